@@ -1,0 +1,58 @@
+"""Metadata and every version the project depends on, in one place."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "splitd/__init__.py").read_text(), re.MULTILINE)[1]
+
+RUNTIME = [
+    "twisted[tls]>=26.10",
+    "treq>=26.7",
+    "zope.interface>=8.7",
+    "PyYAML>=6.0.3",
+    "attrs>=26.1",
+    "msgspec>=0.22",
+    "google-crc32c>=1.9",
+    "prometheus-client>=0.26",
+    "click>=8.5",
+    "rich>=15.0",
+]
+TEST = [
+    "pytest>=9.2",
+    "pytest-twisted>=1.14.3",
+    "hypothesis>=6.170",
+]
+CHECK = [
+    "ruff>=0.17.6",
+    "mypy>=2.4",
+    "mypy-zope>=1.0.17",
+    "types-PyYAML>=6.0.12",
+    "import-linter>=2.16",
+    "pre-commit>=4.7",
+]
+
+setup(
+    name="splitd",
+    version=VERSION,
+    description="A file store you run yourself: every file is cut into six parts on six of your machines.",
+    long_description=(HERE / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    license_files=["LICENSE"],
+    python_requires=">=3.11",
+    # twisted/plugins is a folder of another project's package: it has no __init__.py, on purpose.
+    packages=[*find_packages(include=["splitd", "splitd.*", "storaged", "storaged.*"]), "twisted.plugins"],
+    package_data={"splitd": ["py.typed"], "storaged": ["py.typed"]},
+    install_requires=RUNTIME,
+    extras_require={"test": TEST, "dev": [*TEST, *CHECK]},
+    entry_points={"console_scripts": ["splitctl=splitd.cli.main:main"]},
+    classifiers=[
+        "Framework :: Twisted",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Topic :: System :: Filesystems",
+    ],
+)

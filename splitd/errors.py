@@ -1,0 +1,95 @@
+"""What can go wrong with files.
+
+    SplitdError
+    ├── NotFound                no file or collection of this name
+    ├── ParentMissing           the collection the name lies in is missing
+    ├── NameTaken               something of this name is there that cannot be replaced
+    ├── NotAFile                the name is a collection's, and a file is needed
+    ├── NotACollection          the name is a file's, and a collection is needed
+    ├── BadName                 no file or collection can have this name
+    ├── PreconditionFailed      the condition the client set does not hold
+    ├── UploadFailed            an upload did not end well; nothing of it is visible
+    │   ├── LengthMismatch      the client sent more or fewer bytes than it announced
+    │   └── UploadAborted       it was given up: the client left, or the server stops
+    ├── NotEnoughNodes          too few nodes can take a part now
+    │   └── NotEnoughSpace      they could, had they room
+    ├── FileUnavailable         a node that holds a part of the file cannot be read now
+    ├── FileDamaged             bytes of the file are wrong and cannot be rebuilt
+    ├── CatalogReadOnly         the journal failed; nothing can be changed until a restart
+    ├── JournalDamaged          the journal is not what was written; splitd does not start
+    └── ConfigError             a configuration file or registry says what it cannot mean
+
+Each front door has one table from these to its own statuses; nothing below it knows HTTP.
+"""
+
+
+class SplitdError(Exception):
+    """The root of everything splitd raises on purpose."""
+
+
+class NotFound(SplitdError):
+    """There is no file or collection of this name."""
+
+
+class ParentMissing(SplitdError):
+    """The collection that the name should lie in is not there, or is a file."""
+
+
+class NameTaken(SplitdError):
+    """Something of this name is there already and is not replaced."""
+
+
+class NotAFile(SplitdError):
+    """The name is a collection's."""
+
+
+class NotACollection(SplitdError):
+    """The name is a file's."""
+
+
+class BadName(SplitdError):
+    """No file or collection can have this name."""
+
+
+class PreconditionFailed(SplitdError):
+    """The condition under which the client wanted this does not hold."""
+
+
+class UploadFailed(SplitdError):
+    """An upload did not end well.  The version before it, if any, is untouched."""
+
+
+class LengthMismatch(UploadFailed):
+    """The client sent more or fewer bytes than it announced."""
+
+
+class UploadAborted(UploadFailed):
+    """The upload was given up before its end."""
+
+
+class NotEnoughNodes(SplitdError):
+    """Fewer nodes than the layout needs can take a part now."""
+
+
+class NotEnoughSpace(NotEnoughNodes):
+    """Fewer nodes than the layout needs have room for a part."""
+
+
+class FileUnavailable(SplitdError):
+    """A node that holds a part of the file cannot be read now."""
+
+
+class FileDamaged(SplitdError):
+    """Stored bytes of the file are wrong.  They were not given out."""
+
+
+class CatalogReadOnly(SplitdError):
+    """Writing the journal failed once: nothing is changed any more until splitd was started again."""
+
+
+class JournalDamaged(SplitdError):
+    """The journal has damage that a crash does not explain.  The message names file and line."""
+
+
+class ConfigError(SplitdError):
+    """A configuration file or registry cannot be used as it is.  The message names file, line and key."""

@@ -1,0 +1,251 @@
+"""The seams of splitd.
+
+    front doors → IObjectStore → ICatalog, IUploadLedger → IJournal
+                             ↘ INodeRegistry → IPartStore (storaged.interfaces)
+
+Above the catalog nobody leans on state that only one process has: a catalog may be a database under several fronts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Collection as SetOf
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IConsumer
+from zope.interface import Attribute, Interface
+
+from splitd.model.conditions import Condition
+from splitd.model.manifest import Manifest
+from splitd.model.records import Record
+from splitd.model.tree import Collection, Member
+from storaged.interfaces import IPartStore
+from storaged.ranges import Span
+
+
+@attrs.frozen
+class Doomed:
+    """Parts that nobody needs any more.
+
+    :param upload: the upload that made them.
+    :param holdings: (node, part id) of each.
+    """
+
+    upload: str
+    holdings: tuple[tuple[str, str], ...]
+
+
+class ICatalog(Interface):
+    """Names and what they mean.
+
+    Paths are text: "/" is the root, "/a/b" a name in collection "/a"; never a slash at the end
+    (`splitd.model.tree.check_path` says what is a path).  What fires has survived a power cut where it changed
+    something, and only then do `lookup` and `list_members` show it.
+
+    Every change fails with `CatalogReadOnly` once the journal has failed.
+    """
+
+    def lookup(path: str) -> Deferred[Manifest | Collection | None]:
+        """What there is of this name; None where there is nothing."""
+
+    def list_members(path: str, after: str, limit: int) -> Deferred[list[Member]]:
+        """A page of a collection, in ascending order of the members' names (by code point).
+
+        :param after: list only names greater than this; empty for the first page.
+        :param limit: how many at most.
+        :raise NotFound: there is nothing of this name.
+        :raise NotACollection: it is a file.
+        """
+
+    def make_collection(path: str) -> Deferred[Collection]:
+        """Make an empty collection.
+
+        :raise NameTaken: something of this name is there.
+        :raise ParentMissing: the collection it should lie in is not there.
+        """
+
+    def delete(path: str, condition: Condition) -> Deferred[None]:
+        """Delete a file, or a collection with all that is in it, in one step.  The parts are doomed.
+
+        :raise NotFound: there is nothing of this name.
+        :raise PreconditionFailed: `condition` does not hold.
+        :raise BadName: it is the root.
+        """
+
+
+class IUploadLedger(Interface):
+    """Uploads under way, how they end, and which parts are to go.  The catalog provides it too, for committing an
+    upload and giving its file a name is one step.
+    """
+
+    def begin(upload: str, path: str, nodes: Sequence[str]) -> Deferred[None]:
+        """Note that parts of this upload may lie on these nodes from now on, by the parts' index.
+
+        Written, not synced, when it fires.
+        """
+
+    def commit(path: str, manifest: Manifest, condition: Condition) -> Deferred[bool]:
+        """Give a file its name.  The version before it, if any, is doomed.
+
+        `condition` is judged at this instant, against all that was committed before.
+
+        :return: a Deferred of whether there was no file of this name before.
+        :raise PreconditionFailed: `condition` does not hold.
+        :raise ParentMissing: the collection it should lie in is not there.
+        :raise NotAFile: there is a collection of this name.
+        Where it fails, the upload is still under way: abort it.
+        """
+
+    def abort(upload: str, reason: str) -> Deferred[None]:
+        """End an upload that will not be committed.  Its parts are doomed.
+
+        Written, not synced, when it fires: an upload of which nothing is known after a crash is aborted as well.
+        """
+
+    def doomed() -> Iterator[Doomed]:
+        """The parts to delete, oldest first."""
+
+    def reaped(upload: str) -> Deferred[None]:
+        """Note that the doomed parts of an upload are gone from all their nodes.  Written, not synced."""
+
+
+class IJournal(Interface):
+    """Records in the order they were appended, durable on demand.  Known to the catalog alone.
+
+    One process at a time; a second one is refused when it opens it.
+    """
+
+    def replay(apply: Callable[[Record], None]) -> Deferred[int]:
+        """Read all records, oldest first, and make the journal ready for `append`.  To be called once, first.
+
+        A last line that a crash has torn is cut off.
+
+        :param apply: called with each record, in the thread of the caller of `replay`.
+        :return: a Deferred of how many records there were.
+        :raise JournalDamaged: there is other damage; the message names file and line.  Nothing was changed.
+        """
+
+    def append(record: Record, *, durable: bool) -> Deferred[None]:
+        """Append a record.
+
+        Deferreds fire in the order of the calls.  One sync serves all records that wait for one.
+
+        :param durable: fire when the record would survive a power cut, not when it is handed to the system.
+        :raise CatalogReadOnly: writing or syncing failed, now or earlier; the record may or may not be in the
+            journal, and nothing is appended any more.
+        """
+
+    def close() -> Deferred[None]:
+        """Sync what was appended, and let go of the journal."""
+
+    failure = Attribute("Why nothing can be appended any more: a str; empty while all is well.")
+
+
+class INodeRegistry(Interface):
+    """The nodes there are, and which of them shall take the parts of the next file."""
+
+    def store(node_id: str) -> IPartStore:
+        """The part store of a node.
+
+        :raise FileUnavailable: no node of this id is registered.
+        """
+
+    def place(count: int, stored: int, avoid: SetOf[str]) -> list[str]:
+        """Choose distinct nodes for the parts of a file.
+
+        :param count: how many.
+        :param stored: the bytes each part will take; where not known, a guess.
+        :param avoid: the ids of nodes not to choose.
+        :return: their ids.
+        :raise NotEnoughSpace: fewer nodes have room.
+        :raise NotEnoughNodes: fewer nodes can be used.
+        """
+
+    def failed(node_id: str, reason: str) -> None:
+        """Learn that a node did not do what it should: it is not chosen for a while."""
+
+
+@attrs.frozen
+class Opened:
+    """A file open for reading.
+
+    :param manifest: the version; it stays readable until `download` ended, whatever happens to the name.
+    :param download: the bytes asked for.
+    """
+
+    manifest: Manifest
+    download: IDownload
+
+
+class IDownload(Interface):
+    """The bytes of a range of one version of a file."""
+
+    def start(consumer: IConsumer) -> Deferred[None]:
+        """Write the bytes to a consumer, as a push producer that it may pause and resume.
+
+        Every byte was checked before it is written.
+
+        :return: a Deferred that fires when the last byte was written.  Cancelling it ends the download.
+        :raise FileUnavailable: a node cannot be read.
+        :raise FileDamaged: stored bytes are wrong.
+        In both cases what was written so far is a right beginning, and shorter than it should be.
+        """
+
+    def close() -> None:
+        """Give the download up without reading, or in the middle.  May be called at any time and again."""
+
+
+class IUpload(IConsumer):
+    """A file on its way in: a consumer of its bytes that pauses the producer registered with it."""
+
+    def when_broken() -> Deferred[Exception]:
+        """Learn that the upload cannot succeed any more: fires with the reason, as its result; never after
+        `finish` or `abort` was called.
+        """
+
+    def finish() -> Deferred[tuple[Manifest, bool]]:
+        """End the file and commit it.
+
+        :return: a Deferred of its manifest and whether there was no file of this name before, fired when the
+            file would survive a power cut.
+        :raise SplitdError: it is not committed, and the upload is aborted.
+        """
+
+    def abort(reason: str) -> Deferred[None]:
+        """Give the upload up.  May be called at any time and again; after `finish` it waits for how that ends.
+
+        :return: a Deferred that fires with None when the nodes that answer hold nothing of it any more.
+        """
+
+
+class IObjectStore(Interface):
+    """What front doors use: files and collections by their paths."""
+
+    def create(path: str, size: int | None, content_type: str, condition: Condition) -> Deferred[IUpload]:
+        """Begin to store a file.  It fires when bytes can flow; until then none should be asked for.
+
+        :param size: its bytes, where known in advance.
+        :raise PreconditionFailed, ParentMissing, NotAFile, BadName, NotEnoughNodes, CatalogReadOnly: nothing was
+            begun.
+        """
+
+    def open(path: str, span_of: Callable[[Manifest], Span]) -> Deferred[Opened]:
+        """Open a file for reading.
+
+        :param span_of: which range is wanted, once the version is known; what it raises is passed on.
+        :raise NotFound, NotAFile: there is no file of this name.
+        :raise FileUnavailable: a node that holds a part of it cannot be read now.
+        """
+
+    def stat(path: str) -> Deferred[Manifest | Collection | None]:
+        """What there is of this name."""
+
+    def list_members(path: str, after: str, limit: int) -> Deferred[list[Member]]:
+        """A page of a collection; see `ICatalog.list_members`."""
+
+    def make_collection(path: str) -> Deferred[Collection]:
+        """Make an empty collection; see `ICatalog.make_collection`."""
+
+    def delete(path: str, condition: Condition) -> Deferred[None]:
+        """Delete a file or a collection with all that is in it; see `ICatalog.delete`."""

@@ -1,0 +1,53 @@
+"""The manifest: all there is to know to read a file again.  Pure."""
+
+from __future__ import annotations
+
+import msgspec
+
+from splitd.model.striping import Layout, part_size
+from storaged.partfile import PartId
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
+    """One version of a file.  It never changes; a new version is a new manifest.
+
+    :param upload: the id of the upload that made it, 32 hexadecimal digits; its parts are named after it.
+    :param size: the bytes of the file.
+    :param created_ms: when it was committed, milliseconds since 1970.
+    :param data: parts that hold the file's bytes.
+    :param parity: parts that hold redundancy.
+    :param unit: bytes of one column in a full stripe.
+    :param nodes: the id of the node that holds each part, by the part's index; empty for an empty file.
+    :param content_type: what the client said it is, as it said it; empty where it said nothing.
+    """
+
+    upload: str
+    size: int
+    created_ms: int
+    data: int
+    parity: int
+    unit: int
+    nodes: tuple[str, ...]
+    content_type: str = ""
+
+    @property
+    def layout(self) -> Layout:
+        """How it is cut."""
+        return Layout(self.data, self.parity, self.unit)
+
+    @property
+    def etag(self) -> str:
+        """Its strong entity tag, quotes included (RFC 9110 section 8.8.3): no two versions share one."""
+        return f'"{self.upload}"'
+
+    def part(self, index: int) -> PartId:
+        """The id of one of its parts."""
+        return PartId(self.upload, index)
+
+    def part_size(self, index: int) -> int:
+        """The payload bytes of one of its parts."""
+        return part_size(self.layout, self.size, index)
+
+    def holdings(self) -> list[tuple[str, str]]:
+        """What it takes: (node, part id) of each of its parts."""
+        return [(node, str(self.part(index))) for index, node in enumerate(self.nodes)]

@@ -1,0 +1,228 @@
+"""The seams of storaged: wherever parts lie, and the operating system's files.
+
+`IPartStore` is provided by the disk (`storaged.disk`), by memory (`storaged.memory`, for tests) and by a node at
+the other end of a connection (`storaged.client`); one contract suite holds all three to these words.
+
+What travels through a part store are *stored bytes*: the part format of `storaged.partfile`, header to footer.
+The one who writes a part encodes it, every store checks it, the one who reads it decodes and checks it again.
+
+Every Deferred below may fail with `storaged.errors.NodeUnavailable` where the store is remote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IConsumer
+from twisted.python.failure import Failure
+from zope.interface import Attribute, Interface
+
+from storaged.ranges import Span
+
+
+@attrs.frozen
+class PartInfo:
+    """A part that is whole and durable.
+
+    :param part_id: its id, in the text form of `storaged.partfile.PartId`.
+    :param stored: the bytes it takes, header to footer.
+    :param modified_ms: when it was stored, milliseconds since 1970.
+    """
+
+    part_id: str
+    stored: int
+    modified_ms: int
+
+
+@attrs.frozen
+class NodeInfo:
+    """Who a node is and what room it has; sizes in bytes.
+
+    :param node_id: the id it was given at its first start.
+    :param cluster: the id of the cluster it belongs to; empty until a front has talked to it.
+    :param capacity: the size of its volume.
+    :param free: what may still be written to it; its own reserve is taken off already.
+    """
+
+    node_id: str
+    cluster: str
+    capacity: int
+    free: int
+
+
+@attrs.frozen
+class Volume:
+    """What a file system says of itself; sizes in bytes.
+
+    :param capacity: its size.
+    :param available: what this user may still write.
+    """
+
+    capacity: int
+    available: int
+
+
+class IPartWriter(IConsumer):
+    """One part on its way into a store.
+
+    It is a consumer of stored bytes: `registerProducer(producer, True)` hands it the producer to pause while it
+    has taken in more than it can pass on.  `write` is never refused: what comes while paused is kept.
+    Once `finish` or `abort` was called, or the writer broke, `write` does nothing.
+    """
+
+    def when_broken() -> Deferred[Failure]:
+        """Learn of a failure before `finish`.
+
+        :return: a Deferred that fires with the `Failure`, as its result, as soon as the part cannot be stored any
+            more (a `StoragedError`).  It never fires after `finish` or `abort` was called.
+        """
+
+    def finish() -> Deferred[PartInfo]:
+        """End the part.
+
+        :return: a Deferred of its `PartInfo`, fired when the part would survive a power cut.
+        :raise BadPart: what was written is not one whole, good part.  Nothing is kept.
+        :raise NoSpace: nothing is kept.
+        :raise PartExists: a part of this id is there already; it is left as it is.
+        """
+
+    def abort() -> Deferred[None]:
+        """Give the part up.  May be called at any time and again; after `finish` has fired it does nothing.
+
+        :return: a Deferred that fires with None when what was written so far takes no space any more, or, for a
+            remote store, when the node has been told by the end of the connection.  It does not fail.
+        """
+
+
+class IPartReader(Interface):
+    """The stored bytes of one part, or of a span of it, read one piece after the other."""
+
+    def read() -> Deferred[bytes]:
+        """Read on.  Must not be called again before the last call has fired.
+
+        :return: a Deferred of the next bytes, at most a few hundred KiB; empty at the end, and from then on.
+        :raise NodeUnavailable: the connection broke before the end.  A span never ends short in silence.
+        """
+
+    def close() -> None:
+        """Read no more.  May be called at any time and again; returns None at once.
+
+        A `read` still waiting fails with `twisted.internet.defer.CancelledError`.
+        """
+
+
+class IPartStore(Interface):
+    """A place where parts lie.
+
+    Part ids are text as `storaged.partfile.parse_part_id` reads it; any other text fails with `BadRequest`.
+    """
+
+    def create(part_id: str, stored: int | None) -> Deferred[IPartWriter]:
+        """Begin a part.
+
+        :param stored: the bytes it will take, header to footer, where known.
+        :return: a Deferred of an `IPartWriter`; it fires when bytes can flow.  Cancelling it leaves nothing behind.
+        :raise NoSpace: there is no room for `stored` bytes, or for any.
+        :raise PartExists: a part of this id is there already.
+        """
+
+    def open(part_id: str, span: Span | None) -> Deferred[IPartReader]:
+        """Read a part.
+
+        :param span: the `Span` of stored bytes wanted, or None for all.
+        :return: a Deferred of an `IPartReader`.
+        :raise PartMissing: there is no such part.
+        :raise BadSpan: the span is empty or does not lie inside the part.
+        """
+
+    def stat(part_id: str) -> Deferred[PartInfo]:
+        """Look at a part.
+
+        :return: a Deferred of its `PartInfo`.
+        :raise PartMissing: there is no such part.
+        """
+
+    def remove(part_id: str) -> Deferred[bool]:
+        """Delete a part, and abort it where it is still being written.
+
+        :return: a Deferred of whether there was such a part.  When it fires, the part is gone for good: no
+            power cut brings it back.
+        """
+
+    def list_parts(after: str, limit: int) -> Deferred[list[PartInfo]]:
+        """List parts in ascending order of their ids (as text).
+
+        :param after: list only ids greater than this text; empty for the first page.
+        :param limit: how many at most, 1 to 10,000.
+        :return: a Deferred of a list of `PartInfo`; empty when there are no more.
+        """
+
+    def info() -> Deferred[NodeInfo]:
+        """Who this is and what room there is: a Deferred of `NodeInfo`."""
+
+
+class IFile(Interface):
+    """An open file.  Every method blocks: it belongs in a pool, not in the reactor's thread."""
+
+    def write(pieces: Iterable[bytes]) -> None:
+        """Append the pieces, all of them.
+
+        :raise OSError: any number of their bytes may have been written.
+        """
+
+    def read_at(offset: int, count: int) -> bytes:
+        """Read `count` bytes from `offset`; fewer only at the end of the file."""
+
+    def sync() -> None:
+        """Make the file's bytes and its size survive a power cut (fdatasync).
+
+        :raise OSError: what was written since the last good sync may be lost, whatever a second call says.
+        """
+
+    def start_sync() -> None:
+        """Ask the kernel to begin writing out what was written so far, so that `sync` finds less to do.
+        Promises nothing.
+        """
+
+    def truncate(size: int) -> None:
+        """Cut the file to `size` bytes."""
+
+    def close() -> None:
+        """Close the file.  May be called again."""
+
+    size = Attribute("The bytes in the file, an int, asked of the system at each look.")
+
+
+class IFilesystem(Interface):
+    """The operating system's calls that durability hangs on.
+
+    Passed in, so that tests can put in its place one that forgets what was not synced.  Every method blocks.
+    Paths are text.  Errors are `OSError`.
+    """
+
+    def open(path: str, mode: str) -> IFile:
+        """Open a file.
+
+        :param mode: "read"; "append", which makes it where missing; or "create", which fails where it exists.
+        :return: an `IFile`.
+        """
+
+    def rename(source: str, target: str) -> None:
+        """Move a file over `target`, which is replaced in one step."""
+
+    def remove(path: str) -> None:
+        """Delete a file."""
+
+    def sync_folder(path: str) -> None:
+        """Make the names in a folder survive a power cut: those made, moved and deleted in it so far."""
+
+    def make_folder(path: str) -> None:
+        """Make a folder and the missing ones above it, durably.  Does nothing where it is there."""
+
+    def scan(path: str) -> list[tuple[str, int, int]]:
+        """List a folder: a list of (name, size in bytes, modified_ms) of the files in it, in no order."""
+
+    def volume(path: str) -> Volume:
+        """The `Volume` that a path lies on."""

@@ -1,0 +1,99 @@
+"""Byte ranges.  Inside, a span is half open, `[start, stop)`; HTTP's inclusive ends exist here only.
+
+Pure.  Source: RFC 9110 section 14.
+"""
+
+from __future__ import annotations
+
+import re
+
+import attrs
+
+_BYTES_RANGE = re.compile(r"\A(\d*)-(\d*)\Z")
+_CONTENT_RANGE = re.compile(r"\Abytes (\d+)-(\d+)/(\d+)\Z")
+_MAX_DIGITS = 19  # enough for 2**63; longer numbers are nobody's file and cost time to parse
+
+
+@attrs.frozen
+class Span:
+    """The bytes from `start` up to, not including, `stop`."""
+
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+class Unsatisfiable(ValueError):
+    """The range is well formed and lies outside the file (HTTP 416)."""
+
+
+def parse_range(value: str, size: int) -> Span | None:
+    """Read a `Range` header that asks for one range.
+
+    :param value: the header's value.
+    :param size: the bytes there are.
+    :return: the span asked for, cut to `size`; or None where the header is to be ignored and the whole
+        sent: another unit than bytes, several ranges, or not well formed (RFC 9110 section 14.2).
+    :raise Unsatisfiable: the range is well formed, and no byte of it exists.
+    """
+    unit, _, ranges = value.partition("=")
+    if unit.strip().lower() != "bytes":
+        return None
+    match = _BYTES_RANGE.match(ranges.strip())
+    if match is None:
+        return None
+    first, last = match.groups()
+    if len(first) > _MAX_DIGITS or len(last) > _MAX_DIGITS:
+        return None
+    if not first:
+        if not last:
+            return None
+        suffix = int(last)
+        if suffix == 0 or size == 0:
+            raise Unsatisfiable(f"bytes {value!r} of {size}")
+        return Span(max(0, size - suffix), size)
+    start = int(first)
+    if last and int(last) < start:
+        return None
+    if start >= size:
+        raise Unsatisfiable(f"bytes {value!r} of {size}")
+    return Span(start, min(size, int(last) + 1) if last else size)
+
+
+def format_range(span: Span) -> str:
+    """The `Range` header that asks for a span, which must not be empty."""
+    _refuse_empty(span)
+    return f"bytes={span.start}-{span.stop - 1}"
+
+
+def format_content_range(span: Span, size: int) -> str:
+    """The `Content-Range` header of an answer that carries a span, which must not be empty."""
+    _refuse_empty(span)
+    return f"bytes {span.start}-{span.stop - 1}/{size}"
+
+
+def format_unsatisfied_range(size: int) -> str:
+    """The `Content-Range` header of a 416 answer."""
+    return f"bytes */{size}"
+
+
+def parse_content_range(value: str) -> tuple[Span, int]:
+    """Read a `Content-Range` header.
+
+    :return: the span, and the size of the whole.
+    :raise ValueError: the header is not well formed, or its numbers contradict each other.
+    """
+    match = _CONTENT_RANGE.match(value.strip())
+    if match is None:
+        raise ValueError(f"not a Content-Range: {value!r}")
+    first, last, size = (int(number) for number in match.groups())
+    if not first <= last < size:
+        raise ValueError(f"a Content-Range that contradicts itself: {value!r}")
+    return Span(first, last + 1), size
+
+
+def _refuse_empty(span: Span) -> None:
+    if len(span) <= 0:
+        raise ValueError(f"HTTP has no way to say an empty range: {span}")
