@@ -12,11 +12,11 @@ Every Deferred below may fail with `storaged.errors.NodeUnavailable` where the s
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol
 
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer
-from twisted.python.failure import Failure
 from zope.interface import Attribute, Interface
 
 from storaged.ranges import Span
@@ -64,6 +64,13 @@ class Volume:
     available: int
 
 
+class NodeIdentity(Protocol):
+    """Who a node is: what its store says of it in `NodeInfo`."""
+
+    node_id: str
+    cluster: str
+
+
 class IPartWriter(IConsumer):
     """One part on its way into a store.
 
@@ -72,11 +79,12 @@ class IPartWriter(IConsumer):
     Once `finish` or `abort` was called, or the writer broke, `write` does nothing.
     """
 
-    def when_broken() -> Deferred[Failure]:
+    def when_broken() -> Deferred[Exception]:
         """Learn of a failure before `finish`.
 
-        :return: a Deferred that fires with the `Failure`, as its result, as soon as the part cannot be stored any
-            more (a `StoragedError`).  It never fires after `finish` or `abort` was called.
+        :return: a Deferred that fires with the `StoragedError`, as its result, as soon as the part cannot be stored
+            any more.  (Not with a `Failure`: a Deferred takes one for a failure of its own.)  It never fires after
+            `finish` or `abort` was called.
         """
 
     def finish() -> Deferred[PartInfo]:
@@ -193,6 +201,7 @@ class IFile(Interface):
         """Close the file.  May be called again."""
 
     size = Attribute("The bytes in the file, an int, asked of the system at each look.")
+    modified_ms = Attribute("When it was last written, milliseconds since 1970, an int, asked likewise.")
 
 
 class IFilesystem(Interface):

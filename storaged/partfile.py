@@ -29,12 +29,12 @@ from __future__ import annotations
 
 import re
 import struct
-from collections import deque
 
 import attrs
 from google_crc32c import extend, value
 
 from storaged.errors import BadPart, BadSpan, PartDamaged
+from storaged.pieces import Pieces
 from storaged.ranges import Span
 
 VERSION = 1
@@ -226,40 +226,11 @@ class PartEncoder:
         return [self._header]
 
 
-class _Pieces:
-    """Bytes that came in pieces, taken out in other pieces; only a piece that is cut is copied."""
-
-    def __init__(self) -> None:
-        self._pieces: deque[bytes] = deque()
-        self.available = 0
-
-    def add(self, piece: bytes) -> None:
-        if piece:
-            self._pieces.append(piece)
-            self.available += len(piece)
-
-    def take_some(self, most: int) -> bytes:
-        """The next bytes: at least one, at most `most`, not past the piece they came in."""
-        piece = self._pieces.popleft()
-        if len(piece) > most:
-            self._pieces.appendleft(piece[most:])
-            piece = piece[:most]
-        self.available -= len(piece)
-        return piece
-
-    def take(self, count: int) -> bytes:
-        """The next `count` bytes, joined."""
-        out = []
-        while count:
-            out.append(self.take_some(count))
-            count -= len(out[-1])
-        return b"".join(out)
-
-
 class PartChecker:
     """Reads a whole part as it goes by and finds out whether it is a good one.
 
-    Feed it everything, then call `finish`.  It keeps no payload, only the few bytes it cannot judge yet.
+    Feed it everything, then call `finish`.  It keeps no piece longer than it must: only the last few bytes cannot be
+    judged yet.
 
     :param part: the id the part must have.
     :param stored: the bytes the part takes, where known in advance.
@@ -268,7 +239,7 @@ class PartChecker:
     def __init__(self, part: PartId, stored: int | None = None) -> None:
         self._part = part
         self._stored = stored
-        self._pieces = _Pieces()
+        self._pieces = Pieces()
         self._fed = 0
         self._header: Header | None = None
         self._checksums = _Checksums(part, 0)
@@ -287,12 +258,18 @@ class PartChecker:
         if self._header is None:
             if self._pieces.available < HEADER_SIZE:
                 return
-            self._header = decode_header(self._pieces.take(HEADER_SIZE))
+            self._header = self._read_header()
             if self._header.part != self._part:
                 raise BadPart(f"part {self._part}: the bytes are those of part {self._header.part}")
             self._room = self._header.unit
         # What comes last may be the footer, and before it the checksum of a short unit.
         self._read_units(self._header.unit, FOOTER_SIZE + CHECKSUM_SIZE)
+
+    def _read_header(self) -> Header:
+        try:
+            return decode_header(self._pieces.take(HEADER_SIZE))
+        except BadPart as problem:
+            raise BadPart(f"part {self._part}: {problem}") from problem
 
     def _read_units(self, unit: int, hold_back: int) -> None:
         pieces = self._pieces
@@ -355,7 +332,7 @@ class UnitDecoder:
         self._size = size
         self._span = span
         self._checksums = _Checksums(part, span.start // unit)
-        self._pieces = _Pieces()
+        self._pieces = Pieces()
         self._unit_pieces: list[bytes] = []
         self._position = span.start // unit * unit
         self._room = self._unit_size()

@@ -9,8 +9,8 @@ import re
 
 import attrs
 
-_BYTES_RANGE = re.compile(r"\A(\d*)-(\d*)\Z")
-_CONTENT_RANGE = re.compile(r"\Abytes (\d+)-(\d+)/(\d+)\Z")
+_BYTES_RANGE = re.compile(r"\A([0-9]*)-([0-9]*)\Z")
+_CONTENT_RANGE = re.compile(r"\Abytes ([0-9]+)-([0-9]+)/([0-9]+)\Z")
 _MAX_DIGITS = 19  # enough for 2**63; longer numbers are nobody's file and cost time to parse
 
 
@@ -95,5 +95,5 @@ def parse_content_range(value: str) -> tuple[Span, int]:
 
 
 def _refuse_empty(span: Span) -> None:
-    if len(span) <= 0:
+    if span.stop <= span.start:
         raise ValueError(f"HTTP has no way to say an empty range: {span}")

@@ -60,23 +60,26 @@ def part_path(part_id: str) -> str:
 
 
 def list_path(after: str, limit: int) -> str:
-    """The path and query of a page of the list of parts."""
+    """The path and query of a page of the list of parts.
+
+    :param after: percent-encoded where it is not a part id.
+    """
     return f"{PARTS_PATH}?after={after}&limit={limit}"
 
 
 def format_error(error: errors.StoragedError) -> tuple[int, str]:
     """An error's status and the value of its `Splitd-Error` header, in printable ASCII."""
     message = _UNPRINTABLE.sub("?", str(error))[:_MESSAGE_LIMIT]
-    return STATUS[type(error)], f"{type(error).__name__}: {message}"
+    return STATUS[type(error)], f"{type(error).__name__}: {message}".rstrip()  # HTTP strips a header's value
 
 
 def parse_error(status: int, header: str | None) -> errors.StoragedError:
     """The error an answer speaks of.  One that is not in our words is a node that is not usable."""
-    name, _, message = (header or "").partition(": ")
+    name, _, message = (header or "").partition(":")
     kind = _BY_NAME.get(name)
     if kind is None or STATUS[kind] != status:
         return errors.NodeUnavailable(f"answered {status} {header or ''}".rstrip())
-    return kind(message)
+    return kind(message.removeprefix(" "))
 
 
 def format_key(key: str) -> str:
@@ -89,7 +92,7 @@ def check_key(header: str | None, key: str) -> None:
 
     :raise AccessDenied: it is missing or wrong.
     """
-    if not hmac.compare_digest((header or "").encode(), format_key(key).encode()):
+    if not hmac.compare_digest((header or "").encode("utf-8", "surrogatepass"), format_key(key).encode()):
         raise errors.AccessDenied("the cluster key is missing or wrong")
 
 
@@ -140,5 +143,5 @@ def decode_node(body: bytes) -> NodeInfo:
 def _decode(body: bytes, kind: type[_Message]) -> _Message:
     try:
         return msgspec.json.decode(body, type=kind)
-    except msgspec.MsgspecError as problem:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as problem:
         raise errors.NodeUnavailable(f"answered what is not the part protocol: {problem}") from problem

@@ -1,0 +1,200 @@
+"""Parts in memory: a part store for tests, held to the same contract as the disk."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred, fail, maybeDeferred, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from storaged.checks import check_limit, check_part_id, check_span
+from storaged.errors import BadPart, NoSpace, PartExists, PartMissing, StoragedError
+from storaged.interfaces import IPartReader, IPartStore, IPartWriter, NodeIdentity, NodeInfo, PartInfo
+from storaged.once import Once
+from storaged.partfile import PartChecker, PartId
+from storaged.ranges import Span
+
+_READ_SIZE = 256 * 1024
+
+
+@implementer(IPartStore)
+class MemoryPartStore:
+    """Parts in a dict.
+
+    :param capacity: the bytes it has room for.
+    :param identity: who the node is.
+    :param clock: tells when a part was stored.
+    """
+
+    def __init__(self, *, capacity: int, identity: NodeIdentity, clock: IReactorTime) -> None:
+        self._capacity = capacity
+        self._identity = identity
+        self._clock = clock
+        self._parts: dict[str, tuple[PartInfo, bytes]] = {}
+        self._writers: dict[str, MemoryPartWriter] = {}
+
+    @property
+    def free(self) -> int:
+        """The room that is left, less than 0 where a writer took more than there was."""
+        kept = sum(info.stored for info, _ in self._parts.values())
+        return self._capacity - kept - sum(writer.taken for writer in self._writers.values())
+
+    def create(self, part_id: str, stored: int | None) -> Deferred[IPartWriter]:
+        """Begin a part; see `IPartStore.create`."""
+        return maybeDeferred(self._create, part_id, stored)
+
+    def _create(self, part_id: str, stored: int | None) -> IPartWriter:
+        part = check_part_id(part_id)
+        if part_id in self._parts or part_id in self._writers:
+            raise PartExists(f"part {part_id} is here already")
+        if self.free < (1 if stored is None else stored):
+            raise NoSpace(f"part {part_id}: {stored} bytes announced, {self.free} bytes are free")
+        self._writers[part_id] = writer = MemoryPartWriter(self, part, stored)
+        return writer
+
+    def open(self, part_id: str, span: Span | None) -> Deferred[IPartReader]:
+        """Read a part; see `IPartStore.open`."""
+        return maybeDeferred(self._open, part_id, span)
+
+    def _open(self, part_id: str, span: Span | None) -> IPartReader:
+        info, data = self._find(part_id)
+        span = check_span(part_id, span, info.stored)
+        return MemoryPartReader(data[span.start : span.stop])
+
+    def stat(self, part_id: str) -> Deferred[PartInfo]:
+        """Look at a part; see `IPartStore.stat`."""
+        return maybeDeferred(lambda: self._find(part_id)[0])
+
+    def _find(self, part_id: str) -> tuple[PartInfo, bytes]:
+        check_part_id(part_id)
+        if part_id not in self._parts:
+            raise PartMissing(f"part {part_id} is not here")
+        return self._parts[part_id]
+
+    def remove(self, part_id: str) -> Deferred[bool]:
+        """Delete a part; see `IPartStore.remove`."""
+        return maybeDeferred(self._remove, part_id)
+
+    def _remove(self, part_id: str) -> bool:
+        check_part_id(part_id)
+        if part_id in self._writers:
+            self._writers[part_id].break_off(PartMissing(f"part {part_id} was removed while it was written"))
+        return self._parts.pop(part_id, None) is not None
+
+    def list_parts(self, after: str, limit: int) -> Deferred[list[PartInfo]]:
+        """List parts; see `IPartStore.list_parts`."""
+        return maybeDeferred(self._list, after, limit)
+
+    def _list(self, after: str, limit: int) -> list[PartInfo]:
+        check_limit(limit)
+        return [self._parts[part_id][0] for part_id in sorted(self._parts) if part_id > after][:limit]
+
+    def info(self) -> Deferred[NodeInfo]:
+        """Who this is and what room there is; see `IPartStore.info`."""
+        identity = self._identity
+        return succeed(NodeInfo(identity.node_id, identity.cluster, self._capacity, max(0, self.free)))
+
+    def keep(self, part_id: str, data: bytes) -> PartInfo:
+        """Take a part that is whole."""
+        info = PartInfo(part_id, len(data), int(self._clock.seconds() * 1000))
+        self._parts[part_id] = (info, data)
+        return info
+
+    def forget(self, part_id: str) -> None:
+        """Let go of a writer that has ended."""
+        del self._writers[part_id]
+
+
+@implementer(IPartWriter)
+class MemoryPartWriter:
+    """A part on its way into memory, which is always fast enough: it pauses nobody."""
+
+    def __init__(self, store: MemoryPartStore, part: PartId, stored: int | None) -> None:
+        self._store = store
+        self._part_id = str(part)
+        self._stored = stored or 0
+        self._checker = PartChecker(part, stored)
+        self._pieces: list[bytes] = []
+        self._held = 0
+        self._broken: Once[Exception] = Once()
+        self._outcome: PartInfo | Exception | None = None
+
+    @property
+    def taken(self) -> int:
+        """The room it takes: what was announced, or what came where that is more."""
+        return max(self._stored, self._held)
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """Take a producer, which is never paused."""
+
+    def unregisterProducer(self) -> None:
+        """Let the producer go."""
+
+    def write(self, data: bytes) -> None:
+        """Take the next stored bytes."""
+        if self._outcome is not None:
+            return
+        try:
+            self._checker.feed(data)
+        except BadPart as problem:
+            self.break_off(problem)
+            return
+        self._pieces.append(data)
+        self._held += len(data)
+        if self._store.free < 0:
+            self.break_off(NoSpace(f"part {self._part_id}: no room after {self._held - len(data)} bytes"))
+
+    def when_broken(self) -> Deferred[Exception]:
+        """Learn of a failure; see `IPartWriter.when_broken`."""
+        return self._broken.wait()
+
+    def finish(self) -> Deferred[PartInfo]:
+        """End the part; see `IPartWriter.finish`."""
+        if self._outcome is None:
+            try:
+                self._checker.finish()
+                self._end(self._store.keep(self._part_id, b"".join(self._pieces)))
+            except BadPart as problem:
+                self._end(problem)
+        assert self._outcome is not None
+        return succeed(self._outcome) if isinstance(self._outcome, PartInfo) else fail(Failure(self._outcome))
+
+    def abort(self) -> Deferred[None]:
+        """Give the part up; see `IPartWriter.abort`."""
+        self._end(CancelledError(f"part {self._part_id} was given up"))
+        return succeed(None)
+
+    def break_off(self, problem: StoragedError) -> None:
+        """Give the part up for a reason that is not its owner's."""
+        self._end(problem)
+        self._broken.fire(problem)
+
+    def _end(self, outcome: PartInfo | Exception) -> None:
+        if self._outcome is None:
+            self._outcome = outcome
+            self._pieces.clear()
+            self._store.forget(self._part_id)
+
+
+@implementer(IPartReader)
+class MemoryPartReader:
+    """Bytes read piece by piece."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._position = 0
+        self._closed = False
+
+    def read(self) -> Deferred[bytes]:
+        """Read on; see `IPartReader.read`."""
+        if self._closed:
+            return fail(CancelledError("reading was given up"))
+        data = self._data[self._position : self._position + _READ_SIZE]
+        self._position += len(data)
+        return succeed(data)
+
+    def close(self) -> None:
+        """Read no more; see `IPartReader.close`."""
+        self._closed = True

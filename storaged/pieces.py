@@ -1,0 +1,43 @@
+"""A queue of bytes that is filled and emptied in pieces of different sizes.  Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+
+
+class Pieces:
+    """Bytes that came in pieces, taken out in other pieces; only a piece that is cut is copied, and no byte twice."""
+
+    def __init__(self) -> None:
+        self._pieces: deque[bytes] = deque()
+        self._taken = 0  # of the first piece: cutting its rest off anew each time is quadratic where units are small
+        self.available = 0
+
+    def add(self, piece: bytes) -> None:
+        """Append a piece."""
+        if piece:
+            self._pieces.append(piece)
+            self.available += len(piece)
+
+    def take_some(self, most: int) -> bytes:
+        """The next bytes: at least one, at most `most`, not past the piece they came in."""
+        piece = self._pieces[0]
+        stop = self._taken + most
+        if stop < len(piece):
+            piece = piece[self._taken : stop]
+            self._taken = stop
+        else:
+            self._pieces.popleft()
+            if self._taken:
+                piece = piece[self._taken :]
+                self._taken = 0
+        self.available -= len(piece)
+        return piece
+
+    def take(self, count: int) -> bytes:
+        """The next `count` bytes, joined."""
+        out = []
+        while count:
+            out.append(self.take_some(count))
+            count -= len(out[-1])
+        return b"".join(out)

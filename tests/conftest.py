@@ -1,0 +1,41 @@
+"""What every test gets: a reactor that must be left as it was found, and a pool of threads on request."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import pytest_twisted
+from twisted.internet.task import deferLater
+from twisted.python.threadpool import ThreadPool
+
+_TURNS = 10
+"""Turns of the reactor in which a connection that was closed at the end of a test may go away."""
+
+
+def _at_work(reactor: Any) -> set[Any]:
+    readers = {*reactor.getReaders(), *reactor.getWriters()} - reactor._internalReaders  # its own waker
+    return readers | {call for call in reactor.getDelayedCalls() if call.active()}
+
+
+@pytest.fixture(autouse=True)
+def clean_reactor() -> Iterator[None]:
+    """Fails a test that leaves delayed calls, readers or writers behind."""
+    from twisted.internet import reactor
+
+    before = _at_work(reactor)
+    yield
+    for _ in range(_TURNS):
+        if not _at_work(reactor) - before:
+            return
+        pytest_twisted.blockon(deferLater(reactor, 0))
+    left = _at_work(reactor) - before
+    assert not left, f"left in the reactor: {left}"
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPool]:
+    """A pool of threads that is running."""
+    threads = ThreadPool(1, 4, name="test")
+    threads.start()
+    yield threads
+    threads.stop()

@@ -1,0 +1,37 @@
+"""Disk part stores for tests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import attrs
+from twisted.internet.task import Clock
+from twisted.python.threadpool import ThreadPool
+
+from storaged.disk import DiskPartStore
+from storaged.interfaces import IFilesystem
+from tests.contract.part_store_contract import CLUSTER, NODE_ID
+
+RESERVE = 1024 * 1024
+
+
+@attrs.define
+class Identity:
+    node_id: str = NODE_ID
+    cluster: str = CLUSTER
+
+
+@asynccontextmanager
+async def started_disk(
+    folder: Path, filesystem: IFilesystem, pool: ThreadPool, clock: Clock
+) -> AsyncIterator[DiskPartStore]:
+    from twisted.internet import reactor
+
+    store = DiskPartStore(
+        str(folder), filesystem, pool, reactor, reserve=RESERVE, clock=clock, identity=Identity()
+    )  # fmt: skip
+    await store.start()
+    yield store
+    await store.stop()

@@ -1,0 +1,280 @@
+"""What a part store on a disk promises beyond the contract."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import pytest_twisted
+from twisted.internet.defer import CancelledError
+from twisted.internet.task import Clock
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import LogLevel, capturedLogs
+from twisted.python.threadpool import ThreadPool
+
+from storaged.disk_writer import EARLY_SYNC
+from storaged.errors import BadPart, NodeUnavailable, NoSpace, PartDamaged, PartExists
+from storaged.filesystem import OSFilesystem
+from storaged.ranges import Span
+from tests.contract.disks import RESERVE, started_disk
+from tests.contract.filesystems import FailingFilesystem, HeldFilesystem, SmallFilesystem
+from tests.contract.part_store_contract import OTHER, PART, Producer, encode, get, payload, put
+
+MIB = 1024 * 1024
+
+
+def files_in(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+async def is_waiting(filesystem: HeldFilesystem, pool: ThreadPool) -> None:
+    from twisted.internet import reactor
+
+    await deferToThreadPool(reactor, pool, filesystem.waiting.wait)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_part_lies_under_the_first_two_digits_of_its_id(tmp_path: Path, pool: ThreadPool) -> None:
+    data = encode(PART, b"abc")
+    async with started_disk(tmp_path, OSFilesystem(), pool, Clock()) as store:
+        await put(store, PART, [data])
+        assert files_in(tmp_path) == [f"parts/3f/{PART}"]
+        assert (tmp_path / "parts/3f" / PART).read_bytes() == data
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_start_drops_half_written_parts_and_keeps_whole_ones(tmp_path: Path, pool: ThreadPool) -> None:
+    data = encode(PART, b"abc")
+    async with started_disk(tmp_path, OSFilesystem(), pool, Clock()) as store:
+        await put(store, PART, [data])
+    (tmp_path / "tmp" / OTHER).write_bytes(data[:50])
+    async with started_disk(tmp_path, OSFilesystem(), pool, Clock()) as store:
+        assert files_in(tmp_path) == [f"parts/3f/{PART}"]
+        assert await get(store, PART) == data
+
+
+@pytest_twisted.ensureDeferred
+async def test_files_that_are_not_parts_are_not_listed(tmp_path: Path, pool: ThreadPool) -> None:
+    async with started_disk(tmp_path, OSFilesystem(), pool, Clock()) as store:
+        info = await put(store, PART, [encode(PART, b"")])
+        for name in ("3f/lost", f"3f/{PART}.old", f"40/{OTHER}"):
+            (tmp_path / "parts" / name).write_bytes(b"?")
+        (tmp_path / "parts/3f" / OTHER).mkdir()
+        assert await store.list_parts("", 10) == [info]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_part_is_refused_before_any_byte_of_it_came(tmp_path: Path, pool: ThreadPool) -> None:
+    async with started_disk(tmp_path, SmallFilesystem(2 * RESERVE), pool, Clock()) as store:
+        with pytest.raises(NoSpace):
+            await store.create(PART, RESERVE + 1)
+        writer = await store.create(PART, None)
+        with pytest.raises(PartExists):
+            await store.create(PART, None)
+        writer.write(encode(PART, b""))
+        await writer.finish()
+        with pytest.raises(PartExists):
+            await store.create(PART, None)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_part_is_synced_before_it_gets_its_name_and_its_name_before_it_is_answered(
+    tmp_path: Path, pool: ThreadPool
+) -> None:
+    filesystem = FailingFilesystem()
+    async with started_disk(tmp_path, filesystem, pool, Clock()) as store:
+        filesystem.calls.clear()
+        await put(store, PART, [encode(PART, b"abc")])
+        calls = [call for call in filesystem.calls if not call.startswith("open")]
+        assert calls == ["write", "sync", "close", "rename", "sync_folder"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_removal_is_synced_also_where_the_part_was_gone_already(tmp_path: Path, pool: ThreadPool) -> None:
+    filesystem = FailingFilesystem()
+    async with started_disk(tmp_path, filesystem, pool, Clock()) as store:
+        await put(store, PART, [encode(PART, b"abc")])
+        for _ in range(2):
+            filesystem.calls.clear()
+            await store.remove(PART)
+            assert filesystem.calls == ["remove", "sync_folder"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_long_part_is_written_out_early(tmp_path: Path, pool: ThreadPool) -> None:
+    filesystem = FailingFilesystem()
+    async with started_disk(tmp_path, filesystem, pool, Clock()) as store:
+        await put(store, PART, [encode(PART, bytes(EARLY_SYNC - MIB), unit=MIB)])
+        assert "start_sync" not in filesystem.calls
+        await put(store, OTHER, [encode(OTHER, bytes(EARLY_SYNC), unit=MIB)])
+        assert filesystem.calls.count("start_sync") == 1
+
+
+@pytest.mark.parametrize("call", ["open-read", "open-create", "write", "sync", "close", "rename", "sync_folder"])
+@pytest_twisted.ensureDeferred
+async def test_a_call_that_fails_is_named_and_leaves_nothing_behind(
+    tmp_path: Path, pool: ThreadPool, call: str
+) -> None:
+    filesystem = FailingFilesystem()
+    async with started_disk(tmp_path, filesystem, pool, Clock()) as store:
+        filesystem.fails.add(call)
+        with pytest.raises(NodeUnavailable, match=rf"part {PART}: Input/output error"):
+            await put(store, PART, [encode(PART, b"abc")])
+        assert files_in(tmp_path) == []
+        filesystem.fails.clear()
+        await put(store, PART, [encode(PART, b"abc")])
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_removal_that_fails_hides_no_error_and_is_told_to_the_operator(
+    tmp_path: Path, pool: ThreadPool
+) -> None:
+    filesystem = FailingFilesystem()
+    async with started_disk(tmp_path, filesystem, pool, Clock()) as store:
+        filesystem.fails.add("remove")
+        with capturedLogs() as told, pytest.raises(BadPart):
+            await put(store, PART, [encode(PART, b"abc")[:-1]])
+        assert [(event["log_level"], event["part"]) for event in told if "part" in event] == [
+            (LogLevel.critical, PART)
+        ]  # fmt: skip
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_volume_is_looked_at_once_a_second(tmp_path: Path, pool: ThreadPool) -> None:
+    filesystem = FailingFilesystem()
+    clock = Clock()
+    async with started_disk(tmp_path, filesystem, pool, clock) as store:
+        filesystem.calls.clear()
+        for looks in (0, 1, 2):
+            for _ in range(3):
+                await store.info()
+                await (await store.create(PART, 1000)).abort()
+            assert filesystem.calls.count("volume") == looks
+            clock.advance(1)
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_was_written_since_the_last_look_is_not_free(tmp_path: Path, pool: ThreadPool) -> None:
+    async with started_disk(tmp_path, SmallFilesystem(2 * RESERVE), pool, Clock()) as store:
+        free = (await store.info()).free
+        for part_id, announced in ((PART, True), (OTHER, False)):
+            data = encode(part_id, payload(1000))
+            await put(store, part_id, [data], len(data) if announced else None)
+            free -= len(data)
+            assert (await store.info()).free == free
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_read_that_waits_is_given_up_at_once_and_the_file_closed_after_it(
+    tmp_path: Path, pool: ThreadPool
+) -> None:
+    filesystem = HeldFilesystem("read_at")
+    async with started_disk(tmp_path, filesystem, pool, Clock()) as store:
+        await put(store, PART, [encode(PART, b"abc")])
+        filesystem.closed = 0
+        reader = await store.open(PART, None)
+        reading = reader.read()
+        await is_waiting(filesystem, pool)
+        reader.close()
+        with pytest.raises(CancelledError):
+            await reading
+        assert filesystem.closed == 0
+        filesystem.let_go.set()
+    assert filesystem.closed == 1
+
+
+@pytest.mark.parametrize("span", [None, Span(10, 20)])
+@pytest_twisted.ensureDeferred
+async def test_a_file_is_closed_however_its_reading_ends(tmp_path: Path, pool: ThreadPool, span: Span | None) -> None:
+    filesystem = FailingFilesystem()
+    async with started_disk(tmp_path, filesystem, pool, Clock()) as store:
+        await put(store, PART, [encode(PART, b"abc")])
+        filesystem.calls.clear()
+        await get(store, PART, span)  # to its end
+        (await store.open(PART, span)).close()
+        await store.open(PART, span)  # until the store stops
+        opening = store.open(PART, span)
+        opening.cancel()
+        with pytest.raises(CancelledError):
+            await opening
+        filesystem.fails.add("read_at")
+        with pytest.raises(NodeUnavailable, match=f"part {PART}: Input/output error"):
+            await (await store.open(PART, span)).read()
+    assert (filesystem.calls.count("open-read"), filesystem.calls.count("close")) == (5, 5)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_span_never_ends_short_in_silence(tmp_path: Path, pool: ThreadPool) -> None:
+    async with started_disk(tmp_path, OSFilesystem(), pool, Clock()) as store:
+        await put(store, PART, [encode(PART, payload(600_000))])
+        reader = await store.open(PART, None)
+        await reader.read()
+        os.truncate(tmp_path / "parts/3f" / PART, 300_000)
+        with pytest.raises(PartDamaged, match=f"part {PART}: got 37856 bytes at 262144, expected 262144"):
+            await reader.read()
+
+
+@pytest.mark.parametrize("held", ["write", "rename"])
+@pytest_twisted.ensureDeferred
+async def test_a_part_can_be_given_up_while_it_is_being_finished(tmp_path: Path, pool: ThreadPool, held: str) -> None:
+    filesystem = HeldFilesystem(held)
+    async with started_disk(tmp_path, filesystem, pool, Clock()) as store:
+        writer = await store.create(PART, None)
+        writer.write(encode(PART, b"abc"))
+        finished = writer.finish()
+        await is_waiting(filesystem, pool)
+        aborted = writer.abort()
+        filesystem.let_go.set()
+        await aborted
+        with pytest.raises(CancelledError):
+            await finished
+        assert files_in(tmp_path) == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_producer_does_not_wait_for_a_part_that_broke(tmp_path: Path, pool: ThreadPool) -> None:
+    filesystem = HeldFilesystem("write")
+    async with started_disk(tmp_path, filesystem, pool, Clock()) as store:
+        producer = Producer()
+        writer = await store.create(PART, None)
+        writer.registerProducer(producer, True)
+        writer.write(encode(PART, bytes(2 * MIB), unit=MIB))
+        assert producer.paused
+        removing = store.remove(PART)
+        assert not producer.paused
+        filesystem.let_go.set()
+        assert await removing is False
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_producer_is_paused_above_a_mebibyte_only(tmp_path: Path, pool: ThreadPool) -> None:
+    filesystem = HeldFilesystem("write")
+    async with started_disk(tmp_path, filesystem, pool, Clock()) as store:
+        producer = Producer()
+        writer = await store.create(PART, None)
+        writer.registerProducer(producer, True)
+        data = encode(PART, bytes(2 * MIB), unit=MIB)
+        writer.write(data[:MIB])
+        assert not producer.paused
+        writer.write(data[MIB : MIB + 1])
+        assert producer.paused
+        filesystem.let_go.set()
+        await producer.resumed
+        await writer.abort()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_store_that_stops_breaks_the_parts_under_way_and_takes_no_more(
+    tmp_path: Path, pool: ThreadPool
+) -> None:
+    async with started_disk(tmp_path, OSFilesystem(), pool, Clock()) as store:
+        writer = await store.create(PART, None)
+        writer.write(encode(PART, b"abc"))
+        await store.stop()
+        assert isinstance(await writer.when_broken(), NodeUnavailable)
+        assert files_in(tmp_path) == []
+        with pytest.raises(NodeUnavailable):
+            await store.create(PART, None)
+        with pytest.raises(NodeUnavailable):
+            await store.open(PART, None)

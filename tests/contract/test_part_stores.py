@@ -1,0 +1,62 @@
+"""Runs the contract over every place where parts lie.
+
+To add one: a function here that makes it, and its name in `PROVIDERS` (and in `SLOW_PROVIDERS` where it can be slow).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import pytest_twisted
+from twisted.internet.task import Clock
+from twisted.python.threadpool import ThreadPool
+
+from storaged.memory import MemoryPartStore
+from tests.contract.disks import RESERVE, Identity, started_disk
+from tests.contract.filesystems import HeldFilesystem, SmallFilesystem
+from tests.contract.part_store_contract import *  # noqa: F403 - its tests are run here
+from tests.contract.part_store_contract import Provider, SlowProvider
+
+CAPACITY = 4 * 1024 * 1024
+
+
+@asynccontextmanager
+async def disk(folder: Path, pool: ThreadPool) -> AsyncIterator[Provider]:
+    clock = Clock()
+    async with started_disk(folder, SmallFilesystem(CAPACITY + RESERVE), pool, clock) as store:
+        yield Provider(store, CAPACITY, clock)
+
+
+@asynccontextmanager
+async def memory(folder: Path, pool: ThreadPool) -> AsyncIterator[Provider]:
+    clock = Clock()
+    yield Provider(MemoryPartStore(capacity=CAPACITY, identity=Identity(), clock=clock), CAPACITY, clock)
+
+
+@asynccontextmanager
+async def slow_disk(folder: Path, pool: ThreadPool) -> AsyncIterator[SlowProvider]:
+    filesystem = HeldFilesystem("write")
+    async with started_disk(folder, filesystem, pool, Clock()) as store:
+        yield SlowProvider(store, filesystem.let_go.set)
+        filesystem.let_go.set()  # a test that failed early must not keep a thread
+
+
+PROVIDERS = {"disk": disk, "memory": memory}
+SLOW_PROVIDERS = {"disk": slow_disk}
+
+
+@pytest_twisted.async_yield_fixture(params=PROVIDERS)
+async def provider(request: pytest.FixtureRequest, tmp_path: Path, pool: ThreadPool) -> AsyncIterator[Provider]:
+    async with PROVIDERS[request.param](tmp_path, pool) as made:
+        yield made
+
+
+@pytest_twisted.async_yield_fixture(params=SLOW_PROVIDERS)
+async def slow_provider(
+    request: pytest.FixtureRequest, tmp_path: Path, pool: ThreadPool
+) -> AsyncIterator[SlowProvider]:
+    async with SLOW_PROVIDERS[request.param](tmp_path, pool) as made:
+        yield made

@@ -1,0 +1,57 @@
+"""The room on a volume between two looks at it."""
+
+from __future__ import annotations
+
+from storaged.interfaces import Volume
+from storaged.room import Room
+
+
+def looked(room: Room, available: int) -> Room:
+    room.end_look(Volume(1000, available), room.begin_look())
+    return room
+
+
+def test_there_is_no_room_before_the_first_look() -> None:
+    assert Room(0).free == 0
+
+
+def test_the_reserve_is_not_free() -> None:
+    room = looked(Room(100), 400)
+    assert (room.capacity, room.free) == (1000, 300)
+    assert looked(room, 50).free == 0
+
+
+def test_what_is_promised_is_not_free_until_it_is_given_back() -> None:
+    room = looked(Room(0), 400)
+    promise = room.promise(150)
+    assert room.free == 250
+    promise.end()
+    promise.end()
+    assert room.free == 400
+
+
+def test_what_is_written_comes_out_of_the_promise_first() -> None:
+    room = looked(Room(0), 400)
+    promise = room.promise(150)
+    promise.use(100)
+    assert room.free == 250
+    promise.use(80)
+    assert room.free == 220
+    promise.end()
+    assert room.free == 220
+
+
+def test_a_look_knows_what_was_written_before_it() -> None:
+    room = looked(Room(0), 400)
+    promise = room.promise(150)
+    promise.use(100)
+    assert looked(room, 300).free == 250
+
+
+def test_what_is_written_during_a_look_is_not_free_after_it() -> None:
+    room = looked(Room(0), 400)
+    promise = room.promise(0)
+    noted = room.begin_look()
+    promise.use(100)
+    room.end_look(Volume(1000, 400), noted)
+    assert room.free == 300
