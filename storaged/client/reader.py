@@ -1,0 +1,93 @@
+"""A part on its way from a node: the body of one answer to a GET."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.protocol import Protocol
+from twisted.python.failure import Failure
+from twisted.web.client import ResponseDone
+from zope.interface import implementer
+
+from storaged.client.answers import reason_of
+from storaged.errors import NodeUnavailable
+from storaged.interfaces import IPartReader
+from storaged.streaming import BUFFER_SIZE
+
+
+@implementer(IPartReader)
+class RemotePartReader(Protocol):
+    """The body of one answer, kept until it is asked for, and no more of it than a buffer or two."""
+
+    transport: Any
+
+    def __init__(self, node_id: str, part_id: str) -> None:
+        self._node_id = node_id
+        self._part_id = part_id
+        self._pieces: deque[bytes] = deque()
+        self._kept = 0
+        self._waiting: Deferred[bytes] | None = None
+        self._ended: Failure | None = None
+        self._paused = False
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take the next bytes."""
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.callback(data)
+            return
+        self._pieces.append(data)
+        self._kept += len(data)
+        if self._kept >= BUFFER_SIZE and not self._paused:
+            self._paused = True
+            self.transport.pauseProducing()
+
+    def connectionLost(self, reason: Failure = ResponseDone) -> None:  # type: ignore[assignment]
+        """Take the end."""
+        if self._ended is None:
+            self._ended = reason
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            self._tell_end(waiting)
+
+    def _tell_end(self, waiting: Deferred[bytes]) -> None:
+        assert self._ended is not None
+        if self._ended.check(ResponseDone):
+            waiting.callback(b"")
+        elif self._ended.check(CancelledError):
+            waiting.errback(self._ended)
+        else:
+            reason = reason_of(self._ended.value)
+            waiting.errback(NodeUnavailable(f"node {self._node_id}: part {self._part_id} broke off: {reason}"))
+
+    def read(self) -> Deferred[bytes]:
+        """Read on; see `IPartReader.read`."""
+        result: Deferred[bytes] = Deferred(lambda _: self._forget())
+        if self._pieces:
+            data = self._pieces.popleft()
+            self._kept -= len(data)
+            result.callback(data)
+        elif self._ended is not None:
+            self._tell_end(result)
+        else:
+            self._waiting = result
+        if self._paused and self._kept < BUFFER_SIZE and self._ended is None:
+            self._paused = False
+            self.transport.resumeProducing()
+        return result
+
+    def _forget(self) -> None:
+        self._waiting = None
+
+    def close(self) -> None:
+        """Read no more; see `IPartReader.close`."""
+        if self._ended is None:
+            self._ended = Failure(CancelledError())
+            self._pieces.clear()
+            self._kept = 0
+            self.transport.loseConnection()
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.errback(Failure(CancelledError()))

@@ -1,0 +1,32 @@
+"""The settings of a storage server."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from storaged.settings import SettingsOptions, Size
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a storage server is told; each is a key of its YAML file and an option of its command line."""
+
+    node: Annotated[str, msgspec.Meta(description="The node's id, as in the registry.", min_length=1)]
+    data: Annotated[str, msgspec.Meta(description="The folder where parts are kept.", min_length=1)]
+    cluster_key_file: Annotated[str, msgspec.Meta(description="The file that holds the cluster key.", min_length=1)]
+    listen: Annotated[str, msgspec.Meta(description="Where to listen: a Twisted endpoint. [default: tcp:8090]")] = (
+        "tcp:8090"
+    )
+    reserve: Annotated[Size, msgspec.Meta(description="Free space that is never used. [default: 1GiB]")] = Size(2**30)
+    threads: Annotated[
+        int, msgspec.Meta(description="Threads that read and write the disk. [default: 16]", ge=1, le=256)
+    ] = 16
+
+
+class Options(SettingsOptions[Config]):
+    """The command line of `twistd storaged`."""
+
+    kind = Config
+    synopsis = "[options]"
+    longdesc = "A storage server of splitd: it keeps parts of files for the front."

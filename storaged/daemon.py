@@ -1,0 +1,50 @@
+"""Runs a server as a Twisted service: what both daemons share."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from zope.interface import Interface
+
+from storaged.allocator import keep_large_buffers
+
+
+class IServer(Interface):
+    """Something that starts, serves and stops."""
+
+    def start() -> Deferred[None]:
+        """Begin to serve; fires when it does."""
+
+    def stop() -> Deferred[None]:
+        """Serve no more, and let go of everything; fires when that is done.  May follow a start that failed."""
+
+
+class Daemon(Service):
+    """A server in a process of its own.  Where it cannot start, the process ends with status 1."""
+
+    _log = Logger()
+
+    def __init__(self, server: IServer, reactor: Any) -> None:
+        self._server = server
+        self._reactor = reactor
+
+    def startService(self) -> None:
+        """Start the server."""
+        super().startService()
+        keep_large_buffers()
+        self._server.start().addErrback(self._start_failed)
+
+    def _start_failed(self, failure: Any) -> None:
+        self._log.failure("cannot start", failure)
+        # twistd itself would end with status 0, and whoever supervises it would think that all is well.
+        self._reactor.addSystemEventTrigger("after", "shutdown", os._exit, 1)
+        self._reactor.stop()
+
+    def stopService(self) -> Deferred[None]:
+        """Stop the server."""
+        super().stopService()
+        return self._server.stop()

@@ -1,0 +1,101 @@
+"""Who a node is: its id, and the cluster it belongs to.  Written once, in the node's folder.
+
+The id is given at the first start.  The cluster is the first whose front talks to the node with the right key.  From
+then on neither changes: a folder mounted in the wrong place, or a front that lost its journal and made a new
+cluster, is refused instead of mixed up.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.threads import deferToThreadPool
+
+from storaged.errors import WrongNode
+from storaged.interfaces import IFilesystem
+
+_VERSION = 1
+
+
+class Identity:
+    """A node's id and cluster, kept in `identity.json`.
+
+    :param folder: the node's folder.
+    """
+
+    def __init__(self, folder: str, node_id: str, filesystem: IFilesystem, pool: Any, reactor: Any) -> None:
+        self.node_id = node_id
+        self.cluster = ""
+        self._path = os.path.join(folder, "identity.json")  # noqa: PTH118 - the seam speaks text
+        self._folder = folder
+        self._filesystem = filesystem
+        self._pool = pool
+        self._reactor = reactor
+        self._lock = DeferredLock()
+
+    def load(self) -> None:
+        """Read the identity, or write it at the first start.  Blocks.
+
+        :raise WrongNode: the folder belongs to another node.
+        """
+        try:
+            file = self._filesystem.open(self._path, "read")
+        except FileNotFoundError:
+            self._write("")
+            return
+        try:
+            kept = json.loads(file.read_at(0, file.size))
+        finally:
+            file.close()
+        if kept["version"] != _VERSION:
+            raise WrongNode(f"{self._path}: version {kept['version']}, this program knows {_VERSION}")
+        if kept["node"] != self.node_id:
+            raise WrongNode(f"{self._folder} belongs to node {kept['node']}, not to {self.node_id}")
+        self.cluster = kept["cluster"]
+
+    def _write(self, cluster: str) -> None:
+        kept = {"version": _VERSION, "node": self.node_id, "cluster": cluster}
+        temporary = self._path + ".new"
+        with suppress(FileNotFoundError):  # it is there only where a crash fell between the lines below
+            self._filesystem.remove(temporary)
+        file = self._filesystem.open(temporary, "create")
+        try:
+            file.write([json.dumps(kept).encode() + b"\n"])
+            file.sync()
+        finally:
+            file.close()
+        self._filesystem.rename(temporary, self._path)
+        self._filesystem.sync_folder(self._folder)
+
+    def check(self, node_id: str | None, cluster: str | None) -> Deferred[None] | None:
+        """Refuse a request that is not meant for this node.
+
+        :param node_id: the node the request says it is for.
+        :param cluster: the cluster it says it comes from.
+        :return: None where all is well; a Deferred while a first cluster is being written down.
+        :raise WrongNode: it is for another node, or from another cluster.
+        """
+        if node_id is not None and node_id != self.node_id:
+            raise WrongNode(f"this is node {self.node_id}, not {node_id}")
+        if cluster and not self.cluster:
+            return Deferred.fromCoroutine(self._join(cluster))
+        self._check_cluster(cluster)
+        return None
+
+    async def _join(self, cluster: str) -> None:
+        await self._lock.acquire()
+        try:
+            if not self.cluster:
+                await deferToThreadPool(self._reactor, self._pool, self._write, cluster)
+                self.cluster = cluster
+        finally:
+            self._lock.release()
+        self._check_cluster(cluster)
+
+    def _check_cluster(self, cluster: str | None) -> None:
+        if cluster and cluster != self.cluster:
+            raise WrongNode(f"node {self.node_id} belongs to cluster {self.cluster}, not to {cluster}")

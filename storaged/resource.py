@@ -1,0 +1,186 @@
+"""The part protocol's server side: one leaf resource.  The page is docs/part-protocol.md."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import parse_qs, urlsplit
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IConsumer
+from twisted.logger import Logger
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
+
+from storaged import wire
+from storaged.errors import BadRequest, BadSpan, NodeUnavailable, StoragedError
+from storaged.identity import Identity
+from storaged.interfaces import IPartStore, IPartWriter, PartInfo
+from storaged.ranges import Span, Unsatisfiable, format_content_range, parse_range
+from storaged.streaming import BodyBroken, StreamingRequest, send_body
+
+
+class PartResource(Resource):
+    """Answers every request to a node.
+
+    :param store: where the parts lie.
+    :param identity: who the node is.
+    :param key: the cluster key that a request must carry.
+    """
+
+    isLeaf = True
+    _log = Logger()
+
+    def __init__(self, store: IPartStore, identity: Identity, key: str) -> None:
+        super().__init__()
+        self._store = store
+        self._identity = identity
+        self._key = key
+
+    def render(self, request: StreamingRequest) -> int:
+        """Answer a request."""
+        Deferred.fromCoroutine(self._respond(request)).addErrback(
+            lambda failure: self._log.failure("answering {request!r}", failure, request=request)
+        )
+        return NOT_DONE_YET
+
+    async def _respond(self, request: StreamingRequest) -> None:
+        try:
+            await self._dispatch(request)
+        except BodyBroken:
+            return  # nobody is there to answer
+        except StoragedError as problem:
+            _refuse(request, problem)
+        except Exception as problem:
+            self._log.failure("{method} {uri}", method=request.method, uri=request.uri)
+            _refuse(request, NodeUnavailable(f"{type(problem).__name__}: {problem}"))
+
+    async def _dispatch(self, request: StreamingRequest) -> None:
+        method = request.method.decode("ascii", "replace")
+        url = urlsplit(request.uri.decode("ascii", "replace"))
+        if url.path == "/health" and method in {"GET", "HEAD"}:
+            _answer(request, 200, b"ok\n", "text/plain")
+            return
+        wire.check_key(request.getHeader("Authorization"), self._key)
+        joining = self._identity.check(request.getHeader(wire.NODE_HEADER), request.getHeader(wire.CLUSTER_HEADER))
+        if joining is not None:
+            await joining
+        if url.path == wire.NODE_PATH and method == "GET":
+            _answer(request, 200, wire.encode_node(await self._store.info()), "application/json")
+        elif url.path == wire.PARTS_PATH and method == "GET":
+            await self._list(request, url.query)
+        elif url.path.startswith(wire.PARTS_PATH + "/"):
+            await self._part(request, method, url.path.removeprefix(wire.PARTS_PATH + "/"))
+        else:
+            raise BadRequest(f"{method} {url.path}: not in the part protocol")
+
+    async def _list(self, request: StreamingRequest, query: str) -> None:
+        asked = parse_qs(query)
+        try:
+            limit = int(asked.get("limit", [str(wire.LIST_LIMIT)])[0])
+        except ValueError as problem:
+            raise BadRequest(f"limit: {problem}") from problem
+        if not 1 <= limit <= wire.LIST_LIMIT:
+            raise BadRequest(f"limit {limit}: should be 1 to {wire.LIST_LIMIT}")
+        parts = await self._store.list_parts(asked.get("after", [""])[0], limit)
+        _answer(request, 200, wire.encode_parts(parts), "application/json")
+
+    async def _part(self, request: StreamingRequest, method: str, part_id: str) -> None:
+        if method == "PUT":
+            await self._put(request, part_id)
+        elif method == "GET":
+            await self._get(request, part_id)
+        elif method == "HEAD":
+            _answer(request, 200, b"", wire.PART_TYPE, await self._store.stat(part_id))
+        elif method == "DELETE":
+            found = await self._store.remove(part_id)
+            _answer(request, 204 if found else 404, b"", "")
+        else:
+            raise BadRequest(f"{method} of a part: not in the part protocol")
+
+    async def _put(self, request: StreamingRequest, part_id: str) -> None:
+        writer = await self._store.create(part_id, request.body.length)
+        try:
+            info = await self._receive(request, writer)
+        except BaseException:
+            await writer.abort()
+            raise
+        _answer(request, 201, b"", "", info)
+
+    async def _receive(self, request: StreamingRequest, writer: IPartWriter) -> PartInfo:
+        delivered = request.body.deliver(IConsumer(writer))
+        broken: list[Exception] = []
+
+        def give_up(problem: Exception) -> None:
+            broken.append(problem)
+            delivered.cancel()
+
+        writer.when_broken().addCallback(give_up)
+        try:
+            await delivered
+        except CancelledError:
+            if broken:
+                raise broken[0] from None
+            raise
+        return await writer.finish()
+
+    async def _get(self, request: StreamingRequest, part_id: str) -> None:
+        asked = request.getHeader("Range")
+        size = (await self._store.stat(part_id)).stored
+        span = None
+        if asked is not None:
+            try:
+                span = parse_range(asked, size)
+            except Unsatisfiable as problem:
+                raise BadSpan(f"part {part_id}: {problem}") from problem
+            if span is None:
+                raise BadRequest(f"Range {asked!r}: not in the part protocol")
+        reader = await self._store.open(part_id, span)
+        try:
+            _begin(request, size, span)
+            await send_body(request, lambda: reader.read().addCallback(_pieces))
+            request.finish()
+        except BodyBroken:
+            raise
+        except Exception:
+            # Part of the answer may be gone already: only a cut connection tells that the rest will not come.
+            self._log.failure("reading part {part_id}", part_id=part_id)
+            request.abort()
+        finally:
+            reader.close()
+
+
+def _pieces(data: bytes) -> Sequence[bytes]:
+    return [data] if data else []
+
+
+def _begin(request: StreamingRequest, size: int, span: Span | None) -> None:
+    request.setHeader("Content-Type", wire.PART_TYPE)
+    if span is None:
+        request.setHeader("Content-Length", str(size))
+    else:
+        request.setResponseCode(206)
+        request.setHeader("Content-Length", str(len(span)))
+        request.setHeader("Content-Range", format_content_range(span, size))
+    request.write(b"")
+
+
+def _answer(request: StreamingRequest, status: int, body: bytes, kind: str, part: PartInfo | None = None) -> None:
+    request.setResponseCode(status)
+    if status != 204:
+        request.setHeader("Content-Length", str(len(body)))
+    if kind:
+        request.setHeader("Content-Type", kind)
+    if part is not None:
+        request.setHeader(wire.STORED_HEADER, str(part.stored))
+        request.setHeader(wire.MODIFIED_HEADER, str(part.modified_ms))
+    request.write(body)
+    request.finish()
+
+
+def _refuse(request: StreamingRequest, problem: StoragedError) -> None:
+    if request.startedWriting:
+        request.abort()
+        return
+    status, text = wire.format_error(problem)
+    request.setHeader(wire.ERROR_HEADER, text)
+    _answer(request, status, b"", "")

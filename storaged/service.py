@@ -1,0 +1,100 @@
+"""Puts a storage server together.  Read `StorageServer` from top to bottom and you know the daemon."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from twisted.internet import endpoints
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IListeningPort
+from twisted.logger import Logger
+from twisted.python.threadpool import ThreadPool
+from zope.interface import implementer
+
+from storaged.config import Config, Options
+from storaged.daemon import Daemon, IServer
+from storaged.disk import DiskPartStore
+from storaged.filesystem import FolderLock, OSFilesystem
+from storaged.identity import Identity
+from storaged.interfaces import IFilesystem
+from storaged.resource import PartResource
+from storaged.settings import read_cluster_key
+from storaged.streaming import StreamingSite
+
+_IDLE_TIMEOUT_S = 300
+"""Longer than the front keeps an idle connection, so that it is always the front that closes one."""
+
+_BODY_TIMEOUT_S = 120
+
+
+@implementer(IServer)
+class StorageServer:
+    """A storage server, from its lock to its listening port.
+
+    :param key: the cluster key.
+    :param filesystem: where the parts are written.
+    """
+
+    _log = Logger()
+
+    def __init__(self, config: Config, key: str, filesystem: IFilesystem, reactor: Any) -> None:
+        self._config = config
+        self._reactor = reactor
+        self._pool = ThreadPool(1, config.threads, name="disk")
+        self._lock = FolderLock(config.data)
+        self._identity = Identity(config.data, config.node, filesystem, self._pool, reactor)
+        self._store = DiskPartStore(
+            config.data,
+            filesystem,
+            self._pool,
+            reactor,
+            reserve=config.reserve,
+            clock=reactor,
+            identity=self._identity,
+        )
+        self._site = StreamingSite(
+            PartResource(self._store, self._identity, key),
+            reactor,
+            idle_timeout_s=_IDLE_TIMEOUT_S,
+            body_timeout_s=_BODY_TIMEOUT_S,
+        )
+        self.port: IListeningPort | None = None
+
+    def start(self) -> Deferred[None]:
+        """Begin to serve; see `IServer.start`."""
+        return Deferred.fromCoroutine(self._start())
+
+    async def _start(self) -> None:
+        os.makedirs(self._config.data, exist_ok=True)  # noqa: PTH103 - text, as in the file system's seam
+        self._lock.acquire()
+        self._pool.start()
+        self._identity.load()
+        await self._store.start()
+        endpoint = endpoints.serverFromString(self._reactor, self._config.listen)
+        self.port = await endpoint.listen(self._site)
+        self._log.info("node {node} serves {data}", node=self._config.node, data=self._config.data)
+
+    def stop(self) -> Deferred[None]:
+        """Serve no more; parts half written are dropped.  See `IServer.stop`."""
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        if self.port is not None:
+            await maybeDeferred(self.port.stopListening)
+        self._site.abort_connections()
+        if self._pool.started:
+            await self._store.stop()
+            self._pool.stop()
+        self._lock.release()
+
+
+def makeService(options: Options) -> Daemon:
+    """The storage server that a command line asks for.
+
+    :raise SettingsError: the cluster key cannot be read.
+    """
+    from twisted.internet import reactor
+
+    key = read_cluster_key(options.settings.cluster_key_file)
+    return Daemon(StorageServer(options.settings, key, OSFilesystem(), reactor), reactor)

@@ -1,0 +1,25 @@
+"""HTTP that streams.  The one package that touches Twisted's HTTP internals; both daemons use it.
+
+Server: `StreamingSite` calls the resource when the headers are in; the body comes through `RequestBody`, with
+back-pressure.  `send_body` writes an answer as fast as its reader takes it.  Client: `make_client` builds a treq client
+with large buffers, and `abort_body` ends a request whose body is under way.
+
+Each use of a private name says what it relies on.  Seen in Twisted 26.10.
+"""
+
+from storaged.streaming.body import BodyBroken, BodyTooLarge, RequestBody
+from storaged.streaming.client import abort_body, make_client
+from storaged.streaming.request import BUFFER_SIZE, StreamingRequest, StreamingSite
+from storaged.streaming.sending import send_body
+
+__all__ = [
+    "BUFFER_SIZE",
+    "BodyBroken",
+    "BodyTooLarge",
+    "RequestBody",
+    "StreamingRequest",
+    "StreamingSite",
+    "abort_body",
+    "make_client",
+    "send_body",
+]

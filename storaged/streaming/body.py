@@ -1,0 +1,193 @@
+"""A request's body on its way in."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IConsumer, IPushProducer
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+
+class Connection(Protocol):
+    """What a body needs of the connection it comes through."""
+
+    def pause_reading(self) -> None:
+        """Read no more for now."""
+
+    def resume_reading(self) -> None:
+        """Read on."""
+
+    def send_continue(self) -> None:
+        """Tell the client that its body is wanted."""
+
+
+class BodyBroken(Exception):
+    """The request's body will not come to its end: the client left, or sent nothing for too long."""
+
+
+class BodyTooLarge(Exception):
+    """A body that had to be kept in memory is larger than allowed."""
+
+
+@implementer(IPushProducer)
+class RequestBody:
+    """The body of one request, on its way in.
+
+    Nothing is read from the connection until `deliver` is called; then `100 Continue` is sent where the client waits
+    for it.
+
+    :param length: its bytes, or None where the client did not say.
+    """
+
+    def __init__(self, connection: Connection, length: int | None, *, expects_continue: bool) -> None:
+        self.length = length
+        self._connection = connection
+        self._expects_continue = expects_continue
+        self._early: list[bytes] = []
+        self._consumer: IConsumer | None = None
+        self._done: Deferred[None] | None = None
+        self._broken: Failure | None = None
+        self._paused = False
+        self._discarding = False
+        self.complete = length == 0
+
+    def deliver(self, consumer: IConsumer) -> Deferred[None]:
+        """Write the body to a consumer, which may pause it.
+
+        :return: a Deferred that fires when the last byte was written.  Cancelling it stops the flow.
+        :raise BodyBroken: the body broke off.
+        """
+        done: Deferred[None] = Deferred(self._cancelled)
+        self._done = done
+        self._consumer = consumer
+        consumer.registerProducer(self, True)
+        for data in self._early:
+            consumer.write(data)
+        self._early = []
+        if self._broken is not None:
+            self._end(self._broken)
+        elif self.complete:
+            self._end(None)
+        else:
+            if self._expects_continue:
+                self._expects_continue = False
+                self._connection.send_continue()
+            if not self._paused:
+                self.resumeProducing()
+        return done
+
+    def _cancelled(self, _: Deferred[None]) -> None:
+        self._done = None
+        self._detach()
+        self._pause_transport()
+
+    def pauseProducing(self) -> None:
+        """Read no more from the client for now."""
+        self._paused = True
+        self._pause_transport()
+
+    def resumeProducing(self) -> None:
+        """Read on."""
+        self._paused = False
+        if not self.complete and self._broken is None:
+            self._connection.resume_reading()
+
+    def stopProducing(self) -> None:
+        """Deliver nothing more: the consumer needs no more bytes."""
+        self.pauseProducing()
+
+    def _pause_transport(self) -> None:
+        if not self.complete and self._broken is None:
+            self._connection.pause_reading()
+
+    # What the request tells
+
+    def received(self, data: bytes) -> None:
+        """Take the next bytes."""
+        if self._discarding:
+            return
+        if self._consumer is None:
+            # What came with the headers; more may come after a pause over TLS.
+            self._early.append(data)
+        else:
+            self._consumer.write(data)
+
+    def ended(self) -> None:
+        """Take the end of the body."""
+        self.complete = True
+        self._end(None)
+
+    def broke(self, reason: Failure) -> None:
+        """Take the end of the connection."""
+        if not self.complete and self._broken is None:
+            self._broken = Failure(BodyBroken(f"the client's connection ended: {reason.getErrorMessage()}"))
+            self._end(self._broken)
+
+    def discard(self) -> Deferred[None]:
+        """Read the rest and throw it away.
+
+        :return: a Deferred that fires when it has ended, well or not.
+        """
+        self._discarding = True
+        self._early = []
+        self._detach()
+        done: Deferred[None] = Deferred()
+        self._done = done
+        self.resumeProducing()
+        return done
+
+    def _detach(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            consumer.unregisterProducer()
+
+    def _end(self, failure: Failure | None) -> None:
+        done, self._done = self._done, None
+        self._detach()
+        if done is not None:
+            if failure is None:
+                done.callback(None)
+            else:
+                done.errback(failure)
+
+    async def read(self, limit: int) -> bytes:
+        """The whole body, in memory.
+
+        :raise BodyTooLarge: it has more than `limit` bytes.
+        :raise BodyBroken: it broke off.
+        """
+        if self.length is not None and self.length > limit:
+            raise BodyTooLarge(f"a body of {self.length} bytes, at most {limit} are taken")
+        collector = _Collector(limit)
+        collector.delivered = self.deliver(collector)
+        try:
+            await collector.delivered
+        except CancelledError:
+            if collector.size > limit:
+                raise BodyTooLarge(f"a body of more than {limit} bytes") from None
+            raise
+        return b"".join(collector.pieces)
+
+
+@implementer(IConsumer)
+class _Collector:
+    def __init__(self, limit: int) -> None:
+        self.pieces: list[bytes] = []
+        self.size = 0
+        self.delivered: Deferred[None] | None = None
+        self._limit = limit
+
+    def registerProducer(self, producer: object, streaming: bool) -> None:
+        """A collector never pauses its producer."""
+
+    def unregisterProducer(self) -> None:
+        """Nothing is kept of the producer."""
+
+    def write(self, data: bytes) -> None:
+        self.size += len(data)
+        if self.size <= self._limit:
+            self.pieces.append(data)
+        elif self.delivered is not None:
+            self.delivered.cancel()

@@ -1,0 +1,169 @@
+"""Requests that are answered when their headers are in, and the site that makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Any
+from weakref import WeakSet
+
+from twisted.python.failure import Failure
+from twisted.web.resource import IResource
+from twisted.web.server import Request, Site
+
+from storaged.streaming.body import RequestBody
+
+BUFFER_SIZE = 256 * 1024
+"""Bytes asked of the kernel at once, and bytes kept for a slow peer before its producer is paused."""
+
+_LINGER_S = 10.0
+"""How long a client may go on sending a body that was refused, so that it gets to read the answer."""
+
+
+class StreamingRequest(Request):
+    """A request that is processed when its headers are in; its body is `body`."""
+
+    body: RequestBody
+    channel: Any
+
+    def gotLength(self, length: int | None) -> None:
+        """Begin.  The channel calls this after the headers, before any of the body."""
+        self.content = BytesIO()  # the base class closes it; nothing is written to it
+        channel = self.channel
+        expects_continue = self.getHeader("Expect") is not None and channel._version == b"HTTP/1.1"
+        # The channel answers 100 by itself, right after this method, where it finds this header.
+        self.requestHeaders.removeHeader("Expect")
+        self.body = RequestBody(self, length, expects_continue=expects_continue)
+        # Both the size of a read and the high-water mark of writes (abstract.FileDescriptor).
+        channel.transport.bufferSize = BUFFER_SIZE
+        if length != 0:
+            # Without a body the channel calls requestReceived at once; with one, nobody has told us these yet.
+            self._begin(channel._command, channel._path, channel._version)
+
+    def _begin(self, command: bytes, path: bytes, version: bytes) -> None:
+        self.method, self.uri, self.clientproto = command, path, version
+        self.path = path.split(b"?", 1)[0]
+        if not self.body.complete:
+            self.pause_reading()
+        self.process()
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """Take a piece of the body."""
+        self.body.received(data)
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        """Take the end of the body, or a request without one."""
+        # The channel has just saved the time-out of the body as the one to go on with after the answer.
+        self.channel._savedTimeOut = self.channel.site.timeOut
+        if self.body.complete:
+            self._begin(command, path, version)
+        else:
+            self.body.ended()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Take the end of the connection."""
+        super().connectionLost(reason)
+        self.body.broke(reason)
+
+    def pause_reading(self) -> None:
+        """Read no more from the client.  Its silence is then our doing: no time-out runs."""
+        self.channel.setTimeout(None)
+        self.channel.transport.pauseProducing()
+
+    def resume_reading(self) -> None:
+        """Read on; the client must send something every so often."""
+        self.channel.setTimeout(self.channel.site.body_timeout_s)
+        self.channel.transport.resumeProducing()
+
+    def send_continue(self) -> None:
+        """Tell the client that its body is wanted."""
+        # Past the request, for it is not the answer.
+        self.channel.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def write(self, data: bytes) -> None:
+        """Write a piece of the answer."""
+        if not self.startedWriting and not self.body.complete and not self._disconnected:
+            # The rest of the body would be read as the next request.
+            self.channel.persistent = False
+            self.setHeader("Connection", "close")
+        super().write(data)
+
+    def write_pieces(self, pieces: Sequence[bytes]) -> None:
+        """Write pieces of the answer's body, without joining them.  The headers must have been written."""
+        if self._disconnected:
+            return
+        if self.chunked:
+            size = sum(map(len, pieces))
+            if size:
+                self.channel.writeSequence([b"%x\r\n" % size, *pieces, b"\r\n"])
+        elif self.method != b"HEAD":
+            self.channel.writeSequence(pieces)
+
+    def finish(self) -> None:
+        """End the answer.  Where the client is still sending, what it sends is thrown away for a while."""
+        if self._disconnected:
+            return
+        if not self.startedWriting:
+            self.write(b"")
+        if self.body.complete:
+            super().finish()
+            return
+        finish = super().finish
+        linger = self.channel.site.reactor.callLater(_LINGER_S, self._give_up_lingering)
+
+        def ended(_: object) -> None:
+            if linger.active():
+                linger.cancel()
+            if not self._disconnected:
+                finish()
+
+        if self.chunked:
+            self.channel.write(b"0\r\n\r\n")
+            self.chunked = 0
+        self.body.discard().addBoth(ended)
+
+    def _give_up_lingering(self) -> None:
+        self.channel.transport.abortConnection()
+
+    def abort(self) -> None:
+        """Cut the connection, so that the client sees that the answer is not whole."""
+        if not self._disconnected:
+            self.channel.transport.abortConnection()
+
+
+class StreamingSite(Site):
+    """A site whose resource gets requests before their bodies.
+
+    :param resource: a leaf: it gets every request.
+    :param idle_timeout_s: how long a connection may stay without a request.
+    :param body_timeout_s: how long a client may be silent while its body is wanted.
+    """
+
+    noisy = False
+
+    def __init__(self, resource: IResource, reactor: Any, *, idle_timeout_s: float, body_timeout_s: float) -> None:
+        super().__init__(
+            resource,
+            requestFactory=StreamingRequest,
+            timeout=idle_timeout_s,
+            reactor=reactor,
+            parsePOSTFormSubmission=False,
+        )
+        self.body_timeout_s = body_timeout_s
+        self.displayTracebacks = False
+        # The reactor holds a protocol for as long as it is connected.
+        self._connections: WeakSet[Any] = WeakSet()
+
+    def buildProtocol(self, addr: Any) -> Any:
+        """Make the protocol of a new connection."""
+        protocol = super().buildProtocol(addr)
+        self._connections.add(protocol)
+        return protocol
+
+    def abort_connections(self) -> None:
+        """Cut every connection there is."""
+        for protocol in list(self._connections):
+            protocol.transport.abortConnection()
+
+    def log(self, request: Any) -> None:
+        """Write no access line: what matters is told by those who do the work."""

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import pytest
+from twisted.python.usage import UsageError
+
+from storaged.settings import (
+    SettingsError,
+    SettingsOptions,
+    Size,
+    load_settings,
+    parse_size,
+    read_cluster_key,
+)
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: Annotated[str, msgspec.Meta(description="A name.")]
+    reserve: Annotated[Size, msgspec.Meta(description="Bytes.")] = Size(5)
+    wait_s: Annotated[float, msgspec.Meta(description="Seconds.", gt=0)] = 3.0
+
+
+class Options(SettingsOptions[Config]):
+    kind = Config
+
+
+def write(folder: Path, text: str) -> str:
+    path = folder / "settings.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("0", 0),
+        ("4096", 4096),
+        ("256KiB", 262144),
+        ("1GiB", 2**30),
+        ("500MB", 500_000_000),
+        ("2 TiB", 2**41),
+        ("7b", 7),
+    ],
+)
+def test_a_size_is_a_number_with_or_without_a_unit(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "GiB", "1.5GiB", "-1", "1 parsec", "1KiBs"])
+def test_what_is_not_a_size_is_refused_by_its_words(text: str) -> None:
+    with pytest.raises(ValueError, match="not a size"):
+        parse_size(text)
+
+
+def test_the_file_gives_the_settings_and_the_command_line_wins(tmp_path: Path) -> None:
+    path = write(tmp_path, "name: from the file\nreserve: 1MiB\n")
+    assert load_settings(Config, path, {"reserve": "2MiB"}) == Config("from the file", Size(2 * 2**20), 3.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("name: n\nreserv: 5\n", "reserv"),
+        ("name: n\nreserve: much\n", r"\$\.reserve"),
+        ("name: n\nwait_s: -1\n", r"\$\.wait_s"),
+        ("name: 5\n", r"\$\.name"),
+        ("reserve: 5\n", "name"),
+        ("- name\n", "keys and values"),
+        ("name: [\n", "line 2"),
+    ],
+)
+def test_an_error_names_the_file_and_the_key(tmp_path: Path, text: str, told: str) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(SettingsError, match=told) as raised:
+        load_settings(Config, path, {})
+    assert path in str(raised.value)
+
+
+def test_a_missing_file_is_named() -> None:
+    with pytest.raises(SettingsError, match=r"/nowhere\.yaml"):
+        load_settings(Config, "/nowhere.yaml", {})
+
+
+def test_every_key_is_an_option_of_the_command_line() -> None:
+    options = Options()
+    options.parseOptions(["--name", "n1", "--reserve", "1KiB", "--wait-s", "2.5"])
+    assert options.settings == Config("n1", Size(1024), 2.5)
+    assert "--wait-s" in options.getUsage()
+
+
+def test_a_wrong_option_is_told_as_one() -> None:
+    with pytest.raises(UsageError, match=r"command line: .*wait_s"):
+        Options().parseOptions(["--name", "n1", "--wait-s", "soon"])
+
+
+@pytest.mark.parametrize(
+    "text", ["", "short\n", "has a space in its middle\n", "zwölf und mehr zeichen".replace(" ", "")]
+)
+def test_a_key_that_no_header_can_carry_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "key"
+    path.write_text(text)
+    with pytest.raises(SettingsError, match="cluster key"):
+        read_cluster_key(str(path))
+
+
+def test_the_key_is_the_line_in_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_text("0123456789abcdef\n")
+    assert read_cluster_key(str(path)) == "0123456789abcdef"
