@@ -8,7 +8,7 @@ Above the catalog nobody leans on state that only one process has: a catalog may
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Collection as SetOf
 
 import attrs
@@ -103,8 +103,8 @@ class IUploadLedger(Interface):
         Written, not synced, when it fires: an upload of which nothing is known after a crash is aborted as well.
         """
 
-    def doomed() -> Iterator[Doomed]:
-        """The parts to delete, oldest first."""
+    def doomed(limit: int) -> Deferred[list[Doomed]]:
+        """The parts to delete, oldest first, of at most `limit` uploads."""
 
     def reaped(upload: str) -> Deferred[None]:
         """Note that the doomed parts of an upload are gone from all their nodes.  Written, not synced."""
@@ -181,15 +181,13 @@ class Opened:
 class IDownload(Interface):
     """The bytes of a range of one version of a file."""
 
-    def start(consumer: IConsumer) -> Deferred[None]:
-        """Write the bytes to a consumer, as a push producer that it may pause and resume.
+    def read() -> Deferred[Sequence[bytes]]:
+        """Read on.  Must not be called again before the last call has fired.
 
-        Every byte was checked before it is written.
-
-        :return: a Deferred that fires when the last byte was written.  Cancelling it ends the download.
+        :return: a Deferred of the next pieces, each checked; none at the end.
         :raise FileUnavailable: a node cannot be read.
         :raise FileDamaged: stored bytes are wrong.
-        In both cases what was written so far is a right beginning, and shorter than it should be.
+        In both cases what was read so far is a right beginning, and shorter than it should be.
         """
 
     def close() -> None:

@@ -6,7 +6,8 @@ import re
 
 import attrs
 
-_ENTITY_TAG = re.compile(r'\s*((?:W/)?"[\x21\x23-\x7e\x80-\xff]*")\s*(?:,|\Z)')
+# A list may have empty elements (RFC 9110 section 5.6.1.2).
+_ELEMENT = re.compile(r'[ \t]*((?:W/)?"[\x21\x23-\x7e\x80-\xff]*")?[ \t]*(?:,|\Z)')
 
 
 @attrs.frozen
@@ -54,10 +55,11 @@ def parse_entity_tags(value: str) -> tuple[str, ...]:
     tags = []
     position = 0
     while position < len(value):
-        match = _ENTITY_TAG.match(value, position)
+        match = _ELEMENT.match(value, position)
         if match is None:
             raise ValueError(f"not a list of entity tags: {value!r}")
-        tags.append(match[1])
+        if match[1] is not None:
+            tags.append(match[1])
         position = match.end()
     if not tags:
         raise ValueError("an empty list of entity tags")

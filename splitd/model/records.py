@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
+from google_crc32c import value
 
 from splitd.model.manifest import Manifest
 
+VERSION = 1
+"""The version of the journal's format, in its first record."""
 
-class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", omit_defaults=True):
+
+class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", omit_defaults=True, gc=False):
     pass
 
 
@@ -68,3 +74,37 @@ class PartsReaped(_Record, frozen=True, tag="parts-reaped"):
 
 
 Record = JournalOpened | UploadStarted | UploadAborted | FileCommitted | CollectionMade | EntryDeleted | PartsReaped
+
+# The line around the record is matched byte by byte, so that the checksum need not cover it.
+_LINE = re.compile(rb'\{"seq":([1-9][0-9]{0,18}),"crc":"([0-9a-f]{8})","record":(\{.*\})\}\n?\Z')
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Record)
+
+
+def encode_line(sequence: int, record: Record) -> bytes:
+    """A record as one line of a journal, newline included.
+
+    :param sequence: the number of the record in the journal, from 1.
+    :raise ValueError: it holds text that is not Unicode, a lone surrogate.
+    """
+    body = _encoder.encode(record)
+    return b'{"seq":%d,"crc":"%08x","record":%b}\n' % (sequence, value(b"%d %b" % (sequence, body)), body)
+
+
+def decode_line(line: bytes) -> tuple[int, Record]:
+    """Read a line of a journal, with its newline or without.
+
+    :return: its sequence number and its record.
+    :raise ValueError: it is not, bit by bit, a line that `encode_line` made.
+    """
+    match = _LINE.match(line)
+    if match is None:
+        raise ValueError(f"not a line of a journal: {line[:100]!r}")
+    sequence, checksum, body = match.groups()
+    found = b"%08x" % value(b"%b %b" % (sequence, body))
+    if found != checksum:
+        raise ValueError(f"record {int(sequence)}: its checksum is {found.decode()}, the line says {checksum.decode()}")
+    try:
+        return int(sequence), _decoder.decode(body)
+    except msgspec.MsgspecError as problem:
+        raise ValueError(f"record {int(sequence)}: {problem}") from problem

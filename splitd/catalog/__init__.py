@@ -1,0 +1,1 @@
+"""Names to manifests, uploads under way, and the parts that are to go."""

@@ -1,0 +1,262 @@
+"""The default catalog: a journal, and in memory what its records come to."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import TypeVar
+
+import attrs
+from twisted.internet.defer import Deferred, FirstError, execute, gatherResults, maybeDeferred, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from splitd.catalog.state import State, apply
+from splitd.catalog.turns import Turn, Turns
+from splitd.errors import BadName, CatalogReadOnly, NotFound, PreconditionFailed, UploadAborted
+from splitd.interfaces import Doomed, ICatalog, IJournal, IUploadLedger
+from splitd.model import records
+from splitd.model.conditions import Condition
+from splitd.model.manifest import Manifest
+from splitd.model.records import Record
+from splitd.model.tree import Collection, Member, check_path
+from storaged.partfile import PartId
+
+_Result = TypeVar("_Result")
+_Judge = Callable[[], tuple[Record | None, _Result]]
+
+
+@attrs.frozen
+class CatalogStatistics:
+    """What there is, for those who look on.
+
+    :param bytes_stored: the bytes of all files, as their clients count them.
+    :param uploads: uploads under way.
+    :param doomed: uploads whose parts are to be deleted.
+    :param changes: changes under way, and those that wait for them.
+    """
+
+    files: int
+    bytes_stored: int
+    uploads: int
+    doomed: int
+    changes: int
+
+
+def new_cluster_id() -> str:
+    """A cluster id that no other cluster has."""
+    return uuid.uuid4().hex
+
+
+@implementer(ICatalog, IUploadLedger)
+class JournalledCatalog:
+    """Names and uploads, kept in a journal.
+
+    A change is *judged*, its record appended, and it takes effect when the record is durable: in that order, and
+    nothing that touches it is judged in between.  Once its record is appended it takes effect even where the one
+    who asked for it cancels.
+
+    :param journal: nobody else appends to it.
+    :param clock: tells the time since 1970.
+    :param new_id: makes the id of a new cluster.
+    :ivar cluster: the cluster's id; empty before `start` has fired.
+    """
+
+    _log = Logger()
+
+    def __init__(self, journal: IJournal, clock: IReactorTime, new_id: Callable[[], str] = new_cluster_id) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._new_id = new_id
+        self._state = State()
+        self._turns = Turns()
+        self.cluster = ""
+
+    def statistics(self) -> CatalogStatistics:
+        """How much there is just now."""
+        state = self._state
+        return CatalogStatistics(
+            state.files, state.bytes_stored, len(state.uploads), len(state.doomed), len(self._turns)
+        )
+
+    def start(self) -> Deferred[None]:
+        """Read the journal.  To be called once, first.
+
+        Uploads that were under way when splitd ended are aborted.  Where the journal can be read and not
+        written, the catalog can be read.
+
+        :raise JournalDamaged: the journal is not what was written.
+        :raise CatalogReadOnly: the journal is empty, and its first record cannot be written.
+        """
+        return Deferred.fromCoroutine(self._start())
+
+    async def _start(self) -> None:
+        if not await self._journal.replay(lambda record: apply(self._state, record)):
+            await self._change(self._judge_opening, durable=True)
+        leftovers = [self.abort(upload, "splitd was restarted") for upload in list(self._state.uploads)]
+        try:
+            await gatherResults(leftovers, consumeErrors=True)
+        except FirstError as problem:
+            problem.subFailure.trap(CatalogReadOnly)
+            self._log.error(
+                "{count} uploads of before the restart cannot be aborted: {reason}",
+                count=len(leftovers),
+                reason=problem.subFailure.getErrorMessage(),
+            )
+        self.cluster = self._state.cluster
+
+    def lookup(self, path: str) -> Deferred[Manifest | Collection | None]:
+        """What there is of this name; see `ICatalog`."""
+        return execute(self._state.tree.lookup, path)
+
+    def list_members(self, path: str, after: str, limit: int) -> Deferred[list[Member]]:
+        """A page of a collection; see `ICatalog`."""
+        return execute(self._state.tree.list_members, path, after, limit)
+
+    def make_collection(self, path: str) -> Deferred[Collection]:
+        """Make an empty collection; see `ICatalog`."""
+
+        def judge() -> tuple[Record, Collection]:
+            self._state.tree.refuse_taken(path)
+            now_ms = self._now_ms()
+            return records.CollectionMade(path, now_ms), Collection(now_ms, now_ms)
+
+        return self._change(judge, path=path, durable=True)
+
+    def delete(self, path: str, condition: Condition) -> Deferred[None]:
+        """Delete a file, or a collection with all that is in it; see `ICatalog`."""
+
+        def judge() -> tuple[Record, None]:
+            if path == "/":
+                raise BadName("the root cannot be deleted")
+            present = self._state.tree.lookup(path)
+            if present is None:
+                raise NotFound(f"there is no {path}")
+            _refuse_failed(condition, path, present)
+            return records.EntryDeleted(path, self._now_ms()), None
+
+        return self._change(judge, path=path, durable=True)
+
+    def begin(self, upload: str, path: str, nodes: Sequence[str]) -> Deferred[None]:
+        """Note that parts of an upload may lie on these nodes; see `IUploadLedger`."""
+
+        def judge() -> tuple[Record, None]:
+            check_path(path)
+            if upload in self._state.uploads or upload in self._state.doomed:
+                raise ValueError(f"upload {upload} was begun already")
+            return records.UploadStarted(upload, path, tuple(nodes), self._now_ms()), None
+
+        return self._change(judge, upload=upload, durable=False)
+
+    def commit(self, path: str, manifest: Manifest, condition: Condition) -> Deferred[bool]:
+        """Give a file its name; see `IUploadLedger`.
+
+        :raise UploadAborted: the upload is not under way.
+        """
+
+        def judge() -> tuple[Record, bool]:
+            upload = self._state.uploads.get(manifest.upload)
+            if upload is None:
+                raise UploadAborted(f"upload {manifest.upload} is not under way")
+            if manifest.nodes and manifest.nodes != upload.nodes:
+                raise ValueError(
+                    f"upload {manifest.upload} was begun on {upload.nodes}, its manifest names {manifest.nodes}"
+                )
+            present = self._state.tree.version(path)
+            _refuse_failed(condition, path, present)
+            return records.FileCommitted(path, manifest), present is None
+
+        return self._change(judge, path=path, upload=manifest.upload, durable=True)
+
+    def abort(self, upload: str, reason: str) -> Deferred[None]:
+        """End an upload that will not be committed; see `IUploadLedger`.
+
+        Does nothing where the upload is not under way.
+        """
+
+        def judge() -> tuple[Record | None, None]:
+            if upload not in self._state.uploads:
+                return None, None
+            return records.UploadAborted(upload, reason.encode(errors="replace").decode(), self._now_ms()), None
+
+        return self._change(judge, upload=upload, durable=False)
+
+    def doomed(self, limit: int) -> Deferred[list[Doomed]]:
+        """The parts to delete, oldest first; see `IUploadLedger`."""
+        return succeed([_show(upload, nodes) for upload, nodes in islice(self._state.doomed.items(), limit)])
+
+    def reaped(self, upload: str) -> Deferred[None]:
+        """Note that the doomed parts of an upload are gone; see `IUploadLedger`.
+
+        Does nothing where it has none.
+        """
+
+        def judge() -> tuple[Record | None, None]:
+            return records.PartsReaped(upload) if upload in self._state.doomed else None, None
+
+        return self._change(judge, upload=upload, durable=False)
+
+    def _judge_opening(self) -> tuple[Record, None]:
+        return records.JournalOpened(records.VERSION, self._new_id(), self._now_ms()), None
+
+    def _change(
+        self, judge: _Judge[_Result], *, path: str | None = None, upload: str | None = None, durable: bool
+    ) -> Deferred[_Result]:
+        """Make a change when its turn has come.
+
+        :param judge: says what to record, None for nothing, and what to tell the one who asked; or refuses.
+        :param path: the name that the change is about.
+        :param upload: the upload that it is about.
+        """
+        return Deferred.fromCoroutine(self._make(judge, path, upload, durable))
+
+    async def _make(self, judge: _Judge[_Result], path: str | None, upload: str | None, durable: bool) -> _Result:
+        if path is not None:
+            check_path(path)
+        # The root touches all paths, but changes of it are only refused: nobody need wait for those.
+        turn = self._turns.queue(*(key for key in (path, upload) if key is not None and key != "/"))
+        await turn.began
+        try:
+            self._refuse_read_only()
+            record, result = judge()
+        except BaseException:
+            self._turns.end(turn)
+            raise
+        if record is None:
+            self._turns.end(turn)
+        else:
+            await self._append(record, turn, durable=durable)
+        return result
+
+    def _refuse_read_only(self) -> None:
+        if self._journal.failure:
+            raise CatalogReadOnly(self._journal.failure)
+
+    def _append(self, record: Record, turn: Turn, *, durable: bool) -> Deferred[None]:
+        told: Deferred[None] = Deferred()  # cancelling it cannot take the record back
+
+        def end(result: _Result) -> _Result:
+            self._turns.end(turn)
+            return result
+
+        appended = maybeDeferred(self._journal.append, record, durable=durable)
+        appended.addCallback(lambda _: apply(self._state, record))
+        appended.addBoth(end)
+        appended.chainDeferred(told)
+        return told
+
+    def _now_ms(self) -> int:
+        return int(self._clock.seconds() * 1000)
+
+
+def _show(upload: str, nodes: Sequence[str]) -> Doomed:
+    return Doomed(upload, tuple((node, str(PartId(upload, index))) for index, node in enumerate(nodes)))
+
+
+def _refuse_failed(condition: Condition, path: str, present: Manifest | Collection | None) -> None:
+    etag = present.etag if isinstance(present, Manifest) else None if present is None else ""
+    failed = condition.failed(etag)
+    if failed:
+        raise PreconditionFailed(f"{path}: {failed} does not hold")

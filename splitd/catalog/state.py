@@ -1,0 +1,179 @@
+"""What the records of a journal come to: `state = fold(apply, records)`.  Pure."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from splitd.errors import SplitdError
+from splitd.model.manifest import Manifest
+from splitd.model.records import (
+    VERSION,
+    CollectionMade,
+    EntryDeleted,
+    FileCommitted,
+    JournalOpened,
+    PartsReaped,
+    Record,
+    UploadAborted,
+    UploadStarted,
+)
+from splitd.model.tree import Tree
+
+
+@attrs.frozen
+class UnderWay:
+    """An upload that has neither been committed nor aborted.
+
+    :param nodes: where its parts may lie, by the parts' index.
+    :param time_ms: when it was begun, milliseconds since 1970.
+    """
+
+    path: str
+    nodes: tuple[str, ...]
+    time_ms: int
+
+
+class State:
+    """Names, uploads under way and parts to delete.
+
+    Changed by `apply` only.
+
+    :ivar cluster: the cluster's id; empty before the first record.
+    :ivar uploads: uploads under way, by their ids.
+    :ivar doomed: the nodes where parts to delete may lie, by the parts' index, for the uploads that made them,
+        oldest first.
+    :ivar files: how many files there are.
+    :ivar bytes_stored: the bytes of all files, as their clients count them.
+    """
+
+    def __init__(self) -> None:
+        self.cluster = ""
+        self.tree = Tree(0)
+        self.uploads: dict[str, UnderWay] = {}
+        self.doomed: dict[str, tuple[str, ...]] = {}
+        self.files = 0
+        self.bytes_stored = 0
+
+
+def apply(state: State, record: Record) -> None:
+    """Let a record take its effect.
+
+    :raise ValueError: it contradicts what was before it, so no correct program wrote it; the message names it.
+    """
+    try:
+        if not state.cluster:
+            _refuse_before_opening(record)
+        _EFFECTS[type(record)](state, record)
+    except (SplitdError, ValueError) as problem:
+        raise ValueError(f"{_name(record)}: {problem}") from problem
+
+
+def _name(record: Record) -> str:
+    tag = str(record.__struct_config__.tag)
+    match record:
+        case JournalOpened():
+            return f"{tag} {record.cluster}"
+        case FileCommitted() | CollectionMade() | EntryDeleted():
+            return f"{tag} {record.path}"
+        case UploadStarted() | UploadAborted() | PartsReaped():
+            return f"{tag} {record.upload}"
+
+
+def _refuse_before_opening(record: Record) -> None:
+    if type(record) is not JournalOpened:
+        raise ValueError("comes before journal-opened")
+
+
+def _opened(state: State, record: JournalOpened) -> None:
+    if state.cluster:
+        raise ValueError(f"the journal is that of cluster {state.cluster} already")
+    if record.version != VERSION:
+        raise ValueError(f"version {record.version} of the format, only {VERSION} is known here")
+    if not record.cluster:
+        raise ValueError("it has no cluster id")
+    state.cluster = record.cluster
+    state.tree = Tree(record.time_ms)
+
+
+def _upload_started(state: State, record: UploadStarted) -> None:
+    if record.upload in state.uploads or record.upload in state.doomed:
+        raise ValueError("it was begun already")
+    state.uploads[record.upload] = UnderWay(record.path, tuple(map(sys.intern, record.nodes)), record.time_ms)
+
+
+def _upload_aborted(state: State, record: UploadAborted) -> None:
+    upload = state.uploads.pop(record.upload, None)
+    if upload is None:
+        raise ValueError("it is not under way")
+    _doom(state, record.upload, upload.nodes)
+
+
+def _file_committed(state: State, record: FileCommitted) -> None:
+    manifest = _compact(record.manifest)
+    if manifest.nodes and manifest.upload in state.doomed:
+        raise ValueError(f"the parts of upload {manifest.upload} are to be deleted already")
+    replaced = state.tree.put_file(record.path, manifest, manifest.created_ms)
+    upload = state.uploads.pop(manifest.upload, None)
+    if upload is not None and not manifest.nodes:
+        # An empty file has no parts: those that were begun for it are nobody's.
+        _doom(state, manifest.upload, upload.nodes)
+    state.files += 1
+    state.bytes_stored += manifest.size
+    if replaced is not None:
+        _forget(state, replaced)
+
+
+def _collection_made(state: State, record: CollectionMade) -> None:
+    state.tree.make_collection(record.path, record.time_ms)
+
+
+def _entry_deleted(state: State, record: EntryDeleted) -> None:
+    for manifest in state.tree.delete(record.path, record.time_ms):
+        _forget(state, manifest)
+
+
+def _parts_reaped(state: State, record: PartsReaped) -> None:
+    if state.doomed.pop(record.upload, None) is None:
+        raise ValueError("it has no parts to delete")
+
+
+def _forget(state: State, manifest: Manifest) -> None:
+    state.files -= 1
+    state.bytes_stored -= manifest.size
+    _doom(state, manifest.upload, manifest.nodes)
+
+
+def _doom(state: State, upload: str, nodes: tuple[str, ...]) -> None:
+    if nodes:
+        state.doomed[upload] = nodes
+
+
+def _compact(manifest: Manifest) -> Manifest:
+    """The same manifest with its common texts shared: among a million files they would take most of the memory."""
+    return Manifest(
+        manifest.upload,
+        manifest.size,
+        manifest.created_ms,
+        manifest.data,
+        manifest.parity,
+        _UNITS.setdefault(manifest.unit, manifest.unit),
+        tuple(map(sys.intern, manifest.nodes)),
+        sys.intern(manifest.content_type),
+    )
+
+
+_UNITS: dict[int, int] = {}
+
+_EFFECTS: dict[type, Callable[[State, Any], None]] = {
+    JournalOpened: _opened,
+    UploadStarted: _upload_started,
+    UploadAborted: _upload_aborted,
+    FileCommitted: _file_committed,
+    CollectionMade: _collection_made,
+    EntryDeleted: _entry_deleted,
+    PartsReaped: _parts_reaped,
+}

@@ -1,0 +1,121 @@
+"""Who may change what, and when: changes that touch each other take turns, all others go side by side."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from itertools import islice
+
+from twisted.internet.defer import Deferred
+
+
+class Turn:
+    """One change's place in the queue.
+
+    :ivar began: a Deferred that fires with None when the change may be judged and made.  Cancelling it ends the
+        turn.
+    """
+
+    def __init__(self, turns: Turns, keys: tuple[str, ...]) -> None:
+        self.keys = keys
+        self.ahead: dict[Turn, None] = {}
+        self.behind: dict[Turn, None] = {}
+        self.began: Deferred[None] = Deferred(lambda _: turns.end(self))
+
+    def wait_for(self, others: Iterable[Turn]) -> None:
+        """Do not begin before these have ended."""
+        for other in others:
+            self.ahead[other] = None
+            other.behind[self] = None
+
+
+class Turns:
+    """The changes under way and those that wait for them.
+
+    Each change names its keys.  Two changes touch each other where a key of one is a key of the other, or, for
+    paths, an ancestor of it.  A change begins when all that touch it and came before it have ended: first come,
+    first served, so that nobody waits for ever, and nobody waits for a stranger.
+    """
+
+    def __init__(self) -> None:
+        self._at: dict[str, dict[Turn, None]] = {}
+        self._below: dict[str, dict[Turn, None]] = {}
+        self._free: deque[Turn] = deque()
+        self._freeing = False
+
+    def __len__(self) -> int:
+        """How many changes are under way or wait."""
+        return len(set().union(*self._at.values()))
+
+    def queue(self, *keys: str) -> Turn:
+        """Take the next place.
+
+        :param keys: paths; or other texts that do not begin with a slash, which have no ancestors.
+        :return: the turn, begun already where it touches no other.  It must be ended.
+        """
+        turn = Turn(self, keys)
+        for key in keys:
+            turn.wait_for(self._below.get(key, ()))
+            for same in (key, *_ancestors(key)):
+                # The last one waits for all before it that have this key.
+                turn.wait_for(islice(reversed(self._at.get(same, {})), 1))
+        for key in keys:
+            self._at.setdefault(key, {})[turn] = None
+            for ancestor in _ancestors(key):
+                self._below.setdefault(ancestor, {})[turn] = None
+        if not turn.ahead:
+            turn.began.callback(None)
+        return turn
+
+    def end(self, turn: Turn) -> None:
+        """Let go of a turn, begun or not; those behind it begin as far as nothing else is ahead of them."""
+        for key in turn.keys:
+            _leave(self._at, key, turn)
+            for ancestor in _ancestors(key):
+                _leave(self._below, ancestor, turn)
+        ahead, turn.ahead = turn.ahead, {}
+        behind, turn.behind = turn.behind, {}
+        for other in ahead:
+            del other.behind[turn]
+        for other in behind:
+            del other.ahead[turn]
+            # A turn that ends before it began has waited for these in the other's name.
+            other.wait_for(before for before in ahead if _touch(before.keys, other.keys))
+            if not other.ahead:
+                self._free.append(other)
+        self._begin_free()
+
+    def _begin_free(self) -> None:
+        # A change may end while it begins, and free the next: a loop, for a long queue would overflow the stack.
+        if self._freeing:
+            return
+        self._freeing = True
+        try:
+            while self._free:
+                turn = self._free.popleft()
+                if not turn.began.called:  # cancelled since
+                    turn.began.callback(None)
+        finally:
+            self._freeing = False
+
+
+def _ancestors(key: str) -> Iterable[str]:
+    if not key.startswith("/") or key == "/":
+        return
+    yield "/"
+    slash = key.find("/", 1)
+    while slash > 0:
+        yield key[:slash]
+        slash = key.find("/", slash + 1)
+
+
+def _touch(one: tuple[str, ...], two: tuple[str, ...]) -> bool:
+    return any(a == b or a in _ancestors(b) or b in _ancestors(a) for a in one for b in two)
+
+
+def _leave(lines: dict[str, dict[Turn, None]], key: str, turn: Turn) -> None:
+    line = lines.get(key)
+    if line is not None:
+        line.pop(turn, None)
+        if not line:
+            del lines[key]

@@ -1,0 +1,1 @@
+"""Journals: records in order, durable on demand.  Known to the catalog alone."""

@@ -1,0 +1,221 @@
+"""The journal on a disk: a folder of segments, one sync for all records that wait for one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ParamSpec, Protocol, TypeVar
+
+import attrs
+from twisted.internet.defer import Deferred, DeferredLock, fail
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+from twisted.python.threadpool import ThreadPool
+from zope.interface import implementer
+
+from splitd.errors import CatalogReadOnly, JournalDamaged
+from splitd.interfaces import IJournal
+from splitd.journal.segments import Batch, SegmentReader, SegmentWriter
+from splitd.model.records import Record, encode_line
+from storaged.filesystem import FolderLock
+from storaged.interfaces import IFilesystem
+
+SEGMENT_LIMIT = 64 * 1024 * 1024
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
+
+
+class Lock(Protocol):
+    """Keeps a folder to one process; the calls of `storaged.filesystem.FolderLock`."""
+
+    def acquire(self) -> None:
+        """Take the folder.
+
+        :raise OSError: it is taken.
+        """
+
+    def release(self) -> None:
+        """Give the folder up.  May be called again, and before `acquire`."""
+
+
+@attrs.frozen
+class JournalStatistics:
+    """How a journal is doing, for those who look on.
+
+    :param records: records written.
+    :param size: bytes of all segments.
+    :param segments: how many there are.
+    :param syncs: since the start.
+    :param largest_batch: the most records that were written at once, since the start.
+    """
+
+    records: int
+    size: int
+    segments: int
+    syncs: int
+    largest_batch: int
+
+
+@attrs.frozen
+class _Waiting:
+    line: bytes
+    durable: bool
+    told: Deferred[None]
+
+
+@implementer(IJournal)
+class FileJournal:
+    """Records in a folder.
+
+    Lines are made where `append` is called, so that their order and numbers are settled there.  They gather while
+    those before them are written and synced in the pool, and are then written and synced together.
+
+    :param folder: made where it is missing.
+    :param pool: takes one blocking call of this journal at a time; must run until `close` has fired.
+    :param lock: keeps the folder to this process; the folder's own, where None.
+    :param segment_limit: the bytes from which on a segment is full.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        folder: str,
+        filesystem: IFilesystem,
+        pool: ThreadPool,
+        reactor: IReactorFromThreads,
+        *,
+        lock: Lock | None = None,
+        segment_limit: int = SEGMENT_LIMIT,
+    ) -> None:
+        self._folder = folder
+        self._filesystem = filesystem
+        self._pool = pool
+        self._reactor = reactor
+        self._lock = FolderLock(folder) if lock is None else lock
+        self._reader = SegmentReader(filesystem, folder)
+        self._writer = SegmentWriter(filesystem, folder, segment_limit)
+        self._turn = DeferredLock()
+        self._waiting: list[_Waiting] = []
+        self._writing = False
+        self._open = False
+        self._closed = False
+        self._next = 1
+        self._written = 0
+        self._largest_batch = 0
+        self.failure = ""
+
+    @property
+    def statistics(self) -> JournalStatistics:
+        """How much there is just now."""
+        writer = self._writer
+        return JournalStatistics(self._written, writer.size, writer.segments, writer.syncs, self._largest_batch)
+
+    def replay(self, apply: Callable[[Record], None]) -> Deferred[int]:
+        """Read all records; see `IJournal`.
+
+        :param apply: may raise `ValueError` for a record that contradicts those before it: that is damage too.
+        :raise OSError: another process has the journal, or it cannot be read.
+        """
+        return self._turn.run(lambda: Deferred.fromCoroutine(self._replay(apply)))
+
+    async def _replay(self, apply: Callable[[Record], None]) -> int:
+        self._refuse_closed()
+        await self._in_pool(self._filesystem.make_folder, self._folder)
+        await self._in_pool(self._lock.acquire)
+        batches = self._reader.batches()
+        try:
+            while (batch := await self._in_pool(next, batches, None)) is not None:
+                _apply_batch(apply, batch)
+                self._refuse_closed()
+        finally:
+            await self._in_pool(batches.close)
+        await self._in_pool(self._writer.resume, self._reader)
+        torn = self._reader.torn
+        if torn is not None:
+            self._log.warn(
+                "{path}, line {line}: cut off {size} bytes that a crash left torn: {reason}", **attrs.asdict(torn)
+            )
+        self._next = self._reader.sequence
+        self._written = self._next - 1
+        self._open = True
+        return self._written
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise CatalogReadOnly(f"journal {self._folder} was closed before it was read")
+
+    def append(self, record: Record, *, durable: bool) -> Deferred[None]:
+        """Append a record; see `IJournal`.
+
+        :raise ValueError: it cannot be written down, and was not; all else goes on.
+        """
+        if self.failure or not self._open:
+            return fail(CatalogReadOnly(self.failure or f"journal {self._folder} is not open"))
+        try:
+            line = encode_line(self._next, record)
+        except ValueError as problem:
+            return fail(problem)
+        self._next += 1
+        told: Deferred[None] = Deferred()
+        self._waiting.append(_Waiting(line, durable, told))
+        if not self._writing:
+            self._writing = True
+            self._turn.run(lambda: Deferred.fromCoroutine(self._write_waiting()))
+        return told
+
+    async def _write_waiting(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting, []
+            lines = [waiting.line for waiting in batch]
+            durable = any(waiting.durable for waiting in batch)
+            try:
+                await self._in_pool(self._writer.write, self._written + 1, lines, durable=durable)
+            except Exception as problem:
+                self._fail(problem, batch)
+            else:
+                self._written += len(batch)
+                self._largest_batch = max(self._largest_batch, len(batch))
+                for waiting in batch:
+                    waiting.told.callback(None)
+        self._writing = False
+
+    def _fail(self, problem: Exception, batch: list[_Waiting]) -> None:
+        self.failure = f"the journal cannot be written: {problem}"
+        self._log.error("{failure}: nothing can be changed any more until a restart", failure=self.failure)
+        failed, self._waiting = [*batch, *self._waiting], []
+        for waiting in failed:
+            waiting.told.errback(CatalogReadOnly(self.failure))
+
+    def close(self) -> Deferred[None]:
+        """Sync what was appended, and let go of the folder; see `IJournal`.  May be called again.
+
+        A replay under way fails.
+
+        :raise OSError: syncing failed; the folder is let go of.
+        """
+        self._open = False
+        self._closed = True
+        return self._turn.run(self._in_pool, self._let_go)
+
+    def _let_go(self) -> None:
+        try:
+            if not self.failure:
+                self._writer.sync()
+        finally:
+            self._writer.close()
+            self._lock.release()
+
+    def _in_pool(
+        self, call: Callable[_Arguments, _Result], *args: _Arguments.args, **kwargs: _Arguments.kwargs
+    ) -> Deferred[_Result]:
+        return deferToThreadPool(self._reactor, self._pool, call, *args, **kwargs)
+
+
+def _apply_batch(apply: Callable[[Record], None], batch: Batch) -> None:
+    for line, record in enumerate(batch.records, batch.line):
+        try:
+            apply(record)
+        except ValueError as problem:
+            raise JournalDamaged(f"{batch.path}, line {line}: {problem}") from problem

@@ -1,0 +1,487 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import pytest_twisted
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
+from zope.interface.verify import verifyObject
+
+from splitd.catalog.journalled import JournalledCatalog
+from splitd.errors import (
+    BadName,
+    CatalogReadOnly,
+    JournalDamaged,
+    NameTaken,
+    NotAFile,
+    NotFound,
+    ParentMissing,
+    PreconditionFailed,
+    UploadAborted,
+)
+from splitd.interfaces import Doomed, ICatalog, IUploadLedger
+from splitd.journal.memory import MemoryFolder, MemoryJournal
+from splitd.model.conditions import ALWAYS, Condition
+from splitd.model.manifest import Manifest
+from splitd.model.records import CollectionMade, JournalOpened, encode_line
+from splitd.model.tree import Collection
+
+NODES = tuple("abcdef")
+NEW = Condition(none_match=("*",))
+A, B, C = "a" * 32, "b" * 32, "c" * 32
+
+
+def manifest(upload: str, *, size: int = 10, nodes: tuple[str, ...] = NODES) -> Manifest:
+    return Manifest(upload, size, 5000, 6, 0, 4, nodes)
+
+
+def doomed(upload: str) -> Doomed:
+    return Doomed(upload, tuple((node, f"{upload}.{index}") for index, node in enumerate(NODES)))
+
+
+class Front:
+    """A catalog on a journal that can be held, and that can be restarted."""
+
+    def __init__(self, folder: MemoryFolder | None = None) -> None:
+        self.folder = folder or MemoryFolder()
+        self.journal = MemoryJournal(self.folder)
+        self.clock = Clock()
+        self.clock.advance(1.0)
+        self.catalog = JournalledCatalog(self.journal, self.clock, lambda: "d" * 32)
+
+    async def start(self) -> Front:
+        await self.catalog.start()
+        return self
+
+    async def restart(self) -> Front:
+        await self.journal.close()
+        return await Front(self.folder).start()
+
+    def put(self, path: str, upload: str, condition: Condition = ALWAYS) -> Deferred[bool]:
+        self.catalog.begin(upload, path, NODES)
+        return self.catalog.commit(path, manifest(upload), condition)
+
+
+async def started() -> Front:
+    return await Front().start()
+
+
+async def walk(catalog: JournalledCatalog) -> dict[str, Manifest | Collection | None]:
+    found = {"/": await catalog.lookup("/")}
+    waiting = ["/"]
+    while waiting:
+        folder = waiting.pop()
+        for member in await catalog.list_members(folder, "", 1000):
+            path = f"{folder.rstrip('/')}/{member.name}"
+            found[path] = member.entry
+            if isinstance(member.entry, Collection):
+                waiting.append(path)
+    return found
+
+
+def test_it_provides_what_it_says() -> None:
+    catalog = Front().catalog
+    verifyObject(ICatalog, catalog)
+    verifyObject(IUploadLedger, catalog)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_new_cluster_gets_an_id_and_keeps_it() -> None:
+    front = Front()
+    assert front.catalog.cluster == ""
+    await front.start()
+    assert front.catalog.cluster == "d" * 32
+    assert front.folder.lines == [encode_line(1, JournalOpened(1, "d" * 32, 1000))]
+    front = await front.restart()
+    assert front.catalog.cluster == "d" * 32
+    assert len(front.folder.lines) == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_file_is_seen_once_it_is_committed() -> None:
+    front = await started()
+    assert await front.catalog.lookup("/f") is None
+    assert await front.put("/f", A) is True
+    assert await front.catalog.lookup("/f") == manifest(A)
+    assert await front.put("/f", B) is False
+    assert await front.catalog.lookup("/f") == manifest(B)
+
+
+@pytest_twisted.ensureDeferred
+async def test_no_change_is_seen_before_its_sync() -> None:
+    front = await started()
+    await front.put("/old", A)
+    front.journal.hold()
+    changes: list[Deferred[Any]] = [front.put("/f", B)]
+    changes += [front.catalog.make_collection("/c"), front.catalog.delete("/old", ALWAYS)]
+    assert list(await walk(front.catalog)) == ["/", "/old"]
+    assert await front.catalog.doomed(10) == []
+    assert not any(change.called for change in changes)
+    front.journal.release()
+    assert all(change.called for change in changes)
+    assert sorted(await walk(front.catalog)) == ["/", "/c", "/f"]
+    assert await front.catalog.doomed(10) == [doomed(A)]
+
+
+@pytest_twisted.ensureDeferred
+async def test_of_many_who_create_one_name_exactly_one_wins() -> None:
+    front = await started()
+    front.journal.hold()
+    racing = [front.put("/f", f"{number:032x}", NEW) for number in range(2000)]
+    front.journal.release()
+    assert await racing[0] is True
+    for lost in racing[1:]:
+        with pytest.raises(PreconditionFailed, match="/f: If-None-Match does not hold"):
+            await lost
+    assert await front.catalog.lookup("/f") == manifest(f"{0:032x}")
+    assert front.catalog.statistics().changes == 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_condition_is_judged_against_what_was_committed_just_before() -> None:
+    front = await started()
+    await front.put("/f", A)
+    front.journal.hold()
+    same = Condition(match=(manifest(A).etag,))
+    first, second = front.put("/f", B, same), front.put("/f", C, same)
+    front.journal.release()
+    assert await first is False
+    with pytest.raises(PreconditionFailed, match="/f: If-Match does not hold"):
+        await second
+    assert await front.catalog.lookup("/f") == manifest(B)
+
+
+@pytest_twisted.ensureDeferred
+async def test_files_in_one_collection_share_a_sync() -> None:
+    front = await started()
+    uploads = [f"{number:032x}" for number in range(100)]
+    for upload in uploads:
+        await front.catalog.begin(upload, f"/{upload}", NODES)
+    before = len(front.folder.lines)
+    front.journal.hold()
+    changes = [front.catalog.commit(f"/{upload}", manifest(upload), NEW) for upload in uploads]
+    assert len(front.folder.lines) == before + 100  # all are handed to the journal: nobody waits for another
+    front.journal.release()
+    assert all(change.called for change in changes)
+    assert front.catalog.statistics().files == 100
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_file_waits_for_the_collection_that_is_being_made() -> None:
+    front = await started()
+    front.journal.hold()
+    made, put = front.catalog.make_collection("/c"), front.put("/c/f", A)
+    front.journal.release()
+    await made
+    assert await put is True
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_file_is_not_put_into_a_collection_that_is_being_deleted() -> None:
+    front = await started()
+    await front.catalog.make_collection("/c")
+    front.journal.hold()
+    deleted, put = front.catalog.delete("/c", ALWAYS), front.put("/c/f", A)
+    front.journal.release()
+    await deleted
+    with pytest.raises(ParentMissing, match="there is no collection /c"):
+        await put
+    assert front.catalog.statistics().uploads == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_collection_takes_with_it_the_file_that_was_on_its_way() -> None:
+    front = await started()
+    await front.catalog.make_collection("/c")
+    front.journal.hold()
+    put, deleted = front.put("/c/f", A), front.catalog.delete("/c", ALWAYS)
+    front.journal.release()
+    await put
+    await deleted
+    assert await front.catalog.doomed(10) == [doomed(A)]
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_replaced_version_is_doomed_until_it_is_reaped() -> None:
+    front = await started()
+    await front.put("/f", A)
+    await front.put("/f", B)
+    assert await front.catalog.doomed(10) == [doomed(A)]
+    front = await front.restart()
+    assert await front.catalog.doomed(10) == [doomed(A)]
+    await front.catalog.reaped(A)
+    assert await front.catalog.doomed(10) == []
+    front = await front.restart()
+    assert await front.catalog.doomed(10) == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_deleting_a_collection_dooms_all_under_it() -> None:
+    front = await started()
+    await front.catalog.make_collection("/c")
+    await front.catalog.make_collection("/c/d")
+    await front.put("/c/d/f", A)
+    await front.put("/c/g", B)
+    await front.put("/h", C)
+    await front.catalog.delete("/c", ALWAYS)
+    assert {each.upload for each in await front.catalog.doomed(10)} == {A, B}
+    assert list(await walk(front.catalog)) == ["/", "/h"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_doomed_are_told_oldest_first_and_no_more_than_asked_for() -> None:
+    front = await started()
+    for upload in (C, A, B):
+        await front.catalog.begin(upload, "/f", NODES)
+        await front.catalog.abort(upload, "the client left")
+    assert await front.catalog.doomed(2) == [doomed(C), doomed(A)]
+
+
+@pytest_twisted.ensureDeferred
+async def test_uploads_of_before_a_restart_are_aborted() -> None:
+    front = await started()
+    await front.catalog.begin(A, "/f", NODES)
+    assert front.catalog.statistics().uploads == 1
+    front = await front.restart()
+    assert front.catalog.statistics().uploads == 0
+    assert await front.catalog.doomed(10) == [doomed(A)]
+    assert b'"reason":"splitd was restarted"' in front.folder.lines[-1]
+    with pytest.raises(UploadAborted, match=f"upload {A} is not under way"):
+        await front.catalog.commit("/f", manifest(A), ALWAYS)
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_upload_may_be_aborted_again_and_never_begun() -> None:
+    front = await started()
+    await front.catalog.abort(A, "never begun")
+    await front.catalog.begin(B, "/f", NODES)
+    await front.catalog.abort(B, "a reason with a lone surrogate: \ud800")
+    lines = len(front.folder.lines)
+    await front.catalog.abort(B, "again")
+    await front.catalog.reaped(C)
+    assert len(front.folder.lines) == lines
+    assert await front.catalog.doomed(10) == [doomed(B)]
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_abort_while_the_commit_waits_for_its_sync_changes_nothing() -> None:
+    front = await started()
+    front.journal.hold()
+    put, aborted = front.put("/f", A), front.catalog.abort(A, "too late")
+    front.journal.release()
+    assert await put is True
+    await aborted
+    assert await front.catalog.lookup("/f") == manifest(A)
+    assert await front.catalog.doomed(10) == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_parts_on_nodes_that_were_not_noted_are_refused() -> None:
+    front = await started()
+    await front.catalog.begin(A, "/f", NODES)
+    with pytest.raises(ValueError, match=f"upload {A} was begun on"):
+        await front.catalog.commit("/f", manifest(A, nodes=tuple("abcdeX")), ALWAYS)
+    with pytest.raises(ValueError, match=f"upload {A} was begun already"):
+        await front.catalog.begin(A, "/f", NODES)
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize(
+    ("path", "error"),
+    [("/", NotAFile), ("/c", NotAFile), ("/f/x", ParentMissing), ("/x/y", ParentMissing), ("x", BadName)],
+)
+async def test_a_file_goes_only_where_a_file_can_be(path: str, error: type[Exception]) -> None:
+    front = await started()
+    await front.catalog.make_collection("/c")
+    await front.put("/f", A)
+    await front.catalog.begin(B, "/f", NODES)
+    with pytest.raises(error):
+        await front.catalog.commit(path, manifest(B), Condition(match=("nothing",)))
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize(
+    ("path", "error"),
+    [("/", NameTaken), ("/c", NameTaken), ("/f", NameTaken), ("/f/x", ParentMissing), ("/x/y", ParentMissing)],
+)
+async def test_a_collection_is_made_only_where_nothing_is(path: str, error: type[Exception]) -> None:
+    front = await started()
+    await front.catalog.make_collection("/c")
+    await front.put("/f", A)
+    with pytest.raises(error):
+        await front.catalog.make_collection(path)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_collection_tells_when_it_was_made() -> None:
+    front = await started()
+    front.clock.advance(7.25)
+    assert await front.catalog.make_collection("/c") == Collection(8250, 8250)
+    assert await front.catalog.lookup("/c") == Collection(8250, 8250)
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize(
+    ("path", "condition", "error"),
+    [
+        ("/", ALWAYS, BadName),
+        ("/x", ALWAYS, NotFound),
+        ("/x", Condition(match=("*",)), NotFound),
+        ("/f", Condition(match=('"other"',)), PreconditionFailed),
+        ("/c", NEW, PreconditionFailed),
+    ],
+)
+async def test_what_cannot_be_deleted_stays(path: str, condition: Condition, error: type[Exception]) -> None:
+    front = await started()
+    await front.catalog.make_collection("/c")
+    await front.put("/f", A)
+    before = await walk(front.catalog)
+    with pytest.raises(error):
+        await front.catalog.delete(path, condition)
+    assert await walk(front.catalog) == before
+
+
+@pytest_twisted.ensureDeferred
+async def test_after_a_failed_append_nothing_changes_and_all_can_be_read() -> None:
+    front = await started()
+    await front.put("/f", A)
+    front.journal.hold()
+    waiting: list[Deferred[Any]] = [
+        front.put("/g", B),
+        front.catalog.delete("/g", ALWAYS),
+        front.catalog.make_collection("/g/h"),
+    ]
+    front.journal.fail_next("no space left")
+    waiting.append(front.catalog.make_collection("/c"))
+    waiting.append(front.catalog.abort(B, "after the failure"))
+    for change in waiting:
+        with pytest.raises(CatalogReadOnly, match="no space left"):
+            await change
+    assert list(await walk(front.catalog)) == ["/", "/f"]
+    assert front.catalog.statistics().changes == 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_where_the_journal_cannot_be_written_the_files_can_be_read() -> None:
+    front = await started()
+    await front.put("/f", A)
+    await front.catalog.begin(B, "/g", NODES)
+    await front.journal.close()
+    front = Front(front.folder)
+    front.journal.fail_next("no space left")
+    await front.start()
+    assert await front.catalog.lookup("/f") == manifest(A)
+    with pytest.raises(CatalogReadOnly, match="no space left"):
+        await front.catalog.delete("/f", ALWAYS)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_cluster_that_cannot_be_written_down_does_not_begin() -> None:
+    front = Front()
+    front.journal.fail_next("no space left")
+    with pytest.raises(CatalogReadOnly, match="no space left"):
+        await front.start()
+    assert front.catalog.cluster == ""
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_journal_that_contradicts_itself_is_damaged() -> None:
+    folder = MemoryFolder([encode_line(1, JournalOpened(1, "d" * 32, 1)), encode_line(2, CollectionMade("/a/b", 1))])
+    with pytest.raises(JournalDamaged, match="line 2: collection-made /a/b: there is no collection /a"):
+        await Front(folder).start()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_change_that_is_cancelled_while_it_waits_its_turn_is_not_made() -> None:
+    front = await started()
+    front.journal.hold()
+    first, second, third = (front.put("/f", upload) for upload in (A, B, C))
+    second.cancel()
+    with pytest.raises(CancelledError):
+        await second
+    front.journal.release()
+    assert await first is True
+    assert await third is False
+    assert await front.catalog.doomed(10) == [doomed(A)]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_change_that_is_cancelled_while_it_waits_for_its_sync_is_made() -> None:
+    front = await started()
+    front.journal.hold()
+    put = front.put("/f", A)
+    put.cancel()
+    with pytest.raises(CancelledError):
+        await put
+    after = front.catalog.make_collection("/f")
+    front.journal.release()
+    with pytest.raises(NameTaken):
+        await after
+    assert await front.catalog.lookup("/f") == manifest(A)
+
+
+paths = st.sampled_from(["/", "/a", "/b", "/a/b", "/a/b/c", "/a/c", "/b/c", "bad"])
+uploads = st.sampled_from([A, B, C, "1" * 32, "2" * 32, "3" * 32])
+conditions = st.sampled_from([ALWAYS, ALWAYS, NEW, Condition(match=("*",)), Condition(match=(manifest(A).etag,))])
+operations = st.one_of(
+    st.tuples(st.just("begin"), uploads, paths, st.just(NODES)),
+    st.tuples(st.just("commit"), paths, uploads.map(manifest), conditions),
+    st.tuples(st.just("commit"), paths, st.builds(manifest, uploads, nodes=st.just(())), conditions),
+    st.tuples(st.just("abort"), uploads, st.just("no more")),
+    st.tuples(st.just("reaped"), uploads),
+    st.tuples(st.just("make_collection"), paths),
+    st.tuples(st.just("delete"), paths, conditions),
+)
+
+
+def perform(catalog: JournalledCatalog, operation: tuple[Any, ...]) -> Deferred[Any]:
+    """Do it; fires with how it ends, be it well or not."""
+    name, *arguments = operation
+    done: Deferred[Any] = getattr(catalog, name)(*arguments)
+    return done.addErrback(lambda failure: (failure.type, failure.getErrorMessage()))
+
+
+async def everything(catalog: JournalledCatalog) -> tuple[Any, ...]:
+    return await walk(catalog), {each.upload: each for each in await catalog.doomed(1000)}, catalog.statistics()
+
+
+@settings(deadline=None)
+@given(st.lists(operations, max_size=40))
+@pytest_twisted.inlineCallbacks
+def test_a_restart_finds_all_as_it_was(found: list[tuple[Any, ...]]) -> Any:
+    async def check() -> None:
+        front = await started()
+        for operation in found:
+            await perform(front.catalog, operation)
+        for upload in (A, B, C, "1" * 32, "2" * 32, "3" * 32):
+            await front.catalog.abort(upload, "the server stops")
+        before = await everything(front.catalog)
+        assert await everything((await front.restart()).catalog) == before
+
+    yield Deferred.fromCoroutine(check())
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.one_of(operations, st.sampled_from([("hold",), ("release",)])), max_size=40))
+@pytest_twisted.inlineCallbacks
+def test_changes_that_wait_for_syncs_end_as_if_each_had_come_alone(found: list[tuple[Any, ...]]) -> Any:
+    async def check() -> None:
+        alone, together = await started(), await started()
+        expected, outcomes = [], []
+        for operation in found:
+            if operation == ("hold",):
+                together.journal.hold()
+            elif operation == ("release",):
+                together.journal.release()
+            else:
+                expected.append(await perform(alone.catalog, operation))
+                outcomes.append(perform(together.catalog, operation))
+        together.journal.release()
+        assert [await outcome for outcome in outcomes] == expected
+        assert await everything(together.catalog) == await everything(alone.catalog)
+        assert await everything((await together.restart()).catalog) == await everything((await alone.restart()).catalog)
+
+    yield Deferred.fromCoroutine(check())

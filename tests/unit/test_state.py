@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import pytest
+
+from splitd.catalog.state import State, UnderWay, apply
+from splitd.model.manifest import Manifest
+from splitd.model.records import (
+    CollectionMade,
+    EntryDeleted,
+    FileCommitted,
+    JournalOpened,
+    PartsReaped,
+    Record,
+    UploadAborted,
+    UploadStarted,
+)
+from splitd.model.tree import Collection
+
+OPENED = JournalOpened(1, "c" * 32, 1000)
+NODES = tuple("abcdef")
+A, B = "a" * 32, "b" * 32
+
+
+def manifest(upload: str = A, *, size: int = 10, nodes: tuple[str, ...] = NODES, created_ms: int = 3000) -> Manifest:
+    return Manifest(upload, size, created_ms, 6, 0, 4, nodes, "text/plain")
+
+
+def fold(*records: Record) -> State:
+    state = State()
+    for record in (OPENED, *records):
+        apply(state, record)
+    return state
+
+
+def test_the_first_record_tells_the_cluster_and_makes_the_root() -> None:
+    state = fold()
+    assert state.cluster == "c" * 32
+    assert state.tree.lookup("/") == Collection(1000, 1000)
+
+
+def test_an_upload_is_under_way_until_it_is_committed() -> None:
+    started = UploadStarted(A, "/f", NODES, 2000)
+    assert fold(started).uploads == {A: UnderWay("/f", NODES, 2000)}
+    state = fold(started, FileCommitted("/f", manifest()))
+    assert state.uploads == {}
+    assert state.doomed == {}
+    assert state.tree.lookup("/f") == manifest()
+
+
+def test_the_parts_of_an_aborted_upload_are_doomed_until_they_are_reaped() -> None:
+    aborted = (UploadStarted(A, "/f", NODES, 2000), UploadAborted(A, "the client left", 2500))
+    state = fold(*aborted)
+    assert state.uploads == {}
+    assert state.doomed == {A: NODES}
+    assert fold(*aborted, PartsReaped(A)).doomed == {}
+
+
+def test_the_parts_of_a_replaced_version_are_doomed() -> None:
+    state = fold(FileCommitted("/f", manifest(A)), FileCommitted("/f", manifest(B, size=7)))
+    assert state.doomed == {A: NODES}
+    assert (state.files, state.bytes_stored) == (1, 7)
+
+
+def test_the_parts_of_all_files_in_a_deleted_collection_are_doomed() -> None:
+    state = fold(
+        CollectionMade("/c", 2000),
+        CollectionMade("/c/d", 2000),
+        FileCommitted("/c/f", manifest(A)),
+        FileCommitted("/c/d/g", manifest(B)),
+        FileCommitted("/h", manifest("9" * 32, size=5)),
+        EntryDeleted("/c", 4000),
+    )
+    assert state.doomed == {A: NODES, B: NODES}
+    assert (state.files, state.bytes_stored) == (1, 5)
+    assert state.tree.lookup("/c") is None
+    assert state.tree.lookup("/") == Collection(1000, 4000)
+
+
+def test_doomed_uploads_are_kept_oldest_first() -> None:
+    files = [FileCommitted(f"/{name}", manifest(name * 32)) for name in "123"]
+    state = fold(*files, EntryDeleted("/2", 4000), EntryDeleted("/3", 4001), EntryDeleted("/1", 4002))
+    assert list(state.doomed) == ["2" * 32, "3" * 32, "1" * 32]
+
+
+def test_parts_begun_for_a_file_that_is_empty_in_the_end_are_doomed() -> None:
+    state = fold(UploadStarted(A, "/f", NODES, 2000), FileCommitted("/f", manifest(size=0, nodes=())))
+    assert state.doomed == {A: NODES}
+    assert state.files == 1
+
+
+def test_an_upload_without_parts_leaves_nothing_to_reap() -> None:
+    assert fold(UploadStarted(A, "/f", (), 2000), UploadAborted(A, "no", 2500)).doomed == {}
+    assert fold(FileCommitted("/f", manifest(size=0, nodes=())), EntryDeleted("/f", 4000)).doomed == {}
+
+
+def test_a_collection_is_modified_when_a_member_is_added_replaced_or_removed() -> None:
+    made = CollectionMade("/c", 2000)
+    added = FileCommitted("/c/f", manifest(A, created_ms=3000))
+    replaced = FileCommitted("/c/f", manifest(B, created_ms=3500))
+    inner = CollectionMade("/c/d", 3700)
+    removed = EntryDeleted("/c/f", 4000)
+    found = [
+        fold(*records).tree.lookup("/c")
+        for records in ([made], [made, added], [made, added, replaced], [made, inner], [made, added, removed])
+    ]
+    assert found == [Collection(2000, modified_ms) for modified_ms in (2000, 3000, 3500, 3700, 4000)]
+
+
+def test_a_change_inside_a_member_leaves_the_collection_as_it_was() -> None:
+    state = fold(CollectionMade("/c", 2000), CollectionMade("/c/d", 2100), FileCommitted("/c/d/f", manifest()))
+    assert state.tree.lookup("/c") == Collection(2000, 2100)
+    assert state.tree.lookup("/") == Collection(1000, 2000)
+
+
+def test_files_share_the_texts_they_have_in_common() -> None:
+    def twin(text: str) -> str:
+        return "".join(list(text))
+
+    state = fold(
+        *(
+            FileCommitted(
+                f"/{upload[0]}", Manifest(upload, 1, 1, 6, 0, 4, tuple(twin("node-1") for _ in range(6)), twin("a/b"))
+            )
+            for upload in (A, B)
+        )
+    )
+    one, two = state.tree.lookup("/a"), state.tree.lookup("/b")
+    assert isinstance(one, Manifest)
+    assert isinstance(two, Manifest)
+    assert len({id(node) for node in one.nodes + two.nodes}) == 1
+    assert one.content_type is two.content_type
+
+
+@pytest.mark.parametrize(
+    ("records", "reason"),
+    [
+        ([OPENED], f"journal-opened {'c' * 32}: the journal is that of cluster {'c' * 32} already"),
+        ([UploadAborted(A, "", 1)], f"upload-aborted {A}: it is not under way"),
+        ([UploadStarted(A, "/f", (), 1)] * 2, f"upload-started {A}: it was begun already"),
+        (
+            [UploadStarted(A, "/f", NODES, 1), UploadAborted(A, "", 1), UploadStarted(A, "/f", NODES, 1)],
+            f"upload-started {A}: it was begun already",
+        ),
+        (
+            [UploadStarted(A, "/f", NODES, 1), UploadAborted(A, "", 1), FileCommitted("/f", manifest())],
+            f"file-committed /f: the parts of upload {A} are to be deleted already",
+        ),
+        ([FileCommitted("/c/f", manifest())], "file-committed /c/f: there is no collection /c"),
+        ([CollectionMade("/c", 1), FileCommitted("/c", manifest())], "file-committed /c: /c is a collection"),
+        ([FileCommitted("/", manifest())], "file-committed /: the root is a collection"),
+        ([CollectionMade("/c", 1)] * 2, "collection-made /c: /c is there already"),
+        ([CollectionMade("/c/d", 1)], "collection-made /c/d: there is no collection /c"),
+        ([CollectionMade("/", 1)], "collection-made /: the root is there always"),
+        ([EntryDeleted("/f", 1)], "entry-deleted /f: there is no /f"),
+        ([EntryDeleted("/", 1)], "entry-deleted /: the root cannot be deleted"),
+        ([PartsReaped(A)], f"parts-reaped {A}: it has no parts to delete"),
+    ],
+)
+def test_a_record_that_contradicts_the_state_is_named(records: list[Record], reason: str) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the whole message is compared
+        fold(*records)
+    assert str(caught.value) == reason
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        (CollectionMade("/c", 1), "comes before journal-opened"),
+        (JournalOpened(2, "c" * 32, 1), "version 2 of the format, only 1 is known here"),
+        (JournalOpened(1, "", 1), "it has no cluster id"),
+    ],
+)
+def test_a_journal_that_does_not_begin_as_it_should_is_refused(record: Record, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        apply(State(), record)

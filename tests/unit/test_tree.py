@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from splitd.errors import BadName, NameTaken, NotACollection, NotAFile, NotFound, ParentMissing, SplitdError
+from splitd.model.manifest import Manifest
+from splitd.model.tree import Collection, Member, Tree, basename, check_path, parent
+
+
+def manifest(number: int = 1) -> Manifest:
+    return Manifest(f"{number:032x}", number, number, 6, 0, 4, tuple("abcdef"))
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/a", "/a/b", "/a b/ü/\U0001f600", "/...", "/.a", "/a..", "/" + "a" * 255, "/" + "ü" * 127, "/%2e", "/a\\b"],
+)
+def test_a_path_is_taken(path: str) -> None:
+    check_path(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("", "does not begin with a slash"),
+        ("a", "does not begin with a slash"),
+        ("a/b", "does not begin with a slash"),
+        ("//", "an empty segment"),
+        ("/a/", "a slash at the end"),
+        ("/a//b", "an empty segment"),
+        ("/.", 'a segment that is "."'),
+        ("/a/../b", 'a segment that is ".."'),
+        ("/a\0", r"the control character U\+0000 at character 2"),
+        ("/a\nb", r"the control character U\+000A at character 2"),
+        ("/\x1f", r"the control character U\+001F"),
+        ("/\x7f", r"the control character U\+007F"),
+        ("/a\ud800", "a lone surrogate at character 2"),
+        ("/" + "a" * 256, "a segment of 256 bytes, 255 are allowed"),
+        ("/" + "ü" * 128, "a segment of 256 bytes, 255 are allowed"),
+    ],
+)
+def test_what_is_not_a_path_is_refused_with_the_reason(path: str, reason: str) -> None:
+    with pytest.raises(BadName, match=reason):
+        check_path(path)
+
+
+def test_a_path_may_have_4096_bytes_and_not_one_more() -> None:
+    path = ("/" + "a" * 127) * 32
+    check_path(path)
+    with pytest.raises(BadName, match="4097 bytes, 4096 are allowed"):
+        check_path(path + "a")
+
+
+@pytest.mark.parametrize(
+    ("path", "folder", "name"), [("/", "/", ""), ("/a", "/", "a"), ("/a/b", "/a", "b"), ("/a/b/c", "/a/b", "c")]
+)
+def test_a_path_lies_in_its_parent_under_its_name(path: str, folder: str, name: str) -> None:
+    assert (parent(path), basename(path)) == (folder, name)
+
+
+class PlainTree:
+    """The oracle: one dict of all paths, searched from end to end for every question."""
+
+    def __init__(self, created_ms: int) -> None:
+        self.entries: dict[str, Any] = {"/": [created_ms, created_ms]}
+
+    def lookup(self, path: str) -> Manifest | Collection | None:
+        entry = self.entries.get(path)
+        return Collection(*entry) if isinstance(entry, list) else entry
+
+    def names(self, path: str) -> list[str]:
+        inside = [other for other in self.entries if other != "/" and parent(other) == path]
+        return sorted(basename(other) for other in inside)
+
+    def _touch(self, path: str, time_ms: int) -> None:
+        self.entries[parent(path)][1] = time_ms
+
+    def _need_parent(self, path: str) -> None:
+        if not isinstance(self.entries.get(parent(path)), list):
+            raise ParentMissing(path)
+
+    def put_file(self, path: str, file: Manifest, time_ms: int) -> Manifest | None:
+        if isinstance(self.entries.get(path), list):
+            raise NotAFile(path)
+        self._need_parent(path)
+        replaced = self.entries.get(path)
+        self.entries[path] = file
+        self._touch(path, time_ms)
+        return replaced
+
+    def make_collection(self, path: str, time_ms: int) -> None:
+        if path in self.entries:
+            raise NameTaken(path)
+        self._need_parent(path)
+        self.entries[path] = [time_ms, time_ms]
+        self._touch(path, time_ms)
+
+    def delete(self, path: str, time_ms: int) -> list[Manifest]:
+        if path == "/":
+            raise BadName(path)
+        if path not in self.entries:
+            raise NotFound(path)
+        gone = [other for other in self.entries if other == path or other.startswith(path + "/")]
+        files = [self.entries.pop(other) for other in gone]
+        self._touch(path, time_ms)
+        return [file for file in files if isinstance(file, Manifest)]
+
+
+paths = st.lists(st.sampled_from(["a", "b", "B", "é", "\uffff", "\U0001f600"]), max_size=3).map(
+    lambda names: "/" + "/".join(names)
+)
+steps = st.tuples(st.sampled_from(["put_file", "make_collection", "delete", "list"]), paths)
+
+
+def outcome(call: Any, *args: Any) -> Any:
+    try:
+        result = call(*args)
+    except SplitdError as problem:
+        return type(problem)
+    return sorted(result, key=repr) if isinstance(result, list) else result
+
+
+def assert_same(tree: Tree, oracle: PlainTree) -> None:
+    for path in oracle.entries:
+        assert tree.lookup(path) == oracle.lookup(path)
+        if isinstance(oracle.lookup(path), Collection):
+            found = tree.list_members(path, "", 100)
+            assert found == [
+                Member(name, oracle.lookup((path + "/" + name).replace("//", "/")))  # type: ignore[arg-type]
+                for name in oracle.names(path)
+            ]
+
+
+@settings(deadline=None)
+@given(st.lists(steps, max_size=30))
+def test_it_does_what_a_plain_dict_of_all_paths_does(found: list[tuple[str, str]]) -> None:
+    tree, oracle = Tree(0), PlainTree(0)
+    for time_ms, (step, path) in enumerate(found, 1):
+        if step == "list":
+            outcome(tree.list_members, path, "", 2)
+            continue
+        args = (path, manifest(time_ms), time_ms) if step == "put_file" else (path, time_ms)
+        assert outcome(getattr(tree, step), *args) == outcome(getattr(oracle, step), *args)
+    assert_same(tree, oracle)
+
+
+@settings(deadline=None)
+@given(st.lists(steps, max_size=20), paths)
+def test_it_tells_beforehand_what_a_change_would_do(found: list[tuple[str, str]], path: str) -> None:
+    tree = Tree(0)
+    for time_ms, (step, each) in enumerate(found, 1):
+        if step == "put_file":
+            outcome(tree.put_file, each, manifest(time_ms), time_ms)
+        elif step != "list":
+            outcome(getattr(tree, step), each, time_ms)
+    taken = outcome(tree.refuse_taken, path)
+    replaced = outcome(tree.version, path)
+    assert outcome(tree.put_file, path, manifest(99), 99) == replaced
+    if replaced in (NotAFile, ParentMissing):
+        assert outcome(tree.make_collection, path, 99) == taken
+    else:
+        assert taken == (None if replaced is None else NameTaken)
+
+
+@settings(deadline=None)
+@given(st.sets(st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="/"), min_size=1)))
+def test_pages_follow_each_other_in_the_order_of_code_points(names: set[str]) -> None:
+    tree = Tree(0)
+    for name in names:
+        tree.put_file(f"/{name}", manifest(), 1)
+    found: list[str] = []
+    while page := tree.list_members("/", found[-1] if found else "", 3):
+        assert len(page) <= 3
+        found += [member.name for member in page]
+    assert found == sorted(names, key=lambda name: [ord(character) for character in name])
+
+
+def test_a_page_may_begin_after_a_name_that_is_gone() -> None:
+    tree = Tree(0)
+    for name in "abcd":
+        tree.put_file(f"/{name}", manifest(), 1)
+    tree.list_members("/", "", 2)
+    tree.delete("/b", 2)
+    assert [member.name for member in tree.list_members("/", "b", 2)] == ["c", "d"]
+
+
+def test_what_is_not_a_path_is_nowhere() -> None:
+    tree = Tree(0)
+    tree.make_collection("/a", 1)
+    assert [tree.lookup(path) for path in ("", "a", "//", "/a/", "x/a")] == [None] * 5
+
+
+def test_only_collections_have_members() -> None:
+    tree = Tree(0)
+    tree.put_file("/a", manifest(), 1)
+    with pytest.raises(NotACollection, match="/a is a file"):
+        tree.list_members("/a", "", 1)
+    with pytest.raises(NotFound, match="there is no /b"):
+        tree.list_members("/b", "", 1)
+
+
+def test_the_deepest_tree_there_can_be_is_deleted_in_one_step() -> None:
+    tree = Tree(0)
+    path = ""
+    for depth in range(2047):
+        path += "/a"
+        tree.make_collection(path, depth)
+    check_path(path + "/f")
+    tree.put_file(path + "/f", manifest(), 1)
+    assert tree.delete("/a", 1) == [manifest()]
+    assert tree.list_members("/", "", 1) == []
