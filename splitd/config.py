@@ -1,0 +1,51 @@
+"""The settings of the front."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from storaged.settings import SettingsOptions, Size
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the front is told; each is a key of its YAML file and an option of its command line."""
+
+    data: Annotated[str, msgspec.Meta(description="The folder where the journal is kept.", min_length=1)]
+    registry: Annotated[str, msgspec.Meta(description="The YAML file that lists the nodes.", min_length=1)]
+    cluster_key_file: Annotated[str, msgspec.Meta(description="The file that holds the cluster key.", min_length=1)]
+    listen: Annotated[
+        str, msgspec.Meta(description="Where clients connect: a Twisted endpoint. [default: tcp:8080]", min_length=1)
+    ] = "tcp:8080"
+    admin: Annotated[
+        str,
+        msgspec.Meta(
+            description="Where operators connect: a Twisted endpoint. [default: tcp:8081:interface=127.0.0.1]",
+            min_length=1,
+        ),
+    ] = "tcp:8081:interface=127.0.0.1"
+    unit: Annotated[
+        Size, msgspec.Meta(description="Bytes of one column in one stripe, for new files. [default: 256KiB]")
+    ] = Size(256 * 1024)
+    client_timeout_s: Annotated[
+        float,
+        msgspec.Meta(description="How long a client may be silent while its file is wanted. [default: 60]", gt=0),
+    ] = 60.0
+    idle_timeout_s: Annotated[
+        float, msgspec.Meta(description="How long a connection is kept without a request. [default: 120]", gt=0)
+    ] = 120.0
+    connect_timeout_s: Annotated[
+        float, msgspec.Meta(description="How long to wait for a connection to a node. [default: 5]", gt=0)
+    ] = 5.0
+    reap_interval_s: Annotated[
+        float, msgspec.Meta(description="How often to try again to delete parts of no use. [default: 60]", gt=0)
+    ] = 60.0
+
+
+class Options(SettingsOptions[Config]):
+    """The command line of `twistd splitd`."""
+
+    kind = Config
+    synopsis = "[options]"
+    longdesc = "The front of a splitd cluster: takes files over HTTP and WebDAV and stores them on the nodes."

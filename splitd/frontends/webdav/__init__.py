@@ -1,0 +1,1 @@
+"""The front door for HTTP and WebDAV clients: one module per method."""

@@ -1,0 +1,83 @@
+"""Answers, and the one table from errors to statuses (RFC 9110 section 15, RFC 4918 section 11)."""
+
+from __future__ import annotations
+
+from email.utils import formatdate
+
+from splitd import errors
+from splitd.model.manifest import Manifest
+from storaged.streaming import StreamingRequest
+
+ALLOWED = "OPTIONS, GET, HEAD, PUT, DELETE, MKCOL"
+
+STATUS: dict[type[errors.SplitdError], int] = {
+    errors.BadName: 400,
+    errors.LengthMismatch: 400,
+    errors.NotFound: 404,
+    errors.NameTaken: 405,
+    errors.NotAFile: 405,
+    errors.NotACollection: 409,
+    errors.ParentMissing: 409,
+    errors.PreconditionFailed: 412,
+    errors.FileDamaged: 500,
+    errors.FileUnavailable: 503,
+    errors.UploadFailed: 503,
+    errors.CatalogReadOnly: 503,
+    errors.NotEnoughNodes: 507,
+}
+
+
+class Refused(Exception):
+    """A request that HTTP itself has an answer for.
+
+    :param status: the status.
+    :param message: one sentence for the client.
+    :param headers: more headers of the answer.
+    """
+
+    def __init__(self, status: int, message: str, **headers: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+def refusal(problem: errors.SplitdError) -> Refused:
+    """The answer to an error of the store."""
+    for kind in type(problem).__mro__:
+        if kind in STATUS:
+            headers = {"Allow": ALLOWED} if STATUS[kind] == 405 else {}
+            return Refused(STATUS[kind], str(problem), **headers)
+    return Refused(500, str(problem))
+
+
+def answer(request: StreamingRequest, status: int, body: bytes = b"", content_type: str = "") -> None:
+    """Answer a request with a body that is in memory."""
+    request.setResponseCode(status)
+    if status not in {204, 304}:
+        request.setHeader("Content-Length", str(len(body)))
+    if content_type:
+        request.setHeader("Content-Type", content_type)
+    request.write(body)
+    request.finish()
+
+
+def refuse(request: StreamingRequest, refused: Refused) -> None:
+    """Answer with a status that says no, and a sentence that says why."""
+    for name, value in refused.headers.items():
+        request.setHeader(name, value)
+    message = str(refused).encode("utf-8", "replace")
+    if refused.status == 304:
+        answer(request, 304)
+    else:
+        answer(request, refused.status, message + b"\n", "text/plain; charset=utf-8")
+
+
+def describe(request: StreamingRequest, manifest: Manifest) -> None:
+    """Set the headers that tell which version of a file this is."""
+    request.setHeader("ETag", manifest.etag)
+    request.setHeader("Last-Modified", format_time(manifest.created_ms))
+
+
+def format_time(time_ms: int) -> str:
+    """A time as HTTP writes it (RFC 9110 section 5.6.7)."""
+    return formatdate(time_ms // 1000, usegmt=True)

@@ -1,0 +1,106 @@
+"""GET and HEAD: a file, or a range of it, goes out (RFC 9110 sections 9.3.1, 13, 14)."""
+
+from __future__ import annotations
+
+from splitd.errors import NotFound, PreconditionFailed, SplitdError
+from splitd.frontends.webdav.answers import Refused, describe
+from splitd.frontends.webdav.listing import list_collection
+from splitd.frontends.webdav.targets import Target, parse_condition
+from splitd.interfaces import IDownload, IObjectStore
+from splitd.model.manifest import Manifest
+from splitd.model.tree import Collection
+from storaged.ranges import (
+    Span,
+    Unsatisfiable,
+    format_content_range,
+    format_unsatisfied_range,
+    parse_range,
+)
+from storaged.streaming import StreamingRequest, send_body
+
+_DEFAULT_TYPE = "application/octet-stream"
+
+
+async def get(request: StreamingRequest, store: IObjectStore, target: Target) -> None:
+    """Send a file, or a page about a collection."""
+    entry = await store.stat(target.path)
+    if entry is None:
+        raise NotFound(f"{target.path} does not exist")
+    if isinstance(entry, Collection):
+        await list_collection(request, store, target, entry)
+    elif target.slash:
+        raise NotFound(f"{target.path}/ does not exist: {target.path} is a file")
+    elif request.method == b"HEAD":
+        _check(request, entry)
+        _begin(request, entry, Span(0, entry.size))
+        request.finish()
+    else:
+        await _send(request, store, target)
+
+
+def _check(request: StreamingRequest, manifest: Manifest) -> None:
+    """Judge the request's conditions against the version at hand."""
+    failed = parse_condition(request).failed(manifest.etag)
+    if failed == "If-None-Match":
+        describe(request, manifest)
+        raise Refused(304, "not modified")
+    if failed:
+        raise PreconditionFailed(f"{failed} does not hold: the present version is {manifest.etag}")
+
+
+def _span(request: StreamingRequest, manifest: Manifest) -> Span:
+    """The range the client wants of a version."""
+    _check(request, manifest)
+    whole = Span(0, manifest.size)
+    asked = request.getHeader("Range")
+    only_of = request.getHeader("If-Range")
+    if asked is None or (only_of is not None and only_of != manifest.etag):
+        return whole
+    try:
+        return parse_range(asked, manifest.size) or whole
+    except Unsatisfiable:
+        size = manifest.size
+        raise Refused(
+            416, f"no byte of {asked!r} exists: the file has {size}", Content_Range=format_unsatisfied_range(size)
+        ) from None
+
+
+async def _send(request: StreamingRequest, store: IObjectStore, target: Target) -> None:
+    spans: list[Span] = []
+
+    def span_of(manifest: Manifest) -> Span:
+        spans.append(_span(request, manifest))
+        return spans[-1]
+
+    opened = await store.open(target.path, span_of)
+    try:
+        await _send_opened(request, opened.manifest, opened.download, spans[-1])
+    finally:
+        opened.download.close()
+
+
+async def _send_opened(request: StreamingRequest, manifest: Manifest, download: IDownload, span: Span) -> None:
+    # The status leaves with the first bytes that proved good, not before: until then a clear error can be told.
+    first = await download.read()
+    _begin(request, manifest, span)
+    request.write_pieces(first)
+    try:
+        await send_body(request, download.read)
+    except SplitdError:
+        # Only a cut connection tells the client that the rest will not come.
+        request.abort()
+        raise
+    request.finish()
+
+
+def _begin(request: StreamingRequest, manifest: Manifest, span: Span) -> None:
+    describe(request, manifest)
+    request.setHeader("Content-Type", manifest.content_type or _DEFAULT_TYPE)
+    # What people store is not to be run in our name by a browser that guesses.
+    request.setHeader("X-Content-Type-Options", "nosniff")
+    request.setHeader("Accept-Ranges", "bytes")
+    request.setHeader("Content-Length", str(len(span)))
+    if len(span) < manifest.size:
+        request.setResponseCode(206)
+        request.setHeader("Content-Range", format_content_range(span, manifest.size))
+    request.write(b"")

@@ -1,0 +1,145 @@
+"""Deletes the parts that nobody needs any more: of uploads aborted, of files deleted or replaced."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredList, DeferredSemaphore
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from splitd.errors import CatalogReadOnly, FileUnavailable
+from splitd.interfaces import Doomed, INodeRegistry, IUploadLedger
+from storaged.errors import StoragedError
+
+_AT_ONCE = 16
+_PAGE = 1000
+
+
+class Pins:
+    """Versions that are being read, and so must stay."""
+
+    def __init__(self) -> None:
+        self._count: Counter[str] = Counter()
+
+    def pin(self, upload: str) -> None:
+        """Keep the parts of an upload; may be called several times."""
+        self._count[upload] += 1
+
+    def unpin(self, upload: str) -> None:
+        """Undo one `pin`."""
+        self._count[upload] -= 1
+        if not self._count[upload]:
+            del self._count[upload]
+
+    def __contains__(self, upload: object) -> bool:
+        return upload in self._count
+
+
+class Reaper:
+    """Goes through the doomed parts at start, every so often, and when woken; what a node does not delete now is
+    tried again in the next round.
+
+    :param pins: versions to leave alone for now.
+    :param interval_s: between two rounds.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, ledger: IUploadLedger, registry: INodeRegistry, pins: Pins, clock: Any, interval_s: float
+    ) -> None:
+        self._ledger = ledger
+        self._registry = registry
+        self._pins = pins
+        self._interval_s = interval_s
+        self._slots = DeferredSemaphore(_AT_ONCE)
+        self._busy: set[str] = set()
+        self._left: set[str] = set()
+        self._again = False
+        self._round: Deferred[None] | None = None
+        self._loop = LoopingCall(self.wake)
+        self._loop.clock = clock
+
+    def start(self) -> None:
+        """Begin the rounds."""
+        self._loop.start(self._interval_s).addErrback(lambda failure: self._log.failure("the reaper stopped", failure))
+
+    def stop(self) -> Deferred[None]:
+        """Begin no more rounds.
+
+        :return: a Deferred that fires when the one under way has ended.
+        """
+        if self._loop.running:
+            self._loop.stop()
+        self._again = False
+        ended: Deferred[None] = Deferred()
+        if self._round is None:
+            ended.callback(None)
+        else:
+            self._round.addBoth(lambda _: ended.callback(None))
+        return ended
+
+    def wake(self) -> None:
+        """Begin a round now, or after the one under way."""
+        if self._round is not None:
+            self._again = True
+            return
+        self._again = False
+        self._round = Deferred.fromCoroutine(self._go_round())
+        self._round.addErrback(lambda failure: self._log.failure("a round of the reaper", failure))
+        self._round.addCallback(self._round_ended)
+
+    def _round_ended(self, _: None) -> None:
+        self._round = None
+        if self._again:
+            self.wake()
+
+    async def _go_round(self) -> None:
+        doomed = await self._ledger.doomed(_PAGE)
+        self._left = {each.upload for each in doomed if each.upload in self._pins}
+        await DeferredList([self._slots.run(self.reap, each) for each in doomed if each.upload not in self._left])
+
+    def unpinned(self, upload: str) -> None:
+        """Learn that a version is not being read any more."""
+        if upload in self._left:
+            self.wake()
+
+    def reap(self, doomed: Doomed) -> Deferred[None]:
+        """Delete the parts of one upload now.
+
+        :return: a Deferred that fires with None when every node was asked; it does not fail.
+        """
+        if doomed.upload in self._busy:
+            return Deferred.fromCoroutine(_nothing())
+        self._busy.add(doomed.upload)
+        return Deferred.fromCoroutine(self._reap(doomed)).addBoth(self._reaped, doomed.upload)
+
+    def _reaped(self, result: Any, upload: str) -> None:
+        self._busy.discard(upload)
+        if result is not None:
+            self._log.failure("reaping the parts of upload {upload}", result, upload=upload)
+
+    async def _reap(self, doomed: Doomed) -> None:
+        results = await DeferredList(
+            [Deferred.fromCoroutine(self._remove(node, part)) for node, part in doomed.holdings]
+        )
+        if all(gone for _, gone in results):
+            try:
+                await self._ledger.reaped(doomed.upload)
+            except CatalogReadOnly as problem:
+                # After a restart they are asked for again and found gone: harmless.
+                self._log.warn("reaped {upload}: {problem}", upload=doomed.upload, problem=str(problem))
+
+    async def _remove(self, node: str, part: str) -> bool:
+        try:
+            await self._registry.store(node).remove(part)
+        except (StoragedError, FileUnavailable) as problem:
+            self._log.info("part {part} stays on node {node} for now: {problem}", part=part, node=node, problem=problem)
+            return False
+        return True
+
+
+async def _nothing() -> None:
+    """Nothing to do: it is being done."""

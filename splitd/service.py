@@ -1,0 +1,150 @@
+"""Puts the front together.  Read `Front` from top to bottom and you know the daemon."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from twisted.internet import endpoints
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IListeningPort
+from twisted.logger import Logger
+from twisted.python.threadpool import ThreadPool
+from twisted.web.resource import IResource
+from twisted.web.server import Site
+from zope.interface import implementer
+
+from splitd.catalog.journalled import JournalledCatalog
+from splitd.config import Config, Options
+from splitd.frontends.admin import AdminResource
+from splitd.frontends.webdav.resource import WebdavResource
+from splitd.journal.file import FileJournal
+from splitd.model.nodes import NodeEntry, RegistryInvalid
+from splitd.model.striping import Layout
+from splitd.reaper import Pins, Reaper
+from splitd.registry import NodeRegistry, load_registry
+from splitd.status import Status
+from splitd.store import ObjectStore
+from storaged.client import RemotePartStore
+from storaged.daemon import Daemon, IServer
+from storaged.filesystem import OSFilesystem
+from storaged.settings import SettingsError, read_cluster_key
+from storaged.streaming import StreamingSite, make_client
+
+_NODE_IDLE_S = 120
+"""How long an idle connection to a node is kept; a node keeps it longer."""
+
+
+@implementer(IServer)
+class Front:
+    """The front, from its journal to its listening ports.
+
+    :param entries: the registered nodes.
+    :param key: the cluster key.
+    """
+
+    _log = Logger()
+
+    def __init__(self, config: Config, entries: tuple[NodeEntry, ...], key: str, reactor: Any) -> None:
+        self._config = config
+        self._key = key
+        self._reactor = reactor
+        self._pool = ThreadPool(1, 4, name="journal")
+        self._client, self._connections = make_client(
+            reactor, connect_timeout_s=config.connect_timeout_s, idle_timeout_s=_NODE_IDLE_S
+        )
+        self._journal = FileJournal(os.path.join(config.data, "journal"), OSFilesystem(), self._pool, reactor)  # noqa: PTH118
+        self._catalog = JournalledCatalog(self._journal, reactor)
+        self._registry = NodeRegistry(entries, self._connect, reactor)
+        pins = Pins()
+        self._reaper = Reaper(self._catalog, self._registry, pins, reactor, config.reap_interval_s)
+        layout = Layout(data=6, parity=0, unit=int(config.unit))
+        self._store = ObjectStore(
+            self._catalog,
+            self._catalog,
+            self._registry,
+            self._reaper,
+            pins,
+            layout=layout,
+            new_id=lambda: uuid.uuid4().hex,
+            seconds=reactor.seconds,
+        )
+        self._status = Status(
+            self._catalog, self._journal, self._registry, self._store.traffic, layout, reactor.seconds(), reactor
+        )
+        self._site = self._make_site(WebdavResource(self._store))
+        self.port: IListeningPort | None = None
+        self.admin_port: IListeningPort | None = None
+
+    def _connect(self, entry: NodeEntry) -> RemotePartStore:
+        return RemotePartStore(
+            entry.id, entry.url, self._key, lambda: self._catalog.cluster, self._client, self._reactor
+        )
+
+    def _make_site(self, resource: IResource) -> StreamingSite:
+        return StreamingSite(
+            resource,
+            self._reactor,
+            idle_timeout_s=self._config.idle_timeout_s,
+            body_timeout_s=self._config.client_timeout_s,
+        )
+
+    def start(self) -> Deferred[None]:
+        """Begin to serve; see `IServer.start`."""
+        return Deferred.fromCoroutine(self._start())
+
+    async def _start(self) -> None:
+        self._pool.start()
+        metrics = CollectorRegistry()
+        metrics.register(self._status)
+        admin = self._make_site(AdminResource(self._status.problems, self._status.tell, metrics))
+        self.admin_port = await self._listen(self._config.admin, admin)
+        await self._catalog.start()
+        await self._registry.start()
+        self._reaper.start()
+        self.port = await self._listen(self._config.listen, self._site)
+        self._log.info(
+            "cluster {cluster} is served at {endpoint}", cluster=self._catalog.cluster, endpoint=self._config.listen
+        )
+
+    async def _listen(self, endpoint: str, site: Site) -> IListeningPort:
+        port: IListeningPort = await endpoints.serverFromString(self._reactor, endpoint).listen(site)
+        return port
+
+    def stop(self) -> Deferred[None]:
+        """Serve no more; uploads under way are aborted.  See `IServer.stop`."""
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        for port in (self.port, self.admin_port):
+            if port is not None:
+                await maybeDeferred(port.stopListening)
+        if not self._pool.started:
+            return
+        self._site.abort_connections()
+        await self._store.abort_uploads("the server stops")
+        self._registry.stop()
+        await self._reaper.stop()
+        await self._connections.closeCachedConnections()
+        await self._journal.close()
+        self._pool.stop()
+
+
+def makeService(options: Options) -> Daemon:
+    """The front that a command line asks for.
+
+    :raise SettingsError: the registry or the cluster key cannot be used.
+    """
+    from twisted.internet import reactor
+
+    config = options.settings
+    try:
+        entries = load_registry(config.registry, Path(config.registry).read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise SettingsError(f"registry {config.registry}: {problem.strerror}") from problem
+    except RegistryInvalid as problem:
+        raise SettingsError(f"registry {problem}") from problem
+    return Daemon(Front(config, entries, read_cluster_key(config.cluster_key_file), reactor), reactor)

@@ -1,0 +1,127 @@
+"""How the front is doing: why it is not ready, the status page, the metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from splitd import __version__
+from splitd.catalog.journalled import JournalledCatalog
+from splitd.journal.file import FileJournal
+from splitd.model.striping import Layout
+from splitd.registry import NodeRegistry, NodeStatus
+from splitd.traffic import Traffic
+
+
+@attrs.frozen(eq=False)
+class Status(Collector):
+    """Looks at the front's pieces when asked."""
+
+    catalog: JournalledCatalog
+    journal: FileJournal
+    registry: NodeRegistry
+    traffic: Traffic
+    layout: Layout
+    started_at_s: float
+    clock: Any
+
+    def problems(self) -> list[str]:
+        """Why the front is not ready to store and to serve; none when it is."""
+        problems = []
+        if not self.catalog.cluster:
+            problems.append("the journal is being read")
+        if self.journal.failure:
+            problems.append(f"nothing can be changed until a restart: {self.journal.failure}")
+        up = sum(node.state == "up" and node.entry.state == "active" for node in self.registry.nodes())
+        if up < self.layout.width:
+            problems.append(f"{self.layout.width} nodes that take parts are needed, {up} are up")
+        return problems
+
+    def tell(self) -> dict[str, Any]:
+        """Everything there is to tell, as values that JSON has."""
+        catalog, traffic, journal = self.catalog.statistics(), self.traffic, self.journal.statistics
+        problems = self.problems()
+        return {
+            "version": __version__,
+            "cluster": self.catalog.cluster,
+            "uptime_s": round(self.clock.seconds() - self.started_at_s, 3),
+            "ready": not problems,
+            "problems": problems,
+            "layout": str(self.layout),
+            "unit": self.layout.unit,
+            "nodes": [_tell_node(node) for node in self.registry.nodes()],
+            "files": catalog.files,
+            "bytes": catalog.bytes_stored,
+            "uploads": {
+                "under_way": traffic.uploads_under_way,
+                "committed": traffic.uploads_committed,
+                "aborted": traffic.uploads_aborted,
+                "bytes": traffic.bytes_in,
+            },
+            "downloads": {
+                "under_way": traffic.downloads_under_way,
+                "finished": traffic.downloads_finished,
+                "failed": traffic.downloads_failed,
+                "bytes": traffic.bytes_out,
+            },
+            "reaper": {"doomed": catalog.doomed},
+            "journal": {**attrs.asdict(journal), "failure": self.journal.failure},
+        }
+
+    def collect(self) -> Iterator[Metric]:
+        """The same for Prometheus."""
+        catalog, traffic, journal = self.catalog.statistics(), self.traffic, self.journal.statistics
+        gauges = {
+            "splitd_ready": ("Whether files can be stored and served.", not self.problems()),
+            "splitd_files": ("Files in the catalog.", catalog.files),
+            "splitd_file_bytes": ("Bytes of all files, as their clients count them.", catalog.bytes_stored),
+            "splitd_uploads_under_way": ("Uploads under way.", traffic.uploads_under_way),
+            "splitd_downloads_under_way": ("Downloads under way.", traffic.downloads_under_way),
+            "splitd_doomed_uploads": ("Uploads and versions whose parts are to be deleted.", catalog.doomed),
+            "splitd_journal_bytes": ("Size of the journal.", journal.size),
+            "splitd_journal_failed": ("Whether the journal has failed.", bool(self.journal.failure)),
+        }
+        counters = {
+            "splitd_uploads_committed": ("Uploads that became files.", traffic.uploads_committed),
+            "splitd_uploads_aborted": ("Uploads that did not.", traffic.uploads_aborted),
+            "splitd_upload_bytes": ("Bytes taken from clients.", traffic.bytes_in),
+            "splitd_downloads_finished": ("Downloads that ended well, or were given up.", traffic.downloads_finished),
+            "splitd_downloads_failed": ("Downloads that broke off.", traffic.downloads_failed),
+            "splitd_download_bytes": ("Bytes read for clients.", traffic.bytes_out),
+            "splitd_journal_syncs": ("Syncs of the journal.", journal.syncs),
+        }
+        for name, (text, value) in gauges.items():
+            yield GaugeMetricFamily(name, text, value=float(value))
+        for name, (text, count) in counters.items():
+            yield CounterMetricFamily(name, text, value=float(count))
+        yield from self._collect_nodes()
+
+    def _collect_nodes(self) -> Iterator[Metric]:
+        up = GaugeMetricFamily("splitd_node_up", "Whether a node can be used.", labels=["node"])
+        capacity = GaugeMetricFamily("splitd_node_capacity_bytes", "Size of a node's volume.", labels=["node"])
+        free = GaugeMetricFamily("splitd_node_free_bytes", "What may still be written to a node.", labels=["node"])
+        for node in self.registry.nodes():
+            up.add_metric([node.entry.id], float(node.state in {"up", "full"}))
+            capacity.add_metric([node.entry.id], float(node.capacity))
+            free.add_metric([node.entry.id], float(node.free))
+        yield from (up, capacity, free)
+
+
+def _tell_node(node: NodeStatus) -> dict[str, Any]:
+    entry = node.entry
+    return {
+        "id": entry.id,
+        "url": entry.url,
+        "zone": entry.zone,
+        "weight": entry.weight,
+        "mode": entry.state,
+        "state": node.state,
+        "capacity": node.capacity,
+        "free": node.free,
+        "reserved": node.reserved,
+        "problem": node.problem,
+    }

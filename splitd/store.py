@@ -1,0 +1,142 @@
+"""Files and collections by their paths: what the front doors use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred, DeferredList
+from zope.interface import implementer
+
+from splitd.download import Download, PartLost
+from splitd.errors import NotAFile, NotFound, ParentMissing, PreconditionFailed
+from splitd.interfaces import ICatalog, INodeRegistry, IObjectStore, IUpload, IUploadLedger, Opened
+from splitd.lanes import Intent, Lanes
+from splitd.model.conditions import Condition
+from splitd.model.manifest import Manifest
+from splitd.model.striping import Layout
+from splitd.model.tree import Collection, Member, check_path, parent
+from splitd.reaper import Pins, Reaper
+from splitd.traffic import Traffic
+from splitd.upload import Upload
+from storaged.ranges import Span
+
+
+@implementer(IObjectStore)
+class ObjectStore:
+    """Files on nodes, under names in a catalog.
+
+    :param layout: how new files are cut.
+    :param new_id: makes ids of uploads: 32 hexadecimal digits, never the same twice.
+    :param seconds: the time since 1970.
+    """
+
+    def __init__(
+        self,
+        catalog: ICatalog,
+        ledger: IUploadLedger,
+        registry: INodeRegistry,
+        reaper: Reaper,
+        pins: Pins,
+        *,
+        layout: Layout,
+        new_id: Callable[[], str],
+        seconds: Callable[[], float],
+    ) -> None:
+        self._catalog = catalog
+        self._ledger = ledger
+        self._registry = registry
+        self._reaper = reaper
+        self._pins = pins
+        self._layout = layout
+        self._new_id = new_id
+        self._seconds = seconds
+        self._uploads: set[Upload] = set()
+        self.traffic = Traffic()
+
+    def create(self, path: str, size: int | None, content_type: str, condition: Condition) -> Deferred[IUpload]:
+        """Begin to store a file; see `IObjectStore.create`."""
+        return Deferred.fromCoroutine(self._create(path, size, content_type, condition))
+
+    async def _create(self, path: str, size: int | None, content_type: str, condition: Condition) -> IUpload:
+        check_path(path)
+        present = await self._catalog.lookup(path)
+        # Judged again at the commit; here it spares the client from sending a body in vain.
+        self._check(path, present, condition)
+        if isinstance(present, Collection):
+            raise NotAFile(f"{path} is a collection")
+        if present is None and not isinstance(await self._catalog.lookup(parent(path)), Collection):
+            raise ParentMissing(f"the collection {parent(path)} does not exist; make it first")
+        intent = Intent(self._new_id(), path, size, content_type, condition, self._layout)
+        lanes = [] if size == 0 else await Lanes(self._registry, intent).connect()
+        upload = Upload(
+            intent, lanes, self._ledger, self._registry, self._reaper, self.traffic, self._upload_ended, self._seconds
+        )
+        self._uploads.add(upload)
+        self.traffic.upload_began()
+        await upload.start()
+        return upload
+
+    def _upload_ended(self, upload: Upload, committed: bool) -> None:
+        self._uploads.discard(upload)
+        self.traffic.upload_ended(committed=committed)
+
+    async def abort_uploads(self, reason: str) -> None:
+        """Give up all uploads under way, and wait until they are over."""
+        await DeferredList([upload.abort(reason) for upload in list(self._uploads)])
+
+    def _check(self, path: str, present: Manifest | Collection | None, condition: Condition) -> None:
+        etag = present.etag if isinstance(present, Manifest) else None if present is None else ""
+        failed = condition.failed(etag)
+        if failed:
+            raise PreconditionFailed(f"{path}: {failed} does not hold")
+
+    def open(self, path: str, span_of: Callable[[Manifest], Span]) -> Deferred[Opened]:
+        """Open a file for reading; see `IObjectStore.open`."""
+        return Deferred.fromCoroutine(self._open(path, span_of))
+
+    async def _open(self, path: str, span_of: Callable[[Manifest], Span]) -> Opened:
+        manifest = await self._find(path)
+        while True:
+            try:
+                return await self._open_version(manifest, span_of(manifest))
+            except PartLost:
+                # The version may have been replaced, and reaped, between the look and the pin.
+                now = await self._find(path)
+                if now.upload == manifest.upload:
+                    raise
+                manifest = now
+
+    async def _find(self, path: str) -> Manifest:
+        found = await self._catalog.lookup(path)
+        if found is None:
+            raise NotFound(f"{path} does not exist")
+        if isinstance(found, Collection):
+            raise NotAFile(f"{path} is a collection")
+        return found
+
+    async def _open_version(self, manifest: Manifest, span: Span) -> Opened:
+        self._pins.pin(manifest.upload)
+        download = Download(manifest, span, self._registry, self.traffic, lambda: self._unpin(manifest.upload))
+        await download.open()
+        return Opened(manifest, download)
+
+    def _unpin(self, upload: str) -> None:
+        self._pins.unpin(upload)
+        if upload not in self._pins:
+            self._reaper.unpinned(upload)
+
+    def stat(self, path: str) -> Deferred[Manifest | Collection | None]:
+        """What there is of this name; see `IObjectStore.stat`."""
+        return self._catalog.lookup(path)
+
+    def list_members(self, path: str, after: str, limit: int) -> Deferred[list[Member]]:
+        """A page of a collection; see `IObjectStore.list_members`."""
+        return self._catalog.list_members(path, after, limit)
+
+    def make_collection(self, path: str) -> Deferred[Collection]:
+        """Make an empty collection; see `IObjectStore.make_collection`."""
+        return self._catalog.make_collection(path)
+
+    def delete(self, path: str, condition: Condition) -> Deferred[None]:
+        """Delete a file or a collection; see `IObjectStore.delete`."""
+        return self._catalog.delete(path, condition).addCallback(lambda _: self._reaper.wake())

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import os
+from io import BytesIO
+
+import pytest
+import pytest_twisted
+from twisted.internet import defer
+from twisted.internet.interfaces import IConsumer
+from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
+from zope.interface import implementer
+
+from storaged.partfile import payload_size
+from tests.cluster.cluster import Cluster
+
+STRIPE = 6 * 1024
+SIZES = [0, 1, 5, 6, 7, 1024, STRIPE - 1, STRIPE, STRIPE + 1, 5 * STRIPE + 1234, 400_000]
+
+
+@implementer(IBodyProducer)
+class ChunkedBody:
+    """A body whose length the client does not say."""
+
+    length = UNKNOWN_LENGTH
+
+    def __init__(self, data: bytes, piece: int = 10_000) -> None:
+        self._data = data
+        self._piece = piece
+
+    def startProducing(self, consumer: IConsumer) -> defer.Deferred[None]:
+        for start in range(0, len(self._data), self._piece):
+            consumer.write(self._data[start : start + self._piece])
+        return defer.succeed(None)
+
+    def pauseProducing(self) -> None: ...
+
+    def resumeProducing(self) -> None: ...
+
+    def stopProducing(self) -> None: ...
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["length known", "length unknown"])
+@pytest.mark.parametrize("size", SIZES)
+@pytest_twisted.ensureDeferred
+async def test_a_file_comes_back_as_it_went_in(cluster: Cluster, size: int, known: bool) -> None:
+    data = os.urandom(size)
+    put = await cluster.ask("PUT", "/file", BytesIO(data) if known else ChunkedBody(data))
+    assert put.code == 201, put.text
+    got = await cluster.ask("GET", "/file")
+    assert (got.code, got.body) == (200, data)
+    assert got.length == size
+    assert got.header("ETag") == put.header("ETag")
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest_twisted.ensureDeferred
+async def test_six_parts_of_the_same_size_lie_on_six_nodes(cluster: Cluster, size: int) -> None:
+    assert (await cluster.ask("PUT", "/file", BytesIO(os.urandom(size)))).code == 201
+    held = [list(parts.values()) for parts in cluster.parts().values()]
+    if size == 0:
+        assert held == [[]] * 6
+        return
+    assert [len(parts) for parts in held] == [1] * 6
+    sizes = [payload_size(parts[0].stat().st_size, cluster.unit) for parts in held]
+    assert sum(sizes) == size
+    assert max(sizes) - min(sizes) <= 1
