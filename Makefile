@@ -1,0 +1,58 @@
+# Set up, run, test.  `make help` tells what there is.
+
+# Python 3.11 or later: make run PYTHON=/path/to/python3.13 (after `make clean`, where .venv is there already).
+PYTHON = python3
+# More arguments for what a target runs: make run ARGS='--nodes 8 --port 9000', make test ARGS='-k range -x'.
+ARGS =
+# The running service that `make demo` is to use: make demo URL=http://127.0.0.1:8080
+URL =
+
+VENV := .venv
+BIN := $(VENV)/bin
+# A plain editable install hides the plugins from twistd.
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat --editable
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test check bench clean
+
+help:  ## Show this.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(VENV)/.installed  ## Run a whole cluster on this machine: the front and six storage servers, data under var/.
+	$(BIN)/splitctl up $(ARGS)
+
+demo: $(VENV)/.installed  ## A guided tour, every step checked; URL= takes it to a running service.
+	$(BIN)/splitctl $(if $(URL),--url $(URL)) demo $(ARGS)
+
+test: $(VENV)/.installed-test  ## Run all tests.
+	$(BIN)/pytest $(ARGS)
+
+check: $(VENV)/.installed-dev  ## What a change must pass: format, lint, types, import rules, fast tests.
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/pytest -q tests/unit tests/contract
+
+bench: $(VENV)/.installed  ## Measure a cluster on this machine.
+	$(BIN)/python bench/measure.py $(ARGS)
+
+clean:  ## Remove what was made here, but for var/: there are files in it.
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -f twisted/plugins/dropin.cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "splitd needs Python 3.11 or later; '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." \
+	         "Name another one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+	@touch $@
+
+$(VENV)/.installed: setup.py pyproject.toml $(VENV)/.made
+	$(INSTALL) .
+	@touch $@
+
+$(VENV)/.installed-%: setup.py pyproject.toml $(VENV)/.made
+	$(INSTALL) '.[$*]'
+	@touch $(VENV)/.installed $@

@@ -1,0 +1,1 @@
+"""splitctl: the operator's tool.  A plain synchronous program that knows the daemons by their HTTP only."""

@@ -1,0 +1,172 @@
+"""Which daemons a local cluster has, and what their configuration files say.  Pure.
+
+    DIR/cluster.key                  the key all daemons share
+    DIR/nodes.yaml                   the registry
+    DIR/front/splitd.yaml, data/     the front
+    DIR/nodes/nX/storaged.yaml, data/  a storage server
+    DIR/log/NAME.log                 what a daemon prints
+    DIR/cluster.json                 there while the cluster is ready: URLs and process ids
+
+Ports: the front P, its operators' HTTP P + 1, node nX P + 10 + X.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection as SetOf
+from pathlib import Path
+
+import attrs
+
+HOST = "127.0.0.1"
+FRONT = "front"
+_NODE_ID = re.compile(r"\An([1-9][0-9]{0,4})\Z")
+_HIGHEST_PORT = 65535
+
+
+@attrs.frozen
+class NodePlan:
+    """One storage server of a local cluster.
+
+    :param number: X in its id nX.
+    :param port: where it listens.
+    :param folder: where its configuration file and its data lie.
+    :param key: the path of the cluster key.
+    """
+
+    number: int
+    port: int
+    folder: Path
+    key: Path
+
+    @property
+    def node_id(self) -> str:
+        """Its id."""
+        return f"n{self.number}"
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def config(self) -> Path:
+        """Its configuration file."""
+        return self.folder / "storaged.yaml"
+
+    @property
+    def data(self) -> Path:
+        """The folder of its parts."""
+        return self.folder / "data"
+
+    def settings(self) -> dict[str, str]:
+        """What its configuration file says."""
+        return {
+            "node": self.node_id,
+            "data": str(self.data),
+            "listen": _endpoint(self.port),
+            "cluster_key_file": str(self.key),
+        }
+
+
+@attrs.frozen
+class ClusterPlan:
+    """A local cluster.
+
+    :param folder: its folder, an absolute path.
+    :param port: the front's.
+    :param numbers: X of each node nX.
+    """
+
+    folder: Path
+    port: int
+    numbers: tuple[int, ...]
+
+    def __attrs_post_init__(self) -> None:
+        highest = _node_port(self.port, max(self.numbers, default=0))
+        if self.port < 1 or highest > _HIGHEST_PORT:
+            raise ValueError(f"ports {self.port} to {highest} do not all lie in 1 to {_HIGHEST_PORT}")
+
+    @property
+    def key(self) -> Path:
+        """The file of the cluster key."""
+        return self.folder / "cluster.key"
+
+    @property
+    def registry(self) -> Path:
+        """The registry."""
+        return self.folder / "nodes.yaml"
+
+    @property
+    def config(self) -> Path:
+        """The front's configuration file."""
+        return self.folder / FRONT / "splitd.yaml"
+
+    @property
+    def data(self) -> Path:
+        """The folder of the front's journal."""
+        return self.folder / FRONT / "data"
+
+    @property
+    def url(self) -> str:
+        """Where files are."""
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def admin(self) -> str:
+        """Where the operators' HTTP is."""
+        return f"http://{HOST}:{self.port + 1}"
+
+    @property
+    def nodes(self) -> tuple[NodePlan, ...]:
+        """The storage servers."""
+        return tuple(
+            NodePlan(number, _node_port(self.port, number), node_folder(self.folder, f"n{number}"), self.key)
+            for number in self.numbers
+        )
+
+    def settings(self) -> dict[str, str]:
+        """What the front's configuration file says."""
+        return {
+            "data": str(self.data),
+            "listen": _endpoint(self.port),
+            "admin": _endpoint(self.port + 1),
+            "registry": str(self.registry),
+            "cluster_key_file": str(self.key),
+        }
+
+    def ports(self) -> dict[int, str]:
+        """Which daemon needs which port."""
+        return {
+            self.port: "the front",
+            self.port + 1: "the operators' HTTP",
+            **{node.port: f"node {node.node_id}" for node in self.nodes},
+        }
+
+
+def node_folder(folder: Path, node_id: str) -> Path:
+    """Where the files of a cluster's own node lie."""
+    return folder / "nodes" / node_id
+
+
+def choose_numbers(count: int, registered: SetOf[str], own: SetOf[str]) -> tuple[int, ...]:
+    """Which nodes to run: all the cluster's own ones, and new ones up to `count`.
+
+    :param registered: the ids in the registry.  A new node takes none of them.
+    :param own: those of them that are the cluster's own.
+    """
+    numbers = {int(match[1]) for node_id in own if (match := _NODE_ID.match(node_id))}
+    number = 0
+    while len(numbers) < count:
+        number += 1
+        if f"n{number}" not in registered:
+            numbers.add(number)
+    return tuple(sorted(numbers))
+
+
+def _node_port(port: int, number: int) -> int:
+    return port + 10 + number
+
+
+def _endpoint(port: int) -> str:
+    return f"tcp:{port}:interface={HOST}"

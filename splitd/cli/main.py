@@ -1,0 +1,56 @@
+"""The group of all commands, and the options they share."""
+
+from __future__ import annotations
+
+import click
+
+from splitd import __version__
+from splitd.cli.get import get
+from splitd.cli.ls import ls
+from splitd.cli.mkdir import mkdir
+from splitd.cli.put import put
+from splitd.cli.rm import rm
+from splitd.cli.server import Server
+from splitd.cli.session import Session, read_server
+from splitd.cli.status import nodes, status
+from splitd.cli.up import up
+
+_EXIT_CODES = """\b
+Exit codes:
+  0  good
+  1  the server said no, or there is nothing of this name
+  2  the command was used in a wrong way
+  3  the server cannot be reached
+  4  the transfer broke
+"""
+
+
+@click.group(epilog=_EXIT_CODES)
+@click.version_option(__version__, prog_name="splitctl")
+@click.option(
+    "--url",
+    envvar="SPLITD_URL",
+    default="http://127.0.0.1:8080",
+    show_default=True,
+    show_envvar=True,
+    callback=read_server,
+    help="Where files are.",
+)
+@click.option(
+    "--admin",
+    envvar="SPLITD_ADMIN",
+    default="http://127.0.0.1:8081",
+    show_default=True,
+    show_envvar=True,
+    callback=read_server,
+    help="The operators' HTTP.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@click.pass_context
+def main(context: click.Context, url: Server, admin: Server, as_json: bool) -> None:
+    """Run, use and watch a splitd."""
+    context.obj = Session(url, admin, as_json)
+
+
+for command in (up, put, get, ls, rm, mkdir, status, nodes):
+    main.add_command(command)

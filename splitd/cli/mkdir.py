@@ -1,0 +1,25 @@
+"""splitctl mkdir."""
+
+from __future__ import annotations
+
+import click
+
+from splitd.cli.paths import clean_path
+from splitd.cli.session import Session, pass_session
+from splitd.cli.tree import Tree
+
+
+@click.command()
+@click.option("-p", "parents", is_flag=True, help="Make the missing ones above it, too; let one that is there be.")
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@pass_session
+def mkdir(session: Session, parents: bool, paths: tuple[str, ...]) -> None:
+    """Make collections."""
+    tree = Tree(session.front)
+    for path in paths:
+        if parents:
+            tree.make_all(path)
+        else:
+            tree.make(path)
+        if session.as_json:
+            session.show({"path": clean_path(path), "type": "collection"})

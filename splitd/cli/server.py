@@ -1,0 +1,215 @@
+"""One HTTP exchange with a server, over a connection of its own, at constant memory."""
+
+from __future__ import annotations
+
+import json
+import select
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from io import BufferedIOBase
+from typing import Any
+from urllib.parse import SplitResult, quote, urlencode, urlsplit
+
+import attrs
+
+from splitd.cli.errors import Refused, TransferBroken, Unreachable
+from splitd.cli.paths import printable, quote_path
+
+PIECE = 1 << 20
+"""Bytes read and sent at a time."""
+
+_CONNECT_S = 10.0
+_STALL_S = 300.0
+_SENTENCE_LIMIT = 2000
+_NOTHING: Mapping[str, Any] = {}
+
+
+@attrs.frozen
+class Body:
+    """What a request carries.
+
+    :param stream: where its bytes come from.
+    :param size: how many there are; None sends them in chunks, to the end of the stream.
+    :param name: what to call it in an error.
+    :param advanced: called with the number of bytes, each time some were sent.
+    """
+
+    stream: BufferedIOBase
+    size: int | None
+    name: str
+    advanced: Callable[[int], None]
+
+
+@attrs.frozen
+class Server:
+    """A server and how to talk to it.
+
+    :param url: where its root is, http or https.
+    :param connect_s: seconds to wait for a connection.
+    :param stall_s: seconds to wait for the next byte to move.
+    """
+
+    url: str
+    connect_s: float = _CONNECT_S
+    stall_s: float = _STALL_S
+
+    @contextmanager
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | int] = _NOTHING,
+        headers: Mapping[str, str] = _NOTHING,
+        body: Body | None = None,
+    ) -> Iterator[HTTPResponse]:
+        """Send a request; inside the `with`, its answer can be read.
+
+        :param path: of a file or collection, not yet quoted.
+        :raise Refused: the answer is not a 2xx; the message is the server's sentence.
+        :raise Unreachable: there is no connection.
+        :raise TransferBroken: the connection broke.
+        """
+        place = urlsplit(self.url)
+        target = place.path.rstrip("/") + quote_path(path)
+        if query:
+            target += "?" + urlencode(query, errors="surrogateescape", quote_via=quote)
+        connection = self._connect(place)
+        try:
+            what = f"{method} {printable(path)}"
+            try:
+                answer = self._exchange(connection, method, target, headers, body)
+            except (OSError, HTTPException) as problem:
+                raise TransferBroken(f"{what}: {_reason(problem)}") from problem
+            _refuse_no(what, answer)
+            yield answer
+        finally:
+            connection.close()
+
+    def document(self, path: str, query: Mapping[str, str | int] = _NOTHING) -> Any:
+        """Ask for a JSON document.
+
+        :raise CommandFailed: as `ask` does.
+        """
+        with self.ask("GET", path, query=query, headers={"Accept": "application/json"}) as answer:
+            text = b"".join(read_pieces(answer, f"GET {printable(path)}"))
+        try:
+            return json.loads(text)
+        except ValueError as problem:
+            raise TransferBroken(f"GET {printable(path)}: {self.url} answered what is not JSON") from problem
+
+    def _connect(self, place: SplitResult) -> HTTPConnection:
+        kind = HTTPSConnection if place.scheme == "https" else HTTPConnection
+        connection = kind(place.hostname or "", place.port, timeout=self.connect_s)
+        try:
+            connection.connect()
+        except OSError as problem:
+            connection.close()
+            raise Unreachable(f"cannot reach {self.url}: {_reason(problem)}") from problem
+        connection.sock.settimeout(self.stall_s)
+        return connection
+
+    def _exchange(
+        self, connection: HTTPConnection, method: str, target: str, headers: Mapping[str, str], body: Body | None
+    ) -> HTTPResponse:
+        connection.putrequest(method, target, skip_accept_encoding=True)
+        for name, value in headers.items():
+            connection.putheader(name, value)
+        if body is None:
+            connection.endheaders()
+            return connection.getresponse()
+        if body.size is None:
+            connection.putheader("Transfer-Encoding", "chunked")
+        else:
+            connection.putheader("Content-Length", str(body.size))
+        connection.endheaders()
+        try:
+            whole = self._send(connection, body)
+        except (BrokenPipeError, ConnectionResetError) as problem:
+            # A server that refuses a body says why before it closes; the sentence may be here already.
+            try:
+                return _early(connection.getresponse())
+            except (OSError, HTTPException):
+                raise problem from None
+        answer = connection.getresponse()
+        return answer if whole else _early(answer)
+
+    def _send(self, connection: HTTPConnection, body: Body) -> bool:
+        """Send a body; false where the server answered before its end."""
+        left = body.size
+        while left != 0:
+            data = body.stream.read1(PIECE if left is None else min(PIECE, left))
+            if left is None:
+                framed = b"%x\r\n%b\r\n" % (len(data), data)  # the empty chunk is the last one
+            elif data:
+                left -= len(data)
+                framed = data
+            else:
+                raise TransferBroken(f"{body.name}: ended {left} bytes early, {body.size} were expected")
+            if not self._send_piece(connection, framed):
+                return False
+            body.advanced(len(data))
+            if not data:
+                break
+        return True
+
+    def _send_piece(self, connection: HTTPConnection, data: bytes) -> bool:
+        sock = connection.sock
+        # Over TLS the socket may become readable for the protocol's own sake: only a plain one tells of an answer.
+        watched = [] if isinstance(sock, ssl.SSLSocket) else [sock]
+        view = memoryview(data)
+        while view:
+            readable, writable, _ = select.select(watched, [sock], [], self.stall_s)
+            if readable:
+                return False
+            if not writable:
+                raise TimeoutError(f"the server took no byte for {self.stall_s:.0f} s")
+            view = view[sock.send(view) :]
+        return True
+
+
+def read_pieces(answer: HTTPResponse, what: str) -> Iterator[bytes]:
+    """The body of an answer, piece by piece, to its announced end.
+
+    :param what: what to call it in an error.
+    :raise TransferBroken: it ended early.
+    """
+    expected = answer.length
+    got = 0
+    while True:
+        try:
+            piece = answer.read(PIECE)
+        except (OSError, HTTPException) as problem:
+            raise TransferBroken(f"{what}: broke off after {got} bytes: {_reason(problem)}") from problem
+        if not piece:
+            break
+        got += len(piece)
+        yield piece
+    if expected is not None and got != expected:
+        raise TransferBroken(f"{what}: got {got} bytes, expected {expected}")
+
+
+def _early(answer: HTTPResponse) -> HTTPResponse:
+    if answer.status < 300:
+        raise HTTPException(f"the server answered {answer.status} before the end was sent")
+    return answer
+
+
+def _refuse_no(what: str, answer: HTTPResponse) -> None:
+    if 200 <= answer.status < 300:
+        return
+    try:
+        sentence = answer.read(_SENTENCE_LIMIT).decode("utf-8", "replace").strip()
+    except (OSError, HTTPException):
+        sentence = ""  # the status alone has to say it
+    is_text = answer.headers.get_content_type() == "text/plain"
+    sentence = printable(" ".join(sentence.split())) if is_text and sentence else answer.reason
+    raise Refused(f"{what}: {sentence} ({answer.status})", answer.status)
+
+
+def _reason(problem: Exception) -> str:
+    if isinstance(problem, TimeoutError) and not problem.errno:
+        return str(problem) or "timed out"
+    return getattr(problem, "strerror", None) or str(problem) or type(problem).__name__

@@ -1,0 +1,94 @@
+"""What splitctl asks of the front besides the bytes of files: what is there, lists, collections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
+from http.client import HTTPMessage
+from typing import Any
+
+import attrs
+
+from splitd.cli.errors import Refused
+from splitd.cli.paths import clean_path
+from splitd.cli.server import Server
+from splitd.model.tree import basename, parent
+
+_PAGE = 1000
+_NOT_FOUND = 404
+_NOT_ALLOWED = 405
+_CONFLICT = 409
+
+
+@attrs.frozen
+class Tree:
+    """The files and collections of a front."""
+
+    front: Server
+
+    def find(self, path: str) -> dict[str, Any] | None:
+        """What there is of this name, as a list of its collection would show it; None where there is nothing."""
+        name = basename(clean_path(path))
+        try:
+            with self.front.ask("HEAD", path) as answer:
+                headers = answer.headers
+        except Refused as refusal:
+            if refusal.status == _NOT_FOUND:
+                return None
+            if refusal.status != _NOT_ALLOWED:
+                raise
+            headers = HTTPMessage()  # a collection may have no HEAD; a file always does
+        # Every version of a file has an entity tag, and no collection has one.
+        if headers["ETag"] is None:
+            return {"name": name, "type": "collection"}
+        modified = headers["Last-Modified"]
+        return {
+            "name": name,
+            "type": "file",
+            "size": int(headers["Content-Length"] or 0),
+            "modified_ms": int(parsedate_to_datetime(modified).timestamp() * 1000) if modified else None,
+            "etag": headers["ETag"],
+            "content_type": headers["Content-Type"] or "",
+        }
+
+    def is_collection(self, path: str) -> bool:
+        """Whether there is a collection of this name."""
+        if clean_path(path) == "/":
+            return True
+        entry = self.find(path)
+        return entry is not None and entry["type"] == "collection"
+
+    def members(self, path: str) -> Iterator[dict[str, Any]]:
+        """All members of a collection, page by page."""
+        after: str | None = ""
+        while after is not None:
+            page = self.front.document(path, {"after": after, "limit": _PAGE} if after else {"limit": _PAGE})
+            yield from page["members"]
+            after = page["next"]
+
+    def make(self, path: str) -> None:
+        """Make a collection.
+
+        :raise Refused: something is there already, or the collection it should lie in is missing.
+        """
+        with self.front.ask("MKCOL", path):
+            pass
+
+    def make_all(self, path: str) -> None:
+        """Make a collection and the missing ones above it; does nothing where it is there."""
+        if clean_path(path) == "/":
+            return
+        try:
+            self.make(path)
+        except Refused as refusal:
+            if refusal.status == _NOT_ALLOWED:
+                return  # there already (RFC 4918 section 9.3.1); if it is a file, the next request says so
+            if refusal.status != _CONFLICT:
+                raise
+            self.make_all(parent(clean_path(path)))
+            self.make(path)
+
+    def delete(self, path: str) -> None:
+        """Delete a file, or a collection with all that is in it."""
+        with self.front.ask("DELETE", path):
+            pass

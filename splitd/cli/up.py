@@ -1,0 +1,85 @@
+"""splitctl up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from splitd.cli.errors import CommandFailed
+from splitd.cli.local.cluster import LocalCluster, refuse_taken_ports
+from splitd.cli.local.folder import FolderError, locked, plan_cluster, prepare, ready_file, write_ready
+from splitd.cli.local.plan import ClusterPlan
+from splitd.cli.local.supervisor import Bell, Supervisor, bell, stop_in_order
+from splitd.cli.session import Session, pass_session
+
+
+@click.command()
+@click.option("--nodes", type=click.IntRange(min=6), default=6, show_default=True, help="How many storage servers.")
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("var"),
+    show_default=True,
+    help="Where everything lies.",
+)
+@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="The front's port.")
+@pass_session
+def up(session: Session, nodes: int, folder: Path, port: int) -> None:
+    """Run a whole cluster on this machine.
+
+    It runs until Ctrl-C or SIGTERM, which stops all of it.  Started again on the same folder it serves the same
+    files, with more storage servers where --nodes is larger than before, and never with fewer.
+
+    The front listens on the port P, its operators' HTTP on P + 1, storage server nX on P + 10 + X, all on 127.0.0.1.
+    While all are ready, cluster.json in the folder tells their URLs and process ids.  A daemon that ends by itself
+    is started again.  If splitctl itself is killed, the kernel kills its daemons (Linux).
+
+    Exit codes: 0 it was told to stop, 1 it could not start.
+    """
+    folder = folder.absolute()
+    try:
+        with locked(folder), bell() as ringing:
+            ready_file(folder).unlink(missing_ok=True)
+            plan = plan_cluster(folder, port, nodes)
+            refuse_taken_ports(plan, ringing)
+            prepare(plan)
+            _run(session, plan, ringing)
+    except ValueError as problem:
+        raise click.UsageError(str(problem)) from problem
+    except (FolderError, OSError) as problem:
+        raise CommandFailed(str(problem)) from problem
+
+
+def _run(session: Session, plan: ClusterPlan, ringing: Bell) -> None:
+    cluster = LocalCluster(plan, ringing)
+    try:
+        if cluster.start():
+            document = write_ready(plan, cluster.pids())
+            if session.as_json:
+                session.show(document)
+            else:
+                click.echo(_greeting(plan))
+            Supervisor([cluster.front, *cluster.nodes], ringing, _say, lambda: _note(plan, cluster)).watch()
+    finally:
+        ready_file(plan.folder).unlink(missing_ok=True)
+        stop_in_order([[cluster.front], cluster.nodes], ringing, _say)
+
+
+def _note(plan: ClusterPlan, cluster: LocalCluster) -> None:
+    write_ready(plan, cluster.pids())
+
+
+def _greeting(plan: ClusterPlan) -> str:
+    return f"""\
+splitd is ready at {plan.url}/ with {len(plan.nodes)} storage servers; everything lies in {plan.folder}.  Try:
+
+  curl -T FILE {plan.url}/FILE
+  curl -O {plan.url}/FILE
+
+Ctrl-C stops it."""
+
+
+def _say(text: str) -> None:
+    click.echo(f"splitctl: {text}", err=True)

@@ -1,0 +1,162 @@
+"""A front in a thread, for tests of splitctl: real sockets, files in memory, and faults on request."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+MODIFIED_S = 1_700_000_000
+
+
+class FrontDouble(ThreadingHTTPServer):
+    """Holds collections (None) and files by their paths.
+
+    `seen` lists the request lines that came; `types` the content types that files were stored with.
+    A fault is called in place of the usual answer to requests of its method.
+    """
+
+    daemon_threads = False
+    block_on_close = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.entries: dict[str, bytes | None] = {"/": None}
+        self.seen: list[str] = []
+        self.types: dict[str, str | None] = {}
+        self.status: dict[str, Any] = {}
+        self.faults: dict[str, Callable[[Any], None]] = {}
+        self.page = 3
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: FrontDouble
+
+    def log_message(self, *_: Any) -> None:
+        self.server.seen.append(self.requestline.removesuffix(" HTTP/1.1"))
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("do_"):
+            raise AttributeError(name)
+        method = name.removeprefix("do_")
+        fault = self.server.faults.get(method)
+        return (lambda: fault(self)) if fault else getattr(self, f"_{method.lower()}")
+
+    @property
+    def _path(self) -> str:
+        return unquote(urlsplit(self.path).path)
+
+    def say(self, status: int, text: str) -> None:
+        self._answer(status, text.encode() + b"\n", "text/plain; charset=utf-8")
+
+    def _answer(self, status: int, body: bytes, content_type: str, etag: str | None = None) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        if etag:
+            self.send_header("ETag", etag)
+            self.send_header("Last-Modified", formatdate(MODIFIED_S, usegmt=True))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _get(self) -> None:
+        path = self._path
+        if path == "/status":
+            return self._answer(200, json.dumps(self.server.status).encode(), "application/json")
+        if path not in self.server.entries:
+            return self.say(404, f"{path} does not exist")
+        entry = self.server.entries[path]
+        if entry is not None:
+            return self._answer(200, entry, "application/x-thing", etag(path))
+        return self._answer(200, json.dumps(self._page(path)).encode(), "application/json")
+
+    _head = _get
+
+    def _page(self, path: str) -> dict[str, Any]:
+        after = parse_qs(urlsplit(self.path).query).get("after", [""])[0]
+        prefix = path.rstrip("/") + "/"
+        members = {each.removeprefix(prefix): entry for each, entry in self.server.entries.items() if each != "/"}
+        names = sorted(name for name in members if "/" not in name and prefix + name in self.server.entries)
+        rest = [name for name in names if name > after]
+        page = rest[: self.server.page]
+        return {
+            "path": path,
+            "members": [_describe(prefix + name, members[name]) for name in page],
+            "next": page[-1] if len(rest) > len(page) else None,
+        }
+
+    def _put(self) -> None:
+        path, entries = self._path, self.server.entries
+        if entries.get(path.rpartition("/")[0] or "/", b"") is not None:
+            return self.say(409, "the collection is missing")
+        status = 204 if path in entries else 201
+        entries[path] = self._read_body()
+        self.server.types[path] = self.headers["Content-Type"]
+        return self._answer(status, b"", "text/plain", etag(path))
+
+    def _read_body(self) -> bytes:
+        if self.headers["Transfer-Encoding"] != "chunked":
+            return self.rfile.read(int(self.headers["Content-Length"]))
+        body = b""
+        while size := int(self.rfile.readline(), 16):
+            body += self.rfile.read(size)
+            assert self.rfile.readline() == b"\r\n"
+        assert self.rfile.readline() == b"\r\n"
+        return body
+
+    def _mkcol(self) -> None:
+        path, entries = self._path, self.server.entries
+        if path in entries:
+            return self.say(405, f"{path} is there already")
+        if entries.get(path.rpartition("/")[0] or "/", b"") is not None:
+            return self.say(409, f"{path} lies in nothing")
+        entries[path] = None
+        return self._answer(201, b"", "text/plain")
+
+    def _delete(self) -> None:
+        path, entries = self._path, self.server.entries
+        if path not in entries:
+            return self.say(404, f"{path} does not exist")
+        for each in [each for each in entries if re.match(re.escape(path) + r"(/|\Z)", each)]:
+            del entries[each]
+        return self._answer(200, b"", "text/plain")
+
+
+def etag(path: str) -> str:
+    return f'"{path.encode().hex()}"'
+
+
+def _describe(path: str, entry: bytes | None) -> dict[str, Any]:
+    return {
+        "name": path.rpartition("/")[2],
+        "type": "collection" if entry is None else "file",
+        "size": 0 if entry is None else len(entry),
+        "modified_ms": MODIFIED_S * 1000,
+        "etag": "" if entry is None else etag(path),
+        "content_type": "",
+    }
+
+
+@contextmanager
+def running_front() -> Iterator[FrontDouble]:
+    """A front that serves until the end of the block."""
+    with FrontDouble() as front:
+        thread = threading.Thread(target=front.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield front
+        finally:
+            front.shutdown()
+            thread.join()

@@ -1,0 +1,163 @@
+"""The other commands against a front with real sockets, and how they end."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from splitd.cli.main import main
+from tests.unit.front_double import MODIFIED_S, FrontDouble, etag, running_front
+
+_STATUS: dict[str, Any] = {
+    "version": "1", "cluster": "c", "uptime_s": 61.5, "ready": True, "problems": [], "layout": "6+0", "unit": 262144,
+    "nodes": [
+        {"id": "n1", "url": "http://h:1", "zone": "", "state": "up", "mode": "active", "capacity": 2**40,
+         "free": 2**39, "problem": ""},
+        {"id": "n2", "url": "http://h:2", "zone": "z", "state": "down", "mode": "readonly", "capacity": 0,
+         "free": 0, "problem": "connection [refused]"},
+    ],
+    "files": 3, "bytes": 4096, "uploads": {"under_way": 1, "committed": 2, "aborted": 3},
+    "downloads": {"under_way": 4, "finished": 5, "failed": 6}, "reaper": {"doomed": 7},
+    "journal": {"records": 8, "size": 9, "segments": 1, "failure": ""},
+}  # fmt: skip
+
+
+@pytest.fixture
+def front() -> Iterator[FrontDouble]:
+    with running_front() as running:
+        yield running
+
+
+def run(front: FrontDouble, *arguments: str) -> Result:
+    return CliRunner().invoke(main, ["--url", front.url, "--admin", front.url, *arguments])
+
+
+def good(result: Result) -> Result:
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def test_a_long_list_is_read_page_by_page(front: FrontDouble) -> None:
+    names = [f"{number} #ü" for number in range(8)]
+    front.entries |= {"/c": None} | {f"/c/{name}": b"" for name in names}
+    assert good(run(front, "ls", "/c")).stdout.splitlines() == names
+    assert len([line for line in front.seen if line.startswith("GET /c?")]) == 3
+
+
+def test_collections_are_told_from_files(front: FrontDouble) -> None:
+    front.entries |= {"/c": None, "/f": b"12345"}
+    assert good(run(front, "ls")).stdout == "c/\nf\n"
+    collection, file = good(run(front, "ls", "-l", "/")).stdout.splitlines()
+    assert collection.split()[0] == "-"
+    assert file.split()[0] == "5"
+    assert file.split()[-1] == "f"
+
+
+def test_a_file_is_listed_alone(front: FrontDouble) -> None:
+    front.entries["/f"] = b"12345"
+    assert json.loads(good(run(front, "--json", "ls", "/f")).stdout) == {
+        "name": "f",
+        "type": "file",
+        "size": 5,
+        "modified_ms": MODIFIED_S * 1000,
+        "etag": etag("/f"),
+        "content_type": "application/x-thing",
+    }
+
+
+def test_json_lists_a_member_a_line(front: FrontDouble) -> None:
+    front.entries |= {f"/{number}": b"" for number in range(5)}
+    lines = good(run(front, "--json", "ls")).stdout.splitlines()
+    assert [json.loads(line)["name"] for line in lines] == ["0", "1", "2", "3", "4"]
+
+
+def test_a_collection_without_an_answer_to_head_is_one_all_the_same(front: FrontDouble) -> None:
+    front.entries |= {"/c": None, "/c/f": b""}
+    front.faults["HEAD"] = lambda handler: handler.say(405, "not here")
+    assert good(run(front, "ls", "/c")).stdout == "f\n"
+
+
+def test_a_collection_is_deleted_with_r_only(front: FrontDouble) -> None:
+    front.entries |= {"/c": None, "/c/f": b"", "/f": b""}
+    refused = run(front, "rm", "/f", "/c")
+    assert refused.exit_code == 1
+    assert "/c: this is a collection" in refused.stderr
+    assert set(front.entries) == {"/", "/c", "/c/f"}
+    good(run(front, "rm", "-r", "/c"))
+    assert set(front.entries) == {"/"}
+
+
+def test_collections_are_made_with_those_above_them_on_request(front: FrontDouble) -> None:
+    assert run(front, "mkdir", "/a/b/c").exit_code == 1
+    good(run(front, "mkdir", "-p", "/a/b/c"))
+    assert set(front.entries) == {"/", "/a", "/a/b", "/a/b/c"}
+    good(run(front, "mkdir", "-p", "/a/b/c"))
+    assert run(front, "mkdir", "/a/b/c").exit_code == 1
+
+
+def test_the_status_is_readable(front: FrontDouble) -> None:
+    front.status = _STATUS
+    output = good(run(front, "status")).stdout
+    assert "0:01:01" in output
+    assert "512.0 GiB" in output
+    assert "connection [refused]" in output
+    assert json.loads(good(run(front, "--json", "status")).stdout) == _STATUS
+
+
+def test_a_service_that_is_not_ready_ends_with_1(front: FrontDouble) -> None:
+    front.status = _STATUS | {"ready": False, "problems": ["too few nodes"]}
+    result = run(front, "status")
+    assert result.exit_code == 1
+    assert "problem: too few nodes" in result.stdout
+
+
+def test_json_lists_a_node_a_line(front: FrontDouble) -> None:
+    front.status = _STATUS
+    lines = good(run(front, "--json", "nodes")).stdout.splitlines()
+    assert [json.loads(line) for line in lines] == _STATUS["nodes"]
+    assert good(run(front, "nodes")).stdout.splitlines()[1].split()[:3] == ["n1", "up", "active"]
+
+
+@pytest.mark.parametrize("command", [("ls", "/no"), ("get", "/no", "-"), ("rm", "/no"), ("mkdir", "/no/no")])
+def test_what_is_not_there_ends_with_1(front: FrontDouble, command: tuple[str, ...]) -> None:
+    result = run(front, *command)
+    assert result.exit_code == 1
+    assert "/no" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "command", [("put", __file__, "/x"), ("get", "/x", "-"), ("ls",), ("rm", "/x"), ("mkdir", "/x"), ("status",)]
+)
+def test_a_server_that_is_not_there_ends_with_3(command: tuple[str, ...]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        result = CliRunner().invoke(main, ["--url", url, "--admin", url, *command])
+    assert result.exit_code == 3
+    assert result.stderr == f"Error: cannot reach {url}: Connection refused\n"
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8080", "ftp://h", "http://", "http://h:0", "http://h:99999", "http://[h"])
+def test_what_is_no_url_ends_with_2(url: str) -> None:
+    assert CliRunner().invoke(main, ["--url", url, "ls"]).exit_code == 2
+
+
+def test_an_answer_that_is_not_json_ends_with_4(front: FrontDouble) -> None:
+    front.faults["GET"] = lambda handler: handler.say(200, "hello")
+    result = run(front, "status")
+    assert result.exit_code == 4
+    assert "not JSON" in result.stderr
+
+
+def test_the_server_s_sentence_cannot_steer_the_terminal(front: FrontDouble) -> None:
+    front.faults["DELETE"] = lambda handler: handler.say(503, "no\x1b[31m\nway")
+    assert run(front, "rm", "/x").stderr == "Error: DELETE /x: no?[31m way (503)\n"
+
+
+def test_exit_codes_are_told_in_the_help() -> None:
+    assert "Exit codes:" in CliRunner().invoke(main, ["--help"]).stdout

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from stat import S_IMODE
+
+import pytest
+import yaml
+
+from splitd.cli.local.folder import FolderError, locked, plan_cluster, prepare, ready_file, write_ready
+from splitd.cli.local.plan import ClusterPlan
+from splitd.config import Config as FrontConfig
+from splitd.registry import load_registry
+from storaged.config import Config as NodeConfig
+from storaged.settings import load_settings, read_cluster_key
+
+
+def prepared(folder: Path, port: int = 9000, count: int = 6) -> ClusterPlan:
+    plan = plan_cluster(folder, port, count)
+    prepare(plan)
+    return plan
+
+
+def files(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_daemons_can_read_what_is_written_for_them(tmp_path: Path) -> None:
+    plan = prepared(tmp_path)
+    front = load_settings(FrontConfig, str(plan.config), {})
+    assert Path(front.data).is_dir()
+    assert load_registry(front.registry, plan.registry.read_text())[5].id == "n6"
+    for node in plan.nodes:
+        settings = load_settings(NodeConfig, str(node.config), {})
+        assert settings.node == node.node_id
+        assert Path(settings.data).is_dir()
+        assert read_cluster_key(settings.cluster_key_file) == read_cluster_key(front.cluster_key_file)
+
+
+def test_the_key_is_long_and_nobody_else_s_to_read(tmp_path: Path) -> None:
+    key = prepared(tmp_path).key
+    assert S_IMODE(key.stat().st_mode) == 0o600
+    assert re.fullmatch("[0-9a-f]{64}\n", key.read_text())
+
+
+def test_started_again_everything_is_kept(tmp_path: Path) -> None:
+    prepared(tmp_path)
+    before = files(tmp_path)
+    prepared(tmp_path)
+    assert files(tmp_path) == before
+
+
+def test_more_nodes_are_added_and_comments_stay(tmp_path: Path) -> None:
+    plan = prepared(tmp_path)
+    plan.registry.write_text(plan.registry.read_text() + "# mine\n")
+    assert [node.node_id for node in prepared(tmp_path, count=8).nodes][6:] == ["n7", "n8"]
+    assert "# mine\n- id: n7\n" in plan.registry.read_text()
+
+
+def test_fewer_nodes_than_there_are_start_all(tmp_path: Path) -> None:
+    prepared(tmp_path, count=8)
+    assert len(prepared(tmp_path, count=6).nodes) == 8
+
+
+def test_a_node_that_lies_elsewhere_is_registered_and_not_ours(tmp_path: Path) -> None:
+    plan = prepared(tmp_path)
+    with plan.registry.open("a") as file:
+        file.write("- id: nas\n  url: http://nas:8090\n- id: n7\n  url: http://nas:8091\n")
+    assert [node.node_id for node in prepared(tmp_path, port=7000, count=7).nodes][6:] == ["n8"]
+    urls = {entry["id"]: entry["url"] for entry in yaml.safe_load(plan.registry.read_text())}
+    assert urls["nas"] == "http://nas:8090"
+    assert urls["n7"] == "http://nas:8091"
+    assert urls["n8"] == "http://127.0.0.1:7018"
+
+
+def test_another_port_is_written_everywhere_and_other_settings_stay(tmp_path: Path) -> None:
+    plan = prepared(tmp_path)
+    with plan.config.open("a") as file:
+        file.write("unit: 64KiB  # small\n")
+    prepared(tmp_path, port=7000)
+    front = load_settings(FrontConfig, str(plan.config), {})
+    assert (front.listen, front.admin) == ("tcp:7000:interface=127.0.0.1", "tcp:7001:interface=127.0.0.1")
+    assert front.unit == 64 * 1024
+    assert plan.config.read_text().endswith("# small\n")
+    assert load_settings(NodeConfig, str(plan.nodes[5].config), {}).listen == "tcp:7016:interface=127.0.0.1"
+    assert yaml.safe_load(plan.registry.read_text())[5] == {"id": "n6", "url": "http://127.0.0.1:7016"}
+
+
+@pytest.mark.parametrize("text", ["- id: [\n", "just text\n", "- no-id: 1\n"])
+def test_a_registry_that_is_none_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    (tmp_path / "nodes.yaml").write_text(text)
+    with pytest.raises(FolderError, match=r"nodes\.yaml"):
+        plan_cluster(tmp_path, 9000, 6)
+
+
+def test_a_configuration_file_that_is_none_is_refused_by_name(tmp_path: Path) -> None:
+    plan = prepared(tmp_path)
+    plan.config.write_text("- a\n")
+    with pytest.raises(FolderError, match=r"splitd\.yaml"):
+        prepare(plan)
+
+
+def test_a_folder_has_one_master(tmp_path: Path) -> None:
+    with locked(tmp_path / "var"), pytest.raises(FolderError, match="another splitctl up"), locked(tmp_path / "var"):
+        pass
+    with locked(tmp_path / "var"):
+        assert (tmp_path / "var").is_dir()
+
+
+def test_cluster_json_tells_urls_and_process_ids(tmp_path: Path) -> None:
+    plan = prepared(tmp_path)
+    write_ready(plan, {"front": 10, **{f"n{number}": 10 + number for number in range(1, 7)}})
+    document = json.loads(ready_file(tmp_path).read_text())
+    assert document["front"] == {
+        "url": "http://127.0.0.1:9000",
+        "admin": "http://127.0.0.1:9001",
+        "pid": 10,
+        "config": str(tmp_path / "front/splitd.yaml"),
+    }
+    assert document["nodes"][1] == {
+        "id": "n2",
+        "url": "http://127.0.0.1:9012",
+        "pid": 12,
+        "data": str(tmp_path / "nodes/n2/data"),
+    }
+    assert len(document["nodes"]) == 6
+    assert document["registry"] == str(tmp_path / "nodes.yaml")
