@@ -55,4 +55,4 @@ $(VENV)/.installed: setup.py pyproject.toml $(VENV)/.made
 
 $(VENV)/.installed-%: setup.py pyproject.toml $(VENV)/.made
 	$(INSTALL) '.[$*]'
-	@touch $(VENV)/.installed $@
+	@touch $@ $(VENV)/.installed $(if $(filter dev,$*),$(VENV)/.installed-test)  # dev has it all

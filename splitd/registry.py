@@ -21,6 +21,10 @@ from storaged.errors import StoragedError, WrongNode
 from storaged.interfaces import IPartStore, NodeInfo
 
 POLL_INTERVAL_S = 10.0
+"""How often every node is asked how it is."""
+
+_LOOK_INTERVAL_S = 1.0
+"""How often a node that is not up is asked whether it is back."""
 
 
 def load_registry(path: str, text: str) -> tuple[NodeEntry, ...]:
@@ -83,8 +87,9 @@ class NodeRegistry:
     def __init__(self, entries: Sequence[NodeEntry], connect: Callable[[NodeEntry], IPartStore], clock: Any) -> None:
         self._nodes = {entry.id: NodeStatus(entry, connect(entry)) for entry in entries}
         self._random = random.SystemRandom().random
-        self._loop = LoopingCall(self.poll)
-        self._loop.clock = clock
+        self._loops = [LoopingCall(self.poll), LoopingCall(self._look_for_the_missing)]
+        for loop in self._loops:
+            loop.clock = clock
 
     def start(self) -> Deferred[None]:
         """Ask all nodes for the first time, and go on asking.
@@ -92,15 +97,15 @@ class NodeRegistry:
         :return: a Deferred that fires when each has answered or failed to.
         """
         first = self.poll()
-        self._loop.start(POLL_INTERVAL_S, now=False).addErrback(
-            lambda failure: self._log.failure("asking nodes", failure)
-        )
+        for loop, interval_s in zip(self._loops, (POLL_INTERVAL_S, _LOOK_INTERVAL_S), strict=True):
+            loop.start(interval_s, now=False).addErrback(lambda failure: self._log.failure("asking nodes", failure))
         return first
 
     def stop(self) -> None:
         """Ask no more."""
-        if self._loop.running:
-            self._loop.stop()
+        for loop in self._loops:
+            if loop.running:
+                loop.stop()
 
     def nodes(self) -> list[NodeStatus]:
         """What is known of each node, in the order of the registry."""
@@ -108,7 +113,13 @@ class NodeRegistry:
 
     def poll(self) -> Deferred[None]:
         """Ask every node who it is and what room it has."""
-        asked = [Deferred.fromCoroutine(self._ask(node)) for node in self._nodes.values()]
+        return self._ask_all(self.nodes())
+
+    def _look_for_the_missing(self) -> Deferred[None]:
+        return self._ask_all([node for node in self.nodes() if node.state not in {"up", "full"}])
+
+    def _ask_all(self, nodes: Sequence[NodeStatus]) -> Deferred[None]:
+        asked = [Deferred.fromCoroutine(self._ask(node)) for node in nodes]
         return DeferredList(asked, consumeErrors=True).addCallback(self._log_failures)
 
     def _log_failures(self, results: list[tuple[bool, Any]]) -> None:

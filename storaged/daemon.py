@@ -47,4 +47,9 @@ class Daemon(Service):
     def stopService(self) -> Deferred[None]:
         """Stop the server."""
         super().stopService()
-        return self._server.stop()
+        return self._server.stop().addErrback(self._stop_failed)
+
+    def _stop_failed(self, failure: Any) -> None:
+        self._log.failure("cannot stop as it should", failure)
+        # Threads may be left that keep the process from ending.
+        self._reactor.addSystemEventTrigger("after", "shutdown", os._exit, 1)

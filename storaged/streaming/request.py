@@ -63,7 +63,8 @@ class StreamingRequest(Request):
     def connectionLost(self, reason: Failure) -> None:
         """Take the end of the connection."""
         super().connectionLost(reason)
-        self.body.broke(reason)
+        if self.content is not None:  # a request whose head was not well formed never began
+            self.body.broke(reason)
 
     def pause_reading(self) -> None:
         """Read no more from the client.  Its silence is then our doing: no time-out runs."""
@@ -163,7 +164,8 @@ class StreamingSite(Site):
     def abort_connections(self) -> None:
         """Cut every connection there is."""
         for protocol in list(self._connections):
-            protocol.transport.abortConnection()
+            # The protocol is a proxy of the channel that holds the transport (http._GenericHTTPChannelProtocol).
+            protocol._channel.transport.abortConnection()
 
     def log(self, request: Any) -> None:
         """Write no access line: what matters is told by those who do the work."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,6 +34,10 @@ class FrontDouble(ThreadingHTTPServer):
         self.status: dict[str, Any] = {}
         self.faults: dict[str, Callable[[Any], None]] = {}
         self.page = 3
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):  # a client may go at any time
+            super().handle_error(request, client_address)
 
     @property
     def url(self) -> str:
