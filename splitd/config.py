@@ -30,7 +30,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = Size(256 * 1024)
     client_timeout_s: Annotated[
         float,
-        msgspec.Meta(description="How long a client may be silent while its file is wanted. [default: 60]", gt=0),
+        msgspec.Meta(description="How long a client may send, or take, nothing of a file. [default: 60]", gt=0),
     ] = 60.0
     idle_timeout_s: Annotated[
         float, msgspec.Meta(description="How long a connection is kept without a request. [default: 120]", gt=0)
@@ -38,6 +38,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     connect_timeout_s: Annotated[
         float, msgspec.Meta(description="How long to wait for a connection to a node. [default: 5]", gt=0)
     ] = 5.0
+    node_timeout_s: Annotated[
+        float,
+        msgspec.Meta(description="How long a node may be silent where it should answer. [default: 30]", gt=0),
+    ] = 30.0
     reap_interval_s: Annotated[
         float, msgspec.Meta(description="How often to try again to delete parts of no use. [default: 60]", gt=0)
     ] = 60.0

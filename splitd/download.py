@@ -14,7 +14,7 @@ from splitd.model.manifest import Manifest
 from splitd.model.striping import columns, part_spans
 from splitd.parallel import gather
 from splitd.traffic import Traffic
-from storaged.errors import NodeUnavailable, PartDamaged, PartMissing, StoragedError
+from storaged.errors import BadSpan, NodeUnavailable, PartDamaged, PartMissing, StoragedError
 from storaged.interfaces import IPartReader
 from storaged.partfile import UnitDecoder
 from storaged.ranges import Span
@@ -60,7 +60,7 @@ class _PartStream:
         """What the failure of a part means for the file."""
         if isinstance(problem, PartMissing):
             return PartLost(f"{self._what}: {problem}")
-        if isinstance(problem, PartDamaged):
+        if isinstance(problem, PartDamaged | BadSpan):  # a part that is too short has no such span
             return FileDamaged(f"{self._what}: {problem}")
         if isinstance(problem, NodeUnavailable):
             self._registry.failed(self._node, str(problem))

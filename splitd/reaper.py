@@ -58,6 +58,7 @@ class Reaper:
         self._busy: set[str] = set()
         self._left: set[str] = set()
         self._again = False
+        self._stopped = False
         self._round: Deferred[None] | None = None
         self._loop = LoopingCall(self.wake)
         self._loop.clock = clock
@@ -71,9 +72,9 @@ class Reaper:
 
         :return: a Deferred that fires when the one under way has ended.
         """
+        self._stopped = True
         if self._loop.running:
             self._loop.stop()
-        self._again = False
         ended: Deferred[None] = Deferred()
         if self._round is None:
             ended.callback(None)
@@ -83,6 +84,8 @@ class Reaper:
 
     def wake(self) -> None:
         """Begin a round now, or after the one under way."""
+        if self._stopped:
+            return
         if self._round is not None:
             self._again = True
             return

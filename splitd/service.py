@@ -31,6 +31,7 @@ from splitd.store import ObjectStore
 from storaged.client import RemotePartStore
 from storaged.daemon import Daemon, IServer
 from storaged.filesystem import OSFilesystem
+from storaged.interfaces import IFilesystem
 from storaged.settings import SettingsError, read_cluster_key
 from storaged.streaming import StreamingSite, make_client
 
@@ -44,11 +45,14 @@ class Front:
 
     :param entries: the registered nodes.
     :param key: the cluster key.
+    :param filesystem: where the journal is written.
     """
 
     _log = Logger()
 
-    def __init__(self, config: Config, entries: tuple[NodeEntry, ...], key: str, reactor: Any) -> None:
+    def __init__(
+        self, config: Config, entries: tuple[NodeEntry, ...], key: str, filesystem: IFilesystem, reactor: Any
+    ) -> None:
         self._config = config
         self._key = key
         self._reactor = reactor
@@ -56,7 +60,7 @@ class Front:
         self._client, self._connections = make_client(
             reactor, connect_timeout_s=config.connect_timeout_s, idle_timeout_s=_NODE_IDLE_S
         )
-        self._journal = FileJournal(os.path.join(config.data, "journal"), OSFilesystem(), self._pool, reactor)  # noqa: PTH118
+        self._journal = FileJournal(os.path.join(config.data, "journal"), filesystem, self._pool, reactor)  # noqa: PTH118
         self._catalog = JournalledCatalog(self._journal, reactor)
         self._registry = NodeRegistry(entries, self._connect, reactor)
         pins = Pins()
@@ -81,7 +85,13 @@ class Front:
 
     def _connect(self, entry: NodeEntry) -> RemotePartStore:
         return RemotePartStore(
-            entry.id, entry.url, self._key, lambda: self._catalog.cluster, self._client, self._reactor
+            entry.id,
+            entry.url,
+            self._key,
+            lambda: self._catalog.cluster,
+            self._client,
+            self._reactor,
+            self._config.node_timeout_s,
         )
 
     def _make_site(self, resource: IResource) -> StreamingSite:
@@ -90,6 +100,7 @@ class Front:
             self._reactor,
             idle_timeout_s=self._config.idle_timeout_s,
             body_timeout_s=self._config.client_timeout_s,
+            take_timeout_s=self._config.client_timeout_s,
         )
 
     def start(self) -> Deferred[None]:
@@ -147,4 +158,5 @@ def makeService(options: Options) -> Daemon:
         raise SettingsError(f"registry {config.registry}: {problem.strerror}") from problem
     except RegistryInvalid as problem:
         raise SettingsError(f"registry {problem}") from problem
-    return Daemon(Front(config, entries, read_cluster_key(config.cluster_key_file), reactor), reactor)
+    key = read_cluster_key(config.cluster_key_file)
+    return Daemon(Front(config, entries, key, OSFilesystem(), reactor), reactor)

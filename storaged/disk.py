@@ -25,6 +25,7 @@ from storaged.interfaces import (
 )
 from storaged.part_folder import SUBFOLDERS, PartFolder
 from storaged.ranges import Span
+from storaged.removals import Removals
 from storaged.room import Room
 
 _LOOK_EVERY_S = 1
@@ -61,6 +62,7 @@ class DiskPartStore:
         self._looked_at: float | None = None
         self._writers: dict[str, DiskPartWriter] = {}
         self._readers: set[DiskPartReader] = set()
+        self._removals = Removals()
         self._stopping = False
 
     async def start(self) -> None:
@@ -89,6 +91,7 @@ class DiskPartStore:
         part = check_part_id(part_id)
         await self._look()
         self._refuse_while_stopping()
+        self._removals.check(part_id)
         if part_id in self._writers:
             raise PartExists(f"part {part_id} is being written already")
         if self._room.free < (1 if stored is None else stored):
@@ -96,7 +99,7 @@ class DiskPartStore:
         writer = DiskPartWriter(
             part,
             stored,
-            self._parts.place(part),
+            self._parts,
             filesystem=self._filesystem,
             calls=self._calls,
             promise=self._room.promise(stored or 0),
@@ -137,10 +140,14 @@ class DiskPartStore:
 
     async def _remove(self, part_id: str) -> bool:
         part = check_part_id(part_id)
+        self._removals.note(part_id)
         writer = self._writers.get(part_id)
         if writer is not None:
             await writer.break_off(PartMissing(f"part {part_id} was removed while it was written"))
-        return await self._calls.run(f"part {part_id}", lambda: self._parts.remove(part))
+        found = await self._calls.run(f"part {part_id}", lambda: self._parts.remove(part))
+        if found:
+            self._removals.forget(part_id)
+        return found
 
     def list_parts(self, after: str, limit: int) -> Deferred[list[PartInfo]]:
         """List parts; see `IPartStore.list_parts`."""

@@ -15,7 +15,7 @@ from storaged.disk_calls import DiskCalls
 from storaged.errors import BadPart, PartExists, StoragedError
 from storaged.interfaces import IFile, IFilesystem, IPartWriter, PartInfo
 from storaged.once import Once
-from storaged.part_folder import PartPlace
+from storaged.part_folder import PartFolder
 from storaged.partfile import PartChecker, PartId
 from storaged.room import Promise
 
@@ -36,6 +36,7 @@ class DiskPartWriter:
     The methods only leave word for it.
 
     :param stored: the bytes the part will take, where known.
+    :param parts: where it is to lie.
     :param promise: the room set aside for the part.
     """
 
@@ -45,14 +46,15 @@ class DiskPartWriter:
         self,
         part: PartId,
         stored: int | None,
-        place: PartPlace,
+        parts: PartFolder,
         *,
         filesystem: IFilesystem,
         calls: DiskCalls,
         promise: Promise,
     ) -> None:
         self._part = part
-        self._place = place
+        self._parts = parts
+        self._place = parts.place(part)
         self._filesystem = filesystem
         self._calls = calls
         self._promise = promise
@@ -252,6 +254,7 @@ class DiskPartWriter:
         info = PartInfo(str(self._part), self._file.size, self._file.modified_ms)
         self._file.close()
         self._refuse_existing()
+        self._parts.make_subfolder(self._part)
         self._filesystem.rename(self._place.temporary, self._place.path)
         self._path = self._place.path
         # Without this a power cut may undo the rename, and the part that was answered for is gone.

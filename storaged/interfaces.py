@@ -91,6 +91,7 @@ class IPartWriter(IConsumer):
         """End the part.
 
         :return: a Deferred of its `PartInfo`, fired when the part would survive a power cut.
+            A remote store may have stored it before, once all the bytes announced to `create` were written.
         :raise BadPart: what was written is not one whole, good part.  Nothing is kept.
         :raise NoSpace: nothing is kept.
         :raise PartExists: a part of this id is there already; it is left as it is.
@@ -134,6 +135,8 @@ class IPartStore(Interface):
         :return: a Deferred of an `IPartWriter`; it fires when bytes can flow.  Cancelling it leaves nothing behind.
         :raise NoSpace: there is no room for `stored` bytes, or for any.
         :raise PartExists: a part of this id is there already.
+        :raise PartMissing: a part of this id was removed before it came.
+        A remote store may tell these only through the writer: by `when_broken` or `finish`.
         """
 
     def open(part_id: str, span: Span | None) -> Deferred[IPartReader]:
@@ -156,7 +159,7 @@ class IPartStore(Interface):
         """Delete a part, and abort it where it is still being written.
 
         :return: a Deferred of whether there was such a part.  When it fires, the part is gone for good: no
-            power cut brings it back.
+            power cut brings it back.  Where there was none, it does not come later either: `create` refuses it.
         """
 
     def list_parts(after: str, limit: int) -> Deferred[list[PartInfo]]:

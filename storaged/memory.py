@@ -15,6 +15,7 @@ from storaged.interfaces import IPartReader, IPartStore, IPartWriter, NodeIdenti
 from storaged.once import Once
 from storaged.partfile import PartChecker, PartId
 from storaged.ranges import Span
+from storaged.removals import Removals
 
 _READ_SIZE = 256 * 1024
 
@@ -34,6 +35,7 @@ class MemoryPartStore:
         self._clock = clock
         self._parts: dict[str, tuple[PartInfo, bytes]] = {}
         self._writers: dict[str, MemoryPartWriter] = {}
+        self._removals = Removals()
 
     @property
     def free(self) -> int:
@@ -47,6 +49,7 @@ class MemoryPartStore:
 
     def _create(self, part_id: str, stored: int | None) -> IPartWriter:
         part = check_part_id(part_id)
+        self._removals.check(part_id)
         if part_id in self._parts or part_id in self._writers:
             raise PartExists(f"part {part_id} is here already")
         if self.free < (1 if stored is None else stored):
@@ -81,7 +84,10 @@ class MemoryPartStore:
         check_part_id(part_id)
         if part_id in self._writers:
             self._writers[part_id].break_off(PartMissing(f"part {part_id} was removed while it was written"))
-        return self._parts.pop(part_id, None) is not None
+        found = self._parts.pop(part_id, None) is not None
+        if not found:
+            self._removals.note(part_id)
+        return found
 
     def list_parts(self, after: str, limit: int) -> Deferred[list[PartInfo]]:
         """List parts; see `IPartStore.list_parts`."""

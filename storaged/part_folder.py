@@ -1,10 +1,12 @@
 """Where the parts of a node lie in its folder.  Every method blocks.
 
-parts/<first two digits of the id>/<id>     whole parts
+parts/<first two digits of the id>/<id>     whole parts; the subfolder is made for the first of them
 tmp/<id>                                    parts that are being written
 """
 
 from __future__ import annotations
+
+from contextlib import suppress
 
 import attrs
 
@@ -34,6 +36,7 @@ class PartFolder:
     def __init__(self, root: str, filesystem: IFilesystem) -> None:
         self.root = root
         self._filesystem = filesystem
+        self._durable: set[str] = set()  # subfolders that a power cut does not take away
 
     def place(self, part: PartId) -> PartPlace:
         """Where a part is written and lies."""
@@ -44,13 +47,20 @@ class PartFolder:
         """Make the folders that are missing, durably, and drop what was left half written."""
         temporary = f"{self.root}/{_TEMPORARY}"
         self._filesystem.make_folder(temporary)
-        for name in SUBFOLDERS:
-            self._filesystem.make_folder(f"{self.root}/parts/{name}")
-        # A start that was cut off may have made some of them without making them durable.
-        self._filesystem.sync_folder(f"{self.root}/parts")
+        self._filesystem.make_folder(f"{self.root}/parts")
+        # A start that was cut off may have made them without making them durable.
         self._filesystem.sync_folder(self.root)
         for name, _, _ in self._filesystem.scan(temporary):
             self._filesystem.remove(f"{temporary}/{name}")
+
+    def make_subfolder(self, part: PartId) -> None:
+        """Make the folder that a part is to lie in, durably, where that was not done before."""
+        folder = self.place(part).folder
+        if folder not in self._durable:
+            self._filesystem.make_folder(folder)
+            # Where it is there, another thread, or a process that was killed, may have made it and not synced it.
+            self._filesystem.sync_folder(f"{self.root}/parts")
+            self._durable.add(folder)
 
     def stat(self, part: PartId) -> PartInfo:
         """Look at a part.
@@ -75,14 +85,19 @@ class PartFolder:
         except FileNotFoundError:
             found = False
         # Where there was none, too: an earlier removal may have been cut off before this line.
-        self._filesystem.sync_folder(place.folder)
+        with suppress(FileNotFoundError):  # there never was a part in this folder
+            self._filesystem.sync_folder(place.folder)
         return found
 
     def scan(self, subfolder: str, after: str) -> list[PartInfo]:
         """The parts in one of `SUBFOLDERS` whose ids are greater than `after`, in ascending order."""
+        try:
+            files = self._filesystem.scan(f"{self.root}/parts/{subfolder}")
+        except FileNotFoundError:
+            return []
         found = [
             PartInfo(name, size, modified_ms)
-            for name, size, modified_ms in self._filesystem.scan(f"{self.root}/parts/{subfolder}")
+            for name, size, modified_ms in files
             if name > after and name.startswith(subfolder) and _is_part_id(name)
         ]
         return sorted(found, key=lambda part: part.part_id)

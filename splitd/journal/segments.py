@@ -16,7 +16,7 @@ from splitd.model.records import Record, decode_line
 from storaged.interfaces import IFile, IFilesystem
 
 _NAME = re.compile(r"\Ajournal-([0-9]{10})\.jsonl\Z")
-_BLOCK = 1024 * 1024
+_BLOCK = 256 * 1024
 
 
 def format_name(sequence: int) -> str:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from storaged import wire
-from storaged.client.answers import error_of, part_info, read_all, reason_of
+from storaged.client.answers import error_of, part_info, read_all, reason_of, was_cancelled
 from storaged.client.reader import RemotePartReader
 from storaged.client.writer import RemotePartWriter
 from storaged.errors import BadRequest, BadSpan, NodeUnavailable
@@ -19,7 +20,7 @@ from storaged.interfaces import IPartReader, IPartStore, IPartWriter, NodeInfo, 
 from storaged.partfile import parse_part_id
 from storaged.ranges import Span, format_range, parse_content_range
 
-_ANSWER_TIMEOUT_S = 30.0
+_Answer = TypeVar("_Answer")
 
 
 @implementer(IPartStore)
@@ -31,17 +32,27 @@ class RemotePartStore:
     :param key: the cluster key.
     :param cluster: gives the id of the cluster the front belongs to; empty while not known yet.
     :param client: a client of `storaged.streaming.make_client`.
+    :param clock: calls later.
+    :param patience_s: how long the node may be silent, or take nothing, where it is its turn.
     """
 
     def __init__(
-        self, node_id: str, url: str, key: str, cluster: Callable[[], str], client: HTTPClient, reactor: Any
+        self,
+        node_id: str,
+        url: str,
+        key: str,
+        cluster: Callable[[], str],
+        client: HTTPClient,
+        clock: IReactorTime,
+        patience_s: float,
     ) -> None:
         self._node_id = node_id
         self._url = url.rstrip("/")
         self._key = key
         self._cluster = cluster
         self._client = client
-        self._reactor = reactor
+        self._clock = clock
+        self._patience_s = patience_s
 
     def _headers(self, **more: str) -> dict[bytes | str, bytes | str]:
         headers: dict[bytes | str, bytes | str] = {
@@ -58,7 +69,7 @@ class RemotePartStore:
 
     async def _create(self, part_id: str, stored: int | None) -> IPartWriter:
         _check(part_id)
-        writer = RemotePartWriter(self._node_id, part_id, stored)
+        writer = RemotePartWriter(self._node_id, part_id, stored, self._clock, self._patience_s)
         headers = self._headers(**{"Content-Type": wire.PART_TYPE})
         writer.answered(
             self._client.put(
@@ -67,7 +78,6 @@ class RemotePartStore:
                 headers=headers,
                 unbuffered=True,
                 allow_redirects=False,
-                reactor=self._reactor,
             )
         )
         try:
@@ -79,7 +89,7 @@ class RemotePartStore:
 
     def open(self, part_id: str, span: Span | None) -> Deferred[IPartReader]:
         """Read a part; see `IPartStore.open`."""
-        return Deferred.fromCoroutine(self._open(part_id, span))
+        return self._in_time(self._open(part_id, span))
 
     async def _open(self, part_id: str, span: Span | None) -> IPartReader:
         _check(part_id)
@@ -88,19 +98,18 @@ class RemotePartStore:
         headers = self._headers() if span is None else self._headers(Range=format_range(span))
         response = await self._ask("GET", wire.part_path(part_id), headers)
         if response.code != (200 if span is None else 206):
+            await read_all(response)
             raise error_of(response)
-        reader = RemotePartReader(self._node_id, part_id)
+        reader = RemotePartReader(self._node_id, part_id, self._clock, self._patience_s)
         response.deliverBody(reader)
-        if span is not None:
-            got, _ = parse_content_range((response.headers.getRawHeaders("Content-Range") or [""])[0])
-            if got != span:
-                reader.close()
-                raise BadSpan(f"part {part_id}: no bytes {span.start} to {span.stop}")
+        if span is not None and _content_range(response) != span:
+            reader.close()
+            raise BadSpan(f"part {part_id}: no bytes {span.start} to {span.stop}")
         return reader
 
     def stat(self, part_id: str) -> Deferred[PartInfo]:
         """Look at a part; see `IPartStore.stat`."""
-        return Deferred.fromCoroutine(self._stat(part_id))
+        return self._in_time(self._stat(part_id))
 
     async def _stat(self, part_id: str) -> PartInfo:
         _check(part_id)
@@ -112,7 +121,7 @@ class RemotePartStore:
 
     def remove(self, part_id: str) -> Deferred[bool]:
         """Delete a part; see `IPartStore.remove`."""
-        return Deferred.fromCoroutine(self._remove(part_id))
+        return self._in_time(self._remove(part_id))
 
     async def _remove(self, part_id: str) -> bool:
         _check(part_id)
@@ -127,14 +136,14 @@ class RemotePartStore:
 
     def list_parts(self, after: str, limit: int) -> Deferred[list[PartInfo]]:
         """List parts; see `IPartStore.list_parts`."""
-        return Deferred.fromCoroutine(self._list(after, limit))
+        return self._in_time(self._list(after, limit))
 
     async def _list(self, after: str, limit: int) -> list[PartInfo]:
         return wire.decode_parts(await self._get_json(wire.list_path(quote(after, safe=""), limit)))
 
     def info(self) -> Deferred[NodeInfo]:
         """Who this is and what room there is; see `IPartStore.info`."""
-        return Deferred.fromCoroutine(self._info())
+        return self._in_time(self._info())
 
     async def _info(self) -> NodeInfo:
         return wire.decode_node(await self._get_json(wire.NODE_PATH))
@@ -146,17 +155,30 @@ class RemotePartStore:
             raise error_of(response)
         return body
 
+    def _in_time(self, asking: Coroutine[Deferred[Any], Any, _Answer]) -> Deferred[_Answer]:
+        return Deferred.fromCoroutine(asking).addTimeout(self._patience_s, self._clock, self._late)
+
+    def _late(self, _result: Any, patience_s: float) -> Any:
+        raise NodeUnavailable(f"node {self._node_id}: no answer in {patience_s:g} s")
+
     async def _ask(self, method: str, path: str, headers: dict[bytes | str, bytes | str]) -> Any:
         try:
             return await self._client.request(
-                method, self._url + path, headers=headers, unbuffered=True, allow_redirects=False,
-                timeout=_ANSWER_TIMEOUT_S, reactor=self._reactor,
-            )  # fmt: skip
-        except CancelledError:
-            # treq's time-out looks like a cancellation; a cancelled caller does not see what comes of it.
-            raise NodeUnavailable(f"node {self._node_id}: no answer to {method} {path}") from None
+                method, self._url + path, headers=headers, unbuffered=True, allow_redirects=False
+            )
         except Exception as problem:
+            if was_cancelled(problem):
+                # By the one who asked: it says nothing of the node.
+                raise CancelledError(f"{method} {path}") from None
             raise NodeUnavailable(f"node {self._node_id}: {reason_of(problem)}") from problem
+
+
+def _content_range(response: Any) -> Span | None:
+    """The span that an answer says it carries."""
+    try:
+        return parse_content_range((response.headers.getRawHeaders("Content-Range") or [""])[0])[0]
+    except ValueError:
+        return None
 
 
 def _check(part_id: str) -> None:

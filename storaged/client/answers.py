@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
@@ -22,6 +23,14 @@ def reason_of(problem: BaseException | None) -> str:
     if reasons:
         return reason_of(reasons[0].value)
     return str(problem) or type(problem).__name__
+
+
+def was_cancelled(problem: BaseException | None) -> bool:
+    """Whether a failure of the Agent only says that the request was cancelled."""
+    reasons = getattr(problem, "reasons", None)
+    if reasons:
+        return was_cancelled(reasons[0].value)
+    return isinstance(problem, CancelledError | ConnectingCancelledError)
 
 
 def error_of(response: Any) -> StoragedError:
@@ -47,7 +56,7 @@ class _AnswerReader(Protocol):
     transport: Any
 
     def __init__(self) -> None:
-        self.done: Deferred[bytes] = Deferred()
+        self.done: Deferred[bytes] = Deferred(lambda _: self.transport.loseConnection())
         self._pieces: list[bytes] = []
         self._size = 0
 

@@ -6,12 +6,14 @@ from collections import deque
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 from zope.interface import implementer
 
 from storaged.client.answers import reason_of
+from storaged.client.patience import Patience
 from storaged.errors import NodeUnavailable
 from storaged.interfaces import IPartReader
 from storaged.streaming import BUFFER_SIZE
@@ -23,7 +25,7 @@ class RemotePartReader(Protocol):
 
     transport: Any
 
-    def __init__(self, node_id: str, part_id: str) -> None:
+    def __init__(self, node_id: str, part_id: str, clock: IReactorTime, patience_s: float) -> None:
         self._node_id = node_id
         self._part_id = part_id
         self._pieces: deque[bytes] = deque()
@@ -31,11 +33,13 @@ class RemotePartReader(Protocol):
         self._waiting: Deferred[bytes] | None = None
         self._ended: Failure | None = None
         self._paused = False
+        self._patience = Patience(clock, patience_s, self._give_up)
 
     def dataReceived(self, data: bytes) -> None:
         """Take the next bytes."""
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
+            self._patience.end()
             waiting.callback(data)
             return
         self._pieces.append(data)
@@ -48,6 +52,7 @@ class RemotePartReader(Protocol):
         """Take the end."""
         if self._ended is None:
             self._ended = reason
+        self._patience.end()
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
             self._tell_end(waiting)
@@ -73,21 +78,30 @@ class RemotePartReader(Protocol):
             self._tell_end(result)
         else:
             self._waiting = result
+            self._patience.begin()
         if self._paused and self._kept < BUFFER_SIZE and self._ended is None:
             self._paused = False
             self.transport.resumeProducing()
         return result
 
     def _forget(self) -> None:
+        self._patience.end()
         self._waiting = None
+
+    def _give_up(self) -> None:
+        self._end(TimeoutError(f"nothing came for {self._patience.seconds:g} s"))
 
     def close(self) -> None:
         """Read no more; see `IPartReader.close`."""
+        self._end(CancelledError())
+
+    def _end(self, reason: Exception) -> None:
+        self._patience.end()
         if self._ended is None:
-            self._ended = Failure(CancelledError())
+            self._ended = Failure(reason)
             self._pieces.clear()
             self._kept = 0
             self.transport.loseConnection()
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
-            waiting.errback(Failure(CancelledError()))
+            self._tell_end(waiting)

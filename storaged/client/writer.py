@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IConsumer, IPushProducer
+from twisted.internet.interfaces import IConsumer, IPushProducer, IReactorTime
 from twisted.python.failure import Failure
 from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
 from zope.interface import implementer
 
 from storaged.client.answers import error_of, part_info, read_all, reason_of
+from storaged.client.patience import Patience
 from storaged.errors import BadPart, NodeUnavailable, StoragedError
 from storaged.interfaces import IPartWriter, PartInfo
 from storaged.streaming import abort_body
@@ -20,7 +21,9 @@ from storaged.streaming import abort_body
 class RemotePartWriter:
     """The body of one PUT."""
 
-    def __init__(self, node_id: str, part_id: str, stored: int | None) -> None:
+    def __init__(
+        self, node_id: str, part_id: str, stored: int | None, clock: IReactorTime, patience_s: float
+    ) -> None:
         self.length = UNKNOWN_LENGTH if stored is None else stored
         self.connected: Deferred[None] = Deferred()
         self._node_id = node_id
@@ -36,6 +39,7 @@ class RemotePartWriter:
         self._watchers: list[Deferred[Exception]] = []
         self._aborted = False
         self._over: Deferred[None] = Deferred()
+        self._patience = Patience(clock, patience_s, self._give_up)
 
     def answered(self, request: Deferred[Any]) -> None:
         """Take the Deferred of the node's answer."""
@@ -57,7 +61,18 @@ class RemotePartWriter:
         self._end()
         self._finished.callback(info)
 
+    def _give_up(self) -> None:
+        done = "stored" if self._body_sent.called else "took"
+        problem = NodeUnavailable(
+            f"node {self._node_id}: {done} nothing of part {self._part_id} for {self._patience.seconds:g} s"
+        )
+        self._break(Failure(problem))
+        if self._body_sent.called and self._request is not None:
+            self._request.cancel()
+
     def _break(self, failure: Failure) -> None:
+        if self._problem is not None:
+            return  # the connection that was cut because of it
         problem = failure.value
         if not isinstance(problem, StoragedError):
             problem = NodeUnavailable(f"node {self._node_id}: {reason_of(problem)}")
@@ -76,6 +91,7 @@ class RemotePartWriter:
             watcher.callback(problem)
 
     def _end(self) -> None:
+        self._patience.end()
         if not self._over.called:
             self._over.callback(None)
 
@@ -99,12 +115,14 @@ class RemotePartWriter:
     def pauseProducing(self) -> None:
         """Give no more for now: the connection's buffer is full."""
         self._paused = True
+        self._patience.begin()
         if self._producer is not None:
             self._producer.pauseProducing()
 
     def resumeProducing(self) -> None:
         """Go on."""
         self._paused = False
+        self._patience.end()
         if self._producer is not None:
             self._producer.resumeProducing()
 
@@ -127,7 +145,8 @@ class RemotePartWriter:
 
     def write(self, data: bytes) -> None:
         """Send stored bytes."""
-        if self._consumer is not None and self._finished is None:
+        # A chunk of no bytes would be the end of the body.
+        if data and self._consumer is not None and self._finished is None:
             self._written += len(data)
             self._consumer.write(data)
 
@@ -152,6 +171,7 @@ class RemotePartWriter:
                 Failure(BadPart(f"part {self._part_id}: got {self._written} bytes, {self.length} were announced"))
             )
         else:
+            self._patience.begin()
             self._body_sent.callback(None)
         return finished
 

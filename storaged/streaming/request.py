@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
 from weakref import WeakSet
 
+from twisted.internet.interfaces import ITCPTransport
 from twisted.python.failure import Failure
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
@@ -36,6 +38,8 @@ class StreamingRequest(Request):
         self.body = RequestBody(self, length, expects_continue=expects_continue)
         # Both the size of a read and the high-water mark of writes (abstract.FileDescriptor).
         channel.transport.bufferSize = BUFFER_SIZE
+        if channel.site.take_timeout_s is not None:
+            _limit_waiting(channel.transport, channel.site.take_timeout_s)
         if length != 0:
             # Without a body the channel calls requestReceived at once; with one, nobody has told us these yet.
             self._begin(channel._command, channel._path, channel._version)
@@ -132,17 +136,32 @@ class StreamingRequest(Request):
             self.channel.transport.abortConnection()
 
 
+def _limit_waiting(transport: Any, timeout_s: float) -> None:
+    """Have the kernel end a connection whose peer takes nothing of what is there for it (tcp(7))."""
+    if ITCPTransport.providedBy(transport):
+        transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(timeout_s * 1000))
+
+
 class StreamingSite(Site):
     """A site whose resource gets requests before their bodies.
 
     :param resource: a leaf: it gets every request.
     :param idle_timeout_s: how long a connection may stay without a request.
     :param body_timeout_s: how long a client may be silent while its body is wanted.
+    :param take_timeout_s: how long a client may take nothing of an answer; None for no end.
     """
 
     noisy = False
 
-    def __init__(self, resource: IResource, reactor: Any, *, idle_timeout_s: float, body_timeout_s: float) -> None:
+    def __init__(
+        self,
+        resource: IResource,
+        reactor: Any,
+        *,
+        idle_timeout_s: float,
+        body_timeout_s: float,
+        take_timeout_s: float | None = None,
+    ) -> None:
         super().__init__(
             resource,
             requestFactory=StreamingRequest,
@@ -151,6 +170,7 @@ class StreamingSite(Site):
             parsePOSTFormSubmission=False,
         )
         self.body_timeout_s = body_timeout_s
+        self.take_timeout_s = take_timeout_s
         self.displayTracebacks = False
         # The reactor holds a protocol for as long as it is connected.
         self._connections: WeakSet[Any] = WeakSet()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +12,15 @@ from treq.client import HTTPClient
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.web.client import Agent, HTTPConnectionPool
 
-from splitd.config import Config as FrontConfig
+from splitd.config import Config
 from splitd.registry import load_registry
 from splitd.service import Front
-from storaged.config import Config as NodeConfig
-from storaged.filesystem import OSFilesystem
-from storaged.interfaces import IFilesystem
-from storaged.service import StorageServer
 from storaged.settings import Size
+from tests.cluster.harm import HarmedFilesystem
+from tests.cluster.node import KEY, Node
+from tests.cluster.raw import RawClient, connect
 
-KEY = "0123456789abcdef0123456789abcdef"
+_LOOKS = 2000
 
 
 @attrs.define
@@ -40,61 +41,27 @@ class Answer:
         return self.body.decode()
 
 
-class Node:
-    """One storage server, which can be stopped, started again, and looked into."""
-
-    def __init__(self, node_id: str, folder: Path, reactor: Any) -> None:
-        self.node_id = node_id
-        self.folder = folder
-        self.port = 0
-        self.filesystem: IFilesystem = OSFilesystem()
-        self.reserve = 0
-        self._reactor = reactor
-        self._server: StorageServer | None = None
-
-    async def start(self) -> None:
-        config = NodeConfig(
-            node=self.node_id,
-            data=str(self.folder),
-            cluster_key_file="",
-            listen=f"tcp:{self.port}:interface=127.0.0.1",
-            reserve=Size(self.reserve),
-            threads=4,
-        )
-        self._server = StorageServer(config, KEY, self.filesystem, self._reactor)
-        await self._server.start()
-        assert self._server.port is not None
-        self.port = self._server.port.getHost().port
-
-    async def stop(self) -> None:
-        """End it: its connections are cut, and its port refuses."""
-        server, self._server = self._server, None
-        if server is not None:
-            await server.stop()
-
-    def parts(self) -> dict[str, Path]:
-        """The files of its parts, by the parts' ids."""
-        return {path.name: path for path in self.folder.glob("parts/*/*")}
-
-    def half_written(self) -> list[Path]:
-        return list(self.folder.glob("tmp/*"))
-
-
 class Cluster:
-    """A front and `count` nodes.
+    """A front and its nodes.
 
+    :param count: how many nodes.
     :param unit: bytes of one column in a full stripe; small, so that small files have many stripes.
+    :param settings: more settings of the front.
     """
 
-    def __init__(self, folder: Path, reactor: Any, count: int = 6, unit: int = 1024) -> None:
+    def __init__(self, folder: Path, reactor: Any, count: int = 6, unit: int = 1024, **settings: Any) -> None:
         self.folder = folder
         self.unit = unit
+        self.settings: dict[str, Any] = {"node_timeout_s": 5.0, **settings}
         self.nodes = [Node(f"n{number}", folder / f"n{number}", reactor) for number in range(1, count + 1)]
+        self.urls: dict[str, str] = {}
+        self.journal_filesystem = HarmedFilesystem()
         self.front: Front | None = None
         self.port = 0
         self._reactor = reactor
         self._pool = HTTPConnectionPool(reactor)
         self.client = HTTPClient(Agent(reactor, pool=self._pool))
+        self._raw: list[RawClient] = []
 
     async def start(self) -> None:
         for node in self.nodes:
@@ -102,29 +69,86 @@ class Cluster:
         await self.start_front()
 
     async def start_front(self) -> None:
-        registry = "".join(f"- id: {node.node_id}\n  url: http://127.0.0.1:{node.port}\n" for node in self.nodes)
-        config = FrontConfig(
+        registry = "".join(f"- id: {node.node_id}\n  url: {self._node_url(node)}\n" for node in self.nodes)
+        config = Config(
             data=str(self.folder / "front"),
             registry="nodes.yaml",
             cluster_key_file="",
             listen=f"tcp:{self.port}:interface=127.0.0.1",
             admin="tcp:0:interface=127.0.0.1",
             unit=Size(self.unit),
+            **self.settings,
         )
-        self.front = Front(config, load_registry("nodes.yaml", registry), KEY, self._reactor)
+        entries = load_registry("nodes.yaml", registry)
+        self.front = Front(config, entries, KEY, self.journal_filesystem, self._reactor)
         await self.front.start()
         assert self.front.port is not None
         self.port = self.front.port.getHost().port
+
+    def _node_url(self, node: Node) -> str:
+        return self.urls.get(node.node_id, f"http://127.0.0.1:{node.port}")
 
     async def stop_front(self) -> None:
         front, self.front = self.front, None
         if front is not None:
             await front.stop()
 
+    async def restart_front(self) -> None:
+        await self.stop_front()
+        await self.start_front()
+
     async def stop(self) -> None:
+        for client in self._raw:
+            client.reset()
+        for node in self.nodes:
+            node.filesystem.release()
         await self._pool.closeCachedConnections()
         await self.stop_front()
         await DeferredList([Deferred.fromCoroutine(node.stop()) for node in self.nodes])
+
+    # Harm
+
+    async def break_node(self, number: int) -> None:
+        """A node is gone: its connections are cut, its port refuses."""
+        await self.nodes[number].stop()
+
+    async def mend_node(self, number: int) -> None:
+        """A node is back as it was, whatever was done to it, and a front that starts finds it."""
+        node = self.nodes[number]
+        await node.stop()
+        node.filesystem.room = None
+        await node.start()
+        await self.restart_front()
+
+    def hang_node(self, number: int) -> None:
+        """A node does not answer any more, for its disk does not."""
+        self.nodes[number].filesystem.hold()
+
+    def fill_node(self, number: int, room: int = 0) -> None:
+        """A node's disk is full once so many bytes more were written."""
+        self.nodes[number].filesystem.room = room
+
+    async def refill_node(self, number: int, room: int) -> None:
+        """A node has so much room from now on, and a front that starts knows."""
+        node = self.nodes[number]
+        await node.stop()
+        self.fill_node(number, room)
+        await node.start()
+        await self.restart_front()
+
+    def part_files(self) -> list[Path]:
+        """The files of the parts of the one file there is, by the parts' index."""
+        files = [path for node in self.nodes for path in node.parts().values()]
+        return sorted(files, key=lambda path: int(path.suffix[1:]))
+
+    def corrupt_part(self, index: int, offset: int) -> None:
+        """Flip one bit of a part of the one file there is."""
+        file = self.part_files()[index]
+        data = bytearray(file.read_bytes())
+        data[offset] ^= 0x10
+        file.write_bytes(data)
+
+    # Use
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}{path}"
@@ -143,9 +167,39 @@ class Cluster:
         )
         return Answer(response.code, response.headers, response.length, await response.content())
 
+    async def put(self, path: str, data: bytes, **headers: str) -> Answer:
+        return await self.ask("PUT", path, data, **headers)
+
+    async def get(self, path: str, **headers: str) -> Answer:
+        return await self.ask("GET", path, **headers)
+
+    async def connect(self, receive_buffer: int | None = None) -> RawClient:
+        """A raw connection to the front; it is cut at the end of the test."""
+        client = await connect(self.port, receive_buffer)
+        self._raw.append(client)
+        return client
+
+    async def status(self) -> Any:
+        """The status page."""
+        return json.loads((await self.ask("GET", f"{self.admin_url}/status")).body)
+
+    async def status_becomes(self, holds: Callable[[Any], object]) -> Any:
+        """Wait until something holds of the status page."""
+        for _ in range(_LOOKS):
+            status = await self.status()
+            if holds(status):
+                return status
+        raise AssertionError(f"did not come: {status}")
+
     def parts(self) -> dict[str, dict[str, Path]]:
         """The files of all parts: node id → part id → file."""
         return {node.node_id: node.parts() for node in self.nodes}
 
     def nothing_stored(self) -> bool:
         return not any(node.parts() or node.half_written() for node in self.nodes)
+
+    def uploads_stored(self) -> set[str]:
+        """The uploads of which there are parts, whole or half written."""
+        found = [name for node in self.nodes for name in node.parts()]
+        found += [path.name for node in self.nodes for path in node.half_written()]
+        return {name.partition(".")[0] for name in found}

@@ -1,7 +1,10 @@
+"""Clusters for tests."""
+
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_twisted
@@ -11,12 +14,32 @@ from tests.cluster.cluster import Cluster
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
+def make_cluster(tmp_path: Path) -> Iterator[Callable[..., Cluster]]:
+    """Makes clusters that are not started yet; they are stopped at the end of the test."""
     from twisted.internet import reactor
 
-    made = Cluster(tmp_path, reactor)
-    try:
-        pytest_twisted.blockon(Deferred.fromCoroutine(made.start()))
-        yield made
-    finally:
-        pytest_twisted.blockon(Deferred.fromCoroutine(made.stop()))
+    made: list[Cluster] = []
+
+    def make(**options: Any) -> Cluster:
+        made.append(Cluster(tmp_path / f"cluster{len(made)}", reactor, **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        pytest_twisted.blockon(Deferred.fromCoroutine(each.stop()))
+
+
+@pytest_twisted.async_yield_fixture
+async def cluster(make_cluster: Callable[..., Cluster]) -> AsyncIterator[Cluster]:
+    """A cluster of six nodes, started."""
+    made = make_cluster()
+    await made.start()
+    yield made
+
+
+@pytest_twisted.async_yield_fixture
+async def seven_nodes(make_cluster: Callable[..., Cluster]) -> AsyncIterator[Cluster]:
+    """A cluster of seven nodes, started."""
+    made = make_cluster(count=7)
+    await made.start()
+    yield made

@@ -192,12 +192,13 @@ async def test_a_part_is_the_same_in_every_answer(provider: Provider) -> None:
 async def test_a_part_is_not_there_before_it_is_finished(provider: Provider) -> None:
     data = encode(PART, payload(5))
     writer = await provider.store.create(PART, len(data))
-    writer.write(data)
+    writer.write(data[:-1])
     with pytest.raises(PartMissing):
         await provider.store.stat(PART)
     with pytest.raises(PartMissing):
         await provider.store.open(PART, None)
     assert await provider.store.list_parts("", 10) == []
+    writer.write(data[-1:])
     await writer.finish()
 
 
@@ -460,6 +461,15 @@ async def test_a_part_that_is_removed_while_it_is_written_breaks(provider: Provi
     writer.write(data)
     with pytest.raises(StoragedError):
         await writer.finish()
+    await nothing_is_kept(provider)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_part_that_is_removed_before_it_comes_does_not_come(provider: Provider) -> None:
+    assert await provider.store.remove(PART) is False
+    data = encode(PART, payload(100))
+    with pytest.raises(PartMissing):
+        await put(provider.store, PART, [data], len(data))
     await nothing_is_kept(provider)
 
 

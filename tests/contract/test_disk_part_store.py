@@ -13,13 +13,14 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import LogLevel, capturedLogs
 from twisted.python.threadpool import ThreadPool
 
+from storaged.disk_reader import DiskPartReader
 from storaged.disk_writer import EARLY_SYNC
-from storaged.errors import BadPart, NodeUnavailable, NoSpace, PartDamaged, PartExists
+from storaged.errors import BadPart, NodeUnavailable, NoSpace, PartDamaged, PartExists, PartMissing
 from storaged.filesystem import OSFilesystem
 from storaged.ranges import Span
 from tests.contract.disks import RESERVE, started_disk
 from tests.contract.filesystems import FailingFilesystem, HeldFilesystem, SmallFilesystem
-from tests.contract.part_store_contract import OTHER, PART, Producer, encode, get, payload, put
+from tests.contract.part_store_contract import OTHER, PART, Producer, encode, get, payload, put, read_on
 
 MIB = 1024 * 1024
 
@@ -58,6 +59,7 @@ async def test_a_start_drops_half_written_parts_and_keeps_whole_ones(tmp_path: P
 async def test_files_that_are_not_parts_are_not_listed(tmp_path: Path, pool: ThreadPool) -> None:
     async with started_disk(tmp_path, OSFilesystem(), pool, Clock()) as store:
         info = await put(store, PART, [encode(PART, b"")])
+        (tmp_path / "parts/40").mkdir()
         for name in ("3f/lost", f"3f/{PART}.old", f"40/{OTHER}"):
             (tmp_path / "parts" / name).write_bytes(b"?")
         (tmp_path / "parts/3f" / OTHER).mkdir()
@@ -84,10 +86,38 @@ async def test_a_part_is_synced_before_it_gets_its_name_and_its_name_before_it_i
 ) -> None:
     filesystem = FailingFilesystem()
     async with started_disk(tmp_path, filesystem, pool, Clock()) as store:
+        await put(store, PART, [encode(PART, b"abc")])
+        filesystem.calls.clear()
+        await put(store, OTHER, [encode(OTHER, b"abc")])
+        calls = [call for call in filesystem.calls if not call.startswith("open")]
+        assert calls == ["write", "sync", "close", "rename", "sync_folder"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_subfolder_is_made_durable_before_its_first_part_gets_its_name(
+    tmp_path: Path, pool: ThreadPool
+) -> None:
+    (tmp_path / "parts/3f").mkdir(parents=True)  # by a process that was killed before it synced what it had made
+    filesystem = FailingFilesystem()
+    async with started_disk(tmp_path, filesystem, pool, Clock()) as store:
         filesystem.calls.clear()
         await put(store, PART, [encode(PART, b"abc")])
         calls = [call for call in filesystem.calls if not call.startswith("open")]
-        assert calls == ["write", "sync", "close", "rename", "sync_folder"]
+        assert calls == ["write", "sync", "close", "sync_folder", "rename", "sync_folder"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_parts_whose_subfolder_was_never_made_are_missing_like_any_other(
+    tmp_path: Path, pool: ThreadPool
+) -> None:
+    async with started_disk(tmp_path, OSFilesystem(), pool, Clock()) as store:
+        assert await store.list_parts("", 10) == []
+        assert not await store.remove(PART)
+        with pytest.raises(PartMissing):
+            await store.stat(PART)
+        with pytest.raises(PartMissing):
+            await store.open(PART, None)
+        assert list((tmp_path / "parts").iterdir()) == []
 
 
 @pytest_twisted.ensureDeferred
@@ -191,7 +221,10 @@ async def test_a_file_is_closed_however_its_reading_ends(tmp_path: Path, pool: T
     async with started_disk(tmp_path, filesystem, pool, Clock()) as store:
         await put(store, PART, [encode(PART, b"abc")])
         filesystem.calls.clear()
-        await get(store, PART, span)  # to its end
+        reader = await store.open(PART, span)
+        assert isinstance(reader, DiskPartReader)
+        await read_on(reader)  # to its end
+        await reader.when_ended()
         (await store.open(PART, span)).close()
         await store.open(PART, span)  # until the store stops
         opening = store.open(PART, span)

@@ -17,6 +17,7 @@ from twisted.python.threadpool import ThreadPool
 from storaged.memory import MemoryPartStore
 from tests.contract.disks import RESERVE, Identity, started_disk
 from tests.contract.filesystems import HeldFilesystem, SmallFilesystem
+from tests.contract.nodes import started_node
 from tests.contract.part_store_contract import *  # noqa: F403 - its tests are run here
 from tests.contract.part_store_contract import Provider, SlowProvider
 
@@ -37,6 +38,13 @@ async def memory(folder: Path, pool: ThreadPool) -> AsyncIterator[Provider]:
 
 
 @asynccontextmanager
+async def remote(folder: Path, pool: ThreadPool) -> AsyncIterator[Provider]:
+    clock = Clock()
+    async with started_node(folder, SmallFilesystem(CAPACITY + RESERVE), pool, clock) as store:
+        yield Provider(store, CAPACITY, clock)
+
+
+@asynccontextmanager
 async def slow_disk(folder: Path, pool: ThreadPool) -> AsyncIterator[SlowProvider]:
     filesystem = HeldFilesystem("write")
     async with started_disk(folder, filesystem, pool, Clock()) as store:
@@ -44,8 +52,16 @@ async def slow_disk(folder: Path, pool: ThreadPool) -> AsyncIterator[SlowProvide
         filesystem.let_go.set()  # a test that failed early must not keep a thread
 
 
-PROVIDERS = {"disk": disk, "memory": memory}
-SLOW_PROVIDERS = {"disk": slow_disk}
+@asynccontextmanager
+async def slow_remote(folder: Path, pool: ThreadPool) -> AsyncIterator[SlowProvider]:
+    filesystem = HeldFilesystem("write")
+    async with started_node(folder, filesystem, pool, Clock()) as store:
+        yield SlowProvider(store, filesystem.let_go.set)
+        filesystem.let_go.set()
+
+
+PROVIDERS = {"disk": disk, "memory": memory, "remote": remote}
+SLOW_PROVIDERS = {"disk": slow_disk, "remote": slow_remote}
 
 
 @pytest_twisted.async_yield_fixture(params=PROVIDERS)

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from google_crc32c import extend, value
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -129,6 +130,32 @@ def test_the_example_of_the_format_s_page_holds() -> None:
     lines = re.findall(r"^[0-9a-f]{4}  ((?:[0-9a-f]{2} )+)", page, re.MULTILINE)
     part = parse_part_id("000102030405060708090a0b0c0d0e0f.2")
     assert encode(part, [b"Hello, splitd!"], 8) == bytes.fromhex("".join(lines))
+
+
+@pytest.mark.parametrize(
+    ("at", "byte", "told"),
+    [
+        *((0, 0x20, "begin"), (8, 2, "version 2"), (10, 1, "flags 1"), (12, 0, "unit 0"), (15, 1, "unit 16777224")),
+        *((33, 1, "index 258"), (34, 1, "no part has"), (59, 1, "no part has")),
+    ],
+)
+def test_a_header_that_is_sealed_but_not_known_is_refused(at: int, byte: int, told: str) -> None:
+    header = bytearray(encode_header(PART, 8)[:-CHECKSUM_SIZE])
+    header[at] = byte
+    with pytest.raises(BadPart, match=told):
+        decode_header(bytes(header) + value(bytes(header)).to_bytes(CHECKSUM_SIZE, "little"))
+
+
+@pytest.mark.parametrize(
+    ("at", "told"), [(0, "without a footer"), (8, "tells of 2 bytes"), (16, "tells"), (20, "no part")]
+)
+def test_a_footer_that_is_sealed_but_wrong_is_refused(at: int, told: str) -> None:
+    data = encode(PART, [b"abc"], 8)
+    footer = bytearray(data[-FOOTER_SIZE:-CHECKSUM_SIZE])
+    footer[at] ^= 1
+    seal = extend(decode_header(data[:HEADER_SIZE]).checksum, bytes(footer))
+    with pytest.raises(BadPart, match=told):
+        check(PART, [data[:-FOOTER_SIZE], bytes(footer) + seal.to_bytes(CHECKSUM_SIZE, "little")])
 
 
 @settings(deadline=None)

@@ -176,6 +176,7 @@ def test_pages_follow_each_other_in_the_order_of_code_points(names: set[str]) ->
     while page := tree.list_members("/", found[-1] if found else "", 3):
         assert len(page) <= 3
         found += [member.name for member in page]
+        assert len(found) <= len(names)
     assert found == sorted(names, key=lambda name: [ord(character) for character in name])
 
 

@@ -10,6 +10,7 @@ import attrs
 from splitd.errors import BadName
 from splitd.frontends.webdav.answers import Refused
 from splitd.model.conditions import Condition, parse_entity_tags
+from splitd.model.tree import check_path
 from storaged.streaming import StreamingRequest
 
 _ABSOLUTE_FORM = re.compile(rb"\A[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
@@ -45,6 +46,9 @@ def parse_target(uri: bytes) -> Target:
     slash = path.endswith("/")
     if slash and path != "/":
         path = path[:-1]
+        if path.endswith("/"):
+            raise BadName(f"{path[:200]!r}/: an empty segment")
+    check_path(path)
     return Target(path, slash, parse_qs(query.decode("ascii", "replace"), keep_blank_values=True))
 
 

@@ -1,0 +1,87 @@
+"""A real file system that can be harmed: it hangs, is full, or fails, while a test says so."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Iterable
+
+from storaged.interfaces import IFile, Volume
+from tests.contract.filesystems import PassingFile, PassingFilesystem
+
+
+class HarmedFilesystem(PassingFilesystem):
+    """Works until it is told not to, and counts the bytes that go through it.
+
+    :ivar room: bytes that may still be written before it is full; None for no end.
+    :ivar fails_sync: every sync of a file fails.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes_read = 0
+        self.bytes_written = 0
+        self.room: int | None = None
+        self.fails_sync = False
+        self._may_go = {call: threading.Event() for call in ("open", "read", "write")}
+        self._lock = threading.Lock()
+        self.release()
+
+    def hold(self, *calls: str) -> None:
+        """Keep calls waiting, all of them where none is named, until `release`."""
+        for call in calls or self._may_go:
+            self._may_go[call].clear()
+
+    def release(self) -> None:
+        for event in self._may_go.values():
+            event.set()
+
+    def wait_for(self, call: str) -> None:
+        self._may_go[call].wait()
+
+    def open(self, path: str, mode: str) -> IFile:
+        self.wait_for("open")
+        return _HarmedFile(super().open(path, mode), self)
+
+    def volume(self, path: str) -> Volume:
+        volume = super().volume(path)
+        return volume if self.room is None else Volume(volume.capacity, self.room)
+
+    def take(self, count: int) -> int:
+        """How many of `count` bytes there is room for."""
+        with self._lock:
+            taken = count if self.room is None else min(count, self.room)
+            self.bytes_written += taken
+            if self.room is not None:
+                self.room -= taken
+            return taken
+
+    def note_read(self, count: int) -> None:
+        with self._lock:
+            self.bytes_read += count
+
+
+class _HarmedFile(PassingFile):
+    def __init__(self, file: IFile, filesystem: HarmedFilesystem) -> None:
+        super().__init__(file)
+        self._filesystem = filesystem
+
+    def write(self, pieces: Iterable[bytes]) -> None:
+        self._filesystem.wait_for("write")
+        data = b"".join(pieces)
+        taken = self._filesystem.take(len(data))
+        super().write([data[:taken]])
+        if taken < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def read_at(self, offset: int, count: int) -> bytes:
+        self._filesystem.wait_for("read")
+        data = super().read_at(offset, count)
+        self._filesystem.note_read(len(data))
+        return data
+
+    def sync(self) -> None:
+        if self._filesystem.fails_sync:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        super().sync()

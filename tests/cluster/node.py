@@ -1,0 +1,57 @@
+"""A storage server of a test's cluster: it can be stopped, started again, harmed, and looked into."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from storaged.config import Config
+from storaged.service import StorageServer
+from storaged.settings import Size
+from tests.cluster.harm import HarmedFilesystem
+
+KEY = "0123456789abcdef0123456789abcdef"
+
+
+class Node:
+    """One storage server.
+
+    :param node_id: who it is.
+    :param folder: where its parts are.
+    """
+
+    def __init__(self, node_id: str, folder: Path, reactor: Any) -> None:
+        self.node_id = node_id
+        self.folder = folder
+        self.port = 0
+        self.filesystem = HarmedFilesystem()
+        self._reactor = reactor
+        self._server: StorageServer | None = None
+
+    async def start(self) -> None:
+        config = Config(
+            node=self.node_id,
+            data=str(self.folder),
+            cluster_key_file="",
+            listen=f"tcp:{self.port}:interface=127.0.0.1",
+            reserve=Size(0),
+            threads=4,
+        )
+        self._server = StorageServer(config, KEY, self.filesystem, self._reactor)
+        await self._server.start()
+        assert self._server.port is not None
+        self.port = self._server.port.getHost().port
+
+    async def stop(self) -> None:
+        """End it: its connections are cut, and its port refuses."""
+        self.filesystem.release()
+        server, self._server = self._server, None
+        if server is not None:
+            await server.stop()
+
+    def parts(self) -> dict[str, Path]:
+        """The files of its parts, by the parts' ids."""
+        return {path.name: path for path in self.folder.glob("parts/*/*")}
+
+    def half_written(self) -> list[Path]:
+        return list(self.folder.glob("tmp/*"))

@@ -1,0 +1,82 @@
+"""What operators see: /health, /ready, /status, /metrics."""
+
+from __future__ import annotations
+
+import re
+
+import pytest_twisted
+
+from tests.cluster.cluster import Answer, Cluster
+
+
+async def look(cluster: Cluster, path: str, method: str = "GET") -> Answer:
+    return await cluster.ask(method, cluster.admin_url + path)
+
+
+async def metrics(cluster: Cluster) -> dict[str, float]:
+    answer = await look(cluster, "/metrics")
+    assert str(answer.header("Content-Type")).startswith("text/plain")
+    return {name: float(value) for name, value in re.findall(r"^(\S+) (\S+)$", answer.text, re.MULTILINE)}
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_status_tells_what_there_is(cluster: Cluster) -> None:
+    await cluster.put("/a", b"x" * 10_000)
+    await cluster.put("/b", b"")
+    await cluster.get("/a")
+    assert (await cluster.put("/a", b"y", If_None_Match="*")).code == 412  # before it was an upload
+    status = await cluster.status()
+    assert (status["ready"], status["problems"], status["layout"], status["unit"]) == (True, [], "6+0", 1024)
+    assert (status["files"], status["bytes"]) == (2, 10_000)
+    assert status["uploads"] == {"under_way": 0, "committed": 2, "aborted": 0, "bytes": 10_000}
+    assert status["downloads"] == {"under_way": 0, "finished": 1, "failed": 0, "bytes": 10_000}
+    assert status["reaper"] == {"doomed": 0}
+    assert (status["journal"]["failure"], status["journal"]["records"] >= 5) == ("", True)
+    assert re.fullmatch("[0-9a-f]{32}", status["cluster"])
+    assert [node["id"] for node in status["nodes"]] == ["n1", "n2", "n3", "n4", "n5", "n6"]
+    for node, made in zip(status["nodes"], cluster.nodes, strict=True):
+        assert node["url"] == f"http://127.0.0.1:{made.port}"
+        assert (node["mode"], node["state"], node["zone"], node["weight"]) == ("active", "up", "", 1.0)
+        assert 0 < node["free"] <= node["capacity"]
+        assert (node["problem"], node["reserved"] > 0) == ("", True)
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_metrics_move(cluster: Cluster) -> None:
+    before = await metrics(cluster)
+    assert before["splitd_ready"] == 1
+    await cluster.put("/a", b"x" * 1000)
+    await cluster.get("/a", Range="bytes=0-99")
+    after = await metrics(cluster)
+    moved = {name: after[name] - before[name] for name in after if name in before and after[name] != before[name]}
+    assert moved.pop("splitd_journal_bytes") > 0
+    assert moved.pop("splitd_journal_syncs_total") > 0
+    assert {name: count for name, count in moved.items() if not name.startswith("splitd_node_")} == {
+        "splitd_files": 1,
+        "splitd_file_bytes": 1000,
+        "splitd_uploads_committed_total": 1,
+        "splitd_upload_bytes_total": 1000,
+        "splitd_downloads_finished_total": 1,
+        "splitd_download_bytes_total": after["splitd_download_bytes_total"],
+    }
+    assert all(after[f'splitd_node_up{{node="n{number}"}}'] == 1 for number in range(1, 7))
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_front_with_too_few_nodes_is_alive_and_not_ready(cluster: Cluster) -> None:
+    assert ((await look(cluster, "/ready")).code, (await look(cluster, "/health")).code) == (200, 200)
+    await cluster.break_node(0)
+    await cluster.put("/a", b"x")
+    ready = await look(cluster, "/ready")
+    assert (ready.code, ready.text) == (503, "6 nodes that take parts are needed, 5 are up\n")
+    assert ((await look(cluster, "/health")).code, (await metrics(cluster))["splitd_ready"]) == (200, 0)
+    await cluster.mend_node(0)
+    assert (await look(cluster, "/ready")).code == 200
+
+
+@pytest_twisted.ensureDeferred
+async def test_operators_can_only_look(cluster: Cluster) -> None:
+    assert (await look(cluster, "/nothing")).code == 404
+    refused = await look(cluster, "/status", "DELETE")
+    assert (refused.code, refused.header("Allow")) == (405, "GET, HEAD")
+    assert (await look(cluster, "/status", "HEAD")).code == 200

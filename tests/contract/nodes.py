@@ -1,0 +1,46 @@
+"""Part stores at the other end of a connection, for tests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.task import Clock, deferLater
+from twisted.python.threadpool import ThreadPool
+
+from storaged.client import RemotePartStore
+from storaged.filesystem import OSFilesystem
+from storaged.identity import Identity
+from storaged.interfaces import IFilesystem
+from storaged.resource import PartResource
+from storaged.streaming import StreamingSite, make_client
+from tests.contract.disks import started_disk
+from tests.contract.part_store_contract import CLUSTER, NODE_ID
+
+KEY = "0123456789abcdef"
+_TIMEOUT_S = 5
+
+
+@asynccontextmanager
+async def started_node(
+    folder: Path, filesystem: IFilesystem, pool: ThreadPool, clock: Clock, patience_s: float = _TIMEOUT_S
+) -> AsyncIterator[RemotePartStore]:
+    """A disk part store, behind a server on a socket, seen from a client."""
+    from twisted.internet import reactor
+
+    async with started_disk(folder, filesystem, pool, clock) as store:
+        identity = Identity(str(folder), NODE_ID, OSFilesystem(), pool, reactor)
+        identity.load()
+        site = StreamingSite(
+            PartResource(store, identity, KEY), reactor, idle_timeout_s=_TIMEOUT_S, body_timeout_s=_TIMEOUT_S
+        )
+        port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(site)
+        client, connections = make_client(reactor, connect_timeout_s=_TIMEOUT_S, idle_timeout_s=_TIMEOUT_S)
+        url = f"http://127.0.0.1:{port.getHost().port}"
+        yield RemotePartStore(NODE_ID, url, KEY, lambda: CLUSTER, client, reactor, patience_s)
+        await deferLater(reactor, 0)  # a connection whose answer was just read goes back to the pool
+        await connections.closeCachedConnections()
+        await port.stopListening()
+        site.abort_connections()

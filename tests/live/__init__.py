@@ -1,0 +1,1 @@
+"""Promises proven on real processes."""

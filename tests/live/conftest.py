@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import attrs
+import pytest
+
+from tests.live.clients import PIECE
+from tests.live.local_cluster import LocalCluster
+
+Starter = Callable[..., LocalCluster]
+
+
+@attrs.frozen
+class BigFile:
+    """A file of random bytes."""
+
+    path: Path
+    size: int
+    sha256: str
+
+
+@pytest.fixture(scope="session")
+def big_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BigFile]:
+    """A file of SPLITD_TEST_BIG bytes, 1 GiB by default."""
+    size = int(os.environ.get("SPLITD_TEST_BIG", 2**30))
+    path = tmp_path_factory.mktemp("big") / "big"
+    digest = sha256()
+    with path.open("wb") as file:
+        for start in range(0, size, PIECE):
+            piece = os.urandom(min(PIECE, size - start))
+            digest.update(piece)
+            file.write(piece)
+    yield BigFile(path, size, digest.hexdigest())
+    path.unlink()
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    """A cluster that all tests share.  They do it no harm, and take care of the names they use."""
+    made = LocalCluster(tmp_path_factory.mktemp("shared") / "cluster")
+    try:
+        made.start()
+        yield made
+    finally:
+        made.remove()
+
+
+@pytest.fixture
+def own_cluster(tmp_path: Path) -> Iterator[Starter]:
+    """Starts a cluster of the test's own, which may come to harm; takes more keys of the front's settings."""
+    made: list[LocalCluster] = []
+
+    def start(**settings: object) -> LocalCluster:
+        made.append(LocalCluster(tmp_path / f"cluster{len(made)}", **settings))
+        made[-1].start()
+        return made[-1]
+
+    yield start
+    for each in made:
+        each.remove()

@@ -1,0 +1,235 @@
+"""A cluster that `splitctl up` runs, with verbs to harm it."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.live.clients import ask
+from tests.live.processes import FRONT_LIMIT, NODE_LIMIT, forget_peaks, peak_memory, wait_until
+
+FRONT = "front"
+SPLITCTL = Path(sys.executable).with_name("splitctl")
+
+_TRIES = 20
+_LOWEST_PORT = 21000
+_HIGHEST_PORT = 32000  # connections of clients come from above
+_BLOCK = [0, 1, *range(11, 17)]
+
+_WITH_US = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); os.execv(sys.argv[1], sys.argv[1:])"
+"""Runs a program that the kernel kills when this process ends, in whatever way."""
+
+
+class LocalCluster:
+    """A front and six storage servers.
+
+    :param folder: the `--dir` of `splitctl up`.
+    :param settings: more keys of the front's configuration file.
+    """
+
+    def __init__(self, folder: Path, **settings: object) -> None:
+        self.folder = folder
+        self.output = folder.with_name(folder.name + ".out")
+        self.port = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        (folder / "front").mkdir(parents=True)
+        if settings:
+            (folder / "front" / "splitd.yaml").write_text(yaml.safe_dump(settings))
+
+    # Life
+
+    def start(self) -> None:
+        """Start it, on ports that are free."""
+        for _ in range(_TRIES):
+            self.port = free_ports()
+            if self._started():
+                return
+        raise AssertionError(f"no ports for a cluster: {self.output.read_text()}")
+
+    def _started(self) -> bool:
+        command = [SPLITCTL, "up", "--dir", self.folder, "--port", str(self.port)]
+        with self.output.open("wb") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _WITH_US, *command], stdout=output, stderr=subprocess.STDOUT
+            )
+        wait_until(
+            lambda: self._supervisor.poll() is not None or self.is_ready(), "a cluster", lambda: self.output.read_text()
+        )
+        if self._supervisor.poll() is None:
+            return True
+        said = self.output.read_text()
+        assert "taken" in said, said  # between our look and its own, somebody may have taken a port
+        return False
+
+    @property
+    def _supervisor(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None
+        return self._process
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """End `splitctl up`.
+
+        :return: its exit code.
+        """
+        self._supervisor.send_signal(number)
+        try:
+            return self._supervisor.wait(120)
+        except subprocess.TimeoutExpired:
+            self._supervisor.kill()
+            self._supervisor.wait()
+            raise
+
+    def remove(self) -> None:
+        """Stop it, where it runs, and leave nothing behind."""
+        try:
+            if self._process is not None and self._process.poll() is None:
+                assert self.stop() == 0, self.output.read_text()
+            assert not self.faults()
+        finally:
+            shutil.rmtree(self.folder)
+
+    def faults(self) -> list[str]:
+        """What the daemons said of errors that nobody expected."""
+        return [
+            f"{path.name}: {line}"
+            for path in self.folder.glob("log/*.log")
+            for line in path.read_text(errors="replace").splitlines()
+            if "Traceback" in line or "Unhandled" in line
+        ]
+
+    # What it says of itself
+
+    def is_ready(self) -> bool:
+        """Whether it says that all daemons are ready."""
+        return self.ready_file.exists() and ask(f"{self.admin}/ready").status == 200
+
+    @property
+    def ready_file(self) -> Path:
+        return self.folder / "cluster.json"
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def admin(self) -> str:
+        return f"http://127.0.0.1:{self.port + 1}"
+
+    def pids(self) -> dict[str, int]:
+        """The process ids, by name."""
+        told = json.loads(self.ready_file.read_text())
+        return {FRONT: told["front"]["pid"], **{node["id"]: node["pid"] for node in told["nodes"]}}
+
+    def status(self) -> Any:
+        """The status page; nothing while the front does not answer."""
+        answer = ask(f"{self.admin}/status")
+        return json.loads(answer.body) if answer.status == 200 else {}
+
+    # Harm
+
+    def send(self, name: str, number: signal.Signals) -> None:
+        """Send a daemon a signal."""
+        os.kill(self.pids()[name], number)
+
+    @contextmanager
+    def paused(self, name: str) -> Iterator[None]:
+        """Hold a daemon still."""
+        pid = self.pids()[name]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    def kill(self, *names: str) -> dict[str, int]:
+        """Kill daemons, as fast as can be.
+
+        :return: the process ids they had.
+        """
+        pids = self.pids()
+        for name in names:
+            os.kill(pids[name], signal.SIGKILL)
+        return {name: pids[name] for name in names}
+
+    def wait_recovered(self, killed: dict[str, int]) -> None:
+        """Wait until killed daemons run again and all is ready."""
+        wait_until(lambda: not killed.items() & self.pids().items(), f"{killed} started again", self.output.read_text)
+        # The front may not have noticed that a node was away: its word alone does not say that the node is back.
+        for node in json.loads(self.ready_file.read_text())["nodes"]:
+            wait_until(lambda url=node["url"]: ask(f"{url}/health").status == 200, f"node {node['id']} well")
+        wait_until(self.is_ready, "the front ready", self.status)
+
+    # Disks
+
+    def parts(self, etag: str | None = None) -> dict[str, list[Path]]:
+        """The files of parts on each node: all, or those of one version of a file."""
+        name = "*" if etag is None else etag.strip('"') + ".*"
+        nodes = sorted((self.folder / "nodes").iterdir())
+        return {node.name: sorted(node.glob(f"data/parts/*/{name}")) for node in nodes}
+
+    def half_written(self) -> list[Path]:
+        """The files of parts that are being written."""
+        return list(self.folder.glob("nodes/*/data/tmp/*"))
+
+    def wait_in_the_middle(self) -> None:
+        """Wait until the first bytes of an upload have reached the disks of all six nodes."""
+        wait_until(lambda: sum(_size(path) > 0 for path in self.half_written()) == 6, "six parts half written")
+
+    def wait_for_parts(self, count: int) -> None:
+        """Wait until so many whole parts lie on the nodes."""
+        wait_until(lambda: sum(map(len, self.parts().values())) == count, f"{count} whole parts", self.parts)
+
+    def wait_for_parts_of_only(self, *etags: str) -> None:
+        """Wait until no node holds a part, whole or half, but those of these versions."""
+        kept = {path for etag in etags for parts in self.parts(etag).values() for path in parts}
+
+        def others() -> list[Path]:
+            found = [path for parts in self.parts().values() for path in parts]
+            return [*self.half_written(), *(path for path in found if path not in kept)]
+
+        wait_until(lambda: not others(), "the nodes rid of all other parts", others)
+
+    # Memory
+
+    @contextmanager
+    def memory_bounded(self) -> Iterator[None]:
+        """Whatever is done meanwhile, no daemon's memory exceeds its limit."""
+        pids = self.pids()
+        forget_peaks(pids.values())
+        yield
+        peaks = {name: peak_memory(pid) for name, pid in pids.items()}
+        assert self.pids() == pids, "a daemon was started again"
+        too_much = {n: peak for n, peak in peaks.items() if peak > (FRONT_LIMIT if n == FRONT else NODE_LIMIT)}
+        assert not too_much, f"too much memory: {too_much}"
+
+
+def free_ports() -> int:
+    """The first port of a block that a cluster can have."""
+    while True:
+        first = random.randrange(_LOWEST_PORT, _HIGHEST_PORT)
+        with ExitStack() as stack:
+            try:
+                for offset in _BLOCK:
+                    stack.enter_context(socket.create_server(("127.0.0.1", first + offset)))
+            except OSError:
+                continue
+        return first
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

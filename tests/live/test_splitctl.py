@@ -1,0 +1,139 @@
+"""splitctl as its users run it: a process with arguments, pipes and an exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.live.local_cluster import SPLITCTL, LocalCluster
+
+NAMES = ["plain", "two words", "a#b", "a?b=c", "100%", "%41", "a+b&c;d", "Größe 日本", "-dash", "it's \"so\""]
+DATA = os.urandom(2_000_003)
+
+
+class Splitctl:
+    """Runs splitctl in a collection of the test's own."""
+
+    def __init__(self, cluster: LocalCluster, folder: Path) -> None:
+        self._options = ["--url", cluster.url, "--admin", cluster.admin]
+        self.folder = folder
+
+    def run(self, *arguments: str, data: bytes = b"", expected: int = 0) -> bytes:
+        """Run a command in the folder; what it prints."""
+        done = subprocess.run(
+            [SPLITCTL, *self._options, *arguments], input=data, cwd=self.folder, capture_output=True, check=False
+        )
+        assert done.returncode == expected, f"{arguments}: exit code {done.returncode}: {done.stderr.decode()}"
+        assert bool(done.stderr) == bool(expected), done.stderr.decode()
+        return done.stdout
+
+    def lines(self, *arguments: str) -> list[str]:
+        return self.run(*arguments).decode().splitlines()
+
+    def documents(self, *arguments: str) -> list[Any]:
+        return [json.loads(line) for line in self.lines("--json", *arguments)]
+
+
+@pytest.fixture
+def splitctl(cluster: LocalCluster, tmp_path: Path) -> Splitctl:
+    return Splitctl(cluster, tmp_path)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_of_any_name_is_stored_listed_fetched_and_deleted(splitctl: Splitctl, name: str) -> None:
+    (splitctl.folder / name).write_bytes(DATA)
+    splitctl.run("put", "--", name, "/names/")
+    assert splitctl.lines("ls", "/names") == [name]
+    assert splitctl.lines("ls", f"/names/{name}") == [name]
+    splitctl.run("get", f"/names/{name}", "copy")
+    assert (splitctl.folder / "copy").read_bytes() == DATA
+    splitctl.run("rm", f"/names/{name}")
+    assert splitctl.lines("ls", "/names") == []
+    splitctl.run("rm", "-r", "/names")
+
+
+def test_standard_input_becomes_a_file_and_a_file_goes_to_standard_output(splitctl: Splitctl) -> None:
+    splitctl.run("put", "-", "/piped", data=DATA)
+    assert splitctl.run("get", "/piped", "-") == DATA
+    splitctl.run("put", "-", "/piped", data=b"")
+    assert splitctl.run("get", "/piped", "-") == b""
+    splitctl.run("rm", "/piped")
+
+
+def test_a_tree_of_folders_is_stored_with_all_that_is_in_it(splitctl: Splitctl) -> None:
+    files = {"a": b"", "sub/b b": b"b", "sub/deep/ü": DATA}
+    for name, data in files.items():
+        path = splitctl.folder / "tree" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    (splitctl.folder / "tree" / "empty").mkdir()
+    splitctl.run("put", "-r", "tree", "/above/it/")
+    for name, data in files.items():
+        assert splitctl.run("get", f"/above/it/tree/{name}", "-") == data
+    assert splitctl.lines("ls", "/above/it/tree") == ["a", "empty/", "sub/"]
+    assert splitctl.lines("ls", "/above/it/tree/empty") == []
+    splitctl.run("rm", "/above", expected=1)
+    splitctl.run("rm", "-r", "/above")
+    splitctl.run("ls", "/above", expected=1)
+
+
+def test_programs_get_documents(splitctl: Splitctl) -> None:
+    (splitctl.folder / "file.txt").write_bytes(b"hello")
+    (collection,) = splitctl.documents("mkdir", "/documents")
+    assert collection == {"path": "/documents", "type": "collection"}
+    (stored,) = splitctl.documents("put", "file.txt", "/documents/")
+    assert (stored["path"], stored["created"]) == ("/documents/file.txt", True)
+    assert splitctl.documents("put", "file.txt", "/documents/")[0]["created"] is False
+    (listed,) = splitctl.documents("ls", "/documents")
+    assert (listed["name"], listed["type"], listed["size"]) == ("file.txt", "file", 5)
+    (fetched,) = splitctl.documents("get", "/documents/file.txt", "copy")
+    assert (fetched["size"], fetched["etag"]) == (5, listed["etag"])
+    assert splitctl.documents("rm", "-r", "/documents") == [{"path": "/documents", "deleted": True}]
+
+
+def test_the_cluster_is_well_and_has_six_nodes(splitctl: Splitctl) -> None:
+    (status,) = splitctl.documents("status")
+    assert (status["ready"], status["problems"]) == (True, [])
+    nodes = splitctl.documents("nodes")
+    assert [(node["id"], node["state"]) for node in nodes] == [(f"n{number}", "up") for number in range(1, 7)]
+    for command in ("status", "nodes"):
+        said = splitctl.run(command).decode()
+        assert all(f"n{number} " in said for number in range(1, 7))
+
+
+def test_collections_are_made_one_by_one_or_with_those_above(splitctl: Splitctl) -> None:
+    splitctl.run("mkdir", "/made/deep", expected=1)
+    splitctl.run("mkdir", "-p", "/made/deep")
+    splitctl.run("mkdir", "/made", expected=1)
+    splitctl.run("mkdir", "-p", "/made")
+    assert splitctl.lines("ls", "/made") == ["deep/"]
+    splitctl.run("rm", "-r", "/made")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["get", "/missing", "copy"], 1),
+        (["rm", "/missing"], 1),
+        (["ls", "/missing"], 1),
+        (["get", "/", "copy"], 2),
+        (["put", "missing", "/x"], 2),
+        (["no-such-command"], 2),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_the_exit_code_tells_what_went_wrong(splitctl: Splitctl, arguments: list[str], code: int) -> None:
+    splitctl.run(*arguments, expected=code)
+    assert not list(splitctl.folder.iterdir())
+
+
+def test_the_exit_code_is_3_where_nobody_listens(splitctl: Splitctl) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # the port is ours, and nobody listens on it
+        splitctl.run("--url", "http://127.0.0.1:{}".format(nobody.getsockname()[1]), "get", "/x", "copy", expected=3)

@@ -1,0 +1,82 @@
+"""`splitctl up` starts a cluster, looks after it, and ends it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.live.clients import ask, put
+from tests.live.conftest import Starter
+from tests.live.local_cluster import FRONT, SPLITCTL, LocalCluster, free_ports
+from tests.live.processes import is_running, wait_until
+
+DATA = os.urandom(1_000_001)
+
+
+def up(folder: Path, port: int) -> str:
+    """Run `splitctl up`, which cannot start; what it says."""
+    command = [SPLITCTL, "up", "--dir", folder, "--port", str(port)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1, done
+    return done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_a_signal_stops_all_and_the_same_files_are_there_after_the_next_start(
+    own_cluster: Starter, number: signal.Signals
+) -> None:
+    cluster = own_cluster()
+    etag = put(f"{cluster.url}/file", DATA)
+    pids = cluster.pids()
+    assert cluster.stop(number) == 0
+    assert not [pid for pid in pids.values() if is_running(pid)]
+    assert not cluster.ready_file.exists()
+    cluster.start()
+    found = ask(f"{cluster.url}/file")
+    assert (found.status, found.etag) == (200, etag)
+    assert found.body == DATA
+    cluster.wait_for_parts_of_only(etag)
+
+
+def test_a_second_one_in_the_same_folder_is_refused_and_does_no_harm(cluster: LocalCluster) -> None:
+    before = cluster.ready_file.read_text()
+    assert str(cluster.folder) in up(cluster.folder, free_ports())
+    assert cluster.ready_file.read_text() == before
+    assert cluster.is_ready()
+
+
+@pytest.mark.parametrize(("offset", "user"), [(0, "front"), (1, "operators"), (13, "n3")])
+def test_a_port_that_is_taken_is_told_by_its_number(tmp_path: Path, offset: int, user: str) -> None:
+    port = free_ports()
+    with socket.create_server(("127.0.0.1", port + offset)):
+        said = up(tmp_path / "cluster", port)
+    assert str(port + offset) in said
+    assert user in said
+    assert not (tmp_path / "cluster" / "cluster.json").exists()
+
+
+def test_each_daemon_that_is_killed_is_started_again(own_cluster: Starter) -> None:
+    cluster = own_cluster()
+    etag = put(f"{cluster.url}/file", DATA)
+    before = cluster.pids()
+    for name in ("n1", FRONT):
+        cluster.wait_recovered(cluster.kill(name))
+    after = cluster.pids()
+    assert {name for name in before if before[name] != after[name]} == {"n1", FRONT}
+    found = ask(f"{cluster.url}/file")
+    assert (found.etag, found.body == DATA) == (etag, True)
+
+
+def test_no_daemon_outlives_a_splitctl_that_is_killed(own_cluster: Starter) -> None:
+    cluster = own_cluster()
+    put(f"{cluster.url}/file", DATA)
+    pids = cluster.pids()
+    assert cluster.stop(signal.SIGKILL) == -signal.SIGKILL
+    wait_until(lambda: not [pid for pid in pids.values() if is_running(pid)], "the end of all daemons", lambda: pids)
+    cluster.start()
+    assert ask(f"{cluster.url}/file").body == DATA
