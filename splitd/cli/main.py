@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from splitd import __version__
+from splitd.cli.demo.command import demo
 from splitd.cli.get import get
 from splitd.cli.ls import ls
 from splitd.cli.mkdir import mkdir
@@ -52,5 +53,5 @@ def main(context: click.Context, url: Server, admin: Server, as_json: bool) -> N
     context.obj = Session(url, admin, as_json)
 
 
-for command in (up, put, get, ls, rm, mkdir, status, nodes):
+for command in (up, demo, put, get, ls, rm, mkdir, status, nodes):
     main.add_command(command)

@@ -13,7 +13,7 @@ import pytest
 
 from tests.live.local_cluster import SPLITCTL, LocalCluster
 
-NAMES = ["plain", "two words", "a#b", "a?b=c", "100%", "%41", "a+b&c;d", "Größe 日本", "-dash", "it's \"so\""]
+NAMES = ["plain", "two words", "a#b", "a?b=c", "100%", "%41", "a+b&c;d", "Größe 日本", "-dash", 'it\'s "so"']
 DATA = os.urandom(2_000_003)
 
 

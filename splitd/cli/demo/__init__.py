@@ -1,0 +1,1 @@
+"""splitctl demo: a guided tour whose every step is checked."""

@@ -1,0 +1,95 @@
+"""What lies on the disks of a cluster: parts, half-written parts, and the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import attrs
+
+from splitd.model.records import Record, UploadStarted, decode_line
+from storaged.partfile import HEADER_SIZE, decode_header, payload_size
+
+
+@attrs.frozen
+class NodeDisk:
+    """The folder of a storage server.
+
+    :param data: its `data` setting.
+    """
+
+    node_id: str
+    data: Path
+
+    def parts(self, upload: str = "") -> list[Path]:
+        """The files of whole parts: of one upload, or all."""
+        return sorted(self.data.glob(f"parts/{upload[:2]}*/{upload}*"))
+
+    def half_written(self) -> list[Path]:
+        """The files of parts that are being written."""
+        return list(self.data.glob("tmp/*"))
+
+
+def payload_of(part: Path) -> int:
+    """The bytes of the file that a part holds: without header, checksums and footer.
+
+    :raise BadPart: it is not a part.
+    """
+    with part.open("rb") as file:
+        header = decode_header(file.read(HEADER_SIZE))
+    return payload_size(part.stat().st_size, header.unit)
+
+
+def size_of(path: Path) -> int:
+    """The bytes of a file; none where it has gone."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+@contextmanager
+def flipped_byte(path: Path, offset: int) -> Iterator[None]:
+    """Change one byte of a file; it is put back at the end."""
+    with path.open("r+b", buffering=0) as file:
+        file.seek(offset)
+        good = file.read(1)
+        file.seek(offset)
+        file.write(bytes([good[0] ^ 0xFF]))
+        try:
+            yield
+        finally:
+            file.seek(offset)
+            file.write(good)
+
+
+@attrs.frozen
+class JournalFolder:
+    """A journal, read while the front writes it.
+
+    :param folder: where its segments lie.
+    """
+
+    folder: Path
+
+    def last_upload_of(self, path: str) -> str:
+        """The id of the upload that was the last to begin for a path; empty where none did."""
+        found = ""
+        for _, record in self._records():
+            if isinstance(record, UploadStarted) and record.path == path:
+                found = record.upload
+        return found
+
+    def tells_of(self, upload: str) -> list[tuple[str, str]]:
+        """The lines that tell of an upload, in order, each with the type of its record."""
+        return [
+            (line, str(record.__struct_config__.tag))
+            for line, record in self._records()
+            if getattr(record, "upload", None) == upload
+        ]
+
+    def _records(self) -> Iterator[tuple[str, Record]]:
+        for path in sorted(self.folder.glob("journal-*.jsonl")):
+            for line in path.read_bytes().split(b"\n")[:-1]:  # the front may be in the middle of the last one
+                yield line.decode(), decode_line(line)[1]

@@ -1,0 +1,174 @@
+"""A cluster of the tour's own: `splitctl up` as a child process, in a temporary folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from splitd.cli.demo.disks import JournalFolder, NodeDisk
+from splitd.cli.demo.waiting import wait_until
+from splitd.cli.errors import CommandFailed
+from splitd.cli.local.folder import ready_file
+from splitd.cli.local.plan import FRONT, HOST, ClusterPlan, choose_numbers
+from splitd.cli.server import Server
+
+_PROGRAM = """
+import ctypes, signal, sys
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+from splitd.cli.main import main
+main()
+"""
+"""splitctl, told to stop by the kernel when the process that started it ends (prctl(2), PR_SET_PDEATHSIG)."""
+
+_START_S = 90.0
+_STOP_S = 60.0
+_BACK_S = 60.0
+_ASK_S = 5.0
+_TRIES = 20
+_PORTS = range(20_000, 32_000)  # connections of clients come from above
+_MOST_NODES = 7
+
+
+class OwnCluster:
+    """A front and its storage servers, which may come to harm.
+
+    :param folder: the `--dir` of `splitctl up`.
+    :param port: the front's; None for any that is free.
+    """
+
+    def __init__(self, folder: Path, port: int | None) -> None:
+        self.folder = folder
+        self._asked_port = port
+        self._port = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._output = folder.with_name("up.out")
+
+    @property
+    def url(self) -> str:
+        """Where files are."""
+        return f"http://{HOST}:{self._port}"
+
+    @property
+    def journal(self) -> JournalFolder:
+        """The front's journal."""
+        return JournalFolder(self.folder / FRONT / "data" / "journal")
+
+    def start(self, nodes: int) -> None:
+        """Start it and wait until all are ready.
+
+        :param nodes: how many storage servers.
+        :raise CommandFailed: it did not start; the message has what `splitctl up` said.
+        """
+        for _ in range(_TRIES):
+            self._port = self._asked_port or self._port or _free_ports(self.folder)
+            if self._up(nodes):
+                wait_until(self._is_well, f"all {nodes} storage servers up", _START_S)
+                return
+            said = self._output.read_text(encoding="utf-8", errors="replace").strip()
+            if self._asked_port or "taken on" not in said:
+                raise CommandFailed(f"the cluster did not start: {said}")
+            self._port = 0  # between our look and its own, somebody took a port
+        raise CommandFailed(f"the cluster did not start: {said}")
+
+    def _up(self, nodes: int) -> bool:
+        command = ["up", "--dir", str(self.folder), "--nodes", str(nodes), "--port", str(self._port)]
+        with self._output.open("wb") as output:
+            # A process group of its own: Ctrl-C in the terminal is for the tour, which then stops it in good order.
+            process = subprocess.Popen(  # noqa: S603 - our own program
+                [sys.executable, "-c", _PROGRAM, *command],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=output,
+                process_group=0,
+            )
+        self._process = process
+        wait_until(
+            lambda: process.poll() is not None or ready_file(self.folder).exists(), "the cluster ready", _START_S
+        )
+        return process.poll() is None
+
+    def stop(self) -> None:
+        """Stop it, where it runs.
+
+        :raise CommandFailed: it did not end well.
+        """
+        process, self._process = self._process, None
+        if process is None or process.poll() is not None:
+            return
+        process.terminate()
+        try:
+            code = process.wait(_STOP_S)
+        except subprocess.TimeoutExpired as problem:
+            process.kill()  # the kernel kills its daemons with it
+            process.wait()
+            raise CommandFailed(f"the cluster did not stop in {_STOP_S:.0f} s and was killed") from problem
+        if code != 0:
+            raise CommandFailed(f"the cluster ended with exit code {code}")
+
+    def pids(self) -> dict[str, int]:
+        """The process ids, by "front" and node id."""
+        document = self._document()
+        return {FRONT: document["front"]["pid"], **{node["id"]: node["pid"] for node in document["nodes"]}}
+
+    def urls(self) -> dict[str, str]:
+        """Where each daemon listens, by the same names."""
+        document = self._document()
+        return {FRONT: document["front"]["url"], **{node["id"]: node["url"] for node in document["nodes"]}}
+
+    def disks(self) -> list[NodeDisk]:
+        """The folders of the storage servers."""
+        return [NodeDisk(node["id"], Path(node["data"])) for node in self._document()["nodes"]]
+
+    def _document(self) -> Any:
+        return json.loads(ready_file(self.folder).read_text(encoding="utf-8"))
+
+    # Harm
+
+    def kill(self, name: str) -> int:
+        """Kill a daemon with SIGKILL.
+
+        :return: the process id it had.
+        """
+        pid = self.pids()[name]
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def wait_recovered(self, name: str, pid: int) -> None:
+        """Wait until a daemon that was killed runs again, and all are well."""
+        wait_until(lambda: self.pids()[name] != pid, f"{name} started again", _BACK_S)
+        wait_until(self._is_well, "all daemons well again", _BACK_S)
+
+    def _is_well(self) -> bool:
+        document = self._document()
+        try:
+            # The front may not have noticed that a node was away, so each is asked itself, too.
+            for node in document["nodes"]:
+                with Server(node["url"], _ASK_S, _ASK_S).ask("GET", "/health"):
+                    pass
+            status = Server(document["front"]["admin"], _ASK_S, _ASK_S).document("/status")
+        except CommandFailed:
+            return False
+        states = [node["state"] for node in status["nodes"]]
+        return bool(status["ready"]) and states == ["up"] * len(document["nodes"])
+
+
+def _free_ports(folder: Path) -> int:
+    numbers = choose_numbers(_MOST_NODES, set(), set())
+    while True:
+        first = random.choice(_PORTS)  # noqa: S311 - no secret
+        with ExitStack() as stack:
+            try:
+                for port in ClusterPlan(folder, first, numbers).ports():
+                    stack.enter_context(socket.create_server((HOST, port)))
+            except OSError:
+                continue
+        return first

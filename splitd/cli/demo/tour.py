@@ -1,0 +1,56 @@
+"""Goes through the steps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from splitd.cli.demo.report import Report
+from splitd.cli.demo.results import PASSED, StepResult
+from splitd.cli.demo.scene import Scene, Step
+from splitd.cli.demo.steps.failures import KILL_FRONT, KILL_NODE, LEAVE
+from splitd.cli.demo.steps.growth import GROW
+from splitd.cli.demo.steps.many import AT_ONCE
+from splitd.cli.demo.steps.parts import LOOK_AT_PARTS
+from splitd.cli.demo.steps.start import START
+from splitd.cli.demo.steps.transfer import OVERWRITE, PUT_KNOWN, PUT_PIPED, READ_BACK
+from splitd.cli.errors import CommandFailed
+
+STEPS = (
+    START, PUT_KNOWN, PUT_PIPED, READ_BACK, LOOK_AT_PARTS, OVERWRITE, LEAVE, KILL_NODE, KILL_FRONT, AT_ONCE, GROW,
+)  # fmt: skip
+
+
+def run_tour(scene: Scene, console: Console, steps: Sequence[Step] = STEPS) -> list[StepResult]:
+    """Run the steps, one after the other.
+
+    One that fails does not keep the others from running, but for the first: without a service there is no tour.
+
+    :return: what came of each that was run or left out.
+    """
+    results: list[StepResult] = []
+    for number, step in enumerate(steps, 1):
+        report = Report(console, StepResult(number, step.title))
+        results.append(report.result)
+        report.begin(step.why)
+        if step.needs and scene.cluster is None:
+            report.leave_out(f"it needs {step.needs}, and this cluster is not the tour's own")
+        else:
+            _run(scene, report, step)
+        if number == 1 and report.result.verdict != PASSED:
+            break
+    return results
+
+
+def _run(scene: Scene, report: Report, step: Step) -> None:
+    begun = time.monotonic()
+    try:
+        step.run(scene, report)
+    except CommandFailed as failure:
+        report.problem(failure.message)
+    except Exception as failure:  # told and kept: the other steps are still worth seeing
+        report.problem(f"{type(failure).__name__}: {failure}")
+    finally:
+        report.result.seconds = time.monotonic() - begun
