@@ -1,16 +1,32 @@
-"""Runs a server as a Twisted service: what both daemons share."""
+"""Runs a server as a Twisted service, and listens for it: what both daemons share."""
 
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, cast
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.logger import Logger
 from zope.interface import Interface
 
 from storaged.allocator import keep_large_buffers
+
+_BACKLOG = 1024
+"""Connections that may wait to be accepted: as many as there are uploads that begin in one turn of the reactor."""
+
+
+async def listen(reactor: Any, endpoint: str, factory: IProtocolFactory) -> IListeningPort:
+    """Listen at an endpoint.
+
+    :param endpoint: as `twisted.internet.endpoints.serverFromString` reads it.
+    """
+    port: Any = await serverFromString(reactor, endpoint).listen(factory)
+    # The endpoint's own default of 50 is soon full, and the kernel turns away who comes then.
+    port.socket.listen(_BACKLOG)
+    return cast(IListeningPort, port)
 
 
 class IServer(Interface):

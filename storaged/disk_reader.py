@@ -66,6 +66,12 @@ class DiskPartReader:
             return succeed(b"")
         return self._ask(self._read_on)
 
+    def descriptor(self) -> tuple[int, Span] | None:
+        """Where the kernel itself can read on; see `IPartReader.descriptor`."""
+        if self._closed or self._file is None or self._file.fileno() < 0:
+            return None
+        return self._file.fileno(), Span(self._position, self._stop)
+
     def close(self) -> None:
         """Read no more; see `IPartReader.close`."""
         if self._closed:

@@ -81,6 +81,10 @@ class OSFile:
         """Cut the file to `size` bytes."""
         os.ftruncate(self._descriptor, size)
 
+    def fileno(self) -> int:
+        """Its descriptor."""
+        return self._descriptor
+
     def close(self) -> None:
         """Close the file.  May be called again."""
         # Forgotten first: after a close that failed the number may already be another file's.

@@ -122,6 +122,12 @@ class IPartReader(Interface):
         """
 
 
+    def descriptor() -> tuple[int, Span] | None:
+        """Where the kernel itself can read on: a file's descriptor, open until `close`, and the span of it that `read`
+        has not given out.  None where there is no such file.
+        """
+
+
 class IPartStore(Interface):
     """A place where parts lie.
 
@@ -199,6 +205,9 @@ class IFile(Interface):
 
     def truncate(size: int) -> None:
         """Cut the file to `size` bytes."""
+
+    def fileno() -> int:
+        """Its descriptor, for calls that are not here; -1 where its bytes must pass through `read_at`."""
 
     def close() -> None:
         """Close the file.  May be called again."""

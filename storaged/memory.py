@@ -201,6 +201,9 @@ class MemoryPartReader:
         self._position += len(data)
         return succeed(data)
 
+    def descriptor(self) -> None:
+        """There is no file; see `IPartReader.descriptor`."""
+
     def close(self) -> None:
         """Read no more; see `IPartReader.close`."""
         self._closed = True

@@ -16,7 +16,7 @@ from storaged.errors import BadRequest, BadSpan, NodeUnavailable, StoragedError
 from storaged.identity import Identity
 from storaged.interfaces import IPartStore, IPartWriter, PartInfo
 from storaged.ranges import Span, Unsatisfiable, format_content_range, parse_range
-from storaged.streaming import BodyBroken, StreamingRequest, send_body
+from storaged.streaming import BodyBroken, StreamingRequest, can_send_file, send_body, send_file
 
 
 class PartResource(Resource):
@@ -137,7 +137,11 @@ class PartResource(Resource):
         reader = await self._store.open(part_id, span)
         try:
             _begin(request, size, span)
-            await send_body(request, lambda: reader.read().addCallback(_pieces))
+            straight = reader.descriptor() if can_send_file(request) else None
+            if straight is not None:
+                await send_file(request, *straight)
+            else:
+                await send_body(request, lambda: reader.read().addCallback(_pieces))
             request.finish()
         except BodyBroken:
             raise

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from twisted.internet import endpoints
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
@@ -13,7 +12,7 @@ from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
 from storaged.config import Config, Options
-from storaged.daemon import Daemon, IServer
+from storaged.daemon import Daemon, IServer, listen
 from storaged.disk import DiskPartStore
 from storaged.filesystem import FolderLock, OSFilesystem
 from storaged.identity import Identity
@@ -71,8 +70,7 @@ class StorageServer:
         self._pool.start()
         self._identity.load()
         await self._store.start()
-        endpoint = endpoints.serverFromString(self._reactor, self._config.listen)
-        self.port = await endpoint.listen(self._site)
+        self.port = await listen(self._reactor, self._config.listen, self._site)
         self._log.info("node {node} serves {data}", node=self._config.node, data=self._config.data)
 
     def stop(self) -> Deferred[None]:

@@ -91,6 +91,9 @@ class RemotePartReader(Protocol):
     def _give_up(self) -> None:
         self._end(TimeoutError(f"nothing came for {self._patience.seconds:g} s"))
 
+    def descriptor(self) -> None:
+        """There is no file; see `IPartReader.descriptor`."""
+
     def close(self) -> None:
         """Read no more; see `IPartReader.close`."""
         self._end(CancelledError())

@@ -21,9 +21,7 @@ from storaged.streaming import abort_body
 class RemotePartWriter:
     """The body of one PUT."""
 
-    def __init__(
-        self, node_id: str, part_id: str, stored: int | None, clock: IReactorTime, patience_s: float
-    ) -> None:
+    def __init__(self, node_id: str, part_id: str, stored: int | None, clock: IReactorTime, patience_s: float) -> None:
         self.length = UNKNOWN_LENGTH if stored is None else stored
         self.connected: Deferred[None] = Deferred()
         self._node_id = node_id

@@ -168,6 +168,8 @@ class RequestBody:
             if collector.size > limit:
                 raise BodyTooLarge(f"a body of more than {limit} bytes") from None
             raise
+        if collector.size > limit:  # it was here, whole, before it was asked for
+            raise BodyTooLarge(f"a body of more than {limit} bytes")
         return b"".join(collector.pieces)
 
 

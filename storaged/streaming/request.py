@@ -8,7 +8,6 @@ from io import BytesIO
 from typing import Any
 from weakref import WeakSet
 
-from twisted.internet.interfaces import ITCPTransport
 from twisted.python.failure import Failure
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
@@ -138,7 +137,7 @@ class StreamingRequest(Request):
 
 def _limit_waiting(transport: Any, timeout_s: float) -> None:
     """Have the kernel end a connection whose peer takes nothing of what is there for it (tcp(7))."""
-    if ITCPTransport.providedBy(transport):
+    if transport.socket.family in {socket.AF_INET, socket.AF_INET6}:
         transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(timeout_s * 1000))
 
 
@@ -185,7 +184,9 @@ class StreamingSite(Site):
         """Cut every connection there is."""
         for protocol in list(self._connections):
             # The protocol is a proxy of the channel that holds the transport (http._GenericHTTPChannelProtocol).
-            protocol._channel.transport.abortConnection()
+            transport = protocol._channel.transport
+            if transport is not None:  # None where it was never connected: a client left while TLS was set up
+                transport.abortConnection()
 
     def log(self, request: Any) -> None:
         """Write no access line: what matters is told by those who do the work."""

@@ -23,6 +23,9 @@ class PassingFile:
     def write(self, pieces: Iterable[bytes]) -> None:
         self._file.write(pieces)
 
+    def fileno(self) -> int:
+        return -1
+
     def read_at(self, offset: int, count: int) -> bytes:
         return self._file.read_at(offset, count)
 
