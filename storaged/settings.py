@@ -6,7 +6,6 @@ Used by both daemons.  The description is a `msgspec.Struct` whose fields carry 
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin, get_type_hints
 
@@ -14,33 +13,13 @@ import msgspec
 import yaml
 from twisted.python import usage
 
-_UNITS = {
-    "": 1, "B": 1,
-    "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
-    "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40,
-}  # fmt: skip
-_SIZE = re.compile(r"\A\s*(\d+)\s*([A-Za-z]*)\s*\Z")
+from storaged.sizes import Size, parse_size
 
 Config = TypeVar("Config", bound=msgspec.Struct)
 
 
 class SettingsError(Exception):
     """A setting cannot be used as it is; the message names the file or option, and the key."""
-
-
-class Size(int):
-    """A number of bytes, written as such or with a unit: 4096, 256KiB, 1GiB, 500MB."""
-
-
-def parse_size(text: str) -> Size:
-    """Read a number of bytes.
-
-    :raise ValueError: the text is not one.
-    """
-    match = _SIZE.match(text)
-    if match is None or match[2].upper() not in _UNITS:
-        raise ValueError(f"not a size: {text!r} (write 4096, 256KiB, 1GiB or 500MB)")
-    return Size(int(match[1]) * _UNITS[match[2].upper()])
 
 
 def _decode(kind: type, value: Any) -> Any:

@@ -15,7 +15,7 @@ from twisted.web.client import Agent, HTTPConnectionPool
 from splitd.config import Config
 from splitd.registry import load_registry
 from splitd.service import Front
-from storaged.settings import Size
+from storaged.sizes import Size
 from tests.cluster.harm import HarmedFilesystem
 from tests.cluster.node import KEY, Node
 from tests.cluster.raw import RawClient, connect

@@ -7,7 +7,7 @@ from typing import Any
 
 from storaged.config import Config
 from storaged.service import StorageServer
-from storaged.settings import Size
+from storaged.sizes import Size
 from tests.cluster.harm import HarmedFilesystem
 
 KEY = "0123456789abcdef0123456789abcdef"

@@ -10,11 +10,10 @@ from twisted.python.usage import UsageError
 from storaged.settings import (
     SettingsError,
     SettingsOptions,
-    Size,
     load_settings,
-    parse_size,
     read_cluster_key,
 )
+from storaged.sizes import Size, parse_size
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,13 +1,10 @@
-"""Sizes as they are typed.  Pure."""
+"""A size on the command line."""
 
 from __future__ import annotations
 
-import re
-
 import click
 
-_UNITS = {"": 1, "B": 1, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
-_SIZE = re.compile(r"\A\s*([0-9]+)\s*([A-Za-z]*)\s*\Z")
+from storaged.sizes import parse_size
 
 
 class SizeType(click.ParamType[int]):
@@ -25,10 +22,10 @@ class SizeType(click.ParamType[int]):
         """Read one."""
         if isinstance(value, int):
             return value
-        match = _SIZE.match(value)
-        if match is None or match[2].upper() not in _UNITS:
-            self.fail(f"{value!r} is not a size like 8MiB, 1GiB or 500MB", param, ctx)
-        size = int(match[1]) * _UNITS[match[2].upper()]
+        try:
+            size = parse_size(value)
+        except ValueError as problem:
+            self.fail(str(problem), param, ctx)
         if size < self._smallest:
             self.fail(f"{value!r} is less than {self._smallest} bytes", param, ctx)
         return size
