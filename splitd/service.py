@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry
-from twisted.internet import endpoints
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 from twisted.web.resource import IResource
-from twisted.web.server import Site
 from zope.interface import implementer
 
 from splitd.catalog.journalled import JournalledCatalog
@@ -29,7 +27,7 @@ from splitd.registry import NodeRegistry, load_registry
 from splitd.status import Status
 from splitd.store import ObjectStore
 from storaged.client import RemotePartStore
-from storaged.daemon import Daemon, IServer
+from storaged.daemon import Daemon, IServer, listen
 from storaged.filesystem import OSFilesystem
 from storaged.interfaces import IFilesystem
 from storaged.settings import SettingsError, read_cluster_key
@@ -112,18 +110,14 @@ class Front:
         metrics = CollectorRegistry()
         metrics.register(self._status)
         admin = self._make_site(AdminResource(self._status.problems, self._status.tell, metrics))
-        self.admin_port = await self._listen(self._config.admin, admin)
+        self.admin_port = await listen(self._reactor, self._config.admin, admin)
         await self._catalog.start()
         await self._registry.start()
         self._reaper.start()
-        self.port = await self._listen(self._config.listen, self._site)
+        self.port = await listen(self._reactor, self._config.listen, self._site)
         self._log.info(
             "cluster {cluster} is served at {endpoint}", cluster=self._catalog.cluster, endpoint=self._config.listen
         )
-
-    async def _listen(self, endpoint: str, site: Site) -> IListeningPort:
-        port: IListeningPort = await endpoints.serverFromString(self._reactor, endpoint).listen(site)
-        return port
 
     def stop(self) -> Deferred[None]:
         """Serve no more; uploads under way are aborted.  See `IServer.stop`."""

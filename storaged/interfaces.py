@@ -121,7 +121,6 @@ class IPartReader(Interface):
         A `read` still waiting fails with `twisted.internet.defer.CancelledError`.
         """
 
-
     def descriptor() -> tuple[int, Span] | None:
         """Where the kernel itself can read on: a file's descriptor, open until `close`, and the span of it that `read`
         has not given out.  None where there is no such file.

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from storaged import wire
-from storaged.client.answers import error_of, part_info, read_all, reason_of, was_cancelled
+from storaged.client.answers import error_of, part_info, read_all, reason_of
 from storaged.client.reader import RemotePartReader
 from storaged.client.writer import RemotePartWriter
 from storaged.errors import BadRequest, BadSpan, NodeUnavailable
@@ -162,15 +162,34 @@ class RemotePartStore:
         raise NodeUnavailable(f"node {self._node_id}: no answer in {patience_s:g} s")
 
     async def _ask(self, method: str, path: str, headers: dict[bytes | str, bytes | str]) -> Any:
+        request = self._client.request(
+            method, self._url + path, headers=headers, unbuffered=True, allow_redirects=False
+        )
         try:
-            return await self._client.request(
-                method, self._url + path, headers=headers, unbuffered=True, allow_redirects=False
-            )
+            return await _cancellable(request)
+        except CancelledError:
+            raise
         except Exception as problem:
-            if was_cancelled(problem):
-                # By the one who asked: it says nothing of the node.
-                raise CancelledError(f"{method} {path}") from None
             raise NodeUnavailable(f"node {self._node_id}: {reason_of(problem)}") from problem
+
+
+def _cancellable(request: Deferred[Any]) -> Deferred[Any]:
+    """A request that fails with `CancelledError` when it is cancelled.
+
+    The Agent's own failure then says that the name was not found, or the answer not received: as if it were the node's.
+    """
+
+    def cancel(told: Deferred[Any]) -> None:
+        told.errback(CancelledError())
+        request.cancel()
+
+    def tell(result: Any) -> None:
+        if not told.called:
+            told.callback(result)
+
+    told: Deferred[Any] = Deferred(cancel)
+    request.addBoth(tell)
+    return told
 
 
 def _content_range(response: Any) -> Span | None:

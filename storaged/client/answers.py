@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ConnectingCancelledError
+from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
@@ -23,14 +22,6 @@ def reason_of(problem: BaseException | None) -> str:
     if reasons:
         return reason_of(reasons[0].value)
     return str(problem) or type(problem).__name__
-
-
-def was_cancelled(problem: BaseException | None) -> bool:
-    """Whether a failure of the Agent only says that the request was cancelled."""
-    reasons = getattr(problem, "reasons", None)
-    if reasons:
-        return was_cancelled(reasons[0].value)
-    return isinstance(problem, CancelledError | ConnectingCancelledError)
 
 
 def error_of(response: Any) -> StoragedError:

@@ -8,7 +8,7 @@ with large buffers, and `abort_body` ends a request whose body is under way.
 Each use of a private name says what it relies on.  Seen in Twisted 26.10.
 """
 
-from storaged.streaming.body import BodyBroken, BodyTooLarge, RequestBody
+from storaged.streaming.body import BodyBroken, RequestBody
 from storaged.streaming.client import abort_body, make_client
 from storaged.streaming.request import BUFFER_SIZE, StreamingRequest, StreamingSite
 from storaged.streaming.sendfile import can_send_file, send_file
@@ -17,7 +17,6 @@ from storaged.streaming.sending import send_body
 __all__ = [
     "BUFFER_SIZE",
     "BodyBroken",
-    "BodyTooLarge",
     "RequestBody",
     "StreamingRequest",
     "StreamingSite",

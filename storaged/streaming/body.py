@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer, IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -25,10 +25,6 @@ class Connection(Protocol):
 
 class BodyBroken(Exception):
     """The request's body will not come to its end: the client left, or sent nothing for too long."""
-
-
-class BodyTooLarge(Exception):
-    """A body that had to be kept in memory is larger than allowed."""
 
 
 @implementer(IPushProducer)
@@ -151,45 +147,3 @@ class RequestBody:
                 done.callback(None)
             else:
                 done.errback(failure)
-
-    async def read(self, limit: int) -> bytes:
-        """The whole body, in memory.
-
-        :raise BodyTooLarge: it has more than `limit` bytes.
-        :raise BodyBroken: it broke off.
-        """
-        if self.length is not None and self.length > limit:
-            raise BodyTooLarge(f"a body of {self.length} bytes, at most {limit} are taken")
-        collector = _Collector(limit)
-        collector.delivered = self.deliver(collector)
-        try:
-            await collector.delivered
-        except CancelledError:
-            if collector.size > limit:
-                raise BodyTooLarge(f"a body of more than {limit} bytes") from None
-            raise
-        if collector.size > limit:  # it was here, whole, before it was asked for
-            raise BodyTooLarge(f"a body of more than {limit} bytes")
-        return b"".join(collector.pieces)
-
-
-@implementer(IConsumer)
-class _Collector:
-    def __init__(self, limit: int) -> None:
-        self.pieces: list[bytes] = []
-        self.size = 0
-        self.delivered: Deferred[None] | None = None
-        self._limit = limit
-
-    def registerProducer(self, producer: object, streaming: bool) -> None:
-        """A collector never pauses its producer."""
-
-    def unregisterProducer(self) -> None:
-        """Nothing is kept of the producer."""
-
-    def write(self, data: bytes) -> None:
-        self.size += len(data)
-        if self.size <= self._limit:
-            self.pieces.append(data)
-        elif self.delivered is not None:
-            self.delivered.cancel()

@@ -14,12 +14,14 @@ from tests.contract.filesystems import PassingFile, PassingFilesystem
 class HarmedFilesystem(PassingFilesystem):
     """Works until it is told not to, and counts the bytes that go through it.
 
+    :ivar waiting: how many calls are kept waiting.
     :ivar room: bytes that may still be written before it is full; None for no end.
     :ivar fails_sync: every sync of a file fails.
     """
 
     def __init__(self) -> None:
         super().__init__()
+        self.waiting = 0
         self.bytes_read = 0
         self.bytes_written = 0
         self.room: int | None = None
@@ -38,7 +40,11 @@ class HarmedFilesystem(PassingFilesystem):
             event.set()
 
     def wait_for(self, call: str) -> None:
+        with self._lock:
+            self.waiting += 1
         self._may_go[call].wait()
+        with self._lock:
+            self.waiting -= 1
 
     def open(self, path: str, mode: str) -> IFile:
         self.wait_for("open")

@@ -17,7 +17,9 @@ BOUND = 64 * MIB
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_client_that_reads_nothing_stops_the_nodes_and_nobody_else(make_cluster: Callable[..., Cluster]) -> None:
+async def test_a_client_that_reads_nothing_stops_the_nodes_and_nobody_else(
+    make_cluster: Callable[..., Cluster],
+) -> None:
     cluster = make_cluster(unit=64 * 1024)
     await cluster.start()
     assert (await cluster.put("/file", bytes(SIZE))).code == 201

@@ -12,7 +12,19 @@ import pytest_twisted
 from tests.cluster.cluster import Cluster
 from tests.cluster.waiting import eventually
 
-AWKWARD = ["<script>alert(1)<", "a b", 'quo"te', "per%20cent", "ha#sh", "que?stion", "é€😀", "&amp;", "it's", "a:b", "+"]
+AWKWARD = [
+    "<script>alert(1)<",
+    "a b",
+    'quo"te',
+    "per%20cent",
+    "ha#sh",
+    "que?stion",
+    "é€😀",
+    "&amp;",
+    "it's",
+    "a:b",
+    "+",
+]
 
 
 def quoted(name: str) -> str:
@@ -121,3 +133,11 @@ async def test_a_long_collection_is_one_page_for_people(cluster: Cluster) -> Non
     for name in names:
         assert (await cluster.ask("MKCOL", f"/a/{name}")).code == 201
     assert re.findall(r">(n\d+)/<", (await cluster.get("/a")).text) == names
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_slash_behind_the_name_of_a_file_names_nothing(cluster: Cluster) -> None:
+    await cluster.put("/file", b"bytes")
+    assert (await cluster.ask("DELETE", "/file/")).code == 404
+    assert (await cluster.get("/file/")).code == 404
+    assert (await cluster.get("/file")).body == b"bytes"

@@ -17,7 +17,8 @@ async def put_and_get(cluster: Cluster, number: int, data: bytes) -> None:
     client = await cluster.connect()
     client.begin("PUT", f"/file{number}", f"Content-Length: {len(data)}")
     client.send(data)
-    assert (await client.answer()).code == 201
+    put = await client.answer()
+    assert put.code == 201, put.body
     client.begin("GET", f"/file{number}")
     got = await client.answer()
     assert (got.code, got.body == data) == (200, True)

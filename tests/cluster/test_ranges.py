@@ -75,7 +75,8 @@ async def test_no_range_of_an_empty_file_exists(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize(
-    "asked", ["bytes=0-1,3-4", "bytes=", "bytes=-", "bytes=5-3", "bytes=a-b", "lines=0-1", "bytes=0", "0-1", "bytes=--1"]
+    "asked",
+    ["bytes=0-1,3-4", "bytes=", "bytes=-", "bytes=5-3", "bytes=a-b", "lines=0-1", "bytes=0", "0-1", "bytes=--1"],
 )
 @pytest_twisted.ensureDeferred
 async def test_what_is_not_one_range_is_ignored(cluster: Cluster, asked: str) -> None:

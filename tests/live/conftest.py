@@ -26,7 +26,7 @@ class BigFile:
 @pytest.fixture(scope="session")
 def big_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BigFile]:
     """A file of SPLITD_TEST_BIG bytes, 1 GiB by default."""
-    size = int(os.environ.get("SPLITD_TEST_BIG", 2**30))
+    size = int(os.environ.get("SPLITD_TEST_BIG", str(2**30)))
     path = tmp_path_factory.mktemp("big") / "big"
     digest = sha256()
     with path.open("wb") as file:

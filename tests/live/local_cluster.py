@@ -12,12 +12,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from tests.live.clients import ask
+from tests.live.clients import Command, ask
+from tests.live.disks import Disks
 from tests.live.processes import FRONT_LIMIT, NODE_LIMIT, forget_peaks, peak_memory, wait_until
 
 FRONT = "front"
@@ -42,6 +44,7 @@ class LocalCluster:
     def __init__(self, folder: Path, **settings: object) -> None:
         self.folder = folder
         self.output = folder.with_name(folder.name + ".out")
+        self.disks = Disks(folder / "nodes")
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
         (folder / "front").mkdir(parents=True)
@@ -59,14 +62,12 @@ class LocalCluster:
         raise AssertionError(f"no ports for a cluster: {self.output.read_text()}")
 
     def _started(self) -> bool:
-        command = [SPLITCTL, "up", "--dir", self.folder, "--port", str(self.port)]
+        command: Command = [SPLITCTL, "up", "--dir", self.folder, "--port", str(self.port)]
         with self.output.open("wb") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _WITH_US, *command], stdout=output, stderr=subprocess.STDOUT
             )
-        wait_until(
-            lambda: self._supervisor.poll() is not None or self.is_ready(), "a cluster", lambda: self.output.read_text()
-        )
+        wait_until(lambda: self._supervisor.poll() is not None or self.is_ready(), "a cluster", self.output.read_text)
         if self._supervisor.poll() is None:
             return True
         said = self.output.read_text()
@@ -139,10 +140,6 @@ class LocalCluster:
 
     # Harm
 
-    def send(self, name: str, number: signal.Signals) -> None:
-        """Send a daemon a signal."""
-        os.kill(self.pids()[name], number)
-
     @contextmanager
     def paused(self, name: str) -> Iterator[None]:
         """Hold a daemon still."""
@@ -168,38 +165,8 @@ class LocalCluster:
         wait_until(lambda: not killed.items() & self.pids().items(), f"{killed} started again", self.output.read_text)
         # The front may not have noticed that a node was away: its word alone does not say that the node is back.
         for node in json.loads(self.ready_file.read_text())["nodes"]:
-            wait_until(lambda url=node["url"]: ask(f"{url}/health").status == 200, f"node {node['id']} well")
+            wait_until(partial(_is_well, node["url"]), f"node {node['id']} well")
         wait_until(self.is_ready, "the front ready", self.status)
-
-    # Disks
-
-    def parts(self, etag: str | None = None) -> dict[str, list[Path]]:
-        """The files of parts on each node: all, or those of one version of a file."""
-        name = "*" if etag is None else etag.strip('"') + ".*"
-        nodes = sorted((self.folder / "nodes").iterdir())
-        return {node.name: sorted(node.glob(f"data/parts/*/{name}")) for node in nodes}
-
-    def half_written(self) -> list[Path]:
-        """The files of parts that are being written."""
-        return list(self.folder.glob("nodes/*/data/tmp/*"))
-
-    def wait_in_the_middle(self) -> None:
-        """Wait until the first bytes of an upload have reached the disks of all six nodes."""
-        wait_until(lambda: sum(_size(path) > 0 for path in self.half_written()) == 6, "six parts half written")
-
-    def wait_for_parts(self, count: int) -> None:
-        """Wait until so many whole parts lie on the nodes."""
-        wait_until(lambda: sum(map(len, self.parts().values())) == count, f"{count} whole parts", self.parts)
-
-    def wait_for_parts_of_only(self, *etags: str) -> None:
-        """Wait until no node holds a part, whole or half, but those of these versions."""
-        kept = {path for etag in etags for parts in self.parts(etag).values() for path in parts}
-
-        def others() -> list[Path]:
-            found = [path for parts in self.parts().values() for path in parts]
-            return [*self.half_written(), *(path for path in found if path not in kept)]
-
-        wait_until(lambda: not others(), "the nodes rid of all other parts", others)
 
     # Memory
 
@@ -228,8 +195,5 @@ def free_ports() -> int:
         return first
 
 
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
+def _is_well(url: str) -> bool:
+    return ask(f"{url}/health").status == 200

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from storaged.partfile import payload_size
-from tests.live.clients import PIECE, curl, curl_hash, running
+from tests.live.clients import PIECE, Command, curl, curl_hash, running
 from tests.live.conftest import BigFile, Starter
 from tests.live.local_cluster import LocalCluster
 from tests.live.processes import wait_until, wait_until_still
@@ -35,7 +35,7 @@ def test_a_big_file_comes_back_whole_from_six_equal_parts_at_bounded_memory(
     with cluster.memory_bounded():
         etag = store(url, big_file, known=known)
         assert curl_hash(url) == (big_file.sha256, big_file.size)
-    parts = cluster.parts(etag)
+    parts = cluster.disks.parts(etag)
     assert [len(files) for files in parts.values()] == [1] * 6
     unit = cluster.status()["unit"]
     sizes = [payload_size(file.stat().st_size, unit) for files in parts.values() for file in files]
@@ -49,7 +49,7 @@ def test_a_slow_reader_costs_no_memory_and_holds_nobody_up(
 ) -> None:
     url, slowly = f"{cluster.url}/read-slowly", tmp_path / "slowly"
     store(url, big_file, known=True)
-    command = ["curl", "-sS", "--limit-rate", "1M", "-o", slowly, url]
+    command: Command = ["curl", "-sS", "--limit-rate", "1M", "-o", slowly, url]
     with cluster.memory_bounded(), running(command) as slow:
         wait_until(slowly.exists, "the slow reader's first byte")
         for known in (True, False):
@@ -69,10 +69,10 @@ def test_a_node_that_stands_still_stops_the_upload_and_memory_stays_bounded(
     # However slow this machine is today, the node stands still for less time than it may.
     cluster = own_cluster(node_timeout_s=3600, client_timeout_s=3600)
     url = f"{cluster.url}/big"
-    command = ["curl", "-sS", "-w", "%{http_code}", "-T", big_file.path, url]
+    command: Command = ["curl", "-sS", "-w", "%{http_code}", "-T", big_file.path, url]
     with cluster.memory_bounded():
         with running(command, stdout=subprocess.PIPE) as upload:
-            cluster.wait_in_the_middle()
+            cluster.disks.wait_in_the_middle()
             with cluster.paused("n4"):
                 taken = wait_until_still(lambda: cluster.status()["uploads"]["bytes"], "the upload")
                 assert 0 < taken < big_file.size

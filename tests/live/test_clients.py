@@ -14,11 +14,11 @@ def test_a_client_that_leaves_in_the_middle_leaves_nothing_behind(own_cluster: S
     cluster = own_cluster()
     with piped_upload(f"{cluster.url}/file") as upload:
         upload.feed(numbered_pieces(20))
-        cluster.wait_in_the_middle()
+        cluster.disks.wait_in_the_middle()
         assert cluster.status()["uploads"]["under_way"] == 1
         upload.kill()
     wait_until(lambda: cluster.status()["uploads"]["under_way"] == 0, "the end of the upload", cluster.status)
-    cluster.wait_for_parts_of_only()
+    cluster.disks.wait_for_parts_of_only()
     uploads = cluster.status()["uploads"]
     assert (uploads["aborted"], uploads["committed"]) == (1, 0)
     assert ask(f"{cluster.url}/file").status == 404

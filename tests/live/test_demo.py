@@ -54,7 +54,7 @@ def test_a_tour_of_a_running_service_leaves_out_the_harm_and_leaves_nothing_behi
     assert cluster.status()["files"] == before
     members = json.loads(ask(cluster.url, Accept="application/json").body)["members"]
     assert not [member for member in members if member["name"].startswith("demo-")]
-    cluster.wait_for_parts_of_only(etag)
+    cluster.disks.wait_for_parts_of_only(etag)
     ask(f"{cluster.url}/not-the-tours", "DELETE")
 
 

@@ -28,14 +28,14 @@ def test_a_new_file_half_sent_when_the_front_is_killed_does_not_exist_and_leaves
     url = f"{cluster.url}/file"
     with piped_upload(url) as upload:
         upload.feed(numbered_pieces(SOME))
-        cluster.wait_in_the_middle()
+        cluster.disks.wait_in_the_middle()
         killed = cluster.kill(FRONT)
         code, status = upload.finish()
         assert code != 0
         assert status in {0, 100}
     cluster.wait_recovered(killed)
     assert ask(url).status == 404
-    cluster.wait_for_parts_of_only()
+    cluster.disks.wait_for_parts_of_only()
 
 
 def test_the_old_version_is_whole_when_the_front_is_killed_while_a_new_one_is_sent(own_cluster: Starter) -> None:
@@ -44,14 +44,14 @@ def test_the_old_version_is_whole_when_the_front_is_killed_while_a_new_one_is_se
     etag = put(url, FILE)
     with piped_upload(url) as upload:
         upload.feed(numbered_pieces(SOME))
-        cluster.wait_in_the_middle()
+        cluster.disks.wait_in_the_middle()
         killed = cluster.kill(FRONT)
         assert upload.finish()[0] != 0
     cluster.wait_recovered(killed)
     found = ask(url)
     assert (found.status, found.etag) == (200, etag)
     assert found.body == FILE
-    cluster.wait_for_parts_of_only(etag)
+    cluster.disks.wait_for_parts_of_only(etag)
 
 
 def test_parts_that_were_whole_already_go_when_the_front_is_killed_before_the_last_one(own_cluster: Starter) -> None:
@@ -59,15 +59,15 @@ def test_parts_that_were_whole_already_go_when_the_front_is_killed_before_the_la
     url = f"{cluster.url}/file"
     with piped_upload(url) as upload:
         upload.feed(numbered_pieces(SOME))
-        cluster.wait_in_the_middle()
+        cluster.disks.wait_in_the_middle()
         with cluster.paused("n2"):
             upload.end()
-            cluster.wait_for_parts(5)
+            cluster.disks.wait_for_parts(5)
             killed = cluster.kill(FRONT)
         assert upload.finish()[0] != 0
     cluster.wait_recovered(killed)
     assert ask(url).status == 404
-    cluster.wait_for_parts_of_only()
+    cluster.disks.wait_for_parts_of_only()
 
 
 def test_a_part_that_comes_after_the_next_front_has_deleted_it_is_not_kept(own_cluster: Starter) -> None:
@@ -77,14 +77,14 @@ def test_a_part_that_comes_after_the_next_front_has_deleted_it_is_not_kept(own_c
             # All of it waits in n2's connection, with n2 unaware of it.
             upload.feed(iter([os.urandom(100_000)]))
             upload.end()
-            cluster.wait_for_parts(5)
+            cluster.disks.wait_for_parts(5)
             killed = cluster.kill(FRONT)
             wait_until(lambda: cluster.status().get("reaper") == {"doomed": 1}, "the reaper at work", cluster.status)
-            cluster.wait_for_parts(0)
+            cluster.disks.wait_for_parts(0)
         assert upload.finish()[0] != 0
     cluster.wait_recovered(killed)
     wait_until(lambda: cluster.status()["reaper"]["doomed"] == 0, "the end of the reaper's work", cluster.status)
-    cluster.wait_for_parts_of_only()
+    cluster.disks.wait_for_parts_of_only()
 
 
 def test_a_file_that_was_answered_for_is_there_after_everything_was_killed_at_once(own_cluster: Starter) -> None:
@@ -95,4 +95,4 @@ def test_a_file_that_was_answered_for_is_there_after_everything_was_killed_at_on
     found = ask(url)
     assert (found.status, found.etag) == (200, etag)
     assert found.body == FILE
-    cluster.wait_for_parts_of_only(etag)
+    cluster.disks.wait_for_parts_of_only(etag)

@@ -6,7 +6,7 @@ import subprocess
 from hashlib import sha256
 from pathlib import Path
 
-from tests.live.clients import PIECE, ask, curl_hash, hash_of, numbered_pieces, out, piped_upload, put, running
+from tests.live.clients import PIECE, ask, curl_hash, numbered_pieces, out, piped_upload, put, running
 from tests.live.conftest import Starter
 from tests.live.local_cluster import SPLITCTL
 
@@ -23,14 +23,14 @@ def test_an_upload_whose_node_is_killed_gets_503_and_leaves_no_part(own_cluster:
     url = f"{cluster.url}/file"
     with piped_upload(url) as upload:
         upload.feed(numbered_pieces(SOME))
-        cluster.wait_in_the_middle()
+        cluster.disks.wait_in_the_middle()
         killed = cluster.kill("n3")
         upload.feed(numbered_pieces(SOME))
         assert upload.finish()[1] == 503
     assert ask(url).status == 404
     cluster.wait_recovered(killed)
     assert ask(url).status == 404
-    cluster.wait_for_parts_of_only()
+    cluster.disks.wait_for_parts_of_only()
     uploads = cluster.status()["uploads"]
     assert (uploads["under_way"], uploads["aborted"], uploads["committed"]) == (0, 1, 0)
 

@@ -10,7 +10,7 @@ from http.client import HTTPConnection
 from threading import Barrier
 
 from tests.live.clients import PIECE, TIMEOUT_S, hash_of
-from tests.live.local_cluster import LocalCluster
+from tests.live.conftest import Starter
 
 KIB = 2**10
 SIZES = [0, 1, 5, 6, 7, 4 * KIB, 100_000, PIECE, PIECE + 1, 3 * PIECE]
@@ -72,7 +72,8 @@ class Client:
         assert (answer.status, answer.read()) == (204, b"")
 
 
-def test_64_clients_at_once_get_back_what_each_put_in_at_bounded_memory(cluster: LocalCluster) -> None:
+def test_64_clients_at_once_get_back_what_each_put_in_at_bounded_memory(own_cluster: Starter) -> None:
+    cluster = own_cluster()
     assert CLIENTS == 64
     address = cluster.url.removeprefix("http://")
     at_once: list[int] = []
@@ -81,4 +82,4 @@ def test_64_clients_at_once_get_back_what_each_put_in_at_bounded_memory(cluster:
     with cluster.memory_bounded(), ThreadPoolExecutor(CLIENTS) as pool:
         list(pool.map(Client.run, clients))
     assert at_once == [CLIENTS, 0]
-    cluster.wait_for_parts_of_only()
+    cluster.disks.wait_for_parts_of_only()

@@ -136,4 +136,4 @@ def test_the_exit_code_tells_what_went_wrong(splitctl: Splitctl, arguments: list
 def test_the_exit_code_is_3_where_nobody_listens(splitctl: Splitctl) -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))  # the port is ours, and nobody listens on it
-        splitctl.run("--url", "http://127.0.0.1:{}".format(nobody.getsockname()[1]), "get", "/x", "copy", expected=3)
+        splitctl.run("--url", f"http://127.0.0.1:{nobody.getsockname()[1]}", "get", "/x", "copy", expected=3)

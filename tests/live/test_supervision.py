@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.clients import ask, put
+from tests.live.clients import Command, ask, put
 from tests.live.conftest import Starter
 from tests.live.local_cluster import FRONT, SPLITCTL, LocalCluster, free_ports
 from tests.live.processes import is_running, wait_until
@@ -20,10 +20,10 @@ DATA = os.urandom(1_000_001)
 
 def up(folder: Path, port: int) -> str:
     """Run `splitctl up`, which cannot start; what it says."""
-    command = [SPLITCTL, "up", "--dir", folder, "--port", str(port)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    command: Command = [SPLITCTL, "up", "--dir", folder, "--port", str(port)]
+    done = subprocess.run(command, capture_output=True, timeout=120, check=False)
     assert done.returncode == 1, done
-    return done.stderr
+    return done.stderr.decode()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
@@ -40,7 +40,7 @@ def test_a_signal_stops_all_and_the_same_files_are_there_after_the_next_start(
     found = ask(f"{cluster.url}/file")
     assert (found.status, found.etag) == (200, etag)
     assert found.body == DATA
-    cluster.wait_for_parts_of_only(etag)
+    cluster.disks.wait_for_parts_of_only(etag)
 
 
 def test_a_second_one_in_the_same_folder_is_refused_and_does_no_harm(cluster: LocalCluster) -> None:

@@ -9,12 +9,13 @@ from twisted.logger import Logger
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
-from splitd.errors import SplitdError
+from splitd.errors import NotFound, SplitdError
 from splitd.frontends.webdav.answers import ALLOWED, Refused, answer, refusal, refuse
 from splitd.frontends.webdav.get import get
 from splitd.frontends.webdav.put import put
 from splitd.frontends.webdav.targets import Target, parse_condition, parse_target
 from splitd.interfaces import IObjectStore
+from splitd.model.manifest import Manifest
 from storaged.streaming import BodyBroken, StreamingRequest
 
 _Method = Callable[[StreamingRequest, IObjectStore, Target], Awaitable[None]]
@@ -28,6 +29,8 @@ async def options(request: StreamingRequest, _store: IObjectStore, _target: Targ
 
 async def delete(request: StreamingRequest, store: IObjectStore, target: Target) -> None:
     """DELETE: a file, or a collection with all in it, is no more (RFC 4918 section 9.6)."""
+    if target.slash and isinstance(await store.stat(target.path), Manifest):
+        raise NotFound(f"{target.path}/ does not exist: {target.path} is a file")
     await store.delete(target.path, parse_condition(request))
     answer(request, 204)
 
