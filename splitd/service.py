@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import uuid
-from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -30,7 +29,7 @@ from storaged.client import RemotePartStore
 from storaged.daemon import Daemon, IServer, listen
 from storaged.filesystem import OSFilesystem
 from storaged.interfaces import IFilesystem
-from storaged.settings import SettingsError, read_cluster_key
+from storaged.settings import SettingsError, read_cluster_key, read_text
 from storaged.streaming import StreamingSite, make_client
 
 _NODE_IDLE_S = 120
@@ -141,16 +140,14 @@ class Front:
 def makeService(options: Options) -> Daemon:
     """The front that a command line asks for.
 
-    :raise SettingsError: the registry or the cluster key cannot be used.
+    :raise SystemExit: the registry or the cluster key cannot be used; the message says why.
     """
     from twisted.internet import reactor
 
     config = options.settings
     try:
-        entries = load_registry(config.registry, Path(config.registry).read_text(encoding="utf-8"))
-    except OSError as problem:
-        raise SettingsError(f"registry {config.registry}: {problem.strerror}") from problem
-    except RegistryInvalid as problem:
-        raise SettingsError(f"registry {problem}") from problem
-    key = read_cluster_key(config.cluster_key_file)
+        entries = load_registry(config.registry, read_text(config.registry))
+        key = read_cluster_key(config.cluster_key_file)
+    except (SettingsError, RegistryInvalid) as problem:
+        raise SystemExit(f"splitd: {problem}") from problem
     return Daemon(Front(config, entries, key, OSFilesystem(), reactor), reactor)

@@ -18,7 +18,7 @@ from storaged.filesystem import FolderLock, OSFilesystem
 from storaged.identity import Identity
 from storaged.interfaces import IFilesystem
 from storaged.resource import PartResource
-from storaged.settings import read_cluster_key
+from storaged.settings import SettingsError, read_cluster_key
 from storaged.streaming import StreamingSite
 
 _IDLE_TIMEOUT_S = 300
@@ -90,9 +90,12 @@ class StorageServer:
 def makeService(options: Options) -> Daemon:
     """The storage server that a command line asks for.
 
-    :raise SettingsError: the cluster key cannot be read.
+    :raise SystemExit: the cluster key cannot be used; the message says why.
     """
     from twisted.internet import reactor
 
-    key = read_cluster_key(options.settings.cluster_key_file)
+    try:
+        key = read_cluster_key(options.settings.cluster_key_file)
+    except SettingsError as problem:
+        raise SystemExit(f"storaged: {problem}") from problem
     return Daemon(StorageServer(options.settings, key, OSFilesystem(), reactor), reactor)

@@ -32,16 +32,27 @@ def _decode(kind: type, value: Any) -> Any:
     raise ValueError(f"not a size: {value!r}")
 
 
+def read_text(path: str) -> str:
+    """Read a text file.
+
+    :raise SettingsError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as problem:
+        raise SettingsError(f"{path}: {problem.strerror}") from problem
+    except UnicodeDecodeError as problem:
+        raise SettingsError(f"{path}: {problem}") from problem
+
+
 def read_yaml(path: str) -> Any:
     """Read a YAML file.
 
     :raise SettingsError: it cannot be read, or is not YAML.
     """
     try:
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as problem:
-        raise SettingsError(f"{path}: {problem.strerror}") from problem
-    except (yaml.YAMLError, UnicodeDecodeError) as problem:
+        return yaml.safe_load(read_text(path))
+    except yaml.YAMLError as problem:
         raise SettingsError(f"{path}: {problem}") from problem
 
 
@@ -116,10 +127,9 @@ def read_cluster_key(path: str) -> str:
 
     :raise SettingsError: it cannot be read, or holds no key one can send in a header.
     """
-    try:
-        key = Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as problem:
-        raise SettingsError(f"cluster key {path}: {problem}") from problem
+    key = read_text(path).strip()
     if len(key) < 16 or not key.isascii() or not key.isprintable() or " " in key:
-        raise SettingsError(f"cluster key {path}: should be one line of at least 16 printable characters, no spaces")
+        raise SettingsError(
+            f"{path}: the cluster key should be one line of at least 16 printable characters, no spaces"
+        )
     return key

@@ -101,7 +101,7 @@ def test_a_wrong_option_is_told_as_one() -> None:
 def test_a_key_that_no_header_can_carry_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "key"
     path.write_text(text)
-    with pytest.raises(SettingsError, match="cluster key"):
+    with pytest.raises(SettingsError, match="the cluster key should be"):
         read_cluster_key(str(path))
 
 
