@@ -5,21 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import parse_qs, urlsplit
 
-from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IConsumer
-from twisted.logger import Logger
-from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET
 
 from storaged import wire
 from storaged.errors import BadRequest, BadSpan, NodeUnavailable, StoragedError
 from storaged.identity import Identity
-from storaged.interfaces import IPartStore, IPartWriter, PartInfo
+from storaged.interfaces import IPartStore, PartInfo
 from storaged.ranges import Span, Unsatisfiable, format_content_range, parse_range
-from storaged.streaming import BodyBroken, StreamingRequest, can_send_file, send_body, send_file
+from storaged.streaming import (
+    BodyBroken,
+    StreamingRequest,
+    StreamingResource,
+    can_send_file,
+    receive_body,
+    send_body,
+    send_file,
+)
 
 
-class PartResource(Resource):
+class PartResource(StreamingResource):
     """Answers every request to a node.
 
     :param store: where the parts lie.
@@ -27,27 +31,18 @@ class PartResource(Resource):
     :param key: the cluster key that a request must carry.
     """
 
-    isLeaf = True
-    _log = Logger()
-
     def __init__(self, store: IPartStore, identity: Identity, key: str) -> None:
         super().__init__()
         self._store = store
         self._identity = identity
         self._key = key
 
-    def render(self, request: StreamingRequest) -> int:
+    async def respond(self, request: StreamingRequest) -> None:
         """Answer a request."""
-        Deferred.fromCoroutine(self._respond(request)).addErrback(
-            lambda failure: self._log.failure("answering {request!r}", failure, request=request)
-        )
-        return NOT_DONE_YET
-
-    async def _respond(self, request: StreamingRequest) -> None:
         try:
             await self._dispatch(request)
         except BodyBroken:
-            return  # nobody is there to answer
+            raise
         except StoragedError as problem:
             _refuse(request, problem)
         except Exception as problem:
@@ -100,28 +95,12 @@ class PartResource(Resource):
     async def _put(self, request: StreamingRequest, part_id: str) -> None:
         writer = await self._store.create(part_id, request.body.length)
         try:
-            info = await self._receive(request, writer)
+            await receive_body(request, IConsumer(writer), writer.when_broken())
+            info = await writer.finish()
         except BaseException:
             await writer.abort()
             raise
         _answer(request, 201, b"", "", info)
-
-    async def _receive(self, request: StreamingRequest, writer: IPartWriter) -> PartInfo:
-        delivered = request.body.deliver(IConsumer(writer))
-        broken: list[Exception] = []
-
-        def give_up(problem: Exception) -> None:
-            broken.append(problem)
-            delivered.cancel()
-
-        writer.when_broken().addCallback(give_up)
-        try:
-            await delivered
-        except CancelledError:
-            if broken:
-                raise broken[0] from None
-            raise
-        return await writer.finish()
 
     async def _get(self, request: StreamingRequest, part_id: str) -> None:
         asked = request.getHeader("Range")

@@ -4,11 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from twisted.internet.defer import Deferred
-from twisted.logger import Logger
-from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET
-
 from splitd.errors import NotFound, SplitdError
 from splitd.frontends.webdav.answers import ALLOWED, Refused, answer, refusal, refuse
 from splitd.frontends.webdav.get import get
@@ -16,7 +11,7 @@ from splitd.frontends.webdav.put import put
 from splitd.frontends.webdav.targets import Target, parse_condition, parse_target
 from splitd.interfaces import IObjectStore
 from splitd.model.manifest import Manifest
-from storaged.streaming import BodyBroken, StreamingRequest
+from storaged.streaming import BodyBroken, StreamingRequest, StreamingResource
 
 _Method = Callable[[StreamingRequest, IObjectStore, Target], Awaitable[None]]
 
@@ -53,31 +48,22 @@ _METHODS: dict[bytes, _Method] = {
 }
 
 
-class WebdavResource(Resource):
+class WebdavResource(StreamingResource):
     """Answers every request on the front's port.
 
     :param store: the files.
     """
 
-    isLeaf = True
-    _log = Logger()
-
     def __init__(self, store: IObjectStore) -> None:
         super().__init__()
         self._store = store
 
-    def render(self, request: StreamingRequest) -> int:
+    async def respond(self, request: StreamingRequest) -> None:
         """Answer a request."""
-        Deferred.fromCoroutine(self._respond(request)).addErrback(
-            lambda failure: self._log.failure("answering {request!r}", failure, request=request)
-        )
-        return NOT_DONE_YET
-
-    async def _respond(self, request: StreamingRequest) -> None:
         try:
             await self._dispatch(request)
         except BodyBroken:
-            return  # nobody is there to answer
+            raise
         except Refused as refused:
             self._refuse(request, refused)
         except SplitdError as problem:
