@@ -50,6 +50,18 @@ class StreamingRequest(Request):
             self.pause_reading()
         self.process()
 
+    def header_values(self, name: str) -> list[str]:
+        """The values of a header, in order.  Bytes that are not UTF-8, which anybody can send, are lone surrogates."""
+        values = self.requestHeaders.getRawHeaders(name.encode("ascii"), [])
+        return [value.decode("utf-8", "surrogateescape") for value in values]
+
+    def getHeader(self, key: Any) -> Any:
+        """The last value of a header, as `header_values` gives it; None where there is none."""
+        if isinstance(key, bytes):
+            return super().getHeader(key)
+        values = self.header_values(key)
+        return values[-1] if values else None
+
     def handleContentChunk(self, data: bytes) -> None:
         """Take a piece of the body."""
         self.body.received(data)

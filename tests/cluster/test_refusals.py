@@ -141,3 +141,24 @@ async def test_an_old_client_gets_its_file_and_the_end(cluster: Cluster) -> None
     answer = await client.answer()
     assert (answer.code, answer.body) == (200, DATA)
     assert await client.until_ended() == b""
+
+
+@pytest.mark.parametrize(
+    ("head", "code"),
+    [
+        (b"PUT /new HTTP/1.1\r\nContent-Length: 3\r\nContent-Type: \xff", 400),
+        (b"PUT /new HTTP/1.1\r\nContent-Length: 3\r\nIf-Match: \xff", 400),
+        (b"GET /file HTTP/1.1\r\nRange: \xff", 200),
+        (b"GET /file HTTP/1.1\r\nIf-Range: \xff\r\nRange: bytes=0-0", 200),
+        (b"GET / HTTP/1.1\r\nAccept: \xff", 200),
+        (b"GET /file HTTP/1.1\r\nX-Anything: \xff", 200),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_header_bytes_that_are_no_text_are_the_clients_fault_or_nobodys(
+    cluster: Cluster, head: bytes, code: int
+) -> None:
+    await cluster.put("/file", b"abc")
+    client = await cluster.connect()
+    client.send(head + b"\r\nHost: x\r\n\r\n" + (b"abc" if head.startswith(b"PUT") else b""))
+    assert (await client.answer()).code == code

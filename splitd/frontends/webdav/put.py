@@ -18,7 +18,9 @@ async def put(request: StreamingRequest, store: IObjectStore, target: Target) ->
     if request.getHeader("Content-Range") is not None:
         # RFC 9110 section 14.5: storing the piece as if it were the whole would destroy the file.
         raise Refused(400, "PUT of a part of a file (Content-Range) is not supported")
-    content_type = request.getHeader("Content-Type") or ""
+    content_type = (request.getHeader("Content-Type") or "").replace("\t", " ")
+    if not content_type.isprintable():
+        raise Refused(400, "Content-Type: should be printable text")
     upload = await store.create(target.path, request.body.length, content_type, parse_condition(request))
     try:
         await receive_body(request, IConsumer(upload), upload.when_broken())

@@ -61,8 +61,8 @@ def parse_condition(request: StreamingRequest) -> Condition:
 
 
 def _entity_tags(request: StreamingRequest, name: str) -> tuple[str, ...] | None:
-    values = request.requestHeaders.getRawHeaders(name)
-    if values is None:
+    values = request.header_values(name)
+    if not values:
         return None
     try:
         return parse_entity_tags(", ".join(values))
