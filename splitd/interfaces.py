@@ -103,8 +103,11 @@ class IUploadLedger(Interface):
         Written, not synced, when it fires: an upload of which nothing is known after a crash is aborted as well.
         """
 
-    def doomed(limit: int) -> Deferred[list[Doomed]]:
-        """The parts to delete, oldest first, of at most `limit` uploads."""
+    def doomed(limit: int, leave_out: SetOf[str]) -> Deferred[list[Doomed]]:
+        """The parts to delete, oldest first, of at most `limit` uploads.
+
+        :param leave_out: uploads not to be told.
+        """
 
     def reaped(upload: str) -> Deferred[None]:
         """Note that the doomed parts of an upload are gone from all their nodes.  Written, not synced."""

@@ -100,9 +100,15 @@ class Reaper:
             self.wake()
 
     async def _go_round(self) -> None:
-        doomed = await self._ledger.doomed(_PAGE)
-        self._left = {each.upload for each in doomed if each.upload in self._pins}
-        await DeferredList([self._slots.run(self.reap, each) for each in doomed if each.upload not in self._left])
+        # Page by page, each upload once: those whose nodes are down now must not keep the others waiting.
+        seen: set[str] = set()
+        self._left = set()
+        while page := await self._ledger.doomed(_PAGE, seen):
+            seen.update(each.upload for each in page)
+            self._left.update(each.upload for each in page if each.upload in self._pins)
+            await DeferredList([self._slots.run(self.reap, each) for each in page if each.upload not in self._left])
+            if self._stopped:
+                return
 
     def unpinned(self, upload: str) -> None:
         """Learn that a version is not being read any more."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
+from collections.abc import Collection as SetOf
 from itertools import islice
 from typing import TypeVar
 
@@ -183,9 +184,10 @@ class JournalledCatalog:
 
         return self._change(judge, upload=upload, durable=False)
 
-    def doomed(self, limit: int) -> Deferred[list[Doomed]]:
+    def doomed(self, limit: int, leave_out: SetOf[str]) -> Deferred[list[Doomed]]:
         """The parts to delete, oldest first; see `IUploadLedger`."""
-        return succeed([_show(upload, nodes) for upload, nodes in islice(self._state.doomed.items(), limit)])
+        told = (_show(upload, nodes) for upload, nodes in self._state.doomed.items() if upload not in leave_out)
+        return succeed(list(islice(told, limit)))
 
     def reaped(self, upload: str) -> Deferred[None]:
         """Note that the doomed parts of an upload are gone; see `IUploadLedger`.

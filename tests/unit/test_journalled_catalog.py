@@ -118,12 +118,12 @@ async def test_no_change_is_seen_before_its_sync() -> None:
     changes: list[Deferred[Any]] = [front.put("/f", B)]
     changes += [front.catalog.make_collection("/c"), front.catalog.delete("/old", ALWAYS)]
     assert list(await walk(front.catalog)) == ["/", "/old"]
-    assert await front.catalog.doomed(10) == []
+    assert await front.catalog.doomed(10, ()) == []
     assert not any(change.called for change in changes)
     front.journal.release()
     assert all(change.called for change in changes)
     assert sorted(await walk(front.catalog)) == ["/", "/c", "/f"]
-    assert await front.catalog.doomed(10) == [doomed(A)]
+    assert await front.catalog.doomed(10, ()) == [doomed(A)]
 
 
 @pytest_twisted.ensureDeferred
@@ -201,7 +201,7 @@ async def test_a_collection_takes_with_it_the_file_that_was_on_its_way() -> None
     front.journal.release()
     await put
     await deleted
-    assert await front.catalog.doomed(10) == [doomed(A)]
+    assert await front.catalog.doomed(10, ()) == [doomed(A)]
 
 
 @pytest_twisted.ensureDeferred
@@ -209,13 +209,13 @@ async def test_the_replaced_version_is_doomed_until_it_is_reaped() -> None:
     front = await started()
     await front.put("/f", A)
     await front.put("/f", B)
-    assert await front.catalog.doomed(10) == [doomed(A)]
+    assert await front.catalog.doomed(10, ()) == [doomed(A)]
     front = await front.restart()
-    assert await front.catalog.doomed(10) == [doomed(A)]
+    assert await front.catalog.doomed(10, ()) == [doomed(A)]
     await front.catalog.reaped(A)
-    assert await front.catalog.doomed(10) == []
+    assert await front.catalog.doomed(10, ()) == []
     front = await front.restart()
-    assert await front.catalog.doomed(10) == []
+    assert await front.catalog.doomed(10, ()) == []
 
 
 @pytest_twisted.ensureDeferred
@@ -227,7 +227,7 @@ async def test_deleting_a_collection_dooms_all_under_it() -> None:
     await front.put("/c/g", B)
     await front.put("/h", C)
     await front.catalog.delete("/c", ALWAYS)
-    assert {each.upload for each in await front.catalog.doomed(10)} == {A, B}
+    assert {each.upload for each in await front.catalog.doomed(10, ())} == {A, B}
     assert list(await walk(front.catalog)) == ["/", "/h"]
 
 
@@ -237,7 +237,7 @@ async def test_the_doomed_are_told_oldest_first_and_no_more_than_asked_for() -> 
     for upload in (C, A, B):
         await front.catalog.begin(upload, "/f", NODES)
         await front.catalog.abort(upload, "the client left")
-    assert await front.catalog.doomed(2) == [doomed(C), doomed(A)]
+    assert await front.catalog.doomed(2, ()) == [doomed(C), doomed(A)]
 
 
 @pytest_twisted.ensureDeferred
@@ -247,7 +247,7 @@ async def test_uploads_of_before_a_restart_are_aborted() -> None:
     assert front.catalog.statistics().uploads == 1
     front = await front.restart()
     assert front.catalog.statistics().uploads == 0
-    assert await front.catalog.doomed(10) == [doomed(A)]
+    assert await front.catalog.doomed(10, ()) == [doomed(A)]
     assert b'"reason":"splitd was restarted"' in front.folder.lines[-1]
     with pytest.raises(UploadAborted, match=f"upload {A} is not under way"):
         await front.catalog.commit("/f", manifest(A), ALWAYS)
@@ -263,7 +263,7 @@ async def test_an_upload_may_be_aborted_again_and_never_begun() -> None:
     await front.catalog.abort(B, "again")
     await front.catalog.reaped(C)
     assert len(front.folder.lines) == lines
-    assert await front.catalog.doomed(10) == [doomed(B)]
+    assert await front.catalog.doomed(10, ()) == [doomed(B)]
 
 
 @pytest_twisted.ensureDeferred
@@ -275,7 +275,7 @@ async def test_an_abort_while_the_commit_waits_for_its_sync_changes_nothing() ->
     assert await put is True
     await aborted
     assert await front.catalog.lookup("/f") == manifest(A)
-    assert await front.catalog.doomed(10) == []
+    assert await front.catalog.doomed(10, ()) == []
 
 
 @pytest_twisted.ensureDeferred
@@ -405,7 +405,7 @@ async def test_a_change_that_is_cancelled_while_it_waits_its_turn_is_not_made() 
     front.journal.release()
     assert await first is True
     assert await third is False
-    assert await front.catalog.doomed(10) == [doomed(A)]
+    assert await front.catalog.doomed(10, ()) == [doomed(A)]
 
 
 @pytest_twisted.ensureDeferred
@@ -445,7 +445,7 @@ def perform(catalog: JournalledCatalog, operation: tuple[Any, ...]) -> Deferred[
 
 
 async def everything(catalog: JournalledCatalog) -> tuple[Any, ...]:
-    return await walk(catalog), {each.upload: each for each in await catalog.doomed(1000)}, catalog.statistics()
+    return await walk(catalog), {each.upload: each for each in await catalog.doomed(1000, ())}, catalog.statistics()
 
 
 @settings(deadline=None)
