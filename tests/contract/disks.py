@@ -12,7 +12,7 @@ from twisted.python.threadpool import ThreadPool
 
 from storaged.disk import DiskPartStore
 from storaged.interfaces import IFilesystem
-from tests.contract.part_store_contract import CLUSTER, NODE_ID
+from tests.contract.parts import CLUSTER, NODE_ID
 
 RESERVE = 1024 * 1024
 

@@ -17,7 +17,7 @@ from storaged.interfaces import IFilesystem
 from storaged.resource import PartResource
 from storaged.streaming import StreamingSite, make_client
 from tests.contract.disks import started_disk
-from tests.contract.part_store_contract import CLUSTER, NODE_ID
+from tests.contract.parts import CLUSTER, NODE_ID
 
 KEY = "0123456789abcdef"
 _TIMEOUT_S = 5

@@ -20,7 +20,7 @@ from storaged.filesystem import OSFilesystem
 from storaged.ranges import Span
 from tests.contract.disks import RESERVE, started_disk
 from tests.contract.filesystems import FailingFilesystem, HeldFilesystem, SmallFilesystem
-from tests.contract.part_store_contract import OTHER, PART, Producer, encode, get, payload, put, read_on
+from tests.contract.parts import OTHER, PART, Producer, encode, get, payload, put, read_on
 
 MIB = 1024 * 1024
 

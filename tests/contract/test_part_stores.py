@@ -18,8 +18,9 @@ from storaged.memory import MemoryPartStore
 from tests.contract.disks import RESERVE, Identity, started_disk
 from tests.contract.filesystems import HeldFilesystem, SmallFilesystem
 from tests.contract.nodes import started_node
-from tests.contract.part_store_contract import *  # noqa: F403 - its tests are run here
-from tests.contract.part_store_contract import Provider, SlowProvider
+from tests.contract.part_store_reading import *  # noqa: F403 - its tests are run here
+from tests.contract.part_store_writing import *  # noqa: F403 - likewise
+from tests.contract.parts import Provider, SlowProvider
 
 CAPACITY = 4 * 1024 * 1024
 

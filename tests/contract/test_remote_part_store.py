@@ -16,7 +16,7 @@ from storaged.filesystem import OSFilesystem
 from tests.cluster.harm import HarmedFilesystem
 from tests.cluster.waiting import eventually
 from tests.contract.nodes import started_node
-from tests.contract.part_store_contract import PART, encode, put
+from tests.contract.parts import PART, encode, put
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from storaged.filesystem import OSFilesystem
 from storaged.partfile import PartEncoder, PartId
 from storaged.ranges import Span
 from tests.contract.nodes import started_node
-from tests.contract.part_store_contract import read_on
+from tests.contract.parts import read_on
 
 PART = PartId("5e" * 16, 1)
 SIZE = 24_000_000  # more than all buffers on the way hold

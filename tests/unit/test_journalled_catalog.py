@@ -4,17 +4,11 @@ from typing import Any
 
 import pytest
 import pytest_twisted
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.task import Clock
+from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
 
-from splitd.catalog.journalled import JournalledCatalog
 from splitd.errors import (
     BadName,
-    CatalogReadOnly,
-    JournalDamaged,
     NameTaken,
     NotAFile,
     NotFound,
@@ -22,64 +16,11 @@ from splitd.errors import (
     PreconditionFailed,
     UploadAborted,
 )
-from splitd.interfaces import Doomed, ICatalog, IUploadLedger
-from splitd.journal.memory import MemoryFolder, MemoryJournal
+from splitd.interfaces import ICatalog, IUploadLedger
 from splitd.model.conditions import ALWAYS, Condition
-from splitd.model.manifest import Manifest
-from splitd.model.records import CollectionMade, JournalOpened, encode_line
+from splitd.model.records import JournalOpened, encode_line
 from splitd.model.tree import Collection
-
-NODES = tuple("abcdef")
-NEW = Condition(none_match=("*",))
-A, B, C = "a" * 32, "b" * 32, "c" * 32
-
-
-def manifest(upload: str, *, size: int = 10, nodes: tuple[str, ...] = NODES) -> Manifest:
-    return Manifest(upload, size, 5000, 6, 0, 4, nodes)
-
-
-def doomed(upload: str) -> Doomed:
-    return Doomed(upload, tuple((node, f"{upload}.{index}") for index, node in enumerate(NODES)))
-
-
-class Front:
-    """A catalog on a journal that can be held, and that can be restarted."""
-
-    def __init__(self, folder: MemoryFolder | None = None) -> None:
-        self.folder = folder or MemoryFolder()
-        self.journal = MemoryJournal(self.folder)
-        self.clock = Clock()
-        self.clock.advance(1.0)
-        self.catalog = JournalledCatalog(self.journal, self.clock, lambda: "d" * 32)
-
-    async def start(self) -> Front:
-        await self.catalog.start()
-        return self
-
-    async def restart(self) -> Front:
-        await self.journal.close()
-        return await Front(self.folder).start()
-
-    def put(self, path: str, upload: str, condition: Condition = ALWAYS) -> Deferred[bool]:
-        self.catalog.begin(upload, path, NODES)
-        return self.catalog.commit(path, manifest(upload), condition)
-
-
-async def started() -> Front:
-    return await Front().start()
-
-
-async def walk(catalog: JournalledCatalog) -> dict[str, Manifest | Collection | None]:
-    found = {"/": await catalog.lookup("/")}
-    waiting = ["/"]
-    while waiting:
-        folder = waiting.pop()
-        for member in await catalog.list_members(folder, "", 1000):
-            path = f"{folder.rstrip('/')}/{member.name}"
-            found[path] = member.entry
-            if isinstance(member.entry, Collection):
-                waiting.append(path)
-    return found
+from tests.unit.catalogs import NEW, NODES, A, B, C, Front, doomed, manifest, started, walk
 
 
 def test_it_provides_what_it_says() -> None:
@@ -342,146 +283,3 @@ async def test_what_cannot_be_deleted_stays(path: str, condition: Condition, err
     with pytest.raises(error):
         await front.catalog.delete(path, condition)
     assert await walk(front.catalog) == before
-
-
-@pytest_twisted.ensureDeferred
-async def test_after_a_failed_append_nothing_changes_and_all_can_be_read() -> None:
-    front = await started()
-    await front.put("/f", A)
-    front.journal.hold()
-    waiting: list[Deferred[Any]] = [
-        front.put("/g", B),
-        front.catalog.delete("/g", ALWAYS),
-        front.catalog.make_collection("/g/h"),
-    ]
-    front.journal.fail_next("no space left")
-    waiting.append(front.catalog.make_collection("/c"))
-    waiting.append(front.catalog.abort(B, "after the failure"))
-    for change in waiting:
-        with pytest.raises(CatalogReadOnly, match="no space left"):
-            await change
-    assert list(await walk(front.catalog)) == ["/", "/f"]
-    assert front.catalog.statistics().changes == 0
-
-
-@pytest_twisted.ensureDeferred
-async def test_where_the_journal_cannot_be_written_the_files_can_be_read() -> None:
-    front = await started()
-    await front.put("/f", A)
-    await front.catalog.begin(B, "/g", NODES)
-    await front.journal.close()
-    front = Front(front.folder)
-    front.journal.fail_next("no space left")
-    await front.start()
-    assert await front.catalog.lookup("/f") == manifest(A)
-    with pytest.raises(CatalogReadOnly, match="no space left"):
-        await front.catalog.delete("/f", ALWAYS)
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_cluster_that_cannot_be_written_down_does_not_begin() -> None:
-    front = Front()
-    front.journal.fail_next("no space left")
-    with pytest.raises(CatalogReadOnly, match="no space left"):
-        await front.start()
-    assert front.catalog.cluster == ""
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_journal_that_contradicts_itself_is_damaged() -> None:
-    folder = MemoryFolder([encode_line(1, JournalOpened(1, "d" * 32, 1)), encode_line(2, CollectionMade("/a/b", 1))])
-    with pytest.raises(JournalDamaged, match="line 2: collection-made /a/b: there is no collection /a"):
-        await Front(folder).start()
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_change_that_is_cancelled_while_it_waits_its_turn_is_not_made() -> None:
-    front = await started()
-    front.journal.hold()
-    first, second, third = (front.put("/f", upload) for upload in (A, B, C))
-    second.cancel()
-    with pytest.raises(CancelledError):
-        await second
-    front.journal.release()
-    assert await first is True
-    assert await third is False
-    assert await front.catalog.doomed(10, ()) == [doomed(A)]
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_change_that_is_cancelled_while_it_waits_for_its_sync_is_made() -> None:
-    front = await started()
-    front.journal.hold()
-    put = front.put("/f", A)
-    put.cancel()
-    with pytest.raises(CancelledError):
-        await put
-    after = front.catalog.make_collection("/f")
-    front.journal.release()
-    with pytest.raises(NameTaken):
-        await after
-    assert await front.catalog.lookup("/f") == manifest(A)
-
-
-paths = st.sampled_from(["/", "/a", "/b", "/a/b", "/a/b/c", "/a/c", "/b/c", "bad"])
-uploads = st.sampled_from([A, B, C, "1" * 32, "2" * 32, "3" * 32])
-conditions = st.sampled_from([ALWAYS, ALWAYS, NEW, Condition(match=("*",)), Condition(match=(manifest(A).etag,))])
-operations = st.one_of(
-    st.tuples(st.just("begin"), uploads, paths, st.just(NODES)),
-    st.tuples(st.just("commit"), paths, uploads.map(manifest), conditions),
-    st.tuples(st.just("commit"), paths, st.builds(manifest, uploads, nodes=st.just(())), conditions),
-    st.tuples(st.just("abort"), uploads, st.just("no more")),
-    st.tuples(st.just("reaped"), uploads),
-    st.tuples(st.just("make_collection"), paths),
-    st.tuples(st.just("delete"), paths, conditions),
-)
-
-
-def perform(catalog: JournalledCatalog, operation: tuple[Any, ...]) -> Deferred[Any]:
-    """Do it; fires with how it ends, be it well or not."""
-    name, *arguments = operation
-    done: Deferred[Any] = getattr(catalog, name)(*arguments)
-    return done.addErrback(lambda failure: (failure.type, failure.getErrorMessage()))
-
-
-async def everything(catalog: JournalledCatalog) -> tuple[Any, ...]:
-    return await walk(catalog), {each.upload: each for each in await catalog.doomed(1000, ())}, catalog.statistics()
-
-
-@settings(deadline=None)
-@given(st.lists(operations, max_size=40))
-@pytest_twisted.inlineCallbacks
-def test_a_restart_finds_all_as_it_was(found: list[tuple[Any, ...]]) -> Any:
-    async def check() -> None:
-        front = await started()
-        for operation in found:
-            await perform(front.catalog, operation)
-        for upload in (A, B, C, "1" * 32, "2" * 32, "3" * 32):
-            await front.catalog.abort(upload, "the server stops")
-        before = await everything(front.catalog)
-        assert await everything((await front.restart()).catalog) == before
-
-    yield Deferred.fromCoroutine(check())
-
-
-@settings(deadline=None, max_examples=200)
-@given(st.lists(st.one_of(operations, st.sampled_from([("hold",), ("release",)])), max_size=40))
-@pytest_twisted.inlineCallbacks
-def test_changes_that_wait_for_syncs_end_as_if_each_had_come_alone(found: list[tuple[Any, ...]]) -> Any:
-    async def check() -> None:
-        alone, together = await started(), await started()
-        expected, outcomes = [], []
-        for operation in found:
-            if operation == ("hold",):
-                together.journal.hold()
-            elif operation == ("release",):
-                together.journal.release()
-            else:
-                expected.append(await perform(alone.catalog, operation))
-                outcomes.append(perform(together.catalog, operation))
-        together.journal.release()
-        assert [await outcome for outcome in outcomes] == expected
-        assert await everything(together.catalog) == await everything(alone.catalog)
-        assert await everything((await together.restart()).catalog) == await everything((await alone.restart()).catalog)
-
-    yield Deferred.fromCoroutine(check())

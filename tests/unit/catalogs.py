@@ -1,0 +1,65 @@
+"""What the tests of the journalled catalog are written with."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from splitd.catalog.journalled import JournalledCatalog
+from splitd.interfaces import Doomed
+from splitd.journal.memory import MemoryFolder, MemoryJournal
+from splitd.model.conditions import ALWAYS, Condition
+from splitd.model.manifest import Manifest
+from splitd.model.tree import Collection
+
+NODES = tuple("abcdef")
+NEW = Condition(none_match=("*",))
+A, B, C = "a" * 32, "b" * 32, "c" * 32
+
+
+def manifest(upload: str, *, size: int = 10, nodes: tuple[str, ...] = NODES) -> Manifest:
+    return Manifest(upload, size, 5000, 6, 0, 4, nodes)
+
+
+def doomed(upload: str) -> Doomed:
+    return Doomed(upload, tuple((node, f"{upload}.{index}") for index, node in enumerate(NODES)))
+
+
+class Front:
+    """A catalog on a journal that can be held, and that can be restarted."""
+
+    def __init__(self, folder: MemoryFolder | None = None) -> None:
+        self.folder = folder or MemoryFolder()
+        self.journal = MemoryJournal(self.folder)
+        self.clock = Clock()
+        self.clock.advance(1.0)
+        self.catalog = JournalledCatalog(self.journal, self.clock, lambda: "d" * 32)
+
+    async def start(self) -> Front:
+        await self.catalog.start()
+        return self
+
+    async def restart(self) -> Front:
+        await self.journal.close()
+        return await Front(self.folder).start()
+
+    def put(self, path: str, upload: str, condition: Condition = ALWAYS) -> Deferred[bool]:
+        self.catalog.begin(upload, path, NODES)
+        return self.catalog.commit(path, manifest(upload), condition)
+
+
+async def started() -> Front:
+    return await Front().start()
+
+
+async def walk(catalog: JournalledCatalog) -> dict[str, Manifest | Collection | None]:
+    found = {"/": await catalog.lookup("/")}
+    waiting = ["/"]
+    while waiting:
+        folder = waiting.pop()
+        for member in await catalog.list_members(folder, "", 1000):
+            path = f"{folder.rstrip('/')}/{member.name}"
+            found[path] = member.entry
+            if isinstance(member.entry, Collection):
+                waiting.append(path)
+    return found

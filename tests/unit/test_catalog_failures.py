@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import pytest_twisted
+from twisted.internet.defer import CancelledError, Deferred
+
+from splitd.errors import (
+    CatalogReadOnly,
+    JournalDamaged,
+    NameTaken,
+)
+from splitd.journal.memory import MemoryFolder
+from splitd.model.conditions import ALWAYS
+from splitd.model.records import CollectionMade, JournalOpened, encode_line
+from tests.unit.catalogs import NODES, A, B, C, Front, doomed, manifest, started, walk
+
+
+@pytest_twisted.ensureDeferred
+async def test_after_a_failed_append_nothing_changes_and_all_can_be_read() -> None:
+    front = await started()
+    await front.put("/f", A)
+    front.journal.hold()
+    waiting: list[Deferred[Any]] = [
+        front.put("/g", B),
+        front.catalog.delete("/g", ALWAYS),
+        front.catalog.make_collection("/g/h"),
+    ]
+    front.journal.fail_next("no space left")
+    waiting.append(front.catalog.make_collection("/c"))
+    waiting.append(front.catalog.abort(B, "after the failure"))
+    for change in waiting:
+        with pytest.raises(CatalogReadOnly, match="no space left"):
+            await change
+    assert list(await walk(front.catalog)) == ["/", "/f"]
+    assert front.catalog.statistics().changes == 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_where_the_journal_cannot_be_written_the_files_can_be_read() -> None:
+    front = await started()
+    await front.put("/f", A)
+    await front.catalog.begin(B, "/g", NODES)
+    await front.journal.close()
+    front = Front(front.folder)
+    front.journal.fail_next("no space left")
+    await front.start()
+    assert await front.catalog.lookup("/f") == manifest(A)
+    with pytest.raises(CatalogReadOnly, match="no space left"):
+        await front.catalog.delete("/f", ALWAYS)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_cluster_that_cannot_be_written_down_does_not_begin() -> None:
+    front = Front()
+    front.journal.fail_next("no space left")
+    with pytest.raises(CatalogReadOnly, match="no space left"):
+        await front.start()
+    assert front.catalog.cluster == ""
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_journal_that_contradicts_itself_is_damaged() -> None:
+    folder = MemoryFolder([encode_line(1, JournalOpened(1, "d" * 32, 1)), encode_line(2, CollectionMade("/a/b", 1))])
+    with pytest.raises(JournalDamaged, match="line 2: collection-made /a/b: there is no collection /a"):
+        await Front(folder).start()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_change_that_is_cancelled_while_it_waits_its_turn_is_not_made() -> None:
+    front = await started()
+    front.journal.hold()
+    first, second, third = (front.put("/f", upload) for upload in (A, B, C))
+    second.cancel()
+    with pytest.raises(CancelledError):
+        await second
+    front.journal.release()
+    assert await first is True
+    assert await third is False
+    assert await front.catalog.doomed(10, ()) == [doomed(A)]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_change_that_is_cancelled_while_it_waits_for_its_sync_is_made() -> None:
+    front = await started()
+    front.journal.hold()
+    put = front.put("/f", A)
+    put.cancel()
+    with pytest.raises(CancelledError):
+        await put
+    after = front.catalog.make_collection("/f")
+    front.journal.release()
+    with pytest.raises(NameTaken):
+        await after
+    assert await front.catalog.lookup("/f") == manifest(A)
