@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from storaged.errors import BadRequest, BadSpan
-from storaged.partfile import PartId, parse_part_id
+from storaged.partfile import SMALL_PART, PartId, parse_part_id
 from storaged.ranges import Span
 from storaged.wire import LIST_LIMIT
 
@@ -29,6 +29,15 @@ def check_span(part_id: str, span: Span | None, stored: int) -> Span:
     if not 0 <= span.start < span.stop <= stored:
         raise BadSpan(f"part {part_id}: bytes {span.start} to {span.stop} of {stored}")
     return span
+
+
+def check_small(part_id: str, stored: int) -> None:
+    """Refuse to treat a part as a small one that is not.
+
+    :raise BadRequest: it takes more than `SMALL_PART` bytes.
+    """
+    if stored > SMALL_PART:
+        raise BadRequest(f"part {part_id}: {stored} bytes, a small part has at most {SMALL_PART}")
 
 
 def check_limit(limit: int) -> None:

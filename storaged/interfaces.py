@@ -179,6 +179,34 @@ class IPartStore(Interface):
         """Who this is and what room there is: a Deferred of `NodeInfo`."""
 
 
+class ISmallPartStore(Interface):
+    """A place where small parts come and go whole, many at a time.
+
+    Provided beside `IPartStore`, over the same parts: what is put here can be opened, listed and removed there, and
+    what was written there can be got here.  A part is small when it takes at most `storaged.partfile.SMALL_PART` bytes.
+    """
+
+    def put(part_id: str, data: bytes) -> Deferred[PartInfo]:
+        """Store a part.  Many that come at about the same time share one sync.
+
+        :param data: its stored bytes, header to footer.
+        :return: a Deferred of its `PartInfo`, fired when the part would survive a power cut.  Cancelling it gives up
+            waiting: the part may be stored or not.
+        :raise BadPart: the bytes are not one whole, good part of this id.  Nothing is kept.
+        :raise BadRequest: they are more than `SMALL_PART`.
+        :raise NoSpace: nothing is kept.
+        :raise PartExists: a part of this id is there already; it is left as it is.
+        :raise PartMissing: a part of this id was removed before it came.
+        """
+
+    def get(part_id: str) -> Deferred[bytes]:
+        """Read all stored bytes of a part.
+
+        :raise PartMissing: there is no such part.
+        :raise BadRequest: it takes more than `SMALL_PART` bytes.
+        """
+
+
 class IFile(Interface):
     """An open file.  Every method blocks: it belongs in a pool, not in the reactor's thread."""
 

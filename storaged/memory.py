@@ -9,9 +9,17 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from storaged.checks import check_limit, check_part_id, check_span
+from storaged.checks import check_limit, check_part_id, check_small, check_span
 from storaged.errors import BadPart, NoSpace, PartExists, PartMissing, StoragedError
-from storaged.interfaces import IPartReader, IPartStore, IPartWriter, NodeIdentity, NodeInfo, PartInfo
+from storaged.interfaces import (
+    IPartReader,
+    IPartStore,
+    IPartWriter,
+    ISmallPartStore,
+    NodeIdentity,
+    NodeInfo,
+    PartInfo,
+)
 from storaged.once import Once
 from storaged.partfile import PartChecker, PartId
 from storaged.ranges import Span
@@ -20,7 +28,7 @@ from storaged.removals import Removals
 _READ_SIZE = 256 * 1024
 
 
-@implementer(IPartStore)
+@implementer(IPartStore, ISmallPartStore)
 class MemoryPartStore:
     """Parts in a dict.
 
@@ -56,6 +64,25 @@ class MemoryPartStore:
             raise NoSpace(f"part {part_id}: {stored} bytes announced, {self.free} bytes are free")
         self._writers[part_id] = writer = MemoryPartWriter(self, part, stored)
         return writer
+
+    def put(self, part_id: str, data: bytes) -> Deferred[PartInfo]:
+        """Store a small part; see `ISmallPartStore.put`."""
+        return maybeDeferred(self._put, part_id, data)
+
+    def _put(self, part_id: str, data: bytes) -> Deferred[PartInfo]:
+        check_small(part_id, len(data))
+        writer = self._create(part_id, len(data))
+        writer.write(data)
+        return writer.finish()
+
+    def get(self, part_id: str) -> Deferred[bytes]:
+        """Read a small part; see `ISmallPartStore.get`."""
+        return maybeDeferred(self._get, part_id)
+
+    def _get(self, part_id: str) -> bytes:
+        info, data = self._find(part_id)
+        check_small(part_id, info.stored)
+        return data
 
     def open(self, part_id: str, span: Span | None) -> Deferred[IPartReader]:
         """Read a part; see `IPartStore.open`."""

@@ -44,6 +44,9 @@ CHECKSUM_SIZE = 4
 MAX_UNIT = 16 * 1024 * 1024
 MAX_INDEX = 255
 
+SMALL_PART = 64 * 1024
+"""A part that takes at most this many stored bytes is a small one: it travels whole, and many share a file."""
+
 _HEADER = struct.Struct("<8sHHI16sH26x")
 _FOOTER = struct.Struct("<8sQI8x")
 _CHECKSUM = struct.Struct("<I")
