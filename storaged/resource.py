@@ -11,6 +11,7 @@ from storaged import wire
 from storaged.errors import BadRequest, BadSpan, NodeUnavailable, StoragedError
 from storaged.identity import Identity
 from storaged.interfaces import IPartStore, PartInfo
+from storaged.link import LinkServer
 from storaged.ranges import Span, Unsatisfiable, format_content_range, parse_range
 from storaged.streaming import (
     BodyBroken,
@@ -20,6 +21,7 @@ from storaged.streaming import (
     receive_body,
     send_body,
     send_file,
+    upgrade,
 )
 
 
@@ -61,12 +63,20 @@ class PartResource(StreamingResource):
             await joining
         if url.path == wire.NODE_PATH and method == "GET":
             _answer(request, 200, wire.encode_node(await self._store.info()), "application/json")
+        elif url.path == wire.LINK_PATH and method == "GET":
+            self._link(request)
         elif url.path == wire.PARTS_PATH and method == "GET":
             await self._list(request, url.query)
         elif url.path.startswith(wire.PARTS_PATH + "/"):
             await self._part(request, method, url.path.removeprefix(wire.PARTS_PATH + "/"))
         else:
             raise BadRequest(f"{method} {url.path}: not in the part protocol")
+
+    def _link(self, request: StreamingRequest) -> None:
+        asked = request.getHeader("Upgrade")
+        if asked != wire.LINK_PROTOCOL:
+            raise BadRequest(f"Upgrade {asked!r}: a link speaks {wire.LINK_PROTOCOL}")
+        upgrade(request, wire.LINK_PROTOCOL, LinkServer(self._store))
 
     async def _list(self, request: StreamingRequest, query: str) -> None:
         asked = parse_qs(query)

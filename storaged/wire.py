@@ -17,6 +17,8 @@ from storaged.interfaces import NodeInfo, PartInfo
 
 PARTS_PATH = "/v1/parts"
 NODE_PATH = "/v1/node"
+LINK_PATH = "/v1/link"
+LINK_PROTOCOL = "splitd-link/1"
 PART_TYPE = "application/vnd.splitd.part"
 
 NODE_HEADER = "Splitd-Node"
@@ -75,10 +77,18 @@ def format_error(error: errors.StoragedError) -> tuple[int, str]:
 
 def parse_error(status: int, header: str | None) -> errors.StoragedError:
     """The error an answer speaks of.  One that is not in our words is a node that is not usable."""
-    name, _, message = (header or "").partition(":")
-    kind = _BY_NAME.get(name)
-    if kind is None or STATUS[kind] != status:
+    problem = parse_error_text(header or "")
+    if STATUS[type(problem)] != status:
         return errors.NodeUnavailable(f"answered {status} {header or ''}".rstrip())
+    return problem
+
+
+def parse_error_text(text: str) -> errors.StoragedError:
+    """The error that the value of a `Splitd-Error` header speaks of."""
+    name, _, message = text.partition(":")
+    kind = _BY_NAME.get(name)
+    if kind is None:
+        return errors.NodeUnavailable(f"answered {text!r}")
     return kind(message.removeprefix(" "))
 
 

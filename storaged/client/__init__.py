@@ -6,24 +6,25 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from treq.client import HTTPClient
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from storaged import wire
+from storaged.checks import check_part_id, check_small
 from storaged.client.answers import error_of, part_info, read_all, reason_of
+from storaged.client.link import Link, LinkClient
 from storaged.client.reader import RemotePartReader
 from storaged.client.writer import RemotePartWriter
 from storaged.errors import BadRequest, BadSpan, NodeUnavailable
-from storaged.interfaces import IPartReader, IPartStore, IPartWriter, NodeInfo, PartInfo
-from storaged.partfile import parse_part_id
+from storaged.interfaces import IPartReader, IPartStore, IPartWriter, ISmallPartStore, NodeInfo, PartInfo
 from storaged.ranges import Span, format_range, parse_content_range
+from storaged.streaming import NodeConnections, NotUpgraded
 
 _Answer = TypeVar("_Answer")
 
 
-@implementer(IPartStore)
+@implementer(IPartStore, ISmallPartStore)
 class RemotePartStore:
     """The parts of one node.
 
@@ -31,7 +32,7 @@ class RemotePartStore:
     :param url: where it listens, without a path.
     :param key: the cluster key.
     :param cluster: gives the id of the cluster the front belongs to; empty while not known yet.
-    :param client: a client of `storaged.streaming.make_client`.
+    :param connections: the connections to it are made here.
     :param clock: calls later.
     :param patience_s: how long the node may be silent, or take nothing, where it is its turn.
     """
@@ -42,7 +43,7 @@ class RemotePartStore:
         url: str,
         key: str,
         cluster: Callable[[], str],
-        client: HTTPClient,
+        connections: NodeConnections,
         clock: IReactorTime,
         patience_s: float,
     ) -> None:
@@ -50,29 +51,34 @@ class RemotePartStore:
         self._url = url.rstrip("/")
         self._key = key
         self._cluster = cluster
-        self._client = client
+        self._connections = connections
         self._clock = clock
         self._patience_s = patience_s
+        self._link = Link(node_id, self._connect_link, clock, patience_s)
 
     def _headers(self, **more: str) -> dict[bytes | str, bytes | str]:
-        headers: dict[bytes | str, bytes | str] = {
+        headers: dict[bytes | str, bytes | str] = {}
+        headers.update(self._credentials())
+        headers.update(more)
+        return headers
+
+    def _credentials(self) -> dict[str, str]:
+        return {
             "Authorization": wire.format_key(self._key),
             wire.NODE_HEADER: self._node_id,
             wire.CLUSTER_HEADER: self._cluster(),
         }
-        headers.update(more)
-        return headers
 
     def create(self, part_id: str, stored: int | None) -> Deferred[IPartWriter]:
         """Begin a part; see `IPartStore.create`.  What the node has against it may show only in `when_broken`."""
         return Deferred.fromCoroutine(self._create(part_id, stored))
 
     async def _create(self, part_id: str, stored: int | None) -> IPartWriter:
-        _check(part_id)
+        check_part_id(part_id)
         writer = RemotePartWriter(self._node_id, part_id, stored, self._clock, self._patience_s)
         headers = self._headers(**{"Content-Type": wire.PART_TYPE})
         writer.answered(
-            self._client.put(
+            self._connections.http.put(
                 self._url + wire.part_path(part_id),
                 data=writer,
                 headers=headers,
@@ -92,7 +98,7 @@ class RemotePartStore:
         return self._in_time(self._open(part_id, span))
 
     async def _open(self, part_id: str, span: Span | None) -> IPartReader:
-        _check(part_id)
+        check_part_id(part_id)
         if span is not None and not 0 <= span.start < span.stop:
             raise BadSpan(f"part {part_id}: no bytes {span.start} to {span.stop}")
         headers = self._headers() if span is None else self._headers(Range=format_range(span))
@@ -112,27 +118,52 @@ class RemotePartStore:
         return self._in_time(self._stat(part_id))
 
     async def _stat(self, part_id: str) -> PartInfo:
-        _check(part_id)
+        check_part_id(part_id)
         response = await self._ask("HEAD", wire.part_path(part_id), self._headers())
         await read_all(response)
         if response.code != 200:
             raise error_of(response)
         return part_info(part_id, response)
 
+    def put(self, part_id: str, data: bytes) -> Deferred[PartInfo]:
+        """Store a small part; see `ISmallPartStore.put`."""
+        try:
+            check_part_id(part_id)
+            check_small(part_id, len(data))
+        except BadRequest as problem:
+            return fail(problem)
+        return self._link.put(part_id, data).addCallback(lambda stored: PartInfo(part_id, *stored))
+
+    def get(self, part_id: str) -> Deferred[bytes]:
+        """Read a small part; see `ISmallPartStore.get`."""
+        return self._of_part(part_id, self._link.get)
+
     def remove(self, part_id: str) -> Deferred[bool]:
         """Delete a part; see `IPartStore.remove`."""
-        return self._in_time(self._remove(part_id))
+        return self._of_part(part_id, self._link.remove)
 
-    async def _remove(self, part_id: str) -> bool:
-        _check(part_id)
-        response = await self._ask("DELETE", wire.part_path(part_id), self._headers())
-        await read_all(response)
-        if response.code == 204:
-            return True
-        error = error_of(response)
-        if response.code == 404:
-            return False
-        raise error
+    @staticmethod
+    def _of_part(part_id: str, ask: Callable[[str], Deferred[_Answer]]) -> Deferred[_Answer]:
+        try:
+            check_part_id(part_id)
+        except BadRequest as problem:
+            return fail(problem)
+        return ask(part_id)
+
+    def _connect_link(self, protocol: LinkClient) -> Deferred[None]:
+        return self._in_time(self._upgrade(protocol))
+
+    async def _upgrade(self, protocol: LinkClient) -> None:
+        try:
+            await self._connections.upgrade(
+                self._url + wire.LINK_PATH, self._credentials(), wire.LINK_PROTOCOL, protocol
+            )
+        except CancelledError:
+            raise
+        except NotUpgraded as problem:
+            raise wire.parse_error(problem.status, problem.headers.get(wire.ERROR_HEADER.lower())) from problem
+        except Exception as problem:
+            raise NodeUnavailable(f"node {self._node_id}: {reason_of(problem)}") from problem
 
     def list_parts(self, after: str, limit: int) -> Deferred[list[PartInfo]]:
         """List parts; see `IPartStore.list_parts`."""
@@ -162,7 +193,7 @@ class RemotePartStore:
         raise NodeUnavailable(f"node {self._node_id}: no answer in {patience_s:g} s")
 
     async def _ask(self, method: str, path: str, headers: dict[bytes | str, bytes | str]) -> Any:
-        request = self._client.request(
+        request = self._connections.http.request(
             method, self._url + path, headers=headers, unbuffered=True, allow_redirects=False
         )
         try:
@@ -198,10 +229,3 @@ def _content_range(response: Any) -> Span | None:
         return parse_content_range((response.headers.getRawHeaders("Content-Range") or [""])[0])[0]
     except ValueError:
         return None
-
-
-def _check(part_id: str) -> None:
-    try:
-        parse_part_id(part_id)
-    except ValueError as problem:
-        raise BadRequest(str(problem)) from problem

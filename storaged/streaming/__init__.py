@@ -2,30 +2,34 @@
 
 Server: `StreamingSite` calls the `StreamingResource` when the headers are in; the body comes through `RequestBody`
 or `receive_body`, with back-pressure.  `send_body` writes an answer as fast as its reader takes it, `send_file` without
-its bytes passing through the process.  Client: `make_client` builds a treq client
-with large buffers, and `abort_body` ends a request whose body is under way.
+its bytes passing through the process, and `upgrade` hands the connection to another protocol.
+Client: `NodeConnections` has a treq client with large buffers, and connects protocols that begin as an HTTP request;
+`abort_body` ends a request whose body is under way.
 
 Each use of a private name says what it relies on.  Seen in Twisted 26.10.
 """
 
 from storaged.streaming.body import BodyBroken, RequestBody
-from storaged.streaming.client import abort_body, make_client
+from storaged.streaming.client import NodeConnections, abort_body
 from storaged.streaming.request import BUFFER_SIZE, StreamingRequest, StreamingSite
 from storaged.streaming.resource import StreamingResource, receive_body
 from storaged.streaming.sendfile import can_send_file, send_file
 from storaged.streaming.sending import send_body
+from storaged.streaming.upgrade import NotUpgraded, upgrade
 
 __all__ = [
     "BUFFER_SIZE",
     "BodyBroken",
+    "NodeConnections",
+    "NotUpgraded",
     "RequestBody",
     "StreamingRequest",
     "StreamingResource",
     "StreamingSite",
     "abort_body",
     "can_send_file",
-    "make_client",
     "receive_body",
     "send_body",
     "send_file",
+    "upgrade",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from treq.client import HTTPClient
@@ -15,6 +16,7 @@ from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer
 from zope.interface import implementer
 
 from storaged.streaming.request import BUFFER_SIZE
+from storaged.streaming.upgrade import UpgradingProtocol
 
 
 @implementer(IAgentEndpointFactory)
@@ -47,19 +49,58 @@ class _LargeBufferEndpoint:
         return protocol
 
 
-def make_client(
-    reactor: Any, *, connect_timeout_s: float, idle_timeout_s: int
-) -> tuple[HTTPClient, HTTPConnectionPool]:
-    """A treq client for the part protocol, and its pool of connections (to be closed by the caller).
+class _Upgrades(Factory):
+    """Makes one protocol."""
 
+    def __init__(self, protocol: UpgradingProtocol) -> None:
+        self._protocol = protocol
+
+    def buildProtocol(self, _addr: Any) -> UpgradingProtocol:
+        return self._protocol
+
+
+class NodeConnections:
+    """The connections from one client to all nodes.
+
+    :param connect_timeout_s: how long to wait for a connection.
     :param idle_timeout_s: how long an idle connection is kept; less than the server keeps it, or a request could be
         sent into a connection that is just being closed.
     """
-    pool = HTTPConnectionPool(reactor, persistent=True)
-    pool.maxPersistentPerHost = 64
-    pool.cachedConnectionTimeout = idle_timeout_s
-    agent = Agent.usingEndpointFactory(reactor, _Endpoints(reactor, connect_timeout_s), pool)
-    return HTTPClient(agent, data_to_body_producer=IBodyProducer), pool
+
+    def __init__(self, reactor: Any, *, connect_timeout_s: float, idle_timeout_s: int) -> None:
+        self._pool = HTTPConnectionPool(reactor, persistent=True)
+        self._pool.maxPersistentPerHost = 64
+        self._pool.cachedConnectionTimeout = idle_timeout_s
+        self._endpoints = _Endpoints(reactor, connect_timeout_s)
+        self._upgraded: set[UpgradingProtocol] = set()
+        self._closed = False
+        agent = Agent.usingEndpointFactory(reactor, self._endpoints, self._pool)
+        self.http = HTTPClient(agent, data_to_body_producer=IBodyProducer)
+        """A treq client for requests of the part protocol."""
+
+    async def upgrade(self, url: str, headers: Mapping[str, str], name: str, protocol: IProtocol) -> None:
+        """Connect a protocol that begins as an HTTP request.
+
+        :param name: the protocol's name.
+        :raise NotUpgraded: the server did not agree.
+        """
+        uri = URI.fromBytes(url.encode("ascii"))
+        host = {"Host": uri.netloc.decode("ascii")}
+        upgrading = UpgradingProtocol(uri.originForm.decode("ascii"), {**host, **headers}, name, protocol)
+        await self._endpoints.endpointForURI(uri).connect(_Upgrades(upgrading))
+        if self._closed:
+            upgrading.transport.abortConnection()
+        self._upgraded.add(upgrading)
+        upgrading.when_lost().addCallback(lambda _: self._upgraded.discard(upgrading))
+        await upgrading.done
+
+    async def close(self) -> None:
+        """End all connections, and those that are being made."""
+        self._closed = True
+        for upgraded in list(self._upgraded):
+            upgraded.transport.abortConnection()
+            await upgraded.when_lost()
+        await self._pool.closeCachedConnections()
 
 
 def abort_body(consumer: IConsumer) -> None:

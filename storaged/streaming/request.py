@@ -192,6 +192,10 @@ class StreamingSite(Site):
         self._connections.add(protocol)
         return protocol
 
+    def connections(self) -> list[Any]:
+        """The protocols of the connections there are, each a proxy of its channel."""
+        return list(self._connections)
+
     def abort_connections(self) -> None:
         """Cut every connection there is."""
         for protocol in list(self._connections):

@@ -15,7 +15,7 @@ from storaged.filesystem import OSFilesystem
 from storaged.identity import Identity
 from storaged.interfaces import IFilesystem
 from storaged.resource import PartResource
-from storaged.streaming import StreamingSite, make_client
+from storaged.streaming import NodeConnections, StreamingSite
 from tests.contract.disks import started_disk
 from tests.contract.parts import CLUSTER, NODE_ID
 
@@ -37,10 +37,10 @@ async def started_node(
             PartResource(store, identity, KEY), reactor, idle_timeout_s=_TIMEOUT_S, body_timeout_s=_TIMEOUT_S
         )
         port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(site)
-        client, connections = make_client(reactor, connect_timeout_s=_TIMEOUT_S, idle_timeout_s=_TIMEOUT_S)
+        connections = NodeConnections(reactor, connect_timeout_s=_TIMEOUT_S, idle_timeout_s=_TIMEOUT_S)
         url = f"http://127.0.0.1:{port.getHost().port}"
-        yield RemotePartStore(NODE_ID, url, KEY, lambda: CLUSTER, client, reactor, patience_s)
+        yield RemotePartStore(NODE_ID, url, KEY, lambda: CLUSTER, connections, reactor, patience_s)
         await deferLater(reactor, 0)  # a connection whose answer was just read goes back to the pool
-        await connections.closeCachedConnections()
+        await connections.close()
         await port.stopListening()
         site.abort_connections()

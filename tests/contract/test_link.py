@@ -1,0 +1,285 @@
+"""What a link promises: the small parts of one node, many in one message."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+import pytest_twisted
+from twisted.internet.defer import CancelledError, Deferred, fail, gatherResults, maybeDeferred
+from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.protocol import Protocol
+from twisted.internet.task import Clock
+from twisted.python.threadpool import ThreadPool
+
+from storaged import batches
+from storaged.client import RemotePartStore
+from storaged.errors import (
+    AccessDenied,
+    BadPart,
+    BadRequest,
+    NodeUnavailable,
+    PartExists,
+    PartMissing,
+    StoragedError,
+    WrongNode,
+)
+from storaged.filesystem import OSFilesystem
+from storaged.identity import Identity
+from storaged.interfaces import PartInfo
+from storaged.memory import MemoryPartStore
+from storaged.partfile import SMALL_PART
+from storaged.resource import PartResource
+from storaged.streaming import NodeConnections, StreamingSite
+from tests.contract.disks import Identity as AnyIdentity
+from tests.contract.nodes import KEY
+from tests.contract.parts import CLUSTER, NODE_ID, OTHER, PART, encode, payload
+
+PORT_TIMEOUT_S = 5
+
+
+class CountingSite(StreamingSite):
+    """A site that counts connections."""
+
+    made = 0
+
+    def buildProtocol(self, addr: Any) -> Any:
+        self.made += 1
+        return super().buildProtocol(addr)
+
+
+class HeldStore(MemoryPartStore):
+    """Parts in memory, of which some are got only when they may be."""
+
+    def __init__(self) -> None:
+        super().__init__(capacity=2**26, identity=AnyIdentity(), clock=Clock())
+        self.gate: Deferred[None] | None = None
+        self.asked = 0
+        self.fault: Exception | None = None
+
+    def get(self, part_id: str) -> Deferred[bytes]:
+        self.asked += 1
+        if self.fault is not None:
+            return fail(self.fault)
+        found = super().get(part_id)
+        if self.gate is None:
+            return found
+        held: Deferred[bytes] = Deferred()
+        self.gate.addCallback(lambda _: found.chainDeferred(held))
+        return held
+
+
+@attrs.define
+class Node:
+    """A node at the other end of a link."""
+
+    store: HeldStore
+    remote: RemotePartStore
+    site: CountingSite
+    port: Any
+    connections: NodeConnections
+
+
+@asynccontextmanager
+async def node(
+    folder: Path, pool: ThreadPool, *, key: str = KEY, node_id: str = NODE_ID, patience_s: float = 5
+) -> AsyncIterator[Node]:
+    from twisted.internet import reactor
+
+    identity = Identity(str(folder), NODE_ID, OSFilesystem(), pool, reactor)
+    identity.load()
+    store = HeldStore()
+    resource = PartResource(store, identity, KEY)
+    site = CountingSite(resource, reactor, idle_timeout_s=PORT_TIMEOUT_S, body_timeout_s=PORT_TIMEOUT_S)
+    port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(site)
+    connections = NodeConnections(reactor, connect_timeout_s=PORT_TIMEOUT_S, idle_timeout_s=PORT_TIMEOUT_S)
+    url = f"http://127.0.0.1:{port.getHost().port}"
+    remote = RemotePartStore(node_id, url, key, lambda: CLUSTER, connections, reactor, patience_s)
+    yield Node(store, remote, site, port, connections)
+    await connections.close()
+    await maybeDeferred(port.stopListening)
+    site.abort_connections()
+
+
+def part(number: int) -> str:
+    return f"{number:032x}.1"
+
+
+@pytest_twisted.ensureDeferred
+async def test_parts_are_put_got_and_removed_over_one_connection(tmp_path: Path, pool: ThreadPool) -> None:
+    async with node(tmp_path, pool) as made:
+        whole = {part(number): encode(part(number), payload(number)) for number in range(300)}
+        infos = await gatherResults([made.remote.put(*each) for each in whole.items()])
+        assert infos == [PartInfo(part_id, len(data), 0) for part_id, data in whole.items()]
+        assert await gatherResults([made.remote.get(part_id) for part_id in whole]) == list(whole.values())
+        assert await gatherResults([made.remote.remove(part_id) for part_id in whole]) == [True] * 300
+        assert await made.remote.remove(part(0)) is False
+        assert made.site.made == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_asked_at_the_same_time_travels_in_few_messages(tmp_path: Path, pool: ThreadPool) -> None:
+    messages: list[int] = []
+
+    async with node(tmp_path, pool) as made:
+        await made.remote.put(PART, encode(PART, b"abc"))
+        client = made.remote._link._client  # the only place where messages can be counted
+        assert client is not None
+        send = client.send
+
+        def counted(message: bytes) -> None:
+            messages.append(len(message))
+            send(message)
+
+        client.send = counted  # type: ignore[method-assign]
+        await gatherResults([made.remote.get(PART) for _ in range(batches.MAX_GET)])
+        assert len(messages) == 1
+        await gatherResults([made.remote.remove(part(number)) for number in range(100)])
+        assert len(messages) == 2
+
+
+@pytest_twisted.ensureDeferred
+async def test_large_parts_are_spread_over_messages_that_the_node_takes(tmp_path: Path, pool: ThreadPool) -> None:
+    async with node(tmp_path, pool) as made:
+        ids = [part(number) for number in range(2 * batches.MAX_PUT // SMALL_PART)]
+        data = payload(SMALL_PART - 1000)
+        await gatherResults([made.remote.put(part_id, encode(part_id, data, 2**20)) for part_id in ids])
+        for got, part_id in zip(await gatherResults([made.remote.get(each) for each in ids]), ids, strict=True):
+            assert got == encode(part_id, data, 2**20)
+        assert made.site.made == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_each_item_of_a_message_has_a_result_of_its_own(tmp_path: Path, pool: ThreadPool) -> None:
+    good = encode(PART, b"abc")
+    async with node(tmp_path, pool) as made:
+        asked = [made.remote.put(PART, good), made.remote.put(OTHER, good), made.remote.put(PART, good)]
+        assert (await asked[0]).stored == len(good)
+        with pytest.raises(BadPart, match=r"the bytes are those of part"):
+            await asked[1]
+        with pytest.raises(PartExists, match=PART):
+            await asked[2]
+        got = [made.remote.get(OTHER), made.remote.get(PART)]
+        with pytest.raises(PartMissing, match=OTHER):
+            await got[0]
+        assert await got[1] == good
+
+
+@pytest.mark.parametrize("bad", ["", "x", PART + "\n", "\ud800" * 32 + ".0"])
+@pytest_twisted.ensureDeferred
+async def test_what_is_no_part_is_refused_without_harm_to_others(tmp_path: Path, pool: ThreadPool, bad: str) -> None:
+    async with node(tmp_path, pool) as made:
+        others = made.remote.put(PART, encode(PART, b"abc"))
+        for ask in (lambda: made.remote.put(bad, b""), lambda: made.remote.get(bad), lambda: made.remote.remove(bad)):
+            with pytest.raises(BadRequest, match="not a part id"):
+                await ask()
+        with pytest.raises(BadRequest, match="a small part has at most"):
+            await made.remote.put(OTHER, bytes(SMALL_PART + 1))
+        await others
+
+
+@pytest.mark.parametrize(
+    ("strange", "expected"), [({"key": "another"}, AccessDenied), ({"node_id": "n2"}, WrongNode)], ids=["key", "node"]
+)
+@pytest_twisted.ensureDeferred
+async def test_a_link_is_refused_like_any_request(
+    tmp_path: Path, pool: ThreadPool, strange: dict[str, str], expected: type[StoragedError]
+) -> None:
+    async with node(tmp_path, pool, **strange) as made:
+        for ask in (made.remote.get, made.remote.remove):
+            with pytest.raises(expected):
+                await ask(PART)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_node_that_cannot_be_reached_is_told_of(tmp_path: Path, pool: ThreadPool) -> None:
+    async with node(tmp_path, pool) as made:
+        await made.port.stopListening()
+        asked = [made.remote.get(PART), made.remote.put(PART, encode(PART, b"abc"))]
+        for each in asked:
+            with pytest.raises(NodeUnavailable, match="node n1: Connection was refused"):
+                await each
+
+
+@pytest_twisted.ensureDeferred
+async def test_reading_goes_on_when_the_link_broke_and_the_node_is_back(tmp_path: Path, pool: ThreadPool) -> None:
+    good = encode(PART, b"abc")
+    async with node(tmp_path, pool) as made:
+        await made.remote.put(PART, good)
+        asked = made.remote.get(PART)
+        made.site.abort_connections()
+        assert await asked == good
+        assert made.site.made == 2
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_part_is_not_put_a_second_time_when_the_link_broke(tmp_path: Path, pool: ThreadPool) -> None:
+    async with node(tmp_path, pool) as made:
+        await made.remote.remove(PART)  # the link is up
+        asked = made.remote.put(OTHER, encode(OTHER, b"abc"))
+        made.site.abort_connections()
+        with pytest.raises(NodeUnavailable, match="node n1: the link broke"):
+            await asked
+        await made.remote.put(PART[:-1] + "5", encode(PART[:-1] + "5", b"abc"))
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_node_that_leaves_everything_unanswered_is_not_waited_for(tmp_path: Path, pool: ThreadPool) -> None:
+    async with node(tmp_path, pool, patience_s=0.1) as made:
+        await made.remote.put(PART, encode(PART, b"abc"))
+        made.store.gate = Deferred()
+        asked = [made.remote.get(PART) for _ in range(batches.MAX_GET * 4)]
+        for each in asked:
+            with pytest.raises(NodeUnavailable, match=r"node n1: no answer in 0\.1 s"):
+                await each
+        made.store.gate.callback(None)
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_gives_up_is_not_asked_for(tmp_path: Path, pool: ThreadPool) -> None:
+    async with node(tmp_path, pool) as made:
+        await made.remote.remove(PART)
+        asked = [made.remote.get(PART) for _ in range(3)]
+        asked[1].cancel()
+        for each, kind in zip(asked, (PartMissing, CancelledError, PartMissing), strict=True):
+            with pytest.raises(kind):
+                await each
+        assert made.store.asked == 2
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_fault_of_the_node_is_an_answer(tmp_path: Path, pool: ThreadPool) -> None:
+    async with node(tmp_path, pool) as made:
+        await made.remote.put(PART, encode(PART, b"abc"))
+        made.store.fault = RuntimeError("a fault")
+        with pytest.raises(NodeUnavailable, match="RuntimeError: a fault"):
+            await made.remote.get(PART)
+        made.store.fault = None
+        await made.remote.get(PART)
+        assert made.site.made == 1
+
+
+@pytest.mark.parametrize(
+    "message", [b"\xff\xff\xff\xff", b"\x00\x00\x00\x03abc", b"\x00\x00\x00\x01\x93"], ids=["too long", "no", "torn"]
+)
+@pytest_twisted.ensureDeferred
+async def test_a_node_cuts_a_link_that_speaks_something_else(tmp_path: Path, pool: ThreadPool, message: bytes) -> None:
+    lost: Deferred[None] = Deferred()
+
+    class Stranger(Protocol):
+        def connectionMade(self) -> None:
+            self.transport.write(message)  # type: ignore[union-attr]
+
+        def connectionLost(self, _reason: Any = None) -> None:
+            lost.callback(None)
+
+    async with node(tmp_path, pool) as made:
+        url = f"http://127.0.0.1:{made.port.getHost().port}/v1/link"
+        headers = {"Authorization": f"Bearer {KEY}", "Splitd-Node": NODE_ID, "Splitd-Cluster": CLUSTER}
+        await made.connections.upgrade(url, headers, "splitd-link/1", Stranger())
+        await lost
+        await made.remote.put(PART, encode(PART, b"abc"))
