@@ -30,7 +30,7 @@ from storaged.daemon import Daemon, IServer, listen
 from storaged.filesystem import OSFilesystem
 from storaged.interfaces import IFilesystem
 from storaged.settings import SettingsError, read_cluster_key, read_text
-from storaged.streaming import StreamingSite, make_client
+from storaged.streaming import NodeConnections, StreamingSite
 
 _NODE_IDLE_S = 120
 """How long an idle connection to a node is kept; a node keeps it longer."""
@@ -54,7 +54,7 @@ class Front:
         self._key = key
         self._reactor = reactor
         self._pool = ThreadPool(1, 4, name="journal")
-        self._client, self._connections = make_client(
+        self._connections = NodeConnections(
             reactor, connect_timeout_s=config.connect_timeout_s, idle_timeout_s=_NODE_IDLE_S
         )
         self._journal = FileJournal(os.path.join(config.data, "journal"), filesystem, self._pool, reactor)  # noqa: PTH118
@@ -86,7 +86,7 @@ class Front:
             entry.url,
             self._key,
             lambda: self._catalog.cluster,
-            self._client,
+            self._connections,
             self._reactor,
             self._config.node_timeout_s,
         )
@@ -132,7 +132,7 @@ class Front:
         await self._store.abort_uploads("the server stops")
         self._registry.stop()
         await self._reaper.stop()
-        await self._connections.closeCachedConnections()
+        await self._connections.close()
         await self._journal.close()
         self._pool.stop()
 

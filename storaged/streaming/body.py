@@ -31,8 +31,8 @@ class BodyBroken(Exception):
 class RequestBody:
     """The body of one request, on its way in.
 
-    Nothing is read from the connection until `deliver` is called; then `100 Continue` is sent where the client waits
-    for it.
+    No more than what came with the headers, or one read, is taken from the connection until `deliver` is called; then
+    `100 Continue` is sent where the client waits for it.
 
     :param length: its bytes, or None where the client did not say.
     """
@@ -42,6 +42,7 @@ class RequestBody:
         self._connection = connection
         self._expects_continue = expects_continue
         self._early: list[bytes] = []
+        self._early_size = 0
         self._consumer: IConsumer | None = None
         self._done: Deferred[None] | None = None
         self._broken: Failure | None = None
@@ -105,8 +106,12 @@ class RequestBody:
         if self._discarding:
             return
         if self._consumer is None:
-            # What came with the headers; more may come after a pause over TLS.
+            # A short body comes with the headers, or right behind them: it is whole already, and there is nothing to
+            # pause.  Over TLS more may come after the pause.
             self._early.append(data)
+            self._early_size += len(data)
+            if self._early_size != self.length:
+                self._pause_transport()
         else:
             self._consumer.write(data)
 

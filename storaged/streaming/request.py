@@ -35,10 +35,11 @@ class StreamingRequest(Request):
         # The channel answers 100 by itself, right after this method, where it finds this header.
         self.requestHeaders.removeHeader("Expect")
         self.body = RequestBody(self, length, expects_continue=expects_continue)
-        # Both the size of a read and the high-water mark of writes (abstract.FileDescriptor).
-        channel.transport.bufferSize = BUFFER_SIZE
-        if channel.site.take_timeout_s is not None:
-            _limit_waiting(channel.transport, channel.site.take_timeout_s)
+        if channel.transport.bufferSize != BUFFER_SIZE:  # the first request on this connection
+            # Both the size of a read and the high-water mark of writes (abstract.FileDescriptor).
+            channel.transport.bufferSize = BUFFER_SIZE
+            if channel.site.take_timeout_s is not None:
+                _limit_waiting(channel.transport, channel.site.take_timeout_s)
         if length != 0:
             # Without a body the channel calls requestReceived at once; with one, nobody has told us these yet.
             self._begin(channel._command, channel._path, channel._version)
@@ -47,7 +48,7 @@ class StreamingRequest(Request):
         self.method, self.uri, self.clientproto = command, path, version
         self.path = path.split(b"?", 1)[0]
         if not self.body.complete:
-            self.pause_reading()
+            self.channel.setTimeout(None)  # the body is not wanted yet
         self.process()
 
     def header_values(self, name: str) -> list[str]:
