@@ -11,7 +11,7 @@ Every Deferred below may fail with `storaged.errors.NodeUnavailable` where the s
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import attrs
@@ -78,6 +78,9 @@ class IPartWriter(IConsumer):
     has taken in more than it can pass on.  `write` is never refused: what comes while paused is kept.
     Once `finish` or `abort` was called, or the writer broke, `write` does nothing.
     """
+
+    def writeSequence(pieces: Sequence[bytes]) -> None:
+        """Write several pieces, as several `write` would."""
 
     def when_broken() -> Deferred[Exception]:
         """Learn of a failure before `finish`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, fail, maybeDeferred, succeed
@@ -178,6 +179,11 @@ class MemoryPartWriter:
         self._held += len(data)
         if self._store.free < 0:
             self.break_off(NoSpace(f"part {self._part_id}: no room after {self._held - len(data)} bytes"))
+
+    def writeSequence(self, pieces: Sequence[bytes]) -> None:
+        """Take the next stored bytes; see `IPartWriter.writeSequence`."""
+        for piece in pieces:
+            self.write(piece)
 
     def when_broken(self) -> Deferred[Exception]:
         """Learn of a failure; see `IPartWriter.when_broken`."""

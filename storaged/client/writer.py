@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -14,7 +15,7 @@ from storaged.client.answers import error_of, part_info, read_all, reason_of
 from storaged.client.patience import Patience
 from storaged.errors import BadPart, NodeUnavailable, StoragedError
 from storaged.interfaces import IPartWriter, PartInfo
-from storaged.streaming import abort_body
+from storaged.streaming import abort_body, write_body
 
 
 @implementer(IPartWriter, IBodyProducer, IPushProducer)
@@ -143,10 +144,15 @@ class RemotePartWriter:
 
     def write(self, data: bytes) -> None:
         """Send stored bytes."""
+        self.writeSequence([data])
+
+    def writeSequence(self, pieces: Sequence[bytes]) -> None:
+        """Send stored bytes; see `IPartWriter.writeSequence`."""
+        size = sum(map(len, pieces))
         # A chunk of no bytes would be the end of the body.
-        if data and self._consumer is not None and self._finished is None:
-            self._written += len(data)
-            self._consumer.write(data)
+        if size and self._consumer is not None and self._finished is None:
+            self._written += size
+            write_body(self._consumer, pieces)
 
     def when_broken(self) -> Deferred[Exception]:
         """Learn of a failure; see `IPartWriter.when_broken`."""

@@ -4,13 +4,13 @@ Server: `StreamingSite` calls the `StreamingResource` when the headers are in; t
 or `receive_body`, with back-pressure.  `send_body` writes an answer as fast as its reader takes it, `send_file` without
 its bytes passing through the process, and `upgrade` hands the connection to another protocol.
 Client: `NodeConnections` has a treq client with large buffers, and connects protocols that begin as an HTTP request;
-`abort_body` ends a request whose body is under way.
+`write_body` sends a piece of a request's body, `abort_body` ends one that is under way.
 
 Each use of a private name says what it relies on.  Seen in Twisted 26.10.
 """
 
 from storaged.streaming.body import BodyBroken, RequestBody
-from storaged.streaming.client import NodeConnections, abort_body
+from storaged.streaming.client import NodeConnections, abort_body, write_body
 from storaged.streaming.request import BUFFER_SIZE, StreamingRequest, StreamingSite
 from storaged.streaming.resource import StreamingResource, receive_body
 from storaged.streaming.sendfile import can_send_file, send_file
@@ -32,4 +32,5 @@ __all__ = [
     "send_body",
     "send_file",
     "upgrade",
+    "write_body",
 ]

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from treq.client import HTTPClient
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.interfaces import IConsumer, IProtocol, IStreamClientEndpoint
+from twisted.internet.interfaces import IProtocol, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.internet.ssl import optionsForClientTLS
+from twisted.web._newclient import LengthEnforcingConsumer
 from twisted.web.client import URI, Agent, HTTPConnectionPool
 from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer
 from zope.interface import implementer
 
+from storaged.streaming.eager import write_eagerly
 from storaged.streaming.request import BUFFER_SIZE
 from storaged.streaming.upgrade import UpgradingProtocol
 
@@ -103,11 +105,27 @@ class NodeConnections:
         await self._pool.closeCachedConnections()
 
 
-def abort_body(consumer: IConsumer) -> None:
+def write_body(consumer: Any, pieces: Sequence[bytes]) -> None:
+    """Send pieces of a request's body, without joining them; together they must not be empty.
+
+    :param consumer: what the Agent gave to the body's `startProducing`.
+    """
+    size = sum(map(len, pieces))
+    if isinstance(consumer, LengthEnforcingConsumer):
+        if size > consumer._length:
+            consumer.write(b"".join(pieces))  # which is its way to say that this is too much
+            return
+        consumer._length -= size
+        write_eagerly(consumer._consumer, pieces)
+    else:
+        write_eagerly(consumer.transport, [b"%x\r\n" % size, *pieces, b"\r\n"])
+
+
+def abort_body(consumer: Any) -> None:
     """Cut the connection on which a request's body is being sent.
 
     :param consumer: what the Agent gave to the body's `startProducing`.
     """
     # LengthEnforcingConsumer keeps the transport as _consumer, ChunkedEncoder as transport (web._newclient).
-    transport = consumer._consumer if hasattr(consumer, "_consumer") else consumer.transport  # type: ignore[attr-defined]
+    transport = consumer._consumer if isinstance(consumer, LengthEnforcingConsumer) else consumer.transport
     transport.abortConnection()

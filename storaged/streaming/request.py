@@ -13,6 +13,7 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
 from storaged.streaming.body import RequestBody
+from storaged.streaming.eager import write_eagerly
 
 BUFFER_SIZE = 256 * 1024
 """Bytes asked of the kernel at once, and bytes kept for a slow peer before its producer is paused."""
@@ -112,9 +113,9 @@ class StreamingRequest(Request):
         if self.chunked:
             size = sum(map(len, pieces))
             if size:
-                self.channel.writeSequence([b"%x\r\n" % size, *pieces, b"\r\n"])
+                write_eagerly(self.channel.transport, [b"%x\r\n" % size, *pieces, b"\r\n"])
         elif self.method != b"HEAD":
-            self.channel.writeSequence(pieces)
+            write_eagerly(self.channel.transport, pieces)
 
     def finish(self) -> None:
         """End the answer.  Where the client is still sending, what it sends is thrown away for a while."""

@@ -1,0 +1,46 @@
+"""Writes that do not wait for the reactor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.tcp import Connection
+
+_MOST_PIECES = 512
+"""Fewer than the kernel takes in one call (IOV_MAX, 1024)."""
+
+
+def write_eagerly(transport: Any, pieces: Sequence[bytes]) -> None:
+    """Write large pieces to a connection: to plain TCP at once, as much as the kernel takes, and without joining them.
+
+    A transport waits for its turn in the reactor, joins what it was given and sends it 128 KiB at a time: fine for
+    small writes, and about a quarter of the cost of large ones.  What the kernel does not take goes that way.
+    """
+    if (
+        isinstance(transport, Connection)
+        and not transport.TLS
+        and transport.connected
+        and not transport.disconnecting
+        # Nothing may overtake what is waiting already (abstract.FileDescriptor).
+        and not transport.dataBuffer
+        and not transport._tempDataBuffer
+        and not transport._writeDisconnected
+    ):
+        pieces = _send(transport.socket, pieces)
+    if pieces:
+        transport.writeSequence(pieces)
+
+
+def _send(socket: Any, pieces: Sequence[bytes]) -> Sequence[bytes]:
+    """What the kernel did not take."""
+    try:
+        sent = socket.sendmsg(pieces[:_MOST_PIECES])
+    except OSError:
+        # Full, or broken: the transport finds out which, and tells who must know.
+        return pieces
+    for number, piece in enumerate(pieces):
+        if sent < len(piece):
+            return [piece[sent:], *pieces[number + 1 :]] if sent else pieces[number:]
+        sent -= len(piece)
+    return ()
