@@ -101,17 +101,27 @@ class RemotePartStore:
         check_part_id(part_id)
         if span is not None and not 0 <= span.start < span.stop:
             raise BadSpan(f"part {part_id}: no bytes {span.start} to {span.stop}")
-        headers = self._headers() if span is None else self._headers(Range=format_range(span))
-        response = await self._ask("GET", wire.part_path(part_id), headers)
-        if response.code != (200 if span is None else 206):
-            await read_all(response)
-            raise error_of(response)
-        reader = RemotePartReader(self._node_id, part_id, self._clock, self._patience_s)
+        window = self._connections.window
+        window.enter()
+        try:
+            response = await self._ask_for_part(part_id, span)
+        except BaseException:
+            window.leave()
+            raise
+        reader = RemotePartReader(self._node_id, part_id, self._clock, self._patience_s, window)
         response.deliverBody(reader)
         if span is not None and _content_range(response) != span:
             reader.close()
             raise BadSpan(f"part {part_id}: no bytes {span.start} to {span.stop}")
         return reader
+
+    async def _ask_for_part(self, part_id: str, span: Span | None) -> Any:
+        headers = self._headers() if span is None else self._headers(Range=format_range(span))
+        response = await self._ask("GET", wire.part_path(part_id), headers)
+        if response.code != (200 if span is None else 206):
+            await read_all(response)
+            raise error_of(response)
+        return response
 
     def stat(self, part_id: str) -> Deferred[PartInfo]:
         """Look at a part; see `IPartStore.stat`."""

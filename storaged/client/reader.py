@@ -16,16 +16,19 @@ from storaged.client.answers import reason_of
 from storaged.client.patience import Patience
 from storaged.errors import NodeUnavailable
 from storaged.interfaces import IPartReader
-from storaged.streaming import BUFFER_SIZE
+from storaged.streaming import ReadWindow
 
 
 @implementer(IPartReader)
 class RemotePartReader(Protocol):
-    """The body of one answer, kept until it is asked for, and no more of it than a buffer or two."""
+    """The body of one answer, kept until it is asked for, and little more of it than the window's size.
+
+    :param window: was entered for it; it is left at the end.
+    """
 
     transport: Any
 
-    def __init__(self, node_id: str, part_id: str, clock: IReactorTime, patience_s: float) -> None:
+    def __init__(self, node_id: str, part_id: str, clock: IReactorTime, patience_s: float, window: ReadWindow) -> None:
         self._node_id = node_id
         self._part_id = part_id
         self._pieces: deque[bytes] = deque()
@@ -34,6 +37,7 @@ class RemotePartReader(Protocol):
         self._ended: Failure | None = None
         self._paused = False
         self._patience = Patience(clock, patience_s, self._give_up)
+        self._window = window
 
     def dataReceived(self, data: bytes) -> None:
         """Take the next bytes."""
@@ -44,7 +48,7 @@ class RemotePartReader(Protocol):
             return
         self._pieces.append(data)
         self._kept += len(data)
-        if self._kept >= BUFFER_SIZE and not self._paused:
+        if self._kept >= self._window.size and not self._paused:
             self._paused = True
             self.transport.pauseProducing()
 
@@ -52,6 +56,7 @@ class RemotePartReader(Protocol):
         """Take the end."""
         if self._ended is None:
             self._ended = reason
+        self._window.leave()
         self._patience.end()
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
@@ -79,7 +84,7 @@ class RemotePartReader(Protocol):
         else:
             self._waiting = result
             self._patience.begin()
-        if self._paused and self._kept < BUFFER_SIZE and self._ended is None:
+        if self._paused and self._kept < self._window.size and self._ended is None:
             self._paused = False
             self.transport.resumeProducing()
         return result

@@ -4,7 +4,7 @@ Server: `StreamingSite` calls the `StreamingResource` when the headers are in; t
 or `receive_body`, with back-pressure.  `send_body` writes an answer as fast as its reader takes it, `send_file` without
 its bytes passing through the process, and `upgrade` hands the connection to another protocol.
 Client: `NodeConnections` has a treq client with large buffers, and connects protocols that begin as an HTTP request;
-`write_body` sends a piece of a request's body, `abort_body` ends one that is under way.
+`write_body` and `abort_body` are the steps of a request's body.
 
 Each use of a private name says what it relies on.  Seen in Twisted 26.10.
 """
@@ -16,12 +16,14 @@ from storaged.streaming.resource import StreamingResource, receive_body
 from storaged.streaming.sendfile import can_send_file, send_file
 from storaged.streaming.sending import send_body
 from storaged.streaming.upgrade import NotUpgraded, upgrade
+from storaged.streaming.window import ReadWindow
 
 __all__ = [
     "BUFFER_SIZE",
     "BodyBroken",
     "NodeConnections",
     "NotUpgraded",
+    "ReadWindow",
     "RequestBody",
     "StreamingRequest",
     "StreamingResource",

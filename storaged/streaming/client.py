@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from weakref import WeakSet
 
 from treq.client import HTTPClient
 from twisted.internet.defer import Deferred
@@ -19,36 +20,51 @@ from zope.interface import implementer
 from storaged.streaming.eager import write_eagerly
 from storaged.streaming.request import BUFFER_SIZE
 from storaged.streaming.upgrade import UpgradingProtocol
+from storaged.streaming.window import ReadWindow
+
+_READ_AHEAD = 16 * 1024 * 1024
+"""Bytes of all answers that may wait to be read, about."""
 
 
 @implementer(IAgentEndpointFactory)
 class _Endpoints:
-    """Connects to nodes, and gives each connection large buffers."""
+    """Connects to nodes, and sizes the connections' buffers."""
 
     def __init__(self, reactor: Any, connect_timeout_s: float) -> None:
         self._reactor = reactor
         self._timeout_s = connect_timeout_s
+        self._buffer_size = BUFFER_SIZE
+        # The reactor holds a transport for as long as it is connected.
+        self._transports: WeakSet[Any] = WeakSet()
 
-    def endpointForURI(self, uri: URI) -> _LargeBufferEndpoint:
+    def endpointForURI(self, uri: URI) -> _SizedEndpoint:
         host = uri.host.decode("ascii")
         endpoint: IStreamClientEndpoint = HostnameEndpoint(self._reactor, host, uri.port, timeout=self._timeout_s)
         if uri.scheme == b"https":
             endpoint = wrapClientTLS(optionsForClientTLS(host), endpoint)
-        return _LargeBufferEndpoint(endpoint)
+        return _SizedEndpoint(endpoint, self._size)
+
+    def _size(self, protocol: IProtocol) -> IProtocol:
+        transport: Any = protocol.transport  # type: ignore[attr-defined]
+        transport.bufferSize = self._buffer_size
+        self._transports.add(transport)
+        return protocol
+
+    def limit_buffers(self, size: int) -> None:
+        """Let every connection read at most so many bytes at once."""
+        self._buffer_size = size
+        for transport in self._transports:
+            transport.bufferSize = size
 
 
-class _LargeBufferEndpoint:
-    def __init__(self, endpoint: IStreamClientEndpoint) -> None:
+class _SizedEndpoint:
+    def __init__(self, endpoint: IStreamClientEndpoint, size: Callable[[IProtocol], IProtocol]) -> None:
         self._endpoint = endpoint
+        self._size = size
 
     def connect(self, factory: Factory) -> Deferred[IProtocol]:
         factory.noisy = False  # a line for each connection made and lost says nothing
-        return self._endpoint.connect(factory).addCallback(self._enlarge)
-
-    @staticmethod
-    def _enlarge(protocol: IProtocol) -> IProtocol:
-        protocol.transport.bufferSize = BUFFER_SIZE  # type: ignore[attr-defined]
-        return protocol
+        return self._endpoint.connect(factory).addCallback(self._size)
 
 
 class _Upgrades(Factory):
@@ -79,6 +95,8 @@ class NodeConnections:
         agent = Agent.usingEndpointFactory(reactor, self._endpoints, self._pool)
         self.http = HTTPClient(agent, data_to_body_producer=IBodyProducer)
         """A treq client for requests of the part protocol."""
+        self.window = ReadWindow(_READ_AHEAD, BUFFER_SIZE, self._endpoints.limit_buffers)
+        """How much of what is read may wait in memory."""
 
     async def upgrade(self, url: str, headers: Mapping[str, str], name: str, protocol: IProtocol) -> None:
         """Connect a protocol that begins as an HTTP request.

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from storaged.streaming import ReadWindow
+
+KIB = 1024
+
+
+def test_few_readers_get_the_most_and_many_share_the_total() -> None:
+    told: list[int] = []
+    window = ReadWindow(1024 * KIB, 256 * KIB, told.append)
+    sizes = [window.size]
+    for _ in range(16):
+        window.enter()
+        sizes.append(window.size // KIB)
+    assert sizes[1:] == [256] * 4 + [128] * 4 + [64] * 8
+    assert all(number * size <= 1024 for number, size in enumerate(sizes[1:], 1))
+    for _ in range(16):
+        window.leave()
+    assert window.size == 256 * KIB
+    assert [size // KIB for size in told] == [128, 64, 128, 256]
+
+
+def test_each_reader_gets_something_however_many_there_are() -> None:
+    window = ReadWindow(1024 * KIB, 256 * KIB, lambda _: None)
+    for _ in range(1000):
+        window.enter()
+    assert window.size == 32 * KIB
