@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from functools import partial
+from heapq import merge
+from itertools import islice
 
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
-from storaged.checks import check_limit, check_part_id
+from storaged.bytes_reader import BytesReader
+from storaged.checks import check_limit, check_part_id, check_small, check_span
 from storaged.disk_calls import DiskCalls
 from storaged.disk_reader import DiskPartReader
 from storaged.disk_writer import DiskPartWriter
@@ -19,11 +24,18 @@ from storaged.interfaces import (
     IPartReader,
     IPartStore,
     IPartWriter,
+    ISmallPartStore,
     NodeIdentity,
     NodeInfo,
     PartInfo,
 )
+from storaged.packs.files import PackFiles
+from storaged.packs.index import PackIndex
+from storaged.packs.packs import SEAL_SIZE, Packs
+from storaged.packs.store import PackStore
+from storaged.packs.writer import PackedPartWriter
 from storaged.part_folder import SUBFOLDERS, PartFolder
+from storaged.partfile import SMALL_PART, PartId, check_part
 from storaged.ranges import Span
 from storaged.removals import Removals
 from storaged.room import Room
@@ -31,16 +43,21 @@ from storaged.room import Room
 _LOOK_EVERY_S = 1
 
 
-@implementer(IPartStore)
+@implementer(IPartStore, ISmallPartStore)
 class DiskPartStore:
-    """The parts in one folder.  One process at a time: who makes it holds the folder's lock.
+    """The parts in one folder: small ones in packs, the others in a file each.
+
+    One process at a time: who makes it holds the folder's lock.
 
     :param folder: where the parts lie.
     :param pool: runs every blocking call; it is started and stopped by its owner.
     :param reserve: bytes of the volume that are left free.
     :param clock: spaces out the looks at the volume.
     :param identity: who the node is.
+    :param pack_size: a pack of so many bytes is not written to any more.
     """
+
+    _log = Logger()
 
     def __init__(
         self,
@@ -52,6 +69,7 @@ class DiskPartStore:
         reserve: int,
         clock: IReactorTime,
         identity: NodeIdentity,
+        pack_size: int = SEAL_SIZE,
     ) -> None:
         self._parts = PartFolder(folder, filesystem)
         self._filesystem = filesystem
@@ -60,7 +78,12 @@ class DiskPartStore:
         self._identity = identity
         self._room = Room(reserve)
         self._looked_at: float | None = None
-        self._writers: dict[str, DiskPartWriter] = {}
+        files = PackFiles(f"{folder}/packs", filesystem)
+        index = PackIndex(f"{folder}/packs.sqlite")
+        packs = Packs(files, index, self._now_ms, self._parts.exists, pack_size)
+        self._packs = PackStore(packs, self._calls)
+        self._writers: dict[str, DiskPartWriter | PackedPartWriter] = {}
+        self._putting: set[str] = set()
         self._readers: set[DiskPartReader] = set()
         self._removals = Removals()
         self._stopping = False
@@ -71,6 +94,7 @@ class DiskPartStore:
         :raise NodeUnavailable: the folder cannot be used.
         """
         await self._calls.run(self._parts.root, self._parts.prepare)
+        await self._packs.start()
         await self._look()
 
     async def stop(self) -> None:
@@ -82,6 +106,7 @@ class DiskPartStore:
             reader.close()
             ends.append(reader.when_ended())
         await gatherResults(ends)
+        await self._packs.stop(problem)
 
     def create(self, part_id: str, stored: int | None) -> Deferred[IPartWriter]:
         """Begin a part; see `IPartStore.create`."""
@@ -90,12 +115,11 @@ class DiskPartStore:
     async def _create(self, part_id: str, stored: int | None) -> IPartWriter:
         part = check_part_id(part_id)
         await self._look()
-        self._refuse_while_stopping()
-        self._removals.check(part_id)
-        if part_id in self._writers:
-            raise PartExists(f"part {part_id} is being written already")
-        if self._room.free < (1 if stored is None else stored):
-            raise NoSpace(f"part {part_id}: {stored} bytes announced, {self._room.free} bytes are free")
+        self._admit(part_id, stored)
+        if stored is not None and stored <= SMALL_PART:
+            return await self._create_packed(part, stored)
+        await self._refuse_packed(part_id)
+        self._admit(part_id, stored)
         writer = DiskPartWriter(
             part,
             stored,
@@ -113,6 +137,87 @@ class DiskPartStore:
             raise
         return writer
 
+    def _admit(self, part_id: str, stored: int | None) -> None:
+        """Let a part begin."""
+        self._refuse_while_stopping()
+        self._removals.check(part_id)
+        if part_id in self._writers or part_id in self._putting:
+            raise PartExists(f"part {part_id} is being written already")
+        if self._room.free < (1 if stored is None else stored):
+            raise NoSpace(f"part {part_id}: {stored} bytes announced, {self._room.free} bytes are free")
+
+    async def _create_packed(self, part: PartId, stored: int) -> IPartWriter:
+        part_id = str(part)
+        writer = PackedPartWriter(part, stored, self._packs.put, self._packs.remove)
+        self._keep_track(part_id, stored, writer)
+        try:
+            await self._refuse_existing(part_id)
+        except BaseException:
+            await writer.abort()
+            raise
+        return writer
+
+    def _keep_track(self, part_id: str, stored: int, writer: PackedPartWriter) -> None:
+        promise = self._room.promise(stored)
+        self._writers[part_id] = writer
+
+        def ended(_: None) -> None:
+            del self._writers[part_id]
+            promise.use(stored)  # where nothing was written the next look at the volume tells
+            promise.end()
+
+        writer.when_ended().addCallback(ended)
+
+    async def _refuse_existing(self, part_id: str) -> None:
+        try:
+            await self._stat(part_id)
+        except PartMissing:
+            return
+        raise PartExists(f"part {part_id} is here already")
+
+    async def _refuse_packed(self, part_id: str) -> None:
+        try:
+            await self._packs.find(part_id)
+        except PartMissing:
+            return
+        raise PartExists(f"part {part_id} is here already")
+
+    def put(self, part_id: str, data: bytes) -> Deferred[PartInfo]:
+        """Store a small part; see `ISmallPartStore.put`."""
+        return maybeDeferred(self._put, part_id, data)
+
+    def _put(self, part_id: str, data: bytes) -> Deferred[PartInfo]:
+        part = check_part_id(part_id)
+        check_small(part_id, len(data))
+        if self._look_is_due():
+            # Not waited for: the room that was there at the last look is not all used up by small parts.
+            Deferred.fromCoroutine(self._look()).addErrback(lambda failure: self._log.failure("the volume", failure))
+        self._admit(part_id, len(data))
+        check_part(part, data)
+        self._putting.add(part_id)
+        promise = self._room.promise(len(data))
+
+        def ended(result: PartInfo | Failure) -> PartInfo | Failure:
+            self._putting.discard(part_id)
+            if isinstance(result, PartInfo):
+                promise.use(result.stored)
+            promise.end()
+            return result
+
+        return self._packs.put(part, data).addBoth(ended)
+
+    def get(self, part_id: str) -> Deferred[bytes]:
+        """Read a small part; see `ISmallPartStore.get`."""
+        return maybeDeferred(self._get, part_id)
+
+    def _get(self, part_id: str) -> Deferred[bytes]:
+        part = check_part_id(part_id)
+        return self._packs.get(part_id).addErrback(self._get_file, part)
+
+    def _get_file(self, failure: Failure, part: PartId) -> Deferred[bytes]:
+        failure.trap(PartMissing)
+        return Deferred.fromCoroutine(self._calls.run(f"part {part}", lambda: self._parts.read_small(part)))
+
     def open(self, part_id: str, span: Span | None) -> Deferred[IPartReader]:
         """Read a part; see `IPartStore.open`."""
         return Deferred.fromCoroutine(self._open(part_id, span))
@@ -120,7 +225,14 @@ class DiskPartStore:
     async def _open(self, part_id: str, span: Span | None) -> IPartReader:
         place = self._parts.place(check_part_id(part_id))
         self._refuse_while_stopping()
-        reader = DiskPartReader(part_id, place.path, span, filesystem=self._filesystem, calls=self._calls)
+        try:
+            return await self._open_file(part_id, place.path, span)
+        except PartMissing:
+            data = await self._packs.get(part_id)
+            return BytesReader(data, check_span(part_id, span, len(data)))
+
+    async def _open_file(self, part_id: str, path: str, span: Span | None) -> IPartReader:
+        reader = DiskPartReader(part_id, path, span, filesystem=self._filesystem, calls=self._calls)
         self._readers.add(reader)
         reader.when_ended().addCallback(lambda _: self._readers.discard(reader))
         await reader.begin()
@@ -132,7 +244,10 @@ class DiskPartStore:
 
     async def _stat(self, part_id: str) -> PartInfo:
         part = check_part_id(part_id)
-        return await self._calls.run(f"part {part_id}", lambda: self._parts.stat(part))
+        try:
+            return await self._calls.run(f"part {part_id}", lambda: self._parts.stat(part))
+        except PartMissing:
+            return await self._packs.find(part_id)
 
     def remove(self, part_id: str) -> Deferred[bool]:
         """Delete a part; see `IPartStore.remove`."""
@@ -144,7 +259,10 @@ class DiskPartStore:
         writer = self._writers.get(part_id)
         if writer is not None:
             await writer.break_off(PartMissing(f"part {part_id} was removed while it was written"))
-        found = await self._calls.run(f"part {part_id}", lambda: self._parts.remove(part))
+        # A packed one costs least to find, and there are many more of them.
+        found = await self._packs.remove(part)
+        if not found:
+            found = await self._calls.run(f"part {part_id}", lambda: self._parts.remove(part))
         if found:
             self._removals.forget(part_id)
         return found
@@ -155,6 +273,10 @@ class DiskPartStore:
 
     async def _list(self, after: str, limit: int) -> list[PartInfo]:
         check_limit(limit)
+        packed = await self._packs.page(after, limit)
+        return list(islice(merge(packed, await self._list_files(after, limit), key=_by_id), limit))
+
+    async def _list_files(self, after: str, limit: int) -> list[PartInfo]:
         found: list[PartInfo] = []
         for name in SUBFOLDERS:
             if name >= after[:2] and len(found) < limit:
@@ -173,12 +295,21 @@ class DiskPartStore:
         if self._stopping:
             raise NodeUnavailable(f"node {self._identity.node_id} is stopping")
 
+    def _now_ms(self) -> int:
+        return int(self._clock.seconds() * 1000)
+
+    def _look_is_due(self) -> bool:
+        return self._looked_at is None or self._clock.seconds() - self._looked_at >= _LOOK_EVERY_S
+
     async def _look(self) -> None:
         """Ask the volume for its room, unless that was just done."""
-        now = self._clock.seconds()
-        if self._looked_at is not None and now - self._looked_at < _LOOK_EVERY_S:
+        if not self._look_is_due():
             return
-        self._looked_at = now
+        self._looked_at = self._clock.seconds()
         noted = self._room.begin_look()
         root = self._parts.root
         self._room.end_look(await self._calls.run(root, lambda: self._filesystem.volume(root)), noted)
+
+
+def _by_id(part: PartInfo) -> str:
+    return part.part_id

@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from storaged.bytes_reader import BytesReader
 from storaged.checks import check_limit, check_part_id, check_small, check_span
 from storaged.errors import BadPart, NoSpace, PartExists, PartMissing, StoragedError
 from storaged.interfaces import (
@@ -25,8 +26,6 @@ from storaged.once import Once
 from storaged.partfile import PartChecker, PartId
 from storaged.ranges import Span
 from storaged.removals import Removals
-
-_READ_SIZE = 256 * 1024
 
 
 @implementer(IPartStore, ISmallPartStore)
@@ -92,7 +91,7 @@ class MemoryPartStore:
     def _open(self, part_id: str, span: Span | None) -> IPartReader:
         info, data = self._find(part_id)
         span = check_span(part_id, span, info.stored)
-        return MemoryPartReader(data[span.start : span.stop])
+        return BytesReader(data, span)
 
     def stat(self, part_id: str) -> Deferred[PartInfo]:
         """Look at a part; see `IPartStore.stat`."""
@@ -215,28 +214,3 @@ class MemoryPartWriter:
             self._outcome = outcome
             self._pieces.clear()
             self._store.forget(self._part_id)
-
-
-@implementer(IPartReader)
-class MemoryPartReader:
-    """Bytes read piece by piece."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._position = 0
-        self._closed = False
-
-    def read(self) -> Deferred[bytes]:
-        """Read on; see `IPartReader.read`."""
-        if self._closed:
-            return fail(CancelledError("reading was given up"))
-        data = self._data[self._position : self._position + _READ_SIZE]
-        self._position += len(data)
-        return succeed(data)
-
-    def descriptor(self) -> None:
-        """There is no file; see `IPartReader.descriptor`."""
-
-    def close(self) -> None:
-        """Read no more; see `IPartReader.close`."""
-        self._closed = True

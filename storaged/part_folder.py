@@ -1,6 +1,6 @@
 """Where the parts of a node lie in its folder.  Every method blocks.
 
-parts/<first two digits of the id>/<id>     whole parts; the subfolder is made for the first of them
+parts/<first two digits of the id>/<id>     whole parts that are not packed; the subfolder is made for the first of them
 tmp/<id>                                    parts that are being written
 """
 
@@ -10,6 +10,7 @@ from contextlib import suppress
 
 import attrs
 
+from storaged.checks import check_small
 from storaged.errors import PartMissing
 from storaged.interfaces import IFilesystem, PartInfo
 from storaged.partfile import PartId, parse_part_id
@@ -73,6 +74,27 @@ class PartFolder:
             raise PartMissing(f"part {part} is not here") from problem
         try:
             return PartInfo(str(part), file.size, file.modified_ms)
+        finally:
+            file.close()
+
+    def exists(self, part: PartId) -> bool:
+        """Whether there is a part of this id."""
+        try:
+            self.stat(part)
+        except PartMissing:
+            return False
+        return True
+
+    def read_small(self, part: PartId) -> bytes:
+        """All stored bytes of a small part.
+
+        :raise PartMissing: there is none.
+        :raise BadRequest: it is not small.
+        """
+        check_small(str(part), self.stat(part).stored)
+        file = self._filesystem.open(self.place(part).path, "read")
+        try:
+            return file.read_at(0, file.size)
         finally:
             file.close()
 

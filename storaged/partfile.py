@@ -386,3 +386,21 @@ class UnitDecoder:
             whole = b"".join(payload)
             payload = [whole[cut_front : len(whole) - cut_back]]
         return payload
+
+
+def encode_part(part: PartId, unit: int, payload: bytes) -> bytes:
+    """A whole part, header to footer."""
+    encoder = PartEncoder(part, unit)
+    return b"".join(encoder.encode(payload) + encoder.finish())
+
+
+def check_part(part: PartId, data: bytes) -> int:
+    """Judge a part that is in memory.
+
+    :param data: its stored bytes, header to footer.
+    :return: its payload bytes.
+    :raise BadPart: they are not one whole, good part of this id.
+    """
+    checker = PartChecker(part, len(data))
+    checker.feed(data)
+    return checker.finish()

@@ -1,0 +1,183 @@
+"""The pack format: how small parts lie one behind the other in a file.  The page is docs/pack-format.md.
+
+Pure.  All numbers are little endian, all checksums CRC32C.
+
+    file header, 16 bytes
+        0   8   magic "SPLTPACK"
+        8   4   version, 1
+        12  4   checksum of bytes 0..12
+    entries, each at a multiple of 16
+        0   4   magic "ENTR"
+        4   2   kind: 1 a part, 2 a removal
+        6   2   index: which part of the upload
+        8   4   length: bytes of the part behind this header; 0 for a removal
+        12  16  upload
+        28  8   time, milliseconds since 1970
+        36  8   pack: where the part lies that is removed; 0 for a part
+        44  4   checksum of bytes 0..44
+            n   the part, in the part format, which carries its own checksums
+                zeros up to a multiple of 16
+
+Entries are only ever appended.  The last one of an id is what holds.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+
+import attrs
+from google_crc32c import value
+
+from storaged.errors import BadPart
+from storaged.partfile import SMALL_PART, PartId, check_part
+
+VERSION = 1
+HEADER_SIZE = 16
+ENTRY_SIZE = 48
+ALIGNMENT = 16
+
+_FILE = struct.Struct("<8sI")
+_ENTRY = struct.Struct("<4sHHI16sQQ")
+_CHECKSUM = struct.Struct("<I")
+_FILE_MAGIC = b"SPLTPACK"
+_ENTRY_MAGIC = b"ENTR"
+_PART, _REMOVAL = 1, 2
+_PADDING = [bytes(count) for count in range(ALIGNMENT)]
+_READ_SIZE = 1024 * 1024
+
+
+@attrs.frozen
+class Entry:
+    """One entry of a pack.
+
+    :param part_id: the part it is about, as text.
+    :param offset: where the part begins in the pack, behind the entry's header.
+    :param length: the part's stored bytes; 0 for a removal.
+    :param time_ms: when it was written, milliseconds since 1970.
+    :param removed_from: of a removal, the pack in which the part lies; otherwise None.
+    """
+
+    part_id: str
+    offset: int
+    length: int
+    time_ms: int
+    removed_from: int | None
+
+    @property
+    def stop(self) -> int:
+        """Where the next entry begins."""
+        return self.offset + padded(self.length)
+
+
+@attrs.frozen
+class Gap:
+    """Bytes of a pack that are no good entry: a torn write, or damage."""
+
+    start: int
+    stop: int
+
+
+def padded(length: int) -> int:
+    """The bytes that so many take with their padding."""
+    return -(-length // ALIGNMENT) * ALIGNMENT
+
+
+def encode_file_header() -> bytes:
+    """The first bytes of a pack."""
+    body = _FILE.pack(_FILE_MAGIC, VERSION)
+    return body + _CHECKSUM.pack(value(body))
+
+
+def encode_part_entry(part: PartId, data: bytes, time_ms: int) -> list[bytes]:
+    """The pieces of an entry that holds a part."""
+    head = _ENTRY.pack(_ENTRY_MAGIC, _PART, part.index, len(data), bytes.fromhex(part.upload), time_ms, 0)
+    return [head + _CHECKSUM.pack(value(head)), data, _PADDING[-len(data) % ALIGNMENT]]
+
+
+def encode_removal(part: PartId, removed_from: int, time_ms: int) -> list[bytes]:
+    """The pieces of an entry that removes a part."""
+    head = _ENTRY.pack(_ENTRY_MAGIC, _REMOVAL, part.index, 0, bytes.fromhex(part.upload), time_ms, removed_from)
+    return [head + _CHECKSUM.pack(value(head))]
+
+
+def scan(read: Callable[[int, int], bytes], start: int, size: int) -> Iterator[Entry | Gap]:
+    """What lies in a pack, in order.  What is no good entry is passed over, up to the next one that is.
+
+    :param read: gives `count` bytes from `offset`.
+    :param start: where to begin; 0 for the beginning.
+    :param size: the bytes of the pack.
+    """
+    window = _Window(read, size)
+    position = start
+    if start == 0:
+        position = HEADER_SIZE
+        if window.get(0, HEADER_SIZE) != encode_file_header():
+            yield Gap(0, min(HEADER_SIZE, size))
+    bad: int | None = None
+    while position < size:
+        entry = _decode(window, position)
+        if entry is None:
+            bad = position if bad is None else bad
+            position = window.find(_ENTRY_MAGIC, position + ALIGNMENT)
+            continue
+        if bad is not None:
+            yield Gap(bad, position)
+            bad = None
+        yield entry
+        position = entry.stop
+    if bad is not None:
+        yield Gap(bad, size)
+
+
+def _decode(window: _Window, position: int) -> Entry | None:
+    head = window.get(position, ENTRY_SIZE)
+    if len(head) != ENTRY_SIZE or not head.startswith(_ENTRY_MAGIC):
+        return None
+    body = head[:-4]
+    if _CHECKSUM.unpack(head[-4:])[0] != value(body):
+        return None
+    _, kind, index, length, upload, time_ms, pack = _ENTRY.unpack(body)
+    part = PartId(upload.hex(), index)
+    if kind == _REMOVAL and length == 0:
+        return Entry(str(part), position + ENTRY_SIZE, 0, time_ms, pack)
+    if kind != _PART or length > SMALL_PART:
+        return None
+    try:
+        check_part(part, window.get(position + ENTRY_SIZE, length))
+    except BadPart:
+        return None
+    return Entry(str(part), position + ENTRY_SIZE, length, time_ms, None)
+
+
+class _Window:
+    """A part of a pack in memory, that moves on."""
+
+    def __init__(self, read: Callable[[int, int], bytes], size: int) -> None:
+        self._read = read
+        self._size = size
+        self._start = 0
+        self._data = b""
+
+    def get(self, offset: int, count: int) -> bytes:
+        """So many bytes, fewer only at the pack's end."""
+        count = max(0, min(count, self._size - offset))
+        at = offset - self._start
+        if at < 0 or at + count > len(self._data):
+            self._start = offset
+            self._data = self._read(offset, max(count, min(_READ_SIZE, self._size - offset)))
+            at = 0
+        return self._data[at : at + count]
+
+    def find(self, magic: bytes, position: int) -> int:
+        """Where these bytes come next at a place where an entry can begin; the pack's end where they do not."""
+        while position < self._size:
+            block = self.get(position, min(_READ_SIZE, self._size - position))
+            at = block.find(magic)
+            if at < 0:
+                position += max(ALIGNMENT, len(block) // ALIGNMENT * ALIGNMENT)
+            elif at % ALIGNMENT == 0:
+                return position + at
+            else:
+                position += padded(at)
+        return self._size

@@ -1,0 +1,308 @@
+"""What packs are: parts appended, read, removed, and rewritten where much is dead.  Every method blocks.
+
+`write`, `next_moves` and `drop` must not run at the same time as themselves; reading goes on beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import TypeAlias
+
+import attrs
+from twisted.logger import Logger
+
+from storaged.errors import PartDamaged, PartError, PartExists, PartMissing
+from storaged.interfaces import IFile
+from storaged.packs.files import PackFiles
+from storaged.packs.format import ENTRY_SIZE, HEADER_SIZE, Entry, Gap, encode_part_entry, encode_removal, scan
+from storaged.packs.index import Mark, PackIndex, Place
+from storaged.partfile import PartId, parse_part_id
+
+SEAL_SIZE = 64 * 1024 * 1024
+"""A pack of this size is not written to any more."""
+
+_DEAD_SHARE = 0.5
+_SMALL_PACKS = 8
+_MOVE_SIZE = 1024 * 1024
+
+
+@attrs.frozen
+class Put:
+    """A new part."""
+
+    part: PartId
+    data: bytes
+
+
+@attrs.frozen
+class Remove:
+    """A part to be removed."""
+
+    part: PartId
+
+
+@attrs.frozen
+class Move:
+    """A part to be written anew, unless it has gone from where it was."""
+
+    part: PartId
+    data: bytes
+    place: Place
+
+
+@attrs.frozen
+class Carry:
+    """A removal to be written anew, for the pack where the removed part lies is still there."""
+
+    part: PartId
+    removed_from: int
+
+
+Change: TypeAlias = Put | Remove | Move | Carry
+Outcome: TypeAlias = Place | PartExists | bool
+
+
+class Packs:
+    """The packs of one folder.
+
+    :param now_ms: the time, milliseconds since 1970.
+    :param is_taken: whether there is a part of this id elsewhere.
+    :param seal_size: a pack of so many bytes is not written to any more.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        files: PackFiles,
+        index: PackIndex,
+        now_ms: Callable[[], int],
+        is_taken: Callable[[PartId], bool],
+        seal_size: int = SEAL_SIZE,
+    ) -> None:
+        self._files = files
+        self._index = index
+        self._now_ms = now_ms
+        self._is_taken = is_taken
+        self._seal_size = seal_size
+        self._sizes: dict[int, int] = {}
+        self._active: IFile | None = None
+        self._number = 0
+        self._left_alone: set[int] = set()
+
+    def start(self) -> None:
+        """Find what there is.  What was not answered for is there or not; what is found is durable."""
+        self._sizes = self._files.prepare()
+        mark = self._index.open()
+        self._number = max([mark.pack, *self._sizes])
+        for number in sorted(self._sizes):
+            if number >= mark.pack:
+                self._index_pack(number, mark.offset if number == mark.pack else 0)
+        for number, live in self._index.live.items():
+            if live and number not in self._sizes:
+                self._log.error("{path} is gone, and with it {live} bytes of parts",
+                                path=self._files.path(number), live=live)  # fmt: skip
+
+    def _index_pack(self, number: int, start: int) -> None:
+        size = self._sizes[number]
+        if start >= size:
+            return
+        self._files.sync(number)
+        with self._files.reading(number) as file:
+            for entry in scan(file.read_at, start, size):
+                if isinstance(entry, Gap):
+                    self._log.warn("{path}: bytes {start} to {stop} are no part",
+                                   path=self._files.path(number), start=entry.start, stop=entry.stop)  # fmt: skip
+                    continue
+                mark = Mark(number, entry.stop)
+                if entry.removed_from is None:
+                    place = Place(number, entry.offset, entry.length, entry.time_ms)
+                    self._index.change({entry.part_id: place}, (), mark)
+                else:
+                    self._index.change({entry.part_id: None}, (entry.removed_from,), mark)
+        self._index.change({}, (), Mark(number, size))
+
+    def write(self, changes: Sequence[Change]) -> list[Outcome]:
+        """Make changes, and make them durable with one sync.
+
+        :return: what came of each: the place of a part that was put or moved, `PartExists`, or whether there was a part
+            to remove.
+        :raise OSError: none of them was made.
+        """
+        # Never an old pack: how its tail came to be is not known.
+        number = self._number if self._active is not None else self._number + 1
+        begin = offset = self._sizes.get(number, HEADER_SIZE)
+        places: dict[str, Place | None] = {}
+        pieces: list[bytes] = []
+        removals: list[int] = []
+        outcomes: list[Outcome] = []
+        for change in changes:
+            part_id = str(change.part)
+            present = places[part_id] if part_id in places else self._index.find(part_id)
+            outcome, more = self._judge(change, present, number, offset)
+            if more:
+                pieces += more
+                offset += sum(map(len, more))
+                if isinstance(change, Carry):
+                    removals.append(change.removed_from)
+                elif isinstance(outcome, Place):
+                    places[part_id] = outcome
+                elif present is not None:
+                    removals.append(present.pack)
+                    places[part_id] = None
+            outcomes.append(outcome)
+        if pieces:
+            self._append(self._active or self._begin(number), pieces, begin)
+            self._sizes[number] = offset
+            self._index.change(places, removals, Mark(number, offset))
+            if offset >= self._seal_size:
+                self._seal()
+        return outcomes
+
+    def _judge(self, change: Change, present: Place | None, number: int, offset: int) -> tuple[Outcome, list[bytes]]:
+        """What comes of a change, and the pieces to append for it at this place."""
+        now_ms = self._now_ms()
+        if isinstance(change, Put):
+            if present is not None or self._is_taken(change.part):
+                return PartExists(f"part {change.part} is here already"), []
+            return _entry(change.part, change.data, now_ms, number, offset)
+        if isinstance(change, Move):
+            if present != change.place:
+                return False, []  # it was removed meanwhile
+            return _entry(change.part, change.data, change.place.time_ms, number, offset)
+        if isinstance(change, Carry):
+            return True, encode_removal(change.part, change.removed_from, now_ms)
+        if present is None:
+            return False, []
+        return True, encode_removal(change.part, present.pack, now_ms)
+
+    def _begin(self, number: int) -> IFile:
+        self._active = self._files.create(number)
+        self._number = number
+        self._sizes[number] = HEADER_SIZE
+        return self._active
+
+    def _append(self, file: IFile, pieces: list[bytes], size: int) -> None:
+        try:
+            file.write(pieces)
+            file.sync()
+        except OSError:
+            # A sync that failed once proves nothing when it is repeated: this pack is not written to any more.
+            with suppress(OSError):
+                file.truncate(size)
+            self._seal()
+            raise
+
+    def _seal(self) -> None:
+        active, self._active = self._active, None
+        if active is not None:
+            active.close()
+
+    def read(self, part_ids: Sequence[str]) -> list[bytes | PartError]:
+        """Read parts.
+
+        :return: the stored bytes of each; an error where that is not possible.
+        """
+        places = self._index.find_all(part_ids)
+        return [self._read(part_id, places[part_id]) for part_id in part_ids]
+
+    def _read(self, part_id: str, place: Place | None, *, again: bool = True) -> bytes | PartError:
+        if place is None:
+            return PartMissing(f"part {part_id} is not here")
+        try:
+            with self._files.reading(place.pack) as file:
+                data = file.read_at(place.offset, place.length)
+        except FileNotFoundError:
+            if again:  # the part was just moved, and the pack removed
+                return self._read(part_id, self._index.find(part_id), again=False)
+            return PartDamaged(f"part {part_id}: {self._files.path(place.pack)} is gone")
+        except OSError as problem:
+            return PartDamaged(f"part {part_id}: {problem.strerror or problem}")
+        if len(data) != place.length:
+            return PartDamaged(f"part {part_id}: got {len(data)} bytes of {place.length}")
+        return data
+
+    def find(self, part_id: str) -> Place:
+        """Where a part lies.
+
+        :raise PartMissing: there is none.
+        """
+        place = self._index.find(part_id)
+        if place is None:
+            raise PartMissing(f"part {part_id} is not here")
+        return place
+
+    def page(self, after: str, limit: int) -> list[tuple[str, Place]]:
+        """Parts in ascending order of their ids, from behind `after`."""
+        return self._index.page(after, limit)
+
+    # Compaction
+
+    def candidate(self) -> int | None:
+        """The pack to rewrite next: of those that are half dead, or few and small, the oldest.
+
+        The oldest first: a removal is forgotten when the pack is gone where the part was, and no older one may hold
+        another copy then, left by a compaction that did not come to its end.
+        """
+        sealed = [
+            number
+            for number in sorted(self._sizes)
+            if number not in self._left_alone and (number != self._number or self._active is None)
+        ]
+        needed = dict(self._index.live)
+        for (number, removed_from), count in self._index.removals.items():
+            if removed_from in self._sizes:
+                needed[number] = needed.get(number, 0) + count * ENTRY_SIZE
+        small = [number for number in sealed if self._sizes[number] < self._seal_size // 4]
+        for number in sealed:
+            if needed.get(number, 0) <= self._sizes[number] * _DEAD_SHARE:
+                return number
+        return small[0] if len(small) > _SMALL_PACKS else None
+
+    def moves(self, number: int) -> Iterator[list[Change]]:
+        """What must be written anew before a pack can be dropped, in portions."""
+        moves: list[Change] = []
+        size = 0
+        with self._files.reading(number) as file:
+            for entry in scan(file.read_at, 0, self._sizes[number]):
+                if isinstance(entry, Entry):
+                    moves += self._moves_of(entry, number, file)
+                    size += entry.length
+                if size >= _MOVE_SIZE:
+                    yield moves
+                    moves, size = [], 0
+        yield moves
+
+    def _moves_of(self, entry: Entry, number: int, file: IFile) -> list[Change]:
+        part = parse_part_id(entry.part_id)
+        if entry.removed_from is not None:
+            still_there = entry.removed_from != number and entry.removed_from in self._sizes
+            return [Carry(part, entry.removed_from)] if still_there else []
+        place = self._index.find(entry.part_id)
+        if place is None or (place.pack, place.offset) != (number, entry.offset):
+            return []
+        return [Move(part, file.read_at(entry.offset, entry.length), place)]
+
+    def drop(self, number: int) -> None:
+        """Delete a pack whose parts were moved; one that still holds parts, which are damaged, is left alone."""
+        live = self._index.live.get(number, 0)
+        if live:
+            self._left_alone.add(number)
+            self._log.error("{path} is left as it is: {live} bytes of parts in it are damaged",
+                            path=self._files.path(number), live=live)  # fmt: skip
+            return
+        self._files.remove(number)
+        del self._sizes[number]
+        self._index.forget_pack(number)
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._seal()
+        self._files.close()
+        self._index.close()
+
+
+def _entry(part: PartId, data: bytes, time_ms: int, number: int, offset: int) -> tuple[Place, list[bytes]]:
+    pieces = encode_part_entry(part, data, time_ms)
+    return Place(number, offset + len(pieces[0]), len(data), time_ms), pieces
