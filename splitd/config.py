@@ -29,6 +29,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unit: Annotated[
         Size, msgspec.Meta(description="Bytes of one column in one stripe, for new files. [default: 256KiB]")
     ] = Size(256 * 1024)
+    cache: Annotated[
+        Size, msgspec.Meta(description="Memory for small files that were asked for; 0 for none. [default: 32MiB]")
+    ] = Size(32 * 1024 * 1024)
     client_timeout_s: Annotated[
         float,
         msgspec.Meta(description="How long a client may send, or take, nothing of a file. [default: 60]", gt=0),

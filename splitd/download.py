@@ -24,24 +24,40 @@ class PartLost(FileDamaged):
     """A node says it does not hold a part that the manifest names."""
 
 
+def explain_failure(
+    manifest: Manifest, index: int, problem: StoragedError, registry: INodeRegistry
+) -> FileUnavailable | FileDamaged:
+    """What the failure of a part means for the file."""
+    node = manifest.nodes[index]
+    what = f"part {manifest.part(index)} on node {node}"
+    if isinstance(problem, PartMissing):
+        return PartLost(f"{what}: {problem}")
+    if isinstance(problem, PartDamaged | BadSpan):  # a part that is too short has no such span
+        return FileDamaged(f"{what}: {problem}")
+    if isinstance(problem, NodeUnavailable):
+        registry.failed(node, str(problem))
+    return FileUnavailable(f"{what}: {problem}")
+
+
 class _PartStream:
     """The checked units of a span of one part, one after the other."""
 
     def __init__(self, manifest: Manifest, index: int, span: Span, registry: INodeRegistry) -> None:
+        self._manifest = manifest
+        self._index = index
         self._part = manifest.part(index)
         self._node = manifest.nodes[index]
         self._registry = registry
         self._decoder = UnitDecoder(self._part, manifest.unit, manifest.part_size(index), span)
         self._units: deque[list[bytes]] = deque()
         self._reader: IPartReader | None = None
-        self._what = f"part {self._part} on node {self._node}"
 
     async def open(self) -> None:
         """Ask the node for the units."""
         try:
             self._reader = await self._registry.store(self._node).open(str(self._part), self._decoder.stored)
         except StoragedError as problem:
-            raise self._explain(problem) from problem
+            raise explain_failure(self._manifest, self._index, problem, self._registry) from problem
 
     async def next_unit(self) -> list[bytes]:
         """The pieces of the next unit."""
@@ -53,18 +69,8 @@ class _PartStream:
                     raise PartDamaged("ended before its last unit")
                 self._units.extend(self._decoder.feed(data))
             except StoragedError as problem:
-                raise self._explain(problem) from problem
+                raise explain_failure(self._manifest, self._index, problem, self._registry) from problem
         return self._units.popleft()
-
-    def _explain(self, problem: StoragedError) -> FileUnavailable | FileDamaged:
-        """What the failure of a part means for the file."""
-        if isinstance(problem, PartMissing):
-            return PartLost(f"{self._what}: {problem}")
-        if isinstance(problem, PartDamaged | BadSpan):  # a part that is too short has no such span
-            return FileDamaged(f"{self._what}: {problem}")
-        if isinstance(problem, NodeUnavailable):
-            self._registry.failed(self._node, str(problem))
-        return FileUnavailable(f"{self._what}: {problem}")
 
     def close(self) -> None:
         """Read no more."""

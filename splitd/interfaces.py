@@ -20,7 +20,7 @@ from splitd.model.conditions import Condition
 from splitd.model.manifest import Manifest
 from splitd.model.records import Record
 from splitd.model.tree import Collection, Member
-from storaged.interfaces import IPartStore
+from storaged.interfaces import INodeStore
 from storaged.ranges import Span
 
 
@@ -148,7 +148,7 @@ class IJournal(Interface):
 class INodeRegistry(Interface):
     """The nodes there are, and which of them shall take the parts of the next file."""
 
-    def store(node_id: str) -> IPartStore:
+    def store(node_id: str) -> INodeStore:
         """The part store of a node.
 
         :raise FileUnavailable: no node of this id is registered.

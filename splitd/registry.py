@@ -18,7 +18,7 @@ from splitd.interfaces import INodeRegistry
 from splitd.model.nodes import NodeEntry, RegistryInvalid, parse_entries
 from splitd.model.placement import Candidate, choose_nodes
 from storaged.errors import StoragedError, WrongNode
-from storaged.interfaces import IPartStore, NodeInfo
+from storaged.interfaces import INodeStore, NodeInfo
 
 POLL_INTERVAL_S = 10.0
 """How often every node is asked how it is."""
@@ -65,7 +65,7 @@ class NodeStatus:
     """
 
     entry: NodeEntry
-    store: IPartStore
+    store: INodeStore
     state: str = "unknown"
     problem: str = ""
     capacity: int = 0
@@ -84,7 +84,7 @@ class NodeRegistry:
 
     _log = Logger()
 
-    def __init__(self, entries: Sequence[NodeEntry], connect: Callable[[NodeEntry], IPartStore], clock: Any) -> None:
+    def __init__(self, entries: Sequence[NodeEntry], connect: Callable[[NodeEntry], INodeStore], clock: Any) -> None:
         self._nodes = {entry.id: NodeStatus(entry, connect(entry)) for entry in entries}
         self._random = random.SystemRandom().random
         self._loops = [LoopingCall(self.poll), LoopingCall(self._look_for_the_missing)]
@@ -146,7 +146,7 @@ class NodeRegistry:
             self._log.info("node {node}: {state} {problem}", node=node.entry.id, state=state, problem=problem)
         node.state, node.problem = state, problem
 
-    def store(self, node_id: str) -> IPartStore:
+    def store(self, node_id: str) -> INodeStore:
         """The part store of a node; see `INodeRegistry.store`."""
         try:
             return self._nodes[node_id].store

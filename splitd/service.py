@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -21,10 +20,12 @@ from splitd.frontends.webdav.resource import WebdavResource
 from splitd.journal.file import FileJournal
 from splitd.model.nodes import NodeEntry, RegistryInvalid
 from splitd.model.striping import Layout
+from splitd.model.uploads import RANDOM_BYTES, upload_id
 from splitd.reaper import Pins, Reaper
 from splitd.registry import NodeRegistry, load_registry
 from splitd.status import Status
 from splitd.store import ObjectStore
+from splitd.version_cache import VersionCache
 from storaged.client import RemotePartStore
 from storaged.daemon import Daemon, IServer, listen
 from storaged.filesystem import OSFilesystem
@@ -62,6 +63,7 @@ class Front:
         self._registry = NodeRegistry(entries, self._connect, reactor)
         pins = Pins()
         self._reaper = Reaper(self._catalog, self._registry, pins, reactor, config.reap_interval_s)
+        cache = VersionCache(int(config.cache))
         layout = Layout(data=6, parity=0, unit=int(config.unit))
         self._store = ObjectStore(
             self._catalog,
@@ -70,15 +72,26 @@ class Front:
             self._reaper,
             pins,
             layout=layout,
-            new_id=lambda: uuid.uuid4().hex,
+            cache=cache,
+            new_id=self._new_upload_id,
             seconds=reactor.seconds,
         )
         self._status = Status(
-            self._catalog, self._journal, self._registry, self._store.traffic, layout, reactor.seconds(), reactor
+            self._catalog,
+            self._journal,
+            self._registry,
+            self._store.traffic,
+            cache,
+            layout,
+            reactor.seconds(),
+            reactor,
         )
         self._site = self._make_site(WebdavResource(self._store))
         self.port: IListeningPort | None = None
         self.admin_port: IListeningPort | None = None
+
+    def _new_upload_id(self) -> str:
+        return upload_id(int(self._reactor.seconds() * 1000), os.urandom(RANDOM_BYTES))
 
     def _connect(self, entry: NodeEntry) -> RemotePartStore:
         return RemotePartStore(

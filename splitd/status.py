@@ -15,6 +15,7 @@ from splitd.journal.file import FileJournal
 from splitd.model.striping import Layout
 from splitd.registry import NodeRegistry, NodeStatus
 from splitd.traffic import Traffic
+from splitd.version_cache import VersionCache
 
 
 @attrs.frozen(eq=False)
@@ -25,6 +26,7 @@ class Status(Collector):
     journal: FileJournal
     registry: NodeRegistry
     traffic: Traffic
+    cache: VersionCache
     layout: Layout
     started_at_s: float
     clock: Any
@@ -68,6 +70,7 @@ class Status(Collector):
                 "failed": traffic.downloads_failed,
                 "bytes": traffic.bytes_out,
             },
+            "cache": {"bytes": self.cache.size, "hits": self.cache.hits, "misses": self.cache.misses},
             "reaper": {"doomed": catalog.doomed},
             "journal": {**attrs.asdict(journal), "failure": self.journal.failure},
         }
@@ -82,6 +85,7 @@ class Status(Collector):
             "splitd_uploads_under_way": ("Uploads under way.", traffic.uploads_under_way),
             "splitd_downloads_under_way": ("Downloads under way.", traffic.downloads_under_way),
             "splitd_doomed_uploads": ("Uploads and versions whose parts are to be deleted.", catalog.doomed),
+            "splitd_cache_bytes": ("Small files kept in memory.", self.cache.size),
             "splitd_journal_bytes": ("Size of the journal.", journal.size),
             "splitd_journal_failed": ("Whether the journal has failed.", bool(self.journal.failure)),
         }
@@ -92,6 +96,8 @@ class Status(Collector):
             "splitd_downloads_finished": ("Downloads that ended well, or were given up.", traffic.downloads_finished),
             "splitd_downloads_failed": ("Downloads that broke off.", traffic.downloads_failed),
             "splitd_download_bytes": ("Bytes read for clients.", traffic.bytes_out),
+            "splitd_cache_hits": ("Small files that were found in memory.", self.cache.hits),
+            "splitd_cache_misses": ("Small files that were not.", self.cache.misses),
             "splitd_journal_syncs": ("Syncs of the journal.", journal.syncs),
         }
         for name, (text, value) in gauges.items():

@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from zope.interface import implementer
 
 from splitd.download import Download, PartLost
-from splitd.errors import NotAFile, NotFound, ParentMissing, PreconditionFailed
+from splitd.errors import NotAFile, NotFound, ParentMissing, PreconditionFailed, SplitdError
 from splitd.interfaces import ICatalog, INodeRegistry, IObjectStore, IUpload, IUploadLedger, Opened
 from splitd.lanes import Intent, Lanes
 from splitd.model.conditions import Condition
@@ -16,8 +16,12 @@ from splitd.model.manifest import Manifest
 from splitd.model.striping import Layout
 from splitd.model.tree import Collection, Member, check_path, parent
 from splitd.reaper import Pins, Reaper
+from splitd.small_download import SmallDownload, is_small, read_small
+from splitd.small_upload import SmallUpload
 from splitd.traffic import Traffic
 from splitd.upload import Upload
+from splitd.version_cache import VersionCache
+from storaged.partfile import SMALL_PART
 from storaged.ranges import Span
 
 
@@ -26,6 +30,7 @@ class ObjectStore:
     """Files on nodes, under names in a catalog.
 
     :param layout: how new files are cut.
+    :param cache: keeps small files that were asked for.
     :param new_id: makes ids of uploads: 32 hexadecimal digits, never the same twice.
     :param seconds: the time since 1970.
     """
@@ -39,6 +44,7 @@ class ObjectStore:
         pins: Pins,
         *,
         layout: Layout,
+        cache: VersionCache,
         new_id: Callable[[], str],
         seconds: Callable[[], float],
     ) -> None:
@@ -48,9 +54,10 @@ class ObjectStore:
         self._reaper = reaper
         self._pins = pins
         self._layout = layout
+        self.cache = cache
         self._new_id = new_id
         self._seconds = seconds
-        self._uploads: set[Upload] = set()
+        self._uploads: set[Upload | SmallUpload] = set()
         self.traffic = Traffic()
 
     def create(self, path: str, size: int | None, content_type: str, condition: Condition) -> Deferred[IUpload]:
@@ -67,6 +74,8 @@ class ObjectStore:
         if present is None and not isinstance(await self._catalog.lookup(parent(path)), Collection):
             raise ParentMissing(f"the collection {parent(path)} does not exist; make it first")
         intent = Intent(self._new_id(), path, size, content_type, condition, self._layout)
+        if self._is_small(intent):
+            return self._create_small(intent)
         lanes = [] if size == 0 else await Lanes(self._registry, intent).connect()
         upload = Upload(
             intent, lanes, self._ledger, self._registry, self._reaper, self.traffic, self._upload_ended, self._seconds
@@ -76,7 +85,30 @@ class ObjectStore:
         await upload.start()
         return upload
 
-    def _upload_ended(self, upload: Upload, committed: bool) -> None:
+    @staticmethod
+    def _is_small(intent: Intent) -> bool:
+        stored = intent.stored(0)
+        return bool(intent.size) and stored is not None and stored <= SMALL_PART
+
+    def _create_small(self, intent: Intent) -> IUpload:
+        nodes = self._registry.place(intent.layout.width, intent.stored(0) or 0, ())
+        upload = SmallUpload(
+            intent,
+            nodes,
+            self._ledger,
+            self._registry,
+            self._reaper,
+            self.traffic,
+            self.cache,
+            new_id=self._new_id,
+            ended=self._upload_ended,
+            seconds=self._seconds,
+        )
+        self._uploads.add(upload)
+        self.traffic.upload_began()
+        return upload
+
+    def _upload_ended(self, upload: Upload | SmallUpload, committed: bool) -> None:
         self._uploads.discard(upload)
         self.traffic.upload_ended(committed=committed)
 
@@ -115,10 +147,26 @@ class ObjectStore:
         return found
 
     async def _open_version(self, manifest: Manifest, span: Span) -> Opened:
+        if is_small(manifest):
+            return Opened(manifest, SmallDownload(await self._read_small(manifest), span, self.traffic))
         self._pins.pin(manifest.upload)
         download = Download(manifest, span, self._registry, self.traffic, lambda: self._unpin(manifest.upload))
         await download.open()
         return Opened(manifest, download)
+
+    async def _read_small(self, manifest: Manifest) -> bytes:
+        data = self.cache.get(manifest.upload)
+        if data is None:
+            self._pins.pin(manifest.upload)
+            try:
+                data = await read_small(manifest, self._registry)
+            except SplitdError:
+                self.traffic.downloads_failed += 1
+                raise
+            finally:
+                self._unpin(manifest.upload)
+            self.cache.keep(manifest.upload, data)
+        return data
 
     def _unpin(self, upload: str) -> None:
         self._pins.unpin(upload)

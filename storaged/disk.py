@@ -21,10 +21,9 @@ from storaged.disk_writer import DiskPartWriter
 from storaged.errors import NodeUnavailable, NoSpace, PartExists, PartMissing
 from storaged.interfaces import (
     IFilesystem,
+    INodeStore,
     IPartReader,
-    IPartStore,
     IPartWriter,
-    ISmallPartStore,
     NodeIdentity,
     NodeInfo,
     PartInfo,
@@ -43,7 +42,7 @@ from storaged.room import Room
 _LOOK_EVERY_S = 1
 
 
-@implementer(IPartStore, ISmallPartStore)
+@implementer(INodeStore)
 class DiskPartStore:
     """The parts in one folder: small ones in packs, the others in a file each.
 

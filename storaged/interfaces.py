@@ -210,6 +210,10 @@ class ISmallPartStore(Interface):
         """
 
 
+class INodeStore(IPartStore, ISmallPartStore):
+    """What a node offers: parts large and small."""
+
+
 class IFile(Interface):
     """An open file.  Every method blocks: it belongs in a pool, not in the reactor's thread."""
 

@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 
 from storaged import batches
 from storaged.errors import BadRequest, NodeUnavailable, StoragedError
-from storaged.interfaces import IPartStore, ISmallPartStore, PartInfo
+from storaged.interfaces import INodeStore, PartInfo
 
 _AT_ONCE = 16
 """Requests under way before the front is made to wait."""
@@ -21,16 +21,15 @@ _AT_ONCE = 16
 class LinkServer(Int32StringReceiver):
     """Answers the requests of one link, each when all that it asks for is done.
 
-    :param store: where the parts lie; it provides `ISmallPartStore`, too.
+    :param store: where the parts lie.
     """
 
     MAX_LENGTH = batches.MAX_MESSAGE
     transport: Any
     _log = Logger()
 
-    def __init__(self, store: IPartStore) -> None:
+    def __init__(self, store: INodeStore) -> None:
         self._store = store
-        self._small = ISmallPartStore(store)
         self._under_way = 0
 
     def stringReceived(self, string: bytes) -> None:
@@ -54,10 +53,10 @@ class LinkServer(Int32StringReceiver):
     def _begin(self, request: batches.Request) -> None:
         work: Sequence[Deferred[Any]]
         if isinstance(request, batches.Put):
-            put = self._small.put
+            put = self._store.put
             work = [put(part_id, data) for part_id, data in request.parts]
         elif isinstance(request, batches.Get):
-            work = list(map(self._small.get, request.parts))
+            work = list(map(self._store.get, request.parts))
         else:
             work = list(map(self._store.remove, request.parts))
         _Results(self, request.number, work)

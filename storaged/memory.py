@@ -14,10 +14,9 @@ from storaged.bytes_reader import BytesReader
 from storaged.checks import check_limit, check_part_id, check_small, check_span
 from storaged.errors import BadPart, NoSpace, PartExists, PartMissing, StoragedError
 from storaged.interfaces import (
+    INodeStore,
     IPartReader,
-    IPartStore,
     IPartWriter,
-    ISmallPartStore,
     NodeIdentity,
     NodeInfo,
     PartInfo,
@@ -28,7 +27,7 @@ from storaged.ranges import Span
 from storaged.removals import Removals
 
 
-@implementer(IPartStore, ISmallPartStore)
+@implementer(INodeStore)
 class MemoryPartStore:
     """Parts in a dict.
 

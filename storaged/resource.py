@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IConsumer
 from storaged import wire
 from storaged.errors import BadRequest, BadSpan, NodeUnavailable, StoragedError
 from storaged.identity import Identity
-from storaged.interfaces import IPartStore, PartInfo
+from storaged.interfaces import INodeStore, PartInfo
 from storaged.link import LinkServer
 from storaged.ranges import Span, Unsatisfiable, format_content_range, parse_range
 from storaged.streaming import (
@@ -33,7 +33,7 @@ class PartResource(StreamingResource):
     :param key: the cluster key that a request must carry.
     """
 
-    def __init__(self, store: IPartStore, identity: Identity, key: str) -> None:
+    def __init__(self, store: INodeStore, identity: Identity, key: str) -> None:
         super().__init__()
         self._store = store
         self._identity = identity

@@ -17,14 +17,14 @@ from storaged.client.link import Link, LinkClient
 from storaged.client.reader import RemotePartReader
 from storaged.client.writer import RemotePartWriter
 from storaged.errors import BadRequest, BadSpan, NodeUnavailable
-from storaged.interfaces import IPartReader, IPartStore, IPartWriter, ISmallPartStore, NodeInfo, PartInfo
+from storaged.interfaces import INodeStore, IPartReader, IPartWriter, NodeInfo, PartInfo
 from storaged.ranges import Span, format_range, parse_content_range
 from storaged.streaming import NodeConnections, NotUpgraded
 
 _Answer = TypeVar("_Answer")
 
 
-@implementer(IPartStore, ISmallPartStore)
+@implementer(INodeStore)
 class RemotePartStore:
     """The parts of one node.
 

@@ -1,0 +1,83 @@
+"""A small file on its way out: its parts come whole, are checked, and joined in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredList, succeed
+from zope.interface import implementer
+
+from splitd.download import explain_failure
+from splitd.interfaces import IDownload, INodeRegistry
+from splitd.model.manifest import Manifest
+from splitd.model.striping import columns
+from splitd.traffic import Traffic
+from storaged.errors import PartDamaged, StoragedError
+from storaged.partfile import SMALL_PART, UnitDecoder, stored_size
+from storaged.ranges import Span
+
+
+def is_small(manifest: Manifest) -> bool:
+    """Whether a file's parts are small ones, which can be read whole."""
+    return manifest.size > 0 and stored_size(manifest.part_size(0), manifest.unit) <= SMALL_PART
+
+
+async def read_small(manifest: Manifest, registry: INodeRegistry) -> bytes:
+    """All bytes of a small file, every unit checked.
+
+    :raise FileUnavailable: a node cannot be read.
+    :raise FileDamaged: stored bytes are wrong; `PartLost` where a node has lost its part.
+    """
+    wanted = range(min(manifest.data, manifest.size))
+    asked = [registry.store(manifest.nodes[index]).get(f"{manifest.upload}.{index}") for index in wanted]
+    payloads = []
+    results: list[tuple[bool, Any]] = await DeferredList(asked, consumeErrors=True)
+    for index, (good, result) in enumerate(results):
+        try:
+            if not good:
+                result.raiseException()
+            payloads.append(_decode(manifest, index, result))
+        except StoragedError as problem:
+            raise explain_failure(manifest, index, problem, registry) from problem
+    if manifest.size <= manifest.layout.stripe:
+        return b"".join(payloads)
+    return b"".join(
+        payloads[column.index][column.span.start : column.span.stop]
+        for column in columns(manifest.layout, manifest.size, Span(0, manifest.size))
+    )
+
+
+def _decode(manifest: Manifest, index: int, data: bytes) -> bytes:
+    size = manifest.part_size(index)
+    expected = stored_size(size, manifest.unit)
+    if len(data) != expected:
+        raise PartDamaged(f"takes {len(data)} bytes, expected {expected}")
+    decoder = UnitDecoder(manifest.part(index), manifest.unit, size, Span(0, size))
+    units = decoder.feed(data[decoder.stored.start : decoder.stored.stop])
+    return b"".join([piece for unit in units for piece in unit])
+
+
+@implementer(IDownload)
+class SmallDownload:
+    """A range of a file that is in memory."""
+
+    def __init__(self, data: bytes, span: Span, traffic: Traffic) -> None:
+        self._data: bytes | None = data if len(span) == len(data) else data[span.start : span.stop]
+        self._traffic = traffic
+        self._open = True
+        traffic.download_began()
+
+    def read(self) -> Deferred[Sequence[bytes]]:
+        """Read on; see `IDownload.read`."""
+        data, self._data = self._data, None
+        if not data:
+            return succeed([])
+        self._traffic.bytes_out += len(data)
+        return succeed([data])
+
+    def close(self) -> None:
+        """Read no more; see `IDownload.close`."""
+        if self._open:
+            self._open = False
+            self._traffic.download_ended(failed=False)
