@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.defer import Deferred, gatherResults, succeed
 from zope.interface import implementer
 
 from splitd.download import explain_failure
@@ -30,14 +29,12 @@ async def read_small(manifest: Manifest, registry: INodeRegistry) -> bytes:
     :raise FileDamaged: stored bytes are wrong; `PartLost` where a node has lost its part.
     """
     wanted = range(min(manifest.data, manifest.size))
-    asked = [registry.store(manifest.nodes[index]).get(f"{manifest.upload}.{index}") for index in wanted]
+    asked = [registry.store(manifest.nodes[index]).get_all([f"{manifest.upload}.{index}"]) for index in wanted]
     payloads = []
-    results: list[tuple[bool, Any]] = await DeferredList(asked, consumeErrors=True)
-    for index, (good, result) in enumerate(results):
+    for index, outcomes in enumerate(await gatherResults(asked)):
+        data = outcomes[0]
         try:
-            if not good:
-                result.raiseException()
-            payloads.append(_decode(manifest, index, result))
+            payloads.append(_decode(manifest, index, data))
         except StoragedError as problem:
             raise explain_failure(manifest, index, problem, registry) from problem
     if manifest.size <= manifest.layout.stripe:
@@ -48,7 +45,9 @@ async def read_small(manifest: Manifest, registry: INodeRegistry) -> bytes:
     )
 
 
-def _decode(manifest: Manifest, index: int, data: bytes) -> bytes:
+def _decode(manifest: Manifest, index: int, data: bytes | StoragedError) -> bytes:
+    if isinstance(data, StoragedError):
+        raise data
     size = manifest.part_size(index)
     expected = stored_size(size, manifest.unit)
     if len(data) != expected:

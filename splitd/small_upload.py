@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -23,7 +23,7 @@ from splitd.model.striping import Cutter
 from splitd.reaper import Reaper
 from splitd.traffic import Traffic
 from splitd.version_cache import VersionCache
-from storaged.errors import NodeUnavailable, NoSpace
+from storaged.errors import NodeUnavailable, NoSpace, StoragedError
 from storaged.partfile import PartId, encode_part
 
 _MOST_FAILED = 3
@@ -178,14 +178,13 @@ class SmallUpload:
     async def _put_parts(self, data: bytes) -> dict[str, str]:
         intent = self._intent
         puts = [
-            self._registry.store(node).put(f"{intent.upload}.{index}", part)
+            self._registry.store(node).put_all([(f"{intent.upload}.{index}", part)])
             for index, (node, part) in enumerate(zip(self._nodes, self._parts(data), strict=True))
         ]
-        results: list[tuple[bool, Any]] = await DeferredList(puts, consumeErrors=True)
         problems: dict[str, str] = {}
-        for node, (good, result) in zip(self._nodes, results, strict=True):
-            if not good:
-                problem = result.value
+        for node, outcomes in zip(self._nodes, await gatherResults(puts), strict=True):
+            problem = outcomes[0]
+            if isinstance(problem, StoragedError):
                 if isinstance(problem, NodeUnavailable | NoSpace):
                     self._registry.failed(node, str(problem))
                 problems[node] = str(problem)

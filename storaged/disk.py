@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from heapq import merge
 from itertools import islice
@@ -18,7 +19,7 @@ from storaged.checks import check_limit, check_part_id, check_small, check_span
 from storaged.disk_calls import DiskCalls
 from storaged.disk_reader import DiskPartReader
 from storaged.disk_writer import DiskPartWriter
-from storaged.errors import NodeUnavailable, NoSpace, PartExists, PartMissing
+from storaged.errors import BadRequest, NodeUnavailable, NoSpace, PartExists, PartMissing, StoragedError
 from storaged.interfaces import (
     IFilesystem,
     INodeStore,
@@ -29,12 +30,12 @@ from storaged.interfaces import (
     PartInfo,
 )
 from storaged.packs.files import PackFiles
-from storaged.packs.index import PackIndex
-from storaged.packs.packs import SEAL_SIZE, Packs
+from storaged.packs.index import PackIndex, Place
+from storaged.packs.packs import SEAL_SIZE, Packs, Put
 from storaged.packs.store import PackStore
 from storaged.packs.writer import PackedPartWriter
 from storaged.part_folder import SUBFOLDERS, PartFolder
-from storaged.partfile import SMALL_PART, PartId, check_part
+from storaged.partfile import SMALL_PART, PartId
 from storaged.ranges import Span
 from storaged.removals import Removals
 from storaged.room import Room
@@ -79,8 +80,8 @@ class DiskPartStore:
         self._looked_at: float | None = None
         files = PackFiles(f"{folder}/packs", filesystem)
         index = PackIndex(f"{folder}/packs.sqlite")
-        packs = Packs(files, index, self._now_ms, self._parts.exists, pack_size)
-        self._packs = PackStore(packs, self._calls)
+        packs = Packs(files, index, self._now_ms, self._parts, pack_size)
+        self._packs = PackStore(packs, self._calls, reactor)
         self._writers: dict[str, DiskPartWriter | PackedPartWriter] = {}
         self._putting: set[str] = set()
         self._readers: set[DiskPartReader] = set()
@@ -147,7 +148,7 @@ class DiskPartStore:
 
     async def _create_packed(self, part: PartId, stored: int) -> IPartWriter:
         part_id = str(part)
-        writer = PackedPartWriter(part, stored, self._packs.put, self._packs.remove)
+        writer = PackedPartWriter(part, stored, self._packs)
         self._keep_track(part_id, stored, writer)
         try:
             await self._refuse_existing(part_id)
@@ -181,41 +182,59 @@ class DiskPartStore:
             return
         raise PartExists(f"part {part_id} is here already")
 
-    def put(self, part_id: str, data: bytes) -> Deferred[PartInfo]:
-        """Store a small part; see `ISmallPartStore.put`."""
-        return maybeDeferred(self._put, part_id, data)
-
-    def _put(self, part_id: str, data: bytes) -> Deferred[PartInfo]:
-        part = check_part_id(part_id)
-        check_small(part_id, len(data))
+    def put_all(self, parts: Sequence[tuple[str, bytes]]) -> Deferred[list[PartInfo | StoragedError]]:
+        """Store small parts; see `ISmallPartStore.put_all`."""
         if self._look_is_due():
             # Not waited for: the room that was there at the last look is not all used up by small parts.
             Deferred.fromCoroutine(self._look()).addErrback(lambda failure: self._log.failure("the volume", failure))
-        self._admit(part_id, len(data))
-        check_part(part, data)
-        self._putting.add(part_id)
-        promise = self._room.promise(len(data))
+        outcomes: list[PartInfo | StoragedError | None] = []
+        puts: list[Put] = []
+        promise = self._room.promise(0)
+        for part_id, data in parts:
+            try:
+                puts.append(Put(self._admit_small(part_id, len(data)), data))
+            except StoragedError as problem:
+                outcomes.append(problem)
+            else:
+                outcomes.append(None)
+                self._putting.add(part_id)
+                promise.add(len(data))
 
-        def ended(result: PartInfo | Failure) -> PartInfo | Failure:
-            self._putting.discard(part_id)
-            if isinstance(result, PartInfo):
-                promise.use(result.stored)
+        def ended(places: list[Place | StoragedError] | Failure) -> list[PartInfo | StoragedError] | Failure:
+            self._putting.difference_update(str(put.part) for put in puts)
+            if isinstance(places, Failure):
+                promise.end()
+                return places
+            promise.use(sum(place.length for place in places if isinstance(place, Place)))
             promise.end()
-            return result
+            told = iter(zip(puts, places, strict=True))
+            return [_info(*next(told)) if outcome is None else outcome for outcome in outcomes]
 
-        return self._packs.put(part, data).addBoth(ended)
+        return self._packs.put_all(puts).addBoth(ended)
 
-    def get(self, part_id: str) -> Deferred[bytes]:
-        """Read a small part; see `ISmallPartStore.get`."""
-        return maybeDeferred(self._get, part_id)
-
-    def _get(self, part_id: str) -> Deferred[bytes]:
+    def _admit_small(self, part_id: str, stored: int) -> PartId:
         part = check_part_id(part_id)
-        return self._packs.get(part_id).addErrback(self._get_file, part)
+        check_small(part_id, stored)
+        self._admit(part_id, stored)
+        return part
 
-    def _get_file(self, failure: Failure, part: PartId) -> Deferred[bytes]:
-        failure.trap(PartMissing)
-        return Deferred.fromCoroutine(self._calls.run(f"part {part}", lambda: self._parts.read_small(part)))
+    def get_all(self, part_ids: Sequence[str]) -> Deferred[list[bytes | StoragedError]]:
+        """Read small parts; see `ISmallPartStore.get_all`."""
+        return maybeDeferred(self._get_all, part_ids)
+
+    def _get_all(self, part_ids: Sequence[str]) -> Deferred[list[bytes | StoragedError]]:
+        outcomes: list[bytes | StoragedError | None] = [_problem_of(part_id) for part_id in part_ids]
+        asked = [part_id for part_id, outcome in zip(part_ids, outcomes, strict=True) if outcome is None]
+
+        def merged(read: list[bytes | StoragedError]) -> list[bytes | StoragedError]:
+            told = iter(read)
+            return [next(told) if outcome is None else outcome for outcome in outcomes]
+
+        return self._packs.get_all(asked).addCallback(merged)
+
+    def remove_all(self, part_ids: Sequence[str]) -> Deferred[list[bool | StoragedError]]:
+        """Delete parts; see `ISmallPartStore.remove_all`."""
+        return gatherResults([self.remove(part_id).addErrback(_as_outcome) for part_id in part_ids])
 
     def open(self, part_id: str, span: Span | None) -> Deferred[IPartReader]:
         """Read a part; see `IPartStore.open`."""
@@ -227,7 +246,9 @@ class DiskPartStore:
         try:
             return await self._open_file(part_id, place.path, span)
         except PartMissing:
-            data = await self._packs.get(part_id)
+            data = (await self._packs.get_all([part_id]))[0]
+            if isinstance(data, StoragedError):
+                raise data from None
             return BytesReader(data, check_span(part_id, span, len(data)))
 
     async def _open_file(self, part_id: str, path: str, span: Span | None) -> IPartReader:
@@ -259,7 +280,9 @@ class DiskPartStore:
         if writer is not None:
             await writer.break_off(PartMissing(f"part {part_id} was removed while it was written"))
         # A packed one costs least to find, and there are many more of them.
-        found = await self._packs.remove(part)
+        found = (await self._packs.remove_all([part]))[0]
+        if isinstance(found, StoragedError):
+            raise found
         if not found:
             found = await self._calls.run(f"part {part_id}", lambda: self._parts.remove(part))
         if found:
@@ -312,3 +335,22 @@ class DiskPartStore:
 
 def _by_id(part: PartInfo) -> str:
     return part.part_id
+
+
+def _info(put: Put, place: Place | StoragedError) -> PartInfo | StoragedError:
+    return PartInfo(str(put.part), place.length, place.time_ms) if isinstance(place, Place) else place
+
+
+def _problem_of(part_id: str) -> BadRequest | None:
+    try:
+        check_part_id(part_id)
+    except BadRequest as problem:
+        return problem
+    return None
+
+
+def _as_outcome(failure: Failure) -> StoragedError:
+    failure.trap(StoragedError)
+    problem = failure.value
+    assert isinstance(problem, StoragedError)
+    return problem

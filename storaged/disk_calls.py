@@ -6,7 +6,6 @@ import errno
 from collections.abc import Callable
 from typing import TypeVar
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
@@ -27,12 +26,6 @@ class DiskCalls:
     def __init__(self, reactor: IReactorFromThreads, pool: ThreadPool) -> None:
         self._reactor = reactor
         self._pool = pool
-
-    def next_turn(self) -> Deferred[None]:
-        """A Deferred that fires in the reactor's next turn: what others ask in this one is known then."""
-        turn: Deferred[None] = Deferred()
-        self._reactor.callFromThread(turn.callback, None)
-        return turn
 
     async def run(self, subject: str, call: Callable[[], _T]) -> _T:
         """Make a call in the pool.  Cancelling gives up its result; the call itself goes on.

@@ -19,6 +19,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer
 from zope.interface import Attribute, Interface
 
+from storaged.errors import StoragedError
 from storaged.ranges import Span
 
 
@@ -186,28 +187,35 @@ class ISmallPartStore(Interface):
     """A place where small parts come and go whole, many at a time.
 
     Provided beside `IPartStore`, over the same parts: what is put here can be opened, listed and removed there, and
-    what was written there can be got here.  A part is small when it takes at most `storaged.partfile.SMALL_PART` bytes.
+    what was written there can be got here.  What is wrong with one of the parts does no harm to the others; only where
+    the store as a whole cannot be used the Deferred fails.
+
+    A part is small when it takes at most `storaged.partfile.SMALL_PART` bytes.
     """
 
-    def put(part_id: str, data: bytes) -> Deferred[PartInfo]:
-        """Store a part.  Many that come at about the same time share one sync.
+    def put_all(parts: Sequence[tuple[str, bytes]]) -> Deferred[list[PartInfo | StoragedError]]:
+        """Store parts.  Those that come at about the same time share one sync.
 
-        :param data: its stored bytes, header to footer.
-        :return: a Deferred of its `PartInfo`, fired when the part would survive a power cut.  Cancelling it gives up
-            waiting: the part may be stored or not.
-        :raise BadPart: the bytes are not one whole, good part of this id.  Nothing is kept.
-        :raise BadRequest: they are more than `SMALL_PART`.
-        :raise NoSpace: nothing is kept.
-        :raise PartExists: a part of this id is there already; it is left as it is.
-        :raise PartMissing: a part of this id was removed before it came.
+        :param parts: (part id, stored bytes, header to footer) of each.
+        :return: a Deferred of what came of each, in their order, fired when those that are stored would survive a power
+            cut.  Cancelling it gives up waiting: the parts may be stored or not.  Of a part that is not stored nothing
+            is kept, and there is an error in place of its `PartInfo`:
+            `BadPart`: the bytes are not one whole, good part of this id;
+            `BadRequest`: they are more than `SMALL_PART`, or the id is none;
+            `NoSpace`;
+            `PartExists`: a part of this id is there already; it is left as it is;
+            `PartMissing`: a part of this id was removed before it came.
         """
 
-    def get(part_id: str) -> Deferred[bytes]:
-        """Read all stored bytes of a part.
+    def get_all(part_ids: Sequence[str]) -> Deferred[list[bytes | StoragedError]]:
+        """Read parts.
 
-        :raise PartMissing: there is no such part.
-        :raise BadRequest: it takes more than `SMALL_PART` bytes.
+        :return: a Deferred of all stored bytes of each, in their order; in their place `PartMissing` where there is no
+            such part, `BadRequest` where it is not a small one, `PartDamaged` where it cannot be read.
         """
+
+    def remove_all(part_ids: Sequence[str]) -> Deferred[list[bool | StoragedError]]:
+        """Delete parts, each as `IPartStore.remove` does."""
 
 
 class INodeStore(IPartStore, ISmallPartStore):

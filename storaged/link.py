@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 from storaged import batches
 from storaged.errors import BadRequest, NodeUnavailable, StoragedError
 from storaged.interfaces import INodeStore, PartInfo
+from storaged.streaming import write_eagerly
 
 _AT_ONCE = 16
 """Requests under way before the front is made to wait."""
@@ -51,55 +52,41 @@ class LinkServer(Int32StringReceiver):
         self.transport.abortConnection()
 
     def _begin(self, request: batches.Request) -> None:
-        work: Sequence[Deferred[Any]]
+        work: Deferred[Any]
         if isinstance(request, batches.Put):
-            put = self._store.put
-            work = [put(part_id, data) for part_id, data in request.parts]
+            work = self._store.put_all(request.parts)
         elif isinstance(request, batches.Get):
-            work = list(map(self._store.get, request.parts))
+            work = self._store.get_all(request.parts)
         else:
-            work = list(map(self._store.remove, request.parts))
-        _Results(self, request.number, work)
+            work = self._store.remove_all(request.parts)
+        work.addErrback(self._fault, len(request.parts))
+        work.addCallback(self._answer, request.number)
 
-    def answer(self, answer: batches.Answer) -> None:
-        """Send an answer."""
+    def _fault(self, failure: Failure, count: int) -> list[StoragedError]:
+        problem = failure.value
+        if not isinstance(problem, StoragedError):
+            self._log.failure("a request of a link", failure)
+            problem = NodeUnavailable(f"{type(problem).__name__}: {problem}")
+        return [problem] * count
+
+    def _answer(self, outcomes: Sequence[PartInfo | bytes | bool | StoragedError], number: int) -> None:
         if self._under_way == _AT_ONCE and self.connected:
             self.transport.resumeProducing()
         self._under_way -= 1
         if self.connected:
-            self.sendString(batches.encode(answer))
+            message = batches.encode(_tell(number, outcomes))
+            write_eagerly(self.transport, [len(message).to_bytes(4, "big"), message])
 
 
-class _Results:
-    """Waits for the results of one request."""
-
-    _log = Logger()
-
-    def __init__(self, server: LinkServer, number: int, work: Sequence[Deferred[Any]]) -> None:
-        self._server = server
-        self._answer = batches.Answer(number, [None] * len(work), {})
-        self._missing = len(work)
-        for index, deferred in enumerate(work):
-            deferred.addCallbacks(self._good, self._bad, callbackArgs=(index,), errbackArgs=(index,))
-        if not work:
-            server.answer(self._answer)
-
-    def _good(self, result: PartInfo | bytes | bool, index: int) -> None:
-        if isinstance(result, PartInfo):
-            self._answer.results[index] = result.stored, result.modified_ms
+def _tell(number: int, outcomes: Sequence[PartInfo | bytes | bool | StoragedError]) -> batches.Answer:
+    results: list[batches.Result] = []
+    problems = {}
+    for index, outcome in enumerate(outcomes):
+        if isinstance(outcome, PartInfo):
+            results.append((outcome.stored, outcome.modified_ms))
+        elif isinstance(outcome, StoragedError):
+            results.append(None)
+            problems[index] = batches.encode_problem(outcome)
         else:
-            self._answer.results[index] = result
-        self._count()
-
-    def _bad(self, failure: Failure, index: int) -> None:
-        problem = failure.value
-        if not isinstance(problem, StoragedError):
-            self._log.failure("a part of a link's request", failure)
-            problem = NodeUnavailable(f"{type(problem).__name__}: {problem}")
-        self._answer.problems[index] = batches.encode_problem(problem)
-        self._count()
-
-    def _count(self) -> None:
-        self._missing -= 1
-        if not self._missing:
-            self._server.answer(self._answer)
+            results.append(outcome)
+    return batches.Answer(number, results, problems)

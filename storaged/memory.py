@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, fail, maybeDeferred, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -25,6 +25,8 @@ from storaged.once import Once
 from storaged.partfile import PartChecker, PartId
 from storaged.ranges import Span
 from storaged.removals import Removals
+
+_T = TypeVar("_T")
 
 
 @implementer(INodeStore)
@@ -54,7 +56,7 @@ class MemoryPartStore:
         """Begin a part; see `IPartStore.create`."""
         return maybeDeferred(self._create, part_id, stored)
 
-    def _create(self, part_id: str, stored: int | None) -> IPartWriter:
+    def _create(self, part_id: str, stored: int | None) -> MemoryPartWriter:
         part = check_part_id(part_id)
         self._removals.check(part_id)
         if part_id in self._parts or part_id in self._writers:
@@ -64,24 +66,28 @@ class MemoryPartStore:
         self._writers[part_id] = writer = MemoryPartWriter(self, part, stored)
         return writer
 
-    def put(self, part_id: str, data: bytes) -> Deferred[PartInfo]:
-        """Store a small part; see `ISmallPartStore.put`."""
-        return maybeDeferred(self._put, part_id, data)
+    def put_all(self, parts: Sequence[tuple[str, bytes]]) -> Deferred[list[PartInfo | StoragedError]]:
+        """Store small parts; see `ISmallPartStore.put_all`."""
+        return succeed([_outcome(self._put, *part) for part in parts])
 
-    def _put(self, part_id: str, data: bytes) -> Deferred[PartInfo]:
+    def _put(self, part_id: str, data: bytes) -> PartInfo:
         check_small(part_id, len(data))
         writer = self._create(part_id, len(data))
         writer.write(data)
-        return writer.finish()
+        return writer.end()
 
-    def get(self, part_id: str) -> Deferred[bytes]:
-        """Read a small part; see `ISmallPartStore.get`."""
-        return maybeDeferred(self._get, part_id)
+    def get_all(self, part_ids: Sequence[str]) -> Deferred[list[bytes | StoragedError]]:
+        """Read small parts; see `ISmallPartStore.get_all`."""
+        return succeed([_outcome(self._get, part_id) for part_id in part_ids])
 
     def _get(self, part_id: str) -> bytes:
         info, data = self._find(part_id)
         check_small(part_id, info.stored)
         return data
+
+    def remove_all(self, part_ids: Sequence[str]) -> Deferred[list[bool | StoragedError]]:
+        """Delete parts; see `ISmallPartStore.remove_all`."""
+        return succeed([_outcome(self._remove, part_id) for part_id in part_ids])
 
     def open(self, part_id: str, span: Span | None) -> Deferred[IPartReader]:
         """Read a part; see `IPartStore.open`."""
@@ -137,6 +143,13 @@ class MemoryPartStore:
     def forget(self, part_id: str) -> None:
         """Let go of a writer that has ended."""
         del self._writers[part_id]
+
+
+def _outcome(call: Callable[..., _T], *args: Any) -> _T | StoragedError:
+    try:
+        return call(*args)
+    except StoragedError as problem:
+        return problem
 
 
 @implementer(IPartWriter)
@@ -197,6 +210,14 @@ class MemoryPartWriter:
                 self._end(problem)
         assert self._outcome is not None
         return succeed(self._outcome) if isinstance(self._outcome, PartInfo) else fail(Failure(self._outcome))
+
+    def end(self) -> PartInfo:
+        """End the part at once; like `finish`."""
+        self.finish().addErrback(lambda _: None)
+        if isinstance(self._outcome, Exception):
+            raise self._outcome
+        assert self._outcome is not None
+        return self._outcome
 
     def abort(self) -> Deferred[None]:
         """Give the part up; see `IPartWriter.abort`."""

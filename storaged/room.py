@@ -62,6 +62,11 @@ class Promise:
         self._room = room
         self._left = size
 
+    def add(self, size: int) -> None:
+        """Set more room aside."""
+        self._left += size
+        self._room.move(0, -size)
+
     def use(self, count: int) -> None:
         """Note that `count` bytes of the part were written."""
         self._give(count, min(count, self._left))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.defer import CancelledError, Deferred, gatherResults, succeed
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
@@ -16,7 +16,7 @@ from storaged.client.answers import error_of, part_info, read_all, reason_of
 from storaged.client.link import Link, LinkClient
 from storaged.client.reader import RemotePartReader
 from storaged.client.writer import RemotePartWriter
-from storaged.errors import BadRequest, BadSpan, NodeUnavailable
+from storaged.errors import BadRequest, BadSpan, NodeUnavailable, StoragedError
 from storaged.interfaces import INodeStore, IPartReader, IPartWriter, NodeInfo, PartInfo
 from storaged.ranges import Span, format_range, parse_content_range
 from storaged.streaming import NodeConnections, NotUpgraded
@@ -135,30 +135,31 @@ class RemotePartStore:
             raise error_of(response)
         return part_info(part_id, response)
 
-    def put(self, part_id: str, data: bytes) -> Deferred[PartInfo]:
-        """Store a small part; see `ISmallPartStore.put`."""
+    def put_all(self, parts: Sequence[tuple[str, bytes]]) -> Deferred[list[PartInfo | StoragedError]]:
+        """Store small parts; see `ISmallPartStore.put_all`."""
+        return _all([self._put(*part) for part in parts])
+
+    def _put(self, part_id: str, data: bytes) -> Deferred[PartInfo | StoragedError]:
         try:
             check_part_id(part_id)
             check_small(part_id, len(data))
         except BadRequest as problem:
-            return fail(problem)
-        return self._link.put(part_id, data).addCallback(lambda stored: PartInfo(part_id, *stored))
+            return succeed(problem)
+        return self._link.put(part_id, data).addCallback(
+            lambda stored: PartInfo(part_id, *stored) if isinstance(stored, tuple) else stored
+        )
 
-    def get(self, part_id: str) -> Deferred[bytes]:
-        """Read a small part; see `ISmallPartStore.get`."""
-        return self._of_part(part_id, self._link.get)
+    def get_all(self, part_ids: Sequence[str]) -> Deferred[list[bytes | StoragedError]]:
+        """Read small parts; see `ISmallPartStore.get_all`."""
+        return _all([_of_part(part_id, self._link.get) for part_id in part_ids])
+
+    def remove_all(self, part_ids: Sequence[str]) -> Deferred[list[bool | StoragedError]]:
+        """Delete parts; see `ISmallPartStore.remove_all`."""
+        return _all([_of_part(part_id, self._link.remove) for part_id in part_ids])
 
     def remove(self, part_id: str) -> Deferred[bool]:
         """Delete a part; see `IPartStore.remove`."""
-        return self._of_part(part_id, self._link.remove)
-
-    @staticmethod
-    def _of_part(part_id: str, ask: Callable[[str], Deferred[_Answer]]) -> Deferred[_Answer]:
-        try:
-            check_part_id(part_id)
-        except BadRequest as problem:
-            return fail(problem)
-        return ask(part_id)
+        return _of_part(part_id, self._link.remove).addCallback(_raise_problem)
 
     def _connect_link(self, protocol: LinkClient) -> Deferred[None]:
         return self._in_time(self._upgrade(protocol))
@@ -239,3 +240,25 @@ def _content_range(response: Any) -> Span | None:
         return parse_content_range((response.headers.getRawHeaders("Content-Range") or [""])[0])[0]
     except ValueError:
         return None
+
+
+def _of_part(
+    part_id: str, ask: Callable[[str], Deferred[_Answer | StoragedError]]
+) -> Deferred[_Answer | StoragedError]:
+    try:
+        check_part_id(part_id)
+    except BadRequest as problem:
+        return succeed(problem)
+    return ask(part_id)
+
+
+def _all(asked: list[Deferred[_Answer | StoragedError]]) -> Deferred[list[_Answer | StoragedError]]:
+    if len(asked) == 1:  # as it is with files
+        return asked[0].addCallback(lambda outcome: [outcome])
+    return gatherResults(asked)
+
+
+def _raise_problem(outcome: _Answer | StoragedError) -> _Answer:
+    if isinstance(outcome, StoragedError):
+        raise outcome
+    return outcome

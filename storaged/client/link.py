@@ -16,8 +16,9 @@ from storaged import batches
 from storaged.client.answers import reason_of
 from storaged.client.patience import Patience
 from storaged.errors import NodeUnavailable, StoragedError
+from storaged.streaming import write_eagerly
 
-_AT_ONCE = 2
+_AT_ONCE = 1
 """Requests of one kind under way: while the node works on one, the next one travels; the others gather."""
 
 
@@ -86,15 +87,15 @@ class Link:
         self._flushing = False
         self._patience = Patience(clock, patience_s, self._give_up)
 
-    def put(self, part_id: str, data: bytes) -> Deferred[tuple[int, int]]:
-        """Store a part: a Deferred of the bytes stored and the time of it, in milliseconds since 1970."""
+    def put(self, part_id: str, data: bytes) -> Deferred[tuple[int, int] | StoragedError]:
+        """Store a part: a Deferred of the bytes stored and the time, in milliseconds since 1970; or of an error."""
         return self._ask(self._puts, (part_id, data), len(data))
 
-    def get(self, part_id: str) -> Deferred[bytes]:
+    def get(self, part_id: str) -> Deferred[bytes | StoragedError]:
         """Read a part."""
         return self._ask(self._gets, part_id, 1)
 
-    def remove(self, part_id: str) -> Deferred[bool]:
+    def remove(self, part_id: str) -> Deferred[bool | StoragedError]:
         """Delete a part; whether there was one."""
         return self._ask(self._removes, part_id, 1)
 
@@ -169,7 +170,7 @@ class Link:
             if item.answer.called:
                 continue
             if index in answer.problems:
-                item.answer.errback(batches.decode_problem(answer.problems[index]))
+                item.answer.callback(batches.decode_problem(answer.problems[index]))
             else:
                 item.answer.callback(result)
 
@@ -203,7 +204,7 @@ class Link:
 def _fail(items: Sequence[_Item], problem: StoragedError) -> None:
     for item in items:
         if not item.answer.called:
-            item.answer.errback(problem)
+            item.answer.callback(problem)
 
 
 class LinkClient(Int32StringReceiver):
@@ -222,7 +223,7 @@ class LinkClient(Int32StringReceiver):
 
     def send(self, message: bytes) -> None:
         """Send a request."""
-        self.transport.writeSequence([len(message).to_bytes(4, "big"), message])
+        write_eagerly(self.transport, [len(message).to_bytes(4, "big"), message])
 
     def stringReceived(self, string: bytes) -> None:
         """Take an answer."""

@@ -89,6 +89,7 @@ class PackIndex:
         # the last changes and leaves the database whole, though no change is synced.
         database = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
         self._database = database
+        database.execute("PRAGMA locking_mode = EXCLUSIVE")  # or each query locks and unlocks the file
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
         database.execute("PRAGMA cache_size = -4096")

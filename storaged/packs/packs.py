@@ -12,12 +12,13 @@ from typing import TypeAlias
 import attrs
 from twisted.logger import Logger
 
-from storaged.errors import PartDamaged, PartError, PartExists, PartMissing
+from storaged.errors import BadPart, PartDamaged, PartError, PartExists, PartMissing, StoragedError
 from storaged.interfaces import IFile
 from storaged.packs.files import PackFiles
 from storaged.packs.format import ENTRY_SIZE, HEADER_SIZE, Entry, Gap, encode_part_entry, encode_removal, scan
 from storaged.packs.index import Mark, PackIndex, Place
-from storaged.partfile import PartId, parse_part_id
+from storaged.part_folder import PartFolder
+from storaged.partfile import PartId, check_part, parse_part_id
 
 SEAL_SIZE = 64 * 1024 * 1024
 """A pack of this size is not written to any more."""
@@ -60,14 +61,14 @@ class Carry:
 
 
 Change: TypeAlias = Put | Remove | Move | Carry
-Outcome: TypeAlias = Place | PartExists | bool
+Outcome: TypeAlias = Place | PartError | bool
 
 
 class Packs:
     """The packs of one folder.
 
     :param now_ms: the time, milliseconds since 1970.
-    :param is_taken: whether there is a part of this id elsewhere.
+    :param elsewhere: where the parts lie that are not packed.
     :param seal_size: a pack of so many bytes is not written to any more.
     """
 
@@ -78,13 +79,13 @@ class Packs:
         files: PackFiles,
         index: PackIndex,
         now_ms: Callable[[], int],
-        is_taken: Callable[[PartId], bool],
+        elsewhere: PartFolder,
         seal_size: int = SEAL_SIZE,
     ) -> None:
         self._files = files
         self._index = index
         self._now_ms = now_ms
-        self._is_taken = is_taken
+        self._elsewhere = elsewhere
         self._seal_size = seal_size
         self._sizes: dict[int, int] = {}
         self._active: IFile | None = None
@@ -126,8 +127,8 @@ class Packs:
     def write(self, changes: Sequence[Change]) -> list[Outcome]:
         """Make changes, and make them durable with one sync.
 
-        :return: what came of each: the place of a part that was put or moved, `PartExists`, or whether there was a part
-            to remove.
+        :return: what came of each: the place of a part that was put or moved, `PartExists` or `BadPart` where it was
+            not, or whether there was a part to remove.
         :raise OSError: none of them was made.
         """
         # Never an old pack: how its tail came to be is not known.
@@ -164,8 +165,12 @@ class Packs:
         """What comes of a change, and the pieces to append for it at this place."""
         now_ms = self._now_ms()
         if isinstance(change, Put):
-            if present is not None or self._is_taken(change.part):
+            if present is not None or self._elsewhere.exists(change.part):
                 return PartExists(f"part {change.part} is here already"), []
+            try:
+                check_part(change.part, change.data)
+            except BadPart as problem:
+                return problem, []
             return _entry(change.part, change.data, now_ms, number, offset)
         if isinstance(change, Move):
             if present != change.place:
@@ -199,7 +204,7 @@ class Packs:
         if active is not None:
             active.close()
 
-    def read(self, part_ids: Sequence[str]) -> list[bytes | PartError]:
+    def read(self, part_ids: Sequence[str]) -> list[bytes | StoragedError]:
         """Read parts.
 
         :return: the stored bytes of each; an error where that is not possible.
@@ -207,9 +212,9 @@ class Packs:
         places = self._index.find_all(part_ids)
         return [self._read(part_id, places[part_id]) for part_id in part_ids]
 
-    def _read(self, part_id: str, place: Place | None, *, again: bool = True) -> bytes | PartError:
+    def _read(self, part_id: str, place: Place | None, *, again: bool = True) -> bytes | StoragedError:
         if place is None:
-            return PartMissing(f"part {part_id} is not here")
+            return self._read_elsewhere(part_id)
         try:
             with self._files.reading(place.pack) as file:
                 data = file.read_at(place.offset, place.length)
@@ -222,6 +227,14 @@ class Packs:
         if len(data) != place.length:
             return PartDamaged(f"part {part_id}: got {len(data)} bytes of {place.length}")
         return data
+
+    def _read_elsewhere(self, part_id: str) -> bytes | StoragedError:
+        try:
+            return self._elsewhere.read_small(parse_part_id(part_id))
+        except StoragedError as problem:
+            return problem
+        except OSError as problem:
+            return PartDamaged(f"part {part_id}: {problem.strerror or problem}")
 
     def find(self, part_id: str) -> Place:
         """Where a part lies.

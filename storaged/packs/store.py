@@ -2,41 +2,47 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from itertools import islice
+from typing import Any
 
-from twisted.internet.defer import Deferred, DeferredList, fail
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
-from storaged.disk_calls import DiskCalls
+from storaged.disk_calls import DiskCalls, disk_error
 from storaged.errors import NodeUnavailable, StoragedError
 from storaged.interfaces import PartInfo
-from storaged.packs.packs import Change, Move, Outcome, Packs, Put, Remove
+from storaged.packs.index import Place
+from storaged.packs.packs import Change, Outcome, Packs, Put, Remove
 from storaged.partfile import PartId
+from storaged.serial import SerialThread
 
-_WRITE_SIZE = 4 * 1024 * 1024
-_READ_AT_ONCE = 64
-_READERS = 4
+_READERS = 2
+_AT_ONCE = 256
+"""Parts written with one sync, or read in one go."""
+
 _SUBJECT = "packs"
-
-_T = TypeVar("_T")
-_Waiting = tuple[Change, int, Deferred[Any]]
 
 
 class PackStore:
-    """The packed parts of a node."""
+    """The packed parts of a node.
+
+    :param calls: for what is asked seldom.
+    :param reactor: the reactor whose thread gets the results.
+    """
 
     _log = Logger()
 
-    def __init__(self, packs: Packs, calls: DiskCalls) -> None:
+    def __init__(self, packs: Packs, calls: DiskCalls, reactor: IReactorFromThreads) -> None:
         self._packs = packs
         self._calls = calls
-        self._changes: list[_Waiting] = []
-        self._writing: Deferred[None] | None = None
-        self._asked: list[tuple[str, Deferred[bytes]]] = []
-        self._readers: set[Deferred[None]] = set()
+        self._writer = _Batches(SerialThread(reactor, "pack writer"), self._write)
+        self._readers = [
+            _Batches(SerialThread(reactor, f"pack reader {number}"), self._read) for number in range(_READERS)
+        ]
         self._compacting: Deferred[None] | None = None
         self._stopping: NodeUnavailable | None = None
 
@@ -46,45 +52,43 @@ class PackStore:
         :raise NodeUnavailable: the folder cannot be used.
         """
         await self._calls.run(_SUBJECT, self._packs.start)
+        for batches in (self._writer, *self._readers):
+            batches.start()
         self._compact_where_needed()
 
     async def stop(self, problem: NodeUnavailable) -> None:
-        """Refuse everything that has not begun, wait for what has, and let go of the files."""
+        """Refuse everything that has not begun, wait for what has, and let go of the files.  May be called again."""
         self._stopping = problem
-        changes, self._changes = self._changes, []
-        asked, self._asked = self._asked, []
-        for _, _, answer in changes:
-            answer.errback(problem)
-        for _, waiting in asked:
-            waiting.errback(problem)
-        under_way = [each for each in (self._writing, self._compacting, *self._readers) if each is not None]
-        await DeferredList([_settled(each) for each in under_way])
+        for batches in (self._writer, *self._readers):
+            await batches.stop(problem)
+        if self._compacting is not None:
+            await self._compacting
         await self._calls.run(_SUBJECT, self._packs.close)
 
-    def put(self, part: PartId, data: bytes) -> Deferred[PartInfo]:
-        """Store a part that was checked; see `ISmallPartStore.put`."""
-        return self._change(Put(part, data), len(data)).addCallback(
-            lambda place: PartInfo(str(part), place.length, place.time_ms)
-        )
+    def put_all(self, parts: Sequence[Put]) -> Deferred[list[Place | StoragedError]]:
+        """Store parts; see `ISmallPartStore.put_all`."""
+        return self._change(parts)
 
-    def remove(self, part: PartId) -> Deferred[bool]:
-        """Delete a part for good; whether there was one."""
-        return self._change(Remove(part), 0)
+    async def put(self, part: PartId, data: bytes) -> PartInfo:
+        """Store a part.
 
-    def get(self, part_id: str) -> Deferred[bytes]:
-        """Read a part.
-
-        :raise PartMissing: there is none.
+        :raise StoragedError: it is not stored.
         """
+        place = (await self.put_all([Put(part, data)]))[0]
+        if isinstance(place, StoragedError):
+            raise place
+        return PartInfo(str(part), place.length, place.time_ms)
+
+    def remove_all(self, parts: Sequence[PartId]) -> Deferred[list[bool | StoragedError]]:
+        """Delete parts for good; whether there were such."""
+        return self._change([Remove(part) for part in parts])
+
+    def get_all(self, part_ids: Sequence[str]) -> Deferred[list[bytes | StoragedError]]:
+        """Read parts, those also that are not packed."""
         if self._stopping is not None:
             return fail(self._stopping)
-        answer: Deferred[bytes] = Deferred()
-        self._asked.append((part_id, answer))
-        if len(self._readers) < _READERS and len(self._asked) % _READ_AT_ONCE == 1:
-            reader = Deferred.fromCoroutine(self._read_asked())
-            self._readers.add(reader)
-            reader.addBoth(self._ended, self._readers.discard, reader)
-        return answer
+        # The one with the least to do: while one waits for a cold disk, the others go on.
+        return min(self._readers, key=len).ask(part_ids)
 
     async def find(self, part_id: str) -> PartInfo:
         """Look at a part.
@@ -99,76 +103,29 @@ class PackStore:
         found = await self._calls.run(_SUBJECT, lambda: self._packs.page(after, limit))
         return [PartInfo(part_id, place.length, place.time_ms) for part_id, place in found]
 
-    def _ended(self, result: Any, forget: Callable[[Any], None], what: Any) -> None:
-        forget(what)
-        if isinstance(result, Failure):
-            self._log.failure("packs", result)
-
-    # Writing
-
-    def _change(self, change: Change, size: int) -> Deferred[Any]:
+    def _change(self, changes: Sequence[Change]) -> Deferred[list[Any]]:
         if self._stopping is not None:
             return fail(self._stopping)
-        answer: Deferred[Any] = Deferred()
-        self._changes.append((change, size, answer))
-        if self._writing is None:
-            self._writing = Deferred.fromCoroutine(self._write_changes())
-            self._writing.addBoth(self._ended, self._write_ended, None)
-        return answer
+        return self._writer.ask(changes)
 
-    def _write_ended(self, _: None) -> None:
-        self._writing = None
-        self._compact_where_needed()
+    # In their threads:
 
-    async def _write_changes(self) -> None:
-        """Make changes durable, as long as there are any: those that come meanwhile gather for the next sync."""
-        await self._calls.next_turn()
-        while self._changes:
-            batch = self._take_changes()
-            changes = [change for change, _, _ in batch]
-            outcomes: Sequence[Outcome | StoragedError]
-            try:
-                outcomes = await self._calls.run(_SUBJECT, partial(self._packs.write, changes))
-            except StoragedError as problem:
-                outcomes = [problem] * len(batch)
-            except Exception as problem:
-                self._log.failure("writing to a pack")
-                outcomes = [NodeUnavailable(f"{type(problem).__name__}: {problem}")] * len(batch)
-            for (_, _, answer), outcome in zip(batch, outcomes, strict=True):
-                _tell(answer, outcome)
+    def _write(self, changes: list[Change]) -> Sequence[Outcome | StoragedError]:
+        try:
+            return self._packs.write(changes)
+        except OSError as problem:
+            return [disk_error(_SUBJECT, problem)] * len(changes)
 
-    def _take_changes(self) -> list[_Waiting]:
-        size = count = 0
-        for _, more, _ in self._changes:
-            if size >= _WRITE_SIZE:
-                break
-            size += more
-            count += 1
-        batch, self._changes = self._changes[:count], self._changes[count:]
-        return batch
-
-    # Reading
-
-    async def _read_asked(self) -> None:
-        await self._calls.next_turn()
-        while self._asked:
-            batch, self._asked = self._asked[:_READ_AT_ONCE], self._asked[_READ_AT_ONCE:]
-            ids = [part_id for part_id, _ in batch]
-            read: Sequence[bytes | StoragedError]
-            try:
-                read = await self._calls.run(_SUBJECT, partial(self._packs.read, ids))
-            except Exception as problem:
-                self._log.failure("reading packs")
-                read = [NodeUnavailable(f"{type(problem).__name__}: {problem}")] * len(batch)
-            for (_, answer), data in zip(batch, read, strict=True):
-                _tell(answer, data)
+    def _read(self, part_ids: list[str]) -> Sequence[bytes | StoragedError]:
+        return self._packs.read(part_ids)
 
     # Compaction
 
     def _compact_where_needed(self) -> None:
         if self._compacting is None and self._stopping is None and self._packs.candidate() is not None:
             self._compacting = Deferred.fromCoroutine(self._compact())
-            self._compacting.addBoth(self._ended, self._compact_ended, None)
+            self._compacting.addErrback(lambda failure: self._log.failure("compacting packs", failure))
+            self._compacting.addCallback(self._compact_ended)
 
     def _compact_ended(self, _: None) -> None:
         self._compacting = None
@@ -177,33 +134,71 @@ class PackStore:
         while self._stopping is None and (number := self._packs.candidate()) is not None:
             portions = self._packs.moves(number)
             while (moves := await self._calls.run(_SUBJECT, partial(next, portions, None))) is not None:
-                await self._move(moves)
+                await self._change(moves)
             await self._calls.run(_SUBJECT, partial(self._packs.drop, number))
             self._log.info("pack {number} is compacted", number=number)
 
-    async def _move(self, moves: Sequence[Change]) -> None:
-        """Write portions of an old pack anew, beside what others write."""
-        done = [self._change(move, len(move.data) if isinstance(move, Move) else 0) for move in moves]
-        for outcome in done:
-            await outcome
 
+class _Batches:
+    """What is asked of one thread; what comes while it works is done together afterwards.
 
-def _tell(answer: Deferred[Any], outcome: Any) -> None:
-    if answer.called:
-        return  # who asked has given up
-    if isinstance(outcome, Exception):
-        answer.errback(outcome)
-    else:
-        answer.callback(outcome)
+    :param work: does what was asked, in the thread, and gives a result for each; an error is one, too.
+    """
 
+    _log = Logger()
 
-def _settled(waited_for: Deferred[None]) -> Deferred[None]:
-    """Fires when another has fired, well or not."""
-    settled: Deferred[None] = Deferred()
+    def __init__(self, thread: SerialThread, work: Callable[[list[Any]], Sequence[Any]]) -> None:
+        self._thread = thread
+        self._work = work
+        self._asked: deque[tuple[Sequence[Any], Deferred[list[Any]]]] = deque()
+        self._working: Deferred[None] | None = None
 
-    def fire(result: Any) -> Any:
-        settled.callback(None)
-        return result
+    def __len__(self) -> int:
+        return len(self._asked)
 
-    waited_for.addBoth(fire)
-    return settled
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    async def stop(self, problem: Exception) -> None:
+        """Refuse what has not begun, and wait for what has."""
+        while self._asked:
+            self._asked.popleft()[1].errback(problem)
+        if self._working is not None:
+            await self._working
+        self._thread.stop()
+
+    def ask(self, items: Sequence[Any]) -> Deferred[list[Any]]:
+        """Have something done for each item; a Deferred of the results."""
+        answer: Deferred[list[Any]] = Deferred()
+        self._asked.append((items, answer))
+        if self._working is None:
+            self._begin()
+        return answer
+
+    def _begin(self) -> None:
+        self._working = self._thread.run(self._work_some).addCallback(self._tell)
+
+    def _work_some(self) -> list[tuple[Deferred[list[Any]], list[Any]]]:
+        # Taken here, in the thread: until it runs, more can come.  A deque's ends are safe to use from two threads.
+        taken: list[tuple[Sequence[Any], Deferred[list[Any]]]] = []
+        items: list[Any] = []
+        while self._asked and len(items) < _AT_ONCE:
+            taken.append(self._asked.popleft())
+            items += taken[-1][0]
+        results: Sequence[Any]
+        try:
+            results = self._work(items)
+        except Exception as problem:
+            self._log.failure("packs")
+            results = [NodeUnavailable(f"{type(problem).__name__}: {problem}")] * len(items)
+        rest = iter(results)
+        return [(answer, list(islice(rest, len(asked)))) for asked, answer in taken]
+
+    def _tell(self, told: list[tuple[Deferred[list[Any]], list[Any]]]) -> None:
+        self._working = None
+        if self._asked:
+            self._begin()
+        for answer, results in told:
+            if not answer.called:  # who asked may have given up
+                answer.callback(results)

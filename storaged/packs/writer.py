@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -12,6 +12,7 @@ from zope.interface import implementer
 from storaged.errors import BadPart, StoragedError
 from storaged.interfaces import IPartWriter, PartInfo
 from storaged.once import Once
+from storaged.packs.store import PackStore
 from storaged.partfile import PartChecker, PartId
 
 
@@ -20,20 +21,12 @@ class PackedPartWriter:
     """Checks one part and keeps it until it is whole; it is small, and so pauses nobody.
 
     :param stored: the bytes the part will take.
-    :param put: stores it.
-    :param remove: deletes it again, where it was given up while it was stored.
+    :param packs: where it is put.
     """
 
-    def __init__(
-        self,
-        part: PartId,
-        stored: int,
-        put: Callable[[PartId, bytes], Deferred[PartInfo]],
-        remove: Callable[[PartId], Deferred[bool]],
-    ) -> None:
+    def __init__(self, part: PartId, stored: int, packs: PackStore) -> None:
         self._part = part
-        self._put = put
-        self._remove = remove
+        self._packs = packs
         self._checker = PartChecker(part, stored)
         self._pieces: list[bytes] = []
         self._finishing = False
@@ -80,9 +73,9 @@ class PackedPartWriter:
         return self._ended.wait()
 
     async def _store(self, data: bytes) -> PartInfo:
-        info = await self._put(self._part, data)
+        info = await self._packs.put(self._part, data)
         if self._problem is not None:
-            await self._remove(self._part)
+            await self._packs.remove_all([self._part])
             raise self._problem
         return info
 

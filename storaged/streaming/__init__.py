@@ -11,6 +11,7 @@ Each use of a private name says what it relies on.  Seen in Twisted 26.10.
 
 from storaged.streaming.body import BodyBroken, RequestBody
 from storaged.streaming.client import NodeConnections, abort_body, write_body
+from storaged.streaming.eager import write_eagerly
 from storaged.streaming.request import BUFFER_SIZE, StreamingRequest, StreamingSite
 from storaged.streaming.resource import StreamingResource, receive_body
 from storaged.streaming.sendfile import can_send_file, send_file
@@ -35,4 +36,5 @@ __all__ = [
     "send_file",
     "upgrade",
     "write_body",
+    "write_eagerly",
 ]

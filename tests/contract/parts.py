@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
+from typing import TypeVar
 
 import attrs
 import pytest
@@ -12,9 +13,12 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
-from storaged.interfaces import IPartReader, IPartStore, PartInfo
+from storaged.errors import StoragedError
+from storaged.interfaces import INodeStore, IPartReader, IPartStore, ISmallPartStore, PartInfo
 from storaged.partfile import PartEncoder, parse_part_id
 from storaged.ranges import Span
+
+_T = TypeVar("_T")
 
 NODE_ID = "n1"
 CLUSTER = "c1"
@@ -34,7 +38,7 @@ class Provider:
     :param clock: the clock of whoever looks at the volume, who may not look again before it has advanced.
     """
 
-    store: IPartStore
+    store: INodeStore
     capacity: int
     clock: Clock
 
@@ -71,6 +75,25 @@ async def put(store: IPartStore, part_id: str, pieces: list[bytes], stored: int 
     for piece in pieces:
         writer.write(piece)
     return await writer.finish()
+
+
+async def put_small(store: ISmallPartStore, part_id: str, data: bytes) -> PartInfo:
+    return _good(await store.put_all([(part_id, data)]))
+
+
+async def get_small(store: ISmallPartStore, part_id: str) -> bytes:
+    return _good(await store.get_all([part_id]))
+
+
+async def remove_small(store: ISmallPartStore, part_id: str) -> bool:
+    return _good(await store.remove_all([part_id]))
+
+
+def _good(outcomes: list[_T | StoragedError]) -> _T:
+    [outcome] = outcomes
+    if isinstance(outcome, StoragedError):
+        raise outcome
+    return outcome
 
 
 async def read_on(reader: IPartReader) -> bytes:

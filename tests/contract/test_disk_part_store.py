@@ -28,7 +28,10 @@ MIB = 1024 * 1024
 def files_in(folder: Path) -> list[str]:
     """The files of parts that are not packed, whole or half written."""
     return sorted(
-        str(path.relative_to(folder)) for name in ("parts", "tmp") for path in (folder / name).rglob("*") if path.is_file()
+        str(path.relative_to(folder))
+        for name in ("parts", "tmp")
+        for path in (folder / name).rglob("*")
+        if path.is_file()
     )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 import pytest
@@ -37,9 +37,21 @@ from storaged.resource import PartResource
 from storaged.streaming import NodeConnections, StreamingSite
 from tests.contract.disks import Identity as AnyIdentity
 from tests.contract.nodes import KEY
-from tests.contract.parts import CLUSTER, NODE_ID, OTHER, PART, encode, payload
+from tests.contract.parts import (
+    CLUSTER,
+    NODE_ID,
+    OTHER,
+    PART,
+    encode,
+    get_small,
+    payload,
+    put_small,
+    remove_small,
+)
 
 PORT_TIMEOUT_S = 5
+
+T = TypeVar("T")
 
 
 class CountingSite(StreamingSite):
@@ -61,14 +73,14 @@ class HeldStore(MemoryPartStore):
         self.asked = 0
         self.fault: Exception | None = None
 
-    def get(self, part_id: str) -> Deferred[bytes]:
-        self.asked += 1
+    def get_all(self, part_ids: Sequence[str]) -> Deferred[list[bytes | StoragedError]]:
+        self.asked += len(part_ids)
         if self.fault is not None:
             return fail(self.fault)
-        found = super().get(part_id)
+        found = super().get_all(part_ids)
         if self.gate is None:
             return found
-        held: Deferred[bytes] = Deferred()
+        held: Deferred[list[bytes | StoragedError]] = Deferred()
         self.gate.addCallback(lambda _: found.chainDeferred(held))
         return held
 
@@ -105,6 +117,14 @@ async def node(
     site.abort_connections()
 
 
+async def at_once(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    return await gatherResults([Deferred.fromCoroutine(each) for each in work])
+
+
+def begin(work: Coroutine[Any, Any, T]) -> Deferred[T]:
+    return Deferred.fromCoroutine(work)
+
+
 def part(number: int) -> str:
     return f"{number:032x}.1"
 
@@ -113,11 +133,11 @@ def part(number: int) -> str:
 async def test_parts_are_put_got_and_removed_over_one_connection(tmp_path: Path, pool: ThreadPool) -> None:
     async with node(tmp_path, pool) as made:
         whole = {part(number): encode(part(number), payload(number)) for number in range(300)}
-        infos = await gatherResults([made.remote.put(*each) for each in whole.items()])
+        infos = await at_once([put_small(made.remote, *each) for each in whole.items()])
         assert infos == [PartInfo(part_id, len(data), 0) for part_id, data in whole.items()]
-        assert await gatherResults([made.remote.get(part_id) for part_id in whole]) == list(whole.values())
-        assert await gatherResults([made.remote.remove(part_id) for part_id in whole]) == [True] * 300
-        assert await made.remote.remove(part(0)) is False
+        assert await at_once([get_small(made.remote, part_id) for part_id in whole]) == list(whole.values())
+        assert await at_once([remove_small(made.remote, part_id) for part_id in whole]) == [True] * 300
+        assert await remove_small(made.remote, part(0)) is False
         assert made.site.made == 1
 
 
@@ -126,7 +146,7 @@ async def test_what_is_asked_at_the_same_time_travels_in_few_messages(tmp_path: 
     messages: list[int] = []
 
     async with node(tmp_path, pool) as made:
-        await made.remote.put(PART, encode(PART, b"abc"))
+        await put_small(made.remote, PART, encode(PART, b"abc"))
         client = made.remote._link._client  # the only place where messages can be counted
         assert client is not None
         send = client.send
@@ -136,9 +156,9 @@ async def test_what_is_asked_at_the_same_time_travels_in_few_messages(tmp_path: 
             send(message)
 
         client.send = counted  # type: ignore[method-assign]
-        await gatherResults([made.remote.get(PART) for _ in range(batches.MAX_GET)])
+        await at_once([get_small(made.remote, PART) for _ in range(batches.MAX_GET)])
         assert len(messages) == 1
-        await gatherResults([made.remote.remove(part(number)) for number in range(100)])
+        await at_once([remove_small(made.remote, part(number)) for number in range(100)])
         assert len(messages) == 2
 
 
@@ -147,8 +167,8 @@ async def test_large_parts_are_spread_over_messages_that_the_node_takes(tmp_path
     async with node(tmp_path, pool) as made:
         ids = [part(number) for number in range(2 * batches.MAX_PUT // SMALL_PART)]
         data = payload(SMALL_PART - 1000)
-        await gatherResults([made.remote.put(part_id, encode(part_id, data, 2**20)) for part_id in ids])
-        for got, part_id in zip(await gatherResults([made.remote.get(each) for each in ids]), ids, strict=True):
+        await at_once([put_small(made.remote, part_id, encode(part_id, data, 2**20)) for part_id in ids])
+        for got, part_id in zip(await at_once([get_small(made.remote, each) for each in ids]), ids, strict=True):
             assert got == encode(part_id, data, 2**20)
         assert made.site.made == 1
 
@@ -157,13 +177,13 @@ async def test_large_parts_are_spread_over_messages_that_the_node_takes(tmp_path
 async def test_each_item_of_a_message_has_a_result_of_its_own(tmp_path: Path, pool: ThreadPool) -> None:
     good = encode(PART, b"abc")
     async with node(tmp_path, pool) as made:
-        asked = [made.remote.put(PART, good), made.remote.put(OTHER, good), made.remote.put(PART, good)]
+        asked = [begin(put_small(made.remote, part_id, good)) for part_id in (PART, OTHER, PART)]
         assert (await asked[0]).stored == len(good)
         with pytest.raises(BadPart, match=r"the bytes are those of part"):
             await asked[1]
         with pytest.raises(PartExists, match=PART):
             await asked[2]
-        got = [made.remote.get(OTHER), made.remote.get(PART)]
+        got = [begin(get_small(made.remote, part_id)) for part_id in (OTHER, PART)]
         with pytest.raises(PartMissing, match=OTHER):
             await got[0]
         assert await got[1] == good
@@ -173,12 +193,16 @@ async def test_each_item_of_a_message_has_a_result_of_its_own(tmp_path: Path, po
 @pytest_twisted.ensureDeferred
 async def test_what_is_no_part_is_refused_without_harm_to_others(tmp_path: Path, pool: ThreadPool, bad: str) -> None:
     async with node(tmp_path, pool) as made:
-        others = made.remote.put(PART, encode(PART, b"abc"))
-        for ask in (lambda: made.remote.put(bad, b""), lambda: made.remote.get(bad), lambda: made.remote.remove(bad)):
+        others = begin(put_small(made.remote, PART, encode(PART, b"abc")))
+        for ask in (
+            lambda: put_small(made.remote, bad, b""),
+            lambda: get_small(made.remote, bad),
+            lambda: remove_small(made.remote, bad),
+        ):
             with pytest.raises(BadRequest, match="not a part id"):
                 await ask()
         with pytest.raises(BadRequest, match="a small part has at most"):
-            await made.remote.put(OTHER, bytes(SMALL_PART + 1))
+            await put_small(made.remote, OTHER, bytes(SMALL_PART + 1))
         await others
 
 
@@ -190,16 +214,16 @@ async def test_a_link_is_refused_like_any_request(
     tmp_path: Path, pool: ThreadPool, strange: dict[str, str], expected: type[StoragedError]
 ) -> None:
     async with node(tmp_path, pool, **strange) as made:
-        for ask in (made.remote.get, made.remote.remove):
+        for ask in (get_small, remove_small):
             with pytest.raises(expected):
-                await ask(PART)
+                await ask(made.remote, PART)
 
 
 @pytest_twisted.ensureDeferred
 async def test_a_node_that_cannot_be_reached_is_told_of(tmp_path: Path, pool: ThreadPool) -> None:
     async with node(tmp_path, pool) as made:
         await made.port.stopListening()
-        asked = [made.remote.get(PART), made.remote.put(PART, encode(PART, b"abc"))]
+        asked = [begin(get_small(made.remote, PART)), begin(put_small(made.remote, PART, encode(PART, b"abc")))]
         for each in asked:
             with pytest.raises(NodeUnavailable, match="node n1: Connection was refused"):
                 await each
@@ -209,8 +233,8 @@ async def test_a_node_that_cannot_be_reached_is_told_of(tmp_path: Path, pool: Th
 async def test_reading_goes_on_when_the_link_broke_and_the_node_is_back(tmp_path: Path, pool: ThreadPool) -> None:
     good = encode(PART, b"abc")
     async with node(tmp_path, pool) as made:
-        await made.remote.put(PART, good)
-        asked = made.remote.get(PART)
+        await put_small(made.remote, PART, good)
+        asked = begin(get_small(made.remote, PART))
         made.site.abort_connections()
         assert await asked == good
         assert made.site.made == 2
@@ -219,20 +243,20 @@ async def test_reading_goes_on_when_the_link_broke_and_the_node_is_back(tmp_path
 @pytest_twisted.ensureDeferred
 async def test_a_part_is_not_put_a_second_time_when_the_link_broke(tmp_path: Path, pool: ThreadPool) -> None:
     async with node(tmp_path, pool) as made:
-        await made.remote.remove(PART)  # the link is up
-        asked = made.remote.put(OTHER, encode(OTHER, b"abc"))
+        await remove_small(made.remote, PART)  # the link is up
+        asked = begin(put_small(made.remote, OTHER, encode(OTHER, b"abc")))
         made.site.abort_connections()
         with pytest.raises(NodeUnavailable, match="node n1: the link broke"):
             await asked
-        await made.remote.put(PART[:-1] + "5", encode(PART[:-1] + "5", b"abc"))
+        await put_small(made.remote, PART[:-1] + "5", encode(PART[:-1] + "5", b"abc"))
 
 
 @pytest_twisted.ensureDeferred
 async def test_a_node_that_leaves_everything_unanswered_is_not_waited_for(tmp_path: Path, pool: ThreadPool) -> None:
     async with node(tmp_path, pool, patience_s=0.1) as made:
-        await made.remote.put(PART, encode(PART, b"abc"))
+        await put_small(made.remote, PART, encode(PART, b"abc"))
         made.store.gate = Deferred()
-        asked = [made.remote.get(PART) for _ in range(batches.MAX_GET * 4)]
+        asked = [begin(get_small(made.remote, PART)) for _ in range(batches.MAX_GET * 4)]
         for each in asked:
             with pytest.raises(NodeUnavailable, match=r"node n1: no answer in 0\.1 s"):
                 await each
@@ -242,8 +266,8 @@ async def test_a_node_that_leaves_everything_unanswered_is_not_waited_for(tmp_pa
 @pytest_twisted.ensureDeferred
 async def test_who_gives_up_is_not_asked_for(tmp_path: Path, pool: ThreadPool) -> None:
     async with node(tmp_path, pool) as made:
-        await made.remote.remove(PART)
-        asked = [made.remote.get(PART) for _ in range(3)]
+        await remove_small(made.remote, PART)
+        asked = [begin(get_small(made.remote, PART)) for _ in range(3)]
         asked[1].cancel()
         for each, kind in zip(asked, (PartMissing, CancelledError, PartMissing), strict=True):
             with pytest.raises(kind):
@@ -254,12 +278,12 @@ async def test_who_gives_up_is_not_asked_for(tmp_path: Path, pool: ThreadPool) -
 @pytest_twisted.ensureDeferred
 async def test_a_fault_of_the_node_is_an_answer(tmp_path: Path, pool: ThreadPool) -> None:
     async with node(tmp_path, pool) as made:
-        await made.remote.put(PART, encode(PART, b"abc"))
+        await put_small(made.remote, PART, encode(PART, b"abc"))
         made.store.fault = RuntimeError("a fault")
         with pytest.raises(NodeUnavailable, match="RuntimeError: a fault"):
-            await made.remote.get(PART)
+            await get_small(made.remote, PART)
         made.store.fault = None
-        await made.remote.get(PART)
+        await get_small(made.remote, PART)
         assert made.site.made == 1
 
 
@@ -282,4 +306,4 @@ async def test_a_node_cuts_a_link_that_speaks_something_else(tmp_path: Path, poo
         headers = {"Authorization": f"Bearer {KEY}", "Splitd-Node": NODE_ID, "Splitd-Cluster": CLUSTER}
         await made.connections.upgrade(url, headers, "splitd-link/1", Stranger())
         await lost
-        await made.remote.put(PART, encode(PART, b"abc"))
+        await put_small(made.remote, PART, encode(PART, b"abc"))
