@@ -86,7 +86,7 @@ class NodeRegistry:
 
     def __init__(self, entries: Sequence[NodeEntry], connect: Callable[[NodeEntry], INodeStore], clock: Any) -> None:
         self._nodes = {entry.id: NodeStatus(entry, connect(entry)) for entry in entries}
-        self._random = random.SystemRandom().random
+        self._random = random.Random().random  # noqa: S311 - it guards nothing
         self._loops = [LoopingCall(self.poll), LoopingCall(self._look_for_the_missing)]
         for loop in self._loops:
             loop.clock = clock

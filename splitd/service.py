@@ -26,6 +26,7 @@ from splitd.registry import NodeRegistry, load_registry
 from splitd.status import Status
 from splitd.store import ObjectStore
 from splitd.version_cache import VersionCache
+from storaged.allocator import keep_for_ever
 from storaged.client import RemotePartStore
 from storaged.daemon import Daemon, IServer, listen
 from storaged.filesystem import OSFilesystem
@@ -124,6 +125,7 @@ class Front:
         admin = self._make_site(AdminResource(self._status.problems, self._status.tell, metrics))
         self.admin_port = await listen(self._reactor, self._config.admin, admin)
         await self._catalog.start()
+        keep_for_ever()  # the catalog's objects: many, and none of them garbage
         await self._registry.start()
         self._reaper.start()
         self.port = await listen(self._reactor, self._config.listen, self._site)

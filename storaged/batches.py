@@ -18,7 +18,7 @@ MAX_MESSAGE = 8 * 1024 * 1024
 """The bytes of the longest message."""
 
 MAX_PUT = 2 * 1024 * 1024
-"""The bytes of parts in one message; one part more may begin below it."""
+"""The bytes of parts in one message."""
 
 MAX_GET = 64
 """Parts asked for in one message: so many small parts fit into an answer."""

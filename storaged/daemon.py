@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.logger import Logger
 from zope.interface import Interface
 
-from storaged.allocator import keep_large_buffers
+from storaged.allocator import collect_seldom, keep_large_buffers
 
 _BACKLOG = 1024
 """Connections that may wait to be accepted: as many as there are uploads that begin in one turn of the reactor."""
@@ -52,6 +52,7 @@ class Daemon(Service):
         """Start the server."""
         super().startService()
         keep_large_buffers()
+        collect_seldom()
         self._server.start().addErrback(self._start_failed)
 
     def _start_failed(self, failure: Any) -> None:

@@ -72,10 +72,16 @@ def parse_part_id(text: str) -> PartId:
 
     :raise ValueError: the text is not a part id.
     """
-    match = _PART_ID.match(text)
-    if match is None or int(match[2]) > MAX_INDEX:
+    if not is_part_id(text):
         raise ValueError(f"not a part id: {text!r}")
-    return PartId(match[1], int(match[2]))
+    upload, _, index = text.partition(".")
+    return PartId(upload, int(index))
+
+
+def is_part_id(text: str) -> bool:
+    """Whether a text is a part id, as `parse_part_id` reads it."""
+    match = _PART_ID.match(text)
+    return match is not None and int(match[2]) <= MAX_INDEX
 
 
 def stored_size(size: int, unit: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import ParamSpec, Protocol, TypeVar
 
 import attrs
@@ -10,6 +11,7 @@ from twisted.internet.defer import Deferred, DeferredLock, fail
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
@@ -19,6 +21,7 @@ from splitd.journal.segments import Batch, SegmentReader, SegmentWriter
 from splitd.model.records import Record, encode_line
 from storaged.filesystem import FolderLock
 from storaged.interfaces import IFilesystem
+from storaged.serial import SerialThread
 
 SEGMENT_LIMIT = 64 * 1024 * 1024
 
@@ -96,6 +99,7 @@ class FileJournal:
         self._lock = FolderLock(folder) if lock is None else lock
         self._reader = SegmentReader(filesystem, folder)
         self._writer = SegmentWriter(filesystem, folder, segment_limit)
+        self._thread = SerialThread(reactor, "journal")
         self._turn = DeferredLock()
         self._waiting: list[_Waiting] = []
         self._writing = False
@@ -139,6 +143,7 @@ class FileJournal:
             )
         self._next = self._reader.sequence
         self._written = self._next - 1
+        self._thread.start()
         self._open = True
         return self._written
 
@@ -171,7 +176,7 @@ class FileJournal:
             lines = [waiting.line for waiting in batch]
             durable = any(waiting.durable for waiting in batch)
             try:
-                await self._in_pool(self._writer.write, self._written + 1, lines, durable=durable)
+                await self._thread.run(partial(self._writer.write, self._written + 1, lines, durable=durable))
             except Exception as problem:
                 self._fail(problem, batch)
             else:
@@ -197,7 +202,11 @@ class FileJournal:
         """
         self._open = False
         self._closed = True
-        return self._turn.run(self._in_pool, self._let_go)
+        return self._turn.run(self._in_pool, self._let_go).addBoth(self._end_thread)
+
+    def _end_thread(self, result: Failure | None) -> Failure | None:
+        self._thread.stop()
+        return result
 
     def _let_go(self) -> None:
         try:

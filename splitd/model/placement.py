@@ -5,12 +5,10 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-import attrs
 
-
-@attrs.frozen
-class Candidate:
+class Candidate(NamedTuple):
     """A node that could take a part.
 
     :param node_id: its id.

@@ -6,17 +6,17 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from twisted.internet.defer import CancelledError, Deferred, gatherResults, succeed
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from storaged import wire
-from storaged.checks import check_part_id, check_small
+from storaged.checks import check_part_id
 from storaged.client.answers import error_of, part_info, read_all, reason_of
 from storaged.client.link import Link, LinkClient
 from storaged.client.reader import RemotePartReader
 from storaged.client.writer import RemotePartWriter
-from storaged.errors import BadRequest, BadSpan, NodeUnavailable, StoragedError
+from storaged.errors import BadSpan, NodeUnavailable, StoragedError
 from storaged.interfaces import INodeStore, IPartReader, IPartWriter, NodeInfo, PartInfo
 from storaged.ranges import Span, format_range, parse_content_range
 from storaged.streaming import NodeConnections, NotUpgraded
@@ -137,29 +137,19 @@ class RemotePartStore:
 
     def put_all(self, parts: Sequence[tuple[str, bytes]]) -> Deferred[list[PartInfo | StoragedError]]:
         """Store small parts; see `ISmallPartStore.put_all`."""
-        return _all([self._put(*part) for part in parts])
-
-    def _put(self, part_id: str, data: bytes) -> Deferred[PartInfo | StoragedError]:
-        try:
-            check_part_id(part_id)
-            check_small(part_id, len(data))
-        except BadRequest as problem:
-            return succeed(problem)
-        return self._link.put(part_id, data).addCallback(
-            lambda stored: PartInfo(part_id, *stored) if isinstance(stored, tuple) else stored
-        )
+        return self._link.put_all(parts)
 
     def get_all(self, part_ids: Sequence[str]) -> Deferred[list[bytes | StoragedError]]:
         """Read small parts; see `ISmallPartStore.get_all`."""
-        return _all([_of_part(part_id, self._link.get) for part_id in part_ids])
+        return self._link.get_all(part_ids)
 
     def remove_all(self, part_ids: Sequence[str]) -> Deferred[list[bool | StoragedError]]:
         """Delete parts; see `ISmallPartStore.remove_all`."""
-        return _all([_of_part(part_id, self._link.remove) for part_id in part_ids])
+        return self._link.remove_all(part_ids)
 
     def remove(self, part_id: str) -> Deferred[bool]:
         """Delete a part; see `IPartStore.remove`."""
-        return _of_part(part_id, self._link.remove).addCallback(_raise_problem)
+        return self._link.remove_all([part_id]).addCallback(_only)
 
     def _connect_link(self, protocol: LinkClient) -> Deferred[None]:
         return self._in_time(self._upgrade(protocol))
@@ -242,23 +232,8 @@ def _content_range(response: Any) -> Span | None:
         return None
 
 
-def _of_part(
-    part_id: str, ask: Callable[[str], Deferred[_Answer | StoragedError]]
-) -> Deferred[_Answer | StoragedError]:
-    try:
-        check_part_id(part_id)
-    except BadRequest as problem:
-        return succeed(problem)
-    return ask(part_id)
-
-
-def _all(asked: list[Deferred[_Answer | StoragedError]]) -> Deferred[list[_Answer | StoragedError]]:
-    if len(asked) == 1:  # as it is with files
-        return asked[0].addCallback(lambda outcome: [outcome])
-    return gatherResults(asked)
-
-
-def _raise_problem(outcome: _Answer | StoragedError) -> _Answer:
+def _only(outcomes: list[bool | StoragedError]) -> bool:
+    [outcome] = outcomes
     if isinstance(outcome, StoragedError):
         raise outcome
     return outcome

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.protocols.basic import Int32StringReceiver
 from twisted.python.failure import Failure
@@ -15,7 +15,9 @@ from twisted.python.failure import Failure
 from storaged import batches
 from storaged.client.answers import reason_of
 from storaged.client.patience import Patience
-from storaged.errors import NodeUnavailable, StoragedError
+from storaged.errors import BadRequest, NodeUnavailable, StoragedError
+from storaged.interfaces import PartInfo
+from storaged.partfile import SMALL_PART, is_part_id
 from storaged.streaming import write_eagerly
 
 _AT_ONCE = 1
@@ -24,11 +26,11 @@ _AT_ONCE = 1
 
 @attrs.define
 class _Item:
-    """Something asked for: of a part to store its id and bytes, otherwise a part's id."""
+    """Something asked for: of parts to store their ids and bytes, otherwise parts' ids."""
 
-    what: Any
+    what: Sequence[Any]
     size: int
-    answer: Deferred[Any]
+    answer: Deferred[list[Any]]
     repeated: bool = False
 
 
@@ -37,12 +39,16 @@ class _Kind:
     """One of the three things that can be asked for.
 
     :param message: makes the request, of its number and a list of what each item asks.
-    :param limit: how much goes into one request, in the items' sizes.
+    :param limit: how much goes into one request, in the items' sizes; an item is not divided.
+    :param size: of one thing that is asked for.
+    :param fault: what is wrong with one, so that it cannot be asked for.
     :param harmless: whether it may be asked again where no answer came.
     """
 
     message: Callable[[int, list[Any]], batches.Request]
     limit: int
+    size: Callable[[Any], int]
+    fault: Callable[[Any], BadRequest | None]
     harmless: bool
     waiting: deque[_Item] = attrs.Factory(deque)
     under_way: int = 0
@@ -51,7 +57,7 @@ class _Kind:
         """The items of the next request."""
         items: list[_Item] = []
         size = 0
-        while self.waiting and size < self.limit:
+        while self.waiting and size < self.limit and (not items or size + self.waiting[0].size <= self.limit):
             item = self.waiting.popleft()
             if not item.answer.called:  # who asked has not given up
                 items.append(item)
@@ -76,9 +82,9 @@ class Link:
         self._node_id = node_id
         self._connect = connect
         self._clock = clock
-        self._puts = _Kind(batches.Put, batches.MAX_PUT, harmless=False)
-        self._gets = _Kind(batches.Get, batches.MAX_GET, harmless=True)
-        self._removes = _Kind(batches.Remove, batches.MAX_REMOVE, harmless=True)
+        self._puts = _Kind(batches.Put, batches.MAX_PUT, _size_of_part, _fault_of_part, harmless=False)
+        self._gets = _Kind(batches.Get, batches.MAX_GET, _one, _fault_of_id, harmless=True)
+        self._removes = _Kind(batches.Remove, batches.MAX_REMOVE, _one, _fault_of_id, harmless=True)
         self._kinds = (self._puts, self._gets, self._removes)
         self._asked: dict[int, tuple[_Kind, list[_Item]]] = {}
         self._number = 0
@@ -87,20 +93,32 @@ class Link:
         self._flushing = False
         self._patience = Patience(clock, patience_s, self._give_up)
 
-    def put(self, part_id: str, data: bytes) -> Deferred[tuple[int, int] | StoragedError]:
-        """Store a part: a Deferred of the bytes stored and the time, in milliseconds since 1970; or of an error."""
-        return self._ask(self._puts, (part_id, data), len(data))
+    def put_all(self, parts: Sequence[tuple[str, bytes]]) -> Deferred[list[PartInfo | StoragedError]]:
+        """Store parts; see `ISmallPartStore.put_all`."""
+        stored: Deferred[list[tuple[int, int] | StoragedError]] = self._ask(self._puts, parts)
+        return stored.addCallback(_infos, parts)
 
-    def get(self, part_id: str) -> Deferred[bytes | StoragedError]:
-        """Read a part."""
-        return self._ask(self._gets, part_id, 1)
+    def get_all(self, part_ids: Sequence[str]) -> Deferred[list[bytes | StoragedError]]:
+        """Read parts; see `ISmallPartStore.get_all`."""
+        return self._ask(self._gets, part_ids)
 
-    def remove(self, part_id: str) -> Deferred[bool | StoragedError]:
-        """Delete a part; whether there was one."""
-        return self._ask(self._removes, part_id, 1)
+    def remove_all(self, part_ids: Sequence[str]) -> Deferred[list[bool | StoragedError]]:
+        """Delete parts; see `ISmallPartStore.remove_all`."""
+        return self._ask(self._removes, part_ids)
 
-    def _ask(self, kind: _Kind, what: Any, size: int) -> Deferred[Any]:
-        answer: Deferred[Any] = Deferred()
+    def _ask(self, kind: _Kind, what: Sequence[Any]) -> Deferred[list[Any]]:
+        faults = [kind.fault(each) for each in what]
+        size = sum(map(kind.size, what))
+        if size <= kind.limit and not any(faults):
+            return self._queue(kind, what, size)
+        each_alone = [
+            self._queue(kind, [each], kind.size(each)) if fault is None else succeed([fault])
+            for each, fault in zip(what, faults, strict=True)
+        ]
+        return gatherResults(each_alone).addCallback(lambda outcomes: [outcome for [outcome] in outcomes])
+
+    def _queue(self, kind: _Kind, what: Sequence[Any], size: int) -> Deferred[list[Any]]:
+        answer: Deferred[list[Any]] = Deferred()
         kind.waiting.append(_Item(what, size, answer))
         if not self._flushing and kind.under_way < _AT_ONCE:
             # Not at once: what others ask in this turn of the reactor goes into the same message.
@@ -126,7 +144,7 @@ class Link:
         self._number += 1
         self._asked[self._number] = kind, items
         kind.under_way += 1
-        client.send(batches.encode(kind.message(self._number, [item.what for item in items])))
+        client.send(batches.encode(kind.message(self._number, [each for item in items for each in item.what])))
 
     def _connect_if_asked(self) -> None:
         if not self._connecting and any(kind.waiting for kind in self._kinds):
@@ -156,7 +174,7 @@ class Link:
         """
         answer = batches.decode_answer(data)
         kind, items = self._asked.get(answer.number, (None, []))
-        if kind is None or len(items) != len(answer.results):
+        if kind is None or sum(len(item.what) for item in items) != len(answer.results):
             raise NodeUnavailable(f"answered {len(answer.results)} results to request {answer.number}")
         del self._asked[answer.number]
         kind.under_way -= 1
@@ -166,13 +184,15 @@ class Link:
             self._patience.end()
         if kind.waiting:
             self._flush()
-        for index, (item, result) in enumerate(zip(items, answer.results, strict=True)):
-            if item.answer.called:
-                continue
-            if index in answer.problems:
-                item.answer.callback(batches.decode_problem(answer.problems[index]))
-            else:
-                item.answer.callback(result)
+        results: list[Any] = answer.results
+        for index, problem in answer.problems.items():
+            results[index] = batches.decode_problem(problem)
+        start = 0
+        for item in items:
+            stop = start + len(item.what)
+            if not item.answer.called:
+                item.answer.callback(results[start:stop])
+            start = stop
 
     def _give_up(self) -> None:
         if self._client is not None:
@@ -201,10 +221,38 @@ class Link:
         _fail(lost, problem or NodeUnavailable(f"node {self._node_id}: the link broke: {reason_of(reason.value)}"))
 
 
+def _one(_: str) -> int:
+    return 1
+
+
+def _size_of_part(part: tuple[str, bytes]) -> int:
+    return len(part[1])
+
+
+def _fault_of_id(part_id: str) -> BadRequest | None:
+    return None if is_part_id(part_id) else BadRequest(f"not a part id: {part_id!r}")
+
+
+def _fault_of_part(part: tuple[str, bytes]) -> BadRequest | None:
+    part_id, data = part
+    if len(data) > SMALL_PART:
+        return BadRequest(f"part {part_id!r}: {len(data)} bytes, a small part has at most {SMALL_PART}")
+    return _fault_of_id(part_id)
+
+
+def _infos(
+    stored: list[tuple[int, int] | StoragedError], parts: Sequence[tuple[str, bytes]]
+) -> list[PartInfo | StoragedError]:
+    return [
+        outcome if isinstance(outcome, StoragedError) else PartInfo(part_id, *outcome)
+        for (part_id, _), outcome in zip(parts, stored, strict=True)
+    ]
+
+
 def _fail(items: Sequence[_Item], problem: StoragedError) -> None:
     for item in items:
         if not item.answer.called:
-            item.answer.callback(problem)
+            item.answer.callback([problem] * len(item.what))
 
 
 class LinkClient(Int32StringReceiver):
