@@ -13,10 +13,10 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench clean
+.PHONY: help run demo test check bench bench-peers bench-scale clean
 
 help:  ## Show this.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.installed  ## Run a whole cluster on this machine: the front and six storage servers, data under var/.
 	$(BIN)/splitctl up $(ARGS)
@@ -36,6 +36,12 @@ check: $(VENV)/.installed-dev  ## What a change must pass: format, lint, types, 
 
 bench: $(VENV)/.installed  ## Measure a cluster on this machine.
 	$(BIN)/python bench/measure.py $(ARGS)
+
+bench-peers: $(VENV)/.installed  ## Measure it beside nginx, SeaweedFS and rclone.
+	$(BIN)/python bench/peers.py $(ARGS)
+
+bench-scale: $(VENV)/.installed  ## Measure how the catalog grows with the number of files.
+	$(BIN)/python bench/scale.py $(ARGS)
 
 clean:  ## Remove what was made here, but for var/: there are files in it.
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis

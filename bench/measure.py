@@ -1,199 +1,194 @@
 #!/usr/bin/env python3
-"""Measures PUT and GET of large and small files against a cluster, and what each daemon spends on it.
+"""Measures a cluster of splitd on this machine: speed, CPU and memory by daemon.
 
-    bench/measure.py                                  starts a cluster of its own in a temporary folder
-    bench/measure.py --cluster var/cluster.json       uses one that `splitctl up` runs
-    bench/measure.py --json result.json               keeps the figures for a program
+    bench/measure.py                                  starts a cluster of its own
+    bench/measure.py --only small,cold --seconds 5    some sections
+    bench/measure.py --cluster var/cluster.json       one that `splitctl up` runs (all but `cold`)
+    bench/measure.py --only range --range-size 10240
 
-Figures of one run compare with each other.  On a shared machine two runs may differ by more than what you look for:
-run both things in turn, several times, and compare medians.
+Sections: limits (what the disk can do), large (1 file), parallel (4 files), streams (64 files), small (files of 4 KiB
+at several numbers of clients, of 64 KiB and 1 MiB at 16), first-byte, range (1 MiB of a large file), cold (small files
+and first bytes, with a front that keeps none in memory).
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
-import os
-import platform
-import signal
-import statistics
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
+import random
+import secrets
 from pathlib import Path
-from typing import Any
 
-from daemons import Daemons
-from load import Connection, random_file, run_threads
+from body import MIB, Body
+from limits import disk_limits
+from load import Client, Exchange
+from processes import Processes
+from report import Cell, end_well, say, table, write_json
+from service import Cluster, processes_of, running, scratch
+from workload import Row, Workload
 
-MIB = 1024 * 1024
-GIB = 1024 * MIB
-FOLDER = "/bench"
-
-
-class Bench:
-    """The measurements, one method each; every one adds a row to `rows`."""
-
-    def __init__(self, url: str, daemons: Daemons, front: str) -> None:
-        self._url = url
-        self._daemons = daemons
-        self._front = front
-        self.rows: list[dict[str, Any]] = []
-
-    def prepare(self) -> None:
-        """Make the collection that all files go to."""
-        connection = Connection(self._url)
-        connection.ask("MKCOL", FOLDER, {201, 405})
-        connection.close()
-
-    def large(self, size: int, streams: int) -> None:
-        """`streams` files of `size` bytes at once, in and out."""
-        file, close = random_file(size)
-        names = [f"{FOLDER}/large-{streams}-{number}" for number in range(streams)]
-        connections = [Connection(self._url) for _ in names]
-        what = f"{streams} x {size // MIB} MiB"
-        first: list[float] = []
-        total = size * streams
-        self._row(
-            f"PUT {what}", total, lambda: run_threads(streams, lambda n: connections[n].put(names[n], file, size))
-        )
-        self._row(
-            f"GET {what}",
-            total,
-            lambda: run_threads(streams, lambda n: first.append(connections[n].ask("GET", names[n], {200}))),
-        )
-        self.rows[-1]["first_byte_ms"] = round(1000 * statistics.median(first), 2)
-        for number, name in enumerate(names):
-            connections[number].ask("DELETE", name, {204})
-            connections[number].close()
-        close()
-
-    def small(self, size: int, clients: int, seconds: float) -> None:
-        """Files of `size` bytes, each client one after the other, for some seconds."""
-        file, close = random_file(size)
-        connections = [Connection(self._url) for _ in range(clients)]
-        written: list[list[str]] = [[] for _ in range(clients)]
-
-        def put(client: int, number: int) -> None:
-            name = f"{FOLDER}/small-{clients}-{client}-{number}"
-            connections[client].put(name, file, size)
-            written[client].append(name)
-
-        def get(client: int, number: int) -> None:
-            connections[client].ask("GET", written[client][number % len(written[client])], {200})
-
-        self._loop(f"PUT {size} B, {clients} clients", clients, seconds, put)
-        self._loop(f"GET {size} B, {clients} clients", clients, seconds, get)
-        run_threads(
-            clients, lambda client: [connections[client].ask("DELETE", name, {204}) for name in written[client]]
-        )
-        for connection in connections:
-            connection.close()
-        close()
-
-    def _loop(self, what: str, clients: int, seconds: float, once: Callable[[int, int], None]) -> None:
-        took_ms: list[float] = []
-
-        def client(number: int) -> None:
-            end = time.perf_counter() + seconds
-            count = 0
-            while (began := time.perf_counter()) < end:
-                once(number, count)
-                took_ms.append(1000 * (time.perf_counter() - began))
-                count += 1
-
-        def run() -> float:
-            return run_threads(clients, client)
-
-        row = self._row(what, 0, run)
-        row["files_per_s"] = round(len(took_ms) / row["seconds"], 1)
-        row["p50_ms"], row["p99_ms"] = (round(_percentile(took_ms, share), 2) for share in (0.5, 0.99))
-        row["cpu_ms_per_file"] = round(1000 * sum(row["cpu_s"].values()) / len(took_ms), 3)
-
-    def _row(self, what: str, size: int, work: Callable[[], float]) -> dict[str, Any]:
-        os.sync()  # what was written before is not to be paid for here
-        self._daemons.forget_peaks()
-        before = self._daemons.cpu_s()
-        seconds = work()
-        after = self._daemons.cpu_s()
-        spent = {name: after[name] - before[name] for name in after}
-        row: dict[str, Any] = {"what": what, "seconds": round(seconds, 3), "cpu_s": spent}
-        if size:
-            row["mb_per_s"] = round(size / 1e6 / seconds, 1)
-            row["cpu_s_per_gib"] = {name: round(cpu * GIB / size, 3) for name, cpu in spent.items()}
-        row["peak_mib"] = {name: round(peak, 1) for name, peak in self._daemons.peak_mib().items()}
-        self.rows.append(row)
-        return row
-
-    def table(self) -> str:
-        """The rows as text."""
-        lines = [f"{'':30}{'MB/s':>9}{'files/s':>9}{'p50 ms':>9}{'p99 ms':>9}{'CPU front':>11}{'CPU nodes':>11}"
-                 f"{'MiB front':>11}{'MiB node':>10}"]  # fmt: skip
-        for row in self.rows:
-            per = row.get("cpu_s_per_gib", row["cpu_s"])
-            nodes = [value for name, value in per.items() if name != self._front]
-            peaks = [value for name, value in row["peak_mib"].items() if name != self._front]
-            cells = [row.get("mb_per_s", ""), row.get("files_per_s", ""), row.get("p50_ms", ""), row.get("p99_ms", "")]
-            lines.append(
-                f"{row['what']:30}" + "".join(f"{cell:>9}" for cell in cells)
-                + f"{per[self._front]:>11.2f}{sum(nodes):>11.2f}"
-                + f"{row['peak_mib'][self._front]:>11.0f}{max(peaks):>10.0f}"
-            )  # fmt: skip
-        lines.append("CPU: seconds per GiB of large files, seconds in all for small ones; of the front, of all nodes.")
-        return "\n".join(lines)
+SECTIONS = ("limits", "large", "parallel", "streams", "small", "first-byte", "range", "cold")
+KIB = 1024
 
 
-def _percentile(values: list[float], share: float) -> float:
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+class Sections:
+    """The sections, one method each.
+
+    :param note: what to add to the names of rows that other runs have too.
+    """
+
+    def __init__(self, url: str, processes: Processes, body: Body, given: argparse.Namespace, note: str = "") -> None:
+        self._given = given
+        self._note = note
+        self.work = Workload(url, processes, body, verify=True)
+
+    def large(self) -> None:
+        """One large file."""
+        self.work.large(self._given.large * MIB, 1)
+
+    def parallel(self) -> None:
+        """The same bytes in four files at once."""
+        self.work.large(max(1, self._given.large // 4) * MIB, 4)
+
+    def streams(self) -> None:
+        """Many files at once: is each given its share?"""
+        self.work.large(self._given.stream * MIB, self._given.streams)
+
+    def small(self) -> None:
+        """Small files, in and out."""
+        seconds = self._given.seconds
+        sizes = [(4 * KIB, clients) for clients in self._given.clients] + [(64 * KIB, 16), (MIB, 16)]
+        for size, clients in sizes:
+            paths = self.work.small_put(size, clients, seconds)
+            self.work.small_get(paths, size, clients, seconds, self._note)
+
+    def cold(self) -> None:
+        """Small files out, where the front has none of them in memory."""
+        for size in (4 * KIB, 64 * KIB):
+            paths = self.work.fill(size, 1000 if size == 4 * KIB else 128)
+            for clients in self._given.clients if size == 4 * KIB else [16]:
+                self.work.small_get(paths, size, clients, self._given.seconds, self._note)
+        self.first_byte()
+
+    def first_byte(self) -> None:
+        """How long until the first byte of a large file comes, and of a small one."""
+        size = min(256, self._given.large) * MIB
+        (large,) = self.work.fill(size, 1)
+        small = itertools.cycle(self.work.fill(4 * KIB, 20))
+        kinds = {
+            f"first byte of 4 KiB{self._note}": lambda: Exchange("GET", next(small), 4 * KIB),
+            f"first byte of {size // MIB} MiB{self._note}": lambda: Exchange("GET", large, size),
+        }
+        self.work.in_turn(kinds, 20, first_byte=True)
+
+    def range(self) -> None:
+        """A piece from the middle of a large file, and a whole file of that size."""
+        size = self._given.range_size * MIB
+        (large,) = self.work.fill(size, 1)
+        whole = itertools.cycle(self.work.fill(MIB, 20))
+        places = random.Random(1)
+
+        def piece() -> Exchange:
+            return Exchange("GET", large, MIB, start=size // 2 + places.randrange(-size // 4, size // 4))
+
+        for _ in range(3):
+            self.work.client.once(Exchange("GET", large, MIB, start=piece().start, check=True))
+        kinds = {f"GET 1 MiB of {self._given.range_size} MiB": piece, "GET 1 MiB file": lambda: _whole(next(whole))}
+        self.work.in_turn(kinds, 40, first_byte=False)
 
 
-@contextlib.contextmanager
-def own_cluster(port: int) -> Iterator[Path]:
-    """A cluster in a temporary folder, for as long as it is needed."""
-    with tempfile.TemporaryDirectory(prefix="splitd-bench-") as folder:
-        command = [str(Path(sys.executable).with_name("splitctl")), "up", "--dir", folder, "--port", str(port)]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        told = Path(folder, "cluster.json")
-        try:
-            while not told.exists():
-                if process.poll() is not None:
-                    sys.exit("the cluster did not start")
-                time.sleep(0.1)
-            yield told
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait()
+def _whole(path: str) -> Exchange:
+    return Exchange("GET", path, MIB)
+
+
+def measure(given: argparse.Namespace) -> tuple[list[Row], dict[str, float]]:
+    """All sections asked for: the rows, and the limits of the disk."""
+    body, limits = Body(), {}
+    rows: list[Row] = []
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(scratch(Path(given.work)))
+        if "limits" in given.only:
+            limits = disk_limits(folder, min(given.seconds, 2.0))
+        if warm := [name for name in SECTIONS[1:-1] if name in given.only]:
+            if given.cluster:
+                told = Path(given.cluster)
+                rows += run(json.loads(told.read_text())["front"]["url"], processes_of(told), warm, body, given)
+            else:
+                cluster = Cluster(folder, given.port)
+                with running(cluster):
+                    rows += run(cluster.url, cluster.processes(), warm, body, given)
+        if "cold" in given.only and not given.cluster:
+            cluster = Cluster(folder, given.port, cached=False)
+            with running(cluster):
+                rows += run(cluster.url, cluster.processes(), ["cold"], body, given, ", not kept")
+    return rows, limits
+
+
+def run(
+    url: str, processes: Processes, names: list[str], body: Body, given: argparse.Namespace, note: str = ""
+) -> list[Row]:
+    """Some sections, in a collection of their own."""
+    folder = f"/bench-{secrets.token_hex(4)}"
+    root = Client(url, body)
+    root.once(Exchange("MKCOL", folder))
+    sections = Sections(url + folder, processes, body, given, note)
+    try:
+        for name in names:
+            say(f"{name} ...")
+            getattr(sections, name.replace("-", "_"))()
+    finally:
+        if given.cluster:  # the folder of a cluster started here is removed anyway
+            root.once(Exchange("DELETE", folder))
+    return sections.work.rows
+
+
+def show(rows: list[Row]) -> str:
+    """The rows as a table."""
+    head = ["", "MB/s", "on disk", "files/s", "p50 ms", "p99 ms", "slowest / fastest",
+            "CPU front", "CPU nodes", "MiB front", "MiB node", "others' CPU"]  # fmt: skip
+    lines: list[list[Cell]] = []
+    for row in rows:
+        keys = ("mb_per_s", "mb_per_s_on_disk", "files_per_s", "p50_ms", "p99_ms", "slowest_to_fastest")
+        line: list[Cell] = [row["what"], *(row.get(key) for key in keys)]
+        if "cpu_s" in row:
+            cpu = row.get("cpu_s_per_gib") or row["cpu_ms_per_file"]
+            peaks = list(row["peak_mib"].values())
+            line += [cpu["front"], sum(cpu.values()) - cpu["front"], peaks[0], max(peaks[1:])]
+            line.append(f"{row['other_cpu_s'] / row['seconds']:.0%}")
+        lines.append(line + [None] * (len(head) - len(line)))
+    told = "CPU: seconds per GiB of large files, milliseconds per small file.  Others' CPU: 100% is one core."
+    return f"{table(head, lines)}\n{told}"
 
 
 def main() -> None:
     """Measure as the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default=",".join(SECTIONS), help="sections, with commas")
     parser.add_argument("--cluster", help="cluster.json of a running cluster; without it one is started")
+    parser.add_argument("--work", default="var/bench", help="where folders for the runs are made [%(default)s]")
     parser.add_argument("--port", type=int, default=18500, help="the first port of a cluster started here")
-    parser.add_argument("--large", type=int, default=1024, help="MiB of the large file")
-    parser.add_argument("--small", type=int, default=4096, help="bytes of a small file")
-    parser.add_argument("--clients", default="1,16,64", help="how many clients with small files at once")
-    parser.add_argument("--seconds", type=float, default=3.0, help="how long each of these goes on")
+    parser.add_argument("--large", type=int, default=1024, help="MiB of the large file [%(default)s]")
+    parser.add_argument("--streams", type=int, default=64, help="how many streams [%(default)s]")
+    parser.add_argument("--stream", type=int, default=32, help="MiB of each [%(default)s]")
+    parser.add_argument("--range-size", type=int, default=2048, help="MiB of the file of the range [%(default)s]")
+    parser.add_argument("--clients", default="1,16,64", help="how many clients with small files [%(default)s]")
+    parser.add_argument("--seconds", type=float, default=3.0, help="how long each of these goes on [%(default)s]")
     parser.add_argument("--json", help="where to write the figures")
     given = parser.parse_args()
-    with contextlib.ExitStack() as stack:
-        path = Path(given.cluster) if given.cluster else stack.enter_context(own_cluster(given.port))
-        cluster = json.loads(path.read_text())
-        pids = {"front": cluster["front"]["pid"]} | {node["id"]: node["pid"] for node in cluster["nodes"]}
-        bench = Bench(cluster["front"]["url"], Daemons(pids), "front")
-        bench.prepare()
-        bench.large(given.large * MIB, 1)
-        bench.large(max(1, given.large // 4) * MIB, 4)
-        for clients in given.clients.split(","):
-            bench.small(given.small, int(clients), given.seconds)
-    print(bench.table())
+    given.only = given.only.split(",")
+    given.clients = [int(clients) for clients in given.clients.split(",")]
+    if unknown := set(given.only) - set(SECTIONS):
+        parser.error(f"no such sections: {', '.join(unknown)}; there are {', '.join(SECTIONS)}")
+    end_well()
+    rows, limits = measure(given)
+    if limits:
+        print(table(["the disk's own limits", "1/s"], list(limits.items())), end="\n\n")
+    if rows:
+        print(show(rows))
     if given.json:
-        machine = {"cpus": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version()}
-        Path(given.json).write_text(json.dumps({"machine": machine, "rows": bench.rows}, indent=1) + "\n")
+        write_json(given.json, limits=limits, rows=rows)
 
 
 if __name__ == "__main__":

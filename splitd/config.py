@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 
+from storaged.partfile import SMALL_PART
 from storaged.settings import SettingsOptions
 from storaged.sizes import Size
 
@@ -29,6 +30,14 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unit: Annotated[
         Size, msgspec.Meta(description="Bytes of one column in one stripe, for new files. [default: 256KiB]")
     ] = Size(256 * 1024)
+    small_part: Annotated[
+        Size,
+        msgspec.Meta(
+            description="Parts of at most so many bytes travel and lie many together; 0 for none. [default: 64KiB, "
+            "the most]",
+            le=SMALL_PART,
+        ),
+    ] = Size(SMALL_PART)
     cache: Annotated[
         Size, msgspec.Meta(description="Memory for small files that were asked for; 0 for none. [default: 32MiB]")
     ] = Size(32 * 1024 * 1024)

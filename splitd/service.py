@@ -73,6 +73,7 @@ class Front:
             self._reaper,
             pins,
             layout=layout,
+            small_part=int(config.small_part),
             cache=cache,
             new_id=self._new_upload_id,
             seconds=reactor.seconds,

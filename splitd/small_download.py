@@ -13,13 +13,8 @@ from splitd.model.manifest import Manifest
 from splitd.model.striping import columns
 from splitd.traffic import Traffic
 from storaged.errors import PartDamaged, StoragedError
-from storaged.partfile import SMALL_PART, UnitDecoder, stored_size
+from storaged.partfile import UnitDecoder, stored_size
 from storaged.ranges import Span
-
-
-def is_small(manifest: Manifest) -> bool:
-    """Whether a file's parts are small ones, which can be read whole."""
-    return manifest.size > 0 and stored_size(manifest.part_size(0), manifest.unit) <= SMALL_PART
 
 
 async def read_small(manifest: Manifest, registry: INodeRegistry) -> bytes:

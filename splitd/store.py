@@ -13,15 +13,15 @@ from splitd.interfaces import ICatalog, INodeRegistry, IObjectStore, IUpload, IU
 from splitd.lanes import Intent, Lanes
 from splitd.model.conditions import Condition
 from splitd.model.manifest import Manifest
-from splitd.model.striping import Layout
+from splitd.model.striping import Layout, part_size
 from splitd.model.tree import Collection, Member, check_path, parent
 from splitd.reaper import Pins, Reaper
-from splitd.small_download import SmallDownload, is_small, read_small
+from splitd.small_download import SmallDownload, read_small
 from splitd.small_upload import SmallUpload
 from splitd.traffic import Traffic
 from splitd.upload import Upload
 from splitd.version_cache import VersionCache
-from storaged.partfile import SMALL_PART
+from storaged.partfile import stored_size
 from storaged.ranges import Span
 
 
@@ -30,6 +30,7 @@ class ObjectStore:
     """Files on nodes, under names in a catalog.
 
     :param layout: how new files are cut.
+    :param small_part: parts of at most so many stored bytes are small ones: they travel whole.
     :param cache: keeps small files that were asked for.
     :param new_id: makes ids of uploads: 32 hexadecimal digits, never the same twice.
     :param seconds: the time since 1970.
@@ -44,6 +45,7 @@ class ObjectStore:
         pins: Pins,
         *,
         layout: Layout,
+        small_part: int,
         cache: VersionCache,
         new_id: Callable[[], str],
         seconds: Callable[[], float],
@@ -54,6 +56,7 @@ class ObjectStore:
         self._reaper = reaper
         self._pins = pins
         self._layout = layout
+        self._small_part = small_part
         self.cache = cache
         self._new_id = new_id
         self._seconds = seconds
@@ -74,7 +77,7 @@ class ObjectStore:
         if present is None and not isinstance(await self._catalog.lookup(parent(path)), Collection):
             raise ParentMissing(f"the collection {parent(path)} does not exist; make it first")
         intent = Intent(self._new_id(), path, size, content_type, condition, self._layout)
-        if self._is_small(intent):
+        if self._is_small(size, self._layout):
             return self._create_small(intent)
         lanes = [] if size == 0 else await Lanes(self._registry, intent).connect()
         upload = Upload(
@@ -85,10 +88,9 @@ class ObjectStore:
         await upload.start()
         return upload
 
-    @staticmethod
-    def _is_small(intent: Intent) -> bool:
-        stored = intent.stored(0)
-        return bool(intent.size) and stored is not None and stored <= SMALL_PART
+    def _is_small(self, size: int | None, layout: Layout) -> bool:
+        """Whether the parts of a file are small ones."""
+        return bool(size) and stored_size(part_size(layout, size or 0, 0), layout.unit) <= self._small_part
 
     def _create_small(self, intent: Intent) -> IUpload:
         nodes = self._registry.place(intent.layout.width, intent.stored(0) or 0, ())
@@ -147,7 +149,7 @@ class ObjectStore:
         return found
 
     async def _open_version(self, manifest: Manifest, span: Span) -> Opened:
-        if is_small(manifest):
+        if self._is_small(manifest.size, manifest.layout):
             return Opened(manifest, SmallDownload(await self._read_small(manifest), span, self.traffic))
         self._pins.pin(manifest.upload)
         download = Download(manifest, span, self._registry, self.traffic, lambda: self._unpin(manifest.upload))

@@ -33,9 +33,8 @@ from storaged.packs.files import PackFiles
 from storaged.packs.index import PackIndex, Place
 from storaged.packs.packs import SEAL_SIZE, Packs, Put
 from storaged.packs.store import PackStore
-from storaged.packs.writer import PackedPartWriter
 from storaged.part_folder import SUBFOLDERS, PartFolder
-from storaged.partfile import SMALL_PART, PartId
+from storaged.partfile import PartId
 from storaged.ranges import Span
 from storaged.removals import Removals
 from storaged.room import Room
@@ -82,7 +81,7 @@ class DiskPartStore:
         index = PackIndex(f"{folder}/packs.sqlite")
         packs = Packs(files, index, self._now_ms, self._parts, pack_size)
         self._packs = PackStore(packs, self._calls, reactor)
-        self._writers: dict[str, DiskPartWriter | PackedPartWriter] = {}
+        self._writers: dict[str, DiskPartWriter] = {}
         self._putting: set[str] = set()
         self._readers: set[DiskPartReader] = set()
         self._removals = Removals()
@@ -116,8 +115,6 @@ class DiskPartStore:
         part = check_part_id(part_id)
         await self._look()
         self._admit(part_id, stored)
-        if stored is not None and stored <= SMALL_PART:
-            return await self._create_packed(part, stored)
         await self._refuse_packed(part_id)
         self._admit(part_id, stored)
         writer = DiskPartWriter(
@@ -145,35 +142,6 @@ class DiskPartStore:
             raise PartExists(f"part {part_id} is being written already")
         if self._room.free < (1 if stored is None else stored):
             raise NoSpace(f"part {part_id}: {stored} bytes announced, {self._room.free} bytes are free")
-
-    async def _create_packed(self, part: PartId, stored: int) -> IPartWriter:
-        part_id = str(part)
-        writer = PackedPartWriter(part, stored, self._packs)
-        self._keep_track(part_id, stored, writer)
-        try:
-            await self._refuse_existing(part_id)
-        except BaseException:
-            await writer.abort()
-            raise
-        return writer
-
-    def _keep_track(self, part_id: str, stored: int, writer: PackedPartWriter) -> None:
-        promise = self._room.promise(stored)
-        self._writers[part_id] = writer
-
-        def ended(_: None) -> None:
-            del self._writers[part_id]
-            promise.use(stored)  # where nothing was written the next look at the volume tells
-            promise.end()
-
-        writer.when_ended().addCallback(ended)
-
-    async def _refuse_existing(self, part_id: str) -> None:
-        try:
-            await self._stat(part_id)
-        except PartMissing:
-            return
-        raise PartExists(f"part {part_id} is here already")
 
     async def _refuse_packed(self, part_id: str) -> None:
         try:

@@ -69,16 +69,6 @@ class PackStore:
         """Store parts; see `ISmallPartStore.put_all`."""
         return self._change(parts)
 
-    async def put(self, part: PartId, data: bytes) -> PartInfo:
-        """Store a part.
-
-        :raise StoragedError: it is not stored.
-        """
-        place = (await self.put_all([Put(part, data)]))[0]
-        if isinstance(place, StoragedError):
-            raise place
-        return PartInfo(str(part), place.length, place.time_ms)
-
     def remove_all(self, parts: Sequence[PartId]) -> Deferred[list[bool | StoragedError]]:
         """Delete parts for good; whether there were such."""
         return self._change([Remove(part) for part in parts])

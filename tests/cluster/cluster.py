@@ -77,7 +77,7 @@ class Cluster:
             listen=f"tcp:{self.port}:interface=127.0.0.1",
             admin="tcp:0:interface=127.0.0.1",
             unit=Size(self.unit),
-            **self.settings,
+            **{"small_part": Size(0), **self.settings},
         )
         entries = load_registry("nodes.yaml", registry)
         self.front = Front(config, entries, KEY, self.journal_filesystem, self._reactor)

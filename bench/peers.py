@@ -1,0 +1,168 @@
+#!/usr/bin/env python3
+"""Measures splitd and what else one could use, by turns, with one client and one workload.
+
+    bench/peers.py                                all that can be run here, three rounds
+    bench/peers.py --peers splitd,nginx -n 5
+
+Peers: splitd; nginx (in front of nginx); seaweedfs; rclone.  Rows "not kept" are of a front of splitd that keeps no
+small files in memory; the peers' figures beside them are those of their other GETs.
+A round runs each once, in a new folder.  The figures are medians of the rounds; a row during which the rest of the
+machine used more than a fifth of its CPU is left out, where another round has a quieter one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import attrs
+from body import MIB, Body
+from peer_nginx import Nginx, missing_nginx
+from peer_rclone import Rclone, missing_rclone
+from peer_seaweedfs import SeaweedFS, missing_weed
+from report import Cell, end_well, say, table, write_json
+from service import Cluster, Service, running, scratch
+from workload import Row, Workload
+
+OURS = "splitd"
+NOT_KEPT = ", not kept"
+NOISY = 0.2
+UNITS = {
+    "mb_per_s": "MB/s",
+    "mb_per_s_on_disk": "MB/s until on disk",
+    "files_per_s": "files/s",
+    "p50_ms": "p50 ms",
+    "p99_ms": "p99 ms",
+    "cpu_s_per_gib": "CPU s/GiB",
+    "cpu_ms_per_file": "CPU ms/file",
+    "front_mib": "MiB of the front",
+    "all_mib": "MiB of all daemons",
+}
+
+
+@attrs.frozen
+class Peer:
+    """Something to measure.
+
+    :param make: makes the service, given its folder, its first port, and the folder for programs.
+    :param port: its first port.
+    :param missing: says what has to be installed first, given a folder for programs.
+    """
+
+    make: Callable[[Path, int, Path], Service]
+    port: int
+    missing: Callable[[Path], str]
+
+
+PEERS = {
+    OURS: Peer(lambda folder, port, _: Cluster(folder, port), 18500, lambda _: ""),
+    "nginx": Peer(lambda folder, port, _: Nginx(folder, port), 18560, missing_nginx),
+    "seaweedfs": Peer(SeaweedFS, 18580, missing_weed),
+    "rclone": Peer(lambda folder, port, _: Rclone(folder, port), 18600, missing_rclone),
+}
+
+
+def one_round(name: str, body: Body, given: argparse.Namespace, *, verify: bool) -> list[Row]:
+    """All rows of a peer, once."""
+    peer = PEERS[name]
+    with scratch(Path(given.work)) as folder:
+        service = peer.make(folder, peer.port, _programs(given))
+        with running(service):
+            work = Workload(service.url, service.processes(), body, verify=verify)
+            work.large(given.large * MIB, 1)
+            work.large(max(1, given.large // 4) * MIB, 4)
+            for clients in given.clients:
+                paths = work.small_put(given.small, clients, given.seconds)
+                work.small_get(paths, given.small, clients, given.seconds)
+        if name == OURS:
+            service = Cluster(folder, peer.port, cached=False)
+            with running(service):
+                cold = Workload(service.url, service.processes(), body, verify=verify)
+                for clients in given.clients:
+                    cold.small_get(paths, given.small, clients, given.seconds, NOT_KEPT)
+            work.rows += cold.rows
+        return work.rows
+
+
+def _programs(given: argparse.Namespace) -> Path:
+    return Path(given.work) / "programs"
+
+
+def figures(row: Row) -> dict[str, float]:
+    """What is told of a row, by the keys of `UNITS`: of CPU the sum of all daemons."""
+    told = row | {key: sum(row[key].values()) for key in ("cpu_s_per_gib", "cpu_ms_per_file") if key in row}
+    return {key: told[key] for key in UNITS if key in told}
+
+
+def is_noisy(row: Row) -> bool:
+    """Whether others used much of the machine meanwhile."""
+    allowed: float = NOISY * (os.cpu_count() or 1) * row["seconds"]
+    return bool(allowed < row["other_cpu_s"] + row["stolen_s"])
+
+
+def medians(rounds: Sequence[list[Row]]) -> dict[str, dict[str, float]]:
+    """The figures of each row of a peer, medians of the rounds."""
+    told = {}
+    for rows in zip(*rounds, strict=True):
+        kept = [figures(row) for row in rows if not is_noisy(row)] or [figures(row) for row in rows]
+        told[rows[0]["what"]] = {key: statistics.median(each[key] for each in kept) for key in kept[0]}
+    peaks = [[list(row["peak_mib"].values()) for row in rows] for rows in rounds]
+    told["most memory"] = {
+        "front_mib": statistics.median(max(each[0] for each in rows) for rows in peaks),
+        "all_mib": statistics.median(max(map(sum, rows)) for rows in peaks),
+    }
+    return told
+
+
+def show(told: dict[str, dict[str, dict[str, float]]]) -> str:
+    """A line for each figure, a column for each peer, and one for ours over each peer's."""
+    others = [name for name in told if name != OURS] if OURS in told else []
+    lines: list[list[Cell]] = []
+    for what, keys in next(iter(told.values())).items():
+        for key in keys:
+            values = [(rows.get(what) or rows[what.removesuffix(NOT_KEPT)])[key] for rows in told.values()]
+            ratios = [told[OURS][what][key] / value if value else None for value in values[len(values) - len(others) :]]
+            lines.append([f"{what}: {UNITS[key]}", *values, *ratios])
+    return table(["", *told, *(f"{OURS} / {name}" for name in others)], lines)
+
+
+def main() -> None:
+    """Measure as the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peers", default=",".join(PEERS), help="which, with commas; the first round takes this order")
+    parser.add_argument("-n", "--rounds", type=int, default=3, help="how many rounds [%(default)s]")
+    parser.add_argument("--work", default="var/bench", help="where folders and programs are kept [%(default)s]")
+    parser.add_argument("--large", type=int, default=1024, help="MiB of the large file [%(default)s]")
+    parser.add_argument("--small", type=int, default=4096, help="bytes of a small file [%(default)s]")
+    parser.add_argument("--clients", default="1,16,64", help="how many clients with small files [%(default)s]")
+    parser.add_argument("--seconds", type=float, default=2.5, help="how long each of these goes on [%(default)s]")
+    parser.add_argument("--json", help="where to write the figures, with those of each round")
+    given = parser.parse_args()
+    given.clients = [int(clients) for clients in given.clients.split(",")]
+    names = given.peers.split(",")
+    if unknown := set(names) - set(PEERS):
+        parser.error(f"no such peers: {', '.join(unknown)}; there are {', '.join(PEERS)}")
+    end_well()
+    for name in list(names):
+        if reason := PEERS[name].missing(_programs(given)):
+            say(f"{name} is left out: {reason}")
+            names.remove(name)
+    body = Body()
+    rounds: dict[str, list[list[Row]]] = {name: [] for name in names}
+    for number in range(given.rounds):
+        for name in names[:: -1 if number % 2 else 1]:  # nobody always comes after the same one
+            say(f"round {number + 1}: {name} ...")
+            rounds[name].append(one_round(name, body, given, verify=not number))
+    told = {name: medians(rows) for name, rows in sorted(rounds.items(), key=lambda item: item[0] != OURS)}
+    noisy = sum(is_noisy(row) for rows in rounds.values() for each in rows for row in each)
+    print(show(told))
+    print(f"Medians of {given.rounds} rounds.  Others used much of the machine during {noisy} rows.")
+    if given.json:
+        write_json(given.json, medians=told, rounds=rounds)
+
+
+if __name__ == "__main__":
+    main()

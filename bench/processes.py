@@ -1,0 +1,92 @@
+"""What processes cost, read from /proc (Linux)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+import attrs
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@attrs.frozen
+class MachineTime:
+    """CPU seconds of the whole machine since it was started.
+
+    :param busy: spent on whatever.
+    :param stolen: kept back by the host of a virtual machine.
+    """
+
+    busy: float
+    stolen: float
+
+
+def machine_time() -> MachineTime:
+    """What the machine has spent until now."""
+    user, nice, system, _idle, _waiting, hard, soft, stolen = (
+        int(ticks) / _TICKS for ticks in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+    )
+    return MachineTime(user + nice + system + hard + soft, stolen)
+
+
+class Processes:
+    """The daemons of a service, each with the processes it has started.
+
+    :param pids: process ids by the daemons' names, the front's first.
+    """
+
+    def __init__(self, pids: dict[str, int]) -> None:
+        self._pids = pids
+
+    @property
+    def front(self) -> str:
+        """The name of the daemon that clients talk to."""
+        return next(iter(self._pids))
+
+    def forget_peaks(self) -> None:
+        """Begin to measure peak memory anew."""
+        for pids in self._trees().values():
+            for pid in pids:
+                with contextlib.suppress(OSError):  # another user's: its peak is that since its start
+                    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+    def cpu_s(self) -> dict[str, float]:
+        """Seconds of CPU that each has used, user and system."""
+        return {name: sum(map(_cpu_s, pids)) for name, pids in self._trees().items()}
+
+    def peak_mib(self) -> dict[str, float]:
+        """The most memory that each has held since `forget_peaks`, MiB resident."""
+        return {name: sum(map(_peak_mib, pids)) for name, pids in self._trees().items()}
+
+    def _trees(self) -> dict[str, list[int]]:
+        children: dict[int, list[int]] = {}
+        for path in Path("/proc").iterdir():
+            if path.name.isdigit():
+                with contextlib.suppress(OSError):  # it has ended
+                    children.setdefault(int(_fields(int(path.name))[1]), []).append(int(path.name))
+        trees = {}
+        for name, root in self._pids.items():
+            tree = [root]
+            for pid in tree:  # grows while it is walked
+                tree += children.get(pid, [])
+            trees[name] = tree
+        return trees
+
+
+def _fields(pid: int) -> list[str]:
+    """What /proc/PID/stat says, from the state on."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def _cpu_s(pid: int) -> float:
+    # Of its own and of those of its children that have ended.
+    return sum(map(int, _fields(pid)[11:15])) / _TICKS
+
+
+def _peak_mib(pid: int) -> float:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    raise ValueError(f"process {pid} has no VmHWM")

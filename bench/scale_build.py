@@ -1,0 +1,82 @@
+"""Journals of any number of files, written as splitd writes them, but for the syncs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from splitd.journal.file import SEGMENT_LIMIT
+from splitd.journal.segments import SegmentWriter
+from splitd.model.manifest import Manifest
+from splitd.model.records import (
+    VERSION,
+    CollectionMade,
+    FileCommitted,
+    JournalOpened,
+    Record,
+    UploadStarted,
+    encode_line,
+)
+from splitd.model.uploads import RANDOM_BYTES, upload_id
+from storaged.filesystem import OSFilesystem
+
+BIG = "/big"
+SHARE = 1000
+_NODES = tuple(f"n{number}" for number in range(1, 7))
+_TIME_MS = 1_767_225_600_000
+_AT_ONCE = 1000
+
+
+def records(files: int) -> Iterator[Record]:
+    """The records of this many files: half of them in one big collection, half in many of `SHARE` each."""
+    yield JournalOpened(VERSION, "0" * 32, _TIME_MS)
+    yield CollectionMade(BIG, _TIME_MS)
+    for number in range(files):
+        folder = BIG if number % 2 else f"/c{number // (2 * SHARE):05}"
+        if number % (2 * SHARE) == 0:
+            yield CollectionMade(folder, _TIME_MS)
+        time_ms = _TIME_MS + number
+        upload = upload_id(time_ms, hashlib.blake2b(b"%d" % number, digest_size=RANDOM_BYTES).digest())
+        path = f"{folder}/photo-{number:08}.jpg"
+        yield UploadStarted(upload, path, _NODES, time_ms)
+        yield FileCommitted(path, Manifest(upload, 4096 + number, time_ms, 6, 0, 256 * 1024, _NODES, "image/jpeg"))
+
+
+class JournalFolder:
+    """A journal that is put back to what it was after each use.
+
+    :param folder: must be empty.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._sizes: dict[Path, int] = {}
+
+    @property
+    def size(self) -> int:
+        """The bytes of the journal as it was built."""
+        return sum(self._sizes.values())
+
+    def build(self, files: int) -> None:
+        """Write the journal; none at all for no files."""
+        writer = SegmentWriter(OSFilesystem(), str(self.folder), SEGMENT_LIMIT)
+        left = records(files) if files else iter(())
+        sequence = 1
+        while some := list(islice(left, _AT_ONCE)):
+            lines = [encode_line(number, record) for number, record in enumerate(some, sequence)]
+            writer.write(sequence, lines, durable=False)
+            sequence += len(lines)
+        writer.sync()
+        writer.close()
+        self._sizes = {path: path.stat().st_size for path in self.folder.iterdir()}
+
+    def restore(self) -> None:
+        """Take away what was appended since."""
+        for path in self.folder.iterdir():
+            if path not in self._sizes:
+                path.unlink()
+            elif path.stat().st_size > self._sizes[path]:
+                with path.open("ab") as file:
+                    file.truncate(self._sizes[path])

@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+"""One catalog on one journal, in a process of its own: `scale_probe.py FOLDER SECONDS` prints what it took as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.task import react
+from twisted.python.threadpool import ThreadPool
+
+from splitd.catalog.journalled import JournalledCatalog
+from splitd.errors import NotFound
+from splitd.journal.file import FileJournal
+from splitd.model.conditions import Condition
+from splitd.model.manifest import Manifest
+from splitd.model.uploads import RANDOM_BYTES, upload_id
+from storaged.filesystem import OSFilesystem
+
+IN_FLIGHT = 64
+PAGE = 1000
+PAGES = 200
+NODES = tuple(f"n{number}" for number in range(1, 7))
+
+
+def resident_mib() -> float:
+    """The memory this process holds."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+class Probe:
+    """Uses a catalog."""
+
+    def __init__(self, catalog: JournalledCatalog) -> None:
+        self._catalog = catalog
+        self._commits = 0
+
+    async def listings(self, path: str) -> dict[str, float]:
+        """Milliseconds for the first page of a collection, and for one anywhere in it."""
+        try:
+            first = await self._page(path, "")
+        except NotFound:
+            return {}
+        places = random.Random(1)
+        total = self._catalog.statistics().files
+        times = [await self._page(path, f"photo-{places.randrange(total):08}") for _ in range(PAGES)]
+        return {"first_page_ms": first, "page_p50_ms": statistics.median(times)}
+
+    async def _page(self, path: str, after: str) -> float:
+        began = time.perf_counter()
+        await self._catalog.list_members(path, after, PAGE)
+        return 1000 * (time.perf_counter() - began)
+
+    async def commits(self, seconds: float) -> dict[str, float]:
+        """Files committed a second, so many in flight, and the CPU for each."""
+        await self._catalog.make_collection("/new")
+        began, cpu = time.perf_counter(), time.process_time()
+        await gatherResults([self._commit_until(began + seconds) for _ in range(IN_FLIGHT)], consumeErrors=True)
+        return {
+            "commits_per_s": self._commits / (time.perf_counter() - began),
+            "commit_cpu_us": 1e6 * (time.process_time() - cpu) / self._commits,
+        }
+
+    def _commit_until(self, end: float) -> Deferred[None]:
+        async def commit() -> None:
+            while time.perf_counter() < end:
+                self._commits += 1
+                now_ms = int(time.time() * 1000)
+                upload = upload_id(now_ms, os.urandom(RANDOM_BYTES))
+                path = f"/new/{upload}"
+                await self._catalog.begin(upload, path, NODES)
+                manifest = Manifest(upload, 4096, now_ms, 6, 0, 256 * 1024, NODES)
+                await self._catalog.commit(path, manifest, Condition())
+
+        return Deferred.fromCoroutine(commit())
+
+
+async def probe(reactor: Any, folder: str, seconds: str) -> None:
+    """Start a catalog on the journal in a folder, use it, and tell."""
+    pool = ThreadPool(1, 4)
+    pool.start()
+    try:
+        journal = FileJournal(folder, OSFilesystem(), pool, reactor)
+        catalog = JournalledCatalog(journal, reactor)
+        before, began = resident_mib(), time.perf_counter()
+        await catalog.start()
+        told = {"replay_s": time.perf_counter() - began, "resident_mib": resident_mib()}
+        told["grown_mib"] = told["resident_mib"] - before
+        told["files"] = catalog.statistics().files
+        use = Probe(catalog)
+        told |= await use.listings("/big")
+        told |= await use.commits(float(seconds))
+        await journal.close()
+        print(json.dumps(told))
+    finally:
+        pool.stop()
+
+
+if __name__ == "__main__":
+    react(lambda reactor, *argv: Deferred.fromCoroutine(probe(reactor, *argv)), sys.argv[1:])

@@ -1,0 +1,153 @@
+"""Services run for a measurement, on 127.0.0.1 only: started, waited for, ended."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from processes import Processes
+
+HOST = "127.0.0.1"
+_START_S = 60
+_STOP_S = 20
+
+
+class Service(Protocol):
+    """Something that takes PUT and GET.
+
+    :ivar url: below it any name may be put.
+    """
+
+    url: str
+
+    def start(self) -> None:
+        """Start it, and wait until it can be used."""
+
+    def processes(self) -> Processes:
+        """Its daemons."""
+
+    def stop(self) -> None:
+        """End it, as far as it was started."""
+
+
+class Children:
+    """Daemons started here, by name.
+
+    :param folder: where they run, and where what they print is kept.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._started: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, name: str, command: Sequence[str], port: int, env: Mapping[str, str] | None = None) -> None:
+        """Start one, and wait until it listens on its port.
+
+        :raise RuntimeError: it ended, or does not.
+        """
+        with contextlib.suppress(OSError), socket.create_connection((HOST, port), 1):
+            raise RuntimeError(f"{name}: something listens on port {port} already")
+        output = self._folder / f"{name}.out"
+        with output.open("ab") as file:
+            child = subprocess.Popen(
+                command, cwd=self._folder, env=env, stdin=subprocess.DEVNULL, stdout=file, stderr=file, process_group=0
+            )
+        self._started[name] = child
+        end = time.monotonic() + _START_S
+        while True:
+            with contextlib.suppress(OSError):
+                socket.create_connection((HOST, port), 1).close()
+                return
+            if child.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"{name} does not listen on port {port}: {output.read_text()[-2000:]}")
+            time.sleep(0.1)
+
+    def pids(self) -> dict[str, int]:
+        """Their process ids."""
+        return {name: child.pid for name, child in self._started.items()}
+
+    def stop(self) -> None:
+        """End them, the last one started first."""
+        for child in reversed(self._started.values()):
+            child.terminate()
+            try:
+                child.wait(_STOP_S)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+        self._started = {}
+
+
+class Cluster:
+    """A cluster of splitd, by `splitctl up`.
+
+    :param folder: what lies there from an earlier start is served.
+    :param port: the front's; the others are those after it.
+    :param cached: whether the front keeps small files in memory.
+    """
+
+    def __init__(self, folder: Path, port: int, *, cached: bool = True) -> None:
+        self._folder = folder / "cluster"
+        self._port = port
+        self._cached = cached
+        self._children = Children(folder)
+        self.url = f"http://{HOST}:{port}"
+
+    def start(self) -> None:
+        """Start it; see `Service`."""
+        front = self._folder / "front" / "splitd.yaml"
+        front.parent.mkdir(parents=True, exist_ok=True)
+        kept = front.read_text().splitlines() if front.exists() else []
+        lines = [line for line in kept if not line.startswith("cache:")] + [f"cache: {'32MiB' if self._cached else 0}"]
+        front.write_text("\n".join(lines) + "\n")
+        command = [str(Path(sys.executable).with_name("splitctl")), "up", "--dir", str(self._folder)]
+        self._children.start("splitctl", [*command, "--port", str(self._port)], self._port)
+        end = time.monotonic() + _START_S
+        while not (self._folder / "cluster.json").exists():
+            if time.monotonic() > end:
+                raise RuntimeError(f"the cluster in {self._folder} does not get ready")
+            time.sleep(0.1)
+
+    def processes(self) -> Processes:
+        """Its daemons; see `Service`."""
+        return processes_of(self._folder / "cluster.json")
+
+    def stop(self) -> None:
+        """End it; see `Service`."""
+        self._children.stop()
+
+
+def processes_of(told: Path) -> Processes:
+    """The daemons of a cluster, from the cluster.json that `splitctl up` writes."""
+    cluster = json.loads(told.read_text())
+    return Processes({"front": cluster["front"]["pid"]} | {node["id"]: node["pid"] for node in cluster["nodes"]})
+
+
+@contextlib.contextmanager
+def scratch(work: Path) -> Iterator[Path]:
+    """A new folder, for as long as it is needed."""
+    work.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="run-", dir=work)).absolute()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def running(service: Service) -> Iterator[None]:
+    """A service, for as long as it is needed."""
+    try:
+        service.start()
+        yield
+    finally:
+        service.stop()

@@ -1,0 +1,162 @@
+"""What is measured of any server that takes PUT and GET; each measurement is a row of figures.
+
+A row is a dict: `what` it is, `seconds`, and of these those that it has: `mb_per_s` (10^6 bytes), `mb_per_s_on_disk`
+(a sync(2) included), `files_per_s`, `p50_ms`, `p99_ms`, `slowest_to_fastest`; `cpu_s`, `cpu_s_per_gib`,
+`cpu_ms_per_file` and `peak_mib` by daemon; `client_cpu_s`, and `other_cpu_s`: what the rest of the machine used
+meanwhile.  Where that is much, the row is worth little.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from body import GIB, MIB, Body
+from load import Client, Exchange
+from processes import Processes, machine_time
+
+Row = dict[str, Any]
+
+HOT_FILES = 1000
+HOT_BYTES = 8 * MIB
+
+
+class Workload:
+    """Measurements of one server.
+
+    :param url: where files are put; all names are below it.
+    :param verify: read what was put once more, untimed, and compare it.
+    :ivar rows: what was measured, in order.
+    """
+
+    def __init__(self, url: str, processes: Processes, body: Body, *, verify: bool) -> None:
+        self.client = Client(url, body)
+        self._processes = processes
+        self._verify = verify
+        self._numbers = itertools.count()
+        self.rows: list[Row] = []
+
+    def large(self, size: int, streams: int) -> list[str]:
+        """`streams` files of `size` bytes at once, in and out.  Returns their paths."""
+        what = f"{streams} x {size // MIB} MiB" if streams > 1 else f"{size // MIB} MiB"
+        paths = self._paths(streams)
+        total = size * streams
+        put, done = self._measure(f"PUT {what}", lambda: self.client.run(streams, iter(_puts(paths, size))))
+        began = time.perf_counter()
+        os.sync()
+        put["mb_per_s_on_disk"] = total / 1e6 / (put["seconds"] + time.perf_counter() - began)
+        self._keep_large(put, done, total)
+        self._keep_large(
+            *self._measure(f"GET {what}", lambda: self.client.run(streams, iter(_gets(paths, size)))), total
+        )
+        if self._verify:
+            self.client.run(min(streams, 4), iter(_gets(paths, size, check=True)))
+        return paths
+
+    def _keep_large(self, row: Row, exchanges: Sequence[Exchange], total: int) -> None:
+        row["mb_per_s"] = total / 1e6 / row["seconds"]
+        row["cpu_s_per_gib"] = {name: cpu * GIB / total for name, cpu in row["cpu_s"].items()}
+        if len(exchanges) > 1:
+            times = [exchange.seconds for exchange in exchanges]
+            row["slowest_to_fastest"] = max(times) / min(times)
+        self.rows.append(row)
+
+    def small_put(self, size: int, clients: int, seconds: float) -> list[str]:
+        """Files of `size` bytes, each client one after the other.  Returns their paths."""
+
+        def puts() -> Iterator[Exchange]:
+            return until(seconds, (Exchange("PUT", self._path(), size) for _ in itertools.count()))
+
+        what = f"PUT {_size(size)}, {clients} at once"
+        return self._keep_small(*self._measure(what, lambda: self.client.run(clients, puts())))
+
+    def small_get(self, paths: Sequence[str], size: int, clients: int, seconds: float, note: str = "") -> None:
+        """Files of `size` bytes, each client one after the other, the first few of `paths` again and again."""
+        some = paths[: max(clients, min(HOT_FILES, HOT_BYTES // size))]
+        self.client.run(min(clients, 4), iter(_gets(some, size, check=self._verify)))  # warms what there is to warm
+
+        def gets() -> Iterator[Exchange]:
+            return until(seconds, (Exchange("GET", path, size) for path in itertools.cycle(some)))
+
+        what = f"GET {_size(size)}, {clients} at once{note}"
+        self._keep_small(*self._measure(what, lambda: self.client.run(clients, gets())))
+
+    def _keep_small(self, row: Row, exchanges: Sequence[Exchange]) -> list[str]:
+        row["files_per_s"] = len(exchanges) / row["seconds"]
+        row["cpu_ms_per_file"] = {name: 1000 * cpu / len(exchanges) for name, cpu in row["cpu_s"].items()}
+        self.rows.append(row | _latencies([exchange.seconds for exchange in exchanges]))
+        return [exchange.path for exchange in exchanges]
+
+    def in_turn(self, kinds: dict[str, Callable[[], Exchange]], count: int, *, first_byte: bool) -> None:
+        """Different requests, one connection, by turns; a row for each.
+
+        :param kinds: makes the next request of each kind, by what it is called.
+        :param first_byte: tell how long the first byte took, not the last.
+        """
+        made = [make for _ in range(count) for make in kinds.values()]
+        os.sync()
+        exchanges = self.client.run(1, (make() for make in made))
+        for index, what in enumerate(kinds):
+            mine = exchanges[index :: len(kinds)]
+            times = [(each.first if first_byte else each.ended) - each.began for each in mine]
+            self.rows.append({"what": what, "seconds": sum(times)} | _latencies(times))
+
+    def fill(self, size: int, count: int) -> list[str]:
+        """Put some files, untimed.  Returns their paths."""
+        paths = self._paths(count)
+        self.client.run(min(count, 4), iter(_puts(paths, size)))
+        return paths
+
+    def _path(self) -> str:
+        return f"/f{next(self._numbers)}"
+
+    def _paths(self, count: int) -> list[str]:
+        return [self._path() for _ in range(count)]
+
+    def _measure(self, what: str, work: Callable[[], list[Exchange]]) -> tuple[Row, list[Exchange]]:
+        os.sync()  # what was written before is not to be paid for here
+        self._processes.forget_peaks()
+        before, machine, client = self._processes.cpu_s(), machine_time(), time.process_time()
+        began = time.perf_counter()
+        exchanges = work()
+        seconds = exchanges[-1].ended - began
+        client_cpu_s = time.process_time() - client
+        after, machine_after = self._processes.cpu_s(), machine_time()
+        spent = {name: after[name] - before[name] for name in after}
+        others = machine_after.busy - machine.busy - client_cpu_s - sum(spent.values())
+        row: Row = {
+            "what": what,
+            "seconds": seconds,
+            "cpu_s": spent,
+            "peak_mib": self._processes.peak_mib(),
+            "client_cpu_s": client_cpu_s,
+            "other_cpu_s": max(0.0, others),
+            "stolen_s": machine_after.stolen - machine.stolen,
+        }
+        return row, exchanges
+
+
+def until(seconds: float, exchanges: Iterator[Exchange]) -> Iterator[Exchange]:
+    """What is told, for some seconds."""
+    end = time.perf_counter() + seconds
+    return itertools.takewhile(lambda _: time.perf_counter() < end, exchanges)
+
+
+def _puts(paths: Sequence[str], size: int) -> list[Exchange]:
+    return [Exchange("PUT", path, size) for path in paths]
+
+
+def _gets(paths: Sequence[str], size: int, *, check: bool = False) -> list[Exchange]:
+    return [Exchange("GET", path, size, check=check) for path in paths]
+
+
+def _latencies(times: Sequence[float]) -> Row:
+    ordered = sorted(times)
+    return {f"p{percent}_ms": 1000 * ordered[percent * len(ordered) // 100] for percent in (50, 99)}
+
+
+def _size(size: int) -> str:
+    return f"{size // MIB} MiB" if size >= MIB else f"{size // 1024} KiB"
