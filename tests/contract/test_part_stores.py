@@ -19,6 +19,7 @@ from tests.contract.disks import RESERVE, Identity, started_disk
 from tests.contract.filesystems import HeldFilesystem, SmallFilesystem
 from tests.contract.nodes import started_node
 from tests.contract.part_store_reading import *  # noqa: F403 - its tests are run here
+from tests.contract.part_store_small import *  # noqa: F403 - likewise
 from tests.contract.part_store_writing import *  # noqa: F403 - likewise
 from tests.contract.parts import Provider, SlowProvider
 

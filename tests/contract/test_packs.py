@@ -1,0 +1,359 @@
+"""What packs promise beyond the contract: they outlast starts, damage, a lost index and a compaction broken off."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from twisted.logger import capturedLogs
+
+from storaged.errors import PartDamaged, PartMissing
+from storaged.filesystem import OSFilesystem
+from storaged.interfaces import IFile, IFilesystem
+from storaged.packs.files import PackFiles
+from storaged.packs.index import PackIndex
+from storaged.packs.packs import Packs, Put, Remove
+from storaged.part_folder import PartFolder
+from storaged.partfile import encode_part, parse_part_id
+from tests.contract.filesystems import PassingFile, PassingFilesystem
+
+IDS = [f"{number:032x}.{number % 6}" for number in range(2000)]
+SEAL = 20_000
+
+
+def data_of(part_id: str) -> bytes:
+    return encode_part(parse_part_id(part_id), 1000, part_id.encode() * 10)
+
+
+@contextmanager
+def packs_in(folder: Path, filesystem: IFilesystem | None = None) -> Iterator[Packs]:
+    filesystem = filesystem or OSFilesystem()
+    files = PackFiles(str(folder / "packs"), filesystem)
+    elsewhere = PartFolder(str(folder), filesystem)
+    packs = Packs(files, PackIndex(str(folder / "index")), lambda: 1000, elsewhere, SEAL)
+    folder.mkdir(exist_ok=True)
+    packs.start()
+    yield packs
+    packs.close()
+
+
+def put(packs: Packs, ids: Iterable[str]) -> None:
+    packs.write([Put(parse_part_id(part_id), data_of(part_id)) for part_id in ids])
+
+
+def remove(packs: Packs, ids: Iterable[str]) -> None:
+    assert all(packs.write([Remove(parse_part_id(part_id)) for part_id in ids]))
+
+
+def compact(packs: Packs) -> None:
+    while (number := packs.candidate()) is not None:
+        for moves in packs.moves(number):
+            packs.write(moves)
+        packs.drop(number)
+
+
+def present(packs: Packs) -> list[str]:
+    """The ids of the parts that are there; each must be what was written."""
+    found = [part_id for part_id, _ in packs.page("", 10_000)]
+    assert packs.read(found) == [data_of(part_id) for part_id in found]
+    return found
+
+
+def pack_sizes(folder: Path) -> list[int]:
+    return [path.stat().st_size for path in sorted((folder / "packs").iterdir())]
+
+
+def lose_index(folder: Path) -> None:
+    for path in folder.glob("index*"):
+        path.unlink()
+
+
+def spoil_index(folder: Path) -> None:
+    lose_index(folder)
+    (folder / "index").write_bytes(b"this is no database" * 1000)
+
+
+def keep_index(_: Path) -> None:
+    pass
+
+
+@pytest.mark.parametrize("then", [keep_index, lose_index, spoil_index])
+def test_a_start_finds_what_was_there(tmp_path: Path, then: object) -> None:
+    assert callable(then)
+    with packs_in(tmp_path) as packs:
+        for start in range(0, 300, 30):
+            put(packs, IDS[start : start + 30])
+        remove(packs, IDS[50:100])
+    then(tmp_path)
+    expected = IDS[:50] + IDS[100:300]
+    with packs_in(tmp_path) as packs:
+        assert present(packs) == expected
+        put(packs, IDS[300:310])
+    with packs_in(tmp_path) as packs:
+        assert present(packs) == expected + IDS[300:310]
+
+
+def test_a_start_after_a_kill_reads_what_the_index_does_not_have(tmp_path: Path) -> None:
+    with packs_in(tmp_path / "node") as packs:
+        put(packs, IDS[:10])
+    with packs_in(tmp_path / "node") as packs:
+        put(packs, IDS[10:20])
+        remove(packs, IDS[5:15])
+        shutil.copytree(tmp_path / "node", tmp_path / "after the kill")
+    with packs_in(tmp_path / "after the kill") as packs:
+        assert present(packs) == IDS[:5] + IDS[15:20]
+
+
+def test_an_index_that_is_behind_catches_up(tmp_path: Path) -> None:
+    with packs_in(tmp_path) as packs:
+        put(packs, IDS[:100])
+        remove(packs, IDS[:20])
+    behind = (tmp_path / "index").read_bytes()
+    with packs_in(tmp_path) as packs:
+        put(packs, IDS[100:200])
+        remove(packs, IDS[90:120])
+        compact(packs)
+    lose_index(tmp_path)
+    (tmp_path / "index").write_bytes(behind)
+    with packs_in(tmp_path) as packs:
+        assert present(packs) == IDS[20:90] + IDS[120:200]
+
+
+def test_more_changes_than_are_kept_in_memory_are_found(tmp_path: Path) -> None:
+    with packs_in(tmp_path) as packs:
+        for _ in range(3):
+            put(packs, IDS)
+            put(packs, IDS)  # is refused
+            remove(packs, IDS[: len(IDS) // 2])
+            remove(packs, IDS[len(IDS) // 2 :])
+            compact(packs)
+        put(packs, IDS)
+        assert present(packs) == sorted(IDS)
+
+
+def test_a_torn_tail_costs_nothing_that_was_answered(tmp_path: Path) -> None:
+    with packs_in(tmp_path) as packs:
+        put(packs, IDS[:5])
+    [path] = (tmp_path / "packs").iterdir()
+    whole = path.read_bytes()
+    with packs_in(tmp_path) as packs:
+        put(packs, IDS[5:6])
+    torn = sorted((tmp_path / "packs").iterdir())[1]
+    path.write_bytes(whole + torn.read_bytes()[16:-30])
+    torn.unlink()
+    lose_index(tmp_path)
+    with capturedLogs() as told, packs_in(tmp_path) as packs:
+        assert present(packs) == IDS[:5]
+        put(packs, IDS[5:10])
+        assert present(packs) == IDS[:10]
+    assert [event["path"] for event in told if "path" in event and "start" in event] == [str(path)]
+    assert path.stat().st_size > len(whole)  # nothing is cut off
+
+
+def test_damage_in_the_middle_is_told_and_costs_one_part(tmp_path: Path) -> None:
+    with packs_in(tmp_path) as packs:
+        put(packs, IDS[:5])
+    [path] = (tmp_path / "packs").iterdir()
+    damaged = bytearray(path.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    path.write_bytes(damaged)
+    lose_index(tmp_path)
+    with packs_in(tmp_path) as packs:
+        assert present(packs) == IDS[:2] + IDS[3:5]
+
+
+def test_a_pack_that_is_gone_or_short_is_damage_and_not_silence(tmp_path: Path) -> None:
+    with packs_in(tmp_path) as packs:
+        put(packs, IDS[:3])
+    [path] = (tmp_path / "packs").iterdir()
+    path.write_bytes(path.read_bytes()[:-500])
+    with packs_in(tmp_path) as packs:
+        assert isinstance(packs.read(IDS[2:3])[0], PartDamaged)
+        assert packs.read(IDS[:2]) == [data_of(part_id) for part_id in IDS[:2]]
+    path.unlink()
+    with capturedLogs() as told, packs_in(tmp_path) as packs:
+        assert isinstance(packs.read(IDS[:1])[0], PartDamaged)
+    assert any(event.get("path") == str(path) for event in told)
+
+
+def test_space_comes_back_and_what_is_live_stays(tmp_path: Path) -> None:
+    with packs_in(tmp_path) as packs:
+        for start in range(0, 400, 20):
+            put(packs, IDS[start : start + 20])
+        before = sum(pack_sizes(tmp_path))
+        gone = [part_id for number, part_id in enumerate(IDS[:400]) if number % 4]
+        remove(packs, gone)
+        compact(packs)
+        assert sum(pack_sizes(tmp_path)) < before / 2
+        assert present(packs) == IDS[:400:4]
+    for then in (keep_index, lose_index):
+        then(tmp_path)
+        with packs_in(tmp_path) as packs:
+            assert present(packs) == IDS[:400:4]
+            assert packs.candidate() is None
+
+
+def test_a_pack_of_nothing_is_removed(tmp_path: Path) -> None:
+    with packs_in(tmp_path) as packs:
+        for start in range(0, 100, 20):
+            put(packs, IDS[start : start + 20])
+        remove(packs, IDS[:100])
+        compact(packs)
+        assert len(pack_sizes(tmp_path)) <= 1  # the one that is written to, where it is not full
+    with packs_in(tmp_path) as packs:
+        compact(packs)
+    assert pack_sizes(tmp_path) == []
+
+
+def test_packs_left_small_by_many_starts_are_merged(tmp_path: Path) -> None:
+    for number in range(12):
+        with packs_in(tmp_path) as packs:
+            put(packs, [IDS[number]])
+    assert len(pack_sizes(tmp_path)) == 12
+    with packs_in(tmp_path) as packs:
+        compact(packs)
+        assert present(packs) == IDS[:12]
+    assert len(pack_sizes(tmp_path)) <= 9
+
+
+def test_a_compaction_ends_though_removals_of_live_packs_must_be_kept(tmp_path: Path) -> None:
+    with packs_in(tmp_path) as packs:
+        for start in range(0, 300, 30):
+            put(packs, IDS[start : start + 30])
+    with packs_in(tmp_path) as packs:
+        remove(packs, IDS[:300:3])  # a third of every pack: none is worth a compaction
+    with packs_in(tmp_path) as packs:
+        compact(packs)
+    lose_index(tmp_path)
+    with packs_in(tmp_path) as packs:
+        assert present(packs) == [part_id for number, part_id in enumerate(IDS[:300]) if number % 3]
+
+
+def test_a_damaged_part_is_not_dropped_by_a_compaction(tmp_path: Path) -> None:
+    with packs_in(tmp_path) as packs:
+        put(packs, IDS[:10])
+        remove(packs, IDS[1:9])
+    [path] = (tmp_path / "packs").iterdir()
+    damaged = bytearray(path.read_bytes())
+    damaged[200] ^= 1
+    path.write_bytes(damaged)
+    with packs_in(tmp_path) as packs:
+        compact(packs)
+        assert packs.find(IDS[0]).pack == 1
+        assert packs.read(IDS[9:10]) == [data_of(IDS[9])]
+    assert path.exists()
+
+
+class _Broken(Exception):
+    """The power is gone."""
+
+
+class _BreakingFilesystem(PassingFilesystem):
+    """Breaks off at the n-th call that changes something."""
+
+    def __init__(self, calls: int) -> None:
+        super().__init__()
+        self.left = calls
+
+    def count(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise _Broken
+
+    def open(self, path: str, mode: str) -> IFile:
+        if mode != "read":
+            self.count()
+        return _BreakingFile(super().open(path, mode), self)
+
+    def remove(self, path: str) -> None:
+        self.count()
+        super().remove(path)
+
+    def sync_folder(self, path: str) -> None:
+        self.count()
+        super().sync_folder(path)
+
+
+class _BreakingFile(PassingFile):
+    def __init__(self, file: IFile, filesystem: _BreakingFilesystem) -> None:
+        super().__init__(file)
+        self._filesystem = filesystem
+
+    def write(self, pieces: Iterable[bytes]) -> None:
+        self._filesystem.count()
+        super().write(pieces)
+
+    def sync(self) -> None:
+        self._filesystem.count()
+        super().sync()
+
+
+@pytest.mark.parametrize("then", [keep_index, lose_index])
+def test_a_compaction_that_breaks_off_anywhere_loses_and_revives_nothing(tmp_path: Path, then: object) -> None:
+    assert callable(then)
+    live = IDS[:200:5]
+    for calls in range(0, 1000, 1 if then is keep_index else 3):
+        folder = tmp_path / str(calls)
+        with packs_in(folder) as packs:
+            for start in range(0, 200, 20):
+                put(packs, IDS[start : start + 20])
+            remove(packs, [part_id for part_id in IDS[:200] if part_id not in live])
+        filesystem = _BreakingFilesystem(calls)
+        try:
+            with packs_in(folder, filesystem) as packs:
+                compact(packs)
+        except _Broken:
+            # As a new process finds it: the old one would have the index locked.
+            folder = folder.with_suffix(".copy")
+            shutil.copytree(folder.with_suffix(""), folder)
+        then(folder)
+        with packs_in(folder) as packs:
+            assert present(packs) == live
+            remove(packs, live[:10])
+            compact(packs)
+        lose_index(folder)
+        with packs_in(folder) as packs:
+            assert present(packs) == live[10:]
+        if filesystem.left >= 0:
+            break
+    assert calls > 10
+
+
+class _FailingSync(PassingFilesystem):
+    fails = False
+
+    def open(self, path: str, mode: str) -> IFile:
+        return _FailingFile(super().open(path, mode), self)
+
+
+class _FailingFile(PassingFile):
+    def __init__(self, file: IFile, filesystem: _FailingSync) -> None:
+        super().__init__(file)
+        self._filesystem = filesystem
+
+    def sync(self) -> None:
+        if self._filesystem.fails:
+            raise OSError(errno.EIO, "Input/output error")
+        super().sync()
+
+
+def test_after_a_sync_that_failed_nothing_of_it_is_kept_and_another_pack_is_begun(tmp_path: Path) -> None:
+    filesystem = _FailingSync()
+    with packs_in(tmp_path, filesystem) as packs:
+        put(packs, IDS[:3])
+        filesystem.fails = True
+        with pytest.raises(OSError, match="Input/output error"):
+            put(packs, IDS[3:6])
+        with pytest.raises(PartMissing):
+            packs.find(IDS[3])
+        filesystem.fails = False
+        put(packs, IDS[3:9])
+        assert present(packs) == IDS[:9]
+    assert len(pack_sizes(tmp_path)) == 2
+    lose_index(tmp_path)
+    with packs_in(tmp_path) as packs:
+        assert present(packs) == IDS[:9]
