@@ -43,7 +43,7 @@ class StorageServer:
         self._pool = ThreadPool(1, config.threads, name="disk")
         self._lock = FolderLock(config.data)
         self._identity = Identity(config.data, config.node, filesystem, self._pool, reactor)
-        self._store = DiskPartStore(
+        self.store = DiskPartStore(
             config.data,
             filesystem,
             self._pool,
@@ -53,7 +53,7 @@ class StorageServer:
             identity=self._identity,
         )
         self._site = StreamingSite(
-            PartResource(self._store, self._identity, key),
+            PartResource(self.store, self._identity, key),
             reactor,
             idle_timeout_s=_IDLE_TIMEOUT_S,
             body_timeout_s=_BODY_TIMEOUT_S,
@@ -69,7 +69,7 @@ class StorageServer:
         self._lock.acquire()
         self._pool.start()
         self._identity.load()
-        await self._store.start()
+        await self.store.start()
         self.port = await listen(self._reactor, self._config.listen, self._site)
         self._log.info("node {node} serves {data}", node=self._config.node, data=self._config.data)
 
@@ -82,7 +82,7 @@ class StorageServer:
             await maybeDeferred(self.port.stopListening)
         self._site.abort_connections()
         if self._pool.started:
-            await self._store.stop()
+            await self.store.stop()
             self._pool.stop()
         self._lock.release()
 

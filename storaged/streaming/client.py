@@ -91,6 +91,7 @@ class NodeConnections:
         self._pool.cachedConnectionTimeout = idle_timeout_s
         self._endpoints = _Endpoints(reactor, connect_timeout_s)
         self._upgraded: set[UpgradingProtocol] = set()
+        self._connecting: set[Deferred[Any]] = set()
         self._closed = False
         agent = Agent.usingEndpointFactory(reactor, self._endpoints, self._pool)
         self.http = HTTPClient(agent, data_to_body_producer=IBodyProducer)
@@ -107,9 +108,14 @@ class NodeConnections:
         uri = URI.fromBytes(url.encode("ascii"))
         host = {"Host": uri.netloc.decode("ascii")}
         upgrading = UpgradingProtocol(uri.originForm.decode("ascii"), {**host, **headers}, name, protocol)
-        await self._endpoints.endpointForURI(uri).connect(_Upgrades(upgrading))
         if self._closed:
-            upgrading.transport.abortConnection()
+            raise ConnectionAbortedError(f"no connection to {url}: this client has ended")
+        connecting = self._endpoints.endpointForURI(uri).connect(_Upgrades(upgrading))
+        self._connecting.add(connecting)
+        try:
+            await connecting
+        finally:
+            self._connecting.discard(connecting)
         self._upgraded.add(upgrading)
         upgrading.when_lost().addCallback(lambda _: self._upgraded.discard(upgrading))
         await upgrading.done
@@ -117,6 +123,8 @@ class NodeConnections:
     async def close(self) -> None:
         """End all connections, and those that are being made."""
         self._closed = True
+        for connecting in list(self._connecting):
+            connecting.cancel()
         for upgraded in list(self._upgraded):
             upgraded.transport.abortConnection()
             await upgraded.when_lost()

@@ -24,6 +24,7 @@ class HarmedFilesystem(PassingFilesystem):
         self.waiting = 0
         self.bytes_read = 0
         self.bytes_written = 0
+        self.syncs = 0
         self.room: int | None = None
         self.fails_sync = False
         self._may_go = {call: threading.Event() for call in ("open", "read", "write")}
@@ -63,6 +64,10 @@ class HarmedFilesystem(PassingFilesystem):
                 self.room -= taken
             return taken
 
+    def note_sync(self) -> None:
+        with self._lock:
+            self.syncs += 1
+
     def note_read(self, count: int) -> None:
         with self._lock:
             self.bytes_read += count
@@ -91,3 +96,4 @@ class _HarmedFile(PassingFile):
         if self._filesystem.fails_sync:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         super().sync()
+        self._filesystem.note_sync()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from storaged.config import Config
+from storaged.interfaces import PartInfo
 from storaged.service import StorageServer
 from storaged.sizes import Size
 from tests.cluster.harm import HarmedFilesystem
@@ -50,8 +51,13 @@ class Node:
             await server.stop()
 
     def parts(self) -> dict[str, Path]:
-        """The files of its parts, by the parts' ids."""
+        """The files of its parts that are not packed, by the parts' ids."""
         return {path.name: path for path in self.folder.glob("parts/*/*")}
+
+    async def listed(self) -> list[PartInfo]:
+        """Its parts, packed or not, as it lists them."""
+        assert self._server is not None
+        return await self._server.store.list_parts("", 10_000)
 
     def half_written(self) -> list[Path]:
         return list(self.folder.glob("tmp/*"))
