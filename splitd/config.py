@@ -34,8 +34,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Size,
         msgspec.Meta(
             description="Parts of at most so many bytes travel and lie many together; 0 for none. [default: 64KiB, "
-            "the most]",
-            le=SMALL_PART,
+            "the most]"
         ),
     ] = Size(SMALL_PART)
     cache: Annotated[
@@ -58,6 +57,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reap_interval_s: Annotated[
         float, msgspec.Meta(description="How often to try again to delete parts of no use. [default: 60]", gt=0)
     ] = 60.0
+
+    def __post_init__(self) -> None:
+        if self.small_part > SMALL_PART:
+            raise ValueError(f"small_part: {self.small_part} bytes, at most {SMALL_PART} can be")
 
 
 class Options(SettingsOptions[Config]):

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from twisted.python.usage import UsageError
 
+from splitd.config import Config as FrontConfig
 from storaged.settings import (
     SettingsError,
     SettingsOptions,
@@ -109,3 +110,10 @@ def test_the_key_is_the_line_in_its_file(tmp_path: Path) -> None:
     path = tmp_path / "key"
     path.write_text("0123456789abcdef\n")
     assert read_cluster_key(str(path)) == "0123456789abcdef"
+
+
+def test_a_part_that_is_called_small_is_a_small_one() -> None:
+    needed = {"data": "/d", "registry": "/r", "cluster_key_file": "/k"}
+    assert load_settings(FrontConfig, None, {**needed, "small_part": "64KiB"}).small_part == 65536
+    with pytest.raises(SettingsError, match=r"small_part: 65537 bytes, at most 65536 can be"):
+        load_settings(FrontConfig, None, {**needed, "small_part": "65537"})

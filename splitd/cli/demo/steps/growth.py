@@ -10,7 +10,8 @@ from splitd.cli.demo.steps.start import NODES
 from splitd.cli.demo.steps.transfer import SAMPLE
 
 _FILES = 24
-_SIZE = 50_000
+# More than six small parts: each part is a file of its own, that can be counted.
+_SIZE = 500_000
 
 
 def _grow(scene: Scene, report: Report) -> None:
@@ -23,7 +24,7 @@ def _grow(scene: Scene, report: Report) -> None:
     report.equal("the old file is there, every byte of it", scene.sample.sha256, found)
     here = {disk.node_id for disk in cluster.disks() if disk.parts(scene.versions[SAMPLE])}
     report.check("its parts were not moved", "n7" not in here and len(here) == NODES, "n1 to n6", sorted(here))
-    report.command(f"for i in $(seq {_FILES}); do curl -T small.bin {scene.link('new-$i.bin')}; done")
+    report.command(f"for i in $(seq {_FILES}); do curl -T new.bin {scene.link('new-$i.bin')}; done")
     uploads = [scene.files.put(scene.path(f"new-{i}.bin"), os.urandom(_SIZE)).upload for i in range(_FILES)]
     counts = {disk.node_id: [len(disk.parts(upload)) for upload in uploads] for disk in cluster.disks()}
     report.table(["node", "parts of the new files"], [(node_id, sum(each)) for node_id, each in counts.items()])
