@@ -165,6 +165,9 @@ class INodeRegistry(Interface):
         :raise NotEnoughNodes: fewer nodes can be used.
         """
 
+    def check_room(count: int, stored: int) -> None:
+        """Make sure that `place` would find nodes now; it raises what that would.  Nothing is reserved."""
+
     def failed(node_id: str, reason: str) -> None:
         """Learn that a node did not do what it should: it is not chosen for a while."""
 

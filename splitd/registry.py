@@ -26,6 +26,8 @@ POLL_INTERVAL_S = 10.0
 _LOOK_INTERVAL_S = 1.0
 """How often a node that is not up is asked whether it is back."""
 
+_USABLE = frozenset({"up", "full"})
+
 
 def load_registry(path: str, text: str) -> tuple[NodeEntry, ...]:
     """Read a registry file.
@@ -116,7 +118,7 @@ class NodeRegistry:
         return self._ask_all(self.nodes())
 
     def _look_for_the_missing(self) -> Deferred[None]:
-        return self._ask_all([node for node in self.nodes() if node.state not in {"up", "full"}])
+        return self._ask_all([node for node in self.nodes() if node.state not in _USABLE])
 
     def _ask_all(self, nodes: Sequence[NodeStatus]) -> Deferred[None]:
         asked = [Deferred.fromCoroutine(self._ask(node)) for node in nodes]
@@ -155,10 +157,24 @@ class NodeRegistry:
 
     def place(self, count: int, stored: int, avoid: Collection[str]) -> list[str]:
         """Choose distinct nodes for the parts of a file; see `INodeRegistry.place`."""
+        candidates = [
+            Candidate(node.entry.id, node.entry.zone, (node.free - node.reserved) * node.entry.weight)
+            for node in self._with_room(count, stored, avoid)
+        ]
+        chosen = choose_nodes(candidates, count, self._random)
+        for node_id in chosen:
+            self._nodes[node_id].reserved += stored
+        return chosen
+
+    def check_room(self, count: int, stored: int) -> None:
+        """Make sure that nodes would be found; see `INodeRegistry.check_room`."""
+        self._with_room(count, stored, ())
+
+    def _with_room(self, count: int, stored: int, avoid: Collection[str]) -> list[NodeStatus]:
         usable = [
             node
             for node in self._nodes.values()
-            if node.entry.state == "active" and node.entry.id not in avoid and node.state in {"up", "full"}
+            if node.entry.state == "active" and node.entry.id not in avoid and node.state in _USABLE
         ]
         if len(usable) < count:
             raise NotEnoughNodes(f"{count} nodes are needed, {len(usable)} of {len(self._nodes)} can be used now")
@@ -167,13 +183,7 @@ class NodeRegistry:
             raise NotEnoughSpace(
                 f"{count} nodes with {stored} bytes free are needed, {len(roomy)} of {len(self._nodes)} have that"
             )
-        candidates = [
-            Candidate(node.entry.id, node.entry.zone, (node.free - node.reserved) * node.entry.weight) for node in roomy
-        ]
-        chosen = choose_nodes(candidates, count, self._random)
-        for node_id in chosen:
-            self._nodes[node_id].reserved += stored
-        return chosen
+        return roomy
 
     def failed(self, node_id: str, reason: str) -> None:
         """Learn that a node did not do what it should; see `INodeRegistry.failed`."""

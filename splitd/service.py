@@ -76,7 +76,7 @@ class Front:
             small_part=int(config.small_part),
             cache=cache,
             new_id=self._new_upload_id,
-            seconds=reactor.seconds,
+            clock=reactor,
         )
         self._status = Status(
             self._catalog,

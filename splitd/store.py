@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from splitd.download import Download, PartLost
 from splitd.errors import NotAFile, NotFound, ParentMissing, PreconditionFailed, SplitdError
+from splitd.group_commit import GroupCommit
 from splitd.interfaces import ICatalog, INodeRegistry, IObjectStore, IUpload, IUploadLedger, Opened
 from splitd.lanes import Intent, Lanes
 from splitd.model.conditions import Condition
@@ -33,7 +35,7 @@ class ObjectStore:
     :param small_part: parts of at most so many stored bytes are small ones: they travel whole.
     :param cache: keeps small files that were asked for.
     :param new_id: makes ids of uploads: 32 hexadecimal digits, never the same twice.
-    :param seconds: the time since 1970.
+    :param clock: tells the time since 1970, and calls later.
     """
 
     def __init__(
@@ -48,7 +50,7 @@ class ObjectStore:
         small_part: int,
         cache: VersionCache,
         new_id: Callable[[], str],
-        seconds: Callable[[], float],
+        clock: IReactorTime,
     ) -> None:
         self._catalog = catalog
         self._ledger = ledger
@@ -59,7 +61,8 @@ class ObjectStore:
         self._small_part = small_part
         self.cache = cache
         self._new_id = new_id
-        self._seconds = seconds
+        self._clock = clock
+        self._group = GroupCommit(ledger, registry, reaper, cache, new_id=new_id, clock=clock)
         self._uploads: set[Upload | SmallUpload] = set()
         self.traffic = Traffic()
 
@@ -81,7 +84,14 @@ class ObjectStore:
             return self._create_small(intent)
         lanes = [] if size == 0 else await Lanes(self._registry, intent).connect()
         upload = Upload(
-            intent, lanes, self._ledger, self._registry, self._reaper, self.traffic, self._upload_ended, self._seconds
+            intent,
+            lanes,
+            self._ledger,
+            self._registry,
+            self._reaper,
+            self.traffic,
+            self._upload_ended,
+            self._clock.seconds,
         )
         self._uploads.add(upload)
         self.traffic.upload_began()
@@ -93,19 +103,8 @@ class ObjectStore:
         return bool(size) and stored_size(part_size(layout, size or 0, 0), layout.unit) <= self._small_part
 
     def _create_small(self, intent: Intent) -> IUpload:
-        nodes = self._registry.place(intent.layout.width, intent.stored(0) or 0, ())
-        upload = SmallUpload(
-            intent,
-            nodes,
-            self._ledger,
-            self._registry,
-            self._reaper,
-            self.traffic,
-            self.cache,
-            new_id=self._new_id,
-            ended=self._upload_ended,
-            seconds=self._seconds,
-        )
+        self._registry.check_room(intent.layout.width, intent.stored(0) or 0)
+        upload = SmallUpload(intent, self._group, self.traffic, self._upload_ended)
         self._uploads.add(upload)
         self.traffic.upload_began()
         return upload
@@ -117,6 +116,7 @@ class ObjectStore:
     async def abort_uploads(self, reason: str) -> None:
         """Give up all uploads under way, and wait until they are over."""
         await DeferredList([upload.abort(reason) for upload in list(self._uploads)])
+        await self._group.settle()
 
     def _check(self, path: str, present: Manifest | Collection | None, condition: Condition) -> None:
         etag = present.etag if isinstance(present, Manifest) else None if present is None else ""

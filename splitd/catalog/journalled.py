@@ -9,9 +9,10 @@ from itertools import islice
 from typing import TypeVar
 
 import attrs
-from twisted.internet.defer import Deferred, FirstError, execute, gatherResults, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, FirstError, execute, fail, gatherResults, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from splitd.catalog.state import State, apply
@@ -212,41 +213,50 @@ class JournalledCatalog:
         :param path: the name that the change is about.
         :param upload: the upload that it is about.
         """
-        return Deferred.fromCoroutine(self._make(judge, path, upload, durable))
-
-    async def _make(self, judge: _Judge[_Result], path: str | None, upload: str | None, durable: bool) -> _Result:
-        if path is not None:
-            check_path(path)
+        try:
+            if path is not None:
+                check_path(path)
+        except BadName:
+            return fail()
         # The root touches all paths, but changes of it are only refused: nobody need wait for those.
         turn = self._turns.queue(*(key for key in (path, upload) if key is not None and key != "/"))
-        await turn.began
+        if turn.began.called:
+            return self._judge(judge, turn, durable=durable)
+        return turn.began.addCallback(lambda _: self._judge(judge, turn, durable=durable))
+
+    def _judge(self, judge: _Judge[_Result], turn: Turn, *, durable: bool) -> Deferred[_Result]:
         try:
             self._refuse_read_only()
             record, result = judge()
-        except BaseException:
+        except Exception:
             self._turns.end(turn)
-            raise
+            return fail()
         if record is None:
             self._turns.end(turn)
-        else:
-            await self._append(record, turn, durable=durable)
-        return result
+            return succeed(result)
+        return self._append(record, result, turn, durable=durable)
 
     def _refuse_read_only(self) -> None:
         if self._journal.failure:
             raise CatalogReadOnly(self._journal.failure)
 
-    def _append(self, record: Record, turn: Turn, *, durable: bool) -> Deferred[None]:
-        told: Deferred[None] = Deferred()  # cancelling it cannot take the record back
+    def _append(self, record: Record, result: _Result, turn: Turn, *, durable: bool) -> Deferred[_Result]:
+        told: Deferred[_Result] = Deferred()  # cancelling it cannot take the record back
 
-        def end(result: _Result) -> _Result:
+        def written(outcome: Failure | None) -> None:
+            answer: _Result | Failure = result
+            if outcome is None:
+                try:
+                    apply(self._state, record)
+                except Exception:
+                    answer = Failure()
+            else:
+                answer = outcome
             self._turns.end(turn)
-            return result
+            if not told.called:
+                told.callback(answer)  # a Failure is an errback
 
-        appended = maybeDeferred(self._journal.append, record, durable=durable)
-        appended.addCallback(lambda _: apply(self._state, record))
-        appended.addBoth(end)
-        appended.chainDeferred(told)
+        self._journal.append(record, durable=durable).addBoth(written)
         return told
 
     def _now_ms(self) -> int:

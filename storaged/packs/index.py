@@ -65,6 +65,7 @@ class PackIndex:
         self._database: sqlite3.Connection | None = None
         self._recent: dict[str, Place | None] = {}
         self._mark = Mark(0, 0)
+        self._highest = ""  # of the ids in the database; new ones are higher, for they begin with the time
         self._flush_at = _FLUSH_AFTER
         self.live: dict[int, int] = {}
         """The bytes of parts that are not removed, by pack."""
@@ -100,6 +101,7 @@ class PackIndex:
             raise sqlite3.DatabaseError(f"version {version}, this program knows {_VERSION}")
         self.live = dict(database.execute("SELECT pack, live FROM packs"))
         self.removals = {row[:2]: row[2] for row in database.execute("SELECT * FROM removals")}
+        self._highest = database.execute("SELECT max(id) FROM parts").fetchone()[0] or ""
         self._mark = Mark(*database.execute("SELECT pack, offset FROM mark").fetchone())
         return self._mark
 
@@ -132,6 +134,8 @@ class PackIndex:
     def _find(self, part_id: str) -> Place | None:
         if part_id in self._recent:
             return self._recent[part_id]
+        if part_id > self._highest:
+            return None
         rows = self._rows("SELECT * FROM parts WHERE id = ?", part_id)
         return Place(*rows[0][1:]) if rows else None
 
@@ -201,6 +205,7 @@ class PackIndex:
             removals = [(*key, count) for key, count in self.removals.items()]
             database.executemany("INSERT OR REPLACE INTO removals VALUES (?, ?, ?)", removals)
             database.execute("UPDATE mark SET pack = ?, offset = ?", (self._mark.pack, self._mark.offset))
+        self._highest = max([self._highest, *self._recent])
         self._recent.clear()
 
     def page(self, after: str, limit: int) -> list[tuple[str, Place]]:

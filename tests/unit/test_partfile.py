@@ -21,6 +21,7 @@ from storaged.partfile import (
     PartEncoder,
     PartId,
     UnitDecoder,
+    check_part,
     decode_header,
     encode_header,
     parse_part_id,
@@ -54,9 +55,17 @@ def encode(part: PartId, pieces: list[bytes], unit: int) -> bytes:
 
 def check(part: PartId, pieces: list[bytes], stored: int | None = None) -> int:
     checker = PartChecker(part, stored)
-    for piece in pieces:
-        checker.feed(piece)
-    return checker.finish()
+    try:
+        for piece in pieces:
+            checker.feed(piece)
+        size = checker.finish()
+    except BadPart:
+        if stored in (None, sum(map(len, pieces))):
+            with pytest.raises(BadPart, match=r"\Apart "):
+                check_part(part, b"".join(pieces))
+        raise
+    assert check_part(part, b"".join(pieces)) == size
+    return size
 
 
 def decode(part: PartId, unit: int, size: int, span: Span, pieces: list[bytes]) -> bytes:

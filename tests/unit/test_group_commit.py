@@ -1,0 +1,267 @@
+"""Small files in groups: who travels with whom, and what happens to one is not what happens to the others."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from itertools import count
+
+import pytest
+import pytest_twisted
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.task import Clock
+
+from splitd.catalog.journalled import JournalledCatalog
+from splitd.errors import NotEnoughSpace, PreconditionFailed, UploadFailed
+from splitd.group_commit import GroupCommit, Stored
+from splitd.journal.memory import MemoryJournal
+from splitd.lanes import Intent
+from splitd.model.conditions import ALWAYS, Condition
+from splitd.model.striping import Layout
+from splitd.reaper import Pins, Reaper
+from splitd.version_cache import VersionCache
+from storaged.errors import NodeUnavailable, StoragedError
+from storaged.interfaces import PartInfo
+
+LAYOUT = Layout(data=6, parity=0, unit=1024)
+DATA = b"0123456789"
+NEW = Condition(none_match=("*",))
+
+
+class Node:
+    """A node that takes parts when it is told to; `refuses` is what it says of each instead."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+        self.parts: set[str] = set()
+        self.held: list[Deferred[None]] | None = None
+        self.refuses: StoragedError | None = None
+
+    def put_all(self, parts: Sequence[tuple[str, bytes]]) -> Deferred[list[PartInfo | StoragedError]]:
+        self.asked.append([part_id for part_id, _ in parts])
+        ready: Deferred[None] = succeed(None)
+        if self.held is not None:
+            ready = Deferred()
+            self.held.append(ready)
+        return ready.addCallback(lambda _: [self._put(*part) for part in parts])
+
+    def _put(self, part_id: str, data: bytes) -> PartInfo | StoragedError:
+        if self.refuses is not None:
+            return self.refuses
+        self.parts.add(part_id)
+        return PartInfo(part_id, len(data), 0)
+
+    def remove(self, part_id: str) -> Deferred[bool]:
+        found = part_id in self.parts
+        self.parts.discard(part_id)
+        return succeed(found)
+
+
+class Nodes:
+    """Nodes, each with so many bytes of room; those that have failed are not placed on."""
+
+    def __init__(self, number: int, room: int) -> None:
+        self.nodes = {f"n{index}": Node() for index in range(number)}
+        self.down: set[str] = set()
+        self.room = room
+
+    def store(self, node_id: str) -> Node:
+        return self.nodes[node_id]
+
+    def place(self, number: int, stored: int, avoid: Collection[str]) -> list[str]:
+        usable = [node for node in self.nodes if node not in avoid and node not in self.down]
+        if len(usable) < number or stored > self.room:
+            raise NotEnoughSpace(f"{number} nodes with {stored} bytes free are needed")
+        self.room -= stored
+        return usable[:number]
+
+    def failed(self, node_id: str, _reason: str) -> None:
+        self.down.add(node_id)
+
+
+class Service:
+    """A group commit on a catalog in memory."""
+
+    def __init__(self, number: int = 6, room: int = 10**6) -> None:
+        self.clock = Clock()
+        self.catalog = JournalledCatalog(MemoryJournal(), self.clock)
+        self.nodes = Nodes(number, room)
+        self._ids = count(1)
+        reaper = Reaper(self.catalog, self.nodes, Pins(), self.clock, 60.0)
+        self.group = GroupCommit(
+            self.catalog, self.nodes, reaper, VersionCache(10**6), new_id=self.new_id, clock=self.clock
+        )
+
+    async def start(self) -> Service:
+        await self.catalog.start()
+        return self
+
+    def new_id(self) -> str:
+        return f"{next(self._ids):032x}"
+
+    def put(self, path: str, condition: Condition = ALWAYS, data: bytes = DATA) -> Deferred[Stored]:
+        intent = Intent(self.new_id(), path, len(data), "", condition, LAYOUT)
+        return self.group.store(intent, data)
+
+    @property
+    def parts(self) -> int:
+        return sum(len(node.parts) for node in self.nodes.nodes.values())
+
+    def group_sizes(self) -> list[int]:
+        return [len(asked) for asked in self.nodes.nodes["n0"].asked]
+
+    def hold(self) -> list[Deferred[None]]:
+        held: list[Deferred[None]] = []
+        self.nodes.nodes["n0"].held = held
+        return held
+
+
+@pytest_twisted.ensureDeferred
+async def test_files_that_come_together_travel_in_one_message_to_each_node() -> None:
+    service = await Service().start()
+    stored = [service.put(f"/{number}") for number in range(20)]
+    assert service.group_sizes() == []
+    service.clock.advance(0)
+    for number, each in enumerate(stored):
+        manifest, created = await each
+        assert created
+        assert await service.catalog.lookup(f"/{number}") == manifest
+    assert [len(node.asked) for node in service.nodes.nodes.values()] == [1] * 6
+    assert service.parts == 6 * 20
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_comes_while_a_group_is_under_way_gathers() -> None:
+    service = await Service().start()
+    held = service.hold()
+    first = service.put("/first")
+    service.clock.advance(0)
+    others = [service.put(f"/{number}") for number in range(10)]
+    service.clock.advance(0.001)
+    assert service.group_sizes() == [1]
+    held.pop().callback(None)
+    service.clock.advance(0)
+    await first
+    assert service.group_sizes() == [1, 10]
+    held.pop().callback(None)
+    for each in others:
+        await each
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_node_that_hangs_holds_up_those_who_come_later_only_for_a_moment() -> None:
+    service = await Service(7).start()
+    held = service.hold()
+    first = service.put("/first")
+    service.clock.advance(0)
+    service.nodes.down.add("n0")
+    second = service.put("/second")
+    service.clock.advance(0.1)
+    await second
+    assert not first.called
+    held.pop().callback(None)
+    await first
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_group_has_a_limit() -> None:
+    service = await Service(room=10**9).start()
+    stored = [service.put(f"/{number}") for number in range(1000)]
+    service.clock.pump([0.1] * 10)
+    for each in stored:
+        await each
+    assert sum(service.group_sizes()) == 1000
+    assert max(service.group_sizes()) == 256
+
+
+@pytest_twisted.ensureDeferred
+async def test_where_there_is_no_room_for_all_some_find_theirs() -> None:
+    alone = Intent("0" * 32, "/", len(DATA), "", ALWAYS, LAYOUT).stored(0)
+    assert alone is not None
+    service = await Service(room=3 * alone).start()
+    stored = [service.put(f"/{number}") for number in range(5)]
+    service.clock.advance(0)
+    outcomes = []
+    for each in stored:
+        try:
+            await each
+        except NotEnoughSpace:
+            outcomes.append("no room")
+        else:
+            outcomes.append("stored")
+    assert sorted(outcomes) == ["no room"] * 2 + ["stored"] * 3
+    assert service.parts == 6 * 3
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_condition_that_does_not_hold_concerns_one_file_of_the_group() -> None:
+    service = await Service().start()
+    one, two, other = service.put("/name", NEW), service.put("/name", NEW), service.put("/other")
+    service.clock.advance(0)
+    await one
+    await other
+    with pytest.raises(PreconditionFailed):
+        await two
+    assert service.parts == 6 * 2
+    assert service.catalog.statistics().uploads == 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_node_that_fails_is_replaced_under_another_upload() -> None:
+    service = await Service(7).start()
+    service.nodes.nodes["n2"].refuses = NodeUnavailable("its disk is broken")
+    stored = [service.put(f"/{number}") for number in range(4)]
+    service.clock.pump([0] * 5)
+    for each in stored:
+        manifest, _ = await each
+        assert "n2" not in manifest.nodes
+    assert service.parts == 6 * 4
+    assert service.catalog.statistics().uploads == 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_where_no_node_is_left_the_answer_says_which_one_failed() -> None:
+    service = await Service().start()
+    service.nodes.nodes["n2"].refuses = NodeUnavailable("its disk is broken")
+    stored = service.put("/file")
+    service.clock.pump([0] * 5)
+    with pytest.raises(UploadFailed, match="node n2: its disk is broken"):
+        await stored
+    assert service.parts == 0
+    assert await service.catalog.lookup("/file") is None
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_file_that_is_given_up_while_it_waits_reaches_no_node() -> None:
+    service = await Service().start()
+    given_up, other = service.put("/given-up"), service.put("/other")
+    given_up.addErrback(lambda failure: failure.trap(CancelledError))
+    given_up.cancel()
+    service.clock.advance(0)
+    await other
+    assert service.group_sizes() == [1]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_file_that_is_given_up_on_its_way_leaves_nothing() -> None:
+    service = await Service().start()
+    held = service.hold()
+    given_up, other = service.put("/given-up"), service.put("/other")
+    given_up.addErrback(lambda failure: failure.trap(CancelledError))
+    service.clock.advance(0)
+    given_up.cancel()
+    held.pop().callback(None)
+    await other
+    assert await service.catalog.lookup("/given-up") is None
+    assert service.parts == 6
+
+
+@pytest_twisted.ensureDeferred
+async def test_settling_waits_for_what_has_arrived() -> None:
+    service = await Service().start()
+    held = service.hold()
+    stored = service.put("/file")
+    settled = Deferred.fromCoroutine(service.group.settle())
+    assert not settled.called
+    held.pop().callback(None)
+    await settled
+    assert stored.called
