@@ -39,6 +39,9 @@ class StreamingRequest(Request):
         if channel.transport.bufferSize != BUFFER_SIZE:  # the first request on this connection
             # Both the size of a read and the high-water mark of writes (abstract.FileDescriptor).
             channel.transport.bufferSize = BUFFER_SIZE
+            # Each request asks for it, and the transport asks the kernel.
+            host = self.host
+            channel.getHost = lambda: host
             if channel.site.take_timeout_s is not None:
                 _limit_waiting(channel.transport, channel.site.take_timeout_s)
         if length != 0:
@@ -100,22 +103,38 @@ class StreamingRequest(Request):
 
     def write(self, data: bytes) -> None:
         """Write a piece of the answer."""
-        if not self.startedWriting and not self.body.complete and not self._disconnected:
+        if self.startedWriting or self._disconnected:
+            super().write(data)
+        else:
+            write_eagerly(self.channel.transport, [self._begin_answer(data)])
+
+    def write_pieces(self, pieces: Sequence[bytes]) -> None:
+        """Write pieces of the answer's body, without joining them."""
+        if self._disconnected:
+            return
+        head = [] if self.startedWriting else [self._begin_answer(b"")]
+        size = sum(map(len, pieces))
+        if self.method == b"HEAD" or not size:
+            write_eagerly(self.channel.transport, head)
+        elif self.chunked:
+            write_eagerly(self.channel.transport, [*head, b"%x\r\n" % size, *pieces, b"\r\n"])
+        else:
+            write_eagerly(self.channel.transport, [*head, *pieces])
+
+    def _begin_answer(self, data: bytes) -> bytes:
+        """The head of the answer, and the first piece of its body."""
+        if not self.body.complete:
             # The rest of the body would be read as the next request.
             self.channel.persistent = False
             self.setHeader("Connection", "close")
-        super().write(data)
-
-    def write_pieces(self, pieces: Sequence[bytes]) -> None:
-        """Write pieces of the answer's body, without joining them.  The headers must have been written."""
-        if self._disconnected:
-            return
-        if self.chunked:
-            size = sum(map(len, pieces))
-            if size:
-                write_eagerly(self.channel.transport, [b"%x\r\n" % size, *pieces, b"\r\n"])
-        elif self.method != b"HEAD":
-            write_eagerly(self.channel.transport, pieces)
+        # What the base class and the channel write goes to the transport; here it is wanted in one piece.
+        written = _Written()
+        transport, self.channel.transport = self.channel.transport, written
+        try:
+            super().write(data)
+        finally:
+            self.channel.transport = transport
+        return b"".join(written.pieces)
 
     def finish(self) -> None:
         """End the answer.  Where the client is still sending, what it sends is thrown away for a while."""
@@ -147,6 +166,15 @@ class StreamingRequest(Request):
         """Cut the connection, so that the client sees that the answer is not whole."""
         if not self._disconnected:
             self.channel.transport.abortConnection()
+
+
+class _Written:
+    """A transport that keeps what is written."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+        self.write = self.pieces.append
+        self.writeSequence = self.pieces.extend
 
 
 def _limit_waiting(transport: Any, timeout_s: float) -> None:

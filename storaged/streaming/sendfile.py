@@ -31,8 +31,7 @@ def can_send_file(request: StreamingRequest) -> bool:
     transport = request.channel.transport
     if not isinstance(transport, Connection) or transport.TLS or request._disconnected:
         return False
-    # Pushes the head out now; it is short, and the connection was waiting for it: it fits into the kernel's buffer.
-    transport.doWrite()
+    # The head has left already, unless an earlier answer on the connection is not all taken yet.
     return not transport.dataBuffer and not transport._tempDataBuffer
 
 

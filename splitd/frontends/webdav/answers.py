@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from email.utils import formatdate
+from functools import lru_cache
 
 from splitd import errors
 from splitd.model.manifest import Manifest
@@ -80,4 +81,9 @@ def describe(request: StreamingRequest, manifest: Manifest) -> None:
 
 def format_time(time_ms: int) -> str:
     """A time as HTTP writes it (RFC 9110 section 5.6.7)."""
-    return formatdate(time_ms // 1000, usegmt=True)
+    return _format_seconds(time_ms // 1000)
+
+
+@lru_cache(4096)
+def _format_seconds(seconds: int) -> str:
+    return formatdate(seconds, usegmt=True)

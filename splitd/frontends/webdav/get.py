@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from splitd.errors import NotFound, PreconditionFailed, SplitdError
+from splitd.errors import NotAFile, NotFound, PreconditionFailed, SplitdError
 from splitd.frontends.webdav.answers import Refused, describe
 from splitd.frontends.webdav.listing import list_collection
 from splitd.frontends.webdav.targets import Target, parse_condition
@@ -23,19 +23,42 @@ _DEFAULT_TYPE = "application/octet-stream"
 
 async def get(request: StreamingRequest, store: IObjectStore, target: Target) -> None:
     """Send a file, or a page about a collection."""
-    entry = await store.stat(target.path)
-    if entry is None:
-        raise NotFound(f"{target.path} does not exist")
+    if request.method == b"HEAD" or target.slash:
+        entry = await store.stat(target.path)
+        if isinstance(entry, Manifest) and not target.slash:
+            _check(request, entry)
+            _describe(request, entry, Span(0, entry.size))
+            request.finish()
+        else:
+            await _list(request, store, target, entry)
+        return
+    spans: list[Span] = []
+
+    def span_of(manifest: Manifest) -> Span:
+        spans.append(_span(request, manifest))
+        return spans[-1]
+
+    try:
+        opened = await store.open(target.path, span_of)
+    except NotAFile:
+        await _list(request, store, target, await store.stat(target.path))
+        return
+    try:
+        await _send(request, opened.manifest, opened.download, spans[-1])
+    finally:
+        opened.download.close()
+
+
+async def _list(
+    request: StreamingRequest, store: IObjectStore, target: Target, entry: Manifest | Collection | None
+) -> None:
+    """Send a page about a collection, where that is what there is."""
     if isinstance(entry, Collection):
         await list_collection(request, store, target, entry)
-    elif target.slash:
-        raise NotFound(f"{target.path}/ does not exist: {target.path} is a file")
-    elif request.method == b"HEAD":
-        _check(request, entry)
-        _begin(request, entry, Span(0, entry.size))
-        request.finish()
+    elif entry is None:
+        raise NotFound(f"{target.path} does not exist")
     else:
-        await _send(request, store, target)
+        raise NotFound(f"{target.path}/ does not exist: {target.path} is a file")
 
 
 def _check(request: StreamingRequest, manifest: Manifest) -> None:
@@ -65,35 +88,22 @@ def _span(request: StreamingRequest, manifest: Manifest) -> Span:
         ) from None
 
 
-async def _send(request: StreamingRequest, store: IObjectStore, target: Target) -> None:
-    spans: list[Span] = []
-
-    def span_of(manifest: Manifest) -> Span:
-        spans.append(_span(request, manifest))
-        return spans[-1]
-
-    opened = await store.open(target.path, span_of)
-    try:
-        await _send_opened(request, opened.manifest, opened.download, spans[-1])
-    finally:
-        opened.download.close()
-
-
-async def _send_opened(request: StreamingRequest, manifest: Manifest, download: IDownload, span: Span) -> None:
+async def _send(request: StreamingRequest, manifest: Manifest, download: IDownload, span: Span) -> None:
     # The status leaves with the first bytes that proved good, not before: until then a clear error can be told.
     first = await download.read()
-    _begin(request, manifest, span)
+    _describe(request, manifest, span)
     request.write_pieces(first)
-    try:
-        await send_body(request, download.read)
-    except SplitdError:
-        # Only a cut connection tells the client that the rest will not come.
-        request.abort()
-        raise
+    if sum(map(len, first)) < len(span):
+        try:
+            await send_body(request, download.read)
+        except SplitdError:
+            # Only a cut connection tells the client that the rest will not come.
+            request.abort()
+            raise
     request.finish()
 
 
-def _begin(request: StreamingRequest, manifest: Manifest, span: Span) -> None:
+def _describe(request: StreamingRequest, manifest: Manifest, span: Span) -> None:
     describe(request, manifest)
     request.setHeader("Content-Type", manifest.content_type or _DEFAULT_TYPE)
     # What people store is not to be run in our name by a browser that guesses.
@@ -103,4 +113,3 @@ def _begin(request: StreamingRequest, manifest: Manifest, span: Span) -> None:
     if len(span) < manifest.size:
         request.setResponseCode(206)
         request.setHeader("Content-Range", format_content_range(span, manifest.size))
-    request.write(b"")
