@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -34,6 +38,18 @@ def make(sizes: list[int]) -> tuple[bytes, list[Entry]]:
 
 def read(pack: bytes, start: int = 0) -> list[Entry | Gap]:
     return list(scan(lambda offset, count: pack[offset : offset + count], start, len(pack)))
+
+
+def test_the_example_of_the_format_s_page_holds() -> None:
+    page = (Path(__file__).parents[2] / "docs/pack-format.md").read_text()
+    lines = re.findall(r"^[0-9a-f]{4}  ((?:[0-9a-f]{2} )+)", page, re.MULTILINE)
+    part, removed = PartId("000102030405060708090a0b0c0d0e0f", 2), PartId("f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff", 0)
+    time_ms = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)
+    entries = [
+        *encode_part_entry(part, encode_part(part, 8, b"Hello, splitd!"), time_ms),
+        *encode_removal(removed, 4, time_ms + 1),
+    ]
+    assert encode_file_header() + b"".join(entries) == bytes.fromhex("".join(lines))
 
 
 @settings(deadline=None, max_examples=50)
