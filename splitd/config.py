@@ -33,7 +33,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     small_part: Annotated[
         Size,
         msgspec.Meta(
-            description="Parts of at most so many bytes travel and lie many together; 0 for none. [default: 64KiB, "
+            description="Parts of at most so many bytes travel and lie many together; 0 for none. [default: 256KiB, "
             "the most]"
         ),
     ] = Size(SMALL_PART)

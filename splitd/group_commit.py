@@ -38,7 +38,7 @@ _PATIENCE_S = 0.02
 
 _MOST_FILES = 256
 
-_MOST_BYTES = 2 * 1024 * 1024
+_MOST_BYTES = 1024 * 1024
 """Of the parts for one node: so much it takes in one message."""
 
 _MOST_FAILED = 3

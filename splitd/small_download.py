@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from twisted.internet.defer import Deferred, gatherResults, succeed
 from zope.interface import implementer
@@ -15,6 +15,9 @@ from splitd.traffic import Traffic
 from storaged.errors import PartDamaged, StoragedError
 from storaged.partfile import UnitDecoder, stored_size
 from storaged.ranges import Span
+
+_PIECE = 256 * 1024
+"""What a client is sent before it is looked whether it takes it."""
 
 
 async def read_small(manifest: Manifest, registry: INodeRegistry) -> bytes:
@@ -54,24 +57,34 @@ def _decode(manifest: Manifest, index: int, data: bytes | StoragedError) -> byte
 
 @implementer(IDownload)
 class SmallDownload:
-    """A range of a file that is in memory."""
+    """A range of a file that is in memory.
 
-    def __init__(self, data: bytes, span: Span, traffic: Traffic) -> None:
-        self._data: bytes | None = data if len(span) == len(data) else data[span.start : span.stop]
+    :param closed: called once, when the memory is needed no more.
+    """
+
+    def __init__(self, data: bytes, span: Span, traffic: Traffic, closed: Callable[[], None]) -> None:
+        self._data = data
+        self._position = span.start
+        self._stop = span.stop
         self._traffic = traffic
-        self._open = True
+        self._closed: Callable[[], None] | None = closed
         traffic.download_began()
 
     def read(self) -> Deferred[Sequence[bytes]]:
         """Read on; see `IDownload.read`."""
-        data, self._data = self._data, None
-        if not data:
+        start, stop = self._position, min(self._position + _PIECE, self._stop)
+        if start == stop:
             return succeed([])
-        self._traffic.bytes_out += len(data)
-        return succeed([data])
+        self._position = stop
+        self._traffic.bytes_out += stop - start
+        # A slice that is the whole is no copy.
+        return succeed([self._data[start:stop]])
 
     def close(self) -> None:
         """Read no more; see `IDownload.close`."""
-        if self._open:
-            self._open = False
+        closed, self._closed = self._closed, None
+        if closed is not None:
             self._traffic.download_ended(failed=False)
+            self._data = b""
+            self._position = self._stop
+            closed()

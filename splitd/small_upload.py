@@ -23,6 +23,7 @@ class SmallUpload:
     """One upload of a file whose parts are small ones.
 
     :param ended: called once when it is over, with whether it was committed.
+    :ivar size: the bytes of the file.
     """
 
     _log = Logger()
@@ -35,7 +36,7 @@ class SmallUpload:
         ended: Callable[[SmallUpload, bool], None],
     ) -> None:
         assert intent.size is not None
-        self._size = intent.size
+        self.size = intent.size
         self._intent = intent
         self._group = group
         self._traffic = traffic
@@ -58,8 +59,8 @@ class SmallUpload:
         if self._over or self._finishing is not None or self._broken is not None:
             return
         self._position += len(data)
-        if self._position > self._size:
-            self._break(LengthMismatch(f"got {self._position} bytes, expected {self._size}"))
+        if self._position > self.size:
+            self._break(LengthMismatch(f"got {self._position} bytes, expected {self.size}"))
             return
         self._traffic.bytes_in += len(data)
         self._pieces.append(data)
@@ -92,9 +93,10 @@ class SmallUpload:
     def _take_file(self) -> bytes:
         if self._broken is not None:
             raise self._broken
-        if self._position != self._size:
-            raise LengthMismatch(f"got {self._position} bytes, expected {self._size}")
-        return b"".join(self._pieces)
+        if self._position != self.size:
+            raise LengthMismatch(f"got {self._position} bytes, expected {self.size}")
+        pieces, self._pieces = self._pieces, []
+        return b"".join(pieces)
 
     def _committed(self, stored: tuple[Manifest, bool]) -> tuple[Manifest, bool]:
         self._end(committed=True)

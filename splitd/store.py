@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from splitd.budget import Budget
 from splitd.download import Download, PartLost
 from splitd.errors import NotAFile, NotFound, ParentMissing, PreconditionFailed, SplitdError
 from splitd.group_commit import GroupCommit
@@ -25,6 +26,10 @@ from splitd.upload import Upload
 from splitd.version_cache import VersionCache
 from storaged.partfile import stored_size
 from storaged.ranges import Span
+
+_SMALL_UPLOADS = 12 * 1024 * 1024
+_SMALL_DOWNLOADS = 16 * 1024 * 1024
+"""The bytes of small files that are held whole at the same time; what comes on top takes the way of the large ones."""
 
 
 @implementer(IObjectStore)
@@ -63,6 +68,8 @@ class ObjectStore:
         self._new_id = new_id
         self._clock = clock
         self._group = GroupCommit(ledger, registry, reaper, cache, new_id=new_id, clock=clock)
+        self._uploading = Budget(_SMALL_UPLOADS)
+        self._downloading = Budget(_SMALL_DOWNLOADS)
         self._uploads: set[Upload | SmallUpload] = set()
         self.traffic = Traffic()
 
@@ -80,8 +87,10 @@ class ObjectStore:
         if present is None and not isinstance(await self._catalog.lookup(parent(path)), Collection):
             raise ParentMissing(f"the collection {parent(path)} does not exist; make it first")
         intent = Intent(self._new_id(), path, size, content_type, condition, self._layout)
-        if self._is_small(size, self._layout):
-            return self._create_small(intent)
+        if size and self._is_small(size, self._layout):
+            self._registry.check_room(intent.layout.width, intent.stored(0) or 0)
+            if self._uploading.take(size):
+                return self._create_small(intent)
         lanes = [] if size == 0 else await Lanes(self._registry, intent).connect()
         upload = Upload(
             intent,
@@ -98,13 +107,16 @@ class ObjectStore:
         await upload.start()
         return upload
 
-    def _is_small(self, size: int | None, layout: Layout) -> bool:
+    def _is_small(self, size: int, layout: Layout) -> bool:
         """Whether the parts of a file are small ones."""
-        return bool(size) and stored_size(part_size(layout, size or 0, 0), layout.unit) <= self._small_part
+        return stored_size(part_size(layout, size, 0), layout.unit) <= self._small_part
 
     def _create_small(self, intent: Intent) -> IUpload:
-        self._registry.check_room(intent.layout.width, intent.stored(0) or 0)
-        upload = SmallUpload(intent, self._group, self.traffic, self._upload_ended)
+        def ended(upload: SmallUpload, committed: bool) -> None:
+            self._uploading.give_back(upload.size)
+            self._upload_ended(upload, committed)
+
+        upload = SmallUpload(intent, self._group, self.traffic, ended)
         self._uploads.add(upload)
         self.traffic.upload_began()
         return upload
@@ -149,8 +161,14 @@ class ObjectStore:
         return found
 
     async def _open_version(self, manifest: Manifest, span: Span) -> Opened:
-        if self._is_small(manifest.size, manifest.layout):
-            return Opened(manifest, SmallDownload(await self._read_small(manifest), span, self.traffic))
+        size = manifest.size
+        if size and self._is_small(size, manifest.layout) and self._downloading.take(size):
+            try:
+                data = await self._read_small(manifest)
+            except BaseException:
+                self._downloading.give_back(size)
+                raise
+            return Opened(manifest, SmallDownload(data, span, self.traffic, lambda: self._downloading.give_back(size)))
         self._pins.pin(manifest.upload)
         download = Download(manifest, span, self._registry, self.traffic, lambda: self._unpin(manifest.upload))
         await download.open()

@@ -20,7 +20,7 @@ MAX_MESSAGE = 8 * 1024 * 1024
 MAX_PUT = 2 * 1024 * 1024
 """The bytes of parts in one message."""
 
-MAX_GET = 64
+MAX_GET = 16
 """Parts asked for in one message: so many small parts fit into an answer."""
 
 MAX_REMOVE = 1000

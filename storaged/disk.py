@@ -18,7 +18,7 @@ from storaged.bytes_reader import BytesReader
 from storaged.checks import check_limit, check_part_id, check_small, check_span
 from storaged.disk_calls import DiskCalls
 from storaged.disk_reader import DiskPartReader
-from storaged.disk_writer import DiskPartWriter
+from storaged.disk_writer import DiskPartWriter, write_size
 from storaged.errors import BadRequest, NodeUnavailable, NoSpace, PartExists, PartMissing, StoragedError
 from storaged.interfaces import (
     IFilesystem,
@@ -124,6 +124,7 @@ class DiskPartStore:
             filesystem=self._filesystem,
             calls=self._calls,
             promise=self._room.promise(stored or 0),
+            write_size=lambda: write_size(len(self._writers)),
         )
         self._writers[part_id] = writer
         writer.when_ended().addCallback(lambda _: self._writers.pop(part_id))

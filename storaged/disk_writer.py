@@ -21,14 +21,21 @@ from storaged.room import Promise
 
 _T = TypeVar("_T")
 
-QUEUE_LIMIT = 1024 * 1024
-"""The bytes that may wait for the disk before the producer is paused; it is resumed below half of them."""
-
 WRITE_SIZE = 512 * 1024
-"""The bytes that gather before they are written: each write takes a turn of a thread, which costs more than a write."""
+"""The bytes that gather before they are written: each write takes a turn of a thread, which costs more than a write.
+
+Twice as many may wait for the disk before the producer is paused; it is resumed below half of those."""
+
+_LEAST_WRITE = 64 * 1024
+_ALL_WRITERS = 8 * 1024 * 1024
 
 EARLY_SYNC = 8 * 1024 * 1024
 """After so many bytes the kernel is asked to begin writing out, so that the last sync is a short one."""
+
+
+def write_size(writers: int) -> int:
+    """The bytes that gather for each of so many writers: fewer where they are many, so that all together stay small."""
+    return min(WRITE_SIZE, max(_LEAST_WRITE, _ALL_WRITERS // max(1, writers)))
 
 
 @implementer(IPartWriter)
@@ -41,6 +48,7 @@ class DiskPartWriter:
     :param stored: the bytes the part will take, where known.
     :param parts: where it is to lie.
     :param promise: the room set aside for the part.
+    :param write_size: how many bytes shall gather now before they are written.
     """
 
     _log = Logger()
@@ -54,6 +62,7 @@ class DiskPartWriter:
         filesystem: IFilesystem,
         calls: DiskCalls,
         promise: Promise,
+        write_size: Callable[[], int],
     ) -> None:
         self._part = part
         self._parts = parts
@@ -61,6 +70,7 @@ class DiskPartWriter:
         self._filesystem = filesystem
         self._calls = calls
         self._promise = promise
+        self._write_size = write_size
         self._checker = PartChecker(part, stored)
         self._queue: list[bytes] = []
         self._queued = 0  # with the batch that is being written
@@ -109,7 +119,7 @@ class DiskPartWriter:
         self._queue.append(data)
         self._queued += len(data)
         self._pace()
-        if self._queued >= WRITE_SIZE:
+        if self._queued >= self._write_size():
             self._wake()
 
     def writeSequence(self, pieces: Sequence[bytes]) -> None:
@@ -166,10 +176,11 @@ class DiskPartWriter:
         """Pause or resume the producer.  One who gives to a part that is given up has nothing to wait for."""
         if self._producer is None:
             return
-        if self._paused and (self._queued < QUEUE_LIMIT // 2 or self._problem is not None):
+        size = self._write_size()
+        if self._paused and (self._queued < size or self._problem is not None):
             self._paused = False
             self._producer.resumeProducing()
-        elif not self._paused and self._queued > QUEUE_LIMIT and self._problem is None:
+        elif not self._paused and self._queued > 2 * size and self._problem is None:
             self._paused = True
             self._producer.pauseProducing()
 
@@ -196,15 +207,18 @@ class DiskPartWriter:
     async def _store(self) -> PartInfo:
         await self._run(self._open)
         self._opened.fire(None)
-        while self._queue or not self._finishing:
+        while not self._finishing:
             self._raise_problem()
-            if self._queued >= WRITE_SIZE or self._finishing:
+            if self._queued >= self._write_size():
                 await self._write_queue()
             else:
                 self._idle = Deferred()
                 await self._idle
         self._raise_problem()
-        return await self._run(self._settle)
+        last, self._queue = self._queue, []
+        info = await self._run(lambda: self._settle(last))
+        self._promise.use(sum(map(len, last)))
+        return info
 
     async def _run(self, call: Callable[[], _T]) -> _T:
         result = await self._calls.run(f"part {self._part}", call)
@@ -257,8 +271,9 @@ class DiskPartWriter:
         if early_sync:
             self._file.start_sync()
 
-    def _settle(self) -> PartInfo:
+    def _settle(self, last: list[bytes]) -> PartInfo:
         assert self._file is not None
+        self._file.write(last)
         self._file.sync()
         info = PartInfo(str(self._part), self._file.size, self._file.modified_ms)
         self._file.close()

@@ -44,7 +44,7 @@ CHECKSUM_SIZE = 4
 MAX_UNIT = 16 * 1024 * 1024
 MAX_INDEX = 255
 
-SMALL_PART = 64 * 1024
+SMALL_PART = 256 * 1024
 """A part that takes at most this many stored bytes is a small one: it travels whole, and many share a file."""
 
 _HEADER = struct.Struct("<8sHHI16sH26x")

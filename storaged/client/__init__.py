@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -108,7 +109,9 @@ class RemotePartStore:
         except BaseException:
             window.leave()
             raise
-        reader = RemotePartReader(self._node_id, part_id, self._clock, self._patience_s, window)
+        reader = RemotePartReader(
+            self._node_id, part_id, _length(response), clock=self._clock, patience_s=self._patience_s, window=window
+        )
         response.deliverBody(reader)
         if span is not None and _content_range(response) != span:
             reader.close()
@@ -222,6 +225,12 @@ def _cancellable(request: Deferred[Any]) -> Deferred[Any]:
     told: Deferred[Any] = Deferred(cancel)
     request.addBoth(tell)
     return told
+
+
+def _length(response: Any) -> int:
+    """The bytes of an answer's body; more than there are where it does not say."""
+    length = response.length
+    return length if isinstance(length, int) else sys.maxsize
 
 
 def _content_range(response: Any) -> Span | None:

@@ -23,14 +23,25 @@ from storaged.streaming import ReadWindow
 class RemotePartReader(Protocol):
     """The body of one answer, kept until it is asked for, and little more of it than the window's size.
 
+    :param length: the bytes of the body.
     :param window: was entered for it; it is left at the end.
     """
 
     transport: Any
 
-    def __init__(self, node_id: str, part_id: str, clock: IReactorTime, patience_s: float, window: ReadWindow) -> None:
+    def __init__(
+        self,
+        node_id: str,
+        part_id: str,
+        length: int,
+        *,
+        clock: IReactorTime,
+        patience_s: float,
+        window: ReadWindow,
+    ) -> None:
         self._node_id = node_id
         self._part_id = part_id
+        self._missing = length
         self._pieces: deque[bytes] = deque()
         self._kept = 0
         self._waiting: Deferred[bytes] | None = None
@@ -41,6 +52,7 @@ class RemotePartReader(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Take the next bytes."""
+        self._missing -= len(data)
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
             self._patience.end()
@@ -109,7 +121,9 @@ class RemotePartReader(Protocol):
             self._ended = Failure(reason)
             self._pieces.clear()
             self._kept = 0
-            self.transport.loseConnection()
+            # Who takes the last bytes may close before the end is told: the connection is still a good one then.
+            if self._missing > 0:
+                self.transport.loseConnection()
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
             self._tell_end(waiting)

@@ -83,6 +83,11 @@ def padded(length: int) -> int:
     return -(-length // ALIGNMENT) * ALIGNMENT
 
 
+def entry_size(length: int) -> int:
+    """The bytes of an entry that holds a part of so many stored bytes."""
+    return ENTRY_SIZE + padded(length)
+
+
 def encode_file_header() -> bytes:
     """The first bytes of a pack."""
     body = _FILE.pack(_FILE_MAGIC, VERSION)

@@ -16,6 +16,8 @@ from threading import Lock
 import attrs
 from twisted.logger import Logger
 
+from storaged.packs.format import entry_size
+
 _VERSION = 1
 _FLUSH_AFTER = 4000
 _SCHEMA = """
@@ -68,7 +70,7 @@ class PackIndex:
         self._highest = ""  # of the ids in the database; new ones are higher, for they begin with the time
         self._flush_at = _FLUSH_AFTER
         self.live: dict[int, int] = {}
-        """The bytes of parts that are not removed, by pack."""
+        """The bytes of entries whose parts are not removed, by pack."""
         self.removals: dict[tuple[int, int], int] = {}
         """How many removals lie in a pack, of parts that lie in another, by the numbers of both."""
 
@@ -126,6 +128,10 @@ class PackIndex:
         assert self._database is not None, "the index is closed"
         return self._database.execute(query, values).fetchall()
 
+    def may_have(self, part_id: str) -> bool:
+        """Whether it takes a look to know that a part is not here.  Does not block."""
+        return part_id <= self._highest or part_id in self._recent
+
     def find(self, part_id: str) -> Place | None:
         """Where a part lies; None where there is none."""
         with self._lock:
@@ -134,7 +140,7 @@ class PackIndex:
     def _find(self, part_id: str) -> Place | None:
         if part_id in self._recent:
             return self._recent[part_id]
-        if part_id > self._highest:
+        if not self.may_have(part_id):
             return None
         rows = self._rows("SELECT * FROM parts WHERE id = ?", part_id)
         return Place(*rows[0][1:]) if rows else None
@@ -154,9 +160,9 @@ class PackIndex:
             for part_id, place in places.items():
                 before = self._find(part_id)
                 if before is not None:
-                    self.live[before.pack] -= before.length
+                    self.live[before.pack] -= entry_size(before.length)
                 if place is not None:
-                    self.live[place.pack] = self.live.get(place.pack, 0) + place.length
+                    self.live[place.pack] = self.live.get(place.pack, 0) + entry_size(place.length)
                 self._recent[part_id] = place
             for removed_from in removals:
                 if removed_from != mark.pack:
@@ -205,7 +211,7 @@ class PackIndex:
             removals = [(*key, count) for key, count in self.removals.items()]
             database.executemany("INSERT OR REPLACE INTO removals VALUES (?, ?, ?)", removals)
             database.execute("UPDATE mark SET pack = ?, offset = ?", (self._mark.pack, self._mark.offset))
-        self._highest = max([self._highest, *self._recent])
+        self._highest = max([self._highest, *self._recent])  # before they are no more recent: see `may_have`
         self._recent.clear()
 
     def page(self, after: str, limit: int) -> list[tuple[str, Place]]:

@@ -23,7 +23,7 @@ from storaged.partfile import PartId, check_part, parse_part_id
 SEAL_SIZE = 64 * 1024 * 1024
 """A pack of this size is not written to any more."""
 
-_DEAD_SHARE = 0.5
+_DEAD_SHARE = 0.3
 _SMALL_PACKS = 8
 _MOVE_SIZE = 1024 * 1024
 
@@ -236,6 +236,10 @@ class Packs:
         except OSError as problem:
             return PartDamaged(f"part {part_id}: {problem.strerror or problem}")
 
+    def may_have(self, part_id: str) -> bool:
+        """Whether it takes a look to know that a part is not here.  Does not block."""
+        return self._index.may_have(part_id)
+
     def find(self, part_id: str) -> Place:
         """Where a part lies.
 
@@ -253,7 +257,7 @@ class Packs:
     # Compaction
 
     def candidate(self) -> int | None:
-        """The pack to rewrite next: of those that are half dead, or few and small, the oldest.
+        """The pack to rewrite next: of those of which much is dead, or few and small, the oldest.
 
         The oldest first: a removal is forgotten when the pack is gone where the part was, and no older one may hold
         another copy then, left by a compaction that did not come to its end.
@@ -269,7 +273,7 @@ class Packs:
                 needed[number] = needed.get(number, 0) + count * ENTRY_SIZE
         small = [number for number in sealed if self._sizes[number] < self._seal_size // 4]
         for number in sealed:
-            if needed.get(number, 0) <= self._sizes[number] * _DEAD_SHARE:
+            if needed.get(number, 0) <= (self._sizes[number] - HEADER_SIZE) * (1 - _DEAD_SHARE):
                 return number
         return small[0] if len(small) > _SMALL_PACKS else None
 

@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import Logger
 
 from storaged.disk_calls import DiskCalls, disk_error
-from storaged.errors import NodeUnavailable, StoragedError
+from storaged.errors import NodeUnavailable, PartMissing, StoragedError
 from storaged.interfaces import PartInfo
 from storaged.packs.index import Place
 from storaged.packs.packs import Change, Outcome, Packs, Put, Remove
@@ -85,6 +85,8 @@ class PackStore:
 
         :raise PartMissing: there is none.
         """
+        if not self._packs.may_have(part_id):
+            raise PartMissing(f"part {part_id} is not here")
         place = await self._calls.run(f"part {part_id}", lambda: self._packs.find(part_id))
         return PartInfo(part_id, place.length, place.time_ms)
 

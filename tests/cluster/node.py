@@ -61,3 +61,8 @@ class Node:
 
     def half_written(self) -> list[Path]:
         return list(self.folder.glob("tmp/*"))
+
+    def connections(self) -> list[object]:
+        """The connections it has from the front."""
+        assert self._server is not None
+        return self._server._site.connections()

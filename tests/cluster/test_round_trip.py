@@ -64,3 +64,14 @@ async def test_six_parts_of_the_same_size_lie_on_six_nodes(cluster: Cluster, siz
     sizes = [payload_size(parts[0].stat().st_size, cluster.unit) for parts in held]
     assert sum(sizes) == size
     assert max(sizes) - min(sizes) <= 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_downloads_one_after_the_other_use_the_same_connections(cluster: Cluster) -> None:
+    await cluster.put("/file", os.urandom(5 * STRIPE + 1234))
+    await cluster.get("/file")
+    before = [set(node.connections()) for node in cluster.nodes]
+    for _ in range(5):
+        await cluster.get("/file")
+        await cluster.get("/file", Range=f"bytes=0-{STRIPE}")
+    assert [set(node.connections()) for node in cluster.nodes] == before

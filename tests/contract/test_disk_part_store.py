@@ -14,10 +14,11 @@ from twisted.logger import LogLevel, capturedLogs
 from twisted.python.threadpool import ThreadPool
 
 from storaged.disk_reader import DiskPartReader
-from storaged.disk_writer import EARLY_SYNC
+from storaged.disk_writer import EARLY_SYNC, WRITE_SIZE
 from storaged.errors import BadPart, NodeUnavailable, NoSpace, PartDamaged, PartExists, PartMissing
 from storaged.filesystem import OSFilesystem
 from storaged.ranges import Span
+from tests.cluster.waiting import eventually
 from tests.contract.disks import RESERVE, started_disk
 from tests.contract.filesystems import FailingFilesystem, HeldFilesystem, SmallFilesystem
 from tests.contract.parts import OTHER, PART, Producer, encode, get, payload, put, read_on
@@ -141,10 +142,17 @@ async def test_a_removal_is_synced_also_where_the_part_was_gone_already(tmp_path
 async def test_a_long_part_is_written_out_early(tmp_path: Path, pool: ThreadPool) -> None:
     filesystem = FailingFilesystem()
     async with started_disk(tmp_path, filesystem, pool, Clock()) as store:
-        await put(store, PART, [encode(PART, bytes(EARLY_SYNC - MIB), unit=MIB)])
-        assert "start_sync" not in filesystem.calls
-        await put(store, OTHER, [encode(OTHER, bytes(EARLY_SYNC), unit=MIB)])
-        assert filesystem.calls.count("start_sync") == 1
+        for part_id, size, expected in ((PART, EARLY_SYNC - MIB, 0), (OTHER, EARLY_SYNC + MIB, 1)):
+            writer = await store.create(part_id, None)
+            data = encode(part_id, bytes(size), unit=MIB)
+            written = filesystem.calls.count("write")
+            for start in range(0, len(data), WRITE_SIZE):
+                writer.write(data[start : start + WRITE_SIZE])
+                if len(data) - start >= WRITE_SIZE:
+                    written += 1
+                    await eventually(lambda expected=written: filesystem.calls.count("write") == expected)
+            await writer.finish()
+            assert filesystem.calls.count("start_sync") == expected
 
 
 @pytest.mark.parametrize("call", ["open-read", "open-create", "write", "sync", "close", "rename", "sync_folder"])

@@ -114,6 +114,6 @@ def test_the_key_is_the_line_in_its_file(tmp_path: Path) -> None:
 
 def test_a_part_that_is_called_small_is_a_small_one() -> None:
     needed = {"data": "/d", "registry": "/r", "cluster_key_file": "/k"}
-    assert load_settings(FrontConfig, None, {**needed, "small_part": "64KiB"}).small_part == 65536
-    with pytest.raises(SettingsError, match=r"small_part: 65537 bytes, at most 65536 can be"):
-        load_settings(FrontConfig, None, {**needed, "small_part": "65537"})
+    assert load_settings(FrontConfig, None, {**needed, "small_part": "256KiB"}).small_part == 262144
+    with pytest.raises(SettingsError, match=r"small_part: 262145 bytes, at most 262144 can be"):
+        load_settings(FrontConfig, None, {**needed, "small_part": "262145"})
