@@ -77,10 +77,11 @@ def format_error(error: errors.StoragedError) -> tuple[int, str]:
 
 def parse_error(status: int, header: str | None) -> errors.StoragedError:
     """The error an answer speaks of.  One that is not in our words is a node that is not usable."""
-    problem = parse_error_text(header or "")
-    if STATUS[type(problem)] != status:
-        return errors.NodeUnavailable(f"answered {status} {header or ''}".rstrip())
-    return problem
+    text = header or ""
+    kind = _BY_NAME.get(text.partition(":")[0])
+    if kind is None or STATUS[kind] != status:
+        return errors.NodeUnavailable(f"answered {status} {text}".rstrip())
+    return parse_error_text(text)
 
 
 def parse_error_text(text: str) -> errors.StoragedError:
