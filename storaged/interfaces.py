@@ -112,6 +112,8 @@ class IPartWriter(IConsumer):
 class IPartReader(Interface):
     """The stored bytes of one part, or of a span of it, read one piece after the other."""
 
+    stored = Attribute("The bytes of the whole part: an int.")
+
     def read() -> Deferred[bytes]:
         """Read on.  Must not be called again before the last call has fired.
 

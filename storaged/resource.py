@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from urllib.parse import parse_qs, urlsplit
 
 from twisted.internet.interfaces import IConsumer
@@ -10,7 +12,7 @@ from twisted.internet.interfaces import IConsumer
 from storaged import wire
 from storaged.errors import BadRequest, BadSpan, NodeUnavailable, StoragedError
 from storaged.identity import Identity
-from storaged.interfaces import INodeStore, PartInfo
+from storaged.interfaces import INodeStore, IPartReader, PartInfo
 from storaged.link import LinkServer
 from storaged.ranges import Span, Unsatisfiable, format_content_range, parse_range
 from storaged.streaming import (
@@ -23,6 +25,8 @@ from storaged.streaming import (
     send_file,
     upgrade,
 )
+
+_EXACT_RANGE = re.compile(r"\Abytes=([0-9]{1,18})-([0-9]{1,18})\Z")
 
 
 class PartResource(StreamingResource):
@@ -112,20 +116,27 @@ class PartResource(StreamingResource):
             raise
         _answer(request, 201, b"", "", info)
 
-    async def _get(self, request: StreamingRequest, part_id: str) -> None:
-        asked = request.getHeader("Range")
-        size = (await self._store.stat(part_id)).stored
-        span = None
-        if asked is not None:
-            try:
-                span = parse_range(asked, size)
-            except Unsatisfiable as problem:
-                raise BadSpan(f"part {part_id}: {problem}") from problem
-            if span is None:
-                raise BadRequest(f"Range {asked!r}: not in the part protocol")
-        reader = await self._store.open(part_id, span)
+    async def _open(self, part_id: str, asked: str | None) -> tuple[IPartReader, Span | None]:
+        if asked is None:
+            return await self._store.open(part_id, None), None
+        exact = _EXACT_RANGE.match(asked)
+        if exact is not None:
+            # As the front asks: the size need not be known first.
+            span = Span(int(exact[1]), int(exact[2]) + 1)
+            with suppress(BadSpan):
+                return await self._store.open(part_id, span), span
         try:
-            _begin(request, size, span)
+            cut = parse_range(asked, (await self._store.stat(part_id)).stored)
+        except Unsatisfiable as problem:
+            raise BadSpan(f"part {part_id}: {problem}") from problem
+        if cut is None:
+            raise BadRequest(f"Range {asked!r}: not in the part protocol")
+        return await self._store.open(part_id, cut), cut
+
+    async def _get(self, request: StreamingRequest, part_id: str) -> None:
+        reader, span = await self._open(part_id, request.getHeader("Range"))
+        try:
+            _begin(request, reader.stored, span)
             straight = reader.descriptor() if can_send_file(request) else None
             if straight is not None:
                 await send_file(request, *straight)

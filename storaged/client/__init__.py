@@ -109,11 +109,13 @@ class RemotePartStore:
         except BaseException:
             window.leave()
             raise
+        length = _length(response)
+        asked, stored = _content_range(response) or (None, length)
         reader = RemotePartReader(
-            self._node_id, part_id, _length(response), clock=self._clock, patience_s=self._patience_s, window=window
+            self._node_id, part_id, stored, length, clock=self._clock, patience_s=self._patience_s, window=window
         )
         response.deliverBody(reader)
-        if span is not None and _content_range(response) != span:
+        if span is not None and asked != span:
             reader.close()
             raise BadSpan(f"part {part_id}: no bytes {span.start} to {span.stop}")
         return reader
@@ -233,10 +235,10 @@ def _length(response: Any) -> int:
     return length if isinstance(length, int) else sys.maxsize
 
 
-def _content_range(response: Any) -> Span | None:
-    """The span that an answer says it carries."""
+def _content_range(response: Any) -> tuple[Span, int] | None:
+    """The span that an answer says it carries, and of how many bytes."""
     try:
-        return parse_content_range((response.headers.getRawHeaders("Content-Range") or [""])[0])[0]
+        return parse_content_range((response.headers.getRawHeaders("Content-Range") or [""])[0])
     except ValueError:
         return None
 

@@ -23,6 +23,7 @@ from storaged.streaming import ReadWindow
 class RemotePartReader(Protocol):
     """The body of one answer, kept until it is asked for, and little more of it than the window's size.
 
+    :param stored: the bytes of the whole part.
     :param length: the bytes of the body.
     :param window: was entered for it; it is left at the end.
     """
@@ -33,6 +34,7 @@ class RemotePartReader(Protocol):
         self,
         node_id: str,
         part_id: str,
+        stored: int,
         length: int,
         *,
         clock: IReactorTime,
@@ -41,6 +43,7 @@ class RemotePartReader(Protocol):
     ) -> None:
         self._node_id = node_id
         self._part_id = part_id
+        self.stored = stored
         self._missing = length
         self._pieces: deque[bytes] = deque()
         self._kept = 0
