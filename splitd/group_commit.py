@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from splitd.errors import CatalogReadOnly, NotEnoughNodes, NotEnoughSpace, SplitdError, UploadFailed
+from splitd.errors import CatalogReadOnly, NotEnoughNodes, SplitdError, UploadFailed
 from splitd.interfaces import Doomed, INodeRegistry, IUploadLedger
 from splitd.lanes import Intent
 from splitd.model.manifest import Manifest
@@ -168,7 +168,7 @@ class GroupCommit:
         """Store some files on the same nodes and commit them; those that a node failed wait once more."""
         try:
             nodes = self._place(files)
-        except (NotEnoughNodes, NotEnoughSpace) as problem:
+        except NotEnoughNodes as problem:
             if len(files) == 1:
                 _answer(files[0], Failure(_explained(problem, files[0])))
                 return
