@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from splitd.journal.file import SEGMENT_LIMIT
-from splitd.journal.segments import SegmentWriter
+from splitd.journal.writer import SegmentWriter
 from splitd.model.manifest import Manifest
 from splitd.model.records import (
     VERSION,
@@ -65,7 +65,7 @@ class JournalFolder:
         left = records(files) if files else iter(())
         sequence = 1
         while some := list(islice(left, _AT_ONCE)):
-            lines = [encode_line(number, record) for number, record in enumerate(some, sequence)]
+            lines = [encode_line(number, sequence - 1, record) for number, record in enumerate(some, sequence)]
             writer.write(sequence, lines, durable=False)
             sequence += len(lines)
         writer.sync()

@@ -13,6 +13,7 @@ from twisted.python.threadpool import ThreadPool
 from twisted.web.resource import IResource
 from zope.interface import implementer
 
+from splitd.catalog.compactor import Compactor
 from splitd.catalog.journalled import JournalledCatalog
 from splitd.config import Config, Options
 from splitd.frontends.admin import AdminResource
@@ -59,7 +60,13 @@ class Front:
         self._connections = NodeConnections(
             reactor, connect_timeout_s=config.connect_timeout_s, idle_timeout_s=_NODE_IDLE_S
         )
-        self._journal = FileJournal(os.path.join(config.data, "journal"), filesystem, self._pool, reactor)  # noqa: PTH118
+        self._journal = FileJournal(
+            os.path.join(config.data, "journal"),  # noqa: PTH118 - text, as in the file system's seam
+            filesystem,
+            self._pool,
+            reactor,
+            compactor=Compactor(reactor),
+        )
         self._catalog = JournalledCatalog(self._journal, reactor)
         self._registry = NodeRegistry(entries, self._connect, reactor)
         pins = Pins()

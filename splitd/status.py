@@ -88,6 +88,10 @@ class Status(Collector):
             "splitd_cache_bytes": ("Small files kept in memory.", self.cache.size),
             "splitd_journal_bytes": ("Size of the journal.", journal.size),
             "splitd_journal_failed": ("Whether the journal has failed.", bool(self.journal.failure)),
+            "splitd_journal_compaction_failed": (
+                "Whether the last compaction of the journal failed.",
+                bool(journal.compaction_problem),
+            ),
         }
         counters = {
             "splitd_uploads_committed": ("Uploads that became files.", traffic.uploads_committed),
@@ -98,7 +102,9 @@ class Status(Collector):
             "splitd_download_bytes": ("Bytes read for clients.", traffic.bytes_out),
             "splitd_cache_hits": ("Small files that were found in memory.", self.cache.hits),
             "splitd_cache_misses": ("Small files that were not.", self.cache.misses),
+            "splitd_journal_records": ("Records written to the journal.", journal.appended),
             "splitd_journal_syncs": ("Syncs of the journal.", journal.syncs),
+            "splitd_journal_compactions": ("Snapshots that took the place of old segments.", journal.compactions),
         }
         for name, (text, value) in gauges.items():
             yield GaugeMetricFamily(name, text, value=float(value))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import attrs
@@ -13,11 +13,13 @@ from splitd.model.manifest import Manifest
 from splitd.model.records import (
     VERSION,
     CollectionMade,
+    CollectionTouched,
     EntryDeleted,
     FileCommitted,
     JournalOpened,
     PartsReaped,
     Record,
+    SnapshotEnded,
     UploadAborted,
     UploadStarted,
 )
@@ -58,6 +60,27 @@ class State:
         self.files = 0
         self.bytes_stored = 0
 
+    def records(self) -> Iterator[Record]:
+        """Records that come to this state, in an order in which they can be applied.
+
+        It must not be changed until all were taken.
+        """
+        collections = [("/", root := self.tree.collection("/"))]
+        yield JournalOpened(VERSION, self.cluster, root.created_ms)
+        for path, entry in self.tree.walk():
+            if isinstance(entry, Manifest):
+                yield FileCommitted(path, entry)
+            else:
+                collections.append((path, entry))
+                yield CollectionMade(path, entry.created_ms)
+        for path, collection in collections:
+            yield CollectionTouched(path, collection.modified_ms)
+        for upload, nodes in self.doomed.items():
+            yield UploadStarted(upload, "/", nodes, 0)
+            yield UploadAborted(upload, "its parts are to be deleted", 0)
+        for upload, under_way in self.uploads.items():
+            yield UploadStarted(upload, under_way.path, under_way.nodes, under_way.time_ms)
+
 
 def apply(state: State, record: Record) -> None:
     """Let a record take its effect.
@@ -77,10 +100,12 @@ def _name(record: Record) -> str:
     match record:
         case JournalOpened():
             return f"{tag} {record.cluster}"
-        case FileCommitted() | CollectionMade() | EntryDeleted():
+        case FileCommitted() | CollectionMade() | EntryDeleted() | CollectionTouched():
             return f"{tag} {record.path}"
         case UploadStarted() | UploadAborted() | PartsReaped():
             return f"{tag} {record.upload}"
+        case SnapshotEnded():
+            return f"{tag} {record.next}"
 
 
 def _refuse_before_opening(record: Record) -> None:
@@ -141,6 +166,14 @@ def _parts_reaped(state: State, record: PartsReaped) -> None:
         raise ValueError("it has no parts to delete")
 
 
+def _collection_touched(state: State, record: CollectionTouched) -> None:
+    state.tree.touch(record.path, record.time_ms)
+
+
+def _snapshot_ended(_: State, __: SnapshotEnded) -> None:
+    raise ValueError("it belongs at the end of a snapshot")
+
+
 def _forget(state: State, manifest: Manifest) -> None:
     state.files -= 1
     state.bytes_stored -= manifest.size
@@ -176,4 +209,6 @@ _EFFECTS: dict[type, Callable[[State, Any], None]] = {
     CollectionMade: _collection_made,
     EntryDeleted: _entry_deleted,
     PartsReaped: _parts_reaped,
+    CollectionTouched: _collection_touched,
+    SnapshotEnded: _snapshot_ended,
 }

@@ -7,7 +7,7 @@ from functools import partial
 from typing import ParamSpec, Protocol, TypeVar
 
 import attrs
-from twisted.internet.defer import Deferred, DeferredLock, fail
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock, fail
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
@@ -15,9 +15,10 @@ from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
-from splitd.errors import CatalogReadOnly, JournalDamaged
+from splitd.errors import CatalogReadOnly
 from splitd.interfaces import IJournal
-from splitd.journal.segments import Batch, SegmentReader, SegmentWriter
+from splitd.journal.reader import JournalReader
+from splitd.journal.writer import SegmentWriter
 from splitd.model.records import Record, encode_line
 from storaged.filesystem import FolderLock
 from storaged.interfaces import IFilesystem
@@ -46,18 +47,26 @@ class Lock(Protocol):
 class JournalStatistics:
     """How a journal is doing, for those who look on.
 
-    :param records: records written.
-    :param size: bytes of all segments.
+    :param records: the number of the last record.
+    :param size: bytes of the snapshot and all segments.
     :param segments: how many there are.
+    :param appended: records since the start.
     :param syncs: since the start.
     :param largest_batch: the most records that were written at once, since the start.
+    :param compactions: snapshots made since the start.
+    :param compacting: whether one is being made.
+    :param compaction_problem: why the last one was not made; empty where it was.
     """
 
     records: int
     size: int
     segments: int
+    appended: int
     syncs: int
     largest_batch: int
+    compactions: int
+    compacting: bool
+    compaction_problem: str
 
 
 @attrs.frozen
@@ -67,15 +76,25 @@ class _Waiting:
     told: Deferred[None]
 
 
+Compactor = Callable[[str, int], Deferred[None]]
+"""Makes, from what is in a folder, the snapshot of all that is before a record with which a segment begins; fires when
+it is durable.  Cancelling it gives it up."""
+
+
 @implementer(IJournal)
 class FileJournal:
     """Records in a folder.
 
     Lines are made where `append` is called, so that their order and numbers are settled there.  They gather while
-    those before them are written and synced in the pool, and are then written and synced together.
+    those before them are written and synced in a thread, and are then written and synced together.
+
+    When the full segments have become larger than the snapshot, and than one segment, a new snapshot takes the place of
+    all of them.  So the journal is at most about twice as long as what it comes to, and every record is written down
+    again about once.
 
     :param folder: made where it is missing.
     :param pool: takes one blocking call of this journal at a time; must run until `close` has fired.
+    :param compactor: makes the snapshots; none are made where None.
     :param lock: keeps the folder to this process; the folder's own, where None.
     :param segment_limit: the bytes from which on a segment is full.
     """
@@ -89,6 +108,7 @@ class FileJournal:
         pool: ThreadPool,
         reactor: IReactorFromThreads,
         *,
+        compactor: Compactor | None = None,
         lock: Lock | None = None,
         segment_limit: int = SEGMENT_LIMIT,
     ) -> None:
@@ -97,7 +117,9 @@ class FileJournal:
         self._pool = pool
         self._reactor = reactor
         self._lock = FolderLock(folder) if lock is None else lock
-        self._reader = SegmentReader(filesystem, folder)
+        self._compactor = compactor
+        self._segment_limit = segment_limit
+        self._reader = JournalReader(filesystem, folder)
         self._writer = SegmentWriter(filesystem, folder, segment_limit)
         self._thread = SerialThread(reactor, "journal")
         self._turn = DeferredLock()
@@ -107,14 +129,30 @@ class FileJournal:
         self._closed = False
         self._next = 1
         self._written = 0
+        self._synced = 0
+        self._appended = 0
         self._largest_batch = 0
+        self._compacting: Deferred[None] | None = None
+        self._compact_above = segment_limit
+        self._compactions = 0
+        self._compaction_problem = ""
         self.failure = ""
 
     @property
     def statistics(self) -> JournalStatistics:
         """How much there is just now."""
         writer = self._writer
-        return JournalStatistics(self._written, writer.size, writer.segments, writer.syncs, self._largest_batch)
+        return JournalStatistics(
+            records=self._written,
+            size=writer.snapshot + sum(writer.segments.copy().values()),
+            segments=len(writer.segments),
+            appended=self._appended,
+            syncs=writer.syncs,
+            largest_batch=self._largest_batch,
+            compactions=self._compactions,
+            compacting=self._compacting is not None,
+            compaction_problem=self._compaction_problem,
+        )
 
     def replay(self, apply: Callable[[Record], None]) -> Deferred[int]:
         """Read all records; see `IJournal`.
@@ -131,20 +169,24 @@ class FileJournal:
         batches = self._reader.batches()
         try:
             while (batch := await self._in_pool(next, batches, None)) is not None:
-                _apply_batch(apply, batch)
+                batch.apply(apply)
                 self._refuse_closed()
         finally:
             await self._in_pool(batches.close)
-        await self._in_pool(self._writer.resume, self._reader)
+        try:
+            await self._in_pool(self._writer.resume, self._reader)
+        except OSError as problem:
+            self._fail(problem, [])  # what was read can be read
         torn = self._reader.torn
         if torn is not None:
             self._log.warn(
-                "{path}, line {line}: cut off {size} bytes that a crash left torn: {reason}", **attrs.asdict(torn)
+                "{path}, line {line}: {size} bytes that a crash left torn are cut off: {reason}", **attrs.asdict(torn)
             )
         self._next = self._reader.sequence
-        self._written = self._next - 1
+        self._written = self._synced = self._next - 1
         self._thread.start()
         self._open = True
+        self._compact_where_needed()
         return self._written
 
     def _refuse_closed(self) -> None:
@@ -159,7 +201,7 @@ class FileJournal:
         if self.failure or not self._open:
             return fail(CatalogReadOnly(self.failure or f"journal {self._folder} is not open"))
         try:
-            line = encode_line(self._next, record)
+            line = encode_line(self._next, self._synced, record)
         except ValueError as problem:
             return fail(problem)
         self._next += 1
@@ -181,9 +223,13 @@ class FileJournal:
                 self._fail(problem, batch)
             else:
                 self._written += len(batch)
+                self._appended += len(batch)
+                if durable:
+                    self._synced = self._written
                 self._largest_batch = max(self._largest_batch, len(batch))
                 for waiting in batch:
                     waiting.told.callback(None)
+                self._compact_where_needed()
         self._writing = False
 
     def _fail(self, problem: Exception, batch: list[_Waiting]) -> None:
@@ -192,6 +238,35 @@ class FileJournal:
         failed, self._waiting = [*batch, *self._waiting], []
         for waiting in failed:
             waiting.told.errback(CatalogReadOnly(self.failure))
+
+    def _compact_where_needed(self) -> None:
+        if (
+            self._compactor is not None
+            and self._compacting is None
+            and not (self._closed or self.failure)
+            and self._writer.full > max(self._compact_above, self._writer.snapshot)
+        ):
+            self._compacting = Deferred.fromCoroutine(self._compact(self._compactor, self._writer.first))
+            self._compacting.addErrback(self._compaction_failed).addCallback(self._compaction_ended)
+
+    async def _compact(self, compactor: Compactor, upcoming: int) -> None:
+        await compactor(self._folder, upcoming)
+        self._compact_above = self._segment_limit
+        self._compaction_problem = ""
+        self._compactions += 1
+        await self._thread.run(partial(self._writer.adopt_snapshot, upcoming))
+
+    def _compaction_failed(self, failure: Failure) -> None:
+        if failure.check(CancelledError):
+            return
+        # What there is stays, and is whole.  The next segment that is full is the next occasion.
+        self._compact_above = self._writer.full + self._segment_limit
+        self._compaction_problem = failure.getErrorMessage()
+        self._log.error("the journal is not compacted: {problem}", problem=self._compaction_problem)
+
+    def _compaction_ended(self, _: None) -> None:
+        self._compacting = None
+        self._compact_where_needed()
 
     def close(self) -> Deferred[None]:
         """Sync what was appended, and let go of the folder; see `IJournal`.  May be called again.
@@ -202,6 +277,8 @@ class FileJournal:
         """
         self._open = False
         self._closed = True
+        if self._compacting is not None:
+            self._compacting.cancel()
         return self._turn.run(self._in_pool, self._let_go).addBoth(self._end_thread)
 
     def _end_thread(self, result: Failure | None) -> Failure | None:
@@ -220,11 +297,3 @@ class FileJournal:
         self, call: Callable[_Arguments, _Result], *args: _Arguments.args, **kwargs: _Arguments.kwargs
     ) -> Deferred[_Result]:
         return deferToThreadPool(self._reactor, self._pool, call, *args, **kwargs)
-
-
-def _apply_batch(apply: Callable[[Record], None], batch: Batch) -> None:
-    for line, record in enumerate(batch.records, batch.line):
-        try:
-            apply(record)
-        except ValueError as problem:
-            raise JournalDamaged(f"{batch.path}, line {line}: {problem}") from problem

@@ -69,7 +69,7 @@ class MemoryJournal:
         self._folder.taken = self._taken = True
         for number, line in enumerate(self._folder.lines, 1):
             try:
-                apply(decode_line(line)[1])
+                apply(decode_line(line).record)
             except ValueError as problem:
                 raise JournalDamaged(f"memory, line {number}: {problem}") from problem
         self._open = True
@@ -82,7 +82,8 @@ class MemoryJournal:
         if self.failure or not self._open:
             return fail(CatalogReadOnly(self.failure or "the journal is not open"))
         try:
-            self._folder.lines.append(encode_line(len(self._folder.lines) + 1, record))
+            number = len(self._folder.lines) + 1
+            self._folder.lines.append(encode_line(number, number - 1, record))
         except ValueError as problem:
             return fail(problem)
         if not self._waiting and not (durable and self._held):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 import msgspec
 from google_crc32c import value
@@ -73,38 +74,77 @@ class PartsReaped(_Record, frozen=True, tag="parts-reaped"):
     upload: str
 
 
-Record = JournalOpened | UploadStarted | UploadAborted | FileCommitted | CollectionMade | EntryDeleted | PartsReaped
+class CollectionTouched(_Record, frozen=True, tag="collection-touched"):
+    """The collection was modified last at this time.  In snapshots: elsewhere it follows from the other records."""
+
+    path: str
+    time_ms: int
+
+
+class SnapshotEnded(_Record, frozen=True, tag="snapshot-ended"):
+    """The last record of a snapshot, and only there.
+
+    :param next: the number of the record that comes next in the journal.
+    """
+
+    next: int
+
+
+Record = (
+    JournalOpened
+    | UploadStarted
+    | UploadAborted
+    | FileCommitted
+    | CollectionMade
+    | EntryDeleted
+    | PartsReaped
+    | CollectionTouched
+    | SnapshotEnded
+)
 
 # The line around the record is matched byte by byte, so that the checksum need not cover it.
-_LINE = re.compile(rb'\{"seq":([1-9][0-9]{0,18}),"crc":"([0-9a-f]{8})","record":(\{.*\})\}\n?\Z')
+_LINE = re.compile(
+    rb'\{"seq":([1-9][0-9]{0,18}),"synced":(0|[1-9][0-9]{0,18}),"crc":"([0-9a-f]{8})","record":(\{.*\})\}\n?\Z'
+)
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Record)
 
 
-def encode_line(sequence: int, record: Record) -> bytes:
-    """A record as one line of a journal, newline included.
+class Line(NamedTuple):
+    """A line of a journal.
 
-    :param sequence: the number of the record in the journal, from 1.
+    :param sequence: the number of the record, from 1.
+    :param synced: all records up to this one were durable when the line was made.
+    """
+
+    sequence: int
+    synced: int
+    record: Record
+
+
+def encode_line(sequence: int, synced: int, record: Record) -> bytes:
+    """A record as one line of a journal, newline included; see `Line`.
+
     :raise ValueError: it holds text that is not Unicode, a lone surrogate.
     """
     body = _encoder.encode(record)
-    return b'{"seq":%d,"crc":"%08x","record":%b}\n' % (sequence, value(b"%d %b" % (sequence, body)), body)
+    checksum = value(b"%d %d %b" % (sequence, synced, body))
+    return b'{"seq":%d,"synced":%d,"crc":"%08x","record":%b}\n' % (sequence, synced, checksum, body)
 
 
-def decode_line(line: bytes) -> tuple[int, Record]:
+def decode_line(line: bytes) -> Line:
     """Read a line of a journal, with its newline or without.
 
-    :return: its sequence number and its record.
     :raise ValueError: it is not, bit by bit, a line that `encode_line` made.
     """
     match = _LINE.match(line)
     if match is None:
         raise ValueError(f"not a line of a journal: {line[:100]!r}")
-    sequence, checksum, body = match.groups()
-    found = b"%08x" % value(b"%b %b" % (sequence, body))
+    sequence, synced, checksum, body = match.groups()
+    found = b"%08x" % value(b"%b %b %b" % (sequence, synced, body))
     if found != checksum:
         raise ValueError(f"record {int(sequence)}: its checksum is {found.decode()}, the line says {checksum.decode()}")
     try:
-        return int(sequence), _decoder.decode(body)
+        return Line(int(sequence), int(synced), _decoder.decode(body))
     except msgspec.MsgspecError as problem:
         raise ValueError(f"record {int(sequence)}: {problem}") from problem

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterator
 
 import attrs
 
@@ -146,12 +147,36 @@ class Tree:
         :raise NotFound: there is nothing of this name.
         :raise NotACollection: it is a file.
         """
-        entry = self._find(path)
-        if entry is None:
-            raise NotFound(f"there is no {path}")
-        if not isinstance(entry, _Node):
-            raise NotACollection(f"{path} is a file")
-        return entry.page(after, limit)
+        return self._collection(path).page(after, limit)
+
+    def walk(self) -> Iterator[tuple[str, Manifest | Collection]]:
+        """All paths but the root's and what they mean, each collection before its members.
+
+        The tree must not be changed until all were taken.
+        """
+        waiting = [("", self._root)]
+        while waiting:
+            folder, node = waiting.pop()
+            for name, entry in node.members.items():
+                path = f"{folder}/{name}"
+                yield path, _shown(entry)
+                if isinstance(entry, _Node):
+                    waiting.append((path, entry))
+
+    def collection(self, path: str) -> Collection:
+        """A collection.
+
+        :raise NotFound, NotACollection: there is none of this name.
+        """
+        node = self._collection(path)
+        return Collection(node.created_ms, node.modified_ms)
+
+    def touch(self, path: str, time_ms: int) -> None:
+        """Set when a collection was modified last.
+
+        :raise NotFound, NotACollection: there is none of this name.
+        """
+        self._collection(path).modified_ms = time_ms
 
     def version(self, path: str) -> Manifest | None:
         """The file that a file put there would replace.
@@ -223,6 +248,14 @@ class Tree:
             if not isinstance(entry, _Node):
                 return None
             entry = entry.members.get(segment)
+        return entry
+
+    def _collection(self, path: str) -> _Node:
+        entry = self._find(path)
+        if entry is None:
+            raise NotFound(f"there is no {path}")
+        if not isinstance(entry, _Node):
+            raise NotACollection(f"{path} is a file")
         return entry
 
     def _place(self, path: str) -> tuple[_Node, str]:

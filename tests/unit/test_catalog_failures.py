@@ -62,7 +62,9 @@ async def test_a_cluster_that_cannot_be_written_down_does_not_begin() -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_a_journal_that_contradicts_itself_is_damaged() -> None:
-    folder = MemoryFolder([encode_line(1, JournalOpened(1, "d" * 32, 1)), encode_line(2, CollectionMade("/a/b", 1))])
+    folder = MemoryFolder(
+        [encode_line(1, 0, JournalOpened(1, "d" * 32, 1)), encode_line(2, 1, CollectionMade("/a/b", 1))]
+    )
     with pytest.raises(JournalDamaged, match="line 2: collection-made /a/b: there is no collection /a"):
         await Front(folder).start()
 

@@ -115,7 +115,7 @@ def test_the_journal_is_read_without_the_line_that_is_being_written(tmp_path: Pa
         UploadStarted(OTHER, "/g", ("n1",), 1),
         UploadAborted(UPLOAD, "gone", 2),
     ]
-    lines = [encode_line(number, record) for number, record in enumerate(records, 1)]
+    lines = [encode_line(number, number - 1, record) for number, record in enumerate(records, 1)]
     (tmp_path / "journal-0000000001.jsonl").write_bytes(b"".join(lines) + b'{"seq":4,"cr')
     journal = JournalFolder(tmp_path)
     assert journal.last_upload_of("/f") == UPLOAD

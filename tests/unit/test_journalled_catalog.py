@@ -35,7 +35,7 @@ async def test_a_new_cluster_gets_an_id_and_keeps_it() -> None:
     assert front.catalog.cluster == ""
     await front.start()
     assert front.catalog.cluster == "d" * 32
-    assert front.folder.lines == [encode_line(1, JournalOpened(1, "d" * 32, 1000))]
+    assert front.folder.lines == [encode_line(1, 0, JournalOpened(1, "d" * 32, 1000))]
     front = await front.restart()
     assert front.catalog.cluster == "d" * 32
     assert len(front.folder.lines) == 1

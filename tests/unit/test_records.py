@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from splitd.model.manifest import Manifest
 from splitd.model.records import (
     CollectionMade,
+    CollectionTouched,
     EntryDeleted,
     FileCommitted,
     JournalOpened,
     PartsReaped,
     Record,
+    SnapshotEnded,
     UploadAborted,
     UploadStarted,
     decode_line,
@@ -23,7 +25,8 @@ from splitd.model.records import (
 )
 
 DOCUMENTED = (
-    b'{"seq":5,"crc":"798193b4","record":{"type":"collection-made","path":"/photos","time_ms":1767225602000}}\n'
+    b'{"seq":5,"synced":3,"crc":"20023303",'
+    b'"record":{"type":"collection-made","path":"/photos","time_ms":1767225602000}}\n'
 )
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
@@ -40,38 +43,40 @@ records: st.SearchStrategy[Record] = st.one_of(
     st.builds(CollectionMade, texts, times),
     st.builds(EntryDeleted, texts, times),
     st.builds(PartsReaped, texts),
+    st.builds(CollectionTouched, texts, times),
+    st.builds(SnapshotEnded, times),
 )
 
 
 @settings(deadline=None)
-@given(st.integers(1, 10**18), records)
-def test_every_record_is_read_back_from_its_line(sequence: int, record: Record) -> None:
-    line = encode_line(sequence, record)
-    assert decode_line(line) == (sequence, record)
-    assert decode_line(line.removesuffix(b"\n")) == (sequence, record)
+@given(st.integers(1, 10**18), st.integers(0, 10**18), records)
+def test_every_record_is_read_back_from_its_line(sequence: int, synced: int, record: Record) -> None:
+    line = encode_line(sequence, synced, record)
+    assert decode_line(line) == (sequence, synced, record)
+    assert decode_line(line.removesuffix(b"\n")) == (sequence, synced, record)
 
 
 @settings(deadline=None)
-@given(st.integers(1, 10**18), records)
-def test_a_line_is_one_line_of_json_with_the_documented_checksum(sequence: int, record: Record) -> None:
-    line = encode_line(sequence, record)
+@given(st.integers(1, 10**18), st.integers(0, 10**18), records)
+def test_a_line_is_one_line_of_json_with_the_documented_checksum(sequence: int, synced: int, record: Record) -> None:
+    line = encode_line(sequence, synced, record)
     assert line.index(b"\n") == len(line) - 1
     assert b"\r" not in line
     found = json.loads(line)
-    assert list(found) == ["seq", "crc", "record"]
-    assert found["seq"] == sequence
+    assert list(found) == ["seq", "synced", "crc", "record"]
+    assert (found["seq"], found["synced"]) == (sequence, synced)
     body = line[line.index(b'"record":') + len(b'"record":') : -2]
     assert json.loads(body) == found["record"]
-    assert found["crc"] == f"{value(b'%d %b' % (sequence, body)):08x}"
+    assert found["crc"] == f"{value(b'%d %d %b' % (sequence, synced, body)):08x}"
 
 
 def test_the_line_of_the_documentation_is_the_one_that_is_written() -> None:
-    assert encode_line(5, CollectionMade("/photos", 1767225602000)) == DOCUMENTED
+    assert encode_line(5, 3, CollectionMade("/photos", 1767225602000)) == DOCUMENTED
 
 
 def test_any_flipped_bit_is_found() -> None:
     manifest = Manifest("9f2c41d07be85a63ff0149c2d87e5b10", 13, 1767225600000, 6, 0, 262144, tuple("abcdef"), "a/b")
-    line = encode_line(1203, FileCommitted("/photos/naïve.jpg", manifest))
+    line = encode_line(1203, 1200, FileCommitted("/photos/naïve.jpg", manifest))
     decode_line(line)
     unnoticed = []
     for position in range(len(line) - 1):
@@ -93,7 +98,7 @@ def test_a_line_cut_short_is_refused(length: int) -> None:
 
 
 def test_a_whole_line_with_another_number_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"record 6: its checksum is [0-9a-f]{8}, the line says 798193b4"):
+    with pytest.raises(ValueError, match=r"record 6: its checksum is [0-9a-f]{8}, the line says 20023303"):
         decode_line(DOCUMENTED.replace(b'"seq":5', b'"seq":6'))
 
 
@@ -109,11 +114,11 @@ def test_a_whole_line_with_another_number_is_refused() -> None:
     ],
 )
 def test_a_line_with_a_right_checksum_and_a_wrong_record_is_refused(body: bytes, reason: str) -> None:
-    line = b'{"seq":1,"crc":"%08x","record":%b}\n' % (value(b"1 " + body), body)
+    line = b'{"seq":1,"synced":0,"crc":"%08x","record":%b}\n' % (value(b"1 0 " + body), body)
     with pytest.raises(ValueError, match=re.escape(reason)):
         decode_line(line)
 
 
 def test_a_lone_surrogate_cannot_be_written_down() -> None:
     with pytest.raises(ValueError, match="surrogates not allowed"):
-        encode_line(1, CollectionMade("/\ud800", 1))
+        encode_line(1, 0, CollectionMade("/\ud800", 1))

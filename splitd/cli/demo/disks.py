@@ -92,4 +92,4 @@ class JournalFolder:
     def _records(self) -> Iterator[tuple[str, Record]]:
         for path in sorted(self.folder.glob("journal-*.jsonl")):
             for line in path.read_bytes().split(b"\n")[:-1]:  # the front may be in the middle of the last one
-                yield line.decode(), decode_line(line)[1]
+                yield line.decode(), decode_line(line).record

@@ -1,0 +1,47 @@
+"""Compaction: what the old records of a journal come to is written down, and stands for them from then on.
+
+As a program of its own, `python -m splitd.catalog.compaction FOLDER UPCOMING`, it works beside a front that goes on
+appending: it reads what does not change any more, in a process with a memory and a processor of its own.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from functools import partial
+
+from splitd.catalog.state import State, apply
+from splitd.errors import JournalDamaged
+from splitd.journal.reader import JournalReader
+from splitd.journal.writer import write_snapshot
+from storaged.filesystem import OSFilesystem
+from storaged.interfaces import IFilesystem
+
+_NICENESS = 10
+
+
+def compact(filesystem: IFilesystem, folder: str, upcoming: int) -> None:
+    """Write the snapshot of all that is before a record.  Nothing is removed.
+
+    :param upcoming: the record that a segment begins with.
+    :raise JournalDamaged: what is before it cannot be read.
+    """
+    state = State()
+    for batch in JournalReader(filesystem, folder, stop=upcoming).batches():
+        batch.apply(partial(apply, state))
+    write_snapshot(filesystem, folder, upcoming, state.records())
+
+
+def main(folder: str, upcoming: str) -> None:
+    """Compact, and say in one line what went wrong."""
+    os.nice(_NICENESS)
+    gc.disable()  # it makes no cycles, and many objects
+    try:
+        compact(OSFilesystem(), folder, int(upcoming))
+    except (OSError, JournalDamaged) as problem:
+        raise SystemExit(str(problem)) from problem
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

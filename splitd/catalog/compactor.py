@@ -1,0 +1,69 @@
+"""Has the journal compacted by a process of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessDone, ProcessExitedAlready
+from twisted.internet.interfaces import IReactorProcess
+from twisted.internet.protocol import ProcessProtocol
+from twisted.python.failure import Failure
+
+from splitd.catalog import compaction
+
+_MESSAGE_LIMIT = 2000
+
+
+class CompactionFailed(Exception):
+    """The process did not make the snapshot; the message is what it said."""
+
+
+class Compactor:
+    """Makes snapshots: a `splitd.journal.file.Compactor`.
+
+    :param reactor: starts the processes.
+    """
+
+    def __init__(self, reactor: IReactorProcess) -> None:
+        self._reactor = reactor
+
+    def __call__(self, folder: str, upcoming: int) -> Deferred[None]:
+        """Make one; see `splitd.catalog.compaction.compact`.
+
+        :raise CompactionFailed: it was not made.
+        """
+        protocol = _Compaction()
+        arguments = [sys.executable, "-m", compaction.__name__, folder, str(upcoming)]
+        self._reactor.spawnProcess(protocol, sys.executable, arguments, env=dict(os.environ))
+        return protocol.ended
+
+
+class _Compaction(ProcessProtocol):
+    """The process: silent when all is well, one line when not."""
+
+    def __init__(self) -> None:
+        self.ended: Deferred[None] = Deferred(self._cancel)
+        self._said = b""
+
+    def _cancel(self, _: Any) -> None:
+        if self.transport is not None:
+            with suppress(ProcessExitedAlready):
+                self.transport.signalProcess("KILL")
+
+    def errReceived(self, data: bytes) -> None:
+        """Keep the end of what it says."""
+        self._said = (self._said + data)[-_MESSAGE_LIMIT:]
+
+    def processEnded(self, reason: Failure) -> None:
+        """Tell how it went."""
+        if self.ended.called:
+            return  # it was cancelled
+        if reason.check(ProcessDone):
+            self.ended.callback(None)
+        else:
+            said = self._said.decode(errors="replace").strip()
+            self.ended.errback(CompactionFailed(said.rpartition("\n")[2] or reason.getErrorMessage()))
