@@ -7,6 +7,7 @@ import click
 from splitd import __version__
 from splitd.cli.demo.command import demo
 from splitd.cli.get import get
+from splitd.cli.journal import journal
 from splitd.cli.ls import ls
 from splitd.cli.mkdir import mkdir
 from splitd.cli.put import put
@@ -53,5 +54,5 @@ def main(context: click.Context, url: Server, admin: Server, as_json: bool) -> N
     context.obj = Session(url, admin, as_json)
 
 
-for command in (up, demo, put, get, ls, rm, mkdir, status, nodes):
+for command in (up, demo, put, get, ls, rm, mkdir, status, nodes, journal):
     main.add_command(command)
