@@ -67,7 +67,7 @@ class PackIndex:
         self._database: sqlite3.Connection | None = None
         self._recent: dict[str, Place | None] = {}
         self._mark = Mark(0, 0)
-        self._highest = ""  # of the ids in the database; new ones are higher, for they begin with the time
+        self._highest: dict[str, str] = {}  # of the ids in the database, by their first byte
         self._flush_at = _FLUSH_AFTER
         self.live: dict[int, int] = {}
         """The bytes of entries whose parts are not removed, by pack."""
@@ -103,7 +103,11 @@ class PackIndex:
             raise sqlite3.DatabaseError(f"version {version}, this program knows {_VERSION}")
         self.live = dict(database.execute("SELECT pack, live FROM packs"))
         self.removals = {row[:2]: row[2] for row in database.execute("SELECT * FROM removals")}
-        self._highest = database.execute("SELECT max(id) FROM parts").fetchone()[0] or ""
+        for region in (f"{number:02x}" for number in range(256)):
+            bounds = (region, region + "g")  # behind all hexadecimal digits
+            highest = database.execute("SELECT max(id) FROM parts WHERE id > ? AND id < ?", bounds).fetchone()[0]
+            if highest is not None:
+                self._highest[region] = highest
         self._mark = Mark(*database.execute("SELECT pack, offset FROM mark").fetchone())
         return self._mark
 
@@ -130,7 +134,8 @@ class PackIndex:
 
     def may_have(self, part_id: str) -> bool:
         """Whether it takes a look to know that a part is not here.  Does not block."""
-        return part_id <= self._highest or part_id in self._recent
+        # Behind a first byte, which is random, ids begin with the time: a new one is higher than all those there.
+        return part_id <= self._highest.get(part_id[:2], "") or part_id in self._recent
 
     def find(self, part_id: str) -> Place | None:
         """Where a part lies; None where there is none."""
@@ -211,7 +216,9 @@ class PackIndex:
             removals = [(*key, count) for key, count in self.removals.items()]
             database.executemany("INSERT OR REPLACE INTO removals VALUES (?, ?, ?)", removals)
             database.execute("UPDATE mark SET pack = ?, offset = ?", (self._mark.pack, self._mark.offset))
-        self._highest = max([self._highest, *self._recent])  # before they are no more recent: see `may_have`
+        for part_id in self._recent:  # before they are no more recent: see `may_have`
+            if part_id > self._highest.get(part_id[:2], ""):
+                self._highest[part_id[:2]] = part_id
         self._recent.clear()
 
     def page(self, after: str, limit: int) -> list[tuple[str, Place]]:

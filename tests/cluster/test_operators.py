@@ -51,6 +51,7 @@ async def test_the_metrics_move(cluster: Cluster) -> None:
     moved = {name: after[name] - before[name] for name in after if name in before and after[name] != before[name]}
     assert moved.pop("splitd_journal_bytes") > 0
     assert moved.pop("splitd_journal_syncs_total") > 0
+    assert moved.pop("splitd_journal_records_total") == 2
     assert {name: count for name, count in moved.items() if not name.startswith("splitd_node_")} == {
         "splitd_files": 1,
         "splitd_file_bytes": 1000,
