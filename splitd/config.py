@@ -54,6 +54,27 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         float,
         msgspec.Meta(description="How long a node may be silent where it should answer. [default: 30]", gt=0),
     ] = 30.0
+    sweep_interval_s: Annotated[
+        float,
+        msgspec.Meta(
+            description="How often to look for parts on the nodes that nobody knows of; 0 for never. "
+            "[default: 604800, a week]",
+            ge=0,
+        ),
+    ] = 604_800.0
+    sweep_grace_s: Annotated[
+        float,
+        msgspec.Meta(description="Younger parts are left alone by a sweep. [default: 86400, a day]", ge=600),
+    ] = 86_400.0
+    sweep_share: Annotated[
+        float,
+        msgspec.Meta(
+            description="Where nobody knows more than this share of a node's parts, a sweep touches none and raises an "
+            "alarm. [default: 0.01]",
+            ge=0,
+            le=1,
+        ),
+    ] = 0.01
     reap_interval_s: Annotated[
         float, msgspec.Meta(description="How often to try again to delete parts of no use. [default: 60]", gt=0)
     ] = 60.0

@@ -16,6 +16,7 @@
     ├── FileUnavailable         a node that holds a part of the file cannot be read now
     ├── FileDamaged             bytes of the file are wrong and cannot be rebuilt
     ├── CatalogReadOnly         the journal failed; nothing can be changed until a restart
+    ├── SweepUnderWay           another sweep has not ended yet
     ├── JournalDamaged          the journal is not what was written; splitd does not start
     └── ConfigError             a configuration file or registry says what it cannot mean
 
@@ -85,6 +86,10 @@ class FileDamaged(SplitdError):
 
 class CatalogReadOnly(SplitdError):
     """Writing the journal failed once: nothing is changed any more until splitd was started again."""
+
+
+class SweepUnderWay(SplitdError):
+    """Another sweep has not ended yet."""
 
 
 class JournalDamaged(SplitdError):

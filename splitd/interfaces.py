@@ -8,7 +8,7 @@ Above the catalog nobody leans on state that only one process has: a catalog may
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Collection as SetOf
 
 import attrs
@@ -109,6 +109,13 @@ class IUploadLedger(Interface):
         :param leave_out: uploads not to be told.
         """
 
+    def known() -> Deferred[Mapping[str, Sequence[str]]]:
+        """All uploads whose parts lie somewhere for a reason: those of files, those under way and those to delete.
+
+        :return: a Deferred of the nodes of each one's parts, by the parts' index.  An upload that began before the
+            call is in it, or is not needed any more when it fires.
+        """
+
     def reaped(upload: str) -> Deferred[None]:
         """Note that the doomed parts of an upload are gone from all their nodes.  Written, not synced."""
 
@@ -147,6 +154,9 @@ class IJournal(Interface):
 
 class INodeRegistry(Interface):
     """The nodes there are, and which of them shall take the parts of the next file."""
+
+    def node_ids() -> list[str]:
+        """The ids of all registered nodes, usable or not."""
 
     def store(node_id: str) -> INodeStore:
         """The part store of a node.

@@ -113,6 +113,10 @@ class NodeRegistry:
         """What is known of each node, in the order of the registry."""
         return list(self._nodes.values())
 
+    def node_ids(self) -> list[str]:
+        """The ids of all registered nodes; see `INodeRegistry.node_ids`."""
+        return list(self._nodes)
+
     def poll(self) -> Deferred[None]:
         """Ask every node who it is and what room it has."""
         return self._ask_all(self.nodes())

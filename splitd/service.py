@@ -26,6 +26,7 @@ from splitd.reaper import Pins, Reaper
 from splitd.registry import NodeRegistry, load_registry
 from splitd.status import Status
 from splitd.store import ObjectStore
+from splitd.sweep import Sweep
 from splitd.version_cache import VersionCache
 from storaged.allocator import keep_for_ever
 from storaged.client import RemotePartStore
@@ -71,6 +72,14 @@ class Front:
         self._registry = NodeRegistry(entries, self._connect, reactor)
         pins = Pins()
         self._reaper = Reaper(self._catalog, self._registry, pins, reactor, config.reap_interval_s)
+        self._sweep = Sweep(
+            self._catalog,
+            self._registry,
+            reactor,
+            interval_s=config.sweep_interval_s,
+            grace_s=config.sweep_grace_s,
+            share=config.sweep_share,
+        )
         cache = VersionCache(int(config.cache))
         layout = Layout(data=6, parity=0, unit=int(config.unit))
         self._store = ObjectStore(
@@ -90,6 +99,7 @@ class Front:
             self._journal,
             self._registry,
             self._store.traffic,
+            self._sweep,
             cache,
             layout,
             reactor.seconds(),
@@ -122,6 +132,9 @@ class Front:
             take_timeout_s=self._config.client_timeout_s,
         )
 
+    async def _run_sweep(self, dry_run: bool, share: float | None) -> dict[str, Any]:
+        return (await self._sweep.run(dry_run=dry_run, share=share)).tell()
+
     def start(self) -> Deferred[None]:
         """Begin to serve; see `IServer.start`."""
         return Deferred.fromCoroutine(self._start())
@@ -130,12 +143,13 @@ class Front:
         self._pool.start()
         metrics = CollectorRegistry()
         metrics.register(self._status)
-        admin = self._make_site(AdminResource(self._status.problems, self._status.tell, metrics))
+        admin = self._make_site(AdminResource(self._status.problems, self._status.tell, metrics, self._run_sweep))
         self.admin_port = await listen(self._reactor, self._config.admin, admin)
         await self._catalog.start()
         keep_for_ever()  # the catalog's objects: many, and none of them garbage
         await self._registry.start()
         self._reaper.start()
+        self._sweep.start()
         self.port = await listen(self._reactor, self._config.listen, self._site)
         self._log.info(
             "cluster {cluster} is served at {endpoint}", cluster=self._catalog.cluster, endpoint=self._config.listen
@@ -154,6 +168,7 @@ class Front:
         self._site.abort_connections()
         await self._store.abort_uploads("the server stops")
         self._registry.stop()
+        self._sweep.stop()
         await self._reaper.stop()
         await self._connections.close()
         await self._journal.close()

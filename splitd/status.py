@@ -14,6 +14,7 @@ from splitd.catalog.journalled import JournalledCatalog
 from splitd.journal.file import FileJournal
 from splitd.model.striping import Layout
 from splitd.registry import NodeRegistry, NodeStatus
+from splitd.sweep import Sweep
 from splitd.traffic import Traffic
 from splitd.version_cache import VersionCache
 
@@ -26,6 +27,7 @@ class Status(Collector):
     journal: FileJournal
     registry: NodeRegistry
     traffic: Traffic
+    sweep: Sweep
     cache: VersionCache
     layout: Layout
     started_at_s: float
@@ -43,6 +45,16 @@ class Status(Collector):
             problems.append(f"{self.layout.width} nodes that take parts are needed, {up} are up")
         return problems
 
+    def warnings(self) -> list[str]:
+        """What an operator should look after, though files are stored and served; none when all is well."""
+        warnings = []
+        sweep, compaction_problem = self.sweep.last, self.journal.statistics.compaction_problem
+        if sweep is not None and sweep.stopped:
+            warnings.append(f"the sweep put nothing aside: {sweep.stopped}")
+        if compaction_problem:
+            warnings.append(f"the journal is not compacted: {compaction_problem}")
+        return warnings
+
     def tell(self) -> dict[str, Any]:
         """Everything there is to tell, as values that JSON has."""
         catalog, traffic, journal = self.catalog.statistics(), self.traffic, self.journal.statistics
@@ -53,6 +65,7 @@ class Status(Collector):
             "uptime_s": round(self.clock.seconds() - self.started_at_s, 3),
             "ready": not problems,
             "problems": problems,
+            "warnings": self.warnings(),
             "layout": str(self.layout),
             "unit": self.layout.unit,
             "nodes": [_tell_node(node) for node in self.registry.nodes()],
@@ -72,6 +85,7 @@ class Status(Collector):
             },
             "cache": {"bytes": self.cache.size, "hits": self.cache.hits, "misses": self.cache.misses},
             "reaper": {"doomed": catalog.doomed},
+            "sweep": None if self.sweep.last is None else self.sweep.last.tell(),
             "journal": {**attrs.asdict(journal), "failure": self.journal.failure},
         }
 
@@ -85,6 +99,8 @@ class Status(Collector):
             "splitd_uploads_under_way": ("Uploads under way.", traffic.uploads_under_way),
             "splitd_downloads_under_way": ("Downloads under way.", traffic.downloads_under_way),
             "splitd_doomed_uploads": ("Uploads and versions whose parts are to be deleted.", catalog.doomed),
+            "splitd_sweep_stopped": ("Whether the last sweep found too much to put aside.", self._sweep_stopped()),
+            "splitd_sweep_orphans": ("Parts that nobody knows of, as the last sweep found.", self._sweep_orphans()),
             "splitd_cache_bytes": ("Small files kept in memory.", self.cache.size),
             "splitd_journal_bytes": ("Size of the journal.", journal.size),
             "splitd_journal_failed": ("Whether the journal has failed.", bool(self.journal.failure)),
@@ -111,6 +127,12 @@ class Status(Collector):
         for name, (text, count) in counters.items():
             yield CounterMetricFamily(name, text, value=float(count))
         yield from self._collect_nodes()
+
+    def _sweep_stopped(self) -> bool:
+        return self.sweep.last is not None and bool(self.sweep.last.stopped)
+
+    def _sweep_orphans(self) -> int:
+        return 0 if self.sweep.last is None else self.sweep.last.orphans
 
     def _collect_nodes(self) -> Iterator[Metric]:
         up = GaugeMetricFamily("splitd_node_up", "Whether a node can be used.", labels=["node"])

@@ -20,6 +20,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         "tcp:8090"
     )
     reserve: Annotated[Size, msgspec.Meta(description="Free space that is never used. [default: 1GiB]")] = Size(2**30)
+    trash_keep_s: Annotated[
+        float,
+        msgspec.Meta(
+            description="How long parts that no file needs, as a sweep found, are kept in the trash. [default: 86400]",
+            ge=0,
+        ),
+    ] = 86_400.0
     threads: Annotated[
         int, msgspec.Meta(description="Threads that read and write the disk. [default: 16]", ge=1, le=256)
     ] = 16

@@ -38,6 +38,7 @@ from storaged.partfile import PartId
 from storaged.ranges import Span
 from storaged.removals import Removals
 from storaged.room import Room
+from storaged.trash import Trash
 
 _LOOK_EVERY_S = 1
 
@@ -71,6 +72,7 @@ class DiskPartStore:
         pack_size: int = SEAL_SIZE,
     ) -> None:
         self._parts = PartFolder(folder, filesystem)
+        self._trash = Trash(f"{folder}/trash", filesystem)
         self._filesystem = filesystem
         self._calls = DiskCalls(reactor, pool)
         self._clock = clock
@@ -93,6 +95,7 @@ class DiskPartStore:
         :raise NodeUnavailable: the folder cannot be used.
         """
         await self._calls.run(self._parts.root, self._parts.prepare)
+        await self._calls.run(self._parts.root, self._trash.prepare)
         await self._packs.start()
         await self._look()
 
@@ -257,6 +260,38 @@ class DiskPartStore:
         if found:
             self._removals.forget(part_id)
         return found
+
+    def trash(self, part_id: str) -> Deferred[bool]:
+        """Put a part aside; see `IPartStore.trash`."""
+        return Deferred.fromCoroutine(self._put_aside(part_id))
+
+    async def _put_aside(self, part_id: str) -> bool:
+        part, now_ms = check_part_id(part_id), self._now_ms()
+        self._refuse_while_stopping()
+        if await self._calls.run(f"part {part_id}", lambda: self._parts.put_aside(part, self._trash, now_ms)):
+            return True
+        try:
+            await self._packs.find(part_id)
+        except PartMissing:
+            return False
+        data = (await self._packs.get_all([part_id]))[0]
+        if isinstance(data, StoragedError):
+            raise data
+        await self._calls.run(f"part {part_id}", lambda: self._trash.write(data, part, now_ms))
+        found = (await self._packs.remove_all([part]))[0]
+        if isinstance(found, StoragedError):
+            raise found
+        return found
+
+    async def empty_trash(self, keep_s: float) -> None:
+        """Delete the parts that were put aside so long ago.
+
+        :raise NodeUnavailable: the folder cannot be read or changed.
+        """
+        before_ms = self._now_ms() - int(keep_s * 1000)
+        count, size = await self._calls.run(self._parts.root, lambda: self._trash.empty(before_ms))
+        if count:
+            self._log.info("{count} parts of {size} bytes in the trash are deleted", count=count, size=size)
 
     def list_parts(self, after: str, limit: int) -> Deferred[list[PartInfo]]:
         """List parts; see `IPartStore.list_parts`."""

@@ -173,6 +173,12 @@ class IPartStore(Interface):
             power cut brings it back.  Where there was none, it does not come later either: `create` refuses it.
         """
 
+    def trash(part_id: str) -> Deferred[bool]:
+        """Put a part aside: it is gone as if it were removed, and an operator can bring it back for a while.
+
+        :return: a Deferred of whether there was such a part.
+        """
+
     def list_parts(after: str, limit: int) -> Deferred[list[PartInfo]]:
         """List parts in ascending order of their ids (as text).
 

@@ -36,6 +36,7 @@ class MemoryPartStore:
     :param capacity: the bytes it has room for.
     :param identity: who the node is.
     :param clock: tells when a part was stored.
+    :ivar trashed: the parts that were put aside; they take no room.
     """
 
     def __init__(self, *, capacity: int, identity: NodeIdentity, clock: IReactorTime) -> None:
@@ -45,6 +46,7 @@ class MemoryPartStore:
         self._parts: dict[str, tuple[PartInfo, bytes]] = {}
         self._writers: dict[str, MemoryPartWriter] = {}
         self._removals = Removals()
+        self.trashed: dict[str, bytes] = {}
 
     @property
     def free(self) -> int:
@@ -120,6 +122,17 @@ class MemoryPartStore:
         if not found:
             self._removals.note(part_id)
         return found
+
+    def trash(self, part_id: str) -> Deferred[bool]:
+        """Put a part aside; see `IPartStore.trash`."""
+        return maybeDeferred(self._trash, part_id)
+
+    def _trash(self, part_id: str) -> bool:
+        check_part_id(part_id)
+        found = self._parts.pop(part_id, None)
+        if found is not None:
+            self.trashed[part_id] = found[1]
+        return found is not None
 
     def list_parts(self, after: str, limit: int) -> Deferred[list[PartInfo]]:
         """List parts; see `IPartStore.list_parts`."""

@@ -14,6 +14,7 @@ from storaged.checks import check_small
 from storaged.errors import PartMissing
 from storaged.interfaces import IFilesystem, PartInfo
 from storaged.partfile import PartId, parse_part_id
+from storaged.trash import Trash
 
 SUBFOLDERS = tuple(f"{number:02x}" for number in range(256))
 _TEMPORARY = "tmp"
@@ -110,6 +111,16 @@ class PartFolder:
         with suppress(FileNotFoundError):  # there never was a part in this folder
             self._filesystem.sync_folder(place.folder)
         return found
+
+    def put_aside(self, part: PartId, trash: Trash, now_ms: int) -> bool:
+        """Move a part to the trash; whether there was one."""
+        place = self.place(part)
+        try:
+            trash.move(place.path, part, now_ms)
+        except FileNotFoundError:
+            return False
+        self._filesystem.sync_folder(place.folder)
+        return True
 
     def scan(self, subfolder: str, after: str) -> list[PartInfo]:
         """The parts in one of `SUBFOLDERS` whose ids are greater than `after`, in ascending order."""

@@ -73,6 +73,9 @@ class PartResource(StreamingResource):
             await self._list(request, url.query)
         elif url.path.startswith(wire.PARTS_PATH + "/"):
             await self._part(request, method, url.path.removeprefix(wire.PARTS_PATH + "/"))
+        elif url.path.startswith(wire.TRASH_PATH + "/") and method == "POST":
+            found = await self._store.trash(url.path.removeprefix(wire.TRASH_PATH + "/"))
+            _answer(request, 204 if found else 404, b"", "")
         else:
             raise BadRequest(f"{method} {url.path}: not in the part protocol")
 

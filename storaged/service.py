@@ -7,6 +7,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
@@ -14,6 +15,7 @@ from zope.interface import implementer
 from storaged.config import Config, Options
 from storaged.daemon import Daemon, IServer, listen
 from storaged.disk import DiskPartStore
+from storaged.errors import StoragedError
 from storaged.filesystem import FolderLock, OSFilesystem
 from storaged.identity import Identity
 from storaged.interfaces import IFilesystem
@@ -25,6 +27,9 @@ _IDLE_TIMEOUT_S = 300
 """Longer than the front keeps an idle connection, so that it is always the front that closes one."""
 
 _BODY_TIMEOUT_S = 120
+
+_EMPTY_EVERY_S = 3600
+"""How often the trash is looked through."""
 
 
 @implementer(IServer)
@@ -58,7 +63,15 @@ class StorageServer:
             idle_timeout_s=_IDLE_TIMEOUT_S,
             body_timeout_s=_BODY_TIMEOUT_S,
         )
+        self._emptying = LoopingCall(lambda: Deferred.fromCoroutine(self._empty_trash()))
+        self._emptying.clock = reactor
         self.port: IListeningPort | None = None
+
+    async def _empty_trash(self) -> None:
+        try:
+            await self.store.empty_trash(self._config.trash_keep_s)
+        except StoragedError as problem:
+            self._log.error("the trash: {problem}", problem=str(problem))
 
     def start(self) -> Deferred[None]:
         """Begin to serve; see `IServer.start`."""
@@ -70,6 +83,7 @@ class StorageServer:
         self._pool.start()
         self._identity.load()
         await self.store.start()
+        self._emptying.start(_EMPTY_EVERY_S)
         self.port = await listen(self._reactor, self._config.listen, self._site)
         self._log.info("node {node} serves {data}", node=self._config.node, data=self._config.data)
 
@@ -81,6 +95,8 @@ class StorageServer:
         if self.port is not None:
             await maybeDeferred(self.port.stopListening)
         self._site.abort_connections()
+        if self._emptying.running:
+            self._emptying.stop()
         if self._pool.started:
             await self.store.stop()
             self._pool.stop()

@@ -16,6 +16,7 @@ from storaged import errors
 from storaged.interfaces import NodeInfo, PartInfo
 
 PARTS_PATH = "/v1/parts"
+TRASH_PATH = "/v1/trash"
 NODE_PATH = "/v1/node"
 LINK_PATH = "/v1/link"
 LINK_PROTOCOL = "splitd-link/1"
@@ -59,6 +60,11 @@ _BY_NAME = {kind.__name__: kind for kind in STATUS}
 def part_path(part_id: str) -> str:
     """The path of a part's URL."""
     return f"{PARTS_PATH}/{part_id}"
+
+
+def trash_path(part_id: str) -> str:
+    """The path of the URL that a part is put aside by."""
+    return f"{TRASH_PATH}/{part_id}"
 
 
 def list_path(after: str, limit: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Collection as SetOf
 from itertools import islice
 from typing import TypeVar
@@ -189,6 +189,11 @@ class JournalledCatalog:
         """The parts to delete, oldest first; see `IUploadLedger`."""
         told = (_show(upload, nodes) for upload, nodes in self._state.doomed.items() if upload not in leave_out)
         return succeed(list(islice(told, limit)))
+
+    def known(self) -> Deferred[Mapping[str, Sequence[str]]]:
+        """All uploads whose parts lie somewhere for a reason; see `IUploadLedger.known`."""
+        # In one step: what changes place while it is looked for could be missed, and deleted for it.
+        return execute(self._state.known)
 
     def reaped(self, upload: str) -> Deferred[None]:
         """Note that the doomed parts of an upload are gone; see `IUploadLedger`.

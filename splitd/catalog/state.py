@@ -60,6 +60,13 @@ class State:
         self.files = 0
         self.bytes_stored = 0
 
+    def known(self) -> dict[str, tuple[str, ...]]:
+        """The nodes of the parts of all uploads that are needed, under way or to be deleted."""
+        known = {manifest.upload: manifest.nodes for manifest in self.tree.files()}
+        known.update((upload, under_way.nodes) for upload, under_way in self.uploads.items())
+        known.update(self.doomed)
+        return known
+
     def records(self) -> Iterator[Record]:
         """Records that come to this state, in an order in which they can be applied.
 

@@ -15,6 +15,7 @@ from splitd.cli.rm import rm
 from splitd.cli.server import Server
 from splitd.cli.session import Session, read_server
 from splitd.cli.status import nodes, status
+from splitd.cli.sweep import sweep
 from splitd.cli.up import up
 
 _EXIT_CODES = """\b
@@ -54,5 +55,5 @@ def main(context: click.Context, url: Server, admin: Server, as_json: bool) -> N
     context.obj = Session(url, admin, as_json)
 
 
-for command in (up, demo, put, get, ls, rm, mkdir, status, nodes, journal):
+for command in (up, demo, put, get, ls, rm, mkdir, status, nodes, sweep, journal):
     main.add_command(command)

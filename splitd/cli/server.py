@@ -88,17 +88,18 @@ class Server:
         finally:
             connection.close()
 
-    def document(self, path: str, query: Mapping[str, str | int] = _NOTHING) -> Any:
+    def document(self, path: str, query: Mapping[str, str | int] = _NOTHING, *, method: str = "GET") -> Any:
         """Ask for a JSON document.
 
         :raise CommandFailed: as `ask` does.
         """
-        with self.ask("GET", path, query=query, headers={"Accept": "application/json"}) as answer:
-            text = b"".join(read_pieces(answer, f"GET {printable(path)}"))
+        what = f"{method} {printable(path)}"
+        with self.ask(method, path, query=query, headers={"Accept": "application/json"}) as answer:
+            text = b"".join(read_pieces(answer, what))
         try:
             return json.loads(text)
         except ValueError as problem:
-            raise TransferBroken(f"GET {printable(path)}: {self.url} answered what is not JSON") from problem
+            raise TransferBroken(f"{what}: {self.url} answered what is not JSON") from problem
 
     def _connect(self, place: SplitResult) -> HTTPConnection:
         kind = HTTPSConnection if place.scheme == "https" else HTTPConnection

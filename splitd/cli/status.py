@@ -27,6 +27,8 @@ def status(session: Session) -> None:
         console.print(_node_table(found["nodes"]))
         for problem in found["problems"]:
             console.print(f"problem: {problem}")
+        for warning in found["warnings"]:
+            console.print(f"warning: {warning}")
     if not found["ready"]:
         click.get_current_context().exit(1)
 

@@ -163,6 +163,16 @@ class Tree:
                 if isinstance(entry, _Node):
                     waiting.append((path, entry))
 
+    def files(self) -> Iterator[Manifest]:
+        """All files.  The tree must not be changed until all were taken."""
+        waiting = [self._root]
+        while waiting:
+            for entry in waiting.pop().members.values():
+                if isinstance(entry, _Node):
+                    waiting.append(entry)
+                else:
+                    yield entry
+
     def collection(self, path: str) -> Collection:
         """A collection.
 

@@ -15,3 +15,8 @@ def upload_id(time_ms: int, random: bytes) -> str:
     :param random: `RANDOM_BYTES` random bytes.
     """
     return (random[:1] + time_ms.to_bytes(6, "big") + random[1:RANDOM_BYTES]).hex()
+
+
+def upload_time_ms(upload: str) -> int:
+    """When an upload began, milliseconds since 1970, as its id says."""
+    return int(upload[2:14], 16)

@@ -156,6 +156,20 @@ class RemotePartStore:
         """Delete a part; see `IPartStore.remove`."""
         return self._link.remove_all([part_id]).addCallback(_only)
 
+    def trash(self, part_id: str) -> Deferred[bool]:
+        """Put a part aside; see `IPartStore.trash`."""
+        return self._in_time(self._trash(part_id))
+
+    async def _trash(self, part_id: str) -> bool:
+        check_part_id(part_id)
+        response = await self._ask("POST", wire.trash_path(part_id), self._headers())
+        await read_all(response)
+        if response.code == 204:
+            return True
+        if response.code == 404 and not response.headers.hasHeader(wire.ERROR_HEADER):
+            return False
+        raise error_of(response)
+
     def _connect_link(self, protocol: LinkClient) -> Deferred[None]:
         return self._in_time(self._upgrade(protocol))
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from storaged.config import Config
+from storaged.disk import DiskPartStore
 from storaged.interfaces import PartInfo
 from storaged.service import StorageServer
 from storaged.sizes import Size
@@ -54,10 +55,19 @@ class Node:
         """The files of its parts that are not packed, by the parts' ids."""
         return {path.name: path for path in self.folder.glob("parts/*/*")}
 
+    def trash(self) -> list[Path]:
+        """The files of the parts that were put aside."""
+        return list(self.folder.glob("trash/*"))
+
+    @property
+    def store(self) -> DiskPartStore:
+        """Its part store, past the protocol."""
+        assert self._server is not None
+        return self._server.store
+
     async def listed(self) -> list[PartInfo]:
         """Its parts, packed or not, as it lists them."""
-        assert self._server is not None
-        return await self._server.store.list_parts("", 10_000)
+        return await self.store.list_parts("", 10_000)
 
     def half_written(self) -> list[Path]:
         return list(self.folder.glob("tmp/*"))

@@ -174,6 +174,7 @@ async def test_what_is_not_a_part_id_is_refused(provider: Provider, part_id: str
         lambda: store.open(part_id, None),
         lambda: store.stat(part_id),
         lambda: store.remove(part_id),
+        lambda: store.trash(part_id),
     ):
         with pytest.raises(BadRequest):
             await ask()

@@ -32,9 +32,11 @@ from tests.contract.parts import (
     encode,
     flip,
     get,
+    get_small,
     nothing_is_kept,
     payload,
     put,
+    put_small,
     reach_free,
 )
 
@@ -224,6 +226,24 @@ async def test_a_part_that_is_removed_before_it_comes_does_not_come(provider: Pr
     with pytest.raises(PartMissing):
         await put(provider.store, PART, [data], len(data))
     await nothing_is_kept(provider)
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("small", [False, True])
+async def test_a_part_that_is_put_aside_is_gone(provider: Provider, small: bool) -> None:
+    data = encode(PART, payload(100))
+    if small:
+        await put_small(provider.store, PART, data)
+    else:
+        await put(provider.store, PART, [data])
+    await put(provider.store, OTHER, [encode(OTHER, b"")])
+    assert await provider.store.trash(PART) is True
+    assert await provider.store.trash(PART) is False
+    with pytest.raises(PartMissing):
+        await provider.store.open(PART, None)
+    with pytest.raises(PartMissing):
+        await get_small(provider.store, PART)
+    assert [info.part_id for info in await provider.store.list_parts("", 10)] == [OTHER]
 
 
 # Room

@@ -14,7 +14,8 @@ from splitd.cli.main import main
 from tests.unit.front_double import MODIFIED_S, FrontDouble, etag, running_front
 
 _STATUS: dict[str, Any] = {
-    "version": "1", "cluster": "c", "uptime_s": 61.5, "ready": True, "problems": [], "layout": "6+0", "unit": 262144,
+    "version": "1", "cluster": "c", "uptime_s": 61.5, "ready": True, "problems": [], "warnings": ["a warning"],
+    "layout": "6+0", "unit": 262144,
     "nodes": [
         {"id": "n1", "url": "http://h:1", "zone": "", "state": "up", "mode": "active", "capacity": 2**40,
          "free": 2**39, "problem": ""},

@@ -8,10 +8,11 @@ from splitd.cli.demo.report import Report
 from splitd.cli.demo.scene import Scene, Step
 from splitd.cli.demo.steps.start import NODES
 from splitd.cli.demo.steps.transfer import SAMPLE
+from storaged.partfile import SMALL_PART
 
 _FILES = 24
 # More than six small parts: each part is a file of its own, that can be counted.
-_SIZE = 500_000
+_SIZE = 6 * SMALL_PART + 1
 
 
 def _grow(scene: Scene, report: Report) -> None:

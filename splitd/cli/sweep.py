@@ -1,0 +1,75 @@
+"""splitctl sweep."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import click
+from rich.table import Table
+
+from splitd.cli.session import Session, format_size, output, pass_session
+
+_PATIENCE_S = 3600.0
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Only look, and tell what it would do.")
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 100),
+    help="Touch none where nobody knows more than this share of a node's parts, in percent.  [default: the front's]",
+)
+@pass_session
+def sweep(session: Session, dry_run: bool, share: float | None) -> None:
+    """Find parts on the storage servers that nobody knows of, and put them aside.
+
+    They stay in the folder trash of their storage server for a day.  The front does this by itself every week.
+    The exit code is 1 where it found too much to put aside, or could not look everywhere.
+    """
+    query: dict[str, str | int] = {"dry_run": int(dry_run)}
+    if share is not None:
+        query["share"] = str(share / 100)
+    admin = attrs.evolve(session.admin, stall_s=_PATIENCE_S)
+    found = admin.document("/sweep", query, method="POST")
+    if session.as_json:
+        session.show(found)
+    else:
+        console = output()
+        console.print(_table(found))
+        for node in found["nodes"]:
+            for part in node["examples"]:
+                console.print(f"{node['node']}: {part}")
+            if node["orphans"] > len(node["examples"]):
+                console.print(f"{node['node']}: and {node['orphans'] - len(node['examples'])} more")
+        console.print(_verdict(found))
+    if found["stopped"] or any(node["problem"] for node in found["nodes"]):
+        click.get_current_context().exit(1)
+
+
+def _verdict(found: dict[str, Any]) -> str:
+    if found["stopped"]:
+        return f"stopped, nothing is put aside: {found['stopped']}"
+    if found["dry_run"]:
+        return f"{found['orphans']} parts would be put aside" if found["orphans"] else "there is nothing to put aside"
+    return f"{found['trashed']} parts are put aside"
+
+
+def _table(found: dict[str, Any]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("node")
+    for heading in ("parts", "size", "nobody's", "size", "too young", "put aside"):
+        table.add_column(heading, justify="right")
+    table.add_column("problem")
+    for node in found["nodes"]:
+        table.add_row(
+            node["node"],
+            str(node["parts"]),
+            format_size(node["bytes"]),
+            str(node["orphans"]),
+            format_size(node["orphan_bytes"]),
+            str(node["young"]),
+            str(node["trashed"]),
+            node["problem"],
+        )
+    return table

@@ -1,0 +1,75 @@
+"""Parts that are put aside: gone for the front, and kept for a while for the operator.  Every method blocks.
+
+trash/<milliseconds since 1970>-<id>     a part, and when it was put aside
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+
+from storaged.interfaces import IFilesystem
+from storaged.partfile import PartId
+
+_NAME = re.compile(r"\A([0-9]{13})-[0-9a-f]{32}\.[0-9]{1,3}\Z")
+_UNFINISHED = ".new"
+
+
+class Trash:
+    """The trash of a node.
+
+    :param folder: where it lies.
+    """
+
+    def __init__(self, folder: str, filesystem: IFilesystem) -> None:
+        self._folder = folder
+        self._filesystem = filesystem
+
+    def prepare(self) -> None:
+        """Make the folder, durably, where it is missing, and drop what was left half written."""
+        self._filesystem.make_folder(self._folder)
+        for name, _, _ in self._filesystem.scan(self._folder):
+            if name.endswith(_UNFINISHED):
+                self._filesystem.remove(f"{self._folder}/{name}")
+
+    def move(self, path: str, part: PartId, now_ms: int) -> None:
+        """Put a file aside.  Durable in the trash when this returns; that it is gone from where it was is not.
+
+        :raise FileNotFoundError: there is none.
+        """
+        self._filesystem.rename(path, self._path(part, now_ms))
+        self._filesystem.sync_folder(self._folder)
+
+    def write(self, data: bytes, part: PartId, now_ms: int) -> None:
+        """Put bytes aside, durably."""
+        path = self._path(part, now_ms)
+        file = self._filesystem.open(path + _UNFINISHED, "create")
+        try:
+            try:
+                file.write([data])
+                file.sync()
+            finally:
+                file.close()
+            self._filesystem.rename(path + _UNFINISHED, path)
+        except OSError:
+            with suppress(OSError):  # a start removes it
+                self._filesystem.remove(path + _UNFINISHED)
+            raise
+        self._filesystem.sync_folder(self._folder)
+
+    def _path(self, part: PartId, now_ms: int) -> str:
+        return f"{self._folder}/{now_ms:013}-{part}"
+
+    def empty(self, before_ms: int) -> tuple[int, int]:
+        """Delete what was put aside before a time; other files are left alone.
+
+        :return: how many parts, and their bytes.
+        """
+        count = size = 0
+        for name, stored, _ in self._filesystem.scan(self._folder):
+            match = _NAME.match(name)
+            if match is not None and int(match[1]) < before_ms:
+                self._filesystem.remove(f"{self._folder}/{name}")
+                count += 1
+                size += stored
+        return count, size

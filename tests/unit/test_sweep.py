@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import attrs
+import pytest
+import pytest_twisted
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.task import Clock
+
+from splitd.catalog.journalled import JournalledCatalog
+from splitd.errors import SweepUnderWay
+from splitd.journal.memory import MemoryJournal
+from splitd.model.conditions import Condition
+from splitd.model.manifest import Manifest
+from splitd.model.uploads import RANDOM_BYTES, upload_id
+from splitd.sweep import Sweep
+from storaged.errors import NodeUnavailable
+from storaged.interfaces import PartInfo
+from storaged.memory import MemoryPartStore
+from tests.contract.parts import encode, put
+
+DAY_S = 86_400.0
+GRACE_S = DAY_S
+IDS = ["n1", "n2", "n3"]
+
+
+@attrs.frozen
+class Identity:
+    node_id: str
+    cluster: str = "c"
+
+
+class Place:
+    """A catalog, nodes that keep parts in memory, and the time."""
+
+    def __init__(self, **options: float) -> None:
+        self.clock = Clock()
+        self.clock.advance(1000 * DAY_S)
+        self.catalog = JournalledCatalog(MemoryJournal(), self.clock)
+        self.stores = {node: MemoryPartStore(capacity=2**20, identity=Identity(node), clock=self.clock) for node in IDS}
+        self.down: set[str] = set()
+        self._numbers: Iterator[int] = iter(range(10_000))
+        given = {"interval_s": 7 * DAY_S, "grace_s": GRACE_S, "share": 1.0, **options}
+        self.sweep = Sweep(self.catalog, self, self.clock, **given)
+
+    def node_ids(self) -> list[str]:
+        return IDS
+
+    def store(self, node_id: str) -> MemoryPartStore | Down:
+        return Down() if node_id in self.down else self.stores[node_id]
+
+    def new_id(self) -> str:
+        random = next(self._numbers).to_bytes(RANDOM_BYTES, "big")
+        return upload_id(int(self.clock.seconds() * 1000), random)
+
+    async def put_parts(self, upload: str, nodes: list[str] = IDS) -> None:
+        for index, node in enumerate(nodes):
+            part = f"{upload}.{index}"
+            await put(self.stores[node], part, [encode(part, b"x")])
+
+    async def file(self, path: str) -> str:
+        upload = self.new_id()
+        await self.catalog.begin(upload, path, IDS)
+        await self.put_parts(upload)
+        await self.catalog.commit(path, Manifest(upload, 3, 1, 3, 0, 4, tuple(IDS)), Condition())
+        return upload
+
+    def trashed(self) -> list[str]:
+        return sorted(part for store in self.stores.values() for part in store.trashed)
+
+
+class Down:
+    def list_parts(self, _: str, __: int) -> Deferred[list[PartInfo]]:
+        return fail(NodeUnavailable("connection refused"))
+
+
+async def place(**options: float) -> Place:
+    made = Place(**options)
+    await made.catalog.start()
+    return made
+
+
+@pytest_twisted.ensureDeferred
+async def test_only_parts_that_nobody_knows_are_put_aside() -> None:
+    at = await place()
+    await at.file("/kept")
+    replaced, deleted = await at.file("/replaced"), await at.file("/deleted")
+    await at.file("/replaced")
+    await at.catalog.delete("/deleted", Condition())
+    under_way = at.new_id()
+    await at.catalog.begin(under_way, "/under-way", IDS)
+    await at.put_parts(under_way)
+    nobodys = at.new_id()
+    await at.put_parts(nobodys)
+    at.clock.advance(GRACE_S + 1)
+    findings = await at.sweep.run()
+    assert at.trashed() == [f"{nobodys}.{index}" for index in range(3)]
+    assert (findings.orphans, findings.trashed, findings.stopped) == (3, 3, "")
+    assert [(node.node, node.parts, node.orphans, node.problem) for node in findings.nodes] == [
+        (node, 6, 1, "") for node in IDS
+    ]
+    assert replaced in (await at.catalog.known())
+    assert deleted in (await at.catalog.known())
+    assert (await at.sweep.run()).orphans == 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_part_on_a_node_where_it_does_not_belong_is_an_orphan() -> None:
+    at = await place()
+    upload = await at.file("/f")
+    stray = f"{upload}.0"
+    await put(at.stores["n2"], stray, [encode(stray, b"x")])
+    beyond = f"{upload}.3"
+    await put(at.stores["n1"], beyond, [encode(beyond, b"x")])
+    at.clock.advance(GRACE_S + 1)
+    await at.sweep.run()
+    assert at.stores["n2"].trashed.keys() == {stray}
+    assert at.stores["n1"].trashed.keys() == {beyond}
+    assert at.stores["n3"].trashed == {}
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_part_is_left_alone_for_the_grace_time() -> None:
+    at = await place()
+    await at.put_parts(at.new_id())
+    at.clock.advance(GRACE_S)
+    findings = await at.sweep.run()
+    assert [node.young for node in findings.nodes] == [1, 1, 1]
+    assert at.trashed() == []
+    at.clock.advance(1)
+    await at.sweep.run()
+    assert len(at.trashed()) == 3
+
+
+@pytest_twisted.ensureDeferred
+async def test_by_its_id_and_by_the_node_it_must_be_old() -> None:
+    at = await place()
+    early = at.new_id()
+    at.clock.advance(GRACE_S + 1)
+    await at.put_parts(early)
+    assert [node.young for node in (await at.sweep.run()).nodes] == [1, 1, 1]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_dry_run_changes_nothing_and_tells_all() -> None:
+    at = await place()
+    nobodys = at.new_id()
+    await at.put_parts(nobodys)
+    at.clock.advance(GRACE_S + 1)
+    findings = await at.sweep.run(dry_run=True)
+    assert at.trashed() == []
+    assert (findings.orphans, findings.trashed, findings.dry_run) == (3, 0, True)
+    assert findings.nodes[1].examples == [f"{nobodys}.1"]
+    assert findings.tell()["nodes"][0]["orphan_bytes"] > 0
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize(("share", "stops"), [(0.24, True), (0.25, False)])
+async def test_where_too_much_is_unknown_nothing_is_touched(share: float, stops: bool) -> None:
+    at = await place(share=share)
+    for number in range(3):
+        await at.file(f"/{number}")
+    await at.put_parts(at.new_id())
+    at.clock.advance(GRACE_S + 1)
+    findings = await at.sweep.run()
+    assert len(at.trashed()) == (0 if stops else 3)
+    assert ("nobody knows 1, more than 24 %" in findings.stopped) is stops
+    assert at.sweep.last is findings
+    assert (await at.sweep.run(share=1)).stopped == ""
+    assert len(at.trashed()) == 3
+
+
+@pytest_twisted.ensureDeferred
+async def test_one_bad_node_stops_the_sweep_of_all() -> None:
+    at = await place(share=0.1)
+    for number in range(20):
+        await at.file(f"/{number}")
+    await at.put_parts(at.new_id(), ["n1"])
+    for _ in range(3):
+        await at.put_parts(at.new_id(), ["n2"])
+    at.clock.advance(GRACE_S + 1)
+    findings = await at.sweep.run()
+    assert "on node n2" in findings.stopped
+    assert at.trashed() == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_node_that_cannot_be_asked_is_left_for_the_next_time() -> None:
+    at = await place()
+    await at.put_parts(at.new_id())
+    at.clock.advance(GRACE_S + 1)
+    at.down = {"n2"}
+    findings = await at.sweep.run()
+    assert [node.problem for node in findings.nodes] == ["", "connection refused", ""]
+    assert len(at.trashed()) == 2
+    at.down = set()
+    await at.sweep.run()
+    assert len(at.trashed()) == 3
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_upload_that_is_committed_meanwhile_is_known() -> None:
+    at = await place()
+    upload = at.new_id()
+    await at.catalog.begin(upload, "/slow", IDS)
+    await at.put_parts(upload)
+    at.clock.advance(GRACE_S + 1)
+    held: Deferred[list[PartInfo]] = Deferred()
+    store = at.stores["n1"]
+    list_parts = store.list_parts
+    at.stores["n1"].list_parts = lambda after, limit: held.addCallback(lambda _: list_parts(after, limit))  # type: ignore[method-assign]
+    sweeping = at.sweep.run()
+    await at.catalog.commit("/slow", Manifest(upload, 3, 1, 3, 0, 4, tuple(IDS)), Condition())
+    at.stores["n1"].list_parts = list_parts  # type: ignore[method-assign]
+    held.callback([])
+    assert (await sweeping).orphans == 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_it_comes_by_itself() -> None:
+    at = await place()
+    await at.put_parts(at.new_id())
+    at.sweep.start()
+    assert at.sweep.last is None
+    at.clock.advance(7 * DAY_S)
+    assert len(at.trashed()) == 3
+    at.sweep.stop()
+
+
+@pytest_twisted.ensureDeferred
+async def test_two_at_once_are_refused_and_the_end_gives_one_up() -> None:
+    at = await place()
+    given_up: list[Deferred[list[PartInfo]]] = []
+    waiting: Deferred[list[PartInfo]] = Deferred(given_up.append)
+    at.stores["n1"].list_parts = lambda *_: waiting  # type: ignore[method-assign]
+    first = at.sweep.run()
+    with pytest.raises(SweepUnderWay):
+        await at.sweep.run()
+    ended: list[object] = []
+    first.addErrback(ended.append)
+    at.sweep.stop()
+    assert len(given_up) == len(ended) == 1
