@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Lock
 
 from storaged.interfaces import IFile, IFilesystem
@@ -82,7 +82,8 @@ class PackFiles:
 
     def remove(self, number: int) -> None:
         """Delete a pack for good.  Who reads it reads on."""
-        self._filesystem.remove(self.path(number))
+        with suppress(FileNotFoundError):  # an earlier try may have failed behind this line
+            self._filesystem.remove(self.path(number))
         self._filesystem.sync_folder(self.folder)
         with self._lock:
             if number in self._open:

@@ -1,8 +1,8 @@
 """Where each packed part lies: a database that can be thrown away, for the packs say it all.
 
 Changes gather in memory and go into the database many at a time, each time with how far the packs are indexed; a start
-reads the packs from there on.  So the database needs no sync: after a power cut it is older, or gone, and never wrong.
-Every method blocks; they may be called from several threads.
+reads the packs from there on.  So the database needs no sync, but before a pack is deleted: after a power cut it is
+older, or gone, and never wrong.  Every method blocks; they may be called from several threads.
 """
 
 from __future__ import annotations
@@ -186,6 +186,19 @@ class PackIndex:
             self._database.execute("DELETE FROM removals WHERE pack = ?1 OR removed_from = ?1", (pack,))
             self.live.pop(pack, None)
             self.removals = {key: count for key, count in self.removals.items() if pack not in key}
+
+    def settle(self) -> None:
+        """Make all changes so far survive a power cut, as is needed before a pack is deleted.
+
+        An older database would know parts of that pack, and nothing would tell where they went, or that they are gone.
+        """
+        with self._lock:
+            assert self._database is not None
+            self._database.execute("PRAGMA synchronous = FULL")
+            try:
+                self._flush()
+            finally:
+                self._database.execute("PRAGMA synchronous = NORMAL")
 
     def flush(self) -> None:
         """Write what has gathered to the database."""

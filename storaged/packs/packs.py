@@ -124,6 +124,16 @@ class Packs:
                     self._index.change({entry.part_id: None}, (entry.removed_from,), mark)
         self._index.change({}, (), Mark(number, size))
 
+    @property
+    def count(self) -> int:
+        """How many packs there are."""
+        return len(self._sizes)
+
+    @property
+    def newest_full(self) -> int:
+        """The highest number of a pack that is not written to any more."""
+        return self._number if self._active is None else self._number - 1
+
     def write(self, changes: Sequence[Change]) -> list[Outcome]:
         """Make changes, and make them durable with one sync.
 
@@ -193,9 +203,11 @@ class Packs:
             file.write(pieces)
             file.sync()
         except OSError:
-            # A sync that failed once proves nothing when it is repeated: this pack is not written to any more.
+            # A sync that failed once proves nothing when it is repeated: this pack is not written to any more.  But its
+            # end must be durable, or a power cut could bring back parts that were refused.
             with suppress(OSError):
                 file.truncate(size)
+                file.sync()
             self._seal()
             raise
 
@@ -260,7 +272,7 @@ class Packs:
         """The pack to rewrite next: of those of which much is dead, or few and small, the oldest.
 
         The oldest first: a removal is forgotten when the pack is gone where the part was, and no older one may hold
-        another copy then, left by a compaction that did not come to its end.
+        another copy then, left by a compaction that did not come to its end.  May be called while others write.
         """
         sealed = [
             number
@@ -268,7 +280,7 @@ class Packs:
             if number not in self._left_alone and (number != self._number or self._active is None)
         ]
         needed = dict(self._index.live)
-        for (number, removed_from), count in self._index.removals.items():
+        for (number, removed_from), count in self._index.removals.copy().items():
             if removed_from in self._sizes:
                 needed[number] = needed.get(number, 0) + count * ENTRY_SIZE
         small = [number for number in sealed if self._sizes[number] < self._seal_size // 4]
@@ -279,16 +291,22 @@ class Packs:
 
     def moves(self, number: int) -> Iterator[list[Change]]:
         """What must be written anew before a pack can be dropped, in portions."""
+        try:
+            with self._files.reading(number) as file:
+                yield from self._moves(number, file)
+        except FileNotFoundError:
+            return  # deleted by a try that did not come to its end, or lost: `drop` knows
+
+    def _moves(self, number: int, file: IFile) -> Iterator[list[Change]]:
         moves: list[Change] = []
         size = 0
-        with self._files.reading(number) as file:
-            for entry in scan(file.read_at, 0, self._sizes[number]):
-                if isinstance(entry, Entry):
-                    moves += self._moves_of(entry, number, file)
-                    size += entry.length
-                if size >= _MOVE_SIZE:
-                    yield moves
-                    moves, size = [], 0
+        for entry in scan(file.read_at, 0, self._sizes[number]):
+            if isinstance(entry, Entry):
+                moves += self._moves_of(entry, number, file)
+                size += entry.length
+            if size >= _MOVE_SIZE:
+                yield moves
+                moves, size = [], 0
         yield moves
 
     def _moves_of(self, entry: Entry, number: int, file: IFile) -> list[Change]:
@@ -309,6 +327,7 @@ class Packs:
             self._log.error("{path} is left as it is: {live} bytes of parts in it are damaged",
                             path=self._files.path(number), live=live)  # fmt: skip
             return
+        self._index.settle()
         self._files.remove(number)
         del self._sizes[number]
         self._index.forget_pack(number)

@@ -11,6 +11,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from storaged.disk_calls import DiskCalls, disk_error
 from storaged.errors import NodeUnavailable, PartMissing, StoragedError
@@ -44,6 +45,8 @@ class PackStore:
             _Batches(SerialThread(reactor, f"pack reader {number}"), self._read) for number in range(_READERS)
         ]
         self._compacting: Deferred[None] | None = None
+        self._removed = 0  # since the last look for a pack to compact
+        self._last_pack = 0  # the newest that was full at that time
         self._stopping: NodeUnavailable | None = None
 
     async def start(self) -> None:
@@ -71,7 +74,7 @@ class PackStore:
 
     def remove_all(self, parts: Sequence[PartId]) -> Deferred[list[bool | StoragedError]]:
         """Delete parts for good; whether there were such."""
-        return self._change([Remove(part) for part in parts])
+        return self._change([Remove(part) for part in parts], removed=len(parts))
 
     def get_all(self, part_ids: Sequence[str]) -> Deferred[list[bytes | StoragedError]]:
         """Read parts, those also that are not packed."""
@@ -95,10 +98,17 @@ class PackStore:
         found = await self._calls.run(_SUBJECT, lambda: self._packs.page(after, limit))
         return [PartInfo(part_id, place.length, place.time_ms) for part_id, place in found]
 
-    def _change(self, changes: Sequence[Change]) -> Deferred[list[Any]]:
+    def _change(self, changes: Sequence[Change], removed: int = 0) -> Deferred[list[Any]]:
         if self._stopping is not None:
             return fail(self._stopping)
-        return self._writer.ask(changes)
+        return self._writer.ask(changes).addCallback(self._changed, removed)
+
+    def _changed(self, outcomes: list[Any], removed: int) -> list[Any]:
+        self._removed += removed
+        # A look costs as much as there are packs: one for so many removals, and one for each pack that is full.
+        if self._removed > self._packs.count or self._last_pack != self._packs.newest_full:
+            self._compact_where_needed()
+        return outcomes
 
     # In their threads:
 
@@ -114,10 +124,19 @@ class PackStore:
     # Compaction
 
     def _compact_where_needed(self) -> None:
+        self._removed, self._last_pack = 0, self._packs.newest_full
         if self._compacting is None and self._stopping is None and self._packs.candidate() is not None:
             self._compacting = Deferred.fromCoroutine(self._compact())
-            self._compacting.addErrback(lambda failure: self._log.failure("compacting packs", failure))
+            self._compacting.addErrback(self._compaction_failed)
             self._compacting.addCallback(self._compact_ended)
+
+    def _compaction_failed(self, failure: Failure) -> None:
+        if failure.value is self._stopping:
+            return
+        if failure.check(StoragedError):  # what there is stays, and is tried again
+            self._log.error("packs are not compacted: {problem}", problem=failure.getErrorMessage())
+        else:
+            self._log.failure("compacting packs", failure)
 
     def _compact_ended(self, _: None) -> None:
         self._compacting = None

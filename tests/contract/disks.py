@@ -12,6 +12,7 @@ from twisted.python.threadpool import ThreadPool
 
 from storaged.disk import DiskPartStore
 from storaged.interfaces import IFilesystem
+from storaged.packs.packs import SEAL_SIZE
 from tests.contract.parts import CLUSTER, NODE_ID
 
 RESERVE = 1024 * 1024
@@ -25,13 +26,20 @@ class Identity:
 
 @asynccontextmanager
 async def started_disk(
-    folder: Path, filesystem: IFilesystem, pool: ThreadPool, clock: Clock
+    folder: Path, filesystem: IFilesystem, pool: ThreadPool, clock: Clock, pack_size: int = SEAL_SIZE
 ) -> AsyncIterator[DiskPartStore]:
     from twisted.internet import reactor
 
     store = DiskPartStore(
-        str(folder), filesystem, pool, reactor, reserve=RESERVE, clock=clock, identity=Identity()
-    )  # fmt: skip
+        str(folder),
+        filesystem,
+        pool,
+        reactor,
+        reserve=RESERVE,
+        clock=clock,
+        identity=Identity(),
+        pack_size=pack_size,
+    )
     await store.start()
     yield store
     await store.stop()

@@ -325,3 +325,26 @@ async def test_a_store_that_stops_breaks_the_parts_under_way_and_takes_no_more(
             await store.create(PART, None)
         with pytest.raises(NodeUnavailable):
             await store.open(PART, None)
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("removed_first", [False, True])
+async def test_the_space_of_small_parts_comes_back_without_a_restart(
+    tmp_path: Path, pool: ThreadPool, removed_first: bool
+) -> None:
+    parts = {f"{number:032x}.0": encode(f"{number:032x}.0", payload(1000)) for number in range(300)}
+    ids = list(parts)
+    gone = ids[:150]
+
+    def packed() -> int:
+        return sum(path.stat().st_size for path in tmp_path.glob("packs/*.pack"))
+
+    # They are removed while their pack is still written to, or after that.
+    async with started_disk(tmp_path, OSFilesystem(), pool, Clock(), 250_000 if removed_first else 20_000) as store:
+        await store.put_all([(part_id, parts[part_id]) for part_id in (gone if removed_first else ids)])
+        await store.remove_all(gone)
+        if removed_first:
+            await store.put_all([(part_id, parts[part_id]) for part_id in ids[150:]])
+        left = ids[150:]
+        await eventually(lambda: packed() < 1.4 * sum(len(parts[part_id]) for part_id in left))
+        assert await store.get_all(left) == [parts[part_id] for part_id in left]

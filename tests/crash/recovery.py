@@ -1,0 +1,88 @@
+"""Starts what lies on a disk after a cut, by the blocking code that the daemons start with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from splitd.catalog.state import State, apply
+from splitd.journal.reader import JournalReader
+from splitd.journal.writer import SegmentWriter
+from splitd.model.records import CollectionMade, encode_line
+from storaged.interfaces import IFilesystem
+from storaged.packs.files import PackFiles
+from storaged.packs.index import PackIndex
+from storaged.packs.packs import Packs
+from storaged.part_folder import SUBFOLDERS, PartFolder
+from storaged.partfile import check_part, parse_part_id
+from storaged.trash import Trash
+
+WRITTEN_ON = "/written on"
+"""The names of the collections that are made to see whether a journal can be written on."""
+
+NOW_MS = 1_700_000_000_000
+
+
+def recover_journal(disk: IFilesystem, folder: str) -> State:
+    """What the journal comes to; it can be written on, and what is written can be read."""
+    reader, state = JournalReader(disk, folder), State()
+    for batch in reader.batches():
+        batch.apply(partial(apply, state))
+    writer = SegmentWriter(disk, folder, 10_000)
+    writer.resume(reader)
+    written_on = f"{WRITTEN_ON} {reader.sequence}"
+    if state.cluster:
+        line = encode_line(reader.sequence, reader.sequence - 1, CollectionMade(written_on, NOW_MS))
+        writer.write(reader.sequence, [line], durable=True)
+    writer.close()
+    again = State()
+    for batch in JournalReader(disk, folder).batches():
+        batch.apply(partial(apply, again))
+    if state.cluster:
+        assert again.tree.lookup(written_on) is not None
+        again.tree.delete(written_on, NOW_MS)
+        again.tree.touch("/", state.tree.collection("/").modified_ms)
+    assert list(again.records()) == list(state.records()) if state.cluster else not again.cluster
+    return state
+
+
+class Parts:
+    """The parts of a node after a cut."""
+
+    def __init__(self, folder: PartFolder, packs: Packs) -> None:
+        self.folder = folder
+        self.packs = packs
+
+    def all(self) -> dict[str, bytes]:
+        """The stored bytes of all parts that are listed; each is proven."""
+        found: dict[str, bytes] = {}
+        for subfolder in SUBFOLDERS:
+            for info in self.folder.scan(subfolder, ""):
+                found[info.part_id] = self.folder.read_small(parse_part_id(info.part_id))
+        packed = [part_id for part_id, _ in self.packs.page("", 10_000)]
+        for part_id, data in zip(packed, self.packs.read(packed), strict=True):
+            assert isinstance(data, bytes), f"{part_id}: {data}"
+            assert part_id not in found, f"{part_id} is there twice"
+            found[part_id] = data
+        for part_id, data in found.items():
+            check_part(parse_part_id(part_id), data)
+        return found
+
+
+@contextmanager
+def recovered_parts(disk: IFilesystem, folder: str, index: Path, seal_size: int) -> Iterator[Parts]:
+    """A node's parts.
+
+    :param index: the database of the packs' index, which may be there or not.
+    """
+    parts = PartFolder(folder, disk)
+    parts.prepare()
+    Trash(f"{folder}/trash", disk).prepare()
+    packs = Packs(PackFiles(f"{folder}/packs", disk), PackIndex(str(index)), lambda: NOW_MS, parts, seal_size)
+    packs.start()
+    try:
+        yield Parts(parts, packs)
+    finally:
+        packs.close()

@@ -1,0 +1,200 @@
+"""The journal through power cuts: what was acknowledged is there, and what is there was asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import Any
+
+import pytest
+import pytest_twisted
+from twisted.internet.task import Clock
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
+
+from splitd.catalog.compaction import compact
+from splitd.catalog.journalled import JournalledCatalog
+from splitd.errors import CatalogReadOnly
+from splitd.journal.file import FileJournal
+from splitd.model.conditions import Condition
+from splitd.model.manifest import Manifest
+from splitd.model.tree import Collection
+from tests.crash.oracle import Begun, Ended, allowed
+from tests.crash.power import Cuts, Image, PowerDisk, visible
+from tests.crash.recovery import WRITTEN_ON, recover_journal
+from tests.crash.tally import TALLY
+
+NODES = tuple("abcdef")
+SEGMENT = 1500
+
+
+class Unlocked:
+    def acquire(self) -> None:
+        pass
+
+    def release(self) -> None:
+        pass
+
+
+class Life:
+    """A catalog in use on a disk, and what it answers noted."""
+
+    def __init__(self, disk: PowerDisk, pool: ThreadPool) -> None:
+        from twisted.internet import reactor
+
+        def in_thread(folder: str, upcoming: int) -> Any:
+            return deferToThreadPool(reactor, pool, compact, disk, folder, upcoming)
+
+        self.disk = disk
+        self.journal = FileJournal(
+            "/journal", disk, pool, reactor, compactor=in_thread, lock=Unlocked(), segment_limit=SEGMENT
+        )
+        self.catalog = JournalledCatalog(self.journal, Clock(), lambda: "c" * 32)
+        self._number = 0
+
+    async def run(self) -> None:
+        try:
+            await self.catalog.start()
+            await self._change("/c", True, lambda: self.catalog.make_collection("/c"))
+            for number in range(12):
+                await self.put(f"/c/{number % 3}")
+                if number % 4 == 3:
+                    await self.delete(f"/c/{number % 3}")
+            await self.give_up("/c/given-up")
+            await self._change("/d", True, lambda: self.catalog.make_collection("/d"))
+            for number in range(6):
+                await self.put(f"/d/{number % 2}")
+            for name in ("/d/0", "/d/1"):
+                await self.delete(name)
+            await self._change("/d", None, lambda: self.catalog.delete("/d", Condition()))
+            await self.put("/last")
+            await self.catalog.begin("f" * 32, "/never-ended", NODES)
+        except CatalogReadOnly:
+            pass
+        finally:
+            with contextlib.suppress(OSError):
+                await self.journal.close()
+
+    async def put(self, path: str) -> None:
+        self._number += 1
+        upload = f"{self._number:032x}"
+        await self.catalog.begin(upload, path, NODES)
+        manifest = Manifest(upload, self._number, self._number, 6, 0, 4, NODES)
+        await self._change(path, manifest, lambda: self.catalog.commit(path, manifest, Condition()))
+        for doomed in await self.catalog.doomed(10, ()):
+            await self.catalog.reaped(doomed.upload)
+
+    async def delete(self, path: str) -> None:
+        await self._change(path, None, lambda: self.catalog.delete(path, Condition()))
+
+    async def give_up(self, path: str) -> None:
+        await self.catalog.begin("e" * 32, path, NODES)
+        await self.catalog.abort("e" * 32, "the client left")
+
+    async def _change(self, name: str, result: Any, make: Callable[[], Awaitable[Any]]) -> None:
+        change = Begun(name, result)
+        self.disk.note(change)
+        try:
+            await make()
+        except CatalogReadOnly:
+            self.disk.note(Ended(change, None))
+            raise
+        self.disk.note(Ended(change, True))
+
+
+def judge(image: Image, notes: list[Any]) -> None:
+    """What a start after the cut finds must be what was acknowledged."""
+    state = recover_journal(PowerDisk(image), "/journal")
+    may = allowed(notes)
+    for name, results in may.items():
+        found = state.tree.lookup(name)
+        assert (True if isinstance(found, Collection) else found) in results, f"{name}: {found}, not of {results}"
+    assert {path for path, _ in state.tree.walk() if not path.startswith(WRITTEN_ON)} <= may.keys()
+    # Every part that may lie somewhere is known: of a file, under way, or to be deleted.
+    for _, entry in state.tree.walk():
+        if isinstance(entry, Manifest):
+            assert entry.upload not in state.doomed
+
+
+async def lived(image: Image, pool: ThreadPool, fault: Callable[[int, str], int | None] | None = None) -> PowerDisk:
+    disk = PowerDisk(image)
+    if fault is not None:
+        disk.fault = fault
+    await Life(disk, pool).run()
+    return disk
+
+
+EMPTY: Image = {"/": {}, "/journal": {}}
+
+
+@pytest_twisted.ensureDeferred
+async def test_power_cuts_at_every_moment(pool: ThreadPool) -> None:
+    disk = await lived(EMPTY, pool)
+    cuts, random = Cuts(EMPTY, disk.log), Random(1)
+    seen = set()
+    for _ in cuts.moments():
+        TALLY["moments of a journal's life at which the power was cut"] += 1
+        for image in cuts.images(random):
+            state = hash((len(cuts.notes), tuple(sorted(image["/journal"].items()))))
+            if state not in seen:
+                seen.add(state)
+                judge(image, cuts.notes)
+    TALLY["states of a journal's disk started from"] += len(seen)
+    assert any(name.startswith("snapshot") for name in disk.folders["/journal"])
+    assert len(seen) > 500
+
+
+@pytest_twisted.ensureDeferred
+async def test_power_cuts_while_it_starts_after_a_power_cut(pool: ThreadPool) -> None:
+    disk = await lived(EMPTY, pool)
+    cuts, random = Cuts(EMPTY, disk.log), Random(2)
+    for moment in cuts.moments():
+        if moment % 7:
+            continue
+        image = random.choice(list(cuts.images(random)))
+        second = PowerDisk(image)
+        recover_journal(second, "/journal")
+        again = Cuts(image, second.log)
+        for _ in again.moments():
+            TALLY["moments of a journal's restart at which the power was cut again"] += 1
+            for left in again.images(random):
+                judge(left, cuts.notes)
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC])
+async def test_every_call_fails_once(pool: ThreadPool, error: int) -> None:
+    whole = await lived(EMPTY, pool)
+    random = Random(3)
+    for number in range(whole.calls):
+        disk = await lived(EMPTY, pool, lambda at, _, number=number: error if at == number else None)
+        TALLY["calls of a journal's life that failed"] += 1
+        cuts = Cuts(EMPTY, disk.log)
+        for _ in cuts.moments():
+            pass
+        judge(visible(disk), cuts.notes)
+        for image in cuts.images(random):
+            judge(image, cuts.notes)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_restart_makes_durable_what_a_failed_sync_did_not(pool: ThreadPool) -> None:
+    whole = await lived(EMPTY, pool)
+    random = Random(4)
+    for number in range(whole.calls):
+        disk = await lived(
+            EMPTY, pool, lambda at, call, number=number: errno.EIO if at == number and call == "sync" else None
+        )
+        disk.fault = lambda _, __: None
+        state = recover_journal(
+            disk, "/journal"
+        )  # the process ends and is started again, the power is on all the while
+        cuts = Cuts(EMPTY, disk.log)
+        for _ in cuts.moments():
+            pass
+        for image in cuts.images(random):
+            after = recover_journal(PowerDisk(image), "/journal")
+            shown = {path: entry for path, entry in state.tree.walk() if isinstance(entry, Manifest)}
+            assert {path: entry for path, entry in after.tree.walk() if isinstance(entry, Manifest)} == shown
