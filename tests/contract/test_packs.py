@@ -233,6 +233,21 @@ def test_a_compaction_ends_though_removals_of_live_packs_must_be_kept(tmp_path: 
         assert present(packs) == [part_id for number, part_id in enumerate(IDS[:300]) if number % 3]
 
 
+def test_a_removal_outlasts_the_pack_that_it_was_written_to(tmp_path: Path) -> None:
+    with packs_in(tmp_path) as packs:
+        put(packs, IDS[:60])
+        remove(packs, IDS[:10])
+        put(packs, IDS[100:160])
+        remove(packs, IDS[100:160])
+        compact(packs)
+    names = {path.name for path in (tmp_path / "packs").iterdir()}
+    assert "0000000001.pack" in names, "the parts that were removed are still in it"
+    assert "0000000002.pack" not in names, "the removals were in it"
+    lose_index(tmp_path)
+    with packs_in(tmp_path) as packs:
+        assert present(packs) == IDS[10:60]
+
+
 def test_a_damaged_part_is_not_dropped_by_a_compaction(tmp_path: Path) -> None:
     with packs_in(tmp_path) as packs:
         put(packs, IDS[:10])
