@@ -75,6 +75,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             le=1,
         ),
     ] = 0.01
+    stop_timeout_s: Annotated[
+        float,
+        msgspec.Meta(
+            description="How long requests under way may still take when it is to stop. [default: 20]",
+            ge=0,
+        ),
+    ] = 20.0
     reap_interval_s: Annotated[
         float, msgspec.Meta(description="How often to try again to delete parts of no use. [default: 60]", gt=0)
     ] = 60.0

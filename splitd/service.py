@@ -30,7 +30,7 @@ from splitd.sweep import Sweep
 from splitd.version_cache import VersionCache
 from storaged.allocator import keep_for_ever
 from storaged.client import RemotePartStore
-from storaged.daemon import Daemon, IServer, listen
+from storaged.daemon import Daemon, IServer, drain, listen
 from storaged.filesystem import OSFilesystem
 from storaged.interfaces import IFilesystem
 from storaged.settings import SettingsError, read_cluster_key, read_text
@@ -156,16 +156,20 @@ class Front:
         )
 
     def stop(self) -> Deferred[None]:
-        """Serve no more; uploads under way are aborted.  See `IServer.stop`."""
+        """Take no more requests, and finish those under way; after a while they are cut, and uploads aborted.  See
+        `IServer.stop`.
+        """
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        for port in (self.port, self.admin_port):
-            if port is not None:
-                await maybeDeferred(port.stopListening)
+        self._status.stopping = True
+        if self.port is not None:
+            await maybeDeferred(self.port.stopListening)
+            await drain(self._site, self._config.stop_timeout_s, self._reactor)
+        if self.admin_port is not None:
+            await maybeDeferred(self.admin_port.stopListening)
         if not self._pool.started:
             return
-        self._site.abort_connections()
         await self._store.abort_uploads("the server stops")
         self._registry.stop()
         self._sweep.stop()

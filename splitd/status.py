@@ -19,9 +19,12 @@ from splitd.traffic import Traffic
 from splitd.version_cache import VersionCache
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class Status(Collector):
-    """Looks at the front's pieces when asked."""
+    """Looks at the front's pieces when asked.
+
+    :ivar stopping: whether the front takes no more requests.
+    """
 
     catalog: JournalledCatalog
     journal: FileJournal
@@ -32,10 +35,13 @@ class Status(Collector):
     layout: Layout
     started_at_s: float
     clock: Any
+    stopping: bool = False
 
     def problems(self) -> list[str]:
         """Why the front is not ready to store and to serve; none when it is."""
         problems = []
+        if self.stopping:
+            problems.append("the front stops, and finishes what is under way")
         if not self.catalog.cluster:
             problems.append("the journal is being read")
         if self.journal.failure:

@@ -27,6 +27,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ge=0,
         ),
     ] = 86_400.0
+    stop_timeout_s: Annotated[
+        float,
+        msgspec.Meta(
+            description="How long requests under way may still take when it is to stop. [default: 20]",
+            ge=0,
+        ),
+    ] = 20.0
     threads: Annotated[
         int, msgspec.Meta(description="Threads that read and write the disk. [default: 16]", ge=1, le=256)
     ] = 16

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import Any, cast
 
 from twisted.application.service import Service
+from twisted.internet import defer
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
@@ -13,6 +15,9 @@ from twisted.logger import Logger
 from zope.interface import Interface
 
 from storaged.allocator import collect_seldom, keep_large_buffers
+from storaged.streaming import StreamingSite
+
+_log = Logger()
 
 _BACKLOG = 1024
 """Connections that may wait to be accepted: as many as there are uploads that begin in one turn of the reactor."""
@@ -27,6 +32,15 @@ async def listen(reactor: Any, endpoint: str, factory: IProtocolFactory) -> ILis
     # The endpoint's own default of 50 is soon full, and the kernel turns away who comes then.
     port.socket.listen(_BACKLOG)
     return cast(IListeningPort, port)
+
+
+async def drain(site: StreamingSite, timeout_s: float, reactor: Any) -> None:
+    """Let the requests under way come to their ends; those that do not in time are cut."""
+    try:
+        await site.drain().addTimeout(timeout_s, reactor)
+    except defer.TimeoutError:
+        _log.warn("{count} connections are cut", count=len(site.connections()))
+        site.abort_connections()
 
 
 class IServer(Interface):
@@ -62,8 +76,11 @@ class Daemon(Service):
         self._reactor.stop()
 
     def stopService(self) -> Deferred[None]:
-        """Stop the server."""
+        """Stop the server.  A second signal, from here on, ends the process at once."""
         super().stopService()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # As after a power cut, what was answered is durable, and the next start clears the rest.
+            signal.signal(number, signal.SIG_DFL)
         return self._server.stop().addErrback(self._stop_failed)
 
     def _stop_failed(self, failure: Any) -> None:

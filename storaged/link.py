@@ -9,16 +9,18 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.protocols.basic import Int32StringReceiver
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from storaged import batches
 from storaged.errors import BadRequest, NodeUnavailable, StoragedError
 from storaged.interfaces import INodeStore, PartInfo
-from storaged.streaming import write_eagerly
+from storaged.streaming import IDrainingProtocol, write_eagerly
 
 _AT_ONCE = 16
 """Requests under way before the front is made to wait."""
 
 
+@implementer(IDrainingProtocol)
 class LinkServer(Int32StringReceiver):
     """Answers the requests of one link, each when all that it asks for is done.
 
@@ -32,6 +34,7 @@ class LinkServer(Int32StringReceiver):
     def __init__(self, store: INodeStore) -> None:
         self._store = store
         self._under_way = 0
+        self._draining = False
 
     def stringReceived(self, string: bytes) -> None:
         """Take a request."""
@@ -50,6 +53,16 @@ class LinkServer(Int32StringReceiver):
         """Take the end: no message is that long."""
         self._log.error("a link is cut: a message of {length} bytes", length=length)
         self.transport.abortConnection()
+
+    def drain(self) -> None:
+        """Take no more requests; see `IDrainingProtocol`."""
+        self._draining = True
+        self.transport.pauseProducing()
+        self._end_where_drained()
+
+    def _end_where_drained(self) -> None:
+        if self._draining and not self._under_way and self.connected:
+            self.transport.loseConnection()
 
     def _begin(self, request: batches.Request) -> None:
         work: Deferred[Any]
@@ -70,12 +83,13 @@ class LinkServer(Int32StringReceiver):
         return [problem] * count
 
     def _answer(self, outcomes: Sequence[PartInfo | bytes | bool | StoragedError], number: int) -> None:
-        if self._under_way == _AT_ONCE and self.connected:
+        if self._under_way == _AT_ONCE and self.connected and not self._draining:
             self.transport.resumeProducing()
         self._under_way -= 1
         if self.connected:
             message = batches.encode(_tell(number, outcomes))
             write_eagerly(self.transport, [len(message).to_bytes(4, "big"), message])
+        self._end_where_drained()
 
 
 def _tell(number: int, outcomes: Sequence[PartInfo | bytes | bool | StoragedError]) -> batches.Answer:

@@ -13,7 +13,7 @@ from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
 from storaged.config import Config, Options
-from storaged.daemon import Daemon, IServer, listen
+from storaged.daemon import Daemon, IServer, drain, listen
 from storaged.disk import DiskPartStore
 from storaged.errors import StoragedError
 from storaged.filesystem import FolderLock, OSFilesystem
@@ -88,13 +88,15 @@ class StorageServer:
         self._log.info("node {node} serves {data}", node=self._config.node, data=self._config.data)
 
     def stop(self) -> Deferred[None]:
-        """Serve no more; parts half written are dropped.  See `IServer.stop`."""
+        """Take no more requests, and finish those under way; after a while they are cut, and parts half written
+        dropped.  See `IServer.stop`.
+        """
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
         if self.port is not None:
             await maybeDeferred(self.port.stopListening)
-        self._site.abort_connections()
+        await drain(self._site, self._config.stop_timeout_s, self._reactor)
         if self._emptying.running:
             self._emptying.stop()
         if self._pool.started:

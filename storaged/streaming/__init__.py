@@ -16,12 +16,13 @@ from storaged.streaming.request import BUFFER_SIZE, StreamingRequest, StreamingS
 from storaged.streaming.resource import StreamingResource, receive_body
 from storaged.streaming.sendfile import can_send_file, send_file
 from storaged.streaming.sending import send_body
-from storaged.streaming.upgrade import NotUpgraded, upgrade
+from storaged.streaming.upgrade import IDrainingProtocol, NotUpgraded, upgrade
 from storaged.streaming.window import ReadWindow
 
 __all__ = [
     "BUFFER_SIZE",
     "BodyBroken",
+    "IDrainingProtocol",
     "NodeConnections",
     "NotUpgraded",
     "ReadWindow",

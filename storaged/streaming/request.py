@@ -6,12 +6,14 @@ import socket
 from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
-from weakref import WeakSet
 
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel, _GenericHTTPChannelProtocol
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
+from storaged.once import Once
 from storaged.streaming.body import RequestBody
 from storaged.streaming.eager import write_eagerly
 
@@ -123,7 +125,7 @@ class StreamingRequest(Request):
 
     def _begin_answer(self, data: bytes) -> bytes:
         """The head of the answer, and the first piece of its body."""
-        if not self.body.complete:
+        if not self.body.complete or self.channel.site.draining:
             # The rest of the body would be read as the next request.
             self.channel.persistent = False
             self.setHeader("Connection", "close")
@@ -183,6 +185,18 @@ def _limit_waiting(transport: Any, timeout_s: float) -> None:
         transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(timeout_s * 1000))
 
 
+class _Connection(_GenericHTTPChannelProtocol):
+    """The protocol of a connection: a proxy of a channel, or of what took its place.
+
+    It is private, and what `HTTPFactory.protocol` makes.
+    """
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Take the end of the connection."""
+        self._factory.forget(self)
+        self._channel.connectionLost(reason)
+
+
 class StreamingSite(Site):
     """A site whose resource gets requests before their bodies.
 
@@ -193,6 +207,7 @@ class StreamingSite(Site):
     """
 
     noisy = False
+    protocol = staticmethod(lambda: _Connection(HTTPChannel()))
 
     def __init__(
         self,
@@ -213,14 +228,43 @@ class StreamingSite(Site):
         self.body_timeout_s = body_timeout_s
         self.take_timeout_s = take_timeout_s
         self.displayTracebacks = False
-        # The reactor holds a protocol for as long as it is connected.
-        self._connections: WeakSet[Any] = WeakSet()
+        self._connections: set[Any] = set()
+        self._drained: Once[None] = Once()
+        self.draining = False
 
     def buildProtocol(self, addr: Any) -> Any:
         """Make the protocol of a new connection."""
         protocol = super().buildProtocol(addr)
         self._connections.add(protocol)
         return protocol
+
+    def forget(self, protocol: Any) -> None:
+        """Take note of a connection that has ended."""
+        self._connections.discard(protocol)
+        self._tell_drained()
+
+    def drain(self) -> Deferred[None]:
+        """Take no more requests on the connections there are: idle ones end now, the others with their answer.
+
+        :return: a Deferred that fires when none is left.
+        """
+        self.draining = True
+        for protocol in self.connections():
+            connection = protocol._channel
+            if isinstance(connection, HTTPChannel):
+                if connection.requests:
+                    connection.persistent = False
+                elif connection.transport is not None:
+                    connection.transport.loseConnection()
+            else:
+                connection.drain()
+        drained = self._drained.wait()
+        self._tell_drained()
+        return drained
+
+    def _tell_drained(self) -> None:
+        if self.draining and not self._connections:
+            self._drained.fire(None)
 
     def connections(self) -> list[Any]:
         """The protocols of the connections there are, each a proxy of its channel."""

@@ -28,7 +28,14 @@ class NotUpgraded(Exception):
         self.headers = headers
 
 
-def upgrade(request: StreamingRequest, name: str, protocol: IProtocol) -> None:
+class IDrainingProtocol(IProtocol):
+    """A protocol that can be asked to come to its end."""
+
+    def drain() -> None:
+        """Take no more requests, and end the connection when those under way are answered."""
+
+
+def upgrade(request: StreamingRequest, name: str, protocol: IDrainingProtocol) -> None:
     """Answer a request with 101; from then on its connection belongs to a protocol.
 
     :param name: the protocol's name, as the client asked for it.

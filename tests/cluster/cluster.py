@@ -52,7 +52,7 @@ class Cluster:
     def __init__(self, folder: Path, reactor: Any, count: int = 6, unit: int = 1024, **settings: Any) -> None:
         self.folder = folder
         self.unit = unit
-        self.settings: dict[str, Any] = {"node_timeout_s": 5.0, **settings}
+        self.settings: dict[str, Any] = {"node_timeout_s": 5.0, "stop_timeout_s": 0.0, **settings}
         self.nodes = [Node(f"n{number}", folder / f"n{number}", reactor) for number in range(1, count + 1)]
         self.urls: dict[str, str] = {}
         self.journal_filesystem = HarmedFilesystem()

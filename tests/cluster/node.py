@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.defer import Deferred
+
 from storaged.config import Config
 from storaged.disk import DiskPartStore
 from storaged.interfaces import PartInfo
@@ -26,6 +28,7 @@ class Node:
         self.node_id = node_id
         self.folder = folder
         self.port = 0
+        self.stop_timeout_s = 0.0
         self.filesystem = HarmedFilesystem()
         self._reactor = reactor
         self._server: StorageServer | None = None
@@ -38,11 +41,18 @@ class Node:
             listen=f"tcp:{self.port}:interface=127.0.0.1",
             reserve=Size(0),
             threads=4,
+            stop_timeout_s=self.stop_timeout_s,
         )
         self._server = StorageServer(config, KEY, self.filesystem, self._reactor)
         await self._server.start()
         assert self._server.port is not None
         self.port = self._server.port.getHost().port
+
+    def end(self) -> Deferred[None]:
+        """Tell it to stop, as a signal does; fires when it has."""
+        server, self._server = self._server, None
+        assert server is not None
+        return server.stop()
 
     async def stop(self) -> None:
         """End it: its connections are cut, and its port refuses."""

@@ -1,12 +1,19 @@
-"""What the daemons say when they cannot start."""
+"""What the daemons say when they cannot start, and how they end."""
 
 from __future__ import annotations
 
+import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from tests.live.local_cluster import free_ports
+from tests.live.processes import wait_until
 
 TWISTD = Path(sys.executable).with_name("twistd")
 NODES = "- id: n1\n  url: http://127.0.0.1:1\n"
@@ -69,3 +76,58 @@ def test_every_setting_is_in_the_help(folder: Path) -> None:
     for daemon, options in (("splitd", ["--registry", "--admin", "--unit"]), ("storaged", ["--node", "--reserve"])):
         told = start(daemon, "--help", folder=folder).stdout
         assert all(option in told for option in ["--config", "--listen", "--data", *options])
+
+
+def can_connect(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+@contextmanager
+def running(folder: Path, *arguments: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A daemon that listens."""
+    listen = f"tcp:{port}:interface=127.0.0.1"
+    command = [TWISTD, "-n", "--pidfile=", *arguments, "--cluster-key-file", "key", "--data", "d", "--listen", listen]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as daemon:
+        try:
+            wait_until(lambda: can_connect(port), "the daemon listens")
+            yield daemon
+        finally:
+            daemon.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("daemon", ["splitd", "storaged"])
+def test_a_second_signal_ends_a_daemon_that_waits_for_a_client(
+    folder: Path, daemon: str, number: signal.Signals
+) -> None:
+    port = free_ports()
+    own = ["--node", "n1"] if daemon == "storaged" else ["--registry", "nodes.yaml", "--admin", f"tcp:{port + 1}"]
+    with (
+        running(folder, daemon, *own, "--stop-timeout-s", "1000", port=port) as process,
+        socket.create_connection(("127.0.0.1", port)) as client,
+    ):
+        client.sendall(b"GET / HTTP/1.1\r\nHost: ")
+        # It is read before the signal is: another client's answer comes after it.
+        with socket.create_connection(("127.0.0.1", port)) as other:
+            other.sendall(b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n")
+            assert other.recv(100).startswith(b"HTTP/1.1 ")
+        process.send_signal(number)
+        wait_until(lambda: not can_connect(port), "the daemon takes nobody new")
+        assert process.poll() is None
+        process.send_signal(number)
+        assert process.wait(60) == -number
+
+
+@pytest.mark.parametrize("daemon", ["splitd", "storaged"])
+def test_a_daemon_with_nothing_to_do_ends_at_the_first_signal(folder: Path, daemon: str) -> None:
+    port = free_ports()
+    own = ["--node", "n1"] if daemon == "storaged" else ["--registry", "nodes.yaml", "--admin", f"tcp:{port + 1}"]
+    with running(folder, daemon, *own, "--stop-timeout-s", "1000", port=port) as process:
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            process.send_signal(signal.SIGTERM)
+            assert client.recv(100) == b""
+        assert process.wait(60) == -signal.SIGTERM
