@@ -191,6 +191,8 @@ class _Connection(_GenericHTTPChannelProtocol):
     It is private, and what `HTTPFactory.protocol` makes.
     """
 
+    _factory: Any
+
     def connectionLost(self, reason: Failure) -> None:
         """Take the end of the connection."""
         self._factory.forget(self)
