@@ -8,6 +8,8 @@ import pytest_twisted
 from twisted.internet.task import deferLater
 from twisted.python.threadpool import ThreadPool
 
+from tests.tally import TALLY
+
 _TURNS = 10
 """Turns of the reactor in which a connection that was closed at the end of a test may go away."""
 
@@ -39,3 +41,11 @@ def pool() -> Iterator[ThreadPool]:
     threads.start()
     yield threads
     threads.stop()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how much was tried by the tests that try much."""
+    if TALLY:
+        terminalreporter.section("what was tried")
+        for what, count in sorted(TALLY.items()):
+            terminalreporter.write_line(f"{count:>15,}  {what}")

@@ -24,7 +24,7 @@ from splitd.model.tree import Collection
 from tests.crash.oracle import Begun, Ended, allowed
 from tests.crash.power import Cuts, Image, PowerDisk, visible
 from tests.crash.recovery import WRITTEN_ON, recover_journal
-from tests.crash.tally import TALLY
+from tests.tally import TALLY
 
 NODES = tuple("abcdef")
 SEGMENT = 1500

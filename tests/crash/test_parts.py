@@ -23,7 +23,7 @@ from tests.contract.disks import Identity
 from tests.crash.oracle import Begun, Ended, allowed
 from tests.crash.power import Cuts, Event, Image, Named, PowerDisk, visible
 from tests.crash.recovery import recovered_parts
-from tests.crash.tally import TALLY
+from tests.tally import TALLY
 
 PACK_SIZE = 4000
 ASIDE = "aside: "

@@ -1,4 +1,4 @@
-"""Counts what the crash tests have tried."""
+"""Counts what the tests that try much have tried; the end of a run tells it."""
 
 from __future__ import annotations
 

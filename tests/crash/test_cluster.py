@@ -1,0 +1,183 @@
+"""A front and six nodes through power cuts that take all of them at once, while clients use them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest_twisted
+
+from splitd.catalog.state import State
+from splitd.model.manifest import Manifest
+from splitd.model.tree import Collection
+from storaged.packs.packs import SEAL_SIZE
+from storaged.partfile import encode_part, parse_part_id
+from storaged.sizes import Size
+from tests.cluster.cluster import Answer, Cluster
+from tests.crash.oracle import Begun, Ended, allowed
+from tests.crash.power import Cuts, Image, PowerDisk
+from tests.crash.recovery import WRITTEN_ON, recover_journal, recovered_parts
+from tests.tally import TALLY
+
+UNIT = 512
+LARGE, SMALL = 20_000, 3_000
+
+
+class ClusterDisk(PowerDisk):
+    """The disk of all servers."""
+
+    room: int | None = None
+
+    def release(self) -> None:
+        """Nothing is held."""
+
+
+class Life:
+    """A cluster in use, and what it answers noted."""
+
+    def __init__(self, cluster: Cluster, disk: PowerDisk) -> None:
+        self._cluster = cluster
+        self._disk = disk
+        self._random = Random(1)
+
+    async def run(self) -> None:
+        await self.change("MKCOL", "/c", True)
+        await self.put("/large", LARGE)
+        await self.put("/small", SMALL)
+        await self.put("/c/1", SMALL)
+        await self.put("/large", SMALL)
+        await self.break_off("/c/2")
+        await self.put("/c/2", LARGE)
+        await self.put("/empty", 0)
+        await self.change("DELETE", "/small", None)
+        await self.reaped()
+        await self.put("/small", LARGE)
+        await self.change("DELETE", "/c/1", None)
+        await self.put("/small", 0)
+        await self.reaped()
+        await self.put("/c/3", SMALL)
+        await self.put("/last", LARGE)
+
+    async def put(self, path: str, size: int) -> None:
+        data = self._random.randbytes(size)
+        await self.change("PUT", path, data, data)
+
+    async def change(self, method: str, path: str, result: Any, body: bytes | None = None) -> Answer:
+        change = Begun(path, result)
+        self._disk.note(change)
+        answer = await self._cluster.ask(method, path, body)
+        assert answer.code in {201, 204}, answer
+        self._disk.note(Ended(change, True))
+        return answer
+
+    async def break_off(self, path: str) -> None:
+        client = await self._cluster.connect()
+        client.begin("PUT", path, f"Content-Length: {LARGE}")
+        client.send(bytes(LARGE // 2))
+        await self._cluster.status_becomes(lambda status: status["uploads"]["under_way"] == 1)
+        client.reset()
+        await self.reaped()
+
+    async def reaped(self) -> None:
+        await self._cluster.status_becomes(
+            lambda status: status["uploads"]["under_way"] == status["reaper"]["doomed"] == 0
+        )
+
+
+def columns(data: bytes) -> list[bytes]:
+    """The six parts of a file, cut as the format says."""
+    parts = [b""] * 6
+    for start in range(0, len(data), 6 * UNIT):
+        stripe = data[start : start + 6 * UNIT]
+        share, more = divmod(len(stripe), 6)
+        position = 0
+        for index in range(6):
+            size = share + (index < more)
+            parts[index] += stripe[position : position + size]
+            position += size
+    return parts
+
+
+def is_stored(manifest: Manifest, data: bytes, nodes: dict[str, dict[str, bytes]]) -> bool:
+    """Whether a file with this content can be read."""
+    if manifest.size != len(data):
+        return False
+    for index, (node, column) in enumerate(zip(manifest.nodes, columns(data), strict=False)):
+        part_id = f"{manifest.upload}.{index}"
+        if nodes[node].get(part_id) != encode_part(parse_part_id(part_id), UNIT, column):
+            return False
+    return len(manifest.nodes) == (6 if data else 0)
+
+
+def judge(image: Image, notes: list[Any], folder: Path) -> None:
+    disk = PowerDisk(image)
+    with ExitStack() as stack:
+        opened = {
+            node: stack.enter_context(recovered_parts(disk, str(folder / node), Path(":memory:"), SEAL_SIZE))
+            for node in (f"n{number}" for number in range(1, 7))
+            if f"{folder / node}/packs" in image  # the node had begun to start
+        }
+        nodes = {node: parts.all() for node, parts in opened.items()}
+        state = recover_journal(disk, str(folder / "front/journal"))
+        may = allowed(notes)
+        for path, results in may.items():
+            found = state.tree.lookup(path)
+            assert any(_is(found, result, nodes) for result in results), f"{path}: {found}"
+        assert {path for path, _ in state.tree.walk() if not path.startswith(WRITTEN_ON)} <= may.keys()
+        for part_id in _left(state, nodes):
+            upload = part_id.partition(".")[0]
+            assert upload not in state.known(), f"{part_id} is nobody's and would not be swept"
+            TALLY["parts of uploads forgotten by a cut, for the sweep"] += 1
+
+
+def _is(found: Manifest | Collection | None, result: Any, nodes: dict[str, dict[str, bytes]]) -> bool:
+    if isinstance(found, Manifest):
+        return isinstance(result, bytes) and is_stored(found, result, nodes)
+    return result is (True if isinstance(found, Collection) else None)
+
+
+def _left(state: State, nodes: dict[str, dict[str, bytes]]) -> Iterator[str]:
+    """The parts that are left when the reaper has deleted what it knows of."""
+    doomed = {**state.doomed, **{upload: under_way.nodes for upload, under_way in state.uploads.items()}}
+    files = {manifest.upload: manifest.nodes for manifest in state.tree.files()}
+    for node, parts in nodes.items():
+        for part_id in parts:
+            part = parse_part_id(part_id)
+            if not any(node in known.get(part.upload, ())[part.index : part.index + 1] for known in (files, doomed)):
+                yield part_id
+
+
+def empty(folder: Path) -> Image:
+    """Empty folders on the disk, and real ones of the same names for locks and the indexes of packs."""
+    names = ("front/journal", *(f"n{number}" for number in range(1, 7)))
+    for name in names:
+        (folder / name).mkdir(parents=True)
+    return {str(folder / name): {} for name in names}
+
+
+@pytest_twisted.ensureDeferred
+async def test_power_cuts_at_every_moment(make_cluster: Callable[..., Cluster], tmp_path: Path) -> None:
+    cluster = make_cluster(unit=UNIT, small_part=Size(1000), reap_interval_s=3600.0)
+    folder = cluster.folder
+    first = empty(folder)
+    disk = ClusterDisk(first)
+    cluster.journal_filesystem = disk  # type: ignore[assignment]
+    for node in cluster.nodes:
+        node.filesystem = disk  # type: ignore[assignment]
+    await cluster.start()
+    await Life(cluster, disk).run()
+    await cluster.stop()
+    random, cuts, seen = Random(1), Cuts(first, disk.log), set()
+    for _ in cuts.moments():
+        TALLY["moments of a cluster's life at which the power was cut"] += 1
+        images = list(cuts.images(random))
+        for image in [*images[:2], *random.sample(images, min(len(images), 4))]:
+            state = hash((len(cuts.notes), tuple((path, *sorted(files.items())) for path, files in image.items())))
+            if state not in seen:
+                seen.add(state)
+                judge(image, cuts.notes, folder)
+    TALLY["states of a cluster's disks started from"] += len(seen)
+    assert len(seen) > 500

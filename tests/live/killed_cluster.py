@@ -1,0 +1,123 @@
+"""A cluster whose daemons nobody starts again but the test that kills them."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from splitd.catalog.state import State, apply
+from splitd.cli.local.daemon import Daemon
+from splitd.journal.reader import JournalReader
+from splitd.model.striping import part_size
+from storaged.filesystem import OSFilesystem
+from storaged.partfile import stored_size
+from tests.live.clients import ask
+from tests.live.local_cluster import FRONT, SPLITCTL, free_ports
+from tests.live.processes import wait_until
+
+
+class KilledCluster:
+    """A front and some storage servers.
+
+    :param folder: as `splitctl up` makes it.
+    :param nodes: how many storage servers.
+    """
+
+    def __init__(self, folder: Path, nodes: int) -> None:
+        self.folder = folder
+        self.port = free_ports()
+        self._make(nodes)
+        log = folder / "log"
+        self.daemons = {
+            FRONT: Daemon(FRONT, ["splitd", "--config", str(folder / "front/splitd.yaml")], log / "front.log"),
+        }
+        for number in range(1, nodes + 1):
+            config = folder / f"nodes/n{number}/storaged.yaml"
+            self.daemons[f"n{number}"] = Daemon(
+                f"n{number}", ["storaged", "--config", str(config)], log / f"n{number}.log"
+            )
+
+    def _make(self, nodes: int) -> None:
+        """Let `splitctl up` write the configuration files."""
+        command = [SPLITCTL, "up", "--dir", self.folder, "--port", str(self.port), "--nodes", str(nodes)]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as up:
+            wait_until((self.folder / "cluster.json").exists, "a cluster", up.poll)
+            up.terminate()
+            assert up.wait(60) == 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        for daemon in self.daemons.values():
+            daemon.start()
+        self.wait_ready()
+
+    def stop(self) -> None:
+        for daemon in self.daemons.values():
+            daemon.send(signal.SIGTERM)
+        for daemon in self.daemons.values():
+            assert daemon.wait(60), daemon.name
+
+    def kill(self, name: str) -> None:
+        """Kill a daemon, and start it again."""
+        daemon = self.daemons[name]
+        daemon.send(signal.SIGKILL)
+        assert daemon.wait(60)
+        daemon.start()
+
+    def wait_ready(self) -> None:
+        wait_until(self._all_up, "all up", self.status)
+
+    def _all_up(self) -> bool:
+        status = self.status()
+        return bool(status) and status["ready"] and all(node["state"] == "up" for node in status["nodes"])
+
+    def status(self) -> Any:
+        """The status page; nothing while the front does not answer."""
+        answer = ask(f"http://127.0.0.1:{self.port + 1}/status")
+        return json.loads(answer.body) if answer.status == 200 else {}
+
+    def wait_reaped(self) -> None:
+        """Wait until nothing is under way and nothing is left to delete."""
+
+        def is_done() -> bool:
+            status = self.status()
+            return bool(status) and not (status["uploads"]["under_way"] or status["reaper"]["doomed"])
+
+        wait_until(is_done, "the end of the reaper's work", self.status)
+
+    def state(self) -> State:
+        """What the journal comes to."""
+        state = State()
+        for batch in JournalReader(OSFilesystem(), str(self.folder / "front/data/journal")).batches():
+            batch.apply(partial(apply, state))
+        return state
+
+    def parts_needed(self) -> dict[tuple[str, str], int]:
+        """The parts of all files, and what they take: by node and part id."""
+        return {
+            (node, f"{manifest.upload}.{index}"): stored_size(
+                part_size(manifest.layout, manifest.size, index), manifest.unit
+            )
+            for manifest in self.state().tree.files()
+            for index, node in enumerate(manifest.nodes)
+        }
+
+    def parts_stored(self) -> dict[tuple[str, str], int]:
+        """The parts that the nodes list."""
+        key = (self.folder / "cluster.key").read_text().strip()
+        found = {}
+        for number in range(1, len(self.daemons)):
+            url = f"http://127.0.0.1:{self.port + 10 + number}/v1/parts?limit=10000"
+            listed = ask(url, Authorization=f"Bearer {key}")
+            assert listed.status == 200, listed
+            for part in json.loads(listed.body)["parts"]:
+                found[f"n{number}", part["id"]] = part["stored"]
+        assert not list(self.folder.glob("nodes/*/data/tmp/*"))
+        return found
