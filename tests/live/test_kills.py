@@ -17,6 +17,8 @@ KILLS = int(os.environ.get("SPLITD_KILLS", "60"))
 CLIENTS = 6
 NAMES = 4
 NODES = 8
+_PAUSE_S = 0.1
+"""After no answer: while the front is away, asking again and again would only take the machine's time."""
 
 
 class Client(threading.Thread):
@@ -72,6 +74,7 @@ class Client(threading.Thread):
             self.may[path] = [result]
         elif not status:  # no answer: made or not
             self.may[path].append(result)
+            self._over.wait(_PAUSE_S)
         elif status not in {503, 507}:
             self.wrong.append(f"{path}: answered {status}")
 
