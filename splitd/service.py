@@ -69,12 +69,12 @@ class Front:
             compactor=Compactor(reactor),
         )
         self._catalog = JournalledCatalog(self._journal, reactor)
-        self._registry = NodeRegistry(entries, self._connect, reactor)
+        self.registry = NodeRegistry(entries, self._connect, reactor)
         pins = Pins()
-        self._reaper = Reaper(self._catalog, self._registry, pins, reactor, config.reap_interval_s)
+        self._reaper = Reaper(self._catalog, self.registry, pins, reactor, config.reap_interval_s)
         self._sweep = Sweep(
             self._catalog,
-            self._registry,
+            self.registry,
             reactor,
             interval_s=config.sweep_interval_s,
             grace_s=config.sweep_grace_s,
@@ -85,7 +85,7 @@ class Front:
         self._store = ObjectStore(
             self._catalog,
             self._catalog,
-            self._registry,
+            self.registry,
             self._reaper,
             pins,
             layout=layout,
@@ -97,7 +97,7 @@ class Front:
         self._status = Status(
             self._catalog,
             self._journal,
-            self._registry,
+            self.registry,
             self._store.traffic,
             self._sweep,
             cache,
@@ -147,7 +147,7 @@ class Front:
         self.admin_port = await listen(self._reactor, self._config.admin, admin)
         await self._catalog.start()
         keep_for_ever()  # the catalog's objects: many, and none of them garbage
-        await self._registry.start()
+        await self.registry.start()
         self._reaper.start()
         self._sweep.start()
         self.port = await listen(self._reactor, self._config.listen, self._site)
@@ -171,7 +171,7 @@ class Front:
         if not self._pool.started:
             return
         await self._store.abort_uploads("the server stops")
-        self._registry.stop()
+        self.registry.stop()
         self._sweep.stop()
         await self._reaper.stop()
         await self._connections.close()

@@ -19,6 +19,7 @@ from storaged.sizes import Size
 from tests.cluster.harm import HarmedFilesystem
 from tests.cluster.node import KEY, Node
 from tests.cluster.raw import RawClient, connect
+from tests.ports import free_ports
 
 _LOOKS = 2000
 
@@ -57,7 +58,7 @@ class Cluster:
         self.urls: dict[str, str] = {}
         self.journal_filesystem = HarmedFilesystem()
         self.front: Front | None = None
-        self.port = 0
+        self.port = free_ports()
         self._reactor = reactor
         self._pool = HTTPConnectionPool(reactor)
         self.client = HTTPClient(Agent(reactor, pool=self._pool))
@@ -96,6 +97,17 @@ class Cluster:
     async def restart_front(self) -> None:
         await self.stop_front()
         await self.start_front()
+
+    async def crash_front(self) -> None:
+        """The front ends, and writes nothing more about it."""
+        self.journal_filesystem.room = 0
+        await self.stop_front()
+        self.journal_filesystem.room = None
+
+    async def look_at_nodes(self) -> None:
+        """The front asks all nodes how they are, now."""
+        assert self.front is not None
+        await self.front.registry.poll()
 
     async def stop(self) -> None:
         for client in self._raw:

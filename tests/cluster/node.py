@@ -13,6 +13,7 @@ from storaged.interfaces import PartInfo
 from storaged.service import StorageServer
 from storaged.sizes import Size
 from tests.cluster.harm import HarmedFilesystem
+from tests.ports import free_ports
 
 KEY = "0123456789abcdef0123456789abcdef"
 
@@ -27,7 +28,7 @@ class Node:
     def __init__(self, node_id: str, folder: Path, reactor: Any) -> None:
         self.node_id = node_id
         self.folder = folder
-        self.port = 0
+        self.port = free_ports()
         self.stop_timeout_s = 0.0
         self.filesystem = HarmedFilesystem()
         self._reactor = reactor

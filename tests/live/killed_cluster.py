@@ -16,8 +16,9 @@ from splitd.model.striping import part_size
 from storaged.filesystem import OSFilesystem
 from storaged.partfile import stored_size
 from tests.live.clients import ask
-from tests.live.local_cluster import FRONT, SPLITCTL, free_ports
+from tests.live.local_cluster import BLOCK, FRONT, SPLITCTL
 from tests.live.processes import wait_until
+from tests.ports import free_ports
 
 
 class KilledCluster:
@@ -29,7 +30,7 @@ class KilledCluster:
 
     def __init__(self, folder: Path, nodes: int) -> None:
         self.folder = folder
-        self.port = free_ports()
+        self.port = free_ports(BLOCK)
         self._make(nodes)
         log = folder / "log"
         self.daemons = {

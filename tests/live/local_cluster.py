@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,14 +19,14 @@ import yaml
 from tests.live.clients import Command, ask
 from tests.live.disks import Disks
 from tests.live.processes import FRONT_LIMIT, NODE_LIMIT, forget_peaks, peak_memory, wait_until
+from tests.ports import free_ports
 
 FRONT = "front"
 SPLITCTL = Path(sys.executable).with_name("splitctl")
 
 _TRIES = 20
-_LOWEST_PORT = 21000
-_HIGHEST_PORT = 32000  # connections of clients come from above
-_BLOCK = [0, 1, *range(11, 17)]
+BLOCK = [0, 1, *range(11, 19)]
+"""The ports of a cluster of up to eight storage servers, counted from the front's."""
 
 _WITH_US = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); os.execv(sys.argv[1], sys.argv[1:])"
 """Runs a program that the kernel kills when this process ends, in whatever way."""
@@ -56,7 +54,7 @@ class LocalCluster:
     def start(self) -> None:
         """Start it, on ports that are free."""
         for _ in range(_TRIES):
-            self.port = free_ports()
+            self.port = free_ports(BLOCK)
             if self._started():
                 return
         raise AssertionError(f"no ports for a cluster: {self.output.read_text()}")
@@ -180,19 +178,6 @@ class LocalCluster:
         assert self.pids() == pids, "a daemon was started again"
         too_much = {n: peak for n, peak in peaks.items() if peak > (FRONT_LIMIT if n == FRONT else NODE_LIMIT)}
         assert not too_much, f"too much memory: {too_much}"
-
-
-def free_ports() -> int:
-    """The first port of a block that a cluster can have."""
-    while True:
-        first = random.randrange(_LOWEST_PORT, _HIGHEST_PORT)
-        with ExitStack() as stack:
-            try:
-                for offset in _BLOCK:
-                    stack.enter_context(socket.create_server(("127.0.0.1", first + offset)))
-            except OSError:
-                continue
-        return first
 
 
 def _is_well(url: str) -> bool:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.local_cluster import free_ports
+from tests.live.local_cluster import BLOCK
 from tests.live.processes import wait_until
+from tests.ports import free_ports
 
 TWISTD = Path(sys.executable).with_name("twistd")
 NODES = "- id: n1\n  url: http://127.0.0.1:1\n"
@@ -104,7 +105,7 @@ def running(folder: Path, *arguments: str, port: int) -> Iterator[subprocess.Pop
 def test_a_second_signal_ends_a_daemon_that_waits_for_a_client(
     folder: Path, daemon: str, number: signal.Signals
 ) -> None:
-    port = free_ports()
+    port = free_ports(BLOCK)
     own = ["--node", "n1"] if daemon == "storaged" else ["--registry", "nodes.yaml", "--admin", f"tcp:{port + 1}"]
     with (
         running(folder, daemon, *own, "--stop-timeout-s", "1000", port=port) as process,
@@ -124,7 +125,7 @@ def test_a_second_signal_ends_a_daemon_that_waits_for_a_client(
 
 @pytest.mark.parametrize("daemon", ["splitd", "storaged"])
 def test_a_daemon_with_nothing_to_do_ends_at_the_first_signal(folder: Path, daemon: str) -> None:
-    port = free_ports()
+    port = free_ports(BLOCK)
     own = ["--node", "n1"] if daemon == "storaged" else ["--registry", "nodes.yaml", "--admin", f"tcp:{port + 1}"]
     with running(folder, daemon, *own, "--stop-timeout-s", "1000", port=port) as process:
         with socket.create_connection(("127.0.0.1", port)) as client:

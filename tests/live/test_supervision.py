@@ -12,8 +12,9 @@ import pytest
 
 from tests.live.clients import Command, ask, put
 from tests.live.conftest import Starter
-from tests.live.local_cluster import FRONT, SPLITCTL, LocalCluster, free_ports
+from tests.live.local_cluster import BLOCK, FRONT, SPLITCTL, LocalCluster
 from tests.live.processes import is_running, wait_until
+from tests.ports import free_ports
 
 DATA = os.urandom(1_000_001)
 
@@ -45,14 +46,14 @@ def test_a_signal_stops_all_and_the_same_files_are_there_after_the_next_start(
 
 def test_a_second_one_in_the_same_folder_is_refused_and_does_no_harm(cluster: LocalCluster) -> None:
     before = cluster.ready_file.read_text()
-    assert str(cluster.folder) in up(cluster.folder, free_ports())
+    assert str(cluster.folder) in up(cluster.folder, free_ports(BLOCK))
     assert cluster.ready_file.read_text() == before
     assert cluster.is_ready()
 
 
 @pytest.mark.parametrize(("offset", "user"), [(0, "front"), (1, "operators"), (13, "n3")])
 def test_a_port_that_is_taken_is_told_by_its_number(tmp_path: Path, offset: int, user: str) -> None:
-    port = free_ports()
+    port = free_ports(BLOCK)
     with socket.create_server(("127.0.0.1", port + offset)):
         said = up(tmp_path / "cluster", port)
     assert str(port + offset) in said

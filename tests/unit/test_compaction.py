@@ -67,9 +67,12 @@ def told(state: State) -> Any:
 
 
 def fold(some: list[Record]) -> State:
-    """What those of the records come to that can be applied."""
+    """What those of the records come to that can be applied; no id of an upload is used twice."""
     state = State()
     for record in [JournalOpened(1, "c" * 32, 5), *some]:
+        upload = record.manifest.upload if isinstance(record, FileCommitted) else getattr(record, "upload", None)
+        if upload in {manifest.upload for manifest in state.tree.files()}:
+            continue
         try:
             apply(state, record)
         except ValueError:

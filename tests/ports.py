@@ -1,0 +1,28 @@
+"""Ports for servers that may go and come back."""
+
+from __future__ import annotations
+
+import random
+import socket
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+_LOWEST = 21000
+_HIGHEST = 32000
+"""Connections of clients come from above: none can take a server's port while it is away, or connect to itself."""
+
+
+def free_ports(block: Sequence[int] = (0,)) -> int:
+    """The first port of a block that is free.
+
+    :param block: the ports that are needed, counted from the first.
+    """
+    while True:
+        first = random.randrange(_LOWEST, _HIGHEST)
+        with ExitStack() as stack:
+            try:
+                for offset in block:
+                    stack.enter_context(socket.create_server(("127.0.0.1", first + offset)))
+            except OSError:
+                continue
+        return first
