@@ -82,7 +82,7 @@ class Model(RuleBasedStateMachine):
         listed = [info.part_id.partition(".")[0] for node in self.cluster.nodes for info in await node.listed()]
         assert {f'"{upload}"' for upload in listed} == etags
         assert len(listed) == NEEDED * len(etags)
-        assert not any(node.half_written() for node in self.cluster.nodes)
+        await eventually(lambda: not any(node.half_written() for node in self.cluster.nodes))
 
     # What clients do
 
