@@ -43,6 +43,8 @@ class Reaper:
 
     :param pins: versions to leave alone for now.
     :param interval_s: between two rounds.
+    :ivar reaped: uploads and versions whose parts are gone, since the start.
+    :ivar staying: how many parts each node did not delete in the last round.
     """
 
     _log = Logger()
@@ -57,6 +59,9 @@ class Reaper:
         self._slots = DeferredSemaphore(_AT_ONCE)
         self._busy: set[str] = set()
         self._left: set[str] = set()
+        self._refused: Counter[str] = Counter()
+        self.reaped = 0
+        self.staying: dict[str, int] = {}
         self._again = False
         self._stopped = False
         self._round: Deferred[None] | None = None
@@ -103,12 +108,14 @@ class Reaper:
         # Page by page, each upload once: those whose nodes are down now must not keep the others waiting.
         seen: set[str] = set()
         self._left = set()
+        self._refused.clear()
         while page := await self._ledger.doomed(_PAGE, seen):
             seen.update(each.upload for each in page)
             self._left.update(each.upload for each in page if each.upload in self._pins)
             await DeferredList([self._slots.run(self.reap, each) for each in page if each.upload not in self._left])
             if self._stopped:
                 return
+        self.staying = dict(self._refused)
 
     def unpinned(self, upload: str) -> None:
         """Learn that a version is not being read any more."""
@@ -135,6 +142,7 @@ class Reaper:
             [Deferred.fromCoroutine(self._remove(node, part)) for node, part in doomed.holdings]
         )
         if all(gone for _, gone in results):
+            self.reaped += 1
             try:
                 await self._ledger.reaped(doomed.upload)
             except CatalogReadOnly as problem:
@@ -145,6 +153,7 @@ class Reaper:
         try:
             await self._registry.store(node).remove(part)
         except (StoragedError, FileUnavailable) as problem:
+            self._refused[node] += 1
             self._log.info("part {part} stays on node {node} for now: {problem}", part=part, node=node, problem=problem)
             return False
         return True

@@ -99,6 +99,7 @@ class Front:
             self._journal,
             self.registry,
             self._store.traffic,
+            self._reaper,
             self._sweep,
             cache,
             layout,

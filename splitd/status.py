@@ -13,6 +13,7 @@ from splitd import __version__
 from splitd.catalog.journalled import JournalledCatalog
 from splitd.journal.file import FileJournal
 from splitd.model.striping import Layout
+from splitd.reaper import Reaper
 from splitd.registry import NodeRegistry, NodeStatus
 from splitd.sweep import Sweep
 from splitd.traffic import Traffic
@@ -30,6 +31,7 @@ class Status(Collector):
     journal: FileJournal
     registry: NodeRegistry
     traffic: Traffic
+    reaper: Reaper
     sweep: Sweep
     cache: VersionCache
     layout: Layout
@@ -90,7 +92,7 @@ class Status(Collector):
                 "bytes": traffic.bytes_out,
             },
             "cache": {"bytes": self.cache.size, "hits": self.cache.hits, "misses": self.cache.misses},
-            "reaper": {"doomed": catalog.doomed},
+            "reaper": {"doomed": catalog.doomed, "reaped": self.reaper.reaped, "staying": self.reaper.staying},
             "sweep": None if self.sweep.last is None else self.sweep.last.tell(),
             "journal": {**attrs.asdict(journal), "failure": self.journal.failure},
         }
@@ -124,6 +126,7 @@ class Status(Collector):
             "splitd_download_bytes": ("Bytes read for clients.", traffic.bytes_out),
             "splitd_cache_hits": ("Small files that were found in memory.", self.cache.hits),
             "splitd_cache_misses": ("Small files that were not.", self.cache.misses),
+            "splitd_reaped_uploads": ("Uploads and versions whose parts were deleted.", self.reaper.reaped),
             "splitd_journal_records": ("Records written to the journal.", journal.appended),
             "splitd_journal_syncs": ("Syncs of the journal.", journal.syncs),
             "splitd_journal_compactions": ("Snapshots that took the place of old segments.", journal.compactions),
@@ -144,11 +147,17 @@ class Status(Collector):
         up = GaugeMetricFamily("splitd_node_up", "Whether a node can be used.", labels=["node"])
         capacity = GaugeMetricFamily("splitd_node_capacity_bytes", "Size of a node's volume.", labels=["node"])
         free = GaugeMetricFamily("splitd_node_free_bytes", "What may still be written to a node.", labels=["node"])
+        staying = GaugeMetricFamily(
+            "splitd_node_staying_parts",
+            "Parts of no use that a node did not delete in the last round.",
+            labels=["node"],
+        )
         for node in self.registry.nodes():
+            staying.add_metric([node.entry.id], float(self.reaper.staying.get(node.entry.id, 0)))
             up.add_metric([node.entry.id], float(node.state in {"up", "full"}))
             capacity.add_metric([node.entry.id], float(node.capacity))
             free.add_metric([node.entry.id], float(node.free))
-        yield from (up, capacity, free)
+        yield from (up, capacity, free, staying)
 
 
 def _tell_node(node: NodeStatus) -> dict[str, Any]:

@@ -60,13 +60,18 @@ def _summary(found: dict[str, Any]) -> Table:
         "uploads": f"{uploads['under_way']} under way, {uploads['committed']} committed, {uploads['aborted']} aborted",
         "downloads": f"{downloads['under_way']} under way, {downloads['finished']} finished, "
         f"{downloads['failed']} failed",
-        "reaper": f"{found['reaper']['doomed']} doomed",
+        "reaper": _reaper(found["reaper"]),
         "journal": f"{journal['records']} records, {format_size(journal['size'])}, {journal['segments']} segments"
         + (f", failed: {journal['failure']}" if journal["failure"] else ""),
     }.items():
         table.add_row(name, text)
     table.add_row()
     return table
+
+
+def _reaper(found: dict[str, Any]) -> str:
+    staying = ", ".join(f"{count} parts stay on {node}" for node, count in found["staying"].items())
+    return f"{found['doomed']} to delete, {found['reaped']} deleted" + (f"; {staying} for now" if staying else "")
 
 
 def _node_table(found: list[dict[str, Any]]) -> Table:

@@ -28,9 +28,6 @@ async def test_a_range_is_those_bytes_of_the_file(cluster: Cluster) -> None:
     for start, stop in SPANS + [(start, stop) for start, stop in more]:
         answer = await cluster.get("/file", Range=f"bytes={start}-{stop - 1}")
         assert answer.body == DATA[start:stop], (start, stop)
-        if (start, stop) == (0, SIZE):
-            assert answer.code in {200, 206}
-            continue
         assert answer.code == 206
         assert answer.length == stop - start
         assert answer.header("Content-Range") == f"bytes {start}-{stop - 1}/{SIZE}"
@@ -83,6 +80,14 @@ async def test_what_is_not_one_range_is_ignored(cluster: Cluster, asked: str) ->
     await cluster.put("/file", DATA)
     answer = await cluster.get("/file", Range=asked)
     assert (answer.code, answer.body, answer.header("Content-Range")) == (200, DATA, None)
+
+
+@pytest_twisted.ensureDeferred
+async def test_all_of_a_file_as_a_range_is_a_range(cluster: Cluster) -> None:
+    await cluster.put("/file", DATA)
+    answer = await cluster.get("/file", Range="bytes=0-")
+    assert (answer.code, answer.body) == (206, DATA)
+    assert answer.header("Content-Range") == f"bytes 0-{SIZE - 1}/{SIZE}"
 
 
 @pytest_twisted.ensureDeferred

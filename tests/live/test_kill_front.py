@@ -79,7 +79,9 @@ def test_a_part_that_comes_after_the_next_front_has_deleted_it_is_not_kept(own_c
             upload.end()
             cluster.disks.wait_for_parts(5)
             killed = cluster.kill(FRONT)
-            wait_until(lambda: cluster.status().get("reaper") == {"doomed": 1}, "the reaper at work", cluster.status)
+            wait_until(
+                lambda: cluster.status().get("reaper", {}).get("doomed") == 1, "the reaper at work", cluster.status
+            )
             cluster.disks.wait_for_parts(0)
         assert upload.finish()[0] != 0
     cluster.wait_recovered(killed)

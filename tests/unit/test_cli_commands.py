@@ -23,7 +23,8 @@ _STATUS: dict[str, Any] = {
          "free": 0, "problem": "connection [refused]"},
     ],
     "files": 3, "bytes": 4096, "uploads": {"under_way": 1, "committed": 2, "aborted": 3},
-    "downloads": {"under_way": 4, "finished": 5, "failed": 6}, "reaper": {"doomed": 7},
+    "downloads": {"under_way": 4, "finished": 5, "failed": 6},
+    "reaper": {"doomed": 7, "reaped": 8, "staying": {"n2": 9}},
     "journal": {"records": 8, "size": 9, "segments": 1, "failure": ""},
 }  # fmt: skip
 
@@ -107,6 +108,8 @@ def test_the_status_is_readable(front: FrontDouble) -> None:
     assert "0:01:01" in output
     assert "512.0 GiB" in output
     assert "connection [refused]" in output
+    assert "7 to delete, 8 deleted; 9 parts stay on n2 for now" in output
+    assert "warning: a warning" in output
     assert json.loads(good(run(front, "--json", "status")).stdout) == _STATUS
 
 

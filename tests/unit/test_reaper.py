@@ -54,6 +54,10 @@ async def test_parts_on_a_node_that_is_down_keep_no_others_waiting() -> None:
     reaper.wake()
     assert nodes.removed == [f"{last}.0"]
     assert catalog.statistics().doomed == 1500
+    assert (reaper.reaped, reaper.staying) == (1, {"n1": 1500})
+    nodes.down.clear()
+    reaper.wake()
+    assert (reaper.reaped, reaper.staying) == (1501, {})
 
 
 @pytest_twisted.ensureDeferred

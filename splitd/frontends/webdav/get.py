@@ -27,16 +27,17 @@ async def get(request: StreamingRequest, store: IObjectStore, target: Target) ->
         entry = await store.stat(target.path)
         if isinstance(entry, Manifest) and not target.slash:
             _check(request, entry)
-            _describe(request, entry, Span(0, entry.size))
+            _describe(request, entry, None)
             request.finish()
         else:
             await _list(request, store, target, entry)
         return
-    spans: list[Span] = []
+    ranges: list[Span | None] = []
 
     def span_of(manifest: Manifest) -> Span:
-        spans.append(_span(request, manifest))
-        return spans[-1]
+        asked = _range(request, manifest)
+        ranges.append(asked)
+        return Span(0, manifest.size) if asked is None else asked
 
     try:
         opened = await store.open(target.path, span_of)
@@ -44,7 +45,7 @@ async def get(request: StreamingRequest, store: IObjectStore, target: Target) ->
         await _list(request, store, target, await store.stat(target.path))
         return
     try:
-        await _send(request, opened.manifest, opened.download, spans[-1])
+        await _send(request, opened.manifest, opened.download, ranges[-1])
     finally:
         opened.download.close()
 
@@ -71,16 +72,15 @@ def _check(request: StreamingRequest, manifest: Manifest) -> None:
         raise PreconditionFailed(f"{failed} does not hold: the present version is {manifest.etag}")
 
 
-def _span(request: StreamingRequest, manifest: Manifest) -> Span:
-    """The range the client wants of a version."""
+def _range(request: StreamingRequest, manifest: Manifest) -> Span | None:
+    """The range the client wants of a version; None for all of it."""
     _check(request, manifest)
-    whole = Span(0, manifest.size)
     asked = request.getHeader("Range")
     only_of = request.getHeader("If-Range")
     if asked is None or (only_of is not None and only_of != manifest.etag):
-        return whole
+        return None
     try:
-        return parse_range(asked, manifest.size) or whole
+        return parse_range(asked, manifest.size)
     except Unsatisfiable:
         size = manifest.size
         raise Refused(
@@ -88,12 +88,12 @@ def _span(request: StreamingRequest, manifest: Manifest) -> Span:
         ) from None
 
 
-async def _send(request: StreamingRequest, manifest: Manifest, download: IDownload, span: Span) -> None:
+async def _send(request: StreamingRequest, manifest: Manifest, download: IDownload, span: Span | None) -> None:
     # The status leaves with the first bytes that proved good, not before: until then a clear error can be told.
     first = await download.read()
     _describe(request, manifest, span)
     request.write_pieces(first)
-    if sum(map(len, first)) < len(span):
+    if sum(map(len, first)) < (manifest.size if span is None else len(span)):
         try:
             await send_body(request, download.read)
         except SplitdError:
@@ -103,13 +103,13 @@ async def _send(request: StreamingRequest, manifest: Manifest, download: IDownlo
     request.finish()
 
 
-def _describe(request: StreamingRequest, manifest: Manifest, span: Span) -> None:
+def _describe(request: StreamingRequest, manifest: Manifest, span: Span | None) -> None:
     describe(request, manifest)
     request.setHeader("Content-Type", manifest.content_type or _DEFAULT_TYPE)
     # What people store is not to be run in our name by a browser that guesses.
     request.setHeader("X-Content-Type-Options", "nosniff")
     request.setHeader("Accept-Ranges", "bytes")
-    request.setHeader("Content-Length", str(len(span)))
-    if len(span) < manifest.size:
+    request.setHeader("Content-Length", str(manifest.size if span is None else len(span)))
+    if span is not None:  # all of the file, too: by that a player finds out whether it can seek
         request.setResponseCode(206)
         request.setHeader("Content-Range", format_content_range(span, manifest.size))
