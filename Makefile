@@ -7,13 +7,16 @@ ARGS =
 # The running service that `make demo` is to use: make demo URL=http://127.0.0.1:8080
 URL =
 
+# How much `make crash` tries; the tests of `make test` are those with 1.
+EFFORT = 4
+
 VENV := .venv
 BIN := $(VENV)/bin
 # A plain editable install hides the plugins from twistd.
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench bench-peers bench-scale clean
+.PHONY: help run demo test check crash bench bench-peers bench-scale clean
 
 help:  ## Show this.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +36,10 @@ check: $(VENV)/.installed-dev  ## What a change must pass: format, lint, types, 
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/pytest -q tests/unit tests/contract
+
+crash: $(VENV)/.installed-test  ## Power cuts, kill -9, failing disks and networks: longer, and with the figures at the end.
+	SPLITD_EFFORT=$(EFFORT) SPLITD_KILLS=$$((60 * $(EFFORT))) $(BIN)/pytest -q tests/crash tests/live/test_kills.py \
+	    tests/cluster/test_model.py tests/cluster/test_network.py $(ARGS)
 
 bench: $(VENV)/.installed  ## Measure a cluster on this machine.
 	$(BIN)/python bench/measure.py $(ARGS)

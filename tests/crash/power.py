@@ -24,7 +24,7 @@ from storaged.interfaces import IFile, IFilesystem, Volume
 
 SECTOR = 512
 _EXHAUSTIVE = 5
-_SOME = 10
+_SOME = 10 * int(os.environ.get("SPLITD_EFFORT", "1"))
 
 Image: TypeAlias = dict[str, dict[str, bytes]]
 """What lies in each folder: the bytes of its files, by their names."""
