@@ -8,7 +8,7 @@ ARGS =
 URL =
 
 # How much `make crash` tries; the tests of `make test` are those with 1.
-EFFORT = 4
+EFFORT = 2
 
 VENV := .venv
 BIN := $(VENV)/bin

@@ -40,6 +40,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cache: Annotated[
         Size, msgspec.Meta(description="Memory for small files that were asked for; 0 for none. [default: 32MiB]")
     ] = Size(32 * 1024 * 1024)
+    journal_segment: Annotated[
+        Size,
+        msgspec.Meta(description="Bytes after which a new file of the journal is begun. [default: 64MiB]"),
+    ] = Size(64 * 1024 * 1024)
     client_timeout_s: Annotated[
         float,
         msgspec.Meta(description="How long a client may send, or take, nothing of a file. [default: 60]", gt=0),

@@ -67,6 +67,7 @@ class Front:
             self._pool,
             reactor,
             compactor=Compactor(reactor),
+            segment_limit=int(config.journal_segment),
         )
         self._catalog = JournalledCatalog(self._journal, reactor)
         self.registry = NodeRegistry(entries, self._connect, reactor)
