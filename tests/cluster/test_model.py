@@ -39,6 +39,7 @@ def content(size: int, seed: int) -> bytes:
 
 
 def run(coroutine: Any) -> Any:
+    TALLY["steps beside a model"] += 1
     return pytest_twisted.blockon(Deferred.fromCoroutine(coroutine))
 
 
@@ -101,7 +102,6 @@ class Model(RuleBasedStateMachine):
             self.stored(path, data, answer)
 
     def stored(self, path: str, data: bytes, answer: Answer) -> None:
-        TALLY["steps beside a model"] += 1
         if not self.has_parent(path):
             assert answer.code == 409
         elif NODES - len(self.down) < NEEDED:
@@ -114,7 +114,6 @@ class Model(RuleBasedStateMachine):
 
     @rule(path=paths, span=st.none() | st.tuples(st.integers(0, 50_000), st.integers(1, 50_000)))
     def get(self, path: str, span: tuple[int, int] | None) -> None:
-        TALLY["steps beside a model"] += 1
         headers = {} if span is None else {"Range": f"bytes={span[0]}-{span[0] + span[1] - 1}"}
         try:
             answer = run(self.cluster.get(path, **headers))
@@ -136,7 +135,6 @@ class Model(RuleBasedStateMachine):
 
     @rule(path=st.sampled_from([*PATHS, *COLLECTIONS]))
     def delete(self, path: str) -> None:
-        TALLY["steps beside a model"] += 1
         answer = run(self.cluster.ask("DELETE", path))
         gone = [each for each in self.files if each == path or each.startswith(path + "/")]
         assert answer.code == (204 if gone or path in self.collections else 404)
@@ -237,7 +235,7 @@ class Model(RuleBasedStateMachine):
 
 
 Model.TestCase.settings = settings(
-    max_examples=15 * EFFORT,
+    max_examples=25 * EFFORT,
     stateful_step_count=25,
     deadline=None,
     print_blob=True,
