@@ -26,6 +26,7 @@ from storaged.partfile import parse_part_id
 _PAGE = 10_000
 _AT_ONCE = 8
 _EXAMPLES = 10
+_FIRST_S = 3600.0
 
 
 @attrs.define
@@ -86,7 +87,7 @@ class Sweep:
     """Compares what the nodes hold with what the catalog knows, every so often and when asked.
 
     :param node_ids: the nodes there are.
-    :param interval_s: between two sweeps; the first comes so long after the start.  0 for none.
+    :param interval_s: between two sweeps; the first comes an hour after the start, at the latest.  0 for none.
     :param grace_s: parts younger than that are left alone.
     :param share: of a node's parts; where more are orphans, something else is wrong, and none is touched.
     :param clock: tells the time since 1970.
@@ -114,17 +115,24 @@ class Sweep:
         self._under_way: Deferred[Findings] | None = None
         self._loop = LoopingCall(self._go)
         self._loop.clock = clock
+        self._first: Any = None
         self.last: Findings | None = None
 
     def start(self) -> None:
         """Begin to wait for the first."""
         if self._interval_s:
-            self._loop.start(self._interval_s, now=False).addErrback(
-                lambda failure: self._log.failure("no more sweeps", failure)
-            )
+            # Not after a whole interval: a front that is often started again would never come to it.
+            self._first = self._clock.callLater(min(_FIRST_S, self._interval_s), self._begin)
+
+    def _begin(self) -> None:
+        self._first = None
+        self._loop.start(self._interval_s).addErrback(lambda failure: self._log.failure("no more sweeps", failure))
 
     def stop(self) -> None:
         """Give up the one under way, and begin no more."""
+        if self._first is not None:
+            self._first.cancel()
+            self._first = None
         if self._loop.running:
             self._loop.stop()
         if self._under_way is not None:

@@ -223,9 +223,15 @@ async def test_it_comes_by_itself() -> None:
     await at.put_parts(at.new_id())
     at.sweep.start()
     assert at.sweep.last is None
+    at.clock.advance(3600)
+    assert at.sweep.last is not None
+    assert at.trashed() == []  # they are too young
     at.clock.advance(7 * DAY_S)
     assert len(at.trashed()) == 3
     at.sweep.stop()
+    at.sweep.start()
+    at.sweep.stop()
+    assert at.clock.getDelayedCalls() == []
 
 
 @pytest_twisted.ensureDeferred
