@@ -11,6 +11,9 @@ _LOWEST = 21000
 _HIGHEST = 32000
 """Connections of clients come from above: none can take a server's port while it is away, or connect to itself."""
 
+_RANDOM = random.SystemRandom()
+"""Hypothesis sows the other one: two runs on one machine would take the same ports."""
+
 
 def free_ports(block: Sequence[int] = (0,)) -> int:
     """The first port of a block that is free.
@@ -18,7 +21,7 @@ def free_ports(block: Sequence[int] = (0,)) -> int:
     :param block: the ports that are needed, counted from the first.
     """
     while True:
-        first = random.randrange(_LOWEST, _HIGHEST)
+        first = _RANDOM.randrange(_LOWEST, _HIGHEST)
         with ExitStack() as stack:
             try:
                 for offset in block:

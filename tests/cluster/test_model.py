@@ -105,8 +105,8 @@ class Model(RuleBasedStateMachine):
         if not self.has_parent(path):
             assert answer.code == 409
         elif NODES - len(self.down) < NEEDED:
-            # The front may have learnt it, or learns it now; an empty file needs no node.
-            assert answer.code in ({201, 204} if not data else {503, 507})
+            # An empty file needs no node, where the front knows in time that it is empty.
+            assert answer.code in ({503, 507} if data else {201, 204, 503, 507})
         else:
             assert answer.code == (204 if path in self.files else 201), answer
         if answer.code in {201, 204}:
@@ -238,6 +238,7 @@ Model.TestCase.settings = settings(
     max_examples=25 * EFFORT,
     stateful_step_count=25,
     deadline=None,
+    derandomize=EFFORT == 1,  # the same lives each time, but for `make crash`
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
