@@ -7,7 +7,8 @@ import errno
 import fcntl
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from storaged.interfaces import IFile, IFilesystem, Volume
 
 WRITEV_PIECES = 1024
 """IOV_MAX of Linux: the most pieces one writev takes."""
+
+UNFINISHED = ".new"
+"""Stands behind the name of a file that is being written."""
 
 _FLAGS = {
     "read": os.O_RDONLY,
@@ -159,6 +163,30 @@ class OSFilesystem:
 
 def _milliseconds(stat: os.stat_result) -> int:
     return stat.st_mtime_ns // 1_000_000
+
+
+@contextmanager
+def new_file(filesystem: IFilesystem, folder: str, path: str) -> Iterator[IFile]:
+    """A file to be written, that is at `path` whole and durable at the end, or not at all.
+
+    Until then it is there with `UNFINISHED` behind its name, which a process that ends in the middle leaves.
+
+    :param folder: where `path` lies.
+    """
+    unfinished = path + UNFINISHED
+    file = filesystem.open(unfinished, "create")
+    try:
+        try:
+            yield file
+            file.sync()
+        finally:
+            file.close()
+        filesystem.rename(unfinished, path)
+    except BaseException:
+        with suppress(OSError):  # what is wrong is told already, and a start removes what is left
+            filesystem.remove(unfinished)
+        raise
+    filesystem.sync_folder(folder)
 
 
 class FolderTaken(OSError):

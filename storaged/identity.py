@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.threads import deferToThreadPool
 
 from storaged.errors import WrongNode
+from storaged.filesystem import UNFINISHED, new_file
 from storaged.interfaces import IFilesystem
 
 _VERSION = 1
@@ -59,17 +60,10 @@ class Identity:
 
     def _write(self, cluster: str) -> None:
         kept = {"version": _VERSION, "node": self.node_id, "cluster": cluster}
-        temporary = self._path + ".new"
-        with suppress(FileNotFoundError):  # it is there only where a crash fell between the lines below
-            self._filesystem.remove(temporary)
-        file = self._filesystem.open(temporary, "create")
-        try:
+        with suppress(FileNotFoundError):  # it is there only where a crash fell into the lines below
+            self._filesystem.remove(self._path + UNFINISHED)
+        with new_file(self._filesystem, self._folder, self._path) as file:
             file.write([json.dumps(kept).encode() + b"\n"])
-            file.sync()
-        finally:
-            file.close()
-        self._filesystem.rename(temporary, self._path)
-        self._filesystem.sync_folder(self._folder)
 
     def check(self, node_id: str | None, cluster: str | None) -> Deferred[None] | None:
         """Refuse a request that is not meant for this node.

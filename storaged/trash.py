@@ -6,13 +6,12 @@ trash/<milliseconds since 1970>-<id>     a part, and when it was put aside
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 
+from storaged.filesystem import UNFINISHED, new_file
 from storaged.interfaces import IFilesystem
 from storaged.partfile import PartId
 
 _NAME = re.compile(r"\A([0-9]{13})-[0-9a-f]{32}\.[0-9]{1,3}\Z")
-_UNFINISHED = ".new"
 
 
 class Trash:
@@ -29,7 +28,7 @@ class Trash:
         """Make the folder, durably, where it is missing, and drop what was left half written."""
         self._filesystem.make_folder(self._folder)
         for name, _, _ in self._filesystem.scan(self._folder):
-            if name.endswith(_UNFINISHED):
+            if name.endswith(UNFINISHED):
                 self._filesystem.remove(f"{self._folder}/{name}")
 
     def move(self, path: str, part: PartId, now_ms: int) -> None:
@@ -42,20 +41,8 @@ class Trash:
 
     def write(self, data: bytes, part: PartId, now_ms: int) -> None:
         """Put bytes aside, durably."""
-        path = self._path(part, now_ms)
-        file = self._filesystem.open(path + _UNFINISHED, "create")
-        try:
-            try:
-                file.write([data])
-                file.sync()
-            finally:
-                file.close()
-            self._filesystem.rename(path + _UNFINISHED, path)
-        except OSError:
-            with suppress(OSError):  # a start removes it
-                self._filesystem.remove(path + _UNFINISHED)
-            raise
-        self._filesystem.sync_folder(self._folder)
+        with new_file(self._filesystem, self._folder, self._path(part, now_ms)) as file:
+            file.write([data])
 
     def _path(self, part: PartId, now_ms: int) -> str:
         return f"{self._folder}/{now_ms:013}-{part}"

@@ -6,9 +6,10 @@ import re
 
 import attrs
 
+from storaged.filesystem import UNFINISHED
 from storaged.interfaces import IFilesystem
 
-_NAME = re.compile(r"\A(journal|snapshot)-([0-9]{10})\.jsonl(\.new)?\Z")
+_NAME = re.compile(rf"\A(journal|snapshot)-([0-9]{{10}})\.jsonl({re.escape(UNFINISHED)})?\Z")
 
 
 def segment_name(first: int) -> str:
@@ -19,11 +20,6 @@ def segment_name(first: int) -> str:
 def snapshot_name(upcoming: int) -> str:
     """The name of the snapshot of what was before this record."""
     return f"snapshot-{upcoming:010}.jsonl"
-
-
-def unfinished(path: str) -> str:
-    """Where a file is written before it gets its name."""
-    return f"{path}.new"
 
 
 @attrs.frozen

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import chain, islice
 
-from splitd.journal.names import list_folder, segment_name, snapshot_name, unfinished
+from splitd.journal.names import list_folder, segment_name, snapshot_name
 from splitd.journal.reader import JournalReader
 from splitd.model.records import Record, SnapshotEnded, encode_line
+from storaged.filesystem import new_file
 from storaged.interfaces import IFile, IFilesystem
 
 _COPY = 1024 * 1024
@@ -129,24 +130,6 @@ class SegmentWriter:
             yield
         except OSError as problem:
             raise OSError(problem.errno, problem.strerror, path) from problem
-
-
-@contextmanager
-def new_file(filesystem: IFilesystem, folder: str, path: str) -> Iterator[IFile]:
-    """A file to be written, that is at `path` whole and durable at the end, or not at all."""
-    file = filesystem.open(unfinished(path), "create")
-    try:
-        try:
-            yield file
-            file.sync()
-        finally:
-            file.close()
-        filesystem.rename(unfinished(path), path)
-    except BaseException:
-        with suppress(OSError):  # a start removes it
-            filesystem.remove(unfinished(path))
-        raise
-    filesystem.sync_folder(folder)
 
 
 def write_snapshot(filesystem: IFilesystem, folder: str, upcoming: int, records: Iterable[Record]) -> None:
