@@ -21,16 +21,24 @@ from storaged.interfaces import IFilesystem
 _NICENESS = 10
 
 
+def fold(reader: JournalReader) -> State:
+    """What all that a reader reads comes to.
+
+    :raise JournalDamaged: it cannot be read, or contradicts itself.
+    """
+    state = State()
+    for batch in reader.batches():
+        batch.apply(partial(apply, state))
+    return state
+
+
 def compact(filesystem: IFilesystem, folder: str, upcoming: int) -> None:
     """Write the snapshot of all that is before a record.  Nothing is removed.
 
     :param upcoming: the record that a segment begins with.
     :raise JournalDamaged: what is before it cannot be read.
     """
-    state = State()
-    for batch in JournalReader(filesystem, folder, stop=upcoming).batches():
-        batch.apply(partial(apply, state))
-    write_snapshot(filesystem, folder, upcoming, state.records())
+    write_snapshot(filesystem, folder, upcoming, fold(JournalReader(filesystem, folder, stop=upcoming)).records())
 
 
 def main(folder: str, upcoming: str) -> None:

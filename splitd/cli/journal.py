@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import click
 import msgspec
 from rich.table import Table
 
-from splitd.catalog.state import State, apply
+from splitd.catalog.compaction import fold
 from splitd.cli.errors import Refused
 from splitd.cli.session import Session, format_size, output, pass_session
 from splitd.errors import JournalDamaged
@@ -57,10 +56,9 @@ def check(session: Session, folder: Path) -> None:
 
     The exit code is 1 where it is damaged; the message names file and line.
     """
-    reader, state = JournalReader(OSFilesystem(), str(folder)), State()
+    reader = JournalReader(OSFilesystem(), str(folder))
     with _reading(folder):
-        for batch in reader.batches():
-            batch.apply(partial(apply, state))
+        state = fold(reader)
     found = {
         "cluster": state.cluster,
         "records": reader.sequence - 1,

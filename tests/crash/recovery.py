@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
-from splitd.catalog.state import State, apply
+from splitd.catalog.compaction import fold
+from splitd.catalog.state import State
 from splitd.journal.reader import JournalReader
 from splitd.journal.writer import SegmentWriter
 from splitd.model.records import CollectionMade, encode_line
@@ -27,9 +27,8 @@ NOW_MS = 1_700_000_000_000
 
 def recover_journal(disk: IFilesystem, folder: str) -> State:
     """What the journal comes to; it can be written on, and what is written can be read."""
-    reader, state = JournalReader(disk, folder), State()
-    for batch in reader.batches():
-        batch.apply(partial(apply, state))
+    reader = JournalReader(disk, folder)
+    state = fold(reader)
     writer = SegmentWriter(disk, folder, 10_000)
     writer.resume(reader)
     written_on = f"{WRITTEN_ON} {reader.sequence}"
@@ -37,9 +36,7 @@ def recover_journal(disk: IFilesystem, folder: str) -> State:
         line = encode_line(reader.sequence, reader.sequence - 1, CollectionMade(written_on, NOW_MS))
         writer.write(reader.sequence, [line], durable=True)
     writer.close()
-    again = State()
-    for batch in JournalReader(disk, folder).batches():
-        batch.apply(partial(apply, again))
+    again = fold(JournalReader(disk, folder))
     if state.cluster:
         assert again.tree.lookup(written_on) is not None
         again.tree.delete(written_on, NOW_MS)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from splitd.catalog.state import State, apply
+from splitd.catalog.compaction import fold
+from splitd.catalog.state import State
 from splitd.cli.local.daemon import Daemon
 from splitd.journal.reader import JournalReader
 from splitd.model.striping import part_size
@@ -95,10 +95,7 @@ class KilledCluster:
 
     def state(self) -> State:
         """What the journal comes to."""
-        state = State()
-        for batch in JournalReader(OSFilesystem(), str(self.folder / "front/data/journal")).batches():
-            batch.apply(partial(apply, state))
-        return state
+        return fold(JournalReader(OSFilesystem(), str(self.folder / "front/data/journal")))
 
     def parts_needed(self) -> dict[tuple[str, str], int]:
         """The parts of all files, and what they take: by node and part id."""
