@@ -125,8 +125,8 @@ class StreamingRequest(Request):
 
     def _begin_answer(self, data: bytes) -> bytes:
         """The head of the answer, and the first piece of its body."""
+        # The rest of the body would be read as the next request; and a site that is to end takes none.
         if not self.body.complete or self.channel.site.draining:
-            # The rest of the body would be read as the next request.
             self.channel.persistent = False
             self.setHeader("Connection", "close")
         # What the base class and the channel write goes to the transport; here it is wanted in one piece.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from tempfile import mkdtemp
@@ -19,12 +18,11 @@ from storaged.sizes import Size
 from tests.cluster.cluster import Answer, Cluster
 from tests.cluster.test_round_trip import ChunkedBody
 from tests.cluster.waiting import eventually
-from tests.tally import TALLY
+from tests.tally import EFFORT, TALLY
 
 NODES = 8
 NEEDED = 6
 UNIT = 512
-EFFORT = int(os.environ.get("SPLITD_EFFORT", "1"))
 
 PATHS = ["/a", "/b", "/c/a", "/c/b", "/d/a"]
 COLLECTIONS = ["/c", "/d"]

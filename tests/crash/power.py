@@ -21,10 +21,11 @@ import attrs
 from zope.interface import implementer
 
 from storaged.interfaces import IFile, IFilesystem, Volume
+from tests.tally import EFFORT
 
 SECTOR = 512
 _EXHAUSTIVE = 5
-_SOME = 10 * int(os.environ.get("SPLITD_EFFORT", "1"))
+_SOME = 10 * EFFORT
 
 Image: TypeAlias = dict[str, dict[str, bytes]]
 """What lies in each folder: the bytes of its files, by their names."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,10 +20,9 @@ from tests.cluster.cluster import Answer, Cluster
 from tests.crash.oracle import Begun, Ended, allowed
 from tests.crash.power import Cuts, Image, PowerDisk
 from tests.crash.recovery import WRITTEN_ON, recover_journal, recovered_parts
-from tests.tally import TALLY
+from tests.tally import EFFORT, TALLY
 
 UNIT = 512
-EFFORT = int(os.environ.get("SPLITD_EFFORT", "1"))
 LARGE, SMALL = 20_000, 3_000
 
 
