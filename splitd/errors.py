@@ -16,7 +16,11 @@
     ├── FileUnavailable         a node that holds a part of the file cannot be read now
     ├── FileDamaged             bytes of the file are wrong and cannot be rebuilt
     ├── CatalogReadOnly         the journal failed; nothing can be changed until a restart
+    ├── MoveRefused             a part cannot be moved as it was asked
     ├── SweepUnderWay           another sweep has not ended yet
+    ├── RebalanceUnderWay       another rebalance has not ended yet
+    ├── NodeRefused             a server cannot become a node
+    ├── RegistryRefused         a registry cannot take the place of the running one
     ├── JournalDamaged          the journal is not what was written; splitd does not start
     └── ConfigError             a configuration file or registry says what it cannot mean
 
@@ -86,6 +90,22 @@ class FileDamaged(SplitdError):
 
 class CatalogReadOnly(SplitdError):
     """Writing the journal failed once: nothing is changed any more until splitd was started again."""
+
+
+class MoveRefused(SplitdError):
+    """The part is not of the file any more, or a copy of it cannot lie where it should go."""
+
+
+class NodeRefused(SplitdError):
+    """The server that answers is not the node it should be, or belongs to somebody else."""
+
+
+class RegistryRefused(SplitdError):
+    """The registry cannot be used as it is; the running one stays.  The message names file and line."""
+
+
+class RebalanceUnderWay(SplitdError):
+    """Another rebalance has not ended yet."""
 
 
 class SweepUnderWay(SplitdError):

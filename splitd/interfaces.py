@@ -1,6 +1,6 @@
 """The seams of splitd.
 
-    front doors → IObjectStore → ICatalog, IUploadLedger → IJournal
+    front doors → IObjectStore → ICatalog, IUploadLedger, IPartMoves → IJournal
                              ↘ INodeRegistry → IPartStore (storaged.interfaces)
 
 Above the catalog nobody leans on state that only one process has: a catalog may be a database under several fronts.
@@ -8,7 +8,7 @@ Above the catalog nobody leans on state that only one process has: a catalog may
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Collection as SetOf
 
 import attrs
@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IConsumer
 from zope.interface import Attribute, Interface
 
 from splitd.model.conditions import Condition
+from splitd.model.holdings import Known, PartCopy
 from splitd.model.manifest import Manifest
 from splitd.model.records import Record
 from splitd.model.tree import Collection, Member
@@ -26,14 +27,24 @@ from storaged.ranges import Span
 
 @attrs.frozen
 class Doomed:
-    """Parts that nobody needs any more.
+    """Parts that nobody needs any more: all of an upload, or the copy of one that was moved.
 
     :param upload: the upload that made them.
     :param holdings: (node, part id) of each.
+    :param is_copy: whether it is a copy, of a version that may be needed still.
     """
 
     upload: str
     holdings: tuple[tuple[str, str], ...]
+    is_copy: bool = False
+
+    @property
+    def key(self) -> str:
+        """Names it among all that are doomed."""
+        if not self.is_copy:
+            return self.upload
+        [(node, part)] = self.holdings
+        return f"{part}@{node}"
 
 
 class ICatalog(Interface):
@@ -104,20 +115,41 @@ class IUploadLedger(Interface):
         """
 
     def doomed(limit: int, leave_out: SetOf[str]) -> Deferred[list[Doomed]]:
-        """The parts to delete, oldest first, of at most `limit` uploads.
+        """At most `limit` of what is to be deleted, oldest first.
 
-        :param leave_out: uploads not to be told.
+        :param leave_out: the keys of those not to be told.
         """
 
-    def known() -> Deferred[Mapping[str, Sequence[str]]]:
-        """All uploads whose parts lie somewhere for a reason: those of files, those under way and those to delete.
+    def known() -> Deferred[Known]:
+        """All parts that lie somewhere for a reason.
 
-        :return: a Deferred of the nodes of each one's parts, by the parts' index.  An upload that began before the
-            call is in it, or is not needed any more when it fires.
+        An upload, or a move, that began before the call is in it, or is not needed any more when it fires.
         """
 
-    def reaped(upload: str) -> Deferred[None]:
-        """Note that the doomed parts of an upload are gone from all their nodes.  Written, not synced."""
+    def reaped(doomed: Doomed) -> Deferred[None]:
+        """Note that doomed parts are gone from all their nodes.  Written, not synced."""
+
+
+class IPartMoves(Interface):
+    """Parts that go from one node to another.  The catalog provides it too: readers ask it where the parts lie."""
+
+    def begin_move(path: str, copy: PartCopy) -> Deferred[None]:
+        """Note that a copy of a part of a file may lie on another node from now on.
+
+        Written, not synced, when it fires.
+
+        :raise MoveRefused: the file is not of this upload any more, or its part cannot be copied to that node now.
+        """
+
+    def commit_move(path: str, copy: PartCopy) -> Deferred[None]:
+        """Let the copy take the place of the part.  Where the part lay, it is doomed.
+
+        :return: a Deferred that fires when the change would survive a power cut.
+        :raise MoveRefused: the file is not of this upload any more.  The move is still under way: abort it.
+        """
+
+    def abort_move(copy: PartCopy, reason: str) -> Deferred[None]:
+        """End a move that will not be committed.  The copy is doomed.  Written, not synced, when it fires."""
 
 
 class IJournal(Interface):

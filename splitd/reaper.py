@@ -11,6 +11,7 @@ from twisted.logger import Logger
 
 from splitd.errors import CatalogReadOnly, FileUnavailable
 from splitd.interfaces import Doomed, INodeRegistry, IUploadLedger
+from splitd.model.manifest import Manifest
 from storaged.errors import StoragedError
 
 _AT_ONCE = 16
@@ -18,23 +19,27 @@ _PAGE = 1000
 
 
 class Pins:
-    """Versions that are being read, and so must stay."""
+    """Versions that are being read, and where: their parts must stay there."""
 
     def __init__(self) -> None:
-        self._count: Counter[str] = Counter()
+        self._places: dict[str, list[tuple[str, ...]]] = {}
 
-    def pin(self, upload: str) -> None:
-        """Keep the parts of an upload; may be called several times."""
-        self._count[upload] += 1
+    def pin(self, manifest: Manifest) -> None:
+        """Keep the parts of a version where its manifest says they are; may be called several times."""
+        self._places.setdefault(manifest.upload, []).append(manifest.nodes)
 
-    def unpin(self, upload: str) -> None:
-        """Undo one `pin`."""
-        self._count[upload] -= 1
-        if not self._count[upload]:
-            del self._count[upload]
+    def unpin(self, manifest: Manifest) -> bool:
+        """Undo one `pin`; whether nobody else reads the version there."""
+        places = self._places[manifest.upload]
+        places.remove(manifest.nodes)
+        if not places:
+            del self._places[manifest.upload]
+        return manifest.nodes not in places
 
-    def __contains__(self, upload: object) -> bool:
-        return upload in self._count
+    def hold(self, doomed: Doomed) -> bool:
+        """Whether somebody reads one of these parts."""
+        places = self._places.get(doomed.upload, ())
+        return any(node in nodes for nodes in places for node, _ in doomed.holdings)
 
 
 class Reaper:
@@ -43,7 +48,7 @@ class Reaper:
 
     :param pins: versions to leave alone for now.
     :param interval_s: between two rounds.
-    :ivar reaped: uploads and versions whose parts are gone, since the start.
+    :ivar reaped: uploads, versions and copies that are gone, since the start.
     :ivar staying: how many parts each node did not delete in the last round.
     """
 
@@ -80,12 +85,7 @@ class Reaper:
         self._stopped = True
         if self._loop.running:
             self._loop.stop()
-        ended: Deferred[None] = Deferred()
-        if self._round is None:
-            ended.callback(None)
-        else:
-            self._round.addBoth(lambda _: ended.callback(None))
-        return ended
+        return self._round_over()
 
     def wake(self) -> None:
         """Begin a round now, or after the one under way."""
@@ -104,38 +104,54 @@ class Reaper:
         if self._again:
             self.wake()
 
+    async def settle(self) -> None:
+        """Go a round, and wait for its end."""
+        self.wake()
+        for _ in range(2):  # the one that was under way, and the one that it asked for
+            await self._round_over()
+
+    def _round_over(self) -> Deferred[None]:
+        """Fires when the round under way has ended."""
+        over: Deferred[None] = Deferred()
+        if self._round is None:
+            over.callback(None)
+        else:
+            self._round.addBoth(lambda _: over.callback(None))
+        return over
+
     async def _go_round(self) -> None:
         # Page by page, each upload once: those whose nodes are down now must not keep the others waiting.
         seen: set[str] = set()
         self._left = set()
         self._refused.clear()
         while page := await self._ledger.doomed(_PAGE, seen):
-            seen.update(each.upload for each in page)
-            self._left.update(each.upload for each in page if each.upload in self._pins)
-            await DeferredList([self._slots.run(self.reap, each) for each in page if each.upload not in self._left])
+            seen.update(each.key for each in page)
+            left = {each.key: each.upload for each in page if self._pins.hold(each)}
+            self._left.update(left.values())
+            await DeferredList([self._slots.run(self.reap, each) for each in page if each.key not in left])
             if self._stopped:
                 return
         self.staying = dict(self._refused)
 
     def unpinned(self, upload: str) -> None:
-        """Learn that a version is not being read any more."""
+        """Learn that a version is not being read any more where it was."""
         if upload in self._left:
             self.wake()
 
     def reap(self, doomed: Doomed) -> Deferred[None]:
-        """Delete the parts of one upload now.
+        """Delete doomed parts now.
 
         :return: a Deferred that fires with None when every node was asked; it does not fail.
         """
-        if doomed.upload in self._busy:
+        if doomed.key in self._busy:
             return Deferred.fromCoroutine(_nothing())
-        self._busy.add(doomed.upload)
-        return Deferred.fromCoroutine(self._reap(doomed)).addBoth(self._reaped, doomed.upload)
+        self._busy.add(doomed.key)
+        return Deferred.fromCoroutine(self._reap(doomed)).addBoth(self._reaped, doomed.key)
 
-    def _reaped(self, result: Any, upload: str) -> None:
-        self._busy.discard(upload)
+    def _reaped(self, result: Any, key: str) -> None:
+        self._busy.discard(key)
         if result is not None:
-            self._log.failure("reaping the parts of upload {upload}", result, upload=upload)
+            self._log.failure("reaping {key}", result, key=key)
 
     async def _reap(self, doomed: Doomed) -> None:
         results = await DeferredList(
@@ -144,10 +160,10 @@ class Reaper:
         if all(gone for _, gone in results):
             self.reaped += 1
             try:
-                await self._ledger.reaped(doomed.upload)
+                await self._ledger.reaped(doomed)
             except CatalogReadOnly as problem:
                 # After a restart they are asked for again and found gone: harmless.
-                self._log.warn("reaped {upload}: {problem}", upload=doomed.upload, problem=str(problem))
+                self._log.warn("reaped {key}: {problem}", key=doomed.key, problem=str(problem))
 
     async def _remove(self, node: str, part: str) -> bool:
         try:

@@ -146,9 +146,9 @@ class ObjectStore:
             try:
                 return await self._open_version(manifest, span_of(manifest))
             except PartLost:
-                # The version may have been replaced, and reaped, between the look and the pin.
+                # It may have been replaced, or its parts moved, and reaped, between the look and the pin.
                 now = await self._find(path)
-                if now.upload == manifest.upload:
+                if now == manifest:
                     raise
                 manifest = now
 
@@ -169,29 +169,28 @@ class ObjectStore:
                 self._downloading.give_back(size)
                 raise
             return Opened(manifest, SmallDownload(data, span, self.traffic, lambda: self._downloading.give_back(size)))
-        self._pins.pin(manifest.upload)
-        download = Download(manifest, span, self._registry, self.traffic, lambda: self._unpin(manifest.upload))
+        self._pins.pin(manifest)
+        download = Download(manifest, span, self._registry, self.traffic, lambda: self._unpin(manifest))
         await download.open()
         return Opened(manifest, download)
 
     async def _read_small(self, manifest: Manifest) -> bytes:
         data = self.cache.get(manifest.upload)
         if data is None:
-            self._pins.pin(manifest.upload)
+            self._pins.pin(manifest)
             try:
                 data = await read_small(manifest, self._registry)
             except SplitdError:
                 self.traffic.downloads_failed += 1
                 raise
             finally:
-                self._unpin(manifest.upload)
+                self._unpin(manifest)
             self.cache.keep(manifest.upload, data)
         return data
 
-    def _unpin(self, upload: str) -> None:
-        self._pins.unpin(upload)
-        if upload not in self._pins:
-            self._reaper.unpinned(upload)
+    def _unpin(self, manifest: Manifest) -> None:
+        if self._pins.unpin(manifest):
+            self._reaper.unpinned(manifest.upload)
 
     def stat(self, path: str) -> Deferred[Manifest | Collection | None]:
         """What there is of this name; see `IObjectStore.stat`."""

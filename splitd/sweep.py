@@ -7,7 +7,7 @@ disk brings back what was deleted.  What the catalog knows and does not need is 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 
 from splitd.errors import SplitdError, SweepUnderWay
 from splitd.interfaces import INodeRegistry, IUploadLedger
+from splitd.model.holdings import Known
 from splitd.model.uploads import upload_time_ms
 from storaged.errors import StoragedError
 from storaged.interfaces import PartInfo
@@ -183,7 +184,7 @@ class Sweep:
         )
         return findings
 
-    async def _look(self, node: NodeFindings, known: Mapping[str, Sequence[str]], began_ms: int) -> list[str]:
+    async def _look(self, node: NodeFindings, known: Known, began_ms: int) -> list[str]:
         """The ids of the orphans of a node."""
         orphans: list[str] = []
         after = ""
@@ -202,7 +203,7 @@ class Sweep:
         self,
         node: NodeFindings,
         page: Sequence[PartInfo],
-        known: Mapping[str, Sequence[str]],
+        known: Known,
         before_ms: int,
         orphans: list[str],
     ) -> None:
@@ -210,8 +211,7 @@ class Sweep:
             node.parts += 1
             node.bytes += info.stored
             part = parse_part_id(info.part_id)
-            nodes = known.get(part.upload, ())
-            if part.index < len(nodes) and nodes[part.index] == node.node:
+            if known.has(part, node.node):
                 continue
             # By the front's clock and by the node's: one of them may have been wrong.
             if max(upload_time_ms(part.upload), info.modified_ms) >= before_ms:

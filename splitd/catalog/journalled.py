@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Collection as SetOf
-from itertools import islice
+from itertools import chain, islice
 from typing import TypeVar
 
 import attrs
@@ -17,14 +17,15 @@ from zope.interface import implementer
 
 from splitd.catalog.state import State, apply
 from splitd.catalog.turns import Turn, Turns
-from splitd.errors import BadName, CatalogReadOnly, NotFound, PreconditionFailed, UploadAborted
-from splitd.interfaces import Doomed, ICatalog, IJournal, IUploadLedger
+from splitd.errors import BadName, CatalogReadOnly, MoveRefused, NotFound, PreconditionFailed, UploadAborted
+from splitd.interfaces import Doomed, ICatalog, IJournal, IPartMoves, IUploadLedger
 from splitd.model import records
 from splitd.model.conditions import Condition
+from splitd.model.holdings import Known, PartCopy
 from splitd.model.manifest import Manifest
 from splitd.model.records import Record
 from splitd.model.tree import Collection, Member, check_path
-from storaged.partfile import PartId
+from storaged.partfile import PartId, parse_part_id
 
 _Result = TypeVar("_Result")
 _Judge = Callable[[], tuple[Record | None, _Result]]
@@ -36,7 +37,7 @@ class CatalogStatistics:
 
     :param bytes_stored: the bytes of all files, as their clients count them.
     :param uploads: uploads under way.
-    :param doomed: uploads whose parts are to be deleted.
+    :param doomed: uploads whose parts are to be deleted, and copies of parts that were moved.
     :param changes: changes under way, and those that wait for them.
     """
 
@@ -52,7 +53,7 @@ def new_cluster_id() -> str:
     return uuid.uuid4().hex
 
 
-@implementer(ICatalog, IUploadLedger)
+@implementer(ICatalog, IUploadLedger, IPartMoves)
 class JournalledCatalog:
     """Names and uploads, kept in a journal.
 
@@ -80,13 +81,21 @@ class JournalledCatalog:
         """How much there is just now."""
         state = self._state
         return CatalogStatistics(
-            state.files, state.bytes_stored, len(state.uploads), len(state.doomed), len(self._turns)
+            state.files,
+            state.bytes_stored,
+            len(state.uploads),
+            len(state.doomed) + len(state.moves.needless),
+            len(self._turns),
         )
+
+    def nodes(self) -> set[str]:
+        """The nodes that parts may lie on.  It takes a while."""
+        return self._state.nodes()
 
     def start(self) -> Deferred[None]:
         """Read the journal.  To be called once, first.
 
-        Uploads that were under way when splitd ended are aborted.  Where the journal can be read and not
+        Uploads and moves that were under way when splitd ended are aborted.  Where the journal can be read and not
         written, the catalog can be read.
 
         :raise JournalDamaged: the journal is not what was written.
@@ -98,12 +107,13 @@ class JournalledCatalog:
         if not await self._journal.replay(lambda record: apply(self._state, record)):
             await self._change(self._judge_opening, durable=True)
         leftovers = [self.abort(upload, "splitd was restarted") for upload in list(self._state.uploads)]
+        leftovers += [self.abort_move(copy, "splitd was restarted") for copy in list(self._state.moves.under_way)]
         try:
             await gatherResults(leftovers, consumeErrors=True)
         except FirstError as problem:
             problem.subFailure.trap(CatalogReadOnly)
             self._log.error(
-                "{count} uploads of before the restart cannot be aborted: {reason}",
+                "{count} uploads and moves of before the restart cannot be aborted: {reason}",
                 count=len(leftovers),
                 reason=problem.subFailure.getErrorMessage(),
             )
@@ -111,11 +121,22 @@ class JournalledCatalog:
 
     def lookup(self, path: str) -> Deferred[Manifest | Collection | None]:
         """What there is of this name; see `ICatalog`."""
-        return execute(self._state.tree.lookup, path)
+        return execute(self._lookup, path)
+
+    def _lookup(self, path: str) -> Manifest | Collection | None:
+        found = self._state.tree.lookup(path)
+        return self._state.moves.place(found) if isinstance(found, Manifest) else found
 
     def list_members(self, path: str, after: str, limit: int) -> Deferred[list[Member]]:
         """A page of a collection; see `ICatalog`."""
-        return execute(self._state.tree.list_members, path, after, limit)
+        return execute(self._list_members, path, after, limit)
+
+    def _list_members(self, path: str, after: str, limit: int) -> list[Member]:
+        place = self._state.moves.place
+        return [
+            Member(member.name, place(member.entry)) if isinstance(member.entry, Manifest) else member
+            for member in self._state.tree.list_members(path, after, limit)
+        ]
 
     def make_collection(self, path: str) -> Deferred[Collection]:
         """Make an empty collection; see `ICatalog`."""
@@ -181,30 +202,81 @@ class JournalledCatalog:
         def judge() -> tuple[Record | None, None]:
             if upload not in self._state.uploads:
                 return None, None
-            return records.UploadAborted(upload, reason.encode(errors="replace").decode(), self._now_ms()), None
+            return records.UploadAborted(upload, _printable(reason), self._now_ms()), None
 
         return self._change(judge, upload=upload, durable=False)
 
     def doomed(self, limit: int, leave_out: SetOf[str]) -> Deferred[list[Doomed]]:
-        """The parts to delete, oldest first; see `IUploadLedger`."""
-        told = (_show(upload, nodes) for upload, nodes in self._state.doomed.items() if upload not in leave_out)
-        return succeed(list(islice(told, limit)))
+        """What is to be deleted, oldest first; see `IUploadLedger`."""
+        versions = (_show(*each) for each in self._state.doomed.items() if each[0] not in leave_out)
+        copies = (each for each in map(_show_copy, self._state.moves.needless) if each.key not in leave_out)
+        return succeed(list(islice(chain(versions, copies), limit)))
 
-    def known(self) -> Deferred[Mapping[str, Sequence[str]]]:
-        """All uploads whose parts lie somewhere for a reason; see `IUploadLedger.known`."""
+    def known(self) -> Deferred[Known]:
+        """All parts that lie somewhere for a reason; see `IUploadLedger.known`."""
         # In one step: what changes place while it is looked for could be missed, and deleted for it.
         return execute(self._state.known)
 
-    def reaped(self, upload: str) -> Deferred[None]:
-        """Note that the doomed parts of an upload are gone; see `IUploadLedger`.
+    def reaped(self, doomed: Doomed) -> Deferred[None]:
+        """Note that doomed parts are gone; see `IUploadLedger`.
 
-        Does nothing where it has none.
+        Does nothing where they are not doomed.
         """
 
         def judge() -> tuple[Record | None, None]:
-            return records.PartsReaped(upload) if upload in self._state.doomed else None, None
+            if not doomed.is_copy:
+                return records.PartsReaped(doomed.upload) if doomed.upload in self._state.doomed else None, None
+            [(node, part)] = doomed.holdings
+            copy = PartCopy(doomed.upload, parse_part_id(part).index, node)
+            return records.PartCopyReaped(*copy) if copy in self._state.moves.needless else None, None
 
-        return self._change(judge, upload=upload, durable=False)
+        return self._change(judge, upload=doomed.upload, durable=False)
+
+    def begin_move(self, path: str, copy: PartCopy) -> Deferred[None]:
+        """Note that a copy of a part may lie on another node; see `IPartMoves`."""
+
+        def judge() -> tuple[Record, None]:
+            nodes = self._moving(path, copy).nodes
+            if copy.node in nodes:
+                raise MoveRefused(f"{path}: a part of it lies on node {copy.node} already")
+            try:
+                self._state.moves.refuse_copy(copy)
+            except ValueError as problem:
+                raise MoveRefused(f"{path}: {problem}") from problem
+            return records.PartMoveStarted(*copy, self._now_ms()), None
+
+        return self._change(judge, path=path, upload=copy.upload, durable=False)
+
+    def commit_move(self, path: str, copy: PartCopy) -> Deferred[None]:
+        """Let a copy take the place of the part; see `IPartMoves`."""
+
+        def judge() -> tuple[Record, None]:
+            source = self._moving(path, copy).nodes[copy.index]
+            if copy not in self._state.moves.under_way:
+                raise MoveRefused(f"{path}: no move of part {copy.part} to node {copy.node} is under way")
+            return records.PartMoved(path, copy.upload, copy.index, source, copy.node), None
+
+        return self._change(judge, path=path, upload=copy.upload, durable=True)
+
+    def _moving(self, path: str, copy: PartCopy) -> Manifest:
+        """The file that a part to be moved is of."""
+        found = self._lookup(path)
+        if not isinstance(found, Manifest) or found.upload != copy.upload:
+            raise MoveRefused(f"{path} is not of upload {copy.upload} any more")
+        return found
+
+    def abort_move(self, copy: PartCopy, reason: str) -> Deferred[None]:
+        """End a move that will not be committed; see `IPartMoves`.
+
+        Does nothing where it is not under way.
+        """
+
+        def judge() -> tuple[Record | None, None]:
+            if copy not in self._state.moves.under_way:
+                return None, None
+            return records.PartMoveAborted(*copy, _printable(reason), self._now_ms()), None
+
+        return self._change(judge, upload=copy.upload, durable=False)
 
     def _judge_opening(self) -> tuple[Record, None]:
         return records.JournalOpened(records.VERSION, self._new_id(), self._now_ms()), None
@@ -270,6 +342,15 @@ class JournalledCatalog:
 
 def _show(upload: str, nodes: Sequence[str]) -> Doomed:
     return Doomed(upload, tuple((node, str(PartId(upload, index))) for index, node in enumerate(nodes)))
+
+
+def _show_copy(copy: PartCopy) -> Doomed:
+    return Doomed(copy.upload, ((copy.node, str(copy.part)),), is_copy=True)
+
+
+def _printable(reason: str) -> str:
+    """A reason that can be written down: one that came from outside may hold lone surrogates."""
+    return reason.encode(errors="replace").decode()
 
 
 def _refuse_failed(condition: Condition, path: str, present: Manifest | Collection | None) -> None:

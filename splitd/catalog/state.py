@@ -8,7 +8,9 @@ from typing import Any
 
 import attrs
 
+from splitd.catalog.part_moves import PartMoves
 from splitd.errors import SplitdError
+from splitd.model.holdings import Known
 from splitd.model.manifest import Manifest
 from splitd.model.records import (
     VERSION,
@@ -17,6 +19,10 @@ from splitd.model.records import (
     EntryDeleted,
     FileCommitted,
     JournalOpened,
+    PartCopyReaped,
+    PartMoveAborted,
+    PartMoved,
+    PartMoveStarted,
     PartsReaped,
     Record,
     SnapshotEnded,
@@ -48,6 +54,7 @@ class State:
     :ivar uploads: uploads under way, by their ids.
     :ivar doomed: the nodes where parts to delete may lie, by the parts' index, for the uploads that made them,
         oldest first.
+    :ivar moves: moves of parts, and where the parts lie afterwards.
     :ivar files: how many files there are.
     :ivar bytes_stored: the bytes of all files, as their clients count them.
     """
@@ -57,15 +64,24 @@ class State:
         self.tree = Tree(0)
         self.uploads: dict[str, UnderWay] = {}
         self.doomed: dict[str, tuple[str, ...]] = {}
+        self.moves = PartMoves()
         self.files = 0
         self.bytes_stored = 0
 
-    def known(self) -> dict[str, tuple[str, ...]]:
-        """The nodes of the parts of all uploads that are needed, under way or to be deleted."""
-        known = {manifest.upload: manifest.nodes for manifest in self.tree.files()}
-        known.update((upload, under_way.nodes) for upload, under_way in self.uploads.items())
-        known.update(self.doomed)
-        return known
+    def known(self) -> Known:
+        """All parts that are needed, under way or to be deleted."""
+        nodes = {manifest.upload: manifest.nodes for manifest in self.tree.files()}
+        nodes.update(self.moves.moved())
+        nodes.update((upload, under_way.nodes) for upload, under_way in self.uploads.items())
+        nodes.update(self.doomed)
+        return Known(nodes, frozenset(self.moves.copies()))
+
+    def nodes(self) -> set[str]:
+        """The nodes that parts may lie on."""
+        places = {self.moves.nodes_of(manifest) for manifest in self.tree.files()}
+        places.update(upload.nodes for upload in self.uploads.values())
+        places.update(self.doomed.values())
+        return {node for nodes in places for node in nodes} | {copy.node for copy in self.moves.copies()}
 
     def records(self) -> Iterator[Record]:
         """Records that come to this state, in an order in which they can be applied.
@@ -76,7 +92,7 @@ class State:
         yield JournalOpened(VERSION, self.cluster, root.created_ms)
         for path, entry in self.tree.walk():
             if isinstance(entry, Manifest):
-                yield FileCommitted(path, entry)
+                yield FileCommitted(path, self.moves.place(entry))
             else:
                 collections.append((path, entry))
                 yield CollectionMade(path, entry.created_ms)
@@ -87,6 +103,7 @@ class State:
             yield UploadAborted(upload, "its parts are to be deleted", 0)
         for upload, under_way in self.uploads.items():
             yield UploadStarted(upload, under_way.path, under_way.nodes, under_way.time_ms)
+        yield from self.moves.records()
 
 
 def apply(state: State, record: Record) -> None:
@@ -109,6 +126,8 @@ def _name(record: Record) -> str:
             return f"{tag} {record.cluster}"
         case FileCommitted() | CollectionMade() | EntryDeleted() | CollectionTouched():
             return f"{tag} {record.path}"
+        case PartMoveStarted() | PartMoved() | PartMoveAborted() | PartCopyReaped():
+            return f"{tag} {record.upload}.{record.index}"
         case UploadStarted() | UploadAborted() | PartsReaped():
             return f"{tag} {record.upload}"
         case SnapshotEnded():
@@ -173,6 +192,25 @@ def _parts_reaped(state: State, record: PartsReaped) -> None:
         raise ValueError("it has no parts to delete")
 
 
+def _part_move_started(state: State, record: PartMoveStarted) -> None:
+    state.moves.start(record)
+
+
+def _part_moved(state: State, record: PartMoved) -> None:
+    manifest = state.tree.version(record.path)
+    if manifest is None:
+        raise ValueError(f"there is no {record.path}")
+    state.moves.commit(record, manifest)
+
+
+def _part_move_aborted(state: State, record: PartMoveAborted) -> None:
+    state.moves.abort(record)
+
+
+def _part_copy_reaped(state: State, record: PartCopyReaped) -> None:
+    state.moves.reaped(record)
+
+
 def _collection_touched(state: State, record: CollectionTouched) -> None:
     state.tree.touch(record.path, record.time_ms)
 
@@ -184,7 +222,8 @@ def _snapshot_ended(_: State, __: SnapshotEnded) -> None:
 def _forget(state: State, manifest: Manifest) -> None:
     state.files -= 1
     state.bytes_stored -= manifest.size
-    _doom(state, manifest.upload, manifest.nodes)
+    _doom(state, manifest.upload, state.moves.nodes_of(manifest))
+    state.moves.forget(manifest.upload)
 
 
 def _doom(state: State, upload: str, nodes: tuple[str, ...]) -> None:
@@ -216,6 +255,10 @@ _EFFECTS: dict[type, Callable[[State, Any], None]] = {
     CollectionMade: _collection_made,
     EntryDeleted: _entry_deleted,
     PartsReaped: _parts_reaped,
+    PartMoveStarted: _part_move_started,
+    PartMoved: _part_moved,
+    PartMoveAborted: _part_move_aborted,
+    PartCopyReaped: _part_copy_reaped,
     CollectionTouched: _collection_touched,
     SnapshotEnded: _snapshot_ended,
 }

@@ -74,6 +74,52 @@ class PartsReaped(_Record, frozen=True, tag="parts-reaped"):
     upload: str
 
 
+class PartMoveStarted(_Record, frozen=True, tag="part-move-started"):
+    """A copy of this part may lie on this node from now on.
+
+    :param index: which part of the upload.
+    :param target: the node.
+    """
+
+    upload: str
+    index: int
+    target: str
+    time_ms: int
+
+
+class PartMoved(_Record, frozen=True, tag="part-moved"):
+    """The part lies on another node from here on; the copy on the node where it lay is to go.
+
+    :param path: a file that the part is of.
+    :param source: the node where it lay.
+    :param target: the node where it lies now, a part move to which was under way.
+    """
+
+    path: str
+    upload: str
+    index: int
+    source: str
+    target: str
+
+
+class PartMoveAborted(_Record, frozen=True, tag="part-move-aborted"):
+    """The part stays where it is; the copy on this node is to go."""
+
+    upload: str
+    index: int
+    target: str
+    reason: str
+    time_ms: int
+
+
+class PartCopyReaped(_Record, frozen=True, tag="part-copy-reaped"):
+    """The copy of this part that was to go is gone from this node."""
+
+    upload: str
+    index: int
+    node: str
+
+
 class CollectionTouched(_Record, frozen=True, tag="collection-touched"):
     """The collection was modified last at this time.  In snapshots: elsewhere it follows from the other records."""
 
@@ -98,6 +144,10 @@ Record = (
     | CollectionMade
     | EntryDeleted
     | PartsReaped
+    | PartMoveStarted
+    | PartMoved
+    | PartMoveAborted
+    | PartCopyReaped
     | CollectionTouched
     | SnapshotEnded
 )

@@ -129,7 +129,7 @@ def judge(image: Image, notes: list[Any], folder: Path) -> None:
         assert {path for path, _ in state.tree.walk() if not path.startswith(WRITTEN_ON)} <= may.keys()
         for part_id in _left(state, nodes):
             upload = part_id.partition(".")[0]
-            assert upload not in state.known(), f"{part_id} is nobody's and would not be swept"
+            assert upload not in state.known().nodes, f"{part_id} is nobody's and would not be swept"
             TALLY["parts of uploads forgotten by a cut, for the sweep"] += 1
 
 

@@ -84,7 +84,7 @@ class Life:
         manifest = Manifest(upload, self._number, self._number, 6, 0, 4, NODES)
         await self._change(path, manifest, lambda: self.catalog.commit(path, manifest, Condition()))
         for doomed in await self.catalog.doomed(10, ()):
-            await self.catalog.reaped(doomed.upload)
+            await self.catalog.reaped(doomed)
 
     async def delete(self, path: str) -> None:
         await self._change(path, None, lambda: self.catalog.delete(path, Condition()))

@@ -8,18 +8,31 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
 from splitd.catalog.journalled import JournalledCatalog
+from splitd.interfaces import Doomed
 from splitd.model.conditions import ALWAYS, Condition
-from tests.unit.catalogs import NEW, NODES, A, B, C, manifest, started, walk
+from splitd.model.holdings import PartCopy
+from tests.unit.catalogs import NEW, NODES, A, B, C, doomed, manifest, started, walk
 
 paths = st.sampled_from(["/", "/a", "/b", "/a/b", "/a/b/c", "/a/c", "/b/c", "bad"])
 uploads = st.sampled_from([A, B, C, "1" * 32, "2" * 32, "3" * 32])
 conditions = st.sampled_from([ALWAYS, ALWAYS, NEW, Condition(match=("*",)), Condition(match=(manifest(A).etag,))])
+COPIES = [PartCopy(upload, index, node) for upload in (A, B) for index in (0, 1) for node in ("a", "g", "h")]
+copies = st.sampled_from(COPIES)
+
+
+def doomed_copy(copy: PartCopy) -> Doomed:
+    return Doomed(copy.upload, ((copy.node, str(copy.part)),), is_copy=True)
+
+
 operations = st.one_of(
     st.tuples(st.just("begin"), uploads, paths, st.just(NODES)),
     st.tuples(st.just("commit"), paths, uploads.map(manifest), conditions),
     st.tuples(st.just("commit"), paths, st.builds(manifest, uploads, nodes=st.just(())), conditions),
     st.tuples(st.just("abort"), uploads, st.just("no more")),
-    st.tuples(st.just("reaped"), uploads),
+    st.tuples(st.just("reaped"), uploads.map(doomed) | copies.map(doomed_copy)),
+    st.tuples(st.just("begin_move"), paths, copies),
+    st.tuples(st.just("commit_move"), paths, copies),
+    st.tuples(st.just("abort_move"), copies, st.just("no more")),
     st.tuples(st.just("make_collection"), paths),
     st.tuples(st.just("delete"), paths, conditions),
 )
@@ -33,7 +46,7 @@ def perform(catalog: JournalledCatalog, operation: tuple[Any, ...]) -> Deferred[
 
 
 async def everything(catalog: JournalledCatalog) -> tuple[Any, ...]:
-    return await walk(catalog), {each.upload: each for each in await catalog.doomed(1000, ())}, catalog.statistics()
+    return await walk(catalog), {each.key: each for each in await catalog.doomed(1000, ())}, catalog.statistics()
 
 
 @settings(deadline=None)
@@ -46,6 +59,8 @@ def test_a_restart_finds_all_as_it_was(found: list[tuple[Any, ...]]) -> Any:
             await perform(front.catalog, operation)
         for upload in (A, B, C, "1" * 32, "2" * 32, "3" * 32):
             await front.catalog.abort(upload, "the server stops")
+        for copy in COPIES:
+            await front.catalog.abort_move(copy, "the server stops")
         before = await everything(front.catalog)
         assert await everything((await front.restart()).catalog) == before
 

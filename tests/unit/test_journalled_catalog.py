@@ -153,7 +153,7 @@ async def test_the_replaced_version_is_doomed_until_it_is_reaped() -> None:
     assert await front.catalog.doomed(10, ()) == [doomed(A)]
     front = await front.restart()
     assert await front.catalog.doomed(10, ()) == [doomed(A)]
-    await front.catalog.reaped(A)
+    await front.catalog.reaped(doomed(A))
     assert await front.catalog.doomed(10, ()) == []
     front = await front.restart()
     assert await front.catalog.doomed(10, ()) == []
@@ -202,7 +202,7 @@ async def test_an_upload_may_be_aborted_again_and_never_begun() -> None:
     await front.catalog.abort(B, "a reason with a lone surrogate: \ud800")
     lines = len(front.folder.lines)
     await front.catalog.abort(B, "again")
-    await front.catalog.reaped(C)
+    await front.catalog.reaped(doomed(C))
     assert len(front.folder.lines) == lines
     assert await front.catalog.doomed(10, ()) == [doomed(B)]
 

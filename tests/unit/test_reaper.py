@@ -6,6 +6,9 @@ from twisted.internet.task import Clock
 
 from splitd.catalog.journalled import JournalledCatalog
 from splitd.journal.memory import MemoryJournal
+from splitd.model.conditions import ALWAYS
+from splitd.model.holdings import PartCopy
+from splitd.model.manifest import Manifest
 from splitd.reaper import Pins, Reaper
 from storaged.errors import NodeUnavailable
 
@@ -18,14 +21,15 @@ class Nodes:
     def __init__(self, down: set[str]) -> None:
         self.down = down
         self.removed: list[str] = []
+        self.asked: list[str] = []
 
     def store(self, node_id: str) -> Nodes:
-        self._asked = node_id
+        self.asked.append(node_id)
         return self
 
     def remove(self, part_id: str) -> Deferred[bool]:
-        if self._asked in self.down:
-            return fail(NodeUnavailable(f"node {self._asked}: connection refused"))
+        if self.asked[-1] in self.down:
+            return fail(NodeUnavailable(f"node {self.asked[-1]}: connection refused"))
         self.removed.append(part_id)
         return succeed(True)
 
@@ -77,15 +81,37 @@ async def test_what_a_node_does_not_delete_is_tried_again_in_the_next_round() ->
 async def test_a_version_that_is_read_stays_until_it_is_not() -> None:
     catalog, nodes, pins, reaper, _ = await make(set())
     upload = await aborted(catalog, 1, "n1")
-    pins.pin(upload)
-    pins.pin(upload)
+    read = Manifest(upload, 1, 1, 1, 0, 4, ("n1",))
+    pins.pin(read)
+    pins.pin(read)
     reaper.wake()
-    pins.unpin(upload)
+    assert not pins.unpin(read)
     reaper.wake()
     assert nodes.removed == []
-    pins.unpin(upload)
+    assert pins.unpin(read)
     reaper.unpinned(upload)
     assert nodes.removed == [f"{upload}.0"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_copy_that_is_read_stays_and_the_same_part_on_another_node_is_nothing_to_it() -> None:
+    catalog, nodes, pins, reaper, _ = await make(set())
+    upload = f"{1:032x}"
+    await catalog.begin(upload, "/f", ["n1"])
+    before = Manifest(upload, 1, 1, 1, 0, 4, ("n1",))
+    await catalog.commit("/f", before, ALWAYS)
+    pins.pin(before)
+    await catalog.begin_move("/f", PartCopy(upload, 0, "n2"))
+    await catalog.commit_move("/f", PartCopy(upload, 0, "n2"))
+    after = await catalog.lookup("/f")
+    pins.pin(after)
+    reaper.wake()
+    assert nodes.removed == []
+    assert pins.unpin(before)
+    reaper.unpinned(upload)
+    assert nodes.removed == [f"{upload}.0"]
+    assert nodes.asked == ["n1"]
+    assert await catalog.doomed(10, ()) == []
 
 
 @pytest_twisted.ensureDeferred

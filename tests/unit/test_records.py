@@ -15,6 +15,10 @@ from splitd.model.records import (
     EntryDeleted,
     FileCommitted,
     JournalOpened,
+    PartCopyReaped,
+    PartMoveAborted,
+    PartMoved,
+    PartMoveStarted,
     PartsReaped,
     Record,
     SnapshotEnded,
@@ -31,6 +35,7 @@ DOCUMENTED = (
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 times = st.integers(0, 2**53)
+indexes = st.integers(0, 255)
 nodes = st.lists(texts, max_size=8).map(tuple)
 manifests = st.builds(
     Manifest, texts, times, times, st.integers(1, 8), st.integers(0, 3), st.integers(1, 2**24), nodes, texts
@@ -43,6 +48,10 @@ records: st.SearchStrategy[Record] = st.one_of(
     st.builds(CollectionMade, texts, times),
     st.builds(EntryDeleted, texts, times),
     st.builds(PartsReaped, texts),
+    st.builds(PartMoveStarted, texts, indexes, texts, times),
+    st.builds(PartMoved, texts, texts, indexes, texts, texts),
+    st.builds(PartMoveAborted, texts, indexes, texts, texts, times),
+    st.builds(PartCopyReaped, texts, indexes, texts),
     st.builds(CollectionTouched, texts, times),
     st.builds(SnapshotEnded, times),
 )

@@ -100,8 +100,8 @@ async def test_only_parts_that_nobody_knows_are_put_aside() -> None:
     assert [(node.node, node.parts, node.orphans, node.problem) for node in findings.nodes] == [
         (node, 6, 1, "") for node in IDS
     ]
-    assert replaced in (await at.catalog.known())
-    assert deleted in (await at.catalog.known())
+    assert replaced in (await at.catalog.known()).nodes
+    assert deleted in (await at.catalog.known()).nodes
     assert (await at.sweep.run()).orphans == 0
 
 

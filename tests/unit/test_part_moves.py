@@ -1,0 +1,243 @@
+"""Parts that go from one node to another, as the catalog keeps them."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import pytest_twisted
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from splitd.catalog.state import State, apply
+from splitd.errors import CatalogReadOnly, MoveRefused
+from splitd.interfaces import Doomed
+from splitd.model.conditions import ALWAYS
+from splitd.model.holdings import PartCopy
+from splitd.model.manifest import Manifest
+from splitd.model.records import (
+    EntryDeleted,
+    FileCommitted,
+    JournalOpened,
+    PartCopyReaped,
+    PartMoveAborted,
+    PartMoved,
+    PartMoveStarted,
+    Record,
+)
+from storaged.partfile import PartId
+from tests.unit.catalogs import NODES, A, B, Front, doomed, manifest, started
+
+TO_G = PartCopy(A, 2, "g")
+MOVED = ("a", "b", "g", "d", "e", "f")
+COPY_ON_C = Doomed(A, (("c", f"{A}.2"),), is_copy=True)
+COPY_ON_G = Doomed(A, (("g", f"{A}.2"),), is_copy=True)
+
+
+async def moved(front: Front) -> None:
+    await front.put("/f", A)
+    await front.catalog.begin_move("/f", TO_G)
+    await front.catalog.commit_move("/f", TO_G)
+
+
+async def nodes_of(front: Front, path: str = "/f") -> tuple[str, ...]:
+    found = await front.catalog.lookup(path)
+    assert isinstance(found, Manifest)
+    return found.nodes
+
+
+@pytest_twisted.ensureDeferred
+async def test_readers_find_a_part_where_it_is_once_the_move_is_committed() -> None:
+    front = await started()
+    await front.put("/f", A)
+    await front.catalog.begin_move("/f", TO_G)
+    assert await nodes_of(front) == NODES
+    await front.catalog.commit_move("/f", TO_G)
+    assert await nodes_of(front) == MOVED
+    (listed,) = await front.catalog.list_members("/", "", 10)
+    assert listed.entry == await front.catalog.lookup("/f")
+    assert await front.catalog.doomed(10, ()) == [COPY_ON_C]
+    again = await front.restart()
+    assert await nodes_of(again) == MOVED
+    assert await again.catalog.doomed(10, ()) == [COPY_ON_C]
+    assert await again.catalog.doomed(10, {COPY_ON_C.key}) == []
+    await again.catalog.reaped(COPY_ON_C)
+    await again.catalog.reaped(COPY_ON_C)
+    assert await (await again.restart()).catalog.doomed(10, ()) == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_move_is_not_seen_before_it_is_durable() -> None:
+    front = await started()
+    await front.put("/f", A)
+    await front.catalog.begin_move("/f", TO_G)
+    front.journal.hold()
+    committed = front.catalog.commit_move("/f", TO_G)
+    assert await nodes_of(front) == NODES
+    front.journal.release()
+    await committed
+    assert await nodes_of(front) == MOVED
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_move_that_is_aborted_or_cut_off_dooms_the_copy_only() -> None:
+    front = await started()
+    await front.put("/f", A)
+    await front.catalog.begin_move("/f", TO_G)
+    await front.catalog.abort_move(TO_G, "the node is gone")
+    await front.catalog.abort_move(TO_G, "again")
+    assert await front.catalog.doomed(10, ()) == [COPY_ON_G]
+    await front.catalog.reaped(COPY_ON_G)
+    await front.catalog.begin_move("/f", TO_G)
+    again = await front.restart()
+    assert (await nodes_of(again), await again.catalog.doomed(10, ())) == (NODES, [COPY_ON_G])
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_moved_file_that_is_deleted_dooms_its_parts_where_they_are() -> None:
+    front = await started()
+    await moved(front)
+    await front.catalog.delete("/f", ALWAYS)
+    there = Doomed(A, tuple((node, f"{A}.{index}") for index, node in enumerate(MOVED)))
+    assert await front.catalog.doomed(10, ()) == [there, COPY_ON_C]
+    assert await (await front.restart()).catalog.doomed(10, ()) == [there, COPY_ON_C]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_file_that_is_replaced_in_the_middle_refuses_the_move() -> None:
+    front = await started()
+    await front.put("/f", A)
+    await front.catalog.begin_move("/f", TO_G)
+    await front.put("/f", B)
+    with pytest.raises(MoveRefused, match="is not of upload"):
+        await front.catalog.commit_move("/f", TO_G)
+    await front.catalog.abort_move(TO_G, "refused")
+    assert await front.catalog.doomed(10, ()) == [doomed(A), COPY_ON_G]
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_cannot_be_moved_is_refused() -> None:
+    front = await started()
+    await front.put("/f", A)
+    for path, copy, told in [
+        ("/missing", TO_G, "is not of upload"),
+        ("/", TO_G, "is not of upload"),
+        ("/f", PartCopy(B, 2, "g"), "is not of upload"),
+        ("/f", PartCopy(A, 2, "a"), "lies on node a already"),
+    ]:
+        with pytest.raises(MoveRefused, match=told):
+            await front.catalog.begin_move(path, copy)
+    with pytest.raises(MoveRefused, match="under way"):
+        await front.catalog.commit_move("/f", TO_G)
+    await front.catalog.begin_move("/f", TO_G)
+    with pytest.raises(MoveRefused, match="may be on node g already"):
+        await front.catalog.begin_move("/f", TO_G)
+    await front.catalog.abort_move(TO_G, "given up")
+    with pytest.raises(MoveRefused, match="may be on node g already"):
+        await front.catalog.begin_move("/f", TO_G)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_deletion_and_a_move_of_the_same_file_take_turns() -> None:
+    front = await started()
+    await front.put("/f", A)
+    await front.catalog.begin_move("/f", TO_G)
+    front.journal.hold()
+    deleted = front.catalog.delete("/f", ALWAYS)
+    committed = front.catalog.commit_move("/f", TO_G)
+    front.journal.release()
+    await deleted
+    with pytest.raises(MoveRefused):
+        await committed
+    await front.restart()
+
+
+@pytest_twisted.ensureDeferred
+async def test_nothing_moves_once_the_journal_has_failed() -> None:
+    front = await started()
+    await front.put("/f", A)
+    front.journal.fail_next("disk full")
+    with pytest.raises(CatalogReadOnly):
+        await front.catalog.begin_move("/f", TO_G)
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_sweep_knows_a_part_wherever_it_has_a_reason_to_lie() -> None:
+    front = await started()
+    await moved(front)
+    await front.catalog.begin_move("/f", PartCopy(A, 0, "h"))
+    known = await front.catalog.known()
+    lies = {(index, node) for index in range(6) for node in "abcdefgh" if known.has(PartId(A, index), node)}
+    assert lies == {*enumerate(MOVED), (2, "c"), (0, "h")}
+    assert front.catalog.nodes() == set("abcdefgh")
+
+
+OPENED = JournalOpened(1, "c" * 32, 1000)
+PUT = FileCommitted("/f", manifest(A))
+STARTED = PartMoveStarted(*TO_G, 2000)
+COMMITTED = PartMoved("/f", A, 2, "c", "g")
+
+
+@pytest.mark.parametrize(
+    "contradiction",
+    [
+        [STARTED, STARTED],
+        [COMMITTED],
+        [PartMoveAborted(*TO_G, "", 0)],
+        [PartCopyReaped(*TO_G)],
+        [STARTED, PartCopyReaped(*TO_G)],
+        [STARTED, PartMoved("/f", A, 2, "b", "g")],
+        [STARTED, PartMoved("/g", A, 2, "c", "g")],
+        [STARTED, PartMoved("/f", B, 2, "c", "g")],
+        [STARTED, COMMITTED, COMMITTED],
+        [STARTED, EntryDeleted("/f", 3000), COMMITTED],
+        [PartMoveStarted(A, 2, "b", 0), PartMoved("/f", A, 2, "c", "b")],
+    ],
+)
+def test_records_that_contradict_each_other_are_refused(contradiction: list[Record]) -> None:
+    state = State()
+    for record in (OPENED, PUT, *contradiction[:-1]):
+        apply(state, record)
+    with pytest.raises(ValueError, match=r"^part-|^file-"):
+        apply(state, contradiction[-1])
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 60))
+def test_any_history_of_moves_comes_to_the_same_after_a_snapshot(seed: int, steps: int) -> None:
+    chance = random.Random(seed)
+    state = State()
+    nodes = "abcdefgh"
+    for record in (OPENED, PUT, FileCommitted("/g", manifest(B))):
+        apply(state, record)
+    for _ in range(steps):
+        apply(state, _next(state, chance, nodes))
+    again = State()
+    for record in state.records():
+        apply(again, record)
+    assert list(again.records()) == list(state.records())
+    for path in ("/f", "/g"):
+        found, kept = again.tree.version(path), state.tree.version(path)
+        assert (found and again.moves.place(found)) == (kept and state.moves.place(kept))
+        assert found is None or len(set(again.moves.nodes_of(found))) == len(NODES)
+    assert again.nodes() == state.nodes()
+    assert set(again.moves.copies()) == set(state.moves.copies())
+
+
+def _next(state: State, chance: random.Random, nodes: str) -> Record:
+    """Something that may happen next."""
+    path, upload = chance.choice([("/f", A), ("/g", B)])
+    kept = state.tree.version(path)
+    possible: list[Record] = [PartCopyReaped(*copy) for copy in state.moves.needless]
+    for copy in state.moves.under_way:
+        possible.append(PartMoveAborted(*copy, "", 0))
+        if kept is not None and copy.upload == upload and copy.node not in state.moves.nodes_of(kept):
+            possible.append(PartMoved(path, *copy[:2], state.moves.nodes_of(kept)[copy.index], copy.node))
+    if kept is not None:
+        index, target = chance.randrange(6), chance.choice(nodes)
+        copy = PartCopy(upload, index, target)
+        if target not in state.moves.nodes_of(kept) and copy not in set(state.moves.copies()):
+            possible += [PartMoveStarted(*copy, 1)] * 3
+        if chance.random() < 0.05:
+            possible.append(EntryDeleted(path, 5000))
+    return chance.choice(possible or [FileCommitted("/other", manifest("c" * 32, size=0, nodes=()))])
