@@ -3,76 +3,85 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import attrs
-import yaml
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import TimeoutError as AskedTooLong
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from splitd.errors import FileUnavailable, NotEnoughNodes, NotEnoughSpace
 from splitd.interfaces import INodeRegistry
-from splitd.model.nodes import NodeEntry, RegistryInvalid, parse_entries
+from splitd.model.health import ASK_EVERY_S, FULL, UP, Health
+from splitd.model.nodes import NodeEntry, RegistryChange, compare_entries
 from splitd.model.placement import Candidate, choose_nodes
 from storaged.errors import StoragedError, WrongNode
 from storaged.interfaces import INodeStore, NodeInfo
 
-POLL_INTERVAL_S = 10.0
-"""How often every node is asked how it is."""
+_TICK_S = 0.5
+"""How often it is looked which nodes are to be asked."""
 
-_LOOK_INTERVAL_S = 1.0
-"""How often a node that is not up is asked whether it is back."""
-
-_USABLE = frozenset({"up", "full"})
+_ANSWER_S = 10.0
+"""How long a node may take to say how it is."""
 
 
-def load_registry(path: str, text: str) -> tuple[NodeEntry, ...]:
-    """Read a registry file.
-
-    :param path: its name, for the message.
-    :param text: what stands in it.
-    :raise RegistryInvalid: it cannot be used; the message names file and line.
-    """
-    loader = yaml.SafeLoader(text)
-    try:
-        root = loader.get_single_node()
-        return parse_entries(_entries(loader, root))
-    except yaml.MarkedYAMLError as problem:
-        line = problem.problem_mark.line + 1 if problem.problem_mark else 1
-        raise RegistryInvalid(f"{path}: line {line}: {problem.problem}") from problem
-    except yaml.YAMLError as problem:
-        raise RegistryInvalid(f"{path}: {problem}") from problem
-    except RegistryInvalid as problem:
-        raise RegistryInvalid(f"{path}: {problem}") from problem
-    finally:
-        loader.dispose()
-
-
-def _entries(loader: yaml.SafeLoader, root: yaml.Node | None) -> list[tuple[int, Any]]:
-    if not isinstance(root, yaml.SequenceNode):
-        raise RegistryInvalid("line 1: should be a list of nodes")
-    return [(node.start_mark.line + 1, loader.construct_document(node)) for node in root.value]
-
-
-@attrs.define
+@attrs.define(eq=False)
 class NodeStatus:
-    """What is known of a node now.
+    """What is known of a node now; sizes in bytes.
 
-    :param state: "unknown" until it was asked once, then "up", "full", "down" or "stranger".
-    :param problem: why it is not up.
-    :param reserved: bytes placed on it since it was last asked.
+    :param reserved: placed on it since it was last asked.
+    :param asking: whether it is being asked.
     """
 
     entry: NodeEntry
     store: INodeStore
-    state: str = "unknown"
-    problem: str = ""
+    health: Health
     capacity: int = 0
     free: int = 0
     reserved: int = 0
+    asking: bool = False
+
+    @property
+    def state(self) -> str:
+        """Its health's, or "readonly" where it is well and takes no new parts."""
+        return "readonly" if self.health.usable and self.entry.state == "readonly" else self.health.state
+
+    @property
+    def takes_parts(self) -> bool:
+        """Whether a part can be placed on it, where it has the room."""
+        return self.health.usable and self.entry.state == "active"
+
+    @property
+    def room(self) -> int:
+        """What may still be placed on it."""
+        return max(0, self.free - self.reserved)
+
+    @property
+    def fill(self) -> float | None:
+        """The share of it that is used; None while its size is not known."""
+        return 1 - self.room / self.capacity if self.capacity else None
+
+    @property
+    def thought_size(self) -> tuple[float, float]:
+        """Its size and what is used of it, as placement sees it: its room counts by its weight."""
+        used = self.capacity - self.room
+        return used + self.room * self.entry.weight, used
+
+
+@attrs.frozen
+class Fill:
+    """How full the nodes are that take parts, as shares of their sizes; what is free counts by their weights."""
+
+    lowest: float
+    highest: float
+
+    @property
+    def spread(self) -> float:
+        """How uneven they are."""
+        return self.highest - self.lowest
 
 
 @implementer(INodeRegistry)
@@ -87,27 +96,64 @@ class NodeRegistry:
     _log = Logger()
 
     def __init__(self, entries: Sequence[NodeEntry], connect: Callable[[NodeEntry], INodeStore], clock: Any) -> None:
-        self._nodes = {entry.id: NodeStatus(entry, connect(entry)) for entry in entries}
+        self._connect = connect
+        self._clock = clock
+        self._nodes = {entry.id: self._new(entry) for entry in entries}
         self._random = random.Random().random  # noqa: S311 - it guards nothing
-        self._loops = [LoopingCall(self.poll), LoopingCall(self._look_for_the_missing)]
-        for loop in self._loops:
-            loop.clock = clock
+        self._loop = LoopingCall(self._ask_due)
+        self._loop.clock = clock
+
+    def _new(self, entry: NodeEntry) -> NodeStatus:
+        return NodeStatus(entry, self._connect(entry), Health(self._clock.seconds()))
 
     def start(self) -> Deferred[None]:
         """Ask all nodes for the first time, and go on asking.
 
         :return: a Deferred that fires when each has answered or failed to.
         """
-        first = self.poll()
-        for loop, interval_s in zip(self._loops, (POLL_INTERVAL_S, _LOOK_INTERVAL_S), strict=True):
-            loop.start(interval_s, now=False).addErrback(lambda failure: self._log.failure("asking nodes", failure))
+        first = self.poll().addCallback(self._spread_out)
+        self._loop.start(_TICK_S, now=False).addErrback(lambda failure: self._log.failure("asking nodes", failure))
         return first
+
+    def _spread_out(self, _: None) -> None:
+        """Not all at the same time: each has a moment of its own within the interval."""
+        now, nodes = self._clock.seconds(), self.nodes()
+        for number, node in enumerate(nodes, 1):
+            if node.health.usable:
+                node.health.due = now + ASK_EVERY_S * number / len(nodes)
 
     def stop(self) -> None:
         """Ask no more."""
-        for loop in self._loops:
-            if loop.running:
-                loop.stop()
+        if self._loop.running:
+            self._loop.stop()
+
+    def replace(self, entries: Sequence[NodeEntry]) -> RegistryChange:
+        """Become another registry.  What is under way does not notice.
+
+        :raise RegistryInvalid: a node is missing; nothing has changed.
+        """
+        change = compare_entries([node.entry for node in self._nodes.values()], entries)
+        nodes = {}
+        for entry in entries:
+            node = self._nodes.get(entry.id)
+            if node is None:
+                node = self._new(entry)
+            elif entry.id in change.moved:
+                # Who reads from the old place or writes to it comes to an end there, well or not.
+                node.store, node.asking = self._connect(entry), False
+                node.health.due = self._clock.seconds()
+            node.entry = entry
+            nodes[entry.id] = node
+        self._nodes = nodes
+        self.look_again()
+        return change
+
+    def look_again(self) -> None:
+        """Ask the nodes that are not well at once, and forget what they did before."""
+        for node in self._nodes.values():
+            if not node.health.usable:
+                node.health.forgive(self._clock.seconds())
+        self._ask_due()
 
     def nodes(self) -> list[NodeStatus]:
         """What is known of each node, in the order of the registry."""
@@ -117,14 +163,26 @@ class NodeRegistry:
         """The ids of all registered nodes; see `INodeRegistry.node_ids`."""
         return list(self._nodes)
 
+    def fill(self) -> Fill | None:
+        """How full the nodes are that take parts; None where there is none."""
+        sizes = [node.thought_size for node in self._nodes.values() if node.takes_parts]
+        fills = [used / size for size, used in sizes if size]
+        return Fill(min(fills), max(fills)) if fills else None
+
     def poll(self) -> Deferred[None]:
-        """Ask every node who it is and what room it has."""
-        return self._ask_all(self.nodes())
+        """Ask every node now who it is and what room it has, and forget its failures.
 
-    def _look_for_the_missing(self) -> Deferred[None]:
-        return self._ask_all([node for node in self.nodes() if node.state not in _USABLE])
+        :return: a Deferred that fires when each has answered or failed to.
+        """
+        for node in self._nodes.values():
+            node.health.forgive(self._clock.seconds())
+        return self._ask_all(self._nodes.values())
 
-    def _ask_all(self, nodes: Sequence[NodeStatus]) -> Deferred[None]:
+    def _ask_due(self) -> None:
+        now = self._clock.seconds()
+        self._ask_all(node for node in self._nodes.values() if node.health.due <= now and not node.asking)
+
+    def _ask_all(self, nodes: Iterable[NodeStatus]) -> Deferred[None]:
         asked = [Deferred.fromCoroutine(self._ask(node)) for node in nodes]
         return DeferredList(asked, consumeErrors=True).addCallback(self._log_failures)
 
@@ -134,23 +192,34 @@ class NodeRegistry:
                 self._log.failure("asking a node", failure)
 
     async def _ask(self, node: NodeStatus) -> None:
-        reserved_before = node.reserved
+        store, reserved_before = node.store, node.reserved
+        node.asking = True
+        info: NodeInfo | None = None
+        problem: Exception | None = None
         try:
-            info: NodeInfo = await node.store.info()
-        except WrongNode as problem:
-            self._became(node, "stranger", str(problem))
-        except StoragedError as problem:
-            self._became(node, "down", str(problem))
-        else:
+            info = await store.info().addTimeout(_ANSWER_S, self._clock)
+        except (StoragedError, AskedTooLong) as failure:
+            problem = failure
+        if node.store is not store:
+            return  # it listens elsewhere now
+        node.asking = False
+        now, before = self._clock.seconds(), (node.health.state, node.health.problem)
+        if info is not None:
             node.capacity, node.free = info.capacity, info.free
             # What was placed before the question is in the answer: the node counts what it was promised.
             node.reserved -= reserved_before
-            self._became(node, "up" if info.free > 0 else "full", "")
+            node.health.answered(now, info.free)
+        elif isinstance(problem, AskedTooLong):
+            node.health.silent(now, f"node {node.entry.id}: did not say in {_ANSWER_S:g} s how it is")
+        else:
+            node.health.silent(now, str(problem), stranger=isinstance(problem, WrongNode))
+        self._log_change(node, before)
 
-    def _became(self, node: NodeStatus, state: str, problem: str) -> None:
-        if (state, problem) != (node.state, node.problem):
-            self._log.info("node {node}: {state} {problem}", node=node.entry.id, state=state, problem=problem)
-        node.state, node.problem = state, problem
+    def _log_change(self, node: NodeStatus, before: tuple[str, str]) -> None:
+        if (node.health.state, node.health.problem) != before:
+            self._log.info(
+                "node {node}: {state} {problem}", node=node.entry.id, state=node.state, problem=node.health.problem
+            )
 
     def store(self, node_id: str) -> INodeStore:
         """The part store of a node; see `INodeRegistry.store`."""
@@ -162,35 +231,53 @@ class NodeRegistry:
     def place(self, count: int, stored: int, avoid: Collection[str]) -> list[str]:
         """Choose distinct nodes for the parts of a file; see `INodeRegistry.place`."""
         candidates = [
-            Candidate(node.entry.id, node.entry.zone, (node.free - node.reserved) * node.entry.weight)
+            Candidate(node.entry.id, node.entry.zone, *node.thought_size)
             for node in self._with_room(count, stored, avoid)
         ]
         chosen = choose_nodes(candidates, count, self._random)
         for node_id in chosen:
-            self._nodes[node_id].reserved += stored
+            self.reserve(node_id, stored)
         return chosen
+
+    def reserve(self, node_id: str, stored: int) -> None:
+        """Count bytes as placed on a node until it is asked again."""
+        self._nodes[node_id].reserved += stored
 
     def check_room(self, count: int, stored: int) -> None:
         """Make sure that nodes would be found; see `INodeRegistry.check_room`."""
         self._with_room(count, stored, ())
 
     def _with_room(self, count: int, stored: int, avoid: Collection[str]) -> list[NodeStatus]:
-        usable = [
-            node
-            for node in self._nodes.values()
-            if node.entry.state == "active" and node.entry.id not in avoid and node.state in _USABLE
-        ]
+        usable = [node for node in self._nodes.values() if node.takes_parts and node.entry.id not in avoid]
         if len(usable) < count:
-            raise NotEnoughNodes(f"{count} nodes are needed, {len(usable)} of {len(self._nodes)} can be used now")
-        roomy = [node for node in usable if node.free - node.reserved >= stored]
+            raise NotEnoughNodes(
+                f"{count} nodes are needed, {len(usable)} of {len(self._nodes)} can be used now: "
+                + "; ".join(self._objections(stored, avoid))
+            )
+        roomy = [node for node in usable if node.room >= stored]
         if len(roomy) < count:
             raise NotEnoughSpace(
-                f"{count} nodes with {stored} bytes free are needed, {len(roomy)} of {len(self._nodes)} have that"
+                f"{count} nodes with {stored} bytes free are needed, {len(roomy)} of {len(self._nodes)} have that: "
+                + "; ".join(self._objections(stored, avoid))
             )
         return roomy
+
+    def _objections(self, stored: int, avoid: Collection[str]) -> list[str]:
+        """Why each of the others takes no part of so many bytes."""
+        told = []
+        for node in self._nodes.values():
+            if node.state not in {UP, FULL}:
+                told.append(f"{node.entry.id} is {node.state}")
+            elif node.entry.id in avoid:
+                told.append(f"{node.entry.id} has just failed")
+            elif node.room < stored:
+                told.append(f"{node.entry.id} has {node.room} bytes free")
+        return told
 
     def failed(self, node_id: str, reason: str) -> None:
         """Learn that a node did not do what it should; see `INodeRegistry.failed`."""
         node = self._nodes.get(node_id)
         if node is not None:
-            self._became(node, "down", reason)
+            before = node.health.state, node.health.problem
+            node.health.failed(self._clock.seconds(), reason)
+            self._log_change(node, before)

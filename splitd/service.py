@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
+import attrs
 from prometheus_client import CollectorRegistry
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 from twisted.web.resource import IResource
 from zope.interface import implementer
@@ -16,14 +20,20 @@ from zope.interface import implementer
 from splitd.catalog.compactor import Compactor
 from splitd.catalog.journalled import JournalledCatalog
 from splitd.config import Config, Options
-from splitd.frontends.admin import AdminResource
+from splitd.errors import RegistryRefused
+from splitd.frontends.admin import actions
+from splitd.frontends.admin.resource import AdminResource
 from splitd.frontends.webdav.resource import WebdavResource
 from splitd.journal.file import FileJournal
-from splitd.model.nodes import NodeEntry, RegistryInvalid
+from splitd.model.nodes import NodeEntry, RegistryInvalid, refuse_missing
 from splitd.model.striping import Layout
 from splitd.model.uploads import RANDOM_BYTES, upload_id
+from splitd.part_mover import PartMover
+from splitd.probe import probe
 from splitd.reaper import Pins, Reaper
-from splitd.registry import NodeRegistry, load_registry
+from splitd.rebalance import TARGET, Rebalance
+from splitd.registry import NodeRegistry
+from splitd.registry_file import RegistryFile, read_registry
 from splitd.status import Status
 from splitd.store import ObjectStore
 from splitd.sweep import Sweep
@@ -71,6 +81,7 @@ class Front:
         )
         self._catalog = JournalledCatalog(self._journal, reactor)
         self.registry = NodeRegistry(entries, self._connect, reactor)
+        self._registry_file = RegistryFile(config.registry, self.registry, self._in_thread, reactor)
         pins = Pins()
         self._reaper = Reaper(self._catalog, self.registry, pins, reactor, config.reap_interval_s)
         self._sweep = Sweep(
@@ -81,6 +92,8 @@ class Front:
             grace_s=config.sweep_grace_s,
             share=config.sweep_share,
         )
+        mover = PartMover(self._catalog, self.registry, self._reaper)
+        self._rebalance = Rebalance(self._catalog, mover, self.registry, self._reaper, reactor)
         cache = VersionCache(int(config.cache))
         layout = Layout(data=6, parity=0, unit=int(config.unit))
         self._store = ObjectStore(
@@ -99,6 +112,8 @@ class Front:
             self._catalog,
             self._journal,
             self.registry,
+            self._registry_file,
+            self._rebalance,
             self._store.traffic,
             self._reaper,
             self._sweep,
@@ -114,12 +129,22 @@ class Front:
     def _new_upload_id(self) -> str:
         return upload_id(int(self._reactor.seconds() * 1000), os.urandom(RANDOM_BYTES))
 
+    def _in_thread(self, call: Callable[[], Any]) -> Deferred[Any]:
+        return deferToThreadPool(self._reactor, self._pool, call)
+
     def _connect(self, entry: NodeEntry) -> RemotePartStore:
+        return self._connect_as(entry, lambda: self._catalog.cluster)
+
+    def _connect_unseen(self, entry: NodeEntry) -> RemotePartStore:
+        """For a first look: a node keeps the first cluster that it is told."""
+        return self._connect_as(entry, lambda: "")
+
+    def _connect_as(self, entry: NodeEntry, cluster: Callable[[], str]) -> RemotePartStore:
         return RemotePartStore(
             entry.id,
             entry.url,
             self._key,
-            lambda: self._catalog.cluster,
+            cluster,
             self._connections,
             self._reactor,
             self._config.node_timeout_s,
@@ -137,25 +162,57 @@ class Front:
     async def _run_sweep(self, dry_run: bool, share: float | None) -> dict[str, Any]:
         return (await self._sweep.run(dry_run=dry_run, share=share)).tell()
 
+    async def _reload(self) -> dict[str, Any]:
+        change = await self._registry_file.reload()
+        return {"nodes": len(self.registry.node_ids()), **attrs.asdict(change)}
+
+    async def _probe(self, node_id: str, url: str) -> dict[str, Any]:
+        return await probe(node_id, url, self.registry, self._connect_unseen, self._catalog.cluster)
+
+    def hang_up(self) -> Deferred[None]:
+        """Read the registry anew, as a daemon does on SIGHUP."""
+        return self._registry_file.reload().addCallbacks(lambda _: None, self._not_reloaded)
+
+    def _not_reloaded(self, failure: Failure) -> None:
+        if not failure.check(RegistryRefused):  # which was told already
+            self._log.failure("reading the registry", failure)
+
     def start(self) -> Deferred[None]:
-        """Begin to serve; see `IServer.start`."""
+        """Begin to serve; see `IServer.start`.
+
+        :raise RegistryInvalid: there are parts on a node that is not registered.
+        """
         return Deferred.fromCoroutine(self._start())
 
     async def _start(self) -> None:
         self._pool.start()
         metrics = CollectorRegistry()
         metrics.register(self._status)
-        admin = self._make_site(AdminResource(self._status.problems, self._status.tell, metrics, self._run_sweep))
+        offered = {
+            "/reload": actions.reload(self._reload),
+            "/probe": actions.probe(self._probe),
+            "/rebalance": actions.rebalance(self._rebalance, TARGET),
+            "/sweep": actions.sweep(self._run_sweep),
+        }
+        admin = self._make_site(AdminResource(self._status.problems, self._status.tell, metrics, offered))
         self.admin_port = await listen(self._reactor, self._config.admin, admin)
         await self._catalog.start()
+        self._refuse_missing_nodes()
         keep_for_ever()  # the catalog's objects: many, and none of them garbage
         await self.registry.start()
+        self._registry_file.start()
         self._reaper.start()
         self._sweep.start()
         self.port = await listen(self._reactor, self._config.listen, self._site)
         self._log.info(
             "cluster {cluster} is served at {endpoint}", cluster=self._catalog.cluster, endpoint=self._config.listen
         )
+
+    def _refuse_missing_nodes(self) -> None:
+        try:
+            refuse_missing(self._catalog.nodes(), [node.entry for node in self.registry.nodes()])
+        except RegistryInvalid as problem:
+            raise RegistryInvalid(f"{self._config.registry}: {problem}") from problem
 
     def stop(self) -> Deferred[None]:
         """Take no more requests, and finish those under way; after a while they are cut, and uploads aborted.  See
@@ -173,6 +230,8 @@ class Front:
         if not self._pool.started:
             return
         await self._store.abort_uploads("the server stops")
+        await self._rebalance.stop()
+        self._registry_file.stop()
         self.registry.stop()
         self._sweep.stop()
         await self._reaper.stop()
@@ -190,8 +249,9 @@ def makeService(options: Options) -> Daemon:
 
     config = options.settings
     try:
-        entries = load_registry(config.registry, read_text(config.registry))
+        entries = read_registry(config.registry, read_text(config.registry))
         key = read_cluster_key(config.cluster_key_file)
     except (SettingsError, RegistryInvalid) as problem:
         raise SystemExit(f"splitd: {problem}") from problem
-    return Daemon(Front(config, entries, key, OSFilesystem(), reactor), reactor)
+    front = Front(config, entries, key, OSFilesystem(), reactor)
+    return Daemon(front, reactor, front.hang_up)

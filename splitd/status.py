@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import attrs
@@ -12,9 +12,12 @@ from prometheus_client.registry import Collector
 from splitd import __version__
 from splitd.catalog.journalled import JournalledCatalog
 from splitd.journal.file import FileJournal
+from splitd.model.health import DOWN, FULL, STRANGER, UNKNOWN, UP
 from splitd.model.striping import Layout
 from splitd.reaper import Reaper
+from splitd.rebalance import Rebalance
 from splitd.registry import NodeRegistry, NodeStatus
+from splitd.registry_file import RegistryFile
 from splitd.sweep import Sweep
 from splitd.traffic import Traffic
 from splitd.version_cache import VersionCache
@@ -30,6 +33,8 @@ class Status(Collector):
     catalog: JournalledCatalog
     journal: FileJournal
     registry: NodeRegistry
+    registry_file: RegistryFile
+    rebalance: Rebalance
     traffic: Traffic
     reaper: Reaper
     sweep: Sweep
@@ -48,7 +53,7 @@ class Status(Collector):
             problems.append("the journal is being read")
         if self.journal.failure:
             problems.append(f"nothing can be changed until a restart: {self.journal.failure}")
-        up = sum(node.state == "up" and node.entry.state == "active" for node in self.registry.nodes())
+        up = sum(node.state == UP for node in self.registry.nodes())
         if up < self.layout.width:
             problems.append(f"{self.layout.width} nodes that take parts are needed, {up} are up")
         return problems
@@ -56,6 +61,10 @@ class Status(Collector):
     def warnings(self) -> list[str]:
         """What an operator should look after, though files are stored and served; none when all is well."""
         warnings = []
+        if self.registry_file.refused is not None:
+            warnings.append(f"the registry is not taken: {self.registry_file.refused.reason}")
+        if self.registry_file.warning():
+            warnings.append(self.registry_file.warning())
         sweep, compaction_problem = self.sweep.last, self.journal.statistics.compaction_problem
         if sweep is not None and sweep.stopped:
             warnings.append(f"the sweep put nothing aside: {sweep.stopped}")
@@ -77,6 +86,9 @@ class Status(Collector):
             "layout": str(self.layout),
             "unit": self.layout.unit,
             "nodes": [_tell_node(node) for node in self.registry.nodes()],
+            "fill": _tell_fill(self.registry),
+            "registry": self.registry_file.tell(),
+            "rebalance": self.rebalance.tell(),
             "files": catalog.files,
             "bytes": catalog.bytes_stored,
             "uploads": {
@@ -109,6 +121,11 @@ class Status(Collector):
             "splitd_doomed_uploads": ("Uploads and versions whose parts are to be deleted.", catalog.doomed),
             "splitd_sweep_stopped": ("Whether the last sweep found too much to put aside.", self._sweep_stopped()),
             "splitd_sweep_orphans": ("Parts that nobody knows of, as the last sweep found.", self._sweep_orphans()),
+            "splitd_registry_refused": (
+                "Whether the registry's file cannot be used as it is.",
+                self.registry_file.refused is not None,
+            ),
+            "splitd_rebalancing": ("Whether parts are being moved.", self.rebalance.under_way),
             "splitd_cache_bytes": ("Small files kept in memory.", self.cache.size),
             "splitd_journal_bytes": ("Size of the journal.", journal.size),
             "splitd_journal_failed": ("Whether the journal has failed.", bool(self.journal.failure)),
@@ -127,6 +144,8 @@ class Status(Collector):
             "splitd_cache_hits": ("Small files that were found in memory.", self.cache.hits),
             "splitd_cache_misses": ("Small files that were not.", self.cache.misses),
             "splitd_reaped_uploads": ("Uploads and versions whose parts were deleted.", self.reaper.reaped),
+            "splitd_moved_parts": ("Parts moved to another node.", self.rebalance.moved_parts),
+            "splitd_moved_bytes": ("Bytes of the parts that were moved.", self.rebalance.moved_bytes),
             "splitd_journal_records": ("Records written to the journal.", journal.appended),
             "splitd_journal_syncs": ("Syncs of the journal.", journal.syncs),
             "splitd_journal_compactions": ("Snapshots that took the place of old segments.", journal.compactions),
@@ -144,20 +163,42 @@ class Status(Collector):
         return 0 if self.sweep.last is None else self.sweep.last.orphans
 
     def _collect_nodes(self) -> Iterator[Metric]:
-        up = GaugeMetricFamily("splitd_node_up", "Whether a node can be used.", labels=["node"])
-        capacity = GaugeMetricFamily("splitd_node_capacity_bytes", "Size of a node's volume.", labels=["node"])
-        free = GaugeMetricFamily("splitd_node_free_bytes", "What may still be written to a node.", labels=["node"])
-        staying = GaugeMetricFamily(
-            "splitd_node_staying_parts",
-            "Parts of no use that a node did not delete in the last round.",
-            labels=["node"],
-        )
-        for node in self.registry.nodes():
-            staying.add_metric([node.entry.id], float(self.reaper.staying.get(node.entry.id, 0)))
-            up.add_metric([node.entry.id], float(node.state in {"up", "full"}))
-            capacity.add_metric([node.entry.id], float(node.capacity))
-            free.add_metric([node.entry.id], float(node.free))
-        yield from (up, capacity, free, staying)
+        fill = self.registry.fill()
+        if fill is not None:
+            yield GaugeMetricFamily(
+                "splitd_fill_spread_ratio",
+                "The fill of the fullest node that takes parts, less that of the emptiest.",
+                value=fill.spread,
+            )
+        nodes = self.registry.nodes()
+        gauges: dict[str, tuple[str, Callable[[NodeStatus], float]]] = {
+            "splitd_node_up": ("Whether a node can be used.", lambda node: node.health.usable),
+            "splitd_node_capacity_bytes": ("Size of a node's volume.", lambda node: node.capacity),
+            "splitd_node_free_bytes": ("What may still be written to a node.", lambda node: node.free),
+            "splitd_node_fill_ratio": ("The share of a node's volume that is used.", lambda node: node.fill or 0.0),
+            "splitd_node_staying_parts": (
+                "Parts of no use that a node did not delete in the last round.",
+                lambda node: self.reaper.staying.get(node.entry.id, 0),
+            ),
+        }
+        for name, (text, value) in gauges.items():
+            gauge = GaugeMetricFamily(name, text, labels=["node"])
+            for node in nodes:
+                gauge.add_metric([node.entry.id], float(value(node)))
+            yield gauge
+        states = GaugeMetricFamily("splitd_node_state", "Which state a node is in.", labels=["node", "state"])
+        for node in nodes:
+            for state in _STATES:
+                states.add_metric([node.entry.id, state], float(node.state == state))
+        yield states
+
+
+_STATES = (UP, FULL, "readonly", DOWN, STRANGER, UNKNOWN)
+
+
+def _tell_fill(registry: NodeRegistry) -> dict[str, float] | None:
+    fill = registry.fill()
+    return None if fill is None else {"lowest": fill.lowest, "highest": fill.highest, "spread": fill.spread}
 
 
 def _tell_node(node: NodeStatus) -> dict[str, Any]:
@@ -172,5 +213,6 @@ def _tell_node(node: NodeStatus) -> dict[str, Any]:
         "capacity": node.capacity,
         "free": node.free,
         "reserved": node.reserved,
-        "problem": node.problem,
+        "fill": node.fill,
+        "problem": node.health.problem,
     }

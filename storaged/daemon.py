@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from typing import Any, cast
 
 from twisted.application.service import Service
@@ -54,19 +55,26 @@ class IServer(Interface):
 
 
 class Daemon(Service):
-    """A server in a process of its own.  Where it cannot start, the process ends with status 1."""
+    """A server in a process of its own.  Where it cannot start, the process ends with status 1.
+
+    :param hang_up: called on SIGHUP; where None, that ends the process.
+    """
 
     _log = Logger()
 
-    def __init__(self, server: IServer, reactor: Any) -> None:
+    def __init__(self, server: IServer, reactor: Any, hang_up: Callable[[], object] | None = None) -> None:
         self._server = server
         self._reactor = reactor
+        self._hang_up = hang_up
 
     def startService(self) -> None:
         """Start the server."""
         super().startService()
         keep_large_buffers()
         collect_seldom()
+        hang_up = self._hang_up
+        if hang_up is not None:
+            signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(hang_up))
         self._server.start().addErrback(self._start_failed)
 
     def _start_failed(self, failure: Any) -> None:
@@ -78,7 +86,7 @@ class Daemon(Service):
     def stopService(self) -> Deferred[None]:
         """Stop the server.  A second signal, from here on, ends the process at once."""
         super().stopService()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             # As after a power cut, what was answered is durable, and the next start clears the rest.
             signal.signal(number, signal.SIG_DFL)
         return self._server.stop().addErrback(self._stop_failed)

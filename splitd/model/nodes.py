@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
+import attrs
 import msgspec
 
 
@@ -30,6 +31,59 @@ class RegistryInvalid(ValueError):
     """The registry's entries cannot be used; the message names the line."""
 
 
+@attrs.frozen
+class RegistryChange:
+    """What a new registry changes; ids of nodes, in its order.
+
+    :param added: nodes that were not there.
+    :param moved: nodes that listen elsewhere now.
+    :param changed: nodes of another zone, weight or state.
+    """
+
+    added: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.moved or self.changed)
+
+    def __str__(self) -> str:
+        parts = {"added": self.added, "moved": self.moved, "changed": self.changed}
+        return "; ".join(f"{what}: {', '.join(ids)}" for what, ids in parts.items() if ids) or "nothing changed"
+
+
+def compare_entries(old: Sequence[NodeEntry], new: Sequence[NodeEntry]) -> RegistryChange:
+    """What changes when a registry takes the place of another one.
+
+    :raise RegistryInvalid: a node is missing.
+    """
+    before = {entry.id: entry for entry in old}
+    refuse_missing(before, new)
+    kept = [entry for entry in new if entry.id in before]
+    return RegistryChange(
+        tuple(entry.id for entry in new if entry.id not in before),
+        tuple(entry.id for entry in kept if entry.url != before[entry.id].url),
+        tuple(entry.id for entry in kept if _traits(entry) != _traits(before[entry.id])),
+    )
+
+
+def refuse_missing(node_ids: Iterable[str], entries: Sequence[NodeEntry]) -> None:
+    """Refuse entries among which a node is missing.
+
+    :raise RegistryInvalid: the message names those that are.
+    """
+    missing = sorted(set(node_ids) - {entry.id for entry in entries})
+    if missing:
+        raise RegistryInvalid(
+            f"the list ends without node {', '.join(missing)}: there are parts on it, so it can never be removed "
+            "(`state: readonly` keeps new ones away)"
+        )
+
+
+def _traits(entry: NodeEntry) -> tuple[str, float, str]:
+    return entry.zone, entry.weight, entry.state
+
+
 def parse_entries(entries: Sequence[tuple[int, Any]]) -> tuple[NodeEntry, ...]:
     """Check the registry's entries.
 
@@ -43,12 +97,7 @@ def parse_entries(entries: Sequence[tuple[int, Any]]) -> tuple[NodeEntry, ...]:
             node = msgspec.convert(entry, NodeEntry)
         except msgspec.ValidationError as problem:
             raise RegistryInvalid(f"line {line}: {problem}") from problem
-        url = urlsplit(node.url)
-        try:
-            usable = url.scheme in {"http", "https"} and url.hostname and url.port and not url.path.strip("/")
-        except ValueError:
-            usable = False
-        if not usable:
+        if not _is_url(node.url):
             raise RegistryInvalid(f"line {line}: url {node.url!r}: should be like http://HOST:PORT")
         for what in (f"id {node.id}", f"url {node.url.rstrip('/')}"):
             if what in seen:
@@ -58,3 +107,18 @@ def parse_entries(entries: Sequence[tuple[int, Any]]) -> tuple[NodeEntry, ...]:
     if not nodes:
         raise RegistryInvalid("line 1: no nodes")
     return tuple(nodes)
+
+
+def _is_url(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        return bool(
+            text.isascii()
+            and text.isprintable()
+            and url.scheme in {"http", "https"}
+            and url.hostname
+            and url.port
+            and not (url.path.strip("/") or url.query or url.fragment or url.username)
+        )
+    except ValueError:  # brackets or a port that cannot be
+        return False

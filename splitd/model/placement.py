@@ -1,28 +1,50 @@
-"""Which nodes take the parts of a file.  Pure."""
+"""Which nodes take the parts of a file.  Pure.
+
+Each node gets a *share*: the probability that it takes a part of the next file.  By its size alone it would be its fair
+share; the emptier it is than the others, the more it gets, up to a bound, so that a new node is not where everything
+goes.  Then nodes are drawn with exactly these probabilities (systematic sampling; Madow 1949).
+"""
 
 from __future__ import annotations
 
-import heapq
 import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+MOST_OF_FAIR = 3.0
+"""A node takes at most so many times its fair share of the parts, however empty it is."""
+
+_PULL = 0.002
+"""A node that is fuller by so much of its size has 1/e of the pull."""
+
+_ROUNDING = 1e-9
+
 
 class Candidate(NamedTuple):
-    """A node that could take a part.
+    """A node that could take a part; sizes in bytes.
 
     :param node_id: its id.
     :param zone: its zone; empty where it is a zone of its own.
-    :param room: the free bytes it is thought to have, after what is promised already, times its weight.
+    :param size: what it is thought to hold: what is used, and what is free, times its weight.
+    :param used: what lies on it, and what is promised to it.
     """
 
     node_id: str
     zone: str
-    room: float
+    size: float
+    used: float
+
+
+class _Group(NamedTuple):
+    """A zone, or a node of it, as something to be drawn."""
+
+    members: list[Candidate]
+    size: float
+    used: float
 
 
 def choose_nodes(candidates: Sequence[Candidate], count: int, random: Callable[[], float]) -> list[str]:
-    """Choose distinct nodes at random, each by its share of the free space, so that they fill evenly.
+    """Choose distinct nodes, so that all fill evenly, and none takes more than `MOST_OF_FAIR` of its fair share.
 
     Zones are spread as far as there are enough: no zone takes a second part before each has one.
 
@@ -30,13 +52,83 @@ def choose_nodes(candidates: Sequence[Candidate], count: int, random: Callable[[
     :param random: gives numbers in [0, 1).
     :return: their ids, in no order.
     """
-    # Weighted sampling without replacement: the smallest of exponential variates with rate `room`
-    # (Efraimidis and Spirakis 2006, algorithm A-Res, in logarithms).
-    drawn = sorted(candidates, key=lambda candidate: -math.log(1.0 - random()) / max(candidate.room, 1.0))
-    taken: dict[str, int] = {}
-    keyed = []
-    for order, candidate in enumerate(drawn):
-        zone = candidate.zone or f"\0{candidate.node_id}"
-        keyed.append((taken.get(zone, 0), order, candidate.node_id))
-        taken[zone] = taken.get(zone, 0) + 1
-    return [node_id for _, _, node_id in heapq.nsmallest(count, keyed)]
+    zones: dict[str, list[Candidate]] = {}
+    for candidate in candidates:
+        zones.setdefault(candidate.zone or f"\0{candidate.node_id}", []).append(candidate)
+    chosen: list[str] = []
+    for zone, quota in _quotas([_group(members) for members in zones.values()], count, random):
+        drawn = [zone] if len(zone.members) == 1 else _draw([_group([each]) for each in zone.members], quota, random)
+        chosen += [each.members[0].node_id for each in drawn]
+    return chosen
+
+
+def _group(members: list[Candidate]) -> _Group:
+    return _Group(members, sum(each.size for each in members), sum(each.used for each in members))
+
+
+def _quotas(zones: Sequence[_Group], count: int, random: Callable[[], float]) -> list[tuple[_Group, int]]:
+    """How many parts each zone takes: one after the other, and of those left over at most one more."""
+    full_rounds = 0
+    while (open_zones := [zone for zone in zones if len(zone.members) > full_rounds]) and count >= len(open_zones):
+        count -= len(open_zones)
+        full_rounds += 1
+    more = {id(zone) for zone in _draw(open_zones, count, random)} if count else set()
+    quotas = [(zone, min(full_rounds, len(zone.members)) + (id(zone) in more)) for zone in zones]
+    return [(zone, quota) for zone, quota in quotas if quota]
+
+
+def _draw(groups: Sequence[_Group], count: int, random: Callable[[], float]) -> list[_Group]:
+    """Draw distinct ones, each with the probability of its share."""
+    # In a random order, or neighbours in the registry would never lie together in a file.
+    order = sorted(range(len(groups)), key=lambda _: random())
+    chances = shares([(each.size, each.used) for each in groups], count)
+    drawn: list[_Group] = []
+    mark = random()
+    passed = 0.0
+    for index in order:
+        passed += chances[index]
+        if passed > mark + _ROUNDING:
+            drawn.append(groups[index])
+            mark += 1.0
+    if len(drawn) < count:  # rounding ate the last one
+        taken = {id(each) for each in drawn}
+        drawn += [groups[index] for index in order if id(groups[index]) not in taken][: count - len(drawn)]
+    return drawn
+
+
+def shares(nodes: Sequence[tuple[float, float]], count: int) -> list[float]:
+    """The probability with which each node takes one of `count` parts.
+
+    :param nodes: the size of each and what is used of it, bytes.
+    :param count: how many parts; there must be as many nodes.
+    """
+    total = sum(size for size, _ in nodes) or 1.0
+    limits = [min(1.0, MOST_OF_FAIR * count * size / total) for size, _ in nodes]
+    fills = [used / size if size else 1.0 for size, used in nodes]
+    emptiest = min(fills)
+    pulls = [max(size, 1.0) * math.exp((emptiest - fill) / _PULL) for (size, _), fill in zip(nodes, fills, strict=True)]
+    filled = _pour(float(count), pulls, limits)
+    missing = count - sum(filled)
+    if missing > _ROUNDING:
+        # A few large nodes and small ones: a bound must give way, for each file needs its nodes.
+        rest = _pour(missing, [1.0] * len(nodes), [1.0 - each for each in filled])
+        filled = [each + more for each, more in zip(filled, rest, strict=True)]
+    return filled
+
+
+def _pour(amount: float, pulls: Sequence[float], limits: Sequence[float]) -> list[float]:
+    """Divide an amount by pulls; what goes beyond a limit goes to the others."""
+    filled = [0.0] * len(pulls)
+    open_ones = [index for index, limit in enumerate(limits) if limit > 0]
+    while open_ones and amount > _ROUNDING:
+        total = sum(pulls[index] for index in open_ones) or 1.0
+        over = [index for index in open_ones if amount * pulls[index] / total >= limits[index] - filled[index]]
+        if not over:
+            for index in open_ones:
+                filled[index] += amount * pulls[index] / total
+            return filled
+        for index in over:
+            amount -= limits[index] - filled[index]
+            filled[index] = limits[index]
+        open_ones = [index for index in open_ones if filled[index] < limits[index]]
+    return filled

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.web.client import Agent, HTTPConnectionPool
 
 from splitd.config import Config
-from splitd.registry import load_registry
+from splitd.registry_file import read_registry
 from splitd.service import Front
 from storaged.sizes import Size
 from tests.cluster.harm import HarmedFilesystem
@@ -58,6 +58,7 @@ class Cluster:
         self.urls: dict[str, str] = {}
         self.journal_filesystem = HarmedFilesystem()
         self.front: Front | None = None
+        self.registry = folder / "nodes.yaml"
         self.port = free_ports()
         self._reactor = reactor
         self._pool = HTTPConnectionPool(reactor)
@@ -70,21 +71,27 @@ class Cluster:
         await self.start_front()
 
     async def start_front(self) -> None:
-        registry = "".join(f"- id: {node.node_id}\n  url: {self._node_url(node)}\n" for node in self.nodes)
+        self.write_registry()
         config = Config(
             data=str(self.folder / "front"),
-            registry="nodes.yaml",
+            registry=str(self.registry),
             cluster_key_file="",
             listen=f"tcp:{self.port}:interface=127.0.0.1",
             admin="tcp:0:interface=127.0.0.1",
             unit=Size(self.unit),
             **{"small_part": Size(0), **self.settings},
         )
-        entries = load_registry("nodes.yaml", registry)
+        entries = read_registry(config.registry, self.registry.read_text())
         self.front = Front(config, entries, KEY, self.journal_filesystem, self._reactor)
         await self.front.start()
         assert self.front.port is not None
         self.port = self.front.port.getHost().port
+
+    def write_registry(self) -> None:
+        """Write down where all nodes are."""
+        self.registry.write_text(
+            "".join(f"- id: {node.node_id}\n  url: {self._node_url(node)}\n" for node in self.nodes)
+        )
 
     def _node_url(self, node: Node) -> str:
         return self.urls.get(node.node_id, f"http://127.0.0.1:{node.port}")

@@ -11,7 +11,7 @@ import yaml
 from splitd.cli.local.folder import FolderError, locked, plan_cluster, prepare, ready_file, write_ready
 from splitd.cli.local.plan import ClusterPlan
 from splitd.config import Config as FrontConfig
-from splitd.registry import load_registry
+from splitd.registry_file import read_registry
 from storaged.config import Config as NodeConfig
 from storaged.settings import load_settings, read_cluster_key
 
@@ -30,7 +30,7 @@ def test_the_daemons_can_read_what_is_written_for_them(tmp_path: Path) -> None:
     plan = prepared(tmp_path)
     front = load_settings(FrontConfig, str(plan.config), {})
     assert Path(front.data).is_dir()
-    assert load_registry(front.registry, plan.registry.read_text())[5].id == "n6"
+    assert read_registry(front.registry, plan.registry.read_text())[5].id == "n6"
     for node in plan.nodes:
         settings = load_settings(NodeConfig, str(node.config), {})
         assert settings.node == node.node_id

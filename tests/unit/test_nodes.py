@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from splitd.model.nodes import NodeEntry, RegistryInvalid
-from splitd.registry import load_registry
+from splitd.registry_file import read_registry
 
 GOOD = """\
 # the first rack
@@ -18,7 +18,7 @@ GOOD = """\
 
 
 def test_a_registry_is_a_list_of_nodes() -> None:
-    assert load_registry("nodes.yaml", GOOD) == (
+    assert read_registry("nodes.yaml", GOOD) == (
         NodeEntry("n1", "http://127.0.0.1:8091"),
         NodeEntry("n2", "https://disks.example:8092/", "rack-2", 0.5, "readonly"),
     )
@@ -46,5 +46,5 @@ def test_a_registry_is_a_list_of_nodes() -> None:
 )
 def test_a_bad_registry_is_refused_with_file_and_line(text: str, told: str) -> None:
     with pytest.raises(RegistryInvalid, match=told) as raised:
-        load_registry("nodes.yaml", text)
+        read_registry("nodes.yaml", text)
     assert str(raised.value).startswith("nodes.yaml: ")

@@ -1,0 +1,102 @@
+"""What operators can have done.  Each takes its collaborators as callables, and gives a coroutine for each method."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from splitd.frontends.admin.answers import Query, Refused, answer_json
+from storaged.streaming import StreamingRequest
+
+Action = dict[str, Callable[[StreamingRequest], Awaitable[None]]]
+"""What can be asked of a path, by the method."""
+
+_Document = dict[str, Any]
+
+_MOST = 1e15
+
+
+def sweep(run: Callable[[bool, float | None], Awaitable[_Document]]) -> Action:
+    """`POST /sweep[?dry_run=1][&share=S]`.
+
+    :param run: sweeps, or only looks; the share is that of the settings where None.  Its findings are values that
+        JSON has.
+    """
+
+    async def post(request: StreamingRequest) -> None:
+        query = Query(request)
+        answer_json(request, 200, await run(query.flag("dry_run"), query.number("share", 0, 1)))
+
+    return {"POST": post}
+
+
+def reload(run: Callable[[], Awaitable[_Document]]) -> Action:
+    """`POST /reload`.
+
+    :param run: reads the registry anew; tells what has changed.
+    """
+
+    async def post(request: StreamingRequest) -> None:
+        answer_json(request, 200, await run())
+
+    return {"POST": post}
+
+
+def probe(run: Callable[[str, str], Awaitable[_Document]]) -> Action:
+    """`GET /probe?id=ID&url=URL`.
+
+    :param run: asks a server that is no node yet who it is; raises `ValueError` where there can be no such node.
+    """
+
+    async def get(request: StreamingRequest) -> None:
+        query = Query(request)
+        try:
+            found = await run(query.text("id"), query.text("url"))
+        except ValueError as problem:
+            raise Refused(400, str(problem)) from problem
+        answer_json(request, 200, found)
+
+    return {"GET": get}
+
+
+class Rebalancer(Protocol):
+    """The calls of `splitd.rebalance.Rebalance`."""
+
+    @property
+    def under_way(self) -> bool:
+        """Whether one is."""
+
+    def tell(self) -> _Document | None:
+        """How it is going."""
+
+    async def plan(self, target: float) -> _Document:
+        """What one would do."""
+
+    def start(self, target: float, limit: float | None) -> None:
+        """Begin one."""
+
+    async def stop(self) -> None:
+        """Stop the one under way."""
+
+
+def rebalance(rebalancer: Rebalancer, usual_target: float) -> Action:
+    """`POST /rebalance[?dry_run=1][&target=T][&limit=BYTES_PER_S]` and `DELETE /rebalance`."""
+
+    async def post(request: StreamingRequest) -> None:
+        query = Query(request)
+        target = query.number("target", 0.0001, 1)
+        target = usual_target if target is None else target
+        limit = query.number("limit", 1, _MOST)
+        if query.flag("dry_run"):
+            answer_json(request, 200, await rebalancer.plan(target))
+        else:
+            rebalancer.start(target, limit)
+            answer_json(request, 202, rebalancer.tell())
+
+    async def delete(request: StreamingRequest) -> None:
+        if not rebalancer.under_way:
+            raise Refused(404, "no rebalance is under way")
+        await rebalancer.stop()
+        answer_json(request, 200, rebalancer.tell())
+
+    return {"POST": post, "DELETE": delete}

@@ -1,0 +1,134 @@
+"""Which part is to be moved where, so that nodes become evenly full.  Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import attrs
+
+_CLOSER = 0.8
+"""How much closer than asked for it comes: what is stored meanwhile must not undo it at once."""
+
+
+@attrs.define
+class Level:
+    """How full a node is; sizes in bytes.
+
+    :param zone: empty where it is a zone of its own.
+    :param size: all of it.
+    :param takes_parts: whether parts can be moved to it.
+    """
+
+    node_id: str
+    zone: str
+    size: float
+    used: float
+    takes_parts: bool
+
+    @property
+    def fill(self) -> float:
+        """The share of it that is used."""
+        return self.used / self.size
+
+
+class Move(NamedTuple):
+    """A part to be moved.
+
+    :param part: its index.
+    :param size: the bytes it takes.
+    """
+
+    part: int
+    source: str
+    target: str
+    size: int
+
+
+class Balance:
+    """How full the nodes are, and will be after the moves that were chosen.
+
+    :param levels: the nodes; those that take no parts are left as they are.
+    :param target: the spread to come to, as a share of a node.
+    """
+
+    def __init__(self, levels: Iterable[Level], target: float) -> None:
+        self._levels = {level.node_id: level for level in levels if level.takes_parts and level.size > 0}
+        self._half = target * _CLOSER / 2
+        size = sum(level.size for level in self._levels.values())
+        self._mean = sum(level.used for level in self._levels.values()) / size if size else 0.0
+
+    @property
+    def levels(self) -> list[Level]:
+        """The nodes that take part."""
+        return list(self._levels.values())
+
+    @property
+    def spread(self) -> float:
+        """The fill of the fullest less that of the emptiest."""
+        fills = [level.fill for level in self._levels.values()]
+        return max(fills) - min(fills) if fills else 0.0
+
+    @property
+    def is_even(self) -> bool:
+        """Whether there is nothing to do."""
+        return all(abs(level.fill - self._mean) <= self._half for level in self._levels.values())
+
+    @property
+    def surplus(self) -> float:
+        """The bytes that are to be moved, at least."""
+        return sum(max(0.0, level.used - self._mean * level.size) for level in self._levels.values())
+
+    def leave_out(self, node_id: str) -> None:
+        """Move nothing from a node or to it any more."""
+        self._levels.pop(node_id, None)
+
+    def choose(self, nodes: Sequence[str], sizes: Sequence[int], least: float = 0.0) -> Move | None:
+        """The move of one part of a file that helps most; None where none helps.
+
+        Afterwards the nodes count as if it were made.
+
+        :param nodes: the node of each of its parts, by their index.
+        :param sizes: the bytes that each takes.
+        :param least: of smaller parts none is moved.
+        """
+        sources = [
+            (level, index)
+            for index, node in enumerate(nodes)
+            if sizes[index] >= max(least, 1) and (level := self._levels.get(node)) and level.fill > self._mean
+        ]
+        sources.sort(key=lambda source: -source[0].fill)
+        targets = sorted(
+            (level for level in self._levels.values() if level.fill < self._mean and level.node_id not in nodes),
+            key=lambda level: level.fill,
+        )
+        for source, index in sources:
+            for target in targets:
+                if self._helps(source, target, sizes[index]) and self._keeps_zones(source, target, nodes):
+                    source.used -= sizes[index]
+                    target.used += sizes[index]
+                    return Move(index, source.node_id, target.node_id, sizes[index])
+        return None
+
+    def _helps(self, source: Level, target: Level, size: int) -> bool:
+        needed = source.fill - self._mean > self._half or self._mean - target.fill > self._half
+        not_too_much = (
+            source.fill - size / source.size >= self._mean - self._half
+            and target.fill + size / target.size <= self._mean + self._half
+        )
+        return needed and not_too_much
+
+    def _keeps_zones(self, source: Level, target: Level, nodes: Sequence[str]) -> bool:
+        """Whether the parts stay spread over zones as they are, or better."""
+        if not target.zone or target.zone == source.zone:
+            return True
+        zones = [level.zone for node in nodes if (level := self._levels.get(node))]
+        there = zones.count(target.zone)
+        return there == 0 or there < (zones.count(source.zone) if source.zone else 1)
+
+    def undo(self, move: Move) -> None:
+        """Count a move that was chosen as not made."""
+        for node_id, change in ((move.source, move.size), (move.target, -move.size)):
+            level = self._levels.get(node_id)
+            if level is not None:
+                level.used += change
