@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, FirstError, gatherResults
@@ -24,3 +24,24 @@ async def gather(work: Sequence[Coroutine[Deferred[Any], Any, Any]]) -> list[Any
         if isinstance(problem, FirstError):
             problem.subFailure.raiseException()
         raise
+
+
+def settled(work: Iterable[Deferred[Any]]) -> Deferred[None]:
+    """A Deferred that fires with None when all have fired, well or not; their results go on to whom they are for.
+
+    Cancelling it, other than a `DeferredList`, gives up waiting and nothing else.
+    """
+    over: Deferred[None] = Deferred()
+    left = set(work)
+
+    def fired(result: Any, each: Deferred[Any]) -> Any:
+        left.discard(each)
+        if not left:
+            over.callback(None)
+        return result
+
+    if not left:
+        over.callback(None)
+    for each in list(left):
+        each.addBoth(fired, each)
+    return over

@@ -21,7 +21,7 @@ from splitd.model.manifest import Manifest
 from splitd.pace import Pace
 from splitd.reaper import Reaper
 from splitd.registry import NodeRegistry
-from storaged.errors import BadPart, NodeUnavailable, NoSpace, PartDamaged, StoragedError
+from storaged.errors import BadPart, NodeUnavailable, NoSpace, PartDamaged, PartExists, StoragedError
 from storaged.interfaces import IPartReader, IPartWriter
 from storaged.partfile import SMALL_PART, PartId, check_part, stored_size
 
@@ -75,7 +75,7 @@ class PartMover:
         copy = PartCopy(manifest.upload, index, target)
         await self._moves.begin_move(path, copy)
         try:
-            await self._copy(manifest, index, target, pace)
+            await self._copy_anew(manifest, index, target, pace)
             await self._moves.commit_move(path, copy)
         except BaseException as problem:
             await self._give_up(copy, str(problem) or type(problem).__name__)
@@ -91,6 +91,14 @@ class PartMover:
                             part=copy.part, node=copy.node)  # fmt: skip
             return
         await self._reaper.reap(Doomed(copy.upload, ((copy.node, str(copy.part)),), is_copy=True))
+
+    async def _copy_anew(self, manifest: Manifest, index: int, target: str, pace: Pace) -> None:
+        try:
+            await self._copy(manifest, index, target, pace)
+        except PartExists:
+            # The journal knows of no copy there: the power was cut before an earlier one was noted for good.
+            await self._registry.store(target).remove(str(manifest.part(index)))
+            await self._copy(manifest, index, target, pace)
 
     async def _copy(self, manifest: Manifest, index: int, target: str, pace: Pace) -> None:
         stored = stored_size(manifest.part_size(index), manifest.unit)

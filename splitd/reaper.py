@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from splitd.errors import CatalogReadOnly, FileUnavailable
 from splitd.interfaces import Doomed, INodeRegistry, IUploadLedger
 from splitd.model.manifest import Manifest
+from splitd.parallel import settled
 from storaged.errors import StoragedError
 
 _AT_ONCE = 16
@@ -112,12 +113,7 @@ class Reaper:
 
     def _round_over(self) -> Deferred[None]:
         """Fires when the round under way has ended."""
-        over: Deferred[None] = Deferred()
-        if self._round is None:
-            over.callback(None)
-        else:
-            self._round.addBoth(lambda _: over.callback(None))
-        return over
+        return settled([] if self._round is None else [self._round])
 
     async def _go_round(self) -> None:
         # Page by page, each upload once: those whose nodes are down now must not keep the others waiting.

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import attrs
-from twisted.internet.defer import CancelledError, Deferred, DeferredList, DeferredSemaphore
+from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -16,6 +16,7 @@ from splitd.interfaces import ICatalog
 from splitd.model.balance import Balance, Level, Move
 from splitd.model.manifest import Manifest
 from splitd.pace import Pace
+from splitd.parallel import settled
 from splitd.part_mover import PartMover
 from splitd.reaper import Reaper
 from splitd.registry import NodeRegistry
@@ -157,8 +158,7 @@ class Rebalance:
         """Stop the one under way, and wait for its end.  What is half copied is given up."""
         running = self._running
         if running is not None:
-            over: Deferred[None] = Deferred()
-            running.addBoth(lambda _: over.callback(None))
+            over = settled([running])
             running.cancel()
             await over
 
@@ -167,10 +167,9 @@ class Rebalance:
             balance = self._balance(progress.target)
             moved = progress.moved
             await self._round(balance, progress)
-            await self._registry.poll()
             # What is left to be seen: the reaper may be at work, and a reader may keep a copy for a while.
             await self._reaper.settle()
-            await self._registry.poll()
+            await settled([self._registry.poll()])
             progress.spread = self._balance(progress.target).spread
             if progress.spread <= progress.target:
                 return
@@ -203,11 +202,11 @@ class Rebalance:
 
         try:
             await self._each_move(balance, begin)
-            await DeferredList(list(under_way))
+            await settled(under_way)
         finally:
             for doing in list(under_way):
                 doing.cancel()
-            await DeferredList(list(under_way))
+            await settled(under_way)
 
     def _moved(
         self, result: Any, doing: Deferred[None], under_way: set[Deferred[None]], slots: DeferredSemaphore
@@ -246,7 +245,9 @@ class Rebalance:
         return any(node.entry.id == node_id and node.health.usable for node in self._registry.nodes())
 
     async def _each_move(self, balance: Balance, act: Callable[[str, Manifest, Move], Awaitable[None]]) -> None:
-        """Go through all files, and choose the moves that help."""
+        """Go through all files, and choose the moves that help; none where it is even enough already."""
+        if balance.spread <= balance.target:
+            return
         for least in (balance.surplus / _COARSE, 0.0):
             files = _Files(self._catalog)
             while (page := await files.page()) is not None:

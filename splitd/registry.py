@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.defer import TimeoutError as AskedTooLong
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -91,15 +91,23 @@ class NodeRegistry:
     :param entries: the nodes.
     :param connect: makes the part store of a node.
     :param clock: tells the time and calls later.
+    :param chance: gives numbers in [0, 1).
     """
 
     _log = Logger()
 
-    def __init__(self, entries: Sequence[NodeEntry], connect: Callable[[NodeEntry], INodeStore], clock: Any) -> None:
+    def __init__(
+        self,
+        entries: Sequence[NodeEntry],
+        connect: Callable[[NodeEntry], INodeStore],
+        clock: Any,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
         self._connect = connect
         self._clock = clock
         self._nodes = {entry.id: self._new(entry) for entry in entries}
-        self._random = random.Random().random  # noqa: S311 - it guards nothing
+        self._chance = chance
+        self._asking: set[Deferred[None]] = set()
         self._loop = LoopingCall(self._ask_due)
         self._loop.clock = clock
 
@@ -123,9 +131,11 @@ class NodeRegistry:
                 node.health.due = now + ASK_EVERY_S * number / len(nodes)
 
     def stop(self) -> None:
-        """Ask no more."""
+        """Ask no more, and wait for no answer."""
         if self._loop.running:
             self._loop.stop()
+        for asking in list(self._asking):
+            asking.cancel()
 
     def replace(self, entries: Sequence[NodeEntry]) -> RegistryChange:
         """Become another registry.  What is under way does not notice.
@@ -184,11 +194,13 @@ class NodeRegistry:
 
     def _ask_all(self, nodes: Iterable[NodeStatus]) -> Deferred[None]:
         asked = [Deferred.fromCoroutine(self._ask(node)) for node in nodes]
-        return DeferredList(asked, consumeErrors=True).addCallback(self._log_failures)
+        self._asking.update(asked)
+        return DeferredList(asked, consumeErrors=True).addCallback(self._asked, asked)
 
-    def _log_failures(self, results: list[tuple[bool, Any]]) -> None:
+    def _asked(self, results: list[tuple[bool, Any]], asked: Sequence[Deferred[None]]) -> None:
+        self._asking.difference_update(asked)
         for good, failure in results:
-            if not good:
+            if not good and not failure.check(CancelledError):
                 self._log.failure("asking a node", failure)
 
     async def _ask(self, node: NodeStatus) -> None:
@@ -234,7 +246,7 @@ class NodeRegistry:
             Candidate(node.entry.id, node.entry.zone, *node.thought_size)
             for node in self._with_room(count, stored, avoid)
         ]
-        chosen = choose_nodes(candidates, count, self._random)
+        chosen = choose_nodes(candidates, count, self._chance)
         for node_id in chosen:
             self.reserve(node_id, stored)
         return chosen

@@ -79,26 +79,26 @@ class Front:
             compactor=Compactor(reactor),
             segment_limit=int(config.journal_segment),
         )
-        self._catalog = JournalledCatalog(self._journal, reactor)
+        self.catalog = JournalledCatalog(self._journal, reactor)
         self.registry = NodeRegistry(entries, self._connect, reactor)
         self._registry_file = RegistryFile(config.registry, self.registry, self._in_thread, reactor)
         pins = Pins()
-        self._reaper = Reaper(self._catalog, self.registry, pins, reactor, config.reap_interval_s)
+        self._reaper = Reaper(self.catalog, self.registry, pins, reactor, config.reap_interval_s)
         self._sweep = Sweep(
-            self._catalog,
+            self.catalog,
             self.registry,
             reactor,
             interval_s=config.sweep_interval_s,
             grace_s=config.sweep_grace_s,
             share=config.sweep_share,
         )
-        mover = PartMover(self._catalog, self.registry, self._reaper)
-        self._rebalance = Rebalance(self._catalog, mover, self.registry, self._reaper, reactor)
+        self.mover = PartMover(self.catalog, self.registry, self._reaper)
+        self._rebalance = Rebalance(self.catalog, self.mover, self.registry, self._reaper, reactor)
         cache = VersionCache(int(config.cache))
         layout = Layout(data=6, parity=0, unit=int(config.unit))
         self._store = ObjectStore(
-            self._catalog,
-            self._catalog,
+            self.catalog,
+            self.catalog,
             self.registry,
             self._reaper,
             pins,
@@ -109,7 +109,7 @@ class Front:
             clock=reactor,
         )
         self._status = Status(
-            self._catalog,
+            self.catalog,
             self._journal,
             self.registry,
             self._registry_file,
@@ -133,7 +133,7 @@ class Front:
         return deferToThreadPool(self._reactor, self._pool, call)
 
     def _connect(self, entry: NodeEntry) -> RemotePartStore:
-        return self._connect_as(entry, lambda: self._catalog.cluster)
+        return self._connect_as(entry, lambda: self.catalog.cluster)
 
     def _connect_unseen(self, entry: NodeEntry) -> RemotePartStore:
         """For a first look: a node keeps the first cluster that it is told."""
@@ -167,7 +167,7 @@ class Front:
         return {"nodes": len(self.registry.node_ids()), **attrs.asdict(change)}
 
     async def _probe(self, node_id: str, url: str) -> dict[str, Any]:
-        return await probe(node_id, url, self.registry, self._connect_unseen, self._catalog.cluster)
+        return await probe(node_id, url, self.registry, self._connect_unseen, self.catalog.cluster)
 
     def hang_up(self) -> Deferred[None]:
         """Read the registry anew, as a daemon does on SIGHUP."""
@@ -196,7 +196,7 @@ class Front:
         }
         admin = self._make_site(AdminResource(self._status.problems, self._status.tell, metrics, offered))
         self.admin_port = await listen(self._reactor, self._config.admin, admin)
-        await self._catalog.start()
+        await self.catalog.start()
         self._refuse_missing_nodes()
         keep_for_ever()  # the catalog's objects: many, and none of them garbage
         await self.registry.start()
@@ -205,12 +205,12 @@ class Front:
         self._sweep.start()
         self.port = await listen(self._reactor, self._config.listen, self._site)
         self._log.info(
-            "cluster {cluster} is served at {endpoint}", cluster=self._catalog.cluster, endpoint=self._config.listen
+            "cluster {cluster} is served at {endpoint}", cluster=self.catalog.cluster, endpoint=self._config.listen
         )
 
     def _refuse_missing_nodes(self) -> None:
         try:
-            refuse_missing(self._catalog.nodes(), [node.entry for node in self.registry.nodes()])
+            refuse_missing(self.catalog.nodes(), [node.entry for node in self.registry.nodes()])
         except RegistryInvalid as problem:
             raise RegistryInvalid(f"{self._config.registry}: {problem}") from problem
 

@@ -15,6 +15,7 @@ from splitd.group_commit import GroupCommit
 from splitd.interfaces import IUpload
 from splitd.lanes import Intent
 from splitd.model.manifest import Manifest
+from splitd.parallel import settled
 from splitd.traffic import Traffic
 
 
@@ -112,14 +113,7 @@ class SmallUpload:
             self._log.info("upload of {path} given up: {reason}", path=self._intent.path, reason=reason)
             self._end(committed=False)
             return succeed(None)
-        over: Deferred[None] = Deferred()
-
-        def ended(result: Any) -> Any:
-            over.callback(None)
-            return result
-
-        self._finishing.addBoth(ended)
-        return over
+        return settled([self._finishing])
 
     def _end(self, *, committed: bool) -> None:
         if not self._over:

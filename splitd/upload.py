@@ -19,7 +19,7 @@ from splitd.interfaces import Doomed, INodeRegistry, IUpload, IUploadLedger
 from splitd.lanes import Intent, Lane
 from splitd.model.manifest import Manifest
 from splitd.model.striping import Cutter
-from splitd.parallel import gather
+from splitd.parallel import gather, settled
 from splitd.reaper import Reaper
 from splitd.traffic import Traffic
 from storaged.errors import NodeUnavailable, NoSpace, StoragedError
@@ -169,7 +169,7 @@ class Upload:
         """End the file and commit it; see `IUpload.finish`."""
         assert self._ending is None, "an upload ends once"
         ending = Deferred.fromCoroutine(self._finish())
-        self._ending = _settled(ending)
+        self._ending = settled([ending])
         return ending
 
     async def _finish(self) -> tuple[Manifest, bool]:
@@ -227,15 +227,8 @@ class Upload:
     def abort(self, reason: str) -> Deferred[None]:
         """Give the upload up; see `IUpload.abort`."""
         if self._ending is None:
-            self._ending = _settled(Deferred.fromCoroutine(self._give_up(reason)))
-        over: Deferred[None] = Deferred()
-
-        def ended(result: Any) -> Any:
-            over.callback(None)
-            return result
-
-        self._ending.addBoth(ended)
-        return over
+            self._ending = settled([Deferred.fromCoroutine(self._give_up(reason))])
+        return settled([self._ending])
 
     async def _give_up(self, reason: str) -> None:
         if self._aborted:
@@ -266,15 +259,3 @@ class Upload:
         )
         holdings = tuple((lane.node, str(lane.encoder.part)) for lane in self._lanes)
         await self._reaper.reap(Doomed(self._intent.upload, holdings))
-
-
-def _settled(ending: Deferred[Any]) -> Deferred[None]:
-    """A Deferred that fires with None when another has fired, well or not."""
-    settled: Deferred[None] = Deferred()
-
-    def fire(result: Any) -> Any:
-        settled.callback(None)
-        return result
-
-    ending.addBoth(fire)
-    return settled

@@ -49,11 +49,12 @@ class Balance:
     """How full the nodes are, and will be after the moves that were chosen.
 
     :param levels: the nodes; those that take no parts are left as they are.
-    :param target: the spread to come to, as a share of a node.
+    :ivar target: the spread to come to, as a share of a node.
     """
 
     def __init__(self, levels: Iterable[Level], target: float) -> None:
         self._levels = {level.node_id: level for level in levels if level.takes_parts and level.size > 0}
+        self.target = target
         self._half = target * _CLOSER / 2
         size = sum(level.size for level in self._levels.values())
         self._mean = sum(level.used for level in self._levels.values()) / size if size else 0.0

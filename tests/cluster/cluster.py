@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 from treq.client import HTTPClient
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.task import deferLater
 from twisted.web.client import Agent, HTTPConnectionPool
 
 from splitd.config import Config
@@ -21,7 +22,8 @@ from tests.cluster.node import KEY, Node
 from tests.cluster.raw import RawClient, connect
 from tests.ports import free_ports
 
-_LOOKS = 2000
+_LOOKS = 3000
+_LOOK_S = 0.005
 
 
 @attrs.define
@@ -95,6 +97,22 @@ class Cluster:
 
     def _node_url(self, node: Node) -> str:
         return self.urls.get(node.node_id, f"http://127.0.0.1:{node.port}")
+
+    async def new_node(self, size: int | None = None) -> Node:
+        """One more storage server, that no registry knows of yet.
+
+        :param size: what its disk says that it can hold; None for the real size.
+        """
+        number = len(self.nodes) + 1
+        node = Node(f"n{number}", self.folder / f"n{number}", self._reactor)
+        node.filesystem.size = size
+        self.nodes.append(node)
+        await node.start()
+        return node
+
+    async def reload(self) -> Answer:
+        """The front is asked to read the registry."""
+        return await self.ask("POST", f"{self.admin_url}/reload")
 
     async def stop_front(self) -> None:
         front, self.front = self.front, None
@@ -208,6 +226,7 @@ class Cluster:
             status = await self.status()
             if holds(status):
                 return status
+            await deferLater(self._reactor, _LOOK_S)
         raise AssertionError(f"did not come: {status}")
 
     def parts(self) -> dict[str, dict[str, Path]]:

@@ -6,6 +6,7 @@ import errno
 import os
 import threading
 from collections.abc import Iterable
+from pathlib import Path
 
 from storaged.interfaces import IFile, Volume
 from tests.contract.filesystems import PassingFile, PassingFilesystem
@@ -16,6 +17,7 @@ class HarmedFilesystem(PassingFilesystem):
 
     :ivar waiting: how many calls are kept waiting.
     :ivar room: bytes that may still be written before it is full; None for no end.
+    :ivar size: what it says that it can hold, for those who want to know how full it is; None for the real size.
     :ivar fails_sync: every sync of a file fails.
     """
 
@@ -26,6 +28,7 @@ class HarmedFilesystem(PassingFilesystem):
         self.bytes_written = 0
         self.syncs = 0
         self.room: int | None = None
+        self.size: int | None = None
         self.fails_sync = False
         self._may_go = {call: threading.Event() for call in ("open", "read", "write")}
         self._lock = threading.Lock()
@@ -52,6 +55,9 @@ class HarmedFilesystem(PassingFilesystem):
         return _HarmedFile(super().open(path, mode), self)
 
     def volume(self, path: str) -> Volume:
+        if self.size is not None:
+            used = sum(size for file in Path(path).rglob("*") if (size := _size(file)))
+            return Volume(self.size, max(0, self.size - used))
         volume = super().volume(path)
         return volume if self.room is None else Volume(volume.capacity, self.room)
 
@@ -71,6 +77,13 @@ class HarmedFilesystem(PassingFilesystem):
     def note_read(self, count: int) -> None:
         with self._lock:
             self.bytes_read += count
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except FileNotFoundError:
+        return 0  # deleted since the folder was read
 
 
 class _HarmedFile(PassingFile):

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest_twisted
+from twisted.internet.defer import Deferred
 
 from splitd.catalog.state import State
+from splitd.errors import MoveRefused
 from splitd.model.manifest import Manifest
 from splitd.model.tree import Collection
+from splitd.pace import Pace
+from storaged.errors import StoragedError
 from storaged.packs.packs import SEAL_SIZE
 from storaged.partfile import encode_part, parse_part_id
 from storaged.sizes import Size
@@ -24,6 +28,7 @@ from tests.tally import EFFORT, TALLY
 
 UNIT = 512
 LARGE, SMALL = 20_000, 3_000
+NODES = 7
 
 
 class ClusterDisk(PowerDisk):
@@ -60,6 +65,33 @@ class Life:
         await self.reaped()
         await self.put("/c/3", SMALL)
         await self.put("/last", LARGE)
+        await self.move("/last", 0)
+        await self.move("/c/3", 5)
+        await self.move("/last", 3)
+        await self.reaped()
+        await self.put("/last", SMALL)
+        await self.move_in_vain("/c/2")
+        await self.change("DELETE", "/c/3", None)
+        await self.reaped()
+
+    async def move(self, path: str, index: int) -> None:
+        """Move a part to a node that has none of the file."""
+        front = self._cluster.front
+        assert front is not None
+        manifest = await front.catalog.lookup(path)
+        target = next(node.node_id for node in self._cluster.nodes if node.node_id not in manifest.nodes)
+        await front.mover.move(path, manifest, index, target, Pace(None, None))
+
+    async def move_in_vain(self, path: str) -> None:
+        """Move a part of a file that is deleted before the move is committed."""
+        front = self._cluster.front
+        assert front is not None
+        manifest = await front.catalog.lookup(path)
+        target = next(node.node_id for node in self._cluster.nodes if node.node_id not in manifest.nodes)
+        moving = Deferred.fromCoroutine(front.mover.move(path, manifest, 2, target, Pace(None, None)))
+        await self.change("DELETE", path, None)
+        with suppress(MoveRefused, StoragedError):
+            await moving
 
     async def put(self, path: str, size: int) -> None:
         data = self._random.randbytes(size)
@@ -117,7 +149,7 @@ def judge(image: Image, notes: list[Any], folder: Path) -> None:
     with ExitStack() as stack:
         opened = {
             node: stack.enter_context(recovered_parts(disk, str(folder / node), Path(":memory:"), SEAL_SIZE))
-            for node in (f"n{number}" for number in range(1, 7))
+            for node in (f"n{number}" for number in range(1, NODES + 1))
             if f"{folder / node}/packs" in image  # the node had begun to start
         }
         nodes = {node: parts.all() for node, parts in opened.items()}
@@ -125,12 +157,11 @@ def judge(image: Image, notes: list[Any], folder: Path) -> None:
         may = allowed(notes)
         for path, results in may.items():
             found = state.tree.lookup(path)
+            if isinstance(found, Manifest):
+                found = state.moves.place(found)
             assert any(_is(found, result, nodes) for result in results), f"{path}: {found}"
         assert {path for path, _ in state.tree.walk() if not path.startswith(WRITTEN_ON)} <= may.keys()
-        for part_id in _left(state, nodes):
-            upload = part_id.partition(".")[0]
-            assert upload not in state.known().nodes, f"{part_id} is nobody's and would not be swept"
-            TALLY["parts of uploads forgotten by a cut, for the sweep"] += 1
+        TALLY["parts and copies forgotten by a cut, for the sweep"] += sum(1 for _ in _left(state, nodes))
 
 
 def _is(found: Manifest | Collection | None, result: Any, nodes: dict[str, dict[str, bytes]]) -> bool:
@@ -140,19 +171,17 @@ def _is(found: Manifest | Collection | None, result: Any, nodes: dict[str, dict[
 
 
 def _left(state: State, nodes: dict[str, dict[str, bytes]]) -> Iterator[str]:
-    """The parts that are left when the reaper has deleted what it knows of."""
-    doomed = {**state.doomed, **{upload: under_way.nodes for upload, under_way in state.uploads.items()}}
-    files = {manifest.upload: manifest.nodes for manifest in state.tree.files()}
+    """The parts that are left when the reaper has deleted what it knows of: a sweep finds exactly these."""
+    known = state.known()
     for node, parts in nodes.items():
         for part_id in parts:
-            part = parse_part_id(part_id)
-            if not any(node in known.get(part.upload, ())[part.index : part.index + 1] for known in (files, doomed)):
+            if not known.has(parse_part_id(part_id), node):
                 yield part_id
 
 
 def empty(folder: Path) -> Image:
     """Empty folders on the disk, and real ones of the same names for locks and the indexes of packs."""
-    names = ("front/journal", *(f"n{number}" for number in range(1, 7)))
+    names = ("front/journal", *(f"n{number}" for number in range(1, NODES + 1)))
     for name in names:
         (folder / name).mkdir(parents=True)
     return {str(folder / name): {} for name in names}
@@ -160,7 +189,7 @@ def empty(folder: Path) -> Image:
 
 @pytest_twisted.ensureDeferred
 async def test_power_cuts_at_every_moment(make_cluster: Callable[..., Cluster], tmp_path: Path) -> None:
-    cluster = make_cluster(unit=UNIT, small_part=Size(1000), reap_interval_s=3600.0)
+    cluster = make_cluster(count=NODES, unit=UNIT, small_part=Size(1000), reap_interval_s=3600.0)
     folder = cluster.folder
     first = empty(folder)
     disk = ClusterDisk(first)
