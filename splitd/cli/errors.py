@@ -3,7 +3,8 @@
 CommandFailed
 ├── Refused                 1, the server said no
 ├── Unreachable             3, no connection to the server
-└── TransferBroken          4, the connection broke, or the bytes that came are not the bytes expected
+├── TransferBroken          4, the connection broke, or the bytes that came are not the bytes expected
+└── PortTaken               5, somebody else listens where a daemon is to listen
 """
 
 from __future__ import annotations
@@ -38,3 +39,9 @@ class TransferBroken(CommandFailed):
     """The exchange did not come to its end, on this side or on the other."""
 
     exit_code = 4
+
+
+class PortTaken(CommandFailed):
+    """Somebody else listens where a daemon is to listen; no daemon was started."""
+
+    exit_code = 5

@@ -8,14 +8,21 @@ import click
 
 from splitd.cli.errors import CommandFailed
 from splitd.cli.local.cluster import LocalCluster, refuse_taken_ports
-from splitd.cli.local.folder import FolderError, locked, plan_cluster, prepare, ready_file, write_ready
-from splitd.cli.local.plan import ClusterPlan
+from splitd.cli.local.daemon import Daemon
+from splitd.cli.local.folder import FolderError, grown, locked, plan_cluster, prepare, ready_file, write_ready
+from splitd.cli.local.plan import LEAST_NODES, ClusterPlan
 from splitd.cli.local.supervisor import Bell, Supervisor, bell, stop_in_order
 from splitd.cli.session import Session, pass_session
 
 
 @click.command()
-@click.option("--nodes", type=click.IntRange(min=6), default=6, show_default=True, help="How many storage servers.")
+@click.option(
+    "--nodes",
+    type=click.IntRange(min=LEAST_NODES),
+    default=LEAST_NODES,
+    show_default=True,
+    help="How many storage servers.",
+)
 @click.option(
     "--dir",
     "folder",
@@ -36,14 +43,16 @@ def up(session: Session, nodes: int, folder: Path, port: int) -> None:
     While all are ready, cluster.json in the folder tells their URLs and process ids.  A daemon that ends by itself
     is started again.  If splitctl itself is killed, the kernel kills its daemons (Linux).
 
-    Exit codes: 0 it was told to stop, 1 it could not start.
+    `splitctl grow` adds storage servers while it runs.
+
+    Exit codes: 0 it was told to stop, 1 it could not start, 5 it did not try to, for a port is taken.
     """
     folder = folder.absolute()
     try:
-        with locked(folder), bell() as ringing:
+        with bell() as ringing, locked(folder):  # who finds our process id there may ring at once
             ready_file(folder).unlink(missing_ok=True)
             plan = plan_cluster(folder, port, nodes)
-            refuse_taken_ports(plan, ringing)
+            refuse_taken_ports(plan.ports(), ringing)
             prepare(plan)
             _run(session, plan, ringing)
     except ValueError as problem:
@@ -61,14 +70,34 @@ def _run(session: Session, plan: ClusterPlan, ringing: Bell) -> None:
                 session.show(document)
             else:
                 click.echo(_greeting(plan))
-            Supervisor([cluster.front, *cluster.nodes], ringing, _say, lambda: _note(plan, cluster)).watch()
+            Supervisor(
+                [cluster.front, *cluster.nodes],
+                ringing,
+                _say,
+                lambda: _note(cluster),
+                lambda: _start_newcomers(cluster),
+            ).watch()
     finally:
         ready_file(plan.folder).unlink(missing_ok=True)
         stop_in_order([[cluster.front], cluster.nodes], ringing, _say)
 
 
-def _note(plan: ClusterPlan, cluster: LocalCluster) -> None:
-    write_ready(plan, cluster.pids())
+def _note(cluster: LocalCluster) -> None:
+    write_ready(cluster.plan, cluster.pids())
+
+
+def _start_newcomers(cluster: LocalCluster) -> list[Daemon]:
+    """Start the storage servers whose folders were made since the start.  Whatever happens, the others run on."""
+    before = len(cluster.nodes)
+    try:
+        cluster.grow(grown(cluster.plan))
+    except (ValueError, OSError) as problem:
+        _say(f"a storage server cannot be started: {problem}")
+    started = cluster.nodes[before:]
+    for daemon in started:
+        _say(f"{daemon.name} was added: pid {daemon.pid}; its output is in {daemon.output}")
+    _note(cluster)
+    return started
 
 
 def _greeting(plan: ClusterPlan) -> str:

@@ -25,6 +25,7 @@ FRONT = "front"
 SPLITCTL = Path(sys.executable).with_name("splitctl")
 
 _TRIES = 20
+PORT_TAKEN = 5
 BLOCK = [0, 1, *range(11, 19)]
 """The ports of a cluster of up to eight storage servers, counted from the front's."""
 
@@ -68,8 +69,8 @@ class LocalCluster:
         wait_until(lambda: self._supervisor.poll() is not None or self.is_ready(), "a cluster", self.output.read_text)
         if self._supervisor.poll() is None:
             return True
-        said = self.output.read_text()
-        assert "taken" in said, said  # between our look and its own, somebody may have taken a port
+        # Between our look and its own, somebody may have taken a port.
+        assert self._supervisor.returncode == PORT_TAKEN, self.output.read_text()
         return False
 
     @property

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from stat import S_IMODE
@@ -8,7 +9,19 @@ from stat import S_IMODE
 import pytest
 import yaml
 
-from splitd.cli.local.folder import FolderError, locked, plan_cluster, prepare, ready_file, write_ready
+from splitd.cli.local.folder import (
+    FolderError,
+    grown,
+    holder,
+    locked,
+    plan_cluster,
+    plan_growth,
+    prepare,
+    prepare_nodes,
+    read_ready,
+    ready_file,
+    write_ready,
+)
 from splitd.cli.local.plan import ClusterPlan
 from splitd.config import Config as FrontConfig
 from splitd.registry_file import read_registry
@@ -108,6 +121,57 @@ def test_a_folder_has_one_master(tmp_path: Path) -> None:
         assert (tmp_path / "var").is_dir()
 
 
+def test_who_has_a_folder_is_known_while_they_have_it(tmp_path: Path) -> None:
+    assert holder(tmp_path) is None
+    with locked(tmp_path):
+        assert holder(tmp_path) == os.getpid()
+    assert holder(tmp_path) is None
+    (tmp_path / "up.lock").write_text("1")  # left by one that was killed
+    assert holder(tmp_path) is None
+    with locked(tmp_path):
+        assert holder(tmp_path) == os.getpid()
+
+
+def growth(folder: Path, *joined: str, count: int = 1) -> list[str]:
+    """Plan the growth of a cluster of six, and make the folders; the new nodes' ids."""
+    plan = plan_growth(ClusterPlan(folder, 9000, ()), {*joined, *(f"n{number}" for number in range(1, 7))}, count)
+    prepare_nodes(plan)
+    return [node.node_id for node in plan.nodes]
+
+
+def test_a_cluster_grows_by_the_next_nodes_and_those_alone_are_made(tmp_path: Path) -> None:
+    plan = prepared(tmp_path)
+    before = files(tmp_path)
+    assert growth(tmp_path, count=2) == ["n7", "n8"]
+    after = files(tmp_path)
+    assert {path: after[path] for path in before} == before
+    node = grown(plan).nodes[7]
+    assert (node.node_id, node.port) == ("n8", 9018)
+    assert load_settings(NodeConfig, str(node.config), {}).listen == "tcp:9018:interface=127.0.0.1"
+
+
+def test_growth_that_was_broken_off_is_finished_first(tmp_path: Path) -> None:
+    prepared(tmp_path)
+    assert growth(tmp_path, count=2) == ["n7", "n8"]
+    assert growth(tmp_path) == ["n7"]
+    assert growth(tmp_path, "n7") == ["n8"]
+    assert growth(tmp_path, "n7", count=3) == ["n8", "n9", "n10"]
+
+
+def test_growth_that_was_broken_off_is_finished_by_the_next_start(tmp_path: Path) -> None:
+    prepared(tmp_path)
+    growth(tmp_path)
+    assert [node.node_id for node in prepared(tmp_path).nodes][6:] == ["n7"]
+    assert yaml.safe_load((tmp_path / "nodes.yaml").read_text())[6] == {"id": "n7", "url": "http://127.0.0.1:9017"}
+
+
+def test_growth_takes_no_id_that_the_front_or_the_registry_has(tmp_path: Path) -> None:
+    plan = prepared(tmp_path)
+    with plan.registry.open("a") as file:
+        file.write("- id: n7\n  url: http://nas:8090\n")
+    assert growth(tmp_path, "n8", count=2) == ["n9", "n10"]
+
+
 def test_cluster_json_tells_urls_and_process_ids(tmp_path: Path) -> None:
     plan = prepared(tmp_path)
     write_ready(plan, {"front": 10, **{f"n{number}": 10 + number for number in range(1, 7)}})
@@ -126,3 +190,5 @@ def test_cluster_json_tells_urls_and_process_ids(tmp_path: Path) -> None:
     }
     assert len(document["nodes"]) == 6
     assert document["registry"] == str(tmp_path / "nodes.yaml")
+    assert read_ready(tmp_path) == document
+    assert read_ready(tmp_path / "elsewhere") is None

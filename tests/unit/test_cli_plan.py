@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from splitd.cli.local.plan import ClusterPlan, choose_numbers
+from splitd.cli.local.plan import ClusterPlan, choose_next, choose_numbers
 
 _IDS = st.sets(st.integers(1, 30).map(lambda number: f"n{number}"))
 
@@ -65,3 +65,16 @@ def test_no_node_of_a_cluster_is_ever_left_out(count: int, own: set[str], foreig
     assert own <= set(chosen)
     assert len(chosen) == max(count, len(own))
     assert not set(chosen) & (foreign - own)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 9), _IDS, _IDS, _IDS)
+def test_growth_finishes_what_was_begun_and_takes_no_id_twice(
+    count: int, own: set[str], foreign: set[str], joined: set[str]
+) -> None:
+    chosen = [f"n{number}" for number in choose_next(count, foreign, own, joined)]
+    assert len(set(chosen)) == count
+    assert not set(chosen) & joined
+    assert not set(chosen) & (foreign - own)
+    begun = own - joined
+    assert set(chosen) <= begun or begun <= set(chosen)

@@ -5,7 +5,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from splitd.cli.local.text import write_settings, write_urls
+from splitd.cli.local.text import add_member, append_node, members, read_urls, write_settings, write_urls
 
 _REGISTRY = """\
 # ours
@@ -64,3 +64,97 @@ def test_any_text_can_be_a_value(first: dict[str, str], second: dict[str, str]) 
     text = write_settings(write_settings("# head\n", first), second)
     assert text.startswith("# head\n")
     assert yaml.safe_load(text) == first | second
+
+
+@pytest.mark.parametrize(
+    ("text", "added"),
+    [
+        ("- id: a\n  url: http://h:1", "\n- id: b\n  url: http://h:2\n  zone: '1'\n  weight: 0.5\n"),
+        ("# none yet\n", "- id: b\n  url: http://h:2\n  zone: '1'\n  weight: 0.5\n"),
+        (
+            "---\n# ours\n  - id: a  # old\n    url: http://h:1\n# the end\n\n",
+            "  - id: b\n    url: http://h:2\n    zone: '1'\n    weight: 0.5\n",
+        ),
+        ("- id: a\r\n  url: http://h:1\r\n", "- id: b\r\n  url: http://h:2\r\n  zone: '1'\r\n  weight: 0.5\r\n"),
+    ],
+    ids=["no newline at the end", "comments alone", "indented, comments at the end", "lines end with CR LF"],
+)
+def test_a_node_is_appended_and_not_a_byte_before_it_changes(text: str, added: str) -> None:
+    assert append_node(text, {"id": "b", "url": "http://h:2", "zone": "1", "weight": 0.5}) == text + added
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[{id: a, url: 'http://h:1'}]\n", "stands in brackets"),
+        ("[]\n", "stands in brackets"),
+        ("- id: a\n  url: http://h:1\n...\n", "cannot be added at its end"),
+        ("a: b\n", "a list of nodes"),
+        ("- id: [\n", "expected the node content"),
+    ],
+)
+def test_where_a_node_cannot_be_appended_it_is_told_why(text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        append_node(text, {"id": "b", "url": "http://h:2"})
+
+
+@settings(deadline=None)
+@given(st.text(st.characters(codec="utf-8")), st.floats(0.001, 1000))
+def test_any_zone_and_weight_can_be_written(zone: str, weight: float) -> None:
+    entry: dict[str, str | float] = {"id": "n7", "url": "http://h:7", "zone": zone, "weight": weight}
+    text = append_node(_REGISTRY, entry)
+    assert text.startswith(_REGISTRY)
+    assert yaml.safe_load(text)[2] == entry
+
+
+def test_the_urls_of_a_registry_are_read_by_id() -> None:
+    assert read_urls(_REGISTRY) == {"n1": "http://127.0.0.1:8091", "nas": "http://nas:8090"}
+    assert read_urls("# none yet\n") == {}
+
+
+_COMPOSE = """\
+# mine
+services:  # all of them
+  n7:  # the first
+    image: x
+    networks: [a, b]   # two
+    # no ports
+
+  # of the volumes
+volumes:
+    n7:
+# the end
+"""
+
+
+def test_a_key_is_added_at_the_end_of_its_section_and_comments_stay() -> None:
+    text = add_member(_COMPOSE, "services", "n8", ["image: x", "command: [y]"])
+    at = _COMPOSE.index("    # no ports")
+    assert text == _COMPOSE[:at] + "  n8:\n    image: x\n    command: [y]\n" + _COMPOSE[at:]
+    assert add_member(_COMPOSE, "volumes", "n8", []) == _COMPOSE.replace("    n7:\n#", "    n7:\n    n8:\n#")
+
+
+def test_a_key_that_is_there_stays_as_it_is() -> None:
+    assert add_member(_COMPOSE, "services", "n7", ["image: y"]) == _COMPOSE
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        ("", "volumes:\n  n8:\n"),
+        ("a: b", "a: b\nvolumes:\n  n8:\n"),
+        ("volumes:", "volumes:\n  n8:\n"),
+        ("volumes:  # none\na: b\n", "volumes:  # none\n  n8:\na: b\n"),
+        ("volumes:\n  a:\n    b: |\n      c\n\nd: e\n", "volumes:\n  a:\n    b: |\n      c\n\n  n8:\nd: e\n"),
+        ("x:\r\n  y: !reset []\r\n", "x:\r\n  y: !reset []\r\nvolumes:\r\n  n8:\r\n"),
+    ],
+)
+def test_a_section_that_is_missing_or_empty_is_begun(text: str, result: str) -> None:
+    assert add_member(text, "volumes", "n8", []) == result
+    assert members(result, "volumes") >= {"n8"}
+
+
+@pytest.mark.parametrize("text", ["volumes: {a: }\n", "volumes: 5\n", "- a\n", "a: [\n", "volumes: &x\n  <<: *y\n"])
+def test_a_section_that_cannot_be_added_to_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"nothing can be added to volumes|keys and values|expected|undefined"):
+        add_member(text, "volumes", "n8", [])

@@ -15,7 +15,7 @@ from typing import Any
 
 from splitd.cli.demo.disks import JournalFolder, NodeDisk
 from splitd.cli.demo.waiting import wait_until
-from splitd.cli.errors import CommandFailed
+from splitd.cli.errors import CommandFailed, PortTaken
 from splitd.cli.local.folder import ready_file
 from splitd.cli.local.plan import FRONT, HOST, ClusterPlan, choose_numbers
 from splitd.cli.server import Server
@@ -70,16 +70,18 @@ class OwnCluster:
         """
         for _ in range(_TRIES):
             self._port = self._asked_port or self._port or _free_ports(self.folder)
-            if self._up(nodes):
+            process = self._up(nodes)
+            if process.poll() is None:
                 wait_until(self._is_well, f"all {nodes} storage servers up", _START_S)
                 return
             said = self._output.read_text(encoding="utf-8", errors="replace").strip()
-            if self._asked_port or "taken on" not in said:
+            if self._asked_port or process.returncode != PortTaken.exit_code:
                 raise CommandFailed(f"the cluster did not start: {said}")
             self._port = 0  # between our look and its own, somebody took a port
         raise CommandFailed(f"the cluster did not start: {said}")
 
-    def _up(self, nodes: int) -> bool:
+    def _up(self, nodes: int) -> subprocess.Popen[bytes]:
+        """Start it, and wait until it is ready, or has ended."""
         command = ["up", "--dir", str(self.folder), "--nodes", str(nodes), "--port", str(self._port)]
         with self._output.open("wb") as output:
             # A process group of its own: Ctrl-C in the terminal is for the tour, which then stops it in good order.
@@ -94,7 +96,7 @@ class OwnCluster:
         wait_until(
             lambda: process.poll() is not None or ready_file(self.folder).exists(), "the cluster ready", _START_S
         )
-        return process.poll() is None
+        return process
 
     def stop(self) -> None:
         """Stop it, where it runs.

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from splitd.cli.errors import CommandFailed
-from splitd.cli.local.daemon import Daemon
-from splitd.cli.local.plan import FRONT, HOST, ClusterPlan
+import attrs
+
+from splitd.cli.errors import CommandFailed, PortTaken
+from splitd.cli.local.daemon import Daemon, last_lines
+from splitd.cli.local.plan import FRONT, HOST, ClusterPlan, NodePlan
 from splitd.cli.local.supervisor import Bell
 from splitd.cli.server import Server
 
@@ -20,7 +23,7 @@ _LINES = 20
 
 
 class StartFailed(CommandFailed):
-    """The cluster did not get ready; the message says why."""
+    """A daemon did not get ready; the message says why."""
 
 
 class LocalCluster:
@@ -30,17 +33,13 @@ class LocalCluster:
     """
 
     def __init__(self, plan: ClusterPlan, ringing: Bell) -> None:
-        self._plan = plan
+        self.plan = plan
         self._bell = ringing
-        self.front = Daemon(FRONT, ["splitd", "--config", str(plan.config)], plan.folder / "log" / "front.log")
-        self.nodes = [
-            Daemon(
-                node.node_id,
-                ["storaged", "--config", str(node.config)],
-                plan.folder / "log" / f"{node.node_id}.log",
-            )
-            for node in plan.nodes
-        ]
+        self.front = Daemon(FRONT, ["splitd", "--config", str(plan.config)], plan.log_of(FRONT))
+        self.nodes = [self._storaged(node) for node in plan.nodes]
+
+    def _storaged(self, node: NodePlan) -> Daemon:
+        return Daemon(node.node_id, ["storaged", "--config", str(node.config)], self.plan.log_of(node.node_id))
 
     def pids(self) -> dict[str, int]:
         """The process ids, by name."""
@@ -57,12 +56,24 @@ class LocalCluster:
         deadline = time.monotonic() + _READY_S
         for daemon in self.nodes:
             daemon.start()
-        looks = [(daemon, node.url, "/health") for daemon, node in zip(self.nodes, self._plan.nodes, strict=True)]
+        looks = [(daemon, node.url, "/health") for daemon, node in zip(self.nodes, self.plan.nodes, strict=True)]
         if not all(self._wait(*look, deadline) for look in looks):
             return False
         self.front.start()
-        looks = [(self.front, self._plan.admin, "/ready"), (self.front, self._plan.url, "/")]
+        looks = [(self.front, self.plan.admin, "/ready"), (self.front, self.plan.url, "/")]
         return all(self._wait(*look, deadline) for look in looks)
+
+    def grow(self, plan: ClusterPlan) -> None:
+        """Start the nodes of a plan that this cluster does not have yet.
+
+        :raise OSError: one could not be started; those before it are.
+        """
+        for node in plan.nodes:
+            if node.number not in self.plan.numbers:
+                daemon = self._storaged(node)
+                daemon.start()
+                self.nodes.append(daemon)
+                self.plan = attrs.evolve(self.plan, numbers=tuple(sorted({*self.plan.numbers, node.number})))
 
     def _wait(self, daemon: Daemon, url: str, path: str, deadline: float) -> bool:
         server = Server(url, connect_s=_ANSWER_S, stall_s=_ANSWER_S)
@@ -74,25 +85,42 @@ class LocalCluster:
                 reason = failure.message
             for other in [self.front, *self.nodes]:
                 if ended := other.ended():
-                    raise StartFailed(f"{other.name} ended: {ended}{_last_words(other)}")
+                    raise StartFailed(f"{other.name} ended: {ended}{last_words(other.output)}")
             if time.monotonic() > deadline:
-                raise StartFailed(f"{daemon.name} is not ready after {_READY_S:.0f} s: {reason}{_last_words(daemon)}")
+                raise StartFailed(
+                    f"{daemon.name} is not ready after {_READY_S:.0f} s: {reason}{last_words(daemon.output)}"
+                )
             self._bell.wait(_LOOK_S)
         return False
 
 
-def refuse_taken_ports(plan: ClusterPlan, ringing: Bell) -> None:
-    """Check that every port of a plan is free.
+def is_well(url: str) -> bool:
+    """Whether a storage server answers."""
+    try:
+        with Server(url, connect_s=_ANSWER_S, stall_s=_ANSWER_S).ask("GET", "/health"):
+            return True
+    except CommandFailed:
+        return False
+
+
+def refuse_taken_ports(ports: Mapping[int, str], ringing: Bell) -> None:
+    """Check that ports are free.
 
     It looks again for a moment: daemons of a `splitctl up` that was killed just now may still be on their way out.
 
-    :raise StartFailed: some are taken.
+    :param ports: which daemon needs which port.
+    :raise PortTaken: some are taken.
     """
     deadline = time.monotonic() + _PORTS_S
-    while taken := [f"{port} ({user})" for port, user in plan.ports().items() if _is_taken(port)]:
+    while taken := taken_ports(ports):
         if time.monotonic() > deadline or ringing.stopped:
-            raise StartFailed(f"taken on {HOST}: {_listed(taken)}; choose others with --port")
+            raise PortTaken(f"taken on {HOST}: {_listed(taken)}; choose others with --port")
         ringing.wait(_LOOK_S)
+
+
+def taken_ports(ports: Mapping[int, str]) -> list[str]:
+    """Those of the ports that somebody listens on, each with the daemon that needs it."""
+    return [f"{port} ({user})" for port, user in ports.items() if _is_taken(port)]
 
 
 def _is_taken(port: int) -> bool:
@@ -109,6 +137,10 @@ def _listed(ports: Sequence[str]) -> str:
     return ("port " if len(ports) == 1 else "ports ") + ", ".join(ports)
 
 
-def _last_words(daemon: Daemon) -> str:
-    lines = daemon.last_lines(_LINES)
-    return f"\nThe end of {daemon.output}:\n" + "\n".join(f"  {line}" for line in lines) if lines else ""
+def last_words(output: Path) -> str:
+    """The last lines that a daemon printed, to stand below an error; empty where it printed nothing.
+
+    :param output: the file they are in.
+    """
+    lines = last_lines(output, _LINES)
+    return f"\nThe end of {output}:\n" + "\n".join(f"  {line}" for line in lines) if lines else ""

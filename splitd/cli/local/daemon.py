@@ -75,11 +75,6 @@ class Daemon:
             return False
         return True
 
-    def last_lines(self, count: int) -> list[str]:
-        """The last lines it printed."""
-        with self.output.open(encoding="utf-8", errors="replace") as file:
-            return [line.rstrip("\n") for line in deque(file, count)]
-
 
 class _Bond:
     """Makes the kernel kill this process when the one that started it ends.  Runs between fork and exec."""
@@ -105,3 +100,12 @@ def twistd() -> Path:
     if not path.exists():
         raise FileNotFoundError(f"there is no {path}; install splitd for {sys.executable}")
     return path
+
+
+def last_lines(path: Path, count: int) -> list[str]:
+    """The last lines of a file; none where it is missing."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return [line.rstrip("\n") for line in deque(file, count)]
+    except FileNotFoundError:
+        return []

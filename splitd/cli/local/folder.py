@@ -7,14 +7,24 @@ import json
 import os
 import secrets
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as SetOf
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
+import attrs
 
-from splitd.cli.local.plan import ClusterPlan, choose_numbers, node_folder
-from splitd.cli.local.text import write_settings, write_urls
+from splitd.cli.local.plan import (
+    NODE_CONFIG,
+    REGISTRY,
+    ClusterPlan,
+    choose_next,
+    choose_numbers,
+    node_folder,
+    numbers_of,
+)
+from splitd.cli.local.text import read_urls, write_settings, write_urls
+from splitd.cli.writing import read_text, write_file
 
 _REGISTRY_HEAD = """\
 # The storage servers.  Add one at any time; never remove one.
@@ -30,17 +40,36 @@ class FolderError(Exception):
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep a second `splitctl up` away from a folder, which is made where it is missing.
+    """Keep a second `splitctl up` away from a folder, which is made where it is missing; see `holder`.
 
     :raise FolderError: another one has it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "up.lock").open("a") as file:
+    with _lock_file(folder).open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as problem:
             raise FolderError(f"another splitctl up runs in {folder}") from problem
-        yield
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        try:
+            yield
+        finally:
+            file.truncate(0)
+
+
+def holder(folder: Path) -> int | None:
+    """The process id of the `splitctl up` that runs in a folder; None where none does, 0 where it begins just now."""
+    try:
+        with _lock_file(folder).open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return int(file.read() or 0)
+    except FileNotFoundError:
+        pass
+    return None
 
 
 def plan_cluster(folder: Path, port: int, count: int) -> ClusterPlan:
@@ -49,9 +78,41 @@ def plan_cluster(folder: Path, port: int, count: int) -> ClusterPlan:
     :raise FolderError: its registry cannot be read.
     :raise ValueError: there are no such ports.
     """
-    registered = _registered(folder / "nodes.yaml")
-    own = {node_id for node_id in registered if node_folder(folder, node_id).is_dir()}
-    return ClusterPlan(folder, port, choose_numbers(count, registered, own))
+    registered = set(_registered(folder / REGISTRY))
+    return ClusterPlan(folder, port, choose_numbers(count, registered, own_nodes(folder)))
+
+
+def plan_growth(plan: ClusterPlan, joined: SetOf[str], count: int) -> ClusterPlan:
+    """Plan the nodes that are to be added to a cluster that runs, and those alone.
+
+    :param joined: the ids that its front knows.
+    :raise FolderError: its registry cannot be read.
+    :raise ValueError: there are no such ports.
+    """
+    registered = set(_registered(plan.registry))
+    numbers = choose_next(count, registered, own_nodes(plan.folder), joined)
+    return attrs.evolve(plan, numbers=numbers)
+
+
+def grown(plan: ClusterPlan) -> ClusterPlan:
+    """The plan, with the nodes whose folders were made since.
+
+    :raise ValueError: there are no such ports.
+    """
+    return attrs.evolve(plan, numbers=tuple(sorted({*plan.numbers, *numbers_of(_made(plan.folder))})))
+
+
+def own_nodes(folder: Path) -> set[str]:
+    """The ids of a cluster's own nodes; a `splitctl grow` that was broken off may have left some unregistered.
+
+    :raise FolderError: its registry cannot be read.
+    """
+    registered = _registered(folder / REGISTRY)
+    return _made(folder) | {node_id for node_id in registered if node_folder(folder, node_id).is_dir()}
+
+
+def _made(folder: Path) -> set[str]:
+    return {config.parent.name for config in node_folder(folder, "*").parent.glob(f"*/{NODE_CONFIG}")}
 
 
 def prepare(plan: ClusterPlan) -> None:
@@ -60,9 +121,7 @@ def prepare(plan: ClusterPlan) -> None:
     :raise FolderError: a file that is there cannot be changed.
     """
     _make_key(plan.key)
-    for node in plan.nodes:
-        node.data.mkdir(parents=True, exist_ok=True)
-        _settle(node.config, _NODE_HEAD, node.settings())
+    prepare_nodes(plan)
     plan.data.mkdir(parents=True, exist_ok=True)
     _settle(plan.config, _FRONT_HEAD, plan.settings())
     (plan.folder / "log").mkdir(exist_ok=True)
@@ -74,6 +133,17 @@ def prepare(plan: ClusterPlan) -> None:
         raise FolderError(f"{plan.registry}: {problem}") from problem
     if new != old:
         write_file(plan.registry, new)
+
+
+def prepare_nodes(plan: ClusterPlan) -> None:
+    """Make the folders of a plan's nodes.  What is there stays, but for the ports and paths of the plan.
+
+    :raise FolderError: a file that is there cannot be changed.
+    """
+    for node in plan.nodes:
+        node.data.mkdir(parents=True, exist_ok=True)
+        # Last: with this file, the folder is a node's.
+        _settle(node.config, _NODE_HEAD, node.settings())
 
 
 def write_ready(plan: ClusterPlan, pids: Mapping[str, int]) -> dict[str, Any]:
@@ -94,20 +164,21 @@ def write_ready(plan: ClusterPlan, pids: Mapping[str, int]) -> dict[str, Any]:
     return document
 
 
+def read_ready(folder: Path) -> Any:
+    """What `cluster.json` says; None while the cluster is not ready."""
+    try:
+        return json.loads(ready_file(folder).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+
+
 def ready_file(folder: Path) -> Path:
     """The file that is there while the cluster is ready."""
     return folder / "cluster.json"
 
 
-def write_file(path: Path, text: str, mode: int = 0o644) -> None:
-    """Put a text in place of a file's in one step."""
-    new = path.with_name(path.name + ".new")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
+def _lock_file(folder: Path) -> Path:
+    return folder / "up.lock"
 
 
 def _make_key(path: Path) -> None:
@@ -127,15 +198,19 @@ def _settle(path: Path, head: str, settings: Mapping[str, str]) -> None:
 
 def _read(path: Path) -> str | None:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_text(path)
     except FileNotFoundError:
         return None
+    except ValueError as problem:
+        raise FolderError(f"{path}: {problem}") from problem
 
 
-def _registered(path: Path) -> set[str]:
-    text = _read(path)
+def _registered(path: Path) -> dict[str, str]:
+    """The URLs of the nodes in a registry, by their ids; none where there is no such file.
+
+    :raise FolderError: it cannot be read.
+    """
     try:
-        entries = yaml.safe_load(text or "") or []
-        return {str(entry["id"]) for entry in entries}
-    except (yaml.YAMLError, TypeError, KeyError) as problem:
-        raise FolderError(f"{path}: not a list of nodes with their ids: {problem}") from problem
+        return read_urls(_read(path) or "")
+    except ValueError as problem:
+        raise FolderError(f"{path}: {problem}") from problem

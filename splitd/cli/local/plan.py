@@ -6,20 +6,26 @@
     DIR/nodes/nX/storaged.yaml, data/  a storage server
     DIR/log/NAME.log                 what a daemon prints
     DIR/cluster.json                 there while the cluster is ready: URLs and process ids
+    DIR/up.lock                      held by the `splitctl up` that runs here; holds its process id
 
 Ports: the front P, its operators' HTTP P + 1, node nX P + 10 + X.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Collection as SetOf
+from collections.abc import Iterable
+from collections.abc import Set as SetOf
 from pathlib import Path
 
 import attrs
 
 HOST = "127.0.0.1"
 FRONT = "front"
+REGISTRY = "nodes.yaml"
+NODE_CONFIG = "storaged.yaml"
+LEAST_NODES = 6
 _NODE_ID = re.compile(r"\An([1-9][0-9]{0,4})\Z")
 _HIGHEST_PORT = 65535
 
@@ -52,7 +58,7 @@ class NodePlan:
     @property
     def config(self) -> Path:
         """Its configuration file."""
-        return self.folder / "storaged.yaml"
+        return self.folder / NODE_CONFIG
 
     @property
     def data(self) -> Path:
@@ -95,7 +101,7 @@ class ClusterPlan:
     @property
     def registry(self) -> Path:
         """The registry."""
-        return self.folder / "nodes.yaml"
+        return self.folder / REGISTRY
 
     @property
     def config(self) -> Path:
@@ -125,6 +131,10 @@ class ClusterPlan:
             for number in self.numbers
         )
 
+    def log_of(self, name: str) -> Path:
+        """The file of what a daemon prints."""
+        return self.folder / "log" / f"{name}.log"
+
     def settings(self) -> dict[str, str]:
         """What the front's configuration file says."""
         return {
@@ -153,15 +163,32 @@ def choose_numbers(count: int, registered: SetOf[str], own: SetOf[str]) -> tuple
     """Which nodes to run: all the cluster's own ones, and new ones up to `count`.
 
     :param registered: the ids in the registry.  A new node takes none of them.
-    :param own: those of them that are the cluster's own.
+    :param own: the ids of the cluster's own ones, registered or not yet.
     """
-    numbers = {int(match[1]) for node_id in own if (match := _NODE_ID.match(node_id))}
-    number = 0
-    while len(numbers) < count:
-        number += 1
-        if f"n{number}" not in registered:
-            numbers.add(number)
-    return tuple(sorted(numbers))
+    return tuple(sorted(_with_more(numbers_of(own), count, registered)))
+
+
+def choose_next(count: int, registered: SetOf[str], own: SetOf[str], joined: SetOf[str]) -> tuple[int, ...]:
+    """Which nodes to add: first those of the cluster's own that were begun to be added, then new ones.
+
+    :param count: how many.
+    :param registered: the ids in the registry.
+    :param own: the ids of the cluster's own ones, registered or not yet.
+    :param joined: the ids that the front knows.
+    """
+    begun = sorted(numbers_of(own - joined))[:count]
+    return tuple(_with_more(begun, count, registered | own | joined))
+
+
+def numbers_of(node_ids: Iterable[str]) -> set[int]:
+    """X of each id nX; other ids have none."""
+    return {int(match[1]) for node_id in node_ids if (match := _NODE_ID.match(node_id))}
+
+
+def _with_more(numbers: Iterable[int], count: int, taken: SetOf[str]) -> list[int]:
+    chosen = list(numbers)
+    free = (number for number in itertools.count(1) if number not in chosen and f"n{number}" not in taken)
+    return [*chosen, *itertools.islice(free, max(count - len(chosen), 0))]
 
 
 def _node_port(port: int, number: int) -> int:

@@ -14,6 +14,9 @@ import attrs
 
 from splitd.cli.local.daemon import Daemon
 
+NEWCOMERS = signal.SIGUSR1
+"""Tells a `splitctl up` that nodes were added to its folder."""
+
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
 _STEADY_S = 10.0
@@ -21,15 +24,25 @@ _STOP_S = 30.0
 
 
 class Bell:
-    """Rings when a child ended or a signal said stop."""
+    """Rings when a child ended, or a signal said stop, or that there are newcomers to be started."""
 
     def __init__(self, ear: socket.socket) -> None:
         self._ear = ear
         self.stopped = 0
+        self._newcomers = False
 
     def stop(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a signal handler
         """Take note of a signal that says stop."""
         self.stopped += 1
+
+    def announce(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a signal handler
+        """Take note of a signal that says that there are newcomers."""
+        self._newcomers = True
+
+    def announced(self) -> bool:
+        """Whether there are newcomers; says it once for each time."""
+        said, self._newcomers = self._newcomers, False
+        return said
 
     def wait(self, timeout_s: float | None) -> None:
         """Wait for the next ring."""
@@ -39,13 +52,16 @@ class Bell:
 
 @contextmanager
 def bell() -> Iterator[Bell]:
-    """Let SIGINT, SIGTERM, SIGHUP and the end of a child ring, instead of what they do otherwise."""
+    """Let SIGINT, SIGTERM, SIGHUP, SIGUSR1 (there are newcomers) and the end of a child ring."""
     ear, mouth = socket.socketpair()
     with ear, mouth:
         mouth.setblocking(False)
         ringing = Bell(ear)
         wakeup = signal.set_wakeup_fd(mouth.fileno(), warn_on_full_buffer=False)
-        before = {signal.SIGCHLD: signal.signal(signal.SIGCHLD, lambda *_: None)}
+        before = {
+            signal.SIGCHLD: signal.signal(signal.SIGCHLD, lambda *_: None),
+            NEWCOMERS: signal.signal(NEWCOMERS, ringing.announce),
+        }
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:  # under nohup the end of the terminal is no stop
                 before[number] = signal.signal(number, ringing.stop)
@@ -68,19 +84,26 @@ class _Watch:
 class Supervisor:
     """Starts daemons again that end by themselves.
 
-    :param daemons: all of them, running; the order in which they are to be stopped.
+    :param daemons: all of them, running.
     :param ringing: rings when there is something to do.
     :param say: tells the user.
     :param restarted: called each time after a daemon was started again.
+    :param newcomers: called when there are said to be some: starts them, and returns those it started.
     """
 
     def __init__(
-        self, daemons: Sequence[Daemon], ringing: Bell, say: Callable[[str], None], restarted: Callable[[], None]
+        self,
+        daemons: Sequence[Daemon],
+        ringing: Bell,
+        say: Callable[[str], None],
+        restarted: Callable[[], None],
+        newcomers: Callable[[], Sequence[Daemon]],
     ) -> None:
         self._watches = [_Watch(daemon) for daemon in daemons]
         self._bell = ringing
         self._say = say
         self._restarted = restarted
+        self._newcomers = newcomers
 
     def watch(self) -> None:
         """Keep them running until a signal says stop.
@@ -92,6 +115,8 @@ class Supervisor:
             watch.started = now
         while not self._bell.stopped:
             now = time.monotonic()
+            if self._bell.announced():
+                self._watches += [_Watch(daemon, started=now) for daemon in self._newcomers()]
             for watch in self._watches:
                 self._look_after(watch, now)
             due = [watch.due for watch in self._watches if watch.due is not None]
