@@ -7,14 +7,18 @@ import click
 from splitd import __version__
 from splitd.cli.demo.command import demo
 from splitd.cli.get import get
+from splitd.cli.grow import grow
 from splitd.cli.journal import journal
 from splitd.cli.ls import ls
 from splitd.cli.mkdir import mkdir
+from splitd.cli.nodes import nodes
 from splitd.cli.put import put
+from splitd.cli.rebalance import rebalance
+from splitd.cli.reload import reload
 from splitd.cli.rm import rm
 from splitd.cli.server import Server
 from splitd.cli.session import Session, read_server
-from splitd.cli.status import nodes, status
+from splitd.cli.status import status
 from splitd.cli.sweep import sweep
 from splitd.cli.up import up
 
@@ -25,6 +29,7 @@ Exit codes:
   2  the command was used in a wrong way
   3  the server cannot be reached
   4  the transfer broke
+  5  a port is taken (up, grow)
 """
 
 
@@ -55,5 +60,8 @@ def main(context: click.Context, url: Server, admin: Server, as_json: bool) -> N
     context.obj = Session(url, admin, as_json)
 
 
-for command in (up, demo, put, get, ls, rm, mkdir, status, nodes, sweep, journal):
+_COMMANDS = (
+    up, grow, demo, put, get, ls, rm, mkdir, status, nodes, reload, rebalance, sweep, journal,
+)  # fmt: skip
+for command in _COMMANDS:
     main.add_command(command)

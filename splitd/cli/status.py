@@ -1,13 +1,15 @@
-"""splitctl status and splitctl nodes: what the front says of itself and its nodes."""
+"""splitctl status."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import click
 from rich.table import Table
 
+from splitd.cli.fill import node_table, tell_spread
+from splitd.cli.rebalance import tell_rebalance
 from splitd.cli.session import Session, format_size, output, pass_session
 
 
@@ -24,28 +26,13 @@ def status(session: Session) -> None:
     else:
         console = output()
         console.print(_summary(found))
-        console.print(_node_table(found["nodes"]))
+        console.print(node_table(console, found["nodes"]))
         for problem in found["problems"]:
             console.print(f"problem: {problem}")
         for warning in found["warnings"]:
             console.print(f"warning: {warning}")
     if not found["ready"]:
         click.get_current_context().exit(1)
-
-
-@click.command()
-@pass_session
-def nodes(session: Session) -> None:
-    """List the storage servers.
-
-    With --json each is a JSON document on a line of its own.
-    """
-    found = session.admin.document("/status")["nodes"]
-    if session.as_json:
-        for node in found:
-            session.show(node)
-    else:
-        output().print(_node_table(found))
 
 
 def _summary(found: dict[str, Any]) -> Table:
@@ -60,6 +47,9 @@ def _summary(found: dict[str, Any]) -> Table:
         "uploads": f"{uploads['under_way']} under way, {uploads['committed']} committed, {uploads['aborted']} aborted",
         "downloads": f"{downloads['under_way']} under way, {downloads['finished']} finished, "
         f"{downloads['failed']} failed",
+        "nodes": f"{len(found['nodes'])}, {tell_spread(found['fill']) or 'fill not known'}",
+        "registry": _registry(found["registry"]),
+        **({"rebalance": tell_rebalance(found["rebalance"])} if found["rebalance"] else {}),
         "reaper": _reaper(found["reaper"]),
         "journal": f"{journal['records']} records, {format_size(journal['size'])}, {journal['segments']} segments"
         + (f", failed: {journal['failure']}" if journal["failure"] else ""),
@@ -74,24 +64,11 @@ def _reaper(found: dict[str, Any]) -> str:
     return f"{found['doomed']} to delete, {found['reaped']} deleted" + (f"; {staying} for now" if staying else "")
 
 
-def _node_table(found: list[dict[str, Any]]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for heading in ("node", "state", "mode", "zone", "url"):
-        table.add_column(heading)
-    for heading in ("free", "capacity", "used"):
-        table.add_column(heading, justify="right")
-    table.add_column("problem")
-    for node in found:
-        capacity, free = node["capacity"], node["free"]
-        table.add_row(
-            node["id"],
-            node["state"],
-            node["mode"],
-            node["zone"],
-            node["url"],
-            format_size(free),
-            format_size(capacity),
-            f"{100 * (capacity - free) / capacity:.0f} %" if capacity else "",
-            node["problem"],
-        )
-    return table
+def _registry(found: dict[str, Any]) -> str:
+    told = f"{found['path']}, read {_time(found['loaded_ms'])}"
+    refused = found["refused"]
+    return f"{told}; refused {_time(refused['time_ms'])}: {refused['reason']}" if refused else told
+
+
+def _time(ms: int) -> str:
+    return f"{datetime.fromtimestamp(ms / 1000).astimezone():%Y-%m-%d %H:%M:%S}"

@@ -13,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tests.unit.operators_double import No, Operators, Query
+
 MODIFIED_S = 1_700_000_000
 
 
@@ -20,7 +22,8 @@ class FrontDouble(ThreadingHTTPServer):
     """Holds collections (None) and files by their paths.
 
     `seen` lists the request lines that came; `types` the content types that files were stored with.
-    A fault is called in place of the usual answer to requests of its method.
+    A fault is called in place of the usual answer to requests of its method.  What operators ask for is answered by
+    `operators`.
     """
 
     daemon_threads = False
@@ -31,13 +34,21 @@ class FrontDouble(ThreadingHTTPServer):
         self.entries: dict[str, bytes | None] = {"/": None}
         self.seen: list[str] = []
         self.types: dict[str, str | None] = {}
-        self.status: dict[str, Any] = {}
+        self.operators = Operators()
         self.faults: dict[str, Callable[[Any], None]] = {}
         self.page = 3
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         if not isinstance(sys.exception(), ConnectionError):  # a client may go at any time
             super().handle_error(request, client_address)
+
+    @property
+    def status(self) -> dict[str, Any]:
+        return self.operators.status
+
+    @status.setter
+    def status(self, status: dict[str, Any]) -> None:
+        self.operators.status = status
 
     @property
     def url(self) -> str:
@@ -56,7 +67,10 @@ class _Handler(BaseHTTPRequestHandler):
             raise AttributeError(name)
         method = name.removeprefix("do_")
         fault = self.server.faults.get(method)
-        return (lambda: fault(self)) if fault else getattr(self, f"_{method.lower()}")
+        if fault:
+            return lambda: fault(self)
+        do = self.server.operators.answers().get(f"{method} {self._path}")
+        return (lambda: self._operate(do)) if do else getattr(self, f"_{method.lower()}")
 
     @property
     def _path(self) -> str:
@@ -76,10 +90,16 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
+    def _operate(self, do: Callable[[Query], tuple[int, Any]]) -> None:
+        query = {name: values[-1] for name, values in parse_qs(urlsplit(self.path).query).items()}
+        try:
+            status, document = do(query)
+        except No as refusal:
+            return self.say(refusal.status, str(refusal))
+        return self._answer(status, json.dumps(document).encode(), "application/json")
+
     def _get(self) -> None:
         path = self._path
-        if path == "/status":
-            return self._answer(200, json.dumps(self.server.status).encode(), "application/json")
         if path not in self.server.entries:
             return self.say(404, f"{path} does not exist")
         entry = self.server.entries[path]

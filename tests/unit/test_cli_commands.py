@@ -5,28 +5,13 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from splitd.cli.main import main
 from tests.unit.front_double import MODIFIED_S, FrontDouble, etag, running_front
-
-_STATUS: dict[str, Any] = {
-    "version": "1", "cluster": "c", "uptime_s": 61.5, "ready": True, "problems": [], "warnings": ["a warning"],
-    "layout": "6+0", "unit": 262144,
-    "nodes": [
-        {"id": "n1", "url": "http://h:1", "zone": "", "state": "up", "mode": "active", "capacity": 2**40,
-         "free": 2**39, "problem": ""},
-        {"id": "n2", "url": "http://h:2", "zone": "z", "state": "down", "mode": "readonly", "capacity": 0,
-         "free": 0, "problem": "connection [refused]"},
-    ],
-    "files": 3, "bytes": 4096, "uploads": {"under_way": 1, "committed": 2, "aborted": 3},
-    "downloads": {"under_way": 4, "finished": 5, "failed": 6},
-    "reaper": {"doomed": 7, "reaped": 8, "staying": {"n2": 9}},
-    "journal": {"records": 8, "size": 9, "segments": 1, "failure": ""},
-}  # fmt: skip
+from tests.unit.operators_double import REBALANCE, STATUS
 
 
 @pytest.fixture
@@ -103,28 +88,38 @@ def test_collections_are_made_with_those_above_them_on_request(front: FrontDoubl
 
 
 def test_the_status_is_readable(front: FrontDouble) -> None:
-    front.status = _STATUS
+    front.status = STATUS
     output = good(run(front, "status")).stdout
     assert "0:01:01" in output
     assert "512.0 GiB" in output
     assert "connection [refused]" in output
     assert "7 to delete, 8 deleted; 9 parts stay on n2 for now" in output
     assert "warning: a warning" in output
-    assert json.loads(good(run(front, "--json", "status")).stdout) == _STATUS
+    assert json.loads(good(run(front, "--json", "status")).stdout) == STATUS
+
+
+def test_the_status_tells_the_spread_a_refused_registry_and_a_rebalance(front: FrontDouble) -> None:
+    front.status = STATUS
+    output = good(run(front, "status")).stdout
+    assert "2, fill 41 to 44 %, spread 3.0 %" in output
+    assert "/nowhere/nodes.yaml, read 2023-11-1" in output
+    assert "refused" not in output.replace("[refused]", "")
+    assert "rebalance" not in output
+    refused = {"time_ms": 1_800_000_000_000, "reason": "nodes.yaml: line 3: no [such] key"}
+    rebalance = {**REBALANCE, "moved": 7, "bytes": 2**20, "spread": 0.1, "limit": 40_000_000}
+    front.status = {**STATUS, "registry": {**STATUS["registry"], "refused": refused}, "rebalance": rebalance}
+    output = good(run(front, "status")).stdout
+    assert "refused 2027-01-15" in output
+    assert ": nodes.yaml: line 3: no [such] key" in output
+    assert "running, 7 parts (1.0 MiB) moved, spread 21.0 % before, 10.0 % now, target 1.0 %" in output
+    assert "at most 40 MB/s" in output
 
 
 def test_a_service_that_is_not_ready_ends_with_1(front: FrontDouble) -> None:
-    front.status = _STATUS | {"ready": False, "problems": ["too few nodes"]}
+    front.status = STATUS | {"ready": False, "problems": ["too few nodes"]}
     result = run(front, "status")
     assert result.exit_code == 1
     assert "problem: too few nodes" in result.stdout
-
-
-def test_json_lists_a_node_a_line(front: FrontDouble) -> None:
-    front.status = _STATUS
-    lines = good(run(front, "--json", "nodes")).stdout.splitlines()
-    assert [json.loads(line) for line in lines] == _STATUS["nodes"]
-    assert good(run(front, "nodes")).stdout.splitlines()[1].split()[:3] == ["n1", "up", "active"]
 
 
 @pytest.mark.parametrize("command", [("ls", "/no"), ("get", "/no", "-"), ("rm", "/no"), ("mkdir", "/no/no")])

@@ -1,0 +1,116 @@
+"""splitctl nodes, and splitctl nodes add."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from splitd.cli.errors import CommandFailed
+from splitd.cli.fill import show_nodes
+from splitd.cli.joining import wait_until_up, watch_first_bytes
+from splitd.cli.local.text import format_node
+from splitd.cli.registry_file import Entry, NotChanged, RegistryFile
+from splitd.cli.reload import tell_changes
+from splitd.cli.session import Session, format_size, output, pass_session
+
+_HEAVIEST = 1000
+
+
+@click.group(invoke_without_command=True)
+@pass_session
+@click.pass_context
+def nodes(context: click.Context, session: Session) -> None:
+    """List the storage servers and how full they are; add one.
+
+    With --json each is a JSON document on a line of its own.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    found = session.admin.document("/status")
+    if session.as_json:
+        for node in found["nodes"]:
+            session.show(node)
+    else:
+        show_nodes(output(), found)
+
+
+class NotJoined(CommandFailed):
+    """A node stands in a registry that the front does not read."""
+
+
+@nodes.command()
+@click.option("--id", "node_id", required=True, help="Its name, the same as `node` in its storaged.yaml.")
+@click.option("--url", required=True, help="Where it listens, as the front sees it: http://HOST:PORT")
+@click.option("--zone", help="Servers of one zone fail together; parts are spread over zones.")
+@click.option(
+    "--weight",
+    type=click.FloatRange(0, _HEAVIEST, min_open=True),
+    help="How much of its free space it should be thought to have, as a factor.",
+)
+@click.option(
+    "--registry",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The registry that the front reads.  [default: where the front says it is]",
+)
+@click.option("--no-wait", is_flag=True, help="Do not wait until it takes parts.")
+@pass_session
+def add(
+    session: Session,
+    node_id: str,
+    url: str,
+    zone: str | None,
+    weight: float | None,
+    registry: Path | None,
+    no_wait: bool,
+) -> None:
+    """Add a storage server, while all goes on.
+
+    The front asks it first: it must answer with the cluster key and belong to no other cluster.  Then it is added to
+    the registry, of which all else stays as it is, and the front reads that.  No file is moved; new ones use it at
+    once.  Run it where the registry lies; nothing is written where something is wrong.
+
+    Exit codes: 0 it is there, 1 it was refused, or did not come up in a minute.
+    """
+    entry: dict[str, str | float] = {"id": node_id, "url": url}
+    entry |= {} if zone is None else {"zone": zone}
+    entry |= {} if weight is None else {"weight": int(weight) if weight.is_integer() else weight}
+    found = session.admin.document("/status")
+    server = session.admin.document("/probe", {"id": node_id, "url": url})
+    file = _find_registry(registry, found, entry)
+    changes = file.join([entry], session.admin)
+    if not session.as_json:
+        click.echo(
+            f"{node_id} answers at {url}: {format_size(server['free'])} of {format_size(server['capacity'])} free"
+        )
+        click.echo(f"{file.path}: {tell_changes(changes)}")
+    found = session.admin.document("/status")
+    if node_id not in {node["id"] for node in found["nodes"]}:
+        raise NotJoined(f"{file.path} has {node_id} now, and the front does not know it: does it read another file?")
+    if not no_wait:
+        found = watch_first_bytes(session.admin, {node_id}, wait_until_up(session.admin, {node_id}))
+        if not session.as_json:
+            show_nodes(output(), found)
+    if session.as_json:
+        node = next((node for node in found["nodes"] if node["id"] == node_id), None)
+        session.show({"registry": str(file.path), "server": server, "changes": changes, "node": node})
+
+
+def _find_registry(given: Path | None, found: dict[str, Any], entry: Entry) -> RegistryFile:
+    """The registry that the front reads.
+
+    :raise NotChanged: it is not on this machine.
+    """
+    path = Path(found["registry"]["path"]) if given is None else given
+    advice = (
+        "Run this on the front's machine, or name the file with --registry, or write\n\n"
+        f"{format_node(entry)}\ninto it yourself and run `splitctl reload`."
+    )
+    if not path.exists():
+        raise NotChanged(f"there is no {path} on this machine.  {advice}")
+    file = RegistryFile(path)
+    unknown = [node["id"] for node in found["nodes"] if node["id"] not in file.urls()]
+    if unknown:
+        raise NotChanged(f"{path} is not what this front reads, it lacks {', '.join(unknown)}.  {advice}")
+    return file

@@ -1,0 +1,149 @@
+"""The file of the registry: nodes are added to it, and all else that stands in it stays."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from splitd.cli.errors import CommandFailed, Refused
+from splitd.cli.local.text import append_node, format_node, read_urls
+from splitd.cli.server import Server
+from splitd.cli.writing import read_text, replace_file
+
+Entry = Mapping[str, str | float]
+"""A node as it stands in the registry: `id`, `url`, and what else is to be said of it."""
+
+
+class NotChanged(CommandFailed):
+    """The file is as it was; the message says what to do."""
+
+
+def _resolved(path: Path) -> Path:
+    """Where a link leads: what is there is replaced, not the link."""
+    return path.resolve()
+
+
+@attrs.frozen
+class RegistryFile:
+    """The registry that a front reads.
+
+    :param path: where it is.
+    """
+
+    path: Path = attrs.field(converter=_resolved)
+
+    def urls(self) -> dict[str, str]:
+        """The URLs of the nodes, by their ids.
+
+        :raise NotChanged: it cannot be read.
+        """
+        return _urls(self.path, self._read())
+
+    def add(self, entries: Sequence[Entry]) -> None:
+        """Add nodes; one that stands there already, with the same URL, is not added again.
+
+        :raise NotChanged: the file cannot be read or changed.
+        """
+        with self._locked():
+            self._add(entries)
+
+    def join(self, entries: Sequence[Entry], admin: Server) -> dict[str, Any]:
+        """Add nodes, and have the front read the file.
+
+        A run that was broken off is finished by the next one.  Where the front refuses the file, the old one is put
+        back.
+
+        :return: what the front says has changed.
+        :raise NotChanged: the file cannot be read or changed.
+        :raise Refused: the front does not take it; the file is as it was.
+        :raise CommandFailed: the front cannot be asked; the file has the nodes.
+        """
+        with self._locked():
+            old, new = self._add(entries)
+            try:
+                return dict(admin.document("/reload", method="POST"))
+            except Refused as refusal:
+                if new != old:
+                    self._put_back(old, new, refusal)
+                raise Refused(f"{refusal.message}; {self.path} is as it was", refusal.status) from refusal
+            except CommandFailed as failure:
+                told = f"{failure.message}; {self.path} has the new node: `splitctl reload` tells the front"
+                raise type(failure)(told) from failure
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep other commands away; the folder is locked, for the file is replaced by another one."""
+        try:
+            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as problem:
+            raise NotChanged(f"{self.path.parent}: {problem.strerror}") from problem
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
+
+    def _read(self) -> str:
+        try:
+            return read_text(self.path)
+        except OSError as problem:
+            raise NotChanged(f"{self.path}: {problem.strerror}") from problem
+        except ValueError as problem:
+            raise NotChanged(f"{self.path}: {problem}") from problem
+
+    def _add(self, entries: Sequence[Entry]) -> tuple[str, str]:
+        old = self._read()
+        new = self._grown(old, entries)
+        if new != old:
+            try:
+                replace_file(self.path, new)
+            except OSError as problem:
+                raise NotChanged(f"{self.path}: {_why(problem)}{_by_hand(entries)}") from problem
+        return old, new
+
+    def _grown(self, text: str, entries: Sequence[Entry]) -> str:
+        there = _urls(self.path, text)
+        for entry in entries:
+            url = there.get(str(entry["id"]))
+            if url is not None and url.rstrip("/") != str(entry["url"]).rstrip("/"):
+                raise NotChanged(f"{self.path}: {entry['id']} stands there already, with the url {url}")
+            if url is None:
+                try:
+                    text = append_node(text, entry)
+                except ValueError as problem:
+                    raise NotChanged(f"{self.path}: {problem}{_by_hand(entries)}") from problem
+        return text
+
+    def _put_back(self, old: str, new: str, refusal: Refused) -> None:
+        if self._read() != new:  # whoever changed it meanwhile keeps that change
+            raise Refused(f"{refusal.message}; {self.path} was changed meanwhile and stays so", refusal.status)
+        try:
+            replace_file(self.path, old)
+        except OSError as problem:
+            reason = f"the old {self.path} could not be put back: {problem.strerror}"
+            raise Refused(f"{refusal.message}; {reason}", refusal.status) from problem
+
+
+def _why(problem: OSError) -> str:
+    if problem.errno == errno.EBUSY:
+        return "it is a mount point of its own and cannot be replaced; better mount its folder"
+    return str(problem.strerror)
+
+
+def _by_hand(entries: Sequence[Entry]) -> str:
+    lines = "".join(format_node(entry) for entry in entries)
+    return f"\nIt is as it was.  Add these lines to it yourself, then run `splitctl reload`:\n\n{lines}"
+
+
+def _urls(path: Path, text: str) -> dict[str, str]:
+    try:
+        return read_urls(text)
+    except ValueError as problem:
+        raise NotChanged(f"{path}: {problem}") from problem

@@ -1,0 +1,31 @@
+"""splitctl reload."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from splitd.cli.session import Session, pass_session
+
+
+@click.command()
+@pass_session
+def reload(session: Session) -> None:
+    """Have the front read its registry again.
+
+    What is under way does not notice.  A registry that cannot be used, or that has lost a node, is refused whole: the
+    one before stays, and the exit code is 1.  The front does this by itself when the file changes, and on SIGHUP.
+    """
+    found = session.admin.document("/reload", method="POST")
+    if session.as_json:
+        session.show(found)
+    else:
+        click.echo(tell_changes(found))
+
+
+def tell_changes(found: Mapping[str, Any]) -> str:
+    """What a reload has changed, in a sentence."""
+    changes = [f"{what} {', '.join(found[what])}" for what in ("added", "moved", "changed") if found[what]]
+    return f"{found['nodes']} storage servers; {'; '.join(changes) or 'nothing has changed'}"

@@ -1,0 +1,131 @@
+"""What a front tells operators and does for them, for tests of splitctl: nodes that join from a registry's file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+Query = Mapping[str, str]
+
+STATUS: dict[str, Any] = {
+    "version": "1", "cluster": "c", "uptime_s": 61.5, "ready": True, "problems": [], "warnings": ["a warning"],
+    "layout": "6+0", "unit": 262144,
+    "nodes": [
+        {"id": "n1", "url": "http://h:1", "zone": "", "state": "up", "mode": "active", "capacity": 2**40,
+         "free": 2**39, "reserved": 0, "fill": 0.5, "problem": ""},
+        {"id": "n2", "url": "http://h:2", "zone": "z", "state": "down", "mode": "readonly", "capacity": 0,
+         "free": 0, "reserved": 0, "fill": None, "problem": "connection [refused]"},
+    ],
+    "fill": {"lowest": 0.41, "highest": 0.44, "spread": 0.03},
+    "registry": {"path": "/nowhere/nodes.yaml", "loaded_ms": 1_700_000_000_000, "refused": None},
+    "rebalance": None,
+    "files": 3, "bytes": 4096, "uploads": {"under_way": 1, "committed": 2, "aborted": 3},
+    "downloads": {"under_way": 4, "finished": 5, "failed": 6},
+    "reaper": {"doomed": 7, "reaped": 8, "staying": {"n2": 9}},
+    "journal": {"records": 8, "size": 9, "segments": 1, "failure": ""},
+}  # fmt: skip
+
+REBALANCE: dict[str, Any] = {
+    "state": "running", "began_ms": 5, "ended_ms": None, "moved": 0, "bytes": 0, "failed": 0, "spread_before": 0.21,
+    "spread": 0.21, "target": 0.01, "limit": None, "problem": "",
+}  # fmt: skip
+
+PLAN = {
+    "spread": 0.21, "target": 0.01, "after": 0.009, "parts": 812, "bytes": 3 * 2**20,
+    "nodes": [{"id": "n1", "fill": 0.31, "after": 0.2}, {"id": "n2", "fill": 0.1, "after": 0.191}],
+}  # fmt: skip
+
+
+class No(Exception):
+    """An answer that is no."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+class Operators:
+    """A front's state, as an operator sees it.
+
+    :ivar servers: the storage servers that answer a probe, by URL.
+    :ivar asked: the query of each POST and DELETE.
+    :ivar steps: what comes of a rebalance, one at each look.
+    :ivar refuses: why it takes no registry.
+    """
+
+    def __init__(self) -> None:
+        self.status: dict[str, Any] = {}
+        self.servers: dict[str, dict[str, Any]] = {}
+        self.asked: list[Query] = []
+        self.steps: list[dict[str, Any] | None] = []
+        self.refuses: Callable[[], str] = str
+
+    def serve(self, registry: Path) -> None:
+        """Know the nodes of a registry's file."""
+        self.status = {**STATUS, "nodes": [], "registry": {**STATUS["registry"], "path": str(registry)}}
+        self.reload({})
+        self._look({})
+
+    def answers(self) -> dict[str, Callable[[Query], tuple[int, Any]]]:
+        """What is done for a request."""
+        return {
+            "GET /status": self._look,
+            "GET /probe": self._probe,
+            "POST /reload": self.reload,
+            "POST /rebalance": self._rebalance,
+            "DELETE /rebalance": self._stop,
+        }
+
+    def _look(self, _: Query) -> tuple[int, Any]:
+        told = {**self.status, "nodes": [{**node} for node in self.status.get("nodes", [])]}
+        if self.steps:
+            self.status["rebalance"] = told["rebalance"] = self.steps.pop(0)
+        for node in self.status.get("nodes", []):
+            if node["state"] == "unknown":  # at the next look it is here
+                node |= {"state": "up", "capacity": 100, "free": 100, "fill": 0.0}
+        return 200, told
+
+    def _probe(self, query: Query) -> tuple[int, Any]:
+        registered = {node["id"] for node in self.status["nodes"]}
+        if query["id"] in registered:
+            raise No(409, f"{query['id']} is registered already")
+        if query["url"] not in self.servers:
+            raise No(503, f"{query['url']} cannot be reached")
+        return 200, {"id": query["id"], "cluster": "", "parts": False, **self.servers[query["url"]]}
+
+    def reload(self, query: Query) -> tuple[int, Any]:
+        self.asked.append(query)
+        if reason := self.refuses():
+            raise No(422, reason)
+        path = Path(self.status["registry"]["path"])
+        known = {node["id"]: node for node in self.status["nodes"]}
+        entries = yaml.safe_load(path.read_text())
+        self.status["nodes"] = [known.get(entry["id"]) or _joining(entry) for entry in entries]
+        added = [entry["id"] for entry in entries if entry["id"] not in known]
+        return 200, {"nodes": len(entries), "added": added, "moved": [], "changed": []}
+
+    def _rebalance(self, query: Query) -> tuple[int, Any]:
+        self.asked.append(query)
+        if query.get("dry_run") == "1":
+            return 200, PLAN
+        if self.status["rebalance"] and self.status["rebalance"]["state"] == "running":
+            raise No(409, "a rebalance is under way")
+        self.status["rebalance"] = REBALANCE
+        return 202, REBALANCE
+
+    def _stop(self, query: Query) -> tuple[int, Any]:
+        self.asked.append(query)
+        if not self.status["rebalance"]:
+            raise No(404, "no rebalance is under way")
+        self.status["rebalance"] = {**REBALANCE, "state": "stopped", "ended_ms": 9}
+        return 200, self.status["rebalance"]
+
+
+def _joining(entry: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": entry["id"], "url": entry["url"], "zone": entry.get("zone", ""), "state": "unknown", "mode": "active",
+        "capacity": 0, "free": 0, "reserved": 0, "fill": None, "problem": "",
+    }  # fmt: skip
