@@ -1,0 +1,107 @@
+"""splitctl compose-node."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+
+from splitd.cli.errors import CommandFailed
+from splitd.cli.local.text import add_member, members
+from splitd.cli.registry_file import RegistryFile
+from splitd.cli.session import Session, pass_session
+from splitd.cli.writing import read_text, replace_file
+
+_BASE = "docker-compose.yml"
+_OVERRIDE = "docker-compose.override.yml"
+_REGISTRY = "config/nodes.yaml"
+_MODEL = "n1"
+_PORT = 8090
+_HOST_NAME = re.compile(r"\A[a-z]([a-z0-9-]{0,61}[a-z0-9])?\Z")
+_HEAD = """\
+# Storage servers besides those of docker-compose.yml.  docker compose reads this file by itself; change it as you like.
+"""
+
+
+def _read_name(context: click.Context, parameter: click.Parameter, name: str) -> str:  # noqa: ARG001 - click's
+    if not _HOST_NAME.match(name):
+        raise click.BadParameter(f"{name!r} is not a name like n7: small letters, digits and hyphens")
+    return name
+
+
+def _read_disk(context: click.Context, parameter: click.Parameter, disk: str | None) -> str | None:  # noqa: ARG001
+    if disk is not None and not re.match(r"\A/[^:\s]+\Z", disk):
+        raise click.BadParameter(f"{disk!r} is not the whole path of a folder, without colons and spaces")
+    return disk
+
+
+@click.command()
+@click.argument("name", callback=_read_name)
+@click.option(
+    "--disk",
+    metavar="FOLDER",
+    callback=_read_disk,
+    help="A folder of the host for its parts, owned by 10001.  [default: a volume]",
+)
+@click.option(
+    "--project",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=Path(),
+    help="The folder of docker-compose.yml.  [default: this one]",
+)
+@pass_session
+def compose_node(session: Session, name: str, disk: str | None, project: Path) -> None:
+    """Describe another storage server to docker compose.
+
+    NAME is added to docker-compose.override.yml and to config/nodes.yaml; what else stands there stays.  Then
+    `docker compose up --detach --wait` starts it, and the front, which sees that its registry has changed, uses it at
+    once.  With docker compose: docker compose run --rm add-node NAME
+    """
+    base, override = project / _BASE, project / _OVERRIDE
+    known = members(_text(base), "services")
+    if _MODEL not in known:
+        raise CommandFailed(f"{base}: there is no service {_MODEL} that could be the model")
+    if name in known:
+        raise CommandFailed(f"{base}: {name} is there already")
+    registry = RegistryFile(project / _REGISTRY)
+    url = f"http://{name}:{_PORT}"
+    if registry.urls().get(name, url) != url:
+        raise CommandFailed(f"{registry.path}: {name} is there already, elsewhere: {registry.urls()[name]}")
+    old = _text(override) if override.exists() else _HEAD
+    new = _described(override, old, name, disk)
+    if new != old:
+        try:
+            replace_file(override, new, like=override if override.exists() else base)
+        except OSError as problem:
+            raise CommandFailed(f"{override}: {problem.strerror}") from problem
+    registry.add([{"id": name, "url": url}])
+    if session.as_json:
+        session.show({"id": name, "url": url, "files": [str(override), str(registry.path)]})
+    else:
+        click.echo(f"{name} is in {_OVERRIDE} and {_REGISTRY}.  Start it: docker compose up --detach --wait")
+
+
+def _described(path: Path, text: str, name: str, disk: str | None) -> str:
+    lines = [
+        f"extends: {{file: {_BASE}, service: {_MODEL}}}",
+        f"command: [storaged, --config, /config/storaged.yaml, --node, {name}]",
+        f'volumes: ["{disk or name}:/data"]',
+    ]
+    try:
+        text = add_member(text, "services", name, lines)
+        return text if disk else add_member(text, "volumes", name, [])
+    except ValueError as problem:
+        described = "\n".join([f"{name}:", *(f"  {line}" for line in lines)])
+        raise CommandFailed(f"{path}: {problem}.  Write this below its services yourself:\n\n{described}") from problem
+
+
+def _text(path: Path) -> str:
+    try:
+        text = read_text(path)
+        members(text, "services")
+    except OSError as problem:
+        raise CommandFailed(f"{path}: {problem.strerror}") from problem
+    except ValueError as problem:
+        raise CommandFailed(f"{path}: {problem}") from problem
+    return text
