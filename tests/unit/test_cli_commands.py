@@ -107,10 +107,11 @@ def test_the_status_tells_the_spread_a_refused_registry_and_a_rebalance(front: F
     assert "rebalance" not in output
     refused = {"time_ms": 1_800_000_000_000, "reason": "nodes.yaml: line 3: no [such] key"}
     rebalance = {**REBALANCE, "moved": 7, "bytes": 2**20, "spread": 0.1, "limit": 40_000_000}
-    front.status = {**STATUS, "registry": {**STATUS["registry"], "refused": refused}, "rebalance": rebalance}
+    registry = {**STATUS["registry"], "refused": refused}
+    front.status = {**STATUS, "registry": registry, "rebalance": rebalance, "warnings": [refused["reason"]]}
     output = good(run(front, "status")).stdout
-    assert "refused 2027-01-15" in output
-    assert ": nodes.yaml: line 3: no [such] key" in output
+    assert "; the one of 2027-01-15" in output
+    assert "warning: nodes.yaml: line 3: no [such] key" in output
     assert "running, 7 parts (1.0 MiB) moved, spread 21.0 % before, 10.0 % now, target 1.0 %" in output
     assert "at most 40 MB/s" in output
 
