@@ -55,12 +55,15 @@ def fill_bar(console: Console, fill: float | None, state: str = "up") -> Text:
     return bar.append(f" {format_percent(fill):>7}", "default")
 
 
-def tell_spread(fill: Mapping[str, float | None]) -> str:
-    """The spread in a sentence; empty where no node is known well enough."""
-    lowest, highest, spread = fill["lowest"], fill["highest"], fill["spread"]
-    if lowest is None or highest is None or spread is None:
-        return ""
-    return f"fill {100 * lowest:.0f} to {100 * highest:.0f} %, spread {format_percent(spread)}"
+def tell_spread(fill: Mapping[str, float] | None) -> str:
+    """The spread in a sentence.
+
+    :param fill: of the nodes that take parts, as the status tells it; None where there is none that is up.
+    """
+    if fill is None:
+        return "fill not known"
+    lowest, highest = 100 * fill["lowest"], 100 * fill["highest"]
+    return f"fill {lowest:.0f} to {highest:.0f} %, spread {format_percent(fill['spread'])}"
 
 
 def format_percent(fraction: float) -> str:
@@ -71,9 +74,8 @@ def format_percent(fraction: float) -> str:
 def show_nodes(console: Console, found: Mapping[str, Any]) -> None:
     """Print what a status says of the nodes."""
     console.print(node_table(console, found["nodes"]))
-    if spread := tell_spread(found["fill"]):
-        console.print()
-        console.print(spread)
+    console.print()
+    console.print(tell_spread(found["fill"]))
 
 
 def _marks(console: Console) -> tuple[str, str]:

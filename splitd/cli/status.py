@@ -47,7 +47,7 @@ def _summary(found: dict[str, Any]) -> Table:
         "uploads": f"{uploads['under_way']} under way, {uploads['committed']} committed, {uploads['aborted']} aborted",
         "downloads": f"{downloads['under_way']} under way, {downloads['finished']} finished, "
         f"{downloads['failed']} failed",
-        "nodes": f"{len(found['nodes'])}, {tell_spread(found['fill']) or 'fill not known'}",
+        "nodes": f"{len(found['nodes'])}, {tell_spread(found['fill'])}",
         "registry": _registry(found["registry"]),
         **({"rebalance": tell_rebalance(found["rebalance"])} if found["rebalance"] else {}),
         "reaper": _reaper(found["reaper"]),

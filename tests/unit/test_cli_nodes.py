@@ -92,8 +92,8 @@ def test_a_bar_is_readable_without_colours_and_in_plain_letters(fill: float, bar
     assert fill_bar(console, fill).plain.split(" ", 1)[0] == bar
 
 
-def test_there_is_no_spread_where_nothing_is_known() -> None:
-    assert tell_spread({"lowest": None, "highest": None, "spread": None}) == ""
+def test_where_no_node_is_up_there_is_no_spread() -> None:
+    assert tell_spread(None) == "fill not known"
 
 
 # Adding
