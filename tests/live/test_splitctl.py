@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.live.local_cluster import SPLITCTL, LocalCluster
+from tests.live.local_cluster import LocalCluster
+from tests.live.splitctl import Splitctl
 
 NAMES = ["plain", "two words", "a#b", "a?b=c", "100%", "%41", "a+b&c;d", "Größe 日本", "-dash", 'it\'s "so"']
 DATA = os.urandom(2_000_003)
-
-
-class Splitctl:
-    """Runs splitctl in a collection of the test's own."""
-
-    def __init__(self, cluster: LocalCluster, folder: Path) -> None:
-        self._options = ["--url", cluster.url, "--admin", cluster.admin]
-        self.folder = folder
-
-    def run(self, *arguments: str, data: bytes = b"", expected: int = 0) -> bytes:
-        """Run a command in the folder; what it prints."""
-        done = subprocess.run(
-            [SPLITCTL, *self._options, *arguments], input=data, cwd=self.folder, capture_output=True, check=False
-        )
-        assert done.returncode == expected, f"{arguments}: exit code {done.returncode}: {done.stderr.decode()}"
-        assert bool(done.stderr) == bool(expected), done.stderr.decode()
-        return done.stdout
-
-    def lines(self, *arguments: str) -> list[str]:
-        return self.run(*arguments).decode().splitlines()
-
-    def documents(self, *arguments: str) -> list[Any]:
-        return [json.loads(line) for line in self.lines("--json", *arguments)]
 
 
 @pytest.fixture
@@ -105,6 +80,7 @@ def test_the_cluster_is_well_and_has_six_nodes(splitctl: Splitctl) -> None:
     for command in ("status", "nodes"):
         said = splitctl.run(command).decode()
         assert all(f"n{number} " in said for number in range(1, 7))
+        assert " %, spread " in said
 
 
 def test_collections_are_made_one_by_one_or_with_those_above(splitctl: Splitctl) -> None:

@@ -1,0 +1,287 @@
+"""splitctl changes a cluster while it runs: storage servers are added, parts are moved."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+import yaml
+
+from splitd.cli.local.daemon import Daemon
+from splitd.cli.local.folder import plan_growth, prepare_nodes
+from splitd.cli.local.plan import ClusterPlan
+from tests.live.clients import ask, put, running
+from tests.live.conftest import Starter
+from tests.live.load import load
+from tests.live.local_cluster import LocalCluster
+from tests.live.processes import wait_until
+from tests.live.splitctl import Splitctl
+from tests.ports import free_ports
+
+SIX = [f"n{number}" for number in range(1, 7)]
+_FILES = 24
+LARGE = 6 * 300_000
+"""Bytes of a file whose parts are files of their own."""
+
+
+@pytest.fixture
+def growing(own_cluster: Starter) -> LocalCluster:
+    return own_cluster()
+
+
+@pytest.fixture
+def splitctl(growing: LocalCluster, tmp_path: Path) -> Splitctl:
+    return Splitctl(growing, tmp_path)
+
+
+def grow(cluster: LocalCluster, *more: str) -> list[str]:
+    return ["grow", "--dir", str(cluster.folder), *more]
+
+
+def up(cluster: LocalCluster) -> list[str]:
+    """The nodes that are up."""
+    return [node["id"] for node in cluster.status()["nodes"] if node["state"] == "up"]
+
+
+def registered(cluster: LocalCluster) -> list[str]:
+    return [entry["id"] for entry in yaml.safe_load((cluster.folder / "nodes.yaml").read_text())]
+
+
+def store_until_used(cluster: LocalCluster, node: str) -> None:
+    """Store files until a node has a part of one."""
+    for number in range(100):
+        put(f"{cluster.url}/new-{number}", os.urandom(LARGE))
+        if cluster.disks.parts()[node]:
+            return
+    raise AssertionError(f"{node} took no part of a hundred files")
+
+
+# Grow
+
+
+def test_a_cluster_grows_under_load_and_no_request_fails(growing: LocalCluster, splitctl: Splitctl) -> None:
+    pids = growing.pids()
+    with load(growing.url) as clients:
+        wait_until(lambda: all(client.done > 3 for client in clients), "the load")
+        said = splitctl.run(*grow(growing)).decode()
+        done = [client.done for client in clients]
+        wait_until(lambda: all(client.done > before + 3 for client, before in zip(clients, done, strict=True)), "more")
+    assert "7 storage servers; added n7" in said
+    assert [line.split()[:2] for line in said.splitlines() if line.startswith("n7 ")] == [["n7", "up"]]
+    assert {name: pid for name, pid in growing.pids().items() if name != "n7"} == pids
+    store_until_used(growing, "n7")
+
+
+def test_what_grew_is_looked_after_and_there_after_the_next_start(growing: LocalCluster, splitctl: Splitctl) -> None:
+    (document,) = splitctl.documents(*grow(growing, "--by", "2"))
+    assert (document["added"], [node["state"] for node in document["nodes"]]) == (["n7", "n8"], ["up"] * 8)
+    growing.wait_recovered(growing.kill("n8"))
+    assert growing.stop() == 0
+    growing.start()
+    wait_until(lambda: up(growing) == [*SIX, "n7", "n8"], "all eight up", growing.status)
+
+
+def test_growth_that_was_killed_at_any_moment_is_finished_by_the_next_run(
+    growing: LocalCluster, splitctl: Splitctl
+) -> None:
+    def has_folder() -> bool:
+        return (growing.folder / "nodes" / "n7" / "storaged.yaml").exists()
+
+    def runs() -> bool:
+        return len(growing.pids()) - 1 > len(registered(growing))
+
+    def is_registered() -> bool:
+        return len(registered(growing)) > len(growing.status()["nodes"])
+
+    for step in (has_folder, runs, is_registered):
+        with running(splitctl.command(*grow(growing)), stdout=subprocess.DEVNULL) as process:
+            wait_until(partial(_first_of, step, process), "growth", growing.output.read_text)
+            process.kill()
+        splitctl.run(*grow(growing))
+        ids = registered(growing)
+        assert len(ids) == len(set(ids))
+        assert (
+            set(ids)
+            == {path.name for path in (growing.folder / "nodes").iterdir()}
+            == growing.pids().keys() - {"front"}
+        )
+        wait_until(lambda: up(growing) == registered(growing), "all up", growing.status)
+    assert len(registered(growing)) >= 9
+
+
+def _first_of(step: Callable[[], bool], process: subprocess.Popen[bytes]) -> bool:
+    return process.poll() is not None or step()
+
+
+def test_growth_that_was_broken_off_is_finished_by_the_next_start(growing: LocalCluster, splitctl: Splitctl) -> None:
+    plan = plan_growth(ClusterPlan(growing.folder, growing.port, ()), set(SIX), 1)
+    prepare_nodes(plan)
+    assert growing.stop() == 0
+    growing.start()
+    wait_until(lambda: up(growing) == [*SIX, "n7"], "all seven up", growing.status)
+
+
+def test_growth_of_a_cluster_that_has_ended_is_refused(growing: LocalCluster, splitctl: Splitctl) -> None:
+    growing.stop(signal.SIGKILL)
+    assert "`splitctl up --nodes 7 --dir " in splitctl.refused(*grow(growing))
+    assert registered(growing) == SIX
+
+
+# Nodes
+
+
+@contextmanager
+def storage_server(cluster: LocalCluster, folder: Path, node: str, key: str = "") -> Iterator[str]:
+    """A storage server that nobody knows yet; its URL."""
+    folder.mkdir()
+    port = free_ports()
+    (folder / "key").write_text(key or (cluster.folder / "cluster.key").read_text())
+    settings = {"node": node, "data": str(folder / "data"), "listen": f"tcp:{port}:interface=127.0.0.1"}
+    config = folder / "storaged.yaml"
+    config.write_text(yaml.safe_dump({**settings, "cluster_key_file": str(folder / "key")}))
+    (folder / "data").mkdir()
+    daemon = Daemon(node, ["storaged", "--config", str(config)], folder / "log")
+    daemon.start()
+    try:
+        url = f"http://127.0.0.1:{port}"
+        wait_until(lambda: ask(f"{url}/health").status == 200, "a storage server", (folder / "log").read_text)
+        yield url
+    finally:
+        daemon.send(signal.SIGTERM)
+        assert daemon.wait(60)
+
+
+def test_a_server_that_was_started_by_hand_is_added_and_takes_parts(
+    growing: LocalCluster, splitctl: Splitctl, tmp_path: Path
+) -> None:
+    registry = growing.folder / "nodes.yaml"
+    registry.write_text(before := registry.read_text() + "# the last of ours\n")
+    with storage_server(growing, tmp_path / "nas", "nas") as url:
+        said = splitctl.run("nodes", "add", "--id", "nas", "--url", url, "--zone", "attic").decode()
+        assert registry.read_text() == before + f"- id: nas\n  url: {url}\n  zone: attic\n"
+        assert "7 storage servers; added nas" in said
+        assert up(growing) == [*SIX, "nas"]
+        for number in range(100):
+            put(f"{growing.url}/file-{number}", os.urandom(LARGE))
+            if [*(tmp_path / "nas/data/parts").glob("*/*")]:
+                break
+        else:
+            raise AssertionError("it took no part of a hundred files")
+        assert "registered already" in splitctl.refused("nodes", "add", "--id", "nas", "--url", url)
+
+
+def test_a_stranger_is_not_added_and_nothing_is_written(
+    growing: LocalCluster, splitctl: Splitctl, tmp_path: Path
+) -> None:
+    registry = (growing.folder / "nodes.yaml").read_text()
+    with storage_server(growing, tmp_path / "a", "other") as url:
+        assert "other" in splitctl.refused("nodes", "add", "--id", "n7", "--url", url)
+    with storage_server(growing, tmp_path / "b", "n7", "another-key-that-is-long-enough") as url:
+        assert "key" in splitctl.refused("nodes", "add", "--id", "n7", "--url", url)
+    nobody = f"http://127.0.0.1:{free_ports()}"
+    assert nobody in splitctl.refused("nodes", "add", "--id", "n7", "--url", nobody)
+    assert (growing.folder / "nodes.yaml").read_text() == registry
+    assert up(growing) == SIX
+
+
+# Reload
+
+
+def test_a_bad_registry_is_refused_by_line_and_a_good_one_is_taken(growing: LocalCluster, splitctl: Splitctl) -> None:
+    registry = growing.folder / "nodes.yaml"
+    good = registry.read_text()
+    lines = good.splitlines(keepends=True)
+    registry.write_text("".join(lines[:-2]))  # n6 is dropped
+    said = splitctl.refused("reload")
+    assert str(registry) in said
+    assert "n6" in said
+    registry.write_text(good + "  colour: red\n")
+    said = splitctl.refused("reload")
+    assert "line" in said
+    assert "colour" in said
+    told = splitctl.run("status").decode()
+    assert "is refused" in told
+    assert "colour" in told
+    assert up(growing) == SIX
+    registry.write_text(good + "  state: readonly\n")
+    assert splitctl.lines("reload") == ["6 storage servers; changed n6"]
+    (node,) = [node for node in splitctl.documents("nodes") if node["id"] == "n6"]
+    assert node["state"] == "readonly"
+    assert "is refused" not in splitctl.end("status").stdout.decode()
+
+
+# Rebalance
+
+
+@pytest.fixture
+def uneven(growing: LocalCluster, splitctl: Splitctl) -> dict[str, str]:
+    """Files on six nodes, and a seventh that is thought to have far more room.
+
+    :return: the SHA-256 of each file, by its name.
+    """
+    digests = {}
+    for number in range(_FILES):
+        data = os.urandom(LARGE)
+        put(f"{growing.url}/file-{number}", data)
+        digests[f"file-{number}"] = sha256(data).hexdigest()
+    splitctl.run(*grow(growing))
+    with (growing.folder / "nodes.yaml").open("a") as file:
+        file.write("  weight: 100\n")
+    assert splitctl.lines("reload") == ["7 storage servers; changed n7"]
+    return digests
+
+
+def test_a_rebalance_moves_parts_and_every_byte_is_there(
+    growing: LocalCluster, splitctl: Splitctl, uneven: dict[str, str]
+) -> None:
+    (plan,) = splitctl.documents("rebalance", "--dry-run")
+    assert plan["parts"] > 0
+    assert not growing.disks.parts()["n7"]
+    with load(growing.url, 2):
+        (found,) = splitctl.documents("rebalance")
+    assert found["state"] == "done"
+    assert found["moved"] >= len(uneven)
+    assert len(growing.disks.parts()["n7"]) >= len(uneven)
+    for name, digest in uneven.items():
+        assert sha256(ask(f"{growing.url}/{name}").body).hexdigest() == digest
+        upload = ask(f"{growing.url}/{name}", "HEAD").etag
+        wait_until(partial(_lies_on_six, growing, upload), f"six parts of {name}", growing.disks.parts)
+    assert "done, " in splitctl.run("status").decode()
+
+
+def _lies_on_six(cluster: LocalCluster, etag: str) -> bool:
+    return sorted(map(len, cluster.disks.parts(etag).values())) == [0, 1, 1, 1, 1, 1, 1]
+
+
+def test_ctrl_c_ends_the_watching_alone_and_it_is_stopped_on_request(
+    growing: LocalCluster, splitctl: Splitctl, uneven: dict[str, str]
+) -> None:
+    command = splitctl.command("rebalance", "--limit", "0.1")
+    with running(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        wait_until(lambda: _rebalance(growing)["moved"] > 0, "the first part moved", growing.status)
+        process.send_signal(signal.SIGINT)
+        said, problems = process.communicate(timeout=60)
+    assert (process.returncode, problems) == (0, b"")
+    assert b"it goes on" in said
+    assert b"splitctl rebalance --stop" in said
+    assert _rebalance(growing)["state"] == "running"
+    assert "running, " in splitctl.run("status").decode()
+    splitctl.refused("rebalance")
+    stopped = json.loads(splitctl.run("--json", "rebalance", "--stop"))
+    assert stopped["state"] == _rebalance(growing)["state"] == "stopped"
+    splitctl.refused("rebalance", "--stop")
+    for name, digest in uneven.items():
+        assert sha256(ask(f"{growing.url}/{name}").body).hexdigest() == digest
+
+
+def _rebalance(cluster: LocalCluster) -> dict[str, int | str]:
+    found: dict[str, int | str] = cluster.status()["rebalance"] or {"state": "", "moved": 0}
+    return found
