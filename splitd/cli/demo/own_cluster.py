@@ -116,6 +116,22 @@ class OwnCluster:
         if code != 0:
             raise CommandFailed(f"the cluster ended with exit code {code}")
 
+    def grow(self) -> None:
+        """Add a storage server while it runs.
+
+        :raise CommandFailed: it was not added; the message has what `splitctl grow` said.
+        """
+        done = subprocess.run(  # noqa: S603 - our own program
+            [sys.executable, "-c", _PROGRAM, "grow", "--dir", str(self.folder)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        if done.returncode:
+            raise CommandFailed(f"the cluster did not grow: {done.stderr.strip()}")
+
     def pids(self) -> dict[str, int]:
         """The process ids, by "front" and node id."""
         document = self._document()

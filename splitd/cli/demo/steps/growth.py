@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from threading import Event
 
+from splitd.cli.demo.files import InterruptedStream
 from splitd.cli.demo.report import Report
 from splitd.cli.demo.scene import Scene, Step
 from splitd.cli.demo.steps.start import NODES
 from splitd.cli.demo.steps.transfer import SAMPLE
+from splitd.cli.demo.waiting import wait_until
+from splitd.cli.server import read_pieces
 from storaged.partfile import SMALL_PART
 
+_UNDER_WAY = "under-way.bin"
+_HALF = 12 * 2**20
+_FIRST_READ = 64 * 1024
+_STILL_S = 50.0  # the front gives up a client that does nothing for a minute
 _FILES = 24
 # More than six small parts: each part is a file of its own, that can be counted.
 _SIZE = 6 * SMALL_PART + 1
 
 
 def _grow(scene: Scene, report: Report) -> None:
-    cluster = scene.own
-    cluster.stop()
-    report.command(f"splitctl up --nodes {NODES + 1} --dir {cluster.folder}")
-    cluster.start(NODES + 1)
+    cluster, before = scene.own, scene.own.pids()
+    _grow_under_load(scene, report)
+    pids = cluster.pids()
     report.equal("seven storage servers run", NODES + 1, len(cluster.disks()))
+    report.check("no process was started again", passed=before.items() <= pids.items())
     found = scene.files.digest(scene.path(SAMPLE))
     report.equal("the old file is there, every byte of it", scene.sample.sha256, found)
     here = {disk.node_id for disk in cluster.disks() if disk.parts(scene.versions[SAMPLE])}
@@ -35,10 +46,40 @@ def _grow(scene: Scene, report: Report) -> None:
     report.check("the new storage server takes its share", sum(counts["n7"]) > 0, "some parts", sum(counts["n7"]))
 
 
+def _grow_under_load(scene: Scene, report: Report) -> None:
+    """Add a storage server while an upload and a download are half-way."""
+    half_way, go_on = Event(), Event()
+
+    def stand_still() -> None:
+        half_way.set()
+        go_on.wait(_STILL_S)
+
+    files, path, data = scene.files, scene.path(_UNDER_WAY), os.urandom(2 * _HALF)
+    report.command(f"curl -T big.bin {scene.link(_UNDER_WAY)} &   # stands still half-way")
+    report.command(f"curl -s {scene.link(SAMPLE)} | sha256sum &   # stands still after its first bytes")
+    with ThreadPoolExecutor(1) as pool, files.front.ask("GET", scene.path(SAMPLE)) as slow:
+        digest = sha256(slow.read(_FIRST_READ))
+        upload = pool.submit(files.put, path, InterruptedStream(data, _HALF, stand_still), len(data))
+        try:
+            wait_until(half_way.is_set, "an upload half-way")
+            report.command(f"splitctl grow --dir {scene.own.folder}")
+            begun = time.monotonic()
+            scene.own.grow()
+            report.measure("there after", time.monotonic() - begun, "s")
+        finally:
+            go_on.set()
+        stored = upload.result()
+        for piece in read_pieces(slow, f"GET {scene.path(SAMPLE)}"):
+            digest.update(piece)
+    report.equal("the upload that was half-way did not notice: the answer is 201", 201, stored.status)
+    report.equal("every byte of it is there", sha256(data).hexdigest(), files.digest(path))
+    report.equal("the download that was half-way got every byte", scene.sample.sha256, digest.hexdigest())
+
+
 GROW = Step(
     "A storage server is added",
-    "The cluster is stopped, and started again with seven storage servers. The old files stay where they are; new "
-    "files use the new server, too.",
+    "While an upload and a download are half-way, a seventh storage server joins. Nothing is stopped and nothing is "
+    "moved; new files use the new server, too.",
     _grow,
     "the processes",
 )
