@@ -12,6 +12,7 @@ from rich.text import Text
 from splitd.cli.session import format_size
 
 _CELLS = 20
+_WIDE = 110
 _STYLES = {"up": "green", "readonly": "cyan", "full": "yellow", "down": "red", "stranger": "red"}
 
 Node = Mapping[str, Any]
@@ -19,25 +20,30 @@ Node = Mapping[str, Any]
 
 
 def node_table(console: Console, nodes: Sequence[Node]) -> Table:
-    """What is known of each node, with its fill as a bar."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("node", "state", "mode", "zone", "url"):
-        table.add_column(heading)
+    """What is known of each node, with its fill as a bar.  A column that would be empty is left out."""
+    optional = [name for name in ("zone", "problem") if any(node[name] for node in nodes)]
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0) if _is_narrow(console) else (0, 1))
+    for heading in ("node", "state", "mode"):
+        table.add_column(heading, no_wrap=True)
+    if "zone" in optional:
+        table.add_column("zone", overflow="fold")
+    table.add_column("url", overflow="fold")
     for heading in ("free", "capacity"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("fill", no_wrap=True)
-    table.add_column("problem")
+    if "problem" in optional:
+        table.add_column("problem", overflow="fold")
     for node in nodes:
         table.add_row(
             node["id"],
             Text(node["state"], _STYLES.get(node["state"], "")),
             node["mode"],
-            node["zone"],
+            *([node["zone"]] if "zone" in optional else []),
             node["url"],
             format_size(node["free"]),
             format_size(node["capacity"]),
             fill_bar(console, node["fill"], node["state"]),
-            node["problem"],
+            *([node["problem"]] if "problem" in optional else []),
         )
     return table
 
@@ -50,9 +56,10 @@ def fill_bar(console: Console, fill: float | None, state: str = "up") -> Text:
     if fill is None:
         return Text("")
     full, rest = _marks(console)
-    cells = min(round(fill * _CELLS), _CELLS)
-    bar = Text(full * cells, _STYLES.get(state, "")).append(rest * (_CELLS - cells), "dim")
-    return bar.append(f" {format_percent(fill):>7}", "default")
+    length = _CELLS // 2 if _is_narrow(console) else _CELLS
+    cells = min(round(fill * length), length)
+    bar = Text().append(full * cells, _STYLES.get(state, "")).append(rest * (length - cells), "dim")
+    return bar.append(f" {format_percent(fill):>7}")
 
 
 def tell_spread(fill: Mapping[str, float] | None) -> str:
@@ -76,6 +83,10 @@ def show_nodes(console: Console, found: Mapping[str, Any]) -> None:
     console.print(node_table(console, found["nodes"]))
     console.print()
     console.print(tell_spread(found["fill"]))
+
+
+def _is_narrow(console: Console) -> bool:
+    return console.width < _WIDE
 
 
 def _marks(console: Console) -> tuple[str, str]:

@@ -107,7 +107,7 @@ splitd is ready at {plan.url}/ with {len(plan.nodes)} storage servers; everythin
   curl -T FILE {plan.url}/FILE
   curl -O {plan.url}/FILE
 
-Ctrl-C stops it."""
+`splitctl grow --dir {plan.folder}` adds a storage server; Ctrl-C stops all."""
 
 
 def _say(text: str) -> None:

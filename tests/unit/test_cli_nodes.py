@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from rich.console import Console
 
 from splitd.cli.errors import Unreachable
-from splitd.cli.fill import fill_bar, tell_spread
+from splitd.cli.fill import fill_bar, node_table, tell_spread
 from splitd.cli.joining import NotUp, wait_until_up
 from splitd.cli.main import main
 from splitd.cli.registry_file import RegistryFile
@@ -88,8 +88,19 @@ def test_json_lists_a_node_a_line(front: FrontDouble) -> None:
     [(0.0, "...................."), (0.26, "#####..............."), (1.0, "####################"), (1.2, "#" * 20)],
 )
 def test_a_bar_is_readable_without_colours_and_in_plain_letters(fill: float, bar: str) -> None:
-    console = Console(file=io.TextIOWrapper(io.BytesIO(), "ascii"))
+    console = Console(file=io.TextIOWrapper(io.BytesIO(), "ascii"), width=200)
     assert fill_bar(console, fill).plain.split(" ", 1)[0] == bar
+
+
+def test_the_list_fits_a_terminal_of_80_columns() -> None:
+    file = io.StringIO()
+    node = {**STATUS["nodes"][0], "url": "http://127.0.0.1:8091"}
+    console = Console(file=file, width=80)
+    console.print(node_table(console, [node] * 2))
+    heading, *rows = file.getvalue().splitlines()
+    assert heading.split() == ["node", "state", "mode", "url", "free", "capacity", "fill"]
+    assert [row.split()[:4] for row in rows] == [["n1", "up", "active", "http://127.0.0.1:8091"]] * 2
+    assert all("█" * 5 + "░" * 5 + "  50.0 %" in row for row in rows)
 
 
 def test_where_no_node_is_up_there_is_no_spread() -> None:
