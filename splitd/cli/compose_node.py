@@ -92,8 +92,10 @@ def _described(path: Path, text: str, name: str, disk: str | None) -> str:
         text = add_member(text, "services", name, lines)
         return text if disk else add_member(text, "volumes", name, [])
     except ValueError as problem:
-        described = "\n".join([f"{name}:", *(f"  {line}" for line in lines)])
-        raise CommandFailed(f"{path}: {problem}.  Write this below its services yourself:\n\n{described}") from problem
+        described = ["services:", f"  {name}:", *(f"    {line}" for line in lines)]
+        described += [] if disk else ["volumes:", f"  {name}:"]
+        by_hand = "\n".join(described)
+        raise CommandFailed(f"{path}: {problem}.  Write this into it yourself:\n\n{by_hand}") from problem
 
 
 def _text(path: Path) -> str:

@@ -17,8 +17,9 @@ from splitd.cli.errors import CommandFailed, PortTaken
 from splitd.cli.fill import show_nodes
 from splitd.cli.joining import wait_until_up
 from splitd.cli.local.cluster import StartFailed, is_well, last_words, taken_ports
-from splitd.cli.local.folder import FolderError, holder, own_nodes, plan_growth, prepare_nodes, read_ready
+from splitd.cli.local.folder import FolderError, own_nodes, plan_growth, prepare_nodes
 from splitd.cli.local.plan import HOST, LEAST_NODES, ClusterPlan, NodePlan
+from splitd.cli.local.running import holder, read_ready
 from splitd.cli.local.supervisor import NEWCOMERS
 from splitd.cli.registry_file import RegistryFile
 from splitd.cli.reload import tell_changes

@@ -9,8 +9,9 @@ import click
 from splitd.cli.errors import CommandFailed
 from splitd.cli.local.cluster import LocalCluster, refuse_taken_ports
 from splitd.cli.local.daemon import Daemon
-from splitd.cli.local.folder import FolderError, grown, locked, plan_cluster, prepare, ready_file, write_ready
+from splitd.cli.local.folder import FolderError, grown, plan_cluster, prepare
 from splitd.cli.local.plan import LEAST_NODES, ClusterPlan
+from splitd.cli.local.running import locked, ready_file, write_ready
 from splitd.cli.local.supervisor import Bell, Supervisor, bell, stop_in_order
 from splitd.cli.session import Session, pass_session
 

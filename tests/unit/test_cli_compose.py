@@ -131,7 +131,7 @@ def test_an_override_that_cannot_be_added_to_is_refused_with_what_to_write(proje
     before = texts(project)
     result = run(project, "n7")
     assert result.exit_code == 1
-    assert "n7:\n  extends: {file: docker-compose.yml, service: n1}\n" in result.stderr
+    assert "  n7:\n    extends: {file: docker-compose.yml, service: n1}\n" in result.stderr
     assert texts(project) == before
 
 

@@ -9,20 +9,9 @@ from stat import S_IMODE
 import pytest
 import yaml
 
-from splitd.cli.local.folder import (
-    FolderError,
-    grown,
-    holder,
-    locked,
-    plan_cluster,
-    plan_growth,
-    prepare,
-    prepare_nodes,
-    read_ready,
-    ready_file,
-    write_ready,
-)
+from splitd.cli.local.folder import FolderError, grown, plan_cluster, plan_growth, prepare, prepare_nodes
 from splitd.cli.local.plan import ClusterPlan
+from splitd.cli.local.running import holder, locked, read_ready, ready_file, write_ready
 from splitd.config import Config as FrontConfig
 from splitd.registry_file import read_registry
 from storaged.config import Config as NodeConfig

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from splitd.cli.local.folder import locked, plan_cluster, prepare, write_ready
+from splitd.cli.local.folder import plan_cluster, prepare
 from splitd.cli.local.plan import ClusterPlan
+from splitd.cli.local.running import locked, write_ready
 from splitd.cli.main import main
 from tests.ports import free_ports
 from tests.unit.front_double import running_front

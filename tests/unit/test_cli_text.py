@@ -145,7 +145,11 @@ def test_a_key_that_is_there_stays_as_it_is() -> None:
         ("a: b", "a: b\nvolumes:\n  n8:\n"),
         ("volumes:", "volumes:\n  n8:\n"),
         ("volumes:  # none\na: b\n", "volumes:  # none\n  n8:\na: b\n"),
-        ("volumes:\n  a:\n    b: |\n      c\n\nd: e\n", "volumes:\n  a:\n    b: |\n      c\n\n  n8:\nd: e\n"),
+        ("volumes:\n  a:\n    b: |\n      c\n\nd: e\n", "volumes:\n  a:\n    b: |\n      c\n  n8:\n\nd: e\n"),
+        (
+            "volumes:\n    &k a: &v\n        b: c\n    d: *v",
+            "volumes:\n    &k a: &v\n        b: c\n    d: *v\n    n8:\n",
+        ),
         ("x:\r\n  y: !reset []\r\n", "x:\r\n  y: !reset []\r\nvolumes:\r\n  n8:\r\n"),
     ],
 )
@@ -154,7 +158,23 @@ def test_a_section_that_is_missing_or_empty_is_begun(text: str, result: str) -> 
     assert members(result, "volumes") >= {"n8"}
 
 
-@pytest.mark.parametrize("text", ["volumes: {a: }\n", "volumes: 5\n", "- a\n", "a: [\n", "volumes: &x\n  <<: *y\n"])
+def test_nothing_else_changes_where_values_stand_for_others() -> None:
+    text = "services:\n  a:\n    env: &e\n      x: y\n    image: z\n  b:\n    env: *e\n"
+    assert add_member(text, "services", "n8", ["image: x"]) == text + "  n8:\n    image: x\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "volumes:\n  a: |\n    b\n    # c\n",
+        "a: b\n...\n",
+        "volumes: {a: }\n",
+        "volumes: 5\n",
+        "- a\n",
+        "a: [\n",
+        "volumes: &x\n  <<: *y\n",
+    ],
+)
 def test_a_section_that_cannot_be_added_to_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"nothing can be added to volumes|keys and values|expected|undefined"):
         add_member(text, "volumes", "n8", [])

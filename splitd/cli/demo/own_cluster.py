@@ -16,8 +16,8 @@ from typing import Any
 from splitd.cli.demo.disks import JournalFolder, NodeDisk
 from splitd.cli.demo.waiting import wait_until
 from splitd.cli.errors import CommandFailed, PortTaken
-from splitd.cli.local.folder import ready_file
 from splitd.cli.local.plan import FRONT, HOST, ClusterPlan, choose_numbers
+from splitd.cli.local.running import ready_file
 from splitd.cli.server import Server
 
 _PROGRAM = """

@@ -1,16 +1,11 @@
-"""The folder of a local cluster: its key, its configuration files, and the file that says it is ready."""
+"""The folder of a local cluster: its key, its configuration files and its registry."""
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from collections.abc import Set as SetOf
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import attrs
 
@@ -27,7 +22,7 @@ from splitd.cli.local.text import read_urls, write_settings, write_urls
 from splitd.cli.writing import read_text, write_file
 
 _REGISTRY_HEAD = """\
-# The storage servers.  Add one at any time; never remove one.
+# The storage servers.  Add one at any time, as `splitctl grow` does; never remove one.
 # Those that lie under nodes/ beside this file are started and stopped by `splitctl up`; others may be listed, too.
 """
 _FRONT_HEAD = "# The front.  `splitctl up` sets the keys below; add others as you like.\n"
@@ -36,40 +31,6 @@ _NODE_HEAD = "# A storage server.  `splitctl up` sets the keys below; add others
 
 class FolderError(Exception):
     """The folder cannot be used as it is; the message names the file."""
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keep a second `splitctl up` away from a folder, which is made where it is missing; see `holder`.
-
-    :raise FolderError: another one has it.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with _lock_file(folder).open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as problem:
-            raise FolderError(f"another splitctl up runs in {folder}") from problem
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        try:
-            yield
-        finally:
-            file.truncate(0)
-
-
-def holder(folder: Path) -> int | None:
-    """The process id of the `splitctl up` that runs in a folder; None where none does, 0 where it begins just now."""
-    try:
-        with _lock_file(folder).open() as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return int(file.read() or 0)
-    except FileNotFoundError:
-        pass
-    return None
 
 
 def plan_cluster(folder: Path, port: int, count: int) -> ClusterPlan:
@@ -144,41 +105,6 @@ def prepare_nodes(plan: ClusterPlan) -> None:
         node.data.mkdir(parents=True, exist_ok=True)
         # Last: with this file, the folder is a node's.
         _settle(node.config, _NODE_HEAD, node.settings())
-
-
-def write_ready(plan: ClusterPlan, pids: Mapping[str, int]) -> dict[str, Any]:
-    """Write `cluster.json`, which says that all daemons are ready.
-
-    :param pids: the process ids, by "front" and node id.
-    :return: what it says.
-    """
-    document = {
-        "front": {"url": plan.url, "admin": plan.admin, "pid": pids["front"], "config": str(plan.config)},
-        "nodes": [
-            {"id": node.node_id, "url": node.url, "pid": pids[node.node_id], "data": str(node.data)}
-            for node in plan.nodes
-        ],
-        "registry": str(plan.registry),
-    }
-    write_file(ready_file(plan.folder), json.dumps(document, indent=2) + "\n")
-    return document
-
-
-def read_ready(folder: Path) -> Any:
-    """What `cluster.json` says; None while the cluster is not ready."""
-    try:
-        return json.loads(ready_file(folder).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-
-
-def ready_file(folder: Path) -> Path:
-    """The file that is there while the cluster is ready."""
-    return folder / "cluster.json"
-
-
-def _lock_file(folder: Path) -> Path:
-    return folder / "up.lock"
 
 
 def _make_key(path: Path) -> None:

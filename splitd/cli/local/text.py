@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import yaml
+
+_INDENT = 2
 
 
 def write_settings(text: str, settings: Mapping[str, str]) -> str:
@@ -96,27 +99,24 @@ def add_member(text: str, section: str, name: str, lines: Sequence[str]) -> str:
     found = _compose(text)
     if found is not None and not isinstance(found, yaml.MappingNode):
         raise ValueError("it should hold keys and values")
+    if name in members(text, section):
+        return text
     newline = _newline(text)
-    sections = {key.value: (key, value) for key, value in (found.value if found else [])}
-    if section not in sections:
-        text = f"{_with_last_newline(text)}{section}:{newline}"
-        at, column = len(text), 2
+    at, column = len(text), _INDENT
+    entries = found.value if found else []
+    for number, (key, value) in enumerate(entries):
+        if key.value == section:
+            following = entries[number + 1][0].start_mark.index if number + 1 < len(entries) else len(text)
+            at = _end_of_lines(text, key.end_mark.index, following)
+            column = value.value[0][0].start_mark.column if _has_keys(value) else _INDENT
+            head = ""
+            break
     else:
-        key, value = sections[section]
-        if name in members(text, section):
-            return text
-        if isinstance(value, yaml.MappingNode) and not value.flow_style:
-            at, column = _end_of_lines(text, value), value.start_mark.column
-        elif isinstance(value, yaml.ScalarNode) and not value.value:
-            at, column = _line_after(text, key.end_mark.index), 2
-        else:
-            raise ValueError(f"nothing can be added to {section}; write each of its keys on a line of its own")
-    before, after = _with_last_newline(text[:at]), text[at:]
-    indent = " " * column
-    added = [f"{indent}{name}:", *(f"{indent}  {line}" for line in lines)]
-    new = before + "".join(line + newline for line in added) + after
-    if name not in members(new, section):
-        raise ValueError(f"nothing can be added at the end of {section}")
+        head = f"{section}:{newline}"
+    lines = [f"{name}:", *(" " * _INDENT + line for line in lines)]
+    before = _with_last_newline(text[:at])
+    new = before + head + "".join(" " * column + line + newline for line in lines) + text[at:]
+    _check_member(text, new, section, name)
     return new
 
 
@@ -151,19 +151,42 @@ def _replace(text: str, old: yaml.Node, new: str) -> str:
     return text[: old.start_mark.index] + _scalar(new) + text[old.end_mark.index :]
 
 
-def _end_of_lines(text: str, node: yaml.Node) -> int:
-    """Where the line after the last one of a node begins; what yaml calls its end lies behind the comments there."""
-    leaf = node
-    while isinstance(leaf, yaml.CollectionNode) and not leaf.flow_style and leaf.value:
-        last = leaf.value[-1]
-        leaf = last[1] if isinstance(leaf, yaml.MappingNode) else last
-    at: int = leaf.end_mark.index
-    return at if text[:at].endswith("\n") else _line_after(text, at)
+def _has_keys(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.MappingNode) and bool(node.value)
 
 
-def _line_after(text: str, at: int) -> int:
-    end = text.find("\n", at)
-    return len(text) if end < 0 else end + 1
+def _end_of_lines(text: str, start: int, stop: int) -> int:
+    """Where the first line after the last one that says something begins; comments at the end say nothing."""
+    end = text.find("\n", start) + 1 or len(text)
+    at = end
+    for line in text[end:stop].splitlines(keepends=True):
+        at += len(line)
+        if line.strip() and not line.lstrip().startswith("#"):
+            end = at
+    return end
+
+
+def _check_member(old: str, new: str, section: str, name: str) -> None:
+    """Make sure that a key was added, and nothing else is another than before."""
+    try:
+        found, before = _load(new), _load(old) or {}
+        del found[section][name]
+        good = found == {**before, section: before.get(section) or {}}
+    except (ValueError, TypeError, KeyError):
+        good = False
+    if not good:
+        raise ValueError(f"nothing can be added to {section}; write each of its keys on a line of its own")
+
+
+def _load(text: str) -> Any:
+    """What a text says, all values as text: tags that only others know do no harm."""
+    loader = yaml.BaseLoader(text)
+    try:
+        return loader.get_single_data()
+    except yaml.YAMLError as problem:
+        raise ValueError(str(problem)) from problem
+    finally:
+        loader.dispose()
 
 
 def _newline(text: str) -> str:
