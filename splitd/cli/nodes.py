@@ -81,9 +81,8 @@ def add(
     file = _find_registry(registry, found, entry)
     changes = file.join([entry], session.admin)
     if not session.as_json:
-        click.echo(
-            f"{node_id} answers at {url}: {format_size(server['free'])} of {format_size(server['capacity'])} free"
-        )
+        room = f"{format_size(server['free'])} of {format_size(server['capacity'])} free"
+        click.echo(f"{node_id} answers at {url}: {room}{', and holds parts already' if server['parts'] else ''}")
         click.echo(f"{file.path}: {tell_changes(changes)}")
     found = session.admin.document("/status")
     if node_id not in {node["id"] for node in found["nodes"]}:

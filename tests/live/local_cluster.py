@@ -78,12 +78,16 @@ class LocalCluster:
         assert self._process is not None
         return self._process
 
+    def send(self, number: signal.Signals) -> None:
+        """Send `splitctl up` a signal."""
+        self._supervisor.send_signal(number)
+
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """End `splitctl up`.
 
         :return: its exit code.
         """
-        self._supervisor.send_signal(number)
+        self.send(number)
         try:
             return self._supervisor.wait(120)
         except subprocess.TimeoutExpired:

@@ -73,6 +73,15 @@ def test_each_daemon_that_is_killed_is_started_again(own_cluster: Starter) -> No
     assert (found.etag, found.body == DATA) == (etag, True)
 
 
+def test_a_word_of_newcomers_where_there_are_none_does_no_harm(own_cluster: Starter) -> None:
+    cluster = own_cluster()
+    before, ready = cluster.pids(), cluster.ready_file.stat().st_ino
+    cluster.send(signal.SIGUSR1)
+    wait_until(lambda: cluster.ready_file.stat().st_ino != ready, "cluster.json written anew")
+    assert cluster.pids() == before
+    assert cluster.stop() == 0
+
+
 def test_no_daemon_outlives_a_splitctl_that_is_killed(own_cluster: Starter) -> None:
     cluster = own_cluster()
     put(f"{cluster.url}/file", DATA)
