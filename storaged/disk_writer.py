@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from storaged.disk_calls import DiskCalls
-from storaged.errors import BadPart, PartExists, StoragedError
+from storaged.errors import BadPart, NoSpace, PartExists, StoragedError
 from storaged.interfaces import IFile, IFilesystem, IPartWriter, PartInfo
 from storaged.once import Once
 from storaged.part_folder import PartFolder
@@ -70,6 +70,7 @@ class DiskPartWriter:
         self._filesystem = filesystem
         self._calls = calls
         self._promise = promise
+        self._is_promised = stored is not None
         self._write_size = write_size
         self._checker = PartChecker(part, stored)
         self._queue: list[bytes] = []
@@ -216,6 +217,7 @@ class DiskPartWriter:
                 await self._idle
         self._raise_problem()
         last, self._queue = self._queue, []
+        self._refuse_without_room(sum(map(len, last)))
         info = await self._run(lambda: self._settle(last))
         self._promise.use(sum(map(len, last)))
         return info
@@ -229,10 +231,16 @@ class DiskPartWriter:
         if self._problem is not None:
             raise self._problem
 
+    def _refuse_without_room(self, count: int) -> None:
+        """Stop a part whose size was not told in advance before it takes what is reserved, or promised to others."""
+        if not self._is_promised and not self._promise.cover(count):
+            raise NoSpace(f"part {self._part}: no room after {self._checker.size} bytes")
+
     async def _write_queue(self) -> None:
         batch, self._queue = self._queue, []
         count = sum(map(len, batch))
         self._since_sync += count
+        self._refuse_without_room(count)
         early_sync = self._since_sync >= EARLY_SYNC
         if early_sync:
             self._since_sync = 0

@@ -67,6 +67,14 @@ class Promise:
         self._left += size
         self._room.move(0, -size)
 
+    def cover(self, count: int) -> bool:
+        """Set as much more aside as is missing for the next `count` bytes; whether there is room for them."""
+        missing = max(0, count - self._left)
+        if missing > self._room.free:
+            return False
+        self.add(missing)
+        return True
+
     def use(self, count: int) -> None:
         """Note that `count` bytes of the part were written."""
         self._give(count, min(count, self._left))

@@ -80,11 +80,15 @@ class PassingFilesystem:
 
 
 class SmallFilesystem(PassingFilesystem):
-    """A small volume: it knows what is on it, and is full when it is full.  It must be empty at first."""
+    """A small volume: it knows what is on it, and is full when it is full.  It must be empty at first.
+
+    :ivar least_available: the least that was free at any time.
+    """
 
     def __init__(self, capacity: int) -> None:
         super().__init__()
         self._capacity = capacity
+        self.least_available = capacity
         self._used = 0
         self._lock = threading.Lock()
 
@@ -105,6 +109,7 @@ class SmallFilesystem(PassingFilesystem):
         with self._lock:
             taken = min(count, self._capacity - self._used)
             self._used += taken
+            self.least_available = min(self.least_available, self._capacity - self._used)
             return taken
 
 

@@ -21,7 +21,7 @@ from storaged.ranges import Span
 from tests.cluster.waiting import eventually
 from tests.contract.disks import RESERVE, started_disk
 from tests.contract.filesystems import FailingFilesystem, HeldFilesystem, SmallFilesystem
-from tests.contract.parts import OTHER, PART, Producer, encode, get, payload, put, read_on
+from tests.contract.parts import OTHER, PART, Producer, cut, encode, get, payload, put, read_on
 
 MIB = 1024 * 1024
 
@@ -207,6 +207,25 @@ async def test_what_was_written_since_the_last_look_is_not_free(tmp_path: Path, 
             await put(store, part_id, [data], len(data) if announced else None)
             free -= len(data)
             assert (await store.info()).free == free
+
+
+@pytest.mark.parametrize("cut_at", [64 * 1024, 8 * RESERVE], ids=["in pieces", "at once"])
+@pytest_twisted.ensureDeferred
+async def test_a_part_of_unknown_size_takes_nothing_of_the_reserve_or_of_what_is_promised(
+    tmp_path: Path, pool: ThreadPool, cut_at: int
+) -> None:
+    filesystem = SmallFilesystem(4 * RESERVE)
+    async with started_disk(tmp_path, filesystem, pool, Clock()) as store:
+        promised = await store.create(OTHER, RESERVE)
+        free = (await store.info()).free
+        writer = await store.create(PART, None)
+        for piece in cut(encode(PART, payload(3 * RESERVE), unit=256 * 1024), cut_at):
+            writer.write(piece)
+        assert isinstance(await writer.when_broken(), NoSpace)
+        await writer.abort()
+        assert filesystem.least_available >= 2 * RESERVE, "the reserve, and what is promised"
+        assert (await store.info()).free == free
+        await promised.abort()
 
 
 @pytest_twisted.ensureDeferred

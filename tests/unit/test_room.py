@@ -55,3 +55,17 @@ def test_what_is_written_during_a_look_is_not_free_after_it() -> None:
     promise.use(100)
     room.end_look(Volume(1000, 400), noted)
     assert room.free == 300
+
+
+def test_a_promise_grows_while_there_is_room_for_what_it_is_to_cover() -> None:
+    room = looked(Room(100), 400)
+    promise, other = room.promise(0), room.promise(50)
+    assert promise.cover(200)
+    assert (room.free, promise.cover(200)) == (50, True)
+    promise.use(200)
+    assert not promise.cover(51)
+    assert room.free == 50
+    other.end()
+    assert promise.cover(51)
+    promise.end()
+    assert room.free == 100
