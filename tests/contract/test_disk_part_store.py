@@ -221,8 +221,8 @@ async def test_a_part_of_unknown_size_takes_nothing_of_the_reserve_or_of_what_is
         writer = await store.create(PART, None)
         for piece in cut(encode(PART, payload(3 * RESERVE), unit=256 * 1024), cut_at):
             writer.write(piece)
-        assert isinstance(await writer.when_broken(), NoSpace)
-        await writer.abort()
+        with pytest.raises(NoSpace):
+            await writer.finish()
         assert filesystem.least_available >= 2 * RESERVE, "the reserve, and what is promised"
         assert (await store.info()).free == free
         await promised.abort()
