@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, cast
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, cast
 
 import attrs
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.python.failure import Failure
 
+from splitd.errors import NotEnoughSpace
 from splitd.interfaces import INodeRegistry
 from splitd.model.conditions import Condition
 from splitd.model.striping import Layout, part_size
@@ -16,8 +17,10 @@ from storaged.errors import StoragedError
 from storaged.interfaces import IPartWriter
 from storaged.partfile import PartEncoder, PartId, stored_size
 
-_UNKNOWN_SIZE_GUESS = 64 * 1024 * 1024
-"""What a part of a file of unknown size is thought to take when nodes are chosen, bytes."""
+_Found = TypeVar("_Found")
+
+_UNKNOWN_SIZE_GUESS = 16 * 1024 * 1024
+"""The bytes that are kept free on a node for each part of unknown size that is under way."""
 
 
 @attrs.frozen
@@ -40,6 +43,29 @@ class Intent:
         if self.size is None:
             return None
         return stored_size(part_size(self.layout, self.size, index), self.layout.unit)
+
+    @property
+    def reserved(self) -> int:
+        """The bytes that are reserved on each node."""
+        largest = self.stored(0)
+        return _UNKNOWN_SIZE_GUESS if largest is None else largest
+
+    def release(self, registry: INodeRegistry, node: str) -> None:
+        """Keep no room free any more on a node, where it was kept because the size is not known."""
+        if self.size is None:
+            registry.release(node, self.reserved)
+
+
+async def find_room(registry: INodeRegistry, look: Callable[[], _Found]) -> _Found:
+    """Look for room; where there seems to be none, once more when the nodes have said how much they have now.
+
+    :raise NotEnoughNodes: there are not enough nodes that take a part.
+    """
+    try:
+        return look()
+    except NotEnoughSpace:
+        await registry.refresh()
+    return look()
 
 
 class Lanes:
@@ -66,12 +92,17 @@ class Lanes:
                 await self._connect_some(missing)
         except BaseException:
             await DeferredList([lane.writer.abort() for lane in self.open.values()])
+            for lane in self.open.values():
+                self._intent.release(self._registry, lane.node)
             raise
         return [self.open[index] for index in range(width)]
 
     async def _connect_some(self, indexes: Sequence[int]) -> None:
-        largest = self._intent.stored(0) or _UNKNOWN_SIZE_GUESS
-        nodes = self._registry.place(len(indexes), largest, self._tried)
+        stored, count = self._intent.reserved, len(indexes)
+        is_guess = self._intent.size is None
+        nodes = await find_room(
+            self._registry, lambda: self._registry.place(count, stored, self._tried, is_guess=is_guess)
+        )
         self._tried.update(nodes)
         results = await DeferredList(
             [Deferred.fromCoroutine(self._connect(index, node)) for index, node in zip(indexes, nodes, strict=True)],
@@ -86,7 +117,10 @@ class Lanes:
         part = PartId(intent.upload, index)
         try:
             writer = await self._registry.store(node).create(str(part), intent.stored(index))
-        except StoragedError as problem:
+        except BaseException as problem:
+            intent.release(self._registry, node)
+            if not isinstance(problem, StoragedError):
+                raise
             # The loop in `connect` takes another node.
             self._registry.failed(node, str(problem))
         else:

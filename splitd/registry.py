@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ from splitd.interfaces import INodeRegistry
 from splitd.model.health import ASK_EVERY_S, FULL, UP, Health
 from splitd.model.nodes import NodeEntry, RegistryChange, compare_entries
 from splitd.model.placement import Candidate, choose_nodes
+from splitd.parallel import settled
 from storaged.errors import StoragedError, WrongNode
 from storaged.interfaces import INodeStore, NodeInfo
 
@@ -27,12 +29,16 @@ _TICK_S = 0.5
 _ANSWER_S = 10.0
 """How long a node may take to say how it is."""
 
+_REFRESH_S = 1.0
+"""How often nodes are asked because there seems to be no room: they look at their disks no more often."""
+
 
 @attrs.define(eq=False)
 class NodeStatus:
     """What is known of a node now; sizes in bytes.
 
     :param reserved: placed on it since it was last asked.
+    :param held: kept free for parts of unknown size that are under way.
     :param asking: whether it is being asked.
     """
 
@@ -42,6 +48,7 @@ class NodeStatus:
     capacity: int = 0
     free: int = 0
     reserved: int = 0
+    held: int = 0
     asking: bool = False
 
     @property
@@ -57,7 +64,7 @@ class NodeStatus:
     @property
     def room(self) -> int:
         """What may still be placed on it."""
-        return max(0, self.free - self.reserved)
+        return max(0, self.free - self.reserved - self.held)
 
     @property
     def fill(self) -> float | None:
@@ -108,6 +115,8 @@ class NodeRegistry:
         self._nodes = {entry.id: self._new(entry) for entry in entries}
         self._chance = chance
         self._asking: set[Deferred[None]] = set()
+        self._refreshing: Deferred[None] | None = None
+        self._refreshed_at = -math.inf
         self._loop = LoopingCall(self._ask_due)
         self._loop.clock = clock
 
@@ -188,6 +197,18 @@ class NodeRegistry:
             node.health.forgive(self._clock.seconds())
         return self._ask_all(self._nodes.values())
 
+    def refresh(self) -> Deferred[None]:
+        """Ask the nodes what room they have; see `INodeRegistry.refresh`."""
+        now = self._clock.seconds()
+        if self._refreshing is None and now - self._refreshed_at >= _REFRESH_S:
+            self._refreshed_at = now
+            self._refreshing = self._ask_all([node for node in self._nodes.values() if node.health.usable])
+            self._refreshing.addCallback(self._refreshing_ended)
+        return settled([] if self._refreshing is None else [self._refreshing])
+
+    def _refreshing_ended(self, _: None) -> None:
+        self._refreshing = None
+
     def _ask_due(self) -> None:
         now = self._clock.seconds()
         self._ask_all(node for node in self._nodes.values() if node.health.due <= now and not node.asking)
@@ -240,7 +261,7 @@ class NodeRegistry:
         except KeyError:
             raise FileUnavailable(f"node {node_id} is not in the registry") from None
 
-    def place(self, count: int, stored: int, avoid: Collection[str]) -> list[str]:
+    def place(self, count: int, stored: int, avoid: Collection[str], *, is_guess: bool = False) -> list[str]:
         """Choose distinct nodes for the parts of a file; see `INodeRegistry.place`."""
         candidates = [
             Candidate(node.entry.id, node.entry.zone, *node.thought_size)
@@ -248,8 +269,15 @@ class NodeRegistry:
         ]
         chosen = choose_nodes(candidates, count, self._chance)
         for node_id in chosen:
-            self.reserve(node_id, stored)
+            if is_guess:
+                self._nodes[node_id].held += stored
+            else:
+                self.reserve(node_id, stored)
         return chosen
+
+    def release(self, node_id: str, stored: int) -> None:
+        """Keep room free no more; see `INodeRegistry.release`."""
+        self._nodes[node_id].held -= stored
 
     def reserve(self, node_id: str, stored: int) -> None:
         """Count bytes as placed on a node until it is asked again."""

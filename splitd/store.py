@@ -13,7 +13,7 @@ from splitd.download import Download, PartLost
 from splitd.errors import NotAFile, NotFound, ParentMissing, PreconditionFailed, SplitdError
 from splitd.group_commit import GroupCommit
 from splitd.interfaces import ICatalog, INodeRegistry, IObjectStore, IUpload, IUploadLedger, Opened
-from splitd.lanes import Intent, Lanes
+from splitd.lanes import Intent, Lanes, find_room
 from splitd.model.conditions import Condition
 from splitd.model.manifest import Manifest
 from splitd.model.striping import Layout, part_size
@@ -88,7 +88,8 @@ class ObjectStore:
             raise ParentMissing(f"the collection {parent(path)} does not exist; make it first")
         intent = Intent(self._new_id(), path, size, content_type, condition, self._layout)
         if size and self._is_small(size, self._layout):
-            self._registry.check_room(intent.layout.width, intent.stored(0) or 0)
+            largest = intent.stored(0) or 0
+            await find_room(self._registry, lambda: self._registry.check_room(intent.layout.width, largest))
             if self._uploading.take(size):
                 return self._create_small(intent)
         lanes = [] if size == 0 else await Lanes(self._registry, intent).connect()

@@ -184,7 +184,7 @@ class Upload:
         except BaseException as problem:
             await self._give_up(f"{type(problem).__name__}: {problem}")
             raise
-        self._ended(self, True)
+        self._end(committed=True)
         if not created:
             self._reaper.wake()
         return manifest, created
@@ -237,7 +237,12 @@ class Upload:
         try:
             await self._clean_up(reason)
         finally:
-            self._ended(self, False)
+            self._end(committed=False)
+
+    def _end(self, *, committed: bool) -> None:
+        for lane in self._lanes:
+            self._intent.release(self._registry, lane.node)
+        self._ended(self, committed)
 
     async def _clean_up(self, reason: str) -> None:
         await DeferredList([lane.writer.abort() for lane in self._lanes])

@@ -8,7 +8,7 @@ import pytest_twisted
 from twisted.internet.task import deferLater
 from twisted.python.threadpool import ThreadPool
 
-from tests.tally import TALLY
+from tests.tally import MEASURED, TALLY
 
 _TURNS = 10
 """Turns of the reactor in which a connection that was closed at the end of a test may go away."""
@@ -49,3 +49,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("what was tried")
         for what, count in sorted(TALLY.items()):
             terminalreporter.write_line(f"{count:>15,}  {what}")
+    if MEASURED:
+        terminalreporter.section("what was measured")
+        for line in MEASURED:
+            terminalreporter.write_line(line)

@@ -7,5 +7,8 @@ from collections import Counter
 
 TALLY: Counter[str] = Counter()
 
+MEASURED: list[str] = []
+"""What was measured, a line each."""
+
 EFFORT = int(os.environ.get("SPLITD_EFFORT", "1"))
 """How many times as much as usual they are to try."""

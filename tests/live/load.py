@@ -16,12 +16,14 @@ _SIZES = [0, 1, 5_000, 200_000, 2_000_000, 5_000_001]
 class Client(threading.Thread):
     """Stores files and reads them back.
 
+    :param names: after so many files it begins to replace them; None for a new name each time.
     :ivar done: how many it stored and read.
     :ivar wrong: what went wrong.
     """
 
-    def __init__(self, url: str, number: int) -> None:
+    def __init__(self, url: str, number: int, names: int | None) -> None:
         super().__init__(name=f"client {number}", daemon=True)
+        self._names = names
         self._url = f"{url}/load-{number}"
         self._over = threading.Event()
         self.done = 0
@@ -30,10 +32,12 @@ class Client(threading.Thread):
     def run(self) -> None:
         while not self._over.is_set() and not self.wrong:
             data = os.urandom(_SIZES[self.done % len(_SIZES)])
-            stored = ask(f"{self._url}-{self.done}", "PUT", data)
-            found = ask(f"{self._url}-{self.done}")
-            if (stored.status, found.status) != (201, 200) or sha256(found.body).digest() != sha256(data).digest():
-                self.wrong.append(f"{self._url}-{self.done}: PUT {stored.status}, GET {found.status}")
+            number = self.done if self._names is None else self.done % self._names
+            stored = ask(f"{self._url}-{number}", "PUT", data)
+            found = ask(f"{self._url}-{number}")
+            expected = 201 if number == self.done else 204
+            if (stored.status, found.status) != (expected, 200) or sha256(found.body).digest() != sha256(data).digest():
+                self.wrong.append(f"{self._url}-{number}: PUT {stored.status}, GET {found.status}")
             self.done += 1
 
     def end(self) -> None:
@@ -42,9 +46,9 @@ class Client(threading.Thread):
 
 
 @contextmanager
-def load(url: str, clients: int = 4) -> Iterator[list[Client]]:
-    """Clients at work until the end of the block, none of whose requests may fail."""
-    working = [Client(url, number) for number in range(clients)]
+def load(url: str, clients: int = 4, names: int | None = None) -> Iterator[list[Client]]:
+    """Clients at work until the end of the block, none of whose requests may fail; see `Client`."""
+    working = [Client(url, number, names) for number in range(clients)]
     for client in working:
         client.start()
     try:

@@ -6,8 +6,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -15,7 +14,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from splitd.cli.local.daemon import Daemon
 from splitd.cli.local.folder import plan_growth, prepare_nodes
 from splitd.cli.local.plan import ClusterPlan
 from tests.live.clients import ask, put, running
@@ -24,6 +22,7 @@ from tests.live.load import load
 from tests.live.local_cluster import LocalCluster
 from tests.live.processes import wait_until
 from tests.live.splitctl import Splitctl
+from tests.live.storage_server import storage_server
 from tests.ports import free_ports
 
 SIX = [f"n{number}" for number in range(1, 7)]
@@ -138,27 +137,6 @@ def test_growth_of_a_cluster_that_has_ended_is_refused(growing: LocalCluster, sp
 # Nodes
 
 
-@contextmanager
-def storage_server(cluster: LocalCluster, folder: Path, node: str, key: str = "") -> Iterator[str]:
-    """A storage server that nobody knows yet; its URL."""
-    folder.mkdir()
-    port = free_ports()
-    (folder / "key").write_text(key or (cluster.folder / "cluster.key").read_text())
-    settings = {"node": node, "data": str(folder / "data"), "listen": f"tcp:{port}:interface=127.0.0.1"}
-    config = folder / "storaged.yaml"
-    config.write_text(yaml.safe_dump({**settings, "cluster_key_file": str(folder / "key")}))
-    (folder / "data").mkdir()
-    daemon = Daemon(node, ["storaged", "--config", str(config)], folder / "log")
-    daemon.start()
-    try:
-        url = f"http://127.0.0.1:{port}"
-        wait_until(lambda: ask(f"{url}/health").status == 200, "a storage server", (folder / "log").read_text)
-        yield url
-    finally:
-        daemon.send(signal.SIGTERM)
-        assert daemon.wait(60)
-
-
 def test_a_server_that_was_started_by_hand_is_added_and_takes_parts(
     growing: LocalCluster, splitctl: Splitctl, tmp_path: Path
 ) -> None:
@@ -216,6 +194,19 @@ def test_a_bad_registry_is_refused_by_line_and_a_good_one_is_taken(growing: Loca
     (node,) = [node for node in splitctl.documents("nodes") if node["id"] == "n6"]
     assert node["state"] == "readonly"
     assert "is refused" not in splitctl.end("status").stdout.decode()
+
+
+def test_sighup_reads_the_registry_and_ends_nothing(growing: LocalCluster) -> None:
+    pids = growing.pids()
+    before = growing.status()["registry"]["loaded_ms"]
+    os.kill(pids["front"], signal.SIGHUP)
+    wait_until(lambda: growing.status()["registry"]["loaded_ms"] > before, "the registry read", growing.status)
+    registry = growing.folder / "nodes.yaml"
+    registry.write_text("- id: n1\n")
+    os.kill(pids["front"], signal.SIGHUP)
+    wait_until(lambda: growing.status()["registry"]["refused"], "the registry refused", growing.status)
+    assert growing.pids() == pids
+    assert up(growing) == SIX
 
 
 # Rebalance

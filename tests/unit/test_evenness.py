@@ -25,6 +25,7 @@ GIB = 2**30
 TIB = 2**40
 PARTS = 6
 AT_ONCE = 64
+GUESS = 16 * 2**20
 
 
 @attrs.define
@@ -109,7 +110,7 @@ class Simulation:
     def _begin(self) -> None:
         part = self._size() // PARTS
         known = self.chance.random() < 0.8
-        nodes = self.registry.place(PARTS, part if known else min(part, 64 * 2**20), ())
+        nodes = self.registry.place(PARTS, part if known else GUESS, (), is_guess=not known)
         assert len(set(nodes)) == PARTS
         for node in nodes:
             self.taken[node] += 1
@@ -123,6 +124,8 @@ class Simulation:
             disk = self.disks[node]
             if upload.known:
                 disk.promised -= upload.part
+            else:
+                self.registry.release(node, GUESS)
             disk.used += upload.part
             assert disk.used <= disk.capacity, "no node takes more than it has room for"
 

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+MIB = 2**20
+
+Mounter = Callable[[Path, int], None]
+
+
+@pytest.fixture
+def mount() -> Iterator[Mounter]:
+    """Mounts a disk of so many bytes on a folder, which is made; it is gone at the end."""
+    with ExitStack() as stack:
+
+        def do(folder: Path, size: int) -> None:
+            folder.mkdir(parents=True)
+            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True)
+            stack.callback(subprocess.run, ["umount", "--lazy", folder], check=True)
+
+        yield do
