@@ -17,6 +17,7 @@ RUNTIME = [
     "msgspec>=0.22",
     "google-crc32c>=1.9",
     "prometheus-client>=0.26",
+    "defusedxml>=0.7.1",
     "click>=8.5",
     "rich>=15.0",
 ]
@@ -30,6 +31,7 @@ CHECK = [
     "mypy>=2.4",
     "mypy-zope>=1.0.17",
     "types-PyYAML>=6.0.12",
+    "types-defusedxml>=0.7.0",
     "import-linter>=2.16",
     "pre-commit>=4.7",
 ]

@@ -7,7 +7,13 @@
     ├── NotAFile                the name is a collection's, and a file is needed
     ├── NotACollection          the name is a file's, and a collection is needed
     ├── BadName                 no file or collection can have this name
+    ├── Entangled               a tree cannot be moved or copied onto itself, into itself, or onto what it lies in
     ├── PreconditionFailed      the condition the client set does not hold
+    ├── Protected               locks are in the way
+    │   ├── Locked              what they protect should be changed, and their tokens were not sent along
+    │   └── LockConflict        they do not go with the one that is wanted
+    ├── LockUnknown             there is no such lock, or it does not cover what it was named for
+    ├── PropertiesTooLarge      a file or collection cannot keep so many properties, or so long ones
     ├── UploadFailed            an upload did not end well; nothing of it is visible
     │   ├── LengthMismatch      the client sent more or fewer bytes than it announced
     │   └── UploadAborted       it was given up: the client left, or the server stops
@@ -58,6 +64,37 @@ class BadName(SplitdError):
 
 class PreconditionFailed(SplitdError):
     """The condition under which the client wanted this does not hold."""
+
+
+class Entangled(SplitdError):
+    """The source and the target of a move or a copy are the same, or one lies inside the other."""
+
+
+class Protected(SplitdError):
+    """Locks are in the way.
+
+    :param paths: what they were taken on.
+    """
+
+    def __init__(self, message: str, paths: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.paths = paths
+
+
+class Locked(Protected):
+    """Locks protect what should be changed, and none of their tokens was sent along."""
+
+
+class LockConflict(Protected):
+    """Locks that are there already do not go with the one that is wanted."""
+
+
+class LockUnknown(SplitdError):
+    """There is no such lock any more, or it does not cover what it was named for."""
+
+
+class PropertiesTooLarge(SplitdError):
+    """The properties of one file or collection would take too much memory."""
 
 
 class UploadFailed(SplitdError):

@@ -1,14 +1,15 @@
 """The seams of splitd.
 
     front doors → IObjectStore → ICatalog, IUploadLedger, IPartMoves → IJournal
-                             ↘ INodeRegistry → IPartStore (storaged.interfaces)
+                ↘              ↘ INodeRegistry → IPartStore (storaged.interfaces)
+                  INamespace, ILocks
 
 Above the catalog nobody leans on state that only one process has: a catalog may be a database under several fronts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Collection as SetOf
 
 import attrs
@@ -16,9 +17,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer
 from zope.interface import Attribute, Interface
 
-from splitd.model.conditions import Condition
+from splitd.model.branch import NO_PROPERTIES
+from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.holdings import Known, PartCopy
+from splitd.model.locks import Lock
 from splitd.model.manifest import Manifest
+from splitd.model.properties import PropertyChanges
 from splitd.model.records import Record
 from splitd.model.tree import Collection, Member
 from storaged.interfaces import INodeStore
@@ -54,7 +58,9 @@ class ICatalog(Interface):
     (`splitd.model.tree.check_path` says what is a path).  What fires has survived a power cut where it changed
     something, and only then do `lookup` and `list_members` show it.
 
-    Every change fails with `CatalogReadOnly` once the journal has failed.
+    Every change fails with `CatalogReadOnly` once the journal has failed; with `PreconditionFailed` where its
+    condition does not hold, and with `Locked` where a lock forbids it whose token is not in the condition.  Both are
+    judged at the instant of the change, against all that was changed before.
     """
 
     def lookup(path: str) -> Deferred[Manifest | Collection | None]:
@@ -69,9 +75,12 @@ class ICatalog(Interface):
         :raise NotACollection: it is a file.
         """
 
-    def make_collection(path: str) -> Deferred[Collection]:
+    def make_collection(
+        path: str, condition: Condition = ALWAYS, properties: Mapping[str, str] = NO_PROPERTIES
+    ) -> Deferred[Collection]:
         """Make an empty collection.
 
+        :param properties: what to note of it; see `splitd.model.properties`.
         :raise NameTaken: something of this name is there.
         :raise ParentMissing: the collection it should lie in is not there.
         """
@@ -80,8 +89,88 @@ class ICatalog(Interface):
         """Delete a file, or a collection with all that is in it, in one step.  The parts are doomed.
 
         :raise NotFound: there is nothing of this name.
-        :raise PreconditionFailed: `condition` does not hold.
         :raise BadName: it is the root.
+        """
+
+
+@attrs.frozen
+class Details:
+    """What is known of a file or collection besides what it is.
+
+    :param properties: what clients note of it; see `splitd.model.properties`.
+    :param locks: those that cover it.
+    """
+
+    properties: Mapping[str, str]
+    locks: Sequence[Lock]
+
+
+class INamespace(Interface):
+    """Other names for what is there, and what clients note of it.  The catalog provides it too.
+
+    A change is one step, whatever the size of the tree.  What `ICatalog` says of changes holds here.
+    """
+
+    def move(source: str, target: str, condition: Condition, *, overwrite: bool) -> Deferred[bool]:
+        """Give a file, or a collection with all that is in it, another name.  What was noted of them goes along.
+
+        :param condition: for `source`.
+        :param overwrite: whether what is at `target` is replaced.
+        :return: a Deferred of whether there was nothing at `target` before.
+        :raise NotFound: there is nothing at `source`.
+        :raise Entangled: source and target are the same, or one lies inside the other.
+        :raise ParentMissing: the collection that `target` should lie in is not there.
+        :raise PreconditionFailed: there is something at `target`, too, and it is not to be replaced.
+        """
+
+    def copy(source: str, target: str, condition: Condition, *, deep: bool, overwrite: bool) -> Deferred[bool]:
+        """Make a copy of a file or a collection, and of what was noted of it.  The parts of files are shared.
+
+        :param deep: with all that is in it; else a collection's copy is empty.  The rest is as for `move`.
+        """
+
+    def change_properties(path: str, changes: PropertyChanges, condition: Condition) -> Deferred[None]:
+        """Change what is noted of a file or collection.
+
+        :raise NotFound: there is nothing of this name.
+        :raise PropertiesTooLarge: it would be too much.
+        """
+
+    def details(paths: Sequence[str]) -> Deferred[list[Details]]:
+        """What is known of some files and collections, in the same order; nothing of those that are not there."""
+
+
+class ILocks(Interface):
+    """Locks: who may change what, until when.  The catalog provides it too; what `ICatalog` says of changes holds."""
+
+    def lock(wish: Lock, condition: Condition, empty: Manifest) -> Deferred[bool]:
+        """Take a lock.
+
+        :param wish: the lock, with a token that is new.
+        :param empty: a file without bytes, which is put where there is nothing.
+        :return: a Deferred of whether there was nothing.
+        :raise LockConflict: other locks are in the way.
+        :raise ParentMissing: the collection that the new file should lie in is not there.
+        """
+
+    def refresh(path: str, expires_ms: int, condition: Condition) -> Deferred[list[Lock]]:
+        """Let the locks that cover a path and whose tokens are in the condition last until another time.
+
+        :return: a Deferred of these locks.
+        :raise LockUnknown: there is none.
+        """
+
+    def unlock(path: str, token: str, condition: Condition) -> Deferred[None]:
+        """Release a lock.
+
+        :raise LockUnknown: there is none of this token, or it does not cover `path`.
+        """
+
+    def check(path: str, condition: Condition, *, changing: bool) -> Deferred[None]:
+        """Make sure that a condition holds now, and that no lock forbids a change of what is at `path`.
+
+        :param changing: whether it is to be changed; locks forbid nothing to those who look.
+        :raise PreconditionFailed, Locked: as a change would.
         """
 
 
@@ -103,6 +192,7 @@ class IUploadLedger(Interface):
 
         :return: a Deferred of whether there was no file of this name before.
         :raise PreconditionFailed: `condition` does not hold.
+        :raise Locked: a lock forbids it.
         :raise ParentMissing: the collection it should lie in is not there.
         :raise NotAFile: there is a collection of this name.
         Where it fails, the upload is still under way: abort it.
@@ -231,10 +321,12 @@ class Opened:
 
     :param manifest: the version; it stays readable until `download` ended, whatever happens to the name.
     :param download: the bytes asked for.
+    :param another: opens another range of the same version, as long as `download` was not closed.
     """
 
     manifest: Manifest
     download: IDownload
+    another: Callable[[Span], Deferred[IDownload]]
 
 
 class IDownload(Interface):
@@ -283,8 +375,8 @@ class IObjectStore(Interface):
         """Begin to store a file.  It fires when bytes can flow; until then none should be asked for.
 
         :param size: its bytes, where known in advance.
-        :raise PreconditionFailed, ParentMissing, NotAFile, BadName, NotEnoughNodes, CatalogReadOnly: nothing was
-            begun.
+        :raise PreconditionFailed, Locked, ParentMissing, NotAFile, BadName, NotEnoughNodes, CatalogReadOnly: nothing
+            was begun.
         """
 
     def open(path: str, span_of: Callable[[Manifest], Span]) -> Deferred[Opened]:
@@ -301,8 +393,18 @@ class IObjectStore(Interface):
     def list_members(path: str, after: str, limit: int) -> Deferred[list[Member]]:
         """A page of a collection; see `ICatalog.list_members`."""
 
-    def make_collection(path: str) -> Deferred[Collection]:
+    def make_collection(
+        path: str, condition: Condition = ALWAYS, properties: Mapping[str, str] = NO_PROPERTIES
+    ) -> Deferred[Collection]:
         """Make an empty collection; see `ICatalog.make_collection`."""
 
     def delete(path: str, condition: Condition) -> Deferred[None]:
         """Delete a file or a collection with all that is in it; see `ICatalog.delete`."""
+
+    def lock(
+        path: str, scope: str, condition: Condition, *, deep: bool, owner: str, timeout_s: int
+    ) -> Deferred[tuple[Lock, bool]]:
+        """Take a lock, where there is nothing on an empty file that is made for it; see `Lock` and `ILocks.lock`.
+
+        :return: a Deferred of the lock, and whether there was nothing.
+        """

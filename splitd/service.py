@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import attrs
 from prometheus_client import CollectorRegistry
@@ -23,9 +24,11 @@ from splitd.config import Config, Options
 from splitd.errors import RegistryRefused
 from splitd.frontends.admin import actions
 from splitd.frontends.admin.resource import AdminResource
+from splitd.frontends.webdav.door import Door, Quota
 from splitd.frontends.webdav.resource import WebdavResource
 from splitd.journal.file import FileJournal
 from splitd.model.nodes import NodeEntry, RegistryInvalid, refuse_missing
+from splitd.model.room import room_for_files
 from splitd.model.striping import Layout
 from splitd.model.uploads import RANDOM_BYTES, upload_id
 from splitd.part_mover import PartMover
@@ -95,10 +98,12 @@ class Front:
         self.mover = PartMover(self.catalog, self.registry, self._reaper)
         self._rebalance = Rebalance(self.catalog, self.mover, self.registry, self._reaper, reactor)
         cache = VersionCache(int(config.cache))
-        layout = Layout(data=6, parity=0, unit=int(config.unit))
+        self._layout = layout = Layout(data=6, parity=0, unit=int(config.unit))
         self._store = ObjectStore(
             self.catalog,
             self.catalog,
+            self.catalog.namespace,
+            self.catalog.locks,
             self.registry,
             self._reaper,
             pins,
@@ -106,6 +111,7 @@ class Front:
             small_part=int(config.small_part),
             cache=cache,
             new_id=self._new_upload_id,
+            new_token=lambda: f"urn:uuid:{uuid4()}",
             clock=reactor,
         )
         self._status = Status(
@@ -122,9 +128,14 @@ class Front:
             reactor.seconds(),
             reactor,
         )
-        self._site = self._make_site(WebdavResource(self._store))
+        door = Door(self._store, self._store, self.catalog.locks, self._quota, reactor)
+        self._site = self._make_site(WebdavResource(door))
         self.port: IListeningPort | None = None
         self.admin_port: IListeningPort | None = None
+
+    def _quota(self) -> Quota:
+        free = [node.free - node.reserved for node in self.registry.nodes() if node.entry.state == "active"]
+        return Quota(self.catalog.statistics().bytes_stored, room_for_files(free, self._layout))
 
     def _new_upload_id(self) -> str:
         return upload_id(int(self._reactor.seconds() * 1000), os.urandom(RANDOM_BYTES))

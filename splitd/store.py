@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from splitd.budget import Budget
 from splitd.download import Download, PartLost
-from splitd.errors import NotAFile, NotFound, ParentMissing, PreconditionFailed, SplitdError
+from splitd.errors import NotAFile, NotFound, ParentMissing, SplitdError
 from splitd.group_commit import GroupCommit
-from splitd.interfaces import ICatalog, INodeRegistry, IObjectStore, IUpload, IUploadLedger, Opened
+from splitd.interfaces import (
+    Details,
+    ICatalog,
+    IDownload,
+    ILocks,
+    INamespace,
+    INodeRegistry,
+    IObjectStore,
+    IUpload,
+    IUploadLedger,
+    Opened,
+)
 from splitd.lanes import Intent, Lanes, find_room
-from splitd.model.conditions import Condition
+from splitd.model.branch import NO_PROPERTIES
+from splitd.model.conditions import ALWAYS, Condition
+from splitd.model.locks import Lock
 from splitd.model.manifest import Manifest
+from splitd.model.properties import PropertyChanges
 from splitd.model.striping import Layout, part_size
 from splitd.model.tree import Collection, Member, check_path, parent
 from splitd.reaper import Pins, Reaper
@@ -27,12 +42,14 @@ from splitd.version_cache import VersionCache
 from storaged.partfile import stored_size
 from storaged.ranges import Span
 
+_Result = TypeVar("_Result")
+
 _SMALL_UPLOADS = 12 * 1024 * 1024
 _SMALL_DOWNLOADS = 16 * 1024 * 1024
 """The bytes of small files that are held whole at the same time; what comes on top takes the way of the large ones."""
 
 
-@implementer(IObjectStore)
+@implementer(IObjectStore, INamespace)
 class ObjectStore:
     """Files on nodes, under names in a catalog.
 
@@ -40,6 +57,7 @@ class ObjectStore:
     :param small_part: parts of at most so many stored bytes are small ones: they travel whole.
     :param cache: keeps small files that were asked for.
     :param new_id: makes ids of uploads: 32 hexadecimal digits, never the same twice.
+    :param new_token: makes tokens of locks: URIs, never the same twice.
     :param clock: tells the time since 1970, and calls later.
     """
 
@@ -47,6 +65,8 @@ class ObjectStore:
         self,
         catalog: ICatalog,
         ledger: IUploadLedger,
+        namespace: INamespace,
+        locks: ILocks,
         registry: INodeRegistry,
         reaper: Reaper,
         pins: Pins,
@@ -55,10 +75,13 @@ class ObjectStore:
         small_part: int,
         cache: VersionCache,
         new_id: Callable[[], str],
+        new_token: Callable[[], str],
         clock: IReactorTime,
     ) -> None:
         self._catalog = catalog
         self._ledger = ledger
+        self._namespace = namespace
+        self._locks = locks
         self._registry = registry
         self._reaper = reaper
         self._pins = pins
@@ -66,6 +89,7 @@ class ObjectStore:
         self._small_part = small_part
         self.cache = cache
         self._new_id = new_id
+        self._new_token = new_token
         self._clock = clock
         self._group = GroupCommit(ledger, registry, reaper, cache, new_id=new_id, clock=clock)
         self._uploading = Budget(_SMALL_UPLOADS)
@@ -81,7 +105,7 @@ class ObjectStore:
         check_path(path)
         present = await self._catalog.lookup(path)
         # Judged again at the commit; here it spares the client from sending a body in vain.
-        self._check(path, present, condition)
+        await self._locks.check(path, condition, changing=True)
         if isinstance(present, Collection):
             raise NotAFile(f"{path} is a collection")
         if present is None and not isinstance(await self._catalog.lookup(parent(path)), Collection):
@@ -131,12 +155,6 @@ class ObjectStore:
         await DeferredList([upload.abort(reason) for upload in list(self._uploads)])
         await self._group.settle()
 
-    def _check(self, path: str, present: Manifest | Collection | None, condition: Condition) -> None:
-        etag = present.etag if isinstance(present, Manifest) else None if present is None else ""
-        failed = condition.failed(etag)
-        if failed:
-            raise PreconditionFailed(f"{path}: {failed} does not hold")
-
     def open(self, path: str, span_of: Callable[[Manifest], Span]) -> Deferred[Opened]:
         """Open a file for reading; see `IObjectStore.open`."""
         return Deferred.fromCoroutine(self._open(path, span_of))
@@ -169,11 +187,19 @@ class ObjectStore:
             except BaseException:
                 self._downloading.give_back(size)
                 raise
-            return Opened(manifest, SmallDownload(data, span, self.traffic, lambda: self._downloading.give_back(size)))
+            small = SmallDownload(data, span, self.traffic, lambda: self._downloading.give_back(size))
+            return Opened(manifest, small, lambda more: succeed(SmallDownload(data, more, self.traffic, _nothing)))
+        return Opened(
+            manifest,
+            await self._download(manifest, span),
+            lambda more: Deferred.fromCoroutine(self._download(manifest, more)),
+        )
+
+    async def _download(self, manifest: Manifest, span: Span) -> IDownload:
         self._pins.pin(manifest)
         download = Download(manifest, span, self._registry, self.traffic, lambda: self._unpin(manifest))
         await download.open()
-        return Opened(manifest, download)
+        return download
 
     async def _read_small(self, manifest: Manifest) -> bytes:
         data = self.cache.get(manifest.upload)
@@ -201,10 +227,48 @@ class ObjectStore:
         """A page of a collection; see `IObjectStore.list_members`."""
         return self._catalog.list_members(path, after, limit)
 
-    def make_collection(self, path: str) -> Deferred[Collection]:
+    def make_collection(
+        self, path: str, condition: Condition = ALWAYS, properties: Mapping[str, str] = NO_PROPERTIES
+    ) -> Deferred[Collection]:
         """Make an empty collection; see `IObjectStore.make_collection`."""
-        return self._catalog.make_collection(path)
+        return self._catalog.make_collection(path, condition, properties)
 
     def delete(self, path: str, condition: Condition) -> Deferred[None]:
         """Delete a file or a collection; see `IObjectStore.delete`."""
-        return self._catalog.delete(path, condition).addCallback(lambda _: self._reaper.wake())
+        return self._catalog.delete(path, condition).addCallback(self._wake_reaper)
+
+    def move(self, source: str, target: str, condition: Condition, *, overwrite: bool) -> Deferred[bool]:
+        """Give a file or a collection another name; see `INamespace.move`."""
+        moved = self._namespace.move(source, target, condition, overwrite=overwrite)
+        return moved.addCallback(self._wake_reaper)
+
+    def copy(self, source: str, target: str, condition: Condition, *, deep: bool, overwrite: bool) -> Deferred[bool]:
+        """Make a copy of a file or a collection; see `INamespace.copy`."""
+        copied = self._namespace.copy(source, target, condition, deep=deep, overwrite=overwrite)
+        return copied.addCallback(self._wake_reaper)
+
+    def _wake_reaper(self, result: _Result) -> _Result:
+        self._reaper.wake()
+        return result
+
+    def change_properties(self, path: str, changes: PropertyChanges, condition: Condition) -> Deferred[None]:
+        """Change what is noted of a file or collection; see `INamespace.change_properties`."""
+        return self._namespace.change_properties(path, changes, condition)
+
+    def details(self, paths: Sequence[str]) -> Deferred[list[Details]]:
+        """What is known of some files and collections; see `INamespace.details`."""
+        return self._namespace.details(paths)
+
+    def lock(
+        self, path: str, scope: str, condition: Condition, *, deep: bool, owner: str, timeout_s: int
+    ) -> Deferred[tuple[Lock, bool]]:
+        """Take a lock; see `IObjectStore.lock`."""
+        now_ms = int(self._clock.seconds() * 1000)
+        wish = Lock(path, self._new_token(), scope, deep, owner, now_ms, now_ms + timeout_s * 1000)
+        layout = self._layout
+        empty = Manifest(self._new_id(), 0, now_ms, layout.data, layout.parity, layout.unit, ())
+        return self._locks.lock(wish, condition, empty).addCallback(lambda is_new: (wish, is_new))
+
+
+def _nothing() -> None:
+    """Nothing is to be given back: another download has it."""

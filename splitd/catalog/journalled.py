@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Collection as SetOf
 from itertools import chain, islice
 from typing import TypeVar
@@ -12,23 +12,26 @@ import attrs
 from twisted.internet.defer import Deferred, FirstError, execute, fail, gatherResults, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from splitd.catalog.changes import Changes, Judge
+from splitd.catalog.judging import refuse_failed, refuse_locked_file, refuse_locked_name
+from splitd.catalog.locks import JournalledLocks
+from splitd.catalog.namespace import JournalledNamespace
 from splitd.catalog.state import State, apply
-from splitd.catalog.turns import Turn, Turns
-from splitd.errors import BadName, CatalogReadOnly, MoveRefused, NotFound, PreconditionFailed, UploadAborted
+from splitd.errors import BadName, CatalogReadOnly, MoveRefused, NotFound, UploadAborted
 from splitd.interfaces import Doomed, ICatalog, IJournal, IPartMoves, IUploadLedger
 from splitd.model import records
-from splitd.model.conditions import Condition
+from splitd.model.branch import NO_PROPERTIES
+from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.holdings import Known, PartCopy
 from splitd.model.manifest import Manifest
+from splitd.model.properties import PropertyChanges, refuse_too_large
 from splitd.model.records import Record
 from splitd.model.tree import Collection, Member, check_path
 from storaged.partfile import PartId, parse_part_id
 
 _Result = TypeVar("_Result")
-_Judge = Callable[[], tuple[Record | None, _Result]]
 
 
 @attrs.frozen
@@ -57,24 +60,23 @@ def new_cluster_id() -> str:
 class JournalledCatalog:
     """Names and uploads, kept in a journal.
 
-    A change is *judged*, its record appended, and it takes effect when the record is durable: in that order, and
-    nothing that touches it is judged in between.  Once its record is appended it takes effect even where the one
-    who asked for it cancels.
-
     :param journal: nobody else appends to it.
     :param clock: tells the time since 1970.
     :param new_id: makes the id of a new cluster.
     :ivar cluster: the cluster's id; empty before `start` has fired.
+    :ivar namespace: moves, copies and properties in it: an `INamespace`.
+    :ivar locks: the locks in it: an `ILocks`.
     """
 
     _log = Logger()
 
     def __init__(self, journal: IJournal, clock: IReactorTime, new_id: Callable[[], str] = new_cluster_id) -> None:
         self._journal = journal
-        self._clock = clock
         self._new_id = new_id
         self._state = State()
-        self._turns = Turns()
+        self._changes = Changes(self._state, journal, clock)
+        self.namespace = JournalledNamespace(self._state, self._changes)
+        self.locks = JournalledLocks(self._state, self._changes)
         self.cluster = ""
 
     def statistics(self) -> CatalogStatistics:
@@ -85,7 +87,7 @@ class JournalledCatalog:
             state.bytes_stored,
             len(state.uploads),
             len(state.doomed) + len(state.moves.needless),
-            len(self._turns),
+            len(self._changes),
         )
 
     def nodes(self) -> set[str]:
@@ -138,15 +140,20 @@ class JournalledCatalog:
             for member in self._state.tree.list_members(path, after, limit)
         ]
 
-    def make_collection(self, path: str) -> Deferred[Collection]:
+    def make_collection(
+        self, path: str, condition: Condition = ALWAYS, properties: Mapping[str, str] = NO_PROPERTIES
+    ) -> Deferred[Collection]:
         """Make an empty collection; see `ICatalog`."""
 
         def judge() -> tuple[Record, Collection]:
-            self._state.tree.refuse_taken(path)
             now_ms = self._now_ms()
-            return records.CollectionMade(path, now_ms), Collection(now_ms, now_ms)
+            self._state.tree.refuse_taken(path)
+            refuse_failed(self._state, condition, path, None, now_ms)
+            refuse_locked_name(self._state, condition, path, now_ms)
+            refuse_too_large(NO_PROPERTIES, PropertyChanges(properties, ()))
+            return records.CollectionMade(path, now_ms, dict(properties)), Collection(now_ms, now_ms)
 
-        return self._change(judge, path=path, durable=True)
+        return self._change(judge, path=path, condition=condition, durable=True)
 
     def delete(self, path: str, condition: Condition) -> Deferred[None]:
         """Delete a file, or a collection with all that is in it; see `ICatalog`."""
@@ -157,10 +164,12 @@ class JournalledCatalog:
             present = self._state.tree.lookup(path)
             if present is None:
                 raise NotFound(f"there is no {path}")
-            _refuse_failed(condition, path, present)
-            return records.EntryDeleted(path, self._now_ms()), None
+            now_ms = self._now_ms()
+            refuse_failed(self._state, condition, path, present, now_ms)
+            refuse_locked_name(self._state, condition, path, now_ms)
+            return records.EntryDeleted(path, now_ms), None
 
-        return self._change(judge, path=path, durable=True)
+        return self._change(judge, path=path, condition=condition, durable=True)
 
     def begin(self, upload: str, path: str, nodes: Sequence[str]) -> Deferred[None]:
         """Note that parts of an upload may lie on these nodes; see `IUploadLedger`."""
@@ -188,10 +197,12 @@ class JournalledCatalog:
                     f"upload {manifest.upload} was begun on {upload.nodes}, its manifest names {manifest.nodes}"
                 )
             present = self._state.tree.version(path)
-            _refuse_failed(condition, path, present)
+            now_ms = self._now_ms()
+            refuse_failed(self._state, condition, path, present, now_ms)
+            refuse_locked_file(self._state, condition, path, present, now_ms)
             return records.FileCommitted(path, manifest), present is None
 
-        return self._change(judge, path=path, upload=manifest.upload, durable=True)
+        return self._change(judge, path=path, upload=manifest.upload, condition=condition, durable=True)
 
     def abort(self, upload: str, reason: str) -> Deferred[None]:
         """End an upload that will not be committed; see `IUploadLedger`.
@@ -282,62 +293,32 @@ class JournalledCatalog:
         return records.JournalOpened(records.VERSION, self._new_id(), self._now_ms()), None
 
     def _change(
-        self, judge: _Judge[_Result], *, path: str | None = None, upload: str | None = None, durable: bool
+        self,
+        judge: Judge[_Result],
+        *,
+        path: str | None = None,
+        upload: str | None = None,
+        condition: Condition = ALWAYS,
+        durable: bool,
     ) -> Deferred[_Result]:
         """Make a change when its turn has come.
 
-        :param judge: says what to record, None for nothing, and what to tell the one who asked; or refuses.
+        :param judge: see `Changes.make`.
         :param path: the name that the change is about.
         :param upload: the upload that it is about.
+        :param condition: what it depends on.
         """
         try:
             if path is not None:
                 check_path(path)
         except BadName:
             return fail()
-        # The root touches all paths, but changes of it are only refused: nobody need wait for those.
-        turn = self._turns.queue(*(key for key in (path, upload) if key is not None and key != "/"))
-        if turn.began.called:
-            return self._judge(judge, turn, durable=durable)
-        return turn.began.addCallback(lambda _: self._judge(judge, turn, durable=durable))
-
-    def _judge(self, judge: _Judge[_Result], turn: Turn, *, durable: bool) -> Deferred[_Result]:
-        try:
-            self._refuse_read_only()
-            record, result = judge()
-        except Exception:
-            self._turns.end(turn)
-            return fail()
-        if record is None:
-            self._turns.end(turn)
-            return succeed(result)
-        return self._append(record, result, turn, durable=durable)
-
-    def _refuse_read_only(self) -> None:
-        if self._journal.failure:
-            raise CatalogReadOnly(self._journal.failure)
-
-    def _append(self, record: Record, result: _Result, turn: Turn, *, durable: bool) -> Deferred[_Result]:
-        told: Deferred[_Result] = Deferred()  # cancelling it cannot take the record back
-
-        def written(outcome: Failure | None) -> None:
-            answer: _Result | Failure = result
-            if outcome is None:
-                try:
-                    apply(self._state, record)
-                except Exception:
-                    answer = Failure()
-            else:
-                answer = outcome
-            self._turns.end(turn)
-            if not told.called:
-                told.callback(answer)  # a Failure is an errback
-
-        self._journal.append(record, durable=durable).addBoth(written)
-        return told
+        # The root touches all paths, but these changes of it are only refused: nobody need wait for them.
+        keys = [key for key in (path, upload) if key is not None and key != "/"]
+        return self._changes.make(judge, *keys, *condition.paths(), durable=durable)
 
     def _now_ms(self) -> int:
-        return int(self._clock.seconds() * 1000)
+        return self._changes.now_ms()
 
 
 def _show(upload: str, nodes: Sequence[str]) -> Doomed:
@@ -351,10 +332,3 @@ def _show_copy(copy: PartCopy) -> Doomed:
 def _printable(reason: str) -> str:
     """A reason that can be written down: one that came from outside may hold lone surrogates."""
     return reason.encode(errors="replace").decode()
-
-
-def _refuse_failed(condition: Condition, path: str, present: Manifest | Collection | None) -> None:
-    etag = present.etag if isinstance(present, Manifest) else None if present is None else ""
-    failed = condition.failed(etag)
-    if failed:
-        raise PreconditionFailed(f"{path}: {failed} does not hold")

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
 from splitd.catalog.part_moves import PartMoves
 from splitd.errors import SplitdError
 from splitd.model.holdings import Known
+from splitd.model.locks import EXCLUSIVE, Lock, Locks
 from splitd.model.manifest import Manifest
 from splitd.model.records import (
     VERSION,
     CollectionMade,
     CollectionTouched,
+    EntryCopied,
     EntryDeleted,
+    EntryMoved,
     FileCommitted,
     JournalOpened,
+    LockReleased,
+    LockTaken,
     PartCopyReaped,
     PartMoveAborted,
     PartMoved,
     PartMoveStarted,
     PartsReaped,
+    PropertiesChanged,
     Record,
     SnapshotEnded,
     UploadAborted,
@@ -55,7 +61,8 @@ class State:
     :ivar doomed: the nodes where parts to delete may lie, by the parts' index, for the uploads that made them,
         oldest first.
     :ivar moves: moves of parts, and where the parts lie afterwards.
-    :ivar files: how many files there are.
+    :ivar shared: how many names each version has that has several: its parts go with the last of them.
+    :ivar files: how many files there are; a copy is one more.
     :ivar bytes_stored: the bytes of all files, as their clients count them.
     """
 
@@ -65,6 +72,8 @@ class State:
         self.uploads: dict[str, UnderWay] = {}
         self.doomed: dict[str, tuple[str, ...]] = {}
         self.moves = PartMoves()
+        self.shared: dict[str, int] = {}
+        self.locks = Locks()
         self.files = 0
         self.bytes_stored = 0
 
@@ -89,15 +98,22 @@ class State:
         It must not be changed until all were taken.
         """
         collections = [("/", root := self.tree.collection("/"))]
+        names: dict[str, str] = {}
         yield JournalOpened(VERSION, self.cluster, root.created_ms)
         for path, entry in self.tree.walk():
-            if isinstance(entry, Manifest):
-                yield FileCommitted(path, self.moves.place(entry))
-            else:
+            if not isinstance(entry, Manifest):
                 collections.append((path, entry))
                 yield CollectionMade(path, entry.created_ms)
+            elif entry.upload in self.shared and names.setdefault(entry.upload, path) != path:
+                yield EntryCopied(names[entry.upload], path, "0", entry.created_ms)
+            else:
+                yield FileCommitted(path, self.moves.place(entry))
         for path, collection in collections:
             yield CollectionTouched(path, collection.modified_ms)
+        for path, properties in self.tree.all_properties():
+            yield PropertiesChanged(path, dict(properties))
+        for lock in self.locks:
+            yield lock_taken(lock)
         for upload, nodes in self.doomed.items():
             yield UploadStarted(upload, "/", nodes, 0)
             yield UploadAborted(upload, "its parts are to be deleted", 0)
@@ -124,7 +140,18 @@ def _name(record: Record) -> str:
     match record:
         case JournalOpened():
             return f"{tag} {record.cluster}"
-        case FileCommitted() | CollectionMade() | EntryDeleted() | CollectionTouched():
+        case EntryMoved() | EntryCopied():
+            return f"{tag} {record.source} to {record.target}"
+        case LockReleased():
+            return f"{tag} {record.token}"
+        case (
+            FileCommitted()
+            | CollectionMade()
+            | EntryDeleted()
+            | CollectionTouched()
+            | PropertiesChanged()
+            | LockTaken()
+        ):
             return f"{tag} {record.path}"
         case PartMoveStarted() | PartMoved() | PartMoveAborted() | PartCopyReaped():
             return f"{tag} {record.upload}.{record.index}"
@@ -172,19 +199,90 @@ def _file_committed(state: State, record: FileCommitted) -> None:
     if upload is not None and not manifest.nodes:
         # An empty file has no parts: those that were begun for it are nobody's.
         _doom(state, manifest.upload, upload.nodes)
-    state.files += 1
-    state.bytes_stored += manifest.size
+    _count(state, manifest)
     if replaced is not None:
         _forget(state, replaced)
 
 
 def _collection_made(state: State, record: CollectionMade) -> None:
     state.tree.make_collection(record.path, record.time_ms)
+    state.tree.set_properties(record.path, record.properties)
 
 
 def _entry_deleted(state: State, record: EntryDeleted) -> None:
     for manifest in state.tree.delete(record.path, record.time_ms):
         _forget(state, manifest)
+    state.locks.drop_at(record.path)
+    state.locks.drop_below(record.path)
+
+
+def _entry_moved(state: State, record: EntryMoved) -> None:
+    for manifest in state.tree.move(record.source, record.target, record.time_ms):
+        _forget(state, manifest)
+    # A lock stays where it was taken (RFC 4918 section 7.6): that of the target covers what is there now.
+    state.locks.drop_at(record.source)
+    state.locks.drop_below(record.source)
+    state.locks.drop_below(record.target)
+
+
+def _entry_copied(state: State, record: EntryCopied) -> None:
+    deep = record.depth == "infinity"
+    replaced, copied = state.tree.copy(record.source, record.target, record.time_ms, deep=deep)
+    for manifest in copied:
+        _share(state, manifest)
+    for manifest in replaced:
+        _forget(state, manifest)
+    state.locks.drop_below(record.target)
+
+
+def _properties_changed(state: State, record: PropertiesChanged) -> None:
+    properties = {**state.tree.properties(record.path), **{sys.intern(name): record.set[name] for name in record.set}}
+    for name in record.removed:
+        properties.pop(name, None)
+    state.tree.set_properties(record.path, properties)
+
+
+def _lock_taken(state: State, record: LockTaken) -> None:
+    if record.file is not None:
+        _make_file(state, record.path, _compact(record.file))
+    if state.tree.lookup(record.path) is None:
+        raise ValueError("there is nothing to lock")
+    lock = Lock(
+        record.path,
+        record.token,
+        record.scope,
+        record.depth == "infinity",
+        record.owner,
+        record.time_ms,
+        record.expires_ms,
+    )
+    state.locks.take(lock)
+
+
+def _make_file(state: State, path: str, manifest: Manifest) -> None:
+    state.tree.refuse_taken(path)
+    state.tree.put_file(path, manifest, manifest.created_ms)
+    _count(state, manifest)
+
+
+def lock_taken(lock: Lock, file: Manifest | None = None) -> LockTaken:
+    """The record of a lock."""
+    scope: Literal["exclusive", "shared"] = "exclusive" if lock.scope == EXCLUSIVE else "shared"
+    return LockTaken(
+        lock.path,
+        lock.token,
+        scope,
+        "infinity" if lock.deep else "0",
+        lock.owner,
+        lock.taken_ms,
+        lock.expires_ms,
+        file,
+    )
+
+
+def _lock_released(state: State, record: LockReleased) -> None:
+    # It may have expired meanwhile, and be gone already.
+    state.locks.release(record.token)
 
 
 def _parts_reaped(state: State, record: PartsReaped) -> None:
@@ -219,11 +317,28 @@ def _snapshot_ended(_: State, __: SnapshotEnded) -> None:
     raise ValueError("it belongs at the end of a snapshot")
 
 
+def _count(state: State, manifest: Manifest) -> None:
+    state.files += 1
+    state.bytes_stored += manifest.size
+
+
+def _share(state: State, manifest: Manifest) -> None:
+    """A file has one more name."""
+    _count(state, manifest)
+    if manifest.nodes:
+        state.shared[manifest.upload] = state.shared.get(manifest.upload, 1) + 1
+
+
 def _forget(state: State, manifest: Manifest) -> None:
+    """A name of a file is gone, and with the last one its parts."""
     state.files -= 1
     state.bytes_stored -= manifest.size
-    _doom(state, manifest.upload, state.moves.nodes_of(manifest))
-    state.moves.forget(manifest.upload)
+    names = state.shared.pop(manifest.upload, 1) - 1
+    if names > 1:
+        state.shared[manifest.upload] = names
+    elif not names:
+        _doom(state, manifest.upload, state.moves.nodes_of(manifest))
+        state.moves.forget(manifest.upload)
 
 
 def _doom(state: State, upload: str, nodes: tuple[str, ...]) -> None:
@@ -254,6 +369,11 @@ _EFFECTS: dict[type, Callable[[State, Any], None]] = {
     FileCommitted: _file_committed,
     CollectionMade: _collection_made,
     EntryDeleted: _entry_deleted,
+    EntryMoved: _entry_moved,
+    EntryCopied: _entry_copied,
+    PropertiesChanged: _properties_changed,
+    LockTaken: _lock_taken,
+    LockReleased: _lock_released,
     PartsReaped: _parts_reaped,
     PartMoveStarted: _part_move_started,
     PartMoved: _part_moved,

@@ -8,6 +8,8 @@ from itertools import islice
 
 from twisted.internet.defer import Deferred
 
+from splitd.model.tree import ancestors
+
 
 class Turn:
     """One change's place in the queue.
@@ -56,12 +58,12 @@ class Turns:
         turn = Turn(self, keys)
         for key in keys:
             turn.wait_for(self._below.get(key, ()))
-            for same in (key, *_ancestors(key)):
+            for same in (key, *ancestors(key)):
                 # The last one waits for all before it that have this key.
                 turn.wait_for(islice(reversed(self._at.get(same, {})), 1))
         for key in keys:
             self._at.setdefault(key, {})[turn] = None
-            for ancestor in _ancestors(key):
+            for ancestor in ancestors(key):
                 self._below.setdefault(ancestor, {})[turn] = None
         if not turn.ahead:
             turn.began.callback(None)
@@ -71,7 +73,7 @@ class Turns:
         """Let go of a turn, begun or not; those behind it begin as far as nothing else is ahead of them."""
         for key in turn.keys:
             _leave(self._at, key, turn)
-            for ancestor in _ancestors(key):
+            for ancestor in ancestors(key):
                 _leave(self._below, ancestor, turn)
         ahead, turn.ahead = turn.ahead, {}
         behind, turn.behind = turn.behind, {}
@@ -99,18 +101,8 @@ class Turns:
             self._freeing = False
 
 
-def _ancestors(key: str) -> Iterable[str]:
-    if not key.startswith("/") or key == "/":
-        return
-    yield "/"
-    slash = key.find("/", 1)
-    while slash > 0:
-        yield key[:slash]
-        slash = key.find("/", slash + 1)
-
-
 def _touch(one: tuple[str, ...], two: tuple[str, ...]) -> bool:
-    return any(a == b or a in _ancestors(b) or b in _ancestors(a) for a in one for b in two)
+    return any(a == b or a in ancestors(b) or b in ancestors(a) for a in one for b in two)
 
 
 def _leave(lines: dict[str, dict[Turn, None]], key: str, turn: Turn) -> None:

@@ -1,4 +1,4 @@
-"""Conditions on the version a request means (RFC 9110 section 13).  Pure."""
+"""Conditions on what a request means (RFC 9110 section 13, RFC 4918 section 10.4).  Pure."""
 
 from __future__ import annotations
 
@@ -6,32 +6,63 @@ import re
 
 import attrs
 
+from splitd.model.if_header import IfHeader
+
 # A list may have empty elements (RFC 9110 section 5.6.1.2).
 _ELEMENT = re.compile(r'[ \t]*((?:W/)?"[\x21\x23-\x7e\x80-\xff]*")?[ \t]*(?:,|\Z)')
 
 
 @attrs.frozen
 class Condition:
-    """What must hold of the present version.
+    """What must hold of what is there.
 
     :param match: `If-Match`: one of these tags, or None for no condition.  ("*",) asks for any version.
     :param none_match: `If-None-Match`: none of these tags, or None.  ("*",) asks that there be no version.
+    :param unmodified_since_s: `If-Unmodified-Since`, seconds since 1970, or None.
+    :param modified_since_s: `If-Modified-Since`, which matters to those who read only.
+    :param believed: `If`, or None.  It submits the tokens of locks, too.
     """
 
     match: tuple[str, ...] | None = None
     none_match: tuple[str, ...] | None = None
+    unmodified_since_s: int | None = None
+    modified_since_s: int | None = None
+    believed: IfHeader | None = None
 
-    def failed(self, etag: str | None) -> str:
-        """Which header's condition the present version fails.
+    def failed(self, etag: str | None, modified_ms: int | None = None) -> str:
+        """Which header's condition the present version fails, in the order of RFC 9110 section 13.2.2.
+
+        `If` is not among them: it may speak of other resources.
 
         :param etag: its entity tag; "" for a collection; None where there is nothing.
-        :return: "If-Match", "If-None-Match", or "" where all holds.
+        :param modified_ms: when it was modified, milliseconds since 1970; None where there is nothing.
+        :return: "If-Match", "If-Unmodified-Since", "If-None-Match", or "" where all holds.
         """
         if self.match is not None and not _matches(self.match, etag, strong=True):
             return "If-Match"
+        # A tag says more than a time: where both are given, the time does not count.
+        if self.match is None and self._is_modified_since(self.unmodified_since_s, modified_ms):
+            return "If-Unmodified-Since"
         if self.none_match is not None and _matches(self.none_match, etag, strong=False):
             return "If-None-Match"
         return ""
+
+    @staticmethod
+    def _is_modified_since(since_s: int | None, modified_ms: int | None) -> bool:
+        return since_s is not None and modified_ms is not None and modified_ms // 1000 > since_s
+
+    def is_modified(self, modified_ms: int) -> bool:
+        """Whether one who has what was there at `If-Modified-Since` needs what is there now."""
+        by_time = self.none_match is None and self.modified_since_s is not None
+        return not by_time or self._is_modified_since(self.modified_since_s, modified_ms)
+
+    def tokens(self) -> frozenset[str]:
+        """The tokens of locks that are submitted."""
+        return frozenset() if self.believed is None else self.believed.tokens()
+
+    def paths(self) -> set[str]:
+        """The paths that it is about, besides the request's own."""
+        return set() if self.believed is None else self.believed.paths()
 
 
 ALWAYS = Condition()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 from google_crc32c import value
@@ -55,10 +55,14 @@ class FileCommitted(_Record, frozen=True, tag="file-committed"):
 
 
 class CollectionMade(_Record, frozen=True, tag="collection-made"):
-    """An empty collection exists from here on."""
+    """An empty collection exists from here on.
+
+    :param properties: what the client noted of it when it was made; see `PropertiesChanged`.
+    """
 
     path: str
     time_ms: int
+    properties: dict[str, str] = {}
 
 
 class EntryDeleted(_Record, frozen=True, tag="entry-deleted"):
@@ -66,6 +70,64 @@ class EntryDeleted(_Record, frozen=True, tag="entry-deleted"):
 
     path: str
     time_ms: int
+
+
+class EntryMoved(_Record, frozen=True, tag="entry-moved"):
+    """The file, or the collection with all in it, has another name from here on; what was there is gone."""
+
+    source: str
+    target: str
+    time_ms: int
+
+
+class EntryCopied(_Record, frozen=True, tag="entry-copied"):
+    """The files at the source, and below, have one more name each; what was at the target is gone.
+
+    :param depth: "infinity", or "0" for a collection without its members.
+    """
+
+    source: str
+    target: str
+    depth: Literal["0", "infinity"]
+    time_ms: int
+
+
+class PropertiesChanged(_Record, frozen=True, tag="properties-changed"):
+    """What clients note of a file or collection is another from here on.
+
+    :param set: whole XML elements, by the properties' names: "{namespace}name", or the name alone.
+    :param removed: the names of those that are no more; they need not have been there.
+    """
+
+    path: str
+    set: dict[str, str] = {}
+    removed: tuple[str, ...] = ()
+
+
+class LockTaken(_Record, frozen=True, tag="lock-taken"):
+    """Who names this token may change what others may not; or, where the token is known, may go on to.
+
+    Locks that had expired at `time_ms` are no more.
+
+    :param depth: "infinity" where all that lies below is locked, too.
+    :param owner: an XML element, or empty.
+    :param file: the empty file that was made to be locked, where there was nothing.
+    """
+
+    path: str
+    token: str
+    scope: Literal["exclusive", "shared"]
+    depth: Literal["0", "infinity"]
+    owner: str
+    time_ms: int
+    expires_ms: int
+    file: Manifest | None = None
+
+
+class LockReleased(_Record, frozen=True, tag="lock-released"):
+    """There is no lock of this token any more."""
+
+    token: str
 
 
 class PartsReaped(_Record, frozen=True, tag="parts-reaped"):
@@ -143,6 +205,11 @@ Record = (
     | FileCommitted
     | CollectionMade
     | EntryDeleted
+    | EntryMoved
+    | EntryCopied
+    | PropertiesChanged
+    | LockTaken
+    | LockReleased
     | PartsReaped
     | PartMoveStarted
     | PartMoved

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import attrs
 
-from splitd.errors import BadName, NameTaken, NotACollection, NotAFile, NotFound, ParentMissing
+from splitd.errors import BadName, Entangled, NameTaken, NotACollection, NotAFile, NotFound, ParentMissing
+from splitd.model.branch import NO_PROPERTIES, Branch
 from splitd.model.manifest import Manifest
 
 MAX_SEGMENT = 255
@@ -83,43 +83,19 @@ def basename(path: str) -> str:
     return path.rpartition("/")[2]
 
 
-class _Node:
-    """A collection in the tree.
-
-    `names` is None until the members are listed for the first time: most collections never are, and a replay
-    sorts nothing.  From then on it is kept sorted by bisection.  Moving the pointers behind a new name costs some
-    microseconds among 100,000; sorting anew after each change would cost thousands of times as much on every page.
-    """
-
-    __slots__ = ("created_ms", "members", "modified_ms", "names")
-
-    def __init__(self, created_ms: int) -> None:
-        self.created_ms = created_ms
-        self.modified_ms = created_ms
-        self.members: dict[str, Manifest | _Node] = {}
-        self.names: list[str] | None = None
-
-    def put(self, name: str, entry: Manifest | _Node, time_ms: int) -> None:
-        if self.names is not None and name not in self.members:
-            insort(self.names, name)
-        self.members[name] = entry
-        self.modified_ms = time_ms
-
-    def remove(self, name: str, time_ms: int) -> Manifest | _Node:
-        if self.names is not None:
-            del self.names[bisect_left(self.names, name)]
-        self.modified_ms = time_ms
-        return self.members.pop(name)
-
-    def page(self, after: str, limit: int) -> list[Member]:
-        if self.names is None:
-            self.names = sorted(self.members)
-        first = bisect_right(self.names, after)
-        return [Member(name, _shown(self.members[name])) for name in self.names[first : first + limit]]
+def ancestors(path: str) -> Iterable[str]:
+    """All collections that a path lies in, the root first; none for what is no path."""
+    if not path.startswith("/") or path == "/":
+        return
+    yield "/"
+    slash = path.find("/", 1)
+    while slash > 0:
+        yield path[:slash]
+        slash = path.find("/", slash + 1)
 
 
-def _shown(entry: Manifest | _Node) -> Manifest | Collection:
-    return Collection(entry.created_ms, entry.modified_ms) if isinstance(entry, _Node) else entry
+def _shown(entry: Manifest | Branch) -> Manifest | Collection:
+    return Collection(entry.created_ms, entry.modified_ms) if isinstance(entry, Branch) else entry
 
 
 class Tree:
@@ -132,7 +108,9 @@ class Tree:
     """
 
     def __init__(self, created_ms: int) -> None:
-        self._root = _Node(created_ms)
+        self._root = Branch(created_ms)
+        self._above = Branch(created_ms)  # the root is its one member, of no name
+        self._above.members[""] = self._root
 
     def lookup(self, path: str) -> Manifest | Collection | None:
         """What there is of this name; None where there is nothing."""
@@ -147,7 +125,7 @@ class Tree:
         :raise NotFound: there is nothing of this name.
         :raise NotACollection: it is a file.
         """
-        return self._collection(path).page(after, limit)
+        return [Member(name, _shown(entry)) for name, entry in self._collection(path).page(after, limit)]
 
     def walk(self) -> Iterator[tuple[str, Manifest | Collection]]:
         """All paths but the root's and what they mean, each collection before its members.
@@ -160,18 +138,37 @@ class Tree:
             for name, entry in node.members.items():
                 path = f"{folder}/{name}"
                 yield path, _shown(entry)
-                if isinstance(entry, _Node):
+                if isinstance(entry, Branch):
                     waiting.append((path, entry))
 
     def files(self) -> Iterator[Manifest]:
-        """All files.  The tree must not be changed until all were taken."""
-        waiting = [self._root]
+        """All files, by each of their names.  The tree must not be changed until all were taken."""
+        return self._root.files()
+
+    def properties(self, path: str) -> Mapping[str, str]:
+        """What was noted of a file or collection; nothing of what is not there."""
+        node, name = self._parent_branch(path)
+        return NO_PROPERTIES if node is None else node.properties_of(name)
+
+    def all_properties(self) -> Iterator[tuple[str, Mapping[str, str]]]:
+        """All paths of which something was noted, and what.  The tree must not be changed until all were taken."""
+        waiting = [("", self._above)]
         while waiting:
-            for entry in waiting.pop().members.values():
-                if isinstance(entry, _Node):
-                    waiting.append(entry)
-                else:
-                    yield entry
+            folder, node = waiting.pop()
+            for name, properties in (node.properties or {}).items():
+                yield f"{folder}/{name}", properties
+            below = folder if node is self._above else f"{folder}/"
+            waiting.extend((below + name, entry) for name, entry in node.members.items() if isinstance(entry, Branch))
+
+    def set_properties(self, path: str, properties: Mapping[str, str]) -> None:
+        """Note something of a file or collection, in place of what was noted before.
+
+        :raise NotFound: there is nothing of this name.
+        """
+        node, name = self._parent_branch(path)
+        if node is None or name not in node.members:
+            raise NotFound(f"there is no {path}")
+        node.set_properties(name, properties)
 
     def collection(self, path: str) -> Collection:
         """A collection.
@@ -225,7 +222,7 @@ class Tree:
         """
         self.refuse_taken(path)
         node, name = self._place(path)
-        node.put(name, _Node(time_ms), time_ms)
+        node.put(name, Branch(time_ms), time_ms)
 
     def delete(self, path: str, time_ms: int) -> list[Manifest]:
         """Delete a file, or a collection with all that is in it.
@@ -238,49 +235,116 @@ class Tree:
             raise BadName("the root cannot be deleted")
         if self._find(path) is None:
             raise NotFound(f"there is no {path}")
-        node, name = self._place(path)
-        files: list[Manifest] = []
-        waiting = [node.remove(name, time_ms)]
-        while waiting:
-            entry = waiting.pop()
-            if isinstance(entry, _Node):
-                waiting.extend(entry.members.values())
-            else:
-                files.append(entry)
-        return files
+        return self._remove(*self._place(path), time_ms)
 
-    def _find(self, path: str) -> Manifest | _Node | None:
+    def refuse_move(self, source: str, target: str) -> None:
+        """Refuse what cannot be moved.
+
+        :raise NotFound: there is nothing at `source`.
+        :raise Entangled: the two are the same, or one lies inside the other.
+        :raise ParentMissing: the collection that `target` should lie in is not there.
+        """
+        self._refuse_entangled(source, target, (source in ancestors(target)) or target in ancestors(source))
+
+    def refuse_copy(self, source: str, target: str, *, deep: bool) -> None:
+        """Refuse what cannot be copied; as `refuse_move`, but what is not deep may be copied into itself."""
+        self._refuse_entangled(source, target, (deep and source in ancestors(target)) or target in ancestors(source))
+
+    def _refuse_entangled(self, source: str, target: str, inside: bool) -> None:
+        if self._find(source) is None:
+            raise NotFound(f"there is no {source}")
+        if source == target:
+            raise Entangled(f"{source} is there already: source and target are the same")
+        if inside:
+            raise Entangled(f"{source} and {target}: one lies inside the other")
+        self._place(target)
+
+    def move(self, source: str, target: str, time_ms: int) -> list[Manifest]:
+        """Give a file or collection another name; what is there already is replaced.
+
+        :return: the manifests of all files that are gone for it.
+        :raise NotFound, Entangled, ParentMissing: as `refuse_move` does.
+        """
+        self.refuse_move(source, target)
+        replaced = self._clear(target, time_ms)
+        node, name = self._place(source)
+        properties = node.properties_of(name)
+        entry = node.remove(name, time_ms)
+        self._put(target, entry, properties, time_ms)
+        return replaced
+
+    def copy(self, source: str, target: str, time_ms: int, *, deep: bool) -> tuple[list[Manifest], list[Manifest]]:
+        """Give the files at and below a path another name each; what is there already is replaced.
+
+        :param deep: with all that is below; or else a collection's copy is empty.
+        :return: the manifests of all files that are gone for it, and of those that have one more name.
+        :raise NotFound, Entangled, ParentMissing: as `refuse_copy` does.
+        """
+        self.refuse_copy(source, target, deep=deep)
+        entry, properties = self._find(source), self.properties(source)
+        copied: Manifest | Branch
+        if not isinstance(entry, Branch):
+            assert entry is not None
+            copied, files = entry, [entry]
+        elif deep:
+            copied, files = entry.copy(time_ms)
+        else:
+            copied, files = Branch(time_ms), []
+        replaced = self._clear(target, time_ms)
+        self._put(target, copied, properties, time_ms)
+        return replaced, files
+
+    def _clear(self, path: str, time_ms: int) -> list[Manifest]:
+        return [] if self._find(path) is None else self._remove(*self._place(path), time_ms)
+
+    def _remove(self, node: Branch, name: str, time_ms: int) -> list[Manifest]:
+        gone = node.remove(name, time_ms)
+        return list(gone.files()) if isinstance(gone, Branch) else [gone]
+
+    def _put(self, path: str, entry: Manifest | Branch, properties: Mapping[str, str], time_ms: int) -> None:
+        node, name = self._place(path)
+        node.put(name, entry, time_ms)
+        node.set_properties(name, properties)
+
+    def _parent_branch(self, path: str) -> tuple[Branch | None, str]:
+        if path == "/":
+            return self._above, ""
+        folder, _, name = path.rpartition("/")
+        node = self._find(folder or "/")
+        return (node if isinstance(node, Branch) else None), name
+
+    def _find(self, path: str) -> Manifest | Branch | None:
         if path == "/":
             return self._root
         first, *segments = path.split("/")
-        entry: Manifest | _Node | None = self._root if segments and not first else None
+        entry: Manifest | Branch | None = self._root if segments and not first else None
         for segment in segments:
-            if not isinstance(entry, _Node):
+            if not isinstance(entry, Branch):
                 return None
             entry = entry.members.get(segment)
         return entry
 
-    def _collection(self, path: str) -> _Node:
+    def _collection(self, path: str) -> Branch:
         entry = self._find(path)
         if entry is None:
             raise NotFound(f"there is no {path}")
-        if not isinstance(entry, _Node):
+        if not isinstance(entry, Branch):
             raise NotACollection(f"{path} is a file")
         return entry
 
-    def _place(self, path: str) -> tuple[_Node, str]:
+    def _place(self, path: str) -> tuple[Branch, str]:
         """The collection that a path lies in, and its name there."""
         folder, _, name = path.rpartition("/")
         node = self._find(folder or "/")
-        if not isinstance(node, _Node):
+        if not isinstance(node, Branch):
             raise ParentMissing(f"there is no collection {folder}")
         return node, name
 
-    def _place_of_file(self, path: str) -> tuple[_Node, str, Manifest | None]:
+    def _place_of_file(self, path: str) -> tuple[Branch, str, Manifest | None]:
         if path == "/":
             raise NotAFile("the root is a collection")
         node, name = self._place(path)
         entry = node.members.get(name)
-        if isinstance(entry, _Node):
+        if isinstance(entry, Branch):
             raise NotAFile(f"{path} is a collection")
         return node, name, entry

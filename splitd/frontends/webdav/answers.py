@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from email.utils import formatdate
 from functools import lru_cache
+from urllib.parse import quote
+from xml.sax.saxutils import escape
 
 from splitd import errors
 from splitd.model.manifest import Manifest
 from storaged.streaming import StreamingRequest
 
-ALLOWED = "OPTIONS, GET, HEAD, PUT, DELETE, MKCOL"
+ALLOWED = "OPTIONS, GET, HEAD, PUT, DELETE, MKCOL, COPY, MOVE, PROPFIND, PROPPATCH, LOCK, UNLOCK"
+XML_TYPE = "application/xml; charset=utf-8"
+XML_PROLOG = '<?xml version="1.0" encoding="utf-8"?>\n'
 
 STATUS: dict[type[errors.SplitdError], int] = {
     errors.BadName: 400,
     errors.LengthMismatch: 400,
+    errors.Entangled: 403,
     errors.NotFound: 404,
     errors.NameTaken: 405,
     errors.NotAFile: 405,
     errors.NotACollection: 409,
     errors.ParentMissing: 409,
+    errors.LockUnknown: 409,
     errors.PreconditionFailed: 412,
+    errors.Protected: 423,
     errors.FileDamaged: 500,
     errors.FileUnavailable: 503,
     errors.UploadFailed: 503,
     errors.CatalogReadOnly: 503,
     errors.NotEnoughNodes: 507,
+    errors.PropertiesTooLarge: 507,
 }
 
 
@@ -33,12 +42,14 @@ class Refused(Exception):
 
     :param status: the status.
     :param message: one sentence for the client.
+    :param condition: the condition that failed, as RFC 4918 section 16 has them for programs: an XML element.
     :param headers: more headers of the answer.
     """
 
-    def __init__(self, status: int, message: str, **headers: str) -> None:
+    def __init__(self, status: int, message: str, condition: str = "", **headers: str) -> None:
         super().__init__(message)
         self.status = status
+        self.condition = condition
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 
@@ -47,8 +58,29 @@ def refusal(problem: errors.SplitdError) -> Refused:
     for kind in type(problem).__mro__:
         if kind in STATUS:
             headers = {"Allow": ALLOWED} if STATUS[kind] == 405 else {}
-            return Refused(STATUS[kind], str(problem), **headers)
+            return Refused(STATUS[kind], str(problem), failed_condition(problem), **headers)
     return Refused(500, str(problem))
+
+
+def failed_condition(problem: errors.SplitdError) -> str:
+    """The condition of RFC 4918 section 16 that an error means, as an XML element; empty for none."""
+    if isinstance(problem, errors.Locked):
+        return f"<D:lock-token-submitted>{_hrefs(problem.paths)}</D:lock-token-submitted>"
+    if isinstance(problem, errors.LockConflict):
+        return f"<D:no-conflicting-lock>{_hrefs(problem.paths)}</D:no-conflicting-lock>"
+    if isinstance(problem, errors.LockUnknown):
+        return "<D:lock-token-matches-request-uri/>"
+    return ""
+
+
+def _hrefs(paths: Iterable[str]) -> str:
+    return "".join(f"<D:href>{quote(path)}</D:href>" for path in paths)
+
+
+def error_element(condition: str, message: str = "") -> str:
+    """The element that tells programs what failed, and people in a sentence."""
+    sentence = f'<S:message xmlns:S="https://splitd.invalid/">{escape(message)}</S:message>' if message else ""
+    return f"<D:error>{condition}{sentence}</D:error>"
 
 
 def answer(request: StreamingRequest, status: int, body: bytes = b"", content_type: str = "") -> None:
@@ -69,6 +101,9 @@ def refuse(request: StreamingRequest, refused: Refused) -> None:
     message = str(refused).encode("utf-8", "replace")
     if refused.status == 304:
         answer(request, 304)
+    elif refused.condition:
+        element = error_element(refused.condition, str(refused)).replace("<D:error>", '<D:error xmlns:D="DAV:">', 1)
+        answer(request, refused.status, f"{XML_PROLOG}{element}\n".encode(), XML_TYPE)
     else:
         answer(request, refused.status, message + b"\n", "text/plain; charset=utf-8")
 

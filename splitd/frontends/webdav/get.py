@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from splitd.errors import NotAFile, NotFound, PreconditionFailed, SplitdError
 from splitd.frontends.webdav.answers import Refused, describe
+from splitd.frontends.webdav.conditions import parse_condition
+from splitd.frontends.webdav.door import Door
 from splitd.frontends.webdav.listing import list_collection
-from splitd.frontends.webdav.targets import Target, parse_condition
-from splitd.interfaces import IDownload, IObjectStore
+from splitd.frontends.webdav.targets import Target
+from splitd.interfaces import IDownload
 from splitd.model.manifest import Manifest
 from splitd.model.tree import Collection
 from storaged.ranges import (
@@ -21,28 +23,28 @@ from storaged.streaming import StreamingRequest, send_body
 _DEFAULT_TYPE = "application/octet-stream"
 
 
-async def get(request: StreamingRequest, store: IObjectStore, target: Target) -> None:
+async def get(request: StreamingRequest, door: Door, target: Target) -> None:
     """Send a file, or a page about a collection."""
     if request.method == b"HEAD" or target.slash:
-        entry = await store.stat(target.path)
+        entry = await door.store.stat(target.path)
         if isinstance(entry, Manifest) and not target.slash:
-            _check(request, entry)
+            _check(request, target, entry)
             _describe(request, entry, None)
             request.finish()
         else:
-            await _list(request, store, target, entry)
+            await _list(request, door, target, entry)
         return
     ranges: list[Span | None] = []
 
     def span_of(manifest: Manifest) -> Span:
-        asked = _range(request, manifest)
+        asked = _range(request, target, manifest)
         ranges.append(asked)
         return Span(0, manifest.size) if asked is None else asked
 
     try:
-        opened = await store.open(target.path, span_of)
+        opened = await door.store.open(target.path, span_of)
     except NotAFile:
-        await _list(request, store, target, await store.stat(target.path))
+        await _list(request, door, target, await door.store.stat(target.path))
         return
     try:
         await _send(request, opened.manifest, opened.download, ranges[-1])
@@ -50,21 +52,19 @@ async def get(request: StreamingRequest, store: IObjectStore, target: Target) ->
         opened.download.close()
 
 
-async def _list(
-    request: StreamingRequest, store: IObjectStore, target: Target, entry: Manifest | Collection | None
-) -> None:
+async def _list(request: StreamingRequest, door: Door, target: Target, entry: Manifest | Collection | None) -> None:
     """Send a page about a collection, where that is what there is."""
     if isinstance(entry, Collection):
-        await list_collection(request, store, target, entry)
+        await list_collection(request, door, target, entry)
     elif entry is None:
         raise NotFound(f"{target.path} does not exist")
     else:
         raise NotFound(f"{target.path}/ does not exist: {target.path} is a file")
 
 
-def _check(request: StreamingRequest, manifest: Manifest) -> None:
+def _check(request: StreamingRequest, target: Target, manifest: Manifest) -> None:
     """Judge the request's conditions against the version at hand."""
-    failed = parse_condition(request).failed(manifest.etag)
+    failed = parse_condition(request, target).failed(manifest.etag, manifest.created_ms)
     if failed == "If-None-Match":
         describe(request, manifest)
         raise Refused(304, "not modified")
@@ -72,9 +72,9 @@ def _check(request: StreamingRequest, manifest: Manifest) -> None:
         raise PreconditionFailed(f"{failed} does not hold: the present version is {manifest.etag}")
 
 
-def _range(request: StreamingRequest, manifest: Manifest) -> Span | None:
+def _range(request: StreamingRequest, target: Target, manifest: Manifest) -> Span | None:
     """The range the client wants of a version; None for all of it."""
-    _check(request, manifest)
+    _check(request, target, manifest)
     asked = request.getHeader("Range")
     only_of = request.getHeader("If-Range")
     if asked is None or (only_of is not None and only_of != manifest.etag):

@@ -13,8 +13,8 @@ import msgspec
 from twisted.internet.defer import Deferred
 
 from splitd.frontends.webdav.answers import Refused, answer, format_time
+from splitd.frontends.webdav.door import Door
 from splitd.frontends.webdav.targets import Target
-from splitd.interfaces import IObjectStore
 from splitd.model.manifest import Manifest
 from splitd.model.tree import Collection, Member
 from storaged.streaming import StreamingRequest, send_body
@@ -23,22 +23,20 @@ PAGE_LIMIT = 10_000
 _PAGE_DEFAULT = 1000
 
 
-async def list_collection(
-    request: StreamingRequest, store: IObjectStore, target: Target, collection: Collection
-) -> None:
+async def list_collection(request: StreamingRequest, door: Door, target: Target, collection: Collection) -> None:
     """Answer with a collection's members, in the form the client accepts."""
     request.setHeader("Last-Modified", format_time(collection.modified_ms))
     request.setHeader("Vary", "Accept")
     if "application/json" in (request.getHeader("Accept") or ""):
-        await _answer_json(request, store, target)
+        await _answer_json(request, door, target)
     else:
-        await _answer_html(request, store, target)
+        await _answer_html(request, door, target)
 
 
-async def _answer_json(request: StreamingRequest, store: IObjectStore, target: Target) -> None:
+async def _answer_json(request: StreamingRequest, door: Door, target: Target) -> None:
     after = target.query.get("after", [""])[0]
     limit = _parse_limit(target.query.get("limit", [str(_PAGE_DEFAULT)])[0])
-    members = await store.list_members(target.path, after, limit + 1)
+    members = await door.store.list_members(target.path, after, limit + 1)
     page = {
         "path": target.path,
         "members": [_describe(member) for member in members[:limit]],
@@ -67,7 +65,7 @@ def _describe(member: Member) -> dict[str, str | int]:
     return {"name": member.name, "type": "collection", "modified_ms": entry.modified_ms}
 
 
-async def _answer_html(request: StreamingRequest, store: IObjectStore, target: Target) -> None:
+async def _answer_html(request: StreamingRequest, door: Door, target: Target) -> None:
     title = html.escape(target.path)
     request.setHeader("Content-Type", "text/html; charset=utf-8")
     # A name that slips through the escaping still runs nothing.
@@ -79,7 +77,7 @@ async def _answer_html(request: StreamingRequest, store: IObjectStore, target: T
     base = "" if target.path == "/" else quote(target.path)
     if base:
         request.write(f'<tr><td><a href="{quote(target.path.rpartition("/")[0])}/">..</a>\n'.encode())
-    await send_body(request, _Rows(store, target.path, base).read)
+    await send_body(request, _Rows(door, target.path, base).read)
     request.write(b"</table>\n")
     request.finish()
 
@@ -87,8 +85,8 @@ async def _answer_html(request: StreamingRequest, store: IObjectStore, target: T
 class _Rows:
     """The rows of the page about a collection."""
 
-    def __init__(self, store: IObjectStore, path: str, base: str) -> None:
-        self._store = store
+    def __init__(self, door: Door, path: str, base: str) -> None:
+        self._door = door
         self._path = path
         self._base = base
         self._after = ""
@@ -101,7 +99,7 @@ class _Rows:
     async def _read(self) -> Sequence[bytes]:
         if self._ended:
             return []
-        members = await self._store.list_members(self._path, self._after, _PAGE_DEFAULT)
+        members = await self._door.store.list_members(self._path, self._after, _PAGE_DEFAULT)
         if not members:
             return []
         self._ended = len(members) < _PAGE_DEFAULT

@@ -6,12 +6,13 @@ from twisted.internet.interfaces import IConsumer
 
 from splitd.errors import BadName
 from splitd.frontends.webdav.answers import Refused, answer, describe
-from splitd.frontends.webdav.targets import Target, parse_condition
-from splitd.interfaces import IObjectStore
+from splitd.frontends.webdav.conditions import parse_condition
+from splitd.frontends.webdav.door import Door
+from splitd.frontends.webdav.targets import Target
 from storaged.streaming import StreamingRequest, receive_body
 
 
-async def put(request: StreamingRequest, store: IObjectStore, target: Target) -> None:
+async def put(request: StreamingRequest, door: Door, target: Target) -> None:
     """Store the body under the target's name.  Everything that can be refused is, before a byte of it is read."""
     if target.slash:
         raise BadName(f"{target.path}/: the name of a file does not end in a slash; MKCOL makes a collection")
@@ -21,7 +22,7 @@ async def put(request: StreamingRequest, store: IObjectStore, target: Target) ->
     content_type = (request.getHeader("Content-Type") or "").replace("\t", " ")
     if not content_type.isprintable():
         raise Refused(400, "Content-Type: should be printable text")
-    upload = await store.create(target.path, request.body.length, content_type, parse_condition(request))
+    upload = await door.store.create(target.path, request.body.length, content_type, parse_condition(request, target))
     try:
         await receive_body(request, IConsumer(upload), upload.when_broken())
     except BaseException as problem:

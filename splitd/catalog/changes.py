@@ -1,0 +1,91 @@
+"""Changes of what the journal comes to: judged, recorded, and seen when they are durable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias, TypeVar
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+
+from splitd.catalog.state import State, apply
+from splitd.catalog.turns import Turn, Turns
+from splitd.errors import CatalogReadOnly
+from splitd.interfaces import IJournal
+from splitd.model.records import Record
+
+_Result = TypeVar("_Result")
+Judge: TypeAlias = Callable[[], tuple[Record | None, _Result]]
+
+
+class Changes:
+    """Makes changes of a state.
+
+    A change is *judged*, its record appended, and it takes effect when the record is durable: in that order, and
+    nothing that touches it is judged in between.  Once its record is appended it takes effect even where the one
+    who asked for it cancels.
+
+    :param journal: nobody else appends to it.
+    :param clock: tells the time since 1970.
+    """
+
+    def __init__(self, state: State, journal: IJournal, clock: IReactorTime) -> None:
+        self._state = state
+        self._journal = journal
+        self._clock = clock
+        self._turns = Turns()
+
+    def __len__(self) -> int:
+        """How many are under way or wait."""
+        return len(self._turns)
+
+    def now_ms(self) -> int:
+        """Milliseconds since 1970."""
+        return int(self._clock.seconds() * 1000)
+
+    def make(self, judge: Judge[_Result], *keys: str, durable: bool) -> Deferred[_Result]:
+        """Make a change when its turn has come.
+
+        :param judge: says what to record, None for nothing, and what to tell the one who asked; or refuses.
+        :param keys: what it is about; see `Turns.queue`.
+        """
+        turn = self._turns.queue(*dict.fromkeys(keys))
+        if turn.began.called:
+            return self._judge(judge, turn, durable=durable)
+        return turn.began.addCallback(lambda _: self._judge(judge, turn, durable=durable))
+
+    def _judge(self, judge: Judge[_Result], turn: Turn, *, durable: bool) -> Deferred[_Result]:
+        try:
+            self._refuse_read_only()
+            record, result = judge()
+        except Exception:
+            self._turns.end(turn)
+            return fail()
+        if record is None:
+            self._turns.end(turn)
+            return succeed(result)
+        return self._append(record, result, turn, durable=durable)
+
+    def _refuse_read_only(self) -> None:
+        if self._journal.failure:
+            raise CatalogReadOnly(self._journal.failure)
+
+    def _append(self, record: Record, result: _Result, turn: Turn, *, durable: bool) -> Deferred[_Result]:
+        told: Deferred[_Result] = Deferred()  # cancelling it cannot take the record back
+
+        def written(outcome: Failure | None) -> None:
+            answer: _Result | Failure = result
+            if outcome is None:
+                try:
+                    apply(self._state, record)
+                except Exception:
+                    answer = Failure()
+            else:
+                answer = outcome
+            self._turns.end(turn)
+            if not told.called:
+                told.callback(answer)  # a Failure is an errback
+
+        self._journal.append(record, durable=durable).addBoth(written)
+        return told

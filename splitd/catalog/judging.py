@@ -1,0 +1,82 @@
+"""Whether a change may be made: conditions and locks.  Pure."""
+
+from __future__ import annotations
+
+from splitd.catalog.state import State
+from splitd.errors import Locked, PreconditionFailed
+from splitd.model.conditions import Condition
+from splitd.model.if_header import Standing
+from splitd.model.locks import Lock
+from splitd.model.manifest import Manifest
+from splitd.model.tree import Collection, parent
+
+
+def refuse_failed(
+    state: State, condition: Condition, path: str, present: Manifest | Collection | None, now_ms: int
+) -> None:
+    """Refuse where a condition does not hold.
+
+    :param present: what there is at `path`.
+    :raise PreconditionFailed: it does not.
+    """
+    failed = condition.failed(_etag(present), _modified_ms(present))
+    if not failed and condition.believed is not None and not _is_so(state, condition, now_ms):
+        failed = "If"
+    if failed:
+        raise PreconditionFailed(f"{path}: {failed} does not hold")
+
+
+def _is_so(state: State, condition: Condition, now_ms: int) -> bool:
+    def standing(path: str) -> Standing:
+        tokens = {lock.token for lock in state.locks.covering(path, now_ms)}
+        return Standing(_etag(state.tree.lookup(path)), tokens)
+
+    return condition.believed is None or condition.believed.holds(standing)
+
+
+def _etag(present: Manifest | Collection | None) -> str | None:
+    return present.etag if isinstance(present, Manifest) else None if present is None else ""
+
+
+def _modified_ms(present: Manifest | Collection | None) -> int | None:
+    return present.created_ms if isinstance(present, Manifest) else None if present is None else present.modified_ms
+
+
+def refuse_locked_content(state: State, condition: Condition, path: str, now_ms: int) -> None:
+    """Refuse to change a file, or what is noted of a file or collection, that is locked.
+
+    :raise Locked: it is.
+    """
+    _refuse(path, state.locks.barring(path, condition.tokens(), now_ms))
+
+
+def refuse_locked_name(state: State, condition: Condition, path: str, now_ms: int) -> None:
+    """Refuse to add a name to a collection that is locked; what is there already is replaced.
+
+    :raise Locked: it is, or what is there is, or something in it.
+    """
+    tokens = condition.tokens()
+    barring = state.locks.barring(parent(path), tokens, now_ms) + state.locks.barring(path, tokens, now_ms)
+    for lock in state.locks.below(path, now_ms):
+        barring += state.locks.barring(lock.path, tokens, now_ms)
+    _refuse(path, barring)
+
+
+def refuse_locked_file(
+    state: State, condition: Condition, path: str, present: Manifest | Collection | None, now_ms: int
+) -> None:
+    """Refuse to put a file where a lock forbids it.
+
+    :param present: what there is at `path`.
+    :raise Locked: one does.
+    """
+    if present is None:
+        refuse_locked_name(state, condition, path, now_ms)
+    else:
+        refuse_locked_content(state, condition, path, now_ms)
+
+
+def _refuse(path: str, barring: list[Lock]) -> None:
+    if barring:
+        paths = tuple(dict.fromkeys(lock.path for lock in barring))
+        raise Locked(f"{path}: a lock on {paths[0]} forbids it, and its token was not sent", paths)

@@ -1,0 +1,105 @@
+"""Locks in the journalled catalog."""
+
+from __future__ import annotations
+
+import attrs
+from twisted.internet.defer import Deferred, execute, fail
+from zope.interface import implementer
+
+from splitd.catalog.changes import Changes
+from splitd.catalog.judging import refuse_failed, refuse_locked_file, refuse_locked_name
+from splitd.catalog.state import State, lock_taken
+from splitd.errors import BadName, LockConflict, LockUnknown
+from splitd.interfaces import ILocks
+from splitd.model import records
+from splitd.model.conditions import Condition
+from splitd.model.locks import Lock
+from splitd.model.manifest import Manifest
+from splitd.model.records import Record
+from splitd.model.tree import check_path
+
+
+@implementer(ILocks)
+class JournalledLocks:
+    """Locks, kept in a journal.
+
+    :param state: what the journal comes to; changed by `changes` only.
+    """
+
+    def __init__(self, state: State, changes: Changes) -> None:
+        self._state = state
+        self._changes = changes
+
+    def lock(self, wish: Lock, condition: Condition, empty: Manifest) -> Deferred[bool]:
+        """Take a lock; see `ILocks.lock`."""
+        path = wish.path
+
+        def judge() -> tuple[Record, bool]:
+            now_ms = self._changes.now_ms()
+            present = self._state.tree.lookup(path)
+            refuse_failed(self._state, condition, path, present, now_ms)
+            others = self._state.locks.conflicting(path, wish.scope, deep=wish.deep, now_ms=now_ms)
+            if others:
+                paths = tuple(dict.fromkeys(other.path for other in others))
+                raise LockConflict(f"{path}: there is a lock on {paths[0]}, which does not go with this one", paths)
+            if present is None:
+                self._state.tree.refuse_taken(path)
+                refuse_locked_name(self._state, condition, path, now_ms)
+            return lock_taken(wish, empty if present is None else None), present is None
+
+        try:
+            check_path(path)
+        except BadName:
+            return fail()
+        return self._changes.make(judge, path, *condition.paths(), durable=True)
+
+    def refresh(self, path: str, expires_ms: int, condition: Condition) -> Deferred[list[Lock]]:
+        """Let locks last until another time; see `ILocks.refresh`."""
+        return Deferred.fromCoroutine(self._refresh(path, expires_ms, condition))
+
+    async def _refresh(self, path: str, expires_ms: int, condition: Condition) -> list[Lock]:
+        tokens = condition.tokens()
+        covering = self._state.locks.covering(path, self._changes.now_ms())
+        refreshed = [
+            await self._refresh_one(lock, path, expires_ms, condition) for lock in covering if lock.token in tokens
+        ]
+        if not refreshed:
+            raise LockUnknown(f"{path}: none of the locks that are named covers it")
+        return refreshed
+
+    def _refresh_one(self, lock: Lock, path: str, expires_ms: int, condition: Condition) -> Deferred[Lock]:
+        def judge() -> tuple[Record, Lock]:
+            now_ms = self._changes.now_ms()
+            refuse_failed(self._state, condition, path, self._state.tree.lookup(path), now_ms)
+            found = self._state.locks.find(lock.token, now_ms)
+            if found is None:
+                raise LockUnknown(f"{path}: the lock is no more")
+            refreshed = attrs.evolve(found, taken_ms=now_ms, expires_ms=expires_ms)
+            return lock_taken(refreshed), refreshed
+
+        return self._changes.make(judge, lock.path, path, *condition.paths(), durable=True)
+
+    def unlock(self, path: str, token: str, condition: Condition) -> Deferred[None]:
+        """Release a lock; see `ILocks.unlock`."""
+
+        def judge() -> tuple[Record, None]:
+            now_ms = self._changes.now_ms()
+            refuse_failed(self._state, condition, path, self._state.tree.lookup(path), now_ms)
+            if all(lock.token != token for lock in self._state.locks.covering(path, now_ms)):
+                raise LockUnknown(f"{path}: there is no lock {token} on it")
+            return records.LockReleased(token), None
+
+        found = self._state.locks.find(token, self._changes.now_ms())
+        keys = {path} if found is None else {path, found.path}
+        return self._changes.make(judge, *sorted(keys), *condition.paths(), durable=True)
+
+    def check(self, path: str, condition: Condition, *, changing: bool) -> Deferred[None]:
+        """Make sure that a change would be allowed now; see `ILocks.check`."""
+        return execute(self._check, path, condition, changing)
+
+    def _check(self, path: str, condition: Condition, changing: bool) -> None:
+        now_ms = self._changes.now_ms()
+        present = self._state.tree.lookup(path)
+        refuse_failed(self._state, condition, path, present, now_ms)
+        if changing:
+            refuse_locked_file(self._state, condition, path, present, now_ms)

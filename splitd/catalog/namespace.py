@@ -1,0 +1,97 @@
+"""Moves, copies and properties in the journalled catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from twisted.internet.defer import Deferred, execute, fail
+from zope.interface import implementer
+
+from splitd.catalog.changes import Changes
+from splitd.catalog.judging import refuse_failed, refuse_locked_content, refuse_locked_name
+from splitd.catalog.state import State
+from splitd.errors import Entangled, NotFound, PreconditionFailed, SplitdError
+from splitd.interfaces import Details, INamespace
+from splitd.model import properties, records
+from splitd.model.conditions import Condition
+from splitd.model.records import Record
+from splitd.model.tree import check_path
+
+
+@implementer(INamespace)
+class JournalledNamespace:
+    """Other names for what is there, and what is noted of it.
+
+    :param state: what the journal comes to; changed by `changes` only.
+    """
+
+    def __init__(self, state: State, changes: Changes) -> None:
+        self._state = state
+        self._changes = changes
+
+    def move(self, source: str, target: str, condition: Condition, *, overwrite: bool) -> Deferred[bool]:
+        """Give a file or collection another name; see `INamespace.move`."""
+
+        def judge() -> tuple[Record, bool]:
+            now_ms = self._changes.now_ms()
+            self._state.tree.refuse_move(source, target)
+            refuse_failed(self._state, condition, source, self._state.tree.lookup(source), now_ms)
+            refuse_locked_name(self._state, condition, source, now_ms)
+            is_new = self._judge_target(target, condition, overwrite, now_ms)
+            return records.EntryMoved(source, target, now_ms), is_new
+
+        return self._change(judge, source, target, condition)
+
+    def copy(self, source: str, target: str, condition: Condition, *, deep: bool, overwrite: bool) -> Deferred[bool]:
+        """Make a copy of a file or a collection; see `INamespace.copy`."""
+
+        def judge() -> tuple[Record, bool]:
+            now_ms = self._changes.now_ms()
+            self._state.tree.refuse_copy(source, target, deep=deep)
+            refuse_failed(self._state, condition, source, self._state.tree.lookup(source), now_ms)
+            is_new = self._judge_target(target, condition, overwrite, now_ms)
+            return records.EntryCopied(source, target, "infinity" if deep else "0", now_ms), is_new
+
+        return self._change(judge, source, target, condition)
+
+    def _change(
+        self, judge: Callable[[], tuple[Record, bool]], source: str, target: str, condition: Condition
+    ) -> Deferred[bool]:
+        try:
+            check_path(source)
+            check_path(target)
+            if "/" in (source, target):
+                raise Entangled("all lies inside the root: it cannot be moved, copied or replaced")
+        except SplitdError:
+            return fail()
+        return self._changes.make(judge, source, target, *condition.paths(), durable=True)
+
+    def _judge_target(self, target: str, condition: Condition, overwrite: bool, now_ms: int) -> bool:
+        is_new = self._state.tree.lookup(target) is None
+        if not (is_new or overwrite):
+            raise PreconditionFailed(f"{target} is there already, and is not to be overwritten")
+        refuse_locked_name(self._state, condition, target, now_ms)
+        return is_new
+
+    def change_properties(self, path: str, changes: properties.PropertyChanges, condition: Condition) -> Deferred[None]:
+        """Change what is noted of a file or collection; see `INamespace.change_properties`."""
+
+        def judge() -> tuple[Record, None]:
+            now_ms = self._changes.now_ms()
+            present = self._state.tree.lookup(path)
+            if present is None:
+                raise NotFound(f"there is no {path}")
+            refuse_failed(self._state, condition, path, present, now_ms)
+            refuse_locked_content(self._state, condition, path, now_ms)
+            properties.refuse_too_large(self._state.tree.properties(path), changes)
+            return records.PropertiesChanged(path, dict(changes.set), tuple(changes.removed)), None
+
+        return self._changes.make(judge, path, *condition.paths(), durable=True)
+
+    def details(self, paths: Sequence[str]) -> Deferred[list[Details]]:
+        """What is known of some files and collections; see `INamespace.details`."""
+        return execute(self._details, paths)
+
+    def _details(self, paths: Sequence[str]) -> list[Details]:
+        tree, locks, now_ms = self._state.tree, self._state.locks, self._changes.now_ms()
+        return [Details(tree.properties(path), locks.covering(path, now_ms)) for path in paths]

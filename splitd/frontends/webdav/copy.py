@@ -1,0 +1,27 @@
+"""COPY: a second name for a file, or for all in a collection (RFC 4918 section 9.8)."""
+
+from __future__ import annotations
+
+from splitd.frontends.webdav.answers import answer
+from splitd.frontends.webdav.bodies import refuse_body
+from splitd.frontends.webdav.conditions import parse_condition
+from splitd.frontends.webdav.door import Door
+from splitd.frontends.webdav.move import refuse_slash_of_file
+from splitd.frontends.webdav.targets import Target, parse_depth, parse_destination, parse_overwrite
+from storaged.streaming import StreamingRequest
+
+
+async def copy(request: StreamingRequest, door: Door, target: Target) -> None:
+    """Copy the target to its destination, all or nothing."""
+    await refuse_body(request)
+    destination = parse_destination(request)
+    depth = parse_depth(request, "infinity", "0")
+    await refuse_slash_of_file(door, target)
+    is_new = await door.namespace.copy(
+        target.path,
+        destination.path,
+        parse_condition(request, target),
+        deep=depth == "infinity",
+        overwrite=parse_overwrite(request),
+    )
+    answer(request, 201 if is_new else 204)

@@ -1,0 +1,33 @@
+"""DELETE: a file, or a collection with all in it, is no more (RFC 4918 section 9.6)."""
+
+from __future__ import annotations
+
+from splitd.errors import Locked, NotFound
+from splitd.frontends.webdav.answers import answer
+from splitd.frontends.webdav.bodies import refuse_body
+from splitd.frontends.webdav.conditions import parse_condition
+from splitd.frontends.webdav.door import Door
+from splitd.frontends.webdav.multistatus import answer_multistatus, protected_response
+from splitd.frontends.webdav.targets import Target, parse_depth
+from splitd.model.manifest import Manifest
+from splitd.model.tree import ancestors
+from storaged.streaming import StreamingRequest
+
+
+async def delete(request: StreamingRequest, door: Door, target: Target) -> None:
+    """Delete the target; where something in it is locked, nothing of it."""
+    await refuse_body(request)
+    entry = await door.store.stat(target.path)
+    if isinstance(entry, Manifest):
+        if target.slash:
+            raise NotFound(f"{target.path}/ does not exist: {target.path} is a file")
+    else:
+        parse_depth(request, "infinity")
+    try:
+        await door.store.delete(target.path, parse_condition(request, target))
+    except Locked as problem:
+        if any(target.path not in ancestors(path) for path in problem.paths):
+            raise
+        answer_multistatus(request, "".join(protected_response(path, problem) for path in problem.paths))
+        return
+    answer(request, 204)

@@ -1,0 +1,94 @@
+"""Properties that the server knows itself: live properties (RFC 4918 section 15, RFC 4331)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from types import MappingProxyType
+from urllib.parse import quote
+
+import attrs
+
+from splitd.frontends.webdav.answers import format_time
+from splitd.frontends.webdav.door import Quota
+from splitd.frontends.webdav.xml import escape
+from splitd.interfaces import Details
+from splitd.model.locks import Lock
+from splitd.model.manifest import Manifest
+from splitd.model.tree import Collection
+
+DEFAULT_TYPE = "application/octet-stream"
+_ENTRY = "<D:lockentry><D:lockscope><D:{}/></D:lockscope><D:locktype><D:write/></D:locktype></D:lockentry>"
+_SUPPORTED = _ENTRY.format("exclusive") + _ENTRY.format("shared")
+
+
+@attrs.frozen
+class Resource:
+    """A file or collection, and what is known of it.
+
+    :param quota: how full the store is.
+    :param now_ms: milliseconds since 1970.
+    """
+
+    path: str
+    entry: Manifest | Collection
+    details: Details
+    quota: Quota
+    now_ms: int
+
+    @property
+    def is_collection(self) -> bool:
+        """Whether it is a collection."""
+        return isinstance(self.entry, Collection)
+
+
+def _of_file(tell: Callable[[Manifest], str]) -> Callable[[Resource], str | None]:
+    return lambda resource: tell(resource.entry) if isinstance(resource.entry, Manifest) else None
+
+
+def _of_collection(tell: Callable[[Resource], str]) -> Callable[[Resource], str | None]:
+    return lambda resource: tell(resource) if resource.is_collection else None
+
+
+def _modified(resource: Resource) -> str:
+    entry = resource.entry
+    return format_time(entry.created_ms if isinstance(entry, Manifest) else entry.modified_ms)
+
+
+def _created(resource: Resource) -> str:
+    return f"{datetime.fromtimestamp(resource.entry.created_ms // 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def write_locks(locks: Sequence[Lock], now_ms: int) -> str:
+    """What `lockdiscovery` holds (RFC 4918 section 15.8)."""
+    return "".join(_write_lock(lock, now_ms) for lock in locks)
+
+
+def _write_lock(lock: Lock, now_ms: int) -> str:
+    left_s = max(0, -((now_ms - lock.expires_ms) // 1000))
+    return (
+        f"<D:activelock><D:locktype><D:write/></D:locktype><D:lockscope><D:{lock.scope}/></D:lockscope>"
+        f"<D:depth>{'infinity' if lock.deep else '0'}</D:depth>{lock.owner}<D:timeout>Second-{left_s}</D:timeout>"
+        f"<D:locktoken><D:href>{lock.token}</D:href></D:locktoken>"
+        f"<D:lockroot><D:href>{quote(lock.path)}</D:href></D:lockroot></D:activelock>"
+    )
+
+
+LIVE: Mapping[str, Callable[[Resource], str | None]] = MappingProxyType(
+    {
+        "resourcetype": lambda resource: "<D:collection/>" if resource.is_collection else "",
+        "creationdate": _created,
+        "getlastmodified": _modified,
+        "getcontentlength": _of_file(lambda file: str(file.size)),
+        "getcontenttype": _of_file(lambda file: escape(file.content_type or DEFAULT_TYPE)),
+        "getetag": _of_file(lambda file: file.etag),
+        "supportedlock": lambda _: _SUPPORTED,
+        "lockdiscovery": lambda resource: write_locks(resource.details.locks, resource.now_ms),
+        "quota-available-bytes": _of_collection(lambda resource: str(resource.quota.available)),
+        "quota-used-bytes": _of_collection(lambda resource: str(resource.quota.used)),
+    }
+)
+"""What each property, in DAV's namespace, holds of a resource: XML; None where it has no such property."""
+
+ON_DEMAND = frozenset({"quota-available-bytes", "quota-used-bytes"})
+"""Those that are told only where they are asked for by name (RFC 4331 section 2)."""

@@ -1,0 +1,105 @@
+"""LOCK: others must not change this, for a while (RFC 4918 section 9.10)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from splitd.errors import LockConflict, LockUnknown
+from splitd.frontends.webdav.answers import XML_PROLOG, XML_TYPE, Refused, answer
+from splitd.frontends.webdav.bodies import read_body
+from splitd.frontends.webdav.conditions import parse_condition
+from splitd.frontends.webdav.door import Door
+from splitd.frontends.webdav.live import write_locks
+from splitd.frontends.webdav.multistatus import answer_multistatus, protected_response, response, status_element
+from splitd.frontends.webdav.targets import Target, href, parse_depth
+from splitd.frontends.webdav.xml import Element, parse_xml, write_standalone
+from splitd.model.conditions import Condition
+from splitd.model.locks import EXCLUSIVE, MAX_TIMEOUT_S, SHARED, Lock
+from splitd.model.tree import ancestors
+from storaged.streaming import StreamingRequest
+
+_SECONDS = re.compile(r"\Asecond-([0-9]{1,19})\Z", re.IGNORECASE)
+_DEFAULT_TIMEOUT_S = 3600
+
+
+async def lock(request: StreamingRequest, door: Door, target: Target) -> None:
+    """Take a lock, or, without a body, refresh those that `If` names."""
+    timeout_s = parse_timeout(request.getHeader("Timeout"))
+    condition = parse_condition(request, target)
+    body = await read_body(request)
+    if body:
+        depth = parse_depth(request, "infinity", "0")
+        await _take(request, door, target, parse_xml(body, "lockinfo"), condition, timeout_s, deep=depth == "infinity")
+    else:
+        await _refresh(request, door, target, condition, timeout_s)
+
+
+async def _take(
+    request: StreamingRequest,
+    door: Door,
+    target: Target,
+    wish: Element,
+    condition: Condition,
+    timeout_s: int,
+    *,
+    deep: bool,
+) -> None:
+    owner = wish.find("owner")
+    try:
+        taken, is_new = await door.store.lock(
+            target.path,
+            _scope(wish),
+            condition,
+            deep=deep,
+            owner="" if owner is None else write_standalone(owner),
+            timeout_s=timeout_s,
+        )
+    except LockConflict as problem:
+        below = [path for path in problem.paths if target.path in ancestors(path)]
+        if len(below) < len(problem.paths):
+            raise
+        itself = response(href(target.path, is_collection=True), status_element(424))
+        answer_multistatus(request, "".join(protected_response(path, problem) for path in below) + itself)
+        return
+    request.setHeader("Lock-Token", f"<{taken.token}>")
+    _answer(request, 201 if is_new else 200, [taken], door.now_ms())
+
+
+def _scope(wish: Element) -> str:
+    scope, kind = wish.find("lockscope"), wish.find("locktype")
+    if kind is None or kind.find("write") is None:
+        raise Refused(422, "lockinfo: the one locktype there is is write")
+    for each in (EXCLUSIVE, SHARED):
+        if scope is not None and scope.find(each) is not None:
+            return each
+    raise Refused(422, "lockinfo: the lockscope should be exclusive or shared")
+
+
+async def _refresh(request: StreamingRequest, door: Door, target: Target, condition: Condition, timeout_s: int) -> None:
+    if not condition.tokens():
+        raise Refused(400, "LOCK takes a lockinfo element; or If with the token of the lock to refresh")
+    try:
+        refreshed = await door.locks.refresh(target.path, door.now_ms() + timeout_s * 1000, condition)
+    except LockUnknown as problem:
+        raise Refused(412, str(problem), "<D:lock-token-matches-request-uri/>") from problem
+    _answer(request, 200, refreshed, door.now_ms())
+
+
+def _answer(request: StreamingRequest, status: int, locks: Sequence[Lock], now_ms: int) -> None:
+    inner = f"<D:lockdiscovery>{write_locks(locks, now_ms)}</D:lockdiscovery>"
+    answer(request, status, f'{XML_PROLOG}<D:prop xmlns:D="DAV:">{inner}</D:prop>\n'.encode(), XML_TYPE)
+
+
+def parse_timeout(value: str | None) -> int:
+    """Read `Timeout` (RFC 4918 section 10.7): seconds, no more than a lock may last.
+
+    The client's wishes come in its order; the first that can be read is granted.
+    """
+    for wish in (value or "").split(","):
+        match = _SECONDS.match(wish.strip())
+        if match is not None:
+            return min(max(int(match[1]), 1), MAX_TIMEOUT_S)
+        if wish.strip().lower() == "infinite":
+            return MAX_TIMEOUT_S
+    return _DEFAULT_TIMEOUT_S

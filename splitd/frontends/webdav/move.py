@@ -1,0 +1,33 @@
+"""MOVE: another name for a file, or for a collection with all in it (RFC 4918 section 9.9)."""
+
+from __future__ import annotations
+
+from splitd.errors import NotFound
+from splitd.frontends.webdav.answers import answer
+from splitd.frontends.webdav.bodies import refuse_body
+from splitd.frontends.webdav.conditions import parse_condition
+from splitd.frontends.webdav.door import Door
+from splitd.frontends.webdav.targets import Target, parse_depth, parse_destination, parse_overwrite
+from splitd.model.manifest import Manifest
+from storaged.streaming import StreamingRequest
+
+
+async def move(request: StreamingRequest, door: Door, target: Target) -> None:
+    """Move the target to its destination, all or nothing."""
+    await refuse_body(request)
+    destination = parse_destination(request)
+    parse_depth(request, "infinity")
+    await refuse_slash_of_file(door, target)
+    is_new = await door.namespace.move(
+        target.path, destination.path, parse_condition(request, target), overwrite=parse_overwrite(request)
+    )
+    answer(request, 201 if is_new else 204)
+
+
+async def refuse_slash_of_file(door: Door, target: Target) -> None:
+    """Refuse a file's name that ends in a slash.
+
+    :raise NotFound: it does.
+    """
+    if target.slash and isinstance(await door.store.stat(target.path), Manifest):
+        raise NotFound(f"{target.path}/ does not exist: {target.path} is a file")

@@ -1,0 +1,46 @@
+"""Answers about several things at once: 207 (RFC 4918 section 13)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from http import HTTPStatus
+
+from splitd.errors import Protected
+from splitd.frontends.webdav.answers import XML_PROLOG, XML_TYPE, answer, error_element, failed_condition
+from splitd.frontends.webdav.targets import href
+from storaged.streaming import StreamingRequest
+
+BEGIN = f'{XML_PROLOG}<D:multistatus xmlns:D="DAV:">\n'
+END = "</D:multistatus>\n"
+
+
+def status_element(status: int) -> str:
+    """A status, as it stands in an answer."""
+    return f"<D:status>HTTP/1.1 {status} {HTTPStatus(status).phrase}</D:status>"
+
+
+def propstat(properties: Iterable[str], status: int, condition: str = "") -> str:
+    """What became of some properties; nothing where there are none.
+
+    :param properties: their elements.
+    :param condition: the condition that failed, an XML element.
+    """
+    inner = "".join(properties)
+    error = error_element(condition) if condition else ""
+    return f"<D:propstat><D:prop>{inner}</D:prop>{status_element(status)}{error}</D:propstat>" if inner else ""
+
+
+def response(url: str, inner: str) -> str:
+    """What became of a resource."""
+    return f"<D:response><D:href>{url}</D:href>{inner}</D:response>\n"
+
+
+def protected_response(path: str, problem: Protected) -> str:
+    """A resource that could not be changed, for it is locked."""
+    error = error_element(failed_condition(problem))
+    return response(href(path, is_collection=False), status_element(423) + error)
+
+
+def answer_multistatus(request: StreamingRequest, responses: str) -> None:
+    """Answer with responses that are in memory."""
+    answer(request, 207, f"{BEGIN}{responses}{END}".encode(), XML_TYPE)

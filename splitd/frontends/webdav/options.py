@@ -1,0 +1,17 @@
+"""OPTIONS: what can be asked here (RFC 9110 section 9.3.7, RFC 4918 section 10.1)."""
+
+from __future__ import annotations
+
+from splitd.frontends.webdav.answers import ALLOWED, answer
+from storaged.streaming import StreamingRequest
+
+CLASSES = "1, 2, 3, extended-mkcol"
+
+
+async def options(request: StreamingRequest) -> None:
+    """Tell the methods, and what of WebDAV there is; the same for every path, be it there or not."""
+    request.setHeader("Allow", ALLOWED)
+    request.setHeader("DAV", CLASSES)
+    request.setHeader("MS-Author-Via", "DAV")  # Windows asks whether to use FrontPage instead
+    request.setHeader("Accept-Ranges", "bytes")
+    answer(request, 200)

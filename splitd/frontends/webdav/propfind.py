@@ -1,0 +1,191 @@
+"""PROPFIND: what is known of a file, or of a collection and what is in it (RFC 4918 section 9.1).
+
+The answer is made page by page from the store: a tree of any size takes no more memory than a page for each of the
+collections that lead down to where it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+
+from splitd.errors import NotACollection, NotFound
+from splitd.frontends.webdav.answers import XML_TYPE, Refused
+from splitd.frontends.webdav.bodies import read_body
+from splitd.frontends.webdav.conditions import parse_condition
+from splitd.frontends.webdav.door import Door, Quota
+from splitd.frontends.webdav.live import LIVE, ON_DEMAND, Resource
+from splitd.frontends.webdav.multistatus import BEGIN, END, answer_multistatus, propstat, response
+from splitd.frontends.webdav.targets import Target, href, parse_depth
+from splitd.frontends.webdav.xml import DAV, Element, parse_xml, split_name, write_empty
+from splitd.model.manifest import Manifest
+from splitd.model.tree import Collection
+from storaged.streaming import StreamingRequest, send_body
+
+_PAGE = 200
+
+
+async def propfind(request: StreamingRequest, door: Door, target: Target) -> None:
+    """Tell what is known of the target, and of what is in it as deep as `Depth` says."""
+    depth = parse_depth(request, "infinity", "1", "0")
+    wanted = _parse(await read_body(request))
+    await door.locks.check(target.path, parse_condition(request, target), changing=False)
+    entry = await door.store.stat(target.path)
+    if entry is None:
+        raise NotFound(f"{target.path} does not exist")
+    if isinstance(entry, Manifest) and target.slash:
+        raise NotFound(f"{target.path}/ does not exist: {target.path} is a file")
+    if isinstance(entry, Collection) and not target.slash:
+        request.setHeader("Content-Location", href(target.path, is_collection=True))
+    walk = _Walk(door, wanted, deep=depth == "infinity")
+    first = await walk.tell([(target.path, entry)])
+    if depth == "0" or isinstance(entry, Manifest):
+        answer_multistatus(request, first)
+        return
+    walk.enter(target.path)
+    request.setResponseCode(207)
+    request.setHeader("Content-Type", XML_TYPE)
+    request.write(f"{BEGIN}{first}".encode())
+    await send_body(request, walk.read)
+    request.write(END.encode())
+    request.finish()
+
+
+@attrs.frozen
+class _Wanted:
+    """Which properties are asked for.
+
+    :param names: these; None for all there are.
+    :param more: where all are asked for, these as well.
+    :param values: whether what they hold is asked for, too.
+    """
+
+    names: Sequence[str] | None = None
+    more: Sequence[str] = ()
+    values: bool = True
+
+    def tell(self, resource: Resource) -> str:
+        """What is known of a resource."""
+        if self.names is not None:
+            inner = self._tell_named(resource, self.names)
+        elif self.values:
+            inner = propstat(self._all(resource), 200)
+            if self.more:
+                inner += self._tell_named(resource, self.more)
+        else:
+            inner = propstat(map(write_empty, self._names(resource)), 200)
+        return response(href(resource.path, is_collection=resource.is_collection), inner)
+
+    @staticmethod
+    def _tell_named(resource: Resource, names: Iterable[str]) -> str:
+        found, missing = [], []
+        for name in names:
+            element = _element(resource, name)
+            if element is None:
+                missing.append(write_empty(name))
+            else:
+                found.append(element)
+        return propstat(found, 200) + propstat(missing, 404) or propstat([""], 200)
+
+    @staticmethod
+    def _all(resource: Resource) -> Iterable[str]:
+        for name in LIVE:
+            if name not in ON_DEMAND:
+                element = _live(resource, name)
+                if element is not None:
+                    yield element
+        yield from resource.details.properties.values()
+
+    @staticmethod
+    def _names(resource: Resource) -> Iterable[str]:
+        yield from (f"{{{DAV}}}{name}" for name in LIVE if LIVE[name](resource) is not None)
+        yield from resource.details.properties
+
+
+def _element(resource: Resource, name: str) -> str | None:
+    """A property's element; None where the resource has no such property."""
+    namespace, local = split_name(name)
+    if namespace == DAV and local in LIVE:
+        return _live(resource, local)
+    return resource.details.properties.get(name)
+
+
+def _live(resource: Resource, name: str) -> str | None:
+    inner = LIVE[name](resource)
+    return None if inner is None else f"<D:{name}>{inner}</D:{name}>" if inner else f"<D:{name}/>"
+
+
+def _parse(body: bytes) -> _Wanted:
+    if not body:
+        return _Wanted()
+    root = parse_xml(body, "propfind")
+    prop = root.find("prop")
+    if prop is not None:
+        return _Wanted(names=_names_in(prop))
+    if root.find("propname") is not None:
+        return _Wanted(values=False)
+    if root.find("allprop") is not None:
+        include = root.find("include")
+        return _Wanted(more=() if include is None else _names_in(include))
+    raise Refused(400, "propfind: should hold prop, propname or allprop")
+
+
+def _names_in(element: Element) -> list[str]:
+    return list(dict.fromkeys(child.name for child in element.children()))
+
+
+class _Walk:
+    """Tells of the members of a collection, and of what lies below, page by page.
+
+    :param deep: whether to tell of what lies below members, too.
+    """
+
+    def __init__(self, door: Door, wanted: _Wanted, *, deep: bool) -> None:
+        self._door = door
+        self._wanted = wanted
+        self._deep = deep
+        self._quota: Quota = door.quota()
+        self._waiting: list[tuple[str, str]] = []
+
+    def enter(self, path: str) -> None:
+        """Tell of the members of a collection next."""
+        self._waiting.append((path, ""))
+
+    async def tell(self, entries: Sequence[tuple[str, Manifest | Collection]]) -> str:
+        """What is known of files and collections."""
+        details = await self._door.namespace.details([path for path, _ in entries])
+        now_ms = self._door.now_ms()
+        return "".join(
+            self._wanted.tell(Resource(path, entry, each, self._quota, now_ms))
+            for (path, entry), each in zip(entries, details, strict=True)
+        )
+
+    def read(self) -> Deferred[Sequence[bytes]]:
+        """The next responses; none at the end."""
+        return Deferred.fromCoroutine(self._read())
+
+    async def _read(self) -> Sequence[bytes]:
+        while self._waiting:
+            # Others want to be served, too: a page is some milliseconds' work.
+            await deferLater(self._door.clock, 0)
+            told = await self._next_page()
+            if told:
+                return [told.encode()]
+        return []
+
+    async def _next_page(self) -> str:
+        path, after = self._waiting.pop()
+        try:
+            members = await self._door.store.list_members(path, after, _PAGE)
+        except (NotFound, NotACollection):
+            return ""  # it is gone since its collection was listed
+        if len(members) == _PAGE:
+            self._waiting.append((path, members[-1].name))
+        folder = path.rstrip("/")
+        entries = [(f"{folder}/{member.name}", member.entry) for member in members]
+        if self._deep:
+            self._waiting.extend((each, "") for each, entry in reversed(entries) if isinstance(entry, Collection))
+        return await self.tell(entries)

@@ -1,0 +1,85 @@
+"""PROPPATCH: what clients note of files and collections (RFC 4918 section 9.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from splitd.errors import NotFound
+from splitd.frontends.webdav.answers import Refused
+from splitd.frontends.webdav.bodies import read_body
+from splitd.frontends.webdav.conditions import parse_condition
+from splitd.frontends.webdav.door import Door
+from splitd.frontends.webdav.live import LIVE
+from splitd.frontends.webdav.multistatus import answer_multistatus, propstat, response
+from splitd.frontends.webdav.targets import Target, href
+from splitd.frontends.webdav.xml import DAV, Element, dav, parse_xml, split_name, write_empty, write_standalone
+from splitd.model.manifest import Manifest
+from splitd.model.properties import PropertyChanges
+from storaged.streaming import StreamingRequest
+
+_PROTECTED = "<D:cannot-modify-protected-property/>"
+
+
+async def proppatch(request: StreamingRequest, door: Door, target: Target) -> None:
+    """Set and remove properties of the target, all or none."""
+    condition = parse_condition(request, target)
+    root = parse_xml(await read_body(request), "propertyupdate")
+    entry = await door.store.stat(target.path)
+    if entry is None or (target.slash and isinstance(entry, Manifest)):
+        raise NotFound(f"{target.path} does not exist")
+    url = href(target.path, is_collection=not isinstance(entry, Manifest))
+    changed = dict.fromkeys(element.name for _, element in _instructions(root))
+    protected = [name for name in changed if is_protected(name)]
+    if protected:
+        others = [name for name in changed if name not in protected]
+        await door.locks.check(target.path, condition, changing=True)
+        answer_multistatus(
+            request,
+            response(
+                url,
+                propstat(map(write_empty, protected), 403, _PROTECTED) + propstat(map(write_empty, others), 424),
+            ),
+        )
+        return
+    await door.namespace.change_properties(target.path, _changes(root), condition)
+    answer_multistatus(request, response(url, propstat(map(write_empty, changed), 200)))
+
+
+def is_protected(name: str) -> bool:
+    """Whether a property is the server's own."""
+    namespace, local = split_name(name)
+    return namespace == DAV and local in LIVE
+
+
+def _instructions(root: Element) -> Iterator[tuple[bool, Element]]:
+    """Whether to set it, and the property's element, in the order of the request."""
+    found = False
+    for instruction in root.children():
+        prop = instruction.find("prop")
+        if instruction.name in {dav("set"), dav("remove")} and prop is not None:
+            found = True
+            for element in prop.children():
+                yield instruction.name == dav("set"), element
+    if not found:
+        raise Refused(400, "propertyupdate: should hold set or remove, and these prop")
+
+
+def _changes(root: Element) -> PropertyChanges:
+    changed: dict[str, str | None] = {}
+    for sets, element in _instructions(root):
+        changed[element.name] = write_standalone(element) if sets else None
+    return PropertyChanges(
+        {name: element for name, element in changed.items() if element is not None},
+        [name for name, element in changed.items() if element is None],
+    )
+
+
+def properties_in(root: Element) -> dict[str, str]:
+    """The properties that a request sets, which removes none and touches none of the server's own.
+
+    :raise Refused: it does.
+    """
+    names = {element.name for _, element in _instructions(root)}
+    if any(is_protected(name) for name in names):
+        raise Refused(403, "a property that is the server's own cannot be set", _PROTECTED)
+    return dict(_changes(root).set)

@@ -1,0 +1,25 @@
+"""UNLOCK: a lock is released (RFC 4918 section 9.11)."""
+
+from __future__ import annotations
+
+import re
+
+from splitd.frontends.webdav.answers import Refused, answer
+from splitd.frontends.webdav.bodies import refuse_body
+from splitd.frontends.webdav.conditions import parse_condition
+from splitd.frontends.webdav.door import Door
+from splitd.frontends.webdav.targets import Target
+from storaged.streaming import StreamingRequest
+
+_CODED_URL = re.compile(r"\A\s*<([^<>\s]+)>\s*\Z")
+
+
+async def unlock(request: StreamingRequest, door: Door, target: Target) -> None:
+    """Release the lock that `Lock-Token` names."""
+    await refuse_body(request)
+    value = request.getHeader("Lock-Token")
+    match = _CODED_URL.match(value or "")
+    if match is None:
+        raise Refused(400, f"Lock-Token: {value!r}: should be a token in angle brackets")
+    await door.locks.unlock(target.path, match[1], parse_condition(request, target))
+    answer(request, 204)

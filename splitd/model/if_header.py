@@ -1,0 +1,152 @@
+"""The `If` header: what a client believes of locks and versions (RFC 4918 section 10.4).  Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from collections.abc import Collection as SetOf
+
+import attrs
+
+_SPACE = r"[ \t\r\n]*"
+_PIECE = re.compile(
+    _SPACE + r'(?:(\()|(\))|(not)(?=[\s<\[])|<([^<>\s]+)>|\[((?:W/)?"[\x21\x23-\x7e\x80-\U0010ffff]*")\])',
+    re.IGNORECASE,
+)
+_OPEN, _CLOSE, _NOT, _URI, _ETAG = range(1, 6)
+
+
+@attrs.frozen
+class Standing:
+    """What holds of a path now.
+
+    :param etag: the entity tag of the file there; "" for a collection; None where there is nothing.
+    :param tokens: of the locks that cover it.
+    """
+
+    etag: str | None
+    tokens: SetOf[str]
+
+
+@attrs.frozen
+class Term:
+    """One thing believed of a resource.
+
+    :param token: the URI of a lock that covers it, or None.
+    :param etag: its entity tag, or None.
+    """
+
+    negated: bool
+    token: str | None = None
+    etag: str | None = None
+
+    def holds(self, standing: Standing) -> bool:
+        """Whether it is so."""
+        found = standing.etag == self.etag if self.token is None else self.token in standing.tokens
+        return found is not self.negated
+
+
+@attrs.frozen
+class TermList:
+    """Terms that must all hold of one resource.
+
+    :param path: the resource; None for none of ours, of which nothing is known.
+    """
+
+    path: str | None
+    terms: tuple[Term, ...]
+
+
+@attrs.frozen
+class IfHeader:
+    """The lists of terms, of which one must hold."""
+
+    lists: tuple[TermList, ...]
+
+    def holds(self, standing_of: Callable[[str], Standing]) -> bool:
+        """Whether one of the lists holds.
+
+        :param standing_of: what holds of a path.
+        """
+        for each in self.lists:
+            standing = _NOTHING if each.path is None else standing_of(each.path)
+            if all(term.holds(standing) for term in each.terms):
+                return True
+        return False
+
+    def tokens(self) -> frozenset[str]:
+        """All locks' tokens in it: to name one, however, is to submit it."""
+        return frozenset(term.token for each in self.lists for term in each.terms if term.token is not None)
+
+    def paths(self) -> set[str]:
+        """All paths that it says something of."""
+        return {each.path for each in self.lists if each.path is not None}
+
+
+_NOTHING = Standing(None, frozenset())
+
+
+def parse_if(value: str, path: str, resolve: Callable[[str], str | None]) -> IfHeader:
+    """Read an `If` header.
+
+    :param path: of the request: what lists without a tag are about.
+    :param resolve: the path that a tag's URI means, None where it is none of ours.
+    :raise ValueError: it is not well formed.
+    """
+    lists = list(_Reader(value, path, resolve).lists())
+    if not lists:
+        raise ValueError("it is empty")
+    return IfHeader(tuple(lists))
+
+
+class _Reader:
+    """Goes through the pieces of a header."""
+
+    def __init__(self, value: str, path: str, resolve: Callable[[str], str | None]) -> None:
+        self._value = value.rstrip(" \t\r\n")
+        self._path = path
+        self._resolve = resolve
+        self._position = 0
+
+    def lists(self) -> Iterator[TermList]:
+        resource: str | None = self._path
+        tagged: bool | None = None
+        wants_list = False
+        while self._position < len(self._value):
+            kind, text = self._next()
+            if kind == _URI and tagged is not False and not wants_list:
+                resource, tagged, wants_list = self._resolve(text), True, True
+            elif kind == _OPEN:
+                tagged = bool(tagged)
+                wants_list = False
+                yield TermList(resource, self._terms())
+            else:
+                raise ValueError(f"{text!r} has no place at character {self._position}")
+        if wants_list:
+            raise ValueError("a tag without a list")
+
+    def _terms(self) -> tuple[Term, ...]:
+        terms: list[Term] = []
+        negated = False
+        while True:
+            kind, text = self._next()
+            if kind == _NOT and not negated:
+                negated = True
+            elif kind == _URI:
+                terms.append(Term(negated, token=text))
+                negated = False
+            elif kind == _ETAG:
+                terms.append(Term(negated, etag=text))
+                negated = False
+            elif kind == _CLOSE and terms and not negated:
+                return tuple(terms)
+            else:
+                raise ValueError(f"{text!r} has no place at character {self._position}")
+
+    def _next(self) -> tuple[int, str]:
+        match = _PIECE.match(self._value, self._position)
+        if match is None:
+            raise ValueError(f"cannot be read from character {self._position} on")
+        self._position = match.end()
+        assert match.lastindex is not None
+        return match.lastindex, match[match.lastindex]

@@ -1,0 +1,131 @@
+"""Locks: who may change what, until when (RFC 4918 sections 6 and 7).  Pure."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Collection as SetOf
+from collections.abc import Iterator
+from heapq import heappop, heappush
+
+import attrs
+
+from splitd.model.tree import ancestors
+
+EXCLUSIVE = "exclusive"
+SHARED = "shared"
+MAX_TIMEOUT_S = 86_400
+"""How long a lock lasts at most, unless it is refreshed: a day."""
+
+
+@attrs.frozen
+class Lock:
+    """A write lock.
+
+    :param path: what it was taken on.
+    :param token: its name, a URI that nobody else gets.
+    :param scope: EXCLUSIVE, or SHARED with other shared ones.
+    :param deep: whether it covers all that lies below `path`, too.
+    :param owner: what the client says of who has it: an XML element, or empty.
+    :param taken_ms: when it was taken, or refreshed last, milliseconds since 1970.
+    :param expires_ms: from when on it is no more.
+    """
+
+    path: str
+    token: str
+    scope: str
+    deep: bool
+    owner: str
+    taken_ms: int
+    expires_ms: int
+
+
+class Locks:
+    """All locks.  One that has expired counts as not there, whether it has been dropped or not."""
+
+    def __init__(self) -> None:
+        self._by_token: dict[str, Lock] = {}
+        self._at: dict[str, dict[str, Lock]] = {}
+        self._paths: list[str] = []  # sorted, so that those below a path are neighbours
+        self._expiries: list[tuple[int, str]] = []
+
+    def __iter__(self) -> Iterator[Lock]:
+        """All of them, expired ones too, in the order in which they were taken or refreshed."""
+        return iter(self._by_token.values())
+
+    def __len__(self) -> int:
+        return len(self._by_token)
+
+    def find(self, token: str, now_ms: int) -> Lock | None:
+        """The lock of a token, where there is one."""
+        lock = self._by_token.get(token)
+        return lock if lock is not None and now_ms < lock.expires_ms else None
+
+    def covering(self, path: str, now_ms: int) -> list[Lock]:
+        """The locks that protect a path: those taken on it, and the deep ones of what it lies in."""
+        if not self._at:
+            return []
+        found = [lock for lock in self._at.get(path, {}).values() if now_ms < lock.expires_ms]
+        for ancestor in ancestors(path):
+            found += [lock for lock in self._at.get(ancestor, {}).values() if lock.deep and now_ms < lock.expires_ms]
+        return found
+
+    def below(self, path: str, now_ms: int) -> list[Lock]:
+        """The locks that were taken on what lies below a path."""
+        found = [lock for each in self._paths_below(path) for lock in self._at[each].values()]
+        return [lock for lock in found if now_ms < lock.expires_ms]
+
+    def barring(self, path: str, tokens: SetOf[str], now_ms: int) -> list[Lock]:
+        """The locks that forbid those who hold `tokens` to change what is at a path.
+
+        Of the locks that protect one path, one token is enough: where there are several, they are shared.
+        """
+        found = self.covering(path, now_ms)
+        return [] if any(lock.token in tokens for lock in found) else found
+
+    def conflicting(self, path: str, scope: str, *, deep: bool, now_ms: int) -> list[Lock]:
+        """The locks that do not go with a new one."""
+        others = self.covering(path, now_ms) + (self.below(path, now_ms) if deep else [])
+        return [other for other in others if EXCLUSIVE in (scope, other.scope)]
+
+    def take(self, lock: Lock) -> None:
+        """Add a lock, or replace the one of the same token.  What had expired before it was taken is dropped."""
+        while self._expiries and self._expiries[0][0] <= lock.taken_ms:
+            expires_ms, token = heappop(self._expiries)
+            other = self._by_token.get(token)
+            if other is not None and other.expires_ms == expires_ms:  # not refreshed since
+                self.release(token)
+        self.release(lock.token)
+        self._by_token[lock.token] = lock
+        if lock.path not in self._at:
+            insort(self._paths, lock.path)
+        self._at.setdefault(lock.path, {})[lock.token] = lock
+        heappush(self._expiries, (lock.expires_ms, lock.token))
+
+    def release(self, token: str) -> None:
+        """Drop a lock, where it is there."""
+        lock = self._by_token.pop(token, None)
+        if lock is None:
+            return
+        here = self._at[lock.path]
+        del here[token]
+        if not here:
+            del self._at[lock.path]
+            del self._paths[bisect_left(self._paths, lock.path)]
+
+    def drop_at(self, path: str) -> None:
+        """Drop the locks that were taken on a path."""
+        for token in list(self._at.get(path, ())):
+            self.release(token)
+
+    def drop_below(self, path: str) -> None:
+        """Drop the locks that were taken on what lies below a path."""
+        for each in list(self._paths_below(path)):
+            self.drop_at(each)
+
+    def _paths_below(self, path: str) -> Iterator[str]:
+        prefix = path.rstrip("/") + "/"
+        index = bisect_left(self._paths, prefix)
+        while index < len(self._paths) and self._paths[index].startswith(prefix):
+            if self._paths[index] != path:  # the root begins with itself
+                yield self._paths[index]
+            index += 1
