@@ -11,6 +11,7 @@ import attrs
 
 _BYTES_RANGE = re.compile(r"\A([0-9]*)-([0-9]*)\Z")
 _CONTENT_RANGE = re.compile(r"\Abytes ([0-9]+)-([0-9]+)/([0-9]+)\Z")
+_SMALL_GAP = 80  # what lies between two parts of a multipart answer takes more
 _MAX_DIGITS = 19  # enough for 2**63; longer numbers are nobody's file and cost time to parse
 
 
@@ -38,13 +39,37 @@ def parse_range(value: str, size: int) -> Span | None:
         sent: another unit than bytes, several ranges, or not well formed (RFC 9110 section 14.2).
     :raise Unsatisfiable: the range is well formed, and no byte of it exists.
     """
+    spans = parse_ranges(value, size, most=1)
+    return None if spans is None else spans[0]
+
+
+def parse_ranges(value: str, size: int, most: int) -> list[Span] | None:
+    """Read a `Range` header.
+
+    :param most: how many ranges are read.
+    :return: the spans asked for, cut to `size`, in their order; or None where the header is to be ignored.  Where
+        some touch each other, or nearly, all are joined as far as they do, and come in ascending order.
+    :raise Unsatisfiable: all is well formed, and no byte of it exists.
+    """
     unit, _, ranges = value.partition("=")
-    if unit.strip().lower() != "bytes":
+    specs = ranges.split(",", most)
+    if unit.strip().lower() != "bytes" or len(specs) > most:
         return None
-    match = _BYTES_RANGE.match(ranges.strip())
-    if match is None:
-        return None
-    first, last = match.groups()
+    spans = []
+    for spec in specs:
+        match = _BYTES_RANGE.match(spec.strip())
+        if match is None:
+            return None
+        try:
+            spans.append(_read_range(match[1], match[2], size))
+        except Unsatisfiable:
+            continue
+    if not spans:
+        raise Unsatisfiable(f"bytes {value!r} of {size}")
+    return None if None in spans else _join([span for span in spans if span is not None])
+
+
+def _read_range(first: str, last: str, size: int) -> Span | None:
     if len(first) > _MAX_DIGITS or len(last) > _MAX_DIGITS:
         return None
     if not first:
@@ -52,14 +77,24 @@ def parse_range(value: str, size: int) -> Span | None:
             return None
         suffix = int(last)
         if suffix == 0 or size == 0:
-            raise Unsatisfiable(f"bytes {value!r} of {size}")
+            raise Unsatisfiable
         return Span(max(0, size - suffix), size)
     start = int(first)
     if last and int(last) < start:
         return None
     if start >= size:
-        raise Unsatisfiable(f"bytes {value!r} of {size}")
+        raise Unsatisfiable
     return Span(start, min(size, int(last) + 1) if last else size)
+
+
+def _join(spans: list[Span]) -> list[Span]:
+    joined: list[Span] = []
+    for span in sorted(spans, key=lambda each: each.start):
+        if joined and span.start <= joined[-1].stop + _SMALL_GAP:
+            joined[-1] = Span(joined[-1].start, max(joined[-1].stop, span.stop))
+        else:
+            joined.append(span)
+    return joined if len(joined) < len(spans) else spans
 
 
 def format_range(span: Span) -> str:

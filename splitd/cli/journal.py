@@ -124,13 +124,18 @@ def _is_about(record: Record, path: str | None, upload: str | None, kind: str | 
     if kind is not None and record.__struct_config__.tag != kind:
         return False
     if path is not None:
-        named = getattr(record, "path", None)
-        if named is None or not (named == path or named.startswith(path.rstrip("/") + "/")):
+        names = [getattr(record, key, None) for key in ("path", "source", "target")]
+        if not any(name is not None and _is_at(name, path) for name in names):
             return False
     if upload is not None:
         manifest = getattr(record, "manifest", None)
         return upload == (getattr(record, "upload", None) if manifest is None else manifest.upload)
     return True
+
+
+def _is_at(name: str, path: str) -> bool:
+    """Whether a name is a path or lies below it."""
+    return name == path or name.startswith(path.rstrip("/") + "/")
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import attrs
 
 _SPACE = r"[ \t\r\n]*"
 _PIECE = re.compile(
-    _SPACE + r'(?:(\()|(\))|(not)(?=[\s<\[])|<([^<>\s]+)>|\[((?:W/)?"[\x21\x23-\x7e\x80-\U0010ffff]*")\])',
+    _SPACE + r'(?:(\()|(\))|(not)(?=[\s<\[])|<([^<>\s]+)>|\[((?:W/)?"[^"\x00-\x1f\x7f]*")\])',
     re.IGNORECASE,
 )
 _OPEN, _CLOSE, _NOT, _URI, _ETAG = range(1, 6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -27,10 +28,15 @@ from splitd.journal.reader import JournalReader
 from splitd.model.manifest import Manifest
 from splitd.model.records import (
     CollectionMade,
+    EntryCopied,
     EntryDeleted,
+    EntryMoved,
     FileCommitted,
     JournalOpened,
+    LockReleased,
+    LockTaken,
     PartsReaped,
+    PropertiesChanged,
     Record,
     UploadAborted,
     UploadStarted,
@@ -47,6 +53,12 @@ times = st.integers(0, 9999)
 manifests = st.builds(
     Manifest, uploads, st.integers(0, 9), times, st.just(6), st.just(0), st.just(4), st.sampled_from([(), NODES])
 )
+
+
+def empty(manifest: Manifest) -> Manifest:
+    return Manifest(manifest.upload, 0, manifest.created_ms, 6, 0, 4, ())
+
+
 records = st.one_of(
     st.builds(CollectionMade, paths, times),
     st.builds(FileCommitted, paths, manifests),
@@ -54,6 +66,26 @@ records = st.one_of(
     st.builds(UploadStarted, uploads, paths, st.just(NODES), times),
     st.builds(UploadAborted, uploads, st.just("gone"), times),
     st.builds(PartsReaped, uploads),
+    st.builds(EntryMoved, paths, paths, times),
+    st.builds(EntryCopied, paths, paths, st.sampled_from(["0", "infinity"]), times),
+    st.builds(
+        PropertiesChanged,
+        st.sampled_from(["/", *NAMES]),
+        st.dictionaries(st.sampled_from(["{DAV:}x", "y"]), st.sampled_from(["<x/>", "<y/>"])),
+        st.lists(st.just("y"), max_size=1).map(tuple),
+    ),
+    st.builds(
+        LockTaken,
+        st.sampled_from(["/", *NAMES]),
+        st.sampled_from(["urn:1", "urn:2", "urn:3"]),
+        st.sampled_from(["exclusive", "shared"]),
+        st.sampled_from(["0", "infinity"]),
+        st.just(""),
+        times,
+        times,
+        st.none() | manifests.map(empty),
+    ),
+    st.builds(LockReleased, st.sampled_from(["urn:1", "urn:2", "urn:3"])),
 )
 
 Make = Callable[..., FileJournal]
@@ -63,14 +95,17 @@ def told(state: State) -> Any:
     """All there is to know of a state."""
     root = state.tree.collection("/")
     doomed, under_way = list(state.doomed.items()), dict(state.uploads)
-    return state.cluster, root, dict(state.tree.walk()), doomed, under_way, state.files, state.bytes_stored
+    noted, locks = dict(state.tree.all_properties()), list(state.locks)
+    counts = state.files, state.bytes_stored, state.shared
+    return state.cluster, root, dict(state.tree.walk()), noted, locks, doomed, under_way, counts
 
 
 def fold(some: list[Record]) -> State:
     """What those of the records come to that can be applied; no id of an upload is used twice."""
     state = State()
     for record in [JournalOpened(1, "c" * 32, 5), *some]:
-        upload = record.manifest.upload if isinstance(record, FileCommitted) else getattr(record, "upload", None)
+        manifest = record.manifest if isinstance(record, FileCommitted) else getattr(record, "file", None)
+        upload = getattr(record, "upload", None) if manifest is None else manifest.upload
         if upload in {manifest.upload for manifest in state.tree.files()}:
             continue
         try:
@@ -88,6 +123,19 @@ def test_the_records_of_a_state_come_to_that_state(some: list[Record]) -> None:
     for record in state.records():
         apply(again, record)
     assert told(again) == told(state)
+
+
+@settings(deadline=None, max_examples=500)
+@given(st.lists(records, max_size=40))
+def test_a_state_counts_what_is_in_its_tree(some: list[Record]) -> None:
+    state = fold(some)
+    files = list(state.tree.files())
+    names = Counter(manifest.upload for manifest in files if manifest.nodes)
+    assert (state.files, state.bytes_stored) == (len(files), sum(manifest.size for manifest in files))
+    assert state.shared == {upload: count for upload, count in names.items() if count > 1}
+    assert not names.keys() & state.doomed.keys(), "parts of a file that is there are never deleted"
+    assert all(state.tree.lookup(lock.path) is not None for lock in state.locks)
+    assert all(state.tree.lookup(path) is not None for path, _ in state.tree.all_properties())
 
 
 @pytest.fixture

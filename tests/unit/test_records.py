@@ -12,14 +12,19 @@ from splitd.model.manifest import Manifest
 from splitd.model.records import (
     CollectionMade,
     CollectionTouched,
+    EntryCopied,
     EntryDeleted,
+    EntryMoved,
     FileCommitted,
     JournalOpened,
+    LockReleased,
+    LockTaken,
     PartCopyReaped,
     PartMoveAborted,
     PartMoved,
     PartMoveStarted,
     PartsReaped,
+    PropertiesChanged,
     Record,
     SnapshotEnded,
     UploadAborted,
@@ -40,13 +45,30 @@ nodes = st.lists(texts, max_size=8).map(tuple)
 manifests = st.builds(
     Manifest, texts, times, times, st.integers(1, 8), st.integers(0, 3), st.integers(1, 2**24), nodes, texts
 )
+properties = st.dictionaries(texts, texts, max_size=3)
+depths = st.sampled_from(["0", "infinity"])
 records: st.SearchStrategy[Record] = st.one_of(
     st.builds(JournalOpened, st.integers(1, 9), texts, times),
     st.builds(UploadStarted, texts, texts, nodes, times),
     st.builds(UploadAborted, texts, texts, times),
     st.builds(FileCommitted, texts, manifests),
-    st.builds(CollectionMade, texts, times),
+    st.builds(CollectionMade, texts, times, properties),
     st.builds(EntryDeleted, texts, times),
+    st.builds(EntryMoved, texts, texts, times),
+    st.builds(EntryCopied, texts, texts, depths, times),
+    st.builds(PropertiesChanged, texts, properties, st.lists(texts, max_size=3).map(tuple)),
+    st.builds(
+        LockTaken,
+        texts,
+        texts,
+        st.sampled_from(["exclusive", "shared"]),
+        depths,
+        texts,
+        times,
+        times,
+        st.none() | manifests,
+    ),
+    st.builds(LockReleased, texts),
     st.builds(PartsReaped, texts),
     st.builds(PartMoveStarted, texts, indexes, texts, times),
     st.builds(PartMoved, texts, texts, indexes, texts, texts),
@@ -120,6 +142,7 @@ def test_a_whole_line_with_another_number_is_refused() -> None:
         (b'{"type":"collection-made","path":"/a","time_ms":"1"}', "Expected `int`, got `str`"),
         (b'{"type":"collection-made","path":"/\xff","time_ms":1}', "utf-8"),
         (b'{"type":"parts-reaped","upload":"a"},{}', "trailing characters"),
+        (b'{"type":"entry-copied","source":"/a","target":"/b","depth":"1","time_ms":1}', "Invalid enum value '1'"),
     ],
 )
 def test_a_line_with_a_right_checksum_and_a_wrong_record_is_refused(body: bytes, reason: str) -> None:

@@ -6,10 +6,15 @@ from splitd.catalog.state import State, UnderWay, apply
 from splitd.model.manifest import Manifest
 from splitd.model.records import (
     CollectionMade,
+    EntryCopied,
     EntryDeleted,
+    EntryMoved,
     FileCommitted,
     JournalOpened,
+    LockReleased,
+    LockTaken,
     PartsReaped,
+    PropertiesChanged,
     Record,
     UploadAborted,
     UploadStarted,
@@ -112,6 +117,82 @@ def test_a_change_inside_a_member_leaves_the_collection_as_it_was() -> None:
     assert state.tree.lookup("/") == Collection(1000, 2000)
 
 
+def test_parts_are_doomed_when_the_last_of_their_names_is_gone() -> None:
+    copied = (FileCommitted("/f", manifest()), EntryCopied("/f", "/g", "infinity", 4000))
+    state = fold(*copied)
+    assert (state.files, state.bytes_stored, state.shared) == (2, 20, {A: 2})
+    assert state.known() == {A: NODES}
+    state = fold(*copied, EntryDeleted("/f", 4001))
+    assert (state.files, state.bytes_stored, state.shared, state.doomed) == (1, 10, {}, {})
+    state = fold(*copied, EntryDeleted("/f", 4001), FileCommitted("/g", manifest(B)))
+    assert state.doomed == {A: NODES}
+
+
+def test_a_copy_onto_a_copy_of_the_same_version_dooms_nothing() -> None:
+    copies = [EntryCopied("/f", target, "infinity", 4000) for target in ("/g", "/g", "/h")]
+    state = fold(FileCommitted("/f", manifest()), *copies)
+    assert (state.files, state.shared, state.doomed) == (3, {A: 3}, {})
+
+
+def test_a_move_takes_what_it_replaces_with_it_and_nothing_else() -> None:
+    state = fold(
+        CollectionMade("/c", 2000),
+        FileCommitted("/c/f", manifest(A)),
+        CollectionMade("/d", 2100),
+        FileCommitted("/d/g", manifest(B)),
+        EntryMoved("/c", "/d", 4000),
+    )
+    assert (state.files, state.bytes_stored, state.doomed) == (1, 10, {B: NODES})
+    assert state.tree.lookup("/d/f") == manifest(A)
+    assert state.tree.lookup("/d") == Collection(2000, 3000)
+    assert state.tree.lookup("/") == Collection(1000, 4000)
+
+
+def test_properties_go_with_a_move_are_copied_and_end_with_what_they_are_of() -> None:
+    noted = (FileCommitted("/f", manifest()), PropertiesChanged("/f", {"a": "<a/>", "b": "<b/>"}))
+    assert dict(fold(*noted, PropertiesChanged("/f", {"a": "<a>1</a>"}, ("b", "c"))).tree.properties("/f")) == {
+        "a": "<a>1</a>"
+    }
+    assert dict(fold(*noted, EntryMoved("/f", "/g", 1)).tree.all_properties()) == {"/g": {"a": "<a/>", "b": "<b/>"}}
+    copied = fold(*noted, EntryCopied("/f", "/g", "0", 1), PropertiesChanged("/g", {}, ("a",)))
+    assert dict(copied.tree.all_properties()) == {"/f": {"a": "<a/>", "b": "<b/>"}, "/g": {"b": "<b/>"}}
+    assert dict(fold(*noted, FileCommitted("/f", manifest(B))).tree.properties("/f")) == {"a": "<a/>", "b": "<b/>"}
+    again = fold(*noted, EntryDeleted("/f", 1), FileCommitted("/f", manifest(B)))
+    assert not again.tree.properties("/f")
+
+
+def taken(path: str, token: str = "urn:1", *, time_ms: int = 5000, expires_ms: int = 9000) -> LockTaken:
+    return LockTaken(path, token, "exclusive", "infinity", "", time_ms, expires_ms)
+
+
+def locked(*records: Record) -> list[str]:
+    committed = [FileCommitted("/c/f", manifest(A)), FileCommitted("/g", manifest(B))]
+    return [lock.path for lock in fold(CollectionMade("/c", 2000), *committed, *records).locks]
+
+
+def test_locks_stay_where_they_were_taken_and_end_with_it() -> None:
+    both = (taken("/c/f"), taken("/g", "urn:2"))
+    assert locked(*both) == ["/c/f", "/g"]
+    assert locked(*both, LockReleased("urn:1"), LockReleased("urn:1")) == ["/g"]
+    assert locked(*both, EntryDeleted("/c", 5001)) == ["/g"]
+    assert locked(*both, EntryMoved("/c", "/d", 5001)) == ["/g"]
+    assert locked(*both, EntryMoved("/c/f", "/g", 5001)) == ["/g"], "the lock covers what is there now"
+    assert locked(*both, EntryCopied("/c", "/d", "infinity", 5001)) == ["/c/f", "/g"]
+    assert locked(*both, EntryMoved("/g", "/c", 5001)) == []
+
+
+def test_a_lock_that_is_taken_drops_those_that_have_expired() -> None:
+    assert locked(taken("/c/f"), taken("/g", "urn:2", time_ms=8999)) == ["/c/f", "/g"]
+    assert locked(taken("/c/f"), taken("/g", "urn:2", time_ms=9000)) == ["/g"]
+    assert locked(taken("/c/f"), taken("/c/f", time_ms=8000, expires_ms=9500)) == ["/c/f"]
+
+
+def test_an_empty_file_that_is_made_to_be_locked_is_a_file() -> None:
+    empty = manifest(size=0, nodes=())
+    state = fold(LockTaken("/f", "urn:1", "shared", "0", "<o/>", 5000, 9000, empty))
+    assert (state.tree.lookup("/f"), state.files) == (empty, 1)
+
+
 def test_files_share_the_texts_they_have_in_common() -> None:
     def twin(text: str) -> str:
         return "".join(list(text))
@@ -154,6 +235,22 @@ def test_files_share_the_texts_they_have_in_common() -> None:
         ([EntryDeleted("/f", 1)], "entry-deleted /f: there is no /f"),
         ([EntryDeleted("/", 1)], "entry-deleted /: the root cannot be deleted"),
         ([PartsReaped(A)], f"parts-reaped {A}: it has no parts to delete"),
+        ([EntryMoved("/f", "/g", 1)], "entry-moved /f to /g: there is no /f"),
+        ([CollectionMade("/c", 1), EntryMoved("/c", "/d/e", 1)], "entry-moved /c to /d/e: there is no collection /d"),
+        (
+            [CollectionMade("/c", 1), EntryCopied("/c", "/c", "0", 1)],
+            "entry-copied /c to /c: /c is there already: source and target are the same",
+        ),
+        (
+            [CollectionMade("/c", 1), EntryCopied("/c", "/c/d", "infinity", 1)],
+            "entry-copied /c to /c/d: /c and /c/d: one lies inside the other",
+        ),
+        ([PropertiesChanged("/f", {"a": "<a/>"})], "properties-changed /f: there is no /f"),
+        ([taken("/f")], "lock-taken /f: there is nothing to lock"),
+        (
+            [CollectionMade("/c", 1), LockTaken("/c", "urn:1", "shared", "0", "", 1, 2, manifest(size=0, nodes=()))],
+            "lock-taken /c: /c is there already",
+        ),
     ],
 )
 def test_a_record_that_contradicts_the_state_is_named(records: list[Record], reason: str) -> None:

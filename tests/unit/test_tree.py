@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from splitd.errors import BadName, NameTaken, NotACollection, NotAFile, NotFound, ParentMissing, SplitdError
+from splitd.errors import BadName, Entangled, NameTaken, NotACollection, NotAFile, NotFound, ParentMissing, SplitdError
 from splitd.model.manifest import Manifest
-from splitd.model.tree import Collection, Member, Tree, basename, check_path, parent
+from splitd.model.tree import Collection, Member, Tree, ancestors, basename, check_path, parent
 
 
 def manifest(number: int = 1) -> Manifest:
@@ -67,6 +67,7 @@ class PlainTree:
 
     def __init__(self, created_ms: int) -> None:
         self.entries: dict[str, Any] = {"/": [created_ms, created_ms]}
+        self.noted: dict[str, dict[str, str]] = {}
 
     def lookup(self, path: str) -> Manifest | Collection | None:
         entry = self.entries.get(path)
@@ -106,27 +107,93 @@ class PlainTree:
             raise NotFound(path)
         gone = [other for other in self.entries if other == path or other.startswith(path + "/")]
         files = [self.entries.pop(other) for other in gone]
+        for other in gone:
+            self.noted.pop(other, None)
         self._touch(path, time_ms)
         return [file for file in files if isinstance(file, Manifest)]
+
+    def set_properties(self, path: str, properties: dict[str, str]) -> None:
+        if path not in self.entries:
+            raise NotFound(path)
+        self.noted[path] = properties
+
+    def move(self, source: str, target: str, time_ms: int) -> list[Manifest]:
+        self._refuse(source, target, source == target or source in ancestors(target) or target in ancestors(source))
+        replaced = self.delete(target, time_ms) if target in self.entries else []
+        for path in [each for each in self.entries if each == source or each.startswith(source + "/")]:
+            self.entries[target + path.removeprefix(source)] = self.entries.pop(path)
+            if path in self.noted:
+                self.noted[target + path.removeprefix(source)] = self.noted.pop(path)
+        self._touch(source, time_ms)
+        self._touch(target, time_ms)
+        return replaced
+
+    def copy(self, source: str, target: str, time_ms: int, *, deep: bool) -> tuple[list[Manifest], list[Manifest]]:
+        inside = target in ancestors(source) or (deep and source in ancestors(target))
+        self._refuse(source, target, source == target or inside)
+        replaced = self.delete(target, time_ms) if target in self.entries else []
+        copied = []
+        for path in list(self.entries):
+            if path == source or (deep and path.startswith(source + "/")):
+                entry = self.entries[path]
+                name = target + path.removeprefix(source)
+                self.entries[name] = [time_ms, time_ms] if isinstance(entry, list) else entry
+                copied += [entry] if isinstance(entry, Manifest) else []
+                if path in self.noted:
+                    self.noted[name] = dict(self.noted[path])
+        self._touch(target, time_ms)
+        return replaced, copied
+
+    def _refuse(self, source: str, target: str, entangled: bool) -> None:
+        if source not in self.entries:
+            raise NotFound(source)
+        if entangled:
+            raise Entangled(source)
+        self._need_parent(target)
 
 
 paths = st.lists(st.sampled_from(["a", "b", "B", "é", "\uffff", "\U0001f600"]), max_size=3).map(
     lambda names: "/" + "/".join(names)
 )
-steps = st.tuples(st.sampled_from(["put_file", "make_collection", "delete", "list"]), paths)
+steps = st.tuples(
+    st.sampled_from(["put_file", "make_collection", "delete", "move", "copy", "copy flat", "set_properties", "list"]),
+    paths,
+    paths,
+)
 
 
-def outcome(call: Any, *args: Any) -> Any:
+def perform(tree: Any, step: str, path: str, other: str, time_ms: int) -> Any:
+    match step:
+        case "list":
+            return outcome(tree.list_members, path, "", 2) if isinstance(tree, Tree) else None
+        case "put_file":
+            return outcome(tree.put_file, path, manifest(time_ms), time_ms)
+        case "move":
+            return outcome(tree.move, path, other, time_ms)
+        case "copy" | "copy flat":
+            return outcome(tree.copy, path, other, time_ms, deep=step == "copy")
+        case "set_properties":
+            return outcome(tree.set_properties, path, {} if time_ms % 5 == 0 else {"x": f"<x>{time_ms}</x>"})
+        case _:
+            return outcome(getattr(tree, step), path, time_ms)
+
+
+def outcome(call: Any, *args: Any, **more: Any) -> Any:
     try:
-        result = call(*args)
+        result = call(*args, **more)
     except SplitdError as problem:
         return type(problem)
+    if isinstance(result, tuple):
+        return [sorted(each, key=repr) for each in result]
     return sorted(result, key=repr) if isinstance(result, list) else result
 
 
 def assert_same(tree: Tree, oracle: PlainTree) -> None:
+    noted = {path: properties for path, properties in oracle.noted.items() if properties}
+    assert {path: dict(properties) for path, properties in tree.all_properties()} == noted
     for path in oracle.entries:
         assert tree.lookup(path) == oracle.lookup(path)
+        assert tree.properties(path) == noted.get(path, {})
         if isinstance(oracle.lookup(path), Collection):
             found = tree.list_members(path, "", 100)
             assert found == [
@@ -137,26 +204,24 @@ def assert_same(tree: Tree, oracle: PlainTree) -> None:
 
 @settings(deadline=None)
 @given(st.lists(steps, max_size=30))
-def test_it_does_what_a_plain_dict_of_all_paths_does(found: list[tuple[str, str]]) -> None:
+def test_it_does_what_a_plain_dict_of_all_paths_does(found: list[tuple[str, str, str]]) -> None:
     tree, oracle = Tree(0), PlainTree(0)
-    for time_ms, (step, path) in enumerate(found, 1):
+    for time_ms, (step, path, other) in enumerate(found, 1):
         if step == "list":
-            outcome(tree.list_members, path, "", 2)
-            continue
-        args = (path, manifest(time_ms), time_ms) if step == "put_file" else (path, time_ms)
-        assert outcome(getattr(tree, step), *args) == outcome(getattr(oracle, step), *args)
+            perform(tree, step, path, other, time_ms)
+        elif (step, path) == ("move", "/"):  # nothing is outside of the root
+            assert perform(tree, step, path, other, time_ms) in (Entangled, NotFound)
+        else:
+            assert perform(tree, step, path, other, time_ms) == perform(oracle, step, path, other, time_ms)
     assert_same(tree, oracle)
 
 
 @settings(deadline=None)
 @given(st.lists(steps, max_size=20), paths)
-def test_it_tells_beforehand_what_a_change_would_do(found: list[tuple[str, str]], path: str) -> None:
+def test_it_tells_beforehand_what_a_change_would_do(found: list[tuple[str, str, str]], path: str) -> None:
     tree = Tree(0)
-    for time_ms, (step, each) in enumerate(found, 1):
-        if step == "put_file":
-            outcome(tree.put_file, each, manifest(time_ms), time_ms)
-        elif step != "list":
-            outcome(getattr(tree, step), each, time_ms)
+    for time_ms, (step, each, other) in enumerate(found, 1):
+        perform(tree, step, each, other, time_ms)
     taken = outcome(tree.refuse_taken, path)
     replaced = outcome(tree.version, path)
     assert outcome(tree.put_file, path, manifest(99), 99) == replaced
@@ -214,3 +279,27 @@ def test_the_deepest_tree_there_can_be_is_deleted_in_one_step() -> None:
     tree.put_file(path + "/f", manifest(), 1)
     assert tree.delete("/a", 1) == [manifest()]
     assert tree.list_members("/", "", 1) == []
+
+
+def test_a_copy_is_another_name_for_the_same_version() -> None:
+    tree = Tree(0)
+    tree.make_collection("/a", 1)
+    tree.put_file("/a/f", manifest(), 1)
+    tree.copy("/a", "/b", 2, deep=True)
+    assert tree.lookup("/b/f") is tree.lookup("/a/f")
+    tree.put_file("/b/f", manifest(2), 3)
+    assert tree.lookup("/a/f") == manifest(1)
+
+
+@pytest.mark.parametrize("call", ["move", "copy"])
+def test_the_deepest_tree_there_can_be_is_moved_and_copied_in_one_step(call: str) -> None:
+    tree = Tree(0)
+    path = ""
+    for depth in range(2047):
+        path += "/a"
+        tree.make_collection(path, depth)
+    if call == "move":
+        tree.move("/a", "/b", 1)
+    else:
+        tree.copy("/a", "/b", 1, deep=True)
+    assert isinstance(tree.lookup(path.replace("/a", "/b", 1)), Collection)

@@ -11,10 +11,11 @@ from urllib.parse import quote
 
 import msgspec
 from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 
 from splitd.frontends.webdav.answers import Refused, answer, format_time
 from splitd.frontends.webdav.door import Door
-from splitd.frontends.webdav.targets import Target
+from splitd.frontends.webdav.targets import Target, href
 from splitd.model.manifest import Manifest
 from splitd.model.tree import Collection, Member
 from storaged.streaming import StreamingRequest, send_body
@@ -27,6 +28,9 @@ async def list_collection(request: StreamingRequest, door: Door, target: Target,
     """Answer with a collection's members, in the form the client accepts."""
     request.setHeader("Last-Modified", format_time(collection.modified_ms))
     request.setHeader("Vary", "Accept")
+    request.setHeader("X-Content-Type-Options", "nosniff")
+    if not target.slash:
+        request.setHeader("Content-Location", href(target.path, is_collection=True))
     if "application/json" in (request.getHeader("Accept") or ""):
         await _answer_json(request, door, target)
     else:
@@ -70,6 +74,9 @@ async def _answer_html(request: StreamingRequest, door: Door, target: Target) ->
     request.setHeader("Content-Type", "text/html; charset=utf-8")
     # A name that slips through the escaping still runs nothing.
     request.setHeader("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+    if request.method == b"HEAD":
+        request.finish()
+        return
     request.write(
         f"<!DOCTYPE html><title>{title}</title><style>body{{font:16px sans-serif;margin:2em}}"
         f"td{{padding:.1em 1.5em .1em 0}}</style><h1>{title}</h1><table>\n".encode()
@@ -99,6 +106,7 @@ class _Rows:
     async def _read(self) -> Sequence[bytes]:
         if self._ended:
             return []
+        await deferLater(self._door.clock, 0)  # others want to be served, too
         members = await self._door.store.list_members(self._path, self._after, _PAGE_DEFAULT)
         if not members:
             return []

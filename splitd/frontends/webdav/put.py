@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 from twisted.internet.interfaces import IConsumer
 
 from splitd.errors import BadName
 from splitd.frontends.webdav.answers import Refused, answer, describe
 from splitd.frontends.webdav.conditions import parse_condition
+from splitd.frontends.webdav.digesting import DigestingConsumer, expected_digests
 from splitd.frontends.webdav.door import Door
 from splitd.frontends.webdav.targets import Target
 from storaged.streaming import StreamingRequest, receive_body
+
+_NUMBER = re.compile(r"\A[0-9]{1,19}\Z")
 
 
 async def put(request: StreamingRequest, door: Door, target: Target) -> None:
@@ -22,9 +27,14 @@ async def put(request: StreamingRequest, door: Door, target: Target) -> None:
     content_type = (request.getHeader("Content-Type") or "").replace("\t", " ")
     if not content_type.isprintable():
         raise Refused(400, "Content-Type: should be printable text")
-    upload = await door.store.create(target.path, request.body.length, content_type, parse_condition(request, target))
+    expected = expected_digests(request)
+    upload = await door.store.create(target.path, _size(request), content_type, parse_condition(request, target))
+    consumer = IConsumer(upload)
+    proof = DigestingConsumer(consumer, expected) if expected else None
     try:
-        await receive_body(request, IConsumer(upload), upload.when_broken())
+        await receive_body(request, proof or consumer, upload.when_broken())
+        if proof is not None:
+            proof.refuse_other()
     except BaseException as problem:
         await upload.abort(str(problem))
         raise
@@ -34,3 +44,11 @@ async def put(request: StreamingRequest, door: Door, target: Target) -> None:
         answer(request, 201)
     else:
         answer(request, 204)
+
+
+def _size(request: StreamingRequest) -> int | None:
+    """The bytes of the file, where the client says it; Finder does beside a chunked body."""
+    announced = request.getHeader("X-Expected-Entity-Length")
+    if request.body.length is None and announced is not None and _NUMBER.match(announced):
+        return int(announced)
+    return request.body.length
