@@ -59,13 +59,18 @@ class JournalledLocks:
 
     async def _refresh(self, path: str, expires_ms: int, condition: Condition) -> list[Lock]:
         tokens = condition.tokens()
-        covering = self._state.locks.covering(path, self._changes.now_ms())
-        refreshed = [
-            await self._refresh_one(lock, path, expires_ms, condition) for lock in covering if lock.token in tokens
-        ]
-        if not refreshed:
+        named = [lock for lock in await self._covering(path) if lock.token in tokens]
+        if not named:
             raise LockUnknown(f"{path}: none of the locks that are named covers it")
-        return refreshed
+        return [await self._refresh_one(lock, path, expires_ms, condition) for lock in named]
+
+    def _covering(self, path: str) -> Deferred[list[Lock]]:
+        """The locks that cover a path when it is the turn of one who asks now."""
+
+        def judge() -> tuple[None, list[Lock]]:
+            return None, self._state.locks.covering(path, self._changes.now_ms())
+
+        return self._changes.make(judge, path, durable=False)
 
     def _refresh_one(self, lock: Lock, path: str, expires_ms: int, condition: Condition) -> Deferred[Lock]:
         def judge() -> tuple[Record, Lock]:
@@ -81,7 +86,9 @@ class JournalledLocks:
 
     def unlock(self, path: str, token: str, condition: Condition) -> Deferred[None]:
         """Release a lock; see `ILocks.unlock`."""
+        return Deferred.fromCoroutine(self._unlock(path, token, condition))
 
+    async def _unlock(self, path: str, token: str, condition: Condition) -> None:
         def judge() -> tuple[Record, None]:
             now_ms = self._changes.now_ms()
             refuse_failed(self._state, condition, path, self._state.tree.lookup(path), now_ms)
@@ -89,9 +96,9 @@ class JournalledLocks:
                 raise LockUnknown(f"{path}: there is no lock {token} on it")
             return records.LockReleased(token), None
 
-        found = self._state.locks.find(token, self._changes.now_ms())
-        keys = {path} if found is None else {path, found.path}
-        return self._changes.make(judge, *sorted(keys), *condition.paths(), durable=True)
+        # All that the lock covers waits until it is gone.
+        roots = [lock.path for lock in await self._covering(path) if lock.token == token]
+        await self._changes.make(judge, path, *roots, *condition.paths(), durable=True)
 
     def check(self, path: str, condition: Condition, *, changing: bool) -> Deferred[None]:
         """Make sure that a change would be allowed now; see `ILocks.check`."""

@@ -91,3 +91,45 @@ async def test_of_many_who_replace_one_version_one_succeeds(cluster: Cluster) ->
     answers: list[Answer] = await gatherResults(asked)
     assert sorted(answer.code for answer in answers) == [204] + [412] * 7
     await eventually(lambda: len(cluster.uploads_stored()) == 1, "only the winner's parts")
+
+
+LONG_AGO, TOMORROW = "Sat, 01 Jan 2000 00:00:00 GMT", "Fri, 01 Jan 2100 00:00:00 GMT"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest_twisted.ensureDeferred
+async def test_a_time_is_a_condition_where_no_tag_is(cluster: Cluster, method: str) -> None:
+    put = await cluster.put("/file", b"abc")
+    etag, then = str(put.header("ETag")), str(put.header("Last-Modified"))
+    for headers, code in [
+        ({"If_Modified_Since": then}, 304),
+        ({"If_Modified_Since": TOMORROW}, 304),
+        ({"If_Modified_Since": LONG_AGO}, 200),
+        ({"If_Modified_Since": "yesterday"}, 200),
+        ({"If_Modified_Since": "\u00fc"}, 200),
+        ({"If_Modified_Since": "Sat, 99 Jan 99999999 00:00:00 GMT"}, 200),
+        ({"If_Unmodified_Since": then}, 200),
+        ({"If_Unmodified_Since": TOMORROW}, 200),
+        ({"If_Unmodified_Since": LONG_AGO}, 412),
+        ({"If_Unmodified_Since": "yesterday"}, 200),
+        # Tags say more than times (RFC 9110 section 13.2.2).
+        ({"If_None_Match": OTHER, "If_Modified_Since": TOMORROW}, 200),
+        ({"If_None_Match": etag, "If_Modified_Since": LONG_AGO}, 304),
+        ({"If_Match": etag, "If_Unmodified_Since": LONG_AGO}, 200),
+        ({"If_Match": OTHER, "If_Unmodified_Since": TOMORROW}, 412),
+        ({"If_Unmodified_Since": LONG_AGO, "If_None_Match": etag}, 412),
+    ]:
+        answer = await cluster.ask(method, "/file", **headers)
+        assert answer.code == code, headers
+        assert (answer.header("ETag") == etag) is (code != 412)
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_has_changed_since_is_not_changed_again(cluster: Cluster) -> None:
+    await cluster.put("/file", b"abc")
+    for method, body in (("PUT", b"x"), ("DELETE", None), ("MOVE", None), ("COPY", None)):
+        answer = await cluster.ask(method, "/file", body, Destination="/x", If_Unmodified_Since=LONG_AGO)
+        assert (answer.code, "If-Unmodified-Since" in answer.text) == (412, True)
+    assert (await cluster.put("/new", b"x", If_Unmodified_Since=LONG_AGO)).code == 201
+    # It matters to those who read only.
+    assert (await cluster.put("/file", b"x", If_Modified_Since=TOMORROW)).code == 204

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+import attrs
 import pytest_twisted
 from hypothesis import HealthCheck, note, settings
 from hypothesis import strategies as st
@@ -14,8 +15,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from twisted.internet.defer import Deferred
 from twisted.web.client import ResponseFailed
 
+from splitd.catalog.compaction import fold
+from splitd.journal.reader import JournalReader
+from storaged.filesystem import OSFilesystem
 from storaged.sizes import Size
 from tests.cluster.cluster import Answer, Cluster
+from tests.cluster.multistatus import dav, lock, noted, propfind, proppatch, token_of
 from tests.cluster.test_round_trip import ChunkedBody
 from tests.cluster.waiting import eventually
 from tests.tally import EFFORT, TALLY
@@ -25,8 +30,10 @@ NEEDED = 6
 UNIT = 512
 
 PATHS = ["/a", "/b", "/c/a", "/c/b", "/d/a"]
-COLLECTIONS = ["/c", "/d"]
+COLLECTIONS = ["/c", "/d", "/c/d"]
 paths = st.sampled_from(PATHS)
+names = st.sampled_from([*PATHS, *COLLECTIONS, "/c/d/a"])
+submits = st.sampled_from([True, True, True, False])
 numbers = st.integers(0, NODES - 1)
 sizes = st.sampled_from([0, 1, 5, 6, 7, 900, UNIT * 6 - 1, UNIT * 6, UNIT * 6 + 1, 6000, 40_000])
 seeds = st.integers(0, 255)
@@ -34,6 +41,18 @@ seeds = st.integers(0, 255)
 
 def content(size: int, seed: int) -> bytes:
     return (bytes([seed]) + bytes(range(251)) * (size // 251 + 1))[:size]
+
+
+def is_in(path: str, collection: str) -> bool:
+    return path.startswith(collection + "/")
+
+
+@attrs.frozen
+class PlainLock:
+    path: str
+    token: str
+    shared: bool
+    deep: bool
 
 
 def run(coroutine: Any) -> Any:
@@ -49,6 +68,8 @@ class Model(RuleBasedStateMachine):
         self.folder = Path(mkdtemp())
         self.files: dict[str, bytes] = {}
         self.collections: set[str] = set()
+        self.notes: dict[str, str] = {}
+        self.locks: dict[str, PlainLock] = {}
         self.down: set[int] = set()
         TALLY["lives of a cluster beside a model"] += 1
 
@@ -77,30 +98,54 @@ class Model(RuleBasedStateMachine):
         for path, data in self.files.items():
             answer = await self.cluster.get(path)
             assert (answer.code, answer.body) == (200, data)
+        told = await propfind(self.cluster, "/", "getetag", "lockdiscovery", depth="infinity")
+        assert {path.rstrip("/") for path in told} == {"", *self.files, *self.collections}
+        for path, each in told.items():
+            assert await noted(self.cluster, path) == self.notes.get(path.rstrip("/"))
+            tokens = {token.text for token in each.found[dav("lockdiscovery")].iterfind(".//" + dav("locktoken/*"))}
+            assert tokens == {lock.token for lock in self.covering(path.rstrip("/"))}
+        await self.journal_agrees()
         etags = {(await self.cluster.ask("HEAD", path)).header("ETag") for path, data in self.files.items() if data}
         listed = [info.part_id.partition(".")[0] for node in self.cluster.nodes for info in await node.listed()]
         assert {f'"{upload}"' for upload in listed} == etags
         assert len(listed) == NEEDED * len(etags)
         await eventually(lambda: not any(node.half_written() for node in self.cluster.nodes))
 
+    async def journal_agrees(self) -> None:
+        """The journal on the disk comes to what the front has in memory."""
+        assert self.cluster.front is not None
+        live = self.cluster.front._catalog._state
+        await self.cluster.stop_front()
+        read = fold(JournalReader(OSFilesystem(), str(self.folder / "front/journal")))
+        assert list(read.records()) == list(live.records())
+        assert read.shared == live.shared
+        await self.cluster.start_front()
+
     # What clients do
 
-    @rule(path=paths, size=sizes, seed=seeds, known=st.booleans())
-    def put(self, path: str, size: int, seed: int, known: bool) -> None:
+    @rule(path=paths, size=sizes, seed=seeds, known=st.booleans(), submits=submits)
+    def put(self, path: str, size: int, seed: int, known: bool, submits: bool) -> None:
         data = content(size, seed)
-        self.stored(path, data, run(self.cluster.put(path, data if known else ChunkedBody(data))))
+        headers = self.tokens_for(submits)
+        self.stored(
+            path, data, run(self.cluster.ask("PUT", path, data if known else ChunkedBody(data), **headers)), submits
+        )
 
     @rule(path=paths, size=sizes, seed=seeds)
     def create(self, path: str, size: int, seed: int) -> None:
         data = content(size, seed)
         answer = run(self.cluster.put(path, data, If_None_Match="*"))
-        if path in self.files:
+        if path in self.files or path in self.collections:
             assert answer.code == 412
         else:
             self.stored(path, data, answer)
 
-    def stored(self, path: str, data: bytes, answer: Answer) -> None:
-        if not self.has_parent(path):
+    def stored(self, path: str, data: bytes, answer: Answer, submits: bool = False) -> None:
+        if self.is_barred(path, submits, is_new=not self.is_there(path)):
+            assert answer.code == 423
+        elif path in self.collections:
+            assert answer.code == 405
+        elif not self.has_parent(path):
             assert answer.code == 409
         elif NODES - len(self.down) < NEEDED:
             # An empty file needs no node, where the front knows in time that it is empty.
@@ -119,7 +164,7 @@ class Model(RuleBasedStateMachine):
             assert self.down
             return
         if path not in self.files:
-            assert answer.code == 404
+            assert answer.code == (200 if path in self.collections else 404)
             return
         data = self.files[path]
         if answer.code == 503:
@@ -131,20 +176,162 @@ class Model(RuleBasedStateMachine):
         else:
             assert (answer.code, answer.body) == (206, data[span[0] : sum(span)])
 
-    @rule(path=st.sampled_from([*PATHS, *COLLECTIONS]))
-    def delete(self, path: str) -> None:
-        answer = run(self.cluster.ask("DELETE", path))
-        gone = [each for each in self.files if each == path or each.startswith(path + "/")]
-        assert answer.code == (204 if gone or path in self.collections else 404)
-        for each in gone:
-            del self.files[each]
-        self.collections.discard(path)
+    @rule(path=names, submits=submits)
+    def delete(self, path: str, submits: bool) -> None:
+        answer = run(self.cluster.ask("DELETE", path, **self.tokens_for(submits)))
+        if not self.is_there(path):
+            assert answer.code == 404
+        elif self.is_barred(path, submits, is_new=True):
+            assert answer.code in {423, 207}
+        else:
+            assert answer.code == 204
+            self.forget(path)
+            self.unlock_below(path, itself=True)
 
-    @rule(path=st.sampled_from(COLLECTIONS))
-    def make_collection(self, path: str) -> None:
-        answer = run(self.cluster.ask("MKCOL", path))
-        assert answer.code == (405 if path in self.collections else 201)
-        self.collections.add(path)
+    @rule(path=st.sampled_from(COLLECTIONS), submits=submits)
+    def make_collection(self, path: str, submits: bool) -> None:
+        answer = run(self.cluster.ask("MKCOL", path, **self.tokens_for(submits)))
+        if self.is_there(path):
+            assert answer.code == 405
+        elif not self.has_parent(path):
+            assert answer.code == 409
+        elif self.is_barred(path, submits, is_new=True):
+            assert answer.code == 423
+        else:
+            assert answer.code == 201
+            self.collections.add(path)
+
+    @rule(source=names, destination=names, overwrite=st.booleans(), submits=submits)
+    def move(self, source: str, destination: str, overwrite: bool, submits: bool) -> None:
+        headers = self.tokens_for(submits)
+        answer = run(self.cluster.ask("MOVE", source, Destination=destination, Overwrite="FT"[overwrite], **headers))
+        inside = is_in(destination, source) or is_in(source, destination) or source == destination
+        barred = self.is_barred(source, submits, is_new=True) or self.is_barred(destination, submits, is_new=True)
+        if self.transferred(answer, source, destination, inside, barred, overwrite):
+            was = self.below(source)
+            self.take_place(destination, was, source)
+            for path in was:
+                self.forget(path)
+            self.unlock_below(source, itself=True)
+
+    @rule(source=names, destination=names, overwrite=st.booleans(), deep=st.booleans(), submits=submits)
+    def copy(self, source: str, destination: str, overwrite: bool, deep: bool, submits: bool) -> None:
+        headers = {"Overwrite": "FT"[overwrite], "Depth": "infinity" if deep else "0", **self.tokens_for(submits)}
+        answer = run(self.cluster.ask("COPY", source, Destination=destination, **headers))
+        inside = (deep and is_in(destination, source)) or is_in(source, destination) or source == destination
+        if self.transferred(
+            answer, source, destination, inside, self.is_barred(destination, submits, is_new=True), overwrite
+        ):
+            self.take_place(destination, self.below(source) if deep else [source], source)
+
+    def transferred(
+        self, answer: Answer, source: str, target: str, inside: bool, barred: bool, overwrite: bool
+    ) -> bool:
+        if not self.is_there(source):
+            expected = {404}
+        elif inside:
+            expected = {403}
+        elif not self.has_parent(target):
+            expected = {409}
+        elif (self.is_there(target) and not overwrite) or barred:
+            expected = {412, 423}
+        else:
+            expected = {204 if self.is_there(target) else 201}
+        assert answer.code in expected, answer
+        return answer.code in {201, 204}
+
+    def take_place(self, target: str, paths: list[str], source: str) -> None:
+        """Files and collections at and below `source` come to be at `target`, too."""
+        files = {path: self.files[path] for path in paths if path in self.files}
+        collections = [path for path in paths if path in self.collections]
+        notes = {path: self.notes[path] for path in paths if path in self.notes}
+        self.forget(target)
+        self.unlock_below(target, itself=False)
+        self.files.update((target + path.removeprefix(source), data) for path, data in files.items())
+        self.collections.update(target + path.removeprefix(source) for path in collections)
+        self.notes.update((target + path.removeprefix(source), text) for path, text in notes.items())
+
+    @rule(path=names, text=st.sampled_from(["one", "two"]), sets=st.booleans(), submits=submits)
+    def note_property(self, path: str, text: str, sets: bool, submits: bool) -> None:
+        inner = f"<t:note>{text}</t:note>" if sets else "<t:note/>"
+        kind = "set" if sets else "remove"
+        headers = self.tokens_for(submits)
+        answer = run(proppatch(self.cluster, path, f"<D:{kind}><D:prop>{inner}</D:prop></D:{kind}>", **headers))
+        if not self.is_there(path):
+            assert answer.code == 404
+        elif self.is_barred(path, submits, is_new=False):
+            assert answer.code == 423
+        else:
+            assert answer.code == 207
+            if sets:
+                self.notes[path] = text
+            else:
+                self.notes.pop(path, None)
+
+    @rule(path=names, shared=st.booleans(), deep=st.booleans(), submits=submits)
+    def take_lock(self, path: str, shared: bool, deep: bool, submits: bool) -> None:
+        headers = {"Depth": "infinity" if deep else "0", **self.tokens_for(submits)}
+        answer = run(lock(self.cluster, path, scope="shared" if shared else "exclusive", **headers))
+        others = self.covering(path)
+        if deep:
+            others = others + [each for each in self.locks.values() if is_in(each.path, path)]
+        if any(not (shared and other.shared) for other in others):
+            assert answer.code in {423, 207}
+        elif not self.is_there(path) and not self.has_parent(path):
+            assert answer.code == 409
+        elif not self.is_there(path) and self.is_barred(path, submits, is_new=True):
+            assert answer.code == 423
+        else:
+            assert answer.code == (200 if self.is_there(path) else 201)
+            token = token_of(answer)
+            self.locks[token] = PlainLock(path, token, shared, deep)
+            if not self.is_there(path):
+                self.files[path] = b""
+
+    @precondition(lambda self: self.locks)
+    @rule(number=st.integers(0, 9), releases=st.booleans())
+    def release_or_refresh_lock(self, number: int, releases: bool) -> None:
+        found = list(self.locks.values())[number % len(self.locks)]
+        if releases:
+            assert run(self.cluster.ask("UNLOCK", found.path, Lock_Token=f"<{found.token}>")).code == 204
+            del self.locks[found.token]
+        else:
+            assert run(self.cluster.ask("LOCK", found.path, If=f"(<{found.token}>)")).code == 200
+
+    def tokens_for(self, submits: bool) -> dict[str, str]:
+        """All tokens there are, in a header that holds whatever is there; or none."""
+        if not (submits and self.locks):
+            return {}
+        return {"If": "</> (Not <urn:none>) (Not <urn:none> " + " ".join(f"<{token}>" for token in self.locks) + ")"}
+
+    def covering(self, path: str) -> list[PlainLock]:
+        return [each for each in self.locks.values() if each.path == path or (each.deep and is_in(path, each.path))]
+
+    def is_barred(self, path: str, submits: bool, *, is_new: bool) -> bool:
+        """Whether locks forbid a change of what is there; `is_new` where the name itself comes or goes."""
+        barring = self.covering(path)
+        if is_new:
+            barring = barring + [each for each in self.locks.values() if is_in(each.path, path)]
+            barring += self.covering(path.rpartition("/")[0])
+        return bool(barring) and not submits
+
+    def is_there(self, path: str) -> bool:
+        return path in self.files or path in self.collections
+
+    def below(self, path: str) -> list[str]:
+        """A path, and what is below it."""
+        return [each for each in (*self.files, *self.collections) if each == path or is_in(each, path)]
+
+    def forget(self, path: str) -> None:
+        for each in self.below(path):
+            self.files.pop(each, None)
+            self.collections.discard(each)
+            self.notes.pop(each, None)
+
+    def unlock_below(self, path: str, *, itself: bool) -> None:
+        for each in list(self.locks.values()):
+            if is_in(each.path, path) or (itself and each.path == path):
+                del self.locks[each.token]
 
     @rule(path=paths, size=st.sampled_from([900, 40_000]), sent=st.integers(0, 39_999))
     def break_off(self, path: str, size: int, sent: int) -> None:
@@ -160,7 +347,9 @@ class Model(RuleBasedStateMachine):
 
     @rule(path=paths, size=sizes, first=seeds, second=seeds)
     def put_two_at_once(self, path: str, size: int, first: int, second: int) -> None:
-        if self.down or not self.has_parent(path):
+        if self.down or not self.has_parent(path) or path in self.collections:
+            return
+        if self.is_barred(path, False, is_new=path not in self.files):
             return
         datas = [content(size, first), content(size + 1, second)]
         puts = [Deferred.fromCoroutine(self.cluster.put(path, data)) for data in datas]

@@ -11,11 +11,40 @@ from splitd.catalog.journalled import JournalledCatalog
 from splitd.interfaces import Doomed
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.holdings import PartCopy
+from splitd.model.if_header import IfHeader, Term, TermList
+from splitd.model.locks import EXCLUSIVE, SHARED, Lock
+from splitd.model.properties import PropertyChanges
 from tests.unit.catalogs import NEW, NODES, A, B, C, doomed, manifest, started, walk
 
 paths = st.sampled_from(["/", "/a", "/b", "/a/b", "/a/b/c", "/a/c", "/b/c", "bad"])
 uploads = st.sampled_from([A, B, C, "1" * 32, "2" * 32, "3" * 32])
-conditions = st.sampled_from([ALWAYS, ALWAYS, NEW, Condition(match=("*",)), Condition(match=(manifest(A).etag,))])
+tokens = st.sampled_from(["urn:1", "urn:2", "urn:3"])
+booleans = st.booleans()
+
+
+def believing(path: str, token: str) -> Condition:
+    return Condition(believed=IfHeader((TermList(path, (Term(negated=False, token=token),)),)))
+
+
+conditions = st.one_of(
+    st.sampled_from([ALWAYS, ALWAYS, NEW, Condition(match=("*",)), Condition(match=(manifest(A).etag,))]),
+    st.builds(believing, st.sampled_from(["/a", "/a/b", "/b"]), tokens),
+)
+properties = st.builds(
+    PropertyChanges,
+    st.dictionaries(st.sampled_from(["a", "{DAV:}b"]), st.sampled_from(["<x/>", "<y/>"])),
+    st.lists(st.just("a"), max_size=1),
+)
+locks = st.builds(
+    Lock,
+    paths,
+    tokens,
+    st.sampled_from([EXCLUSIVE, SHARED]),
+    booleans,
+    st.just("<o/>"),
+    st.just(1000),
+    st.integers(900, 9000),
+)
 COPIES = [PartCopy(upload, index, node) for upload in (A, B) for index in (0, 1) for node in ("a", "g", "h")]
 copies = st.sampled_from(COPIES)
 
@@ -35,18 +64,34 @@ operations = st.one_of(
     st.tuples(st.just("abort_move"), copies, st.just("no more")),
     st.tuples(st.just("make_collection"), paths),
     st.tuples(st.just("delete"), paths, conditions),
+    st.tuples(st.just("move"), paths, paths, conditions, booleans),
+    st.tuples(st.just("copy"), paths, paths, conditions, booleans, booleans),
+    st.tuples(st.just("change_properties"), paths, properties, conditions),
+    st.tuples(st.just("lock"), locks, conditions, st.builds(manifest, uploads, size=st.just(0), nodes=st.just(()))),
+    st.tuples(st.just("refresh"), paths, st.integers(1000, 9000), conditions),
+    st.tuples(st.just("unlock"), paths, tokens, conditions),
 )
 
 
 def perform(catalog: JournalledCatalog, operation: tuple[Any, ...]) -> Deferred[Any]:
     """Do it; fires with how it ends, be it well or not."""
-    name, *arguments = operation
-    done: Deferred[Any] = getattr(catalog, name)(*arguments)
+    match operation:
+        case "move", source, target, condition, overwrite:
+            done: Deferred[Any] = catalog.namespace.move(source, target, condition, overwrite=overwrite)
+        case "copy", source, target, condition, overwrite, deep:
+            done = catalog.namespace.copy(source, target, condition, overwrite=overwrite, deep=deep)
+        case name, *arguments:
+            where = next(each for each in (catalog, catalog.namespace, catalog.locks) if hasattr(each, name))
+            done = getattr(where, name)(*arguments)
     return done.addErrback(lambda failure: (failure.type, failure.getErrorMessage()))
 
 
 async def everything(catalog: JournalledCatalog) -> tuple[Any, ...]:
-    return await walk(catalog), {each.key: each for each in await catalog.doomed(1000, ())}, catalog.statistics()
+    """All that can be seen of a catalog."""
+    found = await walk(catalog)
+    details = dict(zip(found, await catalog.namespace.details(list(found)), strict=True))
+    to_go = {each.key: each for each in await catalog.doomed(1000, ())}
+    return found, details, to_go, await catalog.known(), catalog.statistics()
 
 
 @settings(deadline=None)
