@@ -64,6 +64,7 @@ class Life:
         await self.put("/small", 0)
         await self.reaped()
         await self.put("/c/3", SMALL)
+        await self.copies_and_moves()
         await self.put("/last", LARGE)
         await self.move("/last", 0)
         await self.move("/c/3", 5)
@@ -93,9 +94,31 @@ class Life:
         with suppress(MoveRefused, StoragedError):
             await moving
 
-    async def put(self, path: str, size: int) -> None:
+    async def copies_and_moves(self) -> None:
+        """Parts stay as long as they have a name."""
+        for source, copy, moved in (("/original", "/c/copy", "/moved"), ("/original", "/c/copy", "/c/3")):
+            data = await self.put(source, LARGE if moved == "/moved" else SMALL)
+            await self.transfer("COPY", source, {copy: data}, copy)
+            await self.change("DELETE", source, None)
+            await self.reaped()
+            await self.transfer("MOVE", copy, {copy: None, moved: data}, moved)
+            await self.reaped()
+        await self.change("DELETE", "/moved", None)
+        await self.reaped()
+
+    async def transfer(self, method: str, source: str, results: dict[str, Any], target: str) -> None:
+        changes = [Begun(path, result) for path, result in results.items()]
+        for change in changes:
+            self._disk.note(change)
+        answer = await self._cluster.ask(method, source, Destination=target)
+        assert answer.code in {201, 204}, answer
+        for change in changes:
+            self._disk.note(Ended(change, True))
+
+    async def put(self, path: str, size: int) -> bytes:
         data = self._random.randbytes(size)
         await self.change("PUT", path, data, data)
+        return data
 
     async def change(self, method: str, path: str, result: Any, body: bytes | None = None) -> Answer:
         change = Begun(path, result)

@@ -22,6 +22,8 @@ from storaged.streaming import StreamingRequest, send_body
 
 PAGE_LIMIT = 10_000
 _PAGE_DEFAULT = 1000
+_ROWS = 200
+"""Rows that are made before others are served."""
 
 
 async def list_collection(request: StreamingRequest, door: Door, target: Target, collection: Collection) -> None:
@@ -107,10 +109,10 @@ class _Rows:
         if self._ended:
             return []
         await deferLater(self._door.clock, 0)  # others want to be served, too
-        members = await self._door.store.list_members(self._path, self._after, _PAGE_DEFAULT)
+        members = await self._door.store.list_members(self._path, self._after, _ROWS)
         if not members:
             return []
-        self._ended = len(members) < _PAGE_DEFAULT
+        self._ended = len(members) < _ROWS
         self._after = members[-1].name
         return ["".join(self._row(member) for member in members).encode()]
 

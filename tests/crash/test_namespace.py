@@ -1,0 +1,182 @@
+"""Moves, copies, properties and locks through power cuts: each change is there whole, or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import Any
+
+import pytest
+import pytest_twisted
+from twisted.internet.task import Clock
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
+
+from splitd.catalog.compaction import compact
+from splitd.catalog.journalled import JournalledCatalog
+from splitd.catalog.state import State
+from splitd.errors import CatalogReadOnly
+from splitd.journal.file import FileJournal
+from splitd.model.conditions import ALWAYS
+from splitd.model.locks import EXCLUSIVE, SHARED, Lock
+from splitd.model.manifest import Manifest
+from splitd.model.properties import PropertyChanges
+from tests.crash.power import Cuts, Image, PowerDisk, visible
+from tests.crash.recovery import WRITTEN_ON, recover_journal
+from tests.crash.test_journal import Unlocked
+from tests.tally import TALLY
+
+NODES = tuple("abcdef")
+SEGMENT = 1800
+
+BEGUN, ENDED, FAILED = "begun", "ended", "failed"
+
+
+def seen(state: State) -> Any:
+    """All that clients can see of a state."""
+    entries = {path: entry for path, entry in state.tree.walk() if not path.startswith(WRITTEN_ON)}
+    noted = {path: dict(properties) for path, properties in state.tree.all_properties()}
+    return entries, noted, list(state.locks), state.files, state.bytes_stored, dict(state.shared)
+
+
+class Life:
+    """A catalog in use on a disk; what was to be seen after each change is kept.
+
+    :ivar told: what was to be seen at the start, and after each change.
+    """
+
+    def __init__(self, disk: PowerDisk, pool: ThreadPool) -> None:
+        from twisted.internet import reactor
+
+        def in_thread(folder: str, upcoming: int) -> Any:
+            return deferToThreadPool(reactor, pool, compact, disk, folder, upcoming)
+
+        self.disk = disk
+        self.journal = FileJournal(
+            "/journal", disk, pool, reactor, compactor=in_thread, lock=Unlocked(), segment_limit=SEGMENT
+        )
+        self.clock = Clock()
+        self.catalog = JournalledCatalog(self.journal, self.clock, lambda: "c" * 32)
+        self.told: list[Any] = []
+        self._number = 0
+
+    async def run(self) -> None:
+        try:
+            await self.catalog.start()
+            self.told.append(seen(self.catalog._state))
+            await self.live()
+        except CatalogReadOnly:
+            pass
+        finally:
+            with contextlib.suppress(OSError):
+                await self.journal.close()
+
+    async def live(self) -> None:
+        catalog, namespace, locks = self.catalog, self.catalog.namespace, self.catalog.locks
+        await self.change(lambda: catalog.make_collection("/c", ALWAYS, {"made": "<made/>"}))
+        for name in ("/c/1", "/c/2", "/f"):
+            await self.put(name)
+        await self.change(lambda: namespace.change_properties("/c/1", PropertyChanges({"a": "<a/>"}, ()), ALWAYS))
+        await self.change(lambda: locks.lock(self.wish("/f", "urn:1"), ALWAYS, self.manifest(0)))
+        for number in range(4):
+            source, target = f"/{'cdcd'[number]}", f"/{'dcdc'[number]}"
+            await self.change(lambda s=source, t=target: namespace.move(s, t, ALWAYS, overwrite=True))
+            await self.change(lambda s=target: namespace.copy(s, "/copy", ALWAYS, deep=True, overwrite=True))
+            await self.put(f"{target}/1")
+            await self.reap()
+        await self.change(lambda: locks.lock(self.wish("/c/new", "urn:2", SHARED), ALWAYS, self.manifest(0)))
+        await self.change(lambda: locks.lock(self.wish("/c/new", "urn:3", SHARED), ALWAYS, self.manifest(0)))
+        await self.change(lambda: locks.unlock("/c/new", "urn:2", ALWAYS))
+        await self.change(lambda: namespace.copy("/c", "/flat", ALWAYS, deep=False, overwrite=True))
+        self.clock.advance(120)
+        await self.change(lambda: locks.lock(self.wish("/f", "urn:4"), ALWAYS, self.manifest(0)))
+        await self.change(lambda: catalog.delete("/c", ALWAYS))
+        await self.reap()
+        await self.change(lambda: namespace.move("/copy", "/flat", ALWAYS, overwrite=True))
+        await self.change(lambda: catalog.delete("/flat", ALWAYS))
+        await self.reap()
+        await self.put("/last")
+
+    def wish(self, path: str, token: str, scope: str = EXCLUSIVE) -> Lock:
+        now_ms = int(self.clock.seconds() * 1000)
+        return Lock(path, token, scope, False, "<o/>", now_ms, now_ms + 60_000)
+
+    def manifest(self, size: int) -> Manifest:
+        self._number += 1
+        return Manifest(f"{self._number:032x}", size, self._number, 6, 0, 4, NODES if size else ())
+
+    async def put(self, path: str) -> None:
+        manifest = self.manifest(10)
+        await self.catalog.begin(manifest.upload, path, NODES)
+        await self.change(lambda: self.catalog.commit(path, manifest, ALWAYS))
+
+    async def reap(self) -> None:
+        for doomed in await self.catalog.doomed(10, ()):
+            await self.catalog.reaped(doomed.upload)
+
+    async def change(self, make: Callable[[], Awaitable[Any]]) -> None:
+        self.disk.note(BEGUN)
+        try:
+            await make()
+        except CatalogReadOnly:
+            self.disk.note(FAILED)
+            raise
+        self.told.append(seen(self.catalog._state))
+        self.disk.note(ENDED)
+
+
+def judge(image: Image, notes: list[Any], told: list[Any]) -> None:
+    """What a start after the cut finds is what was acknowledged last, or with the change that was under way."""
+    state = recover_journal(PowerDisk(image), "/journal")
+    ended, begun = notes.count(ENDED), notes.count(BEGUN)
+    if not state.cluster:
+        assert not begun
+        return
+    assert seen(state) in told[ended : begun + 1], f"after {ended} changes, {begun} begun"
+    for manifest in state.tree.files():
+        assert manifest.upload not in state.doomed
+
+
+EMPTY: Image = {"/": {}, "/journal": {}}
+
+
+async def lived(pool: ThreadPool, fault: Callable[[int, str], int | None] | None = None) -> Life:
+    disk = PowerDisk(EMPTY)
+    if fault is not None:
+        disk.fault = fault
+    life = Life(disk, pool)
+    await life.run()
+    return life
+
+
+@pytest_twisted.ensureDeferred
+async def test_power_cuts_at_every_moment(pool: ThreadPool) -> None:
+    life = await lived(pool)
+    cuts, random = Cuts(EMPTY, life.disk.log), Random(1)
+    found = set()
+    for _ in cuts.moments():
+        TALLY["moments of moves, copies and locks at which the power was cut"] += 1
+        for image in cuts.images(random):
+            state = hash((len(cuts.notes), tuple(sorted(image["/journal"].items()))))
+            if state not in found:
+                found.add(state)
+                judge(image, cuts.notes, life.told)
+    assert any(name.startswith("snapshot") for name in life.disk.folders["/journal"])
+    assert len(found) > 500
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC])
+async def test_every_call_fails_once(pool: ThreadPool, error: int) -> None:
+    whole = await lived(pool)
+    random = Random(2)
+    for number in range(whole.disk.calls):
+        life = await lived(pool, lambda at, _, number=number: error if at == number else None)
+        TALLY["calls of moves, copies and locks that failed"] += 1
+        cuts = Cuts(EMPTY, life.disk.log)
+        for _ in cuts.moments():
+            pass
+        for image in (visible(life.disk), *cuts.images(random)):
+            judge(image, cuts.notes, whole.told)
