@@ -13,6 +13,8 @@ from splitd.model.records import (
     JournalOpened,
     LockReleased,
     LockTaken,
+    PartMoved,
+    PartMoveStarted,
     PartsReaped,
     PropertiesChanged,
     Record,
@@ -121,11 +123,26 @@ def test_parts_are_doomed_when_the_last_of_their_names_is_gone() -> None:
     copied = (FileCommitted("/f", manifest()), EntryCopied("/f", "/g", "infinity", 4000))
     state = fold(*copied)
     assert (state.files, state.bytes_stored, state.shared) == (2, 20, {A: 2})
-    assert state.known() == {A: NODES}
+    assert state.known().nodes == {A: NODES}
     state = fold(*copied, EntryDeleted("/f", 4001))
     assert (state.files, state.bytes_stored, state.shared, state.doomed) == (1, 10, {}, {})
     state = fold(*copied, EntryDeleted("/f", 4001), FileCommitted("/g", manifest(B)))
     assert state.doomed == {A: NODES}
+
+
+def test_a_part_that_was_moved_is_moved_for_all_names_of_its_file() -> None:
+    moved = (
+        FileCommitted("/f", manifest()),
+        EntryCopied("/f", "/g", "infinity", 4000),
+        PartMoveStarted(A, 0, "z", 4001),
+        PartMoved("/g", A, 0, "a", "z"),
+    )
+    now = ("z", *NODES[1:])
+    state = fold(*moved)
+    names = [entry for _, entry in state.tree.walk() if isinstance(entry, Manifest)]
+    assert [state.moves.place(each).nodes for each in names] == [now, now]
+    assert fold(*moved, EntryDeleted("/g", 4002)).known().nodes == {A: now}
+    assert fold(*moved, EntryDeleted("/g", 4002), EntryDeleted("/f", 4003)).doomed == {A: now}
 
 
 def test_a_copy_onto_a_copy_of_the_same_version_dooms_nothing() -> None:
