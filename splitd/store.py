@@ -13,18 +13,7 @@ from splitd.budget import Budget
 from splitd.download import Download, PartLost
 from splitd.errors import NotAFile, NotFound, ParentMissing, SplitdError
 from splitd.group_commit import GroupCommit
-from splitd.interfaces import (
-    Details,
-    ICatalog,
-    IDownload,
-    ILocks,
-    INamespace,
-    INodeRegistry,
-    IObjectStore,
-    IUpload,
-    IUploadLedger,
-    Opened,
-)
+from splitd.interfaces import ICatalog, IDownload, INodeRegistry, IObjectStore, IUpload, IUploadLedger, Opened
 from splitd.lanes import Intent, Lanes, find_room
 from splitd.model.branch import NO_PROPERTIES
 from splitd.model.conditions import ALWAYS, Condition
@@ -33,6 +22,7 @@ from splitd.model.manifest import Manifest
 from splitd.model.properties import PropertyChanges
 from splitd.model.striping import Layout, part_size
 from splitd.model.tree import Collection, Member, check_path, parent
+from splitd.name_interfaces import Details, ILocks, INamespace
 from splitd.reaper import Pins, Reaper
 from splitd.small_download import SmallDownload, read_small
 from splitd.small_upload import SmallUpload

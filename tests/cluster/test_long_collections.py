@@ -20,7 +20,7 @@ COUNT = 50_000
 def fill(cluster: Cluster, path: str, count: int) -> None:
     """Put many empty files into the catalog's memory; the journal does not know of them."""
     assert cluster.front is not None
-    state = cluster.front._catalog._state
+    state = cluster.front.catalog._state
     apply(state, CollectionMade(path, 1))
     for number in range(count):
         apply(state, FileCommitted(f"{path}/n{number:06}", Manifest(f"{number:032x}", 0, 1, 6, 0, 1024, ())))

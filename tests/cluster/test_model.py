@@ -114,7 +114,7 @@ class Model(RuleBasedStateMachine):
     async def journal_agrees(self) -> None:
         """The journal on the disk comes to what the front has in memory."""
         assert self.cluster.front is not None
-        live = self.cluster.front._catalog._state
+        live = self.cluster.front.catalog._state
         await self.cluster.stop_front()
         read = fold(JournalReader(OSFilesystem(), str(self.folder / "front/journal")))
         assert list(read.records()) == list(live.records())

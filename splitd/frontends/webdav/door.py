@@ -7,7 +7,8 @@ from collections.abc import Callable
 import attrs
 from twisted.internet.interfaces import IReactorTime
 
-from splitd.interfaces import ILocks, INamespace, IObjectStore
+from splitd.interfaces import IObjectStore
+from splitd.name_interfaces import ILocks, INamespace
 
 
 @attrs.frozen
