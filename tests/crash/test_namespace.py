@@ -114,7 +114,7 @@ class Life:
 
     async def reap(self) -> None:
         for doomed in await self.catalog.doomed(10, ()):
-            await self.catalog.reaped(doomed.upload)
+            await self.catalog.reaped(doomed)
 
     async def change(self, make: Callable[[], Awaitable[Any]]) -> None:
         self.disk.note(BEGUN)
