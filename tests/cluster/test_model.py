@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -16,7 +17,11 @@ from twisted.internet.defer import Deferred
 from twisted.web.client import ResponseFailed
 
 from splitd.catalog.compaction import fold
+from splitd.errors import MoveRefused
 from splitd.journal.reader import JournalReader
+from splitd.model.manifest import Manifest
+from splitd.pace import Pace
+from storaged.errors import StoragedError
 from storaged.filesystem import OSFilesystem
 from storaged.sizes import Size
 from tests.cluster.cluster import Answer, Cluster
@@ -380,6 +385,25 @@ class Model(RuleBasedStateMachine):
         await self.cluster.status()
         await self.cluster.crash_front()
         await self.cluster.start_front()
+
+    @precondition(lambda self: self.files)
+    @rule(pick=st.integers(0, 100), index=st.integers(0, NEEDED - 1), number=numbers)
+    def move_part(self, pick: int, index: int, number: int) -> None:
+        path = sorted(self.files)[pick % len(self.files)]
+        run(self.move_part_to(path, index, f"n{number + 1}"))
+        if not self.down:
+            answer = run(self.cluster.get(path))
+            assert (answer.code, answer.body) == (200, self.files[path])
+
+    async def move_part_to(self, path: str, index: int, node: str) -> None:
+        front = self.cluster.front
+        assert front is not None
+        manifest = await front.catalog.lookup(path)
+        if isinstance(manifest, Manifest) and manifest.nodes:
+            TALLY["parts moved beside a model, or not"] += 1
+            # A node may be away, have the file's part, or a copy that is not deleted yet.
+            with suppress(MoveRefused, StoragedError):
+                await front.mover.move(path, manifest, index, node, Pace(None, None))
 
     @precondition(lambda self: len(self.down) < 3)
     @rule(number=numbers)
