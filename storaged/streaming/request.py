@@ -15,13 +15,11 @@ from twisted.web.server import Request, Site
 
 from storaged.once import Once
 from storaged.streaming.body import RequestBody
+from storaged.streaming.channel import LINGER_S, StreamingChannel
 from storaged.streaming.eager import write_eagerly
 
 BUFFER_SIZE = 256 * 1024
 """Bytes asked of the kernel at once, and bytes kept for a slow peer before its producer is paused."""
-
-_LINGER_S = 10.0
-"""How long a client may go on sending a body that was refused, so that it gets to read the answer."""
 
 
 class StreamingRequest(Request):
@@ -45,7 +43,7 @@ class StreamingRequest(Request):
             host = self.host
             channel.getHost = lambda: host
             if channel.site.take_timeout_s is not None:
-                _limit_waiting(channel.transport, channel.site.take_timeout_s)
+                channel.waits_for_reader = _limit_waiting(channel.transport, channel.site.take_timeout_s)
         if length != 0:
             # Without a body the channel calls requestReceived at once; with one, nobody has told us these yet.
             self._begin(channel._command, channel._path, channel._version)
@@ -148,7 +146,7 @@ class StreamingRequest(Request):
             super().finish()
             return
         finish = super().finish
-        linger = self.channel.site.reactor.callLater(_LINGER_S, self._give_up_lingering)
+        linger = self.channel.site.reactor.callLater(LINGER_S, self._give_up_lingering)
 
         def ended(_: object) -> None:
             if linger.active():
@@ -179,10 +177,12 @@ class _Written:
         self.writeSequence = self.pieces.extend
 
 
-def _limit_waiting(transport: Any, timeout_s: float) -> None:
-    """Have the kernel end a connection whose peer takes nothing of what is there for it (tcp(7))."""
-    if transport.socket.family in {socket.AF_INET, socket.AF_INET6}:
-        transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(timeout_s * 1000))
+def _limit_waiting(transport: Any, timeout_s: float) -> bool:
+    """Have the kernel end a connection whose peer takes nothing of what is there for it (tcp(7)); whether it will."""
+    if transport.socket.family not in {socket.AF_INET, socket.AF_INET6}:
+        return False
+    transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(timeout_s * 1000))
+    return True
 
 
 class _Connection(_GenericHTTPChannelProtocol):
@@ -209,7 +209,7 @@ class StreamingSite(Site):
     """
 
     noisy = False
-    protocol = staticmethod(lambda: _Connection(HTTPChannel()))
+    protocol = staticmethod(lambda: _Connection(StreamingChannel()))
 
     def __init__(
         self,

@@ -78,10 +78,9 @@ class Cluster:
             data=str(self.folder / "front"),
             registry=str(self.registry),
             cluster_key_file="",
-            listen=f"tcp:{self.port}:interface=127.0.0.1",
             admin="tcp:0:interface=127.0.0.1",
             unit=Size(self.unit),
-            **{"small_part": Size(0), **self.settings},
+            **{"listen": f"tcp:{self.port}:interface=127.0.0.1", "small_part": Size(0), **self.settings},
         )
         entries = read_registry(config.registry, self.registry.read_text())
         self.front = Front(config, entries, KEY, self.journal_filesystem, self._reactor)

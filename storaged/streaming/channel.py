@@ -1,0 +1,245 @@
+"""A connection: what begins a request on it, what is refused instead, and when the next request has its turn.
+
+Twisted's channel lets pass, or fails at, what RFC 9112 wants refused.  A refusal closes the connection, for nobody
+knows any more where the next request begins.
+"""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import Any
+
+from twisted.internet.error import ConnectionAborted
+from twisted.internet.tcp import Connection
+from twisted.protocols.basic import LineReceiver
+from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel, Request
+
+LINGER_S = 10.0
+"""How long a client that was refused may go on sending, so that it gets to read the answer: a connection that is closed
+with something unread in it is reset, and the answer may be lost with it.
+"""
+
+_FIRST_BYTES = frozenset(b"\r\n!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+"""What a method begins with, or the empty line that may come before (RFC 9112 section 2.2)."""
+
+_TARGET = rb"(/|[A-Za-z][A-Za-z0-9+.-]*://)[!-~]*"
+_FIRST_LINE = re.compile(rb"[^ ]+ " + _TARGET + rb" HTTP/1\.[01]|OPTIONS \* HTTP/1\.[01]|CONNECT [!-~]+ HTTP/1\.[01]")
+"""RFC 9112 sections 3.2 and 2.3; the base class looks at the method, and lets targets through that are none."""
+
+_OTHER_VERSION = re.compile(rb"[^ ]+ [^ ]+ HTTP/(?!1\.[01])[0-9]\.[0-9]")
+_HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+;=%-]*)(:[0-9]*)?")
+_EXPECTED = {b"100-continue"}
+_MOST_DIGITS = 18
+"""Of a length: what fits into the 64 bits that others count with."""
+
+
+class StreamingChannel(HTTPChannel):
+    """Takes one request after the other from a connection."""
+
+    transport: Any
+    _networkProducer: Any
+    _refused = False
+    _held: list[bytes] | None = None
+    waits_for_reader = False
+    """Whether a client that takes nothing of its answer is somebody else's to end."""
+
+    # What comes
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take the next bytes."""
+        if self._refused:
+            return  # where the answer is read, or TLS says good-bye, there is still something coming
+        if self._held is not None:
+            self._held.append(data)
+            return
+        if not self.line_mode:
+            # The base class does this in a request's head too: a byte now and then would keep a connection for ever.
+            self.resetTimeout()
+        elif not self._buffer and not self._receivedHeaderSize and data and data[0] not in _FIRST_BYTES:
+            # Those who speak TLS to us, say, wait for an answer and never send the end of a line.
+            self.refuse(400, "this is not HTTP")
+            return
+        LineReceiver.dataReceived(self, data)
+        if self.line_mode and b"\n" in self._buffer:
+            # It is not the end of a line for us; who thinks so would wait.
+            self.refuse(400, "a line should end with CR and LF, not with LF alone")
+
+    def lineReceived(self, line: bytes) -> None:
+        """Take a line of a request's head."""
+        size = self._receivedHeaderSize
+        if size + len(line) > self.totalHeadersSize:
+            self._refuse_size(size)
+        elif size:
+            if line.startswith((b" ", b"\t")):
+                # The base class joins it to the line before; others see another header (RFC 9112 section 5.2).
+                self.refuse(400, "a header should be one line")
+            else:
+                super().lineReceived(line)
+        elif not line or _FIRST_LINE.fullmatch(line):
+            super().lineReceived(line)
+        elif _OTHER_VERSION.fullmatch(line):
+            self.refuse(505, "this server speaks HTTP/1.1")
+        else:
+            self.refuse(400, "a request should begin with a method, a path or URL, percent-encoded, and HTTP/1.1")
+
+    def lineLengthExceeded(self, line: bytes) -> None:  # noqa: ARG002
+        """Take note that a line has no end in sight."""
+        self._refuse_size(self._receivedHeaderSize)
+
+    def _refuse_size(self, before: int) -> None:
+        if before:
+            self.refuse(431, f"the head of a request should have at most {self.totalHeadersSize} bytes")
+        else:
+            self.refuse(414, f"the first line of a request should have at most {self.totalHeadersSize} bytes")
+
+    def headerReceived(self, line: bytes) -> bool:
+        """Take a header; whether it is well formed."""
+        if self._receivedHeaderCount == self.maxHeaders:
+            return self.refuse(431, f"a request should have at most {self.maxHeaders} headers")
+        return bool(super().headerReceived(line))
+
+    def _maybeChooseTransferDecoder(self, header: bytes, data: bytes) -> bool:
+        # The base class takes "identity" for a coding and any number of digits for a number, and lets HTTP/1.0 have
+        # chunks (RFC 9112 section 6.1: others may not).
+        if header not in {b"Content-Length", b"Transfer-Encoding"}:
+            return True
+        if self._transferDecoder is not None:
+            return self.refuse(400, "the length of the body should be told once")
+        if header == b"Content-Length":
+            if not data.isdigit() or len(data) > _MOST_DIGITS:
+                return self.refuse(400, "Content-Length: should be the number of the body's bytes")
+        elif data.lower() != b"chunked":
+            return self.refuse(501, "Transfer-Encoding: should be chunked")
+        elif self._version != b"HTTP/1.1":
+            return self.refuse(400, "Transfer-Encoding: is of HTTP/1.1")
+        return bool(super()._maybeChooseTransferDecoder(header, data))
+
+    def allHeadersReceived(self) -> None:
+        """Begin the request, where its head is well formed."""
+        problem = _fault_of_headers(self.requests[-1], self._version)
+        if problem is None:
+            super().allHeadersReceived()
+        else:
+            self.refuse(*problem)
+
+    def allContentReceived(self) -> None:
+        """Take the end of a request."""
+        if not self._refused:
+            super().allContentReceived()
+
+    def checkPersistence(self, request: Request, version: bytes) -> bool:
+        """Whether the connection may stay when the request is answered."""
+        # The base class looks at the first header, and sees no comma.
+        values = request.requestHeaders._rawHeaders.get(b"Connection", ())
+        options = [option.strip() for value in values for option in value.lower().split(b",")]
+        if version == b"HTTP/1.1" and b"close" not in options:
+            return True
+        request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
+        return False
+
+    # When the next request has its turn
+
+    def requestDone(self, request: Request) -> None:
+        """Take the end of an answer."""
+        # The base class goes on at once with what a client sent ahead, whether or not it takes the answers: they would
+        # fill the memory; and where answers need no waiting, nobody else would have a turn.
+        ahead = b"".join(self._dataBuffer) + self.clearLineBuffer()
+        self._dataBuffer = []
+        super().requestDone(request)
+        if ahead and self.persistent:
+            self._held = [ahead]
+            self._networkProducer.pauseProducing()
+            self.callLater(0, self._go_on)
+
+    def resumeProducing(self) -> None:
+        """Take note that the client has taken what was there for it."""
+        super().resumeProducing()
+        if self._held is not None:
+            self.callLater(0, self._go_on)
+
+    def _go_on(self) -> None:
+        if self._held is None or self._waitingForTransport or self.transport.disconnecting:
+            return
+        held, self._held = self._held, None
+        self._networkProducer.resumeProducing()
+        self.dataReceived(b"".join(held))
+
+    # The end
+
+    def timeoutConnection(self) -> None:
+        """Take note that nothing came for too long."""
+        if self._held is not None or (self.waits_for_reader and _has_unsent(self.transport)):
+            self.setTimeout(self.timeOut)  # it is we who have something to send
+        elif self.line_mode and (self._buffer or self._receivedHeaderSize):
+            self.refuse(408, "the head of the request took too long")
+        elif self.requests:
+            self.refuse(408, "the body of the request broke off")
+        else:
+            super().timeoutConnection()
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        # The base class says nothing more, closes at once, and does so in the middle of another answer too.
+        self.refuse(400, "this is not well-formed HTTP")
+
+    def refuse(self, status: int, why: str) -> bool:
+        """Answer that something is no request, and close the connection when the client has read it.
+
+        :return: False, for those who are asked whether they can go on.
+        """
+        if self._refused:
+            return False
+        self._refused = True
+        self._held = None
+        self.clearLineBuffer()
+        self._dataBuffer = []
+        requests, self.requests = self.requests, []
+        if not any(request.startedWriting for request in requests):
+            self.transport.write(_format_refusal(status, why))
+        self._close_gently()
+        for request in requests:
+            request.connectionLost(Failure(ConnectionAborted(why)))
+        return False
+
+    def _close_gently(self) -> None:
+        self.setTimeout(None)
+        self._abortingCall = self.callLater(LINGER_S, self.forceAbortClient)  # the base class cancels it at the end
+        self._networkProducer.unregisterProducer()
+        if isinstance(self.transport, Connection):
+            self.transport.loseWriteConnection()
+            self.transport.resumeProducing()
+        else:
+            self.transport.loseConnection()  # TLS waits for the other side's good-bye
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        """Take the end of the connection."""
+        self._held = None
+        super().connectionLost(reason)
+
+
+def _fault_of_headers(request: Request, version: bytes) -> tuple[int, str] | None:
+    headers = request.requestHeaders._rawHeaders  # by names as the channel writes them: Host
+    hosts = headers.get(b"Host", ())
+    # RFC 9112 section 3.2
+    if len(hosts) > 1 or (not hosts and version == b"HTTP/1.1"):
+        return 400, f"a request should have one Host header, not {len(hosts)}"
+    if hosts and not _HOST.fullmatch(hosts[0]):
+        return 400, "Host: should be a name or an address, with or without a port"
+    # RFC 9110 section 10.1.1; HTTP/1.0 has no expectations.
+    if b"Expect" in headers and version == b"HTTP/1.1" and {each.lower() for each in headers[b"Expect"]} != _EXPECTED:
+        return 417, "Expect: should be 100-continue"
+    return None
+
+
+def _format_refusal(status: int, why: str) -> bytes:
+    body = f"{why}\n"
+    return (
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nConnection: close\r\n"
+        f"Content-Type: text/plain; charset=utf-8\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+    ).encode("ascii")
+
+
+def _has_unsent(transport: Any) -> bool:
+    below = getattr(transport, "transport", transport)  # that of TLS
+    return bool(below.dataBuffer or below._tempDataBuffer)

@@ -1,0 +1,244 @@
+"""Heads of requests that no honest client sends: each gets a clear no, and what follows it is never a request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import pytest_twisted
+
+from tests.cluster.cluster import Cluster
+from tests.cluster.hostile import KEPT, SMUGGLED, refused, surviving
+
+
+@pytest.fixture
+def front(make_cluster: Callable[..., Cluster]) -> Iterator[Cluster]:
+    with surviving(make_cluster()) as cluster:
+        yield cluster
+
+
+def head(*lines: str | bytes, first: bytes = b"PUT /new HTTP/1.1", host: bool = True) -> bytes:
+    encoded = [line.encode() if isinstance(line, str) else line for line in lines]
+    return b"\r\n".join([first, *([b"Host: test"] if host else []), *encoded, b"", b""])
+
+
+def case(code: int, what: str, data: bytes) -> Any:
+    return pytest.param(code, data, id=what)
+
+
+LENGTHS = ["", "+5", "-5", "5,5", "5, 5", "5 5", "5;", "0x5", "5.0", "1e3", "\uff15", "five", "9" * 30, "9" * 5000]
+CODINGS = ["", "identity", "gzip", "gzip, chunked", "chunked, chunked", "chunked, identity", "chunked;x=1", "xchunked",
+           "\x0bchunked", "chunked\x0b", '"chunked"']  # fmt: skip
+
+FRAMING = [
+    case(400, "a length and chunks", head("Content-Length: 4", "Transfer-Encoding: chunked")),
+    case(400, "chunks and a length", head("Transfer-Encoding: chunked", "Content-Length: 4")),
+    case(400, "two lengths", head("Content-Length: 5", "Content-Length: 6")),
+    case(400, "a length twice", head("Content-Length: 5", "Content-Length: 5")),
+    case(400, "no length and a length", head("Content-Length: 0", "Content-Length: 5")),
+    *(case(400, f"a length of {length[:40]!r}", head(f"Content-Length: {length}")) for length in LENGTHS),
+    *(case(501, f"a coding of {coding!r}", head(f"Transfer-Encoding: {coding}")) for coding in CODINGS),
+    case(501, "identity and a length", head("Transfer-Encoding: identity", "Content-Length: 5")),
+    case(400, "chunks twice", head("Transfer-Encoding: chunked", "Transfer-Encoding: chunked")),
+    case(501, "identity and chunks", head("Transfer-Encoding: identity", "Transfer-Encoding: chunked")),
+    case(400, "chunks in HTTP/1.0", head("Transfer-Encoding: chunked", first=b"PUT /new HTTP/1.0")),
+    case(400, "a folded length", head("Content-Length:", " 5")),
+    case(400, "folded chunks", head("Transfer-Encoding:", "\tchunked")),
+    case(400, "a folded line that is a header", head("X: a", " Content-Length: 5")),
+    case(400, "a folded line before any header", head(" X: a", host=False)),
+    case(400, "a space before the colon", head("Content-Length : 5")),
+    case(400, "a tab before the colon", head("Transfer-Encoding\t: chunked")),
+]
+
+LINES = [
+    case(400, "a bare LF in a header", head(b"X: a\nContent-Length: 5")),
+    case(400, "a bare LF after a header", head(b"X: a\n")),
+    case(400, "bare LFs only", b"GET /kept HTTP/1.1\nHost: test\n\n"),
+    case(400, "a bare LF in the middle of the last header", b"GET /kept HTTP/1.1\r\nHost: test\nX: "),
+    case(400, "a bare CR in a header", head(b"X: a\rContent-Length: 5")),
+    case(400, "CRs only", b"GET /kept HTTP/1.1\rHost: test\r\r" + b"\r\n"),
+    case(400, "a CR before CRLF", head(b"X: a\r")),
+    case(400, "a NUL in a value", head(b"X: a\x00b")),
+    case(400, "a NUL in a name", head(b"X\x00: a")),
+    case(400, "no colon", head("X")),
+    case(400, "no name", head(": a")),
+    case(400, "a name that is no token", head("X(Y): a")),
+    case(400, "a name that is not ASCII", head("\u00e9: a")),
+    case(400, "two empty lines before the request", b"\r\n\r\n" + head(first=b"GET /kept HTTP/1.1")),
+]
+
+FIRST_LINES = [
+    case(400, f"{line[:40]!r}", head(first=line))
+    for line in [
+        b"GET /kept",
+        b"GET",
+        b" GET /kept HTTP/1.1",
+        b"GET  /kept HTTP/1.1",
+        b"GET /kept  HTTP/1.1",
+        b"GET /kept HTTP/1.1 ",
+        b"GET\t/kept\tHTTP/1.1",
+        b"GET /a b HTTP/1.1",
+        b"GET /\x00 HTTP/1.1",
+        b"GET /\x7f HTTP/1.1",
+        b"GET /\x80 HTTP/1.1",
+        b"GET /\xc3\xa9 HTTP/1.1",
+        b"G\xc3\x89T /kept HTTP/1.1",
+        b"G(T /kept HTTP/1.1",
+        b"GET\x00 /kept HTTP/1.1",
+        b"\x01\x02 /kept HTTP/1.1",
+        b"GET * HTTP/1.1",
+        b"GET kept HTTP/1.1",
+        b"GET ?kept HTTP/1.1",
+        b"GET test:80 HTTP/1.1",
+        b"OPTIONS kept HTTP/1.1",
+        b"OPTIONS ** HTTP/1.1",
+        b"GET /kept http/1.1",
+        b"GET /kept HTTP/1.10",
+        b"GET /kept HTTP/11",
+        b"GET /kept HTTP/1.1\x00",
+        b"GET /kept HTTPS/1.1",
+        b"GET /kept HTCPCP/1.0",
+    ]
+] + [
+    case(505, f"{line!r}", head(first=line))
+    for line in [b"GET /kept HTTP/0.9", b"GET /kept HTTP/1.2", b"GET /kept HTTP/2.0", b"GET /kept HTTP/9.9"]
+]
+
+HOSTS = [
+    case(400, "no host", head(first=b"GET /kept HTTP/1.1", host=False)),
+    case(400, "two hosts", head("Host: other", first=b"GET /kept HTTP/1.1")),
+    case(400, "the same host twice", head("Host: test", first=b"GET /kept HTTP/1.1")),
+    case(400, "two hosts in HTTP/1.0", head("Host: other", first=b"GET /kept HTTP/1.0")),
+    *(
+        case(400, f"host {value!r}", head(f"Host: {value}", first=b"GET /kept HTTP/1.1", host=False))
+        for value in ["a b", "a/b", "a, b", "user@a", "a\x01b", "\u00e9", "a:b", "a:80:80", "[::1", "<a>", "a?b", "a#b"]
+    ),
+]
+
+EXPECTATIONS = [
+    case(417, f"expects {value!r}", head("Content-Length: 5", *(f"Expect: {each}" for each in value.split("|"))))
+    for value in ["200-ok", "100-continue, 200-ok", "100", "", "100-continue|teapot"]
+]
+
+OTHERS = [
+    case(400, "TLS", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256)) * 2),
+    case(400, "the beginning of TLS", b"\x16"),
+    case(400, "NULs", bytes(100)),
+    case(400, "every byte", bytes(range(256))),
+    case(400, "bytes that are no text", b"\xff\xfe\xfd" * 1000),
+    case(505, "HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(9)),
+    case(400, "SSH", b"SSH-2.0-OpenSSH_9.2\r\n"),
+    case(400, "SMTP", b"EHLO example.org\r\n"),
+    case(400, "SOCKS", b"\x05\x01\x00"),
+]
+
+BOMBS = [
+    case(431, "many headers", head(*["X: y"] * 2_000)),
+    case(431, "many small headers", head(*["a:"] * 501)),
+    case(431, "a large header", head("X: " + "y" * 100_000)),
+    case(431, "a large name", head("X" * 100_000 + ": y")),
+    case(431, "large headers", head(*["X: " + "y" * 5_000] * 10)),
+    case(431, "a header without end", head().removesuffix(b"\r\n") + b"X: " + b"y" * 2_000_000),
+    case(414, "a large URL", head(first=b"GET /" + b"a" * 100_000 + b" HTTP/1.1")),
+    case(414, "a large query", head(first=b"GET /?" + b"a&" * 50_000 + b" HTTP/1.1")),
+    case(414, "a URL without end", b"GET /" + b"a" * 2_000_000),
+    case(414, "a method without end", b"A" * 2_000_000),
+]
+
+
+@pytest.mark.parametrize(("code", "data"), [*FRAMING, *LINES, *FIRST_LINES, *HOSTS, *EXPECTATIONS, *OTHERS, *BOMBS])
+@pytest_twisted.ensureDeferred
+async def test_what_is_no_request_is_refused_and_nothing_behind_it_is_read(
+    front: Cluster, code: int, data: bytes
+) -> None:
+    for between in (b"", b"5\r\nabcde\r\n0\r\n\r\n"):
+        client = await front.connect()
+        client.send(data, between, SMUGGLED)
+        client.send(SMUGGLED)
+        assert (await refused(client)).code == code
+    assert (await front.get("/new")).code == 404
+
+
+@pytest.mark.parametrize(
+    ("lines", "first"),
+    [
+        pytest.param(["Host: test"], b"GET /kept HTTP/1.1", id="a host"),
+        pytest.param(["hOST:test"], b"GET /kept HTTP/1.1", id="case and space"),
+        pytest.param(["Host: test:8080 \t"], b"GET /kept HTTP/1.1", id="a port and white space"),
+        pytest.param(["Host: [::1]:80"], b"GET /kept HTTP/1.1", id="an address"),
+        pytest.param(["Host:"], b"GET /kept HTTP/1.1", id="an empty host"),
+        pytest.param([], b"GET /kept HTTP/1.0", id="HTTP/1.0 without a host"),
+        pytest.param(["Host: test", "Connection: keep-alive"], b"GET /kept HTTP/1.0", id="HTTP/1.0 that would stay"),
+        pytest.param(["Host: other"], b"GET http://test/kept HTTP/1.1", id="absolute form"),
+        pytest.param(["Host: test"], b"GET HTTP://test:80/kept HTTP/1.1", id="absolute form in capitals"),
+        pytest.param(["Host: test", "Expect: 100-continue"], b"GET /kept HTTP/1.1", id="nothing to wait for"),
+        pytest.param(["Host: test", "Expect: x"], b"GET /kept HTTP/1.0", id="an expectation before there were any"),
+        pytest.param(["Host: test", "X: \xff\x80"], b"GET /kept HTTP/1.1", id="a value that is not ASCII"),
+        pytest.param(["Host: test", "X:"], b"GET /kept HTTP/1.1", id="an empty value"),
+        pytest.param(["Host: test", *["X: y"] * 400], b"GET /kept HTTP/1.1", id="many headers"),
+        pytest.param(["Host: test", "X: " + "y" * 15_000], b"GET /kept HTTP/1.1", id="a large header"),
+        pytest.param(["Host: test"], b"\r\nGET /kept HTTP/1.1", id="an empty line before the request"),
+        pytest.param(["Host: test"], b"GET /kept?" + b"a" * 15_000 + b" HTTP/1.1", id="a large URL"),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_what_is_odd_and_right_is_served(front: Cluster, lines: list[str], first: bytes) -> None:
+    data = head(*(line.encode("latin-1") for line in lines), first=first, host=False)
+    whole, by_byte = await front.connect(), await front.connect()
+    whole.send(data)
+    for position in range(len(data) if len(data) < 1000 else 0):
+        by_byte.send(data[position : position + 1])
+    for client in (whole, by_byte) if len(data) < 1000 else (whole,):
+        answer = await client.answer()
+        assert (answer.code, answer.body) == (200, KEPT)
+        if first.endswith(b"HTTP/1.0"):
+            assert await client.until_ended() == b""
+
+
+@pytest.mark.parametrize("coding", ["chunked", "Chunked", "CHUNKED", "\tchunked \t"])
+@pytest_twisted.ensureDeferred
+async def test_chunks_are_known_however_their_name_is_written(front: Cluster, coding: str) -> None:
+    client = await front.connect()
+    client.send(head(f"Transfer-Encoding:{coding}"), b"5\r\nabcde\r\n0\r\n\r\n")
+    assert (await client.answer()).code == 201
+    assert (await front.get("/new")).body == b"abcde"
+
+
+@pytest.mark.parametrize("value", ["100-continue", "100-Continue", " 100-CONTINUE"])
+@pytest_twisted.ensureDeferred
+async def test_100_continue_is_known_however_it_is_written(front: Cluster, value: str) -> None:
+    client = await front.connect()
+    client.send(head("Content-Length: 5", f"Expect:{value}"))
+    assert (await client.answer()).code == 100
+    client.send(b"abcde")
+    assert (await client.answer()).code == 201
+
+
+@pytest.mark.parametrize(
+    ("first", "code"),
+    [
+        (b"CONNECT test:443 HTTP/1.1", 405),
+        (b"TRACE /kept HTTP/1.1", 405),
+        (b"get /kept HTTP/1.1", 405),
+        (b"A" * 5000 + b" /kept HTTP/1.1", 405),
+        (b"!#$%&'*+-.^_`|~9 /kept HTTP/1.1", 405),
+        (b"GET /%zz HTTP/1.1", 404),
+        (b"GET /%00 HTTP/1.1", 400),
+        (b"GET /%ff HTTP/1.1", 400),
+        (b"GET //kept HTTP/1.1", 400),
+        (b"GET /./kept HTTP/1.1", 400),
+        (b"GET /../../etc/passwd HTTP/1.1", 400),
+        (b"GET /%2e%2e/etc/passwd HTTP/1.1", 400),
+        (b"GET /a%2fb HTTP/1.1", 400),
+        (b"GET file:///etc/passwd HTTP/1.1", 404),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_an_odd_target_is_told_why_and_the_connection_goes_on(front: Cluster, first: bytes, code: int) -> None:
+    client = await front.connect()
+    client.send(head(first=first))
+    answer = await client.answer()
+    assert (answer.code, len(answer.body) > 10) == (code, True)
+    client.begin("GET", "/kept")
+    assert (await client.answer()).body == KEPT

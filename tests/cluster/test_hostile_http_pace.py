@@ -1,0 +1,179 @@
+"""Clients that are slow on purpose, send ahead, read nothing, or are many: they cost little, and others are served."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+
+import pytest
+import pytest_twisted
+from twisted.internet.task import deferLater
+
+from storaged.sizes import Size
+from tests.cluster.cluster import Cluster
+from tests.cluster.hostile import KEPT, SMUGGLED, refused, surviving
+from tests.cluster.raw import RawClient
+
+PATIENCE_S = 0.5
+
+
+@pytest.fixture
+def front(make_cluster: Callable[..., Cluster], request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """A cluster with the settings that `having` gives it."""
+    with surviving(make_cluster(small_part=Size(262_144), **getattr(request, "param", {}))) as cluster:
+        yield cluster
+
+
+def having(**settings: object) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("front", [settings], indirect=True, ids=[""])
+
+
+async def drip(client: RawClient, data: bytes) -> None:
+    """Send a byte now and then, for as long as the connection lasts."""
+    from twisted.internet import reactor
+
+    for position in range(len(data)):
+        if client.ended or client.received:
+            return
+        client.send(data[position : position + 1])
+        await deferLater(reactor, PATIENCE_S / 10)
+    raise AssertionError(f"{len(data)} bytes, and nobody lost patience")
+
+
+@having(idle_timeout_s=PATIENCE_S)
+@pytest.mark.parametrize(
+    ("before", "slowly"),
+    [
+        pytest.param(b"", b"GET /" + b"a" * 200, id="the first line"),
+        pytest.param(b"GET /kept HTTP/1.1\r\n", b"X: y\r\n" * 50, id="headers"),
+        pytest.param(b"GET /kept HTTP/1.1\r\nHost: test\r\n", b"X: " + b"y" * 200, id="a header"),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_a_head_that_comes_byte_by_byte_is_not_waited_for_without_end(
+    front: Cluster, before: bytes, slowly: bytes
+) -> None:
+    client = await front.connect()
+    client.send(before)
+    await drip(client, slowly)
+    client.send(SMUGGLED)
+    assert (await refused(client)).code == 408
+
+
+@having(idle_timeout_s=PATIENCE_S)
+@pytest_twisted.ensureDeferred
+async def test_a_slow_head_behind_an_answer_is_not_waited_for_either(front: Cluster) -> None:
+    client = await front.connect()
+    client.begin("GET", "/kept")
+    assert (await client.answer()).body == KEPT
+    await drip(client, b"GET /kept HTTP/1.1\r\n" + b"X: y\r\n" * 50)
+    assert (await refused(client)).code == 408
+
+
+@having(client_timeout_s=PATIENCE_S)
+@pytest_twisted.ensureDeferred
+async def test_a_body_that_breaks_off_is_told_so(front: Cluster) -> None:
+    client = await front.connect()
+    client.begin("PUT", "/new", "Content-Length: 100000")
+    client.send(SMUGGLED)
+    assert (await refused(client)).code == 408
+    assert (await front.get("/new")).code == 404
+
+
+PIECE = bytes(250_000)
+"""A file that is answered in one piece, at once."""
+
+AHEAD = 500
+BOUND = 20_000_000
+"""What the sockets of a connection in this machine's kernel may hold, and some answers more."""
+
+BREW = b"BREW / HTTP/1.1\r\nHost: test\r\n\r\n"
+CROWD = 1_000
+
+STILL = 30
+"""Looks that must be the same."""
+
+
+@pytest_twisted.ensureDeferred
+async def test_requests_sent_ahead_by_who_reads_nothing_do_not_fill_the_memory(front: Cluster) -> None:
+    await front.put("/piece", PIECE)
+    assert (await front.get("/piece")).body == PIECE  # now it is in memory, and answered at once
+    before = (await front.status())["downloads"]["bytes"]
+    client = await front.connect(receive_buffer=65_536)
+    client.stop_reading()
+    client.send(b"GET /piece HTTP/1.1\r\nHost: test\r\n\r\n" * AHEAD)
+    seen: list[int] = []
+    while len(seen) < STILL or len(set(seen[-STILL:])) > 1:
+        seen.append((await front.status())["downloads"]["bytes"])
+    assert before < seen[-1] < before + BOUND
+    assert (await front.get("/kept")).body == KEPT
+    client.read_on()
+    for _ in range(AHEAD):
+        answer = await client.answer()
+        assert (answer.code, len(answer.body)) == (200, len(PIECE))
+
+
+@pytest_twisted.ensureDeferred
+async def test_one_client_that_sends_very_much_ahead_leaves_others_their_turn(front: Cluster) -> None:
+    first, other = await front.connect(), await front.connect()
+    first.send(BREW * AHEAD)
+    other.send(BREW)
+    await other.answer()
+    assert first.received.count(b"HTTP/1.1 405 ") < AHEAD / 10
+    for _ in range(AHEAD):
+        assert (await first.answer()).code == 405
+
+
+@having(idle_timeout_s=PATIENCE_S)
+@pytest_twisted.ensureDeferred
+async def test_a_slow_reader_is_not_idle(front: Cluster) -> None:
+    from twisted.internet import reactor
+
+    await front.put("/piece", PIECE)
+    assert front.front is not None
+    # On one machine the kernel would take it all from us at once; between two it takes less.
+    front.front.port.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)  # type: ignore[union-attr]
+    client = await front.connect(receive_buffer=16_384)
+    client.stop_reading()
+    client.begin("GET", "/piece")
+    for _ in range(5):
+        await deferLater(reactor, PATIENCE_S * 0.6)
+        client.read_on()
+        seen = client.total
+        await client.until(lambda seen=seen: client.total > seen)  # type: ignore[misc]
+        client.stop_reading()
+    assert client.total < len(PIECE)
+    client.read_on()
+    assert (await client.answer()).body == PIECE
+    client.begin("GET", "/kept")
+    assert (await client.answer()).body == KEPT
+
+
+@having(client_timeout_s=PATIENCE_S)
+@pytest_twisted.ensureDeferred
+async def test_who_takes_nothing_of_an_answer_is_cut(front: Cluster) -> None:
+    from twisted.internet import reactor
+
+    await front.put("/large", bytes(30_000_000))
+    client = await front.connect(receive_buffer=4096)
+    client.stop_reading()
+    client.begin("GET", "/large")
+    await front.status_becomes(lambda status: status["downloads"]["under_way"] == 1)
+    while (await front.status())["downloads"]["under_way"]:
+        await deferLater(reactor, PATIENCE_S / 10)
+    client.read_on()
+    assert len(await client.until_ended()) < 30_000_000
+
+
+@pytest_twisted.ensureDeferred
+async def test_many_connections_without_a_request_keep_nobody_out(front: Cluster) -> None:
+    clients = [await front.connect() for _ in range(CROWD)]
+    for client in clients[::2]:
+        client.send(b"GET /kept HTTP/1.1\r\nHo")
+    assert (await front.put("/new", b"abc")).code == 201
+    assert (await front.get("/new")).body == b"abc"
+    for client in clients[::2]:
+        client.send(b"st: test\r\n\r\n")
+    for client in clients[::2]:
+        assert (await client.answer()).body == KEPT
+    assert not any(client.ended for client in clients)
