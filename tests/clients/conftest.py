@@ -1,0 +1,41 @@
+"""The server that other people's clients are tried with.
+
+It is a cluster of real processes, or whatever WebDAV server SPLITD_CLIENTS_URL names: SPLITD_CLIENTS_URL=http://127.0.0.1/dav
+make test-clients.  That is how the tests themselves are tested: with Apache's mod_dav they pass, but for the warnings of
+litmus and what RFC 9110 and 9530 leave to a server (digests).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.live.clients import ask
+from tests.live.local_cluster import LocalCluster
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of the server's root, without a slash at the end."""
+    other = os.environ.get("SPLITD_CLIENTS_URL")
+    if other:
+        yield other.rstrip("/")
+        return
+    cluster = LocalCluster(tmp_path_factory.mktemp("clients") / "cluster")
+    try:
+        cluster.start()
+        yield cluster.url
+    finally:
+        cluster.remove()
+
+
+@pytest.fixture
+def place(server: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a collection of the test's own, without a slash at the end."""
+    url = f"{server}/{request.node.name.partition('[')[0]}"
+    ask(url, "DELETE")
+    assert ask(url, "MKCOL").status == 201
+    yield url
+    assert ask(url, "DELETE").status == 204

@@ -1,0 +1,68 @@
+"""Programs that are not ours, run to their end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import attrs
+
+PACKAGES = {
+    "cadaver": "cadaver",
+    "curl": "curl",
+    "dbus-run-session": "dbus-daemon",
+    "gio": "libglib2.0-bin",
+    "litmus": "litmus",
+    "mount.davfs": "davfs2",
+    "rclone": "rclone",
+    "unshare": "util-linux",
+}
+"""Debian's packages by the programs that are needed of them."""
+
+TIMEOUT_S = 240
+
+_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+
+
+@attrs.frozen
+class Done:
+    """How a program ended, and what it said: both streams in one."""
+
+    code: int
+    said: str
+
+
+def find(name: str) -> str:
+    """Where a program is."""
+    found = shutil.which(name, path=_PATH)
+    assert found, f"{name} is missing; on Debian: apt-get install {PACKAGES[name]}"
+    return found
+
+
+def run(
+    name: str, *arguments: str | Path, folder: Path, stdin: str = "", environment: Mapping[str, str] | None = None
+) -> Done:
+    """Run a program in a folder, which is its home too."""
+    done = subprocess.run(
+        [find(name), *arguments],
+        cwd=folder,
+        env={"PATH": _PATH, "LC_ALL": "C.UTF-8", "HOME": str(folder), **(environment or {})},
+        input=stdin.encode(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    return Done(done.returncode, done.stdout.decode("utf-8", "replace"))
+
+
+def succeed(
+    name: str, *arguments: str | Path, folder: Path, stdin: str = "", environment: Mapping[str, str] | None = None
+) -> str:
+    """Run a program to its good end; what it said."""
+    done = run(name, *arguments, folder=folder, stdin=stdin, environment=environment)
+    assert done.code == 0, f"{name} {' '.join(map(str, arguments))}: exit code {done.code}:\n{done.said}"
+    return done.said
