@@ -7,6 +7,9 @@ ARGS =
 # The running service that `make demo` is to use: make demo URL=http://127.0.0.1:8080
 URL =
 
+# The WebDAV server that `make test-clients` is to use instead of a cluster of ours.
+export SPLITD_CLIENTS_URL
+
 # How much `make crash` tries; the tests of `make test` are those with 1.
 EFFORT = 2
 
@@ -16,10 +19,10 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check crash bench bench-peers bench-scale clean
+.PHONY: help run demo test test-clients check crash bench bench-peers bench-scale clean
 
 help:  ## Show this.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.installed  ## Run a whole cluster on this machine: the front and six storage servers, data under var/.
 	$(BIN)/splitctl up $(ARGS)
@@ -29,6 +32,9 @@ demo: $(VENV)/.installed  ## A guided tour, every step checked; URL= takes it to
 
 test: $(VENV)/.installed-test  ## Run all tests.
 	$(BIN)/pytest $(ARGS)
+
+test-clients: $(VENV)/.installed-test  ## Run litmus, rclone, cadaver, curl, davfs2 and gvfs with a cluster; .ci/run lists their packages.
+	$(BIN)/pytest tests/clients $(ARGS)
 
 check: $(VENV)/.installed-dev  ## What a change must pass: format, lint, types, import rules, fast tests.
 	$(BIN)/ruff format --check

@@ -1,8 +1,11 @@
 """The server that other people's clients are tried with.
 
-It is a cluster of real processes, or whatever WebDAV server SPLITD_CLIENTS_URL names: SPLITD_CLIENTS_URL=http://127.0.0.1/dav
-make test-clients.  That is how the tests themselves are tested: with Apache's mod_dav they pass, but for the warnings of
-litmus and what RFC 9110 and 9530 leave to a server (digests).
+It is a cluster of real processes, or whatever WebDAV server SPLITD_CLIENTS_URL names:
+
+    make test-clients SPLITD_CLIENTS_URL=http://127.0.0.1/dav
+
+So the tests themselves are tested: with Apache's mod_dav they pass, but for two warnings of litmus, the digests
+that it does not look at, and a file that davfs2 appends to in the second in which it was written.
 """
 
 from __future__ import annotations
@@ -38,4 +41,4 @@ def place(server: str, request: pytest.FixtureRequest) -> Iterator[str]:
     ask(url, "DELETE")
     assert ask(url, "MKCOL").status == 201
     yield url
-    assert ask(url, "DELETE").status == 204
+    ask(url, "DELETE")

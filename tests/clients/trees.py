@@ -64,6 +64,4 @@ def make_tree(folder: Path, names: list[str] = NAMES) -> Tree:
 
 def read_tree(folder: Path) -> Tree:
     """What is in a folder."""
-    return {
-        str(path.relative_to(folder)): None if path.is_dir() else path.read_bytes() for path in folder.rglob("*")
-    }
+    return {str(path.relative_to(folder)): None if path.is_dir() else path.read_bytes() for path in folder.rglob("*")}
