@@ -128,6 +128,9 @@ class IUploadLedger(Interface):
         :param leave_out: the keys of those not to be told.
         """
 
+    def is_doomed(doomed: Doomed) -> Deferred[bool]:
+        """Whether something is still to be deleted.  While it is, no part comes to be where it lies."""
+
     def known() -> Deferred[Known]:
         """All parts that lie somewhere for a reason.
 

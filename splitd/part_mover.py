@@ -14,14 +14,14 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from splitd.errors import CatalogReadOnly
-from splitd.interfaces import Doomed, IPartMoves
+from splitd.errors import CatalogReadOnly, MoveRefused
+from splitd.interfaces import IPartMoves
 from splitd.model.holdings import PartCopy
 from splitd.model.manifest import Manifest
 from splitd.pace import Pace
 from splitd.reaper import Reaper
 from splitd.registry import NodeRegistry
-from storaged.errors import BadPart, NodeUnavailable, NoSpace, PartDamaged, PartExists, StoragedError
+from storaged.errors import BadPart, NodeUnavailable, NoSpace, PartDamaged, PartExists, PartMissing, StoragedError
 from storaged.interfaces import IPartReader, IPartWriter
 from storaged.partfile import SMALL_PART, PartId, check_part, stored_size
 
@@ -90,23 +90,25 @@ class PartMover:
             self._log.error("part {part}: the journal failed; its copy on node {node} stays until a restart",
                             part=copy.part, node=copy.node)  # fmt: skip
             return
-        await self._reaper.reap(Doomed(copy.upload, ((copy.node, str(copy.part)),), is_copy=True))
+        # Only the catalog says what is to go: one that was cancelled may have been committed.
+        self._reaper.wake()
 
     async def _copy_anew(self, manifest: Manifest, index: int, target: str, pace: Pace) -> None:
         try:
             await self._copy(manifest, index, target, pace)
         except PartExists:
             # The journal knows of no copy there: the power was cut before an earlier one was noted for good.
-            await self._registry.store(target).remove(str(manifest.part(index)))
+            await self._registry.store(target).trash(str(manifest.part(index)))
             await self._copy(manifest, index, target, pace)
 
     async def _copy(self, manifest: Manifest, index: int, target: str, pace: Pace) -> None:
         stored = stored_size(manifest.part_size(index), manifest.unit)
-        self._registry.reserve(target, stored)
         if stored <= SMALL_PART:
             await pace.take(stored)
+            self._registry.reserve(target, stored)
             await self._copy_small(manifest.part(index), manifest.nodes[index], target)
         else:
+            self._registry.reserve(target, stored)
             await self._copy_large(str(manifest.part(index)), stored, manifest.nodes[index], target, pace)
 
     async def _copy_small(self, part: PartId, source: str, target: str) -> None:
@@ -118,7 +120,7 @@ class PartMover:
             check_part(part, data)
         except BadPart as problem:
             raise PartDamaged(f"part {part} on node {source}: {problem}") from problem
-        with self._blaming(target):
+        with self._blaming(target), _too_early(target):
             [outcome] = await self._registry.store(target).put_all([(str(part), data)])
             if isinstance(outcome, StoragedError):
                 raise outcome
@@ -127,11 +129,11 @@ class PartMover:
         with self._blaming(source):
             reader = await self._registry.store(source).open(part, None)
         try:
-            with self._blaming(target):
+            with self._blaming(target), _too_early(target):
                 writer = await self._registry.store(target).create(part, stored)
             try:
                 await self._pump(reader, source, writer, target, pace)
-                with self._blaming(target):
+                with self._blaming(target), _too_early(target):
                     await writer.finish()  # the node has proved every unit, and that it is this part, all of it
             except BaseException:
                 await writer.abort()
@@ -158,7 +160,7 @@ class PartMover:
             await pace.take(len(data))
             writer.write(data)
             await gate.passed()
-        with self._blaming(target):
+        with self._blaming(target), _too_early(target):
             raise problems[0]
 
     @contextmanager
@@ -169,3 +171,12 @@ class PartMover:
         except (NodeUnavailable, NoSpace) as problem:
             self._registry.failed(node, str(problem))
             raise
+
+
+@contextmanager
+def _too_early(target: str) -> Iterator[None]:
+    """A node takes no part that was removed from it a moment ago: it may be one that came late."""
+    try:
+        yield
+    except PartMissing as problem:
+        raise MoveRefused(f"node {target}: {problem}") from problem

@@ -150,6 +150,9 @@ class Reaper:
             self._log.failure("reaping {key}", result, key=key)
 
     async def _reap(self, doomed: Doomed) -> None:
+        # It may have waited for its turn while another one deleted it, and a part be there again since.
+        if not await self._ledger.is_doomed(doomed):
+            return
         results = await DeferredList(
             [Deferred.fromCoroutine(self._remove(node, part)) for node, part in doomed.holdings]
         )

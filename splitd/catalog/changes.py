@@ -7,6 +7,7 @@ from typing import TypeAlias, TypeVar
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from splitd.catalog.state import State, apply
@@ -30,11 +31,14 @@ class Changes:
     :param clock: tells the time since 1970.
     """
 
+    _log = Logger()
+
     def __init__(self, state: State, journal: IJournal, clock: IReactorTime) -> None:
         self._state = state
         self._journal = journal
         self._clock = clock
         self._turns = Turns()
+        self._contradiction = ""
 
     def __len__(self) -> int:
         """How many are under way or wait."""
@@ -68,8 +72,8 @@ class Changes:
         return self._append(record, result, turn, durable=durable)
 
     def _refuse_read_only(self) -> None:
-        if self._journal.failure:
-            raise CatalogReadOnly(self._journal.failure)
+        if self._journal.failure or self._contradiction:
+            raise CatalogReadOnly(self._journal.failure or self._contradiction)
 
     def _append(self, record: Record, result: _Result, turn: Turn, *, durable: bool) -> Deferred[_Result]:
         told: Deferred[_Result] = Deferred()  # cancelling it cannot take the record back
@@ -79,8 +83,11 @@ class Changes:
             if outcome is None:
                 try:
                     apply(self._state, record)
-                except Exception:
+                except Exception as problem:
+                    # It was judged otherwise, and is in the journal: whatever comes next would make it worse.
                     answer = Failure()
+                    self._contradiction = f"the journal contradicts itself: {problem}"
+                    self._log.failure("a record was written that cannot be applied", answer)
             else:
                 answer = outcome
             self._turns.end(turn)

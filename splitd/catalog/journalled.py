@@ -228,6 +228,12 @@ class JournalledCatalog:
         # In one step: what changes place while it is looked for could be missed, and deleted for it.
         return execute(self._state.known)
 
+    def is_doomed(self, doomed: Doomed) -> Deferred[bool]:
+        """Whether something is still to be deleted; see `IUploadLedger.is_doomed`."""
+        if not doomed.is_copy:
+            return succeed(doomed.upload in self._state.doomed)
+        return succeed(_copy_of(doomed) in self._state.moves.needless)
+
     def reaped(self, doomed: Doomed) -> Deferred[None]:
         """Note that doomed parts are gone; see `IUploadLedger`.
 
@@ -237,8 +243,7 @@ class JournalledCatalog:
         def judge() -> tuple[Record | None, None]:
             if not doomed.is_copy:
                 return records.PartsReaped(doomed.upload) if doomed.upload in self._state.doomed else None, None
-            [(node, part)] = doomed.holdings
-            copy = PartCopy(doomed.upload, parse_part_id(part).index, node)
+            copy = _copy_of(doomed)
             return records.PartCopyReaped(*copy) if copy in self._state.moves.needless else None, None
 
         return self._change(judge, upload=doomed.upload, durable=False)
@@ -251,7 +256,7 @@ class JournalledCatalog:
             if copy.node in nodes:
                 raise MoveRefused(f"{path}: a part of it lies on node {copy.node} already")
             try:
-                self._state.moves.refuse_copy(copy)
+                self._state.moves.refuse_start(copy)
             except ValueError as problem:
                 raise MoveRefused(f"{path}: {problem}") from problem
             return records.PartMoveStarted(*copy, self._now_ms()), None
@@ -262,9 +267,12 @@ class JournalledCatalog:
         """Let a copy take the place of the part; see `IPartMoves`."""
 
         def judge() -> tuple[Record, None]:
-            source = self._moving(path, copy).nodes[copy.index]
-            if copy not in self._state.moves.under_way:
-                raise MoveRefused(f"{path}: no move of part {copy.part} to node {copy.node} is under way")
+            moving = self._moving(path, copy)
+            source = moving.nodes[copy.index]
+            try:
+                self._state.moves.refuse_commit(copy, source, moving)
+            except ValueError as problem:
+                raise MoveRefused(f"{path}: {problem}") from problem
             return records.PartMoved(path, copy.upload, copy.index, source, copy.node), None
 
         return self._change(judge, path=path, upload=copy.upload, durable=True)
@@ -327,6 +335,11 @@ def _show(upload: str, nodes: Sequence[str]) -> Doomed:
 
 def _show_copy(copy: PartCopy) -> Doomed:
     return Doomed(copy.upload, ((copy.node, str(copy.part)),), is_copy=True)
+
+
+def _copy_of(doomed: Doomed) -> PartCopy:
+    [(node, part)] = doomed.holdings
+    return PartCopy(doomed.upload, parse_part_id(part).index, node)
 
 
 def _printable(reason: str) -> str:

@@ -26,6 +26,7 @@ class PartMoves:
         self.under_way: dict[PartCopy, int] = {}
         self.needless: dict[PartCopy, None] = {}
         self._nodes: dict[str, tuple[str, ...]] = {}
+        self._of_upload: dict[str, set[PartCopy]] = {}  # those under way
 
     def nodes_of(self, manifest: Manifest) -> tuple[str, ...]:
         """Where the parts of a version lie now, by their index."""
@@ -49,33 +50,50 @@ class PartMoves:
         yield from self.under_way
         yield from self.needless
 
-    def refuse_copy(self, copy: PartCopy) -> None:
-        """Refuse to copy a part to where a copy of it may be already.
+    def refuse_start(self, copy: PartCopy) -> None:
+        """Refuse to copy a part to where a copy of it may be already, or a part of the same upload may come to be; and
+        to copy it twice at the same time.
 
-        :raise ValueError: there may be one.
+        :raise ValueError: that would be.
         """
-        if copy in self.under_way or copy in self.needless:
+        if copy in self.needless:
             raise ValueError(f"a copy of part {copy.part} may be on node {copy.node} already")
+        for other in self._of_upload.get(copy.upload, ()):
+            if copy.node == other.node or copy.index == other.index:
+                raise ValueError(f"part {other.part} is being moved to node {other.node}")
 
     def start(self, record: PartMoveStarted) -> None:
         """Begin a move."""
         copy = PartCopy(record.upload, record.index, sys.intern(record.target))
-        self.refuse_copy(copy)
+        self.refuse_start(copy)
         self.under_way[copy] = record.time_ms
+        self._of_upload.setdefault(copy.upload, set()).add(copy)
+
+    def refuse_commit(self, copy: PartCopy, source: str, manifest: Manifest) -> None:
+        """Refuse to let a copy take the place of a part.
+
+        :param source: where the part lies.
+        :param manifest: of a file that it should be of.
+        :raise ValueError: it is not of that file, does not lie there, or no such copy is being made.
+        """
+        nodes = self.nodes_of(manifest)
+        if manifest.upload != copy.upload:
+            raise ValueError(f"the file is of upload {manifest.upload}")
+        if copy.index >= len(nodes) or nodes[copy.index] != source:
+            raise ValueError(f"part {copy.part} does not lie on node {source}")
+        if copy.node in nodes:
+            raise ValueError(f"a part of upload {copy.upload} lies on node {copy.node} already")
+        self._refuse_unknown(copy)
 
     def commit(self, record: PartMoved, manifest: Manifest) -> None:
         """End a move well.
 
         :param manifest: of the file that the record names.
         """
+        copy = PartCopy(record.upload, record.index, record.target)
+        self.refuse_commit(copy, record.source, manifest)
         nodes = self.nodes_of(manifest)
-        if manifest.upload != record.upload:
-            raise ValueError(f"the file is of upload {manifest.upload}")
-        if record.index >= len(nodes) or nodes[record.index] != record.source:
-            raise ValueError(f"part {record.upload}.{record.index} does not lie on node {record.source}")
-        if record.target in nodes:
-            raise ValueError(f"a part of upload {record.upload} lies on node {record.target} already")
-        self._end(PartCopy(record.upload, record.index, record.target))
+        self._end(copy)
         target = sys.intern(record.target)
         self._nodes[record.upload] = (*nodes[: record.index], target, *nodes[record.index + 1 :])
         self.needless[PartCopy(record.upload, record.index, sys.intern(record.source))] = None
@@ -86,9 +104,17 @@ class PartMoves:
         self._end(copy)
         self.needless[copy] = None
 
-    def _end(self, copy: PartCopy) -> None:
-        if self.under_way.pop(copy, None) is None:
+    def _refuse_unknown(self, copy: PartCopy) -> None:
+        if copy not in self.under_way:
             raise ValueError(f"no move of part {copy.part} to node {copy.node} is under way")
+
+    def _end(self, copy: PartCopy) -> None:
+        self._refuse_unknown(copy)
+        del self.under_way[copy]
+        others = self._of_upload[copy.upload]
+        others.discard(copy)
+        if not others:
+            del self._of_upload[copy.upload]
 
     def reaped(self, record: PartCopyReaped) -> None:
         """Take note of a copy that is gone."""

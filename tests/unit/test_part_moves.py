@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 
 import pytest
 import pytest_twisted
@@ -130,7 +131,7 @@ async def test_what_cannot_be_moved_is_refused() -> None:
     with pytest.raises(MoveRefused, match="under way"):
         await front.catalog.commit_move("/f", TO_G)
     await front.catalog.begin_move("/f", TO_G)
-    with pytest.raises(MoveRefused, match="may be on node g already"):
+    with pytest.raises(MoveRefused, match="is being moved to node g"):
         await front.catalog.begin_move("/f", TO_G)
     await front.catalog.abort_move(TO_G, "given up")
     with pytest.raises(MoveRefused, match="may be on node g already"):
@@ -150,6 +151,20 @@ async def test_a_deletion_and_a_move_of_the_same_file_take_turns() -> None:
     with pytest.raises(MoveRefused):
         await committed
     await front.restart()
+
+
+@pytest_twisted.ensureDeferred
+async def test_no_two_parts_of_a_file_come_to_the_same_node_and_no_part_to_two() -> None:
+    front = await started()
+    await front.put("/f", A)
+    await front.catalog.begin_move("/f", TO_G)
+    for other in (PartCopy(A, 3, "g"), PartCopy(A, 2, "h")):
+        with pytest.raises(MoveRefused, match="is being moved to node g"):
+            await front.catalog.begin_move("/f", other)
+    await front.catalog.begin_move("/f", PartCopy(A, 3, "h"))
+    await front.catalog.commit_move("/f", TO_G)
+    await front.catalog.commit_move("/f", PartCopy(A, 3, "h"))
+    assert await nodes_of(await front.restart()) == ("a", "b", "g", "h", "e", "f")
 
 
 @pytest_twisted.ensureDeferred
@@ -186,6 +201,8 @@ COMMITTED = PartMoved("/f", A, 2, "c", "g")
         [PartMoveAborted(*TO_G, "", 0)],
         [PartCopyReaped(*TO_G)],
         [STARTED, PartCopyReaped(*TO_G)],
+        [STARTED, PartMoveStarted(A, 3, "g", 0)],
+        [STARTED, PartMoveStarted(A, 2, "h", 0)],
         [STARTED, PartMoved("/f", A, 2, "b", "g")],
         [STARTED, PartMoved("/g", A, 2, "c", "g")],
         [STARTED, PartMoved("/f", B, 2, "c", "g")],
@@ -236,8 +253,10 @@ def _next(state: State, chance: random.Random, nodes: str) -> Record:
     if kept is not None:
         index, target = chance.randrange(6), chance.choice(nodes)
         copy = PartCopy(upload, index, target)
-        if target not in state.moves.nodes_of(kept) and copy not in set(state.moves.copies()):
-            possible += [PartMoveStarted(*copy, 1)] * 3
+        with suppress(ValueError):
+            state.moves.refuse_start(copy)
+            if target not in state.moves.nodes_of(kept):
+                possible += [PartMoveStarted(*copy, 1)] * 3
         if chance.random() < 0.05:
             possible.append(EntryDeleted(path, 5000))
     return chance.choice(possible or [FileCommitted("/other", manifest("c" * 32, size=0, nodes=()))])

@@ -1,0 +1,163 @@
+"""A part is moved while everything else happens: what is needed is never deleted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import pytest
+import pytest_twisted
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.task import Clock
+
+from splitd.errors import MoveRefused
+from splitd.model.conditions import ALWAYS
+from splitd.model.holdings import PartCopy
+from splitd.model.manifest import Manifest
+from splitd.pace import Pace
+from splitd.part_mover import PartMover
+from splitd.reaper import Pins, Reaper
+from storaged.memory import MemoryPartStore
+from storaged.partfile import encode_part, parse_part_id
+from tests.unit.catalogs import NODES, A, Front, manifest, started
+
+PART = f"{A}.2"
+BYTES = encode_part(parse_part_id(PART), 4, b"ab")
+
+
+@attrs.frozen
+class Identity:
+    node_id: str
+    cluster: str = "c"
+
+
+class SlowStore(MemoryPartStore):
+    """Keeps removals waiting while it is told to."""
+
+    def __init__(self, node: str, clock: Clock) -> None:
+        super().__init__(capacity=2**20, identity=Identity(node), clock=clock)
+        self.held: list[Deferred[Any]] | None = None
+
+    def remove(self, part_id: str) -> Deferred[bool]:
+        if self.held is None:
+            return super().remove(part_id)
+        waiting: Deferred[Any] = Deferred()
+        self.held.append(waiting)
+        return waiting.addCallback(lambda _: super(SlowStore, self).remove(part_id))
+
+
+class Place:
+    """A catalog, nodes that keep parts in memory, a reaper and a mover."""
+
+    def __init__(self, front: Front) -> None:
+        self.front = front
+        clock = Clock()
+        self.stores = {node: SlowStore(node, clock) for node in "abcdefgh"}
+        self.reaper = Reaper(front.catalog, self, Pins(), clock, 60.0)
+        self.mover = PartMover(front.catalog, self, self.reaper)
+
+    def store(self, node: str) -> SlowStore:
+        return self.stores[node]
+
+    def reserve(self, node: str, stored: int) -> None:
+        """Nodes have room enough."""
+
+    def failed(self, node: str, reason: str) -> None:
+        raise AssertionError(f"{node}: {reason}")
+
+    async def manifest(self) -> Manifest:
+        found = await self.front.catalog.lookup("/f")
+        assert isinstance(found, Manifest)
+        return found
+
+    def move(self, kept: Manifest, target: str) -> Deferred[None]:
+        return Deferred.fromCoroutine(self.mover.move("/f", kept, 2, target, Pace(None, None)))
+
+    async def lies(self) -> set[str]:
+        """The nodes where the part lies."""
+        return {node for node, store in self.stores.items() if await store.list_parts("", 10)}
+
+
+async def place() -> Place:
+    here = Place(await started())
+    await here.front.put("/f", A)
+    await here.stores["c"].put_all([(PART, BYTES)])
+    return here
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_part_that_was_moved_lies_where_the_catalog_says_and_nowhere_else() -> None:
+    here = await place()
+    await here.move(manifest(A), "g")
+    assert ((await here.manifest()).nodes[2], await here.lies()) == ("g", {"g"})
+    await here.move(await here.manifest(), "c")
+    assert ((await here.manifest()).nodes, await here.lies()) == (NODES, {"c"})
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_move_that_is_cancelled_while_it_is_made_durable_leaves_the_part_where_the_catalog_says() -> None:
+    here = await place()
+    here.front.journal.hold()
+    moving = here.move(manifest(A), "g")
+    moving.cancel()
+    here.front.journal.release()
+    with pytest.raises(CancelledError):
+        await moving
+    await here.reaper.settle()
+    assert await here.lies() == {(await here.manifest()).nodes[2]}
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_move_that_is_refused_at_its_end_leaves_no_copy() -> None:
+    here = await place()
+    here.front.journal.hold()
+    deleted = here.front.catalog.delete("/f", ALWAYS)
+    moving = here.move(manifest(A), "g")
+    here.front.journal.release()
+    await deleted
+    with pytest.raises(MoveRefused):
+        await moving
+    await here.reaper.settle()
+    assert await here.lies() == set()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_slow_round_of_the_reaper_deletes_nothing_that_came_to_be_needed_meanwhile() -> None:
+    here = await place()
+    await here.front.catalog.begin_move("/f", copy := await copy_to(here, "g"))
+    await here.stores["g"].put_all([(PART, BYTES)])
+    await here.front.catalog.abort_move(copy, "given up")
+    # The first round has judged all it will delete, and stands still at other parts.
+    others = [f"{number:032x}" for number in range(20)]
+    for upload in others:
+        await here.front.catalog.begin(upload, "/other", ["a"])
+        await here.front.catalog.abort(upload, "given up")
+    here.stores["a"].held = held = []
+    here.reaper.wake()
+    assert len(held) == 16, "others wait for their turn, the copy among them"
+    await here.reaper.reap((await here.front.catalog.doomed(100, set(others)))[0])
+    await here.move(manifest(A), "g")
+    here.stores["a"].held = None
+    for waiting in held:
+        waiting.callback(None)
+    await here.reaper.settle()
+    assert await here.lies() == {"g"}
+
+
+async def copy_to(here: Place, node: str) -> PartCopy:
+    return PartCopy((await here.manifest()).upload, 2, node)
+
+
+@pytest_twisted.ensureDeferred
+async def test_moves_of_several_parts_to_one_node_at_once_are_refused_but_for_one() -> None:
+    here = await place()
+    await here.stores["d"].put_all([(f"{A}.3", encode_part(parse_part_id(f"{A}.3"), 4, b"ab"))])
+    here.front.journal.hold()
+    moves = [
+        Deferred.fromCoroutine(here.mover.move("/f", manifest(A), index, "g", Pace(None, None))) for index in (2, 3)
+    ]
+    outcomes = gatherResults([each.addErrback(lambda failure: failure.type) for each in moves])
+    here.front.journal.release()
+    assert await outcomes == [None, MoveRefused]
+    again = await here.front.restart()
+    assert (await again.catalog.lookup("/f")).nodes == ("a", "b", "g", "d", "e", "f")  # type: ignore[union-attr]
