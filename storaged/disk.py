@@ -86,7 +86,7 @@ class DiskPartStore:
         self._writers: dict[str, DiskPartWriter] = {}
         self._putting: set[str] = set()
         self._readers: set[DiskPartReader] = set()
-        self._removals = Removals()
+        self._removals = Removals(clock.seconds)
         self._stopping = False
 
     async def start(self) -> None:

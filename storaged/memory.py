@@ -45,7 +45,7 @@ class MemoryPartStore:
         self._clock = clock
         self._parts: dict[str, tuple[PartInfo, bytes]] = {}
         self._writers: dict[str, MemoryPartWriter] = {}
-        self._removals = Removals()
+        self._removals = Removals(clock.seconds)
         self.trashed: dict[str, bytes] = {}
 
     @property
