@@ -171,6 +171,9 @@ class Sweep:
         known = await self._ledger.known()
         findings = Findings(began_ms, dry_run, [NodeFindings(node) for node in self._registry.node_ids()])
         orphans = await _all_of([self._look(node, known, began_ms) for node in findings.nodes])
+        # A part that was moved meanwhile is as old as its upload: what is known now is nobody's orphan either.
+        still = await self._ledger.known()
+        orphans = [_keep(*each, still) for each in zip(findings.nodes, orphans, strict=True)]
         findings.stopped = _objection(findings.nodes, share)
         if findings.stopped:
             self._log.error("the sweep stops: {reason}", reason=findings.stopped)
@@ -184,9 +187,9 @@ class Sweep:
         )
         return findings
 
-    async def _look(self, node: NodeFindings, known: Known, began_ms: int) -> list[str]:
-        """The ids of the orphans of a node."""
-        orphans: list[str] = []
+    async def _look(self, node: NodeFindings, known: Known, began_ms: int) -> list[tuple[str, int]]:
+        """The ids of the orphans of a node, and the bytes that each takes."""
+        orphans: list[tuple[str, int]] = []
         after = ""
         try:
             store = self._registry.store(node.node)
@@ -196,7 +199,6 @@ class Sweep:
         except (StoragedError, SplitdError) as problem:
             node.problem = str(problem)
             return []
-        node.examples = orphans[:_EXAMPLES]
         return orphans
 
     def _judge(
@@ -205,7 +207,7 @@ class Sweep:
         page: Sequence[PartInfo],
         known: Known,
         before_ms: int,
-        orphans: list[str],
+        orphans: list[tuple[str, int]],
     ) -> None:
         for info in page:
             node.parts += 1
@@ -217,9 +219,7 @@ class Sweep:
             if max(upload_time_ms(part.upload), info.modified_ms) >= before_ms:
                 node.young += 1
                 continue
-            node.orphans += 1
-            node.orphan_bytes += info.stored
-            orphans.append(info.part_id)
+            orphans.append((info.part_id, info.stored))
 
     async def _put_aside(self, node: NodeFindings, orphans: list[str]) -> None:
         waiting = deque(orphans)
@@ -229,6 +229,15 @@ class Sweep:
                 node.trashed += await store.trash(waiting.popleft())
         except (StoragedError, SplitdError) as problem:
             node.problem = f"{problem}; {len(waiting) + 1} orphans are left for the next sweep"
+
+
+def _keep(node: NodeFindings, found: Sequence[tuple[str, int]], known: Known) -> list[str]:
+    """The ids of those orphans of a node that are not known to anybody now; they are what was found."""
+    orphans = [(part, stored) for part, stored in found if not known.has(parse_part_id(part), node.node)]
+    node.orphans = len(orphans)
+    node.orphan_bytes = sum(stored for _, stored in orphans)
+    node.examples = [part for part, _ in orphans[:_EXAMPLES]]
+    return [part for part, _ in orphans]
 
 
 def _objection(nodes: Sequence[NodeFindings], share: float) -> str:

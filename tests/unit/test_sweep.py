@@ -5,13 +5,14 @@ from collections.abc import Iterator
 import attrs
 import pytest
 import pytest_twisted
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
 from splitd.catalog.journalled import JournalledCatalog
 from splitd.errors import SweepUnderWay
 from splitd.journal.memory import MemoryJournal
 from splitd.model.conditions import Condition
+from splitd.model.holdings import PartCopy
 from splitd.model.manifest import Manifest
 from splitd.model.uploads import RANDOM_BYTES, upload_id
 from splitd.sweep import Sweep
@@ -40,12 +41,13 @@ class Place:
         self.catalog = JournalledCatalog(MemoryJournal(), self.clock)
         self.stores = {node: MemoryPartStore(capacity=2**20, identity=Identity(node), clock=self.clock) for node in IDS}
         self.down: set[str] = set()
+        self.ids = IDS
         self._numbers: Iterator[int] = iter(range(10_000))
         given = {"interval_s": 7 * DAY_S, "grace_s": GRACE_S, "share": 1.0, **options}
         self.sweep = Sweep(self.catalog, self, self.clock, **given)
 
     def node_ids(self) -> list[str]:
-        return IDS
+        return self.ids
 
     def store(self, node_id: str) -> MemoryPartStore | Down:
         return Down() if node_id in self.down else self.stores[node_id]
@@ -197,6 +199,30 @@ async def test_a_node_that_cannot_be_asked_is_left_for_the_next_time() -> None:
     at.down = set()
     await at.sweep.run()
     assert len(at.trashed()) == 3
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_part_that_is_moved_meanwhile_is_nobodys_orphan_whatever_its_nodes_clock_says() -> None:
+    at = await place()
+    upload = await at.file("/file")
+    at.clock.advance(3 * GRACE_S)
+    at.stores["n4"] = MemoryPartStore(capacity=2**20, identity=Identity("n4"), clock=Clock())
+    lists = at.stores["n1"].list_parts
+
+    async def move() -> None:
+        copy = PartCopy(upload, 0, "n4")
+        await at.catalog.begin_move("/file", copy)
+        await put(at.stores["n4"], f"{upload}.0", [encode(f"{upload}.0", b"x")])
+        await at.catalog.commit_move("/file", copy)
+
+    def listed(after: str, limit: int) -> Deferred[list[PartInfo]]:
+        moved = Deferred.fromCoroutine(move()) if not after else succeed(None)
+        return moved.addCallback(lambda _: lists(after, limit))
+
+    at.stores["n1"].list_parts = listed  # type: ignore[method-assign]
+    at.ids = ["n1", "n2", "n3", "n4"]
+    findings = await at.sweep.run()
+    assert (at.trashed(), findings.orphans, [node.examples for node in findings.nodes]) == ([], 0, [[]] * 4)
 
 
 @pytest_twisted.ensureDeferred
