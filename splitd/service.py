@@ -45,7 +45,7 @@ from storaged.allocator import keep_for_ever
 from storaged.client import RemotePartStore
 from storaged.daemon import Daemon, IServer, drain, listen
 from storaged.filesystem import OSFilesystem
-from storaged.interfaces import IFilesystem
+from storaged.interfaces import IFilesystem, INodeStore
 from storaged.settings import SettingsError, read_cluster_key, read_text
 from storaged.streaming import NodeConnections, StreamingSite
 
@@ -83,7 +83,7 @@ class Front:
             segment_limit=int(config.journal_segment),
         )
         self.catalog = JournalledCatalog(self._journal, reactor)
-        self.registry = NodeRegistry(entries, self._connect, reactor)
+        self.registry = NodeRegistry(entries, self._connect, reactor, let_go=_let_go)
         self._registry_file = RegistryFile(config.registry, self.registry, self._in_thread, reactor)
         pins = Pins()
         self._reaper = Reaper(self.catalog, self.registry, pins, reactor, config.reap_interval_s)
@@ -130,6 +130,7 @@ class Front:
         )
         door = Door(self._store, self._store, self.catalog.locks, self._quota, reactor)
         self._site = self._make_site(WebdavResource(door))
+        self._closed = "the front has not started yet"
         self.port: IListeningPort | None = None
         self.admin_port: IListeningPort | None = None
 
@@ -205,7 +206,8 @@ class Front:
             "/rebalance": actions.rebalance(self._rebalance, TARGET),
             "/sweep": actions.sweep(self._run_sweep),
         }
-        admin = self._make_site(AdminResource(self._status.problems, self._status.tell, metrics, offered))
+        status = self._status
+        admin = self._make_site(AdminResource(status.problems, status.tell, metrics, offered, lambda: self._closed))
         self.admin_port = await listen(self._reactor, self._config.admin, admin)
         await self.catalog.start()
         self._refuse_missing_nodes()
@@ -215,6 +217,7 @@ class Front:
         self._reaper.start()
         self._sweep.start()
         self.port = await listen(self._reactor, self._config.listen, self._site)
+        self._closed = ""
         self._log.info(
             "cluster {cluster} is served at {endpoint}", cluster=self.catalog.cluster, endpoint=self._config.listen
         )
@@ -233,6 +236,7 @@ class Front:
 
     async def _stop(self) -> None:
         self._status.stopping = True
+        self._closed = "the front stops"
         if self.port is not None:
             await maybeDeferred(self.port.stopListening)
             await drain(self._site, self._config.stop_timeout_s, self._reactor)
@@ -249,6 +253,11 @@ class Front:
         await self._connections.close()
         await self._journal.close()
         self._pool.stop()
+
+
+def _let_go(store: INodeStore) -> None:
+    assert isinstance(store, RemotePartStore)
+    store.let_go()
 
 
 def makeService(options: Options) -> Daemon:

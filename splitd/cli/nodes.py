@@ -77,7 +77,7 @@ def add(
     entry |= {} if zone is None else {"zone": zone}
     entry |= {} if weight is None else {"weight": int(weight) if weight.is_integer() else weight}
     found = session.admin.document("/status")
-    server = session.admin.document("/probe", {"id": node_id, "url": url})
+    server = session.admin.document("/probe", {"id": node_id, "url": url}, method="POST")
     file = _find_registry(registry, found, entry)
     changes = file.join([entry], session.admin)
     if not session.as_json:

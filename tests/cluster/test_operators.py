@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
+import pytest
 import pytest_twisted
+from twisted.internet.defer import Deferred
 
 from tests.cluster.cluster import Answer, Cluster
+from tests.cluster.waiting import eventually
 
 
 async def look(cluster: Cluster, path: str, method: str = "GET") -> Answer:
@@ -73,6 +77,36 @@ async def test_a_front_with_too_few_nodes_is_alive_and_not_ready(cluster: Cluste
     assert ((await look(cluster, "/health")).code, (await metrics(cluster))["splitd_ready"]) == (200, 0)
     await cluster.mend_node(0)
     assert (await look(cluster, "/ready")).code == 200
+
+
+@pytest.mark.parametrize("path", ["/reload", "/rebalance", "/sweep?dry_run=1", "/probe?id=n7&url=http://127.0.0.1:1"])
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec_Fetch_Site": "cross-site"}]
+)
+@pytest_twisted.ensureDeferred
+async def test_a_page_of_another_site_can_have_nothing_done(
+    cluster: Cluster, path: str, headers: dict[str, str]
+) -> None:
+    answer = await cluster.ask("POST", cluster.admin_url + path, **headers)
+    assert (answer.code, answer.text) == (403, "a page of another site asks for this\n")
+
+
+@pytest_twisted.ensureDeferred
+async def test_nothing_is_done_before_the_journal_was_read(make_cluster: Callable[..., Cluster]) -> None:
+    cluster = make_cluster()
+    await cluster.start()
+    await cluster.put("/file", b"x" * 10_000)
+    await cluster.stop_front()
+    cluster.journal_filesystem.hold("read")
+    starting = Deferred.fromCoroutine(cluster.start_front())
+    await eventually(lambda: cluster.journal_filesystem.waiting)
+    assert (await look(cluster, "/health")).code == 200
+    for path in ("/rebalance", "/sweep?share=1", "/reload", "/probe?id=n7&url=http://127.0.0.1:1"):
+        answer = await look(cluster, path, "POST")
+        assert (answer.code, answer.text) == (503, "the front has not started yet\n")
+    cluster.journal_filesystem.release()
+    await starting
+    assert (await look(cluster, "/reload", "POST")).code == 200
 
 
 @pytest_twisted.ensureDeferred

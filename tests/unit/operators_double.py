@@ -73,7 +73,7 @@ class Operators:
         """What is done for a request."""
         return {
             "GET /status": self._look,
-            "GET /probe": self._probe,
+            "POST /probe": self._probe,
             "POST /reload": self.reload,
             "POST /rebalance": self._rebalance,
             "DELETE /rebalance": self._stop,

@@ -43,12 +43,12 @@ def reload(run: Callable[[], Awaitable[_Document]]) -> Action:
 
 
 def probe(run: Callable[[str, str], Awaitable[_Document]]) -> Action:
-    """`GET /probe?id=ID&url=URL`.
+    """`POST /probe?id=ID&url=URL`: a POST, for the cluster key is shown to whoever listens there.
 
     :param run: asks a server that is no node yet who it is; raises `ValueError` where there can be no such node.
     """
 
-    async def get(request: StreamingRequest) -> None:
+    async def post(request: StreamingRequest) -> None:
         query = Query(request)
         try:
             found = await run(query.text("id"), query.text("url"))
@@ -56,7 +56,7 @@ def probe(run: Callable[[str, str], Awaitable[_Document]]) -> Action:
             raise Refused(400, str(problem)) from problem
         answer_json(request, 200, found)
 
-    return {"GET": get}
+    return {"POST": post}
 
 
 class Rebalancer(Protocol):

@@ -29,6 +29,7 @@ class AdminResource(StreamingResource):
     :param status: everything there is to tell, as values that JSON has.
     :param metrics: the same for Prometheus.
     :param actions: what else can be asked for, by its path.
+    :param closed: why nothing can be asked for now but to look; empty where all can.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class AdminResource(StreamingResource):
         status: Callable[[], dict[str, Any]],
         metrics: CollectorRegistry,
         actions: dict[str, Action],
+        closed: Callable[[], str],
     ) -> None:
         super().__init__()
         self._problems = problems
@@ -44,6 +46,7 @@ class AdminResource(StreamingResource):
         self._metrics = metrics
         self._looks = {"/health": self._health, "/ready": self._ready, "/status": self._tell, "/metrics": self._measure}
         self._actions = actions
+        self._closed = closed
 
     async def respond(self, request: StreamingRequest) -> None:
         """Answer a request."""
@@ -65,6 +68,9 @@ class AdminResource(StreamingResource):
             look(request)
         elif action is not None:
             _require(request, set(action))
+            _refuse_cross_site(request)
+            if self._closed():
+                raise Refused(503, self._closed())
             await action[request.method.decode("ascii")](request)
         else:
             raise Refused(404, f"here are {', '.join([*self._looks, *self._actions])}")
@@ -91,3 +97,11 @@ def _require(request: StreamingRequest, methods: set[str]) -> None:
     if method not in methods:
         request.setHeader("Allow", ", ".join(sorted(methods)))
         raise Refused(405, f"{method}: only {', '.join(sorted(methods))} can be asked of this")
+
+
+def _refuse_cross_site(request: StreamingRequest) -> None:
+    """Refuse what a page of another site has a browser ask for: nobody meant it who may."""
+    site, origin = request.getHeader("Sec-Fetch-Site"), request.getHeader("Origin")
+    is_foreign = origin is not None and origin.partition("://")[2] != request.getHeader("Host")
+    if is_foreign or site not in {None, "none", "same-origin"}:
+        raise Refused(403, "a page of another site asks for this")
