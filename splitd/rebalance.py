@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from splitd.errors import MoveRefused, NotACollection, NotFound, RebalanceUnderWay, SplitdError
+from splitd.errors import MoveRefused, NotACollection, NotEnoughNodes, NotFound, RebalanceUnderWay, SplitdError
 from splitd.interfaces import ICatalog
 from splitd.model.balance import Balance, Level, Move
 from splitd.model.manifest import Manifest
@@ -85,6 +86,7 @@ class Rebalance:
         self._running: Deferred[None] | None = None
         self._pace = Pace(None, clock)
         self._failed_in_a_row = 0
+        self._stopping = False
         self.moved_parts = 0
         self.moved_bytes = 0
 
@@ -98,8 +100,11 @@ class Rebalance:
         return None if self._progress is None else attrs.asdict(self._progress)
 
     async def plan(self, target: float = TARGET) -> dict[str, Any]:
-        """What one would do, as values that JSON has."""
-        balance = self._balance(target)
+        """What one would do, as values that JSON has.
+
+        :raise NotEnoughNodes: there are no two nodes that take parts.
+        """
+        balance = self._balance_of_some(target)
         before = {level.node_id: level.fill for level in balance.levels}
         spread, parts, size = balance.spread, 0, 0
 
@@ -126,10 +131,11 @@ class Rebalance:
         :param target: the spread to come to, as a share of a node.
         :param limit: bytes a second; None for no limit.
         :raise RebalanceUnderWay: another one has not ended yet.
+        :raise NotEnoughNodes: there are no two nodes that take parts.
         """
         if self._running is not None:
             raise RebalanceUnderWay("another rebalance has not ended yet")
-        spread = self._balance(target).spread
+        spread = self._balance_of_some(target).spread
         progress = Progress(int(self._clock.seconds() * 1000), target, limit, spread, spread)
         self._progress, self._pace, self._failed_in_a_row = progress, Pace(limit, self._clock), 0
         self._log.info("a rebalance begins, the spread is {spread:.2%}", spread=spread)
@@ -137,7 +143,7 @@ class Rebalance:
         running.addBoth(self._ended, progress)
 
     def _ended(self, result: Failure | None, progress: Progress) -> None:
-        self._running = None
+        self._running, self._stopping = None, False
         progress.ended_ms = int(self._clock.seconds() * 1000)
         if isinstance(result, Failure):
             if result.check(CancelledError):
@@ -159,7 +165,9 @@ class Rebalance:
         running = self._running
         if running is not None:
             over = settled([running])
-            running.cancel()
+            if not self._stopping:
+                self._stopping = True
+                running.cancel()
             await over
 
     async def _run(self, progress: Progress) -> None:
@@ -169,13 +177,21 @@ class Rebalance:
             await self._round(balance, progress)
             # What is left to be seen: the reaper may be at work, and a reader may keep a copy for a while.
             await self._reaper.settle()
-            await settled([self._registry.poll()])
+            await self._registry.ask()
             progress.spread = self._balance(progress.target).spread
             if progress.spread <= progress.target:
+                progress.problem = ""
                 return
             if progress.moved == moved:
-                progress.problem = f"no part can be moved that helps; {progress.failed} could not be moved"
+                progress.problem = progress.problem or "no part can be moved that helps"
                 return
+
+    def _balance_of_some(self, target: float) -> Balance:
+        balance = self._balance(target)
+        if len(balance.levels) < 2:
+            told = ", ".join(f"{node.entry.id} is {node.state}" for node in self._registry.nodes())
+            raise NotEnoughNodes(f"two nodes that take parts are needed: {told}")
+        return balance
 
     def _balance(self, target: float) -> Balance:
         return Balance(
@@ -189,13 +205,18 @@ class Rebalance:
     async def _round(self, balance: Balance, progress: Progress) -> None:
         """Go once through all files."""
         few, many = DeferredSemaphore(_LARGE_AT_ONCE), DeferredSemaphore(_AT_ONCE)
-        under_way: set[Deferred[None]] = set()
+        under_way: dict[Deferred[None], str] = {}
 
         async def begin(path: str, manifest: Manifest, move: Move) -> None:
             slots = few if move.size >= _LARGE else many
             await slots.acquire()
+            if manifest.upload in under_way.values() or not self._is_possible(move, balance):
+                # Its nodes are not what was read, for it has another name, or is met a second time; or others are.
+                balance.undo(move)
+                slots.release()
+                return
             doing = Deferred.fromCoroutine(self._move(path, manifest, move, balance, progress))
-            under_way.add(doing)
+            under_way[doing] = manifest.upload
             doing.addBoth(self._moved, doing, under_way, slots)
             if self._failed_in_a_row >= _MOST_FAILED:
                 raise MoveRefused(f"{self._failed_in_a_row} moves failed, one after the other: {progress.problem}")
@@ -209,23 +230,34 @@ class Rebalance:
             await settled(under_way)
 
     def _moved(
-        self, result: Any, doing: Deferred[None], under_way: set[Deferred[None]], slots: DeferredSemaphore
+        self, result: Any, doing: Deferred[None], under_way: dict[Deferred[None], str], slots: DeferredSemaphore
     ) -> None:
-        under_way.discard(doing)
+        under_way.pop(doing, None)
         slots.release()
         if isinstance(result, Failure) and not result.check(CancelledError):
             self._log.failure("moving a part", result)
 
+    def _is_possible(self, move: Move, balance: Balance) -> bool:
+        """Whether the nodes of a move are still fit for it; those that are not are left out from now on."""
+        nodes = {node.entry.id: node for node in self._registry.nodes()}
+        source, target = nodes[move.source], nodes[move.target]
+        if not source.health.usable:
+            balance.leave_out(move.source)
+        if not target.takes_parts or target.room < move.size:
+            balance.leave_out(move.target)
+        return source.health.usable and target.takes_parts and target.room >= move.size
+
     async def _move(self, path: str, manifest: Manifest, move: Move, balance: Balance, progress: Progress) -> None:
         try:
             await self._mover.move(path, manifest, move.part, move.target, self._pace)
-        except (StoragedError, SplitdError) as problem:
+        except CancelledError:
+            raise
+        except Exception as problem:
             balance.undo(move)
-            for node in (move.source, move.target):
-                if not self._usable(node):
-                    balance.leave_out(node)
             if isinstance(problem, MoveRefused):
                 return  # the file is not what it was: nothing is wrong
+            if not isinstance(problem, StoragedError | SplitdError):
+                self._log.failure("moving a part")
             progress.failed += 1
             progress.problem = (
                 f"part {manifest.part(move.part)} of {path} from {move.source} to {move.target}: {problem}"
@@ -240,9 +272,6 @@ class Rebalance:
             self.moved_parts += 1
             self.moved_bytes += move.size
             progress.spread = balance.spread
-
-    def _usable(self, node_id: str) -> bool:
-        return any(node.entry.id == node_id and node.health.usable for node in self._registry.nodes())
 
     async def _each_move(self, balance: Balance, act: Callable[[str, Manifest, Move], Awaitable[None]]) -> None:
         """Go through all files, and choose the moves that help; none where it is even enough already."""
@@ -267,7 +296,7 @@ class _Files:
 
     def __init__(self, catalog: ICatalog) -> None:
         self._catalog = catalog
-        self._waiting = ["/"]
+        self._waiting = deque(["/"])
         self._after = ""
 
     async def page(self) -> list[tuple[str, Manifest]] | None:
@@ -286,7 +315,7 @@ class _Files:
         for member in members:
             path = f"{folder.rstrip('/')}/{member.name}"
             if not isinstance(member.entry, Manifest):
-                self._waiting.insert(0, path)
+                self._waiting.appendleft(path)
             elif member.entry.nodes:
                 found.append((path, member.entry))
         return found

@@ -8,10 +8,11 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import attrs
-from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as AskedTooLong
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from splitd.errors import FileUnavailable, NotEnoughNodes, NotEnoughSpace
@@ -29,6 +30,9 @@ _TICK_S = 0.5
 _ANSWER_S = 10.0
 """How long a node may take to say how it is."""
 
+_SPREAD_S = 1.0
+"""By how much a node may be asked earlier than is usual."""
+
 _REFRESH_S = 1.0
 """How often nodes are asked because there seems to be no room: they look at their disks no more often."""
 
@@ -39,7 +43,7 @@ class NodeStatus:
 
     :param reserved: placed on it since it was last asked.
     :param held: kept free for parts of unknown size that are under way.
-    :param asking: whether it is being asked.
+    :param asking: the question that it has not answered yet.
     """
 
     entry: NodeEntry
@@ -49,7 +53,7 @@ class NodeStatus:
     free: int = 0
     reserved: int = 0
     held: int = 0
-    asking: bool = False
+    asking: Deferred[None] | None = None
 
     @property
     def state(self) -> str:
@@ -97,6 +101,7 @@ class NodeRegistry:
 
     :param entries: the nodes.
     :param connect: makes the part store of a node.
+    :param let_go: is given a part store that is not used any more.
     :param clock: tells the time and calls later.
     :param chance: gives numbers in [0, 1).
     """
@@ -109,13 +114,14 @@ class NodeRegistry:
         connect: Callable[[NodeEntry], INodeStore],
         clock: Any,
         chance: Callable[[], float] = random.random,
+        let_go: Callable[[INodeStore], object] = lambda _: None,
     ) -> None:
+        self._let_go = let_go
         self._connect = connect
         self._clock = clock
         self._nodes = {entry.id: self._new(entry) for entry in entries}
         self._chance = chance
         self._asking: set[Deferred[None]] = set()
-        self._refreshing: Deferred[None] | None = None
         self._refreshed_at = -math.inf
         self._loop = LoopingCall(self._ask_due)
         self._loop.clock = clock
@@ -159,7 +165,8 @@ class NodeRegistry:
                 node = self._new(entry)
             elif entry.id in change.moved:
                 # Who reads from the old place or writes to it comes to an end there, well or not.
-                node.store, node.asking = self._connect(entry), False
+                self._let_go(node.store)
+                node.store, node.asking = self._connect(entry), None
                 node.health.due = self._clock.seconds()
             node.entry = entry
             nodes[entry.id] = node
@@ -195,38 +202,50 @@ class NodeRegistry:
         """
         for node in self._nodes.values():
             node.health.forgive(self._clock.seconds())
+        return self.ask()
+
+    def ask(self) -> Deferred[None]:
+        """Ask every node now who it is and what room it has.
+
+        :return: a Deferred that fires when each has answered or failed to.
+        """
         return self._ask_all(self._nodes.values())
 
     def refresh(self) -> Deferred[None]:
         """Ask the nodes what room they have; see `INodeRegistry.refresh`."""
         now = self._clock.seconds()
-        if self._refreshing is None and now - self._refreshed_at >= _REFRESH_S:
+        usable = [node for node in self._nodes.values() if node.health.usable]
+        if now - self._refreshed_at >= _REFRESH_S:
             self._refreshed_at = now
-            self._refreshing = self._ask_all([node for node in self._nodes.values() if node.health.usable])
-            self._refreshing.addCallback(self._refreshing_ended)
-        return settled([] if self._refreshing is None else [self._refreshing])
-
-    def _refreshing_ended(self, _: None) -> None:
-        self._refreshing = None
+            return self._ask_all(usable)
+        return settled([node.asking for node in usable if node.asking is not None])
 
     def _ask_due(self) -> None:
         now = self._clock.seconds()
-        self._ask_all(node for node in self._nodes.values() if node.health.due <= now and not node.asking)
+        self._ask_all(node for node in self._nodes.values() if node.health.due <= now and node.asking is None)
 
     def _ask_all(self, nodes: Iterable[NodeStatus]) -> Deferred[None]:
-        asked = [Deferred.fromCoroutine(self._ask(node)) for node in nodes]
-        self._asking.update(asked)
-        return DeferredList(asked, consumeErrors=True).addCallback(self._asked, asked)
+        """Each is asked one question at a time: whoever else wants to know waits for the same answer."""
+        waiting = []
+        for node in list(nodes):
+            if node.asking is None:
+                asking = node.asking = Deferred.fromCoroutine(self._ask(node))
+                self._asking.add(asking)
+                asking.addBoth(self._asked, node, asking)
+                waiting.append(asking)
+            else:
+                waiting.append(node.asking)
+        return settled(waiting)
 
-    def _asked(self, results: list[tuple[bool, Any]], asked: Sequence[Deferred[None]]) -> None:
-        self._asking.difference_update(asked)
-        for good, failure in results:
-            if not good and not failure.check(CancelledError):
-                self._log.failure("asking a node", failure)
+    def _asked(self, result: Failure | None, node: NodeStatus, asking: Deferred[None]) -> None:
+        self._asking.discard(asking)
+        if node.asking is asking:
+            node.asking = None
+        if isinstance(result, Failure) and not result.check(CancelledError):
+            self._log.failure("asking node {node}", result, node=node.entry.id)
 
     async def _ask(self, node: NodeStatus) -> None:
         store, reserved_before = node.store, node.reserved
-        node.asking = True
         info: NodeInfo | None = None
         problem: Exception | None = None
         try:
@@ -235,13 +254,14 @@ class NodeRegistry:
             problem = failure
         if node.store is not store:
             return  # it listens elsewhere now
-        node.asking = False
         now, before = self._clock.seconds(), (node.health.state, node.health.problem)
         if info is not None:
             node.capacity, node.free = info.capacity, info.free
             # What was placed before the question is in the answer: the node counts what it was promised.
             node.reserved -= reserved_before
             node.health.answered(now, info.free)
+            # Not all at the same moment again, where all were asked at once.
+            node.health.due -= _SPREAD_S * self._chance()
         elif isinstance(problem, AskedTooLong):
             node.health.silent(now, f"node {node.entry.id}: did not say in {_ANSWER_S:g} s how it is")
         else:

@@ -39,6 +39,8 @@ def read_registry(path: str, text: str) -> tuple[NodeEntry, ...]:
         raise RegistryInvalid(f"{path}: {problem}") from problem
     except RegistryInvalid as problem:
         raise RegistryInvalid(f"{path}: {problem}") from problem
+    except RecursionError as problem:
+        raise RegistryInvalid(f"{path}: line 1: its lists lie too deep in each other") from problem
     finally:
         loader.dispose()
 
@@ -46,7 +48,20 @@ def read_registry(path: str, text: str) -> tuple[NodeEntry, ...]:
 def _entries(loader: yaml.SafeLoader, root: yaml.Node | None) -> list[tuple[int, Any]]:
     if not isinstance(root, yaml.SequenceNode):
         raise RegistryInvalid("line 1: should be a list of nodes")
-    return [(node.start_mark.line + 1, loader.construct_document(node)) for node in root.value]
+    return [(node.start_mark.line + 1, _entry(loader, node)) for node in root.value]
+
+
+def _entry(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
+    line = node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        keys = [key.value for key, _ in node.value]
+        repeated = [key for key in keys if keys.count(key) > 1]
+        if repeated:
+            raise RegistryInvalid(f"line {line}: {repeated[0]} stands there twice")
+    try:
+        return loader.construct_document(node)
+    except ValueError as problem:  # 2024-02-30, which looks like a date
+        raise RegistryInvalid(f"line {line}: {problem}") from problem
 
 
 @attrs.frozen

@@ -212,7 +212,7 @@ def _tell_node(node: NodeStatus) -> dict[str, Any]:
         "state": node.state,
         "capacity": node.capacity,
         "free": node.free,
-        "reserved": node.reserved,
+        "reserved": node.reserved + node.held,
         "fill": node.fill,
         "problem": node.health.problem,
     }

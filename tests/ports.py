@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import socket
+from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack
 
@@ -15,6 +16,10 @@ _RANDOM = random.SystemRandom()
 """Hypothesis sows the other one: two runs on one machine would take the same ports."""
 
 
+_GIVEN: deque[int] = deque(maxlen=2000)
+"""Those that were given lately: a server may not listen there yet, and nobody else is to get its port."""
+
+
 def free_ports(block: Sequence[int] = (0,)) -> int:
     """The first port of a block that is free.
 
@@ -22,10 +27,14 @@ def free_ports(block: Sequence[int] = (0,)) -> int:
     """
     while True:
         first = _RANDOM.randrange(_LOWEST, _HIGHEST)
+        wanted = [first + offset for offset in block]
+        if not set(wanted).isdisjoint(_GIVEN):
+            continue
         with ExitStack() as stack:
             try:
-                for offset in block:
-                    stack.enter_context(socket.create_server(("127.0.0.1", first + offset)))
+                for port in wanted:
+                    stack.enter_context(socket.create_server(("127.0.0.1", port)))
             except OSError:
                 continue
+        _GIVEN.extend(wanted)
         return first

@@ -53,7 +53,9 @@ class Balance:
     """
 
     def __init__(self, levels: Iterable[Level], target: float) -> None:
-        self._levels = {level.node_id: level for level in levels if level.takes_parts and level.size > 0}
+        known = list(levels)
+        self._zones = {level.node_id: level.zone for level in known}
+        self._levels = {level.node_id: level for level in known if level.takes_parts and level.size > 0}
         self.target = target
         self._half = target * _CLOSER / 2
         size = sum(level.size for level in self._levels.values())
@@ -112,18 +114,17 @@ class Balance:
         return None
 
     def _helps(self, source: Level, target: Level, size: int) -> bool:
-        needed = source.fill - self._mean > self._half or self._mean - target.fill > self._half
-        not_too_much = (
-            source.fill - size / source.size >= self._mean - self._half
-            and target.fill + size / target.size <= self._mean + self._half
-        )
-        return needed and not_too_much
+        over, under = source.fill - self._mean, self._mean - target.fill
+        if max(over, under) <= self._half:
+            return False
+        # The worse of the two must become better: so it comes to an end.
+        return max(abs(over - size / source.size), abs(under - size / target.size)) < max(over, under)
 
     def _keeps_zones(self, source: Level, target: Level, nodes: Sequence[str]) -> bool:
         """Whether the parts stay spread over zones as they are, or better."""
         if not target.zone or target.zone == source.zone:
             return True
-        zones = [level.zone for node in nodes if (level := self._levels.get(node))]
+        zones = [self._zones.get(node, "") for node in nodes]
         there = zones.count(target.zone)
         return there == 0 or there < (zones.count(source.zone) if source.zone else 1)
 

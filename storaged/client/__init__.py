@@ -57,6 +57,10 @@ class RemotePartStore:
         self._patience_s = patience_s
         self._link = Link(node_id, self._connect_link, clock, patience_s)
 
+    def let_go(self) -> None:
+        """Keep no connection to the node but for what is under way."""
+        self._link.let_go()
+
     def _headers(self, **more: str) -> dict[bytes | str, bytes | str]:
         headers: dict[bytes | str, bytes | str] = {}
         headers.update(self._credentials())

@@ -91,6 +91,7 @@ class Link:
         self._client: LinkClient | None = None
         self._connecting = False
         self._flushing = False
+        self._let_go = False
         self._patience = Patience(clock, patience_s, self._give_up)
 
     def put_all(self, parts: Sequence[tuple[str, bytes]]) -> Deferred[list[PartInfo | StoragedError]]:
@@ -105,6 +106,16 @@ class Link:
     def remove_all(self, part_ids: Sequence[str]) -> Deferred[list[bool | StoragedError]]:
         """Delete parts; see `ISmallPartStore.remove_all`."""
         return self._ask(self._removes, part_ids)
+
+    def let_go(self) -> None:
+        """End the connection as soon as nothing is asked; what is asked later has one of its own."""
+        self._let_go = True
+        self._end_where_idle()
+
+    def _end_where_idle(self) -> None:
+        idle = not self._asked and not any(kind.waiting for kind in self._kinds)
+        if self._let_go and idle and self._client is not None:
+            self._client.cut()
 
     def _ask(self, kind: _Kind, what: Sequence[Any]) -> Deferred[list[Any]]:
         faults = [kind.fault(each) for each in what]
@@ -193,6 +204,7 @@ class Link:
             if not item.answer.called:
                 item.answer.callback(results[start:stop])
             start = stop
+        self._end_where_idle()
 
     def _give_up(self) -> None:
         if self._client is not None:

@@ -24,7 +24,8 @@ with something unread in it is reset, and the answer may be lost with it.
 _FIRST_BYTES = frozenset(b"\r\n!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 """What a method begins with, or the empty line that may come before (RFC 9112 section 2.2)."""
 
-_TARGET = rb"(/|[A-Za-z][A-Za-z0-9+.-]*://)[!-~]*"
+# Bytes beyond ASCII should be percent-encoded; curl sends them as they are typed.
+_TARGET = rb"(/|[A-Za-z][A-Za-z0-9+.-]*://)[!-~\x80-\xff]*"
 _FIRST_LINE = re.compile(rb"[^ ]+ " + _TARGET + rb" HTTP/1\.[01]|OPTIONS \* HTTP/1\.[01]|CONNECT [!-~]+ HTTP/1\.[01]")
 """RFC 9112 sections 3.2 and 2.3; the base class looks at the method, and lets targets through that are none."""
 

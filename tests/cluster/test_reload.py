@@ -11,9 +11,11 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred
 
+from storaged.sizes import Size
 from tests.cluster.cluster import Answer, Cluster
 from tests.cluster.raw import RawClient
 from tests.cluster.test_versions import read_slowly
+from tests.cluster.waiting import eventually
 from tests.ports import free_ports
 
 LARGE = 24_000_000
@@ -78,6 +80,9 @@ BAD = [
     ("{text}- id: n7\n  url: http://h:1\n  color: red\n", "line 13: .*color"),
     ("{text}- id: n7\n  url: http://h:1\n  weight: much\n", "line 13: .*weight"),
     ("{text}- id: [\n", "line 1[34]: "),
+    ("{text}- id: n7\n  url: http://h:1\n  zone: 2024-02-30\n", "line 13: .*day"),
+    ("{text}- id: n7\n  url: http://h:1\n  url: http://h:2\n", "line 13: url stands there twice"),
+    ("{text}- " + "[" * 5000, "line 1"),
     ("", "line 1: should be a list"),
     ("\udcff", "codec"),
 ]
@@ -135,8 +140,23 @@ async def test_a_node_that_listens_elsewhere_is_the_same_node(cluster: Cluster) 
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_place_that_is_left_keeps_no_connection(make_cluster: Callable[..., Cluster]) -> None:
+    cluster = make_cluster(small_part=Size(65_536), cache=Size(0))
+    await cluster.start()
+    await cluster.put("/file", b"x" * 600)
+    node = cluster.nodes[0]
+    links = len(node.connections())
+    for host in ("localhost", "127.0.0.1") * 3:
+        cluster.urls["n1"] = f"http://{host}:{node.port}"
+        cluster.write_registry()
+        assert told(await cluster.reload())["moved"] == ["n1"]
+        assert (await cluster.get("/file")).body == b"x" * 600
+    await eventually(lambda: len(node.connections()) <= links + 2, "the old links gone")
+
+
+@pytest_twisted.ensureDeferred
 async def test_small_files_find_a_node_that_listens_elsewhere(make_cluster: Callable[..., Cluster]) -> None:
-    cluster = make_cluster(small_part=65_536, cache=0)
+    cluster = make_cluster(small_part=Size(65_536), cache=Size(0))
     await cluster.start()
     await cluster.put("/before", b"before" * 10)
     node = cluster.nodes[2]
@@ -225,7 +245,7 @@ async def test_a_server_is_looked_at_before_it_becomes_a_node_and_does_not_join_
     node = await cluster.new_node()
 
     async def probe(node_id: str, url: str) -> Answer:
-        return await cluster.ask("GET", f"{cluster.admin_url}/probe?id={node_id}&url={url}")
+        return await cluster.ask("POST", f"{cluster.admin_url}/probe?id={node_id}&url={url}")
 
     url = f"http://127.0.0.1:{node.port}"
     found = told(await probe("n7", url))
@@ -245,7 +265,7 @@ async def test_a_server_is_looked_at_before_it_becomes_a_node_and_does_not_join_
         with pytest.raises(AssertionError, match=reason):
             raise AssertionError(answer.text)
         assert answer.code == code
-    assert (await cluster.ask("GET", f"{cluster.admin_url}/probe?id=n7")).text == "url is missing\n"
+    assert (await cluster.ask("POST", f"{cluster.admin_url}/probe?id=n7")).text == "url is missing\n"
 
 
 @pytest_twisted.ensureDeferred
@@ -254,7 +274,7 @@ async def test_a_server_of_another_cluster_is_not_taken_for_new(make_cluster: Ca
     await ours.start()
     await theirs.start()
     url = f"http://127.0.0.1:{theirs.nodes[6].port}"
-    answer = await ours.ask("GET", f"{ours.admin_url}/probe?id=n7&url={url}")
+    answer = await ours.ask("POST", f"{ours.admin_url}/probe?id=n7&url={url}")
     assert (answer.code, "belongs to another cluster" in answer.text) == (409, True)
 
 
