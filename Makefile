@@ -19,7 +19,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-clients check crash bench bench-peers bench-scale clean
+.PHONY: help run demo test test-clients test-disks check crash bench bench-peers bench-scale clean
 
 help:  ## Show this.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ test: $(VENV)/.installed-test  ## Run all tests.
 
 test-clients: $(VENV)/.installed-test  ## Run litmus, rclone, cadaver, curl, davfs2 and gvfs with a cluster; .ci/run lists their packages.
 	$(BIN)/pytest tests/clients $(ARGS)
+
+test-disks: $(VENV)/.installed-test  ## Run clusters on small disks of their own, under load and to the brim; as root, who may mount them.
+	$(BIN)/pytest tests/disks $(ARGS)
 
 check: $(VENV)/.installed-dev  ## What a change must pass: format, lint, types, import rules, fast tests.
 	$(BIN)/ruff format --check
