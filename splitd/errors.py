@@ -13,6 +13,8 @@
     │   ├── Locked              what they protect should be changed, and their tokens were not sent along
     │   └── LockConflict        they do not go with the one that is wanted
     ├── LockUnknown             there is no such lock, or it does not cover what it was named for
+    ├── TooManyLocks            a path has as many locks as it can have
+    ├── TooManyNames            a copy would make more names than the catalog can keep
     ├── PropertiesTooLarge      a file or collection cannot keep so many properties, or so long ones
     ├── UploadFailed            an upload did not end well; nothing of it is visible
     │   ├── LengthMismatch      the client sent more or fewer bytes than it announced
@@ -91,6 +93,14 @@ class LockConflict(Protected):
 
 class LockUnknown(SplitdError):
     """There is no such lock any more, or it does not cover what it was named for."""
+
+
+class TooManyLocks(SplitdError):
+    """As many locks as there may be protect the path, or something below it."""
+
+
+class TooManyNames(SplitdError):
+    """A copy would make more names than the memory should hold."""
 
 
 class PropertiesTooLarge(SplitdError):

@@ -9,10 +9,10 @@ from zope.interface import implementer
 from splitd.catalog.changes import Changes
 from splitd.catalog.judging import refuse_failed, refuse_locked_file, refuse_locked_name
 from splitd.catalog.state import State, lock_taken
-from splitd.errors import BadName, LockConflict, LockUnknown
+from splitd.errors import BadName, LockConflict, LockUnknown, TooManyLocks
 from splitd.model import records
 from splitd.model.conditions import Condition
-from splitd.model.locks import Lock
+from splitd.model.locks import MOST_LOCKS, Lock
 from splitd.model.manifest import Manifest
 from splitd.model.records import Record
 from splitd.model.tree import check_path
@@ -42,6 +42,8 @@ class JournalledLocks:
             if others:
                 paths = tuple(dict.fromkeys(other.path for other in others))
                 raise LockConflict(f"{path}: there is a lock on {paths[0]}, which does not go with this one", paths)
+            if self._state.locks.is_crowded(path, deep=wish.deep, now_ms=now_ms):
+                raise TooManyLocks(f"{path}: there are {MOST_LOCKS} locks already on it, or on something in it")
             if present is None:
                 self._state.tree.refuse_taken(path)
                 refuse_locked_name(self._state, condition, path, now_ms)

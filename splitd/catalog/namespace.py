@@ -35,6 +35,7 @@ class JournalledNamespace:
         def judge() -> tuple[Record, bool]:
             now_ms = self._changes.now_ms()
             self._state.tree.refuse_move(source, target)
+            self._state.tree.refuse_too_long(source, target)
             refuse_failed(self._state, condition, source, self._state.tree.lookup(source), now_ms)
             refuse_locked_name(self._state, condition, source, now_ms)
             is_new = self._judge_target(target, condition, overwrite, now_ms)
@@ -48,6 +49,9 @@ class JournalledNamespace:
         def judge() -> tuple[Record, bool]:
             now_ms = self._changes.now_ms()
             self._state.tree.refuse_copy(source, target, deep=deep)
+            if deep:
+                self._state.tree.refuse_too_long(source, target)
+                self._state.tree.refuse_too_many(source)
             refuse_failed(self._state, condition, source, self._state.tree.lookup(source), now_ms)
             is_new = self._judge_target(target, condition, overwrite, now_ms)
             return records.EntryCopied(source, target, "infinity" if deep else "0", now_ms), is_new

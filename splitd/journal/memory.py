@@ -48,9 +48,14 @@ class MemoryJournal:
     def release(self) -> None:
         """Let the syncs that were held end, and no other be held."""
         self._held = False
-        waiting, self._waiting = self._waiting, []
-        for told in waiting:
+        while self._waiting and not self._held:
+            # It waits until it was told: what is appended by that comes after those that are here already.
+            told = self._waiting[0]
+            if told.called:
+                return  # who is being told asks; the one who tells goes on
             told.callback(None)
+            if self._waiting and self._waiting[0] is told:
+                del self._waiting[0]
 
     def fail_next(self, reason: str) -> None:
         """Let the next append fail, and by that the journal."""
@@ -96,7 +101,8 @@ class MemoryJournal:
         self.failure = reason
         failed, self._waiting = self._waiting, []
         for told in failed:
-            told.errback(CatalogReadOnly(reason))
+            if not told.called:
+                told.errback(CatalogReadOnly(reason))
 
     def close(self) -> Deferred[None]:
         """Let what was held end, and let go of the folder; see `IJournal`."""

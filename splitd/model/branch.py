@@ -8,6 +8,8 @@ from types import MappingProxyType
 
 from splitd.model.manifest import Manifest
 
+MAX_SEGMENT = 255
+"""Bytes of a name."""
 NO_PROPERTIES: Mapping[str, str] = MappingProxyType({})
 
 
@@ -74,6 +76,31 @@ class Branch:
                     target.members[name] = entry
                     files.append(entry)
         return copied, files
+
+    def count(self, most: int) -> int:
+        """How many names are in it and below; more than `most` are not counted exactly."""
+        total = 0
+        waiting = [self]
+        while waiting and total <= most:
+            members = waiting.pop().members
+            total += len(members)
+            waiting.extend(entry for entry in members.values() if isinstance(entry, Branch))
+        return total
+
+    def reaches(self, size: int) -> bool:
+        """Whether something below has a path of more than `size` bytes from here on, slashes and all."""
+        waiting = [(self, size - 1)]
+        while waiting:
+            node, left = waiting.pop()
+            # Nearly always there is room for any name at all; then only collections are looked at.
+            if left < MAX_SEGMENT and any(len(name.encode()) > left for name in node.members):
+                return True
+            waiting.extend(
+                (entry, left - len(name.encode()) - 1)
+                for name, entry in node.members.items()
+                if isinstance(entry, Branch)
+            )
+        return False
 
     def files(self) -> Iterator[Manifest]:
         """All files in it and below."""

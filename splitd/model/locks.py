@@ -15,6 +15,8 @@ EXCLUSIVE = "exclusive"
 SHARED = "shared"
 MAX_TIMEOUT_S = 86_400
 """How long a lock lasts at most, unless it is refreshed: a day."""
+MOST_LOCKS = 32
+"""How many may protect one path: each that asks is told of all of them."""
 
 
 @attrs.frozen
@@ -87,6 +89,11 @@ class Locks:
         others = self.covering(path, now_ms) + (self.below(path, now_ms) if deep else [])
         return [other for other in others if EXCLUSIVE in (scope, other.scope)]
 
+    def is_crowded(self, path: str, *, deep: bool, now_ms: int) -> bool:
+        """Whether a new lock would be one too many for what it covers."""
+        covered = [path, *(self._paths_below(path) if deep else ())]
+        return any(len(self.covering(each, now_ms)) >= MOST_LOCKS for each in covered)
+
     def take(self, lock: Lock) -> None:
         """Add a lock, or replace the one of the same token.  What had expired before it was taken is dropped."""
         while self._expiries and self._expiries[0][0] <= lock.taken_ms:
@@ -100,6 +107,8 @@ class Locks:
             insort(self._paths, lock.path)
         self._at.setdefault(lock.path, {})[lock.token] = lock
         heappush(self._expiries, (lock.expires_ms, lock.token))
+        if len(self._expiries) > 2 * len(self._by_token) + 64:  # most are of locks that were released or refreshed
+            self._expiries = sorted((each.expires_ms, each.token) for each in self)
 
     def release(self, token: str) -> None:
         """Drop a lock, where it is there."""

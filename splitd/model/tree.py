@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 
 import attrs
 
-from splitd.errors import BadName, Entangled, NameTaken, NotACollection, NotAFile, NotFound, ParentMissing
-from splitd.model.branch import NO_PROPERTIES, Branch
+from splitd.errors import BadName, Entangled, NameTaken, NotACollection, NotAFile, NotFound, ParentMissing, TooManyNames
+from splitd.model.branch import MAX_SEGMENT, NO_PROPERTIES, Branch
 from splitd.model.manifest import Manifest
 
-MAX_SEGMENT = 255
 MAX_PATH = 4096
+MAX_COPIED = 1_000_000
+"""Names that one copy may make: about a second's work, in which nobody else is served."""
+MAX_NAMES = 10_000_000
+"""Names there may be after a tree was copied."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -94,6 +98,11 @@ def ancestors(path: str) -> Iterable[str]:
         slash = path.find("/", slash + 1)
 
 
+def _names_of(entry: Manifest | Branch) -> int:
+    """How many names an entry is: its own, and those below."""
+    return 1 + (entry.count(sys.maxsize) if isinstance(entry, Branch) else 0)
+
+
 def _shown(entry: Manifest | Branch) -> Manifest | Collection:
     return Collection(entry.created_ms, entry.modified_ms) if isinstance(entry, Branch) else entry
 
@@ -111,6 +120,11 @@ class Tree:
         self._root = Branch(created_ms)
         self._above = Branch(created_ms)  # the root is its one member, of no name
         self._above.members[""] = self._root
+        self._length = 0  # of names, but for the root's
+
+    def __len__(self) -> int:
+        """How many names there are, but for the root's."""
+        return self._length
 
     def lookup(self, path: str) -> Manifest | Collection | None:
         """What there is of this name; None where there is nothing."""
@@ -212,6 +226,7 @@ class Tree:
         :raise ParentMissing, NotAFile: as `version` does.
         """
         node, name, replaced = self._place_of_file(path)
+        self._length += replaced is None
         node.put(name, manifest, time_ms)
         return replaced
 
@@ -222,6 +237,7 @@ class Tree:
         """
         self.refuse_taken(path)
         node, name = self._place(path)
+        self._length += 1
         node.put(name, Branch(time_ms), time_ms)
 
     def delete(self, path: str, time_ms: int) -> list[Manifest]:
@@ -249,6 +265,32 @@ class Tree:
     def refuse_copy(self, source: str, target: str, *, deep: bool) -> None:
         """Refuse what cannot be copied; as `refuse_move`, but what is not deep may be copied into itself."""
         self._refuse_entangled(source, target, (deep and source in ancestors(target)) or target in ancestors(source))
+
+    def refuse_too_many(self, source: str) -> None:
+        """Refuse to copy a tree that is too large.  What was copied once is copied again by a replay all the same.
+
+        Copies of copies double with each request, and each name takes memory: without limits, few requests would
+        make so many that the front could not be started again.
+
+        :raise TooManyNames: it would make more than MAX_COPIED names, or leave more than MAX_NAMES in all.
+        """
+        entry = self._find(source)
+        if not isinstance(entry, Branch):
+            return
+        count = entry.count(MAX_COPIED)
+        if count > MAX_COPIED:
+            raise TooManyNames(f"{source} has more than {MAX_COPIED:,} names in it: copy parts of it")
+        if self._length + count > MAX_NAMES:
+            raise TooManyNames(f"there are {self._length:,} names; trees are copied up to {MAX_NAMES:,} in all")
+
+    def refuse_too_long(self, source: str, target: str) -> None:
+        """Refuse to move or copy a tree to where nobody could name what is in it.
+
+        :raise BadName: something below `source` would have a path longer than MAX_PATH.
+        """
+        entry, size = self._find(source), len(target.encode())
+        if size > len(source.encode()) and isinstance(entry, Branch) and entry.reaches(MAX_PATH - size):
+            raise BadName(f"{source}: something in it would have a path of more than {MAX_PATH} bytes below {target}")
 
     def _refuse_entangled(self, source: str, target: str, inside: bool) -> None:
         if self._find(source) is None:
@@ -292,6 +334,7 @@ class Tree:
             copied, files = Branch(time_ms), []
         replaced = self._clear(target, time_ms)
         self._put(target, copied, properties, time_ms)
+        self._length += _names_of(copied)
         return replaced, files
 
     def _clear(self, path: str, time_ms: int) -> list[Manifest]:
@@ -299,6 +342,7 @@ class Tree:
 
     def _remove(self, node: Branch, name: str, time_ms: int) -> list[Manifest]:
         gone = node.remove(name, time_ms)
+        self._length -= _names_of(gone)
         return list(gone.files()) if isinstance(gone, Branch) else [gone]
 
     def _put(self, path: str, entry: Manifest | Branch, properties: Mapping[str, str], time_ms: int) -> None:

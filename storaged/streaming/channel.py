@@ -35,6 +35,9 @@ _EXPECTED = {b"100-continue"}
 _MOST_DIGITS = 18
 """Of a length: what fits into the 64 bits that others count with."""
 
+_MOST_AHEAD = 16 * 1024
+"""Bytes that are taken of what a client sends before its answer has left."""
+
 
 class StreamingChannel(HTTPChannel):
     """Takes one request after the other from a connection."""
@@ -43,6 +46,7 @@ class StreamingChannel(HTTPChannel):
     _networkProducer: Any
     _refused = False
     _held: list[bytes] | None = None
+    _ahead_size = 0
     waits_for_reader = False
     """Whether a client that takes nothing of its answer is somebody else's to end."""
 
@@ -142,12 +146,24 @@ class StreamingChannel(HTTPChannel):
 
     # When the next request has its turn
 
+    def rawDataReceived(self, data: bytes) -> None:
+        """Take bytes of a body, or some that were sent ahead."""
+        if not self._handlingRequest:
+            super().rawDataReceived(data)
+            return
+        # The base class does not stop reading where a client takes nothing: what it sends would fill the memory.
+        self._dataBuffer.append(data)
+        self._ahead_size += len(data)
+        if self._ahead_size > _MOST_AHEAD:
+            self._networkProducer.pauseProducing()
+
     def requestDone(self, request: Request) -> None:
         """Take the end of an answer."""
         # The base class goes on at once with what a client sent ahead, whether or not it takes the answers: they would
         # fill the memory; and where answers need no waiting, nobody else would have a turn.
         ahead = b"".join(self._dataBuffer) + self.clearLineBuffer()
         self._dataBuffer = []
+        self._ahead_size = 0
         super().requestDone(request)
         if ahead and self.persistent:
             self._held = [ahead]

@@ -88,6 +88,10 @@ class RawClient(Protocol):
         del self.received[: start + size]
         return RawAnswer(code, headers, body)
 
+    def unsent(self) -> int:
+        """Bytes that the other side has not taken yet."""
+        return len(self.transport.dataBuffer) - self.transport.offset + sum(map(len, self.transport._tempDataBuffer))
+
     def leave(self) -> None:
         """Close the connection in good order."""
         self.transport.loseConnection()

@@ -36,6 +36,15 @@ async def test_a_file_is_sent_only_under_its_condition(cluster: Cluster, method:
         assert (answer.header("ETag") == etag) is (code in {200, 304})
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest_twisted.ensureDeferred
+async def test_a_version_the_client_has_is_not_sent_where_if_holds_too(cluster: Cluster, method: str) -> None:
+    etag = (await cluster.put("/file", b"abc")).header("ETag")
+    assert etag
+    assert (await cluster.ask(method, "/file", If_None_Match=etag, If=f"([{etag}])")).code == 304
+    assert (await cluster.ask(method, "/file", If_None_Match=etag, If=f"([{OTHER}])")).code == 412
+
+
 @pytest_twisted.ensureDeferred
 async def test_a_file_is_replaced_only_under_its_condition(cluster: Cluster) -> None:
     first = await cluster.put("/file", b"first")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable, Iterator
 
@@ -91,6 +92,7 @@ BREW = b"BREW / HTTP/1.1\r\nHost: test\r\n\r\n"
 CROWD = 1_000
 
 STILL = 30
+SENT_DURING = 32_000_000
 """Looks that must be the same."""
 
 
@@ -111,6 +113,28 @@ async def test_requests_sent_ahead_by_who_reads_nothing_do_not_fill_the_memory(f
     for _ in range(AHEAD):
         answer = await client.answer()
         assert (answer.code, len(answer.body)) == (200, len(PIECE))
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_sent_during_an_answer_by_who_reads_nothing_does_not_fill_the_memory(front: Cluster) -> None:
+    big = os.urandom(16_000_000)
+    await front.put("/big", big)
+    assert front.front is not None
+    front.front.port.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 262_144)  # type: ignore[union-attr]
+    front.front.port.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 262_144)  # type: ignore[union-attr]
+    client = await front.connect(receive_buffer=262_144)
+    client.stop_reading()
+    client.begin("GET", "/big")
+    for _ in range(STILL):  # now the answer has begun, and waits for its reader
+        assert (await front.get("/kept")).body == KEPT
+    client.send(bytes(SENT_DURING))
+    unsent: list[int] = []
+    while len(unsent) < STILL or len(set(unsent[-STILL:])) > 1:
+        assert (await front.get("/kept")).body == KEPT
+        unsent.append(client.unsent())
+    assert unsent[-1] > SENT_DURING / 2
+    client.read_on()
+    assert (await client.answer()).body == big
 
 
 @pytest_twisted.ensureDeferred

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from xml.etree import ElementTree
+
 import pytest
 import pytest_twisted
 
 from tests.cluster.cluster import Cluster
+from tests.cluster.multistatus import lock, read_multistatus
 from tests.cluster.test_round_trip import ChunkedBody
 
 BILLION = (
@@ -86,3 +89,46 @@ async def test_a_body_that_breaks_off_changes_nothing(cluster: Cluster) -> None:
     client.send(b'<D:lockinfo xmlns:D="DAV:">')
     client.reset()
     assert (await cluster.put("/file", b"def")).code == 204
+
+
+@pytest.mark.parametrize(
+    "what",
+    {
+        "a long namespace": f'xmlns:x="{"u" * 5000}"><D:prop><x:a/></D:prop>',
+        "many namespaces": "".join(f' xmlns:x{i}="u:{"v" * 60}"' for i in range(100)) + "><D:prop><x1:a/></D:prop>",
+        "many elements": "><D:prop>" + "<a/>" * 2500 + "</D:prop>",
+    }.items(),
+    ids=lambda case: case[0],
+)
+@pytest_twisted.ensureDeferred
+async def test_what_would_be_answered_out_of_proportion_is_refused(cluster: Cluster, what: tuple[str, str]) -> None:
+    body = f'<D:propfind xmlns:D="DAV:" {what[1]}</D:propfind>'
+    answer = await cluster.ask("PROPFIND", "/", body.encode(), Depth="0")
+    assert (answer.code, "out of proportion" in answer.text) == (400, True)
+
+
+@pytest_twisted.ensureDeferred
+async def test_names_of_xml_itself_and_none_at_all_are_answered_well_formed(cluster: Cluster) -> None:
+    for asked in ("<xml:a/>", ""):
+        body = f'<D:propfind xmlns:D="DAV:"><D:prop>{asked}</D:prop></D:propfind>'
+        told = read_multistatus(await cluster.ask("PROPFIND", "/", body.encode(), Depth="0"))
+        assert list(told) == ["/"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_name_that_xml_cannot_hold_is_answered_well_formed(cluster: Cluster) -> None:
+    assert (await lock(cluster, "/%EF%BF%BF")).code == 201
+    answer = await cluster.put("/%EF%BF%BF", b"x")
+    assert answer.code == 423
+    assert ElementTree.fromstring(answer.body).tag == "{DAV:}error"
+
+
+@pytest_twisted.ensureDeferred
+async def test_pages_with_many_names_tell_of_every_member_once(cluster: Cluster) -> None:
+    made = {f"/m{number:03}" for number in range(250)}
+    for path in made:
+        assert (await cluster.ask("MKCOL", path)).code == 201
+    names = "".join(f"<a{number:x}/>" for number in range(1500))
+    body = f'<D:propfind xmlns:D="DAV:"><D:prop>{names}</D:prop></D:propfind>'
+    told = read_multistatus(await cluster.ask("PROPFIND", "/", body.encode(), Depth="1"))
+    assert {path.rstrip("/") for path in told} == made | {""}

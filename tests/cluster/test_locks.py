@@ -324,3 +324,21 @@ async def test_a_lock_does_not_keep_anybody_from_reading(cluster: Cluster) -> No
     assert (await cluster.get("/c/f")).body == b"abc"
     assert (await cluster.ask("COPY", "/c", Destination="/new")).code == 201
     assert (await cluster.put("/new/f", b"x")).code == 204
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_path_has_32_locks_at_most(cluster: Cluster) -> None:
+    assert (await cluster.ask("MKCOL", "/c")).code == 201
+    for number in range(32):
+        assert (await lock(cluster, "/c" if number % 2 else "/c/f", scope="shared")).code in {200, 201}
+    for path in ("/c/f", "/c"):
+        answer = await lock(cluster, path, scope="shared")
+        assert (answer.code, "32 locks" in answer.text) == (507, True)
+    assert (await lock(cluster, "/g")).code == 201
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_owner_is_told_in_4096_bytes(cluster: Cluster) -> None:
+    assert (await lock(cluster, "/f", owner="o" * 4000)).code == 201
+    for owner in ("o" * 4096, f"<D:href a='{'&quot;' * 1000}'/>"):
+        assert (await lock(cluster, "/g", owner=owner)).code == 413

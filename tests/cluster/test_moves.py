@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import pytest_twisted
@@ -202,3 +203,31 @@ async def test_a_file_stays_readable_while_it_is_moved_to_and_fro(cluster: Clust
         answers = await gatherResults([Deferred.fromCoroutine(cluster.get(path)) for path in ("/h", "/i")])
         assert (await moved).code == 201
         assert all(answer.body == b"/h" + DATA for answer in answers if answer.code == 200)
+
+
+@pytest.mark.parametrize("method", ["MOVE", "COPY"])
+@pytest_twisted.ensureDeferred
+async def test_a_tree_does_not_go_where_nobody_could_name_what_is_in_it(cluster: Cluster, method: str) -> None:
+    deep, low = "", ""
+    for _ in range(10):
+        deep, low = f"{deep}/{'d' * 200}", f"{low}/{'l' * 200}"
+        assert (await cluster.ask("MKCOL", deep)).code == 201
+        assert (await cluster.ask("MKCOL", low)).code == 201
+    name = "é" * 30  # 60 bytes
+    assert (await cluster.put(quote(f"{deep}/{name}"), DATA)).code == 201
+    top = f"/{'d' * 200}"
+    # What lies in it is 1,870 bytes longer than itself; 4,096 are allowed.
+    longest = low + "/" + "n" * (4096 - 1870 - len(low) - 1)
+    answer = await transfer(cluster, method, top, f"{longest}n")
+    assert (answer.code, "4096" in answer.text) == (400, True)
+    assert (await cluster.get(quote(f"{deep}/{name}"))).body == DATA
+    assert (await transfer(cluster, method, top, longest)).code == 201
+    assert (await cluster.get(quote(longest + deep[201:] + f"/{name}"))).body == DATA
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_destination_with_a_query_is_refused(cluster: Cluster) -> None:
+    await furnish(cluster)
+    assert (await cluster.put("/y", b"other")).code == 201
+    assert (await transfer(cluster, "COPY", "/c/f", "/y?z=1")).code == 400
+    assert (await cluster.get("/y")).body == b"other"

@@ -75,3 +75,25 @@ async def test_downloads_one_after_the_other_use_the_same_connections(cluster: C
         await cluster.get("/file")
         await cluster.get("/file", Range=f"bytes=0-{STRIPE}")
     assert [set(node.connections()) for node in cluster.nodes] == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "sandboxed"),
+    [
+        ("text/html", True),
+        ("TEXT/HTML; charset=utf-8", True),
+        ("image/svg+xml", True),
+        ("application/xhtml+xml", True),
+        ("text/xml", True),
+        ("text/plain", False),
+        ("application/pdf", False),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_scripts_that_were_stored_are_not_run_in_our_name(cluster: Cluster, kind: str, sandboxed: bool) -> None:
+    await cluster.put("/page", b"<script>alert(1)</script>", Content_Type=kind)
+    for method, headers in [("GET", {}), ("HEAD", {}), ("GET", {"Range": "bytes=0-3"})]:
+        answer = await cluster.ask(method, "/page", **headers)
+        assert answer.header("Content-Type") == kind
+        assert answer.header("X-Content-Type-Options") == "nosniff"
+        assert answer.header("Content-Security-Policy") == ("sandbox" if sandboxed else None)

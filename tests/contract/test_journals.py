@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import pytest_twisted
-from twisted.internet.defer import gatherResults
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.python.threadpool import ThreadPool
 from zope.interface.verify import verifyObject
 
@@ -124,6 +124,27 @@ async def test_an_append_may_be_made_while_another_fires(place: Place) -> None:
     await journal.append(record(0), durable=True).addCallback(lambda _: journal.append(record(1), durable=True))
     await journal.close()
     assert await contents(place) == [record(0), record(1)]
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_appended_while_another_fires_fires_after_those_that_wait(place: Place) -> None:
+    journal = await opened(place)
+    if isinstance(journal, MemoryJournal):
+        journal.hold()
+    fired: list[int] = []
+
+    def append(number: int, *, durable: bool) -> Deferred[None]:
+        return journal.append(record(number), durable=durable).addCallback(lambda _: fired.append(number))
+
+    nested: list[Deferred[None]] = []
+    first = append(0, durable=True).addCallback(lambda _: nested.append(append(3, durable=False)))
+    others = [append(1, durable=True), append(2, durable=False)]
+    if isinstance(journal, MemoryJournal):
+        journal.release()
+    await gatherResults([first, *others])
+    await gatherResults(nested)
+    assert fired == [0, 1, 2, 3]
+    await journal.close()
 
 
 @pytest_twisted.ensureDeferred

@@ -131,3 +131,14 @@ def test_a_lock_that_is_refreshed_outlives_its_first_end() -> None:
     assert locks.covering("/a", 1500) == [refreshed]
     locks.take(attrs.evolve(lock("/b", "urn:3"), taken_ms=2000, expires_ms=3000))
     assert [each.token for each in locks] == ["urn:3"]
+
+
+def test_locks_that_were_released_take_no_memory() -> None:
+    locks = Locks()
+    locks.take(lock("/kept", "urn:kept"))
+    for number in range(1000):
+        locks.take(lock("/a", f"urn:{number}"))
+        locks.release(f"urn:{number}")
+    assert len(locks._expiries) < 100
+    locks.take(attrs.evolve(lock("/b"), taken_ms=1000, expires_ms=2000))
+    assert [each.path for each in locks] == ["/b"]

@@ -6,9 +6,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from splitd.errors import BadName, Entangled, NameTaken, NotACollection, NotAFile, NotFound, ParentMissing, SplitdError
+from splitd.errors import (
+    BadName,
+    Entangled,
+    NameTaken,
+    NotACollection,
+    NotAFile,
+    NotFound,
+    ParentMissing,
+    SplitdError,
+    TooManyNames,
+)
 from splitd.model.manifest import Manifest
-from splitd.model.tree import Collection, Member, Tree, ancestors, basename, check_path, parent
+from splitd.model.tree import MAX_PATH, Collection, Member, Tree, ancestors, basename, check_path, parent
 
 
 def manifest(number: int = 1) -> Manifest:
@@ -214,6 +224,7 @@ def test_it_does_what_a_plain_dict_of_all_paths_does(found: list[tuple[str, str,
         else:
             assert perform(tree, step, path, other, time_ms) == perform(oracle, step, path, other, time_ms)
     assert_same(tree, oracle)
+    assert len(tree) == len(list(tree.walk()))
 
 
 @settings(deadline=None)
@@ -303,3 +314,45 @@ def test_the_deepest_tree_there_can_be_is_moved_and_copied_in_one_step(call: str
     else:
         tree.copy("/a", "/b", 1, deep=True)
     assert isinstance(tree.lookup(path.replace("/a", "/b", 1)), Collection)
+
+
+def test_copies_of_copies_come_to_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("splitd.model.tree.MAX_COPIED", 20)
+    monkeypatch.setattr("splitd.model.tree.MAX_NAMES", 50)
+    tree = Tree(0)
+    tree.make_collection("/a", 0)
+    for number in range(20):
+        tree.put_file(f"/a/{number}", manifest(number), 0)
+    tree.refuse_too_many("/a")
+    tree.copy("/a", "/b", 0, deep=True)
+    with pytest.raises(TooManyNames, match="there are 42 names; trees are copied up to 50 in all"):
+        tree.refuse_too_many("/a")
+    tree.delete("/b", 0)
+    tree.put_file("/a/more", manifest(), 0)
+    with pytest.raises(TooManyNames, match="/a has more than 20 names in it"):
+        tree.refuse_too_many("/a")
+    tree.refuse_too_many("/a/more")
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.lists(st.sampled_from(["a", "b" * 200, "\u00e9" * 100, "c" * 255]), min_size=1, max_size=20), max_size=5
+    )
+)
+def test_a_tree_goes_as_deep_as_its_longest_path(found: list[list[str]]) -> None:
+    tree = Tree(0)
+    tree.make_collection("/t", 0)
+    for names in found:
+        path = "/t"
+        for name in names:
+            path += f"/{name}"
+            if tree.lookup(path) is None:
+                tree.make_collection(path, 0)
+    longest = max(len(path.encode()) - 2 for path, _ in tree.walk())
+    room = MAX_PATH - longest
+    if room > 3:
+        tree.refuse_too_long("/t", "/" + "n" * (room - 1))
+    if longest:
+        with pytest.raises(BadName, match="a path of more than 4096 bytes"):
+            tree.refuse_too_long("/t", "/" + "n" * max(room, 3))

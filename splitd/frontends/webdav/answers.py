@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from email.utils import formatdate
 from functools import lru_cache
@@ -34,6 +35,8 @@ STATUS: dict[type[errors.SplitdError], int] = {
     errors.CatalogReadOnly: 503,
     errors.NotEnoughNodes: 507,
     errors.PropertiesTooLarge: 507,
+    errors.TooManyLocks: 507,
+    errors.TooManyNames: 507,
 }
 
 
@@ -77,9 +80,14 @@ def _hrefs(paths: Iterable[str]) -> str:
     return "".join(f"<D:href>{quote(path)}</D:href>" for path in paths)
 
 
+_NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+
+
 def error_element(condition: str, message: str = "") -> str:
     """The element that tells programs what failed, and people in a sentence."""
-    sentence = f'<S:message xmlns:S="https://splitd.invalid/">{escape(message)}</S:message>' if message else ""
+    # A name may hold what XML cannot (XML 1.0 section 2.2).
+    shown = escape(_NO_XML.sub("\ufffd", message))
+    sentence = f'<S:message xmlns:S="https://splitd.invalid/">{shown}</S:message>' if message else ""
     return f"<D:error>{condition}{sentence}</D:error>"
 
 

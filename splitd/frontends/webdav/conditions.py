@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from splitd.errors import BadName
@@ -59,6 +60,8 @@ def parse_time(value: str | None) -> int | None:
     if value is None or not value.isascii():
         return None
     try:
-        return int(parsedate_to_datetime(value).timestamp())
+        parsed = parsedate_to_datetime(value)
+        # A form without a zone is in UTC, not in ours.
+        return int((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp())
     except (ValueError, OverflowError):
         return None

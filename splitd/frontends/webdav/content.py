@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from twisted.internet.defer import Deferred
@@ -14,6 +15,9 @@ from splitd.model.manifest import Manifest
 from storaged.ranges import Span, format_content_range
 from storaged.streaming import StreamingRequest, send_body
 
+_RUNS = re.compile("html|xml", re.IGNORECASE)
+"""What a browser runs the scripts of; here they might change and delete what their reader may."""
+
 
 def describe_content(request: StreamingRequest, manifest: Manifest, spans: Sequence[Span]) -> None:
     """Set the headers, and the status where it is not 200, of an answer with a file's bytes.
@@ -24,7 +28,10 @@ def describe_content(request: StreamingRequest, manifest: Manifest, spans: Seque
     # What people store is not to be run in our name by a browser that guesses.
     request.setHeader("X-Content-Type-Options", "nosniff")
     request.setHeader("Accept-Ranges", "bytes")
-    request.setHeader("Content-Type", manifest.content_type or DEFAULT_TYPE)
+    kind = manifest.content_type or DEFAULT_TYPE
+    request.setHeader("Content-Type", kind)
+    if _RUNS.search(kind):
+        request.setHeader("Content-Security-Policy", "sandbox")
     if not spans:
         request.setHeader("Content-Length", str(manifest.size))
         return

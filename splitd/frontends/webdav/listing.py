@@ -52,8 +52,9 @@ async def _answer_json(request: StreamingRequest, door: Door, target: Target) ->
 
 
 def _parse_limit(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= PAGE_LIMIT:
-        raise Refused(400, f"limit {text!r}: should be a number from 1 to {PAGE_LIMIT}")
+    # Python reads no number of thousands of digits.
+    if not text.isascii() or not text.isdigit() or len(text) > 9 or not 1 <= int(text) <= PAGE_LIMIT:
+        raise Refused(400, f"limit {text[:20]!r}: should be a number from 1 to {PAGE_LIMIT}")
     return int(text)
 
 

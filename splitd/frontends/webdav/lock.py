@@ -21,6 +21,8 @@ from storaged.streaming import StreamingRequest
 
 _SECONDS = re.compile(r"\Asecond-([0-9]{1,19})\Z", re.IGNORECASE)
 _DEFAULT_TIMEOUT_S = 3600
+_MOST_OWNER = 4096
+"""Bytes; it is told of all that the lock covers."""
 
 
 async def lock(request: StreamingRequest, door: Door, target: Target) -> None:
@@ -45,14 +47,14 @@ async def _take(
     *,
     deep: bool,
 ) -> None:
-    owner = wish.find("owner")
+    owner = _owner(wish)
     try:
         taken, is_new = await door.store.lock(
             target.path,
             _scope(wish),
             condition,
             deep=deep,
-            owner="" if owner is None else write_standalone(owner),
+            owner=owner,
             timeout_s=timeout_s,
         )
     except LockConflict as problem:
@@ -64,6 +66,14 @@ async def _take(
         return
     request.setHeader("Lock-Token", f"<{taken.token}>")
     _answer(request, 201 if is_new else 200, [taken], door.now_ms())
+
+
+def _owner(wish: Element) -> str:
+    element = wish.find("owner")
+    owner = "" if element is None else write_standalone(element)
+    if len(owner.encode()) > _MOST_OWNER:
+        raise Refused(413, f"lockinfo: an owner of {len(owner.encode())} bytes, {_MOST_OWNER} are allowed")
+    return owner
 
 
 def _scope(wish: Element) -> str:

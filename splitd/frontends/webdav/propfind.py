@@ -18,7 +18,7 @@ from splitd.frontends.webdav.bodies import read_body
 from splitd.frontends.webdav.conditions import parse_condition
 from splitd.frontends.webdav.door import Door, Quota
 from splitd.frontends.webdav.live import LIVE, ON_DEMAND, Resource
-from splitd.frontends.webdav.multistatus import BEGIN, END, answer_multistatus, propstat, response
+from splitd.frontends.webdav.multistatus import BEGIN, END, answer_multistatus, propstat, response, status_element
 from splitd.frontends.webdav.targets import Target, href, parse_depth
 from splitd.frontends.webdav.xml import DAV, Element, parse_xml, split_name, write_empty
 from splitd.model.manifest import Manifest
@@ -26,6 +26,9 @@ from splitd.model.tree import Collection
 from storaged.streaming import StreamingRequest, send_body
 
 _PAGE = 200
+_PAGE_SIZE = 512 * 1024
+"""Characters after which a page ends early: names that are asked for, locks and properties may be long."""
+_NOTHING = f"<D:propstat><D:prop/>{status_element(200)}</D:propstat>"
 
 
 async def propfind(request: StreamingRequest, door: Door, target: Target) -> None:
@@ -41,7 +44,7 @@ async def propfind(request: StreamingRequest, door: Door, target: Target) -> Non
     if isinstance(entry, Collection) and not target.slash:
         request.setHeader("Content-Location", href(target.path, is_collection=True))
     walk = _Walk(door, wanted, deep=depth == "infinity")
-    first = await walk.tell([(target.path, entry)])
+    _, first = await walk.tell([(target.path, entry)])
     if depth == "0" or isinstance(entry, Manifest):
         answer_multistatus(request, first)
         return
@@ -88,7 +91,9 @@ class _Wanted:
                 missing.append(write_empty(name))
             else:
                 found.append(element)
-        return propstat(found, 200) + propstat(missing, 404) or propstat([""], 200)
+        if not (found or missing):
+            return _NOTHING
+        return propstat(found, 200) + propstat(missing, 404)
 
     @staticmethod
     def _all(resource: Resource) -> Iterable[str]:
@@ -154,14 +159,18 @@ class _Walk:
         """Tell of the members of a collection next."""
         self._waiting.append((path, ""))
 
-    async def tell(self, entries: Sequence[tuple[str, Manifest | Collection]]) -> str:
-        """What is known of files and collections."""
+    async def tell(self, entries: Sequence[tuple[str, Manifest | Collection]]) -> tuple[int, str]:
+        """How many of some files and collections fit into a page, and what is known of these."""
         details = await self._door.namespace.details([path for path, _ in entries])
         now_ms = self._door.now_ms()
-        return "".join(
-            self._wanted.tell(Resource(path, entry, each, self._quota, now_ms))
-            for (path, entry), each in zip(entries, details, strict=True)
-        )
+        told: list[str] = []
+        size = 0
+        for (path, entry), each in zip(entries, details, strict=True):
+            told.append(self._wanted.tell(Resource(path, entry, each, self._quota, now_ms)))
+            size += len(told[-1])
+            if size > _PAGE_SIZE:
+                break
+        return len(told), "".join(told)
 
     def read(self) -> Deferred[Sequence[bytes]]:
         """The next responses; none at the end."""
@@ -182,10 +191,12 @@ class _Walk:
             members = await self._door.store.list_members(path, after, _PAGE)
         except (NotFound, NotACollection):
             return ""  # it is gone since its collection was listed
-        if len(members) == _PAGE:
-            self._waiting.append((path, members[-1].name))
         folder = path.rstrip("/")
         entries = [(f"{folder}/{member.name}", member.entry) for member in members]
+        count, told = await self.tell(entries)
+        if count < len(members) or count == _PAGE:
+            self._waiting.append((path, members[count - 1].name))
         if self._deep:
-            self._waiting.extend((each, "") for each, entry in reversed(entries) if isinstance(entry, Collection))
-        return await self.tell(entries)
+            below = [each for each, entry in entries[:count] if isinstance(entry, Collection)]
+            self._waiting.extend((each, "") for each in reversed(below))
+        return told

@@ -57,7 +57,7 @@ def parse_target(uri: bytes) -> Target:
 def parse_destination(request: StreamingRequest) -> Target:
     """Read `Destination` (RFC 4918 section 10.3).
 
-    :raise Refused: there is none, or it is on another server.
+    :raise Refused: there is none, it has a query, or it is on another server.
     :raise BadName: no file or collection can have this name.
     """
     value = request.getHeader("Destination")
@@ -66,6 +66,8 @@ def parse_destination(request: StreamingRequest) -> Target:
     uri = value.strip().encode("utf-8", "surrogateescape")
     if not is_here(request, uri):
         raise Refused(502, f"Destination: {value!r} is on another server than {request.getHeader('Host')}")
+    if b"?" in uri:
+        raise Refused(400, f"Destination: {value!r} has a query; in a name ? is written %3F")
     return parse_target(uri)
 
 

@@ -16,7 +16,11 @@ from splitd.frontends.webdav.answers import Refused
 DAV = "DAV:"
 _XML = "http://www.w3.org/XML/1998/namespace"
 _LANG = f"{{{_XML}}}lang"
+_BOUND = {DAV: "D", _XML: "xml"}
 _MOST_DEPTH = 64
+_MOST_ELEMENTS = 2000
+_MOST_SCOPE = 4096
+"""Characters of all the namespaces, and their prefixes, that hold at one place: each name there may repeat them."""
 
 
 @attrs.frozen
@@ -50,8 +54,8 @@ def dav(name: str) -> str:
     return f"{{{DAV}}}{name}"
 
 
-class _TooDeep(Exception):
-    """Elements lie in each other too deep."""
+class _TooLarge(Exception):
+    """What would come of the elements is out of proportion to the body."""
 
 
 class _Builder:
@@ -60,6 +64,7 @@ class _Builder:
     def __init__(self) -> None:
         self._open: list[Element] = []
         self._declared: dict[str, str] = {}
+        self._count = 0
         self.root: Element | None = None
 
     def start_ns(self, prefix: str, uri: str) -> None:
@@ -68,12 +73,17 @@ class _Builder:
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         """An element begins."""
+        self._count += 1
         if len(self._open) == _MOST_DEPTH:
-            raise _TooDeep
+            raise _TooLarge(f"elements lie more than {_MOST_DEPTH} deep in each other")
+        if self._count > _MOST_ELEMENTS:
+            raise _TooLarge(f"there are more than {_MOST_ELEMENTS} elements")
         scope: Mapping[str, str] = self._open[-1].scope if self._open else {}
         language = attributes.get(_LANG, self._open[-1].language if self._open else "")
         if self._declared:
             scope, self._declared = {**scope, **self._declared}, {}
+            if sum(len(prefix) + len(uri) for prefix, uri in scope.items()) > _MOST_SCOPE:
+                raise _TooLarge(f"namespaces of more than {_MOST_SCOPE} characters hold at one place")
         element = Element(name, attributes, scope, language)
         if self._open:
             self._open[-1].content.append(element)
@@ -97,7 +107,8 @@ def parse_xml(data: bytes, root: str) -> Element:
     """Read a request's XML.
 
     :param root: the name that its outermost element must have in DAV's namespace.
-    :raise Refused: it is not well formed, has a document type, lies in itself too deep, or begins with another element.
+    :raise Refused: it is not well formed, has a document type, lies in itself too deep, has too many elements or too
+        long namespaces, or begins with another element.
     """
     builder = _Builder()
     parser = DefusedXMLParser(target=builder, forbid_dtd=True)
@@ -108,8 +119,8 @@ def parse_xml(data: bytes, root: str) -> Element:
         raise Refused(400, f"the body is not well-formed XML: {problem}") from None
     except DefusedXmlException:
         raise Refused(400, "the body has a document type or entities, which are not read") from None
-    except _TooDeep:
-        raise Refused(400, f"the body's elements lie more than {_MOST_DEPTH} deep in each other") from None
+    except _TooLarge as problem:
+        raise Refused(400, f"the body is out of proportion: {problem}") from None
     except (ValueError, LookupError) as problem:  # an encoding that is not known
         raise Refused(400, f"the body cannot be read: {problem}") from None
     if builder.root is None or builder.root.name != dav(root):
@@ -166,8 +177,8 @@ def split_name(name: str) -> tuple[str, str]:
 def write_empty(name: str) -> str:
     """An empty element of a name; `D` stands for DAV's namespace around it."""
     namespace, local = split_name(name)
-    if namespace == DAV:
-        return f"<D:{local}/>"
+    if namespace in _BOUND:
+        return f"<{_BOUND[namespace]}:{local}/>"
     return f'<x:{local} xmlns:x="{escape_attribute(namespace)}"/>' if namespace else f"<{local}/>"
 
 
