@@ -25,6 +25,7 @@
     ├── FileDamaged             bytes of the file are wrong and cannot be rebuilt
     ├── CatalogReadOnly         the journal failed; nothing can be changed until a restart
     ├── MoveRefused             a part cannot be moved as it was asked
+    │   └── RecentlyRemoved     the node had it removed a moment ago, and does not take it yet
     ├── SweepUnderWay           another sweep has not ended yet
     ├── RebalanceUnderWay       another rebalance has not ended yet
     ├── NodeRefused             a server cannot become a node
@@ -141,6 +142,10 @@ class CatalogReadOnly(SplitdError):
 
 class MoveRefused(SplitdError):
     """The part is not of the file any more, or a copy of it cannot lie where it should go."""
+
+
+class RecentlyRemoved(MoveRefused):
+    """A node takes no part that was removed from it a moment ago: it may be one that came late."""
 
 
 class NodeRefused(SplitdError):

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from splitd.errors import CatalogReadOnly, MoveRefused
+from splitd.errors import CatalogReadOnly, RecentlyRemoved
 from splitd.interfaces import IPartMoves
 from splitd.model.holdings import PartCopy
 from splitd.model.manifest import Manifest
@@ -175,8 +175,8 @@ class PartMover:
 
 @contextmanager
 def _too_early(target: str) -> Iterator[None]:
-    """A node takes no part that was removed from it a moment ago: it may be one that came late."""
+    """What the node says where it does not take the part yet."""
     try:
         yield
     except PartMissing as problem:
-        raise MoveRefused(f"node {target}: {problem}") from problem
+        raise RecentlyRemoved(f"node {target}: {problem}") from problem

@@ -12,7 +12,15 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from splitd.errors import MoveRefused, NotACollection, NotEnoughNodes, NotFound, RebalanceUnderWay, SplitdError
+from splitd.errors import (
+    MoveRefused,
+    NotACollection,
+    NotEnoughNodes,
+    NotFound,
+    RebalanceUnderWay,
+    RecentlyRemoved,
+    SplitdError,
+)
 from splitd.interfaces import ICatalog
 from splitd.model.balance import Balance, Level, Move
 from splitd.model.manifest import Manifest
@@ -86,6 +94,7 @@ class Rebalance:
         self._running: Deferred[None] | None = None
         self._pace = Pace(None, clock)
         self._failed_in_a_row = 0
+        self._refused: dict[str, set[tuple[int, str]]] = {}  # by upload, as `Balance.choose` takes them
         self._stopping = False
         self.moved_parts = 0
         self.moved_bytes = 0
@@ -143,7 +152,7 @@ class Rebalance:
         running.addBoth(self._ended, progress)
 
     def _ended(self, result: Failure | None, progress: Progress) -> None:
-        self._running, self._stopping = None, False
+        self._running, self._stopping, self._refused = None, False, {}
         progress.ended_ms = int(self._clock.seconds() * 1000)
         if isinstance(result, Failure):
             if result.check(CancelledError):
@@ -173,7 +182,7 @@ class Rebalance:
     async def _run(self, progress: Progress) -> None:
         while True:
             balance = self._balance(progress.target)
-            moved = progress.moved
+            moved, refused = progress.moved, self._count_refused()
             await self._round(balance, progress)
             # What is left to be seen: the reaper may be at work, and a reader may keep a copy for a while.
             await self._reaper.settle()
@@ -182,9 +191,14 @@ class Rebalance:
             if progress.spread <= progress.target:
                 progress.problem = ""
                 return
-            if progress.moved == moved:
+            if (progress.moved, self._count_refused()) == (moved, refused):
                 progress.problem = progress.problem or "no part can be moved that helps"
+                if refused and not progress.failed:
+                    progress.problem += f"; {refused} were removed from where they should go: try again in some minutes"
                 return
+
+    def _count_refused(self) -> int:
+        return sum(map(len, self._refused.values()))
 
     def _balance_of_some(self, target: float) -> Balance:
         balance = self._balance(target)
@@ -254,6 +268,9 @@ class Rebalance:
             raise
         except Exception as problem:
             balance.undo(move)
+            if isinstance(problem, RecentlyRemoved):
+                # It is so for minutes: another part of the file may go there, or this one elsewhere.
+                self._refused.setdefault(manifest.upload, set()).add((move.part, move.target))
             if isinstance(problem, MoveRefused):
                 return  # the file is not what it was: nothing is wrong
             if not isinstance(problem, StoragedError | SplitdError):
@@ -285,7 +302,7 @@ class Rebalance:
                         return
                     count, unit = len(manifest.nodes), manifest.unit
                     sizes = [stored_size(manifest.part_size(index), unit) for index in range(count)]
-                    move = balance.choose(manifest.nodes, sizes, least)
+                    move = balance.choose(manifest.nodes, sizes, least, self._refused.get(manifest.upload, frozenset()))
                     if move is not None:
                         await act(path, manifest, move)
                 await deferLater(self._clock, 0)  # others get their turn

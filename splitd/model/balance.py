@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as SetOf
 from typing import NamedTuple
 
 import attrs
@@ -86,7 +87,13 @@ class Balance:
         """Move nothing from a node or to it any more."""
         self._levels.pop(node_id, None)
 
-    def choose(self, nodes: Sequence[str], sizes: Sequence[int], least: float = 0.0) -> Move | None:
+    def choose(
+        self,
+        nodes: Sequence[str],
+        sizes: Sequence[int],
+        least: float = 0.0,
+        refused: SetOf[tuple[int, str]] = frozenset(),
+    ) -> Move | None:
         """The move of one part of a file that helps most; None where none helps.
 
         Afterwards the nodes count as if it were made.
@@ -94,6 +101,7 @@ class Balance:
         :param nodes: the node of each of its parts, by their index.
         :param sizes: the bytes that each takes.
         :param least: of smaller parts none is moved.
+        :param refused: parts, by their index, and the nodes that do not take them.
         """
         sources = [
             (level, index)
@@ -107,6 +115,8 @@ class Balance:
         )
         for source, index in sources:
             for target in targets:
+                if (index, target.node_id) in refused:
+                    continue
                 if self._helps(source, target, sizes[index]) and self._keeps_zones(source, target, nodes):
                     source.used -= sizes[index]
                     target.used += sizes[index]

@@ -50,6 +50,13 @@ def test_a_zone_takes_a_part_that_leaves_it_no_fuller_of_the_file_than_another()
     assert balance({**fills, "n1": 30, "n2": 30}, zones=zones).choose(SIX, [1] * 6) == Move(2, "n3", "n8", 1)
 
 
+def test_what_is_refused_goes_elsewhere_or_another_part_goes() -> None:
+    fills = {**dict.fromkeys(SIX, 50), "n1": 60, "n7": 0, "n8": 10}
+    assert balance(fills).choose(SIX, [1] * 6, refused={(0, "n7")}) == Move(0, "n1", "n8", 1)
+    assert balance(fills).choose(SIX, [1] * 6, refused={(0, "n7"), (0, "n8")}) == Move(1, "n2", "n7", 1)
+    assert balance(fills).choose(SIX, [1] * 6, refused={(index, node) for index in range(6) for node in fills}) is None
+
+
 def test_what_was_not_moved_after_all_counts_as_before() -> None:
     found = balance({**dict.fromkeys(SIX, 50), "n7": 0})
     before = {level.node_id: level.used for level in found.levels}
