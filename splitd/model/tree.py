@@ -266,22 +266,24 @@ class Tree:
         """Refuse what cannot be copied; as `refuse_move`, but what is not deep may be copied into itself."""
         self._refuse_entangled(source, target, (deep and source in ancestors(target)) or target in ancestors(source))
 
-    def refuse_too_many(self, source: str) -> None:
+    def refuse_too_many(self, source: str, most_copied: int = MAX_COPIED, most_names: int = MAX_NAMES) -> None:
         """Refuse to copy a tree that is too large.  What was copied once is copied again by a replay all the same.
 
         Copies of copies double with each request, and each name takes memory: without limits, few requests would
         make so many that the front could not be started again.
 
-        :raise TooManyNames: it would make more than MAX_COPIED names, or leave more than MAX_NAMES in all.
+        :param most_copied: names that it may make.
+        :param most_names: names that there may be afterwards.
+        :raise TooManyNames: there would be more.
         """
         entry = self._find(source)
         if not isinstance(entry, Branch):
             return
-        count = entry.count(MAX_COPIED)
-        if count > MAX_COPIED:
-            raise TooManyNames(f"{source} has more than {MAX_COPIED:,} names in it: copy parts of it")
-        if self._length + count > MAX_NAMES:
-            raise TooManyNames(f"there are {self._length:,} names; trees are copied up to {MAX_NAMES:,} in all")
+        count = entry.count(most_copied)
+        if count > most_copied:
+            raise TooManyNames(f"{source} has more than {most_copied:,} names in it: copy parts of it")
+        if self._length + count > most_names:
+            raise TooManyNames(f"there are {self._length:,} names; trees are copied up to {most_names:,} in all")
 
     def refuse_too_long(self, source: str, target: str) -> None:
         """Refuse to move or copy a tree to where nobody could name what is in it.

@@ -316,22 +316,20 @@ def test_the_deepest_tree_there_can_be_is_moved_and_copied_in_one_step(call: str
     assert isinstance(tree.lookup(path.replace("/a", "/b", 1)), Collection)
 
 
-def test_copies_of_copies_come_to_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("splitd.model.tree.MAX_COPIED", 20)
-    monkeypatch.setattr("splitd.model.tree.MAX_NAMES", 50)
+def test_copies_of_copies_come_to_an_end() -> None:
     tree = Tree(0)
     tree.make_collection("/a", 0)
     for number in range(20):
         tree.put_file(f"/a/{number}", manifest(number), 0)
-    tree.refuse_too_many("/a")
+    tree.refuse_too_many("/a", 20, 50)
     tree.copy("/a", "/b", 0, deep=True)
     with pytest.raises(TooManyNames, match="there are 42 names; trees are copied up to 50 in all"):
-        tree.refuse_too_many("/a")
+        tree.refuse_too_many("/a", 20, 50)
     tree.delete("/b", 0)
     tree.put_file("/a/more", manifest(), 0)
     with pytest.raises(TooManyNames, match="/a has more than 20 names in it"):
-        tree.refuse_too_many("/a")
-    tree.refuse_too_many("/a/more")
+        tree.refuse_too_many("/a", 20, 50)
+    tree.refuse_too_many("/a/more", 20, 50)
 
 
 @settings(deadline=None)
