@@ -17,8 +17,9 @@ from splitd.cli.errors import CommandFailed, PortTaken
 from splitd.cli.fill import show_nodes
 from splitd.cli.joining import wait_until_up
 from splitd.cli.local.cluster import StartFailed, is_well, last_words, taken_ports
-from splitd.cli.local.folder import FolderError, own_nodes, plan_growth, prepare_nodes
+from splitd.cli.local.folder import own_nodes, plan_growth, prepare_nodes
 from splitd.cli.local.plan import HOST, LEAST_NODES, ClusterPlan, NodePlan
+from splitd.cli.local.problems import told_plainly
 from splitd.cli.local.running import holder, read_ready
 from splitd.cli.local.supervisor import NEWCOMERS
 from splitd.cli.registry_file import RegistryFile
@@ -49,13 +50,8 @@ def grow(session: Session, folder: Path, by: int) -> None:
 
     Exit codes: 0 they are there, 1 they are not, 5 a port is taken.
     """
-    folder = folder.absolute()
-    try:
-        _grow(session, folder, by)
-    except ValueError as problem:
-        raise click.UsageError(str(problem)) from problem
-    except (FolderError, OSError) as problem:
-        raise CommandFailed(str(problem)) from problem
+    with told_plainly():
+        _grow(session, folder.absolute(), by)
 
 
 def _grow(session: Session, folder: Path, by: int) -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from splitd.cli.errors import CommandFailed
 from splitd.cli.local.cluster import LocalCluster, refuse_taken_ports
 from splitd.cli.local.daemon import Daemon
-from splitd.cli.local.folder import FolderError, grown, plan_cluster, prepare
+from splitd.cli.local.folder import grown, plan_cluster, prepare
 from splitd.cli.local.plan import LEAST_NODES, ClusterPlan
+from splitd.cli.local.problems import told_plainly
 from splitd.cli.local.running import locked, ready_file, write_ready
 from splitd.cli.local.supervisor import Bell, Supervisor, bell, stop_in_order
 from splitd.cli.session import Session, pass_session
@@ -49,17 +49,13 @@ def up(session: Session, nodes: int, folder: Path, port: int) -> None:
     Exit codes: 0 it was told to stop, 1 it could not start, 5 it did not try to, for a port is taken.
     """
     folder = folder.absolute()
-    try:
-        with bell() as ringing, locked(folder):  # who finds our process id there may ring at once
-            ready_file(folder).unlink(missing_ok=True)
-            plan = plan_cluster(folder, port, nodes)
-            refuse_taken_ports(plan.ports(), ringing)
-            prepare(plan)
-            _run(session, plan, ringing)
-    except ValueError as problem:
-        raise click.UsageError(str(problem)) from problem
-    except (FolderError, OSError) as problem:
-        raise CommandFailed(str(problem)) from problem
+    # Who finds our process id in the lock may ring at once.
+    with told_plainly(), bell() as ringing, locked(folder):
+        ready_file(folder).unlink(missing_ok=True)
+        plan = plan_cluster(folder, port, nodes)
+        refuse_taken_ports(plan.ports(), ringing)
+        prepare(plan)
+        _run(session, plan, ringing)
 
 
 def _run(session: Session, plan: ClusterPlan, ringing: Bell) -> None:

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from splitd.catalog.compaction import fold
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
+
+from splitd.catalog.compaction import compact, fold
 from splitd.catalog.state import State
+from splitd.journal.file import FileJournal
 from splitd.journal.reader import JournalReader
 from splitd.journal.writer import SegmentWriter
 from splitd.model.records import CollectionMade, encode_line
@@ -18,6 +23,7 @@ from storaged.packs.packs import Packs
 from storaged.part_folder import SUBFOLDERS, PartFolder
 from storaged.partfile import check_part, parse_part_id
 from storaged.trash import Trash
+from tests.crash.power import PowerDisk
 
 WRITTEN_ON = "/written on"
 """The names of the collections that are made to see whether a journal can be written on."""
@@ -43,6 +49,28 @@ def recover_journal(disk: IFilesystem, folder: str) -> State:
         again.tree.touch("/", state.tree.collection("/").modified_ms)
     assert list(again.records()) == list(state.records()) if state.cluster else not again.cluster
     return state
+
+
+class _Unlocked:
+    """The lock of a disk that is in memory."""
+
+    def acquire(self) -> None:
+        pass
+
+    def release(self) -> None:
+        pass
+
+
+def journal_on(disk: PowerDisk, pool: ThreadPool, segment_limit: int) -> FileJournal:
+    """A journal on a disk whose power is to be cut, with its compactions in a thread."""
+    from twisted.internet import reactor
+
+    def in_thread(folder: str, upcoming: int) -> Any:
+        return deferToThreadPool(reactor, pool, compact, disk, folder, upcoming)
+
+    return FileJournal(
+        "/journal", disk, pool, reactor, compactor=in_thread, lock=_Unlocked(), segment_limit=segment_limit
+    )
 
 
 class Parts:

@@ -11,46 +11,28 @@ from typing import Any
 import pytest
 import pytest_twisted
 from twisted.internet.task import Clock
-from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
-from splitd.catalog.compaction import compact
 from splitd.catalog.journalled import JournalledCatalog
 from splitd.errors import CatalogReadOnly
-from splitd.journal.file import FileJournal
 from splitd.model.conditions import Condition
 from splitd.model.manifest import Manifest
 from splitd.model.tree import Collection
 from tests.crash.oracle import Begun, Ended, allowed
 from tests.crash.power import Cuts, Image, PowerDisk, visible
-from tests.crash.recovery import WRITTEN_ON, recover_journal
+from tests.crash.recovery import WRITTEN_ON, journal_on, recover_journal
 from tests.tally import TALLY
 
 NODES = tuple("abcdef")
 SEGMENT = 1500
 
 
-class Unlocked:
-    def acquire(self) -> None:
-        pass
-
-    def release(self) -> None:
-        pass
-
-
 class Life:
     """A catalog in use on a disk, and what it answers noted."""
 
     def __init__(self, disk: PowerDisk, pool: ThreadPool) -> None:
-        from twisted.internet import reactor
-
-        def in_thread(folder: str, upcoming: int) -> Any:
-            return deferToThreadPool(reactor, pool, compact, disk, folder, upcoming)
-
         self.disk = disk
-        self.journal = FileJournal(
-            "/journal", disk, pool, reactor, compactor=in_thread, lock=Unlocked(), segment_limit=SEGMENT
-        )
+        self.journal = journal_on(disk, pool, SEGMENT)
         self.catalog = JournalledCatalog(self.journal, Clock(), lambda: "c" * 32)
         self._number = 0
 

@@ -11,21 +11,17 @@ from typing import Any
 import pytest
 import pytest_twisted
 from twisted.internet.task import Clock
-from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
-from splitd.catalog.compaction import compact
 from splitd.catalog.journalled import JournalledCatalog
 from splitd.catalog.state import State
 from splitd.errors import CatalogReadOnly
-from splitd.journal.file import FileJournal
 from splitd.model.conditions import ALWAYS
 from splitd.model.locks import EXCLUSIVE, SHARED, Lock
 from splitd.model.manifest import Manifest
 from splitd.model.properties import PropertyChanges
 from tests.crash.power import Cuts, Image, PowerDisk, visible
-from tests.crash.recovery import WRITTEN_ON, recover_journal
-from tests.crash.test_journal import Unlocked
+from tests.crash.recovery import WRITTEN_ON, journal_on, recover_journal
 from tests.tally import TALLY
 
 NODES = tuple("abcdef")
@@ -48,15 +44,8 @@ class Life:
     """
 
     def __init__(self, disk: PowerDisk, pool: ThreadPool) -> None:
-        from twisted.internet import reactor
-
-        def in_thread(folder: str, upcoming: int) -> Any:
-            return deferToThreadPool(reactor, pool, compact, disk, folder, upcoming)
-
         self.disk = disk
-        self.journal = FileJournal(
-            "/journal", disk, pool, reactor, compactor=in_thread, lock=Unlocked(), segment_limit=SEGMENT
-        )
+        self.journal = journal_on(disk, pool, SEGMENT)
         self.clock = Clock()
         self.catalog = JournalledCatalog(self.journal, self.clock, lambda: "c" * 32)
         self.told: list[Any] = []
