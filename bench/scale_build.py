@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from splitd.journal.file import SEGMENT_LIMIT
-from splitd.journal.writer import SegmentWriter
+from splitd.catalog.journal.file import SEGMENT_LIMIT
+from splitd.catalog.journal.writer import SegmentWriter
 from splitd.model.manifest import Manifest
 from splitd.model.records import (
     VERSION,
@@ -20,7 +20,7 @@ from splitd.model.records import (
     encode_line,
 )
 from splitd.model.uploads import RANDOM_BYTES, upload_id
-from storaged.filesystem import OSFilesystem
+from storaged.system.filesystem import OSFilesystem
 
 BIG = "/big"
 SHARE = 1000

@@ -16,13 +16,13 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import react
 from twisted.python.threadpool import ThreadPool
 
+from splitd.catalog.journal.file import FileJournal
 from splitd.catalog.journalled import JournalledCatalog
 from splitd.errors import NotFound
-from splitd.journal.file import FileJournal
 from splitd.model.conditions import Condition
 from splitd.model.manifest import Manifest
 from splitd.model.uploads import RANDOM_BYTES, upload_id
-from storaged.filesystem import OSFilesystem
+from storaged.system.filesystem import OSFilesystem
 
 IN_FLIGHT = 64
 PAGE = 1000

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import msgspec
 
-from storaged.partfile import SMALL_PART
-from storaged.settings import SettingsOptions
-from storaged.sizes import Size
+from storaged.parts.format import SMALL_PART
+from storaged.system.settings import SettingsOptions
+from storaged.system.sizes import Size
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

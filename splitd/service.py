@@ -19,35 +19,38 @@ from twisted.web.resource import IResource
 from zope.interface import implementer
 
 from splitd.catalog.compactor import Compactor
+from splitd.catalog.journal.file import FileJournal
 from splitd.catalog.journalled import JournalledCatalog
 from splitd.config import Config, Options
+from splitd.downloads.cache import VersionCache
+from splitd.downloads.pins import Pins
 from splitd.errors import RegistryRefused
 from splitd.frontends.admin import actions
 from splitd.frontends.admin.resource import AdminResource
+from splitd.frontends.admin.status import Status
 from splitd.frontends.webdav.door import Door, Quota
 from splitd.frontends.webdav.resource import WebdavResource
-from splitd.journal.file import FileJournal
 from splitd.model.nodes import NodeEntry, RegistryInvalid, refuse_missing
 from splitd.model.room import room_for_files
 from splitd.model.striping import Layout
 from splitd.model.uploads import RANDOM_BYTES, upload_id
-from splitd.part_mover import PartMover
-from splitd.probe import probe
-from splitd.reaper import Pins, Reaper
-from splitd.rebalance import TARGET, Rebalance
-from splitd.registry import NodeRegistry
-from splitd.registry_file import RegistryFile, read_registry
-from splitd.status import Status
+from splitd.nodes.file import RegistryFile, read_registry
+from splitd.nodes.probe import probe
+from splitd.nodes.registry import NodeRegistry
 from splitd.store import ObjectStore
-from splitd.sweep import Sweep
-from splitd.version_cache import VersionCache
-from storaged.allocator import keep_for_ever
-from storaged.client import RemotePartStore
-from storaged.daemon import Daemon, IServer, drain, listen
-from storaged.filesystem import OSFilesystem
-from storaged.interfaces import IFilesystem, INodeStore
-from storaged.settings import SettingsError, read_cluster_key, read_text
-from storaged.streaming import NodeConnections, StreamingSite
+from splitd.upkeep.part_mover import PartMover
+from splitd.upkeep.reaper import Reaper
+from splitd.upkeep.rebalance import TARGET, Rebalance
+from splitd.upkeep.sweep import Sweep
+from storaged.http import NodeConnections, StreamingSite
+from storaged.http.listening import drain, listen
+from storaged.parts.client import RemotePartStore
+from storaged.parts.interfaces import INodeStore
+from storaged.system.allocator import keep_for_ever
+from storaged.system.daemon import Daemon, IServer
+from storaged.system.filesystem import OSFilesystem
+from storaged.system.interfaces import IFilesystem
+from storaged.system.settings import SettingsError, read_cluster_key, read_text
 
 _NODE_IDLE_S = 120
 """How long an idle connection to a node is kept; a node keeps it longer."""

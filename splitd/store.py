@@ -9,28 +9,31 @@ from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from splitd.budget import Budget
-from splitd.download import Download, PartLost
+from splitd.downloads.cache import VersionCache
+from splitd.downloads.pins import Pins
+from splitd.downloads.small import SmallDownload, read_small
+from splitd.downloads.streamed import Download, PartLost
 from splitd.errors import NotAFile, NotFound, ParentMissing, SplitdError
-from splitd.group_commit import GroupCommit
-from splitd.interfaces import ICatalog, IDownload, INodeRegistry, IObjectStore, IUpload, IUploadLedger, Opened
-from splitd.lanes import Intent, Lanes, find_room
+from splitd.interfaces.catalog import ICatalog, IUploadLedger
+from splitd.interfaces.names import Details, ILocks, INamespace
+from splitd.interfaces.nodes import INodeRegistry
+from splitd.interfaces.store import IDownload, IObjectStore, IUpload, Opened
 from splitd.model.branch import NO_PROPERTIES
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.locks import Lock
 from splitd.model.manifest import Manifest
 from splitd.model.properties import PropertyChanges
 from splitd.model.striping import Layout, part_size
+from splitd.model.traffic import Traffic
 from splitd.model.tree import Collection, Member, check_path, parent
-from splitd.name_interfaces import Details, ILocks, INamespace
-from splitd.reaper import Pins, Reaper
-from splitd.small_download import SmallDownload, read_small
-from splitd.small_upload import SmallUpload
-from splitd.traffic import Traffic
-from splitd.upload import Upload
-from splitd.version_cache import VersionCache
-from storaged.partfile import stored_size
-from storaged.ranges import Span
+from splitd.upkeep.reaper import Reaper
+from splitd.uploads.group import GroupCommit
+from splitd.uploads.lanes import Intent, Lanes, find_room
+from splitd.uploads.small import SmallUpload
+from splitd.uploads.streamed import Upload
+from storaged.parts.format import stored_size
+from storaged.system.budget import Budget
+from storaged.system.ranges import Span
 
 _Result = TypeVar("_Result")
 
@@ -81,7 +84,7 @@ class ObjectStore:
         self._new_id = new_id
         self._new_token = new_token
         self._clock = clock
-        self._group = GroupCommit(ledger, registry, reaper, cache, new_id=new_id, clock=clock)
+        self._group = GroupCommit(ledger, registry, reaper, cache.keep, new_id=new_id, clock=clock)
         self._uploading = Budget(_SMALL_UPLOADS)
         self._downloading = Budget(_SMALL_DOWNLOADS)
         self._uploads: set[Upload | SmallUpload] = set()

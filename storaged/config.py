@@ -6,8 +6,8 @@ from typing import Annotated
 
 import msgspec
 
-from storaged.settings import SettingsOptions
-from storaged.sizes import Size
+from storaged.system.settings import SettingsOptions
+from storaged.system.sizes import Size
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

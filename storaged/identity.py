@@ -15,9 +15,9 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.threads import deferToThreadPool
 
-from storaged.errors import WrongNode
-from storaged.filesystem import UNFINISHED, new_file
-from storaged.interfaces import IFilesystem
+from storaged.parts.errors import WrongNode
+from storaged.system.filesystem import UNFINISHED, new_file
+from storaged.system.interfaces import IFilesystem
 
 _VERSION = 1
 

@@ -11,10 +11,11 @@ from twisted.protocols.basic import Int32StringReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from storaged import batches
-from storaged.errors import BadRequest, NodeUnavailable, StoragedError
-from storaged.interfaces import INodeStore, PartInfo
-from storaged.streaming import IDrainingProtocol, write_eagerly
+from storaged.http import IDrainingProtocol, write_eagerly
+from storaged.parts import messages
+from storaged.parts.errors import BadRequest, NodeUnavailable, StoragedError
+from storaged.parts.interfaces import INodeStore
+from storaged.parts.values import PartInfo
 
 _AT_ONCE = 16
 """Requests under way before the front is made to wait."""
@@ -27,7 +28,7 @@ class LinkServer(Int32StringReceiver):
     :param store: where the parts lie.
     """
 
-    MAX_LENGTH = batches.MAX_MESSAGE
+    MAX_LENGTH = messages.MAX_MESSAGE
     transport: Any
     _log = Logger()
 
@@ -39,7 +40,7 @@ class LinkServer(Int32StringReceiver):
     def stringReceived(self, string: bytes) -> None:
         """Take a request."""
         try:
-            request = batches.decode_request(string)
+            request = messages.decode_request(string)
         except BadRequest as problem:
             self._log.error("a link is cut: {problem}", problem=str(problem))
             self.transport.abortConnection()
@@ -64,11 +65,11 @@ class LinkServer(Int32StringReceiver):
         if self._draining and not self._under_way and self.connected:
             self.transport.loseConnection()
 
-    def _begin(self, request: batches.Request) -> None:
+    def _begin(self, request: messages.Request) -> None:
         work: Deferred[Any]
-        if isinstance(request, batches.Put):
+        if isinstance(request, messages.Put):
             work = self._store.put_all(request.parts)
-        elif isinstance(request, batches.Get):
+        elif isinstance(request, messages.Get):
             work = self._store.get_all(request.parts)
         else:
             work = self._store.remove_all(request.parts)
@@ -87,20 +88,20 @@ class LinkServer(Int32StringReceiver):
             self.transport.resumeProducing()
         self._under_way -= 1
         if self.connected:
-            message = batches.encode(_tell(number, outcomes))
+            message = messages.encode(_tell(number, outcomes))
             write_eagerly(self.transport, [len(message).to_bytes(4, "big"), message])
         self._end_where_drained()
 
 
-def _tell(number: int, outcomes: Sequence[PartInfo | bytes | bool | StoragedError]) -> batches.Answer:
-    results: list[batches.Result] = []
+def _tell(number: int, outcomes: Sequence[PartInfo | bytes | bool | StoragedError]) -> messages.Answer:
+    results: list[messages.Result] = []
     problems = {}
     for index, outcome in enumerate(outcomes):
         if isinstance(outcome, PartInfo):
             results.append((outcome.stored, outcome.modified_ms))
         elif isinstance(outcome, StoragedError):
             results.append(None)
-            problems[index] = batches.encode_problem(outcome)
+            problems[index] = messages.encode_problem(outcome)
         else:
             results.append(outcome)
-    return batches.Answer(number, results, problems)
+    return messages.Answer(number, results, problems)

@@ -9,13 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from twisted.internet.interfaces import IConsumer
 
-from storaged import wire
-from storaged.errors import BadRequest, BadSpan, NodeUnavailable, StoragedError
-from storaged.identity import Identity
-from storaged.interfaces import INodeStore, IPartReader, PartInfo
-from storaged.link import LinkServer
-from storaged.ranges import Span, Unsatisfiable, format_content_range, parse_range
-from storaged.streaming import (
+from storaged.http import (
     BodyBroken,
     StreamingRequest,
     StreamingResource,
@@ -25,6 +19,13 @@ from storaged.streaming import (
     send_file,
     upgrade,
 )
+from storaged.identity import Identity
+from storaged.link import LinkServer
+from storaged.parts import wire
+from storaged.parts.errors import BadRequest, BadSpan, NodeUnavailable, StoragedError
+from storaged.parts.interfaces import INodeStore, IPartReader
+from storaged.parts.values import PartInfo
+from storaged.system.ranges import Span, Unsatisfiable, format_content_range, parse_range
 
 _EXACT_RANGE = re.compile(r"\Abytes=([0-9]{1,18})-([0-9]{1,18})\Z")
 

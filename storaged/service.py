@@ -13,15 +13,16 @@ from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
 from storaged.config import Config, Options
-from storaged.daemon import Daemon, IServer, drain, listen
-from storaged.disk import DiskPartStore
-from storaged.errors import StoragedError
-from storaged.filesystem import FolderLock, OSFilesystem
+from storaged.http import StreamingSite
+from storaged.http.listening import drain, listen
 from storaged.identity import Identity
-from storaged.interfaces import IFilesystem
+from storaged.parts.errors import StoragedError
 from storaged.resource import PartResource
-from storaged.settings import SettingsError, read_cluster_key
-from storaged.streaming import StreamingSite
+from storaged.store import DiskPartStore
+from storaged.system.daemon import Daemon, IServer
+from storaged.system.filesystem import FolderLock, OSFilesystem
+from storaged.system.interfaces import IFilesystem
+from storaged.system.settings import SettingsError, read_cluster_key
 
 _IDLE_TIMEOUT_S = 300
 """Longer than the front keeps an idle connection, so that it is always the front that closes one."""

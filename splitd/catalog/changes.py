@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from splitd.catalog.state import State, apply
 from splitd.catalog.turns import Turn, Turns
 from splitd.errors import CatalogReadOnly
-from splitd.interfaces import IJournal
+from splitd.interfaces.catalog import IJournal
 from splitd.model.records import Record
 
 _Result = TypeVar("_Result")

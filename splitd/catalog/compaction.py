@@ -11,12 +11,12 @@ import os
 import sys
 from functools import partial
 
+from splitd.catalog.journal.reader import JournalReader
+from splitd.catalog.journal.writer import write_snapshot
 from splitd.catalog.state import State, apply
 from splitd.errors import JournalDamaged
-from splitd.journal.reader import JournalReader
-from splitd.journal.writer import write_snapshot
-from storaged.filesystem import OSFilesystem
-from storaged.interfaces import IFilesystem
+from storaged.system.filesystem import OSFilesystem
+from storaged.system.interfaces import IFilesystem
 
 _NICENESS = 10
 

@@ -23,7 +23,7 @@ class CompactionFailed(Exception):
 
 
 class Compactor:
-    """Makes snapshots: a `splitd.journal.file.Compactor`.
+    """Makes snapshots: a `splitd.catalog.journal.file.Compactor`.
 
     :param reactor: starts the processes.
     """

@@ -20,7 +20,7 @@ from splitd.catalog.locks import JournalledLocks
 from splitd.catalog.namespace import JournalledNamespace
 from splitd.catalog.state import State, apply
 from splitd.errors import BadName, CatalogReadOnly, MoveRefused, NotFound, UploadAborted
-from splitd.interfaces import Doomed, ICatalog, IJournal, IPartMoves, IUploadLedger
+from splitd.interfaces.catalog import Doomed, ICatalog, IJournal, IPartMoves, IUploadLedger
 from splitd.model import records
 from splitd.model.branch import NO_PROPERTIES
 from splitd.model.conditions import ALWAYS, Condition
@@ -29,7 +29,7 @@ from splitd.model.manifest import Manifest
 from splitd.model.properties import PropertyChanges, refuse_too_large
 from splitd.model.records import Record
 from splitd.model.tree import Collection, Member, check_path
-from storaged.partfile import PartId, parse_part_id
+from storaged.parts.format import PartId, parse_part_id
 
 _Result = TypeVar("_Result")
 

@@ -10,13 +10,13 @@ from splitd.catalog.changes import Changes
 from splitd.catalog.judging import refuse_failed, refuse_locked_file, refuse_locked_name
 from splitd.catalog.state import State, lock_taken
 from splitd.errors import BadName, LockConflict, LockUnknown, TooManyLocks
+from splitd.interfaces.names import ILocks
 from splitd.model import records
 from splitd.model.conditions import Condition
 from splitd.model.locks import MOST_LOCKS, Lock
 from splitd.model.manifest import Manifest
 from splitd.model.records import Record
 from splitd.model.tree import check_path
-from splitd.name_interfaces import ILocks
 
 
 @implementer(ILocks)

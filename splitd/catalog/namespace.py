@@ -11,11 +11,11 @@ from splitd.catalog.changes import Changes
 from splitd.catalog.judging import refuse_failed, refuse_locked_content, refuse_locked_name
 from splitd.catalog.state import State
 from splitd.errors import Entangled, NotFound, PreconditionFailed, SplitdError
+from splitd.interfaces.names import Details, INamespace
 from splitd.model import properties, records
 from splitd.model.conditions import Condition
 from splitd.model.records import Record
 from splitd.model.tree import check_path
-from splitd.name_interfaces import Details, INamespace
 
 
 @implementer(INamespace)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import attrs
 
-from storaged.partfile import PartId
+from storaged.parts.format import PartId
 
 
 class PartCopy(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from splitd.model.striping import Layout, part_size
-from storaged.partfile import PartId
+from storaged.parts.format import PartId
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):

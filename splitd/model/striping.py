@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import attrs
 
-from storaged.ranges import Span
+from storaged.system.ranges import Span
 
 
 @attrs.frozen

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from threading import Lock
 
-from storaged.interfaces import IFile, IFilesystem
 from storaged.packs.format import encode_file_header
+from storaged.system.interfaces import IFile, IFilesystem
 
 _NAME = re.compile(r"\A([0-9]{10})\.pack\Z")
 _HANDLES = 32

@@ -12,13 +12,13 @@ from typing import TypeAlias
 import attrs
 from twisted.logger import Logger
 
-from storaged.errors import BadPart, PartDamaged, PartError, PartExists, PartMissing, StoragedError
-from storaged.interfaces import IFile
+from storaged.disk.folder import PartFolder
 from storaged.packs.files import PackFiles
 from storaged.packs.format import ENTRY_SIZE, HEADER_SIZE, Entry, Gap, encode_part_entry, encode_removal, scan
 from storaged.packs.index import Mark, PackIndex, Place
-from storaged.part_folder import PartFolder
-from storaged.partfile import PartId, check_part, parse_part_id
+from storaged.parts.errors import BadPart, PartDamaged, PartError, PartExists, PartMissing, StoragedError
+from storaged.parts.format import PartId, check_part, parse_part_id
+from storaged.system.interfaces import IFile
 
 SEAL_SIZE = 64 * 1024 * 1024
 """A pack of this size is not written to any more."""

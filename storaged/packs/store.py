@@ -13,13 +13,13 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from storaged.disk_calls import DiskCalls, disk_error
-from storaged.errors import NodeUnavailable, PartMissing, StoragedError
-from storaged.interfaces import PartInfo
+from storaged.disk.calls import DiskCalls, disk_error
 from storaged.packs.index import Place
 from storaged.packs.packs import Change, Outcome, Packs, Put, Remove
-from storaged.partfile import PartId
-from storaged.serial import SerialThread
+from storaged.parts.errors import NodeUnavailable, PartMissing, StoragedError
+from storaged.parts.format import PartId
+from storaged.parts.values import PartInfo
+from storaged.system.serial import SerialThread
 
 _READERS = 2
 _AT_ONCE = 256

@@ -14,9 +14,9 @@ from twisted.internet.task import deferLater
 from twisted.web.client import Agent, HTTPConnectionPool
 
 from splitd.config import Config
-from splitd.registry_file import read_registry
+from splitd.nodes.file import read_registry
 from splitd.service import Front
-from storaged.sizes import Size
+from storaged.system.sizes import Size
 from tests.cluster.harm import HarmedFilesystem
 from tests.cluster.node import KEY, Node
 from tests.cluster.raw import RawClient, connect

@@ -8,7 +8,8 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
-from storaged.interfaces import IFile, Volume
+from storaged.system.interfaces import IFile
+from storaged.system.volume import Volume
 from tests.contract.filesystems import PassingFile, PassingFilesystem
 
 

@@ -8,10 +8,10 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from storaged.config import Config
-from storaged.disk import DiskPartStore
-from storaged.interfaces import PartInfo
+from storaged.parts.values import PartInfo
 from storaged.service import StorageServer
-from storaged.sizes import Size
+from storaged.store import DiskPartStore
+from storaged.system.sizes import Size
 from tests.cluster.harm import HarmedFilesystem
 from tests.ports import free_ports
 

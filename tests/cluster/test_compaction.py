@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest_twisted
 
-from storaged.sizes import Size
+from storaged.system.sizes import Size
 from tests.cluster.cluster import Cluster
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_twisted
 
-from storaged.partfile import CHECKSUM_SIZE, HEADER_SIZE
+from storaged.parts.format import CHECKSUM_SIZE, HEADER_SIZE
 from tests.cluster.cluster import Cluster
 
 UNIT = 1024

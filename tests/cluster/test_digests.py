@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 import pytest_twisted
 
-from storaged.sizes import Size
+from storaged.system.sizes import Size
 from tests.cluster.cluster import Cluster
 from tests.cluster.test_round_trip import ChunkedBody
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 import pytest_twisted
 
-from storaged.disk_writer import WRITE_SIZE
+from storaged.disk.writer import WRITE_SIZE
 from tests.cluster.cluster import Cluster
 from tests.cluster.waiting import eventually
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import pytest_twisted
 
-from storaged.sizes import Size
+from storaged.system.sizes import Size
 from tests.cluster.cluster import Cluster
 from tests.cluster.hostile import KEPT, SMUGGLED, all_answers, refused, surviving
 from tests.cluster.raw import RawClient

@@ -10,7 +10,7 @@ import pytest
 import pytest_twisted
 from twisted.internet.task import deferLater
 
-from storaged.sizes import Size
+from storaged.system.sizes import Size
 from tests.cluster.cluster import Cluster
 from tests.cluster.hostile import KEPT, SMUGGLED, refused, surviving
 from tests.cluster.raw import RawClient

@@ -17,13 +17,13 @@ from twisted.internet.defer import Deferred
 from twisted.web.client import ResponseFailed
 
 from splitd.catalog.compaction import fold
+from splitd.catalog.journal.reader import JournalReader
 from splitd.errors import MoveRefused
-from splitd.journal.reader import JournalReader
 from splitd.model.manifest import Manifest
-from splitd.pace import Pace
-from storaged.errors import StoragedError
-from storaged.filesystem import OSFilesystem
-from storaged.sizes import Size
+from splitd.upkeep.pace import Pace
+from storaged.parts.errors import StoragedError
+from storaged.system.filesystem import OSFilesystem
+from storaged.system.sizes import Size
 from tests.cluster.cluster import Answer, Cluster
 from tests.cluster.multistatus import dav, lock, noted, propfind, proppatch, token_of
 from tests.cluster.test_round_trip import ChunkedBody

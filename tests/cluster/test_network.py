@@ -14,7 +14,7 @@ from twisted.internet.error import ConnectError, ConnectionClosed
 from twisted.web.client import ResponseFailed
 from twisted.web.http import PotentialDataLoss
 
-from storaged.sizes import Size
+from storaged.system.sizes import Size
 from tests.cluster.cluster import Answer, Cluster
 from tests.cluster.proxy import BREAKING, SLOW, Fault, FaultyNetwork
 from tests.tally import TALLY

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 import pytest_twisted
 
-from storaged.sizes import Size
+from storaged.system.sizes import Size
 from tests.cluster.cluster import Answer, Cluster
 from tests.cluster.waiting import eventually
 

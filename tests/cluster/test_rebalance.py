@@ -11,8 +11,8 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred
 
-from splitd.pace import Pace
-from storaged.sizes import Size
+from splitd.upkeep.pace import Pace
+from storaged.system.sizes import Size
 from tests.cluster.cluster import Cluster
 from tests.cluster.test_versions import read_slowly
 

@@ -11,7 +11,7 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred
 
-from storaged.sizes import Size
+from storaged.system.sizes import Size
 from tests.cluster.cluster import Answer, Cluster
 from tests.cluster.raw import RawClient
 from tests.cluster.test_versions import read_slowly

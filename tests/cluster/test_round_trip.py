@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IConsumer
 from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
 from zope.interface import implementer
 
-from storaged.partfile import payload_size
+from storaged.parts.format import payload_size
 from tests.cluster.cluster import Cluster
 
 STRIPE = 6 * 1024

@@ -8,7 +8,7 @@ import pytest
 import pytest_twisted
 from twisted.internet.task import deferLater
 
-from storaged.sizes import Size
+from storaged.system.sizes import Size
 from tests.cluster.cluster import Cluster
 from tests.cluster.waiting import eventually
 

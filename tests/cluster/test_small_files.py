@@ -10,8 +10,8 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred, gatherResults
 
-from storaged.partfile import SMALL_PART, stored_size
-from storaged.sizes import Size
+from storaged.parts.format import SMALL_PART, stored_size
+from storaged.system.sizes import Size
 from tests.cluster.cluster import Cluster
 from tests.cluster.waiting import eventually
 

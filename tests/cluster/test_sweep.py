@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import pytest_twisted
 
-from storaged.sizes import Size
+from storaged.system.sizes import Size
 from tests.cluster.cluster import Answer, Cluster
 from tests.contract.parts import encode, put, put_small
 

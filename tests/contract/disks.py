@@ -10,9 +10,9 @@ import attrs
 from twisted.internet.task import Clock
 from twisted.python.threadpool import ThreadPool
 
-from storaged.disk import DiskPartStore
-from storaged.interfaces import IFilesystem
 from storaged.packs.packs import SEAL_SIZE
+from storaged.store import DiskPartStore
+from storaged.system.interfaces import IFilesystem
 from tests.contract.parts import CLUSTER, NODE_ID
 
 RESERVE = 1024 * 1024

@@ -9,8 +9,9 @@ from collections.abc import Iterable
 
 from zope.interface import implementer
 
-from storaged.filesystem import OSFilesystem
-from storaged.interfaces import IFile, IFilesystem, Volume
+from storaged.system.filesystem import OSFilesystem
+from storaged.system.interfaces import IFile, IFilesystem
+from storaged.system.volume import Volume
 
 
 @implementer(IFile)

@@ -10,12 +10,12 @@ from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.task import Clock, deferLater
 from twisted.python.threadpool import ThreadPool
 
-from storaged.client import RemotePartStore
-from storaged.filesystem import OSFilesystem
+from storaged.http import NodeConnections, StreamingSite
 from storaged.identity import Identity
-from storaged.interfaces import IFilesystem
+from storaged.parts.client import RemotePartStore
 from storaged.resource import PartResource
-from storaged.streaming import NodeConnections, StreamingSite
+from storaged.system.filesystem import OSFilesystem
+from storaged.system.interfaces import IFilesystem
 from tests.contract.disks import started_disk
 from tests.contract.parts import CLUSTER, NODE_ID
 

@@ -10,10 +10,10 @@ from random import Random
 import pytest
 import pytest_twisted
 
-from storaged.errors import BadRequest, BadSpan, PartMissing
-from storaged.interfaces import PartInfo
-from storaged.partfile import stored_size
-from storaged.ranges import Span
+from storaged.parts.errors import BadRequest, BadSpan, PartMissing
+from storaged.parts.format import stored_size
+from storaged.parts.values import PartInfo
+from storaged.system.ranges import Span
 from tests.contract.parts import (
     BAD_IDS,
     OTHER,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import pytest_twisted
 
-from storaged.errors import BadPart, BadRequest, NoSpace, PartExists, PartMissing
-from storaged.interfaces import PartInfo
-from storaged.partfile import SMALL_PART
+from storaged.parts.errors import BadPart, BadRequest, NoSpace, PartExists, PartMissing
+from storaged.parts.format import SMALL_PART
+from storaged.parts.values import PartInfo
 from tests.contract.parts import (
     BAD_IDS,
     OTHER,

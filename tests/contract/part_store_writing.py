@@ -2,9 +2,9 @@
 
 A module that runs it imports all of it and gives it two fixtures: `provider`, and `slow_provider`, whose writes wait.
 
-A remote store may tell what it has against a part only when bytes were sent (`storaged.client`), and clears up after
-an abort in its own time.  So where a part is refused, a test looks at the whole of `put`, not at `create` alone; and
-room is looked at until it is what it should be.
+A remote store may tell what it has against a part only when bytes were sent (`storaged.parts.client`), and clears up
+after an abort in its own time.  So where a part is refused, a test looks at the whole of `put`, not at `create` alone;
+and room is looked at until it is what it should be.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import pytest_twisted
 from twisted.internet.defer import CancelledError
 from twisted.internet.task import deferLater
 
-from storaged.errors import BadPart, NoSpace, PartExists, PartMissing, StoragedError
-from storaged.partfile import PartEncoder, parse_part_id, stored_size
+from storaged.parts.errors import BadPart, NoSpace, PartExists, PartMissing, StoragedError
+from storaged.parts.format import PartEncoder, parse_part_id, stored_size
 from tests.contract.parts import (
     CLUSTER,
     NODE_ID,

@@ -13,10 +13,11 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
-from storaged.errors import StoragedError
-from storaged.interfaces import INodeStore, IPartReader, IPartStore, ISmallPartStore, PartInfo
-from storaged.partfile import PartEncoder, parse_part_id
-from storaged.ranges import Span
+from storaged.parts.errors import StoragedError
+from storaged.parts.format import PartEncoder, parse_part_id
+from storaged.parts.interfaces import INodeStore, IPartReader, IPartStore, ISmallPartStore
+from storaged.parts.values import PartInfo
+from storaged.system.ranges import Span
 
 _T = TypeVar("_T")
 

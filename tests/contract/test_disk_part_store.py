@@ -13,11 +13,11 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import LogLevel, capturedLogs
 from twisted.python.threadpool import ThreadPool
 
-from storaged.disk_reader import DiskPartReader
-from storaged.disk_writer import EARLY_SYNC, WRITE_SIZE
-from storaged.errors import BadPart, NodeUnavailable, NoSpace, PartDamaged, PartExists, PartMissing
-from storaged.filesystem import OSFilesystem
-from storaged.ranges import Span
+from storaged.disk.reader import DiskPartReader
+from storaged.disk.writer import EARLY_SYNC, WRITE_SIZE
+from storaged.parts.errors import BadPart, NodeUnavailable, NoSpace, PartDamaged, PartExists, PartMissing
+from storaged.system.filesystem import OSFilesystem
+from storaged.system.ranges import Span
 from tests.cluster.waiting import eventually
 from tests.contract.disks import RESERVE, started_disk
 from tests.contract.filesystems import FailingFilesystem, HeldFilesystem, SmallFilesystem

@@ -11,10 +11,10 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.python.threadpool import ThreadPool
 from zope.interface.verify import verifyObject
 
+from splitd.catalog.journal.file import FileJournal
+from splitd.catalog.journal.memory import MemoryFolder, MemoryJournal
 from splitd.errors import CatalogReadOnly, JournalDamaged
-from splitd.interfaces import IJournal
-from splitd.journal.file import FileJournal
-from splitd.journal.memory import MemoryFolder, MemoryJournal
+from splitd.interfaces.catalog import IJournal
 from splitd.model.records import CollectionMade, Record
 from tests.contract.filesystems import FailingFilesystem
 

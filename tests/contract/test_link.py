@@ -16,9 +16,11 @@ from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
 from twisted.python.threadpool import ThreadPool
 
-from storaged import batches
-from storaged.client import RemotePartStore
-from storaged.errors import (
+from storaged.http import NodeConnections, StreamingSite
+from storaged.identity import Identity
+from storaged.parts import messages
+from storaged.parts.client import RemotePartStore
+from storaged.parts.errors import (
     AccessDenied,
     BadPart,
     BadRequest,
@@ -28,13 +30,11 @@ from storaged.errors import (
     StoragedError,
     WrongNode,
 )
-from storaged.filesystem import OSFilesystem
-from storaged.identity import Identity
-from storaged.interfaces import PartInfo
-from storaged.memory import MemoryPartStore
-from storaged.partfile import SMALL_PART
+from storaged.parts.format import SMALL_PART
+from storaged.parts.memory import MemoryPartStore
+from storaged.parts.values import PartInfo
 from storaged.resource import PartResource
-from storaged.streaming import NodeConnections, StreamingSite
+from storaged.system.filesystem import OSFilesystem
 from tests.contract.disks import Identity as AnyIdentity
 from tests.contract.nodes import KEY
 from tests.contract.parts import (
@@ -143,7 +143,7 @@ async def test_parts_are_put_got_and_removed_over_one_connection(tmp_path: Path,
 
 @pytest_twisted.ensureDeferred
 async def test_what_is_asked_at_the_same_time_travels_in_few_messages(tmp_path: Path, pool: ThreadPool) -> None:
-    messages: list[int] = []
+    lengths: list[int] = []
 
     async with node(tmp_path, pool) as made:
         await put_small(made.remote, PART, encode(PART, b"abc"))
@@ -152,20 +152,20 @@ async def test_what_is_asked_at_the_same_time_travels_in_few_messages(tmp_path: 
         send = client.send
 
         def counted(message: bytes) -> None:
-            messages.append(len(message))
+            lengths.append(len(message))
             send(message)
 
         client.send = counted  # type: ignore[method-assign]
-        await at_once([get_small(made.remote, PART) for _ in range(batches.MAX_GET)])
-        assert len(messages) == 1
+        await at_once([get_small(made.remote, PART) for _ in range(messages.MAX_GET)])
+        assert len(lengths) == 1
         await at_once([remove_small(made.remote, part(number)) for number in range(100)])
-        assert len(messages) == 2
+        assert len(lengths) == 2
 
 
 @pytest_twisted.ensureDeferred
 async def test_large_parts_are_spread_over_messages_that_the_node_takes(tmp_path: Path, pool: ThreadPool) -> None:
     async with node(tmp_path, pool) as made:
-        ids = [part(number) for number in range(2 * batches.MAX_PUT // SMALL_PART)]
+        ids = [part(number) for number in range(2 * messages.MAX_PUT // SMALL_PART)]
         data = payload(SMALL_PART - 1000)
         await at_once([put_small(made.remote, part_id, encode(part_id, data, 2**20)) for part_id in ids])
         for got, part_id in zip(await at_once([get_small(made.remote, each) for each in ids]), ids, strict=True):
@@ -256,7 +256,7 @@ async def test_a_node_that_leaves_everything_unanswered_is_not_waited_for(tmp_pa
     async with node(tmp_path, pool, patience_s=0.1) as made:
         await put_small(made.remote, PART, encode(PART, b"abc"))
         made.store.gate = Deferred()
-        asked = [begin(get_small(made.remote, PART)) for _ in range(batches.MAX_GET * 4)]
+        asked = [begin(get_small(made.remote, PART)) for _ in range(messages.MAX_GET * 4)]
         for each in asked:
             with pytest.raises(NodeUnavailable, match=r"node n1: no answer in 0\.1 s"):
                 await each

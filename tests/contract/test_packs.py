@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from twisted.logger import capturedLogs
 
-from storaged.errors import PartDamaged, PartMissing
-from storaged.filesystem import OSFilesystem
-from storaged.interfaces import IFile, IFilesystem
+from storaged.disk.folder import PartFolder
 from storaged.packs.files import PackFiles
 from storaged.packs.index import PackIndex
 from storaged.packs.packs import Packs, Put, Remove
-from storaged.part_folder import PartFolder
-from storaged.partfile import encode_part, parse_part_id
+from storaged.parts.errors import PartDamaged, PartMissing
+from storaged.parts.format import encode_part, parse_part_id
+from storaged.system.filesystem import OSFilesystem
+from storaged.system.interfaces import IFile, IFilesystem
 from tests.contract.filesystems import PassingFile, PassingFilesystem
 
 IDS = [f"{number:032x}.{number % 6}" for number in range(2000)]

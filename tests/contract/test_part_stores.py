@@ -14,7 +14,7 @@ import pytest_twisted
 from twisted.internet.task import Clock
 from twisted.python.threadpool import ThreadPool
 
-from storaged.memory import MemoryPartStore
+from storaged.parts.memory import MemoryPartStore
 from tests.contract.disks import RESERVE, Identity, started_disk
 from tests.contract.filesystems import HeldFilesystem, SmallFilesystem
 from tests.contract.nodes import started_node

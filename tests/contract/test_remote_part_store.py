@@ -11,8 +11,8 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.task import Clock
 from twisted.python.threadpool import ThreadPool
 
-from storaged.errors import NodeUnavailable
-from storaged.filesystem import OSFilesystem
+from storaged.parts.errors import NodeUnavailable
+from storaged.system.filesystem import OSFilesystem
 from tests.cluster.harm import HarmedFilesystem
 from tests.cluster.waiting import eventually
 from tests.contract.nodes import started_node

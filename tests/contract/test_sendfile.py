@@ -12,11 +12,11 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import Clock
 from twisted.python.threadpool import ThreadPool
 
-from storaged.client import RemotePartStore
-from storaged.errors import NodeUnavailable
-from storaged.filesystem import OSFilesystem
-from storaged.partfile import PartEncoder, PartId
-from storaged.ranges import Span
+from storaged.parts.client import RemotePartStore
+from storaged.parts.errors import NodeUnavailable
+from storaged.parts.format import PartEncoder, PartId
+from storaged.system.filesystem import OSFilesystem
+from storaged.system.ranges import Span
 from tests.contract.nodes import started_node
 from tests.contract.parts import read_on
 

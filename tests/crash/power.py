@@ -20,7 +20,8 @@ from typing import Any, TypeAlias
 import attrs
 from zope.interface import implementer
 
-from storaged.interfaces import IFile, IFilesystem, Volume
+from storaged.system.interfaces import IFile, IFilesystem
+from storaged.system.volume import Volume
 from tests.tally import EFFORT
 
 SECTOR = 512

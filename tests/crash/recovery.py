@@ -11,18 +11,18 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 from splitd.catalog.compaction import compact, fold
+from splitd.catalog.journal.file import FileJournal
+from splitd.catalog.journal.reader import JournalReader
+from splitd.catalog.journal.writer import SegmentWriter
 from splitd.catalog.state import State
-from splitd.journal.file import FileJournal
-from splitd.journal.reader import JournalReader
-from splitd.journal.writer import SegmentWriter
 from splitd.model.records import CollectionMade, encode_line
-from storaged.interfaces import IFilesystem
+from storaged.disk.folder import SUBFOLDERS, PartFolder
+from storaged.disk.trash import Trash
 from storaged.packs.files import PackFiles
 from storaged.packs.index import PackIndex
 from storaged.packs.packs import Packs
-from storaged.part_folder import SUBFOLDERS, PartFolder
-from storaged.partfile import check_part, parse_part_id
-from storaged.trash import Trash
+from storaged.parts.format import check_part, parse_part_id
+from storaged.system.interfaces import IFilesystem
 from tests.crash.power import PowerDisk
 
 WRITTEN_ON = "/written on"

@@ -15,11 +15,11 @@ from splitd.catalog.state import State
 from splitd.errors import MoveRefused
 from splitd.model.manifest import Manifest
 from splitd.model.tree import Collection
-from splitd.pace import Pace
-from storaged.errors import StoragedError
+from splitd.upkeep.pace import Pace
 from storaged.packs.packs import SEAL_SIZE
-from storaged.partfile import encode_part, parse_part_id
-from storaged.sizes import Size
+from storaged.parts.errors import StoragedError
+from storaged.parts.format import encode_part, parse_part_id
+from storaged.system.sizes import Size
 from tests.cluster.cluster import Answer, Cluster
 from tests.crash.oracle import Begun, Ended, allowed
 from tests.crash.power import Cuts, Image, PowerDisk

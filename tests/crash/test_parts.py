@@ -15,10 +15,10 @@ import pytest_twisted
 from twisted.internet.task import Clock
 from twisted.python.threadpool import ThreadPool
 
-from storaged.disk import DiskPartStore
-from storaged.errors import StoragedError
 from storaged.packs.packs import Put, Remove
-from storaged.partfile import encode_part, parse_part_id
+from storaged.parts.errors import StoragedError
+from storaged.parts.format import encode_part, parse_part_id
+from storaged.store import DiskPartStore
 from tests.contract.disks import Identity
 from tests.crash.oracle import Begun, Ended, allowed
 from tests.crash.power import Cuts, Event, Image, Named, PowerDisk, visible

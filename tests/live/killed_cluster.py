@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from splitd.catalog.compaction import fold
+from splitd.catalog.journal.reader import JournalReader
 from splitd.catalog.state import State
 from splitd.cli.local.daemon import Daemon
-from splitd.journal.reader import JournalReader
 from splitd.model.striping import part_size
-from storaged.filesystem import OSFilesystem
-from storaged.partfile import stored_size
+from storaged.parts.format import stored_size
+from storaged.system.filesystem import OSFilesystem
 from tests.live.clients import ask
 from tests.live.local_cluster import BLOCK, FRONT, SPLITCTL
 from tests.live.processes import wait_until

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from storaged.partfile import payload_size
+from storaged.parts.format import payload_size
 from tests.live.clients import PIECE, Command, curl, curl_hash, running
 from tests.live.conftest import BigFile, Starter
 from tests.live.local_cluster import LocalCluster

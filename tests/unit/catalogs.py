@@ -5,9 +5,9 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from splitd.catalog.journal.memory import MemoryFolder, MemoryJournal
 from splitd.catalog.journalled import JournalledCatalog
-from splitd.interfaces import Doomed
-from splitd.journal.memory import MemoryFolder, MemoryJournal
+from splitd.interfaces.catalog import Doomed
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.manifest import Manifest
 from splitd.model.tree import Collection

@@ -6,12 +6,12 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import CancelledError, Deferred
 
+from splitd.catalog.journal.memory import MemoryFolder
 from splitd.errors import (
     CatalogReadOnly,
     JournalDamaged,
     NameTaken,
 )
-from splitd.journal.memory import MemoryFolder
 from splitd.model.conditions import ALWAYS
 from splitd.model.records import CollectionMade, JournalOpened, encode_line
 from tests.unit.catalogs import NODES, A, B, C, Front, doomed, manifest, started, walk

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
 from splitd.catalog.journalled import JournalledCatalog
-from splitd.interfaces import Doomed
+from splitd.interfaces.catalog import Doomed
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.holdings import PartCopy
 from splitd.model.if_header import IfHeader, Term, TermList

@@ -13,9 +13,9 @@ from splitd.cli.local.folder import FolderError, grown, plan_cluster, plan_growt
 from splitd.cli.local.plan import ClusterPlan
 from splitd.cli.local.running import holder, locked, read_ready, ready_file, write_ready
 from splitd.config import Config as FrontConfig
-from splitd.registry_file import read_registry
+from splitd.nodes.file import read_registry
 from storaged.config import Config as NodeConfig
-from storaged.settings import load_settings, read_cluster_key
+from storaged.system.settings import load_settings, read_cluster_key
 
 
 def prepared(folder: Path, port: int = 9000, count: int = 6) -> ClusterPlan:

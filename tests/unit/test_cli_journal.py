@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from splitd.catalog.compaction import compact
+from splitd.catalog.journal.writer import SegmentWriter
 from splitd.cli.main import main
-from splitd.journal.writer import SegmentWriter
 from splitd.model.manifest import Manifest
 from splitd.model.records import (
     CollectionMade,
@@ -22,7 +22,7 @@ from splitd.model.records import (
     UploadStarted,
     encode_line,
 )
-from storaged.filesystem import OSFilesystem
+from storaged.system.filesystem import OSFilesystem
 
 NODES = tuple("abcdef")
 A, B, C = "a" * 32, "b" * 32, "c" * 32

@@ -21,10 +21,10 @@ from twisted.python.threadpool import ThreadPool
 
 from splitd.catalog.compaction import compact
 from splitd.catalog.compactor import CompactionFailed, Compactor
+from splitd.catalog.journal.file import FileJournal
+from splitd.catalog.journal.reader import JournalReader
 from splitd.catalog.state import State, apply
 from splitd.errors import JournalDamaged
-from splitd.journal.file import FileJournal
-from splitd.journal.reader import JournalReader
 from splitd.model.manifest import Manifest
 from splitd.model.records import (
     CollectionMade,
@@ -41,7 +41,7 @@ from splitd.model.records import (
     UploadAborted,
     UploadStarted,
 )
-from storaged.filesystem import OSFilesystem
+from storaged.system.filesystem import OSFilesystem
 from tests.contract.filesystems import FailingFilesystem, PassingFilesystem
 
 NODES = tuple("abcdef")

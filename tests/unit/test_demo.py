@@ -19,7 +19,7 @@ from splitd.cli.demo.sizes import SizeType
 from splitd.cli.demo.tour import run_tour
 from splitd.cli.errors import CommandFailed
 from splitd.model.records import Record, UploadAborted, UploadStarted, encode_line
-from storaged.partfile import PartEncoder, PartId
+from storaged.parts.format import PartEncoder, PartId
 
 UPLOAD, OTHER = "ab" * 16, "ac" * 16
 GOOD, BAD = Check("it holds", True, "1", "1"), Check("it holds", False, "1", "2")

@@ -18,8 +18,8 @@ from twisted.internet.task import Clock
 
 from splitd.model.nodes import NodeEntry
 from splitd.model.placement import MOST_OF_FAIR
-from splitd.registry import NodeRegistry
-from storaged.interfaces import NodeInfo
+from splitd.nodes.registry import NodeRegistry
+from storaged.parts.values import NodeInfo
 
 GIB = 2**30
 TIB = 2**40

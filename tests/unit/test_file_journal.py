@@ -15,12 +15,12 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import capturedLogs
 from twisted.python.threadpool import ThreadPool
 
+from splitd.catalog.journal.file import FileJournal
+from splitd.catalog.journal.reader import JournalReader
 from splitd.errors import CatalogReadOnly, JournalDamaged
-from splitd.journal.file import FileJournal
-from splitd.journal.reader import JournalReader
 from splitd.model.records import CollectionMade, Record, encode_line
-from storaged.filesystem import OSFilesystem
-from storaged.interfaces import IFile
+from storaged.system.filesystem import OSFilesystem
+from storaged.system.interfaces import IFile
 from tests.contract.filesystems import FailingFilesystem, PassingFile, PassingFilesystem
 
 Make = Callable[..., FileJournal]

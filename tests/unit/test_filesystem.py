@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storaged.filesystem import WRITEV_PIECES, FolderLock, FolderTaken, OSFilesystem, write_all
+from storaged.system.filesystem import WRITEV_PIECES, FolderLock, FolderTaken, OSFilesystem, write_all
 
 FILES = OSFilesystem()
 
@@ -173,7 +173,7 @@ def test_a_folder_is_one_process_s_until_it_is_released(tmp_path: Path) -> None:
 
 
 def test_the_lock_of_a_process_that_was_killed_is_free(tmp_path: Path) -> None:
-    program = "import sys; from storaged.filesystem import FolderLock; FolderLock(sys.argv[1]).acquire(); " + (
+    program = "import sys; from storaged.system.filesystem import FolderLock; FolderLock(sys.argv[1]).acquire(); " + (
         "print('locked', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(

@@ -10,17 +10,18 @@ import pytest_twisted
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.task import Clock
 
+from splitd.catalog.journal.memory import MemoryJournal
 from splitd.catalog.journalled import JournalledCatalog
+from splitd.downloads.cache import VersionCache
+from splitd.downloads.pins import Pins
 from splitd.errors import NotEnoughSpace, PreconditionFailed, UploadFailed
-from splitd.group_commit import GroupCommit, Stored
-from splitd.journal.memory import MemoryJournal
-from splitd.lanes import Intent
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.striping import Layout
-from splitd.reaper import Pins, Reaper
-from splitd.version_cache import VersionCache
-from storaged.errors import NodeUnavailable, StoragedError
-from storaged.interfaces import PartInfo
+from splitd.upkeep.reaper import Reaper
+from splitd.uploads.group import GroupCommit, Stored
+from splitd.uploads.lanes import Intent
+from storaged.parts.errors import NodeUnavailable, StoragedError
+from storaged.parts.values import PartInfo
 
 LAYOUT = Layout(data=6, parity=0, unit=1024)
 DATA = b"0123456789"
@@ -88,7 +89,7 @@ class Service:
         self._ids = count(1)
         reaper = Reaper(self.catalog, self.nodes, Pins(), self.clock, 60.0)
         self.group = GroupCommit(
-            self.catalog, self.nodes, reaper, VersionCache(10**6), new_id=self.new_id, clock=self.clock
+            self.catalog, self.nodes, reaper, VersionCache(10**6).keep, new_id=self.new_id, clock=self.clock
         )
 
     async def start(self) -> Service:

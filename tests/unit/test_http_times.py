@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from splitd.frontends.webdav.conditions import parse_time
+from splitd.frontends.http.times import parse_time
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import pytest_twisted
 from twisted.internet.defer import Deferred
 from twisted.python.threadpool import ThreadPool
 
-from storaged.errors import WrongNode
-from storaged.filesystem import OSFilesystem
 from storaged.identity import Identity
+from storaged.parts.errors import WrongNode
+from storaged.system.filesystem import OSFilesystem
 
 
 def identity(folder: Path, pool: ThreadPool, node: str = "n1") -> Identity:

@@ -16,7 +16,7 @@ from splitd.errors import (
     PreconditionFailed,
     UploadAborted,
 )
-from splitd.interfaces import ICatalog, IUploadLedger
+from splitd.interfaces.catalog import ICatalog, IUploadLedger
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.records import JournalOpened, encode_line
 from splitd.model.tree import Collection

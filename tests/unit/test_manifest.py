@@ -5,7 +5,7 @@ import pytest
 
 from splitd.model.manifest import Manifest
 from splitd.model.striping import Layout
-from storaged.partfile import PartId
+from storaged.parts.format import PartId
 
 UPLOAD = "9f2c41d07be85a63ff0149c2d87e5b10"
 MANIFEST = Manifest(UPLOAD, 20, 1767225600000, 6, 2, 4, tuple("abcdefgh"), "text/plain")

@@ -20,11 +20,11 @@ from splitd.errors import (
     PreconditionFailed,
     PropertiesTooLarge,
 )
+from splitd.interfaces.names import Details, ILocks, INamespace
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.if_header import IfHeader, Term, TermList
 from splitd.model.locks import EXCLUSIVE, SHARED, Lock
 from splitd.model.properties import PropertyChanges
-from splitd.name_interfaces import Details, ILocks, INamespace
 from tests.unit.catalogs import NEW, A, B, C, Front, doomed, manifest, started, walk
 
 NONE = PropertyChanges({}, ())

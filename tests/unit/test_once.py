@@ -6,7 +6,7 @@ import pytest
 from twisted.internet.defer import CancelledError
 from twisted.python.failure import Failure
 
-from storaged.once import Once
+from storaged.system.once import Once
 
 
 def test_all_who_wait_hear_it_before_and_after() -> None:

@@ -18,7 +18,7 @@ from storaged.packs.format import (
     encode_removal,
     scan,
 )
-from storaged.partfile import PartId, encode_part
+from storaged.parts.format import PartId, encode_part
 
 UPLOAD = "0123456789abcdef" * 2
 

@@ -4,7 +4,7 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import CancelledError, Deferred
 
-from splitd.parallel import gather
+from storaged.system.parallel import gather
 
 
 async def value(deferred: Deferred[int]) -> int:

@@ -10,15 +10,16 @@ import pytest_twisted
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.task import Clock
 
+from splitd.downloads.pins import Pins
 from splitd.errors import MoveRefused
 from splitd.model.conditions import ALWAYS
 from splitd.model.holdings import PartCopy
 from splitd.model.manifest import Manifest
-from splitd.pace import Pace
-from splitd.part_mover import PartMover
-from splitd.reaper import Pins, Reaper
-from storaged.memory import MemoryPartStore
-from storaged.partfile import encode_part, parse_part_id
+from splitd.upkeep.pace import Pace
+from splitd.upkeep.part_mover import PartMover
+from splitd.upkeep.reaper import Reaper
+from storaged.parts.format import encode_part, parse_part_id
+from storaged.parts.memory import MemoryPartStore
 from tests.unit.catalogs import NODES, A, Front, manifest, started
 
 PART = f"{A}.2"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from splitd.catalog.state import State, apply
 from splitd.errors import CatalogReadOnly, MoveRefused
-from splitd.interfaces import Doomed
+from splitd.interfaces.catalog import Doomed
 from splitd.model.conditions import ALWAYS
 from splitd.model.holdings import PartCopy
 from splitd.model.manifest import Manifest
@@ -26,7 +26,7 @@ from splitd.model.records import (
     PartMoveStarted,
     Record,
 )
-from storaged.partfile import PartId
+from storaged.parts.format import PartId
 from tests.unit.catalogs import NODES, A, B, Front, doomed, manifest, started
 
 TO_G = PartCopy(A, 2, "g")

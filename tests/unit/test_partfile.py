@@ -11,8 +11,8 @@ from google_crc32c import extend, value
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storaged.errors import BadPart, BadSpan, PartDamaged
-from storaged.partfile import (
+from storaged.parts.errors import BadPart, BadSpan, PartDamaged
+from storaged.parts.format import (
     CHECKSUM_SIZE,
     FOOTER_SIZE,
     HEADER_SIZE,
@@ -29,7 +29,7 @@ from storaged.partfile import (
     stored_size,
     stored_span,
 )
-from storaged.ranges import Span
+from storaged.system.ranges import Span
 
 PART = PartId("0123456789abcdef" * 2, 2)
 OTHER_UPLOAD = PartId("0123456789abcdee" * 2, 2)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from storaged.ranges import (
+from storaged.system.ranges import (
     Span,
     Unsatisfiable,
     format_content_range,

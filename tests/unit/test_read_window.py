@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from storaged.streaming import ReadWindow
+from storaged.http import ReadWindow
 
 KIB = 1024
 

@@ -4,13 +4,14 @@ import pytest_twisted
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
+from splitd.catalog.journal.memory import MemoryJournal
 from splitd.catalog.journalled import JournalledCatalog
-from splitd.journal.memory import MemoryJournal
+from splitd.downloads.pins import Pins
 from splitd.model.conditions import ALWAYS
 from splitd.model.holdings import PartCopy
 from splitd.model.manifest import Manifest
-from splitd.reaper import Pins, Reaper
-from storaged.errors import NodeUnavailable
+from splitd.upkeep.reaper import Reaper
+from storaged.parts.errors import NodeUnavailable
 
 INTERVAL_S = 60.0
 

@@ -6,9 +6,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from splitd.model.nodes import NodeEntry
-from splitd.registry import NodeRegistry
-from storaged.errors import NodeUnavailable
-from storaged.interfaces import NodeInfo
+from splitd.nodes.registry import NodeRegistry
+from storaged.parts.errors import NodeUnavailable
+from storaged.parts.values import NodeInfo
 
 
 class Store:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from twisted.internet.task import Clock
 
-from storaged.errors import PartMissing
-from storaged.removals import Removals
+from storaged.parts.errors import PartMissing
+from storaged.parts.removals import Removals
 
 PARTS = [f"{number:032x}.0" for number in range(10_001)]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from storaged.interfaces import Volume
-from storaged.room import Room
+from storaged.disk.room import Room
+from storaged.system.volume import Volume
 
 
 def looked(room: Room, available: int) -> Room:

@@ -8,13 +8,13 @@ import pytest
 from twisted.python.usage import UsageError
 
 from splitd.config import Config as FrontConfig
-from storaged.settings import (
+from storaged.system.settings import (
     SettingsError,
     SettingsOptions,
     load_settings,
     read_cluster_key,
 )
-from storaged.sizes import Size, parse_size
+from storaged.system.sizes import Size, parse_size
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from splitd.model.striping import Column, Cutter, Layout, column_size, columns, part_size, part_spans
-from storaged.ranges import Span
+from storaged.system.ranges import Span
 
 layouts = st.builds(Layout, st.integers(1, 8), st.integers(0, 3), st.integers(1, 9))
 sizes = st.integers(0, 300)

@@ -8,17 +8,17 @@ import pytest_twisted
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
+from splitd.catalog.journal.memory import MemoryJournal
 from splitd.catalog.journalled import JournalledCatalog
 from splitd.errors import SweepUnderWay
-from splitd.journal.memory import MemoryJournal
 from splitd.model.conditions import Condition
 from splitd.model.holdings import PartCopy
 from splitd.model.manifest import Manifest
 from splitd.model.uploads import RANDOM_BYTES, upload_id
-from splitd.sweep import Sweep
-from storaged.errors import NodeUnavailable
-from storaged.interfaces import PartInfo
-from storaged.memory import MemoryPartStore
+from splitd.upkeep.sweep import Sweep
+from storaged.parts.errors import NodeUnavailable
+from storaged.parts.memory import MemoryPartStore
+from storaged.parts.values import PartInfo
 from tests.contract.parts import encode, put
 
 DAY_S = 86_400.0

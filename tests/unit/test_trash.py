@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from storaged.filesystem import OSFilesystem
-from storaged.partfile import parse_part_id
-from storaged.trash import Trash
+from storaged.disk.trash import Trash
+from storaged.parts.format import parse_part_id
+from storaged.system.filesystem import OSFilesystem
 from tests.contract.filesystems import FailingFilesystem
 
 PART = parse_part_id("3f" + "0" * 30 + ".2")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 
 from splitd.model.uploads import RANDOM_BYTES, upload_id
-from storaged.partfile import PartId, parse_part_id
+from storaged.parts.format import PartId, parse_part_id
 
 
 def test_an_id_of_an_upload_names_parts() -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from splitd.version_cache import VersionCache
+from splitd.downloads.cache import VersionCache
 
 
 def test_what_was_kept_is_found() -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from storaged import errors, wire
-from storaged.interfaces import NodeInfo, PartInfo
+from storaged.parts import errors, wire
+from storaged.parts.values import NodeInfo, PartInfo
 
 sizes = st.integers(0, 2**63 - 1)
 texts = st.text(st.characters(exclude_categories=["Cs"]))

@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 
 from splitd.model.records import Record, UploadStarted, decode_line
-from storaged.partfile import HEADER_SIZE, decode_header, payload_size
+from storaged.parts.format import HEADER_SIZE, decode_header, payload_size
 
 
 @attrs.frozen

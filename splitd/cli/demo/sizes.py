@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from storaged.sizes import parse_size
+from storaged.system.sizes import parse_size
 
 
 class SizeType(click.ParamType[int]):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from splitd.frontends.admin.answers import Query, Refused, answer_json
-from storaged.streaming import StreamingRequest
+from splitd.frontends.admin.answers import Query, answer_json
+from splitd.frontends.http.answers import Refused
+from storaged.http import StreamingRequest
 
 Action = dict[str, Callable[[StreamingRequest], Awaitable[None]]]
 """What can be asked of a path, by the method."""
@@ -60,7 +61,7 @@ def probe(run: Callable[[str, str], Awaitable[_Document]]) -> Action:
 
 
 class Rebalancer(Protocol):
-    """The calls of `splitd.rebalance.Rebalance`."""
+    """The calls of `splitd.upkeep.rebalance.Rebalance`."""
 
     @property
     def under_way(self) -> bool:

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from storaged.streaming import StreamingRequest
+from storaged.http import StreamingRequest
 
 TEXT = "text/plain; charset=utf-8"
 

@@ -10,8 +10,9 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from splitd.errors import NodeRefused, RebalanceUnderWay, RegistryRefused, SplitdError, SweepUnderWay
 from splitd.frontends.admin.actions import Action
-from splitd.frontends.admin.answers import Refused, answer, answer_json, answer_text
-from storaged.streaming import StreamingRequest, StreamingResource
+from splitd.frontends.admin.answers import answer, answer_json, answer_text
+from splitd.frontends.http.answers import Refused
+from storaged.http import StreamingRequest, StreamingResource
 
 _STATUS: dict[type[SplitdError], int] = {
     SweepUnderWay: 409,

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from email.utils import formatdate
-from functools import lru_cache
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
 from splitd import errors
-from splitd.model.manifest import Manifest
-from storaged.streaming import StreamingRequest
+from splitd.frontends.http.answers import Refused, answer
+from storaged.http import StreamingRequest
 
 ALLOWED = "OPTIONS, GET, HEAD, PUT, DELETE, MKCOL, COPY, MOVE, PROPFIND, PROPPATCH, LOCK, UNLOCK"
 XML_TYPE = "application/xml; charset=utf-8"
@@ -38,22 +36,6 @@ STATUS: dict[type[errors.SplitdError], int] = {
     errors.TooManyLocks: 507,
     errors.TooManyNames: 507,
 }
-
-
-class Refused(Exception):
-    """A request that HTTP itself has an answer for.
-
-    :param status: the status.
-    :param message: one sentence for the client.
-    :param condition: the condition that failed, as RFC 4918 section 16 has them for programs: an XML element.
-    :param headers: more headers of the answer.
-    """
-
-    def __init__(self, status: int, message: str, condition: str = "", **headers: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.condition = condition
-        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 
 def refusal(problem: errors.SplitdError) -> Refused:
@@ -91,17 +73,6 @@ def error_element(condition: str, message: str = "") -> str:
     return f"<D:error>{condition}{sentence}</D:error>"
 
 
-def answer(request: StreamingRequest, status: int, body: bytes = b"", content_type: str = "") -> None:
-    """Answer a request with a body that is in memory."""
-    request.setResponseCode(status)
-    if status not in {204, 304}:
-        request.setHeader("Content-Length", str(len(body)))
-    if content_type:
-        request.setHeader("Content-Type", content_type)
-    request.write(body)
-    request.finish()
-
-
 def refuse(request: StreamingRequest, refused: Refused) -> None:
     """Answer with a status that says no, and a sentence that says why."""
     for name, value in refused.headers.items():
@@ -114,19 +85,3 @@ def refuse(request: StreamingRequest, refused: Refused) -> None:
         answer(request, refused.status, f"{XML_PROLOG}{element}\n".encode(), XML_TYPE)
     else:
         answer(request, refused.status, message + b"\n", "text/plain; charset=utf-8")
-
-
-def describe(request: StreamingRequest, manifest: Manifest) -> None:
-    """Set the headers that tell which version of a file this is."""
-    request.setHeader("ETag", manifest.etag)
-    request.setHeader("Last-Modified", format_time(manifest.created_ms))
-
-
-def format_time(time_ms: int) -> str:
-    """A time as HTTP writes it (RFC 9110 section 5.6.7)."""
-    return _format_seconds(time_ms // 1000)
-
-
-@lru_cache(4096)
-def _format_seconds(seconds: int) -> str:
-    return formatdate(seconds, usegmt=True)

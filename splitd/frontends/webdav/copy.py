@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from splitd.frontends.webdav.answers import answer
-from splitd.frontends.webdav.bodies import refuse_body
-from splitd.frontends.webdav.conditions import parse_condition
+from splitd.frontends.http.answers import answer
+from splitd.frontends.http.bodies import refuse_body
+from splitd.frontends.http.conditions import parse_condition
+from splitd.frontends.http.targets import Target, parse_depth, parse_destination, parse_overwrite
 from splitd.frontends.webdav.door import Door
 from splitd.frontends.webdav.move import refuse_slash_of_file
-from splitd.frontends.webdav.targets import Target, parse_depth, parse_destination, parse_overwrite
-from storaged.streaming import StreamingRequest
+from storaged.http import StreamingRequest
 
 
 async def copy(request: StreamingRequest, door: Door, target: Target) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from splitd.errors import Locked, NotFound
-from splitd.frontends.webdav.answers import answer
-from splitd.frontends.webdav.bodies import refuse_body
-from splitd.frontends.webdav.conditions import parse_condition
+from splitd.frontends.http.answers import answer
+from splitd.frontends.http.bodies import refuse_body
+from splitd.frontends.http.conditions import parse_condition
+from splitd.frontends.http.targets import Target, parse_depth
 from splitd.frontends.webdav.door import Door
 from splitd.frontends.webdav.multistatus import answer_multistatus, protected_response
-from splitd.frontends.webdav.targets import Target, parse_depth
 from splitd.model.manifest import Manifest
 from splitd.model.tree import ancestors
-from storaged.streaming import StreamingRequest
+from storaged.http import StreamingRequest
 
 
 async def delete(request: StreamingRequest, door: Door, target: Target) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import attrs
 from twisted.internet.interfaces import IReactorTime
 
-from splitd.interfaces import IObjectStore
-from splitd.name_interfaces import ILocks, INamespace
+from splitd.interfaces.names import ILocks, INamespace
+from splitd.interfaces.store import IObjectStore
 
 
 @attrs.frozen

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from splitd.errors import NotAFile, NotFound, PreconditionFailed
-from splitd.frontends.webdav.answers import Refused, describe
-from splitd.frontends.webdav.conditions import parse_condition
-from splitd.frontends.webdav.content import describe_content, send_content
+from splitd.frontends.http.answers import Refused, describe
+from splitd.frontends.http.conditions import parse_condition
+from splitd.frontends.http.content import describe_content, send_content
+from splitd.frontends.http.targets import Target
 from splitd.frontends.webdav.door import Door
 from splitd.frontends.webdav.listing import list_collection
-from splitd.frontends.webdav.targets import Target
 from splitd.model.conditions import Condition
 from splitd.model.manifest import Manifest
 from splitd.model.tree import Collection
-from storaged.ranges import Span, Unsatisfiable, format_unsatisfied_range, parse_ranges
-from storaged.streaming import StreamingRequest
+from storaged.http import StreamingRequest
+from storaged.system.ranges import Span, Unsatisfiable, format_unsatisfied_range, parse_ranges
 
 _MOST_RANGES = 32
 """Whoever asks for more gets the whole (RFC 9110 section 14.2)."""

@@ -13,12 +13,13 @@ import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
-from splitd.frontends.webdav.answers import Refused, answer, format_time
+from splitd.frontends.http.answers import Refused, answer
+from splitd.frontends.http.targets import Target, href
+from splitd.frontends.http.times import format_time
 from splitd.frontends.webdav.door import Door
-from splitd.frontends.webdav.targets import Target, href
 from splitd.model.manifest import Manifest
 from splitd.model.tree import Collection, Member
-from storaged.streaming import StreamingRequest, send_body
+from storaged.http import StreamingRequest, send_body
 
 PAGE_LIMIT = 10_000
 _PAGE_DEFAULT = 1000

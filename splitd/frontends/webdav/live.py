@@ -9,15 +9,15 @@ from urllib.parse import quote
 
 import attrs
 
-from splitd.frontends.webdav.answers import format_time
+from splitd.frontends.http.content import DEFAULT_TYPE
+from splitd.frontends.http.times import format_time
 from splitd.frontends.webdav.door import Quota
 from splitd.frontends.webdav.xml import escape
+from splitd.interfaces.names import Details
 from splitd.model.locks import Lock
 from splitd.model.manifest import Manifest
 from splitd.model.tree import Collection
-from splitd.name_interfaces import Details
 
-DEFAULT_TYPE = "application/octet-stream"
 _ENTRY = "<D:lockentry><D:lockscope><D:{}/></D:lockscope><D:locktype><D:write/></D:locktype></D:lockentry>"
 _SUPPORTED = _ENTRY.format("exclusive") + _ENTRY.format("shared")
 

@@ -6,18 +6,19 @@ import re
 from collections.abc import Sequence
 
 from splitd.errors import LockConflict, LockUnknown
-from splitd.frontends.webdav.answers import XML_PROLOG, XML_TYPE, Refused, answer
-from splitd.frontends.webdav.bodies import read_body
-from splitd.frontends.webdav.conditions import parse_condition
+from splitd.frontends.http.answers import Refused, answer
+from splitd.frontends.http.bodies import read_body
+from splitd.frontends.http.conditions import parse_condition
+from splitd.frontends.http.targets import Target, href, parse_depth
+from splitd.frontends.webdav.answers import XML_PROLOG, XML_TYPE
 from splitd.frontends.webdav.door import Door
 from splitd.frontends.webdav.live import write_locks
 from splitd.frontends.webdav.multistatus import answer_multistatus, protected_response, response, status_element
-from splitd.frontends.webdav.targets import Target, href, parse_depth
 from splitd.frontends.webdav.xml import Element, parse_xml, write_standalone
 from splitd.model.conditions import Condition
 from splitd.model.locks import EXCLUSIVE, MAX_TIMEOUT_S, SHARED, Lock
 from splitd.model.tree import ancestors
-from storaged.streaming import StreamingRequest
+from storaged.http import StreamingRequest
 
 _SECONDS = re.compile(r"\Asecond-([0-9]{1,19})\Z", re.IGNORECASE)
 _DEFAULT_TIMEOUT_S = 3600

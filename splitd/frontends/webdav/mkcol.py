@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from splitd.frontends.webdav.answers import Refused, answer
-from splitd.frontends.webdav.bodies import read_body
-from splitd.frontends.webdav.conditions import parse_condition
+from splitd.frontends.http.answers import Refused, answer
+from splitd.frontends.http.bodies import read_body
+from splitd.frontends.http.conditions import parse_condition
+from splitd.frontends.http.targets import Target
 from splitd.frontends.webdav.door import Door
 from splitd.frontends.webdav.proppatch import properties_in
-from splitd.frontends.webdav.targets import Target
 from splitd.frontends.webdav.xml import Element, dav, parse_xml
-from storaged.streaming import StreamingRequest
+from storaged.http import StreamingRequest
 
 _XML_TYPES = frozenset({"application/xml", "text/xml"})
 

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from http import HTTPStatus
 
 from splitd.errors import Protected
-from splitd.frontends.webdav.answers import XML_PROLOG, XML_TYPE, answer, error_element, failed_condition
-from splitd.frontends.webdav.targets import href
-from storaged.streaming import StreamingRequest
+from splitd.frontends.http.answers import answer
+from splitd.frontends.http.targets import href
+from splitd.frontends.webdav.answers import XML_PROLOG, XML_TYPE, error_element, failed_condition
+from storaged.http import StreamingRequest
 
 BEGIN = f'{XML_PROLOG}<D:multistatus xmlns:D="DAV:">\n'
 END = "</D:multistatus>\n"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from splitd.frontends.webdav.answers import ALLOWED, answer
-from storaged.streaming import StreamingRequest
+from splitd.frontends.http.answers import answer
+from splitd.frontends.webdav.answers import ALLOWED
+from storaged.http import StreamingRequest
 
 CLASSES = "1, 2, 3, extended-mkcol"
 

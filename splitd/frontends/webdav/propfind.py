@@ -13,17 +13,18 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from splitd.errors import NotACollection, NotFound
-from splitd.frontends.webdav.answers import XML_TYPE, Refused
-from splitd.frontends.webdav.bodies import read_body
-from splitd.frontends.webdav.conditions import parse_condition
+from splitd.frontends.http.answers import Refused
+from splitd.frontends.http.bodies import read_body
+from splitd.frontends.http.conditions import parse_condition
+from splitd.frontends.http.targets import Target, href, parse_depth
+from splitd.frontends.webdav.answers import XML_TYPE
 from splitd.frontends.webdav.door import Door, Quota
 from splitd.frontends.webdav.live import LIVE, ON_DEMAND, Resource
 from splitd.frontends.webdav.multistatus import BEGIN, END, answer_multistatus, propstat, response, status_element
-from splitd.frontends.webdav.targets import Target, href, parse_depth
 from splitd.frontends.webdav.xml import DAV, Element, parse_xml, split_name, write_empty
 from splitd.model.manifest import Manifest
 from splitd.model.tree import Collection
-from storaged.streaming import StreamingRequest, send_body
+from storaged.http import StreamingRequest, send_body
 
 _PAGE = 200
 _PAGE_SIZE = 512 * 1024

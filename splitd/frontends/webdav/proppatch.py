@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from splitd.errors import NotFound
-from splitd.frontends.webdav.answers import Refused
-from splitd.frontends.webdav.bodies import read_body
-from splitd.frontends.webdav.conditions import parse_condition
+from splitd.frontends.http.answers import Refused
+from splitd.frontends.http.bodies import read_body
+from splitd.frontends.http.conditions import parse_condition
+from splitd.frontends.http.targets import Target, href
 from splitd.frontends.webdav.door import Door
 from splitd.frontends.webdav.live import LIVE
 from splitd.frontends.webdav.multistatus import answer_multistatus, propstat, response
-from splitd.frontends.webdav.targets import Target, href
 from splitd.frontends.webdav.xml import DAV, Element, dav, parse_xml, split_name, write_empty, write_standalone
 from splitd.model.manifest import Manifest
 from splitd.model.properties import PropertyChanges
-from storaged.streaming import StreamingRequest
+from storaged.http import StreamingRequest
 
 _PROTECTED = "<D:cannot-modify-protected-property/>"
 

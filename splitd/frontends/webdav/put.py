@@ -7,12 +7,12 @@ import re
 from twisted.internet.interfaces import IConsumer
 
 from splitd.errors import BadName
-from splitd.frontends.webdav.answers import Refused, answer, describe
-from splitd.frontends.webdav.conditions import parse_condition
-from splitd.frontends.webdav.digesting import DigestingConsumer, expected_digests
+from splitd.frontends.http.answers import Refused, answer, describe
+from splitd.frontends.http.conditions import parse_condition
+from splitd.frontends.http.digests import DigestingConsumer, expected_digests
+from splitd.frontends.http.targets import Target
 from splitd.frontends.webdav.door import Door
-from splitd.frontends.webdav.targets import Target
-from storaged.streaming import StreamingRequest, receive_body
+from storaged.http import StreamingRequest, receive_body
 
 _NUMBER = re.compile(r"\A[0-9]{1,19}\Z")
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from splitd.errors import SplitdError
-from splitd.frontends.webdav.answers import ALLOWED, Refused, refusal, refuse
+from splitd.frontends.http.answers import Refused
+from splitd.frontends.http.targets import Target, parse_target
+from splitd.frontends.webdav.answers import ALLOWED, refusal, refuse
 from splitd.frontends.webdav.copy import copy
 from splitd.frontends.webdav.delete import delete
 from splitd.frontends.webdav.door import Door
@@ -17,9 +19,8 @@ from splitd.frontends.webdav.options import options
 from splitd.frontends.webdav.propfind import propfind
 from splitd.frontends.webdav.proppatch import proppatch
 from splitd.frontends.webdav.put import put
-from splitd.frontends.webdav.targets import Target, parse_target
 from splitd.frontends.webdav.unlock import unlock
-from storaged.streaming import BodyBroken, StreamingRequest, StreamingResource
+from storaged.http import BodyBroken, StreamingRequest, StreamingResource
 
 _Method = Callable[[StreamingRequest, Door, Target], Awaitable[None]]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from splitd.frontends.webdav.answers import Refused, answer
-from splitd.frontends.webdav.bodies import refuse_body
-from splitd.frontends.webdav.conditions import parse_condition
+from splitd.frontends.http.answers import Refused, answer
+from splitd.frontends.http.bodies import refuse_body
+from splitd.frontends.http.conditions import parse_condition
+from splitd.frontends.http.targets import Target
 from splitd.frontends.webdav.door import Door
-from splitd.frontends.webdav.targets import Target
-from storaged.streaming import StreamingRequest
+from storaged.http import StreamingRequest
 
 _CODED_URL = re.compile(r"\A\s*<([^<>\s]+)>\s*\Z")
 

@@ -11,7 +11,7 @@ import attrs
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser, ParseError
 
-from splitd.frontends.webdav.answers import Refused
+from splitd.frontends.http.answers import Refused
 
 DAV = "DAV:"
 _XML = "http://www.w3.org/XML/1998/namespace"

@@ -15,7 +15,7 @@ from splitd.cli.demo.steps.start import NODES
 from splitd.cli.demo.steps.transfer import SAMPLE
 from splitd.cli.demo.waiting import wait_until
 from splitd.cli.server import read_pieces
-from storaged.partfile import SMALL_PART
+from storaged.parts.format import SMALL_PART
 
 _UNDER_WAY = "under-way.bin"
 _HALF = 12 * 2**20

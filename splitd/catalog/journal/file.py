@@ -1,0 +1,299 @@
+"""The journal on a disk: a folder of segments, one sync for all records that wait for one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import ParamSpec, Protocol, TypeVar
+
+import attrs
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock, fail
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.python.threadpool import ThreadPool
+from zope.interface import implementer
+
+from splitd.catalog.journal.reader import JournalReader
+from splitd.catalog.journal.writer import SegmentWriter
+from splitd.errors import CatalogReadOnly
+from splitd.interfaces.catalog import IJournal
+from splitd.model.records import Record, encode_line
+from storaged.system.filesystem import FolderLock
+from storaged.system.interfaces import IFilesystem
+from storaged.system.serial import SerialThread
+
+SEGMENT_LIMIT = 64 * 1024 * 1024
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
+
+
+class Lock(Protocol):
+    """Keeps a folder to one process; the calls of `storaged.system.filesystem.FolderLock`."""
+
+    def acquire(self) -> None:
+        """Take the folder.
+
+        :raise OSError: it is taken.
+        """
+
+    def release(self) -> None:
+        """Give the folder up.  May be called again, and before `acquire`."""
+
+
+@attrs.frozen
+class JournalStatistics:
+    """How a journal is doing, for those who look on.
+
+    :param records: the number of the last record.
+    :param size: bytes of the snapshot and all segments.
+    :param segments: how many there are.
+    :param appended: records since the start.
+    :param syncs: since the start.
+    :param largest_batch: the most records that were written at once, since the start.
+    :param compactions: snapshots made since the start.
+    :param compacting: whether one is being made.
+    :param compaction_problem: why the last one was not made; empty where it was.
+    """
+
+    records: int
+    size: int
+    segments: int
+    appended: int
+    syncs: int
+    largest_batch: int
+    compactions: int
+    compacting: bool
+    compaction_problem: str
+
+
+@attrs.frozen
+class _Waiting:
+    line: bytes
+    durable: bool
+    told: Deferred[None]
+
+
+Compactor = Callable[[str, int], Deferred[None]]
+"""Makes, from what is in a folder, the snapshot of all that is before a record with which a segment begins; fires when
+it is durable.  Cancelling it gives it up."""
+
+
+@implementer(IJournal)
+class FileJournal:
+    """Records in a folder.
+
+    Lines are made where `append` is called, so that their order and numbers are settled there.  They gather while
+    those before them are written and synced in a thread, and are then written and synced together.
+
+    When the full segments have become larger than the snapshot, and than one segment, a new snapshot takes the place of
+    all of them.  So the journal is at most about twice as long as what it comes to, and every record is written down
+    again about once.
+
+    :param folder: made where it is missing.
+    :param pool: takes one blocking call of this journal at a time; must run until `close` has fired.
+    :param compactor: makes the snapshots; none are made where None.
+    :param lock: keeps the folder to this process; the folder's own, where None.
+    :param segment_limit: the bytes from which on a segment is full.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        folder: str,
+        filesystem: IFilesystem,
+        pool: ThreadPool,
+        reactor: IReactorFromThreads,
+        *,
+        compactor: Compactor | None = None,
+        lock: Lock | None = None,
+        segment_limit: int = SEGMENT_LIMIT,
+    ) -> None:
+        self._folder = folder
+        self._filesystem = filesystem
+        self._pool = pool
+        self._reactor = reactor
+        self._lock = FolderLock(folder) if lock is None else lock
+        self._compactor = compactor
+        self._segment_limit = segment_limit
+        self._reader = JournalReader(filesystem, folder)
+        self._writer = SegmentWriter(filesystem, folder, segment_limit)
+        self._thread = SerialThread(reactor, "journal")
+        self._turn = DeferredLock()
+        self._waiting: list[_Waiting] = []
+        self._writing = False
+        self._open = False
+        self._closed = False
+        self._next = 1
+        self._written = 0
+        self._synced = 0
+        self._appended = 0
+        self._largest_batch = 0
+        self._compacting: Deferred[None] | None = None
+        self._compact_above = segment_limit
+        self._compactions = 0
+        self._compaction_problem = ""
+        self.failure = ""
+
+    @property
+    def statistics(self) -> JournalStatistics:
+        """How much there is just now."""
+        writer = self._writer
+        return JournalStatistics(
+            records=self._written,
+            size=writer.snapshot + sum(writer.segments.copy().values()),
+            segments=len(writer.segments),
+            appended=self._appended,
+            syncs=writer.syncs,
+            largest_batch=self._largest_batch,
+            compactions=self._compactions,
+            compacting=self._compacting is not None,
+            compaction_problem=self._compaction_problem,
+        )
+
+    def replay(self, apply: Callable[[Record], None]) -> Deferred[int]:
+        """Read all records; see `IJournal`.
+
+        :param apply: may raise `ValueError` for a record that contradicts those before it: that is damage too.
+        :raise OSError: another process has the journal, or it cannot be read.
+        """
+        return self._turn.run(lambda: Deferred.fromCoroutine(self._replay(apply)))
+
+    async def _replay(self, apply: Callable[[Record], None]) -> int:
+        self._refuse_closed()
+        await self._in_pool(self._filesystem.make_folder, self._folder)
+        await self._in_pool(self._lock.acquire)
+        batches = self._reader.batches()
+        try:
+            while (batch := await self._in_pool(next, batches, None)) is not None:
+                batch.apply(apply)
+                self._refuse_closed()
+        finally:
+            await self._in_pool(batches.close)
+        try:
+            await self._in_pool(self._writer.resume, self._reader)
+        except OSError as problem:
+            self._fail(problem, [])  # what was read can be read
+        torn = self._reader.torn
+        if torn is not None:
+            self._log.warn(
+                "{path}, line {line}: {size} bytes that a crash left torn are cut off: {reason}", **attrs.asdict(torn)
+            )
+        self._next = self._reader.sequence
+        self._written = self._synced = self._next - 1
+        self._thread.start()
+        self._open = True
+        self._compact_where_needed()
+        return self._written
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise CatalogReadOnly(f"journal {self._folder} was closed before it was read")
+
+    def append(self, record: Record, *, durable: bool) -> Deferred[None]:
+        """Append a record; see `IJournal`.
+
+        :raise ValueError: it cannot be written down, and was not; all else goes on.
+        """
+        if self.failure or not self._open:
+            return fail(CatalogReadOnly(self.failure or f"journal {self._folder} is not open"))
+        try:
+            line = encode_line(self._next, self._synced, record)
+        except ValueError as problem:
+            return fail(problem)
+        self._next += 1
+        told: Deferred[None] = Deferred()
+        self._waiting.append(_Waiting(line, durable, told))
+        if not self._writing:
+            self._writing = True
+            self._turn.run(lambda: Deferred.fromCoroutine(self._write_waiting()))
+        return told
+
+    async def _write_waiting(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting, []
+            lines = [waiting.line for waiting in batch]
+            durable = any(waiting.durable for waiting in batch)
+            try:
+                await self._thread.run(partial(self._writer.write, self._written + 1, lines, durable=durable))
+            except Exception as problem:
+                self._fail(problem, batch)
+            else:
+                self._written += len(batch)
+                self._appended += len(batch)
+                if durable:
+                    self._synced = self._written
+                self._largest_batch = max(self._largest_batch, len(batch))
+                for waiting in batch:
+                    waiting.told.callback(None)
+                self._compact_where_needed()
+        self._writing = False
+
+    def _fail(self, problem: Exception, batch: list[_Waiting]) -> None:
+        self.failure = f"the journal cannot be written: {problem}"
+        self._log.error("{failure}: nothing can be changed any more until a restart", failure=self.failure)
+        failed, self._waiting = [*batch, *self._waiting], []
+        for waiting in failed:
+            waiting.told.errback(CatalogReadOnly(self.failure))
+
+    def _compact_where_needed(self) -> None:
+        if (
+            self._compactor is not None
+            and self._compacting is None
+            and not (self._closed or self.failure)
+            and self._writer.full > max(self._compact_above, self._writer.snapshot)
+        ):
+            self._compacting = Deferred.fromCoroutine(self._compact(self._compactor, self._writer.first))
+            self._compacting.addErrback(self._compaction_failed).addCallback(self._compaction_ended)
+
+    async def _compact(self, compactor: Compactor, upcoming: int) -> None:
+        await compactor(self._folder, upcoming)
+        self._compact_above = self._segment_limit
+        self._compaction_problem = ""
+        self._compactions += 1
+        await self._thread.run(partial(self._writer.adopt_snapshot, upcoming))
+
+    def _compaction_failed(self, failure: Failure) -> None:
+        if failure.check(CancelledError):
+            return
+        # What there is stays, and is whole.  The next segment that is full is the next occasion.
+        self._compact_above = self._writer.full + self._segment_limit
+        self._compaction_problem = failure.getErrorMessage()
+        self._log.error("the journal is not compacted: {problem}", problem=self._compaction_problem)
+
+    def _compaction_ended(self, _: None) -> None:
+        self._compacting = None
+        self._compact_where_needed()
+
+    def close(self) -> Deferred[None]:
+        """Sync what was appended, and let go of the folder; see `IJournal`.  May be called again.
+
+        A replay under way fails.
+
+        :raise OSError: syncing failed; the folder is let go of.
+        """
+        self._open = False
+        self._closed = True
+        if self._compacting is not None:
+            self._compacting.cancel()
+        return self._turn.run(self._in_pool, self._let_go).addBoth(self._end_thread)
+
+    def _end_thread(self, result: Failure | None) -> Failure | None:
+        self._thread.stop()
+        return result
+
+    def _let_go(self) -> None:
+        try:
+            if not self.failure:
+                self._writer.sync()
+        finally:
+            self._writer.close()
+            self._lock.release()
+
+    def _in_pool(
+        self, call: Callable[_Arguments, _Result], *args: _Arguments.args, **kwargs: _Arguments.kwargs
+    ) -> Deferred[_Result]:
+        return deferToThreadPool(self._reactor, self._pool, call, *args, **kwargs)

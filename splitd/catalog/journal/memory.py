@@ -1,0 +1,113 @@
+"""A journal in memory, for tests: it keeps the promises of `IJournal`, and does on demand what disks do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+from twisted.internet.defer import Deferred, execute, fail, succeed
+from zope.interface import implementer
+
+from splitd.errors import CatalogReadOnly, JournalDamaged
+from splitd.interfaces.catalog import IJournal
+from splitd.model.records import Record, decode_line, encode_line
+
+
+@attrs.define
+class MemoryFolder:
+    """What a journal in memory leaves to the next one.
+
+    :param lines: as in a segment, oldest first.
+    :param taken: whether a journal has it open.
+    """
+
+    lines: list[bytes] = attrs.field(factory=list)
+    taken: bool = False
+
+
+@implementer(IJournal)
+class MemoryJournal:
+    """Records in memory.
+
+    :param folder: where they are kept; given to a new journal after `close`, it is replayed there.
+    """
+
+    def __init__(self, folder: MemoryFolder | None = None) -> None:
+        self._folder = folder or MemoryFolder()
+        self._taken = False
+        self._open = False
+        self._held = False
+        self._next_failure = ""
+        self._waiting: list[Deferred[None]] = []
+        self.failure = ""
+
+    def hold(self) -> None:
+        """Let no sync end until `release`."""
+        self._held = True
+
+    def release(self) -> None:
+        """Let the syncs that were held end, and no other be held."""
+        self._held = False
+        while self._waiting and not self._held:
+            # It waits until it was told: what is appended by that comes after those that are here already.
+            told = self._waiting[0]
+            if told.called:
+                return  # who is being told asks; the one who tells goes on
+            told.callback(None)
+            if self._waiting and self._waiting[0] is told:
+                del self._waiting[0]
+
+    def fail_next(self, reason: str) -> None:
+        """Let the next append fail, and by that the journal."""
+        self._next_failure = reason
+
+    def replay(self, apply: Callable[[Record], None]) -> Deferred[int]:
+        """Read all records; see `IJournal`.
+
+        :raise OSError: another journal has the folder open.
+        """
+        return execute(self._replay, apply)
+
+    def _replay(self, apply: Callable[[Record], None]) -> int:
+        if self._folder.taken:
+            raise BlockingIOError("the folder is in use by another journal")
+        self._folder.taken = self._taken = True
+        for number, line in enumerate(self._folder.lines, 1):
+            try:
+                apply(decode_line(line).record)
+            except ValueError as problem:
+                raise JournalDamaged(f"memory, line {number}: {problem}") from problem
+        self._open = True
+        return len(self._folder.lines)
+
+    def append(self, record: Record, *, durable: bool) -> Deferred[None]:
+        """Append a record; see `IJournal`."""
+        if self._next_failure and not self.failure:
+            self._fail(self._next_failure)
+        if self.failure or not self._open:
+            return fail(CatalogReadOnly(self.failure or "the journal is not open"))
+        try:
+            number = len(self._folder.lines) + 1
+            self._folder.lines.append(encode_line(number, number - 1, record))
+        except ValueError as problem:
+            return fail(problem)
+        if not self._waiting and not (durable and self._held):
+            return succeed(None)
+        told: Deferred[None] = Deferred()
+        self._waiting.append(told)
+        return told
+
+    def _fail(self, reason: str) -> None:
+        self.failure = reason
+        failed, self._waiting = self._waiting, []
+        for told in failed:
+            if not told.called:
+                told.errback(CatalogReadOnly(reason))
+
+    def close(self) -> Deferred[None]:
+        """Let what was held end, and let go of the folder; see `IJournal`."""
+        self._open = False
+        if self._taken:
+            self._folder.taken = self._taken = False
+        self.release()
+        return succeed(None)

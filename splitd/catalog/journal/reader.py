@@ -1,0 +1,172 @@
+"""The files of a journal, read.  Everything here blocks: it belongs in a pool.
+
+The format's page is docs/journal-format.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+
+import attrs
+
+from splitd.catalog.journal.names import list_folder, segment_name, snapshot_name
+from splitd.errors import JournalDamaged
+from splitd.model.records import Record, SnapshotEnded, decode_line
+from storaged.system.interfaces import IFile, IFilesystem
+
+_BLOCK = 256 * 1024
+
+
+@attrs.frozen
+class Batch:
+    """Records that follow each other in one file.
+
+    :param path: the file.
+    :param line: the number of the first record's line, from 1.
+    :param sequence: the number of the first record in the journal; in a snapshot the line's.
+    """
+
+    path: str
+    line: int
+    sequence: int
+    records: list[Record]
+
+    def apply(self, apply: Callable[[Record], None]) -> None:
+        """Let each record take its effect.
+
+        :param apply: may raise `ValueError` for a record that contradicts those before it.
+        :raise JournalDamaged: it did.
+        """
+        for line, record in enumerate(self.records, self.line):
+            try:
+                apply(record)
+            except ValueError as problem:
+                raise JournalDamaged(f"{self.path}, line {line}: {problem}") from problem
+
+
+@attrs.frozen
+class TornTail:
+    """What a crash has left behind the last good line.
+
+    :param line: the first line that is none.
+    :param offset: where in the segment it begins.
+    :param size: the bytes from there to the segment's end.
+    :param reason: why it is no line.
+    """
+
+    path: str
+    line: int
+    offset: int
+    size: int
+    reason: str
+
+
+class JournalReader:
+    """Reads the newest snapshot of a folder and all segments behind it, oldest first, and changes nothing.
+
+    :param block: how many bytes to read at a time.
+    :param stop: read only what is before this record, all of which lies in segments that are full.
+    :ivar sequence: the number of the record that comes next.
+    :ivar snapshot: the bytes of the snapshot; 0 where there is none.
+    :ivar segments: the bytes of whole lines of each segment, by the number of its first record.
+    :ivar good: the bytes of whole lines in the file read last.
+    :ivar torn: what was left of unsynced lines at the end, once all was read; None where all is whole.
+    :ivar needless: the names of files that the journal does not need.
+    """
+
+    def __init__(self, filesystem: IFilesystem, folder: str, block: int = _BLOCK, stop: int | None = None) -> None:
+        self._filesystem = filesystem
+        self._folder = folder
+        self._block = block
+        self._stop = stop
+        self.sequence = 1
+        self.snapshot = 0
+        self.segments: dict[int, int] = {}
+        self.good = 0
+        self.torn: TornTail | None = None
+        self.needless: list[str] = []
+
+    def batches(self) -> Generator[Batch, None, None]:
+        """Read the records.
+
+        :raise JournalDamaged: a line is wrong, or one is missing, and a crash does not explain it.
+        """
+        listing = list_folder(self._filesystem, self._folder)
+        self.needless = listing.needless
+        if listing.snapshot is not None:
+            yield from self._read_snapshot(listing.snapshot)
+        for first in listing.segments:
+            if self._stop is not None and first >= self._stop:
+                break
+            path = f"{self._folder}/{segment_name(first)}"
+            if first != self.sequence:
+                raise JournalDamaged(f"{path} is there, and no segment that ends with record {first - 1}")
+            yield from self._read(path, last=self._stop is None and first == listing.segments[-1])
+            self.segments[first] = self.good
+        if self._stop is not None and self.sequence != self._stop:
+            raise JournalDamaged(f"{self._folder}: there is no segment that ends with record {self._stop - 1}")
+
+    def _read_snapshot(self, upcoming: int) -> Iterator[Batch]:
+        path = f"{self._folder}/{snapshot_name(upcoming)}"
+        end: Record | None = None
+        for batch in self._read(path, last=False):
+            if end is not None and batch.records:
+                raise JournalDamaged(f"{path}, line {batch.line}: it comes after the snapshot's end")
+            if batch.records and isinstance(batch.records[-1], SnapshotEnded):
+                end = batch.records.pop()
+            yield batch
+        if end != SnapshotEnded(upcoming):
+            raise JournalDamaged(f"{path}, line {self.sequence - 1}: the end of the snapshot is missing")
+        self.snapshot = self.good
+        self.sequence = upcoming
+
+    def _read(self, path: str, *, last: bool) -> Iterator[Batch]:
+        file = self._filesystem.open(path, "read")
+        try:
+            size = file.size
+            line = 1
+            self.good = 0
+            for lines in self._lines(file, size):
+                batch = Batch(path, line, self.sequence, [])
+                for each in lines:
+                    try:
+                        found = decode_line(each)
+                    except ValueError as problem:
+                        self._doubt(TornTail(path, line, self.good, size - self.good, str(problem)), excused=last)
+                        continue
+                    if self.torn is not None:
+                        self._confirm(self.torn, found.sequence, found.synced)
+                        continue
+                    if found.sequence != self.sequence:
+                        raise JournalDamaged(f"{path}, line {line}: record {found.sequence}, expected {self.sequence}")
+                    batch.records.append(found.record)
+                    self.sequence += 1
+                    self.good += len(each) + 1
+                    line += 1
+                yield batch
+            if self.good < size:
+                reason = "it has no newline at its end"
+                self._doubt(TornTail(path, line, self.good, size - self.good, reason), excused=last)
+        finally:
+            file.close()
+
+    def _lines(self, file: IFile, size: int) -> Iterator[list[bytes]]:
+        """The whole lines of a file without their newlines, block by block."""
+        rest = b""
+        for position in range(0, size, self._block):
+            *lines, rest = (rest + file.read_at(position, min(self._block, size - position))).split(b"\n")
+            yield lines
+
+    def _doubt(self, torn: TornTail, *, excused: bool) -> None:
+        """Meet something that is no line.  A crash leaves that where the lines were not synced yet."""
+        if not excused:
+            raise JournalDamaged(f"{torn.path}, line {torn.line}: {torn.reason}")
+        if self.torn is None:
+            self.torn = torn
+
+    def _confirm(self, torn: TornTail, sequence: int, synced: int) -> None:
+        """Meet a good line behind one that is none.  It may know that the other was synced: then this is damage."""
+        if synced >= self.sequence:
+            raise JournalDamaged(
+                f"{torn.path}, line {torn.line}: {torn.reason} (and it was durable: record {sequence} says so)"
+            )

@@ -1,0 +1,149 @@
+"""The files of a journal, written.  Everything here blocks: it belongs in a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain, islice
+
+from splitd.catalog.journal.names import list_folder, segment_name, snapshot_name
+from splitd.catalog.journal.reader import JournalReader
+from splitd.model.records import Record, SnapshotEnded, encode_line
+from storaged.system.filesystem import new_file
+from storaged.system.interfaces import IFile, IFilesystem
+
+_COPY = 1024 * 1024
+_LINES_AT_ONCE = 1000
+_EARLY_SYNC = 8 * 1024 * 1024
+
+
+class SegmentWriter:
+    """Appends lines to the last segment of a folder and begins a new one when it is full.
+
+    After an `OSError` it must not be used again, except to close it.
+
+    :param limit: the bytes from which on a segment is full.
+    :ivar segments: the bytes of each segment, by the number of its first record, ascending.
+    :ivar snapshot: the bytes of the snapshot before them.
+    :ivar syncs: how often lines were made durable.
+    """
+
+    def __init__(self, filesystem: IFilesystem, folder: str, limit: int) -> None:
+        self._filesystem = filesystem
+        self._folder = folder
+        self._limit = limit
+        self._file: IFile | None = None
+        self._path = folder
+        self.segments: dict[int, int] = {}
+        self.snapshot = 0
+        self.syncs = 0
+
+    @property
+    def first(self) -> int:
+        """The first record of the segment that is written."""
+        return next(reversed(self.segments))
+
+    @property
+    def full(self) -> int:
+        """The bytes of the segments that are full."""
+        return sum(self.segments.values()) - self.segments.get(self.first, 0) if self.segments else 0
+
+    def resume(self, read: JournalReader) -> None:
+        """Go on where a reader that has read all has ended.  A torn tail is cut off, needless files are removed.
+
+        What was read is durable then.  The last segment is written anew for that: where a sync of it has failed, the
+        system may show bytes that are not on the disk, and say of a second sync that all is well.
+        """
+        for name in read.needless:
+            with self._naming(f"{self._folder}/{name}"):
+                self._filesystem.remove(self._path)
+        self.segments, self.snapshot = dict(read.segments), read.snapshot
+        if self.segments:
+            with self._naming(f"{self._folder}/{segment_name(self.first)}"):
+                self._write_anew(self._path, self.segments[self.first])
+                self._file = self._filesystem.open(self._path, "append")
+
+    def _write_anew(self, path: str, size: int) -> None:
+        old = self._filesystem.open(path, "read")
+        try:
+            with new_file(self._filesystem, self._folder, path) as new:
+                new.write(old.read_at(position, min(_COPY, size - position)) for position in range(0, size, _COPY))
+        finally:
+            old.close()
+
+    def write(self, first: int, lines: Sequence[bytes], *, durable: bool) -> None:
+        """Append lines, and where asked make them and all before them durable.
+
+        :param first: the number of the first line's record.
+        :raise OSError: the message names the file; any part of the lines may be there.
+        """
+        if self._file is None or self.segments[self.first] >= self._limit:
+            self._begin(first)
+        assert self._file is not None
+        with self._naming(self._path):
+            self._file.write(lines)
+            self.segments[self.first] += sum(map(len, lines))
+            if durable:
+                self._sync(self._file)
+
+    def _begin(self, first: int) -> None:
+        # Synced before the next is begun: only the last segment may end with torn lines.
+        self.sync()
+        self.close()
+        with self._naming(f"{self._folder}/{segment_name(first)}"):
+            self._file = self._filesystem.open(self._path, "create")
+            self._filesystem.sync_folder(self._folder)
+        self.segments[first] = 0
+
+    def adopt_snapshot(self, upcoming: int) -> None:
+        """Take note of a new snapshot, which is durable, and remove what it replaces.
+
+        :raise OSError: files are left over; that does no harm, and the writer can be used on.
+        """
+        file = self._filesystem.open(f"{self._folder}/{snapshot_name(upcoming)}", "read")
+        self.snapshot = file.size
+        file.close()
+        self.segments = {first: size for first, size in self.segments.items() if first >= upcoming}
+        for name in list_folder(self._filesystem, self._folder).needless:
+            self._filesystem.remove(f"{self._folder}/{name}")
+
+    def sync(self) -> None:
+        """Make all that was written durable."""
+        if self._file is not None:
+            with self._naming(self._path):
+                self._sync(self._file)
+
+    def close(self) -> None:
+        """Close the segment.  May be called again."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+    def _sync(self, file: IFile) -> None:
+        file.sync()
+        self.syncs += 1
+
+    @contextmanager
+    def _naming(self, path: str) -> Iterator[None]:
+        self._path = path
+        try:
+            yield
+        except OSError as problem:
+            raise OSError(problem.errno, problem.strerror, path) from problem
+
+
+def write_snapshot(filesystem: IFilesystem, folder: str, upcoming: int, records: Iterable[Record]) -> None:
+    """Write a snapshot, so that it is there whole and durable or not at all.
+
+    :param upcoming: the number of the record that comes next in the journal.
+    :param records: come to the state that all records before that come to.
+    """
+    with new_file(filesystem, folder, f"{folder}/{snapshot_name(upcoming)}") as file:
+        since_sync = 0
+        numbered = enumerate(chain(records, [SnapshotEnded(upcoming)]), 1)
+        while lines := [encode_line(number, 0, record) for number, record in islice(numbered, _LINES_AT_ONCE)]:
+            file.write(lines)
+            since_sync += sum(map(len, lines))
+            if since_sync >= _EARLY_SYNC:
+                file.start_sync()
+                since_sync = 0

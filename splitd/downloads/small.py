@@ -1,0 +1,91 @@
+"""A small file on its way out: its parts come whole, are checked, and joined in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from twisted.internet.defer import Deferred, gatherResults, succeed
+from zope.interface import implementer
+
+from splitd.downloads.streamed import explain_failure
+from splitd.interfaces.nodes import INodeRegistry
+from splitd.interfaces.store import IDownload
+from splitd.model.manifest import Manifest
+from splitd.model.striping import columns
+from splitd.model.traffic import Traffic
+from storaged.parts.errors import PartDamaged, StoragedError
+from storaged.parts.format import UnitDecoder, stored_size
+from storaged.system.ranges import Span
+
+_PIECE = 256 * 1024
+"""What a client is sent before it is looked whether it takes it."""
+
+
+async def read_small(manifest: Manifest, registry: INodeRegistry) -> bytes:
+    """All bytes of a small file, every unit checked.
+
+    :raise FileUnavailable: a node cannot be read.
+    :raise FileDamaged: stored bytes are wrong; `PartLost` where a node has lost its part.
+    """
+    wanted = range(min(manifest.data, manifest.size))
+    asked = [registry.store(manifest.nodes[index]).get_all([f"{manifest.upload}.{index}"]) for index in wanted]
+    payloads = []
+    for index, outcomes in enumerate(await gatherResults(asked)):
+        data = outcomes[0]
+        try:
+            payloads.append(_decode(manifest, index, data))
+        except StoragedError as problem:
+            raise explain_failure(manifest, index, problem, registry) from problem
+    if manifest.size <= manifest.layout.stripe:
+        return b"".join(payloads)
+    return b"".join(
+        payloads[column.index][column.span.start : column.span.stop]
+        for column in columns(manifest.layout, manifest.size, Span(0, manifest.size))
+    )
+
+
+def _decode(manifest: Manifest, index: int, data: bytes | StoragedError) -> bytes:
+    if isinstance(data, StoragedError):
+        raise data
+    size = manifest.part_size(index)
+    expected = stored_size(size, manifest.unit)
+    if len(data) != expected:
+        raise PartDamaged(f"takes {len(data)} bytes, expected {expected}")
+    decoder = UnitDecoder(manifest.part(index), manifest.unit, size, Span(0, size))
+    units = decoder.feed(data[decoder.stored.start : decoder.stored.stop])
+    return b"".join([piece for unit in units for piece in unit])
+
+
+@implementer(IDownload)
+class SmallDownload:
+    """A range of a file that is in memory.
+
+    :param closed: called once, when the memory is needed no more.
+    """
+
+    def __init__(self, data: bytes, span: Span, traffic: Traffic, closed: Callable[[], None]) -> None:
+        self._data = data
+        self._position = span.start
+        self._stop = span.stop
+        self._traffic = traffic
+        self._closed: Callable[[], None] | None = closed
+        traffic.download_began()
+
+    def read(self) -> Deferred[Sequence[bytes]]:
+        """Read on; see `IDownload.read`."""
+        start, stop = self._position, min(self._position + _PIECE, self._stop)
+        if start == stop:
+            return succeed([])
+        self._position = stop
+        self._traffic.bytes_out += stop - start
+        # A slice that is the whole is no copy.
+        return succeed([self._data[start:stop]])
+
+    def close(self) -> None:
+        """Read no more; see `IDownload.close`."""
+        closed, self._closed = self._closed, None
+        if closed is not None:
+            self._traffic.download_ended(failed=False)
+            self._data = b""
+            self._position = self._stop
+            closed()

@@ -1,0 +1,218 @@
+"""How the front is doing: why it is not ready, the status page, the metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import attrs
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from splitd import __version__
+from splitd.catalog.journal.file import FileJournal
+from splitd.catalog.journalled import JournalledCatalog
+from splitd.downloads.cache import VersionCache
+from splitd.model.health import DOWN, FULL, STRANGER, UNKNOWN, UP
+from splitd.model.striping import Layout
+from splitd.model.traffic import Traffic
+from splitd.nodes.file import RegistryFile
+from splitd.nodes.registry import NodeRegistry, NodeStatus
+from splitd.upkeep.reaper import Reaper
+from splitd.upkeep.rebalance import Rebalance
+from splitd.upkeep.sweep import Sweep
+
+
+@attrs.define(eq=False)
+class Status(Collector):
+    """Looks at the front's pieces when asked.
+
+    :ivar stopping: whether the front takes no more requests.
+    """
+
+    catalog: JournalledCatalog
+    journal: FileJournal
+    registry: NodeRegistry
+    registry_file: RegistryFile
+    rebalance: Rebalance
+    traffic: Traffic
+    reaper: Reaper
+    sweep: Sweep
+    cache: VersionCache
+    layout: Layout
+    started_at_s: float
+    clock: Any
+    stopping: bool = False
+
+    def problems(self) -> list[str]:
+        """Why the front is not ready to store and to serve; none when it is."""
+        problems = []
+        if self.stopping:
+            problems.append("the front stops, and finishes what is under way")
+        if not self.catalog.cluster:
+            problems.append("the journal is being read")
+        if self.journal.failure:
+            problems.append(f"nothing can be changed until a restart: {self.journal.failure}")
+        up = sum(node.state == UP for node in self.registry.nodes())
+        if up < self.layout.width:
+            problems.append(f"{self.layout.width} nodes that take parts are needed, {up} are up")
+        return problems
+
+    def warnings(self) -> list[str]:
+        """What an operator should look after, though files are stored and served; none when all is well."""
+        warnings = []
+        if self.registry_file.refused is not None:
+            warnings.append(f"the registry is not taken: {self.registry_file.refused.reason}")
+        if self.registry_file.warning():
+            warnings.append(self.registry_file.warning())
+        sweep, compaction_problem = self.sweep.last, self.journal.statistics.compaction_problem
+        if sweep is not None and sweep.stopped:
+            warnings.append(f"the sweep put nothing aside: {sweep.stopped}")
+        if compaction_problem:
+            warnings.append(f"the journal is not compacted: {compaction_problem}")
+        return warnings
+
+    def tell(self) -> dict[str, Any]:
+        """Everything there is to tell, as values that JSON has."""
+        catalog, traffic, journal = self.catalog.statistics(), self.traffic, self.journal.statistics
+        problems = self.problems()
+        return {
+            "version": __version__,
+            "cluster": self.catalog.cluster,
+            "uptime_s": round(self.clock.seconds() - self.started_at_s, 3),
+            "ready": not problems,
+            "problems": problems,
+            "warnings": self.warnings(),
+            "layout": str(self.layout),
+            "unit": self.layout.unit,
+            "nodes": [_tell_node(node) for node in self.registry.nodes()],
+            "fill": _tell_fill(self.registry),
+            "registry": self.registry_file.tell(),
+            "rebalance": self.rebalance.tell(),
+            "files": catalog.files,
+            "bytes": catalog.bytes_stored,
+            "uploads": {
+                "under_way": traffic.uploads_under_way,
+                "committed": traffic.uploads_committed,
+                "aborted": traffic.uploads_aborted,
+                "bytes": traffic.bytes_in,
+            },
+            "downloads": {
+                "under_way": traffic.downloads_under_way,
+                "finished": traffic.downloads_finished,
+                "failed": traffic.downloads_failed,
+                "bytes": traffic.bytes_out,
+            },
+            "cache": {"bytes": self.cache.size, "hits": self.cache.hits, "misses": self.cache.misses},
+            "reaper": {"doomed": catalog.doomed, "reaped": self.reaper.reaped, "staying": self.reaper.staying},
+            "sweep": None if self.sweep.last is None else self.sweep.last.tell(),
+            "journal": {**attrs.asdict(journal), "failure": self.journal.failure},
+        }
+
+    def collect(self) -> Iterator[Metric]:
+        """The same for Prometheus."""
+        catalog, traffic, journal = self.catalog.statistics(), self.traffic, self.journal.statistics
+        gauges = {
+            "splitd_ready": ("Whether files can be stored and served.", not self.problems()),
+            "splitd_files": ("Files in the catalog.", catalog.files),
+            "splitd_file_bytes": ("Bytes of all files, as their clients count them.", catalog.bytes_stored),
+            "splitd_uploads_under_way": ("Uploads under way.", traffic.uploads_under_way),
+            "splitd_downloads_under_way": ("Downloads under way.", traffic.downloads_under_way),
+            "splitd_doomed_uploads": ("Uploads and versions whose parts are to be deleted.", catalog.doomed),
+            "splitd_sweep_stopped": ("Whether the last sweep found too much to put aside.", self._sweep_stopped()),
+            "splitd_sweep_orphans": ("Parts that nobody knows of, as the last sweep found.", self._sweep_orphans()),
+            "splitd_registry_refused": (
+                "Whether the registry's file cannot be used as it is.",
+                self.registry_file.refused is not None,
+            ),
+            "splitd_rebalancing": ("Whether parts are being moved.", self.rebalance.under_way),
+            "splitd_cache_bytes": ("Small files kept in memory.", self.cache.size),
+            "splitd_journal_bytes": ("Size of the journal.", journal.size),
+            "splitd_journal_failed": ("Whether the journal has failed.", bool(self.journal.failure)),
+            "splitd_journal_compaction_failed": (
+                "Whether the last compaction of the journal failed.",
+                bool(journal.compaction_problem),
+            ),
+        }
+        counters = {
+            "splitd_uploads_committed": ("Uploads that became files.", traffic.uploads_committed),
+            "splitd_uploads_aborted": ("Uploads that did not.", traffic.uploads_aborted),
+            "splitd_upload_bytes": ("Bytes taken from clients.", traffic.bytes_in),
+            "splitd_downloads_finished": ("Downloads that ended well, or were given up.", traffic.downloads_finished),
+            "splitd_downloads_failed": ("Downloads that broke off.", traffic.downloads_failed),
+            "splitd_download_bytes": ("Bytes read for clients.", traffic.bytes_out),
+            "splitd_cache_hits": ("Small files that were found in memory.", self.cache.hits),
+            "splitd_cache_misses": ("Small files that were not.", self.cache.misses),
+            "splitd_reaped_uploads": ("Uploads and versions whose parts were deleted.", self.reaper.reaped),
+            "splitd_moved_parts": ("Parts moved to another node.", self.rebalance.moved_parts),
+            "splitd_moved_bytes": ("Bytes of the parts that were moved.", self.rebalance.moved_bytes),
+            "splitd_journal_records": ("Records written to the journal.", journal.appended),
+            "splitd_journal_syncs": ("Syncs of the journal.", journal.syncs),
+            "splitd_journal_compactions": ("Snapshots that took the place of old segments.", journal.compactions),
+        }
+        for name, (text, value) in gauges.items():
+            yield GaugeMetricFamily(name, text, value=float(value))
+        for name, (text, count) in counters.items():
+            yield CounterMetricFamily(name, text, value=float(count))
+        yield from self._collect_nodes()
+
+    def _sweep_stopped(self) -> bool:
+        return self.sweep.last is not None and bool(self.sweep.last.stopped)
+
+    def _sweep_orphans(self) -> int:
+        return 0 if self.sweep.last is None else self.sweep.last.orphans
+
+    def _collect_nodes(self) -> Iterator[Metric]:
+        fill = self.registry.fill()
+        if fill is not None:
+            yield GaugeMetricFamily(
+                "splitd_fill_spread_ratio",
+                "The fill of the fullest node that takes parts, less that of the emptiest.",
+                value=fill.spread,
+            )
+        nodes = self.registry.nodes()
+        gauges: dict[str, tuple[str, Callable[[NodeStatus], float]]] = {
+            "splitd_node_up": ("Whether a node can be used.", lambda node: node.health.usable),
+            "splitd_node_capacity_bytes": ("Size of a node's volume.", lambda node: node.capacity),
+            "splitd_node_free_bytes": ("What may still be written to a node.", lambda node: node.free),
+            "splitd_node_fill_ratio": ("The share of a node's volume that is used.", lambda node: node.fill or 0.0),
+            "splitd_node_staying_parts": (
+                "Parts of no use that a node did not delete in the last round.",
+                lambda node: self.reaper.staying.get(node.entry.id, 0),
+            ),
+        }
+        for name, (text, value) in gauges.items():
+            gauge = GaugeMetricFamily(name, text, labels=["node"])
+            for node in nodes:
+                gauge.add_metric([node.entry.id], float(value(node)))
+            yield gauge
+        states = GaugeMetricFamily("splitd_node_state", "Which state a node is in.", labels=["node", "state"])
+        for node in nodes:
+            for state in _STATES:
+                states.add_metric([node.entry.id, state], float(node.state == state))
+        yield states
+
+
+_STATES = (UP, FULL, "readonly", DOWN, STRANGER, UNKNOWN)
+
+
+def _tell_fill(registry: NodeRegistry) -> dict[str, float] | None:
+    fill = registry.fill()
+    return None if fill is None else {"lowest": fill.lowest, "highest": fill.highest, "spread": fill.spread}
+
+
+def _tell_node(node: NodeStatus) -> dict[str, Any]:
+    entry = node.entry
+    return {
+        "id": entry.id,
+        "url": entry.url,
+        "zone": entry.zone,
+        "weight": entry.weight,
+        "mode": entry.state,
+        "state": node.state,
+        "capacity": node.capacity,
+        "free": node.free,
+        "reserved": node.reserved + node.held,
+        "fill": node.fill,
+        "problem": node.health.problem,
+    }

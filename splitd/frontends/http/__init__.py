@@ -1,0 +1,1 @@
+"""What all HTTP front doors share: targets, conditions, bodies, digests, ranges of a file, times, answers."""

@@ -1,0 +1,40 @@
+"""Answers that are in memory, and refusals."""
+
+from __future__ import annotations
+
+from splitd.frontends.http.times import format_time
+from splitd.model.manifest import Manifest
+from storaged.http import StreamingRequest
+
+
+class Refused(Exception):
+    """A request that HTTP itself has an answer for.
+
+    :param status: the status.
+    :param message: one sentence for the client.
+    :param condition: the condition that failed, as RFC 4918 section 16 has them for programs: an XML element.
+    :param headers: more headers of the answer.
+    """
+
+    def __init__(self, status: int, message: str, condition: str = "", **headers: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.condition = condition
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+def answer(request: StreamingRequest, status: int, body: bytes = b"", content_type: str = "") -> None:
+    """Answer a request with a body that is in memory."""
+    request.setResponseCode(status)
+    if status not in {204, 304}:
+        request.setHeader("Content-Length", str(len(body)))
+    if content_type:
+        request.setHeader("Content-Type", content_type)
+    request.write(body)
+    request.finish()
+
+
+def describe(request: StreamingRequest, manifest: Manifest) -> None:
+    """Set the headers that tell which version of a file this is."""
+    request.setHeader("ETag", manifest.etag)
+    request.setHeader("Last-Modified", format_time(manifest.created_ms))

@@ -1,0 +1,128 @@
+"""The bytes of a file on their way out: the whole, a range, or several (RFC 9110 section 14)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from twisted.internet.defer import Deferred
+
+from splitd.errors import SplitdError
+from splitd.frontends.http.answers import describe
+from splitd.interfaces.store import IDownload, Opened
+from splitd.model.manifest import Manifest
+from storaged.http import StreamingRequest, send_body
+from storaged.system.ranges import Span, format_content_range
+
+DEFAULT_TYPE = "application/octet-stream"
+"""Of a file that came without a type."""
+
+_RUNS = re.compile("html|xml", re.IGNORECASE)
+"""What a browser runs the scripts of; here they might change and delete what their reader may."""
+
+
+def describe_content(request: StreamingRequest, manifest: Manifest, spans: Sequence[Span]) -> None:
+    """Set the headers, and the status where it is not 200, of an answer with a file's bytes.
+
+    :param spans: the ranges of it; none for the whole.
+    """
+    describe(request, manifest)
+    # What people store is not to be run in our name by a browser that guesses.
+    request.setHeader("X-Content-Type-Options", "nosniff")
+    request.setHeader("Accept-Ranges", "bytes")
+    kind = manifest.content_type or DEFAULT_TYPE
+    request.setHeader("Content-Type", kind)
+    if _RUNS.search(kind):
+        request.setHeader("Content-Security-Policy", "sandbox")
+    if not spans:
+        request.setHeader("Content-Length", str(manifest.size))
+        return
+    request.setResponseCode(206)  # for all of the file, too: by that a player finds out whether it can seek
+    if len(spans) == 1:
+        request.setHeader("Content-Length", str(len(spans[0])))
+        request.setHeader("Content-Range", format_content_range(spans[0], manifest.size))
+    else:
+        size = sum(len(_head(manifest, span)) + len(span) for span in spans) + len(_end(manifest))
+        request.setHeader("Content-Length", str(size))
+        request.setHeader("Content-Type", f"multipart/byteranges; boundary={manifest.upload}")
+
+
+def _head(manifest: Manifest, span: Span) -> bytes:
+    # A file's bytes were there before its upload had an id: it is in none of them.
+    kind = manifest.content_type or DEFAULT_TYPE
+    content_range = format_content_range(span, manifest.size)
+    return f"\r\n--{manifest.upload}\r\nContent-Type: {kind}\r\nContent-Range: {content_range}\r\n\r\n".encode()
+
+
+def _end(manifest: Manifest) -> bytes:
+    return f"\r\n--{manifest.upload}--\r\n".encode()
+
+
+async def send_content(request: StreamingRequest, opened: Opened, spans: Sequence[Span]) -> None:
+    """Answer with a file's bytes.
+
+    :param opened: the first of the ranges; the whole where there are none.
+    """
+    # The status leaves with the first bytes that proved good, not before: until then a clear error can be told.
+    first = await opened.download.read()
+    describe_content(request, opened.manifest, spans)
+    if len(spans) > 1:
+        request.write_pieces([_head(opened.manifest, spans[0]), *first])
+        ranges = _Ranges(opened, spans)
+        try:
+            await _send_rest(request, ranges.read)
+        finally:
+            ranges.close()
+    else:
+        request.write_pieces(first)
+        if sum(map(len, first)) < (len(spans[0]) if spans else opened.manifest.size):
+            await _send_rest(request, opened.download.read)
+    request.finish()
+
+
+async def _send_rest(request: StreamingRequest, read: Callable[[], Deferred[Sequence[bytes]]]) -> None:
+    try:
+        await send_body(request, read)
+    except SplitdError:
+        # Only a cut connection tells the client that the rest will not come.
+        request.abort()
+        raise
+
+
+class _Ranges:
+    """The ranges of a file after the first bytes of the first one, with what stands between them.
+
+    The first one stays open to the end: it is what keeps the version.
+    """
+
+    def __init__(self, opened: Opened, spans: Sequence[Span]) -> None:
+        self._opened = opened
+        self._download: IDownload | None = opened.download
+        self._waiting = list(spans[1:])
+        self._ended = False
+
+    def read(self) -> Deferred[Sequence[bytes]]:
+        """The next pieces; none at the end."""
+        return Deferred.fromCoroutine(self._read())
+
+    async def _read(self) -> Sequence[bytes]:
+        if self._ended:
+            return []
+        manifest = self._opened.manifest
+        if self._download is not None:
+            pieces = await self._download.read()
+            if pieces:
+                return pieces
+            self.close()
+        if not self._waiting:
+            self._ended = True
+            return [_end(manifest)]
+        span = self._waiting.pop(0)
+        self._download = await self._opened.another(span)
+        return [_head(manifest, span)]
+
+    def close(self) -> None:
+        """Read no more; the first one is another's to close."""
+        download, self._download = self._download, None
+        if download is not None and download is not self._opened.download:
+            download.close()

@@ -1,0 +1,116 @@
+"""What a request is aimed at: its path, its query, its destination, how deep it goes."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qs, quote, unquote_to_bytes
+
+import attrs
+
+from splitd.errors import BadName
+from splitd.frontends.http.answers import Refused
+from splitd.model.tree import check_path
+from storaged.http import StreamingRequest
+
+_ABSOLUTE_FORM = re.compile(rb"\A[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")
+_ENCODED_SLASH = re.compile(rb"%2f", re.IGNORECASE)
+_DEFAULT_PORT = re.compile(r":(80|443)?\Z")
+
+
+@attrs.frozen
+class Target:
+    """What a URL means.
+
+    :param path: the name in the catalog.
+    :param slash: whether the URL ended in a slash, as a collection's does.
+    :param query: the query's parameters.
+    """
+
+    path: str
+    slash: bool
+    query: dict[str, list[str]]
+
+
+def parse_target(uri: bytes) -> Target:
+    """Read a request target, in origin or absolute form (RFC 9112 section 3.2).
+
+    :raise BadName: no file or collection can have this name.
+    """
+    raw, _, query = _ABSOLUTE_FORM.sub(b"", uri).partition(b"?")
+    if b"#" in raw:
+        raise BadName("a fragment (#) has no place in a request; in a name it is written %23")
+    if _ENCODED_SLASH.search(raw):
+        raise BadName("a name cannot hold a slash (%2F)")
+    try:
+        path = unquote_to_bytes(raw or b"/").decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadName("a name must be UTF-8, percent-encoded") from None
+    slash = path.endswith("/")
+    if slash and path != "/":
+        path = path[:-1]
+        if path.endswith("/"):
+            raise BadName(f"{path[:200]!r}/: an empty segment")
+    check_path(path)
+    return Target(path, slash, parse_qs(query.decode("ascii", "replace"), keep_blank_values=True))
+
+
+def parse_destination(request: StreamingRequest) -> Target:
+    """Read `Destination` (RFC 4918 section 10.3).
+
+    :raise Refused: there is none, it has a query, or it is on another server.
+    :raise BadName: no file or collection can have this name.
+    """
+    value = request.getHeader("Destination")
+    if not value:
+        raise Refused(400, "Destination: is missing")
+    uri = value.strip().encode("utf-8", "surrogateescape")
+    if not is_here(request, uri):
+        raise Refused(502, f"Destination: {value!r} is on another server than {request.getHeader('Host')}")
+    if b"?" in uri:
+        raise Refused(400, f"Destination: {value!r} has a query; in a name ? is written %3F")
+    return parse_target(uri)
+
+
+def is_here(request: StreamingRequest, uri: bytes) -> bool:
+    """Whether a URI, in origin or absolute form, names the server that was asked."""
+    match = _ABSOLUTE_FORM.match(uri)
+    host = request.getHeader("Host")
+    if match is None or host is None:
+        return True
+    # The scheme does not count: TLS may have ended before us.
+    return _authority(match[1].decode("utf-8", "replace")) == _authority(host)
+
+
+def _authority(text: str) -> str:
+    return _DEFAULT_PORT.sub("", text.rpartition("@")[2].strip().lower())
+
+
+def parse_depth(request: StreamingRequest, *allowed: str) -> str:
+    """Read `Depth` (RFC 4918 section 10.2).
+
+    :param allowed: what may be asked for; the first is meant where nothing is.
+    :raise Refused: it is another.
+    """
+    value = request.getHeader("Depth")
+    if value is None:
+        return allowed[0]
+    depth = str(value).strip().lower()
+    if depth not in allowed:
+        raise Refused(400, f"Depth: {value!r}: should be {' or '.join(allowed)}")
+    return depth
+
+
+def parse_overwrite(request: StreamingRequest) -> bool:
+    """Read `Overwrite` (RFC 4918 section 10.6).
+
+    :raise Refused: it is neither T nor F.
+    """
+    value = (request.getHeader("Overwrite") or "T").strip().upper()
+    if value not in {"T", "F"}:
+        raise Refused(400, f"Overwrite: {value!r}: should be T or F")
+    return bool(value == "T")
+
+
+def href(path: str, *, is_collection: bool) -> str:
+    """The URL of a path, as it stands in answers."""
+    return quote(path) + ("/" if is_collection and path != "/" else "")

@@ -1,0 +1,205 @@
+"""The file that lists the nodes: read at the start, when asked, and whenever it has changed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import yaml
+from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from splitd.errors import RegistryRefused
+from splitd.model.nodes import NodeEntry, RegistryChange, RegistryInvalid, parse_entries
+from splitd.nodes.registry import NodeRegistry
+from storaged.system.settings import SettingsError, read_text
+
+LOOK_EVERY_S = 1.0
+"""How often the file is looked at.  A change that lasted for two looks is read: by then whoever writes it is done."""
+
+
+def read_registry(path: str, text: str) -> tuple[NodeEntry, ...]:
+    """Read a registry.
+
+    :param path: its name, for the message.
+    :param text: what stands in it.
+    :raise RegistryInvalid: it cannot be used; the message names file and line.
+    """
+    loader = yaml.SafeLoader(text)
+    try:
+        root = loader.get_single_node()
+        return parse_entries(_entries(loader, root))
+    except yaml.MarkedYAMLError as problem:
+        line = problem.problem_mark.line + 1 if problem.problem_mark else 1
+        raise RegistryInvalid(f"{path}: line {line}: {problem.problem}") from problem
+    except yaml.YAMLError as problem:
+        raise RegistryInvalid(f"{path}: {problem}") from problem
+    except RegistryInvalid as problem:
+        raise RegistryInvalid(f"{path}: {problem}") from problem
+    except RecursionError as problem:
+        raise RegistryInvalid(f"{path}: line 1: its lists lie too deep in each other") from problem
+    finally:
+        loader.dispose()
+
+
+def _entries(loader: yaml.SafeLoader, root: yaml.Node | None) -> list[tuple[int, Any]]:
+    if not isinstance(root, yaml.SequenceNode):
+        raise RegistryInvalid("line 1: should be a list of nodes")
+    return [(node.start_mark.line + 1, _entry(loader, node)) for node in root.value]
+
+
+def _entry(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
+    line = node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        keys = [key.value for key, _ in node.value]
+        repeated = [key for key in keys if keys.count(key) > 1]
+        if repeated:
+            raise RegistryInvalid(f"line {line}: {repeated[0]} stands there twice")
+    try:
+        return loader.construct_document(node)
+    except ValueError as problem:  # 2024-02-30, which looks like a date
+        raise RegistryInvalid(f"line {line}: {problem}") from problem
+
+
+@attrs.frozen
+class Refusal:
+    """A registry that was not taken.
+
+    :param time_ms: when, milliseconds since 1970.
+    :param reason: names file and line.
+    """
+
+    time_ms: int
+    reason: str
+
+
+_Signature = tuple[int, int, int, int]
+
+
+class RegistryFile:
+    """Keeps the running registry what its file says.
+
+    A file that cannot be used changes nothing, and is told about until a good one takes its place.
+
+    :param path: the file.
+    :param in_thread: makes a blocking call in a thread.
+    :param clock: tells the time since 1970, and calls later.
+    :ivar loaded_ms: when the running registry was read, milliseconds since 1970.
+    :ivar refused: the last file, where it could not be used.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        path: str,
+        registry: NodeRegistry,
+        in_thread: Callable[[Callable[[], Any]], Deferred[Any]],
+        clock: Any,
+    ) -> None:
+        self.path = os.path.abspath(path)  # noqa: PTH100 - text, as in the settings
+        self._registry = registry
+        self._in_thread = in_thread
+        self._clock = clock
+        self._lock = DeferredLock()
+        self._loop = LoopingCall(self._look)
+        self._loop.clock = clock
+        self._read: _Signature | None = None
+        self._seen: _Signature | None = None
+        self.loaded_ms = self._now_ms()
+        self.refused: Refusal | None = None
+
+    def _now_ms(self) -> int:
+        return int(self._clock.seconds() * 1000)
+
+    def start(self) -> None:
+        """Begin to watch the file."""
+        self._loop.start(LOOK_EVERY_S, now=False).addErrback(
+            lambda failure: self._log.failure("watching {path}", failure, path=self.path)
+        )
+
+    def stop(self) -> None:
+        """Watch it no more."""
+        if self._loop.running:
+            self._loop.stop()
+
+    def _look(self) -> Deferred[None]:
+        return self._in_thread(self._sign).addCallback(self._signed)
+
+    def _sign(self) -> _Signature | None:
+        """What tells one state of the file from another; None where it cannot be looked at."""
+        try:
+            stat = os.stat(self.path)  # noqa: PTH116
+        except OSError:
+            return None
+        return stat.st_mtime_ns, stat.st_size, stat.st_ino, stat.st_nlink
+
+    def _signed(self, signature: _Signature | None) -> Deferred[None] | None:
+        settled, self._seen = signature == self._seen, signature
+        if not settled or signature == self._read:
+            return None
+        return self.reload().addCallbacks(lambda _: None, self._told)
+
+    def _told(self, failure: Any) -> None:
+        if not failure.check(RegistryRefused):  # which is in the log and in the status
+            self._log.failure("reading {path}", failure, path=self.path)
+
+    def reload(self) -> Deferred[RegistryChange]:
+        """Read the file now, and let the running registry become what it says.
+
+        :return: a Deferred of what has changed.
+        :raise RegistryRefused: it cannot be used; nothing has changed.
+        """
+        return self._lock.run(lambda: Deferred.fromCoroutine(self._reload()))
+
+    async def _reload(self) -> RegistryChange:
+        signature, text = await self._in_thread(self._read_file)
+        self._read = signature
+        if isinstance(text, SettingsError):
+            raise self._refuse(str(text))
+        try:
+            entries = read_registry(self.path, text)
+        except RegistryInvalid as problem:
+            raise self._refuse(str(problem)) from problem
+        try:
+            change = self._registry.replace(entries)
+        except RegistryInvalid as problem:
+            raise self._refuse(f"{self.path}: line {max(1, text.count(chr(10)))}: {problem}") from problem
+        self.refused = None
+        self.loaded_ms = self._now_ms()
+        if change:
+            self._log.info("{path} is read: {change}", path=self.path, change=change)
+        return change
+
+    def _read_file(self) -> tuple[_Signature | None, str | SettingsError]:
+        # Signed first: what changes while it is read is read once more.
+        signature = self._sign()
+        try:
+            return signature, read_text(self.path)
+        except SettingsError as problem:
+            return signature, problem
+
+    def _refuse(self, reason: str) -> RegistryRefused:
+        self._log.error("the registry is not taken: {reason}", reason=reason)
+        self.refused = Refusal(self._now_ms(), reason)
+        return RegistryRefused(reason)
+
+    def warning(self) -> str:
+        """What is wrong with the way the file is there; empty where nothing is."""
+        if self._seen is not None and self._seen[3] == 0:
+            return (
+                f"the registry {self.path} was replaced outside of this container, which does not see the new one: "
+                "mount the folder that it lies in, not the file"
+            )
+        return ""
+
+    def tell(self) -> dict[str, Any]:
+        """Everything there is to tell, as values that JSON has."""
+        return {
+            "path": self.path,
+            "loaded_ms": self.loaded_ms,
+            "refused": None if self.refused is None else attrs.asdict(self.refused),
+        }

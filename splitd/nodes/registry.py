@@ -1,0 +1,344 @@
+"""The nodes there are, what is known of them, and where the next parts go."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
+
+import attrs
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import TimeoutError as AskedTooLong
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from splitd.errors import FileUnavailable, NotEnoughNodes, NotEnoughSpace
+from splitd.interfaces.nodes import INodeRegistry
+from splitd.model.health import ASK_EVERY_S, FULL, UP, Health
+from splitd.model.nodes import NodeEntry, RegistryChange, compare_entries
+from splitd.model.placement import Candidate, choose_nodes
+from storaged.parts.errors import StoragedError, WrongNode
+from storaged.parts.interfaces import INodeStore
+from storaged.parts.values import NodeInfo
+from storaged.system.parallel import settled
+
+_TICK_S = 0.5
+"""How often it is looked which nodes are to be asked."""
+
+_ANSWER_S = 10.0
+"""How long a node may take to say how it is."""
+
+_SPREAD_S = 1.0
+"""By how much a node may be asked earlier than is usual."""
+
+_REFRESH_S = 1.0
+"""How often nodes are asked because there seems to be no room: they look at their disks no more often."""
+
+
+@attrs.define(eq=False)
+class NodeStatus:
+    """What is known of a node now; sizes in bytes.
+
+    :param reserved: placed on it since it was last asked.
+    :param held: kept free for parts of unknown size that are under way.
+    :param asking: the question that it has not answered yet.
+    """
+
+    entry: NodeEntry
+    store: INodeStore
+    health: Health
+    capacity: int = 0
+    free: int = 0
+    reserved: int = 0
+    held: int = 0
+    asking: Deferred[None] | None = None
+
+    @property
+    def state(self) -> str:
+        """Its health's, or "readonly" where it is well and takes no new parts."""
+        return "readonly" if self.health.usable and self.entry.state == "readonly" else self.health.state
+
+    @property
+    def takes_parts(self) -> bool:
+        """Whether a part can be placed on it, where it has the room."""
+        return self.health.usable and self.entry.state == "active"
+
+    @property
+    def room(self) -> int:
+        """What may still be placed on it."""
+        return max(0, self.free - self.reserved - self.held)
+
+    @property
+    def fill(self) -> float | None:
+        """The share of it that is used; None while its size is not known."""
+        return 1 - self.room / self.capacity if self.capacity else None
+
+    @property
+    def thought_size(self) -> tuple[float, float]:
+        """Its size and what is used of it, as placement sees it: its room counts by its weight."""
+        used = self.capacity - self.room
+        return used + self.room * self.entry.weight, used
+
+
+@attrs.frozen
+class Fill:
+    """How full the nodes are that take parts, as shares of their sizes; what is free counts by their weights."""
+
+    lowest: float
+    highest: float
+
+    @property
+    def spread(self) -> float:
+        """How uneven they are."""
+        return self.highest - self.lowest
+
+
+@implementer(INodeRegistry)
+class NodeRegistry:
+    """The registered nodes.
+
+    :param entries: the nodes.
+    :param connect: makes the part store of a node.
+    :param let_go: is given a part store that is not used any more.
+    :param clock: tells the time and calls later.
+    :param chance: gives numbers in [0, 1).
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        entries: Sequence[NodeEntry],
+        connect: Callable[[NodeEntry], INodeStore],
+        clock: Any,
+        chance: Callable[[], float] = random.random,
+        let_go: Callable[[INodeStore], object] = lambda _: None,
+    ) -> None:
+        self._let_go = let_go
+        self._connect = connect
+        self._clock = clock
+        self._nodes = {entry.id: self._new(entry) for entry in entries}
+        self._chance = chance
+        self._asking: set[Deferred[None]] = set()
+        self._refreshed_at = -math.inf
+        self._loop = LoopingCall(self._ask_due)
+        self._loop.clock = clock
+
+    def _new(self, entry: NodeEntry) -> NodeStatus:
+        return NodeStatus(entry, self._connect(entry), Health(self._clock.seconds()))
+
+    def start(self) -> Deferred[None]:
+        """Ask all nodes for the first time, and go on asking.
+
+        :return: a Deferred that fires when each has answered or failed to.
+        """
+        first = self.poll().addCallback(self._spread_out)
+        self._loop.start(_TICK_S, now=False).addErrback(lambda failure: self._log.failure("asking nodes", failure))
+        return first
+
+    def _spread_out(self, _: None) -> None:
+        """Not all at the same time: each has a moment of its own within the interval."""
+        now, nodes = self._clock.seconds(), self.nodes()
+        for number, node in enumerate(nodes, 1):
+            if node.health.usable:
+                node.health.due = now + ASK_EVERY_S * number / len(nodes)
+
+    def stop(self) -> None:
+        """Ask no more, and wait for no answer."""
+        if self._loop.running:
+            self._loop.stop()
+        for asking in list(self._asking):
+            asking.cancel()
+
+    def replace(self, entries: Sequence[NodeEntry]) -> RegistryChange:
+        """Become another registry.  What is under way does not notice.
+
+        :raise RegistryInvalid: a node is missing; nothing has changed.
+        """
+        change = compare_entries([node.entry for node in self._nodes.values()], entries)
+        nodes = {}
+        for entry in entries:
+            node = self._nodes.get(entry.id)
+            if node is None:
+                node = self._new(entry)
+            elif entry.id in change.moved:
+                # Who reads from the old place or writes to it comes to an end there, well or not.
+                self._let_go(node.store)
+                node.store, node.asking = self._connect(entry), None
+                node.health.due = self._clock.seconds()
+            node.entry = entry
+            nodes[entry.id] = node
+        self._nodes = nodes
+        self.look_again()
+        return change
+
+    def look_again(self) -> None:
+        """Ask the nodes that are not well at once, and forget what they did before."""
+        for node in self._nodes.values():
+            if not node.health.usable:
+                node.health.forgive(self._clock.seconds())
+        self._ask_due()
+
+    def nodes(self) -> list[NodeStatus]:
+        """What is known of each node, in the order of the registry."""
+        return list(self._nodes.values())
+
+    def node_ids(self) -> list[str]:
+        """The ids of all registered nodes; see `INodeRegistry.node_ids`."""
+        return list(self._nodes)
+
+    def fill(self) -> Fill | None:
+        """How full the nodes are that take parts; None where there is none."""
+        sizes = [node.thought_size for node in self._nodes.values() if node.takes_parts]
+        fills = [used / size for size, used in sizes if size]
+        return Fill(min(fills), max(fills)) if fills else None
+
+    def poll(self) -> Deferred[None]:
+        """Ask every node now who it is and what room it has, and forget its failures.
+
+        :return: a Deferred that fires when each has answered or failed to.
+        """
+        for node in self._nodes.values():
+            node.health.forgive(self._clock.seconds())
+        return self.ask()
+
+    def ask(self) -> Deferred[None]:
+        """Ask every node now who it is and what room it has.
+
+        :return: a Deferred that fires when each has answered or failed to.
+        """
+        return self._ask_all(self._nodes.values())
+
+    def refresh(self) -> Deferred[None]:
+        """Ask the nodes what room they have; see `INodeRegistry.refresh`."""
+        now = self._clock.seconds()
+        usable = [node for node in self._nodes.values() if node.health.usable]
+        if now - self._refreshed_at >= _REFRESH_S:
+            self._refreshed_at = now
+            return self._ask_all(usable)
+        return settled([node.asking for node in usable if node.asking is not None])
+
+    def _ask_due(self) -> None:
+        now = self._clock.seconds()
+        self._ask_all(node for node in self._nodes.values() if node.health.due <= now and node.asking is None)
+
+    def _ask_all(self, nodes: Iterable[NodeStatus]) -> Deferred[None]:
+        """Each is asked one question at a time: whoever else wants to know waits for the same answer."""
+        waiting = []
+        for node in list(nodes):
+            if node.asking is None:
+                asking = node.asking = Deferred.fromCoroutine(self._ask(node))
+                self._asking.add(asking)
+                asking.addBoth(self._asked, node, asking)
+                waiting.append(asking)
+            else:
+                waiting.append(node.asking)
+        return settled(waiting)
+
+    def _asked(self, result: Failure | None, node: NodeStatus, asking: Deferred[None]) -> None:
+        self._asking.discard(asking)
+        if node.asking is asking:
+            node.asking = None
+        if isinstance(result, Failure) and not result.check(CancelledError):
+            self._log.failure("asking node {node}", result, node=node.entry.id)
+
+    async def _ask(self, node: NodeStatus) -> None:
+        store, reserved_before = node.store, node.reserved
+        info: NodeInfo | None = None
+        problem: Exception | None = None
+        try:
+            info = await store.info().addTimeout(_ANSWER_S, self._clock)
+        except (StoragedError, AskedTooLong) as failure:
+            problem = failure
+        if node.store is not store:
+            return  # it listens elsewhere now
+        now, before = self._clock.seconds(), (node.health.state, node.health.problem)
+        if info is not None:
+            node.capacity, node.free = info.capacity, info.free
+            # What was placed before the question is in the answer: the node counts what it was promised.
+            node.reserved -= reserved_before
+            node.health.answered(now, info.free)
+            # Not all at the same moment again, where all were asked at once.
+            node.health.due -= _SPREAD_S * self._chance()
+        elif isinstance(problem, AskedTooLong):
+            node.health.silent(now, f"node {node.entry.id}: did not say in {_ANSWER_S:g} s how it is")
+        else:
+            node.health.silent(now, str(problem), stranger=isinstance(problem, WrongNode))
+        self._log_change(node, before)
+
+    def _log_change(self, node: NodeStatus, before: tuple[str, str]) -> None:
+        if (node.health.state, node.health.problem) != before:
+            self._log.info(
+                "node {node}: {state} {problem}", node=node.entry.id, state=node.state, problem=node.health.problem
+            )
+
+    def store(self, node_id: str) -> INodeStore:
+        """The part store of a node; see `INodeRegistry.store`."""
+        try:
+            return self._nodes[node_id].store
+        except KeyError:
+            raise FileUnavailable(f"node {node_id} is not in the registry") from None
+
+    def place(self, count: int, stored: int, avoid: Collection[str], *, is_guess: bool = False) -> list[str]:
+        """Choose distinct nodes for the parts of a file; see `INodeRegistry.place`."""
+        candidates = [
+            Candidate(node.entry.id, node.entry.zone, *node.thought_size)
+            for node in self._with_room(count, stored, avoid)
+        ]
+        chosen = choose_nodes(candidates, count, self._chance)
+        for node_id in chosen:
+            if is_guess:
+                self._nodes[node_id].held += stored
+            else:
+                self.reserve(node_id, stored)
+        return chosen
+
+    def release(self, node_id: str, stored: int) -> None:
+        """Keep room free no more; see `INodeRegistry.release`."""
+        self._nodes[node_id].held -= stored
+
+    def reserve(self, node_id: str, stored: int) -> None:
+        """Count bytes as placed on a node until it is asked again."""
+        self._nodes[node_id].reserved += stored
+
+    def check_room(self, count: int, stored: int) -> None:
+        """Make sure that nodes would be found; see `INodeRegistry.check_room`."""
+        self._with_room(count, stored, ())
+
+    def _with_room(self, count: int, stored: int, avoid: Collection[str]) -> list[NodeStatus]:
+        usable = [node for node in self._nodes.values() if node.takes_parts and node.entry.id not in avoid]
+        if len(usable) < count:
+            raise NotEnoughNodes(
+                f"{count} nodes are needed, {len(usable)} of {len(self._nodes)} can be used now: "
+                + "; ".join(self._objections(stored, avoid))
+            )
+        roomy = [node for node in usable if node.room >= stored]
+        if len(roomy) < count:
+            raise NotEnoughSpace(
+                f"{count} nodes with {stored} bytes free are needed, {len(roomy)} of {len(self._nodes)} have that: "
+                + "; ".join(self._objections(stored, avoid))
+            )
+        return roomy
+
+    def _objections(self, stored: int, avoid: Collection[str]) -> list[str]:
+        """Why each of the others takes no part of so many bytes."""
+        told = []
+        for node in self._nodes.values():
+            if node.state not in {UP, FULL}:
+                told.append(f"{node.entry.id} is {node.state}")
+            elif node.entry.id in avoid:
+                told.append(f"{node.entry.id} has just failed")
+            elif node.room < stored:
+                told.append(f"{node.entry.id} has {node.room} bytes free")
+        return told
+
+    def failed(self, node_id: str, reason: str) -> None:
+        """Learn that a node did not do what it should; see `INodeRegistry.failed`."""
+        node = self._nodes.get(node_id)
+        if node is not None:
+            before = node.health.state, node.health.problem
+            node.health.failed(self._clock.seconds(), reason)
+            self._log_change(node, before)

@@ -1,0 +1,182 @@
+"""Moves one part of a file to another node, while the file can be read all the time.
+
+The order: the journal knows that a copy may lie on the new node; the copy is made, and checked there byte for byte; the
+journal says that it is the part from now on; the reaper deletes the old one, once nobody reads it there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IPushProducer
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from splitd.errors import CatalogReadOnly, RecentlyRemoved
+from splitd.interfaces.catalog import IPartMoves
+from splitd.model.holdings import PartCopy
+from splitd.model.manifest import Manifest
+from splitd.nodes.registry import NodeRegistry
+from splitd.upkeep.pace import Pace
+from splitd.upkeep.reaper import Reaper
+from storaged.parts.errors import BadPart, NodeUnavailable, NoSpace, PartDamaged, PartExists, PartMissing, StoragedError
+from storaged.parts.format import SMALL_PART, PartId, check_part, stored_size
+from storaged.parts.interfaces import IPartReader, IPartWriter
+
+
+@implementer(IPushProducer)
+class _Gate:
+    """Closed while the writer is full."""
+
+    def __init__(self) -> None:
+        self._closed: Deferred[None] | None = None
+
+    def pauseProducing(self) -> None:
+        if self._closed is None:
+            self._closed = Deferred()
+
+    def resumeProducing(self) -> None:
+        closed, self._closed = self._closed, None
+        if closed is not None and not closed.called:
+            closed.callback(None)
+
+    def stopProducing(self) -> None:
+        self.resumeProducing()
+
+    def passed(self) -> Deferred[None]:
+        """Fires when it is open."""
+        return succeed(None) if self._closed is None else self._closed
+
+
+class PartMover:
+    """Moves parts.
+
+    :param reaper: deletes the copies that are not needed.
+    """
+
+    _log = Logger()
+
+    def __init__(self, moves: IPartMoves, registry: NodeRegistry, reaper: Reaper) -> None:
+        self._moves = moves
+        self._registry = registry
+        self._reaper = reaper
+
+    async def move(self, path: str, manifest: Manifest, index: int, target: str, pace: Pace) -> None:
+        """Move a part.  Where it fails, or is cancelled, the part stays where it is.
+
+        :param path: a file that the part is of.
+        :param target: the node it shall lie on.
+        :raise MoveRefused: the file has changed since.
+        :raise StoragedError: a node did not do its part.
+        :raise CatalogReadOnly: the journal has failed.
+        """
+        copy = PartCopy(manifest.upload, index, target)
+        await self._moves.begin_move(path, copy)
+        try:
+            await self._copy_anew(manifest, index, target, pace)
+            await self._moves.commit_move(path, copy)
+        except BaseException as problem:
+            await self._give_up(copy, str(problem) or type(problem).__name__)
+            raise
+        self._reaper.wake()
+
+    async def _give_up(self, copy: PartCopy, reason: str) -> None:
+        try:
+            await self._moves.abort_move(copy, reason)
+        except CatalogReadOnly:
+            # Which of the two is the part is not known until a restart has read the journal: both must stay.
+            self._log.error("part {part}: the journal failed; its copy on node {node} stays until a restart",
+                            part=copy.part, node=copy.node)  # fmt: skip
+            return
+        # Only the catalog says what is to go: one that was cancelled may have been committed.
+        self._reaper.wake()
+
+    async def _copy_anew(self, manifest: Manifest, index: int, target: str, pace: Pace) -> None:
+        try:
+            await self._copy(manifest, index, target, pace)
+        except PartExists:
+            # The journal knows of no copy there: the power was cut before an earlier one was noted for good.
+            await self._registry.store(target).trash(str(manifest.part(index)))
+            await self._copy(manifest, index, target, pace)
+
+    async def _copy(self, manifest: Manifest, index: int, target: str, pace: Pace) -> None:
+        stored = stored_size(manifest.part_size(index), manifest.unit)
+        if stored <= SMALL_PART:
+            await pace.take(stored)
+            self._registry.reserve(target, stored)
+            await self._copy_small(manifest.part(index), manifest.nodes[index], target)
+        else:
+            self._registry.reserve(target, stored)
+            await self._copy_large(str(manifest.part(index)), stored, manifest.nodes[index], target, pace)
+
+    async def _copy_small(self, part: PartId, source: str, target: str) -> None:
+        with self._blaming(source):
+            [data] = await self._registry.store(source).get_all([str(part)])
+            if isinstance(data, StoragedError):
+                raise data
+        try:
+            check_part(part, data)
+        except BadPart as problem:
+            raise PartDamaged(f"part {part} on node {source}: {problem}") from problem
+        with self._blaming(target), _too_early(target):
+            [outcome] = await self._registry.store(target).put_all([(str(part), data)])
+            if isinstance(outcome, StoragedError):
+                raise outcome
+
+    async def _copy_large(self, part: str, stored: int, source: str, target: str, pace: Pace) -> None:
+        with self._blaming(source):
+            reader = await self._registry.store(source).open(part, None)
+        try:
+            with self._blaming(target), _too_early(target):
+                writer = await self._registry.store(target).create(part, stored)
+            try:
+                await self._pump(reader, source, writer, target, pace)
+                with self._blaming(target), _too_early(target):
+                    await writer.finish()  # the node has proved every unit, and that it is this part, all of it
+            except BaseException:
+                await writer.abort()
+                raise
+        finally:
+            reader.close()
+
+    async def _pump(self, reader: IPartReader, source: str, writer: IPartWriter, target: str, pace: Pace) -> None:
+        """Let all bytes flow, as fast as the pace and the writer allow."""
+        gate = _Gate()
+        problems: list[Exception] = []
+
+        def broke(problem: Exception) -> None:
+            problems.append(problem)
+            gate.resumeProducing()
+
+        writer.registerProducer(gate, True)
+        writer.when_broken().addCallback(broke)
+        while not problems:
+            with self._blaming(source):
+                data = await reader.read()
+            if not data:
+                return
+            await pace.take(len(data))
+            writer.write(data)
+            await gate.passed()
+        with self._blaming(target), _too_early(target):
+            raise problems[0]
+
+    @contextmanager
+    def _blaming(self, node: str) -> Iterator[None]:
+        """Who fails here is this node."""
+        try:
+            yield
+        except (NodeUnavailable, NoSpace) as problem:
+            self._registry.failed(node, str(problem))
+            raise
+
+
+@contextmanager
+def _too_early(target: str) -> Iterator[None]:
+    """What the node says where it does not take the part yet."""
+    try:
+        yield
+    except PartMissing as problem:
+        raise RecentlyRemoved(f"node {target}: {problem}") from problem

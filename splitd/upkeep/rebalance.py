@@ -1,0 +1,338 @@
+"""Moves parts from full nodes to empty ones, until all are evenly full."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import attrs
+from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from splitd.errors import (
+    MoveRefused,
+    NotACollection,
+    NotEnoughNodes,
+    NotFound,
+    RebalanceUnderWay,
+    RecentlyRemoved,
+    SplitdError,
+)
+from splitd.interfaces.catalog import ICatalog
+from splitd.model.balance import Balance, Level, Move
+from splitd.model.manifest import Manifest
+from splitd.nodes.registry import NodeRegistry
+from splitd.upkeep.pace import Pace
+from splitd.upkeep.part_mover import PartMover
+from splitd.upkeep.reaper import Reaper
+from storaged.parts.errors import StoragedError
+from storaged.parts.format import stored_size
+from storaged.system.parallel import settled
+
+TARGET = 0.01
+"""The spread to come to, where none is asked for."""
+
+_PAGE = 200
+_AT_ONCE = 16
+_LARGE_AT_ONCE = 2
+_LARGE = 4 * 1024 * 1024
+
+_COARSE = 2000
+"""First only parts of more than so small a share of all that is to be moved: few large ones do for many small ones."""
+
+_MOST_FAILED = 100
+"""Moves that may fail one after the other."""
+
+
+@attrs.define
+class Progress:
+    """How a rebalance is going; times in milliseconds since 1970, fills as shares of a node.
+
+    :param state: "running", then "done", "stopped" or "failed".
+    :param moved: parts.
+    :param failed: parts that could not be moved.
+    :param limit: bytes a second; None for no limit.
+    :param problem: why it is not even, where it is done or failed and is not.
+    """
+
+    began_ms: int
+    target: float
+    limit: float | None
+    spread_before: float
+    spread: float
+    state: str = "running"
+    ended_ms: int | None = None
+    moved: int = 0
+    bytes: int = 0
+    failed: int = 0
+    problem: str = ""
+
+
+class Rebalance:
+    """One rebalance at a time, when an operator asks for it.
+
+    It goes through all files in rounds, until the nodes are even or no move helps any more.  It may be stopped, and the
+    front may end, at any moment.
+
+    :param clock: tells the time since 1970, and calls later.
+    :ivar moved_parts: since the start.
+    :ivar moved_bytes: likewise.
+    """
+
+    _log = Logger()
+
+    def __init__(self, catalog: ICatalog, mover: PartMover, registry: NodeRegistry, reaper: Reaper, clock: Any) -> None:
+        self._catalog = catalog
+        self._mover = mover
+        self._registry = registry
+        self._reaper = reaper
+        self._clock = clock
+        self._progress: Progress | None = None
+        self._running: Deferred[None] | None = None
+        self._pace = Pace(None, clock)
+        self._failed_in_a_row = 0
+        self._refused: dict[str, set[tuple[int, str]]] = {}  # by upload, as `Balance.choose` takes them
+        self._stopping = False
+        self.moved_parts = 0
+        self.moved_bytes = 0
+
+    @property
+    def under_way(self) -> bool:
+        """Whether one is."""
+        return self._running is not None
+
+    def tell(self) -> dict[str, Any] | None:
+        """How the one under way, or the last one, is going, as values that JSON has; None before the first."""
+        return None if self._progress is None else attrs.asdict(self._progress)
+
+    async def plan(self, target: float = TARGET) -> dict[str, Any]:
+        """What one would do, as values that JSON has.
+
+        :raise NotEnoughNodes: there are no two nodes that take parts.
+        """
+        balance = self._balance_of_some(target)
+        before = {level.node_id: level.fill for level in balance.levels}
+        spread, parts, size = balance.spread, 0, 0
+
+        async def count(_path: str, _manifest: Manifest, move: Move) -> None:
+            nonlocal parts, size
+            parts += 1
+            size += move.size
+
+        await self._each_move(balance, count)
+        return {
+            "spread": spread,
+            "target": target,
+            "after": balance.spread,
+            "parts": parts,
+            "bytes": size,
+            "nodes": [
+                {"id": level.node_id, "fill": before[level.node_id], "after": level.fill} for level in balance.levels
+            ],
+        }
+
+    def start(self, target: float = TARGET, limit: float | None = None) -> None:
+        """Begin one.
+
+        :param target: the spread to come to, as a share of a node.
+        :param limit: bytes a second; None for no limit.
+        :raise RebalanceUnderWay: another one has not ended yet.
+        :raise NotEnoughNodes: there are no two nodes that take parts.
+        """
+        if self._running is not None:
+            raise RebalanceUnderWay("another rebalance has not ended yet")
+        spread = self._balance_of_some(target).spread
+        progress = Progress(int(self._clock.seconds() * 1000), target, limit, spread, spread)
+        self._progress, self._pace, self._failed_in_a_row = progress, Pace(limit, self._clock), 0
+        self._log.info("a rebalance begins, the spread is {spread:.2%}", spread=spread)
+        running = self._running = Deferred.fromCoroutine(self._run(progress))
+        running.addBoth(self._ended, progress)
+
+    def _ended(self, result: Failure | None, progress: Progress) -> None:
+        self._running, self._stopping, self._refused = None, False, {}
+        progress.ended_ms = int(self._clock.seconds() * 1000)
+        if isinstance(result, Failure):
+            if result.check(CancelledError):
+                progress.state = "stopped"
+            else:
+                progress.state, progress.problem = "failed", result.getErrorMessage()
+                if not result.check(SplitdError, StoragedError):
+                    self._log.failure("a rebalance", result)
+        else:
+            progress.state = "done"
+        self._log.info(
+            "the rebalance is {state}: {moved} parts of {bytes} bytes moved, {failed} not, the spread is {spread:.2%} "
+            "{problem}",
+            **attrs.asdict(progress),
+        )
+
+    async def stop(self) -> None:
+        """Stop the one under way, and wait for its end.  What is half copied is given up."""
+        running = self._running
+        if running is not None:
+            over = settled([running])
+            if not self._stopping:
+                self._stopping = True
+                running.cancel()
+            await over
+
+    async def _run(self, progress: Progress) -> None:
+        while True:
+            balance = self._balance(progress.target)
+            moved, refused = progress.moved, self._count_refused()
+            await self._round(balance, progress)
+            # What is left to be seen: the reaper may be at work, and a reader may keep a copy for a while.
+            await self._reaper.settle()
+            await self._registry.ask()
+            progress.spread = self._balance(progress.target).spread
+            if progress.spread <= progress.target:
+                progress.problem = ""
+                return
+            if (progress.moved, self._count_refused()) == (moved, refused):
+                progress.problem = progress.problem or "no part can be moved that helps"
+                if refused and not progress.failed:
+                    progress.problem += f"; {refused} were removed from where they should go: try again in some minutes"
+                return
+
+    def _count_refused(self) -> int:
+        return sum(map(len, self._refused.values()))
+
+    def _balance_of_some(self, target: float) -> Balance:
+        balance = self._balance(target)
+        if len(balance.levels) < 2:
+            told = ", ".join(f"{node.entry.id} is {node.state}" for node in self._registry.nodes())
+            raise NotEnoughNodes(f"two nodes that take parts are needed: {told}")
+        return balance
+
+    def _balance(self, target: float) -> Balance:
+        return Balance(
+            [
+                Level(node.entry.id, node.entry.zone, *node.thought_size, takes_parts=node.takes_parts)
+                for node in self._registry.nodes()
+            ],
+            target,
+        )
+
+    async def _round(self, balance: Balance, progress: Progress) -> None:
+        """Go once through all files."""
+        few, many = DeferredSemaphore(_LARGE_AT_ONCE), DeferredSemaphore(_AT_ONCE)
+        under_way: dict[Deferred[None], str] = {}
+
+        async def begin(path: str, manifest: Manifest, move: Move) -> None:
+            slots = few if move.size >= _LARGE else many
+            await slots.acquire()
+            if manifest.upload in under_way.values() or not self._is_possible(move, balance):
+                # Its nodes are not what was read, for it has another name, or is met a second time; or others are.
+                balance.undo(move)
+                slots.release()
+                return
+            doing = Deferred.fromCoroutine(self._move(path, manifest, move, balance, progress))
+            under_way[doing] = manifest.upload
+            doing.addBoth(self._moved, doing, under_way, slots)
+            if self._failed_in_a_row >= _MOST_FAILED:
+                raise MoveRefused(f"{self._failed_in_a_row} moves failed, one after the other: {progress.problem}")
+
+        try:
+            await self._each_move(balance, begin)
+            await settled(under_way)
+        finally:
+            for doing in list(under_way):
+                doing.cancel()
+            await settled(under_way)
+
+    def _moved(
+        self, result: Any, doing: Deferred[None], under_way: dict[Deferred[None], str], slots: DeferredSemaphore
+    ) -> None:
+        under_way.pop(doing, None)
+        slots.release()
+        if isinstance(result, Failure) and not result.check(CancelledError):
+            self._log.failure("moving a part", result)
+
+    def _is_possible(self, move: Move, balance: Balance) -> bool:
+        """Whether the nodes of a move are still fit for it; those that are not are left out from now on."""
+        nodes = {node.entry.id: node for node in self._registry.nodes()}
+        source, target = nodes[move.source], nodes[move.target]
+        if not source.health.usable:
+            balance.leave_out(move.source)
+        if not target.takes_parts or target.room < move.size:
+            balance.leave_out(move.target)
+        return source.health.usable and target.takes_parts and target.room >= move.size
+
+    async def _move(self, path: str, manifest: Manifest, move: Move, balance: Balance, progress: Progress) -> None:
+        try:
+            await self._mover.move(path, manifest, move.part, move.target, self._pace)
+        except CancelledError:
+            raise
+        except Exception as problem:
+            balance.undo(move)
+            if isinstance(problem, RecentlyRemoved):
+                # It is so for minutes: another part of the file may go there, or this one elsewhere.
+                self._refused.setdefault(manifest.upload, set()).add((move.part, move.target))
+            if isinstance(problem, MoveRefused):
+                return  # the file is not what it was: nothing is wrong
+            if not isinstance(problem, StoragedError | SplitdError):
+                self._log.failure("moving a part")
+            progress.failed += 1
+            progress.problem = (
+                f"part {manifest.part(move.part)} of {path} from {move.source} to {move.target}: {problem}"
+            )
+            self._failed_in_a_row += 1
+            self._log.warn("not moved: {problem}", problem=progress.problem)
+        else:
+            self._failed_in_a_row = 0
+            progress.moved += 1
+            progress.bytes += move.size
+            progress.problem = ""
+            self.moved_parts += 1
+            self.moved_bytes += move.size
+            progress.spread = balance.spread
+
+    async def _each_move(self, balance: Balance, act: Callable[[str, Manifest, Move], Awaitable[None]]) -> None:
+        """Go through all files, and choose the moves that help; none where it is even enough already."""
+        if balance.spread <= balance.target:
+            return
+        for least in (balance.surplus / _COARSE, 0.0):
+            files = _Files(self._catalog)
+            while (page := await files.page()) is not None:
+                for path, manifest in page:
+                    if balance.is_even:
+                        return
+                    count, unit = len(manifest.nodes), manifest.unit
+                    sizes = [stored_size(manifest.part_size(index), unit) for index in range(count)]
+                    move = balance.choose(manifest.nodes, sizes, least, self._refused.get(manifest.upload, frozenset()))
+                    if move is not None:
+                        await act(path, manifest, move)
+                await deferLater(self._clock, 0)  # others get their turn
+
+
+class _Files:
+    """All files that have parts, page by page, as they are when their turn comes."""
+
+    def __init__(self, catalog: ICatalog) -> None:
+        self._catalog = catalog
+        self._waiting = deque(["/"])
+        self._after = ""
+
+    async def page(self) -> list[tuple[str, Manifest]] | None:
+        """The next files and their paths, none or some; None at the end."""
+        if not self._waiting:
+            return None
+        folder = self._waiting[-1]
+        try:
+            members = await self._catalog.list_members(folder, self._after, _PAGE)
+        except (NotFound, NotACollection):
+            members = []  # it was there when its name was read
+        self._after = members[-1].name if members else ""
+        if not members:
+            self._waiting.pop()
+        found = []
+        for member in members:
+            path = f"{folder.rstrip('/')}/{member.name}"
+            if not isinstance(member.entry, Manifest):
+                self._waiting.appendleft(path)
+            elif member.entry.nodes:
+                found.append((path, member.entry))
+        return found

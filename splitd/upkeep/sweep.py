@@ -1,0 +1,263 @@
+"""Finds the parts on the nodes that nobody knows of, and has them put aside.
+
+A part becomes one nobody knows of when the front loses the power before the record of its upload was synced, or when a
+disk brings back what was deleted.  What the catalog knows and does not need is the reaper's.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, DeferredSemaphore, fail
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from splitd.errors import SplitdError, SweepUnderWay
+from splitd.interfaces.catalog import IUploadLedger
+from splitd.interfaces.nodes import INodeRegistry
+from splitd.model.holdings import Known
+from splitd.model.uploads import upload_time_ms
+from storaged.parts.errors import StoragedError
+from storaged.parts.format import parse_part_id
+from storaged.parts.values import PartInfo
+
+_PAGE = 10_000
+_AT_ONCE = 8
+_EXAMPLES = 10
+_FIRST_S = 3600.0
+
+
+@attrs.define
+class NodeFindings:
+    """What a sweep found on a node.
+
+    :param parts: parts that were looked at.
+    :param bytes: what they take.
+    :param orphans: parts that nobody knows of, and that are old enough.
+    :param orphan_bytes: what they take.
+    :param young: parts that nobody knows of, and that may be of an upload that has just begun.
+    :param trashed: orphans that were put aside.
+    :param examples: the ids of some orphans.
+    :param problem: why the node was not looked through, or not swept; empty where it was.
+    """
+
+    node: str
+    parts: int = 0
+    bytes: int = 0
+    orphans: int = 0
+    orphan_bytes: int = 0
+    young: int = 0
+    trashed: int = 0
+    examples: list[str] = attrs.field(factory=list)
+    problem: str = ""
+
+
+@attrs.define
+class Findings:
+    """What a sweep found, and did.
+
+    :param began_ms: when it began, milliseconds since 1970.
+    :param dry_run: whether it was only to look.
+    :param stopped: why it put nothing aside; empty where it did, or found nothing.
+    """
+
+    began_ms: int
+    dry_run: bool
+    nodes: list[NodeFindings]
+    stopped: str = ""
+
+    @property
+    def orphans(self) -> int:
+        """The orphans on all nodes."""
+        return sum(node.orphans for node in self.nodes)
+
+    @property
+    def trashed(self) -> int:
+        """Those that were put aside."""
+        return sum(node.trashed for node in self.nodes)
+
+    def tell(self) -> dict[str, Any]:
+        """Everything there is to tell, as values that JSON has."""
+        return {**attrs.asdict(self), "orphans": self.orphans, "trashed": self.trashed}
+
+
+class Sweep:
+    """Compares what the nodes hold with what the catalog knows, every so often and when asked.
+
+    :param node_ids: the nodes there are.
+    :param interval_s: between two sweeps; the first comes an hour after the start, at the latest.  0 for none.
+    :param grace_s: parts younger than that are left alone.
+    :param share: of a node's parts; where more are orphans, something else is wrong, and none is touched.
+    :param clock: tells the time since 1970.
+    :ivar last: what the last one found; None before the first.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        ledger: IUploadLedger,
+        registry: INodeRegistry,
+        clock: Any,
+        *,
+        interval_s: float,
+        grace_s: float,
+        share: float,
+    ) -> None:
+        self._ledger = ledger
+        self._registry = registry
+        self._clock = clock
+        self._interval_s = interval_s
+        self._grace_s = grace_s
+        self._share = share
+        self._under_way: Deferred[Findings] | None = None
+        self._loop = LoopingCall(self._go)
+        self._loop.clock = clock
+        self._first: Any = None
+        self.last: Findings | None = None
+
+    def start(self) -> None:
+        """Begin to wait for the first."""
+        if self._interval_s:
+            # Not after a whole interval: a front that is often started again would never come to it.
+            self._first = self._clock.callLater(min(_FIRST_S, self._interval_s), self._begin)
+
+    def _begin(self) -> None:
+        self._first = None
+        self._loop.start(self._interval_s).addErrback(lambda failure: self._log.failure("no more sweeps", failure))
+
+    def stop(self) -> None:
+        """Give up the one under way, and begin no more."""
+        if self._first is not None:
+            self._first.cancel()
+            self._first = None
+        if self._loop.running:
+            self._loop.stop()
+        if self._under_way is not None:
+            self._under_way.cancel()
+
+    def _go(self) -> Deferred[None]:
+        return self.run().addCallbacks(_nothing, self._broke_off)
+
+    def _broke_off(self, failure: Failure) -> None:
+        if not failure.check(CancelledError, SweepUnderWay):
+            self._log.failure("a sweep", failure)
+
+    def run(self, *, dry_run: bool = False, share: float | None = None) -> Deferred[Findings]:
+        """Sweep now.
+
+        :param dry_run: only look.
+        :param share: in place of the usual one.
+        :return: a Deferred of what was found.
+        :raise SweepUnderWay: another one has not ended yet.
+        """
+        if self._under_way is not None:
+            return fail(SweepUnderWay("another sweep has not ended yet"))
+        self._under_way = Deferred.fromCoroutine(self._sweep(dry_run, self._share if share is None else share))
+        return self._under_way.addBoth(self._ended)
+
+    def _ended(self, result: Any) -> Any:
+        self._under_way = None
+        if isinstance(result, Findings):
+            self.last = result
+        return result
+
+    async def _sweep(self, dry_run: bool, share: float) -> Findings:
+        began_ms = int(self._clock.seconds() * 1000)
+        # Known first, looked at then: what begins in between is too young.
+        known = await self._ledger.known()
+        findings = Findings(began_ms, dry_run, [NodeFindings(node) for node in self._registry.node_ids()])
+        orphans = await _all_of([self._look(node, known, began_ms) for node in findings.nodes])
+        # A part that was moved meanwhile is as old as its upload: what is known now is nobody's orphan either.
+        still = await self._ledger.known()
+        orphans = [_keep(*each, still) for each in zip(findings.nodes, orphans, strict=True)]
+        findings.stopped = _objection(findings.nodes, share)
+        if findings.stopped:
+            self._log.error("the sweep stops: {reason}", reason=findings.stopped)
+        elif not dry_run:
+            await _all_of([self._put_aside(*each) for each in zip(findings.nodes, orphans, strict=True)])
+        self._log.info(
+            "sweep: {orphans} orphans among {parts} parts, {trashed} put aside",
+            orphans=findings.orphans,
+            parts=sum(node.parts for node in findings.nodes),
+            trashed=findings.trashed,
+        )
+        return findings
+
+    async def _look(self, node: NodeFindings, known: Known, began_ms: int) -> list[tuple[str, int]]:
+        """The ids of the orphans of a node, and the bytes that each takes."""
+        orphans: list[tuple[str, int]] = []
+        after = ""
+        try:
+            store = self._registry.store(node.node)
+            while page := await store.list_parts(after, _PAGE):
+                after = page[-1].part_id
+                self._judge(node, page, known, began_ms - int(self._grace_s * 1000), orphans)
+        except (StoragedError, SplitdError) as problem:
+            node.problem = str(problem)
+            return []
+        return orphans
+
+    def _judge(
+        self,
+        node: NodeFindings,
+        page: Sequence[PartInfo],
+        known: Known,
+        before_ms: int,
+        orphans: list[tuple[str, int]],
+    ) -> None:
+        for info in page:
+            node.parts += 1
+            node.bytes += info.stored
+            part = parse_part_id(info.part_id)
+            if known.has(part, node.node):
+                continue
+            # By the front's clock and by the node's: one of them may have been wrong.
+            if max(upload_time_ms(part.upload), info.modified_ms) >= before_ms:
+                node.young += 1
+                continue
+            orphans.append((info.part_id, info.stored))
+
+    async def _put_aside(self, node: NodeFindings, orphans: list[str]) -> None:
+        waiting = deque(orphans)
+        try:
+            store = self._registry.store(node.node)
+            while waiting:
+                node.trashed += await store.trash(waiting.popleft())
+        except (StoragedError, SplitdError) as problem:
+            node.problem = f"{problem}; {len(waiting) + 1} orphans are left for the next sweep"
+
+
+def _keep(node: NodeFindings, found: Sequence[tuple[str, int]], known: Known) -> list[str]:
+    """The ids of those orphans of a node that are not known to anybody now; they are what was found."""
+    orphans = [(part, stored) for part, stored in found if not known.has(parse_part_id(part), node.node)]
+    node.orphans = len(orphans)
+    node.orphan_bytes = sum(stored for _, stored in orphans)
+    node.examples = [part for part, _ in orphans[:_EXAMPLES]]
+    return [part for part, _ in orphans]
+
+
+def _objection(nodes: Sequence[NodeFindings], share: float) -> str:
+    """Why nothing should be put aside; empty where it may."""
+    for node in nodes:
+        if node.orphans > node.parts * share:
+            return (
+                f"of the {node.parts} parts on node {node.node} nobody knows {node.orphans}, "
+                f"more than {100 * share:.3g} % of them: was the journal lost, or an old one brought back?"
+            )
+    return ""
+
+
+async def _all_of(jobs: Sequence[Any]) -> list[Any]:
+    """The results of several jobs, some at a time."""
+    slots = DeferredSemaphore(_AT_ONCE)
+    results = await DeferredList([slots.run(Deferred.fromCoroutine, job) for job in jobs], fireOnOneErrback=True)
+    return [result for _, result in results]
+
+
+def _nothing(_: Any) -> None:
+    """What a sweep by the clock leaves: it can be looked up."""

@@ -1,0 +1,310 @@
+"""Small files that come at about the same time are stored together: a message for each node, a sync for all.
+
+The order that the invariants ask for is that of every upload: `upload-started` in the journal, then the first byte to
+a node; all parts durable, then `file-committed`, then the answer.  A node that fails is replaced: the bytes are still
+here.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TypeAlias, cast
+
+import attrs
+from twisted.internet.defer import Deferred, DeferredList, gatherResults, maybeDeferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from splitd.errors import CatalogReadOnly, NotEnoughNodes, SplitdError, UploadFailed
+from splitd.interfaces.catalog import Doomed, IUploadLedger
+from splitd.interfaces.nodes import INodeRegistry
+from splitd.interfaces.upkeep import IReaper
+from splitd.model.manifest import Manifest
+from splitd.model.striping import Cutter
+from splitd.uploads.lanes import Intent
+from storaged.parts.errors import NodeUnavailable, NoSpace, StoragedError
+from storaged.parts.format import PartId, encode_part
+from storaged.parts.values import PartInfo
+
+Stored: TypeAlias = tuple[Manifest, bool]
+
+_AT_ONCE = 1
+"""Groups whose parts are on their way.  While they are, the next group gathers."""
+
+_PATIENCE_S = 0.02
+"""How long a file waits for those before it: where a node is slow, others need not be."""
+
+_MOST_FILES = 256
+
+_MOST_BYTES = 1024 * 1024
+"""Of the parts for one node: so much it takes in one message."""
+
+_MOST_FAILED = 3
+"""Nodes that may fail one file; where more do, it is not the nodes."""
+
+
+@attrs.define(eq=False)
+class _File:
+    """A file that has arrived.
+
+    :param failed: what the nodes had to say that have failed it.
+    :ivar given_up: whether nobody waits for it any more.
+    """
+
+    intent: Intent
+    data: bytes
+    answer: Deferred[Stored] = attrs.field(init=False)
+    failed: dict[str, str] = attrs.Factory(dict)
+    given_up: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        self.answer = Deferred(self._give_up)
+
+    def _give_up(self, _: Deferred[Stored]) -> None:
+        self.given_up = True
+
+    @property
+    def stored(self) -> int:
+        """The bytes that its largest part takes."""
+        return self.intent.stored(0) or 0
+
+    def parts(self) -> list[tuple[str, bytes]]:
+        """The ids and stored bytes of its parts, by their index."""
+        upload, layout = self.intent.upload, self.intent.layout
+        columns: list[list[bytes]] = [[] for _ in range(layout.width)]
+        for index, piece in Cutter(layout, len(self.data)).cut(self.data):
+            columns[index].append(piece)
+        return [
+            (f"{upload}.{index}", encode_part(PartId(upload, index), layout.unit, b"".join(pieces)))
+            for index, pieces in enumerate(columns)
+        ]
+
+
+class GroupCommit:
+    """Stores small files, many at once.
+
+    :param new_id: makes the id of an upload that is tried again.
+    :param clock: tells the time since 1970, and calls later.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        ledger: IUploadLedger,
+        registry: INodeRegistry,
+        reaper: IReaper,
+        keep: Callable[[str, bytes], None],
+        *,
+        new_id: Callable[[], str],
+        clock: IReactorTime,
+    ) -> None:
+        self._ledger = ledger
+        self._registry = registry
+        self._reaper = reaper
+        self._keep = keep
+        self._new_id = new_id
+        self._clock = clock
+        self._waiting: deque[_File] = deque()
+        self._begins: IDelayedCall | None = None
+        self._sending = 0
+        self._groups: set[Deferred[None]] = set()
+
+    def store(self, intent: Intent, data: bytes) -> Deferred[Stored]:
+        """Store a file and commit it; see `IUpload.finish`.
+
+        Where the Deferred is cancelled it may be committed still.
+        """
+        file = _File(intent, data)
+        self._wait(file)
+        return file.answer
+
+    async def settle(self) -> None:
+        """Wait until nothing is under way."""
+        while self._groups or self._waiting:
+            if self._groups:
+                await DeferredList(list(self._groups))
+            else:
+                self._begin()
+
+    def _wait(self, file: _File) -> None:
+        self._waiting.append(file)
+        if self._begins is None:
+            # Never at once: what else arrives in this turn of the reactor goes along.
+            self._begins = self._clock.callLater(0 if self._sending < _AT_ONCE else _PATIENCE_S, self._begin)
+
+    def _sent(self) -> None:
+        self._sending -= 1
+        if self._begins is not None and self._sending < _AT_ONCE:
+            self._begins.reset(0)
+
+    def _begin(self) -> None:
+        if self._begins is not None and self._begins.active():
+            self._begins.cancel()
+        self._begins = None
+        files: list[_File] = []
+        size = 0
+        while self._waiting and len(files) < _MOST_FILES and size + self._waiting[0].stored <= _MOST_BYTES:
+            file = self._waiting.popleft()
+            if not file.given_up:
+                files.append(file)
+                size += file.stored
+        if self._waiting:
+            self._begins = self._clock.callLater(_PATIENCE_S, self._begin)
+        if files:
+            group = Deferred.fromCoroutine(self._store(files))
+            self._groups.add(group)
+            group.addErrback(self._fault, files)
+            group.addCallback(lambda _: self._groups.discard(group))
+
+    def _fault(self, failure: Failure, files: Sequence[_File]) -> None:
+        self._log.failure("storing small files", failure)
+        for file in files:
+            _answer(file, failure)
+
+    async def _store(self, files: Sequence[_File]) -> None:
+        """Store some files on the same nodes and commit them; those that a node failed wait once more."""
+        try:
+            nodes = self._place(files)
+        except NotEnoughNodes as problem:
+            if len(files) == 1:
+                _answer(files[0], Failure(_explained(problem, files[0])))
+                return
+            # Each may have room alone, or other nodes that have not failed it.
+            middle = len(files) // 2
+            await self._store(files[:middle])
+            await self._store(files[middle:])
+            return
+        self._sending += 1
+        try:
+            begun = await self._begin_uploads(files, nodes)
+            problems = await self._put_parts(begun, nodes)
+        finally:
+            self._sent()
+        await DeferredList([self._end(file, nodes, failed) for file, failed in zip(begun, problems, strict=True)])
+
+    def _place(self, files: Sequence[_File]) -> list[str]:
+        failed = {node for file in files for node in file.failed}
+        return self._registry.place(files[0].intent.layout.width, sum(file.stored for file in files), failed)
+
+    async def _begin_uploads(self, files: Sequence[_File], nodes: Sequence[str]) -> list[_File]:
+        """Note that parts may lie on these nodes from now on.  Returns the files for which that is so."""
+        noted = [self._ledger.begin(file.intent.upload, file.intent.path, nodes) for file in files]
+        begun = []
+        for file, (good, result) in zip(files, await DeferredList(noted, consumeErrors=True), strict=True):
+            if good:
+                begun.append(file)
+            else:
+                _answer(file, cast(Failure, result))
+        return begun
+
+    async def _put_parts(self, files: Sequence[_File], nodes: Sequence[str]) -> list[dict[str, str]]:
+        """Store the parts.
+
+        :return: for each file what the nodes that failed it had to say.
+        """
+        columns: list[list[tuple[str, bytes]]] = [[] for _ in nodes]
+        for file in files:
+            for column, part in zip(columns, file.parts(), strict=True):
+                column.append(part)
+        puts = [self._put(node, parts) for node, parts in zip(nodes, columns, strict=True)]
+        problems: list[dict[str, str]] = [{} for _ in files]
+        for node, outcomes in zip(nodes, await gatherResults(puts), strict=True):
+            for outcome, failed in zip(outcomes, problems, strict=True):
+                if isinstance(outcome, StoragedError):
+                    if isinstance(outcome, NodeUnavailable | NoSpace):
+                        self._registry.failed(node, str(outcome))
+                    failed[node] = str(outcome)
+        return problems
+
+    def _put(self, node: str, parts: Sequence[tuple[str, bytes]]) -> Deferred[list[PartInfo | StoragedError]]:
+        def fault(failure: Failure) -> list[PartInfo | StoragedError]:
+            self._log.failure("storing parts on node {node}", failure, node=node)
+            return [NodeUnavailable(repr(failure.value))] * len(parts)
+
+        return maybeDeferred(self._registry.store(node).put_all, parts).addErrback(fault)
+
+    def _end(self, file: _File, nodes: Sequence[str], failed: dict[str, str]) -> Deferred[None]:
+        """Commit a file, or see what else can be done with it.  Never fails."""
+        if failed or file.given_up:
+            ended = Deferred.fromCoroutine(self._try_again(file, nodes, failed))
+        else:
+            manifest = self._manifest(file, nodes)
+            ended = self._ledger.commit(file.intent.path, manifest, file.intent.condition).addCallbacks(
+                self._committed, self._refused, callbackArgs=(file, manifest), errbackArgs=(file, nodes)
+            )
+        return ended.addErrback(self._fault, [file])
+
+    def _manifest(self, file: _File, nodes: Sequence[str]) -> Manifest:
+        intent = file.intent
+        return Manifest(
+            upload=intent.upload,
+            size=len(file.data),
+            created_ms=int(self._clock.seconds() * 1000),
+            data=intent.layout.data,
+            parity=intent.layout.parity,
+            unit=intent.layout.unit,
+            nodes=tuple(nodes),
+            content_type=intent.content_type,
+        )
+
+    def _committed(self, created: bool, file: _File, manifest: Manifest) -> None:
+        self._keep(manifest.upload, file.data)
+        if not created:
+            self._reaper.wake()
+        if not file.given_up:
+            file.answer.callback((manifest, created))
+
+    def _refused(self, failure: Failure, file: _File, nodes: Sequence[str]) -> Deferred[None]:
+        problem = failure.value
+        reason = str(problem) if isinstance(problem, SplitdError) else repr(problem)
+        cleaned = Deferred.fromCoroutine(self._clean_up(file, nodes, reason))
+        return cleaned.addCallback(lambda _: _answer(file, failure))
+
+    async def _try_again(self, file: _File, nodes: Sequence[str], failed: dict[str, str]) -> None:
+        """Give a file that some nodes have failed to others, unless nobody waits for it any more."""
+        await self._clean_up(file, nodes, "; ".join(failed.values()) or "the client has left")
+        if file.given_up:
+            return
+        file.failed.update(failed)
+        if len(file.failed) > _MOST_FAILED:
+            problem = NotEnoughNodes(f"{len(file.failed)} nodes have failed by now")
+            _answer(file, Failure(_explained(problem, file)))
+            return
+        self._log.info("upload of {path} is tried again elsewhere: {told}",
+                       path=file.intent.path, told=_told(failed))  # fmt: skip
+        file.intent = attrs.evolve(file.intent, upload=self._new_id())
+        self._wait(file)
+
+    async def _clean_up(self, file: _File, nodes: Sequence[str], reason: str) -> None:
+        """End what was begun and not committed."""
+        upload, path = file.intent.upload, file.intent.path
+        try:
+            await self._ledger.abort(upload, reason)
+        except CatalogReadOnly:
+            # Whether the file exists is not known until a restart has read the journal: its parts must stay.
+            self._log.error("upload {upload} of {path}: the journal failed; its parts stay until a restart",
+                            upload=upload, path=path)  # fmt: skip
+            return
+        self._log.info("upload {upload} of {path} aborted: {reason}", upload=upload, path=path, reason=reason)
+        holdings = tuple((node, f"{upload}.{index}") for index, node in enumerate(nodes))
+        # Not waited for: a node that does not answer must not hold up what comes next.
+        self._reaper.reap(Doomed(upload, holdings))
+
+
+def _answer(file: _File, failure: Failure) -> None:
+    if not file.given_up and not file.answer.called:
+        file.answer.errback(failure)
+
+
+def _told(failed: dict[str, str]) -> str:
+    return "; ".join(f"node {node}: {problem}" for node, problem in failed.items())
+
+
+def _explained(problem: SplitdError, file: _File) -> SplitdError:
+    """Why there is no place for a file: with what has failed it before, where something has."""
+    if file.failed and isinstance(problem, NotEnoughNodes):
+        return UploadFailed(f"{file.intent.path}: {_told(file.failed)}; {problem}")
+    return problem

@@ -1,0 +1,147 @@
+"""The lanes of an upload: one connection to a node for each part, opened before the first byte."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, cast
+
+import attrs
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.python.failure import Failure
+
+from splitd.errors import NotEnoughSpace
+from splitd.interfaces.nodes import INodeRegistry
+from splitd.model.conditions import Condition
+from splitd.model.striping import Layout, part_size
+from storaged.parts.errors import StoragedError
+from storaged.parts.format import PartEncoder, PartId, stored_size
+from storaged.parts.interfaces import IPartWriter
+
+_Found = TypeVar("_Found")
+
+_UNKNOWN_SIZE_GUESS = 16 * 1024 * 1024
+"""The bytes that are kept free on a node for each part of unknown size that is under way."""
+
+
+@attrs.frozen
+class Intent:
+    """What is to be stored.
+
+    :param upload: the id of the upload, 32 hexadecimal digits.
+    :param size: the bytes of the file, or None where unknown.
+    """
+
+    upload: str
+    path: str
+    size: int | None
+    content_type: str
+    condition: Condition
+    layout: Layout
+
+    def stored(self, index: int) -> int | None:
+        """The bytes that one part will take, where known."""
+        if self.size is None:
+            return None
+        return stored_size(part_size(self.layout, self.size, index), self.layout.unit)
+
+    @property
+    def reserved(self) -> int:
+        """The bytes that are reserved on each node."""
+        largest = self.stored(0)
+        return _UNKNOWN_SIZE_GUESS if largest is None else largest
+
+    def release(self, registry: INodeRegistry, node: str) -> None:
+        """Keep no room free any more on a node, where it was kept because the size is not known."""
+        if self.size is None:
+            registry.release(node, self.reserved)
+
+
+async def find_room(registry: INodeRegistry, look: Callable[[], _Found]) -> _Found:
+    """Look for room; where there seems to be none, once more when the nodes have said how much they have now.
+
+    :raise NotEnoughNodes: there are not enough nodes that take a part.
+    """
+    try:
+        return look()
+    except NotEnoughSpace:
+        await registry.refresh()
+    return look()
+
+
+class Lanes:
+    """Opens a lane to a node for each part of a file, and takes another node where one refuses.
+
+    :param registry: chooses nodes.
+    """
+
+    def __init__(self, registry: INodeRegistry, intent: Intent) -> None:
+        self._registry = registry
+        self._intent = intent
+        self._tried: set[str] = set()
+        self.open: dict[int, Lane] = {}
+
+    async def connect(self) -> list[Lane]:
+        """Open all lanes.
+
+        :return: the lanes by the parts' index.
+        :raise NotEnoughNodes: there are not enough nodes that take a part.  No lane is open.
+        """
+        width = self._intent.layout.width
+        try:
+            while missing := [index for index in range(width) if index not in self.open]:
+                await self._connect_some(missing)
+        except BaseException:
+            await DeferredList([lane.writer.abort() for lane in self.open.values()])
+            for lane in self.open.values():
+                self._intent.release(self._registry, lane.node)
+            raise
+        return [self.open[index] for index in range(width)]
+
+    async def _connect_some(self, indexes: Sequence[int]) -> None:
+        stored, count = self._intent.reserved, len(indexes)
+        is_guess = self._intent.size is None
+        nodes = await find_room(
+            self._registry, lambda: self._registry.place(count, stored, self._tried, is_guess=is_guess)
+        )
+        self._tried.update(nodes)
+        results = await DeferredList(
+            [Deferred.fromCoroutine(self._connect(index, node)) for index, node in zip(indexes, nodes, strict=True)],
+            consumeErrors=True,
+        )
+        for good, result in results:
+            if not good:
+                cast(Failure, result).raiseException()
+
+    async def _connect(self, index: int, node: str) -> None:
+        intent = self._intent
+        part = PartId(intent.upload, index)
+        try:
+            writer = await self._registry.store(node).create(str(part), intent.stored(index))
+        except BaseException as problem:
+            intent.release(self._registry, node)
+            if not isinstance(problem, StoragedError):
+                raise
+            # The loop in `connect` takes another node.
+            self._registry.failed(node, str(problem))
+        else:
+            self.open[index] = Lane(node, writer, PartEncoder(part, intent.layout.unit))
+
+
+@attrs.define
+class Lane:
+    """One part on its way to its node."""
+
+    node: str
+    writer: IPartWriter
+    encoder: PartEncoder
+
+    def write(self, piece: bytes) -> None:
+        """Send a piece of the part's payload."""
+        for data in self.encoder.encode(piece):
+            self.writer.write(data)
+
+    def finish(self) -> Deferred[Any]:
+        """Send the end of the part; fires when it is durable."""
+        for data in self.encoder.finish():
+            self.writer.write(data)
+        return self.writer.finish()

@@ -1,0 +1,122 @@
+"""A small file on its way in: it gathers in memory, and is stored whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from splitd.errors import LengthMismatch
+from splitd.interfaces.store import IUpload
+from splitd.model.manifest import Manifest
+from splitd.model.traffic import Traffic
+from splitd.uploads.group import GroupCommit
+from splitd.uploads.lanes import Intent
+from storaged.system.parallel import settled
+
+
+@implementer(IUpload)
+class SmallUpload:
+    """One upload of a file whose parts are small ones.
+
+    :param ended: called once when it is over, with whether it was committed.
+    :ivar size: the bytes of the file.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        intent: Intent,
+        group: GroupCommit,
+        traffic: Traffic,
+        ended: Callable[[SmallUpload, bool], None],
+    ) -> None:
+        assert intent.size is not None
+        self.size = intent.size
+        self._intent = intent
+        self._group = group
+        self._traffic = traffic
+        self._ended = ended
+        self._pieces: list[bytes] = []
+        self._position = 0
+        self._broken: LengthMismatch | None = None
+        self._watchers: list[Deferred[Exception]] = []
+        self._finishing: Deferred[Any] | None = None
+        self._over = False
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """Take the producer of the file's bytes, which is never paused: the file is small."""
+
+    def unregisterProducer(self) -> None:
+        """Let the producer go."""
+
+    def write(self, data: bytes) -> None:
+        """Take the next bytes of the file."""
+        if self._over or self._finishing is not None or self._broken is not None:
+            return
+        self._position += len(data)
+        if self._position > self.size:
+            self._break(LengthMismatch(f"got {self._position} bytes, expected {self.size}"))
+            return
+        self._traffic.bytes_in += len(data)
+        self._pieces.append(data)
+
+    def _break(self, problem: LengthMismatch) -> None:
+        self._broken = problem
+        watchers, self._watchers = self._watchers, []
+        for watcher in watchers:
+            watcher.callback(problem)
+
+    def when_broken(self) -> Deferred[Exception]:
+        """Learn that the upload cannot succeed any more; see `IUpload.when_broken`."""
+        if self._broken is not None:
+            return succeed(self._broken)
+        watcher: Deferred[Exception] = Deferred()
+        self._watchers.append(watcher)
+        return watcher
+
+    def finish(self) -> Deferred[tuple[Manifest, bool]]:
+        """End the file and commit it; see `IUpload.finish`."""
+        assert self._finishing is None, "an upload ends once"
+        try:
+            data = self._take_file()
+        except LengthMismatch as problem:
+            self._end(committed=False)
+            return fail(problem)
+        self._finishing = self._group.store(self._intent, data)
+        return self._finishing.addCallbacks(self._committed, self._failed)
+
+    def _take_file(self) -> bytes:
+        if self._broken is not None:
+            raise self._broken
+        if self._position != self.size:
+            raise LengthMismatch(f"got {self._position} bytes, expected {self.size}")
+        pieces, self._pieces = self._pieces, []
+        return b"".join(pieces)
+
+    def _committed(self, stored: tuple[Manifest, bool]) -> tuple[Manifest, bool]:
+        self._end(committed=True)
+        return stored
+
+    def _failed(self, failure: Failure) -> Failure:
+        self._end(committed=False)
+        return failure
+
+    def abort(self, reason: str) -> Deferred[None]:
+        """Give the upload up; see `IUpload.abort`."""
+        if self._finishing is None:
+            self._log.info("upload of {path} given up: {reason}", path=self._intent.path, reason=reason)
+            self._end(committed=False)
+            return succeed(None)
+        return settled([self._finishing])
+
+    def _end(self, *, committed: bool) -> None:
+        if not self._over:
+            self._over = True
+            self._pieces.clear()
+            self._ended(self, committed)

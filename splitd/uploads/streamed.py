@@ -1,0 +1,268 @@
+"""A file on its way in: cut while it streams, one lane per part.
+
+The order that the invariants ask for: connections to all nodes, then `upload-started` in the journal, then the first
+byte; all parts durable, then `file-committed`, then the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.interfaces import IPushProducer
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from splitd.errors import CatalogReadOnly, LengthMismatch, SplitdError, UploadFailed
+from splitd.interfaces.catalog import Doomed, IUploadLedger
+from splitd.interfaces.nodes import INodeRegistry
+from splitd.interfaces.store import IUpload
+from splitd.interfaces.upkeep import IReaper
+from splitd.model.manifest import Manifest
+from splitd.model.striping import Cutter
+from splitd.model.traffic import Traffic
+from splitd.uploads.lanes import Intent, Lane
+from storaged.parts.errors import NodeUnavailable, NoSpace, StoragedError
+from storaged.system.parallel import gather, settled
+
+
+@implementer(IPushProducer)
+class _LaneSource:
+    """What a part writer pauses: the client, for as long as any lane is full."""
+
+    def __init__(self, full: set[int], index: int, changed: Callable[[], None]) -> None:
+        self._full = full
+        self._index = index
+        self._changed = changed
+
+    def pauseProducing(self) -> None:
+        """The lane is full."""
+        self._full.add(self._index)
+        self._changed()
+
+    def resumeProducing(self) -> None:
+        """The lane has room again."""
+        self._full.discard(self._index)
+        self._changed()
+
+    def stopProducing(self) -> None:
+        """The lane is gone; `when_broken` tells it too."""
+        self.resumeProducing()
+
+
+@implementer(IUpload)
+class Upload:
+    """One upload, once its lanes are open and the journal knows of it.
+
+    :param lanes: by the parts' index; none where the file is known to be empty.
+    :param reaper: deletes what an aborted upload, or the version before, left on its nodes.
+    :param ended: called once when it is over, with whether it was committed.
+    :param seconds: the time since 1970.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        intent: Intent,
+        lanes: Sequence[Lane],
+        ledger: IUploadLedger,
+        registry: INodeRegistry,
+        reaper: IReaper,
+        traffic: Traffic,
+        ended: Callable[[Upload, bool], None],
+        seconds: Callable[[], float],
+    ) -> None:
+        self._intent = intent
+        self._lanes = lanes
+        self._ledger = ledger
+        self._registry = registry
+        self._reaper = reaper
+        self._traffic = traffic
+        self._ended = ended
+        self._seconds = seconds
+        self._cutter = Cutter(intent.layout, intent.size)
+        self._producer: Any = None
+        self._full: set[int] = set()
+        self._paused = False
+        self._broken: Exception | None = None
+        self._watchers: list[Deferred[Exception]] = []
+        self._ending: Deferred[Any] | None = None
+        self._aborted = False
+
+    async def start(self) -> None:
+        """Note the upload in the journal; bytes may flow after that.
+
+        :raise CatalogReadOnly: the journal has failed.  The lanes are closed.
+        """
+        try:
+            await self._ledger.begin(self._intent.upload, self._intent.path, [lane.node for lane in self._lanes])
+        except BaseException as problem:
+            await self.abort(str(problem))
+            raise
+        for index, lane in enumerate(self._lanes):
+            lane.writer.registerProducer(_LaneSource(self._full, index, self._lanes_changed), True)
+            lane.writer.when_broken().addCallback(self._lane_broke, index)
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """Take the producer of the file's bytes."""
+        assert streaming
+        self._producer = producer
+        self._paused = False
+        self._lanes_changed()
+
+    def unregisterProducer(self) -> None:
+        """Let the producer go."""
+        self._producer = None
+
+    def _lanes_changed(self) -> None:
+        if self._producer is None or bool(self._full) == self._paused:
+            return
+        self._paused = bool(self._full)
+        if self._paused:
+            self._producer.pauseProducing()
+        else:
+            self._producer.resumeProducing()
+
+    def write(self, data: bytes) -> None:
+        """Take the next bytes of the file."""
+        if self._broken is not None or self._ending is not None:
+            return
+        try:
+            pieces = self._cutter.cut(data)
+        except ValueError as problem:
+            self._break(LengthMismatch(str(problem)))
+            return
+        self._traffic.bytes_in += len(data)
+        self._send(pieces)
+
+    def _send(self, pieces: Sequence[tuple[int, bytes]]) -> None:
+        for index, piece in pieces:
+            self._lanes[index].write(piece)
+
+    def _lane_broke(self, problem: Exception, index: int) -> None:
+        self._break(self._blame(index, problem))
+
+    def _blame(self, index: int, problem: Exception) -> UploadFailed:
+        """What the failure of a lane means for the upload."""
+        node = self._lanes[index].node
+        if isinstance(problem, NodeUnavailable | NoSpace):
+            self._registry.failed(node, str(problem))
+        return UploadFailed(f"part {index} of {self._intent.path} on node {node}: {problem}")
+
+    def _break(self, problem: Exception) -> None:
+        if self._broken is not None or self._ending is not None:
+            return
+        self._broken = problem
+        watchers, self._watchers = self._watchers, []
+        for watcher in watchers:
+            watcher.callback(problem)
+
+    def when_broken(self) -> Deferred[Exception]:
+        """Learn that the upload cannot succeed; see `IUpload.when_broken`."""
+        if self._broken is not None:
+            return succeed(self._broken)
+        watcher: Deferred[Exception] = Deferred()
+        self._watchers.append(watcher)
+        return watcher
+
+    def finish(self) -> Deferred[tuple[Manifest, bool]]:
+        """End the file and commit it; see `IUpload.finish`."""
+        assert self._ending is None, "an upload ends once"
+        ending = Deferred.fromCoroutine(self._finish())
+        self._ending = settled([ending])
+        return ending
+
+    async def _finish(self) -> tuple[Manifest, bool]:
+        try:
+            self._send_rest()
+            await self._store_parts()
+            manifest = self._manifest()
+            created = await self._ledger.commit(self._intent.path, manifest, self._intent.condition)
+        except SplitdError as problem:
+            await self._give_up(str(problem))
+            raise
+        except BaseException as problem:
+            await self._give_up(f"{type(problem).__name__}: {problem}")
+            raise
+        self._end(committed=True)
+        if not created:
+            self._reaper.wake()
+        return manifest, created
+
+    def _send_rest(self) -> None:
+        if self._broken is not None:
+            raise self._broken
+        try:
+            self._send(self._cutter.finish())
+        except ValueError as problem:
+            raise LengthMismatch(str(problem)) from problem
+
+    async def _store_parts(self) -> None:
+        if self._cutter.position == 0:
+            # An empty file has no parts, though lanes were opened for it where its size was not known.
+            await DeferredList([lane.writer.abort() for lane in self._lanes])
+            return
+        await gather([self._store_part(index, lane) for index, lane in enumerate(self._lanes)])
+
+    async def _store_part(self, index: int, lane: Lane) -> None:
+        try:
+            await lane.finish()
+        except StoragedError as problem:
+            raise self._blame(index, problem) from problem
+
+    def _manifest(self) -> Manifest:
+        layout = self._intent.layout
+        size = self._cutter.position
+        return Manifest(
+            upload=self._intent.upload,
+            size=size,
+            created_ms=int(self._seconds() * 1000),
+            data=layout.data,
+            parity=layout.parity,
+            unit=layout.unit,
+            nodes=tuple(lane.node for lane in self._lanes) if size else (),
+            content_type=self._intent.content_type,
+        )
+
+    def abort(self, reason: str) -> Deferred[None]:
+        """Give the upload up; see `IUpload.abort`."""
+        if self._ending is None:
+            self._ending = settled([Deferred.fromCoroutine(self._give_up(reason))])
+        return settled([self._ending])
+
+    async def _give_up(self, reason: str) -> None:
+        if self._aborted:
+            return
+        self._aborted = True
+        try:
+            await self._clean_up(reason)
+        finally:
+            self._end(committed=False)
+
+    def _end(self, *, committed: bool) -> None:
+        for lane in self._lanes:
+            self._intent.release(self._registry, lane.node)
+        self._ended(self, committed)
+
+    async def _clean_up(self, reason: str) -> None:
+        await DeferredList([lane.writer.abort() for lane in self._lanes])
+        try:
+            await self._ledger.abort(self._intent.upload, reason)
+        except CatalogReadOnly:
+            # Whether the file exists is not known until a restart has read the journal: its parts must stay.
+            self._log.error(
+                "upload {upload} of {path}: the journal failed; its parts stay until a restart",
+                upload=self._intent.upload,
+                path=self._intent.path,
+            )
+            return
+        self._log.info(
+            "upload {upload} of {path} aborted: {reason}",
+            upload=self._intent.upload,
+            path=self._intent.path,
+            reason=reason,
+        )
+        holdings = tuple((lane.node, str(lane.encoder.part)) for lane in self._lanes)
+        await self._reaper.reap(Doomed(self._intent.upload, holdings))

@@ -1,0 +1,62 @@
+"""Parts that are put aside: gone for the front, and kept for a while for the operator.  Every method blocks.
+
+trash/<milliseconds since 1970>-<id>     a part, and when it was put aside
+"""
+
+from __future__ import annotations
+
+import re
+
+from storaged.parts.format import PartId
+from storaged.system.filesystem import UNFINISHED, new_file
+from storaged.system.interfaces import IFilesystem
+
+_NAME = re.compile(r"\A([0-9]{13})-[0-9a-f]{32}\.[0-9]{1,3}\Z")
+
+
+class Trash:
+    """The trash of a node.
+
+    :param folder: where it lies.
+    """
+
+    def __init__(self, folder: str, filesystem: IFilesystem) -> None:
+        self._folder = folder
+        self._filesystem = filesystem
+
+    def prepare(self) -> None:
+        """Make the folder, durably, where it is missing, and drop what was left half written."""
+        self._filesystem.make_folder(self._folder)
+        for name, _, _ in self._filesystem.scan(self._folder):
+            if name.endswith(UNFINISHED):
+                self._filesystem.remove(f"{self._folder}/{name}")
+
+    def move(self, path: str, part: PartId, now_ms: int) -> None:
+        """Put a file aside.  Durable in the trash when this returns; that it is gone from where it was is not.
+
+        :raise FileNotFoundError: there is none.
+        """
+        self._filesystem.rename(path, self._path(part, now_ms))
+        self._filesystem.sync_folder(self._folder)
+
+    def write(self, data: bytes, part: PartId, now_ms: int) -> None:
+        """Put bytes aside, durably."""
+        with new_file(self._filesystem, self._folder, self._path(part, now_ms)) as file:
+            file.write([data])
+
+    def _path(self, part: PartId, now_ms: int) -> str:
+        return f"{self._folder}/{now_ms:013}-{part}"
+
+    def empty(self, before_ms: int) -> tuple[int, int]:
+        """Delete what was put aside before a time; other files are left alone.
+
+        :return: how many parts, and their bytes.
+        """
+        count = size = 0
+        for name, stored, _ in self._filesystem.scan(self._folder):
+            match = _NAME.match(name)
+            if match is not None and int(match[1]) < before_ms:
+                self._filesystem.remove(f"{self._folder}/{name}")
+                count += 1
+                size += stored
+        return count, size

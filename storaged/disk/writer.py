@@ -1,0 +1,306 @@
+"""A part on its way onto a disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IPushProducer
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from storaged.disk.calls import DiskCalls
+from storaged.disk.folder import PartFolder
+from storaged.disk.room import Promise
+from storaged.parts.errors import BadPart, NoSpace, PartExists, StoragedError
+from storaged.parts.format import PartChecker, PartId
+from storaged.parts.interfaces import IPartWriter
+from storaged.parts.values import PartInfo
+from storaged.system.interfaces import IFile, IFilesystem
+from storaged.system.once import Once
+
+_T = TypeVar("_T")
+
+WRITE_SIZE = 512 * 1024
+"""The bytes that gather before they are written: each write takes a turn of a thread, which costs more than a write.
+
+Twice as many may wait for the disk before the producer is paused; it is resumed below half of those."""
+
+_LEAST_WRITE = 64 * 1024
+_ALL_WRITERS = 8 * 1024 * 1024
+
+EARLY_SYNC = 8 * 1024 * 1024
+"""After so many bytes the kernel is asked to begin writing out, so that the last sync is a short one."""
+
+
+def write_size(writers: int) -> int:
+    """The bytes that gather for each of so many writers: fewer where they are many, so that all together stay small."""
+    return min(WRITE_SIZE, max(_LEAST_WRITE, _ALL_WRITERS // max(1, writers)))
+
+
+@implementer(IPartWriter)
+class DiskPartWriter:
+    """Checks one part and writes it.
+
+    One coroutine owns the file, from its opening to its end: what it does in the pool, it does one after the other.
+    The methods only leave word for it.
+
+    :param stored: the bytes the part will take, where known.
+    :param parts: where it is to lie.
+    :param promise: the room set aside for the part.
+    :param write_size: how many bytes shall gather now before they are written.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        part: PartId,
+        stored: int | None,
+        parts: PartFolder,
+        *,
+        filesystem: IFilesystem,
+        calls: DiskCalls,
+        promise: Promise,
+        write_size: Callable[[], int],
+    ) -> None:
+        self._part = part
+        self._parts = parts
+        self._place = parts.place(part)
+        self._filesystem = filesystem
+        self._calls = calls
+        self._promise = promise
+        self._is_promised = stored is not None
+        self._write_size = write_size
+        self._checker = PartChecker(part, stored)
+        self._queue: list[bytes] = []
+        self._queued = 0  # with the batch that is being written
+        self._since_sync = 0
+        self._producer: IPushProducer | None = None
+        self._paused = False
+        self._finishing = False
+        self._problem: Exception | None = None
+        self._idle: Deferred[None] | None = None
+        self._opened: Once[None] = Once()
+        self._broken: Once[Exception] = Once()
+        self._ended: Once[PartInfo] = Once()
+        self._file: IFile | None = None
+        self._path: str | None = None  # where there is something to remove when it goes wrong
+
+    def begin(self) -> Deferred[None]:
+        """Open the file.
+
+        :raise PartExists: the part is there already.
+        """
+        opened = self._opened.wait()
+        Deferred.fromCoroutine(self._live())
+        return opened
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """Take the producer to pause while the disk is behind."""
+        if not streaming or self._producer is not None:
+            raise RuntimeError(f"part {self._part}: takes one push producer")
+        self._producer = producer
+        self._pace()
+
+    def unregisterProducer(self) -> None:
+        """Let the producer go."""
+        self._producer = None
+        self._paused = False
+
+    def write(self, data: bytes) -> None:
+        """Take the next stored bytes."""
+        if self._finishing or self._problem is not None:
+            return
+        try:
+            self._checker.feed(data)
+        except BadPart as problem:
+            self._break(problem)
+            return
+        self._queue.append(data)
+        self._queued += len(data)
+        self._pace()
+        if self._queued >= self._write_size():
+            self._wake()
+
+    def writeSequence(self, pieces: Sequence[bytes]) -> None:
+        """Take the next stored bytes; see `IPartWriter.writeSequence`."""
+        for piece in pieces:
+            self.write(piece)
+
+    def when_broken(self) -> Deferred[Exception]:
+        """Learn of a failure; see `IPartWriter.when_broken`."""
+        return self._broken.wait()
+
+    def finish(self) -> Deferred[PartInfo]:
+        """End the part; see `IPartWriter.finish`."""
+        if not self._finishing and self._problem is None:
+            self._finishing = True
+            try:
+                self._checker.finish()
+            except BadPart as problem:
+                self._break(problem)
+            self._wake()
+        return self._ended.wait()
+
+    def abort(self) -> Deferred[None]:
+        """Give the part up; see `IPartWriter.abort`."""
+        self._give_up(CancelledError(f"part {self._part} was given up"))
+        return self.when_ended()
+
+    def break_off(self, problem: StoragedError) -> Deferred[None]:
+        """Give the part up for a reason that is not its owner's, who learns of it as of any failure.
+
+        :return: a Deferred that fires when nothing of the part is left.
+        """
+        self._break(problem)
+        return self.when_ended()
+
+    def when_ended(self) -> Deferred[None]:
+        """Learn that the part is stored, or that nothing of it is left.  It does not fail."""
+        return self._ended.wait().addBoth(lambda _: None)
+
+    def _break(self, problem: Exception) -> None:
+        told = not self._finishing and self._problem is None
+        self._give_up(problem)
+        if told:
+            self._broken.fire(problem)
+
+    def _give_up(self, problem: Exception) -> None:
+        if self._problem is None and not self._ended.fired:
+            self._problem = problem
+            self._queue.clear()
+            self._pace()
+            self._wake()
+
+    def _pace(self) -> None:
+        """Pause or resume the producer.  One who gives to a part that is given up has nothing to wait for."""
+        if self._producer is None:
+            return
+        size = self._write_size()
+        if self._paused and (self._queued < size or self._problem is not None):
+            self._paused = False
+            self._producer.resumeProducing()
+        elif not self._paused and self._queued > 2 * size and self._problem is None:
+            self._paused = True
+            self._producer.pauseProducing()
+
+    def _wake(self) -> None:
+        idle, self._idle = self._idle, None
+        if idle is not None:
+            idle.callback(None)
+
+    # The coroutine that owns the file:
+
+    async def _live(self) -> None:
+        outcome: PartInfo | Failure
+        try:
+            outcome = await self._store()
+        except Exception as problem:
+            self._break(problem)
+            await self._discard()
+            outcome = Failure(self._problem)
+        self._promise.end()
+        self._ended.fire(outcome)
+        if isinstance(outcome, Failure):
+            self._opened.fire(outcome)
+
+    async def _store(self) -> PartInfo:
+        await self._run(self._open)
+        self._opened.fire(None)
+        while not self._finishing:
+            self._raise_problem()
+            if self._queued >= self._write_size():
+                await self._write_queue()
+            else:
+                self._idle = Deferred()
+                await self._idle
+        self._raise_problem()
+        last, self._queue = self._queue, []
+        self._refuse_without_room(sum(map(len, last)))
+        info = await self._run(lambda: self._settle(last))
+        self._promise.use(sum(map(len, last)))
+        return info
+
+    async def _run(self, call: Callable[[], _T]) -> _T:
+        result = await self._calls.run(f"part {self._part}", call)
+        self._raise_problem()
+        return result
+
+    def _raise_problem(self) -> None:
+        if self._problem is not None:
+            raise self._problem
+
+    def _refuse_without_room(self, count: int) -> None:
+        """Stop a part whose size was not told in advance before it takes what is reserved, or promised to others."""
+        if not self._is_promised and not self._promise.cover(count):
+            raise NoSpace(f"part {self._part}: no room after {self._checker.size} bytes")
+
+    async def _write_queue(self) -> None:
+        batch, self._queue = self._queue, []
+        count = sum(map(len, batch))
+        self._since_sync += count
+        self._refuse_without_room(count)
+        early_sync = self._since_sync >= EARLY_SYNC
+        if early_sync:
+            self._since_sync = 0
+        await self._run(lambda: self._append(batch, early_sync))
+        self._promise.use(count)
+        self._queued -= count
+        self._pace()
+
+    async def _discard(self) -> None:
+        """Leave nothing behind.  What goes wrong here must not hide what went wrong before."""
+        for call in (self._close_file, self._remove_file):
+            try:
+                await self._calls.run(f"part {self._part}", call)
+            except StoragedError:
+                self._log.failure("cleaning up after part {part}, which failed: {problem}",
+                                  part=str(self._part), problem=self._problem)  # fmt: skip
+
+    # In the pool:
+
+    def _open(self) -> None:
+        self._refuse_existing()
+        self._file = self._filesystem.open(self._place.temporary, "create")
+        self._path = self._place.temporary
+
+    def _refuse_existing(self) -> None:
+        try:
+            file = self._filesystem.open(self._place.path, "read")
+        except FileNotFoundError:
+            return
+        file.close()
+        raise PartExists(f"part {self._part} is here already")
+
+    def _append(self, batch: list[bytes], early_sync: bool) -> None:
+        assert self._file is not None
+        self._file.write(batch)
+        if early_sync:
+            self._file.start_sync()
+
+    def _settle(self, last: list[bytes]) -> PartInfo:
+        assert self._file is not None
+        self._file.write(last)
+        self._file.sync()
+        info = PartInfo(str(self._part), self._file.size, self._file.modified_ms)
+        self._file.close()
+        self._refuse_existing()
+        self._parts.make_subfolder(self._part)
+        self._filesystem.rename(self._place.temporary, self._place.path)
+        self._path = self._place.path
+        # Without this a power cut may undo the rename, and the part that was answered for is gone.
+        self._filesystem.sync_folder(self._place.folder)
+        return info
+
+    def _close_file(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def _remove_file(self) -> None:
+        if self._path is not None:
+            self._filesystem.remove(self._path)
+        if self._path == self._place.path:
+            self._filesystem.sync_folder(self._place.folder)

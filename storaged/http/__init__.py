@@ -1,0 +1,41 @@
+"""HTTP that streams.  The one package that touches Twisted's HTTP internals; both daemons use it.
+
+Server: `StreamingSite` calls the `StreamingResource` when the headers are in; the body comes through `RequestBody`
+or `receive_body`, with back-pressure.  `send_body` writes an answer as fast as its reader takes it, `send_file` without
+its bytes passing through the process, and `upgrade` hands the connection to another protocol.
+Client: `NodeConnections` has a treq client with large buffers, and connects protocols that begin as an HTTP request;
+`write_body` and `abort_body` are the steps of a request's body.
+
+Each use of a private name says what it relies on.  Seen in Twisted 26.10.
+"""
+
+from storaged.http.body import BodyBroken, RequestBody
+from storaged.http.client import NodeConnections, abort_body, write_body
+from storaged.http.eager import write_eagerly
+from storaged.http.request import BUFFER_SIZE, StreamingRequest, StreamingSite
+from storaged.http.resource import StreamingResource, receive_body
+from storaged.http.sendfile import can_send_file, send_file
+from storaged.http.sending import send_body
+from storaged.http.upgrade import IDrainingProtocol, NotUpgraded, upgrade
+from storaged.http.window import ReadWindow
+
+__all__ = [
+    "BUFFER_SIZE",
+    "BodyBroken",
+    "IDrainingProtocol",
+    "NodeConnections",
+    "NotUpgraded",
+    "ReadWindow",
+    "RequestBody",
+    "StreamingRequest",
+    "StreamingResource",
+    "StreamingSite",
+    "abort_body",
+    "can_send_file",
+    "receive_body",
+    "send_body",
+    "send_file",
+    "upgrade",
+    "write_body",
+    "write_eagerly",
+]

@@ -1,0 +1,157 @@
+"""Connections to nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from weakref import WeakSet
+
+from treq.client import HTTPClient
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.interfaces import IProtocol, IStreamClientEndpoint
+from twisted.internet.protocol import Factory
+from twisted.internet.ssl import optionsForClientTLS
+from twisted.web._newclient import LengthEnforcingConsumer
+from twisted.web.client import URI, Agent, HTTPConnectionPool
+from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer
+from zope.interface import implementer
+
+from storaged.http.eager import write_eagerly
+from storaged.http.request import BUFFER_SIZE
+from storaged.http.upgrade import UpgradingProtocol
+from storaged.http.window import ReadWindow
+
+_READ_AHEAD = 16 * 1024 * 1024
+"""Bytes of all answers that may wait to be read, about."""
+
+
+@implementer(IAgentEndpointFactory)
+class _Endpoints:
+    """Connects to nodes, and sizes the connections' buffers."""
+
+    def __init__(self, reactor: Any, connect_timeout_s: float) -> None:
+        self._reactor = reactor
+        self._timeout_s = connect_timeout_s
+        self._buffer_size = BUFFER_SIZE
+        # The reactor holds a transport for as long as it is connected.
+        self._transports: WeakSet[Any] = WeakSet()
+
+    def endpointForURI(self, uri: URI) -> _SizedEndpoint:
+        host = uri.host.decode("ascii")
+        endpoint: IStreamClientEndpoint = HostnameEndpoint(self._reactor, host, uri.port, timeout=self._timeout_s)
+        if uri.scheme == b"https":
+            endpoint = wrapClientTLS(optionsForClientTLS(host), endpoint)
+        return _SizedEndpoint(endpoint, self._size)
+
+    def _size(self, protocol: IProtocol) -> IProtocol:
+        transport: Any = protocol.transport  # type: ignore[attr-defined]
+        transport.bufferSize = self._buffer_size
+        self._transports.add(transport)
+        return protocol
+
+    def limit_buffers(self, size: int) -> None:
+        """Let every connection read at most so many bytes at once."""
+        self._buffer_size = size
+        for transport in self._transports:
+            transport.bufferSize = size
+
+
+class _SizedEndpoint:
+    def __init__(self, endpoint: IStreamClientEndpoint, size: Callable[[IProtocol], IProtocol]) -> None:
+        self._endpoint = endpoint
+        self._size = size
+
+    def connect(self, factory: Factory) -> Deferred[IProtocol]:
+        factory.noisy = False  # a line for each connection made and lost says nothing
+        return self._endpoint.connect(factory).addCallback(self._size)
+
+
+class _Upgrades(Factory):
+    """Makes one protocol."""
+
+    def __init__(self, protocol: UpgradingProtocol) -> None:
+        self._protocol = protocol
+
+    def buildProtocol(self, _addr: Any) -> UpgradingProtocol:
+        return self._protocol
+
+
+class NodeConnections:
+    """The connections from one client to all nodes.
+
+    :param connect_timeout_s: how long to wait for a connection.
+    :param idle_timeout_s: how long an idle connection is kept; less than the server keeps it, or a request could be
+        sent into a connection that is just being closed.
+    """
+
+    def __init__(self, reactor: Any, *, connect_timeout_s: float, idle_timeout_s: int) -> None:
+        self._pool = HTTPConnectionPool(reactor, persistent=True)
+        self._pool.maxPersistentPerHost = 64
+        self._pool.cachedConnectionTimeout = idle_timeout_s
+        self._endpoints = _Endpoints(reactor, connect_timeout_s)
+        self._upgraded: set[UpgradingProtocol] = set()
+        self._connecting: set[Deferred[Any]] = set()
+        self._closed = False
+        agent = Agent.usingEndpointFactory(reactor, self._endpoints, self._pool)
+        self.http = HTTPClient(agent, data_to_body_producer=IBodyProducer)
+        """A treq client for requests of the part protocol."""
+        self.window = ReadWindow(_READ_AHEAD, BUFFER_SIZE, self._endpoints.limit_buffers)
+        """How much of what is read may wait in memory."""
+
+    async def upgrade(self, url: str, headers: Mapping[str, str], name: str, protocol: IProtocol) -> None:
+        """Connect a protocol that begins as an HTTP request.
+
+        :param name: the protocol's name.
+        :raise NotUpgraded: the server did not agree.
+        """
+        uri = URI.fromBytes(url.encode("ascii"))
+        host = {"Host": uri.netloc.decode("ascii")}
+        upgrading = UpgradingProtocol(uri.originForm.decode("ascii"), {**host, **headers}, name, protocol)
+        if self._closed:
+            raise ConnectionAbortedError(f"no connection to {url}: this client has ended")
+        connecting = self._endpoints.endpointForURI(uri).connect(_Upgrades(upgrading))
+        self._connecting.add(connecting)
+        try:
+            await connecting
+        finally:
+            self._connecting.discard(connecting)
+        self._upgraded.add(upgrading)
+        upgrading.when_lost().addCallback(lambda _: self._upgraded.discard(upgrading))
+        await upgrading.done
+
+    async def close(self) -> None:
+        """End all connections, and those that are being made."""
+        self._closed = True
+        for connecting in list(self._connecting):
+            connecting.cancel()
+        for upgraded in list(self._upgraded):
+            upgraded.transport.abortConnection()
+            await upgraded.when_lost()
+        await self._pool.closeCachedConnections()
+
+
+def write_body(consumer: Any, pieces: Sequence[bytes]) -> None:
+    """Send pieces of a request's body, without joining them; together they must not be empty.
+
+    :param consumer: what the Agent gave to the body's `startProducing`.
+    """
+    size = sum(map(len, pieces))
+    if isinstance(consumer, LengthEnforcingConsumer):
+        if size > consumer._length:
+            consumer.write(b"".join(pieces))  # which is its way to say that this is too much
+            return
+        consumer._length -= size
+        write_eagerly(consumer._consumer, pieces)
+    else:
+        write_eagerly(consumer.transport, [b"%x\r\n" % size, *pieces, b"\r\n"])
+
+
+def abort_body(consumer: Any) -> None:
+    """Cut the connection on which a request's body is being sent.
+
+    :param consumer: what the Agent gave to the body's `startProducing`.
+    """
+    # LengthEnforcingConsumer keeps the transport as _consumer, ChunkedEncoder as transport (web._newclient).
+    transport = consumer._consumer if isinstance(consumer, LengthEnforcingConsumer) else consumer.transport
+    transport.abortConnection()

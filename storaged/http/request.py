@@ -1,0 +1,284 @@
+"""Requests that are answered when their headers are in, and the site that makes them."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel, _GenericHTTPChannelProtocol
+from twisted.web.resource import IResource
+from twisted.web.server import Request, Site
+
+from storaged.http.body import RequestBody
+from storaged.http.channel import LINGER_S, StreamingChannel
+from storaged.http.eager import write_eagerly
+from storaged.system.once import Once
+
+BUFFER_SIZE = 256 * 1024
+"""Bytes asked of the kernel at once, and bytes kept for a slow peer before its producer is paused."""
+
+
+class StreamingRequest(Request):
+    """A request that is processed when its headers are in; its body is `body`."""
+
+    body: RequestBody
+    channel: Any
+
+    def gotLength(self, length: int | None) -> None:
+        """Begin.  The channel calls this after the headers, before any of the body."""
+        self.content = BytesIO()  # the base class closes it; nothing is written to it
+        channel = self.channel
+        expects_continue = self.getHeader("Expect") is not None and channel._version == b"HTTP/1.1"
+        # The channel answers 100 by itself, right after this method, where it finds this header.
+        self.requestHeaders.removeHeader("Expect")
+        self.body = RequestBody(self, length, expects_continue=expects_continue)
+        if channel.transport.bufferSize != BUFFER_SIZE:  # the first request on this connection
+            # Both the size of a read and the high-water mark of writes (abstract.FileDescriptor).
+            channel.transport.bufferSize = BUFFER_SIZE
+            # Each request asks for it, and the transport asks the kernel.
+            host = self.host
+            channel.getHost = lambda: host
+            if channel.site.take_timeout_s is not None:
+                channel.waits_for_reader = _limit_waiting(channel.transport, channel.site.take_timeout_s)
+        if length != 0:
+            # Without a body the channel calls requestReceived at once; with one, nobody has told us these yet.
+            self._begin(channel._command, channel._path, channel._version)
+
+    def _begin(self, command: bytes, path: bytes, version: bytes) -> None:
+        self.method, self.uri, self.clientproto = command, path, version
+        self.path = path.split(b"?", 1)[0]
+        if not self.body.complete:
+            self.channel.setTimeout(None)  # the body is not wanted yet
+        self.process()
+
+    def header_values(self, name: str) -> list[str]:
+        """The values of a header, in order.  Bytes that are not UTF-8, which anybody can send, are lone surrogates."""
+        values = self.requestHeaders.getRawHeaders(name.encode("ascii"), [])
+        return [value.decode("utf-8", "surrogateescape") for value in values]
+
+    def getHeader(self, key: Any) -> Any:
+        """The last value of a header, as `header_values` gives it; None where there is none."""
+        if isinstance(key, bytes):
+            return super().getHeader(key)
+        values = self.header_values(key)
+        return values[-1] if values else None
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """Take a piece of the body."""
+        self.body.received(data)
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        """Take the end of the body, or a request without one."""
+        # The channel has just saved the time-out of the body as the one to go on with after the answer.
+        self.channel._savedTimeOut = self.channel.site.timeOut
+        if self.body.complete:
+            self._begin(command, path, version)
+        else:
+            self.body.ended()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Take the end of the connection."""
+        super().connectionLost(reason)
+        if self.content is not None:  # a request whose head was not well formed never began
+            self.body.broke(reason)
+
+    def pause_reading(self) -> None:
+        """Read no more from the client.  Its silence is then our doing: no time-out runs."""
+        self.channel.setTimeout(None)
+        self.channel.transport.pauseProducing()
+
+    def resume_reading(self) -> None:
+        """Read on; the client must send something every so often."""
+        self.channel.setTimeout(self.channel.site.body_timeout_s)
+        self.channel.transport.resumeProducing()
+
+    def send_continue(self) -> None:
+        """Tell the client that its body is wanted."""
+        # Past the request, for it is not the answer.
+        self.channel.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def write(self, data: bytes) -> None:
+        """Write a piece of the answer."""
+        if self.startedWriting or self._disconnected:
+            super().write(data)
+        else:
+            write_eagerly(self.channel.transport, [self._begin_answer(data)])
+
+    def write_pieces(self, pieces: Sequence[bytes]) -> None:
+        """Write pieces of the answer's body, without joining them."""
+        if self._disconnected:
+            return
+        head = [] if self.startedWriting else [self._begin_answer(b"")]
+        size = sum(map(len, pieces))
+        if self.method == b"HEAD" or not size:
+            write_eagerly(self.channel.transport, head)
+        elif self.chunked:
+            write_eagerly(self.channel.transport, [*head, b"%x\r\n" % size, *pieces, b"\r\n"])
+        else:
+            write_eagerly(self.channel.transport, [*head, *pieces])
+
+    def _begin_answer(self, data: bytes) -> bytes:
+        """The head of the answer, and the first piece of its body."""
+        # The rest of the body would be read as the next request; and a site that is to end takes none.
+        if not self.body.complete or self.channel.site.draining:
+            self.channel.persistent = False
+            self.setHeader("Connection", "close")
+        # What the base class and the channel write goes to the transport; here it is wanted in one piece.
+        written = _Written()
+        transport, self.channel.transport = self.channel.transport, written
+        try:
+            super().write(data)
+        finally:
+            self.channel.transport = transport
+        return b"".join(written.pieces)
+
+    def finish(self) -> None:
+        """End the answer.  Where the client is still sending, what it sends is thrown away for a while."""
+        if self._disconnected:
+            return
+        if not self.startedWriting:
+            self.write(b"")
+        if self.body.complete:
+            super().finish()
+            return
+        finish = super().finish
+        linger = self.channel.site.reactor.callLater(LINGER_S, self._give_up_lingering)
+
+        def ended(_: object) -> None:
+            if linger.active():
+                linger.cancel()
+            if not self._disconnected:
+                finish()
+
+        if self.chunked:
+            self.channel.write(b"0\r\n\r\n")
+            self.chunked = 0
+        self.body.discard().addBoth(ended)
+
+    def _give_up_lingering(self) -> None:
+        self.channel.transport.abortConnection()
+
+    def abort(self) -> None:
+        """Cut the connection, so that the client sees that the answer is not whole."""
+        if not self._disconnected:
+            self.channel.transport.abortConnection()
+
+
+class _Written:
+    """A transport that keeps what is written."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+        self.write = self.pieces.append
+        self.writeSequence = self.pieces.extend
+
+
+def _limit_waiting(transport: Any, timeout_s: float) -> bool:
+    """Have the kernel end a connection whose peer takes nothing of what is there for it (tcp(7)); whether it will."""
+    if transport.socket.family not in {socket.AF_INET, socket.AF_INET6}:
+        return False
+    transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(timeout_s * 1000))
+    return True
+
+
+class _Connection(_GenericHTTPChannelProtocol):
+    """The protocol of a connection: a proxy of a channel, or of what took its place.
+
+    It is private, and what `HTTPFactory.protocol` makes.
+    """
+
+    _factory: Any
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Take the end of the connection."""
+        self._factory.forget(self)
+        self._channel.connectionLost(reason)
+
+
+class StreamingSite(Site):
+    """A site whose resource gets requests before their bodies.
+
+    :param resource: a leaf: it gets every request.
+    :param idle_timeout_s: how long a connection may stay without a request.
+    :param body_timeout_s: how long a client may be silent while its body is wanted.
+    :param take_timeout_s: how long a client may take nothing of an answer; None for no end.
+    """
+
+    noisy = False
+    protocol = staticmethod(lambda: _Connection(StreamingChannel()))
+
+    def __init__(
+        self,
+        resource: IResource,
+        reactor: Any,
+        *,
+        idle_timeout_s: float,
+        body_timeout_s: float,
+        take_timeout_s: float | None = None,
+    ) -> None:
+        super().__init__(
+            resource,
+            requestFactory=StreamingRequest,
+            timeout=idle_timeout_s,
+            reactor=reactor,
+            parsePOSTFormSubmission=False,
+        )
+        self.body_timeout_s = body_timeout_s
+        self.take_timeout_s = take_timeout_s
+        self.displayTracebacks = False
+        self._connections: set[Any] = set()
+        self._drained: Once[None] = Once()
+        self.draining = False
+
+    def buildProtocol(self, addr: Any) -> Any:
+        """Make the protocol of a new connection."""
+        protocol = super().buildProtocol(addr)
+        self._connections.add(protocol)
+        return protocol
+
+    def forget(self, protocol: Any) -> None:
+        """Take note of a connection that has ended."""
+        self._connections.discard(protocol)
+        self._tell_drained()
+
+    def drain(self) -> Deferred[None]:
+        """Take no more requests on the connections there are: idle ones end now, the others with their answer.
+
+        :return: a Deferred that fires when none is left.
+        """
+        self.draining = True
+        for protocol in self.connections():
+            connection = protocol._channel
+            if isinstance(connection, HTTPChannel):
+                if connection.requests:
+                    connection.persistent = False
+                elif connection.transport is not None:
+                    connection.transport.loseConnection()
+            else:
+                connection.drain()
+        drained = self._drained.wait()
+        self._tell_drained()
+        return drained
+
+    def _tell_drained(self) -> None:
+        if self.draining and not self._connections:
+            self._drained.fire(None)
+
+    def connections(self) -> list[Any]:
+        """The protocols of the connections there are, each a proxy of its channel."""
+        return list(self._connections)
+
+    def abort_connections(self) -> None:
+        """Cut every connection there is."""
+        for protocol in list(self._connections):
+            # The protocol is a proxy of the channel that holds the transport (http._GenericHTTPChannelProtocol).
+            transport = protocol._channel.transport
+            if transport is not None:  # None where it was never connected: a client left while TLS was set up
+                transport.abortConnection()
+
+    def log(self, request: Any) -> None:
+        """Write no access line: what matters is told by those who do the work."""

@@ -1,0 +1,61 @@
+"""What the resources of both daemons are made of."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IConsumer
+from twisted.logger import Logger
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
+
+from storaged.http.body import BodyBroken
+from storaged.http.request import StreamingRequest
+
+
+class StreamingResource(Resource):
+    """A leaf whose requests are answered by a coroutine, `respond`."""
+
+    isLeaf = True
+    _log = Logger()
+
+    def render(self, request: StreamingRequest) -> int:
+        """Answer a request."""
+        Deferred.fromCoroutine(self._answer(request)).addErrback(
+            lambda failure: self._log.failure("answering {request!r}", failure, request=request)
+        )
+        return NOT_DONE_YET
+
+    async def _answer(self, request: StreamingRequest) -> None:
+        try:
+            await self.respond(request)
+        except BodyBroken:
+            return  # nobody is there to answer
+
+    async def respond(self, request: StreamingRequest) -> None:
+        """Answer a request, whatever goes wrong.
+
+        :raise BodyBroken: the client has left.
+        """
+        raise NotImplementedError
+
+
+async def receive_body(request: StreamingRequest, consumer: IConsumer, broken: Deferred[Exception]) -> None:
+    """Let the body of a request flow into a consumer, to its end.
+
+    :param broken: fires with an exception, as its result, when the consumer can take no more; it is raised here.
+    :raise BodyBroken: the body broke off.
+    """
+    delivered = request.body.deliver(consumer)
+    problems: list[Exception] = []
+
+    def give_up(problem: Exception) -> None:
+        problems.append(problem)
+        delivered.cancel()
+
+    broken.addCallback(give_up)
+    try:
+        await delivered
+    except CancelledError:
+        if problems:
+            raise problems[0] from None
+        raise

@@ -1,0 +1,131 @@
+"""An answer's body that goes from a file to the socket inside the kernel."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IPushProducer, IWriteDescriptor
+from twisted.internet.tcp import Connection
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from storaged.http.body import BodyBroken
+from storaged.http.request import StreamingRequest
+from storaged.system.ranges import Span
+
+_AT_ONCE = 512 * 1024
+"""Bytes sent before others get their turn."""
+
+
+class FileShort(Exception):
+    """The file ended before the span did."""
+
+
+def can_send_file(request: StreamingRequest) -> bool:
+    """Whether `send_file` can answer a request: over plain TCP, and with the answer's head on its way already.
+
+    The head must have been written.
+    """
+    transport = request.channel.transport
+    if not isinstance(transport, Connection) or transport.TLS or request._disconnected:
+        return False
+    # The head has left already, unless an earlier answer on the connection is not all taken yet.
+    return not transport.dataBuffer and not transport._tempDataBuffer
+
+
+def send_file(request: StreamingRequest, file: int, span: Span) -> Deferred[None]:
+    """Write a span of a file as an answer's body, without its bytes passing through this process.
+
+    `can_send_file` must have said that it can.
+
+    :param file: the file's descriptor; it may be closed as soon as this has returned.
+    :return: a Deferred that fires when all was given to the kernel.  The answer is not finished here.
+    :raise BodyBroken: the client left.
+    :raise FileShort: the file ended before the span did.
+    :raise OSError: the file cannot be read.
+    """
+    sender = _FileSender(request, file, span)
+    sender.begin()
+    return sender.done
+
+
+@implementer(IWriteDescriptor, IPushProducer)
+class _FileSender:
+    """Sends when the socket takes more.
+
+    It works on a descriptor of its own for the connection's socket: the reactor watches each descriptor for one
+    owner.
+    """
+
+    def __init__(self, request: StreamingRequest, file: int, span: Span) -> None:
+        self.done: Deferred[None] = Deferred(lambda _: self._end(None))
+        self._request = request
+        self._reactor: Any = request.channel.site.reactor
+        self._file = os.dup(file)
+        self._position = span.start
+        self._stop = span.stop
+        self._socket = os.dup(request.channel.transport.fileno())
+
+    def begin(self) -> None:
+        self._request.registerProducer(self, True)
+        os.posix_fadvise(self._file, self._position, self._stop - self._position, os.POSIX_FADV_SEQUENTIAL)
+        self._reactor.addWriter(self)
+
+    def fileno(self) -> int:
+        """The socket."""
+        return self._socket
+
+    def logPrefix(self) -> str:
+        """What the reactor calls this."""
+        return "file sender"
+
+    def doWrite(self) -> None:
+        """Send some: the socket has room."""
+        try:
+            sent = os.sendfile(self._socket, self._file, self._position, min(_AT_ONCE, self._stop - self._position))
+        except BlockingIOError:
+            return
+        except (BrokenPipeError, ConnectionResetError) as problem:
+            self._end(Failure(BodyBroken(f"the client left before the end: {problem.strerror}")))
+            return
+        except OSError:
+            self._end(Failure())
+            return
+        self._position += sent
+        if self._position == self._stop:
+            self._end(None)
+        elif not sent:
+            self._end(Failure(FileShort(f"{self._stop - self._position} bytes are missing at {self._position}")))
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Take the end of the connection, as the reactor saw it."""
+        self._end(Failure(BodyBroken(f"the client left before the end: {reason.getErrorMessage()}")))
+
+    def pauseProducing(self) -> None:
+        """Nothing else is written to the connection meanwhile: its buffer is never full."""
+
+    def resumeProducing(self) -> None:
+        """Likewise."""
+
+    def stopProducing(self) -> None:
+        """Take the end of the connection, as its owner saw it."""
+        self._end(Failure(BodyBroken("the client left before the end")))
+
+    def _end(self, failure: Failure | None) -> None:
+        if self._socket < 0:
+            return
+        self._reactor.removeWriter(self)
+        # The socket is closed only when this descriptor of it is.
+        os.close(self._socket)
+        os.close(self._file)
+        self._socket = -1
+        if not self._request._disconnected:
+            self._request.unregisterProducer()
+        if self.done.called:
+            return
+        if failure is None:
+            self.done.callback(None)
+        else:
+            self.done.errback(failure)

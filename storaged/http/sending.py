@@ -1,0 +1,75 @@
+"""An answer's body on its way out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IPushProducer
+from zope.interface import implementer
+
+from storaged.http.body import BodyBroken
+from storaged.http.request import StreamingRequest
+
+
+async def send_body(request: StreamingRequest, read: Callable[[], Deferred[Sequence[bytes]]]) -> None:
+    """Write an answer's body, as fast as the client takes it.
+
+    :param read: gives the next pieces; none at the end.
+    :raise BodyBroken: the client left.
+    What `read` raises is passed on.  The answer is not finished here.
+    """
+    sender = _Sender(request)
+    try:
+        while True:
+            if sender.paused is not None:
+                await sender.paused
+            if sender.stopped:
+                raise BodyBroken("the client left before the end")
+            sender.reading = read()
+            try:
+                pieces = await sender.reading
+            except CancelledError:
+                if sender.stopped:
+                    raise BodyBroken("the client left before the end") from None
+                raise
+            if not pieces:
+                return
+            request.write_pieces(pieces)
+    finally:
+        sender.end()
+
+
+@implementer(IPushProducer)
+class _Sender:
+    """The producer side of `send_body`."""
+
+    def __init__(self, request: StreamingRequest) -> None:
+        self.paused: Deferred[None] | None = None
+        self.reading: Deferred[Sequence[bytes]] | None = None
+        self.stopped = request._disconnected
+        self._request = request
+        if not self.stopped:
+            request.registerProducer(self, True)
+            request.notifyFinish().addErrback(lambda _: self.stopProducing())
+
+    def pauseProducing(self) -> None:
+        if self.paused is None:
+            self.paused = Deferred()
+
+    def resumeProducing(self) -> None:
+        paused, self.paused = self.paused, None
+        if paused is not None:
+            paused.callback(None)
+
+    def stopProducing(self) -> None:
+        if self.stopped:
+            return
+        self.stopped = True
+        self.resumeProducing()
+        if self.reading is not None:
+            self.reading.cancel()
+
+    def end(self) -> None:
+        if not self._request._disconnected:
+            self._request.unregisterProducer()

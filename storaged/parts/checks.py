@@ -1,0 +1,49 @@
+"""What every part store refuses, in the same words."""
+
+from __future__ import annotations
+
+from storaged.parts.errors import BadRequest, BadSpan
+from storaged.parts.format import SMALL_PART, PartId, parse_part_id
+from storaged.parts.wire import LIST_LIMIT
+from storaged.system.ranges import Span
+
+
+def check_part_id(text: str) -> PartId:
+    """Read a part id.
+
+    :raise BadRequest: the text is not one.
+    """
+    try:
+        return parse_part_id(text)
+    except ValueError as problem:
+        raise BadRequest(str(problem)) from problem
+
+
+def check_span(part_id: str, span: Span | None, stored: int) -> Span:
+    """The span to read of a part that takes `stored` bytes; all of it where none is asked for.
+
+    :raise BadSpan: the span is empty or does not lie inside the part.
+    """
+    if span is None:
+        return Span(0, stored)
+    if not 0 <= span.start < span.stop <= stored:
+        raise BadSpan(f"part {part_id}: bytes {span.start} to {span.stop} of {stored}")
+    return span
+
+
+def check_small(part_id: str, stored: int) -> None:
+    """Refuse to treat a part as a small one that is not.
+
+    :raise BadRequest: it takes more than `SMALL_PART` bytes.
+    """
+    if stored > SMALL_PART:
+        raise BadRequest(f"part {part_id}: {stored} bytes, a small part has at most {SMALL_PART}")
+
+
+def check_limit(limit: int) -> None:
+    """Refuse a page of parts that is too long or holds none.
+
+    :raise BadRequest: `limit` is not in 1 to 10,000.
+    """
+    if not 1 <= limit <= LIST_LIMIT:
+        raise BadRequest(f"a list of {limit} parts: must be 1 to {LIST_LIMIT}")

@@ -1,0 +1,77 @@
+"""What a node answers, read into our own words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Protocol
+from twisted.python.failure import Failure
+from twisted.web.client import ResponseDone
+
+from storaged.parts import wire
+from storaged.parts.errors import NodeUnavailable, StoragedError
+from storaged.parts.values import PartInfo
+
+_ANSWER_LIMIT = 4 * 1024 * 1024
+
+
+def reason_of(problem: BaseException | None) -> str:
+    """What a failure of the Agent says; its own text is a list of Failures."""
+    reasons = getattr(problem, "reasons", None)
+    if reasons:
+        return reason_of(reasons[0].value)
+    return str(problem) or type(problem).__name__
+
+
+def error_of(response: Any) -> StoragedError:
+    """The error that an answer speaks of."""
+    return wire.parse_error(response.code, (response.headers.getRawHeaders(wire.ERROR_HEADER) or [None])[0])
+
+
+def part_info(part_id: str, response: Any) -> PartInfo:
+    """What an answer's headers say of a part.
+
+    :raise NodeUnavailable: they do not.
+    """
+    try:
+        stored, modified_ms = (
+            int(response.headers.getRawHeaders(name)[0]) for name in (wire.STORED_HEADER, wire.MODIFIED_HEADER)
+        )
+    except (TypeError, ValueError) as problem:
+        raise NodeUnavailable(f"part {part_id}: answered {response.code} without its size and time") from problem
+    return PartInfo(part_id, stored, modified_ms)
+
+
+class _AnswerReader(Protocol):
+    transport: Any
+
+    def __init__(self) -> None:
+        self.done: Deferred[bytes] = Deferred(lambda _: self.transport.loseConnection())
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def dataReceived(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._size <= _ANSWER_LIMIT:
+            self._pieces.append(data)
+        else:
+            self.transport.loseConnection()
+
+    def connectionLost(self, reason: Failure = ResponseDone) -> None:  # type: ignore[assignment]
+        if self._size > _ANSWER_LIMIT:
+            self.done.errback(NodeUnavailable(f"answered more than {_ANSWER_LIMIT} bytes"))
+        elif reason.check(ResponseDone):
+            self.done.callback(b"".join(self._pieces))
+        else:
+            self.done.errback(NodeUnavailable(f"broke off its answer: {reason_of(reason.value)}"))
+
+
+def read_all(response: Any) -> Deferred[bytes]:
+    """The body of an answer, which must be a small one; reading it gives the connection back to the pool.
+
+    :raise NodeUnavailable: it broke off, or is not small.
+    """
+    reader = _AnswerReader()
+    response.deliverBody(reader)
+    return reader.done

@@ -1,0 +1,307 @@
+"""The front's side of a link: what is asked of one node at about the same time travels in one message."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.protocols.basic import Int32StringReceiver
+from twisted.python.failure import Failure
+
+from storaged.http import write_eagerly
+from storaged.parts import messages
+from storaged.parts.client.answers import reason_of
+from storaged.parts.client.patience import Patience
+from storaged.parts.errors import BadRequest, NodeUnavailable, StoragedError
+from storaged.parts.format import SMALL_PART, is_part_id
+from storaged.parts.values import PartInfo
+
+_AT_ONCE = 1
+"""Requests of one kind under way: while the node works on one, the next one travels; the others gather."""
+
+
+@attrs.define
+class _Item:
+    """Something asked for: of parts to store their ids and bytes, otherwise parts' ids."""
+
+    what: Sequence[Any]
+    size: int
+    answer: Deferred[list[Any]]
+    repeated: bool = False
+
+
+@attrs.define
+class _Kind:
+    """One of the three things that can be asked for.
+
+    :param message: makes the request, of its number and a list of what each item asks.
+    :param limit: how much goes into one request, in the items' sizes; an item is not divided.
+    :param size: of one thing that is asked for.
+    :param fault: what is wrong with one, so that it cannot be asked for.
+    :param harmless: whether it may be asked again where no answer came.
+    """
+
+    message: Callable[[int, list[Any]], messages.Request]
+    limit: int
+    size: Callable[[Any], int]
+    fault: Callable[[Any], BadRequest | None]
+    harmless: bool
+    waiting: deque[_Item] = attrs.Factory(deque)
+    under_way: int = 0
+
+    def take(self) -> list[_Item]:
+        """The items of the next request."""
+        items: list[_Item] = []
+        size = 0
+        while self.waiting and size < self.limit and (not items or size + self.waiting[0].size <= self.limit):
+            item = self.waiting.popleft()
+            if not item.answer.called:  # who asked has not given up
+                items.append(item)
+                size += item.size
+        return items
+
+
+class Link:
+    """What is put into, got from and removed from one node.
+
+    It connects when something is asked, and again after the connection was lost.
+
+    :param node_id: for the messages of errors.
+    :param connect: connects a protocol to the node, and fails with a `StoragedError`.
+    :param clock: calls later.
+    :param patience_s: how long the node may leave everything unanswered.
+    """
+
+    def __init__(
+        self, node_id: str, connect: Callable[[LinkClient], Deferred[Any]], clock: IReactorTime, patience_s: float
+    ) -> None:
+        self._node_id = node_id
+        self._connect = connect
+        self._clock = clock
+        self._puts = _Kind(messages.Put, messages.MAX_PUT, _size_of_part, _fault_of_part, harmless=False)
+        self._gets = _Kind(messages.Get, messages.MAX_GET, _one, _fault_of_id, harmless=True)
+        self._removes = _Kind(messages.Remove, messages.MAX_REMOVE, _one, _fault_of_id, harmless=True)
+        self._kinds = (self._puts, self._gets, self._removes)
+        self._asked: dict[int, tuple[_Kind, list[_Item]]] = {}
+        self._number = 0
+        self._client: LinkClient | None = None
+        self._connecting = False
+        self._flushing = False
+        self._let_go = False
+        self._patience = Patience(clock, patience_s, self._give_up)
+
+    def put_all(self, parts: Sequence[tuple[str, bytes]]) -> Deferred[list[PartInfo | StoragedError]]:
+        """Store parts; see `ISmallPartStore.put_all`."""
+        stored: Deferred[list[tuple[int, int] | StoragedError]] = self._ask(self._puts, parts)
+        return stored.addCallback(_infos, parts)
+
+    def get_all(self, part_ids: Sequence[str]) -> Deferred[list[bytes | StoragedError]]:
+        """Read parts; see `ISmallPartStore.get_all`."""
+        return self._ask(self._gets, part_ids)
+
+    def remove_all(self, part_ids: Sequence[str]) -> Deferred[list[bool | StoragedError]]:
+        """Delete parts; see `ISmallPartStore.remove_all`."""
+        return self._ask(self._removes, part_ids)
+
+    def let_go(self) -> None:
+        """End the connection as soon as nothing is asked; what is asked later has one of its own."""
+        self._let_go = True
+        self._end_where_idle()
+
+    def _end_where_idle(self) -> None:
+        idle = not self._asked and not any(kind.waiting for kind in self._kinds)
+        if self._let_go and idle and self._client is not None:
+            self._client.cut()
+
+    def _ask(self, kind: _Kind, what: Sequence[Any]) -> Deferred[list[Any]]:
+        faults = [kind.fault(each) for each in what]
+        size = sum(map(kind.size, what))
+        if size <= kind.limit and not any(faults):
+            return self._queue(kind, what, size)
+        each_alone = [
+            self._queue(kind, [each], kind.size(each)) if fault is None else succeed([fault])
+            for each, fault in zip(what, faults, strict=True)
+        ]
+        return gatherResults(each_alone).addCallback(lambda outcomes: [outcome for [outcome] in outcomes])
+
+    def _queue(self, kind: _Kind, what: Sequence[Any], size: int) -> Deferred[list[Any]]:
+        answer: Deferred[list[Any]] = Deferred()
+        kind.waiting.append(_Item(what, size, answer))
+        if not self._flushing and kind.under_way < _AT_ONCE:
+            # Not at once: what others ask in this turn of the reactor goes into the same message.
+            self._flushing = True
+            self._clock.callLater(0, self._flush)
+        return answer
+
+    def _flush(self) -> None:
+        self._flushing = False
+        if self._client is None:
+            self._connect_if_asked()
+            return
+        for kind in self._kinds:
+            while kind.waiting and kind.under_way < _AT_ONCE:
+                self._send(self._client, kind)
+
+    def _send(self, client: LinkClient, kind: _Kind) -> None:
+        items = kind.take()
+        if not items:
+            return
+        if not self._asked:
+            self._patience.begin()
+        self._number += 1
+        self._asked[self._number] = kind, items
+        kind.under_way += 1
+        client.send(messages.encode(kind.message(self._number, [each for item in items for each in item.what])))
+
+    def _connect_if_asked(self) -> None:
+        if not self._connecting and any(kind.waiting for kind in self._kinds):
+            self._connecting = True
+            self._connect(LinkClient(self)).addErrback(self._not_connected)
+
+    def connected(self, client: LinkClient) -> None:
+        """Learn that the link is up."""
+        self._connecting = False
+        self._client = client
+        self._flush()
+
+    def _not_connected(self, failure: Failure) -> None:
+        self._connecting = False
+        problem = failure.value
+        if not isinstance(problem, StoragedError):
+            problem = NodeUnavailable(f"node {self._node_id}: {reason_of(problem)}")
+        items = [item for kind in self._kinds for item in kind.waiting]
+        for kind in self._kinds:
+            kind.waiting.clear()
+        _fail(items, problem)
+
+    def answered(self, data: bytes) -> None:
+        """Take an answer.
+
+        :raise NodeUnavailable: it is not one.
+        """
+        answer = messages.decode_answer(data)
+        kind, items = self._asked.get(answer.number, (None, []))
+        if kind is None or sum(len(item.what) for item in items) != len(answer.results):
+            raise NodeUnavailable(f"answered {len(answer.results)} results to request {answer.number}")
+        del self._asked[answer.number]
+        kind.under_way -= 1
+        if self._asked:
+            self._patience.begin()
+        else:
+            self._patience.end()
+        if kind.waiting:
+            self._flush()
+        results: list[Any] = answer.results
+        for index, problem in answer.problems.items():
+            results[index] = messages.decode_problem(problem)
+        start = 0
+        for item in items:
+            stop = start + len(item.what)
+            if not item.answer.called:
+                item.answer.callback(results[start:stop])
+            start = stop
+        self._end_where_idle()
+
+    def _give_up(self) -> None:
+        if self._client is not None:
+            self._client.problem = NodeUnavailable(f"node {self._node_id}: no answer in {self._patience.seconds:g} s")
+            self._client.cut()
+
+    def disconnected(self, problem: StoragedError | None, reason: Failure) -> None:
+        """Learn that the link is down: what has no answer fails, or is asked once more where that does no harm.
+
+        :param problem: why it was cut from this side.
+        """
+        self._client = None
+        self._patience.end()
+        asked, self._asked = self._asked, {}
+        lost: list[_Item] = []
+        for kind, items in asked.values():
+            kind.under_way = 0
+            for item in items:
+                if problem is None and kind.harmless and not item.repeated:
+                    # The node may only have been started anew since it was last asked.
+                    item.repeated = True
+                    kind.waiting.appendleft(item)
+                else:
+                    lost.append(item)
+        self._connect_if_asked()
+        _fail(lost, problem or NodeUnavailable(f"node {self._node_id}: the link broke: {reason_of(reason.value)}"))
+
+
+def _one(_: str) -> int:
+    return 1
+
+
+def _size_of_part(part: tuple[str, bytes]) -> int:
+    return len(part[1])
+
+
+def _fault_of_id(part_id: str) -> BadRequest | None:
+    return None if is_part_id(part_id) else BadRequest(f"not a part id: {part_id!r}")
+
+
+def _fault_of_part(part: tuple[str, bytes]) -> BadRequest | None:
+    part_id, data = part
+    if len(data) > SMALL_PART:
+        return BadRequest(f"part {part_id!r}: {len(data)} bytes, a small part has at most {SMALL_PART}")
+    return _fault_of_id(part_id)
+
+
+def _infos(
+    stored: list[tuple[int, int] | StoragedError], parts: Sequence[tuple[str, bytes]]
+) -> list[PartInfo | StoragedError]:
+    return [
+        outcome if isinstance(outcome, StoragedError) else PartInfo(part_id, *outcome)
+        for (part_id, _), outcome in zip(parts, stored, strict=True)
+    ]
+
+
+def _fail(items: Sequence[_Item], problem: StoragedError) -> None:
+    for item in items:
+        if not item.answer.called:
+            item.answer.callback([problem] * len(item.what))
+
+
+class LinkClient(Int32StringReceiver):
+    """The connection of a link."""
+
+    MAX_LENGTH = messages.MAX_MESSAGE
+    transport: Any
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self.problem: StoragedError | None = None
+
+    def connectionMade(self) -> None:
+        """Begin: the node has agreed."""
+        self._link.connected(self)
+
+    def send(self, message: bytes) -> None:
+        """Send a request."""
+        write_eagerly(self.transport, [len(message).to_bytes(4, "big"), message])
+
+    def stringReceived(self, string: bytes) -> None:
+        """Take an answer."""
+        try:
+            self._link.answered(string)
+        except NodeUnavailable as problem:
+            self.problem = problem
+            self.cut()
+
+    def lengthLimitExceeded(self, length: int) -> None:
+        """Take the end: no answer is that long."""
+        self.problem = NodeUnavailable(f"answered {length} bytes, more than any message of a link has")
+        self.cut()
+
+    def cut(self) -> None:
+        """End the connection."""
+        self.transport.abortConnection()
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        """Take the end."""
+        self._link.disconnected(self.problem, reason)

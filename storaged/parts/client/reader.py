@@ -1,0 +1,132 @@
+"""A part on its way from a node: the body of one answer to a GET."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import Protocol
+from twisted.python.failure import Failure
+from twisted.web.client import ResponseDone
+from zope.interface import implementer
+
+from storaged.http import ReadWindow
+from storaged.parts.client.answers import reason_of
+from storaged.parts.client.patience import Patience
+from storaged.parts.errors import NodeUnavailable
+from storaged.parts.interfaces import IPartReader
+
+
+@implementer(IPartReader)
+class RemotePartReader(Protocol):
+    """The body of one answer, kept until it is asked for, and little more of it than the window's size.
+
+    :param stored: the bytes of the whole part.
+    :param length: the bytes of the body.
+    :param window: was entered for it; it is left at the end.
+    """
+
+    transport: Any
+
+    def __init__(
+        self,
+        node_id: str,
+        part_id: str,
+        stored: int,
+        length: int,
+        *,
+        clock: IReactorTime,
+        patience_s: float,
+        window: ReadWindow,
+    ) -> None:
+        self._node_id = node_id
+        self._part_id = part_id
+        self.stored = stored
+        self._missing = length
+        self._pieces: deque[bytes] = deque()
+        self._kept = 0
+        self._waiting: Deferred[bytes] | None = None
+        self._ended: Failure | None = None
+        self._paused = False
+        self._patience = Patience(clock, patience_s, self._give_up)
+        self._window = window
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take the next bytes."""
+        self._missing -= len(data)
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            self._patience.end()
+            waiting.callback(data)
+            return
+        self._pieces.append(data)
+        self._kept += len(data)
+        if self._kept >= self._window.size and not self._paused:
+            self._paused = True
+            self.transport.pauseProducing()
+
+    def connectionLost(self, reason: Failure = ResponseDone) -> None:  # type: ignore[assignment]
+        """Take the end."""
+        if self._ended is None:
+            self._ended = reason
+        self._window.leave()
+        self._patience.end()
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            self._tell_end(waiting)
+
+    def _tell_end(self, waiting: Deferred[bytes]) -> None:
+        assert self._ended is not None
+        if self._ended.check(ResponseDone):
+            waiting.callback(b"")
+        elif self._ended.check(CancelledError):
+            waiting.errback(self._ended)
+        else:
+            reason = reason_of(self._ended.value)
+            waiting.errback(NodeUnavailable(f"node {self._node_id}: part {self._part_id} broke off: {reason}"))
+
+    def read(self) -> Deferred[bytes]:
+        """Read on; see `IPartReader.read`."""
+        result: Deferred[bytes] = Deferred(lambda _: self._forget())
+        if self._pieces:
+            data = self._pieces.popleft()
+            self._kept -= len(data)
+            result.callback(data)
+        elif self._ended is not None:
+            self._tell_end(result)
+        else:
+            self._waiting = result
+            self._patience.begin()
+        if self._paused and self._kept < self._window.size and self._ended is None:
+            self._paused = False
+            self.transport.resumeProducing()
+        return result
+
+    def _forget(self) -> None:
+        self._patience.end()
+        self._waiting = None
+
+    def _give_up(self) -> None:
+        self._end(TimeoutError(f"nothing came for {self._patience.seconds:g} s"))
+
+    def descriptor(self) -> None:
+        """There is no file; see `IPartReader.descriptor`."""
+
+    def close(self) -> None:
+        """Read no more; see `IPartReader.close`."""
+        self._end(CancelledError())
+
+    def _end(self, reason: Exception) -> None:
+        self._patience.end()
+        if self._ended is None:
+            self._ended = Failure(reason)
+            self._pieces.clear()
+            self._kept = 0
+            # Who takes the last bytes may close before the end is told: the connection is still a good one then.
+            if self._missing > 0:
+                self.transport.loseConnection()
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            self._tell_end(waiting)

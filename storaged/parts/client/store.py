@@ -1,0 +1,269 @@
+"""A node at the other end of a connection, as an `IPartStore`.  It speaks the part protocol with treq."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from storaged.http import NodeConnections, NotUpgraded
+from storaged.parts import wire
+from storaged.parts.checks import check_part_id
+from storaged.parts.client.answers import error_of, part_info, read_all, reason_of
+from storaged.parts.client.link import Link, LinkClient
+from storaged.parts.client.reader import RemotePartReader
+from storaged.parts.client.writer import RemotePartWriter
+from storaged.parts.errors import BadSpan, NodeUnavailable, StoragedError
+from storaged.parts.interfaces import INodeStore, IPartReader, IPartWriter
+from storaged.parts.values import NodeInfo, PartInfo
+from storaged.system.ranges import Span, format_range, parse_content_range
+
+_Answer = TypeVar("_Answer")
+
+
+@implementer(INodeStore)
+class RemotePartStore:
+    """The parts of one node.
+
+    :param node_id: the node that must answer.
+    :param url: where it listens, without a path.
+    :param key: the cluster key.
+    :param cluster: gives the id of the cluster the front belongs to; empty while not known yet.
+    :param connections: the connections to it are made here.
+    :param clock: calls later.
+    :param patience_s: how long the node may be silent, or take nothing, where it is its turn.
+    """
+
+    def __init__(
+        self,
+        node_id: str,
+        url: str,
+        key: str,
+        cluster: Callable[[], str],
+        connections: NodeConnections,
+        clock: IReactorTime,
+        patience_s: float,
+    ) -> None:
+        self._node_id = node_id
+        self._url = url.rstrip("/")
+        self._key = key
+        self._cluster = cluster
+        self._connections = connections
+        self._clock = clock
+        self._patience_s = patience_s
+        self._link = Link(node_id, self._connect_link, clock, patience_s)
+
+    def let_go(self) -> None:
+        """Keep no connection to the node but for what is under way."""
+        self._link.let_go()
+
+    def _headers(self, **more: str) -> dict[bytes | str, bytes | str]:
+        headers: dict[bytes | str, bytes | str] = {}
+        headers.update(self._credentials())
+        headers.update(more)
+        return headers
+
+    def _credentials(self) -> dict[str, str]:
+        return {
+            "Authorization": wire.format_key(self._key),
+            wire.NODE_HEADER: self._node_id,
+            wire.CLUSTER_HEADER: self._cluster(),
+        }
+
+    def create(self, part_id: str, stored: int | None) -> Deferred[IPartWriter]:
+        """Begin a part; see `IPartStore.create`.  What the node has against it may show only in `when_broken`."""
+        return Deferred.fromCoroutine(self._create(part_id, stored))
+
+    async def _create(self, part_id: str, stored: int | None) -> IPartWriter:
+        check_part_id(part_id)
+        writer = RemotePartWriter(self._node_id, part_id, stored, self._clock, self._patience_s)
+        headers = self._headers(**{"Content-Type": wire.PART_TYPE})
+        writer.answered(
+            self._connections.http.put(
+                self._url + wire.part_path(part_id),
+                data=writer,
+                headers=headers,
+                unbuffered=True,
+                allow_redirects=False,
+            )
+        )
+        try:
+            await writer.connected
+        except BaseException:
+            await writer.abort()
+            raise
+        return writer
+
+    def open(self, part_id: str, span: Span | None) -> Deferred[IPartReader]:
+        """Read a part; see `IPartStore.open`."""
+        return self._in_time(self._open(part_id, span))
+
+    async def _open(self, part_id: str, span: Span | None) -> IPartReader:
+        check_part_id(part_id)
+        if span is not None and not 0 <= span.start < span.stop:
+            raise BadSpan(f"part {part_id}: no bytes {span.start} to {span.stop}")
+        window = self._connections.window
+        window.enter()
+        try:
+            response = await self._ask_for_part(part_id, span)
+        except BaseException:
+            window.leave()
+            raise
+        length = _length(response)
+        asked, stored = _content_range(response) or (None, length)
+        reader = RemotePartReader(
+            self._node_id, part_id, stored, length, clock=self._clock, patience_s=self._patience_s, window=window
+        )
+        response.deliverBody(reader)
+        if span is not None and asked != span:
+            reader.close()
+            raise BadSpan(f"part {part_id}: no bytes {span.start} to {span.stop}")
+        return reader
+
+    async def _ask_for_part(self, part_id: str, span: Span | None) -> Any:
+        headers = self._headers() if span is None else self._headers(Range=format_range(span))
+        response = await self._ask("GET", wire.part_path(part_id), headers)
+        if response.code != (200 if span is None else 206):
+            await read_all(response)
+            raise error_of(response)
+        return response
+
+    def stat(self, part_id: str) -> Deferred[PartInfo]:
+        """Look at a part; see `IPartStore.stat`."""
+        return self._in_time(self._stat(part_id))
+
+    async def _stat(self, part_id: str) -> PartInfo:
+        check_part_id(part_id)
+        response = await self._ask("HEAD", wire.part_path(part_id), self._headers())
+        await read_all(response)
+        if response.code != 200:
+            raise error_of(response)
+        return part_info(part_id, response)
+
+    def put_all(self, parts: Sequence[tuple[str, bytes]]) -> Deferred[list[PartInfo | StoragedError]]:
+        """Store small parts; see `ISmallPartStore.put_all`."""
+        return self._link.put_all(parts)
+
+    def get_all(self, part_ids: Sequence[str]) -> Deferred[list[bytes | StoragedError]]:
+        """Read small parts; see `ISmallPartStore.get_all`."""
+        return self._link.get_all(part_ids)
+
+    def remove_all(self, part_ids: Sequence[str]) -> Deferred[list[bool | StoragedError]]:
+        """Delete parts; see `ISmallPartStore.remove_all`."""
+        return self._link.remove_all(part_ids)
+
+    def remove(self, part_id: str) -> Deferred[bool]:
+        """Delete a part; see `IPartStore.remove`."""
+        return self._link.remove_all([part_id]).addCallback(_only)
+
+    def trash(self, part_id: str) -> Deferred[bool]:
+        """Put a part aside; see `IPartStore.trash`."""
+        return self._in_time(self._trash(part_id))
+
+    async def _trash(self, part_id: str) -> bool:
+        check_part_id(part_id)
+        response = await self._ask("POST", wire.trash_path(part_id), self._headers())
+        await read_all(response)
+        if response.code == 204:
+            return True
+        if response.code == 404 and not response.headers.hasHeader(wire.ERROR_HEADER):
+            return False
+        raise error_of(response)
+
+    def _connect_link(self, protocol: LinkClient) -> Deferred[None]:
+        return self._in_time(self._upgrade(protocol))
+
+    async def _upgrade(self, protocol: LinkClient) -> None:
+        try:
+            await self._connections.upgrade(
+                self._url + wire.LINK_PATH, self._credentials(), wire.LINK_PROTOCOL, protocol
+            )
+        except CancelledError:
+            raise
+        except NotUpgraded as problem:
+            raise wire.parse_error(problem.status, problem.headers.get(wire.ERROR_HEADER.lower())) from problem
+        except Exception as problem:
+            raise NodeUnavailable(f"node {self._node_id}: {reason_of(problem)}") from problem
+
+    def list_parts(self, after: str, limit: int) -> Deferred[list[PartInfo]]:
+        """List parts; see `IPartStore.list_parts`."""
+        return self._in_time(self._list(after, limit))
+
+    async def _list(self, after: str, limit: int) -> list[PartInfo]:
+        return wire.decode_parts(await self._get_json(wire.list_path(quote(after, safe=""), limit)))
+
+    def info(self) -> Deferred[NodeInfo]:
+        """Who this is and what room there is; see `IPartStore.info`."""
+        return self._in_time(self._info())
+
+    async def _info(self) -> NodeInfo:
+        return wire.decode_node(await self._get_json(wire.NODE_PATH))
+
+    async def _get_json(self, path: str) -> bytes:
+        response = await self._ask("GET", path, self._headers())
+        body = await read_all(response)
+        if response.code != 200:
+            raise error_of(response)
+        return body
+
+    def _in_time(self, asking: Coroutine[Deferred[Any], Any, _Answer]) -> Deferred[_Answer]:
+        return Deferred.fromCoroutine(asking).addTimeout(self._patience_s, self._clock, self._late)
+
+    def _late(self, _result: Any, patience_s: float) -> Any:
+        raise NodeUnavailable(f"node {self._node_id}: no answer in {patience_s:g} s")
+
+    async def _ask(self, method: str, path: str, headers: dict[bytes | str, bytes | str]) -> Any:
+        request = self._connections.http.request(
+            method, self._url + path, headers=headers, unbuffered=True, allow_redirects=False
+        )
+        try:
+            return await _cancellable(request)
+        except CancelledError:
+            raise
+        except Exception as problem:
+            raise NodeUnavailable(f"node {self._node_id}: {reason_of(problem)}") from problem
+
+
+def _cancellable(request: Deferred[Any]) -> Deferred[Any]:
+    """A request that fails with `CancelledError` when it is cancelled.
+
+    The Agent's own failure then says that the name was not found, or the answer not received: as if it were the node's.
+    """
+
+    def cancel(told: Deferred[Any]) -> None:
+        told.errback(CancelledError())
+        request.cancel()
+
+    def tell(result: Any) -> None:
+        if not told.called:
+            told.callback(result)
+
+    told: Deferred[Any] = Deferred(cancel)
+    request.addBoth(tell)
+    return told
+
+
+def _length(response: Any) -> int:
+    """The bytes of an answer's body; more than there are where it does not say."""
+    length = response.length
+    return length if isinstance(length, int) else sys.maxsize
+
+
+def _content_range(response: Any) -> tuple[Span, int] | None:
+    """The span that an answer says it carries, and of how many bytes."""
+    try:
+        return parse_content_range((response.headers.getRawHeaders("Content-Range") or [""])[0])
+    except ValueError:
+        return None
+
+
+def _only(outcomes: list[bool | StoragedError]) -> bool:
+    [outcome] = outcomes
+    if isinstance(outcome, StoragedError):
+        raise outcome
+    return outcome

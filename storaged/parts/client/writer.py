@@ -1,0 +1,196 @@
+"""A part on its way to a node: the body of one PUT."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IConsumer, IPushProducer, IReactorTime
+from twisted.python.failure import Failure
+from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
+from zope.interface import implementer
+
+from storaged.http import abort_body, write_body
+from storaged.parts.client.answers import error_of, part_info, read_all, reason_of
+from storaged.parts.client.patience import Patience
+from storaged.parts.errors import BadPart, NodeUnavailable, StoragedError
+from storaged.parts.interfaces import IPartWriter
+from storaged.parts.values import PartInfo
+
+
+@implementer(IPartWriter, IBodyProducer, IPushProducer)
+class RemotePartWriter:
+    """The body of one PUT."""
+
+    def __init__(self, node_id: str, part_id: str, stored: int | None, clock: IReactorTime, patience_s: float) -> None:
+        self.length = UNKNOWN_LENGTH if stored is None else stored
+        self.connected: Deferred[None] = Deferred()
+        self._node_id = node_id
+        self._part_id = part_id
+        self._written = 0
+        self._consumer: IConsumer | None = None
+        self._producer: IPushProducer | None = None
+        self._paused = False
+        self._body_sent: Deferred[None] = Deferred()
+        self._request: Deferred[Any] | None = None
+        self._finished: Deferred[PartInfo] | None = None
+        self._problem: StoragedError | None = None
+        self._watchers: list[Deferred[Exception]] = []
+        self._aborted = False
+        self._over: Deferred[None] = Deferred()
+        self._patience = Patience(clock, patience_s, self._give_up)
+
+    def answered(self, request: Deferred[Any]) -> None:
+        """Take the Deferred of the node's answer."""
+        self._request = request
+        request.addCallback(self._judge).addErrback(self._break)
+
+    async def _read_answer(self, response: Any) -> PartInfo:
+        await read_all(response)
+        if response.code != 201:
+            raise error_of(response)
+        return part_info(self._part_id, response)
+
+    def _judge(self, response: Any) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._read_answer(response)).addCallback(self._stored)
+
+    def _stored(self, info: PartInfo) -> None:
+        if self._finished is None:
+            raise NodeUnavailable(f"node {self._node_id}: says part {self._part_id} is stored before all was sent")
+        self._end()
+        self._finished.callback(info)
+
+    def _give_up(self) -> None:
+        done = "stored" if self._body_sent.called else "took"
+        problem = NodeUnavailable(
+            f"node {self._node_id}: {done} nothing of part {self._part_id} for {self._patience.seconds:g} s"
+        )
+        self._break(Failure(problem))
+        if self._body_sent.called and self._request is not None:
+            self._request.cancel()
+
+    def _break(self, failure: Failure) -> None:
+        if self._problem is not None:
+            return  # the connection that was cut because of it
+        problem = failure.value
+        if not isinstance(problem, StoragedError):
+            problem = NodeUnavailable(f"node {self._node_id}: {reason_of(problem)}")
+        self._problem = problem
+        self._cut()
+        self._end()
+        if not self.connected.called:
+            self.connected.errback(problem)
+        if self._aborted:
+            return
+        if self._finished is not None:
+            self._finished.errback(problem)
+            return
+        watchers, self._watchers = self._watchers, []
+        for watcher in watchers:
+            watcher.callback(problem)
+
+    def _end(self) -> None:
+        self._patience.end()
+        if not self._over.called:
+            self._over.callback(None)
+
+    def _cut(self) -> None:
+        """End the connection, unless the whole body left through it."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None and not self._body_sent.called:
+            abort_body(consumer)
+
+    # IBodyProducer: what the Agent calls
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        """Begin: there is a connection."""
+        self._consumer = consumer
+        if self._aborted:
+            self._cut()
+        elif not self.connected.called:
+            self.connected.callback(None)
+        return self._body_sent
+
+    def pauseProducing(self) -> None:
+        """Give no more for now: the connection's buffer is full."""
+        self._paused = True
+        self._patience.begin()
+        if self._producer is not None:
+            self._producer.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """Go on."""
+        self._paused = False
+        self._patience.end()
+        if self._producer is not None:
+            self._producer.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """Give no more at all: the connection is gone.  The request fails with the reason."""
+        self._consumer = None
+
+    # IPartWriter
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """Take the producer to pause while the connection is full."""
+        assert streaming
+        self._producer = producer
+        if self._paused:
+            producer.pauseProducing()
+
+    def unregisterProducer(self) -> None:
+        """Let the producer go."""
+        self._producer = None
+
+    def write(self, data: bytes) -> None:
+        """Send stored bytes."""
+        self.writeSequence([data])
+
+    def writeSequence(self, pieces: Sequence[bytes]) -> None:
+        """Send stored bytes; see `IPartWriter.writeSequence`."""
+        size = sum(map(len, pieces))
+        # A chunk of no bytes would be the end of the body.
+        if size and self._consumer is not None and self._finished is None:
+            self._written += size
+            write_body(self._consumer, pieces)
+
+    def when_broken(self) -> Deferred[Exception]:
+        """Learn of a failure; see `IPartWriter.when_broken`."""
+        if self._problem is not None:
+            return succeed(self._problem)
+        watcher: Deferred[Exception] = Deferred()
+        self._watchers.append(watcher)
+        return watcher
+
+    def finish(self) -> Deferred[PartInfo]:
+        """End the part; see `IPartWriter.finish`."""
+        self._watchers = []
+        finished: Deferred[PartInfo] = Deferred()
+        if self._problem is not None:
+            finished.errback(self._problem)
+            return finished
+        self._finished = finished
+        if self.length is not UNKNOWN_LENGTH and self._written != self.length:
+            self._break(
+                Failure(BadPart(f"part {self._part_id}: got {self._written} bytes, {self.length} were announced"))
+            )
+        else:
+            self._patience.begin()
+            self._body_sent.callback(None)
+        return finished
+
+    def abort(self) -> Deferred[None]:
+        """Give the part up; see `IPartWriter.abort`."""
+        self._watchers = []
+        over: Deferred[None] = Deferred()
+        if self._over.called:
+            over.callback(None)
+            return over
+        self._aborted = True
+        self._over.addCallback(lambda _: over.callback(None))
+        if self._consumer is not None and not self._body_sent.called:
+            self._cut()
+        elif self._request is not None:
+            self._request.cancel()
+        return over

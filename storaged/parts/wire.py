@@ -1,0 +1,164 @@
+"""The part protocol: its URLs, headers, and how errors travel.  The page is docs/part-protocol.md.
+
+Pure: shared by the server (`storaged.resource`) and the client (`storaged.parts.client`), so that they cannot disagree.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Sequence
+from typing import TypeVar
+
+import msgspec
+
+from storaged.parts import errors
+from storaged.parts.values import NodeInfo, PartInfo
+
+PARTS_PATH = "/v1/parts"
+TRASH_PATH = "/v1/trash"
+NODE_PATH = "/v1/node"
+LINK_PATH = "/v1/link"
+LINK_PROTOCOL = "splitd-link/1"
+PART_TYPE = "application/vnd.splitd.part"
+
+NODE_HEADER = "Splitd-Node"
+"""Which node the request is meant for."""
+
+CLUSTER_HEADER = "Splitd-Cluster"
+"""The id of the cluster whose front asks.  A node keeps the first it sees, and refuses any other."""
+
+ERROR_HEADER = "Splitd-Error"
+"""The name of the error and its message.  Error answers have no body: the front may still be sending."""
+
+STORED_HEADER = "Splitd-Stored"
+"""The bytes a part takes."""
+
+MODIFIED_HEADER = "Splitd-Modified-Ms"
+"""When a part was stored, milliseconds since 1970."""
+
+LIST_LIMIT = 10_000
+_MESSAGE_LIMIT = 500
+_Message = TypeVar("_Message")
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
+
+STATUS: dict[type[errors.StoragedError], int] = {
+    errors.BadRequest: 400,
+    errors.BadPart: 422,
+    errors.AccessDenied: 401,
+    errors.PartMissing: 404,
+    errors.PartExists: 409,
+    errors.BadSpan: 416,
+    errors.WrongNode: 421,
+    errors.PartDamaged: 500,
+    errors.NodeUnavailable: 503,
+    errors.NoSpace: 507,
+}
+_BY_NAME = {kind.__name__: kind for kind in STATUS}
+
+
+def part_path(part_id: str) -> str:
+    """The path of a part's URL."""
+    return f"{PARTS_PATH}/{part_id}"
+
+
+def trash_path(part_id: str) -> str:
+    """The path of the URL that a part is put aside by."""
+    return f"{TRASH_PATH}/{part_id}"
+
+
+def list_path(after: str, limit: int) -> str:
+    """The path and query of a page of the list of parts.
+
+    :param after: percent-encoded where it is not a part id.
+    """
+    return f"{PARTS_PATH}?after={after}&limit={limit}"
+
+
+def format_error(error: errors.StoragedError) -> tuple[int, str]:
+    """An error's status and the value of its `Splitd-Error` header, in printable ASCII."""
+    message = _UNPRINTABLE.sub("?", str(error))[:_MESSAGE_LIMIT]
+    return STATUS[type(error)], f"{type(error).__name__}: {message}".rstrip()  # HTTP strips a header's value
+
+
+def parse_error(status: int, header: str | None) -> errors.StoragedError:
+    """The error an answer speaks of.  One that is not in our words is a node that is not usable."""
+    text = header or ""
+    kind = _BY_NAME.get(text.partition(":")[0])
+    if kind is None or STATUS[kind] != status:
+        return errors.NodeUnavailable(f"answered {status} {text}".rstrip())
+    return parse_error_text(text)
+
+
+def parse_error_text(text: str) -> errors.StoragedError:
+    """The error that the value of a `Splitd-Error` header speaks of."""
+    name, _, message = text.partition(":")
+    kind = _BY_NAME.get(name)
+    if kind is None:
+        return errors.NodeUnavailable(f"answered {text!r}")
+    return kind(message.removeprefix(" "))
+
+
+def format_key(key: str) -> str:
+    """The `Authorization` header that carries the cluster key."""
+    return f"Bearer {key}"
+
+
+def check_key(header: str | None, key: str) -> None:
+    """Compare the key a request carries with the cluster's, in constant time.
+
+    :raise AccessDenied: it is missing or wrong.
+    """
+    if not hmac.compare_digest((header or "").encode("utf-8", "surrogatepass"), format_key(key).encode()):
+        raise errors.AccessDenied("the cluster key is missing or wrong")
+
+
+class _Part(msgspec.Struct, forbid_unknown_fields=True):
+    id: str
+    stored: int
+    modified_ms: int
+
+
+class _Parts(msgspec.Struct, forbid_unknown_fields=True):
+    parts: list[_Part]
+
+
+class _Node(msgspec.Struct):
+    id: str
+    cluster: str
+    capacity: int
+    free: int
+
+
+def encode_parts(parts: Sequence[PartInfo]) -> bytes:
+    """A page of the list of parts, as JSON."""
+    return msgspec.json.encode(_Parts([_Part(part.part_id, part.stored, part.modified_ms) for part in parts]))
+
+
+def decode_parts(body: bytes) -> list[PartInfo]:
+    """Read a page of the list of parts.
+
+    :raise NodeUnavailable: the body is not one.
+    """
+    return [PartInfo(part.id, part.stored, part.modified_ms) for part in _decode(body, _Parts).parts]
+
+
+def encode_node(node: NodeInfo) -> bytes:
+    """What a node says of itself, as JSON."""
+    return msgspec.json.encode(_Node(node.node_id, node.cluster, node.capacity, node.free))
+
+
+def decode_node(body: bytes) -> NodeInfo:
+    """Read what a node says of itself.
+
+    :raise NodeUnavailable: the body is not that.
+    """
+    node = _decode(body, _Node)
+    return NodeInfo(node.id, node.cluster, node.capacity, node.free)
+
+
+def _decode(body: bytes, kind: type[_Message]) -> _Message:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as problem:
+        raise errors.NodeUnavailable(f"answered what is not the part protocol: {problem}") from problem

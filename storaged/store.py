@@ -1,0 +1,354 @@
+"""Parts in a folder of a disk; how they lie in it is in `storaged.disk.folder`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from heapq import merge
+from itertools import islice
+
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
+from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.python.threadpool import ThreadPool
+from zope.interface import implementer
+
+from storaged.disk.calls import DiskCalls
+from storaged.disk.folder import SUBFOLDERS, PartFolder
+from storaged.disk.reader import DiskPartReader
+from storaged.disk.room import Room
+from storaged.disk.trash import Trash
+from storaged.disk.writer import DiskPartWriter, write_size
+from storaged.packs.files import PackFiles
+from storaged.packs.index import PackIndex, Place
+from storaged.packs.packs import SEAL_SIZE, Packs, Put
+from storaged.packs.store import PackStore
+from storaged.parts.bytes_reader import BytesReader
+from storaged.parts.checks import check_limit, check_part_id, check_small, check_span
+from storaged.parts.errors import BadRequest, NodeUnavailable, NoSpace, PartExists, PartMissing, StoragedError
+from storaged.parts.format import PartId
+from storaged.parts.interfaces import INodeStore, IPartReader, IPartWriter
+from storaged.parts.removals import Removals
+from storaged.parts.values import NodeIdentity, NodeInfo, PartInfo
+from storaged.system.interfaces import IFilesystem
+from storaged.system.ranges import Span
+
+_LOOK_EVERY_S = 1
+
+
+@implementer(INodeStore)
+class DiskPartStore:
+    """The parts in one folder: small ones in packs, the others in a file each.
+
+    One process at a time: who makes it holds the folder's lock.
+
+    :param folder: where the parts lie.
+    :param pool: runs every blocking call; it is started and stopped by its owner.
+    :param reserve: bytes of the volume that are left free.
+    :param clock: spaces out the looks at the volume.
+    :param identity: who the node is.
+    :param pack_size: a pack of so many bytes is not written to any more.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        folder: str,
+        filesystem: IFilesystem,
+        pool: ThreadPool,
+        reactor: IReactorFromThreads,
+        *,
+        reserve: int,
+        clock: IReactorTime,
+        identity: NodeIdentity,
+        pack_size: int = SEAL_SIZE,
+    ) -> None:
+        self._parts = PartFolder(folder, filesystem)
+        self._trash = Trash(f"{folder}/trash", filesystem)
+        self._filesystem = filesystem
+        self._calls = DiskCalls(reactor, pool)
+        self._clock = clock
+        self._identity = identity
+        self._room = Room(reserve)
+        self._looked_at: float | None = None
+        files = PackFiles(f"{folder}/packs", filesystem)
+        index = PackIndex(f"{folder}/packs.sqlite")
+        packs = Packs(files, index, self._now_ms, self._parts, pack_size)
+        self._packs = PackStore(packs, self._calls, reactor)
+        self._writers: dict[str, DiskPartWriter] = {}
+        self._putting: set[str] = set()
+        self._readers: set[DiskPartReader] = set()
+        self._removals = Removals(clock.seconds)
+        self._stopping = False
+
+    async def start(self) -> None:
+        """Make the folders that are missing and drop the parts that were left half written.
+
+        :raise NodeUnavailable: the folder cannot be used.
+        """
+        await self._calls.run(self._parts.root, self._parts.prepare)
+        await self._calls.run(self._parts.root, self._trash.prepare)
+        await self._packs.start()
+        await self._look()
+
+    async def stop(self) -> None:
+        """Refuse new parts and readers, abort those under way, and wait until their files are closed."""
+        self._stopping = True
+        problem = NodeUnavailable(f"node {self._identity.node_id} is stopping")
+        ends = [writer.break_off(problem) for writer in list(self._writers.values())]
+        for reader in list(self._readers):
+            reader.close()
+            ends.append(reader.when_ended())
+        await gatherResults(ends)
+        await self._packs.stop(problem)
+
+    def create(self, part_id: str, stored: int | None) -> Deferred[IPartWriter]:
+        """Begin a part; see `IPartStore.create`."""
+        return Deferred.fromCoroutine(self._create(part_id, stored))
+
+    async def _create(self, part_id: str, stored: int | None) -> IPartWriter:
+        part = check_part_id(part_id)
+        await self._look()
+        self._admit(part_id, stored)
+        await self._refuse_packed(part_id)
+        self._admit(part_id, stored)
+        writer = DiskPartWriter(
+            part,
+            stored,
+            self._parts,
+            filesystem=self._filesystem,
+            calls=self._calls,
+            promise=self._room.promise(stored or 0),
+            write_size=lambda: write_size(len(self._writers)),
+        )
+        self._writers[part_id] = writer
+        writer.when_ended().addCallback(lambda _: self._writers.pop(part_id))
+        try:
+            await writer.begin()
+        except BaseException:
+            await writer.abort()
+            raise
+        return writer
+
+    def _admit(self, part_id: str, stored: int | None) -> None:
+        """Let a part begin."""
+        self._refuse_while_stopping()
+        self._removals.check(part_id)
+        if part_id in self._writers or part_id in self._putting:
+            raise PartExists(f"part {part_id} is being written already")
+        if self._room.free < (1 if stored is None else stored):
+            raise NoSpace(f"part {part_id}: {stored} bytes announced, {self._room.free} bytes are free")
+
+    async def _refuse_packed(self, part_id: str) -> None:
+        try:
+            await self._packs.find(part_id)
+        except PartMissing:
+            return
+        raise PartExists(f"part {part_id} is here already")
+
+    def put_all(self, parts: Sequence[tuple[str, bytes]]) -> Deferred[list[PartInfo | StoragedError]]:
+        """Store small parts; see `ISmallPartStore.put_all`."""
+        if self._look_is_due():
+            # Not waited for: the room that was there at the last look is not all used up by small parts.
+            Deferred.fromCoroutine(self._look()).addErrback(lambda failure: self._log.failure("the volume", failure))
+        outcomes: list[PartInfo | StoragedError | None] = []
+        puts: list[Put] = []
+        promise = self._room.promise(0)
+        for part_id, data in parts:
+            try:
+                puts.append(Put(self._admit_small(part_id, len(data)), data))
+            except StoragedError as problem:
+                outcomes.append(problem)
+            else:
+                outcomes.append(None)
+                self._putting.add(part_id)
+                promise.add(len(data))
+
+        def ended(places: list[Place | StoragedError] | Failure) -> list[PartInfo | StoragedError] | Failure:
+            self._putting.difference_update(str(put.part) for put in puts)
+            if isinstance(places, Failure):
+                promise.end()
+                return places
+            promise.use(sum(place.length for place in places if isinstance(place, Place)))
+            promise.end()
+            told = iter(zip(puts, places, strict=True))
+            return [_info(*next(told)) if outcome is None else outcome for outcome in outcomes]
+
+        return self._packs.put_all(puts).addBoth(ended)
+
+    def _admit_small(self, part_id: str, stored: int) -> PartId:
+        part = check_part_id(part_id)
+        check_small(part_id, stored)
+        self._admit(part_id, stored)
+        return part
+
+    def get_all(self, part_ids: Sequence[str]) -> Deferred[list[bytes | StoragedError]]:
+        """Read small parts; see `ISmallPartStore.get_all`."""
+        return maybeDeferred(self._get_all, part_ids)
+
+    def _get_all(self, part_ids: Sequence[str]) -> Deferred[list[bytes | StoragedError]]:
+        outcomes: list[bytes | StoragedError | None] = [_problem_of(part_id) for part_id in part_ids]
+        asked = [part_id for part_id, outcome in zip(part_ids, outcomes, strict=True) if outcome is None]
+
+        def merged(read: list[bytes | StoragedError]) -> list[bytes | StoragedError]:
+            told = iter(read)
+            return [next(told) if outcome is None else outcome for outcome in outcomes]
+
+        return self._packs.get_all(asked).addCallback(merged)
+
+    def remove_all(self, part_ids: Sequence[str]) -> Deferred[list[bool | StoragedError]]:
+        """Delete parts; see `ISmallPartStore.remove_all`."""
+        return gatherResults([self.remove(part_id).addErrback(_as_outcome) for part_id in part_ids])
+
+    def open(self, part_id: str, span: Span | None) -> Deferred[IPartReader]:
+        """Read a part; see `IPartStore.open`."""
+        return Deferred.fromCoroutine(self._open(part_id, span))
+
+    async def _open(self, part_id: str, span: Span | None) -> IPartReader:
+        place = self._parts.place(check_part_id(part_id))
+        self._refuse_while_stopping()
+        try:
+            return await self._open_file(part_id, place.path, span)
+        except PartMissing:
+            data = (await self._packs.get_all([part_id]))[0]
+            if isinstance(data, StoragedError):
+                raise data from None
+            return BytesReader(data, check_span(part_id, span, len(data)))
+
+    async def _open_file(self, part_id: str, path: str, span: Span | None) -> IPartReader:
+        reader = DiskPartReader(part_id, path, span, filesystem=self._filesystem, calls=self._calls)
+        self._readers.add(reader)
+        reader.when_ended().addCallback(lambda _: self._readers.discard(reader))
+        await reader.begin()
+        return reader
+
+    def stat(self, part_id: str) -> Deferred[PartInfo]:
+        """Look at a part; see `IPartStore.stat`."""
+        return Deferred.fromCoroutine(self._stat(part_id))
+
+    async def _stat(self, part_id: str) -> PartInfo:
+        part = check_part_id(part_id)
+        try:
+            return await self._calls.run(f"part {part_id}", lambda: self._parts.stat(part))
+        except PartMissing:
+            return await self._packs.find(part_id)
+
+    def remove(self, part_id: str) -> Deferred[bool]:
+        """Delete a part; see `IPartStore.remove`."""
+        return Deferred.fromCoroutine(self._remove(part_id))
+
+    async def _remove(self, part_id: str) -> bool:
+        part = check_part_id(part_id)
+        self._removals.note(part_id)
+        writer = self._writers.get(part_id)
+        if writer is not None:
+            await writer.break_off(PartMissing(f"part {part_id} was removed while it was written"))
+        # A packed one costs least to find, and there are many more of them.
+        found = (await self._packs.remove_all([part]))[0]
+        if isinstance(found, StoragedError):
+            raise found
+        if not found:
+            found = await self._calls.run(f"part {part_id}", lambda: self._parts.remove(part))
+        if found:
+            self._removals.forget(part_id)
+        return found
+
+    def trash(self, part_id: str) -> Deferred[bool]:
+        """Put a part aside; see `IPartStore.trash`."""
+        return Deferred.fromCoroutine(self._put_aside(part_id))
+
+    async def _put_aside(self, part_id: str) -> bool:
+        part, now_ms = check_part_id(part_id), self._now_ms()
+        self._refuse_while_stopping()
+        if await self._calls.run(f"part {part_id}", lambda: self._parts.put_aside(part, self._trash, now_ms)):
+            return True
+        try:
+            await self._packs.find(part_id)
+        except PartMissing:
+            return False
+        data = (await self._packs.get_all([part_id]))[0]
+        if isinstance(data, StoragedError):
+            raise data
+        await self._calls.run(f"part {part_id}", lambda: self._trash.write(data, part, now_ms))
+        found = (await self._packs.remove_all([part]))[0]
+        if isinstance(found, StoragedError):
+            raise found
+        return found
+
+    async def empty_trash(self, keep_s: float) -> None:
+        """Delete the parts that were put aside so long ago.
+
+        :raise NodeUnavailable: the folder cannot be read or changed.
+        """
+        before_ms = self._now_ms() - int(keep_s * 1000)
+        count, size = await self._calls.run(self._parts.root, lambda: self._trash.empty(before_ms))
+        if count:
+            self._log.info("{count} parts of {size} bytes in the trash are deleted", count=count, size=size)
+
+    def list_parts(self, after: str, limit: int) -> Deferred[list[PartInfo]]:
+        """List parts; see `IPartStore.list_parts`."""
+        return Deferred.fromCoroutine(self._list(after, limit))
+
+    async def _list(self, after: str, limit: int) -> list[PartInfo]:
+        check_limit(limit)
+        packed = await self._packs.page(after, limit)
+        return list(islice(merge(packed, await self._list_files(after, limit), key=_by_id), limit))
+
+    async def _list_files(self, after: str, limit: int) -> list[PartInfo]:
+        found: list[PartInfo] = []
+        for name in SUBFOLDERS:
+            if name >= after[:2] and len(found) < limit:
+                found += await self._calls.run(f"parts in {name}", partial(self._parts.scan, name, after))
+        return found[:limit]
+
+    def info(self) -> Deferred[NodeInfo]:
+        """Who this is and what room there is; see `IPartStore.info`."""
+        return Deferred.fromCoroutine(self._info())
+
+    async def _info(self) -> NodeInfo:
+        await self._look()
+        return NodeInfo(self._identity.node_id, self._identity.cluster, self._room.capacity, self._room.free)
+
+    def _refuse_while_stopping(self) -> None:
+        if self._stopping:
+            raise NodeUnavailable(f"node {self._identity.node_id} is stopping")
+
+    def _now_ms(self) -> int:
+        return int(self._clock.seconds() * 1000)
+
+    def _look_is_due(self) -> bool:
+        return self._looked_at is None or self._clock.seconds() - self._looked_at >= _LOOK_EVERY_S
+
+    async def _look(self) -> None:
+        """Ask the volume for its room, unless that was just done."""
+        if not self._look_is_due():
+            return
+        self._looked_at = self._clock.seconds()
+        noted = self._room.begin_look()
+        root = self._parts.root
+        self._room.end_look(await self._calls.run(root, lambda: self._filesystem.volume(root)), noted)
+
+
+def _by_id(part: PartInfo) -> str:
+    return part.part_id
+
+
+def _info(put: Put, place: Place | StoragedError) -> PartInfo | StoragedError:
+    return PartInfo(str(put.part), place.length, place.time_ms) if isinstance(place, Place) else place
+
+
+def _problem_of(part_id: str) -> BadRequest | None:
+    try:
+        check_part_id(part_id)
+    except BadRequest as problem:
+        return problem
+    return None
+
+
+def _as_outcome(failure: Failure) -> StoragedError:
+    failure.trap(StoragedError)
+    problem = failure.value
+    assert isinstance(problem, StoragedError)
+    return problem

@@ -1,0 +1,73 @@
+"""Runs a server as a Twisted service, and listens for it: what both daemons share."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from zope.interface import Interface
+
+from storaged.system.allocator import collect_seldom, keep_large_buffers
+
+_log = Logger()
+
+_BACKLOG = 1024
+"""Connections that may wait to be accepted: as many as there are uploads that begin in one turn of the reactor."""
+
+
+class IServer(Interface):
+    """Something that starts, serves and stops."""
+
+    def start() -> Deferred[None]:
+        """Begin to serve; fires when it does."""
+
+    def stop() -> Deferred[None]:
+        """Serve no more, and let go of everything; fires when that is done.  May follow a start that failed."""
+
+
+class Daemon(Service):
+    """A server in a process of its own.  Where it cannot start, the process ends with status 1.
+
+    :param hang_up: called on SIGHUP; where None, that ends the process.
+    """
+
+    _log = Logger()
+
+    def __init__(self, server: IServer, reactor: Any, hang_up: Callable[[], object] | None = None) -> None:
+        self._server = server
+        self._reactor = reactor
+        self._hang_up = hang_up
+
+    def startService(self) -> None:
+        """Start the server."""
+        super().startService()
+        keep_large_buffers()
+        collect_seldom()
+        hang_up = self._hang_up
+        if hang_up is not None:
+            signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(hang_up))
+        self._server.start().addErrback(self._start_failed)
+
+    def _start_failed(self, failure: Any) -> None:
+        self._log.failure("cannot start", failure)
+        # twistd itself would end with status 0, and whoever supervises it would think that all is well.
+        self._reactor.addSystemEventTrigger("after", "shutdown", os._exit, 1)
+        self._reactor.stop()
+
+    def stopService(self) -> Deferred[None]:
+        """Stop the server.  A second signal, from here on, ends the process at once."""
+        super().stopService()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            # As after a power cut, what was answered is durable, and the next start clears the rest.
+            signal.signal(number, signal.SIG_DFL)
+        return self._server.stop().addErrback(self._stop_failed)
+
+    def _stop_failed(self, failure: Any) -> None:
+        self._log.failure("cannot stop as it should", failure)
+        # Threads may be left that keep the process from ending.
+        self._reactor.addSystemEventTrigger("after", "shutdown", os._exit, 1)

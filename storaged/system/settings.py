@@ -1,0 +1,135 @@
+"""A daemon's settings: a YAML file and the command line, checked against one frozen, typed description.
+
+Used by both daemons.  The description is a `msgspec.Struct` whose fields carry their help text as
+`Annotated[type, msgspec.Meta(description=…)]`; each field is a key of the file and an option of the command line.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin, get_type_hints
+
+import msgspec
+import yaml
+from twisted.python import usage
+
+from storaged.system.sizes import Size, parse_size
+
+Config = TypeVar("Config", bound=msgspec.Struct)
+
+
+class SettingsError(Exception):
+    """A setting cannot be used as it is; the message names the file or option, and the key."""
+
+
+def _decode(kind: type, value: Any) -> Any:
+    if kind is not Size:
+        raise NotImplementedError(kind)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Size(value)
+    if isinstance(value, str):
+        return parse_size(value)
+    raise ValueError(f"not a size: {value!r}")
+
+
+def read_text(path: str) -> str:
+    """Read a text file.
+
+    :raise SettingsError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as problem:
+        raise SettingsError(f"{path}: {problem.strerror}") from problem
+    except UnicodeDecodeError as problem:
+        raise SettingsError(f"{path}: {problem}") from problem
+
+
+def read_yaml(path: str) -> Any:
+    """Read a YAML file.
+
+    :raise SettingsError: it cannot be read, or is not YAML.
+    """
+    try:
+        return yaml.safe_load(read_text(path))
+    except yaml.YAMLError as problem:
+        raise SettingsError(f"{path}: {problem}") from problem
+
+
+def load_settings(kind: type[Config], path: str | None, options: dict[str, str]) -> Config:
+    """Make a daemon's settings.
+
+    :param path: the YAML file, or None for none.
+    :param options: what the command line says, by key; it wins over the file.
+    :raise SettingsError: a key is unknown or missing, or a value cannot be used.
+    """
+    keys = read_yaml(path) if path else {}
+    if keys is None:
+        keys = {}
+    if not isinstance(keys, dict):
+        raise SettingsError(f"{path}: should hold keys and values, holds a {type(keys).__name__}")
+    try:
+        # The command line is text, read as each key's type asks ("8" for a number); text in YAML stays text.
+        typed = msgspec.convert(options, _partial(kind), strict=False, dec_hook=_decode)
+        return msgspec.convert({**keys, **{key: getattr(typed, key) for key in options}}, kind, dec_hook=_decode)
+    except msgspec.ValidationError as problem:
+        raise SettingsError(f"{path or 'command line'}: {problem}") from problem
+
+
+def _partial(kind: type[Config]) -> type[msgspec.Struct]:
+    """The same description with every key optional."""
+    hints = get_type_hints(kind, include_extras=True)
+    fields = [(name, hint | msgspec.UnsetType, msgspec.UNSET) for name, hint in hints.items()]
+    return msgspec.defstruct("Options", fields, forbid_unknown_fields=True)
+
+
+def option_parameters(kind: type[msgspec.Struct]) -> list[list[str | None]]:
+    """The `optParameters` of `twisted.python.usage` for a daemon's settings."""
+    out: list[list[str | None]] = []
+    for name, hint in get_type_hints(kind, include_extras=True).items():
+        described = hint if get_origin(hint) is not None and hasattr(hint, "__metadata__") else None
+        if described is None or not name.islower():
+            continue
+        meta = get_args(described)[1]
+        out.append([name.replace("_", "-"), None, None, meta.description])
+    return out
+
+
+class SettingsOptions(usage.Options, Generic[Config]):
+    """A daemon's command line: `--config FILE`, and every key of the file as an option.
+
+    After parsing, `settings` holds the settings.
+    """
+
+    kind: ClassVar[type[msgspec.Struct]]
+    settings: Config
+    optParameters: ClassVar[list[list[str | None]]]
+
+    def __init_subclass__(cls) -> None:
+        # usage.Options gathers this attribute from each class by its name.
+        cls.optParameters = [["config", "c", None, "YAML file with these settings."], *option_parameters(cls.kind)]
+
+    def postOptions(self) -> None:
+        """Make the settings; what is wrong with them is told like a wrong option."""
+        given = {
+            name: self[name.replace("_", "-")]
+            for name in self.kind.__struct_fields__
+            if self[name.replace("_", "-")] is not None
+        }
+        try:
+            self.settings = load_settings(self.kind, self["config"], given)  # type: ignore[assignment]
+        except SettingsError as problem:
+            raise usage.UsageError(str(problem)) from problem
+
+
+def read_cluster_key(path: str) -> str:
+    """Read the cluster key from its file.
+
+    :raise SettingsError: it cannot be read, or holds no key one can send in a header.
+    """
+    key = read_text(path).strip()
+    if len(key) < 16 or not key.isascii() or not key.isprintable() or " " in key:
+        raise SettingsError(
+            f"{path}: the cluster key should be one line of at least 16 printable characters, no spaces"
+        )
+    return key
