@@ -8,20 +8,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
+from splitd.frontends.http.answers import Refused
 from storaged.http import StreamingRequest
 
 TEXT = "text/plain; charset=utf-8"
-
-
-class Refused(Exception):
-    """The request cannot be meant.
-
-    :param status: the answer's.
-    """
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 class Query:
