@@ -64,9 +64,10 @@ class IUpload(IConsumer):
         """
 
     def abort(reason: str) -> Deferred[None]:
-        """Give the upload up.  May be called at any time and again; after `finish` it waits for how that ends.
+        """Abort the upload.  It may be called at any time and again; after `finish` it waits for how that ends.
 
-        :return: a Deferred that fires with None when the nodes that answer hold nothing of it any more.
+        :return: a Deferred that fires with None once the journal says that the upload is aborted, or why it is not.
+            The reaper deletes its parts afterwards: no node is waited for.
         """
 
 

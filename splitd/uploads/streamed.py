@@ -265,4 +265,5 @@ class Upload:
             reason=reason,
         )
         holdings = tuple((lane.node, str(lane.encoder.part)) for lane in self._lanes)
-        await self._reaper.reap(Doomed(self._intent.upload, holdings))
+        # Not awaited: the client gets its answer now, and a node that does not answer must not delay it.
+        self._reaper.reap(Doomed(self._intent.upload, holdings))

@@ -99,7 +99,7 @@ async def test_what_takes_too_long_is_given_up_and_leaves_nothing(make_cluster: 
     await eventually(cluster.nothing_stored)
     await cluster.start_front()
     assert (await cluster.get("/file")).code == 404
-    assert (await cluster.status())["reaper"]["doomed"] == 0
+    await cluster.status_becomes(lambda status: status["reaper"]["doomed"] == 0)
 
 
 @pytest_twisted.ensureDeferred

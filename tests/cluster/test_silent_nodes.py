@@ -1,0 +1,68 @@
+"""A node that does not answer holds up nothing that the other nodes, or no node at all, could do."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from base64 import b64encode
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import pytest
+import pytest_twisted
+from twisted.internet.defer import Deferred
+
+from storaged.disk.writer import WRITE_SIZE
+from tests.cluster.cluster import Cluster
+from tests.cluster.test_round_trip import ChunkedBody
+from tests.cluster.waiting import eventually
+
+DATA = os.urandom(6 * 2 * WRITE_SIZE)
+NEVER_S = 3600.0
+"""A node timeout that no test reaches: whoever waits for a silent node waits for the end of the test."""
+
+
+@pytest_twisted.async_yield_fixture
+async def patient(make_cluster: Callable[..., Cluster]) -> Any:
+    """A cluster whose front waits an hour for a silent node."""
+    cluster = make_cluster(node_timeout_s=NEVER_S)
+    await cluster.start()
+    yield cluster
+
+
+_Result = TypeVar("_Result")
+
+
+async def soon(asked: Coroutine[Deferred[Any], Any, _Result]) -> _Result:
+    """A result that comes soon."""
+    result = Deferred.fromCoroutine(asked)
+    await eventually(lambda: result.called, "an answer")
+    return await result
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["length known", "length unknown"])
+@pytest_twisted.ensureDeferred
+async def test_a_refused_upload_is_answered_while_a_node_is_silent(patient: Cluster, known: bool) -> None:
+    filesystem = patient.nodes[2].filesystem
+    filesystem.hold("write")
+    wrong = b64encode(hashlib.sha256(b"other bytes").digest()).decode()
+    body = DATA if known else ChunkedBody(DATA)
+    answer = await soon(patient.ask("PUT", "/file", body, Content_Digest=f"sha-256=:{wrong}:"))
+    assert (answer.code, filesystem.waiting) == (400, 1)
+    assert (await patient.get("/file")).code == 404
+    filesystem.release()
+    await patient.status_becomes(lambda status: status["reaper"]["doomed"] == 0)
+    assert patient.nothing_stored()
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_upload_that_one_node_failed_is_answered_while_another_one_is_silent(patient: Cluster) -> None:
+    filesystem = patient.nodes[2].filesystem
+    filesystem.hold("write")
+    client = await patient.connect()
+    client.begin("PUT", "/file", f"Content-Length: {len(DATA)}")
+    client.send(DATA[:-1])
+    await eventually(lambda: all(node.half_written() for node in patient.nodes) and filesystem.waiting)
+    await patient.break_node(4)
+    answer = await soon(client.answer())
+    assert (answer.code, b"n5" in answer.body, filesystem.waiting) == (503, True, 1)
