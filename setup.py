@@ -20,6 +20,7 @@ RUNTIME = [
     "defusedxml>=0.7.1",
     "click>=8.5",
     "rich>=15.0",
+    "sortedcontainers>=2.4",
 ]
 TEST = [
     "pytest>=9.2",

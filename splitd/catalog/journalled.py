@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from splitd.catalog.changes import Changes, Judge
+from splitd.catalog.deletions import JournalledDoomedParts
 from splitd.catalog.judging import refuse_failed, refuse_locked_file, refuse_locked_name
 from splitd.catalog.locks import JournalledLocks
 from splitd.catalog.namespace import JournalledNamespace
@@ -66,6 +67,7 @@ class JournalledCatalog:
     :ivar cluster: the cluster's id; empty before `start` has fired.
     :ivar namespace: moves, copies and properties in it: an `INamespace`.
     :ivar locks: the locks in it: an `ILocks`.
+    :ivar doomed_parts: the parts to delete: an `IDoomedParts`.
     """
 
     _log = Logger()
@@ -77,6 +79,7 @@ class JournalledCatalog:
         self._changes = Changes(self._state, journal, clock)
         self.namespace = JournalledNamespace(self._state, self._changes)
         self.locks = JournalledLocks(self._state, self._changes)
+        self.doomed_parts = JournalledDoomedParts(self._state, self._changes)
         self.cluster = ""
 
     def statistics(self) -> CatalogStatistics:
@@ -86,7 +89,7 @@ class JournalledCatalog:
             state.files,
             state.bytes_stored,
             len(state.uploads),
-            len(state.doomed) + len(state.moves.needless),
+            len(state.doomed),
             len(self._changes),
         )
 
@@ -219,8 +222,9 @@ class JournalledCatalog:
 
     def doomed(self, limit: int, leave_out: SetOf[str]) -> Deferred[list[Doomed]]:
         """What is to be deleted, oldest first; see `IUploadLedger`."""
-        versions = (_show(*each) for each in self._state.doomed.items() if each[0] not in leave_out)
-        copies = (each for each in map(_show_copy, self._state.moves.needless) if each.key not in leave_out)
+        doomed = self._state.doomed
+        versions = (_show(*each) for each in doomed.uploads().items() if each[0] not in leave_out)
+        copies = (each for each in map(_show_copy, doomed.copies()) if each.key not in leave_out)
         return succeed(list(islice(chain(versions, copies), limit)))
 
     def known(self) -> Deferred[Known]:
@@ -230,9 +234,7 @@ class JournalledCatalog:
 
     def is_doomed(self, doomed: Doomed) -> Deferred[bool]:
         """Whether something is still to be deleted; see `IUploadLedger.is_doomed`."""
-        if not doomed.is_copy:
-            return succeed(doomed.upload in self._state.doomed)
-        return succeed(_copy_of(doomed) in self._state.moves.needless)
+        return succeed((_copy_of(doomed) if doomed.is_copy else doomed.upload) in self._state.doomed)
 
     def reaped(self, doomed: Doomed) -> Deferred[None]:
         """Note that doomed parts are gone; see `IUploadLedger`.
@@ -244,7 +246,7 @@ class JournalledCatalog:
             if not doomed.is_copy:
                 return records.PartsReaped(doomed.upload) if doomed.upload in self._state.doomed else None, None
             copy = _copy_of(doomed)
-            return records.PartCopyReaped(*copy) if copy in self._state.moves.needless else None, None
+            return records.PartCopyReaped(*copy) if copy in self._state.doomed else None, None
 
         return self._change(judge, upload=doomed.upload, durable=False)
 
@@ -330,7 +332,7 @@ class JournalledCatalog:
 
 
 def _show(upload: str, nodes: Sequence[str]) -> Doomed:
-    return Doomed(upload, tuple((node, str(PartId(upload, index))) for index, node in enumerate(nodes)))
+    return Doomed(upload, tuple((node, str(PartId(upload, index))) for index, node in enumerate(nodes) if node))
 
 
 def _show_copy(copy: PartCopy) -> Doomed:

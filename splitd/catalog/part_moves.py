@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from splitd.catalog.doomed import DoomedParts
 from splitd.model.holdings import PartCopy
 from splitd.model.manifest import Manifest
 from splitd.model.records import PartCopyReaped, PartMoveAborted, PartMoved, PartMoveStarted, Record
@@ -18,13 +19,13 @@ class PartMoves:
     A manifest says where the parts were when it was committed.  For the few of which one was moved since, it is here
     where they are now; a snapshot writes that down in their manifests.
 
+    :param doomed: takes the copies to delete.
     :ivar under_way: copies that are being made, and when each was begun, milliseconds since 1970.
-    :ivar needless: copies to delete, oldest first.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, doomed: DoomedParts) -> None:
         self.under_way: dict[PartCopy, int] = {}
-        self.needless: dict[PartCopy, None] = {}
+        self._doomed = doomed
         self._nodes: dict[str, tuple[str, ...]] = {}
         self._of_upload: dict[str, set[PartCopy]] = {}  # those under way
 
@@ -48,7 +49,7 @@ class PartMoves:
     def copies(self) -> Iterator[PartCopy]:
         """The copies that lie somewhere beside the parts themselves."""
         yield from self.under_way
-        yield from self.needless
+        yield from self._doomed.copies()
 
     def refuse_start(self, copy: PartCopy) -> None:
         """Refuse to copy a part to where a copy of it may be already, or a part of the same upload may come to be; and
@@ -56,7 +57,7 @@ class PartMoves:
 
         :raise ValueError: that would be.
         """
-        if copy in self.needless:
+        if copy in self._doomed:
             raise ValueError(f"a copy of part {copy.part} may be on node {copy.node} already")
         for other in self._of_upload.get(copy.upload, ()):
             if copy.node == other.node or copy.index == other.index:
@@ -96,13 +97,13 @@ class PartMoves:
         self._end(copy)
         target = sys.intern(record.target)
         self._nodes[record.upload] = (*nodes[: record.index], target, *nodes[record.index + 1 :])
-        self.needless[PartCopy(record.upload, record.index, sys.intern(record.source))] = None
+        self._doomed.add_copy(PartCopy(record.upload, record.index, sys.intern(record.source)))
 
     def abort(self, record: PartMoveAborted) -> None:
         """End a move without effect."""
-        copy = PartCopy(record.upload, record.index, record.target)
+        copy = PartCopy(record.upload, record.index, sys.intern(record.target))
         self._end(copy)
-        self.needless[copy] = None
+        self._doomed.add_copy(copy)
 
     def _refuse_unknown(self, copy: PartCopy) -> None:
         if copy not in self.under_way:
@@ -119,14 +120,11 @@ class PartMoves:
     def reaped(self, record: PartCopyReaped) -> None:
         """Take note of a copy that is gone."""
         copy = PartCopy(record.upload, record.index, record.node)
-        if copy not in self.needless:
+        if copy not in self._doomed:
             raise ValueError(f"the copy of part {copy.part} on node {copy.node} was not to be deleted")
-        del self.needless[copy]
+        self._doomed.drop(copy)
 
     def records(self) -> Iterator[Record]:
-        """Records that come to the copies there are, but for where the parts lie."""
-        for copy in self.needless:
-            yield PartMoveStarted(*copy, 0)
-            yield PartMoveAborted(*copy, "the copy is to be deleted", 0)
+        """Records of the moves under way."""
         for copy, time_ms in self.under_way.items():
             yield PartMoveStarted(*copy, time_ms)

@@ -8,12 +8,14 @@ from typing import Any, Literal
 
 import attrs
 
+from splitd.catalog.doomed import DoomedParts
 from splitd.catalog.part_moves import PartMoves
 from splitd.errors import SplitdError
 from splitd.model.holdings import Known
 from splitd.model.locks import EXCLUSIVE, Lock, Locks
 from splitd.model.manifest import Manifest
 from splitd.model.records import (
+    MOST_GONE,
     VERSION,
     CollectionMade,
     CollectionTouched,
@@ -28,6 +30,7 @@ from splitd.model.records import (
     PartMoveAborted,
     PartMoved,
     PartMoveStarted,
+    PartsGone,
     PartsReaped,
     PropertiesChanged,
     Record,
@@ -36,6 +39,7 @@ from splitd.model.records import (
     UploadStarted,
 )
 from splitd.model.tree import Tree
+from storaged.parts.format import parse_part_id
 
 
 @attrs.frozen
@@ -58,8 +62,7 @@ class State:
 
     :ivar cluster: the cluster's id; empty before the first record.
     :ivar uploads: uploads under way, by their ids.
-    :ivar doomed: the nodes where parts to delete may lie, by the parts' index, for the uploads that made them,
-        oldest first.
+    :ivar doomed: the parts to delete, oldest first.
     :ivar moves: moves of parts, and where the parts lie afterwards.
     :ivar shared: how many names each version has that has several: its parts go with the last of them.
     :ivar files: how many files there are; a copy is one more.
@@ -70,8 +73,8 @@ class State:
         self.cluster = ""
         self.tree = Tree(0)
         self.uploads: dict[str, UnderWay] = {}
-        self.doomed: dict[str, tuple[str, ...]] = {}
-        self.moves = PartMoves()
+        self.doomed = DoomedParts()
+        self.moves = PartMoves(self.doomed)
         self.shared: dict[str, int] = {}
         self.locks = Locks()
         self.files = 0
@@ -82,15 +85,17 @@ class State:
         nodes = {manifest.upload: manifest.nodes for manifest in self.tree.files()}
         nodes.update(self.moves.moved())
         nodes.update((upload, under_way.nodes) for upload, under_way in self.uploads.items())
-        nodes.update(self.doomed)
+        nodes.update(self.doomed.uploads())
         return Known(nodes, frozenset(self.moves.copies()))
 
     def nodes(self) -> set[str]:
         """The nodes that parts may lie on."""
         places = {self.moves.nodes_of(manifest) for manifest in self.tree.files()}
         places.update(upload.nodes for upload in self.uploads.values())
-        places.update(self.doomed.values())
-        return {node for nodes in places for node in nodes} | {copy.node for copy in self.moves.copies()}
+        return {node for nodes in places for node in nodes} | {
+            *self.doomed.nodes(),
+            *(copy.node for copy in self.moves.under_way),
+        }
 
     def records(self) -> Iterator[Record]:
         """Records that come to this state, in an order in which they can be applied.
@@ -114,12 +119,26 @@ class State:
             yield PropertiesChanged(path, dict(properties))
         for lock in self.locks:
             yield lock_taken(lock)
-        for upload, nodes in self.doomed.items():
-            yield UploadStarted(upload, "/", nodes, 0)
-            yield UploadAborted(upload, "its parts are to be deleted", 0)
+        yield from self._doomed_records()
         for upload, under_way in self.uploads.items():
             yield UploadStarted(upload, under_way.path, under_way.nodes, under_way.time_ms)
         yield from self.moves.records()
+
+    def _doomed_records(self) -> Iterator[Record]:
+        gone: dict[str, list[str]] = {}
+        for entry in self.doomed:
+            if entry.is_copy:
+                yield PartMoveStarted(entry.upload, entry.first, entry.nodes[0], 0)
+                yield PartMoveAborted(entry.upload, entry.first, entry.nodes[0], "the copy is to be deleted", 0)
+                continue
+            yield UploadStarted(entry.upload, "/", entry.nodes, 0)
+            yield UploadAborted(entry.upload, "its parts are to be deleted", 0)
+            for node, part in entry.confirmed():
+                gone.setdefault(node, []).append(str(part))
+                if len(gone[node]) == MOST_GONE:
+                    yield PartsGone(node, tuple(gone.pop(node)))
+        for node, parts in gone.items():
+            yield PartsGone(node, tuple(parts))
 
 
 def apply(state: State, record: Record) -> None:
@@ -157,6 +176,8 @@ def _name(record: Record) -> str:
             return f"{tag} {record.upload}.{record.index}"
         case UploadStarted() | UploadAborted() | PartsReaped():
             return f"{tag} {record.upload}"
+        case PartsGone():
+            return f"{tag} {record.node}"
         case SnapshotEnded():
             return f"{tag} {record.next}"
 
@@ -286,8 +307,15 @@ def _lock_released(state: State, record: LockReleased) -> None:
 
 
 def _parts_reaped(state: State, record: PartsReaped) -> None:
-    if state.doomed.pop(record.upload, None) is None:
+    if record.upload not in state.doomed:
         raise ValueError("it has no parts to delete")
+    state.doomed.drop(record.upload)
+
+
+def _parts_gone(state: State, record: PartsGone) -> None:
+    for part in record.parts:
+        # A part may be confirmed twice: whoever repeats a deletion finds it gone.
+        state.doomed.confirm(record.node, parse_part_id(part))
 
 
 def _part_move_started(state: State, record: PartMoveStarted) -> None:
@@ -342,8 +370,7 @@ def _forget(state: State, manifest: Manifest) -> None:
 
 
 def _doom(state: State, upload: str, nodes: tuple[str, ...]) -> None:
-    if nodes:
-        state.doomed[upload] = nodes
+    state.doomed.add(upload, nodes)
 
 
 def _compact(manifest: Manifest) -> Manifest:
@@ -375,6 +402,7 @@ _EFFECTS: dict[type, Callable[[State, Any], None]] = {
     LockTaken: _lock_taken,
     LockReleased: _lock_released,
     PartsReaped: _parts_reaped,
+    PartsGone: _parts_gone,
     PartMoveStarted: _part_move_started,
     PartMoved: _part_moved,
     PartMoveAborted: _part_move_aborted,

@@ -15,6 +15,7 @@ from splitd.model.holdings import Known, PartCopy
 from splitd.model.manifest import Manifest
 from splitd.model.records import Record
 from splitd.model.tree import Collection, Member
+from storaged.parts.format import PartId
 
 
 @attrs.frozen
@@ -128,6 +129,52 @@ class IUploadLedger(Interface):
 
     def reaped(doomed: Doomed) -> Deferred[None]:
         """Note that doomed parts are gone from all their nodes.  Written, not synced."""
+
+
+@attrs.frozen
+class DoomedPage:
+    """Some of the parts that are to be deleted on one node.
+
+    :param parts: the longest doomed first.
+    :param cursor: where the next page begins; "" where this is the last one.
+    """
+
+    parts: Sequence[PartId]
+    cursor: str
+
+
+class IDoomedParts(Interface):
+    """The parts that are to be deleted, by node: those of aborted uploads, of versions that have no name any more, and
+    copies that a move left behind.  The catalog provides it too.
+
+    A part is doomed until `gone` has recorded it, and stays where it is until then: no move puts a part of the same
+    name on that node.  Afterwards one may, so deletions that were requested before `gone` must not arrive after it:
+    only one caller at a time may delete parts on a node.
+    """
+
+    def doomed_nodes() -> Deferred[list[str]]:
+        """List the nodes that hold doomed parts.
+
+        :return: a Deferred that fires with their ids, sorted.
+        """
+
+    def doomed_on(node: str, after: str, limit: int) -> Deferred[DoomedPage]:
+        """List doomed parts of one node.  The call's cost depends on `limit`, not on the number of doomed parts.
+
+        Parts that become doomed after the call have their place after all that were doomed before.
+
+        :param after: the cursor of the page before; "" for the first page.  A cursor is good until a restart.
+        :param limit: how many parts at most; at least 1.
+        """
+
+    def gone(node: str, parts: Sequence[PartId]) -> Deferred[None]:
+        """Record that parts are gone from a node.  Idempotent: parts that are not doomed there are skipped.
+
+        Cancelling it takes nothing back: the parts may be recorded or not.
+
+        :return: a Deferred that fires when the change is durable.
+        :raise CatalogReadOnly: the journal has failed; some of the parts may be recorded.
+        """
 
 
 class IPartMoves(Interface):

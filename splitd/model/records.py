@@ -13,6 +13,9 @@ from splitd.model.manifest import Manifest
 VERSION = 1
 """The version of the journal's format, in its first record."""
 
+MOST_GONE = 1000
+"""How many parts one record confirms at most."""
+
 
 class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", omit_defaults=True, gc=False):
     pass
@@ -136,6 +139,16 @@ class PartsReaped(_Record, frozen=True, tag="parts-reaped"):
     upload: str
 
 
+class PartsGone(_Record, frozen=True, tag="parts-gone"):
+    """These parts, which were to be deleted, are gone from this node.  One that was not to be deleted counts as gone.
+
+    :param parts: part ids, `MOST_GONE` at most.
+    """
+
+    node: str
+    parts: tuple[str, ...]
+
+
 class PartMoveStarted(_Record, frozen=True, tag="part-move-started"):
     """A copy of this part may lie on this node from now on.
 
@@ -211,6 +224,7 @@ Record = (
     | LockTaken
     | LockReleased
     | PartsReaped
+    | PartsGone
     | PartMoveStarted
     | PartMoved
     | PartMoveAborted

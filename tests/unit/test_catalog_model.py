@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
 from splitd.catalog.journalled import JournalledCatalog
-from splitd.interfaces.catalog import Doomed
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.holdings import PartCopy
 from splitd.model.if_header import IfHeader, Term, TermList
 from splitd.model.locks import EXCLUSIVE, SHARED, Lock
 from splitd.model.properties import PropertyChanges
-from tests.unit.catalogs import NEW, NODES, A, B, C, doomed, manifest, started, walk
+from storaged.parts.format import PartId
+from tests.unit.catalogs import NEW, NODES, A, B, C, manifest, started, walk
 
 paths = st.sampled_from(["/", "/a", "/b", "/a/b", "/a/b/c", "/a/c", "/b/c", "bad"])
 uploads = st.sampled_from([A, B, C, "1" * 32, "2" * 32, "3" * 32])
@@ -49,16 +49,16 @@ COPIES = [PartCopy(upload, index, node) for upload in (A, B) for index in (0, 1)
 copies = st.sampled_from(COPIES)
 
 
-def doomed_copy(copy: PartCopy) -> Doomed:
-    return Doomed(copy.upload, ((copy.node, str(copy.part)),), is_copy=True)
-
-
 operations = st.one_of(
     st.tuples(st.just("begin"), uploads, paths, st.just(NODES)),
     st.tuples(st.just("commit"), paths, uploads.map(manifest), conditions),
     st.tuples(st.just("commit"), paths, st.builds(manifest, uploads, nodes=st.just(())), conditions),
     st.tuples(st.just("abort"), uploads, st.just("no more")),
-    st.tuples(st.just("reaped"), uploads.map(doomed) | copies.map(doomed_copy)),
+    st.tuples(
+        st.just("gone"),
+        st.sampled_from("abcdefgh"),
+        st.lists(st.builds(PartId, uploads, st.integers(0, 5)), max_size=12),
+    ),
     st.tuples(st.just("begin_move"), paths, copies),
     st.tuples(st.just("commit_move"), paths, copies),
     st.tuples(st.just("abort_move"), copies, st.just("no more")),
@@ -81,7 +81,8 @@ def perform(catalog: JournalledCatalog, operation: tuple[Any, ...]) -> Deferred[
         case "copy", source, target, condition, overwrite, deep:
             done = catalog.namespace.copy(source, target, condition, overwrite=overwrite, deep=deep)
         case name, *arguments:
-            where = next(each for each in (catalog, catalog.namespace, catalog.locks) if hasattr(each, name))
+            seams = (catalog, catalog.namespace, catalog.locks, catalog.doomed_parts)
+            where = next(each for each in seams if hasattr(each, name))
             done = getattr(where, name)(*arguments)
     return done.addErrback(lambda failure: (failure.type, failure.getErrorMessage()))
 
@@ -90,7 +91,10 @@ async def everything(catalog: JournalledCatalog) -> tuple[Any, ...]:
     """All that can be seen of a catalog."""
     found = await walk(catalog)
     details = dict(zip(found, await catalog.namespace.details(list(found)), strict=True))
-    to_go = {each.key: each for each in await catalog.doomed(1000, ())}
+    to_go = {
+        node: (await catalog.doomed_parts.doomed_on(node, "", 1000)).parts
+        for node in await catalog.doomed_parts.doomed_nodes()
+    }
     return found, details, to_go, await catalog.known(), catalog.statistics()
 
 

@@ -35,6 +35,7 @@ from splitd.model.records import (
     JournalOpened,
     LockReleased,
     LockTaken,
+    PartsGone,
     PartsReaped,
     PropertiesChanged,
     Record,
@@ -49,6 +50,7 @@ NAMES = ["/a", "/b", "/a/a", "/a/b", "/b/a", "/a/a/a", "/a/a/b"]
 
 uploads = st.sampled_from([digit * 32 for digit in "0123456789abcdef"])
 paths = st.sampled_from(NAMES)
+indexes = st.integers(0, 6)
 times = st.integers(0, 9999)
 manifests = st.builds(
     Manifest, uploads, st.integers(0, 9), times, st.just(6), st.just(0), st.just(4), st.sampled_from([(), NODES])
@@ -66,6 +68,7 @@ records = st.one_of(
     st.builds(UploadStarted, uploads, paths, st.just(NODES), times),
     st.builds(UploadAborted, uploads, st.just("gone"), times),
     st.builds(PartsReaped, uploads),
+    st.builds(PartsGone, st.sampled_from(NODES), st.lists(st.builds("{}.{}".format, uploads, indexes)).map(tuple)),
     st.builds(EntryMoved, paths, paths, times),
     st.builds(EntryCopied, paths, paths, st.sampled_from(["0", "infinity"]), times),
     st.builds(
@@ -94,7 +97,7 @@ Make = Callable[..., FileJournal]
 def told(state: State) -> Any:
     """All there is to know of a state."""
     root = state.tree.collection("/")
-    doomed, under_way = list(state.doomed.items()), dict(state.uploads)
+    doomed, under_way = list(state.doomed.uploads().items()), dict(state.uploads)
     noted, locks = dict(state.tree.all_properties()), list(state.locks)
     counts = state.files, state.bytes_stored, state.shared
     return state.cluster, root, dict(state.tree.walk()), noted, locks, doomed, under_way, counts
@@ -133,7 +136,7 @@ def test_a_state_counts_what_is_in_its_tree(some: list[Record]) -> None:
     names = Counter(manifest.upload for manifest in files if manifest.nodes)
     assert (state.files, state.bytes_stored) == (len(files), sum(manifest.size for manifest in files))
     assert state.shared == {upload: count for upload, count in names.items() if count > 1}
-    assert not names.keys() & state.doomed.keys(), "parts of a file that is there are never deleted"
+    assert not names.keys() & state.doomed.uploads().keys(), "parts of a file that is there are never deleted"
     assert all(state.tree.lookup(lock.path) is not None for lock in state.locks)
     assert all(state.tree.lookup(path) is not None for path, _ in state.tree.all_properties())
 

@@ -24,6 +24,7 @@ from splitd.model.records import (
     PartMoveAborted,
     PartMoved,
     PartMoveStarted,
+    PartsGone,
     Record,
 )
 from storaged.parts.format import PartId
@@ -245,7 +246,10 @@ def _next(state: State, chance: random.Random, nodes: str) -> Record:
     """Something that may happen next."""
     path, upload = chance.choice([("/f", A), ("/g", B)])
     kept = state.tree.version(path)
-    possible: list[Record] = [PartCopyReaped(*copy) for copy in state.moves.needless]
+    possible: list[Record] = [PartCopyReaped(*copy) for copy in state.doomed.copies()]
+    possible += [PartsGone(copy.node, (str(copy.part),)) for copy in state.doomed.copies()]
+    gone = (f"{A}.{chance.randrange(6)}", f"{B}.{chance.randrange(6)}")
+    possible.append(PartsGone(chance.choice(nodes), gone))
     for copy in state.moves.under_way:
         possible.append(PartMoveAborted(*copy, "", 0))
         if kept is not None and copy.upload == upload and copy.node not in state.moves.nodes_of(kept):

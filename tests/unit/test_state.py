@@ -50,7 +50,7 @@ def test_an_upload_is_under_way_until_it_is_committed() -> None:
     assert fold(started).uploads == {A: UnderWay("/f", NODES, 2000)}
     state = fold(started, FileCommitted("/f", manifest()))
     assert state.uploads == {}
-    assert state.doomed == {}
+    assert state.doomed.uploads() == {}
     assert state.tree.lookup("/f") == manifest()
 
 
@@ -58,13 +58,13 @@ def test_the_parts_of_an_aborted_upload_are_doomed_until_they_are_reaped() -> No
     aborted = (UploadStarted(A, "/f", NODES, 2000), UploadAborted(A, "the client left", 2500))
     state = fold(*aborted)
     assert state.uploads == {}
-    assert state.doomed == {A: NODES}
-    assert fold(*aborted, PartsReaped(A)).doomed == {}
+    assert state.doomed.uploads() == {A: NODES}
+    assert fold(*aborted, PartsReaped(A)).doomed.uploads() == {}
 
 
 def test_the_parts_of_a_replaced_version_are_doomed() -> None:
     state = fold(FileCommitted("/f", manifest(A)), FileCommitted("/f", manifest(B, size=7)))
-    assert state.doomed == {A: NODES}
+    assert state.doomed.uploads() == {A: NODES}
     assert (state.files, state.bytes_stored) == (1, 7)
 
 
@@ -77,7 +77,7 @@ def test_the_parts_of_all_files_in_a_deleted_collection_are_doomed() -> None:
         FileCommitted("/h", manifest("9" * 32, size=5)),
         EntryDeleted("/c", 4000),
     )
-    assert state.doomed == {A: NODES, B: NODES}
+    assert state.doomed.uploads() == {A: NODES, B: NODES}
     assert (state.files, state.bytes_stored) == (1, 5)
     assert state.tree.lookup("/c") is None
     assert state.tree.lookup("/") == Collection(1000, 4000)
@@ -86,18 +86,18 @@ def test_the_parts_of_all_files_in_a_deleted_collection_are_doomed() -> None:
 def test_doomed_uploads_are_kept_oldest_first() -> None:
     files = [FileCommitted(f"/{name}", manifest(name * 32)) for name in "123"]
     state = fold(*files, EntryDeleted("/2", 4000), EntryDeleted("/3", 4001), EntryDeleted("/1", 4002))
-    assert list(state.doomed) == ["2" * 32, "3" * 32, "1" * 32]
+    assert list(state.doomed.uploads()) == ["2" * 32, "3" * 32, "1" * 32]
 
 
 def test_parts_begun_for_a_file_that_is_empty_in_the_end_are_doomed() -> None:
     state = fold(UploadStarted(A, "/f", NODES, 2000), FileCommitted("/f", manifest(size=0, nodes=())))
-    assert state.doomed == {A: NODES}
+    assert state.doomed.uploads() == {A: NODES}
     assert state.files == 1
 
 
 def test_an_upload_without_parts_leaves_nothing_to_reap() -> None:
-    assert fold(UploadStarted(A, "/f", (), 2000), UploadAborted(A, "no", 2500)).doomed == {}
-    assert fold(FileCommitted("/f", manifest(size=0, nodes=())), EntryDeleted("/f", 4000)).doomed == {}
+    assert fold(UploadStarted(A, "/f", (), 2000), UploadAborted(A, "no", 2500)).doomed.uploads() == {}
+    assert fold(FileCommitted("/f", manifest(size=0, nodes=())), EntryDeleted("/f", 4000)).doomed.uploads() == {}
 
 
 def test_a_collection_is_modified_when_a_member_is_added_replaced_or_removed() -> None:
@@ -125,9 +125,9 @@ def test_parts_are_doomed_when_the_last_of_their_names_is_gone() -> None:
     assert (state.files, state.bytes_stored, state.shared) == (2, 20, {A: 2})
     assert state.known().nodes == {A: NODES}
     state = fold(*copied, EntryDeleted("/f", 4001))
-    assert (state.files, state.bytes_stored, state.shared, state.doomed) == (1, 10, {}, {})
+    assert (state.files, state.bytes_stored, state.shared, state.doomed.uploads()) == (1, 10, {}, {})
     state = fold(*copied, EntryDeleted("/f", 4001), FileCommitted("/g", manifest(B)))
-    assert state.doomed == {A: NODES}
+    assert state.doomed.uploads() == {A: NODES}
 
 
 def test_a_part_that_was_moved_is_moved_for_all_names_of_its_file() -> None:
@@ -142,13 +142,13 @@ def test_a_part_that_was_moved_is_moved_for_all_names_of_its_file() -> None:
     names = [entry for _, entry in state.tree.walk() if isinstance(entry, Manifest)]
     assert [state.moves.place(each).nodes for each in names] == [now, now]
     assert fold(*moved, EntryDeleted("/g", 4002)).known().nodes == {A: now}
-    assert fold(*moved, EntryDeleted("/g", 4002), EntryDeleted("/f", 4003)).doomed == {A: now}
+    assert fold(*moved, EntryDeleted("/g", 4002), EntryDeleted("/f", 4003)).doomed.uploads() == {A: now}
 
 
 def test_a_copy_onto_a_copy_of_the_same_version_dooms_nothing() -> None:
     copies = [EntryCopied("/f", target, "infinity", 4000) for target in ("/g", "/g", "/h")]
     state = fold(FileCommitted("/f", manifest()), *copies)
-    assert (state.files, state.shared, state.doomed) == (3, {A: 3}, {})
+    assert (state.files, state.shared, state.doomed.uploads()) == (3, {A: 3}, {})
 
 
 def test_a_move_takes_what_it_replaces_with_it_and_nothing_else() -> None:
@@ -159,7 +159,7 @@ def test_a_move_takes_what_it_replaces_with_it_and_nothing_else() -> None:
         FileCommitted("/d/g", manifest(B)),
         EntryMoved("/c", "/d", 4000),
     )
-    assert (state.files, state.bytes_stored, state.doomed) == (1, 10, {B: NODES})
+    assert (state.files, state.bytes_stored, state.doomed.uploads()) == (1, 10, {B: NODES})
     assert state.tree.lookup("/d/f") == manifest(A)
     assert state.tree.lookup("/d") == Collection(2000, 3000)
     assert state.tree.lookup("/") == Collection(1000, 4000)

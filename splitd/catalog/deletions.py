@@ -1,0 +1,52 @@
+"""The parts to delete, in the journalled catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twisted.internet.defer import Deferred, succeed
+from zope.interface import implementer
+
+from splitd.catalog.changes import Changes
+from splitd.catalog.state import State
+from splitd.interfaces.catalog import DoomedPage, IDoomedParts
+from splitd.model.records import MOST_GONE, PartsGone
+from storaged.parts.format import PartId
+from storaged.system.parallel import gather
+
+
+@implementer(IDoomedParts)
+class JournalledDoomedParts:
+    """The parts to delete, kept in a journal.
+
+    :param state: the state that the journal's records lead to; only `changes` changes it.
+    """
+
+    def __init__(self, state: State, changes: Changes) -> None:
+        self._state = state
+        self._changes = changes
+
+    def doomed_nodes(self) -> Deferred[list[str]]:
+        """List the nodes that hold doomed parts; see `IDoomedParts.doomed_nodes`."""
+        return succeed(self._state.doomed.nodes())
+
+    def doomed_on(self, node: str, after: str, limit: int) -> Deferred[DoomedPage]:
+        """List doomed parts of one node; see `IDoomedParts.doomed_on`."""
+        return succeed(DoomedPage(*self._state.doomed.page(node, after, limit)))
+
+    def gone(self, node: str, parts: Sequence[PartId]) -> Deferred[None]:
+        """Record that parts are gone from a node; see `IDoomedParts.gone`."""
+        return Deferred.fromCoroutine(self._gone(node, parts))
+
+    async def _gone(self, node: str, parts: Sequence[PartId]) -> None:
+        pages = [parts[start : start + MOST_GONE] for start in range(0, len(parts), MOST_GONE)]
+        await gather([self._gone_page(node, page) for page in pages])
+
+    async def _gone_page(self, node: str, parts: Sequence[PartId]) -> None:
+        def judge() -> tuple[PartsGone | None, None]:
+            doomed = tuple(str(part) for part in parts if self._state.doomed.has(node, part))
+            return (PartsGone(node, doomed) if doomed else None), None
+
+        # It waits for no turn, and no change waits for it.  All else that is judged before it takes effect counts the
+        # parts as still doomed, which refuses more and never less; and a part that is confirmed twice is gone once.
+        await self._changes.make(judge, durable=True)

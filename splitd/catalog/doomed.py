@@ -1,0 +1,193 @@
+"""The parts to delete, oldest first, as a queue for each node.  Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from sortedcontainers import SortedDict
+
+from splitd.model.holdings import PartCopy
+from storaged.parts.format import PartId
+
+_BLOCK = 64
+"""Entries that share a place in the nodes' queues."""
+
+
+class DoomedEntry:
+    """Parts of one upload that became doomed in one step.
+
+    :ivar first: the index of the first part.
+    :ivar nodes: the node of each part, from the first on.
+    :ivar pending: a bit for each part that its node has not confirmed as deleted.
+    """
+
+    __slots__ = ("first", "is_copy", "nodes", "pending", "serial", "upload")
+
+    def __init__(self, serial: int, upload: str, first: int, nodes: tuple[str, ...], *, is_copy: bool) -> None:
+        self.serial = serial
+        self.upload = upload
+        self.first = first
+        self.nodes = nodes
+        self.is_copy = is_copy
+        self.pending = (1 << len(nodes)) - 1
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether no part is confirmed yet."""
+        return self.pending == (1 << len(self.nodes)) - 1
+
+    def places(self) -> tuple[str, ...]:
+        """The node of each part, "" for those that are confirmed."""
+        if self.is_whole:
+            return self.nodes
+        return tuple(node if self.pending >> bit & 1 else "" for bit, node in enumerate(self.nodes))
+
+    def parts_on(self, node: str) -> Iterator[PartId]:
+        """The parts on a node that are not confirmed."""
+        for bit, other in enumerate(self.nodes):
+            if other == node and self.pending >> bit & 1:
+                yield PartId(self.upload, self.first + bit)
+
+    def confirmed(self) -> Iterator[tuple[str, PartId]]:
+        """The parts that are confirmed, and their nodes."""
+        for bit, node in enumerate(self.nodes):
+            if not self.pending >> bit & 1:
+                yield node, PartId(self.upload, self.first + bit)
+
+
+class DoomedParts:
+    """Whole uploads whose parts are to be deleted, and single copies of parts.
+
+    Entries lie in blocks in the order in which they became doomed.  Each node has the numbers of the blocks with parts
+    on it, and how many parts these are: so a page of one node's parts looks at blocks of this node only.
+    """
+
+    def __init__(self) -> None:
+        self._entries: dict[str | PartCopy, DoomedEntry] = {}
+        self._blocks: dict[int, list[DoomedEntry]] = {}
+        self._queues: dict[str, SortedDict] = {}  # by node: how many parts each block has there, by its number
+        self._serial = 0
+        self._parts = 0
+        self._copies = 0
+
+    def __len__(self) -> int:
+        """How many uploads and copies have parts to delete."""
+        return len(self._entries)
+
+    def __contains__(self, key: str | PartCopy) -> bool:
+        """Whether parts of an upload, as a whole, or a copy are to be deleted."""
+        return key in self._entries
+
+    def __iter__(self) -> Iterator[DoomedEntry]:
+        """All entries, oldest first.  They must not be changed until all were taken."""
+        return iter(self._entries.values())
+
+    @property
+    def parts(self) -> int:
+        """How many parts are to be deleted, counted once for each node."""
+        return self._parts
+
+    def uploads(self) -> dict[str, tuple[str, ...]]:
+        """The nodes of the parts of each upload, by the parts' index, oldest first; "" for those that are gone."""
+        return {entry.upload: entry.places() for entry in self if not entry.is_copy}
+
+    def copies(self) -> list[PartCopy]:
+        """The copies, oldest first."""
+        return [PartCopy(entry.upload, entry.first, entry.nodes[0]) for entry in self if entry.is_copy]
+
+    def add(self, upload: str, nodes: tuple[str, ...]) -> None:
+        """Doom the parts of an upload; none where there are no nodes."""
+        if nodes:
+            self._add(upload, upload, 0, nodes, is_copy=False)
+
+    def add_copy(self, copy: PartCopy) -> None:
+        """Doom a copy of a part."""
+        self._add(copy, copy.upload, copy.index, (copy.node,), is_copy=True)
+
+    def _add(self, key: str | PartCopy, upload: str, first: int, nodes: tuple[str, ...], *, is_copy: bool) -> None:
+        assert key not in self._entries, "parts are doomed once"
+        self._serial += 1
+        block = self._serial // _BLOCK
+        entry = DoomedEntry(self._serial, upload, first, nodes, is_copy=is_copy)
+        self._entries[key] = entry
+        self._blocks.setdefault(block, []).append(entry)
+        self._parts += len(nodes)
+        for node in nodes:
+            queue = self._queues.get(node)
+            if queue is None:
+                queue = self._queues[node] = SortedDict()
+            queue[block] = queue.get(block, 0) + 1
+
+    def has(self, node: str, part: PartId) -> bool:
+        """Whether a part is to be deleted from a node."""
+        return self._find(node, part) is not None
+
+    def _find(self, node: str, part: PartId) -> tuple[str | PartCopy, DoomedEntry, int] | None:
+        """The key and the entry of a part, and its bit there."""
+        entry = self._entries.get(part.upload)
+        if entry is not None and part.index < len(entry.nodes) and entry.nodes[part.index] == node:
+            return (part.upload, entry, part.index) if entry.pending >> part.index & 1 else None
+        copy = PartCopy(part.upload, part.index, node)
+        entry = self._entries.get(copy)
+        return None if entry is None else (copy, entry, 0)
+
+    def confirm(self, node: str, part: PartId) -> None:
+        """Note that a part is gone from a node.  Does nothing where it is not to be deleted there."""
+        found = self._find(node, part)
+        if found is None:
+            return
+        key, entry, bit = found
+        entry.pending &= ~(1 << bit)
+        self._leave_queue(node, entry.serial // _BLOCK)
+        if not entry.pending:
+            self._drop(key, entry)
+
+    def drop(self, key: str | PartCopy) -> None:
+        """Note that all parts of an upload, or a copy, are gone from their nodes.  They must be to be deleted."""
+        entry = self._entries[key]
+        for bit, node in enumerate(entry.nodes):
+            if entry.pending >> bit & 1:
+                self._leave_queue(node, entry.serial // _BLOCK)
+        self._drop(key, entry)
+
+    def _leave_queue(self, node: str, block: int) -> None:
+        self._parts -= 1
+        queue = self._queues[node]
+        queue[block] -= 1
+        if not queue[block]:
+            del queue[block]
+            if not queue:
+                del self._queues[node]
+
+    def _drop(self, key: str | PartCopy, entry: DoomedEntry) -> None:
+        del self._entries[key]
+        number = entry.serial // _BLOCK
+        block = self._blocks[number]
+        block.remove(entry)
+        if not block:
+            del self._blocks[number]
+
+    def nodes(self) -> list[str]:
+        """The nodes with parts to delete, in the order of their names."""
+        return sorted(self._queues)
+
+    def page(self, node: str, after: str, limit: int) -> tuple[Sequence[PartId], str]:
+        """Parts to delete on a node, oldest first, and the cursor of the next page.
+
+        :param after: the cursor of this page; "" for the first.
+        :param limit: how many at most.
+        :return: the parts, and the cursor; "" where there is no more.
+        """
+        seen = tuple(map(int, after.split("."))) if after else (0, 0)
+        parts: list[PartId] = []
+        last = ""
+        for block in self._queues.get(node, SortedDict()).irange(seen[0] // _BLOCK):
+            for entry in self._blocks[block]:
+                for part in entry.parts_on(node):
+                    if (entry.serial, part.index) <= seen:
+                        continue
+                    if len(parts) == limit:
+                        return parts, last
+                    parts.append(part)
+                    last = f"{entry.serial}.{part.index}"
+        return parts, ""
