@@ -38,7 +38,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = Size(SMALL_PART)
     cache: Annotated[
-        Size, msgspec.Meta(description="Memory for small files that were asked for; 0 for none. [default: 32MiB]")
+        Size,
+        msgspec.Meta(
+            description="Memory for small files that were stored or read lately, all that the cache takes counted; 0 "
+            "for none. [default: 32MiB]"
+        ),
     ] = Size(32 * 1024 * 1024)
     journal_segment: Annotated[
         Size,

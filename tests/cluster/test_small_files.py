@@ -10,6 +10,7 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred, gatherResults
 
+from splitd.downloads.cache import entry_size
 from storaged.parts.format import SMALL_PART, stored_size
 from storaged.system.sizes import Size
 from tests.cluster.cluster import Cluster
@@ -170,7 +171,7 @@ async def test_a_file_in_the_cache_needs_no_node(make_cluster: Callable[..., Clu
         await cluster.break_node(number)
     assert (await cluster.get("/file")).body == b"abc" * 1000
     status = (await cluster.status())["cache"]
-    assert status == {"bytes": 3000, "hits": 1, "misses": 0}
+    assert status == {"bytes": entry_size(bytes(3000)), "hits": 1, "misses": 0}
 
 
 @pytest_twisted.ensureDeferred
