@@ -2,6 +2,7 @@
 
 CommandFailed
 ├── Refused                 1, the server said no
+├── SomeFailed              1, some of several files were not stored
 ├── Unreachable             3, no connection to the server
 ├── TransferBroken          4, the connection broke, or the bytes that came are not the bytes expected
 └── PortTaken               5, somebody else listens where a daemon is to listen
@@ -27,6 +28,12 @@ class Refused(CommandFailed):
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
         self.status = status
+
+
+class SomeFailed(CommandFailed):
+    """Of several files some were not stored; the message lists them."""
+
+    exit_code = 1
 
 
 class Unreachable(CommandFailed):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import IO
 
@@ -16,6 +16,7 @@ from splitd.cli.paths import clean_path, printable
 from splitd.cli.progress import meter
 from splitd.cli.server import read_pieces
 from splitd.cli.session import Session, pass_session
+from splitd.cli.writing import whole_file
 from splitd.model.tree import basename
 
 _STDOUT = "-"
@@ -29,8 +30,8 @@ _STDOUT = "-"
 def get(session: Session, force: bool, path: str, file: str | None) -> None:
     """Fetch a file.
 
-    FILE is where it goes: a file, a folder, or - for standard output; without it, its own name in this folder.
-    The bytes go to FILE.part first, which takes the name FILE when all of them are there.
+    FILE is the target: a file, a folder, or - for standard output; without it, the file's own name in this folder.
+    The bytes go to a temporary file beside the target, which is renamed once all of them have arrived.
     """
     path = clean_path(path)
     if file == _STDOUT:
@@ -39,12 +40,14 @@ def get(session: Session, force: bool, path: str, file: str | None) -> None:
         _fetch(session, path, nullcontext(sys.stdout.buffer))
         return
     target = _target(path, file)
-    if target.exists() and not force:
-        raise click.UsageError(f"{printable(str(target))} is there already; --force replaces it")
+    name = printable(str(target))
     try:
-        size, etag = _fetch(session, path, _whole_or_not(target))
+        _refuse_taken(target, force=force)
+        size, etag = _fetch(session, path, whole_file(target, replace=force))
+    except FileExistsError as problem:
+        raise click.UsageError(f"{name} was made by somebody else meanwhile; --force replaces it") from problem
     except OSError as problem:
-        raise TransferBroken(f"{printable(str(target))}: {problem.strerror}") from problem
+        raise TransferBroken(f"{name}: {problem.strerror}") from problem
     if session.as_json:
         session.show({"path": path, "file": os.fspath(target), "size": size, "etag": etag})
 
@@ -55,18 +58,26 @@ def _target(path: str, file: str | None) -> Path:
         raise click.UsageError("/ is a collection; only files can be fetched")
     if file is None:
         return Path(name)
-    return Path(file, name) if Path(file).is_dir() else Path(file)
+    return Path(file, name) if os.path.isdir(file) else Path(file)  # noqa: PTH112 - false for names that are too long
 
 
-@contextmanager
-def _whole_or_not(target: Path) -> Iterator[IO[bytes]]:
-    part = target.with_name(target.name + ".part")
+def _refuse_taken(target: Path, *, force: bool) -> None:
+    """Check the target before the first byte is fetched.
+
+    :raise click.UsageError: something has its name and is not to be replaced, or is no file.
+    :raise OSError: no file can have this name.
+    """
     try:
-        with part.open("wb") as file:
-            yield file
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+        mode = target.lstat().st_mode
+    except FileNotFoundError:
+        return
+    name = printable(str(target))
+    if not force:
+        raise click.UsageError(f"{name} is there already; --force replaces it")
+    if stat.S_ISLNK(mode) and target.exists():
+        mode = target.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
+        raise click.UsageError(f"{name} is not a file and cannot be replaced by one")
 
 
 def _fetch(session: Session, path: str, target: AbstractContextManager[IO[bytes]]) -> tuple[int, str]:

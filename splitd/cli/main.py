@@ -26,7 +26,7 @@ from splitd.cli.up import up
 _EXIT_CODES = """\b
 Exit codes:
   0  good
-  1  the server said no, or there is nothing of this name
+  1  the server said no, there is nothing of this name, or some of several files failed
   2  the command was used in a wrong way
   3  the server cannot be reached
   4  the transfer broke

@@ -15,13 +15,13 @@ from typing import cast
 import attrs
 import click
 
-from splitd.cli.errors import TransferBroken
+from splitd.cli.errors import CommandFailed, SomeFailed, TransferBroken, Unreachable
 from splitd.cli.paths import clean_path, join_path, printable
 from splitd.cli.progress import Meter, meter
 from splitd.cli.server import Body
 from splitd.cli.session import Session, pass_session
 from splitd.cli.tree import Tree
-from splitd.model.tree import basename, parent
+from splitd.model.tree import ancestors, basename, parent
 
 _STDIN = "-"
 
@@ -51,19 +51,82 @@ def put(session: Session, recursive: bool, files: tuple[str, ...], dest: str) ->
     DEST is the new name of one FILE; or the collection they go into, where it ends in a slash, is a collection
     already, or there are several.  Collections that are missing are made.  FILE may be - for standard input.
     With --json each file stored is a JSON document on a line of its own.
+
+    Of several files each is tried.  The failures are listed at the end, and the exit code is 1; if the server can no
+    longer be reached, the rest is not tried and the exit code is 3.
     """
     tree = Tree(session.front)
     into = len(files) > 1 or dest.endswith("/") or tree.is_collection(dest)
-    steps = [step for file in files for step in _steps(file, _destination(file, dest, into=into), recursive=recursive)]
-    made: set[str] = set()
+    failures: list[CommandFailed] = []
+    steps = [
+        step
+        for file in files
+        for step in _steps(file, _destination(file, dest, into=into), failures, recursive=recursive)
+    ]
+    sending = _Sending(session, tree, steps)
+    if len(files) == 1 and len(steps) == 1 and not failures:
+        with meter(_total(steps)) as bar:
+            sending.send(steps[0], bar)
+        return
     with meter(_total(steps)) as bar:
-        for step in steps:
-            collection = step.path if step.source is None else parent(step.path)
-            if collection not in made:
-                tree.make_all(collection)
-                made.add(collection)
-            if step.source is not None:
-                _send(session, step.source, step, bar)
+        left = sending.send_all(bar, failures)
+    _report(failures, left)
+
+
+@attrs.define
+class _Sending:
+    """The steps of one command, done in order."""
+
+    session: Session
+    tree: Tree
+    steps: list[Step]
+    _made: set[str] = attrs.field(factory=set)
+
+    def send(self, step: Step, bar: Meter) -> None:
+        """Do one step; the collections that it needs are made.
+
+        :raise CommandFailed: it failed.
+        """
+        collection = step.path if step.source is None else parent(step.path)
+        if collection not in self._made:
+            self.tree.make_all(collection)
+            self._made.add(collection)
+        if step.source is not None:
+            _send(self.session, step.source, step, bar)
+
+    def send_all(self, bar: Meter, failures: list[CommandFailed]) -> int:
+        """Do each step, whatever becomes of the others.
+
+        A collection that cannot be made is one failure; the steps below it are not tried.
+
+        :param failures: takes one for each step that failed.
+        :return: how many steps were not tried.
+        """
+        unmade: set[str] = set()
+        left = 0
+        for number, step in enumerate(self.steps):
+            if unmade.intersection(ancestors(step.path)):
+                left += 1
+                continue
+            try:
+                self.send(step, bar)
+            except Unreachable as failure:
+                failures.append(failure)
+                return left + len(self.steps) - number - 1
+            except CommandFailed as failure:
+                failures.append(failure)
+                if step.source is None:
+                    unmade.add(step.path)
+        return left
+
+
+def _report(failures: list[CommandFailed], left: int) -> None:
+    if not failures:
+        return
+    lines = [f"{len(failures)} failed" + (f" and {left} more were not tried" if left else "") + ":"]
+    lines += [f"  {failure.message}" for failure in failures]
+    last = failures[-1]
+    raise Unreachable("\n".join(lines)) if isinstance(last, Unreachable) else SomeFailed("\n".join(lines))
 
 
 def _destination(file: str, dest: str, *, into: bool) -> str:
@@ -74,7 +137,7 @@ def _destination(file: str, dest: str, *, into: bool) -> str:
     return join_path(dest, Path(file).resolve().name)
 
 
-def _steps(source: str, path: str, *, recursive: bool) -> Iterator[Step]:
+def _steps(source: str, path: str, failures: list[CommandFailed], *, recursive: bool) -> Iterator[Step]:
     if source == _STDIN:
         yield Step(source, path)
         return
@@ -87,23 +150,34 @@ def _steps(source: str, path: str, *, recursive: bool) -> Iterator[Step]:
     elif not stat.S_ISDIR(mode.st_mode):
         yield Step(source, path)
     elif recursive:
-        yield from _folder_steps(source, path)
+        yield from _folder_steps(source, path, failures)
     else:
         raise click.UsageError(f"{printable(source)} is a folder; -r sends it with all that is in it")
 
 
-def _folder_steps(folder: str, path: str) -> Iterator[Step]:
+def _folder_steps(folder: str, path: str, failures: list[CommandFailed]) -> Iterator[Step]:
     yield Step(None, path)
-    with os.scandir(folder) as found:
-        entries = sorted(found, key=lambda entry: entry.name)
+    try:
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+    except OSError as problem:
+        failures.append(_unreadable(folder, problem))
+        return
     for entry in entries:
         there = join_path(path, entry.name)
-        if entry.is_file():
-            yield Step(entry.path, there, entry.stat().st_size)
-        elif entry.is_dir(follow_symlinks=False):
-            yield from _folder_steps(entry.path, there)
-        else:
-            click.echo(f"{printable(entry.path)}: left out, it is neither a file nor a folder", err=True)
+        try:
+            if entry.is_file():
+                yield Step(entry.path, there, entry.stat().st_size)
+            elif entry.is_dir(follow_symlinks=False):
+                yield from _folder_steps(entry.path, there, failures)
+            else:
+                click.echo(f"{printable(entry.path)}: left out, it is neither a file nor a folder", err=True)
+        except OSError as problem:  # it was removed, or is on a disk that fails
+            failures.append(_unreadable(entry.path, problem))
+
+
+def _unreadable(source: str, problem: OSError) -> TransferBroken:
+    return TransferBroken(f"{printable(source)}: {problem.strerror}")
 
 
 def _total(steps: list[Step]) -> int | None:
@@ -129,4 +203,4 @@ def _open(source: str) -> AbstractContextManager[BufferedIOBase]:
     try:
         return Path(source).open("rb")
     except OSError as problem:
-        raise TransferBroken(f"{printable(source)}: {problem.strerror}") from problem
+        raise _unreadable(source, problem) from problem

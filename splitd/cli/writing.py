@@ -1,55 +1,98 @@
-"""Files that are there whole, old or new, at every instant and after a power cut."""
+"""Files that are there whole, old or new, at every instant and after a power cut.
+
+A new file is written under a temporary name in its own folder and then renamed.  The temporary name is random and
+made exclusively, so no file of somebody else is ever opened, followed or removed.
+"""
 
 from __future__ import annotations
 
 import os
+import secrets
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
+
+_EXCLUSIVE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def read_text(path: Path) -> str:
     """The text of a file, with the ends of its lines as they are.
 
-    :raise FileNotFoundError: there is none.
-    :raise ValueError: it is not UTF-8.
+    :raise FileNotFoundError: the file does not exist.
+    :raise ValueError: the file is not UTF-8.
     """
     return path.read_bytes().decode()
 
 
 def write_file(path: Path, text: str, mode: int = 0o644) -> None:
-    """Put a text in place of a file's, or make the file.
+    """Write a text to a file, which is replaced or made.
 
-    :param mode: the file's, less the umask.
+    :param mode: the file's permissions, less the umask.
+    :raise OSError: the file could not be written; it is as it was.
     """
-    _write(path, text, mode, None)
+    with whole_file(path, mode=mode) as file:
+        file.write(text.encode())
 
 
 def replace_file(path: Path, text: str, like: Path | None = None) -> None:
-    """Put a text in place of a file's; its mode and owner stay.
+    """Replace the text of a file; its permissions and owner stay.
 
-    :param like: the file whose mode and owner it gets instead; with it, the file need not be there yet.
+    :param like: another file whose permissions and owner are taken instead; `path` may then be missing.
     :raise OSError: the file is as it was.  EBUSY: it is a mount point, as a single file in a container is.
     """
-    _write(path, text, 0o600, (like or path).stat())
+    model = (like or path).stat()
+    with whole_file(path, mode=0o600) as file:
+        # In this order: the permissions of another owner's file cannot be changed without privileges.
+        os.fchmod(file.fileno(), stat.S_IMODE(model.st_mode))
+        os.fchown(file.fileno(), model.st_uid, model.st_gid)
+        file.write(text.encode())
 
 
-def _write(path: Path, text: str, mode: int, like: os.stat_result | None) -> None:
-    new = path.with_name(path.name + ".new")
-    new.unlink(missing_ok=True)
+@contextmanager
+def whole_file(path: Path, *, mode: int = 0o666, replace: bool = True) -> Iterator[IO[bytes]]:
+    """Write a file that gets its name at the end of the block, synced; if the block raises, nothing is left behind.
+
+    :param mode: the file's permissions, less the umask.
+    :param replace: whether a file of this name is replaced.
+    :raise FileExistsError: something has this name and `replace` is false.
+    :raise OSError: the file could not be written or renamed; what has this name is as it was.
+    """
+    # The name is short whatever the target's is: names of 255 bytes leave no room for a suffix.
+    temporary = path.with_name(f".splitctl-{secrets.token_hex(8)}.tmp")
+    handle = os.open(temporary, _EXCLUSIVE, mode)
     try:
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-            if like is not None:
-                # In this order: what belongs to somebody else cannot be changed so easily.
-                os.fchmod(file.fileno(), stat.S_IMODE(like.st_mode))
-                os.fchown(file.fileno(), like.st_uid, like.st_gid)
-            file.write(text.encode())
+        with os.fdopen(handle, "wb") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
-        new.replace(path)
+        if replace:
+            temporary.replace(path)
+        else:
+            _rename_to_new(temporary, path)
     except BaseException:
-        new.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    _sync_folder(path.parent)
+
+
+def _rename_to_new(temporary: Path, path: Path) -> None:
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        # FAT and some network file systems have no hard links: a name that is taken in this instant is replaced.
+        if os.path.lexists(path):
+            raise FileExistsError(f"{path} exists") from None
+        temporary.rename(path)
+    else:
+        temporary.unlink()
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)
     finally:

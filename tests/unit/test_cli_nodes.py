@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import resource
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -231,11 +232,16 @@ def test_a_list_in_brackets_is_refused_with_what_to_do(front: FrontDouble, regis
 
 
 def test_a_file_that_cannot_be_replaced_stays_and_the_lines_to_add_are_told(front: FrontDouble, registry: Path) -> None:
-    registry.with_name("nodes.yaml.new").mkdir()  # where the new file would be written
-    result = add(front)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))  # as on a full disk: no file can be written
+    try:
+        result = add(front)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert result.exit_code == 1
     assert f"- id: n7\n  url: {URL}\n" in result.stderr
     assert registry.read_text() == REGISTRY
+    assert list(registry.parent.iterdir()) == [registry]
 
 
 def test_a_registry_keeps_its_node_where_the_front_goes_away_before_it_is_told(tmp_path: Path) -> None:

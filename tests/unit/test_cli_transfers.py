@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -185,3 +186,132 @@ def test_a_target_that_cannot_be_written_is_named(front: FrontDouble, tmp_path: 
     result = run(front, "get", "/a", tmp_path / "no/such/folder")
     assert result.exit_code == 4
     assert "no/such/folder: No such file or directory" in result.stderr
+
+
+def test_what_lies_beside_the_target_is_left_alone(front: FrontDouble, tmp_path: Path) -> None:
+    front.entries["/a"] = b"hello"
+    (tmp_path / "precious").write_bytes(b"precious")
+    (tmp_path / "a.part").symlink_to("precious")
+    (tmp_path / "a.new").write_bytes(b"mine")
+    for fault in (None, end_early):
+        if fault:
+            front.faults["GET"] = fault
+        run(front, "get", "--force", "/a", tmp_path / "a")
+        assert (tmp_path / "a.part").is_symlink()
+        assert (tmp_path / "precious").read_bytes() == b"precious"
+        assert (tmp_path / "a.new").read_bytes() == b"mine"
+        assert (tmp_path / "a").read_bytes() == b"hello"
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+@pytest.mark.parametrize("character", ["x", "語"])
+def test_a_name_as_long_as_the_disk_allows_can_be_fetched(front: FrontDouble, tmp_path: Path, character: str) -> None:
+    name = character * (255 // len(character.encode()))
+    front.entries[f"/{name}"] = b"hello"
+    good(run(front, "get", f"/{name}", tmp_path))
+    assert (tmp_path / name).read_bytes() == b"hello"
+
+
+def test_a_name_that_no_file_can_have_is_refused_before_a_byte_is_fetched(front: FrontDouble, tmp_path: Path) -> None:
+    result = run(front, "get", "/a", tmp_path / ("x" * 256))
+    assert result.exit_code == 4
+    assert "File name too long" in result.stderr
+    assert front.seen == []
+
+
+def test_a_file_that_somebody_makes_meanwhile_is_not_replaced(front: FrontDouble, tmp_path: Path) -> None:
+    def make_it(handler: Any) -> None:
+        (tmp_path / "a").write_bytes(b"theirs")
+        handler._get()
+
+    front.entries["/a"] = b"ours"
+    front.faults["GET"] = make_it
+    result = run(front, "get", "/a", tmp_path / "a")
+    assert result.exit_code == 2
+    assert (tmp_path / "a").read_bytes() == b"theirs"
+    assert list(tmp_path.iterdir()) == [tmp_path / "a"]
+
+
+def test_a_link_that_leads_nowhere_is_not_written_through(front: FrontDouble, tmp_path: Path) -> None:
+    front.entries["/a"] = b"hello"
+    (tmp_path / "a").symlink_to("nowhere")
+    assert run(front, "get", "/a", tmp_path / "a").exit_code == 2
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_force_does_not_replace_what_is_no_file(front: FrontDouble, tmp_path: Path) -> None:
+    front.entries["/a"] = b"hello"
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder/a").mkdir(parents=True)
+    for target in ("pipe", "folder"):
+        assert run(front, "get", "--force", "/a", tmp_path / target).exit_code == 2
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_one_bad_member_does_not_spoil_the_rest(front: FrontDouble, tmp_path: Path) -> None:
+    def refuse_some(handler: Any) -> None:
+        if handler._path.endswith(("/bad", "/worse")):
+            handler.close_connection = True
+            handler.say(400, "no file can have this name")
+        else:
+            handler._put()
+
+    front.faults["PUT"] = refuse_some
+    tree = tmp_path / "tree"
+    (tree / "sub").mkdir(parents=True)
+    for name in ("a", "bad", "c", "sub/worse", "sub/z"):
+        (tree / name).write_bytes(b"1")
+    result = run(front, "put", "-r", tree, "/copy")
+    assert result.exit_code == 1
+    assert sorted(path for path, entry in front.entries.items() if entry) == ["/copy/a", "/copy/c", "/copy/sub/z"]
+    assert "2 failed:\n" in result.stderr
+    assert "PUT /copy/bad: no file can have this name (400)" in result.stderr
+    assert "PUT /copy/sub/worse: no file can have this name (400)" in result.stderr
+
+
+def test_a_collection_that_cannot_be_made_is_one_failure(front: FrontDouble, tmp_path: Path) -> None:
+    def refuse_sub(handler: Any) -> None:
+        if "/sub" in handler._path:
+            handler.say(400, "no collection can have this name")
+        else:
+            handler._mkcol()
+
+    front.faults["MKCOL"] = refuse_sub
+    tree = tmp_path / "tree"
+    (tree / "sub/deep").mkdir(parents=True)
+    for name in ("sub/a", "sub/deep/b", "z"):
+        (tree / name).write_bytes(b"1")
+    result = run(front, "put", "-r", tree, "/copy")
+    assert result.exit_code == 1
+    assert "1 failed and 3 more were not tried:" in result.stderr
+    assert front.entries["/copy/z"] == b"1"
+    assert sum("/sub" in line for line in front.seen) == 1
+
+
+def test_a_file_that_cannot_be_read_whole_does_not_spoil_the_rest(front: FrontDouble, tmp_path: Path) -> None:
+    def shorten_next(handler: Any) -> None:
+        (tmp_path / "b").write_bytes(b"")
+        handler._put()
+
+    for name in ("a", "b", "c"):
+        (tmp_path / name).write_text(name)
+    front.faults["PUT"] = shorten_next
+    result = run(front, "put", "-r", tmp_path, "/x/")
+    assert result.exit_code == 1
+    assert (front.entries[f"/x/{tmp_path.name}/a"], front.entries[f"/x/{tmp_path.name}/c"]) == (b"a", b"c")
+    assert "1 failed:\n" in result.stderr
+    assert "b: ended 1 bytes early" in result.stderr
+
+
+def test_a_server_that_is_gone_ends_the_rest(front: FrontDouble, tmp_path: Path) -> None:
+    def go(handler: Any) -> None:
+        front.socket.shutdown(socket.SHUT_RDWR)
+        handler.close_connection = True
+        handler.say(500, "going")
+
+    front.faults["PUT"] = go
+    for name in ("a", "b", "c"):
+        (tmp_path / name).write_text(name)
+    result = run(front, "put", tmp_path / "a", tmp_path / "b", tmp_path / "c", "/x")
+    assert result.exit_code == 3
+    assert "2 failed and 1 more were not tried:" in result.stderr
