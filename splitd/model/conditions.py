@@ -8,8 +8,9 @@ import attrs
 
 from splitd.model.if_header import IfHeader
 
-# A list may have empty elements (RFC 9110 section 5.6.1.2).
-_ELEMENT = re.compile(r'[ \t]*((?:W/)?"[\x21\x23-\x7e\x80-\xff]*")?[ \t]*(?:,|\Z)')
+# A list may have empty elements (RFC 9110 section 5.6.1.2); bytes above ASCII have no meaning in a tag, and no error.
+_ELEMENT = re.compile(r'[ \t]*((?:W/)?"[\x21\x23-\x7e\x80-\U0010ffff]*")?[ \t]*(?:,|\Z)')
+_UNREADABLE = re.compile(r"[^,]*(?:,|\Z)")
 
 
 @attrs.frozen
@@ -17,7 +18,8 @@ class Condition:
     """What must hold of what is there.
 
     :param match: `If-Match`: one of these tags, or None for no condition.  ("*",) asks for any version.
-    :param none_match: `If-None-Match`: none of these tags, or None.  ("*",) asks that there be no version.
+    :param none_match: `If-None-Match`: none of these tags, or None.  ("*",) asks that there be no version; () matches
+        nothing.
     :param unmodified_since_s: `If-Unmodified-Since`, seconds since 1970, or None.
     :param modified_since_s: `If-Modified-Since`, which matters to those who read only.
     :param believed: `If`, or None.  It submits the tokens of locks, too.
@@ -77,9 +79,9 @@ def _matches(tags: tuple[str, ...], etag: str | None, *, strong: bool) -> bool:
 
 
 def parse_entity_tags(value: str) -> tuple[str, ...]:
-    """Read the value of `If-Match` or `If-None-Match`.
+    """Read the value of `If-Match`.
 
-    :raise ValueError: it is not well formed.
+    :raise ValueError: the value is not well formed.
     """
     if value.strip() == "*":
         return ("*",)
@@ -94,4 +96,27 @@ def parse_entity_tags(value: str) -> tuple[str, ...]:
         position = match.end()
     if not tags:
         raise ValueError("an empty list of entity tags")
+    return tuple(tags)
+
+
+def parse_none_match(value: str) -> tuple[str, ...]:
+    """Read the value of `If-None-Match`, of which an element that cannot be read matches nothing.
+
+    Some programs send tags without quotes, or send the header with every request.  Such a tag is none of ours, so the
+    condition holds; an error would keep these programs from writing at all.
+
+    :return: the tags that can be read, maybe none; ("*",) where one of the elements is `*`.
+    """
+    tags: list[str] = []
+    position = 0
+    while position < len(value):
+        match = _ELEMENT.match(value, position)
+        if match is None:
+            match = _UNREADABLE.match(value, position)
+            assert match is not None  # it matches any text
+            if match[0].rstrip(",").strip() == "*":
+                return ("*",)
+        elif match[1] is not None:
+            tags.append(match[1])
+        position = match.end()
     return tuple(tags)

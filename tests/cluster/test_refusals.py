@@ -146,8 +146,11 @@ async def test_an_old_client_gets_its_file_and_the_end(cluster: Cluster) -> None
 @pytest.mark.parametrize(
     ("head", "code"),
     [
-        (b"PUT /new HTTP/1.1\r\nContent-Length: 3\r\nContent-Type: \xff", 400),
+        (b"PUT /new HTTP/1.1\r\nContent-Length: 3\r\nContent-Type: a\x01b", 400),
+        (b"PUT /new HTTP/1.1\r\nContent-Length: 3\r\nContent-Type: \xff", 201),
         (b"PUT /new HTTP/1.1\r\nContent-Length: 3\r\nIf-Match: \xff", 400),
+        (b'PUT /new HTTP/1.1\r\nContent-Length: 3\r\nIf-Match: "\xff"', 412),
+        (b"PUT /new HTTP/1.1\r\nContent-Length: 3\r\nIf-None-Match: \xff", 201),
         (b"GET /file HTTP/1.1\r\nRange: \xff", 200),
         (b"GET /file HTTP/1.1\r\nIf-Range: \xff\r\nRange: bytes=0-0", 200),
         (b"GET / HTTP/1.1\r\nAccept: \xff", 200),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splitd.model.conditions import ALWAYS, Condition, parse_entity_tags
+from splitd.model.conditions import ALWAYS, Condition, parse_entity_tags, parse_none_match
 
 ETAG = '"9f2c"'
 OTHER = '"0c4e"'
@@ -85,6 +85,40 @@ tags = st.builds(
         st.characters(min_codepoint=0x21, max_codepoint=0xFF, exclude_characters='"\x7f', exclude_categories=["Cc"])
     ),
 )
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("word", ()),
+        ("", ()),
+        (",", ()),
+        ('"a" "b"', ()),
+        ('word, "a"', ('"a"',)),
+        ('"a", "b', ('"a"',)),
+        ('"a", word,, W/"b"', ('"a"', 'W/"b"')),
+        (" * ", ("*",)),
+        ("*, *", ("*",)),
+        ('"a", *', ("*",)),
+        ("**", ()),
+        ("\udcff", ()),
+        ('"\udcff"', ('"\udcff"',)),
+    ],
+)
+def test_what_cannot_be_read_in_if_none_match_matches_nothing(value: str, found: tuple[str, ...]) -> None:
+    assert parse_none_match(value) == found
+    if found != ("*",):
+        assert Condition(none_match=found).failed(ETAG) == ""
+
+
+@given(st.text())
+def test_every_if_none_match_can_be_read(value: str) -> None:
+    assert all(tag == "*" or tag.endswith('"') for tag in parse_none_match(value))
+
+
+@given(st.lists(tags, min_size=1), st.sampled_from([",", ", ", " ,\t", ",,"]))
+def test_both_headers_read_well_formed_tags_alike(found: list[str], comma: str) -> None:
+    assert parse_none_match(comma.join(found)) == parse_entity_tags(comma.join(found))
 
 
 @given(st.lists(tags, min_size=1), st.sampled_from([",", ", ", " ,\t", ",,"]))

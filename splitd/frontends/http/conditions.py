@@ -6,7 +6,7 @@ from splitd.errors import BadName
 from splitd.frontends.http.answers import Refused
 from splitd.frontends.http.targets import Target, is_here, parse_target
 from splitd.frontends.http.times import parse_time
-from splitd.model.conditions import Condition, parse_entity_tags
+from splitd.model.conditions import Condition, parse_entity_tags, parse_none_match
 from splitd.model.if_header import IfHeader, parse_if
 from storaged.http import StreamingRequest
 
@@ -14,25 +14,29 @@ from storaged.http import StreamingRequest
 def parse_condition(request: StreamingRequest, target: Target) -> Condition:
     """Read `If-Match`, `If-None-Match`, `If-Unmodified-Since`, `If-Modified-Since` and `If`.
 
-    :raise Refused: one of them is not well formed; a time that is not is ignored (RFC 9110 section 13.1.3).
+    A time that is not well formed is ignored (RFC 9110 section 13.1.3), and what cannot be read in `If-None-Match`
+    matches nothing.
+
+    :raise Refused: `If-Match` or `If` is not well formed.
     """
+    none_match = request.header_values("If-None-Match")
     return Condition(
-        _entity_tags(request, "If-Match"),
-        _entity_tags(request, "If-None-Match"),
+        _match(request),
+        parse_none_match(", ".join(none_match)) if none_match else None,
         parse_time(request.getHeader("If-Unmodified-Since")),
         parse_time(request.getHeader("If-Modified-Since")),
         _believed(request, target),
     )
 
 
-def _entity_tags(request: StreamingRequest, name: str) -> tuple[str, ...] | None:
-    values = request.header_values(name)
+def _match(request: StreamingRequest) -> tuple[str, ...] | None:
+    values = request.header_values("If-Match")
     if not values:
         return None
     try:
         return parse_entity_tags(", ".join(values))
     except ValueError as problem:
-        raise Refused(400, f"{name}: {problem}") from problem
+        raise Refused(400, f"If-Match: {problem}") from problem
 
 
 def _believed(request: StreamingRequest, target: Target) -> IfHeader | None:

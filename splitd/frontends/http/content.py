@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 
 from splitd.errors import SplitdError
 from splitd.frontends.http.answers import describe
+from splitd.frontends.http.opaque import encode_opaque
 from splitd.interfaces.store import IDownload, Opened
 from splitd.model.manifest import Manifest
 from storaged.http import StreamingRequest, send_body
@@ -31,7 +32,7 @@ def describe_content(request: StreamingRequest, manifest: Manifest, spans: Seque
     request.setHeader("X-Content-Type-Options", "nosniff")
     request.setHeader("Accept-Ranges", "bytes")
     kind = manifest.content_type or DEFAULT_TYPE
-    request.setHeader("Content-Type", kind)
+    request.setHeader(b"Content-Type", encode_opaque(kind))
     if _RUNS.search(kind):
         request.setHeader("Content-Security-Policy", "sandbox")
     if not spans:
@@ -51,7 +52,11 @@ def _head(manifest: Manifest, span: Span) -> bytes:
     # A file's bytes were there before its upload had an id: it is in none of them.
     kind = manifest.content_type or DEFAULT_TYPE
     content_range = format_content_range(span, manifest.size)
-    return f"\r\n--{manifest.upload}\r\nContent-Type: {kind}\r\nContent-Range: {content_range}\r\n\r\n".encode()
+    return b"\r\n--%b\r\nContent-Type: %b\r\nContent-Range: %b\r\n\r\n" % (
+        manifest.upload.encode(),
+        encode_opaque(kind),
+        content_range.encode(),
+    )
 
 
 def _end(manifest: Manifest) -> bytes:

@@ -7,7 +7,8 @@ from splitd.frontends.http.bodies import refuse_body
 from splitd.frontends.http.conditions import parse_condition
 from splitd.frontends.http.targets import Target, parse_depth, parse_destination, parse_overwrite
 from splitd.frontends.webdav.door import Door
-from splitd.frontends.webdav.move import refuse_slash_of_file
+from splitd.frontends.webdav.move import find_source
+from splitd.model.manifest import Manifest
 from storaged.http import StreamingRequest
 
 
@@ -15,13 +16,13 @@ async def copy(request: StreamingRequest, door: Door, target: Target) -> None:
     """Copy the target to its destination, all or nothing."""
     await refuse_body(request)
     destination = parse_destination(request)
-    depth = parse_depth(request, "infinity", "0")
-    await refuse_slash_of_file(door, target)
+    is_file = isinstance(await find_source(door, target), Manifest)
+    deep = is_file or parse_depth(request, "infinity", "0") == "infinity"
     is_new = await door.namespace.copy(
         target.path,
         destination.path,
         parse_condition(request, target),
-        deep=depth == "infinity",
+        deep=deep,
         overwrite=parse_overwrite(request),
     )
     answer(request, 201 if is_new else 204)

@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from splitd.frontends.http.answers import Refused, answer
+from splitd.frontends.http.opaque import readable
 from splitd.frontends.http.targets import Target, href
 from splitd.frontends.http.times import format_time
 from splitd.frontends.webdav.door import Door
@@ -68,7 +69,7 @@ def _describe(member: Member) -> dict[str, str | int]:
             "size": entry.size,
             "modified_ms": entry.created_ms,
             "etag": entry.etag,
-            "content_type": entry.content_type,
+            "content_type": readable(entry.content_type),
         }
     return {"name": member.name, "type": "collection", "modified_ms": entry.modified_ms}
 

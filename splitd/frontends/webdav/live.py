@@ -10,6 +10,7 @@ from urllib.parse import quote
 import attrs
 
 from splitd.frontends.http.content import DEFAULT_TYPE
+from splitd.frontends.http.opaque import readable
 from splitd.frontends.http.times import format_time
 from splitd.frontends.webdav.door import Quota
 from splitd.frontends.webdav.xml import escape
@@ -80,7 +81,7 @@ LIVE: Mapping[str, Callable[[Resource], str | None]] = MappingProxyType(
         "creationdate": _created,
         "getlastmodified": _modified,
         "getcontentlength": _of_file(lambda file: str(file.size)),
-        "getcontenttype": _of_file(lambda file: escape(file.content_type or DEFAULT_TYPE)),
+        "getcontenttype": _of_file(lambda file: escape(readable(file.content_type or DEFAULT_TYPE))),
         "getetag": _of_file(lambda file: file.etag),
         "supportedlock": lambda _: _SUPPORTED,
         "lockdiscovery": lambda resource: write_locks(resource.details.locks, resource.now_ms),

@@ -34,7 +34,6 @@ _NOTHING = f"<D:propstat><D:prop/>{status_element(200)}</D:propstat>"
 
 async def propfind(request: StreamingRequest, door: Door, target: Target) -> None:
     """Tell what is known of the target, and of what is in it as deep as `Depth` says."""
-    depth = parse_depth(request, "infinity", "1", "0")
     wanted = _parse(await read_body(request))
     await door.locks.check(target.path, parse_condition(request, target), changing=False)
     entry = await door.store.stat(target.path)
@@ -44,9 +43,11 @@ async def propfind(request: StreamingRequest, door: Door, target: Target) -> Non
         raise NotFound(f"{target.path}/ does not exist: {target.path} is a file")
     if isinstance(entry, Collection) and not target.slash:
         request.setHeader("Content-Location", href(target.path, is_collection=True))
+    # Of a file there is one answer: `Depth` is not read.
+    depth = "0" if isinstance(entry, Manifest) else parse_depth(request, "infinity", "1", "0")
     walk = _Walk(door, wanted, deep=depth == "infinity")
     _, first = await walk.tell([(target.path, entry)])
-    if depth == "0" or isinstance(entry, Manifest):
+    if depth == "0":
         answer_multistatus(request, first)
         return
     walk.enter(target.path)

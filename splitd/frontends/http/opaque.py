@@ -1,0 +1,55 @@
+"""Header values that are kept and answered as they came, whatever bytes they hold (RFC 9110 section 5.5).
+
+A value is kept as text, for the journal holds text.  Bytes that are UTF-8 are the characters they encode.  Every other
+byte from 0x80 on is a character of its own, U+EF80 to U+EFFF; where UTF-8 encodes one of these very characters, its
+bytes are kept one by one, too.  So every value reads back as the bytes that came.
+"""
+
+from __future__ import annotations
+
+import re
+
+from splitd.frontends.http.answers import Refused
+from storaged.http import StreamingRequest
+
+_FIRST = 0xEF00
+_KEPT = re.compile("[\uef80-\uefff]")
+_LONE = re.compile("[\udc80-\udcff]")
+_NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_CONTROL = re.compile("[\x00-\x1f\x7f]")
+
+
+def decode_opaque(value: str) -> str:
+    """The text that is kept of a header's value.
+
+    :param value: bytes decoded as UTF-8 with `surrogateescape`, as `StreamingRequest.header_values` has them.
+    """
+    if value.isascii():
+        return value
+    escaped = _KEPT.sub(lambda match: match[0].encode().decode("ascii", "surrogateescape"), value)
+    return _LONE.sub(lambda match: chr(ord(match[0]) - 0xDC00 + _FIRST), escaped)
+
+
+def encode_opaque(text: str) -> bytes:
+    """The bytes of a header's value, of the text that `decode_opaque` made of them."""
+    if text.isascii():
+        return text.encode()
+    return _KEPT.sub(lambda match: chr(ord(match[0]) - _FIRST + 0xDC00), text).encode("utf-8", "surrogateescape")
+
+
+def readable(text: str) -> str:
+    """The text to show in XML or JSON: a byte that is not UTF-8 is shown as the character of Latin-1, and what XML
+    cannot hold (XML 1.0 section 2.2) as U+FFFD.
+    """
+    return _NO_XML.sub("\ufffd", _KEPT.sub(lambda match: chr(ord(match[0]) - _FIRST), text))
+
+
+def parse_opaque(request: StreamingRequest, name: str) -> str:
+    """Read a header whose value is kept, as `decode_opaque` keeps it; empty where the request has none.
+
+    :raise Refused: the value has control characters.
+    """
+    value: str = (request.getHeader(name) or "").replace("\t", " ")
+    if _CONTROL.search(value):
+        raise Refused(400, f"{name}: has control characters")
+    return decode_opaque(value)
