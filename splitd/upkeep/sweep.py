@@ -7,11 +7,12 @@ disk brings back what was deleted.  What the catalog knows and does not need is 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import attrs
-from twisted.internet.defer import CancelledError, Deferred, DeferredList, DeferredSemaphore, fail
+from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -21,12 +22,12 @@ from splitd.interfaces.catalog import IUploadLedger
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.model.holdings import Known
 from splitd.model.uploads import upload_time_ms
-from storaged.parts.errors import StoragedError
-from storaged.parts.format import parse_part_id
+from storaged.parts.errors import NodeUnavailable, StoragedError
+from storaged.parts.format import is_part_id, parse_part_id
 from storaged.parts.values import PartInfo
+from storaged.system.parallel import gather
 
-_PAGE = 10_000
-_AT_ONCE = 8
+_PAGE = 2_000
 _EXAMPLES = 10
 _FIRST_S = 3600.0
 
@@ -171,7 +172,8 @@ class Sweep:
         # Known first, looked at then: what begins in between is too young.
         known = await self._ledger.known()
         findings = Findings(began_ms, dry_run, [NodeFindings(node) for node in self._registry.node_ids()])
-        orphans = await _all_of([self._look(node, known, began_ms) for node in findings.nodes])
+        # Each node for itself: one that does not answer keeps no place from the others.
+        orphans = await gather([self._look(node, known, began_ms) for node in findings.nodes])
         # A part that was moved meanwhile is as old as its upload: what is known now is nobody's orphan either.
         still = await self._ledger.known()
         orphans = [_keep(*each, still) for each in zip(findings.nodes, orphans, strict=True)]
@@ -179,7 +181,7 @@ class Sweep:
         if findings.stopped:
             self._log.error("the sweep stops: {reason}", reason=findings.stopped)
         elif not dry_run:
-            await _all_of([self._put_aside(*each) for each in zip(findings.nodes, orphans, strict=True)])
+            await gather([self._put_aside(*each) for each in zip(findings.nodes, orphans, strict=True)])
         self._log.info(
             "sweep: {orphans} orphans among {parts} parts, {trashed} put aside",
             orphans=findings.orphans,
@@ -192,15 +194,26 @@ class Sweep:
         """The ids of the orphans of a node, and the bytes that each takes."""
         orphans: list[tuple[str, int]] = []
         after = ""
-        try:
+        with self._noting(node):
             store = self._registry.store(node.node)
             while page := await store.list_parts(after, _PAGE):
+                _refuse_disorder(page, after)
                 after = page[-1].part_id
                 self._judge(node, page, known, began_ms - int(self._grace_s * 1000), orphans)
+        return [] if node.problem else orphans
+
+    @contextmanager
+    def _noting(self, node: NodeFindings) -> Iterator[None]:
+        """Note what goes wrong with a node, so that the others are swept all the same."""
+        try:
+            yield
+        except CancelledError:
+            raise
         except (StoragedError, SplitdError) as problem:
             node.problem = str(problem)
-            return []
-        return orphans
+        except Exception as problem:
+            self._log.failure("sweeping node {node}", node=node.node)
+            node.problem = f"{type(problem).__name__}: {problem}"
 
     def _judge(
         self,
@@ -224,12 +237,26 @@ class Sweep:
 
     async def _put_aside(self, node: NodeFindings, orphans: list[str]) -> None:
         waiting = deque(orphans)
-        try:
+        with self._noting(node):
             store = self._registry.store(node.node)
             while waiting:
-                node.trashed += await store.trash(waiting.popleft())
-        except (StoragedError, SplitdError) as problem:
-            node.problem = f"{problem}; {len(waiting) + 1} orphans are left for the next sweep"
+                node.trashed += await store.trash(waiting[0])
+                waiting.popleft()
+        if waiting:
+            node.problem = f"{node.problem}; {len(waiting)} orphans are left for the next sweep"
+
+
+def _refuse_disorder(page: Sequence[PartInfo], after: str) -> None:
+    """Refuse a page that is not in ascending order behind the one before: a node that repeats itself has no last page.
+
+    :raise NodeUnavailable: it is not, or holds what is no part id.
+    """
+    for info in page:
+        if not is_part_id(info.part_id):
+            raise NodeUnavailable(f"listed {info.part_id[:100]!r}, which is not a part id")
+        if info.part_id <= after:
+            raise NodeUnavailable(f"listed part {info.part_id} after {after}")
+        after = info.part_id
 
 
 def _keep(node: NodeFindings, found: Sequence[tuple[str, int]], known: Known) -> list[str]:
@@ -250,13 +277,6 @@ def _objection(nodes: Sequence[NodeFindings], share: float) -> str:
                 f"more than {100 * share:.3g} % of them: was the journal lost, or an old one brought back?"
             )
     return ""
-
-
-async def _all_of(jobs: Sequence[Any]) -> list[Any]:
-    """The results of several jobs, some at a time."""
-    slots = DeferredSemaphore(_AT_ONCE)
-    results = await DeferredList([slots.run(Deferred.fromCoroutine, job) for job in jobs], fireOnOneErrback=True)
-    return [result for _, result in results]
 
 
 def _nothing(_: Any) -> None:

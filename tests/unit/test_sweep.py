@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import attrs
@@ -7,6 +8,7 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 
 from splitd.catalog.journal.memory import MemoryJournal
 from splitd.catalog.journalled import JournalledCatalog
@@ -273,3 +275,73 @@ async def test_two_at_once_are_refused_and_the_end_gives_one_up() -> None:
     first.addErrback(ended.append)
     at.sweep.stop()
     assert len(given_up) == len(ended) == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_stop_leaves_no_failure_that_nobody_handles() -> None:
+    at = await place()
+    for store in at.stores.values():
+        store.list_parts = lambda *_: Deferred()  # type: ignore[method-assign,assignment]
+    with capturedLogs() as told:
+        at.sweep.start()
+        at.clock.advance(3600)
+        at.sweep.stop()
+        gc.collect()  # a failure that nobody handled is logged when it is forgotten
+    assert told == []
+    assert at.sweep.last is None
+
+
+@pytest_twisted.ensureDeferred
+async def test_silent_nodes_keep_no_others_waiting() -> None:
+    at = await place()
+    await at.put_parts(at.new_id())
+    at.clock.advance(GRACE_S + 1)
+    silent = [f"silent-{number}" for number in range(20)]
+    at.ids = [*silent, *IDS]
+    held: list[Deferred[list[PartInfo]]] = []
+    for node in silent:
+        at.stores[node] = MemoryPartStore(capacity=1, identity=Identity(node), clock=at.clock)
+        at.stores[node].list_parts = lambda *_: held.append(Deferred()) or held[-1]  # type: ignore[method-assign,func-returns-value]
+    asked: list[str] = []
+    for node in IDS:
+        lists = at.stores[node].list_parts
+        at.stores[node].list_parts = (  # type: ignore[method-assign]
+            lambda after, limit, node=node, lists=lists: asked.append(node) or lists(after, limit)
+        )
+    sweeping = at.sweep.run()
+    assert (sorted(asked), len(held)) == (sorted(IDS * 2), 20)  # each to its end, while the others are silent
+    for each in held:
+        each.errback(NodeUnavailable("no answer"))
+    findings = await sweeping
+    assert [node.problem for node in findings.nodes] == ["no answer"] * 20 + [""] * 3
+    assert len(at.trashed()) == 3
+
+
+@pytest.mark.parametrize("listed", [["x"], [f"{1:032x}.0"], [f"{2:032x}.0", f"{1:032x}.0"]])
+@pytest_twisted.ensureDeferred
+async def test_a_node_whose_list_makes_no_sense_spoils_no_other_nodes_sweep(listed: list[str]) -> None:
+    at = await place()
+    await at.put_parts(at.new_id())
+    at.clock.advance(GRACE_S + 1)
+    page = [PartInfo(part_id, 100, 1) for part_id in listed]
+    at.stores["n2"].list_parts = lambda *_: succeed(page)  # type: ignore[method-assign]
+    findings = await at.sweep.run()
+    assert [bool(node.problem) for node in findings.nodes] == [False, True, False]
+    assert "listed" in findings.nodes[1].problem
+    assert [node.trashed for node in findings.nodes] == [1, 0, 1]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_node_that_fails_while_orphans_are_put_aside_is_swept_again_next_time() -> None:
+    at = await place()
+    for _ in range(3):
+        await at.put_parts(at.new_id())
+    at.clock.advance(GRACE_S + 1)
+    puts_aside = at.stores["n2"].trash
+    answers = iter([True, False])
+    at.stores["n2"].trash = (  # type: ignore[method-assign]
+        lambda part: puts_aside(part) if next(answers) else fail(NodeUnavailable("its disk fails"))
+    )
+    findings = await at.sweep.run()
+    assert [node.trashed for node in findings.nodes] == [3, 1, 3]
+    assert findings.nodes[1].problem == "its disk fails; 2 orphans are left for the next sweep"
