@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.protocols.basic import Int32StringReceiver
 from twisted.python.failure import Failure
@@ -36,14 +36,16 @@ class LinkServer(Int32StringReceiver):
         self._store = store
         self._under_way = 0
         self._draining = False
+        self._cut = False
 
     def stringReceived(self, string: bytes) -> None:
-        """Take a request."""
+        """Take a request; those behind one that is wrong are not read."""
+        if self._cut:
+            return
         try:
             request = messages.decode_request(string)
         except BadRequest as problem:
-            self._log.error("a link is cut: {problem}", problem=str(problem))
-            self.transport.abortConnection()
+            self._cut_off(str(problem))
             return
         self._under_way += 1
         if self._under_way == _AT_ONCE:
@@ -52,7 +54,11 @@ class LinkServer(Int32StringReceiver):
 
     def lengthLimitExceeded(self, length: int) -> None:
         """Take the end: no message is that long."""
-        self._log.error("a link is cut: a message of {length} bytes", length=length)
+        self._cut_off(f"a message of {length} bytes")
+
+    def _cut_off(self, reason: str) -> None:
+        self._log.error("a link is cut: {reason}", reason=reason)
+        self._cut = True
         self.transport.abortConnection()
 
     def drain(self) -> None:
@@ -66,15 +72,17 @@ class LinkServer(Int32StringReceiver):
             self.transport.loseConnection()
 
     def _begin(self, request: messages.Request) -> None:
-        work: Deferred[Any]
-        if isinstance(request, messages.Put):
-            work = self._store.put_all(request.parts)
-        elif isinstance(request, messages.Get):
-            work = self._store.get_all(request.parts)
-        else:
-            work = self._store.remove_all(request.parts)
+        work: Deferred[Any] = maybeDeferred(self._ask, request)
         work.addErrback(self._fault, len(request.parts))
         work.addCallback(self._answer, request.number)
+        work.addErrback(self._not_answered)
+
+    def _ask(self, request: messages.Request) -> Deferred[Any]:
+        if isinstance(request, messages.Put):
+            return self._store.put_all(request.parts)
+        if isinstance(request, messages.Get):
+            return self._store.get_all(request.parts)
+        return self._store.remove_all(request.parts)
 
     def _fault(self, failure: Failure, count: int) -> list[StoragedError]:
         problem = failure.value
@@ -83,12 +91,19 @@ class LinkServer(Int32StringReceiver):
             problem = NodeUnavailable(f"{type(problem).__name__}: {problem}")
         return [problem] * count
 
+    def _not_answered(self, failure: Failure) -> None:
+        self._log.failure("an answer of a link", failure)
+        if self.connected:
+            self._cut_off(f"an answer could not be sent: {failure.getErrorMessage()}")
+
     def _answer(self, outcomes: Sequence[PartInfo | bytes | bool | StoragedError], number: int) -> None:
         if self._under_way == _AT_ONCE and self.connected and not self._draining:
             self.transport.resumeProducing()
         self._under_way -= 1
-        if self.connected:
+        if self.connected and not self._cut:
             message = messages.encode(_tell(number, outcomes))
+            if len(message) > messages.MAX_MESSAGE:
+                raise ValueError(f"an answer of {len(message)} bytes")
             write_eagerly(self.transport, [len(message).to_bytes(4, "big"), message])
         self._end_where_drained()
 

@@ -98,6 +98,8 @@ class UpgradingProtocol(Protocol):
         if self._head is None:
             self._protocol.dataReceived(data)
             return
+        if self.done.called:  # refused, or cancelled: the connection is being aborted
+            return
         self._head += data
         head, end, rest = self._head.partition(b"\r\n\r\n")
         if end:

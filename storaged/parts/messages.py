@@ -6,7 +6,8 @@ carries the number of the request that it answers, and a result for each of its 
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -25,6 +26,8 @@ MAX_GET = 16
 
 MAX_REMOVE = 1000
 """Parts removed by one message."""
+
+_MAX_TIME_MS = 2**63 - 1
 
 assert MAX_GET * SMALL_PART <= MAX_MESSAGE // 2
 
@@ -82,12 +85,22 @@ encode = _encoder.encode
 def decode_request(data: bytes) -> Request:
     """Read a request.
 
-    :raise BadRequest: the bytes are not one.
+    :raise BadRequest: the bytes are no request, or it asks for more than one message may ask for.
     """
     try:
-        return _requests.decode(data)
+        request = _requests.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as problem:
         raise BadRequest(f"not a message of a link: {problem}") from problem
+    size, limit = _size_and_limit(request)
+    if size > limit:
+        raise BadRequest(f"request {request.number} of a link: {size}, at most {limit} are allowed")
+    return request
+
+
+def _size_and_limit(request: Request) -> tuple[int, int]:
+    if isinstance(request, Put):
+        return sum(len(data) for _, data in request.parts), MAX_PUT
+    return len(request.parts), MAX_GET if isinstance(request, Get) else MAX_REMOVE
 
 
 def decode_answer(data: bytes) -> Answer:
@@ -99,6 +112,50 @@ def decode_answer(data: bytes) -> Answer:
         return _answers.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as problem:
         raise NodeUnavailable(f"answered what is not a message of a link: {problem}") from problem
+
+
+def read_results(
+    answer: Answer, asked: Sequence[Any], fits: Callable[[Any, Result], bool]
+) -> list[tuple[int, int] | bytes | bool | StoragedError]:
+    """Check that an answer is one to its request.
+
+    :param asked: the request's items.
+    :param fits: whether a result can be that of an item which did not fail, as `fits_put` tells for a `Put`.
+    :return: the result of each item, an error where the item failed.
+    :raise NodeUnavailable: the answer has another number of results than there are items, an error for a place where
+        there is no item or where there is a result, or a result that does not fit.  None of it can be trusted then.
+    """
+    results, problems = answer.results, answer.problems
+    if len(results) != len(asked):
+        raise NodeUnavailable(f"answered {len(results)} results to the {len(asked)} items of request {answer.number}")
+    outcomes: list[tuple[int, int] | bytes | bool | StoragedError] = []
+    failed = 0
+    for index, (item, result) in enumerate(zip(asked, results, strict=True)):
+        if result is not None and fits(item, result):
+            outcomes.append(result)
+        elif result is None and index in problems:
+            outcomes.append(decode_problem(problems[index]))
+            failed += 1
+        else:
+            raise NodeUnavailable(f"answered what cannot be the result of item {index} of request {answer.number}")
+    if failed != len(problems):
+        raise NodeUnavailable(f"answered errors of items that did not fail to request {answer.number}")
+    return outcomes
+
+
+def fits_put(part: tuple[str, bytes], result: Result) -> bool:
+    """Whether a node that stored a part can have answered this: all the part's bytes, and a time."""
+    return isinstance(result, tuple) and result[0] == len(part[1]) and 0 <= result[1] <= _MAX_TIME_MS
+
+
+def fits_get(_part_id: str, result: Result) -> bool:
+    """Whether a node that read a part can have answered this: the bytes of a small part; its reader checks them."""
+    return isinstance(result, bytes) and 0 < len(result) <= SMALL_PART
+
+
+def fits_remove(_part_id: str, result: Result) -> bool:
+    """Whether a node that was asked to delete a part can have answered this: whether there was one."""
+    return isinstance(result, bool)
 
 
 def encode_problem(problem: StoragedError) -> str:

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_twisted
 from twisted.internet.defer import CancelledError
+from twisted.internet.error import ConnectionLost
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
+from twisted.web.client import ResponseDone
 
+from storaged.http import NodeConnections
+from storaged.parts.client import RemotePartStore
+from storaged.parts.client.answers import read_all
 from storaged.parts.errors import NodeUnavailable
 from storaged.system.filesystem import OSFilesystem
 from tests.cluster.harm import HarmedFilesystem
 from tests.cluster.waiting import eventually
-from tests.contract.nodes import started_node
-from tests.contract.parts import PART, encode, put
+from tests.contract.nodes import KEY, started_node
+from tests.contract.parts import CLUSTER, NODE_ID, PART, encode, put
+
+DATA = encode(PART, b"abc")
 
 
 @pytest.fixture
@@ -68,3 +80,65 @@ async def test_a_node_that_cannot_be_reached_says_why(tmp_path: Path, pool: Thre
     for ask in (lambda: store.stat(PART), lambda: store.create(PART, None)):
         with pytest.raises(NodeUnavailable, match="node n1: Connection was refused"):
             await ask()
+
+
+class Answers(Protocol):
+    """A node that gives one answer to each request, when it has come to its end."""
+
+    def __init__(self, answer: bytes) -> None:
+        self._answer = answer
+        self._got = b""
+
+    def dataReceived(self, data: bytes) -> None:
+        assert self.transport is not None
+        self._got += data
+        if self._got.endswith(DATA) or self._got.endswith(b"0\r\n\r\n"):
+            self.transport.write(self._answer)
+
+
+def answering(answer: bytes) -> Factory:
+    factory = Factory.forProtocol(partial(Answers, answer))  # type: ignore[arg-type]
+    factory.noisy = False
+    return factory
+
+
+@pytest.mark.parametrize("announced", [True, False], ids=["of a known length", "of an unknown length"])
+@pytest.mark.parametrize("size", ["1", str(len(DATA) + 1), f"-{len(DATA)}", f"+{len(DATA)}", f" {len(DATA)}0", "", "x"])
+@pytest_twisted.ensureDeferred
+async def test_a_part_is_not_stored_when_the_node_says_another_size(announced: bool, size: str) -> None:
+    from twisted.internet import reactor
+
+    answer = f"HTTP/1.1 201 Created\r\nContent-Length: 0\r\nSplitd-Stored: {size}\r\nSplitd-Modified-Ms: 1\r\n\r\n"
+    port = reactor.listenTCP(0, answering(answer.encode()), interface="127.0.0.1")  # type: ignore[attr-defined]
+    connections = NodeConnections(reactor, connect_timeout_s=5, idle_timeout_s=5)
+    url = f"http://127.0.0.1:{port.getHost().port}"
+    store = RemotePartStore(NODE_ID, url, KEY, lambda: CLUSTER, connections, reactor, 5)  # type: ignore[arg-type]
+    try:
+        with pytest.raises(NodeUnavailable, match=r"bytes, \d+ were sent|without its size"):
+            await put(store, PART, [DATA], len(DATA) if announced else None)
+    finally:
+        await connections.close()
+        await port.stopListening()
+
+
+class Body:
+    """An answer whose body comes when the test says so."""
+
+    def __init__(self) -> None:
+        self.protocol: Any = None
+
+    def deliverBody(self, protocol: Any) -> None:
+        self.protocol = protocol
+        protocol.makeConnection(StringTransport())
+
+
+@pytest.mark.parametrize("reason", [ResponseDone(), ConnectionLost()], ids=["whole", "broken"])
+def test_a_reading_that_was_cancelled_may_come_to_its_end(reason: Exception) -> None:
+    body = Body()
+    reading = read_all(body)
+    body.protocol.dataReceived(b"abc")
+    failures: list[Failure] = []
+    reading.addErrback(failures.append)
+    reading.cancel()
+    body.protocol.connectionLost(Failure(reason))
+    assert [failure.type for failure in failures] == [CancelledError]

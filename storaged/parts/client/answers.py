@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -14,6 +15,7 @@ from storaged.parts.errors import NodeUnavailable, StoragedError
 from storaged.parts.values import PartInfo
 
 _ANSWER_LIMIT = 4 * 1024 * 1024
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 def reason_of(problem: BaseException | None) -> str:
@@ -30,17 +32,21 @@ def error_of(response: Any) -> StoragedError:
 
 
 def part_info(part_id: str, response: Any) -> PartInfo:
-    """What an answer's headers say of a part.
+    """Read the size and the time of a part from an answer's headers.
 
-    :raise NodeUnavailable: they do not.
+    :raise NodeUnavailable: one of the two headers is missing, or is not a number.
     """
-    try:
-        stored, modified_ms = (
-            int(response.headers.getRawHeaders(name)[0]) for name in (wire.STORED_HEADER, wire.MODIFIED_HEADER)
-        )
-    except (TypeError, ValueError) as problem:
-        raise NodeUnavailable(f"part {part_id}: answered {response.code} without its size and time") from problem
+    stored, modified_ms = (
+        _number((response.headers.getRawHeaders(name) or [""])[0])
+        for name in (wire.STORED_HEADER, wire.MODIFIED_HEADER)
+    )
+    if stored is None or modified_ms is None:
+        raise NodeUnavailable(f"part {part_id}: answered {response.code} without its size and time")
     return PartInfo(part_id, stored, modified_ms)
+
+
+def _number(text: str) -> int | None:
+    return int(text) if _NUMBER.fullmatch(text) else None
 
 
 class _AnswerReader(Protocol):
@@ -59,6 +65,8 @@ class _AnswerReader(Protocol):
             self.transport.loseConnection()
 
     def connectionLost(self, reason: Failure = ResponseDone) -> None:  # type: ignore[assignment]
+        if self.done.called:  # cancelled
+            return
         if self._size > _ANSWER_LIMIT:
             self.done.errback(NodeUnavailable(f"answered more than {_ANSWER_LIMIT} bytes"))
         elif reason.check(ResponseDone):
@@ -68,9 +76,10 @@ class _AnswerReader(Protocol):
 
 
 def read_all(response: Any) -> Deferred[bytes]:
-    """The body of an answer, which must be a small one; reading it gives the connection back to the pool.
+    """Read the body of an answer, which gives the connection back to the pool.
 
-    :raise NodeUnavailable: it broke off, or is not small.
+    :return: a Deferred that fires with the body.  Cancelling it ends the connection.
+    :raise NodeUnavailable: the body broke off, or it has more than 4 MiB.
     """
     reader = _AnswerReader()
     response.deliverBody(reader)

@@ -42,6 +42,7 @@ class _Kind:
     :param limit: how much goes into one request, in the items' sizes; an item is not divided.
     :param size: of one thing that is asked for.
     :param fault: what is wrong with one, so that it cannot be asked for.
+    :param fits: whether a result can be that of one, as `messages.read_results` asks.
     :param harmless: whether it may be asked again where no answer came.
     """
 
@@ -49,6 +50,7 @@ class _Kind:
     limit: int
     size: Callable[[Any], int]
     fault: Callable[[Any], BadRequest | None]
+    fits: Callable[[Any, messages.Result], bool]
     harmless: bool
     waiting: deque[_Item] = attrs.Factory(deque)
     under_way: int = 0
@@ -82,9 +84,13 @@ class Link:
         self._node_id = node_id
         self._connect = connect
         self._clock = clock
-        self._puts = _Kind(messages.Put, messages.MAX_PUT, _size_of_part, _fault_of_part, harmless=False)
-        self._gets = _Kind(messages.Get, messages.MAX_GET, _one, _fault_of_id, harmless=True)
-        self._removes = _Kind(messages.Remove, messages.MAX_REMOVE, _one, _fault_of_id, harmless=True)
+        self._puts = _Kind(
+            messages.Put, messages.MAX_PUT, _size_of_part, _fault_of_part, messages.fits_put, harmless=False
+        )
+        self._gets = _Kind(messages.Get, messages.MAX_GET, _one, _fault_of_id, messages.fits_get, harmless=True)
+        self._removes = _Kind(
+            messages.Remove, messages.MAX_REMOVE, _one, _fault_of_id, messages.fits_remove, harmless=True
+        )
         self._kinds = (self._puts, self._gets, self._removes)
         self._asked: dict[int, tuple[_Kind, list[_Item]]] = {}
         self._number = 0
@@ -181,12 +187,14 @@ class Link:
     def answered(self, data: bytes) -> None:
         """Take an answer.
 
-        :raise NodeUnavailable: it is not one.
+        :raise NodeUnavailable: it is not one to a pending request.  All requests are still pending then, and fail when
+            the connection is cut.
         """
         answer = messages.decode_answer(data)
         kind, items = self._asked.get(answer.number, (None, []))
-        if kind is None or sum(len(item.what) for item in items) != len(answer.results):
-            raise NodeUnavailable(f"answered {len(answer.results)} results to request {answer.number}")
+        if kind is None:
+            raise NodeUnavailable(f"answered request {answer.number}, which is not pending")
+        results = messages.read_results(answer, [each for item in items for each in item.what], kind.fits)
         del self._asked[answer.number]
         kind.under_way -= 1
         if self._asked:
@@ -195,9 +203,6 @@ class Link:
             self._patience.end()
         if kind.waiting:
             self._flush()
-        results: list[Any] = answer.results
-        for index, problem in answer.problems.items():
-            results[index] = messages.decode_problem(problem)
         start = 0
         for item in items:
             stop = start + len(item.what)
@@ -286,7 +291,9 @@ class LinkClient(Int32StringReceiver):
         write_eagerly(self.transport, [len(message).to_bytes(4, "big"), message])
 
     def stringReceived(self, string: bytes) -> None:
-        """Take an answer."""
+        """Take an answer; those behind one that is wrong are not read."""
+        if self.problem is not None:
+            return
         try:
             self._link.answered(string)
         except NodeUnavailable as problem:

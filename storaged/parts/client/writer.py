@@ -58,6 +58,10 @@ class RemotePartWriter:
     def _stored(self, info: PartInfo) -> None:
         if self._finished is None:
             raise NodeUnavailable(f"node {self._node_id}: says part {self._part_id} is stored before all was sent")
+        if info.stored != self._written:
+            raise NodeUnavailable(
+                f"node {self._node_id}: says part {self._part_id} takes {info.stored} bytes, {self._written} were sent"
+            )
         self._end()
         self._finished.callback(info)
 
