@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 
+from storaged.http import HEAD_TIMEOUT_S, IDLE_LIMIT
 from storaged.parts.format import SMALL_PART
 from storaged.system.settings import SettingsOptions
 from storaged.system.sizes import Size
@@ -55,6 +56,20 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     idle_timeout_s: Annotated[
         float, msgspec.Meta(description="How long a connection is kept without a request. [default: 120]", gt=0)
     ] = 120.0
+    head_timeout_s: Annotated[
+        float,
+        msgspec.Meta(
+            description="How long the head of a request may take, from its first byte to its last. [default: 30]", gt=0
+        ),
+    ] = HEAD_TIMEOUT_S
+    idle_connections: Annotated[
+        int,
+        msgspec.Meta(
+            description="How many connections one address may keep without a request under way; beyond that the one "
+            "that has waited longest is closed. 0 for no limit. [default: 1024]",
+            ge=0,
+        ),
+    ] = IDLE_LIMIT
     connect_timeout_s: Annotated[
         float, msgspec.Meta(description="How long to wait for a connection to a node. [default: 5]", gt=0)
     ] = 5.0

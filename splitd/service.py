@@ -171,6 +171,8 @@ class Front:
             self._reactor,
             idle_timeout_s=self._config.idle_timeout_s,
             body_timeout_s=self._config.client_timeout_s,
+            head_timeout_s=self._config.head_timeout_s,
+            idle_limit=self._config.idle_connections,
             take_timeout_s=self._config.client_timeout_s,
         )
 

@@ -12,7 +12,7 @@ Each use of a private name says what it relies on.  Seen in Twisted 26.10.
 from storaged.http.body import BodyBroken, RequestBody
 from storaged.http.client import NodeConnections, abort_body, write_body
 from storaged.http.eager import write_eagerly
-from storaged.http.request import BUFFER_SIZE, StreamingRequest, StreamingSite
+from storaged.http.request import BUFFER_SIZE, HEAD_TIMEOUT_S, IDLE_LIMIT, StreamingRequest, StreamingSite
 from storaged.http.resource import StreamingResource, receive_body
 from storaged.http.sendfile import can_send_file, send_file
 from storaged.http.sending import send_body
@@ -21,6 +21,8 @@ from storaged.http.window import ReadWindow
 
 __all__ = [
     "BUFFER_SIZE",
+    "HEAD_TIMEOUT_S",
+    "IDLE_LIMIT",
     "BodyBroken",
     "IDrainingProtocol",
     "NodeConnections",

@@ -35,6 +35,12 @@ _EXPECTED = {b"100-continue"}
 _MOST_DIGITS = 18
 """Of a length: what fits into the 64 bits that others count with."""
 
+_NEEDS_LENGTH = frozenset({b"PATCH", b"POST", b"PUT"})
+"""Methods whose requests need a length in HTTP/1.0, which has no chunks: the end of a body without one is nowhere."""
+
+_MOST_EMPTY_LINES = 16
+"""Lines without a byte that are skipped before a request (RFC 9112 section 2.2)."""
+
 _MOST_AHEAD = 16 * 1024
 """Bytes that are taken of what a client sends before its answer has left."""
 
@@ -43,14 +49,22 @@ class StreamingChannel(HTTPChannel):
     """Takes one request after the other from a connection."""
 
     transport: Any
+    site: Any
     _networkProducer: Any
     _refused = False
     _held: list[bytes] | None = None
     _ahead_size = 0
+    _empty_lines = 0
+    _is_head_timed = False
     waits_for_reader = False
     """Whether a client that takes nothing of its answer is somebody else's to end."""
 
     # What comes
+
+    def connectionMade(self) -> None:
+        """Begin to wait for the first request."""
+        super().connectionMade()
+        self.site.idle_connections.add(self)
 
     def dataReceived(self, data: bytes) -> None:
         """Take the next bytes."""
@@ -67,9 +81,18 @@ class StreamingChannel(HTTPChannel):
             self.refuse(400, "this is not HTTP")
             return
         LineReceiver.dataReceived(self, data)
-        if self.line_mode and b"\n" in self._buffer:
+        if not self.line_mode:
+            return
+        if b"\n" in self._buffer:
             # It is not the end of a line for us; who thinks so would wait.
             self.refuse(400, "a line should end with CR and LF, not with LF alone")
+        elif not self._is_head_timed and self._has_begun_head():
+            # One limit for the whole head, from its first byte on: nothing that comes extends it.
+            self._is_head_timed = True
+            self.setTimeout(min(self.site.head_timeout_s, self.site.timeOut))
+
+    def _has_begun_head(self) -> bool:
+        return bool(self.line_mode and (self._buffer or self._receivedHeaderSize))
 
     def lineReceived(self, line: bytes) -> None:
         """Take a line of a request's head."""
@@ -82,7 +105,11 @@ class StreamingChannel(HTTPChannel):
                 self.refuse(400, "a header should be one line")
             else:
                 super().lineReceived(line)
-        elif not line or _FIRST_LINE.fullmatch(line):
+        elif not line:
+            self._empty_lines += 1
+            if self._empty_lines > _MOST_EMPTY_LINES:
+                self.refuse(400, f"more than {_MOST_EMPTY_LINES} empty lines came before a request")
+        elif _FIRST_LINE.fullmatch(line):
             super().lineReceived(line)
         elif _OTHER_VERSION.fullmatch(line):
             self.refuse(505, "this server speaks HTTP/1.1")
@@ -123,7 +150,12 @@ class StreamingChannel(HTTPChannel):
 
     def allHeadersReceived(self) -> None:
         """Begin the request, where its head is well formed."""
+        self._empty_lines = 0
+        self._is_head_timed = False
+        self.site.idle_connections.discard(self)
         problem = _fault_of_headers(self.requests[-1], self._version)
+        if problem is None and self._transferDecoder is None and self._version == b"HTTP/1.0":
+            problem = _fault_of_length(self._command)
         if problem is None:
             super().allHeadersReceived()
         else:
@@ -165,6 +197,8 @@ class StreamingChannel(HTTPChannel):
         self._dataBuffer = []
         self._ahead_size = 0
         super().requestDone(request)
+        if self.persistent:
+            self.site.idle_connections.add(self)
         if ahead and self.persistent:
             self._held = [ahead]
             self._networkProducer.pauseProducing()
@@ -189,7 +223,7 @@ class StreamingChannel(HTTPChannel):
         """Take note that nothing came for too long."""
         if self._held is not None or (self.waits_for_reader and _has_unsent(self.transport)):
             self.setTimeout(self.timeOut)  # it is we who have something to send
-        elif self.line_mode and (self._buffer or self._receivedHeaderSize):
+        elif self._has_begun_head():
             self.refuse(408, "the head of the request took too long")
         elif self.requests:
             self.refuse(408, "the body of the request broke off")
@@ -229,8 +263,17 @@ class StreamingChannel(HTTPChannel):
         else:
             self.transport.loseConnection()  # TLS waits for the other side's good-bye
 
+    def evict(self) -> None:
+        """End a connection without a request under way, for its address has too many of them."""
+        if self._has_begun_head():
+            self.refuse(503, "too many connections from this address wait with a request that is not whole")
+        else:
+            self.setTimeout(None)
+            self.loseConnection()
+
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         """Take the end of the connection."""
+        self.site.idle_connections.discard(self)
         self._held = None
         super().connectionLost(reason)
 
@@ -247,6 +290,12 @@ def _fault_of_headers(request: Request, version: bytes) -> tuple[int, str] | Non
     if b"Expect" in headers and version == b"HTTP/1.1" and {each.lower() for each in headers[b"Expect"]} != _EXPECTED:
         return 417, "Expect: should be 100-continue"
     return None
+
+
+def _fault_of_length(method: bytes) -> tuple[int, str] | None:
+    if method not in _NEEDS_LENGTH:
+        return None
+    return 411, f"{method.decode('ascii', 'replace')} in HTTP/1.0 needs a Content-Length"
 
 
 def _format_refusal(status: int, why: str) -> bytes:

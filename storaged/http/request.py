@@ -16,10 +16,18 @@ from twisted.web.server import Request, Site
 from storaged.http.body import RequestBody
 from storaged.http.channel import LINGER_S, StreamingChannel
 from storaged.http.eager import write_eagerly
+from storaged.http.idle import IdleConnections
 from storaged.system.once import Once
 
 BUFFER_SIZE = 256 * 1024
 """Bytes asked of the kernel at once, and bytes kept for a slow peer before its producer is paused."""
+
+
+HEAD_TIMEOUT_S = 30.0
+"""How long the head of a request may take unless a site says otherwise."""
+
+IDLE_LIMIT = 1024
+"""Connections that one address may keep without a request under way unless a site says otherwise."""
 
 
 class StreamingRequest(Request):
@@ -205,6 +213,8 @@ class StreamingSite(Site):
     :param resource: a leaf: it gets every request.
     :param idle_timeout_s: how long a connection may stay without a request.
     :param body_timeout_s: how long a client may be silent while its body is wanted.
+    :param head_timeout_s: how long the head of a request may take, from its first byte to its last.
+    :param idle_limit: how many connections one address may keep without a request under way; 0 for no limit.
     :param take_timeout_s: how long a client may take nothing of an answer; None for no end.
     """
 
@@ -218,6 +228,8 @@ class StreamingSite(Site):
         *,
         idle_timeout_s: float,
         body_timeout_s: float,
+        head_timeout_s: float = HEAD_TIMEOUT_S,
+        idle_limit: int = IDLE_LIMIT,
         take_timeout_s: float | None = None,
     ) -> None:
         super().__init__(
@@ -228,6 +240,8 @@ class StreamingSite(Site):
             parsePOSTFormSubmission=False,
         )
         self.body_timeout_s = body_timeout_s
+        self.head_timeout_s = head_timeout_s
+        self.idle_connections = IdleConnections(idle_limit)
         self.take_timeout_s = take_timeout_s
         self.displayTracebacks = False
         self._connections: set[Any] = set()

@@ -47,6 +47,8 @@ FRAMING = [
     case(400, "folded chunks", head("Transfer-Encoding:", "\tchunked")),
     case(400, "a folded line that is a header", head("X: a", " Content-Length: 5")),
     case(400, "a folded line before any header", head(" X: a", host=False)),
+    case(411, "a body without a length in HTTP/1.0", head(first=b"PUT /new HTTP/1.0")),
+    case(411, "a form without a length in HTTP/1.0", head(first=b"POST /new HTTP/1.0")),
     case(400, "a space before the colon", head("Content-Length : 5")),
     case(400, "a tab before the colon", head("Transfer-Encoding\t: chunked")),
 ]
@@ -65,7 +67,7 @@ LINES = [
     case(400, "no name", head(": a")),
     case(400, "a name that is no token", head("X(Y): a")),
     case(400, "a name that is not ASCII", head("\u00e9: a")),
-    case(400, "two empty lines before the request", b"\r\n\r\n" + head(first=b"GET /kept HTTP/1.1")),
+    case(400, "many empty lines before the request", b"\r\n" * 100 + head(first=b"GET /kept HTTP/1.1")),
 ]
 
 FIRST_LINES = [
@@ -177,6 +179,8 @@ async def test_what_is_no_request_is_refused_and_nothing_behind_it_is_read(
         pytest.param(["Host: test", *["X: y"] * 400], b"GET /kept HTTP/1.1", id="many headers"),
         pytest.param(["Host: test", "X: " + "y" * 15_000], b"GET /kept HTTP/1.1", id="a large header"),
         pytest.param(["Host: test"], b"\r\nGET /kept HTTP/1.1", id="an empty line before the request"),
+        pytest.param(["Host: test"], b"\r\n\r\nGET /kept HTTP/1.1", id="two empty lines before the request"),
+        pytest.param(["Host: test"], b"\r\n" * 16 + b"GET /kept HTTP/1.1", id="some empty lines before the request"),
         pytest.param(["Host: test"], b"GET /kept?" + b"a" * 15_000 + b" HTTP/1.1", id="a large URL"),
     ],
 )
@@ -240,3 +244,20 @@ async def test_an_odd_target_is_told_why_and_the_connection_goes_on(front: Clust
     assert (answer.code, len(answer.body) > 10) == (code, True)
     client.begin("GET", "/kept")
     assert (await client.answer()).body == KEPT
+
+
+@pytest_twisted.ensureDeferred
+async def test_empty_lines_are_skipped_before_each_request_of_a_connection(front: Cluster) -> None:
+    client = await front.connect()
+    for _ in range(10):
+        client.send(b"\r\n" * 10, head(first=b"GET /kept HTTP/1.1"))
+        assert (await client.answer()).body == KEPT
+
+
+@pytest.mark.parametrize("length", [0, 5])
+@pytest_twisted.ensureDeferred
+async def test_a_body_with_a_length_is_stored_in_http_1_0_too(front: Cluster, length: int) -> None:
+    client = await front.connect()
+    client.send(head(f"Content-Length: {length}", first=b"PUT /new HTTP/1.0"), b"abcde"[:length])
+    assert (await client.answer()).code == 201
+    assert (await front.get("/new")).body == b"abcde"[:length]

@@ -71,6 +71,60 @@ async def test_a_slow_head_behind_an_answer_is_not_waited_for_either(front: Clus
     assert (await refused(client)).code == 408
 
 
+@having(head_timeout_s=PATIENCE_S)
+@pytest.mark.parametrize("before", [b"", b"\r\n\r\n", b"GET /kept HTTP/1.1\r\nHost: test\r\n\r\n"])
+@pytest_twisted.ensureDeferred
+async def test_a_head_has_its_time_as_a_whole(front: Cluster, before: bytes) -> None:
+    """Though the connection may be idle for longer, and something comes all the time."""
+    client = await front.connect()
+    client.send(before)
+    if len(before) > 4:
+        assert (await client.answer()).body == KEPT
+    await drip(client, b"GET /kept HTTP/1.1\r\n" + b"X: y\r\n" * 50)
+    assert (await refused(client)).code == 408
+
+
+@having(head_timeout_s=PATIENCE_S)
+@pytest_twisted.ensureDeferred
+async def test_the_time_of_a_head_does_not_run_while_there_is_none(front: Cluster) -> None:
+    from twisted.internet import reactor
+
+    client, slow = await front.connect(), await front.connect()
+    slow.begin("PUT", "/slow", "Content-Length: 10")
+    client.send(b"\r\n")
+    for _ in range(10):
+        await deferLater(reactor, PATIENCE_S / 5)
+        slow.send(b"x")
+    assert (await slow.answer()).code == 201
+    client.begin("GET", "/kept")
+    assert (await client.answer()).body == KEPT
+
+
+FEW = 20
+
+
+@having(idle_connections=FEW)
+@pytest_twisted.ensureDeferred
+async def test_an_address_keeps_a_number_of_idle_connections_and_the_newest(front: Cluster) -> None:
+    busy = await front.connect()
+    busy.begin("PUT", "/busy", "Content-Length: 3")
+    half = await front.connect()
+    half.send(b"GET /kept HTTP/1.1\r\n")
+    used = await front.connect()
+    used.begin("GET", "/kept")
+    assert (await used.answer()).body == KEPT
+    newer = [await front.connect() for _ in range(FEW * 2)]
+    assert (await refused(half)).code == 503
+    assert await used.until_ended() == b""
+    for client in newer[: FEW - 1]:
+        assert await client.until_ended() == b""
+    for client in newer[FEW:]:
+        client.begin("GET", "/kept")
+        assert (await client.answer()).body == KEPT
+    busy.send(b"abc")
+    assert (await busy.answer()).code == 201
+
+
 @having(client_timeout_s=PATIENCE_S)
 @pytest_twisted.ensureDeferred
 async def test_a_body_that_breaks_off_is_told_so(front: Cluster) -> None:

@@ -119,9 +119,14 @@ async def test_what_is_there_is_replaced_where_that_is_allowed(cluster: Cluster,
         ("/h", "/x#y", {}, 400),
         ("/c", "/x", {"Depth": "1"}, 400),
         ("/h", "/x", {"Overwrite": "maybe"}, 400),
+        ("/h", "/x", {"Overwrite": ""}, 400),
+        ("/h", "/x", {"Overwrite": "T, F"}, 400),
         ("/h", "/x", {"If_Match": '"other"'}, 412),
         ("/h", "/x", {"If_None_Match": "*"}, 412),
         ("/h", "http://elsewhere.example/x", {}, 502),
+        ("/h", "ftp://elsewhere.example/x", {}, 502),
+        ("/h", "ftp://{host}/x", {}, 502),
+        ("/h", "file:///x", {}, 502),
     ],
 )
 @pytest_twisted.ensureDeferred
@@ -129,11 +134,33 @@ async def test_what_cannot_be_done_is_refused_and_changes_nothing(
     cluster: Cluster, method: str, source: str, destination: str, headers: dict[str, str], code: int
 ) -> None:
     await furnish(cluster)
+    destination = destination.format(host=f"127.0.0.1:{cluster.port}")
     answer = await cluster.ask(method, source, Destination=destination, **headers)
     assert (answer.code, answer.body.endswith(b"\n")) == (code, True), answer
     for path in ("/c/f", "/c/d/g", "/h"):
         assert await reads(cluster, path, path)
     assert (await cluster.get("/x")).code == 404
+
+
+@pytest.mark.parametrize("method", ["COPY", "MOVE"])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["Destination: /c/f", "Overwrite: F", "Overwrite: T"],
+        ["Destination: /c/f", "Overwrite: F", "Overwrite:"],
+        ["Destination: /x", "Destination: /c/f"],
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_headers_that_contradict_each_other_change_nothing(
+    cluster: Cluster, method: str, lines: list[str]
+) -> None:
+    await furnish(cluster)
+    client = await cluster.connect()
+    client.begin(method, "/h", *lines)
+    assert (await client.answer()).code == 400
+    for path in ("/c/f", "/h"):
+        assert await reads(cluster, path, path)
 
 
 @pytest.mark.parametrize("method", ["COPY", "MOVE"])

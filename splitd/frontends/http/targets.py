@@ -12,7 +12,8 @@ from splitd.frontends.http.answers import Refused
 from splitd.model.tree import check_path
 from storaged.http import StreamingRequest
 
-_ABSOLUTE_FORM = re.compile(rb"\A[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")
+_ABSOLUTE_FORM = re.compile(rb"\A([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)")
+_SCHEMES = {b"http", b"https"}
 _ENCODED_SLASH = re.compile(rb"%2f", re.IGNORECASE)
 _DEFAULT_PORT = re.compile(r":(80|443)?\Z")
 
@@ -60,7 +61,7 @@ def parse_destination(request: StreamingRequest) -> Target:
     :raise Refused: there is none, it has a query, or it is on another server.
     :raise BadName: no file or collection can have this name.
     """
-    value = request.getHeader("Destination")
+    value = _only(request, "Destination")
     if not value:
         raise Refused(400, "Destination: is missing")
     uri = value.strip().encode("utf-8", "surrogateescape")
@@ -74,11 +75,13 @@ def parse_destination(request: StreamingRequest) -> Target:
 def is_here(request: StreamingRequest, uri: bytes) -> bool:
     """Whether a URI, in origin or absolute form, names the server that was asked."""
     match = _ABSOLUTE_FORM.match(uri)
-    host = request.getHeader("Host")
-    if match is None or host is None:
+    if match is None:
         return True
-    # The scheme does not count: TLS may have ended before us.
-    return _authority(match[1].decode("utf-8", "replace")) == _authority(host)
+    # Either scheme of HTTP will do: TLS may have ended before us.
+    if match[1].lower() not in _SCHEMES:
+        return False
+    host = request.getHeader("Host")
+    return host is None or _authority(match[2].decode("utf-8", "replace")) == _authority(host)
 
 
 def _authority(text: str) -> str:
@@ -103,12 +106,26 @@ def parse_depth(request: StreamingRequest, *allowed: str) -> str:
 def parse_overwrite(request: StreamingRequest) -> bool:
     """Read `Overwrite` (RFC 4918 section 10.6).
 
-    :raise Refused: it is neither T nor F.
+    :return: True without the header, too.
+    :raise Refused: it is neither T nor F, or the request has it more than once.
     """
-    value = (request.getHeader("Overwrite") or "T").strip().upper()
-    if value not in {"T", "F"}:
+    value = _only(request, "Overwrite")
+    if value is None:
+        return True
+    if value.strip().upper() not in {"T", "F"}:
         raise Refused(400, f"Overwrite: {value!r}: should be T or F")
-    return bool(value == "T")
+    return value.strip().upper() == "T"
+
+
+def _only(request: StreamingRequest, name: str) -> str | None:
+    """The one value of a header; None where the request does not have it.
+
+    :raise Refused: the request has it more than once: one value might do harm that the other does not.
+    """
+    values = request.header_values(name)
+    if len(values) > 1:
+        raise Refused(400, f"{name}: should come once, not {len(values)} times")
+    return values[0] if values else None
 
 
 def href(path: str, *, is_collection: bool) -> str:
