@@ -22,6 +22,7 @@ from splitd.errors import NotFound
 from splitd.model.conditions import Condition
 from splitd.model.manifest import Manifest
 from splitd.model.uploads import RANDOM_BYTES, upload_id
+from storaged.system.clocks import WallClock
 from storaged.system.filesystem import OSFilesystem
 
 IN_FLIGHT = 64
@@ -88,7 +89,7 @@ async def probe(reactor: Any, folder: str, seconds: str) -> None:
     pool.start()
     try:
         journal = FileJournal(folder, OSFilesystem(), pool, reactor)
-        catalog = JournalledCatalog(journal, reactor)
+        catalog = JournalledCatalog(journal, WallClock())
         before, began = resident_mib(), time.perf_counter()
         await catalog.start()
         told = {"replay_s": time.perf_counter() - began, "resident_mib": resident_mib()}

@@ -47,6 +47,7 @@ from storaged.http.listening import drain, listen
 from storaged.parts.client import RemotePartStore
 from storaged.parts.interfaces import INodeStore
 from storaged.system.allocator import keep_for_ever
+from storaged.system.clocks import WallClock, measure_monotonically
 from storaged.system.daemon import Daemon, IServer
 from storaged.system.filesystem import OSFilesystem
 from storaged.system.interfaces import IFilesystem
@@ -63,16 +64,25 @@ class Front:
     :param entries: the registered nodes.
     :param key: the cluster key.
     :param filesystem: where the journal is written.
+    :param reactor: measures spans of time, too; nobody sets its clock.
+    :param wall: tells the times that are shown or stored.
     """
 
     _log = Logger()
 
     def __init__(
-        self, config: Config, entries: tuple[NodeEntry, ...], key: str, filesystem: IFilesystem, reactor: Any
+        self,
+        config: Config,
+        entries: tuple[NodeEntry, ...],
+        key: str,
+        filesystem: IFilesystem,
+        reactor: Any,
+        wall: WallClock,
     ) -> None:
         self._config = config
         self._key = key
         self._reactor = reactor
+        self._wall = wall
         self._pool = ThreadPool(1, 4, name="journal")
         self._connections = NodeConnections(
             reactor, connect_timeout_s=config.connect_timeout_s, idle_timeout_s=_NODE_IDLE_S
@@ -85,21 +95,22 @@ class Front:
             compactor=Compactor(reactor),
             segment_limit=int(config.journal_segment),
         )
-        self.catalog = JournalledCatalog(self._journal, reactor)
+        self.catalog = JournalledCatalog(self._journal, wall)
         self.registry = NodeRegistry(entries, self._connect, reactor, let_go=_let_go)
-        self._registry_file = RegistryFile(config.registry, self.registry, self._in_thread, reactor)
+        self._registry_file = RegistryFile(config.registry, self.registry, self._in_thread, reactor, wall)
         pins = Pins()
         self._reaper = Reaper(self.catalog, self.registry, pins, reactor, config.reap_interval_s)
         self._sweep = Sweep(
             self.catalog,
             self.registry,
             reactor,
+            wall,
             interval_s=config.sweep_interval_s,
             grace_s=config.sweep_grace_s,
             share=config.sweep_share,
         )
         self.mover = PartMover(self.catalog, self.registry, self._reaper)
-        self._rebalance = Rebalance(self.catalog, self.mover, self.registry, self._reaper, reactor)
+        self._rebalance = Rebalance(self.catalog, self.mover, self.registry, self._reaper, reactor, wall)
         cache = VersionCache(int(config.cache))
         self._layout = layout = Layout(data=6, parity=0, unit=int(config.unit))
         self._store = ObjectStore(
@@ -116,6 +127,7 @@ class Front:
             new_id=self._new_upload_id,
             new_token=lambda: f"urn:uuid:{uuid4()}",
             clock=reactor,
+            wall=wall,
         )
         self._status = Status(
             self.catalog,
@@ -131,7 +143,7 @@ class Front:
             reactor.seconds(),
             reactor,
         )
-        door = Door(self._store, self._store, self.catalog.locks, self._quota, reactor)
+        door = Door(self._store, self._store, self.catalog.locks, self._quota, reactor, wall)
         self._site = self._make_site(WebdavResource(door))
         self._closed = "the front has not started yet"
         self.port: IListeningPort | None = None
@@ -142,7 +154,7 @@ class Front:
         return Quota(self.catalog.statistics().bytes_stored, room_for_files(free, self._layout))
 
     def _new_upload_id(self) -> str:
-        return upload_id(int(self._reactor.seconds() * 1000), os.urandom(RANDOM_BYTES))
+        return upload_id(self._wall.now_ms(), os.urandom(RANDOM_BYTES))
 
     def _in_thread(self, call: Callable[[], Any]) -> Deferred[Any]:
         return deferToThreadPool(self._reactor, self._pool, call)
@@ -278,5 +290,6 @@ def makeService(options: Options) -> Daemon:
         key = read_cluster_key(config.cluster_key_file)
     except (SettingsError, RegistryInvalid) as problem:
         raise SystemExit(f"splitd: {problem}") from problem
-    front = Front(config, entries, key, OSFilesystem(), reactor)
+    measure_monotonically(reactor)
+    front = Front(config, entries, key, OSFilesystem(), reactor, WallClock())
     return Daemon(front, reactor, front.hang_up)

@@ -33,6 +33,7 @@ from splitd.uploads.small import SmallUpload
 from splitd.uploads.streamed import Upload
 from storaged.parts.format import stored_size
 from storaged.system.budget import Budget
+from storaged.system.clocks import WallClock
 from storaged.system.ranges import Span
 
 _Result = TypeVar("_Result")
@@ -70,6 +71,7 @@ class ObjectStore:
         new_id: Callable[[], str],
         new_token: Callable[[], str],
         clock: IReactorTime,
+        wall: WallClock,
     ) -> None:
         self._catalog = catalog
         self._ledger = ledger
@@ -83,8 +85,8 @@ class ObjectStore:
         self.cache = cache
         self._new_id = new_id
         self._new_token = new_token
-        self._clock = clock
-        self._group = GroupCommit(ledger, registry, reaper, cache.keep, new_id=new_id, clock=clock)
+        self._wall = wall
+        self._group = GroupCommit(ledger, registry, reaper, cache.keep, new_id=new_id, clock=clock, wall=wall)
         self._uploading = Budget(_SMALL_UPLOADS)
         self._downloading = Budget(_SMALL_DOWNLOADS)
         self._uploads: set[Upload | SmallUpload] = set()
@@ -118,7 +120,7 @@ class ObjectStore:
             self._reaper,
             self.traffic,
             self._upload_ended,
-            self._clock.seconds,
+            self._wall,
         )
         self._uploads.add(upload)
         self.traffic.upload_began()
@@ -256,10 +258,10 @@ class ObjectStore:
         self, path: str, scope: str, condition: Condition, *, deep: bool, owner: str, timeout_s: int
     ) -> Deferred[tuple[Lock, bool]]:
         """Take a lock; see `IObjectStore.lock`."""
-        now_ms = int(self._clock.seconds() * 1000)
+        now_ms = self._wall.steady_ms()
         wish = Lock(path, self._new_token(), scope, deep, owner, now_ms, now_ms + timeout_s * 1000)
         layout = self._layout
-        empty = Manifest(self._new_id(), 0, now_ms, layout.data, layout.parity, layout.unit, ())
+        empty = Manifest(self._new_id(), 0, self._wall.now_ms(), layout.data, layout.parity, layout.unit, ())
         return self._locks.lock(wish, condition, empty).addCallback(lambda is_new: (wish, is_new))
 
 

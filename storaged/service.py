@@ -19,6 +19,7 @@ from storaged.identity import Identity
 from storaged.parts.errors import StoragedError
 from storaged.resource import PartResource
 from storaged.store import DiskPartStore
+from storaged.system.clocks import WallClock, measure_monotonically
 from storaged.system.daemon import Daemon, IServer
 from storaged.system.filesystem import FolderLock, OSFilesystem
 from storaged.system.interfaces import IFilesystem
@@ -39,11 +40,13 @@ class StorageServer:
 
     :param key: the cluster key.
     :param filesystem: where the parts are written.
+    :param reactor: measures spans of time, too; nobody sets its clock.
+    :param wall: tells the times that are stored.
     """
 
     _log = Logger()
 
-    def __init__(self, config: Config, key: str, filesystem: IFilesystem, reactor: Any) -> None:
+    def __init__(self, config: Config, key: str, filesystem: IFilesystem, reactor: Any, wall: WallClock) -> None:
         self._config = config
         self._reactor = reactor
         self._pool = ThreadPool(1, config.threads, name="disk")
@@ -56,6 +59,7 @@ class StorageServer:
             reactor,
             reserve=config.reserve,
             clock=reactor,
+            wall=wall,
             identity=self._identity,
         )
         self._site = StreamingSite(
@@ -117,4 +121,5 @@ def makeService(options: Options) -> Daemon:
         key = read_cluster_key(options.settings.cluster_key_file)
     except SettingsError as problem:
         raise SystemExit(f"storaged: {problem}") from problem
-    return Daemon(StorageServer(options.settings, key, OSFilesystem(), reactor), reactor)
+    measure_monotonically(reactor)
+    return Daemon(StorageServer(options.settings, key, OSFilesystem(), reactor, WallClock()), reactor)

@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
+from storaged.disk.aging import Aging
 from storaged.disk.calls import DiskCalls
 from storaged.disk.folder import SUBFOLDERS, PartFolder
 from storaged.disk.reader import DiskPartReader
@@ -31,6 +32,7 @@ from storaged.parts.format import PartId
 from storaged.parts.interfaces import INodeStore, IPartReader, IPartWriter
 from storaged.parts.removals import Removals
 from storaged.parts.values import NodeIdentity, NodeInfo, PartInfo
+from storaged.system.clocks import WallClock
 from storaged.system.interfaces import IFilesystem
 from storaged.system.ranges import Span
 
@@ -46,7 +48,8 @@ class DiskPartStore:
     :param folder: where the parts lie.
     :param pool: runs every blocking call; it is started and stopped by its owner.
     :param reserve: bytes of the volume that are left free.
-    :param clock: spaces out the looks at the volume.
+    :param clock: spaces out the looks at the volume; nobody sets it.
+    :param wall: tells the times that are stored.
     :param identity: who the node is.
     :param pack_size: a pack of so many bytes is not written to any more.
     """
@@ -62,6 +65,7 @@ class DiskPartStore:
         *,
         reserve: int,
         clock: IReactorTime,
+        wall: WallClock,
         identity: NodeIdentity,
         pack_size: int = SEAL_SIZE,
     ) -> None:
@@ -70,12 +74,14 @@ class DiskPartStore:
         self._filesystem = filesystem
         self._calls = DiskCalls(reactor, pool)
         self._clock = clock
+        self._wall = wall
+        self._aging = Aging(wall.now_ms(), self._monotonic_ms())
         self._identity = identity
         self._room = Room(reserve)
         self._looked_at: float | None = None
         files = PackFiles(f"{folder}/packs", filesystem)
         index = PackIndex(f"{folder}/packs.sqlite")
-        packs = Packs(files, index, self._now_ms, self._parts, pack_size)
+        packs = Packs(files, index, wall.now_ms, self._parts, pack_size)
         self._packs = PackStore(packs, self._calls, reactor)
         self._writers: dict[str, DiskPartWriter] = {}
         self._putting: set[str] = set()
@@ -260,8 +266,9 @@ class DiskPartStore:
         return Deferred.fromCoroutine(self._put_aside(part_id))
 
     async def _put_aside(self, part_id: str) -> bool:
-        part, now_ms = check_part_id(part_id), self._now_ms()
+        part, now_ms = check_part_id(part_id), self._wall.now_ms()
         self._refuse_while_stopping()
+        self._aging.look(now_ms, self._monotonic_ms())
         if await self._calls.run(f"part {part_id}", lambda: self._parts.put_aside(part, self._trash, now_ms)):
             return True
         try:
@@ -278,12 +285,13 @@ class DiskPartStore:
         return found
 
     async def empty_trash(self, keep_s: float) -> None:
-        """Delete the parts that were put aside so long ago.
+        """Delete the parts that were put aside so long ago.  Where the wall clock was set forward meanwhile, that is
+        not taken for age.
 
         :raise NodeUnavailable: the folder cannot be read or changed.
         """
-        before_ms = self._now_ms() - int(keep_s * 1000)
-        count, size = await self._calls.run(self._parts.root, lambda: self._trash.empty(before_ms))
+        is_old = self._aging.judge(self._wall.now_ms(), self._monotonic_ms(), int(keep_s * 1000))
+        count, size = await self._calls.run(self._parts.root, lambda: self._trash.empty(is_old))
         if count:
             self._log.info("{count} parts of {size} bytes in the trash are deleted", count=count, size=size)
 
@@ -315,7 +323,7 @@ class DiskPartStore:
         if self._stopping:
             raise NodeUnavailable(f"node {self._identity.node_id} is stopping")
 
-    def _now_ms(self) -> int:
+    def _monotonic_ms(self) -> int:
         return int(self._clock.seconds() * 1000)
 
     def _look_is_due(self) -> bool:

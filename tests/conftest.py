@@ -8,10 +8,18 @@ import pytest_twisted
 from twisted.internet.task import deferLater
 from twisted.python.threadpool import ThreadPool
 
+from storaged.system.clocks import measure_monotonically
 from tests.tally import MEASURED, TALLY
 
 _TURNS = 10
 """Turns of the reactor in which a connection that was closed at the end of a test may go away."""
+
+
+def pytest_configure() -> None:
+    """Let the reactor measure spans of time as the daemons do."""
+    from twisted.internet import reactor
+
+    measure_monotonically(reactor)
 
 
 def _at_work(reactor: Any) -> set[Any]:

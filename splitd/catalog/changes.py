@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TypeAlias, TypeVar
 
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -15,6 +14,7 @@ from splitd.catalog.turns import Turn, Turns
 from splitd.errors import CatalogReadOnly
 from splitd.interfaces.catalog import IJournal
 from splitd.model.records import Record
+from storaged.system.clocks import WallClock
 
 _Result = TypeVar("_Result")
 Judge: TypeAlias = Callable[[], tuple[Record | None, _Result]]
@@ -28,15 +28,15 @@ class Changes:
     who asked for it cancels.
 
     :param journal: nobody else appends to it.
-    :param clock: tells the time since 1970.
+    :param wall: tells the times that records have.
     """
 
     _log = Logger()
 
-    def __init__(self, state: State, journal: IJournal, clock: IReactorTime) -> None:
+    def __init__(self, state: State, journal: IJournal, wall: WallClock) -> None:
         self._state = state
         self._journal = journal
-        self._clock = clock
+        self._wall = wall
         self._turns = Turns()
         self._contradiction = ""
 
@@ -45,8 +45,12 @@ class Changes:
         return len(self._turns)
 
     def now_ms(self) -> int:
-        """Milliseconds since 1970."""
-        return int(self._clock.seconds() * 1000)
+        """The time of a record, milliseconds since 1970."""
+        return self._wall.now_ms()
+
+    def lock_ms(self) -> int:
+        """The time by which locks expire, milliseconds since 1970: that of `WallClock.steady_ms`."""
+        return self._wall.steady_ms()
 
     def make(self, judge: Judge[_Result], *keys: str, durable: bool) -> Deferred[_Result]:
         """Make a change when its turn has come.

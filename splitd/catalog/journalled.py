@@ -10,7 +10,6 @@ from typing import TypeVar
 
 import attrs
 from twisted.internet.defer import Deferred, FirstError, execute, fail, gatherResults, succeed
-from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -31,6 +30,7 @@ from splitd.model.properties import PropertyChanges, refuse_too_large
 from splitd.model.records import Record
 from splitd.model.tree import Collection, Member, check_path
 from storaged.parts.format import PartId, parse_part_id
+from storaged.system.clocks import WallClock
 
 _Result = TypeVar("_Result")
 
@@ -62,7 +62,7 @@ class JournalledCatalog:
     """Names and uploads, kept in a journal.
 
     :param journal: nobody else appends to it.
-    :param clock: tells the time since 1970.
+    :param wall: tells the times that records have.
     :param new_id: makes the id of a new cluster.
     :ivar cluster: the cluster's id; empty before `start` has fired.
     :ivar namespace: moves, copies and properties in it: an `INamespace`.
@@ -72,11 +72,11 @@ class JournalledCatalog:
 
     _log = Logger()
 
-    def __init__(self, journal: IJournal, clock: IReactorTime, new_id: Callable[[], str] = new_cluster_id) -> None:
+    def __init__(self, journal: IJournal, wall: WallClock, new_id: Callable[[], str] = new_cluster_id) -> None:
         self._journal = journal
         self._new_id = new_id
         self._state = State()
-        self._changes = Changes(self._state, journal, clock)
+        self._changes = Changes(self._state, journal, wall)
         self.namespace = JournalledNamespace(self._state, self._changes)
         self.locks = JournalledLocks(self._state, self._changes)
         self.doomed_parts = JournalledDoomedParts(self._state, self._changes)
@@ -149,10 +149,10 @@ class JournalledCatalog:
         """Make an empty collection; see `ICatalog`."""
 
         def judge() -> tuple[Record, Collection]:
-            now_ms = self._now_ms()
+            now_ms, lock_ms = self._now_ms(), self._changes.lock_ms()
             self._state.tree.refuse_taken(path)
-            refuse_failed(self._state, condition, path, None, now_ms)
-            refuse_locked_name(self._state, condition, path, now_ms)
+            refuse_failed(self._state, condition, path, None, lock_ms)
+            refuse_locked_name(self._state, condition, path, lock_ms)
             refuse_too_large(NO_PROPERTIES, PropertyChanges(properties, ()))
             return records.CollectionMade(path, now_ms, dict(properties)), Collection(now_ms, now_ms)
 
@@ -167,10 +167,10 @@ class JournalledCatalog:
             present = self._state.tree.lookup(path)
             if present is None:
                 raise NotFound(f"there is no {path}")
-            now_ms = self._now_ms()
-            refuse_failed(self._state, condition, path, present, now_ms)
-            refuse_locked_name(self._state, condition, path, now_ms)
-            return records.EntryDeleted(path, now_ms), None
+            lock_ms = self._changes.lock_ms()
+            refuse_failed(self._state, condition, path, present, lock_ms)
+            refuse_locked_name(self._state, condition, path, lock_ms)
+            return records.EntryDeleted(path, self._now_ms()), None
 
         return self._change(judge, path=path, condition=condition, durable=True)
 
@@ -200,9 +200,9 @@ class JournalledCatalog:
                     f"upload {manifest.upload} was begun on {upload.nodes}, its manifest names {manifest.nodes}"
                 )
             present = self._state.tree.version(path)
-            now_ms = self._now_ms()
-            refuse_failed(self._state, condition, path, present, now_ms)
-            refuse_locked_file(self._state, condition, path, present, now_ms)
+            lock_ms = self._changes.lock_ms()
+            refuse_failed(self._state, condition, path, present, lock_ms)
+            refuse_locked_file(self._state, condition, path, present, lock_ms)
             return records.FileCommitted(path, manifest), present is None
 
         return self._change(judge, path=path, upload=manifest.upload, condition=condition, durable=True)

@@ -35,18 +35,18 @@ class JournalledLocks:
         path = wish.path
 
         def judge() -> tuple[Record, bool]:
-            now_ms = self._changes.now_ms()
+            lock_ms = self._changes.lock_ms()
             present = self._state.tree.lookup(path)
-            refuse_failed(self._state, condition, path, present, now_ms)
-            others = self._state.locks.conflicting(path, wish.scope, deep=wish.deep, now_ms=now_ms)
+            refuse_failed(self._state, condition, path, present, lock_ms)
+            others = self._state.locks.conflicting(path, wish.scope, deep=wish.deep, now_ms=lock_ms)
             if others:
                 paths = tuple(dict.fromkeys(other.path for other in others))
                 raise LockConflict(f"{path}: there is a lock on {paths[0]}, which does not go with this one", paths)
-            if self._state.locks.is_crowded(path, deep=wish.deep, now_ms=now_ms):
+            if self._state.locks.is_crowded(path, deep=wish.deep, now_ms=lock_ms):
                 raise TooManyLocks(f"{path}: there are {MOST_LOCKS} locks already on it, or on something in it")
             if present is None:
                 self._state.tree.refuse_taken(path)
-                refuse_locked_name(self._state, condition, path, now_ms)
+                refuse_locked_name(self._state, condition, path, lock_ms)
             return lock_taken(wish, empty if present is None else None), present is None
 
         try:
@@ -70,18 +70,18 @@ class JournalledLocks:
         """The locks that cover a path when it is the turn of one who asks now."""
 
         def judge() -> tuple[None, list[Lock]]:
-            return None, self._state.locks.covering(path, self._changes.now_ms())
+            return None, self._state.locks.covering(path, self._changes.lock_ms())
 
         return self._changes.make(judge, path, durable=False)
 
     def _refresh_one(self, lock: Lock, path: str, expires_ms: int, condition: Condition) -> Deferred[Lock]:
         def judge() -> tuple[Record, Lock]:
-            now_ms = self._changes.now_ms()
-            refuse_failed(self._state, condition, path, self._state.tree.lookup(path), now_ms)
-            found = self._state.locks.find(lock.token, now_ms)
+            lock_ms = self._changes.lock_ms()
+            refuse_failed(self._state, condition, path, self._state.tree.lookup(path), lock_ms)
+            found = self._state.locks.find(lock.token, lock_ms)
             if found is None:
                 raise LockUnknown(f"{path}: the lock is no more")
-            refreshed = attrs.evolve(found, taken_ms=now_ms, expires_ms=expires_ms)
+            refreshed = attrs.evolve(found, taken_ms=lock_ms, expires_ms=expires_ms)
             return lock_taken(refreshed), refreshed
 
         return self._changes.make(judge, lock.path, path, *condition.paths(), durable=True)
@@ -92,9 +92,9 @@ class JournalledLocks:
 
     async def _unlock(self, path: str, token: str, condition: Condition) -> None:
         def judge() -> tuple[Record, None]:
-            now_ms = self._changes.now_ms()
-            refuse_failed(self._state, condition, path, self._state.tree.lookup(path), now_ms)
-            if all(lock.token != token for lock in self._state.locks.covering(path, now_ms)):
+            lock_ms = self._changes.lock_ms()
+            refuse_failed(self._state, condition, path, self._state.tree.lookup(path), lock_ms)
+            if all(lock.token != token for lock in self._state.locks.covering(path, lock_ms)):
                 raise LockUnknown(f"{path}: there is no lock {token} on it")
             return records.LockReleased(token), None
 
@@ -107,8 +107,8 @@ class JournalledLocks:
         return execute(self._check, path, condition, changing)
 
     def _check(self, path: str, condition: Condition, changing: bool) -> None:
-        now_ms = self._changes.now_ms()
+        lock_ms = self._changes.lock_ms()
         present = self._state.tree.lookup(path)
-        refuse_failed(self._state, condition, path, present, now_ms)
+        refuse_failed(self._state, condition, path, present, lock_ms)
         if changing:
-            refuse_locked_file(self._state, condition, path, present, now_ms)
+            refuse_locked_file(self._state, condition, path, present, lock_ms)

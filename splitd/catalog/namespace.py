@@ -33,13 +33,13 @@ class JournalledNamespace:
         """Give a file or collection another name; see `INamespace.move`."""
 
         def judge() -> tuple[Record, bool]:
-            now_ms = self._changes.now_ms()
+            lock_ms = self._changes.lock_ms()
             self._state.tree.refuse_move(source, target)
             self._state.tree.refuse_too_long(source, target)
-            refuse_failed(self._state, condition, source, self._state.tree.lookup(source), now_ms)
-            refuse_locked_name(self._state, condition, source, now_ms)
-            is_new = self._judge_target(target, condition, overwrite, now_ms)
-            return records.EntryMoved(source, target, now_ms), is_new
+            refuse_failed(self._state, condition, source, self._state.tree.lookup(source), lock_ms)
+            refuse_locked_name(self._state, condition, source, lock_ms)
+            is_new = self._judge_target(target, condition, overwrite, lock_ms)
+            return records.EntryMoved(source, target, self._changes.now_ms()), is_new
 
         return self._change(judge, source, target, condition)
 
@@ -47,14 +47,14 @@ class JournalledNamespace:
         """Make a copy of a file or a collection; see `INamespace.copy`."""
 
         def judge() -> tuple[Record, bool]:
-            now_ms = self._changes.now_ms()
+            lock_ms = self._changes.lock_ms()
             self._state.tree.refuse_copy(source, target, deep=deep)
             if deep:
                 self._state.tree.refuse_too_long(source, target)
                 self._state.tree.refuse_too_many(source)
-            refuse_failed(self._state, condition, source, self._state.tree.lookup(source), now_ms)
-            is_new = self._judge_target(target, condition, overwrite, now_ms)
-            return records.EntryCopied(source, target, "infinity" if deep else "0", now_ms), is_new
+            refuse_failed(self._state, condition, source, self._state.tree.lookup(source), lock_ms)
+            is_new = self._judge_target(target, condition, overwrite, lock_ms)
+            return records.EntryCopied(source, target, "infinity" if deep else "0", self._changes.now_ms()), is_new
 
         return self._change(judge, source, target, condition)
 
@@ -70,23 +70,23 @@ class JournalledNamespace:
             return fail()
         return self._changes.make(judge, source, target, *condition.paths(), durable=True)
 
-    def _judge_target(self, target: str, condition: Condition, overwrite: bool, now_ms: int) -> bool:
+    def _judge_target(self, target: str, condition: Condition, overwrite: bool, lock_ms: int) -> bool:
         is_new = self._state.tree.lookup(target) is None
         if not (is_new or overwrite):
             raise PreconditionFailed(f"{target} is there already, and is not to be overwritten")
-        refuse_locked_name(self._state, condition, target, now_ms)
+        refuse_locked_name(self._state, condition, target, lock_ms)
         return is_new
 
     def change_properties(self, path: str, changes: properties.PropertyChanges, condition: Condition) -> Deferred[None]:
         """Change what is noted of a file or collection; see `INamespace.change_properties`."""
 
         def judge() -> tuple[Record, None]:
-            now_ms = self._changes.now_ms()
+            lock_ms = self._changes.lock_ms()
             present = self._state.tree.lookup(path)
             if present is None:
                 raise NotFound(f"there is no {path}")
-            refuse_failed(self._state, condition, path, present, now_ms)
-            refuse_locked_content(self._state, condition, path, now_ms)
+            refuse_failed(self._state, condition, path, present, lock_ms)
+            refuse_locked_content(self._state, condition, path, lock_ms)
             properties.refuse_too_large(self._state.tree.properties(path), changes)
             return records.PropertiesChanged(path, dict(changes.set), tuple(changes.removed)), None
 
@@ -97,5 +97,5 @@ class JournalledNamespace:
         return execute(self._details, paths)
 
     def _details(self, paths: Sequence[str]) -> list[Details]:
-        tree, locks, now_ms = self._state.tree, self._state.locks, self._changes.now_ms()
-        return [Details(tree.properties(path), locks.covering(path, now_ms)) for path in paths]
+        tree, locks, lock_ms = self._state.tree, self._state.locks, self._changes.lock_ms()
+        return [Details(tree.properties(path), locks.covering(path, lock_ms)) for path in paths]

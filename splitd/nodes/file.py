@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from splitd.errors import RegistryRefused
 from splitd.model.nodes import NodeEntry, RegistryChange, RegistryInvalid, parse_entries
 from splitd.nodes.registry import NodeRegistry
+from storaged.system.clocks import WallClock
 from storaged.system.settings import SettingsError, read_text
 
 LOOK_EVERY_S = 1.0
@@ -86,7 +87,8 @@ class RegistryFile:
 
     :param path: the file.
     :param in_thread: makes a blocking call in a thread.
-    :param clock: tells the time since 1970, and calls later.
+    :param clock: measures the pauses between two looks.
+    :param wall: tells the times that are shown.
     :ivar loaded_ms: when the running registry was read, milliseconds since 1970.
     :ivar refused: the last file, where it could not be used.
     """
@@ -99,21 +101,19 @@ class RegistryFile:
         registry: NodeRegistry,
         in_thread: Callable[[Callable[[], Any]], Deferred[Any]],
         clock: Any,
+        wall: WallClock,
     ) -> None:
         self.path = os.path.abspath(path)  # noqa: PTH100 - text, as in the settings
         self._registry = registry
         self._in_thread = in_thread
-        self._clock = clock
+        self._wall = wall
         self._lock = DeferredLock()
         self._loop = LoopingCall(self._look)
         self._loop.clock = clock
         self._read: _Signature | None = None
         self._seen: _Signature | None = None
-        self.loaded_ms = self._now_ms()
+        self.loaded_ms = wall.now_ms()
         self.refused: Refusal | None = None
-
-    def _now_ms(self) -> int:
-        return int(self._clock.seconds() * 1000)
 
     def start(self) -> None:
         """Begin to watch the file."""
@@ -169,7 +169,7 @@ class RegistryFile:
         except RegistryInvalid as problem:
             raise self._refuse(f"{self.path}: line {max(1, text.count(chr(10)))}: {problem}") from problem
         self.refused = None
-        self.loaded_ms = self._now_ms()
+        self.loaded_ms = self._wall.now_ms()
         if change:
             self._log.info("{path} is read: {change}", path=self.path, change=change)
         return change
@@ -184,7 +184,7 @@ class RegistryFile:
 
     def _refuse(self, reason: str) -> RegistryRefused:
         self._log.error("the registry is not taken: {reason}", reason=reason)
-        self.refused = Refusal(self._now_ms(), reason)
+        self.refused = Refusal(self._wall.now_ms(), reason)
         return RegistryRefused(reason)
 
     def warning(self) -> str:

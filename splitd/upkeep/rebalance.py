@@ -30,6 +30,7 @@ from splitd.upkeep.part_mover import PartMover
 from splitd.upkeep.reaper import Reaper
 from storaged.parts.errors import StoragedError
 from storaged.parts.format import stored_size
+from storaged.system.clocks import WallClock
 from storaged.system.parallel import settled
 
 TARGET = 0.01
@@ -77,19 +78,23 @@ class Rebalance:
     It goes through all files in rounds, until the nodes are even or no move helps any more.  It may be stopped, and the
     front may end, at any moment.
 
-    :param clock: tells the time since 1970, and calls later.
+    :param clock: measures the pace.
+    :param wall: tells the times that are shown.
     :ivar moved_parts: since the start.
     :ivar moved_bytes: likewise.
     """
 
     _log = Logger()
 
-    def __init__(self, catalog: ICatalog, mover: PartMover, registry: NodeRegistry, reaper: Reaper, clock: Any) -> None:
+    def __init__(
+        self, catalog: ICatalog, mover: PartMover, registry: NodeRegistry, reaper: Reaper, clock: Any, wall: WallClock
+    ) -> None:
         self._catalog = catalog
         self._mover = mover
         self._registry = registry
         self._reaper = reaper
         self._clock = clock
+        self._wall = wall
         self._progress: Progress | None = None
         self._running: Deferred[None] | None = None
         self._pace = Pace(None, clock)
@@ -145,7 +150,7 @@ class Rebalance:
         if self._running is not None:
             raise RebalanceUnderWay("another rebalance has not ended yet")
         spread = self._balance_of_some(target).spread
-        progress = Progress(int(self._clock.seconds() * 1000), target, limit, spread, spread)
+        progress = Progress(self._wall.now_ms(), target, limit, spread, spread)
         self._progress, self._pace, self._failed_in_a_row = progress, Pace(limit, self._clock), 0
         self._log.info("a rebalance begins, the spread is {spread:.2%}", spread=spread)
         running = self._running = Deferred.fromCoroutine(self._run(progress))
@@ -153,7 +158,7 @@ class Rebalance:
 
     def _ended(self, result: Failure | None, progress: Progress) -> None:
         self._running, self._stopping, self._refused = None, False, {}
-        progress.ended_ms = int(self._clock.seconds() * 1000)
+        progress.ended_ms = self._wall.now_ms()
         if isinstance(result, Failure):
             if result.check(CancelledError):
                 progress.state = "stopped"

@@ -25,6 +25,7 @@ from splitd.model.uploads import upload_time_ms
 from storaged.parts.errors import NodeUnavailable, StoragedError
 from storaged.parts.format import is_part_id, parse_part_id
 from storaged.parts.values import PartInfo
+from storaged.system.clocks import WallClock
 from storaged.system.parallel import gather
 
 _PAGE = 2_000
@@ -93,7 +94,8 @@ class Sweep:
     :param interval_s: between two sweeps; the first comes an hour after the start, at the latest.  0 for none.
     :param grace_s: parts younger than that are left alone.
     :param share: of a node's parts; where more are orphans, something else is wrong, and none is touched.
-    :param clock: tells the time since 1970.
+    :param clock: measures the interval.
+    :param wall: tells how old a part is.
     :ivar last: what the last one found; None before the first.
     """
 
@@ -104,6 +106,7 @@ class Sweep:
         ledger: IUploadLedger,
         registry: INodeRegistry,
         clock: Any,
+        wall: WallClock,
         *,
         interval_s: float,
         grace_s: float,
@@ -112,6 +115,7 @@ class Sweep:
         self._ledger = ledger
         self._registry = registry
         self._clock = clock
+        self._wall = wall
         self._interval_s = interval_s
         self._grace_s = grace_s
         self._share = share
@@ -168,7 +172,7 @@ class Sweep:
         return result
 
     async def _sweep(self, dry_run: bool, share: float) -> Findings:
-        began_ms = int(self._clock.seconds() * 1000)
+        began_ms = self._wall.now_ms()
         # Known first, looked at then: what begins in between is too young.
         known = await self._ledger.known()
         findings = Findings(began_ms, dry_run, [NodeFindings(node) for node in self._registry.node_ids()])

@@ -27,6 +27,7 @@ from splitd.uploads.lanes import Intent
 from storaged.parts.errors import NodeUnavailable, NoSpace, StoragedError
 from storaged.parts.format import PartId, encode_part
 from storaged.parts.values import PartInfo
+from storaged.system.clocks import WallClock
 
 Stored: TypeAlias = tuple[Manifest, bool]
 
@@ -86,7 +87,8 @@ class GroupCommit:
     """Stores small files, many at once.
 
     :param new_id: makes the id of an upload that is tried again.
-    :param clock: tells the time since 1970, and calls later.
+    :param clock: calls later.
+    :param wall: tells when a file was made.
     """
 
     _log = Logger()
@@ -100,6 +102,7 @@ class GroupCommit:
         *,
         new_id: Callable[[], str],
         clock: IReactorTime,
+        wall: WallClock,
     ) -> None:
         self._ledger = ledger
         self._registry = registry
@@ -107,6 +110,7 @@ class GroupCommit:
         self._keep = keep
         self._new_id = new_id
         self._clock = clock
+        self._wall = wall
         self._waiting: deque[_File] = deque()
         self._begins: IDelayedCall | None = None
         self._sending = 0
@@ -242,7 +246,7 @@ class GroupCommit:
         return Manifest(
             upload=intent.upload,
             size=len(file.data),
-            created_ms=int(self._clock.seconds() * 1000),
+            created_ms=self._wall.now_ms(),
             data=intent.layout.data,
             parity=intent.layout.parity,
             unit=intent.layout.unit,

@@ -24,6 +24,7 @@ from splitd.model.striping import Cutter
 from splitd.model.traffic import Traffic
 from splitd.uploads.lanes import Intent, Lane
 from storaged.parts.errors import NodeUnavailable, NoSpace, StoragedError
+from storaged.system.clocks import WallClock
 from storaged.system.parallel import gather, settled
 
 
@@ -58,7 +59,7 @@ class Upload:
     :param lanes: by the parts' index; none where the file is known to be empty.
     :param reaper: deletes what an aborted upload, or the version before, left on its nodes.
     :param ended: called once when it is over, with whether it was committed.
-    :param seconds: the time since 1970.
+    :param wall: tells when the file was made.
     """
 
     _log = Logger()
@@ -72,7 +73,7 @@ class Upload:
         reaper: IReaper,
         traffic: Traffic,
         ended: Callable[[Upload, bool], None],
-        seconds: Callable[[], float],
+        wall: WallClock,
     ) -> None:
         self._intent = intent
         self._lanes = lanes
@@ -81,7 +82,7 @@ class Upload:
         self._reaper = reaper
         self._traffic = traffic
         self._ended = ended
-        self._seconds = seconds
+        self._wall = wall
         self._cutter = Cutter(intent.layout, intent.size)
         self._producer: Any = None
         self._full: set[int] = set()
@@ -218,7 +219,7 @@ class Upload:
         return Manifest(
             upload=self._intent.upload,
             size=size,
-            created_ms=int(self._seconds() * 1000),
+            created_ms=self._wall.now_ms(),
             data=layout.data,
             parity=layout.parity,
             unit=layout.unit,

@@ -6,6 +6,7 @@ trash/<milliseconds since 1970>-<id>     a part, and when it was put aside
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from storaged.parts.format import PartId
 from storaged.system.filesystem import UNFINISHED, new_file
@@ -47,15 +48,16 @@ class Trash:
     def _path(self, part: PartId, now_ms: int) -> str:
         return f"{self._folder}/{now_ms:013}-{part}"
 
-    def empty(self, before_ms: int) -> tuple[int, int]:
-        """Delete what was put aside before a time; other files are left alone.
+    def empty(self, is_old: Callable[[int], bool]) -> tuple[int, int]:
+        """Delete the parts that were put aside long enough ago; other files are left alone.
 
+        :param is_old: says of a time, milliseconds since 1970, whether it is long enough ago.
         :return: how many parts, and their bytes.
         """
         count = size = 0
         for name, stored, _ in self._filesystem.scan(self._folder):
             match = _NAME.match(name)
-            if match is not None and int(match[1]) < before_ms:
+            if match is not None and is_old(int(match[1])):
                 self._filesystem.remove(f"{self._folder}/{name}")
                 count += 1
                 size += stored

@@ -294,5 +294,11 @@ class StreamingSite(Site):
             if transport is not None:  # None where it was never connected: a client left while TLS was set up
                 transport.abortConnection()
 
+    def _updateLogDateTime(self) -> None:
+        """Keep no date for access lines.
+
+        The base class makes one each second, of the reactor's clock, which is not the wall clock.
+        """
+
     def log(self, request: Any) -> None:
         """Write no access line: what matters is told by those who do the work."""

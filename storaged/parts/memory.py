@@ -17,6 +17,7 @@ from storaged.parts.format import PartChecker, PartId
 from storaged.parts.interfaces import INodeStore, IPartReader, IPartWriter
 from storaged.parts.removals import Removals
 from storaged.parts.values import NodeIdentity, NodeInfo, PartInfo
+from storaged.system.clocks import WallClock
 from storaged.system.once import Once
 from storaged.system.ranges import Span
 
@@ -29,14 +30,15 @@ class MemoryPartStore:
 
     :param capacity: the bytes it has room for.
     :param identity: who the node is.
-    :param clock: tells when a part was stored.
+    :param clock: measures how long ago a part was removed.
+    :param wall: tells when a part was stored.
     :ivar trashed: the parts that were put aside; they take no room.
     """
 
-    def __init__(self, *, capacity: int, identity: NodeIdentity, clock: IReactorTime) -> None:
+    def __init__(self, *, capacity: int, identity: NodeIdentity, clock: IReactorTime, wall: WallClock) -> None:
         self._capacity = capacity
         self._identity = identity
-        self._clock = clock
+        self._wall = wall
         self._parts: dict[str, tuple[PartInfo, bytes]] = {}
         self._writers: dict[str, MemoryPartWriter] = {}
         self._removals = Removals(clock.seconds)
@@ -143,7 +145,7 @@ class MemoryPartStore:
 
     def keep(self, part_id: str, data: bytes) -> PartInfo:
         """Take a part that is whole."""
-        info = PartInfo(part_id, len(data), int(self._clock.seconds() * 1000))
+        info = PartInfo(part_id, len(data), self._wall.now_ms())
         self._parts[part_id] = (info, data)
         return info
 

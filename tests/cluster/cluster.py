@@ -16,6 +16,7 @@ from twisted.web.client import Agent, HTTPConnectionPool
 from splitd.config import Config
 from splitd.nodes.file import read_registry
 from splitd.service import Front
+from storaged.system.clocks import WallClock
 from storaged.system.sizes import Size
 from tests.cluster.harm import HarmedFilesystem
 from tests.cluster.node import KEY, Node
@@ -83,7 +84,7 @@ class Cluster:
             **{"listen": f"tcp:{self.port}:interface=127.0.0.1", "small_part": Size(0), **self.settings},
         )
         entries = read_registry(config.registry, self.registry.read_text())
-        self.front = Front(config, entries, KEY, self.journal_filesystem, self._reactor)
+        self.front = Front(config, entries, KEY, self.journal_filesystem, self._reactor, WallClock())
         await self.front.start()
         assert self.front.port is not None
         self.port = self.front.port.getHost().port

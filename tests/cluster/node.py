@@ -11,6 +11,7 @@ from storaged.config import Config
 from storaged.parts.values import PartInfo
 from storaged.service import StorageServer
 from storaged.store import DiskPartStore
+from storaged.system.clocks import WallClock
 from storaged.system.sizes import Size
 from tests.cluster.harm import HarmedFilesystem
 from tests.ports import free_ports
@@ -44,7 +45,7 @@ class Node:
             threads=4,
             stop_timeout_s=self.stop_timeout_s,
         )
-        self._server = StorageServer(config, KEY, self.filesystem, self._reactor)
+        self._server = StorageServer(config, KEY, self.filesystem, self._reactor, WallClock())
         await self._server.start()
         assert self._server.port is not None
         self.port = self._server.port.getHost().port

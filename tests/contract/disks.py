@@ -12,7 +12,9 @@ from twisted.python.threadpool import ThreadPool
 
 from storaged.packs.packs import SEAL_SIZE
 from storaged.store import DiskPartStore
+from storaged.system.clocks import WallClock
 from storaged.system.interfaces import IFilesystem
+from tests.clocks import wall_of
 from tests.contract.parts import CLUSTER, NODE_ID
 
 RESERVE = 1024 * 1024
@@ -26,7 +28,12 @@ class Identity:
 
 @asynccontextmanager
 async def started_disk(
-    folder: Path, filesystem: IFilesystem, pool: ThreadPool, clock: Clock, pack_size: int = SEAL_SIZE
+    folder: Path,
+    filesystem: IFilesystem,
+    pool: ThreadPool,
+    clock: Clock,
+    pack_size: int = SEAL_SIZE,
+    wall: WallClock | None = None,
 ) -> AsyncIterator[DiskPartStore]:
     from twisted.internet import reactor
 
@@ -37,6 +44,7 @@ async def started_disk(
         reactor,
         reserve=RESERVE,
         clock=clock,
+        wall=wall or wall_of(clock),
         identity=Identity(),
         pack_size=pack_size,
     )

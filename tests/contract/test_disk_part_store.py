@@ -16,6 +16,7 @@ from twisted.python.threadpool import ThreadPool
 from storaged.disk.reader import DiskPartReader
 from storaged.disk.writer import EARLY_SYNC, WRITE_SIZE
 from storaged.parts.errors import BadPart, NodeUnavailable, NoSpace, PartDamaged, PartExists, PartMissing
+from storaged.system.clocks import WallClock
 from storaged.system.filesystem import OSFilesystem
 from storaged.system.ranges import Span
 from tests.cluster.waiting import eventually
@@ -24,6 +25,7 @@ from tests.contract.filesystems import FailingFilesystem, HeldFilesystem, SmallF
 from tests.contract.parts import OTHER, PART, Producer, cut, encode, get, payload, put, read_on
 
 MIB = 1024 * 1024
+KEEP_S = 86_400
 
 
 def files_in(folder: Path) -> list[str]:
@@ -196,6 +198,26 @@ async def test_the_volume_is_looked_at_once_a_second(tmp_path: Path, pool: Threa
                 await (await store.create(PART, 1000)).abort()
             assert filesystem.calls.count("volume") == looks
             clock.advance(1)
+
+
+@pytest.mark.parametrize("step_s", [7 * 86_400, -7 * 86_400], ids=["ahead", "back"])
+@pytest_twisted.ensureDeferred
+async def test_the_trash_is_not_emptied_early_where_the_clock_is_set(
+    tmp_path: Path, pool: ThreadPool, step_s: int
+) -> None:
+    clock, step = Clock(), Clock()
+    step.advance(1_700_000_000)
+    wall = WallClock(lambda: clock.seconds() + step.seconds(), clock.seconds)
+    async with started_disk(tmp_path, OSFilesystem(), pool, clock, wall=wall) as store:
+        await put(store, PART, [encode(PART, payload(1000))])
+        assert await store.trash(PART)
+        step.advance(step_s)
+        clock.advance(KEEP_S - 1)
+        await store.empty_trash(KEEP_S)
+        assert list((tmp_path / "trash").iterdir())
+        clock.advance(2 + max(0, -step_s))
+        await store.empty_trash(KEEP_S)
+        assert not list((tmp_path / "trash").iterdir())
 
 
 @pytest_twisted.ensureDeferred

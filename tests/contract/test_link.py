@@ -35,6 +35,7 @@ from storaged.parts.memory import MemoryPartStore
 from storaged.parts.values import PartInfo
 from storaged.resource import PartResource
 from storaged.system.filesystem import OSFilesystem
+from tests.clocks import wall_of
 from tests.contract.disks import Identity as AnyIdentity
 from tests.contract.nodes import KEY
 from tests.contract.parts import (
@@ -68,7 +69,7 @@ class HeldStore(MemoryPartStore):
     """Parts in memory, of which some are got only when they may be."""
 
     def __init__(self) -> None:
-        super().__init__(capacity=2**26, identity=AnyIdentity(), clock=Clock())
+        super().__init__(capacity=2**26, identity=AnyIdentity(), clock=Clock(), wall=wall_of(Clock()))
         self.gate: Deferred[None] | None = None
         self.asked = 0
         self.fault: Exception | None = None

@@ -26,6 +26,7 @@ from storaged.parts.client.link import Link, LinkClient
 from storaged.parts.errors import NodeUnavailable, StoragedError
 from storaged.parts.memory import MemoryPartStore
 from storaged.parts.values import PartInfo
+from tests.clocks import wall_of
 from tests.contract.disks import Identity
 from tests.contract.link_messages import anything, gets, problems, puts, removes, results
 from tests.contract.nodes import KEY
@@ -113,7 +114,8 @@ requests = st.lists(
 
 @given(requests, st.integers(1, 50))
 def test_a_node_answers_each_request_or_cuts_the_link(stream: bytes, piece: int) -> None:
-    server = LinkServer(MemoryPartStore(capacity=2**20, identity=Identity(), clock=Clock()))
+    store = MemoryPartStore(capacity=2**20, identity=Identity(), clock=Clock(), wall=wall_of(Clock()))
+    server = LinkServer(store)
     transport = Transport()
     server.makeConnection(transport)
     for start in range(0, len(stream), piece):

@@ -15,6 +15,7 @@ from twisted.internet.task import Clock
 from twisted.python.threadpool import ThreadPool
 
 from storaged.parts.memory import MemoryPartStore
+from tests.clocks import wall_of
 from tests.contract.disks import RESERVE, Identity, started_disk
 from tests.contract.filesystems import HeldFilesystem, SmallFilesystem
 from tests.contract.nodes import started_node
@@ -36,7 +37,9 @@ async def disk(folder: Path, pool: ThreadPool) -> AsyncIterator[Provider]:
 @asynccontextmanager
 async def memory(folder: Path, pool: ThreadPool) -> AsyncIterator[Provider]:
     clock = Clock()
-    yield Provider(MemoryPartStore(capacity=CAPACITY, identity=Identity(), clock=clock), CAPACITY, clock)
+    yield Provider(
+        MemoryPartStore(capacity=CAPACITY, identity=Identity(), clock=clock, wall=wall_of(clock)), CAPACITY, clock
+    )
 
 
 @asynccontextmanager

@@ -18,6 +18,7 @@ from splitd.errors import CatalogReadOnly
 from splitd.model.conditions import Condition
 from splitd.model.manifest import Manifest
 from splitd.model.tree import Collection
+from tests.clocks import wall_of
 from tests.crash.oracle import Begun, Ended, allowed
 from tests.crash.power import Cuts, Image, PowerDisk, visible
 from tests.crash.recovery import WRITTEN_ON, journal_on, recover_journal
@@ -33,7 +34,7 @@ class Life:
     def __init__(self, disk: PowerDisk, pool: ThreadPool) -> None:
         self.disk = disk
         self.journal = journal_on(disk, pool, SEGMENT)
-        self.catalog = JournalledCatalog(self.journal, Clock(), lambda: "c" * 32)
+        self.catalog = JournalledCatalog(self.journal, wall_of(Clock()), lambda: "c" * 32)
         self._number = 0
 
     async def run(self) -> None:

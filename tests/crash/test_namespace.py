@@ -20,6 +20,7 @@ from splitd.model.conditions import ALWAYS
 from splitd.model.locks import EXCLUSIVE, SHARED, Lock
 from splitd.model.manifest import Manifest
 from splitd.model.properties import PropertyChanges
+from tests.clocks import wall_of
 from tests.crash.power import Cuts, Image, PowerDisk, visible
 from tests.crash.recovery import WRITTEN_ON, journal_on, recover_journal
 from tests.tally import TALLY
@@ -47,7 +48,7 @@ class Life:
         self.disk = disk
         self.journal = journal_on(disk, pool, SEGMENT)
         self.clock = Clock()
-        self.catalog = JournalledCatalog(self.journal, self.clock, lambda: "c" * 32)
+        self.catalog = JournalledCatalog(self.journal, wall_of(self.clock), lambda: "c" * 32)
         self.told: list[Any] = []
         self._number = 0
 

@@ -19,6 +19,7 @@ from storaged.packs.packs import Put, Remove
 from storaged.parts.errors import StoragedError
 from storaged.parts.format import encode_part, parse_part_id
 from storaged.store import DiskPartStore
+from tests.clocks import wall_of
 from tests.contract.disks import Identity
 from tests.crash.oracle import Begun, Ended, allowed
 from tests.crash.power import Cuts, Event, Image, Named, PowerDisk, visible
@@ -50,7 +51,15 @@ class Life:
         self.disk = disk
         self.clock = Clock()
         self.store = DiskPartStore(
-            str(folder), disk, pool, reactor, reserve=0, clock=self.clock, identity=Identity(), pack_size=PACK_SIZE
+            str(folder),
+            disk,
+            pool,
+            reactor,
+            reserve=0,
+            clock=self.clock,
+            wall=wall_of(self.clock),
+            identity=Identity(),
+            pack_size=PACK_SIZE,
         )
 
     async def run(self) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 
@@ -51,11 +51,15 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
 
 @pytest.fixture
 def own_cluster(tmp_path: Path) -> Iterator[Starter]:
-    """Starts a cluster of the test's own, which may come to harm; takes more keys of the front's settings."""
+    """Starts a cluster of the test's own, which may come to harm.
+
+    Takes variables for the environment of its processes, and more keys of the front's settings.
+    """
     made: list[LocalCluster] = []
 
-    def start(**settings: object) -> LocalCluster:
+    def start(environment: Mapping[str, str] = {}, **settings: object) -> LocalCluster:
         made.append(LocalCluster(tmp_path / f"cluster{len(made)}", **settings))
+        made[-1].environment.update(environment)
         made[-1].start()
         return made[-1]
 

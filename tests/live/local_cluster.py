@@ -38,10 +38,12 @@ class LocalCluster:
 
     :param folder: the `--dir` of `splitctl up`.
     :param settings: more keys of the front's configuration file.
+    :ivar environment: variables for the processes, besides those of this one; read at `start`.
     """
 
     def __init__(self, folder: Path, **settings: object) -> None:
         self.folder = folder
+        self.environment: dict[str, str] = {}
         self.output = folder.with_name(folder.name + ".out")
         self.disks = Disks(folder / "nodes")
         self.port = 0
@@ -64,7 +66,10 @@ class LocalCluster:
         command: Command = [SPLITCTL, "up", "--dir", self.folder, "--port", str(self.port)]
         with self.output.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _WITH_US, *command], stdout=output, stderr=subprocess.STDOUT
+                [sys.executable, "-c", _WITH_US, *command],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **self.environment},
             )
         wait_until(lambda: self._supervisor.poll() is not None or self.is_ready(), "a cluster", self.output.read_text)
         if self._supervisor.poll() is None:

@@ -11,6 +11,7 @@ from splitd.interfaces.catalog import Doomed
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.manifest import Manifest
 from splitd.model.tree import Collection
+from tests.clocks import wall_of
 
 NODES = tuple("abcdef")
 NEW = Condition(none_match=("*",))
@@ -33,7 +34,7 @@ class Front:
         self.journal = MemoryJournal(self.folder)
         self.clock = Clock()
         self.clock.advance(1.0)
-        self.catalog = JournalledCatalog(self.journal, self.clock, lambda: "d" * 32)
+        self.catalog = JournalledCatalog(self.journal, wall_of(self.clock), lambda: "d" * 32)
 
     async def start(self) -> Front:
         await self.catalog.start()

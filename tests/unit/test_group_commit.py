@@ -22,6 +22,7 @@ from splitd.uploads.group import GroupCommit, Stored
 from splitd.uploads.lanes import Intent
 from storaged.parts.errors import NodeUnavailable, StoragedError
 from storaged.parts.values import PartInfo
+from tests.clocks import wall_of
 
 LAYOUT = Layout(data=6, parity=0, unit=1024)
 DATA = b"0123456789"
@@ -84,12 +85,18 @@ class Service:
 
     def __init__(self, number: int = 6, room: int = 10**6) -> None:
         self.clock = Clock()
-        self.catalog = JournalledCatalog(MemoryJournal(), self.clock)
+        self.catalog = JournalledCatalog(MemoryJournal(), wall_of(self.clock))
         self.nodes = Nodes(number, room)
         self._ids = count(1)
         reaper = Reaper(self.catalog, self.nodes, Pins(), self.clock, 60.0)
         self.group = GroupCommit(
-            self.catalog, self.nodes, reaper, VersionCache(10**6).keep, new_id=self.new_id, clock=self.clock
+            self.catalog,
+            self.nodes,
+            reaper,
+            VersionCache(10**6).keep,
+            new_id=self.new_id,
+            clock=self.clock,
+            wall=wall_of(self.clock),
         )
 
     async def start(self) -> Service:

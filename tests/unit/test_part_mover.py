@@ -20,6 +20,7 @@ from splitd.upkeep.part_mover import PartMover
 from splitd.upkeep.reaper import Reaper
 from storaged.parts.format import encode_part, parse_part_id
 from storaged.parts.memory import MemoryPartStore
+from tests.clocks import wall_of
 from tests.unit.catalogs import NODES, A, Front, manifest, started
 
 PART = f"{A}.2"
@@ -36,7 +37,7 @@ class SlowStore(MemoryPartStore):
     """Keeps removals waiting while it is told to."""
 
     def __init__(self, node: str, clock: Clock) -> None:
-        super().__init__(capacity=2**20, identity=Identity(node), clock=clock)
+        super().__init__(capacity=2**20, identity=Identity(node), clock=clock, wall=wall_of(clock))
         self.held: list[Deferred[Any]] | None = None
 
     def remove(self, part_id: str) -> Deferred[bool]:

@@ -12,6 +12,7 @@ from splitd.model.holdings import PartCopy
 from splitd.model.manifest import Manifest
 from splitd.upkeep.reaper import Reaper
 from storaged.parts.errors import NodeUnavailable
+from tests.clocks import wall_of
 
 INTERVAL_S = 60.0
 
@@ -44,7 +45,7 @@ async def aborted(catalog: JournalledCatalog, number: int, node: str) -> str:
 
 async def make(down: set[str]) -> tuple[JournalledCatalog, Nodes, Pins, Reaper, Clock]:
     clock = Clock()
-    catalog = JournalledCatalog(MemoryJournal(), clock)
+    catalog = JournalledCatalog(MemoryJournal(), wall_of(clock))
     await catalog.start()
     nodes, pins = Nodes(down), Pins()
     return catalog, nodes, pins, Reaper(catalog, nodes, pins, clock, INTERVAL_S), clock

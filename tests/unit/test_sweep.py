@@ -21,6 +21,7 @@ from splitd.upkeep.sweep import Sweep
 from storaged.parts.errors import NodeUnavailable
 from storaged.parts.memory import MemoryPartStore
 from storaged.parts.values import PartInfo
+from tests.clocks import wall_of
 from tests.contract.parts import encode, put
 
 DAY_S = 86_400.0
@@ -40,13 +41,16 @@ class Place:
     def __init__(self, **options: float) -> None:
         self.clock = Clock()
         self.clock.advance(1000 * DAY_S)
-        self.catalog = JournalledCatalog(MemoryJournal(), self.clock)
-        self.stores = {node: MemoryPartStore(capacity=2**20, identity=Identity(node), clock=self.clock) for node in IDS}
+        self.catalog = JournalledCatalog(MemoryJournal(), wall_of(self.clock))
+        self.stores = {
+            node: MemoryPartStore(capacity=2**20, identity=Identity(node), clock=self.clock, wall=wall_of(self.clock))
+            for node in IDS
+        }
         self.down: set[str] = set()
         self.ids = IDS
         self._numbers: Iterator[int] = iter(range(10_000))
         given = {"interval_s": 7 * DAY_S, "grace_s": GRACE_S, "share": 1.0, **options}
-        self.sweep = Sweep(self.catalog, self, self.clock, **given)
+        self.sweep = Sweep(self.catalog, self, self.clock, wall_of(self.clock), **given)
 
     def node_ids(self) -> list[str]:
         return self.ids
@@ -208,7 +212,7 @@ async def test_a_part_that_is_moved_meanwhile_is_nobodys_orphan_whatever_its_nod
     at = await place()
     upload = await at.file("/file")
     at.clock.advance(3 * GRACE_S)
-    at.stores["n4"] = MemoryPartStore(capacity=2**20, identity=Identity("n4"), clock=Clock())
+    at.stores["n4"] = MemoryPartStore(capacity=2**20, identity=Identity("n4"), clock=Clock(), wall=wall_of(Clock()))
     lists = at.stores["n1"].list_parts
 
     async def move() -> None:
@@ -300,7 +304,7 @@ async def test_silent_nodes_keep_no_others_waiting() -> None:
     at.ids = [*silent, *IDS]
     held: list[Deferred[list[PartInfo]]] = []
     for node in silent:
-        at.stores[node] = MemoryPartStore(capacity=1, identity=Identity(node), clock=at.clock)
+        at.stores[node] = MemoryPartStore(capacity=1, identity=Identity(node), clock=at.clock, wall=wall_of(at.clock))
         at.stores[node].list_parts = lambda *_: held.append(Deferred()) or held[-1]  # type: ignore[method-assign,func-returns-value]
     asked: list[str] = []
     for node in IDS:

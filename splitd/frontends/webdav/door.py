@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from splitd.interfaces.names import ILocks, INamespace
 from splitd.interfaces.store import IObjectStore
+from storaged.system.clocks import WallClock
 
 
 @attrs.frozen
@@ -31,7 +32,8 @@ class Door:
     :param namespace: moves, copies and properties.
     :param locks: who may change what.
     :param quota: how full the store is now.
-    :param clock: tells the time since 1970, and calls later.
+    :param clock: calls later.
+    :param wall: tells the time by which locks expire.
     """
 
     store: IObjectStore
@@ -39,7 +41,8 @@ class Door:
     locks: ILocks
     quota: Callable[[], Quota]
     clock: IReactorTime
+    wall: WallClock
 
-    def now_ms(self) -> int:
-        """Milliseconds since 1970."""
-        return int(self.clock.seconds() * 1000)
+    def lock_ms(self) -> int:
+        """The time by which locks expire, milliseconds since 1970: that of `WallClock.steady_ms`."""
+        return self.wall.steady_ms()

@@ -66,7 +66,7 @@ async def _take(
         answer_multistatus(request, "".join(protected_response(path, problem) for path in below) + itself)
         return
     request.setHeader("Lock-Token", f"<{taken.token}>")
-    _answer(request, 201 if is_new else 200, [taken], door.now_ms())
+    _answer(request, 201 if is_new else 200, [taken], door.lock_ms())
 
 
 def _owner(wish: Element) -> str:
@@ -91,10 +91,10 @@ async def _refresh(request: StreamingRequest, door: Door, target: Target, condit
     if not condition.tokens():
         raise Refused(400, "LOCK takes a lockinfo element; or If with the token of the lock to refresh")
     try:
-        refreshed = await door.locks.refresh(target.path, door.now_ms() + timeout_s * 1000, condition)
+        refreshed = await door.locks.refresh(target.path, door.lock_ms() + timeout_s * 1000, condition)
     except LockUnknown as problem:
         raise Refused(412, str(problem), "<D:lock-token-matches-request-uri/>") from problem
-    _answer(request, 200, refreshed, door.now_ms())
+    _answer(request, 200, refreshed, door.lock_ms())
 
 
 def _answer(request: StreamingRequest, status: int, locks: Sequence[Lock], now_ms: int) -> None:

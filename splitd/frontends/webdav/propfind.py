@@ -164,7 +164,7 @@ class _Walk:
     async def tell(self, entries: Sequence[tuple[str, Manifest | Collection]]) -> tuple[int, str]:
         """How many of some files and collections fit into a page, and what is known of these."""
         details = await self._door.namespace.details([path for path, _ in entries])
-        now_ms = self._door.now_ms()
+        now_ms = self._door.lock_ms()
         told: list[str] = []
         size = 0
         for (path, entry), each in zip(entries, details, strict=True):
