@@ -19,7 +19,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-clients test-disks check crash bench bench-peers bench-scale clean
+.PHONY: help run demo test test-clients test-disks check crash bench soak bench-peers bench-scale clean
 
 help:  ## Show this.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,8 +50,12 @@ crash: $(VENV)/.installed-test  ## Power cuts, kill -9, failing disks and networ
 	SPLITD_EFFORT=$(EFFORT) SPLITD_KILLS=$$((60 * $(EFFORT))) $(BIN)/pytest -q tests/crash tests/live/test_kills.py \
 	    tests/cluster/test_model.py tests/cluster/test_network.py $(ARGS)
 
-bench: $(VENV)/.installed  ## Measure a cluster on this machine.
+bench: $(VENV)/.installed  ## Measure a cluster on this machine, then its memory under ten minutes of load (not with ARGS).
 	$(BIN)/python bench/measure.py $(ARGS)
+	$(if $(ARGS),,$(BIN)/python bench/soak.py)
+
+soak: $(VENV)/.installed  ## Only the ten minutes of load: they fail where the memory of a daemon goes on rising.
+	$(BIN)/python bench/soak.py $(ARGS)
 
 bench-peers: $(VENV)/.installed  ## Measure it beside nginx, SeaweedFS and rclone.
 	$(BIN)/python bench/peers.py $(ARGS)

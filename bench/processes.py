@@ -58,7 +58,11 @@ class Processes:
 
     def peak_mib(self) -> dict[str, float]:
         """The most memory that each has held since `forget_peaks`, MiB resident."""
-        return {name: sum(map(_peak_mib, pids)) for name, pids in self._trees().items()}
+        return {name: sum(_status_mib(pid, "VmHWM") for pid in pids) for name, pids in self._trees().items()}
+
+    def resident_mib(self) -> dict[str, float]:
+        """The memory that each holds now, MiB resident, without the processes it has started."""
+        return {name: _status_mib(pid, "VmRSS") for name, pid in self._pids.items()}
 
     def _trees(self) -> dict[str, list[int]]:
         children: dict[int, list[int]] = {}
@@ -85,8 +89,8 @@ def _cpu_s(pid: int) -> float:
     return sum(map(int, _fields(pid)[11:15])) / _TICKS
 
 
-def _peak_mib(pid: int) -> float:
+def _status_mib(pid: int, field: str) -> float:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
+        if line.startswith(f"{field}:"):
             return int(line.split()[1]) / 1024
-    raise ValueError(f"process {pid} has no VmHWM")
+    raise ValueError(f"process {pid} has no {field}")
