@@ -7,22 +7,24 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
-from twisted.protocols.basic import Int32StringReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from storaged.http import IDrainingProtocol, write_eagerly
 from storaged.parts import messages
 from storaged.parts.errors import BadRequest, NodeUnavailable, StoragedError
+from storaged.parts.format import SMALL_PART
+from storaged.parts.frames import FrameReceiver, frame
 from storaged.parts.interfaces import INodeStore
 from storaged.parts.values import PartInfo
 
-_AT_ONCE = 16
-"""Requests under way before the front is made to wait."""
+_MOST_REQUESTS = 16
+_MOST_BYTES = 16 * 1024 * 1024
+"""Requests under way, and the bytes that they and their answers may take, before the front has to wait."""
 
 
 @implementer(IDrainingProtocol)
-class LinkServer(Int32StringReceiver):
+class LinkServer(FrameReceiver):
     """Answers the requests of one link, each when all that it asks for is done.
 
     :param store: where the parts lie.
@@ -35,6 +37,8 @@ class LinkServer(Int32StringReceiver):
     def __init__(self, store: INodeStore) -> None:
         self._store = store
         self._under_way = 0
+        self._bytes = 0  # of the requests under way, and of what they ask for
+        self._paused = False
         self._draining = False
         self._cut = False
 
@@ -47,10 +51,22 @@ class LinkServer(Int32StringReceiver):
         except BadRequest as problem:
             self._cut_off(str(problem))
             return
-        self._under_way += 1
-        if self._under_way == _AT_ONCE:
+        size = len(string) + (len(request.parts) * SMALL_PART if isinstance(request, messages.Get) else 0)
+        self._count(1, size)
+        self._begin(request, size)
+
+    def _count(self, requests: int, size: int) -> None:
+        """Count what is under way, and let the front wait where it is too much."""
+        self._under_way += requests
+        self._bytes += size
+        too_much = self._under_way >= _MOST_REQUESTS or self._bytes >= _MOST_BYTES
+        if too_much == self._paused or not self.connected or self._draining:
+            return
+        self._paused = too_much
+        if too_much:
             self.transport.pauseProducing()
-        self._begin(request)
+        else:
+            self.transport.resumeProducing()
 
     def lengthLimitExceeded(self, length: int) -> None:
         """Take the end: no message is that long."""
@@ -71,10 +87,10 @@ class LinkServer(Int32StringReceiver):
         if self._draining and not self._under_way and self.connected:
             self.transport.loseConnection()
 
-    def _begin(self, request: messages.Request) -> None:
+    def _begin(self, request: messages.Request, size: int) -> None:
         work: Deferred[Any] = maybeDeferred(self._ask, request)
         work.addErrback(self._fault, len(request.parts))
-        work.addCallback(self._answer, request.number)
+        work.addCallback(self._answer, request.number, size)
         work.addErrback(self._not_answered)
 
     def _ask(self, request: messages.Request) -> Deferred[Any]:
@@ -96,15 +112,13 @@ class LinkServer(Int32StringReceiver):
         if self.connected:
             self._cut_off(f"an answer could not be sent: {failure.getErrorMessage()}")
 
-    def _answer(self, outcomes: Sequence[PartInfo | bytes | bool | StoragedError], number: int) -> None:
-        if self._under_way == _AT_ONCE and self.connected and not self._draining:
-            self.transport.resumeProducing()
-        self._under_way -= 1
+    def _answer(self, outcomes: Sequence[PartInfo | bytes | bool | StoragedError], number: int, size: int) -> None:
+        self._count(-1, -size)
         if self.connected and not self._cut:
             message = messages.encode(_tell(number, outcomes))
             if len(message) > messages.MAX_MESSAGE:
                 raise ValueError(f"an answer of {len(message)} bytes")
-            write_eagerly(self.transport, [len(message).to_bytes(4, "big"), message])
+            write_eagerly(self.transport, frame(message))
         self._end_where_drained()
 
 

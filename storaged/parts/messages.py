@@ -1,6 +1,6 @@
 """The messages of a link: small parts, many in one message.  Pure.  The page is docs/part-protocol.md.
 
-Each message is MessagePack, behind its length in four bytes (`twisted.protocols.basic.Int32StringReceiver`).  An answer
+Each message is MessagePack, behind its length in four bytes (`frames`).  An answer
 carries the number of the request that it answers, and a result for each of its items, in their order.
 """
 

@@ -9,7 +9,6 @@ from typing import Any
 import attrs
 from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.internet.interfaces import IReactorTime
-from twisted.protocols.basic import Int32StringReceiver
 from twisted.python.failure import Failure
 
 from storaged.http import write_eagerly
@@ -18,6 +17,7 @@ from storaged.parts.client.answers import reason_of
 from storaged.parts.client.patience import Patience
 from storaged.parts.errors import BadRequest, NodeUnavailable, StoragedError
 from storaged.parts.format import SMALL_PART, is_part_id
+from storaged.parts.frames import FrameReceiver, frame
 from storaged.parts.values import PartInfo
 
 _AT_ONCE = 1
@@ -272,7 +272,7 @@ def _fail(items: Sequence[_Item], problem: StoragedError) -> None:
             item.answer.callback([problem] * len(item.what))
 
 
-class LinkClient(Int32StringReceiver):
+class LinkClient(FrameReceiver):
     """The connection of a link."""
 
     MAX_LENGTH = messages.MAX_MESSAGE
@@ -288,7 +288,7 @@ class LinkClient(Int32StringReceiver):
 
     def send(self, message: bytes) -> None:
         """Send a request."""
-        write_eagerly(self.transport, [len(message).to_bytes(4, "big"), message])
+        write_eagerly(self.transport, frame(message))
 
     def stringReceived(self, string: bytes) -> None:
         """Take an answer; those behind one that is wrong are not read."""
