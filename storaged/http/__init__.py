@@ -17,7 +17,7 @@ from storaged.http.resource import StreamingResource, receive_body
 from storaged.http.sendfile import can_send_file, send_file
 from storaged.http.sending import send_body
 from storaged.http.upgrade import IDrainingProtocol, NotUpgraded, upgrade
-from storaged.http.window import ReadWindow
+from storaged.http.window import SharedWindow
 
 __all__ = [
     "BUFFER_SIZE",
@@ -27,8 +27,8 @@ __all__ = [
     "IDrainingProtocol",
     "NodeConnections",
     "NotUpgraded",
-    "ReadWindow",
     "RequestBody",
+    "SharedWindow",
     "StreamingRequest",
     "StreamingResource",
     "StreamingSite",

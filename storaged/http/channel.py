@@ -51,6 +51,8 @@ class StreamingChannel(HTTPChannel):
     transport: Any
     site: Any
     _networkProducer: Any
+    begun = False
+    """Whether a request has begun on this connection."""
     _refused = False
     _held: list[bytes] | None = None
     _ahead_size = 0

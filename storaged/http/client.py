@@ -20,10 +20,10 @@ from zope.interface import implementer
 from storaged.http.eager import write_eagerly
 from storaged.http.request import BUFFER_SIZE
 from storaged.http.upgrade import UpgradingProtocol
-from storaged.http.window import ReadWindow
+from storaged.http.window import SharedWindow
 
-_READ_AHEAD = 16 * 1024 * 1024
-"""Bytes of all answers that may wait to be read, about."""
+_ALL_TRANSFERS = 16 * 1024 * 1024
+"""Bytes that all bodies together may hold on their way to the nodes and from them."""
 
 
 @implementer(IAgentEndpointFactory)
@@ -51,7 +51,7 @@ class _Endpoints:
         return protocol
 
     def limit_buffers(self, size: int) -> None:
-        """Let every connection read at most so many bytes at once."""
+        """Let every connection read at most so many bytes at once, and hold so many before it pauses who writes."""
         self._buffer_size = size
         for transport in self._transports:
             transport.bufferSize = size
@@ -96,8 +96,8 @@ class NodeConnections:
         agent = Agent.usingEndpointFactory(reactor, self._endpoints, self._pool)
         self.http = HTTPClient(agent, data_to_body_producer=IBodyProducer)
         """A treq client for requests of the part protocol."""
-        self.window = ReadWindow(_READ_AHEAD, BUFFER_SIZE, self._endpoints.limit_buffers)
-        """How much of what is read may wait in memory."""
+        self.window = SharedWindow(_ALL_TRANSFERS, BUFFER_SIZE, self._endpoints.limit_buffers)
+        """How much of a body may wait in memory; each body enters it, and leaves it at its end."""
 
     async def upgrade(self, url: str, headers: Mapping[str, str], name: str, protocol: IProtocol) -> None:
         """Connect a protocol that begins as an HTTP request.

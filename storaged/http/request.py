@@ -17,11 +17,14 @@ from storaged.http.body import RequestBody
 from storaged.http.channel import LINGER_S, StreamingChannel
 from storaged.http.eager import write_eagerly
 from storaged.http.idle import IdleConnections
+from storaged.http.window import SharedWindow
 from storaged.system.once import Once
 
 BUFFER_SIZE = 256 * 1024
 """Bytes asked of the kernel at once, and bytes kept for a slow peer before its producer is paused."""
 
+_ALL_CONNECTIONS = 32 * 1024 * 1024
+"""Bytes that all connections of a site together may hold so; where they are many, each gets less."""
 
 HEAD_TIMEOUT_S = 30.0
 """How long the head of a request may take unless a site says otherwise."""
@@ -44,9 +47,10 @@ class StreamingRequest(Request):
         # The channel answers 100 by itself, right after this method, where it finds this header.
         self.requestHeaders.removeHeader("Expect")
         self.body = RequestBody(self, length, expects_continue=expects_continue)
-        if channel.transport.bufferSize != BUFFER_SIZE:  # the first request on this connection
+        if not channel.begun:
+            channel.begun = True
             # Both the size of a read and the high-water mark of writes (abstract.FileDescriptor).
-            channel.transport.bufferSize = BUFFER_SIZE
+            channel.transport.bufferSize = channel.site.window.size
             # Each request asks for it, and the transport asks the kernel.
             host = self.host
             channel.getHost = lambda: host
@@ -247,17 +251,28 @@ class StreamingSite(Site):
         self._connections: set[Any] = set()
         self._drained: Once[None] = Once()
         self.draining = False
+        self.window = SharedWindow(_ALL_CONNECTIONS, BUFFER_SIZE, self._limit_buffers)
+        """How much each connection may read at once, and hold for a slow client."""
 
     def buildProtocol(self, addr: Any) -> Any:
         """Make the protocol of a new connection."""
         protocol = super().buildProtocol(addr)
         self._connections.add(protocol)
+        self.window.enter()
         return protocol
 
     def forget(self, protocol: Any) -> None:
         """Take note of a connection that has ended."""
-        self._connections.discard(protocol)
+        if protocol in self._connections:
+            self._connections.discard(protocol)
+            self.window.leave()
         self._tell_drained()
+
+    def _limit_buffers(self, size: int) -> None:
+        for protocol in self._connections:
+            transport = protocol._channel.transport
+            if transport is not None:
+                transport.bufferSize = size
 
     def drain(self) -> Deferred[None]:
         """Take no more requests on the connections there are: idle ones end now, the others with their answer.

@@ -1,4 +1,4 @@
-"""How much of what is read may wait in memory."""
+"""A number of bytes in memory that many transfers share."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable
 _LEAST = 32 * 1024
 
 
-class ReadWindow:
-    """Shares a number of bytes among all answers that are being read: few get much, many get little.
+class SharedWindow:
+    """Shares a number of bytes among all transfers under way: a few get much each, many get little.
 
-    :param total: the bytes that all together may keep, about.
-    :param most: the bytes that one may keep, however few there are.
+    :param total: bytes that all transfers together may hold, as long as none of them gets less than 32 KiB.
+    :param most: bytes that one may hold, however few there are.
     :param changed: called with the new size when it has changed; sizes are `most`, or halves of it.
     """
 
@@ -19,22 +19,22 @@ class ReadWindow:
         self._total = total
         self._most = most
         self._changed = changed
-        self._readers = 0
+        self._users = 0
         self.size = most
-        """The bytes that each may keep now."""
+        """The bytes that each may hold now."""
 
     def enter(self) -> None:
-        """One more answer is to be read."""
+        """Count one more transfer."""
         self._share(1)
 
     def leave(self) -> None:
-        """One answer less is read."""
+        """Count one transfer less."""
         self._share(-1)
 
     def _share(self, change: int) -> None:
-        self._readers += change
+        self._users += change
         size = self._most
-        while size > _LEAST and size * self._readers > self._total:
+        while size > _LEAST and size * self._users > self._total:
             size //= 2
         if size != self.size:
             self.size = size

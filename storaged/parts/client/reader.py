@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 from zope.interface import implementer
 
-from storaged.http import ReadWindow
+from storaged.http import SharedWindow
 from storaged.parts.client.answers import reason_of
 from storaged.parts.client.patience import Patience
 from storaged.parts.errors import NodeUnavailable
@@ -39,7 +39,7 @@ class RemotePartReader(Protocol):
         *,
         clock: IReactorTime,
         patience_s: float,
-        window: ReadWindow,
+        window: SharedWindow,
     ) -> None:
         self._node_id = node_id
         self._part_id = part_id

@@ -81,7 +81,14 @@ class RemotePartStore:
 
     async def _create(self, part_id: str, stored: int | None) -> IPartWriter:
         check_part_id(part_id)
-        writer = RemotePartWriter(self._node_id, part_id, stored, self._clock, self._patience_s)
+        writer = RemotePartWriter(
+            self._node_id,
+            part_id,
+            stored,
+            clock=self._clock,
+            patience_s=self._patience_s,
+            window=self._connections.window,
+        )
         headers = self._headers(**{"Content-Type": wire.PART_TYPE})
         writer.answered(
             self._connections.http.put(

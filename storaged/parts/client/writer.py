@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
 from zope.interface import implementer
 
-from storaged.http import abort_body, write_body
+from storaged.http import SharedWindow, abort_body, write_body
 from storaged.parts.client.answers import error_of, part_info, read_all, reason_of
 from storaged.parts.client.patience import Patience
 from storaged.parts.errors import BadPart, NodeUnavailable, StoragedError
@@ -21,9 +21,22 @@ from storaged.parts.values import PartInfo
 
 @implementer(IPartWriter, IBodyProducer, IPushProducer)
 class RemotePartWriter:
-    """The body of one PUT."""
+    """The body of one PUT.
 
-    def __init__(self, node_id: str, part_id: str, stored: int | None, clock: IReactorTime, patience_s: float) -> None:
+    :param stored: the bytes of the whole part, or None where unknown.
+    :param window: is entered for it, and left at the end: connections buffer less where many bodies are on their way.
+    """
+
+    def __init__(
+        self,
+        node_id: str,
+        part_id: str,
+        stored: int | None,
+        *,
+        clock: IReactorTime,
+        patience_s: float,
+        window: SharedWindow,
+    ) -> None:
         self.length = UNKNOWN_LENGTH if stored is None else stored
         self.connected: Deferred[None] = Deferred()
         self._node_id = node_id
@@ -40,6 +53,8 @@ class RemotePartWriter:
         self._aborted = False
         self._over: Deferred[None] = Deferred()
         self._patience = Patience(clock, patience_s, self._give_up)
+        self._window = window
+        window.enter()
 
     def answered(self, request: Deferred[Any]) -> None:
         """Take the Deferred of the node's answer."""
@@ -97,6 +112,7 @@ class RemotePartWriter:
     def _end(self) -> None:
         self._patience.end()
         if not self._over.called:
+            self._window.leave()
             self._over.callback(None)
 
     def _cut(self) -> None:

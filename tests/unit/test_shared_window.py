@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-from storaged.http import ReadWindow
+from storaged.http import SharedWindow
 
 KIB = 1024
 
 
-def test_few_readers_get_the_most_and_many_share_the_total() -> None:
+def test_few_users_get_the_most_and_many_share_the_total() -> None:
     told: list[int] = []
-    window = ReadWindow(1024 * KIB, 256 * KIB, told.append)
+    window = SharedWindow(1024 * KIB, 256 * KIB, told.append)
     sizes = [window.size]
     for _ in range(16):
         window.enter()
@@ -20,8 +20,8 @@ def test_few_readers_get_the_most_and_many_share_the_total() -> None:
     assert [size // KIB for size in told] == [128, 64, 128, 256]
 
 
-def test_each_reader_gets_something_however_many_there_are() -> None:
-    window = ReadWindow(1024 * KIB, 256 * KIB, lambda _: None)
+def test_each_user_gets_something_however_many_there_are() -> None:
+    window = SharedWindow(1024 * KIB, 256 * KIB, lambda _: None)
     for _ in range(1000):
         window.enter()
     assert window.size == 32 * KIB

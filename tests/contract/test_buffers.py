@@ -1,0 +1,68 @@
+"""The memory that connections may take shrinks for each as they become many."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest_twisted
+from twisted.internet import protocol
+from twisted.internet.defer import gatherResults
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
+from twisted.internet.task import Clock
+from twisted.python.threadpool import ThreadPool
+from twisted.web.resource import Resource
+
+from storaged.http import BUFFER_SIZE, StreamingSite
+from storaged.parts.format import stored_size
+from storaged.system.filesystem import OSFilesystem
+from tests.cluster.waiting import eventually
+from tests.contract.nodes import started_node
+from tests.contract.parts import UNIT
+
+KIB = 1024
+
+
+@pytest_twisted.ensureDeferred
+async def test_each_connection_of_a_site_buffers_less_where_they_are_many() -> None:
+    from twisted.internet import reactor
+
+    site = StreamingSite(Resource(), reactor, idle_timeout_s=60, body_timeout_s=60)
+    port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(site)
+    there = TCP4ClientEndpoint(reactor, "127.0.0.1", port.getHost().port)
+    factory = protocol.Factory.forProtocol(protocol.Protocol)
+    factory.noisy = False
+
+    async def connect(count: int) -> list[protocol.Protocol]:
+        clients = await gatherResults([there.connect(factory) for _ in range(count)])
+        for client in clients:
+            client.transport.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        return clients
+
+    def sizes() -> list[int]:
+        return [each._channel.transport.bufferSize for each in site.connections() if each._channel.begun]
+
+    few = await connect(100)
+    await eventually(lambda: sizes() == [BUFFER_SIZE] * 100)
+    many = await connect(200)
+    await eventually(lambda: len(sizes()) == 300)
+    assert sum(sizes()) <= 32 * KIB * KIB
+    for client in many:
+        client.transport.loseConnection()
+    await eventually(lambda: sizes() == [BUFFER_SIZE] * 100)
+    for client in few:
+        client.transport.loseConnection()
+    await eventually(lambda: not sizes())
+    await port.stopListening()
+
+
+@pytest_twisted.ensureDeferred
+async def test_parts_on_their_way_to_nodes_share_a_window_with_those_that_come(
+    tmp_path: Path, pool: ThreadPool
+) -> None:
+    async with started_node(tmp_path, OSFilesystem(), pool, Clock()) as store:
+        window = store._connections.window
+        writers = [await store.create(f"{number:032x}.0", stored_size(UNIT, UNIT)) for number in range(100)]
+        assert window.size < BUFFER_SIZE
+        for writer in writers:
+            await writer.abort()
+        assert window.size == BUFFER_SIZE
