@@ -9,10 +9,11 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from zope.interface import Interface
 
-from storaged.system.allocator import collect_seldom, keep_large_buffers
+from storaged.system.allocator import TRIM_EVERY_S, collect_seldom, keep_large_buffers, trim_heap
 
 _log = Logger()
 
@@ -42,16 +43,22 @@ class Daemon(Service):
         self._server = server
         self._reactor = reactor
         self._hang_up = hang_up
+        self._trimming = LoopingCall(trim_heap)
+        self._trimming.clock = reactor
 
     def startService(self) -> None:
         """Start the server."""
         super().startService()
         keep_large_buffers()
         collect_seldom()
+        self._trimming.start(TRIM_EVERY_S, now=False).addErrback(self._trimming_failed)
         hang_up = self._hang_up
         if hang_up is not None:
             signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(hang_up))
         self._server.start().addErrback(self._start_failed)
+
+    def _trimming_failed(self, failure: Any) -> None:
+        self._log.failure("the heap is not trimmed any more", failure)
 
     def _start_failed(self, failure: Any) -> None:
         self._log.failure("cannot start", failure)
@@ -62,6 +69,8 @@ class Daemon(Service):
     def stopService(self) -> Deferred[None]:
         """Stop the server.  A second signal, from here on, ends the process at once."""
         super().stopService()
+        if self._trimming.running:
+            self._trimming.stop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             # As after a power cut, what was answered is durable, and the next start clears the rest.
             signal.signal(number, signal.SIG_DFL)
