@@ -273,6 +273,8 @@ class PartChecker:
             self._room = self._header.unit
         # What comes last may be the footer, and before it the checksum of a short unit.
         self._read_units(self._header.unit, FOOTER_SIZE + CHECKSUM_SIZE)
+        # Otherwise a part that waits for its next bytes would keep the last read, up to 256 KiB, for these few.
+        self._pieces.trim()
 
     def _read_header(self) -> Header:
         try:

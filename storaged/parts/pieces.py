@@ -34,6 +34,12 @@ class Pieces:
         self.available -= len(piece)
         return piece
 
+    def trim(self) -> None:
+        """Copy what is left of the first piece where most of it was taken, so that the piece itself can be freed."""
+        if self._taken and 2 * self._taken > len(self._pieces[0]):
+            self._pieces[0] = self._pieces[0][self._taken :]
+            self._taken = 0
+
     def take(self, count: int) -> bytes:
         """The next `count` bytes, joined."""
         out = []

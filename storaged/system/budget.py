@@ -1,24 +1,29 @@
-"""Memory that many share."""
+"""A bound on memory that many share."""
 
 from __future__ import annotations
 
 
 class Budget:
-    """Bytes that may be held at the same time.
+    """A number of bytes that may be held at the same time.
 
-    :param limit: how many.
+    Whoever takes a share releases it, whole, when the memory is freed.
+
+    :param limit: bytes, all shares together.
     """
 
     def __init__(self, limit: int) -> None:
         self._left = limit
 
     def take(self, size: int) -> bool:
-        """Hold some more, where there is room for them."""
+        """Acquire a share of `size` bytes.
+
+        :return: whether there was room for it; if not, nothing is acquired.
+        """
         if size > self._left:
             return False
         self._left -= size
         return True
 
     def give_back(self, size: int) -> None:
-        """Hold them no more."""
+        """Release a share of `size` bytes that `take` has acquired."""
         self._left += size
