@@ -18,6 +18,7 @@ from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer
 from zope.interface import implementer
 
 from storaged.http.eager import write_eagerly
+from storaged.http.reading import read_to_measure
 from storaged.http.request import BUFFER_SIZE
 from storaged.http.upgrade import UpgradingProtocol
 from storaged.http.window import SharedWindow
@@ -47,6 +48,7 @@ class _Endpoints:
     def _size(self, protocol: IProtocol) -> IProtocol:
         transport: Any = protocol.transport  # type: ignore[attr-defined]
         transport.bufferSize = self._buffer_size
+        read_to_measure(transport)
         self._transports.add(transport)
         return protocol
 

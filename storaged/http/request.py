@@ -17,6 +17,7 @@ from storaged.http.body import RequestBody
 from storaged.http.channel import LINGER_S, StreamingChannel
 from storaged.http.eager import write_eagerly
 from storaged.http.idle import IdleConnections
+from storaged.http.reading import read_to_measure
 from storaged.http.window import SharedWindow
 from storaged.system.once import Once
 
@@ -51,6 +52,7 @@ class StreamingRequest(Request):
             channel.begun = True
             # Both the size of a read and the high-water mark of writes (abstract.FileDescriptor).
             channel.transport.bufferSize = channel.site.window.size
+            read_to_measure(channel.transport)
             # Each request asks for it, and the transport asks the kernel.
             host = self.host
             channel.getHost = lambda: host

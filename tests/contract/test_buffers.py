@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import socket
+import tracemalloc
 from pathlib import Path
 
 import pytest_twisted
 from twisted.internet import protocol
-from twisted.internet.defer import gatherResults
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
+from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 from twisted.web.resource import Resource
 
 from storaged.http import BUFFER_SIZE, StreamingSite
+from storaged.http.reading import read_to_measure
 from storaged.parts.format import stored_size
 from storaged.system.filesystem import OSFilesystem
 from tests.cluster.waiting import eventually
@@ -52,6 +57,39 @@ async def test_each_connection_of_a_site_buffers_less_where_they_are_many() -> N
     for client in few:
         client.transport.loseConnection()
     await eventually(lambda: not sizes())
+    await port.stopListening()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_read_takes_a_block_of_the_size_of_what_has_arrived() -> None:
+    from twisted.internet import reactor
+
+    blocks: list[int] = []
+    lost: Deferred[bool] = Deferred()
+
+    class Reader(protocol.Protocol):
+        def connectionMade(self) -> None:
+            self.transport.bufferSize = BUFFER_SIZE
+            read_to_measure(self.transport)
+
+        def dataReceived(self, data: bytes) -> None:
+            assert data == b"a" * len(data)
+            blocks.append(tracemalloc.get_traced_memory()[1] - before)
+
+        def connectionLost(self, reason: Failure) -> None:
+            lost.callback(reason.check(ConnectionDone) is not None)
+
+    port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(protocol.Factory.forProtocol(Reader))
+    with socket.create_connection(("127.0.0.1", port.getHost().port)) as client:
+        tracemalloc.start()
+        try:
+            before, _ = tracemalloc.get_traced_memory()
+            client.sendall(b"a" * 3000)
+            await eventually(lambda: bool(blocks))
+        finally:
+            tracemalloc.stop()
+    assert max(blocks) < BUFFER_SIZE / 2
+    assert await lost
     await port.stopListening()
 
 
