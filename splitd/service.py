@@ -99,7 +99,8 @@ class Front:
         self.registry = NodeRegistry(entries, self._connect, reactor, let_go=_let_go)
         self._registry_file = RegistryFile(config.registry, self.registry, self._in_thread, reactor, wall)
         pins = Pins()
-        self._reaper = Reaper(self.catalog, self.registry, pins, reactor, config.reap_interval_s)
+        self._reaper = Reaper(self.catalog.doomed_parts, self.registry, pins, reactor, config.reap_interval_s)
+        self.registry.watch_recoveries(self._reaper.recovered)
         self._sweep = Sweep(
             self.catalog,
             self.registry,

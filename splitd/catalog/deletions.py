@@ -26,8 +26,8 @@ class JournalledDoomedParts:
         self._state = state
         self._changes = changes
 
-    def doomed_nodes(self) -> Deferred[list[str]]:
-        """List the nodes that hold doomed parts; see `IDoomedParts.doomed_nodes`."""
+    def doomed_nodes(self) -> Deferred[dict[str, int]]:
+        """Count the doomed parts on each node; see `IDoomedParts.doomed_nodes`."""
         return succeed(self._state.doomed.nodes())
 
     def doomed_on(self, node: str, after: str, limit: int) -> Deferred[DoomedPage]:

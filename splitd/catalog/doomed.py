@@ -60,14 +60,18 @@ class DoomedParts:
 
     Entries lie in blocks in the order in which they became doomed.  Each node has the numbers of the blocks with parts
     on it, and how many parts these are: so a page of one node's parts looks at blocks of this node only.
+
+    :ivar ended: how many uploads and copies have had their last part confirmed.
     """
 
     def __init__(self) -> None:
         self._entries: dict[str | PartCopy, DoomedEntry] = {}
         self._blocks: dict[int, list[DoomedEntry]] = {}
         self._queues: dict[str, SortedDict] = {}  # by node: how many parts each block has there, by its number
+        self._counts: dict[str, int] = {}  # by node: how many parts it has in all blocks
         self._serial = 0
         self._parts = 0
+        self.ended = 0
         self._copies = 0
 
     def __len__(self) -> int:
@@ -117,6 +121,7 @@ class DoomedParts:
             if queue is None:
                 queue = self._queues[node] = SortedDict()
             queue[block] = queue.get(block, 0) + 1
+            self._counts[node] = self._counts.get(node, 0) + 1
 
     def has(self, node: str, part: PartId) -> bool:
         """Whether a part is to be deleted from a node."""
@@ -152,24 +157,26 @@ class DoomedParts:
 
     def _leave_queue(self, node: str, block: int) -> None:
         self._parts -= 1
+        self._counts[node] -= 1
         queue = self._queues[node]
         queue[block] -= 1
         if not queue[block]:
             del queue[block]
             if not queue:
-                del self._queues[node]
+                del self._queues[node], self._counts[node]
 
     def _drop(self, key: str | PartCopy, entry: DoomedEntry) -> None:
         del self._entries[key]
+        self.ended += 1
         number = entry.serial // _BLOCK
         block = self._blocks[number]
         block.remove(entry)
         if not block:
             del self._blocks[number]
 
-    def nodes(self) -> list[str]:
-        """The nodes with parts to delete, in the order of their names."""
-        return sorted(self._queues)
+    def nodes(self) -> dict[str, int]:
+        """The nodes with parts to delete, in the order of their ids, and how many each has."""
+        return dict(sorted(self._counts.items()))
 
     def page(self, node: str, after: str, limit: int) -> tuple[Sequence[PartId], str]:
         """Parts to delete on a node, oldest first, and the cursor of the next page.

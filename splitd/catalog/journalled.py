@@ -42,6 +42,7 @@ class CatalogStatistics:
     :param bytes_stored: the bytes of all files, as their clients count them.
     :param uploads: uploads under way.
     :param doomed: uploads whose parts are to be deleted, and copies of parts that were moved.
+    :param reaped: those of which all parts were deleted since the start.
     :param changes: changes under way, and those that wait for them.
     """
 
@@ -49,6 +50,7 @@ class CatalogStatistics:
     bytes_stored: int
     uploads: int
     doomed: int
+    reaped: int
     changes: int
 
 
@@ -80,6 +82,7 @@ class JournalledCatalog:
         self.namespace = JournalledNamespace(self._state, self._changes)
         self.locks = JournalledLocks(self._state, self._changes)
         self.doomed_parts = JournalledDoomedParts(self._state, self._changes)
+        self._reaped_before = 0  # as the journal tells it, before the start
         self.cluster = ""
 
     def statistics(self) -> CatalogStatistics:
@@ -90,6 +93,7 @@ class JournalledCatalog:
             state.bytes_stored,
             len(state.uploads),
             len(state.doomed),
+            state.doomed.ended - self._reaped_before,
             len(self._changes),
         )
 
@@ -111,6 +115,7 @@ class JournalledCatalog:
     async def _start(self) -> None:
         if not await self._journal.replay(lambda record: apply(self._state, record)):
             await self._change(self._judge_opening, durable=True)
+        self._reaped_before = self._state.doomed.ended
         leftovers = [self.abort(upload, "splitd was restarted") for upload in list(self._state.uploads)]
         leftovers += [self.abort_move(copy, "splitd was restarted") for copy in list(self._state.moves.under_way)]
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from splitd.interfaces.catalog import Doomed
 from splitd.model.manifest import Manifest
 
 
@@ -24,7 +23,6 @@ class Pins:
             del self._places[manifest.upload]
         return manifest.nodes not in places
 
-    def hold(self, doomed: Doomed) -> bool:
-        """Whether somebody reads one of these parts."""
-        places = self._places.get(doomed.upload, ())
-        return any(node in nodes for nodes in places for node, _ in doomed.holdings)
+    def holds(self, upload: str, node: str) -> bool:
+        """Whether somebody reads a part of this version on this node."""
+        return any(node in nodes for nodes in self._places.get(upload, ()))

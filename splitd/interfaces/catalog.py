@@ -152,10 +152,10 @@ class IDoomedParts(Interface):
     only one caller at a time may delete parts on a node.
     """
 
-    def doomed_nodes() -> Deferred[list[str]]:
-        """List the nodes that hold doomed parts.
+    def doomed_nodes() -> Deferred[dict[str, int]]:
+        """Count the doomed parts on each node that holds any.
 
-        :return: a Deferred that fires with their ids, sorted.
+        :return: a Deferred that fires with the counts, by the nodes' ids in ascending order.
         """
 
     def doomed_on(node: str, after: str, limit: int) -> Deferred[DoomedPage]:

@@ -124,6 +124,7 @@ class NodeRegistry:
         self._chance = chance
         self._asking: set[Deferred[None]] = set()
         self._refreshed_at = -math.inf
+        self._recovered: list[Callable[[str], None]] = []
         self._loop = LoopingCall(self._ask_due)
         self._loop.clock = clock
 
@@ -269,11 +270,18 @@ class NodeRegistry:
             node.health.silent(now, str(problem), stranger=isinstance(problem, WrongNode))
         self._log_change(node, before)
 
+    def watch_recoveries(self, recovered: Callable[[str], None]) -> None:
+        """Call with a node's id each time that it can be used again after it could not."""
+        self._recovered.append(recovered)
+
     def _log_change(self, node: NodeStatus, before: tuple[str, str]) -> None:
         if (node.health.state, node.health.problem) != before:
             self._log.info(
                 "node {node}: {state} {problem}", node=node.entry.id, state=node.state, problem=node.health.problem
             )
+        if node.health.usable and before[0] not in {UP, FULL}:
+            for recovered in self._recovered:
+                recovered(node.entry.id)
 
     def store(self, node_id: str) -> INodeStore:
         """The part store of a node; see `INodeRegistry.store`."""

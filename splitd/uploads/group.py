@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from splitd.errors import CatalogReadOnly, NotEnoughNodes, SplitdError, UploadFailed
-from splitd.interfaces.catalog import Doomed, IUploadLedger
+from splitd.interfaces.catalog import IUploadLedger
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.interfaces.upkeep import IReaper
 from splitd.model.manifest import Manifest
@@ -233,11 +233,11 @@ class GroupCommit:
     def _end(self, file: _File, nodes: Sequence[str], failed: dict[str, str]) -> Deferred[None]:
         """Commit a file, or see what else can be done with it.  Never fails."""
         if failed or file.given_up:
-            ended = Deferred.fromCoroutine(self._try_again(file, nodes, failed))
+            ended = Deferred.fromCoroutine(self._try_again(file, failed))
         else:
             manifest = self._manifest(file, nodes)
             ended = self._ledger.commit(file.intent.path, manifest, file.intent.condition).addCallbacks(
-                self._committed, self._refused, callbackArgs=(file, manifest), errbackArgs=(file, nodes)
+                self._committed, self._refused, callbackArgs=(file, manifest), errbackArgs=(file,)
             )
         return ended.addErrback(self._fault, [file])
 
@@ -261,15 +261,15 @@ class GroupCommit:
         if not file.given_up:
             file.answer.callback((manifest, created))
 
-    def _refused(self, failure: Failure, file: _File, nodes: Sequence[str]) -> Deferred[None]:
+    def _refused(self, failure: Failure, file: _File) -> Deferred[None]:
         problem = failure.value
         reason = str(problem) if isinstance(problem, SplitdError) else repr(problem)
-        cleaned = Deferred.fromCoroutine(self._clean_up(file, nodes, reason))
+        cleaned = Deferred.fromCoroutine(self._clean_up(file, reason))
         return cleaned.addCallback(lambda _: _answer(file, failure))
 
-    async def _try_again(self, file: _File, nodes: Sequence[str], failed: dict[str, str]) -> None:
+    async def _try_again(self, file: _File, failed: dict[str, str]) -> None:
         """Give a file that some nodes have failed to others, unless nobody waits for it any more."""
-        await self._clean_up(file, nodes, "; ".join(failed.values()) or "the client has left")
+        await self._clean_up(file, "; ".join(failed.values()) or "the client has left")
         if file.given_up:
             return
         file.failed.update(failed)
@@ -282,7 +282,7 @@ class GroupCommit:
         file.intent = attrs.evolve(file.intent, upload=self._new_id())
         self._wait(file)
 
-    async def _clean_up(self, file: _File, nodes: Sequence[str], reason: str) -> None:
+    async def _clean_up(self, file: _File, reason: str) -> None:
         """End what was begun and not committed."""
         upload, path = file.intent.upload, file.intent.path
         try:
@@ -293,9 +293,7 @@ class GroupCommit:
                             upload=upload, path=path)  # fmt: skip
             return
         self._log.info("upload {upload} of {path} aborted: {reason}", upload=upload, path=path, reason=reason)
-        holdings = tuple((node, f"{upload}.{index}") for index, node in enumerate(nodes))
-        # Not waited for: a node that does not answer must not hold up what comes next.
-        self._reaper.reap(Doomed(upload, holdings))
+        self._reaper.wake()
 
 
 def _answer(file: _File, failure: Failure) -> None:

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from splitd.errors import CatalogReadOnly, LengthMismatch, SplitdError, UploadFailed
-from splitd.interfaces.catalog import Doomed, IUploadLedger
+from splitd.interfaces.catalog import IUploadLedger
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.interfaces.store import IUpload
 from splitd.interfaces.upkeep import IReaper
@@ -265,6 +265,5 @@ class Upload:
             path=self._intent.path,
             reason=reason,
         )
-        holdings = tuple((lane.node, str(lane.encoder.part)) for lane in self._lanes)
-        # Not awaited: the client gets its answer now, and a node that does not answer must not delay it.
-        self._reaper.reap(Doomed(self._intent.upload, holdings))
+        # The client gets its answer now: no node is waited for.
+        self._reaper.wake()

@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import os
 from base64 import b64encode
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 import pytest
 import pytest_twisted
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.task import deferLater
 
 from storaged.disk.writer import WRITE_SIZE
+from storaged.system.sizes import Size
 from tests.cluster.cluster import Cluster
+from tests.cluster.node import Node
 from tests.cluster.test_round_trip import ChunkedBody
 from tests.cluster.waiting import eventually
 
@@ -38,6 +41,17 @@ async def soon(asked: Coroutine[Deferred[Any], Any, _Result]) -> _Result:
     result = Deferred.fromCoroutine(asked)
     await eventually(lambda: result.called, "an answer")
     return await result
+
+
+async def emptied(nodes: Sequence[Node]) -> None:
+    """Wait until nodes hold no part."""
+    from twisted.internet import reactor
+
+    for _ in range(1000):
+        if not any([await node.listed() for node in nodes]):
+            return
+        await deferLater(reactor, 0.01)
+    raise AssertionError("parts stay")
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["length known", "length unknown"])
@@ -66,3 +80,26 @@ async def test_an_upload_that_one_node_failed_is_answered_while_another_one_is_s
     await patient.break_node(4)
     answer = await soon(client.answer())
     assert (answer.code, b"n5" in answer.body, filesystem.waiting) == (503, True, 1)
+
+
+@pytest_twisted.ensureDeferred
+async def test_parts_on_healthy_nodes_are_deleted_while_a_node_is_silent_and_a_stop_waits_for_none(
+    make_cluster: Callable[..., Cluster],
+) -> None:
+    cluster = make_cluster(node_timeout_s=NEVER_S, small_part=Size(100_000))
+    await cluster.start()
+    assert (await cluster.ask("MKCOL", "/tree")).code == 201
+    await gatherResults([Deferred.fromCoroutine(cluster.put(f"/tree/{number}", b"small")) for number in range(200)])
+    silent = cluster.nodes[2]
+    silent.filesystem.hold("write")
+    assert (await cluster.ask("DELETE", "/tree")).code == 204
+    await eventually(lambda: silent.filesystem.waiting, "a deletion that hangs")
+    healthy = [node for node in cluster.nodes if node is not silent]
+    await cluster.status_becomes(lambda status: status["reaper"]["doomed"] == 200)
+    await emptied(healthy)
+    assert silent.filesystem.waiting
+    await soon(cluster.stop_front())
+    silent.filesystem.release()
+    await cluster.start_front()
+    await cluster.status_becomes(lambda status: status["reaper"]["doomed"] == 0)
+    assert await silent.listed() == []

@@ -18,7 +18,7 @@ from splitd.cli.demo.scene import Scene, Step
 from splitd.cli.demo.sizes import SizeType
 from splitd.cli.demo.tour import run_tour
 from splitd.cli.errors import CommandFailed
-from splitd.model.records import Record, UploadAborted, UploadStarted, encode_line
+from splitd.model.records import PartsGone, Record, UploadAborted, UploadStarted, encode_line
 from storaged.parts.format import PartEncoder, PartId
 
 UPLOAD, OTHER = "ab" * 16, "ac" * 16
@@ -114,15 +114,18 @@ def test_the_journal_is_read_without_the_line_that_is_being_written(tmp_path: Pa
         UploadStarted(UPLOAD, "/f", ("n1",), 1),
         UploadStarted(OTHER, "/g", ("n1",), 1),
         UploadAborted(UPLOAD, "gone", 2),
+        PartsGone("n1", (f"{OTHER}.0",)),
+        PartsGone("n1", (f"{OTHER}.1", f"{UPLOAD}.0")),
     ]
     lines = [encode_line(number, number - 1, record) for number, record in enumerate(records, 1)]
-    (tmp_path / "journal-0000000001.jsonl").write_bytes(b"".join(lines) + b'{"seq":4,"cr')
+    (tmp_path / "journal-0000000001.jsonl").write_bytes(b"".join(lines) + b'{"seq":6,"cr')
     journal = JournalFolder(tmp_path)
     assert journal.last_upload_of("/f") == UPLOAD
     assert journal.last_upload_of("/nothing") == ""
     assert journal.tells_of(UPLOAD) == [
         (lines[0].decode().rstrip(), "upload-started"),
         (lines[2].decode().rstrip(), "upload-aborted"),
+        (lines[4].decode().rstrip(), "parts-gone"),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -60,7 +61,7 @@ def test_each_node_has_its_parts_oldest_first_page_by_page(some: list[tuple[Any,
                 doomed.drop(upload)
                 expected = [(node, part) for node, part in expected if part.upload != upload or node in "efg"]
     assert doomed.parts == len(expected)
-    assert doomed.nodes() == sorted({node for node, _ in expected})
+    assert list(doomed.nodes().items()) == sorted(Counter(node for node, _ in expected).items())
     for node in "abcdefg":
         assert pages(doomed, node, limit) == [part for where, part in expected if where == node]
 
@@ -104,15 +105,17 @@ async def test_the_parts_of_a_deleted_file_are_doomed_until_each_node_has_confir
     assert IDoomedParts.providedBy(front.catalog.doomed_parts)
     await front.put("/f", A)
     await front.catalog.delete("/f", ALWAYS)
-    assert await front.catalog.doomed_parts.doomed_nodes() == list(NODES)
+    assert await front.catalog.doomed_parts.doomed_nodes() == dict.fromkeys(NODES, 1)
     await reaped(front, A, NODES[:4])
     again = await front.restart()
-    assert await again.catalog.doomed_parts.doomed_nodes() == ["e", "f"]
+    assert await again.catalog.doomed_parts.doomed_nodes() == {"e": 1, "f": 1}
     assert (await on(again, "a"), await on(again, "e")) == ([], [PartId(A, 4)])
-    assert again.catalog.statistics().doomed == 1
+    assert (again.catalog.statistics().doomed, again.catalog.statistics().reaped) == (1, 0)
     await reaped(again, A)
+    assert (again.catalog.statistics().doomed, again.catalog.statistics().reaped) == (0, 1)
     again = await again.restart()
-    assert (await again.catalog.doomed_parts.doomed_nodes(), again.catalog.statistics().doomed) == ([], 0)
+    assert (await again.catalog.doomed_parts.doomed_nodes(), again.catalog.statistics().doomed) == ({}, 0)
+    assert again.catalog.statistics().reaped == 0
 
 
 @pytest_twisted.ensureDeferred
@@ -196,4 +199,4 @@ def test_a_journal_that_confirms_whole_uploads_is_read() -> None:
     ):
         apply(state, record)
     assert len(state.doomed) == 0
-    assert state.doomed.nodes() == []
+    assert state.doomed.nodes() == {}

@@ -52,9 +52,9 @@ class Node:
         self.parts.add(part_id)
         return PartInfo(part_id, len(data), 0)
 
-    def remove(self, part_id: str) -> Deferred[bool]:
-        found = part_id in self.parts
-        self.parts.discard(part_id)
+    def remove_all(self, part_ids: Sequence[str]) -> Deferred[list[bool]]:
+        found = [part_id in self.parts for part_id in part_ids]
+        self.parts.difference_update(part_ids)
         return succeed(found)
 
 
@@ -88,7 +88,7 @@ class Service:
         self.catalog = JournalledCatalog(MemoryJournal(), wall_of(self.clock))
         self.nodes = Nodes(number, room)
         self._ids = count(1)
-        reaper = Reaper(self.catalog, self.nodes, Pins(), self.clock, 60.0)
+        reaper = Reaper(self.catalog.doomed_parts, self.nodes, Pins(), self.clock, 60.0)
         self.group = GroupCommit(
             self.catalog,
             self.nodes,
@@ -222,6 +222,7 @@ async def test_a_node_that_fails_is_replaced_under_another_upload() -> None:
     for each in stored:
         manifest, _ = await each
         assert "n2" not in manifest.nodes
+    service.clock.advance(1.0)  # deletions gather for a moment
     assert service.parts == 6 * 4
     assert service.catalog.statistics().uploads == 0
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import attrs
 
-from splitd.model.records import Record, UploadStarted, decode_line
+from splitd.model.records import PartsGone, Record, UploadStarted, decode_line
 from storaged.parts.format import HEADER_SIZE, decode_header, payload_size
 
 
@@ -87,6 +87,7 @@ class JournalFolder:
             (line, str(record.__struct_config__.tag))
             for line, record in self._records()
             if getattr(record, "upload", None) == upload
+            or (isinstance(record, PartsGone) and any(part.startswith(f"{upload}.") for part in record.parts))
         ]
 
     def _records(self) -> Iterator[tuple[str, Record]]:

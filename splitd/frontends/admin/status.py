@@ -104,7 +104,7 @@ class Status(Collector):
                 "bytes": traffic.bytes_out,
             },
             "cache": {"bytes": self.cache.size, "hits": self.cache.hits, "misses": self.cache.misses},
-            "reaper": {"doomed": catalog.doomed, "reaped": self.reaper.reaped, "staying": self.reaper.staying},
+            "reaper": {"doomed": catalog.doomed, "reaped": catalog.reaped, "staying": self.reaper.staying},
             "sweep": None if self.sweep.last is None else self.sweep.last.tell(),
             "journal": {**attrs.asdict(journal), "failure": self.journal.failure},
         }
@@ -143,7 +143,7 @@ class Status(Collector):
             "splitd_download_bytes": ("Bytes read for clients.", traffic.bytes_out),
             "splitd_cache_hits": ("Small files that were found in memory.", self.cache.hits),
             "splitd_cache_misses": ("Small files that were not.", self.cache.misses),
-            "splitd_reaped_uploads": ("Uploads and versions whose parts were deleted.", self.reaper.reaped),
+            "splitd_reaped_uploads": ("Uploads and versions whose parts were deleted.", catalog.reaped),
             "splitd_moved_parts": ("Parts moved to another node.", self.rebalance.moved_parts),
             "splitd_moved_bytes": ("Bytes of the parts that were moved.", self.rebalance.moved_bytes),
             "splitd_journal_records": ("Records written to the journal.", journal.appended),

@@ -48,7 +48,7 @@ def _look_for_remains(scene: Scene, report: Report, path: str, left_at: float) -
     wait_until(lambda: not _remains(scene, upload), f"no byte of upload {upload} on any disk", _SECONDS)
     report.measure("nothing left after", time.monotonic() - left_at, "s")
     report.check("no part and no temporary file is left on any storage server", passed=not _remains(scene, upload))
-    story = ["upload-started", "upload-aborted", "parts-reaped"]
+    story = ["upload-started", "upload-aborted", *["parts-gone"] * 6]  # each node confirms its part
     wait_until(lambda: len(journal.tells_of(upload)) == len(story), "all records of the upload", _SECONDS)
     report.say("What the journal says of it:")
     report.quote([line for line, _ in journal.tells_of(upload)])
