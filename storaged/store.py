@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from heapq import merge
 from itertools import islice
@@ -15,7 +15,7 @@ from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
 from storaged.disk.aging import Aging
-from storaged.disk.calls import DiskCalls
+from storaged.disk.calls import DiskCalls, disk_error
 from storaged.disk.folder import SUBFOLDERS, PartFolder
 from storaged.disk.reader import DiskPartReader
 from storaged.disk.room import Room
@@ -206,7 +206,43 @@ class DiskPartStore:
 
     def remove_all(self, part_ids: Sequence[str]) -> Deferred[list[bool | StoragedError]]:
         """Delete parts; see `ISmallPartStore.remove_all`."""
-        return gatherResults([self.remove(part_id).addErrback(_as_outcome) for part_id in part_ids])
+        return Deferred.fromCoroutine(self._remove_all(part_ids))
+
+    async def _remove_all(self, part_ids: Sequence[str]) -> list[bool | StoragedError]:
+        outcomes: dict[str, bool | StoragedError] = {}
+        parts: dict[str, PartId] = {}
+        for part_id in part_ids:
+            try:
+                parts[part_id] = check_part_id(part_id)
+            except BadRequest as problem:
+                outcomes[part_id] = problem
+            else:
+                self._removals.note(part_id)
+        await self._break_off(parts)
+        # Packed ones cost least to find, and there are many more of them.
+        packed = await self._packs.remove_all(list(parts.values()))
+        outcomes.update(zip(parts, packed, strict=True))
+        files = [part_id for part_id in parts if outcomes[part_id] is False]
+        if files:
+            removed = await self._calls.run(
+                f"{len(files)} parts", lambda: self._parts.remove_all([parts[part_id] for part_id in files])
+            )
+            for part_id, found in zip(files, removed, strict=True):
+                outcomes[part_id] = disk_error(f"part {part_id}", found) if isinstance(found, OSError) else found
+        for part_id, outcome in outcomes.items():
+            if outcome is True:
+                self._removals.forget(part_id)
+        return [outcomes[part_id] for part_id in part_ids]
+
+    async def _break_off(self, part_ids: Iterable[str]) -> None:
+        """End the writing of parts that are removed."""
+        await gatherResults(
+            [
+                self._writers[part_id].break_off(PartMissing(f"part {part_id} was removed while it was written"))
+                for part_id in part_ids
+                if part_id in self._writers
+            ]
+        )
 
     def open(self, part_id: str, span: Span | None) -> Deferred[IPartReader]:
         """Read a part; see `IPartStore.open`."""
@@ -246,20 +282,10 @@ class DiskPartStore:
         return Deferred.fromCoroutine(self._remove(part_id))
 
     async def _remove(self, part_id: str) -> bool:
-        part = check_part_id(part_id)
-        self._removals.note(part_id)
-        writer = self._writers.get(part_id)
-        if writer is not None:
-            await writer.break_off(PartMissing(f"part {part_id} was removed while it was written"))
-        # A packed one costs least to find, and there are many more of them.
-        found = (await self._packs.remove_all([part]))[0]
-        if isinstance(found, StoragedError):
-            raise found
-        if not found:
-            found = await self._calls.run(f"part {part_id}", lambda: self._parts.remove(part))
-        if found:
-            self._removals.forget(part_id)
-        return found
+        [outcome] = await self._remove_all([part_id])
+        if isinstance(outcome, StoragedError):
+            raise outcome
+        return outcome
 
     def trash(self, part_id: str) -> Deferred[bool]:
         """Put a part aside; see `IPartStore.trash`."""
@@ -353,10 +379,3 @@ def _problem_of(part_id: str) -> BadRequest | None:
     except BadRequest as problem:
         return problem
     return None
-
-
-def _as_outcome(failure: Failure) -> StoragedError:
-    failure.trap(StoragedError)
-    problem = failure.value
-    assert isinstance(problem, StoragedError)
-    return problem

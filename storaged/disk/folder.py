@@ -6,7 +6,7 @@ tmp/<id>                                    parts that are being written
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Sequence
 
 import attrs
 
@@ -100,18 +100,36 @@ class PartFolder:
         finally:
             file.close()
 
-    def remove(self, part: PartId) -> bool:
-        """Delete a part for good; whether there was one."""
-        place = self.place(part)
+    def remove_all(self, parts: Sequence[PartId]) -> list[bool | OSError]:
+        """Delete parts for good, with one sync for each subfolder.
+
+        :return: for each part, in their order, whether there was one, or why it is not known to be gone for good.
+        """
+        outcomes = [self._remove(part) for part in parts]
+        synced = {folder: self._sync(folder) for folder in {self.place(part).folder for part in parts}}
+        return [
+            outcome if isinstance(outcome, OSError) else synced[self.place(part).folder] or outcome
+            for part, outcome in zip(parts, outcomes, strict=True)
+        ]
+
+    def _remove(self, part: PartId) -> bool | OSError:
         try:
-            self._filesystem.remove(place.path)
-            found = True
+            self._filesystem.remove(self.place(part).path)
         except FileNotFoundError:
-            found = False
-        # Where there was none, too: an earlier removal may have been cut off before this line.
-        with suppress(FileNotFoundError):  # there never was a part in this folder
-            self._filesystem.sync_folder(place.folder)
-        return found
+            return False
+        except OSError as problem:
+            return problem
+        return True
+
+    def _sync(self, folder: str) -> OSError | None:
+        # Where no part was found, too: an earlier removal may have been cut off before its sync.
+        try:
+            self._filesystem.sync_folder(folder)
+        except FileNotFoundError:
+            return None  # there never was a part in this folder
+        except OSError as problem:
+            return problem
+        return None
 
     def put_aside(self, part: PartId, trash: Trash, now_ms: int) -> bool:
         """Move a part to the trash; whether there was one."""

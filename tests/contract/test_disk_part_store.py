@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -15,13 +16,13 @@ from twisted.python.threadpool import ThreadPool
 
 from storaged.disk.reader import DiskPartReader
 from storaged.disk.writer import EARLY_SYNC, WRITE_SIZE
-from storaged.parts.errors import BadPart, NodeUnavailable, NoSpace, PartDamaged, PartExists, PartMissing
+from storaged.parts.errors import BadPart, BadRequest, NodeUnavailable, NoSpace, PartDamaged, PartExists, PartMissing
 from storaged.system.clocks import WallClock
 from storaged.system.filesystem import OSFilesystem
 from storaged.system.ranges import Span
 from tests.cluster.waiting import eventually
 from tests.contract.disks import RESERVE, started_disk
-from tests.contract.filesystems import FailingFilesystem, HeldFilesystem, SmallFilesystem
+from tests.contract.filesystems import FailingFilesystem, HeldFilesystem, PassingFilesystem, SmallFilesystem
 from tests.contract.parts import OTHER, PART, Producer, cut, encode, get, payload, put, read_on
 
 MIB = 1024 * 1024
@@ -389,3 +390,44 @@ async def test_the_space_of_small_parts_comes_back_without_a_restart(
         left = ids[150:]
         await eventually(lambda: packed() < 1.4 * sum(len(parts[part_id]) for part_id in left))
         assert await store.get_all(left) == [parts[part_id] for part_id in left]
+
+
+class CountingFilesystem(PassingFilesystem):
+    """Counts the syncs of folders, and refuses to remove some files."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.synced: list[str] = []
+        self.stuck: set[str] = set()
+
+    def sync_folder(self, path: str) -> None:
+        self.synced.append(path)
+        super().sync_folder(path)
+
+    def remove(self, path: str) -> None:
+        if Path(path).name in self.stuck:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        super().remove(path)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_batch_of_removals_syncs_each_folder_once_and_one_that_fails_harms_no_other(
+    tmp_path: Path, pool: ThreadPool
+) -> None:
+    ids = [f"{number % 2:02x}{number:030x}.0" for number in range(20)]
+    filesystem = CountingFilesystem()
+    async with started_disk(tmp_path, filesystem, pool, Clock()) as store:
+        for part_id in ids:
+            await put(store, part_id, [encode(part_id, b"abc")])
+        await store.put_all([(PART, encode(PART, b"abc"))])
+        filesystem.synced.clear()
+        filesystem.stuck = {ids[3]}
+        outcomes = await store.remove_all([*ids, PART, OTHER, "x"])
+        assert [True if outcome is True else type(outcome) for outcome in outcomes] == [
+            *[True] * 3, NodeUnavailable, *[True] * 16, True, bool, BadRequest
+        ]  # fmt: skip
+        folders = [Path(path).name for path in filesystem.synced]
+        assert sorted(name for name in folders if len(name) == 2) == ["00", "01", OTHER[:2]]
+        assert [part.part_id for part in await store.list_parts("", 100)] == [ids[3]]
+        filesystem.stuck = set()
+        assert await store.remove_all(ids) == [number == 3 for number in range(20)]
