@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import attrs
 import msgspec
+
+from storaged.system.origin import parse_origin
 
 
 class NodeEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -97,8 +98,10 @@ def parse_entries(entries: Sequence[tuple[int, Any]]) -> tuple[NodeEntry, ...]:
             node = msgspec.convert(entry, NodeEntry)
         except msgspec.ValidationError as problem:
             raise RegistryInvalid(f"line {line}: {problem}") from problem
-        if not _is_url(node.url):
-            raise RegistryInvalid(f"line {line}: url {node.url!r}: should be like http://HOST:PORT")
+        try:
+            parse_origin(node.url)
+        except ValueError as problem:
+            raise RegistryInvalid(f"line {line}: url {node.url!r}: {problem}") from problem
         for what in (f"id {node.id}", f"url {node.url.rstrip('/')}"):
             if what in seen:
                 raise RegistryInvalid(f"line {line}: {what} stands on line {seen[what]} already")
@@ -107,18 +110,3 @@ def parse_entries(entries: Sequence[tuple[int, Any]]) -> tuple[NodeEntry, ...]:
     if not nodes:
         raise RegistryInvalid("line 1: no nodes")
     return tuple(nodes)
-
-
-def _is_url(text: str) -> bool:
-    try:
-        url = urlsplit(text)
-        return bool(
-            text.isascii()
-            and text.isprintable()
-            and url.scheme in {"http", "https"}
-            and url.hostname
-            and url.port
-            and not (url.path.strip("/") or url.query or url.fragment or url.username)
-        )
-    except ValueError:  # brackets or a port that cannot be
-        return False

@@ -252,7 +252,12 @@ class NodeRegistry:
         problem: Exception | None = None
         try:
             info = await store.info().addTimeout(_ANSWER_S, self._clock)
+        except CancelledError:
+            raise
         except (StoragedError, AskedTooLong) as failure:
+            problem = failure
+        except Exception as failure:  # a node that cannot be asked has a state and a reason, too
+            self._log.failure("asking node {node}", Failure(), node=node.entry.id)
             problem = failure
         if node.store is not store:
             return  # it listens elsewhere now

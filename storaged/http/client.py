@@ -7,14 +7,16 @@ from typing import Any
 from weakref import WeakSet
 
 from treq.client import HTTPClient
-from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.abstract import isIPv6Address
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.endpoints import HostnameEndpoint, TCP6ClientEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IProtocol, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.internet.ssl import optionsForClientTLS
 from twisted.web._newclient import LengthEnforcingConsumer
 from twisted.web.client import URI, Agent, HTTPConnectionPool
-from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgent, IAgentEndpointFactory, IBodyProducer
 from zope.interface import implementer
 
 from storaged.http.eager import write_eagerly
@@ -22,9 +24,70 @@ from storaged.http.reading import read_to_measure
 from storaged.http.request import BUFFER_SIZE
 from storaged.http.upgrade import UpgradingProtocol
 from storaged.http.window import SharedWindow
+from storaged.system.origin import Origin
+
+_STAND_IN = b"http://node"
+"""Stands for a node's origin in the URLs that treq is given."""
 
 _ALL_TRANSFERS = 16 * 1024 * 1024
 """Bytes that all bodies together may hold on their way to the nodes and from them."""
+
+
+class _NameEndpoint(HostnameEndpoint):
+    """Connects to a host by its name, which may have underscores: IDNA has none, the names of containers do."""
+
+    @staticmethod
+    def _hostAsBytesAndText(host: bytes | str) -> tuple[bool, bytes, str]:
+        name = host if isinstance(host, str) else host.decode("ascii")
+        return False, name.encode("ascii"), name
+
+
+@implementer(IAgent)
+class _NodeAgent:
+    """Sends requests to one node, whatever host their URLs name.
+
+    treq puts each URL through IDNA, which has neither underscores nor IPv6 addresses.  So it is given URLs with a
+    stand-in, and the node's own origin takes its place here.
+    """
+
+    def __init__(self, agent: IAgent, origin: Origin) -> None:
+        self._agent = agent
+        self._url = origin.url.encode("ascii")
+        self._host = origin.authority.encode("ascii")
+
+    def request(
+        self,
+        method: bytes,
+        uri: bytes,
+        headers: Headers | None = None,
+        bodyProducer: IBodyProducer | None = None,  # noqa: N803 - Twisted's
+    ) -> Any:
+        headers = Headers() if headers is None else headers.copy()
+        headers.setRawHeaders(b"Host", [self._host])
+        return self._agent.request(method, self._url + uri.removeprefix(_STAND_IN), headers, bodyProducer)
+
+
+class NodeClient:
+    """Sends requests to one node."""
+
+    def __init__(self, agent: IAgent, origin: Origin) -> None:
+        self._http = HTTPClient(_NodeAgent(agent, origin), data_to_body_producer=IBodyProducer)
+
+    def request(self, method: str, path: str, headers: Any, body: IBodyProducer | None = None) -> Deferred[Any]:
+        """Send a request.
+
+        :param path: begins with a slash.
+        :return: a Deferred of the answer, as treq's, its body not read yet.  Cancelling it ends the request.
+        """
+        return maybeDeferred(
+            self._http.request,
+            method,
+            _STAND_IN.decode() + path,
+            headers=headers,
+            data=body,
+            unbuffered=True,
+            allow_redirects=False,
+        )
 
 
 @implementer(IAgentEndpointFactory)
@@ -40,7 +103,12 @@ class _Endpoints:
 
     def endpointForURI(self, uri: URI) -> _SizedEndpoint:
         host = uri.host.decode("ascii")
-        endpoint: IStreamClientEndpoint = HostnameEndpoint(self._reactor, host, uri.port, timeout=self._timeout_s)
+        endpoint: IStreamClientEndpoint
+        if isIPv6Address(host):
+            # A HostnameEndpoint drops the scope of an address.
+            endpoint = TCP6ClientEndpoint(self._reactor, host, uri.port, timeout=self._timeout_s)
+        else:
+            endpoint = _NameEndpoint(self._reactor, host, uri.port, timeout=self._timeout_s)
         if uri.scheme == b"https":
             endpoint = wrapClientTLS(optionsForClientTLS(host), endpoint)
         return _SizedEndpoint(endpoint, self._size)
@@ -95,20 +163,26 @@ class NodeConnections:
         self._upgraded: set[UpgradingProtocol] = set()
         self._connecting: set[Deferred[Any]] = set()
         self._closed = False
-        agent = Agent.usingEndpointFactory(reactor, self._endpoints, self._pool)
-        self.http = HTTPClient(agent, data_to_body_producer=IBodyProducer)
-        """A treq client for requests of the part protocol."""
+        self._agent = Agent.usingEndpointFactory(reactor, self._endpoints, self._pool)
         self.window = SharedWindow(_ALL_TRANSFERS, BUFFER_SIZE, self._endpoints.limit_buffers)
         """How much of a body may wait in memory; each body enters it, and leaves it at its end."""
 
-    async def upgrade(self, url: str, headers: Mapping[str, str], name: str, protocol: IProtocol) -> None:
+    def client(self, origin: Origin) -> NodeClient:
+        """A client for requests to one node; all clients share the connections."""
+        return NodeClient(self._agent, origin)
+
+    async def upgrade(
+        self, origin: Origin, path: str, headers: Mapping[str, str], name: str, protocol: IProtocol
+    ) -> None:
         """Connect a protocol that begins as an HTTP request.
 
+        :param path: of the request; begins with a slash.
         :param name: the protocol's name.
         :raise NotUpgraded: the server did not agree.
         """
+        url = origin.url + path
         uri = URI.fromBytes(url.encode("ascii"))
-        host = {"Host": uri.netloc.decode("ascii")}
+        host = {"Host": origin.authority}
         upgrading = UpgradingProtocol(uri.originForm.decode("ascii"), {**host, **headers}, name, protocol)
         if self._closed:
             raise ConnectionAbortedError(f"no connection to {url}: this client has ended")

@@ -12,6 +12,8 @@ from treq.client import HTTPClient
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.task import deferLater
 from twisted.web.client import Agent, HTTPConnectionPool
+from twisted.web.iweb import IAgent
+from zope.interface import implementer
 
 from splitd.config import Config
 from splitd.nodes.file import read_registry
@@ -19,7 +21,7 @@ from splitd.service import Front
 from storaged.system.clocks import WallClock
 from storaged.system.sizes import Size
 from tests.cluster.harm import HarmedFilesystem
-from tests.cluster.node import KEY, Node
+from tests.cluster.node import KEY, Node, endpoint, http_url
 from tests.cluster.raw import RawClient, connect
 from tests.ports import free_ports
 
@@ -45,19 +47,46 @@ class Answer:
         return self.body.decode()
 
 
+_LOOPBACK6 = "ipv6-loopback"
+
+
+def _named(url: str) -> str:
+    """A URL that treq takes: it knows no IPv6 addresses."""
+    return url.replace("[::1]", _LOOPBACK6)
+
+
+@implementer(IAgent)
+class _Loopback6:
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+
+    def request(self, method: bytes, uri: bytes, headers: Any = None, bodyProducer: Any = None) -> Any:  # noqa: N803
+        return self._agent.request(method, uri.replace(_LOOPBACK6.encode(), b"[::1]"), headers, bodyProducer)
+
+
 class Cluster:
     """A front and its nodes.
 
     :param count: how many nodes.
     :param unit: bytes of one column in a full stripe; small, so that small files have many stripes.
+    :param host: the address that all of them listen on.
     :param settings: more settings of the front.
     """
 
-    def __init__(self, folder: Path, reactor: Any, count: int = 6, unit: int = 1024, **settings: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        reactor: Any,
+        count: int = 6,
+        unit: int = 1024,
+        host: str = "127.0.0.1",
+        **settings: Any,
+    ) -> None:
+        self.host = host
         self.folder = folder
         self.unit = unit
         self.settings: dict[str, Any] = {"node_timeout_s": 5.0, "stop_timeout_s": 0.0, **settings}
-        self.nodes = [Node(f"n{number}", folder / f"n{number}", reactor) for number in range(1, count + 1)]
+        self.nodes = [Node(f"n{number}", folder / f"n{number}", reactor, host) for number in range(1, count + 1)]
         self.urls: dict[str, str] = {}
         self.journal_filesystem = HarmedFilesystem()
         self.front: Front | None = None
@@ -65,7 +94,7 @@ class Cluster:
         self.port = free_ports()
         self._reactor = reactor
         self._pool = HTTPConnectionPool(reactor)
-        self.client = HTTPClient(Agent(reactor, pool=self._pool))
+        self.client = HTTPClient(_Loopback6(Agent(reactor, pool=self._pool)))
         self._raw: list[RawClient] = []
 
     async def start(self) -> None:
@@ -79,9 +108,9 @@ class Cluster:
             data=str(self.folder / "front"),
             registry=str(self.registry),
             cluster_key_file="",
-            admin="tcp:0:interface=127.0.0.1",
+            admin=endpoint(self.host, 0),
             unit=Size(self.unit),
-            **{"listen": f"tcp:{self.port}:interface=127.0.0.1", "small_part": Size(0), **self.settings},
+            **{"listen": endpoint(self.host, self.port), "small_part": Size(0), **self.settings},
         )
         entries = read_registry(config.registry, self.registry.read_text())
         self.front = Front(config, entries, KEY, self.journal_filesystem, self._reactor, WallClock())
@@ -96,7 +125,7 @@ class Cluster:
         )
 
     def _node_url(self, node: Node) -> str:
-        return self.urls.get(node.node_id, f"http://127.0.0.1:{node.port}")
+        return self.urls.get(node.node_id, http_url(node.host, node.port))
 
     async def new_node(self, size: int | None = None) -> Node:
         """One more storage server, that no registry knows of yet.
@@ -104,7 +133,7 @@ class Cluster:
         :param size: what its disk says that it can hold; None for the real size.
         """
         number = len(self.nodes) + 1
-        node = Node(f"n{number}", self.folder / f"n{number}", self._reactor)
+        node = Node(f"n{number}", self.folder / f"n{number}", self._reactor, self.host)
         node.filesystem.size = size
         self.nodes.append(node)
         await node.start()
@@ -188,19 +217,19 @@ class Cluster:
     # Use
 
     def url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.port}{path}"
+        return http_url(self.host, self.port) + path
 
     @property
     def admin_url(self) -> str:
         assert self.front is not None
         assert self.front.admin_port is not None
-        return f"http://127.0.0.1:{self.front.admin_port.getHost().port}"
+        return http_url(self.host, self.front.admin_port.getHost().port)
 
     async def ask(self, method: str, path: str, data: Any = None, **headers: str) -> Answer:
         """One request to the front, its whole answer in memory."""
         named: Any = {name.replace("_", "-"): value for name, value in headers.items()}
         response = await self.client.request(
-            method, path if "://" in path else self.url(path), data=data, headers=named, allow_redirects=False
+            method, _named(path if "://" in path else self.url(path)), data=data, headers=named, allow_redirects=False
         )
         return Answer(response.code, response.headers, response.length, await response.content())
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import quoteStringArgument
 
 from storaged.config import Config
 from storaged.parts.values import PartInfo
@@ -19,14 +20,26 @@ from tests.ports import free_ports
 KEY = "0123456789abcdef0123456789abcdef"
 
 
+def endpoint(host: str, port: int) -> str:
+    """The Twisted endpoint that listens on an address."""
+    return f"tcp:{port}:interface={quoteStringArgument(host)}"
+
+
+def http_url(host: str, port: int) -> str:
+    """The URL of what listens there."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 class Node:
     """One storage server.
 
     :param node_id: who it is.
     :param folder: where its parts are.
+    :param host: the address it listens on.
     """
 
-    def __init__(self, node_id: str, folder: Path, reactor: Any) -> None:
+    def __init__(self, node_id: str, folder: Path, reactor: Any, host: str = "127.0.0.1") -> None:
+        self.host = host
         self.node_id = node_id
         self.folder = folder
         self.port = free_ports()
@@ -40,7 +53,7 @@ class Node:
             node=self.node_id,
             data=str(self.folder),
             cluster_key_file="",
-            listen=f"tcp:{self.port}:interface=127.0.0.1",
+            listen=endpoint(self.host, self.port),
             reserve=Size(0),
             threads=4,
             stop_timeout_s=self.stop_timeout_s,

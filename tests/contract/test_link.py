@@ -35,6 +35,7 @@ from storaged.parts.memory import MemoryPartStore
 from storaged.parts.values import PartInfo
 from storaged.resource import PartResource
 from storaged.system.filesystem import OSFilesystem
+from storaged.system.origin import Origin
 from tests.clocks import wall_of
 from tests.contract.disks import Identity as AnyIdentity
 from tests.contract.nodes import KEY
@@ -303,8 +304,8 @@ async def test_a_node_cuts_a_link_that_speaks_something_else(tmp_path: Path, poo
             lost.callback(None)
 
     async with node(tmp_path, pool) as made:
-        url = f"http://127.0.0.1:{made.port.getHost().port}/v1/link"
+        origin = Origin("http", "127.0.0.1", made.port.getHost().port)
         headers = {"Authorization": f"Bearer {KEY}", "Splitd-Node": NODE_ID, "Splitd-Cluster": CLUSTER}
-        await made.connections.upgrade(url, headers, "splitd-link/1", Stranger())
+        await made.connections.upgrade(origin, "/v1/link", headers, "splitd-link/1", Stranger())
         await lost
         await put_small(made.remote, PART, encode(PART, b"abc"))

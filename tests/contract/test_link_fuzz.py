@@ -26,6 +26,7 @@ from storaged.parts.client.link import Link, LinkClient
 from storaged.parts.errors import NodeUnavailable, StoragedError
 from storaged.parts.memory import MemoryPartStore
 from storaged.parts.values import PartInfo
+from storaged.system.origin import Origin
 from tests.clocks import wall_of
 from tests.contract.disks import Identity
 from tests.contract.link_messages import anything, gets, problems, puts, removes, results
@@ -241,8 +242,8 @@ async def test_a_node_cuts_a_strange_link_and_serves_the_others(
 
     async with node(tmp_path, pool) as made:
         await put_small(made.remote, PART, DATA)
-        url = f"http://127.0.0.1:{made.port.getHost().port}/v1/link"
+        origin = Origin("http", "127.0.0.1", made.port.getHost().port)
         headers = {"Authorization": f"Bearer {KEY}", "Splitd-Node": NODE_ID, "Splitd-Cluster": CLUSTER}
-        await made.connections.upgrade(url, headers, "splitd-link/1", Stranger())
+        await made.connections.upgrade(origin, "/v1/link", headers, "splitd-link/1", Stranger())
         await lost
         assert await get_small(made.remote, PART) == DATA

@@ -21,6 +21,7 @@ from storaged.parts.client.writer import RemotePartWriter
 from storaged.parts.errors import BadSpan, NodeUnavailable, StoragedError
 from storaged.parts.interfaces import INodeStore, IPartReader, IPartWriter
 from storaged.parts.values import NodeInfo, PartInfo
+from storaged.system.origin import parse_origin
 from storaged.system.ranges import Span, format_range, parse_content_range
 
 _Answer = TypeVar("_Answer")
@@ -50,7 +51,8 @@ class RemotePartStore:
         patience_s: float,
     ) -> None:
         self._node_id = node_id
-        self._url = url.rstrip("/")
+        self._origin = parse_origin(url)
+        self._http = connections.client(self._origin)
         self._key = key
         self._cluster = cluster
         self._connections = connections
@@ -90,15 +92,7 @@ class RemotePartStore:
             window=self._connections.window,
         )
         headers = self._headers(**{"Content-Type": wire.PART_TYPE})
-        writer.answered(
-            self._connections.http.put(
-                self._url + wire.part_path(part_id),
-                data=writer,
-                headers=headers,
-                unbuffered=True,
-                allow_redirects=False,
-            )
-        )
+        writer.answered(self._http.request("PUT", wire.part_path(part_id), headers, writer))
         try:
             await writer.connected
         except BaseException:
@@ -188,7 +182,7 @@ class RemotePartStore:
     async def _upgrade(self, protocol: LinkClient) -> None:
         try:
             await self._connections.upgrade(
-                self._url + wire.LINK_PATH, self._credentials(), wire.LINK_PROTOCOL, protocol
+                self._origin, wire.LINK_PATH, self._credentials(), wire.LINK_PROTOCOL, protocol
             )
         except CancelledError:
             raise
@@ -225,11 +219,8 @@ class RemotePartStore:
         raise NodeUnavailable(f"node {self._node_id}: no answer in {patience_s:g} s")
 
     async def _ask(self, method: str, path: str, headers: dict[bytes | str, bytes | str]) -> Any:
-        request = self._connections.http.request(
-            method, self._url + path, headers=headers, unbuffered=True, allow_redirects=False
-        )
         try:
-            return await _cancellable(request)
+            return await _cancellable(self._http.request(method, path, headers))
         except CancelledError:
             raise
         except Exception as problem:
