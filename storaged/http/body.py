@@ -39,7 +39,8 @@ class RequestBody:
 
     def __init__(self, connection: Connection, length: int | None, *, expects_continue: bool) -> None:
         self.length = length
-        self._connection = connection
+        # None from the end on: the request refers to its body, and a cycle would stay until a garbage collection.
+        self._connection: Connection | None = None if length == 0 else connection
         self._expects_continue = expects_continue
         self._early: list[bytes] = []
         self._early_size = 0
@@ -70,6 +71,7 @@ class RequestBody:
         else:
             if self._expects_continue:
                 self._expects_continue = False
+                assert self._connection is not None
                 self._connection.send_continue()
             if not self._paused:
                 self.resumeProducing()
@@ -88,7 +90,7 @@ class RequestBody:
     def resumeProducing(self) -> None:
         """Read on."""
         self._paused = False
-        if not self.complete and self._broken is None:
+        if self._connection is not None:
             self._connection.resume_reading()
 
     def stopProducing(self) -> None:
@@ -96,7 +98,7 @@ class RequestBody:
         self.pauseProducing()
 
     def _pause_transport(self) -> None:
-        if not self.complete and self._broken is None:
+        if self._connection is not None:
             self._connection.pause_reading()
 
     # What the request tells
@@ -118,12 +120,14 @@ class RequestBody:
     def ended(self) -> None:
         """Take the end of the body."""
         self.complete = True
+        self._connection = None
         self._end(None)
 
     def broke(self, reason: Failure) -> None:
         """Take the end of the connection."""
         if not self.complete and self._broken is None:
             self._broken = Failure(BodyBroken(f"the client's connection ended: {reason.getErrorMessage()}"))
+            self._connection = None
             self._end(self._broken)
 
     def discard(self) -> Deferred[None]:

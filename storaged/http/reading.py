@@ -9,6 +9,7 @@ from errno import EWOULDBLOCK
 from fcntl import ioctl
 from functools import partial
 from typing import Any
+from weakref import ref
 
 from twisted.internet.main import CONNECTION_LOST
 from twisted.internet.tcp import Connection
@@ -25,11 +26,15 @@ def read_to_measure(transport: Any) -> None:
     """
     if isinstance(transport, Connection) and type(transport).doRead is Connection.doRead and not transport.TLS:
         # The reactor calls it by this name (interfaces.IReadDescriptor).
-        transport.doRead = partial(_read, transport)  # type: ignore[method-assign]
+        transport.doRead = partial(_read, ref(transport))  # type: ignore[method-assign]
 
 
-def _read(transport: Any) -> Any:
-    """As `tcp.Connection.doRead`, in a block of the right size."""
+def _read(connection: Callable[[], Any]) -> Any:
+    """As `tcp.Connection.doRead`, in a block of the right size.
+
+    :param connection: gives the transport, which would be in a cycle with its own method otherwise.
+    """
+    transport = connection()
     count = array("i", [0])
     try:
         ioctl(transport.socket, termios.FIONREAD, count)

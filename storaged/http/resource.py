@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from traceback import clear_frames
+
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IConsumer
 from twisted.logger import Logger
@@ -28,8 +30,10 @@ class StreamingResource(Resource):
     async def _answer(self, request: StreamingRequest) -> None:
         try:
             await self.respond(request)
-        except BodyBroken:
-            return  # nobody is there to answer
+        except BodyBroken as problem:
+            # Nobody is there to answer.  Twisted ties an exception to its Failure in a cycle, which would keep the
+            # frames, and with them all buffers of the transfer, until a garbage collection.
+            clear_frames(problem.__traceback__)
 
     async def respond(self, request: StreamingRequest) -> None:
         """Answer a request, whatever goes wrong.
