@@ -6,10 +6,11 @@ from typing import Annotated
 
 import msgspec
 
-from storaged.http import HEAD_TIMEOUT_S, IDLE_LIMIT
+from storaged.http import HEAD_TIMEOUT_S, IDLE_LIMIT, OwnNames, parse_authority, parse_networks
 from storaged.parts.format import SMALL_PART
 from storaged.system.settings import SettingsOptions
 from storaged.system.sizes import Size
+from storaged.system.words import Words
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,6 +29,20 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             min_length=1,
         ),
     ] = "tcp:8081:interface=127.0.0.1"
+    names: Annotated[
+        Words,
+        msgspec.Meta(
+            description="The names by which clients know the front behind a proxy that does not pass them on, each "
+            "with its port unless that is 80 or 443; operators may use these, too. [default: none]"
+        ),
+    ] = Words()
+    trusted_proxies: Annotated[
+        Words,
+        msgspec.Meta(
+            description="Addresses and networks of proxies whose X-Forwarded-Host and Forwarded count. "
+            "[default: 127.0.0.0/8,::1]"
+        ),
+    ] = Words(["127.0.0.0/8", "::1"])
     unit: Annotated[
         Size, msgspec.Meta(description="Bytes of one column in one stripe, for new files. [default: 256KiB]")
     ] = Size(256 * 1024)
@@ -109,7 +124,22 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         float, msgspec.Meta(description="How often to try again to delete parts of no use. [default: 60]", gt=0)
     ] = 60.0
 
+    def own_names(self) -> OwnNames:
+        """What the front knows of its names.
+
+        :raise ValueError: a name or a network cannot be read.
+        """
+        try:
+            names = frozenset(map(parse_authority, self.names))
+        except ValueError as problem:
+            raise ValueError(f"names: {problem}") from problem
+        try:
+            return OwnNames(names, parse_networks(self.trusted_proxies))
+        except ValueError as problem:
+            raise ValueError(f"trusted_proxies: {problem}") from problem
+
     def __post_init__(self) -> None:
+        self.own_names()
         if self.small_part > SMALL_PART:
             raise ValueError(f"small_part: {self.small_part} bytes, at most {SMALL_PART} can be")
 

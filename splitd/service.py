@@ -186,6 +186,7 @@ class Front:
             body_timeout_s=self._config.client_timeout_s,
             head_timeout_s=self._config.head_timeout_s,
             idle_limit=self._config.idle_connections,
+            names=self._config.own_names(),
             take_timeout_s=self._config.client_timeout_s,
         )
 

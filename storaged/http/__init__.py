@@ -12,6 +12,7 @@ Each use of a private name says what it relies on.  Seen in Twisted 26.10.
 from storaged.http.body import BodyBroken, RequestBody
 from storaged.http.client import NodeConnections, abort_body, write_body
 from storaged.http.eager import write_eagerly
+from storaged.http.names import Authority, OwnNames, parse_authority, parse_networks
 from storaged.http.request import BUFFER_SIZE, HEAD_TIMEOUT_S, IDLE_LIMIT, StreamingRequest, StreamingSite
 from storaged.http.resource import StreamingResource, receive_body
 from storaged.http.sendfile import can_send_file, send_file
@@ -23,10 +24,12 @@ __all__ = [
     "BUFFER_SIZE",
     "HEAD_TIMEOUT_S",
     "IDLE_LIMIT",
+    "Authority",
     "BodyBroken",
     "IDrainingProtocol",
     "NodeConnections",
     "NotUpgraded",
+    "OwnNames",
     "RequestBody",
     "SharedWindow",
     "StreamingRequest",
@@ -34,6 +37,8 @@ __all__ = [
     "StreamingSite",
     "abort_body",
     "can_send_file",
+    "parse_authority",
+    "parse_networks",
     "receive_body",
     "send_body",
     "send_file",

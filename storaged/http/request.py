@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Sequence
 from io import BytesIO
@@ -17,6 +18,7 @@ from storaged.http.body import RequestBody
 from storaged.http.channel import LINGER_S, StreamingChannel
 from storaged.http.eager import write_eagerly
 from storaged.http.idle import IdleConnections
+from storaged.http.names import Call, OwnNames
 from storaged.http.reading import read_to_measure
 from storaged.http.window import SharedWindow
 from storaged.system.once import Once
@@ -32,6 +34,9 @@ HEAD_TIMEOUT_S = 30.0
 
 IDLE_LIMIT = 1024
 """Connections that one address may keep without a request under way unless a site says otherwise."""
+
+
+_ABSOLUTE_FORM = re.compile(rb"\A[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")
 
 
 class StreamingRequest(Request):
@@ -80,6 +85,32 @@ class StreamingRequest(Request):
             return super().getHeader(key)
         values = self.header_values(key)
         return values[-1] if values else None
+
+    @property
+    def call(self) -> Call:
+        """How the request calls the server.  An absolute-form target overrides `Host` (RFC 9112 section 3.2.2)."""
+        absolute = _ABSOLUTE_FORM.match(self.uri)
+        host = absolute[1].decode("ascii", "replace") if absolute else self.getHeader("Host") or ""
+        local, peer = self.host, self.client
+        return Call(
+            host,
+            self.header_values("X-Forwarded-Host"),
+            self.header_values("Forwarded"),
+            (local.host, local.port) if hasattr(local, "port") else None,
+            getattr(peer, "host", None),
+        )
+
+    def is_for(self, authority: str) -> bool:
+        """Whether an authority, a host with or without a port, names the server that this request has called."""
+        return bool(self.channel.site.names.has(self.call, authority))
+
+    def is_called(self, authority: str) -> bool:
+        """Whether an authority is exactly a name by which this request calls the server."""
+        return bool(self.channel.site.names.is_called(self.call, authority))
+
+    def comes_by_safe_names(self) -> bool:
+        """Whether the request calls the server by names that no stranger can have; see `OwnNames.allows_operators`."""
+        return bool(self.channel.site.names.allows_operators(self.call))
 
     def handleContentChunk(self, data: bytes) -> None:
         """Take a piece of the body."""
@@ -221,6 +252,7 @@ class StreamingSite(Site):
     :param body_timeout_s: how long a client may be silent while its body is wanted.
     :param head_timeout_s: how long the head of a request may take, from its first byte to its last.
     :param idle_limit: how many connections one address may keep without a request under way; 0 for no limit.
+    :param names: what the server knows of its own names.
     :param take_timeout_s: how long a client may take nothing of an answer; None for no end.
     """
 
@@ -236,6 +268,7 @@ class StreamingSite(Site):
         body_timeout_s: float,
         head_timeout_s: float = HEAD_TIMEOUT_S,
         idle_limit: int = IDLE_LIMIT,
+        names: OwnNames = OwnNames(),  # noqa: B008 - it is frozen
         take_timeout_s: float | None = None,
     ) -> None:
         super().__init__(
@@ -246,6 +279,7 @@ class StreamingSite(Site):
             parsePOSTFormSubmission=False,
         )
         self.body_timeout_s = body_timeout_s
+        self.names = names
         self.head_timeout_s = head_timeout_s
         self.idle_connections = IdleConnections(idle_limit)
         self.take_timeout_s = take_timeout_s

@@ -14,6 +14,7 @@ import yaml
 from twisted.python import usage
 
 from storaged.system.sizes import Size, parse_size
+from storaged.system.words import Words, parse_words
 
 Config = TypeVar("Config", bound=msgspec.Struct)
 
@@ -23,6 +24,8 @@ class SettingsError(Exception):
 
 
 def _decode(kind: type, value: Any) -> Any:
+    if kind is Words:
+        return parse_words(value)
     if kind is not Size:
         raise NotImplementedError(kind)
     if isinstance(value, int) and not isinstance(value, bool):

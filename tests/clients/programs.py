@@ -15,8 +15,11 @@ PACKAGES = {
     "curl": "curl",
     "dbus-run-session": "dbus-daemon",
     "gio": "libglib2.0-bin",
+    "git": "git",
     "litmus": "litmus",
     "mount.davfs": "davfs2",
+    "nginx": "nginx-light",
+    "openssl": "openssl",
     "rclone": "rclone",
     "unshare": "util-linux",
 }

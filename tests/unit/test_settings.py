@@ -117,3 +117,36 @@ def test_a_part_that_is_called_small_is_a_small_one() -> None:
     assert load_settings(FrontConfig, None, {**needed, "small_part": "256KiB"}).small_part == 262144
     with pytest.raises(SettingsError, match=r"small_part: 262145 bytes, at most 262144 can be"):
         load_settings(FrontConfig, None, {**needed, "small_part": "262145"})
+
+
+FRONT = {"data": "d", "registry": "r", "cluster_key_file": "k"}
+
+
+def test_words_are_a_list_in_yaml_and_have_commas_on_the_command_line(tmp_path: Path) -> None:
+    path = write(tmp_path, "names: [a.example, 'b.example:8443']\ntrusted_proxies: []\n")
+    config = load_settings(FrontConfig, path, FRONT)
+    assert (config.names, config.trusted_proxies) == (("a.example", "b.example:8443"), ())
+    config = load_settings(
+        FrontConfig, path, {**FRONT, "names": "c.example, d.example", "trusted_proxies": "10.0.0.0/8"}
+    )
+    assert (config.names, config.trusted_proxies) == (("c.example", "d.example"), ("10.0.0.0/8",))
+    assert load_settings(FrontConfig, path, {**FRONT, "names": ""}).names == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("names: [a b]", "names"),
+        ("names: ['http://a.example']", "names"),
+        ("names: [a.example, '']", "names"),
+        ("names: 5", "names"),
+        ("trusted_proxies: [nginx]", "trusted_proxies"),
+        ("trusted_proxies: [10.0.0.1/8]", "trusted_proxies"),
+    ],
+)
+def test_names_and_networks_that_cannot_be_used_are_refused_with_file_and_key(
+    tmp_path: Path, text: str, told: str
+) -> None:
+    path = write(tmp_path, text + "\n")
+    with pytest.raises(SettingsError, match=f"{path}: .*{told}"):
+        load_settings(FrontConfig, path, FRONT)

@@ -63,6 +63,8 @@ class AdminResource(StreamingResource):
 
     async def _dispatch(self, request: StreamingRequest) -> None:
         path = request.path.decode("ascii", "replace")
+        if path != "/health":  # which tells nothing
+            _refuse_strange_name(request)
         look, action = self._looks.get(path), self._actions.get(path)
         if look is not None:
             _require(request, {"GET", "HEAD"})
@@ -100,9 +102,23 @@ def _require(request: StreamingRequest, methods: set[str]) -> None:
         raise Refused(405, f"{method}: only {', '.join(sorted(methods))} can be asked of this")
 
 
+def _refuse_strange_name(request: StreamingRequest) -> None:
+    """Refuse a request that calls the server by a name that is not its own.
+
+    A page of another site can give its own name the address of this server (DNS rebinding); to a browser the answers
+    are then the page's.
+
+    :raise Refused: the name is neither a loopback name, nor the connection's address, nor in the setting `names`.
+    """
+    if not request.comes_by_safe_names():
+        raise Refused(
+            421, f"{request.call.host!r} is not a name for operators; add it to the setting names, or use an address"
+        )
+
+
 def _refuse_cross_site(request: StreamingRequest) -> None:
     """Refuse what a page of another site has a browser ask for: nobody meant it who may."""
     site, origin = request.getHeader("Sec-Fetch-Site"), request.getHeader("Origin")
-    is_foreign = origin is not None and origin.partition("://")[2] != request.getHeader("Host")
+    is_foreign = origin is not None and not request.is_called(origin.partition("://")[2])
     if is_foreign or site not in {None, "none", "same-origin"}:
         raise Refused(403, "a page of another site asks for this")

@@ -15,7 +15,6 @@ from storaged.http import StreamingRequest
 _ABSOLUTE_FORM = re.compile(rb"\A([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)")
 _SCHEMES = {b"http", b"https"}
 _ENCODED_SLASH = re.compile(rb"%2f", re.IGNORECASE)
-_DEFAULT_PORT = re.compile(r":(80|443)?\Z")
 
 
 @attrs.frozen
@@ -66,7 +65,7 @@ def parse_destination(request: StreamingRequest) -> Target:
         raise Refused(400, "Destination: is missing")
     uri = value.strip().encode("utf-8", "surrogateescape")
     if not is_here(request, uri):
-        raise Refused(502, f"Destination: {value!r} is on another server than {request.getHeader('Host')}")
+        raise Refused(502, f"Destination: {value!r} is on another server than {request.call.host}")
     if b"?" in uri:
         raise Refused(400, f"Destination: {value!r} has a query; in a name ? is written %3F")
     return parse_target(uri)
@@ -80,12 +79,7 @@ def is_here(request: StreamingRequest, uri: bytes) -> bool:
     # Either scheme of HTTP will do: TLS may have ended before us.
     if match[1].lower() not in _SCHEMES:
         return False
-    host = request.getHeader("Host")
-    return host is None or _authority(match[2].decode("utf-8", "replace")) == _authority(host)
-
-
-def _authority(text: str) -> str:
-    return _DEFAULT_PORT.sub("", text.rpartition("@")[2].strip().lower())
+    return request.is_for(match[2].decode("utf-8", "replace"))
 
 
 def parse_depth(request: StreamingRequest, *allowed: str) -> str:

@@ -1,0 +1,167 @@
+"""The names of a server: whether a URI that a client sends names the server that it has asked.
+
+Pure.  Behind a proxy the server sees another name than its client: the proxy may tell it (`X-Forwarded-Host`,
+`Forwarded`), or the server is told by its settings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network as _IPv4Network
+
+import attrs
+
+_AUTHORITY = re.compile(r"\A(\[[0-9A-Fa-f:.]+(?:%[^\]]*)?\]|[^:/?#@\[\]\s,]*)(?::([0-9]{0,5}))?\Z")
+_DEFAULT_PORTS = {"", "80", "443"}
+_FORWARDED_HOST = re.compile(r'(?:\A|[;,])\s*host\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;,\s"]+))', re.IGNORECASE)
+_LOOPBACK = "localhost"
+
+Network = _IPv4Network | IPv6Network
+
+
+@attrs.frozen
+class Authority:
+    """A host and a port, as they stand in a URI or in `Host`.
+
+    :param host: in lower case; an address in its shortest form, without brackets.
+    :param port: 0 for the default port of HTTP or of HTTPS: TLS may have ended before the server.
+    """
+
+    host: str
+    port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the host is this machine's name, or an address of it, wherever it is asked."""
+        if self.host == _LOOPBACK or self.host.endswith("." + _LOOPBACK):
+            return True
+        address = parse_address(self.host)
+        return address is not None and address.is_loopback
+
+
+def parse_authority(text: str) -> Authority:
+    """Read a host with or without a port; what stands before an @ does not count.
+
+    :raise ValueError: the text is not that.
+    """
+    match = _AUTHORITY.match(text.rpartition("@")[2].strip())
+    if match is None:
+        raise ValueError(f"{text!r}: should be a name or an address, with or without a port")
+    host = match[1].lower().removesuffix(".")
+    address = parse_address(host.strip("[]"))
+    port = match[2] or ""
+    return Authority(host if address is None else str(address), 0 if port in _DEFAULT_PORTS else int(port))
+
+
+def parse_address(text: str) -> IPv4Address | IPv6Address | None:
+    """Read an IP address; one of IPv4 inside IPv6 is that of IPv4, and a scope does not count.  None for a name."""
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def parse_networks(texts: Iterable[str]) -> tuple[Network, ...]:
+    """Read addresses and networks: `10.0.0.7`, `10.0.0.0/8`, `fd00::/8`.
+
+    :raise ValueError: one is neither.
+    """
+    return tuple(ip_network(text) for text in texts)
+
+
+@attrs.frozen
+class Call:
+    """How a request calls the server, and how it came there.
+
+    :param host: the authority of an absolute-form target, or else the value of `Host`; empty where there is neither.
+    :param forwarded_hosts: the values of `X-Forwarded-Host`.
+    :param forwarded: the values of `Forwarded` (RFC 7239).
+    :param local: the address and port at which the connection came in; None where it has none.
+    :param peer: the address of the other side; None where it has none, as with a Unix socket.
+    """
+
+    host: str
+    forwarded_hosts: Sequence[str] = ()
+    forwarded: Sequence[str] = ()
+    local: tuple[str, int] | None = None
+    peer: str | None = None
+
+
+@attrs.frozen
+class OwnNames:
+    """The names that a server has wherever it is asked.
+
+    :param names: those that it was given.
+    :param proxies: the networks of the proxies whose word counts.  A peer without an address is on this machine, and
+        its word counts.
+    """
+
+    names: frozenset[Authority] = frozenset()
+    proxies: tuple[Network, ...] = ()
+
+    def called(self, call: Call) -> list[Authority]:
+        """The names by which a client has called the server, as far as its request tells; names that cannot be read
+        are left out.
+        """
+        texts = [call.host] if call.host else []
+        if self._trusts(call.peer):
+            texts += [each for value in call.forwarded_hosts for each in value.split(",")]
+            for value in call.forwarded:
+                texts += [re.sub(r"\\(.)", r"\1", quoted) or plain for quoted, plain in _FORWARDED_HOST.findall(value)]
+        return [each for each in map(_read, texts) if each is not None]
+
+    def has(self, call: Call, authority: str) -> bool:
+        """Whether an authority names the server that was called."""
+        named = _read(authority)
+        if named is None:
+            return False
+        called = self.called(call)
+        if not called or named in self.names or named in called:
+            return True
+        local = _local(call)
+        if named == local:
+            return True
+        # A proxy may pass on the name without the port: then it is called at a port that the server does not have.
+        lost_port = local is not None and local.port != 0 and self._trusts(call.peer)
+        return lost_port and Authority(named.host, 0) in called
+
+    def is_called(self, call: Call, authority: str) -> bool:
+        """Whether an authority is exactly a name by which the client has called the server."""
+        return _read(authority) in self.called(call)
+
+    def allows_operators(self, call: Call) -> bool:
+        """Whether every name by which a client has called is one that only this server can have for its clients: a
+        loopback name, the address of the connection, or one that the server was given, at any port.
+
+        A page of another site can give its own name any address; a browser that is led here by that still sends the
+        page's name.
+        """
+        if call.host and _read(call.host) is None:
+            return False
+        local = _local(call)
+        hosts = {each.host for each in self.names} | ({local.host} if local else set())
+        return all(each.is_loopback or each.host in hosts for each in self.called(call))
+
+    def _trusts(self, peer: str | None) -> bool:
+        if peer is None:
+            return True
+        address = parse_address(peer)
+        return address is not None and any(address in network for network in self.proxies)
+
+
+def _read(text: str) -> Authority | None:
+    try:
+        return parse_authority(text)
+    except ValueError:
+        return None
+
+
+def _local(call: Call) -> Authority | None:
+    if call.local is None:
+        return None
+    host, port = call.local
+    return _read(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")

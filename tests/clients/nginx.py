@@ -1,0 +1,108 @@
+"""nginx in front of the front, set up in the ways that people set it up."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import attrs
+
+from tests.clients.programs import find
+from tests.live.processes import wait_until
+
+NAME = "localhost"
+"""What clients call it; the front itself is at an address."""
+
+
+@attrs.frozen
+class Way:
+    """One way to pass requests on.
+
+    :param headers: what nginx tells the front.
+    :param tls: whether clients speak TLS.
+    """
+
+    headers: tuple[str, ...] = ()
+    tls: bool = False
+
+
+WAYS = {
+    "as it is by default": Way(),
+    "with the client's host and port": Way(("Host $host:$server_port",)),
+    "with the client's host": Way(("Host $host",)),
+    "with X-Forwarded-Host, behind TLS": Way(("X-Forwarded-Host $http_host", "X-Forwarded-Proto $scheme"), tls=True),
+    "with Forwarded, behind TLS": Way(('Forwarded "for=$remote_addr;host=\\"$http_host\\";proto=https"',), tls=True),
+}
+BY_DEFAULT = "as it is by default"
+"""The way in which the front cannot know its name, but by its settings."""
+
+
+class Nginx:
+    """One nginx that listens in all ways.
+
+    :param front: the address and port of the front.
+    :param ports: where it listens, in the order of `WAYS`.
+    """
+
+    def __init__(self, folder: Path, front: str, ports: list[int]) -> None:
+        self._folder = folder
+        self._ports = dict(zip(WAYS, ports, strict=True))
+        folder.mkdir()
+        _write_certificate(folder)
+        (folder / "nginx.conf").write_text(self._configuration(front))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def _configuration(self, front: str) -> str:
+        servers = [self._server(name, front) for name in WAYS]
+        kinds = "\n".join(f"{kind}_temp_path {self._folder}/{kind};" for kind in ("client_body", "proxy"))
+        return (
+            f"daemon off;\nmaster_process off;\npid {self._folder}/pid;\nerror_log stderr;\n"
+            f"events {{}}\nhttp {{\naccess_log off;\nclient_max_body_size 0;\n{kinds}\n{''.join(servers)}}}\n"
+        )
+
+    def _server(self, name: str, front: str) -> str:
+        way = WAYS[name]
+        tls = f"ssl_certificate {self._folder}/pem;\nssl_certificate_key {self._folder}/pem;\n" if way.tls else ""
+        headers = "".join(f"proxy_set_header {header};\n" for header in way.headers)
+        return (
+            f"server {{\nlisten 127.0.0.1:{self._ports[name]}{' ssl' * way.tls};\nserver_name {NAME};\n{tls}"
+            f"location / {{\nproxy_pass http://{front};\nproxy_request_buffering off;\n{headers}}}\n}}\n"
+        )
+
+    def url(self, name: str) -> str:
+        """Where clients connect in one way."""
+        return f"http{'s' * WAYS[name].tls}://{NAME}:{self._ports[name]}"
+
+    def start(self) -> None:
+        """Start it, and wait until it listens."""
+        log = self._folder / "log"
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                [find("nginx"), "-p", self._folder, "-c", self._folder / "nginx.conf"], stdout=output, stderr=output
+            )
+        wait_until(lambda: all(map(_listens, self._ports.values())), "nginx", log.read_text)
+
+    def stop(self) -> None:
+        """End it."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGTERM)
+            self._process.wait(30)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _write_certificate(folder: Path) -> None:
+    subprocess.run(
+        [
+            find("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={NAME}",
+            "-keyout", folder / "key", "-out", folder / "certificate",
+        ],
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+    (folder / "pem").write_text((folder / "key").read_text() + (folder / "certificate").read_text())
