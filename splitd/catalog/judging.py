@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from splitd.catalog.state import State
-from splitd.errors import Locked, PreconditionFailed
+from splitd.errors import Locked, NotACollection, PreconditionFailed
 from splitd.model.conditions import Condition
 from splitd.model.if_header import Standing
 from splitd.model.locks import Lock
@@ -17,8 +17,12 @@ def refuse_failed(
     """Refuse where a condition does not hold.
 
     :param present: what there is at `path`.
-    :raise PreconditionFailed: it does not.
+    :raise NotACollection: a file is where the condition asks for collections only.
+    :raise PreconditionFailed: the condition does not hold otherwise.
     """
+    for each in condition.collections:
+        if isinstance(state.tree.lookup(each), Manifest):
+            raise NotACollection(f"{each} is a file, and a slash at the end of a URL asks for a collection")
     failed = condition.failed(_etag(present), _modified_ms(present))
     if not failed and condition.believed is not None and not _is_so(state, condition, now_ms):
         failed = "If"

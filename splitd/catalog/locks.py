@@ -9,7 +9,7 @@ from zope.interface import implementer
 from splitd.catalog.changes import Changes
 from splitd.catalog.judging import refuse_failed, refuse_locked_file, refuse_locked_name
 from splitd.catalog.state import State, lock_taken
-from splitd.errors import BadName, LockConflict, LockUnknown, TooManyLocks
+from splitd.errors import BadName, LockConflict, LockUnknown, NotACollection, TooManyLocks
 from splitd.interfaces.names import ILocks
 from splitd.model import records
 from splitd.model.conditions import Condition
@@ -45,6 +45,8 @@ class JournalledLocks:
             if self._state.locks.is_crowded(path, deep=wish.deep, now_ms=lock_ms):
                 raise TooManyLocks(f"{path}: there are {MOST_LOCKS} locks already on it, or on something in it")
             if present is None:
+                if path in condition.collections:
+                    raise NotACollection(f"{path}/ does not exist, and a lock makes a file; MKCOL makes a collection")
                 self._state.tree.refuse_taken(path)
                 refuse_locked_name(self._state, condition, path, lock_ms)
             return lock_taken(wish, empty if present is None else None), present is None

@@ -23,6 +23,8 @@ class Condition:
     :param unmodified_since_s: `If-Unmodified-Since`, seconds since 1970, or None.
     :param modified_since_s: `If-Modified-Since`, which matters to those who read only.
     :param believed: `If`, or None.  It submits the tokens of locks, too.
+    :param collections: paths that the request's URLs name with a slash at the end: no file may be there, nor be put
+        there.
     """
 
     match: tuple[str, ...] | None = None
@@ -30,6 +32,7 @@ class Condition:
     unmodified_since_s: int | None = None
     modified_since_s: int | None = None
     believed: IfHeader | None = None
+    collections: tuple[str, ...] = ()
 
     def failed(self, etag: str | None, modified_ms: int | None = None) -> str:
         """Which header's condition the present version fails, in the order of RFC 9110 section 13.2.2.

@@ -15,6 +15,7 @@ from splitd.errors import (
     LockConflict,
     Locked,
     LockUnknown,
+    NotACollection,
     NotFound,
     ParentMissing,
     PreconditionFailed,
@@ -364,3 +365,16 @@ async def test_what_a_client_believes_of_other_paths_is_judged_in_turn() -> None
     await replaced
     with pytest.raises(PreconditionFailed, match="/c/f: If does not hold"):
         await put
+
+
+@pytest_twisted.ensureDeferred
+async def test_where_only_collections_may_be_is_judged_when_the_turn_has_come() -> None:
+    front = await furnished()
+    asks = Condition(collections=("/c", "/new"))
+    first = front.put("/new", C)  # becomes a file before the move is judged
+    with pytest.raises(NotACollection, match="/new is a file"):
+        await front.catalog.namespace.move("/c", "/new", asks, overwrite=True)
+    await first
+    assert {"/c/f", "/new"} <= set(await names(front))
+    with pytest.raises(NotACollection, match="MKCOL"):
+        await lock(front, "/other", "urn:a", condition=Condition(collections=("/other",)))

@@ -12,7 +12,8 @@ from storaged.http import StreamingRequest
 
 
 def parse_condition(request: StreamingRequest, target: Target) -> Condition:
-    """Read `If-Match`, `If-None-Match`, `If-Unmodified-Since`, `If-Modified-Since` and `If`.
+    """Read `If-Match`, `If-None-Match`, `If-Unmodified-Since`, `If-Modified-Since` and `If`; and the slash at the
+    end of the URL, which asks for a collection.
 
     A time that is not well formed is ignored (RFC 9110 section 13.1.3), and what cannot be read in `If-None-Match`
     matches nothing.
@@ -26,6 +27,7 @@ def parse_condition(request: StreamingRequest, target: Target) -> Condition:
         parse_time(request.getHeader("If-Unmodified-Since")),
         parse_time(request.getHeader("If-Modified-Since")),
         _believed(request, target),
+        (target.path,) if target.slash else (),
     )
 
 

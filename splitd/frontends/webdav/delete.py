@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from splitd.errors import Locked, NotFound
+from splitd.errors import Locked
 from splitd.frontends.http.answers import answer
 from splitd.frontends.http.bodies import refuse_body
 from splitd.frontends.http.conditions import parse_condition
@@ -17,11 +17,7 @@ from storaged.http import StreamingRequest
 async def delete(request: StreamingRequest, door: Door, target: Target) -> None:
     """Delete the target; where something in it is locked, nothing of it."""
     await refuse_body(request)
-    entry = await door.store.stat(target.path)
-    if isinstance(entry, Manifest):
-        if target.slash:
-            raise NotFound(f"{target.path}/ does not exist: {target.path} is a file")
-    else:
+    if not isinstance(await door.find(target), Manifest):
         parse_depth(request, "infinity")
     try:
         await door.store.delete(target.path, parse_condition(request, target))

@@ -7,8 +7,12 @@ from collections.abc import Callable
 import attrs
 from twisted.internet.interfaces import IReactorTime
 
+from splitd.errors import NotFound
+from splitd.frontends.http.targets import Target
 from splitd.interfaces.names import ILocks, INamespace
 from splitd.interfaces.store import IObjectStore
+from splitd.model.manifest import Manifest
+from splitd.model.tree import Collection
 from storaged.system.clocks import WallClock
 
 
@@ -42,6 +46,16 @@ class Door:
     quota: Callable[[], Quota]
     clock: IReactorTime
     wall: WallClock
+
+    async def find(self, target: Target) -> Manifest | Collection | None:
+        """What there is of a target's name; None where there is nothing.
+
+        :raise NotFound: it is a file, and the URL ends in a slash.
+        """
+        entry = await self.store.stat(target.path)
+        if target.slash and isinstance(entry, Manifest):
+            raise NotFound(f"{target.path}/ does not exist: {target.path} is a file")
+        return entry
 
     def lock_ms(self) -> int:
         """The time by which locks expire, milliseconds since 1970: that of `WallClock.steady_ms`."""

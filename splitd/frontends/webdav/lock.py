@@ -31,6 +31,7 @@ async def lock(request: StreamingRequest, door: Door, target: Target) -> None:
     timeout_s = parse_timeout(request.getHeader("Timeout"))
     condition = parse_condition(request, target)
     body = await read_body(request)
+    await door.find(target)
     if body:
         depth = parse_depth(request, "infinity", "0")
         await _take(request, door, target, parse_xml(body, "lockinfo"), condition, timeout_s, deep=depth == "infinity")

@@ -35,12 +35,10 @@ _NOTHING = f"<D:propstat><D:prop/>{status_element(200)}</D:propstat>"
 async def propfind(request: StreamingRequest, door: Door, target: Target) -> None:
     """Tell what is known of the target, and of what is in it as deep as `Depth` says."""
     wanted = _parse(await read_body(request))
+    entry = await door.find(target)
     await door.locks.check(target.path, parse_condition(request, target), changing=False)
-    entry = await door.store.stat(target.path)
     if entry is None:
         raise NotFound(f"{target.path} does not exist")
-    if isinstance(entry, Manifest) and target.slash:
-        raise NotFound(f"{target.path}/ does not exist: {target.path} is a file")
     if isinstance(entry, Collection) and not target.slash:
         request.setHeader("Content-Location", href(target.path, is_collection=True))
     # Of a file there is one answer: `Depth` is not read.

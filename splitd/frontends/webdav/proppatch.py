@@ -24,8 +24,8 @@ async def proppatch(request: StreamingRequest, door: Door, target: Target) -> No
     """Set and remove properties of the target, all or none."""
     condition = parse_condition(request, target)
     root = parse_xml(await read_body(request), "propertyupdate")
-    entry = await door.store.stat(target.path)
-    if entry is None or (target.slash and isinstance(entry, Manifest)):
+    entry = await door.find(target)
+    if entry is None:
         raise NotFound(f"{target.path} does not exist")
     url = href(target.path, is_collection=not isinstance(entry, Manifest))
     changed = dict.fromkeys(element.name for _, element in _instructions(root))

@@ -21,5 +21,6 @@ async def unlock(request: StreamingRequest, door: Door, target: Target) -> None:
     match = _CODED_URL.match(value or "")
     if match is None:
         raise Refused(400, f"Lock-Token: {value!r}: should be a token in angle brackets")
+    await door.find(target)
     await door.locks.unlock(target.path, match[1], parse_condition(request, target))
     answer(request, 204)
