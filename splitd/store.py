@@ -100,7 +100,7 @@ class ObjectStore:
         check_path(path)
         present = await self._catalog.lookup(path)
         # Judged again at the commit; here it spares the client from sending a body in vain.
-        await self._locks.check(path, condition, changing=True)
+        condition = await self._locks.check(path, condition, changing=True)
         if isinstance(present, Collection):
             raise NotAFile(f"{path} is a collection")
         if present is None and not isinstance(await self._catalog.lookup(parent(path)), Collection):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import attrs
+
 from splitd.catalog.state import State
 from splitd.errors import Locked, NotACollection, PreconditionFailed
-from splitd.model.conditions import Condition
+from splitd.model.conditions import Condition, Held
 from splitd.model.if_header import Standing
 from splitd.model.locks import Lock
 from splitd.model.manifest import Manifest
@@ -28,14 +30,49 @@ def refuse_failed(
         failed = "If"
     if failed:
         raise PreconditionFailed(f"{path}: {failed} does not hold")
+    if condition.held is not None and _is_overtaken(state, condition.held, now_ms):
+        raise PreconditionFailed(f"{path}: the lock has expired, and another one was taken since")
 
 
 def _is_so(state: State, condition: Condition, now_ms: int) -> bool:
     def standing(path: str) -> Standing:
         tokens = {lock.token for lock in state.locks.covering(path, now_ms)}
-        return Standing(_etag(state.tree.lookup(path)), tokens)
+        return Standing(_etag(state.tree.lookup(path)), tokens | _still_held(state, condition, path))
 
     return condition.believed is None or condition.believed.holds(standing)
+
+
+def hold(state: State, condition: Condition, path: str, now_ms: int) -> Condition:
+    """A condition for the end of a change that begins now.
+
+    :param path: what is to be changed.
+    """
+    tokens = condition.tokens()
+    if not tokens:
+        return condition
+    held = {
+        (each, lock.token)
+        for each in condition.paths() | {path}
+        for lock in state.locks.covering(each, now_ms)
+        if lock.token in tokens
+    }
+    return attrs.evolve(condition, held=Held(state.locks.taken, frozenset(held)))
+
+
+def _still_held(state: State, condition: Condition, path: str) -> set[str]:
+    """The tokens of the locks of a path under which the change began, unless another lock was taken since."""
+    if condition.held is None or state.locks.was_taken(path, condition.held.since):
+        return set()
+    return {token for each, token in condition.held.tokens if each == path}
+
+
+def _is_overtaken(state: State, held: Held, now_ms: int) -> bool:
+    """Whether a lock under which the change began is no more, and another lock was taken since."""
+    return any(
+        state.locks.was_taken(path, held.since)
+        and all(lock.token != token for lock in state.locks.covering(path, now_ms))
+        for path, token in held.tokens
+    )
 
 
 def _etag(present: Manifest | Collection | None) -> str | None:

@@ -14,6 +14,20 @@ _UNREADABLE = re.compile(r"[^,]*(?:,|\Z)")
 
 
 @attrs.frozen
+class Held:
+    """The locks under which a change began that takes a while.
+
+    They count as not expired until the change is made, unless another lock was taken in the meantime.
+
+    :param since: `Locks.taken` when the change began.
+    :param tokens: (path, token) of each lock that covered a path of the condition then, and whose token it submits.
+    """
+
+    since: int
+    tokens: frozenset[tuple[str, str]]
+
+
+@attrs.frozen
 class Condition:
     """What must hold of what is there.
 
@@ -25,6 +39,7 @@ class Condition:
     :param believed: `If`, or None.  It submits the tokens of locks, too.
     :param collections: paths that the request's URLs name with a slash at the end: no file may be there, nor be put
         there.
+    :param held: the locks under which the change began, or None.
     """
 
     match: tuple[str, ...] | None = None
@@ -33,6 +48,7 @@ class Condition:
     modified_since_s: int | None = None
     believed: IfHeader | None = None
     collections: tuple[str, ...] = ()
+    held: Held | None = None
 
     def failed(self, etag: str | None, modified_ms: int | None = None) -> str:
         """Which header's condition the present version fails, in the order of RFC 9110 section 13.2.2.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections import OrderedDict
 from collections.abc import Collection as SetOf
 from collections.abc import Iterator
 from heapq import heappop, heappush
@@ -15,6 +16,7 @@ EXCLUSIVE = "exclusive"
 SHARED = "shared"
 MAX_TIMEOUT_S = 86_400
 """How long a lock lasts at most, unless it is refreshed: a day."""
+_MOST_REMEMBERED = 4096
 MOST_LOCKS = 32
 """How many may protect one path: each that asks is told of all of them."""
 
@@ -42,9 +44,17 @@ class Lock:
 
 
 class Locks:
-    """All locks.  One that has expired counts as not there, whether it has been dropped or not."""
+    """All locks.  One that has expired counts as not there, whether it has been dropped or not.
 
-    def __init__(self) -> None:
+    :param most_remembered: how many places are remembered where a lock was taken, for `was_taken`.
+    :ivar taken: how many locks have been taken, not counting refreshes.
+    """
+
+    def __init__(self, most_remembered: int = _MOST_REMEMBERED) -> None:
+        self._most_remembered = most_remembered
+        self.taken = 0
+        self._last_taken: OrderedDict[tuple[str, bool], int] = OrderedDict()  # by path and depth
+        self._forgotten = 0
         self._by_token: dict[str, Lock] = {}
         self._at: dict[str, dict[str, Lock]] = {}
         self._paths: list[str] = []  # sorted, so that those below a path are neighbours
@@ -94,6 +104,24 @@ class Locks:
         covered = [path, *(self._paths_below(path) if deep else ())]
         return any(len(self.covering(each, now_ms)) >= MOST_LOCKS for each in covered)
 
+    def was_taken(self, path: str, since: int) -> bool:
+        """Whether a lock that covers a path was taken, and maybe released, after `taken` had been `since`.
+
+        :return: True as well where that is not remembered any more.
+        """
+        if since < self._forgotten:
+            return True
+        places = [(path, False), (path, True), *((ancestor, True) for ancestor in ancestors(path))]
+        return any(self._last_taken.get(place, 0) > since for place in places)
+
+    def _remember(self, lock: Lock) -> None:
+        self.taken += 1
+        place = (lock.path, lock.deep)
+        self._last_taken[place] = self.taken
+        self._last_taken.move_to_end(place)
+        if len(self._last_taken) > self._most_remembered:
+            _, self._forgotten = self._last_taken.popitem(last=False)
+
     def take(self, lock: Lock) -> None:
         """Add a lock, or replace the one of the same token.  What had expired before it was taken is dropped."""
         while self._expiries and self._expiries[0][0] <= lock.taken_ms:
@@ -101,6 +129,8 @@ class Locks:
             other = self._by_token.get(token)
             if other is not None and other.expires_ms == expires_ms:  # not refreshed since
                 self.release(token)
+        if lock.token not in self._by_token:  # else it is refreshed
+            self._remember(lock)
         self.release(lock.token)
         self._by_token[lock.token] = lock
         if lock.path not in self._at:

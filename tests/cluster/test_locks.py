@@ -8,7 +8,9 @@ from xml.etree import ElementTree
 
 import pytest
 import pytest_twisted
+from twisted.internet.task import deferLater
 
+from storaged.system.sizes import Size
 from tests.cluster.cluster import Answer, Cluster
 from tests.cluster.multistatus import (
     condition_of,
@@ -342,3 +344,52 @@ async def test_an_owner_is_told_in_4096_bytes(cluster: Cluster) -> None:
     assert (await lock(cluster, "/f", owner="o" * 4000)).code == 201
     for owner in ("o" * 4096, f"<D:href a='{'&quot;' * 1000}'/>"):
         assert (await lock(cluster, "/g", owner=owner)).code == 413
+
+
+async def until_expired(cluster: Cluster, path: str) -> None:
+    """Wait until no lock covers a path any more."""
+    from twisted.internet import reactor
+
+    for _ in range(1000):
+        told = await propfind(cluster, path, "lockdiscovery")
+        if told[path].found[dav("lockdiscovery")].find(dav("activelock")) is None:
+            return
+        await deferLater(reactor, 0.01)
+    raise AssertionError("the lock does not expire")
+
+
+@pytest.mark.parametrize("size", [2000, 50_000])
+@pytest.mark.parametrize("path", ["/h", "/new"])
+@pytest_twisted.ensureDeferred
+async def test_an_upload_outlasts_its_lock_and_leaves_no_empty_file(
+    make_cluster: Callable[..., Cluster], path: str, size: int
+) -> None:
+    cluster = make_cluster(small_part=Size(1000))
+    await cluster.start()
+    await furnish(cluster)
+    token = token_of(await lock(cluster, path, Timeout="Second-1"))
+    client = await cluster.connect()
+    client.begin("PUT", path, f"Content-Length: {size}", f"If: (<{token}>)", "Expect: 100-continue")
+    assert (await client.answer()).code == 100
+    await until_expired(cluster, path)
+    client.send(b"x" * size)
+    assert (await client.answer()).code == 204
+    assert (await cluster.get(path)).body == b"x" * size
+
+
+@pytest.mark.parametrize("released", [False, True])
+@pytest_twisted.ensureDeferred
+async def test_a_lock_taken_after_the_uploads_own_expired_wins(cluster: Cluster, released: bool) -> None:
+    await furnish(cluster)
+    token = token_of(await lock(cluster, "/h", Timeout="Second-1"))
+    client = await cluster.connect()
+    client.begin("PUT", "/h", "Content-Length: 50000", f"If: (<{token}>)", "Expect: 100-continue")
+    assert (await client.answer()).code == 100
+    await until_expired(cluster, "/h")
+    other = token_of(await lock(cluster, "/h"))
+    if released:
+        assert (await cluster.put("/h", b"other", If=f"(<{other}>)")).code == 204
+        assert (await cluster.ask("UNLOCK", "/h", Lock_Token=f"<{other}>")).code == 204
+    client.send(bytes(50_000))
+    assert (await client.answer()).code == 412
+    assert (await cluster.get("/h")).body == (b"other" if released else b"abc")

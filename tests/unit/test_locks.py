@@ -142,3 +142,34 @@ def test_locks_that_were_released_take_no_memory() -> None:
     assert len(locks._expiries) < 100
     locks.take(attrs.evolve(lock("/b"), taken_ms=1000, expires_ms=2000))
     assert [each.path for each in locks] == ["/b"]
+
+
+@pytest.mark.parametrize(
+    ("path", "deep", "covers"),
+    [("/a/b", False, True), ("/a", True, True), ("/", True, True), ("/a", False, False), ("/a/b/c", True, False)],
+)
+def test_it_is_remembered_where_locks_were_taken(path: str, deep: bool, covers: bool) -> None:
+    locks = Locks()
+    locks.take(lock("/a/b"))
+    since = locks.taken
+    assert not locks.was_taken("/a/b", since)
+    locks.take(attrs.evolve(lock("/a/b"), taken_ms=5))  # a refresh
+    locks.take(lock("/z", "urn:z"))
+    assert not locks.was_taken("/a/b", since)
+    locks.take(lock(path, "urn:2", deep=deep))
+    locks.release("urn:2")
+    assert locks.was_taken("/a/b", since) is covers
+    assert not locks.was_taken("/a/b", locks.taken)
+
+
+def test_what_is_not_remembered_counts_as_taken() -> None:
+    locks = Locks(most_remembered=2)
+    locks.take(lock("/a", "urn:0"))
+    since = locks.taken
+    for number in range(2):
+        locks.take(lock(f"/b{number}", f"urn:b{number}"))
+    assert not locks.was_taken("/a", since)
+    for number in range(2, 4):
+        locks.take(lock(f"/b{number}", f"urn:b{number}"))
+    assert locks.was_taken("/a", since)
+    assert not locks.was_taken("/a", locks.taken)

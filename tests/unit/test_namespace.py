@@ -378,3 +378,59 @@ async def test_where_only_collections_may_be_is_judged_when_the_turn_has_come() 
     assert {"/c/f", "/new"} <= set(await names(front))
     with pytest.raises(NotACollection, match="MKCOL"):
         await lock(front, "/other", "urn:a", condition=Condition(collections=("/other",)))
+
+
+async def uploading(front: Front, path: str, token: str) -> Condition:
+    """The condition for the end of an upload that begins under a lock, taken on /c."""
+    await lock(front, "/c", token, deep=True)
+    return await front.catalog.locks.check(path, asking(token), changing=True)
+
+
+def asking(token: str) -> Condition:
+    """Asks that a lock covers /c."""
+    return Condition(believed=IfHeader((TermList("/c", (Term(False, token=token),)),)))
+
+
+@pytest.mark.parametrize("path", ["/c/f", "/c/new"])
+@pytest_twisted.ensureDeferred
+async def test_an_upload_outlasts_the_lock_that_it_began_under(path: str) -> None:
+    front = await furnished()
+    condition = await uploading(front, path, "urn:1")
+    front.clock.advance(61)
+    with pytest.raises(PreconditionFailed):  # it is for those who begin now
+        await front.catalog.locks.check(path, asking("urn:1"), changing=True)
+    await lock(front, "/c/d", "urn:2")  # elsewhere
+    await front.put(path, C, condition)
+    assert path in await names(front)
+
+
+@pytest.mark.parametrize("released", [False, True])
+@pytest.mark.parametrize("asks", [False, True])
+@pytest.mark.parametrize(("place", "deep"), [("/c/f", False), ("/c", True), ("/", True)])
+@pytest_twisted.ensureDeferred
+async def test_a_lock_that_was_taken_since_wins_against_an_upload(
+    place: str, deep: bool, released: bool, asks: bool
+) -> None:
+    front = await furnished()
+    condition = await uploading(front, "/c/f", "urn:1")
+    if not asks:  # its token is submitted, and may be of no lock any more
+        condition = await front.catalog.locks.check("/c/f", holding("urn:1", path="/c"), changing=True)
+    front.clock.advance(61)
+    await lock(front, place, "urn:2", deep=deep)
+    if released:
+        await front.catalog.locks.unlock(place, "urn:2", ALWAYS)
+    with pytest.raises((Locked, PreconditionFailed)):
+        await front.put("/c/f", C, condition)
+
+
+@pytest_twisted.ensureDeferred
+async def test_another_shared_lock_that_was_taken_since_wins_when_the_own_one_has_expired() -> None:
+    front = await furnished()
+    await lock(front, "/g", "urn:1", SHARED)
+    condition = await front.catalog.locks.check("/g", holding("urn:1", path="/g"), changing=True)
+    front.clock.advance(30)
+    await lock(front, "/g", "urn:2", SHARED)
+    await front.put("/g", A[:-1] + "1", condition)  # the own one still stands
+    front.clock.advance(31)
+    with pytest.raises((Locked, PreconditionFailed)):
+        await front.put("/g", C, condition)
