@@ -1,1 +1,1 @@
-"""Files on their way out: `streamed` for large ones, `small` and `cache` for small ones; `pins` keep what is read."""
+"""Downloads: `streamed` for large files, `small` and `cache` for small ones; `pins` keep the parts that are read."""

@@ -1,4 +1,4 @@
-"""Versions that are being read: their parts must stay where they are."""
+"""Pins keep the parts of a version in place while a download reads them."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ from splitd.model.manifest import Manifest
 
 
 class Pins:
-    """Versions that are being read, and where: their parts must stay there."""
+    """The versions that downloads read now, each with the nodes where its parts must stay."""
 
     def __init__(self) -> None:
         self._places: dict[str, list[tuple[str, ...]]] = {}
 
     def pin(self, manifest: Manifest) -> None:
-        """Keep the parts of a version where its manifest says they are; may be called several times."""
+        """Keep the parts of a version on the nodes of its manifest until `unpin`; one version may have several pins."""
         self._places.setdefault(manifest.upload, []).append(manifest.nodes)
 
     def unpin(self, manifest: Manifest) -> bool:
-        """Undo one `pin`; whether nobody else reads the version there."""
+        """Release one `pin`.
+
+        :return: whether no other pin keeps the version on these nodes.
+        """
         places = self._places[manifest.upload]
         places.remove(manifest.nodes)
         if not places:
@@ -24,5 +27,5 @@ class Pins:
         return manifest.nodes not in places
 
     def holds(self, upload: str, node: str) -> bool:
-        """Whether somebody reads a part of this version on this node."""
+        """Whether a pin keeps a part of this version on this node."""
         return any(node in nodes for nodes in self._places.get(upload, ()))

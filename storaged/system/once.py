@@ -1,4 +1,4 @@
-"""Something that happens once, and that any number may wait for."""
+"""An event that happens once and has any number of waiters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ _T = TypeVar("_T")
 
 
 class Once(Generic[_T]):
-    """An outcome to come: a value or a `Failure`.  A failure that nobody waits for is nobody's loss."""
+    """The outcome of an event: a value or a `Failure`.
+
+    A failure that nobody waits for is dropped without a line in the log.
+    """
 
     def __init__(self) -> None:
         self._waiting: list[Deferred[_T]] = []
@@ -19,11 +22,14 @@ class Once(Generic[_T]):
 
     @property
     def fired(self) -> bool:
-        """Whether it has happened."""
+        """Whether the event has happened."""
         return self._outcome is not None
 
     def fire(self, outcome: _T | Failure) -> None:
-        """Tell all who wait, and all who ask later.  Only the first call counts."""
+        """Set the outcome for all present and later waiters.  Later calls do nothing.
+
+        :param outcome: a value, or a `Failure` for the waiters' errbacks.
+        """
         if self._outcome is not None:
             return
         self._outcome = (outcome,)
@@ -35,7 +41,11 @@ class Once(Generic[_T]):
                 deferred.callback(outcome)
 
     def wait(self) -> Deferred[_T]:
-        """Wait for it: a Deferred of the value, or of the failure.  Cancelling it only ends the waiting."""
+        """Wait for the event.
+
+        :return: a Deferred that fires with the value or the failure, at once if the event has happened.  Cancelling it
+            ends this wait and no other.
+        """
         if self._outcome is None:
             deferred: Deferred[_T] = Deferred(self._waiting.remove)
             self._waiting.append(deferred)

@@ -1,4 +1,4 @@
-"""Doing several things at the same time."""
+"""Coroutines and Deferreds that run at the same time."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from twisted.internet.defer import Deferred, DeferredList, FirstError, gatherRes
 
 
 async def gather(work: Sequence[Coroutine[Deferred[Any], Any, Any]]) -> list[Any]:
-    """Do things at the same time.  At the first failure the others are cancelled and waited for.
+    """Run coroutines at the same time.  At the first failure the others are cancelled, and awaited.
 
-    :return: their results.
-    :raise: what the first failure was.
+    :return: their results, in order.
+    :raise Exception: the first failure; nothing runs any more.
     """
     doing = [Deferred.fromCoroutine(each) for each in work]
     try:
@@ -27,9 +27,10 @@ async def gather(work: Sequence[Coroutine[Deferred[Any], Any, Any]]) -> list[Any
 
 
 def settled(work: Iterable[Deferred[Any]]) -> Deferred[None]:
-    """A Deferred that fires with None when all have fired, well or not; their results go on to whom they are for.
+    """Wait until all Deferreds have fired; their own results and failures stay with them.
 
-    Cancelling it, other than a `DeferredList`, gives up waiting and nothing else.
+    :return: a Deferred that fires with None.  Cancelling it ends the wait and, unlike a `DeferredList`, cancels none of
+        the Deferreds.
     """
     over: Deferred[None] = Deferred()
     left = set(work)

@@ -1,4 +1,4 @@
-"""A thread of its own for calls that come one after the other, many a second."""
+"""A thread that makes many short calls a second, one after the other."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ _T = TypeVar("_T")
 
 
 class SerialThread:
-    """Makes calls in the order in which they are asked for.
+    """Makes blocking calls in the order in which they were requested.
 
-    A thread pool decides anew for each call who makes it; where there is only ever one call at a time, that costs more
-    than a short call itself.
+    A thread pool chooses a thread for each call.  With one call at a time, that costs more than a short call itself.
 
-    :param reactor: the reactor whose thread gets the results.
-    :param name: of the thread, for those who look at the process.
+    :param reactor: the results are delivered in its thread.
+    :param name: the name of the thread, as debuggers show it.
     """
 
     def __init__(self, reactor: IReactorFromThreads, name: str) -> None:
@@ -30,17 +29,21 @@ class SerialThread:
         self._thread = Thread(target=self._live, name=name, daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End when what was asked for is done, and wait for that.  Does nothing where it was never begun."""
+        """Make all calls that are pending, then end the thread; blocks until then.  Does nothing before `start`."""
         if self._thread.is_alive():
             self._calls.put(None)
             self._thread.join()
 
     def run(self, call: Callable[[], _T]) -> Deferred[_T]:
-        """Make a call; a Deferred of its result, fired in the reactor's thread.  Cancelling it gives up the result."""
+        """Make a call in the thread.
+
+        :return: a Deferred that fires in the reactor's thread with the result of the call.  Cancelling it drops the
+            result; the call is made all the same.
+        """
         answer: Deferred[_T] = Deferred()
         self._calls.put((call, answer))
         return answer

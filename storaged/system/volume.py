@@ -1,4 +1,4 @@
-"""What a file system says of its room.  Pure."""
+"""The size of a file system and the room left on it.  Pure."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import attrs
 
 @attrs.frozen
 class Volume:
-    """What a file system says of itself; sizes in bytes.
+    """The sizes of a file system, in bytes.
 
-    :param capacity: its size.
-    :param available: what this user may still write.
+    :param capacity: all of it.
+    :param available: room that this user may still write to.
     """
 
     capacity: int
