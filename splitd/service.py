@@ -45,7 +45,6 @@ from splitd.upkeep.sweep import Sweep
 from storaged.http import NodeConnections, StreamingSite
 from storaged.http.listening import drain, listen
 from storaged.parts.client import RemotePartStore
-from storaged.parts.interfaces import INodeStore
 from storaged.system.allocator import keep_for_ever
 from storaged.system.clocks import WallClock, measure_monotonically
 from storaged.system.daemon import Daemon, IServer
@@ -96,7 +95,7 @@ class Front:
             segment_limit=int(config.journal_segment),
         )
         self.catalog = JournalledCatalog(self._journal, wall)
-        self.registry = NodeRegistry(entries, self._connect, reactor, let_go=_let_go)
+        self.registry = NodeRegistry(entries, self._connect, reactor)
         self._registry_file = RegistryFile(config.registry, self.registry, self._in_thread, reactor, wall)
         pins = Pins()
         self._reaper = Reaper(self.catalog.doomed_parts, self.registry, pins, reactor, config.reap_interval_s)
@@ -272,11 +271,6 @@ class Front:
         await self._connections.close()
         await self._journal.close()
         self._pool.stop()
-
-
-def _let_go(store: INodeStore) -> None:
-    assert isinstance(store, RemotePartStore)
-    store.let_go()
 
 
 def makeService(options: Options) -> Daemon:

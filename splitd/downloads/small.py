@@ -35,7 +35,7 @@ async def read_small(manifest: Manifest, registry: INodeRegistry) -> bytes:
         try:
             payloads.append(_decode(manifest, index, data))
         except StoragedError as problem:
-            raise explain_failure(manifest, index, problem, registry) from problem
+            raise explain_failure(manifest, index, problem) from problem
     if manifest.size <= manifest.layout.stripe:
         return b"".join(payloads)
     return b"".join(

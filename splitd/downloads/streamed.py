@@ -14,7 +14,7 @@ from splitd.interfaces.store import IDownload
 from splitd.model.manifest import Manifest
 from splitd.model.striping import columns, part_spans
 from splitd.model.traffic import Traffic
-from storaged.parts.errors import BadSpan, NodeUnavailable, PartDamaged, PartMissing, StoragedError
+from storaged.parts.errors import BadSpan, PartDamaged, PartMissing, StoragedError
 from storaged.parts.format import UnitDecoder
 from storaged.parts.interfaces import IPartReader
 from storaged.system.parallel import gather
@@ -25,18 +25,14 @@ class PartLost(FileDamaged):
     """A node says it does not hold a part that the manifest names."""
 
 
-def explain_failure(
-    manifest: Manifest, index: int, problem: StoragedError, registry: INodeRegistry
-) -> FileUnavailable | FileDamaged:
-    """What the failure of a part means for the file."""
+def explain_failure(manifest: Manifest, index: int, problem: StoragedError) -> FileUnavailable | FileDamaged:
+    """The error of the file that the failure of one of its parts makes."""
     node = manifest.nodes[index]
     what = f"part {manifest.part(index)} on node {node}"
     if isinstance(problem, PartMissing):
         return PartLost(f"{what}: {problem}")
     if isinstance(problem, PartDamaged | BadSpan):  # a part that is too short has no such span
         return FileDamaged(f"{what}: {problem}")
-    if isinstance(problem, NodeUnavailable):
-        registry.failed(node, str(problem))
     return FileUnavailable(f"{what}: {problem}")
 
 
@@ -58,7 +54,7 @@ class _PartStream:
         try:
             self._reader = await self._registry.store(self._node).open(str(self._part), self._decoder.stored)
         except StoragedError as problem:
-            raise explain_failure(self._manifest, self._index, problem, self._registry) from problem
+            raise explain_failure(self._manifest, self._index, problem) from problem
 
     async def next_unit(self) -> list[bytes]:
         """The pieces of the next unit."""
@@ -70,7 +66,7 @@ class _PartStream:
                     raise PartDamaged("ended before its last unit")
                 self._units.extend(self._decoder.feed(data))
             except StoragedError as problem:
-                raise explain_failure(self._manifest, self._index, problem, self._registry) from problem
+                raise explain_failure(self._manifest, self._index, problem) from problem
         return self._units.popleft()
 
     def close(self) -> None:

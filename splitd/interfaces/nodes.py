@@ -17,7 +17,7 @@ class INodeRegistry(Interface):
         """The ids of all registered nodes, usable or not."""
 
     def store(node_id: str) -> INodeStore:
-        """The part store of a node.
+        """The part store of a node.  It reports to the registry itself when the node fails.
 
         :raise FileUnavailable: no node of this id is registered.
         """
@@ -46,6 +46,3 @@ class INodeRegistry(Interface):
 
         :return: a Deferred that fires when each has answered or failed to; it does not fail.
         """
-
-    def failed(node_id: str, reason: str) -> None:
-        """Learn that a node did not do what it should: it is not chosen for a while."""

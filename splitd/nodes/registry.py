@@ -20,8 +20,9 @@ from splitd.interfaces.nodes import INodeRegistry
 from splitd.model.health import ASK_EVERY_S, FULL, UP, Health
 from splitd.model.nodes import NodeEntry, RegistryChange, compare_entries
 from splitd.model.placement import Candidate, choose_nodes
-from storaged.parts.errors import StoragedError, WrongNode
-from storaged.parts.interfaces import INodeStore
+from splitd.nodes.reporting import ReportingStore
+from storaged.parts.errors import NodeUnavailable, StoragedError, WrongNode
+from storaged.parts.interfaces import INodeStore, IRemoteStore
 from storaged.parts.values import NodeInfo
 from storaged.system.parallel import settled
 
@@ -42,12 +43,14 @@ _REFRESH_S = 1.0
 class NodeStatus:
     """What is known of a node now; sizes in bytes.
 
+    :param remote: its part store; `store` is the same store, and reports to the registry when the node fails.
     :param reserved: placed on it since it was last asked.
     :param held: kept free for parts of unknown size that are under way.
     :param asking: the question that it has not answered yet.
     """
 
     entry: NodeEntry
+    remote: IRemoteStore
     store: INodeStore
     health: Health
     capacity: int = 0
@@ -102,7 +105,6 @@ class NodeRegistry:
 
     :param entries: the nodes.
     :param connect: makes the part store of a node.
-    :param let_go: is given a part store that is not used any more.
     :param clock: tells the time and calls later.
     :param chance: gives numbers in [0, 1).
     """
@@ -112,12 +114,10 @@ class NodeRegistry:
     def __init__(
         self,
         entries: Sequence[NodeEntry],
-        connect: Callable[[NodeEntry], INodeStore],
+        connect: Callable[[NodeEntry], IRemoteStore],
         clock: Any,
         chance: Callable[[], float] = random.random,
-        let_go: Callable[[INodeStore], object] = lambda _: None,
     ) -> None:
-        self._let_go = let_go
         self._connect = connect
         self._clock = clock
         self._nodes = {entry.id: self._new(entry) for entry in entries}
@@ -129,7 +129,18 @@ class NodeRegistry:
         self._loop.clock = clock
 
     def _new(self, entry: NodeEntry) -> NodeStatus:
-        return NodeStatus(entry, self._connect(entry), Health(self._clock.seconds()))
+        return NodeStatus(entry, *self._connected(entry), Health(self._clock.seconds()))
+
+    def _connected(self, entry: NodeEntry) -> tuple[IRemoteStore, INodeStore]:
+        """A node's part store, and the same one that reports failures."""
+        remote = self._connect(entry)
+
+        def report(problem: StoragedError) -> None:
+            node = self._nodes.get(entry.id)
+            if node is not None and node.remote is remote:  # the node may listen elsewhere by now
+                self.failed(entry.id, str(problem))
+
+        return remote, ReportingStore(remote, report)
 
     def start(self) -> Deferred[None]:
         """Ask all nodes for the first time, and go on asking.
@@ -166,9 +177,10 @@ class NodeRegistry:
             if node is None:
                 node = self._new(entry)
             elif entry.id in change.moved:
-                # Who reads from the old place or writes to it comes to an end there, well or not.
-                self._let_go(node.store)
-                node.store, node.asking = self._connect(entry), None
+                # Requests that are pending at the old place end there, well or not.
+                node.remote.retire()
+                node.remote, node.store = self._connected(entry)
+                node.asking = None
                 node.health.due = self._clock.seconds()
             node.entry = entry
             nodes[entry.id] = node
@@ -247,11 +259,11 @@ class NodeRegistry:
             self._log.failure("asking node {node}", result, node=node.entry.id)
 
     async def _ask(self, node: NodeStatus) -> None:
-        store, reserved_before = node.store, node.reserved
+        remote, reserved_before, asked_at = node.remote, node.reserved, self._clock.seconds()
         info: NodeInfo | None = None
         problem: Exception | None = None
         try:
-            info = await store.info().addTimeout(_ANSWER_S, self._clock)
+            info = await remote.info().addTimeout(_ANSWER_S, self._clock)
         except CancelledError:
             raise
         except (StoragedError, AskedTooLong) as failure:
@@ -259,7 +271,7 @@ class NodeRegistry:
         except Exception as failure:  # a node that cannot be asked has a state and a reason, too
             self._log.failure("asking node {node}", Failure(), node=node.entry.id)
             problem = failure
-        if node.store is not store:
+        if node.remote is not remote:
             return  # it listens elsewhere now
         now, before = self._clock.seconds(), (node.health.state, node.health.problem)
         if info is not None:
@@ -269,10 +281,12 @@ class NodeRegistry:
             node.health.answered(now, info.free)
             # Not all at the same moment again, where all were asked at once.
             node.health.due -= _SPREAD_S * self._chance()
-        elif isinstance(problem, AskedTooLong):
-            node.health.silent(now, f"node {node.entry.id}: did not say in {_ANSWER_S:g} s how it is")
         else:
+            if isinstance(problem, AskedTooLong):
+                problem = NodeUnavailable(f"node {node.entry.id}: did not say in {_ANSWER_S:g} s how it is")
             node.health.silent(now, str(problem), stranger=isinstance(problem, WrongNode))
+            # A node that did not answer this question will not answer older ones.
+            remote.end_waits(asked_at, NodeUnavailable(str(problem)))
         self._log_change(node, before)
 
     def watch_recoveries(self, recovered: Callable[[str], None]) -> None:
@@ -349,7 +363,7 @@ class NodeRegistry:
         return told
 
     def failed(self, node_id: str, reason: str) -> None:
-        """Learn that a node did not do what it should; see `INodeRegistry.failed`."""
+        """Note that a node did not do what it should: it is not chosen for a while."""
         node = self._nodes.get(node_id)
         if node is not None:
             before = node.health.state, node.health.problem

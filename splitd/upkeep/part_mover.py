@@ -21,7 +21,7 @@ from splitd.model.manifest import Manifest
 from splitd.nodes.registry import NodeRegistry
 from splitd.upkeep.pace import Pace
 from splitd.upkeep.reaper import Reaper
-from storaged.parts.errors import BadPart, NodeUnavailable, NoSpace, PartDamaged, PartExists, PartMissing, StoragedError
+from storaged.parts.errors import BadPart, PartDamaged, PartExists, PartMissing, StoragedError
 from storaged.parts.format import SMALL_PART, PartId, check_part, stored_size
 from storaged.parts.interfaces import IPartReader, IPartWriter
 
@@ -112,28 +112,26 @@ class PartMover:
             await self._copy_large(str(manifest.part(index)), stored, manifest.nodes[index], target, pace)
 
     async def _copy_small(self, part: PartId, source: str, target: str) -> None:
-        with self._blaming(source):
-            [data] = await self._registry.store(source).get_all([str(part)])
-            if isinstance(data, StoragedError):
-                raise data
+        [data] = await self._registry.store(source).get_all([str(part)])
+        if isinstance(data, StoragedError):
+            raise data
         try:
             check_part(part, data)
         except BadPart as problem:
             raise PartDamaged(f"part {part} on node {source}: {problem}") from problem
-        with self._blaming(target), _too_early(target):
+        with _too_early(target):
             [outcome] = await self._registry.store(target).put_all([(str(part), data)])
             if isinstance(outcome, StoragedError):
                 raise outcome
 
     async def _copy_large(self, part: str, stored: int, source: str, target: str, pace: Pace) -> None:
-        with self._blaming(source):
-            reader = await self._registry.store(source).open(part, None)
+        reader = await self._registry.store(source).open(part, None)
         try:
-            with self._blaming(target), _too_early(target):
+            with _too_early(target):
                 writer = await self._registry.store(target).create(part, stored)
             try:
-                await self._pump(reader, source, writer, target, pace)
-                with self._blaming(target), _too_early(target):
+                await self._pump(reader, writer, target, pace)
+                with _too_early(target):
                     await writer.finish()  # the node has proved every unit, and that it is this part, all of it
             except BaseException:
                 await writer.abort()
@@ -141,7 +139,7 @@ class PartMover:
         finally:
             reader.close()
 
-    async def _pump(self, reader: IPartReader, source: str, writer: IPartWriter, target: str, pace: Pace) -> None:
+    async def _pump(self, reader: IPartReader, writer: IPartWriter, target: str, pace: Pace) -> None:
         """Let all bytes flow, as fast as the pace and the writer allow."""
         gate = _Gate()
         problems: list[Exception] = []
@@ -153,24 +151,14 @@ class PartMover:
         writer.registerProducer(gate, True)
         writer.when_broken().addCallback(broke)
         while not problems:
-            with self._blaming(source):
-                data = await reader.read()
+            data = await reader.read()
             if not data:
                 return
             await pace.take(len(data))
             writer.write(data)
             await gate.passed()
-        with self._blaming(target), _too_early(target):
+        with _too_early(target):
             raise problems[0]
-
-    @contextmanager
-    def _blaming(self, node: str) -> Iterator[None]:
-        """Who fails here is this node."""
-        try:
-            yield
-        except (NodeUnavailable, NoSpace) as problem:
-            self._registry.failed(node, str(problem))
-            raise
 
 
 @contextmanager

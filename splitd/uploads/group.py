@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from splitd.errors import CatalogReadOnly, NotEnoughNodes, SplitdError, UploadFailed
+from splitd.errors import CatalogReadOnly, NotEnoughNodes, NotEnoughSpace, SplitdError, UploadFailed
 from splitd.interfaces.catalog import IUploadLedger
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.interfaces.upkeep import IReaper
@@ -50,14 +50,14 @@ _MOST_FAILED = 3
 class _File:
     """A file that has arrived.
 
-    :param failed: what the nodes had to say that have failed it.
+    :param failed: the errors of the nodes that have failed it, by their ids.
     :ivar given_up: whether nobody waits for it any more.
     """
 
     intent: Intent
     data: bytes
     answer: Deferred[Stored] = attrs.field(init=False)
-    failed: dict[str, str] = attrs.Factory(dict)
+    failed: dict[str, StoragedError] = attrs.Factory(dict)
     given_up: bool = False
 
     def __attrs_post_init__(self) -> None:
@@ -204,23 +204,21 @@ class GroupCommit:
                 _answer(file, cast(Failure, result))
         return begun
 
-    async def _put_parts(self, files: Sequence[_File], nodes: Sequence[str]) -> list[dict[str, str]]:
+    async def _put_parts(self, files: Sequence[_File], nodes: Sequence[str]) -> list[dict[str, StoragedError]]:
         """Store the parts.
 
-        :return: for each file what the nodes that failed it had to say.
+        :return: for each file the errors of the nodes that failed it, by their ids.
         """
         columns: list[list[tuple[str, bytes]]] = [[] for _ in nodes]
         for file in files:
             for column, part in zip(columns, file.parts(), strict=True):
                 column.append(part)
         puts = [self._put(node, parts) for node, parts in zip(nodes, columns, strict=True)]
-        problems: list[dict[str, str]] = [{} for _ in files]
+        problems: list[dict[str, StoragedError]] = [{} for _ in files]
         for node, outcomes in zip(nodes, await gatherResults(puts), strict=True):
             for outcome, failed in zip(outcomes, problems, strict=True):
                 if isinstance(outcome, StoragedError):
-                    if isinstance(outcome, NodeUnavailable | NoSpace):
-                        self._registry.failed(node, str(outcome))
-                    failed[node] = str(outcome)
+                    failed[node] = outcome
         return problems
 
     def _put(self, node: str, parts: Sequence[tuple[str, bytes]]) -> Deferred[list[PartInfo | StoragedError]]:
@@ -230,7 +228,7 @@ class GroupCommit:
 
         return maybeDeferred(self._registry.store(node).put_all, parts).addErrback(fault)
 
-    def _end(self, file: _File, nodes: Sequence[str], failed: dict[str, str]) -> Deferred[None]:
+    def _end(self, file: _File, nodes: Sequence[str], failed: dict[str, StoragedError]) -> Deferred[None]:
         """Commit a file, or see what else can be done with it.  Never fails."""
         if failed or file.given_up:
             ended = Deferred.fromCoroutine(self._try_again(file, failed))
@@ -267,9 +265,9 @@ class GroupCommit:
         cleaned = Deferred.fromCoroutine(self._clean_up(file, reason))
         return cleaned.addCallback(lambda _: _answer(file, failure))
 
-    async def _try_again(self, file: _File, failed: dict[str, str]) -> None:
+    async def _try_again(self, file: _File, failed: dict[str, StoragedError]) -> None:
         """Give a file that some nodes have failed to others, unless nobody waits for it any more."""
-        await self._clean_up(file, "; ".join(failed.values()) or "the client has left")
+        await self._clean_up(file, "; ".join(map(str, failed.values())) or "the client has left")
         if file.given_up:
             return
         file.failed.update(failed)
@@ -301,12 +299,14 @@ def _answer(file: _File, failure: Failure) -> None:
         file.answer.errback(failure)
 
 
-def _told(failed: dict[str, str]) -> str:
+def _told(failed: dict[str, StoragedError]) -> str:
     return "; ".join(f"node {node}: {problem}" for node, problem in failed.items())
 
 
 def _explained(problem: SplitdError, file: _File) -> SplitdError:
-    """Why there is no place for a file: with what has failed it before, where something has."""
+    """The error of a file for which there is no place; it names the nodes that failed the file before."""
     if file.failed and isinstance(problem, NotEnoughNodes):
-        return UploadFailed(f"{file.intent.path}: {_told(file.failed)}; {problem}")
+        full = all(isinstance(failure, NoSpace) for failure in file.failed.values())
+        kind = NotEnoughSpace if full else UploadFailed
+        return kind(f"{file.intent.path}: {_told(file.failed)}; {problem}")
     return problem

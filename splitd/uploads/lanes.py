@@ -122,7 +122,6 @@ class Lanes:
             if not isinstance(problem, StoragedError):
                 raise
             # The loop in `connect` takes another node.
-            self._registry.failed(node, str(problem))
         else:
             self.open[index] = Lane(node, writer, PartEncoder(part, intent.layout.unit))
 

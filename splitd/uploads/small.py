@@ -16,6 +16,7 @@ from splitd.model.manifest import Manifest
 from splitd.model.traffic import Traffic
 from splitd.uploads.group import GroupCommit
 from splitd.uploads.lanes import Intent
+from storaged.system.once import Once
 from storaged.system.parallel import settled
 
 
@@ -45,7 +46,7 @@ class SmallUpload:
         self._pieces: list[bytes] = []
         self._position = 0
         self._broken: LengthMismatch | None = None
-        self._watchers: list[Deferred[Exception]] = []
+        self._when_broken: Once[Exception] = Once()
         self._finishing: Deferred[Any] | None = None
         self._over = False
 
@@ -68,17 +69,11 @@ class SmallUpload:
 
     def _break(self, problem: LengthMismatch) -> None:
         self._broken = problem
-        watchers, self._watchers = self._watchers, []
-        for watcher in watchers:
-            watcher.callback(problem)
+        self._when_broken.fire(problem)
 
     def when_broken(self) -> Deferred[Exception]:
         """Learn that the upload cannot succeed any more; see `IUpload.when_broken`."""
-        if self._broken is not None:
-            return succeed(self._broken)
-        watcher: Deferred[Exception] = Deferred()
-        self._watchers.append(watcher)
-        return watcher
+        return self._when_broken.wait()
 
     def finish(self) -> Deferred[tuple[Manifest, bool]]:
         """End the file and commit it; see `IUpload.finish`."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from splitd.errors import CatalogReadOnly, LengthMismatch, SplitdError, UploadFailed
+from splitd.errors import CatalogReadOnly, LengthMismatch, NotEnoughSpace, SplitdError, UploadFailed
 from splitd.interfaces.catalog import IUploadLedger
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.interfaces.store import IUpload
@@ -23,8 +23,9 @@ from splitd.model.manifest import Manifest
 from splitd.model.striping import Cutter
 from splitd.model.traffic import Traffic
 from splitd.uploads.lanes import Intent, Lane
-from storaged.parts.errors import NodeUnavailable, NoSpace, StoragedError
+from storaged.parts.errors import NoSpace, StoragedError
 from storaged.system.clocks import WallClock
+from storaged.system.once import Once
 from storaged.system.parallel import gather, settled
 
 
@@ -88,7 +89,7 @@ class Upload:
         self._full: set[int] = set()
         self._paused = False
         self._broken: Exception | None = None
-        self._watchers: list[Deferred[Exception]] = []
+        self._when_broken: Once[Exception] = Once()
         self._ending: Deferred[Any] | None = None
         self._aborted = False
 
@@ -143,30 +144,22 @@ class Upload:
             self._lanes[index].write(piece)
 
     def _lane_broke(self, problem: Exception, index: int) -> None:
-        self._break(self._blame(index, problem))
+        self._break(self._explain(index, problem))
 
-    def _blame(self, index: int, problem: Exception) -> UploadFailed:
-        """What the failure of a lane means for the upload."""
-        node = self._lanes[index].node
-        if isinstance(problem, NodeUnavailable | NoSpace):
-            self._registry.failed(node, str(problem))
-        return UploadFailed(f"part {index} of {self._intent.path} on node {node}: {problem}")
+    def _explain(self, index: int, problem: Exception) -> UploadFailed | NotEnoughSpace:
+        """The error of the upload that the failure of a lane makes."""
+        kind = NotEnoughSpace if isinstance(problem, NoSpace) else UploadFailed
+        return kind(f"part {index} of {self._intent.path} on node {self._lanes[index].node}: {problem}")
 
     def _break(self, problem: Exception) -> None:
         if self._broken is not None or self._ending is not None:
             return
         self._broken = problem
-        watchers, self._watchers = self._watchers, []
-        for watcher in watchers:
-            watcher.callback(problem)
+        self._when_broken.fire(problem)
 
     def when_broken(self) -> Deferred[Exception]:
         """Learn that the upload cannot succeed; see `IUpload.when_broken`."""
-        if self._broken is not None:
-            return succeed(self._broken)
-        watcher: Deferred[Exception] = Deferred()
-        self._watchers.append(watcher)
-        return watcher
+        return self._when_broken.wait()
 
     def finish(self) -> Deferred[tuple[Manifest, bool]]:
         """End the file and commit it; see `IUpload.finish`."""
@@ -211,7 +204,7 @@ class Upload:
         try:
             await lane.finish()
         except StoragedError as problem:
-            raise self._blame(index, problem) from problem
+            raise self._explain(index, problem) from problem
 
     def _manifest(self) -> Manifest:
         layout = self._intent.layout

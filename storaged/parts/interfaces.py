@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer
 from zope.interface import Attribute, Interface
 
-from storaged.parts.errors import StoragedError
+from storaged.parts.errors import NodeUnavailable, StoragedError
 from storaged.parts.values import NodeInfo, PartInfo
 from storaged.system.ranges import Span
 
@@ -178,3 +178,19 @@ class ISmallPartStore(Interface):
 
 class INodeStore(IPartStore, ISmallPartStore):
     """What a node offers: parts large and small."""
+
+
+class IRemoteStore(INodeStore):
+    """A node at the other end of a connection."""
+
+    def retire() -> None:
+        """Close the connection as soon as no request is pending; a later request makes a connection of its own."""
+
+    def end_waits(since: float, problem: NodeUnavailable) -> None:
+        """Fail each request that has waited for the node without a break since then or longer.
+
+        The node is known not to answer; requests that the node has answered in part, or that began later, go on.
+
+        :param since: a time of the clock that the store was given, in seconds.
+        :param problem: the error that the requests fail with.
+        """

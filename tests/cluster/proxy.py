@@ -197,6 +197,10 @@ class FaultyNetwork(Factory):
             end.forget()
             end.transport.loseConnection()
 
+    async def refuse(self) -> None:
+        """Take no more connections; those that there are stay."""
+        await self._port.stopListening()
+
     async def stop(self) -> None:
         self.reset()
-        await self._port.stopListening()
+        await self.refuse()

@@ -73,7 +73,7 @@ async def test_a_node_that_is_full_in_the_middle_fails_the_upload_and_keeps_noth
     cluster.fill_node(1, room=3000)
     cluster.nodes[1].filesystem.release()
     answer = await client.answer()
-    assert (answer.code, b"No space left on device" in answer.body) == (503, True)
+    assert (answer.code, b"No space left on device" in answer.body) == (507, True)
     client.leave()
     await eventually(cluster.nothing_stored)
     assert (await cluster.get("/file")).code == 404

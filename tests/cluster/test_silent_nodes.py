@@ -17,6 +17,7 @@ from storaged.disk.writer import WRITE_SIZE
 from storaged.system.sizes import Size
 from tests.cluster.cluster import Cluster
 from tests.cluster.node import Node
+from tests.cluster.proxy import Fault, FaultyNetwork
 from tests.cluster.test_round_trip import ChunkedBody
 from tests.cluster.waiting import eventually
 
@@ -103,3 +104,23 @@ async def test_parts_on_healthy_nodes_are_deleted_while_a_node_is_silent_and_a_s
     await cluster.start_front()
     await cluster.status_becomes(lambda status: status["reaper"]["doomed"] == 0)
     assert await silent.listed() == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_download_ends_when_its_node_is_known_to_be_down(make_cluster: Callable[..., Cluster]) -> None:
+    from twisted.internet import reactor
+
+    cluster = make_cluster(node_timeout_s=NEVER_S, small_part=Size(0), cache=Size(0))
+    network = FaultyNetwork(cluster.nodes[2].port, reactor)
+    cluster.urls["n3"] = f"http://127.0.0.1:{network.port}"
+    await cluster.start()
+    assert (await cluster.put("/file", DATA)).code == 201
+    network.reset()
+    network.begin(Fault("silence", to_server=False, after=0))
+    download = Deferred.fromCoroutine(cluster.get("/file"))
+    await eventually(lambda: network.met, "a node that vanishes")
+    await network.refuse()
+    await cluster.look_at_nodes()
+    answer = await download
+    assert (answer.code, "n3" in answer.text) == (503, True)
+    network.reset()

@@ -23,6 +23,7 @@ from storaged.link import LinkServer
 from storaged.parts import messages
 from storaged.parts.client import RemotePartStore
 from storaged.parts.client.link import Link, LinkClient
+from storaged.parts.client.patience import Patience
 from storaged.parts.errors import NodeUnavailable, StoragedError
 from storaged.parts.memory import MemoryPartStore
 from storaged.parts.values import PartInfo
@@ -80,7 +81,7 @@ def test_every_request_ends_whatever_a_node_answers(stream: bytes, piece: int) -
         client.makeConnection(Transport())
         return succeed(None)
 
-    link = Link(NODE_ID, connect, clock, 60)
+    link = Link(NODE_ID, connect, clock, Patience(clock, 60))
     outcomes: dict[str, list[Any]] = {}
     link.put_all([(PART, DATA)]).addCallback(lambda got: outcomes.update(put=got))
     link.get_all([PART, OTHER]).addCallback(lambda got: outcomes.update(get=got))

@@ -61,6 +61,31 @@ async def test_who_cancels_a_question_has_nothing_against_the_node(
 
 
 @pytest_twisted.ensureDeferred
+async def test_pending_requests_end_when_the_node_is_known_not_to_answer_and_later_ones_go_on(
+    tmp_path: Path, pool: ThreadPool, filesystem: HarmedFilesystem
+) -> None:
+    from twisted.internet import reactor
+
+    clock: Any = reactor
+    async with started_node(tmp_path, filesystem, pool, Clock()) as store:
+        await put(store, PART, [encode(PART, b"abc")])
+        filesystem.hold("open")
+        before = clock.seconds()
+        pending = [store.open(PART, None), store.stat(PART), store.get_all([PART])]
+        await eventually(lambda: filesystem.waiting > 0)
+        store.end_waits(before - 1, NodeUnavailable("node n1: is down"))
+        assert not any(each.called for each in pending)
+        store.end_waits(clock.seconds(), NodeUnavailable("node n1: is down"))
+        for each in pending[:2]:
+            with pytest.raises(NodeUnavailable, match="node n1: is down"):
+                await each
+        [outcome] = await pending[2]
+        assert (type(outcome), str(outcome)) == (NodeUnavailable, "node n1: is down")
+        filesystem.release()
+        assert (await store.stat(PART)).part_id == PART
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_node_that_does_not_answer_is_not_waited_for_long(
     tmp_path: Path, pool: ThreadPool, filesystem: HarmedFilesystem
 ) -> None:

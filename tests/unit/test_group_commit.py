@@ -17,10 +17,12 @@ from splitd.downloads.pins import Pins
 from splitd.errors import NotEnoughSpace, PreconditionFailed, UploadFailed
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.striping import Layout
+from splitd.nodes.reporting import ReportingStore
 from splitd.upkeep.reaper import Reaper
 from splitd.uploads.group import GroupCommit, Stored
 from splitd.uploads.lanes import Intent
 from storaged.parts.errors import NodeUnavailable, StoragedError
+from storaged.parts.interfaces import INodeStore
 from storaged.parts.values import PartInfo
 from tests.clocks import wall_of
 
@@ -66,8 +68,8 @@ class Nodes:
         self.down: set[str] = set()
         self.room = room
 
-    def store(self, node_id: str) -> Node:
-        return self.nodes[node_id]
+    def store(self, node_id: str) -> INodeStore:
+        return ReportingStore(self.nodes[node_id], lambda _: self.down.add(node_id))
 
     def place(self, number: int, stored: int, avoid: Collection[str]) -> list[str]:
         usable = [node for node in self.nodes if node not in avoid and node not in self.down]
@@ -75,9 +77,6 @@ class Nodes:
             raise NotEnoughSpace(f"{number} nodes with {stored} bytes free are needed")
         self.room -= stored
         return usable[:number]
-
-    def failed(self, node_id: str, _reason: str) -> None:
-        self.down.add(node_id)
 
 
 class Service:

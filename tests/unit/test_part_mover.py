@@ -16,11 +16,13 @@ from splitd.errors import MoveRefused
 from splitd.model.conditions import ALWAYS
 from splitd.model.holdings import PartCopy
 from splitd.model.manifest import Manifest
+from splitd.nodes.reporting import ReportingStore
 from splitd.upkeep.pace import Pace
 from splitd.upkeep.part_mover import PartMover
 from splitd.upkeep.reaper import Reaper
 from storaged.parts.errors import StoragedError
 from storaged.parts.format import encode_part, parse_part_id
+from storaged.parts.interfaces import INodeStore
 from storaged.parts.memory import MemoryPartStore
 from tests.clocks import wall_of
 from tests.unit.catalogs import NODES, A, Front, manifest, started
@@ -60,14 +62,14 @@ class Place:
         self.reaper = Reaper(front.catalog.doomed_parts, self, Pins(), clock, 60.0)
         self.mover = PartMover(front.catalog, self, self.reaper)
 
-    def store(self, node: str) -> SlowStore:
-        return self.stores[node]
+    def store(self, node: str) -> INodeStore:
+        return ReportingStore(self.stores[node], self.failed)
 
     def reserve(self, node: str, stored: int) -> None:
         """Nodes have room enough."""
 
-    def failed(self, node: str, reason: str) -> None:
-        raise AssertionError(f"{node}: {reason}")
+    def failed(self, problem: StoragedError) -> None:
+        raise AssertionError(str(problem))
 
     async def manifest(self) -> Manifest:
         found = await self.front.catalog.lookup("/f")

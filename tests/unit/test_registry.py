@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred
+import pytest
+import pytest_twisted
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 
 from splitd.model.nodes import NodeEntry
 from splitd.nodes.registry import NodeRegistry
 from storaged.parts.errors import NodeUnavailable
-from storaged.parts.values import NodeInfo
+from storaged.parts.values import NodeInfo, PartInfo
 
 
 class Store:
@@ -17,10 +19,21 @@ class Store:
     def __init__(self, node: str) -> None:
         self.node = node
         self.asked: list[Deferred[NodeInfo]] = []
+        self.ended: list[tuple[float, str]] = []
+        self.retired = False
 
     def info(self) -> Deferred[NodeInfo]:
         self.asked.append(Deferred())
         return self.asked[-1]
+
+    def retire(self) -> None:
+        self.retired = True
+
+    def end_waits(self, since: float, problem: NodeUnavailable) -> None:
+        self.ended.append((since, str(problem)))
+
+    def stat(self, part_id: str) -> Deferred[PartInfo]:
+        return fail(NodeUnavailable(f"node {self.node}: part {part_id} broke off"))
 
     def answer(self, free: int) -> None:
         self.asked[-1].callback(NodeInfo(self.node, "c", 1000, free))
@@ -99,5 +112,43 @@ def test_an_answer_from_a_place_that_was_left_counts_for_nothing() -> None:
     nodes.replace([NodeEntry("n1", "http://elsewhere:1")])
     old.asked[-1].errback(NodeUnavailable("gone"))
     stores["n1"].answer(1000)
+    [node] = nodes.nodes()
+    assert (node.state, old.retired, stores["n1"].retired) == ("up", True, False)
+
+
+def test_requests_that_wait_for_a_node_end_when_a_later_question_shows_that_it_is_down() -> None:
+    nodes, stores, clock = registry()
+    clock.advance(100)
+    nodes.poll()
+    clock.advance(5)
+    stores["n1"].asked[-1].errback(NodeUnavailable("node n1: connection refused"))
+    assert stores["n1"].ended == [(100, "node n1: connection refused")]
+    nodes.poll()
+    clock.advance(10)
+    assert stores["n1"].ended[1:] == [(105, "node n1: did not say in 10 s how it is")]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_node_that_fails_a_request_is_down_before_the_caller_learns_of_it() -> None:
+    nodes, stores, _ = registry()
+    nodes.poll()
+    stores["n1"].answer(1000)
+    with pytest.raises(NodeUnavailable):
+        await nodes.store("n1").stat("p")
+    [node] = nodes.nodes()
+    assert (node.state, node.health.problem) == ("down", "node n1: part p broke off")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_failure_at_a_place_that_was_left_does_not_count_against_the_node() -> None:
+    nodes, stores, _ = registry()
+    nodes.poll()
+    stores["n1"].answer(1000)
+    old = nodes.store("n1")
+    stores["n1"] = Store("n1")
+    nodes.replace([NodeEntry("n1", "http://elsewhere:1")])
+    stores["n1"].answer(1000)
+    with pytest.raises(NodeUnavailable):
+        await old.stat("p")
     [node] = nodes.nodes()
     assert node.state == "up"

@@ -38,12 +38,23 @@ STATUS: dict[type[errors.SplitdError], int] = {
 }
 
 
+_ADVICE: dict[type[errors.SplitdError], str] = {
+    errors.FileUnavailable: "the file is kept; try again later",
+    errors.UploadFailed: "nothing was stored; send it again",
+    errors.LengthMismatch: "nothing was stored",
+    errors.NotEnoughNodes: "nothing was stored; try again when more storage servers can be used",
+    errors.NotEnoughSpace: "nothing was stored; free some space or add a storage server",
+}
+"""The state of the file after an error of the store, and what the client can do."""
+
+
 def refusal(problem: errors.SplitdError) -> Refused:
     """The answer to an error of the store."""
+    advice = next((f"; {_ADVICE[kind]}" for kind in type(problem).__mro__ if kind in _ADVICE), "")
     for kind in type(problem).__mro__:
         if kind in STATUS:
             headers = {"Allow": ALLOWED} if STATUS[kind] == 405 else {}
-            return Refused(STATUS[kind], str(problem), failed_condition(problem), **headers)
+            return Refused(STATUS[kind], f"{problem}{advice}", failed_condition(problem), **headers)
     return Refused(500, str(problem))
 
 

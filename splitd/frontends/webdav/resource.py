@@ -58,16 +58,16 @@ class WebdavResource(StreamingResource):
         except Refused as refused:
             self._refuse(request, refused)
         except SplitdError as problem:
-            told = refusal(problem)
-            if told.status >= 500:
+            answer = refusal(problem)
+            if answer.status >= 500:
                 self._log.warn(
-                    "{method} {uri}: {status} {problem}",
+                    "{method} {uri}: {outcome} {problem}",
                     method=request.method.decode("ascii", "replace"),
                     uri=request.uri.decode("ascii", "replace"),
-                    status=told.status,
+                    outcome="cut:" if request.startedWriting else answer.status,
                     problem=str(problem),
                 )
-            self._refuse(request, told)
+            self._refuse(request, answer)
         except Exception:
             self._log.failure("{method} {uri}", method=request.method, uri=request.uri)
             self._refuse(request, Refused(500, "this is a fault of the server; its log says more"))

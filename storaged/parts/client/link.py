@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from storaged.http import write_eagerly
 from storaged.parts import messages
 from storaged.parts.client.answers import reason_of
-from storaged.parts.client.patience import Patience
+from storaged.parts.client.patience import Patience, Wait
 from storaged.parts.errors import BadRequest, NodeUnavailable, StoragedError
 from storaged.parts.format import SMALL_PART, is_part_id
 from storaged.parts.frames import FrameReceiver, frame
@@ -75,11 +75,11 @@ class Link:
     :param node_id: for the messages of errors.
     :param connect: connects a protocol to the node, and fails with a `StoragedError`.
     :param clock: calls later.
-    :param patience_s: how long the node may leave everything unanswered.
+    :param patience: how long the node may leave everything unanswered.
     """
 
     def __init__(
-        self, node_id: str, connect: Callable[[LinkClient], Deferred[Any]], clock: IReactorTime, patience_s: float
+        self, node_id: str, connect: Callable[[LinkClient], Deferred[Any]], clock: IReactorTime, patience: Patience
     ) -> None:
         self._node_id = node_id
         self._connect = connect
@@ -97,8 +97,8 @@ class Link:
         self._client: LinkClient | None = None
         self._connecting = False
         self._flushing = False
-        self._let_go = False
-        self._patience = Patience(clock, patience_s, self._give_up)
+        self._retired = False
+        self._wait = Wait(patience, self._expired)
 
     def put_all(self, parts: Sequence[tuple[str, bytes]]) -> Deferred[list[PartInfo | StoragedError]]:
         """Store parts; see `ISmallPartStore.put_all`."""
@@ -113,14 +113,14 @@ class Link:
         """Delete parts; see `ISmallPartStore.remove_all`."""
         return self._ask(self._removes, part_ids)
 
-    def let_go(self) -> None:
+    def retire(self) -> None:
         """End the connection as soon as nothing is asked; what is asked later has one of its own."""
-        self._let_go = True
+        self._retired = True
         self._end_where_idle()
 
     def _end_where_idle(self) -> None:
         idle = not self._asked and not any(kind.waiting for kind in self._kinds)
-        if self._let_go and idle and self._client is not None:
+        if self._retired and idle and self._client is not None:
             self._client.cut()
 
     def _ask(self, kind: _Kind, what: Sequence[Any]) -> Deferred[list[Any]]:
@@ -157,7 +157,7 @@ class Link:
         if not items:
             return
         if not self._asked:
-            self._patience.begin()
+            self._wait.begin()
         self._number += 1
         self._asked[self._number] = kind, items
         kind.under_way += 1
@@ -198,9 +198,9 @@ class Link:
         del self._asked[answer.number]
         kind.under_way -= 1
         if self._asked:
-            self._patience.begin()
+            self._wait.begin()
         else:
-            self._patience.end()
+            self._wait.end()
         if kind.waiting:
             self._flush()
         start = 0
@@ -211,9 +211,11 @@ class Link:
             start = stop
         self._end_where_idle()
 
-    def _give_up(self) -> None:
+    def _expired(self, problem: NodeUnavailable | None) -> None:
         if self._client is not None:
-            self._client.problem = NodeUnavailable(f"node {self._node_id}: no answer in {self._patience.seconds:g} s")
+            self._client.problem = problem or NodeUnavailable(
+                f"node {self._node_id}: no answer in {self._wait.seconds:g} s"
+            )
             self._client.cut()
 
     def disconnected(self, problem: StoragedError | None, reason: Failure) -> None:
@@ -222,7 +224,7 @@ class Link:
         :param problem: why it was cut from this side.
         """
         self._client = None
-        self._patience.end()
+        self._wait.end()
         asked, self._asked = self._asked, {}
         lost: list[_Item] = []
         for kind, items in asked.values():

@@ -1,36 +1,105 @@
-"""How long a node is waited for."""
+"""How long one node may keep the front waiting, and the waits that are pending."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from storaged.parts.errors import NodeUnavailable
+
+_Answer = TypeVar("_Answer")
 
 
 class Patience:
-    """Runs while it is the node's turn, and calls when it has run out.
+    """The time limit of one node, and all that waits for that node now.
 
     :param clock: calls later.
-    :param exhausted: called when it was the node's turn for `patience_s` without a break.
+    :param seconds: how long the node may do nothing where it is its turn.
     """
 
-    def __init__(self, clock: IReactorTime, patience_s: float, exhausted: Callable[[], None]) -> None:
-        self.seconds = patience_s
-        self._clock = clock
-        self._exhausted = exhausted
+    def __init__(self, clock: IReactorTime, seconds: float) -> None:
+        self.seconds = seconds
+        self.clock = clock
+        self.pending: set[Wait] = set()
+
+    def end_waits(self, since: float, problem: NodeUnavailable) -> None:
+        """End the waits that began at `since` or before: the node is known not to answer.
+
+        A node that sends to one and is silent to another is not cut off from the first: each piece that it sends or
+        takes begins a new wait.
+
+        :param since: a time of the clock, in seconds.
+        """
+        for wait in [wait for wait in self.pending if wait.began <= since]:
+            wait.expire(problem)
+
+    def limit(self, asking: Coroutine[Deferred[Any], Any, _Answer], late: str) -> Deferred[_Answer]:
+        """Run a coroutine that waits for the node once.
+
+        :param late: the message of the error when the time limit has passed.
+        :return: a Deferred of what the coroutine returns.  Cancelling it cancels the coroutine.
+        :raise NodeUnavailable: the time limit has passed, or `end_waits` ended the wait.  The coroutine was cancelled.
+        """
+        problems: list[NodeUnavailable] = []
+
+        def expired(problem: NodeUnavailable | None) -> None:
+            problems.append(problem or NodeUnavailable(late))
+            answer.cancel()
+
+        def ended(result: Any) -> Any:
+            wait.end()
+            if problems:
+                raise problems[0]
+            return result
+
+        answer = Deferred.fromCoroutine(asking)
+        wait = Wait(self, expired)
+        if not answer.called:
+            wait.begin()
+        return answer.addBoth(ended)
+
+
+class Wait:
+    """One wait for the node: it is the node's turn from `begin` to `end`.
+
+    :param expired: called when it was the node's turn for the time limit without a break, with None; or when
+        `Patience.end_waits` ended the wait, with the reason.
+    """
+
+    def __init__(self, patience: Patience, expired: Callable[[NodeUnavailable | None], None]) -> None:
+        self._patience = patience
+        self._expired = expired
         self._call: IDelayedCall | None = None
+
+    @property
+    def seconds(self) -> float:
+        """The time limit."""
+        return self._patience.seconds
+
+    @property
+    def began(self) -> float:
+        """The time of the clock at the last `begin`."""
+        assert self._call is not None
+        return self._call.getTime() - self._patience.seconds
 
     def begin(self) -> None:
         """It is the node's turn, from now on."""
         self.end()
-        self._call = self._clock.callLater(self.seconds, self._run_out)
+        self._call = self._patience.clock.callLater(self._patience.seconds, self.expire, None)
+        self._patience.pending.add(self)
 
     def end(self) -> None:
         """The node did its part.  May be called again."""
         call, self._call = self._call, None
         if call is not None:
-            call.cancel()
+            self._patience.pending.discard(self)
+            if call.active():
+                call.cancel()
 
-    def _run_out(self) -> None:
-        self._call = None
-        self._exhausted()
+    def expire(self, problem: NodeUnavailable | None) -> None:
+        """End the wait, and report that."""
+        self.end()
+        self._expired(problem)

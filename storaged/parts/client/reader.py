@@ -6,7 +6,6 @@ from collections import deque
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
@@ -14,7 +13,7 @@ from zope.interface import implementer
 
 from storaged.http import SharedWindow
 from storaged.parts.client.answers import reason_of
-from storaged.parts.client.patience import Patience
+from storaged.parts.client.patience import Patience, Wait
 from storaged.parts.errors import NodeUnavailable
 from storaged.parts.interfaces import IPartReader
 
@@ -37,8 +36,7 @@ class RemotePartReader(Protocol):
         stored: int,
         length: int,
         *,
-        clock: IReactorTime,
-        patience_s: float,
+        patience: Patience,
         window: SharedWindow,
     ) -> None:
         self._node_id = node_id
@@ -50,7 +48,7 @@ class RemotePartReader(Protocol):
         self._waiting: Deferred[bytes] | None = None
         self._ended: Failure | None = None
         self._paused = False
-        self._patience = Patience(clock, patience_s, self._give_up)
+        self._wait = Wait(patience, self._expired)
         self._window = window
 
     def dataReceived(self, data: bytes) -> None:
@@ -58,7 +56,7 @@ class RemotePartReader(Protocol):
         self._missing -= len(data)
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
-            self._patience.end()
+            self._wait.end()
             waiting.callback(data)
             return
         self._pieces.append(data)
@@ -72,7 +70,7 @@ class RemotePartReader(Protocol):
         if self._ended is None:
             self._ended = reason
         self._window.leave()
-        self._patience.end()
+        self._wait.end()
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
             self._tell_end(waiting)
@@ -98,18 +96,18 @@ class RemotePartReader(Protocol):
             self._tell_end(result)
         else:
             self._waiting = result
-            self._patience.begin()
+            self._wait.begin()
         if self._paused and self._kept < self._window.size and self._ended is None:
             self._paused = False
             self.transport.resumeProducing()
         return result
 
     def _forget(self) -> None:
-        self._patience.end()
+        self._wait.end()
         self._waiting = None
 
-    def _give_up(self) -> None:
-        self._end(TimeoutError(f"nothing came for {self._patience.seconds:g} s"))
+    def _expired(self, problem: NodeUnavailable | None) -> None:
+        self._end(problem or TimeoutError(f"nothing came for {self._wait.seconds:g} s"))
 
     def descriptor(self) -> None:
         """There is no file; see `IPartReader.descriptor`."""
@@ -119,7 +117,7 @@ class RemotePartReader(Protocol):
         self._end(CancelledError())
 
     def _end(self, reason: Exception) -> None:
-        self._patience.end()
+        self._wait.end()
         if self._ended is None:
             self._ended = Failure(reason)
             self._pieces.clear()

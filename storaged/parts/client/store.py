@@ -1,4 +1,4 @@
-"""A node at the other end of a connection, as an `IPartStore`.  It speaks the part protocol with treq."""
+"""A node at the other end of a connection, as an `IRemoteStore`.  It speaks the part protocol with treq."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from storaged.parts import wire
 from storaged.parts.checks import check_part_id
 from storaged.parts.client.answers import error_of, part_info, read_all, reason_of
 from storaged.parts.client.link import Link, LinkClient
+from storaged.parts.client.patience import Patience
 from storaged.parts.client.reader import RemotePartReader
 from storaged.parts.client.writer import RemotePartWriter
 from storaged.parts.errors import BadSpan, NodeUnavailable, StoragedError
-from storaged.parts.interfaces import INodeStore, IPartReader, IPartWriter
+from storaged.parts.interfaces import IPartReader, IPartWriter, IRemoteStore
 from storaged.parts.values import NodeInfo, PartInfo
 from storaged.system.origin import parse_origin
 from storaged.system.ranges import Span, format_range, parse_content_range
@@ -27,7 +28,7 @@ from storaged.system.ranges import Span, format_range, parse_content_range
 _Answer = TypeVar("_Answer")
 
 
-@implementer(INodeStore)
+@implementer(IRemoteStore)
 class RemotePartStore:
     """The parts of one node.
 
@@ -56,13 +57,16 @@ class RemotePartStore:
         self._key = key
         self._cluster = cluster
         self._connections = connections
-        self._clock = clock
-        self._patience_s = patience_s
-        self._link = Link(node_id, self._connect_link, clock, patience_s)
+        self._patience = Patience(clock, patience_s)
+        self._link = Link(node_id, self._connect_link, clock, self._patience)
 
-    def let_go(self) -> None:
-        """Keep no connection to the node but for what is under way."""
-        self._link.let_go()
+    def retire(self) -> None:
+        """Close the connection when it is idle; see `IRemoteStore.retire`."""
+        self._link.retire()
+
+    def end_waits(self, since: float, problem: NodeUnavailable) -> None:
+        """End pending waits; see `IRemoteStore.end_waits`."""
+        self._patience.end_waits(since, problem)
 
     def _headers(self, **more: str) -> dict[bytes | str, bytes | str]:
         headers: dict[bytes | str, bytes | str] = {}
@@ -84,12 +88,7 @@ class RemotePartStore:
     async def _create(self, part_id: str, stored: int | None) -> IPartWriter:
         check_part_id(part_id)
         writer = RemotePartWriter(
-            self._node_id,
-            part_id,
-            stored,
-            clock=self._clock,
-            patience_s=self._patience_s,
-            window=self._connections.window,
+            self._node_id, part_id, stored, patience=self._patience, window=self._connections.window
         )
         headers = self._headers(**{"Content-Type": wire.PART_TYPE})
         writer.answered(self._http.request("PUT", wire.part_path(part_id), headers, writer))
@@ -117,9 +116,7 @@ class RemotePartStore:
             raise
         length = _length(response)
         asked, stored = _content_range(response) or (None, length)
-        reader = RemotePartReader(
-            self._node_id, part_id, stored, length, clock=self._clock, patience_s=self._patience_s, window=window
-        )
+        reader = RemotePartReader(self._node_id, part_id, stored, length, patience=self._patience, window=window)
         response.deliverBody(reader)
         if span is not None and asked != span:
             reader.close()
@@ -213,10 +210,7 @@ class RemotePartStore:
         return body
 
     def _in_time(self, asking: Coroutine[Deferred[Any], Any, _Answer]) -> Deferred[_Answer]:
-        return Deferred.fromCoroutine(asking).addTimeout(self._patience_s, self._clock, self._late)
-
-    def _late(self, _result: Any, patience_s: float) -> Any:
-        raise NodeUnavailable(f"node {self._node_id}: no answer in {patience_s:g} s")
+        return self._patience.limit(asking, f"node {self._node_id}: no answer in {self._patience.seconds:g} s")
 
     async def _ask(self, method: str, path: str, headers: dict[bytes | str, bytes | str]) -> Any:
         try:

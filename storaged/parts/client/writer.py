@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IConsumer, IPushProducer, IReactorTime
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IConsumer, IPushProducer
 from twisted.python.failure import Failure
 from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
 from zope.interface import implementer
 
 from storaged.http import SharedWindow, abort_body, write_body
 from storaged.parts.client.answers import error_of, part_info, read_all, reason_of
-from storaged.parts.client.patience import Patience
+from storaged.parts.client.patience import Patience, Wait
 from storaged.parts.errors import BadPart, NodeUnavailable, StoragedError
 from storaged.parts.interfaces import IPartWriter
 from storaged.parts.values import PartInfo
+from storaged.system.once import Once
 
 
 @implementer(IPartWriter, IBodyProducer, IPushProducer)
@@ -28,14 +29,7 @@ class RemotePartWriter:
     """
 
     def __init__(
-        self,
-        node_id: str,
-        part_id: str,
-        stored: int | None,
-        *,
-        clock: IReactorTime,
-        patience_s: float,
-        window: SharedWindow,
+        self, node_id: str, part_id: str, stored: int | None, *, patience: Patience, window: SharedWindow
     ) -> None:
         self.length = UNKNOWN_LENGTH if stored is None else stored
         self.connected: Deferred[None] = Deferred()
@@ -49,10 +43,10 @@ class RemotePartWriter:
         self._request: Deferred[Any] | None = None
         self._finished: Deferred[PartInfo] | None = None
         self._problem: StoragedError | None = None
-        self._watchers: list[Deferred[Exception]] = []
+        self._broken: Once[Exception] = Once()
         self._aborted = False
         self._over: Deferred[None] = Deferred()
-        self._patience = Patience(clock, patience_s, self._give_up)
+        self._wait = Wait(patience, self._expired)
         self._window = window
         window.enter()
 
@@ -80,12 +74,10 @@ class RemotePartWriter:
         self._end()
         self._finished.callback(info)
 
-    def _give_up(self) -> None:
+    def _expired(self, problem: NodeUnavailable | None) -> None:
         done = "stored" if self._body_sent.called else "took"
-        problem = NodeUnavailable(
-            f"node {self._node_id}: {done} nothing of part {self._part_id} for {self._patience.seconds:g} s"
-        )
-        self._break(Failure(problem))
+        late = f"node {self._node_id}: {done} nothing of part {self._part_id} for {self._wait.seconds:g} s"
+        self._break(Failure(problem or NodeUnavailable(late)))
         if self._body_sent.called and self._request is not None:
             self._request.cancel()
 
@@ -105,12 +97,10 @@ class RemotePartWriter:
         if self._finished is not None:
             self._finished.errback(problem)
             return
-        watchers, self._watchers = self._watchers, []
-        for watcher in watchers:
-            watcher.callback(problem)
+        self._broken.fire(problem)
 
     def _end(self) -> None:
-        self._patience.end()
+        self._wait.end()
         if not self._over.called:
             self._window.leave()
             self._over.callback(None)
@@ -135,14 +125,14 @@ class RemotePartWriter:
     def pauseProducing(self) -> None:
         """Give no more for now: the connection's buffer is full."""
         self._paused = True
-        self._patience.begin()
+        self._wait.begin()
         if self._producer is not None:
             self._producer.pauseProducing()
 
     def resumeProducing(self) -> None:
         """Go on."""
         self._paused = False
-        self._patience.end()
+        self._wait.end()
         if self._producer is not None:
             self._producer.resumeProducing()
 
@@ -177,15 +167,10 @@ class RemotePartWriter:
 
     def when_broken(self) -> Deferred[Exception]:
         """Learn of a failure; see `IPartWriter.when_broken`."""
-        if self._problem is not None:
-            return succeed(self._problem)
-        watcher: Deferred[Exception] = Deferred()
-        self._watchers.append(watcher)
-        return watcher
+        return self._broken.wait()
 
     def finish(self) -> Deferred[PartInfo]:
         """End the part; see `IPartWriter.finish`."""
-        self._watchers = []
         finished: Deferred[PartInfo] = Deferred()
         if self._problem is not None:
             finished.errback(self._problem)
@@ -196,13 +181,12 @@ class RemotePartWriter:
                 Failure(BadPart(f"part {self._part_id}: got {self._written} bytes, {self.length} were announced"))
             )
         else:
-            self._patience.begin()
+            self._wait.begin()
             self._body_sent.callback(None)
         return finished
 
     def abort(self) -> Deferred[None]:
         """Give the part up; see `IPartWriter.abort`."""
-        self._watchers = []
         over: Deferred[None] = Deferred()
         if self._over.called:
             over.callback(None)
