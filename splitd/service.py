@@ -210,7 +210,8 @@ class Front:
     def start(self) -> Deferred[None]:
         """Begin to serve; see `IServer.start`.
 
-        :raise RegistryInvalid: there are parts on a node that is not registered.
+        :raise RegistryInvalid: the registry lacks a node that holds parts.
+        :raise SettingsError: nothing can listen at an endpoint.
         """
         return Deferred.fromCoroutine(self._start())
 
@@ -288,4 +289,4 @@ def makeService(options: Options) -> Daemon:
         raise SystemExit(f"splitd: {problem}") from problem
     measure_monotonically(reactor)
     front = Front(config, entries, key, OSFilesystem(), reactor, WallClock())
-    return Daemon(front, reactor, front.hang_up)
+    return Daemon(front, reactor, front.hang_up, (RegistryInvalid,))

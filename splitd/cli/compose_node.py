@@ -16,6 +16,7 @@ from splitd.cli.writing import read_text, replace_file
 _BASE = "docker-compose.yml"
 _OVERRIDE = "docker-compose.override.yml"
 _REGISTRY = "config/nodes.yaml"
+_EXAMPLE = "config/nodes.example.yaml"
 _MODEL = "n1"
 _PORT = 8090
 _HOST_NAME = re.compile(r"\A[a-z]([a-z0-9-]{0,61}[a-z0-9])?\Z")
@@ -24,8 +25,8 @@ _HEAD = """\
 """
 
 
-def _read_name(context: click.Context, parameter: click.Parameter, name: str) -> str:  # noqa: ARG001 - click's
-    if not _HOST_NAME.match(name):
+def _read_name(context: click.Context, parameter: click.Parameter, name: str | None) -> str | None:  # noqa: ARG001
+    if name is not None and not _HOST_NAME.match(name):
         raise click.BadParameter(f"{name!r} is not a name like n7: small letters, digits and hyphens")
     return name
 
@@ -37,7 +38,7 @@ def _read_disk(context: click.Context, parameter: click.Parameter, disk: str | N
 
 
 @click.command()
-@click.argument("name", callback=_read_name)
+@click.argument("name", callback=_read_name, required=False)
 @click.option(
     "--disk",
     metavar="FOLDER",
@@ -50,16 +51,24 @@ def _read_disk(context: click.Context, parameter: click.Parameter, disk: str | N
     default=Path(),
     help="The folder of docker-compose.yml.  [default: this one]",
 )
+@click.option("--registry-only", is_flag=True, help="Make config/nodes.yaml where it is missing, and add no server.")
 @pass_session
-def compose_node(session: Session, name: str, disk: str | None, project: Path) -> None:
+def compose_node(session: Session, name: str | None, disk: str | None, project: Path, registry_only: bool) -> None:
     """Describe another storage server to docker compose.
 
     NAME is added to docker-compose.override.yml and to config/nodes.yaml; what else stands there stays.  Then
     `docker compose up --detach --wait` starts it, and the front, which sees that its registry has changed, uses it at
     once.  With docker compose: docker compose run --rm add-node NAME
+
+    A missing config/nodes.yaml is made first, as a copy of config/nodes.example.yaml.
     """
+    if (name is None) != registry_only:
+        raise click.UsageError("give a NAME, or --registry-only")
     base, override = project / _BASE, project / _OVERRIDE
     known = members(_text(base), "services")
+    _make_registry(project)
+    if name is None:
+        return
     if _MODEL not in known:
         raise CommandFailed(f"{base}: there is no service {_MODEL} that could be the model")
     if name in known:
@@ -82,6 +91,16 @@ def compose_node(session: Session, name: str, disk: str | None, project: Path) -
         click.echo(f"{name} is in {_OVERRIDE} and {_REGISTRY}.  Start it: docker compose up --detach --wait")
 
 
+def _make_registry(project: Path) -> None:
+    registry, example = project / _REGISTRY, project / _EXAMPLE
+    if registry.exists():
+        return
+    try:
+        replace_file(registry, _text_of(example), like=example)
+    except OSError as problem:
+        raise CommandFailed(f"{registry}: {problem.strerror}") from problem
+
+
 def _described(path: Path, text: str, name: str, disk: str | None) -> str:
     lines = [
         f"extends: {{file: {_BASE}, service: {_MODEL}}}",
@@ -99,11 +118,19 @@ def _described(path: Path, text: str, name: str, disk: str | None) -> str:
 
 
 def _text(path: Path) -> str:
+    """The text of a compose file."""
+    text = _text_of(path)
     try:
-        text = read_text(path)
         members(text, "services")
+    except ValueError as problem:
+        raise CommandFailed(f"{path}: {problem}") from problem
+    return text
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return read_text(path)
     except OSError as problem:
         raise CommandFailed(f"{path}: {problem.strerror}") from problem
     except ValueError as problem:
         raise CommandFailed(f"{path}: {problem}") from problem
-    return text

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any, cast
 
 from twisted.internet import defer
+from twisted.internet.defer import CancelledError
 from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.logger import Logger
 
 from storaged.http.request import StreamingSite
+from storaged.system.settings import SettingsError
 
 _log = Logger()
 
@@ -21,8 +24,18 @@ async def listen(reactor: Any, endpoint: str, factory: IProtocolFactory) -> ILis
     """Listen at an endpoint.
 
     :param endpoint: as `twisted.internet.endpoints.serverFromString` reads it.
+    :return: the port, once it listens.
+    :raise SettingsError: the endpoint is not one, or nothing can listen there; the message names it.
     """
-    port: Any = await serverFromString(reactor, endpoint).listen(factory)
+    try:
+        port: Any = await serverFromString(reactor, endpoint).listen(factory)
+    except CancelledError:
+        raise
+    except CannotListenError as problem:
+        raise SettingsError(f"{endpoint}: {problem}") from problem
+    except Exception as problem:  # each kind of endpoint has errors of its own: a key twice, a file that is missing
+        hint = "; colons of an address are written \\:" if "::" in endpoint else ""
+        raise SettingsError(f"{endpoint}: not an endpoint that can be listened at: {problem}{hint}") from problem
     # The endpoint's own default of 50 is soon full, and the kernel turns away who comes then.
     port.socket.listen(_BACKLOG)
     return cast(IListeningPort, port)

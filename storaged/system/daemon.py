@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from zope.interface import Interface
 
 from storaged.system.allocator import TRIM_EVERY_S, collect_seldom, keep_large_buffers, trim_heap
+from storaged.system.settings import SettingsError
 
 _log = Logger()
 
@@ -35,11 +36,20 @@ class Daemon(Service):
     """A server in a process of its own.  Where it cannot start, the process ends with status 1.
 
     :param hang_up: called on SIGHUP; where None, that ends the process.
+    :param faults: errors of a start, besides `SettingsError`, that are the operator's to mend: their messages say
+        everything, and the log has no traceback of them.
     """
 
     _log = Logger()
 
-    def __init__(self, server: IServer, reactor: Any, hang_up: Callable[[], object] | None = None) -> None:
+    def __init__(
+        self,
+        server: IServer,
+        reactor: Any,
+        hang_up: Callable[[], object] | None = None,
+        faults: tuple[type[Exception], ...] = (),
+    ) -> None:
+        self._faults = (SettingsError, *faults)
         self._server = server
         self._reactor = reactor
         self._hang_up = hang_up
@@ -61,7 +71,10 @@ class Daemon(Service):
         self._log.failure("the heap is not trimmed any more", failure)
 
     def _start_failed(self, failure: Any) -> None:
-        self._log.failure("cannot start", failure)
+        if failure.check(*self._faults):  # a traceback would hide the reason
+            self._log.critical("cannot start: {reason}", reason=failure.getErrorMessage())
+        else:
+            self._log.failure("cannot start", failure)
         # twistd itself would end with status 0, and whoever supervises it would think that all is well.
         self._reactor.addSystemEventTrigger("after", "shutdown", os._exit, 1)
         self._reactor.stop()

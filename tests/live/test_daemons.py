@@ -71,6 +71,18 @@ def test_a_server_that_cannot_listen_ends_with_status_1(folder: Path) -> None:
     ended = start(*arguments, folder=folder)
     assert ended.returncode == 1
     assert "Couldn't listen on 192.0.2.1:1" in ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize("endpoint", ["tcp:0:interface=::1", "tcp:http", "nowhere:1", "tcp:99999"])
+def test_an_endpoint_that_is_none_is_told_in_one_line(folder: Path, endpoint: str) -> None:
+    ended = start(
+        "storaged", "--node", "n1", "--data", "d", "--cluster-key-file", "key", "--listen", endpoint, folder=folder
+    )
+    assert ended.returncode == 1
+    [line] = [line for line in (ended.stdout + ended.stderr).splitlines() if "cannot start" in line]
+    assert endpoint in line
+    assert "Traceback" not in ended.stdout + ended.stderr
 
 
 def test_every_setting_is_in_the_help(folder: Path) -> None:

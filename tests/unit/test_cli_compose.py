@@ -20,8 +20,9 @@ OVERRIDE = "docker-compose.override.yml"
 def project(tmp_path: Path) -> Path:
     """A folder with the files that docker compose reads here."""
     (tmp_path / "config").mkdir()
-    for name in ("docker-compose.yml", "config/nodes.yaml"):
+    for name in ("docker-compose.yml", "config/nodes.example.yaml"):
         (tmp_path / name).write_bytes((PROJECT / name).read_bytes())
+    good(run(tmp_path, "--registry-only"))
     return tmp_path
 
 
@@ -55,6 +56,30 @@ def test_a_node_gets_a_service_a_volume_and_a_place_in_the_registry(project: Pat
     }
     assert after["nodes.yaml"] == before["nodes.yaml"] + "- id: n7\n  url: http://n7:8090\n"
     assert after["docker-compose.yml"] == before["docker-compose.yml"]
+
+
+def test_the_registry_is_made_once_from_its_example(project: Path) -> None:
+    registry, example = project / "config/nodes.yaml", project / "config/nodes.example.yaml"
+    assert registry.read_bytes() == example.read_bytes()
+    registry.write_text("- id: n1\n  url: http://n1:8090\n")
+    good(run(project, "--registry-only"))
+    assert registry.read_text() == "- id: n1\n  url: http://n1:8090\n"
+    registry.unlink()
+    good(run(project, "n7"))
+    assert registry.read_text() == example.read_text() + "- id: n7\n  url: http://n7:8090\n"
+    assert run(project).exit_code == 2
+    assert run(project, "n8", "--registry-only").exit_code == 2
+
+
+def test_what_a_cluster_writes_is_not_in_git() -> None:
+    ignored = (PROJECT / ".gitignore").read_text().splitlines()
+    assert {"/config/nodes.yaml", "/docker-compose.override.yml"} <= set(ignored)
+
+
+def test_the_front_is_published_on_this_machine_and_stays_healthy_when_the_store_is_full() -> None:
+    front = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())["services"]["front"]
+    assert front["ports"] == ["${SPLITD_ADDRESS:-127.0.0.1}:${SPLITD_PORT:-8080}:8080"]
+    assert "/health" in front["healthcheck"]["test"][-1]
 
 
 def test_it_runs_as_a_storage_server_of_the_compose_file_does(project: Path) -> None:
