@@ -44,7 +44,8 @@ from splitd.upkeep.rebalance import TARGET, Rebalance
 from splitd.upkeep.sweep import Sweep
 from storaged.http import NodeConnections, StreamingSite
 from storaged.http.listening import drain, listen
-from storaged.parts.client import RemotePartStore
+from storaged.parts.client import RemotePartStore, look_first
+from storaged.parts.values import NodeInfo
 from storaged.system.allocator import keep_for_ever
 from storaged.system.clocks import WallClock, measure_monotonically
 from storaged.system.daemon import Daemon, IServer
@@ -160,22 +161,19 @@ class Front:
         return deferToThreadPool(self._reactor, self._pool, call)
 
     def _connect(self, entry: NodeEntry) -> RemotePartStore:
-        return self._connect_as(entry, lambda: self.catalog.cluster)
-
-    def _connect_unseen(self, entry: NodeEntry) -> RemotePartStore:
-        """For a first look: a node keeps the first cluster that it is told."""
-        return self._connect_as(entry, lambda: "")
-
-    def _connect_as(self, entry: NodeEntry, cluster: Callable[[], str]) -> RemotePartStore:
         return RemotePartStore(
             entry.id,
             entry.url,
             self._key,
-            cluster,
+            lambda: self.catalog.cluster,
             self._connections,
             self._reactor,
             self._config.node_timeout_s,
         )
+
+    def _look_first(self, entry: NodeEntry) -> Deferred[tuple[NodeInfo, bool]]:
+        timeout_s = self._config.node_timeout_s
+        return look_first(entry.id, entry.url, self._key, self._connections, self._reactor, timeout_s)
 
     def _make_site(self, resource: IResource) -> StreamingSite:
         return StreamingSite(
@@ -197,7 +195,7 @@ class Front:
         return {"nodes": len(self.registry.node_ids()), **attrs.asdict(change)}
 
     async def _probe(self, node_id: str, url: str) -> dict[str, Any]:
-        return await probe(node_id, url, self.registry, self._connect_unseen, self.catalog.cluster)
+        return await probe(node_id, url, self.registry, self._look_first, self.catalog.cluster)
 
     def hang_up(self) -> Deferred[None]:
         """Read the registry anew, as a daemon does on SIGHUP."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from urllib.parse import parse_qs, urlsplit
@@ -21,13 +23,15 @@ from storaged.http import (
 )
 from storaged.identity import Identity
 from storaged.link import LinkServer
-from storaged.parts import wire
+from storaged.parts import proofs, wire
 from storaged.parts.errors import BadRequest, BadSpan, NodeUnavailable, StoragedError
 from storaged.parts.interfaces import INodeStore, IPartReader
 from storaged.parts.values import PartInfo
 from storaged.system.ranges import Span, Unsatisfiable, format_content_range, parse_range
 
 _EXACT_RANGE = re.compile(r"\Abytes=([0-9]{1,18})-([0-9]{1,18})\Z")
+
+_FIRST_LOOK = frozenset({wire.NODE_PATH, wire.PARTS_PATH})
 
 
 class PartResource(StreamingResource):
@@ -43,6 +47,7 @@ class PartResource(StreamingResource):
         self._store = store
         self._identity = identity
         self._key = key
+        self._challenges = proofs.Challenges(key, os.urandom(proofs.NONCE_BYTES), time.monotonic)
 
     async def respond(self, request: StreamingRequest) -> None:
         """Answer a request."""
@@ -62,7 +67,10 @@ class PartResource(StreamingResource):
         if url.path == "/health" and method in {"GET", "HEAD"}:
             _answer(request, 200, b"ok\n", "text/plain")
             return
-        wire.check_key(request.getHeader("Authorization"), self._key)
+        if url.path == wire.PROOF_PATH and method == "GET":
+            self._prove(request)
+            return
+        self._check_access(request, method, url.path)
         joining = self._identity.check(request.getHeader(wire.NODE_HEADER), request.getHeader(wire.CLUSTER_HEADER))
         if joining is not None:
             await joining
@@ -79,6 +87,23 @@ class PartResource(StreamingResource):
             _answer(request, 204 if found else 404, b"", "")
         else:
             raise BadRequest(f"{method} {url.path}: not in the part protocol")
+
+    def _prove(self, request: StreamingRequest) -> None:
+        front_nonce = proofs.check_nonce(request.getHeader(wire.NONCE_HEADER))
+        node_nonce = self._challenges.issue(front_nonce)
+        proof = wire.Proof(node_nonce, proofs.prove_node(self._key, front_nonce, node_nonce))
+        _answer(request, 200, wire.encode_proof(proof), "application/json")
+
+    def _check_access(self, request: StreamingRequest, method: str, path: str) -> None:
+        """A front proves the key for a first look only, which changes nothing; for all else it sends the key.
+
+        :raise AccessDenied: the request has neither the cluster key nor a proof of it.
+        """
+        header = request.getHeader("Authorization") or ""
+        if method == "GET" and path in _FIRST_LOOK and header.startswith(proofs.SCHEME + " "):
+            self._challenges.check(header, f"GET {request.uri.decode('ascii', 'replace')}")
+        else:
+            wire.check_key(header, self._key)
 
     def _link(self, request: StreamingRequest) -> None:
         asked = request.getHeader("Upgrade")

@@ -5,23 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.defer import Deferred
+
 from splitd.errors import FileUnavailable, NodeRefused
 from splitd.model.nodes import NodeEntry, RegistryInvalid, parse_entries
 from splitd.nodes.registry import NodeRegistry
 from storaged.parts.errors import AccessDenied, StoragedError, WrongNode
-from storaged.parts.interfaces import INodeStore
+from storaged.parts.values import NodeInfo
 
 
 async def probe(
-    node_id: str, url: str, registry: NodeRegistry, connect: Callable[[NodeEntry], INodeStore], cluster: str
+    node_id: str,
+    url: str,
+    registry: NodeRegistry,
+    look: Callable[[NodeEntry], Deferred[tuple[NodeInfo, bool]]],
+    cluster: str,
 ) -> dict[str, Any]:
     """Ask a server.
 
-    :param connect: makes a part store that tells no cluster.
+    :param look: asks who it is and whether it holds parts, without sending it the cluster key.
     :param cluster: the one that it is to join.
     :return: what it says of itself, as values that JSON has.
     :raise ValueError: no node can have this id or url.
-    :raise NodeRefused: it is a node already, is another one, or belongs to another cluster.
+    :raise NodeRefused: it is a node already, is another one, belongs to another cluster, or does not know the cluster
+        key.
     :raise FileUnavailable: it does not answer.
     """
     try:
@@ -31,10 +38,8 @@ async def probe(
     for node in registry.nodes():
         if node.entry.id == entry.id or node.entry.url.rstrip("/") == entry.url.rstrip("/"):
             raise NodeRefused(f"node {node.entry.id} at {node.entry.url} is registered already")
-    store = connect(entry)
     try:
-        info = await store.info()
-        holds_parts = bool(await store.list_parts("", 1))
+        info, holds_parts = await look(entry)
     except (WrongNode, AccessDenied) as problem:
         raise NodeRefused(f"{entry.url}: {problem}") from problem
     except StoragedError as problem:

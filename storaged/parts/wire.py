@@ -8,7 +8,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
@@ -19,6 +19,7 @@ PARTS_PATH = "/v1/parts"
 TRASH_PATH = "/v1/trash"
 NODE_PATH = "/v1/node"
 LINK_PATH = "/v1/link"
+PROOF_PATH = "/v1/proof"
 LINK_PROTOCOL = "splitd-link/1"
 PART_TYPE = "application/vnd.splitd.part"
 
@@ -27,6 +28,9 @@ NODE_HEADER = "Splitd-Node"
 
 CLUSTER_HEADER = "Splitd-Cluster"
 """The id of the cluster whose front asks.  A node keeps the first it sees, and refuses any other."""
+
+NONCE_HEADER = "Splitd-Nonce"
+"""The nonce of a front that asks a node to prove its key; see `storaged.parts.proofs`."""
 
 ERROR_HEADER = "Splitd-Error"
 """The name of the error and its message.  Error answers have no body: the front may still be sending."""
@@ -128,6 +132,26 @@ class _Node(msgspec.Struct):
     cluster: str
     capacity: int
     free: int
+
+
+class Proof(msgspec.Struct, frozen=True):
+    """A node's proof that it knows the cluster key, and the nonce for the front's own; see `storaged.parts.proofs`."""
+
+    nonce: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    proof: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+
+
+def encode_proof(proof: Proof) -> bytes:
+    """A proof as JSON."""
+    return msgspec.json.encode(proof)
+
+
+def decode_proof(body: bytes) -> Proof:
+    """Read a proof.
+
+    :raise NodeUnavailable: the body is not one.
+    """
+    return _decode(body, Proof)
 
 
 def encode_parts(parts: Sequence[PartInfo]) -> bytes:

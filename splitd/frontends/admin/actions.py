@@ -44,7 +44,7 @@ def reload(run: Callable[[], Awaitable[_Document]]) -> Action:
 
 
 def probe(run: Callable[[str, str], Awaitable[_Document]]) -> Action:
-    """`POST /probe?id=ID&url=URL`: a POST, for the cluster key is shown to whoever listens there.
+    """`POST /probe?id=ID&url=URL`: a POST, for the front connects to an address that the request chooses.
 
     :param run: asks a server that is no node yet who it is; raises `ValueError` where there can be no such node.
     """

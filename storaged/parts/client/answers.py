@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
@@ -84,3 +84,22 @@ def read_all(response: Any) -> Deferred[bytes]:
     reader = _AnswerReader()
     response.deliverBody(reader)
     return reader.done
+
+
+def cancellable(request: Deferred[Any]) -> Deferred[Any]:
+    """A request that fails with `CancelledError` when it is cancelled.
+
+    The Agent's own failure then says that the name was not found, or the answer not received: as if it were the node's.
+    """
+
+    def cancel(told: Deferred[Any]) -> None:
+        told.errback(CancelledError())
+        request.cancel()
+
+    def tell(result: Any) -> None:
+        if not told.called:
+            told.callback(result)
+
+    told: Deferred[Any] = Deferred(cancel)
+    request.addBoth(tell)
+    return told

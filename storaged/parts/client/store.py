@@ -14,7 +14,7 @@ from zope.interface import implementer
 from storaged.http import NodeConnections, NotUpgraded
 from storaged.parts import wire
 from storaged.parts.checks import check_part_id
-from storaged.parts.client.answers import error_of, part_info, read_all, reason_of
+from storaged.parts.client.answers import cancellable, error_of, part_info, read_all, reason_of
 from storaged.parts.client.link import Link, LinkClient
 from storaged.parts.client.patience import Patience
 from storaged.parts.client.reader import RemotePartReader
@@ -214,30 +214,11 @@ class RemotePartStore:
 
     async def _ask(self, method: str, path: str, headers: dict[bytes | str, bytes | str]) -> Any:
         try:
-            return await _cancellable(self._http.request(method, path, headers))
+            return await cancellable(self._http.request(method, path, headers))
         except CancelledError:
             raise
         except Exception as problem:
             raise NodeUnavailable(f"node {self._node_id}: {reason_of(problem)}") from problem
-
-
-def _cancellable(request: Deferred[Any]) -> Deferred[Any]:
-    """A request that fails with `CancelledError` when it is cancelled.
-
-    The Agent's own failure then says that the name was not found, or the answer not received: as if it were the node's.
-    """
-
-    def cancel(told: Deferred[Any]) -> None:
-        told.errback(CancelledError())
-        request.cancel()
-
-    def tell(result: Any) -> None:
-        if not told.called:
-            told.callback(result)
-
-    told: Deferred[Any] = Deferred(cancel)
-    request.addBoth(tell)
-    return told
 
 
 def _length(response: Any) -> int:

@@ -1,0 +1,71 @@
+"""A first look at a server that is to become a node: the cluster key is proven by both sides, and never sent."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from storaged.http import NodeConnections
+from storaged.parts import proofs, wire
+from storaged.parts.client.answers import cancellable, error_of, read_all, reason_of
+from storaged.parts.errors import NodeUnavailable
+from storaged.parts.values import NodeInfo, PartInfo
+from storaged.system.origin import parse_origin
+
+
+def look_first(
+    node_id: str, url: str, key: str, connections: NodeConnections, clock: IReactorTime, timeout_s: float
+) -> Deferred[tuple[NodeInfo, bool]]:
+    """Ask a server who it is, and whether it holds parts.  It does not join the cluster by that.
+
+    :param node_id: the node that must answer.
+    :param url: where it listens, without a path.
+    :param key: the cluster key; it does not leave this process.
+    :return: a Deferred that fires with what the server says of itself, and whether it holds parts.  Cancelling it ends
+        the asking; the server has changed nothing either way.
+    :raise AccessDenied: the server does not prove that it knows the cluster key, or does not take our proof.
+    :raise WrongNode: it is another node.
+    :raise NodeUnavailable: it cannot be reached, does not answer in `timeout_s`, or does not speak the part protocol.
+    """
+
+    def late(_result: Any, timeout_s: float) -> Any:
+        raise NodeUnavailable(f"node {node_id}: no answer in {timeout_s:g} s")
+
+    look = _FirstLook(node_id, url, key, connections)
+    return Deferred.fromCoroutine(look.look()).addTimeout(timeout_s, clock, late)
+
+
+class _FirstLook:
+    def __init__(self, node_id: str, url: str, key: str, connections: NodeConnections) -> None:
+        self._node_id = node_id
+        self._key = key
+        self._http = connections.client(parse_origin(url))
+
+    async def look(self) -> tuple[NodeInfo, bool]:
+        front_nonce = os.urandom(proofs.NONCE_BYTES).hex()
+        answer = wire.decode_proof(await self._get(wire.PROOF_PATH, {wire.NONCE_HEADER: front_nonce}))
+        proofs.check_node(self._key, front_nonce, answer.nonce, answer.proof)
+        info = wire.decode_node(await self._get_proven(wire.NODE_PATH, front_nonce, answer.nonce))
+        parts: list[PartInfo] = wire.decode_parts(
+            await self._get_proven(wire.list_path("", 1), front_nonce, answer.nonce)
+        )
+        return info, bool(parts)
+
+    async def _get_proven(self, path: str, front_nonce: str, node_nonce: str) -> bytes:
+        proof = proofs.format_proof(self._key, front_nonce, node_nonce, f"GET {path}")
+        return await self._get(path, {"Authorization": proof, wire.NODE_HEADER: self._node_id})
+
+    async def _get(self, path: str, headers: dict[str, str]) -> bytes:
+        try:
+            response: Any = await cancellable(self._http.request("GET", path, headers))
+        except CancelledError:
+            raise
+        except Exception as problem:
+            raise NodeUnavailable(f"node {self._node_id}: {reason_of(problem)}") from problem
+        body = await read_all(response)
+        if response.code != 200:
+            raise error_of(response)
+        return body
