@@ -95,7 +95,7 @@ class Front:
             compactor=Compactor(reactor),
             segment_limit=int(config.journal_segment),
         )
-        self.catalog = JournalledCatalog(self._journal, wall)
+        self.catalog = JournalledCatalog(self._journal, wall, reactor)
         self.registry = NodeRegistry(entries, self._connect, reactor)
         self._registry_file = RegistryFile(config.registry, self.registry, self._in_thread, reactor, wall)
         pins = Pins()
@@ -268,6 +268,7 @@ class Front:
         self._sweep.stop()
         await self._reaper.stop()
         await self._connections.close()
+        self.catalog.stop()
         await self._journal.close()
         self._pool.stop()
 

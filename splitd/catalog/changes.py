@@ -1,15 +1,19 @@
-"""Changes of what the journal comes to: judged, recorded, and seen when they are durable."""
+"""Changes of the journalled state: judged, recorded, and seen when they are durable."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from typing import TypeAlias, TypeVar
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from splitd.catalog.state import State, apply
+from splitd.catalog.effects import enact
+from splitd.catalog.slices import Slices
+from splitd.catalog.state import State
 from splitd.catalog.turns import Turn, Turns
 from splitd.errors import CatalogReadOnly
 from splitd.interfaces.catalog import IJournal
@@ -18,26 +22,33 @@ from storaged.system.clocks import WallClock
 
 _Result = TypeVar("_Result")
 Judge: TypeAlias = Callable[[], tuple[Record | None, _Result]]
+Prepare: TypeAlias = Callable[[Record], Iterator[None]]
 
 
 class Changes:
     """Makes changes of a state.
 
-    A change is *judged*, its record appended, and it takes effect when the record is durable: in that order, and
-    nothing that touches it is judged in between.  Once its record is appended it takes effect even where the one
-    who asked for it cancels.
+    A change is *judged*, prepared, its record appended, and it takes effect when the record is durable: in that order,
+    and nothing that touches it is judged in between.  Cancelling a change before its record is appended undoes it;
+    afterwards it takes effect all the same.
+
+    Preparing a change, and the work that it leaves behind (see `State.work`), take place in slices.
 
     :param journal: nobody else appends to it.
     :param wall: tells the times that records have.
+    :param clock: calls later.
     """
 
     _log = Logger()
 
-    def __init__(self, state: State, journal: IJournal, wall: WallClock) -> None:
+    def __init__(self, state: State, journal: IJournal, wall: WallClock, clock: IReactorTime) -> None:
         self._state = state
         self._journal = journal
         self._wall = wall
         self._turns = Turns()
+        self._slices = Slices(clock)
+        self._working = False
+        self._settling: deque[tuple[int, Deferred[None]]] = deque()
         self._contradiction = ""
 
     def __len__(self) -> int:
@@ -52,18 +63,36 @@ class Changes:
         """The time by which locks expire, milliseconds since 1970: that of `WallClock.steady_ms`."""
         return self._wall.steady_ms()
 
-    def make(self, judge: Judge[_Result], *keys: str, durable: bool) -> Deferred[_Result]:
+    def make(
+        self, judge: Judge[_Result], *keys: str, durable: bool, prepare: Prepare | None = None
+    ) -> Deferred[_Result]:
         """Make a change when its turn has come.
 
-        :param judge: says what to record, None for nothing, and what to tell the one who asked; or refuses.
+        :param judge: returns the record to write, None for none, and the result; or refuses.
         :param keys: what it is about; see `Turns.queue`.
+        :param prepare: returns the steps to do before the record is written; they may refuse the change.
         """
         turn = self._turns.queue(*dict.fromkeys(keys))
         if turn.began.called:
-            return self._judge(judge, turn, durable=durable)
-        return turn.began.addCallback(lambda _: self._judge(judge, turn, durable=durable))
+            return self._judge(judge, turn, prepare, durable=durable)
+        return turn.began.addCallback(lambda _: self._judge(judge, turn, prepare, durable=durable))
 
-    def _judge(self, judge: Judge[_Result], turn: Turn, *, durable: bool) -> Deferred[_Result]:
+    def settled(self) -> Deferred[None]:
+        """Wait for the work that changes have left behind so far.
+
+        :return: a Deferred that fires with None when it is done.
+        """
+        if not self._state.has_work:
+            return succeed(None)
+        done: Deferred[None] = Deferred()
+        self._settling.append((self._state.released, done))
+        return done
+
+    def stop(self) -> None:
+        """Do no more work.  A restart does it: the journal has the records that it comes from."""
+        self._slices.stop()
+
+    def _judge(self, judge: Judge[_Result], turn: Turn, prepare: Prepare | None, *, durable: bool) -> Deferred[_Result]:
         try:
             self._refuse_read_only()
             record, result = judge()
@@ -73,7 +102,40 @@ class Changes:
         if record is None:
             self._turns.end(turn)
             return succeed(result)
-        return self._append(record, result, turn, durable=durable)
+        if prepare is None:
+            return self._append(record, result, turn, durable=durable)
+
+        def prepared(_: None) -> Deferred[_Result]:
+            return self._append(record, result, turn, durable=durable)
+
+        def refused(failure: Failure) -> Failure:
+            self._turns.end(turn)
+            self._work()  # what was prepared is released
+            return failure
+
+        return self._slices.do(prepare(record)).addCallbacks(prepared, refused)
+
+    def _work(self) -> None:
+        """Do the work that is pending, unless that is under way."""
+        if self._state.has_work and not self._working:
+            self._working = True
+            self._slices.do(self._steps()).addErrback(self._work_failed).addCallback(self._work_ended)
+
+    def _steps(self) -> Iterator[None]:
+        for _ in self._state.work():
+            while self._settling and self._settling[0][0] <= self._state.forgotten:
+                self._settling.popleft()[1].callback(None)
+            yield
+
+    def _work_failed(self, failure: Failure) -> None:
+        if not failure.check(CancelledError):
+            self._contradiction = f"the names of the journal contradict each other: {failure.getErrorMessage()}"
+            self._log.failure("work that a change left behind", failure)
+
+    def _work_ended(self, _: None) -> None:
+        self._working = False
+        while self._settling:
+            self._settling.popleft()[1].callback(None)
 
     def _refuse_read_only(self) -> None:
         if self._journal.failure or self._contradiction:
@@ -86,7 +148,7 @@ class Changes:
             answer: _Result | Failure = result
             if outcome is None:
                 try:
-                    apply(self._state, record)
+                    enact(self._state, record)
                 except Exception as problem:
                     # It was judged otherwise, and is in the journal: whatever comes next would make it worse.
                     answer = Failure()
@@ -94,6 +156,7 @@ class Changes:
                     self._log.failure("a record was written that cannot be applied", answer)
             else:
                 answer = outcome
+            self._work()
             self._turns.end(turn)
             if not told.called:
                 told.callback(answer)  # a Failure is an errback

@@ -11,9 +11,10 @@ import os
 import sys
 from functools import partial
 
+from splitd.catalog.effects import apply
 from splitd.catalog.journal.reader import JournalReader
 from splitd.catalog.journal.writer import write_snapshot
-from splitd.catalog.state import State, apply
+from splitd.catalog.state import State
 from splitd.errors import JournalDamaged
 from storaged.system.filesystem import OSFilesystem
 from storaged.system.interfaces import IFilesystem

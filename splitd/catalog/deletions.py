@@ -28,7 +28,7 @@ class JournalledDoomedParts:
 
     def doomed_nodes(self) -> Deferred[dict[str, int]]:
         """Count the doomed parts on each node; see `IDoomedParts.doomed_nodes`."""
-        return succeed(self._state.doomed.nodes())
+        return self._changes.settled().addCallback(lambda _: self._state.doomed.nodes())
 
     def doomed_on(self, node: str, after: str, limit: int) -> Deferred[DoomedPage]:
         """List doomed parts of one node; see `IDoomedParts.doomed_on`."""

@@ -109,7 +109,8 @@ class DoomedParts:
         self._add(copy, copy.upload, copy.index, (copy.node,), is_copy=True)
 
     def _add(self, key: str | PartCopy, upload: str, first: int, nodes: tuple[str, ...], *, is_copy: bool) -> None:
-        assert key not in self._entries, "parts are doomed once"
+        if key in self._entries:
+            self.drop(key)
         self._serial += 1
         block = self._serial // _BLOCK
         entry = DoomedEntry(self._serial, upload, first, nodes, is_copy=is_copy)

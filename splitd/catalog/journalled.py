@@ -10,21 +10,23 @@ from typing import TypeVar
 
 import attrs
 from twisted.internet.defer import Deferred, FirstError, execute, fail, gatherResults, succeed
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from splitd.catalog.changes import Changes, Judge
 from splitd.catalog.deletions import JournalledDoomedParts
+from splitd.catalog.effects import apply
 from splitd.catalog.judging import refuse_failed, refuse_locked_file, refuse_locked_name
 from splitd.catalog.locks import JournalledLocks
 from splitd.catalog.namespace import JournalledNamespace
-from splitd.catalog.state import State, apply
+from splitd.catalog.state import State
 from splitd.errors import BadName, CatalogReadOnly, MoveRefused, NotFound, UploadAborted
 from splitd.interfaces.catalog import Doomed, ICatalog, IJournal, IPartMoves, IUploadLedger
 from splitd.model import records
 from splitd.model.branch import NO_PROPERTIES
 from splitd.model.conditions import ALWAYS, Condition
-from splitd.model.holdings import Known, PartCopy
+from splitd.model.holdings import PartCopy
 from splitd.model.manifest import Manifest
 from splitd.model.properties import PropertyChanges, refuse_too_large
 from splitd.model.records import Record
@@ -65,6 +67,7 @@ class JournalledCatalog:
 
     :param journal: nobody else appends to it.
     :param wall: tells the times that records have.
+    :param clock: calls later.
     :param new_id: makes the id of a new cluster.
     :ivar cluster: the cluster's id; empty before `start` has fired.
     :ivar namespace: moves, copies and properties in it: an `INamespace`.
@@ -74,11 +77,13 @@ class JournalledCatalog:
 
     _log = Logger()
 
-    def __init__(self, journal: IJournal, wall: WallClock, new_id: Callable[[], str] = new_cluster_id) -> None:
+    def __init__(
+        self, journal: IJournal, wall: WallClock, clock: IReactorTime, new_id: Callable[[], str] = new_cluster_id
+    ) -> None:
         self._journal = journal
         self._new_id = new_id
         self._state = State()
-        self._changes = Changes(self._state, journal, wall)
+        self._changes = Changes(self._state, journal, wall, clock)
         self.namespace = JournalledNamespace(self._state, self._changes)
         self.locks = JournalledLocks(self._state, self._changes)
         self.doomed_parts = JournalledDoomedParts(self._state, self._changes)
@@ -128,6 +133,10 @@ class JournalledCatalog:
                 reason=problem.subFailure.getErrorMessage(),
             )
         self.cluster = self._state.cluster
+
+    def stop(self) -> None:
+        """Do no more work that changes have left behind; a restart does it.  May be called again."""
+        self._changes.stop()
 
     def lookup(self, path: str) -> Deferred[Manifest | Collection | None]:
         """What there is of this name; see `ICatalog`."""
@@ -184,7 +193,8 @@ class JournalledCatalog:
 
         def judge() -> tuple[Record, None]:
             check_path(path)
-            if upload in self._state.uploads or upload in self._state.doomed:
+            state = self._state
+            if upload in state.uploads or upload in state.doomed or state.versions.find(upload) is not None:
                 raise ValueError(f"upload {upload} was begun already")
             return records.UploadStarted(upload, path, tuple(nodes), self._now_ms()), None
 
@@ -227,15 +237,17 @@ class JournalledCatalog:
 
     def doomed(self, limit: int, leave_out: SetOf[str]) -> Deferred[list[Doomed]]:
         """What is to be deleted, oldest first; see `IUploadLedger`."""
+        return self._changes.settled().addCallback(lambda _: self._doomed(limit, leave_out))
+
+    def _doomed(self, limit: int, leave_out: SetOf[str]) -> list[Doomed]:
         doomed = self._state.doomed
         versions = (_show(*each) for each in doomed.uploads().items() if each[0] not in leave_out)
         copies = (each for each in map(_show_copy, doomed.copies()) if each.key not in leave_out)
-        return succeed(list(islice(chain(versions, copies), limit)))
+        return list(islice(chain(versions, copies), limit))
 
-    def known(self) -> Deferred[Known]:
-        """All parts that lie somewhere for a reason; see `IUploadLedger.known`."""
-        # In one step: what changes place while it is looked for could be missed, and deleted for it.
-        return execute(self._state.known)
+    def orphans(self, node: str, parts: Sequence[PartId]) -> Deferred[list[PartId]]:
+        """Choose the parts that have no reason to lie on a node; see `IUploadLedger.orphans`."""
+        return succeed([part for part in parts if not self._state.knows(part, node)])
 
     def is_doomed(self, doomed: Doomed) -> Deferred[bool]:
         """Whether something is still to be deleted; see `IUploadLedger.is_doomed`."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 
 from twisted.internet.defer import Deferred, execute, fail
 from zope.interface import implementer
 
-from splitd.catalog.changes import Changes
+from splitd.catalog.changes import Changes, Judge, Prepare
 from splitd.catalog.judging import refuse_failed, refuse_locked_content, refuse_locked_name
 from splitd.catalog.state import State
 from splitd.errors import Entangled, NotFound, PreconditionFailed, SplitdError
@@ -35,13 +35,15 @@ class JournalledNamespace:
         def judge() -> tuple[Record, bool]:
             lock_ms = self._changes.lock_ms()
             self._state.tree.refuse_move(source, target)
-            self._state.tree.refuse_too_long(source, target)
             refuse_failed(self._state, condition, source, self._state.tree.lookup(source), lock_ms)
             refuse_locked_name(self._state, condition, source, lock_ms)
             is_new = self._judge_target(target, condition, overwrite, lock_ms)
             return records.EntryMoved(source, target, self._changes.now_ms()), is_new
 
-        return self._change(judge, source, target, condition)
+        def prepare(_: Record) -> Iterator[None]:
+            return self._state.tree.refuse_too_long(source, target)
+
+        return self._change(judge, prepare, source, target, condition)
 
     def copy(self, source: str, target: str, condition: Condition, *, deep: bool, overwrite: bool) -> Deferred[bool]:
         """Make a copy of a file or a collection; see `INamespace.copy`."""
@@ -49,17 +51,26 @@ class JournalledNamespace:
         def judge() -> tuple[Record, bool]:
             lock_ms = self._changes.lock_ms()
             self._state.tree.refuse_copy(source, target, deep=deep)
-            if deep:
-                self._state.tree.refuse_too_long(source, target)
-                self._state.tree.refuse_too_many(source)
             refuse_failed(self._state, condition, source, self._state.tree.lookup(source), lock_ms)
             is_new = self._judge_target(target, condition, overwrite, lock_ms)
             return records.EntryCopied(source, target, "infinity" if deep else "0", self._changes.now_ms()), is_new
 
-        return self._change(judge, source, target, condition)
+        def prepare(record: Record) -> Iterator[None]:
+            assert isinstance(record, records.EntryCopied)
+            if deep:
+                yield from self._state.tree.refuse_too_long(source, target)
+                yield from self._state.tree.refuse_too_many(source)
+            yield from self._state.copy(source, target, record.time_ms, deep=deep)
+
+        return self._change(judge, prepare, source, target, condition)
 
     def _change(
-        self, judge: Callable[[], tuple[Record, bool]], source: str, target: str, condition: Condition
+        self,
+        judge: Judge[bool],
+        prepare: Prepare,
+        source: str,
+        target: str,
+        condition: Condition,
     ) -> Deferred[bool]:
         try:
             check_path(source)
@@ -68,7 +79,7 @@ class JournalledNamespace:
                 raise Entangled("all lies inside the root: it cannot be moved, copied or replaced")
         except SplitdError:
             return fail()
-        return self._changes.make(judge, source, target, *condition.paths(), durable=True)
+        return self._changes.make(judge, source, target, *condition.paths(), durable=True, prepare=prepare)
 
     def _judge_target(self, target: str, condition: Condition, overwrite: bool, lock_ms: int) -> bool:
         is_new = self._state.tree.lookup(target) is None

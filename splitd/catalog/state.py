@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from collections import deque
+from collections.abc import Iterator
+from typing import Literal
 
 import attrs
 
 from splitd.catalog.doomed import DoomedParts
 from splitd.catalog.part_moves import PartMoves
-from splitd.errors import SplitdError
-from splitd.model.holdings import Known
+from splitd.catalog.versions import Versions
+from splitd.model.branch import Branch
+from splitd.model.holdings import PartCopy
 from splitd.model.locks import EXCLUSIVE, Lock, Locks
 from splitd.model.manifest import Manifest
 from splitd.model.records import (
@@ -20,26 +21,20 @@ from splitd.model.records import (
     CollectionMade,
     CollectionTouched,
     EntryCopied,
-    EntryDeleted,
-    EntryMoved,
     FileCommitted,
     JournalOpened,
-    LockReleased,
     LockTaken,
-    PartCopyReaped,
     PartMoveAborted,
-    PartMoved,
     PartMoveStarted,
     PartsGone,
-    PartsReaped,
     PropertiesChanged,
     Record,
-    SnapshotEnded,
     UploadAborted,
     UploadStarted,
 )
+from splitd.model.subtrees import Copying
 from splitd.model.tree import Tree
-from storaged.parts.format import parse_part_id
+from storaged.parts.format import PartId
 
 
 @attrs.frozen
@@ -58,15 +53,20 @@ class UnderWay:
 class State:
     """Names, uploads under way and parts to delete.
 
-    Changed by `apply` only.
+    Changed by `splitd.catalog.effects` only.  A subtree is unlinked in one step, and a copy is made before its record
+    is written: generators do what takes long, one name at a time (`copy`, `work`).
 
     :ivar cluster: the cluster's id; empty before the first record.
     :ivar uploads: uploads under way, by their ids.
     :ivar doomed: the parts to delete, oldest first.
     :ivar moves: moves of parts, and where the parts lie afterwards.
+    :ivar versions: the versions that have a name, for those who know the upload and not the path.
     :ivar shared: how many names each version has that has several: its parts go with the last of them.
     :ivar files: how many files there are; a copy is one more.
     :ivar bytes_stored: the bytes of all files, as their clients count them.
+    :ivar copies: copies that were made for records to come, by their targets.
+    :ivar released: how many entries were released.
+    :ivar forgotten: of how many of these all files are forgotten.
     """
 
     def __init__(self) -> None:
@@ -75,22 +75,116 @@ class State:
         self.uploads: dict[str, UnderWay] = {}
         self.doomed = DoomedParts()
         self.moves = PartMoves(self.doomed)
+        self.versions = Versions()
         self.shared: dict[str, int] = {}
         self.locks = Locks()
         self.files = 0
         self.bytes_stored = 0
+        self.copies: dict[str, Copying] = {}
+        self._released: deque[Manifest | Branch] = deque()
+        self._work: Iterator[None] = self._forget_released()
+        self.released = 0
+        self.forgotten = 0
 
-    def known(self) -> Known:
-        """All parts that are needed, under way or to be deleted."""
-        nodes = {manifest.upload: manifest.nodes for manifest in self.tree.files()}
-        nodes.update(self.moves.moved())
-        nodes.update((upload, under_way.nodes) for upload, under_way in self.uploads.items())
-        nodes.update(self.doomed.uploads())
-        return Known(nodes, frozenset(self.moves.copies()))
+    def count(self, manifest: Manifest) -> None:
+        """Count a file that has its first name, and has it in the tree."""
+        self.files += 1
+        self.bytes_stored += manifest.size
+        if manifest.nodes:
+            self.versions.add(manifest)
+
+    def copy(self, source: str, target: str, time_ms: int, *, deep: bool) -> Iterator[None]:
+        """Make, one name at a time, the copy that `entry-copied` puts at its target.
+
+        A generator; nothing may change what is at `source` and below until it has ended.  What it has made is released
+        where it is closed before its end.
+        """
+        copying = self.tree.begin_copy(source, time_ms, deep=deep)
+        try:
+            for manifest in copying.steps():
+                if manifest is not None and manifest.nodes:
+                    self.shared[manifest.upload] = self.shared.get(manifest.upload, 1) + 1
+                yield
+        except BaseException:
+            self._count_copy(copying)
+            self.release(self.tree.adopt(copying))
+            raise
+        self.copies[target] = copying
+
+    def put_copy(self, source: str, target: str, time_ms: int) -> None:
+        """Put a copy that was made at its target."""
+        copying = self.copies.pop(target)
+        self._count_copy(copying)
+        self.release(self.tree.put_copy(source, target, copying, time_ms))
+
+    def _count_copy(self, copying: Copying) -> None:
+        self.files += copying.files
+        self.bytes_stored += copying.size
+
+    def release(self, entry: Manifest | Branch | None) -> None:
+        """Take an entry that has no name any more; `work` forgets its files later.
+
+        Names are counted in the order of the records: where a copy has one more name for a version, and another name of
+        it is gone later, its parts must not be doomed in between.  So all that is released waits in one queue.
+        """
+        if entry is not None:
+            self.released += 1
+            self._released.append(entry)
+
+    @property
+    def has_work(self) -> bool:
+        """Whether entries are released whose files are not forgotten yet."""
+        return bool(self._released)
+
+    def work(self) -> Iterator[None]:
+        """Forget the files of released entries, one name at a time.
+
+        All calls share one iteration, which may stop between any two names.
+        """
+        while self._released:
+            yield next(self._work)
+
+    def settle(self) -> None:
+        """Do all that `work` would do."""
+        while self._released:
+            next(self._work)
+
+    def _forget_released(self) -> Iterator[None]:
+        """A generator without end; it must be advanced only while entries are released."""
+        while True:
+            for manifest in self.tree.dismantle(self._released[0]):
+                if manifest is not None:
+                    self._forget(manifest)
+                yield
+            self._released.popleft()
+            self.forgotten += 1
+            while not self._released:
+                yield
+
+    def _forget(self, manifest: Manifest) -> None:
+        """A name of a file is gone, and with the last one its parts."""
+        self.files -= 1
+        self.bytes_stored -= manifest.size
+        names = self.shared.pop(manifest.upload, 1) - 1
+        if names > 1:
+            self.shared[manifest.upload] = names
+        elif not names:
+            self.doomed.add(manifest.upload, self.moves.nodes_of(manifest))
+            self.moves.forget(manifest.upload)
+            self.versions.remove(manifest.upload)
+
+    def knows(self, part: PartId, node: str) -> bool:
+        """Whether a part has a reason to lie on a node."""
+        if self.doomed.has(node, part) or PartCopy(part.upload, part.index, node) in self.moves.under_way:
+            return True
+        manifest, upload = self.versions.find(part.upload), self.uploads.get(part.upload)
+        places = [] if manifest is None else [self.moves.nodes_of(manifest)]
+        places += [] if upload is None else [upload.nodes]
+        return any(part.index < len(nodes) and nodes[part.index] == node for nodes in places)
 
     def nodes(self) -> set[str]:
         """The nodes that parts may lie on."""
-        places = {self.moves.nodes_of(manifest) for manifest in self.tree.files()}
+        places = {self.moves.nodes_of(manifest) for manifests in self.versions.lists() for manifest in manifests}
         places.update(upload.nodes for upload in self.uploads.values())
         return {node for nodes in places for node in nodes} | {
             *self.doomed.nodes(),
@@ -141,151 +235,6 @@ class State:
             yield PartsGone(node, tuple(parts))
 
 
-def apply(state: State, record: Record) -> None:
-    """Let a record take its effect.
-
-    :raise ValueError: it contradicts what was before it, so no correct program wrote it; the message names it.
-    """
-    try:
-        if not state.cluster:
-            _refuse_before_opening(record)
-        _EFFECTS[type(record)](state, record)
-    except (SplitdError, ValueError) as problem:
-        raise ValueError(f"{_name(record)}: {problem}") from problem
-
-
-def _name(record: Record) -> str:
-    tag = str(record.__struct_config__.tag)
-    match record:
-        case JournalOpened():
-            return f"{tag} {record.cluster}"
-        case EntryMoved() | EntryCopied():
-            return f"{tag} {record.source} to {record.target}"
-        case LockReleased():
-            return f"{tag} {record.token}"
-        case (
-            FileCommitted()
-            | CollectionMade()
-            | EntryDeleted()
-            | CollectionTouched()
-            | PropertiesChanged()
-            | LockTaken()
-        ):
-            return f"{tag} {record.path}"
-        case PartMoveStarted() | PartMoved() | PartMoveAborted() | PartCopyReaped():
-            return f"{tag} {record.upload}.{record.index}"
-        case UploadStarted() | UploadAborted() | PartsReaped():
-            return f"{tag} {record.upload}"
-        case PartsGone():
-            return f"{tag} {record.node}"
-        case SnapshotEnded():
-            return f"{tag} {record.next}"
-
-
-def _refuse_before_opening(record: Record) -> None:
-    if type(record) is not JournalOpened:
-        raise ValueError("comes before journal-opened")
-
-
-def _opened(state: State, record: JournalOpened) -> None:
-    if state.cluster:
-        raise ValueError(f"the journal is that of cluster {state.cluster} already")
-    if record.version != VERSION:
-        raise ValueError(f"version {record.version} of the format, only {VERSION} is known here")
-    if not record.cluster:
-        raise ValueError("it has no cluster id")
-    state.cluster = record.cluster
-    state.tree = Tree(record.time_ms)
-
-
-def _upload_started(state: State, record: UploadStarted) -> None:
-    if record.upload in state.uploads or record.upload in state.doomed:
-        raise ValueError("it was begun already")
-    state.uploads[record.upload] = UnderWay(record.path, tuple(map(sys.intern, record.nodes)), record.time_ms)
-
-
-def _upload_aborted(state: State, record: UploadAborted) -> None:
-    upload = state.uploads.pop(record.upload, None)
-    if upload is None:
-        raise ValueError("it is not under way")
-    _doom(state, record.upload, upload.nodes)
-
-
-def _file_committed(state: State, record: FileCommitted) -> None:
-    manifest = _compact(record.manifest)
-    if manifest.nodes and manifest.upload in state.doomed:
-        raise ValueError(f"the parts of upload {manifest.upload} are to be deleted already")
-    replaced = state.tree.put_file(record.path, manifest, manifest.created_ms)
-    upload = state.uploads.pop(manifest.upload, None)
-    if upload is not None and not manifest.nodes:
-        # An empty file has no parts: those that were begun for it are nobody's.
-        _doom(state, manifest.upload, upload.nodes)
-    _count(state, manifest)
-    if replaced is not None:
-        _forget(state, replaced)
-
-
-def _collection_made(state: State, record: CollectionMade) -> None:
-    state.tree.make_collection(record.path, record.time_ms)
-    state.tree.set_properties(record.path, record.properties)
-
-
-def _entry_deleted(state: State, record: EntryDeleted) -> None:
-    for manifest in state.tree.delete(record.path, record.time_ms):
-        _forget(state, manifest)
-    state.locks.drop_at(record.path)
-    state.locks.drop_below(record.path)
-
-
-def _entry_moved(state: State, record: EntryMoved) -> None:
-    for manifest in state.tree.move(record.source, record.target, record.time_ms):
-        _forget(state, manifest)
-    # A lock stays where it was taken (RFC 4918 section 7.6): that of the target covers what is there now.
-    state.locks.drop_at(record.source)
-    state.locks.drop_below(record.source)
-    state.locks.drop_below(record.target)
-
-
-def _entry_copied(state: State, record: EntryCopied) -> None:
-    deep = record.depth == "infinity"
-    replaced, copied = state.tree.copy(record.source, record.target, record.time_ms, deep=deep)
-    for manifest in copied:
-        _share(state, manifest)
-    for manifest in replaced:
-        _forget(state, manifest)
-    state.locks.drop_below(record.target)
-
-
-def _properties_changed(state: State, record: PropertiesChanged) -> None:
-    properties = {**state.tree.properties(record.path), **{sys.intern(name): record.set[name] for name in record.set}}
-    for name in record.removed:
-        properties.pop(name, None)
-    state.tree.set_properties(record.path, properties)
-
-
-def _lock_taken(state: State, record: LockTaken) -> None:
-    if record.file is not None:
-        _make_file(state, record.path, _compact(record.file))
-    if state.tree.lookup(record.path) is None:
-        raise ValueError("there is nothing to lock")
-    lock = Lock(
-        record.path,
-        record.token,
-        record.scope,
-        record.depth == "infinity",
-        record.owner,
-        record.time_ms,
-        record.expires_ms,
-    )
-    state.locks.take(lock)
-
-
-def _make_file(state: State, path: str, manifest: Manifest) -> None:
-    state.tree.refuse_taken(path)
-    state.tree.put_file(path, manifest, manifest.created_ms)
-    _count(state, manifest)
-
-
 def lock_taken(lock: Lock, file: Manifest | None = None) -> LockTaken:
     """The record of a lock."""
     scope: Literal["exclusive", "shared"] = "exclusive" if lock.scope == EXCLUSIVE else "shared"
@@ -299,114 +248,3 @@ def lock_taken(lock: Lock, file: Manifest | None = None) -> LockTaken:
         lock.expires_ms,
         file,
     )
-
-
-def _lock_released(state: State, record: LockReleased) -> None:
-    # It may have expired meanwhile, and be gone already.
-    state.locks.release(record.token)
-
-
-def _parts_reaped(state: State, record: PartsReaped) -> None:
-    if record.upload not in state.doomed:
-        raise ValueError("it has no parts to delete")
-    state.doomed.drop(record.upload)
-
-
-def _parts_gone(state: State, record: PartsGone) -> None:
-    for part in record.parts:
-        # A part may be confirmed twice: whoever repeats a deletion finds it gone.
-        state.doomed.confirm(record.node, parse_part_id(part))
-
-
-def _part_move_started(state: State, record: PartMoveStarted) -> None:
-    state.moves.start(record)
-
-
-def _part_moved(state: State, record: PartMoved) -> None:
-    manifest = state.tree.version(record.path)
-    if manifest is None:
-        raise ValueError(f"there is no {record.path}")
-    state.moves.commit(record, manifest)
-
-
-def _part_move_aborted(state: State, record: PartMoveAborted) -> None:
-    state.moves.abort(record)
-
-
-def _part_copy_reaped(state: State, record: PartCopyReaped) -> None:
-    state.moves.reaped(record)
-
-
-def _collection_touched(state: State, record: CollectionTouched) -> None:
-    state.tree.touch(record.path, record.time_ms)
-
-
-def _snapshot_ended(_: State, __: SnapshotEnded) -> None:
-    raise ValueError("it belongs at the end of a snapshot")
-
-
-def _count(state: State, manifest: Manifest) -> None:
-    state.files += 1
-    state.bytes_stored += manifest.size
-
-
-def _share(state: State, manifest: Manifest) -> None:
-    """A file has one more name."""
-    _count(state, manifest)
-    if manifest.nodes:
-        state.shared[manifest.upload] = state.shared.get(manifest.upload, 1) + 1
-
-
-def _forget(state: State, manifest: Manifest) -> None:
-    """A name of a file is gone, and with the last one its parts."""
-    state.files -= 1
-    state.bytes_stored -= manifest.size
-    names = state.shared.pop(manifest.upload, 1) - 1
-    if names > 1:
-        state.shared[manifest.upload] = names
-    elif not names:
-        _doom(state, manifest.upload, state.moves.nodes_of(manifest))
-        state.moves.forget(manifest.upload)
-
-
-def _doom(state: State, upload: str, nodes: tuple[str, ...]) -> None:
-    state.doomed.add(upload, nodes)
-
-
-def _compact(manifest: Manifest) -> Manifest:
-    """The same manifest with its common texts shared: among a million files they would take most of the memory."""
-    return Manifest(
-        manifest.upload,
-        manifest.size,
-        manifest.created_ms,
-        manifest.data,
-        manifest.parity,
-        _UNITS.setdefault(manifest.unit, manifest.unit),
-        tuple(map(sys.intern, manifest.nodes)),
-        sys.intern(manifest.content_type),
-    )
-
-
-_UNITS: dict[int, int] = {}
-
-_EFFECTS: dict[type, Callable[[State, Any], None]] = {
-    JournalOpened: _opened,
-    UploadStarted: _upload_started,
-    UploadAborted: _upload_aborted,
-    FileCommitted: _file_committed,
-    CollectionMade: _collection_made,
-    EntryDeleted: _entry_deleted,
-    EntryMoved: _entry_moved,
-    EntryCopied: _entry_copied,
-    PropertiesChanged: _properties_changed,
-    LockTaken: _lock_taken,
-    LockReleased: _lock_released,
-    PartsReaped: _parts_reaped,
-    PartsGone: _parts_gone,
-    PartMoveStarted: _part_move_started,
-    PartMoved: _part_moved,
-    PartMoveAborted: _part_move_aborted,
-    PartCopyReaped: _part_copy_reaped,
-    CollectionTouched: _collection_touched,
-    SnapshotEnded: _snapshot_ended,
-}

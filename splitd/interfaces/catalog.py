@@ -11,7 +11,7 @@ from zope.interface import Attribute, Interface
 
 from splitd.model.branch import NO_PROPERTIES
 from splitd.model.conditions import ALWAYS, Condition
-from splitd.model.holdings import Known, PartCopy
+from splitd.model.holdings import PartCopy
 from splitd.model.manifest import Manifest
 from splitd.model.records import Record
 from splitd.model.tree import Collection, Member
@@ -121,10 +121,14 @@ class IUploadLedger(Interface):
     def is_doomed(doomed: Doomed) -> Deferred[bool]:
         """Whether something is still to be deleted.  While it is, no part comes to be where it lies."""
 
-    def known() -> Deferred[Known]:
-        """All parts that lie somewhere for a reason.
+    def orphans(node: str, parts: Sequence[PartId]) -> Deferred[list[PartId]]:
+        """Choose from parts that lie on a node those that have no reason to lie there: they belong neither to a file,
+        nor to an upload or a move under way, nor are they doomed.
 
-        An upload, or a move, that began before the call is in it, or is not needed any more when it fires.
+        A part that has a reason to be there during the whole call is not chosen.  The call's cost depends on the number
+        of `parts`, not on the number of files.
+
+        :return: a Deferred that fires with them, in the same order.
         """
 
     def reaped(doomed: Doomed) -> Deferred[None]:
@@ -154,6 +158,9 @@ class IDoomedParts(Interface):
 
     def doomed_nodes() -> Deferred[dict[str, int]]:
         """Count the doomed parts on each node that holds any.
+
+        It waits until all parts are in the queue that became doomed before the call: after a large tree was deleted,
+        that takes some seconds.
 
         :return: a Deferred that fires with the counts, by the nodes' ids in ascending order.
         """

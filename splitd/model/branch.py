@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from types import MappingProxyType
+
+from sortedcontainers import SortedList
 
 from splitd.model.manifest import Manifest
 
 MAX_SEGMENT = 255
 """Bytes of a name."""
+LARGE = 2000
+"""With more members than this, a collection keeps its names sorted."""
 NO_PROPERTIES: Mapping[str, str] = MappingProxyType({})
 
 
 class Branch:
     """A collection in the tree.
 
-    `names` is None until the members are listed for the first time: most collections never are, and a replay
-    sorts nothing.  From then on it is kept sorted by bisection.  Moving the pointers behind a new name costs some
-    microseconds among 100,000; sorting anew after each change would cost thousands of times as much on every page.
+    `names` is the sorted list of the members' names, or None while there are at most `LARGE`: sorting so few for each
+    page takes less than a millisecond, and most collections are never listed.  In larger ones each new name is put in
+    its place, for sorting a million names at the first listing would stop everybody else for most of a second.
 
-    `properties` are those of the members, by their names: most have none, and shall not pay for it.
+    `properties` are those of the members, by their names; None where no member has any, which saves memory.
     """
 
     __slots__ = ("created_ms", "members", "modified_ms", "names", "properties")
@@ -29,23 +34,45 @@ class Branch:
         self.created_ms = created_ms
         self.modified_ms = created_ms
         self.members: dict[str, Manifest | Branch] = {}
-        self.names: list[str] | None = None
+        self.names: SortedList | None = None
         self.properties: dict[str, Mapping[str, str]] | None = None
 
     def put(self, name: str, entry: Manifest | Branch, time_ms: int) -> None:
         """Add a member, or replace it; its properties stay."""
-        if self.names is not None and name not in self.members:
-            insort(self.names, name)
-        self.members[name] = entry
+        self.add(name, entry)
         self.modified_ms = time_ms
+
+    def add(self, name: str, entry: Manifest | Branch) -> None:
+        """Add a member, or replace it, as if it had always been there."""
+        if self.names is not None:
+            if name not in self.members:
+                self.names.add(name)
+            self.members[name] = entry
+            return
+        self.members[name] = entry
+        if len(self.members) > LARGE:
+            self.names = SortedList(self.members)
 
     def remove(self, name: str, time_ms: int) -> Manifest | Branch:
         """Take a member out, which must be there, and forget its properties."""
         if self.names is not None:
-            del self.names[bisect_left(self.names, name)]
+            self.names.remove(name)
+            if len(self.names) <= LARGE // 2:
+                self.names = None
         self.set_properties(name, NO_PROPERTIES)
         self.modified_ms = time_ms
         return self.members.pop(name)
+
+    def take_last(self) -> Manifest | Branch:
+        """Take any member out; there must be one.  The branch itself is no longer part of a tree."""
+        if self.names is None:
+            name, entry = self.members.popitem()
+        else:
+            name = self.names.pop()
+            entry = self.members.pop(name)
+        if self.properties is not None:
+            self.properties.pop(name, None)
+        return entry
 
     def properties_of(self, name: str) -> Mapping[str, str]:
         """The properties of a member."""
@@ -60,48 +87,6 @@ class Branch:
             self.properties.pop(name, None)
             self.properties = self.properties or None
 
-    def copy(self, time_ms: int) -> tuple[Branch, list[Manifest]]:
-        """A copy with all that is below, and the files that are in it."""
-        copied = Branch(time_ms)
-        files: list[Manifest] = []
-        waiting = [(self, copied)]
-        while waiting:
-            source, target = waiting.pop()
-            target.properties = None if source.properties is None else dict(source.properties)
-            for name, entry in source.members.items():
-                if isinstance(entry, Branch):
-                    target.members[name] = made = Branch(time_ms)
-                    waiting.append((entry, made))
-                else:
-                    target.members[name] = entry
-                    files.append(entry)
-        return copied, files
-
-    def count(self, most: int) -> int:
-        """How many names are in it and below; more than `most` are not counted exactly."""
-        total = 0
-        waiting = [self]
-        while waiting and total <= most:
-            members = waiting.pop().members
-            total += len(members)
-            waiting.extend(entry for entry in members.values() if isinstance(entry, Branch))
-        return total
-
-    def reaches(self, size: int) -> bool:
-        """Whether something below has a path of more than `size` bytes from here on, slashes and all."""
-        waiting = [(self, size - 1)]
-        while waiting:
-            node, left = waiting.pop()
-            # Nearly always there is room for any name at all; then only collections are looked at.
-            if left < MAX_SEGMENT and any(len(name.encode()) > left for name in node.members):
-                return True
-            waiting.extend(
-                (entry, left - len(name.encode()) - 1)
-                for name, entry in node.members.items()
-                if isinstance(entry, Branch)
-            )
-        return False
-
     def files(self) -> Iterator[Manifest]:
         """All files in it and below."""
         waiting = [self]
@@ -114,7 +99,10 @@ class Branch:
 
     def page(self, after: str, limit: int) -> list[tuple[str, Manifest | Branch]]:
         """Members with names greater than `after`, in the order of the names, `limit` at most."""
-        if self.names is None:
-            self.names = sorted(self.members)
-        first = bisect_right(self.names, after)
-        return [(name, self.members[name]) for name in self.names[first : first + limit]]
+        if self.names is not None:
+            names = list(islice(self.names.irange(after, inclusive=(False, True)), limit))
+        else:
+            every = sorted(self.members)
+            first = bisect_right(every, after)
+            names = every[first : first + limit]
+        return [(name, self.members[name]) for name in names]

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import re
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 
 import attrs
 
 from splitd.errors import BadName, Entangled, NameTaken, NotACollection, NotAFile, NotFound, ParentMissing, TooManyNames
-from splitd.model.branch import MAX_SEGMENT, NO_PROPERTIES, Branch
+from splitd.model.branch import NO_PROPERTIES, Branch
 from splitd.model.manifest import Manifest
+from splitd.model.path_faults import MAX_PATH, fault_of
+from splitd.model.subtrees import Copying, count_names, dismantle, refuse_longer
 
-MAX_PATH = 4096
 MAX_COPIED = 1_000_000
-"""Names that one copy may make: about a second's work, in which nobody else is served."""
+"""Names that one copy may make: while they are made, nobody can change anything in the tree that is copied."""
 MAX_NAMES = 10_000_000
 """Names there may be after a tree was copied."""
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @attrs.frozen
@@ -47,34 +44,9 @@ def check_path(path: str) -> None:
     :raise BadName: it is relative, ends with a slash, has an empty, "." or ".." segment, a control character or a
         lone surrogate, a segment of more than MAX_SEGMENT bytes in UTF-8, or more than MAX_PATH bytes in all.
     """
-    reason = _fault(path)
+    reason = fault_of(path)
     if reason:
         raise BadName(f"{path[:200]!r}: {reason}")
-
-
-def _fault(path: str) -> str:
-    try:
-        size = len(path.encode())
-    except UnicodeEncodeError as problem:
-        return f"a lone surrogate at character {problem.start}"
-    control = _CONTROL.search(path)
-    if size > MAX_PATH:
-        return f"{size} bytes, {MAX_PATH} are allowed"
-    if control is not None:
-        return f"the control character U+{ord(control[0]):04X} at character {control.start()}"
-    if not path.startswith("/"):
-        return "does not begin with a slash"
-    return "" if path == "/" else _segment_fault(path)
-
-
-def _segment_fault(path: str) -> str:
-    for segment in path.split("/")[1:]:
-        if segment in ("", ".", ".."):
-            return f'a segment that is "{segment}"' if segment else "an empty segment, or a slash at the end"
-        size = len(segment.encode())
-        if size > MAX_SEGMENT:
-            return f"a segment of {size} bytes, {MAX_SEGMENT} are allowed"
-    return ""
 
 
 def parent(path: str) -> str:
@@ -98,11 +70,6 @@ def ancestors(path: str) -> Iterable[str]:
         slash = path.find("/", slash + 1)
 
 
-def _names_of(entry: Manifest | Branch) -> int:
-    """How many names an entry is: its own, and those below."""
-    return 1 + (entry.count(sys.maxsize) if isinstance(entry, Branch) else 0)
-
-
 def _shown(entry: Manifest | Branch) -> Manifest | Collection:
     return Collection(entry.created_ms, entry.modified_ms) if isinstance(entry, Branch) else entry
 
@@ -123,7 +90,7 @@ class Tree:
         self._length = 0  # of names, but for the root's
 
     def __len__(self) -> int:
-        """How many names there are, but for the root's."""
+        """How many names there are, but for the root's.  Those of a deleted subtree count until it is dismantled."""
         return self._length
 
     def lookup(self, path: str) -> Manifest | Collection | None:
@@ -240,10 +207,10 @@ class Tree:
         self._length += 1
         node.put(name, Branch(time_ms), time_ms)
 
-    def delete(self, path: str, time_ms: int) -> list[Manifest]:
+    def delete(self, path: str, time_ms: int) -> Manifest | Branch:
         """Delete a file, or a collection with all that is in it.
 
-        :return: the manifests of all files that are gone with it.
+        :return: the entry that is gone; give it to `dismantle`.
         :raise NotFound: there is nothing of this name.
         :raise BadName: it is the root.
         """
@@ -251,7 +218,14 @@ class Tree:
             raise BadName("the root cannot be deleted")
         if self._find(path) is None:
             raise NotFound(f"there is no {path}")
-        return self._remove(*self._place(path), time_ms)
+        node, name = self._place(path)
+        return node.remove(name, time_ms)
+
+    def dismantle(self, entry: Manifest | Branch) -> Iterator[Manifest | None]:
+        """Take apart an entry that has no name any more; see `splitd.model.subtrees.dismantle`."""
+        for file in dismantle(entry):
+            self._length -= 1
+            yield file
 
     def refuse_move(self, source: str, target: str) -> None:
         """Refuse what cannot be moved.
@@ -266,8 +240,12 @@ class Tree:
         """Refuse what cannot be copied; as `refuse_move`, but what is not deep may be copied into itself."""
         self._refuse_entangled(source, target, (deep and source in ancestors(target)) or target in ancestors(source))
 
-    def refuse_too_many(self, source: str, most_copied: int = MAX_COPIED, most_names: int = MAX_NAMES) -> None:
-        """Refuse to copy a tree that is too large.  What was copied once is copied again by a replay all the same.
+    def refuse_too_many(
+        self, source: str, most_copied: int = MAX_COPIED, most_names: int = MAX_NAMES
+    ) -> Iterator[None]:
+        """Refuse to copy a tree that is too large; a generator that yields once for each name.
+
+        A replay repeats each copy that was made once.
 
         Copies of copies double with each request, and each name takes memory: without limits, few requests would
         make so many that the front could not be started again.
@@ -279,20 +257,24 @@ class Tree:
         entry = self._find(source)
         if not isinstance(entry, Branch):
             return
-        count = entry.count(most_copied)
+        count = 0
+        for count in count_names(entry, most_copied):  # noqa: B007 - the last one is the sum
+            yield
         if count > most_copied:
             raise TooManyNames(f"{source} has more than {most_copied:,} names in it: copy parts of it")
         if self._length + count > most_names:
             raise TooManyNames(f"there are {self._length:,} names; trees are copied up to {most_names:,} in all")
 
-    def refuse_too_long(self, source: str, target: str) -> None:
-        """Refuse to move or copy a tree to where nobody could name what is in it.
+    def refuse_too_long(self, source: str, target: str) -> Iterator[None]:
+        """Refuse to move or copy a tree to where nobody could name what is in it; a generator that yields once for each
+        name.
 
         :raise BadName: something below `source` would have a path longer than MAX_PATH.
         """
         entry, size = self._find(source), len(target.encode())
-        if size > len(source.encode()) and isinstance(entry, Branch) and entry.reaches(MAX_PATH - size):
-            raise BadName(f"{source}: something in it would have a path of more than {MAX_PATH} bytes below {target}")
+        if size > len(source.encode()) and entry is not None:
+            message = f"{source}: something in it would have a path of more than {MAX_PATH} bytes below {target}"
+            yield from refuse_longer(entry, MAX_PATH - size, message)
 
     def _refuse_entangled(self, source: str, target: str, inside: bool) -> None:
         if self._find(source) is None:
@@ -303,10 +285,10 @@ class Tree:
             raise Entangled(f"{source} and {target}: one lies inside the other")
         self._place(target)
 
-    def move(self, source: str, target: str, time_ms: int) -> list[Manifest]:
+    def move(self, source: str, target: str, time_ms: int) -> Manifest | Branch | None:
         """Give a file or collection another name; what is there already is replaced.
 
-        :return: the manifests of all files that are gone for it.
+        :return: the entry that is gone for it, if any; give it to `dismantle`.
         :raise NotFound, Entangled, ParentMissing: as `refuse_move` does.
         """
         self.refuse_move(source, target)
@@ -317,35 +299,41 @@ class Tree:
         self._put(target, entry, properties, time_ms)
         return replaced
 
-    def copy(self, source: str, target: str, time_ms: int, *, deep: bool) -> tuple[list[Manifest], list[Manifest]]:
-        """Give the files at and below a path another name each; what is there already is replaced.
+    def begin_copy(self, source: str, time_ms: int, *, deep: bool) -> Copying:
+        """Begin to copy a file or a collection, for `put_copy`.
 
-        :param deep: with all that is below; or else a collection's copy is empty.
-        :return: the manifests of all files that are gone for it, and of those that have one more name.
-        :raise NotFound, Entangled, ParentMissing: as `refuse_copy` does.
+        :param deep: with all that is in it; else a collection's copy is empty.
+        :raise NotFound: there is nothing at `source`.
         """
-        self.refuse_copy(source, target, deep=deep)
-        entry, properties = self._find(source), self.properties(source)
-        copied: Manifest | Branch
-        if not isinstance(entry, Branch):
-            assert entry is not None
-            copied, files = entry, [entry]
-        elif deep:
-            copied, files = entry.copy(time_ms)
-        else:
-            copied, files = Branch(time_ms), []
+        entry = self._find(source)
+        if entry is None:
+            raise NotFound(f"there is no {source}")
+        return Copying(entry, time_ms, deep=deep)
+
+    def put_copy(self, source: str, target: str, copying: Copying, time_ms: int) -> Manifest | Branch | None:
+        """Put a copy of `source` that is complete at `target`; what is there already is replaced.
+
+        :return: the entry that is gone for it, if any; give it to `dismantle`.
+        """
+        properties = self.properties(source)
         replaced = self._clear(target, time_ms)
-        self._put(target, copied, properties, time_ms)
-        self._length += _names_of(copied)
-        return replaced, files
+        self._put(target, copying.copy, properties, time_ms)
+        self._length += copying.names
+        return replaced
 
-    def _clear(self, path: str, time_ms: int) -> list[Manifest]:
-        return [] if self._find(path) is None else self._remove(*self._place(path), time_ms)
+    def adopt(self, copying: Copying) -> Manifest | Branch:
+        """Count the names of a copy that is not needed.
 
-    def _remove(self, node: Branch, name: str, time_ms: int) -> list[Manifest]:
-        gone = node.remove(name, time_ms)
-        self._length -= _names_of(gone)
-        return list(gone.files()) if isinstance(gone, Branch) else [gone]
+        :return: the copy; give it to `dismantle`.
+        """
+        self._length += copying.names
+        return copying.copy
+
+    def _clear(self, path: str, time_ms: int) -> Manifest | Branch | None:
+        if self._find(path) is None:
+            return None
+        node, name = self._place(path)
+        return node.remove(name, time_ms)
 
     def _put(self, path: str, entry: Manifest | Branch, properties: Mapping[str, str], time_ms: int) -> None:
         node, name = self._place(path)

@@ -20,15 +20,15 @@ from twisted.python.failure import Failure
 from splitd.errors import SplitdError, SweepUnderWay
 from splitd.interfaces.catalog import IUploadLedger
 from splitd.interfaces.nodes import INodeRegistry
-from splitd.model.holdings import Known
 from splitd.model.uploads import upload_time_ms
 from storaged.parts.errors import NodeUnavailable, StoragedError
-from storaged.parts.format import is_part_id, parse_part_id
+from storaged.parts.format import PartId, is_part_id, parse_part_id
 from storaged.parts.values import PartInfo
 from storaged.system.clocks import WallClock
 from storaged.system.parallel import gather
 
 _PAGE = 2_000
+_ASKED = 1000
 _EXAMPLES = 10
 _FIRST_S = 3600.0
 
@@ -173,14 +173,11 @@ class Sweep:
 
     async def _sweep(self, dry_run: bool, share: float) -> Findings:
         began_ms = self._wall.now_ms()
-        # Known first, looked at then: what begins in between is too young.
-        known = await self._ledger.known()
         findings = Findings(began_ms, dry_run, [NodeFindings(node) for node in self._registry.node_ids()])
         # Each node for itself: one that does not answer keeps no place from the others.
-        orphans = await gather([self._look(node, known, began_ms) for node in findings.nodes])
-        # A part that was moved meanwhile is as old as its upload: what is known now is nobody's orphan either.
-        still = await self._ledger.known()
-        orphans = [_keep(*each, still) for each in zip(findings.nodes, orphans, strict=True)]
+        orphans = await gather([self._look(node, began_ms) for node in findings.nodes])
+        # A part that was moved meanwhile is as old as its upload: the catalog is asked again before anything is done.
+        orphans = await gather([self._keep(*each) for each in zip(findings.nodes, orphans, strict=True)])
         findings.stopped = _objection(findings.nodes, share)
         if findings.stopped:
             self._log.error("the sweep stops: {reason}", reason=findings.stopped)
@@ -194,7 +191,7 @@ class Sweep:
         )
         return findings
 
-    async def _look(self, node: NodeFindings, known: Known, began_ms: int) -> list[tuple[str, int]]:
+    async def _look(self, node: NodeFindings, began_ms: int) -> list[tuple[str, int]]:
         """The ids of the orphans of a node, and the bytes that each takes."""
         orphans: list[tuple[str, int]] = []
         after = ""
@@ -203,7 +200,9 @@ class Sweep:
             while page := await store.list_parts(after, _PAGE):
                 _refuse_disorder(page, after)
                 after = page[-1].part_id
-                self._judge(node, page, known, began_ms - int(self._grace_s * 1000), orphans)
+                for start in range(0, len(page), _ASKED):
+                    some = page[start : start + _ASKED]
+                    orphans += await self._judge(node, some, began_ms - int(self._grace_s * 1000))
         return [] if node.problem else orphans
 
     @contextmanager
@@ -219,25 +218,33 @@ class Sweep:
             self._log.failure("sweeping node {node}", node=node.node)
             node.problem = f"{type(problem).__name__}: {problem}"
 
-    def _judge(
-        self,
-        node: NodeFindings,
-        page: Sequence[PartInfo],
-        known: Known,
-        before_ms: int,
-        orphans: list[tuple[str, int]],
-    ) -> None:
-        for info in page:
-            node.parts += 1
-            node.bytes += info.stored
+    async def _judge(self, node: NodeFindings, page: Sequence[PartInfo], before_ms: int) -> list[tuple[str, int]]:
+        node.parts += len(page)
+        node.bytes += sum(info.stored for info in page)
+        unknown = set(await self._ledger.orphans(node.node, [parse_part_id(info.part_id) for info in page]))
+        orphans = []
+        for info in page if unknown else ():
             part = parse_part_id(info.part_id)
-            if known.has(part, node.node):
+            if part not in unknown:
                 continue
             # By the front's clock and by the node's: one of them may have been wrong.
             if max(upload_time_ms(part.upload), info.modified_ms) >= before_ms:
                 node.young += 1
-                continue
-            orphans.append((info.part_id, info.stored))
+            else:
+                orphans.append((info.part_id, info.stored))
+        return orphans
+
+    async def _keep(self, node: NodeFindings, found: Sequence[tuple[str, int]]) -> list[str]:
+        """The ids of those orphans of a node that are still orphans; they are the findings."""
+        orphans: set[PartId] = set()
+        for start in range(0, len(found), _ASKED):
+            some = [parse_part_id(part) for part, _ in found[start : start + _ASKED]]
+            orphans.update(await self._ledger.orphans(node.node, some))
+        kept = [(part, stored) for part, stored in found if parse_part_id(part) in orphans]
+        node.orphans = len(kept)
+        node.orphan_bytes = sum(stored for _, stored in kept)
+        node.examples = [part for part, _ in kept[:_EXAMPLES]]
+        return [part for part, _ in kept]
 
     async def _put_aside(self, node: NodeFindings, orphans: list[str]) -> None:
         waiting = deque(orphans)
@@ -261,15 +268,6 @@ def _refuse_disorder(page: Sequence[PartInfo], after: str) -> None:
         if info.part_id <= after:
             raise NodeUnavailable(f"listed part {info.part_id} after {after}")
         after = info.part_id
-
-
-def _keep(node: NodeFindings, found: Sequence[tuple[str, int]], known: Known) -> list[str]:
-    """The ids of those orphans of a node that are not known to anybody now; they are what was found."""
-    orphans = [(part, stored) for part, stored in found if not known.has(parse_part_id(part), node.node)]
-    node.orphans = len(orphans)
-    node.orphan_bytes = sum(stored for _, stored in orphans)
-    node.examples = [part for part, _ in orphans[:_EXAMPLES]]
-    return [part for part, _ in orphans]
 
 
 def _objection(nodes: Sequence[NodeFindings], share: float) -> str:

@@ -9,7 +9,7 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred
 
-from splitd.catalog.state import apply
+from splitd.catalog.effects import apply
 from splitd.model.manifest import Manifest
 from splitd.model.records import CollectionMade, FileCommitted
 from tests.cluster.cluster import Cluster

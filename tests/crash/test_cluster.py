@@ -195,10 +195,9 @@ def _is(found: Manifest | Collection | None, result: Any, nodes: dict[str, dict[
 
 def _left(state: State, nodes: dict[str, dict[str, bytes]]) -> Iterator[str]:
     """The parts that are left when the reaper has deleted what it knows of: a sweep finds exactly these."""
-    known = state.known()
     for node, parts in nodes.items():
         for part_id in parts:
-            if not known.has(parse_part_id(part_id), node):
+            if not state.knows(parse_part_id(part_id), node):
                 yield part_id
 
 

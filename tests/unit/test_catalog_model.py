@@ -17,7 +17,8 @@ from storaged.parts.format import PartId
 from tests.unit.catalogs import NEW, NODES, A, B, C, manifest, started, walk
 
 paths = st.sampled_from(["/", "/a", "/b", "/a/b", "/a/b/c", "/a/c", "/b/c", "bad"])
-uploads = st.sampled_from([A, B, C, "1" * 32, "2" * 32, "3" * 32])
+UPLOADS = [A, B, C, "1" * 32, "2" * 32, "3" * 32]
+uploads = st.sampled_from(UPLOADS)
 tokens = st.sampled_from(["urn:1", "urn:2", "urn:3"])
 booleans = st.booleans()
 
@@ -95,7 +96,9 @@ async def everything(catalog: JournalledCatalog) -> tuple[Any, ...]:
         node: (await catalog.doomed_parts.doomed_on(node, "", 1000)).parts
         for node in await catalog.doomed_parts.doomed_nodes()
     }
-    return found, details, to_go, await catalog.known(), catalog.statistics()
+    parts = [PartId(upload, index) for upload in UPLOADS for index in range(6)]
+    orphans = {node: await catalog.orphans(node, parts) for node in "abcdefgh"}
+    return found, details, to_go, orphans, catalog.statistics()
 
 
 @settings(deadline=None)
@@ -106,7 +109,7 @@ def test_a_restart_finds_all_as_it_was(found: list[tuple[Any, ...]]) -> Any:
         front = await started()
         for operation in found:
             await perform(front.catalog, operation)
-        for upload in (A, B, C, "1" * 32, "2" * 32, "3" * 32):
+        for upload in UPLOADS:
             await front.catalog.abort(upload, "the server stops")
         for copy in COPIES:
             await front.catalog.abort_move(copy, "the server stops")

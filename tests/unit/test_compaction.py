@@ -21,9 +21,10 @@ from twisted.python.threadpool import ThreadPool
 
 from splitd.catalog.compaction import compact
 from splitd.catalog.compactor import CompactionFailed, Compactor
+from splitd.catalog.effects import apply
 from splitd.catalog.journal.file import FileJournal
 from splitd.catalog.journal.reader import JournalReader
-from splitd.catalog.state import State, apply
+from splitd.catalog.state import State
 from splitd.errors import JournalDamaged
 from splitd.model.manifest import Manifest
 from splitd.model.records import (

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from splitd.catalog.doomed import DoomedParts
-from splitd.catalog.state import State, apply
+from splitd.catalog.effects import apply
+from splitd.catalog.state import State
 from splitd.errors import CatalogReadOnly
 from splitd.interfaces.catalog import IDoomedParts
 from splitd.model.conditions import ALWAYS

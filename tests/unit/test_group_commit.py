@@ -84,7 +84,7 @@ class Service:
 
     def __init__(self, number: int = 6, room: int = 10**6) -> None:
         self.clock = Clock()
-        self.catalog = JournalledCatalog(MemoryJournal(), wall_of(self.clock))
+        self.catalog = JournalledCatalog(MemoryJournal(), wall_of(self.clock), self.clock)
         self.nodes = Nodes(number, room)
         self._ids = count(1)
         reaper = Reaper(self.catalog.doomed_parts, self.nodes, Pins(), self.clock, 60.0)

@@ -10,7 +10,8 @@ import pytest_twisted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from splitd.catalog.state import State, apply
+from splitd.catalog.effects import apply
+from splitd.catalog.state import State
 from splitd.errors import CatalogReadOnly, MoveRefused
 from splitd.interfaces.catalog import Doomed
 from splitd.model.conditions import ALWAYS
@@ -182,8 +183,9 @@ async def test_the_sweep_knows_a_part_wherever_it_has_a_reason_to_lie() -> None:
     front = await started()
     await moved(front)
     await front.catalog.begin_move("/f", PartCopy(A, 0, "h"))
-    known = await front.catalog.known()
-    lies = {(index, node) for index in range(6) for node in "abcdefgh" if known.has(PartId(A, index), node)}
+    parts = [PartId(A, index) for index in range(7)]
+    orphans = {node: await front.catalog.orphans(node, parts) for node in "abcdefgh"}
+    lies = {(index, node) for node in orphans for index in range(7) if PartId(A, index) not in orphans[node]}
     assert lies == {*enumerate(MOVED), (2, "c"), (0, "h")}
     assert front.catalog.nodes() == set("abcdefgh")
 

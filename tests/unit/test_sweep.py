@@ -19,6 +19,7 @@ from splitd.model.manifest import Manifest
 from splitd.model.uploads import RANDOM_BYTES, upload_id
 from splitd.upkeep.sweep import Sweep
 from storaged.parts.errors import NodeUnavailable
+from storaged.parts.format import PartId
 from storaged.parts.memory import MemoryPartStore
 from storaged.parts.values import PartInfo
 from tests.clocks import wall_of
@@ -41,7 +42,7 @@ class Place:
     def __init__(self, **options: float) -> None:
         self.clock = Clock()
         self.clock.advance(1000 * DAY_S)
-        self.catalog = JournalledCatalog(MemoryJournal(), wall_of(self.clock))
+        self.catalog = JournalledCatalog(MemoryJournal(), wall_of(self.clock), self.clock)
         self.stores = {
             node: MemoryPartStore(capacity=2**20, identity=Identity(node), clock=self.clock, wall=wall_of(self.clock))
             for node in IDS
@@ -108,8 +109,8 @@ async def test_only_parts_that_nobody_knows_are_put_aside() -> None:
     assert [(node.node, node.parts, node.orphans, node.problem) for node in findings.nodes] == [
         (node, 6, 1, "") for node in IDS
     ]
-    assert replaced in (await at.catalog.known()).nodes
-    assert deleted in (await at.catalog.known()).nodes
+    doomed = [PartId(upload, 0) for upload in (replaced, deleted)]
+    assert await at.catalog.orphans(IDS[0], [*doomed, PartId(nobodys, 0)]) == [PartId(nobodys, 0)]
     assert (await at.sweep.run()).orphans == 0
 
 

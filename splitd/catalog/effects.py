@@ -1,0 +1,276 @@
+"""The effects of records: `state = fold(apply, records)`.  Pure."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from splitd.catalog.state import State, UnderWay
+from splitd.errors import SplitdError
+from splitd.model.locks import Lock
+from splitd.model.manifest import Manifest
+from splitd.model.records import (
+    VERSION,
+    CollectionMade,
+    CollectionTouched,
+    EntryCopied,
+    EntryDeleted,
+    EntryMoved,
+    FileCommitted,
+    JournalOpened,
+    LockReleased,
+    LockTaken,
+    PartCopyReaped,
+    PartMoveAborted,
+    PartMoved,
+    PartMoveStarted,
+    PartsGone,
+    PartsReaped,
+    PropertiesChanged,
+    Record,
+    SnapshotEnded,
+    UploadAborted,
+    UploadStarted,
+)
+from splitd.model.tree import Tree
+from storaged.parts.format import parse_part_id
+
+
+def apply(state: State, record: Record) -> None:
+    """Let a record take its effect, and do all the work that it makes.
+
+    :raise ValueError: as `enact` does.
+    """
+    enact(state, record)
+    state.settle()
+
+
+def enact(state: State, record: Record) -> None:
+    """Let a record take its effect.  The work that hangs on it is left to `State.work`.
+
+    :raise ValueError: it contradicts what was before it, so no correct program wrote it; the message names it.
+    """
+    try:
+        if not state.cluster:
+            _refuse_before_opening(record)
+        _EFFECTS[type(record)](state, record)
+    except (SplitdError, ValueError) as problem:
+        raise ValueError(f"{_name(record)}: {problem}") from problem
+
+
+def _name(record: Record) -> str:
+    tag = str(record.__struct_config__.tag)
+    match record:
+        case JournalOpened():
+            return f"{tag} {record.cluster}"
+        case EntryMoved() | EntryCopied():
+            return f"{tag} {record.source} to {record.target}"
+        case LockReleased():
+            return f"{tag} {record.token}"
+        case (
+            FileCommitted()
+            | CollectionMade()
+            | EntryDeleted()
+            | CollectionTouched()
+            | PropertiesChanged()
+            | LockTaken()
+        ):
+            return f"{tag} {record.path}"
+        case PartMoveStarted() | PartMoved() | PartMoveAborted() | PartCopyReaped():
+            return f"{tag} {record.upload}.{record.index}"
+        case UploadStarted() | UploadAborted() | PartsReaped():
+            return f"{tag} {record.upload}"
+        case PartsGone():
+            return f"{tag} {record.node}"
+        case SnapshotEnded():
+            return f"{tag} {record.next}"
+
+
+def _refuse_before_opening(record: Record) -> None:
+    if type(record) is not JournalOpened:
+        raise ValueError("comes before journal-opened")
+
+
+def _opened(state: State, record: JournalOpened) -> None:
+    if state.cluster:
+        raise ValueError(f"the journal is that of cluster {state.cluster} already")
+    if record.version != VERSION:
+        raise ValueError(f"version {record.version} of the format, only {VERSION} is known here")
+    if not record.cluster:
+        raise ValueError("it has no cluster id")
+    state.cluster = record.cluster
+    state.tree = Tree(record.time_ms)
+
+
+def _upload_started(state: State, record: UploadStarted) -> None:
+    if record.upload in state.uploads or record.upload in state.doomed:
+        raise ValueError("it was begun already")
+    state.uploads[record.upload] = UnderWay(record.path, tuple(map(sys.intern, record.nodes)), record.time_ms)
+
+
+def _upload_aborted(state: State, record: UploadAborted) -> None:
+    upload = state.uploads.pop(record.upload, None)
+    if upload is None:
+        raise ValueError("it is not under way")
+    state.doomed.add(record.upload, upload.nodes)
+
+
+def _file_committed(state: State, record: FileCommitted) -> None:
+    manifest = _compact(record.manifest)
+    if manifest.nodes and manifest.upload in state.doomed:
+        raise ValueError(f"the parts of upload {manifest.upload} are to be deleted already")
+    replaced = state.tree.put_file(record.path, manifest, manifest.created_ms)
+    upload = state.uploads.pop(manifest.upload, None)
+    if upload is not None and not manifest.nodes:
+        # An empty file has no parts: those that were begun for it are nobody's.
+        state.doomed.add(manifest.upload, upload.nodes)
+    state.count(manifest)
+    state.release(replaced)
+
+
+def _collection_made(state: State, record: CollectionMade) -> None:
+    state.tree.make_collection(record.path, record.time_ms)
+    state.tree.set_properties(record.path, record.properties)
+
+
+def _entry_deleted(state: State, record: EntryDeleted) -> None:
+    state.release(state.tree.delete(record.path, record.time_ms))
+    state.locks.drop_at(record.path)
+    state.locks.drop_below(record.path)
+
+
+def _entry_moved(state: State, record: EntryMoved) -> None:
+    state.release(state.tree.move(record.source, record.target, record.time_ms))
+    # A lock stays where it was taken (RFC 4918 section 7.6): that of the target covers what is there now.
+    state.locks.drop_at(record.source)
+    state.locks.drop_below(record.source)
+    state.locks.drop_below(record.target)
+
+
+def _entry_copied(state: State, record: EntryCopied) -> None:
+    deep = record.depth == "infinity"
+    state.tree.refuse_copy(record.source, record.target, deep=deep)
+    if record.target not in state.copies:
+        exhaust(state.copy(record.source, record.target, record.time_ms, deep=deep))
+    state.put_copy(record.source, record.target, record.time_ms)
+    state.locks.drop_below(record.target)
+
+
+def _properties_changed(state: State, record: PropertiesChanged) -> None:
+    properties = {**state.tree.properties(record.path), **{sys.intern(name): record.set[name] for name in record.set}}
+    for name in record.removed:
+        properties.pop(name, None)
+    state.tree.set_properties(record.path, properties)
+
+
+def _lock_taken(state: State, record: LockTaken) -> None:
+    if record.file is not None:
+        _make_file(state, record.path, _compact(record.file))
+    if state.tree.lookup(record.path) is None:
+        raise ValueError("there is nothing to lock")
+    lock = Lock(
+        record.path,
+        record.token,
+        record.scope,
+        record.depth == "infinity",
+        record.owner,
+        record.time_ms,
+        record.expires_ms,
+    )
+    state.locks.take(lock)
+
+
+def _make_file(state: State, path: str, manifest: Manifest) -> None:
+    state.tree.refuse_taken(path)
+    state.tree.put_file(path, manifest, manifest.created_ms)
+    state.count(manifest)
+
+
+def _lock_released(state: State, record: LockReleased) -> None:
+    # It may have expired meanwhile, and be gone already.
+    state.locks.release(record.token)
+
+
+def _parts_reaped(state: State, record: PartsReaped) -> None:
+    if record.upload not in state.doomed:
+        raise ValueError("it has no parts to delete")
+    state.doomed.drop(record.upload)
+
+
+def _parts_gone(state: State, record: PartsGone) -> None:
+    for part in record.parts:
+        # A part may be confirmed twice: whoever repeats a deletion finds it gone.
+        state.doomed.confirm(record.node, parse_part_id(part))
+
+
+def _part_move_started(state: State, record: PartMoveStarted) -> None:
+    state.moves.start(record)
+
+
+def _part_moved(state: State, record: PartMoved) -> None:
+    manifest = state.tree.version(record.path)
+    if manifest is None:
+        raise ValueError(f"there is no {record.path}")
+    state.moves.commit(record, manifest)
+
+
+def _part_move_aborted(state: State, record: PartMoveAborted) -> None:
+    state.moves.abort(record)
+
+
+def _part_copy_reaped(state: State, record: PartCopyReaped) -> None:
+    state.moves.reaped(record)
+
+
+def _collection_touched(state: State, record: CollectionTouched) -> None:
+    state.tree.touch(record.path, record.time_ms)
+
+
+def _snapshot_ended(_: State, __: SnapshotEnded) -> None:
+    raise ValueError("it belongs at the end of a snapshot")
+
+
+def exhaust(steps: Iterator[None]) -> None:
+    """Do all steps of a generator at once."""
+    deque(steps, maxlen=0)
+
+
+def _compact(manifest: Manifest) -> Manifest:
+    """The same manifest with its common texts shared: among a million files they would take most of the memory."""
+    return Manifest(
+        manifest.upload,
+        manifest.size,
+        manifest.created_ms,
+        manifest.data,
+        manifest.parity,
+        _UNITS.setdefault(manifest.unit, manifest.unit),
+        tuple(map(sys.intern, manifest.nodes)),
+        sys.intern(manifest.content_type),
+    )
+
+
+_UNITS: dict[int, int] = {}
+
+_EFFECTS: dict[type, Callable[[State, Any], None]] = {
+    JournalOpened: _opened,
+    UploadStarted: _upload_started,
+    UploadAborted: _upload_aborted,
+    FileCommitted: _file_committed,
+    CollectionMade: _collection_made,
+    EntryDeleted: _entry_deleted,
+    EntryMoved: _entry_moved,
+    EntryCopied: _entry_copied,
+    PropertiesChanged: _properties_changed,
+    LockTaken: _lock_taken,
+    LockReleased: _lock_released,
+    PartsReaped: _parts_reaped,
+    PartsGone: _parts_gone,
+    PartMoveStarted: _part_move_started,
+    PartMoved: _part_moved,
+    PartMoveAborted: _part_move_aborted,
+    PartCopyReaped: _part_copy_reaped,
+    CollectionTouched: _collection_touched,
+    SnapshotEnded: _snapshot_ended,
+}

@@ -1,0 +1,59 @@
+"""The versions that have a name, by the uploads that made them.  Pure."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterator
+from operator import attrgetter
+
+from splitd.model.manifest import Manifest
+
+_upload = attrgetter("upload")
+
+
+class Versions:
+    """All versions with parts, each once, whatever their names are.
+
+    An upload id begins with a random byte, and rises with time behind it (`splitd.model.uploads`).  So each of 256
+    lists, one for each first byte, grows at its end nearly always.  That costs eight bytes for each version and a
+    fraction of a microsecond; a dict would cost six times the memory, and a `SortedKeyList` six times the time.
+    """
+
+    def __init__(self) -> None:
+        self._lists: dict[str, list[Manifest]] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._lists.values()))
+
+    def add(self, manifest: Manifest) -> None:
+        """Add a version, once its file has a name."""
+        upload = manifest.upload
+        versions = self._lists.get(upload[:2])
+        if versions is None:
+            self._lists[upload[:2]] = [manifest]
+        elif upload > versions[-1].upload:
+            versions.append(manifest)
+        else:
+            insort(versions, manifest, key=_upload)
+
+    def find(self, upload: str) -> Manifest | None:
+        """The version of an upload; its manifest says where the parts were when it was committed."""
+        versions, place = self._place(upload)
+        return versions[place] if place < len(versions) and versions[place].upload == upload else None
+
+    def remove(self, upload: str) -> None:
+        """Take a version out, where it is there."""
+        versions, place = self._place(upload)
+        if place < len(versions) and versions[place].upload == upload:
+            del versions[place]
+            if not versions:
+                del self._lists[upload[:2]]
+
+    def _place(self, upload: str) -> tuple[list[Manifest], int]:
+        versions = self._lists.get(upload[:2], [])
+        return versions, bisect_left(versions, upload, key=_upload)
+
+    def lists(self) -> Iterator[list[Manifest]]:
+        """All versions, some hundreds or thousands at a time; versions may be added and removed in between."""
+        for key in list(self._lists):
+            yield self._lists.get(key, [])

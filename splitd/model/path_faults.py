@@ -1,0 +1,38 @@
+"""The rules that a path must keep.  Pure."""
+
+from __future__ import annotations
+
+import re
+
+from splitd.model.branch import MAX_SEGMENT
+
+MAX_PATH = 4096
+"""Bytes of a path."""
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def fault_of(path: str) -> str:
+    """Say why a text is not a path; empty where it is one.  See `splitd.model.tree.check_path`."""
+    try:
+        size = len(path.encode())
+    except UnicodeEncodeError as problem:
+        return f"a lone surrogate at character {problem.start}"
+    control = _CONTROL.search(path)
+    if size > MAX_PATH:
+        return f"{size} bytes, {MAX_PATH} are allowed"
+    if control is not None:
+        return f"the control character U+{ord(control[0]):04X} at character {control.start()}"
+    if not path.startswith("/"):
+        return "does not begin with a slash"
+    return "" if path == "/" else _segment_fault(path)
+
+
+def _segment_fault(path: str) -> str:
+    for segment in path.split("/")[1:]:
+        if segment in ("", ".", ".."):
+            return f'a segment that is "{segment}"' if segment else "an empty segment, or a slash at the end"
+        size = len(segment.encode())
+        if size > MAX_SEGMENT:
+            return f"a segment of {size} bytes, {MAX_SEGMENT} are allowed"
+    return ""

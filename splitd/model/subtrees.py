@@ -1,0 +1,117 @@
+"""Work on whole subtrees, one name at a time.  Pure.
+
+Each function is a generator that yields once for every name, so that its caller decides how many names one step takes.
+The subtree must not be changed by anybody else until the generator has ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from splitd.errors import BadName
+from splitd.model.branch import MAX_SEGMENT, Branch
+from splitd.model.manifest import Manifest
+
+
+class Copying:
+    """A copy of a file, or of a collection with all that is in it, in the making.
+
+    :param deep: False for a collection's copy without members.
+    :param time_ms: when the collections of the copy are made, milliseconds since 1970.
+    :ivar copy: as much of the copy as is made.
+    :ivar names: how many names the copy has so far.
+    :ivar files: how many files it has so far.
+    :ivar size: the bytes of these files.
+    """
+
+    def __init__(self, entry: Manifest | Branch, time_ms: int, *, deep: bool) -> None:
+        self._source = entry
+        self._deep = deep
+        self._time_ms = time_ms
+        self.copy: Manifest | Branch = Branch(time_ms) if isinstance(entry, Branch) else entry
+        self.names = 0
+        self.files = 0
+        self.size = 0
+
+    def steps(self) -> Iterator[Manifest | None]:
+        """Make the copy; yields, for each name, the file that has it, or None for a collection."""
+        yield self._count(self._source)
+        if not (self._deep and isinstance(self._source, Branch) and isinstance(self.copy, Branch)):
+            return
+        waiting = [(self._source, self.copy)]
+        while waiting:
+            source, target = waiting.pop()
+            for name, entry in source.members.items():
+                if isinstance(entry, Branch):
+                    made = Branch(self._time_ms)
+                    target.add(name, made)
+                    waiting.append((entry, made))
+                else:
+                    target.add(name, entry)
+                properties = source.properties_of(name)
+                if properties:
+                    target.set_properties(name, properties)
+                yield self._count(entry)
+
+    def _count(self, entry: Manifest | Branch) -> Manifest | None:
+        self.names += 1
+        if isinstance(entry, Branch):
+            return None
+        self.files += 1
+        self.size += entry.size
+        return entry
+
+
+def dismantle(entry: Manifest | Branch) -> Iterator[Manifest | None]:
+    """Take apart an entry that has no name any more; yields, for each name, the file that had it, or None for a
+    collection.  Memory is freed on the way: a large tree that is dropped whole takes long to be freed.
+    """
+    if not isinstance(entry, Branch):
+        yield entry
+        return
+    waiting = [entry]
+    while waiting:
+        node = waiting[-1]
+        if not node.members:
+            waiting.pop()
+            yield None
+            continue
+        taken = node.take_last()
+        if isinstance(taken, Branch):
+            waiting.append(taken)
+        else:
+            yield taken
+
+
+def count_names(entry: Manifest | Branch, most: int) -> Iterator[int]:
+    """Count the names below an entry; yields how many there are so far, and ends early after more than `most`."""
+    total = 0
+    waiting = [entry]
+    while waiting:
+        node = waiting.pop()
+        for member in node.members.values() if isinstance(node, Branch) else ():
+            total += 1
+            yield total
+            if total > most:
+                return
+            if isinstance(member, Branch):
+                waiting.append(member)
+
+
+def refuse_longer(entry: Manifest | Branch, size: int, message: str) -> Iterator[None]:
+    """Refuse an entry that has a path below it of more than `size` bytes, counted from the entry on, slashes included.
+
+    :raise BadName: there is such a path; it says `message`.
+    """
+    if not isinstance(entry, Branch):
+        return
+    waiting = [(entry, size - 1)]
+    while waiting:
+        node, left = waiting.pop()
+        for name, member in node.members.items():
+            # Usually there is room for any name, and only collections need a closer look.
+            if left < MAX_SEGMENT and len(name.encode()) > left:
+                raise BadName(message)
+            if isinstance(member, Branch):
+                waiting.append((member, left - len(name.encode()) - 1))
+            yield None
