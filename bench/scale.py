@@ -34,6 +34,11 @@ COLUMNS = {
     "commits_ratio": "/ empty",
     "commit_cpu_us": "CPU us/commit",
     "commit_cpu_ratio": "/ empty",
+    "copy_gap_ms": "longest stop of the reactor ms: COPY of half",
+    "move_gap_ms": "MOVE onto that",
+    "delete_gap_ms": "DELETE of it",
+    "orphans_gap_ms": "orphans among 1,000 parts",
+    "idle_gap_ms": "nothing",
 }
 
 

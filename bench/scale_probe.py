@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.task import react
+from twisted.internet.task import LoopingCall, deferLater, react
 from twisted.python.threadpool import ThreadPool
 
 from splitd.catalog.journal.file import FileJournal
@@ -22,11 +22,14 @@ from splitd.errors import NotFound
 from splitd.model.conditions import Condition
 from splitd.model.manifest import Manifest
 from splitd.model.uploads import RANDOM_BYTES, upload_id
+from storaged.parts.format import PartId
+from storaged.system.allocator import keep_for_ever
 from storaged.system.clocks import WallClock
 from storaged.system.filesystem import OSFilesystem
 
 IN_FLIGHT = 64
 PAGE = 1000
+ASKED = 1000
 PAGES = 200
 NODES = tuple(f"n{number}" for number in range(1, 7))
 
@@ -34,6 +37,33 @@ NODES = tuple(f"n{number}" for number in range(1, 7))
 def resident_mib() -> float:
     """The memory this process holds."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+class Gaps:
+    """Watches the reactor: how long it does not turn, in CPU time of its thread, to which no other program adds."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._last = 0.0
+        self._longest = 0.0
+
+    async def longest(self, work: Any) -> float:
+        """The longest time between two turns of the reactor while some work is done, milliseconds."""
+        self._last, self._longest = time.thread_time(), 0.0
+        watching = LoopingCall(self._tick)
+        watching.clock = self._reactor
+        watching.start(0).addErrback(lambda failure: failure.raiseException())
+        try:
+            await work
+            await deferLater(self._reactor, 0)
+        finally:
+            watching.stop()
+        return 1000 * self._longest
+
+    def _tick(self) -> None:
+        now = time.thread_time()
+        self._longest = max(self._longest, now - self._last)
+        self._last = now
 
 
 class Probe:
@@ -69,6 +99,28 @@ class Probe:
             "commit_cpu_us": 1e6 * (time.process_time() - cpu) / self._commits,
         }
 
+    async def changes(self, tree: str, reactor: Any) -> dict[str, float]:
+        """Milliseconds for which changes of a large tree, and a sweep's questions, keep the reactor from all else."""
+        gaps = Gaps(reactor)
+        told = {"copy_gap_ms": await gaps.longest(self._copy(tree, "/copied"))}
+        told["move_gap_ms"] = await gaps.longest(self._move(tree, "/copied"))
+        parts = [PartId(upload_id(number, bytes(RANDOM_BYTES)), 0) for number in range(ASKED)]
+        told["orphans_gap_ms"] = await gaps.longest(self._catalog.orphans(NODES[0], parts))
+        told["delete_gap_ms"] = await gaps.longest(self._delete("/copied"))
+        told["idle_gap_ms"] = await gaps.longest(deferLater(reactor, 1.0))
+        return told
+
+    async def _copy(self, source: str, target: str) -> None:
+        await self._catalog.namespace.copy(source, target, Condition(), deep=True, overwrite=False)
+
+    async def _move(self, source: str, target: str) -> None:
+        await self._catalog.namespace.move(source, target, Condition(), overwrite=True)
+        await self._catalog.doomed_parts.doomed_nodes()
+
+    async def _delete(self, path: str) -> None:
+        await self._catalog.delete(path, Condition())
+        await self._catalog.doomed_parts.doomed_nodes()
+
     def _commit_until(self, end: float) -> Deferred[None]:
         async def commit() -> None:
             while time.perf_counter() < end:
@@ -94,10 +146,14 @@ async def probe(reactor: Any, folder: str, seconds: str) -> None:
         await catalog.start()
         told = {"replay_s": time.perf_counter() - began, "resident_mib": resident_mib()}
         told["grown_mib"] = told["resident_mib"] - before
+        keep_for_ever()
         told["files"] = catalog.statistics().files
         use = Probe(catalog)
         told |= await use.listings("/big")
         told |= await use.commits(float(seconds))
+        if told["files"]:
+            told |= await use.changes("/big", reactor)
+        catalog.stop()
         await journal.close()
         print(json.dumps(told))
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import msgspec
 from sortedcontainers import SortedDict
 
 from splitd.model.holdings import PartCopy
@@ -13,23 +14,23 @@ _BLOCK = 64
 """Entries that share a place in the nodes' queues."""
 
 
-class DoomedEntry:
+class DoomedEntry(msgspec.Struct, eq=False, gc=False):
     """Parts of one upload that became doomed in one step.
+
+    There may be millions: the garbage collector does not look at them, for its looks would stop the reactor.
 
     :ivar first: the index of the first part.
     :ivar nodes: the node of each part, from the first on.
+    :ivar is_copy: whether it is a copy of one part of a version that may be needed still.
     :ivar pending: a bit for each part that its node has not confirmed as deleted.
     """
 
-    __slots__ = ("first", "is_copy", "nodes", "pending", "serial", "upload")
-
-    def __init__(self, serial: int, upload: str, first: int, nodes: tuple[str, ...], *, is_copy: bool) -> None:
-        self.serial = serial
-        self.upload = upload
-        self.first = first
-        self.nodes = nodes
-        self.is_copy = is_copy
-        self.pending = (1 << len(nodes)) - 1
+    serial: int
+    upload: str
+    first: int
+    nodes: tuple[str, ...]
+    is_copy: bool
+    pending: int
 
     @property
     def is_whole(self) -> bool:
@@ -113,7 +114,7 @@ class DoomedParts:
             self.drop(key)
         self._serial += 1
         block = self._serial // _BLOCK
-        entry = DoomedEntry(self._serial, upload, first, nodes, is_copy=is_copy)
+        entry = DoomedEntry(self._serial, upload, first, nodes, is_copy, (1 << len(nodes)) - 1)
         self._entries[key] = entry
         self._blocks.setdefault(block, []).append(entry)
         self._parts += len(nodes)
