@@ -23,6 +23,7 @@ from splitd.catalog.journal.file import FileJournal
 from splitd.catalog.journalled import JournalledCatalog
 from splitd.config import Config, Options
 from splitd.downloads.cache import VersionCache
+from splitd.downloads.downloads import Downloads
 from splitd.downloads.pins import Pins
 from splitd.errors import RegistryRefused
 from splitd.frontends.admin import actions
@@ -33,6 +34,7 @@ from splitd.frontends.webdav.resource import WebdavResource
 from splitd.model.nodes import NodeEntry, RegistryInvalid, refuse_missing
 from splitd.model.room import room_for_files
 from splitd.model.striping import Layout
+from splitd.model.traffic import Traffic
 from splitd.model.uploads import RANDOM_BYTES, upload_id
 from splitd.nodes.file import RegistryFile, read_registry
 from splitd.nodes.probe import probe
@@ -42,6 +44,7 @@ from splitd.upkeep.part_mover import PartMover
 from splitd.upkeep.reaper import Reaper
 from splitd.upkeep.rebalance import TARGET, Rebalance
 from splitd.upkeep.sweep import Sweep
+from splitd.uploads.uploads import Cutting, Uploads
 from storaged.http import NodeConnections, StreamingSite
 from storaged.http.listening import drain, listen
 from storaged.parts.client import RemotePartStore, look_first
@@ -114,20 +117,25 @@ class Front:
         self._rebalance = Rebalance(self.catalog, self.mover, self.registry, self._reaper, reactor, wall)
         cache = VersionCache(int(config.cache))
         self._layout = layout = Layout(data=6, parity=0, unit=int(config.unit))
-        self._store = ObjectStore(
+        small_part, traffic = int(config.small_part), Traffic()
+        self._uploads = Uploads(
             self.catalog,
+            self.registry,
+            self._reaper,
+            traffic,
+            cache.keep,
+            cutting=Cutting(layout, small_part, self._new_upload_id),
+            clock=reactor,
+            wall=wall,
+        )
+        store = ObjectStore(
             self.catalog,
             self.catalog.namespace,
             self.catalog.locks,
-            self.registry,
-            self._reaper,
-            pins,
-            layout=layout,
-            small_part=int(config.small_part),
-            cache=cache,
-            new_id=self._new_upload_id,
+            self._uploads,
+            Downloads(self.registry, pins, self._reaper.unpinned, cache, traffic, small_part=small_part),
+            wake_reaper=self._reaper.wake,
             new_token=lambda: f"urn:uuid:{uuid4()}",
-            clock=reactor,
             wall=wall,
         )
         self._status = Status(
@@ -136,7 +144,7 @@ class Front:
             self.registry,
             self._registry_file,
             self._rebalance,
-            self._store.traffic,
+            traffic,
             self._reaper,
             self._sweep,
             cache,
@@ -144,7 +152,7 @@ class Front:
             reactor.seconds(),
             reactor,
         )
-        door = Door(self._store, self._store, self.catalog.locks, self._quota, reactor, wall)
+        door = Door(store, store, self.catalog.locks, self._quota, reactor, wall)
         self._site = self._make_site(WebdavResource(door))
         self._closed = "the front has not started yet"
         self.port: IListeningPort | None = None
@@ -261,7 +269,7 @@ class Front:
             await maybeDeferred(self.admin_port.stopListening)
         if not self._pool.started:
             return
-        await self._store.abort_uploads("the server stops")
+        await self._uploads.abort_all("the server stops")
         await self._rebalance.stop()
         self._registry_file.stop()
         self.registry.stop()

@@ -5,34 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from twisted.internet.defer import Deferred, DeferredList, succeed
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from splitd.downloads.cache import VersionCache
-from splitd.downloads.pins import Pins
-from splitd.downloads.small import SmallDownload, read_small
-from splitd.downloads.streamed import Download, PartLost
-from splitd.errors import NotAFile, NotFound, ParentMissing, SplitdError
-from splitd.interfaces.catalog import ICatalog, IUploadLedger
+from splitd.downloads.downloads import Downloads
+from splitd.downloads.streamed import PartLost
+from splitd.errors import NotAFile, NotFound, ParentMissing
+from splitd.interfaces.catalog import ICatalog
 from splitd.interfaces.names import Details, ILocks, INamespace
-from splitd.interfaces.nodes import INodeRegistry
-from splitd.interfaces.store import IDownload, IObjectStore, IUpload, Opened
+from splitd.interfaces.store import IObjectStore, IUpload, Opened
 from splitd.model.branch import NO_PROPERTIES
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.locks import Lock
 from splitd.model.manifest import Manifest
 from splitd.model.properties import PropertyChanges
-from splitd.model.striping import Layout, part_size
-from splitd.model.traffic import Traffic
 from splitd.model.tree import Collection, Member, check_path, parent
-from splitd.upkeep.reaper import Reaper
-from splitd.uploads.group import GroupCommit
-from splitd.uploads.lanes import Intent, Lanes, find_room
-from splitd.uploads.small import SmallUpload
-from splitd.uploads.streamed import Upload
-from storaged.parts.format import stored_size
-from storaged.system.budget import Budget
+from splitd.uploads.uploads import Uploads
 from storaged.system.clocks import WallClock
 from storaged.system.ranges import Span
 
@@ -47,50 +35,31 @@ _SMALL_DOWNLOADS = 16 * 1024 * 1024
 class ObjectStore:
     """Files on nodes, under names in a catalog.
 
-    :param layout: how new files are cut.
-    :param small_part: parts of at most so many stored bytes are small ones: they travel whole.
-    :param cache: keeps small files that were asked for.
-    :param new_id: makes ids of uploads: 32 hexadecimal digits, never the same twice.
+    :param wake_reaper: called when parts may be doomed.
     :param new_token: makes tokens of locks: URIs, never the same twice.
-    :param clock: tells the time since 1970, and calls later.
+    :param wall: tells when a lock was taken.
     """
 
     def __init__(
         self,
         catalog: ICatalog,
-        ledger: IUploadLedger,
         namespace: INamespace,
         locks: ILocks,
-        registry: INodeRegistry,
-        reaper: Reaper,
-        pins: Pins,
+        uploads: Uploads,
+        downloads: Downloads,
         *,
-        layout: Layout,
-        small_part: int,
-        cache: VersionCache,
-        new_id: Callable[[], str],
+        wake_reaper: Callable[[], object],
         new_token: Callable[[], str],
-        clock: IReactorTime,
         wall: WallClock,
     ) -> None:
         self._catalog = catalog
-        self._ledger = ledger
         self._namespace = namespace
         self._locks = locks
-        self._registry = registry
-        self._reaper = reaper
-        self._pins = pins
-        self._layout = layout
-        self._small_part = small_part
-        self.cache = cache
-        self._new_id = new_id
+        self._uploads = uploads
+        self._downloads = downloads
+        self._wake = wake_reaper
         self._new_token = new_token
         self._wall = wall
-        self._group = GroupCommit(ledger, registry, reaper, cache.keep, new_id=new_id, clock=clock, wall=wall)
-        self._uploading = Budget(_SMALL_UPLOADS)
-        self._downloading = Budget(_SMALL_DOWNLOADS)
-        self._uploads: set[Upload | SmallUpload] = set()
-        self.traffic = Traffic()
 
     def create(self, path: str, size: int | None, content_type: str, condition: Condition) -> Deferred[IUpload]:
         """Begin to store a file; see `IObjectStore.create`."""
@@ -105,50 +74,7 @@ class ObjectStore:
             raise NotAFile(f"{path} is a collection")
         if present is None and not isinstance(await self._catalog.lookup(parent(path)), Collection):
             raise ParentMissing(f"the collection {parent(path)} does not exist; make it first")
-        intent = Intent(self._new_id(), path, size, content_type, condition, self._layout)
-        if size and self._is_small(size, self._layout):
-            largest = intent.stored(0) or 0
-            await find_room(self._registry, lambda: self._registry.check_room(intent.layout.width, largest))
-            if self._uploading.take(size):
-                return self._create_small(intent)
-        lanes = [] if size == 0 else await Lanes(self._registry, intent).connect()
-        upload = Upload(
-            intent,
-            lanes,
-            self._ledger,
-            self._registry,
-            self._reaper,
-            self.traffic,
-            self._upload_ended,
-            self._wall,
-        )
-        self._uploads.add(upload)
-        self.traffic.upload_began()
-        await upload.start()
-        return upload
-
-    def _is_small(self, size: int, layout: Layout) -> bool:
-        """Whether the parts of a file are small ones."""
-        return stored_size(part_size(layout, size, 0), layout.unit) <= self._small_part
-
-    def _create_small(self, intent: Intent) -> IUpload:
-        def ended(upload: SmallUpload, committed: bool) -> None:
-            self._uploading.give_back(upload.size)
-            self._upload_ended(upload, committed)
-
-        upload = SmallUpload(intent, self._group, self.traffic, ended)
-        self._uploads.add(upload)
-        self.traffic.upload_began()
-        return upload
-
-    def _upload_ended(self, upload: Upload | SmallUpload, committed: bool) -> None:
-        self._uploads.discard(upload)
-        self.traffic.upload_ended(committed=committed)
-
-    async def abort_uploads(self, reason: str) -> None:
-        """Give up all uploads under way, and wait until they are over."""
-        await DeferredList([upload.abort(reason) for upload in list(self._uploads)])
-        await self._group.settle()
+        return await self._uploads.begin(path, size, content_type, condition)
 
     def open(self, path: str, span_of: Callable[[Manifest], Span]) -> Deferred[Opened]:
         """Open a file for reading; see `IObjectStore.open`."""
@@ -158,7 +84,7 @@ class ObjectStore:
         manifest = await self._find(path)
         while True:
             try:
-                return await self._open_version(manifest, span_of(manifest))
+                return await self._downloads.open(manifest, span_of(manifest))
             except PartLost:
                 # It may have been replaced, or its parts moved, and reaped, between the look and the pin.
                 now = await self._find(path)
@@ -173,46 +99,6 @@ class ObjectStore:
         if isinstance(found, Collection):
             raise NotAFile(f"{path} is a collection")
         return found
-
-    async def _open_version(self, manifest: Manifest, span: Span) -> Opened:
-        size = manifest.size
-        if size and self._is_small(size, manifest.layout) and self._downloading.take(size):
-            try:
-                data = await self._read_small(manifest)
-            except BaseException:
-                self._downloading.give_back(size)
-                raise
-            small = SmallDownload(data, span, self.traffic, lambda: self._downloading.give_back(size))
-            return Opened(manifest, small, lambda more: succeed(SmallDownload(data, more, self.traffic, _nothing)))
-        return Opened(
-            manifest,
-            await self._download(manifest, span),
-            lambda more: Deferred.fromCoroutine(self._download(manifest, more)),
-        )
-
-    async def _download(self, manifest: Manifest, span: Span) -> IDownload:
-        self._pins.pin(manifest)
-        download = Download(manifest, span, self._registry, self.traffic, lambda: self._unpin(manifest))
-        await download.open()
-        return download
-
-    async def _read_small(self, manifest: Manifest) -> bytes:
-        data = self.cache.get(manifest.upload)
-        if data is None:
-            self._pins.pin(manifest)
-            try:
-                data = await read_small(manifest, self._registry)
-            except SplitdError:
-                self.traffic.downloads_failed += 1
-                raise
-            finally:
-                self._unpin(manifest)
-            self.cache.keep(manifest.upload, data)
-        return data
-
-    def _unpin(self, manifest: Manifest) -> None:
-        if self._pins.unpin(manifest):
-            self._reaper.unpinned(manifest.upload)
 
     def stat(self, path: str) -> Deferred[Manifest | Collection | None]:
         """What there is of this name; see `IObjectStore.stat`."""
@@ -243,7 +129,7 @@ class ObjectStore:
         return copied.addCallback(self._wake_reaper)
 
     def _wake_reaper(self, result: _Result) -> _Result:
-        self._reaper.wake()
+        self._wake()
         return result
 
     def change_properties(self, path: str, changes: PropertyChanges, condition: Condition) -> Deferred[None]:
@@ -260,10 +146,4 @@ class ObjectStore:
         """Take a lock; see `IObjectStore.lock`."""
         now_ms = self._wall.steady_ms()
         wish = Lock(path, self._new_token(), scope, deep, owner, now_ms, now_ms + timeout_s * 1000)
-        layout = self._layout
-        empty = Manifest(self._new_id(), 0, self._wall.now_ms(), layout.data, layout.parity, layout.unit, ())
-        return self._locks.lock(wish, condition, empty).addCallback(lambda is_new: (wish, is_new))
-
-
-def _nothing() -> None:
-    """Nothing is to be given back: another download has it."""
+        return self._locks.lock(wish, condition, self._uploads.empty_file()).addCallback(lambda is_new: (wish, is_new))

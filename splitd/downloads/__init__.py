@@ -1,1 +1,4 @@
-"""Downloads: `streamed` for large files, `small` and `cache` for small ones; `pins` keep the parts that are read."""
+"""Files on their way out: `Downloads` opens each; `streamed` for large ones, `small` and `cache` for small ones.
+
+`pins` keep the parts of a version in place while it is read.
+"""

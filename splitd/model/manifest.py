@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from splitd.model.striping import Layout, part_size
-from storaged.parts.format import PartId
+from storaged.parts.format import PartId, stored_size
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
@@ -51,3 +51,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     def holdings(self) -> list[tuple[str, str]]:
         """What it takes: (node, part id) of each of its parts."""
         return [(node, str(self.part(index))) for index, node in enumerate(self.nodes)]
+
+
+def largest_part(layout: Layout, size: int) -> int:
+    """The stored bytes of the largest part of a file of `size` bytes."""
+    return stored_size(part_size(layout, size, 0), layout.unit)

@@ -1,1 +1,1 @@
-"""Files on their way in: `streamed` for large ones, `small` and `group` for small ones."""
+"""Files on their way in: `Uploads` begins each; `streamed` for large ones, `small` and `group` for small ones."""

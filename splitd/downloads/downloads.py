@@ -1,0 +1,101 @@
+"""All downloads of the front: it opens each the right way, pins what is read, and bounds and caches small files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred, succeed
+
+from splitd.downloads.cache import VersionCache
+from splitd.downloads.pins import Pins
+from splitd.downloads.small import SmallDownload, read_small
+from splitd.downloads.streamed import Download
+from splitd.errors import SplitdError
+from splitd.interfaces.nodes import INodeRegistry
+from splitd.interfaces.store import IDownload, Opened
+from splitd.model.manifest import Manifest, largest_part
+from splitd.model.traffic import Traffic
+from storaged.system.budget import Budget
+from storaged.system.ranges import Span
+
+_SMALL_BYTES = 16 * 1024 * 1024
+"""The bytes of small files that are held whole at the same time; a file beyond them is streamed."""
+
+
+class Downloads:
+    """Opens committed versions of files for reading.
+
+    :param pins: keep the parts of a version in place while it is read.
+    :param unpinned: called with the upload of a version that nobody reads any more.
+    :param cache: small files that were read or stored lately.
+    :param small_part: a file whose parts take at most so many stored bytes is a small one: it travels whole.
+    """
+
+    def __init__(
+        self,
+        registry: INodeRegistry,
+        pins: Pins,
+        unpinned: Callable[[str], object],
+        cache: VersionCache,
+        traffic: Traffic,
+        *,
+        small_part: int,
+    ) -> None:
+        self._registry = registry
+        self._pins = pins
+        self._unpinned = unpinned
+        self._cache = cache
+        self._traffic = traffic
+        self._small_part = small_part
+        self._small = Budget(_SMALL_BYTES)
+
+    async def open(self, manifest: Manifest, span: Span) -> Opened:
+        """Open a range of a version.
+
+        :param span: must lie inside the file.
+        :raise FileUnavailable: a node that holds a part of it cannot be read now.
+        :raise FileDamaged: stored bytes are wrong; `PartLost` where a node has lost its part.
+        """
+        size = manifest.size
+        if size and largest_part(manifest.layout, size) <= self._small_part and self._small.take(size):
+            return await self._open_small(manifest, span)
+        return Opened(
+            manifest,
+            await self._stream(manifest, span),
+            lambda more: Deferred.fromCoroutine(self._stream(manifest, more)),
+        )
+
+    async def _open_small(self, manifest: Manifest, span: Span) -> Opened:
+        size = manifest.size
+        try:
+            data = await self._read_small(manifest)
+        except BaseException:
+            self._small.give_back(size)
+            raise
+        small = SmallDownload(data, span, self._traffic, lambda: self._small.give_back(size))
+        # The budget holds the bytes until the first download is closed; the others end before.
+        return Opened(manifest, small, lambda more: succeed(SmallDownload(data, more, self._traffic, lambda: None)))
+
+    async def _stream(self, manifest: Manifest, span: Span) -> IDownload:
+        self._pins.pin(manifest)
+        download = Download(manifest, span, self._registry, self._traffic, lambda: self._unpin(manifest))
+        await download.open()
+        return download
+
+    async def _read_small(self, manifest: Manifest) -> bytes:
+        data = self._cache.get(manifest.upload)
+        if data is None:
+            self._pins.pin(manifest)
+            try:
+                data = await read_small(manifest, self._registry)
+            except SplitdError:
+                self._traffic.downloads_failed += 1
+                raise
+            finally:
+                self._unpin(manifest)
+            self._cache.keep(manifest.upload, data)
+        return data
+
+    def _unpin(self, manifest: Manifest) -> None:
+        if self._pins.unpin(manifest):
+            self._unpinned(manifest.upload)

@@ -1,0 +1,124 @@
+"""All uploads of the front: it begins each the right way, bounds their memory, and aborts them all at a stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+from twisted.internet.defer import DeferredList
+from twisted.internet.interfaces import IReactorTime
+
+from splitd.interfaces.catalog import IUploadLedger
+from splitd.interfaces.nodes import INodeRegistry
+from splitd.interfaces.store import IUpload
+from splitd.interfaces.upkeep import IReaper
+from splitd.model.conditions import Condition
+from splitd.model.manifest import Manifest, largest_part
+from splitd.model.striping import Layout
+from splitd.model.traffic import Traffic
+from splitd.uploads.group import GroupCommit
+from splitd.uploads.lanes import Intent, Lanes, find_room
+from splitd.uploads.small import SmallUpload
+from splitd.uploads.streamed import Upload
+from storaged.system.budget import Budget
+from storaged.system.clocks import WallClock
+
+_SMALL_BYTES = 12 * 1024 * 1024
+"""The bytes of small files that are held whole at the same time; a file beyond them is streamed."""
+
+
+@attrs.frozen
+class Cutting:
+    """How new files are stored.
+
+    :param layout: how they are cut.
+    :param small_part: a file whose parts take at most so many stored bytes is a small one: it travels whole.
+    :param new_id: makes ids of uploads: 32 hexadecimal digits, never the same twice.
+    """
+
+    layout: Layout
+    small_part: int
+    new_id: Callable[[], str]
+
+
+class Uploads:
+    """The uploads under way.
+
+    :param keep: is given each small file that was stored, by the id of its upload.
+    :param clock: calls later.
+    :param wall: tells when a file was made.
+    """
+
+    def __init__(
+        self,
+        ledger: IUploadLedger,
+        registry: INodeRegistry,
+        reaper: IReaper,
+        traffic: Traffic,
+        keep: Callable[[str, bytes], None],
+        *,
+        cutting: Cutting,
+        clock: IReactorTime,
+        wall: WallClock,
+    ) -> None:
+        self._ledger = ledger
+        self._registry = registry
+        self._reaper = reaper
+        self._traffic = traffic
+        self._cutting = cutting
+        self._wall = wall
+        self._group = GroupCommit(ledger, registry, reaper, keep, new_id=cutting.new_id, clock=clock, wall=wall)
+        self._small = Budget(_SMALL_BYTES)
+        self._under_way: set[Upload | SmallUpload] = set()
+
+    async def begin(self, path: str, size: int | None, content_type: str, condition: Condition) -> IUpload:
+        """Begin an upload; bytes can flow when this returns.
+
+        :param size: the bytes of the file, or None where unknown.
+        :raise NotEnoughNodes: too few nodes can take a part, or have room for one.  Nothing was begun.
+        :raise CatalogReadOnly: the catalog cannot record the upload.  Nothing was begun.
+        """
+        intent = Intent(self._cutting.new_id(), path, size, content_type, condition, self._cutting.layout)
+        if size:
+            largest = largest_part(intent.layout, size)
+            if largest <= self._cutting.small_part:
+                await find_room(self._registry, lambda: self._registry.check_room(intent.layout.width, largest))
+                if self._small.take(size):
+                    return self._begin_small(intent)
+        return await self._begin_streamed(intent)
+
+    def _begin_small(self, intent: Intent) -> IUpload:
+        def ended(upload: SmallUpload, committed: bool) -> None:
+            self._small.give_back(upload.size)
+            self._ended(upload, committed)
+
+        upload = SmallUpload(intent, self._group, self._traffic, ended)
+        self._began(upload)
+        return upload
+
+    async def _begin_streamed(self, intent: Intent) -> IUpload:
+        lanes = [] if intent.size == 0 else await Lanes(self._registry, intent).connect()
+        upload = Upload(
+            intent, lanes, self._ledger, self._registry, self._reaper, self._traffic, self._ended, self._wall
+        )
+        self._began(upload)
+        await upload.start()
+        return upload
+
+    def _began(self, upload: Upload | SmallUpload) -> None:
+        self._under_way.add(upload)
+        self._traffic.upload_began()
+
+    def _ended(self, upload: Upload | SmallUpload, committed: bool) -> None:
+        self._under_way.discard(upload)
+        self._traffic.upload_ended(committed=committed)
+
+    def empty_file(self) -> Manifest:
+        """The manifest of an empty file that is made now; it has no parts and needs no upload."""
+        layout = self._cutting.layout
+        return Manifest(self._cutting.new_id(), 0, self._wall.now_ms(), layout.data, layout.parity, layout.unit, ())
+
+    async def abort_all(self, reason: str) -> None:
+        """Abort all uploads under way, and wait until they are over."""
+        await DeferredList([upload.abort(reason) for upload in list(self._under_way)])
+        await self._group.settle()
