@@ -137,9 +137,13 @@ class PartFolder:
         try:
             trash.move(place.path, part, now_ms)
         except FileNotFoundError:
-            return False
-        self._filesystem.sync_folder(place.folder)
-        return True
+            found = False
+        else:
+            found = True
+        # Where there was none, too: an earlier try may have moved it, and have failed before this line.
+        with suppress(FileNotFoundError):  # there never was a part in this folder
+            self._filesystem.sync_folder(place.folder)
+        return found
 
     def scan(self, subfolder: str, after: str) -> list[PartInfo]:
         """The parts in one of `SUBFOLDERS` whose ids are greater than `after`, in ascending order."""

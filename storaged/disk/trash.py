@@ -37,8 +37,11 @@ class Trash:
 
         :raise FileNotFoundError: there is none.
         """
-        self._filesystem.rename(path, self._path(part, now_ms))
-        self._filesystem.sync_folder(self._folder)
+        try:
+            self._filesystem.rename(path, self._path(part, now_ms))
+        finally:
+            # Where there is none, too: an earlier try may have moved it, and have failed on this line.
+            self._filesystem.sync_folder(self._folder)
 
     def write(self, data: bytes, part: PartId, now_ms: int) -> None:
         """Put bytes aside, durably."""
@@ -53,12 +56,20 @@ class Trash:
 
         :param is_old: says of a time, milliseconds since 1970, whether it is long enough ago.
         :return: how many parts, and their bytes.
+        :raise OSError: a part could not be deleted; the others are.
         """
         count = size = 0
+        failed: OSError | None = None
         for name, stored, _ in self._filesystem.scan(self._folder):
             match = _NAME.match(name)
             if match is not None and is_old(int(match[1])):
-                self._filesystem.remove(f"{self._folder}/{name}")
+                try:
+                    self._filesystem.remove(f"{self._folder}/{name}")
+                except OSError as problem:
+                    failed = problem
+                    continue
                 count += 1
                 size += stored
+        if failed is not None:
+            raise failed
         return count, size

@@ -264,7 +264,12 @@ class DiskPartWriter:
 
     def _open(self) -> None:
         self._refuse_existing()
-        self._file = self._filesystem.open(self._place.temporary, "create")
+        try:
+            self._file = self._filesystem.open(self._place.temporary, "create")
+        except FileExistsError:
+            # An earlier try of this part has ended and could not remove it: a part has one writer at a time.
+            self._filesystem.remove(self._place.temporary)
+            self._file = self._filesystem.open(self._place.temporary, "create")
         self._path = self._place.temporary
 
     def _refuse_existing(self) -> None:

@@ -42,14 +42,20 @@ class PackFiles:
         return {int(match[1]): size for match, size in found if match is not None}
 
     def create(self, number: int) -> IFile:
-        """Begin a pack: its file, which a power cut does not take away, open for appending."""
+        """Begin a pack: its file, which a power cut does not take away, open for appending.
+
+        :raise OSError: the pack could not be begun.  A file may be left where it could not be removed either, so the
+            number must not be used again.
+        """
         file = self._filesystem.open(self.path(number), "create")
         try:
             file.write([encode_file_header()])
             file.sync()
             self._filesystem.sync_folder(self.folder)
         except OSError:
-            file.close()
+            for undo in (file.close, lambda: self._filesystem.remove(self.path(number))):
+                with suppress(OSError):  # the first error is raised; a start finds a pack with nothing in it
+                    undo()
             raise
         return file
 
@@ -78,7 +84,9 @@ class PackFiles:
         for number in list(self._open)[: max(0, len(self._open) - keep)]:
             if not self._users.get(number):
                 self._users.pop(number, None)
-                self._open.pop(number).close()
+                file = self._open.pop(number)
+                with suppress(OSError):  # it was only read
+                    file.close()
 
     def remove(self, number: int) -> None:
         """Delete a pack for good.  Who reads it reads on."""

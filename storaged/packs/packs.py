@@ -193,8 +193,8 @@ class Packs:
         return True, encode_removal(change.part, present.pack, now_ms)
 
     def _begin(self, number: int) -> IFile:
+        self._number = number  # also where the pack cannot be begun: something of it may be left under this number
         self._active = self._files.create(number)
-        self._number = number
         self._sizes[number] = HEADER_SIZE
         return self._active
 
@@ -214,7 +214,8 @@ class Packs:
     def _seal(self) -> None:
         active, self._active = self._active, None
         if active is not None:
-            active.close()
+            with suppress(OSError):  # all that was answered for is synced
+                active.close()
 
     def read(self, part_ids: Sequence[str]) -> list[bytes | StoragedError]:
         """Read parts.

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from storaged.disk.calls import DiskCalls, disk_error
 from storaged.packs.index import Place
 from storaged.packs.packs import Change, Outcome, Packs, Put, Remove
-from storaged.parts.errors import NodeUnavailable, PartMissing, StoragedError
+from storaged.parts.errors import NodeUnavailable, PartError, PartMissing, StoragedError
 from storaged.parts.format import PartId
 from storaged.parts.values import PartInfo
 from storaged.system.serial import SerialThread
@@ -145,9 +145,16 @@ class PackStore:
         while self._stopping is None and (number := self._packs.candidate()) is not None:
             portions = self._packs.moves(number)
             while (moves := await self._calls.run(_SUBJECT, partial(next, portions, None))) is not None:
-                await self._change(moves)
+                _raise_problem(await self._change(moves))
             await self._calls.run(_SUBJECT, partial(self._packs.drop, number))
             self._log.info("pack {number} is compacted", number=number)
+
+
+def _raise_problem(outcomes: Sequence[Outcome | StoragedError]) -> None:
+    """Let a compaction fail where a move could not be written: its pack is whole, and is compacted another time."""
+    for outcome in outcomes:
+        if isinstance(outcome, StoragedError) and not isinstance(outcome, PartError):
+            raise outcome
 
 
 class _Batches:

@@ -141,7 +141,12 @@ class OSFilesystem:
             missing.append(folder)
         for folder in reversed(missing):
             folder.mkdir(exist_ok=True)
-            self.sync_folder(str(folder.parent))
+            try:
+                self.sync_folder(str(folder.parent))
+            except OSError:
+                with suppress(OSError):  # another try would take it for durable
+                    folder.rmdir()
+                raise
 
     def scan(self, path: str) -> list[tuple[str, int, int]]:
         """List the files in a folder: name, size in bytes, modified_ms."""
@@ -170,12 +175,17 @@ def _milliseconds(stat: os.stat_result) -> int:
 def new_file(filesystem: IFilesystem, folder: str, path: str) -> Iterator[IFile]:
     """A file to be written, that is at `path` whole and durable at the end, or not at all.
 
-    Until then it is there with `UNFINISHED` behind its name, which a process that ends in the middle leaves.
+    Until then it is there with `UNFINISHED` behind its name.  A process that ends in the middle leaves that file, and
+    so may one whose disk fails; the next try replaces it.
 
-    :param folder: where `path` lies.
+    :param folder: where `path` lies; it belongs to this program alone, and one file is written at a time under a name.
     """
     unfinished = path + UNFINISHED
-    file = filesystem.open(unfinished, "create")
+    try:
+        file = filesystem.open(unfinished, "create")
+    except FileExistsError:
+        filesystem.remove(unfinished)
+        file = filesystem.open(unfinished, "create")
     try:
         try:
             yield file

@@ -19,7 +19,7 @@ from storaged.parts.errors import PartDamaged, PartMissing
 from storaged.parts.format import encode_part, parse_part_id
 from storaged.system.filesystem import OSFilesystem
 from storaged.system.interfaces import IFile, IFilesystem
-from tests.contract.filesystems import PassingFile, PassingFilesystem
+from tests.contract.filesystems import FailingFilesystem, PassingFile, PassingFilesystem
 
 IDS = [f"{number:032x}.{number % 6}" for number in range(2000)]
 SEAL = 20_000
@@ -372,3 +372,23 @@ def test_after_a_sync_that_failed_nothing_of_it_is_kept_and_another_pack_is_begu
     lose_index(tmp_path)
     with packs_in(tmp_path) as packs:
         assert present(packs) == IDS[:9]
+
+
+@pytest.mark.parametrize(
+    "calls", [{"write"}, {"sync"}, {"sync_folder"}, {"write", "remove"}, {"sync_folder", "remove"}]
+)
+def test_a_pack_that_could_not_be_begun_is_in_no_other_s_way(tmp_path: Path, calls: set[str]) -> None:
+    filesystem = FailingFilesystem()
+    with packs_in(tmp_path, filesystem) as packs:
+        filesystem.fails |= calls
+        for _ in range(3):
+            with pytest.raises(OSError, match="Input/output error"):
+                put(packs, IDS[:3])
+        filesystem.fails.clear()
+        put(packs, IDS[:3])
+        assert present(packs) == IDS[:3]
+    lose_index(tmp_path)
+    with packs_in(tmp_path) as packs:
+        assert present(packs) == IDS[:3]
+        put(packs, IDS[3:6])
+        assert present(packs) == IDS[:6]

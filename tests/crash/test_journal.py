@@ -53,6 +53,8 @@ class Life:
                 await self.delete(name)
             await self._change("/d", None, lambda: self.catalog.delete("/d", Condition()))
             await self.put("/last")
+            if self.journal.statistics.compaction_problem:
+                await self._compact_again()
             await self.catalog.begin("f" * 32, "/never-ended", NODES)
         except CatalogReadOnly:
             pass
@@ -68,6 +70,14 @@ class Life:
         await self._change(path, manifest, lambda: self.catalog.commit(path, manifest, Condition()))
         for doomed in await self.catalog.doomed(10, ()):
             await self.catalog.reaped(doomed)
+
+    async def _compact_again(self) -> None:
+        """Write until there was an occasion for the next compaction, which must succeed: no disk here fails twice."""
+        for number in range(200):
+            await self.put(f"/{number % 2}")
+            if not self.journal.statistics.compaction_problem:
+                return
+        raise AssertionError(f"no snapshot is made any more: {self.journal.statistics.compaction_problem}")
 
     async def delete(self, path: str) -> None:
         await self._change(path, None, lambda: self.catalog.delete(path, Condition()))

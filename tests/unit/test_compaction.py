@@ -281,6 +281,19 @@ async def test_a_snapshot_under_way_is_given_up_at_the_end_and_its_rest_removed(
     assert not [name for name in names(folder) if name.endswith(".new")]
 
 
+@pytest_twisted.ensureDeferred
+async def test_a_snapshot_removes_the_rest_of_one_that_was_killed(make: Make, folder: Path) -> None:
+    state = State()
+    async with opened(make(), state) as journal:
+        await write(journal, state, OPENED, *overwrites(0, 40))
+        rest = folder / "snapshot-0000000002.jsonl.new"
+        rest.write_bytes(b"half of")
+        _, upcoming = last_segment(folder)
+        compact(OSFilesystem(), str(folder), upcoming)
+        assert [name for name in names(folder) if name.startswith("snapshot")] == [f"snapshot-{upcoming:010}.jsonl"]
+    assert told(await reread(make)) == told(state)
+
+
 def last_segment(folder: Path) -> tuple[Path, int]:
     """The segment that is written, and the number of its first record."""
     last = max(folder.glob("journal-*.jsonl"))

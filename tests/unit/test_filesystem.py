@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -12,7 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storaged.system.filesystem import WRITEV_PIECES, FolderLock, FolderTaken, OSFilesystem, write_all
+from storaged.system.filesystem import (
+    UNFINISHED,
+    WRITEV_PIECES,
+    FolderLock,
+    FolderTaken,
+    OSFilesystem,
+    new_file,
+    write_all,
+)
 
 FILES = OSFilesystem()
 
@@ -121,6 +130,34 @@ def test_folders_are_made_with_those_above_them(tmp_path: Path) -> None:
     (folder / "f").write_bytes(b"")
     FILES.make_folder(str(folder))
     assert (folder / "f").exists()
+
+
+def test_a_folder_that_could_not_be_made_durable_is_made_again(tmp_path: Path) -> None:
+    synced: list[str] = []
+
+    class Files(OSFilesystem):
+        fails = True
+
+        def sync_folder(self, path: str) -> None:
+            if self.fails:
+                raise OSError(errno.EIO, "Input/output error")
+            synced.append(path)
+
+    files, folder = Files(), tmp_path / "a/b"
+    with pytest.raises(OSError, match="Input/output error"):
+        files.make_folder(str(folder))
+    files.fails = False
+    files.make_folder(str(folder))
+    assert synced == [str(tmp_path), str(tmp_path / "a")]
+
+
+def test_a_file_that_was_not_written_to_its_end_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    (tmp_path / f"f{UNFINISHED}").write_bytes(b"half of")
+    with new_file(FILES, str(tmp_path), str(path)) as file:
+        file.write([b"whole"])
+    assert path.read_bytes() == b"whole"
+    assert [each.name for each in tmp_path.iterdir()] == ["f"]
 
 
 def test_a_folder_is_not_made_where_a_file_is(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,19 @@ def test_what_cannot_be_written_leaves_nothing(folder: Path, call: str) -> None:
     with pytest.raises(OSError, match="Errno"):
         trash.write(b"1234", PART, NOW_MS)
     assert names(folder) == []
+
+
+def test_a_part_that_cannot_be_deleted_does_not_keep_the_others(folder: Path) -> None:
+    class Files(OSFilesystem):
+        def remove(self, path: str) -> None:
+            if path.endswith(f"{NOW_MS + 1}-{PART}"):
+                raise OSError(errno.EIO, "Input/output error")
+            super().remove(path)
+
+    trash = Trash(str(folder), Files())
+    trash.prepare()
+    for number in range(3):
+        trash.write(b"1234", PART, NOW_MS + number)
+    with pytest.raises(OSError, match="Input/output error"):
+        trash.empty(lambda _: True)
+    assert names(folder) == [f"{NOW_MS + 1}-{PART}"]

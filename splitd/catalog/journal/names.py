@@ -22,6 +22,12 @@ def snapshot_name(upcoming: int) -> str:
     return f"snapshot-{upcoming:010}.jsonl"
 
 
+def is_unfinished_snapshot(name: str) -> bool:
+    """Whether this is the name of a snapshot that is being written, or was not written to its end."""
+    match = _NAME.match(name)
+    return match is not None and match[1] == "snapshot" and match[3] is not None
+
+
 @attrs.frozen
 class Listing:
     """What lies in the folder.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice
 
-from splitd.catalog.journal.names import list_folder, segment_name, snapshot_name
+from splitd.catalog.journal.names import is_unfinished_snapshot, list_folder, segment_name, snapshot_name
 from splitd.catalog.journal.reader import JournalReader
 from splitd.model.records import Record, SnapshotEnded, encode_line
 from storaged.system.filesystem import new_file
@@ -138,6 +138,10 @@ def write_snapshot(filesystem: IFilesystem, folder: str, upcoming: int, records:
     :param upcoming: the number of the record that comes next in the journal.
     :param records: come to the state that all records before that come to.
     """
+    # A compaction that was killed leaves a file that may take the room which this one needs.
+    for name, _, _ in filesystem.scan(folder):
+        if is_unfinished_snapshot(name):
+            filesystem.remove(f"{folder}/{name}")
     with new_file(filesystem, folder, f"{folder}/{snapshot_name(upcoming)}") as file:
         since_sync = 0
         numbered = enumerate(chain(records, [SnapshotEnded(upcoming)]), 1)
