@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from itertools import islice
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
@@ -14,6 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from storaged.disk.calls import DiskCalls, disk_error
+from storaged.packs.batches import Batches
 from storaged.packs.index import Place
 from storaged.packs.packs import Change, Outcome, Packs, Put, Remove
 from storaged.parts.errors import NodeUnavailable, PartError, PartMissing, StoragedError
@@ -22,9 +21,6 @@ from storaged.parts.values import PartInfo
 from storaged.system.serial import SerialThread
 
 _READERS = 2
-_AT_ONCE = 256
-"""Parts written with one sync, or read in one go."""
-
 _SUBJECT = "packs"
 
 
@@ -40,9 +36,9 @@ class PackStore:
     def __init__(self, packs: Packs, calls: DiskCalls, reactor: IReactorFromThreads) -> None:
         self._packs = packs
         self._calls = calls
-        self._writer = _Batches(SerialThread(reactor, "pack writer"), self._write)
+        self._writer = Batches(SerialThread(reactor, "pack writer"), self._write)
         self._readers = [
-            _Batches(SerialThread(reactor, f"pack reader {number}"), self._read) for number in range(_READERS)
+            Batches(SerialThread(reactor, f"pack reader {number}"), self._read) for number in range(_READERS)
         ]
         self._compacting: Deferred[None] | None = None
         self._removed = 0  # since the last look for a pack to compact
@@ -155,68 +151,3 @@ def _raise_problem(outcomes: Sequence[Outcome | StoragedError]) -> None:
     for outcome in outcomes:
         if isinstance(outcome, StoragedError) and not isinstance(outcome, PartError):
             raise outcome
-
-
-class _Batches:
-    """What is asked of one thread; what comes while it works is done together afterwards.
-
-    :param work: does what was asked, in the thread, and gives a result for each; an error is one, too.
-    """
-
-    _log = Logger()
-
-    def __init__(self, thread: SerialThread, work: Callable[[list[Any]], Sequence[Any]]) -> None:
-        self._thread = thread
-        self._work = work
-        self._asked: deque[tuple[Sequence[Any], Deferred[list[Any]]]] = deque()
-        self._working: Deferred[None] | None = None
-
-    def __len__(self) -> int:
-        return len(self._asked)
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    async def stop(self, problem: Exception) -> None:
-        """Refuse what has not begun, and wait for what has."""
-        while self._asked:
-            self._asked.popleft()[1].errback(problem)
-        if self._working is not None:
-            await self._working
-        self._thread.stop()
-
-    def ask(self, items: Sequence[Any]) -> Deferred[list[Any]]:
-        """Have something done for each item; a Deferred of the results."""
-        answer: Deferred[list[Any]] = Deferred()
-        self._asked.append((items, answer))
-        if self._working is None:
-            self._begin()
-        return answer
-
-    def _begin(self) -> None:
-        self._working = self._thread.run(self._work_some).addCallback(self._tell)
-
-    def _work_some(self) -> list[tuple[Deferred[list[Any]], list[Any]]]:
-        # Taken here, in the thread: until it runs, more can come.  A deque's ends are safe to use from two threads.
-        taken: list[tuple[Sequence[Any], Deferred[list[Any]]]] = []
-        items: list[Any] = []
-        while self._asked and len(items) < _AT_ONCE:
-            taken.append(self._asked.popleft())
-            items += taken[-1][0]
-        results: Sequence[Any]
-        try:
-            results = self._work(items)
-        except Exception as problem:
-            self._log.failure("packs")
-            results = [NodeUnavailable(f"{type(problem).__name__}: {problem}")] * len(items)
-        rest = iter(results)
-        return [(answer, list(islice(rest, len(asked)))) for asked, answer in taken]
-
-    def _tell(self, told: list[tuple[Deferred[list[Any]], list[Any]]]) -> None:
-        self._working = None
-        if self._asked:
-            self._begin()
-        for answer, results in told:
-            if not answer.called:  # who asked may have given up
-                answer.callback(results)

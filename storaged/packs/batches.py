@@ -1,0 +1,103 @@
+"""Calls of one thread that share their work: what is asked while it works is done together afterwards."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Any, TypeAlias
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from storaged.parts.errors import NodeUnavailable
+from storaged.system.serial import SerialThread
+
+_AT_ONCE = 256
+"""Items from which on no more are taken into one batch: parts written with one sync, or read in one go."""
+
+_Asked: TypeAlias = tuple[Sequence[Any], Deferred[list[Any]]]
+
+
+class Batches:
+    """Batches of items for one thread.
+
+    :param thread: works; it is started and stopped here.
+    :param work: called in the thread with the items of a batch; returns a result for each, which may be an error.
+    """
+
+    _log = Logger()
+
+    def __init__(self, thread: SerialThread, work: Callable[[list[Any]], Sequence[Any]]) -> None:
+        self._thread = thread
+        self._work = work
+        self._asked: deque[_Asked] = deque()
+        self._working: Deferred[None] | None = None
+
+    def __len__(self) -> int:
+        return len(self._asked)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    async def stop(self, problem: Exception) -> None:
+        """Fail what has not begun, wait for the batch under way, and stop the thread.  May be called again.
+
+        Nothing must be asked any more.
+
+        :param problem: fails what has not begun.
+        """
+        while (asked := self._take()) is not None:
+            asked[1].errback(problem)
+        if self._working is not None:
+            await self._working
+        self._thread.stop()
+
+    def ask(self, items: Sequence[Any]) -> Deferred[list[Any]]:
+        """Have the work done for some items.
+
+        :return: a Deferred that fires with a result for each item, in their order.  Cancelling it gives up the
+            results; the work may be done or not.
+        """
+        answer: Deferred[list[Any]] = Deferred()
+        self._asked.append((items, answer))
+        if self._working is None:
+            self._begin()
+        return answer
+
+    def _begin(self) -> None:
+        self._working = self._thread.run(self._work_some).addCallback(self._report)
+
+    def _take(self) -> _Asked | None:
+        """Take what was asked first.  One step, for the thread and the reactor both take."""
+        try:
+            return self._asked.popleft()
+        except IndexError:
+            return None
+
+    def _work_some(self) -> list[tuple[Deferred[list[Any]], list[Any]]]:
+        # Taken here, in the thread: until it runs, more can come.
+        taken: list[_Asked] = []
+        items: list[Any] = []
+        while len(items) < _AT_ONCE and (asked := self._take()) is not None:
+            taken.append(asked)
+            items += asked[0]
+        if not taken:  # `stop` has taken all
+            return []
+        results: Sequence[Any]
+        try:
+            results = self._work(items)
+        except Exception as problem:
+            self._log.failure("packs")
+            results = [NodeUnavailable(f"{type(problem).__name__}: {problem}")] * len(items)
+        rest = iter(results)
+        return [(answer, list(islice(rest, len(part)))) for part, answer in taken]
+
+    def _report(self, done: list[tuple[Deferred[list[Any]], list[Any]]]) -> None:
+        self._working = None
+        if self._asked:
+            self._begin()
+        for answer, results in done:
+            if not answer.called:  # cancelled
+                answer.callback(results)
