@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from urllib.parse import parse_qs, urlsplit
 
+from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IConsumer
 
 from storaged.http import (
@@ -28,6 +29,7 @@ from storaged.parts.errors import BadRequest, BadSpan, NodeUnavailable, Storaged
 from storaged.parts.interfaces import INodeStore, IPartReader
 from storaged.parts.values import PartInfo
 from storaged.system.ranges import Span, Unsatisfiable, format_content_range, parse_range
+from storaged.system.read_ahead import ReadAhead
 
 _EXACT_RANGE = re.compile(r"\Abytes=([0-9]{1,18})-([0-9]{1,18})\Z")
 
@@ -40,14 +42,16 @@ class PartResource(StreamingResource):
     :param store: where the parts lie.
     :param identity: who the node is.
     :param key: the cluster key that a request must carry.
+    :param read_ahead: reads files in that are sent by the kernel.
     """
 
-    def __init__(self, store: INodeStore, identity: Identity, key: str) -> None:
+    def __init__(self, store: INodeStore, identity: Identity, key: str, read_ahead: ReadAhead) -> None:
         super().__init__()
         self._store = store
         self._identity = identity
         self._key = key
         self._challenges = proofs.Challenges(key, os.urandom(proofs.NONCE_BYTES), time.monotonic)
+        self._read_ahead = read_ahead
 
     async def respond(self, request: StreamingRequest) -> None:
         """Answer a request."""
@@ -168,11 +172,14 @@ class PartResource(StreamingResource):
             _begin(request, reader.stored, span)
             straight = reader.descriptor() if can_send_file(request) else None
             if straight is not None:
-                await send_file(request, *straight)
+                await send_file(request, *straight, self._read_ahead)
             else:
                 await send_body(request, lambda: reader.read().addCallback(_pieces))
             request.finish()
         except BodyBroken:
+            raise
+        except CancelledError:
+            request.abort()
             raise
         except Exception:
             # Part of the answer may be gone already: only a cut connection tells that the rest will not come.

@@ -23,6 +23,7 @@ from storaged.system.clocks import WallClock, measure_monotonically
 from storaged.system.daemon import Daemon, IServer
 from storaged.system.filesystem import FolderLock, OSFilesystem
 from storaged.system.interfaces import IFilesystem
+from storaged.system.read_ahead import ReadAhead
 from storaged.system.settings import SettingsError, read_cluster_key
 
 _IDLE_TIMEOUT_S = 300
@@ -63,7 +64,7 @@ class StorageServer:
             identity=self._identity,
         )
         self._site = StreamingSite(
-            PartResource(self.store, self._identity, key),
+            PartResource(self.store, self._identity, key, ReadAhead(self._pool, reactor)),
             reactor,
             idle_timeout_s=_IDLE_TIMEOUT_S,
             body_timeout_s=_BODY_TIMEOUT_S,

@@ -7,6 +7,7 @@ tmp/<id>                                    parts that are being written
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import attrs
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IPushProducer, IWriteDescriptor
 from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
@@ -14,6 +14,7 @@ from zope.interface import implementer
 from storaged.http.body import BodyBroken
 from storaged.http.request import StreamingRequest
 from storaged.system.ranges import Span
+from storaged.system.read_ahead import WINDOW, ReadAhead
 
 _AT_ONCE = 512 * 1024
 """Bytes sent before others get their turn."""
@@ -35,18 +36,20 @@ def can_send_file(request: StreamingRequest) -> bool:
     return not transport.dataBuffer and not transport._tempDataBuffer
 
 
-def send_file(request: StreamingRequest, file: int, span: Span) -> Deferred[None]:
+def send_file(request: StreamingRequest, file: int, span: Span, read_ahead: ReadAhead) -> Deferred[None]:
     """Write a span of a file as an answer's body, without its bytes passing through this process.
 
     `can_send_file` must have said that it can.
 
     :param file: the file's descriptor; it may be closed as soon as this has returned.
-    :return: a Deferred that fires when all was given to the kernel.  The answer is not finished here.
+    :param read_ahead: reads in what is not cached, for `sendfile` would keep the reactor waiting for the disk.
+    :return: a Deferred that fires with None when all was given to the kernel.  The answer is not finished here.
+        Cancelling it stops the sending, in the middle of the body.
     :raise BodyBroken: the client left.
     :raise FileShort: the file ended before the span did.
     :raise OSError: the file cannot be read.
     """
-    sender = _FileSender(request, file, span)
+    sender = _FileSender(request, file, span, read_ahead)
     sender.begin()
     return sender.done
 
@@ -59,8 +62,10 @@ class _FileSender:
     owner.
     """
 
-    def __init__(self, request: StreamingRequest, file: int, span: Span) -> None:
-        self.done: Deferred[None] = Deferred(lambda _: self._end(None))
+    def __init__(self, request: StreamingRequest, file: int, span: Span, read_ahead: ReadAhead) -> None:
+        self.done: Deferred[None] = Deferred(lambda _: self._end(Failure(CancelledError())))
+        self._read_ahead = read_ahead
+        self._fetched = span.start  # up to here it was read in
         self._request = request
         self._reactor: Any = request.channel.site.reactor
         self._file = os.dup(file)
@@ -83,8 +88,12 @@ class _FileSender:
 
     def doWrite(self) -> None:
         """Send some: the socket has room."""
+        stop = min(self._position + _AT_ONCE, self._stop)
+        if stop > self._fetched and not self._read_ahead.is_cached(self._file, self._position, stop):
+            self._fetch()
+            return
         try:
-            sent = os.sendfile(self._socket, self._file, self._position, min(_AT_ONCE, self._stop - self._position))
+            sent = os.sendfile(self._socket, self._file, self._position, stop - self._position)
         except BlockingIOError:
             return
         except (BrokenPipeError, ConnectionResetError) as problem:
@@ -98,6 +107,17 @@ class _FileSender:
             self._end(None)
         elif not sent:
             self._end(Failure(FileShort(f"{self._stop - self._position} bytes are missing at {self._position}")))
+
+    def _fetch(self) -> None:
+        self._reactor.removeWriter(self)
+        stop = min(self._position + WINDOW, self._stop)
+        fetching = self._read_ahead.fetch(self._file, self._position, stop)
+        fetching.addCallbacks(self._go_on, self._end, callbackArgs=(stop,))
+
+    def _go_on(self, _: None, fetched: int) -> None:
+        if self._socket >= 0:
+            self._fetched = fetched
+            self._reactor.addWriter(self)
 
     def connectionLost(self, reason: Failure) -> None:
         """Take the end of the connection, as the reactor saw it."""

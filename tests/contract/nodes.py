@@ -16,6 +16,7 @@ from storaged.parts.client import RemotePartStore
 from storaged.resource import PartResource
 from storaged.system.filesystem import OSFilesystem
 from storaged.system.interfaces import IFilesystem
+from storaged.system.read_ahead import ReadAhead
 from tests.contract.disks import started_disk
 from tests.contract.parts import CLUSTER, NODE_ID
 
@@ -25,7 +26,12 @@ _TIMEOUT_S = 5
 
 @asynccontextmanager
 async def started_node(
-    folder: Path, filesystem: IFilesystem, pool: ThreadPool, clock: Clock, patience_s: float = _TIMEOUT_S
+    folder: Path,
+    filesystem: IFilesystem,
+    pool: ThreadPool,
+    clock: Clock,
+    patience_s: float = _TIMEOUT_S,
+    read_ahead: ReadAhead | None = None,
 ) -> AsyncIterator[RemotePartStore]:
     """A disk part store, behind a server on a socket, seen from a client."""
     from twisted.internet import reactor
@@ -34,7 +40,10 @@ async def started_node(
         identity = Identity(str(folder), NODE_ID, OSFilesystem(), pool, reactor)
         identity.load()
         site = StreamingSite(
-            PartResource(store, identity, KEY), reactor, idle_timeout_s=_TIMEOUT_S, body_timeout_s=_TIMEOUT_S
+            PartResource(store, identity, KEY, read_ahead or ReadAhead(pool, reactor)),
+            reactor,
+            idle_timeout_s=_TIMEOUT_S,
+            body_timeout_s=_TIMEOUT_S,
         )
         port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(site)
         connections = NodeConnections(reactor, connect_timeout_s=_TIMEOUT_S, idle_timeout_s=_TIMEOUT_S)

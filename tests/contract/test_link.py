@@ -36,6 +36,7 @@ from storaged.parts.values import PartInfo
 from storaged.resource import PartResource
 from storaged.system.filesystem import OSFilesystem
 from storaged.system.origin import Origin
+from storaged.system.read_ahead import ReadAhead
 from tests.clocks import wall_of
 from tests.contract.disks import Identity as AnyIdentity
 from tests.contract.nodes import KEY
@@ -107,7 +108,7 @@ async def node(
     identity = Identity(str(folder), NODE_ID, OSFilesystem(), pool, reactor)
     identity.load()
     store = HeldStore()
-    resource = PartResource(store, identity, KEY)
+    resource = PartResource(store, identity, KEY, ReadAhead(pool, reactor))
     site = CountingSite(resource, reactor, idle_timeout_s=PORT_TIMEOUT_S, body_timeout_s=PORT_TIMEOUT_S)
     port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(site)
     connections = NodeConnections(reactor, connect_timeout_s=PORT_TIMEOUT_S, idle_timeout_s=PORT_TIMEOUT_S)

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import pytest_twisted
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import CancelledError, Deferred, fail, gatherResults, succeed
+from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
+from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
 from twisted.python.threadpool import ThreadPool
 
+from storaged.http import StreamingRequest, StreamingResource, StreamingSite, send_file
 from storaged.parts.client import RemotePartStore
 from storaged.parts.errors import NodeUnavailable
 from storaged.parts.format import PartEncoder, PartId
 from storaged.system.filesystem import OSFilesystem
 from storaged.system.ranges import Span
+from storaged.system.read_ahead import WINDOW, ReadAhead
 from tests.contract.nodes import started_node
 from tests.contract.parts import read_on
 
@@ -70,18 +76,169 @@ async def test_a_file_that_is_cut_short_meanwhile_is_a_failure_and_no_short_answ
 @pytest_twisted.ensureDeferred
 async def test_readers_that_leave_in_the_middle_leave_no_descriptor_behind(node: RemotePartStore) -> None:
     await stored_part(node)
-    await read_on(await node.open(str(PART), Span(0, 1)))
-    before = _descriptors_of_parts()
     readers = [await node.open(str(PART), None) for _ in range(5)]
     for reader in readers:
         await reader.read()
         reader.close()
     # The node learns of it on another connection's turn: each answer below is one turn of the reactor and more.
     for _ in range(200):
-        if _descriptors_of_parts() == before:
+        if not _descriptors_of_parts():
             break
         await node.info()
-    assert _descriptors_of_parts() == before
+    assert not _descriptors_of_parts()
+
+
+class ColdFiles(ReadAhead):
+    """Files of which nothing is cached, and which are read in when the test says so."""
+
+    def __init__(self) -> None:
+        self.fetches: list[tuple[int, int]] = []
+        self.gate: Deferred[None] | None = None
+        self.fault: Exception | None = None
+        self.asked: Deferred[None] = Deferred()
+
+    def is_cached(self, _file: int, _start: int, _stop: int) -> bool:
+        return False
+
+    def fetch(self, file: int, start: int, stop: int) -> Deferred[None]:
+        os.fstat(file)
+        self.fetches.append((start, stop))
+        if not self.asked.called:
+            self.asked.callback(None)
+        if self.fault is not None:
+            return fail(self.fault)
+        fetched: Deferred[None] = Deferred()
+        (self.gate or succeed(None)).addCallback(lambda _: fetched.callback(None))
+        return fetched
+
+
+@asynccontextmanager
+async def cold_node(folder: Path, pool: ThreadPool) -> AsyncIterator[tuple[RemotePartStore, ColdFiles]]:
+    cold = ColdFiles()
+    async with started_node(folder, OSFilesystem(), pool, Clock(), read_ahead=cold) as store:
+        yield store, cold
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_not_cached_is_read_in_before_it_is_sent(tmp_path: Path, pool: ThreadPool) -> None:
+    async with cold_node(tmp_path, pool) as (node, cold):
+        stored = await stored_part(node)
+        cold.gate = Deferred()
+        reader = await node.open(str(PART), None)
+        read = Deferred.fromCoroutine(read_on(reader))
+        await cold.asked
+        for _ in range(10):  # the node goes on with other things
+            await node.info()
+        assert len(cold.fetches) == 1
+        assert not read.called
+        cold.gate.callback(None)
+        assert await read == stored
+        reached = 0
+        for start, stop in cold.fetches:
+            assert start <= reached < stop <= start + WINDOW
+            reached = stop
+        assert reached == len(stored)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_reader_that_leaves_while_a_file_is_read_in_is_forgotten(tmp_path: Path, pool: ThreadPool) -> None:
+    async with cold_node(tmp_path, pool) as (node, cold):
+        await stored_part(node)
+        before = _descriptors_of_parts()
+        cold.gate = Deferred()
+        reader = await node.open(str(PART), None)
+        await cold.asked
+        reader.close()
+        for _ in range(200):
+            if _descriptors_of_parts() == before:
+                break
+            await node.info()
+        assert _descriptors_of_parts() == before
+        cold.gate.callback(None)
+        assert len(cold.fetches) == 1
+        cold.gate = None
+        await read_on(await node.open(str(PART), Span(0, 1)))
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_file_that_cannot_be_read_in_is_a_failure(tmp_path: Path, pool: ThreadPool) -> None:
+    async with cold_node(tmp_path, pool) as (node, cold):
+        await stored_part(node)
+        cold.fault = OSError(errno.EIO, "Input/output error")
+        with pytest.raises(NodeUnavailable):
+            await read_on(await node.open(str(PART), None))
+
+
+class Sending(StreamingResource):
+    """Sends a file; its sending can be cancelled."""
+
+    def __init__(self, file: int, read_ahead: ReadAhead) -> None:
+        super().__init__()
+        self._file = file
+        self._read_ahead = read_ahead
+        self.sending: Deferred[None] | None = None
+        self.outcome: str = ""
+
+    async def respond(self, request: StreamingRequest) -> None:
+        request.write(b"")
+        self.sending = send_file(request, self._file, Span(0, SIZE), self._read_ahead)
+        try:
+            await self.sending
+            self.outcome = "sent"
+        except CancelledError:
+            self.outcome = "cancelled"
+        request.abort()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_sending_that_is_cancelled_has_not_succeeded(tmp_path: Path) -> None:
+    from twisted.internet import reactor
+
+    lost: Deferred[None] = Deferred()
+
+    class Asking(Protocol):
+        def connectionMade(self) -> None:
+            assert self.transport is not None
+            self.transport.write(b"GET / HTTP/1.1\r\nHost: n\r\n\r\n")
+
+        def connectionLost(self, _reason: object = None) -> None:
+            lost.callback(None)
+
+    cold = ColdFiles()
+    cold.gate = Deferred()
+    with (tmp_path / "f").open("w+b") as file:
+        file.truncate(SIZE)
+        resource = Sending(file.fileno(), cold)
+        site = StreamingSite(resource, reactor, idle_timeout_s=5, body_timeout_s=5)
+        port = reactor.listenTCP(0, site, interface="127.0.0.1")  # type: ignore[attr-defined]
+        endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", port.getHost().port)
+        await connectProtocol(endpoint, Asking())
+        await cold.asked
+        assert resource.sending is not None
+        resource.sending.cancel()
+        assert resource.outcome == "cancelled"
+        await lost
+        await port.stopListening()
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_was_read_in_is_cached_and_no_descriptor_is_left(tmp_path: Path, pool: ThreadPool) -> None:
+    from twisted.internet import reactor
+
+    read_ahead = ReadAhead(pool, reactor)  # type: ignore[arg-type]
+    path = tmp_path / "parts"
+    path.mkdir()
+    with (path / "f").open("w+b") as file:
+        file.write(os.urandom(3 * WINDOW))
+        file.flush()
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        before = _descriptors_of_parts()
+        await read_ahead.fetch(file.fileno(), 0, WINDOW)
+        assert read_ahead.is_cached(file.fileno(), 0, WINDOW)
+        await read_ahead.fetch(file.fileno(), 3 * WINDOW - 1, 4 * WINDOW)  # behind its end
+        assert _descriptors_of_parts() == before
+        assert os.lseek(file.fileno(), 0, os.SEEK_CUR) == 3 * WINDOW
 
 
 def _only_part(folder: Path) -> Path:
