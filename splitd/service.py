@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
-import attrs
 from prometheus_client import CollectorRegistry
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
@@ -27,6 +26,7 @@ from splitd.downloads.downloads import Downloads
 from splitd.downloads.pins import Pins
 from splitd.errors import RegistryRefused
 from splitd.frontends.admin import actions
+from splitd.frontends.admin.reports import ReloadReport, SweepReport, report_sweep
 from splitd.frontends.admin.resource import AdminResource
 from splitd.frontends.admin.status import Status
 from splitd.frontends.webdav.door import Door, Quota
@@ -37,7 +37,7 @@ from splitd.model.striping import Layout
 from splitd.model.traffic import Traffic
 from splitd.model.uploads import RANDOM_BYTES, upload_id
 from splitd.nodes.file import RegistryFile, read_registry
-from splitd.nodes.probe import probe
+from splitd.nodes.probe import Found, probe
 from splitd.nodes.registry import NodeRegistry
 from splitd.store import ObjectStore
 from splitd.upkeep.part_mover import PartMover
@@ -195,14 +195,14 @@ class Front:
             take_timeout_s=self._config.client_timeout_s,
         )
 
-    async def _run_sweep(self, dry_run: bool, share: float | None) -> dict[str, Any]:
-        return (await self._sweep.run(dry_run=dry_run, share=share)).tell()
+    async def _run_sweep(self, dry_run: bool, share: float | None) -> SweepReport:
+        return report_sweep(await self._sweep.run(dry_run=dry_run, share=share))
 
-    async def _reload(self) -> dict[str, Any]:
+    async def _reload(self) -> ReloadReport:
         change = await self._registry_file.reload()
-        return {"nodes": len(self.registry.node_ids()), **attrs.asdict(change)}
+        return ReloadReport(len(self.registry.node_ids()), change.added, change.moved, change.changed)
 
-    async def _probe(self, node_id: str, url: str) -> dict[str, Any]:
+    async def _probe(self, node_id: str, url: str) -> Found:
         return await probe(node_id, url, self.registry, self._look_first, self.catalog.cluster)
 
     def hang_up(self) -> Deferred[None]:
@@ -232,7 +232,7 @@ class Front:
             "/sweep": actions.sweep(self._run_sweep),
         }
         status = self._status
-        admin = self._make_site(AdminResource(status.problems, status.tell, metrics, offered, lambda: self._closed))
+        admin = self._make_site(AdminResource(status.problems, status.report, metrics, offered, lambda: self._closed))
         self.admin_port = await listen(self._reactor, self._config.admin, admin)
         await self.catalog.start()
         self._refuse_missing_nodes()

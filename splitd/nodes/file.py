@@ -195,11 +195,3 @@ class RegistryFile:
                 "mount the folder that it lies in, not the file"
             )
         return ""
-
-    def tell(self) -> dict[str, Any]:
-        """Everything there is to tell, as values that JSON has."""
-        return {
-            "path": self.path,
-            "loaded_ms": self.loaded_ms,
-            "refused": None if self.refused is None else attrs.asdict(self.refused),
-        }

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred
 
 from splitd.errors import FileUnavailable, NodeRefused
@@ -14,18 +14,35 @@ from storaged.parts.errors import AccessDenied, StoragedError, WrongNode
 from storaged.parts.values import NodeInfo
 
 
+@attrs.frozen
+class Found:
+    """A server that can become a node.
+
+    :param cluster: the one that it belongs to; empty where it belongs to none.
+    :param capacity: bytes of its volume.
+    :param free: bytes that may still be written to it.
+    :param parts: whether it holds any.
+    """
+
+    id: str
+    cluster: str
+    capacity: int
+    free: int
+    parts: bool
+
+
 async def probe(
     node_id: str,
     url: str,
     registry: NodeRegistry,
     look: Callable[[NodeEntry], Deferred[tuple[NodeInfo, bool]]],
     cluster: str,
-) -> dict[str, Any]:
+) -> Found:
     """Ask a server.
 
     :param look: asks who it is and whether it holds parts, without sending it the cluster key.
     :param cluster: the one that it is to join.
-    :return: what it says of itself, as values that JSON has.
+    :return: what it says of itself.
     :raise ValueError: no node can have this id or url.
     :raise NodeRefused: it is a node already, is another one, belongs to another cluster, or does not know the cluster
         key.
@@ -46,10 +63,4 @@ async def probe(
         raise FileUnavailable(f"{entry.url}: {problem}") from problem
     if info.cluster not in {"", cluster}:
         raise NodeRefused(f"{entry.url}: node {entry.id} belongs to another cluster, {info.cluster}")
-    return {
-        "id": info.node_id,
-        "cluster": info.cluster,
-        "capacity": info.capacity,
-        "free": info.free,
-        "parts": holds_parts,
-    }
+    return Found(info.node_id, info.cluster, info.capacity, info.free, holds_parts)

@@ -72,6 +72,33 @@ class Progress:
     problem: str = ""
 
 
+@attrs.frozen
+class PlannedNode:
+    """The fill of a node now, and after a rebalance."""
+
+    id: str
+    fill: float
+    after: float
+
+
+@attrs.frozen
+class Plan:
+    """What a rebalance would do.
+
+    :param spread: how uneven the nodes are now.
+    :param after: how uneven they would be.
+    :param parts: how many it would move.
+    :param bytes: what those take.
+    """
+
+    spread: float
+    target: float
+    after: float
+    parts: int
+    bytes: int
+    nodes: list[PlannedNode]
+
+
 class Rebalance:
     """One rebalance at a time, when an operator asks for it.
 
@@ -109,12 +136,13 @@ class Rebalance:
         """Whether one is."""
         return self._running is not None
 
-    def tell(self) -> dict[str, Any] | None:
-        """How the one under way, or the last one, is going, as values that JSON has; None before the first."""
-        return None if self._progress is None else attrs.asdict(self._progress)
+    @property
+    def progress(self) -> Progress | None:
+        """How the one under way, or the last one, is going; None before the first."""
+        return self._progress
 
-    async def plan(self, target: float = TARGET) -> dict[str, Any]:
-        """What one would do, as values that JSON has.
+    async def plan(self, target: float = TARGET) -> Plan:
+        """Count what one would do.
 
         :raise NotEnoughNodes: there are no two nodes that take parts.
         """
@@ -128,16 +156,8 @@ class Rebalance:
             size += move.size
 
         await self._each_move(balance, count)
-        return {
-            "spread": spread,
-            "target": target,
-            "after": balance.spread,
-            "parts": parts,
-            "bytes": size,
-            "nodes": [
-                {"id": level.node_id, "fill": before[level.node_id], "after": level.fill} for level in balance.levels
-            ],
-        }
+        nodes = [PlannedNode(level.node_id, before[level.node_id], level.fill) for level in balance.levels]
+        return Plan(spread, target, balance.spread, parts, size, nodes)
 
     def start(self, target: float = TARGET, limit: float | None = None) -> None:
         """Begin one.

@@ -82,10 +82,6 @@ class Findings:
         """Those that were put aside."""
         return sum(node.trashed for node in self.nodes)
 
-    def tell(self) -> dict[str, Any]:
-        """Everything there is to tell, as values that JSON has."""
-        return {**attrs.asdict(self), "orphans": self.orphans, "trashed": self.trashed}
-
 
 class Sweep:
     """Compares what the nodes hold with what the catalog knows, every so often and when asked.

@@ -161,7 +161,7 @@ async def test_a_dry_run_changes_nothing_and_tells_all() -> None:
     assert at.trashed() == []
     assert (findings.orphans, findings.trashed, findings.dry_run) == (3, 0, True)
     assert findings.nodes[1].examples == [f"{nobodys}.1"]
-    assert findings.tell()["nodes"][0]["orphan_bytes"] > 0
+    assert findings.nodes[0].orphan_bytes > 0
 
 
 @pytest_twisted.ensureDeferred

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from splitd.frontends.admin.answers import Query, answer_json
+from splitd.frontends.admin.reports import ReloadReport, SweepReport
 from splitd.frontends.http.answers import Refused
+from splitd.nodes.probe import Found
+from splitd.upkeep.rebalance import Plan, Progress
 from storaged.http import StreamingRequest
 
 Action = dict[str, Callable[[StreamingRequest], Awaitable[None]]]
 """What can be asked of a path, by the method."""
 
-_Document = dict[str, Any]
-
 _MOST = 1e15
 
 
-def sweep(run: Callable[[bool, float | None], Awaitable[_Document]]) -> Action:
+def sweep(run: Callable[[bool, float | None], Awaitable[SweepReport]]) -> Action:
     """`POST /sweep[?dry_run=1][&share=S]`.
 
-    :param run: sweeps, or only looks; the share is that of the settings where None.  Its findings are values that
-        JSON has.
+    :param run: sweeps, or only looks; the share is that of the settings where None.
     """
 
     async def post(request: StreamingRequest) -> None:
@@ -31,7 +31,7 @@ def sweep(run: Callable[[bool, float | None], Awaitable[_Document]]) -> Action:
     return {"POST": post}
 
 
-def reload(run: Callable[[], Awaitable[_Document]]) -> Action:
+def reload(run: Callable[[], Awaitable[ReloadReport]]) -> Action:
     """`POST /reload`.
 
     :param run: reads the registry anew; tells what has changed.
@@ -43,7 +43,7 @@ def reload(run: Callable[[], Awaitable[_Document]]) -> Action:
     return {"POST": post}
 
 
-def probe(run: Callable[[str, str], Awaitable[_Document]]) -> Action:
+def probe(run: Callable[[str, str], Awaitable[Found]]) -> Action:
     """`POST /probe?id=ID&url=URL`: a POST, for the front connects to an address that the request chooses.
 
     :param run: asks a server that is no node yet who it is; raises `ValueError` where there can be no such node.
@@ -67,10 +67,11 @@ class Rebalancer(Protocol):
     def under_way(self) -> bool:
         """Whether one is."""
 
-    def tell(self) -> _Document | None:
+    @property
+    def progress(self) -> Progress | None:
         """How it is going."""
 
-    async def plan(self, target: float) -> _Document:
+    async def plan(self, target: float) -> Plan:
         """What one would do."""
 
     def start(self, target: float, limit: float | None) -> None:
@@ -92,12 +93,12 @@ def rebalance(rebalancer: Rebalancer, usual_target: float) -> Action:
             answer_json(request, 200, await rebalancer.plan(target))
         else:
             rebalancer.start(target, limit)
-            answer_json(request, 202, rebalancer.tell())
+            answer_json(request, 202, rebalancer.progress)
 
     async def delete(request: StreamingRequest) -> None:
         if not rebalancer.under_way:
             raise Refused(404, "no rebalance is under way")
         await rebalancer.stop()
-        answer_json(request, 200, rebalancer.tell())
+        answer_json(request, 200, rebalancer.progress)
 
     return {"POST": post, "DELETE": delete}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -11,6 +10,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from splitd.errors import NodeRefused, RebalanceUnderWay, RegistryRefused, SplitdError, SweepUnderWay
 from splitd.frontends.admin.actions import Action
 from splitd.frontends.admin.answers import answer, answer_json, answer_text
+from splitd.frontends.admin.reports import StatusReport
 from splitd.frontends.http.answers import Refused
 from storaged.http import StreamingRequest, StreamingResource
 
@@ -36,7 +36,7 @@ class AdminResource(StreamingResource):
     def __init__(
         self,
         problems: Callable[[], list[str]],
-        status: Callable[[], dict[str, Any]],
+        status: Callable[[], StatusReport],
         metrics: CollectorRegistry,
         actions: dict[str, Action],
         closed: Callable[[], str],

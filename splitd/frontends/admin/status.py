@@ -13,6 +13,18 @@ from splitd import __version__
 from splitd.catalog.journal.file import FileJournal
 from splitd.catalog.journalled import JournalledCatalog
 from splitd.downloads.cache import VersionCache
+from splitd.frontends.admin.reports import (
+    CacheReport,
+    DownloadsReport,
+    FillReport,
+    JournalReport,
+    NodeReport,
+    ReaperReport,
+    RegistryReport,
+    StatusReport,
+    UploadsReport,
+    report_sweep,
+)
 from splitd.model.health import DOWN, FULL, STRANGER, UNKNOWN, UP
 from splitd.model.striping import Layout
 from splitd.model.traffic import Traffic
@@ -72,42 +84,36 @@ class Status(Collector):
             warnings.append(f"the journal is not compacted: {compaction_problem}")
         return warnings
 
-    def tell(self) -> dict[str, Any]:
-        """Everything there is to tell, as values that JSON has."""
+    def report(self) -> StatusReport:
+        """The front as it is now."""
         catalog, traffic, journal = self.catalog.statistics(), self.traffic, self.journal.statistics
-        problems = self.problems()
-        return {
-            "version": __version__,
-            "cluster": self.catalog.cluster,
-            "uptime_s": round(self.clock.seconds() - self.started_at_s, 3),
-            "ready": not problems,
-            "problems": problems,
-            "warnings": self.warnings(),
-            "layout": str(self.layout),
-            "unit": self.layout.unit,
-            "nodes": [_tell_node(node) for node in self.registry.nodes()],
-            "fill": _tell_fill(self.registry),
-            "registry": self.registry_file.tell(),
-            "rebalance": self.rebalance.tell(),
-            "files": catalog.files,
-            "bytes": catalog.bytes_stored,
-            "uploads": {
-                "under_way": traffic.uploads_under_way,
-                "committed": traffic.uploads_committed,
-                "aborted": traffic.uploads_aborted,
-                "bytes": traffic.bytes_in,
-            },
-            "downloads": {
-                "under_way": traffic.downloads_under_way,
-                "finished": traffic.downloads_finished,
-                "failed": traffic.downloads_failed,
-                "bytes": traffic.bytes_out,
-            },
-            "cache": {"bytes": self.cache.size, "hits": self.cache.hits, "misses": self.cache.misses},
-            "reaper": {"doomed": catalog.doomed, "reaped": catalog.reaped, "staying": self.reaper.staying},
-            "sweep": None if self.sweep.last is None else self.sweep.last.tell(),
-            "journal": {**attrs.asdict(journal), "failure": self.journal.failure},
-        }
+        problems, last_sweep, registry_file = self.problems(), self.sweep.last, self.registry_file
+        return StatusReport(
+            version=__version__,
+            cluster=self.catalog.cluster,
+            uptime_s=round(self.clock.seconds() - self.started_at_s, 3),
+            ready=not problems,
+            problems=problems,
+            warnings=self.warnings(),
+            layout=str(self.layout),
+            unit=self.layout.unit,
+            nodes=[_report_node(node) for node in self.registry.nodes()],
+            fill=_report_fill(self.registry),
+            registry=RegistryReport(registry_file.path, registry_file.loaded_ms, registry_file.refused),
+            rebalance=self.rebalance.progress,
+            files=catalog.files,
+            bytes=catalog.bytes_stored,
+            uploads=UploadsReport(
+                traffic.uploads_under_way, traffic.uploads_committed, traffic.uploads_aborted, traffic.bytes_in
+            ),
+            downloads=DownloadsReport(
+                traffic.downloads_under_way, traffic.downloads_finished, traffic.downloads_failed, traffic.bytes_out
+            ),
+            cache=CacheReport(self.cache.size, self.cache.hits, self.cache.misses),
+            reaper=ReaperReport(catalog.doomed, catalog.reaped, self.reaper.staying),
+            sweep=None if last_sweep is None else report_sweep(last_sweep),
+            journal=JournalReport(**attrs.asdict(journal), failure=self.journal.failure),
+        )
 
     def collect(self) -> Iterator[Metric]:
         """The same for Prometheus."""
@@ -196,23 +202,23 @@ class Status(Collector):
 _STATES = (UP, FULL, "readonly", DOWN, STRANGER, UNKNOWN)
 
 
-def _tell_fill(registry: NodeRegistry) -> dict[str, float] | None:
+def _report_fill(registry: NodeRegistry) -> FillReport | None:
     fill = registry.fill()
-    return None if fill is None else {"lowest": fill.lowest, "highest": fill.highest, "spread": fill.spread}
+    return None if fill is None else FillReport(fill.lowest, fill.highest, fill.spread)
 
 
-def _tell_node(node: NodeStatus) -> dict[str, Any]:
+def _report_node(node: NodeStatus) -> NodeReport:
     entry = node.entry
-    return {
-        "id": entry.id,
-        "url": entry.url,
-        "zone": entry.zone,
-        "weight": entry.weight,
-        "mode": entry.state,
-        "state": node.state,
-        "capacity": node.capacity,
-        "free": node.free,
-        "reserved": node.reserved + node.held,
-        "fill": node.fill,
-        "problem": node.health.problem,
-    }
+    return NodeReport(
+        id=entry.id,
+        url=entry.url,
+        zone=entry.zone,
+        weight=entry.weight,
+        mode=entry.state,
+        state=node.state,
+        capacity=node.capacity,
+        free=node.free,
+        reserved=node.reserved + node.held,
+        fill=node.fill,
+        problem=node.health.problem,
+    )

@@ -1,0 +1,233 @@
+"""The JSON answers of the operators' port.  docs/operators-http.schema.json is made from them: `python -m` this module.
+
+Sizes are bytes, times milliseconds since 1970, fills shares of a node.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from typing import Any
+
+import msgspec
+
+from splitd.nodes.file import Refusal
+from splitd.nodes.probe import Found
+from splitd.upkeep.rebalance import Plan, Progress
+from splitd.upkeep.sweep import Findings, NodeFindings
+
+
+class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a node.
+
+    :param mode: "active", or "readonly" where it shall take no new parts.
+    :param state: "up", "full", "readonly", "down", "stranger" or "unknown".
+    :param capacity: the size of its volume; 0 while it is not known.
+    :param free: what may still be written to it, less its own reserve.
+    :param reserved: what was placed on it since it was last asked, or is kept free for parts of unknown size.
+    :param fill: the share of it that is used; null while its size is not known.
+    :param problem: why it is not up; empty where it is.
+    """
+
+    id: str
+    url: str
+    zone: str
+    weight: float
+    mode: str
+    state: str
+    capacity: int
+    free: int
+    reserved: int
+    fill: float | None
+    problem: str
+
+
+class FillReport(msgspec.Struct, frozen=True):
+    """How full the nodes are that take parts; what is free counts by their weights."""
+
+    lowest: float
+    highest: float
+    spread: float
+
+
+class RegistryReport(msgspec.Struct, frozen=True):
+    """The registry's file.
+
+    :param refused: the last version of the file that was not taken; null where the file is the running registry.
+    """
+
+    path: str
+    loaded_ms: int
+    refused: Refusal | None
+
+
+class UploadsReport(msgspec.Struct, frozen=True):
+    """Uploads since the start."""
+
+    under_way: int
+    committed: int
+    aborted: int
+    bytes: int
+
+
+class DownloadsReport(msgspec.Struct, frozen=True):
+    """Downloads since the start."""
+
+    under_way: int
+    finished: int
+    failed: int
+    bytes: int
+
+
+class CacheReport(msgspec.Struct, frozen=True):
+    """The cache of small files; hits and misses since the start."""
+
+    bytes: int
+    hits: int
+    misses: int
+
+
+class ReaperReport(msgspec.Struct, frozen=True):
+    """The deletion of parts.
+
+    :param doomed: uploads and versions whose parts are to be deleted.
+    :param reaped: those whose parts were deleted since the start.
+    :param staying: parts that a node did not delete, by the node's id.
+    """
+
+    doomed: int
+    reaped: int
+    staying: dict[str, int]
+
+
+class SweepReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sweep found, and did.
+
+    :param dry_run: whether it was only to look.
+    :param stopped: why it put nothing aside; empty where it did, or found nothing.
+    """
+
+    began_ms: int
+    dry_run: bool
+    nodes: list[NodeFindings]
+    stopped: str
+    orphans: int
+    trashed: int
+
+
+def report_sweep(findings: Findings) -> SweepReport:
+    """The findings of a sweep, with their sums."""
+    return SweepReport(
+        began_ms=findings.began_ms,
+        dry_run=findings.dry_run,
+        nodes=findings.nodes,
+        stopped=findings.stopped,
+        orphans=findings.orphans,
+        trashed=findings.trashed,
+    )
+
+
+class JournalReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The catalog's journal.
+
+    :param records: the number of the last record.
+    :param size: bytes of the snapshot and all segments.
+    :param appended: records since the start.
+    :param syncs: since the start.
+    :param largest_batch: the most records that were written at once, since the start.
+    :param compactions: snapshots made since the start.
+    :param compaction_problem: why the last one was not made; empty where it was.
+    :param failure: why nothing can be changed until a restart; empty where all is well.
+    """
+
+    records: int
+    size: int
+    segments: int
+    appended: int
+    syncs: int
+    largest_batch: int
+    compactions: int
+    compacting: bool
+    compaction_problem: str
+    failure: str
+
+
+class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to `GET /status`.
+
+    :param uptime_s: seconds since the start.
+    :param ready: whether files can be stored and served.
+    :param problems: why the front is not ready.
+    :param warnings: what an operator should look after, though files are stored and served.
+    :param layout: how new files are cut, as "6+0".
+    :param unit: bytes of one column in a full stripe.
+    :param fill: null where no node takes parts.
+    :param rebalance: the one under way, or the last one; null before the first.
+    :param files: files in the catalog.
+    :param bytes: of all files, as their clients count them.
+    :param sweep: the last one; null before the first.
+    """
+
+    version: str
+    cluster: str
+    uptime_s: float
+    ready: bool
+    problems: list[str]
+    warnings: list[str]
+    layout: str
+    unit: int
+    nodes: list[NodeReport]
+    fill: FillReport | None
+    registry: RegistryReport
+    rebalance: Progress | None
+    files: int
+    bytes: int
+    uploads: UploadsReport
+    downloads: DownloadsReport
+    cache: CacheReport
+    reaper: ReaperReport
+    sweep: SweepReport | None
+    journal: JournalReport
+
+
+class ReloadReport(msgspec.Struct, frozen=True):
+    """The answer to `POST /reload`: how many nodes there are, and the ids of those that changed.
+
+    :param moved: nodes that listen elsewhere now.
+    :param changed: nodes of another zone, weight or state.
+    """
+
+    nodes: int
+    added: tuple[str, ...]
+    moved: tuple[str, ...]
+    changed: tuple[str, ...]
+
+
+ANSWERS: dict[str, Any] = {
+    "GET /status": StatusReport,
+    "POST /reload": ReloadReport,
+    "POST /probe": Found,
+    "POST /sweep": SweepReport,
+    "POST /rebalance?dry_run=1": Plan,
+    "POST /rebalance": Progress,
+    "DELETE /rebalance": Progress,
+}
+"""The type of each answer, by its request."""
+
+
+def schema() -> bytes:
+    """The JSON schema of all answers (draft 2020-12), as the file in docs/ has it."""
+    answers, types = msgspec.json.schema_components(ANSWERS.values(), ref_template="#/$defs/{name}")
+    for each in types.values():
+        each["description"] = inspect.cleandoc(each["description"])
+    document = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "The JSON answers of splitd's operators' port",
+        "properties": dict(zip(ANSWERS, answers, strict=True)),
+        "$defs": types,
+    }
+    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.buffer.write(schema())
