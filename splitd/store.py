@@ -18,6 +18,7 @@ from splitd.model.branch import NO_PROPERTIES
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.locks import Lock
 from splitd.model.manifest import Manifest
+from splitd.model.media import Media
 from splitd.model.properties import PropertyChanges
 from splitd.model.tree import Collection, Member, check_path, parent
 from splitd.uploads.uploads import Uploads
@@ -61,11 +62,11 @@ class ObjectStore:
         self._new_token = new_token
         self._wall = wall
 
-    def create(self, path: str, size: int | None, content_type: str, condition: Condition) -> Deferred[IUpload]:
+    def create(self, path: str, size: int | None, media: Media, condition: Condition) -> Deferred[IUpload]:
         """Begin to store a file; see `IObjectStore.create`."""
-        return Deferred.fromCoroutine(self._create(path, size, content_type, condition))
+        return Deferred.fromCoroutine(self._create(path, size, media, condition))
 
-    async def _create(self, path: str, size: int | None, content_type: str, condition: Condition) -> IUpload:
+    async def _create(self, path: str, size: int | None, media: Media, condition: Condition) -> IUpload:
         check_path(path)
         present = await self._catalog.lookup(path)
         # Judged again at the commit; here it spares the client from sending a body in vain.
@@ -74,7 +75,7 @@ class ObjectStore:
             raise NotAFile(f"{path} is a collection")
         if present is None and not isinstance(await self._catalog.lookup(parent(path)), Collection):
             raise ParentMissing(f"the collection {parent(path)} does not exist; make it first")
-        return await self._uploads.begin(path, size, content_type, condition)
+        return await self._uploads.begin(path, size, media.compact(), condition)
 
     def open(self, path: str, span_of: Callable[[Manifest], Span]) -> Deferred[Opened]:
         """Open a file for reading; see `IObjectStore.open`."""

@@ -118,7 +118,7 @@ def _upload_aborted(state: State, record: UploadAborted) -> None:
 
 
 def _file_committed(state: State, record: FileCommitted) -> None:
-    manifest = _compact(record.manifest)
+    manifest = _compact(state, record.manifest)
     if manifest.nodes and manifest.upload in state.doomed:
         raise ValueError(f"the parts of upload {manifest.upload} are to be deleted already")
     replaced = state.tree.put_file(record.path, manifest, manifest.created_ms)
@@ -159,7 +159,8 @@ def _entry_copied(state: State, record: EntryCopied) -> None:
 
 
 def _properties_changed(state: State, record: PropertiesChanged) -> None:
-    properties = {**state.tree.properties(record.path), **{sys.intern(name): record.set[name] for name in record.set}}
+    properties = dict(state.tree.properties(record.path))
+    properties.update((state.shared_texts.share(name), element) for name, element in record.set.items())
     for name in record.removed:
         properties.pop(name, None)
     state.tree.set_properties(record.path, properties)
@@ -167,7 +168,7 @@ def _properties_changed(state: State, record: PropertiesChanged) -> None:
 
 def _lock_taken(state: State, record: LockTaken) -> None:
     if record.file is not None:
-        _make_file(state, record.path, _compact(record.file))
+        _make_file(state, record.path, _compact(state, record.file))
     if state.tree.lookup(record.path) is None:
         raise ValueError("there is nothing to lock")
     lock = Lock(
@@ -237,7 +238,7 @@ def exhaust(steps: Iterator[None]) -> None:
     deque(steps, maxlen=0)
 
 
-def _compact(manifest: Manifest) -> Manifest:
+def _compact(state: State, manifest: Manifest) -> Manifest:
     """The same manifest with its common texts shared: among a million files they would take most of the memory."""
     return Manifest(
         manifest.upload,
@@ -247,7 +248,7 @@ def _compact(manifest: Manifest) -> Manifest:
         manifest.parity,
         _UNITS.setdefault(manifest.unit, manifest.unit),
         tuple(map(sys.intern, manifest.nodes)),
-        sys.intern(manifest.content_type),
+        state.shared_texts.share(manifest.said),
     )
 
 

@@ -32,6 +32,7 @@ from splitd.model.records import (
     UploadAborted,
     UploadStarted,
 )
+from splitd.model.sharing import Shared
 from splitd.model.subtrees import Copying
 from splitd.model.tree import Tree
 from storaged.parts.format import PartId
@@ -62,6 +63,7 @@ class State:
     :ivar moves: moves of parts, and where the parts lie afterwards.
     :ivar versions: the versions that have a name, for those who know the upload and not the path.
     :ivar shared: how many names each version has that has several: its parts go with the last of them.
+    :ivar shared_texts: texts of clients that many files have in common: types, names of properties.
     :ivar files: how many files there are; a copy is one more.
     :ivar bytes_stored: the bytes of all files, as their clients count them.
     :ivar copies: copies that were made for records to come, by their targets.
@@ -78,6 +80,7 @@ class State:
         self.versions = Versions()
         self.shared: dict[str, int] = {}
         self.locks = Locks()
+        self.shared_texts = Shared()
         self.files = 0
         self.bytes_stored = 0
         self.copies: dict[str, Copying] = {}

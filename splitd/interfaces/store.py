@@ -13,6 +13,7 @@ from splitd.model.branch import NO_PROPERTIES
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.locks import Lock
 from splitd.model.manifest import Manifest
+from splitd.model.media import Media
 from splitd.model.tree import Collection, Member
 from storaged.system.ranges import Span
 
@@ -74,10 +75,11 @@ class IUpload(IConsumer):
 class IObjectStore(Interface):
     """What front doors use: files and collections by their paths."""
 
-    def create(path: str, size: int | None, content_type: str, condition: Condition) -> Deferred[IUpload]:
+    def create(path: str, size: int | None, media: Media, condition: Condition) -> Deferred[IUpload]:
         """Begin to store a file.  It fires when bytes can flow; until then none should be asked for.
 
         :param size: its bytes, where known in advance.
+        :param media: what the client says of the file.
         :raise PreconditionFailed, Locked, ParentMissing, NotAFile, BadName, NotEnoughNodes, CatalogReadOnly: nothing
             was begun.
         """

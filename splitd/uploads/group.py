@@ -249,7 +249,7 @@ class GroupCommit:
             parity=intent.layout.parity,
             unit=intent.layout.unit,
             nodes=tuple(nodes),
-            content_type=intent.content_type,
+            said=intent.said,
         )
 
     def _committed(self, created: bool, file: _File, manifest: Manifest) -> None:

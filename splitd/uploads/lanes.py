@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from splitd.errors import NotEnoughSpace
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.model.conditions import Condition
+from splitd.model.media import Media
 from splitd.model.striping import Layout, part_size
 from storaged.parts.errors import StoragedError
 from storaged.parts.format import PartEncoder, PartId, stored_size
@@ -29,12 +30,13 @@ class Intent:
 
     :param upload: the id of the upload, 32 hexadecimal digits.
     :param size: the bytes of the file, or None where unknown.
+    :param said: what the client said of the file, as `Media.compact` gives it.
     """
 
     upload: str
     path: str
     size: int | None
-    content_type: str
+    said: str | Media
     condition: Condition
     layout: Layout
 

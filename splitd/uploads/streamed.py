@@ -217,7 +217,7 @@ class Upload:
             parity=layout.parity,
             unit=layout.unit,
             nodes=tuple(lane.node for lane in self._lanes) if size else (),
-            content_type=self._intent.content_type,
+            said=self._intent.said,
         )
 
     def abort(self, reason: str) -> Deferred[None]:

@@ -14,6 +14,7 @@ from splitd.interfaces.store import IUpload
 from splitd.interfaces.upkeep import IReaper
 from splitd.model.conditions import Condition
 from splitd.model.manifest import Manifest, largest_part
+from splitd.model.media import Media
 from splitd.model.striping import Layout
 from splitd.model.traffic import Traffic
 from splitd.uploads.group import GroupCommit
@@ -71,14 +72,15 @@ class Uploads:
         self._small = Budget(_SMALL_BYTES)
         self._under_way: set[Upload | SmallUpload] = set()
 
-    async def begin(self, path: str, size: int | None, content_type: str, condition: Condition) -> IUpload:
+    async def begin(self, path: str, size: int | None, said: str | Media, condition: Condition) -> IUpload:
         """Begin an upload; bytes can flow when this returns.
 
         :param size: the bytes of the file, or None where unknown.
+        :param said: what the client says of the file, as `Media.compact` gives it.
         :raise NotEnoughNodes: too few nodes can take a part, or have room for one.  Nothing was begun.
         :raise CatalogReadOnly: the catalog cannot record the upload.  Nothing was begun.
         """
-        intent = Intent(self._cutting.new_id(), path, size, content_type, condition, self._cutting.layout)
+        intent = Intent(self._cutting.new_id(), path, size, said, condition, self._cutting.layout)
         if size:
             largest = largest_part(intent.layout, size)
             if largest <= self._cutting.small_part:

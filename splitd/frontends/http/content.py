@@ -9,14 +9,11 @@ from twisted.internet.defer import Deferred
 
 from splitd.errors import SplitdError
 from splitd.frontends.http.answers import describe
-from splitd.frontends.http.opaque import encode_opaque
+from splitd.frontends.http.media import describe_media, part_headers
 from splitd.interfaces.store import IDownload, Opened
 from splitd.model.manifest import Manifest
 from storaged.http import StreamingRequest, send_body
 from storaged.system.ranges import Span, format_content_range
-
-DEFAULT_TYPE = "application/octet-stream"
-"""Of a file that came without a type."""
 
 _RUNS = re.compile("html|xml", re.IGNORECASE)
 """What a browser runs the scripts of; here they might change and delete what their reader may."""
@@ -31,9 +28,8 @@ def describe_content(request: StreamingRequest, manifest: Manifest, spans: Seque
     # What people store is not to be run in our name by a browser that guesses.
     request.setHeader("X-Content-Type-Options", "nosniff")
     request.setHeader("Accept-Ranges", "bytes")
-    kind = manifest.content_type or DEFAULT_TYPE
-    request.setHeader(b"Content-Type", encode_opaque(kind))
-    if _RUNS.search(kind):
+    describe_media(request, manifest)
+    if _RUNS.search(manifest.content_type):
         request.setHeader("Content-Security-Policy", "sandbox")
     if not spans:
         request.setHeader("Content-Length", str(manifest.size))
@@ -46,16 +42,17 @@ def describe_content(request: StreamingRequest, manifest: Manifest, spans: Seque
         size = sum(len(_head(manifest, span)) + len(span) for span in spans) + len(_end(manifest))
         request.setHeader("Content-Length", str(size))
         request.setHeader("Content-Type", f"multipart/byteranges; boundary={manifest.upload}")
+        # The ranges are encoded, each of them says so; what holds them is not.
+        request.responseHeaders.removeHeader(b"Content-Encoding")
 
 
 def _head(manifest: Manifest, span: Span) -> bytes:
     # A file's bytes were there before its upload had an id: it is in none of them.
-    kind = manifest.content_type or DEFAULT_TYPE
-    content_range = format_content_range(span, manifest.size)
-    return b"\r\n--%b\r\nContent-Type: %b\r\nContent-Range: %b\r\n\r\n" % (
+    content_range = format_content_range(span, manifest.size).encode()
+    return b"\r\n--%b\r\n%bContent-Range: %b\r\n\r\n" % (
         manifest.upload.encode(),
-        encode_opaque(kind),
-        content_range.encode(),
+        part_headers(manifest),
+        content_range,
     )
 
 

@@ -12,6 +12,9 @@ import re
 from splitd.frontends.http.answers import Refused
 from storaged.http import StreamingRequest
 
+LIMIT = 1024
+"""Bytes that the value of a header may have that is kept with a file."""
+
 _FIRST = 0xEF00
 _KEPT = re.compile("[\uef80-\uefff]")
 _LONE = re.compile("[\udc80-\udcff]")
@@ -44,12 +47,21 @@ def readable(text: str) -> str:
     return _NO_XML.sub("\ufffd", _KEPT.sub(lambda match: chr(ord(match[0]) - _FIRST), text))
 
 
-def parse_opaque(request: StreamingRequest, name: str) -> str:
+def parse_opaque(request: StreamingRequest, name: str, *, is_list: bool = False) -> str:
     """Read a header whose value is kept, as `decode_opaque` keeps it; empty where the request has none.
 
-    :raise Refused: the value has control characters.
+    :param is_list: whether several headers of this name are one (RFC 9110 section 5.3); else the last one counts.
+    :raise Refused: the value has control characters, or is longer than `LIMIT`.
     """
-    value: str = (request.getHeader(name) or "").replace("\t", " ")
+    values = request.header_values(name)
+    if not values:
+        return ""
+    value = (", ".join(values) if is_list else values[-1]).replace("\t", " ")
+    if value.isascii() and value.isprintable() and len(value) <= LIMIT:  # as good as always
+        return value
+    size = len(value.encode("utf-8", "surrogateescape"))
+    if size > LIMIT:
+        raise Refused(400, f"{name}: has {size} bytes, {LIMIT} are allowed")
     if _CONTROL.search(value):
         raise Refused(400, f"{name}: has control characters")
     return decode_opaque(value)

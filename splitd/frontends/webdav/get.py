@@ -6,6 +6,7 @@ from splitd.errors import NotAFile, NotFound, PreconditionFailed
 from splitd.frontends.http.answers import Refused, describe
 from splitd.frontends.http.conditions import parse_condition
 from splitd.frontends.http.content import describe_content, send_content
+from splitd.frontends.http.media import describe_caching
 from splitd.frontends.http.targets import Target
 from splitd.frontends.webdav.door import Door
 from splitd.frontends.webdav.listing import list_collection
@@ -67,6 +68,7 @@ def _check(request: StreamingRequest, condition: Condition, manifest: Manifest) 
     failed = condition.failed(manifest.etag, manifest.created_ms)
     if failed == "If-None-Match" or not (failed or condition.is_modified(manifest.created_ms)):
         describe(request, manifest)
+        describe_caching(request, manifest)
         raise Refused(304, "not modified")
     if failed:
         raise PreconditionFailed(f"{failed} does not hold: the present version is {manifest.etag}")

@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from splitd.frontends.http.answers import Refused, answer
+from splitd.frontends.http.media import REVALIDATE
 from splitd.frontends.http.opaque import readable
 from splitd.frontends.http.targets import Target, href
 from splitd.frontends.http.times import format_time
@@ -32,6 +33,7 @@ async def list_collection(request: StreamingRequest, door: Door, target: Target,
     """Answer with a collection's members, in the form the client accepts."""
     request.setHeader("Last-Modified", format_time(collection.modified_ms))
     request.setHeader("Vary", "Accept")
+    request.setHeader("Cache-Control", REVALIDATE)
     request.setHeader("X-Content-Type-Options", "nosniff")
     if not target.slash:
         request.setHeader("Content-Location", href(target.path, is_collection=True))

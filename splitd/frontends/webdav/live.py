@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import attrs
 
-from splitd.frontends.http.content import DEFAULT_TYPE
+from splitd.frontends.http.media import DEFAULT_TYPE
 from splitd.frontends.http.opaque import readable
 from splitd.frontends.http.times import format_time
 from splitd.frontends.webdav.door import Quota

@@ -10,7 +10,7 @@ from splitd.errors import BadName
 from splitd.frontends.http.answers import Refused, answer, describe
 from splitd.frontends.http.conditions import parse_condition
 from splitd.frontends.http.digests import DigestingConsumer, expected_digests
-from splitd.frontends.http.opaque import parse_opaque
+from splitd.frontends.http.media import parse_media
 from splitd.frontends.http.targets import Target
 from splitd.frontends.webdav.door import Door
 from storaged.http import StreamingRequest, receive_body
@@ -25,9 +25,9 @@ async def put(request: StreamingRequest, door: Door, target: Target) -> None:
     if request.getHeader("Content-Range") is not None:
         # RFC 9110 section 14.5: storing the piece as if it were the whole would destroy the file.
         raise Refused(400, "PUT of a part of a file (Content-Range) is not supported")
-    content_type = parse_opaque(request, "Content-Type")
+    media = parse_media(request)
     expected = expected_digests(request)
-    upload = await door.store.create(target.path, _size(request), content_type, parse_condition(request, target))
+    upload = await door.store.create(target.path, _size(request), media, parse_condition(request, target))
     consumer = IConsumer(upload)
     proof = DigestingConsumer(consumer, expected) if expected else None
     try:
