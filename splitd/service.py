@@ -269,13 +269,14 @@ class Front:
             await maybeDeferred(self.admin_port.stopListening)
         if not self._pool.started:
             return
-        await self._uploads.abort_all("the server stops")
+        aborted = Deferred.fromCoroutine(self._uploads.abort_all("the server stops"))
+        await self._connections.close()  # small parts on their way to a silent node fail at once
+        await aborted
         await self._rebalance.stop()
         self._registry_file.stop()
         self.registry.stop()
         self._sweep.stop()
         await self._reaper.stop()
-        await self._connections.close()
         self.catalog.stop()
         await self._journal.close()
         self._pool.stop()

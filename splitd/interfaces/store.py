@@ -65,7 +65,8 @@ class IUpload(IConsumer):
         """
 
     def abort(reason: str) -> Deferred[None]:
-        """Abort the upload.  It may be called at any time and again; after `finish` it waits for how that ends.
+        """Abort the upload.  It may be called at any time and again.  After `finish` it ends the wait for the nodes;
+        once all parts are stored, the commit is under way, and it waits for how that ends.
 
         :return: a Deferred that fires with None once the journal says that the upload is aborted, or why it is not.
             The reaper deletes its parts afterwards: no node is waited for.

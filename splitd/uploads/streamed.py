@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -92,6 +92,8 @@ class Upload:
         self._when_broken: Once[Exception] = Once()
         self._ending: Deferred[Any] | None = None
         self._aborted = False
+        self._storing: Deferred[None] | None = None
+        self._abort_reason = ""
 
     async def start(self) -> None:
         """Note the upload in the journal; bytes may flow after that.
@@ -171,7 +173,7 @@ class Upload:
     async def _finish(self) -> tuple[Manifest, bool]:
         try:
             self._send_rest()
-            await self._store_parts()
+            await self._wait_for_nodes()
             manifest = self._manifest()
             created = await self._ledger.commit(self._intent.path, manifest, self._intent.condition)
         except SplitdError as problem:
@@ -192,6 +194,17 @@ class Upload:
             self._send(self._cutter.finish())
         except ValueError as problem:
             raise LengthMismatch(str(problem)) from problem
+
+    async def _wait_for_nodes(self) -> None:
+        self._storing = Deferred.fromCoroutine(self._store_parts())
+        try:
+            await self._storing
+        except CancelledError:
+            if self._abort_reason:
+                raise UploadFailed(f"{self._intent.path}: {self._abort_reason}") from None
+            raise
+        finally:
+            self._storing = None
 
     async def _store_parts(self) -> None:
         if self._cutter.position == 0:
@@ -224,6 +237,9 @@ class Upload:
         """Give the upload up; see `IUpload.abort`."""
         if self._ending is None:
             self._ending = settled([Deferred.fromCoroutine(self._give_up(reason))])
+        elif self._storing is not None:
+            self._abort_reason = reason
+            self._storing.cancel()
         return settled([self._ending])
 
     async def _give_up(self, reason: str) -> None:

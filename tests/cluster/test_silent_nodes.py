@@ -124,3 +124,28 @@ async def test_a_download_ends_when_its_node_is_known_to_be_down(make_cluster: C
     answer = await download
     assert (answer.code, "n3" in answer.text) == (503, True)
     network.reset()
+
+
+@pytest.mark.parametrize("small", [True, False], ids=["small", "large"])
+@pytest_twisted.ensureDeferred
+async def test_a_stop_waits_for_no_node_that_an_upload_waits_for(
+    make_cluster: Callable[..., Cluster], small: bool
+) -> None:
+    cluster = make_cluster(node_timeout_s=NEVER_S, small_part=Size(100_000 if small else 0))
+    await cluster.start()
+    filesystem = cluster.nodes[2].filesystem
+    filesystem.hold("write")
+    client = await cluster.connect()
+    data = DATA[:5000] if small else DATA
+    client.begin("PUT", "/file", f"Content-Length: {len(data)}")
+    client.send(data)
+    others = [node for node in cluster.nodes if node.node_id != "n3"]
+    await eventually(lambda: filesystem.waiting, "a node that is silent")
+    await eventually(lambda: small or all(node.parts() for node in others), "the parts on the other nodes")
+    await soon(cluster.stop_front())
+    assert filesystem.waiting
+    filesystem.release()
+    await cluster.start_front()
+    await cluster.status_becomes(lambda status: status["reaper"]["doomed"] == 0)
+    assert [await node.listed() for node in cluster.nodes] == [[]] * 6
+    assert (await cluster.get("/file")).code == 404
