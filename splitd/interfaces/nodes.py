@@ -44,5 +44,6 @@ class INodeRegistry(Interface):
     def refresh() -> Deferred[None]:
         """Ask the nodes what room they have, unless that was just done: what is known of it may be some seconds old.
 
-        :return: a Deferred that fires when each has answered or failed to; it does not fail.
+        :return: a Deferred that fires with None when each node has answered or failed, and after some seconds at the
+            latest, for a silent node must not delay those who wait.  It does not fail.
         """

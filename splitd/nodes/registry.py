@@ -32,6 +32,9 @@ _TICK_S = 0.5
 _ANSWER_S = 10.0
 """How long a node may take to say how it is."""
 
+_WAIT_S = 3.0
+"""How long a silent node keeps those waiting who asked for the answers of all nodes."""
+
 _SPREAD_S = 1.0
 """By how much a node may be asked earlier than is usual."""
 
@@ -145,7 +148,7 @@ class NodeRegistry:
     def start(self) -> Deferred[None]:
         """Ask all nodes for the first time, and go on asking.
 
-        :return: a Deferred that fires when each has answered or failed to.
+        :return: a Deferred that fires with None as that of `ask` does.
         """
         first = self.poll().addCallback(self._spread_out)
         self._loop.start(_TICK_S, now=False).addErrback(lambda failure: self._log.failure("asking nodes", failure))
@@ -212,7 +215,7 @@ class NodeRegistry:
     def poll(self) -> Deferred[None]:
         """Ask every node now who it is and what room it has, and forget its failures.
 
-        :return: a Deferred that fires when each has answered or failed to.
+        :return: a Deferred that fires with None as that of `ask` does.
         """
         for node in self._nodes.values():
             node.health.forgive(self._clock.seconds())
@@ -221,9 +224,13 @@ class NodeRegistry:
     def ask(self) -> Deferred[None]:
         """Ask every node now who it is and what room it has.
 
-        :return: a Deferred that fires when each has answered or failed to.
+        :return: a Deferred that fires with None when each node has answered or failed, and after `_WAIT_S` at the
+            latest: a silent node delays its own answer only.
         """
-        return self._ask_all(self._nodes.values())
+        return self._in_time(self._ask_all(self._nodes.values()))
+
+    def _in_time(self, answers: Deferred[None]) -> Deferred[None]:
+        return answers.addTimeout(_WAIT_S, self._clock, lambda *_: None)
 
     def refresh(self) -> Deferred[None]:
         """Ask the nodes what room they have; see `INodeRegistry.refresh`."""
@@ -231,8 +238,8 @@ class NodeRegistry:
         usable = [node for node in self._nodes.values() if node.health.usable]
         if now - self._refreshed_at >= _REFRESH_S:
             self._refreshed_at = now
-            return self._ask_all(usable)
-        return settled([node.asking for node in usable if node.asking is not None])
+            return self._in_time(self._ask_all(usable))
+        return self._in_time(settled([node.asking for node in usable if node.asking is not None]))
 
     def _ask_due(self) -> None:
         now = self._clock.seconds()

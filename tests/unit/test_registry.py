@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred, fail
@@ -152,3 +154,41 @@ async def test_a_failure_at_a_place_that_was_left_does_not_count_against_the_nod
         await old.stat("p")
     [node] = nodes.nodes()
     assert node.state == "up"
+
+
+@pytest.mark.parametrize("ask", [NodeRegistry.start, NodeRegistry.poll, NodeRegistry.ask, NodeRegistry.refresh])
+def test_a_silent_node_keeps_nobody_waiting_for_long_and_its_answer_counts_when_it_comes(
+    ask: Callable[[NodeRegistry], Deferred[None]],
+) -> None:
+    nodes, stores, clock = registry(2)
+    nodes.poll()
+    for store in stores.values():
+        store.answer(1000)
+    clock.advance(10.0)
+    waiting = ask(nodes)
+    stores["n1"].answer(900)
+    clock.advance(1.0)
+    assert not waiting.called
+    clock.advance(2.0)
+    assert waiting.called
+    assert [node.free for node in nodes.nodes()] == [900, 1000]
+    stores["n2"].answer(800)
+    assert [node.free for node in nodes.nodes()] == [900, 800]
+    nodes.stop()
+
+
+def test_a_recovery_is_told_when_a_node_can_be_used_again_and_only_then() -> None:
+    nodes, stores, clock = registry()
+    recovered: list[str] = []
+    nodes.watch_recoveries(recovered.append)
+    nodes.poll()
+    stores["n1"].answer(1000)
+    assert recovered == ["n1"]
+    nodes.ask()
+    stores["n1"].answer(0)  # it is full, and can be used
+    assert recovered == ["n1"]
+    nodes.failed("n1", "disk error")
+    clock.advance(1.0)
+    nodes.ask()
+    stores["n1"].answer(1000)
+    assert recovered == ["n1", "n1"]
