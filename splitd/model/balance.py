@@ -50,10 +50,13 @@ class Balance:
     """How full the nodes are, and will be after the moves that were chosen.
 
     :param levels: the nodes; those that take no parts are left as they are.
+    :param chained: whether a part may also go between two nodes of the same side of the mean.  That helps where the
+        emptiest node does not take the parts of the fullest ones: a third node gives it others, and takes those.
     :ivar target: the spread to come to, as a share of a node.
     """
 
-    def __init__(self, levels: Iterable[Level], target: float) -> None:
+    def __init__(self, levels: Iterable[Level], target: float, *, chained: bool = False) -> None:
+        self._chained = chained
         known = list(levels)
         self._zones = {level.node_id: level.zone for level in known}
         self._levels = {level.node_id: level for level in known if level.takes_parts and level.size > 0}
@@ -106,11 +109,17 @@ class Balance:
         sources = [
             (level, index)
             for index, node in enumerate(nodes)
-            if sizes[index] >= max(least, 1) and (level := self._levels.get(node)) and level.fill > self._mean
+            if sizes[index] >= max(least, 1)
+            and (level := self._levels.get(node))
+            and (self._chained or level.fill > self._mean)
         ]
         sources.sort(key=lambda source: -source[0].fill)
         targets = sorted(
-            (level for level in self._levels.values() if level.fill < self._mean and level.node_id not in nodes),
+            (
+                level
+                for level in self._levels.values()
+                if (self._chained or level.fill < self._mean) and level.node_id not in nodes
+            ),
             key=lambda level: level.fill,
         )
         for source, index in sources:
@@ -125,10 +134,11 @@ class Balance:
 
     def _helps(self, source: Level, target: Level, size: int) -> bool:
         over, under = source.fill - self._mean, self._mean - target.fill
-        if max(over, under) <= self._half:
+        worse = max(abs(over), abs(under))
+        if worse <= self._half:
             return False
         # The worse of the two must become better: so it comes to an end.
-        return max(abs(over - size / source.size), abs(under - size / target.size)) < max(over, under)
+        return max(abs(over - size / source.size), abs(under - size / target.size)) < worse
 
     def _keeps_zones(self, source: Level, target: Level, nodes: Sequence[str]) -> bool:
         """Whether the parts stay spread over zones as they are, or better."""

@@ -47,6 +47,9 @@ _COARSE = 2000
 _MOST_FAILED = 100
 """Moves that may fail one after the other."""
 
+_LOOK_S = 1.0
+"""A node looks at its disk at most this often: what it says sooner may not count the parts just deleted."""
+
 
 @attrs.define
 class Progress:
@@ -205,22 +208,26 @@ class Rebalance:
             await over
 
     async def _run(self, progress: Progress) -> None:
+        chained = False
         while True:
-            balance = self._balance(progress.target)
+            balance = self._balance(progress.target, chained=chained)
             moved, refused = progress.moved, self._count_refused()
             await self._round(balance, progress)
             # What is left to be seen: the reaper may be at work, and a reader may keep a copy for a while.
             await self._reaper.settle()
+            await deferLater(self._clock, _LOOK_S)
             await self._registry.ask()
             progress.spread = self._balance(progress.target).spread
             if progress.spread <= progress.target:
                 progress.problem = ""
                 return
-            if (progress.moved, self._count_refused()) == (moved, refused):
+            is_stuck = (progress.moved, self._count_refused()) == (moved, refused)
+            if is_stuck and chained:
                 progress.problem = progress.problem or "no part can be moved that helps"
                 if refused and not progress.failed:
                     progress.problem += f"; {refused} were removed from where they should go: try again in some minutes"
                 return
+            chained = is_stuck
 
     def _count_refused(self) -> int:
         return sum(map(len, self._refused.values()))
@@ -232,13 +239,14 @@ class Rebalance:
             raise NotEnoughNodes(f"two nodes that take parts are needed: {told}")
         return balance
 
-    def _balance(self, target: float) -> Balance:
+    def _balance(self, target: float, *, chained: bool = False) -> Balance:
         return Balance(
             [
                 Level(node.entry.id, node.entry.zone, *node.thought_size, takes_parts=node.takes_parts)
                 for node in self._registry.nodes()
             ],
             target,
+            chained=chained,
         )
 
     async def _round(self, balance: Balance, progress: Progress) -> None:

@@ -57,6 +57,16 @@ def test_what_is_refused_goes_elsewhere_or_another_part_goes() -> None:
     assert balance(fills).choose(SIX, [1] * 6, refused={(index, node) for index in range(6) for node in fills}) is None
 
 
+def test_a_third_node_gives_its_parts_where_the_emptiest_node_takes_none_of_the_fullest() -> None:
+    levels = [Level(node, "", 100, fill, True) for node, fill in [*dict.fromkeys(SIX, 50).items(), ("n7", 0)]]
+    levels[4].used = levels[5].used = 40  # less than the mean
+    refused = {(index, "n7") for index in range(4)}
+    assert Balance(levels, 0.01).choose(SIX, [1] * 6, refused=refused) is None
+    chained = Balance(levels, 0.01, chained=True)
+    assert chained.choose(SIX, [1] * 6, refused=refused) == Move(4, "n5", "n7", 1)
+    assert chained.choose(["n1", "n2", "n3", "n4", "n7", "n6"], [1] * 6) == Move(0, "n1", "n5", 1)
+
+
 def test_what_was_not_moved_after_all_counts_as_before() -> None:
     found = balance({**dict.fromkeys(SIX, 50), "n7": 0})
     before = {level.node_id: level.used for level in found.levels}
@@ -67,8 +77,10 @@ def test_what_was_not_moved_after_all_counts_as_before() -> None:
 
 
 @settings(deadline=None)
-@given(st.integers(0, 2**32), st.integers(7, 12), st.floats(0.005, 0.2))
-def test_moves_come_to_an_end_and_never_make_the_worst_worse(seed: int, count: int, target: float) -> None:
+@given(st.integers(0, 2**32), st.integers(7, 12), st.floats(0.005, 0.2), st.booleans())
+def test_moves_come_to_an_end_and_never_make_the_worst_worse(
+    seed: int, count: int, target: float, chained: bool
+) -> None:
     chance = random.Random(seed)
     nodes = [f"n{number}" for number in range(count)]
     files = [(chance.sample(nodes, 6), [chance.randrange(1, 400)] * 6) for _ in range(40)]
@@ -76,7 +88,7 @@ def test_moves_come_to_an_end_and_never_make_the_worst_worse(seed: int, count: i
     for places, sizes in files:
         for node, size in zip(places, sizes, strict=True):
             used[node] += size
-    found = Balance([Level(node, "", 20_000, used[node], True) for node in nodes], target)
+    found = Balance([Level(node, "", 20_000, used[node], True) for node in nodes], target, chained=chained)
     mean = sum(used.values()) / 20_000 / count
     moves = 0
     while True:
