@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
 from splitd import errors
 from splitd.frontends.http.answers import Refused, answer
 from storaged.http import StreamingRequest
+
+_Entry = TypeVar("_Entry")
 
 ALLOWED = "OPTIONS, GET, HEAD, PUT, DELETE, MKCOL, COPY, MOVE, PROPFIND, PROPPATCH, LOCK, UNLOCK"
 XML_TYPE = "application/xml; charset=utf-8"
@@ -37,7 +40,6 @@ STATUS: dict[type[errors.SplitdError], int] = {
     errors.TooManyNames: 507,
 }
 
-
 _ADVICE: dict[type[errors.SplitdError], str] = {
     errors.FileUnavailable: "the file is kept; try again later",
     errors.UploadFailed: "nothing was stored; send it again",
@@ -50,12 +52,17 @@ _ADVICE: dict[type[errors.SplitdError], str] = {
 
 def refusal(problem: errors.SplitdError) -> Refused:
     """The answer to an error of the store."""
-    advice = next((f"; {_ADVICE[kind]}" for kind in type(problem).__mro__ if kind in _ADVICE), "")
-    for kind in type(problem).__mro__:
-        if kind in STATUS:
-            headers = {"Allow": ALLOWED} if STATUS[kind] == 405 else {}
-            return Refused(STATUS[kind], f"{problem}{advice}", failed_condition(problem), **headers)
-    return Refused(500, str(problem))
+    status, advice = _of_kind(problem, STATUS, 500), _of_kind(problem, _ADVICE, "")
+    headers = {"Allow": ALLOWED} if status == 405 else {}
+    message = f"{problem}; {advice}" if advice else str(problem)
+    return Refused(status, message, failed_condition(problem), **headers)
+
+
+def _of_kind(
+    problem: errors.SplitdError, table: Mapping[type[errors.SplitdError], _Entry], otherwise: _Entry
+) -> _Entry:
+    """The entry of the error's own class, or of the nearest class above it."""
+    return next((table[kind] for kind in type(problem).__mro__ if kind in table), otherwise)
 
 
 def failed_condition(problem: errors.SplitdError) -> str:
