@@ -31,12 +31,10 @@ from storaged.parts.errors import BadRequest, NodeUnavailable, NoSpace, PartExis
 from storaged.parts.format import PartId
 from storaged.parts.interfaces import INodeStore, IPartReader, IPartWriter
 from storaged.parts.removals import Removals
-from storaged.parts.values import NodeIdentity, NodeInfo, PartInfo
+from storaged.parts.values import LOOK_EVERY_S, NodeIdentity, NodeInfo, PartInfo
 from storaged.system.clocks import WallClock
 from storaged.system.interfaces import IFilesystem
 from storaged.system.ranges import Span
-
-_LOOK_EVERY_S = 1
 
 
 @implementer(INodeStore)
@@ -353,7 +351,7 @@ class DiskPartStore:
         return int(self._clock.seconds() * 1000)
 
     def _look_is_due(self) -> bool:
-        return self._looked_at is None or self._clock.seconds() - self._looked_at >= _LOOK_EVERY_S
+        return self._looked_at is None or self._clock.seconds() - self._looked_at >= LOOK_EVERY_S
 
     async def _look(self) -> None:
         """Ask the volume for its room, unless that was just done."""

@@ -23,7 +23,7 @@ from splitd.model.placement import Candidate, choose_nodes
 from splitd.nodes.reporting import ReportingStore
 from storaged.parts.errors import NodeUnavailable, StoragedError, WrongNode
 from storaged.parts.interfaces import INodeStore, IRemoteStore
-from storaged.parts.values import NodeInfo
+from storaged.parts.values import LOOK_EVERY_S, NodeInfo
 from storaged.system.parallel import settled
 
 _TICK_S = 0.5
@@ -37,9 +37,6 @@ _WAIT_S = 3.0
 
 _SPREAD_S = 1.0
 """By how much a node may be asked earlier than is usual."""
-
-_REFRESH_S = 1.0
-"""How often nodes are asked because there seems to be no room: they look at their disks no more often."""
 
 
 @attrs.define(eq=False)
@@ -236,7 +233,7 @@ class NodeRegistry:
         """Ask the nodes what room they have; see `INodeRegistry.refresh`."""
         now = self._clock.seconds()
         usable = [node for node in self._nodes.values() if node.health.usable]
-        if now - self._refreshed_at >= _REFRESH_S:
+        if now - self._refreshed_at >= LOOK_EVERY_S:  # sooner they would say the same
             self._refreshed_at = now
             return self._in_time(self._ask_all(usable))
         return self._in_time(settled([node.asking for node in usable if node.asking is not None]))

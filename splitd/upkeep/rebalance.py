@@ -30,6 +30,7 @@ from splitd.upkeep.part_mover import PartMover
 from splitd.upkeep.reaper import Reaper
 from storaged.parts.errors import StoragedError
 from storaged.parts.format import stored_size
+from storaged.parts.values import LOOK_EVERY_S
 from storaged.system.clocks import WallClock
 from storaged.system.parallel import settled
 
@@ -46,9 +47,6 @@ _COARSE = 2000
 
 _MOST_FAILED = 100
 """Moves that may fail one after the other."""
-
-_LOOK_S = 1.0
-"""A node looks at its disk at most this often: what it says sooner may not count the parts just deleted."""
 
 
 @attrs.define
@@ -215,7 +213,8 @@ class Rebalance:
             await self._round(balance, progress)
             # What is left to be seen: the reaper may be at work, and a reader may keep a copy for a while.
             await self._reaper.settle()
-            await deferLater(self._clock, _LOOK_S)
+            # What a node says sooner may not count the parts just deleted.
+            await deferLater(self._clock, LOOK_EVERY_S)
             await self._registry.ask()
             progress.spread = self._balance(progress.target).spread
             if progress.spread <= progress.target:

@@ -6,6 +6,9 @@ from typing import Protocol
 
 import attrs
 
+LOOK_EVERY_S = 1.0
+"""A node looks at its volume at most this often: what it says of its room may be so old."""
+
 
 @attrs.frozen
 class PartInfo:
