@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -44,6 +45,9 @@ _LARGE = 4 * 1024 * 1024
 
 _COARSE = 2000
 """First only parts of more than so small a share of all that is to be moved: few large ones do for many small ones."""
+
+_CHAIN_GAIN = 0.05
+"""How much the spread must have shrunk since the last chained round for another one, as a share of the target."""
 
 _MOST_FAILED = 100
 """Moves that may fail one after the other."""
@@ -206,7 +210,7 @@ class Rebalance:
             await over
 
     async def _run(self, progress: Progress) -> None:
-        chained = False
+        chained, stuck_at = False, math.inf
         while True:
             balance = self._balance(progress.target, chained=chained)
             moved, refused = progress.moved, self._count_refused()
@@ -221,12 +225,17 @@ class Rebalance:
                 progress.problem = ""
                 return
             is_stuck = (progress.moved, self._count_refused()) == (moved, refused)
-            if is_stuck and chained:
+            # A chain is for parts that were refused, and for as long as it helps: what the nodes report may never come
+            # to the target, as where their volumes share one disk.
+            may_chain = refused > 0 and progress.spread <= stuck_at - progress.target * _CHAIN_GAIN
+            if is_stuck and (chained or not may_chain):
                 progress.problem = progress.problem or "no part can be moved that helps"
                 if refused and not progress.failed:
                     progress.problem += f"; {refused} were removed from where they should go: try again in some minutes"
                 return
             chained = is_stuck
+            if is_stuck:
+                stuck_at = progress.spread
 
     def _count_refused(self) -> int:
         return sum(map(len, self._refused.values()))
