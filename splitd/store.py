@@ -146,5 +146,7 @@ class ObjectStore:
     ) -> Deferred[tuple[Lock, bool]]:
         """Take a lock; see `IObjectStore.lock`."""
         now_ms = self._wall.steady_ms()
-        wish = Lock(path, self._new_token(), scope, deep, owner, now_ms, now_ms + timeout_s * 1000)
-        return self._locks.lock(wish, condition, self._uploads.empty_file()).addCallback(lambda is_new: (wish, is_new))
+        requested = Lock(path, self._new_token(), scope, deep, owner, now_ms, now_ms + timeout_s * 1000)
+        return self._locks.lock(requested, condition, self._uploads.empty_file()).addCallback(
+            lambda is_new: (requested, is_new)
+        )

@@ -115,19 +115,19 @@ class LinkServer(FrameReceiver):
     def _answer(self, outcomes: Sequence[PartInfo | bytes | bool | StoragedError], number: int, size: int) -> None:
         self._count(-1, -size)
         if self.connected and not self._cut:
-            message = messages.encode(_tell(number, outcomes))
+            message = messages.encode(_answer_of(number, outcomes))
             if len(message) > messages.MAX_MESSAGE:
                 raise ValueError(f"an answer of {len(message)} bytes")
             write_eagerly(self.transport, frame(message))
         self._end_where_drained()
 
 
-def _tell(number: int, outcomes: Sequence[PartInfo | bytes | bool | StoragedError]) -> messages.Answer:
+def _answer_of(number: int, outcomes: Sequence[PartInfo | bytes | bool | StoragedError]) -> messages.Answer:
     results: list[messages.Result] = []
     problems = {}
     for index, outcome in enumerate(outcomes):
         if isinstance(outcome, PartInfo):
-            results.append((outcome.stored, outcome.modified_ms))
+            results.append((outcome.stored_size, outcome.modified_ms))
         elif isinstance(outcome, StoragedError):
             results.append(None)
             problems[index] = messages.encode_problem(outcome)

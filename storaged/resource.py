@@ -159,7 +159,7 @@ class PartResource(StreamingResource):
             with suppress(BadSpan):
                 return await self._store.open(part_id, span), span
         try:
-            cut = parse_range(asked, (await self._store.stat(part_id)).stored)
+            cut = parse_range(asked, (await self._store.stat(part_id)).stored_size)
         except Unsatisfiable as problem:
             raise BadSpan(f"part {part_id}: {problem}") from problem
         if cut is None:
@@ -169,7 +169,7 @@ class PartResource(StreamingResource):
     async def _get(self, request: StreamingRequest, part_id: str) -> None:
         reader, span = await self._open(part_id, request.getHeader("Range"))
         try:
-            _begin(request, reader.stored, span)
+            _begin(request, reader.stored_size, span)
             straight = reader.descriptor() if can_send_file(request) else None
             if straight is not None:
                 await send_file(request, *straight, self._read_ahead)
@@ -211,7 +211,7 @@ def _answer(request: StreamingRequest, status: int, body: bytes, kind: str, part
     if kind:
         request.setHeader("Content-Type", kind)
     if part is not None:
-        request.setHeader(wire.STORED_HEADER, str(part.stored))
+        request.setHeader(wire.STORED_HEADER, str(part.stored_size))
         request.setHeader(wire.MODIFIED_HEADER, str(part.modified_ms))
     request.write(body)
     request.finish()

@@ -108,23 +108,23 @@ class DiskPartStore:
         await gatherResults(ends)
         await self._packs.stop(problem)
 
-    def create(self, part_id: str, stored: int | None) -> Deferred[IPartWriter]:
+    def create(self, part_id: str, stored_size: int | None) -> Deferred[IPartWriter]:
         """Begin a part; see `IPartStore.create`."""
-        return Deferred.fromCoroutine(self._create(part_id, stored))
+        return Deferred.fromCoroutine(self._create(part_id, stored_size))
 
-    async def _create(self, part_id: str, stored: int | None) -> IPartWriter:
+    async def _create(self, part_id: str, stored_size: int | None) -> IPartWriter:
         part = check_part_id(part_id)
         await self._look()
-        self._admit(part_id, stored)
+        self._admit(part_id, stored_size)
         await self._refuse_packed(part_id)
-        self._admit(part_id, stored)
+        self._admit(part_id, stored_size)
         writer = DiskPartWriter(
             part,
-            stored,
+            stored_size,
             self._parts,
             filesystem=self._filesystem,
             calls=self._calls,
-            promise=self._room.promise(stored or 0),
+            promise=self._room.promise(stored_size or 0),
             write_size=lambda: write_size(len(self._writers)),
         )
         self._writers[part_id] = writer
@@ -136,14 +136,14 @@ class DiskPartStore:
             raise
         return writer
 
-    def _admit(self, part_id: str, stored: int | None) -> None:
+    def _admit(self, part_id: str, stored_size: int | None) -> None:
         """Let a part begin."""
         self._refuse_while_stopping()
         self._removals.check(part_id)
         if part_id in self._writers or part_id in self._putting:
             raise PartExists(f"part {part_id} is being written already")
-        if self._room.free < (1 if stored is None else stored):
-            raise NoSpace(f"part {part_id}: {stored} bytes announced, {self._room.free} bytes are free")
+        if self._room.free < (1 if stored_size is None else stored_size):
+            raise NoSpace(f"part {part_id}: {stored_size} bytes announced, {self._room.free} bytes are free")
 
     async def _refuse_packed(self, part_id: str) -> None:
         try:
@@ -177,15 +177,15 @@ class DiskPartStore:
                 return places
             promise.use(sum(place.length for place in places if isinstance(place, Place)))
             promise.end()
-            told = iter(zip(puts, places, strict=True))
-            return [_info(*next(told)) if outcome is None else outcome for outcome in outcomes]
+            stored = iter(zip(puts, places, strict=True))
+            return [_info(*next(stored)) if outcome is None else outcome for outcome in outcomes]
 
         return self._packs.put_all(puts).addBoth(ended)
 
-    def _admit_small(self, part_id: str, stored: int) -> PartId:
+    def _admit_small(self, part_id: str, stored_size: int) -> PartId:
         part = check_part_id(part_id)
-        check_small(part_id, stored)
-        self._admit(part_id, stored)
+        check_small(part_id, stored_size)
+        self._admit(part_id, stored_size)
         return part
 
     def get_all(self, part_ids: Sequence[str]) -> Deferred[list[bytes | StoragedError]]:
@@ -197,8 +197,8 @@ class DiskPartStore:
         asked = [part_id for part_id, outcome in zip(part_ids, outcomes, strict=True) if outcome is None]
 
         def merged(read: list[bytes | StoragedError]) -> list[bytes | StoragedError]:
-            told = iter(read)
-            return [next(told) if outcome is None else outcome for outcome in outcomes]
+            parts = iter(read)
+            return [next(parts) if outcome is None else outcome for outcome in outcomes]
 
         return self._packs.get_all(asked).addCallback(merged)
 

@@ -142,7 +142,7 @@ class Changes:
             raise CatalogReadOnly(self._journal.failure or self._contradiction)
 
     def _append(self, record: Record, result: _Result, turn: Turn, *, durable: bool) -> Deferred[_Result]:
-        told: Deferred[_Result] = Deferred()  # cancelling it cannot take the record back
+        answered: Deferred[_Result] = Deferred()  # cancelling it cannot take the record back
 
         def written(outcome: Failure | None) -> None:
             answer: _Result | Failure = result
@@ -158,8 +158,8 @@ class Changes:
                 answer = outcome
             self._work()
             self._turns.end(turn)
-            if not told.called:
-                told.callback(answer)  # a Failure is an errback
+            if not answered.called:
+                answered.callback(answer)  # a Failure is an errback
 
         self._journal.append(record, durable=durable).addBoth(written)
-        return told
+        return answered

@@ -26,7 +26,7 @@ def refuse_failed(
         if isinstance(state.tree.lookup(each), Manifest):
             raise NotACollection(f"{each} is a file, and a slash at the end of a URL asks for a collection")
     failed = condition.failed(_etag(present), _modified_ms(present))
-    if not failed and condition.believed is not None and not _is_so(state, condition, now_ms):
+    if not failed and condition.if_header is not None and not _is_so(state, condition, now_ms):
         failed = "If"
     if failed:
         raise PreconditionFailed(f"{path}: {failed} does not hold")
@@ -39,7 +39,7 @@ def _is_so(state: State, condition: Condition, now_ms: int) -> bool:
         tokens = {lock.token for lock in state.locks.covering(path, now_ms)}
         return Standing(_etag(state.tree.lookup(path)), tokens | _still_held(state, condition, path))
 
-    return condition.believed is None or condition.believed.holds(standing)
+    return condition.if_header is None or condition.if_header.holds(standing)
 
 
 def hold(state: State, condition: Condition, path: str, now_ms: int) -> Condition:

@@ -30,26 +30,26 @@ class JournalledLocks:
         self._state = state
         self._changes = changes
 
-    def lock(self, wish: Lock, condition: Condition, empty: Manifest) -> Deferred[bool]:
+    def lock(self, requested: Lock, condition: Condition, empty: Manifest) -> Deferred[bool]:
         """Take a lock; see `ILocks.lock`."""
-        path = wish.path
+        path = requested.path
 
         def judge() -> tuple[Record, bool]:
             lock_ms = self._changes.lock_ms()
             present = self._state.tree.lookup(path)
             refuse_failed(self._state, condition, path, present, lock_ms)
-            others = self._state.locks.conflicting(path, wish.scope, deep=wish.deep, now_ms=lock_ms)
+            others = self._state.locks.conflicting(path, requested.scope, deep=requested.deep, now_ms=lock_ms)
             if others:
                 paths = tuple(dict.fromkeys(other.path for other in others))
                 raise LockConflict(f"{path}: there is a lock on {paths[0]}, which does not go with this one", paths)
-            if self._state.locks.is_crowded(path, deep=wish.deep, now_ms=lock_ms):
+            if self._state.locks.is_crowded(path, deep=requested.deep, now_ms=lock_ms):
                 raise TooManyLocks(f"{path}: there are {MOST_LOCKS} locks already on it, or on something in it")
             if present is None:
                 if path in condition.collections:
                     raise NotACollection(f"{path}/ does not exist, and a lock makes a file; MKCOL makes a collection")
                 self._state.tree.refuse_taken(path)
                 refuse_locked_name(self._state, condition, path, lock_ms)
-            return lock_taken(wish, empty if present is None else None), present is None
+            return lock_taken(requested, empty if present is None else None), present is None
 
         try:
             check_path(path)

@@ -62,7 +62,7 @@ def fill_bar(console: Console, fill: float | None, state: str = "up") -> Text:
     return bar.append(f" {format_percent(fill):>7}")
 
 
-def tell_spread(fill: Mapping[str, float] | None) -> str:
+def describe_spread(fill: Mapping[str, float] | None) -> str:
     """The spread in a sentence.
 
     :param fill: of the nodes that take parts, as the status tells it; None where there is none that is up.
@@ -82,7 +82,7 @@ def show_nodes(console: Console, found: Mapping[str, Any]) -> None:
     """Print what a status says of the nodes."""
     console.print(node_table(console, found["nodes"]))
     console.print()
-    console.print(tell_spread(found["fill"]))
+    console.print(describe_spread(found["fill"]))
 
 
 def _is_narrow(console: Console) -> bool:

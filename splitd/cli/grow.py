@@ -19,11 +19,11 @@ from splitd.cli.joining import wait_until_up
 from splitd.cli.local.cluster import StartFailed, is_well, last_words, taken_ports
 from splitd.cli.local.folder import own_nodes, plan_growth, prepare_nodes
 from splitd.cli.local.plan import HOST, LEAST_NODES, ClusterPlan, NodePlan
-from splitd.cli.local.problems import told_plainly
+from splitd.cli.local.problems import reported_in_one_line
 from splitd.cli.local.running import holder, read_ready
 from splitd.cli.local.supervisor import NEWCOMERS
 from splitd.cli.registry_file import RegistryFile
-from splitd.cli.reload import tell_changes
+from splitd.cli.reload import describe_changes
 from splitd.cli.server import Server
 from splitd.cli.session import Session, output, pass_session
 
@@ -50,7 +50,7 @@ def grow(session: Session, folder: Path, by: int) -> None:
 
     Exit codes: 0 they are there, 1 they are not, 5 a port is taken.
     """
-    with told_plainly():
+    with reported_in_one_line():
         _grow(session, folder.absolute(), by)
 
 
@@ -72,7 +72,7 @@ def _grow(session: Session, folder: Path, by: int) -> None:
     if session.as_json:
         session.show({"added": [node.node_id for node in plan.nodes], "nodes": found["nodes"]})
     else:
-        click.echo(f"{plan.registry}: {tell_changes(changes)}")
+        click.echo(f"{plan.registry}: {describe_changes(changes)}")
         show_nodes(output(), found)
 
 

@@ -12,7 +12,7 @@ from splitd.cli.fill import show_nodes
 from splitd.cli.joining import wait_until_up, watch_first_bytes
 from splitd.cli.local.text import format_node
 from splitd.cli.registry_file import Entry, NotChanged, RegistryFile
-from splitd.cli.reload import tell_changes
+from splitd.cli.reload import describe_changes
 from splitd.cli.session import Session, format_size, output, pass_session
 
 _HEAVIEST = 1000
@@ -83,7 +83,7 @@ def add(
     if not session.as_json:
         room = f"{format_size(server['free'])} of {format_size(server['capacity'])} free"
         click.echo(f"{node_id} answers at {url}: {room}{', and holds parts already' if server['parts'] else ''}")
-        click.echo(f"{file.path}: {tell_changes(changes)}")
+        click.echo(f"{file.path}: {describe_changes(changes)}")
     found = session.admin.document("/status")
     if node_id not in {node["id"] for node in found["nodes"]}:
         raise NotJoined(f"{file.path} has {node_id} now, and the front does not know it: does it read another file?")

@@ -65,7 +65,7 @@ def rebalance(
         _show(session, begun if detach else _follow(session.admin, begun), bad={"failed", "stopped"})
 
 
-def tell_rebalance(found: Mapping[str, Any]) -> str:
+def describe_rebalance(found: Mapping[str, Any]) -> str:
     """How a rebalance is going, or has gone, in a sentence."""
     limit = "" if found["limit"] is None else f", at most {found['limit'] / _MB:g} MB/s"
     failed = f", {found['failed']} could not be moved" if found["failed"] else ""
@@ -86,9 +86,9 @@ def _show(session: Session, found: dict[str, Any], bad: set[str]) -> None:
     if session.as_json:
         session.show(found)
     if found["state"] in bad:
-        raise NotBalanced(f"the rebalance: {tell_rebalance(found)}")
+        raise NotBalanced(f"the rebalance: {describe_rebalance(found)}")
     if not session.as_json:
-        click.echo(tell_rebalance(found) + (f"; {_ON_ITS_OWN}" if found["state"] == "running" else ""))
+        click.echo(describe_rebalance(found) + (f"; {_ON_ITS_OWN}" if found["state"] == "running" else ""))
 
 
 def _show_plan(session: Session, plan: dict[str, Any]) -> None:
@@ -124,8 +124,8 @@ def _follow(admin: Server, begun: dict[str, Any]) -> dict[str, Any]:
         task = progress.add_task("", total=1.0)
         while found["state"] == "running":
             pace = (found["bytes"] - begun["bytes"]) / max(time.monotonic() - since, _LOOK_S)
-            told = f"{found['moved']} parts  {pace / _MB:.1f} MB/s  spread {format_percent(found['spread'])}"
-            progress.update(task, completed=_share_done(found), description=told)
+            description = f"{found['moved']} parts  {pace / _MB:.1f} MB/s  spread {format_percent(found['spread'])}"
+            progress.update(task, completed=_share_done(found), description=description)
             time.sleep(_LOOK_S)
             now = admin.document("/status")["rebalance"]
             if now is None or now["began_ms"] != begun["began_ms"]:

@@ -74,8 +74,8 @@ class RegistryFile:
                     self._put_back(old, new, refusal)
                 raise Refused(f"{refusal.message}; {self.path} is as it was", refusal.status) from refusal
             except CommandFailed as failure:
-                told = f"{failure.message}; {self.path} has the new node: `splitctl reload` tells the front"
-                raise type(failure)(told) from failure
+                reason = f"{failure.message}; {self.path} has the new node: `splitctl reload` tells the front"
+                raise type(failure)(reason) from failure
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

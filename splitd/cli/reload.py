@@ -22,10 +22,10 @@ def reload(session: Session) -> None:
     if session.as_json:
         session.show(found)
     else:
-        click.echo(tell_changes(found))
+        click.echo(describe_changes(found))
 
 
-def tell_changes(found: Mapping[str, Any]) -> str:
+def describe_changes(found: Mapping[str, Any]) -> str:
     """What a reload has changed, in a sentence."""
     changes = [f"{what} {', '.join(found[what])}" for what in ("added", "moved", "changed") if found[what]]
     return f"{found['nodes']} storage servers; {'; '.join(changes) or 'nothing has changed'}"

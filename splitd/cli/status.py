@@ -8,8 +8,8 @@ from typing import Any
 import click
 from rich.table import Table
 
-from splitd.cli.fill import node_table, tell_spread
-from splitd.cli.rebalance import tell_rebalance
+from splitd.cli.fill import describe_spread, node_table
+from splitd.cli.rebalance import describe_rebalance
 from splitd.cli.session import Session, format_size, output, pass_session
 
 
@@ -47,9 +47,9 @@ def _summary(found: dict[str, Any]) -> Table:
         "uploads": f"{uploads['under_way']} under way, {uploads['committed']} committed, {uploads['aborted']} aborted",
         "downloads": f"{downloads['under_way']} under way, {downloads['finished']} finished, "
         f"{downloads['failed']} failed",
-        "nodes": f"{len(found['nodes'])}, {tell_spread(found['fill'])}",
+        "nodes": f"{len(found['nodes'])}, {describe_spread(found['fill'])}",
         "registry": _registry(found["registry"]),
-        **({"rebalance": tell_rebalance(found["rebalance"])} if found["rebalance"] else {}),
+        **({"rebalance": describe_rebalance(found["rebalance"])} if found["rebalance"] else {}),
         "reaper": _reaper(found["reaper"]),
         "journal": f"{journal['records']} records, {format_size(journal['size'])}, {journal['segments']} segments"
         + (f", failed: {journal['failure']}" if journal["failure"] else ""),

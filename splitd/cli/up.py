@@ -10,7 +10,7 @@ from splitd.cli.local.cluster import LocalCluster, refuse_taken_ports
 from splitd.cli.local.daemon import Daemon
 from splitd.cli.local.folder import grown, plan_cluster, prepare
 from splitd.cli.local.plan import LEAST_NODES, ClusterPlan
-from splitd.cli.local.problems import told_plainly
+from splitd.cli.local.problems import reported_in_one_line
 from splitd.cli.local.running import locked, ready_file, write_ready
 from splitd.cli.local.supervisor import Bell, Supervisor, bell, stop_in_order
 from splitd.cli.session import Session, pass_session
@@ -50,7 +50,7 @@ def up(session: Session, nodes: int, folder: Path, port: int) -> None:
     """
     folder = folder.absolute()
     # Who finds our process id in the lock may ring at once.
-    with told_plainly(), bell() as ringing, locked(folder):
+    with reported_in_one_line(), bell() as ringing, locked(folder):
         ready_file(folder).unlink(missing_ok=True)
         plan = plan_cluster(folder, port, nodes)
         refuse_taken_ports(plan.ports(), ringing)

@@ -52,7 +52,7 @@ def _decode(manifest: Manifest, index: int, data: bytes | StoragedError) -> byte
     if len(data) != expected:
         raise PartDamaged(f"takes {len(data)} bytes, expected {expected}")
     decoder = UnitDecoder(manifest.part(index), manifest.unit, size, Span(0, size))
-    units = decoder.feed(data[decoder.stored.start : decoder.stored.stop])
+    units = decoder.feed(data[decoder.stored_span.start : decoder.stored_span.stop])
     return b"".join([piece for unit in units for piece in unit])
 
 

@@ -52,7 +52,7 @@ class _PartStream:
     async def open(self) -> None:
         """Ask the node for the units."""
         try:
-            self._reader = await self._registry.store(self._node).open(str(self._part), self._decoder.stored)
+            self._reader = await self._registry.store(self._node).open(str(self._part), self._decoder.stored_span)
         except StoragedError as problem:
             raise explain_failure(self._manifest, self._index, problem) from problem
 

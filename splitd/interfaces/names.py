@@ -64,10 +64,10 @@ class INamespace(Interface):
 class ILocks(Interface):
     """Locks: who may change what, until when.  The catalog provides it too; what `ICatalog` says of changes holds."""
 
-    def lock(wish: Lock, condition: Condition, empty: Manifest) -> Deferred[bool]:
+    def lock(requested: Lock, condition: Condition, empty: Manifest) -> Deferred[bool]:
         """Take a lock.
 
-        :param wish: the lock, with a token that is new.
+        :param requested: the lock, with a token that is new.
         :param empty: a file without bytes, which is put where there is nothing.
         :return: a Deferred of whether there was nothing.
         :raise LockConflict: other locks are in the way.

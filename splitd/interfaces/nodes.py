@@ -22,11 +22,11 @@ class INodeRegistry(Interface):
         :raise FileUnavailable: no node of this id is registered.
         """
 
-    def place(count: int, stored: int, avoid: SetOf[str], *, is_guess: bool = False) -> list[str]:
+    def place(count: int, stored_size: int, avoid: SetOf[str], *, is_guess: bool = False) -> list[str]:
         """Choose distinct nodes for the parts of a file, and reserve room there.
 
         :param count: how many.
-        :param stored: the bytes each part will take.
+        :param stored_size: the bytes each part will take.
         :param avoid: the ids of nodes not to choose.
         :param is_guess: whether that is not known: so much is kept free on each node until `release`.  What is known
             is told to the node, which counts it from then on.
@@ -35,10 +35,10 @@ class INodeRegistry(Interface):
         :raise NotEnoughNodes: fewer nodes can be used.
         """
 
-    def release(node_id: str, stored: int) -> None:
+    def release(node_id: str, stored_size: int) -> None:
         """Keep room free no more for a part whose size was not known: it is stored, or given up."""
 
-    def check_room(count: int, stored: int) -> None:
+    def check_room(count: int, stored_size: int) -> None:
         """Make sure that `place` would find nodes now; it raises what that would.  Nothing is reserved."""
 
     def refresh() -> Deferred[None]:

@@ -36,7 +36,7 @@ class Condition:
         nothing.
     :param unmodified_since_s: `If-Unmodified-Since`, seconds since 1970, or None.
     :param modified_since_s: `If-Modified-Since`, which matters to those who read only.
-    :param believed: `If`, or None.  It submits the tokens of locks, too.
+    :param if_header: `If`, or None.  It submits the tokens of locks, too.
     :param collections: paths that the request's URLs name with a slash at the end: no file may be there, nor be put
         there.
     :param held: the locks under which the change began, or None.
@@ -46,7 +46,7 @@ class Condition:
     none_match: tuple[str, ...] | None = None
     unmodified_since_s: int | None = None
     modified_since_s: int | None = None
-    believed: IfHeader | None = None
+    if_header: IfHeader | None = None
     collections: tuple[str, ...] = ()
     held: Held | None = None
 
@@ -79,11 +79,11 @@ class Condition:
 
     def tokens(self) -> frozenset[str]:
         """The tokens of locks that are submitted."""
-        return frozenset() if self.believed is None else self.believed.tokens()
+        return frozenset() if self.if_header is None else self.if_header.tokens()
 
     def paths(self) -> set[str]:
         """The paths that it is about, besides the request's own."""
-        return set() if self.believed is None else self.believed.paths()
+        return set() if self.if_header is None else self.if_header.paths()
 
 
 ALWAYS = Condition()

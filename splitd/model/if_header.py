@@ -30,7 +30,7 @@ class Standing:
 
 @attrs.frozen
 class Term:
-    """One thing believed of a resource.
+    """One condition on a resource.
 
     :param token: the URI of a lock that covers it, or None.
     :param etag: its entity tag, or None.

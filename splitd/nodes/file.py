@@ -141,9 +141,9 @@ class RegistryFile:
         settled, self._seen = signature == self._seen, signature
         if not settled or signature == self._read:
             return None
-        return self.reload().addCallbacks(lambda _: None, self._told)
+        return self.reload().addCallbacks(lambda _: None, self._log_failure)
 
-    def _told(self, failure: Any) -> None:
+    def _log_failure(self, failure: Any) -> None:
         if not failure.check(RegistryRefused):  # which is in the log and in the status
             self._log.failure("reading {path}", failure, path=self.path)
 

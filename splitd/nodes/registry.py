@@ -80,7 +80,7 @@ class NodeStatus:
         return 1 - self.room / self.capacity if self.capacity else None
 
     @property
-    def thought_size(self) -> tuple[float, float]:
+    def weighted_size(self) -> tuple[float, float]:
         """Its size and what is used of it, as placement sees it: its room counts by its weight."""
         used = self.capacity - self.room
         return used + self.room * self.entry.weight, used
@@ -205,7 +205,7 @@ class NodeRegistry:
 
     def fill(self) -> Fill | None:
         """How full the nodes are that take parts; None where there is none."""
-        sizes = [node.thought_size for node in self._nodes.values() if node.takes_parts]
+        sizes = [node.weighted_size for node in self._nodes.values() if node.takes_parts]
         fills = [used / size for size, used in sizes if size]
         return Fill(min(fills), max(fills)) if fills else None
 
@@ -313,58 +313,58 @@ class NodeRegistry:
         except KeyError:
             raise FileUnavailable(f"node {node_id} is not in the registry") from None
 
-    def place(self, count: int, stored: int, avoid: Collection[str], *, is_guess: bool = False) -> list[str]:
+    def place(self, count: int, stored_size: int, avoid: Collection[str], *, is_guess: bool = False) -> list[str]:
         """Choose distinct nodes for the parts of a file; see `INodeRegistry.place`."""
         candidates = [
-            Candidate(node.entry.id, node.entry.zone, *node.thought_size)
-            for node in self._with_room(count, stored, avoid)
+            Candidate(node.entry.id, node.entry.zone, *node.weighted_size)
+            for node in self._with_room(count, stored_size, avoid)
         ]
         chosen = choose_nodes(candidates, count, self._chance)
         for node_id in chosen:
             if is_guess:
-                self._nodes[node_id].held += stored
+                self._nodes[node_id].held += stored_size
             else:
-                self.reserve(node_id, stored)
+                self.reserve(node_id, stored_size)
         return chosen
 
-    def release(self, node_id: str, stored: int) -> None:
+    def release(self, node_id: str, stored_size: int) -> None:
         """Keep room free no more; see `INodeRegistry.release`."""
-        self._nodes[node_id].held -= stored
+        self._nodes[node_id].held -= stored_size
 
-    def reserve(self, node_id: str, stored: int) -> None:
+    def reserve(self, node_id: str, stored_size: int) -> None:
         """Count bytes as placed on a node until it is asked again."""
-        self._nodes[node_id].reserved += stored
+        self._nodes[node_id].reserved += stored_size
 
-    def check_room(self, count: int, stored: int) -> None:
+    def check_room(self, count: int, stored_size: int) -> None:
         """Make sure that nodes would be found; see `INodeRegistry.check_room`."""
-        self._with_room(count, stored, ())
+        self._with_room(count, stored_size, ())
 
-    def _with_room(self, count: int, stored: int, avoid: Collection[str]) -> list[NodeStatus]:
+    def _with_room(self, count: int, stored_size: int, avoid: Collection[str]) -> list[NodeStatus]:
         usable = [node for node in self._nodes.values() if node.takes_parts and node.entry.id not in avoid]
         if len(usable) < count:
             raise NotEnoughNodes(
                 f"{count} nodes are needed, {len(usable)} of {len(self._nodes)} can be used now: "
-                + "; ".join(self._objections(stored, avoid))
+                + "; ".join(self._objections(stored_size, avoid))
             )
-        roomy = [node for node in usable if node.room >= stored]
+        roomy = [node for node in usable if node.room >= stored_size]
         if len(roomy) < count:
             raise NotEnoughSpace(
-                f"{count} nodes with {stored} bytes free are needed, {len(roomy)} of {len(self._nodes)} have that: "
-                + "; ".join(self._objections(stored, avoid))
+                f"{count} nodes with {stored_size} bytes free are needed, {len(roomy)} of {len(self._nodes)} have that"
+                ": " + "; ".join(self._objections(stored_size, avoid))
             )
         return roomy
 
-    def _objections(self, stored: int, avoid: Collection[str]) -> list[str]:
+    def _objections(self, stored_size: int, avoid: Collection[str]) -> list[str]:
         """Why each of the others takes no part of so many bytes."""
-        told = []
+        reasons = []
         for node in self._nodes.values():
             if node.state not in {UP, FULL}:
-                told.append(f"{node.entry.id} is {node.state}")
+                reasons.append(f"{node.entry.id} is {node.state}")
             elif node.entry.id in avoid:
-                told.append(f"{node.entry.id} has just failed")
-            elif node.room < stored:
-                told.append(f"{node.entry.id} has {node.room} bytes free")
-        return told
+                reasons.append(f"{node.entry.id} has just failed")
+            elif node.room < stored_size:
+                reasons.append(f"{node.entry.id} has {node.room} bytes free")
+        return reasons
 
     def failed(self, node_id: str, reason: str) -> None:
         """Note that a node did not do what it should: it is not chosen for a while."""

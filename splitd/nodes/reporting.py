@@ -60,9 +60,9 @@ class ReportingStore:
         self._store = store
         self._report = report
 
-    def create(self, part_id: str, stored: int | None) -> Deferred[IPartWriter]:
+    def create(self, part_id: str, stored_size: int | None) -> Deferred[IPartWriter]:
         """Begin a part; see `IPartStore.create`."""
-        created: Deferred[IPartWriter] = self._store.create(part_id, stored)
+        created: Deferred[IPartWriter] = self._store.create(part_id, stored_size)
         return _reporting(created, self._report).addCallback(_ReportingWriter, self._report)
 
     def open(self, part_id: str, span: Span | None) -> Deferred[IPartReader]:
@@ -141,7 +141,7 @@ class _ReportingReader:
     def __init__(self, reader: IPartReader, report: Report) -> None:
         self._reader = reader
         self._report = report
-        self.stored: int = reader.stored
+        self.stored_size: int = reader.stored_size
 
     def read(self) -> Deferred[bytes]:
         return _reporting(self._reader.read(), self._report)

@@ -102,14 +102,14 @@ class PartMover:
             await self._copy(manifest, index, target, pace)
 
     async def _copy(self, manifest: Manifest, index: int, target: str, pace: Pace) -> None:
-        stored = stored_size(manifest.part_size(index), manifest.unit)
-        if stored <= SMALL_PART:
-            await pace.take(stored)
-            self._registry.reserve(target, stored)
+        size = stored_size(manifest.part_size(index), manifest.unit)
+        if size <= SMALL_PART:
+            await pace.take(size)
+            self._registry.reserve(target, size)
             await self._copy_small(manifest.part(index), manifest.nodes[index], target)
         else:
-            self._registry.reserve(target, stored)
-            await self._copy_large(str(manifest.part(index)), stored, manifest.nodes[index], target, pace)
+            self._registry.reserve(target, size)
+            await self._copy_large(str(manifest.part(index)), size, manifest.nodes[index], target, pace)
 
     async def _copy_small(self, part: PartId, source: str, target: str) -> None:
         [data] = await self._registry.store(source).get_all([str(part)])
@@ -124,11 +124,11 @@ class PartMover:
             if isinstance(outcome, StoragedError):
                 raise outcome
 
-    async def _copy_large(self, part: str, stored: int, source: str, target: str, pace: Pace) -> None:
+    async def _copy_large(self, part: str, size: int, source: str, target: str, pace: Pace) -> None:
         reader = await self._registry.store(source).open(part, None)
         try:
             with _too_early(target):
-                writer = await self._registry.store(target).create(part, stored)
+                writer = await self._registry.store(target).create(part, size)
             try:
                 await self._pump(reader, writer, target, pace)
                 with _too_early(target):

@@ -250,7 +250,7 @@ class Rebalance:
     def _balance(self, target: float, *, chained: bool = False) -> Balance:
         return Balance(
             [
-                Level(node.entry.id, node.entry.zone, *node.thought_size, takes_parts=node.takes_parts)
+                Level(node.entry.id, node.entry.zone, *node.weighted_size, takes_parts=node.takes_parts)
                 for node in self._registry.nodes()
             ],
             target,

@@ -216,7 +216,7 @@ class Sweep:
 
     async def _judge(self, node: NodeFindings, page: Sequence[PartInfo], before_ms: int) -> list[tuple[str, int]]:
         node.parts += len(page)
-        node.bytes += sum(info.stored for info in page)
+        node.bytes += sum(info.stored_size for info in page)
         unknown = set(await self._ledger.orphans(node.node, [parse_part_id(info.part_id) for info in page]))
         orphans = []
         for info in page if unknown else ():
@@ -227,7 +227,7 @@ class Sweep:
             if max(upload_time_ms(part.upload), info.modified_ms) >= before_ms:
                 node.young += 1
             else:
-                orphans.append((info.part_id, info.stored))
+                orphans.append((info.part_id, info.stored_size))
         return orphans
 
     async def _keep(self, node: NodeFindings, found: Sequence[tuple[str, int]]) -> list[str]:
@@ -236,9 +236,9 @@ class Sweep:
         for start in range(0, len(found), _ASKED):
             some = [parse_part_id(part) for part, _ in found[start : start + _ASKED]]
             orphans.update(await self._ledger.orphans(node.node, some))
-        kept = [(part, stored) for part, stored in found if parse_part_id(part) in orphans]
+        kept = [(part, stored_size) for part, stored_size in found if parse_part_id(part) in orphans]
         node.orphans = len(kept)
-        node.orphan_bytes = sum(stored for _, stored in kept)
+        node.orphan_bytes = sum(stored_size for _, stored_size in kept)
         node.examples = [part for part, _ in kept[:_EXAMPLES]]
         return [part for part, _ in kept]
 

@@ -67,9 +67,9 @@ class _File:
         self.given_up = True
 
     @property
-    def stored(self) -> int:
+    def stored_size(self) -> int:
         """The bytes that its largest part takes."""
-        return self.intent.stored(0) or 0
+        return self.intent.stored_size(0) or 0
 
     def parts(self) -> list[tuple[str, bytes]]:
         """The ids and stored bytes of its parts, by their index."""
@@ -150,11 +150,11 @@ class GroupCommit:
         self._begins = None
         files: list[_File] = []
         size = 0
-        while self._waiting and len(files) < _MOST_FILES and size + self._waiting[0].stored <= _MOST_BYTES:
+        while self._waiting and len(files) < _MOST_FILES and size + self._waiting[0].stored_size <= _MOST_BYTES:
             file = self._waiting.popleft()
             if not file.given_up:
                 files.append(file)
-                size += file.stored
+                size += file.stored_size
         if self._waiting:
             self._begins = self._clock.callLater(_PATIENCE_S, self._begin)
         if files:
@@ -191,7 +191,7 @@ class GroupCommit:
 
     def _place(self, files: Sequence[_File]) -> list[str]:
         failed = {node for file in files for node in file.failed}
-        return self._registry.place(files[0].intent.layout.width, sum(file.stored for file in files), failed)
+        return self._registry.place(files[0].intent.layout.width, sum(file.stored_size for file in files), failed)
 
     async def _begin_uploads(self, files: Sequence[_File], nodes: Sequence[str]) -> list[_File]:
         """Note that parts may lie on these nodes from now on.  Returns the files for which that is so."""
@@ -275,8 +275,8 @@ class GroupCommit:
             problem = NotEnoughNodes(f"{len(file.failed)} nodes have failed by now")
             _answer(file, Failure(_explained(problem, file)))
             return
-        self._log.info("upload of {path} is tried again elsewhere: {told}",
-                       path=file.intent.path, told=_told(failed))  # fmt: skip
+        self._log.info("upload of {path} is tried again elsewhere: {reasons}",
+                       path=file.intent.path, reasons=_reasons(failed))  # fmt: skip
         file.intent = attrs.evolve(file.intent, upload=self._new_id())
         self._wait(file)
 
@@ -299,7 +299,7 @@ def _answer(file: _File, failure: Failure) -> None:
         file.answer.errback(failure)
 
 
-def _told(failed: dict[str, StoragedError]) -> str:
+def _reasons(failed: dict[str, StoragedError]) -> str:
     return "; ".join(f"node {node}: {problem}" for node, problem in failed.items())
 
 
@@ -308,5 +308,5 @@ def _explained(problem: SplitdError, file: _File) -> SplitdError:
     if file.failed and isinstance(problem, NotEnoughNodes):
         full = all(isinstance(failure, NoSpace) for failure in file.failed.values())
         kind = NotEnoughSpace if full else UploadFailed
-        return kind(f"{file.intent.path}: {_told(file.failed)}; {problem}")
+        return kind(f"{file.intent.path}: {_reasons(file.failed)}; {problem}")
     return problem

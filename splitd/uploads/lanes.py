@@ -40,7 +40,7 @@ class Intent:
     condition: Condition
     layout: Layout
 
-    def stored(self, index: int) -> int | None:
+    def stored_size(self, index: int) -> int | None:
         """The bytes that one part will take, where known."""
         if self.size is None:
             return None
@@ -49,7 +49,7 @@ class Intent:
     @property
     def reserved(self) -> int:
         """The bytes that are reserved on each node."""
-        largest = self.stored(0)
+        largest = self.stored_size(0)
         return _UNKNOWN_SIZE_GUESS if largest is None else largest
 
     def release(self, registry: INodeRegistry, node: str) -> None:
@@ -100,10 +100,10 @@ class Lanes:
         return [self.open[index] for index in range(width)]
 
     async def _connect_some(self, indexes: Sequence[int]) -> None:
-        stored, count = self._intent.reserved, len(indexes)
+        stored_size, count = self._intent.reserved, len(indexes)
         is_guess = self._intent.size is None
         nodes = await find_room(
-            self._registry, lambda: self._registry.place(count, stored, self._tried, is_guess=is_guess)
+            self._registry, lambda: self._registry.place(count, stored_size, self._tried, is_guess=is_guess)
         )
         self._tried.update(nodes)
         results = await DeferredList(
@@ -118,7 +118,7 @@ class Lanes:
         intent = self._intent
         part = PartId(intent.upload, index)
         try:
-            writer = await self._registry.store(node).create(str(part), intent.stored(index))
+            writer = await self._registry.store(node).create(str(part), intent.stored_size(index))
         except BaseException as problem:
             intent.release(self._registry, node)
             if not isinstance(problem, StoragedError):

@@ -94,7 +94,7 @@ class PartFolder:
         :raise PartMissing: there is none.
         :raise BadRequest: it is not small.
         """
-        check_small(str(part), self.stat(part).stored)
+        check_small(str(part), self.stat(part).stored_size)
         file = self._filesystem.open(self.place(part).path, "read")
         try:
             return file.read_at(0, file.size)

@@ -50,7 +50,7 @@ class DiskPartReader:
         self._closed = False
         self._ending = False
         self._ended: Once[None] = Once()
-        self.stored = 0
+        self.stored_size = 0
 
     def begin(self) -> Deferred[None]:
         """Open the file.
@@ -131,8 +131,8 @@ class DiskPartReader:
             self._file = self._filesystem.open(self._path, "read")
         except FileNotFoundError as problem:
             raise PartMissing(f"part {self._part_id} is not here") from problem
-        self.stored = self._file.size
-        span = check_span(self._part_id, self._span, self.stored)
+        self.stored_size = self._file.size
+        span = check_span(self._part_id, self._span, self.stored_size)
         self._position, self._stop = span.start, span.stop
 
     def _read_on(self) -> bytes:

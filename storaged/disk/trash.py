@@ -60,7 +60,7 @@ class Trash:
         """
         count = size = 0
         failed: OSError | None = None
-        for name, stored, _ in self._filesystem.scan(self._folder):
+        for name, stored_size, _ in self._filesystem.scan(self._folder):
             match = _NAME.match(name)
             if match is not None and is_old(int(match[1])):
                 try:
@@ -69,7 +69,7 @@ class Trash:
                     failed = problem
                     continue
                 count += 1
-                size += stored
+                size += stored_size
         if failed is not None:
             raise failed
         return count, size

@@ -47,7 +47,7 @@ class DiskPartWriter:
     One coroutine owns the file, from its opening to its end: what it does in the pool, it does one after the other.
     The methods only leave word for it.
 
-    :param stored: the bytes the part will take, where known.
+    :param stored_size: the bytes the part will take, where known.
     :param parts: where it is to lie.
     :param promise: the room set aside for the part.
     :param write_size: how many bytes shall gather now before they are written.
@@ -58,7 +58,7 @@ class DiskPartWriter:
     def __init__(
         self,
         part: PartId,
-        stored: int | None,
+        stored_size: int | None,
         parts: PartFolder,
         *,
         filesystem: IFilesystem,
@@ -72,9 +72,9 @@ class DiskPartWriter:
         self._filesystem = filesystem
         self._calls = calls
         self._promise = promise
-        self._is_promised = stored is not None
+        self._is_promised = stored_size is not None
         self._write_size = write_size
-        self._checker = PartChecker(part, stored)
+        self._checker = PartChecker(part, stored_size)
         self._queue: list[bytes] = []
         self._queued = 0  # with the batch that is being written
         self._since_sync = 0
@@ -163,9 +163,9 @@ class DiskPartWriter:
         return self._ended.wait().addBoth(lambda _: None)
 
     def _break(self, problem: Exception) -> None:
-        told = not self._finishing and self._problem is None
+        is_news = not self._finishing and self._problem is None
         self._give_up(problem)
-        if told:
+        if is_news:
             self._broken.fire(problem)
 
     def _give_up(self, problem: Exception) -> None:

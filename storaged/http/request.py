@@ -302,7 +302,7 @@ class StreamingSite(Site):
         if protocol in self._connections:
             self._connections.discard(protocol)
             self.window.leave()
-        self._tell_drained()
+        self._report_drained()
 
     def _limit_buffers(self, size: int) -> None:
         for protocol in self._connections:
@@ -326,10 +326,10 @@ class StreamingSite(Site):
             else:
                 connection.drain()
         drained = self._drained.wait()
-        self._tell_drained()
+        self._report_drained()
         return drained
 
-    def _tell_drained(self) -> None:
+    def _report_drained(self) -> None:
         if self.draining and not self._connections:
             self._drained.fire(None)
 

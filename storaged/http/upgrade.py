@@ -111,15 +111,15 @@ class UpgradingProtocol(Protocol):
         status, headers = _parse_head(head)
         if status != 101:
             self.transport.abortConnection()
-            self._tell(Failure(NotUpgraded(status, headers)))
+            self._report(Failure(NotUpgraded(status, headers)))
             return
         self._head = None
         self._protocol.makeConnection(self.transport)
-        self._tell(None)
+        self._report(None)
         if rest:
             self._protocol.dataReceived(rest)
 
-    def _tell(self, failure: Failure | None) -> None:
+    def _report(self, failure: Failure | None) -> None:
         if self.done.called:
             return
         if failure is None:
@@ -132,7 +132,7 @@ class UpgradingProtocol(Protocol):
         if self._head is None:
             self._protocol.connectionLost(reason)
         else:
-            self._tell(reason)
+            self._report(reason)
         self._lost.fire(None)
 
 

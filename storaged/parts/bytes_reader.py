@@ -17,7 +17,7 @@ class BytesReader:
 
     def __init__(self, data: bytes, span: Span) -> None:
         self._data = data
-        self.stored = len(data)
+        self.stored_size = len(data)
         self._position = span.start
         self._stop = span.stop
         self._closed = False

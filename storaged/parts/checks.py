@@ -19,25 +19,25 @@ def check_part_id(text: str) -> PartId:
         raise BadRequest(str(problem)) from problem
 
 
-def check_span(part_id: str, span: Span | None, stored: int) -> Span:
+def check_span(part_id: str, span: Span | None, stored_size: int) -> Span:
     """The span to read of a part that takes `stored` bytes; all of it where none is asked for.
 
     :raise BadSpan: the span is empty or does not lie inside the part.
     """
     if span is None:
-        return Span(0, stored)
-    if not 0 <= span.start < span.stop <= stored:
-        raise BadSpan(f"part {part_id}: bytes {span.start} to {span.stop} of {stored}")
+        return Span(0, stored_size)
+    if not 0 <= span.start < span.stop <= stored_size:
+        raise BadSpan(f"part {part_id}: bytes {span.start} to {span.stop} of {stored_size}")
     return span
 
 
-def check_small(part_id: str, stored: int) -> None:
+def check_small(part_id: str, stored_size: int) -> None:
     """Refuse to treat a part as a small one that is not.
 
     :raise BadRequest: it takes more than `SMALL_PART` bytes.
     """
-    if stored > SMALL_PART:
-        raise BadRequest(f"part {part_id}: {stored} bytes, a small part has at most {SMALL_PART}")
+    if stored_size > SMALL_PART:
+        raise BadRequest(f"part {part_id}: {stored_size} bytes, a small part has at most {SMALL_PART}")
 
 
 def check_limit(limit: int) -> None:

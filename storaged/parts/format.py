@@ -90,16 +90,16 @@ def stored_size(size: int, unit: int) -> int:
     return HEADER_SIZE + size + units * CHECKSUM_SIZE + FOOTER_SIZE
 
 
-def payload_size(stored: int, unit: int) -> int:
-    """The payload bytes in a part that takes `stored` bytes.
+def payload_size(length: int, unit: int) -> int:
+    """The payload bytes in a part that takes `length` bytes.
 
     :raise BadPart: no part takes that many bytes.
     """
-    body = stored - HEADER_SIZE - FOOTER_SIZE
+    body = length - HEADER_SIZE - FOOTER_SIZE
     units = -(-body // (unit + CHECKSUM_SIZE))
     size = body - units * CHECKSUM_SIZE
-    if body < 0 or stored_size(max(size, 0), unit) != stored:
-        raise BadPart(f"no part with units of {unit} bytes takes {stored} bytes")
+    if body < 0 or stored_size(max(size, 0), unit) != length:
+        raise BadPart(f"no part with units of {unit} bytes takes {length} bytes")
     return size
 
 
@@ -178,11 +178,11 @@ class _Checksums:
 
     def end_unit(self) -> bytes:
         """End the unit: its checksum as it is stored; the next unit begins."""
-        stored = _CHECKSUM.pack(self.unit)
-        self.all_units = extend(self.all_units, stored)
+        checksum = _CHECKSUM.pack(self.unit)
+        self.all_units = extend(self.all_units, checksum)
         self.number += 1
         self.unit = self._seed()
-        return stored
+        return checksum
 
 
 class PartEncoder:
@@ -242,12 +242,12 @@ class PartChecker:
     judged yet.
 
     :param part: the id the part must have.
-    :param stored: the bytes the part takes, where known in advance.
+    :param stored_size: the bytes the part takes, where known in advance.
     """
 
-    def __init__(self, part: PartId, stored: int | None = None) -> None:
+    def __init__(self, part: PartId, stored_size: int | None = None) -> None:
         self._part = part
-        self._stored = stored
+        self._stored_size = stored_size
         self._pieces = Pieces()
         self._fed = 0
         self._header: Header | None = None
@@ -262,8 +262,8 @@ class PartChecker:
         """
         self._pieces.add(data)
         self._fed += len(data)
-        if self._stored is not None and self._fed > self._stored:
-            raise BadPart(f"part {self._part}: got more than the {self._stored} bytes announced")
+        if self._stored_size is not None and self._fed > self._stored_size:
+            raise BadPart(f"part {self._part}: got more than the {self._stored_size} bytes announced")
         if self._header is None:
             if self._pieces.available < HEADER_SIZE:
                 return
@@ -322,8 +322,8 @@ class PartChecker:
             raise BadPart(f"part {self._part}: the footer tells of {size} bytes, there are {self.size}")
         if body != _FOOTER.pack(_FOOTER_MAGIC, size, all_units):
             raise BadPart(f"part {self._part}: a footer that no part has")
-        if self._stored is not None and self._fed != self._stored:
-            raise BadPart(f"part {self._part}: got {self._fed} bytes, {self._stored} were announced")
+        if self._stored_size is not None and self._fed != self._stored_size:
+            raise BadPart(f"part {self._part}: got {self._fed} bytes, {self._stored_size} were announced")
         return self.size
 
 
@@ -337,7 +337,7 @@ class UnitDecoder:
     """
 
     def __init__(self, part: PartId, unit: int, size: int, span: Span) -> None:
-        self.stored = stored_span(size, unit, span)
+        self.stored_span = stored_span(size, unit, span)
         self._part = part
         self._unit = unit
         self._size = size
@@ -368,7 +368,7 @@ class UnitDecoder:
         pieces.add(data)
         while pieces.available:
             if self.complete:
-                raise PartDamaged(f"part {self._part}: more bytes came than bytes {self.stored} of it")
+                raise PartDamaged(f"part {self._part}: more bytes came than bytes {self.stored_span} of it")
             if self._room:
                 piece = pieces.take_some(self._room)
                 self._checksums.unit = extend(self._checksums.unit, piece)

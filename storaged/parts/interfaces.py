@@ -62,7 +62,7 @@ class IPartWriter(IConsumer):
 class IPartReader(Interface):
     """The stored bytes of one part, or of a span of it, read one piece after the other."""
 
-    stored = Attribute("The bytes of the whole part: an int.")
+    stored_size = Attribute("The bytes of the whole part: an int.")
 
     def read() -> Deferred[bytes]:
         """Read on.  Must not be called again before the last call has fired.
@@ -89,10 +89,10 @@ class IPartStore(Interface):
     Part ids are text as `storaged.parts.format.parse_part_id` reads it; any other text fails with `BadRequest`.
     """
 
-    def create(part_id: str, stored: int | None) -> Deferred[IPartWriter]:
+    def create(part_id: str, stored_size: int | None) -> Deferred[IPartWriter]:
         """Begin a part.
 
-        :param stored: the bytes it will take, header to footer, where known.
+        :param stored_size: the bytes it will take, header to footer, where known.
         :return: a Deferred of an `IPartWriter`; it fires when bytes can flow.  Cancelling it leaves nothing behind.
         :raise NoSpace: there is no room for `stored` bytes, or for any.
         :raise PartExists: a part of this id is there already.

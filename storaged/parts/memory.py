@@ -47,21 +47,21 @@ class MemoryPartStore:
     @property
     def free(self) -> int:
         """The room that is left, less than 0 where a writer took more than there was."""
-        kept = sum(info.stored for info, _ in self._parts.values())
+        kept = sum(info.stored_size for info, _ in self._parts.values())
         return self._capacity - kept - sum(writer.taken for writer in self._writers.values())
 
-    def create(self, part_id: str, stored: int | None) -> Deferred[IPartWriter]:
+    def create(self, part_id: str, stored_size: int | None) -> Deferred[IPartWriter]:
         """Begin a part; see `IPartStore.create`."""
-        return maybeDeferred(self._create, part_id, stored)
+        return maybeDeferred(self._create, part_id, stored_size)
 
-    def _create(self, part_id: str, stored: int | None) -> MemoryPartWriter:
+    def _create(self, part_id: str, stored_size: int | None) -> MemoryPartWriter:
         part = check_part_id(part_id)
         self._removals.check(part_id)
         if part_id in self._parts or part_id in self._writers:
             raise PartExists(f"part {part_id} is here already")
-        if self.free < (1 if stored is None else stored):
-            raise NoSpace(f"part {part_id}: {stored} bytes announced, {self.free} bytes are free")
-        self._writers[part_id] = writer = MemoryPartWriter(self, part, stored)
+        if self.free < (1 if stored_size is None else stored_size):
+            raise NoSpace(f"part {part_id}: {stored_size} bytes announced, {self.free} bytes are free")
+        self._writers[part_id] = writer = MemoryPartWriter(self, part, stored_size)
         return writer
 
     def put_all(self, parts: Sequence[tuple[str, bytes]]) -> Deferred[list[PartInfo | StoragedError]]:
@@ -80,7 +80,7 @@ class MemoryPartStore:
 
     def _get(self, part_id: str) -> bytes:
         info, data = self._find(part_id)
-        check_small(part_id, info.stored)
+        check_small(part_id, info.stored_size)
         return data
 
     def remove_all(self, part_ids: Sequence[str]) -> Deferred[list[bool | StoragedError]]:
@@ -93,7 +93,7 @@ class MemoryPartStore:
 
     def _open(self, part_id: str, span: Span | None) -> IPartReader:
         info, data = self._find(part_id)
-        span = check_span(part_id, span, info.stored)
+        span = check_span(part_id, span, info.stored_size)
         return BytesReader(data, span)
 
     def stat(self, part_id: str) -> Deferred[PartInfo]:
@@ -165,11 +165,11 @@ def _outcome(call: Callable[..., _T], *args: Any) -> _T | StoragedError:
 class MemoryPartWriter:
     """A part on its way into memory, which is always fast enough: it pauses nobody."""
 
-    def __init__(self, store: MemoryPartStore, part: PartId, stored: int | None) -> None:
+    def __init__(self, store: MemoryPartStore, part: PartId, stored_size: int | None) -> None:
         self._store = store
         self._part_id = str(part)
-        self._stored = stored or 0
-        self._checker = PartChecker(part, stored)
+        self._stored = stored_size or 0
+        self._checker = PartChecker(part, stored_size)
         self._pieces: list[bytes] = []
         self._held = 0
         self._broken: Once[Exception] = Once()

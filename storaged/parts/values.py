@@ -15,12 +15,12 @@ class PartInfo:
     """A part that is whole and durable.
 
     :param part_id: its id, in the text form of `storaged.parts.format.PartId`.
-    :param stored: the bytes it takes, header to footer.
+    :param stored_size: the bytes it takes, header to footer.
     :param modified_ms: when it was stored, milliseconds since 1970.
     """
 
     part_id: str
-    stored: int
+    stored_size: int
     modified_ms: int
 
 

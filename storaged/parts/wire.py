@@ -156,7 +156,7 @@ def decode_proof(body: bytes) -> Proof:
 
 def encode_parts(parts: Sequence[PartInfo]) -> bytes:
     """A page of the list of parts, as JSON."""
-    return msgspec.json.encode(_Parts([_Part(part.part_id, part.stored, part.modified_ms) for part in parts]))
+    return msgspec.json.encode(_Parts([_Part(part.part_id, part.stored_size, part.modified_ms) for part in parts]))
 
 
 def decode_parts(body: bytes) -> list[PartInfo]:

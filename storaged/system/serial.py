@@ -56,9 +56,9 @@ class SerialThread:
                 result = call()
             except BaseException:
                 result = Failure()
-            self._reactor.callFromThread(_tell, answer, result)
+            self._reactor.callFromThread(_report, answer, result)
 
 
-def _tell(answer: Deferred[Any], result: Any) -> None:
+def _report(answer: Deferred[Any], result: Any) -> None:
     if not answer.called:
         answer.callback(result)  # a Failure is an errback

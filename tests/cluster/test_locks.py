@@ -213,16 +213,18 @@ async def test_a_lock_is_refreshed_without_a_body(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "granted"),
+    ("requested", "granted"),
     [
         ("", 3600), ("Infinite", 86400), ("Second-4100000000", 86400), ("Second-0", 1), ("Extend, Second-77", 77),
         ("nonsense", 3600), ("Second-99999999999999999999999", 3600), ("infinite, Second-5", 86400),
     ],
 )  # fmt: skip
 @pytest_twisted.ensureDeferred
-async def test_a_lock_lasts_as_long_as_asked_for_and_a_day_at_most(cluster: Cluster, wish: str, granted: int) -> None:
+async def test_a_lock_lasts_as_long_as_asked_for_and_a_day_at_most(
+    cluster: Cluster, requested: str, granted: int
+) -> None:
     await furnish(cluster)
-    answer = await lock(cluster, "/h", Timeout=wish)
+    answer = await lock(cluster, "/h", Timeout=requested)
     told = int(str(text(activelock(answer), "timeout")).removeprefix("Second-"))
     assert granted - 30 <= told <= granted
 

@@ -38,7 +38,7 @@ from tests.contract.parts import (
 async def test_what_is_stored_is_read_back(provider: Provider, size: int, announced: bool) -> None:
     data = encode(PART, payload(size))
     info = await put(provider.store, PART, [data], len(data) if announced else None)
-    assert (info.part_id, info.stored) == (PART, stored_size(size, UNIT))
+    assert (info.part_id, info.stored_size) == (PART, stored_size(size, UNIT))
     assert await get(provider.store, PART) == data
 
 

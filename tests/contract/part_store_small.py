@@ -32,7 +32,7 @@ MANY = [f"{number:032x}.{number % 6}" for number in range(300)]
 async def test_a_small_part_is_stored_and_comes_back_by_either_way(provider: Provider, size: int) -> None:
     data = encode(PART, payload(size))
     info = await put_small(provider.store, PART, data)
-    assert (info.part_id, info.stored) == (PART, len(data))
+    assert (info.part_id, info.stored_size) == (PART, len(data))
     assert await get_small(provider.store, PART) == data
     assert await get(provider.store, PART) == data
     assert await provider.store.stat(PART) == info
@@ -139,6 +139,6 @@ async def test_a_small_part_that_is_removed_before_it_comes_does_not_come(provid
 async def test_small_parts_are_refused_where_there_is_no_room(provider: Provider) -> None:
     data = payload(60_000)
     outcomes = [(await provider.store.put_all([(part_id, encode(part_id, data))]))[0] for part_id in MANY[:80]]
-    stored = [outcome.stored for outcome in outcomes if isinstance(outcome, PartInfo)]
+    stored = [outcome.stored_size for outcome in outcomes if isinstance(outcome, PartInfo)]
     assert provider.capacity * 0.9 < sum(stored) <= provider.capacity
     assert all(isinstance(outcome, NoSpace) for outcome in outcomes[len(stored) :])

@@ -129,22 +129,22 @@ async def test_what_is_written_after_finish_does_nothing(provider: Provider) -> 
     writer.write(data)
     finished = writer.finish()
     writer.write(b"more")
-    assert (await finished).stored == len(data)
+    assert (await finished).stored_size == len(data)
     writer.write(b"more")
     assert await get(provider.store, PART) == data
 
 
 @pytest_twisted.ensureDeferred
 async def test_a_writer_that_was_finished_never_tells_that_it_broke(provider: Provider) -> None:
-    told: list[Exception] = []
+    problems: list[Exception] = []
     for pieces in ([encode(PART, b"")], [encode(OTHER, b"")[:-1]]):
         writer = await provider.store.create(PART if len(pieces[0]) == 96 else OTHER, None)
-        writer.when_broken().addCallback(told.append)
+        writer.when_broken().addCallback(problems.append)
         writer.write(pieces[0])
         with suppress(BadPart):
             await writer.finish()
     assert [info.part_id for info in await provider.store.list_parts("", 10)] == [PART]
-    assert told == []
+    assert problems == []
 
 
 @pytest.mark.parametrize("stored", [None, 5096])
@@ -153,16 +153,16 @@ async def test_a_writer_that_was_finished_never_tells_that_it_broke(provider: Pr
 async def test_nothing_is_kept_of_a_part_that_was_given_up(
     provider: Provider, written: int, stored: int | None
 ) -> None:
-    told: list[Exception] = []
+    problems: list[Exception] = []
     data = encode(PART, payload(5000), unit=5000)[:written]
     writer = await provider.store.create(PART, stored)
-    writer.when_broken().addCallback(told.append)
+    writer.when_broken().addCallback(problems.append)
     writer.write(data)
     assert await writer.abort() is None
     writer.write(b"more")
     await nothing_is_kept(provider)
     assert await writer.abort() is None
-    assert told == []
+    assert problems == []
     await put(provider.store, PART, [encode(PART, b"again")])
 
 
@@ -254,7 +254,7 @@ async def test_a_node_tells_who_it_is_and_what_room_it_has(provider: Provider) -
     info = await provider.store.info()
     assert (info.node_id, info.cluster, info.free) == (NODE_ID, CLUSTER, provider.capacity)
     assert info.capacity >= info.free
-    stored = (await put(provider.store, PART, [encode(PART, payload(10_000))])).stored
+    stored = (await put(provider.store, PART, [encode(PART, payload(10_000))])).stored_size
     await reach_free(provider, provider.capacity - stored)
 
 
@@ -324,4 +324,4 @@ async def test_the_producer_waits_while_the_store_is_behind(slow_provider: SlowP
     for piece in encoder.encode(b"the end") + encoder.finish():
         writer.write(piece)
     writer.unregisterProducer()
-    assert (await writer.finish()).stored == stored_size(encoder.size, unit)
+    assert (await writer.finish()).stored_size == stored_size(encoder.size, unit)

@@ -202,9 +202,9 @@ async def test_a_compaction_that_failed_is_made_another_time(tmp_path: Path, poo
     async with started_disk(tmp_path, filesystem, pool, Clock(), 20_000) as store:
         await store.put_all([(part_id, parts[part_id]) for part_id in ids])
         filesystem.room = 5000  # for removals, and not for parts that are written anew
-        with capturedLogs() as told:
+        with capturedLogs() as events:
             await store.remove_all(ids[:30])
-            await eventually(lambda: any("not compacted" in event.get("log_format", "") for event in told))
+            await eventually(lambda: any("not compacted" in event.get("log_format", "") for event in events))
         filesystem.room = None
         left = ids[45:]
         await store.remove_all(ids[30:45])
@@ -234,9 +234,9 @@ async def test_a_removal_that_fails_hides_no_error_and_is_told_to_the_operator(
     filesystem = FailingFilesystem()
     async with started_disk(tmp_path, filesystem, pool, Clock()) as store:
         filesystem.fails.add("remove")
-        with capturedLogs() as told, pytest.raises(BadPart):
+        with capturedLogs() as events, pytest.raises(BadPart):
             await put(store, PART, [encode(PART, b"abc")[:-1]])
-        assert [(event["log_level"], event["part"]) for event in told if "part" in event] == [
+        assert [(event["log_level"], event["part"]) for event in events if "part" in event] == [
             (LogLevel.critical, PART)
         ]  # fmt: skip
 

@@ -181,7 +181,7 @@ async def test_each_item_of_a_message_has_a_result_of_its_own(tmp_path: Path, po
     good = encode(PART, b"abc")
     async with node(tmp_path, pool) as made:
         asked = [begin(put_small(made.remote, part_id, good)) for part_id in (PART, OTHER, PART)]
-        assert (await asked[0]).stored == len(good)
+        assert (await asked[0]).stored_size == len(good)
         with pytest.raises(BadPart, match=r"the bytes are those of part"):
             await asked[1]
         with pytest.raises(PartExists, match=PART):

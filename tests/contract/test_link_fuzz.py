@@ -168,8 +168,8 @@ class Liars(Factory):
         return Liar(self._answer)
 
 
-def _answer(*outcomes: messages.Result, told: dict[int, str] | None = None) -> bytes:
-    return framed(messages.encode(messages.Answer(1, list(outcomes), told or {})))
+def _answer(*outcomes: messages.Result, problems: dict[int, str] | None = None) -> bytes:
+    return framed(messages.encode(messages.Answer(1, list(outcomes), problems or {})))
 
 
 @pytest.mark.parametrize(
@@ -187,10 +187,10 @@ def _answer(*outcomes: messages.Result, told: dict[int, str] | None = None) -> b
         _answer((1, 0)),
         _answer((len(DATA), -1)),
         _answer(None),
-        _answer(None, told={1: "NoSpace: full"}),
-        _answer(None, told={-1: "NoSpace: full"}),
-        _answer(None, told={0: "NoSpace: full", 7: "NoSpace: full"}),
-        _answer(True, told={0: "NoSpace: full"}),
+        _answer(None, problems={1: "NoSpace: full"}),
+        _answer(None, problems={-1: "NoSpace: full"}),
+        _answer(None, problems={0: "NoSpace: full", 7: "NoSpace: full"}),
+        _answer(True, problems={0: "NoSpace: full"}),
         _answer(),
         _answer(True, True),
         _answer(b""),

@@ -146,11 +146,11 @@ def test_a_torn_tail_costs_nothing_that_was_answered(tmp_path: Path) -> None:
     path.write_bytes(whole + torn.read_bytes()[16:-30])
     torn.unlink()
     lose_index(tmp_path)
-    with capturedLogs() as told, packs_in(tmp_path) as packs:
+    with capturedLogs() as events, packs_in(tmp_path) as packs:
         assert present(packs) == IDS[:5]
         put(packs, IDS[5:10])
         assert present(packs) == IDS[:10]
-    assert [event["path"] for event in told if "path" in event and "start" in event] == [str(path)]
+    assert [event["path"] for event in events if "path" in event and "start" in event] == [str(path)]
     assert path.stat().st_size > len(whole)  # nothing is cut off
 
 
@@ -175,9 +175,9 @@ def test_a_pack_that_is_gone_or_short_is_damage_and_not_silence(tmp_path: Path) 
         assert isinstance(packs.read(IDS[2:3])[0], PartDamaged)
         assert packs.read(IDS[:2]) == [data_of(part_id) for part_id in IDS[:2]]
     path.unlink()
-    with capturedLogs() as told, packs_in(tmp_path) as packs:
+    with capturedLogs() as events, packs_in(tmp_path) as packs:
         assert isinstance(packs.read(IDS[:1])[0], PartDamaged)
-    assert any(event.get("path") == str(path) for event in told)
+    assert any(event.get("path") == str(path) for event in events)
 
 
 def test_space_comes_back_and_what_is_live_stays(tmp_path: Path) -> None:

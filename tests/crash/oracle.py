@@ -36,14 +36,14 @@ def allowed(notes: Iterable[Any]) -> dict[str, list[Any]]:
 
     Changes of one name must have been asked for one after the other.
     """
-    told: dict[str, list[Any]] = {}
+    possible: dict[str, list[Any]] = {}
     for note in notes:
         if isinstance(note, Begun):
-            told.setdefault(note.name, [None]).append(note.result)
+            possible.setdefault(note.name, [None]).append(note.result)
         elif isinstance(note, Ended):
-            results = told[note.change.name]
+            results = possible[note.change.name]
             if note.made:
-                told[note.change.name] = [note.change.result]
+                possible[note.change.name] = [note.change.result]
             elif note.made is False:
                 del results[-1]
-    return told
+    return possible

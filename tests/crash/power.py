@@ -87,7 +87,7 @@ class FolderMade:
 class Note:
     """What a test has to say at this moment."""
 
-    told: Any
+    result: Any
 
 
 Event: TypeAlias = Wrote | Truncated | Synced | Named | FolderSynced | FolderMade | Note
@@ -182,9 +182,9 @@ class PowerDisk:
     def calling(self, call: str) -> _Calling:
         return _Calling(self, call)
 
-    def note(self, told: Any) -> None:
+    def note(self, result: Any) -> None:
         with self.lock:
-            self.log.append(Note(told))
+            self.log.append(Note(result))
 
     def _find(self, path: str) -> tuple[dict[str, Inode], str, str]:
         place = PurePosixPath(path)
@@ -314,7 +314,7 @@ class Cuts:
 
     def _apply(self, event: Event) -> None:
         if isinstance(event, Note):
-            self.notes.append(event.told)
+            self.notes.append(event.result)
         elif isinstance(event, FolderMade):
             self._names[event.folder] = {}
             self._pending_names[event.folder] = []

@@ -41,7 +41,7 @@ def seen(state: State) -> Any:
 class Life:
     """A catalog in use on a disk; what was to be seen after each change is kept.
 
-    :ivar told: what was to be seen at the start, and after each change.
+    :ivar seen_states: what was to be seen at the start, and after each change.
     """
 
     def __init__(self, disk: PowerDisk, pool: ThreadPool) -> None:
@@ -49,13 +49,13 @@ class Life:
         self.journal = journal_on(disk, pool, SEGMENT)
         self.clock = Clock()
         self.catalog = JournalledCatalog(self.journal, wall_of(self.clock), self.clock, lambda: "c" * 32)
-        self.told: list[Any] = []
+        self.seen_states: list[Any] = []
         self._number = 0
 
     async def run(self) -> None:
         try:
             await self.catalog.start()
-            self.told.append(seen(self.catalog._state))
+            self.seen_states.append(seen(self.catalog._state))
             await self.live()
         except CatalogReadOnly:
             pass
@@ -69,19 +69,19 @@ class Life:
         for name in ("/c/1", "/c/2", "/f"):
             await self.put(name)
         await self.change(lambda: namespace.change_properties("/c/1", PropertyChanges({"a": "<a/>"}, ()), ALWAYS))
-        await self.change(lambda: locks.lock(self.wish("/f", "urn:1"), ALWAYS, self.manifest(0)))
+        await self.change(lambda: locks.lock(self.requested("/f", "urn:1"), ALWAYS, self.manifest(0)))
         for number in range(4):
             source, target = f"/{'cdcd'[number]}", f"/{'dcdc'[number]}"
             await self.change(lambda s=source, t=target: namespace.move(s, t, ALWAYS, overwrite=True))
             await self.change(lambda s=target: namespace.copy(s, "/copy", ALWAYS, deep=True, overwrite=True))
             await self.put(f"{target}/1")
             await self.reap()
-        await self.change(lambda: locks.lock(self.wish("/c/new", "urn:2", SHARED), ALWAYS, self.manifest(0)))
-        await self.change(lambda: locks.lock(self.wish("/c/new", "urn:3", SHARED), ALWAYS, self.manifest(0)))
+        await self.change(lambda: locks.lock(self.requested("/c/new", "urn:2", SHARED), ALWAYS, self.manifest(0)))
+        await self.change(lambda: locks.lock(self.requested("/c/new", "urn:3", SHARED), ALWAYS, self.manifest(0)))
         await self.change(lambda: locks.unlock("/c/new", "urn:2", ALWAYS))
         await self.change(lambda: namespace.copy("/c", "/flat", ALWAYS, deep=False, overwrite=True))
         self.clock.advance(120)
-        await self.change(lambda: locks.lock(self.wish("/f", "urn:4"), ALWAYS, self.manifest(0)))
+        await self.change(lambda: locks.lock(self.requested("/f", "urn:4"), ALWAYS, self.manifest(0)))
         await self.change(lambda: catalog.delete("/c", ALWAYS))
         await self.reap()
         await self.change(lambda: namespace.move("/copy", "/flat", ALWAYS, overwrite=True))
@@ -89,7 +89,7 @@ class Life:
         await self.reap()
         await self.put("/last")
 
-    def wish(self, path: str, token: str, scope: str = EXCLUSIVE) -> Lock:
+    def requested(self, path: str, token: str, scope: str = EXCLUSIVE) -> Lock:
         now_ms = int(self.clock.seconds() * 1000)
         return Lock(path, token, scope, False, "<o/>", now_ms, now_ms + 60_000)
 
@@ -113,18 +113,18 @@ class Life:
         except CatalogReadOnly:
             self.disk.note(FAILED)
             raise
-        self.told.append(seen(self.catalog._state))
+        self.seen_states.append(seen(self.catalog._state))
         self.disk.note(ENDED)
 
 
-def judge(image: Image, notes: list[Any], told: list[Any]) -> None:
+def judge(image: Image, notes: list[Any], seen_states: list[Any]) -> None:
     """What a start after the cut finds is what was acknowledged last, or with the change that was under way."""
     state = recover_journal(PowerDisk(image), "/journal")
     ended, begun = notes.count(ENDED), notes.count(BEGUN)
     if not state.cluster:
         assert not begun
         return
-    assert seen(state) in told[ended : begun + 1], f"after {ended} changes, {begun} begun"
+    assert seen(state) in seen_states[ended : begun + 1], f"after {ended} changes, {begun} begun"
     for manifest in state.tree.files():
         assert manifest.upload not in state.doomed
 
@@ -152,7 +152,7 @@ async def test_power_cuts_at_every_moment(pool: ThreadPool) -> None:
             state = hash((len(cuts.notes), tuple(sorted(image["/journal"].items()))))
             if state not in found:
                 found.add(state)
-                judge(image, cuts.notes, life.told)
+                judge(image, cuts.notes, life.seen_states)
     assert any(name.startswith("snapshot") for name in life.disk.folders["/journal"])
     assert len(found) > 500
 
@@ -169,4 +169,4 @@ async def test_every_call_fails_once(pool: ThreadPool, error: int) -> None:
         for _ in cuts.moments():
             pass
         for image in (visible(life.disk), *cuts.images(random)):
-            judge(image, cuts.notes, whole.told)
+            judge(image, cuts.notes, whole.seen_states)

@@ -49,8 +49,8 @@ def cluster(tmp_path: Path, mount: Mounter) -> Iterator[LocalCluster]:
 def fills(cluster: LocalCluster, moment: str) -> dict[str, float]:
     """How full the nodes are; noted for the end of the run."""
     found = {node["id"]: node["fill"] for node in cluster.status()["nodes"]}
-    told = "  ".join(f"{node} {100 * fill:4.1f}" for node, fill in found.items())
-    MEASURED.append(f"fill in % {moment:32}  {told}   spread {100 * spread(found):.2f}")
+    line = "  ".join(f"{node} {100 * fill:4.1f}" for node, fill in found.items())
+    MEASURED.append(f"fill in % {moment:32}  {line}   spread {100 * spread(found):.2f}")
     return found
 
 

@@ -80,13 +80,13 @@ class Operators:
         }
 
     def _look(self, _: Query) -> tuple[int, Any]:
-        told = {**self.status, "nodes": [{**node} for node in self.status.get("nodes", [])]}
+        report = {**self.status, "nodes": [{**node} for node in self.status.get("nodes", [])]}
         if self.steps:
-            self.status["rebalance"] = told["rebalance"] = self.steps.pop(0)
+            self.status["rebalance"] = report["rebalance"] = self.steps.pop(0)
         for node in self.status.get("nodes", []):
             if node["state"] == "unknown":  # at the next look it is here
                 node |= {"state": "up", "capacity": 100, "free": 100, "fill": 0.0}
-        return 200, told
+        return 200, report
 
     def _probe(self, query: Query) -> tuple[int, Any]:
         registered = {node["id"] for node in self.status["nodes"]}

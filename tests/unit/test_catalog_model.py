@@ -24,7 +24,7 @@ booleans = st.booleans()
 
 
 def believing(path: str, token: str) -> Condition:
-    return Condition(believed=IfHeader((TermList(path, (Term(negated=False, token=token),)),)))
+    return Condition(if_header=IfHeader((TermList(path, (Term(negated=False, token=token),)),)))
 
 
 conditions = st.one_of(

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from rich.console import Console
 
 from splitd.cli.errors import Unreachable
-from splitd.cli.fill import fill_bar, node_table, tell_spread
+from splitd.cli.fill import describe_spread, fill_bar, node_table
 from splitd.cli.joining import NotUp, wait_until_up
 from splitd.cli.main import main
 from splitd.cli.registry_file import RegistryFile
@@ -105,7 +105,7 @@ def test_the_list_fits_a_terminal_of_80_columns() -> None:
 
 
 def test_where_no_node_is_up_there_is_no_spread() -> None:
-    assert tell_spread(None) == "fill not known"
+    assert describe_spread(None) == "fill not known"
 
 
 # Adding

@@ -25,7 +25,7 @@ UPLOAD, OTHER = "ab" * 16, "ac" * 16
 GOOD, BAD = Check("it holds", True, "1", "1"), Check("it holds", False, "1", "2")
 
 
-def told(steps: Callable[[Console], None], encoding: str = "utf-8") -> str:
+def output(steps: Callable[[Console], None], encoding: str = "utf-8") -> str:
     """What is printed where there is no terminal."""
     data = io.BytesIO()
     file = io.TextIOWrapper(data, encoding)
@@ -122,7 +122,7 @@ def test_the_journal_is_read_without_the_line_that_is_being_written(tmp_path: Pa
     journal = JournalFolder(tmp_path)
     assert journal.last_upload_of("/f") == UPLOAD
     assert journal.last_upload_of("/nothing") == ""
-    assert journal.tells_of(UPLOAD) == [
+    assert journal.records_of(UPLOAD) == [
         (lines[0].decode().rstrip(), "upload-started"),
         (lines[2].decode().rstrip(), "upload-aborted"),
         (lines[4].decode().rstrip(), "parts-gone"),
@@ -163,7 +163,7 @@ def test_what_failed_is_told_with_what_was_expected_and_found_and_without_colour
     def tour(console: Console) -> None:
         show_summary(console, run_tour(scene(tmp_path), console, [Step("a", "why", good), Step("b", "", bad)]))
 
-    said = told(tour)
+    said = output(tour)
     assert "✓ one is one\n" in said
     assert "✗ one is two: expected 2, found 1\n" in said
     assert "\x1b" not in said
@@ -171,6 +171,6 @@ def test_what_failed_is_told_with_what_was_expected_and_found_and_without_colour
 
 def test_marks_that_the_terminal_cannot_show_are_words(tmp_path: Path) -> None:
     steps = [Step("a", "", good), Step("b", "", bad)]
-    said = told(lambda console: show_summary(console, run_tour(scene(tmp_path), console, steps)), "ascii")
+    said = output(lambda console: show_summary(console, run_tour(scene(tmp_path), console, steps)), "ascii")
     assert "ok one is one\n" in said
     assert "FAILED one is two" in said

@@ -71,11 +71,11 @@ class Nodes:
     def store(self, node_id: str) -> INodeStore:
         return ReportingStore(self.nodes[node_id], lambda _: self.down.add(node_id))
 
-    def place(self, number: int, stored: int, avoid: Collection[str]) -> list[str]:
+    def place(self, number: int, stored_size: int, avoid: Collection[str]) -> list[str]:
         usable = [node for node in self.nodes if node not in avoid and node not in self.down]
-        if len(usable) < number or stored > self.room:
-            raise NotEnoughSpace(f"{number} nodes with {stored} bytes free are needed")
-        self.room -= stored
+        if len(usable) < number or stored_size > self.room:
+            raise NotEnoughSpace(f"{number} nodes with {stored_size} bytes free are needed")
+        self.room -= stored_size
         return usable[:number]
 
 
@@ -182,7 +182,7 @@ async def test_a_group_has_a_limit() -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_where_there_is_no_room_for_all_some_find_theirs() -> None:
-    alone = Intent("0" * 32, "/", len(DATA), "", ALWAYS, LAYOUT).stored(0)
+    alone = Intent("0" * 32, "/", len(DATA), "", ALWAYS, LAYOUT).stored_size(0)
     assert alone is not None
     service = await Service(room=3 * alone).start()
     stored = [service.put(f"/{number}") for number in range(5)]

@@ -34,15 +34,15 @@ NONE = PropertyChanges({}, ())
 def holding(*tokens: str, path: str = "/") -> Condition:
     """Submits tokens, and asks nothing."""
     terms = [TermList(path, (Term(negated=True, token="urn:none"), *(Term(False, token=each) for each in tokens)))]
-    return Condition(believed=IfHeader((*terms, TermList(path, (Term(negated=True, token="urn:none"),)))))
+    return Condition(if_header=IfHeader((*terms, TermList(path, (Term(negated=True, token="urn:none"),)))))
 
 
 def lock(
     front: Front, path: str, token: str, scope: str = EXCLUSIVE, *, deep: bool = False, condition: Condition = ALWAYS
 ) -> Deferred[bool]:
     now_ms = int(front.clock.seconds() * 1000)
-    wish = Lock(path, token, scope, deep, "<o/>", now_ms, now_ms + 60_000)
-    return front.catalog.locks.lock(wish, condition, manifest(token[-1] * 32, size=0, nodes=()))
+    requested = Lock(path, token, scope, deep, "<o/>", now_ms, now_ms + 60_000)
+    return front.catalog.locks.lock(requested, condition, manifest(token[-1] * 32, size=0, nodes=()))
 
 
 async def furnished() -> Front:
@@ -358,7 +358,7 @@ async def test_a_lock_is_released_from_any_place_it_covers() -> None:
 @pytest_twisted.ensureDeferred
 async def test_what_a_client_believes_of_other_paths_is_judged_in_turn() -> None:
     front = await furnished()
-    old = Condition(believed=IfHeader((TermList("/g", (Term(negated=False, etag=manifest(B).etag),)),)))
+    old = Condition(if_header=IfHeader((TermList("/g", (Term(negated=False, etag=manifest(B).etag),)),)))
     front.journal.hold()
     replaced, put = front.put("/g", C), front.put("/c/f", "d" * 32, old)
     front.journal.release()
@@ -388,7 +388,7 @@ async def uploading(front: Front, path: str, token: str) -> Condition:
 
 def asking(token: str) -> Condition:
     """Asks that a lock covers /c."""
-    return Condition(believed=IfHeader((TermList("/c", (Term(False, token=token),)),)))
+    return Condition(if_header=IfHeader((TermList("/c", (Term(False, token=token),)),)))
 
 
 @pytest.mark.parametrize("path", ["/c/f", "/c/new"])

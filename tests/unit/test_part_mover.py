@@ -65,7 +65,7 @@ class Place:
     def store(self, node: str) -> INodeStore:
         return ReportingStore(self.stores[node], self.failed)
 
-    def reserve(self, node: str, stored: int) -> None:
+    def reserve(self, node: str, stored_size: int) -> None:
         """Nodes have room enough."""
 
     def failed(self, problem: StoragedError) -> None:

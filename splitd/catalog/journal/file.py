@@ -73,7 +73,7 @@ class JournalStatistics:
 class _Waiting:
     line: bytes
     durable: bool
-    told: Deferred[None]
+    outcome: Deferred[None]
 
 
 Compactor = Callable[[str, int], Deferred[None]]
@@ -205,12 +205,12 @@ class FileJournal:
         except ValueError as problem:
             return fail(problem)
         self._next += 1
-        told: Deferred[None] = Deferred()
-        self._waiting.append(_Waiting(line, durable, told))
+        outcome: Deferred[None] = Deferred()
+        self._waiting.append(_Waiting(line, durable, outcome))
         if not self._writing:
             self._writing = True
             self._turn.run(lambda: Deferred.fromCoroutine(self._write_waiting()))
-        return told
+        return outcome
 
     async def _write_waiting(self) -> None:
         while self._waiting:
@@ -228,7 +228,7 @@ class FileJournal:
                     self._synced = self._written
                 self._largest_batch = max(self._largest_batch, len(batch))
                 for waiting in batch:
-                    waiting.told.callback(None)
+                    waiting.outcome.callback(None)
                 self._compact_where_needed()
         self._writing = False
 
@@ -237,7 +237,7 @@ class FileJournal:
         self._log.error("{failure}: nothing can be changed any more until a restart", failure=self.failure)
         failed, self._waiting = [*batch, *self._waiting], []
         for waiting in failed:
-            waiting.told.errback(CatalogReadOnly(self.failure))
+            waiting.outcome.errback(CatalogReadOnly(self.failure))
 
     def _compact_where_needed(self) -> None:
         if (

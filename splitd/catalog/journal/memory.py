@@ -49,12 +49,12 @@ class MemoryJournal:
         """Let the syncs that were held end, and no other be held."""
         self._held = False
         while self._waiting and not self._held:
-            # It waits until it was told: what is appended by that comes after those that are here already.
-            told = self._waiting[0]
-            if told.called:
-                return  # who is being told asks; the one who tells goes on
-            told.callback(None)
-            if self._waiting and self._waiting[0] is told:
+            # It stays in the list until its callbacks have run: what they append comes after those that are here.
+            outcome = self._waiting[0]
+            if outcome.called:
+                return  # its callbacks are running and ask again; the call that runs them goes on
+            outcome.callback(None)
+            if self._waiting and self._waiting[0] is outcome:
                 del self._waiting[0]
 
     def fail_next(self, reason: str) -> None:
@@ -93,16 +93,16 @@ class MemoryJournal:
             return fail(problem)
         if not self._waiting and not (durable and self._held):
             return succeed(None)
-        told: Deferred[None] = Deferred()
-        self._waiting.append(told)
-        return told
+        outcome: Deferred[None] = Deferred()
+        self._waiting.append(outcome)
+        return outcome
 
     def _fail(self, reason: str) -> None:
         self.failure = reason
         failed, self._waiting = self._waiting, []
-        for told in failed:
-            if not told.called:
-                told.errback(CatalogReadOnly(reason))
+        for outcome in failed:
+            if not outcome.called:
+                outcome.errback(CatalogReadOnly(reason))
 
     def close(self) -> Deferred[None]:
         """Let what was held end, and let go of the folder; see `IJournal`."""

@@ -81,7 +81,7 @@ class JournalFolder:
                 found = record.upload
         return found
 
-    def tells_of(self, upload: str) -> list[tuple[str, str]]:
+    def records_of(self, upload: str) -> list[tuple[str, str]]:
         """The lines that tell of an upload, in order, each with the type of its record."""
         return [
             (line, str(record.__struct_config__.tag))

@@ -12,7 +12,7 @@ from splitd.cli.local.folder import FolderError
 
 
 @contextmanager
-def told_plainly() -> Iterator[None]:
+def reported_in_one_line() -> Iterator[None]:
     """Let what goes wrong end the command with one line.
 
     :raise UsageError: in place of a ValueError: what was asked for cannot be.

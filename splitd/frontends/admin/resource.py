@@ -45,7 +45,12 @@ class AdminResource(StreamingResource):
         self._problems = problems
         self._status = status
         self._metrics = metrics
-        self._looks = {"/health": self._health, "/ready": self._ready, "/status": self._tell, "/metrics": self._measure}
+        self._looks = {
+            "/health": self._health,
+            "/ready": self._ready,
+            "/status": self._report,
+            "/metrics": self._measure,
+        }
         self._actions = actions
         self._closed = closed
 
@@ -88,7 +93,7 @@ class AdminResource(StreamingResource):
         else:
             answer(request, 200, "text/plain", b"ready\n")
 
-    def _tell(self, request: StreamingRequest) -> None:
+    def _report(self, request: StreamingRequest) -> None:
         answer_json(request, 200, self._status())
 
     def _measure(self, request: StreamingRequest) -> None:

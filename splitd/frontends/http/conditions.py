@@ -26,7 +26,7 @@ def parse_condition(request: StreamingRequest, target: Target) -> Condition:
         parse_none_match(", ".join(none_match)) if none_match else None,
         parse_time(request.getHeader("If-Unmodified-Since")),
         parse_time(request.getHeader("If-Modified-Since")),
-        _believed(request, target),
+        _if_header(request, target),
         (target.path,) if target.slash else (),
     )
 
@@ -41,7 +41,7 @@ def _match(request: StreamingRequest) -> tuple[str, ...] | None:
         raise Refused(400, f"If-Match: {problem}") from problem
 
 
-def _believed(request: StreamingRequest, target: Target) -> IfHeader | None:
+def _if_header(request: StreamingRequest, target: Target) -> IfHeader | None:
     values = request.header_values("If")
     if not values:
         return None

@@ -23,9 +23,9 @@ _MOST_RANGES = 32
 async def get(request: StreamingRequest, door: Door, target: Target) -> None:
     """Send a file, or a page about a collection."""
     condition = parse_condition(request, target)
-    if condition.believed is not None:
+    if condition.if_header is not None:
         # The other conditions are judged against the version that is sent, and some of them mean 304.
-        await door.locks.check(target.path, Condition(believed=condition.believed), changing=False)
+        await door.locks.check(target.path, Condition(if_header=condition.if_header), changing=False)
     if request.method == b"HEAD" or target.slash:
         entry = await door.store.stat(target.path)
         if isinstance(entry, Manifest) and not target.slash:

@@ -43,12 +43,12 @@ class Resource:
         return isinstance(self.entry, Collection)
 
 
-def _of_file(tell: Callable[[Manifest], str]) -> Callable[[Resource], str | None]:
-    return lambda resource: tell(resource.entry) if isinstance(resource.entry, Manifest) else None
+def _of_file(value_of: Callable[[Manifest], str]) -> Callable[[Resource], str | None]:
+    return lambda resource: value_of(resource.entry) if isinstance(resource.entry, Manifest) else None
 
 
-def _of_collection(tell: Callable[[Resource], str]) -> Callable[[Resource], str | None]:
-    return lambda resource: tell(resource) if resource.is_collection else None
+def _of_collection(value_of: Callable[[Resource], str]) -> Callable[[Resource], str | None]:
+    return lambda resource: value_of(resource) if resource.is_collection else None
 
 
 def _modified(resource: Resource) -> str:

@@ -43,17 +43,17 @@ async def _take(
     request: StreamingRequest,
     door: Door,
     target: Target,
-    wish: Element,
+    requested: Element,
     condition: Condition,
     timeout_s: int,
     *,
     deep: bool,
 ) -> None:
-    owner = _owner(wish)
+    owner = _owner(requested)
     try:
         taken, is_new = await door.store.lock(
             target.path,
-            _scope(wish),
+            _scope(requested),
             condition,
             deep=deep,
             owner=owner,
@@ -70,16 +70,16 @@ async def _take(
     _answer(request, 201 if is_new else 200, [taken], door.lock_ms())
 
 
-def _owner(wish: Element) -> str:
-    element = wish.find("owner")
+def _owner(requested: Element) -> str:
+    element = requested.find("owner")
     owner = "" if element is None else write_standalone(element)
     if len(owner.encode()) > _MOST_OWNER:
         raise Refused(413, f"lockinfo: an owner of {len(owner.encode())} bytes, {_MOST_OWNER} are allowed")
     return owner
 
 
-def _scope(wish: Element) -> str:
-    scope, kind = wish.find("lockscope"), wish.find("locktype")
+def _scope(requested: Element) -> str:
+    scope, kind = requested.find("lockscope"), requested.find("locktype")
     if kind is None or kind.find("write") is None:
         raise Refused(422, "lockinfo: the one locktype there is is write")
     for each in (EXCLUSIVE, SHARED):
@@ -108,10 +108,10 @@ def parse_timeout(value: str | None) -> int:
 
     The client's wishes come in its order; the first that can be read is granted.
     """
-    for wish in (value or "").split(","):
-        match = _SECONDS.match(wish.strip())
+    for requested in (value or "").split(","):
+        match = _SECONDS.match(requested.strip())
         if match is not None:
             return min(max(int(match[1]), 1), MAX_TIMEOUT_S)
-        if wish.strip().lower() == "infinite":
+        if requested.strip().lower() == "infinite":
             return MAX_TIMEOUT_S
     return _DEFAULT_TIMEOUT_S

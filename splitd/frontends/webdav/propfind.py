@@ -44,7 +44,7 @@ async def propfind(request: StreamingRequest, door: Door, target: Target) -> Non
     # Of a file there is one answer: `Depth` is not read.
     depth = "0" if isinstance(entry, Manifest) else parse_depth(request, "infinity", "1", "0")
     walk = _Walk(door, wanted, deep=depth == "infinity")
-    _, first = await walk.tell([(target.path, entry)])
+    _, first = await walk.describe([(target.path, entry)])
     if depth == "0":
         answer_multistatus(request, first)
         return
@@ -70,20 +70,20 @@ class _Wanted:
     more: Sequence[str] = ()
     values: bool = True
 
-    def tell(self, resource: Resource) -> str:
+    def describe(self, resource: Resource) -> str:
         """What is known of a resource."""
         if self.names is not None:
-            inner = self._tell_named(resource, self.names)
+            inner = self._describe_named(resource, self.names)
         elif self.values:
             inner = propstat(self._all(resource), 200)
             if self.more:
-                inner += self._tell_named(resource, self.more)
+                inner += self._describe_named(resource, self.more)
         else:
             inner = propstat(map(write_empty, self._names(resource)), 200)
         return response(href(resource.path, is_collection=resource.is_collection), inner)
 
     @staticmethod
-    def _tell_named(resource: Resource, names: Iterable[str]) -> str:
+    def _describe_named(resource: Resource, names: Iterable[str]) -> str:
         found, missing = [], []
         for name in names:
             element = _element(resource, name)
@@ -159,18 +159,18 @@ class _Walk:
         """Tell of the members of a collection next."""
         self._waiting.append((path, ""))
 
-    async def tell(self, entries: Sequence[tuple[str, Manifest | Collection]]) -> tuple[int, str]:
+    async def describe(self, entries: Sequence[tuple[str, Manifest | Collection]]) -> tuple[int, str]:
         """How many of some files and collections fit into a page, and what is known of these."""
         details = await self._door.namespace.details([path for path, _ in entries])
         now_ms = self._door.lock_ms()
-        told: list[str] = []
+        described: list[str] = []
         size = 0
         for (path, entry), each in zip(entries, details, strict=True):
-            told.append(self._wanted.tell(Resource(path, entry, each, self._quota, now_ms)))
-            size += len(told[-1])
+            described.append(self._wanted.describe(Resource(path, entry, each, self._quota, now_ms)))
+            size += len(described[-1])
             if size > _PAGE_SIZE:
                 break
-        return len(told), "".join(told)
+        return len(described), "".join(described)
 
     def read(self) -> Deferred[Sequence[bytes]]:
         """The next responses; none at the end."""
@@ -180,9 +180,9 @@ class _Walk:
         while self._waiting:
             # Others want to be served, too: a page is some milliseconds' work.
             await deferLater(self._door.clock, 0)
-            told = await self._next_page()
-            if told:
-                return [told.encode()]
+            described = await self._next_page()
+            if described:
+                return [described.encode()]
         return []
 
     async def _next_page(self) -> str:
@@ -193,10 +193,10 @@ class _Walk:
             return ""  # it is gone since its collection was listed
         folder = path.rstrip("/")
         entries = [(f"{folder}/{member.name}", member.entry) for member in members]
-        count, told = await self.tell(entries)
+        count, described = await self.describe(entries)
         if count < len(members) or count == _PAGE:
             self._waiting.append((path, members[count - 1].name))
         if self._deep:
             below = [each for each, entry in entries[:count] if isinstance(entry, Collection)]
             self._waiting.extend((each, "") for each in reversed(below))
-        return told
+        return described

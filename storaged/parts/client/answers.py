@@ -36,13 +36,13 @@ def part_info(part_id: str, response: Any) -> PartInfo:
 
     :raise NodeUnavailable: one of the two headers is missing, or is not a number.
     """
-    stored, modified_ms = (
+    stored_size, modified_ms = (
         _number((response.headers.getRawHeaders(name) or [""])[0])
         for name in (wire.STORED_HEADER, wire.MODIFIED_HEADER)
     )
-    if stored is None or modified_ms is None:
+    if stored_size is None or modified_ms is None:
         raise NodeUnavailable(f"part {part_id}: answered {response.code} without its size and time")
-    return PartInfo(part_id, stored, modified_ms)
+    return PartInfo(part_id, stored_size, modified_ms)
 
 
 def _number(text: str) -> int | None:
@@ -92,14 +92,14 @@ def cancellable(request: Deferred[Any]) -> Deferred[Any]:
     The Agent's own failure then says that the name was not found, or the answer not received: as if it were the node's.
     """
 
-    def cancel(told: Deferred[Any]) -> None:
-        told.errback(CancelledError())
+    def cancel(answer: Deferred[Any]) -> None:
+        answer.errback(CancelledError())
         request.cancel()
 
-    def tell(result: Any) -> None:
-        if not told.called:
-            told.callback(result)
+    def report(result: Any) -> None:
+        if not answer.called:
+            answer.callback(result)
 
-    told: Deferred[Any] = Deferred(cancel)
-    request.addBoth(tell)
-    return told
+    answer: Deferred[Any] = Deferred(cancel)
+    request.addBoth(report)
+    return answer

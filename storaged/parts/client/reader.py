@@ -22,7 +22,7 @@ from storaged.parts.interfaces import IPartReader
 class RemotePartReader(Protocol):
     """The body of one answer, kept until it is asked for, and little more of it than the window's size.
 
-    :param stored: the bytes of the whole part.
+    :param stored_size: the bytes of the whole part.
     :param length: the bytes of the body.
     :param window: was entered for it; it is left at the end.
     """
@@ -33,7 +33,7 @@ class RemotePartReader(Protocol):
         self,
         node_id: str,
         part_id: str,
-        stored: int,
+        stored_size: int,
         length: int,
         *,
         patience: Patience,
@@ -41,7 +41,7 @@ class RemotePartReader(Protocol):
     ) -> None:
         self._node_id = node_id
         self._part_id = part_id
-        self.stored = stored
+        self.stored_size = stored_size
         self._missing = length
         self._pieces: deque[bytes] = deque()
         self._kept = 0
@@ -73,9 +73,9 @@ class RemotePartReader(Protocol):
         self._wait.end()
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
-            self._tell_end(waiting)
+            self._report_end(waiting)
 
-    def _tell_end(self, waiting: Deferred[bytes]) -> None:
+    def _report_end(self, waiting: Deferred[bytes]) -> None:
         assert self._ended is not None
         if self._ended.check(ResponseDone):
             waiting.callback(b"")
@@ -93,7 +93,7 @@ class RemotePartReader(Protocol):
             self._kept -= len(data)
             result.callback(data)
         elif self._ended is not None:
-            self._tell_end(result)
+            self._report_end(result)
         else:
             self._waiting = result
             self._wait.begin()
@@ -127,4 +127,4 @@ class RemotePartReader(Protocol):
                 self.transport.loseConnection()
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
-            self._tell_end(waiting)
+            self._report_end(waiting)

@@ -81,14 +81,14 @@ class RemotePartStore:
             wire.CLUSTER_HEADER: self._cluster(),
         }
 
-    def create(self, part_id: str, stored: int | None) -> Deferred[IPartWriter]:
+    def create(self, part_id: str, stored_size: int | None) -> Deferred[IPartWriter]:
         """Begin a part; see `IPartStore.create`.  What the node has against it may show only in `when_broken`."""
-        return Deferred.fromCoroutine(self._create(part_id, stored))
+        return Deferred.fromCoroutine(self._create(part_id, stored_size))
 
-    async def _create(self, part_id: str, stored: int | None) -> IPartWriter:
+    async def _create(self, part_id: str, stored_size: int | None) -> IPartWriter:
         check_part_id(part_id)
         writer = RemotePartWriter(
-            self._node_id, part_id, stored, patience=self._patience, window=self._connections.window
+            self._node_id, part_id, stored_size, patience=self._patience, window=self._connections.window
         )
         headers = self._headers(**{"Content-Type": wire.PART_TYPE})
         writer.answered(self._http.request("PUT", wire.part_path(part_id), headers, writer))
@@ -115,8 +115,8 @@ class RemotePartStore:
             window.leave()
             raise
         length = _length(response)
-        asked, stored = _content_range(response) or (None, length)
-        reader = RemotePartReader(self._node_id, part_id, stored, length, patience=self._patience, window=window)
+        asked, stored_size = _content_range(response) or (None, length)
+        reader = RemotePartReader(self._node_id, part_id, stored_size, length, patience=self._patience, window=window)
         response.deliverBody(reader)
         if span is not None and asked != span:
             reader.close()

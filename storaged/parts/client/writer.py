@@ -24,14 +24,14 @@ from storaged.system.once import Once
 class RemotePartWriter:
     """The body of one PUT.
 
-    :param stored: the bytes of the whole part, or None where unknown.
+    :param stored_size: the bytes of the whole part, or None where unknown.
     :param window: is entered for it, and left at the end: connections buffer less where many bodies are on their way.
     """
 
     def __init__(
-        self, node_id: str, part_id: str, stored: int | None, *, patience: Patience, window: SharedWindow
+        self, node_id: str, part_id: str, stored_size: int | None, *, patience: Patience, window: SharedWindow
     ) -> None:
-        self.length = UNKNOWN_LENGTH if stored is None else stored
+        self.length = UNKNOWN_LENGTH if stored_size is None else stored_size
         self.connected: Deferred[None] = Deferred()
         self._node_id = node_id
         self._part_id = part_id
@@ -67,9 +67,10 @@ class RemotePartWriter:
     def _stored(self, info: PartInfo) -> None:
         if self._finished is None:
             raise NodeUnavailable(f"node {self._node_id}: says part {self._part_id} is stored before all was sent")
-        if info.stored != self._written:
+        if info.stored_size != self._written:
             raise NodeUnavailable(
-                f"node {self._node_id}: says part {self._part_id} takes {info.stored} bytes, {self._written} were sent"
+                f"node {self._node_id}: says part {self._part_id} takes {info.stored_size} bytes, "
+                f"{self._written} were sent"
             )
         self._end()
         self._finished.callback(info)

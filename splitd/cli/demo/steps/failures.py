@@ -49,10 +49,10 @@ def _look_for_remains(scene: Scene, report: Report, path: str, left_at: float) -
     report.measure("nothing left after", time.monotonic() - left_at, "s")
     report.check("no part and no temporary file is left on any storage server", passed=not _remains(scene, upload))
     story = ["upload-started", "upload-aborted", *["parts-gone"] * 6]  # each node confirms its part
-    wait_until(lambda: len(journal.tells_of(upload)) == len(story), "all records of the upload", _SECONDS)
+    wait_until(lambda: len(journal.records_of(upload)) == len(story), "all records of the upload", _SECONDS)
     report.say("What the journal says of it:")
-    report.quote([line for line, _ in journal.tells_of(upload)])
-    report.equal("the journal tells the whole story", story, [kind for _, kind in journal.tells_of(upload)])
+    report.quote([line for line, _ in journal.records_of(upload)])
+    report.equal("the journal tells the whole story", story, [kind for _, kind in journal.records_of(upload)])
 
 
 def _remains(scene: Scene, upload: str) -> list[str]:
@@ -86,20 +86,20 @@ def _kill_node(scene: Scene, report: Report) -> None:
         killed.append((scene.own.kill(_VICTIM), time.monotonic()))
         report.command(f"kill -9 {killed[0][0]}   # storage server {_VICTIM}, half-way")
 
-    told, status = "", 204
+    reason, status = "", 204
     try:
         files.put(path, InterruptedStream(os.urandom(_HALF) * 2, _HALF, kill), 2 * _HALF)
     except Refused as refusal:
-        told, status = refusal.message, refusal.status
+        reason, status = refusal.message, refusal.status
     except TransferBroken as broken:
-        told, status = broken.message, 0
+        reason, status = broken.message, 0
     if not killed:
-        raise CommandFailed(f"the upload was over before its middle: {told or status}")
+        raise CommandFailed(f"the upload was over before its middle: {reason or status}")
     pid, killed_at = killed[0]
-    if told:
-        report.quote([f"splitctl: {told}"])
-    was_told = bool(told) and status in {0, _UNAVAILABLE}
-    report.check("the client is told", was_told, "503 or the end of the connection", status)
+    if reason:
+        report.quote([f"splitctl: {reason}"])
+    is_reported = bool(reason) and status in {0, _UNAVAILABLE}
+    report.check("the client is told", is_reported, "503 or the end of the connection", status)
     report.equal("the old version is the one that is visible", old.upload, files.version(path))
     scene.own.wait_recovered(_VICTIM, pid)
     report.measure("all well again after", time.monotonic() - killed_at, "s")

@@ -32,7 +32,7 @@ def _put_known(scene: Scene, report: Report) -> None:
     report.command(f"curl -T {SAMPLE} {scene.link(SAMPLE)}")
     with _front_watched(scene, report), sample.path.open("rb") as stream:
         stored = scene.files.put(scene.path(SAMPLE), stream, sample.size)
-        _tell_speed(report, stored, sample.size)
+        _report_speed(report, stored, sample.size)
     scene.versions[SAMPLE] = stored.upload
 
 
@@ -41,7 +41,7 @@ def _put_piped(scene: Scene, report: Report) -> None:
     report.command(f"cat {SAMPLE} | curl -T - {scene.link(PIPED)}")
     with _front_watched(scene, report), subprocess.Popen(["cat", sample.path], stdout=subprocess.PIPE) as cat:  # noqa: S603, S607
         stored = scene.files.put(scene.path(PIPED), cast("BufferedIOBase", cat.stdout))
-        _tell_speed(report, stored, sample.size)
+        _report_speed(report, stored, sample.size)
     scene.versions[PIPED] = stored.upload
 
 
@@ -61,7 +61,7 @@ def _front_watched(scene: Scene, report: Report) -> Iterator[None]:
     )
 
 
-def _tell_speed(report: Report, stored: Stored, size: int) -> None:
+def _report_speed(report: Report, stored: Stored, size: int) -> None:
     report.measure("speed", size / stored.seconds / 1e6, "MB/s")
     report.equal("the answer is 201: all parts and the name would survive a power cut", 201, stored.status)
 
