@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from collections.abc import Collection as SetOf
-from itertools import chain, islice
 from typing import TypeVar
 
 import attrs
@@ -22,7 +20,7 @@ from splitd.catalog.locks import JournalledLocks
 from splitd.catalog.namespace import JournalledNamespace
 from splitd.catalog.state import State
 from splitd.errors import BadName, CatalogReadOnly, MoveRefused, NotFound, UploadAborted
-from splitd.interfaces.catalog import Doomed, ICatalog, IJournal, IPartMoves, IUploadLedger
+from splitd.interfaces.catalog import ICatalog, IJournal, IPartMoves, IUploadLedger
 from splitd.model import records
 from splitd.model.branch import NO_PROPERTIES
 from splitd.model.conditions import ALWAYS, Condition
@@ -31,7 +29,7 @@ from splitd.model.manifest import Manifest
 from splitd.model.properties import PropertyChanges, refuse_too_large
 from splitd.model.records import Record
 from splitd.model.tree import Collection, Member, check_path
-from storaged.parts.format import PartId, parse_part_id
+from storaged.parts.format import PartId
 from storaged.system.clocks import WallClock
 
 _Result = TypeVar("_Result")
@@ -235,37 +233,9 @@ class JournalledCatalog:
 
         return self._change(judge, upload=upload, durable=False)
 
-    def doomed(self, limit: int, leave_out: SetOf[str]) -> Deferred[list[Doomed]]:
-        """What is to be deleted, oldest first; see `IUploadLedger`."""
-        return self._changes.settled().addCallback(lambda _: self._doomed(limit, leave_out))
-
-    def _doomed(self, limit: int, leave_out: SetOf[str]) -> list[Doomed]:
-        doomed = self._state.doomed
-        versions = (_show(*each) for each in doomed.uploads().items() if each[0] not in leave_out)
-        copies = (each for each in map(_show_copy, doomed.copies()) if each.key not in leave_out)
-        return list(islice(chain(versions, copies), limit))
-
     def orphans(self, node: str, parts: Sequence[PartId]) -> Deferred[list[PartId]]:
         """Choose the parts that have no reason to lie on a node; see `IUploadLedger.orphans`."""
         return succeed([part for part in parts if not self._state.knows(part, node)])
-
-    def is_doomed(self, doomed: Doomed) -> Deferred[bool]:
-        """Whether something is still to be deleted; see `IUploadLedger.is_doomed`."""
-        return succeed((_copy_of(doomed) if doomed.is_copy else doomed.upload) in self._state.doomed)
-
-    def reaped(self, doomed: Doomed) -> Deferred[None]:
-        """Note that doomed parts are gone; see `IUploadLedger`.
-
-        Does nothing where they are not doomed.
-        """
-
-        def judge() -> tuple[Record | None, None]:
-            if not doomed.is_copy:
-                return records.PartsReaped(doomed.upload) if doomed.upload in self._state.doomed else None, None
-            copy = _copy_of(doomed)
-            return records.PartCopyReaped(*copy) if copy in self._state.doomed else None, None
-
-        return self._change(judge, upload=doomed.upload, durable=False)
 
     def begin_move(self, path: str, copy: PartCopy) -> Deferred[None]:
         """Note that a copy of a part may lie on another node; see `IPartMoves`."""
@@ -346,19 +316,6 @@ class JournalledCatalog:
 
     def _now_ms(self) -> int:
         return self._changes.now_ms()
-
-
-def _show(upload: str, nodes: Sequence[str]) -> Doomed:
-    return Doomed(upload, tuple((node, str(PartId(upload, index))) for index, node in enumerate(nodes) if node))
-
-
-def _show_copy(copy: PartCopy) -> Doomed:
-    return Doomed(copy.upload, ((copy.node, str(copy.part)),), is_copy=True)
-
-
-def _copy_of(doomed: Doomed) -> PartCopy:
-    [(node, part)] = doomed.holdings
-    return PartCopy(doomed.upload, parse_part_id(part).index, node)
 
 
 def _printable(reason: str) -> str:

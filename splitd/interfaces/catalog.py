@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from collections.abc import Collection as SetOf
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -16,28 +15,6 @@ from splitd.model.manifest import Manifest
 from splitd.model.records import Record
 from splitd.model.tree import Collection, Member
 from storaged.parts.format import PartId
-
-
-@attrs.frozen
-class Doomed:
-    """Parts that nobody needs any more: all of an upload, or the copy of one that was moved.
-
-    :param upload: the upload that made them.
-    :param holdings: (node, part id) of each.
-    :param is_copy: whether it is a copy, of a version that may be needed still.
-    """
-
-    upload: str
-    holdings: tuple[tuple[str, str], ...]
-    is_copy: bool = False
-
-    @property
-    def key(self) -> str:
-        """Names it among all that are doomed."""
-        if not self.is_copy:
-            return self.upload
-        [(node, part)] = self.holdings
-        return f"{part}@{node}"
 
 
 class ICatalog(Interface):
@@ -112,15 +89,6 @@ class IUploadLedger(Interface):
         Written, not synced, when it fires: an upload of which nothing is known after a crash is aborted as well.
         """
 
-    def doomed(limit: int, leave_out: SetOf[str]) -> Deferred[list[Doomed]]:
-        """At most `limit` of what is to be deleted, oldest first.
-
-        :param leave_out: the keys of those not to be told.
-        """
-
-    def is_doomed(doomed: Doomed) -> Deferred[bool]:
-        """Whether something is still to be deleted.  While it is, no part comes to be where it lies."""
-
     def orphans(node: str, parts: Sequence[PartId]) -> Deferred[list[PartId]]:
         """Choose from parts that lie on a node those that have no reason to lie there: they belong neither to a file,
         nor to an upload or a move under way, nor are they doomed.
@@ -130,9 +98,6 @@ class IUploadLedger(Interface):
 
         :return: a Deferred that fires with them, in the same order.
         """
-
-    def reaped(doomed: Doomed) -> Deferred[None]:
-        """Note that doomed parts are gone from all their nodes.  Written, not synced."""
 
 
 @attrs.frozen

@@ -22,6 +22,7 @@ from tests.clocks import wall_of
 from tests.crash.oracle import Begun, Ended, allowed
 from tests.crash.power import Cuts, Image, PowerDisk, visible
 from tests.crash.recovery import WRITTEN_ON, journal_on, recover_journal
+from tests.doomed import confirm_all
 from tests.tally import TALLY
 
 NODES = tuple("abcdef")
@@ -68,8 +69,7 @@ class Life:
         await self.catalog.begin(upload, path, NODES)
         manifest = Manifest(upload, self._number, self._number, 6, 0, 4, NODES)
         await self._change(path, manifest, lambda: self.catalog.commit(path, manifest, Condition()))
-        for doomed in await self.catalog.doomed(10, ()):
-            await self.catalog.reaped(doomed)
+        await confirm_all(self.catalog.doomed_parts)
 
     async def _compact_again(self) -> None:
         """Write until there was an occasion for the next compaction, which must succeed: no disk here fails twice."""

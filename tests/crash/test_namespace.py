@@ -23,6 +23,7 @@ from splitd.model.properties import PropertyChanges
 from tests.clocks import wall_of
 from tests.crash.power import Cuts, Image, PowerDisk, visible
 from tests.crash.recovery import WRITTEN_ON, journal_on, recover_journal
+from tests.doomed import confirm_all
 from tests.tally import TALLY
 
 NODES = tuple("abcdef")
@@ -103,8 +104,7 @@ class Life:
         await self.change(lambda: self.catalog.commit(path, manifest, ALWAYS))
 
     async def reap(self) -> None:
-        for doomed in await self.catalog.doomed(10, ()):
-            await self.catalog.reaped(doomed)
+        await confirm_all(self.catalog.doomed_parts)
 
     async def change(self, make: Callable[[], Awaitable[Any]]) -> None:
         self.disk.note(BEGUN)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -10,11 +10,11 @@ from twisted.internet.task import Clock
 
 from splitd.catalog.journal.memory import MemoryFolder, MemoryJournal
 from splitd.catalog.journalled import JournalledCatalog
-from splitd.interfaces.catalog import Doomed
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.manifest import Manifest
 from splitd.model.tree import Collection
 from tests.clocks import wall_of
+from tests.doomed import confirm, doomed_parts
 
 NODES = tuple("abcdef")
 NEW = Condition(none_match=("*",))
@@ -25,8 +25,9 @@ def manifest(upload: str, *, size: int = 10, nodes: tuple[str, ...] = NODES) -> 
     return Manifest(upload, size, 5000, 6, 0, 4, nodes)
 
 
-def doomed(upload: str) -> Doomed:
-    return Doomed(upload, tuple((node, f"{upload}.{index}") for index, node in enumerate(NODES)))
+def doomed(*uploads: str) -> dict[str, list[str]]:
+    """All parts of these uploads, by their nodes, as `tests.doomed.doomed_parts` shows them."""
+    return {node: [f"{upload}.{index}" for upload in uploads] for index, node in enumerate(NODES) if uploads}
 
 
 class TurningClock(Clock):
@@ -56,6 +57,12 @@ class Front:
     async def restart(self) -> Front:
         await self.journal.close()
         return await Front(self.folder).start()
+
+    async def doomed(self) -> dict[str, list[str]]:
+        return await doomed_parts(self.catalog.doomed_parts)
+
+    async def confirm(self, parts: Mapping[str, Sequence[str]]) -> None:
+        await confirm(self.catalog.doomed_parts, parts)
 
     def put(self, path: str, upload: str, condition: Condition = ALWAYS) -> Deferred[bool]:
         self.catalog.begin(upload, path, NODES)

@@ -80,7 +80,7 @@ async def test_a_change_that_is_cancelled_while_it_waits_its_turn_is_not_made() 
     front.journal.release()
     assert await first is True
     assert await third is False
-    assert await front.catalog.doomed(10, ()) == [doomed(A)]
+    assert await front.doomed() == doomed(A)
 
 
 @pytest_twisted.ensureDeferred

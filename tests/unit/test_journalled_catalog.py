@@ -20,6 +20,7 @@ from splitd.interfaces.catalog import ICatalog, IUploadLedger
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.records import JournalOpened, encode_line
 from splitd.model.tree import Collection
+from storaged.parts.format import PartId
 from tests.unit.catalogs import NEW, NODES, A, B, C, Front, doomed, manifest, started, walk
 
 
@@ -59,12 +60,12 @@ async def test_no_change_is_seen_before_its_sync() -> None:
     changes: list[Deferred[Any]] = [front.put("/f", B)]
     changes += [front.catalog.make_collection("/c"), front.catalog.delete("/old", ALWAYS)]
     assert list(await walk(front.catalog)) == ["/", "/old"]
-    assert await front.catalog.doomed(10, ()) == []
+    assert await front.doomed() == {}
     assert not any(change.called for change in changes)
     front.journal.release()
     assert all(change.called for change in changes)
     assert sorted(await walk(front.catalog)) == ["/", "/c", "/f"]
-    assert await front.catalog.doomed(10, ()) == [doomed(A)]
+    assert await front.doomed() == doomed(A)
 
 
 @pytest_twisted.ensureDeferred
@@ -142,21 +143,21 @@ async def test_a_collection_takes_with_it_the_file_that_was_on_its_way() -> None
     front.journal.release()
     await put
     await deleted
-    assert await front.catalog.doomed(10, ()) == [doomed(A)]
+    assert await front.doomed() == doomed(A)
 
 
 @pytest_twisted.ensureDeferred
-async def test_the_replaced_version_is_doomed_until_it_is_reaped() -> None:
+async def test_the_replaced_version_is_doomed_until_its_parts_are_gone() -> None:
     front = await started()
     await front.put("/f", A)
     await front.put("/f", B)
-    assert await front.catalog.doomed(10, ()) == [doomed(A)]
+    assert await front.doomed() == doomed(A)
     front = await front.restart()
-    assert await front.catalog.doomed(10, ()) == [doomed(A)]
-    await front.catalog.reaped(doomed(A))
-    assert await front.catalog.doomed(10, ()) == []
+    assert await front.doomed() == doomed(A)
+    await front.confirm(doomed(A))
+    assert await front.doomed() == {}
     front = await front.restart()
-    assert await front.catalog.doomed(10, ()) == []
+    assert await front.doomed() == {}
 
 
 @pytest_twisted.ensureDeferred
@@ -168,17 +169,19 @@ async def test_deleting_a_collection_dooms_all_under_it() -> None:
     await front.put("/c/g", B)
     await front.put("/h", C)
     await front.catalog.delete("/c", ALWAYS)
-    assert {each.upload for each in await front.catalog.doomed(10, ())} == {A, B}
+    assert await front.doomed() in (doomed(A, B), doomed(B, A))
     assert list(await walk(front.catalog)) == ["/", "/h"]
 
 
 @pytest_twisted.ensureDeferred
-async def test_the_doomed_are_told_oldest_first_and_no_more_than_asked_for() -> None:
+async def test_doomed_parts_are_listed_oldest_first_and_no_more_than_asked_for() -> None:
     front = await started()
     for upload in (C, A, B):
         await front.catalog.begin(upload, "/f", NODES)
         await front.catalog.abort(upload, "the client left")
-    assert await front.catalog.doomed(2, ()) == [doomed(C), doomed(A)]
+    page = await front.catalog.doomed_parts.doomed_on("b", "", 2)
+    assert page.parts == [PartId(C, 1), PartId(A, 1)]
+    assert await front.doomed() == doomed(C, A, B)
 
 
 @pytest_twisted.ensureDeferred
@@ -188,7 +191,7 @@ async def test_uploads_of_before_a_restart_are_aborted() -> None:
     assert front.catalog.statistics().uploads == 1
     front = await front.restart()
     assert front.catalog.statistics().uploads == 0
-    assert await front.catalog.doomed(10, ()) == [doomed(A)]
+    assert await front.doomed() == doomed(A)
     assert b'"reason":"splitd was restarted"' in front.folder.lines[-1]
     with pytest.raises(UploadAborted, match=f"upload {A} is not under way"):
         await front.catalog.commit("/f", manifest(A), ALWAYS)
@@ -202,9 +205,9 @@ async def test_an_upload_may_be_aborted_again_and_never_begun() -> None:
     await front.catalog.abort(B, "a reason with a lone surrogate: \ud800")
     lines = len(front.folder.lines)
     await front.catalog.abort(B, "again")
-    await front.catalog.reaped(doomed(C))
+    await front.confirm(doomed(C))
     assert len(front.folder.lines) == lines
-    assert await front.catalog.doomed(10, ()) == [doomed(B)]
+    assert await front.doomed() == doomed(B)
 
 
 @pytest_twisted.ensureDeferred
@@ -216,7 +219,7 @@ async def test_an_abort_while_the_commit_waits_for_its_sync_changes_nothing() ->
     assert await put is True
     await aborted
     assert await front.catalog.lookup("/f") == manifest(A)
-    assert await front.catalog.doomed(10, ()) == []
+    assert await front.doomed() == {}
 
 
 @pytest_twisted.ensureDeferred

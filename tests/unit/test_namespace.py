@@ -91,10 +91,10 @@ async def test_a_tree_is_copied_by_one_record_and_its_parts_stay_until_both_are_
     assert len(front.folder.lines) == before + 1
     assert await names(front) == ["/", "/c", "/c/d", "/c/f", "/e", "/e/d", "/e/f", "/g"]
     await front.catalog.delete("/c", ALWAYS)
-    assert await front.catalog.doomed(10, ()) == []
+    assert await front.doomed() == {}
     front = await front.restart()
     await front.catalog.delete("/e", ALWAYS)
-    assert await front.catalog.doomed(10, ()) == [doomed(A)]
+    assert await front.doomed() == doomed(A)
 
 
 @pytest_twisted.ensureDeferred
@@ -112,7 +112,7 @@ async def test_what_is_at_the_target_is_replaced_only_where_that_is_asked_for(ch
         await change(front, "/g", "/c", overwrite=False)
     assert await change(front, "/g", "/c") is False
     assert await front.catalog.lookup("/c") == manifest(B)
-    assert await front.catalog.doomed(10, ()) == [doomed(A)]
+    assert await front.doomed() == doomed(A)
     assert await change(front, "/c", "/new", overwrite=False) is True
 
 

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from splitd.catalog.effects import apply
 from splitd.catalog.state import State
 from splitd.errors import CatalogReadOnly, MoveRefused
-from splitd.interfaces.catalog import Doomed
 from splitd.model.conditions import ALWAYS
 from splitd.model.holdings import PartCopy
 from splitd.model.manifest import Manifest
@@ -33,8 +32,8 @@ from tests.unit.catalogs import NODES, A, B, Front, doomed, manifest, started
 
 TO_G = PartCopy(A, 2, "g")
 MOVED = ("a", "b", "g", "d", "e", "f")
-COPY_ON_C = Doomed(A, (("c", f"{A}.2"),), is_copy=True)
-COPY_ON_G = Doomed(A, (("g", f"{A}.2"),), is_copy=True)
+COPY_ON_C = {"c": [f"{A}.2"]}
+COPY_ON_G = {"g": [f"{A}.2"]}
 
 
 async def moved(front: Front) -> None:
@@ -59,14 +58,13 @@ async def test_readers_find_a_part_where_it_is_once_the_move_is_committed() -> N
     assert await nodes_of(front) == MOVED
     (listed,) = await front.catalog.list_members("/", "", 10)
     assert listed.entry == await front.catalog.lookup("/f")
-    assert await front.catalog.doomed(10, ()) == [COPY_ON_C]
+    assert await front.doomed() == COPY_ON_C
     again = await front.restart()
     assert await nodes_of(again) == MOVED
-    assert await again.catalog.doomed(10, ()) == [COPY_ON_C]
-    assert await again.catalog.doomed(10, {COPY_ON_C.key}) == []
-    await again.catalog.reaped(COPY_ON_C)
-    await again.catalog.reaped(COPY_ON_C)
-    assert await (await again.restart()).catalog.doomed(10, ()) == []
+    assert await again.doomed() == COPY_ON_C
+    await again.confirm(COPY_ON_C)
+    await again.confirm(COPY_ON_C)
+    assert await (await again.restart()).doomed() == {}
 
 
 @pytest_twisted.ensureDeferred
@@ -89,11 +87,11 @@ async def test_a_move_that_is_aborted_or_cut_off_dooms_the_copy_only() -> None:
     await front.catalog.begin_move("/f", TO_G)
     await front.catalog.abort_move(TO_G, "the node is gone")
     await front.catalog.abort_move(TO_G, "again")
-    assert await front.catalog.doomed(10, ()) == [COPY_ON_G]
-    await front.catalog.reaped(COPY_ON_G)
+    assert await front.doomed() == COPY_ON_G
+    await front.confirm(COPY_ON_G)
     await front.catalog.begin_move("/f", TO_G)
     again = await front.restart()
-    assert (await nodes_of(again), await again.catalog.doomed(10, ())) == (NODES, [COPY_ON_G])
+    assert (await nodes_of(again), await again.doomed()) == (NODES, COPY_ON_G)
 
 
 @pytest_twisted.ensureDeferred
@@ -101,9 +99,9 @@ async def test_a_moved_file_that_is_deleted_dooms_its_parts_where_they_are() -> 
     front = await started()
     await moved(front)
     await front.catalog.delete("/f", ALWAYS)
-    there = Doomed(A, tuple((node, f"{A}.{index}") for index, node in enumerate(MOVED)))
-    assert await front.catalog.doomed(10, ()) == [there, COPY_ON_C]
-    assert await (await front.restart()).catalog.doomed(10, ()) == [there, COPY_ON_C]
+    there = {node: [f"{A}.{index}"] for index, node in enumerate(MOVED)}
+    assert await front.doomed() == there | COPY_ON_C
+    assert await (await front.restart()).doomed() == there | COPY_ON_C
 
 
 @pytest_twisted.ensureDeferred
@@ -115,7 +113,7 @@ async def test_a_file_that_is_replaced_in_the_middle_refuses_the_move() -> None:
     with pytest.raises(MoveRefused, match="is not of upload"):
         await front.catalog.commit_move("/f", TO_G)
     await front.catalog.abort_move(TO_G, "refused")
-    assert await front.catalog.doomed(10, ()) == [doomed(A), COPY_ON_G]
+    assert await front.doomed() == doomed(A) | COPY_ON_G
 
 
 @pytest_twisted.ensureDeferred
