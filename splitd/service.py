@@ -232,7 +232,7 @@ class Front:
             "/sweep": actions.sweep(self._run_sweep),
         }
         status = self._status
-        admin = self._make_site(AdminResource(status.problems, status.report, metrics, offered, lambda: self._closed))
+        admin = self._make_site(AdminResource(status.readiness, status.report, metrics, offered, lambda: self._closed))
         self.admin_port = await listen(self._reactor, self._config.admin, admin)
         await self.catalog.start()
         self._refuse_missing_nodes()

@@ -39,7 +39,7 @@ def _summary(found: dict[str, Any]) -> Table:
     uploads, downloads, journal = found["uploads"], found["downloads"], found["journal"]
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, text in {
-        "ready": "yes" if found["ready"] else "no",
+        "ready": _readiness(found),
         "cluster": found["cluster"],
         "version": f"{found['version']}, up for {timedelta(seconds=int(found['uptime_s']))}",
         "layout": f"{found['layout']}, unit {format_size(found['unit'])}",
@@ -57,6 +57,12 @@ def _summary(found: dict[str, Any]) -> Table:
         table.add_row(name, text)
     table.add_row()
     return table
+
+
+def _readiness(found: dict[str, Any]) -> str:
+    if found["ready"]:
+        return "yes"
+    return "no; " + ", ".join(f"{kind} {'yes' if found[kind]['ready'] else 'no'}" for kind in ("reads", "writes"))
 
 
 def _reaper(found: dict[str, Any]) -> str:

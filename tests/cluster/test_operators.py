@@ -76,10 +76,61 @@ async def test_a_front_with_too_few_nodes_is_alive_and_not_ready(cluster: Cluste
     await cluster.break_node(0)
     await cluster.put("/a", b"x")
     ready = await look(cluster, "/ready")
-    assert (ready.code, ready.text) == (503, "6 nodes that take parts are needed, 5 are up\n")
+    assert (ready.code, ready.text.splitlines()) == (
+        503,
+        [
+            "reads: 6 nodes are needed to read a file, 5 answer; n1 is down",
+            "writes: 6 nodes that take parts are needed, 5 are up; n1 is down",
+        ],
+    )
     assert ((await look(cluster, "/health")).code, (await metrics(cluster))["splitd_ready"]) == (200, 0)
     await cluster.mend_node(0)
-    assert (await look(cluster, "/ready")).code == 200
+    ready = await look(cluster, "/ready")
+    assert (ready.code, ready.text.splitlines()) == (200, ["reads: ready", "writes: ready"])
+
+
+async def _readiness(cluster: Cluster) -> dict[str, int]:
+    """The answers for reads, for writes and for both, checked against the status and the metrics."""
+    codes = {kind: (await look(cluster, f"/ready{kind and '?for='}{kind}")).code for kind in ("reads", "writes", "")}
+    status, measured = await cluster.status(), await metrics(cluster)
+    for kind in ("reads", "writes"):
+        assert status[kind]["ready"] == (not status[kind]["problems"]) == (codes[kind] == 200)
+        assert measured[f"splitd_{kind}_ready"] == status[kind]["ready"]
+        assert set(status[kind]["problems"]) <= set(status["problems"])
+    assert status["ready"] == (not status["problems"]) == (codes[""] == 200)
+    return codes
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_store_that_is_full_is_ready_for_reads_and_not_for_writes(cluster: Cluster) -> None:
+    await cluster.put("/file", b"x" * 10_000)
+    assert await _readiness(cluster) == {"reads": 200, "writes": 200, "": 200}
+    for number in range(len(cluster.nodes)):
+        await cluster.refill_node(number, 0)
+    await cluster.look_at_nodes()
+    assert await _readiness(cluster) == {"reads": 200, "writes": 503, "": 503}
+    [reads, writes] = (await look(cluster, "/ready")).text.splitlines()
+    assert (reads, "writes: 6 nodes that take parts are needed, 0 are up; n1 is full" in writes) == (
+        "reads: ready",
+        True,
+    )
+    assert (await cluster.get("/file")).body == b"x" * 10_000
+    for number in range(len(cluster.nodes)):
+        await cluster.refill_node(number, 10**9)
+    await cluster.look_at_nodes()
+    assert await _readiness(cluster) == {"reads": 200, "writes": 200, "": 200}
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_journal_that_failed_is_ready_for_reads_and_not_for_writes(cluster: Cluster) -> None:
+    cluster.journal_filesystem.fails_sync = True
+    assert (await cluster.ask("MKCOL", "/a")).code == 503
+    assert await _readiness(cluster) == {"reads": 200, "writes": 503, "": 503}
+
+
+@pytest_twisted.ensureDeferred
+async def test_readiness_for_something_else_is_not_answered(cluster: Cluster) -> None:
+    assert (await look(cluster, "/ready?for=writing")).code == 400
 
 
 @pytest.mark.parametrize("path", ["/reload", "/rebalance", "/sweep?dry_run=1", "/probe?id=n7&url=http://127.0.0.1:1"])

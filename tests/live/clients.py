@@ -33,7 +33,7 @@ def ask(url: str, method: str = "GET", body: Any = None, **headers: str) -> Answ
     place = urlsplit(url)
     connection = HTTPConnection(place.netloc, timeout=TIMEOUT_S)
     try:
-        connection.request(method, place.path or "/", body, headers)
+        connection.request(method, place._replace(scheme="", netloc="").geturl() or "/", body, headers)
         answer = connection.getresponse()
         return Answer(answer.status, answer.headers["ETag"] or "", answer.read())
     except (OSError, HTTPException):

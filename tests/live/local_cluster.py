@@ -38,11 +38,13 @@ class LocalCluster:
 
     :param folder: the `--dir` of `splitctl up`.
     :param settings: more keys of the front's configuration file.
+    :ivar asked_for: what it must be ready for at its start, as a query; for all where empty.
     :ivar environment: variables for the processes, besides those of this one; read at `start`.
     """
 
     def __init__(self, folder: Path, **settings: object) -> None:
         self.folder = folder
+        self.asked_for = ""
         self.environment: dict[str, str] = {}
         self.output = folder.with_name(folder.name + ".out")
         self.disks = Disks(folder / "nodes")
@@ -122,7 +124,7 @@ class LocalCluster:
 
     def is_ready(self) -> bool:
         """Whether it says that all daemons are ready."""
-        return self.ready_file.exists() and ask(f"{self.admin}/ready").status == 200
+        return self.ready_file.exists() and ask(f"{self.admin}/ready{self.asked_for}").status == 200
 
     @property
     def ready_file(self) -> Path:

@@ -63,6 +63,22 @@ def store_until_used(cluster: LocalCluster, node: str) -> None:
     raise AssertionError(f"{node} took no part of a hundred files")
 
 
+# A full store
+
+
+def test_a_store_that_is_full_starts_and_serves_its_files(growing: LocalCluster) -> None:
+    put(f"{growing.url}/file", b"x" * LARGE)
+    assert growing.stop() == 0
+    for node in SIX:
+        (growing.folder / "nodes" / node / "storaged.yaml").write_text("reserve: 1000TiB\n")
+    growing.asked_for = "?for=reads"
+    growing.start()
+    assert ask(f"{growing.url}/file").body == b"x" * LARGE
+    assert ask(f"{growing.url}/new", "PUT", b"x").status == 507
+    assert ask(f"{growing.admin}/ready").status == 503
+    assert ask(f"{growing.admin}/health").status == 200
+
+
 # Grow
 
 

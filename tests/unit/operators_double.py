@@ -12,6 +12,7 @@ Query = Mapping[str, str]
 
 STATUS: dict[str, Any] = {
     "version": "1", "cluster": "c", "uptime_s": 61.5, "ready": True, "problems": [], "warnings": ["a warning"],
+    "reads": {"ready": True, "problems": []}, "writes": {"ready": True, "problems": []},
     "layout": "6+0", "unit": 262144,
     "nodes": [
         {"id": "n1", "url": "http://h:1", "zone": "", "state": "up", "mode": "active", "capacity": 2**40,

@@ -117,10 +117,12 @@ def test_the_status_tells_the_spread_a_refused_registry_and_a_rebalance(front: F
 
 
 def test_a_service_that_is_not_ready_ends_with_1(front: FrontDouble) -> None:
-    front.status = STATUS | {"ready": False, "problems": ["too few nodes"]}
+    writes = {"ready": False, "problems": ["too few nodes"]}
+    front.status = STATUS | {"ready": False, "problems": ["too few nodes"], "writes": writes}
     result = run(front, "status")
     assert result.exit_code == 1
     assert "problem: too few nodes" in result.stdout
+    assert "no; reads yes, writes no" in result.stdout
 
 
 @pytest.mark.parametrize("command", [("ls", "/no"), ("get", "/no", "-"), ("rm", "/no"), ("mkdir", "/no/no")])

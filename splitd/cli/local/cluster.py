@@ -20,6 +20,7 @@ _LOOK_S = 0.1
 _ANSWER_S = 5.0
 _PORTS_S = 2.0
 _LINES = 20
+_NOTHING: Mapping[str, str] = {}
 
 
 class StartFailed(CommandFailed):
@@ -48,7 +49,8 @@ class LocalCluster:
     def start(self) -> bool:
         """Start all daemons and wait until they are ready.
 
-        The front comes last: the first look it takes at its nodes finds them.
+        The front comes last: the first look it takes at its nodes finds them.  It is ready once files can be read, for
+        a store that is full must start, too.
 
         :return: whether they are; false where a signal said stop.
         :raise StartFailed: one ended, or is not ready in time.  The others still run.
@@ -56,12 +58,13 @@ class LocalCluster:
         deadline = time.monotonic() + _READY_S
         for daemon in self.nodes:
             daemon.start()
-        looks = [(daemon, node.url, "/health") for daemon, node in zip(self.nodes, self.plan.nodes, strict=True)]
-        if not all(self._wait(*look, deadline) for look in looks):
-            return False
+        for daemon, node in zip(self.nodes, self.plan.nodes, strict=True):
+            if not self._wait(daemon, node.url, "/health", deadline):
+                return False
         self.front.start()
-        looks = [(self.front, self.plan.admin, "/ready"), (self.front, self.plan.url, "/")]
-        return all(self._wait(*look, deadline) for look in looks)
+        return self._wait(self.front, self.plan.admin, "/ready", deadline, {"for": "reads"}) and self._wait(
+            self.front, self.plan.url, "/", deadline
+        )
 
     def grow(self, plan: ClusterPlan) -> None:
         """Start the nodes of a plan that this cluster does not have yet.
@@ -75,11 +78,11 @@ class LocalCluster:
                 self.nodes.append(daemon)
                 self.plan = attrs.evolve(self.plan, numbers=tuple(sorted({*self.plan.numbers, node.number})))
 
-    def _wait(self, daemon: Daemon, url: str, path: str, deadline: float) -> bool:
+    def _wait(self, daemon: Daemon, url: str, path: str, deadline: float, query: Mapping[str, str] = _NOTHING) -> bool:
         server = Server(url, connect_s=_ANSWER_S, stall_s=_ANSWER_S)
         while not self._bell.stopped:
             try:
-                with server.ask("GET", path):
+                with server.ask("GET", path, query=query):
                     return True
             except CommandFailed as failure:
                 reason = failure.message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -33,6 +34,15 @@ class Query:
         if value not in {"0", "1"}:
             raise Refused(400, f"{name}={value!r}: should be 0 or 1")
         return value == "1"
+
+    def choice(self, name: str, values: Sequence[str]) -> str:
+        """One of some values; empty where it is not there."""
+        if name not in self._values:
+            return ""
+        value = self._values[name][-1]
+        if value not in values:
+            raise Refused(400, f"{name}={value!r}: should be {' or '.join(values)}")
+        return value
 
     def number(self, name: str, low: float, high: float) -> float | None:
         """A number from `low` to `high`; None where it is not there."""

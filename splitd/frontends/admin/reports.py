@@ -42,6 +42,17 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
     problem: str
 
 
+class ReadinessReport(msgspec.Struct, frozen=True):
+    """Whether clients can do something.
+
+    :param ready: whether they can.
+    :param problems: why they cannot, a sentence each; empty where they can.
+    """
+
+    ready: bool
+    problems: list[str]
+
+
 class FillReport(msgspec.Struct, frozen=True):
     """How full the nodes are that take parts; what is free counts by their weights."""
 
@@ -156,8 +167,11 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to `GET /status`.
 
     :param uptime_s: seconds since the start.
-    :param ready: whether files can be stored and served.
-    :param problems: why the front is not ready.
+    :param ready: whether files can be read, and stored.
+    :param problems: why one of the two cannot be done.
+    :param reads: whether files can be read.  A file needs the nodes that its parts are on: while one of them is down,
+        it cannot be read, though others can.
+    :param writes: whether files can be stored.
     :param warnings: what an operator should look after, though files are stored and served.
     :param layout: how new files are cut, as "6+0".
     :param unit: bytes of one column in a full stripe.
@@ -173,6 +187,8 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     uptime_s: float
     ready: bool
     problems: list[str]
+    reads: ReadinessReport
+    writes: ReadinessReport
     warnings: list[str]
     layout: str
     unit: int

@@ -9,7 +9,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from splitd.errors import NodeRefused, RebalanceUnderWay, RegistryRefused, SplitdError, SweepUnderWay
 from splitd.frontends.admin.actions import Action
-from splitd.frontends.admin.answers import answer, answer_json, answer_text
+from splitd.frontends.admin.answers import Query, answer, answer_json, answer_text
+from splitd.frontends.admin.readiness import READS, WRITES, Readiness
 from splitd.frontends.admin.reports import StatusReport
 from splitd.frontends.http.answers import Refused
 from storaged.http import StreamingRequest, StreamingResource
@@ -26,7 +27,7 @@ _STATUS: dict[type[SplitdError], int] = {
 class AdminResource(StreamingResource):
     """Answers every request on the operators' port.
 
-    :param problems: why the front is not ready, one sentence each; none when it is.
+    :param readiness: tells whether files can be read, and stored.
     :param status: everything there is to tell, as values that JSON has.
     :param metrics: the same for Prometheus.
     :param actions: what else can be asked for, by its path.
@@ -35,14 +36,14 @@ class AdminResource(StreamingResource):
 
     def __init__(
         self,
-        problems: Callable[[], list[str]],
+        readiness: Callable[[], Readiness],
         status: Callable[[], StatusReport],
         metrics: CollectorRegistry,
         actions: dict[str, Action],
         closed: Callable[[], str],
     ) -> None:
         super().__init__()
-        self._problems = problems
+        self._readiness = readiness
         self._status = status
         self._metrics = metrics
         self._looks = {
@@ -87,11 +88,10 @@ class AdminResource(StreamingResource):
         answer(request, 200, "text/plain", b"ok\n")
 
     def _ready(self, request: StreamingRequest) -> None:
-        problems = self._problems()
-        if problems:
-            answer_text(request, 503, "\n".join(problems))
-        else:
-            answer(request, 200, "text/plain", b"ready\n")
+        asked = Query(request).choice("for", (READS, WRITES))
+        reasons = self._readiness().reasons([asked] if asked else [READS, WRITES])
+        lines = [f"{kind}: {text}" for kind, problems in reasons.items() for text in problems or ["ready"]]
+        answer_text(request, 503 if any(reasons.values()) else 200, "\n".join(lines))
 
     def _report(self, request: StreamingRequest) -> None:
         answer_json(request, 200, self._status())

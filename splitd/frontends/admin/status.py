@@ -1,8 +1,8 @@
-"""How the front is doing: why it is not ready, the status page, the metrics."""
+"""How the front is doing: whether it is ready, the status page, the metrics."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import attrs
@@ -13,12 +13,14 @@ from splitd import __version__
 from splitd.catalog.journal.file import FileJournal
 from splitd.catalog.journalled import JournalledCatalog
 from splitd.downloads.cache import VersionCache
+from splitd.frontends.admin.readiness import Readiness, judge_readiness
 from splitd.frontends.admin.reports import (
     CacheReport,
     DownloadsReport,
     FillReport,
     JournalReport,
     NodeReport,
+    ReadinessReport,
     ReaperReport,
     RegistryReport,
     StatusReport,
@@ -56,19 +58,16 @@ class Status(Collector):
     clock: Any
     stopping: bool = False
 
-    def problems(self) -> list[str]:
-        """Why the front is not ready to store and to serve; none when it is."""
-        problems = []
+    def readiness(self) -> Readiness:
+        """Whether files can be read, and stored, and why not."""
+        general = []
         if self.stopping:
-            problems.append("the front stops, and finishes what is under way")
+            general.append("the front stops, and finishes what is under way")
         if not self.catalog.cluster:
-            problems.append("the journal is being read")
-        if self.journal.failure:
-            problems.append(f"nothing can be changed until a restart: {self.journal.failure}")
-        up = sum(node.state == UP for node in self.registry.nodes())
-        if up < self.layout.width:
-            problems.append(f"{self.layout.width} nodes that take parts are needed, {up} are up")
-        return problems
+            general.append("the journal is being read")
+        states = [(node.entry.id, node.state) for node in self.registry.nodes()]
+        layout = self.layout
+        return judge_readiness(general, self.journal.failure, states, data=layout.data, width=layout.width)
 
     def warnings(self) -> list[str]:
         """What an operator should look after, though files are stored and served; none when all is well."""
@@ -87,13 +86,15 @@ class Status(Collector):
     def report(self) -> StatusReport:
         """The front as it is now."""
         catalog, traffic, journal = self.catalog.statistics(), self.traffic, self.journal.statistics
-        problems, last_sweep, registry_file = self.problems(), self.sweep.last, self.registry_file
+        readiness, last_sweep, registry_file = self.readiness(), self.sweep.last, self.registry_file
         return StatusReport(
             version=__version__,
             cluster=self.catalog.cluster,
             uptime_s=round(self.clock.seconds() - self.started_at_s, 3),
-            ready=not problems,
-            problems=problems,
+            ready=not readiness.problems,
+            problems=readiness.problems,
+            reads=_report_readiness(readiness.reads),
+            writes=_report_readiness(readiness.writes),
             warnings=self.warnings(),
             layout=str(self.layout),
             unit=self.layout.unit,
@@ -118,8 +119,11 @@ class Status(Collector):
     def collect(self) -> Iterator[Metric]:
         """The same for Prometheus."""
         catalog, traffic, journal = self.catalog.statistics(), self.traffic, self.journal.statistics
+        readiness = self.readiness()
         gauges = {
-            "splitd_ready": ("Whether files can be stored and served.", not self.problems()),
+            "splitd_ready": ("Whether files can be read, and stored.", not readiness.problems),
+            "splitd_reads_ready": ("Whether files can be read.", not readiness.reads),
+            "splitd_writes_ready": ("Whether files can be stored.", not readiness.writes),
             "splitd_files": ("Files in the catalog.", catalog.files),
             "splitd_file_bytes": ("Bytes of all files, as their clients count them.", catalog.bytes_stored),
             "splitd_uploads_under_way": ("Uploads under way.", traffic.uploads_under_way),
@@ -200,6 +204,10 @@ class Status(Collector):
 
 
 _STATES = (UP, FULL, "readonly", DOWN, STRANGER, UNKNOWN)
+
+
+def _report_readiness(reasons: Sequence[str]) -> ReadinessReport:
+    return ReadinessReport(not reasons, list(reasons))
 
 
 def _report_fill(registry: NodeRegistry) -> FillReport | None:
