@@ -71,8 +71,8 @@ class Life:
             await self.put(name)
         await self.change(lambda: namespace.change_properties("/c/1", PropertyChanges({"a": "<a/>"}, ()), ALWAYS))
         await self.change(lambda: locks.lock(self.requested("/f", "urn:1"), ALWAYS, self.manifest(0)))
-        for number in range(4):
-            source, target = f"/{'cdcd'[number]}", f"/{'dcdc'[number]}"
+        for number in range(6):
+            source, target = ("/c", "/d") if number % 2 == 0 else ("/d", "/c")
             await self.change(lambda s=source, t=target: namespace.move(s, t, ALWAYS, overwrite=True))
             await self.change(lambda s=target: namespace.copy(s, "/copy", ALWAYS, deep=True, overwrite=True))
             await self.put(f"{target}/1")
