@@ -42,6 +42,15 @@ class Sample:
             file.seek(start)
             return file.read(count)
 
+    def digest(self, count: int) -> str:
+        """The SHA-256 of its first bytes."""
+        digest = sha256()
+        with self.path.open("rb") as file:
+            while count and (piece := file.read(min(PIECE, count))):
+                digest.update(piece)
+                count -= len(piece)
+        return digest.hexdigest()
+
 
 def make_sample(path: Path, size: int) -> Sample:
     """Write a file of random bytes."""

@@ -10,16 +10,18 @@ from rich.console import Console
 from splitd.cli.demo.report import Report
 from splitd.cli.demo.results import PASSED, StepResult
 from splitd.cli.demo.scene import Scene, Step
-from splitd.cli.demo.steps.failures import KILL_FRONT, KILL_NODE, LEAVE
+from splitd.cli.demo.steps.failures import KILL_FRONT, KILL_NODE, KILL_READ, LEAVE
 from splitd.cli.demo.steps.growth import GROW
 from splitd.cli.demo.steps.many import AT_ONCE
+from splitd.cli.demo.steps.names import BEHIND_A_PROXY, KEEP_HEADERS
 from splitd.cli.demo.steps.parts import LOOK_AT_PARTS
 from splitd.cli.demo.steps.start import START
 from splitd.cli.demo.steps.transfer import OVERWRITE, PUT_KNOWN, PUT_PIPED, READ_BACK
 from splitd.cli.errors import CommandFailed
 
 STEPS = (
-    START, PUT_KNOWN, PUT_PIPED, READ_BACK, LOOK_AT_PARTS, OVERWRITE, LEAVE, KILL_NODE, KILL_FRONT, AT_ONCE, GROW,
+    START, PUT_KNOWN, PUT_PIPED, READ_BACK, LOOK_AT_PARTS, OVERWRITE, KEEP_HEADERS, BEHIND_A_PROXY, LEAVE, KILL_NODE,
+    KILL_READ, KILL_FRONT, AT_ONCE, GROW,
 )  # fmt: skip
 
 

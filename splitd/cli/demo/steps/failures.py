@@ -1,4 +1,4 @@
-"""What goes wrong in the middle: a client leaves, a storage server dies, the front dies."""
+"""Failures in the middle: a client leaves, a storage server dies, the front dies."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from splitd.cli.demo.disks import size_of
 from splitd.cli.demo.files import InterruptedStream
 from splitd.cli.demo.report import Report
 from splitd.cli.demo.scene import Scene, Step
+from splitd.cli.demo.steps.transfer import SAMPLE
 from splitd.cli.demo.waiting import wait_until
 from splitd.cli.errors import CommandFailed, Refused, TransferBroken
 from splitd.cli.local.plan import FRONT
+from splitd.cli.server import read_pieces
 from splitd.cli.session import format_size
 
 _MIB = 2**20
@@ -113,6 +115,33 @@ def _kill_node(scene: Scene, report: Report) -> None:
     report.check("nothing of the new version is left on any storage server", passed=not _remains(scene, upload))
 
 
+def _kill_read(scene: Scene, report: Report) -> None:
+    sample, path = scene.sample, scene.path(SAMPLE)
+    report.command(f"curl -O {scene.link(SAMPLE)}")
+    got, digest, reason = 0, sha256(), ""
+    with scene.files.front.ask("GET", path) as answer:
+        pid, killed_at = scene.own.kill(_VICTIM), time.monotonic()
+        report.command(f"kill -9 {pid}   # storage server {_VICTIM}, while the file comes")
+        try:
+            for piece in read_pieces(answer, f"GET {path}"):
+                digest.update(piece)
+                got += len(piece)
+        except TransferBroken as broken:
+            reason = broken.message
+    ended_s = time.monotonic() - killed_at
+    report.measure("the download ended after", ended_s, "s")
+    if reason:
+        report.quote([f"splitctl: {reason}"])
+    report.check(
+        "the client is not left waiting", ended_s < _SECONDS, f"less than {_SECONDS:.0f} s", f"{ended_s:.1f} s"
+    )
+    whole = got == sample.size
+    report.check("it is whole, or the client knows that it is not", whole or bool(reason), "an error", "none")
+    report.equal(f"the {format_size(got)} that came are those of the file", sample.digest(got), digest.hexdigest())
+    scene.own.wait_recovered(_VICTIM, pid)
+    report.equal("once the server is back, the file is whole", sample.sha256, scene.files.digest(path))
+
+
 def _kill_front(scene: Scene, report: Report) -> None:
     path, data = scene.path(_KEPT), os.urandom(_SMALL)
     report.command(f"curl -T kept.bin {scene.link(_KEPT)}")
@@ -138,6 +167,12 @@ KILL_NODE = Step(
     "A storage server is killed while a new version of a file is on its way in. The client must be told, and the old "
     "version must stay as it is.",
     _kill_node,
+    "the processes",
+)
+KILL_READ = Step(
+    "A storage server dies during a download",
+    "Without redundancy the file cannot be read to its end. The client must learn that at once, and get no wrong byte.",
+    _kill_read,
     "the processes",
 )
 KILL_FRONT = Step(
