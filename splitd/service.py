@@ -55,6 +55,7 @@ from storaged.system.daemon import Daemon, IServer
 from storaged.system.filesystem import OSFilesystem
 from storaged.system.interfaces import IFilesystem
 from storaged.system.settings import SettingsError, read_cluster_key, read_text
+from storaged.system.stages import Stages
 
 _NODE_IDLE_S = 120
 """How long an idle connection to a node is kept; a node keeps it longer."""
@@ -154,6 +155,7 @@ class Front:
         )
         door = Door(store, store, self.catalog.locks, self._quota, reactor, wall)
         self._site = self._make_site(WebdavResource(door))
+        self._stages = Stages()
         self._closed = "the front has not started yet"
         self.port: IListeningPort | None = None
         self.admin_port: IListeningPort | None = None
@@ -214,15 +216,44 @@ class Front:
             self._log.failure("reading the registry", failure)
 
     def start(self) -> Deferred[None]:
-        """Begin to serve; see `IServer.start`.
+        """Start to serve; see `IServer.start`.
 
         :raise RegistryInvalid: the registry lacks a node that holds parts.
         :raise SettingsError: nothing can listen at an endpoint.
         """
-        return Deferred.fromCoroutine(self._start())
+        return self._stages.start(self._start)
 
     async def _start(self) -> None:
-        self._pool.start()
+        enter = self._stages.enter
+        await enter(self._pool.start, self._pool.stop)
+        await enter(self._listen_for_operators, self._end_operators)
+        # Where it is closed, the reading of it ends.
+        await enter(self.catalog.start, self._close_catalog, interrupt=self._journal.close)
+        self._refuse_missing_nodes()
+        keep_for_ever()  # the catalog's objects: many, and none of them garbage
+        await enter(_nothing, self._connections.close)
+        await enter(self.registry.start, self.registry.stop, interrupt=self.registry.stop)
+        await enter(self._registry_file.start, self._registry_file.stop)
+        await enter(self._reaper.start, self._reaper.stop)
+        await enter(self._sweep.start, self._sweep.stop)
+        await enter(_nothing, self._rebalance.stop)
+        await enter(_nothing, self._abort_uploads)
+        await enter(self._listen, self._end_requests)
+        self._closed = ""
+        self._log.info(
+            "cluster {cluster} is served at {endpoint}", cluster=self.catalog.cluster, endpoint=self._config.listen
+        )
+
+    async def _abort_uploads(self) -> None:
+        aborted = Deferred.fromCoroutine(self._uploads.abort_all("the server stops"))
+        await self._connections.close()  # small parts on their way to a silent node fail at once
+        await aborted
+
+    async def _close_catalog(self) -> None:
+        self.catalog.stop()
+        await self._journal.close()
+
+    async def _listen_for_operators(self) -> None:
         metrics = CollectorRegistry()
         metrics.register(self._status)
         offered = {
@@ -232,20 +263,22 @@ class Front:
             "/sweep": actions.sweep(self._run_sweep),
         }
         status = self._status
-        admin = self._make_site(AdminResource(status.readiness, status.report, metrics, offered, lambda: self._closed))
-        self.admin_port = await listen(self._reactor, self._config.admin, admin)
-        await self.catalog.start()
-        self._refuse_missing_nodes()
-        keep_for_ever()  # the catalog's objects: many, and none of them garbage
-        await self.registry.start()
-        self._registry_file.start()
-        self._reaper.start()
-        self._sweep.start()
+        resource = AdminResource(status.readiness, status.report, metrics, offered, lambda: self._closed)
+        self._admin_site = self._make_site(resource)
+        self.admin_port = await listen(self._reactor, self._config.admin, self._admin_site)
+
+    async def _end_operators(self) -> None:
+        if self.admin_port is not None:
+            await maybeDeferred(self.admin_port.stopListening)
+            await drain(self._admin_site, 0, self._reactor)
+
+    async def _listen(self) -> None:
         self.port = await listen(self._reactor, self._config.listen, self._site)
-        self._closed = ""
-        self._log.info(
-            "cluster {cluster} is served at {endpoint}", cluster=self.catalog.cluster, endpoint=self._config.listen
-        )
+
+    async def _end_requests(self) -> None:
+        if self.port is not None:
+            await maybeDeferred(self.port.stopListening)
+        await drain(self._site, self._config.stop_timeout_s, self._reactor)
 
     def _refuse_missing_nodes(self) -> None:
         try:
@@ -254,32 +287,16 @@ class Front:
             raise RegistryInvalid(f"{self._config.registry}: {problem}") from problem
 
     def stop(self) -> Deferred[None]:
-        """Take no more requests, and finish those under way; after a while they are cut, and uploads aborted.  See
-        `IServer.stop`.
+        """Accept no more requests, and finish those under way; after `stop_timeout_s` they are cut, and uploads
+        aborted.  See `IServer.stop`.
         """
-        return Deferred.fromCoroutine(self._stop())
-
-    async def _stop(self) -> None:
         self._status.stopping = True
         self._closed = "the front stops"
-        if self.port is not None:
-            await maybeDeferred(self.port.stopListening)
-            await drain(self._site, self._config.stop_timeout_s, self._reactor)
-        if self.admin_port is not None:
-            await maybeDeferred(self.admin_port.stopListening)
-        if not self._pool.started:
-            return
-        aborted = Deferred.fromCoroutine(self._uploads.abort_all("the server stops"))
-        await self._connections.close()  # small parts on their way to a silent node fail at once
-        await aborted
-        await self._rebalance.stop()
-        self._registry_file.stop()
-        self.registry.stop()
-        self._sweep.stop()
-        await self._reaper.stop()
-        self.catalog.stop()
-        await self._journal.close()
-        self._pool.stop()
+        return self._stages.stop()
+
+
+def _nothing() -> None:
+    """Nothing is to be started: it works when it is asked to."""
 
 
 def makeService(options: Options) -> Daemon:

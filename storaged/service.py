@@ -7,7 +7,6 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
@@ -23,8 +22,10 @@ from storaged.system.clocks import WallClock, measure_monotonically
 from storaged.system.daemon import Daemon, IServer
 from storaged.system.filesystem import FolderLock, OSFilesystem
 from storaged.system.interfaces import IFilesystem
+from storaged.system.periodic import Periodic
 from storaged.system.read_ahead import ReadAhead
 from storaged.system.settings import SettingsError, read_cluster_key
+from storaged.system.stages import Stages
 
 _IDLE_TIMEOUT_S = 300
 """Longer than the front keeps an idle connection, so that it is always the front that closes one."""
@@ -69,8 +70,8 @@ class StorageServer:
             idle_timeout_s=_IDLE_TIMEOUT_S,
             body_timeout_s=_BODY_TIMEOUT_S,
         )
-        self._emptying = LoopingCall(lambda: Deferred.fromCoroutine(self._empty_trash()))
-        self._emptying.clock = reactor
+        self._emptying = Periodic(self._empty_trash, _EMPTY_EVERY_S, reactor, "emptying the trash")
+        self._stages = Stages()
         self.port: IListeningPort | None = None
 
     async def _empty_trash(self) -> None:
@@ -80,35 +81,33 @@ class StorageServer:
             self._log.error("the trash: {problem}", problem=str(problem))
 
     def start(self) -> Deferred[None]:
-        """Begin to serve; see `IServer.start`."""
-        return Deferred.fromCoroutine(self._start())
+        """Start to serve; see `IServer.start`."""
+        return self._stages.start(self._start)
 
     async def _start(self) -> None:
+        enter = self._stages.enter
         os.makedirs(self._config.data, exist_ok=True)  # noqa: PTH103 - text, as in the file system's seam
-        self._lock.acquire()
-        self._pool.start()
-        self._identity.load()
-        await self.store.start()
-        self._emptying.start(_EMPTY_EVERY_S)
-        self.port = await listen(self._reactor, self._config.listen, self._site)
+        await enter(self._lock.acquire, self._lock.release)
+        await enter(self._pool.start, self._pool.stop)
+        await enter(self._identity.load)
+        await enter(self.store.start, self.store.stop)
+        await enter(lambda: self._emptying.start(0), self._emptying.stop)
+        await enter(self._listen, self._end_requests)
         self._log.info("node {node} serves {data}", node=self._config.node, data=self._config.data)
 
-    def stop(self) -> Deferred[None]:
-        """Take no more requests, and finish those under way; after a while they are cut, and parts half written
-        dropped.  See `IServer.stop`.
-        """
-        return Deferred.fromCoroutine(self._stop())
+    async def _listen(self) -> None:
+        self.port = await listen(self._reactor, self._config.listen, self._site)
 
-    async def _stop(self) -> None:
+    async def _end_requests(self) -> None:
         if self.port is not None:
             await maybeDeferred(self.port.stopListening)
         await drain(self._site, self._config.stop_timeout_s, self._reactor)
-        if self._emptying.running:
-            self._emptying.stop()
-        if self._pool.started:
-            await self.store.stop()
-            self._pool.stop()
-        self._lock.release()
+
+    def stop(self) -> Deferred[None]:
+        """Accept no more requests, and finish those under way; after `stop_timeout_s` they are cut, and parts half
+        written are dropped.  See `IServer.stop`.
+        """
+        return self._stages.stop()
 
 
 def makeService(options: Options) -> Daemon:

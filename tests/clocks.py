@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from twisted.internet.interfaces import IReactorTime
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.task import Clock
 
 from storaged.system.clocks import WallClock
 
@@ -10,3 +14,28 @@ from storaged.system.clocks import WallClock
 def wall_of(clock: IReactorTime) -> WallClock:
     """A wall clock that shows the time of another one."""
     return WallClock(clock.seconds, clock.seconds)
+
+
+class StillReactor:
+    """A reactor on which no time passes: no timeout ends anything.
+
+    :param reactor: does everything else.
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._clock = Clock()
+        self.seconds = self._clock.seconds
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reactor, name)
+
+    def callLater(self, delay: float, call: Callable[..., Any], *args: Any, **kw: Any) -> IDelayedCall:
+        """Call as soon as possible where `delay` is 0, never where it is not."""
+        later: Any = self._reactor if delay == 0 else self._clock
+        delayed: IDelayedCall = later.callLater(delay, call, *args, **kw)
+        return delayed
+
+    def getDelayedCalls(self) -> list[Any]:
+        """Calls that wait for time to pass."""
+        return list(self._clock.getDelayedCalls())

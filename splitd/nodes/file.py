@@ -9,13 +9,13 @@ from typing import Any
 import attrs
 import yaml
 from twisted.internet.defer import Deferred, DeferredLock
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from splitd.errors import RegistryRefused
 from splitd.model.nodes import NodeEntry, RegistryChange, RegistryInvalid, parse_entries
 from splitd.nodes.registry import NodeRegistry
 from storaged.system.clocks import WallClock
+from storaged.system.periodic import Periodic
 from storaged.system.settings import SettingsError, read_text
 
 LOOK_EVERY_S = 1.0
@@ -108,8 +108,7 @@ class RegistryFile:
         self._in_thread = in_thread
         self._wall = wall
         self._lock = DeferredLock()
-        self._loop = LoopingCall(self._look)
-        self._loop.clock = clock
+        self._watch = Periodic(self._look, LOOK_EVERY_S, clock, "watching the registry")
         self._read: _Signature | None = None
         self._seen: _Signature | None = None
         self.loaded_ms = wall.now_ms()
@@ -117,14 +116,14 @@ class RegistryFile:
 
     def start(self) -> None:
         """Begin to watch the file."""
-        self._loop.start(LOOK_EVERY_S, now=False).addErrback(
-            lambda failure: self._log.failure("watching {path}", failure, path=self.path)
-        )
+        self._watch.start()
 
-    def stop(self) -> None:
-        """Watch it no more."""
-        if self._loop.running:
-            self._loop.stop()
+    def stop(self) -> Deferred[None]:
+        """Watch it no more.
+
+        :return: a Deferred that fires when the look under way has ended.
+        """
+        return self._watch.stop()
 
     def _look(self) -> Deferred[None]:
         return self._in_thread(self._sign).addCallback(self._signed)

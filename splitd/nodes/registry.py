@@ -10,7 +10,6 @@ from typing import Any
 import attrs
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as AskedTooLong
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -25,6 +24,7 @@ from storaged.parts.errors import NodeUnavailable, StoragedError, WrongNode
 from storaged.parts.interfaces import INodeStore, IRemoteStore
 from storaged.parts.values import LOOK_EVERY_S, NodeInfo
 from storaged.system.parallel import settled
+from storaged.system.periodic import Periodic
 
 _TICK_S = 0.5
 """How often it is looked which nodes are to be asked."""
@@ -125,8 +125,7 @@ class NodeRegistry:
         self._asking: set[Deferred[None]] = set()
         self._refreshed_at = -math.inf
         self._recovered: list[Callable[[str], None]] = []
-        self._loop = LoopingCall(self._ask_due)
-        self._loop.clock = clock
+        self._rounds = Periodic(self._ask_due, _TICK_S, clock, "asking nodes")
 
     def _new(self, entry: NodeEntry) -> NodeStatus:
         return NodeStatus(entry, *self._connected(entry), Health(self._clock.seconds()))
@@ -148,7 +147,7 @@ class NodeRegistry:
         :return: a Deferred that fires with None as that of `ask` does.
         """
         first = self.poll().addCallback(self._spread_out)
-        self._loop.start(_TICK_S, now=False).addErrback(lambda failure: self._log.failure("asking nodes", failure))
+        self._rounds.start()
         return first
 
     def _spread_out(self, _: None) -> None:
@@ -160,8 +159,7 @@ class NodeRegistry:
 
     def stop(self) -> None:
         """Ask no more, and wait for no answer."""
-        if self._loop.running:
-            self._loop.stop()
+        self._rounds.stop()
         for asking in list(self._asking):
             asking.cancel()
 

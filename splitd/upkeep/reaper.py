@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -16,6 +15,7 @@ from splitd.interfaces.nodes import INodeRegistry
 from splitd.interfaces.upkeep import IReaper
 from splitd.upkeep.node_reaper import NodeReaper
 from storaged.system.parallel import settled
+from storaged.system.periodic import Periodic
 
 
 @implementer(IReaper)
@@ -42,8 +42,7 @@ class Reaper:
         self._looking: Deferred[None] | None = None
         self._again = False
         self._stopped = False
-        self._loop = LoopingCall(self.wake)
-        self._loop.clock = clock
+        self._looks = Periodic(self.wake, interval_s, clock, "looking for parts to delete")
 
     @property
     def staying(self) -> dict[str, int]:
@@ -52,7 +51,7 @@ class Reaper:
 
     def start(self) -> None:
         """Begin to look."""
-        self._loop.start(self._interval_s).addErrback(lambda failure: self._log.failure("the reaper stopped", failure))
+        self._looks.start(0)
 
     def stop(self) -> Deferred[None]:
         """Delete nothing more, and wait for no node.
@@ -60,8 +59,7 @@ class Reaper:
         :return: a Deferred that fires with None when the deletions that nodes have confirmed are recorded.
         """
         self._stopped = True
-        if self._loop.running:
-            self._loop.stop()
+        self._looks.stop()
         if self._looking is not None:
             self._looking.cancel()
         return settled([reaper.stop() for reaper in self._nodes.values()])

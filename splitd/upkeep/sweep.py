@@ -13,7 +13,6 @@ from typing import Any
 
 import attrs
 from twisted.internet.defer import CancelledError, Deferred, fail
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -25,7 +24,8 @@ from storaged.parts.errors import NodeUnavailable, StoragedError
 from storaged.parts.format import PartId, is_part_id, parse_part_id
 from storaged.parts.values import PartInfo
 from storaged.system.clocks import WallClock
-from storaged.system.parallel import gather
+from storaged.system.parallel import gather, settled
+from storaged.system.periodic import Periodic
 
 _PAGE = 2_000
 _ASKED = 1000
@@ -110,36 +110,31 @@ class Sweep:
     ) -> None:
         self._ledger = ledger
         self._registry = registry
-        self._clock = clock
         self._wall = wall
         self._interval_s = interval_s
         self._grace_s = grace_s
         self._share = share
         self._under_way: Deferred[Findings] | None = None
-        self._loop = LoopingCall(self._go)
-        self._loop.clock = clock
-        self._first: Any = None
+        self._rounds = Periodic(self._go, interval_s, clock, "the sweep")
         self.last: Findings | None = None
 
     def start(self) -> None:
         """Begin to wait for the first."""
         if self._interval_s:
             # Not after a whole interval: a front that is often started again would never come to it.
-            self._first = self._clock.callLater(min(_FIRST_S, self._interval_s), self._begin)
+            self._rounds.start(min(_FIRST_S, self._interval_s))
 
-    def _begin(self) -> None:
-        self._first = None
-        self._loop.start(self._interval_s).addErrback(lambda failure: self._log.failure("no more sweeps", failure))
+    def stop(self) -> Deferred[None]:
+        """Cancel the one under way, and begin no more.
 
-    def stop(self) -> None:
-        """Give up the one under way, and begin no more."""
-        if self._first is not None:
-            self._first.cancel()
-            self._first = None
-        if self._loop.running:
-            self._loop.stop()
-        if self._under_way is not None:
-            self._under_way.cancel()
+        :return: a Deferred that fires when the one under way has ended.
+        """
+        self._rounds.stop()
+        if self._under_way is None:
+            return settled([])
+        ended = settled([self._under_way])
+        self._under_way.cancel()
+        return ended
 
     def _go(self) -> Deferred[None]:
         return self.run().addCallbacks(_nothing, self._broke_off)

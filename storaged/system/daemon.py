@@ -9,27 +9,30 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from zope.interface import Interface
 
 from storaged.system.allocator import TRIM_EVERY_S, collect_seldom, keep_large_buffers, trim_heap
+from storaged.system.periodic import Periodic
 from storaged.system.settings import SettingsError
-
-_log = Logger()
-
-_BACKLOG = 1024
-"""Connections that may wait to be accepted: as many as there are uploads that begin in one turn of the reactor."""
 
 
 class IServer(Interface):
     """Something that starts, serves and stops."""
 
     def start() -> Deferred[None]:
-        """Begin to serve; fires when it does."""
+        """Start to serve.
+
+        :return: a Deferred that fires when it serves.
+        :raise CancelledError: `stop` was called meanwhile.
+        :raise Exception: it cannot start; everything that had started is stopped.
+        """
 
     def stop() -> Deferred[None]:
-        """Serve no more, and let go of everything; fires when that is done.  May follow a start that failed."""
+        """Stop, and release everything.  May be called at any moment, also during the start, which then ends.
+
+        :return: a Deferred that fires when nothing is open any more: no port, no file, no lock, no delayed call.
+        """
 
 
 class Daemon(Service):
@@ -53,24 +56,22 @@ class Daemon(Service):
         self._server = server
         self._reactor = reactor
         self._hang_up = hang_up
-        self._trimming = LoopingCall(trim_heap)
-        self._trimming.clock = reactor
+        self._trimming = Periodic(trim_heap, TRIM_EVERY_S, reactor, "trimming the heap")
 
     def startService(self) -> None:
         """Start the server."""
         super().startService()
         keep_large_buffers()
         collect_seldom()
-        self._trimming.start(TRIM_EVERY_S, now=False).addErrback(self._trimming_failed)
+        self._trimming.start()
         hang_up = self._hang_up
         if hang_up is not None:
             signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(hang_up))
         self._server.start().addErrback(self._start_failed)
 
-    def _trimming_failed(self, failure: Any) -> None:
-        self._log.failure("the heap is not trimmed any more", failure)
-
     def _start_failed(self, failure: Any) -> None:
+        if not self.running:
+            return  # it is being stopped, and how that goes is told there
         if failure.check(*self._faults):  # a traceback would hide the reason
             self._log.critical("cannot start: {reason}", reason=failure.getErrorMessage())
         else:
@@ -82,8 +83,7 @@ class Daemon(Service):
     def stopService(self) -> Deferred[None]:
         """Stop the server.  A second signal, from here on, ends the process at once."""
         super().stopService()
-        if self._trimming.running:
-            self._trimming.stop()
+        self._trimming.stop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             # As after a power cut, what was answered is durable, and the next start clears the rest.
             signal.signal(number, signal.SIG_DFL)

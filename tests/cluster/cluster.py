@@ -103,6 +103,16 @@ class Cluster:
         await self.start_front()
 
     async def start_front(self) -> None:
+        self.front = self.make_front()
+        await self.front.start()
+        assert self.front.port is not None
+        self.port = self.front.port.getHost().port
+
+    def make_front(self, reactor: Any = None) -> Front:
+        """A front that the test starts.
+
+        :param reactor: its reactor; None for the cluster's.
+        """
         self.write_registry()
         config = Config(
             data=str(self.folder / "front"),
@@ -113,10 +123,7 @@ class Cluster:
             **{"listen": endpoint(self.host, self.port), "small_part": Size(0), **self.settings},
         )
         entries = read_registry(config.registry, self.registry.read_text())
-        self.front = Front(config, entries, KEY, self.journal_filesystem, self._reactor, WallClock())
-        await self.front.start()
-        assert self.front.port is not None
-        self.port = self.front.port.getHost().port
+        return Front(config, entries, KEY, self.journal_filesystem, reactor or self._reactor, WallClock())
 
     def write_registry(self) -> None:
         """Write down where all nodes are."""

@@ -49,6 +49,13 @@ class Node:
         self._server: StorageServer | None = None
 
     async def start(self) -> None:
+        self._server = self.make_server()
+        await self._server.start()
+        assert self._server.port is not None
+        self.port = self._server.port.getHost().port
+
+    def make_server(self) -> StorageServer:
+        """A server that the test starts."""
         config = Config(
             node=self.node_id,
             data=str(self.folder),
@@ -58,10 +65,7 @@ class Node:
             threads=4,
             stop_timeout_s=self.stop_timeout_s,
         )
-        self._server = StorageServer(config, KEY, self.filesystem, self._reactor, WallClock())
-        await self._server.start()
-        assert self._server.port is not None
-        self.port = self._server.port.getHost().port
+        return StorageServer(config, KEY, self.filesystem, self._reactor, WallClock())
 
     def end(self) -> Deferred[None]:
         """Tell it to stop, as a signal does; fires when it has."""
