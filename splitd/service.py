@@ -32,7 +32,7 @@ from splitd.frontends.admin.status import Status
 from splitd.frontends.webdav.door import Door, Quota
 from splitd.frontends.webdav.resource import WebdavResource
 from splitd.model.nodes import NodeEntry, RegistryInvalid, refuse_missing
-from splitd.model.room import room_for_files
+from splitd.model.room import divide_shared, room_for_files
 from splitd.model.striping import Layout
 from splitd.model.traffic import Traffic
 from splitd.model.uploads import RANDOM_BYTES, upload_id
@@ -161,7 +161,8 @@ class Front:
         self.admin_port: IListeningPort | None = None
 
     def _quota(self) -> Quota:
-        free = [node.free - node.reserved for node in self.registry.nodes() if node.entry.state == "active"]
+        active = [node for node in self.registry.nodes() if node.entry.state == "active"]
+        free = divide_shared([(node.volume, node.free - node.reserved) for node in active])
         return Quota(self.catalog.statistics().bytes_stored, room_for_files(free, self._layout))
 
     def _new_upload_id(self) -> str:

@@ -341,7 +341,8 @@ class DiskPartStore:
 
     async def _info(self) -> NodeInfo:
         await self._look()
-        return NodeInfo(self._identity.node_id, self._identity.cluster, self._room.capacity, self._room.free)
+        identity, room = self._identity, self._room
+        return NodeInfo(identity.node_id, identity.cluster, room.capacity, room.free, room.reserve, room.volume_id)
 
     def _refuse_while_stopping(self) -> None:
         if self._stopping:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from splitd.cli.session import format_size
+from storaged.system.sizes import format_size
 
 _CELLS = 20
 _WIDE = 110
@@ -20,7 +20,11 @@ Node = Mapping[str, Any]
 
 
 def node_table(console: Console, nodes: Sequence[Node]) -> Table:
-    """What is known of each node, with its fill as a bar.  A column that would be empty is left out."""
+    """What is known of each node, with its fill as a bar.  A column that would be empty is left out.
+
+    Where several nodes share one disk, its size and the room on it stand with the first of them only.
+    """
+    firsts: dict[str, str] = {node["volume"]: node["id"] for node in reversed(nodes) if node["volume"]}
     optional = [name for name in ("zone", "problem") if any(node[name] for node in nodes)]
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0) if _is_narrow(console) else (0, 1))
     for heading in ("node", "state", "mode"):
@@ -40,12 +44,26 @@ def node_table(console: Console, nodes: Sequence[Node]) -> Table:
             node["mode"],
             *([node["zone"]] if "zone" in optional else []),
             node["url"],
-            format_size(node["free"]),
-            format_size(node["capacity"]),
+            *_sizes(node, firsts.get(node["volume"], "")),
             fill_bar(console, node["fill"], node["state"]),
             *([node["problem"]] if "problem" in optional else []),
         )
     return table
+
+
+def _sizes(node: Node, first: str) -> tuple[str, str]:
+    if first not in {"", node["id"]}:
+        return "", f"same disk as {first}"
+    return format_size(node["free"]), format_size(node["capacity"])
+
+
+def describe_disks(nodes: Sequence[Node]) -> str:
+    """How large the disks of all nodes are together; empty where no two nodes share one."""
+    disks = {node["volume"] or node["id"]: node for node in reversed(nodes)}
+    if len(disks) == len(nodes):
+        return ""
+    free, capacity = (format_size(sum(node[name] for node in disks.values())) for name in ("free", "capacity"))
+    return f"{len(nodes)} nodes on {len(disks)} {'disk' if len(disks) == 1 else 'disks'} with {free} of {capacity} free"
 
 
 def fill_bar(console: Console, fill: float | None, state: str = "up") -> Text:
@@ -82,7 +100,7 @@ def show_nodes(console: Console, found: Mapping[str, Any]) -> None:
     """Print what a status says of the nodes."""
     console.print(node_table(console, found["nodes"]))
     console.print()
-    console.print(describe_spread(found["fill"]))
+    console.print(", ".join(filter(None, [describe_disks(found["nodes"]), describe_spread(found["fill"])])))
 
 
 def _is_narrow(console: Console) -> bool:

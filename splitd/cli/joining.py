@@ -14,7 +14,7 @@ from rich.table import Table
 from splitd.cli.errors import CommandFailed
 from splitd.cli.fill import Node, fill_bar
 from splitd.cli.server import Server
-from splitd.cli.session import format_size
+from storaged.system.sizes import format_size
 
 _UP_S = 60.0
 _FIRST_BYTES_S = 10.0

@@ -14,11 +14,12 @@ from rich.table import Table
 from splitd.catalog.compaction import fold
 from splitd.catalog.journal.reader import JournalReader
 from splitd.cli.errors import Refused
-from splitd.cli.session import Session, format_size, output, pass_session
+from splitd.cli.session import Session, output, pass_session
 from splitd.errors import JournalDamaged
 from splitd.model import records
 from splitd.model.records import Record
 from storaged.system.filesystem import OSFilesystem
+from storaged.system.sizes import format_size
 
 _TYPES = sorted(str(kind.__struct_config__.tag) for kind in records.Record.__args__)
 

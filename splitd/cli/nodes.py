@@ -13,7 +13,8 @@ from splitd.cli.joining import wait_until_up, watch_first_bytes
 from splitd.cli.local.text import format_node
 from splitd.cli.registry_file import Entry, NotChanged, RegistryFile
 from splitd.cli.reload import describe_changes
-from splitd.cli.session import Session, format_size, output, pass_session
+from splitd.cli.session import Session, output, pass_session
+from storaged.system.sizes import format_size
 
 _HEAVIEST = 1000
 

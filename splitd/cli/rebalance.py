@@ -16,7 +16,8 @@ from rich.table import Table
 from splitd.cli.errors import CommandFailed
 from splitd.cli.fill import fill_bar, format_percent
 from splitd.cli.server import Server
-from splitd.cli.session import Session, format_size, output, pass_session
+from splitd.cli.session import Session, output, pass_session
+from storaged.system.sizes import format_size
 
 _MB = 10**6
 _LOOK_S = 0.5

@@ -55,13 +55,3 @@ def read_server(context: click.Context, parameter: click.Parameter, url: str) ->
 def output() -> Console:
     """Where tables go.  A pipe has no width that a line could be cut to."""
     return Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS, markup=False, highlight=False)
-
-
-def format_size(size: int) -> str:
-    """A number of bytes for a person."""
-    value = float(size)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if value < 1024:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} TiB"

@@ -8,9 +8,10 @@ from typing import Any
 import click
 from rich.table import Table
 
-from splitd.cli.fill import describe_spread, node_table
+from splitd.cli.fill import describe_disks, describe_spread, node_table
 from splitd.cli.rebalance import describe_rebalance
-from splitd.cli.session import Session, format_size, output, pass_session
+from splitd.cli.session import Session, output, pass_session
+from storaged.system.sizes import format_size
 
 
 @click.command()
@@ -47,7 +48,7 @@ def _summary(found: dict[str, Any]) -> Table:
         "uploads": f"{uploads['under_way']} under way, {uploads['committed']} committed, {uploads['aborted']} aborted",
         "downloads": f"{downloads['under_way']} under way, {downloads['finished']} finished, "
         f"{downloads['failed']} failed",
-        "nodes": f"{len(found['nodes'])}, {describe_spread(found['fill'])}",
+        "nodes": f"{describe_disks(found['nodes']) or len(found['nodes'])}, {describe_spread(found['fill'])}",
         "registry": _registry(found["registry"]),
         **({"rebalance": describe_rebalance(found["rebalance"])} if found["rebalance"] else {}),
         "reaper": _reaper(found["reaper"]),

@@ -8,7 +8,8 @@ import attrs
 import click
 from rich.table import Table
 
-from splitd.cli.session import Session, format_size, output, pass_session
+from splitd.cli.session import Session, output, pass_session
+from storaged.system.sizes import format_size
 
 _PATIENCE_S = 3600.0
 

@@ -22,7 +22,7 @@ class Health:
     each time, up to a minute.
 
     :ivar state: "unknown" until it was asked once; then "up", "full", "down", or "stranger" where another answers.
-    :ivar problem: why it is not up.
+    :ivar problem: why it is not up; empty where it is.
     :ivar due: when it is to be asked.
     """
 
@@ -39,17 +39,17 @@ class Health:
         """Whether requests can be sent to it."""
         return self.state in {UP, FULL}
 
-    def answered(self, now: float, free: int) -> None:
+    def answered(self, now: float, full: str = "") -> None:
         """Take what it said when it was asked.
 
-        :param free: the bytes it has room for.
+        :param full: the reason why it takes no parts; empty where it has room.
         """
         self._silent = 0
         if now < self._cool_at:
             self.due = self._cool_at
             return
         self.due = now + ASK_EVERY_S
-        self.state, self.problem = (UP if free > 0 else FULL), ""
+        self.state, self.problem = (FULL if full else UP), full
 
     def silent(self, now: float, problem: str, *, stranger: bool = False) -> None:
         """It was asked, and it, or nobody, answered as it should."""

@@ -19,6 +19,7 @@ from splitd.interfaces.nodes import INodeRegistry
 from splitd.model.health import ASK_EVERY_S, FULL, UP, Health
 from splitd.model.nodes import NodeEntry, RegistryChange, compare_entries
 from splitd.model.placement import Candidate, choose_nodes
+from splitd.model.room import why_full
 from splitd.nodes.reporting import ReportingStore
 from storaged.parts.errors import NodeUnavailable, StoragedError, WrongNode
 from storaged.parts.interfaces import INodeStore, IRemoteStore
@@ -46,6 +47,8 @@ class NodeStatus:
     :param remote: its part store; `store` is the same store, and reports to the registry when the node fails.
     :param reserved: placed on it since it was last asked.
     :param held: kept free for parts of unknown size that are under way.
+    :param reserve: the room that it leaves free.
+    :param volume: the id of its volume, the same for nodes whose volumes are one file system; empty while not known.
     :param asking: the question that it has not answered yet.
     """
 
@@ -57,6 +60,8 @@ class NodeStatus:
     free: int = 0
     reserved: int = 0
     held: int = 0
+    reserve: int = 0
+    volume: str = ""
     asking: Deferred[None] | None = None
 
     @property
@@ -277,10 +282,10 @@ class NodeRegistry:
             return  # it listens elsewhere now
         now, before = self._clock.seconds(), (node.health.state, node.health.problem)
         if info is not None:
-            node.capacity, node.free = info.capacity, info.free
+            node.capacity, node.free, node.reserve, node.volume = info.capacity, info.free, info.reserve, info.volume
             # What was placed before the question is in the answer: the node counts what it was promised.
             node.reserved -= reserved_before
-            node.health.answered(now, info.free)
+            node.health.answered(now, why_full(info.capacity, info.free, info.reserve))
             # Not all at the same moment again, where all were asked at once.
             node.health.due -= _SPREAD_S * self._chance()
         else:

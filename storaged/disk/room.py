@@ -8,11 +8,11 @@ from storaged.system.volume import Volume
 class Room:
     """The room on a volume: what it said last, without the reserve, what was promised and what was written since.
 
-    :param reserve: bytes that are never promised to a part.
+    :ivar reserve: bytes that are never promised to a part.
     """
 
     def __init__(self, reserve: int) -> None:
-        self._reserve = reserve
+        self.reserve = int(reserve)  # a number of its own kind in the settings
         self._volume = Volume(0, 0)
         self._promised = 0
         self._written = 0
@@ -24,10 +24,15 @@ class Room:
         return self._volume.capacity
 
     @property
+    def volume_id(self) -> str:
+        """The id of the volume; see `Volume.id`."""
+        return self._volume.id
+
+    @property
     def free(self) -> int:
         """The bytes that may still be promised, at least 0."""
         since = self._written - self._written_at_look
-        return max(0, self._volume.available - self._reserve - self._promised - since)
+        return max(0, self._volume.available - self.reserve - self._promised - since)
 
     def begin_look(self) -> int:
         """Note what was written up to now, before the volume is asked; hand it to `end_look`.

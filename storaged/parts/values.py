@@ -32,12 +32,16 @@ class NodeInfo:
     :param cluster: the id of the cluster it belongs to; empty until a front has talked to it.
     :param capacity: the size of its volume.
     :param free: what may still be written to it; its own reserve is taken off already.
+    :param reserve: the room that it leaves free; 0 where it does not say.
+    :param volume: tells nodes apart whose volumes are not one file system; see `Volume.id`.
     """
 
     node_id: str
     cluster: str
     capacity: int
     free: int
+    reserve: int = 0
+    volume: str = ""
 
 
 class NodeIdentity(Protocol):

@@ -132,6 +132,8 @@ class _Node(msgspec.Struct):
     cluster: str
     capacity: int
     free: int
+    reserve: int = 0  # not said by older nodes, nor is the volume
+    volume: str = ""
 
 
 class Proof(msgspec.Struct, frozen=True):
@@ -169,7 +171,7 @@ def decode_parts(body: bytes) -> list[PartInfo]:
 
 def encode_node(node: NodeInfo) -> bytes:
     """What a node says of itself, as JSON."""
-    return msgspec.json.encode(_Node(node.node_id, node.cluster, node.capacity, node.free))
+    return msgspec.json.encode(_Node(node.node_id, node.cluster, node.capacity, node.free, node.reserve, node.volume))
 
 
 def decode_node(body: bytes) -> NodeInfo:
@@ -178,7 +180,7 @@ def decode_node(body: bytes) -> NodeInfo:
     :raise NodeUnavailable: the body is not that.
     """
     node = _decode(body, _Node)
-    return NodeInfo(node.id, node.cluster, node.capacity, node.free)
+    return NodeInfo(node.id, node.cluster, node.capacity, node.free, node.reserve, node.volume)
 
 
 def _decode(body: bytes, kind: type[_Message]) -> _Message:

@@ -16,6 +16,16 @@ class Size(int):
     """A number of bytes, written as such or with a unit: 4096, 256KiB, 1GiB, 500MB."""
 
 
+def format_size(size: int) -> str:
+    """A number of bytes for a person: 512 B, 1.5 MiB."""
+    value = float(size)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} TiB"
+
+
 def parse_size(text: str) -> Size:
     """Read a number of bytes.
 

@@ -44,6 +44,7 @@ async def test_the_status_tells_what_there_is(cluster: Cluster) -> None:
         assert node["url"] == f"http://127.0.0.1:{made.port}"
         assert (node["mode"], node["state"], node["zone"], node["weight"]) == ("active", "up", "", 1.0)
         assert 0 < node["free"] <= node["capacity"]
+        assert (node["reserve"], node["volume"]) == (0, status["nodes"][0]["volume"] or None)
         assert (node["problem"], node["reserved"] > 0) == ("", True)
 
 

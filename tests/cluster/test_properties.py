@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from shutil import disk_usage
 from xml.etree import ElementTree
 
 import pytest
@@ -70,6 +71,13 @@ async def test_what_is_not_there_is_told_beside_what_is(cluster: Cluster) -> Non
     await cluster.put("/file", b"x")
     told = (await propfind(cluster, "/file", "getetag", "quota-used-bytes", "nothing"))["/file"]
     assert told.statuses == {dav("getetag"): 200, dav("quota-used-bytes"): 404, dav("nothing"): 404}
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_room_on_a_disk_that_nodes_share_counts_once(cluster: Cluster) -> None:
+    told = (await propfind(cluster, "/", "quota-available-bytes"))["/"]
+    free = disk_usage(cluster.nodes[0].folder).free
+    assert int(str(told.text("quota-available-bytes"))) < 2 * free  # others write to it meanwhile
 
 
 @pytest_twisted.ensureDeferred

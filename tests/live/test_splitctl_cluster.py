@@ -76,6 +76,9 @@ def test_a_store_that_is_full_starts_and_serves_its_files(growing: LocalCluster)
     assert ask(f"{growing.url}/file").body == b"x" * LARGE
     assert ask(f"{growing.url}/new", "PUT", b"x").status == 507
     assert ask(f"{growing.admin}/ready").status == 503
+    for node in growing.status()["nodes"]:
+        assert (node["state"], node["reserve"]) == ("full", 1000 * 2**40)
+        assert "is not larger than its reserve of 1000.0 TiB" in node["problem"]
     assert ask(f"{growing.admin}/health").status == 200
 
 

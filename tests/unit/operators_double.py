@@ -16,9 +16,9 @@ STATUS: dict[str, Any] = {
     "layout": "6+0", "unit": 262144,
     "nodes": [
         {"id": "n1", "url": "http://h:1", "zone": "", "state": "up", "mode": "active", "capacity": 2**40,
-         "free": 2**39, "reserved": 0, "fill": 0.5, "problem": ""},
+         "free": 2**39, "reserve": 0, "volume": "", "reserved": 0, "fill": 0.5, "problem": ""},
         {"id": "n2", "url": "http://h:2", "zone": "z", "state": "down", "mode": "readonly", "capacity": 0,
-         "free": 0, "reserved": 0, "fill": None, "problem": "connection [refused]"},
+         "free": 0, "reserve": 0, "volume": "", "reserved": 0, "fill": None, "problem": "connection [refused]"},
     ],
     "fill": {"lowest": 0.41, "highest": 0.44, "spread": 0.03},
     "registry": {"path": "/nowhere/nodes.yaml", "loaded_ms": 1_700_000_000_000, "refused": None},
@@ -128,5 +128,5 @@ class Operators:
 def _joining(entry: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": entry["id"], "url": entry["url"], "zone": entry.get("zone", ""), "state": "unknown", "mode": "active",
-        "capacity": 0, "free": 0, "reserved": 0, "fill": None, "problem": "",
+        "capacity": 0, "free": 0, "reserve": 0, "volume": "", "reserved": 0, "fill": None, "problem": "",
     }  # fmt: skip

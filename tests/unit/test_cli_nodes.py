@@ -78,6 +78,18 @@ def test_the_nodes_are_listed_with_their_fill_as_bars_and_the_spread(front: Fron
     assert (empty, spread) == ("", "fill 41 to 44 %, spread 3.0 %")
 
 
+def test_the_size_of_a_disk_that_nodes_share_is_shown_once(front: FrontDouble) -> None:
+    first = {**STATUS["nodes"][0], "volume": "v"}
+    shared = [{**first, "id": f"n{number}"} for number in range(1, 7)]
+    front.status = {**STATUS, "nodes": [*shared, {**first, "id": "n7", "volume": "w"}, STATUS["nodes"][1]]}
+    heading, *rows, _, total = good(run(front, "nodes")).stdout.splitlines()
+    sizes = [row[heading.index("url") + len("http://h:1") : heading.index("fill")].split() for row in rows]
+    one = "512.0 GiB 1.0 TiB"
+    assert [" ".join(each) for each in sizes] == [one, *["same disk as n1"] * 5, one, "0 B 0 B"]
+    assert total == "8 nodes on 3 disks with 1.0 TiB of 2.0 TiB free, fill 41 to 44 %, spread 3.0 %"
+    assert "8 nodes on 3 disks" in good(run(front, "status")).stdout
+
+
 def test_json_lists_a_node_a_line(front: FrontDouble) -> None:
     front.status = STATUS
     lines = good(run(front, "--json", "nodes")).stdout.splitlines()

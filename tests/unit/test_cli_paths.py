@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from splitd.cli.paths import clean_path, join_path, printable, quote_path
-from splitd.cli.session import format_size
+from storaged.system.sizes import format_size
 
 
 @pytest.mark.parametrize(

@@ -194,6 +194,14 @@ def test_a_volume_tells_its_room(tmp_path: Path) -> None:
     assert 0 < volume.available <= volume.capacity
 
 
+def test_paths_on_one_file_system_have_one_volume(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    volumes = {FILES.volume(path).id for path in (str(tmp_path), str(tmp_path / "folder"))}
+    assert len(volumes) == 1
+    assert volumes != {""}
+    assert FILES.volume("/proc").id not in volumes
+
+
 def test_a_folder_is_one_process_s_until_it_is_released(tmp_path: Path) -> None:
     lock, other = FolderLock(str(tmp_path)), FolderLock(str(tmp_path))
     other.release()

@@ -133,6 +133,17 @@ def test_an_answer_with_a_wrong_byte_is_read_or_an_unusable_node(size: int, plac
         wire.decode_node(bytes(body))
 
 
+@given(sizes, st.text(alphabet="0123456789abcdef"))
+def test_a_node_tells_its_reserve_and_its_volume(size: int, volume: str) -> None:
+    info = NodeInfo("n1", "c1", size, size, size, volume)
+    assert wire.decode_node(wire.encode_node(info)) == info
+
+
+def test_an_older_node_does_not_tell_its_reserve_and_its_volume() -> None:
+    body = b'{"id": "n1", "cluster": "", "capacity": 2, "free": 1}'
+    assert wire.decode_node(body) == NodeInfo("n1", "", 2, 1, 0, "")
+
+
 def test_a_newer_node_may_say_more_of_itself() -> None:
     body = b'{"id": "n1", "cluster": "", "capacity": 2, "free": 1, "temperature": 40}'
     assert wire.decode_node(body) == NodeInfo("n1", "", 2, 1)

@@ -23,8 +23,9 @@ from splitd.cli.demo.signals import stoppable, undisturbed
 from splitd.cli.demo.sizes import SizeType
 from splitd.cli.demo.tour import run_tour
 from splitd.cli.errors import CommandFailed
-from splitd.cli.session import Session, format_size, output, pass_session
+from splitd.cli.session import Session, output, pass_session
 from splitd.cli.tree import Tree
+from storaged.system.sizes import format_size
 
 _SMALLEST = 2**20
 _INTRODUCTION = """\

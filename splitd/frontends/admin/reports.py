@@ -24,9 +24,12 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
     :param state: "up", "full", "readonly", "down", "stranger" or "unknown".
     :param capacity: the size of its volume; 0 while it is not known.
     :param free: what may still be written to it, less its own reserve.
+    :param reserve: the room of its volume that it leaves free; 0 where it does not say.
+    :param volume: the same for nodes whose volumes are one file system, whose size is to be counted once; empty where
+        it is not known.
     :param reserved: what was placed on it since it was last asked, or is kept free for parts of unknown size.
     :param fill: the share of it that is used; null while its size is not known.
-    :param problem: why it is not up; empty where it is.
+    :param problem: why it is not up, or why it is full; empty where it is up.
     """
 
     id: str
@@ -37,6 +40,8 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     capacity: int
     free: int
+    reserve: int
+    volume: str
     reserved: int
     fill: float | None
     problem: str

@@ -226,6 +226,8 @@ def _report_node(node: NodeStatus) -> NodeReport:
         state=node.state,
         capacity=node.capacity,
         free=node.free,
+        reserve=node.reserve,
+        volume=node.volume,
         reserved=node.reserved + node.held,
         fill=node.fill,
         problem=node.health.problem,

@@ -15,7 +15,7 @@ from splitd.cli.demo.waiting import wait_until
 from splitd.cli.errors import CommandFailed, Refused, TransferBroken
 from splitd.cli.local.plan import FRONT
 from splitd.cli.server import read_pieces
-from splitd.cli.session import format_size
+from storaged.system.sizes import format_size
 
 _MIB = 2**20
 _HALF = 24 * _MIB

@@ -16,7 +16,7 @@ from splitd.cli.demo.report import Report
 from splitd.cli.demo.scene import Scene, Step
 from splitd.cli.local.plan import FRONT
 from splitd.cli.server import read_pieces
-from splitd.cli.session import format_size
+from storaged.system.sizes import format_size
 
 SAMPLE = "random.bin"
 PIPED = "piped.bin"
