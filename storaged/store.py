@@ -23,7 +23,7 @@ from storaged.disk.trash import Trash
 from storaged.disk.writer import DiskPartWriter, write_size
 from storaged.packs.files import PackFiles
 from storaged.packs.index import PackIndex, Place
-from storaged.packs.packs import SEAL_SIZE, Packs, Put
+from storaged.packs.packs import SEAL_SIZE, NewPart, Packs
 from storaged.packs.store import PackStore
 from storaged.parts.bytes_reader import BytesReader
 from storaged.parts.checks import check_limit, check_part_id, check_small, check_span
@@ -158,11 +158,11 @@ class DiskPartStore:
             # Not waited for: the room that was there at the last look is not all used up by small parts.
             Deferred.fromCoroutine(self._look()).addErrback(lambda failure: self._log.failure("the volume", failure))
         outcomes: list[PartInfo | StoragedError | None] = []
-        puts: list[Put] = []
+        puts: list[NewPart] = []
         promise = self._room.promise(0)
         for part_id, data in parts:
             try:
-                puts.append(Put(self._admit_small(part_id, len(data)), data))
+                puts.append(NewPart(self._admit_small(part_id, len(data)), data))
             except StoragedError as problem:
                 outcomes.append(problem)
             else:
@@ -368,7 +368,7 @@ def _by_id(part: PartInfo) -> str:
     return part.part_id
 
 
-def _info(put: Put, place: Place | StoragedError) -> PartInfo | StoragedError:
+def _info(put: NewPart, place: Place | StoragedError) -> PartInfo | StoragedError:
     return PartInfo(str(put.part), place.length, place.time_ms) if isinstance(place, Place) else place
 
 

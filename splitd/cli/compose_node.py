@@ -9,7 +9,7 @@ import click
 
 from splitd.cli.errors import CommandFailed
 from splitd.cli.local.text import add_member, members
-from splitd.cli.registry_file import RegistryFile
+from splitd.cli.registry_editor import RegistryEditor
 from splitd.cli.session import Session, pass_session
 from splitd.cli.writing import read_text, replace_file
 
@@ -73,7 +73,7 @@ def compose_node(session: Session, name: str | None, disk: str | None, project: 
         raise CommandFailed(f"{base}: there is no service {_MODEL} that could be the model")
     if name in known:
         raise CommandFailed(f"{base}: {name} is there already")
-    registry = RegistryFile(project / _REGISTRY)
+    registry = RegistryEditor(project / _REGISTRY)
     url = f"http://{name}:{_PORT}"
     if registry.urls().get(name, url) != url:
         raise CommandFailed(f"{registry.path}: {name} is there already, elsewhere: {registry.urls()[name]}")

@@ -1,7 +1,7 @@
 """How a command can fail, each with its exit code.  Bad usage is click's own, with 2.
 
 CommandFailed
-├── Refused                 1, the server said no
+├── ServerRefused           1, the server said no
 ├── SomeFailed              1, some of several files were not stored
 ├── Unreachable             3, no connection to the server
 ├── TransferBroken          4, the connection broke, or the bytes that came are not the bytes expected
@@ -17,7 +17,7 @@ class CommandFailed(click.ClickException):
     """The root of what a command says when it fails."""
 
 
-class Refused(CommandFailed):
+class ServerRefused(CommandFailed):
     """The server answered, and the answer is no.
 
     :param status: the HTTP status.

@@ -11,7 +11,7 @@ from typing import IO
 
 import click
 
-from splitd.cli.errors import Refused, TransferBroken
+from splitd.cli.errors import ServerRefused, TransferBroken
 from splitd.cli.paths import clean_path, printable
 from splitd.cli.progress import meter
 from splitd.cli.server import read_pieces
@@ -84,7 +84,7 @@ def _fetch(session: Session, path: str, target: AbstractContextManager[IO[bytes]
     with session.front.ask("GET", path) as answer:
         etag = answer.headers["ETag"]
         if etag is None:
-            raise Refused(f"{printable(path)}: this is a collection; only files can be fetched", 409)
+            raise ServerRefused(f"{printable(path)}: this is a collection; only files can be fetched", 409)
         size = 0
         with target as file, meter(answer.length) as bar:
             bar.begin(basename(path))

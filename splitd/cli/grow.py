@@ -21,8 +21,8 @@ from splitd.cli.local.folder import own_nodes, plan_growth, prepare_nodes
 from splitd.cli.local.plan import HOST, LEAST_NODES, ClusterPlan, NodePlan
 from splitd.cli.local.problems import reported_in_one_line
 from splitd.cli.local.running import holder, read_ready
-from splitd.cli.local.supervisor import NEWCOMERS
-from splitd.cli.registry_file import RegistryFile
+from splitd.cli.local.supervisor import NODES_ADDED
+from splitd.cli.registry_editor import RegistryEditor
 from splitd.cli.reload import describe_changes
 from splitd.cli.server import Server
 from splitd.cli.session import Session, output, pass_session
@@ -63,11 +63,11 @@ def _grow(session: Session, folder: Path, by: int) -> None:
         plan = plan_growth(ClusterPlan(folder, port, ()), joined, by)
         _refuse_taken_ports(plan, {node["id"] for node in cluster["nodes"]})
         prepare_nodes(plan)
-        os.kill(_holder(folder), NEWCOMERS)
+        os.kill(_holder(folder), NODES_ADDED)
         for node in plan.nodes:
             _wait_well(node, plan)
         entries = [{"id": node.node_id, "url": node.url} for node in plan.nodes]
-        changes = RegistryFile(plan.registry).join(entries, admin)
+        changes = RegistryEditor(plan.registry).join(entries, admin)
     found = wait_until_up(admin, {node.node_id for node in plan.nodes})
     if session.as_json:
         session.show({"added": [node.node_id for node in plan.nodes], "nodes": found["nodes"]})

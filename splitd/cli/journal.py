@@ -13,7 +13,7 @@ from rich.table import Table
 
 from splitd.catalog.compaction import fold
 from splitd.catalog.journal.reader import JournalReader
-from splitd.cli.errors import Refused
+from splitd.cli.errors import ServerRefused
 from splitd.cli.session import Session, output, pass_session
 from splitd.errors import JournalDamaged
 from splitd.model import records
@@ -24,7 +24,7 @@ from storaged.system.sizes import format_size
 _TYPES = sorted(str(kind.__struct_config__.tag) for kind in records.Record.__args__)
 
 
-class JournalFolder(click.ParamType[Path]):
+class JournalFolderType(click.ParamType[Path]):
     """The folder of a journal, or the front's data folder that it lies in."""
 
     name = "folder"
@@ -38,7 +38,7 @@ class JournalFolder(click.ParamType[Path]):
         return folder
 
 
-folder_argument = click.argument("folder", type=JournalFolder())
+folder_argument = click.argument("folder", type=JournalFolderType())
 
 
 @click.group()
@@ -144,8 +144,8 @@ def _reading(folder: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as problem:
-        raise Refused(
+        raise ServerRefused(
             f"{folder}: it was compacted while it was read; try again ({problem.filename} is gone)", 0
         ) from problem
     except (OSError, JournalDamaged) as problem:
-        raise Refused(str(problem), 0) from problem
+        raise ServerRefused(str(problem), 0) from problem

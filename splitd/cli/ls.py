@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from splitd.cli.errors import Refused
+from splitd.cli.errors import ServerRefused
 from splitd.cli.paths import clean_path, printable
 from splitd.cli.session import Session, pass_session
-from splitd.cli.tree import Tree
+from splitd.cli.tree import RemoteTree
 
 
 @click.command()
@@ -23,17 +23,17 @@ def ls(session: Session, long: bool, path: str) -> None:
 
     With --json each member is a JSON document on a line of its own.
     """
-    for member in _entries(Tree(session.front), path):
+    for member in _entries(RemoteTree(session.front), path):
         if session.as_json:
             session.show(member)
         else:
             click.echo(_line(member, long=long))
 
 
-def _entries(tree: Tree, path: str) -> Iterable[dict[str, Any]]:
+def _entries(tree: RemoteTree, path: str) -> Iterable[dict[str, Any]]:
     entry = {"type": "collection"} if clean_path(path) == "/" else tree.find(path)
     if entry is None:
-        raise Refused(f"{printable(path)}: there is no file or collection of this name", 404)
+        raise ServerRefused(f"{printable(path)}: there is no file or collection of this name", 404)
     return [entry] if entry["type"] == "file" else tree.members(path)
 
 

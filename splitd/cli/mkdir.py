@@ -6,7 +6,7 @@ import click
 
 from splitd.cli.paths import clean_path
 from splitd.cli.session import Session, pass_session
-from splitd.cli.tree import Tree
+from splitd.cli.tree import RemoteTree
 
 
 @click.command()
@@ -15,7 +15,7 @@ from splitd.cli.tree import Tree
 @pass_session
 def mkdir(session: Session, parents: bool, paths: tuple[str, ...]) -> None:
     """Make collections."""
-    tree = Tree(session.front)
+    tree = RemoteTree(session.front)
     for path in paths:
         if parents:
             tree.make_all(path)

@@ -11,7 +11,7 @@ from splitd.cli.errors import CommandFailed
 from splitd.cli.fill import show_nodes
 from splitd.cli.joining import wait_until_up, watch_first_bytes
 from splitd.cli.local.text import format_node
-from splitd.cli.registry_file import Entry, NotChanged, RegistryFile
+from splitd.cli.registry_editor import Entry, NotChanged, RegistryEditor
 from splitd.cli.reload import describe_changes
 from splitd.cli.session import Session, output, pass_session
 from storaged.system.sizes import format_size
@@ -97,7 +97,7 @@ def add(
         session.show({"registry": str(file.path), "server": server, "changes": changes, "node": node})
 
 
-def _find_registry(given: Path | None, found: dict[str, Any], entry: Entry) -> RegistryFile:
+def _find_registry(given: Path | None, found: dict[str, Any], entry: Entry) -> RegistryEditor:
     """The registry that the front reads.
 
     :raise NotChanged: it is not on this machine.
@@ -109,7 +109,7 @@ def _find_registry(given: Path | None, found: dict[str, Any], entry: Entry) -> R
     )
     if not path.exists():
         raise NotChanged(f"there is no {path} on this machine.  {advice}")
-    file = RegistryFile(path)
+    file = RegistryEditor(path)
     unknown = [node["id"] for node in found["nodes"] if node["id"] not in file.urls()]
     if unknown:
         raise NotChanged(f"{path} is not what this front reads, it lacks {', '.join(unknown)}.  {advice}")

@@ -20,15 +20,15 @@ from splitd.cli.paths import clean_path, join_path, printable
 from splitd.cli.progress import Meter, meter
 from splitd.cli.server import Body
 from splitd.cli.session import Session, pass_session
-from splitd.cli.tree import Tree
+from splitd.cli.tree import RemoteTree
 from splitd.model.tree import ancestors, basename, parent
 
 _STDIN = "-"
 
 
 @attrs.frozen
-class Step:
-    """One thing to do.
+class Transfer:
+    """One file to send, or one collection to make.
 
     :param source: the file to send, "-" for standard input; None for a collection that is to be made.
     :param path: where it goes.
@@ -55,68 +55,68 @@ def put(session: Session, recursive: bool, files: tuple[str, ...], dest: str) ->
     Of several files each is tried.  The failures are listed at the end, and the exit code is 1; if the server can no
     longer be reached, the rest is not tried and the exit code is 3.
     """
-    tree = Tree(session.front)
+    tree = RemoteTree(session.front)
     into = len(files) > 1 or dest.endswith("/") or tree.is_collection(dest)
     failures: list[CommandFailed] = []
-    steps = [
-        step
+    transfers = [
+        transfer
         for file in files
-        for step in _steps(file, _destination(file, dest, into=into), failures, recursive=recursive)
+        for transfer in _plan(file, _destination(file, dest, into=into), failures, recursive=recursive)
     ]
-    sending = _Sending(session, tree, steps)
-    if len(files) == 1 and len(steps) == 1 and not failures:
-        with meter(_total(steps)) as bar:
-            sending.send(steps[0], bar)
+    sending = _Sending(session, tree, transfers)
+    if len(files) == 1 and len(transfers) == 1 and not failures:
+        with meter(_total(transfers)) as bar:
+            sending.send(transfers[0], bar)
         return
-    with meter(_total(steps)) as bar:
+    with meter(_total(transfers)) as bar:
         left = sending.send_all(bar, failures)
     _report(failures, left)
 
 
 @attrs.define
 class _Sending:
-    """The steps of one command, done in order."""
+    """The transfers of one command, done in order."""
 
     session: Session
-    tree: Tree
-    steps: list[Step]
+    tree: RemoteTree
+    transfers: list[Transfer]
     _made: set[str] = attrs.field(factory=set)
 
-    def send(self, step: Step, bar: Meter) -> None:
-        """Do one step; the collections that it needs are made.
+    def send(self, transfer: Transfer, bar: Meter) -> None:
+        """Do one transfer; the collections that it needs are made.
 
         :raise CommandFailed: it failed.
         """
-        collection = step.path if step.source is None else parent(step.path)
+        collection = transfer.path if transfer.source is None else parent(transfer.path)
         if collection not in self._made:
             self.tree.make_all(collection)
             self._made.add(collection)
-        if step.source is not None:
-            _send(self.session, step.source, step, bar)
+        if transfer.source is not None:
+            _send(self.session, transfer.source, transfer, bar)
 
     def send_all(self, bar: Meter, failures: list[CommandFailed]) -> int:
-        """Do each step, whatever becomes of the others.
+        """Do each transfer, whatever becomes of the others.
 
-        A collection that cannot be made is one failure; the steps below it are not tried.
+        A collection that cannot be made is one failure; the transfers below it are not tried.
 
-        :param failures: takes one for each step that failed.
-        :return: how many steps were not tried.
+        :param failures: takes one for each transfer that failed.
+        :return: how many transfers were not tried.
         """
         unmade: set[str] = set()
         left = 0
-        for number, step in enumerate(self.steps):
-            if unmade.intersection(ancestors(step.path)):
+        for number, transfer in enumerate(self.transfers):
+            if unmade.intersection(ancestors(transfer.path)):
                 left += 1
                 continue
             try:
-                self.send(step, bar)
+                self.send(transfer, bar)
             except Unreachable as failure:
                 failures.append(failure)
-                return left + len(self.steps) - number - 1
+                return left + len(self.transfers) - number - 1
             except CommandFailed as failure:
                 failures.append(failure)
-                if step.source is None:
-                    unmade.add(step.path)
+                if transfer.source is None:
+                    unmade.add(transfer.path)
         return left
 
 
@@ -137,26 +137,26 @@ def _destination(file: str, dest: str, *, into: bool) -> str:
     return join_path(dest, Path(file).resolve().name)
 
 
-def _steps(source: str, path: str, failures: list[CommandFailed], *, recursive: bool) -> Iterator[Step]:
+def _plan(source: str, path: str, failures: list[CommandFailed], *, recursive: bool) -> Iterator[Transfer]:
     if source == _STDIN:
-        yield Step(source, path)
+        yield Transfer(source, path)
         return
     try:
         mode = os.stat(source)  # noqa: PTH116 - one look for kind and size
     except OSError as problem:
         raise click.UsageError(f"{printable(source)}: {problem.strerror}") from problem
     if stat.S_ISREG(mode.st_mode):
-        yield Step(source, path, mode.st_size)
+        yield Transfer(source, path, mode.st_size)
     elif not stat.S_ISDIR(mode.st_mode):
-        yield Step(source, path)
+        yield Transfer(source, path)
     elif recursive:
-        yield from _folder_steps(source, path, failures)
+        yield from _plan_folder(source, path, failures)
     else:
         raise click.UsageError(f"{printable(source)} is a folder; -r sends it with all that is in it")
 
 
-def _folder_steps(folder: str, path: str, failures: list[CommandFailed]) -> Iterator[Step]:
-    yield Step(None, path)
+def _plan_folder(folder: str, path: str, failures: list[CommandFailed]) -> Iterator[Transfer]:
+    yield Transfer(None, path)
     try:
         with os.scandir(folder) as found:
             entries = sorted(found, key=lambda entry: entry.name)
@@ -167,9 +167,9 @@ def _folder_steps(folder: str, path: str, failures: list[CommandFailed]) -> Iter
         there = join_path(path, entry.name)
         try:
             if entry.is_file():
-                yield Step(entry.path, there, entry.stat().st_size)
+                yield Transfer(entry.path, there, entry.stat().st_size)
             elif entry.is_dir(follow_symlinks=False):
-                yield from _folder_steps(entry.path, there, failures)
+                yield from _plan_folder(entry.path, there, failures)
             else:
                 click.echo(f"{printable(entry.path)}: left out, it is neither a file nor a folder", err=True)
         except OSError as problem:  # it was removed, or is on a disk that fails
@@ -180,19 +180,19 @@ def _unreadable(source: str, problem: OSError) -> TransferBroken:
     return TransferBroken(f"{printable(source)}: {problem.strerror}")
 
 
-def _total(steps: list[Step]) -> int | None:
-    sizes = [step.size for step in steps if step.source is not None]
+def _total(transfers: list[Transfer]) -> int | None:
+    sizes = [transfer.size for transfer in transfers if transfer.source is not None]
     return None if None in sizes else sum(cast("list[int]", sizes))
 
 
-def _send(session: Session, source: str, step: Step, bar: Meter) -> None:
-    bar.begin(basename(step.path))
-    kind = guess_type(step.path)[0]
+def _send(session: Session, source: str, transfer: Transfer, bar: Meter) -> None:
+    bar.begin(basename(transfer.path))
+    kind = guess_type(transfer.path)[0]
     with _open(source) as stream:
-        body = Body(stream, step.size, printable(source), bar.advance)
+        body = Body(stream, transfer.size, printable(source), bar.advance)
         headers = {"Content-Type": kind} if kind else {}
-        with session.front.ask("PUT", step.path, headers=headers, body=body) as answer:
-            stored = {"path": step.path, "etag": answer.headers["ETag"], "created": answer.status == 201}
+        with session.front.ask("PUT", transfer.path, headers=headers, body=body) as answer:
+            stored = {"path": transfer.path, "etag": answer.headers["ETag"], "created": answer.status == 201}
     if session.as_json:
         session.show(stored)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from splitd.cli.errors import Refused
+from splitd.cli.errors import ServerRefused
 from splitd.cli.paths import clean_path, printable
 from splitd.cli.session import Session, pass_session
-from splitd.cli.tree import Tree
+from splitd.cli.tree import RemoteTree
 
 
 @click.command()
@@ -16,10 +16,10 @@ from splitd.cli.tree import Tree
 @pass_session
 def rm(session: Session, recursive: bool, paths: tuple[str, ...]) -> None:
     """Delete files, and collections with -r."""
-    tree = Tree(session.front)
+    tree = RemoteTree(session.front)
     for path in paths:
         if not recursive and tree.is_collection(path):
-            raise Refused(f"{printable(path)}: this is a collection; -r deletes it with all that is in it", 409)
+            raise ServerRefused(f"{printable(path)}: this is a collection; -r deletes it with all that is in it", 409)
         tree.delete(path)
         if session.as_json:
             session.show({"path": clean_path(path), "deleted": True})

@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 import attrs
 
-from splitd.cli.errors import Refused, TransferBroken, Unreachable
+from splitd.cli.errors import ServerRefused, TransferBroken, Unreachable
 from splitd.cli.paths import printable, quote_path
 
 PIECE = 1 << 20
@@ -68,7 +68,7 @@ class Server:
         """Send a request; inside the `with`, its answer can be read.
 
         :param path: of a file or collection, not yet quoted.
-        :raise Refused: the answer is not a 2xx; the message is the server's sentence.
+        :raise ServerRefused: the answer is not a 2xx; the message is the server's sentence.
         :raise Unreachable: there is no connection.
         :raise TransferBroken: the connection broke.
         """
@@ -207,7 +207,7 @@ def _refuse_no(what: str, answer: HTTPResponse) -> None:
         sentence = ""  # the status alone has to say it
     is_text = answer.headers.get_content_type() == "text/plain"
     sentence = printable(" ".join(sentence.split())) if is_text and sentence else answer.reason
-    raise Refused(f"{what}: {sentence} ({answer.status})", answer.status)
+    raise ServerRefused(f"{what}: {sentence} ({answer.status})", answer.status)
 
 
 def _reason(problem: Exception) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from splitd.cli.errors import Refused
+from splitd.cli.errors import ServerRefused
 from splitd.cli.paths import clean_path
 from splitd.cli.server import Server
 from splitd.model.tree import basename, parent
@@ -21,7 +21,7 @@ _CONFLICT = 409
 
 
 @attrs.frozen
-class Tree:
+class RemoteTree:
     """The files and collections of a front."""
 
     front: Server
@@ -32,7 +32,7 @@ class Tree:
         try:
             with self.front.ask("HEAD", path) as answer:
                 headers = answer.headers
-        except Refused as refusal:
+        except ServerRefused as refusal:
             if refusal.status == _NOT_FOUND:
                 return None
             if refusal.status != _NOT_ALLOWED:
@@ -69,7 +69,7 @@ class Tree:
     def make(self, path: str) -> None:
         """Make a collection.
 
-        :raise Refused: something is there already, or the collection it should lie in is missing.
+        :raise ServerRefused: something is there already, or the collection it should lie in is missing.
         """
         with self.front.ask("MKCOL", path):
             pass
@@ -80,7 +80,7 @@ class Tree:
             return
         try:
             self.make(path)
-        except Refused as refusal:
+        except ServerRefused as refusal:
             if refusal.status == _NOT_ALLOWED:
                 return  # there already (RFC 4918 section 9.3.1); if it is a file, the next request says so
             if refusal.status != _CONFLICT:

@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 
 from splitd.cli.local.cluster import LocalCluster, refuse_taken_ports
-from splitd.cli.local.daemon import Daemon
+from splitd.cli.local.daemon import DaemonProcess
 from splitd.cli.local.folder import grown, plan_cluster, prepare
 from splitd.cli.local.plan import LEAST_NODES, ClusterPlan
 from splitd.cli.local.problems import reported_in_one_line
 from splitd.cli.local.running import locked, ready_file, write_ready
-from splitd.cli.local.supervisor import Bell, Supervisor, bell, stop_in_order
+from splitd.cli.local.supervisor import Signals, Supervisor, received_signals, stop_in_order
 from splitd.cli.session import Session, pass_session
 
 
@@ -49,17 +49,17 @@ def up(session: Session, nodes: int, folder: Path, port: int) -> None:
     Exit codes: 0 it was told to stop, 1 it could not start, 5 it did not try to, for a port is taken.
     """
     folder = folder.absolute()
-    # Who finds our process id in the lock may ring at once.
-    with reported_in_one_line(), bell() as ringing, locked(folder):
+    # A process that reads our id from the lock may send a signal at once.
+    with reported_in_one_line(), received_signals() as signals, locked(folder):
         ready_file(folder).unlink(missing_ok=True)
         plan = plan_cluster(folder, port, nodes)
-        refuse_taken_ports(plan.ports(), ringing)
+        refuse_taken_ports(plan.ports(), signals)
         prepare(plan)
-        _run(session, plan, ringing)
+        _run(session, plan, signals)
 
 
-def _run(session: Session, plan: ClusterPlan, ringing: Bell) -> None:
-    cluster = LocalCluster(plan, ringing)
+def _run(session: Session, plan: ClusterPlan, signals: Signals) -> None:
+    cluster = LocalCluster(plan, signals)
     try:
         if cluster.start():
             document = write_ready(plan, cluster.pids())
@@ -69,21 +69,21 @@ def _run(session: Session, plan: ClusterPlan, ringing: Bell) -> None:
                 click.echo(_greeting(plan))
             Supervisor(
                 [cluster.front, *cluster.nodes],
-                ringing,
+                signals,
                 _say,
                 lambda: _note(cluster),
-                lambda: _start_newcomers(cluster),
+                lambda: _start_added_nodes(cluster),
             ).watch()
     finally:
         ready_file(plan.folder).unlink(missing_ok=True)
-        stop_in_order([[cluster.front], cluster.nodes], ringing, _say)
+        stop_in_order([[cluster.front], cluster.nodes], signals, _say)
 
 
 def _note(cluster: LocalCluster) -> None:
     write_ready(cluster.plan, cluster.pids())
 
 
-def _start_newcomers(cluster: LocalCluster) -> list[Daemon]:
+def _start_added_nodes(cluster: LocalCluster) -> list[DaemonProcess]:
     """Start the storage servers whose folders were made since the start.  Whatever happens, the others run on."""
     before = len(cluster.nodes)
     try:

@@ -33,7 +33,7 @@ class Level:
         return self.used / self.size
 
 
-class Move(NamedTuple):
+class PartMove(NamedTuple):
     """A part to be moved.
 
     :param part: its index.
@@ -96,7 +96,7 @@ class Balance:
         sizes: Sequence[int],
         least: float = 0.0,
         refused: SetOf[tuple[int, str]] = frozenset(),
-    ) -> Move | None:
+    ) -> PartMove | None:
         """The move of one part of a file that helps most; None where none helps.
 
         Afterwards the nodes count as if it were made.
@@ -129,7 +129,7 @@ class Balance:
                 if self._helps(source, target, sizes[index]) and self._keeps_zones(source, target, nodes):
                     source.used -= sizes[index]
                     target.used += sizes[index]
-                    return Move(index, source.node_id, target.node_id, sizes[index])
+                    return PartMove(index, source.node_id, target.node_id, sizes[index])
         return None
 
     def _helps(self, source: Level, target: Level, size: int) -> bool:
@@ -148,7 +148,7 @@ class Balance:
         there = zones.count(target.zone)
         return there == 0 or there < (zones.count(source.zone) if source.zone else 1)
 
-    def undo(self, move: Move) -> None:
+    def undo(self, move: PartMove) -> None:
         """Count a move that was chosen as not made."""
         for node_id, change in ((move.source, move.size), (move.target, -move.size)):
             level = self._levels.get(node_id)

@@ -23,7 +23,7 @@ from splitd.errors import (
     SplitdError,
 )
 from splitd.interfaces.catalog import ICatalog
-from splitd.model.balance import Balance, Level, Move
+from splitd.model.balance import Balance, Level, PartMove
 from splitd.model.manifest import Manifest
 from splitd.nodes.registry import NodeRegistry
 from splitd.upkeep.pace import Pace
@@ -155,7 +155,7 @@ class Rebalance:
         before = {level.node_id: level.fill for level in balance.levels}
         spread, parts, size = balance.spread, 0, 0
 
-        async def count(_path: str, _manifest: Manifest, move: Move) -> None:
+        async def count(_path: str, _manifest: Manifest, move: PartMove) -> None:
             nonlocal parts, size
             parts += 1
             size += move.size
@@ -262,7 +262,7 @@ class Rebalance:
         few, many = DeferredSemaphore(_LARGE_AT_ONCE), DeferredSemaphore(_AT_ONCE)
         under_way: dict[Deferred[None], str] = {}
 
-        async def begin(path: str, manifest: Manifest, move: Move) -> None:
+        async def begin(path: str, manifest: Manifest, move: PartMove) -> None:
             slots = few if move.size >= _LARGE else many
             await slots.acquire()
             if manifest.upload in under_way.values() or not self._is_possible(move, balance):
@@ -292,7 +292,7 @@ class Rebalance:
         if isinstance(result, Failure) and not result.check(CancelledError):
             self._log.failure("moving a part", result)
 
-    def _is_possible(self, move: Move, balance: Balance) -> bool:
+    def _is_possible(self, move: PartMove, balance: Balance) -> bool:
         """Whether the nodes of a move are still fit for it; those that are not are left out from now on."""
         nodes = {node.entry.id: node for node in self._registry.nodes()}
         source, target = nodes[move.source], nodes[move.target]
@@ -302,7 +302,7 @@ class Rebalance:
             balance.leave_out(move.target)
         return source.health.usable and target.takes_parts and target.room >= move.size
 
-    async def _move(self, path: str, manifest: Manifest, move: Move, balance: Balance, progress: Progress) -> None:
+    async def _move(self, path: str, manifest: Manifest, move: PartMove, balance: Balance, progress: Progress) -> None:
         try:
             await self._mover.move(path, manifest, move.part, move.target, self._pace)
         except CancelledError:
@@ -331,7 +331,7 @@ class Rebalance:
             self.moved_bytes += move.size
             progress.spread = balance.spread
 
-    async def _each_move(self, balance: Balance, act: Callable[[str, Manifest, Move], Awaitable[None]]) -> None:
+    async def _each_move(self, balance: Balance, act: Callable[[str, Manifest, PartMove], Awaitable[None]]) -> None:
         """Go through all files, and choose the moves that help; none where it is even enough already."""
         if balance.spread <= balance.target:
             return

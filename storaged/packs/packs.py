@@ -29,7 +29,7 @@ _MOVE_SIZE = 1024 * 1024
 
 
 @attrs.frozen
-class Put:
+class NewPart:
     """A new part."""
 
     part: PartId
@@ -37,14 +37,14 @@ class Put:
 
 
 @attrs.frozen
-class Remove:
+class Removal:
     """A part to be removed."""
 
     part: PartId
 
 
 @attrs.frozen
-class Move:
+class Relocation:
     """A part to be written anew, unless it has gone from where it was."""
 
     part: PartId
@@ -53,14 +53,14 @@ class Move:
 
 
 @attrs.frozen
-class Carry:
+class CarriedRemoval:
     """A removal to be written anew, for the pack where the removed part lies is still there."""
 
     part: PartId
     removed_from: int
 
 
-Change: TypeAlias = Put | Remove | Move | Carry
+Change: TypeAlias = NewPart | Removal | Relocation | CarriedRemoval
 Outcome: TypeAlias = Place | PartError | bool
 
 
@@ -155,7 +155,7 @@ class Packs:
             if more:
                 pieces += more
                 offset += sum(map(len, more))
-                if isinstance(change, Carry):
+                if isinstance(change, CarriedRemoval):
                     removals.append(change.removed_from)
                 elif isinstance(outcome, Place):
                     places[part_id] = outcome
@@ -174,7 +174,7 @@ class Packs:
     def _judge(self, change: Change, present: Place | None, number: int, offset: int) -> tuple[Outcome, list[bytes]]:
         """What comes of a change, and the pieces to append for it at this place."""
         now_ms = self._now_ms()
-        if isinstance(change, Put):
+        if isinstance(change, NewPart):
             if present is not None or self._elsewhere.exists(change.part):
                 return PartExists(f"part {change.part} is here already"), []
             try:
@@ -182,11 +182,11 @@ class Packs:
             except BadPart as problem:
                 return problem, []
             return _entry(change.part, change.data, now_ms, number, offset)
-        if isinstance(change, Move):
+        if isinstance(change, Relocation):
             if present != change.place:
                 return False, []  # it was removed meanwhile
             return _entry(change.part, change.data, change.place.time_ms, number, offset)
-        if isinstance(change, Carry):
+        if isinstance(change, CarriedRemoval):
             return True, encode_removal(change.part, change.removed_from, now_ms)
         if present is None:
             return False, []
@@ -314,11 +314,11 @@ class Packs:
         part = parse_part_id(entry.part_id)
         if entry.removed_from is not None:
             still_there = entry.removed_from != number and entry.removed_from in self._sizes
-            return [Carry(part, entry.removed_from)] if still_there else []
+            return [CarriedRemoval(part, entry.removed_from)] if still_there else []
         place = self._index.find(entry.part_id)
         if place is None or (place.pack, place.offset) != (number, entry.offset):
             return []
-        return [Move(part, file.read_at(entry.offset, entry.length), place)]
+        return [Relocation(part, file.read_at(entry.offset, entry.length), place)]
 
     def drop(self, number: int) -> None:
         """Delete a pack whose parts were moved; one that still holds parts, which are damaged, is left alone."""

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from storaged.disk.calls import DiskCalls, disk_error
 from storaged.packs.batches import Batches
 from storaged.packs.index import Place
-from storaged.packs.packs import Change, Outcome, Packs, Put, Remove
+from storaged.packs.packs import Change, NewPart, Outcome, Packs, Removal
 from storaged.parts.errors import NodeUnavailable, PartError, PartMissing, StoragedError
 from storaged.parts.format import PartId
 from storaged.parts.values import PartInfo
@@ -64,13 +64,13 @@ class PackStore:
             await self._compacting
         await self._calls.run(_SUBJECT, self._packs.close)
 
-    def put_all(self, parts: Sequence[Put]) -> Deferred[list[Place | StoragedError]]:
+    def put_all(self, parts: Sequence[NewPart]) -> Deferred[list[Place | StoragedError]]:
         """Store parts; see `ISmallPartStore.put_all`."""
         return self._change(parts)
 
     def remove_all(self, parts: Sequence[PartId]) -> Deferred[list[bool | StoragedError]]:
         """Delete parts for good; whether there were such."""
-        return self._change([Remove(part) for part in parts], removed=len(parts))
+        return self._change([Removal(part) for part in parts], removed=len(parts))
 
     def get_all(self, part_ids: Sequence[str]) -> Deferred[list[bytes | StoragedError]]:
         """Read parts, those also that are not packed."""

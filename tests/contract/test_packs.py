@@ -14,7 +14,7 @@ from twisted.logger import capturedLogs
 from storaged.disk.folder import PartFolder
 from storaged.packs.files import PackFiles
 from storaged.packs.index import PackIndex
-from storaged.packs.packs import Packs, Put, Remove
+from storaged.packs.packs import NewPart, Packs, Removal
 from storaged.parts.errors import PartDamaged, PartMissing
 from storaged.parts.format import encode_part, parse_part_id
 from storaged.system.filesystem import OSFilesystem
@@ -42,11 +42,11 @@ def packs_in(folder: Path, filesystem: IFilesystem | None = None) -> Iterator[Pa
 
 
 def put(packs: Packs, ids: Iterable[str]) -> None:
-    packs.write([Put(parse_part_id(part_id), data_of(part_id)) for part_id in ids])
+    packs.write([NewPart(parse_part_id(part_id), data_of(part_id)) for part_id in ids])
 
 
 def remove(packs: Packs, ids: Iterable[str]) -> None:
-    assert all(packs.write([Remove(parse_part_id(part_id)) for part_id in ids]))
+    assert all(packs.write([Removal(parse_part_id(part_id)) for part_id in ids]))
 
 
 def compact(packs: Packs) -> None:

@@ -15,7 +15,7 @@ import pytest_twisted
 from twisted.internet.task import Clock
 from twisted.python.threadpool import ThreadPool
 
-from storaged.packs.packs import Put, Remove
+from storaged.packs.packs import NewPart, Removal
 from storaged.parts.errors import StoragedError
 from storaged.parts.format import encode_part, parse_part_id
 from storaged.store import DiskPartStore
@@ -163,8 +163,8 @@ def judge(image: Image, notes: list[Any], folder: str, index: Path) -> None:
         assert disk.scan(f"{folder}/tmp") == []
         # It can be written on.
         new = parse_part_id("ff" + "f" * 30 + ".0")
-        [place] = parts.packs.write([Put(new, encode_part(new, 256, b"new"))])
-        assert parts.packs.write([Remove(new)]) == [True], place
+        [place] = parts.packs.write([NewPart(new, encode_part(new, 256, b"new"))])
+        assert parts.packs.write([Removal(new)]) == [True], place
 
 
 def disk_files(disk: PowerDisk, folder: str, name: str) -> list[bytes]:

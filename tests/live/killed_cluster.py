@@ -11,7 +11,7 @@ from typing import Any
 from splitd.catalog.compaction import fold
 from splitd.catalog.journal.reader import JournalReader
 from splitd.catalog.state import State
-from splitd.cli.local.daemon import Daemon
+from splitd.cli.local.daemon import DaemonProcess
 from splitd.model.striping import part_size
 from storaged.parts.format import stored_size
 from storaged.system.filesystem import OSFilesystem
@@ -34,11 +34,11 @@ class KilledCluster:
         self._make(nodes)
         log = folder / "log"
         self.daemons = {
-            FRONT: Daemon(FRONT, ["splitd", "--config", str(folder / "front/splitd.yaml")], log / "front.log"),
+            FRONT: DaemonProcess(FRONT, ["splitd", "--config", str(folder / "front/splitd.yaml")], log / "front.log"),
         }
         for number in range(1, nodes + 1):
             config = folder / f"nodes/n{number}/storaged.yaml"
-            self.daemons[f"n{number}"] = Daemon(
+            self.daemons[f"n{number}"] = DaemonProcess(
                 f"n{number}", ["storaged", "--config", str(config)], log / f"n{number}.log"
             )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from splitd.cli.local.daemon import Daemon
+from splitd.cli.local.daemon import DaemonProcess
 from tests.live.clients import ask
 from tests.live.local_cluster import LocalCluster
 from tests.live.processes import wait_until
@@ -29,7 +29,7 @@ def storage_server(cluster: LocalCluster, folder: Path, node: str, key: str = ""
     settings |= {"node": node, "data": str(folder / "data"), "listen": f"tcp:{port}:interface=127.0.0.1"}
     config = folder / "storaged.yaml"
     config.write_text(yaml.safe_dump({**settings, "cluster_key_file": str(folder / "key")}))
-    daemon = Daemon(node, ["storaged", "--config", str(config)], folder / "log")
+    daemon = DaemonProcess(node, ["storaged", "--config", str(config)], folder / "log")
     daemon.start()
     try:
         url = f"http://127.0.0.1:{port}"

@@ -73,7 +73,7 @@ def test_each_daemon_that_is_killed_is_started_again(own_cluster: Starter) -> No
     assert (found.etag, found.body == DATA) == (etag, True)
 
 
-def test_a_word_of_newcomers_where_there_are_none_does_no_harm(own_cluster: Starter) -> None:
+def test_a_signal_that_nodes_were_added_where_there_are_none_does_no_harm(own_cluster: Starter) -> None:
     cluster = own_cluster()
     before, ready = cluster.pids(), cluster.ready_file.stat().st_ino
     cluster.send(signal.SIGUSR1)

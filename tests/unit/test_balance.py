@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from splitd.model.balance import Balance, Level, Move
+from splitd.model.balance import Balance, Level, PartMove
 
 SIX = tuple(f"n{number}" for number in range(1, 7))
 
@@ -17,7 +17,7 @@ def balance(fills: dict[str, float], target: float = 0.01, *, zones: dict[str, s
 
 def test_a_part_goes_from_the_fullest_node_to_the_emptiest() -> None:
     found = balance({**dict.fromkeys(SIX, 50), "n3": 60, "n7": 10, "n8": 5})
-    assert found.choose(SIX, [1] * 6) == Move(2, "n3", "n8", 1)
+    assert found.choose(SIX, [1] * 6) == PartMove(2, "n3", "n8", 1)
 
 
 def test_nothing_is_moved_where_all_are_even() -> None:
@@ -32,7 +32,7 @@ def test_no_node_gets_a_second_part_of_a_file() -> None:
 
 
 def test_a_large_part_is_moved_where_that_helps_and_only_there() -> None:
-    assert balance({**dict.fromkeys(SIX, 30), "n7": 0}).choose(SIX, [10] * 6) == Move(0, "n1", "n7", 10)
+    assert balance({**dict.fromkeys(SIX, 30), "n7": 0}).choose(SIX, [10] * 6) == PartMove(0, "n1", "n7", 10)
     assert balance({**dict.fromkeys(SIX, 30), "n7": 0}).choose(SIX, [60] * 6) is None
 
 
@@ -46,14 +46,14 @@ def test_nodes_that_take_no_parts_are_left_alone_and_their_zones_count() -> None
 def test_a_zone_takes_a_part_that_leaves_it_no_fuller_of_the_file_than_another() -> None:
     zones = {**{node: f"z{number // 2}" for number, node in enumerate(SIX)}, "n7": "z0", "n8": ""}
     fills = {**dict.fromkeys(SIX, 50), "n7": 0, "n8": 20}
-    assert balance(fills, zones=zones).choose(SIX, [1] * 6) == Move(0, "n1", "n7", 1)
-    assert balance({**fills, "n1": 30, "n2": 30}, zones=zones).choose(SIX, [1] * 6) == Move(2, "n3", "n8", 1)
+    assert balance(fills, zones=zones).choose(SIX, [1] * 6) == PartMove(0, "n1", "n7", 1)
+    assert balance({**fills, "n1": 30, "n2": 30}, zones=zones).choose(SIX, [1] * 6) == PartMove(2, "n3", "n8", 1)
 
 
 def test_what_is_refused_goes_elsewhere_or_another_part_goes() -> None:
     fills = {**dict.fromkeys(SIX, 50), "n1": 60, "n7": 0, "n8": 10}
-    assert balance(fills).choose(SIX, [1] * 6, refused={(0, "n7")}) == Move(0, "n1", "n8", 1)
-    assert balance(fills).choose(SIX, [1] * 6, refused={(0, "n7"), (0, "n8")}) == Move(1, "n2", "n7", 1)
+    assert balance(fills).choose(SIX, [1] * 6, refused={(0, "n7")}) == PartMove(0, "n1", "n8", 1)
+    assert balance(fills).choose(SIX, [1] * 6, refused={(0, "n7"), (0, "n8")}) == PartMove(1, "n2", "n7", 1)
     assert balance(fills).choose(SIX, [1] * 6, refused={(index, node) for index in range(6) for node in fills}) is None
 
 
@@ -63,8 +63,8 @@ def test_a_third_node_gives_its_parts_where_the_emptiest_node_takes_none_of_the_
     refused = {(index, "n7") for index in range(4)}
     assert Balance(levels, 0.01).choose(SIX, [1] * 6, refused=refused) is None
     chained = Balance(levels, 0.01, chained=True)
-    assert chained.choose(SIX, [1] * 6, refused=refused) == Move(4, "n5", "n7", 1)
-    assert chained.choose(["n1", "n2", "n3", "n4", "n7", "n6"], [1] * 6) == Move(0, "n1", "n5", 1)
+    assert chained.choose(SIX, [1] * 6, refused=refused) == PartMove(4, "n5", "n7", 1)
+    assert chained.choose(["n1", "n2", "n3", "n4", "n7", "n6"], [1] * 6) == PartMove(0, "n1", "n5", 1)
 
 
 def test_what_was_not_moved_after_all_counts_as_before() -> None:

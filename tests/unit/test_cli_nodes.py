@@ -18,7 +18,7 @@ from splitd.cli.errors import Unreachable
 from splitd.cli.fill import describe_spread, fill_bar, node_table
 from splitd.cli.joining import NotUp, wait_until_up
 from splitd.cli.main import main
-from splitd.cli.registry_file import RegistryFile
+from splitd.cli.registry_editor import RegistryEditor
 from splitd.cli.server import Server
 from tests.unit.front_double import FrontDouble, running_front
 from tests.unit.operators_double import STATUS
@@ -263,7 +263,7 @@ def test_a_registry_keeps_its_node_where_the_front_goes_away_before_it_is_told(t
         taken.bind(("127.0.0.1", 0))
         front = Server(f"http://127.0.0.1:{taken.getsockname()[1]}")
         with pytest.raises(Unreachable, match="`splitctl reload` tells the front"):
-            RegistryFile(path).join([{"id": "n7", "url": URL}], front)
+            RegistryEditor(path).join([{"id": "n7", "url": URL}], front)
     assert path.read_text() == REGISTRY + f"- id: n7\n  url: {URL}\n"
 
 

@@ -10,7 +10,7 @@ import click
 import pytest
 from rich.console import Console
 
-from splitd.cli.demo.disks import JournalFolder, NodeDisk, flipped_byte, payload_of
+from splitd.cli.demo.disks import LiveJournal, NodeDisk, flipped_byte, payload_of
 from splitd.cli.demo.files import InterruptedStream, Sample, make_sample
 from splitd.cli.demo.report import Report, show_summary
 from splitd.cli.demo.results import Check, Measure, StepResult, all_passed
@@ -119,7 +119,7 @@ def test_the_journal_is_read_without_the_line_that_is_being_written(tmp_path: Pa
     ]
     lines = [encode_line(number, number - 1, record) for number, record in enumerate(records, 1)]
     (tmp_path / "journal-0000000001.jsonl").write_bytes(b"".join(lines) + b'{"seq":6,"cr')
-    journal = JournalFolder(tmp_path)
+    journal = LiveJournal(tmp_path)
     assert journal.last_upload_of("/f") == UPLOAD
     assert journal.last_upload_of("/nothing") == ""
     assert journal.records_of(UPLOAD) == [

@@ -30,7 +30,7 @@ _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 
 
-class Lock(Protocol):
+class IFolderLock(Protocol):
     """Keeps a folder to one process; the calls of `storaged.system.filesystem.FolderLock`."""
 
     def acquire(self) -> None:
@@ -109,7 +109,7 @@ class FileJournal:
         reactor: IReactorFromThreads,
         *,
         compactor: Compactor | None = None,
-        lock: Lock | None = None,
+        lock: IFolderLock | None = None,
         segment_limit: int = SEGMENT_LIMIT,
     ) -> None:
         self._folder = folder

@@ -34,31 +34,31 @@ class Listing:
 
     :param snapshot: the record before which the newest snapshot was made; None where there is none.
     :param segments: the first records of the segments that follow it, or of all; ascending.
-    :param needless: the names of files that a journal does not need: what the snapshot replaces, and what was not
+    :param obsolete: the names of files that a journal does not need: what the snapshot replaces, and what was not
         written to its end.
     """
 
     snapshot: int | None
     segments: list[int]
-    needless: list[str]
+    obsolete: list[str]
 
 
 def list_folder(filesystem: IFilesystem, folder: str) -> Listing:
     """What lies in the folder of a journal; other files are passed over."""
     snapshots: list[int] = []
     segments: list[int] = []
-    needless: list[str] = []
+    obsolete: list[str] = []
     for name, _, _ in filesystem.scan(folder):
         match = _NAME.match(name)
         if match is None:
             continue
         if match[3]:
-            needless.append(name)
+            obsolete.append(name)
         else:
             (snapshots if match[1] == "snapshot" else segments).append(int(match[2]))
     snapshot = max(snapshots, default=None)
     if snapshot is not None:
-        needless += [snapshot_name(number) for number in snapshots if number < snapshot]
-        needless += [segment_name(first) for first in segments if first < snapshot]
+        obsolete += [snapshot_name(number) for number in snapshots if number < snapshot]
+        obsolete += [segment_name(first) for first in segments if first < snapshot]
         segments = [first for first in segments if first >= snapshot]
-    return Listing(snapshot, sorted(segments), sorted(needless))
+    return Listing(snapshot, sorted(segments), sorted(obsolete))

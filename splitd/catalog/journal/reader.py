@@ -71,7 +71,7 @@ class JournalReader:
     :ivar segments: the bytes of whole lines of each segment, by the number of its first record.
     :ivar good: the bytes of whole lines in the file read last.
     :ivar torn: what was left of unsynced lines at the end, once all was read; None where all is whole.
-    :ivar needless: the names of files that the journal does not need.
+    :ivar obsolete: the names of files that the journal does not need.
     """
 
     def __init__(self, filesystem: IFilesystem, folder: str, block: int = _BLOCK, stop: int | None = None) -> None:
@@ -84,7 +84,7 @@ class JournalReader:
         self.segments: dict[int, int] = {}
         self.good = 0
         self.torn: TornTail | None = None
-        self.needless: list[str] = []
+        self.obsolete: list[str] = []
 
     def batches(self) -> Generator[Batch, None, None]:
         """Read the records.
@@ -92,7 +92,7 @@ class JournalReader:
         :raise JournalDamaged: a line is wrong, or one is missing, and a crash does not explain it.
         """
         listing = list_folder(self._filesystem, self._folder)
-        self.needless = listing.needless
+        self.obsolete = listing.obsolete
         if listing.snapshot is not None:
             yield from self._read_snapshot(listing.snapshot)
         for first in listing.segments:

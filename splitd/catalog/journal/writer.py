@@ -49,12 +49,12 @@ class SegmentWriter:
         return sum(self.segments.values()) - self.segments.get(self.first, 0) if self.segments else 0
 
     def resume(self, read: JournalReader) -> None:
-        """Go on where a reader that has read all has ended.  A torn tail is cut off, needless files are removed.
+        """Go on where a reader that has read all has ended.  A torn tail is cut off, obsolete files are removed.
 
         What was read is durable then.  The last segment is written anew for that: where a sync of it has failed, the
         system may show bytes that are not on the disk, and say of a second sync that all is well.
         """
-        for name in read.needless:
+        for name in read.obsolete:
             with self._naming(f"{self._folder}/{name}"):
                 self._filesystem.remove(self._path)
         self.segments, self.snapshot = dict(read.segments), read.snapshot
@@ -104,7 +104,7 @@ class SegmentWriter:
         self.snapshot = file.size
         file.close()
         self.segments = {first: size for first, size in self.segments.items() if first >= upcoming}
-        for name in list_folder(self._filesystem, self._folder).needless:
+        for name in list_folder(self._filesystem, self._folder).obsolete:
             self._filesystem.remove(f"{self._folder}/{name}")
 
     def sync(self) -> None:

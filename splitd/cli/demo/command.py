@@ -24,7 +24,7 @@ from splitd.cli.demo.sizes import SizeType
 from splitd.cli.demo.tour import run_tour
 from splitd.cli.errors import CommandFailed
 from splitd.cli.session import Session, output, pass_session
-from splitd.cli.tree import Tree
+from splitd.cli.tree import RemoteTree
 from storaged.system.sizes import format_size
 
 _SMALLEST = 2**20
@@ -104,6 +104,6 @@ def _cleaned_up(scene: Scene) -> Iterator[None]:
 
 def _remove(scene: Scene) -> None:
     try:
-        Tree(scene.files.front).delete(scene.collection)
+        RemoteTree(scene.files.front).delete(scene.collection)
     except CommandFailed as failure:
         raise CommandFailed(f"{scene.url}{scene.collection} is left behind: {failure.message}") from failure

@@ -65,7 +65,7 @@ def flipped_byte(path: Path, offset: int) -> Iterator[None]:
 
 
 @attrs.frozen
-class JournalFolder:
+class LiveJournal:
     """A journal, read while the front writes it.
 
     :param folder: where its segments lie.

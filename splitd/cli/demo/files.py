@@ -14,7 +14,7 @@ from pathlib import Path
 import attrs
 
 from splitd.cli.server import PIECE, Body, Server, read_pieces
-from splitd.cli.tree import Tree
+from splitd.cli.tree import RemoteTree
 
 _NO_HEADERS: Mapping[str, str] = {}
 
@@ -119,7 +119,7 @@ class Files:
 
     def version(self, path: str) -> str:
         """The upload that made the present version; empty where there is no file."""
-        entry = Tree(self.front).find(path)
+        entry = RemoteTree(self.front).find(path)
         return "" if entry is None else entry["etag"].strip('"')
 
 

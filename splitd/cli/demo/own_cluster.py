@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from splitd.cli.demo.disks import JournalFolder, NodeDisk
+from splitd.cli.demo.disks import LiveJournal, NodeDisk
 from splitd.cli.demo.waiting import wait_until
 from splitd.cli.errors import CommandFailed, PortTaken
 from splitd.cli.local.plan import FRONT, HOST, ClusterPlan, choose_numbers
@@ -58,9 +58,9 @@ class OwnCluster:
         return f"http://{HOST}:{self._port}"
 
     @property
-    def journal(self) -> JournalFolder:
+    def journal(self) -> LiveJournal:
         """The front's journal."""
-        return JournalFolder(self.folder / FRONT / "data" / "journal")
+        return LiveJournal(self.folder / FRONT / "data" / "journal")
 
     def start(self, nodes: int) -> None:
         """Start it and wait until all are ready.

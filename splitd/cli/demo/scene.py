@@ -10,7 +10,7 @@ from splitd.cli.demo.files import Files, Sample
 from splitd.cli.demo.own_cluster import OwnCluster
 from splitd.cli.demo.report import Report
 from splitd.cli.server import Server
-from splitd.cli.tree import Tree
+from splitd.cli.tree import RemoteTree
 
 _STALL_S = 60.0
 
@@ -56,7 +56,7 @@ class Scene:
 
     def make_collection(self) -> None:
         """Make the tour's collection."""
-        Tree(self.files.front).make(self.collection)
+        RemoteTree(self.files.front).make(self.collection)
         self.made = True
 
     def link(self, name: str) -> str:

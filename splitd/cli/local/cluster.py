@@ -10,9 +10,9 @@ from pathlib import Path
 import attrs
 
 from splitd.cli.errors import CommandFailed, PortTaken
-from splitd.cli.local.daemon import Daemon, last_lines
+from splitd.cli.local.daemon import DaemonProcess, last_lines
 from splitd.cli.local.plan import FRONT, HOST, ClusterPlan, NodePlan
-from splitd.cli.local.supervisor import Bell
+from splitd.cli.local.supervisor import Signals
 from splitd.cli.server import Server
 
 _READY_S = 60.0
@@ -30,17 +30,17 @@ class StartFailed(CommandFailed):
 class LocalCluster:
     """The daemons of a plan.
 
-    :param ringing: ends the waiting when a signal says stop.
+    :param signals: those that this process receives; one that says stop ends the waiting.
     """
 
-    def __init__(self, plan: ClusterPlan, ringing: Bell) -> None:
+    def __init__(self, plan: ClusterPlan, signals: Signals) -> None:
         self.plan = plan
-        self._bell = ringing
-        self.front = Daemon(FRONT, ["splitd", "--config", str(plan.config)], plan.log_of(FRONT))
+        self._signals = signals
+        self.front = DaemonProcess(FRONT, ["splitd", "--config", str(plan.config)], plan.log_of(FRONT))
         self.nodes = [self._storaged(node) for node in plan.nodes]
 
-    def _storaged(self, node: NodePlan) -> Daemon:
-        return Daemon(node.node_id, ["storaged", "--config", str(node.config)], self.plan.log_of(node.node_id))
+    def _storaged(self, node: NodePlan) -> DaemonProcess:
+        return DaemonProcess(node.node_id, ["storaged", "--config", str(node.config)], self.plan.log_of(node.node_id))
 
     def pids(self) -> dict[str, int]:
         """The process ids, by name."""
@@ -78,9 +78,11 @@ class LocalCluster:
                 self.nodes.append(daemon)
                 self.plan = attrs.evolve(self.plan, numbers=tuple(sorted({*self.plan.numbers, node.number})))
 
-    def _wait(self, daemon: Daemon, url: str, path: str, deadline: float, query: Mapping[str, str] = _NOTHING) -> bool:
+    def _wait(
+        self, daemon: DaemonProcess, url: str, path: str, deadline: float, query: Mapping[str, str] = _NOTHING
+    ) -> bool:
         server = Server(url, connect_s=_ANSWER_S, stall_s=_ANSWER_S)
-        while not self._bell.stopped:
+        while not self._signals.stopped:
             try:
                 with server.ask("GET", path, query=query):
                     return True
@@ -93,7 +95,7 @@ class LocalCluster:
                 raise StartFailed(
                     f"{daemon.name} is not ready after {_READY_S:.0f} s: {reason}{last_words(daemon.output)}"
                 )
-            self._bell.wait(_LOOK_S)
+            self._signals.wait(_LOOK_S)
         return False
 
 
@@ -106,7 +108,7 @@ def is_well(url: str) -> bool:
         return False
 
 
-def refuse_taken_ports(ports: Mapping[int, str], ringing: Bell) -> None:
+def refuse_taken_ports(ports: Mapping[int, str], signals: Signals) -> None:
     """Check that ports are free.
 
     It looks again for a moment: daemons of a `splitctl up` that was killed just now may still be on their way out.
@@ -116,9 +118,9 @@ def refuse_taken_ports(ports: Mapping[int, str], ringing: Bell) -> None:
     """
     deadline = time.monotonic() + _PORTS_S
     while taken := taken_ports(ports):
-        if time.monotonic() > deadline or ringing.stopped:
+        if time.monotonic() > deadline or signals.stopped:
             raise PortTaken(f"taken on {HOST}: {_listed(taken)}; choose others with --port")
-        ringing.wait(_LOOK_S)
+        signals.wait(_LOOK_S)
 
 
 def taken_ports(ports: Mapping[int, str]) -> list[str]:

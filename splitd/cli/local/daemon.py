@@ -14,7 +14,7 @@ from pathlib import Path
 _PR_SET_PDEATHSIG = 1
 
 
-class Daemon:
+class DaemonProcess:
     """A twistd in the foreground, that does not outlive this process.
 
     It has a process group of its own, so that Ctrl-C in the terminal reaches this process only; and the kernel

@@ -12,9 +12,9 @@ from types import FrameType
 
 import attrs
 
-from splitd.cli.local.daemon import Daemon
+from splitd.cli.local.daemon import DaemonProcess
 
-NEWCOMERS = signal.SIGUSR1
+NODES_ADDED = signal.SIGUSR1
 """Tells a `splitctl up` that nodes were added to its folder."""
 
 _FIRST_PAUSE_S = 1.0
@@ -23,50 +23,54 @@ _STEADY_S = 10.0
 _STOP_S = 30.0
 
 
-class Bell:
-    """Rings when a child ended, or a signal said stop, or that there are newcomers to be started."""
+class Signals:
+    """The signals that this process has received, and a wait for the next one.
 
-    def __init__(self, ear: socket.socket) -> None:
-        self._ear = ear
+    :param receiver: the end of a socket pair from which a byte can be read after each signal.
+    :ivar stopped: how many signals have said stop.
+    """
+
+    def __init__(self, receiver: socket.socket) -> None:
+        self._receiver = receiver
         self.stopped = 0
-        self._newcomers = False
+        self._nodes_added = False
 
-    def stop(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a signal handler
-        """Take note of a signal that says stop."""
+    def on_stop(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a signal handler
+        """Count a signal that says stop."""
         self.stopped += 1
 
-    def announce(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a signal handler
-        """Take note of a signal that says that there are newcomers."""
-        self._newcomers = True
+    def on_nodes_added(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a signal handler
+        """Note that nodes were added."""
+        self._nodes_added = True
 
-    def announced(self) -> bool:
-        """Whether there are newcomers; says it once for each time."""
-        said, self._newcomers = self._newcomers, False
-        return said
+    def take_nodes_added(self) -> bool:
+        """Tell whether nodes were added since the last call."""
+        added, self._nodes_added = self._nodes_added, False
+        return added
 
     def wait(self, timeout_s: float | None) -> None:
-        """Wait for the next ring."""
-        if select([self._ear], [], [], timeout_s)[0]:
-            self._ear.recv(4096)
+        """Block until the next signal, or the end of a child, or the timeout; None waits without one."""
+        if select([self._receiver], [], [], timeout_s)[0]:
+            self._receiver.recv(4096)
 
 
 @contextmanager
-def bell() -> Iterator[Bell]:
-    """Let SIGINT, SIGTERM, SIGHUP, SIGUSR1 (there are newcomers) and the end of a child ring."""
-    ear, mouth = socket.socketpair()
-    with ear, mouth:
-        mouth.setblocking(False)
-        ringing = Bell(ear)
-        wakeup = signal.set_wakeup_fd(mouth.fileno(), warn_on_full_buffer=False)
+def received_signals() -> Iterator[Signals]:
+    """Receive SIGINT, SIGTERM, SIGHUP, SIGUSR1 (nodes were added) and the end of a child, until the block ends."""
+    receiver, sender = socket.socketpair()
+    with receiver, sender:
+        sender.setblocking(False)
+        signals = Signals(receiver)
+        wakeup = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
         before = {
             signal.SIGCHLD: signal.signal(signal.SIGCHLD, lambda *_: None),
-            NEWCOMERS: signal.signal(NEWCOMERS, ringing.announce),
+            NODES_ADDED: signal.signal(NODES_ADDED, signals.on_nodes_added),
         }
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:  # under nohup the end of the terminal is no stop
-                before[number] = signal.signal(number, ringing.stop)
+                before[number] = signal.signal(number, signals.on_stop)
         try:
-            yield ringing
+            yield signals
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -75,7 +79,7 @@ def bell() -> Iterator[Bell]:
 
 @attrs.define
 class _Watch:
-    daemon: Daemon
+    daemon: DaemonProcess
     started: float = 0.0
     pause_s: float = _FIRST_PAUSE_S
     due: float | None = None
@@ -85,25 +89,25 @@ class Supervisor:
     """Starts daemons again that end by themselves.
 
     :param daemons: all of them, running.
-    :param ringing: rings when there is something to do.
+    :param signals: those that this process receives.
     :param say: tells the user.
     :param restarted: called each time after a daemon was started again.
-    :param newcomers: called when there are said to be some: starts them, and returns those it started.
+    :param start_added: called after nodes were added: starts their daemons, and returns those it started.
     """
 
     def __init__(
         self,
-        daemons: Sequence[Daemon],
-        ringing: Bell,
+        daemons: Sequence[DaemonProcess],
+        signals: Signals,
         say: Callable[[str], None],
         restarted: Callable[[], None],
-        newcomers: Callable[[], Sequence[Daemon]],
+        start_added: Callable[[], Sequence[DaemonProcess]],
     ) -> None:
         self._watches = [_Watch(daemon) for daemon in daemons]
-        self._bell = ringing
+        self._signals = signals
         self._say = say
         self._restarted = restarted
-        self._newcomers = newcomers
+        self._start_added = start_added
 
     def watch(self) -> None:
         """Keep them running until a signal says stop.
@@ -113,14 +117,14 @@ class Supervisor:
         now = time.monotonic()
         for watch in self._watches:
             watch.started = now
-        while not self._bell.stopped:
+        while not self._signals.stopped:
             now = time.monotonic()
-            if self._bell.announced():
-                self._watches += [_Watch(daemon, started=now) for daemon in self._newcomers()]
+            if self._signals.take_nodes_added():
+                self._watches += [_Watch(daemon, started=now) for daemon in self._start_added()]
             for watch in self._watches:
                 self._look_after(watch, now)
             due = [watch.due for watch in self._watches if watch.due is not None]
-            self._bell.wait(max(min(due) - time.monotonic(), 0) if due else None)
+            self._signals.wait(max(min(due) - time.monotonic(), 0) if due else None)
 
     def _look_after(self, watch: _Watch, now: float) -> None:
         daemon = watch.daemon
@@ -139,22 +143,22 @@ class Supervisor:
             self._restarted()
 
 
-def stop_in_order(groups: Sequence[Sequence[Daemon]], ringing: Bell, say: Callable[[str], None]) -> None:
+def stop_in_order(groups: Sequence[Sequence[DaemonProcess]], signals: Signals, say: Callable[[str], None]) -> None:
     """Stop daemons, one group after the other.
 
     One that has not ended after 30 s, or when another signal says stop, is killed.
     """
-    signals = ringing.stopped
+    stopped = signals.stopped
     for group in groups:
         for daemon in group:
             daemon.send(signal.SIGTERM)
         deadline = time.monotonic() + _STOP_S
         while left := [daemon for daemon in group if not daemon.wait(0)]:
             pause_s = deadline - time.monotonic()
-            if pause_s <= 0 or ringing.stopped > signals:
+            if pause_s <= 0 or signals.stopped > stopped:
                 for daemon in left:
                     say(f"{daemon.name} (pid {daemon.pid}) is killed: it did not end in time")
                     daemon.send(signal.SIGKILL)
                     daemon.wait(_STOP_S)
                 break
-            ringing.wait(pause_s)
+            signals.wait(pause_s)

@@ -12,7 +12,7 @@ from splitd.cli.demo.report import Report
 from splitd.cli.demo.scene import Scene, Step
 from splitd.cli.demo.steps.transfer import SAMPLE
 from splitd.cli.demo.waiting import wait_until
-from splitd.cli.errors import CommandFailed, Refused, TransferBroken
+from splitd.cli.errors import CommandFailed, ServerRefused, TransferBroken
 from splitd.cli.local.plan import FRONT
 from splitd.cli.server import read_pieces
 from storaged.system.sizes import format_size
@@ -91,7 +91,7 @@ def _kill_node(scene: Scene, report: Report) -> None:
     reason, status = "", 204
     try:
         files.put(path, InterruptedStream(os.urandom(_HALF) * 2, _HALF, kill), 2 * _HALF)
-    except Refused as refusal:
+    except ServerRefused as refusal:
         reason, status = refusal.message, refusal.status
     except TransferBroken as broken:
         reason, status = broken.message, 0

@@ -8,7 +8,7 @@ from io import BytesIO
 
 from splitd.cli.demo.report import Report
 from splitd.cli.demo.scene import Scene, Step
-from splitd.cli.errors import Refused
+from splitd.cli.errors import ServerRefused
 from splitd.cli.paths import quote_path
 from splitd.cli.server import Body
 
@@ -45,7 +45,7 @@ def _copy_behind_a_proxy(scene: Scene, report: Report) -> None:
     try:
         with front.ask("COPY", path, headers={"Destination": target}) as answer:
             status = answer.status
-    except Refused as refusal:
+    except ServerRefused as refusal:
         status = refusal.status
     report.equal("a destination on another server is refused with 502", 502, status)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 
-from splitd.cli.errors import CommandFailed, Refused
+from splitd.cli.errors import CommandFailed, ServerRefused
 from splitd.cli.local.text import append_node, format_node, read_urls
 from splitd.cli.server import Server
 from splitd.cli.writing import read_text, replace_file
@@ -31,7 +31,7 @@ def _resolved(path: Path) -> Path:
 
 
 @attrs.frozen
-class RegistryFile:
+class RegistryEditor:
     """The registry that a front reads.
 
     :param path: where it is.
@@ -62,17 +62,17 @@ class RegistryFile:
 
         :return: what the front says has changed.
         :raise NotChanged: the file cannot be read or changed.
-        :raise Refused: the front does not take it; the file is as it was.
+        :raise ServerRefused: the front does not take it; the file is as it was.
         :raise CommandFailed: the front cannot be asked; the file has the nodes.
         """
         with self._locked():
             old, new = self._add(entries)
             try:
                 return dict(admin.document("/reload", method="POST"))
-            except Refused as refusal:
+            except ServerRefused as refusal:
                 if new != old:
                     self._put_back(old, new, refusal)
-                raise Refused(f"{refusal.message}; {self.path} is as it was", refusal.status) from refusal
+                raise ServerRefused(f"{refusal.message}; {self.path} is as it was", refusal.status) from refusal
             except CommandFailed as failure:
                 reason = f"{failure.message}; {self.path} has the new node: `splitctl reload` tells the front"
                 raise type(failure)(reason) from failure
@@ -121,14 +121,14 @@ class RegistryFile:
                     raise NotChanged(f"{self.path}: {problem}{_by_hand(entries)}") from problem
         return text
 
-    def _put_back(self, old: str, new: str, refusal: Refused) -> None:
+    def _put_back(self, old: str, new: str, refusal: ServerRefused) -> None:
         if self._read() != new:  # whoever changed it meanwhile keeps that change
-            raise Refused(f"{refusal.message}; {self.path} was changed meanwhile and stays so", refusal.status)
+            raise ServerRefused(f"{refusal.message}; {self.path} was changed meanwhile and stays so", refusal.status)
         try:
             replace_file(self.path, old)
         except OSError as problem:
             reason = f"the old {self.path} could not be put back: {problem.strerror}"
-            raise Refused(f"{refusal.message}; {reason}", refusal.status) from problem
+            raise ServerRefused(f"{refusal.message}; {reason}", refusal.status) from problem
 
 
 def _why(problem: OSError) -> str:
