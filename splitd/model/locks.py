@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
 from collections import OrderedDict
 from collections.abc import Collection as SetOf
 from collections.abc import Iterator
 from heapq import heappop, heappush
 
 import attrs
+from sortedcontainers import SortedDict
 
 from splitd.model.tree import ancestors
 
@@ -56,8 +56,7 @@ class Locks:
         self._last_taken: OrderedDict[tuple[str, bool], int] = OrderedDict()  # by path and depth
         self._forgotten = 0
         self._by_token: dict[str, Lock] = {}
-        self._at: dict[str, dict[str, Lock]] = {}
-        self._paths: list[str] = []  # sorted, so that those below a path are neighbours
+        self._at: SortedDict[str, dict[str, Lock]] = SortedDict()  # by path, so that those below a path are neighbours
         self._expiries: list[tuple[int, str]] = []
 
     def __iter__(self) -> Iterator[Lock]:
@@ -133,8 +132,6 @@ class Locks:
             self._remember(lock)
         self.release(lock.token)
         self._by_token[lock.token] = lock
-        if lock.path not in self._at:
-            insort(self._paths, lock.path)
         self._at.setdefault(lock.path, {})[lock.token] = lock
         heappush(self._expiries, (lock.expires_ms, lock.token))
         if len(self._expiries) > 2 * len(self._by_token) + 64:  # most are of locks that were released or refreshed
@@ -149,7 +146,6 @@ class Locks:
         del here[token]
         if not here:
             del self._at[lock.path]
-            del self._paths[bisect_left(self._paths, lock.path)]
 
     def drop_at(self, path: str) -> None:
         """Drop the locks that were taken on a path."""
@@ -163,8 +159,8 @@ class Locks:
 
     def _paths_below(self, path: str) -> Iterator[str]:
         prefix = path.rstrip("/") + "/"
-        index = bisect_left(self._paths, prefix)
-        while index < len(self._paths) and self._paths[index].startswith(prefix):
-            if self._paths[index] != path:  # the root begins with itself
-                yield self._paths[index]
-            index += 1
+        for each in self._at.irange(minimum=prefix):
+            if not each.startswith(prefix):
+                return
+            if each != path:  # the root begins with itself
+                yield each
