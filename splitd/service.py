@@ -14,7 +14,6 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
-from twisted.web.resource import IResource
 from zope.interface import implementer
 
 from splitd.catalog.compactor import Compactor
@@ -45,7 +44,7 @@ from splitd.upkeep.reaper import Reaper
 from splitd.upkeep.rebalance import TARGET, Rebalance
 from splitd.upkeep.sweep import Sweep
 from splitd.uploads.uploads import Cutting, Uploads
-from storaged.http import NodeConnections, StreamingSite
+from storaged.http import NodeConnections, StreamingResource, StreamingSite
 from storaged.http.listening import drain, listen
 from storaged.parts.client import RemotePartStore, look_first
 from storaged.parts.values import NodeInfo
@@ -186,7 +185,7 @@ class Front:
         timeout_s = self._config.node_timeout_s
         return look_first(entry.id, entry.url, self._key, self._connections, self._reactor, timeout_s)
 
-    def _make_site(self, resource: IResource) -> StreamingSite:
+    def _make_site(self, resource: StreamingResource) -> StreamingSite:
         return StreamingSite(
             resource,
             self._reactor,

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IConsumer
 
 from storaged.http import (
     BodyBroken,
-    StreamingRequest,
+    IRequest,
     StreamingResource,
     can_send_file,
     receive_body,
@@ -53,7 +53,7 @@ class PartResource(StreamingResource):
         self._challenges = proofs.Challenges(key, os.urandom(proofs.NONCE_BYTES), time.monotonic)
         self._read_ahead = read_ahead
 
-    async def respond(self, request: StreamingRequest) -> None:
+    async def respond(self, request: IRequest) -> None:
         """Answer a request."""
         try:
             await self._dispatch(request)
@@ -65,7 +65,7 @@ class PartResource(StreamingResource):
             self._log.failure("{method} {uri}", method=request.method, uri=request.uri)
             _refuse(request, NodeUnavailable(f"{type(problem).__name__}: {problem}"))
 
-    async def _dispatch(self, request: StreamingRequest) -> None:
+    async def _dispatch(self, request: IRequest) -> None:
         method = request.method.decode("ascii", "replace")
         url = urlsplit(request.uri.decode("ascii", "replace"))
         if url.path == "/health" and method in {"GET", "HEAD"}:
@@ -92,13 +92,13 @@ class PartResource(StreamingResource):
         else:
             raise BadRequest(f"{method} {url.path}: not in the part protocol")
 
-    def _prove(self, request: StreamingRequest) -> None:
+    def _prove(self, request: IRequest) -> None:
         front_nonce = proofs.check_nonce(request.getHeader(wire.NONCE_HEADER))
         node_nonce = self._challenges.issue(front_nonce)
         proof = wire.Proof(node_nonce, proofs.prove_node(self._key, front_nonce, node_nonce))
         _answer(request, 200, wire.encode_proof(proof), "application/json")
 
-    def _check_access(self, request: StreamingRequest, method: str, path: str) -> None:
+    def _check_access(self, request: IRequest, method: str, path: str) -> None:
         """A front proves the key for a first look only, which changes nothing; for all else it sends the key.
 
         :raise AccessDenied: the request has neither the cluster key nor a proof of it.
@@ -109,13 +109,13 @@ class PartResource(StreamingResource):
         else:
             wire.check_key(header, self._key)
 
-    def _link(self, request: StreamingRequest) -> None:
+    def _link(self, request: IRequest) -> None:
         asked = request.getHeader("Upgrade")
         if asked != wire.LINK_PROTOCOL:
             raise BadRequest(f"Upgrade {asked!r}: a link speaks {wire.LINK_PROTOCOL}")
         upgrade(request, wire.LINK_PROTOCOL, LinkServer(self._store))
 
-    async def _list(self, request: StreamingRequest, query: str) -> None:
+    async def _list(self, request: IRequest, query: str) -> None:
         asked = parse_qs(query)
         try:
             limit = int(asked.get("limit", [str(wire.LIST_LIMIT)])[0])
@@ -126,7 +126,7 @@ class PartResource(StreamingResource):
         parts = await self._store.list_parts(asked.get("after", [""])[0], limit)
         _answer(request, 200, wire.encode_parts(parts), "application/json")
 
-    async def _part(self, request: StreamingRequest, method: str, part_id: str) -> None:
+    async def _part(self, request: IRequest, method: str, part_id: str) -> None:
         if method == "PUT":
             await self._put(request, part_id)
         elif method == "GET":
@@ -139,7 +139,7 @@ class PartResource(StreamingResource):
         else:
             raise BadRequest(f"{method} of a part: not in the part protocol")
 
-    async def _put(self, request: StreamingRequest, part_id: str) -> None:
+    async def _put(self, request: IRequest, part_id: str) -> None:
         writer = await self._store.create(part_id, request.body.length)
         try:
             await receive_body(request, IConsumer(writer), writer.when_broken())
@@ -166,7 +166,7 @@ class PartResource(StreamingResource):
             raise BadRequest(f"Range {asked!r}: not in the part protocol")
         return await self._store.open(part_id, cut), cut
 
-    async def _get(self, request: StreamingRequest, part_id: str) -> None:
+    async def _get(self, request: IRequest, part_id: str) -> None:
         reader, span = await self._open(part_id, request.getHeader("Range"))
         try:
             _begin(request, reader.stored_size, span)
@@ -193,7 +193,7 @@ def _pieces(data: bytes) -> Sequence[bytes]:
     return [data] if data else []
 
 
-def _begin(request: StreamingRequest, size: int, span: Span | None) -> None:
+def _begin(request: IRequest, size: int, span: Span | None) -> None:
     request.setHeader("Content-Type", wire.PART_TYPE)
     if span is None:
         request.setHeader("Content-Length", str(size))
@@ -204,7 +204,7 @@ def _begin(request: StreamingRequest, size: int, span: Span | None) -> None:
     request.write(b"")
 
 
-def _answer(request: StreamingRequest, status: int, body: bytes, kind: str, part: PartInfo | None = None) -> None:
+def _answer(request: IRequest, status: int, body: bytes, kind: str, part: PartInfo | None = None) -> None:
     request.setResponseCode(status)
     if status != 204:
         request.setHeader("Content-Length", str(len(body)))
@@ -217,7 +217,7 @@ def _answer(request: StreamingRequest, status: int, body: bytes, kind: str, part
     request.finish()
 
 
-def _refuse(request: StreamingRequest, problem: StoragedError) -> None:
+def _refuse(request: IRequest, problem: StoragedError) -> None:
     if request.startedWriting:
         request.abort()
         return

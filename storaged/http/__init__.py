@@ -1,17 +1,22 @@
 """HTTP that streams.  The one package that touches Twisted's HTTP internals; both daemons use it.
 
-Server: `StreamingSite` calls the `StreamingResource` when the headers are in; the body comes through `RequestBody`
-or `receive_body`, with back-pressure.  `send_body` writes an answer as fast as its reader takes it, `send_file` without
-its bytes passing through the process, and `upgrade` hands the connection to another protocol.
+Server: `StreamingSite` calls the `StreamingResource` when the headers are in, with an `IRequest`; resources use nothing
+else of a request.  The body comes through `RequestBody` or `receive_body`, with back-pressure.  `send_body` writes an
+answer as fast as its reader takes it, `send_file` without its bytes passing through the process, and `upgrade` hands
+the connection to another protocol.
 Client: `NodeConnections` has a treq client with large buffers, and connects protocols that begin as an HTTP request;
 `write_body` and `abort_body` are the steps of a request's body.
 
 Each use of a private name says what it relies on.  Seen in Twisted 26.10.
 """
 
+from twisted.web.client import ResponseDone
+from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
+
 from storaged.http.body import BodyBroken, RequestBody
 from storaged.http.client import NodeConnections, abort_body, write_body
 from storaged.http.eager import write_eagerly
+from storaged.http.interfaces import IAnswer, IRequest
 from storaged.http.names import Authority, OwnNames, parse_authority, parse_networks
 from storaged.http.request import BUFFER_SIZE, HEAD_TIMEOUT_S, IDLE_LIMIT, StreamingRequest, StreamingSite
 from storaged.http.resource import StreamingResource, receive_body
@@ -24,13 +29,18 @@ __all__ = [
     "BUFFER_SIZE",
     "HEAD_TIMEOUT_S",
     "IDLE_LIMIT",
+    "UNKNOWN_LENGTH",
     "Authority",
     "BodyBroken",
+    "IAnswer",
+    "IBodyProducer",
     "IDrainingProtocol",
+    "IRequest",
     "NodeConnections",
     "NotUpgraded",
     "OwnNames",
     "RequestBody",
+    "ResponseDone",
     "SharedWindow",
     "StreamingRequest",
     "StreamingResource",

@@ -13,11 +13,13 @@ from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, _GenericHTTPChannelProtocol
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
+from zope.interface import implementer
 
 from storaged.http.body import RequestBody
 from storaged.http.channel import LINGER_S, StreamingChannel
 from storaged.http.eager import write_eagerly
 from storaged.http.idle import IdleConnections
+from storaged.http.interfaces import IRequest
 from storaged.http.names import Call, OwnNames
 from storaged.http.reading import read_to_measure
 from storaged.http.window import SharedWindow
@@ -39,6 +41,7 @@ IDLE_LIMIT = 1024
 _ABSOLUTE_FORM = re.compile(rb"\A[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")
 
 
+@implementer(IRequest)
 class StreamingRequest(Request):
     """A request that is processed when its headers are in; its body is `body`."""
 
@@ -85,6 +88,14 @@ class StreamingRequest(Request):
             return super().getHeader(key)
         values = self.header_values(key)
         return values[-1] if values else None
+
+    def has_header(self, name: bytes) -> bool:
+        """Whether the request has a header."""
+        return bool(self.requestHeaders.hasHeader(name))
+
+    def remove_header(self, name: str) -> None:
+        """Remove a header of the answer, if it is set."""
+        self.responseHeaders.removeHeader(name)
 
     @property
     def call(self) -> Call:
@@ -211,6 +222,16 @@ class StreamingRequest(Request):
         """Cut the connection, so that the client sees that the answer is not whole."""
         if not self._disconnected:
             self.channel.transport.abortConnection()
+
+
+def own_request(request: IRequest) -> StreamingRequest:
+    """A request as this package made it, with its connection.
+
+    :raise TypeError: it is of another HTTP layer.
+    """
+    if isinstance(request, StreamingRequest):
+        return request
+    raise TypeError(f"{request!r} is not a StreamingRequest")
 
 
 class _Written:

@@ -11,7 +11,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
 from storaged.http.body import BodyBroken
-from storaged.http.request import StreamingRequest
+from storaged.http.interfaces import IRequest
 
 
 class StreamingResource(Resource):
@@ -20,14 +20,14 @@ class StreamingResource(Resource):
     isLeaf = True
     _log = Logger()
 
-    def render(self, request: StreamingRequest) -> int:
+    def render(self, request: IRequest) -> int:
         """Answer a request."""
         Deferred.fromCoroutine(self._answer(request)).addErrback(
             lambda failure: self._log.failure("answering {request!r}", failure, request=request)
         )
         return NOT_DONE_YET
 
-    async def _answer(self, request: StreamingRequest) -> None:
+    async def _answer(self, request: IRequest) -> None:
         try:
             await self.respond(request)
         except BodyBroken as problem:
@@ -35,7 +35,7 @@ class StreamingResource(Resource):
             # frames, and with them all buffers of the transfer, until a garbage collection.
             clear_frames(problem.__traceback__)
 
-    async def respond(self, request: StreamingRequest) -> None:
+    async def respond(self, request: IRequest) -> None:
         """Answer a request, whatever goes wrong.
 
         :raise BodyBroken: the client has left.
@@ -43,7 +43,7 @@ class StreamingResource(Resource):
         raise NotImplementedError
 
 
-async def receive_body(request: StreamingRequest, consumer: IConsumer, broken: Deferred[Exception]) -> None:
+async def receive_body(request: IRequest, consumer: IConsumer, broken: Deferred[Exception]) -> None:
     """Let the body of a request flow into a consumer, to its end.
 
     :param broken: fires with an exception, as its result, when the consumer can take no more; it is raised here.

@@ -12,7 +12,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from storaged.http.body import BodyBroken
-from storaged.http.request import StreamingRequest
+from storaged.http.interfaces import IRequest
+from storaged.http.request import StreamingRequest, own_request
 from storaged.system.ranges import Span
 from storaged.system.read_ahead import WINDOW, ReadAhead
 
@@ -24,19 +25,20 @@ class FileShort(Exception):
     """The file ended before the span did."""
 
 
-def can_send_file(request: StreamingRequest) -> bool:
+def can_send_file(request: IRequest) -> bool:
     """Whether `send_file` can answer a request: over plain TCP, and with the answer's head on its way already.
 
     The head must have been written.
     """
-    transport = request.channel.transport
-    if not isinstance(transport, Connection) or transport.TLS or request._disconnected:
+    own = own_request(request)
+    transport = own.channel.transport
+    if not isinstance(transport, Connection) or transport.TLS or own._disconnected:
         return False
     # The head has left already, unless an earlier answer on the connection is not all taken yet.
     return not transport.dataBuffer and not transport._tempDataBuffer
 
 
-def send_file(request: StreamingRequest, file: int, span: Span, read_ahead: ReadAhead) -> Deferred[None]:
+def send_file(request: IRequest, file: int, span: Span, read_ahead: ReadAhead) -> Deferred[None]:
     """Write a span of a file as an answer's body, without its bytes passing through this process.
 
     `can_send_file` must have said that it can.
@@ -49,7 +51,7 @@ def send_file(request: StreamingRequest, file: int, span: Span, read_ahead: Read
     :raise FileShort: the file ended before the span did.
     :raise OSError: the file cannot be read.
     """
-    sender = _FileSender(request, file, span, read_ahead)
+    sender = _FileSender(own_request(request), file, span, read_ahead)
     sender.begin()
     return sender.done
 

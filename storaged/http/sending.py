@@ -9,17 +9,18 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 from storaged.http.body import BodyBroken
-from storaged.http.request import StreamingRequest
+from storaged.http.interfaces import IRequest
+from storaged.http.request import StreamingRequest, own_request
 
 
-async def send_body(request: StreamingRequest, read: Callable[[], Deferred[Sequence[bytes]]]) -> None:
+async def send_body(request: IRequest, read: Callable[[], Deferred[Sequence[bytes]]]) -> None:
     """Write an answer's body, as fast as the client takes it.
 
     :param read: gives the next pieces; none at the end.
     :raise BodyBroken: the client left.
     What `read` raises is passed on.  The answer is not finished here.
     """
-    sender = _Sender(request)
+    sender = _Sender(own_request(request))
     try:
         while True:
             if sender.paused is not None:

@@ -10,7 +10,8 @@ from twisted.internet.interfaces import IProtocol
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 
-from storaged.http.request import BUFFER_SIZE, StreamingRequest
+from storaged.http.interfaces import IRequest
+from storaged.http.request import BUFFER_SIZE, own_request
 from storaged.system.once import Once
 
 _MAX_HEAD = 16 * 1024
@@ -35,12 +36,12 @@ class IDrainingProtocol(IProtocol):
         """Take no more requests, and end the connection when those under way are answered."""
 
 
-def upgrade(request: StreamingRequest, name: str, protocol: IDrainingProtocol) -> None:
+def upgrade(request: IRequest, name: str, protocol: IDrainingProtocol) -> None:
     """Answer a request with 101; from then on its connection belongs to a protocol.
 
     :param name: the protocol's name, as the client asked for it.
     """
-    channel = request.channel
+    channel = own_request(request).channel
     transport = channel.transport
     transport.writeSequence(_lines("HTTP/1.1 101 Switching Protocols", {"Connection": "Upgrade", "Upgrade": name}))
     # The channel paused the transport for writes that are too much for it, and ended it where it was idle.

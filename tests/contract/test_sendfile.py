@@ -16,7 +16,7 @@ from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
 from twisted.python.threadpool import ThreadPool
 
-from storaged.http import StreamingRequest, StreamingResource, StreamingSite, send_file
+from storaged.http import IRequest, StreamingResource, StreamingSite, send_file
 from storaged.parts.client import RemotePartStore
 from storaged.parts.errors import NodeUnavailable
 from storaged.parts.format import PartEncoder, PartId
@@ -179,7 +179,7 @@ class Sending(StreamingResource):
         self.sending: Deferred[None] | None = None
         self.outcome: str = ""
 
-    async def respond(self, request: StreamingRequest) -> None:
+    async def respond(self, request: IRequest) -> None:
         request.write(b"")
         self.sending = send_file(request, self._file, Span(0, SIZE), self._read_ahead)
         try:

@@ -10,9 +10,9 @@ from splitd.frontends.admin.reports import ReloadReport, SweepReport
 from splitd.frontends.http.answers import Refused
 from splitd.nodes.probe import Found
 from splitd.upkeep.rebalance import Plan, Progress
-from storaged.http import StreamingRequest
+from storaged.http import IRequest
 
-Action = dict[str, Callable[[StreamingRequest], Awaitable[None]]]
+Action = dict[str, Callable[[IRequest], Awaitable[None]]]
 """What can be asked of a path, by the method."""
 
 _MOST = 1e15
@@ -24,7 +24,7 @@ def sweep(run: Callable[[bool, float | None], Awaitable[SweepReport]]) -> Action
     :param run: sweeps, or only looks; the share is that of the settings where None.
     """
 
-    async def post(request: StreamingRequest) -> None:
+    async def post(request: IRequest) -> None:
         query = Query(request)
         answer_json(request, 200, await run(query.flag("dry_run"), query.number("share", 0, 1)))
 
@@ -37,7 +37,7 @@ def reload(run: Callable[[], Awaitable[ReloadReport]]) -> Action:
     :param run: reads the registry anew; tells what has changed.
     """
 
-    async def post(request: StreamingRequest) -> None:
+    async def post(request: IRequest) -> None:
         answer_json(request, 200, await run())
 
     return {"POST": post}
@@ -49,7 +49,7 @@ def probe(run: Callable[[str, str], Awaitable[Found]]) -> Action:
     :param run: asks a server that is no node yet who it is; raises `ValueError` where there can be no such node.
     """
 
-    async def post(request: StreamingRequest) -> None:
+    async def post(request: IRequest) -> None:
         query = Query(request)
         try:
             found = await run(query.text("id"), query.text("url"))
@@ -84,7 +84,7 @@ class Rebalancer(Protocol):
 def rebalance(rebalancer: Rebalancer, usual_target: float) -> Action:
     """`POST /rebalance[?dry_run=1][&target=T][&limit=BYTES_PER_S]` and `DELETE /rebalance`."""
 
-    async def post(request: StreamingRequest) -> None:
+    async def post(request: IRequest) -> None:
         query = Query(request)
         target = query.number("target", 0.0001, 1)
         target = usual_target if target is None else target
@@ -95,7 +95,7 @@ def rebalance(rebalancer: Rebalancer, usual_target: float) -> Action:
             rebalancer.start(target, limit)
             answer_json(request, 202, rebalancer.progress)
 
-    async def delete(request: StreamingRequest) -> None:
+    async def delete(request: IRequest) -> None:
         if not rebalancer.under_way:
             raise Refused(404, "no rebalance is under way")
         await rebalancer.stop()

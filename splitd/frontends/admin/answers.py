@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from splitd.frontends.http.answers import Refused
-from storaged.http import StreamingRequest
+from storaged.http import IRequest
 
 TEXT = "text/plain; charset=utf-8"
 
@@ -18,7 +18,7 @@ TEXT = "text/plain; charset=utf-8"
 class Query:
     """What stands behind the question mark."""
 
-    def __init__(self, request: StreamingRequest) -> None:
+    def __init__(self, request: IRequest) -> None:
         asked = urlsplit(request.uri.decode("ascii", "replace")).query
         self._values = parse_qs(asked, keep_blank_values=True)
 
@@ -58,7 +58,7 @@ class Query:
         return value
 
 
-def answer(request: StreamingRequest, status: int, content_type: str, body: bytes) -> None:
+def answer(request: IRequest, status: int, content_type: str, body: bytes) -> None:
     """Answer a request."""
     request.setResponseCode(status)
     request.setHeader("Content-Type", content_type)
@@ -68,11 +68,11 @@ def answer(request: StreamingRequest, status: int, content_type: str, body: byte
     request.finish()
 
 
-def answer_text(request: StreamingRequest, status: int, sentence: str) -> None:
+def answer_text(request: IRequest, status: int, sentence: str) -> None:
     """Answer with a sentence."""
     answer(request, status, TEXT, f"{sentence}\n".encode("utf-8", "replace"))
 
 
-def answer_json(request: StreamingRequest, status: int, document: Any) -> None:
+def answer_json(request: IRequest, status: int, document: Any) -> None:
     """Answer with a document."""
     answer(request, status, "application/json", msgspec.json.encode(document) + b"\n")

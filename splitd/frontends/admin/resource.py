@@ -13,7 +13,7 @@ from splitd.frontends.admin.answers import Query, answer, answer_json, answer_te
 from splitd.frontends.admin.readiness import READS, WRITES, Readiness
 from splitd.frontends.admin.reports import StatusReport
 from splitd.frontends.http.answers import Refused
-from storaged.http import StreamingRequest, StreamingResource
+from storaged.http import IRequest, StreamingResource
 
 _STATUS: dict[type[SplitdError], int] = {
     SweepUnderWay: 409,
@@ -55,7 +55,7 @@ class AdminResource(StreamingResource):
         self._actions = actions
         self._closed = closed
 
-    async def respond(self, request: StreamingRequest) -> None:
+    async def respond(self, request: IRequest) -> None:
         """Answer a request."""
         try:
             await self._dispatch(request)
@@ -67,7 +67,7 @@ class AdminResource(StreamingResource):
             self._log.failure("{method} {uri}", method=request.method, uri=request.uri)
             answer_text(request, 500, f"{type(problem).__name__}: {problem}")
 
-    async def _dispatch(self, request: StreamingRequest) -> None:
+    async def _dispatch(self, request: IRequest) -> None:
         path = request.path.decode("ascii", "replace")
         if path != "/health":  # which tells nothing
             _refuse_strange_name(request)
@@ -84,30 +84,30 @@ class AdminResource(StreamingResource):
         else:
             raise Refused(404, f"here are {', '.join([*self._looks, *self._actions])}")
 
-    def _health(self, request: StreamingRequest) -> None:
+    def _health(self, request: IRequest) -> None:
         answer(request, 200, "text/plain", b"ok\n")
 
-    def _ready(self, request: StreamingRequest) -> None:
+    def _ready(self, request: IRequest) -> None:
         asked = Query(request).choice("for", (READS, WRITES))
         reasons = self._readiness().reasons([asked] if asked else [READS, WRITES])
         lines = [f"{kind}: {text}" for kind, problems in reasons.items() for text in problems or ["ready"]]
         answer_text(request, 503 if any(reasons.values()) else 200, "\n".join(lines))
 
-    def _report(self, request: StreamingRequest) -> None:
+    def _report(self, request: IRequest) -> None:
         answer_json(request, 200, self._status())
 
-    def _measure(self, request: StreamingRequest) -> None:
+    def _measure(self, request: IRequest) -> None:
         answer(request, 200, CONTENT_TYPE_LATEST, generate_latest(self._metrics))
 
 
-def _require(request: StreamingRequest, methods: set[str]) -> None:
+def _require(request: IRequest, methods: set[str]) -> None:
     method = request.method.decode("ascii", "replace")
     if method not in methods:
         request.setHeader("Allow", ", ".join(sorted(methods)))
         raise Refused(405, f"{method}: only {', '.join(sorted(methods))} can be asked of this")
 
 
-def _refuse_strange_name(request: StreamingRequest) -> None:
+def _refuse_strange_name(request: IRequest) -> None:
     """Refuse a request that calls the server by a name that is not its own.
 
     A page of another site can give its own name the address of this server (DNS rebinding); to a browser the answers
@@ -121,7 +121,7 @@ def _refuse_strange_name(request: StreamingRequest) -> None:
         )
 
 
-def _refuse_cross_site(request: StreamingRequest) -> None:
+def _refuse_cross_site(request: IRequest) -> None:
     """Refuse what a page of another site has a browser ask for: nobody meant it who may."""
     site, origin = request.getHeader("Sec-Fetch-Site"), request.getHeader("Origin")
     is_foreign = origin is not None and not request.is_called(origin.partition("://")[2])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from splitd.frontends.http.times import format_time
 from splitd.model.manifest import Manifest
-from storaged.http import StreamingRequest
+from storaged.http import IRequest
 
 
 class Refused(Exception):
@@ -23,7 +23,7 @@ class Refused(Exception):
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 
-def answer(request: StreamingRequest, status: int, body: bytes = b"", content_type: str = "") -> None:
+def answer(request: IRequest, status: int, body: bytes = b"", content_type: str = "") -> None:
     """Answer a request with a body that is in memory."""
     request.setResponseCode(status)
     if status not in {204, 304}:
@@ -34,7 +34,7 @@ def answer(request: StreamingRequest, status: int, body: bytes = b"", content_ty
     request.finish()
 
 
-def describe(request: StreamingRequest, manifest: Manifest) -> None:
+def describe(request: IRequest, manifest: Manifest) -> None:
     """Set the headers that tell which version of a file this is."""
     request.setHeader("ETag", manifest.etag)
     request.setHeader("Last-Modified", format_time(manifest.created_ms))

@@ -9,13 +9,13 @@ from twisted.internet.interfaces import IConsumer
 from zope.interface import implementer
 
 from splitd.frontends.http.answers import Refused
-from storaged.http import StreamingRequest, receive_body
+from storaged.http import IRequest, receive_body
 
 XML_LIMIT = 64 * 1024
 """Bytes that a request's XML may have."""
 
 
-async def read_body(request: StreamingRequest) -> bytes:
+async def read_body(request: IRequest) -> bytes:
     """The body of a request.
 
     :raise Refused: it is longer than `XML_LIMIT`; it is not read to its end then, nor kept.
@@ -27,7 +27,7 @@ async def read_body(request: StreamingRequest) -> bytes:
     return bytes(keeper.data)
 
 
-async def refuse_body(request: StreamingRequest) -> None:
+async def refuse_body(request: IRequest) -> None:
     """Refuse a body where none has a meaning (RFC 4918 section 8.4).
 
     :raise Refused: there is one.

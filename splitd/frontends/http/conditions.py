@@ -8,10 +8,10 @@ from splitd.frontends.http.targets import Target, is_here, parse_target
 from splitd.frontends.http.times import parse_time
 from splitd.model.conditions import Condition, parse_entity_tags, parse_none_match
 from splitd.model.if_header import IfHeader, parse_if
-from storaged.http import StreamingRequest
+from storaged.http import IRequest
 
 
-def parse_condition(request: StreamingRequest, target: Target) -> Condition:
+def parse_condition(request: IRequest, target: Target) -> Condition:
     """Read `If-Match`, `If-None-Match`, `If-Unmodified-Since`, `If-Modified-Since` and `If`; and the slash at the
     end of the URL, which asks for a collection.
 
@@ -31,7 +31,7 @@ def parse_condition(request: StreamingRequest, target: Target) -> Condition:
     )
 
 
-def _match(request: StreamingRequest) -> tuple[str, ...] | None:
+def _match(request: IRequest) -> tuple[str, ...] | None:
     values = request.header_values("If-Match")
     if not values:
         return None
@@ -41,7 +41,7 @@ def _match(request: StreamingRequest) -> tuple[str, ...] | None:
         raise Refused(400, f"If-Match: {problem}") from problem
 
 
-def _if_header(request: StreamingRequest, target: Target) -> IfHeader | None:
+def _if_header(request: IRequest, target: Target) -> IfHeader | None:
     values = request.header_values("If")
     if not values:
         return None

@@ -12,14 +12,14 @@ from splitd.frontends.http.answers import describe
 from splitd.frontends.http.media import describe_media, part_headers
 from splitd.interfaces.store import IDownload, Opened
 from splitd.model.manifest import Manifest
-from storaged.http import StreamingRequest, send_body
+from storaged.http import IRequest, send_body
 from storaged.system.ranges import Span, format_content_range
 
 _RUNS = re.compile("html|xml", re.IGNORECASE)
 """What a browser runs the scripts of; here they might change and delete what their reader may."""
 
 
-def describe_content(request: StreamingRequest, manifest: Manifest, spans: Sequence[Span]) -> None:
+def describe_content(request: IRequest, manifest: Manifest, spans: Sequence[Span]) -> None:
     """Set the headers, and the status where it is not 200, of an answer with a file's bytes.
 
     :param spans: the ranges of it; none for the whole.
@@ -43,7 +43,7 @@ def describe_content(request: StreamingRequest, manifest: Manifest, spans: Seque
         request.setHeader("Content-Length", str(size))
         request.setHeader("Content-Type", f"multipart/byteranges; boundary={manifest.upload}")
         # The ranges are encoded, each of them says so; what holds them is not.
-        request.responseHeaders.removeHeader(b"Content-Encoding")
+        request.remove_header("Content-Encoding")
 
 
 def _head(manifest: Manifest, span: Span) -> bytes:
@@ -60,7 +60,7 @@ def _end(manifest: Manifest) -> bytes:
     return f"\r\n--{manifest.upload}--\r\n".encode()
 
 
-async def send_content(request: StreamingRequest, opened: Opened, spans: Sequence[Span]) -> None:
+async def send_content(request: IRequest, opened: Opened, spans: Sequence[Span]) -> None:
     """Answer with a file's bytes.
 
     :param opened: the first of the ranges; the whole where there are none.
@@ -82,7 +82,7 @@ async def send_content(request: StreamingRequest, opened: Opened, spans: Sequenc
     request.finish()
 
 
-async def _send_rest(request: StreamingRequest, read: Callable[[], Deferred[Sequence[bytes]]]) -> None:
+async def _send_rest(request: IRequest, read: Callable[[], Deferred[Sequence[bytes]]]) -> None:
     try:
         await send_body(request, read)
     except SplitdError:

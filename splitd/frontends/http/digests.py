@@ -9,10 +9,10 @@ from zope.interface import implementer
 
 from splitd.frontends.http.answers import Refused
 from splitd.model.digests import Digests, parse_digests, parse_md5
-from storaged.http import StreamingRequest
+from storaged.http import IRequest
 
 
-def expected_digests(request: StreamingRequest) -> dict[str, bytes]:
+def expected_digests(request: IRequest) -> dict[str, bytes]:
     """The checksums that a request announces for its body.
 
     :raise Refused: they are not well formed, or contradict each other.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from splitd.frontends.http.opaque import encode_opaque, parse_opaque
 from splitd.model.manifest import Manifest
 from splitd.model.media import NO_MEDIA, Media
-from storaged.http import StreamingRequest
+from storaged.http import IRequest
 
 DEFAULT_TYPE = "application/octet-stream"
 """Of a file that came without a type."""
@@ -16,13 +16,13 @@ REVALIDATE = "no-cache"
 _RARE = (b"Content-Encoding", b"Content-Language", b"Content-Disposition", b"Cache-Control")
 
 
-def parse_media(request: StreamingRequest) -> Media:
+def parse_media(request: IRequest) -> Media:
     """Read the headers of a request that describe its body.
 
     :raise Refused: one of them has control characters, or is longer than `opaque.LIMIT`.
     """
     kind = parse_opaque(request, "Content-Type")
-    if not any(map(request.requestHeaders.hasHeader, _RARE)):  # it spares a small PUT some microseconds
+    if not any(map(request.has_header, _RARE)):  # it spares a small PUT some microseconds
         return Media(kind)
     cache_control = parse_opaque(request, "Cache-Control", is_list=True)
     return Media(
@@ -34,13 +34,13 @@ def parse_media(request: StreamingRequest) -> Media:
     )
 
 
-def describe_caching(request: StreamingRequest, manifest: Manifest) -> None:
+def describe_caching(request: IRequest, manifest: Manifest) -> None:
     """Set the header that tells caches what they may do with a file."""
     cache_control = manifest.media.cache_control
     request.setHeader(b"Cache-Control", encode_opaque(cache_control or REVALIDATE))
 
 
-def describe_media(request: StreamingRequest, manifest: Manifest) -> None:
+def describe_media(request: IRequest, manifest: Manifest) -> None:
     """Set the headers that came with a file."""
     describe_caching(request, manifest)
     media = NO_MEDIA if isinstance(manifest.said, str) else manifest.said

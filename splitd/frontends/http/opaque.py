@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from splitd.frontends.http.answers import Refused
-from storaged.http import StreamingRequest
+from storaged.http import IRequest
 
 LIMIT = 1024
 """Bytes that the value of a header may have that is kept with a file."""
@@ -25,7 +25,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f]")
 def decode_opaque(value: str) -> str:
     """The text that is kept of a header's value.
 
-    :param value: bytes decoded as UTF-8 with `surrogateescape`, as `StreamingRequest.header_values` has them.
+    :param value: bytes decoded as UTF-8 with `surrogateescape`, as `IRequest.header_values` has them.
     """
     if value.isascii():
         return value
@@ -47,7 +47,7 @@ def readable(text: str) -> str:
     return _NO_XML.sub("\ufffd", _KEPT.sub(lambda match: chr(ord(match[0]) - _FIRST), text))
 
 
-def parse_opaque(request: StreamingRequest, name: str, *, is_list: bool = False) -> str:
+def parse_opaque(request: IRequest, name: str, *, is_list: bool = False) -> str:
     """Read a header whose value is kept, as `decode_opaque` keeps it; empty where the request has none.
 
     :param is_list: whether several headers of this name are one (RFC 9110 section 5.3); else the last one counts.

@@ -10,7 +10,7 @@ import attrs
 from splitd.errors import BadName
 from splitd.frontends.http.answers import Refused
 from splitd.model.tree import check_path
-from storaged.http import StreamingRequest
+from storaged.http import IRequest
 
 _ABSOLUTE_FORM = re.compile(rb"\A([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)")
 _SCHEMES = {b"http", b"https"}
@@ -54,7 +54,7 @@ def parse_target(uri: bytes) -> Target:
     return Target(path, slash, parse_qs(query.decode("ascii", "replace"), keep_blank_values=True))
 
 
-def parse_destination(request: StreamingRequest) -> Target:
+def parse_destination(request: IRequest) -> Target:
     """Read `Destination` (RFC 4918 section 10.3).
 
     :raise Refused: there is none, it has a query, or it is on another server.
@@ -71,7 +71,7 @@ def parse_destination(request: StreamingRequest) -> Target:
     return parse_target(uri)
 
 
-def is_here(request: StreamingRequest, uri: bytes) -> bool:
+def is_here(request: IRequest, uri: bytes) -> bool:
     """Whether a URI, in origin or absolute form, names the server that was asked."""
     match = _ABSOLUTE_FORM.match(uri)
     if match is None:
@@ -82,7 +82,7 @@ def is_here(request: StreamingRequest, uri: bytes) -> bool:
     return request.is_for(match[2].decode("utf-8", "replace"))
 
 
-def parse_depth(request: StreamingRequest, *allowed: str) -> str:
+def parse_depth(request: IRequest, *allowed: str) -> str:
     """Read `Depth` (RFC 4918 section 10.2).
 
     :param allowed: what may be asked for; the first is meant where nothing is.
@@ -97,7 +97,7 @@ def parse_depth(request: StreamingRequest, *allowed: str) -> str:
     return depth
 
 
-def parse_overwrite(request: StreamingRequest) -> bool:
+def parse_overwrite(request: IRequest) -> bool:
     """Read `Overwrite` (RFC 4918 section 10.6).
 
     :return: True without the header, too.
@@ -111,7 +111,7 @@ def parse_overwrite(request: StreamingRequest) -> bool:
     return value.strip().upper() == "T"
 
 
-def _only(request: StreamingRequest, name: str) -> str | None:
+def _only(request: IRequest, name: str) -> str | None:
     """The one value of a header; None where the request does not have it.
 
     :raise Refused: the request has it more than once: one value might do harm that the other does not.

@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 
 from splitd import errors
 from splitd.frontends.http.answers import Refused, answer
-from storaged.http import StreamingRequest
+from storaged.http import IRequest
 
 _Entry = TypeVar("_Entry")
 
@@ -91,7 +91,7 @@ def error_element(condition: str, message: str = "") -> str:
     return f"<D:error>{condition}{sentence}</D:error>"
 
 
-def refuse(request: StreamingRequest, refused: Refused) -> None:
+def refuse(request: IRequest, refused: Refused) -> None:
     """Answer with a status that says no, and a sentence that says why."""
     for name, value in refused.headers.items():
         request.setHeader(name, value)

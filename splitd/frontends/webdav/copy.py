@@ -8,10 +8,10 @@ from splitd.frontends.http.targets import Target, parse_depth, parse_destination
 from splitd.frontends.webdav.door import Door
 from splitd.frontends.webdav.transfer import transfer_condition
 from splitd.model.manifest import Manifest
-from storaged.http import StreamingRequest
+from storaged.http import IRequest
 
 
-async def copy(request: StreamingRequest, door: Door, target: Target) -> None:
+async def copy(request: IRequest, door: Door, target: Target) -> None:
     """Copy the target to its destination, all or nothing."""
     await refuse_body(request)
     destination = parse_destination(request)

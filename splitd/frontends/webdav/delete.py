@@ -11,10 +11,10 @@ from splitd.frontends.webdav.door import Door
 from splitd.frontends.webdav.multistatus import answer_multistatus, protected_response
 from splitd.model.manifest import Manifest
 from splitd.model.tree import ancestors
-from storaged.http import StreamingRequest
+from storaged.http import IRequest
 
 
-async def delete(request: StreamingRequest, door: Door, target: Target) -> None:
+async def delete(request: IRequest, door: Door, target: Target) -> None:
     """Delete the target; where something in it is locked, nothing of it."""
     await refuse_body(request)
     if not isinstance(await door.find(target), Manifest):

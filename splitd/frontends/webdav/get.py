@@ -13,14 +13,14 @@ from splitd.frontends.webdav.listing import list_collection
 from splitd.model.conditions import Condition
 from splitd.model.manifest import Manifest
 from splitd.model.tree import Collection
-from storaged.http import StreamingRequest
+from storaged.http import IRequest
 from storaged.system.ranges import Span, Unsatisfiable, format_unsatisfied_range, parse_ranges
 
 _MOST_RANGES = 32
 """Whoever asks for more gets the whole (RFC 9110 section 14.2)."""
 
 
-async def get(request: StreamingRequest, door: Door, target: Target) -> None:
+async def get(request: IRequest, door: Door, target: Target) -> None:
     """Send a file, or a page about a collection."""
     condition = parse_condition(request, target)
     if condition.if_header is not None:
@@ -53,7 +53,7 @@ async def get(request: StreamingRequest, door: Door, target: Target) -> None:
         opened.download.close()
 
 
-async def _list(request: StreamingRequest, door: Door, target: Target, entry: Manifest | Collection | None) -> None:
+async def _list(request: IRequest, door: Door, target: Target, entry: Manifest | Collection | None) -> None:
     """Send a page about a collection, where that is what there is."""
     if isinstance(entry, Collection):
         await list_collection(request, door, target, entry)
@@ -63,7 +63,7 @@ async def _list(request: StreamingRequest, door: Door, target: Target, entry: Ma
         raise NotFound(f"{target.path}/ does not exist: {target.path} is a file")
 
 
-def _check(request: StreamingRequest, condition: Condition, manifest: Manifest) -> None:
+def _check(request: IRequest, condition: Condition, manifest: Manifest) -> None:
     """Judge the request's conditions against the version at hand, in the order of RFC 9110 section 13.2.2."""
     failed = condition.failed(manifest.etag, manifest.created_ms)
     if failed == "If-None-Match" or not (failed or condition.is_modified(manifest.created_ms)):
@@ -74,7 +74,7 @@ def _check(request: StreamingRequest, condition: Condition, manifest: Manifest) 
         raise PreconditionFailed(f"{failed} does not hold: the present version is {manifest.etag}")
 
 
-def _ranges(request: StreamingRequest, manifest: Manifest) -> list[Span]:
+def _ranges(request: IRequest, manifest: Manifest) -> list[Span]:
     """The ranges the client wants of a version; none for all of it."""
     asked = request.getHeader("Range")
     only_of = request.getHeader("If-Range")

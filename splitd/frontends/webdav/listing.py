@@ -21,7 +21,7 @@ from splitd.frontends.http.times import format_time
 from splitd.frontends.webdav.door import Door
 from splitd.model.manifest import Manifest
 from splitd.model.tree import Collection, Member
-from storaged.http import StreamingRequest, send_body
+from storaged.http import IRequest, send_body
 
 PAGE_LIMIT = 10_000
 _PAGE_DEFAULT = 1000
@@ -29,7 +29,7 @@ _ROWS = 200
 """Rows that are made before others are served."""
 
 
-async def list_collection(request: StreamingRequest, door: Door, target: Target, collection: Collection) -> None:
+async def list_collection(request: IRequest, door: Door, target: Target, collection: Collection) -> None:
     """Answer with a collection's members, in the form the client accepts."""
     request.setHeader("Last-Modified", format_time(collection.modified_ms))
     request.setHeader("Vary", "Accept")
@@ -43,7 +43,7 @@ async def list_collection(request: StreamingRequest, door: Door, target: Target,
         await _answer_html(request, door, target)
 
 
-async def _answer_json(request: StreamingRequest, door: Door, target: Target) -> None:
+async def _answer_json(request: IRequest, door: Door, target: Target) -> None:
     after = target.query.get("after", [""])[0]
     limit = _parse_limit(target.query.get("limit", [str(_PAGE_DEFAULT)])[0])
     members = await door.store.list_members(target.path, after, limit + 1)
@@ -76,7 +76,7 @@ def _describe(member: Member) -> dict[str, str | int]:
     return {"name": member.name, "type": "collection", "modified_ms": entry.modified_ms}
 
 
-async def _answer_html(request: StreamingRequest, door: Door, target: Target) -> None:
+async def _answer_html(request: IRequest, door: Door, target: Target) -> None:
     title = html.escape(target.path)
     request.setHeader("Content-Type", "text/html; charset=utf-8")
     # A name that slips through the escaping still runs nothing.

@@ -18,7 +18,7 @@ from splitd.frontends.webdav.xml import Element, parse_xml, write_standalone
 from splitd.model.conditions import Condition
 from splitd.model.locks import EXCLUSIVE, MAX_TIMEOUT_S, SHARED, Lock
 from splitd.model.tree import ancestors
-from storaged.http import StreamingRequest
+from storaged.http import IRequest
 
 _SECONDS = re.compile(r"\Asecond-([0-9]{1,19})\Z", re.IGNORECASE)
 _DEFAULT_TIMEOUT_S = 3600
@@ -26,7 +26,7 @@ _MOST_OWNER = 4096
 """Bytes; it is told of all that the lock covers."""
 
 
-async def lock(request: StreamingRequest, door: Door, target: Target) -> None:
+async def lock(request: IRequest, door: Door, target: Target) -> None:
     """Take a lock, or, without a body, refresh those that `If` names."""
     timeout_s = parse_timeout(request.getHeader("Timeout"))
     condition = parse_condition(request, target)
@@ -40,7 +40,7 @@ async def lock(request: StreamingRequest, door: Door, target: Target) -> None:
 
 
 async def _take(
-    request: StreamingRequest,
+    request: IRequest,
     door: Door,
     target: Target,
     requested: Element,
@@ -88,7 +88,7 @@ def _scope(requested: Element) -> str:
     raise Refused(422, "lockinfo: the lockscope should be exclusive or shared")
 
 
-async def _refresh(request: StreamingRequest, door: Door, target: Target, condition: Condition, timeout_s: int) -> None:
+async def _refresh(request: IRequest, door: Door, target: Target, condition: Condition, timeout_s: int) -> None:
     if not condition.tokens():
         raise Refused(400, "LOCK takes a lockinfo element; or If with the token of the lock to refresh")
     try:
@@ -98,7 +98,7 @@ async def _refresh(request: StreamingRequest, door: Door, target: Target, condit
     _answer(request, 200, refreshed, door.lock_ms())
 
 
-def _answer(request: StreamingRequest, status: int, locks: Sequence[Lock], now_ms: int) -> None:
+def _answer(request: IRequest, status: int, locks: Sequence[Lock], now_ms: int) -> None:
     inner = f"<D:lockdiscovery>{write_locks(locks, now_ms)}</D:lockdiscovery>"
     answer(request, status, f'{XML_PROLOG}<D:prop xmlns:D="DAV:">{inner}</D:prop>\n'.encode(), XML_TYPE)
 

@@ -9,12 +9,12 @@ from splitd.frontends.http.targets import Target
 from splitd.frontends.webdav.door import Door
 from splitd.frontends.webdav.proppatch import properties_in
 from splitd.frontends.webdav.xml import Element, dav, parse_xml
-from storaged.http import StreamingRequest
+from storaged.http import IRequest
 
 _XML_TYPES = frozenset({"application/xml", "text/xml"})
 
 
-async def mkcol(request: StreamingRequest, door: Door, target: Target) -> None:
+async def mkcol(request: IRequest, door: Door, target: Target) -> None:
     """Make an empty collection of the target's name."""
     condition = parse_condition(request, target)
     kind = (request.getHeader("Content-Type") or "").partition(";")[0].strip().lower()

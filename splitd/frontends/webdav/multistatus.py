@@ -9,7 +9,7 @@ from splitd.errors import Protected
 from splitd.frontends.http.answers import answer
 from splitd.frontends.http.targets import href
 from splitd.frontends.webdav.answers import XML_PROLOG, XML_TYPE, error_element, failed_condition
-from storaged.http import StreamingRequest
+from storaged.http import IRequest
 
 BEGIN = f'{XML_PROLOG}<D:multistatus xmlns:D="DAV:">\n'
 END = "</D:multistatus>\n"
@@ -42,6 +42,6 @@ def protected_response(path: str, problem: Protected) -> str:
     return response(href(path, is_collection=False), status_element(423) + error)
 
 
-def answer_multistatus(request: StreamingRequest, responses: str) -> None:
+def answer_multistatus(request: IRequest, responses: str) -> None:
     """Answer with responses that are in memory."""
     answer(request, 207, f"{BEGIN}{responses}{END}".encode(), XML_TYPE)

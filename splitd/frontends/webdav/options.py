@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from splitd.frontends.http.answers import answer
 from splitd.frontends.webdav.answers import ALLOWED
-from storaged.http import StreamingRequest
+from storaged.http import IRequest
 
 CLASSES = "1, 2, 3, extended-mkcol"
 
 
-async def options(request: StreamingRequest) -> None:
+async def options(request: IRequest) -> None:
     """Tell the methods, and what of WebDAV there is; the same for every path, be it there or not."""
     request.setHeader("Allow", ALLOWED)
     request.setHeader("DAV", CLASSES)

@@ -24,7 +24,7 @@ from splitd.frontends.webdav.multistatus import BEGIN, END, answer_multistatus, 
 from splitd.frontends.webdav.xml import DAV, Element, parse_xml, split_name, write_empty
 from splitd.model.manifest import Manifest
 from splitd.model.tree import Collection
-from storaged.http import StreamingRequest, send_body
+from storaged.http import IRequest, send_body
 
 _PAGE = 200
 _PAGE_SIZE = 512 * 1024
@@ -32,7 +32,7 @@ _PAGE_SIZE = 512 * 1024
 _NOTHING = f"<D:propstat><D:prop/>{status_element(200)}</D:propstat>"
 
 
-async def propfind(request: StreamingRequest, door: Door, target: Target) -> None:
+async def propfind(request: IRequest, door: Door, target: Target) -> None:
     """Tell what is known of the target, and of what is in it as deep as `Depth` says."""
     wanted = _parse(await read_body(request))
     entry = await door.find(target)

@@ -15,12 +15,12 @@ from splitd.frontends.webdav.multistatus import answer_multistatus, propstat, re
 from splitd.frontends.webdav.xml import DAV, Element, dav, parse_xml, split_name, write_empty, write_standalone
 from splitd.model.manifest import Manifest
 from splitd.model.properties import PropertyChanges
-from storaged.http import StreamingRequest
+from storaged.http import IRequest
 
 _PROTECTED = "<D:cannot-modify-protected-property/>"
 
 
-async def proppatch(request: StreamingRequest, door: Door, target: Target) -> None:
+async def proppatch(request: IRequest, door: Door, target: Target) -> None:
     """Set and remove properties of the target, all or none."""
     condition = parse_condition(request, target)
     root = parse_xml(await read_body(request), "propertyupdate")

@@ -13,12 +13,12 @@ from splitd.frontends.http.digests import DigestingConsumer, expected_digests
 from splitd.frontends.http.media import parse_media
 from splitd.frontends.http.targets import Target
 from splitd.frontends.webdav.door import Door
-from storaged.http import StreamingRequest, receive_body
+from storaged.http import IRequest, receive_body
 
 _NUMBER = re.compile(r"\A[0-9]{1,19}\Z")
 
 
-async def put(request: StreamingRequest, door: Door, target: Target) -> None:
+async def put(request: IRequest, door: Door, target: Target) -> None:
     """Store the body under the target's name.  Everything that can be refused is, before a byte of it is read."""
     if target.slash:
         raise BadName(f"{target.path}/: the name of a file does not end in a slash; MKCOL makes a collection")
@@ -45,7 +45,7 @@ async def put(request: StreamingRequest, door: Door, target: Target) -> None:
         answer(request, 204)
 
 
-def _size(request: StreamingRequest) -> int | None:
+def _size(request: IRequest) -> int | None:
     """The bytes of the file, where the client says it; Finder does beside a chunked body."""
     announced = request.getHeader("X-Expected-Entity-Length")
     if request.body.length is None and announced is not None and _NUMBER.match(announced):

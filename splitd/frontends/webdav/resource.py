@@ -20,9 +20,9 @@ from splitd.frontends.webdav.propfind import propfind
 from splitd.frontends.webdav.proppatch import proppatch
 from splitd.frontends.webdav.put import put
 from splitd.frontends.webdav.unlock import unlock
-from storaged.http import BodyBroken, StreamingRequest, StreamingResource
+from storaged.http import BodyBroken, IRequest, StreamingResource
 
-_Method = Callable[[StreamingRequest, Door, Target], Awaitable[None]]
+_Method = Callable[[IRequest, Door, Target], Awaitable[None]]
 
 _METHODS: dict[bytes, _Method] = {
     b"GET": get,
@@ -49,7 +49,7 @@ class WebdavResource(StreamingResource):
         super().__init__()
         self._door = door
 
-    async def respond(self, request: StreamingRequest) -> None:
+    async def respond(self, request: IRequest) -> None:
         """Answer a request."""
         try:
             await self._dispatch(request)
@@ -72,7 +72,7 @@ class WebdavResource(StreamingResource):
             self._log.failure("{method} {uri}", method=request.method, uri=request.uri)
             self._refuse(request, Refused(500, "this is a fault of the server; its log says more"))
 
-    async def _dispatch(self, request: StreamingRequest) -> None:
+    async def _dispatch(self, request: IRequest) -> None:
         if request.method == b"OPTIONS":
             if request.uri != b"*":
                 parse_target(request.uri)
@@ -85,7 +85,7 @@ class WebdavResource(StreamingResource):
         await method(request, self._door, parse_target(request.uri))
 
     @staticmethod
-    def _refuse(request: StreamingRequest, refused: Refused) -> None:
+    def _refuse(request: IRequest, refused: Refused) -> None:
         if request.startedWriting:
             # The status is gone; only a cut connection tells the client that this is not the whole.
             request.abort()

@@ -9,10 +9,10 @@ from splitd.frontends.http.targets import Target, parse_overwrite
 from splitd.frontends.webdav.door import Door
 from splitd.model.conditions import Condition
 from splitd.model.tree import Collection
-from storaged.http import StreamingRequest
+from storaged.http import IRequest
 
 
-async def transfer_condition(request: StreamingRequest, door: Door, source: Target, destination: Target) -> Condition:
+async def transfer_condition(request: IRequest, door: Door, source: Target, destination: Target) -> Condition:
     """Read the conditions of a COPY or MOVE; a slash at the end of the destination is one of them.
 
     With the slash no file is copied or moved there, and none that is there is replaced.  One exception is RFC 4918's

@@ -9,12 +9,12 @@ from splitd.frontends.http.bodies import refuse_body
 from splitd.frontends.http.conditions import parse_condition
 from splitd.frontends.http.targets import Target
 from splitd.frontends.webdav.door import Door
-from storaged.http import StreamingRequest
+from storaged.http import IRequest
 
 _CODED_URL = re.compile(r"\A\s*<([^<>\s]+)>\s*\Z")
 
 
-async def unlock(request: StreamingRequest, door: Door, target: Target) -> None:
+async def unlock(request: IRequest, door: Door, target: Target) -> None:
     """Release the lock that `Lock-Token` names."""
     await refuse_body(request)
     value = request.getHeader("Lock-Token")

@@ -8,8 +8,8 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
-from twisted.web.client import ResponseDone
 
+from storaged.http import ResponseDone
 from storaged.parts import wire
 from storaged.parts.errors import NodeUnavailable, StoragedError
 from storaged.parts.values import PartInfo

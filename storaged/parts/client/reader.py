@@ -8,10 +8,9 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
-from twisted.web.client import ResponseDone
 from zope.interface import implementer
 
-from storaged.http import SharedWindow
+from storaged.http import ResponseDone, SharedWindow
 from storaged.parts.client.answers import reason_of
 from storaged.parts.client.patience import Patience, Wait
 from storaged.parts.errors import NodeUnavailable

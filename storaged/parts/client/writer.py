@@ -8,10 +8,9 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer, IPushProducer
 from twisted.python.failure import Failure
-from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
 from zope.interface import implementer
 
-from storaged.http import SharedWindow, abort_body, write_body
+from storaged.http import UNKNOWN_LENGTH, IBodyProducer, SharedWindow, abort_body, write_body
 from storaged.parts.client.answers import error_of, part_info, read_all, reason_of
 from storaged.parts.client.patience import Patience, Wait
 from storaged.parts.errors import BadPart, NodeUnavailable, StoragedError
