@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from urllib.parse import parse_qs, urlsplit
 
 from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IConsumer
@@ -15,11 +14,13 @@ from twisted.internet.interfaces import IConsumer
 from storaged.http import (
     BodyBroken,
     IRequest,
+    Parameters,
     StreamingResource,
     can_send_file,
     receive_body,
     send_body,
     send_file,
+    split_target,
     upgrade,
 )
 from storaged.identity import Identity
@@ -67,30 +68,30 @@ class PartResource(StreamingResource):
 
     async def _dispatch(self, request: IRequest) -> None:
         method = request.method.decode("ascii", "replace")
-        url = urlsplit(request.uri.decode("ascii", "replace"))
-        if url.path == "/health" and method in {"GET", "HEAD"}:
+        path, parameters = split_target(request.uri)
+        if path == "/health" and method in {"GET", "HEAD"}:
             _answer(request, 200, b"ok\n", "text/plain")
             return
-        if url.path == wire.PROOF_PATH and method == "GET":
+        if path == wire.PROOF_PATH and method == "GET":
             self._prove(request)
             return
-        self._check_access(request, method, url.path)
+        self._check_access(request, method, path)
         joining = self._identity.check(request.getHeader(wire.NODE_HEADER), request.getHeader(wire.CLUSTER_HEADER))
         if joining is not None:
             await joining
-        if url.path == wire.NODE_PATH and method == "GET":
+        if path == wire.NODE_PATH and method == "GET":
             _answer(request, 200, wire.encode_node(await self._store.info()), "application/json")
-        elif url.path == wire.LINK_PATH and method == "GET":
+        elif path == wire.LINK_PATH and method == "GET":
             self._link(request)
-        elif url.path == wire.PARTS_PATH and method == "GET":
-            await self._list(request, url.query)
-        elif url.path.startswith(wire.PARTS_PATH + "/"):
-            await self._part(request, method, url.path.removeprefix(wire.PARTS_PATH + "/"))
-        elif url.path.startswith(wire.TRASH_PATH + "/") and method == "POST":
-            found = await self._store.trash(url.path.removeprefix(wire.TRASH_PATH + "/"))
+        elif path == wire.PARTS_PATH and method == "GET":
+            await self._list(request, parameters)
+        elif path.startswith(wire.PARTS_PATH + "/"):
+            await self._part(request, method, path.removeprefix(wire.PARTS_PATH + "/"))
+        elif path.startswith(wire.TRASH_PATH + "/") and method == "POST":
+            found = await self._store.trash(path.removeprefix(wire.TRASH_PATH + "/"))
             _answer(request, 204 if found else 404, b"", "")
         else:
-            raise BadRequest(f"{method} {url.path}: not in the part protocol")
+            raise BadRequest(f"{method} {path}: not in the part protocol")
 
     def _prove(self, request: IRequest) -> None:
         front_nonce = proofs.check_nonce(request.getHeader(wire.NONCE_HEADER))
@@ -115,15 +116,15 @@ class PartResource(StreamingResource):
             raise BadRequest(f"Upgrade {asked!r}: a link speaks {wire.LINK_PROTOCOL}")
         upgrade(request, wire.LINK_PROTOCOL, LinkServer(self._store))
 
-    async def _list(self, request: IRequest, query: str) -> None:
-        asked = parse_qs(query)
+    async def _list(self, request: IRequest, parameters: Parameters) -> None:
         try:
-            limit = int(asked.get("limit", [str(wire.LIST_LIMIT)])[0])
+            after = next(iter(parameters.values("after")), "")
+            limit = int(next(iter(parameters.values("limit")), str(wire.LIST_LIMIT)))
         except ValueError as problem:
-            raise BadRequest(f"limit: {problem}") from problem
+            raise BadRequest(f"a list of parts: {problem}") from problem
         if not 1 <= limit <= wire.LIST_LIMIT:
             raise BadRequest(f"limit {limit}: should be 1 to {wire.LIST_LIMIT}")
-        parts = await self._store.list_parts(asked.get("after", [""])[0], limit)
+        parts = await self._store.list_parts(after, limit)
         _answer(request, 200, wire.encode_parts(parts), "application/json")
 
     async def _part(self, request: IRequest, method: str, part_id: str) -> None:

@@ -11,7 +11,7 @@ import attrs
 _SPACE = r"[ \t\r\n]*"
 _PIECE = re.compile(
     _SPACE + r'(?:(\()|(\))|(not)(?=[\s<\[])|<([^<>\s]+)>|\[((?:W/)?"[^"\x00-\x1f\x7f]*")\])',
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,  # a name in a URI may have white space of Unicode
 )
 _OPEN, _CLOSE, _NOT, _URI, _ETAG = range(1, 6)
 

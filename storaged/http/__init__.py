@@ -22,6 +22,7 @@ from storaged.http.request import BUFFER_SIZE, HEAD_TIMEOUT_S, IDLE_LIMIT, Strea
 from storaged.http.resource import StreamingResource, receive_body
 from storaged.http.sendfile import can_send_file, send_file
 from storaged.http.sending import send_body
+from storaged.http.targets import Parameters, origin_form, parse_absolute, split_target
 from storaged.http.upgrade import IDrainingProtocol, NotUpgraded, upgrade
 from storaged.http.window import SharedWindow
 
@@ -39,6 +40,7 @@ __all__ = [
     "NodeConnections",
     "NotUpgraded",
     "OwnNames",
+    "Parameters",
     "RequestBody",
     "ResponseDone",
     "SharedWindow",
@@ -47,11 +49,14 @@ __all__ = [
     "StreamingSite",
     "abort_body",
     "can_send_file",
+    "origin_form",
+    "parse_absolute",
     "parse_authority",
     "parse_networks",
     "receive_body",
     "send_body",
     "send_file",
+    "split_target",
     "upgrade",
     "write_body",
     "write_eagerly",

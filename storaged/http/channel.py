@@ -16,6 +16,8 @@ from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, Request
 
+from storaged.http.targets import encode_target
+
 LINGER_S = 10.0
 """How long a client that was refused may go on sending, so that it gets to read the answer: a connection that is closed
 with something unread in it is reset, and the answer may be lost with it.
@@ -24,9 +26,11 @@ with something unread in it is reset, and the answer may be lost with it.
 _FIRST_BYTES = frozenset(b"\r\n!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 """What a method begins with, or the empty line that may come before (RFC 9112 section 2.2)."""
 
-# Bytes beyond ASCII should be percent-encoded; curl sends them as they are typed.
-_TARGET = rb"(/|[A-Za-z][A-Za-z0-9+.-]*://)[!-~\x80-\xff]*"
-_FIRST_LINE = re.compile(rb"[^ ]+ " + _TARGET + rb" HTTP/1\.[01]|OPTIONS \* HTTP/1\.[01]|CONNECT [!-~]+ HTTP/1\.[01]")
+# Bytes of a path or query that are not ASCII should be percent-encoded; curl and others send them as they are typed.
+_BYTES = rb"[!-~\x80-\xff]*"
+_AUTHORITY = rb"[!\"$-.0->@-~]*"
+_TARGET = rb"(?:/" + _BYTES + rb"|[A-Za-z][A-Za-z0-9+.-]*://" + _AUTHORITY + rb"(?:[/?#]" + _BYTES + rb")?)"
+_FIRST_LINE = re.compile(rb"[!-~]+ " + _TARGET + rb" HTTP/1\.[01]|OPTIONS \* HTTP/1\.[01]|CONNECT [!-~]+ HTTP/1\.[01]")
 """RFC 9112 sections 3.2 and 2.3; the base class looks at the method, and lets targets through that are none."""
 
 _OTHER_VERSION = re.compile(rb"[^ ]+ [^ ]+ HTTP/(?!1\.[01])[0-9]\.[0-9]")
@@ -112,11 +116,23 @@ class StreamingChannel(HTTPChannel):
             if self._empty_lines > _MOST_EMPTY_LINES:
                 self.refuse(400, f"more than {_MOST_EMPTY_LINES} empty lines came before a request")
         elif _FIRST_LINE.fullmatch(line):
-            super().lineReceived(line)
+            self._begin_head(line)
         elif _OTHER_VERSION.fullmatch(line):
             self.refuse(505, "this server speaks HTTP/1.1")
         else:
-            self.refuse(400, "a request should begin with a method, a path or URL, percent-encoded, and HTTP/1.1")
+            self.refuse(400, "a request should begin with a method, a path or a URL, and HTTP/1.1")
+
+    def _begin_head(self, line: bytes) -> None:
+        try:
+            # The base class takes no UTF-8 here.
+            encoded = encode_target(line)
+        except UnicodeDecodeError:
+            self.refuse(400, "a URL should be UTF-8, percent-encoded or not")
+            return
+        if len(encoded) > self.totalHeadersSize:
+            self._refuse_size(0)
+        else:
+            super().lineReceived(encoded)
 
     def lineLengthExceeded(self, line: bytes) -> None:  # noqa: ARG002
         """Take note that a line has no end in sight."""

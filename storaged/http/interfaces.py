@@ -55,8 +55,7 @@ class IRequest(IAnswer):
     """
 
     method: bytes = Attribute("The method: bytes, in the case in which it was sent.")
-    uri: bytes = Attribute("The request's target as it was sent, with its query: bytes.")
-    path: bytes = Attribute("The target as it was sent, without its query: bytes.")
+    uri: bytes = Attribute("The request's target with its query: bytes, all ASCII; see `storaged.http.targets`.")
     body: RequestBody = Attribute("The body.  Before it is delivered, only what came with the head is read of it.")
     call: Call = Attribute("How the request calls the server: a `Call`.")
 

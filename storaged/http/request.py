@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import socket
 from collections.abc import Sequence
 from io import BytesIO
@@ -22,6 +21,7 @@ from storaged.http.idle import IdleConnections
 from storaged.http.interfaces import IRequest
 from storaged.http.names import Call, OwnNames
 from storaged.http.reading import read_to_measure
+from storaged.http.targets import parse_absolute
 from storaged.http.window import SharedWindow
 from storaged.system.once import Once
 
@@ -36,9 +36,6 @@ HEAD_TIMEOUT_S = 30.0
 
 IDLE_LIMIT = 1024
 """Connections that one address may keep without a request under way unless a site says otherwise."""
-
-
-_ABSOLUTE_FORM = re.compile(rb"\A[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")
 
 
 @implementer(IRequest)
@@ -100,7 +97,7 @@ class StreamingRequest(Request):
     @property
     def call(self) -> Call:
         """How the request calls the server.  An absolute-form target overrides `Host` (RFC 9112 section 3.2.2)."""
-        absolute = _ABSOLUTE_FORM.match(self.uri)
+        absolute = parse_absolute(self.uri)
         host = absolute[1].decode("ascii", "replace") if absolute else self.getHeader("Host") or ""
         local, peer = self.host, self.client
         return Call(

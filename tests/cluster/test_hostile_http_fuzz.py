@@ -22,6 +22,7 @@ WORDS = [
     b"HTTP/1.1", b"HTTP/1.0", b"\r\n", b"\r\n\r\n", b"\n", b"\r", b"\x00", b":", b";", b",", b"\t",
     b"Host: test\r\n", b"Host:", b"Content-Length: 5\r\n", b"Content-Length:", b"Transfer-Encoding: chunked\r\n",
     b"Transfer-Encoding:", b"Expect: 100-continue\r\n", b"Connection: close\r\n", b"Range: bytes=1-2\r\n",
+    b"GET /\xc3\xa9 HTTP/1.1\r\n", b"/\xc3", b"?after=\xff",
     b"5\r\nabcde\r\n", b"0\r\n\r\n", b"0\r\n", b"abcde", b"ffffffff\r\n", b"X: y\r\n",
     b"GET /kept HTTP/1.1\r\nHost: test\r\n\r\n", b"GET / HTTP/1.1\r\nHost: test\r\n\r\n",
     b"PUT /new HTTP/1.1\r\nHost: test\r\n", b"PUT /new HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nabcde",

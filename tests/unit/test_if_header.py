@@ -47,6 +47,7 @@ def term(token: str | None = None, etag: str | None = None, *, negated: bool = F
         ("<http://elsewhere/a> (<urn:x>)", [(None, [term("urn:x")])]),
         ('(not["x"])', [("/asked", [term(etag='"x"', negated=True)])]),
         (f"  (\t<{TOKEN}>  )  ", [("/asked", [term(TOKEN)])]),
+        ("</a\u3000b\u00a0> (<urn:x>)", [("/a\u3000b\u00a0", [term("urn:x")])]),
     ],
 )
 def test_it_is_read(value: str, lists: list[tuple[str | None, list[Term]]]) -> None:

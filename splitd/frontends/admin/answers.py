@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
 from splitd.frontends.http.answers import Refused
-from storaged.http import IRequest
+from storaged.http import IRequest, split_target
 
 TEXT = "text/plain; charset=utf-8"
 
@@ -19,36 +18,44 @@ class Query:
     """What stands behind the question mark."""
 
     def __init__(self, request: IRequest) -> None:
-        asked = urlsplit(request.uri.decode("ascii", "replace")).query
-        self._values = parse_qs(asked, keep_blank_values=True)
+        self._parameters = split_target(request.uri)[1]
+
+    def _last(self, name: str) -> str | None:
+        """The last value of a parameter; None where the query does not have it."""
+        try:
+            values = self._parameters.values(name)
+        except ValueError as problem:
+            raise Refused(400, str(problem)) from problem
+        return values[-1] if values else None
 
     def text(self, name: str) -> str:
         """A value that must be there."""
-        if name not in self._values:
+        value = self._last(name)
+        if value is None:
             raise Refused(400, f"{name} is missing")
-        return self._values[name][-1]
+        return value
 
     def flag(self, name: str) -> bool:
         """0 or 1; 0 where it is not there."""
-        value = self._values.get(name, ["0"])[-1]
-        if value not in {"0", "1"}:
+        value = self._last(name)
+        if value not in {None, "0", "1"}:
             raise Refused(400, f"{name}={value!r}: should be 0 or 1")
         return value == "1"
 
     def choice(self, name: str, values: Sequence[str]) -> str:
         """One of some values; empty where it is not there."""
-        if name not in self._values:
+        value = self._last(name)
+        if value is None:
             return ""
-        value = self._values[name][-1]
         if value not in values:
             raise Refused(400, f"{name}={value!r}: should be {' or '.join(values)}")
         return value
 
     def number(self, name: str, low: float, high: float) -> float | None:
         """A number from `low` to `high`; None where it is not there."""
-        if name not in self._values:
+        text = self._last(name)
+        if text is None:
             return None
-        text = self._values[name][-1]
         try:
             value = float(text)
         except ValueError:

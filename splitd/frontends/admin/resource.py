@@ -13,7 +13,7 @@ from splitd.frontends.admin.answers import Query, answer, answer_json, answer_te
 from splitd.frontends.admin.readiness import READS, WRITES, Readiness
 from splitd.frontends.admin.reports import StatusReport
 from splitd.frontends.http.answers import Refused
-from storaged.http import IRequest, StreamingResource
+from storaged.http import IRequest, StreamingResource, split_target
 
 _STATUS: dict[type[SplitdError], int] = {
     SweepUnderWay: 409,
@@ -68,7 +68,7 @@ class AdminResource(StreamingResource):
             answer_text(request, 500, f"{type(problem).__name__}: {problem}")
 
     async def _dispatch(self, request: IRequest) -> None:
-        path = request.path.decode("ascii", "replace")
+        path, _ = split_target(request.uri)
         if path != "/health":  # which tells nothing
             _refuse_strange_name(request)
         look, action = self._looks.get(path), self._actions.get(path)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import parse_qs, quote, unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 import attrs
 
 from splitd.errors import BadName
 from splitd.frontends.http.answers import Refused
 from splitd.model.tree import check_path
-from storaged.http import IRequest
+from storaged.http import IRequest, Parameters, origin_form, parse_absolute
 
-_ABSOLUTE_FORM = re.compile(rb"\A([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)")
 _SCHEMES = {b"http", b"https"}
 _ENCODED_SLASH = re.compile(rb"%2f", re.IGNORECASE)
 
@@ -23,12 +22,21 @@ class Target:
 
     :param path: the name in the catalog.
     :param slash: whether the URL ended in a slash, as a collection's does.
-    :param query: the query's parameters.
     """
 
     path: str
     slash: bool
-    query: dict[str, list[str]]
+    _parameters: Parameters
+
+    def parameter(self, name: str, default: str) -> str:
+        """The first value of a parameter in the query.
+
+        :raise Refused: the value is not UTF-8.
+        """
+        try:
+            return next(iter(self._parameters.values(name)), default)
+        except ValueError as problem:
+            raise Refused(400, str(problem)) from problem
 
 
 def parse_target(uri: bytes) -> Target:
@@ -36,7 +44,7 @@ def parse_target(uri: bytes) -> Target:
 
     :raise BadName: no file or collection can have this name.
     """
-    raw, _, query = _ABSOLUTE_FORM.sub(b"", uri).partition(b"?")
+    raw, _, query = origin_form(uri).partition(b"?")
     if b"#" in raw:
         raise BadName("a fragment (#) has no place in a request; in a name it is written %23")
     if _ENCODED_SLASH.search(raw):
@@ -44,14 +52,14 @@ def parse_target(uri: bytes) -> Target:
     try:
         path = unquote_to_bytes(raw or b"/").decode("utf-8")
     except UnicodeDecodeError:
-        raise BadName("a name must be UTF-8, percent-encoded") from None
+        raise BadName("a name must be UTF-8, percent-encoded or not") from None
     slash = path.endswith("/")
     if slash and path != "/":
         path = path[:-1]
         if path.endswith("/"):
             raise BadName(f"{path[:200]!r}/: an empty segment")
     check_path(path)
-    return Target(path, slash, parse_qs(query.decode("ascii", "replace"), keep_blank_values=True))
+    return Target(path, slash, Parameters(query))
 
 
 def parse_destination(request: IRequest) -> Target:
@@ -63,7 +71,8 @@ def parse_destination(request: IRequest) -> Target:
     value = _only(request, "Destination")
     if not value:
         raise Refused(400, "Destination: is missing")
-    uri = value.strip().encode("utf-8", "surrogateescape")
+    # A name may end with white space of Unicode.
+    uri = value.strip(" \t").encode("utf-8", "surrogateescape")
     if not is_here(request, uri):
         raise Refused(502, f"Destination: {value!r} is on another server than {request.call.host}")
     if b"?" in uri:
@@ -73,13 +82,12 @@ def parse_destination(request: IRequest) -> Target:
 
 def is_here(request: IRequest, uri: bytes) -> bool:
     """Whether a URI, in origin or absolute form, names the server that was asked."""
-    match = _ABSOLUTE_FORM.match(uri)
-    if match is None:
+    absolute = parse_absolute(uri)
+    if absolute is None:
         return True
+    scheme, authority = absolute
     # Either scheme of HTTP will do: TLS may have ended before us.
-    if match[1].lower() not in _SCHEMES:
-        return False
-    return request.is_for(match[2].decode("utf-8", "replace"))
+    return scheme.lower() in _SCHEMES and request.is_for(authority.decode("utf-8", "replace"))
 
 
 def parse_depth(request: IRequest, *allowed: str) -> str:

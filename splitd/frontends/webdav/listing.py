@@ -44,8 +44,8 @@ async def list_collection(request: IRequest, door: Door, target: Target, collect
 
 
 async def _answer_json(request: IRequest, door: Door, target: Target) -> None:
-    after = target.query.get("after", [""])[0]
-    limit = _parse_limit(target.query.get("limit", [str(_PAGE_DEFAULT)])[0])
+    after = target.parameter("after", "")
+    limit = _parse_limit(target.parameter("limit", str(_PAGE_DEFAULT)))
     members = await door.store.list_members(target.path, after, limit + 1)
     page = {
         "path": target.path,

@@ -63,7 +63,7 @@ class WebdavResource(StreamingResource):
                 self._log.warn(
                     "{method} {uri}: {outcome} {problem}",
                     method=request.method.decode("ascii", "replace"),
-                    uri=request.uri.decode("ascii", "replace"),
+                    uri=request.uri.decode("ascii"),
                     outcome="cut:" if request.startedWriting else answer.status,
                     problem=str(problem),
                 )
