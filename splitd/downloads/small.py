@@ -13,8 +13,9 @@ from splitd.interfaces.store import IDownload
 from splitd.model.manifest import Manifest
 from splitd.model.striping import columns
 from splitd.model.traffic import Traffic
+from storaged.parts.decoding import UnitDecoder
 from storaged.parts.errors import PartDamaged, StoragedError
-from storaged.parts.format import UnitDecoder, stored_size
+from storaged.parts.format import stored_size
 from storaged.system.ranges import Span
 
 _PIECE = 256 * 1024

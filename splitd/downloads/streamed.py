@@ -14,8 +14,8 @@ from splitd.interfaces.store import IDownload
 from splitd.model.manifest import Manifest
 from splitd.model.striping import columns, part_spans
 from splitd.model.traffic import Traffic
+from storaged.parts.decoding import UnitDecoder
 from storaged.parts.errors import BadSpan, PartDamaged, PartMissing, StoragedError
-from storaged.parts.format import UnitDecoder
 from storaged.parts.interfaces import IPartReader
 from storaged.system.parallel import gather
 from storaged.system.ranges import Span

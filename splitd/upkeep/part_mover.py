@@ -21,8 +21,9 @@ from splitd.model.manifest import Manifest
 from splitd.nodes.registry import NodeRegistry
 from splitd.upkeep.pace import Pace
 from splitd.upkeep.reaper import Reaper
+from storaged.parts.decoding import check_part
 from storaged.parts.errors import BadPart, PartDamaged, PartExists, PartMissing, StoragedError
-from storaged.parts.format import SMALL_PART, PartId, check_part, stored_size
+from storaged.parts.format import SMALL_PART, PartId, stored_size
 from storaged.parts.interfaces import IPartReader, IPartWriter
 
 

@@ -14,8 +14,9 @@ from zope.interface import implementer
 from storaged.disk.calls import DiskCalls
 from storaged.disk.folder import PartFolder
 from storaged.disk.room import Promise
+from storaged.parts.decoding import PartChecker
 from storaged.parts.errors import BadPart, NoSpace, PartExists, StoragedError
-from storaged.parts.format import PartChecker, PartId
+from storaged.parts.format import PartId
 from storaged.parts.interfaces import IPartWriter
 from storaged.parts.values import PartInfo
 from storaged.system.interfaces import IFile, IFilesystem

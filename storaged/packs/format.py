@@ -29,8 +29,9 @@ from collections.abc import Callable, Iterator
 import attrs
 from google_crc32c import value
 
+from storaged.parts.decoding import check_part
 from storaged.parts.errors import BadPart
-from storaged.parts.format import SMALL_PART, PartId, check_part
+from storaged.parts.format import SMALL_PART, PartId
 
 VERSION = 1
 HEADER_SIZE = 16

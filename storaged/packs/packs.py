@@ -16,8 +16,9 @@ from storaged.disk.folder import PartFolder
 from storaged.packs.files import PackFiles
 from storaged.packs.format import ENTRY_SIZE, HEADER_SIZE, Entry, Gap, encode_part_entry, encode_removal, scan
 from storaged.packs.index import Mark, PackIndex, Place
+from storaged.parts.decoding import check_part
 from storaged.parts.errors import BadPart, PartDamaged, PartError, PartExists, PartMissing, StoragedError
-from storaged.parts.format import PartId, check_part, parse_part_id
+from storaged.parts.format import PartId, parse_part_id
 from storaged.system.interfaces import IFile
 
 SEAL_SIZE = 64 * 1024 * 1024

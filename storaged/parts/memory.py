@@ -12,8 +12,9 @@ from zope.interface import implementer
 
 from storaged.parts.bytes_reader import BytesReader
 from storaged.parts.checks import check_limit, check_part_id, check_small, check_span
+from storaged.parts.decoding import PartChecker
 from storaged.parts.errors import BadPart, NoSpace, PartExists, PartMissing, StoragedError
-from storaged.parts.format import PartChecker, PartId
+from storaged.parts.format import PartId
 from storaged.parts.interfaces import INodeStore, IPartReader, IPartWriter
 from storaged.parts.removals import Removals
 from storaged.parts.values import NodeIdentity, NodeInfo, PartInfo

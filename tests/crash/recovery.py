@@ -21,7 +21,8 @@ from storaged.disk.trash import Trash
 from storaged.packs.files import PackFiles
 from storaged.packs.index import PackIndex
 from storaged.packs.packs import Packs
-from storaged.parts.format import check_part, parse_part_id
+from storaged.parts.decoding import check_part
+from storaged.parts.format import parse_part_id
 from storaged.system.interfaces import IFilesystem
 from tests.crash.power import PowerDisk
 

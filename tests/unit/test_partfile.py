@@ -11,17 +11,15 @@ from google_crc32c import extend, value
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from storaged.parts.decoding import PartChecker, UnitDecoder, check_part
 from storaged.parts.errors import BadPart, BadSpan, PartDamaged
 from storaged.parts.format import (
     CHECKSUM_SIZE,
     FOOTER_SIZE,
     HEADER_SIZE,
     MAX_UNIT,
-    PartChecker,
     PartEncoder,
     PartId,
-    UnitDecoder,
-    check_part,
     decode_header,
     encode_header,
     parse_part_id,

@@ -5,7 +5,8 @@ import tracemalloc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storaged.parts.format import PartChecker, PartId, encode_part
+from storaged.parts.decoding import PartChecker
+from storaged.parts.format import PartId, encode_part
 from storaged.parts.pieces import Pieces
 
 

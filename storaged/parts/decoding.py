@@ -1,0 +1,206 @@
+"""Reads parts and proves them: a whole part as it passes, units of a part, or a part in memory.  Pure.
+
+The format itself is in `storaged.parts.format`.
+"""
+
+from __future__ import annotations
+
+from google_crc32c import extend
+
+from storaged.parts.errors import BadPart, PartDamaged
+from storaged.parts.format import (
+    CHECKSUM,
+    CHECKSUM_SIZE,
+    FOOTER,
+    FOOTER_MAGIC,
+    FOOTER_SIZE,
+    HEADER,
+    HEADER_SIZE,
+    MAX_UNIT,
+    Checksums,
+    Header,
+    PartId,
+    decode_header,
+    encode_part,
+    stored_span,
+)
+from storaged.parts.pieces import Pieces
+from storaged.system.ranges import Span
+
+
+class PartChecker:
+    """Reads a whole part as it goes by and finds out whether it is a good one.
+
+    Feed it everything, then call `finish`.  It keeps no piece longer than it must: only the last few bytes cannot be
+    judged yet.
+
+    :param part: the id the part must have.
+    :param stored_size: the bytes the part takes, where known in advance.
+    """
+
+    def __init__(self, part: PartId, stored_size: int | None = None) -> None:
+        self._part = part
+        self._stored_size = stored_size
+        self._pieces = Pieces()
+        self._fed = 0
+        self._header: Header | None = None
+        self._checksums = Checksums(part, 0)
+        self._room = 0
+        self.size = 0
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes.
+
+        :raise BadPart: they cannot be the next bytes of this part.
+        """
+        self._pieces.add(data)
+        self._fed += len(data)
+        if self._stored_size is not None and self._fed > self._stored_size:
+            raise BadPart(f"part {self._part}: got more than the {self._stored_size} bytes announced")
+        if self._header is None:
+            if self._pieces.available < HEADER_SIZE:
+                return
+            self._header = self._read_header()
+            if self._header.part != self._part:
+                raise BadPart(f"part {self._part}: the bytes are those of part {self._header.part}")
+            self._room = self._header.unit
+        # What comes last may be the footer, and before it the checksum of a short unit.
+        self._read_units(self._header.unit, FOOTER_SIZE + CHECKSUM_SIZE)
+        # Otherwise a part that waits for its next bytes would keep the last read, up to 256 KiB, for these few.
+        self._pieces.trim()
+
+    def _read_header(self) -> Header:
+        try:
+            return decode_header(self._pieces.take(HEADER_SIZE))
+        except BadPart as problem:
+            raise BadPart(f"part {self._part}: {problem}") from problem
+
+    def _read_units(self, unit: int, hold_back: int) -> None:
+        pieces = self._pieces
+        while pieces.available > hold_back:
+            if self._room:
+                piece = pieces.take_some(min(self._room, pieces.available - hold_back))
+                self._checksums.unit = extend(self._checksums.unit, piece)
+                self._room -= len(piece)
+                self.size += len(piece)
+            else:
+                self._end_unit()
+                self._room = unit
+
+    def _end_unit(self) -> None:
+        number = self._checksums.number
+        if self._pieces.take(CHECKSUM_SIZE) != self._checksums.end_unit():
+            raise BadPart(f"part {self._part}: the checksum of unit {number} is wrong")
+
+    def finish(self) -> int:
+        """Judge the part, now that all of it was fed.
+
+        :return: its payload bytes.
+        :raise BadPart: it is torn, too long or damaged.
+        """
+        if self._header is None:
+            raise BadPart(f"part {self._part}: broke off after {self._fed} bytes, inside the header")
+        if self._pieces.available == FOOTER_SIZE + CHECKSUM_SIZE and (
+            self._room == 0 or self._room < self._header.unit
+        ):
+            self._end_unit()
+        footer = self._pieces.take(self._pieces.available)
+        body = footer[:-CHECKSUM_SIZE]
+        if len(footer) != FOOTER_SIZE or not footer.startswith(FOOTER_MAGIC):
+            raise BadPart(f"part {self._part}: broke off after {self._fed} bytes, without a footer")
+        if CHECKSUM.unpack(footer[-CHECKSUM_SIZE:])[0] != extend(self._header.checksum, body):
+            raise BadPart(f"part {self._part}: the footer's checksum is wrong")
+        _, size, all_units = FOOTER.unpack(body)
+        if size != self.size or all_units != self._checksums.all_units:
+            raise BadPart(f"part {self._part}: the footer tells of {size} bytes, there are {self.size}")
+        if body != FOOTER.pack(FOOTER_MAGIC, size, all_units):
+            raise BadPart(f"part {self._part}: a footer that no part has")
+        if self._stored_size is not None and self._fed != self._stored_size:
+            raise BadPart(f"part {self._part}: got {self._fed} bytes, {self._stored_size} were announced")
+        return self.size
+
+
+class UnitDecoder:
+    """Reads whole units of one part from stored bytes and checks each before it passes it on.
+
+    :param part: the part's id.
+    :param unit: payload bytes of a full unit.
+    :param size: payload bytes of the part.
+    :param span: the span of the payload wanted.  The bytes fed must be those of `stored_span`.
+    """
+
+    def __init__(self, part: PartId, unit: int, size: int, span: Span) -> None:
+        self.stored_span = stored_span(size, unit, span)
+        self._part = part
+        self._unit = unit
+        self._size = size
+        self._span = span
+        self._checksums = Checksums(part, span.start // unit)
+        self._pieces = Pieces()
+        self._unit_pieces: list[bytes] = []
+        self._position = span.start // unit * unit
+        self._room = self._unit_size()
+
+    def _unit_size(self) -> int:
+        return min(self._unit, self._size - self._position)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole span was given out."""
+        return self._position >= self._span.stop
+
+    def feed(self, data: bytes) -> list[list[bytes]]:
+        """Take the next stored bytes.
+
+        :return: the units that are complete now and proved good, in order, each as the pieces of its payload
+            that lie in the span.
+        :raise PartDamaged: a unit's checksum is wrong.  Nothing of that unit is given out.
+        """
+        units = []
+        pieces = self._pieces
+        pieces.add(data)
+        while pieces.available:
+            if self.complete:
+                raise PartDamaged(f"part {self._part}: more bytes came than bytes {self.stored_span} of it")
+            if self._room:
+                piece = pieces.take_some(self._room)
+                self._checksums.unit = extend(self._checksums.unit, piece)
+                self._room -= len(piece)
+                self._unit_pieces.append(piece)
+            elif pieces.available >= CHECKSUM_SIZE:
+                units.append(self._end_unit())
+            else:
+                break
+        return units
+
+    def _end_unit(self) -> list[bytes]:
+        number = self._checksums.number
+        if self._pieces.take(CHECKSUM_SIZE) != self._checksums.end_unit():
+            raise PartDamaged(f"part {self._part}: the checksum of unit {number} is wrong")
+        payload, self._unit_pieces = self._unit_pieces, []
+        start = self._position
+        self._position += self._unit_size()
+        cut_front = max(0, self._span.start - start)
+        cut_back = max(0, self._position - self._span.stop)
+        self._room = self._unit_size()
+        if cut_front or cut_back:
+            whole = b"".join(payload)
+            payload = [whole[cut_front : len(whole) - cut_back]]
+        return payload
+
+
+def check_part(part: PartId, data: bytes) -> int:
+    """Judge a part that is in memory.
+
+    :param data: its stored bytes, header to footer.
+    :return: its payload bytes.
+    :raise BadPart: they are not one whole, good part of this id.
+    """
+    # Most have one unit: such a part is good where encoding its payload anew comes to the same bytes.
+    payload = data[HEADER_SIZE : -FOOTER_SIZE - CHECKSUM_SIZE]
+    unit = HEADER.unpack_from(data)[3] if len(data) >= HEADER.size else 0
+    if 0 < len(payload) <= unit <= MAX_UNIT and encode_part(part, unit, payload) == data:
+        return len(payload)
+    checker = PartChecker(part, len(data))
+    checker.feed(data)
+    return checker.finish()
