@@ -1,1 +1,1 @@
-"""Small parts, many in one file: append-only packs, and an index of what lies where."""
+"""Small parts, many in one file: append-only packs, and an index of where each part lies."""

@@ -1,4 +1,4 @@
-"""Calls of one thread that share their work: what is asked while it works is done together afterwards."""
+"""Batches of work for one thread: the requests that arrive while it works are handled together afterwards."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from storaged.parts.errors import NodeUnavailable
 from storaged.system.serial import SerialThread
 
 _AT_ONCE = 256
-"""Items from which on no more are taken into one batch: parts written with one sync, or read in one go."""
+"""A batch that has this many items takes no more: parts that are written with one sync, or read in one go."""
 
 _Asked: TypeAlias = tuple[Sequence[Any], Deferred[list[Any]]]
 
@@ -22,7 +22,7 @@ _Asked: TypeAlias = tuple[Sequence[Any], Deferred[list[Any]]]
 class Batches:
     """Batches of items for one thread.
 
-    :param thread: works; it is started and stopped here.
+    :param thread: does the work; this object starts and stops it.
     :param work: called in the thread with the items of a batch; returns a result for each, which may be an error.
     """
 
@@ -42,11 +42,11 @@ class Batches:
         self._thread.start()
 
     async def stop(self, problem: Exception) -> None:
-        """Fail what has not begun, wait for the batch under way, and stop the thread.  May be called again.
+        """Fail the requests that have not begun, wait for the batch in progress, and stop the thread.
 
-        Nothing must be asked any more.
+        May be called again.  `ask` must not be called any more.
 
-        :param problem: fails what has not begun.
+        :param problem: the error of the requests that have not begun.
         """
         while (asked := self._take()) is not None:
             asked[1].errback(problem)
@@ -55,9 +55,9 @@ class Batches:
         self._thread.stop()
 
     def ask(self, items: Sequence[Any]) -> Deferred[list[Any]]:
-        """Have the work done for some items.
+        """Request the work for some items.
 
-        :return: a Deferred that fires with a result for each item, in their order.  Cancelling it gives up the
+        :return: a Deferred that fires with a result for each item, in their order.  Cancelling it abandons the
             results; the work may be done or not.
         """
         answer: Deferred[list[Any]] = Deferred()
@@ -70,20 +70,20 @@ class Batches:
         self._working = self._thread.run(self._work_some).addCallback(self._report)
 
     def _take(self) -> _Asked | None:
-        """Take what was asked first.  One step, for the thread and the reactor both take."""
+        """Take the oldest request, in one atomic step, because the thread and the reactor both take requests."""
         try:
             return self._asked.popleft()
         except IndexError:
             return None
 
     def _work_some(self) -> list[tuple[Deferred[list[Any]], list[Any]]]:
-        # Taken here, in the thread: until it runs, more can come.
+        # Requests are taken here, in the thread, because more can arrive until it runs.
         taken: list[_Asked] = []
         items: list[Any] = []
         while len(items) < _AT_ONCE and (asked := self._take()) is not None:
             taken.append(asked)
             items += asked[0]
-        if not taken:  # `stop` has taken all
+        if not taken:  # `stop` has taken all of them
             return []
         results: Sequence[Any]
         try:

@@ -16,35 +16,36 @@ _HANDLES = 32
 
 
 class PackFiles:
-    """Packs by their numbers.
+    """The files of packs, each known by its number.
 
-    :param folder: where they lie.
+    :param folder: the folder that holds them.
     """
 
     def __init__(self, folder: str, filesystem: IFilesystem) -> None:
         self.folder = folder
         self._filesystem = filesystem
         self._lock = Lock()
-        self._open: OrderedDict[int, IFile] = OrderedDict()  # for reading, the last used one last
+        self._open: OrderedDict[int, IFile] = OrderedDict()  # for reading, the most recently used last
         self._users: dict[int, int] = {}
 
     def path(self, number: int) -> str:
-        """The path of a pack."""
+        """Return the path of a pack."""
         return f"{self.folder}/{number:010}.pack"
 
     def prepare(self) -> dict[int, int]:
-        """Make the folder, durably, where it is missing.
+        """Make the folder durably if it is missing.
 
-        :return: the sizes of the packs in it, by their numbers.
+        :return: the sizes in bytes of the packs in it, by their numbers.
         """
         self._filesystem.make_folder(self.folder)
         found = ((_NAME.match(name), size) for name, size, _ in self._filesystem.scan(self.folder))
         return {int(match[1]): size for match, size in found if match is not None}
 
     def create(self, number: int) -> IFile:
-        """Begin a pack: its file, which a power cut does not take away, open for appending.
+        """Create a pack durably.
 
-        :raise OSError: the pack could not be begun.  A file may be left where it could not be removed either, so the
+        :return: its file, open for appending.
+        :raise OSError: the pack could not be created.  If removing its file failed too, the file is left, so the
             number must not be used again.
         """
         file = self._filesystem.open(self.path(number), "create")
@@ -54,19 +55,19 @@ class PackFiles:
             self._filesystem.sync_folder(self.folder)
         except OSError:
             for undo in (file.close, lambda: self._filesystem.remove(self.path(number))):
-                with suppress(OSError):  # the first error is raised; a start finds a pack with nothing in it
+                with suppress(OSError):  # the first error is raised; the next start finds an empty pack
                     undo()
             raise
         return file
 
     def sync(self, number: int) -> None:
-        """Make what a pack holds survive a power cut."""
+        """Make the contents of a pack durable."""
         with self.reading(number) as file:
             file.sync()
 
     @contextmanager
     def reading(self, number: int) -> Iterator[IFile]:
-        """A pack open for reading, for as long as it is needed."""
+        """Keep a pack open for reading while a `with` block runs."""
         with self._lock:
             file = self._open.get(number)
             if file is None:
@@ -85,17 +86,17 @@ class PackFiles:
             if not self._users.get(number):
                 self._users.pop(number, None)
                 file = self._open.pop(number)
-                with suppress(OSError):  # it was only read
+                with suppress(OSError):  # it was open for reading only
                     file.close()
 
     def remove(self, number: int) -> None:
-        """Delete a pack for good.  Who reads it reads on."""
-        with suppress(FileNotFoundError):  # an earlier try may have failed behind this line
+        """Delete a pack durably.  Reads in progress continue."""
+        with suppress(FileNotFoundError):  # an earlier try may have failed after this line
             self._filesystem.remove(self.path(number))
         self._filesystem.sync_folder(self.folder)
         with self._lock:
             if number in self._open:
-                self._open.move_to_end(number, last=False)  # the next to be closed: its space is free only then
+                self._open.move_to_end(number, last=False)  # closed next, because only that frees its space
                 self._close_some(len(self._open) - 1)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The pack format: how small parts lie one behind the other in a file.  The page is docs/pack-format.md.
+"""The pack format: how small parts lie one after the other in a file.  Its page is docs/pack-format.md.
 
 Pure.  All numbers are little endian, all checksums CRC32C.
 
@@ -10,15 +10,15 @@ Pure.  All numbers are little endian, all checksums CRC32C.
         0   4   magic "ENTR"
         4   2   kind: 1 a part, 2 a removal
         6   2   index: which part of the upload
-        8   4   length: bytes of the part behind this header; 0 for a removal
+        8   4   length: bytes of the part after this header; 0 for a removal
         12  16  upload
         28  8   time, milliseconds since 1970
-        36  8   pack: where the part lies that is removed; 0 for a part
+        36  8   pack: the pack that holds the removed part; 0 for a part
         44  4   checksum of bytes 0..44
             n   the part, in the part format, which carries its own checksums
                 zeros up to a multiple of 16
 
-Entries are only ever appended.  The last one of an id is what holds.
+Entries are only ever appended.  The last entry of an id is the one that counts.
 """
 
 from __future__ import annotations
@@ -52,11 +52,11 @@ _READ_SIZE = 1024 * 1024
 class Entry:
     """One entry of a pack.
 
-    :param part_id: the part it is about, as text.
-    :param offset: where the part begins in the pack, behind the entry's header.
-    :param length: the part's stored bytes; 0 for a removal.
-    :param time_ms: when it was written, milliseconds since 1970.
-    :param removed_from: of a removal, the pack in which the part lies; otherwise None.
+    :param part_id: the id of its part, as text.
+    :param offset: the offset of the part in the pack, after the entry's header.
+    :param length: the number of the part's stored bytes; 0 for a removal.
+    :param time_ms: when the entry was written, milliseconds since 1970.
+    :param removed_from: for a removal, the pack that holds the removed part; otherwise None.
     """
 
     part_id: str
@@ -67,52 +67,52 @@ class Entry:
 
     @property
     def stop(self) -> int:
-        """Where the next entry begins."""
+        """The offset at which the next entry begins."""
         return self.offset + padded(self.length)
 
 
 @attrs.frozen
 class Gap:
-    """Bytes of a pack that are no good entry: a torn write, or damage."""
+    """Bytes of a pack that form no valid entry: a torn write, or damage."""
 
     start: int
     stop: int
 
 
 def padded(length: int) -> int:
-    """The bytes that so many take with their padding."""
+    """Return the size of `length` bytes with their padding."""
     return -(-length // ALIGNMENT) * ALIGNMENT
 
 
 def entry_size(length: int) -> int:
-    """The bytes of an entry that holds a part of so many stored bytes."""
+    """Return the size in bytes of an entry that holds a part of `length` stored bytes."""
     return ENTRY_SIZE + padded(length)
 
 
 def encode_file_header() -> bytes:
-    """The first bytes of a pack."""
+    """Encode the file header, the first bytes of a pack."""
     body = _FILE.pack(_FILE_MAGIC, VERSION)
     return body + _CHECKSUM.pack(value(body))
 
 
 def encode_part_entry(part: PartId, data: bytes, time_ms: int) -> list[bytes]:
-    """The pieces of an entry that holds a part."""
+    """Encode an entry that holds a part, in pieces."""
     head = _ENTRY.pack(_ENTRY_MAGIC, _PART, part.index, len(data), bytes.fromhex(part.upload), time_ms, 0)
     return [head + _CHECKSUM.pack(value(head)), data, _PADDING[-len(data) % ALIGNMENT]]
 
 
 def encode_removal(part: PartId, removed_from: int, time_ms: int) -> list[bytes]:
-    """The pieces of an entry that removes a part."""
+    """Encode an entry that removes a part, in pieces."""
     head = _ENTRY.pack(_ENTRY_MAGIC, _REMOVAL, part.index, 0, bytes.fromhex(part.upload), time_ms, removed_from)
     return [head + _CHECKSUM.pack(value(head))]
 
 
 def scan(read: Callable[[int, int], bytes], start: int, size: int) -> Iterator[Entry | Gap]:
-    """What lies in a pack, in order.  What is no good entry is passed over, up to the next one that is.
+    """Yield the entries of a pack in order, and a `Gap` for the bytes between two valid entries that form none.
 
-    :param read: gives `count` bytes from `offset`.
-    :param start: where to begin; 0 for the beginning.
-    :param size: the bytes of the pack.
+    :param read: called as `read(offset, count)`; returns `count` bytes from `offset`.
+    :param start: the offset to begin at; 0 for the beginning.
+    :param size: the size of the pack in bytes.
     """
     window = _Window(read, size)
     position = start
@@ -157,7 +157,7 @@ def _decode(window: _Window, position: int) -> Entry | None:
 
 
 class _Window:
-    """A part of a pack in memory, that moves on."""
+    """A section of a pack in memory, which moves forward."""
 
     def __init__(self, read: Callable[[int, int], bytes], size: int) -> None:
         self._read = read
@@ -166,7 +166,7 @@ class _Window:
         self._data = b""
 
     def get(self, offset: int, count: int) -> bytes:
-        """So many bytes, fewer only at the pack's end."""
+        """Return `count` bytes from `offset`, fewer only at the pack's end."""
         count = max(0, min(count, self._size - offset))
         at = offset - self._start
         if at < 0 or at + count > len(self._data):
@@ -176,7 +176,9 @@ class _Window:
         return self._data[at : at + count]
 
     def find(self, magic: bytes, position: int) -> int:
-        """Where these bytes come next at a place where an entry can begin; the pack's end where they do not."""
+        """Return the next offset, from `position` on, where `magic` stands and an entry can begin; the pack's size if
+        there is none.
+        """
         while position < self._size:
             block = self.get(position, min(_READ_SIZE, self._size - position))
             at = block.find(magic)

@@ -1,8 +1,9 @@
-"""Where each packed part lies: a database that can be thrown away, for the packs say it all.
+"""The index of where each packed part lies: a database that can be lost, because the packs hold everything in it.
 
-Changes gather in memory and go into the database many at a time, each time with how far the packs are indexed; a start
-reads the packs from there on.  So the database needs no sync, but before a pack is deleted: after a power cut it is
-older, or gone, and never wrong.  Every method blocks; they may be called from several threads.
+Changes gather in memory and are written to the database many at a time, together with a mark of how far the packs are
+indexed; a start reads the packs from that mark on.  So the database needs a sync only before a pack is deleted: after
+a power cut it is older, or gone, but never wrong.  Methods block unless they say otherwise, and may be called from
+several threads.
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ INSERT INTO mark VALUES (0, 0);
 
 @attrs.frozen
 class Place:
-    """Where a part lies.
+    """The place of a part.
 
     :param pack: the number of the pack.
-    :param offset: where in it the stored bytes begin.
-    :param length: how many they are.
+    :param offset: the offset of the stored bytes in the pack.
+    :param length: the number of stored bytes.
     :param time_ms: when the part was stored, milliseconds since 1970.
     """
 
@@ -47,16 +48,16 @@ class Place:
 
 @attrs.frozen
 class Mark:
-    """How far the packs are indexed: all before this pack, and this one up to this offset."""
+    """How far the packs are indexed: all packs before `pack`, and `pack` up to `offset`."""
 
     pack: int
     offset: int
 
 
 class PackIndex:
-    """The places of all parts.
+    """The places of all packed parts.
 
-    :param path: of the database.
+    :param path: the path of the database.
     """
 
     _log = Logger()
@@ -67,17 +68,17 @@ class PackIndex:
         self._database: sqlite3.Connection | None = None
         self._recent: dict[str, Place | None] = {}
         self._mark = Mark(0, 0)
-        self._highest: dict[str, str] = {}  # of the ids in the database, by their first byte
+        self._highest: dict[str, str] = {}  # the highest id in the database for each first byte
         self._flush_at = _FLUSH_AFTER
         self.live: dict[int, int] = {}
-        """The bytes of entries whose parts are not removed, by pack."""
+        """For each pack, the bytes of the entries whose parts are not removed."""
         self.removals: dict[tuple[int, int], int] = {}
-        """How many removals lie in a pack, of parts that lie in another, by the numbers of both."""
+        """The number of removals, by the pack that holds them and the different pack that holds the removed parts."""
 
     def open(self) -> Mark:
-        """Open the database, or begin a new one where there is none that can be used.
+        """Open the database, or create a new one if it is missing or unusable.
 
-        :return: how far the packs are in it.
+        :return: how far it has indexed the packs.
         """
         with self._lock:
             try:
@@ -88,11 +89,11 @@ class PackIndex:
                 return self._open()
 
     def _open(self) -> Mark:
-        # The write-ahead file (WAL) has checksums, and is synced before its pages go to the database: a power cut takes
-        # the last changes and leaves the database whole, though no change is synced.
+        # The write-ahead log (WAL) has checksums, and is synced before its pages go to the database: a power cut loses
+        # the last changes but leaves the database intact, although no change is synced.
         database = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
         self._database = database
-        database.execute("PRAGMA locking_mode = EXCLUSIVE")  # or each query locks and unlocks the file
+        database.execute("PRAGMA locking_mode = EXCLUSIVE")  # otherwise each query locks and unlocks the file
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
         database.execute("PRAGMA cache_size = -4096")
@@ -104,7 +105,7 @@ class PackIndex:
         self.live = dict(database.execute("SELECT pack, live FROM packs"))
         self.removals = {row[:2]: row[2] for row in database.execute("SELECT * FROM removals")}
         for region in (f"{number:02x}" for number in range(256)):
-            bounds = (region, region + "g")  # behind all hexadecimal digits
+            bounds = (region, region + "g")  # "g" sorts after all hexadecimal digits
             highest = database.execute("SELECT max(id) FROM parts WHERE id > ? AND id < ?", bounds).fetchone()[0]
             if highest is not None:
                 self._highest[region] = highest
@@ -118,7 +119,7 @@ class PackIndex:
                 Path(self._path + suffix).unlink()
 
     def close(self) -> None:
-        """Write what has gathered, and close the database."""
+        """Write the gathered changes, and close the database."""
         self.flush()
         with self._lock:
             self._close()
@@ -133,12 +134,12 @@ class PackIndex:
         return self._database.execute(query, values).fetchall()
 
     def may_have(self, part_id: str) -> bool:
-        """Whether it takes a look to know that a part is not here.  Does not block."""
-        # Behind a first byte, which is random, ids begin with the time: a new one is higher than all those there.
+        """Return False if this part is certainly not indexed; True if only `find` can tell.  Does not block."""
+        # An id is a random first byte followed by the time, so a new id is higher than all others of its first byte.
         return part_id <= self._highest.get(part_id[:2], "") or part_id in self._recent
 
     def find(self, part_id: str) -> Place | None:
-        """Where a part lies; None where there is none."""
+        """Return the place of a part; None if no part has this id."""
         with self._lock:
             return self._find(part_id)
 
@@ -151,15 +152,16 @@ class PackIndex:
         return Place(*rows[0][1:]) if rows else None
 
     def find_all(self, part_ids: Iterable[str]) -> dict[str, Place | None]:
-        """Where several parts lie."""
+        """Return the places of several parts; None for each id that no part has."""
         with self._lock:
             return {part_id: self._find(part_id) for part_id in part_ids}
 
     def change(self, places: Mapping[str, Place | None], removals: Iterable[int], mark: Mark) -> None:
-        """Take new places of parts; None for those that are removed.
+        """Record what was written to a pack.
 
-        :param removals: for each removal that was written, the pack where the part lies.
-        :param mark: how far the packs are indexed with that; all that is told lies in its pack.
+        :param places: the new places of parts; None for parts that are removed.
+        :param removals: for each removal that was written, the pack that holds the removed part.
+        :param mark: how far the packs are indexed after this; its pack is the one that was written to.
         """
         with self._lock:
             for part_id, place in places.items():
@@ -178,7 +180,7 @@ class PackIndex:
                 self._try_to_flush()
 
     def forget_pack(self, pack: int) -> None:
-        """A pack is gone; no part lies in it any more."""
+        """Forget a pack that was deleted; no part may lie in it any more."""
         with self._lock:
             self._flush()
             assert self._database is not None
@@ -188,9 +190,9 @@ class PackIndex:
             self.removals = {key: count for key, count in self.removals.items() if pack not in key}
 
     def settle(self) -> None:
-        """Make all changes so far survive a power cut, as is needed before a pack is deleted.
+        """Make all changes so far durable; required before a pack is deleted.
 
-        An older database would know parts of that pack, and nothing would tell where they went, or that they are gone.
+        An older database would still place parts in that pack, and no pack would say that they were moved or removed.
         """
         with self._lock:
             assert self._database is not None
@@ -201,7 +203,7 @@ class PackIndex:
                 self._database.execute("PRAGMA synchronous = NORMAL")
 
     def flush(self) -> None:
-        """Write what has gathered to the database."""
+        """Write the gathered changes to the database."""
         with self._lock:
             self._flush()
 
@@ -210,7 +212,7 @@ class PackIndex:
             self._flush()
             self._flush_at = _FLUSH_AFTER
         except sqlite3.Error as problem:
-            # The packs have it all; it is tried again a while later.
+            # Nothing is lost, because the packs hold it all; the next try follows after some more changes.
             self._flush_at = len(self._recent) + _FLUSH_AFTER
             self._log.error("{path} cannot be written: {problem}", path=self._path, problem=str(problem))
 
@@ -229,15 +231,16 @@ class PackIndex:
             removals = [(*key, count) for key, count in self.removals.items()]
             database.executemany("INSERT OR REPLACE INTO removals VALUES (?, ?, ?)", removals)
             database.execute("UPDATE mark SET pack = ?, offset = ?", (self._mark.pack, self._mark.offset))
-        for part_id in self._recent:  # before they are no more recent: see `may_have`
+        for part_id in self._recent:  # before `_recent` is cleared: `may_have` needs an id in one of them
             if part_id > self._highest.get(part_id[:2], ""):
                 self._highest[part_id[:2]] = part_id
         self._recent.clear()
 
     def page(self, after: str, limit: int) -> list[tuple[str, Place]]:
-        """Parts in ascending order of their ids.
+        """Return parts in ascending order of their ids.
 
-        :param after: only ids greater than this.
+        :param after: only ids greater than this are returned.
+        :param limit: how many at most.
         """
         with self._lock:
             self._flush()

@@ -1,6 +1,7 @@
-"""What packs are: parts appended, read, removed, and rewritten where much is dead.  Every method blocks.
+"""The packs of a node: parts are appended, read and removed; packs in which much is dead are rewritten.
 
-`write`, `next_moves` and `drop` must not run at the same time as themselves; reading goes on beside them.
+Every method blocks unless it says otherwise.  Two calls of `write` must not run at the same time; neither must two
+compactions, which use `moves` and `drop`.  Reads may run beside them all.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from storaged.parts.format import PartId, parse_part_id
 from storaged.system.interfaces import IFile
 
 SEAL_SIZE = 64 * 1024 * 1024
-"""A pack of this size is not written to any more."""
+"""A pack of this size in bytes is sealed: it is not written to any more."""
 
 _DEAD_SHARE = 0.3
 _SMALL_PACKS = 8
@@ -31,7 +32,7 @@ _MOVE_SIZE = 1024 * 1024
 
 @attrs.frozen
 class NewPart:
-    """A new part."""
+    """A part to be stored."""
 
     part: PartId
     data: bytes
@@ -46,7 +47,7 @@ class Removal:
 
 @attrs.frozen
 class Relocation:
-    """A part to be written anew, unless it has gone from where it was."""
+    """A part to be written again to another pack, unless it is no longer at its place."""
 
     part: PartId
     data: bytes
@@ -55,7 +56,7 @@ class Relocation:
 
 @attrs.frozen
 class CarriedRemoval:
-    """A removal to be written anew, for the pack where the removed part lies is still there."""
+    """A removal to be written again to another pack, because the pack that holds the removed part still exists."""
 
     part: PartId
     removed_from: int
@@ -68,9 +69,9 @@ Outcome: TypeAlias = Place | PartError | bool
 class Packs:
     """The packs of one folder.
 
-    :param now_ms: the time, milliseconds since 1970.
-    :param elsewhere: where the parts lie that are not packed.
-    :param seal_size: a pack of so many bytes is not written to any more.
+    :param now_ms: returns the time, milliseconds since 1970.
+    :param elsewhere: the folder of the parts that are not packed.
+    :param seal_size: a pack of this many bytes is not written to any more.
     """
 
     _log = Logger()
@@ -94,7 +95,10 @@ class Packs:
         self._left_alone: set[int] = set()
 
     def start(self) -> None:
-        """Find what there is.  What was not answered for is there or not; what is found is durable."""
+        """Index the packs in the folder.
+
+        Every part that is found is durable.  A part whose writing was interrupted is there or not.
+        """
         self._sizes = self._files.prepare()
         mark = self._index.open()
         self._number = max([mark.pack, *self._sizes])
@@ -127,22 +131,22 @@ class Packs:
 
     @property
     def count(self) -> int:
-        """How many packs there are."""
+        """The number of packs."""
         return len(self._sizes)
 
     @property
     def newest_full(self) -> int:
-        """The highest number of a pack that is not written to any more."""
+        """The number of the newest sealed pack."""
         return self._number if self._active is None else self._number - 1
 
     def write(self, changes: Sequence[Change]) -> list[Outcome]:
         """Make changes, and make them durable with one sync.
 
-        :return: what came of each: the place of a part that was put or moved, `PartExists` or `BadPart` where it was
-            not, or whether there was a part to remove.
-        :raise OSError: none of them was made.
+        :return: the outcome of each change: the place of a part that was stored or moved; `PartExists` or `BadPart` if
+            a part was refused; True or False if there was or was not a part to remove or to move.
+        :raise OSError: the changes could not be written, or not be synced; none of them was made.
         """
-        # Never an old pack: how its tail came to be is not known.
+        # Never append to a pack of an earlier start: nobody knows how its last bytes were written.
         number = self._number if self._active is not None else self._number + 1
         begin = offset = self._sizes.get(number, HEADER_SIZE)
         places: dict[str, Place | None] = {}
@@ -173,7 +177,7 @@ class Packs:
         return outcomes
 
     def _judge(self, change: Change, present: Place | None, number: int, offset: int) -> tuple[Outcome, list[bytes]]:
-        """What comes of a change, and the pieces to append for it at this place."""
+        """Return the outcome of a change, and the pieces to append for it at `offset` of pack `number`."""
         now_ms = self._now_ms()
         if isinstance(change, NewPart):
             if present is not None or self._elsewhere.exists(change.part):
@@ -194,7 +198,7 @@ class Packs:
         return True, encode_removal(change.part, present.pack, now_ms)
 
     def _begin(self, number: int) -> IFile:
-        self._number = number  # also where the pack cannot be begun: something of it may be left under this number
+        self._number = number  # set first: if the pack cannot be created, a file of this number may be left
         self._active = self._files.create(number)
         self._sizes[number] = HEADER_SIZE
         return self._active
@@ -204,8 +208,8 @@ class Packs:
             file.write(pieces)
             file.sync()
         except OSError:
-            # A sync that failed once proves nothing when it is repeated: this pack is not written to any more.  But its
-            # end must be durable, or a power cut could bring back parts that were refused.
+            # After a sync has failed, one that succeeds proves nothing, so this pack is not written to any more.  But
+            # its end must be durable; otherwise a power cut could bring back parts that were refused.
             with suppress(OSError):
                 file.truncate(size)
                 file.sync()
@@ -215,13 +219,13 @@ class Packs:
     def _seal(self) -> None:
         active, self._active = self._active, None
         if active is not None:
-            with suppress(OSError):  # all that was answered for is synced
+            with suppress(OSError):  # everything that was confirmed is synced
                 active.close()
 
     def read(self, part_ids: Sequence[str]) -> list[bytes | StoragedError]:
         """Read parts.
 
-        :return: the stored bytes of each; an error where that is not possible.
+        :return: for each part its stored bytes, or an error if it cannot be read.
         """
         places = self._index.find_all(part_ids)
         return [self._read(part_id, places[part_id]) for part_id in part_ids]
@@ -233,7 +237,7 @@ class Packs:
             with self._files.reading(place.pack) as file:
                 data = file.read_at(place.offset, place.length)
         except FileNotFoundError:
-            if again:  # the part was just moved, and the pack removed
+            if again:  # the part was just moved, and its old pack deleted
                 return self._read(part_id, self._index.find(part_id), again=False)
             return PartDamaged(f"part {part_id}: {self._files.path(place.pack)} is gone")
         except OSError as problem:
@@ -251,13 +255,13 @@ class Packs:
             return PartDamaged(f"part {part_id}: {problem.strerror or problem}")
 
     def may_have(self, part_id: str) -> bool:
-        """Whether it takes a look to know that a part is not here.  Does not block."""
+        """Return False if this part is certainly not packed; True if only `find` can tell.  Does not block."""
         return self._index.may_have(part_id)
 
     def find(self, part_id: str) -> Place:
-        """Where a part lies.
+        """Return the place of a part.
 
-        :raise PartMissing: there is none.
+        :raise PartMissing: no packed part has this id.
         """
         place = self._index.find(part_id)
         if place is None:
@@ -265,16 +269,18 @@ class Packs:
         return place
 
     def page(self, after: str, limit: int) -> list[tuple[str, Place]]:
-        """Parts in ascending order of their ids, from behind `after`."""
+        """Return at most `limit` parts whose ids are greater than `after`, in ascending order of their ids."""
         return self._index.page(after, limit)
 
     # Compaction
 
     def candidate(self) -> int | None:
-        """The pack to rewrite next: of those of which much is dead, or few and small, the oldest.
+        """Return the pack to rewrite next: the oldest in which much is dead, or else the oldest of too many small ones.
 
-        The oldest first: a removal is forgotten when the pack is gone where the part was, and no older one may hold
-        another copy then, left by a compaction that did not come to its end.  May be called while others write.
+        The oldest comes first, because a removal is forgotten once the pack that held the part is deleted: no older
+        pack may then hold a second copy of the part, left by an interrupted compaction.  May be called during a write.
+
+        :return: the pack's number; None if no pack needs to be rewritten.
         """
         sealed = [
             number
@@ -292,12 +298,12 @@ class Packs:
         return small[0] if len(small) > _SMALL_PACKS else None
 
     def moves(self, number: int) -> Iterator[list[Change]]:
-        """What must be written anew before a pack can be dropped, in portions."""
+        """Yield, in portions, the changes that must be written before a pack can be dropped."""
         try:
             with self._files.reading(number) as file:
                 yield from self._moves(number, file)
         except FileNotFoundError:
-            return  # deleted by a try that did not come to its end, or lost: `drop` knows
+            return  # deleted by an interrupted compaction, or lost: `drop` tells which
 
     def _moves(self, number: int, file: IFile) -> Iterator[list[Change]]:
         moves: list[Change] = []
@@ -322,7 +328,7 @@ class Packs:
         return [Relocation(part, file.read_at(entry.offset, entry.length), place)]
 
     def drop(self, number: int) -> None:
-        """Delete a pack whose parts were moved; one that still holds parts, which are damaged, is left alone."""
+        """Delete a pack whose parts were moved.  A pack that still holds parts, which are damaged, is kept."""
         live = self._index.live.get(number, 0)
         if live:
             self._left_alone.add(number)
@@ -335,7 +341,7 @@ class Packs:
         self._index.forget_pack(number)
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files and the index."""
         self._seal()
         self._files.close()
         self._index.close()

@@ -1,4 +1,4 @@
-"""Packs behind Deferreds: what is asked at about the same time is done in one call of the pool."""
+"""Packs behind Deferreds: requests that arrive at about the same time share one call in a thread."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SUBJECT = "packs"
 class PackStore:
     """The packed parts of a node.
 
-    :param calls: for what is asked seldom.
+    :param calls: runs the calls that are rare.
     :param reactor: the reactor whose thread gets the results.
     """
 
@@ -41,12 +41,12 @@ class PackStore:
             Batches(SerialThread(reactor, f"pack reader {number}"), self._read) for number in range(_READERS)
         ]
         self._compacting: Deferred[None] | None = None
-        self._removed = 0  # since the last look for a pack to compact
-        self._last_pack = 0  # the newest that was full at that time
+        self._removed = 0  # parts removed since the last check for a pack to compact
+        self._last_pack = 0  # the newest sealed pack at that check
         self._stopping: NodeUnavailable | None = None
 
     async def start(self) -> None:
-        """Find what there is.
+        """Index the packs, start the threads, and begin to compact if there is need.
 
         :raise NodeUnavailable: the folder cannot be used.
         """
@@ -56,7 +56,12 @@ class PackStore:
         self._compact_where_needed()
 
     async def stop(self, problem: NodeUnavailable) -> None:
-        """Refuse everything that has not begun, wait for what has, and let go of the files.  May be called again."""
+        """Refuse new requests, fail those that have not begun, wait for the others, and close the files.
+
+        May be called again.
+
+        :param problem: the error of the requests that are refused or failed.
+        """
         self._stopping = problem
         for batches in (self._writer, *self._readers):
             await batches.stop(problem)
@@ -69,20 +74,26 @@ class PackStore:
         return self._change(parts)
 
     def remove_all(self, parts: Sequence[PartId]) -> Deferred[list[bool | StoragedError]]:
-        """Delete parts for good; whether there were such."""
+        """Delete parts for good.
+
+        :return: a Deferred that fires, for each part in their order, with whether there was one, or with an error.
+        """
         return self._change([Removal(part) for part in parts], removed=len(parts))
 
     def get_all(self, part_ids: Sequence[str]) -> Deferred[list[bytes | StoragedError]]:
-        """Read parts, those also that are not packed."""
+        """Read parts, also those that are not packed.
+
+        :return: a Deferred that fires, for each part in their order, with its stored bytes, or with an error.
+        """
         if self._stopping is not None:
             return fail(self._stopping)
-        # The one with the least to do: while one waits for a cold disk, the others go on.
+        # Take the reader with the shortest queue: while one waits for a cold disk, the others continue.
         return min(self._readers, key=len).ask(part_ids)
 
     async def find(self, part_id: str) -> PartInfo:
-        """Look at a part.
+        """Return the size and the time of a packed part.
 
-        :raise PartMissing: there is none.
+        :raise PartMissing: no packed part has this id.
         """
         if not self._packs.may_have(part_id):
             raise PartMissing(f"part {part_id} is not here")
@@ -90,7 +101,7 @@ class PackStore:
         return PartInfo(part_id, place.length, place.time_ms)
 
     async def page(self, after: str, limit: int) -> list[PartInfo]:
-        """Parts in ascending order of their ids, from behind `after`."""
+        """Return at most `limit` parts whose ids are greater than `after`, in ascending order of their ids."""
         found = await self._calls.run(_SUBJECT, lambda: self._packs.page(after, limit))
         return [PartInfo(part_id, place.length, place.time_ms) for part_id, place in found]
 
@@ -101,12 +112,13 @@ class PackStore:
 
     def _changed(self, outcomes: list[Any], removed: int) -> list[Any]:
         self._removed += removed
-        # A look costs as much as there are packs: one for so many removals, and one for each pack that is full.
+        # The cost of a check grows with the number of packs.  So there is one check after that number of removals, and
+        # one after each pack that gets full.
         if self._removed > self._packs.count or self._last_pack != self._packs.newest_full:
             self._compact_where_needed()
         return outcomes
 
-    # In their threads:
+    # These run in the threads:
 
     def _write(self, changes: list[Change]) -> Sequence[Outcome | StoragedError]:
         try:
@@ -129,7 +141,7 @@ class PackStore:
     def _compaction_failed(self, failure: Failure) -> None:
         if failure.value is self._stopping:
             return
-        if failure.check(StoragedError):  # what there is stays, and is tried again
+        if failure.check(StoragedError):  # nothing is lost: the pack stays, and is tried again
             self._log.error("packs are not compacted: {problem}", problem=failure.getErrorMessage())
         else:
             self._log.failure("compacting packs", failure)
@@ -147,7 +159,7 @@ class PackStore:
 
 
 def _raise_problem(outcomes: Sequence[Outcome | StoragedError]) -> None:
-    """Let a compaction fail where a move could not be written: its pack is whole, and is compacted another time."""
+    """Fail the compaction if a move could not be written.  The pack stays whole, and is compacted at another time."""
     for outcome in outcomes:
         if isinstance(outcome, StoragedError) and not isinstance(outcome, PartError):
             raise outcome
