@@ -1,1 +1,1 @@
-"""The front door for operators: is it alive, is it ready, how is it doing; and what to do now."""
+"""The front door for operators: health, readiness, status, metrics, and upkeep on request."""

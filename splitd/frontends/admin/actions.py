@@ -1,4 +1,6 @@
-"""What operators can have done.  Each takes its collaborators as callables, and gives a coroutine for each method."""
+"""The actions that operators can request.  Each function here takes its collaborators as callables, and returns a
+coroutine function for each method.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +15,16 @@ from splitd.upkeep.rebalance import Plan, Progress
 from storaged.http import IRequest
 
 Action = dict[str, Callable[[IRequest], Awaitable[None]]]
-"""What can be asked of a path, by the method."""
+"""What a path does for each method: a coroutine function, by the name of the method."""
 
 _MOST = 1e15
 
 
 def sweep(run: Callable[[bool, float | None], Awaitable[SweepReport]]) -> Action:
-    """`POST /sweep[?dry_run=1][&share=S]`.
+    """Provide `POST /sweep[?dry_run=1][&share=S]`.
 
-    :param run: sweeps, or only looks; the share is that of the settings where None.
+    :param run: sweeps.  Its arguments are whether only to report, and the share of a node's parts that may be orphans;
+        None means the share in the settings.
     """
 
     async def post(request: IRequest) -> None:
@@ -32,9 +35,9 @@ def sweep(run: Callable[[bool, float | None], Awaitable[SweepReport]]) -> Action
 
 
 def reload(run: Callable[[], Awaitable[ReloadReport]]) -> Action:
-    """`POST /reload`.
+    """Provide `POST /reload`.
 
-    :param run: reads the registry anew; tells what has changed.
+    :param run: reads the registry again, and returns what has changed.
     """
 
     async def post(request: IRequest) -> None:
@@ -44,9 +47,11 @@ def reload(run: Callable[[], Awaitable[ReloadReport]]) -> Action:
 
 
 def probe(run: Callable[[str, str], Awaitable[Found]]) -> Action:
-    """`POST /probe?id=ID&url=URL`: a POST, for the front connects to an address that the request chooses.
+    """Provide `POST /probe?id=ID&url=URL`.  It is a POST because the front connects to an address that the request
+    chooses.
 
-    :param run: asks a server that is no node yet who it is; raises `ValueError` where there can be no such node.
+    :param run: asks a server that is not a node yet for its identity, given the id and the URL; raises `ValueError` if
+        no node can have this id or URL.
     """
 
     async def post(request: IRequest) -> None:
@@ -61,28 +66,38 @@ def probe(run: Callable[[str, str], Awaitable[Found]]) -> Action:
 
 
 class Rebalancer(Protocol):
-    """The calls of `splitd.upkeep.rebalance.Rebalance`."""
+    """The calls of `splitd.upkeep.rebalance.Rebalance` that the action needs."""
 
     @property
     def under_way(self) -> bool:
-        """Whether one is."""
+        """Whether a rebalance is in progress."""
 
     @property
     def progress(self) -> Progress | None:
-        """How it is going."""
+        """The progress of the rebalance in progress, or of the last one; None before the first."""
 
     async def plan(self, target: float) -> Plan:
-        """What one would do."""
+        """Compute what a rebalance would do.
+
+        :param target: the spread to reach, as a share of a node.
+        """
 
     def start(self, target: float, limit: float | None) -> None:
-        """Begin one."""
+        """Start a rebalance.
+
+        :param target: the spread to reach, as a share of a node.
+        :param limit: bytes per second at most; None for no limit.
+        """
 
     async def stop(self) -> None:
-        """Stop the one under way."""
+        """Stop the rebalance in progress."""
 
 
 def rebalance(rebalancer: Rebalancer, usual_target: float) -> Action:
-    """`POST /rebalance[?dry_run=1][&target=T][&limit=BYTES_PER_S]` and `DELETE /rebalance`."""
+    """Provide `POST /rebalance[?dry_run=1][&target=T][&limit=BYTES_PER_S]` and `DELETE /rebalance`.
+
+    :param usual_target: the target if the request names none.
+    """
 
     async def post(request: IRequest) -> None:
         query = Query(request)

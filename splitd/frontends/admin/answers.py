@@ -1,4 +1,4 @@
-"""Answers to operators, and what their requests ask for."""
+"""Answers to operators, and the queries of their requests."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ TEXT = "text/plain; charset=utf-8"
 
 
 class Query:
-    """What stands behind the question mark."""
+    """The query of a request: the part of the URL after the question mark.  If a parameter comes more than once, the
+    last one counts.
+
+    Each method raises `Refused` with status 400 if the value is not allowed, or not UTF-8.
+    """
 
     def __init__(self, request: IRequest) -> None:
         self._parameters = split_target(request.uri)[1]
 
     def _last(self, name: str) -> str | None:
-        """The last value of a parameter; None where the query does not have it."""
+        """Return the last value of a parameter; None if the query does not have it."""
         try:
             values = self._parameters.values(name)
         except ValueError as problem:
@@ -29,21 +33,24 @@ class Query:
         return values[-1] if values else None
 
     def text(self, name: str) -> str:
-        """A value that must be there."""
+        """Return the value of a required parameter.
+
+        :raise Refused: the query does not have this parameter.
+        """
         value = self._last(name)
         if value is None:
             raise Refused(400, f"{name} is missing")
         return value
 
     def flag(self, name: str) -> bool:
-        """0 or 1; 0 where it is not there."""
+        """Return whether a parameter is 1; it must be 0 or 1, and is 0 if it is missing."""
         value = self._last(name)
         if value not in {None, "0", "1"}:
             raise Refused(400, f"{name}={value!r}: should be 0 or 1")
         return value == "1"
 
     def choice(self, name: str, values: Sequence[str]) -> str:
-        """One of some values; empty where it is not there."""
+        """Return a parameter that must be one of `values`; empty if it is missing."""
         value = self._last(name)
         if value is None:
             return ""
@@ -52,7 +59,7 @@ class Query:
         return value
 
     def number(self, name: str, low: float, high: float) -> float | None:
-        """A number from `low` to `high`; None where it is not there."""
+        """Return a parameter that must be a number from `low` to `high`; None if it is missing."""
         text = self._last(name)
         if text is None:
             return None
@@ -66,7 +73,7 @@ class Query:
 
 
 def answer(request: IRequest, status: int, content_type: str, body: bytes) -> None:
-    """Answer a request."""
+    """Send a complete answer."""
     request.setResponseCode(status)
     request.setHeader("Content-Type", content_type)
     request.setHeader("Content-Length", str(len(body)))
@@ -76,10 +83,10 @@ def answer(request: IRequest, status: int, content_type: str, body: bytes) -> No
 
 
 def answer_text(request: IRequest, status: int, sentence: str) -> None:
-    """Answer with a sentence."""
+    """Answer with one sentence of plain text."""
     answer(request, status, TEXT, f"{sentence}\n".encode("utf-8", "replace"))
 
 
 def answer_json(request: IRequest, status: int, document: Any) -> None:
-    """Answer with a document."""
+    """Answer with a JSON document."""
     answer(request, status, "application/json", msgspec.json.encode(document) + b"\n")

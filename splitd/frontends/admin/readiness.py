@@ -1,6 +1,6 @@
-"""Whether files can be read, and whether they can be stored.  Pure.
+"""Decides whether files can be read, and whether they can be stored.  Pure.
 
-A store that is full, or whose journal has failed, still serves every file: reads and writes are judged apart.
+Reads and writes are judged separately: a store that is full, or whose journal has failed, still serves every file.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ READS, WRITES = "reads", "writes"
 
 @attrs.frozen
 class Readiness:
-    """What keeps clients from the files.
+    """Why files cannot be read or stored now.
 
-    :param reads: the reasons why files cannot be read, a sentence each; none where they can.
-    :param writes: the reasons why files cannot be stored, as `reads`.
+    :param reads: the reasons why files cannot be read, one sentence each; empty if they can be read.
+    :param writes: the reasons why files cannot be stored, one sentence each; empty if they can be stored.
     """
 
     reads: Sequence[str]
@@ -29,9 +29,9 @@ class Readiness:
         return list(dict.fromkeys([*self.reads, *self.writes]))
 
     def reasons(self, kinds: Sequence[str]) -> dict[str, Sequence[str]]:
-        """The reasons against each of the kinds.
+        """Return the reasons by kind.
 
-        :param kinds: of `READS` and `WRITES`.
+        :param kinds: the wanted kinds: `READS`, `WRITES` or both.
         """
         reasons = {READS: self.reads, WRITES: self.writes}
         return {kind: reasons[kind] for kind in kinds}
@@ -40,13 +40,13 @@ class Readiness:
 def judge_readiness(
     general: Sequence[str], journal_failure: str, states: Sequence[tuple[str, str]], *, data: int, width: int
 ) -> Readiness:
-    """Judge what can be done.
+    """Decide whether files can be read and stored.
 
-    :param general: reasons against both.
-    :param journal_failure: the reason why nothing can be changed until a restart; empty where all can be.
-    :param states: of each node, its id and its state, as `NodeStatus.state` has it.
-    :param data: the parts that a file is read from.
-    :param width: the parts that a file is stored as.
+    :param general: the reasons that prevent both.
+    :param journal_failure: the reason why nothing can be changed until a restart; empty if changes are possible.
+    :param states: the id and the state of each node; the states are those of `NodeStatus.state`.
+    :param data: how many parts are needed to read a file.
+    :param width: how many parts a file is stored as.
     """
     reads, writes = list(general), list(general)
     if journal_failure:

@@ -1,6 +1,6 @@
-"""The JSON answers of the operators' port.  docs/operators-http.schema.json is made from them: `python -m` this module.
+"""The JSON answers of the operators' port.  `python -m` this module writes docs/operators-http.schema.json from them.
 
-Sizes are bytes, times milliseconds since 1970, fills shares of a node.
+Sizes are in bytes, times in milliseconds since 1970; fills are shares of a node.
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ from splitd.upkeep.sweep import Findings, NodeFindings
 
 
 class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a node.
+    """The state of a node.
 
-    :param mode: "active", or "readonly" where it shall take no new parts.
+    :param mode: the state in the registry: "active", or "readonly" if the node shall take no new parts.
     :param state: "up", "full", "readonly", "down", "stranger" or "unknown".
     :param capacity: the size of its volume; 0 while it is not known.
-    :param free: what may still be written to it, less its own reserve.
-    :param reserve: the room of its volume that it leaves free; 0 where it does not say.
-    :param volume: the same for nodes whose volumes are one file system, whose size is to be counted once; empty where
-        it is not known.
-    :param reserved: what was placed on it since it was last asked, or is kept free for parts of unknown size.
-    :param fill: the share of it that is used; null while its size is not known.
-    :param problem: why it is not up, or why it is full; empty where it is up.
+    :param free: what may still be written to it; its own reserve is subtracted already.
+    :param reserve: the room of its volume that it leaves free; 0 if it does not report one.
+    :param volume: the id of its file system: nodes that have the same one share a volume, whose size is to be counted
+        once; empty if it is not known.
+    :param reserved: what was placed on it since it last reported its room, plus the room kept free for parts of unknown
+        size.
+    :param fill: the share of its volume that is used; null while its size is not known.
+    :param problem: why it is not up, or why it is full; empty if it is up.
     """
 
     id: str
@@ -51,7 +52,7 @@ class ReadinessReport(msgspec.Struct, frozen=True):
     """Whether clients can do something.
 
     :param ready: whether they can.
-    :param problems: why they cannot, a sentence each; empty where they can.
+    :param problems: why they cannot, one sentence each; empty if they can.
     """
 
     ready: bool
@@ -59,7 +60,9 @@ class ReadinessReport(msgspec.Struct, frozen=True):
 
 
 class FillReport(msgspec.Struct, frozen=True):
-    """How full the nodes are that take parts; what is free counts by their weights."""
+    """The lowest and the highest fill of the nodes that take parts, and their difference.  The free room of a node
+    counts multiplied by its weight.
+    """
 
     lowest: float
     highest: float
@@ -69,7 +72,8 @@ class FillReport(msgspec.Struct, frozen=True):
 class RegistryReport(msgspec.Struct, frozen=True):
     """The registry's file.
 
-    :param refused: the last version of the file that was not taken; null where the file is the running registry.
+    :param refused: the last version of the file that could not be used; null if the running registry is what the file
+        says.
     """
 
     path: str
@@ -96,7 +100,7 @@ class DownloadsReport(msgspec.Struct, frozen=True):
 
 
 class CacheReport(msgspec.Struct, frozen=True):
-    """The cache of small files; hits and misses since the start."""
+    """The cache of small files.  Hits and misses are counted since the start."""
 
     bytes: int
     hits: int
@@ -107,8 +111,8 @@ class ReaperReport(msgspec.Struct, frozen=True):
     """The deletion of parts.
 
     :param doomed: uploads and versions whose parts are to be deleted.
-    :param reaped: those whose parts were deleted since the start.
-    :param staying: parts that a node did not delete, by the node's id.
+    :param reaped: uploads and versions whose parts were deleted since the start.
+    :param staying: how many parts a node did not delete, by the node's id.
     """
 
     doomed: int
@@ -117,10 +121,10 @@ class ReaperReport(msgspec.Struct, frozen=True):
 
 
 class SweepReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What a sweep found, and did.
+    """The result of a sweep.
 
-    :param dry_run: whether it was only to look.
-    :param stopped: why it put nothing aside; empty where it did, or found nothing.
+    :param dry_run: whether it only reported, and moved nothing to the trash.
+    :param stopped: why it moved nothing to the trash; empty if it did, or found nothing.
     """
 
     began_ms: int
@@ -132,7 +136,7 @@ class SweepReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def report_sweep(findings: Findings) -> SweepReport:
-    """The findings of a sweep, with their sums."""
+    """Report the findings of a sweep, with their sums."""
     return SweepReport(
         began_ms=findings.began_ms,
         dry_run=findings.dry_run,
@@ -148,12 +152,12 @@ class JournalReport(msgspec.Struct, frozen=True, kw_only=True):
 
     :param records: the number of the last record.
     :param size: bytes of the snapshot and all segments.
-    :param appended: records since the start.
-    :param syncs: since the start.
+    :param appended: records appended since the start.
+    :param syncs: syncs since the start.
     :param largest_batch: the most records that were written at once, since the start.
     :param compactions: snapshots made since the start.
-    :param compaction_problem: why the last one was not made; empty where it was.
-    :param failure: why nothing can be changed until a restart; empty where all is well.
+    :param compaction_problem: why the last compaction failed; empty if it succeeded.
+    :param failure: why nothing can be changed until a restart; empty if the journal works.
     """
 
     records: int
@@ -172,18 +176,18 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to `GET /status`.
 
     :param uptime_s: seconds since the start.
-    :param ready: whether files can be read, and stored.
-    :param problems: why one of the two cannot be done.
+    :param ready: whether files can be both read and stored.
+    :param problems: why files cannot be read, or cannot be stored; empty if they can.
     :param reads: whether files can be read.  A file needs the nodes that its parts are on: while one of them is down,
-        it cannot be read, though others can.
+        this file cannot be read, though others can.
     :param writes: whether files can be stored.
-    :param warnings: what an operator should look after, though files are stored and served.
+    :param warnings: what an operator should look into, though files are stored and served.
     :param layout: how new files are cut, as "6+0".
     :param unit: bytes of one column in a full stripe.
-    :param fill: null where no node takes parts.
-    :param rebalance: the one under way, or the last one; null before the first.
+    :param fill: null if no node takes parts.
+    :param rebalance: the one in progress, or the last one; null before the first.
     :param files: files in the catalog.
-    :param bytes: of all files, as their clients count them.
+    :param bytes: bytes of all files, as their clients count them.
     :param sweep: the last one; null before the first.
     """
 
@@ -212,10 +216,10 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReloadReport(msgspec.Struct, frozen=True):
-    """The answer to `POST /reload`: how many nodes there are, and the ids of those that changed.
+    """The answer to `POST /reload`: the number of nodes, and the ids of those that changed.
 
-    :param moved: nodes that listen elsewhere now.
-    :param changed: nodes of another zone, weight or state.
+    :param moved: nodes that have a new address.
+    :param changed: nodes that have a new zone, weight or state.
     """
 
     nodes: int
@@ -237,7 +241,7 @@ ANSWERS: dict[str, Any] = {
 
 
 def schema() -> bytes:
-    """The JSON schema of all answers (draft 2020-12), as the file in docs/ has it."""
+    """Return the JSON schema of all answers (draft 2020-12), as it stands in docs/."""
     answers, types = msgspec.json.schema_components(ANSWERS.values(), ref_template="#/$defs/{name}")
     for each in types.values():
         each["description"] = inspect.cleandoc(each["description"])

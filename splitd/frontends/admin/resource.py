@@ -1,4 +1,4 @@
-"""The one resource of the operators' port: finds what is asked for, and answers what goes wrong."""
+"""The single resource of the operators' port: dispatches requests by path, and turns errors into answers."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _STATUS: dict[type[SplitdError], int] = {
     NodeRefused: 409,
     RegistryRefused: 422,
 }
-"""Every other error is a 503."""
+"""The status of an error.  Every other error is a 503."""
 
 
 class AdminResource(StreamingResource):
     """Answers every request on the operators' port.
 
-    :param readiness: tells whether files can be read, and stored.
-    :param status: everything there is to tell, as values that JSON has.
-    :param metrics: the same for Prometheus.
-    :param actions: what else can be asked for, by its path.
-    :param closed: why nothing can be asked for now but to look; empty where all can.
+    :param readiness: returns whether files can be read, and stored.
+    :param status: returns the answer to `GET /status`.
+    :param metrics: the same values for Prometheus.
+    :param actions: the other actions, by path.
+    :param closed: returns why no action is possible now; empty if actions are possible.  Reports are always possible.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class AdminResource(StreamingResource):
 
     async def _dispatch(self, request: IRequest) -> None:
         path, _ = split_target(request.uri)
-        if path != "/health":  # which tells nothing
+        if path != "/health":  # its answer reveals nothing
             _refuse_strange_name(request)
         look, action = self._looks.get(path), self._actions.get(path)
         if look is not None:
@@ -108,10 +108,10 @@ def _require(request: IRequest, methods: set[str]) -> None:
 
 
 def _refuse_strange_name(request: IRequest) -> None:
-    """Refuse a request that calls the server by a name that is not its own.
+    """Refuse a request that calls the server by a name that is not one of its own.
 
-    A page of another site can give its own name the address of this server (DNS rebinding); to a browser the answers
-    are then the page's.
+    A page of another site can give its own name the address of this server (DNS rebinding).  A browser then lets the
+    page read the answers, as if they came from the page's own site.
 
     :raise Refused: the name is neither a loopback name, nor the connection's address, nor in the setting `names`.
     """
@@ -122,7 +122,7 @@ def _refuse_strange_name(request: IRequest) -> None:
 
 
 def _refuse_cross_site(request: IRequest) -> None:
-    """Refuse what a page of another site has a browser ask for: nobody meant it who may."""
+    """Refuse a request that a page of another site made a browser send: the operator did not intend it."""
     site, origin = request.getHeader("Sec-Fetch-Site"), request.getHeader("Origin")
     is_foreign = origin is not None and not request.is_called(origin.partition("://")[2])
     if is_foreign or site not in {None, "none", "same-origin"}:

@@ -1,4 +1,4 @@
-"""How the front is doing: whether it is ready, the status page, the metrics."""
+"""Reports the state of the front: readiness, the answer to `GET /status`, and the metrics."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ from splitd.upkeep.sweep import Sweep
 
 @attrs.define(eq=False)
 class Status(Collector):
-    """Looks at the front's pieces when asked.
+    """Reads the state of the front's components whenever it is asked.
 
-    :ivar stopping: whether the front takes no more requests.
+    :ivar stopping: whether the front is stopping and takes no more requests.
     """
 
     catalog: JournalledCatalog
@@ -59,7 +59,7 @@ class Status(Collector):
     stopping: bool = False
 
     def readiness(self) -> Readiness:
-        """Whether files can be read, and stored, and why not."""
+        """Return whether files can be read, and stored, and if not, why."""
         general = []
         if self.stopping:
             general.append("the front stops, and finishes what is under way")
@@ -70,7 +70,7 @@ class Status(Collector):
         return judge_readiness(general, self.journal.failure, states, data=layout.data, width=layout.width)
 
     def warnings(self) -> list[str]:
-        """What an operator should look after, though files are stored and served; none when all is well."""
+        """Return what an operator should look into, though files are stored and served; empty if there is nothing."""
         warnings = []
         if self.registry_file.refused is not None:
             warnings.append(f"the registry is not taken: {self.registry_file.refused.reason}")
@@ -84,7 +84,7 @@ class Status(Collector):
         return warnings
 
     def report(self) -> StatusReport:
-        """The front as it is now."""
+        """Return the state of the front now."""
         catalog, traffic, journal = self.catalog.statistics(), self.traffic, self.journal.statistics
         readiness, last_sweep, registry_file = self.readiness(), self.sweep.last, self.registry_file
         return StatusReport(
@@ -117,7 +117,7 @@ class Status(Collector):
         )
 
     def collect(self) -> Iterator[Metric]:
-        """The same for Prometheus."""
+        """Return the same values for Prometheus."""
         catalog, traffic, journal = self.catalog.statistics(), self.traffic, self.journal.statistics
         readiness = self.readiness()
         gauges = {

@@ -1,1 +1,1 @@
-"""What all HTTP front doors share: targets, conditions, bodies, digests, ranges of a file, times, answers."""
+"""The code that all HTTP front doors share: targets, conditions, bodies, digests, ranges of a file, times, answers."""

@@ -1,4 +1,4 @@
-"""Answers that are in memory, and refusals."""
+"""Answers with a body that is in memory, and refusals."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from storaged.http import IRequest
 
 
 class Refused(Exception):
-    """A request that HTTP itself has an answer for.
+    """A request is refused with a status of HTTP.
 
     :param status: the status.
     :param message: one sentence for the client.
-    :param condition: the condition that failed, as RFC 4918 section 16 has them for programs: an XML element.
+    :param condition: the failed condition in the form for programs, an XML element (RFC 4918 section 16); empty for
+        none.
     :param headers: more headers of the answer.
     """
 
@@ -35,6 +36,6 @@ def answer(request: IRequest, status: int, body: bytes = b"", content_type: str 
 
 
 def describe(request: IRequest, manifest: Manifest) -> None:
-    """Set the headers that tell which version of a file this is."""
+    """Set the headers that say which version of a file this is."""
     request.setHeader("ETag", manifest.etag)
     request.setHeader("Last-Modified", format_time(manifest.created_ms))

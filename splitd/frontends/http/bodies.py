@@ -1,4 +1,4 @@
-"""Bodies of requests that are read whole, and are small."""
+"""Reads small request bodies completely, and refuses bodies that must not be there."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from splitd.frontends.http.answers import Refused
 from storaged.http import IRequest, receive_body
 
 XML_LIMIT = 64 * 1024
-"""Bytes that a request's XML may have."""
+"""The most bytes that a request's XML may have."""
 
 
 async def read_body(request: IRequest) -> bytes:
-    """The body of a request.
+    """Return the body of a request.
 
-    :raise Refused: it is longer than `XML_LIMIT`; it is not read to its end then, nor kept.
+    :raise Refused: the body is longer than `XML_LIMIT`.  The rest of it is neither read nor kept.
+    :raise BodyBroken: the client left before the end of the body.
     """
     if (request.body.length or 0) > XML_LIMIT:
         raise _too_long()
@@ -28,9 +29,9 @@ async def read_body(request: IRequest) -> bytes:
 
 
 async def refuse_body(request: IRequest) -> None:
-    """Refuse a body where none has a meaning (RFC 4918 section 8.4).
+    """Refuse a body if the method gives it no meaning (RFC 4918 section 8.4).
 
-    :raise Refused: there is one.
+    :raise Refused: the request has a body.
     """
     if request.body.length or await read_body(request):
         method = request.method.decode("ascii", "replace")
@@ -43,20 +44,20 @@ def _too_long() -> Refused:
 
 @implementer(IConsumer)
 class _Keeper:
-    """Keeps what is written to it, up to the limit."""
+    """Keeps the bytes that are written to it, up to the limit."""
 
     def __init__(self) -> None:
         self.data = bytearray()
         self.broken: Deferred[Exception] = Deferred()
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """Take the producer, which is never paused: the body is small."""
+        """Accept the producer.  It is never paused, because the body is small."""
 
     def unregisterProducer(self) -> None:
-        """Let the producer go."""
+        """Do nothing: the producer was not kept."""
 
     def write(self, data: bytes) -> None:
-        """Take the next bytes."""
+        """Keep the next bytes; if they exceed the limit, fire `broken` instead."""
         if len(self.data) + len(data) <= XML_LIMIT:
             self.data += data
         elif not self.broken.called:

@@ -1,4 +1,4 @@
-"""The headers that say under which condition a request is meant."""
+"""Reads the headers that make a request conditional."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from storaged.http import IRequest
 
 
 def parse_condition(request: IRequest, target: Target) -> Condition:
-    """Read `If-Match`, `If-None-Match`, `If-Unmodified-Since`, `If-Modified-Since` and `If`; and the slash at the
-    end of the URL, which asks for a collection.
+    """Read `If-Match`, `If-None-Match`, `If-Unmodified-Since`, `If-Modified-Since` and `If`, and the slash at the end
+    of the URL, which asks for a collection.
 
-    A time that is not well formed is ignored (RFC 9110 section 13.1.3), and what cannot be read in `If-None-Match`
-    matches nothing.
+    A time that is not well formed is ignored (RFC 9110 section 13.1.3).  In `If-None-Match`, an entry that is not well
+    formed matches nothing.
 
     :raise Refused: `If-Match` or `If` is not well formed.
     """

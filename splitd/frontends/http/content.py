@@ -1,4 +1,4 @@
-"""The bytes of a file on their way out: the whole, a range, or several (RFC 9110 section 14)."""
+"""Sends the bytes of a file: all of them, a range, or several ranges (RFC 9110 section 14)."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ from storaged.http import IRequest, send_body
 from storaged.system.ranges import Span, format_content_range
 
 _RUNS = re.compile("html|xml", re.IGNORECASE)
-"""What a browser runs the scripts of; here they might change and delete what their reader may."""
+"""Types whose scripts a browser runs.  Run as part of this site, they could change and delete whatever their reader
+may.
+"""
 
 
 def describe_content(request: IRequest, manifest: Manifest, spans: Sequence[Span]) -> None:
-    """Set the headers, and the status where it is not 200, of an answer with a file's bytes.
+    """Set the headers of an answer with a file's bytes, and its status if that is not 200.
 
-    :param spans: the ranges of it; none for the whole.
+    :param spans: the ranges that are sent; none for the whole file.
     """
     describe(request, manifest)
-    # What people store is not to be run in our name by a browser that guesses.
+    # A browser that guesses types must not run stored files as part of this site.
     request.setHeader("X-Content-Type-Options", "nosniff")
     request.setHeader("Accept-Ranges", "bytes")
     describe_media(request, manifest)
@@ -34,7 +36,7 @@ def describe_content(request: IRequest, manifest: Manifest, spans: Sequence[Span
     if not spans:
         request.setHeader("Content-Length", str(manifest.size))
         return
-    request.setResponseCode(206)  # for all of the file, too: by that a player finds out whether it can seek
+    request.setResponseCode(206)  # for all of the file, too: a player learns by it that it can seek
     if len(spans) == 1:
         request.setHeader("Content-Length", str(len(spans[0])))
         request.setHeader("Content-Range", format_content_range(spans[0], manifest.size))
@@ -42,12 +44,12 @@ def describe_content(request: IRequest, manifest: Manifest, spans: Sequence[Span
         size = sum(len(_head(manifest, span)) + len(span) for span in spans) + len(_end(manifest))
         request.setHeader("Content-Length", str(size))
         request.setHeader("Content-Type", f"multipart/byteranges; boundary={manifest.upload}")
-        # The ranges are encoded, each of them says so; what holds them is not.
+        # The ranges have this encoding, and each of them says so; the multipart body around them has none.
         request.remove_header("Content-Encoding")
 
 
 def _head(manifest: Manifest, span: Span) -> bytes:
-    # A file's bytes were there before its upload had an id: it is in none of them.
+    # The boundary cannot occur in the bytes: the client did not know the upload's random id when it sent them.
     content_range = format_content_range(span, manifest.size).encode()
     return b"\r\n--%b\r\n%bContent-Range: %b\r\n\r\n" % (
         manifest.upload.encode(),
@@ -63,9 +65,11 @@ def _end(manifest: Manifest) -> bytes:
 async def send_content(request: IRequest, opened: Opened, spans: Sequence[Span]) -> None:
     """Answer with a file's bytes.
 
-    :param opened: the first of the ranges; the whole where there are none.
+    :param opened: the file, opened at the first of the ranges, or at its start if there are none.
+    :param spans: the ranges to send; none for the whole file.
     """
-    # The status leaves with the first bytes that proved good, not before: until then a clear error can be told.
+    # The status is sent with the first verified bytes, not before: until then an error can still get an answer of its
+    # own.
     first = await opened.download.read()
     describe_content(request, opened.manifest, spans)
     if len(spans) > 1:
@@ -92,9 +96,9 @@ async def _send_rest(request: IRequest, read: Callable[[], Deferred[Sequence[byt
 
 
 class _Ranges:
-    """The ranges of a file after the first bytes of the first one, with what stands between them.
+    """The rest of a multipart body, after the first bytes of the first range: the ranges and the lines between them.
 
-    The first one stays open to the end: it is what keeps the version.
+    The download of the first range stays open to the end, because it pins the version.
     """
 
     def __init__(self, opened: Opened, spans: Sequence[Span]) -> None:
@@ -104,7 +108,10 @@ class _Ranges:
         self._ended = False
 
     def read(self) -> Deferred[Sequence[bytes]]:
-        """The next pieces; none at the end."""
+        """Read on.
+
+        :return: a Deferred that fires with the next pieces; an empty sequence at the end.
+        """
         return Deferred.fromCoroutine(self._read())
 
     async def _read(self) -> Sequence[bytes]:
@@ -124,7 +131,7 @@ class _Ranges:
         return [_head(manifest, span)]
 
     def close(self) -> None:
-        """Read no more; the first one is another's to close."""
+        """Close the range that is open.  The first one is left open: the caller closes it."""
         download, self._download = self._download, None
         if download is not None and download is not self._opened.download:
             download.close()

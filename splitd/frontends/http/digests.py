@@ -1,4 +1,4 @@
-"""Proves a body against the checksums that came with it."""
+"""Verifies a body against the checksums that the client sent with it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from storaged.http import IRequest
 
 
 def expected_digests(request: IRequest) -> dict[str, bytes]:
-    """The checksums that a request announces for its body.
+    """Return the checksums that a request announces for its body, by algorithm.
 
     :raise Refused: they are not well formed, or contradict each other.
     """
@@ -36,7 +36,8 @@ def expected_digests(request: IRequest) -> dict[str, bytes]:
 class DigestingConsumer:
     """Passes bytes on, and computes their checksums.
 
-    :param consumer: who gets them.
+    :param consumer: where the bytes go.
+    :param expected: the announced checksums, by algorithm.
     """
 
     def __init__(self, consumer: IConsumer, expected: dict[str, bytes]) -> None:
@@ -44,22 +45,22 @@ class DigestingConsumer:
         self._digests = Digests(expected)
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """Take the producer of the bytes."""
+        """Pass the producer on to the consumer."""
         self._consumer.registerProducer(producer, streaming)
 
     def unregisterProducer(self) -> None:
-        """Let the producer go."""
+        """Unregister the producer from the consumer."""
         self._consumer.unregisterProducer()
 
     def write(self, data: bytes) -> None:
-        """Take the next bytes."""
+        """Pass the next bytes on."""
         self._digests.update(data)
         self._consumer.write(data)
 
     def refuse_other(self) -> None:
-        """Refuse bytes that were not those announced.
+        """Compare the checksums, after the last byte.
 
-        :raise Refused: they were not.
+        :raise Refused: the bytes do not have the announced checksums.
         """
         try:
             self._digests.refuse_other()

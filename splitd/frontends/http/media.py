@@ -1,4 +1,4 @@
-"""Headers that come with a file's bytes, are kept with them, and are answered with them."""
+"""The headers that describe a file: they come with its bytes, are kept with them, and are sent in answers."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from splitd.model.media import NO_MEDIA, Media
 from storaged.http import IRequest
 
 DEFAULT_TYPE = "application/octet-stream"
-"""Of a file that came without a type."""
+"""The type of a file that came without one."""
 
 REVALIDATE = "no-cache"
-"""What caches are told of what may change at any time: ask before each use (RFC 9111 section 5.2.2.4)."""
+"""What caches are told about content that may change at any time: ask before each use (RFC 9111 section 5.2.2.4)."""
 
 _RARE = (b"Content-Encoding", b"Content-Language", b"Content-Disposition", b"Cache-Control")
 
@@ -22,7 +22,7 @@ def parse_media(request: IRequest) -> Media:
     :raise Refused: one of them has control characters, or is longer than `opaque.LIMIT`.
     """
     kind = parse_opaque(request, "Content-Type")
-    if not any(map(request.has_header, _RARE)):  # it spares a small PUT some microseconds
+    if not any(map(request.has_header, _RARE)):  # this saves a small PUT some microseconds
         return Media(kind)
     cache_control = parse_opaque(request, "Cache-Control", is_list=True)
     return Media(
@@ -35,7 +35,7 @@ def parse_media(request: IRequest) -> Media:
 
 
 def describe_caching(request: IRequest, manifest: Manifest) -> None:
-    """Set the header that tells caches what they may do with a file."""
+    """Set `Cache-Control`, which says what caches may do with a file."""
     cache_control = manifest.media.cache_control
     request.setHeader(b"Cache-Control", encode_opaque(cache_control or REVALIDATE))
 
@@ -55,7 +55,9 @@ def describe_media(request: IRequest, manifest: Manifest) -> None:
 
 
 def part_headers(manifest: Manifest) -> bytes:
-    """The headers that came with a file, for one of several ranges (RFC 9110 section 14.6); each line with its end."""
+    """Return the headers that came with a file as they stand before one of several ranges (RFC 9110 section 14.6), each
+    with its line end.
+    """
     lines = b"Content-Type: %b\r\n" % encode_opaque(manifest.content_type or DEFAULT_TYPE)
     encoding = manifest.media.encoding
     return lines + b"Content-Encoding: %b\r\n" % encode_opaque(encoding) if encoding else lines

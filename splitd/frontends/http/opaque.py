@@ -1,8 +1,8 @@
-"""Header values that are kept and answered as they came, whatever bytes they hold (RFC 9110 section 5.5).
+"""Header values that are kept and sent again exactly as they came, whatever bytes they hold (RFC 9110 section 5.5).
 
-A value is kept as text, for the journal holds text.  Bytes that are UTF-8 are the characters they encode.  Every other
-byte from 0x80 on is a character of its own, U+EF80 to U+EFFF; where UTF-8 encodes one of these very characters, its
-bytes are kept one by one, too.  So every value reads back as the bytes that came.
+A value is kept as text, because the journal holds text.  Bytes that are UTF-8 become the characters that they encode.
+Each other byte, from 0x80 on, becomes one character from U+EF80 to U+EFFF.  If the UTF-8 itself encodes one of these
+characters, its bytes are kept one by one in the same way.  So every value can be turned back into the bytes that came.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from splitd.frontends.http.answers import Refused
 from storaged.http import IRequest
 
 LIMIT = 1024
-"""Bytes that the value of a header may have that is kept with a file."""
+"""The most bytes that a header's value may have if it is kept with a file."""
 
 _FIRST = 0xEF00
 _KEPT = re.compile("[\uef80-\uefff]")
@@ -23,9 +23,9 @@ _CONTROL = re.compile("[\x00-\x1f\x7f]")
 
 
 def decode_opaque(value: str) -> str:
-    """The text that is kept of a header's value.
+    """Return the text under which a header's value is kept.
 
-    :param value: bytes decoded as UTF-8 with `surrogateescape`, as `IRequest.header_values` has them.
+    :param value: bytes decoded as UTF-8 with `surrogateescape`, as `IRequest.header_values` returns them.
     """
     if value.isascii():
         return value
@@ -34,30 +34,31 @@ def decode_opaque(value: str) -> str:
 
 
 def encode_opaque(text: str) -> bytes:
-    """The bytes of a header's value, of the text that `decode_opaque` made of them."""
+    """Return the bytes of a header's value from the text that `decode_opaque` made of them."""
     if text.isascii():
         return text.encode()
     return _KEPT.sub(lambda match: chr(ord(match[0]) - _FIRST + 0xDC00), text).encode("utf-8", "surrogateescape")
 
 
 def readable(text: str) -> str:
-    """The text to show in XML or JSON: a byte that is not UTF-8 is shown as the character of Latin-1, and what XML
-    cannot hold (XML 1.0 section 2.2) as U+FFFD.
+    """Return the text to show in XML or JSON.  A byte that is not UTF-8 is shown as the character of Latin-1, and a
+    character that XML cannot hold (XML 1.0 section 2.2) as U+FFFD.
     """
     return _NO_XML.sub("\ufffd", _KEPT.sub(lambda match: chr(ord(match[0]) - _FIRST), text))
 
 
 def parse_opaque(request: IRequest, name: str, *, is_list: bool = False) -> str:
-    """Read a header whose value is kept, as `decode_opaque` keeps it; empty where the request has none.
+    """Return the value of a header in the form of `decode_opaque`; empty if the request does not have it.
 
-    :param is_list: whether several headers of this name are one (RFC 9110 section 5.3); else the last one counts.
+    :param is_list: whether several headers of this name form one list (RFC 9110 section 5.3); otherwise the last one
+        counts.
     :raise Refused: the value has control characters, or is longer than `LIMIT`.
     """
     values = request.header_values(name)
     if not values:
         return ""
     value = (", ".join(values) if is_list else values[-1]).replace("\t", " ")
-    if value.isascii() and value.isprintable() and len(value) <= LIMIT:  # as good as always
+    if value.isascii() and value.isprintable() and len(value) <= LIMIT:  # nearly always
         return value
     size = len(value.encode("utf-8", "surrogateescape"))
     if size > LIMIT:

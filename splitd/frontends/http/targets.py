@@ -1,4 +1,4 @@
-"""What a request is aimed at: its path, its query, its destination, how deep it goes."""
+"""Reads where a request is directed: its path, its query, its destination, and the depth."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _ENCODED_SLASH = re.compile(rb"%2f", re.IGNORECASE)
 
 @attrs.frozen
 class Target:
-    """What a URL means.
+    """The meaning of a URL.
 
-    :param path: the name in the catalog.
-    :param slash: whether the URL ended in a slash, as a collection's does.
+    :param path: the path in the catalog.
+    :param slash: whether the URL ends in a slash, as a collection's does.
     """
 
     path: str
@@ -29,7 +29,7 @@ class Target:
     _parameters: Parameters
 
     def parameter(self, name: str, default: str) -> str:
-        """The first value of a parameter in the query.
+        """Return the first value of a parameter in the query; `default` if the query does not have it.
 
         :raise Refused: the value is not UTF-8.
         """
@@ -65,7 +65,7 @@ def parse_target(uri: bytes) -> Target:
 def parse_destination(request: IRequest) -> Target:
     """Read `Destination` (RFC 4918 section 10.3).
 
-    :raise Refused: there is none, it has a query, or it is on another server.
+    :raise Refused: the header is missing or comes more than once, has a query, or names another server.
     :raise BadName: no file or collection can have this name.
     """
     value = _only(request, "Destination")
@@ -81,20 +81,20 @@ def parse_destination(request: IRequest) -> Target:
 
 
 def is_here(request: IRequest, uri: bytes) -> bool:
-    """Whether a URI, in origin or absolute form, names the server that was asked."""
+    """Return whether a URI, in origin or absolute form, names the server that the request was sent to."""
     absolute = parse_absolute(uri)
     if absolute is None:
         return True
     scheme, authority = absolute
-    # Either scheme of HTTP will do: TLS may have ended before us.
+    # Both schemes of HTTP are accepted, because a proxy may have ended TLS.
     return scheme.lower() in _SCHEMES and request.is_for(authority.decode("utf-8", "replace"))
 
 
 def parse_depth(request: IRequest, *allowed: str) -> str:
     """Read `Depth` (RFC 4918 section 10.2).
 
-    :param allowed: what may be asked for; the first is meant where nothing is.
-    :raise Refused: it is another.
+    :param allowed: the allowed values; the first one is the default.
+    :raise Refused: the header has a value that is not allowed.
     """
     value = request.getHeader("Depth")
     if value is None:
@@ -108,7 +108,7 @@ def parse_depth(request: IRequest, *allowed: str) -> str:
 def parse_overwrite(request: IRequest) -> bool:
     """Read `Overwrite` (RFC 4918 section 10.6).
 
-    :return: True without the header, too.
+    :return: True for T, and if the header is missing; False for F.
     :raise Refused: it is neither T nor F, or the request has it more than once.
     """
     value = _only(request, "Overwrite")
@@ -120,9 +120,9 @@ def parse_overwrite(request: IRequest) -> bool:
 
 
 def _only(request: IRequest, name: str) -> str | None:
-    """The one value of a header; None where the request does not have it.
+    """Return the only value of a header; None if the request does not have it.
 
-    :raise Refused: the request has it more than once: one value might do harm that the other does not.
+    :raise Refused: the request has the header more than once: one value might do harm that the other does not.
     """
     values = request.header_values(name)
     if len(values) > 1:
@@ -131,5 +131,5 @@ def _only(request: IRequest, name: str) -> str | None:
 
 
 def href(path: str, *, is_collection: bool) -> str:
-    """The URL of a path, as it stands in answers."""
+    """Return the URL of a path, as it stands in answers."""
     return quote(path) + ("/" if is_collection and path != "/" else "")

@@ -1,4 +1,4 @@
-"""Times as HTTP writes them (RFC 9110 section 5.6.7)."""
+"""Reads and writes times in HTTP's format (RFC 9110 section 5.6.7)."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ from functools import lru_cache
 
 
 def parse_time(value: str | None) -> int | None:
-    """Read a time of HTTP (RFC 9110 section 5.6.7): seconds since 1970, or None where it is none."""
+    """Return a time of HTTP as seconds since 1970; None if the header is missing or is not a time."""
     if value is None or not value.isascii():
         return None
     try:
         parsed = parsedate_to_datetime(value)
-        # A form without a zone is in UTC, not in ours.
+        # A form without a zone is in UTC, not in this machine's zone.
         return int((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp())
     except (ValueError, OverflowError):
         return None
 
 
 def format_time(time_ms: int) -> str:
-    """A time as HTTP writes it (RFC 9110 section 5.6.7)."""
+    """Return a time in HTTP's format.
+
+    :param time_ms: milliseconds since 1970.
+    """
     return _format_seconds(time_ms // 1000)
 
 
