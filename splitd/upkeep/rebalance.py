@@ -39,7 +39,8 @@ TARGET = 0.01
 """The spread to come to, where none is asked for."""
 
 _PAGE = 200
-_AT_ONCE = 16
+AT_ONCE = 16
+"""Moves of small parts at a time."""
 _LARGE_AT_ONCE = 2
 _LARGE = 4 * 1024 * 1024
 
@@ -259,7 +260,7 @@ class Rebalance:
 
     async def _round(self, balance: Balance, progress: Progress) -> None:
         """Go once through all files."""
-        few, many = DeferredSemaphore(_LARGE_AT_ONCE), DeferredSemaphore(_AT_ONCE)
+        few, many = DeferredSemaphore(_LARGE_AT_ONCE), DeferredSemaphore(AT_ONCE)
         under_way: dict[Deferred[None], str] = {}
 
         async def begin(path: str, manifest: Manifest, move: PartMove) -> None:

@@ -12,9 +12,11 @@ import pytest_twisted
 from twisted.internet.defer import Deferred
 
 from splitd.upkeep.pace import Pace
+from splitd.upkeep.rebalance import AT_ONCE
 from storaged.system.sizes import Size
 from tests.cluster.cluster import Cluster
 from tests.cluster.test_versions import read_slowly
+from tests.cluster.waiting import eventually
 
 MIB = 2**20
 DISK = 8 * MIB
@@ -229,6 +231,23 @@ async def test_a_node_that_dies_in_the_middle_is_left_out(make_cluster: Callable
     assert (await cluster.status())["nodes"][6]["state"] == "down"
     await cluster.nodes[6].start()
     await cluster.status_becomes(lambda status: status["nodes"][6]["state"] == "up")
+    await all_there(cluster)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_node_that_stops_responding_is_left_out_after_one_timeout(make_cluster: Callable[..., Cluster]) -> None:
+    cluster = await grown(make_cluster, reap_interval_s=0.2, node_timeout_s=0.5)
+    silent = await cluster.new_node(DISK)
+    cluster.write_registry()
+    await cluster.reload()
+    await cluster.status_becomes(lambda status: status["nodes"][7]["state"] == "up")
+    silent.filesystem.hold("write")
+    await ask(cluster, "?target=0.01")
+    await eventually(lambda: silent.filesystem.waiting, "a copy that hangs")
+    done = await ended(cluster)
+    assert 0 < done["failed"] <= 2 * AT_ONCE, done
+    assert len(await cluster.nodes[6].listed()) > len(FILES) / 3, done
+    silent.filesystem.release()
     await all_there(cluster)
 
 
