@@ -1,4 +1,4 @@
-"""Answers, and the one table from errors to statuses (RFC 9110 section 15, RFC 4918 section 11)."""
+"""Refusals, and the table from errors to statuses (RFC 9110 section 15, RFC 4918 section 11)."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _ADVICE: dict[type[errors.SplitdError], str] = {
 
 
 def refusal(problem: errors.SplitdError) -> Refused:
-    """The answer to an error of the store."""
+    """Return the answer to an error of the store."""
     status, advice = _of_kind(problem, STATUS, 500), _of_kind(problem, _ADVICE, "")
     headers = {"Allow": ALLOWED} if status == 405 else {}
     message = f"{problem}; {advice}" if advice else str(problem)
@@ -61,12 +61,12 @@ def refusal(problem: errors.SplitdError) -> Refused:
 def _of_kind(
     problem: errors.SplitdError, table: Mapping[type[errors.SplitdError], _Entry], otherwise: _Entry
 ) -> _Entry:
-    """The entry of the error's own class, or of the nearest class above it."""
+    """Return the entry of the error's own class, or of its nearest base class that has one; `otherwise` if none has."""
     return next((table[kind] for kind in type(problem).__mro__ if kind in table), otherwise)
 
 
 def failed_condition(problem: errors.SplitdError) -> str:
-    """The condition of RFC 4918 section 16 that an error means, as an XML element; empty for none."""
+    """Return the condition of RFC 4918 section 16 that an error stands for, as an XML element; empty for none."""
     if isinstance(problem, errors.Locked):
         return f"<D:lock-token-submitted>{_hrefs(problem.paths)}</D:lock-token-submitted>"
     if isinstance(problem, errors.LockConflict):
@@ -84,15 +84,15 @@ _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 def error_element(condition: str, message: str = "") -> str:
-    """The element that tells programs what failed, and people in a sentence."""
-    # A name may hold what XML cannot (XML 1.0 section 2.2).
+    """Return the element that says what failed: to programs by a condition, to people by a sentence."""
+    # The message may contain a name, and a name may have characters that XML cannot hold (XML 1.0 section 2.2).
     shown = escape(_NO_XML.sub("\ufffd", message))
     sentence = f'<S:message xmlns:S="https://splitd.invalid/">{shown}</S:message>' if message else ""
     return f"<D:error>{condition}{sentence}</D:error>"
 
 
 def refuse(request: IRequest, refused: Refused) -> None:
-    """Answer with a status that says no, and a sentence that says why."""
+    """Answer with the status of a refusal, and a sentence that says why."""
     for name, value in refused.headers.items():
         request.setHeader(name, value)
     message = str(refused).encode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""COPY: a second name for a file, or for all in a collection (RFC 4918 section 9.8)."""
+"""COPY: gives a file, or a collection and everything in it, a second name (RFC 4918 section 9.8)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from storaged.http import IRequest
 
 
 async def copy(request: IRequest, door: Door, target: Target) -> None:
-    """Copy the target to its destination, all or nothing."""
+    """Copy the target to its destination, completely or not at all."""
     await refuse_body(request)
     destination = parse_destination(request)
     is_file = isinstance(await door.find(target), Manifest)

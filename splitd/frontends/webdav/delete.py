@@ -1,4 +1,4 @@
-"""DELETE: a file, or a collection with all in it, is no more (RFC 4918 section 9.6)."""
+"""DELETE: deletes a file, or a collection and everything in it (RFC 4918 section 9.6)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from storaged.http import IRequest
 
 
 async def delete(request: IRequest, door: Door, target: Target) -> None:
-    """Delete the target; where something in it is locked, nothing of it."""
+    """Delete the target; if something in it is locked, delete nothing."""
     await refuse_body(request)
     if not isinstance(await door.find(target), Manifest):
         parse_depth(request, "infinity")

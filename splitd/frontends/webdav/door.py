@@ -1,4 +1,4 @@
-"""What the front door's methods work with."""
+"""The collaborators of the front door's methods."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from storaged.system.clocks import WallClock
 class Quota:
     """How full the store is (RFC 4331), in bytes of files.
 
-    :param used: what all files have.
-    :param available: what still fits, about.
+    :param used: the size of all files.
+    :param available: about how much still fits.
     """
 
     used: int
@@ -30,14 +30,14 @@ class Quota:
 
 @attrs.frozen
 class Door:
-    """What a method needs of the rest of the front.
+    """What a method needs from the rest of the front.
 
     :param store: the files.
     :param namespace: moves, copies and properties.
-    :param locks: who may change what.
-    :param quota: how full the store is now.
-    :param clock: calls later.
-    :param wall: tells the time by which locks expire.
+    :param locks: the locks.
+    :param quota: returns how full the store is now.
+    :param clock: schedules calls.
+    :param wall: gives the time by which locks expire.
     """
 
     store: IObjectStore
@@ -48,9 +48,9 @@ class Door:
     wall: WallClock
 
     async def find(self, target: Target) -> Manifest | Collection | None:
-        """What there is of a target's name; None where there is nothing.
+        """Look up the file or collection that a target names; None if nothing has this name.
 
-        :raise NotFound: it is a file, and the URL ends in a slash.
+        :raise NotFound: the target is a file, and its URL ends in a slash.
         """
         entry = await self.store.stat(target.path)
         if target.slash and isinstance(entry, Manifest):
@@ -58,5 +58,5 @@ class Door:
         return entry
 
     def lock_ms(self) -> int:
-        """The time by which locks expire, milliseconds since 1970: that of `WallClock.steady_ms`."""
+        """Return the time by which locks expire, in milliseconds since 1970: that of `WallClock.steady_ms`."""
         return self.wall.steady_ms()

@@ -1,4 +1,4 @@
-"""GET and HEAD: a file, or ranges of it, goes out (RFC 9110 sections 9.3.1, 13, 14)."""
+"""GET and HEAD: sends a file, ranges of it, or a list of a collection's members (RFC 9110 sections 9.3.1, 13, 14)."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from storaged.http import IRequest
 from storaged.system.ranges import Span, Unsatisfiable, format_unsatisfied_range, parse_ranges
 
 _MOST_RANGES = 32
-"""Whoever asks for more gets the whole (RFC 9110 section 14.2)."""
+"""A request for more ranges gets the whole file (RFC 9110 section 14.2)."""
 
 
 async def get(request: IRequest, door: Door, target: Target) -> None:
-    """Send a file, or a page about a collection."""
+    """Send a file, or list the members of a collection."""
     condition = parse_condition(request, target)
     if condition.if_header is not None:
-        # The other conditions are judged against the version that is sent, and some of them mean 304.
+        # The other conditions are judged against the version that is sent, because some of them mean 304.
         await door.locks.check(target.path, Condition(if_header=condition.if_header), changing=False)
     if request.method == b"HEAD" or target.slash:
         entry = await door.store.stat(target.path)
@@ -54,7 +54,10 @@ async def get(request: IRequest, door: Door, target: Target) -> None:
 
 
 async def _list(request: IRequest, door: Door, target: Target, entry: Manifest | Collection | None) -> None:
-    """Send a page about a collection, where that is what there is."""
+    """List the members of a collection.
+
+    :raise NotFound: nothing has this name, or it is a file and the URL ends in a slash.
+    """
     if isinstance(entry, Collection):
         await list_collection(request, door, target, entry)
     elif entry is None:
@@ -64,7 +67,7 @@ async def _list(request: IRequest, door: Door, target: Target, entry: Manifest |
 
 
 def _check(request: IRequest, condition: Condition, manifest: Manifest) -> None:
-    """Judge the request's conditions against the version at hand, in the order of RFC 9110 section 13.2.2."""
+    """Judge the request's conditions against this version, in the order of RFC 9110 section 13.2.2."""
     failed = condition.failed(manifest.etag, manifest.created_ms)
     if failed == "If-None-Match" or not (failed or condition.is_modified(manifest.created_ms)):
         describe(request, manifest)
@@ -75,10 +78,10 @@ def _check(request: IRequest, condition: Condition, manifest: Manifest) -> None:
 
 
 def _ranges(request: IRequest, manifest: Manifest) -> list[Span]:
-    """The ranges the client wants of a version; none for all of it."""
+    """Return the ranges of a version that the client wants; none for all of it."""
     asked = request.getHeader("Range")
     only_of = request.getHeader("If-Range")
-    # A time never matches: two versions may be of one second, and a mix of them must not come about.
+    # A time never matches: two versions may be of the same second, and their bytes must never be mixed.
     if asked is None or (only_of is not None and only_of != manifest.etag):
         return []
     try:

@@ -1,4 +1,4 @@
-"""Properties that the server knows itself: live properties (RFC 4918 section 15, RFC 4331)."""
+"""The properties that the server computes itself: live properties (RFC 4918 section 15, RFC 4331)."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _SUPPORTED = _ENTRY.format("exclusive") + _ENTRY.format("shared")
 
 @attrs.frozen
 class Resource:
-    """A file or collection, and what is known of it.
+    """A file or collection with its properties and locks.
 
     :param quota: how full the store is.
-    :param now_ms: milliseconds since 1970.
+    :param now_ms: the time by which locks expire, in milliseconds since 1970.
     """
 
     path: str
@@ -61,7 +61,10 @@ def _created(resource: Resource) -> str:
 
 
 def write_locks(locks: Sequence[Lock], now_ms: int) -> str:
-    """What `lockdiscovery` holds (RFC 4918 section 15.8)."""
+    """Return the content of `lockdiscovery` (RFC 4918 section 15.8).
+
+    :param now_ms: the time by which locks expire, in milliseconds since 1970.
+    """
     return "".join(_write_lock(lock, now_ms) for lock in locks)
 
 
@@ -89,7 +92,9 @@ LIVE: Mapping[str, Callable[[Resource], str | None]] = MappingProxyType(
         "quota-used-bytes": _of_collection(lambda resource: str(resource.quota.used)),
     }
 )
-"""What each property, in DAV's namespace, holds of a resource: XML; None where it has no such property."""
+"""The value of each property in the namespace DAV: for a resource, as XML; None if the resource has no such
+property.
+"""
 
 ON_DEMAND = frozenset({"quota-available-bytes", "quota-used-bytes"})
-"""Those that are told only where they are asked for by name (RFC 4331 section 2)."""
+"""The properties that are sent only if a client asks for them by name (RFC 4331 section 2)."""

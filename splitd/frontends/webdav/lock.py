@@ -1,4 +1,6 @@
-"""LOCK: others must not change this, for a while (RFC 4918 section 9.10)."""
+"""LOCK: takes or refreshes a lock, which for some time keeps others from changing a resource (RFC 4918 section
+9.10).
+"""
 
 from __future__ import annotations
 
@@ -23,11 +25,11 @@ from storaged.http import IRequest
 _SECONDS = re.compile(r"\Asecond-([0-9]{1,19})\Z", re.IGNORECASE)
 _DEFAULT_TIMEOUT_S = 3600
 _MOST_OWNER = 4096
-"""Bytes; it is told of all that the lock covers."""
+"""Bytes.  The owner is repeated in the properties of each resource that the lock covers."""
 
 
 async def lock(request: IRequest, door: Door, target: Target) -> None:
-    """Take a lock, or, without a body, refresh those that `If` names."""
+    """Take a lock; or, if the request has no body, refresh the locks that `If` names."""
     timeout_s = parse_timeout(request.getHeader("Timeout"))
     condition = parse_condition(request, target)
     body = await read_body(request)
@@ -104,9 +106,11 @@ def _answer(request: IRequest, status: int, locks: Sequence[Lock], now_ms: int) 
 
 
 def parse_timeout(value: str | None) -> int:
-    """Read `Timeout` (RFC 4918 section 10.7): seconds, no more than a lock may last.
+    """Read `Timeout` (RFC 4918 section 10.7).
 
-    The client's wishes come in its order; the first that can be read is granted.
+    The header lists the client's wishes, the best first; the first one that can be read is granted.
+
+    :return: seconds, at most as long as a lock may last.
     """
     for requested in (value or "").split(","):
         match = _SECONDS.match(requested.strip())

@@ -1,4 +1,4 @@
-"""MKCOL: an empty collection (RFC 4918 section 9.3), with properties where the client sends some (RFC 5689)."""
+"""MKCOL: makes an empty collection (RFC 4918 section 9.3), with properties if the client sends some (RFC 5689)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _XML_TYPES = frozenset({"application/xml", "text/xml"})
 
 
 async def mkcol(request: IRequest, door: Door, target: Target) -> None:
-    """Make an empty collection of the target's name."""
+    """Make an empty collection with the target's name."""
     condition = parse_condition(request, target)
     kind = (request.getHeader("Content-Type") or "").partition(";")[0].strip().lower()
     if request.body.length and kind not in _XML_TYPES:
@@ -38,9 +38,9 @@ def _properties(body: bytes) -> dict[str, str]:
 
 
 def _take_type(prop: Element) -> None:
-    """Read `resourcetype`, which says that it shall be a collection; it is not kept.
+    """Read `resourcetype`, which must ask for a collection, and remove it: it is not kept.
 
-    :raise Refused: it says something else.
+    :raise Refused: it asks for something else.
     """
     kind = prop.find("resourcetype")
     if kind is None:

@@ -1,4 +1,4 @@
-"""MOVE: another name for a file, or for a collection with all in it (RFC 4918 section 9.9)."""
+"""MOVE: gives a file, or a collection and everything in it, a new name (RFC 4918 section 9.9)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from storaged.http import IRequest
 
 
 async def move(request: IRequest, door: Door, target: Target) -> None:
-    """Move the target to its destination, all or nothing."""
+    """Move the target to its destination, completely or not at all."""
     await refuse_body(request)
     destination = parse_destination(request)
-    if not isinstance(await door.find(target), Manifest):  # of a file there is one depth
+    if not isinstance(await door.find(target), Manifest):  # a file has only one depth
         parse_depth(request, "infinity")
     is_new = await door.namespace.move(
         target.path,

@@ -1,4 +1,4 @@
-"""Answers about several things at once: 207 (RFC 4918 section 13)."""
+"""Answers about several resources at once: status 207 (RFC 4918 section 13)."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ END = "</D:multistatus>\n"
 
 
 def status_element(status: int) -> str:
-    """A status, as it stands in an answer."""
+    """Return the element that holds a status."""
     return f"<D:status>HTTP/1.1 {status} {HTTPStatus(status).phrase}</D:status>"
 
 
 def propstat(properties: Iterable[str], status: int, condition: str = "") -> str:
-    """What became of some properties; nothing where there are none.
+    """Return the element that gives some properties and their status; empty if there are no properties.
 
-    :param properties: their elements.
-    :param condition: the condition that failed, an XML element.
+    :param properties: the elements of the properties.
+    :param condition: the failed condition, an XML element.
     """
     inner = "".join(properties)
     error = error_element(condition) if condition else ""
@@ -32,12 +32,12 @@ def propstat(properties: Iterable[str], status: int, condition: str = "") -> str
 
 
 def response(url: str, inner: str) -> str:
-    """What became of a resource."""
+    """Return the element that holds the results for one resource."""
     return f"<D:response><D:href>{url}</D:href>{inner}</D:response>\n"
 
 
 def protected_response(path: str, problem: Protected) -> str:
-    """A resource that could not be changed, for it is locked."""
+    """Return the element of a resource that could not be changed because it is locked."""
     error = error_element(failed_condition(problem))
     return response(href(path, is_collection=False), status_element(423) + error)
 

@@ -1,4 +1,4 @@
-"""OPTIONS: what can be asked here (RFC 9110 section 9.3.7, RFC 4918 section 10.1)."""
+"""OPTIONS: lists the methods of the server (RFC 9110 section 9.3.7, RFC 4918 section 10.1)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ CLASSES = "1, 2, 3, extended-mkcol"
 
 
 async def options(request: IRequest) -> None:
-    """Tell the methods, and what of WebDAV there is; the same for every path, be it there or not."""
+    """Answer with the methods and the classes of WebDAV.  The answer is the same for every path, whether it exists or
+    not.
+    """
     request.setHeader("Allow", ALLOWED)
     request.setHeader("DAV", CLASSES)
-    request.setHeader("MS-Author-Via", "DAV")  # Windows asks whether to use FrontPage instead
+    request.setHeader("MS-Author-Via", "DAV")  # without it, Windows asks whether to use FrontPage instead
     request.setHeader("Accept-Ranges", "bytes")
     answer(request, 200)

@@ -1,7 +1,7 @@
-"""PROPFIND: what is known of a file, or of a collection and what is in it (RFC 4918 section 9.1).
+"""PROPFIND: sends the properties of a file, or of a collection and its members (RFC 4918 section 9.1).
 
-The answer is made page by page from the store: a tree of any size takes no more memory than a page for each of the
-collections that lead down to where it is.
+The answer is made page by page from the store.  For a tree of any size, it takes no more memory than one page for each
+collection on the path to the present position.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from storaged.http import IRequest, send_body
 
 _PAGE = 200
 _PAGE_SIZE = 512 * 1024
-"""Characters after which a page ends early: names that are asked for, locks and properties may be long."""
+"""Characters after which a page ends early: requested names, locks and properties may be long."""
 _NOTHING = f"<D:propstat><D:prop/>{status_element(200)}</D:propstat>"
 
 
 async def propfind(request: IRequest, door: Door, target: Target) -> None:
-    """Tell what is known of the target, and of what is in it as deep as `Depth` says."""
+    """Send the properties of the target and of its members, as deep as `Depth` says."""
     wanted = _parse(await read_body(request))
     entry = await door.find(target)
     await door.locks.check(target.path, parse_condition(request, target), changing=False)
@@ -41,7 +41,7 @@ async def propfind(request: IRequest, door: Door, target: Target) -> None:
         raise NotFound(f"{target.path} does not exist")
     if isinstance(entry, Collection) and not target.slash:
         request.setHeader("Content-Location", href(target.path, is_collection=True))
-    # Of a file there is one answer: `Depth` is not read.
+    # A file has one answer at any depth: `Depth` is not read.
     depth = "0" if isinstance(entry, Manifest) else parse_depth(request, "infinity", "1", "0")
     walk = _Walk(door, wanted, deep=depth == "infinity")
     _, first = await walk.describe([(target.path, entry)])
@@ -59,11 +59,11 @@ async def propfind(request: IRequest, door: Door, target: Target) -> None:
 
 @attrs.frozen
 class _Wanted:
-    """Which properties are asked for.
+    """The properties that a request asks for.
 
-    :param names: these; None for all there are.
-    :param more: where all are asked for, these as well.
-    :param values: whether what they hold is asked for, too.
+    :param names: their names; None for all that the resource has.
+    :param more: names to add to all that the resource has, if `names` is None.
+    :param values: whether to send the values too, and not only the names.
     """
 
     names: Sequence[str] | None = None
@@ -71,7 +71,7 @@ class _Wanted:
     values: bool = True
 
     def describe(self, resource: Resource) -> str:
-        """What is known of a resource."""
+        """Return the response element of a resource."""
         if self.names is not None:
             inner = self._describe_named(resource, self.names)
         elif self.values:
@@ -111,7 +111,7 @@ class _Wanted:
 
 
 def _element(resource: Resource, name: str) -> str | None:
-    """A property's element; None where the resource has no such property."""
+    """Return a property's element; None if the resource has no such property."""
     namespace, local = split_name(name)
     if namespace == DAV and local in LIVE:
         return _live(resource, local)
@@ -143,9 +143,9 @@ def _names_in(element: Element) -> list[str]:
 
 
 class _Walk:
-    """Tells of the members of a collection, and of what lies below, page by page.
+    """Describes the members of a collection, and optionally everything below them, page by page.
 
-    :param deep: whether to tell of what lies below members, too.
+    :param deep: whether to describe what is below the members, too.
     """
 
     def __init__(self, door: Door, wanted: _Wanted, *, deep: bool) -> None:
@@ -156,11 +156,14 @@ class _Walk:
         self._waiting: list[tuple[str, str]] = []
 
     def enter(self, path: str) -> None:
-        """Tell of the members of a collection next."""
+        """Describe the members of this collection next."""
         self._waiting.append((path, ""))
 
     async def describe(self, entries: Sequence[tuple[str, Manifest | Collection]]) -> tuple[int, str]:
-        """How many of some files and collections fit into a page, and what is known of these."""
+        """Describe as many of these files and collections as fit into a page.
+
+        :return: how many were described, and their response elements.
+        """
         details = await self._door.namespace.details([path for path, _ in entries])
         now_ms = self._door.lock_ms()
         described: list[str] = []
@@ -173,12 +176,15 @@ class _Walk:
         return len(described), "".join(described)
 
     def read(self) -> Deferred[Sequence[bytes]]:
-        """The next responses; none at the end."""
+        """Read on.
+
+        :return: a Deferred that fires with the next responses; an empty sequence at the end.
+        """
         return Deferred.fromCoroutine(self._read())
 
     async def _read(self) -> Sequence[bytes]:
         while self._waiting:
-            # Others want to be served, too: a page is some milliseconds' work.
+            # Other requests must be served, too: a page takes some milliseconds.
             await deferLater(self._door.clock, 0)
             described = await self._next_page()
             if described:
@@ -190,7 +196,7 @@ class _Walk:
         try:
             members = await self._door.store.list_members(path, after, _PAGE)
         except (NotFound, NotACollection):
-            return ""  # it is gone since its collection was listed
+            return ""  # it was deleted or replaced after its parent was listed
         folder = path.rstrip("/")
         entries = [(f"{folder}/{member.name}", member.entry) for member in members]
         count, described = await self.describe(entries)

@@ -1,4 +1,4 @@
-"""PROPPATCH: what clients note of files and collections (RFC 4918 section 9.2)."""
+"""PROPPATCH: sets and removes the properties that clients keep with files and collections (RFC 4918 section 9.2)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PROTECTED = "<D:cannot-modify-protected-property/>"
 
 
 async def proppatch(request: IRequest, door: Door, target: Target) -> None:
-    """Set and remove properties of the target, all or none."""
+    """Set and remove properties of the target: all of them, or none."""
     condition = parse_condition(request, target)
     root = parse_xml(await read_body(request), "propertyupdate")
     entry = await door.find(target)
@@ -46,13 +46,16 @@ async def proppatch(request: IRequest, door: Door, target: Target) -> None:
 
 
 def is_protected(name: str) -> bool:
-    """Whether a property is the server's own."""
+    """Return whether a property is one of the server's own, which clients cannot change."""
     namespace, local = split_name(name)
     return namespace == DAV and local in LIVE
 
 
 def _instructions(root: Element) -> Iterator[tuple[bool, Element]]:
-    """Whether to set it, and the property's element, in the order of the request."""
+    """Yield the property elements in the order of the request, each with True to set it or False to remove it.
+
+    :raise Refused: the request holds neither `set` nor `remove` with properties.
+    """
     found = False
     for instruction in root.children():
         prop = instruction.find("prop")
@@ -75,9 +78,9 @@ def _changes(root: Element) -> PropertyChanges:
 
 
 def properties_in(root: Element) -> dict[str, str]:
-    """The properties that a request sets, which removes none and touches none of the server's own.
+    """Return the properties that a request sets.
 
-    :raise Refused: it does.
+    :raise Refused: one of the properties is the server's own.
     """
     names = {element.name for _, element in _instructions(root)}
     if any(is_protected(name) for name in names):

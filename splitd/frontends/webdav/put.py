@@ -1,4 +1,4 @@
-"""PUT: a file comes in (RFC 9110 section 9.3.4)."""
+"""PUT: stores the body of a request as a file (RFC 9110 section 9.3.4)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NUMBER = re.compile(r"\A[0-9]{1,19}\Z")
 
 
 async def put(request: IRequest, door: Door, target: Target) -> None:
-    """Store the body under the target's name.  Everything that can be refused is, before a byte of it is read."""
+    """Store the body under the target's name.  Whatever can be refused is refused before a byte of the body is read."""
     if target.slash:
         raise BadName(f"{target.path}/: the name of a file does not end in a slash; MKCOL makes a collection")
     if request.getHeader("Content-Range") is not None:
@@ -46,7 +46,9 @@ async def put(request: IRequest, door: Door, target: Target) -> None:
 
 
 def _size(request: IRequest) -> int | None:
-    """The bytes of the file, where the client says it; Finder does beside a chunked body."""
+    """Return the size of the file in bytes; None if the client does not announce it.  Finder announces it beside a
+    chunked body.
+    """
     announced = request.getHeader("X-Expected-Entity-Length")
     if request.body.length is None and announced is not None and _NUMBER.match(announced):
         return int(announced)

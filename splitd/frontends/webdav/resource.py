@@ -1,4 +1,4 @@
-"""The front door's one resource: finds the method and answers what goes wrong."""
+"""The single resource of the front door: dispatches requests by method, and turns errors into answers."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _METHODS: dict[bytes, _Method] = {
 class WebdavResource(StreamingResource):
     """Answers every request on the front's port.
 
-    :param door: what the methods work with.
+    :param door: the collaborators of the methods.
     """
 
     def __init__(self, door: Door) -> None:
@@ -87,7 +87,7 @@ class WebdavResource(StreamingResource):
     @staticmethod
     def _refuse(request: IRequest, refused: Refused) -> None:
         if request.startedWriting:
-            # The status is gone; only a cut connection tells the client that this is not the whole.
+            # The status has been sent; only a cut connection tells the client that the answer is not whole.
             request.abort()
         else:
             refuse(request, refused)

@@ -1,4 +1,4 @@
-"""What COPY and MOVE have in common: the condition under which something is given another URL."""
+"""The part that COPY and MOVE share: their condition."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from storaged.http import IRequest
 
 
 async def transfer_condition(request: IRequest, door: Door, source: Target, destination: Target) -> Condition:
-    """Read the conditions of a COPY or MOVE; a slash at the end of the destination is one of them.
+    """Read the conditions of a COPY or MOVE.  A slash at the end of the destination is one of them.
 
-    With the slash no file is copied or moved there, and none that is there is replaced.  One exception is RFC 4918's
-    (section 9.8.4): a file takes the place of a collection where the client says `Overwrite: T`.  That this is meant
-    where `Overwrite` is missing is not enough to delete a tree.
+    With this slash, no file is copied or moved there, and no file there is replaced.  RFC 4918 section 9.8.4 makes one
+    exception: a file replaces a collection if the client sends `Overwrite: T`.  The default, which is the same, is not
+    enough to delete a tree: the header must be there.
 
     :raise Refused: a header is not well formed.
     """

@@ -1,4 +1,4 @@
-"""UNLOCK: a lock is released (RFC 4918 section 9.11)."""
+"""UNLOCK: releases a lock (RFC 4918 section 9.11)."""
 
 from __future__ import annotations
 

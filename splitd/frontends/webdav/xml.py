@@ -1,6 +1,6 @@
-"""XML in and out: what clients send is read with limits, and kept so that it can be written again as it was.
+"""Reads and writes XML.  What clients send is read within limits, and kept so that it can be written again as it came.
 
-Elements keep the prefixes they came with (RFC 4918 section 4.3): values may speak of them.
+Elements keep the prefixes that they came with (RFC 4918 section 4.3), because values may refer to them.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ _BOUND = {DAV: "D", _XML: "xml"}
 _MOST_DEPTH = 64
 _MOST_ELEMENTS = 2000
 _MOST_SCOPE = 4096
-"""Characters of all the namespaces, and their prefixes, that hold at one place: each name there may repeat them."""
+"""The most characters of all namespaces in scope at one place, with their prefixes: each name there may repeat them."""
 
 
 @attrs.frozen
 class Element:
     """An element as it came.
 
-    :param name: "{namespace}name", or the name alone where it is in no namespace.
-    :param attributes: by names of the same kind.
-    :param scope: the namespaces that prefixes stand for here; "" is the default one.
-    :param language: the `xml:lang` that holds here; empty for none.
+    :param name: "{namespace}name", or only the name if it is in no namespace.
+    :param attributes: the values, by names of the same form.
+    :param scope: the namespaces of the prefixes in scope; "" is the prefix of the default namespace.
+    :param language: the `xml:lang` in force; empty for none.
     :param content: texts and elements, in order.
     """
 
@@ -41,25 +41,25 @@ class Element:
     content: list[str | Element] = attrs.Factory(list)
 
     def children(self) -> Iterator[Element]:
-        """The elements directly inside."""
+        """Return the elements directly inside."""
         return (each for each in self.content if isinstance(each, Element))
 
     def find(self, name: str) -> Element | None:
-        """The first child of a name in DAV's namespace."""
+        """Return the first child that has this name in the namespace DAV:; None if there is none."""
         return next((child for child in self.children() if child.name == dav(name)), None)
 
 
 def dav(name: str) -> str:
-    """A name in DAV's namespace."""
+    """Return a name in the namespace DAV: in the form of `Element.name`."""
     return f"{{{DAV}}}{name}"
 
 
 class _TooLarge(Exception):
-    """What would come of the elements is out of proportion to the body."""
+    """The elements would be out of proportion to the body."""
 
 
 class _Builder:
-    """Makes elements of what a parser tells; the parser calls these methods by their names."""
+    """Builds elements from the events of a parser, which calls these methods by their names."""
 
     def __init__(self) -> None:
         self._open: list[Element] = []
@@ -68,11 +68,14 @@ class _Builder:
         self.root: Element | None = None
 
     def start_ns(self, prefix: str, uri: str) -> None:
-        """The element that comes declares a prefix."""
+        """Take the declaration of a prefix; it belongs to the element that begins next."""
         self._declared[prefix] = uri
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
-        """An element begins."""
+        """Begin an element.
+
+        :raise _TooLarge: the elements exceed a limit.
+        """
         self._count += 1
         if len(self._open) == _MOST_DEPTH:
             raise _TooLarge(f"elements lie more than {_MOST_DEPTH} deep in each other")
@@ -92,23 +95,23 @@ class _Builder:
         self._open.append(element)
 
     def data(self, text: str) -> None:
-        """Text."""
+        """Take a piece of text."""
         self._open[-1].content.append(text)
 
     def end(self, _: str) -> None:
-        """An element ends."""
+        """End an element."""
         self._open.pop()
 
     def close(self) -> None:
-        """All was told."""
+        """Do nothing; the parser requires this method."""
 
 
 def parse_xml(data: bytes, root: str) -> Element:
     """Read a request's XML.
 
-    :param root: the name that its outermost element must have in DAV's namespace.
-    :raise Refused: it is not well formed, has a document type, lies in itself too deep, has too many elements or too
-        long namespaces, or begins with another element.
+    :param root: the name that its outermost element must have in the namespace DAV:.
+    :raise Refused: the XML is not well formed, has a document type, is nested too deep, has too many elements or too
+        long namespaces, or its outermost element has a different name.
     """
     builder = _Builder()
     parser = DefusedXMLParser(target=builder, forbid_dtd=True)
@@ -121,7 +124,7 @@ def parse_xml(data: bytes, root: str) -> Element:
         raise Refused(400, "the body has a document type or entities, which are not read") from None
     except _TooLarge as problem:
         raise Refused(400, f"the body is out of proportion: {problem}") from None
-    except (ValueError, LookupError) as problem:  # an encoding that is not known
+    except (ValueError, LookupError) as problem:  # an unknown encoding
         raise Refused(400, f"the body cannot be read: {problem}") from None
     if builder.root is None or builder.root.name != dav(root):
         found = "nothing" if builder.root is None else builder.root.name
@@ -130,7 +133,7 @@ def parse_xml(data: bytes, root: str) -> Element:
 
 
 def write_standalone(element: Element) -> str:
-    """An element that stands for itself: it declares all prefixes, and its language."""
+    """Write an element so that it can stand alone: with declarations of all prefixes, and with its language."""
     attributes = dict(element.attributes)
     if element.language:
         attributes.setdefault(_LANG, element.language)
@@ -169,13 +172,13 @@ def _qualify(name: str, scope: Mapping[str, str], *, is_attribute: bool) -> str:
 
 
 def split_name(name: str) -> tuple[str, str]:
-    """The namespace of a name, empty for none, and the name in it."""
+    """Split a name into its namespace, empty for none, and its local name."""
     namespace, brace, local = name.rpartition("}")
     return (namespace[1:], local) if brace else ("", local)
 
 
 def write_empty(name: str) -> str:
-    """An empty element of a name; `D` stands for DAV's namespace around it."""
+    """Write an empty element with a name.  The result must stand where the prefix `D` means the namespace DAV:."""
     namespace, local = split_name(name)
     if namespace in _BOUND:
         return f"<{_BOUND[namespace]}:{local}/>"
@@ -183,10 +186,10 @@ def write_empty(name: str) -> str:
 
 
 def escape(text: str) -> str:
-    """Text as it stands between tags."""
+    """Return text as it must stand between tags."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\r", "&#13;")
 
 
 def escape_attribute(text: str) -> str:
-    """Text as it stands in an attribute's double quotes."""
+    """Return text as it must stand in an attribute's double quotes."""
     return escape(text).replace('"', "&quot;").replace("\t", "&#9;").replace("\n", "&#10;")
