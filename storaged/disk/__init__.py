@@ -1,1 +1,1 @@
-"""Large parts, each a file of its own: how they are written, read, listed and put aside."""
+"""Large parts, each in a file of its own: they are written, read, listed, deleted and moved to the trash."""

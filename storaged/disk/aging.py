@@ -1,4 +1,4 @@
-"""How long ago something happened whose time was noted by the wall clock.  Pure; times are milliseconds."""
+"""The ages of events whose times were noted by the wall clock.  Pure; times are milliseconds."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Callable
 import attrs
 
 _NOTICED_MS = 1000
-"""Smaller steps are not told apart from the rounding of two clocks; they add up until they are."""
+"""Smaller steps cannot be told from the rounding of two clocks; they add up until they are noticed."""
 
 
 @attrs.frozen
 class _Step:
-    """The wall clock was set forward.
+    """A step forward of the wall clock.
 
-    :param wall: what it showed when that was noticed.
-    :param monotonic: what the other clock showed then.
-    :param size: by how much.
+    :param wall: the time of the wall clock when the step was noticed.
+    :param monotonic: the time of the monotonic clock at the same moment.
+    :param size: the length of the step.
     """
 
     wall: int
@@ -25,13 +25,12 @@ class _Step:
 
 
 class Aging:
-    """Judges ages by the wall clock, and is not deceived where that is set forward: nothing seems older than it is.
+    """Judges ages by the wall clock.  If the clock is set forward, no event seems older than it is.
 
-    Where the clock is set back, things seem younger than they are.  Steps from before this object was made are not
-    known.
+    If the clock is set back, events seem younger than they are.  Steps from before this object was made are not known.
 
-    :param wall: the wall clock now.
-    :param monotonic: a clock that nobody sets, now.
+    :param wall: the time of the wall clock now.
+    :param monotonic: the time now of a clock that nobody sets.
     """
 
     def __init__(self, wall: int, monotonic: int) -> None:
@@ -40,7 +39,7 @@ class Aging:
         self._steps: list[_Step] = []
 
     def look(self, wall: int, monotonic: int) -> None:
-        """Compare the clocks now.  To be called whenever a time is noted, and before ages are judged."""
+        """Compare the clocks.  To be called whenever a time is noted, and before ages are judged."""
         size = (wall - self._wall) - (monotonic - self._monotonic)
         if abs(size) < _NOTICED_MS:
             return
@@ -49,13 +48,13 @@ class Aging:
             self._steps.append(_Step(wall, monotonic, size))
 
     def judge(self, wall: int, monotonic: int, age: int) -> Callable[[int], bool]:
-        """Compare the clocks, and judge ages as they are now.
+        """Compare the clocks, and judge ages as of now.
 
-        :param age: the least age, milliseconds.
-        :return: says of a time that was noted whether that is so long ago.
+        :param age: the age that is old, milliseconds.
+        :return: a function that takes a noted time, and returns whether it is more than `age` ago.
         """
         self.look(wall, monotonic)
-        # What was noted before an older step is old enough by the monotonic clock alone.
+        # A step that is older than `age` does not matter: times noted before it are old by the monotonic clock alone.
         self._steps = [step for step in self._steps if monotonic - step.monotonic <= age]
         steps = tuple(self._steps)
 

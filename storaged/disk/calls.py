@@ -1,4 +1,4 @@
-"""The blocking calls of a disk: made in a pool, their errors told in our own words."""
+"""Makes blocking calls for a disk in a pool, and turns their `OSError` into a `StoragedError`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class DiskCalls:
     """Makes blocking calls in a pool.
 
     :param reactor: the reactor whose thread gets the results.
-    :param pool: a pool that is running.
+    :param pool: a running pool.
     """
 
     def __init__(self, reactor: IReactorFromThreads, pool: ThreadPool) -> None:
@@ -28,11 +28,12 @@ class DiskCalls:
         self._pool = pool
 
     async def run(self, subject: str, call: Callable[[], _T]) -> _T:
-        """Make a call in the pool.  Cancelling gives up its result; the call itself goes on.
+        """Make a call in the pool.  Cancelling discards its result; the call itself continues.
 
         :param subject: what the call is about, for the error's message.
-        :raise NoSpace: the disk is full.
-        :raise NodeUnavailable: another `OSError`.
+        :return: the result of the call.
+        :raise NoSpace: the disk or a quota is full.
+        :raise NodeUnavailable: the call raised any other `OSError`.
         """
         try:
             return await deferToThreadPool(self._reactor, self._pool, call)
@@ -41,6 +42,6 @@ class DiskCalls:
 
 
 def disk_error(subject: str, problem: OSError) -> StoragedError:
-    """What an `OSError` means for a part."""
+    """Turn an `OSError` into `NoSpace` if the disk or a quota is full, otherwise into `NodeUnavailable`."""
     kind = NoSpace if problem.errno in _FULL else NodeUnavailable
     return kind(f"{subject}: {problem.strerror or problem}")

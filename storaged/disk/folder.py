@@ -1,6 +1,6 @@
-"""Where the parts of a node lie in its folder.  Every method blocks.
+"""The folder of a node's parts, as far as they are not packed.  Every method blocks.
 
-parts/<first two digits of the id>/<id>     whole parts that are not packed; the subfolder is made for the first of them
+parts/<first two digits of the id>/<id>     whole parts; the subfolder is made for the first part in it
 tmp/<id>                                    parts that are being written
 """
 
@@ -24,7 +24,7 @@ _TEMPORARY = "tmp"
 
 @attrs.frozen
 class PartPlace:
-    """Where a part is written, and where it lies afterwards."""
+    """The paths of a part: `temporary` while it is written, `path` in `folder` when it is whole."""
 
     temporary: str
     folder: str
@@ -40,36 +40,36 @@ class PartFolder:
     def __init__(self, root: str, filesystem: IFilesystem) -> None:
         self.root = root
         self._filesystem = filesystem
-        self._durable: set[str] = set()  # subfolders that a power cut does not take away
+        self._durable: set[str] = set()  # subfolders known to be durable
 
     def place(self, part: PartId) -> PartPlace:
-        """Where a part is written and lies."""
+        """Return the paths of a part."""
         folder = f"{self.root}/parts/{part.upload[:2]}"
         return PartPlace(f"{self.root}/{_TEMPORARY}/{part}", folder, f"{folder}/{part}")
 
     def prepare(self) -> None:
-        """Make the folders that are missing, durably, and drop what was left half written."""
+        """Make the missing folders durably, and delete unfinished parts."""
         temporary = f"{self.root}/{_TEMPORARY}"
         self._filesystem.make_folder(temporary)
         self._filesystem.make_folder(f"{self.root}/parts")
-        # A start that was cut off may have made them without making them durable.
+        # An interrupted start may have made them without a sync.
         self._filesystem.sync_folder(self.root)
         for name, _, _ in self._filesystem.scan(temporary):
             self._filesystem.remove(f"{temporary}/{name}")
 
     def make_subfolder(self, part: PartId) -> None:
-        """Make the folder that a part is to lie in, durably, where that was not done before."""
+        """Make the subfolder for a part durably, unless that was done before."""
         folder = self.place(part).folder
         if folder not in self._durable:
             self._filesystem.make_folder(folder)
-            # Where it is there, another thread, or a process that was killed, may have made it and not synced it.
+            # Also if it exists: another thread or a killed process may have made it without a sync.
             self._filesystem.sync_folder(f"{self.root}/parts")
             self._durable.add(folder)
 
     def stat(self, part: PartId) -> PartInfo:
-        """Look at a part.
+        """Return the size and the time of a part.
 
-        :raise PartMissing: there is none.
+        :raise PartMissing: no part in this folder has this id.
         """
         try:
             file = self._filesystem.open(self.place(part).path, "read")
@@ -81,7 +81,7 @@ class PartFolder:
             file.close()
 
     def exists(self, part: PartId) -> bool:
-        """Whether there is a part of this id."""
+        """Return whether a part in this folder has this id."""
         try:
             self.stat(part)
         except PartMissing:
@@ -89,10 +89,10 @@ class PartFolder:
         return True
 
     def read_small(self, part: PartId) -> bytes:
-        """All stored bytes of a small part.
+        """Return all stored bytes of a small part.
 
-        :raise PartMissing: there is none.
-        :raise BadRequest: it is not small.
+        :raise PartMissing: no part in this folder has this id.
+        :raise BadRequest: the part is not small.
         """
         check_small(str(part), self.stat(part).stored_size)
         file = self._filesystem.open(self.place(part).path, "read")
@@ -104,7 +104,7 @@ class PartFolder:
     def remove_all(self, parts: Sequence[PartId]) -> list[bool | OSError]:
         """Delete parts for good, with one sync for each subfolder.
 
-        :return: for each part, in their order, whether there was one, or why it is not known to be gone for good.
+        :return: for each part, in their order, whether there was one, or an error: it may not be gone for good.
         """
         outcomes = [self._remove(part) for part in parts]
         synced = {folder: self._sync(folder) for folder in {self.place(part).folder for part in parts}}
@@ -123,7 +123,7 @@ class PartFolder:
         return True
 
     def _sync(self, folder: str) -> OSError | None:
-        # Where no part was found, too: an earlier removal may have been cut off before its sync.
+        # Also if no part was found: an earlier removal may have been interrupted before its sync.
         try:
             self._filesystem.sync_folder(folder)
         except FileNotFoundError:
@@ -133,7 +133,10 @@ class PartFolder:
         return None
 
     def put_aside(self, part: PartId, trash: Trash, now_ms: int) -> bool:
-        """Move a part to the trash; whether there was one."""
+        """Move a part to the trash, durably.
+
+        :return: whether there was such a part.
+        """
         place = self.place(part)
         try:
             trash.move(place.path, part, now_ms)
@@ -141,13 +144,13 @@ class PartFolder:
             found = False
         else:
             found = True
-        # Where there was none, too: an earlier try may have moved it, and have failed before this line.
+        # Also if there was none: an earlier try may have moved it, and failed before this line.
         with suppress(FileNotFoundError):  # there never was a part in this folder
             self._filesystem.sync_folder(place.folder)
         return found
 
     def scan(self, subfolder: str, after: str) -> list[PartInfo]:
-        """The parts in one of `SUBFOLDERS` whose ids are greater than `after`, in ascending order."""
+        """List the parts in one of `SUBFOLDERS` whose ids are greater than `after`, in ascending order."""
         try:
             files = self._filesystem.scan(f"{self.root}/parts/{subfolder}")
         except FileNotFoundError:

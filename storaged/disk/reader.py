@@ -1,4 +1,4 @@
-"""A part on its way out of a disk."""
+"""Reads a part from a disk."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _T = TypeVar("_T")
 
 @implementer(IPartReader)
 class DiskPartReader:
-    """Reads a span of one file.  It is open from `begin` on, so that it can be read even when its name is removed.
+    """Reads a span of one file.  The file is open from `begin` on, so it can be read even after it is deleted.
 
-    Only one call is in the pool at a time; the file is closed after it, never under it.
+    Only one call is in the pool at a time.  The file is closed after that call, never during it.
 
-    :param path: where the part lies.
-    :param span: the bytes wanted, or None for all.
+    :param path: the path of the part.
+    :param span: the bytes to read, or None for all.
     """
 
     _log = Logger()
@@ -46,7 +46,7 @@ class DiskPartReader:
         self._file: IFile | None = None
         self._position = 0
         self._stop = 0
-        self._answer: Deferred[Any] | None = None  # while a call is in the pool
+        self._answer: Deferred[Any] | None = None  # set while a call is in the pool
         self._closed = False
         self._ending = False
         self._ended: Once[None] = Once()
@@ -55,13 +55,14 @@ class DiskPartReader:
     def begin(self) -> Deferred[None]:
         """Open the file.
 
-        :raise PartMissing: there is none.
-        :raise BadSpan: the span does not lie inside it.
+        :return: a Deferred that fires with None when the file is open.  Cancelling it closes the reader.
+        :raise PartMissing: the part has no file.
+        :raise BadSpan: the span is empty or does not lie inside the file.
         """
         return self._ask(self._open)
 
     def read(self) -> Deferred[bytes]:
-        """Read on; see `IPartReader.read`."""
+        """Read the next bytes; see `IPartReader.read`."""
         if self._closed:
             return fail(self._given_up())
         if self._position == self._stop:
@@ -69,13 +70,13 @@ class DiskPartReader:
         return self._ask(self._read_on)
 
     def descriptor(self) -> tuple[int, Span] | None:
-        """Where the kernel itself can read on; see `IPartReader.descriptor`."""
+        """Return what the kernel itself can read; see `IPartReader.descriptor`."""
         if self._closed or self._file is None or self._file.fileno() < 0:
             return None
         return self._file.fileno(), Span(self._position, self._stop)
 
     def close(self) -> None:
-        """Read no more; see `IPartReader.close`."""
+        """Stop reading; see `IPartReader.close`."""
         if self._closed:
             return
         self._closed = True
@@ -85,7 +86,7 @@ class DiskPartReader:
             self._answer.errback(self._given_up())
 
     def when_ended(self) -> Deferred[None]:
-        """Learn that the file is closed."""
+        """Return a Deferred that fires when the file is closed."""
         return self._ended.wait()
 
     def _given_up(self) -> CancelledError:
@@ -104,7 +105,7 @@ class DiskPartReader:
         if self._closed or self._position == self._stop:
             self._end()
         if answer.called:
-            return  # it was closed meanwhile
+            return  # the reader was closed meanwhile
         if isinstance(result, Failure):
             answer.errback(result)
         else:
@@ -120,11 +121,11 @@ class DiskPartReader:
             if self._file is not None:
                 await self._calls.run(f"part {self._part_id}", self._file.close)
         except StoragedError:
-            # Nothing was written through it: whoever read has all the bytes.
+            # Harmless: the file was only read, so no byte is lost.
             self._log.failure("closing part {part} after reading it", part=self._part_id)
         self._ended.fire(None)
 
-    # In the pool:
+    # These run in the pool:
 
     def _open(self) -> None:
         try:

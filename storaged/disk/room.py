@@ -1,4 +1,4 @@
-"""What may still be written to a volume, reckoned between two looks at it.  Pure."""
+"""Counts how much may still be written to a volume, between two checks of the volume.  Pure."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from storaged.system.volume import Volume
 
 
 class Room:
-    """The room on a volume: what it said last, without the reserve, what was promised and what was written since.
+    """The room on a volume: what the last check reported, less the reserve, all promises, and what was written since.
 
     :ivar reserve: bytes that are never promised to a part.
     """
 
     def __init__(self, reserve: int) -> None:
-        self.reserve = int(reserve)  # a number of its own kind in the settings
+        self.reserve = int(reserve)  # a `Size` in the settings
         self._volume = Volume(0, 0)
         self._promised = 0
         self._written = 0
@@ -20,7 +20,7 @@ class Room:
 
     @property
     def capacity(self) -> int:
-        """The size of the volume."""
+        """The size of the volume in bytes."""
         return self._volume.capacity
 
     @property
@@ -35,27 +35,30 @@ class Room:
         return max(0, self._volume.available - self.reserve - self._promised - since)
 
     def begin_look(self) -> int:
-        """Note what was written up to now, before the volume is asked; hand it to `end_look`.
+        """Begin a check of the volume.  Bytes that are written during the check are counted as not in its result.
 
-        Bytes written while the volume is asked may be in its answer or not: they are counted as if they were not.
+        :return: the bytes written up to now, to be passed to `end_look`.
         """
         return self._written
 
     def end_look(self, volume: Volume, noted: int) -> None:
-        """Take what the volume said."""
+        """Take the result of a check.
+
+        :param noted: what `begin_look` has returned.
+        """
         self._volume = volume
         self._written_at_look = noted
 
     def promise(self, size: int) -> Promise:
         """Set room aside for a part.
 
-        :param size: the bytes it will take; 0 where not known.
+        :param size: the bytes it will take; 0 if not known.
         """
         self._promised += size
         return Promise(self, size)
 
     def move(self, written: int, promised: int) -> None:
-        """Count bytes as written, and as not promised any more."""
+        """Count `written` bytes as written, and `promised` bytes as not promised any more."""
         self._written += written
         self._promised -= promised
 
@@ -73,7 +76,10 @@ class Promise:
         self._room.move(0, -size)
 
     def cover(self, count: int) -> bool:
-        """Set as much more aside as is missing for the next `count` bytes; whether there is room for them."""
+        """Set aside what is missing for the next `count` bytes.
+
+        :return: whether there is room for them; if not, nothing is set aside.
+        """
         missing = max(0, count - self._left)
         if missing > self._room.free:
             return False
@@ -85,7 +91,7 @@ class Promise:
         self._give(count, min(count, self._left))
 
     def end(self) -> None:
-        """Give back what was not used.  May be called again."""
+        """Release what was not used.  May be called again."""
         self._give(0, self._left)
 
     def _give(self, written: int, promised: int) -> None:

@@ -1,6 +1,6 @@
-"""Parts that are put aside: gone for the front, and kept for a while for the operator.  Every method blocks.
+"""The trash: parts that are gone for the front, and are kept for some time for the operator.  Every method blocks.
 
-trash/<milliseconds since 1970>-<id>     a part, and when it was put aside
+trash/<milliseconds since 1970>-<id>     a part, and when it was moved to the trash
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _NAME = re.compile(r"\A([0-9]{13})-[0-9a-f]{32}\.[0-9]{1,3}\Z")
 class Trash:
     """The trash of a node.
 
-    :param folder: where it lies.
+    :param folder: the path of its folder.
     """
 
     def __init__(self, folder: str, filesystem: IFilesystem) -> None:
@@ -26,25 +26,27 @@ class Trash:
         self._filesystem = filesystem
 
     def prepare(self) -> None:
-        """Make the folder, durably, where it is missing, and drop what was left half written."""
+        """Make the folder durably if it is missing, and delete unfinished files."""
         self._filesystem.make_folder(self._folder)
         for name, _, _ in self._filesystem.scan(self._folder):
             if name.endswith(UNFINISHED):
                 self._filesystem.remove(f"{self._folder}/{name}")
 
     def move(self, path: str, part: PartId, now_ms: int) -> None:
-        """Put a file aside.  Durable in the trash when this returns; that it is gone from where it was is not.
+        """Move a file to the trash.
 
-        :raise FileNotFoundError: there is none.
+        When this returns, the file is durable in the trash; its removal from the old folder is not durable yet.
+
+        :raise FileNotFoundError: `path` does not exist.
         """
         try:
             self._filesystem.rename(path, self._path(part, now_ms))
         finally:
-            # Where there is none, too: an earlier try may have moved it, and have failed on this line.
+            # Also if `path` does not exist: an earlier try may have moved it, and failed on this line.
             self._filesystem.sync_folder(self._folder)
 
     def write(self, data: bytes, part: PartId, now_ms: int) -> None:
-        """Put bytes aside, durably."""
+        """Write the bytes of a part to the trash, durably."""
         with new_file(self._filesystem, self._folder, self._path(part, now_ms)) as file:
             file.write([data])
 
@@ -52,11 +54,11 @@ class Trash:
         return f"{self._folder}/{now_ms:013}-{part}"
 
     def empty(self, is_old: Callable[[int], bool]) -> tuple[int, int]:
-        """Delete the parts that were put aside long enough ago; other files are left alone.
+        """Delete the parts that were moved to the trash long enough ago, and no other files.
 
-        :param is_old: says of a time, milliseconds since 1970, whether it is long enough ago.
-        :return: how many parts, and their bytes.
-        :raise OSError: a part could not be deleted; the others are.
+        :param is_old: takes a time, milliseconds since 1970, and returns whether it is long enough ago.
+        :return: the number of deleted parts, and their bytes.
+        :raise OSError: a part could not be deleted; the others that are old enough were deleted.
         """
         count = size = 0
         failed: OSError | None = None

@@ -1,4 +1,4 @@
-"""A part on its way onto a disk."""
+"""Writes a part to a disk."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from storaged.system.once import Once
 _T = TypeVar("_T")
 
 WRITE_SIZE = 512 * 1024
-"""The bytes that gather before they are written: each write takes a turn of a thread, which costs more than a write.
+"""The bytes that gather before they are written, because to switch to a thread costs more than to write.
 
-Twice as many may wait for the disk before the producer is paused; it is resumed below half of those."""
+The producer is paused when more than twice as many bytes wait for the disk, and resumed when fewer than this wait."""
 
 _LEAST_WRITE = 64 * 1024
 _ALL_WRITERS = 8 * 1024 * 1024
 
 EARLY_SYNC = 8 * 1024 * 1024
-"""After so many bytes the kernel is asked to begin writing out, so that the last sync is a short one."""
+"""After each this many bytes the kernel is asked to begin writing them out, so that the last sync is short."""
 
 
 def write_size(writers: int) -> int:
-    """The bytes that gather for each of so many writers: fewer where they are many, so that all together stay small."""
+    """Return how many bytes gather for each writer: fewer if there are many writers, to bound the sum of all."""
     return min(WRITE_SIZE, max(_LEAST_WRITE, _ALL_WRITERS // max(1, writers)))
 
 
@@ -45,13 +45,13 @@ def write_size(writers: int) -> int:
 class DiskPartWriter:
     """Checks one part and writes it.
 
-    One coroutine owns the file, from its opening to its end: what it does in the pool, it does one after the other.
-    The methods only leave word for it.
+    One coroutine owns the file from its opening to its end, and has at most one call in the pool at a time.  The
+    methods only set the state that it reads, and wake it.
 
-    :param stored_size: the bytes the part will take, where known.
-    :param parts: where it is to lie.
+    :param stored_size: the bytes the part will take, or None if not known.
+    :param parts: the folder to store the part in.
     :param promise: the room set aside for the part.
-    :param write_size: how many bytes shall gather now before they are written.
+    :param write_size: returns how many bytes shall gather before they are written, at this time.
     """
 
     _log = Logger()
@@ -77,7 +77,7 @@ class DiskPartWriter:
         self._write_size = write_size
         self._checker = PartChecker(part, stored_size)
         self._queue: list[bytes] = []
-        self._queued = 0  # with the batch that is being written
+        self._queued = 0  # includes the batch that is being written
         self._since_sync = 0
         self._producer: IPushProducer | None = None
         self._paused = False
@@ -88,26 +88,27 @@ class DiskPartWriter:
         self._broken: Once[Exception] = Once()
         self._ended: Once[PartInfo] = Once()
         self._file: IFile | None = None
-        self._path: str | None = None  # where there is something to remove when it goes wrong
+        self._path: str | None = None  # the file to remove after a failure
 
     def begin(self) -> Deferred[None]:
         """Open the file.
 
-        :raise PartExists: the part is there already.
+        :return: a Deferred that fires with None when the file is open.  Cancelling it only ends the wait.
+        :raise PartExists: a part of this id is there already.
         """
         opened = self._opened.wait()
         Deferred.fromCoroutine(self._live())
         return opened
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """Take the producer to pause while the disk is behind."""
+        """Register the producer, to be paused while the disk is behind."""
         if not streaming or self._producer is not None:
             raise RuntimeError(f"part {self._part}: takes one push producer")
         self._producer = producer
         self._pace()
 
     def unregisterProducer(self) -> None:
-        """Let the producer go."""
+        """Forget the producer."""
         self._producer = None
         self._paused = False
 
@@ -132,11 +133,11 @@ class DiskPartWriter:
             self.write(piece)
 
     def when_broken(self) -> Deferred[Exception]:
-        """Learn of a failure; see `IPartWriter.when_broken`."""
+        """Wait for a failure; see `IPartWriter.when_broken`."""
         return self._broken.wait()
 
     def finish(self) -> Deferred[PartInfo]:
-        """End the part; see `IPartWriter.finish`."""
+        """Complete the part; see `IPartWriter.finish`."""
         if not self._finishing and self._problem is None:
             self._finishing = True
             try:
@@ -147,12 +148,12 @@ class DiskPartWriter:
         return self._ended.wait()
 
     def abort(self) -> Deferred[None]:
-        """Give the part up; see `IPartWriter.abort`."""
+        """Abort the part; see `IPartWriter.abort`."""
         self._give_up(CancelledError(f"part {self._part} was given up"))
         return self.when_ended()
 
     def break_off(self, problem: StoragedError) -> Deferred[None]:
-        """Give the part up for a reason that is not its owner's, who learns of it as of any failure.
+        """Make the part fail; its owner learns of `problem` as of any failure.
 
         :return: a Deferred that fires when nothing of the part is left.
         """
@@ -160,7 +161,7 @@ class DiskPartWriter:
         return self.when_ended()
 
     def when_ended(self) -> Deferred[None]:
-        """Learn that the part is stored, or that nothing of it is left.  It does not fail."""
+        """Return a Deferred that fires when the part is stored, or nothing of it is left.  It does not fail."""
         return self._ended.wait().addBoth(lambda _: None)
 
     def _break(self, problem: Exception) -> None:
@@ -177,7 +178,7 @@ class DiskPartWriter:
             self._wake()
 
     def _pace(self) -> None:
-        """Pause or resume the producer.  One who gives to a part that is given up has nothing to wait for."""
+        """Pause or resume the producer.  After a failure it is not paused, because its bytes are discarded."""
         if self._producer is None:
             return
         size = self._write_size()
@@ -235,7 +236,7 @@ class DiskPartWriter:
             raise self._problem
 
     def _refuse_without_room(self, count: int) -> None:
-        """Stop a part whose size was not told in advance before it takes what is reserved, or promised to others."""
+        """Refuse more bytes for a part of unannounced size if their room is reserved, or promised to other parts."""
         if not self._is_promised and not self._promise.cover(count):
             raise NoSpace(f"part {self._part}: no room after {self._checker.size} bytes")
 
@@ -253,7 +254,7 @@ class DiskPartWriter:
         self._pace()
 
     async def _discard(self) -> None:
-        """Leave nothing behind.  What goes wrong here must not hide what went wrong before."""
+        """Remove all of the part.  An error here is only logged: it must not hide the error that led here."""
         for call in (self._close_file, self._remove_file):
             try:
                 await self._calls.run(f"part {self._part}", call)
@@ -261,14 +262,14 @@ class DiskPartWriter:
                 self._log.failure("cleaning up after part {part}, which failed: {problem}",
                                   part=str(self._part), problem=self._problem)  # fmt: skip
 
-    # In the pool:
+    # These run in the pool:
 
     def _open(self) -> None:
         self._refuse_existing()
         try:
             self._file = self._filesystem.open(self._place.temporary, "create")
         except FileExistsError:
-            # An earlier try of this part has ended and could not remove it: a part has one writer at a time.
+            # A part has one writer at a time, so this file is left from an earlier try that could not remove it.
             self._filesystem.remove(self._place.temporary)
             self._file = self._filesystem.open(self._place.temporary, "create")
         self._path = self._place.temporary
@@ -297,7 +298,7 @@ class DiskPartWriter:
         self._parts.make_subfolder(self._part)
         self._filesystem.rename(self._place.temporary, self._place.path)
         self._path = self._place.path
-        # Without this a power cut may undo the rename, and the part that was answered for is gone.
+        # Without this sync a power cut could undo the rename, and the confirmed part would be lost.
         self._filesystem.sync_folder(self._place.folder)
         return info
 
