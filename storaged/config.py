@@ -11,7 +11,7 @@ from storaged.system.sizes import Size
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a storage server is told; each is a key of its YAML file and an option of its command line."""
+    """The settings of a storage server; each is a key of its YAML file and an option of its command line."""
 
     node: Annotated[str, msgspec.Meta(description="The node's id, as in the registry.", min_length=1)]
     data: Annotated[str, msgspec.Meta(description="The folder where parts are kept.", min_length=1)]

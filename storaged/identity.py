@@ -1,8 +1,8 @@
-"""Who a node is: its id, and the cluster it belongs to.  Written once, in the node's folder.
+"""The identity of a node: its id and its cluster, each written once to the node's folder.
 
-The id is given at the first start.  The cluster is the first whose front talks to the node with the right key.  From
-then on neither changes: a folder mounted in the wrong place, or a front that lost its journal and made a new
-cluster, is refused instead of mixed up.
+The id is set at the first start.  The cluster is that of the first front that sends the right key.  Afterwards neither
+changes, so a folder mounted in the wrong place is refused, and so is a front that lost its journal and made a new
+cluster.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Identity:
     def load(self) -> None:
         """Read the identity, or write it at the first start.  Blocks.
 
-        :raise WrongNode: the folder belongs to another node.
+        :raise WrongNode: the folder belongs to a different node, or has a format that this program does not know.
         """
         try:
             file = self._filesystem.open(self._path, "read")
@@ -60,7 +60,7 @@ class Identity:
 
     def _write(self, cluster: str) -> None:
         kept = {"version": _VERSION, "node": self.node_id, "cluster": cluster}
-        with suppress(FileNotFoundError):  # it is there only where a crash fell into the lines below
+        with suppress(FileNotFoundError):  # it exists only if a crash interrupted the lines below
             self._filesystem.remove(self._path + UNFINISHED)
         with new_file(self._filesystem, self._folder, self._path) as file:
             file.write([json.dumps(kept).encode() + b"\n"])
@@ -68,10 +68,11 @@ class Identity:
     def check(self, node_id: str | None, cluster: str | None) -> Deferred[None] | None:
         """Refuse a request that is not meant for this node.
 
-        :param node_id: the node the request says it is for.
-        :param cluster: the cluster it says it comes from.
-        :return: None where all is well; a Deferred while a first cluster is being written down.
-        :raise WrongNode: it is for another node, or from another cluster.
+        :param node_id: the node that the request names, if any.
+        :param cluster: the cluster that the request names, if any.
+        :return: None if the request is accepted; for the first cluster, a Deferred that fires with None when the
+            cluster is written down and the request accepted.
+        :raise WrongNode: the request names a different node, or a different cluster.
         """
         if node_id is not None and node_id != self.node_id:
             raise WrongNode(f"this is node {self.node_id}, not {node_id}")

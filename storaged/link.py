@@ -1,4 +1,4 @@
-"""The node's side of a link: small parts come and go, many in one message."""
+"""The node's side of a link, which carries small parts, many in one message."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from storaged.parts.values import PartInfo
 
 _MOST_REQUESTS = 16
 _MOST_BYTES = 16 * 1024 * 1024
-"""Requests under way, and the bytes that they and their answers may take, before the front has to wait."""
+"""The front has to wait at this many pending requests, or when they and their answers may take this many bytes."""
 
 
 @implementer(IDrainingProtocol)
 class LinkServer(FrameReceiver):
-    """Answers the requests of one link, each when all that it asks for is done.
+    """Answers the requests of one link, each when all its items are done.
 
-    :param store: where the parts lie.
+    :param store: the parts of the node.
     """
 
     MAX_LENGTH = messages.MAX_MESSAGE
@@ -37,13 +37,13 @@ class LinkServer(FrameReceiver):
     def __init__(self, store: INodeStore) -> None:
         self._store = store
         self._under_way = 0
-        self._bytes = 0  # of the requests under way, and of what they ask for
+        self._bytes = 0  # of the pending requests, and of the parts that they ask for
         self._paused = False
         self._draining = False
         self._cut = False
 
     def stringReceived(self, string: bytes) -> None:
-        """Take a request; those behind one that is wrong are not read."""
+        """Begin a request.  After a malformed one, the link is cut, and no further request is read."""
         if self._cut:
             return
         try:
@@ -56,7 +56,7 @@ class LinkServer(FrameReceiver):
         self._begin(request, size)
 
     def _count(self, requests: int, size: int) -> None:
-        """Count what is under way, and let the front wait where it is too much."""
+        """Add to the pending requests and bytes, and let the front wait while they are too many."""
         self._under_way += requests
         self._bytes += size
         too_much = self._under_way >= _MOST_REQUESTS or self._bytes >= _MOST_BYTES
@@ -69,7 +69,7 @@ class LinkServer(FrameReceiver):
             self.transport.resumeProducing()
 
     def lengthLimitExceeded(self, length: int) -> None:
-        """Take the end: no message is that long."""
+        """Cut the link: no message may be that long."""
         self._cut_off(f"a message of {length} bytes")
 
     def _cut_off(self, reason: str) -> None:

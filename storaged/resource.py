@@ -1,4 +1,4 @@
-"""The part protocol's server side: one leaf resource.  The page is docs/part-protocol.md."""
+"""The server side of the part protocol: one leaf resource.  The protocol's page is docs/part-protocol.md."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ _FIRST_LOOK = frozenset({wire.NODE_PATH, wire.PARTS_PATH})
 class PartResource(StreamingResource):
     """Answers every request to a node.
 
-    :param store: where the parts lie.
-    :param identity: who the node is.
+    :param store: the parts of the node.
+    :param identity: the identity of the node.
     :param key: the cluster key that a request must carry.
-    :param read_ahead: reads files in that are sent by the kernel.
+    :param read_ahead: reads files into memory before the kernel sends them.
     """
 
     def __init__(self, store: INodeStore, identity: Identity, key: str, read_ahead: ReadAhead) -> None:
@@ -100,7 +100,9 @@ class PartResource(StreamingResource):
         _answer(request, 200, wire.encode_proof(proof), "application/json")
 
     def _check_access(self, request: IRequest, method: str, path: str) -> None:
-        """A front proves the key for a first look only, which changes nothing; for all else it sends the key.
+        """Check that a front knows the cluster key.
+
+        It must send the key, except for a first look, which changes nothing: there a proof suffices.
 
         :raise AccessDenied: the request has neither the cluster key nor a proof of it.
         """
@@ -155,7 +157,7 @@ class PartResource(StreamingResource):
             return await self._store.open(part_id, None), None
         exact = _EXACT_RANGE.match(asked)
         if exact is not None:
-            # As the front asks: the size need not be known first.
+            # The front asks in this form; the part's size need not be known first.
             span = Span(int(exact[1]), int(exact[2]) + 1)
             with suppress(BadSpan):
                 return await self._store.open(part_id, span), span
@@ -183,7 +185,7 @@ class PartResource(StreamingResource):
             request.abort()
             raise
         except Exception:
-            # Part of the answer may be gone already: only a cut connection tells that the rest will not come.
+            # Part of the answer may have been sent already; only a cut connection shows that the rest will not come.
             self._log.failure("reading part {part_id}", part_id=part_id)
             request.abort()
         finally:

@@ -1,4 +1,4 @@
-"""Puts a storage server together.  Read `StorageServer` from top to bottom and you know the daemon."""
+"""Wires a storage server.  `StorageServer`, read from top to bottom, shows the whole daemon."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from storaged.system.settings import SettingsError, read_cluster_key
 from storaged.system.stages import Stages
 
 _IDLE_TIMEOUT_S = 300
-"""Longer than the front keeps an idle connection, so that it is always the front that closes one."""
+"""Longer than the front keeps an idle connection, so that it is always the front that closes it."""
 
 _BODY_TIMEOUT_S = 120
 
 _EMPTY_EVERY_S = 3600
-"""How often the trash is looked through."""
+"""Seconds between two searches for old parts in the trash."""
 
 
 @implementer(IServer)
@@ -41,9 +41,9 @@ class StorageServer:
     """A storage server, from its lock to its listening port.
 
     :param key: the cluster key.
-    :param filesystem: where the parts are written.
-    :param reactor: measures spans of time, too; nobody sets its clock.
-    :param wall: tells the times that are stored.
+    :param filesystem: the file system that holds the parts.
+    :param reactor: also measures spans of time; nobody sets its clock.
+    :param wall: the clock for times that are stored.
     """
 
     _log = Logger()
@@ -104,16 +104,16 @@ class StorageServer:
         await drain(self._site, self._config.stop_timeout_s, self._reactor)
 
     def stop(self) -> Deferred[None]:
-        """Accept no more requests, and finish those under way; after `stop_timeout_s` they are cut, and parts half
-        written are dropped.  See `IServer.stop`.
+        """Accept no more requests, and let those in progress finish; after `stop_timeout_s` seconds cut them, and
+        delete unfinished parts.  See `IServer.stop`.
         """
         return self._stages.stop()
 
 
 def makeService(options: Options) -> Daemon:
-    """The storage server that a command line asks for.
+    """Make the storage server that a command line describes.
 
-    :raise SystemExit: the cluster key cannot be used; the message says why.
+    :raise SystemExit: the cluster key cannot be read or used; the message says why.
     """
     from twisted.internet import reactor
 

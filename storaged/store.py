@@ -1,4 +1,4 @@
-"""Parts in a folder of a disk; how they lie in it is in `storaged.disk.folder`."""
+"""The part store of a node: parts in a folder on a disk.  Small parts are packed, see `storaged.packs`."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ from storaged.system.ranges import Span
 class DiskPartStore:
     """The parts in one folder: small ones in packs, the others in a file each.
 
-    One process at a time: who makes it holds the folder's lock.
+    One process at a time may use a folder: the creator of this object must hold the folder's lock.
 
-    :param folder: where the parts lie.
+    :param folder: the path of the folder.
     :param pool: runs every blocking call; it is started and stopped by its owner.
     :param reserve: bytes of the volume that are left free.
-    :param clock: spaces out the looks at the volume; nobody sets it.
-    :param wall: tells the times that are stored.
-    :param identity: who the node is.
-    :param pack_size: a pack of so many bytes is not written to any more.
+    :param clock: measures the time between checks of the volume; nobody sets it.
+    :param wall: the clock for times that are stored.
+    :param identity: the identity of the node.
+    :param pack_size: a pack of this many bytes is not written to any more.
     """
 
     _log = Logger()
@@ -88,7 +88,7 @@ class DiskPartStore:
         self._stopping = False
 
     async def start(self) -> None:
-        """Make the folders that are missing and drop the parts that were left half written.
+        """Make the missing folders, delete unfinished parts, and index the packs.
 
         :raise NodeUnavailable: the folder cannot be used.
         """
@@ -98,7 +98,7 @@ class DiskPartStore:
         await self._look()
 
     async def stop(self) -> None:
-        """Refuse new parts and readers, abort those under way, and wait until their files are closed."""
+        """Refuse new parts and readers, abort those in progress, and wait until all files are closed."""
         self._stopping = True
         problem = NodeUnavailable(f"node {self._identity.node_id} is stopping")
         ends = [writer.break_off(problem) for writer in list(self._writers.values())]
@@ -137,7 +137,7 @@ class DiskPartStore:
         return writer
 
     def _admit(self, part_id: str, stored_size: int | None) -> None:
-        """Let a part begin."""
+        """Refuse a part that must not begin now."""
         self._refuse_while_stopping()
         self._removals.check(part_id)
         if part_id in self._writers or part_id in self._putting:
@@ -155,7 +155,7 @@ class DiskPartStore:
     def put_all(self, parts: Sequence[tuple[str, bytes]]) -> Deferred[list[PartInfo | StoragedError]]:
         """Store small parts; see `ISmallPartStore.put_all`."""
         if self._look_is_due():
-            # Not waited for: the room that was there at the last look is not all used up by small parts.
+            # Not awaited, because small parts do not use up so soon the room that the last check found.
             Deferred.fromCoroutine(self._look()).addErrback(lambda failure: self._log.failure("the volume", failure))
         outcomes: list[PartInfo | StoragedError | None] = []
         puts: list[NewPart] = []
@@ -217,7 +217,7 @@ class DiskPartStore:
             else:
                 self._removals.note(part_id)
         await self._break_off(parts)
-        # Packed ones cost least to find, and there are many more of them.
+        # Packs come first: their parts cost least to find, and are many more.
         packed = await self._packs.remove_all(list(parts.values()))
         outcomes.update(zip(parts, packed, strict=True))
         files = [part_id for part_id in parts if outcomes[part_id] is False]
@@ -233,7 +233,7 @@ class DiskPartStore:
         return [outcomes[part_id] for part_id in part_ids]
 
     async def _break_off(self, part_ids: Iterable[str]) -> None:
-        """End the writing of parts that are removed."""
+        """Abort parts that are being written and are now removed."""
         await gatherResults(
             [
                 self._writers[part_id].break_off(PartMissing(f"part {part_id} was removed while it was written"))
@@ -243,7 +243,7 @@ class DiskPartStore:
         )
 
     def open(self, part_id: str, span: Span | None) -> Deferred[IPartReader]:
-        """Read a part; see `IPartStore.open`."""
+        """Open a part for reading; see `IPartStore.open`."""
         return Deferred.fromCoroutine(self._open(part_id, span))
 
     async def _open(self, part_id: str, span: Span | None) -> IPartReader:
@@ -265,7 +265,7 @@ class DiskPartStore:
         return reader
 
     def stat(self, part_id: str) -> Deferred[PartInfo]:
-        """Look at a part; see `IPartStore.stat`."""
+        """Look up a part; see `IPartStore.stat`."""
         return Deferred.fromCoroutine(self._stat(part_id))
 
     async def _stat(self, part_id: str) -> PartInfo:
@@ -286,7 +286,7 @@ class DiskPartStore:
         return outcome
 
     def trash(self, part_id: str) -> Deferred[bool]:
-        """Put a part aside; see `IPartStore.trash`."""
+        """Move a part to the trash; see `IPartStore.trash`."""
         return Deferred.fromCoroutine(self._put_aside(part_id))
 
     async def _put_aside(self, part_id: str) -> bool:
@@ -309,10 +309,12 @@ class DiskPartStore:
         return found
 
     async def empty_trash(self, keep_s: float) -> None:
-        """Delete the parts that were put aside so long ago.  Where the wall clock was set forward meanwhile, that is
-        not taken for age.
+        """Delete the parts that were moved to the trash long ago.
 
-        :raise NodeUnavailable: the folder cannot be read or changed.
+        If the wall clock was set forward meanwhile, that does not make parts older.
+
+        :param keep_s: delete only parts that have been in the trash for more than this time, in seconds.
+        :raise NodeUnavailable: the trash cannot be read or changed.
         """
         is_old = self._aging.judge(self._wall.now_ms(), self._monotonic_ms(), int(keep_s * 1000))
         count, size = await self._calls.run(self._parts.root, lambda: self._trash.empty(is_old))
@@ -336,7 +338,7 @@ class DiskPartStore:
         return found[:limit]
 
     def info(self) -> Deferred[NodeInfo]:
-        """Who this is and what room there is; see `IPartStore.info`."""
+        """Describe the node and its room; see `IPartStore.info`."""
         return Deferred.fromCoroutine(self._info())
 
     async def _info(self) -> NodeInfo:
@@ -355,7 +357,7 @@ class DiskPartStore:
         return self._looked_at is None or self._clock.seconds() - self._looked_at >= LOOK_EVERY_S
 
     async def _look(self) -> None:
-        """Ask the volume for its room, unless that was just done."""
+        """Check the room on the volume, unless that was done less than `LOOK_EVERY_S` seconds ago."""
         if not self._look_is_due():
             return
         self._looked_at = self._clock.seconds()
