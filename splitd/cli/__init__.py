@@ -1,1 +1,3 @@
-"""splitctl: the operator's tool.  A plain synchronous program that knows the daemons by their HTTP only."""
+"""splitctl: the operator's tool, a plain synchronous program.  It talks to the daemons only by HTTP, and never imports
+Twisted.
+"""

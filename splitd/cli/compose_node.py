@@ -1,4 +1,4 @@
-"""splitctl compose-node."""
+"""splitctl compose-node: adds a storage server to a docker compose project."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ def _read_disk(context: click.Context, parameter: click.Parameter, disk: str | N
 @click.option("--registry-only", is_flag=True, help="Make config/nodes.yaml where it is missing, and add no server.")
 @pass_session
 def compose_node(session: Session, name: str | None, disk: str | None, project: Path, registry_only: bool) -> None:
-    """Describe another storage server to docker compose.
+    """Add a storage server to a docker compose project.
 
-    NAME is added to docker-compose.override.yml and to config/nodes.yaml; what else stands there stays.  Then
-    `docker compose up --detach --wait` starts it, and the front, which sees that its registry has changed, uses it at
-    once.  With docker compose: docker compose run --rm add-node NAME
+    NAME is added to docker-compose.override.yml and to config/nodes.yaml; everything else in these files stays.  Then
+    start it with `docker compose up --detach --wait`.  The front reads the changed registry by itself, and uses the new
+    server at once.  To run this command in a container: docker compose run --rm add-node NAME
 
-    A missing config/nodes.yaml is made first, as a copy of config/nodes.example.yaml.
+    If config/nodes.yaml is missing, it is made first, as a copy of config/nodes.example.yaml.
     """
     if (name is None) != registry_only:
         raise click.UsageError("give a NAME, or --registry-only")
@@ -118,7 +118,10 @@ def _described(path: Path, text: str, name: str, disk: str | None) -> str:
 
 
 def _text(path: Path) -> str:
-    """The text of a compose file."""
+    """Return the text of a compose file.
+
+    :raise CommandFailed: the file cannot be read, or is not a compose file.
+    """
     text = _text_of(path)
     try:
         members(text, "services")

@@ -1,11 +1,11 @@
-"""How a command can fail, each with its exit code.  Bad usage is click's own, with 2.
+"""The errors of commands, each with its exit code.  Wrong usage is click's own error, with exit code 2.
 
 CommandFailed
-├── ServerRefused           1, the server said no
+├── ServerRefused           1, the server refused the request
 ├── SomeFailed              1, some of several files were not stored
 ├── Unreachable             3, no connection to the server
 ├── TransferBroken          4, the connection broke, or the bytes that came are not the bytes expected
-└── PortTaken               5, somebody else listens where a daemon is to listen
+└── PortTaken               5, another process listens on a port that a daemon needs
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import click
 
 
 class CommandFailed(click.ClickException):
-    """The root of what a command says when it fails."""
+    """The root of the errors of commands.  Its message is shown to the user."""
 
 
 class ServerRefused(CommandFailed):
-    """The server answered, and the answer is no.
+    """The server answered that it refuses the request.
 
     :param status: the HTTP status.
     """
@@ -31,7 +31,7 @@ class ServerRefused(CommandFailed):
 
 
 class SomeFailed(CommandFailed):
-    """Of several files some were not stored; the message lists them."""
+    """Some of several files were not stored; the message lists them."""
 
     exit_code = 1
 
@@ -43,12 +43,12 @@ class Unreachable(CommandFailed):
 
 
 class TransferBroken(CommandFailed):
-    """The exchange did not come to its end, on this side or on the other."""
+    """The exchange broke off before its end, on this side or on the other."""
 
     exit_code = 4
 
 
 class PortTaken(CommandFailed):
-    """Somebody else listens where a daemon is to listen; no daemon was started."""
+    """Another process listens on a port that a daemon needs; no daemon was started."""
 
     exit_code = 5

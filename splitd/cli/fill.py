@@ -1,4 +1,4 @@
-"""How full the nodes are, for a person: a table with bars, and the spread."""
+"""Shows how full the nodes are: a table with bars, and the spread."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _WIDE = 110
 _STYLES = {"up": "green", "readonly": "cyan", "full": "yellow", "down": "red", "stranger": "red"}
 
 Node = Mapping[str, Any]
-"""A node as the status tells it."""
+"""A node as it stands in the answer to `GET /status`."""
 
 
 def node_table(console: Console, nodes: Sequence[Node]) -> Table:
-    """What is known of each node, with its fill as a bar.  A column that would be empty is left out.
+    """Return a table of the nodes, with the fill of each as a bar.  A column that would be empty is left out.
 
-    Where several nodes share one disk, its size and the room on it stand with the first of them only.
+    If several nodes share one disk, its size and its free room are shown only for the first of them.
     """
     firsts: dict[str, str] = {node["volume"]: node["id"] for node in reversed(nodes) if node["volume"]}
     optional = [name for name in ("zone", "problem") if any(node[name] for node in nodes)]
@@ -58,7 +58,7 @@ def _sizes(node: Node, first: str) -> tuple[str, str]:
 
 
 def describe_disks(nodes: Sequence[Node]) -> str:
-    """How large the disks of all nodes are together; empty where no two nodes share one."""
+    """Return a sentence with the size of all disks together; empty if no two nodes share a disk."""
     disks = {node["volume"] or node["id"]: node for node in reversed(nodes)}
     if len(disks) == len(nodes):
         return ""
@@ -67,7 +67,7 @@ def describe_disks(nodes: Sequence[Node]) -> str:
 
 
 def fill_bar(console: Console, fill: float | None, state: str = "up") -> Text:
-    """A bar with percent; empty where the fill is not known.
+    """Return a bar with a percentage; empty if the fill is not known.
 
     :param fill: a fraction of the capacity.
     """
@@ -81,9 +81,9 @@ def fill_bar(console: Console, fill: float | None, state: str = "up") -> Text:
 
 
 def describe_spread(fill: Mapping[str, float] | None) -> str:
-    """The spread in a sentence.
+    """Return a sentence with the spread.
 
-    :param fill: of the nodes that take parts, as the status tells it; None where there is none that is up.
+    :param fill: the fill of the nodes that take parts, as in the answer to `GET /status`; None if no such node is up.
     """
     if fill is None:
         return "fill not known"
@@ -92,12 +92,12 @@ def describe_spread(fill: Mapping[str, float] | None) -> str:
 
 
 def format_percent(fraction: float) -> str:
-    """A fraction for a person."""
+    """Format a fraction as a percentage."""
     return f"{100 * fraction:.1f} %"
 
 
 def show_nodes(console: Console, found: Mapping[str, Any]) -> None:
-    """Print what a status says of the nodes."""
+    """Print the nodes of a status."""
     console.print(node_table(console, found["nodes"]))
     console.print()
     console.print(", ".join(filter(None, [describe_disks(found["nodes"]), describe_spread(found["fill"])])))

@@ -1,4 +1,4 @@
-"""splitctl get."""
+"""splitctl get: fetches a file."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _STDOUT = "-"
 def get(session: Session, force: bool, path: str, file: str | None) -> None:
     """Fetch a file.
 
-    FILE is the target: a file, a folder, or - for standard output; without it, the file's own name in this folder.
-    The bytes go to a temporary file beside the target, which is renamed once all of them have arrived.
+    FILE is the target: a file, a folder, or - for standard output.  Without it, the file gets its own name in the
+    current folder.  The bytes go to a temporary file beside the target, which is renamed when all of them have arrived.
     """
     path = clean_path(path)
     if file == _STDOUT:
@@ -64,7 +64,7 @@ def _target(path: str, file: str | None) -> Path:
 def _refuse_taken(target: Path, *, force: bool) -> None:
     """Check the target before the first byte is fetched.
 
-    :raise click.UsageError: something has its name and is not to be replaced, or is no file.
+    :raise click.UsageError: something has this name and must not be replaced, or is not a file.
     :raise OSError: no file can have this name.
     """
     try:

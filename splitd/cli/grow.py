@@ -1,4 +1,4 @@
-"""splitctl grow."""
+"""splitctl grow: adds storage servers to a running local cluster."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ _LOOK_S = 0.1
 @click.option("--by", type=click.IntRange(min=1), default=1, show_default=True, help="How many storage servers more.")
 @pass_session
 def grow(session: Session, folder: Path, by: int) -> None:
-    """Add storage servers to the cluster that `splitctl up` runs, while it runs.
+    """Add storage servers to a running `splitctl up`.
 
-    No file is moved, and what is under way does not notice; new files use the new storage servers at once.  Broken off
-    at any point, it is finished by running it again, or by the next `splitctl up`.
+    No file is moved, and transfers in progress are not disturbed; new files use the new storage servers at once.  If
+    the command is interrupted at any point, run it again, or run the next `splitctl up`: either finishes the work.
 
-    Exit codes: 0 they are there, 1 they are not, 5 a port is taken.
+    Exit codes: 0 the servers were added, 1 they were not, 5 a port is taken.
     """
     with reported_in_one_line():
         _grow(session, folder.absolute(), by)
@@ -77,9 +77,9 @@ def _grow(session: Session, folder: Path, by: int) -> None:
 
 
 def _wait_ready(folder: Path, by: int) -> dict[str, Any]:
-    """What the `splitctl up` of a folder says when all its daemons are ready.
+    """Wait until the `splitctl up` of a folder is ready, and return its `cluster.json`.
 
-    :raise CommandFailed: none runs there, or it is not ready in time.
+    :raise CommandFailed: no `splitctl up` runs there, or it is not ready in time.
     """
     deadline = time.monotonic() + _START_S
     while (pid := holder(folder)) is not None and time.monotonic() < deadline:
@@ -101,7 +101,10 @@ def _holder(folder: Path) -> int:
 
 
 def _require_same_user(folder: Path, pid: int) -> None:
-    """The daemons could not write what somebody else made for them."""
+    """Refuse to run as a different user: the daemons could not write to files that another user made for them.
+
+    :raise CommandFailed: the `splitctl up` runs as a different user.
+    """
     user = Path(f"/proc/{pid}").stat().st_uid
     if user != os.geteuid():
         raise CommandFailed(f"the splitctl up in {folder} runs as user {user}; run splitctl grow as the same")
@@ -109,7 +112,7 @@ def _require_same_user(folder: Path, pid: int) -> None:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Let other runs of this command wait."""
+    """Hold a lock, so that other runs of this command wait."""
     nodes = os.open(folder / "nodes", os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(nodes, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""Watching new nodes join: until the front has them up, and while the first bytes come."""
+"""Watches new nodes join: until the front reports them up, and while their first bytes arrive."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ _HERE = frozenset({"up", "full", "readonly"})
 
 
 class NotUp(CommandFailed):
-    """A node is registered, and did not come up in time; the message says why."""
+    """A node is registered, but did not come up in time; the message says why."""
 
 
 def wait_until_up(admin: Server, node_ids: SetOf[str], patience_s: float = _UP_S) -> dict[str, Any]:
-    """Wait until the front can use nodes.
+    """Wait until the front can use the nodes.
 
-    :return: its status then.
-    :raise NotUp: they did not come up in time.
+    :param patience_s: how long to wait, in seconds.
+    :return: the status at that moment.
+    :raise NotUp: one of the nodes did not come up in time.
     """
     deadline = time.monotonic() + patience_s
     while True:
@@ -47,7 +48,8 @@ def wait_until_up(admin: Server, node_ids: SetOf[str], patience_s: float = _UP_S
 
 
 def watch_first_bytes(admin: Server, node_ids: SetOf[str], found: dict[str, Any]) -> dict[str, Any]:
-    """Show the fill of new nodes for a moment, where there is a terminal: until bytes came to one of them.
+    """Show the fill of new nodes on a terminal, until one of them gets its first bytes, or for some seconds.  Without a
+    terminal, return at once.
 
     :param found: the status when they came up.
     :return: the last status.

@@ -1,4 +1,4 @@
-"""splitctl journal: looks into a journal on this machine, running front or not, and changes nothing."""
+"""splitctl journal: reads a journal on this machine, whether its front runs or not, and changes nothing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class JournalFolderType(click.ParamType[Path]):
     name = "folder"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """The journal's own folder."""
+        """Return the folder of the journal itself."""
         inner = Path(value) / "journal"
         folder = inner if inner.is_dir() else Path(value)
         if not any(folder.glob("*.jsonl")):
@@ -43,7 +43,7 @@ folder_argument = click.argument("folder", type=JournalFolderType())
 
 @click.group()
 def journal() -> None:
-    """Look into a journal: the front's own record of what exists.
+    """Read a journal, the front's own record of what exists.
 
     FOLDER is the front's data folder, or the folder of the journal in it.  Nothing is changed.
     """
@@ -53,9 +53,9 @@ def journal() -> None:
 @folder_argument
 @pass_session
 def check(session: Session, folder: Path) -> None:
-    """Read all of a journal, and prove every line.
+    """Read a whole journal, and verify every line.
 
-    The exit code is 1 where it is damaged; the message names file and line.
+    The exit code is 1 if the journal is damaged; the message names file and line.
     """
     reader = JournalReader(OSFilesystem(), str(folder))
     with _reading(folder):
@@ -103,9 +103,9 @@ def _summary(found: dict[str, Any]) -> Table:
 @click.option("--type", "kind", type=click.Choice(_TYPES), help="Only records of this type.")
 @pass_session
 def dump(session: Session, folder: Path, path: str | None, upload: str | None, kind: str | None) -> None:
-    """Print the records, each as a JSON document on a line of its own, oldest first.
+    """Print the records, oldest first, one JSON document per line.
 
-    Those of a snapshot say what there was, not what happened.
+    The records of a snapshot say what existed, not what happened.
     """
     with _reading(folder):
         for batch in JournalReader(OSFilesystem(), str(folder)).batches():
@@ -135,7 +135,7 @@ def _is_about(record: Record, path: str | None, upload: str | None, kind: str | 
 
 
 def _is_at(name: str, path: str) -> bool:
-    """Whether a name is a path or lies below it."""
+    """Return whether a name is a path, or lies below it."""
     return name == path or name.startswith(path.rstrip("/") + "/")
 
 

@@ -1,4 +1,4 @@
-"""splitctl ls."""
+"""splitctl ls: lists a collection."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from splitd.cli.tree import RemoteTree
 def ls(session: Session, long: bool, path: str) -> None:
     """List a collection, or show one file.
 
-    With --json each member is a JSON document on a line of its own.
+    With --json, each member is one JSON document on one line.
     """
     for member in _entries(RemoteTree(session.front), path):
         if session.as_json:

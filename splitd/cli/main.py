@@ -1,4 +1,4 @@
-"""The group of all commands, and the options they share."""
+"""The group of all commands, and the options that they share."""
 
 from __future__ import annotations
 

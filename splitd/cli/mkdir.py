@@ -1,4 +1,4 @@
-"""splitctl mkdir."""
+"""splitctl mkdir: makes collections."""
 
 from __future__ import annotations
 

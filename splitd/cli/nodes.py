@@ -1,4 +1,4 @@
-"""splitctl nodes, and splitctl nodes add."""
+"""splitctl nodes: lists the storage servers.  splitctl nodes add: adds one."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _HEAVIEST = 1000
 @pass_session
 @click.pass_context
 def nodes(context: click.Context, session: Session) -> None:
-    """List the storage servers and how full they are; add one.
+    """List the storage servers and how full they are, or add one.
 
-    With --json each is a JSON document on a line of its own.
+    With --json, each server is one JSON document on one line.
     """
     if context.invoked_subcommand is not None:
         return
@@ -38,7 +38,7 @@ def nodes(context: click.Context, session: Session) -> None:
 
 
 class NotJoined(CommandFailed):
-    """A node stands in a registry that the front does not read."""
+    """A node was added to a registry that the front does not read."""
 
 
 @nodes.command()
@@ -66,13 +66,14 @@ def add(
     registry: Path | None,
     no_wait: bool,
 ) -> None:
-    """Add a storage server, while all goes on.
+    """Add a storage server while the service runs.
 
-    The front asks it first: it must answer with the cluster key and belong to no other cluster.  Then it is added to
-    the registry, of which all else stays as it is, and the front reads that.  No file is moved; new ones use it at
-    once.  Run it where the registry lies; nothing is written where something is wrong.
+    The front asks the server first: it must prove that it has the cluster key, and belong to no other cluster.  Then it
+    is added to the registry, where everything else stays as it is, and the front reads the registry again.  No file is
+    moved; new files use the server at once.  Run this on the machine that has the registry.  If a check fails, nothing
+    is written.
 
-    Exit codes: 0 it is there, 1 it was refused, or did not come up in a minute.
+    Exit codes: 0 the server was added, 1 it was refused, or did not come up within a minute.
     """
     entry: dict[str, str | float] = {"id": node_id, "url": url}
     entry |= {} if zone is None else {"zone": zone}
@@ -98,7 +99,7 @@ def add(
 
 
 def _find_registry(given: Path | None, found: dict[str, Any], entry: Entry) -> RegistryEditor:
-    """The registry that the front reads.
+    """Find the registry that the front reads.
 
     :raise NotChanged: it is not on this machine.
     """

@@ -1,4 +1,4 @@
-"""A bar on the terminal while bytes move; nothing where there is no terminal."""
+"""Shows a bar on the terminal while bytes move; nothing if there is no terminal."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from splitd.cli.paths import printable
 
 @attrs.frozen
 class Meter:
-    """How far a transfer is."""
+    """The progress of a transfer."""
 
     _progress: Progress
     _task: TaskID
 
     def begin(self, name: str) -> None:
-        """Show what is being transferred now."""
+        """Show the name of the file that is being transferred."""
         self._progress.update(self._task, description=escape(printable(name)))
 
     def advance(self, count: int) -> None:
-        """Count bytes that have moved."""
+        """Count more bytes as moved."""
         self._progress.advance(self._task, count)
 
 
 @contextmanager
 def meter(total: int | None) -> Iterator[Meter]:
-    """Show a bar on stderr, where that is a terminal.
+    """Show a bar on stderr, if that is a terminal.
 
-    :param total: the bytes that will move; None where unknown.
+    :param total: how many bytes will move; None if unknown.
     """
     columns = (
         TextColumn("{task.description}"),

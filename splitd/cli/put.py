@@ -1,4 +1,4 @@
-"""splitctl put."""
+"""splitctl put: stores files and folders."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _STDIN = "-"
 class Transfer:
     """One file to send, or one collection to make.
 
-    :param source: the file to send, "-" for standard input; None for a collection that is to be made.
-    :param path: where it goes.
-    :param size: the bytes of the file; None where unknown.
+    :param source: the file to send, "-" for standard input; None to make a collection.
+    :param path: the path in the service.
+    :param size: the bytes of the file; None if unknown.
     """
 
     source: str | None
@@ -48,12 +48,12 @@ class Transfer:
 def put(session: Session, recursive: bool, files: tuple[str, ...], dest: str) -> None:
     """Store files.
 
-    DEST is the new name of one FILE; or the collection they go into, where it ends in a slash, is a collection
-    already, or there are several.  Collections that are missing are made.  FILE may be - for standard input.
-    With --json each file stored is a JSON document on a line of its own.
+    DEST is the new name of one FILE.  It is the collection to put files into if it ends in a slash, if it is an
+    existing collection, or if there are several FILEs.  Missing collections are made.  FILE may be - for standard
+    input.  With --json, each stored file is one JSON document on one line.
 
-    Of several files each is tried.  The failures are listed at the end, and the exit code is 1; if the server can no
-    longer be reached, the rest is not tried and the exit code is 3.
+    If there are several files, each is tried.  The failures are listed at the end, and the exit code is 1.  If the
+    server can no longer be reached, the rest is not tried, and the exit code is 3.
     """
     tree = RemoteTree(session.front)
     into = len(files) > 1 or dest.endswith("/") or tree.is_collection(dest)
@@ -83,9 +83,9 @@ class _Sending:
     _made: set[str] = attrs.field(factory=set)
 
     def send(self, transfer: Transfer, bar: Meter) -> None:
-        """Do one transfer; the collections that it needs are made.
+        """Do one transfer, and make the collections that it needs.
 
-        :raise CommandFailed: it failed.
+        :raise CommandFailed: the transfer failed.
         """
         collection = transfer.path if transfer.source is None else parent(transfer.path)
         if collection not in self._made:
@@ -95,11 +95,12 @@ class _Sending:
             _send(self.session, transfer.source, transfer, bar)
 
     def send_all(self, bar: Meter, failures: list[CommandFailed]) -> int:
-        """Do each transfer, whatever becomes of the others.
+        """Do all transfers, even if some of them fail.
 
-        A collection that cannot be made is one failure; the transfers below it are not tried.
+        A collection that cannot be made is one failure; the transfers below it are not tried.  When the server can no
+        longer be reached, the rest is not tried either.
 
-        :param failures: takes one for each transfer that failed.
+        :param failures: one failure is appended for each transfer that failed.
         :return: how many transfers were not tried.
         """
         unmade: set[str] = set()
@@ -172,7 +173,7 @@ def _plan_folder(folder: str, path: str, failures: list[CommandFailed]) -> Itera
                 yield from _plan_folder(entry.path, there, failures)
             else:
                 click.echo(f"{printable(entry.path)}: left out, it is neither a file nor a folder", err=True)
-        except OSError as problem:  # it was removed, or is on a disk that fails
+        except OSError as problem:  # it was removed, or its disk fails
             failures.append(_unreadable(entry.path, problem))
 
 

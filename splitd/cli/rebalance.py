@@ -1,4 +1,4 @@
-"""splitctl rebalance."""
+"""splitctl rebalance: starts, watches and stops a rebalance."""
 
 from __future__ import annotations
 
@@ -43,13 +43,14 @@ class NotBalanced(CommandFailed):
 def rebalance(
     session: Session, dry_run: bool, limit: float | None, target: float | None, stop: bool, detach: bool
 ) -> None:
-    """Move parts from full storage servers to empty ones, until they are about equally full.
+    """Move parts until storage servers are about equally full.
 
-    The front does it in the background; downloads do not notice.  It may be stopped and started again at any time.
-    Ctrl-C ends the watching only: the rebalance goes on.
+    The parts move from full storage servers to empty ones.  The front does this in the background, and downloads are
+    not disturbed.  It can be stopped and started again at any time.  Ctrl-C only ends the display: the rebalance goes
+    on.
 
-    Exit codes: 0 it is done, or goes on in the background; 1 it failed, was stopped by somebody else, or one is under
-    way already.
+    Exit codes: 0 it is finished, or goes on in the background; 1 it failed, was stopped from elsewhere, or another one
+    is already in progress.
     """
     if stop and (dry_run or detach or limit is not None or target is not None):
         raise click.UsageError("--stop goes alone")
@@ -67,7 +68,7 @@ def rebalance(
 
 
 def describe_rebalance(found: Mapping[str, Any]) -> str:
-    """How a rebalance is going, or has gone, in a sentence."""
+    """Return a sentence about the progress or the result of a rebalance."""
     limit = "" if found["limit"] is None else f", at most {found['limit'] / _MB:g} MB/s"
     failed = f", {found['failed']} could not be moved" if found["failed"] else ""
     problem = f": {found['problem']}" if found["problem"] else ""
@@ -79,10 +80,10 @@ def describe_rebalance(found: Mapping[str, Any]) -> str:
 
 
 def _show(session: Session, found: dict[str, Any], bad: set[str]) -> None:
-    """Show how it stands.
+    """Show the progress or the result of a rebalance.
 
-    :param bad: the states that are a failure.
-    :raise NotBalanced: it is in one of them.
+    :param bad: the states that are failures.
+    :raise NotBalanced: the rebalance is in one of these states.
     """
     if session.as_json:
         session.show(found)
@@ -111,10 +112,10 @@ def _show_plan(session: Session, plan: dict[str, Any]) -> None:
 
 
 def _follow(admin: Server, begun: dict[str, Any]) -> dict[str, Any]:
-    """Show how it goes, until its end or Ctrl-C.
+    """Show the progress of a rebalance, until its end or Ctrl-C.
 
-    :return: how it stands then.
-    :raise NotBalanced: the front does not know of it any more.
+    :return: its last progress.
+    :raise NotBalanced: the front was restarted, and the rebalance ended with it.
     """
     columns = (TextColumn("rebalance"), BarColumn(), TextColumn("{task.description}"))
     found, since = begun, time.monotonic()

@@ -1,4 +1,4 @@
-"""The file of the registry: nodes are added to it, and all else that stands in it stays."""
+"""Adds nodes to the registry's file, and leaves everything else in it as it is."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ from splitd.cli.server import Server
 from splitd.cli.writing import read_text, replace_file
 
 Entry = Mapping[str, str | float]
-"""A node as it stands in the registry: `id`, `url`, and what else is to be said of it."""
+"""A node as it stands in the registry: `id`, `url`, and optionally other keys."""
 
 
 class NotChanged(CommandFailed):
-    """The file is as it was; the message says what to do."""
+    """The file was not changed; the message says what to do."""
 
 
 def _resolved(path: Path) -> Path:
-    """Where a link leads: what is there is replaced, not the link."""
+    """Resolve symbolic links, so that the file is replaced and not the link."""
     return path.resolve()
 
 
 @attrs.frozen
 class RegistryEditor:
-    """The registry that a front reads.
+    """The file of the registry that a front reads.
 
-    :param path: where it is.
+    :param path: the file.
     """
 
     path: Path = attrs.field(converter=_resolved)
 
     def urls(self) -> dict[str, str]:
-        """The URLs of the nodes, by their ids.
+        """Return the URLs of the nodes, by their ids.
 
-        :raise NotChanged: it cannot be read.
+        :raise NotChanged: the file cannot be read.
         """
         return _urls(self.path, self._read())
 
     def add(self, entries: Sequence[Entry]) -> None:
-        """Add nodes; one that stands there already, with the same URL, is not added again.
+        """Add nodes.  A node that is in the file already, with the same URL, is not added again.
 
         :raise NotChanged: the file cannot be read or changed.
         """
@@ -55,15 +55,15 @@ class RegistryEditor:
             self._add(entries)
 
     def join(self, entries: Sequence[Entry], admin: Server) -> dict[str, Any]:
-        """Add nodes, and have the front read the file.
+        """Add nodes, and make the front read the file.
 
-        A run that was broken off is finished by the next one.  Where the front refuses the file, the old one is put
-        back.
+        If the front refuses the file, the old one is restored.  If this is interrupted, the next run finishes it.
 
-        :return: what the front says has changed.
+        :return: what has changed, as the front reports it.
         :raise NotChanged: the file cannot be read or changed.
-        :raise ServerRefused: the front does not take it; the file is as it was.
-        :raise CommandFailed: the front cannot be asked; the file has the nodes.
+        :raise ServerRefused: the front refused the file.  The old file is restored, unless another program changed it
+            meanwhile or restoring failed; the message says which.
+        :raise CommandFailed: the front cannot be reached; the file has the nodes.
         """
         with self._locked():
             old, new = self._add(entries)
@@ -79,7 +79,7 @@ class RegistryEditor:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Keep other commands away; the folder is locked, for the file is replaced by another one."""
+        """Keep other commands away.  The lock is on the folder, because the file itself is replaced."""
         try:
             folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as problem:
@@ -122,7 +122,7 @@ class RegistryEditor:
         return text
 
     def _put_back(self, old: str, new: str, refusal: ServerRefused) -> None:
-        if self._read() != new:  # whoever changed it meanwhile keeps that change
+        if self._read() != new:  # a change that another program made meanwhile is kept
             raise ServerRefused(f"{refusal.message}; {self.path} was changed meanwhile and stays so", refusal.status)
         try:
             replace_file(self.path, old)

@@ -1,4 +1,4 @@
-"""splitctl reload."""
+"""splitctl reload: makes the front read its registry again."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from splitd.cli.session import Session, pass_session
 @click.command()
 @pass_session
 def reload(session: Session) -> None:
-    """Have the front read its registry again.
+    """Make the front read its registry again.
 
-    What is under way does not notice.  A registry that cannot be used, or that has lost a node, is refused whole: the
-    one before stays, and the exit code is 1.  The front does this by itself when the file changes, and on SIGHUP.
+    Transfers in progress are not disturbed.  A registry that cannot be used, or that has lost a node, is refused
+    completely: the front keeps the old one, and the exit code is 1.  The front also does this by itself when the file
+    changes, and on SIGHUP.
     """
     found = session.admin.document("/reload", method="POST")
     if session.as_json:
@@ -26,6 +27,6 @@ def reload(session: Session) -> None:
 
 
 def describe_changes(found: Mapping[str, Any]) -> str:
-    """What a reload has changed, in a sentence."""
+    """Return a sentence about what a reload has changed."""
     changes = [f"{what} {', '.join(found[what])}" for what in ("added", "moved", "changed") if found[what]]
     return f"{found['nodes']} storage servers; {'; '.join(changes) or 'nothing has changed'}"

@@ -1,4 +1,4 @@
-"""splitctl rm."""
+"""splitctl rm: deletes files and collections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One HTTP exchange with a server, over a connection of its own, at constant memory."""
+"""HTTP exchanges with a server: each has its own connection, and needs constant memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from splitd.cli.errors import ServerRefused, TransferBroken, Unreachable
 from splitd.cli.paths import printable, quote_path
 
 PIECE = 1 << 20
-"""Bytes read and sent at a time."""
+"""The most bytes that are read or sent at once."""
 
 _CONNECT_S = 10.0
 _STALL_S = 300.0
@@ -28,11 +28,11 @@ _NOTHING: Mapping[str, Any] = {}
 
 @attrs.frozen
 class Body:
-    """What a request carries.
+    """The body of a request.
 
-    :param stream: where its bytes come from.
-    :param size: how many there are; None sends them in chunks, to the end of the stream.
-    :param name: what to call it in an error.
+    :param stream: the source of the bytes.
+    :param size: the number of bytes; None sends the stream in chunks, to its end.
+    :param name: the name of the source in error messages.
     :param advanced: called with the number of bytes, each time some were sent.
     """
 
@@ -44,11 +44,11 @@ class Body:
 
 @attrs.frozen
 class Server:
-    """A server and how to talk to it.
+    """A server, and the timeouts of exchanges with it.
 
-    :param url: where its root is, http or https.
-    :param connect_s: seconds to wait for a connection.
-    :param stall_s: seconds to wait for the next byte to move.
+    :param url: the URL of its root, http or https.
+    :param connect_s: how long to wait for a connection, in seconds.
+    :param stall_s: how long to wait for the next byte to move, in seconds.
     """
 
     url: str
@@ -65,11 +65,11 @@ class Server:
         headers: Mapping[str, str] = _NOTHING,
         body: Body | None = None,
     ) -> Iterator[HTTPResponse]:
-        """Send a request; inside the `with`, its answer can be read.
+        """Send a request; inside the `with` block, the answer can be read.
 
-        :param path: of a file or collection, not yet quoted.
-        :raise ServerRefused: the answer is not a 2xx; the message is the server's sentence.
-        :raise Unreachable: there is no connection.
+        :param path: the path of a file or collection, not yet quoted.
+        :raise ServerRefused: the status of the answer is not 2xx; the message is the server's sentence.
+        :raise Unreachable: the connection could not be made.
         :raise TransferBroken: the connection broke.
         """
         place = urlsplit(self.url)
@@ -89,9 +89,9 @@ class Server:
             connection.close()
 
     def document(self, path: str, query: Mapping[str, str | int] = _NOTHING, *, method: str = "GET") -> Any:
-        """Ask for a JSON document.
+        """Request a JSON document.
 
-        :raise CommandFailed: as `ask` does.
+        :raise CommandFailed: the request failed as in `ask`, or the answer is not JSON.
         """
         what = f"{method} {printable(path)}"
         with self.ask(method, path, query=query, headers={"Accept": "application/json"}) as answer:
@@ -129,7 +129,8 @@ class Server:
         try:
             whole = self._send(connection, body)
         except (BrokenPipeError, ConnectionResetError) as problem:
-            # A server that refuses a body says why before it closes; the sentence may be here already.
+            # A server that refuses a body says why before it closes the connection; its answer may have arrived
+            # already.
             try:
                 return _early(connection.getresponse())
             except (OSError, HTTPException):
@@ -138,7 +139,10 @@ class Server:
         return answer if whole else _early(answer)
 
     def _send(self, connection: HTTPConnection, body: Body) -> bool:
-        """Send a body; false where the server answered before its end."""
+        """Send a body.
+
+        :return: False if the server answered before the end of the body.
+        """
         left = body.size
         while left != 0:
             data = body.stream.read1(PIECE if left is None else min(PIECE, left))
@@ -158,7 +162,7 @@ class Server:
 
     def _send_piece(self, connection: HTTPConnection, data: bytes) -> bool:
         sock = connection.sock
-        # Over TLS the socket may become readable for the protocol's own sake: only a plain one tells of an answer.
+        # With TLS, a readable socket may only carry messages of TLS itself: only on a plain one does it mean an answer.
         watched = [] if isinstance(sock, ssl.SSLSocket) else [sock]
         view = memoryview(data)
         while view:
@@ -172,10 +176,10 @@ class Server:
 
 
 def read_pieces(answer: HTTPResponse, what: str) -> Iterator[bytes]:
-    """The body of an answer, piece by piece, to its announced end.
+    """Yield the body of an answer, piece by piece, to its announced end.
 
-    :param what: what to call it in an error.
-    :raise TransferBroken: it ended early.
+    :param what: the name of the exchange in error messages.
+    :raise TransferBroken: the body ended early.
     """
     expected = answer.length
     got = 0
@@ -204,7 +208,7 @@ def _refuse_no(what: str, answer: HTTPResponse) -> None:
     try:
         sentence = answer.read(_SENTENCE_LIMIT).decode("utf-8", "replace").strip()
     except (OSError, HTTPException):
-        sentence = ""  # the status alone has to say it
+        sentence = ""  # then the status alone must say why
     is_text = answer.headers.get_content_type() == "text/plain"
     sentence = printable(" ".join(sentence.split())) if is_text and sentence else answer.reason
     raise ServerRefused(f"{what}: {sentence} ({answer.status})", answer.status)

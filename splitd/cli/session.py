@@ -1,4 +1,4 @@
-"""What every command is given: where the servers are, and how to speak to the user."""
+"""The context of every command: the servers, and the way to print results."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _PIPE_COLUMNS = 500
 class Session:
     """One run of splitctl.
 
-    :param front: where files are.
+    :param front: the server of the files.
     :param admin: the operators' HTTP.
-    :param as_json: whether results are for a program.
+    :param as_json: whether to print results as JSON, for programs.
     """
 
     front: Server
@@ -40,12 +40,12 @@ pass_session = click.make_pass_decorator(Session)
 def read_server(context: click.Context, parameter: click.Parameter, url: str) -> Server:  # noqa: ARG001 - click's
     """Read the URL of a server.
 
-    :raise click.BadParameter: it is not one.
+    :raise click.BadParameter: it is not a URL of http or https with a host.
     """
     try:
         place = urlsplit(url)
         known = place.scheme in {"http", "https"} and bool(place.hostname) and place.port != 0
-    except ValueError:  # brackets or a port that cannot be
+    except ValueError:  # impossible brackets or port
         known = False
     if not known:
         raise click.BadParameter(f"{url!r} is not a URL like http://127.0.0.1:8080")
@@ -53,5 +53,5 @@ def read_server(context: click.Context, parameter: click.Parameter, url: str) ->
 
 
 def output() -> Console:
-    """Where tables go.  A pipe has no width that a line could be cut to."""
+    """Return the console for tables.  A pipe has no width, so its lines are long enough for everything."""
     return Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS, markup=False, highlight=False)

@@ -1,4 +1,4 @@
-"""splitctl status."""
+"""splitctl status: shows the state of the service."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from storaged.system.sizes import format_size
 @click.command()
 @pass_session
 def status(session: Session) -> None:
-    """Show how the service is.
+    """Show the state of the service.
 
-    The exit code is 1 where it is not ready.
+    The exit code is 1 if the service is not ready.
     """
     found = session.admin.document("/status")
     if session.as_json:
@@ -73,7 +73,7 @@ def _reaper(found: dict[str, Any]) -> str:
 
 def _registry(found: dict[str, Any]) -> str:
     told = f"{found['path']}, read {_time(found['loaded_ms'])}"
-    refused = found["refused"]  # the reason is among the warnings
+    refused = found["refused"]  # the warnings include the reason
     return f"{told}; the one of {_time(refused['time_ms'])} is refused" if refused else told
 
 

@@ -1,4 +1,4 @@
-"""splitctl sweep."""
+"""splitctl sweep: finds orphans, and moves them to the trash."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _PATIENCE_S = 3600.0
 )
 @pass_session
 def sweep(session: Session, dry_run: bool, share: float | None) -> None:
-    """Find parts on the storage servers that nobody knows of, and put them aside.
+    """Find parts that nobody knows of, and move them to the trash.
 
-    They stay in the folder trash of their storage server for a day.  The front does this by itself every week.
-    The exit code is 1 where it found too much to put aside, or could not look everywhere.
+    Such parts stay in the folder trash of their storage server for a day.  The front does this by itself every week.
+    The exit code is 1 if there were too many of them to move any, or if a storage server could not be checked.
     """
     query: dict[str, str | int] = {"dry_run": int(dry_run)}
     if share is not None:

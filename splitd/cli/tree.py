@@ -1,4 +1,4 @@
-"""What splitctl asks of the front besides the bytes of files: what is there, lists, collections."""
+"""The requests of splitctl about files and collections, except those for the bytes of files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ class RemoteTree:
     front: Server
 
     def find(self, path: str) -> dict[str, Any] | None:
-        """What there is of this name, as a list of its collection would show it; None where there is nothing."""
+        """Look up a file or collection, in the form of a member in the list of its collection; None if nothing has this
+        name.
+        """
         name = basename(clean_path(path))
         try:
             with self.front.ask("HEAD", path) as answer:
@@ -52,14 +54,14 @@ class RemoteTree:
         }
 
     def is_collection(self, path: str) -> bool:
-        """Whether there is a collection of this name."""
+        """Return whether a collection has this name."""
         if clean_path(path) == "/":
             return True
         entry = self.find(path)
         return entry is not None and entry["type"] == "collection"
 
     def members(self, path: str) -> Iterator[dict[str, Any]]:
-        """All members of a collection, page by page."""
+        """Yield all members of a collection, page by page."""
         after: str | None = ""
         while after is not None:
             page = self.front.document(path, {"after": after, "limit": _PAGE} if after else {"limit": _PAGE})
@@ -69,26 +71,26 @@ class RemoteTree:
     def make(self, path: str) -> None:
         """Make a collection.
 
-        :raise ServerRefused: something is there already, or the collection it should lie in is missing.
+        :raise ServerRefused: something has this name already, or the parent collection is missing.
         """
         with self.front.ask("MKCOL", path):
             pass
 
     def make_all(self, path: str) -> None:
-        """Make a collection and the missing ones above it; does nothing where it is there."""
+        """Make a collection and its missing ancestors; do nothing if it exists."""
         if clean_path(path) == "/":
             return
         try:
             self.make(path)
         except ServerRefused as refusal:
             if refusal.status == _NOT_ALLOWED:
-                return  # there already (RFC 4918 section 9.3.1); if it is a file, the next request says so
+                return  # it exists (RFC 4918 section 9.3.1); if it is a file, the next request says so
             if refusal.status != _CONFLICT:
                 raise
             self.make_all(parent(clean_path(path)))
             self.make(path)
 
     def delete(self, path: str) -> None:
-        """Delete a file, or a collection with all that is in it."""
+        """Delete a file, or a collection and everything in it."""
         with self.front.ask("DELETE", path):
             pass

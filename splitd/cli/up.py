@@ -1,4 +1,4 @@
-"""splitctl up."""
+"""splitctl up: runs a local cluster."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ from splitd.cli.session import Session, pass_session
 def up(session: Session, nodes: int, folder: Path, port: int) -> None:
     """Run a whole cluster on this machine.
 
-    It runs until Ctrl-C or SIGTERM, which stops all of it.  Started again on the same folder it serves the same
-    files, with more storage servers where --nodes is larger than before, and never with fewer.
+    It runs until Ctrl-C or SIGTERM, which stops all of it.  If it is started again on the same folder, it serves the
+    same files.  It then has more storage servers if --nodes is larger than before, and never fewer.
 
-    The front listens on the port P, its operators' HTTP on P + 1, storage server nX on P + 10 + X, all on 127.0.0.1.
-    While all are ready, cluster.json in the folder tells their URLs and process ids.  A daemon that ends by itself
-    is started again.  If splitctl itself is killed, the kernel kills its daemons (Linux).
+    The front listens on port P, its operators' HTTP on P + 1, storage server nX on P + 10 + X, all on 127.0.0.1.  While
+    all of them are ready, cluster.json in the folder holds their URLs and process ids.  A daemon that ends by itself is
+    started again.  If splitctl itself is killed, the kernel kills its daemons (Linux).
 
     `splitctl grow` adds storage servers while it runs.
 
-    Exit codes: 0 it was told to stop, 1 it could not start, 5 it did not try to, for a port is taken.
+    Exit codes: 0 it was stopped by a signal, 1 it could not start, 5 it did not try to start, because a port is taken.
     """
     folder = folder.absolute()
-    # A process that reads our id from the lock may send a signal at once.
+    # A process that reads our process id from the lock file may send a signal at once: signals are received first.
     with reported_in_one_line(), received_signals() as signals, locked(folder):
         ready_file(folder).unlink(missing_ok=True)
         plan = plan_cluster(folder, port, nodes)
@@ -84,7 +84,7 @@ def _note(cluster: LocalCluster) -> None:
 
 
 def _start_added_nodes(cluster: LocalCluster) -> list[DaemonProcess]:
-    """Start the storage servers whose folders were made since the start.  Whatever happens, the others run on."""
+    """Start the storage servers whose folders were made since the start.  If this fails, the others keep running."""
     before = len(cluster.nodes)
     try:
         cluster.grow(grown(cluster.plan))

@@ -1,7 +1,8 @@
-"""Files that are there whole, old or new, at every instant and after a power cut.
+"""Writes files so that, at every instant and after a power cut, they are there completely: the old version or the new
+one.
 
-A new file is written under a temporary name in its own folder and then renamed.  The temporary name is random and
-made exclusively, so no file of somebody else is ever opened, followed or removed.
+A new file is written under a temporary name in its own folder, and then renamed.  The temporary name is random, and the
+file is created exclusively, so no file of another program is ever opened, followed or removed.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _EXCLUSIVE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def read_text(path: Path) -> str:
-    """The text of a file, with the ends of its lines as they are.
+    """Return the text of a file, with its line ends as they are.
 
     :raise FileNotFoundError: the file does not exist.
     :raise ValueError: the file is not UTF-8.
@@ -27,10 +28,10 @@ def read_text(path: Path) -> str:
 
 
 def write_file(path: Path, text: str, mode: int = 0o644) -> None:
-    """Write a text to a file, which is replaced or made.
+    """Write a text to a file, which is replaced or created.
 
-    :param mode: the file's permissions, less the umask.
-    :raise OSError: the file could not be written; it is as it was.
+    :param mode: the file's permissions, before the umask is applied.
+    :raise OSError: the file could not be written; it is unchanged.
     """
     with whole_file(path, mode=mode) as file:
         file.write(text.encode())
@@ -39,12 +40,13 @@ def write_file(path: Path, text: str, mode: int = 0o644) -> None:
 def replace_file(path: Path, text: str, like: Path | None = None) -> None:
     """Replace the text of a file; its permissions and owner stay.
 
-    :param like: another file whose permissions and owner are taken instead; `path` may then be missing.
-    :raise OSError: the file is as it was.  EBUSY: it is a mount point, as a single file in a container is.
+    :param like: a file whose permissions and owner are used instead; `path` may then be missing.
+    :raise OSError: the file could not be replaced; it is unchanged.  EBUSY: it is a mount point, as a single file in a
+        container is.
     """
     model = (like or path).stat()
     with whole_file(path, mode=0o600) as file:
-        # In this order: the permissions of another owner's file cannot be changed without privileges.
+        # The order matters: the permissions of a file that another user owns cannot be changed without privileges.
         os.fchmod(file.fileno(), stat.S_IMODE(model.st_mode))
         os.fchown(file.fileno(), model.st_uid, model.st_gid)
         file.write(text.encode())
@@ -54,12 +56,12 @@ def replace_file(path: Path, text: str, like: Path | None = None) -> None:
 def whole_file(path: Path, *, mode: int = 0o666, replace: bool = True) -> Iterator[IO[bytes]]:
     """Write a file that gets its name at the end of the block, synced; if the block raises, nothing is left behind.
 
-    :param mode: the file's permissions, less the umask.
+    :param mode: the file's permissions, before the umask is applied.
     :param replace: whether a file of this name is replaced.
     :raise FileExistsError: something has this name and `replace` is false.
-    :raise OSError: the file could not be written or renamed; what has this name is as it was.
+    :raise OSError: the file could not be written or renamed; whatever has this name is unchanged.
     """
-    # The name is short whatever the target's is: names of 255 bytes leave no room for a suffix.
+    # The name is short, whatever the target's name is: a name of 255 bytes leaves no room for a suffix.
     temporary = path.with_name(f".splitctl-{secrets.token_hex(8)}.tmp")
     handle = os.open(temporary, _EXCLUSIVE, mode)
     try:
@@ -83,7 +85,8 @@ def _rename_to_new(temporary: Path, path: Path) -> None:
     except FileExistsError:
         raise
     except OSError:
-        # FAT and some network file systems have no hard links: a name that is taken in this instant is replaced.
+        # FAT and some network file systems have no hard links: there, a file that gets this name at this very moment is
+        # replaced.
         if os.path.lexists(path):
             raise FileExistsError(f"{path} exists") from None
         temporary.rename(path)

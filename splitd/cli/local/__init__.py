@@ -1,1 +1,1 @@
-"""A whole cluster on one machine: its plan, its folder, its processes."""
+"""Runs a whole cluster on one machine: its plan, its folder, its processes."""

@@ -1,4 +1,4 @@
-"""The daemons of a local cluster, from the start of the first until all are ready."""
+"""Starts the daemons of a local cluster, and waits until all are ready."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _NOTHING: Mapping[str, str] = {}
 
 
 class StartFailed(CommandFailed):
-    """A daemon did not get ready; the message says why."""
+    """A daemon did not become ready; the message says why."""
 
 
 class LocalCluster:
     """The daemons of a plan.
 
-    :param signals: those that this process receives; one that says stop ends the waiting.
+    :param signals: the signals that this process receives; a stop signal ends the waiting.
     """
 
     def __init__(self, plan: ClusterPlan, signals: Signals) -> None:
@@ -43,17 +43,17 @@ class LocalCluster:
         return DaemonProcess(node.node_id, ["storaged", "--config", str(node.config)], self.plan.log_of(node.node_id))
 
     def pids(self) -> dict[str, int]:
-        """The process ids, by name."""
+        """Return the process ids, by name."""
         return {daemon.name: daemon.pid for daemon in [self.front, *self.nodes]}
 
     def start(self) -> bool:
         """Start all daemons and wait until they are ready.
 
-        The front comes last: the first look it takes at its nodes finds them.  It is ready once files can be read, for
-        a store that is full must start, too.
+        The front starts last, so that its first poll finds its nodes.  It counts as ready when files can be read,
+        because a store that is full must start, too.
 
-        :return: whether they are; false where a signal said stop.
-        :raise StartFailed: one ended, or is not ready in time.  The others still run.
+        :return: whether they are ready; False if a stop signal came.
+        :raise StartFailed: a daemon ended, or is not ready in time.  The others still run.
         """
         deadline = time.monotonic() + _READY_S
         for daemon in self.nodes:
@@ -69,7 +69,7 @@ class LocalCluster:
     def grow(self, plan: ClusterPlan) -> None:
         """Start the nodes of a plan that this cluster does not have yet.
 
-        :raise OSError: one could not be started; those before it are.
+        :raise OSError: a node could not be started; those before it run.
         """
         for node in plan.nodes:
             if node.number not in self.plan.numbers:
@@ -100,7 +100,7 @@ class LocalCluster:
 
 
 def is_well(url: str) -> bool:
-    """Whether a storage server answers."""
+    """Return whether a storage server answers."""
     try:
         with Server(url, connect_s=_ANSWER_S, stall_s=_ANSWER_S).ask("GET", "/health"):
             return True
@@ -111,10 +111,11 @@ def is_well(url: str) -> bool:
 def refuse_taken_ports(ports: Mapping[int, str], signals: Signals) -> None:
     """Check that ports are free.
 
-    It looks again for a moment: daemons of a `splitctl up` that was killed just now may still be on their way out.
+    The check is repeated for two seconds, because daemons of a `splitctl up` that was just killed may not have ended
+    yet.
 
-    :param ports: which daemon needs which port.
-    :raise PortTaken: some are taken.
+    :param ports: the daemon that needs each port.
+    :raise PortTaken: some ports are still taken.
     """
     deadline = time.monotonic() + _PORTS_S
     while taken := taken_ports(ports):
@@ -124,7 +125,7 @@ def refuse_taken_ports(ports: Mapping[int, str], signals: Signals) -> None:
 
 
 def taken_ports(ports: Mapping[int, str]) -> list[str]:
-    """Those of the ports that somebody listens on, each with the daemon that needs it."""
+    """Return the ports that a process listens on, each with the daemon that needs it."""
     return [f"{port} ({user})" for port, user in ports.items() if _is_taken(port)]
 
 
@@ -143,9 +144,9 @@ def _listed(ports: Sequence[str]) -> str:
 
 
 def last_words(output: Path) -> str:
-    """The last lines that a daemon printed, to stand below an error; empty where it printed nothing.
+    """Return the last lines that a daemon printed, in a form to follow an error message; empty if it printed nothing.
 
-    :param output: the file they are in.
+    :param output: the file that has its output.
     """
     lines = last_lines(output, _LINES)
     return f"\nThe end of {output}:\n" + "\n".join(f"  {line}" for line in lines) if lines else ""

@@ -1,4 +1,4 @@
-"""One daemon as a child process."""
+"""Runs one daemon as a child process."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _PR_SET_PDEATHSIG = 1
 
 
 class DaemonProcess:
-    """A twistd in the foreground, that does not outlive this process.
+    """A twistd in the foreground that does not outlive this process.
 
-    It has a process group of its own, so that Ctrl-C in the terminal reaches this process only; and the kernel
-    kills it when this process ends in whatever way (Linux).
+    It has its own process group, so that Ctrl-C in the terminal reaches only this process.  The kernel kills it when
+    this process ends, for whatever reason (Linux).
 
-    :param name: what to call it.
-    :param arguments: what follows `twistd -n`.
-    :param output: the file that what it prints is appended to.
+    :param name: its name in messages.
+    :param arguments: the arguments after `twistd -n`.
+    :param output: the file that its output is appended to.
     """
 
     def __init__(self, name: str, arguments: Sequence[str], output: Path) -> None:
@@ -38,7 +38,7 @@ class DaemonProcess:
         return self._process.pid
 
     def start(self) -> None:
-        """Start it.  To be called in the main thread: the kernel watches the thread that called."""
+        """Start it.  Call this in the main thread: the kernel watches the thread that makes the call."""
         command = [sys.executable, str(twistd()), "-n", "--pidfile=", *self._arguments]
         with self.output.open("ab") as output:
             self._process = subprocess.Popen(  # noqa: S603 - our own program
@@ -51,21 +51,21 @@ class DaemonProcess:
             )
 
     def ended(self) -> str:
-        """How it ended; empty while it runs, or was never started."""
+        """Return how it ended; empty while it runs, or if it was never started."""
         code = None if self._process is None else self._process.poll()
         if code is None:
             return ""
         return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
 
     def send(self, number: signal.Signals) -> None:
-        """Send it a signal, where it runs."""
+        """Send it a signal, if it was started."""
         if self._process is not None:
             self._process.send_signal(number)
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait for its end.
+        """Wait until it ends.
 
-        :return: whether it ended in time.
+        :return: whether it ended in time; True if it was never started.
         """
         if self._process is None:
             return True
@@ -77,24 +77,24 @@ class DaemonProcess:
 
 
 class _Bond:
-    """Makes the kernel kill this process when the one that started it ends.  Runs between fork and exec."""
+    """Makes the kernel kill this process when its parent ends.  Runs between fork and exec."""
 
     def __init__(self, parent: int) -> None:
         self._parent = parent
-        # Found before the fork: no library should be loaded after it.
+        # Looked up before the fork: no library should be loaded after it.
         self._prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
     def __call__(self) -> None:
         if self._prctl is not None:
             self._prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
             if os.getppid() != self._parent:
-                os._exit(1)  # it ended before the kernel was told
+                os._exit(1)  # the parent ended before the call to prctl
 
 
 def twistd() -> Path:
-    """Twisted's program that runs daemons.
+    """Return the path of Twisted's program that runs daemons.
 
-    :raise FileNotFoundError: it is not where this Python is.
+    :raise FileNotFoundError: it is not beside this Python.
     """
     path = Path(sys.executable).with_name("twistd")
     if not path.exists():
@@ -103,7 +103,7 @@ def twistd() -> Path:
 
 
 def last_lines(path: Path, count: int) -> list[str]:
-    """The last lines of a file; none where it is missing."""
+    """Return the last lines of a file; none if it is missing."""
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
             return [line.rstrip("\n") for line in deque(file, count)]

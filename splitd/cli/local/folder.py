@@ -1,4 +1,4 @@
-"""The folder of a local cluster: its key, its configuration files and its registry."""
+"""Prepares the folder of a local cluster: its key, its configuration files and its registry."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ class FolderError(Exception):
 
 
 def plan_cluster(folder: Path, port: int, count: int) -> ClusterPlan:
-    """Plan the cluster of a folder: the nodes it has, and new ones up to `count`.
+    """Plan the cluster of a folder: its existing nodes, and new ones up to `count`.
 
     :raise FolderError: its registry cannot be read.
-    :raise ValueError: there are no such ports.
+    :raise ValueError: a port would be out of range.
     """
     registered = set(_registered(folder / REGISTRY))
     return ClusterPlan(folder, port, choose_numbers(count, registered, own_nodes(folder)))
 
 
 def plan_growth(plan: ClusterPlan, joined: SetOf[str], count: int) -> ClusterPlan:
-    """Plan the nodes that are to be added to a cluster that runs, and those alone.
+    """Plan the nodes that are to be added to a running cluster, and only these.
 
-    :param joined: the ids that its front knows.
+    :param joined: the ids of the nodes that its front knows.
     :raise FolderError: its registry cannot be read.
-    :raise ValueError: there are no such ports.
+    :raise ValueError: a port would be out of range.
     """
     registered = set(_registered(plan.registry))
     numbers = choose_next(count, registered, own_nodes(plan.folder), joined)
@@ -56,15 +56,15 @@ def plan_growth(plan: ClusterPlan, joined: SetOf[str], count: int) -> ClusterPla
 
 
 def grown(plan: ClusterPlan) -> ClusterPlan:
-    """The plan, with the nodes whose folders were made since.
+    """Return the plan with the nodes whose folders were made since.
 
-    :raise ValueError: there are no such ports.
+    :raise ValueError: a port would be out of range.
     """
     return attrs.evolve(plan, numbers=tuple(sorted({*plan.numbers, *numbers_of(_made(plan.folder))})))
 
 
 def own_nodes(folder: Path) -> set[str]:
-    """The ids of a cluster's own nodes; a `splitctl grow` that was broken off may have left some unregistered.
+    """Return the ids of a cluster's own nodes.  An interrupted `splitctl grow` may have left some of them unregistered.
 
     :raise FolderError: its registry cannot be read.
     """
@@ -77,16 +77,16 @@ def _made(folder: Path) -> set[str]:
 
 
 def prepare(plan: ClusterPlan) -> None:
-    """Make a folder what the plan says.  What is there stays, but for the ports and paths of the plan.
+    """Make the files of a folder match the plan.  Only the keys that the plan sets are changed in existing files.
 
-    :raise FolderError: a file that is there cannot be changed.
+    :raise FolderError: an existing file cannot be changed.
     """
     _make_key(plan.key)
     prepare_nodes(plan)
     plan.data.mkdir(parents=True, exist_ok=True)
     _settle(plan.config, _FRONT_HEAD, plan.settings())
     (plan.folder / "log").mkdir(exist_ok=True)
-    # Last, so that a node that is registered always has its folder.
+    # This comes last, so that a registered node always has its folder.
     old = _read(plan.registry)
     try:
         new = write_urls(_REGISTRY_HEAD if old is None else old, {node.node_id: node.url for node in plan.nodes})
@@ -97,13 +97,13 @@ def prepare(plan: ClusterPlan) -> None:
 
 
 def prepare_nodes(plan: ClusterPlan) -> None:
-    """Make the folders of a plan's nodes.  What is there stays, but for the ports and paths of the plan.
+    """Make the folders of a plan's nodes.  Only the keys that the plan sets are changed in existing files.
 
-    :raise FolderError: a file that is there cannot be changed.
+    :raise FolderError: an existing file cannot be changed.
     """
     for node in plan.nodes:
         node.data.mkdir(parents=True, exist_ok=True)
-        # Last: with this file, the folder is a node's.
+        # This comes last: a folder that has this file counts as a node's.
         _settle(node.config, _NODE_HEAD, node.settings())
 
 
@@ -132,9 +132,9 @@ def _read(path: Path) -> str | None:
 
 
 def _registered(path: Path) -> dict[str, str]:
-    """The URLs of the nodes in a registry, by their ids; none where there is no such file.
+    """Return the URLs of the nodes in a registry, by their ids; none if the file does not exist.
 
-    :raise FolderError: it cannot be read.
+    :raise FolderError: the file cannot be read.
     """
     try:
         return read_urls(_read(path) or "")

@@ -1,12 +1,12 @@
-"""Which daemons a local cluster has, and what their configuration files say.  Pure.
+"""The plan of a local cluster: its daemons, their ports, and the contents of their configuration files.  Pure.
 
-    DIR/cluster.key                  the key all daemons share
+    DIR/cluster.key                  the key that all daemons share
     DIR/nodes.yaml                   the registry
     DIR/front/splitd.yaml, data/     the front
     DIR/nodes/nX/storaged.yaml, data/  a storage server
-    DIR/log/NAME.log                 what a daemon prints
-    DIR/cluster.json                 there while the cluster is ready: URLs and process ids
-    DIR/up.lock                      held by the `splitctl up` that runs here; holds its process id
+    DIR/log/NAME.log                 the output of a daemon
+    DIR/cluster.json                 exists while the cluster is ready: URLs and process ids
+    DIR/up.lock                      locked by the `splitctl up` that runs here; holds its process id
 
 Ports: the front P, its operators' HTTP P + 1, node nX P + 10 + X.
 """
@@ -35,8 +35,8 @@ class NodePlan:
     """One storage server of a local cluster.
 
     :param number: X in its id nX.
-    :param port: where it listens.
-    :param folder: where its configuration file and its data lie.
+    :param port: the port that it listens on.
+    :param folder: the folder of its configuration file and its data.
     :param key: the path of the cluster key.
     """
 
@@ -52,7 +52,7 @@ class NodePlan:
 
     @property
     def url(self) -> str:
-        """Where it answers."""
+        """Its URL."""
         return f"http://{HOST}:{self.port}"
 
     @property
@@ -66,7 +66,7 @@ class NodePlan:
         return self.folder / "data"
 
     def settings(self) -> dict[str, str]:
-        """What its configuration file says."""
+        """Return the settings in its configuration file."""
         return {
             "node": self.node_id,
             "data": str(self.data),
@@ -80,7 +80,7 @@ class ClusterPlan:
     """A local cluster.
 
     :param folder: its folder, an absolute path.
-    :param port: the front's.
+    :param port: the front's port.
     :param numbers: X of each node nX.
     """
 
@@ -100,7 +100,7 @@ class ClusterPlan:
 
     @property
     def registry(self) -> Path:
-        """The registry."""
+        """The file of the registry."""
         return self.folder / REGISTRY
 
     @property
@@ -115,12 +115,12 @@ class ClusterPlan:
 
     @property
     def url(self) -> str:
-        """Where files are."""
+        """The URL of the files."""
         return f"http://{HOST}:{self.port}"
 
     @property
     def admin(self) -> str:
-        """Where the operators' HTTP is."""
+        """The URL of the operators' HTTP."""
         return f"http://{HOST}:{self.port + 1}"
 
     @property
@@ -132,11 +132,11 @@ class ClusterPlan:
         )
 
     def log_of(self, name: str) -> Path:
-        """The file of what a daemon prints."""
+        """Return the file that has the output of a daemon."""
         return self.folder / "log" / f"{name}.log"
 
     def settings(self) -> dict[str, str]:
-        """What the front's configuration file says."""
+        """Return the settings in the front's configuration file."""
         return {
             "data": str(self.data),
             "listen": _endpoint(self.port),
@@ -146,7 +146,7 @@ class ClusterPlan:
         }
 
     def ports(self) -> dict[int, str]:
-        """Which daemon needs which port."""
+        """Return the name of the daemon that needs each port."""
         return {
             self.port: "the front",
             self.port + 1: "the operators' HTTP",
@@ -155,33 +155,33 @@ class ClusterPlan:
 
 
 def node_folder(folder: Path, node_id: str) -> Path:
-    """Where the files of a cluster's own node lie."""
+    """Return the folder of one of the cluster's own nodes."""
     return folder / "nodes" / node_id
 
 
 def choose_numbers(count: int, registered: SetOf[str], own: SetOf[str]) -> tuple[int, ...]:
-    """Which nodes to run: all the cluster's own ones, and new ones up to `count`.
+    """Choose the nodes to run: all of the cluster's own ones, and new ones up to `count`.
 
-    :param registered: the ids in the registry.  A new node takes none of them.
-    :param own: the ids of the cluster's own ones, registered or not yet.
+    :param registered: the ids in the registry.  A new node gets none of them.
+    :param own: the ids of the cluster's own nodes, registered or not yet.
     """
     return tuple(sorted(_with_more(numbers_of(own), count, registered)))
 
 
 def choose_next(count: int, registered: SetOf[str], own: SetOf[str], joined: SetOf[str]) -> tuple[int, ...]:
-    """Which nodes to add: first those of the cluster's own that were begun to be added, then new ones.
+    """Choose the nodes to add: first the cluster's own ones that have not joined yet, then new ones.
 
     :param count: how many.
     :param registered: the ids in the registry.
-    :param own: the ids of the cluster's own ones, registered or not yet.
-    :param joined: the ids that the front knows.
+    :param own: the ids of the cluster's own nodes, registered or not yet.
+    :param joined: the ids of the nodes that the front knows.
     """
     begun = sorted(numbers_of(own - joined))[:count]
     return tuple(_with_more(begun, count, registered | own | joined))
 
 
 def numbers_of(node_ids: Iterable[str]) -> set[int]:
-    """X of each id nX; other ids have none."""
+    """Return X of each id nX; ids of other forms are skipped."""
     return {int(match[1]) for node_id in node_ids if (match := _NODE_ID.match(node_id))}
 
 

@@ -1,4 +1,4 @@
-"""What commands say where the folder of a local cluster cannot be used."""
+"""Turns the errors of a local cluster's folder into errors of commands."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from splitd.cli.local.folder import FolderError
 
 @contextmanager
 def reported_in_one_line() -> Iterator[None]:
-    """Let what goes wrong end the command with one line.
+    """Make errors in the block end the command with a one-line message.
 
-    :raise UsageError: in place of a ValueError: what was asked for cannot be.
+    :raise UsageError: in place of a ValueError: the arguments are impossible.
     :raise CommandFailed: in place of a FolderError or an OSError.
     """
     try:

@@ -1,4 +1,4 @@
-"""How others find the cluster that runs in a folder: who runs it, and where its daemons are."""
+"""Lets other processes find the cluster that runs in a folder: which process runs it, and the URLs of its daemons."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from splitd.cli.writing import write_file
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep a second `splitctl up` away from a folder, which is made where it is missing; see `holder`.
+    """Keep a second `splitctl up` out of a folder, which is made if it is missing; see `holder`.
 
-    :raise FolderError: another one has it.
+    :raise FolderError: another `splitctl up` has the lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with _lock_file(folder).open("a") as file:
@@ -37,7 +37,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def holder(folder: Path) -> int | None:
-    """The process id of the `splitctl up` that runs in a folder; None where none does, 0 where it begins just now."""
+    """Return the process id of the `splitctl up` that runs in a folder; None if none does, 0 if it is just starting."""
     try:
         with _lock_file(folder).open() as file:
             try:
@@ -53,7 +53,7 @@ def write_ready(plan: ClusterPlan, pids: Mapping[str, int]) -> dict[str, Any]:
     """Write `cluster.json`, which says that all daemons are ready.
 
     :param pids: the process ids, by "front" and node id.
-    :return: what it says.
+    :return: the content of the file.
     """
     document = {
         "front": {"url": plan.url, "admin": plan.admin, "pid": pids["front"], "config": str(plan.config)},
@@ -68,7 +68,7 @@ def write_ready(plan: ClusterPlan, pids: Mapping[str, int]) -> dict[str, Any]:
 
 
 def read_ready(folder: Path) -> Any:
-    """What `cluster.json` says; None while the cluster is not ready."""
+    """Return the content of `cluster.json`; None while the cluster is not ready."""
     try:
         return json.loads(ready_file(folder).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -76,7 +76,7 @@ def read_ready(folder: Path) -> Any:
 
 
 def ready_file(folder: Path) -> Path:
-    """The file that is there while the cluster is ready."""
+    """Return the path of the file that exists while the cluster is ready."""
     return folder / "cluster.json"
 
 

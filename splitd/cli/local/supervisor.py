@@ -1,4 +1,4 @@
-"""Keeps daemons running until a signal says stop."""
+"""Keeps daemons running until a stop signal comes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import attrs
 from splitd.cli.local.daemon import DaemonProcess
 
 NODES_ADDED = signal.SIGUSR1
-"""Tells a `splitctl up` that nodes were added to its folder."""
+"""The signal that tells a `splitctl up` that nodes were added to its folder."""
 
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
@@ -24,10 +24,10 @@ _STOP_S = 30.0
 
 
 class Signals:
-    """The signals that this process has received, and a wait for the next one.
+    """The signals that this process has received, and a way to wait for the next one.
 
     :param receiver: the end of a socket pair from which a byte can be read after each signal.
-    :ivar stopped: how many signals have said stop.
+    :ivar stopped: how many stop signals have come.
     """
 
     def __init__(self, receiver: socket.socket) -> None:
@@ -36,7 +36,7 @@ class Signals:
         self._nodes_added = False
 
     def on_stop(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a signal handler
-        """Count a signal that says stop."""
+        """Count a stop signal."""
         self.stopped += 1
 
     def on_nodes_added(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a signal handler
@@ -44,12 +44,12 @@ class Signals:
         self._nodes_added = True
 
     def take_nodes_added(self) -> bool:
-        """Tell whether nodes were added since the last call."""
+        """Return whether nodes were added since the last call."""
         added, self._nodes_added = self._nodes_added, False
         return added
 
     def wait(self, timeout_s: float | None) -> None:
-        """Block until the next signal, or the end of a child, or the timeout; None waits without one."""
+        """Block until the next signal, the end of a child, or the timeout; None means no timeout."""
         if select([self._receiver], [], [], timeout_s)[0]:
             self._receiver.recv(4096)
 
@@ -67,7 +67,7 @@ def received_signals() -> Iterator[Signals]:
             NODES_ADDED: signal.signal(NODES_ADDED, signals.on_nodes_added),
         }
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # under nohup the end of the terminal is no stop
+            if signal.getsignal(number) is not signal.SIG_IGN:  # under nohup, SIGHUP does not stop
                 before[number] = signal.signal(number, signals.on_stop)
         try:
             yield signals
@@ -86,13 +86,13 @@ class _Watch:
 
 
 class Supervisor:
-    """Starts daemons again that end by themselves.
+    """Restarts daemons that end by themselves.
 
     :param daemons: all of them, running.
-    :param signals: those that this process receives.
-    :param say: tells the user.
-    :param restarted: called each time after a daemon was started again.
-    :param start_added: called after nodes were added: starts their daemons, and returns those it started.
+    :param signals: the signals that this process receives.
+    :param say: shows a message to the user.
+    :param restarted: called each time after a daemon was restarted.
+    :param start_added: called after nodes were added: starts their daemons, and returns those that it started.
     """
 
     def __init__(
@@ -110,9 +110,9 @@ class Supervisor:
         self._start_added = start_added
 
     def watch(self) -> None:
-        """Keep them running until a signal says stop.
+        """Keep the daemons running until a stop signal comes.
 
-        One that ends is started again after a pause, which doubles each time it ended soon.
+        A daemon that ends is restarted after a pause.  The pause doubles each time it ends soon after its start.
         """
         now = time.monotonic()
         for watch in self._watches:
@@ -146,7 +146,7 @@ class Supervisor:
 def stop_in_order(groups: Sequence[Sequence[DaemonProcess]], signals: Signals, say: Callable[[str], None]) -> None:
     """Stop daemons, one group after the other.
 
-    One that has not ended after 30 s, or when another signal says stop, is killed.
+    A daemon is killed if it has not ended after 30 s, or when another stop signal comes.
     """
     stopped = signals.stopped
     for group in groups:

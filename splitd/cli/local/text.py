@@ -1,4 +1,4 @@
-"""Changes to YAML text that leave the comments and all the rest of it as they are.  Pure."""
+"""Edits YAML text, and leaves comments and everything else in it as they are.  Pure."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _INDENT = 2
 
 
 def write_settings(text: str, settings: Mapping[str, str]) -> str:
-    """Give keys of a configuration file these values; keys that are missing are added at the end.
+    """Set keys of a configuration file to these values; missing keys are added at the end.
 
-    :raise ValueError: the text is not keys and values.
+    :raise ValueError: the text does not consist of keys and values.
     """
     found = _compose(text)
     if found is not None and not isinstance(found, yaml.MappingNode):
@@ -30,10 +30,10 @@ def write_settings(text: str, settings: Mapping[str, str]) -> str:
 
 
 def write_urls(text: str, urls: Mapping[str, str]) -> str:
-    """Give nodes of a registry these URLs; nodes that are missing are added at the end.
+    """Set the URLs of nodes in a registry; missing nodes are added at the end.
 
-    :param urls: by node id.
-    :raise ValueError: the text is not a registry that can be changed so.
+    :param urls: the URLs, by node id.
+    :raise ValueError: the text is not a registry that can be edited like this.
     """
     found = _compose_list(text)
     missing = dict(urls)
@@ -51,8 +51,8 @@ def write_urls(text: str, urls: Mapping[str, str]) -> str:
 def append_node(text: str, entry: Mapping[str, str | float]) -> str:
     """Add a node at the end of a registry.
 
-    :param entry: its keys and values, in the order in which they are to stand.
-    :raise ValueError: the text is not a registry that can be added to.
+    :param entry: its keys and values, in the order in which they are written.
+    :raise ValueError: the text is not a registry to which nodes can be added.
     """
     found = _compose_list(text)
     if found is not None and found.flow_style:
@@ -70,13 +70,13 @@ def append_node(text: str, entry: Mapping[str, str | float]) -> str:
 
 
 def format_node(entry: Mapping[str, str | float], column: int = 0, newline: str = "\n") -> str:
-    """The lines of a node in a registry."""
+    """Return the lines of a node in a registry."""
     lines = [f"{key}: {_scalar(value)}{newline}" for key, value in entry.items()]
     return " " * column + "- " + (" " * column + "  ").join(lines)
 
 
 def read_urls(text: str) -> dict[str, str]:
-    """The URLs of a registry's nodes, by their ids.
+    """Return the URLs of a registry's nodes, by their ids.
 
     :raise ValueError: the text is not a registry.
     """
@@ -89,12 +89,12 @@ def read_urls(text: str) -> dict[str, str]:
 
 
 def add_member(text: str, section: str, name: str, lines: Sequence[str]) -> str:
-    """Add a key with what is below it at the end of a section; the section is made where it is missing.
+    """Add a key with the lines below it at the end of a section; a missing section is added first.
 
-    :param section: a key of the text, below which keys stand.
-    :param name: the new key; nothing happens where the section has it.
-    :param lines: what stands below the new key, indented from there.
-    :raise ValueError: the text has no such keys, or the section cannot be added to.
+    :param section: a top-level key, whose value consists of keys.
+    :param name: the new key; if the section has it already, nothing is changed.
+    :param lines: the lines below the new key, without the indent that the key has.
+    :raise ValueError: the text does not consist of keys and values, or the section cannot be added to.
     """
     found = _compose(text)
     if found is not None and not isinstance(found, yaml.MappingNode):
@@ -121,9 +121,9 @@ def add_member(text: str, section: str, name: str, lines: Sequence[str]) -> str:
 
 
 def members(text: str, section: str) -> set[str]:
-    """The keys below a key.
+    """Return the keys below a top-level key.
 
-    :raise ValueError: the text has no such keys.
+    :raise ValueError: the text is not YAML.
     """
     found = _compose(text)
     sections = {key.value: value for key, value in found.value} if isinstance(found, yaml.MappingNode) else {}
@@ -156,7 +156,7 @@ def _has_keys(node: yaml.Node) -> bool:
 
 
 def _end_of_lines(text: str, start: int, stop: int) -> int:
-    """Where the first line after the last one that says something begins; comments at the end say nothing."""
+    """Return the start of the line after the section's last line that is neither empty nor a comment."""
     end = text.find("\n", start) + 1 or len(text)
     at = end
     for line in text[end:stop].splitlines(keepends=True):
@@ -167,7 +167,10 @@ def _end_of_lines(text: str, start: int, stop: int) -> int:
 
 
 def _check_member(old: str, new: str, section: str, name: str) -> None:
-    """Make sure that a key was added, and nothing else is another than before."""
+    """Verify that the edit added one key and changed nothing else.
+
+    :raise ValueError: it changed something else.
+    """
     try:
         found, before = _load(new), _load(old) or {}
         del found[section][name]
@@ -179,7 +182,7 @@ def _check_member(old: str, new: str, section: str, name: str) -> None:
 
 
 def _load(text: str) -> Any:
-    """What a text says, all values as text: tags that only others know do no harm."""
+    """Return the content of a text, with all values as text.  Tags that only other programs know do no harm here."""
     loader = yaml.BaseLoader(text)
     try:
         return loader.get_single_data()
@@ -199,6 +202,6 @@ def _with_last_newline(text: str) -> str:
 
 def _scalar(value: str | float) -> str:
     style = '"' if isinstance(value, str) and not value.isprintable() else None
-    # As an item of a list, for YAML ends a document that is one bare scalar with a mark of its own.
+    # It is dumped as an item of a list, because YAML ends a document that is one bare scalar with an end mark.
     item: str = yaml.safe_dump([value], default_style=style, allow_unicode=True, width=math.inf)
     return item.removeprefix("- ").removesuffix("\n")
