@@ -1,1 +1,1 @@
-"""splitctl demo: a guided tour whose every step is checked."""
+"""splitctl demo: a guided tour that checks each of its steps."""

@@ -1,4 +1,4 @@
-"""The command, and what it makes and removes."""
+"""The command `splitctl demo`: prepares the tour, runs it, and cleans up after it."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ came of it.  First it makes random.bin, {size} of random bytes."""
 @pass_session
 @click.pass_context
 def demo(context: click.Context, session: Session, size: int, port: int | None) -> None:
-    """Show what the service promises, every step checked.
+    """Show what the service promises, and check every step.
 
-    It runs a cluster of its own in a temporary folder, does harm to it, and removes it.  With --url (splitctl --url
-    URL demo) or SPLITD_URL it uses a running service, in a collection of its own that it removes, and leaves out the
-    steps that need the processes or their folders.
+    It runs its own cluster in a temporary folder, damages it on purpose, and removes it.  With --url (splitctl --url
+    URL demo) or SPLITD_URL it uses a running service instead, in its own collection, which it removes.  It then leaves
+    out the steps that need the processes or their folders.
 
-    Exit codes: 0 all steps passed, 1 some did not.
+    Exit codes: 0 all steps passed, 1 some failed.
     """
     assert context.parent is not None
     own = context.parent.get_parameter_source("url") is ParameterSource.DEFAULT
@@ -91,7 +91,7 @@ def _folder() -> Iterator[Path]:
 
 @contextmanager
 def _cleaned_up(scene: Scene) -> Iterator[None]:
-    """Stop the tour's own cluster at the end, or remove what it has put into the service."""
+    """Stop the tour's own cluster at the end, or remove the tour's files from the service."""
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""What lies on the disks of a cluster: parts, half-written parts, and the journal."""
+"""Reads the disks of a cluster: parts, half-written parts, and the journal."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ class NodeDisk:
     data: Path
 
     def parts(self, upload: str = "") -> list[Path]:
-        """The files of whole parts: of one upload, or all."""
+        """Return the files of complete parts: those of one upload, or all."""
         return sorted(self.data.glob(f"parts/{upload[:2]}*/{upload}*"))
 
     def half_written(self) -> list[Path]:
-        """The files of parts that are being written."""
+        """Return the files of parts that are being written."""
         return list(self.data.glob("tmp/*"))
 
 
 def payload_of(part: Path) -> int:
-    """The bytes of the file that a part holds: without header, checksums and footer.
+    """Return how many bytes of the file a part holds, without header, checksums and footer.
 
     :raise BadPart: it is not a part.
     """
@@ -42,7 +42,7 @@ def payload_of(part: Path) -> int:
 
 
 def size_of(path: Path) -> int:
-    """The bytes of a file; none where it has gone."""
+    """Return the size of a file in bytes; 0 if it no longer exists."""
     try:
         return path.stat().st_size
     except FileNotFoundError:
@@ -51,7 +51,7 @@ def size_of(path: Path) -> int:
 
 @contextmanager
 def flipped_byte(path: Path, offset: int) -> Iterator[None]:
-    """Change one byte of a file; it is put back at the end."""
+    """Change one byte of a file; at the end of the block it is restored."""
     with path.open("r+b", buffering=0) as file:
         file.seek(offset)
         good = file.read(1)
@@ -66,15 +66,15 @@ def flipped_byte(path: Path, offset: int) -> Iterator[None]:
 
 @attrs.frozen
 class LiveJournal:
-    """A journal, read while the front writes it.
+    """A journal that is read while the front writes it.
 
-    :param folder: where its segments lie.
+    :param folder: the folder of its segments.
     """
 
     folder: Path
 
     def last_upload_of(self, path: str) -> str:
-        """The id of the upload that was the last to begin for a path; empty where none did."""
+        """Return the id of the last upload that was started for a path; empty if there was none."""
         found = ""
         for _, record in self._records():
             if isinstance(record, UploadStarted) and record.path == path:
@@ -82,7 +82,7 @@ class LiveJournal:
         return found
 
     def records_of(self, upload: str) -> list[tuple[str, str]]:
-        """The lines that tell of an upload, in order, each with the type of its record."""
+        """Return the lines about an upload, in order, each with the type of its record."""
         return [
             (line, str(record.__struct_config__.tag))
             for line, record in self._records()
@@ -92,5 +92,5 @@ class LiveJournal:
 
     def _records(self) -> Iterator[tuple[str, Record]]:
         for path in sorted(self.folder.glob("journal-*.jsonl")):
-            for line in path.read_bytes().split(b"\n")[:-1]:  # the front may be in the middle of the last one
+            for line in path.read_bytes().split(b"\n")[:-1]:  # the front may be writing the last one
                 yield line.decode(), decode_line(line).record

@@ -1,4 +1,4 @@
-"""What the tour does with files, as a client."""
+"""Stores and reads the tour's files, as a client."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NO_HEADERS: Mapping[str, str] = {}
 
 @attrs.frozen
 class Stored:
-    """What came of a PUT."""
+    """The result of a PUT."""
 
     status: int
     upload: str
@@ -37,13 +37,13 @@ class Sample:
     sha256: str
 
     def read(self, start: int, count: int) -> bytes:
-        """Some of its bytes."""
+        """Return some of its bytes."""
         with self.path.open("rb") as file:
             file.seek(start)
             return file.read(count)
 
     def digest(self, count: int) -> str:
-        """The SHA-256 of its first bytes."""
+        """Return the SHA-256 of its first `count` bytes."""
         digest = sha256()
         with self.path.open("rb") as file:
             while count and (piece := file.read(min(PIECE, count))):
@@ -64,11 +64,11 @@ def make_sample(path: Path, size: int) -> Sample:
 
 
 class InterruptedStream(BufferedIOBase):
-    """A stream in the middle of which something happens.
+    """A stream that calls a function in the middle of its bytes.
 
     :param data: its bytes.
-    :param at: how many are read before it happens.
-    :param happen: what happens, once.
+    :param at: how many bytes are read before the call.
+    :param happen: the function, which is called once.
     """
 
     def __init__(self, data: bytes, at: int, happen: Callable[[], object]) -> None:
@@ -77,7 +77,7 @@ class InterruptedStream(BufferedIOBase):
         self._happen: Callable[[], object] | None = happen
 
     def read1(self, size: int = -1, /) -> bytes:
-        """The next bytes."""
+        """Return the next bytes."""
         if piece := self._before.read(size):
             return piece
         happen, self._happen = self._happen, None
@@ -95,8 +95,8 @@ class Files:
     def put(self, path: str, data: bytes | BufferedIOBase, size: int | None = None) -> Stored:
         """Store a file.
 
-        :param size: of a stream, where it is known.
-        :raise CommandFailed: it was not stored.
+        :param size: the size of a stream, if it is known.
+        :raise CommandFailed: the file was not stored.
         """
         stream, size = (BytesIO(data), len(data)) if isinstance(data, bytes) else (data, size)
         begun = time.monotonic()
@@ -105,7 +105,7 @@ class Files:
             return Stored(answer.status, upload, time.monotonic() - begun)
 
     def digest(self, path: str) -> str:
-        """The SHA-256 of a file, as it is read from the service."""
+        """Return the SHA-256 of a file's bytes as the service sends them."""
         digest = sha256()
         with self.front.ask("GET", path) as answer:
             for piece in read_pieces(answer, f"GET {path}"):
@@ -113,20 +113,20 @@ class Files:
         return digest.hexdigest()
 
     def read(self, path: str, headers: Mapping[str, str] = _NO_HEADERS) -> tuple[int, bytes]:
-        """The status, and the bytes, which should not be many."""
+        """Return the status, and the bytes, of a small file or range."""
         with self.front.ask("GET", path, headers=headers) as answer:
             return answer.status, b"".join(read_pieces(answer, f"GET {path}"))
 
     def version(self, path: str) -> str:
-        """The upload that made the present version; empty where there is no file."""
+        """Return the id of the upload that made the current version; empty if there is no such file."""
         entry = RemoteTree(self.front).find(path)
         return "" if entry is None else entry["etag"].strip('"')
 
 
 def curl_verdict(url: str) -> tuple[int, str] | None:
-    """Fetch a file with curl and throw it away.
+    """Fetch a file with curl, and discard it.
 
-    :return: curl's exit code and what it said; None where there is no curl.
+    :return: curl's exit code and its error output; None if curl is not installed.
     """
     curl = shutil.which("curl")
     if curl is None:

@@ -1,4 +1,4 @@
-"""The memory of a process, as Linux tells it."""
+"""Measures the memory of a process, as Linux reports it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from pathlib import Path
 
 
 def forget_peak(pid: int) -> None:
-    """Let the peak begin anew."""
+    """Reset the peak of a process."""
     Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="ascii")  # proc(5)
 
 
 def peak_memory(pid: int) -> int:
-    """The most memory a process had at once since `forget_peak`, bytes.
+    """Return the most memory that a process had at once since `forget_peak`, in bytes.
 
-    :raise OSError: the kernel does not tell.
+    :raise OSError: the kernel does not report it.
     """
     for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
         if line.startswith("VmHWM:"):

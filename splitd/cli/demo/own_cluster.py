@@ -1,4 +1,4 @@
-"""A cluster of the tour's own: `splitctl up` as a child process, in a temporary folder."""
+"""The tour's own cluster: `splitctl up` as a child process, in a temporary folder."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ if sys.platform == "linux":
 from splitd.cli.main import main
 main()
 """
-"""splitctl, told to stop by the kernel when the process that started it ends (prctl(2), PR_SET_PDEATHSIG)."""
+"""splitctl, to which the kernel sends SIGTERM when its parent ends (prctl(2), PR_SET_PDEATHSIG)."""
 
 _START_S = 90.0
 _STOP_S = 60.0
 _BACK_S = 60.0
 _ASK_S = 5.0
 _TRIES = 20
-_PORTS = range(20_000, 32_000)  # connections of clients come from above
+_PORTS = range(20_000, 32_000)  # the ports of outgoing connections begin above
 _MOST_NODES = 7
 
 
 class OwnCluster:
-    """A front and its storage servers, which may come to harm.
+    """A front and its storage servers, which the tour may kill.
 
     :param folder: the `--dir` of `splitctl up`.
-    :param port: the front's; None for any that is free.
+    :param port: the front's port; None for any that is free.
     """
 
     def __init__(self, folder: Path, port: int | None) -> None:
@@ -54,7 +54,7 @@ class OwnCluster:
 
     @property
     def url(self) -> str:
-        """Where files are."""
+        """The URL of the files."""
         return f"http://{HOST}:{self._port}"
 
     @property
@@ -63,10 +63,10 @@ class OwnCluster:
         return LiveJournal(self.folder / FRONT / "data" / "journal")
 
     def start(self, nodes: int) -> None:
-        """Start it and wait until all are ready.
+        """Start the cluster and wait until all daemons are ready.
 
         :param nodes: how many storage servers.
-        :raise CommandFailed: it did not start; the message has what `splitctl up` said.
+        :raise CommandFailed: it did not start; the message has the output of `splitctl up`.
         """
         for _ in range(_TRIES):
             self._port = self._asked_port or self._port or _free_ports(self.folder)
@@ -77,14 +77,15 @@ class OwnCluster:
             said = self._output.read_text(encoding="utf-8", errors="replace").strip()
             if self._asked_port or process.returncode != PortTaken.exit_code:
                 raise CommandFailed(f"the cluster did not start: {said}")
-            self._port = 0  # between our look and its own, somebody took a port
+            self._port = 0  # another process took a port after it was found free
         raise CommandFailed(f"the cluster did not start: {said}")
 
     def _up(self, nodes: int) -> subprocess.Popen[bytes]:
-        """Start it, and wait until it is ready, or has ended."""
+        """Start `splitctl up`, and wait until it is ready or has ended."""
         command = ["up", "--dir", str(self.folder), "--nodes", str(nodes), "--port", str(self._port)]
         with self._output.open("wb") as output:
-            # A process group of its own: Ctrl-C in the terminal is for the tour, which then stops it in good order.
+            # It has its own process group: Ctrl-C in the terminal reaches only the tour, which then stops it in good
+            # order.
             process = subprocess.Popen(  # noqa: S603 - our own program
                 [sys.executable, "-c", _PROGRAM, *command],
                 stdin=subprocess.DEVNULL,
@@ -99,9 +100,9 @@ class OwnCluster:
         return process
 
     def stop(self) -> None:
-        """Stop it, where it runs.
+        """Stop the cluster, if it runs.
 
-        :raise CommandFailed: it did not end well.
+        :raise CommandFailed: it did not stop in time, or ended with an error.
         """
         process, self._process = self._process, None
         if process is None or process.poll() is not None:
@@ -117,9 +118,9 @@ class OwnCluster:
             raise CommandFailed(f"the cluster ended with exit code {code}")
 
     def grow(self) -> None:
-        """Add a storage server while it runs.
+        """Add a storage server while the cluster runs.
 
-        :raise CommandFailed: it was not added; the message has what `splitctl grow` said.
+        :raise CommandFailed: it was not added; the message has the output of `splitctl grow`.
         """
         done = subprocess.run(  # noqa: S603 - our own program
             [sys.executable, "-c", _PROGRAM, "grow", "--dir", str(self.folder)],
@@ -133,17 +134,17 @@ class OwnCluster:
             raise CommandFailed(f"the cluster did not grow: {done.stderr.strip()}")
 
     def pids(self) -> dict[str, int]:
-        """The process ids, by "front" and node id."""
+        """Return the process ids, by "front" and node id."""
         document = self._document()
         return {FRONT: document["front"]["pid"], **{node["id"]: node["pid"] for node in document["nodes"]}}
 
     def urls(self) -> dict[str, str]:
-        """Where each daemon listens, by the same names."""
+        """Return the URL of each daemon, by the same names."""
         document = self._document()
         return {FRONT: document["front"]["url"], **{node["id"]: node["url"] for node in document["nodes"]}}
 
     def disks(self) -> list[NodeDisk]:
-        """The folders of the storage servers."""
+        """Return the folders of the storage servers."""
         return [NodeDisk(node["id"], Path(node["data"])) for node in self._document()["nodes"]]
 
     def _document(self) -> Any:
@@ -154,21 +155,21 @@ class OwnCluster:
     def kill(self, name: str) -> int:
         """Kill a daemon with SIGKILL.
 
-        :return: the process id it had.
+        :return: the id of the killed process.
         """
         pid = self.pids()[name]
         os.kill(pid, signal.SIGKILL)
         return pid
 
     def wait_recovered(self, name: str, pid: int) -> None:
-        """Wait until a daemon that was killed runs again, and all are well."""
+        """Wait until a killed daemon runs again, and all daemons are well."""
         wait_until(lambda: self.pids()[name] != pid, f"{name} started again", _BACK_S)
         wait_until(self._is_well, "all daemons well again", _BACK_S)
 
     def _is_well(self) -> bool:
         document = self._document()
         try:
-            # The front may not have noticed that a node was away, so each is asked itself, too.
+            # The front may not have noticed that a node was away, so each node is asked directly, too.
             for node in document["nodes"]:
                 with Server(node["url"], _ASK_S, _ASK_S).ask("GET", "/health"):
                     pass

@@ -1,4 +1,4 @@
-"""Tells the tour to a person while it goes on, and keeps what was measured and checked."""
+"""Prints the tour while it runs, and keeps the measurements and the results of checks."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ _STYLES = {PASSED: "green", FAILED: "bold red", LEFT_OUT: "yellow"}
 class Report:
     """The report of one step.
 
-    :param console: where it is told.
-    :param result: what is kept of it.
+    :param console: where it is printed.
+    :param result: the results that are kept.
     """
 
     console: Console
     result: StepResult
 
     def begin(self, why: str) -> None:
-        """Tell what is going to happen, and why it matters."""
+        """Print what the step does, and why it matters."""
         self.console.print()
         self.console.print(Text(f"{self.result.number}. {self.result.title}", style="bold"))
         self._paragraph(why, 3)
 
     def command(self, text: str) -> None:
-        """Tell what is done, in the words one would type."""
+        """Print the command that a user would type."""
         self._line(Text(f"$ {text}", style="cyan"))
 
     def say(self, text: str) -> None:
-        """Tell what happened."""
+        """Print what happened."""
         self._paragraph(text, _INDENT)
 
     def quote(self, lines: Sequence[str]) -> None:
-        """Show lines as they stand in a file."""
+        """Print lines as they stand in a file."""
         for line in lines:
             self._line(Text(line, style="dim"))
 
     def table(self, headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Show a table."""
+        """Print a table."""
         table = Table(box=None, pad_edge=False)
         for heading, column in zip(headings, zip(*rows, strict=True), strict=True):
             numbers = all(isinstance(cell, int) for cell in column)
@@ -59,16 +59,16 @@ class Report:
         self.console.print(Padding(table, (0, 0, 0, _INDENT), expand=False))
 
     def measure(self, name: str, value: float, unit: str) -> None:
-        """Tell and keep a number."""
+        """Print and keep a measurement."""
         measured = Measure(name, value, unit)
         self.result.measures.append(measured)
         self._line(Text(f"{name}: {measured}"))
 
     def check(self, what: str, passed: bool, expected: object = "yes", found: object = None) -> None:
-        """Tell and keep whether a promise holds.
+        """Print and keep whether a promise holds.
 
         :param what: the promise, as a sentence.
-        :param found: what was seen; where None, "yes" or "no".
+        :param found: the observed value; None stands for "yes" or "no".
         """
         seen = ("yes" if passed else "no") if found is None else str(found)
         check = Check(what, passed, str(expected), seen)
@@ -81,12 +81,12 @@ class Report:
         self.check(what, expected == found, expected, found)
 
     def problem(self, text: str) -> None:
-        """Tell and keep what ended the step early."""
+        """Print and keep what ended the step early."""
         self.result.problem = text
         self._line(Text(f"{_mark(self.console, FAILED)} {text}", _style(passed=False)))
 
     def leave_out(self, why: str) -> None:
-        """Tell and keep why the step is not run."""
+        """Print and keep why the step is not run."""
         self.result.left_out = why
         self._line(Text(f"{_mark(self.console, LEFT_OUT)} left out: {why}", _STYLES[LEFT_OUT]))
 
@@ -99,7 +99,7 @@ class Report:
 
 
 def show_summary(console: Console, results: Sequence[StepResult]) -> None:
-    """Show what came of all steps."""
+    """Print the results of all steps."""
     table = Table(box=None, pad_edge=False)
     for heading in ("", "", "step", "result"):
         table.add_column(heading)

@@ -1,4 +1,4 @@
-"""What came of the steps.  Pure."""
+"""The results of the steps.  Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LEFT_OUT = "left out"
 
 @attrs.frozen
 class Check:
-    """A promise, and what was seen of it.
+    """A promise, and the observed value.
 
     :param what: the promise, as a sentence.
     """
@@ -27,7 +27,7 @@ class Check:
 
 @attrs.frozen
 class Measure:
-    """A number that was measured."""
+    """A measurement."""
 
     name: str
     value: float
@@ -40,10 +40,10 @@ class Measure:
 
 @attrs.define
 class StepResult:
-    """What came of one step.
+    """The result of one step.
 
-    :param left_out: why it was not run.
-    :param problem: what ended it early.
+    :param left_out: why it was not run; empty if it was.
+    :param problem: what ended it early; empty if nothing did.
     """
 
     number: int
@@ -56,14 +56,14 @@ class StepResult:
 
     @property
     def verdict(self) -> str:
-        """Whether it passed.  One that checked nothing has not."""
+        """Whether the step passed.  A step that checked nothing has failed."""
         if self.left_out:
             return LEFT_OUT
         good = bool(self.checks) and not self.problem and all(check.passed for check in self.checks)
         return PASSED if good else FAILED
 
     def document(self) -> dict[str, Any]:
-        """The same as values that JSON has."""
+        """Return the result as values that JSON has."""
         return {
             "number": self.number,
             "title": self.title,
@@ -77,6 +77,6 @@ class StepResult:
 
 
 def all_passed(results: Sequence[StepResult]) -> bool:
-    """Whether something was run, and nothing of it failed."""
+    """Return whether at least one step was run, and none failed."""
     verdicts = {result.verdict for result in results}
     return PASSED in verdicts and FAILED not in verdicts

@@ -1,4 +1,4 @@
-"""What a step works with."""
+"""The surroundings of a step: the service, and the tour's names in it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _STALL_S = 60.0
 class Scene:
     """The service, and the names that the tour uses in it.
 
-    :param sample: the file that goes in and out.
-    :param cluster: the tour's own; None where the service is somebody else's.
-    :param service: where that one is.
-    :param collection: where all files of the tour lie.
-    :param versions: the upload behind each file that later steps look at.
+    :param sample: the file that is stored and read.
+    :param cluster: the tour's own cluster; None if the service is not the tour's own.
+    :param service: the URL of the service that is not the tour's own.
+    :param collection: the collection that has all files of the tour.
+    :param versions: the ids of the uploads of the files that later steps need, by name.
     :param made: whether the collection was made.
     """
 
@@ -42,7 +42,7 @@ class Scene:
 
     @property
     def url(self) -> str:
-        """Where the service is now."""
+        """The URL of the service."""
         return (self.service if self.cluster is None else self.cluster.url).rstrip("/")
 
     @property
@@ -51,7 +51,7 @@ class Scene:
         return Files(Server(self.url, stall_s=_STALL_S))
 
     def path(self, name: str) -> str:
-        """The path of a file of the tour."""
+        """Return the path of one of the tour's files."""
         return f"{self.collection}/{name}"
 
     def make_collection(self) -> None:
@@ -60,7 +60,7 @@ class Scene:
         self.made = True
 
     def link(self, name: str) -> str:
-        """The URL of a file of the tour."""
+        """Return the URL of one of the tour's files."""
         return self.url + self.path(name)
 
 
@@ -68,8 +68,8 @@ class Scene:
 class Step:
     """A step of the tour.
 
-    :param why: what is going to happen, and why it matters.
-    :param needs: what of a cluster of its own it needs; empty where any service will do.
+    :param why: what the step does, and why it matters.
+    :param needs: what it needs of the tour's own cluster; empty if it can run on any service.
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""Signals that say stop: they end the tour, but not its cleaning up."""
+"""Makes stop signals end the tour, but not its cleaning up."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Let each of them raise KeyboardInterrupt, as Ctrl-C does."""
-    # Under nohup the end of the terminal is no stop.
+    """Make each stop signal raise KeyboardInterrupt, as Ctrl-C does."""
+    # Under nohup, SIGHUP does not stop.
     with _handled({number for number in _STOPS if signal.getsignal(number) is not signal.SIG_IGN}, raise_it=True):
         yield
 
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Ignore all of them."""
+    """Ignore all stop signals."""
     with _handled(set(_STOPS), raise_it=False):
         yield
 

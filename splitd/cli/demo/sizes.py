@@ -1,4 +1,4 @@
-"""A size on the command line."""
+"""Reads a size on the command line."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from storaged.system.sizes import parse_size
 
 
 class SizeType(click.ParamType[int]):
-    """A number of bytes, written as such or with a unit: 4096, 256KiB, 1GiB, 500MB.
+    """A number of bytes, with or without a unit: 4096, 256KiB, 1GiB, 500MB.
 
-    :param smallest: the least that is taken.
+    :param smallest: the smallest size that is accepted.
     """
 
     name = "size"
@@ -19,7 +19,7 @@ class SizeType(click.ParamType[int]):
         self._smallest = smallest
 
     def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read one."""
+        """Read a size."""
         if isinstance(value, int):
             return value
         try:

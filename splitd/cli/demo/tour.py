@@ -1,4 +1,4 @@
-"""Goes through the steps."""
+"""Runs the steps of the tour in order."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ STEPS = (
 def run_tour(scene: Scene, console: Console, steps: Sequence[Step] = STEPS) -> list[StepResult]:
     """Run the steps, one after the other.
 
-    One that fails does not keep the others from running, but for the first: without a service there is no tour.
+    If a step fails, the others still run, except after the first one: without a service there is no tour.
 
-    :return: what came of each that was run or left out.
+    :return: the result of each step that was run or left out.
     """
     results: list[StepResult] = []
     for number, step in enumerate(steps, 1):
@@ -52,7 +52,7 @@ def _run(scene: Scene, report: Report, step: Step) -> None:
         step.run(scene, report)
     except CommandFailed as failure:
         report.problem(failure.message)
-    except Exception as failure:  # told and kept: the other steps are still worth seeing
+    except Exception as failure:  # reported and kept: the other steps are still worth seeing
         report.problem(f"{type(failure).__name__}: {failure}")
     finally:
         report.result.seconds = time.monotonic() - begun

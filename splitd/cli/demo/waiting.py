@@ -1,4 +1,4 @@
-"""Waiting for what somebody else does."""
+"""Waits for events in other processes."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ T = TypeVar("T")
 
 
 class NotSeen(CommandFailed):
-    """What was awaited did not come in time."""
+    """The awaited event did not happen in time."""
 
 
 def wait_until(look: Callable[[], T], what: str, patience_s: float = 30.0) -> T:
-    """Look again and again, until what is seen is true.
+    """Call a function again and again, until its result is true.
 
-    :param what: what is awaited.
-    :return: what was seen.
-    :raise NotSeen: it did not come in time.
+    :param what: the awaited event, for the message.
+    :param patience_s: how long to wait, in seconds.
+    :return: the true result.
+    :raise NotSeen: the result was not true in time.
     """
     deadline = time.monotonic() + patience_s
     while not (seen := look()):

@@ -1,1 +1,1 @@
-"""The steps of the tour.  Each does something to the service, tells it, and checks what came of it."""
+"""The steps of the tour.  Each does something to the service, prints it, and checks the outcome."""

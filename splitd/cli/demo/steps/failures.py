@@ -1,4 +1,4 @@
-"""Failures in the middle: a client leaves, a storage server dies, the front dies."""
+"""The steps about failures: a client leaves, a storage server dies, the front dies."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _leave(scene: Scene, report: Report) -> None:
     stream = InterruptedStream(os.urandom(_HALF), _HALF, lambda: _wait_in_the_middle(scene))
     try:
         scene.files.put(path, stream, 2 * _HALF)
-    except TransferBroken:  # our own doing: the stream ends early
+    except TransferBroken:  # expected: the stream ends early
         left_at = time.monotonic()
     report.say(f"The client announced {format_size(2 * _HALF)}, sent {format_size(_HALF)} and closed the connection.")
     if scene.cluster is not None:
@@ -67,7 +67,7 @@ def _remains(scene: Scene, upload: str) -> list[str]:
 
 
 def _wait_in_the_middle(scene: Scene) -> None:
-    """Wait until the first bytes of an upload are on the disks, where these can be looked at."""
+    """Wait until the first bytes of an upload are on the disks, if the tour can read these."""
     if scene.cluster is not None:
         wait_until(lambda: _in_the_middle(scene), "the first bytes on the disks of six storage servers")
 

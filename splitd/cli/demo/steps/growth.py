@@ -1,4 +1,4 @@
-"""A storage server is added."""
+"""The step that adds a storage server."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from storaged.parts.format import SMALL_PART
 _UNDER_WAY = "under-way.bin"
 _HALF = 12 * 2**20
 _FIRST_READ = 64 * 1024
-_STILL_S = 50.0  # the front gives up a client that does nothing for a minute
+_STILL_S = 50.0  # the front drops a client that does nothing for a minute
 _FILES = 24
-# More than six small parts: each part is a file of its own, that can be counted.
+# More than six small parts: then each part has its own file, which can be counted.
 _SIZE = 6 * SMALL_PART + 1
 
 

@@ -1,4 +1,4 @@
-"""Many clients at once."""
+"""The step with many clients at once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _at_once(scene: Scene, report: Report) -> None:
     files, together = scene.files, Barrier(clients)
 
     def run(number: int) -> str:
-        """Store a file and read it back; what was wrong, if anything."""
+        """Store a file and read it back; return what was wrong, if anything."""
         size, path = _SIZES[number], scene.path(f"client-{number}.bin")
         data = os.urandom(size)
         together.wait(_TOGETHER_S)

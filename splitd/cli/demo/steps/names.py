@@ -1,4 +1,4 @@
-"""A file keeps what its client says of it, and the front knows its own name behind a proxy."""
+"""The steps about headers that a file keeps, and about the name of the front behind a proxy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the parts lie, and what happens when one is damaged."""
+"""The step that shows where the parts are, and what happens when one is damaged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The start."""
+"""The step that starts the cluster."""
 
 from __future__ import annotations
 

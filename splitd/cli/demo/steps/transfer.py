@@ -1,4 +1,4 @@
-"""Files go in and come out."""
+"""The steps that store files and read them back."""
 
 from __future__ import annotations
 
