@@ -1,64 +1,64 @@
-"""What can go wrong with files.
+"""The errors of the front.
 
     SplitdError
-    ├── NotFound                no file or collection of this name
-    ├── ParentMissing           the collection the name lies in is missing
-    ├── NameTaken               something of this name is there that cannot be replaced
-    ├── NotAFile                the name is a collection's, and a file is needed
-    ├── NotACollection          the name is a file's, and a collection is needed
+    ├── NotFound                no file or collection has this name
+    ├── ParentMissing           the collection that the name lies in does not exist
+    ├── NameTaken               something has this name already and is not replaced
+    ├── NotAFile                a collection has this name, and a file is needed
+    ├── NotACollection          a file has this name, and a collection is needed
     ├── BadName                 no file or collection can have this name
     ├── Entangled               a tree cannot be moved or copied onto itself, into itself, or onto what it lies in
-    ├── PreconditionFailed      the condition the client set does not hold
-    ├── Protected               locks are in the way
-    │   ├── Locked              what they protect should be changed, and their tokens were not sent along
-    │   └── LockConflict        they do not go with the one that is wanted
-    ├── LockUnknown             there is no such lock, or it does not cover what it was named for
-    ├── TooManyLocks            a path has as many locks as it can have
+    ├── PreconditionFailed      the client's condition does not hold
+    ├── Protected               locks forbid the change
+    │   ├── Locked              the change needs the token of a lock, and the client did not send it
+    │   └── LockConflict        the requested lock conflicts with existing ones
+    ├── LockUnknown             there is no such lock, or it does not cover the path
+    ├── TooManyLocks            a path has the most locks that it can have
     ├── TooManyNames            a copy would make more names than the catalog can keep
-    ├── PropertiesTooLarge      a file or collection cannot keep so many properties, or so long ones
-    ├── UploadFailed            an upload did not end well; nothing of it is visible
+    ├── PropertiesTooLarge      the properties of a file or collection would take too many bytes
+    ├── UploadFailed            an upload failed; nothing of it is visible
     │   ├── LengthMismatch      the client sent more or fewer bytes than it announced
-    │   └── UploadAborted       it was given up: the client left, or the server stops
+    │   └── UploadAborted       the upload was aborted: the client left, or the server stops
     ├── NotEnoughNodes          too few nodes can take a part now
-    │   └── NotEnoughSpace      they could, had they room
+    │   └── NotEnoughSpace      too few of them have room for a part
     ├── FileUnavailable         a node that holds a part of the file cannot be read now
     ├── FileDamaged             bytes of the file are wrong and cannot be rebuilt
     ├── CatalogReadOnly         the journal failed; nothing can be changed until a restart
-    ├── MoveRefused             a part cannot be moved as it was asked
-    │   └── RecentlyRemoved     the node had it removed a moment ago, and does not take it yet
+    ├── MoveRefused             a part cannot be moved to this node now
+    │   └── RecentlyRemoved     the part was removed from the node so recently that the node does not take it yet
     ├── SweepUnderWay           another sweep has not ended yet
     ├── RebalanceUnderWay       another rebalance has not ended yet
     ├── NodeRefused             a server cannot become a node
-    ├── RegistryRefused         a registry cannot take the place of the running one
-    ├── JournalDamaged          the journal is not what was written; splitd does not start
-    └── ConfigError             a configuration file or registry says what it cannot mean
+    ├── RegistryRefused         a registry cannot replace the running one
+    ├── JournalDamaged          the journal is damaged; splitd does not start
+    └── ConfigError             a configuration file or registry cannot be used
 
-Each front door has one table from these to its own statuses; nothing below it knows HTTP.
+Each front door has one table that maps these errors to its own statuses; no code below it knows HTTP.
 """
 
 
 class SplitdError(Exception):
-    """The root of everything splitd raises on purpose."""
+    """The base class of all errors that splitd raises on purpose."""
 
 
 class NotFound(SplitdError):
-    """There is no file or collection of this name."""
+    """No file or collection has this name."""
 
 
 class ParentMissing(SplitdError):
-    """The collection that the name should lie in is not there, or is a file."""
+    """The collection that the name lies in does not exist, or is a file."""
 
 
 class NameTaken(SplitdError):
-    """Something of this name is there already and is not replaced."""
+    """A file or collection has this name already and is not replaced."""
 
 
 class NotAFile(SplitdError):
-    """The name is a collection's."""
+    """A collection has this name."""
 
 
 class NotACollection(SplitdError):
-    """The name is a file's."""
+    """A file has this name."""
 
 
 class BadName(SplitdError):
@@ -66,7 +66,7 @@ class BadName(SplitdError):
 
 
 class PreconditionFailed(SplitdError):
-    """The condition under which the client wanted this does not hold."""
+    """The condition that the client sent does not hold."""
 
 
 class Entangled(SplitdError):
@@ -74,9 +74,9 @@ class Entangled(SplitdError):
 
 
 class Protected(SplitdError):
-    """Locks are in the way.
+    """Locks forbid the change.
 
-    :param paths: what they were taken on.
+    :param paths: the paths that the locks were taken on.
     """
 
     def __init__(self, message: str, paths: tuple[str, ...]) -> None:
@@ -85,23 +85,23 @@ class Protected(SplitdError):
 
 
 class Locked(Protected):
-    """Locks protect what should be changed, and none of their tokens was sent along."""
+    """Locks protect the resource that should be changed, and the client sent none of their tokens."""
 
 
 class LockConflict(Protected):
-    """Locks that are there already do not go with the one that is wanted."""
+    """The requested lock conflicts with existing ones."""
 
 
 class LockUnknown(SplitdError):
-    """There is no such lock any more, or it does not cover what it was named for."""
+    """The lock does not exist any more, or does not cover the path it was used for."""
 
 
 class TooManyLocks(SplitdError):
-    """As many locks as there may be protect the path, or something below it."""
+    """The path, or one below it, is protected by the most locks that it can have."""
 
 
 class TooManyNames(SplitdError):
-    """A copy would make more names than the memory should hold."""
+    """A copy would make more names than may be held in memory."""
 
 
 class PropertiesTooLarge(SplitdError):
@@ -109,7 +109,7 @@ class PropertiesTooLarge(SplitdError):
 
 
 class UploadFailed(SplitdError):
-    """An upload did not end well.  The version before it, if any, is untouched."""
+    """An upload failed.  The version before it, if any, is untouched."""
 
 
 class LengthMismatch(UploadFailed):
@@ -117,7 +117,7 @@ class LengthMismatch(UploadFailed):
 
 
 class UploadAborted(UploadFailed):
-    """The upload was given up before its end."""
+    """The upload was aborted before its end."""
 
 
 class NotEnoughNodes(SplitdError):
@@ -133,27 +133,27 @@ class FileUnavailable(SplitdError):
 
 
 class FileDamaged(SplitdError):
-    """Stored bytes of the file are wrong.  They were not given out."""
+    """Stored bytes of the file are wrong.  They were not sent to the client."""
 
 
 class CatalogReadOnly(SplitdError):
-    """Writing the journal failed once: nothing is changed any more until splitd was started again."""
+    """Writing the journal failed once: nothing can be changed until splitd is restarted."""
 
 
 class MoveRefused(SplitdError):
-    """The part is not of the file any more, or a copy of it cannot lie where it should go."""
+    """The part does not belong to the file any more, or the target node cannot take a copy of it."""
 
 
 class RecentlyRemoved(MoveRefused):
-    """A node takes no part that was removed from it a moment ago: it may be one that came late."""
+    """A node refuses a part that was removed from it recently, because the request may be a late one."""
 
 
 class NodeRefused(SplitdError):
-    """The server that answers is not the node it should be, or belongs to somebody else."""
+    """The server that answers is not the expected node, or it belongs to another cluster."""
 
 
 class RegistryRefused(SplitdError):
-    """The registry cannot be used as it is; the running one stays.  The message names file and line."""
+    """The registry cannot be used; the running one stays.  The message names file and line."""
 
 
 class RebalanceUnderWay(SplitdError):
@@ -165,8 +165,8 @@ class SweepUnderWay(SplitdError):
 
 
 class JournalDamaged(SplitdError):
-    """The journal has damage that a crash does not explain.  The message names file and line."""
+    """The journal has damage that a crash cannot have caused.  The message names file and line."""
 
 
 class ConfigError(SplitdError):
-    """A configuration file or registry cannot be used as it is.  The message names file, line and key."""
+    """A configuration file or registry cannot be used.  The message names file, line and key."""

@@ -1,1 +1,1 @@
-"""What splitd knows, as plain values and functions: no Twisted, no files, no clock."""
+"""The data types and rules of splitd, as plain values and functions: no Twisted, no files, no clock."""

@@ -1,4 +1,4 @@
-"""Which part is to be moved where, so that nodes become evenly full.  Pure."""
+"""Chooses the moves of parts that make nodes evenly full.  Pure."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import NamedTuple
 import attrs
 
 _CLOSER = 0.8
-"""How much closer than asked for it comes: what is stored meanwhile must not undo it at once."""
+"""The share of the target that is aimed at: parts stored meanwhile must not undo the result at once."""
 
 
 @attrs.define
 class Level:
     """How full a node is; sizes in bytes.
 
-    :param zone: empty where it is a zone of its own.
-    :param size: all of it.
+    :param zone: its zone; empty if the node is a zone of its own.
+    :param size: its used and free bytes together.
     :param takes_parts: whether parts can be moved to it.
     """
 
@@ -29,15 +29,15 @@ class Level:
 
     @property
     def fill(self) -> float:
-        """The share of it that is used."""
+        """The share of the node that is used."""
         return self.used / self.size
 
 
 class PartMove(NamedTuple):
-    """A part to be moved.
+    """A move of one part to another node.
 
-    :param part: its index.
-    :param size: the bytes it takes.
+    :param part: the part's index.
+    :param size: the part's stored bytes.
     """
 
     part: int
@@ -47,12 +47,12 @@ class PartMove(NamedTuple):
 
 
 class Balance:
-    """How full the nodes are, and will be after the moves that were chosen.
+    """The fill of the nodes, with all moves chosen so far counted as made.
 
-    :param levels: the nodes; those that take no parts are left as they are.
-    :param chained: whether a part may also go between two nodes of the same side of the mean.  That helps where the
-        emptiest node does not take the parts of the fullest ones: a third node gives it others, and takes those.
-    :ivar target: the spread to come to, as a share of a node.
+    :param levels: the nodes; no part is moved from or to those that take no parts.
+    :param chained: whether a part may also move between two nodes on the same side of the mean.  That helps if the
+        emptiest node does not take the parts of the fullest ones: a third node gives it other parts, and takes those.
+    :ivar target: the spread to reach, as a share of a node.
     """
 
     def __init__(self, levels: Iterable[Level], target: float, *, chained: bool = False) -> None:
@@ -67,27 +67,27 @@ class Balance:
 
     @property
     def levels(self) -> list[Level]:
-        """The nodes that take part."""
+        """The nodes that parts are moved between."""
         return list(self._levels.values())
 
     @property
     def spread(self) -> float:
-        """The fill of the fullest less that of the emptiest."""
+        """The fill of the fullest node less that of the emptiest."""
         fills = [level.fill for level in self._levels.values()]
         return max(fills) - min(fills) if fills else 0.0
 
     @property
     def is_even(self) -> bool:
-        """Whether there is nothing to do."""
+        """Whether all nodes are so close to the mean fill that no move is needed."""
         return all(abs(level.fill - self._mean) <= self._half for level in self._levels.values())
 
     @property
     def surplus(self) -> float:
-        """The bytes that are to be moved, at least."""
+        """The bytes that must move, at least, to bring all nodes to the mean fill."""
         return sum(max(0.0, level.used - self._mean * level.size) for level in self._levels.values())
 
     def leave_out(self, node_id: str) -> None:
-        """Move nothing from a node or to it any more."""
+        """Choose no more moves from a node or to it."""
         self._levels.pop(node_id, None)
 
     def choose(
@@ -97,14 +97,13 @@ class Balance:
         least: float = 0.0,
         refused: SetOf[tuple[int, str]] = frozenset(),
     ) -> PartMove | None:
-        """The move of one part of a file that helps most; None where none helps.
+        """Choose the move of one part of a file that helps most, and count it as made.
 
-        Afterwards the nodes count as if it were made.
-
-        :param nodes: the node of each of its parts, by their index.
-        :param sizes: the bytes that each takes.
-        :param least: of smaller parts none is moved.
-        :param refused: parts, by their index, and the nodes that do not take them.
+        :param nodes: the node of each part, by the part's index.
+        :param sizes: the stored bytes of each part.
+        :param least: parts with fewer stored bytes are not moved.
+        :param refused: the index of a part and the id of a node that does not take it, for each such pair.
+        :return: the move; None if no move helps.
         """
         sources = [
             (level, index)
@@ -137,11 +136,11 @@ class Balance:
         worse = max(abs(over), abs(under))
         if worse <= self._half:
             return False
-        # The worse of the two must become better: so it comes to an end.
+        # Each move reduces the larger of the two deviations, so the rebalance ends.
         return max(abs(over - size / source.size), abs(under - size / target.size)) < worse
 
     def _keeps_zones(self, source: Level, target: Level, nodes: Sequence[str]) -> bool:
-        """Whether the parts stay spread over zones as they are, or better."""
+        """Whether the move leaves the file's parts spread over zones at least as well as before."""
         if not target.zone or target.zone == source.zone:
             return True
         zones = [self._zones.get(node, "") for node in nodes]
@@ -149,7 +148,7 @@ class Balance:
         return there == 0 or there < (zones.count(source.zone) if source.zone else 1)
 
     def undo(self, move: PartMove) -> None:
-        """Count a move that was chosen as not made."""
+        """Count a chosen move as not made."""
         for node_id, change in ((move.source, move.size), (move.target, -move.size)):
             level = self._levels.get(node_id)
             if level is not None:

@@ -1,4 +1,4 @@
-"""A collection as the tree keeps it.  Pure."""
+"""A collection as a node of the tree: its members and their properties.  Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sortedcontainers import SortedList
 from splitd.model.manifest import Manifest
 
 MAX_SEGMENT = 255
-"""Bytes of a name."""
+"""The most bytes of a name."""
 LARGE = 2000
 """With more members than this, a collection keeps its names sorted."""
 NO_PROPERTIES: Mapping[str, str] = MappingProxyType({})
@@ -21,11 +21,12 @@ NO_PROPERTIES: Mapping[str, str] = MappingProxyType({})
 class Branch:
     """A collection in the tree.
 
-    `names` is the sorted list of the members' names, or None while there are at most `LARGE`: sorting so few for each
-    page takes less than a millisecond, and most collections are never listed.  In larger ones each new name is put in
-    its place, for sorting a million names at the first listing would stop everybody else for most of a second.
+    `names` is the sorted list of the members' names.  It is None in collections of at most `LARGE` members: sorting so
+    few names for each page takes less than a millisecond, and most collections are never listed.  Larger collections
+    keep their names sorted, because sorting a million names at the first listing would block all other work for most of
+    a second.
 
-    `properties` are those of the members, by their names; None where no member has any, which saves memory.
+    `properties` holds the properties of the members by name.  It is None if no member has any, which saves memory.
     """
 
     __slots__ = ("created_ms", "members", "modified_ms", "names", "properties")
@@ -38,12 +39,12 @@ class Branch:
         self.properties: dict[str, Mapping[str, str]] | None = None
 
     def put(self, name: str, entry: Manifest | Branch, time_ms: int) -> None:
-        """Add a member, or replace it; its properties stay."""
+        """Add or replace a member, and set when the collection was modified; the member's properties stay."""
         self.add(name, entry)
         self.modified_ms = time_ms
 
     def add(self, name: str, entry: Manifest | Branch) -> None:
-        """Add a member, or replace it, as if it had always been there."""
+        """Add or replace a member without setting when the collection was modified."""
         if self.names is not None:
             if name not in self.members:
                 self.names.add(name)
@@ -54,7 +55,7 @@ class Branch:
             self.names = SortedList(self.members)
 
     def remove(self, name: str, time_ms: int) -> Manifest | Branch:
-        """Take a member out, which must be there, and forget its properties."""
+        """Remove and return a member, which must exist, and drop its properties."""
         if self.names is not None:
             self.names.remove(name)
             if len(self.names) <= LARGE // 2:
@@ -64,7 +65,7 @@ class Branch:
         return self.members.pop(name)
 
     def take_last(self) -> Manifest | Branch:
-        """Take any member out; there must be one.  The branch itself is no longer part of a tree."""
+        """Remove and return any member; there must be one.  Only for a branch that is no longer part of a tree."""
         if self.names is None:
             name, entry = self.members.popitem()
         else:
@@ -75,11 +76,11 @@ class Branch:
         return entry
 
     def properties_of(self, name: str) -> Mapping[str, str]:
-        """The properties of a member."""
+        """Return the properties of a member; empty if it has none."""
         return NO_PROPERTIES if self.properties is None else self.properties.get(name, NO_PROPERTIES)
 
     def set_properties(self, name: str, properties: Mapping[str, str]) -> None:
-        """Keep properties of a member, in place of those before."""
+        """Replace all properties of a member."""
         if properties:
             self.properties = self.properties or {}
             self.properties[name] = properties
@@ -88,7 +89,7 @@ class Branch:
             self.properties = self.properties or None
 
     def files(self) -> Iterator[Manifest]:
-        """All files in it and below."""
+        """Iterate over all files in the collection and below."""
         waiting = [self]
         while waiting:
             for entry in waiting.pop().members.values():
@@ -98,7 +99,7 @@ class Branch:
                     yield entry
 
     def page(self, after: str, limit: int) -> list[tuple[str, Manifest | Branch]]:
-        """Members with names greater than `after`, in the order of the names, `limit` at most."""
+        """Return at most `limit` members with names greater than `after`, in the order of the names."""
         if self.names is not None:
             names = list(islice(self.names.irange(after, inclusive=(False, True)), limit))
         else:

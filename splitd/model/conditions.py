@@ -1,4 +1,4 @@
-"""Conditions on what a request means (RFC 9110 section 13, RFC 4918 section 10.4).  Pure."""
+"""The preconditions of requests (RFC 9110 section 13, RFC 4918 section 10.4).  Pure."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ import attrs
 
 from splitd.model.if_header import IfHeader
 
-# A list may have empty elements (RFC 9110 section 5.6.1.2); bytes above ASCII have no meaning in a tag, and no error.
+# A list may have empty elements (RFC 9110 section 5.6.1.2).  Bytes above ASCII are allowed in a tag, without a meaning.
 _ELEMENT = re.compile(r'[ \t]*((?:W/)?"[\x21\x23-\x7e\x80-\U0010ffff]*")?[ \t]*(?:,|\Z)')
 _UNREADABLE = re.compile(r"[^,]*(?:,|\Z)")
 
 
 @attrs.frozen
 class Held:
-    """The locks under which a change began that takes a while.
+    """The locks that permitted a long change when it began.
 
     They count as not expired until the change is made, unless another lock was taken in the meantime.
 
     :param since: `Locks.taken` when the change began.
-    :param tokens: (path, token) of each lock that covered a path of the condition then, and whose token it submits.
+    :param tokens: (path, token) of each lock that covered a path of the condition at that time, and whose token the
+        condition submits.
     """
 
     since: int
@@ -29,17 +30,18 @@ class Held:
 
 @attrs.frozen
 class Condition:
-    """What must hold of what is there.
+    """The preconditions of one request.
 
-    :param match: `If-Match`: one of these tags, or None for no condition.  ("*",) asks for any version.
-    :param none_match: `If-None-Match`: none of these tags, or None.  ("*",) asks that there be no version; () matches
-        nothing.
+    :param match: `If-Match`: the present version must have one of these tags; None for no condition.  ("*",) requires
+        that any version exists.
+    :param none_match: `If-None-Match`: the present version must have none of these tags; None for no condition.
+        ("*",) requires that no version exists; () matches nothing.
     :param unmodified_since_s: `If-Unmodified-Since`, seconds since 1970, or None.
-    :param modified_since_s: `If-Modified-Since`, which matters to those who read only.
+    :param modified_since_s: `If-Modified-Since`, seconds since 1970, or None.  It applies to reads only.
     :param if_header: `If`, or None.  It submits the tokens of locks, too.
-    :param collections: paths that the request's URLs name with a slash at the end: no file may be there, nor be put
+    :param collections: paths that the request's URLs name with a slash at the end: no file may be at them, nor be put
         there.
-    :param held: the locks under which the change began, or None.
+    :param held: the locks that permitted the change when it began, or None.
     """
 
     match: tuple[str, ...] | None = None
@@ -51,17 +53,17 @@ class Condition:
     held: Held | None = None
 
     def failed(self, etag: str | None, modified_ms: int | None = None) -> str:
-        """Which header's condition the present version fails, in the order of RFC 9110 section 13.2.2.
+        """Find the first header whose condition fails, in the order of RFC 9110 section 13.2.2.
 
-        `If` is not among them: it may speak of other resources.
+        `If` is not checked here, because it may be about other resources.
 
-        :param etag: its entity tag; "" for a collection; None where there is nothing.
-        :param modified_ms: when it was modified, milliseconds since 1970; None where there is nothing.
-        :return: "If-Match", "If-Unmodified-Since", "If-None-Match", or "" where all holds.
+        :param etag: the entity tag of the present version; "" for a collection; None if nothing is there.
+        :param modified_ms: when it was modified, milliseconds since 1970; None if nothing is there.
+        :return: "If-Match", "If-Unmodified-Since", "If-None-Match", or "" if all conditions hold.
         """
         if self.match is not None and not _matches(self.match, etag, strong=True):
             return "If-Match"
-        # A tag says more than a time: where both are given, the time does not count.
+        # A tag is more exact than a time: if both are given, the time is ignored.
         if self.match is None and self._is_modified_since(self.unmodified_since_s, modified_ms):
             return "If-Unmodified-Since"
         if self.none_match is not None and _matches(self.none_match, etag, strong=False):
@@ -73,16 +75,21 @@ class Condition:
         return since_s is not None and modified_ms is not None and modified_ms // 1000 > since_s
 
     def is_modified(self, modified_ms: int) -> bool:
-        """Whether one who has what was there at `If-Modified-Since` needs what is there now."""
+        """Whether the present version was modified after `If-Modified-Since`.
+
+        True as well if that header does not apply: it was not sent, or `If-None-Match` was sent, too.
+
+        :param modified_ms: when the present version was modified, milliseconds since 1970.
+        """
         by_time = self.none_match is None and self.modified_since_s is not None
         return not by_time or self._is_modified_since(self.modified_since_s, modified_ms)
 
     def tokens(self) -> frozenset[str]:
-        """The tokens of locks that are submitted."""
+        """Return the tokens of locks that the request submits."""
         return frozenset() if self.if_header is None else self.if_header.tokens()
 
     def paths(self) -> set[str]:
-        """The paths that it is about, besides the request's own."""
+        """Return the paths that the `If` header is about, which may be others than the request's own."""
         return set() if self.if_header is None else self.if_header.paths()
 
 
@@ -119,12 +126,12 @@ def parse_entity_tags(value: str) -> tuple[str, ...]:
 
 
 def parse_none_match(value: str) -> tuple[str, ...]:
-    """Read the value of `If-None-Match`, of which an element that cannot be read matches nothing.
+    """Read the value of `If-None-Match`, skipping elements that cannot be read.
 
-    Some programs send tags without quotes, or send the header with every request.  Such a tag is none of ours, so the
+    Some programs send tags without quotes, or send the header with every request.  No version has such a tag, so the
     condition holds; an error would keep these programs from writing at all.
 
-    :return: the tags that can be read, maybe none; ("*",) where one of the elements is `*`.
+    :return: the tags that can be read, possibly none; ("*",) if one of the elements is `*`.
     """
     tags: list[str] = []
     position = 0

@@ -1,4 +1,4 @@
-"""Checksums that clients send along with what they send (RFC 9530, and `Content-MD5` of RFC 1864).  Pure."""
+"""Checksums that clients send with a body (RFC 9530, and `Content-MD5` of RFC 1864).  Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _ALGORITHMS = {"sha-256": "sha256", "sha-512": "sha512", "md5": "md5"}
-# A dictionary of structured fields (RFC 8941): other members than byte sequences of known names are passed over.
+# A dictionary of structured fields (RFC 8941).  Members whose names are not in `_ALGORITHMS` are skipped.
 _MEMBER = re.compile(
     r'[ \t]*([a-z*][a-z0-9_.*-]*)(?:=(?::([A-Za-z0-9+/=]*):|[^,;"]*|"[^"]*"))?(?:;[^,]*)?[ \t]*(?:,|\Z)'
 )
@@ -18,8 +18,8 @@ _MEMBER = re.compile(
 def parse_digests(value: str) -> dict[str, bytes]:
     """Read `Repr-Digest` or `Content-Digest`.
 
-    :return: what the algorithms that are known here should come to, by their names.
-    :raise ValueError: it is not well formed.
+    :return: the expected digests by their algorithms' names; unknown algorithms are skipped.
+    :raise ValueError: the value is not well formed.
     """
     expected: dict[str, bytes] = {}
     position = 0
@@ -38,7 +38,8 @@ def parse_digests(value: str) -> dict[str, bytes]:
 def parse_md5(value: str) -> dict[str, bytes]:
     """Read `Content-MD5`.
 
-    :raise ValueError: it is not well formed.
+    :return: as `parse_digests` does.
+    :raise ValueError: the value is not well formed.
     """
     return {"md5": _decode("md5", value.strip())}
 
@@ -52,9 +53,9 @@ def _decode(algorithm: str, text: str) -> bytes:
 
 
 class Digests:
-    """Checksums of bytes that come by.
+    """Computes checksums of bytes as they pass, and compares them with the expected ones.
 
-    :param expected: what each algorithm should come to.
+    :param expected: the expected digests by their algorithms' names.
     """
 
     def __init__(self, expected: Mapping[str, bytes]) -> None:
@@ -67,9 +68,9 @@ class Digests:
             found.update(data)
 
     def refuse_other(self) -> None:
-        """Refuse bytes that were not those.
+        """Refuse the bytes taken so far if their digests are not the expected ones.
 
-        :raise ValueError: they were not.
+        :raise ValueError: a digest differs from the expected one.
         """
         for name, expected in self._expected.items():
             found = self._found[name].digest()

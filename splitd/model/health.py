@@ -1,29 +1,30 @@
-"""Whether a node can be used, and when it is to be asked again.  Pure; times are seconds of any clock that goes on."""
+"""Decides whether a node can be used, and when to ask it again.  Pure; times are seconds of any monotonic clock."""
 
 from __future__ import annotations
 
 ASK_EVERY_S = 10.0
-"""How often a node that is well is asked how it is."""
+"""How often a healthy node is asked for its status."""
 
 _FIRST_PAUSE_S = 1.0
 _LONGEST_COOLING_S = 60.0
 
 _CALM_S = 600.0
-"""A node that worked for so long has its earlier failures forgiven."""
+"""After this time without a failure, a node's earlier failures no longer count."""
 
 UP, FULL, DOWN, STRANGER, UNKNOWN = "up", "full", "down", "stranger", "unknown"
 
 
 class Health:
-    """What a node's answers, and its failures, come to.
+    """The health of a node, as its answers and failures show it.
 
-    A node that does not answer is asked again after pauses that grow to `ASK_EVERY_S`; once it answers it is used
-    again.  One that answers, and fails when it is used, cools off: it is left alone for a second, and twice as long
-    each time, up to a minute.
+    A node that does not answer is asked again after pauses that grow to `ASK_EVERY_S`; it is used again as soon as it
+    answers.  A node that answers but fails when it is used cools off: it is not used for a second, and for twice as
+    long after each further failure, up to a minute.
 
-    :ivar state: "unknown" until it was asked once; then "up", "full", "down", or "stranger" where another answers.
-    :ivar problem: why it is not up; empty where it is.
-    :ivar due: when it is to be asked.
+    :ivar state: "unknown" until the node was asked once; then "up", "full", "down", or "stranger" if a different
+        server answers in its place.
+    :ivar problem: why the node is not up; empty if it is up.
+    :ivar due: when to ask the node next.
     """
 
     def __init__(self, now: float) -> None:
@@ -36,13 +37,13 @@ class Health:
 
     @property
     def usable(self) -> bool:
-        """Whether requests can be sent to it."""
+        """Whether requests can be sent to the node."""
         return self.state in {UP, FULL}
 
     def answered(self, now: float, full: str = "") -> None:
-        """Take what it said when it was asked.
+        """Note that the node has answered.
 
-        :param full: the reason why it takes no parts; empty where it has room.
+        :param full: the reason why it takes no parts; empty if it has room.
         """
         self._silent = 0
         if now < self._cool_at:
@@ -52,18 +53,22 @@ class Health:
         self.state, self.problem = (FULL if full else UP), full
 
     def silent(self, now: float, problem: str, *, stranger: bool = False) -> None:
-        """It was asked, and it, or nobody, answered as it should."""
+        """Note that the node was asked, and that no answer came or a wrong one.
+
+        :param problem: the reason.
+        :param stranger: whether a different server answered in its place.
+        """
         self.due = now + min(ASK_EVERY_S, _FIRST_PAUSE_S * 2**self._silent)
         self._silent = min(self._silent + 1, 10)
-        # That it was away explains its failures.
+        # The node was away, which explains its earlier failures.
         self._cooling_s = 0.0
         self._cool_at = now
         self.state, self.problem = (STRANGER if stranger else DOWN), problem
 
     def failed(self, now: float, problem: str) -> None:
-        """It was used, and did not do what it should."""
+        """Note that the node failed when it was used."""
         if now < self._cool_at:
-            return  # what was under way together fails together
+            return  # requests that were in progress together fail together: they count once
         if now - self._cool_at > _CALM_S:
             self._cooling_s = 0.0
         self._cooling_s = min(max(_FIRST_PAUSE_S, 2 * self._cooling_s), _LONGEST_COOLING_S)
@@ -71,6 +76,6 @@ class Health:
         self.state, self.problem = DOWN, problem
 
     def forgive(self, now: float) -> None:
-        """Ask it now, and forget its failures: who is to know has looked after it."""
+        """Forget the node's failures and make it due now, because an operator may have repaired it."""
         self._cooling_s = 0.0
         self._cool_at = self.due = now

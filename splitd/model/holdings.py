@@ -1,4 +1,4 @@
-"""Parts, and where they lie.  Pure."""
+"""A part together with a node that holds it.  Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from storaged.parts.format import PartId
 
 
 class PartCopy(NamedTuple):
-    """A part on one of the nodes where it lies.
+    """A part on one of the nodes that hold it.
 
     :param index: which part of the upload.
     """

@@ -1,4 +1,4 @@
-"""The `If` header: what a client believes of locks and versions (RFC 4918 section 10.4).  Pure."""
+"""The `If` header: a client's conditions on locks and versions (RFC 4918 section 10.4).  Pure."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _OPEN, _CLOSE, _NOT, _URI, _ETAG = range(1, 6)
 
 @attrs.frozen
 class Standing:
-    """What holds of a path now.
+    """The present state of a path, as far as conditions can ask for it.
 
-    :param etag: the entity tag of the file there; "" for a collection; None where there is nothing.
-    :param tokens: of the locks that cover it.
+    :param etag: the entity tag of the file there; "" for a collection; None if nothing is there.
+    :param tokens: the tokens of the locks that cover the path.
     """
 
     etag: str | None
@@ -41,7 +41,7 @@ class Term:
     etag: str | None = None
 
     def holds(self, standing: Standing) -> bool:
-        """Whether it is so."""
+        """Whether the condition is true in this state."""
         found = standing.etag == self.etag if self.token is None else self.token in standing.tokens
         return found is not self.negated
 
@@ -50,7 +50,7 @@ class Term:
 class TermList:
     """Terms that must all hold of one resource.
 
-    :param path: the resource; None for none of ours, of which nothing is known.
+    :param path: the resource; None for one of a different server, which counts as missing and not locked.
     """
 
     path: str | None
@@ -59,14 +59,14 @@ class TermList:
 
 @attrs.frozen
 class IfHeader:
-    """The lists of terms, of which one must hold."""
+    """The lists of terms; at least one of them must hold."""
 
     lists: tuple[TermList, ...]
 
     def holds(self, standing_of: Callable[[str], Standing]) -> bool:
         """Whether one of the lists holds.
 
-        :param standing_of: what holds of a path.
+        :param standing_of: returns the present state of a path.
         """
         for each in self.lists:
             standing = _NOTHING if each.path is None else standing_of(each.path)
@@ -75,11 +75,11 @@ class IfHeader:
         return False
 
     def tokens(self) -> frozenset[str]:
-        """All locks' tokens in it: to name one, however, is to submit it."""
+        """Return all tokens of locks in the header: each of them is submitted, whatever its term says."""
         return frozenset(term.token for each in self.lists for term in each.terms if term.token is not None)
 
     def paths(self) -> set[str]:
-        """All paths that it says something of."""
+        """Return all paths that the header has terms for."""
         return {each.path for each in self.lists if each.path is not None}
 
 
@@ -89,9 +89,9 @@ _NOTHING = Standing(None, frozenset())
 def parse_if(value: str, path: str, resolve: Callable[[str], str | None]) -> IfHeader:
     """Read an `If` header.
 
-    :param path: of the request: what lists without a tag are about.
-    :param resolve: the path that a tag's URI means, None where it is none of ours.
-    :raise ValueError: it is not well formed.
+    :param path: the request's path, which lists without a tag are about.
+    :param resolve: returns the path of a tag's URI; None for a URI of a different server.
+    :raise ValueError: the header is not well formed.
     """
     lists = list(_Reader(value, path, resolve).lists())
     if not lists:

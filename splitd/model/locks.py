@@ -1,4 +1,4 @@
-"""Locks: who may change what, until when (RFC 4918 sections 6 and 7).  Pure."""
+"""Write locks, and the rules for taking and keeping them (RFC 4918 sections 6 and 7).  Pure."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from splitd.model.tree import ancestors
 EXCLUSIVE = "exclusive"
 SHARED = "shared"
 MAX_TIMEOUT_S = 86_400
-"""How long a lock lasts at most, unless it is refreshed: a day."""
+"""The longest time that a lock lasts without a refresh: a day."""
 _MOST_REMEMBERED = 4096
 MOST_LOCKS = 32
-"""How many may protect one path: each that asks is told of all of them."""
+"""The most locks that may protect one path, because each answer about its locks lists all of them."""
 
 
 @attrs.frozen
 class Lock:
     """A write lock.
 
-    :param path: what it was taken on.
-    :param token: its name, a URI that nobody else gets.
-    :param scope: EXCLUSIVE, or SHARED with other shared ones.
-    :param deep: whether it covers all that lies below `path`, too.
-    :param owner: what the client says of who has it: an XML element, or empty.
-    :param taken_ms: when it was taken, or refreshed last, milliseconds since 1970.
-    :param expires_ms: from when on it is no more.
+    :param path: the path it was taken on.
+    :param token: its token, a URI that no other lock has.
+    :param scope: EXCLUSIVE, or SHARED with other shared locks.
+    :param deep: whether it also covers everything below `path`.
+    :param owner: the client's description of the owner: an XML element, or empty.
+    :param taken_ms: when it was taken or last refreshed, milliseconds since 1970.
+    :param expires_ms: when it expires, milliseconds since 1970.
     """
 
     path: str
@@ -44,9 +44,9 @@ class Lock:
 
 
 class Locks:
-    """All locks.  One that has expired counts as not there, whether it has been dropped or not.
+    """All locks.  An expired lock counts as absent, whether it has been dropped or not.
 
-    :param most_remembered: how many places are remembered where a lock was taken, for `was_taken`.
+    :param most_remembered: how many of the places where a lock was taken are remembered for `was_taken`.
     :ivar taken: how many locks have been taken, not counting refreshes.
     """
 
@@ -60,19 +60,19 @@ class Locks:
         self._expiries: list[tuple[int, str]] = []
 
     def __iter__(self) -> Iterator[Lock]:
-        """All of them, expired ones too, in the order in which they were taken or refreshed."""
+        """Iterate over all locks, expired ones too, in the order in which they were taken or refreshed."""
         return iter(self._by_token.values())
 
     def __len__(self) -> int:
         return len(self._by_token)
 
     def find(self, token: str, now_ms: int) -> Lock | None:
-        """The lock of a token, where there is one."""
+        """Return the lock of a token; None if there is none, or if it has expired."""
         lock = self._by_token.get(token)
         return lock if lock is not None and now_ms < lock.expires_ms else None
 
     def covering(self, path: str, now_ms: int) -> list[Lock]:
-        """The locks that protect a path: those taken on it, and the deep ones of what it lies in."""
+        """Return the locks that protect a path: those on the path itself, and deep ones on collections it lies in."""
         if not self._at:
             return []
         found = [lock for lock in self._at.get(path, {}).values() if now_ms < lock.expires_ms]
@@ -81,32 +81,32 @@ class Locks:
         return found
 
     def below(self, path: str, now_ms: int) -> list[Lock]:
-        """The locks that were taken on what lies below a path."""
+        """Return the locks that were taken on paths below a path."""
         found = [lock for each in self._paths_below(path) for lock in self._at[each].values()]
         return [lock for lock in found if now_ms < lock.expires_ms]
 
     def barring(self, path: str, tokens: SetOf[str], now_ms: int) -> list[Lock]:
-        """The locks that forbid those who hold `tokens` to change what is at a path.
+        """Return the locks that forbid a change at a path to a client that submits `tokens`.
 
-        Of the locks that protect one path, one token is enough: where there are several, they are shared.
+        One token is enough even if several locks protect the path, because then they are shared locks.
         """
         found = self.covering(path, now_ms)
         return [] if any(lock.token in tokens for lock in found) else found
 
     def conflicting(self, path: str, scope: str, *, deep: bool, now_ms: int) -> list[Lock]:
-        """The locks that do not go with a new one."""
+        """Return the locks that conflict with a new one."""
         others = self.covering(path, now_ms) + (self.below(path, now_ms) if deep else [])
         return [other for other in others if EXCLUSIVE in (scope, other.scope)]
 
     def is_crowded(self, path: str, *, deep: bool, now_ms: int) -> bool:
-        """Whether a new lock would be one too many for what it covers."""
+        """Whether a path that a new lock would cover has `MOST_LOCKS` locks already."""
         covered = [path, *(self._paths_below(path) if deep else ())]
         return any(len(self.covering(each, now_ms)) >= MOST_LOCKS for each in covered)
 
     def was_taken(self, path: str, since: int) -> bool:
-        """Whether a lock that covers a path was taken, and maybe released, after `taken` had been `since`.
+        """Whether a lock that covers a path was taken after `taken` was `since`, even if it was released again.
 
-        :return: True as well where that is not remembered any more.
+        :return: True also if this is no longer remembered.
         """
         if since < self._forgotten:
             return True
@@ -122,7 +122,7 @@ class Locks:
             _, self._forgotten = self._last_taken.popitem(last=False)
 
     def take(self, lock: Lock) -> None:
-        """Add a lock, or replace the one of the same token.  What had expired before it was taken is dropped."""
+        """Add a lock, or replace the one of the same token.  Locks that had expired when it was taken are dropped."""
         while self._expiries and self._expiries[0][0] <= lock.taken_ms:
             expires_ms, token = heappop(self._expiries)
             other = self._by_token.get(token)
@@ -138,7 +138,7 @@ class Locks:
             self._expiries = sorted((each.expires_ms, each.token) for each in self)
 
     def release(self, token: str) -> None:
-        """Drop a lock, where it is there."""
+        """Drop the lock of a token; do nothing if there is none."""
         lock = self._by_token.pop(token, None)
         if lock is None:
             return
@@ -153,7 +153,7 @@ class Locks:
             self.release(token)
 
     def drop_below(self, path: str) -> None:
-        """Drop the locks that were taken on what lies below a path."""
+        """Drop the locks that were taken on paths below a path."""
         for each in list(self._paths_below(path)):
             self.drop_at(each)
 
@@ -162,5 +162,5 @@ class Locks:
         for each in self._at.irange(minimum=prefix):
             if not each.startswith(prefix):
                 return
-            if each != path:  # the root begins with itself
+            if each != path:  # "/" starts with its own prefix
                 yield each

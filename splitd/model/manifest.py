@@ -1,4 +1,4 @@
-"""The manifest: all there is to know to read a file again.  Pure."""
+"""The manifest: everything needed to read one version of a file.  Pure."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     :param parity: parts that hold redundancy.
     :param unit: bytes of one column in a full stripe.
     :param nodes: the id of the node that holds each part, by the part's index; empty for an empty file.
-    :param said: what the client said of it, as `Media.compact` gives it: among a million files a field more would take
-        its room in each.  In JSON it is called `content_type`, as when it was nothing else.
+    :param said: the headers that the client sent with it, as `Media.compact` returns them.  It is one field, because
+        each further one would take memory in every file.  In JSON it is called `content_type`: once it was only that.
     """
 
     upload: str
@@ -34,17 +34,17 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
     @property
     def content_type(self) -> str:
-        """What the client said it is; empty where it said nothing."""
+        """The `Content-Type` that the client sent; empty if it sent none."""
         return self.said if isinstance(self.said, str) else self.said.type
 
     @property
     def media(self) -> Media:
-        """What the client said of it."""
+        """The headers that the client sent with the file."""
         return Media(self.said) if isinstance(self.said, str) else self.said
 
     @property
     def layout(self) -> Layout:
-        """How it is cut."""
+        """The layout of its parts."""
         return Layout(self.data, self.parity, self.unit)
 
     @property
@@ -53,18 +53,18 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         return f'"{self.upload}"'
 
     def part(self, index: int) -> PartId:
-        """The id of one of its parts."""
+        """Return the id of one of its parts."""
         return PartId(self.upload, index)
 
     def part_size(self, index: int) -> int:
-        """The payload bytes of one of its parts."""
+        """Return the payload bytes of one of its parts."""
         return part_size(self.layout, self.size, index)
 
     def holdings(self) -> list[tuple[str, str]]:
-        """What it takes: (node, part id) of each of its parts."""
+        """Return (node, part id) of each of its parts."""
         return [(node, str(self.part(index))) for index, node in enumerate(self.nodes)]
 
 
 def largest_part(layout: Layout, size: int) -> int:
-    """The stored bytes of the largest part of a file of `size` bytes."""
+    """Return the stored bytes of the largest part of a file of `size` bytes."""
     return stored_size(part_size(layout, size, 0), layout.unit)

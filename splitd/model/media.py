@@ -1,4 +1,4 @@
-"""What a client said of a file's bytes, beside the bytes.  Pure."""
+"""The headers that describe a file's bytes.  Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class Media(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
-    """The headers that came with a file and are answered with it, as the client sent them; empty for none.
+    """The headers that a client sent with a file and gets back with it unchanged; empty for those it did not send.
 
     :param type: `Content-Type`.
     :param encoding: `Content-Encoding`: without it nobody can read bytes that are compressed.
@@ -22,7 +22,7 @@ class Media(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     cache_control: str = ""
 
     def compact(self) -> str | Media:
-        """The same in the form that a manifest has: the type alone where nothing else is given."""
+        """Return the form that a manifest stores: the type alone if no other header was sent."""
         has_more = self.encoding or self.language or self.disposition or self.cache_control
         return self if has_more else self.type
 

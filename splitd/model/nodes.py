@@ -1,4 +1,4 @@
-"""The registry's entries: which nodes there are.  Pure."""
+"""The registry's entries, one for each node, and the changes between two registries.  Pure."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from storaged.system.origin import parse_origin
 
 
 class NodeEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One node, as the registry names it.
+    """One node, as the registry describes it.
 
     :param id: its id; never given to another node.
-    :param url: where it listens, without a path.
-    :param zone: nodes of one zone fail together: a file's parts are spread over zones.
-    :param weight: how much of the free space it should be thought to have, as a factor.
+    :param url: the URL it listens at, without a path.
+    :param zone: nodes of one zone fail together, so a file's parts are spread over zones; empty for a zone of its own.
+    :param weight: the factor by which placement multiplies its free space.
     :param state: "readonly" keeps its parts and takes no new ones.
     """
 
@@ -34,11 +34,11 @@ class RegistryInvalid(ValueError):
 
 @attrs.frozen
 class RegistryChange:
-    """What a new registry changes; ids of nodes, in its order.
+    """The changes from one registry to the next; ids of nodes, in the order of the new one.
 
-    :param added: nodes that were not there.
-    :param moved: nodes that listen elsewhere now.
-    :param changed: nodes of another zone, weight or state.
+    :param added: new nodes.
+    :param moved: nodes with a different URL.
+    :param changed: nodes with a different zone, weight or state.
     """
 
     added: tuple[str, ...] = ()
@@ -54,9 +54,9 @@ class RegistryChange:
 
 
 def compare_entries(old: Sequence[NodeEntry], new: Sequence[NodeEntry]) -> RegistryChange:
-    """What changes when a registry takes the place of another one.
+    """Find the changes that a new registry makes.
 
-    :raise RegistryInvalid: a node is missing.
+    :raise RegistryInvalid: a node of the old registry is missing in the new one.
     """
     before = {entry.id: entry for entry in old}
     refuse_missing(before, new)
@@ -69,9 +69,10 @@ def compare_entries(old: Sequence[NodeEntry], new: Sequence[NodeEntry]) -> Regis
 
 
 def refuse_missing(node_ids: Iterable[str], entries: Sequence[NodeEntry]) -> None:
-    """Refuse entries among which a node is missing.
+    """Refuse a registry that lacks a node.
 
-    :raise RegistryInvalid: the message names those that are.
+    :param node_ids: the nodes that it must have.
+    :raise RegistryInvalid: nodes are missing; the message names them.
     """
     missing = sorted(set(node_ids) - {entry.id for entry in entries})
     if missing:
@@ -88,8 +89,8 @@ def _traits(entry: NodeEntry) -> tuple[str, float, str]:
 def parse_entries(entries: Sequence[tuple[int, Any]]) -> tuple[NodeEntry, ...]:
     """Check the registry's entries.
 
-    :param entries: of each, the line it begins on and what stands there.
-    :raise RegistryInvalid: an entry is not one, an id or url stands there twice, or there is none.
+    :param entries: of each entry, the line it begins on and its parsed value.
+    :raise RegistryInvalid: an entry is not valid, an id or url occurs twice, or there are no entries.
     """
     nodes: list[NodeEntry] = []
     seen: dict[str, int] = {}

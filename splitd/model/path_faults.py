@@ -1,4 +1,4 @@
-"""The rules that a path must keep.  Pure."""
+"""The rules for paths.  Pure."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import re
 from splitd.model.branch import MAX_SEGMENT
 
 MAX_PATH = 4096
-"""Bytes of a path."""
+"""The most bytes of a path."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def fault_of(path: str) -> str:
-    """Say why a text is not a path; empty where it is one.  See `splitd.model.tree.check_path`."""
+    """Say why a text is not a path; empty if it is one.  See `splitd.model.tree.check_path`."""
     try:
         size = len(path.encode())
     except UnicodeEncodeError as problem:

@@ -1,8 +1,8 @@
-"""Which nodes take the parts of a file.  Pure.
+"""Chooses the nodes that take the parts of a file.  Pure.
 
-Each node gets a *share*: the probability that it takes a part of the next file.  By its size alone it would be its fair
-share; the emptier it is than the others, the more it gets, up to a bound, so that a new node is not where everything
-goes.  Then nodes are drawn with exactly these probabilities (systematic sampling; Madow 1949).
+Each node gets a *share*: the probability that it takes a part of the next file.  The *fair share* is in proportion to
+the node's size.  The emptier a node is than the others, the more it gets, up to a bound, so that a new node does not
+take everything.  Then nodes are drawn with exactly these probabilities (systematic sampling; Madow 1949).
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 MOST_OF_FAIR = 3.0
-"""A node takes at most so many times its fair share of the parts, however empty it is."""
+"""A node takes at most this many times its fair share of the parts, however empty it is."""
 
 _PULL = 0.002
-"""A node that is fuller by so much of its size has 1/e of the pull."""
+"""A node whose fill is higher by this much has 1/e of the pull."""
 
 _ROUNDING = 1e-9
 
@@ -24,9 +24,9 @@ class Candidate(NamedTuple):
     """A node that could take a part; sizes in bytes.
 
     :param node_id: its id.
-    :param zone: its zone; empty where it is a zone of its own.
-    :param size: what it is thought to hold: what is used, and what is free, times its weight.
-    :param used: what lies on it, and what is promised to it.
+    :param zone: its zone; empty if it is a zone of its own.
+    :param size: the bytes used on it, and the bytes free on it times its weight.
+    :param used: the bytes stored on it, and those reserved on it.
     """
 
     node_id: str
@@ -36,7 +36,7 @@ class Candidate(NamedTuple):
 
 
 class _Group(NamedTuple):
-    """A zone, or a node of it, as something to be drawn."""
+    """A zone, or a single node of it, that can be drawn."""
 
     members: list[Candidate]
     size: float
@@ -44,13 +44,13 @@ class _Group(NamedTuple):
 
 
 def choose_nodes(candidates: Sequence[Candidate], count: int, random: Callable[[], float]) -> list[str]:
-    """Choose distinct nodes, so that all fill evenly, and none takes more than `MOST_OF_FAIR` of its fair share.
+    """Choose distinct nodes, so that all fill evenly, and none takes more than `MOST_OF_FAIR` times its fair share.
 
-    Zones are spread as far as there are enough: no zone takes a second part before each has one.
+    Parts are spread over zones as far as possible: no zone takes a second part before each zone has one.
 
-    :param count: how many; there must be as many candidates.
-    :param random: gives numbers in [0, 1).
-    :return: their ids, in no order.
+    :param count: how many nodes; there must be at least as many candidates.
+    :param random: returns numbers in [0, 1).
+    :return: the ids of the nodes, in no order.
     """
     zones: dict[str, list[Candidate]] = {}
     for candidate in candidates:
@@ -67,7 +67,7 @@ def _group(members: list[Candidate]) -> _Group:
 
 
 def _quotas(zones: Sequence[_Group], count: int, random: Callable[[], float]) -> list[tuple[_Group, int]]:
-    """How many parts each zone takes: one after the other, and of those left over at most one more."""
+    """Decide how many parts each zone takes: in rounds of one part for each zone; the last round's zones are drawn."""
     full_rounds = 0
     while (open_zones := [zone for zone in zones if len(zone.members) > full_rounds]) and count >= len(open_zones):
         count -= len(open_zones)
@@ -78,8 +78,8 @@ def _quotas(zones: Sequence[_Group], count: int, random: Callable[[], float]) ->
 
 
 def _draw(groups: Sequence[_Group], count: int, random: Callable[[], float]) -> list[_Group]:
-    """Draw distinct ones, each with the probability of its share."""
-    # In a random order, or neighbours in the registry would never lie together in a file.
+    """Draw distinct groups, each with the probability of its share."""
+    # The order is random: in a fixed order, neighbours in the registry would never take parts of the same file.
     order = sorted(range(len(groups)), key=lambda _: random())
     chances = shares([(each.size, each.used) for each in groups], count)
     drawn: list[_Group] = []
@@ -90,17 +90,17 @@ def _draw(groups: Sequence[_Group], count: int, random: Callable[[], float]) -> 
         if passed > mark + _ROUNDING:
             drawn.append(groups[index])
             mark += 1.0
-    if len(drawn) < count:  # rounding ate the last one
+    if len(drawn) < count:  # a rounding error lost the last one
         taken = {id(each) for each in drawn}
         drawn += [groups[index] for index in order if id(groups[index]) not in taken][: count - len(drawn)]
     return drawn
 
 
 def shares(nodes: Sequence[tuple[float, float]], count: int) -> list[float]:
-    """The probability with which each node takes one of `count` parts.
+    """Return the probability with which each node takes one of `count` parts.
 
-    :param nodes: the size of each and what is used of it, bytes.
-    :param count: how many parts; there must be as many nodes.
+    :param nodes: the size of each node, and how much of it is used, bytes.
+    :param count: how many parts; there must be at least as many nodes.
     """
     total = sum(size for size, _ in nodes) or 1.0
     limits = [min(1.0, MOST_OF_FAIR * count * size / total) for size, _ in nodes]
@@ -110,14 +110,14 @@ def shares(nodes: Sequence[tuple[float, float]], count: int) -> list[float]:
     filled = _pour(float(count), pulls, limits)
     missing = count - sum(filled)
     if missing > _ROUNDING:
-        # A few large nodes and small ones: a bound must give way, for each file needs its nodes.
+        # With a few large nodes among small ones the bound is exceeded, because each file needs `count` nodes.
         rest = _pour(missing, [1.0] * len(nodes), [1.0 - each for each in filled])
         filled = [each + more for each, more in zip(filled, rest, strict=True)]
     return filled
 
 
 def _pour(amount: float, pulls: Sequence[float], limits: Sequence[float]) -> list[float]:
-    """Divide an amount by pulls; what goes beyond a limit goes to the others."""
+    """Divide an amount in proportion to the pulls; what exceeds a limit goes to the others."""
     filled = [0.0] * len(pulls)
     open_ones = [index for index, limit in enumerate(limits) if limit > 0]
     while open_ones and amount > _ROUNDING:

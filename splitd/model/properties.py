@@ -1,7 +1,7 @@
-"""What clients note of files and collections: dead properties (RFC 4918 section 4).  Pure.
+"""Dead properties, which clients set on files and collections (RFC 4918 section 4).  Pure.
 
-A property's name is "{namespace}name", or the name alone where it is in no namespace; its value is its whole XML
-element, which stands for itself wherever it is written.
+A property's name is "{namespace}name", or the name alone if it is in no namespace.  Its value is its whole XML element,
+which has the same meaning in any document.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import attrs
 from splitd.errors import PropertiesTooLarge
 
 MAX_PROPERTIES = 64 * 1024
-"""Bytes that the properties of one file or collection may take, names and elements."""
+"""The most bytes that the properties of one file or collection may take, names and elements together."""
 
 
 @attrs.frozen
 class PropertyChanges:
-    """Changes of properties, made all or none.
+    """Changes of properties; either all of them are made, or none.
 
-    :param set: elements by names.
-    :param removed: names; they need not be there.
+    :param set: the new elements by the properties' names.
+    :param removed: the names of properties to remove; they need not exist.
     """
 
     set: Mapping[str, str]
@@ -29,9 +29,10 @@ class PropertyChanges:
 
 
 def refuse_too_large(present: Mapping[str, str], changes: PropertyChanges) -> None:
-    """Refuse changes that would leave too much behind.
+    """Refuse changes after which the properties would be too large.
 
-    :raise PropertiesTooLarge: they would.
+    :param present: the properties before the changes.
+    :raise PropertiesTooLarge: the properties would take more than `MAX_PROPERTIES` bytes.
     """
     after = {**present, **changes.set}
     for name in changes.removed:

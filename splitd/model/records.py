@@ -1,4 +1,4 @@
-"""The records of the journal: what happened, in the order it happened.  Pure.  The page is docs/journal-format.md."""
+"""The records of the journal, and their lines.  Pure.  The format is described in docs/journal-format.md."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ VERSION = 1
 """The version of the journal's format, in its first record."""
 
 MOST_GONE = 1000
-"""How many parts one record confirms at most."""
+"""The most parts that one `PartsGone` names."""
 
 
 class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", omit_defaults=True, gc=False):
@@ -22,9 +22,9 @@ class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field
 
 
 class JournalOpened(_Record, frozen=True, tag="journal-opened"):
-    """The first record there is: which cluster's journal this is.
+    """The first record of a journal; it says which cluster the journal belongs to.
 
-    :param version: of the journal's format.
+    :param version: the version of the journal's format.
     :param cluster: the id of the cluster, 32 hexadecimal digits.
     """
 
@@ -34,7 +34,10 @@ class JournalOpened(_Record, frozen=True, tag="journal-opened"):
 
 
 class UploadStarted(_Record, frozen=True, tag="upload-started"):
-    """Parts of this upload may lie on these nodes, by the parts' index."""
+    """From here on, parts of this upload may lie on these nodes.
+
+    :param nodes: the ids of the nodes, by the parts' index.
+    """
 
     upload: str
     path: str
@@ -43,7 +46,7 @@ class UploadStarted(_Record, frozen=True, tag="upload-started"):
 
 
 class UploadAborted(_Record, frozen=True, tag="upload-aborted"):
-    """The upload ended without a commit; its parts are to go."""
+    """The upload ended without a commit; its parts are doomed."""
 
     upload: str
     reason: str
@@ -51,7 +54,10 @@ class UploadAborted(_Record, frozen=True, tag="upload-aborted"):
 
 
 class FileCommitted(_Record, frozen=True, tag="file-committed"):
-    """The file exists from here on, with this manifest; the version before it is to go."""
+    """The file exists from here on, with this manifest, in place of the version before it.
+
+    The parts of that version are doomed, unless it has another name.
+    """
 
     path: str
     manifest: Manifest
@@ -60,7 +66,7 @@ class FileCommitted(_Record, frozen=True, tag="file-committed"):
 class CollectionMade(_Record, frozen=True, tag="collection-made"):
     """An empty collection exists from here on.
 
-    :param properties: what the client noted of it when it was made; see `PropertiesChanged`.
+    :param properties: those that the client set when it made the collection; see `PropertiesChanged`.
     """
 
     path: str
@@ -69,14 +75,17 @@ class CollectionMade(_Record, frozen=True, tag="collection-made"):
 
 
 class EntryDeleted(_Record, frozen=True, tag="entry-deleted"):
-    """The file, or the collection with all in it, exists no more; its parts are to go."""
+    """The file, or the collection with all in it, is deleted.
+
+    The parts of versions that have no other name are doomed.
+    """
 
     path: str
     time_ms: int
 
 
 class EntryMoved(_Record, frozen=True, tag="entry-moved"):
-    """The file, or the collection with all in it, has another name from here on; what was there is gone."""
+    """The file, or the collection with all in it, is at `target` from here on; what was there is deleted."""
 
     source: str
     target: str
@@ -84,7 +93,7 @@ class EntryMoved(_Record, frozen=True, tag="entry-moved"):
 
 
 class EntryCopied(_Record, frozen=True, tag="entry-copied"):
-    """The files at the source, and below, have one more name each; what was at the target is gone.
+    """Each file at `source` and below has one more name, at `target` and below; what was at `target` is deleted.
 
     :param depth: "infinity", or "0" for a collection without its members.
     """
@@ -96,10 +105,10 @@ class EntryCopied(_Record, frozen=True, tag="entry-copied"):
 
 
 class PropertiesChanged(_Record, frozen=True, tag="properties-changed"):
-    """What clients note of a file or collection is another from here on.
+    """The properties of a file or collection have changed.
 
-    :param set: whole XML elements, by the properties' names: "{namespace}name", or the name alone.
-    :param removed: the names of those that are no more; they need not have been there.
+    :param set: the new values, whole XML elements, by the properties' names: "{namespace}name", or the name alone.
+    :param removed: the names of removed properties; they need not have existed.
     """
 
     path: str
@@ -108,13 +117,13 @@ class PropertiesChanged(_Record, frozen=True, tag="properties-changed"):
 
 
 class LockTaken(_Record, frozen=True, tag="lock-taken"):
-    """Who names this token may change what others may not; or, where the token is known, may go on to.
+    """A lock was taken, or refreshed if there is one with this token already.
 
-    Locks that had expired at `time_ms` are no more.
+    Locks that had expired at `time_ms` are dropped.
 
-    :param depth: "infinity" where all that lies below is locked, too.
-    :param owner: an XML element, or empty.
-    :param file: the empty file that was made to be locked, where there was nothing.
+    :param depth: "infinity" if everything below the path is locked, too.
+    :param owner: the client's description of the owner: an XML element, or empty.
+    :param file: the empty file that was made to be locked, because there was nothing at the path; else None.
     """
 
     path: str
@@ -128,19 +137,19 @@ class LockTaken(_Record, frozen=True, tag="lock-taken"):
 
 
 class LockReleased(_Record, frozen=True, tag="lock-released"):
-    """There is no lock of this token any more."""
+    """The lock with this token is released; it may have expired and been dropped before."""
 
     token: str
 
 
 class PartsReaped(_Record, frozen=True, tag="parts-reaped"):
-    """The parts of this upload are gone from all nodes."""
+    """The doomed parts of this upload are deleted from all nodes.  Older versions of splitd wrote it."""
 
     upload: str
 
 
 class PartsGone(_Record, frozen=True, tag="parts-gone"):
-    """These parts, which were to be deleted, are gone from this node.  One that was not to be deleted counts as gone.
+    """These parts, which were doomed, are deleted from this node.  A part that is not doomed there is skipped.
 
     :param parts: part ids, `MOST_GONE` at most.
     """
@@ -150,10 +159,10 @@ class PartsGone(_Record, frozen=True, tag="parts-gone"):
 
 
 class PartMoveStarted(_Record, frozen=True, tag="part-move-started"):
-    """A copy of this part may lie on this node from now on.
+    """From here on, a copy of this part may lie on another node.
 
     :param index: which part of the upload.
-    :param target: the node.
+    :param target: the id of that node.
     """
 
     upload: str
@@ -163,11 +172,11 @@ class PartMoveStarted(_Record, frozen=True, tag="part-move-started"):
 
 
 class PartMoved(_Record, frozen=True, tag="part-moved"):
-    """The part lies on another node from here on; the copy on the node where it lay is to go.
+    """The part lies on another node from here on; its copy on the node where it lay is doomed.
 
-    :param path: a file that the part is of.
+    :param path: a file that the part belongs to.
     :param source: the node where it lay.
-    :param target: the node where it lies now, a part move to which was under way.
+    :param target: the node where it lies now; a move of the part to it was in progress.
     """
 
     path: str
@@ -178,7 +187,7 @@ class PartMoved(_Record, frozen=True, tag="part-moved"):
 
 
 class PartMoveAborted(_Record, frozen=True, tag="part-move-aborted"):
-    """The part stays where it is; the copy on this node is to go."""
+    """The part stays where it is; its copy on the node `target` is doomed."""
 
     upload: str
     index: int
@@ -188,7 +197,7 @@ class PartMoveAborted(_Record, frozen=True, tag="part-move-aborted"):
 
 
 class PartCopyReaped(_Record, frozen=True, tag="part-copy-reaped"):
-    """The copy of this part that was to go is gone from this node."""
+    """The doomed copy of this part is deleted from this node.  Older versions of splitd wrote it."""
 
     upload: str
     index: int
@@ -196,14 +205,14 @@ class PartCopyReaped(_Record, frozen=True, tag="part-copy-reaped"):
 
 
 class CollectionTouched(_Record, frozen=True, tag="collection-touched"):
-    """The collection was modified last at this time.  In snapshots: elsewhere it follows from the other records."""
+    """The collection was last modified at this time.  For snapshots; elsewhere it follows from the other records."""
 
     path: str
     time_ms: int
 
 
 class SnapshotEnded(_Record, frozen=True, tag="snapshot-ended"):
-    """The last record of a snapshot, and only there.
+    """The last record of a snapshot; it occurs nowhere else.
 
     :param next: the number of the record that comes next in the journal.
     """
@@ -245,7 +254,7 @@ class Line(NamedTuple):
     """A line of a journal.
 
     :param sequence: the number of the record, from 1.
-    :param synced: all records up to this one were durable when the line was made.
+    :param synced: all records up to this number were durable when the line was made.
     """
 
     sequence: int
@@ -254,9 +263,9 @@ class Line(NamedTuple):
 
 
 def encode_line(sequence: int, synced: int, record: Record) -> bytes:
-    """A record as one line of a journal, newline included; see `Line`.
+    """Encode a record as one line of a journal, newline included; see `Line`.
 
-    :raise ValueError: it holds text that is not Unicode, a lone surrogate.
+    :raise ValueError: the record holds a lone surrogate, which no Unicode text may contain.
     """
     body = _encoder.encode(record)
     checksum = value(b"%d %d %b" % (sequence, synced, body))
@@ -266,7 +275,7 @@ def encode_line(sequence: int, synced: int, record: Record) -> bytes:
 def decode_line(line: bytes) -> Line:
     """Read a line of a journal, with its newline or without.
 
-    :raise ValueError: it is not, bit by bit, a line that `encode_line` made.
+    :raise ValueError: the line is not, byte for byte, one that `encode_line` made.
     """
     match = _LINE.match(line)
     if match is None:

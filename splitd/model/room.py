@@ -1,4 +1,4 @@
-"""How much the nodes can take still, and why one takes nothing.  Pure."""
+"""The room that is left on the nodes, and the reasons why a node has none.  Pure."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from storaged.system.sizes import format_size
 
 
 def why_full(capacity: int, free: int, reserve: int) -> str:
-    """The reason why a node takes no parts; empty where it has room.
+    """Say why a node takes no parts; empty if it has room.
 
-    :param capacity: bytes of its volume.
+    :param capacity: the bytes of its volume.
     :param free: the bytes that may still be written to it, without its reserve.
-    :param reserve: the bytes that it leaves free; 0 where it does not say.
+    :param reserve: the bytes that it keeps free; 0 if it does not report them.
     """
     if free > 0:
         return ""
@@ -26,16 +26,16 @@ def why_full(capacity: int, free: int, reserve: int) -> str:
 
 
 def divide_shared(rooms: Sequence[tuple[str, int]]) -> list[int]:
-    """The bytes free on each node, when nodes whose volumes are one file system share its room equally.
+    """Return the bytes free on each node; nodes whose volumes are one file system share its room equally.
 
-    :param rooms: of each node, the id of its volume, empty where it is not known, and the bytes free on it.
+    :param rooms: of each node, the id of its volume, empty if unknown, and the bytes free on it.
     """
     sharers = Counter(volume for volume, _ in rooms)
     return [free // sharers[volume] if volume else free for volume, free in rooms]
 
 
 def room_for_files(free: Sequence[int], layout: Layout) -> int:
-    """The bytes of files that still fit, about: what checksums take is left out.
+    """Estimate how many bytes of files still fit, without counting the bytes that checksums take.
 
     The parts of a file lie on distinct nodes, so a node that is larger than all others cannot be filled.
 
@@ -44,7 +44,7 @@ def room_for_files(free: Sequence[int], layout: Layout) -> int:
     rooms = sorted((max(each, 0) for each in free), reverse=True)
     if len(rooms) < layout.width:
         return 0
-    # A node that has more than its share of the whole gives one part of each file, and the others share the rest.
+    # A node that has more room than its share of the whole takes one part of each file; the others share the rest.
     share = 0
     for larger in range(layout.width):
         share = sum(rooms[larger:]) // (layout.width - larger)

@@ -1,4 +1,4 @@
-"""One object for equal values, so that a million of them take the memory of a few.  Pure."""
+"""Shares one object among equal values, so that a million of them take the memory of a few.  Pure."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _LONGEST = 1024
 
 
 class Shared:
-    """A bounded table of values.  `sys.intern` keeps what clients made up for longer than anybody needs it.
+    """A bounded table of values.  `sys.intern` would keep texts made up by clients for longer than they are needed.
 
-    :param limit: how many values are kept; the oldest one is evicted first, and its holders keep it.
+    :param limit: how many values are kept; the oldest one is evicted first, and stays alive wherever it is in use.
     """
 
     def __init__(self, limit: int = 1024) -> None:
@@ -25,8 +25,8 @@ class Shared:
         return len(self._values)
 
     def share(self, value: _Value) -> _Value:
-        """An object that equals the value: the one in the table, else the value itself, which then is in the table
-        unless it is a long text.
+        """Return an object that equals the value: the one in the table if there is one, else the value itself, which is
+        then put into the table unless it is a long text.
         """
         if isinstance(value, str) and len(value) > _LONGEST:
             return value

@@ -1,10 +1,10 @@
-"""How a file is cut into columns, and where a byte of it lies.
+"""Cuts files into columns, and finds where the bytes of a range lie.
 
 Pure.  A file is a row of stripes of `data * unit` bytes.  Column *i* of each stripe belongs to part *i*.  The last,
 short stripe of *r* bytes is cut equally too: its first `r mod data` columns have one byte more.  So the parts differ
 by at most one byte, no size is needed in advance, and a range of the file is one range in each part.
 
-In every part the stripe's number is the unit's number.
+Unit *n* of each part is a column of stripe *n*.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from storaged.system.ranges import Span
 
 @attrs.frozen
 class Layout:
-    """Into how many parts a file is cut, and how finely.
+    """The number of parts that a file is cut into, and the size of their units.
 
     :param data: parts that hold the file's bytes.
     :param parity: parts that hold redundancy.
@@ -35,7 +35,7 @@ class Layout:
 
     @property
     def width(self) -> int:
-        """How many parts there are in all."""
+        """The number of all parts, data and parity."""
         return self.data + self.parity
 
     @property
@@ -48,13 +48,13 @@ class Layout:
 
 
 def column_size(data: int, stripe_size: int, column: int) -> int:
-    """The bytes of one column of a stripe that has `stripe_size` bytes of the file."""
+    """Return the bytes of one column of a stripe that has `stripe_size` bytes of the file."""
     each, more = divmod(stripe_size, data)
     return each + (column < more)
 
 
 def part_size(layout: Layout, size: int, index: int) -> int:
-    """The payload bytes of part `index` of a file of `size` bytes.
+    """Return the payload bytes of part `index` of a file of `size` bytes.
 
     A parity column is as long as the longest column of its stripe.
     """
@@ -78,10 +78,10 @@ class Column:
 
 
 def columns(layout: Layout, size: int, span: Span) -> Iterator[Column]:
-    """Walk through a range of a file, column by column, in the order of the file's bytes.
+    """Iterate over the columns of a range of a file, in the order of the file's bytes.
 
     :param size: the bytes of the file.
-    :param span: the range; must lie inside the file.
+    :param span: the range; it must lie inside the file.
     """
     _refuse_outside(size, span)
     position = span.start
@@ -102,7 +102,7 @@ def columns(layout: Layout, size: int, span: Span) -> Iterator[Column]:
 
 
 def part_spans(layout: Layout, size: int, span: Span) -> list[Span]:
-    """Where a range of a file lies in the payload of each data part; empty where it has no byte there."""
+    """Find where a range of a file lies in the payload of each data part; empty for a part without a byte of it."""
     _refuse_outside(size, span)
     return [
         Span(_bytes_before(layout, size, span.start, index), _bytes_before(layout, size, span.stop, index))
@@ -111,7 +111,7 @@ def part_spans(layout: Layout, size: int, span: Span) -> list[Span]:
 
 
 def _bytes_before(layout: Layout, size: int, position: int, index: int) -> int:
-    """How many bytes of part `index` come before `position` in the file."""
+    """Count the bytes of part `index` that come before `position` in the file."""
     stripe, inside = divmod(position, layout.stripe)
     stripe_size = min(layout.stripe, size - stripe * layout.stripe)
     each, more = divmod(stripe_size, layout.data)
@@ -126,12 +126,12 @@ def _refuse_outside(size: int, span: Span) -> None:
 
 
 class Cutter:
-    """Cuts a file into columns while its bytes come by.
+    """Cuts a file into columns as its bytes arrive.
 
-    Where the size is known, bytes are passed on at once.  Where it is not, the stripe under way is kept until it is
-    full, because a short stripe is cut in another way.
+    If the size is known, bytes are passed on at once.  If not, each stripe is kept until it is full, because a short
+    stripe is cut into columns of other sizes.
 
-    :param size: the bytes of the file, or None where unknown.
+    :param size: the bytes of the file, or None if unknown.
     """
 
     def __init__(self, layout: Layout, size: int | None = None) -> None:
@@ -149,7 +149,7 @@ class Cutter:
         """Take the next bytes of the file.
 
         :return: the next pieces of columns, each with the index of its part, in order.
-        :raise ValueError: more came than the size announced.
+        :raise ValueError: more bytes came than the size announced.
         """
         self.position += len(data)
         if self._size is not None:
@@ -167,7 +167,7 @@ class Cutter:
         return out
 
     def finish(self) -> list[tuple[int, bytes]]:
-        """The last pieces of columns.
+        """Return the last pieces of columns, each with the index of its part.
 
         :raise ValueError: fewer bytes came than the size announced.
         """

@@ -1,7 +1,7 @@
 """Work on whole subtrees, one name at a time.  Pure.
 
-Each function is a generator that yields once for every name, so that its caller decides how many names one step takes.
-The subtree must not be changed by anybody else until the generator has ended.
+Each function is a generator that yields once for every name, so that its caller decides how many names to process in
+one step.  Nothing else may change the subtree until the generator has ended.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from splitd.model.manifest import Manifest
 
 
 class Copying:
-    """A copy of a file, or of a collection with all that is in it, in the making.
+    """A copy of a file, or of a collection with all that is in it, which is made step by step.
 
-    :param deep: False for a collection's copy without members.
-    :param time_ms: when the collections of the copy are made, milliseconds since 1970.
-    :ivar copy: as much of the copy as is made.
+    :param deep: whether the members of a collection are copied, too.
+    :param time_ms: when the collections of the copy were made, milliseconds since 1970.
+    :ivar copy: the copy, as far as it is made.
     :ivar names: how many names the copy has so far.
     :ivar files: how many files it has so far.
     :ivar size: the bytes of these files.
@@ -34,7 +34,7 @@ class Copying:
         self.size = 0
 
     def steps(self) -> Iterator[Manifest | None]:
-        """Make the copy; yields, for each name, the file that has it, or None for a collection."""
+        """Make the copy; yield, for each name, the file that has it, or None for a collection."""
         yield self._count(self._source)
         if not (self._deep and isinstance(self._source, Branch) and isinstance(self.copy, Branch)):
             return
@@ -63,8 +63,8 @@ class Copying:
 
 
 def dismantle(entry: Manifest | Branch) -> Iterator[Manifest | None]:
-    """Take apart an entry that has no name any more; yields, for each name, the file that had it, or None for a
-    collection.  Memory is freed on the way: a large tree that is dropped whole takes long to be freed.
+    """Take apart an entry that has no name any more; yield, for each name, the file that had it, or None for a
+    collection.  This frees the memory in small steps, because freeing a large tree at once takes long.
     """
     if not isinstance(entry, Branch):
         yield entry
@@ -84,7 +84,7 @@ def dismantle(entry: Manifest | Branch) -> Iterator[Manifest | None]:
 
 
 def count_names(entry: Manifest | Branch, most: int) -> Iterator[int]:
-    """Count the names below an entry; yields how many there are so far, and ends early after more than `most`."""
+    """Count the names below an entry; yield the count so far for each name, and end as soon as it exceeds `most`."""
     total = 0
     waiting = [entry]
     while waiting:
@@ -99,9 +99,9 @@ def count_names(entry: Manifest | Branch, most: int) -> Iterator[int]:
 
 
 def refuse_longer(entry: Manifest | Branch, size: int, message: str) -> Iterator[None]:
-    """Refuse an entry that has a path below it of more than `size` bytes, counted from the entry on, slashes included.
+    """Refuse an entry with a path below it of more than `size` bytes, counted from the entry on, slashes included.
 
-    :raise BadName: there is such a path; it says `message`.
+    :raise BadName: there is such a path; the error's text is `message`.
     """
     if not isinstance(entry, Branch):
         return

@@ -1,4 +1,4 @@
-"""What passes through the front, counted."""
+"""Counters of uploads and downloads."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Traffic:
     bytes_out: int = 0
 
     def upload_began(self) -> None:
-        """An upload has its nodes."""
+        """Count an upload that has begun."""
         self.uploads_under_way += 1
 
     def upload_ended(self, *, committed: bool) -> None:
-        """An upload that began has ended."""
+        """Count the end of an upload that had begun."""
         self.uploads_under_way -= 1
         if committed:
             self.uploads_committed += 1
@@ -31,11 +31,11 @@ class Traffic:
             self.uploads_aborted += 1
 
     def download_began(self) -> None:
-        """A download's nodes answer."""
+        """Count a download that has begun: its nodes have answered."""
         self.downloads_under_way += 1
 
     def download_ended(self, *, failed: bool) -> None:
-        """A download that began has ended; one that the client gave up did not fail."""
+        """Count the end of a download that had begun; one that the client cancelled did not fail."""
         self.downloads_under_way -= 1
         if failed:
             self.downloads_failed += 1

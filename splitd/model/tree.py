@@ -13,14 +13,14 @@ from splitd.model.path_faults import MAX_PATH, fault_of
 from splitd.model.subtrees import Copying, count_names, dismantle, refuse_longer
 
 MAX_COPIED = 1_000_000
-"""Names that one copy may make: while they are made, nobody can change anything in the tree that is copied."""
+"""The most names that one copy may make, because the copied tree cannot be changed while they are made."""
 MAX_NAMES = 10_000_000
-"""Names there may be after a tree was copied."""
+"""The most names that may exist after a tree was copied."""
 
 
 @attrs.frozen
 class Collection:
-    """What a collection says of itself; its members are listed, not kept here.
+    """The attributes of a collection, without its members.
 
     :param created_ms: when it was made, milliseconds since 1970.
     :param modified_ms: when a member was last added, replaced or removed.
@@ -39,10 +39,10 @@ class Member:
 
 
 def check_path(path: str) -> None:
-    """Refuse what is not a path.
+    """Refuse a text that is not a path.
 
-    :raise BadName: it is relative, ends with a slash, has an empty, "." or ".." segment, a control character or a
-        lone surrogate, a segment of more than MAX_SEGMENT bytes in UTF-8, or more than MAX_PATH bytes in all.
+    :raise BadName: the text is relative, ends with a slash, has an empty, "." or ".." segment, a control character or
+        a lone surrogate, a segment of more than MAX_SEGMENT bytes in UTF-8, or more than MAX_PATH bytes in all.
     """
     reason = fault_of(path)
     if reason:
@@ -50,17 +50,17 @@ def check_path(path: str) -> None:
 
 
 def parent(path: str) -> str:
-    """The collection that a path lies in; the root lies in itself."""
+    """Return the collection that a path lies in; the root lies in itself."""
     return path.rpartition("/")[0] or "/"
 
 
 def basename(path: str) -> str:
-    """The last segment of a path; empty for the root."""
+    """Return the last segment of a path; empty for the root."""
     return path.rpartition("/")[2]
 
 
 def ancestors(path: str) -> Iterable[str]:
-    """All collections that a path lies in, the root first; none for what is no path."""
+    """Iterate over all collections that a path lies in, the root first; none for the root or a relative path."""
     if not path.startswith("/") or path == "/":
         return
     yield "/"
@@ -75,43 +75,43 @@ def _shown(entry: Manifest | Branch) -> Manifest | Collection:
 
 
 class Tree:
-    """All names and what they mean.
+    """All names, with their files and collections.
 
-    A change that is refused has changed nothing.  A file costs its manifest, its name and a slot in a dict.
-    Paths are taken as they are: what `check_path` refuses must not be put.
+    A change that is refused has changed nothing.  A file takes memory for its manifest, its name and a slot in a dict.
+    Paths are not checked here: a caller must not put a path that `check_path` refuses.
 
     :param created_ms: when the root was made, milliseconds since 1970.
     """
 
     def __init__(self, created_ms: int) -> None:
         self._root = Branch(created_ms)
-        self._above = Branch(created_ms)  # the root is its one member, of no name
+        self._above = Branch(created_ms)  # its only member is the root, whose name is empty
         self._above.members[""] = self._root
-        self._length = 0  # of names, but for the root's
+        self._length = 0  # how many names there are, without the root's
 
     def __len__(self) -> int:
-        """How many names there are, but for the root's.  Those of a deleted subtree count until it is dismantled."""
+        """Count all names except the root's.  Those of a deleted subtree count until it is dismantled."""
         return self._length
 
     def lookup(self, path: str) -> Manifest | Collection | None:
-        """What there is of this name; None where there is nothing."""
+        """Look up a path; None if nothing has it."""
         entry = self._find(path)
         return None if entry is None else _shown(entry)
 
     def list_members(self, path: str, after: str, limit: int) -> list[Member]:
-        """A page of a collection, in ascending order of the names by code point.
+        """List a page of a collection's members, in ascending order of their names by code point.
 
         :param after: list only names greater than this; empty for the first page.
-        :param limit: how many at most.
-        :raise NotFound: there is nothing of this name.
-        :raise NotACollection: it is a file.
+        :param limit: how many members at most.
+        :raise NotFound: nothing has this path.
+        :raise NotACollection: a file has this path.
         """
         return [Member(name, _shown(entry)) for name, entry in self._collection(path).page(after, limit)]
 
     def walk(self) -> Iterator[tuple[str, Manifest | Collection]]:
-        """All paths but the root's and what they mean, each collection before its members.
+        """Iterate over all paths except the root's, with their entries, each collection before its members.
 
-        The tree must not be changed until all were taken.
+        The tree must not be changed until the iteration has ended.
         """
         waiting = [("", self._root)]
         while waiting:
@@ -123,16 +123,16 @@ class Tree:
                     waiting.append((path, entry))
 
     def files(self) -> Iterator[Manifest]:
-        """All files, by each of their names.  The tree must not be changed until all were taken."""
+        """Iterate over all files, once for each of their names.  The tree must not be changed meanwhile."""
         return self._root.files()
 
     def properties(self, path: str) -> Mapping[str, str]:
-        """What was noted of a file or collection; nothing of what is not there."""
+        """Return the properties of a file or collection; empty if nothing has this path."""
         node, name = self._parent_branch(path)
         return NO_PROPERTIES if node is None else node.properties_of(name)
 
     def all_properties(self) -> Iterator[tuple[str, Mapping[str, str]]]:
-        """All paths of which something was noted, and what.  The tree must not be changed until all were taken."""
+        """Iterate over all paths that have properties, with them.  The tree must not be changed meanwhile."""
         waiting = [("", self._above)]
         while waiting:
             folder, node = waiting.pop()
@@ -142,9 +142,9 @@ class Tree:
             waiting.extend((below + name, entry) for name, entry in node.members.items() if isinstance(entry, Branch))
 
     def set_properties(self, path: str, properties: Mapping[str, str]) -> None:
-        """Note something of a file or collection, in place of what was noted before.
+        """Replace all properties of a file or collection.
 
-        :raise NotFound: there is nothing of this name.
+        :raise NotFound: nothing has this path.
         """
         node, name = self._parent_branch(path)
         if node is None or name not in node.members:
@@ -152,33 +152,35 @@ class Tree:
         node.set_properties(name, properties)
 
     def collection(self, path: str) -> Collection:
-        """A collection.
+        """Return the attributes of a collection.
 
-        :raise NotFound, NotACollection: there is none of this name.
+        :raise NotFound: nothing has this path.
+        :raise NotACollection: a file has this path.
         """
         node = self._collection(path)
         return Collection(node.created_ms, node.modified_ms)
 
     def touch(self, path: str, time_ms: int) -> None:
-        """Set when a collection was modified last.
+        """Set when a collection was last modified.
 
-        :raise NotFound, NotACollection: there is none of this name.
+        :raise NotFound: nothing has this path.
+        :raise NotACollection: a file has this path.
         """
         self._collection(path).modified_ms = time_ms
 
     def version(self, path: str) -> Manifest | None:
-        """The file that a file put there would replace.
+        """Return the version that a new file at this path would replace; None if nothing has the path.
 
-        :raise ParentMissing: the collection it should lie in is not there.
-        :raise NotAFile: there is a collection of this name.
+        :raise ParentMissing: the collection that the path lies in does not exist, or is a file.
+        :raise NotAFile: a collection has this path.
         """
         return self._place_of_file(path)[2]
 
     def refuse_taken(self, path: str) -> None:
-        """Refuse a path that no collection can be made of.
+        """Refuse a path at which no collection can be made.
 
-        :raise NameTaken: something of this name is there.
-        :raise ParentMissing: the collection it should lie in is not there.
+        :raise NameTaken: a file or collection has this path already.
+        :raise ParentMissing: the collection that the path lies in does not exist, or is a file.
         """
         if path == "/":
             raise NameTaken("the root is there always")
@@ -187,9 +189,9 @@ class Tree:
             raise NameTaken(f"{path} is there already")
 
     def put_file(self, path: str, manifest: Manifest, time_ms: int) -> Manifest | None:
-        """Give a file its name.
+        """Put a file at a path.
 
-        :return: the version it replaces, if any.
+        :return: the version that it replaces; None if nothing had the path.
         :raise ParentMissing, NotAFile: as `version` does.
         """
         node, name, replaced = self._place_of_file(path)
@@ -210,9 +212,9 @@ class Tree:
     def delete(self, path: str, time_ms: int) -> Manifest | Branch:
         """Delete a file, or a collection with all that is in it.
 
-        :return: the entry that is gone; give it to `dismantle`.
-        :raise NotFound: there is nothing of this name.
-        :raise BadName: it is the root.
+        :return: the deleted entry; pass it to `dismantle`.
+        :raise NotFound: nothing has this path.
+        :raise BadName: the path is the root's.
         """
         if path == "/":
             raise BadName("the root cannot be deleted")
@@ -222,22 +224,22 @@ class Tree:
         return node.remove(name, time_ms)
 
     def dismantle(self, entry: Manifest | Branch) -> Iterator[Manifest | None]:
-        """Take apart an entry that has no name any more; see `splitd.model.subtrees.dismantle`."""
+        """Take apart an entry that has no name any more, and count its names no longer; see `subtrees.dismantle`."""
         for file in dismantle(entry):
             self._length -= 1
             yield file
 
     def refuse_move(self, source: str, target: str) -> None:
-        """Refuse what cannot be moved.
+        """Refuse an impossible move.
 
-        :raise NotFound: there is nothing at `source`.
-        :raise Entangled: the two are the same, or one lies inside the other.
-        :raise ParentMissing: the collection that `target` should lie in is not there.
+        :raise NotFound: nothing has the path `source`.
+        :raise Entangled: `source` and `target` are the same, or one lies inside the other.
+        :raise ParentMissing: the collection that `target` lies in does not exist, or is a file.
         """
         self._refuse_entangled(source, target, (source in ancestors(target)) or target in ancestors(source))
 
     def refuse_copy(self, source: str, target: str, *, deep: bool) -> None:
-        """Refuse what cannot be copied; as `refuse_move`, but what is not deep may be copied into itself."""
+        """Refuse an impossible copy, as `refuse_move` does; but a copy that is not deep may lie inside its source."""
         self._refuse_entangled(source, target, (deep and source in ancestors(target)) or target in ancestors(source))
 
     def refuse_too_many(
@@ -245,14 +247,14 @@ class Tree:
     ) -> Iterator[None]:
         """Refuse to copy a tree that is too large; a generator that yields once for each name.
 
-        A replay repeats each copy that was made once.
+        It is not part of a replay: a copy that was made once is always made again.
 
-        Copies of copies double with each request, and each name takes memory: without limits, few requests would
-        make so many that the front could not be started again.
+        Copies of copies double the names with each request, and each name takes memory.  Without limits, a few requests
+        would make so many names that the front could not be started again.
 
-        :param most_copied: names that it may make.
-        :param most_names: names that there may be afterwards.
-        :raise TooManyNames: there would be more.
+        :param most_copied: how many names the copy may make.
+        :param most_names: how many names there may be afterwards.
+        :raise TooManyNames: there would be more names.
         """
         entry = self._find(source)
         if not isinstance(entry, Branch):
@@ -266,10 +268,10 @@ class Tree:
             raise TooManyNames(f"there are {self._length:,} names; trees are copied up to {most_names:,} in all")
 
     def refuse_too_long(self, source: str, target: str) -> Iterator[None]:
-        """Refuse to move or copy a tree to where nobody could name what is in it; a generator that yields once for each
-        name.
+        """Refuse to move or copy a tree to a place where paths in it would be too long; a generator that yields once
+        for each name.
 
-        :raise BadName: something below `source` would have a path longer than MAX_PATH.
+        :raise BadName: something below `source` would have a path of more than MAX_PATH bytes.
         """
         entry, size = self._find(source), len(target.encode())
         if size > len(source.encode()) and entry is not None:
@@ -286,9 +288,9 @@ class Tree:
         self._place(target)
 
     def move(self, source: str, target: str, time_ms: int) -> Manifest | Branch | None:
-        """Give a file or collection another name; what is there already is replaced.
+        """Move a file or collection, replacing what is at `target`.
 
-        :return: the entry that is gone for it, if any; give it to `dismantle`.
+        :return: the replaced entry, if any; pass it to `dismantle`.
         :raise NotFound, Entangled, ParentMissing: as `refuse_move` does.
         """
         self.refuse_move(source, target)
@@ -300,10 +302,10 @@ class Tree:
         return replaced
 
     def begin_copy(self, source: str, time_ms: int, *, deep: bool) -> Copying:
-        """Begin to copy a file or a collection, for `put_copy`.
+        """Begin a copy of a file or a collection, for `put_copy`.
 
-        :param deep: with all that is in it; else a collection's copy is empty.
-        :raise NotFound: there is nothing at `source`.
+        :param deep: whether the members of a collection are copied, too; if not, its copy is empty.
+        :raise NotFound: nothing has the path `source`.
         """
         entry = self._find(source)
         if entry is None:
@@ -311,9 +313,9 @@ class Tree:
         return Copying(entry, time_ms, deep=deep)
 
     def put_copy(self, source: str, target: str, copying: Copying, time_ms: int) -> Manifest | Branch | None:
-        """Put a copy of `source` that is complete at `target`; what is there already is replaced.
+        """Put a complete copy of `source` at `target`, replacing what is there.
 
-        :return: the entry that is gone for it, if any; give it to `dismantle`.
+        :return: the replaced entry, if any; pass it to `dismantle`.
         """
         properties = self.properties(source)
         replaced = self._clear(target, time_ms)
@@ -322,9 +324,9 @@ class Tree:
         return replaced
 
     def adopt(self, copying: Copying) -> Manifest | Branch:
-        """Count the names of a copy that is not needed.
+        """Count the names of a copy that is not needed, because `dismantle` will subtract them.
 
-        :return: the copy; give it to `dismantle`.
+        :return: the copy; pass it to `dismantle`.
         """
         self._length += copying.names
         return copying.copy
@@ -367,7 +369,7 @@ class Tree:
         return entry
 
     def _place(self, path: str) -> tuple[Branch, str]:
-        """The collection that a path lies in, and its name there."""
+        """Return the collection that a path lies in, and the path's last segment."""
         folder, _, name = path.rpartition("/")
         node = self._find(folder or "/")
         if not isinstance(node, Branch):

@@ -6,10 +6,10 @@ RANDOM_BYTES = 10
 
 
 def upload_id(time_ms: int, random: bytes) -> str:
-    """The id of an upload: 32 hexadecimal digits.
+    """Make the id of an upload: 32 hexadecimal digits.
 
-    A random byte, six bytes of the time, nine random bytes: within 256 regions ids rise with time, so that those who
-    keep them in order put most new ones beside the last, and not anywhere.
+    The id is a random byte, six bytes of the time, and nine random bytes.  So ids rise with time in each of 256
+    regions, and a sorted index inserts most new ids next to recent ones instead of at random places.
 
     :param time_ms: milliseconds since 1970.
     :param random: `RANDOM_BYTES` random bytes.
@@ -18,5 +18,5 @@ def upload_id(time_ms: int, random: bytes) -> str:
 
 
 def upload_time_ms(upload: str) -> int:
-    """When an upload began, milliseconds since 1970, as its id says."""
+    """Return when an upload began, as its id says, milliseconds since 1970."""
     return int(upload[2:14], 16)
