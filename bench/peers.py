@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Measures splitd and what else one could use, by turns, with one client and one workload.
+"""Measures splitd and comparable servers in turn, with the same client and workload.
 
     bench/peers.py                                all that can be run here, three rounds
     bench/peers.py --peers splitd,nginx -n 5
 
 Peers: splitd; nginx (in front of nginx); seaweedfs; rclone.  Rows "not kept" are of a front of splitd that keeps no
-small files in memory; the peers' figures beside them are those of their other GETs.
-A round runs each once, in a new folder.  The figures are medians of the rounds; a row during which the rest of the
-machine used more than a fifth of its CPU is left out, where another round has a quieter one.
+small files in memory; the peers' figures beside them are those of their usual GETs.
+
+A round runs each peer once, in a new folder.  The figures are medians of the rounds.  If the rest of the machine used
+more than a fifth of its CPU during a row, the row is left out, unless all rounds are like that.
 """
 
 from __future__ import annotations
@@ -45,11 +46,11 @@ UNITS = {
 
 @attrs.frozen
 class Peer:
-    """Something to measure.
+    """A service to measure.
 
     :param make: makes the service, given its folder, its first port, and the folder for programs.
     :param port: its first port.
-    :param missing: says what has to be installed first, given a folder for programs.
+    :param missing: returns what must be installed first, given a folder for programs; empty if nothing.
     """
 
     make: Callable[[Path, int, Path], Service]
@@ -66,7 +67,7 @@ PEERS = {
 
 
 def one_round(name: str, body: Body, given: argparse.Namespace, *, verify: bool) -> list[Row]:
-    """All rows of a peer, once."""
+    """Measure all rows of a peer, once."""
     peer = PEERS[name]
     with scratch(Path(given.work)) as folder:
         service = peer.make(folder, peer.port, _programs(given))
@@ -92,19 +93,19 @@ def _programs(given: argparse.Namespace) -> Path:
 
 
 def figures(row: Row) -> dict[str, float]:
-    """What is told of a row, by the keys of `UNITS`: of CPU the sum of all daemons."""
+    """Return the figures of a row that are shown, by the keys of `UNITS`; those of CPU are sums over all daemons."""
     told = row | {key: sum(row[key].values()) for key in ("cpu_s_per_gib", "cpu_ms_per_file") if key in row}
     return {key: told[key] for key in UNITS if key in told}
 
 
 def is_noisy(row: Row) -> bool:
-    """Whether others used much of the machine meanwhile."""
+    """Return whether other programs used much of the machine during a row."""
     allowed: float = NOISY * (os.cpu_count() or 1) * row["seconds"]
     return bool(allowed < row["other_cpu_s"] + row["stolen_s"])
 
 
 def medians(rounds: Sequence[list[Row]]) -> dict[str, dict[str, float]]:
-    """The figures of each row of a peer, medians of the rounds."""
+    """Return the figures of each row of a peer, as medians of the rounds."""
     told = {}
     for rows in zip(*rounds, strict=True):
         kept = [figures(row) for row in rows if not is_noisy(row)] or [figures(row) for row in rows]
@@ -118,7 +119,9 @@ def medians(rounds: Sequence[list[Row]]) -> dict[str, dict[str, float]]:
 
 
 def show(told: dict[str, dict[str, dict[str, float]]]) -> str:
-    """A line for each figure, a column for each peer, and one for ours over each peer's."""
+    """Return a table with a line for each figure, a column for each peer, and one for our figure divided by each
+    peer's.
+    """
     others = [name for name in told if name != OURS] if OURS in told else []
     lines: list[list[Cell]] = []
     for what, keys in next(iter(told.values())).items():
@@ -130,7 +133,7 @@ def show(told: dict[str, dict[str, dict[str, float]]]) -> str:
 
 
 def main() -> None:
-    """Measure as the command line says."""
+    """Measure as the command line asks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", default=",".join(PEERS), help="which, with commas; the first round takes this order")
     parser.add_argument("-n", "--rounds", type=int, default=3, help="how many rounds [%(default)s]")
@@ -153,7 +156,7 @@ def main() -> None:
     body = Body()
     rounds: dict[str, list[list[Row]]] = {name: [] for name in names}
     for number in range(given.rounds):
-        for name in names[:: -1 if number % 2 else 1]:  # nobody always comes after the same one
+        for name in names[:: -1 if number % 2 else 1]:  # the order changes, so that no peer always follows the same one
             say(f"round {number + 1}: {name} ...")
             rounds[name].append(one_round(name, body, given, verify=not number))
     told = {name: medians(rows) for name, rows in sorted(rounds.items(), key=lambda item: item[0] != OURS)}

@@ -1,4 +1,4 @@
-"""What processes cost, read from /proc (Linux)."""
+"""Reads the CPU time and memory of processes from /proc (Linux)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 class MachineTime:
     """CPU seconds of the whole machine since it was started.
 
-    :param busy: spent on whatever.
-    :param stolen: kept back by the host of a virtual machine.
+    :param busy: used for any work.
+    :param stolen: withheld by the host of a virtual machine.
     """
 
     busy: float
@@ -24,7 +24,7 @@ class MachineTime:
 
 
 def machine_time() -> MachineTime:
-    """What the machine has spent until now."""
+    """Return the CPU time of the machine until now."""
     user, nice, system, _idle, _waiting, hard, soft, stolen = (
         int(ticks) / _TICKS for ticks in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
     )
@@ -42,26 +42,26 @@ class Processes:
 
     @property
     def front(self) -> str:
-        """The name of the daemon that clients talk to."""
+        """The name of the daemon that clients connect to."""
         return next(iter(self._pids))
 
     def forget_peaks(self) -> None:
-        """Begin to measure peak memory anew."""
+        """Reset the measurement of peak memory."""
         for pids in self._trees().values():
             for pid in pids:
-                with contextlib.suppress(OSError):  # another user's: its peak is that since its start
+                with contextlib.suppress(OSError):  # it belongs to another user: its peak is the one since its start
                     Path(f"/proc/{pid}/clear_refs").write_text("5")
 
     def cpu_s(self) -> dict[str, float]:
-        """Seconds of CPU that each has used, user and system."""
+        """Return the CPU seconds that each daemon has used, user and system."""
         return {name: sum(map(_cpu_s, pids)) for name, pids in self._trees().items()}
 
     def peak_mib(self) -> dict[str, float]:
-        """The most memory that each has held since `forget_peaks`, MiB resident."""
+        """Return the most memory that each daemon has held since `forget_peaks`, in MiB resident."""
         return {name: sum(_status_mib(pid, "VmHWM") for pid in pids) for name, pids in self._trees().items()}
 
     def resident_mib(self) -> dict[str, float]:
-        """The memory that each holds now, MiB resident, without the processes it has started."""
+        """Return the memory that each daemon holds now, in MiB resident, without the processes that it has started."""
         return {name: _status_mib(pid, "VmRSS") for name, pid in self._pids.items()}
 
     def _trees(self) -> dict[str, list[int]]:
@@ -73,19 +73,19 @@ class Processes:
         trees = {}
         for name, root in self._pids.items():
             tree = [root]
-            for pid in tree:  # grows while it is walked
+            for pid in tree:  # the list grows during the loop
                 tree += children.get(pid, [])
             trees[name] = tree
         return trees
 
 
 def _fields(pid: int) -> list[str]:
-    """What /proc/PID/stat says, from the state on."""
+    """Return the fields of /proc/PID/stat, from the state on."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
 def _cpu_s(pid: int) -> float:
-    # Of its own and of those of its children that have ended.
+    # Its own time, and that of its children that have ended.
     return sum(map(int, _fields(pid)[11:15])) / _TICKS
 
 

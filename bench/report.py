@@ -1,4 +1,4 @@
-"""Figures for people and for programs."""
+"""Prints figures for people, and writes them for programs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ Cell = str | float | None
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
-    """A table in Markdown that can be read as it is: the first column to the left, the others to the right."""
+    """Return a table in Markdown that is readable as plain text: the first column is aligned to the left, the others to
+    the right.
+    """
     texts = [list(head), *([_text(cell) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     lines = [
@@ -37,16 +39,16 @@ def _text(cell: Cell) -> str:
 
 
 def write_json(path: str, **figures: Any) -> None:
-    """Keep figures, and what machine they are of."""
+    """Write figures to a file, with a description of the machine."""
     machine = {"cpus": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version()}
     Path(path).write_text(json.dumps({"machine": machine, **figures}, indent=1) + "\n")
 
 
 def say(text: str) -> None:
-    """Tell how far it is."""
+    """Print a message about the progress."""
     print(text, file=sys.stderr, flush=True)
 
 
 def end_well() -> None:
-    """Let SIGTERM end this program as Ctrl-C does: with all that it has started."""
+    """Make SIGTERM end this program as Ctrl-C does: everything that it has started is stopped, too."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))

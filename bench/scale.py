@@ -4,8 +4,8 @@
     bench/scale.py                                   10 thousand, 100 thousand and 1 million files
     bench/scale.py --files 1000000,3000000 -n 1
 
-For each number a journal is built, and then, in a process of its own each time, read, listed and committed to.
-The commits' ratio is that to an empty catalog in the same round.
+For each number, a journal is built.  Then a new process reads it, lists collections and commits files, once per round.
+The ratio of the commits compares them with those on an empty catalog in the same round.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def probe(journal: JournalFolder, seconds: float) -> Told:
 
 
 def one_round(journals: dict[int, JournalFolder], seconds: float) -> dict[int, Told]:
-    """All sizes once, the empty one first."""
+    """Measure all sizes once, the empty journal first."""
     told = {files: probe(journal, seconds) for files, journal in journals.items()}
     for each in told.values():
         for ratio, of in (("commits_ratio", "commits_per_s"), ("commit_cpu_ratio", "commit_cpu_us")):
@@ -68,7 +68,7 @@ def one_round(journals: dict[int, JournalFolder], seconds: float) -> dict[int, T
 
 
 def main() -> None:
-    """Measure as the command line says."""
+    """Measure as the command line asks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", default="10000,100000,1000000", help="how many files [%(default)s]")
     parser.add_argument("-n", "--rounds", type=int, default=3, help="how many rounds [%(default)s]")

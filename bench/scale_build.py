@@ -1,4 +1,4 @@
-"""Journals of any number of files, written as splitd writes them, but for the syncs."""
+"""Builds journals with any number of files, in the format of splitd, but without its syncs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ _AT_ONCE = 1000
 
 
 def records(files: int) -> Iterator[Record]:
-    """The records of this many files: half of them in one big collection, half in many of `SHARE` each."""
+    """Yield the records of this many files: half of them are in one large collection, half in many collections of
+    `SHARE` each.
+    """
     yield JournalOpened(VERSION, "0" * 32, _TIME_MS)
     yield CollectionMade(BIG, _TIME_MS)
     for number in range(files):
@@ -45,9 +47,9 @@ def records(files: int) -> Iterator[Record]:
 
 
 class JournalFolder:
-    """A journal that is put back to what it was after each use.
+    """A journal that is restored to its original state after each use.
 
-    :param folder: must be empty.
+    :param folder: an empty folder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -60,7 +62,7 @@ class JournalFolder:
         return sum(self._sizes.values())
 
     def build(self, files: int) -> None:
-        """Write the journal; none at all for no files."""
+        """Write the journal; if there are no files, write nothing."""
         writer = SegmentWriter(OSFilesystem(), str(self.folder), SEGMENT_LIMIT)
         left = records(files) if files else iter(())
         sequence = 1
@@ -73,7 +75,7 @@ class JournalFolder:
         self._sizes = {path: path.stat().st_size for path in self.folder.iterdir()}
 
     def restore(self) -> None:
-        """Take away what was appended since."""
+        """Remove what was appended since."""
         for path in self.folder.iterdir():
             if path not in self._sizes:
                 path.unlink()

@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""One catalog on one journal, in a process of its own: `scale_probe.py FOLDER SECONDS` prints what it took as JSON."""
+"""Measures one catalog on one journal, in its own process: `scale_probe.py FOLDER SECONDS` prints the results as
+JSON.
+"""
 
 from __future__ import annotations
 
@@ -35,12 +37,12 @@ NODES = tuple(f"n{number}" for number in range(1, 7))
 
 
 def resident_mib() -> float:
-    """The memory this process holds."""
+    """Return the memory that this process holds, in MiB."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 class Gaps:
-    """Watches the reactor: how long it does not turn, in CPU time of its thread, to which no other program adds."""
+    """Measures how long the reactor does not turn, in CPU time of its thread, which other programs do not affect."""
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
@@ -48,7 +50,7 @@ class Gaps:
         self._longest = 0.0
 
     async def longest(self, work: Any) -> float:
-        """The longest time between two turns of the reactor while some work is done, milliseconds."""
+        """Return the longest time between two turns of the reactor while some work is done, in milliseconds."""
         self._last, self._longest = time.thread_time(), 0.0
         watching = LoopingCall(self._tick)
         watching.clock = self._reactor
@@ -67,14 +69,14 @@ class Gaps:
 
 
 class Probe:
-    """Uses a catalog."""
+    """Measures the operations of a catalog."""
 
     def __init__(self, catalog: JournalledCatalog) -> None:
         self._catalog = catalog
         self._commits = 0
 
     async def listings(self, path: str) -> dict[str, float]:
-        """Milliseconds for the first page of a collection, and for one anywhere in it."""
+        """Measure the milliseconds for the first page of a collection, and for one anywhere in it."""
         try:
             first = await self._page(path, "")
         except NotFound:
@@ -90,7 +92,9 @@ class Probe:
         return 1000 * (time.perf_counter() - began)
 
     async def commits(self, seconds: float) -> dict[str, float]:
-        """Files committed a second, so many in flight, and the CPU for each."""
+        """Measure how many files are committed per second with `IN_FLIGHT` commits at once, and the CPU time of
+        each.
+        """
         await self._catalog.make_collection("/new")
         began, cpu = time.perf_counter(), time.process_time()
         await gatherResults([self._commit_until(began + seconds) for _ in range(IN_FLIGHT)], consumeErrors=True)
@@ -100,7 +104,7 @@ class Probe:
         }
 
     async def changes(self, tree: str, reactor: Any) -> dict[str, float]:
-        """Milliseconds for which changes of a large tree, and a sweep's questions, keep the reactor from all else."""
+        """Measure for how many milliseconds changes of a large tree, and a sweep's questions, keep the reactor busy."""
         gaps = Gaps(reactor)
         told = {"copy_gap_ms": await gaps.longest(self._copy(tree, "/copied"))}
         told["move_gap_ms"] = await gaps.longest(self._move(tree, "/copied"))
@@ -136,7 +140,7 @@ class Probe:
 
 
 async def probe(reactor: Any, folder: str, seconds: str) -> None:
-    """Start a catalog on the journal in a folder, use it, and tell."""
+    """Start a catalog on the journal in a folder, measure it, and print the results."""
     pool = ThreadPool(1, 4)
     pool.start()
     try:

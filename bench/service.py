@@ -1,4 +1,4 @@
-"""Services run for a measurement, on 127.0.0.1 only: started, waited for, ended."""
+"""Runs services for a measurement, on 127.0.0.1 only: starts them, waits until they are ready, and stops them."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _STOP_S = 20
 
 
 class Service(Protocol):
-    """Something that takes PUT and GET.
+    """A service that accepts PUT and GET.
 
-    :ivar url: below it any name may be put.
+    :ivar url: the URL below which files of any name can be stored.
     """
 
     url: str
@@ -33,16 +33,16 @@ class Service(Protocol):
         """Start it, and wait until it can be used."""
 
     def processes(self) -> Processes:
-        """Its daemons."""
+        """Return its daemons."""
 
     def stop(self) -> None:
-        """End it, as far as it was started."""
+        """Stop whatever of it was started."""
 
 
 class Children:
-    """Daemons started here, by name.
+    """The daemons that were started here, by name.
 
-    :param folder: where they run, and where what they print is kept.
+    :param folder: the folder in which they run, and which gets their output.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -50,9 +50,9 @@ class Children:
         self._started: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str, command: Sequence[str], port: int, env: Mapping[str, str] | None = None) -> None:
-        """Start one, and wait until it listens on its port.
+        """Start a daemon, and wait until it listens on its port.
 
-        :raise RuntimeError: it ended, or does not.
+        :raise RuntimeError: it ended, or does not listen in time.
         """
         with contextlib.suppress(OSError), socket.create_connection((HOST, port), 1):
             raise RuntimeError(f"{name}: something listens on port {port} already")
@@ -72,11 +72,11 @@ class Children:
             time.sleep(0.1)
 
     def pids(self) -> dict[str, int]:
-        """Their process ids."""
+        """Return their process ids."""
         return {name: child.pid for name, child in self._started.items()}
 
     def stop(self) -> None:
-        """End them, the last one started first."""
+        """Stop them, beginning with the one started last."""
         for child in reversed(self._started.values()):
             child.terminate()
             try:
@@ -88,10 +88,10 @@ class Children:
 
 
 class Cluster:
-    """A cluster of splitd, by `splitctl up`.
+    """A cluster of splitd, run by `splitctl up`.
 
-    :param folder: what lies there from an earlier start is served.
-    :param port: the front's; the others are those after it.
+    :param folder: its folder; files that an earlier start left there are served.
+    :param port: the front's port; the other daemons have the ports after it.
     :param cached: whether the front keeps small files in memory.
     """
 
@@ -118,23 +118,23 @@ class Cluster:
             time.sleep(0.1)
 
     def processes(self) -> Processes:
-        """Its daemons; see `Service`."""
+        """Return its daemons; see `Service`."""
         return processes_of(self._folder / "cluster.json")
 
     def stop(self) -> None:
-        """End it; see `Service`."""
+        """Stop it; see `Service`."""
         self._children.stop()
 
 
 def processes_of(told: Path) -> Processes:
-    """The daemons of a cluster, from the cluster.json that `splitctl up` writes."""
+    """Return the daemons of a cluster from the cluster.json that `splitctl up` writes."""
     cluster = json.loads(told.read_text())
     return Processes({"front": cluster["front"]["pid"]} | {node["id"]: node["pid"] for node in cluster["nodes"]})
 
 
 @contextlib.contextmanager
 def scratch(work: Path) -> Iterator[Path]:
-    """A new folder, for as long as it is needed."""
+    """Make a new folder, which is removed at the end of the block."""
     work.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=work)).absolute()
     try:
@@ -145,7 +145,7 @@ def scratch(work: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def running(service: Service) -> Iterator[None]:
-    """A service, for as long as it is needed."""
+    """Start a service, and stop it at the end of the block."""
     try:
         service.start()
         yield

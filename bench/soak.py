@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Loads a cluster with a mix of everything for ten minutes and judges whether its memory stays where it is.
+"""Loads a cluster with a mix of requests for ten minutes, and judges whether its memory stays the same.
 
-    bench/soak.py                                     starts a cluster of its own, ten minutes
+    bench/soak.py                                     starts its own cluster, ten minutes
     bench/soak.py --minutes 3 --largest 64            shorter, files of up to 64 KiB
     bench/soak.py --leave 0                           no client leaves in the middle of an upload
     bench/soak.py --cluster var/cluster.json          a cluster that `splitctl up` runs
 
-Each client has names of its own and knows what each of them must hold, so every answer is compared with what was
-stored.  The exit status is 1 where an answer was wrong or where the memory of a daemon still rose in the last half.
+Each client has its own names, and knows what each of them must hold, so every answer is compared with what was stored.
+The exit status is 1 if an answer was wrong, or if the memory of a daemon still rose in the last half.
 """
 
 from __future__ import annotations
@@ -37,12 +37,14 @@ _NAMES = 40
 _PIECE = 256 * KIB
 _TIMEOUT_S = 120
 _NOISE_MIB = 4.0
-"""A daemon's memory may be so much higher in the last quarter of the run than in the third one, or 3 % of it."""
+"""A daemon's memory may be this much higher in the last quarter of the run than in the third one, or 3 % of it if that
+is more.
+"""
 
 
 @attrs.frozen
 class Mix:
-    """The shares of the requests.  GETs are the rest.
+    """The shares of the requests.  The rest are GETs.
 
     :param leave: uploads whose client leaves in the middle.
     :param largest: bytes of the largest file; sizes are drawn so that each power of two is as likely as the next.
@@ -54,12 +56,12 @@ class Mix:
     largest: int
 
     def draw_size(self, dice: random.Random) -> int:
-        """The bytes of a new file."""
+        """Draw the size of a new file, in bytes."""
         return int(self.largest ** dice.random()) - 1
 
 
 class Tally:
-    """What has happened so far; shared by all clients."""
+    """Counts of what has happened; all clients share them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -72,15 +74,15 @@ class Tally:
             self.counts[what] += 1
 
     def blame(self, problem: str) -> None:
-        """Note a wrong answer."""
+        """Record a wrong answer."""
         with self._lock:
             self.wrong.append(problem)
 
 
 class Visitor:
-    """One client: it makes one request after the other on a connection of its own.
+    """One client, which makes one request after the other on its own connection.
 
-    :param folder: a collection that nobody else uses.
+    :param folder: a collection that no other client uses.
     """
 
     def __init__(self, url: str, folder: str, mix: Mix, body: Body, tally: Tally, seed: int) -> None:
@@ -98,7 +100,7 @@ class Visitor:
         return HTTPConnection(*self._address, timeout=_TIMEOUT_S)
 
     def visit(self, stop: threading.Event) -> None:
-        """Make requests until it is time to stop."""
+        """Make requests until `stop` is set."""
         while not stop.is_set():
             try:
                 self._request()
@@ -140,7 +142,7 @@ class Visitor:
             connection.send(self._body.piece(version, position, min(position + _PIECE, stop)))
 
     def _leave(self, name: str) -> None:
-        """Go away in the middle of an upload.  What the name held stays."""
+        """Leave in the middle of an upload.  The old content of the name stays."""
         size = self._mix.draw_size(self._dice) + 1
         leaving = self._connect()
         self._send(leaving, self._begin_upload(leaving, name, size), 0, int(size * self._dice.random()))
@@ -172,14 +174,16 @@ class Visitor:
 
 @attrs.frozen
 class Sample:
-    """The memory of all daemons at one time, MiB resident."""
+    """The memory of all daemons at one time, in MiB resident."""
 
     after_s: float
     resident_mib: dict[str, float]
 
 
 def risen(samples: Sequence[Sample], name: str) -> tuple[float, float]:
-    """How far a daemon's memory rose between the third quarter of the run and the last one, and how far it may."""
+    """Return how far a daemon's memory rose between the third and the last quarter of the run, and how far it may rise,
+    in MiB.
+    """
     third, last = (
         [
             sample.resident_mib[name]
@@ -193,7 +197,7 @@ def risen(samples: Sequence[Sample], name: str) -> tuple[float, float]:
 
 
 def soak(url: str, processes: Processes, given: argparse.Namespace) -> tuple[list[Sample], Tally]:
-    """Load a cluster and watch its memory."""
+    """Load a cluster and record its memory."""
     body, tally, stop = Body(), Tally(), threading.Event()
     mix = Mix(given.put / 100, given.delete / 100, given.leave / 100, given.largest * KIB)
     run = secrets.token_hex(4)
@@ -217,7 +221,7 @@ def soak(url: str, processes: Processes, given: argparse.Namespace) -> tuple[lis
 
 
 def judge(samples: Sequence[Sample], tally: Tally) -> bool:
-    """Print what came of it; whether it is good."""
+    """Print the results, and return whether they are good."""
     rows: list[list[Cell]] = []
     good = not tally.wrong
     for name in samples[0].resident_mib:
@@ -234,7 +238,7 @@ def judge(samples: Sequence[Sample], tally: Tally) -> bool:
 
 
 def main() -> None:
-    """Soak as the command line says."""
+    """Soak as the command line asks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10.0, help="how long [%(default)s]")
     parser.add_argument("--every", type=float, default=15.0, help="seconds between looks at the memory [%(default)s]")

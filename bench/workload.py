@@ -1,9 +1,9 @@
-"""What is measured of any server that takes PUT and GET; each measurement is a row of figures.
+"""Measures any server that accepts PUT and GET; each measurement is a row of figures.
 
-A row is a dict: `what` it is, `seconds`, and of these those that it has: `mb_per_s` (10^6 bytes), `mb_per_s_on_disk`
-(a sync(2) included), `files_per_s`, `p50_ms`, `p99_ms`, `slowest_to_fastest`; `cpu_s`, `cpu_s_per_gib`,
-`cpu_ms_per_file` and `peak_mib` by daemon; `client_cpu_s`, and `other_cpu_s`: what the rest of the machine used
-meanwhile.  Where that is much, the row is worth little.
+A row is a dict: its name `what`, `seconds`, and those of these figures that it has: `mb_per_s` (10^6 bytes),
+`mb_per_s_on_disk` (including a sync(2)), `files_per_s`, `p50_ms`, `p99_ms`, `slowest_to_fastest`; `cpu_s`,
+`cpu_s_per_gib`, `cpu_ms_per_file` and `peak_mib` by daemon; `client_cpu_s`; and `other_cpu_s`, which is what the rest
+of the machine used meanwhile.  If that is large, the row says little.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ HOT_BYTES = 8 * MIB
 class Workload:
     """Measurements of one server.
 
-    :param url: where files are put; all names are below it.
-    :param verify: read what was put once more, untimed, and compare it.
-    :ivar rows: what was measured, in order.
+    :param url: the URL below which files are stored.
+    :param verify: whether to read stored files once more, untimed, and compare them.
+    :ivar rows: the measurements, in order.
     """
 
     def __init__(self, url: str, processes: Processes, body: Body, *, verify: bool) -> None:
@@ -40,7 +40,7 @@ class Workload:
         self.rows: list[Row] = []
 
     def large(self, size: int, streams: int) -> list[str]:
-        """`streams` files of `size` bytes at once, in and out.  Returns their paths."""
+        """Write and read `streams` files of `size` bytes at once.  Return their paths."""
         what = f"{streams} x {size // MIB} MiB" if streams > 1 else f"{size // MIB} MiB"
         paths = self._paths(streams)
         total = size * streams
@@ -65,7 +65,7 @@ class Workload:
         self.rows.append(row)
 
     def small_put(self, size: int, clients: int, seconds: float) -> list[str]:
-        """Files of `size` bytes, each client one after the other.  Returns their paths."""
+        """Write files of `size` bytes; each client writes one after the other.  Return their paths."""
 
         def puts() -> Iterator[Exchange]:
             return until(seconds, (Exchange("PUT", self._path(), size) for _ in itertools.count()))
@@ -74,9 +74,11 @@ class Workload:
         return self._keep_small(*self._measure(what, lambda: self.client.run(clients, puts())))
 
     def small_get(self, paths: Sequence[str], size: int, clients: int, seconds: float, note: str = "") -> None:
-        """Files of `size` bytes, each client one after the other, the first few of `paths` again and again."""
+        """Read files of `size` bytes; each client reads one after the other, the first few of `paths` again and
+        again.
+        """
         some = paths[: max(clients, min(HOT_FILES, HOT_BYTES // size))]
-        self.client.run(min(clients, 4), iter(_gets(some, size, check=self._verify)))  # warms what there is to warm
+        self.client.run(min(clients, 4), iter(_gets(some, size, check=self._verify)))  # warms the caches
 
         def gets() -> Iterator[Exchange]:
             return until(seconds, (Exchange("GET", path, size) for path in itertools.cycle(some)))
@@ -91,10 +93,10 @@ class Workload:
         return [exchange.path for exchange in exchanges]
 
     def in_turn(self, kinds: dict[str, Callable[[], Exchange]], count: int, *, first_byte: bool) -> None:
-        """Different requests, one connection, by turns; a row for each.
+        """Make requests of several kinds in turn on one connection; each kind gives a row.
 
-        :param kinds: makes the next request of each kind, by what it is called.
-        :param first_byte: tell how long the first byte took, not the last.
+        :param kinds: makes the next request of each kind, by the name of the kind.
+        :param first_byte: measure the time to the first byte, not to the last.
         """
         made = [make for _ in range(count) for make in kinds.values()]
         os.sync()
@@ -105,7 +107,7 @@ class Workload:
             self.rows.append({"what": what, "seconds": sum(times)} | _latencies(times))
 
     def fill(self, size: int, count: int) -> list[str]:
-        """Put some files, untimed.  Returns their paths."""
+        """Store some files, untimed.  Return their paths."""
         paths = self._paths(count)
         self.client.run(min(count, 4), iter(_puts(paths, size)))
         return paths
@@ -117,7 +119,7 @@ class Workload:
         return [self._path() for _ in range(count)]
 
     def _measure(self, what: str, work: Callable[[], list[Exchange]]) -> tuple[Row, list[Exchange]]:
-        os.sync()  # what was written before is not to be paid for here
+        os.sync()  # earlier writes must not count here
         self._processes.forget_peaks()
         before, machine, client = self._processes.cpu_s(), machine_time(), time.process_time()
         began = time.perf_counter()
@@ -140,7 +142,7 @@ class Workload:
 
 
 def until(seconds: float, exchanges: Iterator[Exchange]) -> Iterator[Exchange]:
-    """What is told, for some seconds."""
+    """Yield the exchanges that begin within some seconds."""
     end = time.perf_counter() + seconds
     return itertools.takewhile(lambda _: time.perf_counter() < end, exchanges)
 
