@@ -1,4 +1,4 @@
-"""A part that is in memory, on its way out."""
+"""Reads a part that is in memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _READ_SIZE = 256 * 1024
 
 @implementer(IPartReader)
 class BytesReader:
-    """A span of bytes, read piece by piece."""
+    """Reads a span of bytes, piece by piece."""
 
     def __init__(self, data: bytes, span: Span) -> None:
         self._data = data
@@ -23,7 +23,7 @@ class BytesReader:
         self._closed = False
 
     def read(self) -> Deferred[bytes]:
-        """Read on; see `IPartReader.read`."""
+        """Read the next bytes; see `IPartReader.read`."""
         if self._closed:
             return fail(CancelledError("reading was given up"))
         data = self._data[self._position : min(self._position + _READ_SIZE, self._stop)]
@@ -31,8 +31,8 @@ class BytesReader:
         return succeed(data)
 
     def descriptor(self) -> None:
-        """There is no file; see `IPartReader.descriptor`."""
+        """Return None, because there is no file; see `IPartReader.descriptor`."""
 
     def close(self) -> None:
-        """Read no more; see `IPartReader.close`."""
+        """Stop reading; see `IPartReader.close`."""
         self._closed = True

@@ -1,4 +1,4 @@
-"""What every part store refuses, in the same words."""
+"""Checks of arguments, with the same errors in every part store."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from storaged.system.ranges import Span
 def check_part_id(text: str) -> PartId:
     """Read a part id.
 
-    :raise BadRequest: the text is not one.
+    :raise BadRequest: the text is not a part id.
     """
     try:
         return parse_part_id(text)
@@ -20,7 +20,7 @@ def check_part_id(text: str) -> PartId:
 
 
 def check_span(part_id: str, span: Span | None, stored_size: int) -> Span:
-    """The span to read of a part that takes `stored` bytes; all of it where none is asked for.
+    """Return the span to read of a part of `stored_size` bytes; the whole part if `span` is None.
 
     :raise BadSpan: the span is empty or does not lie inside the part.
     """
@@ -32,16 +32,16 @@ def check_span(part_id: str, span: Span | None, stored_size: int) -> Span:
 
 
 def check_small(part_id: str, stored_size: int) -> None:
-    """Refuse to treat a part as a small one that is not.
+    """Refuse a part that is not small.
 
-    :raise BadRequest: it takes more than `SMALL_PART` bytes.
+    :raise BadRequest: the part takes more than `SMALL_PART` bytes.
     """
     if stored_size > SMALL_PART:
         raise BadRequest(f"part {part_id}: {stored_size} bytes, a small part has at most {SMALL_PART}")
 
 
 def check_limit(limit: int) -> None:
-    """Refuse a page of parts that is too long or holds none.
+    """Refuse a page of parts that is too long or empty.
 
     :raise BadRequest: `limit` is not in 1 to 10,000.
     """

@@ -1,4 +1,4 @@
-"""Reads parts and proves them: a whole part as it passes, units of a part, or a part in memory.  Pure.
+"""Decodes and checks parts: a whole part as it passes, units of a part, or a part in memory.  Pure.
 
 The format itself is in `storaged.parts.format`.
 """
@@ -29,13 +29,12 @@ from storaged.system.ranges import Span
 
 
 class PartChecker:
-    """Reads a whole part as it goes by and finds out whether it is a good one.
+    """Checks whether a whole part is valid, as it passes.
 
-    Feed it everything, then call `finish`.  It keeps no piece longer than it must: only the last few bytes cannot be
-    judged yet.
+    Feed it all stored bytes, then call `finish`.  It keeps only the last few bytes, which it cannot check yet.
 
-    :param part: the id the part must have.
-    :param stored_size: the bytes the part takes, where known in advance.
+    :param part: the id that the part must have.
+    :param stored_size: the number of stored bytes, or None if not known in advance.
     """
 
     def __init__(self, part: PartId, stored_size: int | None = None) -> None:
@@ -51,7 +50,7 @@ class PartChecker:
     def feed(self, data: bytes) -> None:
         """Take the next bytes.
 
-        :raise BadPart: they cannot be the next bytes of this part.
+        :raise BadPart: the bytes cannot be the next ones of this part.
         """
         self._pieces.add(data)
         self._fed += len(data)
@@ -64,9 +63,9 @@ class PartChecker:
             if self._header.part != self._part:
                 raise BadPart(f"part {self._part}: the bytes are those of part {self._header.part}")
             self._room = self._header.unit
-        # What comes last may be the footer, and before it the checksum of a short unit.
+        # The last bytes may be the footer, and before it the checksum of a short unit.
         self._read_units(self._header.unit, FOOTER_SIZE + CHECKSUM_SIZE)
-        # Otherwise a part that waits for its next bytes would keep the last read, up to 256 KiB, for these few.
+        # Otherwise these few bytes would keep the whole last read, up to 256 KiB, in memory until the next bytes.
         self._pieces.trim()
 
     def _read_header(self) -> Header:
@@ -93,10 +92,10 @@ class PartChecker:
             raise BadPart(f"part {self._part}: the checksum of unit {number} is wrong")
 
     def finish(self) -> int:
-        """Judge the part, now that all of it was fed.
+        """Check the part, after all of it was fed.
 
-        :return: its payload bytes.
-        :raise BadPart: it is torn, too long or damaged.
+        :return: the number of its payload bytes.
+        :raise BadPart: the part is torn, too long or damaged.
         """
         if self._header is None:
             raise BadPart(f"part {self._part}: broke off after {self._fed} bytes, inside the header")
@@ -121,12 +120,12 @@ class PartChecker:
 
 
 class UnitDecoder:
-    """Reads whole units of one part from stored bytes and checks each before it passes it on.
+    """Decodes whole units of one part, and checks each before any byte of it is returned.
 
     :param part: the part's id.
     :param unit: payload bytes of a full unit.
     :param size: payload bytes of the part.
-    :param span: the span of the payload wanted.  The bytes fed must be those of `stored_span`.
+    :param span: the span of the payload to return.  The bytes fed must be those of `stored_span`.
     """
 
     def __init__(self, part: PartId, unit: int, size: int, span: Span) -> None:
@@ -146,15 +145,16 @@ class UnitDecoder:
 
     @property
     def complete(self) -> bool:
-        """Whether the whole span was given out."""
+        """Whether the whole span was returned."""
         return self._position >= self._span.stop
 
     def feed(self, data: bytes) -> list[list[bytes]]:
         """Take the next stored bytes.
 
-        :return: the units that are complete now and proved good, in order, each as the pieces of its payload
-            that lie in the span.
-        :raise PartDamaged: a unit's checksum is wrong.  Nothing of that unit is given out.
+        :return: the units that are complete and proven valid now, in order, each as the pieces of its payload that lie
+            in the span.
+        :raise PartDamaged: the checksum of a unit is wrong, or there are more bytes than the span has.  Nothing of that
+            unit is returned.
         """
         units = []
         pieces = self._pieces
@@ -190,13 +190,13 @@ class UnitDecoder:
 
 
 def check_part(part: PartId, data: bytes) -> int:
-    """Judge a part that is in memory.
+    """Check a part that is in memory.
 
     :param data: its stored bytes, header to footer.
-    :return: its payload bytes.
-    :raise BadPart: they are not one whole, good part of this id.
+    :return: the number of its payload bytes.
+    :raise BadPart: the bytes are not one whole, valid part of this id.
     """
-    # Most have one unit: such a part is good where encoding its payload anew comes to the same bytes.
+    # Most parts have one unit: such a part is valid if encoding its payload again gives the same bytes.
     payload = data[HEADER_SIZE : -FOOTER_SIZE - CHECKSUM_SIZE]
     unit = HEADER.unpack_from(data)[3] if len(data) >= HEADER.size else 0
     if 0 < len(payload) <= unit <= MAX_UNIT and encode_part(part, unit, payload) == data:

@@ -1,52 +1,52 @@
-"""What can go wrong with parts and nodes.
+"""The errors of parts and nodes.
 
     StoragedError
-    ├── PartError               one part is the matter
-    │   ├── PartMissing         no such part here
-    │   ├── PartExists          a part of this id is here already
-    │   ├── BadPart             the bytes sent are not one whole, good part; nothing was kept
-    │   └── PartDamaged         the bytes stored are not what was written
+    ├── PartError               an error of one part
+    │   ├── PartMissing         no part of this node has this id
+    │   ├── PartExists          a part of this id exists already
+    │   ├── BadPart             the bytes sent are not one whole, valid part; nothing was kept
+    │   └── PartDamaged         the stored bytes are not those that were written
     ├── BadRequest              a request that the part protocol does not know
     ├── BadSpan                 a span that does not lie inside the part
     ├── AccessDenied            the cluster key is missing or wrong
-    ├── WrongNode               another node, or another cluster's node, answered
+    ├── WrongNode               a different node, or a node of a different cluster, answered
     ├── NoSpace                 the node has no room for the part
-    └── NodeUnavailable         the node cannot be reached, or broke off
+    └── NodeUnavailable         the node cannot be reached, or failed before its answer was complete
 
 `storaged.parts.wire` maps each to its HTTP status and back; nothing else here knows HTTP.
 """
 
 
 class StoragedError(Exception):
-    """The root of everything storaged and its client raise on purpose."""
+    """The base of all errors that storaged and its client raise on purpose."""
 
 
 class PartError(StoragedError):
-    """Something is the matter with one part."""
+    """An error of one part."""
 
 
 class PartMissing(PartError):
-    """There is no such part on this node."""
+    """No part of this node has this id."""
 
 
 class PartExists(PartError):
-    """A part of this id is there already; it was left as it is."""
+    """A part of this id exists already; it was not changed."""
 
 
 class BadPart(PartError):
-    """The bytes sent do not make one whole, good part; nothing of them was kept."""
+    """The bytes sent are not one whole, valid part; none of them was kept."""
 
 
 class PartDamaged(PartError):
-    """The bytes stored are not the bytes that were written; they must not be used."""
+    """The stored bytes are not those that were written; they must not be used."""
 
 
 class BadRequest(StoragedError):
-    """The request is not one the part protocol knows."""
+    """The part protocol does not know this request."""
 
 
 class BadSpan(StoragedError):
-    """The span asked for does not lie inside the part."""
+    """The requested span does not lie inside the part."""
 
 
 class AccessDenied(StoragedError):
@@ -54,7 +54,7 @@ class AccessDenied(StoragedError):
 
 
 class WrongNode(StoragedError):
-    """The one that answers is not the node asked for, or belongs to another cluster."""
+    """The server that answers is not the requested node, or belongs to a different cluster."""
 
 
 class NoSpace(StoragedError):
@@ -62,4 +62,4 @@ class NoSpace(StoragedError):
 
 
 class NodeUnavailable(StoragedError):
-    """The node cannot be reached, or broke off in the middle."""
+    """The node cannot be reached, or failed before its answer was complete."""

@@ -1,4 +1,4 @@
-"""The part format: what a part looks like on the disk of a node and on the way there.
+"""The part format: the bytes of a part on the disk of a node, and on the way there.  Its page is docs/part-format.md.
 
 Pure.  All numbers are little endian, all checksums CRC32C (RFC 3720 appendix B.4).
 
@@ -21,8 +21,8 @@ Pure.  All numbers are little endian, all checksums CRC32C (RFC 3720 appendix B.
         20  8   zeros
         28  4   checksum of bytes 0..28, begun with the header's checksum
 
-A unit's seed is the checksum of (upload, index, number of the unit).  So a unit that is whole but lies in the
-wrong place, or belongs to another part, is found out like one with a flipped bit.
+A unit's seed is the checksum of (upload, index, number of the unit).  So the checksum also detects a unit that is whole
+but lies in the wrong place, or belongs to a different part.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ MAX_UNIT = 16 * 1024 * 1024
 MAX_INDEX = 255
 
 SMALL_PART = 256 * 1024
-"""A part that takes at most this many stored bytes is a small one: it travels whole, and many share a file."""
+"""A part of at most this many stored bytes is small: it travels whole, and shares a file with others."""
 
 HEADER = struct.Struct("<8sHHI16sH26x")
 FOOTER = struct.Struct("<8sQI8x")
@@ -57,7 +57,7 @@ _PART_ID = re.compile(r"\A([0-9a-f]{32})\.(0|[1-9][0-9]{0,2})\Z")
 
 @attrs.frozen
 class PartId:
-    """Names a part: the upload that made it, and which of that upload's parts it is."""
+    """The id of a part: the upload that made it, and its index among the parts of that upload."""
 
     upload: str
     index: int
@@ -78,21 +78,21 @@ def parse_part_id(text: str) -> PartId:
 
 
 def is_part_id(text: str) -> bool:
-    """Whether a text is a part id, as `parse_part_id` reads it."""
+    """Return whether a text is a part id, as `parse_part_id` reads it."""
     match = _PART_ID.match(text)
     return match is not None and int(match[2]) <= MAX_INDEX
 
 
 def stored_size(size: int, unit: int) -> int:
-    """The bytes a part of `size` payload bytes takes, header, checksums and footer included."""
+    """Return the stored bytes of a part of `size` payload bytes: with header, checksums and footer."""
     units = -(-size // unit)
     return HEADER_SIZE + size + units * CHECKSUM_SIZE + FOOTER_SIZE
 
 
 def payload_size(length: int, unit: int) -> int:
-    """The payload bytes in a part that takes `length` bytes.
+    """Return the payload bytes of a part of `length` stored bytes.
 
-    :raise BadPart: no part takes that many bytes.
+    :raise BadPart: no part with this unit has this many stored bytes.
     """
     body = length - HEADER_SIZE - FOOTER_SIZE
     units = -(-body // (unit + CHECKSUM_SIZE))
@@ -103,10 +103,10 @@ def payload_size(length: int, unit: int) -> int:
 
 
 def stored_span(size: int, unit: int, span: Span) -> Span:
-    """Where in a stored part the whole units lie that hold a span of its payload.
+    """Return the span of a stored part that holds, in whole units, a span of its payload.
 
     :param size: the payload bytes of the part.
-    :raise BadSpan: the span is empty or not inside the payload.
+    :raise BadSpan: the span is empty, or does not lie inside the payload.
     """
     if not 0 <= span.start < span.stop <= size:
         raise BadSpan(f"bytes {span.start} to {span.stop} of a part of {size} bytes")
@@ -118,7 +118,7 @@ def stored_span(size: int, unit: int, span: Span) -> Span:
 
 @attrs.frozen
 class Header:
-    """What a part says of itself in its first 64 bytes."""
+    """The header of a part: its first 64 bytes."""
 
     part: PartId
     unit: int
@@ -126,7 +126,7 @@ class Header:
 
 
 def encode_header(part: PartId, unit: int) -> bytes:
-    """The first 64 bytes of a part.
+    """Encode the header of a part.
 
     :raise ValueError: `unit` is not in 1..MAX_UNIT.
     """
@@ -137,9 +137,9 @@ def encode_header(part: PartId, unit: int) -> bytes:
 
 
 def decode_header(data: bytes) -> Header:
-    """Read the first 64 bytes of a part.
+    """Decode the header of a part.
 
-    :raise BadPart: they are not a header, or one of a version not known here.
+    :raise BadPart: the bytes are not a header, or the version of the header is not known here.
     """
     if len(data) != HEADER_SIZE:
         raise BadPart(f"a header of {len(data)} bytes, expected {HEADER_SIZE}")
@@ -162,7 +162,7 @@ def decode_header(data: bytes) -> Header:
 
 
 class Checksums:
-    """The running checksums of one part, from a unit on."""
+    """The running checksums of one part, from unit `number` on."""
 
     def __init__(self, part: PartId, number: int) -> None:
         self._upload = bytes.fromhex(part.upload)
@@ -176,7 +176,10 @@ class Checksums:
         return seed
 
     def end_unit(self) -> bytes:
-        """End the unit: its checksum as it is stored; the next unit begins."""
+        """End the unit, and begin the next one.
+
+        :return: the checksum of the unit, as it is stored.
+        """
         checksum = CHECKSUM.pack(self.unit)
         self.all_units = extend(self.all_units, checksum)
         self.number += 1
@@ -185,7 +188,7 @@ class Checksums:
 
 
 class PartEncoder:
-    """Turns the payload of one part into the part format, piece by piece, without copying full pieces.
+    """Encodes the payload of one part, piece by piece.
 
     :param part: the part's id.
     :param unit: payload bytes of a full unit.
@@ -201,7 +204,10 @@ class PartEncoder:
         self.size = 0
 
     def encode(self, payload: bytes) -> list[bytes]:
-        """The next pieces of the part, in order.  A piece that crosses no unit's end is passed on as it is."""
+        """Encode the next bytes of the payload.
+
+        :return: the next pieces of the part, in order.  Payload that crosses no end of a unit is not copied.
+        """
         out = self._begin()
         self.size += len(payload)
         offset = 0
@@ -218,7 +224,7 @@ class PartEncoder:
         return out
 
     def finish(self) -> list[bytes]:
-        """The last pieces of the part.  Nothing may be encoded afterwards."""
+        """Return the last pieces of the part.  Nothing may be encoded afterwards."""
         out = self._begin()
         if self._room < self._unit:
             out.append(self._checksums.end_unit())
@@ -235,6 +241,6 @@ class PartEncoder:
 
 
 def encode_part(part: PartId, unit: int, payload: bytes) -> bytes:
-    """A whole part, header to footer."""
+    """Encode a whole part, header to footer."""
     encoder = PartEncoder(part, unit)
     return b"".join(encoder.encode(payload) + encoder.finish())

@@ -1,4 +1,4 @@
-"""Messages on a connection, each behind its length in four bytes, big endian."""
+"""Messages on a connection, each after its length in four bytes, big endian."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ _LENGTH = struct.Struct(">I")
 
 
 def frame(message: bytes) -> list[bytes]:
-    """A message as pieces to be written to a connection."""
+    """Frame a message, as pieces to be written to a connection."""
     return [_LENGTH.pack(len(message)), message]
 
 
 class FrameReceiver(Protocol):
-    """Receives messages and keeps what is missing its end.
+    """Receives messages, and keeps the beginning of an incomplete one.
 
-    Twisted's `Int32StringReceiver` does the same, but joins all that it has with each read: a message of 4 MiB was
-    copied eight times over, in blocks of ever new sizes that leave the heap full of gaps.  Here it is joined once.
+    Twisted's `Int32StringReceiver` does the same, but joins all that it has at each read.  It copied a message of 4 MiB
+    eight times, in blocks of ever new sizes that leave the heap full of gaps.  Here a message is joined once.
     """
 
     MAX_LENGTH = 0
-    """Bytes of the longest message; a subclass sets it."""
+    """The size of the longest message in bytes; a subclass sets it."""
 
     _frame_pieces: Pieces | None = None
     _frame_length: int | None = None
@@ -55,9 +55,9 @@ class FrameReceiver(Protocol):
             self.stringReceived(pieces.take(length))
 
     def stringReceived(self, string: bytes) -> None:
-        """Take a message."""
+        """Handle a message."""
         raise NotImplementedError
 
     def lengthLimitExceeded(self, length: int) -> None:
-        """Take note of a message that is too long; nothing is received after it."""
+        """Handle a message that is too long; nothing is received after it."""
         raise NotImplementedError

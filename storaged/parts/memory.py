@@ -30,10 +30,10 @@ class MemoryPartStore:
     """Parts in a dict.
 
     :param capacity: the bytes it has room for.
-    :param identity: who the node is.
+    :param identity: the identity of the node.
     :param clock: measures how long ago a part was removed.
-    :param wall: tells when a part was stored.
-    :ivar trashed: the parts that were put aside; they take no room.
+    :param wall: the clock for the times when parts were stored.
+    :ivar trashed: the parts in the trash; they take no room.
     """
 
     def __init__(self, *, capacity: int, identity: NodeIdentity, clock: IReactorTime, wall: WallClock) -> None:
@@ -47,7 +47,7 @@ class MemoryPartStore:
 
     @property
     def free(self) -> int:
-        """The room that is left, less than 0 where a writer took more than there was."""
+        """The bytes of room that are left; negative if a writer took more than there were."""
         kept = sum(info.stored_size for info, _ in self._parts.values())
         return self._capacity - kept - sum(writer.taken for writer in self._writers.values())
 
@@ -89,7 +89,7 @@ class MemoryPartStore:
         return succeed([_outcome(self._remove, part_id) for part_id in part_ids])
 
     def open(self, part_id: str, span: Span | None) -> Deferred[IPartReader]:
-        """Read a part; see `IPartStore.open`."""
+        """Open a part for reading; see `IPartStore.open`."""
         return maybeDeferred(self._open, part_id, span)
 
     def _open(self, part_id: str, span: Span | None) -> IPartReader:
@@ -98,7 +98,7 @@ class MemoryPartStore:
         return BytesReader(data, span)
 
     def stat(self, part_id: str) -> Deferred[PartInfo]:
-        """Look at a part; see `IPartStore.stat`."""
+        """Look up a part; see `IPartStore.stat`."""
         return maybeDeferred(lambda: self._find(part_id)[0])
 
     def _find(self, part_id: str) -> tuple[PartInfo, bytes]:
@@ -121,7 +121,7 @@ class MemoryPartStore:
         return found
 
     def trash(self, part_id: str) -> Deferred[bool]:
-        """Put a part aside; see `IPartStore.trash`."""
+        """Move a part to the trash; see `IPartStore.trash`."""
         return maybeDeferred(self._trash, part_id)
 
     def _trash(self, part_id: str) -> bool:
@@ -140,18 +140,18 @@ class MemoryPartStore:
         return [self._parts[part_id][0] for part_id in sorted(self._parts) if part_id > after][:limit]
 
     def info(self) -> Deferred[NodeInfo]:
-        """Who this is and what room there is; see `IPartStore.info`."""
+        """Describe the node and its room; see `IPartStore.info`."""
         identity = self._identity
         return succeed(NodeInfo(identity.node_id, identity.cluster, self._capacity, max(0, self.free)))
 
     def keep(self, part_id: str, data: bytes) -> PartInfo:
-        """Take a part that is whole."""
+        """Store a whole part."""
         info = PartInfo(part_id, len(data), self._wall.now_ms())
         self._parts[part_id] = (info, data)
         return info
 
     def forget(self, part_id: str) -> None:
-        """Let go of a writer that has ended."""
+        """Forget a writer that has ended."""
         del self._writers[part_id]
 
 
@@ -164,7 +164,7 @@ def _outcome(call: Callable[..., _T], *args: Any) -> _T | StoragedError:
 
 @implementer(IPartWriter)
 class MemoryPartWriter:
-    """A part on its way into memory, which is always fast enough: it pauses nobody."""
+    """Writes a part to memory, which is always fast enough: no producer is ever paused."""
 
     def __init__(self, store: MemoryPartStore, part: PartId, stored_size: int | None) -> None:
         self._store = store
@@ -178,14 +178,14 @@ class MemoryPartWriter:
 
     @property
     def taken(self) -> int:
-        """The room it takes: what was announced, or what came where that is more."""
+        """The bytes of room that the part takes: those announced, or those written if they are more."""
         return max(self._stored, self._held)
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """Take a producer, which is never paused."""
+        """Accept a producer, which is never paused."""
 
     def unregisterProducer(self) -> None:
-        """Let the producer go."""
+        """Do nothing: no producer is kept."""
 
     def write(self, data: bytes) -> None:
         """Take the next stored bytes."""
@@ -207,11 +207,11 @@ class MemoryPartWriter:
             self.write(piece)
 
     def when_broken(self) -> Deferred[Exception]:
-        """Learn of a failure; see `IPartWriter.when_broken`."""
+        """Wait for a failure; see `IPartWriter.when_broken`."""
         return self._broken.wait()
 
     def finish(self) -> Deferred[PartInfo]:
-        """End the part; see `IPartWriter.finish`."""
+        """Complete the part; see `IPartWriter.finish`."""
         if self._outcome is None:
             try:
                 self._checker.finish()
@@ -222,7 +222,7 @@ class MemoryPartWriter:
         return succeed(self._outcome) if isinstance(self._outcome, PartInfo) else fail(Failure(self._outcome))
 
     def end(self) -> PartInfo:
-        """End the part at once; like `finish`."""
+        """Complete the part as `finish` does, and return its `PartInfo` or raise its error."""
         self.finish().addErrback(lambda _: None)
         if isinstance(self._outcome, Exception):
             raise self._outcome
@@ -230,12 +230,12 @@ class MemoryPartWriter:
         return self._outcome
 
     def abort(self) -> Deferred[None]:
-        """Give the part up; see `IPartWriter.abort`."""
+        """Abort the part; see `IPartWriter.abort`."""
         self._end(CancelledError(f"part {self._part_id} was given up"))
         return succeed(None)
 
     def break_off(self, problem: StoragedError) -> None:
-        """Give the part up for a reason that is not its owner's."""
+        """Make the part fail; its owner learns of `problem` as of any failure."""
         self._end(problem)
         self._broken.fire(problem)
 

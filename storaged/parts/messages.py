@@ -1,7 +1,7 @@
-"""The messages of a link: small parts, many in one message.  Pure.  The page is docs/part-protocol.md.
+"""The messages of a link, which carry small parts, many in one message.  Pure.  Their page is docs/part-protocol.md.
 
-Each message is MessagePack, behind its length in four bytes (`frames`).  An answer
-carries the number of the request that it answers, and a result for each of its items, in their order.
+Each message is MessagePack, after its length in four bytes (`frames`).  An answer carries the number of its request,
+and a result for each of the request's items, in their order.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from storaged.parts.errors import BadRequest, NodeUnavailable, StoragedError
 from storaged.parts.format import SMALL_PART
 
 MAX_MESSAGE = 8 * 1024 * 1024
-"""The bytes of the longest message."""
+"""The size of the longest message in bytes."""
 
 MAX_PUT = 2 * 1024 * 1024
-"""The bytes of parts in one message."""
+"""The most bytes of parts in one message."""
 
 MAX_GET = 16
-"""Parts asked for in one message: so many small parts fit into an answer."""
+"""The most parts requested in one message: this many small parts fit into an answer."""
 
 MAX_REMOVE = 1000
-"""Parts removed by one message."""
+"""The most parts removed by one message."""
 
 _MAX_TIME_MS = 2**63 - 1
 
@@ -59,14 +59,14 @@ class Remove(msgspec.Struct, array_like=True, tag="remove", frozen=True, gc=Fals
 Request: TypeAlias = Put | Get | Remove
 
 Result: TypeAlias = tuple[int, int] | bytes | bool | None
-"""Of a `Put` (bytes stored, modified_ms), of a `Get` the stored bytes, of a `Remove` whether there was such a part;
-None where it failed."""
+"""For a `Put` (number of stored bytes, modified_ms), for a `Get` the stored bytes, for a `Remove` whether there was
+such a part; None if the item failed."""
 
 
 class Answer(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """What came of a request.
+    """The answer to a request.
 
-    :param problems: of each item that failed, by its place: an error in the words of `storaged.parts.wire`.
+    :param problems: the error of each item that failed, by the item's index, as `storaged.parts.wire` formats it.
     """
 
     number: int
@@ -79,13 +79,13 @@ _requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
 _answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
 
 encode = _encoder.encode
-"""A message's bytes, without their length."""
+"""Encodes a message, without its length."""
 
 
 def decode_request(data: bytes) -> Request:
-    """Read a request.
+    """Decode a request.
 
-    :raise BadRequest: the bytes are no request, or it asks for more than one message may ask for.
+    :raise BadRequest: the bytes are not a request, or the request has more than one message may have.
     """
     try:
         request = _requests.decode(data)
@@ -104,9 +104,9 @@ def _size_and_limit(request: Request) -> tuple[int, int]:
 
 
 def decode_answer(data: bytes) -> Answer:
-    """Read an answer.
+    """Decode an answer.
 
-    :raise NodeUnavailable: the bytes are not one.
+    :raise NodeUnavailable: the bytes are not an answer.
     """
     try:
         return _answers.decode(data)
@@ -117,13 +117,13 @@ def decode_answer(data: bytes) -> Answer:
 def read_results(
     answer: Answer, asked: Sequence[Any], fits: Callable[[Any, Result], bool]
 ) -> list[tuple[int, int] | bytes | bool | StoragedError]:
-    """Check that an answer is one to its request.
+    """Check an answer against its request, and return the outcomes.
 
     :param asked: the request's items.
-    :param fits: whether a result can be that of an item which did not fail, as `fits_put` tells for a `Put`.
-    :return: the result of each item, an error where the item failed.
-    :raise NodeUnavailable: the answer has another number of results than there are items, an error for a place where
-        there is no item or where there is a result, or a result that does not fit.  None of it can be trusted then.
+    :param fits: returns whether an item that did not fail can have a result, as `fits_put` does for a `Put`.
+    :return: the result of each item, or an error if the item failed.
+    :raise NodeUnavailable: the answer has more or fewer results than there are items, an error at the index of a result
+        or of no item, or a result that does not fit.  Then none of the answer can be trusted.
     """
     results, problems = answer.results, answer.problems
     if len(results) != len(asked):
@@ -144,25 +144,28 @@ def read_results(
 
 
 def fits_put(part: tuple[str, bytes], result: Result) -> bool:
-    """Whether a node that stored a part can have answered this: all the part's bytes, and a time."""
+    """Return whether a result can be that of a stored part: the number of all its bytes, and a time."""
     return isinstance(result, tuple) and result[0] == len(part[1]) and 0 <= result[1] <= _MAX_TIME_MS
 
 
 def fits_get(_part_id: str, result: Result) -> bool:
-    """Whether a node that read a part can have answered this: the bytes of a small part; its reader checks them."""
+    """Return whether a result can be that of a part that was read: as many bytes as a small part may have.
+
+    The bytes themselves are checked by the reader of the part.
+    """
     return isinstance(result, bytes) and 0 < len(result) <= SMALL_PART
 
 
 def fits_remove(_part_id: str, result: Result) -> bool:
-    """Whether a node that was asked to delete a part can have answered this: whether there was one."""
+    """Return whether a result can be that of a removal: whether there was such a part."""
     return isinstance(result, bool)
 
 
 def encode_problem(problem: StoragedError) -> str:
-    """An error as an answer tells it."""
+    """Encode an error for an answer."""
     return wire.format_error(problem)[1]
 
 
 def decode_problem(text: str) -> StoragedError:
-    """The error that an answer tells."""
+    """Decode an error of an answer."""
     return wire.parse_error_text(text)

@@ -6,11 +6,11 @@ from collections import deque
 
 
 class Pieces:
-    """Bytes that came in pieces, taken out in other pieces; only a piece that is cut is copied, and no byte twice."""
+    """Bytes that are added in pieces, and taken in other pieces.  Only a piece that is cut is copied, no byte twice."""
 
     def __init__(self) -> None:
         self._pieces: deque[bytes] = deque()
-        self._taken = 0  # of the first piece: cutting its rest off anew each time is quadratic where units are small
+        self._taken = 0  # of the first piece, whose rest is not cut off each time: with small units that is quadratic
         self.available = 0
 
     def add(self, piece: bytes) -> None:
@@ -20,7 +20,7 @@ class Pieces:
             self.available += len(piece)
 
     def take_some(self, most: int) -> bytes:
-        """The next bytes: at least one, at most `most`, not past the piece they came in."""
+        """Take the next bytes of the first piece: at least one, at most `most`."""
         piece = self._pieces[0]
         stop = self._taken + most
         if stop < len(piece):
@@ -35,13 +35,13 @@ class Pieces:
         return piece
 
     def trim(self) -> None:
-        """Copy what is left of the first piece where most of it was taken, so that the piece itself can be freed."""
+        """Copy the rest of the first piece if most of it was taken, so that the piece itself can be freed."""
         if self._taken and 2 * self._taken > len(self._pieces[0]):
             self._pieces[0] = self._pieces[0][self._taken :]
             self._taken = 0
 
     def take(self, count: int) -> bytes:
-        """The next `count` bytes, joined."""
+        """Take the next `count` bytes, joined."""
         out = []
         while count:
             out.append(self.take_some(count))

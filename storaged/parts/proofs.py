@@ -1,7 +1,7 @@
-"""How a front and a node prove to each other that they know the cluster key, without sending it.  Pure.
+"""Proofs of a front and a node to each other that they know the cluster key, without sending it.  Pure.
 
 Each side gives a nonce, a number that is used once.  A proof is an HMAC-SHA256 with the cluster key over the side that
-proves, both nonces, and, for a front, the request that it stands for.  The page is docs/part-protocol.md.
+proves, both nonces, and, for a front, the request that carries it.  Its page is docs/part-protocol.md.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SCHEME = "Splitd-Proof"
 
 NONCE_BYTES = 32
 NONCE_LIFE_S = 30
-"""How long a node takes proofs over a nonce that it gave."""
+"""Seconds for which a node accepts proofs over a nonce that it issued."""
 
 _NONCE = re.compile(r"\A[0-9a-f]{64}\Z")
 _SEPARATOR = "\n"
@@ -25,9 +25,9 @@ _STAMP_BYTES = 8
 
 
 def check_nonce(nonce: str | None) -> str:
-    """The nonce that a request carries.
+    """Return the nonce that a request carries.
 
-    :raise BadRequest: there is none, or it is not 64 lower-case hexadecimal digits.
+    :raise BadRequest: the request has no nonce, or the nonce is not 64 lower-case hexadecimal digits.
     """
     if nonce is None or not _NONCE.match(nonce):
         raise BadRequest(f"a nonce should be {NONCE_BYTES * 2} lower-case hexadecimal digits")
@@ -35,7 +35,7 @@ def check_nonce(nonce: str | None) -> str:
 
 
 def prove_node(key: str, front_nonce: str, node_nonce: str) -> str:
-    """A node's proof that it knows the cluster key."""
+    """Return a node's proof that it knows the cluster key."""
     return _hmac(key, "node", front_nonce, node_nonce)
 
 
@@ -49,7 +49,7 @@ def check_node(key: str, front_nonce: str, node_nonce: str, proof: str) -> None:
 
 
 def format_proof(key: str, front_nonce: str, node_nonce: str, request: str) -> str:
-    """The `Authorization` header that proves a front's key for one request.
+    """Format the `Authorization` header that proves a front's key for one request.
 
     :param request: the method and the target, as they are sent: `GET /v1/node`.
     """
@@ -57,12 +57,12 @@ def format_proof(key: str, front_nonce: str, node_nonce: str, request: str) -> s
 
 
 class Challenges:
-    """The nonces of one node.  None is kept: each tells whether this node has given it, for which nonce of the other
-    side, and when.
+    """The nonces that one node issues.  None is stored: each can be checked itself for whether this node has issued it,
+    for which nonce of the front, and when.
 
     :param key: the cluster key.
     :param secret: random bytes that nobody else knows.
-    :param seconds: a clock that nobody sets.
+    :param seconds: returns the time of a clock that nobody sets, in seconds.
     """
 
     def __init__(self, key: str, secret: bytes, seconds: Callable[[], float]) -> None:
@@ -71,7 +71,7 @@ class Challenges:
         self._seconds = seconds
 
     def issue(self, front_nonce: str) -> str:
-        """A nonce for a front that has sent its own."""
+        """Issue a nonce for a front that has sent its own."""
         return self._nonce(front_nonce, int(self._seconds() * 1000))
 
     def _nonce(self, front_nonce: str, now_ms: int) -> str:
@@ -83,8 +83,9 @@ class Challenges:
         """Check a front's proof.
 
         :param header: the value of `Authorization`.
-        :param request: the method and the target, as they came.
-        :raise AccessDenied: the proof is wrong, or over a nonce that this node did not give lately.
+        :param request: the method and the target, as they were received.
+        :raise AccessDenied: the proof is wrong, or over a nonce that this node did not issue in the last
+            `NONCE_LIFE_S` seconds.
         """
         words = header.split(" ")
         if len(words) != 4 or words[0] != SCHEME or not _NONCE.match(words[1]) or not _NONCE.match(words[2]):

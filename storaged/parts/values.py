@@ -1,4 +1,4 @@
-"""The values that a part store tells.  Pure."""
+"""The values that a part store returns.  Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 import attrs
 
 LOOK_EVERY_S = 1.0
-"""A node looks at its volume at most this often: what it says of its room may be so old."""
+"""Seconds between two checks that a node makes of its volume; the room that it reports may be this old."""
 
 
 @attrs.frozen
@@ -26,14 +26,14 @@ class PartInfo:
 
 @attrs.frozen
 class NodeInfo:
-    """Who a node is and what room it has; sizes in bytes.
+    """The identity and the room of a node; sizes in bytes.
 
     :param node_id: the id it was given at its first start.
     :param cluster: the id of the cluster it belongs to; empty until a front has talked to it.
     :param capacity: the size of its volume.
-    :param free: what may still be written to it; its own reserve is taken off already.
-    :param reserve: the room that it leaves free; 0 where it does not say.
-    :param volume: tells nodes apart whose volumes are not one file system; see `Volume.id`.
+    :param free: the bytes that may still be written to it; its own reserve is subtracted already.
+    :param reserve: the room that it leaves free; 0 if it does not report it.
+    :param volume: the same for nodes that share a file system; see `Volume.id`.
     """
 
     node_id: str
@@ -45,7 +45,7 @@ class NodeInfo:
 
 
 class NodeIdentity(Protocol):
-    """Who a node is: what its store says of it in `NodeInfo`."""
+    """The identity of a node, as its store reports it in `NodeInfo`."""
 
     node_id: str
     cluster: str

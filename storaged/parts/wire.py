@@ -1,4 +1,4 @@
-"""The part protocol: its URLs, headers, and how errors travel.  The page is docs/part-protocol.md.
+"""The part protocol: its URLs, its headers, and its errors on the wire.  Its page is docs/part-protocol.md.
 
 Pure: shared by the server (`storaged.resource`) and the client (`storaged.parts.client`), so that they cannot disagree.
 """
@@ -24,19 +24,19 @@ LINK_PROTOCOL = "splitd-link/1"
 PART_TYPE = "application/vnd.splitd.part"
 
 NODE_HEADER = "Splitd-Node"
-"""Which node the request is meant for."""
+"""The id of the node that the request is meant for."""
 
 CLUSTER_HEADER = "Splitd-Cluster"
-"""The id of the cluster whose front asks.  A node keeps the first it sees, and refuses any other."""
+"""The id of the cluster whose front sends the request.  A node keeps the first it gets, and refuses any other."""
 
 NONCE_HEADER = "Splitd-Nonce"
 """The nonce of a front that asks a node to prove its key; see `storaged.parts.proofs`."""
 
 ERROR_HEADER = "Splitd-Error"
-"""The name of the error and its message.  Error answers have no body: the front may still be sending."""
+"""The name of the error and its message.  Error answers have no body, because the front may still be sending."""
 
 STORED_HEADER = "Splitd-Stored"
-"""The bytes a part takes."""
+"""The size of a part in stored bytes."""
 
 MODIFIED_HEADER = "Splitd-Modified-Ms"
 """When a part was stored, milliseconds since 1970."""
@@ -62,31 +62,31 @@ _BY_NAME = {kind.__name__: kind for kind in STATUS}
 
 
 def part_path(part_id: str) -> str:
-    """The path of a part's URL."""
+    """Return the path of a part's URL."""
     return f"{PARTS_PATH}/{part_id}"
 
 
 def trash_path(part_id: str) -> str:
-    """The path of the URL that a part is put aside by."""
+    """Return the path of the URL that moves a part to the trash."""
     return f"{TRASH_PATH}/{part_id}"
 
 
 def list_path(after: str, limit: int) -> str:
-    """The path and query of a page of the list of parts.
+    """Return the path and query of a page of the list of parts.
 
-    :param after: percent-encoded where it is not a part id.
+    :param after: percent-encoded if it is not a part id.
     """
     return f"{PARTS_PATH}?after={after}&limit={limit}"
 
 
 def format_error(error: errors.StoragedError) -> tuple[int, str]:
-    """An error's status and the value of its `Splitd-Error` header, in printable ASCII."""
+    """Return an error's status and the value of its `Splitd-Error` header, in printable ASCII."""
     message = _UNPRINTABLE.sub("?", str(error))[:_MESSAGE_LIMIT]
     return STATUS[type(error)], f"{type(error).__name__}: {message}".rstrip()  # HTTP strips a header's value
 
 
 def parse_error(status: int, header: str | None) -> errors.StoragedError:
-    """The error an answer speaks of.  One that is not in our words is a node that is not usable."""
+    """Return the error of an answer; `NodeUnavailable` if its header does not name an error of this status."""
     text = header or ""
     kind = _BY_NAME.get(text.partition(":")[0])
     if kind is None or STATUS[kind] != status:
@@ -95,7 +95,7 @@ def parse_error(status: int, header: str | None) -> errors.StoragedError:
 
 
 def parse_error_text(text: str) -> errors.StoragedError:
-    """The error that the value of a `Splitd-Error` header speaks of."""
+    """Return the error that the value of a `Splitd-Error` header names; `NodeUnavailable` if it names none."""
     name, _, message = text.partition(":")
     kind = _BY_NAME.get(name)
     if kind is None:
@@ -104,14 +104,14 @@ def parse_error_text(text: str) -> errors.StoragedError:
 
 
 def format_key(key: str) -> str:
-    """The `Authorization` header that carries the cluster key."""
+    """Format the `Authorization` header that carries the cluster key."""
     return f"Bearer {key}"
 
 
 def check_key(header: str | None, key: str) -> None:
-    """Compare the key a request carries with the cluster's, in constant time.
+    """Compare the key of a request with the cluster's, in constant time.
 
-    :raise AccessDenied: it is missing or wrong.
+    :raise AccessDenied: the key is missing or wrong.
     """
     if not hmac.compare_digest((header or "").encode("utf-8", "surrogatepass"), format_key(key).encode()):
         raise errors.AccessDenied("the cluster key is missing or wrong")
@@ -132,7 +132,7 @@ class _Node(msgspec.Struct):
     cluster: str
     capacity: int
     free: int
-    reserve: int = 0  # not said by older nodes, nor is the volume
+    reserve: int = 0  # older nodes report neither this nor the volume
     volume: str = ""
 
 
@@ -144,40 +144,40 @@ class Proof(msgspec.Struct, frozen=True):
 
 
 def encode_proof(proof: Proof) -> bytes:
-    """A proof as JSON."""
+    """Encode a proof as JSON."""
     return msgspec.json.encode(proof)
 
 
 def decode_proof(body: bytes) -> Proof:
-    """Read a proof.
+    """Decode a proof.
 
-    :raise NodeUnavailable: the body is not one.
+    :raise NodeUnavailable: the body is not a proof.
     """
     return _decode(body, Proof)
 
 
 def encode_parts(parts: Sequence[PartInfo]) -> bytes:
-    """A page of the list of parts, as JSON."""
+    """Encode a page of the list of parts as JSON."""
     return msgspec.json.encode(_Parts([_Part(part.part_id, part.stored_size, part.modified_ms) for part in parts]))
 
 
 def decode_parts(body: bytes) -> list[PartInfo]:
-    """Read a page of the list of parts.
+    """Decode a page of the list of parts.
 
-    :raise NodeUnavailable: the body is not one.
+    :raise NodeUnavailable: the body is not such a page.
     """
     return [PartInfo(part.id, part.stored, part.modified_ms) for part in _decode(body, _Parts).parts]
 
 
 def encode_node(node: NodeInfo) -> bytes:
-    """What a node says of itself, as JSON."""
+    """Encode the description of a node as JSON."""
     return msgspec.json.encode(_Node(node.node_id, node.cluster, node.capacity, node.free, node.reserve, node.volume))
 
 
 def decode_node(body: bytes) -> NodeInfo:
-    """Read what a node says of itself.
+    """Decode the description of a node.
 
-    :raise NodeUnavailable: the body is not that.
+    :raise NodeUnavailable: the body is not the description of a node.
     """
     node = _decode(body, _Node)
     return NodeInfo(node.id, node.cluster, node.capacity, node.free, node.reserve, node.volume)
