@@ -1,4 +1,4 @@
-"""What a node answers, read into our own words."""
+"""Reads the HTTP answers of a node."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 def reason_of(problem: BaseException | None) -> str:
-    """What a failure of the Agent says; its own text is a list of Failures."""
+    """Return the text of an error.  Errors of the Agent hold a list of Failures: then it is the text of the first."""
     reasons = getattr(problem, "reasons", None)
     if reasons:
         return reason_of(reasons[0].value)
@@ -27,7 +27,7 @@ def reason_of(problem: BaseException | None) -> str:
 
 
 def error_of(response: Any) -> StoragedError:
-    """The error that an answer speaks of."""
+    """Return the error that an answer reports."""
     return wire.parse_error(response.code, (response.headers.getRawHeaders(wire.ERROR_HEADER) or [None])[0])
 
 
@@ -79,7 +79,7 @@ def read_all(response: Any) -> Deferred[bytes]:
     """Read the body of an answer, which gives the connection back to the pool.
 
     :return: a Deferred that fires with the body.  Cancelling it ends the connection.
-    :raise NodeUnavailable: the body broke off, or it has more than 4 MiB.
+    :raise NodeUnavailable: the connection broke before the end of the body, or the body has more than 4 MiB.
     """
     reader = _AnswerReader()
     response.deliverBody(reader)
@@ -87,9 +87,9 @@ def read_all(response: Any) -> Deferred[bytes]:
 
 
 def cancellable(request: Deferred[Any]) -> Deferred[Any]:
-    """A request that fails with `CancelledError` when it is cancelled.
+    """Make a request fail with `CancelledError` when it is cancelled.
 
-    The Agent's own failure then says that the name was not found, or the answer not received: as if it were the node's.
+    The Agent itself would report that the name was not found, or no answer received, as if it was the node's fault.
     """
 
     def cancel(answer: Deferred[Any]) -> None:

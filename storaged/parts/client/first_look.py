@@ -1,4 +1,4 @@
-"""A first look at a server that is to become a node: the cluster key is proven by both sides, and never sent."""
+"""A first look at a server that is to become a node: both sides prove the cluster key without sending it."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ from storaged.system.origin import parse_origin
 def look_first(
     node_id: str, url: str, key: str, connections: NodeConnections, clock: IReactorTime, timeout_s: float
 ) -> Deferred[tuple[NodeInfo, bool]]:
-    """Ask a server who it is, and whether it holds parts.  It does not join the cluster by that.
+    """Ask a server for its identity and its room, and whether it holds parts.  It does not join the cluster by that.
 
-    :param node_id: the node that must answer.
-    :param url: where it listens, without a path.
+    :param node_id: the id of the node that must answer.
+    :param url: the URL of the server, without a path.
     :param key: the cluster key; it does not leave this process.
-    :return: a Deferred that fires with what the server says of itself, and whether it holds parts.  Cancelling it ends
-        the asking; the server has changed nothing either way.
-    :raise AccessDenied: the server does not prove that it knows the cluster key, or does not take our proof.
-    :raise WrongNode: it is another node.
-    :raise NodeUnavailable: it cannot be reached, does not answer in `timeout_s`, or does not speak the part protocol.
+    :return: a Deferred that fires with the `NodeInfo` of the server, and whether it holds parts.  Cancelling it ends
+        the request; the server changes nothing in any case.
+    :raise AccessDenied: the server does not prove that it knows the cluster key, or does not accept our proof.
+    :raise WrongNode: the server is a different node.
+    :raise NodeUnavailable: the server cannot be reached, does not answer in `timeout_s` seconds, or does not speak the
+        part protocol.
     """
 
     def late(_result: Any, timeout_s: float) -> Any:

@@ -1,4 +1,4 @@
-"""The front's side of a link: what is asked of one node at about the same time travels in one message."""
+"""The front's side of a link: requests to one node at about the same time travel in one message."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from storaged.parts.frames import FrameReceiver, frame
 from storaged.parts.values import PartInfo
 
 _AT_ONCE = 1
-"""Requests of one kind under way: while the node works on one, the next one travels; the others gather."""
+"""Messages of one kind that are pending at the same time; requests that come meanwhile gather for the next one."""
 
 
 @attrs.define
 class _Item:
-    """Something asked for: of parts to store their ids and bytes, otherwise parts' ids."""
+    """The request of one caller: `what` are (part id, bytes) of parts to store, otherwise part ids."""
 
     what: Sequence[Any]
     size: int
@@ -36,14 +36,14 @@ class _Item:
 
 @attrs.define
 class _Kind:
-    """One of the three things that can be asked for.
+    """One of the three kinds of requests.
 
-    :param message: makes the request, of its number and a list of what each item asks.
-    :param limit: how much goes into one request, in the items' sizes; an item is not divided.
-    :param size: of one thing that is asked for.
-    :param fault: what is wrong with one, so that it cannot be asked for.
-    :param fits: whether a result can be that of one, as `messages.read_results` asks.
-    :param harmless: whether it may be asked again where no answer came.
+    :param message: makes a message from its number and a list of parts or ids.
+    :param limit: how much goes into one message, as `size` measures it; an item is not divided.
+    :param size: returns the size of one part or id.
+    :param fault: returns an error if one part or id must not be sent, otherwise None.
+    :param fits: returns whether a part or id can have a result, for `messages.read_results`.
+    :param harmless: whether a request may be repeated if no answer came.
     """
 
     message: Callable[[int, list[Any]], messages.Request]
@@ -56,26 +56,26 @@ class _Kind:
     under_way: int = 0
 
     def take(self) -> list[_Item]:
-        """The items of the next request."""
+        """Take the items of the next message."""
         items: list[_Item] = []
         size = 0
         while self.waiting and size < self.limit and (not items or size + self.waiting[0].size <= self.limit):
             item = self.waiting.popleft()
-            if not item.answer.called:  # who asked has not given up
+            if not item.answer.called:  # it is not cancelled
                 items.append(item)
                 size += item.size
         return items
 
 
 class Link:
-    """What is put into, got from and removed from one node.
+    """Stores, reads and removes small parts on one node.
 
-    It connects when something is asked, and again after the connection was lost.
+    It connects at the first request, and again at the next one after the connection was lost.
 
-    :param node_id: for the messages of errors.
-    :param connect: connects a protocol to the node, and fails with a `StoragedError`.
-    :param clock: calls later.
-    :param patience: how long the node may leave everything unanswered.
+    :param node_id: the id of the node, for the messages of errors.
+    :param connect: connects a protocol to the node; may fail with a `StoragedError`.
+    :param clock: schedules calls.
+    :param patience: limits how long the node may answer no request at all.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class Link:
         return self._ask(self._removes, part_ids)
 
     def retire(self) -> None:
-        """End the connection as soon as nothing is asked; what is asked later has one of its own."""
+        """Close the connection as soon as no request is pending; a later request opens a new one."""
         self._retired = True
         self._end_where_idle()
 
@@ -138,7 +138,7 @@ class Link:
         answer: Deferred[list[Any]] = Deferred()
         kind.waiting.append(_Item(what, size, answer))
         if not self._flushing and kind.under_way < _AT_ONCE:
-            # Not at once: what others ask in this turn of the reactor goes into the same message.
+            # Not at once: more requests of this turn of the reactor go into the same message.
             self._flushing = True
             self._clock.callLater(0, self._flush)
         return answer
@@ -169,7 +169,7 @@ class Link:
             self._connect(LinkClient(self)).addErrback(self._not_connected)
 
     def connected(self, client: LinkClient) -> None:
-        """Learn that the link is up."""
+        """Send the waiting requests: the link is established."""
         self._connecting = False
         self._client = client
         self._flush()
@@ -185,10 +185,10 @@ class Link:
         _fail(items, problem)
 
     def answered(self, data: bytes) -> None:
-        """Take an answer.
+        """Handle an answer.
 
-        :raise NodeUnavailable: it is not one to a pending request.  All requests are still pending then, and fail when
-            the connection is cut.
+        :raise NodeUnavailable: the bytes are not a valid answer to a pending request.  All requests are still pending
+            then, and fail when the connection is cut.
         """
         answer = messages.decode_answer(data)
         kind, items = self._asked.get(answer.number, (None, []))
@@ -219,9 +219,10 @@ class Link:
             self._client.cut()
 
     def disconnected(self, problem: StoragedError | None, reason: Failure) -> None:
-        """Learn that the link is down: what has no answer fails, or is asked once more where that does no harm.
+        """Handle the end of the connection: pending requests fail, or are repeated once if that does no harm.
 
-        :param problem: why it was cut from this side.
+        :param problem: the reason, if this side cut the connection.
+        :param reason: the reason that the transport gives.
         """
         self._client = None
         self._wait.end()
@@ -231,7 +232,7 @@ class Link:
             kind.under_way = 0
             for item in items:
                 if problem is None and kind.harmless and not item.repeated:
-                    # The node may only have been started anew since it was last asked.
+                    # The node may simply have been restarted since the last request.
                     item.repeated = True
                     kind.waiting.appendleft(item)
                 else:
@@ -285,7 +286,7 @@ class LinkClient(FrameReceiver):
         self.problem: StoragedError | None = None
 
     def connectionMade(self) -> None:
-        """Begin: the node has agreed."""
+        """Report that the link is established: the node has agreed."""
         self._link.connected(self)
 
     def send(self, message: bytes) -> None:
@@ -293,7 +294,7 @@ class LinkClient(FrameReceiver):
         write_eagerly(self.transport, frame(message))
 
     def stringReceived(self, string: bytes) -> None:
-        """Take an answer; those behind one that is wrong are not read."""
+        """Handle an answer.  After an invalid one, the connection is cut, and no more are read."""
         if self.problem is not None:
             return
         try:
@@ -303,14 +304,14 @@ class LinkClient(FrameReceiver):
             self.cut()
 
     def lengthLimitExceeded(self, length: int) -> None:
-        """Take the end: no answer is that long."""
+        """Cut the connection: no answer may be that long."""
         self.problem = NodeUnavailable(f"answered {length} bytes, more than any message of a link has")
         self.cut()
 
     def cut(self) -> None:
-        """End the connection."""
+        """Cut the connection."""
         self.transport.abortConnection()
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
-        """Take the end."""
+        """Report the end of the connection."""
         self._link.disconnected(self.problem, reason)

@@ -1,4 +1,4 @@
-"""How long one node may keep the front waiting, and the waits that are pending."""
+"""The time limit for one node to act, and the waits for it that are pending."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _Answer = TypeVar("_Answer")
 
 
 class Patience:
-    """The time limit of one node, and all that waits for that node now.
+    """The time limit of one node, and all pending waits for that node.
 
-    :param clock: calls later.
-    :param seconds: how long the node may do nothing where it is its turn.
+    :param clock: schedules calls.
+    :param seconds: how long the node may do nothing when it is its turn.
     """
 
     def __init__(self, clock: IReactorTime, seconds: float) -> None:
@@ -26,12 +26,12 @@ class Patience:
         self.pending: set[Wait] = set()
 
     def end_waits(self, since: float, problem: NodeUnavailable) -> None:
-        """End the waits that began at `since` or before: the node is known not to answer.
+        """End the waits that began at `since` or before.  To be called when the node is known not to answer.
 
-        A node that sends to one and is silent to another is not cut off from the first: each piece that it sends or
-        takes begins a new wait.
+        Transfers that the node still serves continue, because each piece that it sends or takes begins a new wait.
 
         :param since: a time of the clock, in seconds.
+        :param problem: the error with which the waits end.
         """
         for wait in [wait for wait in self.pending if wait.began <= since]:
             wait.expire(problem)
@@ -40,7 +40,7 @@ class Patience:
         """Run a coroutine that waits for the node once.
 
         :param late: the message of the error when the time limit has passed.
-        :return: a Deferred of what the coroutine returns.  Cancelling it cancels the coroutine.
+        :return: a Deferred that fires with the result of the coroutine.  Cancelling it cancels the coroutine.
         :raise NodeUnavailable: the time limit has passed, or `end_waits` ended the wait.  The coroutine was cancelled.
         """
         problems: list[NodeUnavailable] = []
@@ -65,8 +65,8 @@ class Patience:
 class Wait:
     """One wait for the node: it is the node's turn from `begin` to `end`.
 
-    :param expired: called when it was the node's turn for the time limit without a break, with None; or when
-        `Patience.end_waits` ended the wait, with the reason.
+    :param expired: called with None when it was the node's turn for the time limit without a break; called with the
+        reason when `Patience.end_waits` ends the wait.
     """
 
     def __init__(self, patience: Patience, expired: Callable[[NodeUnavailable | None], None]) -> None:
@@ -76,23 +76,23 @@ class Wait:
 
     @property
     def seconds(self) -> float:
-        """The time limit."""
+        """The time limit in seconds."""
         return self._patience.seconds
 
     @property
     def began(self) -> float:
-        """The time of the clock at the last `begin`."""
+        """The time of the clock at the last `begin`, in seconds."""
         assert self._call is not None
         return self._call.getTime() - self._patience.seconds
 
     def begin(self) -> None:
-        """It is the node's turn, from now on."""
+        """Begin the node's turn; if it has begun already, begin it again."""
         self.end()
         self._call = self._patience.clock.callLater(self._patience.seconds, self.expire, None)
         self._patience.pending.add(self)
 
     def end(self) -> None:
-        """The node did its part.  May be called again."""
+        """End the node's turn: it has done its part.  May be called again."""
         call, self._call = self._call, None
         if call is not None:
             self._patience.pending.discard(self)
@@ -100,6 +100,6 @@ class Wait:
                 call.cancel()
 
     def expire(self, problem: NodeUnavailable | None) -> None:
-        """End the wait, and report that."""
+        """End the wait, and call `expired`."""
         self.end()
         self._expired(problem)

@@ -1,4 +1,4 @@
-"""A part on its way from a node: the body of one answer to a GET."""
+"""Reads a part from a node: the body of one answer to a GET."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from storaged.parts.interfaces import IPartReader
 
 @implementer(IPartReader)
 class RemotePartReader(Protocol):
-    """The body of one answer, kept until it is asked for, and little more of it than the window's size.
+    """Buffers the body of one answer until it is read, and little more of it than the window's size.
 
-    :param stored_size: the bytes of the whole part.
-    :param length: the bytes of the body.
-    :param window: was entered for it; it is left at the end.
+    :param stored_size: the size of the whole part in bytes.
+    :param length: the size of the body in bytes.
+    :param window: the shared window, which was entered for this reader and is left at its end.
     """
 
     transport: Any
@@ -65,7 +65,7 @@ class RemotePartReader(Protocol):
             self.transport.pauseProducing()
 
     def connectionLost(self, reason: Failure = ResponseDone) -> None:  # type: ignore[assignment]
-        """Take the end."""
+        """Handle the end of the body, or of the connection."""
         if self._ended is None:
             self._ended = reason
         self._window.leave()
@@ -85,7 +85,7 @@ class RemotePartReader(Protocol):
             waiting.errback(NodeUnavailable(f"node {self._node_id}: part {self._part_id} broke off: {reason}"))
 
     def read(self) -> Deferred[bytes]:
-        """Read on; see `IPartReader.read`."""
+        """Read the next bytes; see `IPartReader.read`."""
         result: Deferred[bytes] = Deferred(lambda _: self._forget())
         if self._pieces:
             data = self._pieces.popleft()
@@ -109,10 +109,10 @@ class RemotePartReader(Protocol):
         self._end(problem or TimeoutError(f"nothing came for {self._wait.seconds:g} s"))
 
     def descriptor(self) -> None:
-        """There is no file; see `IPartReader.descriptor`."""
+        """Return None, because there is no file; see `IPartReader.descriptor`."""
 
     def close(self) -> None:
-        """Read no more; see `IPartReader.close`."""
+        """Stop reading; see `IPartReader.close`."""
         self._end(CancelledError())
 
     def _end(self, reason: Exception) -> None:
@@ -121,7 +121,7 @@ class RemotePartReader(Protocol):
             self._ended = Failure(reason)
             self._pieces.clear()
             self._kept = 0
-            # Who takes the last bytes may close before the end is told: the connection is still a good one then.
+            # After the last bytes, a caller may close before the end is reported; the connection is then kept.
             if self._missing > 0:
                 self.transport.loseConnection()
         waiting, self._waiting = self._waiting, None

@@ -32,13 +32,13 @@ _Answer = TypeVar("_Answer")
 class RemotePartStore:
     """The parts of one node.
 
-    :param node_id: the node that must answer.
-    :param url: where it listens, without a path.
+    :param node_id: the id of the node that must answer.
+    :param url: the URL of the node, without a path.
     :param key: the cluster key.
-    :param cluster: gives the id of the cluster the front belongs to; empty while not known yet.
-    :param connections: the connections to it are made here.
-    :param clock: calls later.
-    :param patience_s: how long the node may be silent, or take nothing, where it is its turn.
+    :param cluster: returns the id of the front's cluster; empty while it is not known yet.
+    :param connections: makes the connections to the node.
+    :param clock: schedules calls.
+    :param patience_s: seconds for which the node may send nothing, or take nothing, when it is its turn.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class RemotePartStore:
         }
 
     def create(self, part_id: str, stored_size: int | None) -> Deferred[IPartWriter]:
-        """Begin a part; see `IPartStore.create`.  What the node has against it may show only in `when_broken`."""
+        """Begin a part; see `IPartStore.create`.  An error of the node may be reported by `when_broken` only."""
         return Deferred.fromCoroutine(self._create(part_id, stored_size))
 
     async def _create(self, part_id: str, stored_size: int | None) -> IPartWriter:
@@ -100,7 +100,7 @@ class RemotePartStore:
         return writer
 
     def open(self, part_id: str, span: Span | None) -> Deferred[IPartReader]:
-        """Read a part; see `IPartStore.open`."""
+        """Open a part for reading; see `IPartStore.open`."""
         return self._in_time(self._open(part_id, span))
 
     async def _open(self, part_id: str, span: Span | None) -> IPartReader:
@@ -132,7 +132,7 @@ class RemotePartStore:
         return response
 
     def stat(self, part_id: str) -> Deferred[PartInfo]:
-        """Look at a part; see `IPartStore.stat`."""
+        """Look up a part; see `IPartStore.stat`."""
         return self._in_time(self._stat(part_id))
 
     async def _stat(self, part_id: str) -> PartInfo:
@@ -160,7 +160,7 @@ class RemotePartStore:
         return self._link.remove_all([part_id]).addCallback(_only)
 
     def trash(self, part_id: str) -> Deferred[bool]:
-        """Put a part aside; see `IPartStore.trash`."""
+        """Move a part to the trash; see `IPartStore.trash`."""
         return self._in_time(self._trash(part_id))
 
     async def _trash(self, part_id: str) -> bool:
@@ -196,7 +196,7 @@ class RemotePartStore:
         return wire.decode_parts(await self._get_json(wire.list_path(quote(after, safe=""), limit)))
 
     def info(self) -> Deferred[NodeInfo]:
-        """Who this is and what room there is; see `IPartStore.info`."""
+        """Describe the node and its room; see `IPartStore.info`."""
         return self._in_time(self._info())
 
     async def _info(self) -> NodeInfo:
@@ -222,13 +222,13 @@ class RemotePartStore:
 
 
 def _length(response: Any) -> int:
-    """The bytes of an answer's body; more than there are where it does not say."""
+    """Return the size of an answer's body in bytes; `sys.maxsize` if the answer does not announce it."""
     length = response.length
     return length if isinstance(length, int) else sys.maxsize
 
 
 def _content_range(response: Any) -> tuple[Span, int] | None:
-    """The span that an answer says it carries, and of how many bytes."""
+    """Return the span that an answer carries, and the size of the whole; None if it names none."""
     try:
         return parse_content_range((response.headers.getRawHeaders("Content-Range") or [""])[0])
     except ValueError:

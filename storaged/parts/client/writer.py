@@ -1,4 +1,4 @@
-"""A part on its way to a node: the body of one PUT."""
+"""Writes a part to a node: the body of one PUT."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ from storaged.system.once import Once
 
 @implementer(IPartWriter, IBodyProducer, IPushProducer)
 class RemotePartWriter:
-    """The body of one PUT.
+    """Sends the body of one PUT.
 
-    :param stored_size: the bytes of the whole part, or None where unknown.
-    :param window: is entered for it, and left at the end: connections buffer less where many bodies are on their way.
+    :param stored_size: the size of the whole part in bytes, or None if not known.
+    :param window: the shared window, which this writer enters and leaves at its end: if there are many bodies,
+        connections buffer less of each.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class RemotePartWriter:
         window.enter()
 
     def answered(self, request: Deferred[Any]) -> None:
-        """Take the Deferred of the node's answer."""
+        """Set the Deferred that fires with the node's answer."""
         self._request = request
         request.addCallback(self._judge).addErrback(self._break)
 
@@ -83,7 +84,7 @@ class RemotePartWriter:
 
     def _break(self, failure: Failure) -> None:
         if self._problem is not None:
-            return  # the connection that was cut because of it
+            return  # this failure follows from the first one: the connection was cut
         problem = failure.value
         if not isinstance(problem, StoragedError):
             problem = NodeUnavailable(f"node {self._node_id}: {reason_of(problem)}")
@@ -106,15 +107,15 @@ class RemotePartWriter:
             self._over.callback(None)
 
     def _cut(self) -> None:
-        """End the connection, unless the whole body left through it."""
+        """End the connection, unless the whole body was sent on it."""
         consumer, self._consumer = self._consumer, None
         if consumer is not None and not self._body_sent.called:
             abort_body(consumer)
 
-    # IBodyProducer: what the Agent calls
+    # IBodyProducer: called by the Agent
 
     def startProducing(self, consumer: IConsumer) -> Deferred[None]:
-        """Begin: there is a connection."""
+        """Begin to send: there is a connection."""
         self._consumer = consumer
         if self._aborted:
             self._cut()
@@ -123,34 +124,34 @@ class RemotePartWriter:
         return self._body_sent
 
     def pauseProducing(self) -> None:
-        """Give no more for now: the connection's buffer is full."""
+        """Pause: the connection's buffer is full."""
         self._paused = True
         self._wait.begin()
         if self._producer is not None:
             self._producer.pauseProducing()
 
     def resumeProducing(self) -> None:
-        """Go on."""
+        """Resume."""
         self._paused = False
         self._wait.end()
         if self._producer is not None:
             self._producer.resumeProducing()
 
     def stopProducing(self) -> None:
-        """Give no more at all: the connection is gone.  The request fails with the reason."""
+        """Stop: the connection is lost.  The request fails with the reason."""
         self._consumer = None
 
     # IPartWriter
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """Take the producer to pause while the connection is full."""
+        """Register the producer, to be paused while the connection's buffer is full."""
         assert streaming
         self._producer = producer
         if self._paused:
             producer.pauseProducing()
 
     def unregisterProducer(self) -> None:
-        """Let the producer go."""
+        """Forget the producer."""
         self._producer = None
 
     def write(self, data: bytes) -> None:
@@ -160,17 +161,17 @@ class RemotePartWriter:
     def writeSequence(self, pieces: Sequence[bytes]) -> None:
         """Send stored bytes; see `IPartWriter.writeSequence`."""
         size = sum(map(len, pieces))
-        # A chunk of no bytes would be the end of the body.
+        # A chunk of no bytes would end the body.
         if size and self._consumer is not None and self._finished is None:
             self._written += size
             write_body(self._consumer, pieces)
 
     def when_broken(self) -> Deferred[Exception]:
-        """Learn of a failure; see `IPartWriter.when_broken`."""
+        """Wait for a failure; see `IPartWriter.when_broken`."""
         return self._broken.wait()
 
     def finish(self) -> Deferred[PartInfo]:
-        """End the part; see `IPartWriter.finish`."""
+        """Complete the part; see `IPartWriter.finish`."""
         finished: Deferred[PartInfo] = Deferred()
         if self._problem is not None:
             finished.errback(self._problem)
@@ -186,7 +187,7 @@ class RemotePartWriter:
         return finished
 
     def abort(self) -> Deferred[None]:
-        """Give the part up; see `IPartWriter.abort`."""
+        """Abort the part; see `IPartWriter.abort`."""
         over: Deferred[None] = Deferred()
         if self._over.called:
             over.callback(None)
