@@ -1,1 +1,1 @@
-"""What both daemons need of the system below: files, settings, threads, memory, ranges."""
+"""The base of both daemons: files, settings, clocks, threads, memory, ranges."""

@@ -1,4 +1,4 @@
-"""Settings of the C library's allocator and of Python's garbage collector that suit our daemons.
+"""Settings of the C library's allocator and of Python's garbage collector, for both daemons.
 
 The module keeps no state; all of it applies to the whole process.  docs/decisions/0021 has the measurements.
 """
@@ -18,18 +18,18 @@ _M_ARENA_MAX = -8
 _TOP_PAD = 1024 * 1024
 
 TRIM_EVERY_S = 5.0
-"""Seconds between two calls of `trim_heap`: a call takes 1 to 4 ms where it has 20 MiB to return, so it costs under
-0.1 % of a core, and the pages that are touched again about as much.
+"""Seconds between two calls of `trim_heap`.  A call takes 1 to 4 ms if it has 20 MiB to return, which is less than
+0.1 % of a core; the pages that are touched again cost about as much.
 """
 
 
 def keep_large_buffers() -> None:
-    """Let glibc serve large receive buffers from one heap that it keeps, whatever thread asks.
+    """Make glibc serve large receive buffers of all threads from one heap, which it keeps.
 
-    By default it maps each buffer of 128 KiB or more afresh, and the kernel clears its pages each time: half of the
-    front's system time.  By default each thread also gets a heap of its own, and what a buffer leaves free in one is of
-    no use to the others: 25 MiB in a storage server.  Call this before any thread is started.  Elsewhere than on glibc
-    it does nothing.
+    By default glibc maps each buffer of 128 KiB or more anew, and the kernel clears its pages each time; that took half
+    of the front's system time.  By default each thread also has a heap of its own, whose free space the other threads
+    cannot use; that wasted 25 MiB in a storage server.  Call this before any thread is started.  Without glibc it does
+    nothing.
     """
     mallopt = _find("mallopt")
     if mallopt is not None:
@@ -40,11 +40,10 @@ def keep_large_buffers() -> None:
 
 
 def trim_heap() -> None:
-    """Return the free pages of glibc's heap to the kernel, those between used blocks too.
+    """Return the free pages of glibc's heap to the kernel, also those between used blocks.
 
     By itself glibc returns only the end of the heap.  Buffers of a few hundred KiB lie between small blocks that live
-    for long, so the gaps of the largest burst so far would stay in memory for ever.  Elsewhere than on glibc this does
-    nothing.
+    long, so the gaps of the largest burst so far would stay in memory for ever.  Without glibc this does nothing.
     """
     malloc_trim = _find("malloc_trim")
     if malloc_trim is not None:
@@ -52,15 +51,15 @@ def trim_heap() -> None:
 
 
 def _find(name: str) -> Callable[..., Any] | None:
-    """A function of the C library, or None where it has no such function."""
+    """Return a function of the C library, or None if it has no such function."""
     return getattr(ctypes.CDLL(None), name, None)
 
 
 def collect_seldom() -> None:
-    """Let Python look for cycles of garbage less often.
+    """Make Python search for cycles of garbage less often.
 
-    Reference counting frees nearly all that a request leaves at once.  A look for the rest after every 700 new objects,
-    which is the default, took a tenth of the front's time with small files.
+    Reference counting frees at once nearly all objects of a request.  By default Python searches for the rest after
+    every 700 new objects, which took a tenth of the front's time with small files.
     """
     gc.set_threshold(20_000, 20, 20)
 

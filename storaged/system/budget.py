@@ -1,14 +1,14 @@
-"""A bound on memory that many share."""
+"""A shared limit of memory."""
 
 from __future__ import annotations
 
 
 class Budget:
-    """A number of bytes that may be held at the same time.
+    """Limits the bytes that are held at the same time.
 
-    Whoever takes a share releases it, whole, when the memory is freed.
+    The holder of a share must release all of it when the memory is freed.
 
-    :param limit: bytes, all shares together.
+    :param limit: the bytes of all shares together.
     """
 
     def __init__(self, limit: int) -> None:

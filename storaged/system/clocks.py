@@ -10,11 +10,11 @@ from typing import Any
 def measure_monotonically(reactor: Any) -> None:
     """Make a reactor measure spans of time with the system's monotonic clock.
 
-    Twisted's reactors measure them with the wall clock: where that is set, timeouts expire early or late by the step.
-    To be called in a daemon before anything is scheduled.  The monotonic clock stands still while the machine sleeps,
-    so that no timeout expires because of that.
+    Twisted's reactors measure them with the wall clock: when that is set, timeouts expire early or late by the step.
+    To be called in a daemon before any call is scheduled.  The monotonic clock stands still while the machine sleeps,
+    so no timeout expires because of that.
 
-    :raise RuntimeError: something is scheduled already, by the other clock; nothing has changed.
+    :raise RuntimeError: a call is scheduled already, by the wall clock; nothing has changed.
     """
     if reactor.getDelayedCalls():
         raise RuntimeError("calls are scheduled already, by the wall clock")
@@ -24,10 +24,10 @@ def measure_monotonically(reactor: Any) -> None:
 class WallClock:
     """The time of day, as milliseconds since 1970.
 
-    Anybody may set it, forwards and backwards: nothing is to wait by it.
+    It may be set forward and back at any time, so nothing must wait by it.
 
-    :param seconds: the wall clock, seconds since 1970.
-    :param monotonic: seconds of a clock that nobody sets.
+    :param seconds: returns the time of the wall clock, seconds since 1970.
+    :param monotonic: returns the time of a clock that nobody sets, in seconds.
     """
 
     def __init__(
@@ -38,11 +38,11 @@ class WallClock:
         self._offset = seconds() - monotonic()
 
     def now_ms(self) -> int:
-        """The time of day now."""
+        """Return the time of day."""
         return int(self._seconds() * 1000)
 
     def steady_ms(self) -> int:
-        """The time of day as it would be if nobody had set the clock since this object was made: it never goes back,
-        and advances as fast as time does.
+        """Return the time of day as if the clock had not been set since this object was made: it never goes back, and
+        advances as fast as time does.
         """
         return int((self._monotonic() + self._offset) * 1000)

@@ -1,4 +1,4 @@
-"""Runs a server as a Twisted service, and listens for it: what both daemons share."""
+"""Runs a server as a Twisted service, for both daemons."""
 
 from __future__ import annotations
 
@@ -23,24 +23,25 @@ class IServer(Interface):
     def start() -> Deferred[None]:
         """Start to serve.
 
-        :return: a Deferred that fires when it serves.
+        :return: a Deferred that fires with None when the server serves.
         :raise CancelledError: `stop` was called meanwhile.
-        :raise Exception: it cannot start; everything that had started is stopped.
+        :raise Exception: the server cannot start; everything that had started is stopped.
         """
 
     def stop() -> Deferred[None]:
         """Stop, and release everything.  May be called at any moment, also during the start, which then ends.
 
-        :return: a Deferred that fires when nothing is open any more: no port, no file, no lock, no delayed call.
+        :return: a Deferred that fires with None when nothing is open any more: no port, no file, no lock, no delayed
+            call.
         """
 
 
 class Daemon(Service):
-    """A server in a process of its own.  Where it cannot start, the process ends with status 1.
+    """A server in a process of its own.  If the server cannot start, the process ends with status 1.
 
-    :param hang_up: called on SIGHUP; where None, that ends the process.
-    :param faults: errors of a start, besides `SettingsError`, that are the operator's to mend: their messages say
-        everything, and the log has no traceback of them.
+    :param hang_up: called on SIGHUP; if None, SIGHUP ends the process.
+    :param faults: errors of a start, besides `SettingsError`, that the operator can correct: their messages say
+        everything, so they are logged without a traceback.
     """
 
     _log = Logger()
@@ -71,12 +72,12 @@ class Daemon(Service):
 
     def _start_failed(self, failure: Any) -> None:
         if not self.running:
-            return  # it is being stopped, and how that goes is told there
+            return  # the server is being stopped, and `stop` reports its errors
         if failure.check(*self._faults):  # a traceback would hide the reason
             self._log.critical("cannot start: {reason}", reason=failure.getErrorMessage())
         else:
             self._log.failure("cannot start", failure)
-        # twistd itself would end with status 0, and whoever supervises it would think that all is well.
+        # twistd itself would end with status 0, which a supervisor would take for success.
         self._reactor.addSystemEventTrigger("after", "shutdown", os._exit, 1)
         self._reactor.stop()
 
@@ -85,11 +86,11 @@ class Daemon(Service):
         super().stopService()
         self._trimming.stop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            # As after a power cut, what was answered is durable, and the next start clears the rest.
+            # As after a power cut, everything that was confirmed is durable, and the next start removes the rest.
             signal.signal(number, signal.SIG_DFL)
         return self._server.stop().addErrback(self._stop_failed)
 
     def _stop_failed(self, failure: Any) -> None:
         self._log.failure("cannot stop as it should", failure)
-        # Threads may be left that keep the process from ending.
+        # Threads may be left that would keep the process alive.
         self._reactor.addSystemEventTrigger("after", "shutdown", os._exit, 1)

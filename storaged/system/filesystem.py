@@ -1,4 +1,4 @@
-"""The real file system: the `IFilesystem` of every program that is not a test."""
+"""The real file system: `IFilesystem` by calls of the operating system."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from storaged.system.interfaces import IFile, IFilesystem
 from storaged.system.volume import Volume
 
 WRITEV_PIECES = 1024
-"""IOV_MAX of Linux: the most pieces one writev takes."""
+"""IOV_MAX of Linux: the most pieces that one writev takes."""
 
 UNFINISHED = ".new"
-"""Stands behind the name of a file that is being written."""
+"""The suffix of a file that is being written."""
 
 _FLAGS = {
     "read": os.O_RDONLY,
@@ -40,7 +40,7 @@ def write_all(writev: Callable[[Sequence[bytes | memoryview]], int], pieces: Ite
     """Write all pieces in order, however few bytes each call takes, without joining them.
 
     :param writev: takes at most `WRITEV_PIECES` pieces; returns how many of their bytes it has written.
-    :raise OSError: what `writev` raised, or it writes nothing any more.
+    :raise OSError: `writev` raised it, or wrote nothing.
     """
     waiting: deque[bytes | memoryview] = deque(piece for piece in pieces if piece)
     while waiting:
@@ -63,7 +63,7 @@ class OSFile:
         self._sync_started = 0
 
     def write(self, pieces: Iterable[bytes]) -> None:
-        """Append the pieces, all of them."""
+        """Append all the pieces."""
         write_all(lambda batch: os.writev(self._descriptor, batch), pieces)
 
     def read_at(self, offset: int, count: int) -> bytes:
@@ -74,14 +74,14 @@ class OSFile:
         return data
 
     def sync(self) -> None:
-        """Make the file's bytes and its size survive a power cut."""
+        """Make the file's bytes and its size durable."""
         os.fdatasync(self._descriptor)
 
     def start_sync(self) -> None:
-        """Have the kernel begin to write out what was written since the last call; it is not waited for."""
+        """Ask the kernel to begin to write the bytes since the last call to the disk, and do not wait for it."""
         start, self._sync_started = self._sync_started, self.size
         if _sync_file_range is not None and self._sync_started > start:
-            # Its result is of no use: where it fails, `sync` still does all the work and says what is wrong.
+            # Its result does not matter: if it fails, `sync` still does all the work, and reports an error.
             _sync_file_range(self._descriptor, start, self._sync_started - start, _SYNC_FILE_RANGE_WRITE)
 
     def truncate(self, size: int) -> None:
@@ -89,19 +89,19 @@ class OSFile:
         os.ftruncate(self._descriptor, size)
 
     def fileno(self) -> int:
-        """Its descriptor."""
+        """Return its descriptor."""
         return self._descriptor
 
     def close(self) -> None:
         """Close the file.  May be called again."""
-        # Forgotten first: after a close that failed the number may already be another file's.
+        # Forget the descriptor first: after a failed close its number may already belong to a different file.
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
 
     @property
     def size(self) -> int:
-        """The bytes in the file."""
+        """The size of the file in bytes."""
         return os.fstat(self._descriptor).st_size
 
     @property
@@ -119,7 +119,7 @@ class OSFilesystem:
         return OSFile(os.open(path, _FLAGS[mode] | os.O_CLOEXEC, 0o600))
 
     def rename(self, source: str, target: str) -> None:
-        """Move a file over `target`."""
+        """Rename a file to `target`, which is replaced."""
         Path(source).rename(target)
 
     def remove(self, path: str) -> None:
@@ -127,7 +127,7 @@ class OSFilesystem:
         Path(path).unlink()
 
     def sync_folder(self, path: str) -> None:
-        """Make the names in a folder survive a power cut."""
+        """Make all changes of names in a folder durable."""
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(descriptor)
@@ -146,7 +146,7 @@ class OSFilesystem:
             try:
                 self.sync_folder(str(folder.parent))
             except OSError:
-                with suppress(OSError):  # another try would take it for durable
+                with suppress(OSError):  # a later try would take the folder for durable
                     folder.rmdir()
                 raise
 
@@ -160,18 +160,20 @@ class OSFilesystem:
                         stat = entry.stat(follow_symlinks=False)
                         found.append((entry.name, stat.st_size, _milliseconds(stat)))
                 except FileNotFoundError:
-                    continue  # deleted since the folder was read: not in it any more
+                    continue  # deleted since the folder was read
         return found
 
     def volume(self, path: str) -> Volume:
-        """The volume that a path lies on."""
+        """Return the volume that a path lies on."""
         stat = os.statvfs(path)
         device = os.stat(path).st_dev  # noqa: PTH116
         return Volume(stat.f_blocks * stat.f_frsize, stat.f_bavail * stat.f_frsize, _volume_id(device))
 
 
 def _volume_id(device: int) -> str:
-    """The id of a file system: a device number means the same in all containers of a machine, and elsewhere nothing."""
+    """Return the id of a file system.  A device number is the same in all containers of a machine, but means nothing on
+    another machine, or after a restart.
+    """
     boot = _boot_id()
     return sha256(f"{boot} {device}".encode()).hexdigest()[:16] if boot else ""
 
@@ -190,12 +192,13 @@ def _milliseconds(stat: os.stat_result) -> int:
 
 @contextmanager
 def new_file(filesystem: IFilesystem, folder: str, path: str) -> Iterator[IFile]:
-    """A file to be written, that is at `path` whole and durable at the end, or not at all.
+    """Open a file for writing; at the end of the `with` block it is whole and durable at `path`, or not there at all.
 
-    Until then it is there with `UNFINISHED` behind its name.  A process that ends in the middle leaves that file, and
-    so may one whose disk fails; the next try replaces it.
+    Until then its name has the suffix `UNFINISHED`.  That file may be left if the process is killed or the disk fails;
+    the next try replaces it.
 
-    :param folder: where `path` lies; it belongs to this program alone, and one file is written at a time under a name.
+    :param folder: the folder of `path`.  Only this program may use it, and only one file of a name may be written at a
+        time.
     """
     unfinished = path + UNFINISHED
     try:
@@ -211,7 +214,7 @@ def new_file(filesystem: IFilesystem, folder: str, path: str) -> Iterator[IFile]
             file.close()
         filesystem.rename(unfinished, path)
     except BaseException:
-        with suppress(OSError):  # what is wrong is told already, and a start removes what is left
+        with suppress(OSError):  # the first error is raised, and a start removes the rest
             filesystem.remove(unfinished)
         raise
     filesystem.sync_folder(folder)
@@ -222,11 +225,11 @@ class FolderTaken(OSError):
 
 
 class FolderLock:
-    """Keeps a folder to one process, by a lock on the file `lock` in it.
+    """Reserves a folder for one process, by a lock on the file `lock` in it.
 
-    The system gives it up when the process ends, however it ends; so the file may stay.
+    The system releases the lock when the process ends, however it ends; so the file may stay.
 
-    :param folder: the folder's path; it must be there when the lock is acquired.
+    :param folder: the folder's path; the folder must exist when the lock is acquired.
     """
 
     def __init__(self, folder: str) -> None:
@@ -234,9 +237,9 @@ class FolderLock:
         self._descriptor = -1
 
     def acquire(self) -> None:
-        """Take the folder, or fail at once.
+        """Acquire the lock, or fail at once.
 
-        :raise FolderTaken: it is taken; the message names the folder and the process.
+        :raise FolderTaken: another process holds the lock; the message names the folder and the process.
         """
         descriptor = os.open(f"{self._folder}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -253,7 +256,7 @@ class FolderLock:
         self._descriptor = descriptor
 
     def release(self) -> None:
-        """Give the folder up.  May be called again, and before `acquire`."""
+        """Release the lock.  May be called again, and before `acquire`."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)

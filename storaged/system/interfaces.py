@@ -1,4 +1,4 @@
-"""The seam of the operating system: the file calls that durability hangs on."""
+"""The interface to the operating system: the file calls that durability depends on."""
 
 from __future__ import annotations
 
@@ -13,66 +13,67 @@ class IFile(Interface):
     """An open file.  Every method blocks: it belongs in a pool, not in the reactor's thread."""
 
     def write(pieces: Iterable[bytes]) -> None:
-        """Append the pieces, all of them.
+        """Append all the pieces.
 
-        :raise OSError: any number of their bytes may have been written.
+        :raise OSError: the write failed; any number of the bytes may have been written.
         """
 
     def read_at(offset: int, count: int) -> bytes:
         """Read `count` bytes from `offset`; fewer only at the end of the file."""
 
     def sync() -> None:
-        """Make the file's bytes and its size survive a power cut (fdatasync).
+        """Make the file's bytes and its size durable (fdatasync).
 
-        :raise OSError: what was written since the last good sync may be lost, whatever a second call says.
+        :raise OSError: the sync failed.  Bytes written since the last successful sync may be lost, even if a second
+            call succeeds.
         """
 
     def start_sync() -> None:
-        """Ask the kernel to begin writing out what was written so far, so that `sync` finds less to do.
-        Promises nothing.
+        """Ask the kernel to begin to write the bytes so far to the disk, so that `sync` has less to do.  It promises
+        nothing.
         """
 
     def truncate(size: int) -> None:
         """Cut the file to `size` bytes."""
 
     def fileno() -> int:
-        """Its descriptor, for calls that are not here; -1 where its bytes must pass through `read_at`."""
+        """Return its descriptor, for calls that are not here; -1 if its bytes can be read with `read_at` only."""
 
     def close() -> None:
         """Close the file.  May be called again."""
 
-    size = Attribute("The bytes in the file, an int, asked of the system at each look.")
-    modified_ms = Attribute("When it was last written, milliseconds since 1970, an int, asked likewise.")
+    size = Attribute("The size of the file in bytes: an int, read from the system at each access.")
+    modified_ms = Attribute("When it was last written, milliseconds since 1970: an int, read at each access, too.")
 
 
 class IFilesystem(Interface):
-    """The operating system's calls that durability hangs on.
+    """The calls of the operating system that durability depends on.
 
-    Passed in, so that tests can put in its place one that forgets what was not synced.  Every method blocks.
+    It is passed in, so that tests can pass in a file system that forgets what was not synced.  Every method blocks.
     Paths are text.  Errors are `OSError`.
     """
 
     def open(path: str, mode: str) -> IFile:
         """Open a file.
 
-        :param mode: "read"; "append", which makes it where missing; or "create", which fails where it exists.
+        :param mode: "read"; "append", which creates the file if it is missing; or "create", which fails if it exists.
         :return: an `IFile`.
         """
 
     def rename(source: str, target: str) -> None:
-        """Move a file over `target`, which is replaced in one step."""
+        """Rename a file to `target`; a file there is replaced in one step."""
 
     def remove(path: str) -> None:
         """Delete a file."""
 
     def sync_folder(path: str) -> None:
-        """Make the names in a folder survive a power cut: those made, moved and deleted in it so far."""
+        """Make all changes of names in a folder durable: files that were created, renamed and deleted in it so far."""
 
     def make_folder(path: str) -> None:
-        """Make a folder and the missing ones above it, durably.  Does nothing where it is there."""
+        """Make a folder and the missing ones above it, durably.  Does nothing if it exists."""
 
     def scan(path: str) -> list[tuple[str, int, int]]:
-        """List a folder: a list of (name, size in bytes, modified_ms) of the files in it, in no order."""
+        """List the files in a folder: (name, size in bytes, modified_ms) of each, in no order."""
 
     def volume(path: str) -> Volume:
-        """The `Volume` that a path lies on."""
+        """Return the `Volume` that a path lies on."""

@@ -13,7 +13,7 @@ _T = TypeVar("_T")
 class Once(Generic[_T]):
     """The outcome of an event: a value or a `Failure`.
 
-    A failure that nobody waits for is dropped without a line in the log.
+    A failure for which nobody waits is not logged.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Where a node listens: the scheme, host and port of a URL.  Pure."""
+"""The origin of a node: the scheme, host and port of its URL.  Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NAME_LIMIT = 253
 
 @attrs.frozen
 class Origin:
-    """Where a node listens.
+    """The address at which a node listens.
 
     :param scheme: http or https.
     :param host: a name, an IPv4 address, or an IPv6 address without brackets, after which a scope may follow
@@ -34,7 +34,7 @@ class Origin:
 
     @property
     def authority(self) -> str:
-        """The value of the Host header; a scope means something on this machine only and is left out (RFC 6874)."""
+        """The value of the Host header, without a scope, which has a meaning on this machine only (RFC 6874)."""
         host = self.host.partition("%")[0]
         return f"[{host}]:{self.port}" if self.is_ipv6 else f"{host}:{self.port}"
 
@@ -58,7 +58,7 @@ def parse_origin(text: str) -> Origin:
     try:
         url = urlsplit(text)
         host, port = url.hostname, url.port
-    except ValueError as problem:  # brackets or a port that cannot be
+    except ValueError as problem:  # invalid brackets, or an invalid port
         raise ValueError(f"should be like http://HOST:PORT ({problem})") from problem
     more = url.path.strip("/") or url.query or url.fragment or url.username is not None
     if url.scheme not in {"http", "https"} or not host or not port or more or " " in text:
@@ -87,7 +87,7 @@ def _check_name(host: str, scheme: str) -> None:
     labels = host.removesuffix(".").split(".")
     if len(host) > _NAME_LIMIT or not all(map(_LABEL.match, labels)):
         raise ValueError(f"{host} is not a host name: its labels should be 1 to 63 letters, digits, - and _")
-    if labels[-1].isdigit():  # getaddrinfo would take 10.1 for 10.0.0.1
+    if labels[-1].isdigit():  # getaddrinfo would read 10.1 as 10.0.0.1
         try:
             IPv4Address(host)
         except AddressValueError as problem:

@@ -12,7 +12,7 @@ async def gather(work: Sequence[Coroutine[Deferred[Any], Any, Any]]) -> list[Any
     """Run coroutines at the same time.  At the first failure the others are cancelled, and awaited.
 
     :return: their results, in order.
-    :raise Exception: the first failure; nothing runs any more.
+    :raise Exception: a coroutine raised this, as the first of all; no coroutine runs any more.
     """
     doing = [Deferred.fromCoroutine(each) for each in work]
     try:
@@ -27,7 +27,7 @@ async def gather(work: Sequence[Coroutine[Deferred[Any], Any, Any]]) -> list[Any
 
 
 def settled(work: Iterable[Deferred[Any]]) -> Deferred[None]:
-    """Wait until all Deferreds have fired; their own results and failures stay with them.
+    """Wait until all Deferreds have fired; they keep their results and failures.
 
     :return: a Deferred that fires with None.  Cancelling it ends the wait and, unlike a `DeferredList`, cancels none of
         the Deferreds.

@@ -1,4 +1,4 @@
-"""Work that is done every so often."""
+"""Work that is done at regular intervals."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from storaged.system.parallel import settled
 
 
 class Periodic:
-    """Does its work in rounds, one at a time.  A round that raises is logged, and the next one comes.
+    """Does its work in rounds, one at a time.  If a round fails, the error is logged, and the next round follows.
 
-    A round begins at a multiple of the interval after the first; where one takes longer, those it missed are left out.
+    Each round begins at a multiple of the interval after the first; rounds that are missed because one takes longer are
+    skipped.
 
-    :param work: does a round; may return a Deferred or a coroutine.
-    :param interval_s: from the beginning of a round to the beginning of the next, in seconds.
-    :param clock: measures the interval, and calls later.
-    :param name: what is done, for the log.
+    :param work: does one round; may return a Deferred or a coroutine.
+    :param interval_s: seconds from the beginning of a round to the beginning of the next.
+    :param clock: measures the interval, and schedules calls.
+    :param name: the name of the work, for the log.
     """
 
     _log = Logger()
@@ -39,7 +40,7 @@ class Periodic:
     def start(self, first_s: float | None = None) -> None:
         """Begin.  To be called once; does nothing after `stop`.
 
-        :param first_s: seconds until the first round, an interval where None; with 0 it begins within this call.
+        :param first_s: seconds until the first round; None for an interval; with 0 the round begins within this call.
         """
         if self._stopped:
             return
@@ -70,8 +71,9 @@ class Periodic:
     def stop(self, *, cancel: bool = False) -> Deferred[None]:
         """Begin no more rounds.  May be called again, and before `start`.
 
-        :param cancel: whether the round under way is cancelled.
-        :return: a Deferred that fires when the round under way has ended.  Cancelling it only ends the waiting.
+        :param cancel: whether to cancel the round in progress.
+        :return: a Deferred that fires with None when the round in progress has ended.  Cancelling it only ends the
+            wait.
         """
         self._stopped = True
         if self._next is not None:

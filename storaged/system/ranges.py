@@ -1,4 +1,4 @@
-"""Byte ranges.  Inside, a span is half open, `[start, stop)`; HTTP's inclusive ends exist here only.
+"""Byte ranges.  In the program a span is half open, `[start, stop)`; only this module knows HTTP's inclusive ends.
 
 Pure.  Source: RFC 9110 section 14.
 """
@@ -11,13 +11,13 @@ import attrs
 
 _BYTES_RANGE = re.compile(r"\A([0-9]*)-([0-9]*)\Z")
 _CONTENT_RANGE = re.compile(r"\Abytes ([0-9]+)-([0-9]+)/([0-9]+)\Z")
-_SMALL_GAP = 80  # what lies between two parts of a multipart answer takes more
-_MAX_DIGITS = 19  # enough for 2**63; longer numbers are nobody's file and cost time to parse
+_SMALL_GAP = 80  # the headers between two parts of a multipart answer take more
+_MAX_DIGITS = 19  # enough for 2**63; no file is larger, and long numbers take time to parse
 
 
 @attrs.frozen
 class Span:
-    """The bytes from `start` up to, not including, `stop`."""
+    """The bytes from `start` up to, but not including, `stop`."""
 
     start: int
     stop: int
@@ -27,17 +27,17 @@ class Span:
 
 
 class Unsatisfiable(ValueError):
-    """The range is well formed and lies outside the file (HTTP 416)."""
+    """The range is well formed, but lies outside the file (HTTP 416)."""
 
 
 def parse_range(value: str, size: int) -> Span | None:
     """Read a `Range` header that asks for one range.
 
     :param value: the header's value.
-    :param size: the bytes there are.
-    :return: the span asked for, cut to `size`; or None where the header is to be ignored and the whole
-        sent: another unit than bytes, several ranges, or not well formed (RFC 9110 section 14.2).
-    :raise Unsatisfiable: the range is well formed, and no byte of it exists.
+    :param size: the size of the file in bytes.
+    :return: the requested span, cut to `size`; or None if the header is to be ignored and the whole sent, because its
+        unit is not bytes, it has several ranges, or it is not well formed (RFC 9110 section 14.2).
+    :raise Unsatisfiable: the range is well formed, but no byte of it exists.
     """
     spans = parse_ranges(value, size, most=1)
     return None if spans is None else spans[0]
@@ -46,10 +46,11 @@ def parse_range(value: str, size: int) -> Span | None:
 def parse_ranges(value: str, size: int, most: int) -> list[Span] | None:
     """Read a `Range` header.
 
-    :param most: how many ranges are read.
-    :return: the spans asked for, cut to `size`, in their order; or None where the header is to be ignored.  Where
-        some touch each other, or nearly, all are joined as far as they do, and come in ascending order.
-    :raise Unsatisfiable: all is well formed, and no byte of it exists.
+    :param size: the size of the file in bytes.
+    :param most: the most ranges that are accepted.
+    :return: the requested spans, cut to `size`, in their order; or None if the header is to be ignored.  If some spans
+        touch each other, or nearly so, they are joined, and all spans are in ascending order.
+    :raise Unsatisfiable: all ranges are well formed, but no byte of them exists.
     """
     unit, _, ranges = value.partition("=")
     specs = ranges.split(",", most)
@@ -98,19 +99,19 @@ def _join(spans: list[Span]) -> list[Span]:
 
 
 def format_range(span: Span) -> str:
-    """The `Range` header that asks for a span, which must not be empty."""
+    """Format the `Range` header that requests a span, which must not be empty."""
     _refuse_empty(span)
     return f"bytes={span.start}-{span.stop - 1}"
 
 
 def format_content_range(span: Span, size: int) -> str:
-    """The `Content-Range` header of an answer that carries a span, which must not be empty."""
+    """Format the `Content-Range` header of an answer that carries a span, which must not be empty."""
     _refuse_empty(span)
     return f"bytes {span.start}-{span.stop - 1}/{size}"
 
 
 def format_unsatisfied_range(size: int) -> str:
-    """The `Content-Range` header of a 416 answer."""
+    """Format the `Content-Range` header of a 416 answer."""
     return f"bytes */{size}"
 
 

@@ -1,4 +1,4 @@
-"""The system's page cache: whether bytes of a file are in it, and reading them in without blocking the reactor."""
+"""The system's page cache: checks whether bytes of a file are in it, and reads them in without blocking the reactor."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 WINDOW = 2 * 1024 * 1024
-"""Bytes that are read in by one call of the pool."""
+"""Bytes that one call in the pool reads in."""
 
 _READ_SIZE = 256 * 1024
 _PROBE_EVERY = 256 * 1024
-"""The kernel reads in spans of at least 128 KiB: what lies between two probes that are cached mostly is, too."""
+"""Bytes between two probes.  The kernel reads in spans of at least 128 KiB, so the bytes between two cached probes are
+mostly cached, too."""
 
 
 class ReadAhead:
@@ -29,10 +30,10 @@ class ReadAhead:
         self._probe = [bytearray(1)]
 
     def is_cached(self, file: int, start: int, stop: int) -> bool:
-        """Whether a span of a file seems to be in the page cache.  Does not block.
+        """Return whether a span of a file seems to be in the page cache.  Does not block.
 
         :param file: the file's descriptor.
-        :return: True also where the file system cannot tell.
+        :return: True also if the file system cannot tell.
         """
         probe = self._probe
         try:
@@ -42,14 +43,14 @@ class ReadAhead:
         except BlockingIOError:
             return False
         except OSError:
-            pass  # not supported here, or it cannot be read: the one who reads learns of it
+            pass  # not supported here, or a read error, which the reader will get
         return True
 
     def fetch(self, file: int, start: int, stop: int) -> Deferred[None]:
         """Read a span into the page cache.
 
         :param file: the file's descriptor; it may be closed as soon as this has returned.
-        :return: a Deferred that fires with None when the span was read.  Cancelling it gives up the result only.
+        :return: a Deferred that fires with None when the span was read.  Cancelling it only ends the wait.
         :raise OSError: the file cannot be read.
         """
         return deferToThreadPool(self._reactor, self._pool, _fetch, os.dup(file), start, stop)
@@ -57,8 +58,8 @@ class ReadAhead:
 
 def _fetch(file: int, start: int, stop: int) -> None:
     try:
-        # All of it, one piece after the other, so that the kernel reads ahead in long requests: a byte here and there
-        # leaves holes, and WILLNEED costs the processor more than these copies.
+        # Read all bytes, piece by piece, so that the kernel reads ahead in long requests: single bytes would leave
+        # holes, and WILLNEED takes more processor time than these copies.
         buffer = [bytearray(_READ_SIZE)]
         for position in range(start, stop, _READ_SIZE):
             os.preadv(file, buffer, position)

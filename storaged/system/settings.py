@@ -38,7 +38,7 @@ def _decode(kind: type, value: Any) -> Any:
 def read_text(path: str) -> str:
     """Read a text file.
 
-    :raise SettingsError: it cannot be read, or is not UTF-8.
+    :raise SettingsError: the file cannot be read, or is not UTF-8.
     """
     try:
         return Path(path).read_text(encoding="utf-8")
@@ -51,7 +51,7 @@ def read_text(path: str) -> str:
 def read_yaml(path: str) -> Any:
     """Read a YAML file.
 
-    :raise SettingsError: it cannot be read, or is not YAML.
+    :raise SettingsError: the file cannot be read, or is not YAML.
     """
     try:
         return yaml.safe_load(read_text(path))
@@ -60,10 +60,11 @@ def read_yaml(path: str) -> Any:
 
 
 def load_settings(kind: type[Config], path: str | None, options: dict[str, str]) -> Config:
-    """Make a daemon's settings.
+    """Load a daemon's settings.
 
-    :param path: the YAML file, or None for none.
-    :param options: what the command line says, by key; it wins over the file.
+    :param kind: the description of the settings.
+    :param path: the path of the YAML file, or None for none.
+    :param options: the values on the command line, by key; they override the file.
     :raise SettingsError: a key is unknown or missing, or a value cannot be used.
     """
     keys = read_yaml(path) if path else {}
@@ -72,7 +73,7 @@ def load_settings(kind: type[Config], path: str | None, options: dict[str, str])
     if not isinstance(keys, dict):
         raise SettingsError(f"{path}: should hold keys and values, holds a {type(keys).__name__}")
     try:
-        # The command line is text, read as each key's type asks ("8" for a number); text in YAML stays text.
+        # Values on the command line are text, converted to each key's type ("8" to a number); text in YAML stays text.
         typed = msgspec.convert(options, _partial(kind), strict=False, dec_hook=_decode)
         return msgspec.convert({**keys, **{key: getattr(typed, key) for key in options}}, kind, dec_hook=_decode)
     except msgspec.ValidationError as problem:
@@ -80,14 +81,14 @@ def load_settings(kind: type[Config], path: str | None, options: dict[str, str])
 
 
 def _partial(kind: type[Config]) -> type[msgspec.Struct]:
-    """The same description with every key optional."""
+    """Return the same description with every key optional."""
     hints = get_type_hints(kind, include_extras=True)
     fields = [(name, hint | msgspec.UnsetType, msgspec.UNSET) for name, hint in hints.items()]
     return msgspec.defstruct("Options", fields, forbid_unknown_fields=True)
 
 
 def option_parameters(kind: type[msgspec.Struct]) -> list[list[str | None]]:
-    """The `optParameters` of `twisted.python.usage` for a daemon's settings."""
+    """Return the `optParameters` of `twisted.python.usage` for a daemon's settings."""
     out: list[list[str | None]] = []
     for name, hint in get_type_hints(kind, include_extras=True).items():
         described = hint if get_origin(hint) is not None and hasattr(hint, "__metadata__") else None
@@ -109,11 +110,11 @@ class SettingsOptions(usage.Options, Generic[Config]):
     optParameters: ClassVar[list[list[str | None]]]
 
     def __init_subclass__(cls) -> None:
-        # usage.Options gathers this attribute from each class by its name.
+        # usage.Options collects the attribute of this name from each class.
         cls.optParameters = [["config", "c", None, "YAML file with these settings."], *option_parameters(cls.kind)]
 
     def postOptions(self) -> None:
-        """Make the settings; what is wrong with them is told like a wrong option."""
+        """Load the settings; an error in them is reported like that of a wrong option."""
         given = {
             name: self[name.replace("_", "-")]
             for name in self.kind.__struct_fields__
@@ -128,7 +129,7 @@ class SettingsOptions(usage.Options, Generic[Config]):
 def read_cluster_key(path: str) -> str:
     """Read the cluster key from its file.
 
-    :raise SettingsError: it cannot be read, or holds no key one can send in a header.
+    :raise SettingsError: the file cannot be read, or does not hold a key that can be sent in a header.
     """
     key = read_text(path).strip()
     if len(key) < 16 or not key.isascii() or not key.isprintable() or " " in key:

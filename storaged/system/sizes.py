@@ -1,4 +1,4 @@
-"""Numbers of bytes as people write them.  Pure."""
+"""Reads and formats numbers of bytes as people write them.  Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Size(int):
 
 
 def format_size(size: int) -> str:
-    """A number of bytes for a person: 512 B, 1.5 MiB."""
+    """Format a number of bytes for a person: 512 B, 1.5 MiB."""
     value = float(size)
     for unit in ("B", "KiB", "MiB", "GiB"):
         if value < 1024:
@@ -29,7 +29,7 @@ def format_size(size: int) -> str:
 def parse_size(text: str) -> Size:
     """Read a number of bytes.
 
-    :raise ValueError: the text is not one.
+    :raise ValueError: the text is not a number of bytes.
     """
     match = _SIZE.match(text)
     if match is None or match[2].upper() not in _UNITS:

@@ -1,4 +1,4 @@
-"""Starts a server in stages, and undoes in the opposite order those that were started."""
+"""Starts a server in stages, and undoes the started ones in reverse order."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from storaged.system.once import Once
 class Stages:
     """The stages of one start, and of the stop that follows it.
 
-    A stop at any moment, and an error in any stage, ends the start: no further stage begins, and all that began are
-    undone, the last one first.
+    A stop at any moment, or an error in any stage, ends the start: no further stage begins, and all stages that began
+    are undone, the last one first.
     """
 
     _log = Logger()
@@ -33,9 +33,9 @@ class Stages:
         """Start.  To be called once.
 
         :param stages: calls `enter` for each stage.
-        :return: a Deferred that fires when all have been entered.  Cancelling it is a stop.
+        :return: a Deferred that fires with None when all stages are entered.  Cancelling it is a stop.
         :raise CancelledError: a stop came first; everything is undone.
-        :raise Exception: what a stage raised; everything is undone.
+        :raise Exception: a stage raised this; everything is undone.
         """
 
         def cancel(_: Deferred[None]) -> None:
@@ -73,12 +73,12 @@ class Stages:
         *,
         interrupt: Callable[[], Any] | None = None,
     ) -> None:
-        """Go through one stage, and wait for its end.
+        """Run one stage, and wait for its end.
 
-        :param begin: does it; may return a Deferred or a coroutine.
-        :param undo: undoes it, also where `begin` fails in the middle; may return a Deferred or a coroutine.
-        :param interrupt: called by a stop while `begin` is under way, to make it end early.  Without it, a stop waits
-            for the end of `begin`: work in a thread cannot be cancelled.
+        :param begin: does the work of the stage; may return a Deferred or a coroutine.
+        :param undo: undoes the stage, also if `begin` fails in the middle; may return a Deferred or a coroutine.
+        :param interrupt: called by a stop while `begin` runs, to make it end early.  Without it, a stop waits for the
+            end of `begin`, because work in a thread cannot be cancelled.
         :raise CancelledError: a stop came before the stage or during it.
         """
         self._refuse_while_stopping()
@@ -96,10 +96,10 @@ class Stages:
             raise CancelledError("stopped during the start")
 
     def stop(self) -> Deferred[None]:
-        """Stop, or end a start that is under way.  May be called at any moment, and again.
+        """Stop, or end a start in progress.  May be called at any moment, and again.
 
-        :return: a Deferred that fires when everything is undone.  Cancelling it only ends the waiting.
-        :raise Exception: what the first stage raised that could not be undone; the others are undone all the same.
+        :return: a Deferred that fires with None when everything is undone.  Cancelling it only ends the wait.
+        :raise Exception: undoing a stage raised this, as the first of all; the other stages are undone nevertheless.
         """
         again, self._stopping = self._stopping, True
         if self._starting:

@@ -1,4 +1,4 @@
-"""A file system: its size, the room left on it, and how to tell it from others.  Pure."""
+"""A file system: its size, its free room, and an id that tells it from others.  Pure."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import attrs
 class Volume:
     """A file system; sizes in bytes.
 
-    :param capacity: all of it.
-    :param available: room that this user may still write to.
-    :param id: the same for all processes of a machine that see this file system, and for no other one; it may be
-        another after the machine has started anew.  Empty where it is not known.
+    :param capacity: the size of the file system.
+    :param available: the room that this user may still write to.
+    :param id: the same for all processes of a machine that see this file system, and different for every other file
+        system.  It may change when the machine restarts.  Empty if it is not known.
     """
 
     capacity: int
