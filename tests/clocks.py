@@ -12,12 +12,12 @@ from storaged.system.clocks import WallClock
 
 
 def wall_of(clock: IReactorTime) -> WallClock:
-    """A wall clock that shows the time of another one."""
+    """Return a wall clock that shows the time of a reactor's clock."""
     return WallClock(clock.seconds, clock.seconds)
 
 
 class StillReactor:
-    """A reactor on which no time passes: no timeout ends anything.
+    """A reactor on which no time passes, so that no timeout expires.
 
     :param reactor: does everything else.
     """
@@ -31,11 +31,11 @@ class StillReactor:
         return getattr(self._reactor, name)
 
     def callLater(self, delay: float, call: Callable[..., Any], *args: Any, **kw: Any) -> IDelayedCall:
-        """Call as soon as possible where `delay` is 0, never where it is not."""
+        """Call as soon as possible if `delay` is 0; otherwise never."""
         later: Any = self._reactor if delay == 0 else self._clock
         delayed: IDelayedCall = later.callLater(delay, call, *args, **kw)
         return delayed
 
     def getDelayedCalls(self) -> list[Any]:
-        """Calls that wait for time to pass."""
+        """Return the calls that wait for time to pass."""
         return list(self._clock.getDelayedCalls())

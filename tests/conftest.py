@@ -1,4 +1,4 @@
-"""What every test gets: a reactor that must be left as it was found, and a pool of threads on request."""
+"""Fixtures for every test: a reactor that must be left as it was found, and a pool of threads on request."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,24 +12,24 @@ from storaged.system.clocks import measure_monotonically
 from tests.tally import MEASURED, TALLY
 
 _TURNS = 10
-"""Turns of the reactor in which a connection that was closed at the end of a test may go away."""
+"""Turns of the reactor within which a connection that was closed at the end of a test may disappear."""
 
 
 def pytest_configure() -> None:
-    """Let the reactor measure spans of time as the daemons do."""
+    """Make the reactor measure spans of time as the daemons do."""
     from twisted.internet import reactor
 
     measure_monotonically(reactor)
 
 
 def _at_work(reactor: Any) -> set[Any]:
-    readers = {*reactor.getReaders(), *reactor.getWriters()} - reactor._internalReaders  # its own waker
+    readers = {*reactor.getReaders(), *reactor.getWriters()} - reactor._internalReaders  # without its own waker
     return readers | {call for call in reactor.getDelayedCalls() if call.active()}
 
 
 @pytest.fixture(autouse=True)
 def clean_reactor() -> Iterator[None]:
-    """Fails a test that leaves delayed calls, readers or writers behind."""
+    """Fail a test that leaves delayed calls, readers or writers behind."""
     from twisted.internet import reactor
 
     before = _at_work(reactor)
@@ -44,7 +44,7 @@ def clean_reactor() -> Iterator[None]:
 
 @pytest.fixture
 def pool() -> Iterator[ThreadPool]:
-    """A pool of threads that is running."""
+    """A running pool of threads."""
     threads = ThreadPool(1, 4, name="test")
     threads.start()
     yield threads
@@ -52,7 +52,7 @@ def pool() -> Iterator[ThreadPool]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how much was tried by the tests that try much."""
+    """Print how many cases were tried by the tests that try many."""
     if TALLY:
         terminalreporter.section("what was tried")
         for what, count in sorted(TALLY.items()):

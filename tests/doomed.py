@@ -1,4 +1,4 @@
-"""Parts that are to be deleted: what tests see of them, and how they confirm that they are gone."""
+"""Lists the parts that are to be deleted, and confirms that they are gone."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _PAGE = 100
 
 
 async def doomed_parts(doomed: IDoomedParts) -> dict[str, list[str]]:
-    """The ids of the parts that are to be deleted on each node, the longest doomed first."""
+    """Return the ids of the parts that are to be deleted on each node, the longest doomed first."""
     return {node: [str(part) for part in await doomed_on(doomed, node)] for node in await doomed.doomed_nodes()}
 
 
 async def doomed_on(doomed: IDoomedParts, node: str) -> list[PartId]:
-    """The parts that are to be deleted on one node, the longest doomed first, read page by page."""
+    """Return the parts that are to be deleted on one node, the longest doomed first, read page by page."""
     page = await doomed.doomed_on(node, "", _PAGE)
     parts = list(page.parts)
     while page.cursor:
@@ -27,7 +27,10 @@ async def doomed_on(doomed: IDoomedParts, node: str) -> list[PartId]:
 
 
 async def confirm(doomed: IDoomedParts, parts: Mapping[str, Sequence[str]]) -> None:
-    """Record that parts are gone from their nodes, given by the nodes' ids."""
+    """Record that parts are gone from their nodes.
+
+    :param parts: the ids of the parts, by node id.
+    """
     await gather([_confirm_on(doomed, node, some) for node, some in parts.items()])
 
 

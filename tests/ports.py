@@ -1,4 +1,4 @@
-"""Ports for servers that may go and come back."""
+"""Ports for servers that may stop and start again."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from contextlib import ExitStack
 
 _LOWEST = 21000
 _HIGHEST = 32000
-"""Connections of clients come from above: none can take a server's port while it is away, or connect to itself."""
+"""Outgoing connections get ports above this one: none of them can take a server's port while it is down, or connect to
+itself.
+"""
 
 _RANDOM = random.SystemRandom()
-"""Hypothesis sows the other one: two runs on one machine would take the same ports."""
+"""Hypothesis seeds the default generator: two runs on one machine would choose the same ports."""
 
 
 _GIVEN: deque[int] = deque(maxlen=2000)
-"""Those that were given lately: a server may not listen there yet, and nobody else is to get its port."""
+"""Ports that were chosen lately: their server may not listen yet, and no other may get them."""
 
 
 def free_ports(block: Sequence[int] = (0,)) -> int:
-    """The first port of a block that is free.
+    """Return the first port of a free block.
 
-    :param block: the ports that are needed, counted from the first.
+    :param block: the needed ports, relative to the first.
     """
     while True:
         first = _RANDOM.randrange(_LOWEST, _HIGHEST)

@@ -1,4 +1,4 @@
-"""What the tests that try much have tried, which the end of a run tells, and how much they are to try."""
+"""Counts the cases of the tests that try many, for the end of a run, and sets how many they try."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import Counter
 TALLY: Counter[str] = Counter()
 
 MEASURED: list[str] = []
-"""What was measured, a line each."""
+"""Measurements, one line each."""
 
 EFFORT = int(os.environ.get("SPLITD_EFFORT", "1"))
-"""How many times as much as usual they are to try."""
+"""The factor by which these tests try more cases than usual."""

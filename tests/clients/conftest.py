@@ -1,11 +1,11 @@
-"""The server that other people's clients are tried with.
+"""The server that the clients of other projects are tested with.
 
-It is a cluster of real processes, or whatever WebDAV server SPLITD_CLIENTS_URL names:
+It is a cluster of real processes, or any WebDAV server that SPLITD_CLIENTS_URL names:
 
     make test-clients SPLITD_CLIENTS_URL=http://127.0.0.1/dav
 
-So the tests themselves are tested: with Apache's mod_dav they pass, but for two warnings of litmus, the digests
-that it does not look at, and a file that davfs2 appends to in the second in which it was written.
+This also tests the tests.  With Apache's mod_dav they pass, except for two warnings of litmus, the digests that it
+ignores, and a file that davfs2 appends to within the second in which it was written.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def place(server: str, request: pytest.FixtureRequest) -> Iterator[str]:
-    """The URL of a collection of the test's own, without a slash at the end."""
+    """The URL of the test's own collection, without a slash at the end."""
     url = f"{server}/{request.node.name.partition('[')[0]}"
     ask(url, "DELETE")
     assert ask(url, "MKCOL").status == 201

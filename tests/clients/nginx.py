@@ -1,4 +1,4 @@
-"""nginx in front of the front, set up in the ways that people set it up."""
+"""nginx in front of the front, in several common configurations."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from tests.clients.programs import find
 from tests.live.processes import wait_until
 
 NAME = "localhost"
-"""What clients call it; the front itself is at an address."""
+"""The name that clients use; the front itself is at an address."""
 
 
 @attrs.frozen
 class Way:
-    """One way to pass requests on.
+    """One configuration for passing requests on.
 
-    :param headers: what nginx tells the front.
-    :param tls: whether clients speak TLS.
+    :param headers: the headers that nginx sets for the front.
+    :param tls: whether clients use TLS.
     """
 
     headers: tuple[str, ...] = ()
@@ -36,14 +36,14 @@ WAYS = {
     "with Forwarded, behind TLS": Way(('Forwarded "for=$remote_addr;host=\\"$http_host\\";proto=https"',), tls=True),
 }
 BY_DEFAULT = "as it is by default"
-"""The way in which the front cannot know its name, but by its settings."""
+"""In this configuration, the front knows its name only from its settings."""
 
 
 class Nginx:
-    """One nginx that listens in all ways.
+    """One nginx that listens in all configurations.
 
     :param front: the address and port of the front.
-    :param ports: where it listens, in the order of `WAYS`.
+    :param ports: its ports, in the order of `WAYS`.
     """
 
     def __init__(self, folder: Path, front: str, ports: list[int]) -> None:
@@ -72,7 +72,7 @@ class Nginx:
         )
 
     def url(self, name: str) -> str:
-        """Where clients connect in one way."""
+        """Return the URL that clients use in one configuration."""
         return f"http{'s' * WAYS[name].tls}://{NAME}:{self._ports[name]}"
 
     def start(self) -> None:
@@ -85,7 +85,7 @@ class Nginx:
         wait_until(lambda: all(map(_listens, self._ports.values())), "nginx", log.read_text)
 
     def stop(self) -> None:
-        """End it."""
+        """Stop it."""
         if self._process is not None:
             self._process.send_signal(signal.SIGTERM)
             self._process.wait(30)

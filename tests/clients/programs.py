@@ -1,4 +1,4 @@
-"""Programs that are not ours, run to their end."""
+"""Runs programs of other projects to their end."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ _PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sb
 
 @attrs.frozen
 class Done:
-    """How a program ended, and what it said: both streams in one."""
+    """The result of a program: its exit code, and its output, both streams in one."""
 
     code: int
     said: str
 
 
 def find(name: str) -> str:
-    """Where a program is."""
+    """Return the path of a program."""
     found = shutil.which(name, path=_PATH)
     assert found, f"{name} is missing; on Debian: apt-get install {PACKAGES[name]}"
     return found
@@ -65,7 +65,7 @@ def run(
 def succeed(
     name: str, *arguments: str | Path, folder: Path, stdin: str = "", environment: Mapping[str, str] | None = None
 ) -> str:
-    """Run a program to its good end; what it said."""
+    """Run a program that must succeed; return its output."""
     done = run(name, *arguments, folder=folder, stdin=stdin, environment=environment)
     assert done.code == 0, f"{name} {' '.join(map(str, arguments))}: exit code {done.code}:\n{done.said}"
     return done.said

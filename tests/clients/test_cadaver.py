@@ -1,4 +1,4 @@
-"""cadaver: the command line of WebDAV."""
+"""cadaver: the command line client of WebDAV."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""curl: what people and their scripts do."""
+"""curl: the requests that people and their scripts make."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ Curl = Callable[..., str]
 
 @pytest.fixture
 def curl(tmp_path: Path) -> Curl:
-    """Runs curl to a good end: an answer below 400."""
+    """A function that runs curl, which must succeed: the answer is below 400."""
     return lambda *arguments: succeed("curl", "-sS", "--fail-with-body", *arguments, folder=tmp_path)
 
 
 @pytest.fixture
 def file(place: str, tmp_path: Path, curl: Curl) -> str:
-    """The URL of a file with `DATA`."""
+    """The URL of a file that holds `DATA`."""
     (tmp_path / "data").write_bytes(DATA)
     curl("-T", "data", f"{place}/file")
     return f"{place}/file"
 
 
 def status(tmp_path: Path, *arguments: str) -> str:
-    """The status of curl's last answer."""
+    """Return the status of curl's last answer."""
     return run("curl", "-sS", "-o", "body", "-w", "%{http_code}", *arguments, folder=tmp_path).said
 
 

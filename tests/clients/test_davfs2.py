@@ -1,4 +1,4 @@
-"""davfs2: the files as a file system, mounted where nobody else sees it."""
+"""davfs2: the files as a file system, mounted in a private namespace."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ delay_upload 0
 use_locks 1
 """
 
-# davfs2 cannot open folders with very long names, whatever the server is.
+# davfs2 cannot open folders with very long names, on any server.
 MOUNTED = [name for name in NAMES if not name.startswith("long ")]
 
 
 def mounted(url: str, folder: Path, *lines: str) -> str:
-    """Mount a collection at `folder/there`, run lines of shell in `folder`, and unmount it; what was said."""
-    shutil.rmtree(folder / "cache", ignore_errors=True)  # what is read comes from the server
+    """Mount a collection at `folder/there`, run lines of shell in `folder`, and unmount it; return the output."""
+    shutil.rmtree(folder / "cache", ignore_errors=True)  # so that reads come from the server
     (folder / "cache").mkdir()
     (folder / "there").mkdir(exist_ok=True)
     (folder / "davfs2.conf").write_text(CONFIGURATION.format(folder=folder))
     script = [
         "set -eu",
-        # As root, which may look into `folder`; only the system's own configuration may say so.
+        # root can read `folder`; only the system's own configuration file may say so.
         "mount --bind davfs2.conf /etc/davfs2/davfs2.conf",
         f"mount.davfs {url}/ there </dev/null",
         *lines,

@@ -1,4 +1,4 @@
-"""gvfs: what file managers of the GNOME desktop use."""
+"""gvfs: the file access of GNOME's file managers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BACKENDS = [Path("/usr/lib/gvfs/gvfsd-dav"), Path("/usr/libexec/gvfsd-dav")]
 
 
 def in_session(folder: Path, *lines: str) -> str:
-    """Run lines of shell in a D-Bus session of their own; what was said."""
+    """Run lines of shell in their own D-Bus session; return the output."""
     find("gio")
     assert any(path.exists() for path in BACKENDS), "gvfsd-dav is missing; on Debian: apt-get install gvfs-backends"
     runtime = folder / "runtime"

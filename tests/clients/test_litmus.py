@@ -1,4 +1,4 @@
-"""litmus: the suite that WebDAV servers are measured with."""
+"""litmus: the standard test suite for WebDAV servers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.clients.programs import run
 from tests.tally import TALLY
 
 SUITES = {"basic": 16, "copymove": 13, "props": 30, "locks": 41, "http": 4}
-"""How many tests there are in litmus 0.13."""
+"""The number of tests in each suite of litmus 0.13."""
 
 SUMMARY = re.compile(r"<- summary for `(\w+)': of (\d+) tests run: (\d+) passed, (\d+) failed")
 

@@ -1,4 +1,4 @@
-"""Clients that reach the front through nginx: what names another resource by a URL of nginx works."""
+"""Clients that reach the front through nginx: a URL of nginx that names another resource works."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.ports import free_ports
 
 @pytest.fixture(scope="module")
 def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
-    """nginx in front of a cluster that was told its name as by-default nginx does not."""
+    """nginx in front of a cluster whose settings have the name that a default nginx does not pass on."""
     folder = tmp_path_factory.mktemp("proxies")
     ports = [free_ports() for _ in WAYS]
     port = dict(zip(WAYS, ports, strict=True))[BY_DEFAULT]
@@ -44,7 +44,7 @@ def root(nginx: Nginx, request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
 
 
 def status(folder: Path, url: str, *arguments: str) -> str:
-    """The status of what curl gets."""
+    """Return the status of curl's answer."""
     command = ["-sSk", "-o", "body", "-D", "headers", "-w", "%{http_code}", *arguments, url]
     return succeed("curl", *command, folder=folder)
 

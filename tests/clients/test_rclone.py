@@ -1,4 +1,4 @@
-"""rclone: whole trees to a webdav remote and back."""
+"""rclone: copies whole trees to a WebDAV remote and back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.clients.trees import Tree, make_tree, read_tree
 
 
 class Rclone:
-    """rclone with a remote, `to:`, that is a collection of the server."""
+    """rclone with a remote, `to:`, which is a collection of the server."""
 
     def __init__(self, url: str, folder: Path) -> None:
         self._folder = folder
@@ -22,8 +22,8 @@ class Rclone:
             "RCLONE_CONFIG_TO_TYPE": "webdav",
             "RCLONE_CONFIG_TO_URL": url,
             "RCLONE_CONFIG_TO_VENDOR": "other",
-            "RCLONE_NO_UNICODE_NORMALIZATION": "true",  # two names that look the same are two names
-            # Then it cannot leave anything to another try.
+            "RCLONE_NO_UNICODE_NORMALIZATION": "true",  # two names that look alike stay two names
+            # Without retries, every failure is seen.
             "RCLONE_RETRIES": "1",
             "RCLONE_LOW_LEVEL_RETRIES": "1",
         }
@@ -32,7 +32,7 @@ class Rclone:
         return succeed("rclone", *arguments, folder=self._folder, environment=self.environment)
 
     def fetch(self, remote: str) -> Tree:
-        """What is in a collection, as rclone brings it."""
+        """Return the contents of a collection, as rclone downloads them."""
         back = self._folder / "back"
         self("copy", "--create-empty-src-dirs", remote, back)
         tree = read_tree(back)

@@ -1,4 +1,4 @@
-"""Folders with names that are easily got wrong, and what is in a folder."""
+"""Makes folders whose names are easily mishandled, and reads folders."""
 
 from __future__ import annotations
 
@@ -44,11 +44,13 @@ NAMES = [
 ]
 
 Tree = dict[str, bytes | None]
-"""What is in a folder, by path: the bytes of a file, None for a folder."""
+"""The contents of a folder, by path: the bytes of a file, None for a folder."""
 
 
 def make_tree(folder: Path, names: list[str] = NAMES) -> Tree:
-    """Fill a new folder: each name is a file's and a folder's with a file, some are empty, some lie deep."""
+    """Fill a new folder: each name is used for a file, and for a folder with a file; some folders are empty, some are
+    deep.
+    """
     source = random.Random(0)
     for number, name in enumerate(names):
         (folder / "files").mkdir(parents=True, exist_ok=True)
@@ -63,5 +65,5 @@ def make_tree(folder: Path, names: list[str] = NAMES) -> Tree:
 
 
 def read_tree(folder: Path) -> Tree:
-    """What is in a folder."""
+    """Return the contents of a folder."""
     return {str(path.relative_to(folder)): None if path.is_dir() else path.read_bytes() for path in folder.rglob("*")}

@@ -1,4 +1,4 @@
-"""One front and its storage servers in this process, on real sockets and real folders, with verbs to harm them."""
+"""One front and its storage servers in this process, on real sockets and real folders, with methods to damage them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _LOOK_S = 0.005
 
 @attrs.define
 class Answer:
-    """What the front answered."""
+    """An answer of the front."""
 
     code: int
     headers: Any
@@ -51,7 +51,7 @@ _LOOPBACK6 = "ipv6-loopback"
 
 
 def _named(url: str) -> str:
-    """A URL that treq takes: it knows no IPv6 addresses."""
+    """Return a URL that treq accepts: it does not know IPv6 addresses."""
     return url.replace("[::1]", _LOOPBACK6)
 
 
@@ -109,7 +109,7 @@ class Cluster:
         self.port = self.front.port.getHost().port
 
     def make_front(self, reactor: Any = None) -> Front:
-        """A front that the test starts.
+        """Return a front that the test starts.
 
         :param reactor: its reactor; None for the cluster's.
         """
@@ -126,7 +126,7 @@ class Cluster:
         return Front(config, entries, KEY, self.journal_filesystem, reactor or self._reactor, WallClock())
 
     def write_registry(self) -> None:
-        """Write down where all nodes are."""
+        """Write a registry with the URLs of all nodes."""
         self.registry.write_text(
             "".join(f"- id: {node.node_id}\n  url: {self._node_url(node)}\n" for node in self.nodes)
         )
@@ -135,9 +135,9 @@ class Cluster:
         return self.urls.get(node.node_id, http_url(node.host, node.port))
 
     async def new_node(self, size: int | None = None) -> Node:
-        """One more storage server, that no registry knows of yet.
+        """Start another storage server, which is not in the registry yet.
 
-        :param size: what its disk says that it can hold; None for the real size.
+        :param size: the capacity that its disk reports; None for the real size.
         """
         number = len(self.nodes) + 1
         node = Node(f"n{number}", self.folder / f"n{number}", self._reactor, self.host)
@@ -147,7 +147,7 @@ class Cluster:
         return node
 
     async def reload(self) -> Answer:
-        """The front is asked to read the registry."""
+        """Make the front read the registry."""
         return await self.ask("POST", f"{self.admin_url}/reload")
 
     async def stop_front(self) -> None:
@@ -160,13 +160,13 @@ class Cluster:
         await self.start_front()
 
     async def crash_front(self) -> None:
-        """The front ends, and writes nothing more about it."""
+        """Stop the front in such a way that it writes nothing more."""
         self.journal_filesystem.room = 0
         await self.stop_front()
         self.journal_filesystem.room = None
 
     async def look_at_nodes(self) -> None:
-        """The front asks all nodes how they are, now."""
+        """Make the front poll all nodes now."""
         assert self.front is not None
         await self.front.registry.poll()
 
@@ -182,11 +182,11 @@ class Cluster:
     # Harm
 
     async def break_node(self, number: int) -> None:
-        """A node is gone: its connections are cut, its port refuses."""
+        """Take a node away: its connections are cut, and its port refuses new ones."""
         await self.nodes[number].stop()
 
     async def mend_node(self, number: int) -> None:
-        """A node is back as it was, whatever was done to it, and a front that starts finds it."""
+        """Restart a node without any damage, and restart the front, which then finds it."""
         node = self.nodes[number]
         await node.stop()
         node.filesystem.room = None
@@ -194,15 +194,15 @@ class Cluster:
         await self.restart_front()
 
     def hang_node(self, number: int) -> None:
-        """A node does not answer any more, for its disk does not."""
+        """Make a node stop answering, because its disk does not answer."""
         self.nodes[number].filesystem.hold()
 
     def fill_node(self, number: int, room: int = 0) -> None:
-        """A node's disk is full once so many bytes more were written."""
+        """Make a node's disk full after `room` more bytes are written."""
         self.nodes[number].filesystem.room = room
 
     async def refill_node(self, number: int, room: int) -> None:
-        """A node has so much room from now on, and a front that starts knows."""
+        """Restart a node with `room` bytes of room, and restart the front, which then knows."""
         node = self.nodes[number]
         await node.stop()
         self.fill_node(number, room)
@@ -210,12 +210,12 @@ class Cluster:
         await self.restart_front()
 
     def part_files(self) -> list[Path]:
-        """The files of the parts of the one file there is, by the parts' index."""
+        """Return the files of the parts of the only file, by the parts' index."""
         files = [path for node in self.nodes for path in node.parts().values()]
         return sorted(files, key=lambda path: int(path.suffix[1:]))
 
     def corrupt_part(self, index: int, offset: int) -> None:
-        """Flip one bit of a part of the one file there is."""
+        """Flip one bit in a part of the only file."""
         file = self.part_files()[index]
         data = bytearray(file.read_bytes())
         data[offset] ^= 0x10
@@ -233,7 +233,7 @@ class Cluster:
         return http_url(self.host, self.front.admin_port.getHost().port)
 
     async def ask(self, method: str, path: str, data: Any = None, **headers: str) -> Answer:
-        """One request to the front, its whole answer in memory."""
+        """Send one request to the front; return its whole answer."""
         named: Any = {name.replace("_", "-"): value for name, value in headers.items()}
         response = await self.client.request(
             method, _named(path if "://" in path else self.url(path)), data=data, headers=named, allow_redirects=False
@@ -247,17 +247,17 @@ class Cluster:
         return await self.ask("GET", path, **headers)
 
     async def connect(self, receive_buffer: int | None = None) -> RawClient:
-        """A raw connection to the front; it is cut at the end of the test."""
+        """Return a raw connection to the front; it is cut at the end of the test."""
         client = await connect(self.port, receive_buffer)
         self._raw.append(client)
         return client
 
     async def status(self) -> Any:
-        """The status page."""
+        """Return the answer to `GET /status`."""
         return json.loads((await self.ask("GET", f"{self.admin_url}/status")).body)
 
     async def status_becomes(self, holds: Callable[[Any], object]) -> Any:
-        """Wait until something holds of the status page."""
+        """Wait until a condition holds for the status."""
         for _ in range(_LOOKS):
             status = await self.status()
             if holds(status):
@@ -266,14 +266,14 @@ class Cluster:
         raise AssertionError(f"did not come: {status}")
 
     def parts(self) -> dict[str, dict[str, Path]]:
-        """The files of all parts: node id → part id → file."""
+        """Return the files of all parts: node id → part id → file."""
         return {node.node_id: node.parts() for node in self.nodes}
 
     def nothing_stored(self) -> bool:
         return not any(node.parts() or node.half_written() for node in self.nodes)
 
     def uploads_stored(self) -> set[str]:
-        """The uploads of which there are parts, whole or half written."""
+        """Return the uploads that have parts, complete or half-written."""
         found = [name for node in self.nodes for name in node.parts()]
         found += [path.name for node in self.nodes for path in node.half_written()]
         return {name.partition(".")[0] for name in found}

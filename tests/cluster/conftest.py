@@ -15,7 +15,7 @@ from tests.cluster.cluster import Cluster
 
 @pytest.fixture
 def make_cluster(tmp_path: Path) -> Iterator[Callable[..., Cluster]]:
-    """Makes clusters that are not started yet; they are stopped at the end of the test."""
+    """A function that makes clusters, which are not started yet; they are stopped at the end of the test."""
     from twisted.internet import reactor
 
     made: list[Cluster] = []
@@ -31,7 +31,7 @@ def make_cluster(tmp_path: Path) -> Iterator[Callable[..., Cluster]]:
 
 @pytest_twisted.async_yield_fixture
 async def cluster(make_cluster: Callable[..., Cluster]) -> AsyncIterator[Cluster]:
-    """A cluster of six nodes, started."""
+    """A started cluster of six nodes."""
     made = make_cluster()
     await made.start()
     yield made
@@ -39,7 +39,7 @@ async def cluster(make_cluster: Callable[..., Cluster]) -> AsyncIterator[Cluster
 
 @pytest_twisted.async_yield_fixture
 async def seven_nodes(make_cluster: Callable[..., Cluster]) -> AsyncIterator[Cluster]:
-    """A cluster of seven nodes, started."""
+    """A started cluster of seven nodes."""
     made = make_cluster(count=7)
     await made.start()
     yield made

@@ -1,4 +1,4 @@
-"""A real file system that can be harmed: it hangs, is full, or fails, while a test says so."""
+"""A real file system that can be made to hang, to be full, or to fail."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.contract.filesystems import PassingFile, PassingFilesystem
 
 
 class HarmedFilesystem(PassingFilesystem):
-    """Works until it is told not to, and counts the bytes that go through it.
+    """Works until a test damages it, and counts the bytes that go through it.
 
-    :ivar waiting: how many calls are kept waiting.
-    :ivar room: bytes that may still be written before it is full; None for no end.
-    :ivar size: what it says that it can hold, for those who want to know how full it is; None for the real size.
-    :ivar fails_sync: every sync of a file fails.
+    :ivar waiting: how many calls are blocked.
+    :ivar room: bytes that may still be written before it is full; None for no limit.
+    :ivar size: the capacity that it reports; None for the real size.
+    :ivar fails_sync: whether every sync of a file fails.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class HarmedFilesystem(PassingFilesystem):
         self.release()
 
     def hold(self, *calls: str) -> None:
-        """Keep calls waiting, all of them where none is named, until `release`."""
+        """Block these calls, or all calls if none is named, until `release`."""
         for call in calls or self._may_go:
             self._may_go[call].clear()
 
@@ -63,7 +63,7 @@ class HarmedFilesystem(PassingFilesystem):
         return volume if self.room is None else Volume(volume.capacity, self.room)
 
     def take(self, count: int) -> int:
-        """How many of `count` bytes there is room for."""
+        """Return for how many of `count` bytes there is room."""
         with self._lock:
             taken = count if self.room is None else min(count, self.room)
             self.bytes_written += taken
@@ -84,7 +84,7 @@ def _size(path: Path) -> int:
     try:
         return path.stat().st_size if path.is_file() else 0
     except FileNotFoundError:
-        return 0  # deleted since the folder was read
+        return 0  # deleted after the folder was read
 
 
 class _HarmedFile(PassingFile):

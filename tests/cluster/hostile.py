@@ -1,4 +1,4 @@
-"""What tests of hostile clients share: a cluster that must come out of it well, and how a front says no."""
+"""Shared code of the tests with hostile clients: a cluster that must survive them, and the form of a refusal."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tests.cluster.raw import RawAnswer, RawClient
 KEPT = b"what must still be there"
 
 SMUGGLED = b"DELETE /kept HTTP/1.1\r\nHost: test\r\n\r\n"
-"""What a front never takes for a request where it is not one."""
+"""Bytes that a front must not take for a request inside something else."""
 
 
 @contextmanager
 def surviving(cluster: Cluster) -> Iterator[Cluster]:
-    """Starts a cluster, with a file.  Whatever is done to it: afterwards it is served, nothing is under way, and the
-    front has met no error that it did not expect.
+    """Start a cluster, with a file.  At the end of the block, whatever was done to it, it must serve the file, no
+    upload may be under way, and the front must have met no unexpected error.
     """
     problems: list[str] = []
 
@@ -53,7 +53,7 @@ async def _look(cluster: Cluster) -> None:
 
 
 async def all_answers(client: RawClient) -> list[RawAnswer]:
-    """The answers until the connection ends."""
+    """Return the answers until the connection ends."""
     answers = []
     await client.until_ended()
     while client.received:
@@ -62,7 +62,7 @@ async def all_answers(client: RawClient) -> list[RawAnswer]:
 
 
 async def refused(client: RawClient) -> RawAnswer:
-    """The one answer that there is before the front ends the connection; it must say why."""
+    """Return the only answer before the front ends the connection; it must give a reason."""
     (answer,) = await all_answers(client)
     assert answer.headers["connection"] == "close"
     assert len(answer.body) > 10

@@ -1,4 +1,4 @@
-"""Reads answers about several things at once, and writes what clients ask with."""
+"""Reads multi-status answers, and writes the requests for them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tests.cluster.cluster import Answer, Cluster
 
 @attrs.define
 class Told:
-    """What an answer says of one resource.
+    """The part of an answer about one resource.
 
-    :ivar status: of the resource as a whole; 0 where it has none.
-    :ivar found: the properties it has: names to elements.
+    :ivar status: the status of the resource as a whole; 0 if it has none.
+    :ivar found: the elements of the properties that it has, by name.
     :ivar statuses: the status of each property.
     """
 
@@ -32,7 +32,7 @@ def dav(name: str) -> str:
 
 
 def read_multistatus(answer: Answer) -> dict[str, Told]:
-    """What an answer says, by paths; those of collections end in a slash."""
+    """Return the contents of an answer, by path; the paths of collections end in a slash."""
     assert answer.code == 207, answer
     assert answer.header("Content-Type") == "application/xml; charset=utf-8"
     told: dict[str, Told] = {}
@@ -57,7 +57,7 @@ def status_of(element: ElementTree.Element) -> int:
 
 
 async def propfind(cluster: Cluster, path: str, *names: str, depth: str = "0", **headers: str) -> dict[str, Told]:
-    """Ask for properties in DAV's namespace, for all without a name."""
+    """Request properties in the namespace DAV:; all of them if no name is given."""
     asked = "".join(f"<D:{name}/>" for name in names)
     body = f'<D:propfind xmlns:D="DAV:"><D:prop>{asked}</D:prop></D:propfind>' if names else None
     return read_multistatus(await cluster.ask("PROPFIND", path, body and body.encode(), Depth=depth, **headers))
@@ -69,13 +69,13 @@ async def proppatch(cluster: Cluster, path: str, inner: str, **headers: str) -> 
 
 
 async def note(cluster: Cluster, path: str, text: str) -> None:
-    """Set the property `note` of the namespace urn:test."""
+    """Set the property `note` in the namespace urn:test."""
     answer = await proppatch(cluster, path, f"<D:set><D:prop><t:note>{text}</t:note></D:prop></D:set>")
     assert read_multistatus(answer).popitem()[1].statuses == {"{urn:test}note": 200}
 
 
 async def noted(cluster: Cluster, path: str) -> str | None:
-    """What that property holds; None where it is not set."""
+    """Return the value of that property; None if it is not set."""
     answer = await cluster.ask(
         "PROPFIND",
         path,
@@ -97,13 +97,13 @@ async def lock(
 
 
 def token_of(answer: Answer) -> str:
-    """The token of the lock that was taken."""
+    """Return the token of the lock that an answer grants."""
     assert answer.code in {200, 201}, answer
     return str(answer.header("Lock-Token")).strip("<>")
 
 
 def condition_of(answer: Answer) -> tuple[str, list[str]]:
-    """Which condition an answer says has failed, and the URLs it names."""
+    """Return the failed condition in an answer, and the URLs that it names."""
     error = ElementTree.fromstring(answer.body)
     assert error.tag == dav("error")
     failed = error[0]

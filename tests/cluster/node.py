@@ -1,4 +1,4 @@
-"""A storage server of a test's cluster: it can be stopped, started again, harmed, and looked into."""
+"""A storage server of a test's cluster: it can be stopped, restarted, damaged and inspected."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ KEY = "0123456789abcdef0123456789abcdef"
 
 
 def endpoint(host: str, port: int) -> str:
-    """The Twisted endpoint that listens on an address."""
+    """Return the Twisted endpoint that listens on an address."""
     return f"tcp:{port}:interface={quoteStringArgument(host)}"
 
 
 def http_url(host: str, port: int) -> str:
-    """The URL of what listens there."""
+    """Return the URL of a server that listens there."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 class Node:
     """One storage server.
 
-    :param node_id: who it is.
-    :param folder: where its parts are.
-    :param host: the address it listens on.
+    :param node_id: its id.
+    :param folder: the folder of its parts.
+    :param host: the address that it listens on.
     """
 
     def __init__(self, node_id: str, folder: Path, reactor: Any, host: str = "127.0.0.1") -> None:
@@ -55,7 +55,7 @@ class Node:
         self.port = self._server.port.getHost().port
 
     def make_server(self) -> StorageServer:
-        """A server that the test starts."""
+        """Return a server that the test starts."""
         config = Config(
             node=self.node_id,
             data=str(self.folder),
@@ -68,40 +68,43 @@ class Node:
         return StorageServer(config, KEY, self.filesystem, self._reactor, WallClock())
 
     def end(self) -> Deferred[None]:
-        """Tell it to stop, as a signal does; fires when it has."""
+        """Stop it as a signal does.
+
+        :return: a Deferred that fires when it has stopped.
+        """
         server, self._server = self._server, None
         assert server is not None
         return server.stop()
 
     async def stop(self) -> None:
-        """End it: its connections are cut, and its port refuses."""
+        """Stop it: its connections are cut, and its port refuses new ones."""
         self.filesystem.release()
         server, self._server = self._server, None
         if server is not None:
             await server.stop()
 
     def parts(self) -> dict[str, Path]:
-        """The files of its parts that are not packed, by the parts' ids."""
+        """Return the files of its parts that are not packed, by part id."""
         return {path.name: path for path in self.folder.glob("parts/*/*")}
 
     def trash(self) -> list[Path]:
-        """The files of the parts that were put aside."""
+        """Return the files of the parts in its trash."""
         return list(self.folder.glob("trash/*"))
 
     @property
     def store(self) -> DiskPartStore:
-        """Its part store, past the protocol."""
+        """Its part store, for direct access without the protocol."""
         assert self._server is not None
         return self._server.store
 
     async def listed(self) -> list[PartInfo]:
-        """Its parts, packed or not, as it lists them."""
+        """Return its parts, packed or not, as its store lists them."""
         return await self.store.list_parts("", 10_000)
 
     def half_written(self) -> list[Path]:
         return list(self.folder.glob("tmp/*"))
 
     def connections(self) -> list[object]:
-        """The connections it has from the front."""
+        """The connections that the front has to it."""
         assert self._server is not None
         return self._server._site.connections()

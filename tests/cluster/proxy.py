@@ -1,4 +1,4 @@
-"""A network between a client and a server, with faults."""
+"""A network with faults, between a client and a server."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from twisted.python.failure import Failure
 
 LATENCY_S = 0.02
 _NARROW = 20_000
-"""Bytes that a narrow line lets through in `LATENCY_S`: one MB a second."""
+"""Bytes that a narrow line passes in `LATENCY_S`: one MB per second."""
 
 _DRIPS = 500
-"""Bytes that come one by one, each in a packet of its own; those behind them come as they are."""
+"""Bytes that come one by one, each in its own packet; those after them come unchanged."""
 
 SLOW = ("latency", "one byte at a time", "narrow")
 BREAKING = ("cut", "reset", "silence")
@@ -25,11 +25,11 @@ BREAKING = ("cut", "reset", "silence")
 
 @attrs.frozen
 class Fault:
-    """What goes wrong.
+    """A fault of the network.
 
     :param kind: one of `SLOW` or `BREAKING`.
-    :param to_server: in which direction.
-    :param after: how many bytes pass before.
+    :param to_server: whether it affects the direction to the server, or the other one.
+    :param after: how many bytes pass before it begins.
     """
 
     kind: str
@@ -38,7 +38,7 @@ class Fault:
 
 
 class _End(Protocol):
-    """One end of a connection; what comes is passed on to the other end."""
+    """One end of a connection; what it receives is passed on to the other end."""
 
     transport: Any
 
@@ -134,7 +134,7 @@ class _End(Protocol):
             self.other.transport.loseConnection()
 
     def forget(self) -> None:
-        """Let nothing more through."""
+        """Pass nothing more on."""
         self._waiting.clear()
         if self._timer is not None:
             self._timer.cancel()
@@ -142,10 +142,10 @@ class _End(Protocol):
 
 
 class FaultyNetwork(Factory):
-    """Listens in place of a server, and passes on to it what comes.
+    """Listens in place of a server, and passes everything on to it.
 
     :param target: the server's port.
-    :ivar met: whether the fault was met.
+    :ivar met: whether the fault has taken effect.
     """
 
     noisy = False
@@ -164,11 +164,11 @@ class FaultyNetwork(Factory):
         return int(self._port.getHost().port)
 
     def begin(self, fault: Fault) -> None:
-        """Let something go wrong from now on."""
+        """Begin a fault."""
         self.fault, self.passed, self.met = fault, 0, False
 
     def mend(self) -> None:
-        """Let all be well, with new connections."""
+        """End the fault, and cut all connections."""
         self.fault = None
         self.reset()
 
@@ -198,7 +198,7 @@ class FaultyNetwork(Factory):
             end.transport.loseConnection()
 
     async def refuse(self) -> None:
-        """Take no more connections; those that there are stay."""
+        """Accept no more connections; existing ones stay."""
         await self._port.stopListening()
 
     async def stop(self) -> None:

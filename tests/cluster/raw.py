@@ -1,4 +1,4 @@
-"""A client that does what no proper client does: it sends half a body, waits, reads nothing, or leaves."""
+"""A client that behaves as no correct client does: it sends half a body, waits, reads nothing, or leaves."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 
 @attrs.frozen
 class RawAnswer:
-    """An answer as it came: its status, its headers by lower-case name, and its body where it says how long it is."""
+    """An answer as it came: its status, its headers by lower-case name, and its body if its length is known."""
 
     code: int
     headers: dict[str, str]
@@ -54,14 +54,14 @@ class RawClient(Protocol):
                 self._waiting.append((holds, told))
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        """Wait until something holds of what was received, or the connection has ended."""
+        """Wait until a condition holds for the received bytes, or the connection has ended."""
         if not holds() and not self.ended:
             told: Deferred[None] = Deferred()
             self._waiting.append((holds, told))
             await told
 
     async def until_ended(self) -> bytes:
-        """All that is still to come before the connection ends."""
+        """Return all bytes that come before the connection ends."""
         await self.until(lambda: False)
         return bytes(self.received)
 
@@ -69,12 +69,12 @@ class RawClient(Protocol):
         self.transport.write(b"".join(pieces))
 
     def begin(self, method: str, path: str, *headers: str) -> None:
-        """Send a request's head."""
+        """Send the head of a request."""
         lines = [f"{method} {path} HTTP/1.1", "Host: test", *headers, "", ""]
         self.send("\r\n".join(lines).encode())
 
     async def answer(self) -> RawAnswer:
-        """The next answer; `100 Continue` counts as one."""
+        """Return the next answer; `100 Continue` counts as one."""
         await self.until(lambda: b"\r\n\r\n" in self.received)
         head = bytes(self.received).partition(b"\r\n\r\n")[0]
         assert head, "the connection ended without an answer"
@@ -89,15 +89,15 @@ class RawClient(Protocol):
         return RawAnswer(code, headers, body)
 
     def unsent(self) -> int:
-        """Bytes that the other side has not taken yet."""
+        """How many bytes the other side has not accepted yet."""
         return len(self.transport.dataBuffer) - self.transport.offset + sum(map(len, self.transport._tempDataBuffer))
 
     def leave(self) -> None:
-        """Close the connection in good order."""
+        """Close the connection properly."""
         self.transport.loseConnection()
 
     def reset(self) -> None:
-        """Break the connection off."""
+        """Reset the connection."""
         self.transport.abortConnection()
 
     def stop_reading(self) -> None:
@@ -108,7 +108,7 @@ class RawClient(Protocol):
 
 
 async def connect(port: int, receive_buffer: int | None = None) -> RawClient:
-    """A new connection to a port of this machine.
+    """Make a connection to a port of this machine.
 
     :param receive_buffer: how many bytes the kernel keeps for a client that does not read.
     """

@@ -17,7 +17,7 @@ from tests.cluster.cluster import Cluster
 
 
 def link_local_addresses() -> list[str]:
-    """The addresses of this machine that mean nothing without a scope."""
+    """Return the addresses of this machine that need a scope."""
     found = []
     for line in Path("/proc/net/if_inet6").read_text().splitlines():
         digits, *_, name = line.split()
@@ -29,7 +29,7 @@ def link_local_addresses() -> list[str]:
 
 @implementer(IHostnameResolver)
 class Names:
-    """Knows names with underscores, and passes all others on."""
+    """Resolves names with underscores, and passes all others on."""
 
     def __init__(self, others: IHostnameResolver) -> None:
         self._others = others
@@ -42,7 +42,7 @@ class Names:
 
 
 async def works(cluster: Cluster) -> None:
-    """Large and small files go in and out, move, and are spread."""
+    """Check that large and small files are stored, read, moved and spread over the nodes."""
     data = os.urandom(100_000)
     assert (await cluster.ask("PUT", "/large", data)).code == 201
     assert (await cluster.ask("PUT", "/small", data[:100])).code == 201

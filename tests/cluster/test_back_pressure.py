@@ -1,4 +1,4 @@
-"""Whoever is slow makes the others wait, and nobody's memory fills."""
+"""A slow peer makes the others wait, and no process's memory fills."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.cluster.waiting import standstill
 MIB = 1024 * 1024
 SIZE = 128 * MIB
 BOUND = 64 * MIB
-"""What the sockets of seven connections in this machine's kernel may hold, and some stripes more."""
+"""The most that the sockets of seven connections hold in the kernel, plus some stripes."""
 
 
 @pytest_twisted.ensureDeferred

@@ -1,4 +1,4 @@
-"""Uploads whose client fails: nothing of them is left, and the version before is untouched."""
+"""Uploads whose client fails: nothing of them is left, and the version before is unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Collections: made, listed, deleted with all that is in them."""
+"""Collections: made, listed, and deleted with everything in them."""
 
 from __future__ import annotations
 

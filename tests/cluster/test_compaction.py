@@ -1,4 +1,4 @@
-"""The journal of a front in use is compacted beside the work."""
+"""The journal of a running front is compacted in the background."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""If-Match and If-None-Match, on every method that knows them."""
+"""If-Match and If-None-Match, on every method that supports them."""
 
 from __future__ import annotations
 

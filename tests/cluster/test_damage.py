@@ -1,4 +1,4 @@
-"""Stored bytes that are not what was written: never served."""
+"""Damaged stored bytes are never served."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ DATA = os.urandom(10 * STRIPE + 3000)
 
 
 def in_unit(number: int, offset: int) -> int:
-    """Where a byte of a unit lies in the file of a part."""
+    """Return the offset of a byte of a unit in the file of a part."""
     return HEADER_SIZE + number * (UNIT + CHECKSUM_SIZE) + offset
 
 
 async def read(cluster: Cluster, *headers: str) -> tuple[int, bytes, bool]:
-    """What comes of a GET: its status, 0 where the connection was cut before, its body, and whether that is whole."""
+    """Do a GET; return its status, 0 if the connection was cut before it, its body, and whether the body is
+    complete.
+    """
     client = await cluster.connect()
     client.begin("GET", "/file", "Connection: close", *headers)
     if not await client.until_ended():

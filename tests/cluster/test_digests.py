@@ -1,4 +1,4 @@
-"""Checksums that come with a body: what does not agree is not stored."""
+"""Checksums that come with a body: a body that does not match is not stored."""
 
 from __future__ import annotations
 

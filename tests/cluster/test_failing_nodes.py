@@ -1,4 +1,4 @@
-"""Nodes that fail while a file comes in or goes out."""
+"""Nodes that fail during an upload or a download."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LARGE = 8_000_000
 
 
 def part_of(cluster: Cluster, number: int) -> int:
-    """Which part of the one file there is lies on a node."""
+    """Return which part of the only file is on a node."""
     (name,) = cluster.nodes[number].parts()
     return int(name.partition(".")[2])
 

@@ -1,6 +1,6 @@
 """A request that has ended is freed at once.
 
-What is left in a cycle stays until a garbage collection, which comes seldom; with it stay the buffers it refers to.
+Objects in a cycle stay until a garbage collection, which is rare; the buffers that they refer to stay with them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SMALL, LARGE = b"a" * 1000, b"a" * (10 * SMALL_PART)
 
 @contextmanager
 def garbage() -> Iterator[Counter[type]]:
-    """Counts the objects, by their types, that only a garbage collection can free."""
+    """Count the objects, by type, that only a garbage collection can free."""
     found: Counter[type] = Counter()
     gc.collect()
     gc.disable()

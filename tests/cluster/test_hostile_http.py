@@ -1,4 +1,6 @@
-"""Heads of requests that no honest client sends: each gets a clear no, and what follows it is never a request."""
+"""Request heads that no honest client sends: each gets a clear refusal, and the bytes after it are never taken for a
+request.
+"""
 
 from __future__ import annotations
 

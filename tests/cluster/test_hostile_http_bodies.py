@@ -1,4 +1,6 @@
-"""Bodies that are not what they say: nothing of them is kept, and what follows them is never a request."""
+"""Bodies that do not match their headers: nothing of them is kept, and the bytes after them are never taken for a
+request.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any bytes at all: what comes back is whole answers, or the end, and the next client is served."""
+"""Arbitrary bytes: the front sends complete answers or ends the connection, and the next client is served."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ HEAD = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2}) [A-Z][A-Za-z -]+\r\n((?:[A-Za-
 
 
 def check_answers(received: bytes) -> int:
-    """Whether these are answers, of which only the last may be cut short; how many."""
+    """Check that these are answers, of which only the last may be cut short; return how many."""
     count, position = 0, 0
     while position < len(received) and b"\r\n\r\n" in received[position:]:
         head = HEAD.match(received, position)
@@ -48,13 +48,13 @@ def check_answers(received: bytes) -> int:
             position = len(received) if end < 0 else end + 7
         elif head[1] not in {b"100", b"204", b"304"}:
             size = int(fields.get(b"content-length", b"0"))
-            # To a HEAD there is no body, whatever its size is said to be.
+            # An answer to a HEAD has no body, whatever length it announces.
             position += 0 if received.startswith(b"HTTP/1.", position) else size
     return count
 
 
 class TestAnyBytes(TestCase):
-    """A test function could not wait for the reactor in the middle, a method of a TestCase can."""
+    """A TestCase, because its methods can wait for the reactor in the middle, which a test function cannot."""
 
     @pytest.fixture(autouse=True)
     def _survive(self, make_cluster: Callable[..., Cluster]) -> Iterator[None]:
@@ -72,7 +72,7 @@ class TestAnyBytes(TestCase):
     @settings(
         max_examples=250 * EFFORT,
         deadline=None,
-        derandomize=EFFORT == 1,  # the same bytes each time, but for `make crash`
+        derandomize=EFFORT == 1,  # the same bytes in each run, except with `make crash`
         suppress_health_check=[HealthCheck.too_slow],
     )
     @given(writes)

@@ -20,7 +20,7 @@ PATIENCE_S = 0.5
 
 @pytest.fixture
 def front(make_cluster: Callable[..., Cluster], request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    """A cluster with the settings that `having` gives it."""
+    """A cluster with the settings from `having`."""
     with surviving(make_cluster(small_part=Size(262_144), **getattr(request, "param", {}))) as cluster:
         yield cluster
 
@@ -30,7 +30,7 @@ def having(**settings: object) -> pytest.MarkDecorator:
 
 
 async def drip(client: RawClient, data: bytes) -> None:
-    """Send a byte now and then, for as long as the connection lasts."""
+    """Send a byte at intervals, as long as the connection lasts."""
     from twisted.internet import reactor
 
     for position in range(len(data)):
@@ -140,14 +140,14 @@ PIECE = bytes(250_000)
 
 AHEAD = 500
 BOUND = 20_000_000
-"""What the sockets of a connection in this machine's kernel may hold, and some answers more."""
+"""The most that the sockets of a connection hold in the kernel, plus some answers."""
 
 BREW = b"BREW / HTTP/1.1\r\nHost: test\r\n\r\n"
 CROWD = 1_000
 
-STILL = 30
+STILL = 30  # how many polls in a row must give the same result
 SENT_DURING = 32_000_000
-"""Looks that must be the same."""
+"""Bytes; more than the sockets of a connection hold."""
 
 
 @pytest_twisted.ensureDeferred

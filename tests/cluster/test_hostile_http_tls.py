@@ -1,4 +1,4 @@
-"""Over TLS a connection that was refused still brings bytes: they are no requests."""
+"""Over TLS, bytes still come on a connection that was refused: they are not taken for requests."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from tests.cluster.cluster import Cluster
 from tests.cluster.hostile import KEPT, SMUGGLED
 from tests.cluster.raw import RawClient
 
-# Twisted gives pyOpenSSL what it still makes itself.
+# Twisted still passes pyOpenSSL objects that it makes itself.
 pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
 
 
 def write_certificate(path: Path) -> None:
-    """A key and a certificate of its own making, in one file."""
+    """Write a key and a self-signed certificate to one file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
     now = datetime.now(UTC)
@@ -39,7 +39,7 @@ def write_certificate(path: Path) -> None:
 
 @pytest.fixture
 def front(make_cluster: Callable[..., Cluster], tmp_path: Path) -> Cluster:
-    """A cluster that clients reach over TLS only."""
+    """A cluster that clients reach only over TLS."""
     pem = tmp_path / "front.pem"
     write_certificate(pem)
     cluster = make_cluster(listen=f"ssl:0:interface=127.0.0.1:privateKey={pem}:certKey={pem}")

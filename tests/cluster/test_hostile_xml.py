@@ -1,4 +1,4 @@
-"""XML that no proper client sends: a clear refusal, and the server goes on serving."""
+"""XML that no correct client sends: it is clearly refused, and the server keeps serving."""
 
 from __future__ import annotations
 

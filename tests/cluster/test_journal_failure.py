@@ -1,4 +1,4 @@
-"""A journal that cannot be written: nothing can be changed any more, and everything can be read."""
+"""A journal that cannot be written: nothing can be changed any more, and everything can still be read."""
 
 from __future__ import annotations
 

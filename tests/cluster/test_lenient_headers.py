@@ -1,4 +1,4 @@
-"""A header that cannot apply is no error."""
+"""A header that cannot apply is not an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LOCK, UNLOCK, and what others may do meanwhile."""
+"""LOCK and UNLOCK, and what other clients may do meanwhile."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NOTE = "<D:set><D:prop><t:note>x</t:note></D:prop></D:set>"
 
 
 async def furnish(cluster: Cluster) -> None:
-    """/c/f and /h."""
+    """Make /c/f and /h."""
     await cluster.ask("MKCOL", "/c")
     for path in ("/c/f", "/h"):
         assert (await cluster.put(path, b"abc")).code == 201

@@ -1,4 +1,4 @@
-"""A collection with very many members: told page by page, while others are served."""
+"""A collection with very many members is listed page by page, while other clients are served."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COUNT = 50_000
 
 
 def fill(cluster: Cluster, path: str, count: int) -> None:
-    """Put many empty files into the catalog's memory; the journal does not know of them."""
+    """Put many empty files into the catalog's memory, without the journal."""
     assert cluster.front is not None
     state = cluster.front.catalog._state
     apply(state, CollectionMade(path, 1))

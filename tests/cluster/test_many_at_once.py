@@ -1,4 +1,4 @@
-"""Many clients at the same time, each with a connection of its own."""
+"""Many clients at the same time, each on its own connection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What clients say of a file's bytes is kept and answered with them."""
+"""The headers that clients send with a file are kept, and sent with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A cluster against a plain dict: any sequence of what clients do and what goes wrong."""
+"""A cluster compared with a plain dict: any sequence of client requests and failures."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def run(coroutine: Any) -> Any:
 
 
 class Model(RuleBasedStateMachine):
-    """What there should be: files by their paths, and collections."""
+    """The expected state: files by their paths, and collections."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class Model(RuleBasedStateMachine):
             shutil.rmtree(self.folder)
 
     async def all_well(self) -> None:
-        """With all nodes back everything is there, and nothing else."""
+        """Check that, with all nodes back, everything expected is there, and nothing else."""
         for number in sorted(self.down):
             await self.cluster.nodes[number].start()
         await self.cluster.restart_front()
@@ -117,7 +117,7 @@ class Model(RuleBasedStateMachine):
         await eventually(lambda: not any(node.half_written() for node in self.cluster.nodes))
 
     async def journal_agrees(self) -> None:
-        """The journal on the disk comes to what the front has in memory."""
+        """Check that the journal on the disk produces the state that the front has in memory."""
         assert self.cluster.front is not None
         live = self.cluster.front.catalog._state
         await self.cluster.stop_front()
@@ -126,7 +126,7 @@ class Model(RuleBasedStateMachine):
         assert read.shared == live.shared
         await self.cluster.start_front()
 
-    # What clients do
+    # Requests of clients
 
     @rule(path=paths, size=sizes, seed=seeds, known=st.booleans(), submits=submits)
     def put(self, path: str, size: int, seed: int, known: bool, submits: bool) -> None:
@@ -153,7 +153,7 @@ class Model(RuleBasedStateMachine):
         elif not self.has_parent(path):
             assert answer.code == 409
         elif NODES - len(self.down) < NEEDED:
-            # An empty file needs no node, where the front knows in time that it is empty.
+            # An empty file needs no node, if the front learns in time that it is empty.
             assert answer.code in ({503, 507} if data else {201, 204, 503, 507})
         else:
             assert answer.code == (204 if path in self.files else 201), answer
@@ -246,7 +246,7 @@ class Model(RuleBasedStateMachine):
         return answer.code in {201, 204}
 
     def take_place(self, target: str, paths: list[str], source: str) -> None:
-        """Files and collections at and below `source` come to be at `target`, too."""
+        """Put the files and collections at and below `source` at `target`, too."""
         files = {path: self.files[path] for path in paths if path in self.files}
         collections = [path for path in paths if path in self.collections]
         notes = {path: self.notes[path] for path in paths if path in self.notes}
@@ -304,7 +304,7 @@ class Model(RuleBasedStateMachine):
             assert run(self.cluster.ask("LOCK", found.path, If=f"(<{found.token}>)")).code == 200
 
     def tokens_for(self, submits: bool) -> dict[str, str]:
-        """All tokens there are, in a header that holds whatever is there; or none."""
+        """Return a header that always holds and has all tokens; or no header."""
         if not (submits and self.locks):
             return {}
         return {"If": "</> (Not <urn:none>) (Not <urn:none> " + " ".join(f"<{token}>" for token in self.locks) + ")"}
@@ -313,7 +313,7 @@ class Model(RuleBasedStateMachine):
         return [each for each in self.locks.values() if each.path == path or (each.deep and is_in(path, each.path))]
 
     def is_barred(self, path: str, submits: bool, *, is_new: bool) -> bool:
-        """Whether locks forbid a change of what is there; `is_new` where the name itself comes or goes."""
+        """Return whether locks forbid a change; `is_new` if the name itself is created or removed."""
         barring = self.covering(path)
         if is_new:
             barring = barring + [each for each in self.locks.values() if is_in(each.path, path)]
@@ -324,7 +324,7 @@ class Model(RuleBasedStateMachine):
         return path in self.files or path in self.collections
 
     def below(self, path: str) -> list[str]:
-        """A path, and what is below it."""
+        """Return a path, and the paths below it."""
         return [each for each in (*self.files, *self.collections) if each == path or is_in(each, path)]
 
     def forget(self, path: str) -> None:
@@ -347,7 +347,7 @@ class Model(RuleBasedStateMachine):
         client.begin("PUT", path, f"Content-Length: {size}")
         client.send(bytes(sent))
         if sent % 2:
-            await self.cluster.status()  # time for it to be read
+            await self.cluster.status()  # gives the front time to read it
         client.reset()
 
     @rule(path=paths, size=sizes, first=seeds, second=seeds)
@@ -368,7 +368,7 @@ class Model(RuleBasedStateMachine):
         parent = path.rpartition("/")[0]
         return not parent or parent in self.collections
 
-    # What goes wrong
+    # Failures
 
     @rule()
     def restart_front(self) -> None:
@@ -401,7 +401,7 @@ class Model(RuleBasedStateMachine):
         manifest = await front.catalog.lookup(path)
         if isinstance(manifest, Manifest) and manifest.nodes:
             TALLY["parts moved beside a model, or not"] += 1
-            # A node may be away, have the file's part, or a copy that is not deleted yet.
+            # A node may be down, or may have the file's part or a copy that is not deleted yet.
             with suppress(MoveRefused, StoragedError):
                 await front.mover.move(path, manifest, index, node, Pace(None, None))
 
@@ -441,7 +441,7 @@ class Model(RuleBasedStateMachine):
         return await answer
 
     def is_idle(self) -> bool:
-        """Whether another node waits for nothing: the slow one was not chosen."""
+        """Return whether no node is writing a part, because the slow node was not chosen."""
         return all(not node.half_written() for node in self.cluster.nodes)
 
 
@@ -449,7 +449,7 @@ Model.TestCase.settings = settings(
     max_examples=25 * EFFORT,
     stateful_step_count=25,
     deadline=None,
-    derandomize=EFFORT == 1,  # the same lives each time, but for `make crash`
+    derandomize=EFFORT == 1,  # the same sequences in each run, except with `make crash`
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
 )

@@ -1,4 +1,4 @@
-"""COPY and MOVE: whole trees at once, and no byte of a file on its way."""
+"""COPY and MOVE: whole trees at once, without moving a byte of a file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def transfer(cluster: Cluster, method: str, source: str, target: str, **he
 
 
 async def furnish(cluster: Cluster) -> None:
-    """/c/f, /c/d/g, /h, and an empty /e."""
+    """Make /c/f, /c/d/g, /h, and an empty /e."""
     for path in ("/c", "/c/d", "/e"):
         assert (await cluster.ask("MKCOL", path)).code == 201
     for path in ("/c/f", "/c/d/g", "/h"):

@@ -1,4 +1,4 @@
-"""What can be asked for, and what no file can be called."""
+"""Valid request targets, and names that no file can have."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LONG = "n" * 255
 
 
 async def ask(cluster: Cluster, method: str, target: str, body: bytes = b"") -> RawAnswer:
-    """A request whose target is sent as it stands."""
+    """Send a request with this exact target."""
     client = await cluster.connect()
     client.begin(method, target, f"Content-Length: {len(body)}")
     client.send(body)

@@ -1,4 +1,4 @@
-"""What goes wrong on the way: between the front and a node, and between a client and the front."""
+"""Network faults between the front and a node, and between a client and the front."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ LEFT = (ResponseFailed, ConnectError, ConnectionClosed, PotentialDataLoss, defer
 class Place:
     """A cluster behind a network.
 
-    :param url: where files are, through the network where it is the client's.
-    :param content: what is in the file; None where there is none.
+    :param url: the URL of the file; through the network, if the faults are the client's.
+    :param content: the content of the file; None if it does not exist.
     """
 
     cluster: Cluster
@@ -39,18 +39,18 @@ class Place:
     content: bytes | None = None
 
     async def put(self, data: bytes) -> int:
-        """Store the file; the status, 0 where there was no answer."""
+        """Store the file; return the status, 0 if there was no answer."""
         answer = await self._ask("PUT", data)
         return 0 if answer is None else answer.code
 
     async def get(self) -> bytes | None:
-        """The file; None where it is not got, or not whole."""
+        """Return the file; None if the answer is an error or incomplete."""
         answer = await self._ask("GET")
         assert answer is None or answer.code in {200, 503}
         return answer.body if answer is not None and answer.code == 200 else None
 
     async def _ask(self, method: str, data: bytes | None = None) -> Answer | None:
-        """A request of a client who gives up where nothing moves; None where there is no whole answer."""
+        """Send a request as a client that stops when nothing moves; return None if there is no complete answer."""
         from twisted.internet import reactor
 
         fault = self.network.fault
@@ -62,7 +62,7 @@ class Place:
             return None
 
     async def mend(self) -> None:
-        """All is well again, and what was under way is over."""
+        """End the fault, and wait until everything has finished."""
         self.network.mend()
         await self.cluster.look_at_nodes()
         await self.cluster.status_becomes(
@@ -70,14 +70,14 @@ class Place:
         )
 
     async def settle(self, data: bytes, code: int) -> None:
-        """After a PUT that met a fault: what was answered is so, and nothing is left."""
+        """After a PUT that met a fault, check that the answer was true, and that nothing is left over."""
         await self.mend()
         answer = await self.cluster.get("/file")
         found = answer.body if answer.code == 200 else None
         if code in {201, 204}:
             assert found == data
         elif code:
-            assert code in {408, 503}  # the client fell silent, or a node
+            assert code in {408, 503}  # the client stopped responding, or a node did
             assert found == self.content
         else:
             assert found in (self.content, data)
@@ -112,7 +112,7 @@ async def place(make_cluster: Callable[..., Cluster], request: pytest.FixtureReq
 
 
 def stages(size: int) -> list[int]:
-    """After how many bytes it goes wrong: at once, in a head, in the middle, near the end, or not at all."""
+    """Return after how many bytes the fault begins: at once, in a head, in the middle, near the end, or never."""
     part = size // 6
     return [0, 150, part // 2, part + 300, size // 2, size + 400]
 

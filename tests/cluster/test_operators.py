@@ -1,4 +1,4 @@
-"""What operators see: /health, /ready, /status, /metrics."""
+"""The operators' port: /health, /ready, /status, /metrics."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ async def test_a_front_with_too_few_nodes_is_alive_and_not_ready(cluster: Cluste
 
 
 async def _readiness(cluster: Cluster) -> dict[str, int]:
-    """The answers for reads, for writes and for both, checked against the status and the metrics."""
+    """Return the answers for reads, for writes and for both, and check them against the status and the metrics."""
     codes = {kind: (await look(cluster, f"/ready{kind and '?for='}{kind}")).code for kind in ("reads", "writes", "")}
     status, measured = await cluster.status(), await metrics(cluster)
     for kind in ("reads", "writes"):

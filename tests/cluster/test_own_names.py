@@ -16,7 +16,7 @@ FORWARDED = 'for=192.0.2.1;host="files.example:8443";proto=https'
 
 
 async def request(cluster: Cluster, first: str, *headers: str) -> int:
-    """The status of the answer to a request as it is written here."""
+    """Send a request exactly as written; return the status."""
     client = await cluster.connect()
     client.send("\r\n".join([f"{first} HTTP/1.1", *headers, "", ""]).encode())
     return (await client.answer()).code

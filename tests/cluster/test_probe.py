@@ -1,4 +1,4 @@
-"""A probe never shows the cluster key to the address that it asks."""
+"""A probe never sends the cluster key to the address that it asks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.cluster.node import KEY
 
 @attrs.define
 class Listener:
-    """A server that writes down what it is sent, and answers each request the same."""
+    """A server that records what it receives, and gives each request the same answer."""
 
     url: str = ""
     heard: bytes = b""

@@ -1,4 +1,4 @@
-"""Range requests: always exactly the bytes asked for."""
+"""Range requests: the answer has exactly the requested bytes."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ async def test_a_range_is_given_only_of_the_version_that_if_range_names(cluster:
 
 
 def parts_of(answer: Answer) -> list[tuple[str, str, bytes]]:
-    """The content range, content type and bytes of each part of a multipart answer."""
+    """Return the content range, content type and bytes of each part of a multipart answer."""
     kind, _, boundary = str(answer.header("Content-Type")).partition("; boundary=")
     assert (answer.code, kind, answer.header("Content-Range")) == (206, "multipart/byteranges", None)
     assert answer.length == len(answer.body)

@@ -1,4 +1,4 @@
-"""Parts move from full nodes to empty ones; readers and writers do not notice, whatever happens meanwhile."""
+"""Parts move from full nodes to empty ones, without disturbing readers and writers, whatever happens meanwhile."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def content(path: str) -> bytes:
 
 
 async def grown(make_cluster: Callable[..., Cluster], files: int = len(FILES), **options: Any) -> Cluster:
-    """A cluster of six nodes with files on them, and a seventh node that is empty."""
+    """A cluster of six nodes with files, and a seventh node that is empty."""
     cluster = make_cluster(**{"cache": Size(0), **options})
     for node in cluster.nodes:
         node.filesystem.size = DISK
@@ -55,7 +55,7 @@ async def ended(cluster: Cluster) -> Any:
 
 
 async def all_there(cluster: Cluster, paths: Any = FILES) -> None:
-    """All files can be read, and nothing lies on the nodes that is not theirs."""
+    """Check that all files can be read, and that the nodes hold nothing else."""
     for path in paths:
         assert (await cluster.get(path)).body == content(path)
     await cluster.status_becomes(lambda status: status["reaper"]["doomed"] == 0)

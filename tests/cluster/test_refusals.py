@@ -1,4 +1,4 @@
-"""100-continue, refusals, and connections that are used again."""
+"""100-continue, refusals, and connections that are reused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The registry changes while all goes on; and a bad one changes nothing."""
+"""The registry changes while the cluster works; a bad registry changes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stopping and starting: what was answered stays, what was not goes."""
+"""Stopping and starting: what was answered stays, and what was not answered is removed."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ SIZES = [0, 1, 5, 6, 7, 1024, STRIPE - 1, STRIPE, STRIPE + 1, 5 * STRIPE + 1234,
 
 @implementer(IBodyProducer)
 class ChunkedBody:
-    """A body whose length the client does not say."""
+    """A body whose length is not announced."""
 
     length = UNKNOWN_LENGTH
 

@@ -1,4 +1,4 @@
-"""A node that does not answer holds up nothing that the other nodes, or no node at all, could do."""
+"""A node that does not answer delays nothing that can be done without it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.cluster.waiting import eventually
 
 DATA = os.urandom(6 * 2 * WRITE_SIZE)
 NEVER_S = 3600.0
-"""A node timeout that no test reaches: whoever waits for a silent node waits for the end of the test."""
+"""A node timeout that no test reaches: waiting for a silent node would last until the end of the test."""
 
 
 @pytest_twisted.async_yield_fixture
@@ -38,14 +38,14 @@ _Result = TypeVar("_Result")
 
 
 async def soon(asked: Coroutine[Deferred[Any], Any, _Result]) -> _Result:
-    """A result that comes soon."""
+    """Return a result that must come soon."""
     result = Deferred.fromCoroutine(asked)
     await eventually(lambda: result.called, "an answer")
     return await result
 
 
 async def emptied(nodes: Sequence[Node]) -> None:
-    """Wait until nodes hold no part."""
+    """Wait until these nodes hold no part."""
     from twisted.internet import reactor
 
     for _ in range(1000):

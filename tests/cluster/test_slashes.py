@@ -1,4 +1,4 @@
-"""A slash at the end of a URL names a collection, in every method: no file is made, found or put there."""
+"""A slash at the end of a URL names a collection, in every method: no file is made, found or stored there."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.cluster.multistatus import lock, proppatch, token_of
 
 
 async def furnish(cluster: Cluster) -> None:
-    """A file, another one, and a collection with a file in it."""
+    """Make two files, and a collection with a file in it."""
     await cluster.put("/file", b"file")
     await cluster.put("/other", b"other")
     await cluster.ask("MKCOL", "/tree/")

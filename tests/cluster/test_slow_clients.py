@@ -1,4 +1,4 @@
-"""Who moves is waited for, however slow; who does not is not."""
+"""The front waits for a client that makes progress, however slow, and not for one that makes none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small files: their parts travel whole, many together, and lie in packs."""
+"""Small files: their parts travel whole, many together, and are stored in packs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def started(make_cluster: Callable[..., Cluster], **options: Any) -> Clust
 
 
 async def packed(cluster: Cluster) -> int:
-    """How many parts lie on the nodes."""
+    """Return how many parts are on the nodes."""
     return sum([len(await node.listed()) for node in cluster.nodes])
 
 

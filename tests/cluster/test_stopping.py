@@ -1,4 +1,4 @@
-"""A server that is to stop finishes what is under way, for a while, and takes nothing new."""
+"""A server that stops finishes the work in progress, up to a time limit, and accepts nothing new."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DATA = bytes(range(256)) * 8000
 
 @pytest_twisted.async_yield_fixture
 async def patient(make_cluster: Callable[..., Cluster]) -> Any:
-    """A cluster that finishes what is under way."""
+    """A cluster that finishes the work in progress when it stops."""
     cluster = make_cluster(stop_timeout_s=60.0)
     for node in cluster.nodes:
         node.stop_timeout_s = 60.0

@@ -25,7 +25,7 @@ MOST_TURNS = 1000
 
 
 async def turns(count: int) -> None:
-    """Let the reactor go round so many times."""
+    """Let the reactor turn `count` times."""
     from twisted.internet import reactor
 
     for _ in range(count):
@@ -41,7 +41,7 @@ async def assert_nothing_is_open(port: int, folder: str) -> None:
 
 
 async def stopped_after(server: Front | StorageServer, count: int) -> bool:
-    """Start a server, and stop it so many turns of the reactor later; whether it had started by then."""
+    """Start a server, and stop it `count` turns of the reactor later; return whether it had started by then."""
     starting = server.start()
     outcome: list[Any] = []
     starting.addBoth(outcome.append)

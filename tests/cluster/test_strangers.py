@@ -1,4 +1,4 @@
-"""Who is not of this cluster gets nothing, and nothing is given to it."""
+"""A process that is not of this cluster gets no data, and no data is given to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sweep through the front's own port, over real nodes."""
+"""The sweep, started on the front's own port, over real nodes."""
 
 from __future__ import annotations
 

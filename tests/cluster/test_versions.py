@@ -1,4 +1,4 @@
-"""Replacing and deleting: a reader gets one version whole, and what nobody needs goes."""
+"""Replacing and deleting: a reader gets one whole version, and parts that nobody needs are deleted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SIZE = 24_000_000
 
 
 async def read_slowly(cluster: Cluster, path: str) -> RawClient:
-    """A client that has asked for a file and reads no more than the beginning."""
+    """Return a client that has requested a file and reads only its beginning."""
     client = await cluster.connect(receive_buffer=65_536)
     client.begin("GET", path)
     await client.until(lambda: client.total > 0)

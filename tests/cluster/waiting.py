@@ -1,4 +1,4 @@
-"""Waiting for what has no Deferred, for as long as it takes and not for ever."""
+"""Waits for conditions that have no Deferred, with a limit on the time."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from twisted.internet.task import deferLater
 _STEP_S = 0.01
 _STEPS = 1000
 _STILL = 15
-"""Looks that must be the same before something counts as standing still."""
+"""How many polls in a row must give the same result before it counts as stable."""
 
 
 async def eventually(holds: Callable[[], object], what: str = "") -> None:
-    """Wait until something holds; fail where it does not in some seconds."""
+    """Wait until a condition holds; fail if it does not within some seconds."""
     from twisted.internet import reactor
 
     for _ in range(_STEPS):
@@ -25,7 +25,7 @@ async def eventually(holds: Callable[[], object], what: str = "") -> None:
 
 
 async def standstill(look: Callable[[], Any]) -> Any:
-    """Wait until what is seen does not change any more, and tell what that is."""
+    """Wait until the result of a function no longer changes, and return it."""
     from twisted.internet import reactor
 
     last, same = look(), 0

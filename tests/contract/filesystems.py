@@ -1,4 +1,4 @@
-"""File systems that behave as a test needs it; the files are real."""
+"""File systems that behave as a test needs; the files are real."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from storaged.system.volume import Volume
 
 @implementer(IFile)
 class PassingFile:
-    """Passes every call on to a file."""
+    """Passes every call on to a real file."""
 
     def __init__(self, file: IFile) -> None:
         self._file = file
@@ -53,7 +53,7 @@ class PassingFile:
 
 @implementer(IFilesystem)
 class PassingFilesystem:
-    """Passes every call on to the real one."""
+    """Passes every call on to the real file system."""
 
     def __init__(self) -> None:
         self._filesystem = OSFilesystem()
@@ -81,7 +81,7 @@ class PassingFilesystem:
 
 
 class SmallFilesystem(PassingFilesystem):
-    """A small volume: it knows what is on it, and is full when it is full.  It must be empty at first.
+    """A small volume that knows what is on it, and can be full.  It must be empty at first.
 
     :ivar least_available: the least that was free at any time.
     """
@@ -106,7 +106,7 @@ class SmallFilesystem(PassingFilesystem):
         return Volume(self._capacity, self._capacity - self._used)
 
     def take(self, count: int) -> int:
-        """How many of `count` bytes there is room for; they are used from now on."""
+        """Return for how many of `count` bytes there is room; they are used from now on."""
         with self._lock:
             taken = min(count, self._capacity - self._used)
             self._used += taken
@@ -128,9 +128,9 @@ class _SmallFile(PassingFile):
 
 
 class HeldFilesystem(PassingFilesystem):
-    """Keeps some calls waiting until they are let go, and tells when the first one waits.
+    """Blocks some calls until `let_go` is set, and sets `waiting` when the first one blocks.
 
-    :param held: names of the calls: of "write", "read_at" and "rename".
+    :param held: names of the calls: "write", "read_at" or "rename".
     """
 
     def __init__(self, *held: str) -> None:
@@ -172,7 +172,7 @@ class _HeldFile(PassingFile):
 
 
 class FailingFilesystem(PassingFilesystem):
-    """Notes its calls and fails those it is told to, each time, with EIO."""
+    """Records its calls, and makes chosen ones fail with EIO each time."""
 
     def __init__(self) -> None:
         super().__init__()

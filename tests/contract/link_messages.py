@@ -1,4 +1,4 @@
-"""Messages of a link, right and wrong, for Hypothesis."""
+"""Valid and invalid messages of a link, for Hypothesis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Part stores at the other end of a connection, for tests."""
+"""Part stores at the remote end of a connection, for tests."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def started_node(
     patience_s: float = _TIMEOUT_S,
     read_ahead: ReadAhead | None = None,
 ) -> AsyncIterator[RemotePartStore]:
-    """A disk part store, behind a server on a socket, seen from a client."""
+    """Start a disk part store behind a server on a socket; return the client's view of it."""
     from twisted.internet import reactor
 
     async with started_disk(folder, filesystem, pool, clock) as store:
@@ -49,7 +49,7 @@ async def started_node(
         connections = NodeConnections(reactor, connect_timeout_s=_TIMEOUT_S, idle_timeout_s=_TIMEOUT_S)
         url = f"http://127.0.0.1:{port.getHost().port}"
         yield RemotePartStore(NODE_ID, url, KEY, lambda: CLUSTER, connections, reactor, patience_s)
-        await deferLater(reactor, 0)  # a connection whose answer was just read goes back to the pool
+        await deferLater(reactor, 0)  # lets a connection whose answer was just read return to the pool
         await connections.close()
         await port.stopListening()
         site.abort_connections()

@@ -1,6 +1,6 @@
-"""The contract of part stores, its first half: what is stored is there, and can be read and listed.
+"""The contract of part stores, first half: stored parts can be read and listed.
 
-A module that runs it imports all of it and gives it a fixture `provider`.
+A module that runs it imports all of it, and gives it a fixture `provider`.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ async def test_a_reader_may_be_closed_in_the_middle_and_again(provider: Provider
     assert await get(provider.store, PART) == data
 
 
-# What is not there, and what cannot be asked
+# Missing parts, and requests that are not allowed
 
 
 @pytest_twisted.ensureDeferred

@@ -1,4 +1,4 @@
-"""The contract of `ISmallPartStore`: small parts that come and go whole."""
+"""The contract of `ISmallPartStore`: small parts are stored and read whole."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""The contract of part stores, its second half: what is refused, given up, removed, and what there is no room for.
+"""The contract of part stores, second half: refused, aborted and removed parts, and room.
 
-A module that runs it imports all of it and gives it two fixtures: `provider`, and `slow_provider`, whose writes wait.
+A module that runs it imports all of it, and gives it two fixtures: `provider`, and `slow_provider`, whose writes wait.
 
-A remote store may tell what it has against a part only when bytes were sent (`storaged.parts.client`), and clears up
-after an abort in its own time.  So where a part is refused, a test looks at the whole of `put`, not at `create` alone;
-and room is looked at until it is what it should be.
+A remote store may refuse a part only after bytes were sent (`storaged.parts.client`), and cleans up asynchronously
+after an abort.  So if a part is refused, a test checks all of `put`, not only `create`; and room is polled until it is
+as expected.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the tests of part stores are written with."""
+"""Shared code of the tests of part stores."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ PATIENCE = 1000
 class Provider:
     """A store of node `NODE_ID` in cluster `CLUSTER`, empty at first.
 
-    :param capacity: the bytes it has room for, a few MiB.
-    :param clock: the clock of whoever looks at the volume, who may not look again before it has advanced.
+    :param capacity: the bytes that it has room for, a few MiB.
+    :param clock: the clock of the code that measures the volume, which need not measure again before it has advanced.
     """
 
     store: INodeStore
@@ -46,7 +46,7 @@ class Provider:
 
 @attrs.frozen
 class SlowProvider:
-    """A store in whose place of storage nothing is written until `let_go` is called."""
+    """A store that writes nothing to its storage until `let_go` is called."""
 
     store: IPartStore
     let_go: Callable[[], None]
@@ -131,7 +131,7 @@ async def nothing_is_kept(provider: Provider) -> None:
 
 @implementer(IPushProducer)
 class Producer:
-    """Notes whether it is paused."""
+    """Records whether it is paused."""
 
     def __init__(self) -> None:
         self.paused = False

@@ -1,4 +1,4 @@
-"""What batches promise to those who ask, at the end too."""
+"""The promises of batches to their callers, also when they are closed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from storaged.system.serial import SerialThread
 
 @pytest.fixture
 def frequent_switches() -> Iterator[None]:
-    """Threads take turns so often that what is not one step is divided."""
+    """Make threads switch so often that operations that are not atomic are interrupted."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield

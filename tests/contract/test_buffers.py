@@ -1,4 +1,4 @@
-"""The memory that connections may take shrinks for each as they become many."""
+"""The memory that each connection may use shrinks when there are many connections."""
 
 from __future__ import annotations
 

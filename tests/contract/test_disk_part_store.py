@@ -1,4 +1,4 @@
-"""What a part store on a disk promises beyond the contract."""
+"""The promises of a part store on a disk beyond the contract."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ KEEP_S = 86_400
 
 
 def files_in(folder: Path) -> list[str]:
-    """The files of parts that are not packed, whole or half written."""
+    """Return the files of parts that are not packed, complete or half-written."""
     return sorted(
         str(path.relative_to(folder))
         for name in ("parts", "tmp")

@@ -1,4 +1,4 @@
-"""What every journal promises, held against the one on a disk and the one in memory."""
+"""The contract of journals, run with the one on a disk and the one in memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.contract.filesystems import FailingFilesystem
 
 
 class OnDisk:
-    """Journals in one folder of a disk."""
+    """Journals in one folder on a disk."""
 
     def __init__(self, folder: Path, pool: ThreadPool) -> None:
         self._folder = folder / "journal"

@@ -1,4 +1,4 @@
-"""What a link promises: the small parts of one node, many in one message."""
+"""The promises of a link, which carries the small parts of one node, many in one message."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class CountingSite(StreamingSite):
 
 
 class HeldStore(MemoryPartStore):
-    """Parts in memory, of which some are got only when they may be."""
+    """Parts in memory; a test can block reads of them."""
 
     def __init__(self) -> None:
         super().__init__(capacity=2**26, identity=AnyIdentity(), clock=Clock(), wall=wall_of(Clock()))
@@ -90,7 +90,7 @@ class HeldStore(MemoryPartStore):
 
 @attrs.define
 class Node:
-    """A node at the other end of a link."""
+    """A node at the remote end of a link."""
 
     store: HeldStore
     remote: RemotePartStore

@@ -1,4 +1,6 @@
-"""Each end of a link holds its promises whatever the other end says: requests end, and no part passes for stored."""
+"""Each end of a link keeps its promises whatever the other end sends: requests end, and no part is taken for stored
+that is not.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,7 @@ UPGRADED = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade:
 
 
 class Transport(StringTransport):
-    """A connection in memory, whose end the protocol learns of when the test says so."""
+    """A connection in memory; the protocol learns of its end when the test decides."""
 
     aborted = False
 
@@ -143,7 +145,7 @@ def _messages(stream: bytes) -> tuple[list[bytes], bytes]:
 
 
 class Liar(Protocol):
-    """A node that agrees to a link, and answers the first request with the bytes that it was given."""
+    """A node that agrees to a link, and answers the first request with given bytes."""
 
     def __init__(self, answer: bytes) -> None:
         self._answer = answer

@@ -1,4 +1,6 @@
-"""What packs promise beyond the contract: they outlast starts, damage, a lost index and a compaction broken off."""
+"""The promises of packs beyond the contract: they survive restarts, damage, a lost index and an interrupted
+compaction.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,7 @@ def compact(packs: Packs) -> None:
 
 
 def present(packs: Packs) -> list[str]:
-    """The ids of the parts that are there; each must be what was written."""
+    """Return the ids of the existing parts; each must be what was written."""
     found = [part_id for part_id, _ in packs.page("", 10_000)]
     assert packs.read(found) == [data_of(part_id) for part_id in found]
     return found
@@ -264,11 +266,11 @@ def test_a_damaged_part_is_not_dropped_by_a_compaction(tmp_path: Path) -> None:
 
 
 class _Broken(Exception):
-    """The power is gone."""
+    """The power is cut."""
 
 
 class _BreakingFilesystem(PassingFilesystem):
-    """Breaks off at the n-th call that changes something."""
+    """Cuts the power at the n-th call that changes something."""
 
     def __init__(self, calls: int) -> None:
         super().__init__()

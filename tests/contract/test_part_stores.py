@@ -1,6 +1,7 @@
-"""Runs the contract over every place where parts lie.
+"""Runs the contract with every kind of part store.
 
-To add one: a function here that makes it, and its name in `PROVIDERS` (and in `SLOW_PROVIDERS` where it can be slow).
+To add one: write a function here that makes it, and add its name to `PROVIDERS` (and to `SLOW_PROVIDERS`, if it can be
+slow).
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ async def slow_disk(folder: Path, pool: ThreadPool) -> AsyncIterator[SlowProvide
     filesystem = HeldFilesystem("write")
     async with started_disk(folder, filesystem, pool, Clock()) as store:
         yield SlowProvider(store, filesystem.let_go.set)
-        filesystem.let_go.set()  # a test that failed early must not keep a thread
+        filesystem.let_go.set()  # a test that failed early must not block a thread
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""What a part store at the other end of a connection promises beyond the contract."""
+"""The promises of a remote part store beyond the contract."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ DATA = encode(PART, b"abc")
 def filesystem(pool: ThreadPool) -> Iterator[HarmedFilesystem]:
     made = HarmedFilesystem()
     yield made
-    made.release()  # a test that failed must not keep a thread of the pool
+    made.release()  # a test that failed must not block a thread of the pool
 
 
 @pytest.mark.parametrize("warm", [True, False], ids=["while it answers", "while it connects"])
@@ -108,7 +108,7 @@ async def test_a_node_that_cannot_be_reached_says_why(tmp_path: Path, pool: Thre
 
 
 class Answers(Protocol):
-    """A node that gives one answer to each request, when it has come to its end."""
+    """A node that gives one answer to each request, after the end of the request."""
 
     def __init__(self, answer: bytes) -> None:
         self._answer = answer
@@ -147,7 +147,7 @@ async def test_a_part_is_not_stored_when_the_node_says_another_size(announced: b
 
 
 class Body:
-    """An answer whose body comes when the test says so."""
+    """An answer whose body comes when the test decides."""
 
     def __init__(self) -> None:
         self.protocol: Any = None

@@ -1,4 +1,4 @@
-"""What resources may use of a request, whatever HTTP layer there is below it."""
+"""The contract of requests: what resources may use of them, with any HTTP layer below."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from storaged.http import IRequest, StreamingResource, StreamingSite, can_send_f
 
 
 class Examined(StreamingResource):
-    """Lets a test look at each request."""
+    """A resource that shows each request to a test."""
 
     def __init__(self, examine: Callable[[IRequest], None]) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class Examined(StreamingResource):
 
 
 class Asking(Protocol):
-    """Sends a request, and keeps what comes until the connection ends."""
+    """Sends a request, and keeps what it receives until the connection ends."""
 
     def __init__(self, request: bytes) -> None:
         self._request = request
@@ -46,7 +46,7 @@ class Asking(Protocol):
 
 
 async def answer(request: bytes, examine: Callable[[IRequest], None]) -> bytes:
-    """Send a request to a resource that examines it; the answer."""
+    """Send a request to a resource that examines it; return the answer."""
     from twisted.internet import reactor
 
     site = StreamingSite(Examined(examine), reactor, idle_timeout_s=5, body_timeout_s=5)

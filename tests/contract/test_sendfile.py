@@ -1,4 +1,4 @@
-"""Nodes answer reads inside the kernel; a front must not be able to tell, but for the speed."""
+"""Nodes answer reads inside the kernel; a front must see no difference except speed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.contract.nodes import started_node
 from tests.contract.parts import read_on
 
 PART = PartId("5e" * 16, 1)
-SIZE = 24_000_000  # more than all buffers on the way hold
+SIZE = 24_000_000  # more than all buffers in between hold
 
 
 @pytest_twisted.async_yield_fixture
@@ -89,7 +89,7 @@ async def test_readers_that_leave_in_the_middle_leave_no_descriptor_behind(node:
 
 
 class ColdFiles(ReadAhead):
-    """Files of which nothing is cached, and which are read in when the test says so."""
+    """Files of which nothing is cached; they are read into the cache when the test decides."""
 
     def __init__(self) -> None:
         self.fetches: list[tuple[int, int]] = []
@@ -170,7 +170,7 @@ async def test_a_file_that_cannot_be_read_in_is_a_failure(tmp_path: Path, pool: 
 
 
 class Sending(StreamingResource):
-    """Sends a file; its sending can be cancelled."""
+    """Sends a file; a test can cancel the sending."""
 
     def __init__(self, file: int, read_ahead: ReadAhead) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Knows what a store must show after a crash, from what it answered before."""
+"""Derives what a store must show after a crash from what it answered before."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import attrs
 
 @attrs.frozen(eq=False)
 class Begun:
-    """A change was asked for.
+    """A change was requested.
 
-    :param name: what it is about.
-    :param result: what is there when it is made; None where nothing is.
+    :param name: the name that it changes.
+    :param result: the content of the name after the change; None if it no longer exists.
     """
 
     name: str
@@ -24,7 +24,7 @@ class Begun:
 class Ended:
     """A change was answered.
 
-    :param made: whether it was said to be made; None where that was left open.
+    :param made: whether the answer said that it was made; None if the answer left that open.
     """
 
     change: Begun
@@ -32,9 +32,9 @@ class Ended:
 
 
 def allowed(notes: Iterable[Any]) -> dict[str, list[Any]]:
-    """What may be there, for each name there was talk of.
+    """Return the contents that may exist after a crash, for each name that was changed.
 
-    Changes of one name must have been asked for one after the other.
+    Changes of the same name must have been requested one after the other.
     """
     possible: dict[str, list[Any]] = {}
     for note in notes:

@@ -1,9 +1,9 @@
-"""A disk in memory that remembers what was done to it, and can tell what a power cut at any moment would have left.
+"""A disk in memory that records all operations, and can compute what a power cut at any moment would have left.
 
-What a cut leaves: all that was synced, and of the rest any part, in any order.  Of a file's bytes each sector of 512 by
-itself, the others zeros, with the size it had or with a smaller one; of a folder's names each change by itself, but
-that a file that is moved is never lost from both places.  What a sync that failed should have written may be lost for
-good, though it can be read until the cut.
+A cut leaves everything that was synced.  Of the rest it leaves any subset, in any order.  Each sector of 512 bytes of a
+file is kept or lost separately; lost ones read as zeros, and the file has its new size or a smaller one.  Each change
+of a folder's names is kept or lost separately, except that a moved file is never lost from both places.  The writes of
+a failed sync may be lost for good, though they can be read until the cut.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _EXHAUSTIVE = 5
 _SOME = 10 * EFFORT
 
 Image: TypeAlias = dict[str, dict[str, bytes]]
-"""What lies in each folder: the bytes of its files, by their names."""
+"""The contents of each folder: the bytes of its files, by name."""
 
 
 class Inode:
-    """A file, whatever its name."""
+    """A file, independent of its names."""
 
     def __init__(self, data: bytes = b"") -> None:
         self.data = bytearray(data)
@@ -60,10 +60,11 @@ class Synced:
 
 @attrs.frozen(eq=False)
 class Named:
-    """A name was given, or where `inode` is None taken away.
+    """A name was given to a file, or, if `inode` is None, removed.
 
-    :param needs: of the name that a file had before it was moved: the new one, without which it stays.
-    :param old: of a move within a folder: the name before.
+    :param needs: if this removes the old name of a moved file: the event of its new name, without which the old one
+        stays.
+    :param old: if a file was moved within a folder: its old name.
     """
 
     folder: str
@@ -85,7 +86,7 @@ class FolderMade:
 
 @attrs.frozen(eq=False)
 class Note:
-    """What a test has to say at this moment."""
+    """A note by a test at this moment."""
 
     result: Any
 
@@ -141,7 +142,7 @@ class _File:
 
 
 class _Calling:
-    """One call: alone on the disk, counted, and made to fail where a test wants that."""
+    """One call: it holds the disk's lock, is counted, and fails if the test wants it to."""
 
     def __init__(self, disk: PowerDisk, call: str) -> None:
         self._disk = disk
@@ -164,9 +165,10 @@ class _Calling:
 class PowerDisk:
     """The disk.
 
-    :param image: what lies on it at first.
-    :ivar log: everything that was done, in order.
-    :ivar fault: says of a call, by its number and name, how it is to fail: an error number, or None.
+    :param image: its contents at first.
+    :ivar log: all operations, in order.
+    :ivar fault: returns how a call, given by its number and name, must fail: an error number, or None if it must
+        succeed.
     :ivar calls: how many calls that change something were made.
     """
 
@@ -263,7 +265,7 @@ class PowerDisk:
 
 
 def visible(disk: PowerDisk) -> Image:
-    """What a process that is started again sees, the power being on."""
+    """Return what a restarted process sees if the power was not cut."""
     return {
         folder: {name: bytes(inode.data) for name, inode in files.items()} for folder, files in disk.folders.items()
     }
@@ -273,9 +275,9 @@ def visible(disk: PowerDisk) -> Image:
 class _OnDisk:
     """A file as a cut would find it.
 
-    :param data: what is durable.
-    :param pending: what is not, oldest first.
-    :param uncertain: what a failed sync should have made durable: no later sync does.
+    :param data: the durable bytes.
+    :param pending: the changes that are not durable, oldest first.
+    :param uncertain: the changes that a failed sync should have made durable; no later sync does.
     """
 
     data: bytearray
@@ -284,11 +286,11 @@ class _OnDisk:
 
 
 class Cuts:
-    """Goes through what was done to a disk, and tells at each moment what a cut could leave.
+    """Replays the operations on a disk, and computes at each moment what a cut could leave.
 
-    :param first: what lay on the disk before.
-    :param log: what was done to it.
-    :ivar notes: what tests had to say up to the moment.
+    :param first: the contents of the disk before.
+    :param log: the operations.
+    :ivar notes: the notes of tests up to the moment.
     """
 
     def __init__(self, first: Image, log: list[Event]) -> None:
@@ -306,7 +308,7 @@ class Cuts:
         self.notes: list[Any] = []
 
     def moments(self) -> Iterator[int]:
-        """Each moment: before anything was done, and after each thing that was done."""
+        """Yield each moment: before the first operation, and after each operation."""
         yield 0
         for number, event in enumerate(self._log, 1):
             self._apply(event)
@@ -347,7 +349,9 @@ class Cuts:
             _name(self._names[folder], change)
 
     def images(self, random: Random) -> Iterator[Image]:
-        """What a cut now could leave: everything where that is not much, otherwise nothing, all, and some."""
+        """Yield what a cut now could leave: all possibilities if they are few; otherwise none of the pending changes,
+        all of them, and some subsets.
+        """
         names = [change for pending in self._pending_names.values() for change in pending]
         pieces = [
             piece
@@ -362,7 +366,7 @@ class Cuts:
             yield self._image(kept, pieces)
 
     def durable(self) -> Image:
-        """What a cut now leaves for sure."""
+        """Return what a cut now leaves in any case."""
         return self._image(set(), [])
 
     def _image(self, kept: set[int], pieces: list[Wrote | Truncated]) -> Image:
@@ -381,7 +385,7 @@ class Cuts:
         return image
 
     def _is_held(self, change: Named, kept: set[int]) -> bool:
-        """Whether a name must stay, for the file's new one is not there yet."""
+        """Return whether an old name must stay, because the file's new name is not there yet."""
         needs = change.needs
         return needs is not None and needs in self._pending_names[needs.folder] and id(needs) not in kept
 
@@ -423,7 +427,7 @@ def _name(files: dict[str, Inode], change: Named) -> None:
 
 
 def _cut(change: Wrote | Truncated) -> Iterator[Wrote | Truncated]:
-    """A change by sectors."""
+    """Split a change into sectors."""
     if isinstance(change, Truncated):
         yield change
         return

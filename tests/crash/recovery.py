@@ -1,4 +1,4 @@
-"""Starts what lies on a disk after a cut, by the blocking code that the daemons start with."""
+"""Starts from the contents of a disk after a cut, with the blocking code that the daemons start with."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from storaged.system.interfaces import IFilesystem
 from tests.crash.power import PowerDisk
 
 WRITTEN_ON = "/written on"
-"""The names of the collections that are made to see whether a journal can be written on."""
+"""The prefix of the names of collections that are made to check that a journal can be continued."""
 
 NOW_MS = 1_700_000_000_000
 
 
 def recover_journal(disk: IFilesystem, folder: str) -> State:
-    """What the journal comes to; it can be written on, and what is written can be read."""
+    """Return the state that the journal produces.  Check that it can be continued, and that new records can be read."""
     reader = JournalReader(disk, folder)
     state = fold(reader)
     writer = SegmentWriter(disk, folder, 10_000)
@@ -53,7 +53,7 @@ def recover_journal(disk: IFilesystem, folder: str) -> State:
 
 
 class _Unlocked:
-    """The lock of a disk that is in memory."""
+    """The lock of a disk in memory: it does nothing."""
 
     def acquire(self) -> None:
         pass
@@ -63,7 +63,7 @@ class _Unlocked:
 
 
 def journal_on(disk: PowerDisk, pool: ThreadPool, segment_limit: int) -> FileJournal:
-    """A journal on a disk whose power is to be cut, with its compactions in a thread."""
+    """Return a journal on a disk whose power will be cut; its compactions run in a thread."""
     from twisted.internet import reactor
 
     def in_thread(folder: str, upcoming: int) -> Any:
@@ -82,7 +82,7 @@ class Parts:
         self.packs = packs
 
     def all(self) -> dict[str, bytes]:
-        """The stored bytes of all parts that are listed; each is proven."""
+        """Return the stored bytes of all parts that are listed; each is verified."""
         found: dict[str, bytes] = {}
         for subfolder in SUBFOLDERS:
             for info in self.folder.scan(subfolder, ""):
@@ -99,9 +99,9 @@ class Parts:
 
 @contextmanager
 def recovered_parts(disk: IFilesystem, folder: str, index: Path, seal_size: int) -> Iterator[Parts]:
-    """A node's parts.
+    """Start the part store of a node after a cut.
 
-    :param index: the database of the packs' index, which may be there or not.
+    :param index: the database of the packs' index, which may exist or not.
     """
     parts = PartFolder(folder, disk)
     parts.prepare()

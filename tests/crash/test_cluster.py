@@ -1,4 +1,4 @@
-"""A front and six nodes through power cuts that take all of them at once, while clients use them."""
+"""A front and six nodes through power cuts that hit all of them at once, while clients use them."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ NODES = 7
 
 
 class ClusterDisk(PowerDisk):
-    """The disk of all servers."""
+    """The disk that all servers share."""
 
     room: int | None = None
 
     def release(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no call is held."""
 
 
 class Life:
-    """A cluster in use, and what it answers noted."""
+    """Uses a cluster, and records its answers."""
 
     def __init__(self, cluster: Cluster, disk: PowerDisk) -> None:
         self._cluster = cluster
@@ -76,7 +76,7 @@ class Life:
         await self.reaped()
 
     async def move(self, path: str, index: int) -> None:
-        """Move a part to a node that has none of the file."""
+        """Move a part to a node that has no part of the file."""
         front = self._cluster.front
         assert front is not None
         manifest = await front.catalog.lookup(path)
@@ -95,7 +95,7 @@ class Life:
             await moving
 
     async def copies_and_moves(self) -> None:
-        """Parts stay as long as they have a name."""
+        """Copy, move and delete files: their parts must stay as long as they have a name."""
         for source, copy, moved in (("/original", "/c/copy", "/moved"), ("/original", "/c/copy", "/c/3")):
             data = await self.put(source, LARGE if moved == "/moved" else SMALL)
             await self.transfer("COPY", source, {copy: data}, copy)
@@ -143,7 +143,7 @@ class Life:
 
 
 def columns(data: bytes) -> list[bytes]:
-    """The six parts of a file, cut as the format says."""
+    """Return the six parts of a file, cut as the format says."""
     parts = [b""] * 6
     for start in range(0, len(data), 6 * UNIT):
         stripe = data[start : start + 6 * UNIT]
@@ -157,7 +157,7 @@ def columns(data: bytes) -> list[bytes]:
 
 
 def is_stored(manifest: Manifest, data: bytes, nodes: dict[str, dict[str, bytes]]) -> bool:
-    """Whether a file with this content can be read."""
+    """Return whether a file with this content can be read."""
     if manifest.size != len(data):
         return False
     for index, (node, column) in enumerate(zip(manifest.nodes, columns(data), strict=False)):
@@ -173,7 +173,7 @@ def judge(image: Image, notes: list[Any], folder: Path) -> None:
         opened = {
             node: stack.enter_context(recovered_parts(disk, str(folder / node), Path(":memory:"), SEAL_SIZE))
             for node in (f"n{number}" for number in range(1, NODES + 1))
-            if f"{folder / node}/packs" in image  # the node had begun to start
+            if f"{folder / node}/packs" in image  # the node had begun its start
         }
         nodes = {node: parts.all() for node, parts in opened.items()}
         state = recover_journal(disk, str(folder / "front/journal"))
@@ -194,7 +194,7 @@ def _is(found: Manifest | Collection | None, result: Any, nodes: dict[str, dict[
 
 
 def _left(state: State, nodes: dict[str, dict[str, bytes]]) -> Iterator[str]:
-    """The parts that are left when the reaper has deleted what it knows of: a sweep finds exactly these."""
+    """Yield the parts that remain after the reaper has deleted the parts it knows of: a sweep finds exactly these."""
     for node, parts in nodes.items():
         for part_id in parts:
             if not state.knows(parse_part_id(part_id), node):
@@ -202,7 +202,7 @@ def _left(state: State, nodes: dict[str, dict[str, bytes]]) -> Iterator[str]:
 
 
 def empty(folder: Path) -> Image:
-    """Empty folders on the disk, and real ones of the same names for locks and the indexes of packs."""
+    """Return empty folders for the disk, and make real ones of the same names for locks and the indexes of packs."""
     names = ("front/journal", *(f"n{number}" for number in range(1, NODES + 1)))
     for name in names:
         (folder / name).mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""The journal through power cuts: what was acknowledged is there, and what is there was asked for."""
+"""The journal through power cuts: acknowledged changes are there, and whatever is there was requested."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SEGMENT = 1500
 
 
 class Life:
-    """A catalog in use on a disk, and what it answers noted."""
+    """Uses a catalog on a disk, and records its answers."""
 
     def __init__(self, disk: PowerDisk, pool: ThreadPool) -> None:
         self.disk = disk
@@ -72,7 +72,7 @@ class Life:
         await confirm_all(self.catalog.doomed_parts)
 
     async def _compact_again(self) -> None:
-        """Write until there was an occasion for the next compaction, which must succeed: no disk here fails twice."""
+        """Write until the next compaction was due, which must succeed, because no disk here fails twice."""
         for number in range(200):
             await self.put(f"/{number % 2}")
             if not self.journal.statistics.compaction_problem:
@@ -98,14 +98,14 @@ class Life:
 
 
 def judge(image: Image, notes: list[Any]) -> None:
-    """What a start after the cut finds must be what was acknowledged."""
+    """Check that a start after the cut finds what was acknowledged."""
     state = recover_journal(PowerDisk(image), "/journal")
     may = allowed(notes)
     for name, results in may.items():
         found = state.tree.lookup(name)
         assert (True if isinstance(found, Collection) else found) in results, f"{name}: {found}, not of {results}"
     assert {path for path, _ in state.tree.walk() if not path.startswith(WRITTEN_ON)} <= may.keys()
-    # Every part that may lie somewhere is known: of a file, under way, or to be deleted.
+    # Every part that may exist is known: it belongs to a file or an upload, or is to be deleted.
     for _, entry in state.tree.walk():
         if isinstance(entry, Manifest):
             assert entry.upload not in state.doomed

@@ -1,4 +1,4 @@
-"""Moves, copies, properties and locks through power cuts: each change is there whole, or not at all."""
+"""Moves, copies, properties and locks through power cuts: each change is there completely, or not at all."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ BEGUN, ENDED, FAILED = "begun", "ended", "failed"
 
 
 def seen(state: State) -> Any:
-    """All that clients can see of a state."""
+    """Return everything that clients can see of a state."""
     entries = {path: entry for path, entry in state.tree.walk() if not path.startswith(WRITTEN_ON)}
     noted = {path: dict(properties) for path, properties in state.tree.all_properties()}
     return entries, noted, list(state.locks), state.files, state.bytes_stored, dict(state.shared)
 
 
 class Life:
-    """A catalog in use on a disk; what was to be seen after each change is kept.
+    """Uses a catalog on a disk, and records what clients can see after each change.
 
-    :ivar seen_states: what was to be seen at the start, and after each change.
+    :ivar seen_states: what clients could see at the start, and after each change.
     """
 
     def __init__(self, disk: PowerDisk, pool: ThreadPool) -> None:
@@ -118,7 +118,7 @@ class Life:
 
 
 def judge(image: Image, notes: list[Any], seen_states: list[Any]) -> None:
-    """What a start after the cut finds is what was acknowledged last, or with the change that was under way."""
+    """Check that a start after the cut finds the last acknowledged state, or the one after the change in progress."""
     state = recover_journal(PowerDisk(image), "/journal")
     ended, begun = notes.count(ENDED), notes.count(BEGUN)
     if not state.cluster:

@@ -1,4 +1,4 @@
-"""A node's parts through power cuts: what was acknowledged is there, whole; what was removed does not come back."""
+"""A node's parts through power cuts: acknowledged parts are there, complete; removed parts do not come back."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def stored(number: int, size: int = 300) -> bytes:
 
 
 class Life:
-    """A part store in use on a disk, and what it answers noted.
+    """Uses a part store on a disk, and records its answers.
 
-    :param folder: where the index of the packs lies, and by its name the store on the disk.
+    :param folder: the folder of the packs' index; its name is also that of the store on the disk.
     """
 
     def __init__(self, disk: PowerDisk, folder: Path, pool: ThreadPool) -> None:
@@ -63,11 +63,13 @@ class Life:
         )
 
     async def run(self) -> None:
-        """Live.  Each step that fails is tried once more, and must succeed then, for no disk here fails twice."""
+        """Make all changes.  Each step that fails is tried once more, and must then succeed, because no disk here fails
+        twice.
+        """
         try:
             await self.store.start()
         except StoragedError:
-            return  # the daemon ends, and is started again
+            return  # the daemon ends, and is restarted
         try:
             for number in range(0, 24, 4):
                 await self.put_small(range(number, number + 4))
@@ -142,7 +144,7 @@ class Life:
         except StoragedError as problem:
             outcomes = [problem] * len(changes)
         for change, outcome in zip(changes, outcomes, strict=True):
-            # Of a part that was not stored nothing is kept; of a removal that failed, nobody knows.
+            # A part whose storing failed is not kept; a removal that failed may have happened or not.
             failed = None if change.result is None else False
             self.disk.note(Ended(change, failed if isinstance(outcome, StoragedError) else True))
         return dict(zip(results, outcomes, strict=True))
@@ -161,7 +163,7 @@ def judge(image: Image, notes: list[Any], folder: str, index: Path) -> None:
                 assert data
         assert found.keys() <= may.keys()
         assert disk.scan(f"{folder}/tmp") == []
-        # It can be written on.
+        # The store can be continued.
         new = parse_part_id("ff" + "f" * 30 + ".0")
         [place] = parts.packs.write([NewPart(new, encode_part(new, 256, b"new"))])
         assert parts.packs.write([Removal(new)]) == [True], place
@@ -172,7 +174,7 @@ def disk_files(disk: PowerDisk, folder: str, name: str) -> list[bytes]:
 
 
 class Indexes:
-    """Databases as a cut may leave them: none, or one that is older than the packs."""
+    """Index databases as a cut may leave them: none, or one that is older than the packs."""
 
     def __init__(self, folder: Path, store: str) -> None:
         self._folder = folder
@@ -181,9 +183,9 @@ class Indexes:
         self._count = 0
 
     def keep(self, image: Image, *, synced: bool = False) -> None:
-        """Remember the database of this moment.
+        """Keep the database of this moment.
 
-        :param synced: no older one can be found any more.
+        :param synced: whether the disk can no longer have an older one.
         """
         if synced:
             self._kept.clear()

@@ -14,7 +14,7 @@ Mounter = Callable[[Path, int], None]
 
 @pytest.fixture
 def mount() -> Iterator[Mounter]:
-    """Mounts a disk of so many bytes on a folder, which is made; it is gone at the end."""
+    """A function that mounts a disk of a given size in bytes on a new folder; it is unmounted at the end."""
     with ExitStack() as stack:
 
         def do(folder: Path, size: int) -> None:

@@ -32,7 +32,7 @@ AT_ONCE = 16
 
 @pytest.fixture
 def cluster(tmp_path: Path, mount: Mounter) -> Iterator[LocalCluster]:
-    """Eight storage servers on disks of their own."""
+    """Eight storage servers, each on its own disk."""
     made = LocalCluster(tmp_path / "cluster", cache="0")
     for number in range(1, NODES + 1):
         folder = made.folder / "nodes" / f"n{number}"
@@ -47,7 +47,7 @@ def cluster(tmp_path: Path, mount: Mounter) -> Iterator[LocalCluster]:
 
 
 def fills(cluster: LocalCluster, moment: str) -> dict[str, float]:
-    """How full the nodes are; noted for the end of the run."""
+    """Return how full the nodes are, and record it for the end of the run."""
     found = {node["id"]: node["fill"] for node in cluster.status()["nodes"]}
     line = "  ".join(f"{node} {100 * fill:4.1f}" for node, fill in found.items())
     MEASURED.append(f"fill in % {moment:32}  {line}   spread {100 * spread(found):.2f}")
@@ -96,7 +96,7 @@ def test_a_node_that_joins_under_load_is_filled_and_a_rebalance_evens_out_and_no
 
 
 def check_files(cluster: LocalCluster) -> None:
-    """Every file of the uploads can be read, to its last byte."""
+    """Check that every stored file can be read to its last byte."""
     for seed, count in ((1, UPLOADS), (2, UPLOADS // 4)):
         chance = random.Random(seed)
         for number in range(count):

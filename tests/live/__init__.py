@@ -1,1 +1,1 @@
-"""Promises proven on real processes."""
+"""Promises that are tested with real processes."""

@@ -21,7 +21,7 @@ Command = Sequence[str | Path]
 
 @attrs.frozen
 class Answer:
-    """What a server answered; status 0 where it did not."""
+    """An answer of a server; status 0 if there was none."""
 
     status: int
     etag: str = ""
@@ -29,7 +29,7 @@ class Answer:
 
 
 def ask(url: str, method: str = "GET", body: Any = None, **headers: str) -> Answer:
-    """One request over a connection of its own, its whole answer in memory."""
+    """Send one request on its own connection; return the whole answer."""
     place = urlsplit(url)
     connection = HTTPConnection(place.netloc, timeout=TIMEOUT_S)
     try:
@@ -53,13 +53,13 @@ def put(url: str, body: Any) -> str:
 
 
 def numbered_pieces(count: int) -> Iterator[bytes]:
-    """The bytes of a file, a MiB at a time, no two the same."""
+    """Yield the bytes of a file, one MiB at a time, no two of them equal."""
     for number in range(count):
         yield number.to_bytes(8, "big") * (PIECE // 8)
 
 
 def hash_of(stream: IO[bytes]) -> tuple[str, int]:
-    """The SHA-256 and the size of all there is to read."""
+    """Return the SHA-256 and the size of a stream."""
     digest, size = sha256(), 0
     while piece := stream.read(PIECE):
         digest.update(piece)
@@ -68,9 +68,9 @@ def hash_of(stream: IO[bytes]) -> tuple[str, int]:
 
 
 def curl(*arguments: str | Path, stdin: IO[bytes] | None = None) -> list[str]:
-    """Run curl to its good end.
+    """Run curl, which must succeed.
 
-    :return: the words that its `-w` told.
+    :return: the words that its `-w` printed.
     """
     done = subprocess.run(
         ["curl", "-sS", *arguments], stdin=stdin or subprocess.DEVNULL, capture_output=True, text=True, check=False
@@ -80,7 +80,7 @@ def curl(*arguments: str | Path, stdin: IO[bytes] | None = None) -> list[str]:
 
 
 def curl_hash(url: str) -> tuple[str, int]:
-    """The SHA-256 and the size of a file that curl fetches, and is content with."""
+    """Return the SHA-256 and the size of a file that curl fetches, which must succeed."""
     with running(["curl", "-sS", "--fail", url], stdout=subprocess.PIPE) as process:
         found = hash_of(out(process))
         assert process.wait() == 0, url
@@ -89,7 +89,7 @@ def curl_hash(url: str) -> tuple[str, int]:
 
 @contextmanager
 def running(command: Command, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is killed at the end, where it still runs, and whose pipes are closed."""
+    """Start a process; at the end of the block it is killed, if it still runs, and its pipes are closed."""
     with subprocess.Popen(command, **options) as process:
         try:
             yield process
@@ -98,19 +98,19 @@ def running(command: Command, **options: Any) -> Iterator[subprocess.Popen[bytes
 
 
 def out(process: subprocess.Popen[bytes]) -> IO[bytes]:
-    """What a process prints."""
+    """Return the output stream of a process."""
     assert process.stdout is not None
     return process.stdout
 
 
 class PipedUpload:
-    """curl in the middle of an upload: it sends what it is fed, and learns of no end before `finish`."""
+    """curl in the middle of an upload: it sends what it is fed, and does not know the length before `finish`."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
 
     def feed(self, pieces: Iterator[bytes]) -> None:
-        """Give it more to send; what it does not want any more is dropped."""
+        """Give it more to send; if curl has stopped reading, the rest is dropped."""
         assert self._process.stdin is not None
         try:
             for piece in pieces:
@@ -126,23 +126,23 @@ class PipedUpload:
         self._process.stdin.close()
 
     def finish(self) -> tuple[int, int]:
-        """End the file, where curl still sends it.
+        """End the file, if curl is still sending it.
 
-        :return: curl's exit code, and the status it got; 0 where it got none.
+        :return: curl's exit code, and the status that it received; 0 if none.
         """
         self.end()
         text = out(self._process).read()
         return self._process.wait(), int(text.split()[-1])
 
     def kill(self) -> None:
-        """Let the client leave in the middle."""
+        """Kill the client in the middle."""
         self._process.kill()
         self._process.wait()
 
 
 @contextmanager
 def piped_upload(url: str) -> Iterator[PipedUpload]:
-    """Begin an upload of unknown length with curl."""
+    """Start an upload of unknown length with curl."""
     command = ["curl", "-sS", "-w", " %{http_code}", "-T", "-", url]
     with running(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:
         yield PipedUpload(process)

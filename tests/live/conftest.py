@@ -40,7 +40,7 @@ def big_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BigFile]:
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
-    """A cluster that all tests share.  They do it no harm, and take care of the names they use."""
+    """A cluster that all tests share.  They must not damage it, and must use different names."""
     made = LocalCluster(tmp_path_factory.mktemp("shared") / "cluster")
     try:
         made.start()
@@ -51,9 +51,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
 
 @pytest.fixture
 def own_cluster(tmp_path: Path) -> Iterator[Starter]:
-    """Starts a cluster of the test's own, which may come to harm.
+    """A function that starts the test's own cluster, which may be damaged.
 
-    Takes variables for the environment of its processes, and more keys of the front's settings.
+    It takes variables for the environment of the processes, and more keys of the front's settings.
     """
     made: list[LocalCluster] = []
 

@@ -1,4 +1,4 @@
-"""A cluster whose daemons nobody starts again but the test that kills them."""
+"""A cluster whose daemons are restarted only by the test that kills them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.ports import free_ports
 class KilledCluster:
     """A front and some storage servers.
 
-    :param folder: as `splitctl up` makes it.
+    :param folder: a folder as `splitctl up` makes it.
     :param nodes: how many storage servers.
     """
 
@@ -43,7 +43,7 @@ class KilledCluster:
             )
 
     def _make(self, nodes: int) -> None:
-        """Let `splitctl up` write the configuration files."""
+        """Make `splitctl up` write the configuration files."""
         command = [SPLITCTL, "up", "--dir", self.folder, "--port", str(self.port), "--nodes", str(nodes)]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as up:
             wait_until((self.folder / "cluster.json").exists, "a cluster", up.poll)
@@ -66,7 +66,7 @@ class KilledCluster:
             assert daemon.wait(60), daemon.name
 
     def kill(self, name: str) -> None:
-        """Kill a daemon, and start it again."""
+        """Kill a daemon, and restart it."""
         daemon = self.daemons[name]
         daemon.send(signal.SIGKILL)
         assert daemon.wait(60)
@@ -80,12 +80,12 @@ class KilledCluster:
         return bool(status) and status["ready"] and all(node["state"] == "up" for node in status["nodes"])
 
     def status(self) -> Any:
-        """The status page; nothing while the front does not answer."""
+        """Return the status; empty while the front does not answer."""
         answer = ask(f"http://127.0.0.1:{self.port + 1}/status")
         return json.loads(answer.body) if answer.status == 200 else {}
 
     def wait_reaped(self) -> None:
-        """Wait until nothing is under way and nothing is left to delete."""
+        """Wait until no upload is under way and nothing is left to delete."""
 
         def is_done() -> bool:
             status = self.status()
@@ -94,11 +94,11 @@ class KilledCluster:
         wait_until(is_done, "the end of the reaper's work", self.status)
 
     def state(self) -> State:
-        """What the journal comes to."""
+        """Return the state that the journal produces."""
         return fold(JournalReader(OSFilesystem(), str(self.folder / "front/data/journal")))
 
     def parts_needed(self) -> dict[tuple[str, str], int]:
-        """The parts of all files, and what they take: by node and part id."""
+        """Return the sizes of the parts of all files, by node and part id."""
         return {
             (node, f"{manifest.upload}.{index}"): stored_size(
                 part_size(manifest.layout, manifest.size, index), manifest.unit
@@ -108,7 +108,7 @@ class KilledCluster:
         }
 
     def parts_stored(self) -> dict[tuple[str, str], int]:
-        """The parts that the nodes list."""
+        """Return the sizes of the parts that the nodes list, by node and part id."""
         key = (self.folder / "cluster.key").read_text().strip()
         found = {}
         for number in range(1, len(self.daemons)):

@@ -1,4 +1,4 @@
-"""Clients that store and read files all the time, and tell what went wrong."""
+"""Clients that keep storing and reading files, and report failures."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _SIZES = [0, 1, 5_000, 200_000, 2_000_000, 5_000_001]
 class Client(threading.Thread):
     """Stores files and reads them back.
 
-    :param names: after so many files it begins to replace them; None for a new name each time.
-    :ivar done: how many it stored and read.
-    :ivar wrong: what went wrong.
+    :param names: after this many files it begins to replace them; None for a new name each time.
+    :ivar done: how many files it has stored and read.
+    :ivar wrong: the failures.
     """
 
     def __init__(self, url: str, number: int, names: int | None) -> None:
@@ -47,7 +47,7 @@ class Client(threading.Thread):
 
 @contextmanager
 def load(url: str, clients: int = 4, names: int | None = None) -> Iterator[list[Client]]:
-    """Clients at work until the end of the block, none of whose requests may fail; see `Client`."""
+    """Run clients until the end of the block; none of their requests may fail.  See `Client`."""
     working = [Client(url, number, names) for number in range(clients)]
     for client in working:
         client.start()

@@ -1,4 +1,4 @@
-"""A cluster that `splitctl up` runs, with verbs to harm it."""
+"""A cluster that `splitctl up` runs, with methods to damage it."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ SPLITCTL = Path(sys.executable).with_name("splitctl")
 _TRIES = 20
 PORT_TAKEN = 5
 BLOCK = [0, 1, *range(11, 25)]
-"""The ports of a cluster of up to fourteen storage servers, counted from the front's."""
+"""The ports of a cluster of up to fourteen storage servers, relative to the front's."""
 
 _WITH_US = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); os.execv(sys.argv[1], sys.argv[1:])"
-"""Runs a program that the kernel kills when this process ends, in whatever way."""
+"""Runs a program that the kernel kills when this process ends, for whatever reason."""
 
 
 class LocalCluster:
@@ -38,8 +38,8 @@ class LocalCluster:
 
     :param folder: the `--dir` of `splitctl up`.
     :param settings: more keys of the front's configuration file.
-    :ivar asked_for: what it must be ready for at its start, as a query; for all where empty.
-    :ivar environment: variables for the processes, besides those of this one; read at `start`.
+    :ivar asked_for: what it must be ready for at its start, as a query; empty for everything.
+    :ivar environment: variables for the processes, in addition to those of this process; read at `start`.
     """
 
     def __init__(self, folder: Path, **settings: object) -> None:
@@ -57,7 +57,7 @@ class LocalCluster:
     # Life
 
     def start(self) -> None:
-        """Start it, on ports that are free."""
+        """Start it, on free ports."""
         for _ in range(_TRIES):
             self.port = free_ports(BLOCK)
             if self._started():
@@ -76,7 +76,7 @@ class LocalCluster:
         wait_until(lambda: self._supervisor.poll() is not None or self.is_ready(), "a cluster", self.output.read_text)
         if self._supervisor.poll() is None:
             return True
-        # Between our look and its own, somebody may have taken a port.
+        # Another process may have taken a port after it was found free.
         assert self._supervisor.returncode == PORT_TAKEN, self.output.read_text()
         return False
 
@@ -90,7 +90,7 @@ class LocalCluster:
         self._supervisor.send_signal(number)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """End `splitctl up`.
+        """Stop `splitctl up`.
 
         :return: its exit code.
         """
@@ -103,7 +103,7 @@ class LocalCluster:
             raise
 
     def remove(self) -> None:
-        """Stop it, where it runs, and leave nothing behind."""
+        """Stop it, if it runs, and remove its folder."""
         try:
             if self._process is not None and self._process.poll() is None:
                 assert self.stop() == 0, self.output.read_text()
@@ -112,7 +112,7 @@ class LocalCluster:
             shutil.rmtree(self.folder)
 
     def faults(self) -> list[str]:
-        """What the daemons said of errors that nobody expected."""
+        """Return the lines in the logs about unexpected errors."""
         return [
             f"{path.name}: {line}"
             for path in self.folder.glob("log/*.log")
@@ -120,10 +120,10 @@ class LocalCluster:
             if "Traceback" in line or "Unhandled" in line
         ]
 
-    # What it says of itself
+    # Its state
 
     def is_ready(self) -> bool:
-        """Whether it says that all daemons are ready."""
+        """Return whether all daemons are reported as ready."""
         return self.ready_file.exists() and ask(f"{self.admin}/ready{self.asked_for}").status == 200
 
     @property
@@ -139,12 +139,12 @@ class LocalCluster:
         return f"http://127.0.0.1:{self.port + 1}"
 
     def pids(self) -> dict[str, int]:
-        """The process ids, by name."""
+        """Return the process ids, by name."""
         told = json.loads(self.ready_file.read_text())
         return {FRONT: told["front"]["pid"], **{node["id"]: node["pid"] for node in told["nodes"]}}
 
     def status(self) -> Any:
-        """The status page; nothing while the front does not answer."""
+        """Return the status; empty while the front does not answer."""
         answer = ask(f"{self.admin}/status")
         return json.loads(answer.body) if answer.status == 200 else {}
 
@@ -152,7 +152,7 @@ class LocalCluster:
 
     @contextmanager
     def paused(self, name: str) -> Iterator[None]:
-        """Hold a daemon still."""
+        """Stop a daemon with SIGSTOP until the end of the block."""
         pid = self.pids()[name]
         os.kill(pid, signal.SIGSTOP)
         try:
@@ -161,9 +161,9 @@ class LocalCluster:
             os.kill(pid, signal.SIGCONT)
 
     def kill(self, *names: str) -> dict[str, int]:
-        """Kill daemons, as fast as can be.
+        """Kill daemons, one right after the other.
 
-        :return: the process ids they had.
+        :return: the ids of the killed processes.
         """
         pids = self.pids()
         for name in names:
@@ -171,9 +171,9 @@ class LocalCluster:
         return {name: pids[name] for name in names}
 
     def wait_recovered(self, killed: dict[str, int]) -> None:
-        """Wait until killed daemons run again and all is ready."""
+        """Wait until killed daemons run again and everything is ready."""
         wait_until(lambda: not killed.items() & self.pids().items(), f"{killed} started again", self.output.read_text)
-        # The front may not have noticed that a node was away: its word alone does not say that the node is back.
+        # The front may not have noticed that a node was down, so its answer alone does not prove that the node is back.
         for node in json.loads(self.ready_file.read_text())["nodes"]:
             wait_until(partial(_is_well, node["url"]), f"node {node['id']} well")
         wait_until(self.is_ready, "the front ready", self.status)
@@ -182,7 +182,7 @@ class LocalCluster:
 
     @contextmanager
     def memory_bounded(self) -> Iterator[None]:
-        """Whatever is done meanwhile, no daemon's memory exceeds its limit."""
+        """Check at the end of the block that no daemon's memory has exceeded its limit."""
         pids = self.pids()
         forget_peaks(pids.values())
         yield

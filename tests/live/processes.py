@@ -1,4 +1,4 @@
-"""Looks at processes from outside, and waiting for what they do."""
+"""Observes processes from outside, and waits for their effects."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ NODE_LIMIT = 100 * _MIB
 
 
 def wait_until(look: Callable[[], _T], what: str, also: Callable[[], object] = lambda: None) -> _T:
-    """Look again and again, until what is seen is true.
+    """Call a function again and again, until its result is true.
 
-    :param what: what is awaited; "not seen: WHAT" is the failure.
-    :param also: asked for more to say in the failure.
+    :param what: the awaited event; the failure is "not seen: WHAT".
+    :param also: returns more to say in the failure.
     """
     deadline = time.monotonic() + _PATIENCE_S
     while not (seen := look()):
@@ -31,7 +31,7 @@ def wait_until(look: Callable[[], _T], what: str, also: Callable[[], object] = l
 
 
 def wait_until_still(look: Callable[[], _T], what: str) -> _T:
-    """Look until the same is seen several times in a row; what it is then."""
+    """Call a function until it gives the same result several times in a row; return that result."""
     seen: list[_T] = []
 
     def is_still() -> bool:
@@ -43,7 +43,7 @@ def wait_until_still(look: Callable[[], _T], what: str) -> _T:
 
 
 def is_running(pid: int) -> bool:
-    """Whether a process lives; one that has ended and was not waited for does not."""
+    """Return whether a process lives; one that has ended and was not waited for does not."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -52,13 +52,13 @@ def is_running(pid: int) -> bool:
 
 
 def forget_peaks(pids: Iterable[int]) -> None:
-    """Let the peaks of memory begin anew."""
+    """Reset the peaks of memory."""
     for pid in pids:
         Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
 def peak_memory(pid: int) -> int:
-    """The most memory a process had at once since `forget_peaks`, bytes."""
+    """Return the most memory that a process had at once since `forget_peaks`, in bytes."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024

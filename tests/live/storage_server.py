@@ -1,4 +1,4 @@
-"""A storage server as an operator starts one."""
+"""Starts a storage server as an operator does."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from tests.ports import free_ports
 
 @contextmanager
 def storage_server(cluster: LocalCluster, folder: Path, node: str, key: str = "", **settings: object) -> Iterator[str]:
-    """A storage server that nobody knows yet; its URL.
+    """Start a storage server that is in no registry yet; yield its URL.
 
-    :param key: its cluster key; the cluster's where empty.
+    :param key: its cluster key; empty for the cluster's.
     :param settings: more keys of its configuration file.
     """
     port = free_ports()

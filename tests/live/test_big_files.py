@@ -1,4 +1,4 @@
-"""Files much larger than the memory that may be used for them."""
+"""Files that are much larger than the memory that the daemons may use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WRITE_OUT = ("-w", "%{http_code} %header{etag}")
 
 
 def store(url: str, file: BigFile, *, known: bool) -> str:
-    """Store the big file; its entity tag."""
+    """Store the big file; return its entity tag."""
     if known:
         status, etag = curl(*WRITE_OUT, "-T", file.path, url)
     else:

@@ -1,4 +1,4 @@
-"""The wall clock is set while a cluster is under load: nothing that waits, polls or expires takes notice."""
+"""The wall clock is set while a cluster is under load: timeouts, polls and expiries are not affected."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LOCK = b'<lockinfo xmlns="DAV:"><lockscope><exclusive/></lockscope><locktype><wr
 
 
 def trash_file(cluster: LocalCluster) -> Path:
-    """A part that was put aside on a node a moment ago."""
+    """Return a part that was moved to a node's trash a moment ago."""
     name = f"{int(time.time() * 1000):013}-{'ab' * 16}.0"
     path = cluster.folder / "nodes" / "n1" / "data" / "trash" / name
     path.write_bytes(b"put aside")

@@ -1,4 +1,4 @@
-"""What the daemons say when they cannot start, and how they end."""
+"""The messages of daemons that cannot start, and the way daemons stop."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def can_connect(port: int) -> bool:
 
 @contextmanager
 def running(folder: Path, *arguments: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """A daemon that listens."""
+    """Start a daemon, and wait until it listens."""
     listen = f"tcp:{port}:interface=127.0.0.1"
     command = [TWISTD, "-n", "--pidfile=", *arguments, "--cluster-key-file", "key", "--data", "d", "--listen", listen]
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as daemon:

@@ -20,13 +20,13 @@ NEED_A_CLUSTER_OF_THEIR_OWN = [5, 8, 10, 11, 12, 14]
 
 
 def surroundings(folder: Path) -> dict[str, str]:
-    """The environment, with a place of our own for temporary files."""
+    """Return the environment, with the test's own place for temporary files."""
     kept = {name: value for name, value in os.environ.items() if name not in {"SPLITD_URL", "SPLITD_ADMIN"}}
     return {**kept, "TMPDIR": str(folder)}
 
 
 def tour(folder: Path, *options: str) -> Any:
-    """Go on a tour that passes; what it tells."""
+    """Run a tour that must pass; return its JSON output."""
     command: Command = [SPLITCTL, "--json", *options, "demo", "--size", "8MiB"]
     done = subprocess.run(command, capture_output=True, env=surroundings(folder), timeout=180, check=False)
     assert done.returncode == 0, (done.stdout, done.stderr)

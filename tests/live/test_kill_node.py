@@ -12,7 +12,7 @@ from tests.live.local_cluster import SPLITCTL
 
 SOME = 20
 MORE_THAN_CONNECTIONS_HOLD = 768
-"""MiB.  What a node has sent, the kernel delivers though the node is dead: here up to 36 MiB to the front."""
+"""MiB.  The kernel delivers what a node has sent although the node is dead: here up to 36 MiB to the front."""
 
 CURL_SAYS_NOT_WHOLE = {18, 56}
 SPLITCTL_SAYS_NOT_WHOLE = 4

@@ -18,13 +18,13 @@ CLIENTS = 6
 NAMES = 4
 NODES = 8
 _PAUSE_S = 0.1
-"""After no answer: while the front is away, asking again and again would only take the machine's time."""
+"""The pause after a failed request: while the front is down, more requests would only use the machine's CPU."""
 
 
 class Client(threading.Thread):
-    """A client with names of its own, who knows what may be there.
+    """A client with its own names, which knows the possible contents of each.
 
-    :ivar may: the contents that may be there, by path; None for no file.
+    :ivar may: the possible contents, by path; None for no file.
     """
 
     def __init__(self, cluster: KilledCluster, number: int) -> None:
@@ -42,7 +42,7 @@ class Client(threading.Thread):
             do = self._random.choice([self.put, self.put, self.put, self.get, self.get, self.delete])
             try:
                 do(path)
-            except Exception as problem:  # a thread's own goes nowhere
+            except Exception as problem:  # an exception in a thread would be lost
                 self.wrong.append(f"{path}: {problem!r}")
                 return
 

@@ -19,9 +19,9 @@ CLIENTS = len(SIZES)
 
 
 class Client:
-    """One that stores a file and then reads it, over one connection.
+    """A client that stores a file and then reads it, over one connection.
 
-    :param together: where it waits before it sends the last of its file, and before it reads the last of it.
+    :param together: the barrier at which it waits before it sends the last piece, and before it reads the last piece.
     """
 
     def __init__(self, number: int, size: int, address: str, together: Barrier) -> None:

@@ -1,4 +1,4 @@
-"""splitctl changes a cluster while it runs: storage servers are added, parts are moved."""
+"""splitctl changes a cluster while it runs: it adds storage servers, and moves parts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.ports import free_ports
 SIX = [f"n{number}" for number in range(1, 7)]
 _FILES = 24
 LARGE = 6 * 300_000
-"""Bytes of a file whose parts are files of their own."""
+"""The size of a file whose parts are not packed, in bytes."""
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def grow(cluster: LocalCluster, *more: str) -> list[str]:
 
 
 def up(cluster: LocalCluster) -> list[str]:
-    """The nodes that are up."""
+    """Return the nodes that are up."""
     return [node["id"] for node in cluster.status()["nodes"] if node["state"] == "up"]
 
 
@@ -233,7 +233,7 @@ def test_sighup_reads_the_registry_and_ends_nothing(growing: LocalCluster) -> No
 
 @pytest.fixture
 def uneven(growing: LocalCluster, splitctl: Splitctl) -> dict[str, str]:
-    """Files on six nodes, and a seventh that is thought to have far more room.
+    """Store files on six nodes, and add a seventh with a weight that gives it far more room.
 
     :return: the SHA-256 of each file, by its name.
     """

@@ -1,4 +1,4 @@
-"""`splitctl up` starts a cluster, looks after it, and ends it."""
+"""`splitctl up` starts a cluster, supervises it, and stops it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DATA = os.urandom(1_000_001)
 
 
 def up(folder: Path, port: int, expected: int) -> str:
-    """Run `splitctl up`, which cannot start; what it says."""
+    """Run a `splitctl up` that cannot start; return its output."""
     command: Command = [SPLITCTL, "up", "--dir", folder, "--port", str(port)]
     done = subprocess.run(command, capture_output=True, timeout=120, check=False)
     assert done.returncode == expected, done

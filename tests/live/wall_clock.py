@@ -1,4 +1,4 @@
-"""A wall clock for processes that a test can set, by libfaketime; spans of time go on as they do."""
+"""A wall clock that a test can set for processes, with libfaketime; spans of time are not affected."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LIBRARY = "faketime/libfaketimeMT.so.1"
 class WallClock:
     """The wall clock of some processes.
 
-    :param file: where the step is noted that libfaketime reads.
+    :param file: the file from which libfaketime reads the offset.
     """
 
     def __init__(self, file: Path) -> None:
@@ -21,14 +21,14 @@ class WallClock:
         self.step(0)
 
     def step(self, seconds: int) -> None:
-        """Set the clock so many seconds ahead of the right time, or behind it."""
-        # In one step: a process that finds the file empty would end.
+        """Set the clock this many seconds ahead of the right time, or behind it if negative."""
+        # This is one atomic step, because a process that finds the file empty would end.
         new = self._file.with_suffix(".new")
         new.write_text(f"{seconds:+d}\n")
         new.rename(self._file)
 
     def environment(self) -> dict[str, str]:
-        """The variables with which a process sees this clock."""
+        """Return the variables that make a process see this clock."""
         return {
             "LD_PRELOAD": str(_library()),
             "FAKETIME_TIMESTAMP_FILE": str(self._file),

@@ -1,4 +1,4 @@
-"""What the tests of the journalled catalog are written with."""
+"""Shared code of the tests of the journalled catalog."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def manifest(upload: str, *, size: int = 10, nodes: tuple[str, ...] = NODES) -> 
 
 
 def doomed(*uploads: str) -> dict[str, list[str]]:
-    """All parts of these uploads, by their nodes, as `tests.doomed.doomed_parts` shows them."""
+    """Return all parts of these uploads by node, as `tests.doomed.doomed_parts` returns them."""
     return {node: [f"{upload}.{index}" for upload in uploads] for index, node in enumerate(NODES) if uploads}
 
 
 class TurningClock(Clock):
-    """A clock whose `turn` makes the calls of one turn of a reactor, and not those that these ask for."""
+    """A clock whose `turn` makes the calls of one turn of a reactor, but not the calls that these schedule."""
 
     def callLater(self, when: float, what: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return super().callLater(when or 0.001, what, *args, **kwargs)
@@ -41,7 +41,7 @@ class TurningClock(Clock):
 
 
 class Front:
-    """A catalog on a journal that can be held, and that can be restarted."""
+    """A catalog on a journal that can be held; the catalog can be restarted."""
 
     def __init__(self, folder: MemoryFolder | None = None) -> None:
         self.folder = folder or MemoryFolder()

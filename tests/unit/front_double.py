@@ -21,9 +21,9 @@ MODIFIED_S = 1_700_000_000
 class FrontDouble(ThreadingHTTPServer):
     """Holds collections (None) and files by their paths.
 
-    `seen` lists the request lines that came; `types` the content types that files were stored with.
-    A fault is called in place of the usual answer to requests of its method.  What operators ask for is answered by
-    `operators`.
+    `seen` lists the received request lines; `types` the content types that files were stored with.
+    A fault is called in place of the usual answer to requests of its method.  `operators` answers the operators'
+    requests.
     """
 
     daemon_threads = False
@@ -39,7 +39,7 @@ class FrontDouble(ThreadingHTTPServer):
         self.page = 3
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exception(), ConnectionError):  # a client may go at any time
+        if not isinstance(sys.exception(), ConnectionError):  # a client may leave at any time
             super().handle_error(request, client_address)
 
     @property
@@ -176,7 +176,7 @@ def _describe(path: str, entry: bytes | None) -> dict[str, Any]:
 
 @contextmanager
 def running_front() -> Iterator[FrontDouble]:
-    """A front that serves until the end of the block."""
+    """Run a front that serves until the end of the block."""
     with FrontDouble() as front:
         thread = threading.Thread(target=front.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

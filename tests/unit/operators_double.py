@@ -1,4 +1,4 @@
-"""What a front tells operators and does for them, for tests of splitctl: nodes that join from a registry's file."""
+"""A front's operators' port, for tests of splitctl: nodes join from a registry's file."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ PLAN = {
 
 
 class No(Exception):
-    """An answer that is no."""
+    """A refusal."""
 
     def __init__(self, status: int, sentence: str) -> None:
         super().__init__(sentence)
@@ -53,8 +53,8 @@ class Operators:
 
     :ivar servers: the storage servers that answer a probe, by URL.
     :ivar asked: the query of each POST and DELETE.
-    :ivar steps: what comes of a rebalance, one at each look.
-    :ivar refuses: why it takes no registry.
+    :ivar steps: the progress of a rebalance, one for each poll.
+    :ivar refuses: returns why it refuses a registry; empty if it accepts it.
     """
 
     def __init__(self) -> None:
@@ -65,13 +65,13 @@ class Operators:
         self.refuses: Callable[[], str] = str
 
     def serve(self, registry: Path) -> None:
-        """Know the nodes of a registry's file."""
+        """Load the nodes of a registry's file."""
         self.status = {**STATUS, "nodes": [], "registry": {**STATUS["registry"], "path": str(registry)}}
         self.reload({})
         self._look({})
 
     def answers(self) -> dict[str, Callable[[Query], tuple[int, Any]]]:
-        """What is done for a request."""
+        """Return the function that answers each request."""
         return {
             "GET /status": self._look,
             "POST /probe": self._probe,
@@ -85,7 +85,7 @@ class Operators:
         if self.steps:
             self.status["rebalance"] = report["rebalance"] = self.steps.pop(0)
         for node in self.status.get("nodes", []):
-            if node["state"] == "unknown":  # at the next look it is here
+            if node["state"] == "unknown":  # at the next poll it is up
                 node |= {"state": "up", "capacity": 100, "free": 100, "fill": 0.0}
         return 200, report
 

@@ -9,14 +9,14 @@ HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 START_MS = 1_700_000_000_000
 ROUNDING_MS = 1000
-"""Steps of less than a second may pass unnoticed."""
+"""Clock steps of less than a second may pass unnoticed."""
 
 spans = st.integers(0, DAY_MS)
 steps = st.one_of(st.just(0), st.integers(-10 * DAY_MS, 10 * DAY_MS))
 
 
 class Time:
-    """Two clocks, one of which can be set, and how long ago things really happened."""
+    """Two clocks, one of which can be set, and the true age of events."""
 
     def __init__(self) -> None:
         self.wall, self.monotonic = START_MS, 0

@@ -75,7 +75,7 @@ operations = st.one_of(
 
 
 def perform(catalog: JournalledCatalog, operation: tuple[Any, ...]) -> Deferred[Any]:
-    """Do it; fires with how it ends, be it well or not."""
+    """Do an operation; return a Deferred that fires with its result, or with its error as a value."""
     match operation:
         case "move", source, target, condition, overwrite:
             done: Deferred[Any] = catalog.namespace.move(source, target, condition, overwrite=overwrite)
@@ -89,7 +89,7 @@ def perform(catalog: JournalledCatalog, operation: tuple[Any, ...]) -> Deferred[
 
 
 async def everything(catalog: JournalledCatalog) -> tuple[Any, ...]:
-    """All that can be seen of a catalog."""
+    """Return everything that can be seen of a catalog."""
     found = await walk(catalog)
     details = dict(zip(found, await catalog.namespace.details(list(found)), strict=True))
     to_go = {

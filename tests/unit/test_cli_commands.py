@@ -1,4 +1,4 @@
-"""The other commands against a front with real sockets, and how they end."""
+"""The other commands against a front with real sockets, and their exit codes."""
 
 from __future__ import annotations
 

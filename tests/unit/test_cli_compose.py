@@ -1,4 +1,4 @@
-"""splitctl compose-node: another storage server for docker compose."""
+"""splitctl compose-node: adds a storage server for docker compose."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def test_who_has_a_folder_is_known_while_they_have_it(tmp_path: Path) -> None:
 
 
 def growth(folder: Path, *joined: str, count: int = 1) -> list[str]:
-    """Plan the growth of a cluster of six, and make the folders; the new nodes' ids."""
+    """Plan the growth of a cluster of six, and make the folders; return the ids of the new nodes."""
     plan = plan_growth(ClusterPlan(folder, 9000, ()), {*joined, *(f"n{number}" for number in range(1, 7))}, count)
     prepare_nodes(plan)
     return [node.node_id for node in plan.nodes]

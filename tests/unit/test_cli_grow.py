@@ -1,4 +1,4 @@
-"""splitctl grow where it cannot do anything; what it does otherwise is for real processes."""
+"""splitctl grow in cases in which it can do nothing; the others are tested with real processes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_none_is_no_number_of_storage_servers(tmp_path: Path) -> None:
 
 @pytest.fixture
 def port() -> int:
-    """The port of a cluster's front, with those of seven storage servers free."""
+    """The port of a cluster's front, with the ports of seven storage servers free."""
     return free_ports([0, 1, *range(11, 18)])
 
 

@@ -42,7 +42,7 @@ def front() -> Iterator[FrontDouble]:
 
 @pytest.fixture
 def registry(front: FrontDouble, tmp_path: Path) -> Path:
-    """The registry that the front reads; a server waits to be added to it."""
+    """The registry that the front reads; a server is ready to be added to it."""
     path = tmp_path / "nodes.yaml"
     path.write_text(REGISTRY)
     front.operators.serve(path)

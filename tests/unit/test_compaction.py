@@ -1,4 +1,4 @@
-"""Snapshots: they come to the same state, and take the place of what they stand for while writing goes on."""
+"""Snapshots: they produce the same state, and replace the segments before them while writing continues."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ Make = Callable[..., FileJournal]
 
 
 def told(state: State) -> Any:
-    """All there is to know of a state."""
+    """Return everything that a state holds."""
     root = state.tree.collection("/")
     doomed, under_way = list(state.doomed.uploads().items()), dict(state.uploads)
     noted, locks = dict(state.tree.all_properties()), list(state.locks)
@@ -105,7 +105,7 @@ def told(state: State) -> Any:
 
 
 def fold(some: list[Record]) -> State:
-    """What those of the records come to that can be applied; no id of an upload is used twice."""
+    """Return the state that those of the records produce that can be applied; no upload id is used twice."""
     state = State()
     for record in [JournalOpened(1, "c" * 32, 5), *some]:
         manifest = record.manifest if isinstance(record, FileCommitted) else getattr(record, "file", None)
@@ -149,7 +149,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def in_thread(pool: ThreadPool) -> Callable[[str, int], Deferred[None]]:
-    """Compacts in a thread of this process."""
+    """Return a compactor that runs in a thread of this process."""
     from twisted.internet import reactor
 
     return lambda folder, upcoming: deferToThreadPool(reactor, pool, compact, OSFilesystem(), folder, upcoming)
@@ -183,7 +183,7 @@ async def write(journal: FileJournal, state: State, *some: Record) -> None:
 
 
 def overwrites(first: int, count: int) -> list[Record]:
-    """As many records again and again for the same names."""
+    """Return `count` records that keep replacing the same names."""
     return [
         FileCommitted(f"/{number % 5}", Manifest(f"{number:032x}", 1, number, 6, 0, 4, ()))
         for number in range(first, first + count)
@@ -295,13 +295,13 @@ async def test_a_snapshot_removes_the_rest_of_one_that_was_killed(make: Make, fo
 
 
 def last_segment(folder: Path) -> tuple[Path, int]:
-    """The segment that is written, and the number of its first record."""
+    """Return the segment that is being written, and the number of its first record."""
     last = max(folder.glob("journal-*.jsonl"))
     return last, int(last.stem.partition("-")[2])
 
 
 async def compacted(make: Make, folder: Path) -> tuple[State, Path]:
-    """A journal with a snapshot and a segment behind it."""
+    """Make a journal with a snapshot and a segment after it."""
     state = State()
     async with opened(make(), state) as journal:
         await write(journal, state, OPENED, *overwrites(0, 20))

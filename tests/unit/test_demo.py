@@ -1,4 +1,4 @@
-"""What the tour of `splitctl demo` is made of."""
+"""The components of the tour of `splitctl demo`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ GOOD, BAD = Check("it holds", True, "1", "1"), Check("it holds", False, "1", "2"
 
 
 def output(steps: Callable[[Console], None], encoding: str = "utf-8") -> str:
-    """What is printed where there is no terminal."""
+    """Return what is printed without a terminal."""
     data = io.BytesIO()
     file = io.TextIOWrapper(data, encoding)
     steps(Console(file=file, width=200, markup=False, highlight=False))

@@ -1,4 +1,4 @@
-"""Checksums that clients send along."""
+"""Checksums that clients send."""
 
 from __future__ import annotations
 

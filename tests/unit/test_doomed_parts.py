@@ -1,4 +1,4 @@
-"""The queue of parts to delete, and the catalog's seam for those who delete them."""
+"""The queue of parts to delete, and the catalog's interface for the code that deletes them."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_places_of_parts_that_are_gone_are_not_known_any_more() -> None:
 
 
 async def reaped(front: Front, upload: str, nodes: Sequence[str] = NODES) -> None:
-    """Confirm the parts of an upload, node by node."""
+    """Confirm the deletion of the parts of an upload, node by node."""
     for index, node in enumerate(nodes):
         await front.catalog.doomed_parts.gone(node, [PartId(upload, index)])
 

@@ -1,7 +1,8 @@
-"""Nodes fill evenly: a registry that places files of all sizes for days, beside nodes that answer when asked.
+"""Nodes fill evenly: a registry places files of all sizes for days, beside nodes that answer when asked.
 
-Each run places until the cluster is as full as it says.  The nodes tell what lies on them and what they have promised
-to parts under way, as storage servers do; the registry asks every ten seconds, so what it knows is old.
+Each run places files until the cluster is as full as it says.  The nodes report what they hold and what they have
+promised to parts of uploads under way, as storage servers do.  The registry asks every ten seconds, so its knowledge is
+old.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ GUESS = 16 * 2**20
 
 @attrs.define
 class Disk:
-    """A node's store, as far as placement sees it.
+    """A node's store, as placement sees it.
 
-    :param promised: to uploads whose size was told in advance.
+    :param promised: bytes promised to uploads whose size was announced.
     """
 
     node_id: str
@@ -50,7 +51,7 @@ class Disk:
 
 @attrs.define
 class Upload:
-    """A file on its way: its parts grow until the last one is told."""
+    """An upload under way: its parts grow until it is finished."""
 
     nodes: list[str]
     part: int
@@ -95,7 +96,7 @@ class Simulation:
         return max(fills) - min(fills)
 
     def _size(self) -> int:
-        """1 KiB to 10 GiB, each power as likely as another."""
+        """Draw a size from 1 KiB to 10 GiB; each order of magnitude is equally likely."""
         return int(math.exp(self.chance.uniform(math.log(1024), math.log(10 * GIB))))
 
     def run_until(self, fill: float) -> None:

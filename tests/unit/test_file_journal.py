@@ -285,7 +285,7 @@ async def test_other_files_in_the_folder_are_left_alone(folder: Path, make: Make
 
 
 class HeldSyncs(PassingFilesystem):
-    """Keeps syncs waiting while it is told to, and counts those that were begun."""
+    """Blocks syncs while a test wants it, and counts those that have begun."""
 
     def __init__(self) -> None:
         super().__init__()

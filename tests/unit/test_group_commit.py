@@ -1,4 +1,4 @@
-"""Small files in groups: who travels with whom, and what happens to one is not what happens to the others."""
+"""Small files in groups: which files travel together, and that a failure of one does not affect the others."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NEW = Condition(none_match=("*",))
 
 
 class Node:
-    """A node that takes parts when it is told to; `refuses` is what it says of each instead."""
+    """A node that stores parts when the test decides; `refuses` is the error that it gives for each instead."""
 
     def __init__(self) -> None:
         self.asked: list[list[str]] = []
@@ -61,7 +61,7 @@ class Node:
 
 
 class Nodes:
-    """Nodes, each with so many bytes of room; those that have failed are not placed on."""
+    """Nodes, each with a given room in bytes; no part is placed on those that have failed."""
 
     def __init__(self, number: int, room: int) -> None:
         self.nodes = {f"n{index}": Node() for index in range(number)}

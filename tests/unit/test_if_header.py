@@ -1,4 +1,4 @@
-"""The If header: read as RFC 4918 writes it, and judged."""
+"""The If header: parsed by the grammar of RFC 4918, and judged."""
 
 from __future__ import annotations
 

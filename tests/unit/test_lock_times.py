@@ -1,4 +1,4 @@
-"""Locks last as long as was promised, however the wall clock is set meanwhile."""
+"""Locks last as long as promised, even if the wall clock is set meanwhile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Locks against a plain list of them."""
+"""Locks compared with a plain list of them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ steps = st.one_of(
 
 
 class PlainLocks:
-    """The oracle: a list, searched from end to end for every question."""
+    """The oracle: a list that is searched completely for every question."""
 
     def __init__(self) -> None:
         self.all: list[Lock] = []

@@ -1,4 +1,4 @@
-"""What clients say of files, in manifests and in the journal."""
+"""The headers that clients send with files, in manifests and in the journal."""
 
 from __future__ import annotations
 

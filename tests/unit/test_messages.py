@@ -1,4 +1,4 @@
-"""The messages of a link: both ends understand the same, and nothing else passes for an answer."""
+"""The messages of a link: both ends read them alike, and nothing else is taken for an answer."""
 
 from __future__ import annotations
 

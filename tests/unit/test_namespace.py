@@ -32,7 +32,7 @@ NONE = PropertyChanges({}, ())
 
 
 def holding(*tokens: str, path: str = "/") -> Condition:
-    """Submits tokens, and asks nothing."""
+    """Return a condition that submits tokens and demands nothing."""
     terms = [TermList(path, (Term(negated=True, token="urn:none"), *(Term(False, token=each) for each in tokens)))]
     return Condition(if_header=IfHeader((*terms, TermList(path, (Term(negated=True, token="urn:none"),)))))
 
@@ -46,7 +46,7 @@ def lock(
 
 
 async def furnished() -> Front:
-    """/c with a file and a collection in it, and a file beside."""
+    """Make /c with a file and a collection in it, and a file beside it."""
     front = await started()
     await front.catalog.make_collection("/c")
     await front.catalog.make_collection("/c/d")
@@ -381,13 +381,13 @@ async def test_where_only_collections_may_be_is_judged_when_the_turn_has_come() 
 
 
 async def uploading(front: Front, path: str, token: str) -> Condition:
-    """The condition for the end of an upload that begins under a lock, taken on /c."""
+    """Return the condition for the end of an upload that begins under a lock on /c."""
     await lock(front, "/c", token, deep=True)
     return await front.catalog.locks.check(path, asking(token), changing=True)
 
 
 def asking(token: str) -> Condition:
-    """Asks that a lock covers /c."""
+    """Return a condition that demands that a lock covers /c."""
     return Condition(if_header=IfHeader((TermList("/c", (Term(False, token=token),)),)))
 
 

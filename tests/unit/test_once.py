@@ -1,4 +1,4 @@
-"""Something that happens once."""
+"""An operation that runs only once."""
 
 from __future__ import annotations
 

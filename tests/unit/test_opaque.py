@@ -1,4 +1,4 @@
-"""Header values that are kept as they came."""
+"""Header values that are kept exactly as they came."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The URLs of nodes: those that can be reached are read, all others are refused with a reason."""
+"""The URLs of nodes: valid ones are read, all others are refused with a reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The names of a server: the connection's, those of the request, those that a proxy tells, those that were set."""
+"""The names of a server: those of the connection, of the request, from a proxy, and from the settings."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_any_text_is_an_authority_or_refused(text: str) -> None:
         (Call("example", local=("::1", 8080)), "[::1]:8080", True),
         (Call("example", local=("::ffff:10.0.0.1", 8080)), "10.0.0.1:8080", True),
         (Call("example", local=LOCAL), "127.0.0.1:8081", False),
-        # What proxies tell counts, what others tell does not.
+        # Headers count if they come from a proxy, not if they come from others.
         (Call("front", ["files.example"], peer="127.0.0.1"), "files.example", True),
         (Call("front", ["files.example:1, inner"], peer="10.1.2.3"), "files.example:1", True),
         (Call("front", ["files.example"], peer="::ffff:10.1.2.3"), "files.example", True),
@@ -73,7 +73,7 @@ def test_any_text_is_an_authority_or_refused(text: str) -> None:
         (Call("front", (), ["for=1.2.3.4, For=x; Host=files.example"], peer="::1"), "files.example", True),
         (Call("front", (), ["for=1.2.3.4;host=files.example"], peer=STRANGER), "files.example", False),
         (Call("front", (), ['for="host=files.example"'], peer="::1"), "files.example", False),
-        # A proxy that drops the port.
+        # a proxy that drops the port
         (Call("example", local=LOCAL, peer="127.0.0.1"), "example:8443", True),
         (Call("example", local=LOCAL, peer=STRANGER), "example:8443", False),
         (Call("example", local=("127.0.0.1", 80), peer="127.0.0.1"), "example:8443", False),

@@ -24,7 +24,7 @@ UPLOAD = "0123456789abcdef" * 2
 
 
 def make(sizes: list[int]) -> tuple[bytes, list[Entry]]:
-    """A pack with parts of these payload sizes, and a removal wherever one is 0."""
+    """Return a pack with parts of these payload sizes, and a removal for each 0."""
     pack = encode_file_header()
     entries = []
     for number, size in enumerate(sizes):

@@ -1,4 +1,4 @@
-"""A part is moved while everything else happens: what is needed is never deleted."""
+"""A part is moved while other changes happen: no part is deleted that is needed."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Identity:
 
 
 class SlowStore(MemoryPartStore):
-    """Keeps removals waiting while it is told to."""
+    """Blocks removals while a test wants it."""
 
     def __init__(self, node: str, clock: Clock) -> None:
         super().__init__(capacity=2**20, identity=Identity(node), clock=clock, wall=wall_of(clock))
@@ -66,7 +66,7 @@ class Place:
         return ReportingStore(self.stores[node], self.failed)
 
     def reserve(self, node: str, stored_size: int) -> None:
-        """Nodes have room enough."""
+        """Do nothing: the nodes have enough room."""
 
     def failed(self, problem: StoragedError) -> None:
         raise AssertionError(str(problem))
@@ -80,13 +80,13 @@ class Place:
         return Deferred.fromCoroutine(self.mover.move("/f", kept, 2, target, Pace(None, None)))
 
     async def settle(self) -> None:
-        """Let the reaper delete what is to be deleted."""
+        """Let the reaper delete the doomed parts."""
         settled = Deferred.fromCoroutine(self.reaper.settle())
         self.clock.advance(1.0)
         await settled
 
     async def lies(self) -> set[str]:
-        """The nodes where the part lies, once the reaper has done its work."""
+        """Return the nodes that hold the part, after the reaper has done its work."""
         await self.settle()
         return {node for node, store in self.stores.items() if await store.list_parts("", 10)}
 

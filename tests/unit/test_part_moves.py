@@ -1,4 +1,4 @@
-"""Parts that go from one node to another, as the catalog keeps them."""
+"""Parts that move from one node to another, as the catalog records them."""
 
 from __future__ import annotations
 
@@ -243,7 +243,7 @@ def test_any_history_of_moves_comes_to_the_same_after_a_snapshot(seed: int, step
 
 
 def _next(state: State, chance: random.Random, nodes: str) -> Record:
-    """Something that may happen next."""
+    """Return a record that may come next."""
     path, upload = chance.choice([("/f", A), ("/g", B)])
     kept = state.tree.version(path)
     possible: list[Record] = [PartCopyReaped(*copy) for copy in state.doomed.copies()]

@@ -1,4 +1,4 @@
-"""The part format: what was written is read, and nothing else is."""
+"""The part format: what was written can be read, and nothing else can."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def decode(part: PartId, unit: int, size: int, span: Span, pieces: list[bytes]) 
 
 
 def swap(data: bytes, one: Span, other: Span) -> bytes:
-    """The bytes with two spans of the same length changed for each other; `one` comes first."""
+    """Return the bytes with two spans of the same length exchanged; `one` comes first."""
     return b"".join(
         [
             data[: one.start],

@@ -13,7 +13,7 @@ INTERVAL_S = 10.0
 
 
 class Work:
-    """Rounds that the test ends, and when each began."""
+    """Rounds that the test ends, and the time at which each began."""
 
     def __init__(self) -> None:
         self.clock = Clock()

@@ -1,4 +1,4 @@
-"""Proofs of the cluster key: right for one key, one pair of nonces, one side and one request, for a short time."""
+"""Proofs of the cluster key: valid for one key, one pair of nonces, one side and one request, and for a short time."""
 
 from __future__ import annotations
 

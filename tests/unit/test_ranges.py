@@ -1,4 +1,4 @@
-"""HTTP's ranges against an oracle that counts bytes one by one."""
+"""HTTP's ranges compared with an oracle that counts bytes one by one."""
 
 from __future__ import annotations
 

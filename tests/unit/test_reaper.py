@@ -1,4 +1,4 @@
-"""Parts that nobody needs are deleted, each node at its own pace."""
+"""Parts that nobody needs are deleted, on each node at its own pace."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Node:
     """A node that deletes parts.
 
     :ivar down: whether it refuses connections.
-    :ivar silent: whether it answers nothing; `held` are the answers that it owes.
+    :ivar silent: whether it answers nothing; `held` has the pending answers.
     :ivar stuck: parts that it cannot delete.
     :ivar asked: the parts of each request.
     """
@@ -74,7 +74,7 @@ class Place:
         return self.nodes[node_id]
 
     async def doom(self, number: int, *nodes: str) -> str:
-        """Parts of an upload that was aborted lie on some nodes."""
+        """Abort an upload whose parts are on some nodes."""
         upload = f"{number:032x}"
         await self.catalog.begin(upload, f"/file-{number}", nodes)
         await self.catalog.abort(upload, "given up")

@@ -1,4 +1,4 @@
-"""What the registry knows of its nodes, and when it asks them."""
+"""The registry's knowledge of its nodes, and when it polls them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from storaged.parts.values import NodeInfo, PartInfo
 
 
 class Store:
-    """A node that answers when it is told to."""
+    """A node that answers when the test decides."""
 
     def __init__(self, node: str) -> None:
         self.node = node

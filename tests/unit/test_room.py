@@ -1,4 +1,4 @@
-"""The room on a volume between two looks at it."""
+"""The room on a volume between two measurements."""
 
 from __future__ import annotations
 

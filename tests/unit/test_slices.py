@@ -1,4 +1,4 @@
-"""Long work takes turns with all else."""
+"""Long work leaves turns of the reactor to other work."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_a_job_fails_with_what_its_step_raises() -> None:
 
 
 async def large(front: Front, count: int = MANY, folder: str = "/t") -> list[str]:
-    """A collection of many files."""
+    """Make a collection of many files."""
     await front.catalog.make_collection(folder)
     uploads = [f"{number:032x}" for number in range(count)]
     for upload in uploads:
@@ -105,7 +105,7 @@ async def large(front: Front, count: int = MANY, folder: str = "/t") -> list[str
 
 
 def turns(front: Front, until: Deferred[Any]) -> int:
-    """Let the reactor turn until a Deferred fires; how often it turned."""
+    """Let the reactor turn until a Deferred fires; return how often it turned."""
     count = 0
     while not until.called:
         assert front.clock.getDelayedCalls()

@@ -13,7 +13,7 @@ COUNT = 4
 
 
 class Server:
-    """Begins stages that the test ends, and notes what is done."""
+    """Starts stages that the test ends, and records the calls."""
 
     def __init__(self) -> None:
         self.stages = Stages()
@@ -61,7 +61,7 @@ class Server:
 
 
 def outcome(deferred: Deferred[None]) -> Any:
-    """What a Deferred has fired with; "pending" where it has not."""
+    """Return the result of a Deferred; "pending" if it has not fired."""
     results: list[Any] = []
     deferred.addBoth(results.append)
     if not results:

@@ -42,7 +42,7 @@ def fold(*records: Record) -> State:
 
 
 def known(state: State) -> set[tuple[int, str]]:
-    """The parts of an upload that have a reason to lie on a node."""
+    """Return the parts of an upload that have a reason to be on a node."""
     return {(index, node) for index in range(7) for node in "abcdefghz" if state.knows(PartId(A, index), node)}
 
 

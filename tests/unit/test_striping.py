@@ -14,7 +14,9 @@ sizes = st.integers(0, 300)
 
 
 def byte_map(layout: Layout, size: int) -> list[tuple[int, int]]:
-    """Where each byte of a file lies, (part, offset), found the slow way: stripe by stripe, byte by byte."""
+    """Return the place of each byte of a file, (part, offset), computed the slow way: stripe by stripe, byte by
+    byte.
+    """
     filled = [0] * layout.data
     places = []
     for start in range(0, size, layout.stripe):

@@ -74,7 +74,7 @@ def test_a_path_lies_in_its_parent_under_its_name(path: str, folder: str, name: 
 
 
 class PlainTree:
-    """The oracle: one dict of all paths, searched from end to end for every question."""
+    """The oracle: one dict of all paths, which is searched completely for every question."""
 
     def __init__(self, created_ms: int) -> None:
         self.entries: dict[str, Any] = {"/": [created_ms, created_ms]}

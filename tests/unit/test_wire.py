@@ -1,4 +1,4 @@
-"""The part protocol: both ends understand the same, and rubbish is an unusable node."""
+"""The part protocol: both ends read messages alike, and a node that sends garbage counts as unusable."""
 
 from __future__ import annotations
 
