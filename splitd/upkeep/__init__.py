@@ -1,1 +1,1 @@
-"""Work that nobody waits for: the reaper, the sweep, the rebalance."""
+"""Background work: the reaper, the sweep, the rebalance."""

@@ -1,4 +1,4 @@
-"""How many parts a node is asked to delete at once, and how long it is left alone after a failure.  Pure."""
+"""Decides how many parts a node is asked to delete at once, and how long the pause after a failure is.  Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _SLOW_S = 3.0
 _FIRST_PAUSE_S = 1.0
 
 MOST = 1000
-"""The parts of the largest batch."""
+"""The most parts of a batch."""
 
 
 class DeletionPace:
@@ -38,7 +38,7 @@ class DeletionPace:
             self.limit = min(MOST, self.limit * 2)
 
     def failed(self, took_s: float) -> None:
-        """Take note of a batch that failed as a whole.  Where that took long, it may have been too large for the node.
+        """Take note of a batch that failed as a whole.  If that took long, it may have been too large for the node.
 
         :param took_s: how long it took, seconds.
         """

@@ -1,4 +1,4 @@
-"""Deletes the doomed parts of one node, so that no node's failure concerns another node."""
+"""Deletes the doomed parts of one node, independently of all other nodes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from storaged.parts.format import PartId
 from storaged.system.parallel import settled
 
 _GATHER_S = 0.05
-"""Passes begin at most this often: parts that are doomed meanwhile go into one batch."""
+"""The least time between the beginnings of two passes: parts that are doomed meanwhile go into one batch."""
 
 _Result = TypeVar("_Result")
 
@@ -29,15 +29,15 @@ _Result = TypeVar("_Result")
 class NodeReaper:
     """Goes through the doomed parts of one node in passes, one batch after the other.
 
-    A batch that the node confirms is recorded before the next one is sent.  A batch that fails ends the pass; the next
-    pass begins behind it, after a pause.  So a part that cannot be deleted keeps no other one waiting.
+    A batch that the node confirms is recorded before the next one is sent.  A batch that fails ends the pass; after a
+    pause, the next pass begins behind that batch.  So a part that cannot be deleted does not delay the others.
 
     :param node: the id of the node.
-    :param pins: versions that are being read, whose parts stay for now.
+    :param pins: versions that are being read; their parts are not deleted yet.
     :param clock: measures time, and calls later.
     :param longest_pause_s: the longest pause after a failure.
-    :ivar failing: whether parts stay because the node did not delete them.
-    :ivar staying: how many parts the node holds that should be deleted, when it last failed; 0 where it works.
+    :ivar failing: whether doomed parts remain because the node did not delete them.
+    :ivar staying: how many doomed parts the node held when it last failed; 0 while it works.
     """
 
     _log = Logger()
@@ -58,7 +58,7 @@ class NodeReaper:
         self._clock = clock
         self._pace = DeletionPace(longest_pause_s)
         self._cursor = ""
-        self._problem = ""  # of a part that stays, since the first page
+        self._problem = ""  # why a part could not be deleted since the first page
         self._pinned: set[str] = set()
         self._began_at = -math.inf
         self._under_way: Deferred[Any] | None = None
@@ -71,7 +71,7 @@ class NodeReaper:
         self.staying = 0
 
     def wake(self) -> None:
-        """Begin a pass: now, after the one under way, or when the pause after a failure is over."""
+        """Begin a pass: now, after the one in progress, or when the pause after a failure is over."""
         if self._stopped or self._next is not None:
             return
         if self._under_way is not None:
@@ -88,12 +88,12 @@ class NodeReaper:
             self.wake()
 
     def unpinned(self, upload: str) -> None:
-        """Take note that a version is not being read any more where it was."""
+        """Take note that a version is no longer pinned to the nodes on which it was read."""
         if upload in self._pinned:
             self.wake()
 
     def idle(self) -> Deferred[None]:
-        """Wait for the passes that were asked for.
+        """Wait for the passes that were requested.
 
         :return: a Deferred that fires with None when they have ended, or when the node fails.  Cancelling it stops only
             the waiting.
@@ -105,7 +105,7 @@ class NodeReaper:
         return waiting
 
     def stop(self) -> Deferred[None]:
-        """Begin no more passes, and end the one under way without waiting for the node.
+        """Begin no more passes, and end the one in progress without waiting for the node.
 
         :return: a Deferred that fires with None when the deletions that the node has confirmed are recorded.
         """
@@ -134,7 +134,7 @@ class NodeReaper:
         under_way.addCallback(self._ended)
 
     def _failed(self, failure: Failure) -> str:
-        """Why parts stay."""
+        """Say why parts remain."""
         if failure.check(CancelledError):
             return ""
         if not failure.check(StoragedError, SplitdError):
@@ -170,9 +170,9 @@ class NodeReaper:
                 each.callback(None)
 
     async def _pass(self) -> str:
-        """Go through the pages, from where the last pass ended to the last one.
+        """Go through the pages, from where the last pass ended to the last page.
 
-        :return: why parts stay; empty where none does, or only those that are being read.
+        :return: why parts remain; empty if none remain but those that are being read.
         """
         if not self._cursor:
             self._problem = ""
@@ -196,7 +196,7 @@ class NodeReaper:
         return False
 
     async def _delete(self, parts: Sequence[PartId]) -> bool:
-        """Delete a batch, and record which parts are gone; whether any is."""
+        """Delete a batch, record which parts are gone, and return whether any is."""
         began_at = self._clock.seconds()
         outcomes: Sequence[bool | Exception]
         try:
@@ -221,7 +221,7 @@ class NodeReaper:
         return True
 
     async def _wait(self, answer: Deferred[_Result]) -> _Result:
-        """Wait for something that `stop` cancels."""
+        """Wait for a Deferred that `stop` cancels."""
         self._waits_for = answer
         try:
             return await answer

@@ -1,4 +1,4 @@
-"""Bytes at no more than so many a second."""
+"""A limit of bytes per second."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from twisted.internet.task import deferLater
 
 
 class Pace:
-    """Lets bytes pass at a limit, in the long run; what comes at once waits for its turn.
+    """Limits the average rate of bytes; calls that come at the same time wait for their turns.
 
-    :param limit: bytes a second; None for no limit.
+    :param limit: bytes per second; None for no limit.
     :param clock: tells the time, and calls later.
     """
 
@@ -21,7 +21,10 @@ class Pace:
         self._free_at = 0.0
 
     def take(self, count: int) -> Deferred[None]:
-        """Let some bytes pass; a Deferred that fires when they may."""
+        """Wait until some bytes may pass.
+
+        :return: a Deferred that fires with None when they may.  If it is cancelled, the bytes count all the same.
+        """
         if self._limit is None:
             return succeed(None)
         now = self._clock.seconds()

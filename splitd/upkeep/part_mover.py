@@ -1,7 +1,7 @@
-"""Moves one part of a file to another node, while the file can be read all the time.
+"""Moves one part of a file to another node; the file can be read all the time.
 
-The order: the journal knows that a copy may lie on the new node; the copy is made, and checked there byte for byte; the
-journal says that it is the part from now on; the reaper deletes the old one, once nobody reads it there.
+The order: the journal records that a copy may lie on the new node; the copy is made, and the new node checks it byte
+for byte; the journal records that the copy is the part now; the reaper deletes the old part once nobody reads it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class _Gate:
         self.resumeProducing()
 
     def passed(self) -> Deferred[None]:
-        """Fires when it is open."""
+        """Return a Deferred that fires with None when the gate is open."""
         return succeed(None) if self._closed is None else self._closed
 
 
@@ -65,12 +65,12 @@ class PartMover:
         self._reaper = reaper
 
     async def move(self, path: str, manifest: Manifest, index: int, target: str, pace: Pace) -> None:
-        """Move a part.  Where it fails, or is cancelled, the part stays where it is.
+        """Move a part.  If this fails or is cancelled, the part stays where it is, unless the move was committed already.
 
-        :param path: a file that the part is of.
-        :param target: the node it shall lie on.
-        :raise MoveRefused: the file has changed since.
-        :raise StoragedError: a node did not do its part.
+        :param path: a file that the part belongs to.
+        :param target: the id of the node that shall hold the part.
+        :raise MoveRefused: the file has changed, or the target does not take the part now.
+        :raise StoragedError: a node failed.
         :raise CatalogReadOnly: the journal has failed.
         """
         copy = PartCopy(manifest.upload, index, target)
@@ -87,18 +87,18 @@ class PartMover:
         try:
             await self._moves.abort_move(copy, reason)
         except CatalogReadOnly:
-            # Which of the two is the part is not known until a restart has read the journal: both must stay.
+            # Whether the copy has become the part is not known until a restart has read the journal: both must stay.
             self._log.error("part {part}: the journal failed; its copy on node {node} stays until a restart",
                             part=copy.part, node=copy.node)  # fmt: skip
             return
-        # Only the catalog says what is to go: one that was cancelled may have been committed.
+        # Only the catalog knows which of the two is doomed: a move that was cancelled may have been committed.
         self._reaper.wake()
 
     async def _copy_anew(self, manifest: Manifest, index: int, target: str, pace: Pace) -> None:
         try:
             await self._copy(manifest, index, target, pace)
         except PartExists:
-            # The journal knows of no copy there: the power was cut before an earlier one was noted for good.
+            # The journal knows of no copy there: the power was cut before the record of an earlier move was durable.
             await self._registry.store(target).trash(str(manifest.part(index)))
             await self._copy(manifest, index, target, pace)
 
@@ -133,7 +133,7 @@ class PartMover:
             try:
                 await self._pump(reader, writer, target, pace)
                 with _too_early(target):
-                    await writer.finish()  # the node has proved every unit, and that it is this part, all of it
+                    await writer.finish()  # the node has checked every unit, and that it is this part and complete
             except BaseException:
                 await writer.abort()
                 raise
@@ -141,7 +141,7 @@ class PartMover:
             reader.close()
 
     async def _pump(self, reader: IPartReader, writer: IPartWriter, target: str, pace: Pace) -> None:
-        """Let all bytes flow, as fast as the pace and the writer allow."""
+        """Copy all bytes, as fast as the pace and the writer allow."""
         gate = _Gate()
         problems: list[Exception] = []
 
@@ -164,7 +164,7 @@ class PartMover:
 
 @contextmanager
 def _too_early(target: str) -> Iterator[None]:
-    """What the node says where it does not take the part yet."""
+    """Raise `RecentlyRemoved` if the target does not take the part yet, because it was removed there recently."""
     try:
         yield
     except PartMissing as problem:

@@ -1,4 +1,4 @@
-"""Deletes the parts that nobody needs any more: of uploads aborted, of files deleted or replaced, of parts moved."""
+"""Deletes doomed parts: those of aborted uploads, of deleted or replaced files, and old copies of moved parts."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ from storaged.system.periodic import Periodic
 
 @implementer(IReaper)
 class Reaper:
-    """Looks for doomed parts at start, periodically, and when woken.  Each node has a `NodeReaper` of its own: a node
-    that does not answer delays the deletions on no other node.
+    """Looks for doomed parts at start, periodically, and when woken.
 
-    :param pins: versions that are being read, whose parts stay for now.
+    Each node has a `NodeReaper` of its own, so a node that does not answer does not delay the deletions on other nodes.
+
+    :param pins: versions that are being read; their parts are not deleted yet.
     :param clock: measures time, and calls later.
-    :param interval_s: between two looks; also the longest pause after a node's failure.
+    :param interval_s: seconds between two searches; also the longest pause after a node's failure.
     """
 
     _log = Logger()
@@ -46,15 +47,15 @@ class Reaper:
 
     @property
     def staying(self) -> dict[str, int]:
-        """How many parts stay on each node that does not delete them, counted when it last failed."""
+        """How many doomed parts remain on each node that fails to delete them, counted when it last failed."""
         return {node: reaper.staying for node, reaper in self._nodes.items() if reaper.failing and reaper.staying}
 
     def start(self) -> None:
-        """Begin to look."""
+        """Look for doomed parts now, and then periodically."""
         self._looks.start(0)
 
     def stop(self) -> Deferred[None]:
-        """Delete nothing more, and wait for no node.
+        """Stop deleting, without waiting for any node.
 
         :return: a Deferred that fires with None when the deletions that nodes have confirmed are recorded.
         """
@@ -65,7 +66,7 @@ class Reaper:
         return settled([reaper.stop() for reaper in self._nodes.values()])
 
     def wake(self) -> None:
-        """Look for doomed parts now, or after the look under way; see `IReaper.wake`."""
+        """Look for doomed parts now, or after the search in progress; see `IReaper.wake`."""
         if self._stopped:
             return
         if self._looking is not None:
@@ -94,7 +95,7 @@ class Reaper:
             self.wake()
 
     async def settle(self) -> None:
-        """Wait until all parts that are doomed now are deleted, but for those that are being read, and those on nodes
+        """Wait until all parts that are doomed now are deleted, except those that are being read and those on nodes
         that fail.
         """
         self.wake()
@@ -111,6 +112,6 @@ class Reaper:
             self._nodes[node].recovered()
 
     def unpinned(self, upload: str) -> None:
-        """Take note that a version is not being read any more where it was."""
+        """Take note that a version is no longer pinned to the nodes on which it was read."""
         for reaper in self._nodes.values():
             reaper.unpinned(upload)

@@ -36,7 +36,7 @@ from storaged.system.clocks import WallClock
 from storaged.system.parallel import settled
 
 TARGET = 0.01
-"""The spread to come to, where none is asked for."""
+"""The spread to reach if the operator names no other."""
 
 _PAGE = 200
 AT_ONCE = 16
@@ -45,24 +45,25 @@ _LARGE_AT_ONCE = 2
 _LARGE = 4 * 1024 * 1024
 
 _COARSE = 2000
-"""First only parts of more than so small a share of all that is to be moved: few large ones do for many small ones."""
+"""The first pass skips parts smaller than the surplus divided by this: a few large parts do for many small ones."""
 
 _CHAIN_GAIN = 0.05
-"""How much the spread must have shrunk since the last chained round for another one, as a share of the target."""
+"""A further chained round needs the spread to have shrunk by this share of the target since the last chained round."""
 
 _MOST_FAILED = 100
-"""Moves that may fail one after the other."""
+"""A rebalance ends after this many failed moves in a row."""
 
 
 @attrs.define
 class Progress:
-    """How a rebalance is going; times in milliseconds since 1970, fills as shares of a node.
+    """The progress of a rebalance; times in milliseconds since 1970, fills as shares of a node.
 
+    :param limit: bytes per second; None for no limit.
     :param state: "running", then "done", "stopped" or "failed".
-    :param moved: parts.
-    :param failed: parts that could not be moved.
-    :param limit: bytes a second; None for no limit.
-    :param problem: why it is not even, where it is done or failed and is not.
+    :param moved: the number of moved parts.
+    :param bytes: their stored bytes.
+    :param failed: the number of failed moves.
+    :param problem: why the last move failed or, after the end, why the nodes are not even; empty if there is no reason.
     """
 
     began_ms: int
@@ -89,12 +90,12 @@ class PlannedNode:
 
 @attrs.frozen
 class Plan:
-    """What a rebalance would do.
+    """The effect that a rebalance would have.
 
-    :param spread: how uneven the nodes are now.
-    :param after: how uneven they would be.
-    :param parts: how many it would move.
-    :param bytes: what those take.
+    :param spread: the present spread.
+    :param after: the spread afterwards.
+    :param parts: how many parts would move.
+    :param bytes: the stored bytes of these parts.
     """
 
     spread: float
@@ -106,15 +107,15 @@ class Plan:
 
 
 class Rebalance:
-    """One rebalance at a time, when an operator asks for it.
+    """Runs one rebalance at a time, when an operator asks for it.
 
-    It goes through all files in rounds, until the nodes are even or no move helps any more.  It may be stopped, and the
-    front may end, at any moment.
+    A rebalance goes through all files in rounds, until the nodes are even or no move helps any more.  It may be
+    stopped, and the front may end, at any moment.
 
     :param clock: measures the pace.
     :param wall: tells the times that are shown.
-    :ivar moved_parts: since the start.
-    :ivar moved_bytes: likewise.
+    :ivar moved_parts: the number of parts moved since the front started.
+    :ivar moved_bytes: their stored bytes.
     """
 
     _log = Logger()
@@ -139,18 +140,18 @@ class Rebalance:
 
     @property
     def under_way(self) -> bool:
-        """Whether one is."""
+        """Whether a rebalance is running."""
         return self._running is not None
 
     @property
     def progress(self) -> Progress | None:
-        """How the one under way, or the last one, is going; None before the first."""
+        """The progress of the running rebalance, or of the last one; None before the first."""
         return self._progress
 
     async def plan(self, target: float = TARGET) -> Plan:
-        """Count what one would do.
+        """Compute what a rebalance would do, without moving anything.
 
-        :raise NotEnoughNodes: there are no two nodes that take parts.
+        :raise NotEnoughNodes: fewer than two nodes take parts.
         """
         balance = self._balance_of_some(target)
         before = {level.node_id: level.fill for level in balance.levels}
@@ -166,12 +167,12 @@ class Rebalance:
         return Plan(spread, target, balance.spread, parts, size, nodes)
 
     def start(self, target: float = TARGET, limit: float | None = None) -> None:
-        """Begin one.
+        """Begin a rebalance.
 
-        :param target: the spread to come to, as a share of a node.
-        :param limit: bytes a second; None for no limit.
-        :raise RebalanceUnderWay: another one has not ended yet.
-        :raise NotEnoughNodes: there are no two nodes that take parts.
+        :param target: the spread to reach, as a share of a node.
+        :param limit: bytes per second; None for no limit.
+        :raise RebalanceUnderWay: another rebalance has not ended yet.
+        :raise NotEnoughNodes: fewer than two nodes take parts.
         """
         if self._running is not None:
             raise RebalanceUnderWay("another rebalance has not ended yet")
@@ -201,7 +202,7 @@ class Rebalance:
         )
 
     async def stop(self) -> None:
-        """Stop the one under way, and wait for its end.  What is half copied is given up."""
+        """Stop the running rebalance, if any, and wait until it has ended.  Unfinished copies are discarded."""
         running = self._running
         if running is not None:
             over = settled([running])
@@ -216,9 +217,9 @@ class Rebalance:
             balance = self._balance(progress.target, chained=chained)
             moved, refused = progress.moved, self._count_refused()
             await self._round(balance, progress)
-            # What is left to be seen: the reaper may be at work, and a reader may keep a copy for a while.
+            # The spread is known only when the old copies are deleted; a reader may keep one for longer.
             await self._reaper.settle()
-            # What a node says sooner may not count the parts just deleted.
+            # An earlier answer of a node may still count the parts that were just deleted.
             await deferLater(self._clock, LOOK_EVERY_S)
             await self._registry.ask()
             progress.spread = self._balance(progress.target).spread
@@ -226,8 +227,8 @@ class Rebalance:
                 progress.problem = ""
                 return
             is_stuck = (progress.moved, self._count_refused()) == (moved, refused)
-            # A chain is for parts that were refused, and for as long as it helps: what the nodes report may never come
-            # to the target, as where their volumes share one disk.
+            # Chained rounds are for parts that were refused, and only as long as they help: the spread that the nodes
+            # report may never reach the target, for example if their volumes share one disk.
             may_chain = refused > 0 and progress.spread <= stuck_at - progress.target * _CHAIN_GAIN
             if is_stuck and (chained or not may_chain):
                 progress.problem = progress.problem or "no part can be moved that helps"
@@ -259,7 +260,7 @@ class Rebalance:
         )
 
     async def _round(self, balance: Balance, progress: Progress) -> None:
-        """Go once through all files."""
+        """Go through all files once, and make the moves that help."""
         few, many = DeferredSemaphore(_LARGE_AT_ONCE), DeferredSemaphore(AT_ONCE)
         under_way: dict[Deferred[None], str] = {}
 
@@ -267,7 +268,8 @@ class Rebalance:
             slots = few if move.size >= _LARGE else many
             await slots.acquire()
             if manifest.upload in under_way.values() or not self._is_possible(move, balance):
-                # Its nodes are not what was read, for it has another name, or is met a second time; or others are.
+                # Another move of this version is in progress (it may have several names, or come up twice), so its
+                # nodes are about to change.  Or the state of the move's nodes has changed.
                 balance.undo(move)
                 slots.release()
                 return
@@ -294,7 +296,7 @@ class Rebalance:
             self._log.failure("moving a part", result)
 
     def _is_possible(self, move: PartMove, balance: Balance) -> bool:
-        """Whether the nodes of a move are still fit for it; those that are not are left out from now on."""
+        """Whether both nodes of a move can still be used for it; a node that cannot is left out from now on."""
         nodes = {node.entry.id: node for node in self._registry.nodes()}
         source, target = nodes[move.source], nodes[move.target]
         if not source.health.usable:
@@ -311,10 +313,10 @@ class Rebalance:
         except Exception as problem:
             balance.undo(move)
             if isinstance(problem, RecentlyRemoved):
-                # It is so for minutes: another part of the file may go there, or this one elsewhere.
+                # The node refuses it for some minutes: another part of the file may go there, or this one elsewhere.
                 self._refused.setdefault(manifest.upload, set()).add((move.part, move.target))
             if isinstance(problem, MoveRefused):
-                return  # the file is not what it was: nothing is wrong
+                return  # the file has changed, or the node does not take the part yet: nothing is wrong
             if not isinstance(problem, StoragedError | SplitdError):
                 self._log.failure("moving a part")
             progress.failed += 1
@@ -333,7 +335,7 @@ class Rebalance:
             progress.spread = balance.spread
 
     async def _each_move(self, balance: Balance, act: Callable[[str, Manifest, PartMove], Awaitable[None]]) -> None:
-        """Go through all files, and choose the moves that help; none where it is even enough already."""
+        """Go through all files, and act on each move that helps; on none if the spread is within the target already."""
         if balance.spread <= balance.target:
             return
         for least in (balance.surplus / _COARSE, 0.0):
@@ -347,11 +349,11 @@ class Rebalance:
                     move = balance.choose(manifest.nodes, sizes, least, self._refused.get(manifest.upload, frozenset()))
                     if move is not None:
                         await act(path, manifest, move)
-                await deferLater(self._clock, 0)  # others get their turn
+                await deferLater(self._clock, 0)  # let other work run
 
 
 class _Files:
-    """All files that have parts, page by page, as they are when their turn comes."""
+    """Reads all files that have parts, page by page, each as it is when its page is read."""
 
     def __init__(self, catalog: ICatalog) -> None:
         self._catalog = catalog
@@ -359,14 +361,14 @@ class _Files:
         self._after = ""
 
     async def page(self) -> list[tuple[str, Manifest]] | None:
-        """The next files and their paths, none or some; None at the end."""
+        """Return the next files with their paths, which may be none; None at the end."""
         if not self._waiting:
             return None
         folder = self._waiting[-1]
         try:
             members = await self._catalog.list_members(folder, self._after, _PAGE)
         except (NotFound, NotACollection):
-            members = []  # it was there when its name was read
+            members = []  # the collection was deleted or replaced since its name was read
         self._after = members[-1].name if members else ""
         if not members:
             self._waiting.pop()

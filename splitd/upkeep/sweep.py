@@ -1,7 +1,7 @@
-"""Finds the parts on the nodes that nobody knows of, and has them put aside.
+"""Finds orphans, which are parts on the nodes that the catalog does not know, and moves them to the nodes' trash.
 
-A part becomes one nobody knows of when the front loses the power before the record of its upload was synced, or when a
-disk brings back what was deleted.  What the catalog knows and does not need is the reaper's.
+Orphans are left when the front loses power before the record of an upload was synced, or when a disk brings back what
+was deleted.  The parts that the catalog knows and does not need are doomed: the reaper deletes them.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ _FIRST_S = 3600.0
 
 @attrs.define
 class NodeFindings:
-    """What a sweep found on a node.
+    """The findings of a sweep on one node.
 
-    :param parts: parts that were looked at.
-    :param bytes: what they take.
-    :param orphans: parts that nobody knows of, and that are old enough.
-    :param orphan_bytes: what they take.
-    :param young: parts that nobody knows of, and that may be of an upload that has just begun.
-    :param trashed: orphans that were put aside.
+    :param parts: how many parts were checked.
+    :param bytes: their stored bytes.
+    :param orphans: how many parts are unknown to the catalog and old enough.
+    :param orphan_bytes: the stored bytes of the orphans.
+    :param young: how many parts are unknown to the catalog, but may belong to an upload that has just begun.
+    :param trashed: how many orphans were moved to the trash.
     :param examples: the ids of some orphans.
-    :param problem: why the node was not looked through, or not swept; empty where it was.
+    :param problem: why the node was not searched, or not swept, to the end; empty if it was.
     """
 
     node: str
@@ -60,11 +60,11 @@ class NodeFindings:
 
 @attrs.define
 class Findings:
-    """What a sweep found, and did.
+    """The findings of a sweep.
 
     :param began_ms: when it began, milliseconds since 1970.
-    :param dry_run: whether it was only to look.
-    :param stopped: why it put nothing aside; empty where it did, or found nothing.
+    :param dry_run: whether it only searched.
+    :param stopped: why it moved nothing to the trash; empty if it did, or found no orphans.
     """
 
     began_ms: int
@@ -74,25 +74,24 @@ class Findings:
 
     @property
     def orphans(self) -> int:
-        """The orphans on all nodes."""
+        """How many orphans there are on all nodes."""
         return sum(node.orphans for node in self.nodes)
 
     @property
     def trashed(self) -> int:
-        """Those that were put aside."""
+        """How many of them were moved to the trash."""
         return sum(node.trashed for node in self.nodes)
 
 
 class Sweep:
-    """Compares what the nodes hold with what the catalog knows, every so often and when asked.
+    """Compares the parts on the nodes with the catalog, periodically and on request.
 
-    :param node_ids: the nodes there are.
-    :param interval_s: between two sweeps; the first comes an hour after the start, at the latest.  0 for none.
-    :param grace_s: parts younger than that are left alone.
-    :param share: of a node's parts; where more are orphans, something else is wrong, and none is touched.
     :param clock: measures the interval.
     :param wall: tells how old a part is.
-    :ivar last: what the last one found; None before the first.
+    :param interval_s: seconds between two sweeps, 0 for none; the first comes an hour after the start at the latest.
+    :param grace_s: parts younger than this many seconds are left alone.
+    :param share: if more than this share of a node's parts are orphans, something else is wrong: no part is touched.
+    :ivar last: the findings of the last sweep; None before the first.
     """
 
     _log = Logger()
@@ -119,15 +118,15 @@ class Sweep:
         self.last: Findings | None = None
 
     def start(self) -> None:
-        """Begin to wait for the first."""
+        """Begin to sweep periodically."""
         if self._interval_s:
-            # Not after a whole interval: a front that is often started again would never come to it.
+            # The first sweep does not wait a whole interval: a front that is often restarted would never sweep.
             self._rounds.start(min(_FIRST_S, self._interval_s))
 
     def stop(self) -> Deferred[None]:
-        """Cancel the one under way, and begin no more.
+        """Cancel the sweep in progress, and begin no more.
 
-        :return: a Deferred that fires when the one under way has ended.
+        :return: a Deferred that fires with None when the sweep in progress has ended.
         """
         self._rounds.stop()
         if self._under_way is None:
@@ -146,10 +145,10 @@ class Sweep:
     def run(self, *, dry_run: bool = False, share: float | None = None) -> Deferred[Findings]:
         """Sweep now.
 
-        :param dry_run: only look.
-        :param share: in place of the usual one.
-        :return: a Deferred of what was found.
-        :raise SweepUnderWay: another one has not ended yet.
+        :param dry_run: whether to search only, and move nothing to the trash.
+        :param share: used in place of the configured one.
+        :return: a Deferred that fires with the findings.  Cancelling it ends the sweep.
+        :raise SweepUnderWay: another sweep has not ended yet.
         """
         if self._under_way is not None:
             return fail(SweepUnderWay("another sweep has not ended yet"))
@@ -165,9 +164,10 @@ class Sweep:
     async def _sweep(self, dry_run: bool, share: float) -> Findings:
         began_ms = self._wall.now_ms()
         findings = Findings(began_ms, dry_run, [NodeFindings(node) for node in self._registry.node_ids()])
-        # Each node for itself: one that does not answer keeps no place from the others.
+        # All nodes at once: a node that does not answer takes no slot from the others.
         orphans = await gather([self._look(node, began_ms) for node in findings.nodes])
-        # A part that was moved meanwhile is as old as its upload: the catalog is asked again before anything is done.
+        # A part that was moved during the search is as old as its upload, so it may look like an orphan: the catalog is
+        # asked again before any part is moved to the trash.
         orphans = await gather([self._keep(*each) for each in zip(findings.nodes, orphans, strict=True)])
         findings.stopped = _objection(findings.nodes, share)
         if findings.stopped:
@@ -183,7 +183,7 @@ class Sweep:
         return findings
 
     async def _look(self, node: NodeFindings, began_ms: int) -> list[tuple[str, int]]:
-        """The ids of the orphans of a node, and the bytes that each takes."""
+        """Find the orphans of a node; return the id and the stored bytes of each."""
         orphans: list[tuple[str, int]] = []
         after = ""
         with self._noting(node):
@@ -198,7 +198,7 @@ class Sweep:
 
     @contextmanager
     def _noting(self, node: NodeFindings) -> Iterator[None]:
-        """Note what goes wrong with a node, so that the others are swept all the same."""
+        """Note the failure of a node instead of raising it, so that the other nodes are swept all the same."""
         try:
             yield
         except CancelledError:
@@ -218,7 +218,7 @@ class Sweep:
             part = parse_part_id(info.part_id)
             if part not in unknown:
                 continue
-            # By the front's clock and by the node's: one of them may have been wrong.
+            # A part is old only if the front's clock and the node's clock agree: one of them may have been wrong.
             if max(upload_time_ms(part.upload), info.modified_ms) >= before_ms:
                 node.young += 1
             else:
@@ -226,7 +226,7 @@ class Sweep:
         return orphans
 
     async def _keep(self, node: NodeFindings, found: Sequence[tuple[str, int]]) -> list[str]:
-        """The ids of those orphans of a node that are still orphans; they are the findings."""
+        """Keep the parts of a node that are still orphans: note them in the findings, and return their ids."""
         orphans: set[PartId] = set()
         for start in range(0, len(found), _ASKED):
             some = [parse_part_id(part) for part, _ in found[start : start + _ASKED]]
@@ -249,9 +249,11 @@ class Sweep:
 
 
 def _refuse_disorder(page: Sequence[PartInfo], after: str) -> None:
-    """Refuse a page that is not in ascending order behind the one before: a node that repeats itself has no last page.
+    """Refuse a page that is not in ascending order after the page before.
 
-    :raise NodeUnavailable: it is not, or holds what is no part id.
+    A node that repeats itself would never come to its last page.
+
+    :raise NodeUnavailable: the page is not in ascending order, or lists something that is not a part id.
     """
     for info in page:
         if not is_part_id(info.part_id):
@@ -262,7 +264,7 @@ def _refuse_disorder(page: Sequence[PartInfo], after: str) -> None:
 
 
 def _objection(nodes: Sequence[NodeFindings], share: float) -> str:
-    """Why nothing should be put aside; empty where it may."""
+    """Say why no orphan may be moved to the trash; empty if they may."""
     for node in nodes:
         if node.orphans > node.parts * share:
             return (
@@ -273,4 +275,4 @@ def _objection(nodes: Sequence[NodeFindings], share: float) -> str:
 
 
 def _nothing(_: Any) -> None:
-    """What a sweep by the clock leaves: it can be looked up."""
+    """Drop the findings of a periodic sweep: they are in `Sweep.last`."""
