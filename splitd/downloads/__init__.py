@@ -1,4 +1,4 @@
-"""Files on their way out: `Downloads` opens each; `streamed` for large ones, `small` and `cache` for small ones.
+"""Downloads: `Downloads` opens each file; `streamed` reads large files, `small` and `cache` small ones.
 
-`pins` keep the parts of a version in place while it is read.
+`pins` keeps the parts of a version in place while it is read.
 """

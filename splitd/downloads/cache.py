@@ -1,4 +1,4 @@
-"""The version cache: small files that were read or stored lately, whole.
+"""The version cache, which holds whole small files that were read or stored recently.
 
 A committed version never changes, so an entry cannot be stale.
 """
@@ -14,7 +14,7 @@ _LARGEST_SHARE = 8
 _ENTRY = 352
 """Bytes of an entry beside its file: its key (an upload id), its size, its slots in the three tables of the LRU cache.
 
-Measured at no more than 320 where the tables have just grown; tests/unit/test_version_cache.py measures it again.
+At most 320 were measured, with tables that had just grown; tests/unit/test_version_cache.py measures it again.
 """
 
 _ALLOCATION = 16
@@ -22,10 +22,10 @@ _ALLOCATION = 16
 
 
 class VersionCache:
-    """Whole files by the uploads that made them; the least recently used one is evicted first.
+    """Whole files by the ids of their uploads; the least recently used file is evicted first.
 
-    :param limit: bytes of memory for all entries together, with what the cache itself takes for them; 0 keeps none.
-        A file whose entry takes more than an eighth of it is not kept.
+    :param limit: the most bytes of memory that all entries together take, the cache's own structures included; 0 keeps
+        none.  A file whose entry takes more than an eighth of the limit is not kept.
     """
 
     def __init__(self, limit: int) -> None:
@@ -40,7 +40,7 @@ class VersionCache:
         return int(self._files.currsize)
 
     def get(self, upload: str) -> bytes | None:
-        """The bytes of a version, or None where they are not kept."""
+        """Return the bytes of a version, or None if they are not kept."""
         data: bytes | None = self._files.get(upload)
         if data is None:
             self.misses += 1
@@ -49,7 +49,7 @@ class VersionCache:
         return data
 
     def keep(self, upload: str, data: bytes) -> None:
-        """Keep the bytes of a version, evicting others to make room.
+        """Keep the bytes of a version, and evict others to make room.
 
         :param data: the whole file, every unit of it checked.
         """
@@ -58,5 +58,5 @@ class VersionCache:
 
 
 def entry_size(data: bytes) -> int:
-    """Bytes of memory that the entry of a file takes."""
+    """Return the bytes of memory that the entry of a file takes."""
     return sys.getsizeof(data) + _ALLOCATION + _ENTRY

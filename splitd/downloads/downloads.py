@@ -1,4 +1,4 @@
-"""All downloads of the front: it opens each the right way, pins what is read, and bounds and caches small files."""
+"""All downloads of the front: opens each the right way, pins what is read, and limits and caches small files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from storaged.system.budget import Budget
 from storaged.system.ranges import Span
 
 _SMALL_BYTES = 16 * 1024 * 1024
-"""The bytes of small files that are held whole at the same time; a file beyond them is streamed."""
+"""The most bytes of small files that are held whole at the same time; further small files are streamed."""
 
 
 class Downloads:
@@ -27,8 +27,8 @@ class Downloads:
 
     :param pins: keep the parts of a version in place while it is read.
     :param unpinned: called with the upload of a version that nobody reads any more.
-    :param cache: small files that were read or stored lately.
-    :param small_part: a file whose parts take at most so many stored bytes is a small one: it travels whole.
+    :param cache: small files that were read or stored recently.
+    :param small_part: a file is small if each of its parts takes at most this many stored bytes; it is read whole.
     """
 
     def __init__(
@@ -52,9 +52,9 @@ class Downloads:
     async def open(self, manifest: Manifest, span: Span) -> Opened:
         """Open a range of a version.
 
-        :param span: must lie inside the file.
-        :raise FileUnavailable: a node that holds a part of it cannot be read now.
-        :raise FileDamaged: stored bytes are wrong; `PartLost` where a node has lost its part.
+        :param span: the range; it must lie inside the file.
+        :raise FileUnavailable: a node that holds a part of the file cannot be read now.
+        :raise FileDamaged: stored bytes are wrong; `PartLost` if a node has lost its part.
         """
         size = manifest.size
         if size and largest_part(manifest.layout, size) <= self._small_part and self._small.take(size):
@@ -73,7 +73,7 @@ class Downloads:
             self._small.give_back(size)
             raise
         small = SmallDownload(data, span, self._traffic, lambda: self._small.give_back(size))
-        # The budget holds the bytes until the first download is closed; the others end before.
+        # The budget counts the bytes until the first download is closed; the others end before that.
         return Opened(manifest, small, lambda more: succeed(SmallDownload(data, more, self._traffic, lambda: None)))
 
     async def _stream(self, manifest: Manifest, span: Span) -> IDownload:

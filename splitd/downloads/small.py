@@ -1,4 +1,4 @@
-"""A small file on its way out: its parts come whole, are checked, and joined in memory."""
+"""Downloads of small files, whose parts arrive whole, are checked, and are joined in memory."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from storaged.parts.format import stored_size
 from storaged.system.ranges import Span
 
 _PIECE = 256 * 1024
-"""What a client is sent before it is looked whether it takes it."""
+"""The most bytes that one `read` returns: after them the client can pause the download."""
 
 
 async def read_small(manifest: Manifest, registry: INodeRegistry) -> bytes:
-    """All bytes of a small file, every unit checked.
+    """Read all bytes of a small file, and check every unit.
 
     :raise FileUnavailable: a node cannot be read.
-    :raise FileDamaged: stored bytes are wrong; `PartLost` where a node has lost its part.
+    :raise FileDamaged: stored bytes are wrong; `PartLost` if a node has lost its part.
     """
     wanted = range(min(manifest.data, manifest.size))
     asked = [registry.store(manifest.nodes[index]).get_all([f"{manifest.upload}.{index}"]) for index in wanted]
@@ -61,7 +61,7 @@ def _decode(manifest: Manifest, index: int, data: bytes | StoragedError) -> byte
 class SmallDownload:
     """A range of a file that is in memory.
 
-    :param closed: called once, when the memory is needed no more.
+    :param closed: called once, when the memory is not needed any more.
     """
 
     def __init__(self, data: bytes, span: Span, traffic: Traffic, closed: Callable[[], None]) -> None:
@@ -79,7 +79,7 @@ class SmallDownload:
             return succeed([])
         self._position = stop
         self._traffic.bytes_out += stop - start
-        # A slice that is the whole is no copy.
+        # A slice of all bytes is the same object, not a copy.
         return succeed([self._data[start:stop]])
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""A file on its way out: six streams of checked units, joined in the order of the file's bytes."""
+"""Downloads of large files: one stream of checked units for each part, joined in the order of the file's bytes."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from storaged.system.ranges import Span
 
 
 class PartLost(FileDamaged):
-    """A node says it does not hold a part that the manifest names."""
+    """A node reports that it does not hold a part that the manifest names."""
 
 
 def explain_failure(manifest: Manifest, index: int, problem: StoragedError) -> FileUnavailable | FileDamaged:
-    """The error of the file that the failure of one of its parts makes."""
+    """Turn the failure of a part into the error of its file."""
     node = manifest.nodes[index]
     what = f"part {manifest.part(index)} on node {node}"
     if isinstance(problem, PartMissing):
@@ -57,7 +57,7 @@ class _PartStream:
             raise explain_failure(self._manifest, self._index, problem) from problem
 
     async def next_unit(self) -> list[bytes]:
-        """The pieces of the next unit."""
+        """Return the pieces of the next unit."""
         assert self._reader is not None
         while not self._units:
             try:
@@ -79,7 +79,7 @@ class _PartStream:
 class Download:
     """A range of one version of a file.
 
-    :param span: the range; must lie inside the file.
+    :param span: the range; it must lie inside the file.
     :param closed: called once, when nothing is read any more.
     """
 
@@ -98,10 +98,10 @@ class Download:
         }
 
     async def open(self) -> None:
-        """Ask all nodes.
+        """Ask all nodes for their parts.
 
-        :raise FileUnavailable: a node does not answer as it should.
-        :raise FileDamaged: a node has lost its part.
+        :raise FileUnavailable: a node does not answer, or answers with an error.
+        :raise FileDamaged: a node has lost its part, or holds a damaged one.
         """
         try:
             await gather([stream.open() for stream in self._streams.values()])
