@@ -1,1 +1,1 @@
-"""Files on their way in: `Uploads` begins each; `streamed` for large ones, `small` and `group` for small ones."""
+"""Uploads: `Uploads` begins each; `streamed` stores large files, `small` and `group` small ones."""

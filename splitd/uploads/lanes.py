@@ -21,16 +21,16 @@ from storaged.parts.interfaces import IPartWriter
 _Found = TypeVar("_Found")
 
 _UNKNOWN_SIZE_GUESS = 16 * 1024 * 1024
-"""The bytes that are kept free on a node for each part of unknown size that is under way."""
+"""The bytes that are reserved on a node for each part of unknown size until it is stored."""
 
 
 @attrs.frozen
 class Intent:
-    """What is to be stored.
+    """The file to store, and the condition for it.
 
     :param upload: the id of the upload, 32 hexadecimal digits.
-    :param size: the bytes of the file, or None where unknown.
-    :param said: what the client said of the file, as `Media.compact` gives it.
+    :param size: the bytes of the file, or None if unknown.
+    :param said: the headers that the client sent with the file, as `Media.compact` returns them.
     """
 
     upload: str
@@ -41,27 +41,28 @@ class Intent:
     layout: Layout
 
     def stored_size(self, index: int) -> int | None:
-        """The bytes that one part will take, where known."""
+        """Return the bytes that one part will take; None if the file's size is unknown."""
         if self.size is None:
             return None
         return stored_size(part_size(self.layout, self.size, index), self.layout.unit)
 
     @property
     def reserved(self) -> int:
-        """The bytes that are reserved on each node."""
+        """The bytes to reserve on each node."""
         largest = self.stored_size(0)
         return _UNKNOWN_SIZE_GUESS if largest is None else largest
 
     def release(self, registry: INodeRegistry, node: str) -> None:
-        """Keep no room free any more on a node, where it was kept because the size is not known."""
+        """Release the room that was reserved on a node because the size is unknown; do nothing if it is known."""
         if self.size is None:
             registry.release(node, self.reserved)
 
 
 async def find_room(registry: INodeRegistry, look: Callable[[], _Found]) -> _Found:
-    """Look for room; where there seems to be none, once more when the nodes have said how much they have now.
+    """Look for room; if there seems to be none, ask the nodes for their present room and look once more.
 
-    :raise NotEnoughNodes: there are not enough nodes that take a part.
+    :param look: looks for room; it may raise what `INodeRegistry.place` raises.
+    :raise NotEnoughNodes: too few nodes can take a part, or have room for one.
     """
     try:
         return look()
@@ -71,7 +72,7 @@ async def find_room(registry: INodeRegistry, look: Callable[[], _Found]) -> _Fou
 
 
 class Lanes:
-    """Opens a lane to a node for each part of a file, and takes another node where one refuses.
+    """Opens a lane to a node for each part of a file; if a node refuses, it takes another one.
 
     :param registry: chooses nodes.
     """
@@ -86,7 +87,7 @@ class Lanes:
         """Open all lanes.
 
         :return: the lanes by the parts' index.
-        :raise NotEnoughNodes: there are not enough nodes that take a part.  No lane is open.
+        :raise NotEnoughNodes: too few nodes can take a part, or have room for one.  No lane is open then.
         """
         width = self._intent.layout.width
         try:
@@ -142,7 +143,10 @@ class Lane:
             self.writer.write(data)
 
     def finish(self) -> Deferred[Any]:
-        """Send the end of the part; fires when it is durable."""
+        """Send the end of the part.
+
+        :return: a Deferred that fires when the part is durable.
+        """
         for data in self.encoder.finish():
             self.writer.write(data)
         return self.writer.finish()

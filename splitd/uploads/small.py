@@ -1,4 +1,4 @@
-"""A small file on its way in: it gathers in memory, and is stored whole."""
+"""Uploads of small files, which are collected in memory and stored whole."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from storaged.system.parallel import settled
 
 @implementer(IUpload)
 class SmallUpload:
-    """One upload of a file whose parts are small ones.
+    """One upload of a small file.
 
-    :param ended: called once when it is over, with whether it was committed.
+    :param ended: called once at the end, with the upload and whether it was committed.
     :ivar size: the bytes of the file.
     """
 
@@ -54,7 +54,7 @@ class SmallUpload:
         """Take the producer of the file's bytes, which is never paused: the file is small."""
 
     def unregisterProducer(self) -> None:
-        """Let the producer go."""
+        """Take note that the producer has ended."""
 
     def write(self, data: bytes) -> None:
         """Take the next bytes of the file."""
@@ -72,7 +72,7 @@ class SmallUpload:
         self._when_broken.fire(problem)
 
     def when_broken(self) -> Deferred[Exception]:
-        """Learn that the upload cannot succeed any more; see `IUpload.when_broken`."""
+        """Wait for a failure of the upload; see `IUpload.when_broken`."""
         return self._when_broken.wait()
 
     def finish(self) -> Deferred[tuple[Manifest, bool]]:
@@ -103,7 +103,7 @@ class SmallUpload:
         return failure
 
     def abort(self, reason: str) -> Deferred[None]:
-        """Give the upload up; see `IUpload.abort`."""
+        """Abort the upload; see `IUpload.abort`."""
         if self._finishing is None:
             self._log.info("upload of {path} given up: {reason}", path=self._intent.path, reason=reason)
             self._end(committed=False)

@@ -1,6 +1,6 @@
-"""A file on its way in: cut while it streams, one lane per part.
+"""Uploads of large files, which are cut while they stream, with one lane per part.
 
-The order that the invariants ask for: connections to all nodes, then `upload-started` in the journal, then the first
+The order that the invariants demand: connections to all nodes, then `upload-started` in the journal, then the first
 byte; all parts durable, then `file-committed`, then the answer.
 """
 
@@ -31,7 +31,7 @@ from storaged.system.parallel import gather, settled
 
 @implementer(IPushProducer)
 class _LaneSource:
-    """What a part writer pauses: the client, for as long as any lane is full."""
+    """The producer of one part writer; it pauses the client as long as any lane is full."""
 
     def __init__(self, full: set[int], index: int, changed: Callable[[], None]) -> None:
         self._full = full
@@ -39,27 +39,27 @@ class _LaneSource:
         self._changed = changed
 
     def pauseProducing(self) -> None:
-        """The lane is full."""
+        """Take note that the lane is full."""
         self._full.add(self._index)
         self._changed()
 
     def resumeProducing(self) -> None:
-        """The lane has room again."""
+        """Take note that the lane has room again."""
         self._full.discard(self._index)
         self._changed()
 
     def stopProducing(self) -> None:
-        """The lane is gone; `when_broken` tells it too."""
+        """Take note that the lane has failed; `when_broken` reports that as well."""
         self.resumeProducing()
 
 
 @implementer(IUpload)
 class Upload:
-    """One upload, once its lanes are open and the journal knows of it.
+    """One upload whose lanes are open.
 
-    :param lanes: by the parts' index; none where the file is known to be empty.
-    :param reaper: deletes what an aborted upload, or the version before, left on its nodes.
-    :param ended: called once when it is over, with whether it was committed.
+    :param lanes: the lanes by the parts' index; none if the file is known to be empty.
+    :param reaper: deletes the parts of an aborted upload, or of the version before, from their nodes.
+    :param ended: called once at the end, with the upload and whether it was committed.
     :param wall: tells when the file was made.
     """
 
@@ -96,7 +96,7 @@ class Upload:
         self._abort_reason = ""
 
     async def start(self) -> None:
-        """Note the upload in the journal; bytes may flow after that.
+        """Record the upload in the journal; bytes may flow after that.
 
         :raise CatalogReadOnly: the journal has failed.  The lanes are closed.
         """
@@ -117,7 +117,7 @@ class Upload:
         self._lanes_changed()
 
     def unregisterProducer(self) -> None:
-        """Let the producer go."""
+        """Take note that the producer has ended."""
         self._producer = None
 
     def _lanes_changed(self) -> None:
@@ -149,7 +149,7 @@ class Upload:
         self._break(self._explain(index, problem))
 
     def _explain(self, index: int, problem: Exception) -> UploadFailed | NotEnoughSpace:
-        """The error of the upload that the failure of a lane makes."""
+        """Turn the failure of a lane into the error of the upload."""
         kind = NotEnoughSpace if isinstance(problem, NoSpace) else UploadFailed
         return kind(f"part {index} of {self._intent.path} on node {self._lanes[index].node}: {problem}")
 
@@ -160,7 +160,7 @@ class Upload:
         self._when_broken.fire(problem)
 
     def when_broken(self) -> Deferred[Exception]:
-        """Learn that the upload cannot succeed; see `IUpload.when_broken`."""
+        """Wait for a failure of the upload; see `IUpload.when_broken`."""
         return self._when_broken.wait()
 
     def finish(self) -> Deferred[tuple[Manifest, bool]]:
@@ -208,7 +208,7 @@ class Upload:
 
     async def _store_parts(self) -> None:
         if self._cutter.position == 0:
-            # An empty file has no parts, though lanes were opened for it where its size was not known.
+            # An empty file has no parts, but lanes were opened for it if its size was unknown.
             await DeferredList([lane.writer.abort() for lane in self._lanes])
             return
         await gather([self._store_part(index, lane) for index, lane in enumerate(self._lanes)])
@@ -234,7 +234,7 @@ class Upload:
         )
 
     def abort(self, reason: str) -> Deferred[None]:
-        """Give the upload up; see `IUpload.abort`."""
+        """Abort the upload; see `IUpload.abort`."""
         if self._ending is None:
             self._ending = settled([Deferred.fromCoroutine(self._give_up(reason))])
         elif self._storing is not None:
@@ -274,5 +274,5 @@ class Upload:
             path=self._intent.path,
             reason=reason,
         )
-        # The client gets its answer now: no node is waited for.
+        # The client is answered now, without waiting for any node.
         self._reaper.wake()

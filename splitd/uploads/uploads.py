@@ -1,4 +1,4 @@
-"""All uploads of the front: it begins each the right way, bounds their memory, and aborts them all at a stop."""
+"""All uploads of the front: begins each the right way, limits their memory, and aborts them all at a stop."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from storaged.system.budget import Budget
 from storaged.system.clocks import WallClock
 
 _SMALL_BYTES = 12 * 1024 * 1024
-"""The bytes of small files that are held whole at the same time; a file beyond them is streamed."""
+"""The most bytes of small files that are held whole at the same time; further small files are streamed."""
 
 
 @attrs.frozen
 class Cutting:
-    """How new files are stored.
+    """The settings for new files.
 
-    :param layout: how they are cut.
-    :param small_part: a file whose parts take at most so many stored bytes is a small one: it travels whole.
+    :param layout: how they are cut into parts.
+    :param small_part: a file is small if each of its parts takes at most this many stored bytes; it is stored whole.
     :param new_id: makes ids of uploads: 32 hexadecimal digits, never the same twice.
     """
 
@@ -45,7 +45,7 @@ class Cutting:
 class Uploads:
     """The uploads under way.
 
-    :param keep: is given each small file that was stored, by the id of its upload.
+    :param keep: called with the id of the upload and the bytes of each small file that was stored.
     :param clock: calls later.
     :param wall: tells when a file was made.
     """
@@ -75,8 +75,8 @@ class Uploads:
     async def begin(self, path: str, size: int | None, said: str | Media, condition: Condition) -> IUpload:
         """Begin an upload; bytes can flow when this returns.
 
-        :param size: the bytes of the file, or None where unknown.
-        :param said: what the client says of the file, as `Media.compact` gives it.
+        :param size: the bytes of the file, or None if unknown.
+        :param said: the headers that the client sent with the file, as `Media.compact` returns them.
         :raise NotEnoughNodes: too few nodes can take a part, or have room for one.  Nothing was begun.
         :raise CatalogReadOnly: the catalog cannot record the upload.  Nothing was begun.
         """
@@ -116,11 +116,11 @@ class Uploads:
         self._traffic.upload_ended(committed=committed)
 
     def empty_file(self) -> Manifest:
-        """The manifest of an empty file that is made now; it has no parts and needs no upload."""
+        """Make the manifest of a new empty file; it has no parts and needs no upload."""
         layout = self._cutting.layout
         return Manifest(self._cutting.new_id(), 0, self._wall.now_ms(), layout.data, layout.parity, layout.unit, ())
 
     async def abort_all(self, reason: str) -> None:
-        """Abort all uploads under way, and wait until they are over."""
+        """Abort all uploads under way, and wait until they have ended."""
         await DeferredList([upload.abort(reason) for upload in list(self._under_way)])
         await self._group.settle()
