@@ -65,7 +65,9 @@ class PartMover:
         self._reaper = reaper
 
     async def move(self, path: str, manifest: Manifest, index: int, target: str, pace: Pace) -> None:
-        """Move a part.  If this fails or is cancelled, the part stays where it is, unless the move was committed already.
+        """Move a part.
+
+        If this fails or is cancelled, the part stays where it is, unless the move was committed already.
 
         :param path: a file that the part belongs to.
         :param target: the id of the node that shall hold the part.
