@@ -1,1 +1,1 @@
-"""The storage servers as the front knows them: the registry, the file that lists them, the probe of a new one."""
+"""The front's view of the storage servers: the registry, the file that lists them, the probe of a new one."""

@@ -1,4 +1,4 @@
-"""The file that lists the nodes: read at the start, when asked, and whenever it has changed."""
+"""The file that lists the nodes: read at the start, on request, and whenever it has changed."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from storaged.system.periodic import Periodic
 from storaged.system.settings import SettingsError, read_text
 
 LOOK_EVERY_S = 1.0
-"""How often the file is looked at.  A change that lasted for two looks is read: by then whoever writes it is done."""
+"""How often the file is checked.  It is read when two checks in a row find the same change: then its writer is done."""
 
 
 def read_registry(path: str, text: str) -> tuple[NodeEntry, ...]:
     """Read a registry.
 
-    :param path: its name, for the message.
-    :param text: what stands in it.
-    :raise RegistryInvalid: it cannot be used; the message names file and line.
+    :param path: the file's name, for messages.
+    :param text: the file's contents.
+    :raise RegistryInvalid: the registry cannot be used; the message names file and line.
     """
     loader = yaml.SafeLoader(text)
     try:
@@ -67,10 +67,10 @@ def _entry(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
 
 @attrs.frozen
 class Refusal:
-    """A registry that was not taken.
+    """A registry file that was refused.
 
-    :param time_ms: when, milliseconds since 1970.
-    :param reason: names file and line.
+    :param time_ms: when it was refused, milliseconds since 1970.
+    :param reason: why it was refused, with file and line.
     """
 
     time_ms: int
@@ -81,16 +81,16 @@ _Signature = tuple[int, int, int, int]
 
 
 class RegistryFile:
-    """Keeps the running registry what its file says.
+    """Keeps the running registry equal to its file.
 
-    A file that cannot be used changes nothing, and is told about until a good one takes its place.
+    A file that cannot be used changes nothing, and is reported until a valid one takes its place.
 
     :param path: the file.
     :param in_thread: makes a blocking call in a thread.
-    :param clock: measures the pauses between two looks.
+    :param clock: measures the pauses between two checks.
     :param wall: tells the times that are shown.
     :ivar loaded_ms: when the running registry was read, milliseconds since 1970.
-    :ivar refused: the last file, where it could not be used.
+    :ivar refused: the refusal of the last file; None if it was accepted.
     """
 
     _log = Logger()
@@ -119,9 +119,9 @@ class RegistryFile:
         self._watch.start()
 
     def stop(self) -> Deferred[None]:
-        """Watch it no more.
+        """Stop watching the file.
 
-        :return: a Deferred that fires when the look under way has ended.
+        :return: a Deferred that fires when the check in progress has ended.
         """
         return self._watch.stop()
 
@@ -129,7 +129,7 @@ class RegistryFile:
         return self._in_thread(self._sign).addCallback(self._signed)
 
     def _sign(self) -> _Signature | None:
-        """What tells one state of the file from another; None where it cannot be looked at."""
+        """Return a signature that changes when the file changes; None if the file cannot be examined."""
         try:
             stat = os.stat(self.path)  # noqa: PTH116
         except OSError:
@@ -143,14 +143,14 @@ class RegistryFile:
         return self.reload().addCallbacks(lambda _: None, self._log_failure)
 
     def _log_failure(self, failure: Any) -> None:
-        if not failure.check(RegistryRefused):  # which is in the log and in the status
+        if not failure.check(RegistryRefused):  # which the log and the status show already
             self._log.failure("reading {path}", failure, path=self.path)
 
     def reload(self) -> Deferred[RegistryChange]:
-        """Read the file now, and let the running registry become what it says.
+        """Read the file now, and make the running registry equal to it.
 
-        :return: a Deferred of what has changed.
-        :raise RegistryRefused: it cannot be used; nothing has changed.
+        :return: a Deferred that fires with the changes.
+        :raise RegistryRefused: the file cannot be used; nothing has changed.
         """
         return self._lock.run(lambda: Deferred.fromCoroutine(self._reload()))
 
@@ -174,7 +174,7 @@ class RegistryFile:
         return change
 
     def _read_file(self) -> tuple[_Signature | None, str | SettingsError]:
-        # Signed first: what changes while it is read is read once more.
+        # The signature is taken first, so that a file that changes while it is read is read once more.
         signature = self._sign()
         try:
             return signature, read_text(self.path)
@@ -187,7 +187,7 @@ class RegistryFile:
         return RegistryRefused(reason)
 
     def warning(self) -> str:
-        """What is wrong with the way the file is there; empty where nothing is."""
+        """Say what is wrong with the mount of the file; empty if nothing is."""
         if self._seen is not None and self._seen[3] == 0:
             return (
                 f"the registry {self.path} was replaced outside of this container, which does not see the new one: "

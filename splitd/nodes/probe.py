@@ -1,4 +1,4 @@
-"""Asks a server that shall become a node who it is.  It does not join by that."""
+"""Asks a server that shall become a node for its identity.  The server does not join by that."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from storaged.parts.values import NodeInfo
 class Found:
     """A server that can become a node.
 
-    :param cluster: the one that it belongs to; empty where it belongs to none.
-    :param capacity: bytes of its volume.
-    :param free: bytes that may still be written to it.
-    :param parts: whether it holds any.
+    :param cluster: the id of the cluster that it belongs to; empty if it belongs to none.
+    :param capacity: the bytes of its volume.
+    :param free: the bytes that may still be written to it.
+    :param parts: whether it holds any parts.
     """
 
     id: str
@@ -38,15 +38,15 @@ async def probe(
     look: Callable[[NodeEntry], Deferred[tuple[NodeInfo, bool]]],
     cluster: str,
 ) -> Found:
-    """Ask a server.
+    """Ask a server whether it can become a node.
 
-    :param look: asks who it is and whether it holds parts, without sending it the cluster key.
-    :param cluster: the one that it is to join.
-    :return: what it says of itself.
+    :param look: asks the server for its identity and whether it holds parts, without sending it the cluster key.
+    :param cluster: the id of the cluster that it is to join.
+    :return: the server's answer.
     :raise ValueError: no node can have this id or url.
-    :raise NodeRefused: it is a node already, is another one, belongs to another cluster, or does not know the cluster
-        key.
-    :raise FileUnavailable: it does not answer.
+    :raise NodeRefused: the server is a node already, is a different node, belongs to another cluster, or does not know
+        the cluster key.
+    :raise FileUnavailable: the server does not answer.
     """
     try:
         [entry] = parse_entries([(1, {"id": node_id, "url": url})])

@@ -1,4 +1,4 @@
-"""The nodes there are, what is known of them, and where the next parts go."""
+"""The registered nodes, their present state, and the choice of nodes for new parts."""
 
 from __future__ import annotations
 
@@ -28,28 +28,28 @@ from storaged.system.parallel import settled
 from storaged.system.periodic import Periodic
 
 _TICK_S = 0.5
-"""How often it is looked which nodes are to be asked."""
+"""How often the registry checks which nodes are due to be asked."""
 
 _ANSWER_S = 10.0
-"""How long a node may take to say how it is."""
+"""How long a node may take to answer a status request."""
 
 _WAIT_S = 3.0
-"""How long a silent node keeps those waiting who asked for the answers of all nodes."""
+"""How long a caller that asks all nodes waits for one that does not answer."""
 
 _SPREAD_S = 1.0
-"""By how much a node may be asked earlier than is usual."""
+"""By how much a node may be asked earlier than usual."""
 
 
 @attrs.define(eq=False)
 class NodeStatus:
-    """What is known of a node now; sizes in bytes.
+    """The present state of a node; sizes in bytes.
 
     :param remote: its part store; `store` is the same store, and reports to the registry when the node fails.
-    :param reserved: placed on it since it was last asked.
-    :param held: kept free for parts of unknown size that are under way.
-    :param reserve: the room that it leaves free.
-    :param volume: the id of its volume, the same for nodes whose volumes are one file system; empty while not known.
-    :param asking: the question that it has not answered yet.
+    :param reserved: the bytes placed on it since it was last asked.
+    :param held: the bytes reserved for parts of unknown size that are being stored.
+    :param reserve: the room that it keeps free.
+    :param volume: the id of its volume, the same for nodes whose volumes are one file system; empty while unknown.
+    :param asking: the status request that it has not answered yet.
     """
 
     entry: NodeEntry
@@ -66,41 +66,41 @@ class NodeStatus:
 
     @property
     def state(self) -> str:
-        """Its health's, or "readonly" where it is well and takes no new parts."""
+        """The state of its health, or "readonly" if it can be used but takes no new parts."""
         return "readonly" if self.health.usable and self.entry.state == "readonly" else self.health.state
 
     @property
     def takes_parts(self) -> bool:
-        """Whether a part can be placed on it, where it has the room."""
+        """Whether a part can be placed on it if it has the room."""
         return self.health.usable and self.entry.state == "active"
 
     @property
     def room(self) -> int:
-        """What may still be placed on it."""
+        """The bytes that may still be placed on it."""
         return max(0, self.free - self.reserved - self.held)
 
     @property
     def fill(self) -> float | None:
-        """The share of it that is used; None while its size is not known."""
+        """The share of it that is used; None while its size is unknown."""
         return 1 - self.room / self.capacity if self.capacity else None
 
     @property
     def weighted_size(self) -> tuple[float, float]:
-        """Its size and what is used of it, as placement sees it: its room counts by its weight."""
+        """Its size and its used bytes as placement counts them: its room is multiplied by its weight."""
         used = self.capacity - self.room
         return used + self.room * self.entry.weight, used
 
 
 @attrs.frozen
 class Fill:
-    """How full the nodes are that take parts, as shares of their sizes; what is free counts by their weights."""
+    """The lowest and the highest fill of the nodes that take parts; their room is multiplied by their weights."""
 
     lowest: float
     highest: float
 
     @property
     def spread(self) -> float:
-        """How uneven they are."""
+        """The difference of the two."""
         return self.highest - self.lowest
 
 
@@ -111,7 +111,7 @@ class NodeRegistry:
     :param entries: the nodes.
     :param connect: makes the part store of a node.
     :param clock: tells the time and calls later.
-    :param chance: gives numbers in [0, 1).
+    :param chance: returns numbers in [0, 1).
     """
 
     _log = Logger()
@@ -136,18 +136,18 @@ class NodeRegistry:
         return NodeStatus(entry, *self._connected(entry), Health(self._clock.seconds()))
 
     def _connected(self, entry: NodeEntry) -> tuple[IRemoteStore, INodeStore]:
-        """A node's part store, and the same one that reports failures."""
+        """Make a node's part store, and a wrapper of it that reports failures."""
         remote = self._connect(entry)
 
         def report(problem: StoragedError) -> None:
             node = self._nodes.get(entry.id)
-            if node is not None and node.remote is remote:  # the node may listen elsewhere by now
+            if node is not None and node.remote is remote:  # the node may have another URL by now
                 self.failed(entry.id, str(problem))
 
         return remote, ReportingStore(remote, report)
 
     def start(self) -> Deferred[None]:
-        """Ask all nodes for the first time, and go on asking.
+        """Ask all nodes for the first time, and periodically from then on.
 
         :return: a Deferred that fires with None as that of `ask` does.
         """
@@ -156,22 +156,23 @@ class NodeRegistry:
         return first
 
     def _spread_out(self, _: None) -> None:
-        """Not all at the same time: each has a moment of its own within the interval."""
+        """Spread the next requests over the interval, so that the nodes are not asked all at the same time."""
         now, nodes = self._clock.seconds(), self.nodes()
         for number, node in enumerate(nodes, 1):
             if node.health.usable:
                 node.health.due = now + ASK_EVERY_S * number / len(nodes)
 
     def stop(self) -> None:
-        """Ask no more, and wait for no answer."""
+        """Stop asking, and cancel the pending requests."""
         self._rounds.stop()
         for asking in list(self._asking):
             asking.cancel()
 
     def replace(self, entries: Sequence[NodeEntry]) -> RegistryChange:
-        """Become another registry.  What is under way does not notice.
+        """Replace the entries.  Uploads and downloads in progress are not affected.
 
-        :raise RegistryInvalid: a node is missing; nothing has changed.
+        :return: the changes.
+        :raise RegistryInvalid: a registered node is missing in the new entries; nothing has changed.
         """
         change = compare_entries([node.entry for node in self._nodes.values()], entries)
         nodes = {}
@@ -180,7 +181,7 @@ class NodeRegistry:
             if node is None:
                 node = self._new(entry)
             elif entry.id in change.moved:
-                # Requests that are pending at the old place end there, well or not.
+                # Requests that are pending at the old URL end there, successfully or not.
                 node.remote.retire()
                 node.remote, node.store = self._connected(entry)
                 node.asking = None
@@ -192,14 +193,14 @@ class NodeRegistry:
         return change
 
     def look_again(self) -> None:
-        """Ask the nodes that are not well at once, and forget what they did before."""
+        """Ask the nodes that cannot be used at once, and forget their earlier failures."""
         for node in self._nodes.values():
             if not node.health.usable:
                 node.health.forgive(self._clock.seconds())
         self._ask_due()
 
     def nodes(self) -> list[NodeStatus]:
-        """What is known of each node, in the order of the registry."""
+        """Return the present state of each node, in the order of the registry."""
         return list(self._nodes.values())
 
     def node_ids(self) -> list[str]:
@@ -207,13 +208,13 @@ class NodeRegistry:
         return list(self._nodes)
 
     def fill(self) -> Fill | None:
-        """How full the nodes are that take parts; None where there is none."""
+        """Return the lowest and highest fill of the nodes that take parts; None if there are no such nodes."""
         sizes = [node.weighted_size for node in self._nodes.values() if node.takes_parts]
         fills = [used / size for size, used in sizes if size]
         return Fill(min(fills), max(fills)) if fills else None
 
     def poll(self) -> Deferred[None]:
-        """Ask every node now who it is and what room it has, and forget its failures.
+        """Ask every node now for its identity and its room, and forget its failures.
 
         :return: a Deferred that fires with None as that of `ask` does.
         """
@@ -222,10 +223,10 @@ class NodeRegistry:
         return self.ask()
 
     def ask(self) -> Deferred[None]:
-        """Ask every node now who it is and what room it has.
+        """Ask every node now for its identity and its room.
 
         :return: a Deferred that fires with None when each node has answered or failed, and after `_WAIT_S` at the
-            latest: a silent node delays its own answer only.
+            latest: a node that does not answer must not delay the caller for longer.
         """
         return self._in_time(self._ask_all(self._nodes.values()))
 
@@ -233,10 +234,10 @@ class NodeRegistry:
         return answers.addTimeout(_WAIT_S, self._clock, lambda *_: None)
 
     def refresh(self) -> Deferred[None]:
-        """Ask the nodes what room they have; see `INodeRegistry.refresh`."""
+        """Ask the nodes for their room; see `INodeRegistry.refresh`."""
         now = self._clock.seconds()
         usable = [node for node in self._nodes.values() if node.health.usable]
-        if now - self._refreshed_at >= LOOK_EVERY_S:  # sooner they would say the same
+        if now - self._refreshed_at >= LOOK_EVERY_S:  # before that they would answer the same
             self._refreshed_at = now
             return self._in_time(self._ask_all(usable))
         return self._in_time(settled([node.asking for node in usable if node.asking is not None]))
@@ -246,7 +247,7 @@ class NodeRegistry:
         self._ask_all(node for node in self._nodes.values() if node.health.due <= now and node.asking is None)
 
     def _ask_all(self, nodes: Iterable[NodeStatus]) -> Deferred[None]:
-        """Each is asked one question at a time: whoever else wants to know waits for the same answer."""
+        """Ask nodes.  Each has one request at a time; further callers wait for the same answer."""
         waiting = []
         for node in list(nodes):
             if node.asking is None:
@@ -275,29 +276,29 @@ class NodeRegistry:
             raise
         except (StoragedError, AskedTooLong) as failure:
             problem = failure
-        except Exception as failure:  # a node that cannot be asked has a state and a reason, too
+        except Exception as failure:  # whatever the error is, the node must get a state and a reason
             self._log.failure("asking node {node}", Failure(), node=node.entry.id)
             problem = failure
         if node.remote is not remote:
-            return  # it listens elsewhere now
+            return  # the node has another URL now
         now, before = self._clock.seconds(), (node.health.state, node.health.problem)
         if info is not None:
             node.capacity, node.free, node.reserve, node.volume = info.capacity, info.free, info.reserve, info.volume
-            # What was placed before the question is in the answer: the node counts what it was promised.
+            # The answer counts the bytes that were placed before the request: the node has reserved them.
             node.reserved -= reserved_before
             node.health.answered(now, why_full(info.capacity, info.free, info.reserve))
-            # Not all at the same moment again, where all were asked at once.
+            # Nodes that were asked together must not all be asked together again.
             node.health.due -= _SPREAD_S * self._chance()
         else:
             if isinstance(problem, AskedTooLong):
                 problem = NodeUnavailable(f"node {node.entry.id}: did not say in {_ANSWER_S:g} s how it is")
             node.health.silent(now, str(problem), stranger=isinstance(problem, WrongNode))
-            # A node that did not answer this question will not answer older ones.
+            # A node that did not answer this request will not answer older ones.
             remote.end_waits(asked_at, NodeUnavailable(str(problem)))
         self._log_change(node, before)
 
     def watch_recoveries(self, recovered: Callable[[str], None]) -> None:
-        """Call with a node's id each time that it can be used again after it could not."""
+        """Call `recovered` with a node's id each time that the node becomes usable again."""
         self._recovered.append(recovered)
 
     def _log_change(self, node: NodeStatus, before: tuple[str, str]) -> None:
@@ -331,7 +332,7 @@ class NodeRegistry:
         return chosen
 
     def release(self, node_id: str, stored_size: int) -> None:
-        """Keep room free no more; see `INodeRegistry.release`."""
+        """Release reserved room; see `INodeRegistry.release`."""
         self._nodes[node_id].held -= stored_size
 
     def reserve(self, node_id: str, stored_size: int) -> None:
@@ -339,7 +340,7 @@ class NodeRegistry:
         self._nodes[node_id].reserved += stored_size
 
     def check_room(self, count: int, stored_size: int) -> None:
-        """Make sure that nodes would be found; see `INodeRegistry.check_room`."""
+        """Check that `place` would find nodes; see `INodeRegistry.check_room`."""
         self._with_room(count, stored_size, ())
 
     def _with_room(self, count: int, stored_size: int, avoid: Collection[str]) -> list[NodeStatus]:
@@ -358,7 +359,7 @@ class NodeRegistry:
         return roomy
 
     def _objections(self, stored_size: int, avoid: Collection[str]) -> list[str]:
-        """Why each of the others takes no part of so many bytes."""
+        """Say of each node that cannot take a part of this size why it cannot."""
         reasons = []
         for node in self._nodes.values():
             if node.state not in {UP, FULL}:
@@ -370,7 +371,7 @@ class NodeRegistry:
         return reasons
 
     def failed(self, node_id: str, reason: str) -> None:
-        """Note that a node did not do what it should: it is not chosen for a while."""
+        """Note that a node failed when it was used: it is not chosen again until it has cooled off."""
         node = self._nodes.get(node_id)
         if node is not None:
             before = node.health.state, node.health.problem

@@ -1,4 +1,4 @@
-"""A node's part store that reports to the registry when the node fails."""
+"""A wrapper of a node's part store that reports to the registry when the node fails."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from storaged.system.ranges import Span
 _Result = TypeVar("_Result")
 
 _FAULTS = (NodeUnavailable, NoSpace, AccessDenied, WrongNode)
-"""The errors that are the node's; all others are about one part or one request."""
+"""The errors of a node as a whole; all others concern one part or one request."""
 
 Report = Callable[[StoragedError], object]
 
 
 def _reporting(result: Deferred[_Result], report: Report) -> Deferred[_Result]:
-    """The same Deferred; a failure of the node is reported first."""
+    """Report a failure of the node before the Deferred's next callback learns of it; return the same Deferred."""
 
     def failed(failure: Failure) -> Failure:
         if isinstance(failure.value, _FAULTS):
@@ -36,7 +36,7 @@ def _reporting(result: Deferred[_Result], report: Report) -> Deferred[_Result]:
 def _reporting_all(
     results: Deferred[list[_Result | StoragedError]], report: Report
 ) -> Deferred[list[_Result | StoragedError]]:
-    """The same for outcomes of several parts: the first failure of the node is reported."""
+    """Do as `_reporting` does, and also report the first failure of the node among the outcomes of several parts."""
 
     def look(outcomes: list[_Result | StoragedError]) -> list[_Result | StoragedError]:
         for outcome in outcomes:
@@ -50,7 +50,7 @@ def _reporting_all(
 
 @implementer(INodeStore)
 class ReportingStore:
-    """The parts of one node.  Each method is that of the store behind it.
+    """The part store of one node.  Each method calls the method of the wrapped store.
 
     :param report: called with each `NodeUnavailable`, `NoSpace`, `AccessDenied` and `WrongNode`, before the caller
         learns of it.
@@ -79,7 +79,7 @@ class ReportingStore:
         return _reporting(self._store.remove(part_id), self._report)
 
     def trash(self, part_id: str) -> Deferred[bool]:
-        """Put a part aside; see `IPartStore.trash`."""
+        """Move a part to the trash; see `IPartStore.trash`."""
         return _reporting(self._store.trash(part_id), self._report)
 
     def list_parts(self, after: str, limit: int) -> Deferred[list[PartInfo]]:
@@ -87,7 +87,7 @@ class ReportingStore:
         return _reporting(self._store.list_parts(after, limit), self._report)
 
     def info(self) -> Deferred[NodeInfo]:
-        """Ask the node how it is; see `IPartStore.info`."""
+        """Ask the node for its status; see `IPartStore.info`."""
         return _reporting(self._store.info(), self._report)
 
     def put_all(self, parts: Sequence[tuple[str, bytes]]) -> Deferred[list[PartInfo | StoragedError]]:
