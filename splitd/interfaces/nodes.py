@@ -1,4 +1,4 @@
-"""The seam of the registry: which nodes there are, and which take the parts of a file."""
+"""The interface of the registry, which knows the nodes and chooses those that take the parts of a file."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from storaged.parts.interfaces import INodeStore
 
 
 class INodeRegistry(Interface):
-    """The nodes there are, and which of them shall take the parts of the next file."""
+    """The registered nodes, and the choice of those that take the parts of the next file."""
 
     def node_ids() -> list[str]:
-        """The ids of all registered nodes, usable or not."""
+        """Return the ids of all registered nodes, usable or not."""
 
     def store(node_id: str) -> INodeStore:
-        """The part store of a node.  It reports to the registry itself when the node fails.
+        """Return the part store of a node.  The store reports to the registry when the node fails.
 
         :raise FileUnavailable: no node of this id is registered.
         """
@@ -25,25 +25,25 @@ class INodeRegistry(Interface):
     def place(count: int, stored_size: int, avoid: SetOf[str], *, is_guess: bool = False) -> list[str]:
         """Choose distinct nodes for the parts of a file, and reserve room there.
 
-        :param count: how many.
-        :param stored_size: the bytes each part will take.
+        :param count: how many nodes.
+        :param stored_size: the bytes that each part will take.
         :param avoid: the ids of nodes not to choose.
-        :param is_guess: whether that is not known: so much is kept free on each node until `release`.  What is known
-            is told to the node, which counts it from then on.
-        :return: their ids.
-        :raise NotEnoughSpace: fewer nodes have room.
-        :raise NotEnoughNodes: fewer nodes can be used.
+        :param is_guess: whether `stored_size` is only a guess.  If so, that room stays reserved on each node until
+            `release`.  If not, the node is told the size with the part, and counts it from then on.
+        :return: the ids of the nodes.
+        :raise NotEnoughSpace: fewer than `count` nodes have room.
+        :raise NotEnoughNodes: fewer than `count` nodes can be used.
         """
 
     def release(node_id: str, stored_size: int) -> None:
-        """Keep room free no more for a part whose size was not known: it is stored, or given up."""
+        """Release the room that was reserved for a part of unknown size, after it was stored or aborted."""
 
     def check_room(count: int, stored_size: int) -> None:
-        """Make sure that `place` would find nodes now; it raises what that would.  Nothing is reserved."""
+        """Check that `place` would find nodes now, and raise what `place` would raise.  Nothing is reserved."""
 
     def refresh() -> Deferred[None]:
-        """Ask the nodes what room they have, unless that was just done: what is known of it may be some seconds old.
+        """Ask the nodes for their room, unless they were asked just before: the known numbers may be some seconds old.
 
         :return: a Deferred that fires with None when each node has answered or failed, and after some seconds at the
-            latest, for a silent node must not delay those who wait.  It does not fail.
+            latest, because a node that does not answer must not delay the caller for longer.  It does not fail.
         """

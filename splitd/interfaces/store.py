@@ -1,4 +1,4 @@
-"""The seam of the store: what front doors use."""
+"""The interface of the object store, which the front doors use."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from storaged.system.ranges import Span
 class Opened:
     """A file open for reading.
 
-    :param manifest: the version; it stays readable until `download` ended, whatever happens to the name.
-    :param download: the bytes asked for.
-    :param another: opens another range of the same version, as long as `download` was not closed.
+    :param manifest: the version; it stays readable until `download` has ended, even if its name is changed or deleted.
+    :param download: the requested bytes.
+    :param another: opens a further range of the same version; it may be called until `download` is closed.
     """
 
     manifest: Manifest
@@ -36,68 +36,85 @@ class IDownload(Interface):
     """The bytes of a range of one version of a file."""
 
     def read() -> Deferred[Sequence[bytes]]:
-        """Read on.  Must not be called again before the last call has fired.
+        """Read on.  This must not be called again before the Deferred of the last call has fired.
 
-        :return: a Deferred of the next pieces, each checked; none at the end.
+        :return: a Deferred that fires with the next pieces, each checked; with none at the end.
         :raise FileUnavailable: a node cannot be read.
         :raise FileDamaged: stored bytes are wrong.
-        In both cases what was read so far is a right beginning, and shorter than it should be.
+        After both errors the bytes read so far are right, but they are only the beginning of the range.
         """
 
     def close() -> None:
-        """Give the download up without reading, or in the middle.  May be called at any time and again."""
+        """End the download, at the end of the range or before.  May be called at any time, and more than once."""
 
 
 class IUpload(IConsumer):
-    """A file on its way in: a consumer of its bytes that pauses the producer registered with it."""
+    """An upload of one file: a consumer of the file's bytes that pauses the producer registered with it."""
 
     def when_broken() -> Deferred[Exception]:
-        """Learn that the upload cannot succeed any more: fires with the reason, as its result; never after
-        `finish` or `abort` was called.
+        """Wait for a failure of the upload.
+
+        :return: a Deferred that fires with the reason, as its result, when the upload cannot succeed any more.  It does
+            not fire after `finish` or `abort` was called.
         """
 
     def finish() -> Deferred[tuple[Manifest, bool]]:
         """End the file and commit it.
 
-        :return: a Deferred of its manifest and whether there was no file of this name before, fired when the
-            file would survive a power cut.
-        :raise SplitdError: it is not committed, and the upload is aborted.
+        :return: a Deferred that fires with the manifest and whether no file had this path before, when the file would
+            survive a power cut.
+        :raise SplitdError: the file is not committed, and the upload is aborted.
         """
 
     def abort(reason: str) -> Deferred[None]:
-        """Abort the upload.  It may be called at any time and again.  After `finish` it ends the wait for the nodes;
-        once all parts are stored, the commit is under way, and it waits for how that ends.
+        """Abort the upload.  May be called at any time, and more than once.
 
-        :return: a Deferred that fires with None once the journal says that the upload is aborted, or why it is not.
-            The reaper deletes its parts afterwards: no node is waited for.
+        After `finish` it ends the wait for the nodes.  Once all parts are stored, the commit is in progress; then the
+        upload is not aborted, and this waits for the end of the commit.
+
+        :return: a Deferred that fires with None when the journal has recorded the abort, the commit has ended, or the
+            journal has failed.  The reaper deletes the parts afterwards: no node is waited for.
         """
 
 
 class IObjectStore(Interface):
-    """What front doors use: files and collections by their paths."""
+    """Files and collections by their paths."""
 
     def create(path: str, size: int | None, media: Media, condition: Condition) -> Deferred[IUpload]:
-        """Begin to store a file.  It fires when bytes can flow; until then none should be asked for.
+        """Begin to store a file.
 
-        :param size: its bytes, where known in advance.
-        :param media: what the client says of the file.
-        :raise PreconditionFailed, Locked, ParentMissing, NotAFile, BadName, NotEnoughNodes, CatalogReadOnly: nothing
-            was begun.
+        :param size: the bytes of the file, or None if unknown.
+        :param media: the headers that the client sent with the file.
+        :return: a Deferred that fires with the upload when bytes can flow; the client should send none before.
+        :raise PreconditionFailed: the condition does not hold.
+        :raise Locked: a lock forbids it.
+        :raise ParentMissing: the collection that the path lies in does not exist, or is a file.
+        :raise NotAFile: a collection has this path.
+        :raise BadName: the text is not a path.
+        :raise NotEnoughNodes: too few nodes can take a part, or have room for one.
+        :raise CatalogReadOnly: the journal has failed.
+        After each of these errors, nothing was begun.
         """
 
     def open(path: str, span_of: Callable[[Manifest], Span]) -> Deferred[Opened]:
         """Open a file for reading.
 
-        :param span_of: which range is wanted, once the version is known; what it raises is passed on.
-        :raise NotFound, NotAFile: there is no file of this name.
-        :raise FileUnavailable: a node that holds a part of it cannot be read now.
+        :param span_of: returns the wanted range of a version; its exceptions are passed on.
+        :return: a Deferred that fires with the open file.
+        :raise NotFound: nothing has this path.
+        :raise NotAFile: a collection has this path.
+        :raise FileUnavailable: a node that holds a part of the file cannot be read now.
+        :raise FileDamaged: stored bytes are wrong, or a node has lost its part.
         """
 
     def stat(path: str) -> Deferred[Manifest | Collection | None]:
-        """What there is of this name."""
+        """Look up a path.
+
+        :return: a Deferred that fires with the file or collection, or with None if nothing has this path.
+        """
 
     def list_members(path: str, after: str, limit: int) -> Deferred[list[Member]]:
-        """A page of a collection; see `ICatalog.list_members`."""
+        """List a page of a collection's members; see `ICatalog.list_members`."""
 
     def make_collection(
         path: str, condition: Condition = ALWAYS, properties: Mapping[str, str] = NO_PROPERTIES
@@ -110,7 +127,7 @@ class IObjectStore(Interface):
     def lock(
         path: str, scope: str, condition: Condition, *, deep: bool, owner: str, timeout_s: int
     ) -> Deferred[tuple[Lock, bool]]:
-        """Take a lock, where there is nothing on an empty file that is made for it; see `Lock` and `ILocks.lock`.
+        """Take a lock; see `Lock` and `ILocks.lock`.  If nothing has the path, an empty file is made there and locked.
 
-        :return: a Deferred of the lock, and whether there was nothing.
+        :return: a Deferred that fires with the lock, and whether the file was made for it.
         """

@@ -1,4 +1,4 @@
-"""The seam of upkeep: what uploads and changes of names ask of the reaper."""
+"""The interface of the reaper, which uploads and changes of names use."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from zope.interface import Interface
 
 
 class IReaper(Interface):
-    """Deletes the parts that nobody needs any more."""
+    """Deletes doomed parts."""
 
     def wake() -> None:
-        """Look for doomed parts soon, and delete them.  It returns at once: no node is waited for."""
+        """Look for doomed parts soon, and delete them.  This returns at once, without waiting for any node."""
