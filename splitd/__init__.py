@@ -1,3 +1,3 @@
-"""splitd: the front.  It cuts files into parts, places them on nodes, and joins them again."""
+"""The front, which cuts files into parts, places them on nodes, and joins them again."""
 
 __version__ = "0.1.0"

@@ -14,7 +14,7 @@ from storaged.system.words import Words
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the front is told; each is a key of its YAML file and an option of its command line."""
+    """The settings of the front; each is a key of its YAML file and an option of its command line."""
 
     data: Annotated[str, msgspec.Meta(description="The folder where the journal is kept.", min_length=1)]
     registry: Annotated[str, msgspec.Meta(description="The YAML file that lists the nodes.", min_length=1)]
@@ -125,7 +125,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 60.0
 
     def own_names(self) -> OwnNames:
-        """What the front knows of its names.
+        """Return the front's own names, and the proxies that it trusts.
 
         :raise ValueError: a name or a network cannot be read.
         """

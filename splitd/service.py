@@ -1,4 +1,4 @@
-"""Puts the front together.  Read `Front` from top to bottom and you know the daemon."""
+"""Builds the front from its parts.  `Front`, read from top to bottom, shows the whole daemon."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ from storaged.system.settings import SettingsError, read_cluster_key, read_text
 from storaged.system.stages import Stages
 
 _NODE_IDLE_S = 120
-"""How long an idle connection to a node is kept; a node keeps it longer."""
+"""How long an idle connection to a node is kept; the node keeps it longer."""
 
 
 @implementer(IServer)
@@ -66,8 +66,8 @@ class Front:
 
     :param entries: the registered nodes.
     :param key: the cluster key.
-    :param filesystem: where the journal is written.
-    :param reactor: measures spans of time, too; nobody sets its clock.
+    :param filesystem: the file system that the journal is written to.
+    :param reactor: runs the daemon, and measures spans of time; setting the wall clock does not affect it.
     :param wall: tells the times that are shown or stored.
     """
 
@@ -208,18 +208,18 @@ class Front:
         return await probe(node_id, url, self.registry, self._look_first, self.catalog.cluster)
 
     def hang_up(self) -> Deferred[None]:
-        """Read the registry anew, as a daemon does on SIGHUP."""
+        """Read the registry again; the daemon does this on SIGHUP."""
         return self._registry_file.reload().addCallbacks(lambda _: None, self._not_reloaded)
 
     def _not_reloaded(self, failure: Failure) -> None:
-        if not failure.check(RegistryRefused):  # which was told already
+        if not failure.check(RegistryRefused):  # which is logged already
             self._log.failure("reading the registry", failure)
 
     def start(self) -> Deferred[None]:
         """Start to serve; see `IServer.start`.
 
         :raise RegistryInvalid: the registry lacks a node that holds parts.
-        :raise SettingsError: nothing can listen at an endpoint.
+        :raise SettingsError: an endpoint of the settings cannot be listened on.
         """
         return self._stages.start(self._start)
 
@@ -227,10 +227,10 @@ class Front:
         enter = self._stages.enter
         await enter(self._pool.start, self._pool.stop)
         await enter(self._listen_for_operators, self._end_operators)
-        # Where it is closed, the reading of it ends.
+        # Closing the journal ends the reading of it.
         await enter(self.catalog.start, self._close_catalog, interrupt=self._journal.close)
         self._refuse_missing_nodes()
-        keep_for_ever()  # the catalog's objects: many, and none of them garbage
+        keep_for_ever()  # the catalog has many objects, and none of them is garbage
         await enter(_nothing, self._connections.close)
         await enter(self.registry.start, self.registry.stop, interrupt=self.registry.stop)
         await enter(self._registry_file.start, self._registry_file.stop)
@@ -246,7 +246,7 @@ class Front:
 
     async def _abort_uploads(self) -> None:
         aborted = Deferred.fromCoroutine(self._uploads.abort_all("the server stops"))
-        await self._connections.close()  # small parts on their way to a silent node fail at once
+        await self._connections.close()  # small parts on their way to a node that does not answer fail at once
         await aborted
 
     async def _close_catalog(self) -> None:
@@ -287,8 +287,8 @@ class Front:
             raise RegistryInvalid(f"{self._config.registry}: {problem}") from problem
 
     def stop(self) -> Deferred[None]:
-        """Accept no more requests, and finish those under way; after `stop_timeout_s` they are cut, and uploads
-        aborted.  See `IServer.stop`.
+        """Accept no more requests, and finish those in progress; after `stop_timeout_s` their connections are closed,
+        and uploads aborted.  See `IServer.stop`.
         """
         self._status.stopping = True
         self._closed = "the front stops"
@@ -296,11 +296,11 @@ class Front:
 
 
 def _nothing() -> None:
-    """Nothing is to be started: it works when it is asked to."""
+    """Start nothing: this stage only has something to stop."""
 
 
 def makeService(options: Options) -> Daemon:
-    """The front that a command line asks for.
+    """Make the front from the options of a command line.
 
     :raise SystemExit: the registry or the cluster key cannot be used; the message says why.
     """

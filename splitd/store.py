@@ -1,4 +1,4 @@
-"""Files and collections by their paths: what the front doors use."""
+"""The object store: names, uploads and downloads behind one interface, which the front doors use."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _Result = TypeVar("_Result")
 
 _SMALL_UPLOADS = 12 * 1024 * 1024
 _SMALL_DOWNLOADS = 16 * 1024 * 1024
-"""The bytes of small files that are held whole at the same time; what comes on top takes the way of the large ones."""
+"""The most bytes of small files that are held whole at the same time; further ones are streamed as large files are."""
 
 
 @implementer(IObjectStore, INamespace)
@@ -69,7 +69,7 @@ class ObjectStore:
     async def _create(self, path: str, size: int | None, media: Media, condition: Condition) -> IUpload:
         check_path(path)
         present = await self._catalog.lookup(path)
-        # Judged again at the commit; here it spares the client from sending a body in vain.
+        # The condition is judged again at the commit; this check spares the client from sending a body in vain.
         condition = await self._locks.check(path, condition, changing=True)
         if isinstance(present, Collection):
             raise NotAFile(f"{path} is a collection")
@@ -87,7 +87,8 @@ class ObjectStore:
             try:
                 return await self._downloads.open(manifest, span_of(manifest))
             except PartLost:
-                # It may have been replaced, or its parts moved, and reaped, between the look and the pin.
+                # Between the look-up and the pin the file may have been replaced, or its parts moved, and the old parts
+                # deleted.
                 now = await self._find(path)
                 if now == manifest:
                     raise
@@ -102,11 +103,11 @@ class ObjectStore:
         return found
 
     def stat(self, path: str) -> Deferred[Manifest | Collection | None]:
-        """What there is of this name; see `IObjectStore.stat`."""
+        """Look up a path; see `IObjectStore.stat`."""
         return self._catalog.lookup(path)
 
     def list_members(self, path: str, after: str, limit: int) -> Deferred[list[Member]]:
-        """A page of a collection; see `IObjectStore.list_members`."""
+        """List a page of a collection's members; see `IObjectStore.list_members`."""
         return self._catalog.list_members(path, after, limit)
 
     def make_collection(
@@ -120,12 +121,12 @@ class ObjectStore:
         return self._catalog.delete(path, condition).addCallback(self._wake_reaper)
 
     def move(self, source: str, target: str, condition: Condition, *, overwrite: bool) -> Deferred[bool]:
-        """Give a file or a collection another name; see `INamespace.move`."""
+        """Move a file or a collection to another path; see `INamespace.move`."""
         moved = self._namespace.move(source, target, condition, overwrite=overwrite)
         return moved.addCallback(self._wake_reaper)
 
     def copy(self, source: str, target: str, condition: Condition, *, deep: bool, overwrite: bool) -> Deferred[bool]:
-        """Make a copy of a file or a collection; see `INamespace.copy`."""
+        """Copy a file or a collection; see `INamespace.copy`."""
         copied = self._namespace.copy(source, target, condition, deep=deep, overwrite=overwrite)
         return copied.addCallback(self._wake_reaper)
 
@@ -134,11 +135,11 @@ class ObjectStore:
         return result
 
     def change_properties(self, path: str, changes: PropertyChanges, condition: Condition) -> Deferred[None]:
-        """Change what is noted of a file or collection; see `INamespace.change_properties`."""
+        """Change the properties of a file or collection; see `INamespace.change_properties`."""
         return self._namespace.change_properties(path, changes, condition)
 
     def details(self, paths: Sequence[str]) -> Deferred[list[Details]]:
-        """What is known of some files and collections; see `INamespace.details`."""
+        """Look up the properties and locks of some files and collections; see `INamespace.details`."""
         return self._namespace.details(paths)
 
     def lock(
