@@ -119,7 +119,7 @@ async def test_a_part_is_written_by_one_at_a_time(provider: Provider) -> None:
     assert await get(provider.store, PART) == data
 
 
-# Finishing and giving up
+# Finishing and aborting
 
 
 @pytest_twisted.ensureDeferred
