@@ -1,1 +1,1 @@
-"""Journals: records in order, durable on demand.  Known to the catalog alone."""
+"""Journals, which keep records in order and make them durable on demand.  Only the catalog uses them."""

@@ -1,4 +1,4 @@
-"""What lies in the folder of a journal: snapshots and segments, by their names."""
+"""The names of the files in a journal's folder: snapshots and segments."""
 
 from __future__ import annotations
 
@@ -13,29 +13,30 @@ _NAME = re.compile(rf"\A(journal|snapshot)-([0-9]{{10}})\.jsonl({re.escape(UNFIN
 
 
 def segment_name(first: int) -> str:
-    """The name of the segment that begins with this record."""
+    """Return the name of the segment that begins with this record."""
     return f"journal-{first:010}.jsonl"
 
 
 def snapshot_name(upcoming: int) -> str:
-    """The name of the snapshot of what was before this record."""
+    """Return the name of the snapshot of all records before this one."""
     return f"snapshot-{upcoming:010}.jsonl"
 
 
 def is_unfinished_snapshot(name: str) -> bool:
-    """Whether this is the name of a snapshot that is being written, or was not written to its end."""
+    """Whether this is the name of a snapshot that is being written, or was left unfinished."""
     match = _NAME.match(name)
     return match is not None and match[1] == "snapshot" and match[3] is not None
 
 
 @attrs.frozen
 class Listing:
-    """What lies in the folder.
+    """The files of a journal's folder.
 
-    :param snapshot: the record before which the newest snapshot was made; None where there is none.
-    :param segments: the first records of the segments that follow it, or of all; ascending.
-    :param obsolete: the names of files that a journal does not need: what the snapshot replaces, and what was not
-        written to its end.
+    :param snapshot: the number of the record before which the newest snapshot was made; None if there is no snapshot.
+    :param segments: the numbers of the first records of the segments that follow the snapshot, ascending; of all
+        segments if there is no snapshot.
+    :param obsolete: the names of files that the journal does not need: those that the snapshot replaces, and unfinished
+        ones.
     """
 
     snapshot: int | None
@@ -44,7 +45,7 @@ class Listing:
 
 
 def list_folder(filesystem: IFilesystem, folder: str) -> Listing:
-    """What lies in the folder of a journal; other files are passed over."""
+    """List the files of a journal's folder; other files in it are skipped."""
     snapshots: list[int] = []
     segments: list[int] = []
     obsolete: list[str] = []

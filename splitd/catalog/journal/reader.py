@@ -1,6 +1,6 @@
-"""The files of a journal, read.  Everything here blocks: it belongs in a pool.
+"""Reads the files of a journal.  Everything here blocks, so it must run in a thread.
 
-The format's page is docs/journal-format.md.
+The format is described in docs/journal-format.md.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Batch:
 
     :param path: the file.
     :param line: the number of the first record's line, from 1.
-    :param sequence: the number of the first record in the journal; in a snapshot the line's.
+    :param sequence: the number of the first record in the journal; in a snapshot, the number of its line.
     """
 
     path: str
@@ -32,10 +32,10 @@ class Batch:
     records: list[Record]
 
     def apply(self, apply: Callable[[Record], None]) -> None:
-        """Let each record take its effect.
+        """Apply each record.
 
-        :param apply: may raise `ValueError` for a record that contradicts those before it.
-        :raise JournalDamaged: it did.
+        :param apply: applies a record; it raises `ValueError` for a record that contradicts those before it.
+        :raise JournalDamaged: a record contradicts those before it.
         """
         for line, record in enumerate(self.records, self.line):
             try:
@@ -46,12 +46,12 @@ class Batch:
 
 @attrs.frozen
 class TornTail:
-    """What a crash has left behind the last good line.
+    """The bytes that a crash has left after the last good line.
 
-    :param line: the first line that is none.
-    :param offset: where in the segment it begins.
+    :param line: the number of the first bad line.
+    :param offset: the position in the segment where it begins.
     :param size: the bytes from there to the segment's end.
-    :param reason: why it is no line.
+    :param reason: why the line is bad.
     """
 
     path: str
@@ -62,15 +62,15 @@ class TornTail:
 
 
 class JournalReader:
-    """Reads the newest snapshot of a folder and all segments behind it, oldest first, and changes nothing.
+    """Reads the newest snapshot of a folder and all segments after it, oldest first, and changes nothing.
 
     :param block: how many bytes to read at a time.
-    :param stop: read only what is before this record, all of which lies in segments that are full.
-    :ivar sequence: the number of the record that comes next.
-    :ivar snapshot: the bytes of the snapshot; 0 where there is none.
-    :ivar segments: the bytes of whole lines of each segment, by the number of its first record.
-    :ivar good: the bytes of whole lines in the file read last.
-    :ivar torn: what was left of unsynced lines at the end, once all was read; None where all is whole.
+    :param stop: read only the records before the one with this number, all of which lie in full segments.
+    :ivar sequence: the number of the next record.
+    :ivar snapshot: the bytes of the snapshot; 0 if there is none.
+    :ivar segments: the bytes of good lines in each segment, by the number of its first record.
+    :ivar good: the bytes of good lines in the file read last.
+    :ivar torn: the torn lines at the end, once everything was read; None if all lines are good.
     :ivar obsolete: the names of files that the journal does not need.
     """
 
@@ -89,7 +89,7 @@ class JournalReader:
     def batches(self) -> Generator[Batch, None, None]:
         """Read the records.
 
-        :raise JournalDamaged: a line is wrong, or one is missing, and a crash does not explain it.
+        :raise JournalDamaged: a line is bad or missing, and a crash cannot have caused that.
         """
         listing = list_folder(self._filesystem, self._folder)
         self.obsolete = listing.obsolete
@@ -151,21 +151,28 @@ class JournalReader:
             file.close()
 
     def _lines(self, file: IFile, size: int) -> Iterator[list[bytes]]:
-        """The whole lines of a file without their newlines, block by block."""
+        """Iterate over the complete lines of a file without their newlines, block by block."""
         rest = b""
         for position in range(0, size, self._block):
             *lines, rest = (rest + file.read_at(position, min(self._block, size - position))).split(b"\n")
             yield lines
 
     def _doubt(self, torn: TornTail, *, excused: bool) -> None:
-        """Meet something that is no line.  A crash leaves that where the lines were not synced yet."""
+        """Handle a bad line.  A crash may have left it if it was not synced yet.
+
+        :param excused: whether lines of this file may be unsynced.
+        :raise JournalDamaged: all lines of this file were synced, so a crash cannot have torn one.
+        """
         if not excused:
             raise JournalDamaged(f"{torn.path}, line {torn.line}: {torn.reason}")
         if self.torn is None:
             self.torn = torn
 
     def _confirm(self, torn: TornTail, sequence: int, synced: int) -> None:
-        """Meet a good line behind one that is none.  It may know that the other was synced: then this is damage."""
+        """Handle a good line after a bad one.
+
+        :raise JournalDamaged: the good line says that the bad one had been synced, so a crash cannot have torn it.
+        """
         if synced >= self.sequence:
             raise JournalDamaged(
                 f"{torn.path}, line {torn.line}: {torn.reason} (and it was durable: record {sequence} says so)"

@@ -1,4 +1,4 @@
-"""The files of a journal, written.  Everything here blocks: it belongs in a thread."""
+"""Writes the files of a journal.  Everything here blocks, so it must run in a thread."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class SegmentWriter:
 
     After an `OSError` it must not be used again, except to close it.
 
-    :param limit: the bytes from which on a segment is full.
+    :param limit: a segment is full when it has at least this many bytes.
     :ivar segments: the bytes of each segment, by the number of its first record, ascending.
     :ivar snapshot: the bytes of the snapshot before them.
     :ivar syncs: how often lines were made durable.
@@ -40,7 +40,7 @@ class SegmentWriter:
 
     @property
     def first(self) -> int:
-        """The first record of the segment that is written."""
+        """The number of the first record of the segment that is being written."""
         return next(reversed(self.segments))
 
     @property
@@ -49,10 +49,10 @@ class SegmentWriter:
         return sum(self.segments.values()) - self.segments.get(self.first, 0) if self.segments else 0
 
     def resume(self, read: JournalReader) -> None:
-        """Go on where a reader that has read all has ended.  A torn tail is cut off, obsolete files are removed.
+        """Continue where a reader ended that has read everything.  Cut off a torn tail, and remove obsolete files.
 
-        What was read is durable then.  The last segment is written anew for that: where a sync of it has failed, the
-        system may show bytes that are not on the disk, and say of a second sync that all is well.
+        Afterwards all records that were read are durable.  For that the last segment is written anew: if an earlier
+        sync of it failed, the system may show bytes that are not on the disk, and report success for a second sync.
         """
         for name in read.obsolete:
             with self._naming(f"{self._folder}/{name}"):
@@ -72,10 +72,10 @@ class SegmentWriter:
             old.close()
 
     def write(self, first: int, lines: Sequence[bytes], *, durable: bool) -> None:
-        """Append lines, and where asked make them and all before them durable.
+        """Append lines; if `durable`, make them and all before them durable.
 
         :param first: the number of the first line's record.
-        :raise OSError: the message names the file; any part of the lines may be there.
+        :raise OSError: writing or syncing failed.  The message names the file; any part of the lines may be in it.
         """
         if self._file is None or self.segments[self.first] >= self._limit:
             self._begin(first)
@@ -87,7 +87,7 @@ class SegmentWriter:
                 self._sync(self._file)
 
     def _begin(self, first: int) -> None:
-        # Synced before the next is begun: only the last segment may end with torn lines.
+        # A segment is synced before the next one is begun: only the last segment may end with torn lines.
         self.sync()
         self.close()
         with self._naming(f"{self._folder}/{segment_name(first)}"):
@@ -96,9 +96,9 @@ class SegmentWriter:
         self.segments[first] = 0
 
     def adopt_snapshot(self, upcoming: int) -> None:
-        """Take note of a new snapshot, which is durable, and remove what it replaces.
+        """Take note of a new snapshot, which must be durable, and remove the files that it replaces.
 
-        :raise OSError: files are left over; that does no harm, and the writer can be used on.
+        :raise OSError: a file could not be removed.  That does no harm, and the writer can still be used.
         """
         file = self._filesystem.open(f"{self._folder}/{snapshot_name(upcoming)}", "read")
         self.snapshot = file.size
@@ -108,7 +108,7 @@ class SegmentWriter:
             self._filesystem.remove(f"{self._folder}/{name}")
 
     def sync(self) -> None:
-        """Make all that was written durable."""
+        """Make all written lines durable."""
         if self._file is not None:
             with self._naming(self._path):
                 self._sync(self._file)
@@ -133,12 +133,12 @@ class SegmentWriter:
 
 
 def write_snapshot(filesystem: IFilesystem, folder: str, upcoming: int, records: Iterable[Record]) -> None:
-    """Write a snapshot, so that it is there whole and durable or not at all.
+    """Write a snapshot, which afterwards exists whole and durable, or not at all.
 
-    :param upcoming: the number of the record that comes next in the journal.
-    :param records: come to the state that all records before that come to.
+    :param upcoming: the number of the journal's next record.
+    :param records: records that result in the same state as all records of the journal before that one.
     """
-    # A compaction that was killed leaves a file that may take the room which this one needs.
+    # A compaction that was killed leaves a file, which may take the room that this one needs.
     for name, _, _ in filesystem.scan(folder):
         if is_unfinished_snapshot(name):
             filesystem.remove(f"{folder}/{name}")
