@@ -1,7 +1,7 @@
-"""Compaction: what the old records of a journal come to is written down, and stands for them from then on.
+"""Compaction: writes a snapshot of the state that the old records of a journal result in, and which replaces them.
 
-As a program of its own, `python -m splitd.catalog.compaction FOLDER UPCOMING`, it works beside a front that goes on
-appending: it reads what does not change any more, in a process with a memory and a processor of its own.
+`python -m splitd.catalog.compaction FOLDER UPCOMING` runs it as a process of its own, which shares neither memory nor
+processor with the front.  Meanwhile the front goes on appending: compaction reads only files that no longer change.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _NICENESS = 10
 
 
 def fold(reader: JournalReader) -> State:
-    """What all that a reader reads comes to.
+    """Build the state that the records of a reader result in.
 
-    :raise JournalDamaged: it cannot be read, or contradicts itself.
+    :raise JournalDamaged: the journal cannot be read, or its records contradict each other.
     """
     state = State()
     for batch in reader.batches():
@@ -34,18 +34,18 @@ def fold(reader: JournalReader) -> State:
 
 
 def compact(filesystem: IFilesystem, folder: str, upcoming: int) -> None:
-    """Write the snapshot of all that is before a record.  Nothing is removed.
+    """Write the snapshot of all records before a given one.  Nothing is removed.
 
-    :param upcoming: the record that a segment begins with.
-    :raise JournalDamaged: what is before it cannot be read.
+    :param upcoming: the number of that record, with which a segment begins.
+    :raise JournalDamaged: the records before it cannot be read.
     """
     write_snapshot(filesystem, folder, upcoming, fold(JournalReader(filesystem, folder, stop=upcoming)).records())
 
 
 def main(folder: str, upcoming: str) -> None:
-    """Compact, and say in one line what went wrong."""
+    """Compact, and report a failure in one line."""
     os.nice(_NICENESS)
-    gc.disable()  # it makes no cycles, and many objects
+    gc.disable()  # compaction makes many objects, and no cycles
     try:
         compact(OSFilesystem(), folder, int(upcoming))
     except (OSError, JournalDamaged) as problem:

@@ -1,4 +1,4 @@
-"""The parts to delete, oldest first, as a queue for each node.  Pure."""
+"""The doomed parts, oldest first, in a queue for each node.  Pure."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _BLOCK = 64
 class DoomedEntry(msgspec.Struct, eq=False, gc=False):
     """Parts of one upload that became doomed in one step.
 
-    There may be millions: the garbage collector does not look at them, for its looks would stop the reactor.
+    There may be millions, so the garbage collector does not track them: its passes would block the reactor.
 
     :ivar first: the index of the first part.
     :ivar nodes: the node of each part, from the first on.
-    :ivar is_copy: whether it is a copy of one part of a version that may be needed still.
+    :ivar is_copy: whether it is a copy of one part of a version that may still be needed.
     :ivar pending: a bit for each part that its node has not confirmed as deleted.
     """
 
@@ -34,35 +34,35 @@ class DoomedEntry(msgspec.Struct, eq=False, gc=False):
 
     @property
     def is_whole(self) -> bool:
-        """Whether no part is confirmed yet."""
+        """Whether no part is confirmed as deleted yet."""
         return self.pending == (1 << len(self.nodes)) - 1
 
     def places(self) -> tuple[str, ...]:
-        """The node of each part, "" for those that are confirmed."""
+        """Return the node of each part, "" for parts that are confirmed as deleted."""
         if self.is_whole:
             return self.nodes
         return tuple(node if self.pending >> bit & 1 else "" for bit, node in enumerate(self.nodes))
 
     def parts_on(self, node: str) -> Iterator[PartId]:
-        """The parts on a node that are not confirmed."""
+        """Iterate over the parts on a node that are not confirmed as deleted."""
         for bit, other in enumerate(self.nodes):
             if other == node and self.pending >> bit & 1:
                 yield PartId(self.upload, self.first + bit)
 
     def confirmed(self) -> Iterator[tuple[str, PartId]]:
-        """The parts that are confirmed, and their nodes."""
+        """Iterate over the parts that are confirmed as deleted, with their nodes."""
         for bit, node in enumerate(self.nodes):
             if not self.pending >> bit & 1:
                 yield node, PartId(self.upload, self.first + bit)
 
 
 class DoomedParts:
-    """Whole uploads whose parts are to be deleted, and single copies of parts.
+    """The doomed parts: those of whole uploads, and single copies of parts.
 
-    Entries lie in blocks in the order in which they became doomed.  Each node has the numbers of the blocks with parts
-    on it, and how many parts these are: so a page of one node's parts looks at blocks of this node only.
+    Entries lie in blocks, in the order in which they became doomed.  Each node's queue has the numbers of the blocks
+    with parts on that node, and how many parts each has there.  So a page of a node's parts reads only these blocks.
 
-    :ivar ended: how many uploads and copies have had their last part confirmed.
+    :ivar ended: how many uploads and copies have no part left to delete.
     """
 
     def __init__(self) -> None:
@@ -76,32 +76,32 @@ class DoomedParts:
         self._copies = 0
 
     def __len__(self) -> int:
-        """How many uploads and copies have parts to delete."""
+        """Count the uploads and copies that have parts to delete."""
         return len(self._entries)
 
     def __contains__(self, key: str | PartCopy) -> bool:
-        """Whether parts of an upload, as a whole, or a copy are to be deleted."""
+        """Whether an upload as a whole, or a copy, has parts to delete."""
         return key in self._entries
 
     def __iter__(self) -> Iterator[DoomedEntry]:
-        """All entries, oldest first.  They must not be changed until all were taken."""
+        """Iterate over all entries, oldest first.  They must not be changed until the iteration has ended."""
         return iter(self._entries.values())
 
     @property
     def parts(self) -> int:
-        """How many parts are to be deleted, counted once for each node."""
+        """How many parts are to be deleted, on all nodes together."""
         return self._parts
 
     def uploads(self) -> dict[str, tuple[str, ...]]:
-        """The nodes of the parts of each upload, by the parts' index, oldest first; "" for those that are gone."""
+        """Return the nodes of each upload's parts, by the parts' index, oldest first; "" for deleted parts."""
         return {entry.upload: entry.places() for entry in self if not entry.is_copy}
 
     def copies(self) -> list[PartCopy]:
-        """The copies, oldest first."""
+        """Return the copies, oldest first."""
         return [PartCopy(entry.upload, entry.first, entry.nodes[0]) for entry in self if entry.is_copy]
 
     def add(self, upload: str, nodes: tuple[str, ...]) -> None:
-        """Doom the parts of an upload; none where there are no nodes."""
+        """Doom the parts of an upload; do nothing if there are no nodes."""
         if nodes:
             self._add(upload, upload, 0, nodes, is_copy=False)
 
@@ -130,7 +130,7 @@ class DoomedParts:
         return self._find(node, part) is not None
 
     def _find(self, node: str, part: PartId) -> tuple[str | PartCopy, DoomedEntry, int] | None:
-        """The key and the entry of a part, and its bit there."""
+        """Find the key and the entry of a part, and its bit in the entry; None if the part is not doomed."""
         entry = self._entries.get(part.upload)
         if entry is not None and part.index < len(entry.nodes) and entry.nodes[part.index] == node:
             return (part.upload, entry, part.index) if entry.pending >> part.index & 1 else None
@@ -139,7 +139,7 @@ class DoomedParts:
         return None if entry is None else (copy, entry, 0)
 
     def confirm(self, node: str, part: PartId) -> None:
-        """Note that a part is gone from a node.  Does nothing where it is not to be deleted there."""
+        """Note that a part is deleted from a node.  Does nothing if it is not doomed there."""
         found = self._find(node, part)
         if found is None:
             return
@@ -150,7 +150,7 @@ class DoomedParts:
             self._drop(key, entry)
 
     def drop(self, key: str | PartCopy) -> None:
-        """Note that all parts of an upload, or a copy, are gone from their nodes.  They must be to be deleted."""
+        """Note that all parts of an upload, or a copy, are deleted from their nodes.  They must be doomed."""
         entry = self._entries[key]
         for bit, node in enumerate(entry.nodes):
             if entry.pending >> bit & 1:
@@ -177,15 +177,15 @@ class DoomedParts:
             del self._blocks[number]
 
     def nodes(self) -> dict[str, int]:
-        """The nodes with parts to delete, in the order of their ids, and how many each has."""
+        """Count the parts to delete on each node that has any, in the order of the nodes' ids."""
         return dict(sorted(self._counts.items()))
 
     def page(self, node: str, after: str, limit: int) -> tuple[Sequence[PartId], str]:
-        """Parts to delete on a node, oldest first, and the cursor of the next page.
+        """List a page of the parts to delete on a node, oldest first.
 
-        :param after: the cursor of this page; "" for the first.
-        :param limit: how many at most.
-        :return: the parts, and the cursor; "" where there is no more.
+        :param after: the cursor that the page before returned; "" for the first page.
+        :param limit: how many parts at most.
+        :return: the parts, and the cursor for the next page; "" if this is the last one.
         """
         seen = tuple(map(int, after.split("."))) if after else (0, 0)
         parts: list[PartId] = []

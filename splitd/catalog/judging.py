@@ -1,4 +1,4 @@
-"""Whether a change may be made: conditions and locks.  Pure."""
+"""Decides whether conditions and locks permit a change.  Pure."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from splitd.model.tree import Collection, parent
 def refuse_failed(
     state: State, condition: Condition, path: str, present: Manifest | Collection | None, now_ms: int
 ) -> None:
-    """Refuse where a condition does not hold.
+    """Refuse a change if its condition does not hold.
 
-    :param present: what there is at `path`.
-    :raise NotACollection: a file is where the condition asks for collections only.
-    :raise PreconditionFailed: the condition does not hold otherwise.
+    :param present: the file or collection at `path`; None if there is none.
+    :raise NotACollection: a path in `condition.collections` is a file's.
+    :raise PreconditionFailed: any other part of the condition does not hold.
     """
     for each in condition.collections:
         if isinstance(state.tree.lookup(each), Manifest):
@@ -43,9 +43,9 @@ def _is_so(state: State, condition: Condition, now_ms: int) -> bool:
 
 
 def hold(state: State, condition: Condition, path: str, now_ms: int) -> Condition:
-    """A condition for the end of a change that begins now.
+    """Return the condition for the end of a long change that begins now; see `Held`.
 
-    :param path: what is to be changed.
+    :param path: the path to be changed.
     """
     tokens = condition.tokens()
     if not tokens:
@@ -60,14 +60,17 @@ def hold(state: State, condition: Condition, path: str, now_ms: int) -> Conditio
 
 
 def _still_held(state: State, condition: Condition, path: str) -> set[str]:
-    """The tokens of the locks of a path under which the change began, unless another lock was taken since."""
+    """Return the tokens of the locks on a path that permitted the change when it began.
+
+    There are none if another lock was taken since.
+    """
     if condition.held is None or state.locks.was_taken(path, condition.held.since):
         return set()
     return {token for each, token in condition.held.tokens if each == path}
 
 
 def _is_overtaken(state: State, held: Held, now_ms: int) -> bool:
-    """Whether a lock under which the change began is no more, and another lock was taken since."""
+    """Whether a lock that permitted the change when it began is gone, and another lock was taken since."""
     return any(
         state.locks.was_taken(path, held.since)
         and all(lock.token != token for lock in state.locks.covering(path, now_ms))
@@ -84,17 +87,17 @@ def _modified_ms(present: Manifest | Collection | None) -> int | None:
 
 
 def refuse_locked_content(state: State, condition: Condition, path: str, now_ms: int) -> None:
-    """Refuse to change a file, or what is noted of a file or collection, that is locked.
+    """Refuse to change the bytes or the properties of a file or collection that is locked.
 
-    :raise Locked: it is.
+    :raise Locked: a lock on `path` forbids the change.
     """
     _refuse(path, state.locks.barring(path, condition.tokens(), now_ms))
 
 
 def refuse_locked_name(state: State, condition: Condition, path: str, now_ms: int) -> None:
-    """Refuse to add a name to a collection that is locked; what is there already is replaced.
+    """Refuse to add, replace or remove a name if a lock forbids it.
 
-    :raise Locked: it is, or what is there is, or something in it.
+    :raise Locked: a lock on the parent collection, on `path`, or on something below `path` forbids the change.
     """
     tokens = condition.tokens()
     barring = state.locks.barring(parent(path), tokens, now_ms) + state.locks.barring(path, tokens, now_ms)
@@ -106,10 +109,10 @@ def refuse_locked_name(state: State, condition: Condition, path: str, now_ms: in
 def refuse_locked_file(
     state: State, condition: Condition, path: str, present: Manifest | Collection | None, now_ms: int
 ) -> None:
-    """Refuse to put a file where a lock forbids it.
+    """Refuse to put a file at a path if a lock forbids it.
 
-    :param present: what there is at `path`.
-    :raise Locked: one does.
+    :param present: the file or collection at `path`; None if there is none.
+    :raise Locked: a lock forbids it.
     """
     if present is None:
         refuse_locked_name(state, condition, path, now_ms)

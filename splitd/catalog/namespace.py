@@ -20,9 +20,9 @@ from splitd.model.tree import check_path
 
 @implementer(INamespace)
 class JournalledNamespace:
-    """Other names for what is there, and what is noted of it.
+    """Moves, copies and properties, recorded in a journal.
 
-    :param state: what the journal comes to; changed by `changes` only.
+    :param state: the state that the journal's records result in; only `changes` changes it.
     """
 
     def __init__(self, state: State, changes: Changes) -> None:
@@ -30,7 +30,7 @@ class JournalledNamespace:
         self._changes = changes
 
     def move(self, source: str, target: str, condition: Condition, *, overwrite: bool) -> Deferred[bool]:
-        """Give a file or collection another name; see `INamespace.move`."""
+        """Move a file or collection; see `INamespace.move`."""
 
         def judge() -> tuple[Record, bool]:
             lock_ms = self._changes.lock_ms()
@@ -46,7 +46,7 @@ class JournalledNamespace:
         return self._change(judge, prepare, source, target, condition)
 
     def copy(self, source: str, target: str, condition: Condition, *, deep: bool, overwrite: bool) -> Deferred[bool]:
-        """Make a copy of a file or a collection; see `INamespace.copy`."""
+        """Copy a file or a collection; see `INamespace.copy`."""
 
         def judge() -> tuple[Record, bool]:
             lock_ms = self._changes.lock_ms()
@@ -89,7 +89,7 @@ class JournalledNamespace:
         return is_new
 
     def change_properties(self, path: str, changes: properties.PropertyChanges, condition: Condition) -> Deferred[None]:
-        """Change what is noted of a file or collection; see `INamespace.change_properties`."""
+        """Change the properties of a file or collection; see `INamespace.change_properties`."""
 
         def judge() -> tuple[Record, None]:
             lock_ms = self._changes.lock_ms()
@@ -104,7 +104,7 @@ class JournalledNamespace:
         return self._changes.make(judge, path, *condition.paths(), durable=True)
 
     def details(self, paths: Sequence[str]) -> Deferred[list[Details]]:
-        """What is known of some files and collections; see `INamespace.details`."""
+        """Look up the properties and locks of some files and collections; see `INamespace.details`."""
         return execute(self._details, paths)
 
     def _details(self, paths: Sequence[str]) -> list[Details]:

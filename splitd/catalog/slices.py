@@ -1,4 +1,4 @@
-"""Long work in slices, so that nobody waits long for the reactor."""
+"""Does long work in slices, so that other work gets its turn of the reactor soon."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 SLICE = 1000
-"""Steps of one slice: some milliseconds."""
+"""The steps of one slice, which take some milliseconds."""
 
 
 @attrs.define(eq=False)
@@ -22,7 +22,7 @@ class _Job:
 
 
 class Slices:
-    """Does the steps of several jobs, one slice of one job in each turn of the reactor, the jobs by turns.
+    """Does the steps of several jobs: one slice in each turn of the reactor, and the jobs take turns.
 
     :param clock: calls later.
     :param size: the steps of a slice.

@@ -1,4 +1,4 @@
-"""Who may change what, and when: changes that touch each other take turns, all others go side by side."""
+"""The order of changes: changes that touch each other take turns, all others proceed in parallel."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ class Turn:
         self.began: Deferred[None] = Deferred(lambda _: turns.end(self))
 
     def wait_for(self, others: Iterable[Turn]) -> None:
-        """Do not begin before these have ended."""
+        """Begin only after these have ended."""
         for other in others:
             self.ahead[other] = None
             other.behind[self] = None
 
 
 class Turns:
-    """The changes under way and those that wait for them.
+    """The changes in progress, and those that wait for them.
 
-    Each change names its keys.  Two changes touch each other where a key of one is a key of the other, or, for
-    paths, an ancestor of it.  A change begins when all that touch it and came before it have ended: first come,
-    first served, so that nobody waits for ever, and nobody waits for a stranger.
+    Each change names its keys.  Two changes touch each other if a key of one is a key of the other, or, for paths, an
+    ancestor of it.  A change begins when all earlier changes that touch it have ended.  So no change waits for ever,
+    and none waits for a change that does not touch it.
     """
 
     def __init__(self) -> None:
@@ -46,20 +46,20 @@ class Turns:
         self._freeing = False
 
     def __len__(self) -> int:
-        """How many changes are under way or wait."""
+        """Count the changes that are in progress or wait."""
         return len(set().union(*self._at.values()))
 
     def queue(self, *keys: str) -> Turn:
-        """Take the next place.
+        """Take the next place in the queue.
 
         :param keys: paths; or other texts that do not begin with a slash, which have no ancestors.
-        :return: the turn, begun already where it touches no other.  It must be ended.
+        :return: the turn, which has begun already if it touches no other.  The caller must `end` it.
         """
         turn = Turn(self, keys)
         for key in keys:
             turn.wait_for(self._below.get(key, ()))
             for same in (key, *ancestors(key)):
-                # The last one waits for all before it that have this key.
+                # Waiting for the last turn with this key is enough: it waits for all earlier ones.
                 turn.wait_for(islice(reversed(self._at.get(same, {})), 1))
         for key in keys:
             self._at.setdefault(key, {})[turn] = None
@@ -70,7 +70,7 @@ class Turns:
         return turn
 
     def end(self, turn: Turn) -> None:
-        """Let go of a turn, begun or not; those behind it begin as far as nothing else is ahead of them."""
+        """End a turn, begun or not.  The turns behind it begin if they wait for no other turn."""
         for key in turn.keys:
             _leave(self._at, key, turn)
             for ancestor in ancestors(key):
@@ -81,14 +81,14 @@ class Turns:
             del other.behind[turn]
         for other in behind:
             del other.ahead[turn]
-            # A turn that ends before it began has waited for these in the other's name.
+            # A turn that ends before it began has waited for these turns on behalf of the other one.
             other.wait_for(before for before in ahead if _touch(before.keys, other.keys))
             if not other.ahead:
                 self._free.append(other)
         self._begin_free()
 
     def _begin_free(self) -> None:
-        # A change may end while it begins, and free the next: a loop, for a long queue would overflow the stack.
+        # A change may end while it begins, and free the next one.  In a long queue, recursion would overflow the stack.
         if self._freeing:
             return
         self._freeing = True
