@@ -50,7 +50,7 @@ class Aging:
     def judge(self, wall: int, monotonic: int, age: int) -> Callable[[int], bool]:
         """Compare the clocks, and judge ages as of now.
 
-        :param age: the age that is old, milliseconds.
+        :param age: the least age, milliseconds.
         :return: a function that takes a noted time, and returns whether it is more than `age` ago.
         """
         self.look(wall, monotonic)

@@ -104,7 +104,7 @@ class PartFolder:
     def remove_all(self, parts: Sequence[PartId]) -> list[bool | OSError]:
         """Delete parts for good, with one sync for each subfolder.
 
-        :return: for each part, in their order, whether there was one, or an error: it may not be gone for good.
+        :return: for each part, in their order, whether there was one, or an error if it may not be gone for good.
         """
         outcomes = [self._remove(part) for part in parts]
         synced = {folder: self._sync(folder) for folder in {self.place(part).folder for part in parts}}

@@ -25,7 +25,7 @@ from storaged.system.once import Once
 _T = TypeVar("_T")
 
 WRITE_SIZE = 512 * 1024
-"""The bytes that gather before they are written, because to switch to a thread costs more than to write.
+"""The bytes that gather before they are written, because waking a thread costs more than the write itself.
 
 The producer is paused when more than twice as many bytes wait for the disk, and resumed when fewer than this wait."""
 
@@ -33,7 +33,8 @@ _LEAST_WRITE = 64 * 1024
 _ALL_WRITERS = 8 * 1024 * 1024
 
 EARLY_SYNC = 8 * 1024 * 1024
-"""After each this many bytes the kernel is asked to begin writing them out, so that the last sync is short."""
+"""Each time this many bytes are written, the kernel is asked to begin writing them out, so that the last sync is short.
+"""
 
 
 def write_size(writers: int) -> int:
@@ -51,7 +52,7 @@ class DiskPartWriter:
     :param stored_size: the bytes the part will take, or None if not known.
     :param parts: the folder to store the part in.
     :param promise: the room set aside for the part.
-    :param write_size: returns how many bytes shall gather before they are written, at this time.
+    :param write_size: returns how many bytes shall gather at present before they are written.
     """
 
     _log = Logger()

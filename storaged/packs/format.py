@@ -108,7 +108,7 @@ def encode_removal(part: PartId, removed_from: int, time_ms: int) -> list[bytes]
 
 
 def scan(read: Callable[[int, int], bytes], start: int, size: int) -> Iterator[Entry | Gap]:
-    """Yield the entries of a pack in order, and a `Gap` for the bytes between two valid entries that form none.
+    """Yield the entries of a pack in order, and a `Gap` for each row of bytes that form no valid entry.
 
     :param read: called as `read(offset, count)`; returns `count` bytes from `offset`.
     :param start: the offset to begin at; 0 for the beginning.
@@ -176,9 +176,7 @@ class _Window:
         return self._data[at : at + count]
 
     def find(self, magic: bytes, position: int) -> int:
-        """Return the next offset, from `position` on, where `magic` stands and an entry can begin; the pack's size if
-        there is none.
-        """
+        """Return the first multiple of 16 from `position` on that has `magic`; the pack's size if there is none."""
         while position < self._size:
             block = self.get(position, min(_READ_SIZE, self._size - position))
             at = block.find(magic)

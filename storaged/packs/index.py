@@ -157,7 +157,7 @@ class PackIndex:
             return {part_id: self._find(part_id) for part_id in part_ids}
 
     def change(self, places: Mapping[str, Place | None], removals: Iterable[int], mark: Mark) -> None:
-        """Record what was written to a pack.
+        """Record changes that were written to a pack.
 
         :param places: the new places of parts; None for parts that are removed.
         :param removals: for each removal that was written, the pack that holds the removed part.

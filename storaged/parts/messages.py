@@ -85,7 +85,7 @@ encode = _encoder.encode
 def decode_request(data: bytes) -> Request:
     """Decode a request.
 
-    :raise BadRequest: the bytes are not a request, or the request has more than one message may have.
+    :raise BadRequest: the bytes are not a request, or exceed `MAX_PUT`, `MAX_GET` or `MAX_REMOVE`.
     """
     try:
         request = _requests.decode(data)

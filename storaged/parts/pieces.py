@@ -10,7 +10,7 @@ class Pieces:
 
     def __init__(self) -> None:
         self._pieces: deque[bytes] = deque()
-        self._taken = 0  # of the first piece, whose rest is not cut off each time: with small units that is quadratic
+        self._taken = 0  # of the first piece: to cut off its rest each time takes quadratic time with small units
         self.available = 0
 
     def add(self, piece: bytes) -> None:

@@ -57,8 +57,8 @@ def format_proof(key: str, front_nonce: str, node_nonce: str, request: str) -> s
 
 
 class Challenges:
-    """The nonces that one node issues.  None is stored: each can be checked itself for whether this node has issued it,
-    for which nonce of the front, and when.
+    """The nonces that one node issues.  None is stored: a nonce itself proves that this node issued it, for which nonce
+    of the front, and when.
 
     :param key: the cluster key.
     :param secret: random bytes that nobody else knows.

@@ -39,7 +39,7 @@ class Removals:
     def check(self, part_id: str) -> None:
         """Refuse a part that was removed a short time ago.
 
-        :raise PartMissing: the part was removed less than `_KEPT_S` seconds ago, before it arrived.
+        :raise PartMissing: the part was removed in the last ten minutes, before it arrived.
         """
         noted = self._noted.get(part_id)
         if noted is not None and self._seconds() - noted < _KEPT_S:

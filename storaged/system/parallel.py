@@ -12,7 +12,7 @@ async def gather(work: Sequence[Coroutine[Deferred[Any], Any, Any]]) -> list[Any
     """Run coroutines at the same time.  At the first failure the others are cancelled, and awaited.
 
     :return: their results, in order.
-    :raise Exception: a coroutine raised this, as the first of all; no coroutine runs any more.
+    :raise Exception: a coroutine failed; this is the first error, and no coroutine runs any more.
     """
     doing = [Deferred.fromCoroutine(each) for each in work]
     try:

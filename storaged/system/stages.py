@@ -99,7 +99,7 @@ class Stages:
         """Stop, or end a start in progress.  May be called at any moment, and again.
 
         :return: a Deferred that fires with None when everything is undone.  Cancelling it only ends the wait.
-        :raise Exception: undoing a stage raised this, as the first of all; the other stages are undone nevertheless.
+        :raise Exception: undoing a stage failed; this is the first such error, and the other stages are undone.
         """
         again, self._stopping = self._stopping, True
         if self._starting:

@@ -26,7 +26,7 @@ _AT_ONCE = 1
 
 @attrs.define
 class _Item:
-    """The request of one caller: `what` are (part id, bytes) of parts to store, otherwise part ids."""
+    """The request of one caller: `what` holds (part id, bytes) of parts to store, otherwise part ids."""
 
     what: Sequence[Any]
     size: int
