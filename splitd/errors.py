@@ -23,6 +23,7 @@
     │   └── NotEnoughSpace      too few of them have room for a part
     ├── FileUnavailable         a node that holds a part of the file cannot be read now
     ├── FileDamaged             bytes of the file are wrong and cannot be rebuilt
+    ├── Overloaded              the server lacks file descriptors or memory of its own
     ├── CatalogReadOnly         the journal failed; nothing can be changed until a restart
     ├── MoveRefused             a part cannot be moved to this node now
     │   └── RecentlyRemoved     the part was removed from the node so recently that the node does not take it yet
@@ -134,6 +135,10 @@ class FileUnavailable(SplitdError):
 
 class FileDamaged(SplitdError):
     """Stored bytes of the file are wrong.  They were not sent to the client."""
+
+
+class Overloaded(SplitdError):
+    """The server lacks file descriptors or memory to ask the nodes; no node is at fault."""
 
 
 class CatalogReadOnly(SplitdError):

@@ -51,6 +51,7 @@ from storaged.parts.values import NodeInfo
 from storaged.system.allocator import keep_for_ever
 from storaged.system.clocks import WallClock, measure_monotonically
 from storaged.system.daemon import Daemon, IServer
+from storaged.system.descriptors import Descriptors, raise_limit
 from storaged.system.filesystem import OSFilesystem
 from storaged.system.interfaces import IFilesystem
 from storaged.system.settings import SettingsError, read_cluster_key, read_text
@@ -58,6 +59,17 @@ from storaged.system.stages import Stages
 
 _NODE_IDLE_S = 120
 """How long an idle connection to a node is kept; the node keeps it longer."""
+
+_OPERATORS = 32
+"""Connections to the operators' port at once."""
+
+_KEPT = 160
+"""File descriptors for all but the work for clients: of the log, the journal and the threads 64, of operators 32, and
+64 of links to nodes and of the upkeep.
+"""
+
+_IDLE_SHARE = 8
+"""One in so many descriptors may be an idle connection to a node."""
 
 
 @implementer(IServer)
@@ -69,6 +81,7 @@ class Front:
     :param filesystem: the file system that the journal is written to.
     :param reactor: runs the daemon, and measures spans of time; setting the wall clock does not affect it.
     :param wall: tells the times that are shown or stored.
+    :param descriptors: bound how many clients are served at once.
     """
 
     _log = Logger()
@@ -81,6 +94,7 @@ class Front:
         filesystem: IFilesystem,
         reactor: Any,
         wall: WallClock,
+        descriptors: Descriptors,
     ) -> None:
         self._config = config
         self._key = key
@@ -88,7 +102,10 @@ class Front:
         self._wall = wall
         self._pool = ThreadPool(1, 4, name="journal")
         self._connections = NodeConnections(
-            reactor, connect_timeout_s=config.connect_timeout_s, idle_timeout_s=_NODE_IDLE_S
+            reactor,
+            connect_timeout_s=config.connect_timeout_s,
+            idle_timeout_s=_NODE_IDLE_S,
+            idle_limit=descriptors.limit // _IDLE_SHARE,
         )
         self._journal = FileJournal(
             os.path.join(config.data, "journal"),  # noqa: PTH118 - text, as in the file system's seam
@@ -138,6 +155,10 @@ class Front:
             new_token=lambda: f"urn:uuid:{uuid4()}",
             wall=wall,
         )
+        door = Door(store, store, self.catalog.locks, self._quota, reactor, wall)
+        idle = descriptors.limit // _IDLE_SHARE
+        each = 1 + layout.width  # a client's own, and one to each node of the file that it sends or takes
+        self._site = self._make_site(WebdavResource(door), descriptors.divide(each, _KEPT + idle))
         self._status = Status(
             self.catalog,
             self._journal,
@@ -149,11 +170,11 @@ class Front:
             self._sweep,
             cache,
             layout,
+            self._site,
+            descriptors,
             reactor.seconds(),
             reactor,
         )
-        door = Door(store, store, self.catalog.locks, self._quota, reactor, wall)
-        self._site = self._make_site(WebdavResource(door))
         self._stages = Stages()
         self._closed = "the front has not started yet"
         self.port: IListeningPort | None = None
@@ -185,7 +206,7 @@ class Front:
         timeout_s = self._config.node_timeout_s
         return look_first(entry.id, entry.url, self._key, self._connections, self._reactor, timeout_s)
 
-    def _make_site(self, resource: StreamingResource) -> StreamingSite:
+    def _make_site(self, resource: StreamingResource, connection_limit: int) -> StreamingSite:
         return StreamingSite(
             resource,
             self._reactor,
@@ -195,6 +216,7 @@ class Front:
             idle_limit=self._config.idle_connections,
             names=self._config.own_names(),
             take_timeout_s=self._config.client_timeout_s,
+            connection_limit=connection_limit,
         )
 
     async def _run_sweep(self, dry_run: bool, share: float | None) -> SweepReport:
@@ -264,7 +286,7 @@ class Front:
         }
         status = self._status
         resource = AdminResource(status.readiness, status.report, metrics, offered, lambda: self._closed)
-        self._admin_site = self._make_site(resource)
+        self._admin_site = self._make_site(resource, _OPERATORS)
         self.admin_port = await listen(self._reactor, self._config.admin, self._admin_site)
 
     async def _end_operators(self) -> None:
@@ -313,5 +335,5 @@ def makeService(options: Options) -> Daemon:
     except (SettingsError, RegistryInvalid) as problem:
         raise SystemExit(f"splitd: {problem}") from problem
     measure_monotonically(reactor)
-    front = Front(config, entries, key, OSFilesystem(), reactor, WallClock())
+    front = Front(config, entries, key, OSFilesystem(), reactor, WallClock(), raise_limit())
     return Daemon(front, reactor, front.hang_up, (RegistryInvalid,))

@@ -29,6 +29,7 @@ from storaged.parts import proofs, wire
 from storaged.parts.errors import BadRequest, BadSpan, NodeUnavailable, StoragedError
 from storaged.parts.interfaces import INodeStore, IPartReader
 from storaged.parts.values import PartInfo
+from storaged.system.descriptors import Shortage
 from storaged.system.ranges import Span, Unsatisfiable, format_content_range, parse_range
 from storaged.system.read_ahead import ReadAhead
 
@@ -173,11 +174,7 @@ class PartResource(StreamingResource):
         reader, span = await self._open(part_id, request.getHeader("Range"))
         try:
             _begin(request, reader.stored_size, span)
-            straight = reader.descriptor() if can_send_file(request) else None
-            if straight is not None:
-                await send_file(request, *straight, self._read_ahead)
-            else:
-                await send_body(request, lambda: reader.read().addCallback(_pieces))
+            await self._send(request, reader)
             request.finish()
         except BodyBroken:
             raise
@@ -190,6 +187,14 @@ class PartResource(StreamingResource):
             request.abort()
         finally:
             reader.close()
+
+    async def _send(self, request: IRequest, reader: IPartReader) -> None:
+        straight = reader.descriptor() if can_send_file(request) else None
+        if straight is not None:
+            with suppress(Shortage):  # the other way needs no more descriptors
+                await send_file(request, *straight, self._read_ahead)
+                return
+        await send_body(request, lambda: reader.read().addCallback(_pieces))
 
 
 def _pieces(data: bytes) -> Sequence[bytes]:

@@ -20,6 +20,7 @@ from storaged.resource import PartResource
 from storaged.store import DiskPartStore
 from storaged.system.clocks import WallClock, measure_monotonically
 from storaged.system.daemon import Daemon, IServer
+from storaged.system.descriptors import Descriptors, raise_limit
 from storaged.system.filesystem import FolderLock, OSFilesystem
 from storaged.system.interfaces import IFilesystem
 from storaged.system.periodic import Periodic
@@ -35,6 +36,12 @@ _BODY_TIMEOUT_S = 120
 _EMPTY_EVERY_S = 3600
 """Seconds between two searches for old parts in the trash."""
 
+_PER_CONNECTION = 4
+"""File descriptors: a part's file, and to send it another one of the file and of the connection."""
+
+_KEPT = 160
+"""File descriptors for all else: the log, packs and the index.  Each thread may have one more."""
+
 
 @implementer(IServer)
 class StorageServer:
@@ -44,11 +51,20 @@ class StorageServer:
     :param filesystem: the file system that holds the parts.
     :param reactor: also measures spans of time; nobody sets its clock.
     :param wall: the clock for times that are stored.
+    :param descriptors: limit how many connections there are at once.
     """
 
     _log = Logger()
 
-    def __init__(self, config: Config, key: str, filesystem: IFilesystem, reactor: Any, wall: WallClock) -> None:
+    def __init__(
+        self,
+        config: Config,
+        key: str,
+        filesystem: IFilesystem,
+        reactor: Any,
+        wall: WallClock,
+        descriptors: Descriptors,
+    ) -> None:
         self._config = config
         self._reactor = reactor
         self._pool = ThreadPool(1, config.threads, name="disk")
@@ -69,6 +85,7 @@ class StorageServer:
             reactor,
             idle_timeout_s=_IDLE_TIMEOUT_S,
             body_timeout_s=_BODY_TIMEOUT_S,
+            connection_limit=descriptors.divide(_PER_CONNECTION, _KEPT + config.threads),
         )
         self._emptying = Periodic(self._empty_trash, _EMPTY_EVERY_S, reactor, "emptying the trash")
         self._stages = Stages()
@@ -122,4 +139,5 @@ def makeService(options: Options) -> Daemon:
     except SettingsError as problem:
         raise SystemExit(f"storaged: {problem}") from problem
     measure_monotonically(reactor)
-    return Daemon(StorageServer(options.settings, key, OSFilesystem(), reactor, WallClock()), reactor)
+    server = StorageServer(options.settings, key, OSFilesystem(), reactor, WallClock(), raise_limit())
+    return Daemon(server, reactor)

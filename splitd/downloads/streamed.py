@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from splitd.errors import FileDamaged, FileUnavailable, SplitdError
+from splitd.errors import FileDamaged, FileUnavailable, Overloaded, SplitdError
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.interfaces.store import IDownload
 from splitd.model.manifest import Manifest
 from splitd.model.striping import columns, part_spans
 from splitd.model.traffic import Traffic
 from storaged.parts.decoding import UnitDecoder
-from storaged.parts.errors import BadSpan, PartDamaged, PartMissing, StoragedError
+from storaged.parts.errors import BadSpan, NotAsked, PartDamaged, PartMissing, StoragedError
 from storaged.parts.interfaces import IPartReader
 from storaged.system.parallel import gather
 from storaged.system.ranges import Span
@@ -25,7 +25,7 @@ class PartLost(FileDamaged):
     """A node reports that it does not hold a part that the manifest names."""
 
 
-def explain_failure(manifest: Manifest, index: int, problem: StoragedError) -> FileUnavailable | FileDamaged:
+def explain_failure(manifest: Manifest, index: int, problem: StoragedError) -> SplitdError:
     """Turn the failure of a part into the error of its file."""
     node = manifest.nodes[index]
     what = f"part {manifest.part(index)} on node {node}"
@@ -33,7 +33,8 @@ def explain_failure(manifest: Manifest, index: int, problem: StoragedError) -> F
         return PartLost(f"{what}: {problem}")
     if isinstance(problem, PartDamaged | BadSpan):  # a part that is too short has no such span
         return FileDamaged(f"{what}: {problem}")
-    return FileUnavailable(f"{what}: {problem}")
+    kind = Overloaded if isinstance(problem, NotAsked) else FileUnavailable
+    return kind(f"{what}: {problem}")
 
 
 class _PartStream:
@@ -102,6 +103,7 @@ class Download:
 
         :raise FileUnavailable: a node does not answer, or answers with an error.
         :raise FileDamaged: a node has lost its part, or holds a damaged one.
+        :raise Overloaded: this process cannot connect to nodes.
         """
         try:
             await gather([stream.open() for stream in self._streams.values()])

@@ -65,6 +65,10 @@ class Health:
         self._cool_at = now
         self.state, self.problem = (STRANGER if stranger else DOWN), problem
 
+    def not_asked(self, now: float) -> None:
+        """It could not be asked, and that is not its fault: all that is known of it stays."""
+        self.due = now + (ASK_EVERY_S if self.usable else _FIRST_PAUSE_S)
+
     def failed(self, now: float, problem: str) -> None:
         """Note that the node failed when it was used."""
         if now < self._cool_at:

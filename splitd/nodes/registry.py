@@ -21,7 +21,7 @@ from splitd.model.nodes import NodeEntry, RegistryChange, compare_entries
 from splitd.model.placement import Candidate, choose_nodes
 from splitd.model.room import why_full
 from splitd.nodes.reporting import ReportingStore
-from storaged.parts.errors import NodeUnavailable, StoragedError, WrongNode
+from storaged.parts.errors import NodeUnavailable, NotAsked, StoragedError, WrongNode
 from storaged.parts.interfaces import INodeStore, IRemoteStore
 from storaged.parts.values import LOOK_EVERY_S, NodeInfo
 from storaged.system.parallel import settled
@@ -274,6 +274,9 @@ class NodeRegistry:
             info = await remote.info().addTimeout(_ANSWER_S, self._clock)
         except CancelledError:
             raise
+        except NotAsked:
+            node.health.not_asked(self._clock.seconds())
+            return
         except (StoragedError, AskedTooLong) as failure:
             problem = failure
         except Exception as failure:  # whatever the error is, the node must get a state and a reason

@@ -17,7 +17,7 @@ from storaged.system.ranges import Span
 _Result = TypeVar("_Result")
 
 _FAULTS = (NodeUnavailable, NoSpace, AccessDenied, WrongNode)
-"""The errors of a node as a whole; all others concern one part or one request."""
+"""The errors of a node as a whole; all others concern one part or one request, or are this process's own."""
 
 Report = Callable[[StoragedError], object]
 

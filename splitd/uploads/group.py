@@ -17,14 +17,14 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from splitd.errors import CatalogReadOnly, NotEnoughNodes, NotEnoughSpace, SplitdError, UploadFailed
+from splitd.errors import CatalogReadOnly, NotEnoughNodes, NotEnoughSpace, Overloaded, SplitdError, UploadFailed
 from splitd.interfaces.catalog import IUploadLedger
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.interfaces.upkeep import IReaper
 from splitd.model.manifest import Manifest
 from splitd.model.striping import Cutter
 from splitd.uploads.lanes import Intent
-from storaged.parts.errors import NodeUnavailable, NoSpace, StoragedError
+from storaged.parts.errors import NodeUnavailable, NoSpace, NotAsked, StoragedError
 from storaged.parts.format import PartId, encode_part
 from storaged.parts.values import PartInfo
 from storaged.system.clocks import WallClock
@@ -269,6 +269,10 @@ class GroupCommit:
         """Give a file that some nodes have failed to others, unless nobody waits for it any more."""
         await self._clean_up(file, "; ".join(map(str, failed.values())) or "the client has left")
         if file.given_up:
+            return
+        not_asked = next((problem for problem in failed.values() if isinstance(problem, NotAsked)), None)
+        if not_asked is not None:  # nor would other nodes be
+            _answer(file, Failure(Overloaded(f"{file.intent.path}: {not_asked}")))
             return
         file.failed.update(failed)
         if len(file.failed) > _MOST_FAILED:

@@ -9,12 +9,12 @@ import attrs
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.python.failure import Failure
 
-from splitd.errors import NotEnoughSpace
+from splitd.errors import NotEnoughSpace, Overloaded
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.model.conditions import Condition
 from splitd.model.media import Media
 from splitd.model.striping import Layout, part_size
-from storaged.parts.errors import StoragedError
+from storaged.parts.errors import NotAsked, StoragedError
 from storaged.parts.format import PartEncoder, PartId, stored_size
 from storaged.parts.interfaces import IPartWriter
 
@@ -88,6 +88,7 @@ class Lanes:
 
         :return: the lanes by the parts' index.
         :raise NotEnoughNodes: too few nodes can take a part, or have room for one.  No lane is open then.
+        :raise Overloaded: this process cannot connect to nodes.  No lane is open then.
         """
         width = self._intent.layout.width
         try:
@@ -122,6 +123,8 @@ class Lanes:
             writer = await self._registry.store(node).create(str(part), intent.stored_size(index))
         except BaseException as problem:
             intent.release(self._registry, node)
+            if isinstance(problem, NotAsked):  # nor would another node be
+                raise Overloaded(f"{intent.path}: {problem}") from problem
             if not isinstance(problem, StoragedError):
                 raise
             # The loop in `connect` takes another node.

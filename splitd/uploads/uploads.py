@@ -78,6 +78,7 @@ class Uploads:
         :param size: the bytes of the file, or None if unknown.
         :param said: the headers that the client sent with the file, as `Media.compact` returns them.
         :raise NotEnoughNodes: too few nodes can take a part, or have room for one.  Nothing was begun.
+        :raise Overloaded: this process cannot connect to nodes.  Nothing was begun.
         :raise CatalogReadOnly: the catalog cannot record the upload.  Nothing was begun.
         """
         intent = Intent(self._cutting.new_id(), path, size, said, condition, self._cutting.layout)

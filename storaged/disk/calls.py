@@ -10,7 +10,8 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
-from storaged.parts.errors import NodeUnavailable, NoSpace, StoragedError
+from storaged.parts.errors import NodeUnavailable, NoSpace, PartDamaged, StoragedError
+from storaged.system.descriptors import shortage_of
 
 _T = TypeVar("_T")
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -44,4 +45,15 @@ class DiskCalls:
 def disk_error(subject: str, problem: OSError) -> StoragedError:
     """Turn an `OSError` into `NoSpace` if the disk or a quota is full, otherwise into `NodeUnavailable`."""
     kind = NoSpace if problem.errno in _FULL else NodeUnavailable
-    return kind(f"{subject}: {problem.strerror or problem}")
+    return kind(f"{subject}: {shortage_of(problem) or problem.strerror or problem}")
+
+
+def read_error(subject: str, problem: OSError) -> StoragedError:
+    """What an `OSError` means for a part that is here and should be read.
+
+    :return: `NodeUnavailable` where the process lacks file descriptors or memory, which says nothing of the part; else
+        `PartDamaged`.
+    """
+    if shortage_of(problem):
+        return disk_error(subject, problem)
+    return PartDamaged(f"{subject}: {problem.strerror or problem}")

@@ -282,11 +282,14 @@ class StreamingChannel(HTTPChannel):
             self.transport.loseConnection()  # TLS waits for the other side's good-bye
 
     def evict(self) -> None:
-        """End a connection without a request under way, for its address has too many of them."""
+        """End a connection without a request under way, for there are too many of them."""
         if self._has_begun_head():
-            self.refuse(503, "too many connections from this address wait with a request that is not whole")
+            self.refuse(503, "too many connections wait with a request that is not whole")
         else:
             self.setTimeout(None)
+            if self._abortingCall is None:
+                # TLS would wait for the other side's good-bye for ever.  The base class cancels it at the end.
+                self._abortingCall = self.callLater(LINGER_S, self.forceAbortClient)
             self.loseConnection()
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]

@@ -13,6 +13,7 @@ from twisted.internet.endpoints import HostnameEndpoint, TCP6ClientEndpoint, wra
 from twisted.internet.interfaces import IProtocol, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.internet.ssl import optionsForClientTLS
+from twisted.python.failure import Failure
 from twisted.web._newclient import LengthEnforcingConsumer
 from twisted.web.client import URI, Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
@@ -24,10 +25,17 @@ from storaged.http.reading import read_to_measure
 from storaged.http.request import BUFFER_SIZE
 from storaged.http.upgrade import UpgradingProtocol
 from storaged.http.window import SharedWindow
+from storaged.system.descriptors import Shortage, shortage_of
 from storaged.system.origin import Origin
 
 _STAND_IN = b"http://node"
 """Stands for a node's origin in the URLs that treq is given."""
+
+_MOST_IDLE = 64
+"""Idle connections that are kept to one node."""
+
+_IDLE_LIMIT = 8192
+"""Idle connections that are kept to all nodes, unless told otherwise."""
 
 _ALL_TRANSFERS = 16 * 1024 * 1024
 """Bytes that all bodies together may hold on their way to the nodes and from them."""
@@ -128,13 +136,22 @@ class _Endpoints:
 
 
 class _SizedEndpoint:
+    """Connects, and fails with `Shortage` where that is what this process lacks."""
+
     def __init__(self, endpoint: IStreamClientEndpoint, size: Callable[[IProtocol], IProtocol]) -> None:
         self._endpoint = endpoint
         self._size = size
 
     def connect(self, factory: Factory) -> Deferred[IProtocol]:
         factory.noisy = False  # a line for each connection made and lost says nothing
-        return self._endpoint.connect(factory).addCallback(self._size)
+        return self._endpoint.connect(factory).addCallbacks(self._size, _explain)
+
+
+def _explain(failure: Failure) -> Failure:
+    lack = shortage_of(failure.value)
+    if lack:
+        raise Shortage(lack) from failure.value
+    return failure
 
 
 class _Upgrades(Factory):
@@ -153,11 +170,16 @@ class NodeConnections:
     :param connect_timeout_s: how long to wait for a connection.
     :param idle_timeout_s: how long an idle connection is kept; less than the server keeps it, or a request could be
         sent into a connection that is just being closed.
+    :param idle_limit: how many idle connections are kept at once, about.
     """
 
-    def __init__(self, reactor: Any, *, connect_timeout_s: float, idle_timeout_s: int) -> None:
+    def __init__(
+        self, reactor: Any, *, connect_timeout_s: float, idle_timeout_s: int, idle_limit: int = _IDLE_LIMIT
+    ) -> None:
         self._pool = HTTPConnectionPool(reactor, persistent=True)
-        self._pool.maxPersistentPerHost = 64
+        self._pool.maxPersistentPerHost = _MOST_IDLE
+        self._idle_limit = idle_limit
+        self._clients: WeakSet[NodeClient] = WeakSet()
         self._pool.cachedConnectionTimeout = idle_timeout_s
         self._endpoints = _Endpoints(reactor, connect_timeout_s)
         self._upgraded: set[UpgradingProtocol] = set()
@@ -169,7 +191,10 @@ class NodeConnections:
 
     def client(self, origin: Origin) -> NodeClient:
         """A client for requests to one node; all clients share the connections."""
-        return NodeClient(self._agent, origin)
+        client = NodeClient(self._agent, origin)
+        self._clients.add(client)
+        self._pool.maxPersistentPerHost = max(1, min(_MOST_IDLE, self._idle_limit // len(self._clients)))
+        return client
 
     async def upgrade(
         self, origin: Origin, path: str, headers: Mapping[str, str], name: str, protocol: IProtocol

@@ -1,9 +1,12 @@
-"""A bound on the connections that one address keeps without a request under way."""
+"""The connections that have no request under way: a bound for each address, and which are closed first."""
 
 from __future__ import annotations
 
 from ipaddress import ip_network
+from itertools import islice, takewhile
 from typing import Any, Protocol
+
+from twisted.internet.interfaces import IReactorTime
 
 
 class IdleConnection(Protocol):
@@ -16,21 +19,25 @@ class IdleConnection(Protocol):
 
 
 class IdleConnections:
-    """The connections without a request under way, by their addresses.
+    """The connections without a request under way, and by their addresses.
 
     When an address has too many, the one that has waited longest is evicted: an honest client opens another when it
     needs one, and new connections are always taken.
 
     :param limit: how many connections an address may keep idle; 0 for no limit.  Connections without an address, as
         those of a Unix socket, have no limit.
+    :param clock: measures how long they wait.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, clock: IReactorTime) -> None:
         self._limit = limit
+        self._clock = clock
+        self._since: dict[IdleConnection, float] = {}
         self._by_address: dict[str, dict[IdleConnection, None]] = {}
 
     def add(self, connection: IdleConnection) -> None:
         """Note that a connection waits for its next request."""
+        self._since[connection] = self._clock.seconds()
         address = _address(connection)
         if not self._limit or address is None:
             return
@@ -38,21 +45,32 @@ class IdleConnections:
         idle[connection] = None
         if len(idle) > self._limit:
             oldest = next(iter(idle))
-            self._discard(address, oldest)
+            self.discard(oldest)
             oldest.evict()
 
     def discard(self, connection: IdleConnection) -> None:
         """Note that a connection has a request under way, or has ended."""
+        self._since.pop(connection, None)
         address = _address(connection)
-        if address is not None:
-            self._discard(address, connection)
-
-    def _discard(self, address: str, connection: IdleConnection) -> None:
-        idle = self._by_address.get(address)
-        if idle is not None:
+        idle = None if address is None else self._by_address.get(address)
+        if address is not None and idle is not None:
             idle.pop(connection, None)
             if not idle:
                 del self._by_address[address]
+
+    def evict(self, count: int, idle_s: float) -> int:
+        """End connections that have waited for so long, those that have waited longest first.
+
+        :param count: how many at most.
+        :return: how many were ended.
+        """
+        latest = self._clock.seconds() - idle_s
+        waiting = takewhile(lambda connection: self._since[connection] <= latest, self._since)
+        oldest = list(islice(waiting, count))
+        for connection in oldest:
+            self.discard(connection)
+            connection.evict()
+        return len(oldest)
 
 
 def _address(connection: IdleConnection) -> str | None:

@@ -8,7 +8,7 @@ from twisted.internet import defer
 from twisted.internet.defer import CancelledError
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 
 from storaged.http.request import StreamingSite
@@ -20,15 +20,16 @@ _BACKLOG = 1024
 """Connections that may wait to be accepted: as many as there are uploads that begin in one turn of the reactor."""
 
 
-async def listen(reactor: Any, endpoint: str, factory: IProtocolFactory) -> IListeningPort:
+async def listen(reactor: Any, endpoint: str, site: StreamingSite) -> IListeningPort:
     """Listen at an endpoint.
 
     :param endpoint: as `twisted.internet.endpoints.serverFromString` reads it.
+    :param site: what takes the connections, as many as its `admission` lets in at once.
     :return: the port, once it listens.
     :raise SettingsError: the endpoint is not one, or nothing can listen there; the message names it.
     """
     try:
-        port: Any = await serverFromString(reactor, endpoint).listen(factory)
+        port: Any = await serverFromString(reactor, endpoint).listen(site)
     except CancelledError:
         raise
     except CannotListenError as problem:
@@ -38,6 +39,7 @@ async def listen(reactor: Any, endpoint: str, factory: IProtocolFactory) -> ILis
         raise SettingsError(f"{endpoint}: not an endpoint that can be listened at: {problem}{hint}") from problem
     # The endpoint's own default of 50 is soon full, and the kernel turns away who comes then.
     port.socket.listen(_BACKLOG)
+    site.admission.guard(port)
     return cast(IListeningPort, port)
 
 

@@ -14,6 +14,7 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 from zope.interface import implementer
 
+from storaged.http.admission import Admission
 from storaged.http.body import RequestBody
 from storaged.http.channel import LINGER_S, StreamingChannel
 from storaged.http.eager import write_eagerly
@@ -272,6 +273,8 @@ class StreamingSite(Site):
     :param idle_limit: how many connections one address may keep without a request under way; 0 for no limit.
     :param names: what the server knows of its own names.
     :param take_timeout_s: how long a client may take nothing of an answer; None for no end.
+    :param connection_limit: how many connections there may be at once; None for no limit.
+    :ivar admission: which connections are taken; see `storaged.http.listening.listen`.
     """
 
     noisy = False
@@ -288,6 +291,7 @@ class StreamingSite(Site):
         idle_limit: int = IDLE_LIMIT,
         names: OwnNames = OwnNames(),  # noqa: B008 - it is frozen
         take_timeout_s: float | None = None,
+        connection_limit: int | None = None,
     ) -> None:
         super().__init__(
             resource,
@@ -299,10 +303,11 @@ class StreamingSite(Site):
         self.body_timeout_s = body_timeout_s
         self.names = names
         self.head_timeout_s = head_timeout_s
-        self.idle_connections = IdleConnections(idle_limit)
+        self.idle_connections = IdleConnections(idle_limit, reactor)
         self.take_timeout_s = take_timeout_s
         self.displayTracebacks = False
         self._connections: set[Any] = set()
+        self.admission = Admission(connection_limit, lambda: len(self._connections), self.idle_connections, reactor)
         self._drained: Once[None] = Once()
         self.draining = False
         self.window = SharedWindow(_ALL_CONNECTIONS, BUFFER_SIZE, self._limit_buffers)
@@ -320,6 +325,7 @@ class StreamingSite(Site):
         if protocol in self._connections:
             self._connections.discard(protocol)
             self.window.leave()
+            self.admission.left()
         self._report_drained()
 
     def _limit_buffers(self, size: int) -> None:
@@ -334,6 +340,7 @@ class StreamingSite(Site):
         :return: a Deferred that fires when none is left.
         """
         self.draining = True
+        self.admission.stop()
         for protocol in self.connections():
             connection = protocol._channel
             if isinstance(connection, HTTPChannel):

@@ -14,6 +14,7 @@ from zope.interface import implementer
 from storaged.http.body import BodyBroken
 from storaged.http.interfaces import IRequest
 from storaged.http.request import StreamingRequest, own_request
+from storaged.system.descriptors import Shortage, shortage_of
 from storaged.system.ranges import Span
 from storaged.system.read_ahead import WINDOW, ReadAhead
 
@@ -50,10 +51,23 @@ def send_file(request: IRequest, file: int, span: Span, read_ahead: ReadAhead) -
     :raise BodyBroken: the client left.
     :raise FileShort: the file ended before the span did.
     :raise OSError: the file cannot be read.
+    :raise Shortage: raised at once, and nothing was sent: the process lacks file descriptors for it.
     """
     sender = _FileSender(own_request(request), file, span, read_ahead)
     sender.begin()
     return sender.done
+
+
+def _duplicate(file: int, socket: int) -> tuple[int, int]:
+    try:
+        own_file = os.dup(file)
+        try:
+            return own_file, os.dup(socket)
+        except BaseException:
+            os.close(own_file)
+            raise
+    except OSError as problem:
+        raise Shortage(shortage_of(problem) or str(problem)) from problem
 
 
 @implementer(IWriteDescriptor, IPushProducer)
@@ -70,10 +84,9 @@ class _FileSender:
         self._fetched = span.start  # up to here it was read in
         self._request = request
         self._reactor: Any = request.channel.site.reactor
-        self._file = os.dup(file)
+        self._file, self._socket = _duplicate(file, request.channel.transport.fileno())
         self._position = span.start
         self._stop = span.stop
-        self._socket = os.dup(request.channel.transport.fileno())
 
     def begin(self) -> None:
         self._request.registerProducer(self, True)

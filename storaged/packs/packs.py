@@ -13,6 +13,7 @@ from typing import TypeAlias
 import attrs
 from twisted.logger import Logger
 
+from storaged.disk.calls import read_error
 from storaged.disk.folder import PartFolder
 from storaged.packs.files import PackFiles
 from storaged.packs.format import ENTRY_SIZE, HEADER_SIZE, Entry, Gap, encode_part_entry, encode_removal, scan
@@ -241,7 +242,7 @@ class Packs:
                 return self._read(part_id, self._index.find(part_id), again=False)
             return PartDamaged(f"part {part_id}: {self._files.path(place.pack)} is gone")
         except OSError as problem:
-            return PartDamaged(f"part {part_id}: {problem.strerror or problem}")
+            return read_error(f"part {part_id}", problem)
         if len(data) != place.length:
             return PartDamaged(f"part {part_id}: got {len(data)} bytes of {place.length}")
         return data
@@ -252,7 +253,7 @@ class Packs:
         except StoragedError as problem:
             return problem
         except OSError as problem:
-            return PartDamaged(f"part {part_id}: {problem.strerror or problem}")
+            return read_error(f"part {part_id}", problem)
 
     def may_have(self, part_id: str) -> bool:
         """Return False if this part is certainly not packed; True if only `find` can tell.  Does not block."""

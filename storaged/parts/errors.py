@@ -11,9 +11,11 @@
     ├── AccessDenied            the cluster key is missing or wrong
     ├── WrongNode               a different node, or a node of a different cluster, answered
     ├── NoSpace                 the node has no room for the part
-    └── NodeUnavailable         the node cannot be reached, or failed before its answer was complete
+    ├── NodeUnavailable         the node cannot be reached, or failed before its answer was complete
+    └── NotAsked                the node was not asked: the asking process lacks file descriptors or memory
 
-`storaged.parts.wire` maps each to its HTTP status and back; nothing else here knows HTTP.
+`storaged.parts.wire` maps each to its HTTP status and back, but `NotAsked`, which never travels; nothing else here
+knows HTTP.
 """
 
 
@@ -63,3 +65,7 @@ class NoSpace(StoragedError):
 
 class NodeUnavailable(StoragedError):
     """The node cannot be reached, or failed before its answer was complete."""
+
+
+class NotAsked(StoragedError):
+    """The process that should ask the node lacks file descriptors or memory; the node is not at fault."""

@@ -19,6 +19,7 @@ from splitd.config import Config
 from splitd.nodes.file import read_registry
 from splitd.service import Front
 from storaged.system.clocks import WallClock
+from storaged.system.descriptors import present_descriptors
 from storaged.system.sizes import Size
 from tests.cluster.harm import HarmedFilesystem
 from tests.cluster.node import KEY, Node, endpoint, http_url
@@ -88,6 +89,7 @@ class Cluster:
         self.settings: dict[str, Any] = {"node_timeout_s": 5.0, "stop_timeout_s": 0.0, **settings}
         self.nodes = [Node(f"n{number}", folder / f"n{number}", reactor, host) for number in range(1, count + 1)]
         self.urls: dict[str, str] = {}
+        self.descriptors = present_descriptors()
         self.journal_filesystem = HarmedFilesystem()
         self.front: Front | None = None
         self.registry = folder / "nodes.yaml"
@@ -123,7 +125,9 @@ class Cluster:
             **{"listen": endpoint(self.host, self.port), "small_part": Size(0), **self.settings},
         )
         entries = read_registry(config.registry, self.registry.read_text())
-        return Front(config, entries, KEY, self.journal_filesystem, reactor or self._reactor, WallClock())
+        return Front(
+            config, entries, KEY, self.journal_filesystem, reactor or self._reactor, WallClock(), self.descriptors
+        )
 
     def write_registry(self) -> None:
         """Write a registry with the URLs of all nodes."""

@@ -13,6 +13,7 @@ from storaged.parts.values import PartInfo
 from storaged.service import StorageServer
 from storaged.store import DiskPartStore
 from storaged.system.clocks import WallClock
+from storaged.system.descriptors import present_descriptors
 from storaged.system.sizes import Size
 from tests.cluster.harm import HarmedFilesystem
 from tests.ports import free_ports
@@ -65,7 +66,7 @@ class Node:
             threads=4,
             stop_timeout_s=self.stop_timeout_s,
         )
-        return StorageServer(config, KEY, self.filesystem, self._reactor, WallClock())
+        return StorageServer(config, KEY, self.filesystem, self._reactor, WallClock(), present_descriptors())
 
     def end(self) -> Deferred[None]:
         """Stop it as a signal does.

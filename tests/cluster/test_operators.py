@@ -59,6 +59,8 @@ async def test_the_metrics_move(cluster: Cluster) -> None:
     assert moved.pop("splitd_journal_bytes") > 0
     assert moved.pop("splitd_journal_syncs_total") > 0
     assert moved.pop("splitd_journal_records_total") == 2
+    assert moved.pop("splitd_connections") == 1
+    moved.pop("splitd_open_descriptors", None)  # of the test and the nodes, too
     # How full nodes are changes with whatever else lies on their disk.
     assert {name: count for name, count in moved.items() if not name.startswith(("splitd_node_", "splitd_fill_"))} == {
         "splitd_files": 1,

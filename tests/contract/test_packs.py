@@ -17,11 +17,12 @@ from storaged.disk.folder import PartFolder
 from storaged.packs.files import PackFiles
 from storaged.packs.index import PackIndex
 from storaged.packs.packs import NewPart, Packs, Removal
-from storaged.parts.errors import PartDamaged, PartMissing
+from storaged.parts.errors import NodeUnavailable, PartDamaged, PartMissing
 from storaged.parts.format import encode_part, parse_part_id
 from storaged.system.filesystem import OSFilesystem
 from storaged.system.interfaces import IFile, IFilesystem
 from tests.contract.filesystems import FailingFilesystem, PassingFile, PassingFilesystem
+from tests.descriptors import no_descriptors
 
 IDS = [f"{number:032x}.{number % 6}" for number in range(2000)]
 SEAL = 20_000
@@ -394,3 +395,13 @@ def test_a_pack_that_could_not_be_begun_is_in_no_other_s_way(tmp_path: Path, cal
         assert present(packs) == IDS[:3]
         put(packs, IDS[3:6])
         assert present(packs) == IDS[:6]
+
+
+def test_a_part_that_cannot_be_opened_for_want_of_descriptors_is_not_damaged(tmp_path: Path) -> None:
+    with packs_in(tmp_path) as packs:
+        put(packs, IDS[:3])
+        with no_descriptors():
+            outcomes = packs.read([IDS[0], IDS[2], IDS[3]])
+        assert [type(outcome) for outcome in outcomes] == [NodeUnavailable] * 3
+        assert "no free file descriptors (limit 0)" in str(outcomes[0])
+        assert present(packs) == IDS[:3]

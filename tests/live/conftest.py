@@ -53,13 +53,15 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
 def own_cluster(tmp_path: Path) -> Iterator[Starter]:
     """A function that starts the test's own cluster, which may be damaged.
 
-    It takes variables for the environment of the processes, and more keys of the front's settings.
+    It takes variables for the environment of the processes, how many files each may have open, and more keys of the
+    front's settings.
     """
     made: list[LocalCluster] = []
 
-    def start(environment: Mapping[str, str] = {}, **settings: object) -> LocalCluster:
+    def start(environment: Mapping[str, str] = {}, descriptors: int | None = None, **settings: object) -> LocalCluster:
         made.append(LocalCluster(tmp_path / f"cluster{len(made)}", **settings))
         made[-1].environment.update(environment)
+        made[-1].descriptors = descriptors
         made[-1].start()
         return made[-1]
 

@@ -40,12 +40,14 @@ class LocalCluster:
     :param settings: more keys of the front's configuration file.
     :ivar asked_for: what it must be ready for at its start, as a query; empty for everything.
     :ivar environment: variables for the processes, in addition to those of this process; read at `start`.
+    :ivar descriptors: how many files each process may have open; None for as many as this one; read at `start`.
     """
 
     def __init__(self, folder: Path, **settings: object) -> None:
         self.folder = folder
         self.asked_for = ""
         self.environment: dict[str, str] = {}
+        self.descriptors: int | None = None
         self.output = folder.with_name(folder.name + ".out")
         self.disks = Disks(folder / "nodes")
         self.port = 0
@@ -68,7 +70,7 @@ class LocalCluster:
         command: Command = [SPLITCTL, "up", "--dir", self.folder, "--port", str(self.port)]
         with self.output.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _WITH_US, *command],
+                [sys.executable, "-c", _limited(self.descriptors) + _WITH_US, *command],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **self.environment},
@@ -194,3 +196,9 @@ class LocalCluster:
 
 def _is_well(url: str) -> bool:
     return ask(f"{url}/health").status == 200
+
+
+def _limited(descriptors: int | None) -> str:
+    if descriptors is None:
+        return ""
+    return f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({descriptors}, {descriptors})); "

@@ -21,8 +21,9 @@ def kinds(root: type[errors.StoragedError]) -> set[type[errors.StoragedError]]:
     return {root}.union(*map(kinds, root.__subclasses__()))
 
 
-def test_every_error_that_is_raised_has_a_status() -> None:
-    assert set(wire.STATUS) == kinds(errors.StoragedError) - {errors.StoragedError, errors.PartError}
+def test_every_error_that_a_node_raises_has_a_status() -> None:
+    never_sent = {errors.StoragedError, errors.PartError, errors.NotAsked}
+    assert set(wire.STATUS) == kinds(errors.StoragedError) - never_sent
 
 
 @given(st.sampled_from(list(wire.STATUS)), printable)

@@ -99,6 +99,22 @@ class DownloadsReport(msgspec.Struct, frozen=True):
     bytes: int
 
 
+class ConnectionsReport(msgspec.Struct, frozen=True):
+    """The connections of clients and the file descriptors of the front.
+
+    :param limit: how many connections there may be at once; more wait until one has ended.
+    :param waiting: whether some wait now.
+    :param descriptors: file descriptors that are open, of all kinds.
+    :param descriptor_limit: how many may be open.
+    """
+
+    open: int
+    limit: int
+    waiting: bool
+    descriptors: int
+    descriptor_limit: int
+
+
 class CacheReport(msgspec.Struct, frozen=True):
     """The cache of small files.  Hits and misses are counted since the start."""
 
@@ -209,6 +225,7 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
     uploads: UploadsReport
     downloads: DownloadsReport
+    connections: ConnectionsReport
     cache: CacheReport
     reaper: ReaperReport
     sweep: SweepReport | None

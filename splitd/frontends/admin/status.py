@@ -16,6 +16,7 @@ from splitd.downloads.cache import VersionCache
 from splitd.frontends.admin.readiness import Readiness, judge_readiness
 from splitd.frontends.admin.reports import (
     CacheReport,
+    ConnectionsReport,
     DownloadsReport,
     FillReport,
     JournalReport,
@@ -35,6 +36,8 @@ from splitd.nodes.registry import NodeRegistry, NodeStatus
 from splitd.upkeep.reaper import Reaper
 from splitd.upkeep.rebalance import Rebalance
 from splitd.upkeep.sweep import Sweep
+from storaged.http import StreamingSite
+from storaged.system.descriptors import Descriptors
 
 
 @attrs.define(eq=False)
@@ -54,6 +57,8 @@ class Status(Collector):
     sweep: Sweep
     cache: VersionCache
     layout: Layout
+    site: StreamingSite
+    descriptors: Descriptors
     started_at_s: float
     clock: Any
     stopping: bool = False
@@ -76,6 +81,9 @@ class Status(Collector):
             warnings.append(f"the registry is not taken: {self.registry_file.refused.reason}")
         if self.registry_file.warning():
             warnings.append(self.registry_file.warning())
+        if self.site.admission.waiting:
+            limit = self.descriptors.limit
+            warnings.append(f"new connections wait: as many are open as {limit} file descriptors allow")
         sweep, compaction_problem = self.sweep.last, self.journal.statistics.compaction_problem
         if sweep is not None and sweep.stopped:
             warnings.append(f"the sweep put nothing aside: {sweep.stopped}")
@@ -110,10 +118,21 @@ class Status(Collector):
             downloads=DownloadsReport(
                 traffic.downloads_under_way, traffic.downloads_finished, traffic.downloads_failed, traffic.bytes_out
             ),
+            connections=self._report_connections(),
             cache=CacheReport(self.cache.size, self.cache.hits, self.cache.misses),
             reaper=ReaperReport(catalog.doomed, catalog.reaped, self.reaper.staying),
             sweep=None if last_sweep is None else report_sweep(last_sweep),
             journal=JournalReport(**attrs.asdict(journal), failure=self.journal.failure),
+        )
+
+    def _report_connections(self) -> ConnectionsReport:
+        admission, descriptors = self.site.admission, self.descriptors
+        return ConnectionsReport(
+            len(self.site.connections()),
+            admission.limit or 0,
+            admission.waiting,
+            descriptors.used(),
+            descriptors.limit,
         )
 
     def collect(self) -> Iterator[Metric]:
@@ -137,6 +156,13 @@ class Status(Collector):
             ),
             "splitd_rebalancing": ("Whether parts are being moved.", self.rebalance.under_way),
             "splitd_cache_bytes": ("Small files kept in memory.", self.cache.size),
+            "splitd_connections": ("Connections of clients.", len(self.site.connections())),
+            "splitd_connection_limit": (
+                "How many connections of clients there may be.",
+                self.site.admission.limit or 0,
+            ),
+            "splitd_open_descriptors": ("File descriptors that are open.", self.descriptors.used()),
+            "splitd_descriptor_limit": ("How many file descriptors may be open.", self.descriptors.limit),
             "splitd_journal_bytes": ("Size of the journal.", journal.size),
             "splitd_journal_failed": ("Whether the journal has failed.", bool(self.journal.failure)),
             "splitd_journal_compaction_failed": (

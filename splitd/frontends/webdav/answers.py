@@ -33,6 +33,7 @@ STATUS: dict[type[errors.SplitdError], int] = {
     errors.FileDamaged: 500,
     errors.FileUnavailable: 503,
     errors.UploadFailed: 503,
+    errors.Overloaded: 503,
     errors.CatalogReadOnly: 503,
     errors.NotEnoughNodes: 507,
     errors.PropertiesTooLarge: 507,
@@ -40,10 +41,13 @@ STATUS: dict[type[errors.SplitdError], int] = {
     errors.TooManyNames: 507,
 }
 
+_RETRY_AFTER_S = "5"
+
 _ADVICE: dict[type[errors.SplitdError], str] = {
     errors.FileUnavailable: "the file is kept; try again later",
     errors.UploadFailed: "nothing was stored; send it again",
     errors.LengthMismatch: "nothing was stored",
+    errors.Overloaded: "nothing was changed; try again in a few seconds",
     errors.NotEnoughNodes: "nothing was stored; try again when more storage servers can be used",
     errors.NotEnoughSpace: "nothing was stored; free some space or add a storage server",
 }
@@ -54,6 +58,8 @@ def refusal(problem: errors.SplitdError) -> Refused:
     """Return the answer to an error of the store."""
     status, advice = _of_kind(problem, STATUS, 500), _of_kind(problem, _ADVICE, "")
     headers = {"Allow": ALLOWED} if status == 405 else {}
+    if isinstance(problem, errors.Overloaded):
+        headers["Retry-After"] = _RETRY_AFTER_S
     message = f"{problem}; {advice}" if advice else str(problem)
     return Refused(status, message, failed_condition(problem), **headers)
 

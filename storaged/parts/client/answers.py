@@ -11,8 +11,9 @@ from twisted.python.failure import Failure
 
 from storaged.http import ResponseDone
 from storaged.parts import wire
-from storaged.parts.errors import NodeUnavailable, StoragedError
+from storaged.parts.errors import NodeUnavailable, NotAsked, StoragedError
 from storaged.parts.values import PartInfo
+from storaged.system.descriptors import Shortage
 
 _ANSWER_LIMIT = 4 * 1024 * 1024
 _NUMBER = re.compile(r"[0-9]{1,18}")
@@ -24,6 +25,15 @@ def reason_of(problem: BaseException | None) -> str:
     if reasons:
         return reason_of(reasons[0].value)
     return str(problem) or type(problem).__name__
+
+
+def failure_of(node_id: str, problem: BaseException | None) -> StoragedError:
+    """The error that the failure of a request means, where there is no answer: the node's, or that of this process."""
+    if isinstance(problem, StoragedError):
+        return problem
+    if isinstance(problem, Shortage):
+        return NotAsked(f"{problem}, so node {node_id} was not asked")
+    return NodeUnavailable(f"node {node_id}: {reason_of(problem)}")
 
 
 def error_of(response: Any) -> StoragedError:

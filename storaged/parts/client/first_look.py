@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from storaged.http import NodeConnections
 from storaged.parts import proofs, wire
-from storaged.parts.client.answers import cancellable, error_of, read_all, reason_of
+from storaged.parts.client.answers import cancellable, error_of, failure_of, read_all
 from storaged.parts.errors import NodeUnavailable
 from storaged.parts.values import NodeInfo, PartInfo
 from storaged.system.origin import parse_origin
@@ -65,7 +65,7 @@ class _FirstLook:
         except CancelledError:
             raise
         except Exception as problem:
-            raise NodeUnavailable(f"node {self._node_id}: {reason_of(problem)}") from problem
+            raise failure_of(self._node_id, problem) from problem
         body = await read_all(response)
         if response.code != 200:
             raise error_of(response)

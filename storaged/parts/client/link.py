@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 
 from storaged.http import write_eagerly
 from storaged.parts import messages
-from storaged.parts.client.answers import reason_of
+from storaged.parts.client.answers import failure_of, reason_of
 from storaged.parts.client.patience import Patience, Wait
 from storaged.parts.errors import BadRequest, NodeUnavailable, StoragedError
 from storaged.parts.format import SMALL_PART, is_part_id
@@ -176,9 +176,7 @@ class Link:
 
     def _not_connected(self, failure: Failure) -> None:
         self._connecting = False
-        problem = failure.value
-        if not isinstance(problem, StoragedError):
-            problem = NodeUnavailable(f"node {self._node_id}: {reason_of(problem)}")
+        problem = failure_of(self._node_id, failure.value)
         items = [item for kind in self._kinds for item in kind.waiting]
         for kind in self._kinds:
             kind.waiting.clear()

@@ -14,7 +14,7 @@ from zope.interface import implementer
 from storaged.http import NodeConnections, NotUpgraded
 from storaged.parts import wire
 from storaged.parts.checks import check_part_id
-from storaged.parts.client.answers import cancellable, error_of, part_info, read_all, reason_of
+from storaged.parts.client.answers import cancellable, error_of, failure_of, part_info, read_all
 from storaged.parts.client.link import Link, LinkClient
 from storaged.parts.client.patience import Patience
 from storaged.parts.client.reader import RemotePartReader
@@ -186,7 +186,7 @@ class RemotePartStore:
         except NotUpgraded as problem:
             raise wire.parse_error(problem.status, problem.headers.get(wire.ERROR_HEADER.lower())) from problem
         except Exception as problem:
-            raise NodeUnavailable(f"node {self._node_id}: {reason_of(problem)}") from problem
+            raise failure_of(self._node_id, problem) from problem
 
     def list_parts(self, after: str, limit: int) -> Deferred[list[PartInfo]]:
         """List parts; see `IPartStore.list_parts`."""
@@ -218,7 +218,7 @@ class RemotePartStore:
         except CancelledError:
             raise
         except Exception as problem:
-            raise NodeUnavailable(f"node {self._node_id}: {reason_of(problem)}") from problem
+            raise failure_of(self._node_id, problem) from problem
 
 
 def _length(response: Any) -> int:

@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from storaged.http import UNKNOWN_LENGTH, IBodyProducer, SharedWindow, abort_body, write_body
-from storaged.parts.client.answers import error_of, part_info, read_all, reason_of
+from storaged.parts.client.answers import error_of, failure_of, part_info, read_all
 from storaged.parts.client.patience import Patience, Wait
 from storaged.parts.errors import BadPart, NodeUnavailable, StoragedError
 from storaged.parts.interfaces import IPartWriter
@@ -85,9 +85,7 @@ class RemotePartWriter:
     def _break(self, failure: Failure) -> None:
         if self._problem is not None:
             return  # this failure follows from the first one: the connection was cut
-        problem = failure.value
-        if not isinstance(problem, StoragedError):
-            problem = NodeUnavailable(f"node {self._node_id}: {reason_of(problem)}")
+        problem = failure_of(self._node_id, failure.value)
         self._problem = problem
         self._cut()
         self._end()
