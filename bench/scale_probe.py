@@ -21,6 +21,7 @@ from twisted.python.threadpool import ThreadPool
 from splitd.catalog.journal.file import FileJournal
 from splitd.catalog.journalled import JournalledCatalog
 from splitd.errors import NotFound
+from splitd.interfaces.uploads import Commit, Start
 from splitd.model.conditions import Condition
 from splitd.model.manifest import Manifest
 from splitd.model.uploads import RANDOM_BYTES, upload_id
@@ -109,7 +110,7 @@ class Probe:
         told = {"copy_gap_ms": await gaps.longest(self._copy(tree, "/copied"))}
         told["move_gap_ms"] = await gaps.longest(self._move(tree, "/copied"))
         parts = [PartId(upload_id(number, bytes(RANDOM_BYTES)), 0) for number in range(ASKED)]
-        told["orphans_gap_ms"] = await gaps.longest(self._catalog.orphans(NODES[0], parts))
+        told["orphans_gap_ms"] = await gaps.longest(self._catalog.ledger.orphans(NODES[0], parts))
         told["delete_gap_ms"] = await gaps.longest(self._delete("/copied"))
         told["idle_gap_ms"] = await gaps.longest(deferLater(reactor, 1.0))
         return told
@@ -132,9 +133,10 @@ class Probe:
                 now_ms = int(time.time() * 1000)
                 upload = upload_id(now_ms, os.urandom(RANDOM_BYTES))
                 path = f"/new/{upload}"
-                await self._catalog.begin(upload, path, NODES)
+                await self._catalog.ledger.begin_all([Start(upload, path, NODES)])
                 manifest = Manifest(upload, 4096, now_ms, 6, 0, 256 * 1024, NODES)
-                await self._catalog.commit(path, manifest, Condition())
+                [committed] = self._catalog.ledger.commit_all([Commit(path, manifest, Condition())])
+                await committed
 
         return Deferred.fromCoroutine(commit())
 

@@ -122,7 +122,7 @@ class Front:
         self._reaper = Reaper(self.catalog.doomed_parts, self.registry, pins, reactor, config.reap_interval_s)
         self.registry.watch_recoveries(self._reaper.recovered)
         self._sweep = Sweep(
-            self.catalog,
+            self.catalog.ledger,
             self.registry,
             reactor,
             wall,
@@ -130,13 +130,13 @@ class Front:
             grace_s=config.sweep_grace_s,
             share=config.sweep_share,
         )
-        self.mover = PartMover(self.catalog, self.registry, self._reaper)
+        self.mover = PartMover(self.catalog.part_moves, self.registry, self._reaper)
         self._rebalance = Rebalance(self.catalog, self.mover, self.registry, self._reaper, reactor, wall)
         cache = VersionCache(int(config.cache))
         self._layout = layout = Layout(data=6, parity=0, unit=int(config.unit))
         small_part, traffic = int(config.small_part), Traffic()
         self._uploads = Uploads(
-            self.catalog,
+            self.catalog.ledger,
             self.registry,
             self._reaper,
             traffic,

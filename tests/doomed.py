@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from splitd.interfaces.catalog import IDoomedParts
+from splitd.interfaces.parts import IDoomedParts
 from storaged.parts.format import PartId, parse_part_id
 from storaged.system.parallel import gather
 

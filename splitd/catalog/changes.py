@@ -15,9 +15,11 @@ from splitd.catalog.effects import enact
 from splitd.catalog.slices import Slices
 from splitd.catalog.state import State
 from splitd.catalog.turns import Turn, Turns
-from splitd.errors import CatalogReadOnly
-from splitd.interfaces.catalog import IJournal
+from splitd.errors import BadName, CatalogReadOnly
+from splitd.interfaces.journal import IJournal
+from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.records import Record
+from splitd.model.tree import check_path
 from storaged.system.clocks import WallClock
 
 _Result = TypeVar("_Result")
@@ -76,6 +78,30 @@ class Changes:
         if turn.began.called:
             return self._judge(judge, turn, prepare, durable=durable)
         return turn.began.addCallback(lambda _: self._judge(judge, turn, prepare, durable=durable))
+
+    def make_at(
+        self,
+        path: str,
+        judge: Judge[_Result],
+        *keys: str,
+        condition: Condition = ALWAYS,
+        durable: bool,
+    ) -> Deferred[_Result]:
+        """Make a change of what has a name, when its turn has come.
+
+        :param path: the name.
+        :param judge: see `make`.
+        :param keys: what else it is about.
+        :param condition: what it depends on.
+        :raise BadName: `path` is none.
+        """
+        try:
+            check_path(path)
+        except BadName:
+            return fail()
+        # The root touches all paths, but these changes of it are only refused: they need not wait for the others.
+        at = () if path == "/" else (path,)
+        return self.make(judge, *at, *keys, *condition.paths(), durable=durable)
 
     def settled(self) -> Deferred[None]:
         """Wait for the work that changes have left behind so far.
@@ -163,3 +189,8 @@ class Changes:
 
         self._journal.append(record, durable=durable).addBoth(written)
         return answered
+
+
+def printable(reason: str) -> str:
+    """A reason that can be written down: one that came from outside may hold lone surrogates."""
+    return reason.encode(errors="replace").decode()

@@ -9,7 +9,7 @@ from zope.interface import implementer
 
 from splitd.catalog.changes import Changes
 from splitd.catalog.state import State
-from splitd.interfaces.catalog import DoomedPage, IDoomedParts
+from splitd.interfaces.parts import DoomedPage, IDoomedParts
 from splitd.model.records import MOST_GONE, PartsGone
 from storaged.parts.format import PartId
 from storaged.system.parallel import gather

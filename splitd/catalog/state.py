@@ -34,7 +34,7 @@ from splitd.model.records import (
 )
 from splitd.model.sharing import Shared
 from splitd.model.subtrees import Copying
-from splitd.model.tree import Tree
+from splitd.model.tree import Collection, Tree
 from storaged.parts.format import PartId
 
 
@@ -88,6 +88,11 @@ class State:
         self._work: Iterator[None] = self._forget_released()
         self.released = 0
         self.forgotten = 0
+
+    def find(self, path: str) -> Manifest | Collection | None:
+        """What there is of a name, a file's manifest saying where its parts lie now; None where there is nothing."""
+        found = self.tree.lookup(path)
+        return self.moves.place(found) if isinstance(found, Manifest) else found
 
     def count(self, manifest: Manifest) -> None:
         """Count a file that has its first name, and has it in the tree."""

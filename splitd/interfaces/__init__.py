@@ -1,6 +1,6 @@
 """The interfaces between the packages of splitd.
 
-    front doors → IObjectStore → ICatalog, IUploadLedger, IPartMoves, INamespace, ILocks → IJournal
+    front doors → IObjectStore → ICatalog, INamespace, ILocks, IUploadLedger, IDoomedParts, IPartMoves → IJournal
                                ↘ INodeRegistry → IPartStore (storaged.parts.interfaces)
                                ↘ IReaper
 

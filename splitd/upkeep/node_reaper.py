@@ -13,8 +13,8 @@ from twisted.python.failure import Failure
 
 from splitd.downloads.pins import Pins
 from splitd.errors import SplitdError
-from splitd.interfaces.catalog import IDoomedParts
 from splitd.interfaces.nodes import INodeRegistry
+from splitd.interfaces.parts import IDoomedParts
 from splitd.upkeep.deletion_pace import DeletionPace
 from storaged.parts.errors import StoragedError
 from storaged.parts.format import PartId

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from splitd.errors import CatalogReadOnly, RecentlyRemoved
-from splitd.interfaces.catalog import IPartMoves
+from splitd.interfaces.parts import IPartMoves
 from splitd.model.holdings import PartCopy
 from splitd.model.manifest import Manifest
 from splitd.nodes.registry import NodeRegistry

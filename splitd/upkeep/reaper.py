@@ -10,8 +10,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from splitd.downloads.pins import Pins
-from splitd.interfaces.catalog import IDoomedParts
 from splitd.interfaces.nodes import INodeRegistry
+from splitd.interfaces.parts import IDoomedParts
 from splitd.interfaces.upkeep import IReaper
 from splitd.upkeep.node_reaper import NodeReaper
 from storaged.system.parallel import settled

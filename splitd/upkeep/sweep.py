@@ -17,8 +17,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from splitd.errors import SplitdError, SweepUnderWay
-from splitd.interfaces.catalog import IUploadLedger
 from splitd.interfaces.nodes import INodeRegistry
+from splitd.interfaces.uploads import IUploadLedger
 from splitd.model.uploads import upload_time_ms
 from storaged.parts.errors import NodeUnavailable, StoragedError
 from storaged.parts.format import PartId, is_part_id, parse_part_id

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 import attrs
 from twisted.internet.defer import Deferred, DeferredList, gatherResults, maybeDeferred
@@ -18,9 +18,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from splitd.errors import CatalogReadOnly, NotEnoughNodes, NotEnoughSpace, Overloaded, SplitdError, UploadFailed
-from splitd.interfaces.catalog import IUploadLedger
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.interfaces.upkeep import IReaper
+from splitd.interfaces.uploads import Commit, IUploadLedger, Start
 from splitd.model.manifest import Manifest
 from splitd.model.striping import Cutter
 from splitd.uploads.lanes import Intent
@@ -183,26 +183,30 @@ class GroupCommit:
             return
         self._sending += 1
         try:
-            begun = await self._begin_uploads(files, nodes)
-            problems = await self._put_parts(begun, nodes)
+            if not await self._begin_uploads(files, nodes):
+                return
+            problems = await self._put_parts(files, nodes)
         finally:
             self._sent()
-        await DeferredList([self._end(file, nodes, failed) for file, failed in zip(begun, problems, strict=True)])
+        await self._end(files, nodes, problems)
 
     def _place(self, files: Sequence[_File]) -> list[str]:
         failed = {node for file in files for node in file.failed}
         return self._registry.place(files[0].intent.layout.width, sum(file.stored_size for file in files), failed)
 
-    async def _begin_uploads(self, files: Sequence[_File], nodes: Sequence[str]) -> list[_File]:
-        """Note that parts may lie on these nodes from now on.  Returns the files for which that is so."""
-        noted = [self._ledger.begin(file.intent.upload, file.intent.path, nodes) for file in files]
-        begun = []
-        for file, (good, result) in zip(files, await DeferredList(noted, consumeErrors=True), strict=True):
-            if good:
-                begun.append(file)
-            else:
-                _answer(file, cast(Failure, result))
-        return begun
+    async def _begin_uploads(self, files: Sequence[_File], nodes: Sequence[str]) -> bool:
+        """Note that parts may lie on these nodes from now on.
+
+        :return: whether that is so; where not, the files are answered.
+        """
+        try:
+            await self._ledger.begin_all([Start(file.intent.upload, file.intent.path, nodes) for file in files])
+        except Exception:
+            failure = Failure()
+            for file in files:
+                await self._refused(failure, file)
+            return False
+        return True
 
     async def _put_parts(self, files: Sequence[_File], nodes: Sequence[str]) -> list[dict[str, StoragedError]]:
         """Store the parts.
@@ -228,16 +232,25 @@ class GroupCommit:
 
         return maybeDeferred(self._registry.store(node).put_all, parts).addErrback(fault)
 
-    def _end(self, file: _File, nodes: Sequence[str], failed: dict[str, StoragedError]) -> Deferred[None]:
-        """Commit a file, or see what else can be done with it.  Never fails."""
-        if failed or file.given_up:
-            ended = Deferred.fromCoroutine(self._try_again(file, failed))
-        else:
-            manifest = self._manifest(file, nodes)
-            ended = self._ledger.commit(file.intent.path, manifest, file.intent.condition).addCallbacks(
+    async def _end(
+        self, files: Sequence[_File], nodes: Sequence[str], problems: Sequence[dict[str, StoragedError]]
+    ) -> None:
+        """Commit the files that are stored, and see what else can be done with the others."""
+        ended: list[Deferred[None]] = []
+        stored: list[tuple[_File, Manifest]] = []
+        for file, failed in zip(files, problems, strict=True):
+            if failed or file.given_up:
+                again = Deferred.fromCoroutine(self._try_again(file, failed))
+                ended.append(again.addErrback(self._fault, [file]))
+            else:
+                stored.append((file, self._manifest(file, nodes)))
+        commits = [Commit(file.intent.path, manifest, file.intent.condition) for file, manifest in stored]
+        for (file, manifest), committed in zip(stored, self._ledger.commit_all(commits), strict=True):
+            over = committed.addCallbacks(
                 self._committed, self._refused, callbackArgs=(file, manifest), errbackArgs=(file,)
             )
-        return ended.addErrback(self._fault, [file])
+            ended.append(over.addErrback(self._fault, [file]))
+        await DeferredList(ended)
 
     def _manifest(self, file: _File, nodes: Sequence[str]) -> Manifest:
         intent = file.intent

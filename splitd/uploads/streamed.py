@@ -15,10 +15,10 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from splitd.errors import CatalogReadOnly, LengthMismatch, NotEnoughSpace, SplitdError, UploadFailed
-from splitd.interfaces.catalog import IUploadLedger
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.interfaces.store import IUpload
 from splitd.interfaces.upkeep import IReaper
+from splitd.interfaces.uploads import Commit, IUploadLedger, Start
 from splitd.model.manifest import Manifest
 from splitd.model.striping import Cutter
 from splitd.model.traffic import Traffic
@@ -101,7 +101,8 @@ class Upload:
         :raise CatalogReadOnly: the journal has failed.  The lanes are closed.
         """
         try:
-            await self._ledger.begin(self._intent.upload, self._intent.path, [lane.node for lane in self._lanes])
+            nodes = [lane.node for lane in self._lanes]
+            await self._ledger.begin_all([Start(self._intent.upload, self._intent.path, nodes)])
         except BaseException as problem:
             await self.abort(str(problem))
             raise
@@ -175,7 +176,8 @@ class Upload:
             self._send_rest()
             await self._wait_for_nodes()
             manifest = self._manifest()
-            created = await self._ledger.commit(self._intent.path, manifest, self._intent.condition)
+            [committed] = self._ledger.commit_all([Commit(self._intent.path, manifest, self._intent.condition)])
+            created = await committed
         except SplitdError as problem:
             await self._give_up(str(problem))
             raise

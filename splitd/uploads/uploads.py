@@ -8,10 +8,10 @@ import attrs
 from twisted.internet.defer import DeferredList
 from twisted.internet.interfaces import IReactorTime
 
-from splitd.interfaces.catalog import IUploadLedger
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.interfaces.store import IUpload
 from splitd.interfaces.upkeep import IReaper
+from splitd.interfaces.uploads import IUploadLedger
 from splitd.model.conditions import Condition
 from splitd.model.manifest import Manifest, largest_part
 from splitd.model.media import Media

@@ -14,7 +14,7 @@ from zope.interface.verify import verifyObject
 from splitd.catalog.journal.file import FileJournal
 from splitd.catalog.journal.memory import MemoryFolder, MemoryJournal
 from splitd.errors import CatalogReadOnly, JournalDamaged
-from splitd.interfaces.catalog import IJournal
+from splitd.interfaces.journal import IJournal
 from splitd.model.records import CollectionMade, Record
 from tests.contract.filesystems import FailingFilesystem
 

@@ -23,6 +23,7 @@ from tests.crash.oracle import Begun, Ended, allowed
 from tests.crash.power import Cuts, Image, PowerDisk, visible
 from tests.crash.recovery import WRITTEN_ON, journal_on, recover_journal
 from tests.doomed import confirm_all
+from tests.ledger import begin, commit
 from tests.tally import TALLY
 
 NODES = tuple("abcdef")
@@ -56,7 +57,7 @@ class Life:
             await self.put("/last")
             if self.journal.statistics.compaction_problem:
                 await self._compact_again()
-            await self.catalog.begin("f" * 32, "/never-ended", NODES)
+            await begin(self.catalog.ledger, "f" * 32, "/never-ended", NODES)
         except CatalogReadOnly:
             pass
         finally:
@@ -66,9 +67,9 @@ class Life:
     async def put(self, path: str) -> None:
         self._number += 1
         upload = f"{self._number:032x}"
-        await self.catalog.begin(upload, path, NODES)
+        await begin(self.catalog.ledger, upload, path, NODES)
         manifest = Manifest(upload, self._number, self._number, 6, 0, 4, NODES)
-        await self._change(path, manifest, lambda: self.catalog.commit(path, manifest, Condition()))
+        await self._change(path, manifest, lambda: commit(self.catalog.ledger, path, manifest, Condition()))
         await confirm_all(self.catalog.doomed_parts)
 
     async def _compact_again(self) -> None:
@@ -83,8 +84,8 @@ class Life:
         await self._change(path, None, lambda: self.catalog.delete(path, Condition()))
 
     async def give_up(self, path: str) -> None:
-        await self.catalog.begin("e" * 32, path, NODES)
-        await self.catalog.abort("e" * 32, "the client left")
+        await begin(self.catalog.ledger, "e" * 32, path, NODES)
+        await self.catalog.ledger.abort("e" * 32, "the client left")
 
     async def _change(self, name: str, result: Any, make: Callable[[], Awaitable[Any]]) -> None:
         change = Begun(name, result)

@@ -24,6 +24,7 @@ from tests.clocks import wall_of
 from tests.crash.power import Cuts, Image, PowerDisk, visible
 from tests.crash.recovery import WRITTEN_ON, journal_on, recover_journal
 from tests.doomed import confirm_all
+from tests.ledger import begin, commit
 from tests.tally import TALLY
 
 NODES = tuple("abcdef")
@@ -100,8 +101,8 @@ class Life:
 
     async def put(self, path: str) -> None:
         manifest = self.manifest(10)
-        await self.catalog.begin(manifest.upload, path, NODES)
-        await self.change(lambda: self.catalog.commit(path, manifest, ALWAYS))
+        await begin(self.catalog.ledger, manifest.upload, path, NODES)
+        await self.change(lambda: commit(self.catalog.ledger, path, manifest, ALWAYS))
 
     async def reap(self) -> None:
         await confirm_all(self.catalog.doomed_parts)

@@ -15,6 +15,7 @@ from splitd.model.manifest import Manifest
 from splitd.model.tree import Collection
 from tests.clocks import wall_of
 from tests.doomed import confirm, doomed_parts
+from tests.ledger import begin, commit
 
 NODES = tuple("abcdef")
 NEW = Condition(none_match=("*",))
@@ -65,8 +66,8 @@ class Front:
         await confirm(self.catalog.doomed_parts, parts)
 
     def put(self, path: str, upload: str, condition: Condition = ALWAYS) -> Deferred[bool]:
-        self.catalog.begin(upload, path, NODES)
-        return self.catalog.commit(path, manifest(upload), condition)
+        begin(self.catalog.ledger, upload, path, NODES)
+        return commit(self.catalog.ledger, path, manifest(upload), condition)
 
 
 async def started() -> Front:

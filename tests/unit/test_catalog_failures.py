@@ -14,6 +14,7 @@ from splitd.errors import (
 )
 from splitd.model.conditions import ALWAYS
 from splitd.model.records import CollectionMade, JournalOpened, encode_line
+from tests.ledger import begin
 from tests.unit.catalogs import NODES, A, B, C, Front, doomed, manifest, started, walk
 
 
@@ -29,7 +30,7 @@ async def test_after_a_failed_append_nothing_changes_and_all_can_be_read() -> No
     ]
     front.journal.fail_next("no space left")
     waiting.append(front.catalog.make_collection("/c"))
-    waiting.append(front.catalog.abort(B, "after the failure"))
+    waiting.append(front.catalog.ledger.abort(B, "after the failure"))
     for change in waiting:
         with pytest.raises(CatalogReadOnly, match="no space left"):
             await change
@@ -41,7 +42,7 @@ async def test_after_a_failed_append_nothing_changes_and_all_can_be_read() -> No
 async def test_where_the_journal_cannot_be_written_the_files_can_be_read() -> None:
     front = await started()
     await front.put("/f", A)
-    await front.catalog.begin(B, "/g", NODES)
+    await begin(front.catalog.ledger, B, "/g", NODES)
     await front.journal.close()
     front = Front(front.folder)
     front.journal.fail_next("no space left")

@@ -14,6 +14,7 @@ from splitd.model.if_header import IfHeader, Term, TermList
 from splitd.model.locks import EXCLUSIVE, SHARED, Lock
 from splitd.model.properties import PropertyChanges
 from storaged.parts.format import PartId
+from tests.ledger import begin, commit
 from tests.unit.catalogs import NEW, NODES, A, B, C, manifest, started, walk
 
 paths = st.sampled_from(["/", "/a", "/b", "/a/b", "/a/b/c", "/a/c", "/b/c", "bad"])
@@ -81,9 +82,13 @@ def perform(catalog: JournalledCatalog, operation: tuple[Any, ...]) -> Deferred[
             done: Deferred[Any] = catalog.namespace.move(source, target, condition, overwrite=overwrite)
         case "copy", source, target, condition, overwrite, deep:
             done = catalog.namespace.copy(source, target, condition, overwrite=overwrite, deep=deep)
+        case "begin", upload, path, nodes:
+            done = begin(catalog.ledger, upload, path, nodes)
+        case "commit", path, version, condition:
+            done = commit(catalog.ledger, path, version, condition)
         case name, *arguments:
-            seams = (catalog, catalog.namespace, catalog.locks, catalog.doomed_parts)
-            where = next(each for each in seams if hasattr(each, name))
+            parts = (catalog.ledger, catalog.part_moves, catalog.doomed_parts)
+            where = next(each for each in (catalog, *parts, catalog.namespace, catalog.locks) if hasattr(each, name))
             done = getattr(where, name)(*arguments)
     return done.addErrback(lambda failure: (failure.type, failure.getErrorMessage()))
 
@@ -97,7 +102,7 @@ async def everything(catalog: JournalledCatalog) -> tuple[Any, ...]:
         for node in await catalog.doomed_parts.doomed_nodes()
     }
     parts = [PartId(upload, index) for upload in UPLOADS for index in range(6)]
-    orphans = {node: await catalog.orphans(node, parts) for node in "abcdefgh"}
+    orphans = {node: await catalog.ledger.orphans(node, parts) for node in "abcdefgh"}
     return found, details, to_go, orphans, catalog.statistics()
 
 
@@ -110,9 +115,9 @@ def test_a_restart_finds_all_as_it_was(found: list[tuple[Any, ...]]) -> Any:
         for operation in found:
             await perform(front.catalog, operation)
         for upload in UPLOADS:
-            await front.catalog.abort(upload, "the server stops")
+            await front.catalog.ledger.abort(upload, "the server stops")
         for copy in COPIES:
-            await front.catalog.abort_move(copy, "the server stops")
+            await front.catalog.part_moves.abort_move(copy, "the server stops")
         before = await everything(front.catalog)
         assert await everything((await front.restart()).catalog) == before
 

@@ -15,11 +15,12 @@ from splitd.catalog.doomed import DoomedParts
 from splitd.catalog.effects import apply
 from splitd.catalog.state import State
 from splitd.errors import CatalogReadOnly
-from splitd.interfaces.catalog import IDoomedParts
+from splitd.interfaces.parts import IDoomedParts
 from splitd.model.conditions import ALWAYS
 from splitd.model.holdings import PartCopy
 from splitd.model.records import JournalOpened, PartsGone, PartsReaped, UploadAborted, UploadStarted, decode_line
 from storaged.parts.format import PartId
+from tests.ledger import begin
 from tests.unit.catalogs import NODES, A, B, C, Front, started
 
 UPLOADS = [f"{number:032x}" for number in range(200)]
@@ -153,8 +154,8 @@ async def test_the_parts_of_one_confirmation_share_few_records() -> None:
     front = await started()
     uploads = [f"{number:032x}" for number in range(2500)]
     for upload in uploads:
-        await front.catalog.begin(upload, "/f", ("a",))
-        await front.catalog.abort(upload, "no more")
+        await begin(front.catalog.ledger, upload, "/f", ("a",))
+        await front.catalog.ledger.abort(upload, "no more")
     before = len(front.folder.lines)
     await front.catalog.doomed_parts.gone("a", [PartId(upload, 0) for upload in uploads])
     assert len(front.folder.lines) - before == 3

@@ -12,10 +12,12 @@ from twisted.internet.task import Clock
 
 from splitd.catalog.journal.memory import MemoryJournal
 from splitd.catalog.journalled import JournalledCatalog
+from splitd.catalog.slices import SLICE
 from splitd.downloads.cache import VersionCache
 from splitd.downloads.pins import Pins
-from splitd.errors import NotEnoughSpace, PreconditionFailed, UploadFailed
+from splitd.errors import CatalogReadOnly, NotEnoughSpace, PreconditionFailed, UploadFailed
 from splitd.model.conditions import ALWAYS, Condition
+from splitd.model.manifest import Manifest
 from splitd.model.striping import Layout
 from splitd.nodes.reporting import ReportingStore
 from splitd.upkeep.reaper import Reaper
@@ -25,6 +27,8 @@ from storaged.parts.errors import NodeUnavailable, StoragedError
 from storaged.parts.interfaces import INodeStore
 from storaged.parts.values import PartInfo
 from tests.clocks import wall_of
+from tests.ledger import begin, commit
+from tests.unit.catalogs import TurningClock
 
 LAYOUT = Layout(data=6, parity=0, unit=1024)
 DATA = b"0123456789"
@@ -82,14 +86,15 @@ class Nodes:
 class Service:
     """A group commit on a catalog in memory."""
 
-    def __init__(self, number: int = 6, room: int = 10**6) -> None:
-        self.clock = Clock()
-        self.catalog = JournalledCatalog(MemoryJournal(), wall_of(self.clock), self.clock)
+    def __init__(self, number: int = 6, room: int = 10**6, clock: Clock | None = None) -> None:
+        self.clock = clock or Clock()
+        self.journal = MemoryJournal()
+        self.catalog = JournalledCatalog(self.journal, wall_of(self.clock), self.clock)
         self.nodes = Nodes(number, room)
         self._ids = count(1)
         reaper = Reaper(self.catalog.doomed_parts, self.nodes, Pins(), self.clock, 60.0)
         self.group = GroupCommit(
-            self.catalog,
+            self.catalog.ledger,
             self.nodes,
             reaper,
             VersionCache(10**6).keep,
@@ -210,6 +215,37 @@ async def test_a_condition_that_does_not_hold_concerns_one_file_of_the_group() -
         await two
     assert service.parts == 6 * 2
     assert service.catalog.statistics().uploads == 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_file_that_waits_for_its_turn_holds_up_no_other_of_the_group() -> None:
+    service = await Service(clock=TurningClock()).start()
+    await service.catalog.make_collection("/t")
+    for number in range(3 * SLICE):
+        empty = Manifest(f"e{number:031x}", 0, 1, 6, 0, 1024, ())
+        await begin(service.catalog.ledger, empty.upload, f"/t/{number}", ())
+        await commit(service.catalog.ledger, f"/t/{number}", empty)
+    copied = service.catalog.namespace.copy("/t", "/u", ALWAYS, deep=True, overwrite=False)
+    inside, other = service.put("/t/new"), service.put("/other")
+    service.clock.pump([0.001] * 2)
+    await other
+    assert (copied.called, inside.called) == (False, False)
+    service.clock.pump([0.001] * 10)
+    await copied
+    await inside
+
+
+@pytest_twisted.ensureDeferred
+async def test_files_that_cannot_be_begun_reach_no_node_and_are_answered() -> None:
+    service = await Service().start()
+    service.journal.fail_next("the disk is full")
+    stored = [service.put(f"/{number}") for number in range(3)]
+    service.clock.advance(0)
+    for each in stored:
+        with pytest.raises(CatalogReadOnly, match="the disk is full"):
+            await each
+    assert service.group_sizes() == []
+    await service.group.settle()
 
 
 @pytest_twisted.ensureDeferred

@@ -16,18 +16,20 @@ from splitd.errors import (
     PreconditionFailed,
     UploadAborted,
 )
-from splitd.interfaces.catalog import ICatalog, IUploadLedger
+from splitd.interfaces.catalog import ICatalog
+from splitd.interfaces.uploads import IUploadLedger
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.records import JournalOpened, encode_line
 from splitd.model.tree import Collection
 from storaged.parts.format import PartId
+from tests.ledger import begin, commit
 from tests.unit.catalogs import NEW, NODES, A, B, C, Front, doomed, manifest, started, walk
 
 
 def test_it_provides_what_it_says() -> None:
     catalog = Front().catalog
     verifyObject(ICatalog, catalog)
-    verifyObject(IUploadLedger, catalog)
+    verifyObject(IUploadLedger, catalog.ledger)
 
 
 @pytest_twisted.ensureDeferred
@@ -101,10 +103,10 @@ async def test_files_in_one_collection_share_a_sync() -> None:
     front = await started()
     uploads = [f"{number:032x}" for number in range(100)]
     for upload in uploads:
-        await front.catalog.begin(upload, f"/{upload}", NODES)
+        await begin(front.catalog.ledger, upload, f"/{upload}", NODES)
     before = len(front.folder.lines)
     front.journal.hold()
-    changes = [front.catalog.commit(f"/{upload}", manifest(upload), NEW) for upload in uploads]
+    changes = [commit(front.catalog.ledger, f"/{upload}", manifest(upload), NEW) for upload in uploads]
     assert len(front.folder.lines) == before + 100  # all are handed to the journal: nobody waits for another
     front.journal.release()
     assert all(change.called for change in changes)
@@ -177,8 +179,8 @@ async def test_deleting_a_collection_dooms_all_under_it() -> None:
 async def test_doomed_parts_are_listed_oldest_first_and_no_more_than_asked_for() -> None:
     front = await started()
     for upload in (C, A, B):
-        await front.catalog.begin(upload, "/f", NODES)
-        await front.catalog.abort(upload, "the client left")
+        await begin(front.catalog.ledger, upload, "/f", NODES)
+        await front.catalog.ledger.abort(upload, "the client left")
     page = await front.catalog.doomed_parts.doomed_on("b", "", 2)
     assert page.parts == [PartId(C, 1), PartId(A, 1)]
     assert await front.doomed() == doomed(C, A, B)
@@ -187,24 +189,24 @@ async def test_doomed_parts_are_listed_oldest_first_and_no_more_than_asked_for()
 @pytest_twisted.ensureDeferred
 async def test_uploads_of_before_a_restart_are_aborted() -> None:
     front = await started()
-    await front.catalog.begin(A, "/f", NODES)
+    await begin(front.catalog.ledger, A, "/f", NODES)
     assert front.catalog.statistics().uploads == 1
     front = await front.restart()
     assert front.catalog.statistics().uploads == 0
     assert await front.doomed() == doomed(A)
     assert b'"reason":"splitd was restarted"' in front.folder.lines[-1]
     with pytest.raises(UploadAborted, match=f"upload {A} is not under way"):
-        await front.catalog.commit("/f", manifest(A), ALWAYS)
+        await commit(front.catalog.ledger, "/f", manifest(A), ALWAYS)
 
 
 @pytest_twisted.ensureDeferred
 async def test_an_upload_may_be_aborted_again_and_never_begun() -> None:
     front = await started()
-    await front.catalog.abort(A, "never begun")
-    await front.catalog.begin(B, "/f", NODES)
-    await front.catalog.abort(B, "a reason with a lone surrogate: \ud800")
+    await front.catalog.ledger.abort(A, "never begun")
+    await begin(front.catalog.ledger, B, "/f", NODES)
+    await front.catalog.ledger.abort(B, "a reason with a lone surrogate: \ud800")
     lines = len(front.folder.lines)
-    await front.catalog.abort(B, "again")
+    await front.catalog.ledger.abort(B, "again")
     await front.confirm(doomed(C))
     assert len(front.folder.lines) == lines
     assert await front.doomed() == doomed(B)
@@ -214,7 +216,7 @@ async def test_an_upload_may_be_aborted_again_and_never_begun() -> None:
 async def test_an_abort_while_the_commit_waits_for_its_sync_changes_nothing() -> None:
     front = await started()
     front.journal.hold()
-    put, aborted = front.put("/f", A), front.catalog.abort(A, "too late")
+    put, aborted = front.put("/f", A), front.catalog.ledger.abort(A, "too late")
     front.journal.release()
     assert await put is True
     await aborted
@@ -225,11 +227,11 @@ async def test_an_abort_while_the_commit_waits_for_its_sync_changes_nothing() ->
 @pytest_twisted.ensureDeferred
 async def test_parts_on_nodes_that_were_not_noted_are_refused() -> None:
     front = await started()
-    await front.catalog.begin(A, "/f", NODES)
+    await begin(front.catalog.ledger, A, "/f", NODES)
     with pytest.raises(ValueError, match=f"upload {A} was begun on"):
-        await front.catalog.commit("/f", manifest(A, nodes=tuple("abcdeX")), ALWAYS)
+        await commit(front.catalog.ledger, "/f", manifest(A, nodes=tuple("abcdeX")), ALWAYS)
     with pytest.raises(ValueError, match=f"upload {A} was begun already"):
-        await front.catalog.begin(A, "/f", NODES)
+        await begin(front.catalog.ledger, A, "/f", NODES)
 
 
 @pytest_twisted.ensureDeferred
@@ -241,9 +243,9 @@ async def test_a_file_goes_only_where_a_file_can_be(path: str, error: type[Excep
     front = await started()
     await front.catalog.make_collection("/c")
     await front.put("/f", A)
-    await front.catalog.begin(B, "/f", NODES)
+    await begin(front.catalog.ledger, B, "/f", NODES)
     with pytest.raises(error):
-        await front.catalog.commit(path, manifest(B), Condition(match=("nothing",)))
+        await commit(front.catalog.ledger, path, manifest(B), Condition(match=("nothing",)))
 
 
 @pytest_twisted.ensureDeferred

@@ -60,7 +60,7 @@ class Place:
         self.clock = clock = Clock()
         self.stores = {node: SlowStore(node, clock) for node in "abcdefgh"}
         self.reaper = Reaper(front.catalog.doomed_parts, self, Pins(), clock, 60.0)
-        self.mover = PartMover(front.catalog, self, self.reaper)
+        self.mover = PartMover(front.catalog.part_moves, self, self.reaper)
 
     def store(self, node: str) -> INodeStore:
         return ReportingStore(self.stores[node], self.failed)
@@ -135,9 +135,9 @@ async def test_a_move_that_is_refused_at_its_end_leaves_no_copy() -> None:
 @pytest_twisted.ensureDeferred
 async def test_a_slow_deletion_deletes_nothing_that_comes_to_be_needed_meanwhile() -> None:
     here = await place()
-    await here.front.catalog.begin_move("/f", copy := await copy_to(here, "g"))
+    await here.front.catalog.part_moves.begin_move("/f", copy := await copy_to(here, "g"))
     await here.stores["g"].put_all([(PART, BYTES)])
-    await here.front.catalog.abort_move(copy, "given up")
+    await here.front.catalog.part_moves.abort_move(copy, "given up")
     here.stores["g"].held = held = []
     here.reaper.wake()
     assert len(held) == 1

@@ -38,8 +38,8 @@ COPY_ON_G = {"g": [f"{A}.2"]}
 
 async def moved(front: Front) -> None:
     await front.put("/f", A)
-    await front.catalog.begin_move("/f", TO_G)
-    await front.catalog.commit_move("/f", TO_G)
+    await front.catalog.part_moves.begin_move("/f", TO_G)
+    await front.catalog.part_moves.commit_move("/f", TO_G)
 
 
 async def nodes_of(front: Front, path: str = "/f") -> tuple[str, ...]:
@@ -52,9 +52,9 @@ async def nodes_of(front: Front, path: str = "/f") -> tuple[str, ...]:
 async def test_readers_find_a_part_where_it_is_once_the_move_is_committed() -> None:
     front = await started()
     await front.put("/f", A)
-    await front.catalog.begin_move("/f", TO_G)
+    await front.catalog.part_moves.begin_move("/f", TO_G)
     assert await nodes_of(front) == NODES
-    await front.catalog.commit_move("/f", TO_G)
+    await front.catalog.part_moves.commit_move("/f", TO_G)
     assert await nodes_of(front) == MOVED
     (listed,) = await front.catalog.list_members("/", "", 10)
     assert listed.entry == await front.catalog.lookup("/f")
@@ -71,9 +71,9 @@ async def test_readers_find_a_part_where_it_is_once_the_move_is_committed() -> N
 async def test_a_move_is_not_seen_before_it_is_durable() -> None:
     front = await started()
     await front.put("/f", A)
-    await front.catalog.begin_move("/f", TO_G)
+    await front.catalog.part_moves.begin_move("/f", TO_G)
     front.journal.hold()
-    committed = front.catalog.commit_move("/f", TO_G)
+    committed = front.catalog.part_moves.commit_move("/f", TO_G)
     assert await nodes_of(front) == NODES
     front.journal.release()
     await committed
@@ -84,12 +84,12 @@ async def test_a_move_is_not_seen_before_it_is_durable() -> None:
 async def test_a_move_that_is_aborted_or_cut_off_dooms_the_copy_only() -> None:
     front = await started()
     await front.put("/f", A)
-    await front.catalog.begin_move("/f", TO_G)
-    await front.catalog.abort_move(TO_G, "the node is gone")
-    await front.catalog.abort_move(TO_G, "again")
+    await front.catalog.part_moves.begin_move("/f", TO_G)
+    await front.catalog.part_moves.abort_move(TO_G, "the node is gone")
+    await front.catalog.part_moves.abort_move(TO_G, "again")
     assert await front.doomed() == COPY_ON_G
     await front.confirm(COPY_ON_G)
-    await front.catalog.begin_move("/f", TO_G)
+    await front.catalog.part_moves.begin_move("/f", TO_G)
     again = await front.restart()
     assert (await nodes_of(again), await again.doomed()) == (NODES, COPY_ON_G)
 
@@ -108,11 +108,11 @@ async def test_a_moved_file_that_is_deleted_dooms_its_parts_where_they_are() -> 
 async def test_a_file_that_is_replaced_in_the_middle_refuses_the_move() -> None:
     front = await started()
     await front.put("/f", A)
-    await front.catalog.begin_move("/f", TO_G)
+    await front.catalog.part_moves.begin_move("/f", TO_G)
     await front.put("/f", B)
     with pytest.raises(MoveRefused, match="is not of upload"):
-        await front.catalog.commit_move("/f", TO_G)
-    await front.catalog.abort_move(TO_G, "refused")
+        await front.catalog.part_moves.commit_move("/f", TO_G)
+    await front.catalog.part_moves.abort_move(TO_G, "refused")
     assert await front.doomed() == doomed(A) | COPY_ON_G
 
 
@@ -127,25 +127,25 @@ async def test_what_cannot_be_moved_is_refused() -> None:
         ("/f", PartCopy(A, 2, "a"), "lies on node a already"),
     ]:
         with pytest.raises(MoveRefused, match=told):
-            await front.catalog.begin_move(path, copy)
+            await front.catalog.part_moves.begin_move(path, copy)
     with pytest.raises(MoveRefused, match="under way"):
-        await front.catalog.commit_move("/f", TO_G)
-    await front.catalog.begin_move("/f", TO_G)
+        await front.catalog.part_moves.commit_move("/f", TO_G)
+    await front.catalog.part_moves.begin_move("/f", TO_G)
     with pytest.raises(MoveRefused, match="is being moved to node g"):
-        await front.catalog.begin_move("/f", TO_G)
-    await front.catalog.abort_move(TO_G, "given up")
+        await front.catalog.part_moves.begin_move("/f", TO_G)
+    await front.catalog.part_moves.abort_move(TO_G, "given up")
     with pytest.raises(MoveRefused, match="may be on node g already"):
-        await front.catalog.begin_move("/f", TO_G)
+        await front.catalog.part_moves.begin_move("/f", TO_G)
 
 
 @pytest_twisted.ensureDeferred
 async def test_a_deletion_and_a_move_of_the_same_file_take_turns() -> None:
     front = await started()
     await front.put("/f", A)
-    await front.catalog.begin_move("/f", TO_G)
+    await front.catalog.part_moves.begin_move("/f", TO_G)
     front.journal.hold()
     deleted = front.catalog.delete("/f", ALWAYS)
-    committed = front.catalog.commit_move("/f", TO_G)
+    committed = front.catalog.part_moves.commit_move("/f", TO_G)
     front.journal.release()
     await deleted
     with pytest.raises(MoveRefused):
@@ -157,13 +157,13 @@ async def test_a_deletion_and_a_move_of_the_same_file_take_turns() -> None:
 async def test_no_two_parts_of_a_file_come_to_the_same_node_and_no_part_to_two() -> None:
     front = await started()
     await front.put("/f", A)
-    await front.catalog.begin_move("/f", TO_G)
+    await front.catalog.part_moves.begin_move("/f", TO_G)
     for other in (PartCopy(A, 3, "g"), PartCopy(A, 2, "h")):
         with pytest.raises(MoveRefused, match="is being moved to node g"):
-            await front.catalog.begin_move("/f", other)
-    await front.catalog.begin_move("/f", PartCopy(A, 3, "h"))
-    await front.catalog.commit_move("/f", TO_G)
-    await front.catalog.commit_move("/f", PartCopy(A, 3, "h"))
+            await front.catalog.part_moves.begin_move("/f", other)
+    await front.catalog.part_moves.begin_move("/f", PartCopy(A, 3, "h"))
+    await front.catalog.part_moves.commit_move("/f", TO_G)
+    await front.catalog.part_moves.commit_move("/f", PartCopy(A, 3, "h"))
     assert await nodes_of(await front.restart()) == ("a", "b", "g", "h", "e", "f")
 
 
@@ -173,16 +173,16 @@ async def test_nothing_moves_once_the_journal_has_failed() -> None:
     await front.put("/f", A)
     front.journal.fail_next("disk full")
     with pytest.raises(CatalogReadOnly):
-        await front.catalog.begin_move("/f", TO_G)
+        await front.catalog.part_moves.begin_move("/f", TO_G)
 
 
 @pytest_twisted.ensureDeferred
 async def test_the_sweep_knows_a_part_wherever_it_has_a_reason_to_lie() -> None:
     front = await started()
     await moved(front)
-    await front.catalog.begin_move("/f", PartCopy(A, 0, "h"))
+    await front.catalog.part_moves.begin_move("/f", PartCopy(A, 0, "h"))
     parts = [PartId(A, index) for index in range(7)]
-    orphans = {node: await front.catalog.orphans(node, parts) for node in "abcdefgh"}
+    orphans = {node: await front.catalog.ledger.orphans(node, parts) for node in "abcdefgh"}
     lies = {(index, node) for node in orphans for index in range(7) if PartId(A, index) not in orphans[node]}
     assert lies == {*enumerate(MOVED), (2, "c"), (0, "h")}
     assert front.catalog.nodes() == set("abcdefgh")

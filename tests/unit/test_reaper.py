@@ -20,6 +20,7 @@ from splitd.model.manifest import Manifest
 from splitd.upkeep.reaper import Reaper
 from storaged.parts.errors import NodeUnavailable, PartDamaged, StoragedError
 from tests.clocks import wall_of
+from tests.ledger import begin, commit
 
 INTERVAL_S = 60.0
 
@@ -76,8 +77,8 @@ class Place:
     async def doom(self, number: int, *nodes: str) -> str:
         """Abort an upload whose parts are on some nodes."""
         upload = f"{number:032x}"
-        await self.catalog.begin(upload, f"/file-{number}", nodes)
-        await self.catalog.abort(upload, "given up")
+        await begin(self.catalog.ledger, upload, f"/file-{number}", nodes)
+        await self.catalog.ledger.abort(upload, "given up")
         return upload
 
     @property
@@ -235,12 +236,12 @@ async def test_a_version_that_is_read_stays_until_it_is_not() -> None:
 async def test_a_copy_that_is_read_stays_and_the_same_part_on_another_node_is_nothing_to_it() -> None:
     at = await place()
     upload = f"{1:032x}"
-    await at.catalog.begin(upload, "/f", ["n1"])
+    await begin(at.catalog.ledger, upload, "/f", ["n1"])
     before = Manifest(upload, 1, 1, 1, 0, 4, ("n1",))
-    await at.catalog.commit("/f", before, ALWAYS)
+    await commit(at.catalog.ledger, "/f", before, ALWAYS)
     at.pins.pin(before)
-    await at.catalog.begin_move("/f", PartCopy(upload, 0, "n2"))
-    await at.catalog.commit_move("/f", PartCopy(upload, 0, "n2"))
+    await at.catalog.part_moves.begin_move("/f", PartCopy(upload, 0, "n2"))
+    await at.catalog.part_moves.commit_move("/f", PartCopy(upload, 0, "n2"))
     after = await at.catalog.lookup("/f")
     assert isinstance(after, Manifest)
     at.pins.pin(after)

@@ -122,7 +122,7 @@ async def test_a_large_tree_is_unlinked_at_once_and_its_parts_are_doomed_in_slic
     assert await front.catalog.lookup("/t") is None
     assert 0 < front.catalog.statistics().doomed < MANY
     # Until a part is doomed it is not an orphan, either.
-    assert await front.catalog.orphans("a", [PartId(upload, 0) for upload in uploads]) == []
+    assert await front.catalog.ledger.orphans("a", [PartId(upload, 0) for upload in uploads]) == []
     nodes = front.catalog.doomed_parts.doomed_nodes()
     assert turns(front, nodes) == 2
     assert await nodes == dict.fromkeys(NODES, MANY)
@@ -155,7 +155,7 @@ async def test_a_version_whose_copy_waits_behind_a_large_tree_keeps_its_parts() 
     await front.catalog.delete("/u", ALWAYS)
     await front.catalog.delete("/v", ALWAYS)
     settled = front.catalog.doomed_parts.doomed_nodes()
-    assert (await front.catalog.orphans("a", [PartId("f" * 32, 0)])) == []
+    assert (await front.catalog.ledger.orphans("a", [PartId("f" * 32, 0)])) == []
     turns(front, settled)
     assert front.catalog.statistics().doomed == MANY + 1
 

@@ -24,6 +24,7 @@ from storaged.parts.memory import MemoryPartStore
 from storaged.parts.values import PartInfo
 from tests.clocks import wall_of
 from tests.contract.parts import encode, put
+from tests.ledger import begin, commit
 
 DAY_S = 86_400.0
 GRACE_S = DAY_S
@@ -51,7 +52,7 @@ class Place:
         self.ids = IDS
         self._numbers: Iterator[int] = iter(range(10_000))
         given = {"interval_s": 7 * DAY_S, "grace_s": GRACE_S, "share": 1.0, **options}
-        self.sweep = Sweep(self.catalog, self, self.clock, wall_of(self.clock), **given)
+        self.sweep = Sweep(self.catalog.ledger, self, self.clock, wall_of(self.clock), **given)
 
     def node_ids(self) -> list[str]:
         return self.ids
@@ -70,9 +71,9 @@ class Place:
 
     async def file(self, path: str) -> str:
         upload = self.new_id()
-        await self.catalog.begin(upload, path, IDS)
+        await begin(self.catalog.ledger, upload, path, IDS)
         await self.put_parts(upload)
-        await self.catalog.commit(path, Manifest(upload, 3, 1, 3, 0, 4, tuple(IDS)), Condition())
+        await commit(self.catalog.ledger, path, Manifest(upload, 3, 1, 3, 0, 4, tuple(IDS)), Condition())
         return upload
 
     def trashed(self) -> list[str]:
@@ -98,7 +99,7 @@ async def test_only_parts_that_nobody_knows_are_put_aside() -> None:
     await at.file("/replaced")
     await at.catalog.delete("/deleted", Condition())
     under_way = at.new_id()
-    await at.catalog.begin(under_way, "/under-way", IDS)
+    await begin(at.catalog.ledger, under_way, "/under-way", IDS)
     await at.put_parts(under_way)
     nobodys = at.new_id()
     await at.put_parts(nobodys)
@@ -110,7 +111,7 @@ async def test_only_parts_that_nobody_knows_are_put_aside() -> None:
         (node, 6, 1, "") for node in IDS
     ]
     doomed = [PartId(upload, 0) for upload in (replaced, deleted)]
-    assert await at.catalog.orphans(IDS[0], [*doomed, PartId(nobodys, 0)]) == [PartId(nobodys, 0)]
+    assert await at.catalog.ledger.orphans(IDS[0], [*doomed, PartId(nobodys, 0)]) == [PartId(nobodys, 0)]
     assert (await at.sweep.run()).orphans == 0
 
 
@@ -218,9 +219,9 @@ async def test_a_part_that_is_moved_meanwhile_is_nobodys_orphan_whatever_its_nod
 
     async def move() -> None:
         copy = PartCopy(upload, 0, "n4")
-        await at.catalog.begin_move("/file", copy)
+        await at.catalog.part_moves.begin_move("/file", copy)
         await put(at.stores["n4"], f"{upload}.0", [encode(f"{upload}.0", b"x")])
-        await at.catalog.commit_move("/file", copy)
+        await at.catalog.part_moves.commit_move("/file", copy)
 
     def listed(after: str, limit: int) -> Deferred[list[PartInfo]]:
         moved = Deferred.fromCoroutine(move()) if not after else succeed(None)
@@ -236,7 +237,7 @@ async def test_a_part_that_is_moved_meanwhile_is_nobodys_orphan_whatever_its_nod
 async def test_an_upload_that_is_committed_meanwhile_is_known() -> None:
     at = await place()
     upload = at.new_id()
-    await at.catalog.begin(upload, "/slow", IDS)
+    await begin(at.catalog.ledger, upload, "/slow", IDS)
     await at.put_parts(upload)
     at.clock.advance(GRACE_S + 1)
     held: Deferred[list[PartInfo]] = Deferred()
@@ -244,7 +245,7 @@ async def test_an_upload_that_is_committed_meanwhile_is_known() -> None:
     list_parts = store.list_parts
     at.stores["n1"].list_parts = lambda after, limit: held.addCallback(lambda _: list_parts(after, limit))  # type: ignore[method-assign]
     sweeping = at.sweep.run()
-    await at.catalog.commit("/slow", Manifest(upload, 3, 1, 3, 0, 4, tuple(IDS)), Condition())
+    await commit(at.catalog.ledger, "/slow", Manifest(upload, 3, 1, 3, 0, 4, tuple(IDS)), Condition())
     at.stores["n1"].list_parts = list_parts  # type: ignore[method-assign]
     held.callback([])
     assert (await sweeping).orphans == 0

@@ -18,7 +18,7 @@ from zope.interface import implementer
 from splitd.catalog.journal.reader import JournalReader
 from splitd.catalog.journal.writer import SegmentWriter
 from splitd.errors import CatalogReadOnly
-from splitd.interfaces.catalog import IJournal
+from splitd.interfaces.journal import IJournal
 from splitd.model.records import Record, encode_line
 from storaged.system.filesystem import FolderLock
 from storaged.system.interfaces import IFilesystem

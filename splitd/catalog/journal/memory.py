@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, execute, fail, succeed
 from zope.interface import implementer
 
 from splitd.errors import CatalogReadOnly, JournalDamaged
-from splitd.interfaces.catalog import IJournal
+from splitd.interfaces.journal import IJournal
 from splitd.model.records import Record, decode_line, encode_line
 
 

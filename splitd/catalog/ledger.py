@@ -1,0 +1,88 @@
+"""Uploads under way, in the journalled catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twisted.internet.defer import Deferred, FirstError, gatherResults, succeed
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from splitd.catalog.changes import Changes, printable
+from splitd.catalog.judging import refuse_failed, refuse_locked_file
+from splitd.catalog.state import State
+from splitd.errors import UploadAborted
+from splitd.interfaces.uploads import Commit, IUploadLedger, Start
+from splitd.model import records
+from splitd.model.records import Record
+from splitd.model.tree import check_path
+from storaged.parts.format import PartId
+
+
+@implementer(IUploadLedger)
+class JournalledUploads:
+    """Uploads under way, kept in a journal.
+
+    :param state: the state that the journal's records lead to; only `changes` changes it.
+    """
+
+    def __init__(self, state: State, changes: Changes) -> None:
+        self._state = state
+        self._changes = changes
+
+    def begin_all(self, starts: Sequence[Start]) -> Deferred[None]:
+        """Note that parts of some uploads may lie on their nodes; see `IUploadLedger.begin_all`."""
+        begun = gatherResults([self._begin(start) for start in starts], consumeErrors=True)
+        return begun.addCallbacks(lambda _: None, _first)
+
+    def _begin(self, start: Start) -> Deferred[None]:
+        def judge() -> tuple[Record, None]:
+            check_path(start.path)
+            upload, state = start.upload, self._state
+            if upload in state.uploads or upload in state.doomed or state.versions.find(upload) is not None:
+                raise ValueError(f"upload {upload} was begun already")
+            return records.UploadStarted(upload, start.path, tuple(start.nodes), self._changes.now_ms()), None
+
+        return self._changes.make(judge, start.upload, durable=False)
+
+    def commit_all(self, commits: Sequence[Commit]) -> list[Deferred[bool]]:
+        """Give some files their names; see `IUploadLedger.commit_all`."""
+        return [self._commit(commit) for commit in commits]
+
+    def _commit(self, commit: Commit) -> Deferred[bool]:
+        path, manifest, condition = commit.path, commit.manifest, commit.condition
+
+        def judge() -> tuple[Record, bool]:
+            upload = self._state.uploads.get(manifest.upload)
+            if upload is None:
+                raise UploadAborted(f"upload {manifest.upload} is not under way")
+            if manifest.nodes and manifest.nodes != upload.nodes:
+                raise ValueError(
+                    f"upload {manifest.upload} was begun on {upload.nodes}, its manifest names {manifest.nodes}"
+                )
+            present = self._state.tree.version(path)
+            lock_ms = self._changes.lock_ms()
+            refuse_failed(self._state, condition, path, present, lock_ms)
+            refuse_locked_file(self._state, condition, path, present, lock_ms)
+            return records.FileCommitted(path, manifest), present is None
+
+        return self._changes.make_at(path, judge, manifest.upload, condition=condition, durable=True)
+
+    def abort(self, upload: str, reason: str) -> Deferred[None]:
+        """End an upload that will not be committed; see `IUploadLedger.abort`."""
+
+        def judge() -> tuple[Record | None, None]:
+            if upload not in self._state.uploads:
+                return None, None
+            return records.UploadAborted(upload, printable(reason), self._changes.now_ms()), None
+
+        return self._changes.make(judge, upload, durable=False)
+
+    def orphans(self, node: str, parts: Sequence[PartId]) -> Deferred[list[PartId]]:
+        """Choose the parts that have no reason to lie on a node; see `IUploadLedger.orphans`."""
+        return succeed([part for part in parts if not self._state.knows(part, node)])
+
+
+def _first(failure: Failure) -> Failure:
+    """The failure that several Deferreds have in common."""
+    return failure.value.subFailure if isinstance(failure.value, FirstError) else failure

@@ -1,0 +1,73 @@
+"""Moves of parts, in the journalled catalog."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from splitd.catalog.changes import Changes, printable
+from splitd.catalog.state import State
+from splitd.errors import MoveRefused
+from splitd.interfaces.parts import IPartMoves
+from splitd.model import records
+from splitd.model.holdings import PartCopy
+from splitd.model.manifest import Manifest
+from splitd.model.records import Record
+
+
+@implementer(IPartMoves)
+class JournalledPartMoves:
+    """Moves of parts, kept in a journal.
+
+    :param state: the state that the journal's records lead to; only `changes` changes it.
+    """
+
+    def __init__(self, state: State, changes: Changes) -> None:
+        self._state = state
+        self._changes = changes
+
+    def begin_move(self, path: str, copy: PartCopy) -> Deferred[None]:
+        """Note that a copy of a part may lie on another node; see `IPartMoves.begin_move`."""
+
+        def judge() -> tuple[Record, None]:
+            nodes = self._moving(path, copy).nodes
+            if copy.node in nodes:
+                raise MoveRefused(f"{path}: a part of it lies on node {copy.node} already")
+            try:
+                self._state.moves.refuse_start(copy)
+            except ValueError as problem:
+                raise MoveRefused(f"{path}: {problem}") from problem
+            return records.PartMoveStarted(*copy, self._changes.now_ms()), None
+
+        return self._changes.make_at(path, judge, copy.upload, durable=False)
+
+    def commit_move(self, path: str, copy: PartCopy) -> Deferred[None]:
+        """Let a copy take the place of the part; see `IPartMoves.commit_move`."""
+
+        def judge() -> tuple[Record, None]:
+            moving = self._moving(path, copy)
+            source = moving.nodes[copy.index]
+            try:
+                self._state.moves.refuse_commit(copy, source, moving)
+            except ValueError as problem:
+                raise MoveRefused(f"{path}: {problem}") from problem
+            return records.PartMoved(path, copy.upload, copy.index, source, copy.node), None
+
+        return self._changes.make_at(path, judge, copy.upload, durable=True)
+
+    def _moving(self, path: str, copy: PartCopy) -> Manifest:
+        """The file that a part to be moved is of."""
+        found = self._state.find(path)
+        if not isinstance(found, Manifest) or found.upload != copy.upload:
+            raise MoveRefused(f"{path} is not of upload {copy.upload} any more")
+        return found
+
+    def abort_move(self, copy: PartCopy, reason: str) -> Deferred[None]:
+        """End a move that will not be committed; see `IPartMoves.abort_move`."""
+
+        def judge() -> tuple[Record | None, None]:
+            if copy not in self._state.moves.under_way:
+                return None, None
+            return records.PartMoveAborted(*copy, printable(reason), self._changes.now_ms()), None
+
+        return self._changes.make(judge, copy.upload, durable=False)
