@@ -10,7 +10,7 @@ from zope.interface import implementer
 
 from splitd.downloads.downloads import Downloads
 from splitd.downloads.streamed import PartLost
-from splitd.errors import NotAFile, NotFound, ParentMissing
+from splitd.errors import NotAFile, NotFound
 from splitd.interfaces.catalog import ICatalog
 from splitd.interfaces.names import Details, ILocks, INamespace
 from splitd.interfaces.store import IObjectStore, IUpload, Opened
@@ -20,7 +20,7 @@ from splitd.model.locks import Lock
 from splitd.model.manifest import Manifest
 from splitd.model.media import Media
 from splitd.model.properties import PropertyChanges
-from splitd.model.tree import Collection, Member, check_path, parent
+from splitd.model.tree import Collection, Member
 from splitd.uploads.uploads import Uploads
 from storaged.system.clocks import WallClock
 from storaged.system.ranges import Span
@@ -67,15 +67,9 @@ class ObjectStore:
         return Deferred.fromCoroutine(self._create(path, size, media, condition))
 
     async def _create(self, path: str, size: int | None, media: Media, condition: Condition) -> IUpload:
-        check_path(path)
-        present = await self._catalog.lookup(path)
         # The condition is judged again at the commit; this check spares the client from sending a body in vain.
-        condition = await self._locks.check(path, condition, changing=True)
-        if isinstance(present, Collection):
-            raise NotAFile(f"{path} is a collection")
-        if present is None and not isinstance(await self._catalog.lookup(parent(path)), Collection):
-            raise ParentMissing(f"the collection {parent(path)} does not exist; make it first")
-        return await self._uploads.begin(path, size, media.compact(), condition)
+        admission = await self._catalog.admit(path, condition)
+        return await self._uploads.begin(path, size, media.compact(), admission.condition)
 
     def open(self, path: str, span_of: Callable[[Manifest], Span]) -> Deferred[Opened]:
         """Open a file for reading; see `IObjectStore.open`."""

@@ -120,7 +120,7 @@ class Changes:
 
     def _judge(self, judge: Judge[_Result], turn: Turn, prepare: Prepare | None, *, durable: bool) -> Deferred[_Result]:
         try:
-            self._refuse_read_only()
+            self.refuse_read_only()
             record, result = judge()
         except Exception:
             self._turns.end(turn)
@@ -163,7 +163,11 @@ class Changes:
         while self._settling:
             self._settling.popleft()[1].callback(None)
 
-    def _refuse_read_only(self) -> None:
+    def refuse_read_only(self) -> None:
+        """Refuse where nothing can be changed any more.
+
+        :raise CatalogReadOnly: the journal has failed, or contradicts itself.
+        """
         if self._journal.failure or self._contradiction:
             raise CatalogReadOnly(self._journal.failure or self._contradiction)
 

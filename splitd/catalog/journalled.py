@@ -14,14 +14,14 @@ from zope.interface import implementer
 from splitd.catalog.changes import Changes
 from splitd.catalog.deletions import JournalledDoomedParts
 from splitd.catalog.effects import apply
-from splitd.catalog.judging import refuse_failed, refuse_locked_name
+from splitd.catalog.judging import hold, refuse_failed, refuse_locked_file, refuse_locked_name
 from splitd.catalog.ledger import JournalledUploads
 from splitd.catalog.locks import JournalledLocks
 from splitd.catalog.moving import JournalledPartMoves
 from splitd.catalog.namespace import JournalledNamespace
 from splitd.catalog.state import State
 from splitd.errors import BadName, CatalogReadOnly, NotFound
-from splitd.interfaces.catalog import ICatalog
+from splitd.interfaces.catalog import Admitted, ICatalog
 from splitd.interfaces.journal import IJournal
 from splitd.model import records
 from splitd.model.branch import NO_PROPERTIES
@@ -29,7 +29,7 @@ from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.manifest import Manifest
 from splitd.model.properties import PropertyChanges, refuse_too_large
 from splitd.model.records import Record
-from splitd.model.tree import Collection, Member
+from splitd.model.tree import Collection, Member, check_path
 from storaged.system.clocks import WallClock
 
 
@@ -154,6 +154,21 @@ class JournalledCatalog:
             Member(member.name, place(member.entry)) if isinstance(member.entry, Manifest) else member
             for member in self._state.tree.list_members(path, after, limit)
         ]
+
+    def admit(self, path: str, condition: Condition) -> Deferred[Admitted]:
+        """Ask whether a file may be put there now; see `ICatalog`."""
+        return execute(self._admit, path, condition)
+
+    def _admit(self, path: str, condition: Condition) -> Admitted:
+        check_path(path)
+        self._changes.refuse_read_only()
+        lock_ms = self._changes.lock_ms()
+        present = self._state.find(path)
+        refuse_failed(self._state, condition, path, present, lock_ms)
+        refuse_locked_file(self._state, condition, path, present, lock_ms)
+        self._state.tree.version(path)  # refuses a path where no file can be
+        assert not isinstance(present, Collection)
+        return Admitted(present, hold(self._state, condition, path, lock_ms))
 
     def make_collection(
         self, path: str, condition: Condition = ALWAYS, properties: Mapping[str, str] = NO_PROPERTIES

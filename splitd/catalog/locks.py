@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred, execute, fail
 from zope.interface import implementer
 
 from splitd.catalog.changes import Changes
-from splitd.catalog.judging import hold, refuse_failed, refuse_locked_file, refuse_locked_name
+from splitd.catalog.judging import refuse_failed, refuse_locked_file, refuse_locked_name
 from splitd.catalog.state import State, lock_taken
 from splitd.errors import BadName, LockConflict, LockUnknown, NotACollection, TooManyLocks
 from splitd.interfaces.names import ILocks
@@ -104,14 +104,13 @@ class JournalledLocks:
         roots = [lock.path for lock in await self._covering(path) if lock.token == token]
         await self._changes.make(judge, path, *roots, *condition.paths(), durable=True)
 
-    def check(self, path: str, condition: Condition, *, changing: bool) -> Deferred[Condition]:
+    def check(self, path: str, condition: Condition, *, changing: bool) -> Deferred[None]:
         """Make sure that a change would be allowed now; see `ILocks.check`."""
         return execute(self._check, path, condition, changing)
 
-    def _check(self, path: str, condition: Condition, changing: bool) -> Condition:
+    def _check(self, path: str, condition: Condition, changing: bool) -> None:
         lock_ms = self._changes.lock_ms()
         present = self._state.tree.lookup(path)
         refuse_failed(self._state, condition, path, present, lock_ms)
         if changing:
             refuse_locked_file(self._state, condition, path, present, lock_ms)
-        return hold(self._state, condition, path, lock_ms)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import attrs
 from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
@@ -11,6 +12,20 @@ from splitd.model.branch import NO_PROPERTIES
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.manifest import Manifest
 from splitd.model.tree import Collection, Member
+
+
+@attrs.frozen
+class Admitted:
+    """What a front needs to know of a name before it takes the bytes of a file.
+
+    :param present: the version that the file would replace; None where it would be a new file.
+    :param condition: what the commit is to be judged by.  It is the condition that was given, and says which locks the
+        upload begins under: those whose tokens it submits count as not expired until the commit, unless another lock is
+        taken in the meantime.
+    """
+
+    present: Manifest | None
+    condition: Condition
 
 
 class ICatalog(Interface):
@@ -39,6 +54,22 @@ class ICatalog(Interface):
         :param limit: how many at most.
         :raise NotFound: there is nothing of this name.
         :raise NotACollection: it is a file.
+        """
+
+    def admit(path: str, condition: Condition) -> Deferred[Admitted]:
+        """Ask whether a file may be put there now, before its bytes are taken.
+
+        It fails if a commit would fail at this instant; where several things forbid it, conditions and locks are named
+        first.  The commit is judged again.  Nothing is changed, and nothing is waited for: changes that are not durable
+        yet do not count.
+
+        :raise PreconditionFailed: `condition` does not hold.
+        :raise NotACollection: a file is where `condition` asks for collections only.
+        :raise Locked: a lock forbids it.
+        :raise ParentMissing: the collection that the file should lie in is not there.
+        :raise NotAFile: there is a collection of this name.
+        :raise BadName: the path is none.
+        :raise CatalogReadOnly: nothing can be changed any more.
         """
 
     def make_collection(

@@ -87,11 +87,10 @@ class ILocks(Interface):
         :raise LockUnknown: there is none of this token, or it does not cover `path`.
         """
 
-    def check(path: str, condition: Condition, *, changing: bool) -> Deferred[Condition]:
+    def check(path: str, condition: Condition, *, changing: bool) -> Deferred[None]:
         """Make sure that a condition holds now, and that no lock forbids a change of what is at `path`.
 
         :param changing: whether it is to be changed; locks forbid nothing to those who look.
-        :return: a Deferred of the condition for the end of a change that begins now and takes a while: the locks whose
-            tokens it submits do not expire for it, unless another lock is taken in the meantime.
-        :raise PreconditionFailed, Locked: as a change would.
+        :raise PreconditionFailed: the condition does not hold.
+        :raise Locked: it is to be changed, and a lock forbids it.
         """

@@ -33,7 +33,7 @@ class Commit:
 
     :param path: the name that its file gets.
     :param manifest: the version that the upload has made.
-    :param condition: what must hold of what is there.
+    :param condition: what must hold of what is there; see `Admitted.condition`.
     """
 
     path: str

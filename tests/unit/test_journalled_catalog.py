@@ -9,14 +9,17 @@ from zope.interface.verify import verifyObject
 
 from splitd.errors import (
     BadName,
+    CatalogReadOnly,
     NameTaken,
+    NotACollection,
     NotAFile,
     NotFound,
     ParentMissing,
     PreconditionFailed,
+    SplitdError,
     UploadAborted,
 )
-from splitd.interfaces.catalog import ICatalog
+from splitd.interfaces.catalog import Admitted, ICatalog
 from splitd.interfaces.uploads import IUploadLedger
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.records import JournalOpened, encode_line
@@ -288,3 +291,43 @@ async def test_what_cannot_be_deleted_stays(path: str, condition: Condition, err
     with pytest.raises(error):
         await front.catalog.delete(path, condition)
     assert await walk(front.catalog) == before
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_is_admitted_learns_which_version_a_file_would_replace() -> None:
+    front = await started()
+    assert await front.catalog.admit("/f", NEW) == Admitted(None, NEW)
+    await front.put("/f", A)
+    assert await front.catalog.admit("/f", ALWAYS) == Admitted(manifest(A), ALWAYS)
+
+
+@pytest.mark.parametrize("condition", [ALWAYS, NEW, Condition(match=("*",)), Condition(collections=("/f",))])
+@pytest.mark.parametrize("path", ["/", "/c", "/f", "/new", "/c/new", "/f/x", "/x/y", "x", "/x/"])
+@pytest_twisted.ensureDeferred
+async def test_who_is_admitted_may_commit_and_who_is_not_hears_why(path: str, condition: Condition) -> None:
+    front = await started()
+    await front.catalog.make_collection("/c")
+    await front.put("/f", A)
+    outcomes = []
+    for call in (lambda: front.catalog.admit(path, condition), lambda: front.put(path, B, condition)):
+        try:
+            await call()
+        except SplitdError as problem:
+            outcomes.append(type(problem))
+        else:
+            outcomes.append(None)
+    admitted, committed = outcomes
+    if admitted in {PreconditionFailed, NotACollection}:  # these are named first
+        assert committed is not None
+    else:
+        assert admitted is committed
+
+
+@pytest_twisted.ensureDeferred
+async def test_nobody_is_admitted_once_nothing_can_be_changed() -> None:
+    front = await started()
+    front.journal.fail_next("the disk is full")
+    with pytest.raises(CatalogReadOnly):
+        await front.catalog.make_collection("/c")
+    with pytest.raises(CatalogReadOnly, match="the disk is full"):
+        await front.catalog.admit("/f", ALWAYS)

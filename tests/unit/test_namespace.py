@@ -206,6 +206,7 @@ CHANGES: dict[str, Any] = {
     "move onto": lambda front, condition: move(front, "/g", "/c/f", condition),
     "copy onto": lambda front, condition: copy(front, "/g", "/c/f", condition),
     "note": lambda front, condition: front.catalog.namespace.change_properties("/c/f", NONE, condition),
+    "admit": lambda front, condition: front.catalog.admit("/c/f", condition),
     "check": lambda front, condition: front.catalog.locks.check("/c/f", condition, changing=True),
 }
 
@@ -383,7 +384,7 @@ async def test_where_only_collections_may_be_is_judged_when_the_turn_has_come() 
 async def uploading(front: Front, path: str, token: str) -> Condition:
     """Return the condition for the end of an upload that begins under a lock on /c."""
     await lock(front, "/c", token, deep=True)
-    return await front.catalog.locks.check(path, asking(token), changing=True)
+    return (await front.catalog.admit(path, asking(token))).condition
 
 
 def asking(token: str) -> Condition:
@@ -398,7 +399,7 @@ async def test_an_upload_outlasts_the_lock_that_it_began_under(path: str) -> Non
     condition = await uploading(front, path, "urn:1")
     front.clock.advance(61)
     with pytest.raises(PreconditionFailed):  # it is for those who begin now
-        await front.catalog.locks.check(path, asking("urn:1"), changing=True)
+        await front.catalog.admit(path, asking("urn:1"))
     await lock(front, "/c/d", "urn:2")  # elsewhere
     await front.put(path, C, condition)
     assert path in await names(front)
@@ -414,7 +415,7 @@ async def test_a_lock_that_was_taken_since_wins_against_an_upload(
     front = await furnished()
     condition = await uploading(front, "/c/f", "urn:1")
     if not asks:  # its token is submitted, and may be of no lock any more
-        condition = await front.catalog.locks.check("/c/f", holding("urn:1", path="/c"), changing=True)
+        condition = (await front.catalog.admit("/c/f", holding("urn:1", path="/c"))).condition
     front.clock.advance(61)
     await lock(front, place, "urn:2", deep=deep)
     if released:
@@ -427,7 +428,7 @@ async def test_a_lock_that_was_taken_since_wins_against_an_upload(
 async def test_another_shared_lock_that_was_taken_since_wins_when_the_own_one_has_expired() -> None:
     front = await furnished()
     await lock(front, "/g", "urn:1", SHARED)
-    condition = await front.catalog.locks.check("/g", holding("urn:1", path="/g"), changing=True)
+    condition = (await front.catalog.admit("/g", holding("urn:1", path="/g"))).condition
     front.clock.advance(30)
     await lock(front, "/g", "urn:2", SHARED)
     await front.put("/g", A[:-1] + "1", condition)  # the own one still stands
