@@ -83,7 +83,7 @@ class Probe:
         except NotFound:
             return {}
         places = random.Random(1)
-        total = self._catalog.statistics().files
+        total = (await self._catalog.statistics()).files
         times = [await self._page(path, f"photo-{places.randrange(total):08}") for _ in range(PAGES)]
         return {"first_page_ms": first, "page_p50_ms": statistics.median(times)}
 
@@ -153,7 +153,7 @@ async def probe(reactor: Any, folder: str, seconds: str) -> None:
         told = {"replay_s": time.perf_counter() - began, "resident_mib": resident_mib()}
         told["grown_mib"] = told["resident_mib"] - before
         keep_for_ever()
-        told["files"] = catalog.statistics().files
+        told["files"] = (await catalog.statistics()).files
         use = Probe(catalog)
         told |= await use.listings("/big")
         told |= await use.commits(float(seconds))

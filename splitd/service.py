@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
-from prometheus_client import CollectorRegistry
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.threads import deferToThreadPool
@@ -180,10 +179,11 @@ class Front:
         self.port: IListeningPort | None = None
         self.admin_port: IListeningPort | None = None
 
-    def _quota(self) -> Quota:
+    async def _quota(self) -> Quota:
         active = [node for node in self.registry.nodes() if node.entry.state == "active"]
         free = divide_shared([(node.volume, node.free - node.reserved) for node in active])
-        return Quota(self.catalog.statistics().bytes_stored, room_for_files(free, self._layout))
+        statistics = await self.catalog.statistics()
+        return Quota(statistics.bytes_stored, room_for_files(free, self._layout))
 
     def _new_upload_id(self) -> str:
         return upload_id(self._wall.now_ms(), os.urandom(RANDOM_BYTES))
@@ -196,7 +196,7 @@ class Front:
             entry.id,
             entry.url,
             self._key,
-            lambda: self.catalog.cluster,
+            lambda: self._status.cluster,
             self._connections,
             self._reactor,
             self._config.node_timeout_s,
@@ -227,7 +227,7 @@ class Front:
         return ReloadReport(len(self.registry.node_ids()), change.added, change.moved, change.changed)
 
     async def _probe(self, node_id: str, url: str) -> Found:
-        return await probe(node_id, url, self.registry, self._look_first, self.catalog.cluster)
+        return await probe(node_id, url, self.registry, self._look_first, self._status.cluster)
 
     def hang_up(self) -> Deferred[None]:
         """Read the registry again; the daemon does this on SIGHUP."""
@@ -251,7 +251,8 @@ class Front:
         await enter(self._listen_for_operators, self._end_operators)
         # Closing the journal ends the reading of it.
         await enter(self.catalog.start, self._close_catalog, interrupt=self._journal.close)
-        self._refuse_missing_nodes()
+        await enter(self._refuse_missing_nodes)
+        self._status.cluster = await self.catalog.cluster()
         keep_for_ever()  # the catalog has many objects, and none of them is garbage
         await enter(_nothing, self._connections.close)
         await enter(self.registry.start, self.registry.stop, interrupt=self.registry.stop)
@@ -263,7 +264,7 @@ class Front:
         await enter(self._listen, self._end_requests)
         self._closed = ""
         self._log.info(
-            "cluster {cluster} is served at {endpoint}", cluster=self.catalog.cluster, endpoint=self._config.listen
+            "cluster {cluster} is served at {endpoint}", cluster=self._status.cluster, endpoint=self._config.listen
         )
 
     async def _abort_uploads(self) -> None:
@@ -276,8 +277,6 @@ class Front:
         await self._journal.close()
 
     async def _listen_for_operators(self) -> None:
-        metrics = CollectorRegistry()
-        metrics.register(self._status)
         offered = {
             "/reload": actions.reload(self._reload),
             "/probe": actions.probe(self._probe),
@@ -285,7 +284,7 @@ class Front:
             "/sweep": actions.sweep(self._run_sweep),
         }
         status = self._status
-        resource = AdminResource(status.readiness, status.report, metrics, offered, lambda: self._closed)
+        resource = AdminResource(status.readiness, status.report, status.measure, offered, lambda: self._closed)
         self._admin_site = self._make_site(resource, _OPERATORS)
         self.admin_port = await listen(self._reactor, self._config.admin, self._admin_site)
 
@@ -302,9 +301,10 @@ class Front:
             await maybeDeferred(self.port.stopListening)
         await drain(self._site, self._config.stop_timeout_s, self._reactor)
 
-    def _refuse_missing_nodes(self) -> None:
+    async def _refuse_missing_nodes(self) -> None:
+        holding = await self.catalog.nodes()
         try:
-            refuse_missing(self.catalog.nodes(), [node.entry for node in self.registry.nodes()])
+            refuse_missing(holding, [node.entry for node in self.registry.nodes()])
         except RegistryInvalid as problem:
             raise RegistryInvalid(f"{self._config.registry}: {problem}") from problem
 

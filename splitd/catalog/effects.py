@@ -215,6 +215,7 @@ def _part_moved(state: State, record: PartMoved) -> None:
     if manifest is None:
         raise ValueError(f"there is no {record.path}")
     state.moves.commit(record, manifest)
+    state.count_move(record.source, record.target)
 
 
 def _part_move_aborted(state: State, record: PartMoveAborted) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping
 
-import attrs
-from twisted.internet.defer import Deferred, FirstError, execute, gatherResults
+from twisted.internet.defer import Deferred, FirstError, execute, gatherResults, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -23,6 +22,7 @@ from splitd.catalog.state import State
 from splitd.errors import BadName, CatalogReadOnly, NotFound
 from splitd.interfaces.catalog import Admitted, ICatalog
 from splitd.interfaces.journal import IJournal
+from splitd.interfaces.statistics import CatalogStatistics, ICatalogStatistics
 from splitd.model import records
 from splitd.model.branch import NO_PROPERTIES
 from splitd.model.conditions import ALWAYS, Condition
@@ -33,31 +33,12 @@ from splitd.model.tree import Collection, Member, check_path
 from storaged.system.clocks import WallClock
 
 
-@attrs.frozen
-class CatalogStatistics:
-    """What there is, for those who look on.
-
-    :param bytes_stored: the bytes of all files, as their clients count them.
-    :param uploads: uploads under way.
-    :param doomed: uploads whose parts are to be deleted, and copies of parts that were moved.
-    :param reaped: those of which all parts were deleted since the start.
-    :param changes: changes under way, and those that wait for them.
-    """
-
-    files: int
-    bytes_stored: int
-    uploads: int
-    doomed: int
-    reaped: int
-    changes: int
-
-
 def new_cluster_id() -> str:
     """A cluster id that no other cluster has."""
     return uuid.uuid4().hex
 
 
-@implementer(ICatalog)
+@implementer(ICatalog, ICatalogStatistics)
 class JournalledCatalog:
     """Names, uploads and parts, kept in a journal.
 
@@ -65,7 +46,6 @@ class JournalledCatalog:
     :param wall: tells the times that records have.
     :param clock: calls later.
     :param new_id: makes the id of a new cluster.
-    :ivar cluster: the cluster's id; empty before `start` has fired.
     :ivar ledger: the uploads under way: an `IUploadLedger`.
     :ivar part_moves: the parts that move: an `IPartMoves`.
     :ivar namespace: moves, copies and properties in it: an `INamespace`.
@@ -88,23 +68,28 @@ class JournalledCatalog:
         self.locks = JournalledLocks(self._state, self._changes)
         self.doomed_parts = JournalledDoomedParts(self._state, self._changes)
         self._reaped_before = 0  # as the journal tells it, before the start
-        self.cluster = ""
 
-    def statistics(self) -> CatalogStatistics:
-        """How much there is just now."""
+    def cluster(self) -> Deferred[str]:
+        """Tell which cluster the catalog is of; see `ICatalogStatistics`."""
+        return succeed(self._state.cluster)
+
+    def statistics(self) -> Deferred[CatalogStatistics]:
+        """Count what there is; see `ICatalogStatistics`."""
         state = self._state
-        return CatalogStatistics(
-            state.files,
-            state.bytes_stored,
-            len(state.uploads),
-            len(state.doomed),
-            state.doomed.ended - self._reaped_before,
-            len(self._changes),
+        return succeed(
+            CatalogStatistics(
+                state.files,
+                state.bytes_stored,
+                len(state.uploads),
+                len(state.doomed),
+                state.doomed.ended - self._reaped_before,
+                len(self._changes),
+            )
         )
 
-    def nodes(self) -> set[str]:
-        """The nodes that parts may lie on.  It takes a while."""
-        return self._state.nodes()
+    def nodes(self) -> Deferred[set[str]]:
+        """List the nodes that parts may lie on; see `ICatalogStatistics`."""
+        return succeed(self._state.nodes())
 
     def start(self) -> Deferred[None]:
         """Read the journal.  To be called once, first.
@@ -134,7 +119,6 @@ class JournalledCatalog:
                 count=len(leftovers),
                 reason=problem.subFailure.getErrorMessage(),
             )
-        self.cluster = self._state.cluster
 
     def stop(self) -> None:
         """Do no more work that changes have left behind; a restart does it.  May be called again."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from typing import Literal
 
@@ -63,6 +63,7 @@ class State:
     :ivar moves: moves of parts, and where the parts lie afterwards.
     :ivar versions: the versions that have a name, for those who know the upload and not the path.
     :ivar shared: how many names each version has that has several: its parts go with the last of them.
+    :ivar parts_on: how many parts of versions lie on each node; no node with none.
     :ivar shared_texts: texts of clients that many files have in common: types, names of properties.
     :ivar files: how many files there are; a copy is one more.
     :ivar bytes_stored: the bytes of all files, as their clients count them.
@@ -79,6 +80,7 @@ class State:
         self.moves = PartMoves(self.doomed)
         self.versions = Versions()
         self.shared: dict[str, int] = {}
+        self.parts_on: Counter[str] = Counter()
         self.locks = Locks()
         self.shared_texts = Shared()
         self.files = 0
@@ -100,6 +102,7 @@ class State:
         self.bytes_stored += manifest.size
         if manifest.nodes:
             self.versions.add(manifest)
+            self.parts_on.update(manifest.nodes)
 
     def copy(self, source: str, target: str, time_ms: int, *, deep: bool) -> Iterator[None]:
         """Make, one name at a time, the copy that `entry-copied` puts at its target.
@@ -177,9 +180,22 @@ class State:
         if names > 1:
             self.shared[manifest.upload] = names
         elif not names:
-            self.doomed.add(manifest.upload, self.moves.nodes_of(manifest))
+            nodes = self.moves.nodes_of(manifest)
+            self.doomed.add(manifest.upload, nodes)
+            for node in nodes:
+                self._count_off(node)
             self.moves.forget(manifest.upload)
             self.versions.remove(manifest.upload)
+
+    def count_move(self, source: str, target: str) -> None:
+        """Count a part of a version that lies on another node than before."""
+        self._count_off(source)
+        self.parts_on[target] += 1
+
+    def _count_off(self, node: str) -> None:
+        self.parts_on[node] -= 1
+        if not self.parts_on[node]:
+            del self.parts_on[node]
 
     def knows(self, part: PartId, node: str) -> bool:
         """Whether a part has a reason to lie on a node."""
@@ -192,9 +208,9 @@ class State:
 
     def nodes(self) -> set[str]:
         """The nodes that parts may lie on."""
-        places = {self.moves.nodes_of(manifest) for manifests in self.versions.lists() for manifest in manifests}
-        places.update(upload.nodes for upload in self.uploads.values())
-        return {node for nodes in places for node in nodes} | {
+        return {
+            *self.parts_on,
+            *(node for upload in self.uploads.values() for node in upload.nodes),
             *self.doomed.nodes(),
             *(copy.node for copy in self.moves.under_way),
         }

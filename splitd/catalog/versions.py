@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator
 from operator import attrgetter
 
 from splitd.model.manifest import Manifest
@@ -52,8 +51,3 @@ class Versions:
     def _place(self, upload: str) -> tuple[list[Manifest], int]:
         versions = self._lists.get(upload[:2], [])
         return versions, bisect_left(versions, upload, key=_upload)
-
-    def lists(self) -> Iterator[list[Manifest]]:
-        """All versions, some hundreds or thousands at a time; versions may be added and removed in between."""
-        for key in list(self._lists):
-            yield self._lists.get(key, [])

@@ -4,10 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
 from splitd.model.records import Record
+
+
+class JournalStatistics(msgspec.Struct, frozen=True, kw_only=True):
+    """The catalog's journal.
+
+    :param records: the number of the last record.
+    :param size: bytes of the snapshot and all segments.
+    :param segments: how many segments there are.
+    :param appended: records appended since the start.
+    :param syncs: syncs since the start.
+    :param largest_batch: the most records that were written at once, since the start.
+    :param compactions: snapshots made since the start.
+    :param compacting: whether one is being made.
+    :param compaction_problem: why the last compaction failed; empty if it succeeded.
+    :param failure: why nothing can be changed until a restart; empty if the journal works.
+    """
+
+    records: int
+    size: int
+    segments: int
+    appended: int
+    syncs: int
+    largest_batch: int
+    compactions: int
+    compacting: bool
+    compaction_problem: str
+    failure: str
 
 
 class IJournal(Interface):

@@ -14,6 +14,7 @@ from splitd.model.if_header import IfHeader, Term, TermList
 from splitd.model.locks import EXCLUSIVE, SHARED, Lock
 from splitd.model.properties import PropertyChanges
 from storaged.parts.format import PartId
+from tests.fired import fired
 from tests.ledger import begin, commit
 from tests.unit.catalogs import NEW, NODES, A, B, C, manifest, started, walk
 
@@ -103,7 +104,7 @@ async def everything(catalog: JournalledCatalog) -> tuple[Any, ...]:
     }
     parts = [PartId(upload, index) for upload in UPLOADS for index in range(6)]
     orphans = {node: await catalog.ledger.orphans(node, parts) for node in "abcdefgh"}
-    return found, details, to_go, orphans, catalog.statistics()
+    return found, details, to_go, orphans, fired(catalog.statistics())
 
 
 @settings(deadline=None)

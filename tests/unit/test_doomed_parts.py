@@ -20,6 +20,7 @@ from splitd.model.conditions import ALWAYS
 from splitd.model.holdings import PartCopy
 from splitd.model.records import JournalOpened, PartsGone, PartsReaped, UploadAborted, UploadStarted, decode_line
 from storaged.parts.format import PartId
+from tests.fired import fired
 from tests.ledger import begin
 from tests.unit.catalogs import NODES, A, B, C, Front, started
 
@@ -112,12 +113,12 @@ async def test_the_parts_of_a_deleted_file_are_doomed_until_each_node_has_confir
     again = await front.restart()
     assert await again.catalog.doomed_parts.doomed_nodes() == {"e": 1, "f": 1}
     assert (await on(again, "a"), await on(again, "e")) == ([], [PartId(A, 4)])
-    assert (again.catalog.statistics().doomed, again.catalog.statistics().reaped) == (1, 0)
+    assert (fired(again.catalog.statistics()).doomed, fired(again.catalog.statistics()).reaped) == (1, 0)
     await reaped(again, A)
-    assert (again.catalog.statistics().doomed, again.catalog.statistics().reaped) == (0, 1)
+    assert (fired(again.catalog.statistics()).doomed, fired(again.catalog.statistics()).reaped) == (0, 1)
     again = await again.restart()
-    assert (await again.catalog.doomed_parts.doomed_nodes(), again.catalog.statistics().doomed) == ({}, 0)
-    assert again.catalog.statistics().reaped == 0
+    assert (await again.catalog.doomed_parts.doomed_nodes(), fired(again.catalog.statistics()).doomed) == ({}, 0)
+    assert fired(again.catalog.statistics()).reaped == 0
 
 
 @pytest_twisted.ensureDeferred
@@ -159,7 +160,7 @@ async def test_the_parts_of_one_confirmation_share_few_records() -> None:
     before = len(front.folder.lines)
     await front.catalog.doomed_parts.gone("a", [PartId(upload, 0) for upload in uploads])
     assert len(front.folder.lines) - before == 3
-    assert (await front.restart()).catalog.statistics().doomed == 0
+    assert fired((await front.restart()).catalog.statistics()).doomed == 0
 
 
 @pytest_twisted.ensureDeferred

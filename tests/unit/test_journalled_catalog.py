@@ -25,6 +25,7 @@ from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.records import JournalOpened, encode_line
 from splitd.model.tree import Collection
 from storaged.parts.format import PartId
+from tests.fired import fired
 from tests.ledger import begin, commit
 from tests.unit.catalogs import NEW, NODES, A, B, C, Front, doomed, manifest, started, walk
 
@@ -38,12 +39,11 @@ def test_it_provides_what_it_says() -> None:
 @pytest_twisted.ensureDeferred
 async def test_a_new_cluster_gets_an_id_and_keeps_it() -> None:
     front = Front()
-    assert front.catalog.cluster == ""
     await front.start()
-    assert front.catalog.cluster == "d" * 32
+    assert await front.catalog.cluster() == "d" * 32
     assert front.folder.lines == [encode_line(1, 0, JournalOpened(1, "d" * 32, 1000))]
     front = await front.restart()
-    assert front.catalog.cluster == "d" * 32
+    assert await front.catalog.cluster() == "d" * 32
     assert len(front.folder.lines) == 1
 
 
@@ -84,7 +84,7 @@ async def test_of_many_who_create_one_name_exactly_one_wins() -> None:
         with pytest.raises(PreconditionFailed, match="/f: If-None-Match does not hold"):
             await lost
     assert await front.catalog.lookup("/f") == manifest(f"{0:032x}")
-    assert front.catalog.statistics().changes == 0
+    assert fired(front.catalog.statistics()).changes == 0
 
 
 @pytest_twisted.ensureDeferred
@@ -113,7 +113,7 @@ async def test_files_in_one_collection_share_a_sync() -> None:
     assert len(front.folder.lines) == before + 100  # all are handed to the journal: nobody waits for another
     front.journal.release()
     assert all(change.called for change in changes)
-    assert front.catalog.statistics().files == 100
+    assert fired(front.catalog.statistics()).files == 100
 
 
 @pytest_twisted.ensureDeferred
@@ -136,7 +136,7 @@ async def test_a_file_is_not_put_into_a_collection_that_is_being_deleted() -> No
     await deleted
     with pytest.raises(ParentMissing, match="there is no collection /c"):
         await put
-    assert front.catalog.statistics().uploads == 1
+    assert fired(front.catalog.statistics()).uploads == 1
 
 
 @pytest_twisted.ensureDeferred
@@ -193,9 +193,9 @@ async def test_doomed_parts_are_listed_oldest_first_and_no_more_than_asked_for()
 async def test_uploads_of_before_a_restart_are_aborted() -> None:
     front = await started()
     await begin(front.catalog.ledger, A, "/f", NODES)
-    assert front.catalog.statistics().uploads == 1
+    assert fired(front.catalog.statistics()).uploads == 1
     front = await front.restart()
-    assert front.catalog.statistics().uploads == 0
+    assert fired(front.catalog.statistics()).uploads == 0
     assert await front.doomed() == doomed(A)
     assert b'"reason":"splitd was restarted"' in front.folder.lines[-1]
     with pytest.raises(UploadAborted, match=f"upload {A} is not under way"):

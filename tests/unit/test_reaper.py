@@ -20,6 +20,7 @@ from splitd.model.manifest import Manifest
 from splitd.upkeep.reaper import Reaper
 from storaged.parts.errors import NodeUnavailable, PartDamaged, StoragedError
 from tests.clocks import wall_of
+from tests.fired import fired
 from tests.ledger import begin, commit
 
 INTERVAL_S = 60.0
@@ -83,7 +84,7 @@ class Place:
 
     @property
     def doomed(self) -> int:
-        return self.catalog.statistics().doomed
+        return fired(self.catalog.statistics()).doomed
 
     async def settle(self) -> None:
         settled = Deferred.fromCoroutine(self.reaper.settle())
@@ -115,7 +116,7 @@ async def test_a_silent_node_holds_up_no_deletion_on_the_others() -> None:
     assert len(at.nodes["n3"].asked) == 1, "it is asked one thing at a time"
     at.nodes["n3"].silent = False
     at.nodes["n3"].held.pop().callback(None)
-    assert (at.doomed, at.catalog.statistics().reaped, at.reaper.staying) == (0, 10_000, {})
+    assert (at.doomed, fired(at.catalog.statistics()).reaped, at.reaper.staying) == (0, 10_000, {})
     assert sum(len(parts) for node in at.nodes.values() for parts in node.asked) == 10_000
     await at.reaper.stop()
 
@@ -132,7 +133,7 @@ async def test_a_node_that_is_down_holds_up_no_deletion_on_the_others_and_status
     at.nodes["n1"].down = False
     at.clock.pump([1.0] * 10)
     assert (at.doomed, at.reaper.staying) == (0, {})
-    assert at.catalog.statistics().reaped == 1500
+    assert fired(at.catalog.statistics()).reaped == 1500
 
 
 @pytest_twisted.ensureDeferred

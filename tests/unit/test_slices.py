@@ -25,6 +25,7 @@ from splitd.model.records import CollectionMade, EntryCopied, EntryDeleted, File
 from splitd.model.tree import Collection
 from storaged.parts.format import PartId
 from tests.clocks import wall_of
+from tests.fired import fired
 from tests.unit.catalogs import NODES, Front, TurningClock, manifest, started
 
 MANY = 2 * SLICE + 500
@@ -120,15 +121,15 @@ async def test_a_large_tree_is_unlinked_at_once_and_its_parts_are_doomed_in_slic
     uploads = await large(front)
     await front.catalog.delete("/t", ALWAYS)
     assert await front.catalog.lookup("/t") is None
-    assert 0 < front.catalog.statistics().doomed < MANY
+    assert 0 < fired(front.catalog.statistics()).doomed < MANY
     # Until a part is doomed it is not an orphan, either.
     assert await front.catalog.ledger.orphans("a", [PartId(upload, 0) for upload in uploads]) == []
     nodes = front.catalog.doomed_parts.doomed_nodes()
     assert turns(front, nodes) == 2
     assert await nodes == dict.fromkeys(NODES, MANY)
-    assert front.catalog.statistics().doomed == MANY
-    assert (front.catalog.statistics().files, front.catalog.statistics().bytes_stored) == (0, 0)
-    assert (await front.restart()).catalog.statistics().doomed == MANY
+    assert fired(front.catalog.statistics()).doomed == MANY
+    assert (fired(front.catalog.statistics()).files, fired(front.catalog.statistics()).bytes_stored) == (0, 0)
+    assert fired((await front.restart()).catalog.statistics()).doomed == MANY
 
 
 @pytest_twisted.ensureDeferred
@@ -138,8 +139,8 @@ async def test_a_catalog_that_is_stopped_in_the_middle_finds_the_rest_after_a_re
     await front.catalog.delete("/t", ALWAYS)
     front.catalog.stop()
     assert front.clock.getDelayedCalls() == []
-    assert front.catalog.statistics().doomed < MANY
-    assert (await front.restart()).catalog.statistics().doomed == MANY
+    assert fired(front.catalog.statistics()).doomed < MANY
+    assert fired((await front.restart()).catalog.statistics()).doomed == MANY
 
 
 @pytest_twisted.ensureDeferred
@@ -157,7 +158,7 @@ async def test_a_version_whose_copy_waits_behind_a_large_tree_keeps_its_parts() 
     settled = front.catalog.doomed_parts.doomed_nodes()
     assert (await front.catalog.ledger.orphans("a", [PartId("f" * 32, 0)])) == []
     turns(front, settled)
-    assert front.catalog.statistics().doomed == MANY + 1
+    assert fired(front.catalog.statistics()).doomed == MANY + 1
 
 
 @pytest_twisted.ensureDeferred
@@ -172,13 +173,13 @@ async def test_a_large_copy_is_seen_whole_or_not_at_all_and_holds_up_only_its_tr
     assert turns(front, copied) > 2
     assert await copied
     assert await inside
-    assert front.catalog.statistics().files == 2 * MANY + 2
+    assert fired(front.catalog.statistics()).files == 2 * MANY + 2
     again = await front.restart()
     for each in (front, again):
         assert isinstance(await each.catalog.lookup("/u"), Collection)
         assert len(await each.catalog.list_members("/u", "", 2 * MANY)) == MANY
         assert await each.catalog.lookup("/u/new") is None
-        assert each.catalog.statistics() == front.catalog.statistics()
+        assert fired(each.catalog.statistics()) == fired(front.catalog.statistics())
 
 
 @pytest_twisted.ensureDeferred
@@ -194,10 +195,10 @@ async def test_a_copy_that_is_cancelled_while_it_is_made_leaves_nothing() -> Non
     assert await front.put("/t/new", "e" * 32)  # nobody waits for it any more
     turns(front, front.catalog.doomed_parts.doomed_nodes())
     assert len(front.folder.lines) == before + 2
-    assert (front.catalog.statistics().files, front.catalog.statistics().doomed) == (MANY + 1, 0)
+    assert (fired(front.catalog.statistics()).files, fired(front.catalog.statistics()).doomed) == (MANY + 1, 0)
     await front.catalog.delete("/t", ALWAYS)
     turns(front, front.catalog.doomed_parts.doomed_nodes())
-    assert front.catalog.statistics().doomed == MANY + 1
+    assert fired(front.catalog.statistics()).doomed == MANY + 1
 
 
 @pytest_twisted.ensureDeferred

@@ -18,7 +18,7 @@ from zope.interface import implementer
 from splitd.catalog.journal.reader import JournalReader
 from splitd.catalog.journal.writer import SegmentWriter
 from splitd.errors import CatalogReadOnly
-from splitd.interfaces.journal import IJournal
+from splitd.interfaces.journal import IJournal, JournalStatistics
 from splitd.model.records import Record, encode_line
 from storaged.system.filesystem import FolderLock
 from storaged.system.interfaces import IFilesystem
@@ -41,32 +41,6 @@ class IFolderLock(Protocol):
 
     def release(self) -> None:
         """Give the folder up.  May be called again, and before `acquire`."""
-
-
-@attrs.frozen
-class JournalStatistics:
-    """How a journal is doing, for those who look on.
-
-    :param records: the number of the last record.
-    :param size: bytes of the snapshot and all segments.
-    :param segments: how many there are.
-    :param appended: records since the start.
-    :param syncs: since the start.
-    :param largest_batch: the most records that were written at once, since the start.
-    :param compactions: snapshots made since the start.
-    :param compacting: whether one is being made.
-    :param compaction_problem: why the last one was not made; empty where it was.
-    """
-
-    records: int
-    size: int
-    segments: int
-    appended: int
-    syncs: int
-    largest_batch: int
-    compactions: int
-    compacting: bool
-    compaction_problem: str
 
 
 @attrs.frozen
@@ -152,6 +126,7 @@ class FileJournal:
             compactions=self._compactions,
             compacting=self._compacting is not None,
             compaction_problem=self._compaction_problem,
+            failure=self.failure,
         )
 
     def replay(self, apply: Callable[[Record], None]) -> Deferred[int]:

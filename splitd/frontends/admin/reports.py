@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from splitd.interfaces.journal import JournalStatistics
 from splitd.nodes.file import Refusal
 from splitd.nodes.probe import Found
 from splitd.upkeep.rebalance import Plan, Progress
@@ -163,31 +164,6 @@ def report_sweep(findings: Findings) -> SweepReport:
     )
 
 
-class JournalReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The catalog's journal.
-
-    :param records: the number of the last record.
-    :param size: bytes of the snapshot and all segments.
-    :param appended: records appended since the start.
-    :param syncs: syncs since the start.
-    :param largest_batch: the most records that were written at once, since the start.
-    :param compactions: snapshots made since the start.
-    :param compaction_problem: why the last compaction failed; empty if it succeeded.
-    :param failure: why nothing can be changed until a restart; empty if the journal works.
-    """
-
-    records: int
-    size: int
-    segments: int
-    appended: int
-    syncs: int
-    largest_batch: int
-    compactions: int
-    compacting: bool
-    compaction_problem: str
-    failure: str
-
-
 class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to `GET /status`.
 
@@ -229,7 +205,7 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     cache: CacheReport
     reaper: ReaperReport
     sweep: SweepReport | None
-    journal: JournalReport
+    journal: JournalStatistics
 
 
 class ReloadReport(msgspec.Struct, frozen=True):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
 
 from splitd.errors import NodeRefused, RebalanceUnderWay, RegistryRefused, SplitdError, SweepUnderWay
 from splitd.frontends.admin.actions import Action
@@ -37,8 +38,8 @@ class AdminResource(StreamingResource):
     def __init__(
         self,
         readiness: Callable[[], Readiness],
-        status: Callable[[], StatusReport],
-        metrics: CollectorRegistry,
+        status: Callable[[], Awaitable[StatusReport]],
+        metrics: Callable[[], Awaitable[Collector]],
         actions: dict[str, Action],
         closed: Callable[[], str],
     ) -> None:
@@ -74,7 +75,7 @@ class AdminResource(StreamingResource):
         look, action = self._looks.get(path), self._actions.get(path)
         if look is not None:
             _require(request, {"GET", "HEAD"})
-            look(request)
+            await look(request)
         elif action is not None:
             _require(request, set(action))
             _refuse_cross_site(request)
@@ -84,20 +85,20 @@ class AdminResource(StreamingResource):
         else:
             raise Refused(404, f"here are {', '.join([*self._looks, *self._actions])}")
 
-    def _health(self, request: IRequest) -> None:
+    async def _health(self, request: IRequest) -> None:
         answer(request, 200, "text/plain", b"ok\n")
 
-    def _ready(self, request: IRequest) -> None:
+    async def _ready(self, request: IRequest) -> None:
         asked = Query(request).choice("for", (READS, WRITES))
         reasons = self._readiness().reasons([asked] if asked else [READS, WRITES])
         lines = [f"{kind}: {text}" for kind, problems in reasons.items() for text in problems or ["ready"]]
         answer_text(request, 503 if any(reasons.values()) else 200, "\n".join(lines))
 
-    def _report(self, request: IRequest) -> None:
-        answer_json(request, 200, self._status())
+    async def _report(self, request: IRequest) -> None:
+        answer_json(request, 200, await self._status())
 
-    def _measure(self, request: IRequest) -> None:
-        answer(request, 200, CONTENT_TYPE_LATEST, generate_latest(self._metrics))
+    async def _measure(self, request: IRequest) -> None:
+        answer(request, 200, CONTENT_TYPE_LATEST, generate_latest(await self._metrics()))
 
 
 def _require(request: IRequest, methods: set[str]) -> None:

@@ -11,7 +11,6 @@ from prometheus_client.registry import Collector
 
 from splitd import __version__
 from splitd.catalog.journal.file import FileJournal
-from splitd.catalog.journalled import JournalledCatalog
 from splitd.downloads.cache import VersionCache
 from splitd.frontends.admin.readiness import Readiness, judge_readiness
 from splitd.frontends.admin.reports import (
@@ -19,7 +18,6 @@ from splitd.frontends.admin.reports import (
     ConnectionsReport,
     DownloadsReport,
     FillReport,
-    JournalReport,
     NodeReport,
     ReadinessReport,
     ReaperReport,
@@ -28,6 +26,7 @@ from splitd.frontends.admin.reports import (
     UploadsReport,
     report_sweep,
 )
+from splitd.interfaces.statistics import CatalogStatistics, ICatalogStatistics
 from splitd.model.health import DOWN, FULL, STRANGER, UNKNOWN, UP
 from splitd.model.striping import Layout
 from splitd.model.traffic import Traffic
@@ -40,14 +39,26 @@ from storaged.http import StreamingSite
 from storaged.system.descriptors import Descriptors
 
 
+@attrs.frozen
+class Measured(Collector):
+    """The values of one moment, for Prometheus."""
+
+    metrics: Sequence[Metric]
+
+    def collect(self) -> Sequence[Metric]:
+        """Return them."""
+        return self.metrics
+
+
 @attrs.define(eq=False)
-class Status(Collector):
+class Status:
     """Reads the state of the front's components whenever it is asked.
 
+    :ivar cluster: the cluster's id; empty while the catalog is being read.
     :ivar stopping: whether the front is stopping and takes no more requests.
     """
 
-    catalog: JournalledCatalog
+    catalog: ICatalogStatistics
     journal: FileJournal
     registry: NodeRegistry
     registry_file: RegistryFile
@@ -61,6 +72,7 @@ class Status(Collector):
     descriptors: Descriptors
     started_at_s: float
     clock: Any
+    cluster: str = ""
     stopping: bool = False
 
     def readiness(self) -> Readiness:
@@ -68,7 +80,7 @@ class Status(Collector):
         general = []
         if self.stopping:
             general.append("the front stops, and finishes what is under way")
-        if not self.catalog.cluster:
+        if not self.cluster:
             general.append("the journal is being read")
         states = [(node.entry.id, node.state) for node in self.registry.nodes()]
         layout = self.layout
@@ -91,13 +103,13 @@ class Status(Collector):
             warnings.append(f"the journal is not compacted: {compaction_problem}")
         return warnings
 
-    def report(self) -> StatusReport:
+    async def report(self) -> StatusReport:
         """Return the state of the front now."""
-        catalog, traffic, journal = self.catalog.statistics(), self.traffic, self.journal.statistics
+        catalog, traffic = await self.catalog.statistics(), self.traffic
         readiness, last_sweep, registry_file = self.readiness(), self.sweep.last, self.registry_file
         return StatusReport(
             version=__version__,
-            cluster=self.catalog.cluster,
+            cluster=self.cluster,
             uptime_s=round(self.clock.seconds() - self.started_at_s, 3),
             ready=not readiness.problems,
             problems=readiness.problems,
@@ -122,7 +134,7 @@ class Status(Collector):
             cache=CacheReport(self.cache.size, self.cache.hits, self.cache.misses),
             reaper=ReaperReport(catalog.doomed, catalog.reaped, self.reaper.staying),
             sweep=None if last_sweep is None else report_sweep(last_sweep),
-            journal=JournalReport(**attrs.asdict(journal), failure=self.journal.failure),
+            journal=self.journal.statistics,
         )
 
     def _report_connections(self) -> ConnectionsReport:
@@ -135,9 +147,12 @@ class Status(Collector):
             descriptors.limit,
         )
 
-    def collect(self) -> Iterator[Metric]:
+    async def measure(self) -> Measured:
         """Return the same values for Prometheus."""
-        catalog, traffic, journal = self.catalog.statistics(), self.traffic, self.journal.statistics
+        return Measured(list(self._measure(await self.catalog.statistics())))
+
+    def _measure(self, catalog: CatalogStatistics) -> Iterator[Metric]:
+        traffic, journal = self.traffic, self.journal.statistics
         readiness = self.readiness()
         gauges = {
             "splitd_ready": ("Whether files can be read, and stored.", not readiness.problems),

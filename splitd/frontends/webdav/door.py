@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import attrs
 from twisted.internet.interfaces import IReactorTime
@@ -43,7 +43,7 @@ class Door:
     store: IObjectStore
     namespace: INamespace
     locks: ILocks
-    quota: Callable[[], Quota]
+    quota: Callable[[], Awaitable[Quota]]
     clock: IReactorTime
     wall: WallClock
 

@@ -43,7 +43,7 @@ async def propfind(request: IRequest, door: Door, target: Target) -> None:
         request.setHeader("Content-Location", href(target.path, is_collection=True))
     # A file has one answer at any depth: `Depth` is not read.
     depth = "0" if isinstance(entry, Manifest) else parse_depth(request, "infinity", "1", "0")
-    walk = _Walk(door, wanted, deep=depth == "infinity")
+    walk = _Walk(door, wanted, await door.quota(), deep=depth == "infinity")
     _, first = await walk.describe([(target.path, entry)])
     if depth == "0":
         answer_multistatus(request, first)
@@ -145,14 +145,15 @@ def _names_in(element: Element) -> list[str]:
 class _Walk:
     """Describes the members of a collection, and optionally everything below them, page by page.
 
+    :param quota: how full the store is.
     :param deep: whether to describe what is below the members, too.
     """
 
-    def __init__(self, door: Door, wanted: _Wanted, *, deep: bool) -> None:
+    def __init__(self, door: Door, wanted: _Wanted, quota: Quota, *, deep: bool) -> None:
         self._door = door
         self._wanted = wanted
         self._deep = deep
-        self._quota: Quota = door.quota()
+        self._quota = quota
         self._waiting: list[tuple[str, str]] = []
 
     def enter(self, path: str) -> None:
