@@ -147,7 +147,7 @@ async def probe(reactor: Any, folder: str, seconds: str) -> None:
     pool.start()
     try:
         journal = FileJournal(folder, OSFilesystem(), pool, reactor)
-        catalog = JournalledCatalog(journal, WallClock(), reactor)
+        catalog = JournalledCatalog(journal, WallClock(), reactor, front="front")
         before, began = resident_mib(), time.perf_counter()
         await catalog.start()
         told = {"replay_s": time.perf_counter() - began, "resident_mib": resident_mib()}

@@ -22,7 +22,7 @@ from splitd.config import Config, Options
 from splitd.downloads.cache import VersionCache
 from splitd.downloads.downloads import Downloads
 from splitd.downloads.pins import Pins
-from splitd.errors import RegistryRefused
+from splitd.errors import CatalogReadOnly, RegistryRefused
 from splitd.frontends.admin import actions
 from splitd.frontends.admin.reports import ReloadReport, SweepReport, report_sweep
 from splitd.frontends.admin.resource import AdminResource
@@ -114,7 +114,7 @@ class Front:
             compactor=Compactor(reactor),
             segment_limit=int(config.journal_segment),
         )
-        self.catalog = JournalledCatalog(self._journal, wall, reactor)
+        self.catalog = JournalledCatalog(self._journal, wall, reactor, front=os.urandom(8).hex())
         self.registry = NodeRegistry(entries, self._connect, reactor)
         self._registry_file = RegistryFile(config.registry, self.registry, self._in_thread, reactor, wall)
         pins = Pins()
@@ -251,6 +251,7 @@ class Front:
         await enter(self._listen_for_operators, self._end_operators)
         # Closing the journal ends the reading of it.
         await enter(self.catalog.start, self._close_catalog, interrupt=self._journal.close)
+        await enter(self._abort_abandoned)
         await enter(self._refuse_missing_nodes)
         self._status.cluster = await self.catalog.cluster()
         keep_for_ever()  # the catalog has many objects, and none of them is garbage
@@ -266,6 +267,14 @@ class Front:
         self._log.info(
             "cluster {cluster} is served at {endpoint}", cluster=self._status.cluster, endpoint=self._config.listen
         )
+
+    async def _abort_abandoned(self) -> None:
+        try:
+            count = await self.catalog.ledger.abort_abandoned()
+        except CatalogReadOnly as problem:
+            self._log.error("uploads and moves of before the restart cannot be aborted: {reason}", reason=problem)
+        else:
+            self._log.info("{count} uploads and moves of before the restart aborted", count=count)
 
     async def _abort_uploads(self) -> None:
         aborted = Deferred.fromCoroutine(self._uploads.abort_all("the server stops"))

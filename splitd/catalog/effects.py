@@ -107,7 +107,8 @@ def _opened(state: State, record: JournalOpened) -> None:
 def _upload_started(state: State, record: UploadStarted) -> None:
     if record.upload in state.uploads or record.upload in state.doomed:
         raise ValueError("it was begun already")
-    state.uploads[record.upload] = UnderWay(record.path, tuple(map(sys.intern, record.nodes)), record.time_ms)
+    nodes, front = tuple(map(sys.intern, record.nodes)), sys.intern(record.front)
+    state.uploads[record.upload] = UnderWay(record.path, nodes, record.time_ms, front)
 
 
 def _upload_aborted(state: State, record: UploadAborted) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping
 
-from twisted.internet.defer import Deferred, FirstError, execute, gatherResults, succeed
+from twisted.internet.defer import Deferred, execute, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -19,7 +19,7 @@ from splitd.catalog.locks import JournalledLocks
 from splitd.catalog.moving import JournalledPartMoves
 from splitd.catalog.namespace import JournalledNamespace
 from splitd.catalog.state import State
-from splitd.errors import BadName, CatalogReadOnly, NotFound
+from splitd.errors import BadName, NotFound
 from splitd.interfaces.catalog import Admitted, ICatalog
 from splitd.interfaces.journal import IJournal
 from splitd.interfaces.statistics import CatalogStatistics, ICatalogStatistics
@@ -46,6 +46,7 @@ class JournalledCatalog:
     :param wall: tells the times that records have.
     :param clock: calls later.
     :param new_id: makes the id of a new cluster.
+    :param front: the id of the front that uses the catalog; a front has another one after each start.
     :ivar ledger: the uploads under way: an `IUploadLedger`.
     :ivar part_moves: the parts that move: an `IPartMoves`.
     :ivar namespace: moves, copies and properties in it: an `INamespace`.
@@ -56,14 +57,20 @@ class JournalledCatalog:
     _log = Logger()
 
     def __init__(
-        self, journal: IJournal, wall: WallClock, clock: IReactorTime, new_id: Callable[[], str] = new_cluster_id
+        self,
+        journal: IJournal,
+        wall: WallClock,
+        clock: IReactorTime,
+        new_id: Callable[[], str] = new_cluster_id,
+        *,
+        front: str,
     ) -> None:
         self._journal = journal
         self._new_id = new_id
         self._state = State()
         self._changes = Changes(self._state, journal, wall, clock)
-        self.ledger = JournalledUploads(self._state, self._changes)
-        self.part_moves = JournalledPartMoves(self._state, self._changes)
+        self.part_moves = JournalledPartMoves(self._state, self._changes, front)
+        self.ledger = JournalledUploads(self._state, self._changes, self.part_moves, front)
         self.namespace = JournalledNamespace(self._state, self._changes)
         self.locks = JournalledLocks(self._state, self._changes)
         self.doomed_parts = JournalledDoomedParts(self._state, self._changes)
@@ -94,8 +101,7 @@ class JournalledCatalog:
     def start(self) -> Deferred[None]:
         """Read the journal.  To be called once, first.
 
-        Uploads and moves that were under way when splitd ended are aborted.  Where the journal can be read and not
-        written, the catalog can be read.
+        Where the journal can be read and not written, the catalog can be read.
 
         :raise JournalDamaged: the journal is not what was written.
         :raise CatalogReadOnly: the journal is empty, and its first record cannot be written.
@@ -106,19 +112,6 @@ class JournalledCatalog:
         if not await self._journal.replay(lambda record: apply(self._state, record)):
             await self._changes.make(self._judge_opening, durable=True)
         self._reaped_before = self._state.doomed.ended
-        leftovers = [self.ledger.abort(upload, "splitd was restarted") for upload in list(self._state.uploads)]
-        leftovers += [
-            self.part_moves.abort_move(copy, "splitd was restarted") for copy in list(self._state.moves.under_way)
-        ]
-        try:
-            await gatherResults(leftovers, consumeErrors=True)
-        except FirstError as problem:
-            problem.subFailure.trap(CatalogReadOnly)
-            self._log.error(
-                "{count} uploads and moves of before the restart cannot be aborted: {reason}",
-                count=len(leftovers),
-                reason=problem.subFailure.getErrorMessage(),
-            )
 
     def stop(self) -> None:
         """Do no more work that changes have left behind; a restart does it.  May be called again."""

@@ -12,6 +12,7 @@ from splitd.catalog.changes import Changes, printable
 from splitd.catalog.judging import refuse_failed, refuse_locked_file
 from splitd.catalog.state import State
 from splitd.errors import UploadAborted
+from splitd.interfaces.parts import IPartMoves
 from splitd.interfaces.uploads import Commit, IUploadLedger, Start
 from splitd.model import records
 from splitd.model.records import Record
@@ -24,11 +25,15 @@ class JournalledUploads:
     """Uploads under way, kept in a journal.
 
     :param state: the state that the journal's records lead to; only `changes` changes it.
+    :param part_moves: the moves under way.
+    :param front: the id of the front that uses it.
     """
 
-    def __init__(self, state: State, changes: Changes) -> None:
+    def __init__(self, state: State, changes: Changes, part_moves: IPartMoves, front: str) -> None:
         self._state = state
         self._changes = changes
+        self._part_moves = part_moves
+        self._front = front
 
     def begin_all(self, starts: Sequence[Start]) -> Deferred[None]:
         """Note that parts of some uploads may lie on their nodes; see `IUploadLedger.begin_all`."""
@@ -41,7 +46,8 @@ class JournalledUploads:
             upload, state = start.upload, self._state
             if upload in state.uploads or upload in state.doomed or state.versions.find(upload) is not None:
                 raise ValueError(f"upload {upload} was begun already")
-            return records.UploadStarted(upload, start.path, tuple(start.nodes), self._changes.now_ms()), None
+            now_ms = self._changes.now_ms()
+            return records.UploadStarted(upload, start.path, tuple(start.nodes), now_ms, self._front), None
 
         return self._changes.make(judge, start.upload, durable=False)
 
@@ -77,6 +83,18 @@ class JournalledUploads:
             return records.UploadAborted(upload, printable(reason), self._changes.now_ms()), None
 
         return self._changes.make(judge, upload, durable=False)
+
+    def abort_abandoned(self) -> Deferred[int]:
+        """Abort what fronts that are gone have left under way; see `IUploadLedger.abort_abandoned`.
+
+        All other fronts are gone: one at a time has the journal open.
+        """
+        state, reason = self._state, "splitd was restarted"
+        uploads = [upload for upload, under_way in state.uploads.items() if under_way.front != self._front]
+        copies = [copy for copy, started in state.moves.under_way.items() if started.front != self._front]
+        aborted = [self.abort(upload, reason) for upload in uploads]
+        aborted += [self._part_moves.abort_move(copy, reason) for copy in copies]
+        return gatherResults(aborted, consumeErrors=True).addCallbacks(len, _first)
 
     def orphans(self, node: str, parts: Sequence[PartId]) -> Deferred[list[PartId]]:
         """Choose the parts that have no reason to lie on a node; see `IUploadLedger.orphans`."""

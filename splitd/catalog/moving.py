@@ -20,11 +20,13 @@ class JournalledPartMoves:
     """Moves of parts, kept in a journal.
 
     :param state: the state that the journal's records lead to; only `changes` changes it.
+    :param front: the id of the front that uses it.
     """
 
-    def __init__(self, state: State, changes: Changes) -> None:
+    def __init__(self, state: State, changes: Changes, front: str) -> None:
         self._state = state
         self._changes = changes
+        self._front = front
 
     def begin_move(self, path: str, copy: PartCopy) -> Deferred[None]:
         """Note that a copy of a part may lie on another node; see `IPartMoves.begin_move`."""
@@ -37,7 +39,7 @@ class JournalledPartMoves:
                 self._state.moves.refuse_start(copy)
             except ValueError as problem:
                 raise MoveRefused(f"{path}: {problem}") from problem
-            return records.PartMoveStarted(*copy, self._changes.now_ms()), None
+            return records.PartMoveStarted(*copy, self._changes.now_ms(), self._front), None
 
         return self._changes.make_at(path, judge, copy.upload, durable=False)
 

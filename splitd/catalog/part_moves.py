@@ -20,11 +20,11 @@ class PartMoves:
     where they are now; a snapshot writes that down in their manifests.
 
     :param doomed: takes the copies to delete.
-    :ivar under_way: copies that are being made, and when each was begun, milliseconds since 1970.
+    :ivar under_way: copies that are being made, and the record with which each was begun.
     """
 
     def __init__(self, doomed: DoomedParts) -> None:
-        self.under_way: dict[PartCopy, int] = {}
+        self.under_way: dict[PartCopy, PartMoveStarted] = {}
         self._doomed = doomed
         self._nodes: dict[str, tuple[str, ...]] = {}
         self._of_upload: dict[str, set[PartCopy]] = {}  # those under way
@@ -67,7 +67,7 @@ class PartMoves:
         """Begin a move."""
         copy = PartCopy(record.upload, record.index, sys.intern(record.target))
         self.refuse_start(copy)
-        self.under_way[copy] = record.time_ms
+        self.under_way[copy] = record
         self._of_upload.setdefault(copy.upload, set()).add(copy)
 
     def refuse_commit(self, copy: PartCopy, source: str, manifest: Manifest) -> None:
@@ -126,5 +126,4 @@ class PartMoves:
 
     def records(self) -> Iterator[Record]:
         """Records of the moves under way."""
-        for copy, time_ms in self.under_way.items():
-            yield PartMoveStarted(*copy, time_ms)
+        yield from self.under_way.values()

@@ -44,11 +44,13 @@ class UnderWay:
 
     :param nodes: where its parts may lie, by the parts' index.
     :param time_ms: when it was begun, milliseconds since 1970.
+    :param front: the id of the front that began it; empty where that is not known.
     """
 
     path: str
     nodes: tuple[str, ...]
     time_ms: int
+    front: str = ""
 
 
 class State:
@@ -239,7 +241,7 @@ class State:
             yield lock_taken(lock)
         yield from self._doomed_records()
         for upload, under_way in self.uploads.items():
-            yield UploadStarted(upload, under_way.path, under_way.nodes, under_way.time_ms)
+            yield UploadStarted(upload, *attrs.astuple(under_way))
         yield from self.moves.records()
 
     def _doomed_records(self) -> Iterator[Record]:

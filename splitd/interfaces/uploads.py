@@ -78,6 +78,16 @@ class IUploadLedger(Interface):
             nothing is known after a crash is aborted as well.
         """
 
+    def abort_abandoned() -> Deferred[int]:
+        """Abort the uploads and moves that fronts which are gone have left under way.
+
+        Each upload and each move belongs to the front that began it.  The catalog knows which fronts are gone.  Uploads
+        and moves of fronts that live are left alone, and so are those of the caller.
+
+        :return: a Deferred that fires with how many were aborted when that is written; it need not be durable.
+        :raise CatalogReadOnly: nothing can be changed any more; they stay under way, and keep their parts.
+        """
+
     def orphans(node: str, parts: Sequence[PartId]) -> Deferred[list[PartId]]:
         """Choose from parts that lie on a node those that have no reason to lie there: they belong neither to a file,
         nor to an upload or a move under way, nor are they doomed.

@@ -37,12 +37,14 @@ class UploadStarted(_Record, frozen=True, tag="upload-started"):
     """From here on, parts of this upload may lie on these nodes.
 
     :param nodes: the ids of the nodes, by the parts' index.
+    :param front: the id of the front that began the upload; empty if an older splitd did.
     """
 
     upload: str
     path: str
     nodes: tuple[str, ...]
     time_ms: int
+    front: str = ""
 
 
 class UploadAborted(_Record, frozen=True, tag="upload-aborted"):
@@ -163,12 +165,14 @@ class PartMoveStarted(_Record, frozen=True, tag="part-move-started"):
 
     :param index: which part of the upload.
     :param target: the id of that node.
+    :param front: the id of the front that began the move; empty if an older splitd did.
     """
 
     upload: str
     index: int
     target: str
     time_ms: int
+    front: str = ""
 
 
 class PartMoved(_Record, frozen=True, tag="part-moved"):

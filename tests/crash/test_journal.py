@@ -36,7 +36,7 @@ class Life:
     def __init__(self, disk: PowerDisk, pool: ThreadPool) -> None:
         self.disk = disk
         self.journal = journal_on(disk, pool, SEGMENT)
-        self.catalog = JournalledCatalog(self.journal, wall_of(Clock()), Clock(), lambda: "c" * 32)
+        self.catalog = JournalledCatalog(self.journal, wall_of(Clock()), Clock(), lambda: "c" * 32, front="front")
         self._number = 0
 
     async def run(self) -> None:

@@ -50,7 +50,7 @@ class Life:
         self.disk = disk
         self.journal = journal_on(disk, pool, SEGMENT)
         self.clock = Clock()
-        self.catalog = JournalledCatalog(self.journal, wall_of(self.clock), self.clock, lambda: "c" * 32)
+        self.catalog = JournalledCatalog(self.journal, wall_of(self.clock), self.clock, lambda: "c" * 32, front="front")
         self.seen_states: list[Any] = []
         self._number = 0
 

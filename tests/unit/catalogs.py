@@ -44,12 +44,13 @@ class TurningClock(Clock):
 class Front:
     """A catalog on a journal that can be held; the catalog can be restarted."""
 
-    def __init__(self, folder: MemoryFolder | None = None) -> None:
+    def __init__(self, folder: MemoryFolder | None = None, front: str = "front 1") -> None:
         self.folder = folder or MemoryFolder()
         self.journal = MemoryJournal(self.folder)
         self.clock = TurningClock()
         self.clock.advance(1.0)
-        self.catalog = JournalledCatalog(self.journal, wall_of(self.clock), self.clock, lambda: "d" * 32)
+        self.catalog = JournalledCatalog(self.journal, wall_of(self.clock), self.clock, lambda: "d" * 32, front=front)
+        self._id = front
 
     async def start(self) -> Front:
         await self.catalog.start()
@@ -57,7 +58,9 @@ class Front:
 
     async def restart(self) -> Front:
         await self.journal.close()
-        return await Front(self.folder).start()
+        again = await Front(self.folder, f"front {int(self._id.split()[1]) + 1}").start()
+        await again.catalog.ledger.abort_abandoned()
+        return again
 
     async def doomed(self) -> dict[str, list[str]]:
         return await doomed_parts(self.catalog.doomed_parts)

@@ -66,7 +66,7 @@ records = st.one_of(
     st.builds(CollectionMade, paths, times),
     st.builds(FileCommitted, paths, manifests),
     st.builds(EntryDeleted, paths, times),
-    st.builds(UploadStarted, uploads, paths, st.just(NODES), times),
+    st.builds(UploadStarted, uploads, paths, st.just(NODES), times, st.sampled_from(["", "front"])),
     st.builds(UploadAborted, uploads, st.just("gone"), times),
     st.builds(PartsReaped, uploads),
     st.builds(PartsGone, st.sampled_from(NODES), st.lists(st.builds("{}.{}".format, uploads, indexes)).map(tuple)),

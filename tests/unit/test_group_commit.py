@@ -90,7 +90,7 @@ class Service:
     def __init__(self, number: int = 6, room: int = 10**6, clock: Clock | None = None) -> None:
         self.clock = clock or Clock()
         self.journal = MemoryJournal()
-        self.catalog = JournalledCatalog(self.journal, wall_of(self.clock), self.clock)
+        self.catalog = JournalledCatalog(self.journal, wall_of(self.clock), self.clock, front="front")
         self.nodes = Nodes(number, room)
         self._ids = count(1)
         reaper = Reaper(self.catalog.doomed_parts, self.nodes, Pins(), self.clock, 60.0)

@@ -22,6 +22,7 @@ from splitd.errors import (
 from splitd.interfaces.catalog import Admitted, ICatalog
 from splitd.interfaces.uploads import IUploadLedger
 from splitd.model.conditions import ALWAYS, Condition
+from splitd.model.holdings import PartCopy
 from splitd.model.records import JournalOpened, encode_line
 from splitd.model.tree import Collection
 from storaged.parts.format import PartId
@@ -200,6 +201,20 @@ async def test_uploads_of_before_a_restart_are_aborted() -> None:
     assert b'"reason":"splitd was restarted"' in front.folder.lines[-1]
     with pytest.raises(UploadAborted, match=f"upload {A} is not under way"):
         await commit(front.catalog.ledger, "/f", manifest(A), ALWAYS)
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_the_front_itself_has_under_way_is_not_abandoned() -> None:
+    front = await Front(front="front 1").start()
+    await front.put("/f", A)
+    await begin(front.catalog.ledger, B, "/g", NODES)
+    await front.catalog.part_moves.begin_move("/f", PartCopy(A, 0, "g"))
+    await front.journal.close()
+    again = await Front(front.folder, "front 1").start()
+    assert await again.catalog.ledger.abort_abandoned() == 0
+    await again.catalog.part_moves.commit_move("/f", PartCopy(A, 0, "g"))
+    assert await commit(again.catalog.ledger, "/g", manifest(B))
+    assert await (await again.restart()).catalog.ledger.abort_abandoned() == 0
 
 
 @pytest_twisted.ensureDeferred

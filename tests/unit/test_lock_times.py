@@ -24,7 +24,7 @@ async def test_a_lock_ends_when_its_time_is_over_and_not_before(step_s: int) -> 
     seconds, monotonic = Clock(), Clock()
     seconds.advance(1_700_000_000)
     wall = WallClock(seconds.seconds, monotonic.seconds)
-    catalog = JournalledCatalog(MemoryJournal(), wall, Clock())
+    catalog = JournalledCatalog(MemoryJournal(), wall, Clock(), front="front")
     await catalog.start()
     now_ms = wall.steady_ms()
     lock = Lock("/f", "urn:1", EXCLUSIVE, False, "", now_ms, now_ms + TIMEOUT_S * 1000)

@@ -270,7 +270,7 @@ def _next(state: State, chance: random.Random, nodes: str) -> Record:
         with suppress(ValueError):
             state.moves.refuse_start(copy)
             if target not in state.moves.nodes_of(kept):
-                possible += [PartMoveStarted(*copy, 1)] * 3
+                possible += [PartMoveStarted(*copy, 1, chance.choice(["", "front"]))] * 3
         if chance.random() < 0.05:
             possible.append(EntryDeleted(path, 5000))
     return chance.choice(possible or [FileCommitted("/other", manifest("c" * 32, size=0, nodes=()))])

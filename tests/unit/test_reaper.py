@@ -67,7 +67,7 @@ class Place:
     def __init__(self) -> None:
         self.clock = Clock()
         self.journal = MemoryJournal()
-        self.catalog = JournalledCatalog(self.journal, wall_of(self.clock), self.clock)
+        self.catalog = JournalledCatalog(self.journal, wall_of(self.clock), self.clock, front="front")
         self.nodes = {node: Node(node) for node in ("n1", "n2", "n3", "n4", "n5", "n6")}
         self.pins = Pins()
         self.reaper = Reaper(self.catalog.doomed_parts, self, self.pins, self.clock, INTERVAL_S)

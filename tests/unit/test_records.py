@@ -50,7 +50,7 @@ properties = st.dictionaries(texts, texts, max_size=3)
 depths = st.sampled_from(["0", "infinity"])
 records: st.SearchStrategy[Record] = st.one_of(
     st.builds(JournalOpened, st.integers(1, 9), texts, times),
-    st.builds(UploadStarted, texts, texts, nodes, times),
+    st.builds(UploadStarted, texts, texts, nodes, times, texts),
     st.builds(UploadAborted, texts, texts, times),
     st.builds(FileCommitted, texts, manifests),
     st.builds(CollectionMade, texts, times, properties),
@@ -72,7 +72,7 @@ records: st.SearchStrategy[Record] = st.one_of(
     st.builds(LockReleased, texts),
     st.builds(PartsReaped, texts),
     st.builds(PartsGone, texts, st.lists(texts, max_size=3).map(tuple)),
-    st.builds(PartMoveStarted, texts, indexes, texts, times),
+    st.builds(PartMoveStarted, texts, indexes, texts, times, texts),
     st.builds(PartMoved, texts, texts, indexes, texts, texts),
     st.builds(PartMoveAborted, texts, indexes, texts, texts, times),
     st.builds(PartCopyReaped, texts, indexes, texts),

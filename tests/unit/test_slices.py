@@ -274,6 +274,6 @@ async def test_changes_count_as_settled_when_nothing_was_left_behind() -> None:
     journal = MemoryJournal()
     state = State()
     assert Changes(state, journal, wall_of(clock), clock).settled().called
-    catalog = JournalledCatalog(journal, wall_of(clock), clock)
+    catalog = JournalledCatalog(journal, wall_of(clock), clock, front="front")
     await catalog.start()
     assert await catalog.doomed_parts.doomed_nodes() == {}

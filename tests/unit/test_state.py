@@ -53,8 +53,8 @@ def test_the_first_record_tells_the_cluster_and_makes_the_root() -> None:
 
 
 def test_an_upload_is_under_way_until_it_is_committed() -> None:
-    started = UploadStarted(A, "/f", NODES, 2000)
-    assert fold(started).uploads == {A: UnderWay("/f", NODES, 2000)}
+    started = UploadStarted(A, "/f", NODES, 2000, "front")
+    assert fold(started).uploads == {A: UnderWay("/f", NODES, 2000, "front")}
     state = fold(started, FileCommitted("/f", manifest()))
     assert state.uploads == {}
     assert state.doomed.uploads() == {}

@@ -43,7 +43,7 @@ class Place:
     def __init__(self, **options: float) -> None:
         self.clock = Clock()
         self.clock.advance(1000 * DAY_S)
-        self.catalog = JournalledCatalog(MemoryJournal(), wall_of(self.clock), self.clock)
+        self.catalog = JournalledCatalog(MemoryJournal(), wall_of(self.clock), self.clock, front="front")
         self.stores = {
             node: MemoryPartStore(capacity=2**20, identity=Identity(node), clock=self.clock, wall=wall_of(self.clock))
             for node in IDS
