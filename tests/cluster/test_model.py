@@ -223,6 +223,7 @@ class Model(RuleBasedStateMachine):
     def copy(self, source: str, destination: str, overwrite: bool, deep: bool, submits: bool) -> None:
         headers = {"Overwrite": "FT"[overwrite], "Depth": "infinity" if deep else "0", **self.tokens_for(submits)}
         answer = run(self.cluster.ask("COPY", source, Destination=destination, **headers))
+        deep |= source in self.files  # of a file, the header is not read
         inside = (deep and is_in(destination, source)) or is_in(source, destination) or source == destination
         if self.transferred(
             answer, source, destination, inside, self.is_barred(destination, submits, is_new=True), overwrite
