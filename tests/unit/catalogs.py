@@ -11,24 +11,10 @@ from twisted.internet.task import Clock
 from splitd.catalog.journal.memory import MemoryFolder, MemoryJournal
 from splitd.catalog.journalled import JournalledCatalog
 from splitd.model.conditions import ALWAYS, Condition
-from splitd.model.manifest import Manifest
-from splitd.model.tree import Collection
+from tests.catalogs import NODES, manifest
 from tests.clocks import wall_of
 from tests.doomed import confirm, doomed_parts
 from tests.ledger import begin, commit
-
-NODES = tuple("abcdef")
-NEW = Condition(none_match=("*",))
-A, B, C = "a" * 32, "b" * 32, "c" * 32
-
-
-def manifest(upload: str, *, size: int = 10, nodes: tuple[str, ...] = NODES) -> Manifest:
-    return Manifest(upload, size, 5000, 6, 0, 4, nodes)
-
-
-def doomed(*uploads: str) -> dict[str, list[str]]:
-    """Return all parts of these uploads by node, as `tests.doomed.doomed_parts` returns them."""
-    return {node: [f"{upload}.{index}" for upload in uploads] for index, node in enumerate(NODES) if uploads}
 
 
 class TurningClock(Clock):
@@ -75,16 +61,3 @@ class Front:
 
 async def started() -> Front:
     return await Front().start()
-
-
-async def walk(catalog: JournalledCatalog) -> dict[str, Manifest | Collection | None]:
-    found = {"/": await catalog.lookup("/")}
-    waiting = ["/"]
-    while waiting:
-        folder = waiting.pop()
-        for member in await catalog.list_members(folder, "", 1000):
-            path = f"{folder.rstrip('/')}/{member.name}"
-            found[path] = member.entry
-            if isinstance(member.entry, Collection):
-                waiting.append(path)
-    return found

@@ -1,22 +1,24 @@
+"""The journal under the catalog fails, or is not what it should be."""
+
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
 import pytest_twisted
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 
 from splitd.catalog.journal.memory import MemoryFolder
 from splitd.errors import (
     CatalogReadOnly,
     JournalDamaged,
-    NameTaken,
 )
 from splitd.model.conditions import ALWAYS
 from splitd.model.records import CollectionMade, JournalOpened, encode_line
+from tests.catalogs import NODES, A, B, manifest, walk
 from tests.fired import fired
 from tests.ledger import begin
-from tests.unit.catalogs import NODES, A, B, C, Front, doomed, manifest, started, walk
+from tests.unit.catalogs import Front, started
 
 
 @pytest_twisted.ensureDeferred
@@ -69,32 +71,3 @@ async def test_a_journal_that_contradicts_itself_is_damaged() -> None:
     )
     with pytest.raises(JournalDamaged, match="line 2: collection-made /a/b: there is no collection /a"):
         await Front(folder).start()
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_change_that_is_cancelled_while_it_waits_its_turn_is_not_made() -> None:
-    front = await started()
-    front.journal.hold()
-    first, second, third = (front.put("/f", upload) for upload in (A, B, C))
-    second.cancel()
-    with pytest.raises(CancelledError):
-        await second
-    front.journal.release()
-    assert await first is True
-    assert await third is False
-    assert await front.doomed() == doomed(A)
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_change_that_is_cancelled_while_it_waits_for_its_sync_is_made() -> None:
-    front = await started()
-    front.journal.hold()
-    put = front.put("/f", A)
-    put.cancel()
-    with pytest.raises(CancelledError):
-        await put
-    after = front.catalog.make_collection("/f")
-    front.journal.release()
-    with pytest.raises(NameTaken):
-        await after
-    assert await front.catalog.lookup("/f") == manifest(A)

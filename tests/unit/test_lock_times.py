@@ -12,7 +12,7 @@ from splitd.errors import Locked
 from splitd.model.conditions import ALWAYS
 from splitd.model.locks import EXCLUSIVE, Lock
 from storaged.system.clocks import WallClock
-from tests.unit.catalogs import A, manifest
+from tests.catalogs import A, manifest
 
 TIMEOUT_S = 600
 STEP_S = 7200

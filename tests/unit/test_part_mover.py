@@ -24,8 +24,9 @@ from storaged.parts.errors import StoragedError
 from storaged.parts.format import encode_part, parse_part_id
 from storaged.parts.interfaces import INodeStore
 from storaged.parts.memory import MemoryPartStore
+from tests.catalogs import NODES, A, manifest
 from tests.clocks import wall_of
-from tests.unit.catalogs import NODES, A, Front, manifest, started
+from tests.unit.catalogs import Front, started
 
 PART = f"{A}.2"
 BYTES = encode_part(parse_part_id(PART), 4, b"ab")

@@ -24,9 +24,10 @@ from splitd.model.manifest import Manifest
 from splitd.model.records import CollectionMade, EntryCopied, EntryDeleted, FileCommitted, JournalOpened
 from splitd.model.tree import Collection
 from storaged.parts.format import PartId
+from tests.catalogs import NODES, manifest
 from tests.clocks import wall_of
 from tests.fired import fired
-from tests.unit.catalogs import NODES, Front, TurningClock, manifest, started
+from tests.unit.catalogs import Front, TurningClock, started
 
 MANY = 2 * SLICE + 500
 

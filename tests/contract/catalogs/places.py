@@ -1,0 +1,160 @@
+"""The catalogs that the contract is held against.
+
+To add one: a class that is a `Place`, and its name in `PLACES`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import attrs
+from twisted.internet import task
+from twisted.internet.defer import Deferred
+from twisted.python.threadpool import ThreadPool
+
+from splitd.catalog.journal.file import FileJournal
+from splitd.catalog.journal.memory import MemoryFolder, MemoryJournal
+from splitd.catalog.journalled import JournalledCatalog
+from splitd.interfaces.catalog import ICatalog
+from splitd.interfaces.journal import IJournal
+from splitd.interfaces.names import ILocks, INamespace
+from splitd.interfaces.parts import IDoomedParts, IPartMoves
+from splitd.interfaces.statistics import ICatalogStatistics
+from splitd.interfaces.uploads import IUploadLedger
+from tests.clocks import wall_of
+from tests.contract.filesystems import FailingFilesystem
+
+
+@attrs.frozen
+class Seams:
+    """A catalog that a front has opened.
+
+    :param close: closes it; fires when it may be opened again.
+    """
+
+    catalog: ICatalog
+    statistics: ICatalogStatistics
+    ledger: IUploadLedger
+    doomed_parts: IDoomedParts
+    part_moves: IPartMoves
+    namespace: INamespace
+    locks: ILocks
+    close: Callable[[], Deferred[None]]
+
+
+class Place(Protocol):
+    """Where one catalog is kept.
+
+    :ivar clock: tells the catalog the time.
+    """
+
+    clock: task.Clock
+
+    async def open(self, front: str) -> Seams:
+        """Open the catalog; a new one at first, afterwards what was left by the close before.
+
+        :param front: the id of the front that opens it.
+        """
+
+    def hold(self) -> None:
+        """Let no change become durable until `release`."""
+
+    def release(self) -> None:
+        """Let what was held go on."""
+
+    async def held(self) -> None:
+        """Wait until a change waits for `release`."""
+
+    def fail(self) -> None:
+        """Let the next change that should become durable fail, and all that come after it."""
+
+
+async def _open(journal: IJournal, clock: task.Clock, front: str) -> Seams:
+    catalog = JournalledCatalog(journal, wall_of(clock), clock, lambda: "d" * 32, front=front)
+
+    def close() -> Deferred[None]:
+        catalog.stop()
+        return journal.close()
+
+    await catalog.start()
+    parts = catalog.ledger, catalog.doomed_parts, catalog.part_moves
+    return Seams(catalog, catalog, *parts, catalog.namespace, catalog.locks, close)
+
+
+class InMemory:
+    """A catalog on a journal in memory."""
+
+    def __init__(self, _: Path, __: ThreadPool) -> None:
+        self.clock = task.Clock()
+        self._folder = MemoryFolder()
+        self._journal = MemoryJournal(self._folder)
+
+    async def open(self, front: str) -> Seams:
+        self._journal = MemoryJournal(self._folder)
+        return await _open(self._journal, self.clock, front)
+
+    def hold(self) -> None:
+        self._journal.hold()
+
+    def release(self) -> None:
+        self._journal.release()
+
+    async def held(self) -> None:
+        """It waits at once."""
+
+    def fail(self) -> None:
+        self._journal.fail_next("no space left")
+
+
+class _Gate(FailingFilesystem):
+    """Lets no sync through while it is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened = threading.Event()
+        self.opened.set()
+        self.waiting = False
+
+    def note(self, call: str) -> None:
+        if call == "sync" and not self.opened.is_set():
+            self.waiting = True
+            self.opened.wait()
+        super().note(call)
+
+
+class OnDisk:
+    """A catalog on a journal in a folder."""
+
+    def __init__(self, folder: Path, pool: ThreadPool) -> None:
+        self.clock = task.Clock()
+        self._folder = folder / "journal"
+        self._pool = pool
+        self._filesystem = _Gate()
+
+    async def open(self, front: str) -> Seams:
+        from twisted.internet import reactor
+
+        journal = FileJournal(str(self._folder), self._filesystem, self._pool, reactor)
+        return await _open(journal, self.clock, front)
+
+    def hold(self) -> None:
+        self._filesystem.waiting = False
+        self._filesystem.opened.clear()
+
+    def release(self) -> None:
+        self._filesystem.opened.set()
+
+    async def held(self) -> None:
+        from twisted.internet import reactor
+
+        while not self._filesystem.waiting:
+            await task.deferLater(reactor, 0)
+
+    def fail(self) -> None:
+        self._filesystem.fails = {"sync"}
+
+
+PLACES: dict[str, Callable[[Path, ThreadPool], Place]] = {"memory": InMemory, "disk": OnDisk}

@@ -1,0 +1,22 @@
+"""A catalog provides all of its interfaces."""
+
+from __future__ import annotations
+
+from zope.interface.verify import verifyObject
+
+from splitd.interfaces.catalog import ICatalog
+from splitd.interfaces.names import ILocks, INamespace
+from splitd.interfaces.parts import IDoomedParts, IPartMoves
+from splitd.interfaces.statistics import ICatalogStatistics
+from splitd.interfaces.uploads import IUploadLedger
+from tests.contract.catalogs.front import Front
+
+
+def test_it_provides_what_it_says(front: Front) -> None:
+    verifyObject(ICatalog, front.catalog)
+    verifyObject(ICatalogStatistics, front.looks)
+    verifyObject(IUploadLedger, front.ledger)
+    verifyObject(IDoomedParts, front.doomed_parts)
+    verifyObject(IPartMoves, front.part_moves)
+    verifyObject(INamespace, front.namespace)
+    verifyObject(ILocks, front.locks)

@@ -1,0 +1,196 @@
+"""Any history of changes, on each kind of catalog."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import attrs
+import pytest
+import pytest_twisted
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
+from twisted.python.threadpool import ThreadPool
+
+from splitd.model.conditions import ALWAYS, Condition
+from splitd.model.holdings import PartCopy
+from splitd.model.if_header import IfHeader, Term, TermList
+from splitd.model.locks import EXCLUSIVE, SHARED, Lock
+from splitd.model.properties import PropertyChanges
+from storaged.parts.format import PartId
+from tests.catalogs import NEW, NODES, A, B, C, manifest
+from tests.contract.catalogs.front import Front, Opened
+from tests.contract.catalogs.places import PLACES
+
+paths = st.sampled_from(["/", "/a", "/b", "/a/b", "/a/b/c", "/a/c", "/b/c", "bad"])
+UPLOADS = [A, B, C, "1" * 32, "2" * 32, "3" * 32]
+uploads = st.sampled_from(UPLOADS)
+tokens = st.sampled_from(["urn:1", "urn:2", "urn:3"])
+booleans = st.booleans()
+
+
+def believing(path: str, token: str) -> Condition:
+    return Condition(if_header=IfHeader((TermList(path, (Term(negated=False, token=token),)),)))
+
+
+conditions = st.one_of(
+    st.sampled_from([ALWAYS, ALWAYS, NEW, Condition(match=("*",)), Condition(match=(manifest(A).etag,))]),
+    st.builds(believing, st.sampled_from(["/a", "/a/b", "/b"]), tokens),
+)
+properties = st.builds(
+    PropertyChanges,
+    st.dictionaries(st.sampled_from(["a", "{DAV:}b"]), st.sampled_from(["<x/>", "<y/>"])),
+    st.lists(st.just("a"), max_size=1),
+)
+locks = st.builds(
+    Lock,
+    paths,
+    tokens,
+    st.sampled_from([EXCLUSIVE, SHARED]),
+    booleans,
+    st.just("<o/>"),
+    st.just(1000),
+    st.integers(900, 9000),
+)
+COPIES = [PartCopy(upload, index, node) for upload in (A, B) for index in (0, 1) for node in ("a", "g", "h")]
+copies = st.sampled_from(COPIES)
+
+
+operations = st.one_of(
+    st.tuples(st.just("begin"), uploads, paths, st.just(NODES)),
+    st.tuples(st.just("commit"), paths, uploads.map(manifest), conditions),
+    st.tuples(st.just("commit"), paths, st.builds(manifest, uploads, nodes=st.just(())), conditions),
+    st.tuples(st.just("abort"), uploads, st.just("no more")),
+    st.tuples(
+        st.just("gone"),
+        st.sampled_from("abcdefgh"),
+        st.lists(st.builds(PartId, uploads, st.integers(0, 5)), max_size=12),
+    ),
+    st.tuples(st.just("begin_move"), paths, copies),
+    st.tuples(st.just("commit_move"), paths, copies),
+    st.tuples(st.just("abort_move"), copies, st.just("no more")),
+    st.tuples(st.just("make_collection"), paths),
+    st.tuples(st.just("delete"), paths, conditions),
+    st.tuples(st.just("move"), paths, paths, conditions, booleans),
+    st.tuples(st.just("copy"), paths, paths, conditions, booleans, booleans),
+    st.tuples(st.just("change_properties"), paths, properties, conditions),
+    st.tuples(st.just("lock"), locks, conditions, st.builds(manifest, uploads, size=st.just(0), nodes=st.just(()))),
+    st.tuples(st.just("refresh"), paths, st.integers(1000, 9000), conditions),
+    st.tuples(st.just("unlock"), paths, tokens, conditions),
+)
+
+
+def perform(front: Front, operation: tuple[Any, ...]) -> Deferred[Any]:
+    """Do it; fires with how it ends, be it well or not."""
+    match operation:
+        case "move", source, target, condition, overwrite:
+            done: Deferred[Any] = front.namespace.move(source, target, condition, overwrite=overwrite)
+        case "copy", source, target, condition, overwrite, deep:
+            done = front.namespace.copy(source, target, condition, overwrite=overwrite, deep=deep)
+        case "begin", upload, path, nodes:
+            done = front.begin(upload, path, nodes)
+        case "commit", path, version, condition:
+            done = front.commit(path, version, condition)
+        case name, *arguments:
+            seams = (front.catalog, front.ledger, front.part_moves, front.doomed_parts, front.namespace, front.locks)
+            where = next(each for each in seams if hasattr(each, name))
+            done = getattr(where, name)(*arguments)
+    return done.addErrback(lambda failure: (failure.type, failure.getErrorMessage()))
+
+
+async def everything(front: Front) -> tuple[Any, ...]:
+    """All that can be seen of a catalog, but for what it counts since the start."""
+    found = await front.walk()
+    details = dict(zip(found, await front.namespace.details(list(found)), strict=True))
+    parts = [PartId(upload, index) for upload in UPLOADS for index in range(6)]
+    orphans = {node: await front.ledger.orphans(node, parts) for node in "abcdefgh"}
+    numbers = attrs.evolve(await front.statistics(), reaped=0)
+    return found, details, await front.doomed(), orphans, numbers, await front.looks.nodes()
+
+
+@asynccontextmanager
+async def started(kind: str, pool: ThreadPool) -> AsyncIterator[Front]:
+    """A front with a new catalog.  The test closes it, by `restart`s that it makes, or here."""
+    with TemporaryDirectory() as folder:
+        opened = Opened(PLACES[kind](Path(folder), pool))
+        opened.clock.advance(1.0)
+        try:
+            yield await Front.start(opened)
+        finally:
+            await opened.close()
+
+
+async def restart_finds_all(kind: str, pool: ThreadPool, history: list[tuple[Any, ...]]) -> None:
+    async with started(kind, pool) as front:
+        for operation in history:
+            await perform(front, operation)
+        for upload in UPLOADS:
+            await front.ledger.abort(upload, "the server stops")
+        for copy in COPIES:
+            await front.part_moves.abort_move(copy, "the server stops")
+        before = await everything(front)
+        assert await everything(await front.restart()) == before
+
+
+async def ends_as_if_alone(kind: str, pool: ThreadPool, history: list[tuple[Any, ...]]) -> None:
+    async with started(kind, pool) as alone, started(kind, pool) as together:
+        expected, outcomes = [], []
+        for operation in history:
+            if operation == ("hold",):
+                together.place.hold()
+            elif operation == ("release",):
+                together.place.release()
+            else:
+                expected.append(await perform(alone, operation))
+                outcomes.append(perform(together, operation))
+        together.place.release()
+        assert [await outcome for outcome in outcomes] == expected
+        assert await everything(together) == await everything(alone)
+        assert await everything(await together.restart()) == await everything(await alone.restart())
+
+
+histories = st.lists(operations, max_size=40)
+held_histories = st.lists(st.one_of(operations, st.sampled_from([("hold",), ("release",)])), max_size=40)
+many = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = pytest.mark.parametrize("kind", ["memory"])
+slow = pytest.mark.parametrize("kind", [kind for kind in PLACES if kind != "memory"])
+
+
+@quick
+@many
+@given(history=histories)
+@pytest_twisted.inlineCallbacks
+def test_a_restart_finds_all_as_it_was(kind: str, pool: ThreadPool, history: list[tuple[Any, ...]]) -> Any:
+    yield Deferred.fromCoroutine(restart_finds_all(kind, pool, history))
+
+
+@slow
+@settings(many, max_examples=30)
+@given(history=histories)
+@pytest_twisted.inlineCallbacks
+def test_a_restart_finds_all_as_it_was_here_too(kind: str, pool: ThreadPool, history: list[tuple[Any, ...]]) -> Any:
+    yield Deferred.fromCoroutine(restart_finds_all(kind, pool, history))
+
+
+@quick
+@settings(many, max_examples=200)
+@given(history=held_histories)
+@pytest_twisted.inlineCallbacks
+def test_changes_that_wait_to_be_durable_end_as_if_each_had_come_alone(
+    kind: str, pool: ThreadPool, history: list[tuple[Any, ...]]
+) -> Any:
+    yield Deferred.fromCoroutine(ends_as_if_alone(kind, pool, history))
+
+
+@slow
+@settings(many, max_examples=30)
+@given(history=held_histories)
+@pytest_twisted.inlineCallbacks
+def test_changes_that_wait_to_be_durable_end_as_if_each_had_come_alone_here_too(
+    kind: str, pool: ThreadPool, history: list[tuple[Any, ...]]
+) -> Any:
+    yield Deferred.fromCoroutine(ends_as_if_alone(kind, pool, history))
