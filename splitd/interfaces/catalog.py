@@ -1,4 +1,4 @@
-"""The seam of the catalog: the names of files and collections."""
+"""The interface of the catalog: the names of files and collections."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ from splitd.model.tree import Collection, Member
 
 @attrs.frozen
 class Admitted:
-    """What a front needs to know of a name before it takes the bytes of a file.
+    """The permission to put a file at a path, which a front needs before it takes the file's bytes.
 
-    :param present: the version that the file would replace; None where it would be a new file.
-    :param condition: what the commit is to be judged by.  It is the condition that was given, and says which locks the
-        upload begins under: those whose tokens it submits count as not expired until the commit, unless another lock is
-        taken in the meantime.
+    :param present: the version that the file would replace; None if it would be a new file.
+    :param condition: the condition for the commit: the given one, which now also names the locks whose tokens it
+        submits.  These locks count as not expired until the commit, unless another lock is taken in the meantime.
     """
 
     present: Manifest | None
@@ -29,46 +28,51 @@ class Admitted:
 
 
 class ICatalog(Interface):
-    """Names and what they mean.
+    """The names of files and collections.
 
-    Paths are text: "/" is the root, "/a/b" a name in collection "/a"; never a slash at the end
-    (`splitd.model.tree.check_path` says what is a path).
+    Paths are text: "/" is the root, "/a/b" a name in collection "/a"; a path never has a slash at the end
+    (`splitd.model.tree.check_path` has the rules).
 
     The following holds for every change, here and in the catalog's other interfaces.  Changes that touch each other
-    take turns, in the order of the calls.  A change is judged when its turn has come, against all that was changed
-    before.  It fails with `CatalogReadOnly` once the catalog cannot be written, with `PreconditionFailed` where its
-    condition does not hold, and with `Locked` where a lock forbids it whose token is not in the condition.  Its
-    Deferred fires once the change is durable, and only then do the other calls show it.
+    take turns, in the order of the calls.  A change is judged when its turn has come, against all changes before it.
+    It fails with `CatalogReadOnly` once the catalog cannot be written, with `PreconditionFailed` if its condition does
+    not hold, and with `Locked` if a lock forbids it and the condition does not submit the lock's token.  Its Deferred
+    fires once the change is durable, and only then do other calls show the change.
 
-    Cancelling a change takes nothing back.  A change that waits for its turn, and was not judged yet, is not made.  Any
-    other may take effect or not; a change of the same name that is asked for afterwards is judged against the outcome.
+    Cancelling takes no change back.  A change that waits for its turn, and was not judged yet, is not made.  Any other
+    change may take effect or not; a later change of the same name is judged against the outcome.
     """
 
     def lookup(path: str) -> Deferred[Manifest | Collection | None]:
-        """What there is of this name; None where there is nothing."""
+        """Look up a path.
+
+        :return: a Deferred that fires with the file or collection, or with None if nothing has this path.
+        """
 
     def list_members(path: str, after: str, limit: int) -> Deferred[list[Member]]:
-        """A page of a collection, in ascending order of the members' names (by code point).
+        """List a page of a collection's members, in ascending order of their names (by code point).
 
         :param after: list only names greater than this; empty for the first page.
-        :param limit: how many at most.
-        :raise NotFound: there is nothing of this name.
-        :raise NotACollection: it is a file.
+        :param limit: how many members at most.
+        :return: a Deferred that fires with the members.
+        :raise NotFound: nothing has this path.
+        :raise NotACollection: a file has this path.
         """
 
     def admit(path: str, condition: Condition) -> Deferred[Admitted]:
-        """Ask whether a file may be put there now, before its bytes are taken.
+        """Ask whether a file may be put at a path now, before its bytes are taken.
 
-        It fails if a commit would fail at this instant; where several things forbid it, conditions and locks are named
-        first.  The commit is judged again.  Nothing is changed, and nothing is waited for: changes that are not durable
+        This fails if a commit would fail at this instant.  If there are several reasons, conditions and locks come
+        first.  The commit is judged again.  This changes nothing and waits for no change: changes that are not durable
         yet do not count.
 
+        :return: a Deferred that fires with the admission.
         :raise PreconditionFailed: `condition` does not hold.
-        :raise NotACollection: a file is where `condition` asks for collections only.
+        :raise NotACollection: a path in `condition.collections` is a file's.
         :raise Locked: a lock forbids it.
-        :raise ParentMissing: the collection that the file should lie in is not there.
-        :raise NotAFile: there is a collection of this name.
-        :raise BadName: the path is none.
+        :raise ParentMissing: the collection that the path lies in does not exist, or is a file.
+        :raise NotAFile: a collection has this path.
+        :raise BadName: `path` is not a path.
         :raise CatalogReadOnly: nothing can be changed any more.
         """
 
@@ -77,14 +81,17 @@ class ICatalog(Interface):
     ) -> Deferred[Collection]:
         """Make an empty collection.
 
-        :param properties: what to note of it; see `splitd.model.properties`.
-        :raise NameTaken: something of this name is there.
-        :raise ParentMissing: the collection it should lie in is not there.
+        :param properties: its properties; see `splitd.model.properties`.
+        :return: a Deferred that fires with the collection.
+        :raise NameTaken: a file or collection has this path already.
+        :raise ParentMissing: the collection that the path lies in does not exist, or is a file.
         """
 
     def delete(path: str, condition: Condition) -> Deferred[None]:
-        """Delete a file, or a collection with all that is in it, in one step.  The parts are doomed.
+        """Delete a file, or a collection with all that is in it, in one step.
 
-        :raise NotFound: there is nothing of this name.
-        :raise BadName: it is the root.
+        The parts of versions that have no other name are doomed.
+
+        :raise NotFound: nothing has this path.
+        :raise BadName: the path is the root's.
         """

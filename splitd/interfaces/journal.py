@@ -1,4 +1,4 @@
-"""The seam below the catalog: its journal."""
+"""The interface of the journal, which only the catalog uses."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from splitd.model.records import Record
 
 
 class JournalStatistics(msgspec.Struct, frozen=True, kw_only=True):
-    """The catalog's journal.
+    """The present state of the journal.
 
     :param records: the number of the last record.
-    :param size: bytes of the snapshot and all segments.
+    :param size: the bytes of the snapshot and all segments.
     :param segments: how many segments there are.
     :param appended: records appended since the start.
     :param syncs: syncs since the start.
     :param largest_batch: the most records that were written at once, since the start.
     :param compactions: snapshots made since the start.
-    :param compacting: whether one is being made.
+    :param compacting: whether a snapshot is being made.
     :param compaction_problem: why the last compaction failed; empty if it succeeded.
     :param failure: why nothing can be changed until a restart; empty if the journal works.
     """
@@ -39,19 +39,19 @@ class JournalStatistics(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IJournal(Interface):
-    """Records in the order they were appended, durable on demand.  Known to the catalog alone.
+    """Records in the order in which they were appended, durable on demand.
 
-    One process at a time; a second one is refused when it opens it.
+    Only one process at a time can open a journal; a second one is refused.
     """
 
     def replay(apply: Callable[[Record], None]) -> Deferred[int]:
-        """Read all records, oldest first, and make the journal ready for `append`.  To be called once, first.
+        """Read all records, oldest first, and make the journal ready for `append`.
 
-        A last line that a crash has torn is cut off.
+        This must be called once, before any other call.  Lines at the end that a crash has torn are cut off.
 
         :param apply: called with each record, in the thread of the caller of `replay`.
-        :return: a Deferred of how many records there were.
-        :raise JournalDamaged: there is other damage; the message names file and line.  Nothing was changed.
+        :return: a Deferred that fires with the number of records.
+        :raise JournalDamaged: the journal has other damage; the message names file and line.  Nothing was changed.
         """
 
     def append(record: Record, *, durable: bool) -> Deferred[None]:
@@ -59,12 +59,14 @@ class IJournal(Interface):
 
         Deferreds fire in the order of the calls.  One sync serves all records that wait for one.
 
-        :param durable: fire when the record would survive a power cut, not when it is handed to the system.
-        :raise CatalogReadOnly: writing or syncing failed, now or earlier; the record may or may not be in the
-            journal, and nothing is appended any more.
+        :param durable: whether to wait until the record would survive a power cut, not only until it is handed to the
+            operating system.
+        :return: a Deferred that fires with None.
+        :raise CatalogReadOnly: writing or syncing failed, now or earlier.  The record may or may not be in the journal,
+            and nothing can be appended any more.
         """
 
     def close() -> Deferred[None]:
-        """Sync what was appended, and let go of the journal."""
+        """Sync the appended records, and release the journal."""
 
-    failure = Attribute("Why nothing can be appended any more: a str; empty while all is well.")
+    failure = Attribute("Why nothing can be appended any more: a str; empty while the journal works.")

@@ -1,4 +1,4 @@
-"""The seams for names: moves, copies, properties, locks.  What `splitd.interfaces` says of the catalog holds here."""
+"""The interfaces for moves, copies, properties and locks.  They keep the rules of `ICatalog` for changes."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from splitd.model.properties import PropertyChanges
 
 @attrs.frozen
 class Details:
-    """What is known of a file or collection besides what it is.
+    """The properties and locks of a file or collection.
 
-    :param properties: what clients note of it; see `splitd.model.properties`.
-    :param locks: those that cover it.
+    :param properties: its properties; see `splitd.model.properties`.
+    :param locks: the locks that cover it.
     """
 
     properties: Mapping[str, str]
@@ -27,70 +27,77 @@ class Details:
 
 
 class INamespace(Interface):
-    """Other names for what is there, and what clients note of it.  The catalog provides it too.
+    """Moves, copies and properties of files and collections.  The catalog provides it.
 
-    A change is one step, whatever the size of the tree.  What `ICatalog` says of changes holds.
+    A change is one step, whatever the size of the tree.
     """
 
     def move(source: str, target: str, condition: Condition, *, overwrite: bool) -> Deferred[bool]:
-        """Give a file, or a collection with all that is in it, another name.  What was noted of them goes along.
+        """Move a file, or a collection with all that is in it, to another path.  The properties move along.
 
-        :param condition: for `source`.
-        :param overwrite: whether what is at `target` is replaced.
-        :return: a Deferred of whether there was nothing at `target` before.
-        :raise NotFound: there is nothing at `source`.
+        :param condition: the condition for `source`.
+        :param overwrite: whether a file or collection at `target` is replaced.
+        :return: a Deferred that fires with whether nothing had the path `target` before.
+        :raise NotFound: nothing has the path `source`.
         :raise Entangled: source and target are the same, or one lies inside the other.
-        :raise ParentMissing: the collection that `target` should lie in is not there.
-        :raise PreconditionFailed: there is something at `target`, too, and it is not to be replaced.
+        :raise ParentMissing: the collection that `target` lies in does not exist, or is a file.
+        :raise PreconditionFailed: something has the path `target` and is not to be replaced, or the condition does not
+            hold.
         """
 
     def copy(source: str, target: str, condition: Condition, *, deep: bool, overwrite: bool) -> Deferred[bool]:
-        """Make a copy of a file or a collection, and of what was noted of it.  The parts of files are shared.
+        """Copy a file or a collection, with its properties.  The copies of files share the parts.
 
-        :param deep: with all that is in it; else a collection's copy is empty.  The rest is as for `move`.
+        :param deep: whether the members of a collection are copied, too; if not, its copy is empty.  All else is as for
+            `move`.
         """
 
     def change_properties(path: str, changes: PropertyChanges, condition: Condition) -> Deferred[None]:
-        """Change what is noted of a file or collection.
+        """Change the properties of a file or collection.
 
-        :raise NotFound: there is nothing of this name.
-        :raise PropertiesTooLarge: it would be too much.
+        :raise NotFound: nothing has this path.
+        :raise PropertiesTooLarge: its properties would take too many bytes.
         """
 
     def details(paths: Sequence[str]) -> Deferred[list[Details]]:
-        """What is known of some files and collections, in the same order; nothing of those that are not there."""
+        """Look up the properties and locks of some files and collections.
+
+        :return: a Deferred that fires with the details, in the same order; a path that nothing has gets no properties.
+        """
 
 
 class ILocks(Interface):
-    """Locks: who may change what, until when.  The catalog provides it too; what `ICatalog` says of changes holds."""
+    """Write locks on files and collections.  The catalog provides it."""
 
     def lock(requested: Lock, condition: Condition, empty: Manifest) -> Deferred[bool]:
         """Take a lock.
 
-        :param requested: the lock, with a token that is new.
-        :param empty: a file without bytes, which is put where there is nothing.
-        :return: a Deferred of whether there was nothing.
-        :raise LockConflict: other locks are in the way.
-        :raise ParentMissing: the collection that the new file should lie in is not there.
+        :param requested: the lock, with a new token.
+        :param empty: an empty file, which is put at the path if nothing has it.
+        :return: a Deferred that fires with whether nothing had the path.
+        :raise LockConflict: the lock conflicts with existing ones.
+        :raise TooManyLocks: the path, or one below it that the lock would cover, has the most locks that it can have.
+        :raise ParentMissing: the collection that the new file would lie in does not exist, or is a file.
         """
 
     def refresh(path: str, expires_ms: int, condition: Condition) -> Deferred[list[Lock]]:
-        """Let the locks that cover a path and whose tokens are in the condition last until another time.
+        """Set when the locks expire that cover a path and whose tokens the condition submits.
 
-        :return: a Deferred of these locks.
-        :raise LockUnknown: there is none.
+        :param expires_ms: their new end, milliseconds since 1970.
+        :return: a Deferred that fires with these locks.
+        :raise LockUnknown: there is no such lock.
         """
 
     def unlock(path: str, token: str, condition: Condition) -> Deferred[None]:
         """Release a lock.
 
-        :raise LockUnknown: there is none of this token, or it does not cover `path`.
+        :raise LockUnknown: no lock has this token, or it does not cover `path`.
         """
 
     def check(path: str, condition: Condition, *, changing: bool) -> Deferred[None]:
-        """Make sure that a condition holds now, and that no lock forbids a change of what is at `path`.
+        """Check that a condition holds now, and that no lock forbids a change at a path.
 
-        :param changing: whether it is to be changed; locks forbid nothing to those who look.
+        :param changing: whether a change is intended; locks forbid no reads.
         :raise PreconditionFailed: the condition does not hold.
-        :raise Locked: it is to be changed, and a lock forbids it.
+        :raise Locked: a change is intended, and a lock forbids it.
         """

@@ -1,4 +1,4 @@
-"""The seams for parts that are to be deleted, and parts that move.  What `ICatalog` says of changes holds here."""
+"""The interfaces for doomed parts and for moves of parts.  They keep the rules of `ICatalog` for changes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from storaged.parts.format import PartId
 
 @attrs.frozen
 class DoomedPage:
-    """Some of the parts that are to be deleted on one node.
+    """A page of the doomed parts of one node.
 
-    :param parts: the longest doomed first.
-    :param cursor: where the next page begins; "" where this is the last one.
+    :param parts: the parts; those that became doomed first come first.
+    :param cursor: the cursor for the next page; "" if this is the last one.
     """
 
     parts: Sequence[PartId]
@@ -25,19 +25,19 @@ class DoomedPage:
 
 
 class IDoomedParts(Interface):
-    """The parts that are to be deleted, by node: those of aborted uploads, of versions that have no name any more, and
-    copies that a move left behind.  The catalog provides it too.
+    """The doomed parts of each node: those of aborted uploads, of versions that have no name any more, and copies that
+    moves left behind.  The catalog provides it.
 
-    A part is doomed until `gone` has recorded it, and stays where it is until then: no move puts a part of the same
-    name on that node.  Afterwards one may, so deletions that were requested before `gone` must not arrive after it:
-    only one caller at a time may delete parts on a node.
+    A part is doomed until `gone` has recorded its deletion.  Until then no move puts the same part on that node again;
+    afterwards a move may.  So a deletion that was requested before `gone` must not arrive after it, and only one caller
+    at a time may delete parts on a node.
     """
 
     def doomed_nodes() -> Deferred[dict[str, int]]:
         """Count the doomed parts on each node that holds any.
 
-        It waits until all parts are in the queue that became doomed before the call: after a large tree was deleted,
-        that takes some seconds.
+        This waits until all parts that became doomed before the call are in the queues.  After the deletion of a large
+        tree that takes some seconds.
 
         :return: a Deferred that fires with the counts, by the nodes' ids in ascending order.
         """
@@ -45,39 +45,41 @@ class IDoomedParts(Interface):
     def doomed_on(node: str, after: str, limit: int) -> Deferred[DoomedPage]:
         """List doomed parts of one node.  The call's cost depends on `limit`, not on the number of doomed parts.
 
-        Parts that become doomed after the call have their place after all that were doomed before.
+        Parts that become doomed after the call come after all others.
 
-        :param after: the cursor of the page before; "" for the first page.  A cursor is good until a restart.
+        :param after: the cursor of the page before; "" for the first page.  A cursor is valid until a restart.
         :param limit: how many parts at most; at least 1.
         """
 
     def gone(node: str, parts: Sequence[PartId]) -> Deferred[None]:
-        """Record that parts are gone from a node.  Idempotent: parts that are not doomed there are skipped.
+        """Record that parts are deleted from a node.  Idempotent: parts that are not doomed there are skipped.
 
-        Cancelling it takes nothing back: the parts may be recorded or not.
-
-        :return: a Deferred that fires when the change is durable.
-        :raise CatalogReadOnly: the journal has failed; some of the parts may be recorded.
+        :return: a Deferred that fires with None when the change is durable.  If it is cancelled, the deletions may be
+            recorded or not.
+        :raise CatalogReadOnly: the journal has failed; some of the deletions may be recorded.
         """
 
 
 class IPartMoves(Interface):
-    """Parts that go from one node to another.  The catalog provides it too: readers ask it where the parts lie."""
+    """Moves of parts from one node to another.  The catalog provides it, and tells readers where the parts lie."""
 
     def begin_move(path: str, copy: PartCopy) -> Deferred[None]:
-        """Note that a copy of a part of a file may lie on another node from now on.
+        """Record that a copy of a part may lie on another node from now on.
 
-        Written, not synced, when it fires.
-
-        :raise MoveRefused: the file is not of this upload any more, or its part cannot be copied to that node now.
+        :param path: a file that the part belongs to.
+        :return: a Deferred that fires with None when the record is written; it need not be durable.
+        :raise MoveRefused: the path has a different version or none, or the part cannot be copied to that node now.
         """
 
     def commit_move(path: str, copy: PartCopy) -> Deferred[None]:
-        """Let the copy take the place of the part.  Where the part lay, it is doomed.
+        """Make the copy the part.  The old part is doomed.
 
-        :return: a Deferred that fires when the change would survive a power cut.
-        :raise MoveRefused: the file is not of this upload any more.  The move is still under way: abort it.
+        :return: a Deferred that fires with None when the change would survive a power cut.
+        :raise MoveRefused: the path has a different version or none.  The move is still in progress: abort it.
         """
 
     def abort_move(copy: PartCopy, reason: str) -> Deferred[None]:
-        """End a move that will not be committed.  The copy is doomed.  Written, not synced, when it fires."""
+        """End a move that will not be committed.  The copy is doomed.  Does nothing if the move is not in progress.
+
+        :return: a Deferred that fires with None when the record is written; it need not be durable.
+        """

@@ -1,4 +1,4 @@
-"""The seam for those who look on: what a catalog holds, in numbers."""
+"""The interface for the numbers of a catalog: its files, uploads and changes."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from zope.interface import Interface
 
 @attrs.frozen
 class CatalogStatistics:
-    """How much there is.
+    """The present numbers of a catalog.
 
     :param bytes_stored: the bytes of all files, as their clients count them.
-    :param uploads: uploads under way.
-    :param doomed: uploads whose parts are to be deleted, and copies of parts that were moved.
-    :param reaped: those of which all parts were deleted since the start.
-    :param changes: changes under way, and those that wait for them.
+    :param uploads: how many uploads are under way.
+    :param doomed: how many uploads, and copies of moved parts, have parts to delete.
+    :param reaped: how many of these have had their last part deleted since the start.
+    :param changes: how many changes are in progress or wait.
     """
 
     files: int
@@ -27,19 +27,22 @@ class CatalogStatistics:
 
 
 class ICatalogStatistics(Interface):
-    """What a catalog holds.  The catalog provides it too.  No call's cost depends on the number of files."""
+    """The numbers of a catalog.  The catalog provides it.  No call's cost depends on the number of files."""
 
     def cluster() -> Deferred[str]:
-        """Tell which cluster the catalog is of.
+        """Look up the id of the catalog's cluster.
 
-        :return: a Deferred that fires with the cluster's id, which it keeps for ever.
+        :return: a Deferred that fires with the id, which never changes.
         """
 
     def statistics() -> Deferred[CatalogStatistics]:
-        """Count what there is just now."""
+        """Count the entries of the catalog.
+
+        :return: a Deferred that fires with the present numbers.
+        """
 
     def nodes() -> Deferred[set[str]]:
-        """List the nodes that parts may lie on: those of files, of uploads and moves under way, and doomed ones.
+        """List the nodes that parts may lie on: of files, of uploads and moves in progress, and of doomed parts.
 
         :return: a Deferred that fires with their ids.
         """

@@ -1,4 +1,4 @@
-"""The seam for uploads: how they begin and end.  What `ICatalog` says of changes holds here."""
+"""The interface for beginning and ending uploads.  It keeps the rules of `ICatalog` for changes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from storaged.parts.format import PartId
 
 @attrs.frozen
 class Start:
-    """An upload that begins.
+    """The beginning of an upload.
 
     :param upload: its id, which no other upload has.
-    :param path: the name that its file should get.
-    :param nodes: where its parts may lie from now on, by the parts' index.
+    :param path: the path that its file should get.
+    :param nodes: the nodes where its parts may lie from now on, by the parts' index.
     """
 
     upload: str
@@ -29,11 +29,11 @@ class Start:
 
 @attrs.frozen
 class Commit:
-    """An upload that ends well.
+    """The commit of an upload.
 
-    :param path: the name that its file gets.
+    :param path: the path that its file gets.
     :param manifest: the version that the upload has made.
-    :param condition: what must hold of what is there; see `Admitted.condition`.
+    :param condition: the condition for the commit; see `Admitted.condition`.
     """
 
     path: str
@@ -42,58 +42,58 @@ class Commit:
 
 
 class IUploadLedger(Interface):
-    """Uploads under way, and how they end.  The catalog provides it: to commit an upload and to give its file a name is
-    one step.
+    """Uploads under way, and their ends.  The catalog provides it, because committing an upload and giving its file a
+    name is one step.
     """
 
     def begin_all(starts: Sequence[Start]) -> Deferred[None]:
-        """Note that parts of some uploads may lie on their nodes from now on.
+        """Record that parts of some uploads may lie on their nodes from now on.
 
-        Where it fails, or is cancelled, each of the uploads may be under way or not: abort them.
-
-        :return: a Deferred that fires with None when that is written; it need not be durable.
+        :return: a Deferred that fires with None when the records are written; they need not be durable.  If it fails or
+            is cancelled, each of the uploads may be under way or not: abort them all.
         """
 
     def commit_all(commits: Sequence[Commit]) -> Sequence[Deferred[bool]]:
-        """Give some files their names.  The versions before them, if any, are doomed.
+        """Commit some uploads: each file gets its path.  The version before it, if any, is doomed unless it has another
+        name.
 
-        They are judged in this order, each for itself: one that fails, or waits long for its turn, holds up no other.
+        The commits are judged in this order and independently: one that fails, or waits long for its turn, does not
+        delay the others.
 
-        :return: a Deferred for each commit, in the same order; it fires with whether there was no file of this name
-            before.
-        :raise PreconditionFailed: the condition of a commit does not hold.  Where a Deferred fails, its upload is still
-            under way: abort it.
+        :return: a Deferred for each commit, in the same order, that fires with whether no file had this path before.
+            If it fails, the upload is still under way: abort it.
+        :raise PreconditionFailed: the condition of the commit does not hold.
         :raise Locked: a lock forbids it.
-        :raise ParentMissing: the collection that the file should lie in is not there.
-        :raise NotAFile: there is a collection of this name.
-        :raise BadName: the path is none.
+        :raise ParentMissing: the collection that the path lies in does not exist, or is a file.
+        :raise NotAFile: a collection has this path.
+        :raise BadName: the path of the commit is not a path.
         :raise UploadAborted: the upload is not under way.
         """
 
     def abort(upload: str, reason: str) -> Deferred[None]:
-        """End an upload that will not be committed.  Its parts are doomed.  Nothing is done where the upload is not
-        under way.
+        """End an upload that will not be committed.  Its parts are doomed.  Does nothing if the upload is not under
+        way.
 
-        :return: a Deferred that fires with None when that is written; it need not be durable, for an upload of which
-            nothing is known after a crash is aborted as well.
+        :return: a Deferred that fires with None when the record is written.  It need not be durable, because an upload
+            whose end is unknown after a crash is aborted anyway.
         """
 
     def abort_abandoned() -> Deferred[int]:
-        """Abort the uploads and moves that fronts which are gone have left under way.
+        """Abort the uploads and moves of fronts that are gone.
 
         Each upload and each move belongs to the front that began it.  The catalog knows which fronts are gone.  Uploads
-        and moves of fronts that live are left alone, and so are those of the caller.
+        and moves of running fronts, including the caller's, are not touched.
 
-        :return: a Deferred that fires with how many were aborted when that is written; it need not be durable.
+        :return: a Deferred that fires with how many were aborted, when that is written; it need not be durable.
         :raise CatalogReadOnly: nothing can be changed any more; they stay under way, and keep their parts.
         """
 
     def orphans(node: str, parts: Sequence[PartId]) -> Deferred[list[PartId]]:
-        """Choose from parts that lie on a node those that have no reason to lie there: they belong neither to a file,
-        nor to an upload or a move under way, nor are they doomed.
+        """Choose the orphans among parts that lie on a node: those that belong neither to a file, nor to an upload or a
+        move in progress, and are not doomed.
 
         A part that has a reason to be there during the whole call is not chosen.  The call's cost depends on the number
         of `parts`, not on the number of files.
 
-        :return: a Deferred that fires with them, in the same order.
+        :return: a Deferred that fires with the orphans, in the same order.
         """
