@@ -1,1 +1,1 @@
-"""Names to manifests, uploads under way, and the parts that are to go."""
+"""The catalog: names and their files, uploads under way, and doomed parts."""

@@ -1,4 +1,4 @@
-"""Changes of the journalled state: judged, recorded, and seen when they are durable."""
+"""Changes of the journalled state, which are judged, recorded, and visible when they are durable."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ Prepare: TypeAlias = Callable[[Record], Iterator[None]]
 class Changes:
     """Makes changes of a state.
 
-    A change is *judged*, prepared, its record appended, and it takes effect when the record is durable: in that order,
-    and nothing that touches it is judged in between.  Cancelling a change before its record is appended undoes it;
-    afterwards it takes effect all the same.
+    A change is *judged* and prepared, its record is appended, and it takes effect when the record is durable: in this
+    order, and no change that touches it is judged in between.  Cancelling a change before its record is appended undoes
+    it; after that it takes effect all the same.
 
-    Preparing a change, and the work that it leaves behind (see `State.work`), take place in slices.
+    Changes are prepared in slices, and the work that they leave behind (see `State.work`) is done in slices, too.
 
-    :param journal: nobody else appends to it.
-    :param wall: tells the times that records have.
+    :param journal: nothing else may append to it.
+    :param wall: tells the times of records.
     :param clock: calls later.
     """
 
@@ -54,15 +54,15 @@ class Changes:
         self._contradiction = ""
 
     def __len__(self) -> int:
-        """How many are under way or wait."""
+        """Count the changes that are in progress or wait."""
         return len(self._turns)
 
     def now_ms(self) -> int:
-        """The time of a record, milliseconds since 1970."""
+        """Return the time for a record, milliseconds since 1970."""
         return self._wall.now_ms()
 
     def lock_ms(self) -> int:
-        """The time by which locks expire, milliseconds since 1970: that of `WallClock.steady_ms`."""
+        """Return the time by which locks expire, milliseconds since 1970: that of `WallClock.steady_ms`."""
         return self._wall.steady_ms()
 
     def make(
@@ -70,9 +70,12 @@ class Changes:
     ) -> Deferred[_Result]:
         """Make a change when its turn has come.
 
-        :param judge: returns the record to write, None for none, and the result; or refuses.
-        :param keys: what it is about; see `Turns.queue`.
-        :param prepare: returns the steps to do before the record is written; they may refuse the change.
+        :param judge: returns the record to write, or None to write none, and the result; or raises to refuse the
+            change.
+        :param keys: the keys that the change touches; see `Turns.queue`.
+        :param durable: whether the record must survive a power cut before the change takes effect.
+        :param prepare: returns the steps to do before the record is written; they may raise to refuse the change.
+        :return: a Deferred that fires with the result when the change has taken effect.
         """
         turn = self._turns.queue(*dict.fromkeys(keys))
         if turn.began.called:
@@ -87,26 +90,25 @@ class Changes:
         condition: Condition = ALWAYS,
         durable: bool,
     ) -> Deferred[_Result]:
-        """Make a change of what has a name, when its turn has come.
+        """Make a change of a file or collection, when its turn has come; see `make`.
 
-        :param path: the name.
-        :param judge: see `make`.
-        :param keys: what else it is about.
-        :param condition: what it depends on.
-        :raise BadName: `path` is none.
+        :param path: its path.
+        :param keys: further keys that the change touches.
+        :param condition: the condition of the change, whose paths it touches as well.
+        :raise BadName: `path` is not a path.
         """
         try:
             check_path(path)
         except BadName:
             return fail()
-        # The root touches all paths, but these changes of it are only refused: they need not wait for the others.
+        # The root touches all paths.  But these changes of the root are always refused: they need not wait for others.
         at = () if path == "/" else (path,)
         return self.make(judge, *at, *keys, *condition.paths(), durable=durable)
 
     def settled(self) -> Deferred[None]:
         """Wait for the work that changes have left behind so far.
 
-        :return: a Deferred that fires with None when it is done.
+        :return: a Deferred that fires with None when this work is done.
         """
         if not self._state.has_work:
             return succeed(None)
@@ -115,7 +117,7 @@ class Changes:
         return done
 
     def stop(self) -> None:
-        """Do no more work.  A restart does it: the journal has the records that it comes from."""
+        """Do no more of the work that changes have left behind.  A restart does it, from the records in the journal."""
         self._slices.stop()
 
     def _judge(self, judge: Judge[_Result], turn: Turn, prepare: Prepare | None, *, durable: bool) -> Deferred[_Result]:
@@ -142,7 +144,7 @@ class Changes:
         return self._slices.do(prepare(record)).addCallbacks(prepared, refused)
 
     def _work(self) -> None:
-        """Do the work that is pending, unless that is under way."""
+        """Begin the pending work, unless it is in progress."""
         if self._state.has_work and not self._working:
             self._working = True
             self._slices.do(self._steps()).addErrback(self._work_failed).addCallback(self._work_ended)
@@ -164,7 +166,7 @@ class Changes:
             self._settling.popleft()[1].callback(None)
 
     def refuse_read_only(self) -> None:
-        """Refuse where nothing can be changed any more.
+        """Refuse a change if nothing can be changed any more.
 
         :raise CatalogReadOnly: the journal has failed, or contradicts itself.
         """
@@ -180,7 +182,8 @@ class Changes:
                 try:
                     enact(self._state, record)
                 except Exception as problem:
-                    # It was judged otherwise, and is in the journal: whatever comes next would make it worse.
+                    # The change was judged to be right, and its record is in the journal, but cannot be applied.  Any
+                    # further change would make that worse.
                     answer = Failure()
                     self._contradiction = f"the journal contradicts itself: {problem}"
                     self._log.failure("a record was written that cannot be applied", answer)
@@ -196,5 +199,5 @@ class Changes:
 
 
 def printable(reason: str) -> str:
-    """A reason that can be written down: one that came from outside may hold lone surrogates."""
+    """Make a reason fit for a record: a reason from outside may hold lone surrogates, which are replaced."""
     return reason.encode(errors="replace").decode()

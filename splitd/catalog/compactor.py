@@ -1,4 +1,4 @@
-"""Has the journal compacted by a process of its own."""
+"""Starts the process that compacts the journal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MESSAGE_LIMIT = 2000
 
 
 class CompactionFailed(Exception):
-    """The process did not make the snapshot; the message is what it said."""
+    """The process did not make the snapshot; the message is the last line that it wrote."""
 
 
 class Compactor:
@@ -32,9 +32,10 @@ class Compactor:
         self._reactor = reactor
 
     def __call__(self, folder: str, upcoming: int) -> Deferred[None]:
-        """Make one; see `splitd.catalog.compaction.compact`.
+        """Make a snapshot; see `splitd.catalog.compaction.compact`.
 
-        :raise CompactionFailed: it was not made.
+        :return: a Deferred that fires with None when the snapshot is durable.  Cancelling it kills the process.
+        :raise CompactionFailed: the snapshot was not made.
         """
         protocol = _Compaction()
         arguments = [sys.executable, "-m", compaction.__name__, folder, str(upcoming)]
@@ -43,7 +44,7 @@ class Compactor:
 
 
 class _Compaction(ProcessProtocol):
-    """The process: silent when all is well, one line when not."""
+    """The process.  It writes nothing if it succeeds, and one line if it fails."""
 
     def __init__(self) -> None:
         self.ended: Deferred[None] = Deferred(self._cancel)
@@ -55,11 +56,11 @@ class _Compaction(ProcessProtocol):
                 self.transport.signalProcess("KILL")
 
     def errReceived(self, data: bytes) -> None:
-        """Keep the end of what it says."""
+        """Keep the end of the process's messages."""
         self._said = (self._said + data)[-_MESSAGE_LIMIT:]
 
     def processEnded(self, reason: Failure) -> None:
-        """Tell how it went."""
+        """Report success or failure."""
         if self.ended.called:
             return  # it was cancelled
         if reason.check(ProcessDone):

@@ -1,4 +1,4 @@
-"""The parts to delete, in the journalled catalog."""
+"""The doomed parts of the journalled catalog."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from storaged.system.parallel import gather
 
 @implementer(IDoomedParts)
 class JournalledDoomedParts:
-    """The parts to delete, kept in a journal.
+    """The doomed parts, recorded in a journal.
 
-    :param state: the state that the journal's records lead to; only `changes` changes it.
+    :param state: the state that the journal's records result in; only `changes` changes it.
     """
 
     def __init__(self, state: State, changes: Changes) -> None:
@@ -47,6 +47,6 @@ class JournalledDoomedParts:
             doomed = tuple(str(part) for part in parts if self._state.doomed.has(node, part))
             return (PartsGone(node, doomed) if doomed else None), None
 
-        # It waits for no turn, and no change waits for it.  All else that is judged before it takes effect counts the
-        # parts as still doomed, which refuses more and never less; and a part that is confirmed twice is gone once.
+        # This change touches no other, so it waits for no turn.  Changes that are judged before it takes effect count
+        # the parts as still doomed, which can only refuse more.  A part that is confirmed twice is deleted once.
         await self._changes.make(judge, durable=True)

@@ -39,7 +39,7 @@ from storaged.parts.format import parse_part_id
 
 
 def apply(state: State, record: Record) -> None:
-    """Let a record take its effect, and do all the work that it makes.
+    """Apply a record to the state, and do all the work that it leaves behind.
 
     :raise ValueError: as `enact` does.
     """
@@ -48,9 +48,9 @@ def apply(state: State, record: Record) -> None:
 
 
 def enact(state: State, record: Record) -> None:
-    """Let a record take its effect.  The work that hangs on it is left to `State.work`.
+    """Apply a record to the state.  The work that it leaves behind is for `State.work`.
 
-    :raise ValueError: it contradicts what was before it, so no correct program wrote it; the message names it.
+    :raise ValueError: the record contradicts those before it, so no correct program wrote it; the message names it.
     """
     try:
         if not state.cluster:
@@ -125,7 +125,7 @@ def _file_committed(state: State, record: FileCommitted) -> None:
     replaced = state.tree.put_file(record.path, manifest, manifest.created_ms)
     upload = state.uploads.pop(manifest.upload, None)
     if upload is not None and not manifest.nodes:
-        # An empty file has no parts: those that were begun for it are nobody's.
+        # An empty file has no parts, so the parts that were begun for it are doomed.
         state.doomed.add(manifest.upload, upload.nodes)
     state.count(manifest)
     state.release(replaced)
@@ -144,7 +144,7 @@ def _entry_deleted(state: State, record: EntryDeleted) -> None:
 
 def _entry_moved(state: State, record: EntryMoved) -> None:
     state.release(state.tree.move(record.source, record.target, record.time_ms))
-    # A lock stays where it was taken (RFC 4918 section 7.6): that of the target covers what is there now.
+    # A lock does not move (RFC 4918 section 7.6): a lock on the target covers the moved entry from now on.
     state.locks.drop_at(record.source)
     state.locks.drop_below(record.source)
     state.locks.drop_below(record.target)
@@ -191,7 +191,7 @@ def _make_file(state: State, path: str, manifest: Manifest) -> None:
 
 
 def _lock_released(state: State, record: LockReleased) -> None:
-    # It may have expired meanwhile, and be gone already.
+    # The lock may have expired since, and been dropped already.
     state.locks.release(record.token)
 
 
@@ -203,7 +203,7 @@ def _parts_reaped(state: State, record: PartsReaped) -> None:
 
 def _parts_gone(state: State, record: PartsGone) -> None:
     for part in record.parts:
-        # A part may be confirmed twice: whoever repeats a deletion finds it gone.
+        # A part may be confirmed twice, because deletions are repeated after failures.
         state.doomed.confirm(record.node, parse_part_id(part))
 
 
@@ -241,7 +241,7 @@ def exhaust(steps: Iterator[None]) -> None:
 
 
 def _compact(state: State, manifest: Manifest) -> Manifest:
-    """The same manifest with its common texts shared: among a million files they would take most of the memory."""
+    """Make the manifest share its common texts with others: in a million files they would take most of the memory."""
     return Manifest(
         manifest.upload,
         manifest.size,

@@ -1,4 +1,4 @@
-"""The default catalog: a journal, and in memory what its records come to."""
+"""The default catalog: a journal, and in memory the state that its records result in."""
 
 from __future__ import annotations
 
@@ -34,24 +34,24 @@ from storaged.system.clocks import WallClock
 
 
 def new_cluster_id() -> str:
-    """A cluster id that no other cluster has."""
+    """Make a cluster id that no other cluster has."""
     return uuid.uuid4().hex
 
 
 @implementer(ICatalog, ICatalogStatistics)
 class JournalledCatalog:
-    """Names, uploads and parts, kept in a journal.
+    """Names, uploads and parts, recorded in a journal.
 
-    :param journal: nobody else appends to it.
-    :param wall: tells the times that records have.
+    :param journal: nothing else may append to it.
+    :param wall: tells the times of records.
     :param clock: calls later.
     :param new_id: makes the id of a new cluster.
-    :param front: the id of the front that uses the catalog; a front has another one after each start.
-    :ivar ledger: the uploads under way: an `IUploadLedger`.
-    :ivar part_moves: the parts that move: an `IPartMoves`.
-    :ivar namespace: moves, copies and properties in it: an `INamespace`.
-    :ivar locks: the locks in it: an `ILocks`.
-    :ivar doomed_parts: the parts to delete: an `IDoomedParts`.
+    :param front: the id of the front that uses the catalog; a front gets a new one at each start.
+    :ivar ledger: its uploads: an `IUploadLedger`.
+    :ivar part_moves: its moves of parts: an `IPartMoves`.
+    :ivar namespace: its moves, copies and properties of names: an `INamespace`.
+    :ivar locks: its locks: an `ILocks`.
+    :ivar doomed_parts: its doomed parts: an `IDoomedParts`.
     """
 
     _log = Logger()
@@ -74,14 +74,14 @@ class JournalledCatalog:
         self.namespace = JournalledNamespace(self._state, self._changes)
         self.locks = JournalledLocks(self._state, self._changes)
         self.doomed_parts = JournalledDoomedParts(self._state, self._changes)
-        self._reaped_before = 0  # as the journal tells it, before the start
+        self._reaped_before = 0  # how many had been deleted before the start
 
     def cluster(self) -> Deferred[str]:
-        """Tell which cluster the catalog is of; see `ICatalogStatistics`."""
+        """Look up the id of the catalog's cluster; see `ICatalogStatistics`."""
         return succeed(self._state.cluster)
 
     def statistics(self) -> Deferred[CatalogStatistics]:
-        """Count what there is; see `ICatalogStatistics`."""
+        """Count the catalog's entries; see `ICatalogStatistics`."""
         state = self._state
         return succeed(
             CatalogStatistics(
@@ -99,11 +99,11 @@ class JournalledCatalog:
         return succeed(self._state.nodes())
 
     def start(self) -> Deferred[None]:
-        """Read the journal.  To be called once, first.
+        """Read the journal.  This must be called once, before any other call.
 
-        Where the journal can be read and not written, the catalog can be read.
+        If the journal can be read but not written, the catalog can be read but not changed.
 
-        :raise JournalDamaged: the journal is not what was written.
+        :raise JournalDamaged: the journal has damage that a crash cannot have caused.
         :raise CatalogReadOnly: the journal is empty, and its first record cannot be written.
         """
         return Deferred.fromCoroutine(self._start())
@@ -114,15 +114,15 @@ class JournalledCatalog:
         self._reaped_before = self._state.doomed.ended
 
     def stop(self) -> None:
-        """Do no more work that changes have left behind; a restart does it.  May be called again."""
+        """Do no more of the work that changes have left behind; a restart does it.  May be called more than once."""
         self._changes.stop()
 
     def lookup(self, path: str) -> Deferred[Manifest | Collection | None]:
-        """What there is of this name; see `ICatalog`."""
+        """Look up a path; see `ICatalog`."""
         return execute(self._state.find, path)
 
     def list_members(self, path: str, after: str, limit: int) -> Deferred[list[Member]]:
-        """A page of a collection; see `ICatalog`."""
+        """List a page of a collection's members; see `ICatalog`."""
         return execute(self._list_members, path, after, limit)
 
     def _list_members(self, path: str, after: str, limit: int) -> list[Member]:
@@ -133,7 +133,7 @@ class JournalledCatalog:
         ]
 
     def admit(self, path: str, condition: Condition) -> Deferred[Admitted]:
-        """Ask whether a file may be put there now; see `ICatalog`."""
+        """Ask whether a file may be put at a path now; see `ICatalog`."""
         return execute(self._admit, path, condition)
 
     def _admit(self, path: str, condition: Condition) -> Admitted:
@@ -143,7 +143,7 @@ class JournalledCatalog:
         present = self._state.find(path)
         refuse_failed(self._state, condition, path, present, lock_ms)
         refuse_locked_file(self._state, condition, path, present, lock_ms)
-        self._state.tree.version(path)  # refuses a path where no file can be
+        self._state.tree.version(path)  # it refuses a path where no file can be put
         assert not isinstance(present, Collection)
         return Admitted(present, hold(self._state, condition, path, lock_ms))
 

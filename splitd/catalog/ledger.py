@@ -1,4 +1,4 @@
-"""Uploads under way, in the journalled catalog."""
+"""The uploads of the journalled catalog."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from storaged.parts.format import PartId
 
 @implementer(IUploadLedger)
 class JournalledUploads:
-    """Uploads under way, kept in a journal.
+    """Uploads, recorded in a journal.
 
-    :param state: the state that the journal's records lead to; only `changes` changes it.
-    :param part_moves: the moves under way.
+    :param state: the state that the journal's records result in; only `changes` changes it.
+    :param part_moves: the moves of parts, of which abandoned ones are aborted.
     :param front: the id of the front that uses it.
     """
 
@@ -36,7 +36,7 @@ class JournalledUploads:
         self._front = front
 
     def begin_all(self, starts: Sequence[Start]) -> Deferred[None]:
-        """Note that parts of some uploads may lie on their nodes; see `IUploadLedger.begin_all`."""
+        """Record that parts of some uploads may lie on their nodes; see `IUploadLedger.begin_all`."""
         begun = gatherResults([self._begin(start) for start in starts], consumeErrors=True)
         return begun.addCallbacks(lambda _: None, _first)
 
@@ -52,7 +52,7 @@ class JournalledUploads:
         return self._changes.make(judge, start.upload, durable=False)
 
     def commit_all(self, commits: Sequence[Commit]) -> list[Deferred[bool]]:
-        """Give some files their names; see `IUploadLedger.commit_all`."""
+        """Commit some uploads; see `IUploadLedger.commit_all`."""
         return [self._commit(commit) for commit in commits]
 
     def _commit(self, commit: Commit) -> Deferred[bool]:
@@ -85,9 +85,9 @@ class JournalledUploads:
         return self._changes.make(judge, upload, durable=False)
 
     def abort_abandoned(self) -> Deferred[int]:
-        """Abort what fronts that are gone have left under way; see `IUploadLedger.abort_abandoned`.
+        """Abort the uploads and moves of fronts that are gone; see `IUploadLedger.abort_abandoned`.
 
-        All other fronts are gone: one at a time has the journal open.
+        All fronts but this one are gone, because only one at a time has the journal open.
         """
         state, reason = self._state, "splitd was restarted"
         uploads = [upload for upload, under_way in state.uploads.items() if under_way.front != self._front]
@@ -102,5 +102,5 @@ class JournalledUploads:
 
 
 def _first(failure: Failure) -> Failure:
-    """The failure that several Deferreds have in common."""
+    """Unwrap the first failure of several Deferreds."""
     return failure.value.subFailure if isinstance(failure.value, FirstError) else failure

@@ -1,4 +1,4 @@
-"""Locks in the journalled catalog."""
+"""The locks of the journalled catalog."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from splitd.model.tree import check_path
 
 @implementer(ILocks)
 class JournalledLocks:
-    """Locks, kept in a journal.
+    """Locks, recorded in a journal.
 
-    :param state: what the journal comes to; changed by `changes` only.
+    :param state: the state that the journal's records result in; only `changes` changes it.
     """
 
     def __init__(self, state: State, changes: Changes) -> None:
@@ -58,7 +58,7 @@ class JournalledLocks:
         return self._changes.make(judge, path, *condition.paths(), durable=True)
 
     def refresh(self, path: str, expires_ms: int, condition: Condition) -> Deferred[list[Lock]]:
-        """Let locks last until another time; see `ILocks.refresh`."""
+        """Set when locks expire; see `ILocks.refresh`."""
         return Deferred.fromCoroutine(self._refresh(path, expires_ms, condition))
 
     async def _refresh(self, path: str, expires_ms: int, condition: Condition) -> list[Lock]:
@@ -69,7 +69,7 @@ class JournalledLocks:
         return [await self._refresh_one(lock, path, expires_ms, condition) for lock in named]
 
     def _covering(self, path: str) -> Deferred[list[Lock]]:
-        """The locks that cover a path when it is the turn of one who asks now."""
+        """Look up the locks that cover a path, after all changes that were requested before."""
 
         def judge() -> tuple[None, list[Lock]]:
             return None, self._state.locks.covering(path, self._changes.lock_ms())
@@ -100,12 +100,12 @@ class JournalledLocks:
                 raise LockUnknown(f"{path}: there is no lock {token} on it")
             return records.LockReleased(token), None
 
-        # All that the lock covers waits until it is gone.
+        # Changes of paths that the lock covers wait until it is released.
         roots = [lock.path for lock in await self._covering(path) if lock.token == token]
         await self._changes.make(judge, path, *roots, *condition.paths(), durable=True)
 
     def check(self, path: str, condition: Condition, *, changing: bool) -> Deferred[None]:
-        """Make sure that a change would be allowed now; see `ILocks.check`."""
+        """Check that a change would be allowed now; see `ILocks.check`."""
         return execute(self._check, path, condition, changing)
 
     def _check(self, path: str, condition: Condition, changing: bool) -> None:

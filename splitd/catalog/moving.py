@@ -1,4 +1,4 @@
-"""Moves of parts, in the journalled catalog."""
+"""The moves of parts of the journalled catalog."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from splitd.model.records import Record
 
 @implementer(IPartMoves)
 class JournalledPartMoves:
-    """Moves of parts, kept in a journal.
+    """Moves of parts, recorded in a journal.
 
-    :param state: the state that the journal's records lead to; only `changes` changes it.
+    :param state: the state that the journal's records result in; only `changes` changes it.
     :param front: the id of the front that uses it.
     """
 
@@ -29,7 +29,7 @@ class JournalledPartMoves:
         self._front = front
 
     def begin_move(self, path: str, copy: PartCopy) -> Deferred[None]:
-        """Note that a copy of a part may lie on another node; see `IPartMoves.begin_move`."""
+        """Record that a copy of a part may lie on another node; see `IPartMoves.begin_move`."""
 
         def judge() -> tuple[Record, None]:
             nodes = self._moving(path, copy).nodes
@@ -44,7 +44,7 @@ class JournalledPartMoves:
         return self._changes.make_at(path, judge, copy.upload, durable=False)
 
     def commit_move(self, path: str, copy: PartCopy) -> Deferred[None]:
-        """Let a copy take the place of the part; see `IPartMoves.commit_move`."""
+        """Make the copy the part; see `IPartMoves.commit_move`."""
 
         def judge() -> tuple[Record, None]:
             moving = self._moving(path, copy)
@@ -58,7 +58,7 @@ class JournalledPartMoves:
         return self._changes.make_at(path, judge, copy.upload, durable=True)
 
     def _moving(self, path: str, copy: PartCopy) -> Manifest:
-        """The file that a part to be moved is of."""
+        """Find the file that a part to be moved belongs to."""
         found = self._state.find(path)
         if not isinstance(found, Manifest) or found.upload != copy.upload:
             raise MoveRefused(f"{path} is not of upload {copy.upload} any more")

@@ -1,4 +1,4 @@
-"""Parts on their way from one node to another, and where they lie afterwards.  Pure."""
+"""Moves of parts from one node to another, and the nodes of parts that were moved.  Pure."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from splitd.model.records import PartCopyReaped, PartMoveAborted, PartMoved, Par
 
 
 class PartMoves:
-    """What the records about moves of parts come to.
+    """The state that the records of moves of parts result in.
 
-    A manifest says where the parts were when it was committed.  For the few of which one was moved since, it is here
-    where they are now; a snapshot writes that down in their manifests.
+    A manifest names the nodes of its parts at its commit.  For the few versions with parts that were moved since, their
+    present nodes are kept here; a snapshot writes them into the manifests.
 
     :param doomed: takes the copies to delete.
     :ivar under_way: copies that are being made, and the record with which each was begun.
@@ -27,35 +27,35 @@ class PartMoves:
         self.under_way: dict[PartCopy, PartMoveStarted] = {}
         self._doomed = doomed
         self._nodes: dict[str, tuple[str, ...]] = {}
-        self._of_upload: dict[str, set[PartCopy]] = {}  # those under way
+        self._of_upload: dict[str, set[PartCopy]] = {}  # the moves in progress
 
     def nodes_of(self, manifest: Manifest) -> tuple[str, ...]:
-        """Where the parts of a version lie now, by their index."""
+        """Return the nodes where the parts of a version lie now, by the parts' index."""
         return self._nodes.get(manifest.upload, manifest.nodes)
 
     def place(self, manifest: Manifest) -> Manifest:
-        """A manifest that says where its parts lie now."""
+        """Return the manifest with the nodes where its parts lie now."""
         nodes = self._nodes.get(manifest.upload)
         return manifest if nodes is None else msgspec.structs.replace(manifest, nodes=nodes)
 
     def moved(self) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """The uploads of which parts were moved, and where all their parts lie now."""
+        """Iterate over the uploads with parts that were moved, and the nodes where all their parts lie now."""
         return iter(self._nodes.items())
 
     def forget(self, upload: str) -> None:
-        """The version is no more."""
+        """Forget the nodes of a version that has no name any more."""
         self._nodes.pop(upload, None)
 
     def copies(self) -> Iterator[PartCopy]:
-        """The copies that lie somewhere beside the parts themselves."""
+        """Iterate over the copies that may exist in addition to the parts themselves."""
         yield from self.under_way
         yield from self._doomed.copies()
 
     def refuse_start(self, copy: PartCopy) -> None:
-        """Refuse to copy a part to where a copy of it may be already, or a part of the same upload may come to be; and
-        to copy it twice at the same time.
+        """Refuse a move that must not begin.
 
-        :raise ValueError: that would be.
+        :raise ValueError: a copy of the part may be on that node already, a part of the same upload is being moved
+            there, or the part is being moved already.
         """
         if copy in self._doomed:
             raise ValueError(f"a copy of part {copy.part} may be on node {copy.node} already")
@@ -71,11 +71,12 @@ class PartMoves:
         self._of_upload.setdefault(copy.upload, set()).add(copy)
 
     def refuse_commit(self, copy: PartCopy, source: str, manifest: Manifest) -> None:
-        """Refuse to let a copy take the place of a part.
+        """Refuse a commit that would not be right.
 
-        :param source: where the part lies.
-        :param manifest: of a file that it should be of.
-        :raise ValueError: it is not of that file, does not lie there, or no such copy is being made.
+        :param source: the node where the part should lie.
+        :param manifest: the manifest of a file that the part should belong to.
+        :raise ValueError: the part does not belong to that file or does not lie on `source`, a part of the file lies on
+            the copy's node already, or no such copy is being made.
         """
         nodes = self.nodes_of(manifest)
         if manifest.upload != copy.upload:
@@ -87,9 +88,9 @@ class PartMoves:
         self._refuse_unknown(copy)
 
     def commit(self, record: PartMoved, manifest: Manifest) -> None:
-        """End a move well.
+        """End a move: the copy is the part from now on, and the old part is doomed.
 
-        :param manifest: of the file that the record names.
+        :param manifest: the manifest of the file that the record names.
         """
         copy = PartCopy(record.upload, record.index, record.target)
         self.refuse_commit(copy, record.source, manifest)
@@ -100,7 +101,7 @@ class PartMoves:
         self._doomed.add_copy(PartCopy(record.upload, record.index, sys.intern(record.source)))
 
     def abort(self, record: PartMoveAborted) -> None:
-        """End a move without effect."""
+        """End a move without effect; its copy is doomed."""
         copy = PartCopy(record.upload, record.index, sys.intern(record.target))
         self._end(copy)
         self._doomed.add_copy(copy)
@@ -118,12 +119,12 @@ class PartMoves:
             del self._of_upload[copy.upload]
 
     def reaped(self, record: PartCopyReaped) -> None:
-        """Take note of a copy that is gone."""
+        """Note that a doomed copy is deleted."""
         copy = PartCopy(record.upload, record.index, record.node)
         if copy not in self._doomed:
             raise ValueError(f"the copy of part {copy.part} on node {copy.node} was not to be deleted")
         self._doomed.drop(copy)
 
     def records(self) -> Iterator[Record]:
-        """Records of the moves under way."""
+        """Iterate over records of the moves in progress."""
         yield from self.under_way.values()

@@ -1,4 +1,4 @@
-"""What the records of a journal come to: `state = fold(apply, records)`.  Pure."""
+"""The state that the records of a journal result in: `state = fold(apply, records)`.  Pure."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ from storaged.parts.format import PartId
 class UnderWay:
     """An upload that has neither been committed nor aborted.
 
-    :param nodes: where its parts may lie, by the parts' index.
+    :param nodes: the nodes where its parts may lie, by the parts' index.
     :param time_ms: when it was begun, milliseconds since 1970.
-    :param front: the id of the front that began it; empty where that is not known.
+    :param front: the id of the front that began it; empty if unknown.
     """
 
     path: str
@@ -54,24 +54,24 @@ class UnderWay:
 
 
 class State:
-    """Names, uploads under way and parts to delete.
+    """Names, uploads under way and doomed parts.
 
-    Changed by `splitd.catalog.effects` only.  A subtree is unlinked in one step, and a copy is made before its record
-    is written: generators do what takes long, one name at a time (`copy`, `work`).
+    Only `splitd.catalog.effects` changes it.  A subtree is unlinked in one step, and a copy is made before its record
+    is written.  Generators do the long work, one name at a time (`copy`, `work`).
 
     :ivar cluster: the cluster's id; empty before the first record.
     :ivar uploads: uploads under way, by their ids.
-    :ivar doomed: the parts to delete, oldest first.
-    :ivar moves: moves of parts, and where the parts lie afterwards.
-    :ivar versions: the versions that have a name, for those who know the upload and not the path.
-    :ivar shared: how many names each version has that has several: its parts go with the last of them.
-    :ivar parts_on: how many parts of versions lie on each node; no node with none.
-    :ivar shared_texts: texts of clients that many files have in common: types, names of properties.
+    :ivar doomed: the doomed parts, oldest first.
+    :ivar moves: moves of parts, and the nodes of moved parts.
+    :ivar versions: the versions that have a name, by their uploads.
+    :ivar shared: how many names each version with several names has: its parts are doomed with the last of them.
+    :ivar parts_on: how many parts of versions lie on each node that has any.
+    :ivar shared_texts: texts of clients that many files have in common: content types, names of properties.
     :ivar files: how many files there are; a copy is one more.
     :ivar bytes_stored: the bytes of all files, as their clients count them.
-    :ivar copies: copies that were made for records to come, by their targets.
+    :ivar copies: copies whose records are not written yet, by their targets.
     :ivar released: how many entries were released.
-    :ivar forgotten: of how many of these all files are forgotten.
+    :ivar forgotten: how many of the released entries have all their files forgotten.
     """
 
     def __init__(self) -> None:
@@ -94,12 +94,12 @@ class State:
         self.forgotten = 0
 
     def find(self, path: str) -> Manifest | Collection | None:
-        """What there is of a name, a file's manifest saying where its parts lie now; None where there is nothing."""
+        """Look up a path; a file's manifest names the nodes where its parts lie now.  None if nothing has the path."""
         found = self.tree.lookup(path)
         return self.moves.place(found) if isinstance(found, Manifest) else found
 
     def count(self, manifest: Manifest) -> None:
-        """Count a file that has its first name, and has it in the tree."""
+        """Count a file that has got its first name in the tree."""
         self.files += 1
         self.bytes_stored += manifest.size
         if manifest.nodes:
@@ -109,8 +109,8 @@ class State:
     def copy(self, source: str, target: str, time_ms: int, *, deep: bool) -> Iterator[None]:
         """Make, one name at a time, the copy that `entry-copied` puts at its target.
 
-        A generator; nothing may change what is at `source` and below until it has ended.  What it has made is released
-        where it is closed before its end.
+        A generator; nothing may change `source` or a path below it until it has ended.  If it is closed before its end,
+        the unfinished copy is released.
         """
         copying = self.tree.begin_copy(source, time_ms, deep=deep)
         try:
@@ -125,7 +125,7 @@ class State:
         self.copies[target] = copying
 
     def put_copy(self, source: str, target: str, time_ms: int) -> None:
-        """Put a copy that was made at its target."""
+        """Put a copy that `copy` has made at its target."""
         copying = self.copies.pop(target)
         self._count_copy(copying)
         self.release(self.tree.put_copy(source, target, copying, time_ms))
@@ -137,8 +137,8 @@ class State:
     def release(self, entry: Manifest | Branch | None) -> None:
         """Take an entry that has no name any more; `work` forgets its files later.
 
-        Names are counted in the order of the records: where a copy has one more name for a version, and another name of
-        it is gone later, its parts must not be doomed in between.  So all that is released waits in one queue.
+        Names are counted in the order of the records: if a copy adds a name to a version, and a later record removes
+        another name of it, its parts must not be doomed in between.  So all released entries wait in one queue.
         """
         if entry is not None:
             self.released += 1
@@ -146,7 +146,7 @@ class State:
 
     @property
     def has_work(self) -> bool:
-        """Whether entries are released whose files are not forgotten yet."""
+        """Whether there are released entries whose files are not forgotten yet."""
         return bool(self._released)
 
     def work(self) -> Iterator[None]:
@@ -158,12 +158,12 @@ class State:
             yield next(self._work)
 
     def settle(self) -> None:
-        """Do all that `work` would do."""
+        """Do at once everything that `work` would do."""
         while self._released:
             next(self._work)
 
     def _forget_released(self) -> Iterator[None]:
-        """A generator without end; it must be advanced only while entries are released."""
+        """Forget files, one a step.  A generator without end; it must be advanced only while entries are released."""
         while True:
             for manifest in self.tree.dismantle(self._released[0]):
                 if manifest is not None:
@@ -175,7 +175,7 @@ class State:
                 yield
 
     def _forget(self, manifest: Manifest) -> None:
-        """A name of a file is gone, and with the last one its parts."""
+        """Count one name of a version less; if it was the last one, doom its parts."""
         self.files -= 1
         self.bytes_stored -= manifest.size
         names = self.shared.pop(manifest.upload, 1) - 1
@@ -190,7 +190,7 @@ class State:
             self.versions.remove(manifest.upload)
 
     def count_move(self, source: str, target: str) -> None:
-        """Count a part of a version that lies on another node than before."""
+        """Count a part of a version that has moved to another node."""
         self._count_off(source)
         self.parts_on[target] += 1
 
@@ -200,7 +200,7 @@ class State:
             del self.parts_on[node]
 
     def knows(self, part: PartId, node: str) -> bool:
-        """Whether a part has a reason to lie on a node."""
+        """Whether a part has a reason to lie on a node: it is no orphan there."""
         if self.doomed.has(node, part) or PartCopy(part.upload, part.index, node) in self.moves.under_way:
             return True
         manifest, upload = self.versions.find(part.upload), self.uploads.get(part.upload)
@@ -209,7 +209,7 @@ class State:
         return any(part.index < len(nodes) and nodes[part.index] == node for nodes in places)
 
     def nodes(self) -> set[str]:
-        """The nodes that parts may lie on."""
+        """Return the ids of all nodes that parts may lie on."""
         return {
             *self.parts_on,
             *(node for upload in self.uploads.values() for node in upload.nodes),
@@ -218,9 +218,9 @@ class State:
         }
 
     def records(self) -> Iterator[Record]:
-        """Records that come to this state, in an order in which they can be applied.
+        """Iterate over records that result in this state, in an order in which they can be applied.
 
-        It must not be changed until all were taken.
+        The state must not be changed until the iteration has ended.
         """
         collections = [("/", root := self.tree.collection("/"))]
         names: dict[str, str] = {}
@@ -262,7 +262,7 @@ class State:
 
 
 def lock_taken(lock: Lock, file: Manifest | None = None) -> LockTaken:
-    """The record of a lock."""
+    """Make the record of a lock."""
     scope: Literal["exclusive", "shared"] = "exclusive" if lock.scope == EXCLUSIVE else "shared"
     return LockTaken(
         lock.path,

@@ -11,11 +11,12 @@ _upload = attrgetter("upload")
 
 
 class Versions:
-    """All versions with parts, each once, whatever their names are.
+    """All versions with parts, each once, however many names it has.
 
-    An upload id begins with a random byte, and rises with time behind it (`splitd.model.uploads`).  So each of 256
-    lists, one for each first byte, grows at its end nearly always.  That costs eight bytes for each version and a
-    fraction of a microsecond; a dict would cost six times the memory, and a `SortedKeyList` six times the time.
+    An upload id begins with a random byte, and the rest of it rises with time (`splitd.model.uploads`).  There is one
+    list for each of the 256 first bytes, so nearly all versions are added at the end of a list.  That takes eight bytes
+    and a fraction of a microsecond for each version; a dict would take six times the memory, and a `SortedKeyList` six
+    times the time.
     """
 
     def __init__(self) -> None:
@@ -36,12 +37,12 @@ class Versions:
             insort(versions, manifest, key=_upload)
 
     def find(self, upload: str) -> Manifest | None:
-        """The version of an upload; its manifest says where the parts were when it was committed."""
+        """Return the version of an upload, with the nodes of its parts at the commit; None if there is none."""
         versions, place = self._place(upload)
         return versions[place] if place < len(versions) and versions[place].upload == upload else None
 
     def remove(self, upload: str) -> None:
-        """Take a version out, where it is there."""
+        """Remove a version; do nothing if there is none."""
         versions, place = self._place(upload)
         if place < len(versions) and versions[place].upload == upload:
             del versions[place]

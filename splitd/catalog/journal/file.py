@@ -1,4 +1,4 @@
-"""The journal on a disk: a folder of segments, one sync for all records that wait for one."""
+"""The journal on a disk: a folder of segments, with one sync for all records that wait for one."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ _Result = TypeVar("_Result")
 
 
 class IFolderLock(Protocol):
-    """Keeps a folder to one process; the calls of `storaged.system.filesystem.FolderLock`."""
+    """Reserves a folder for one process; it has the calls of `storaged.system.filesystem.FolderLock`."""
 
     def acquire(self) -> None:
         """Take the folder.
 
-        :raise OSError: it is taken.
+        :raise OSError: another process has taken it.
         """
 
     def release(self) -> None:
-        """Give the folder up.  May be called again, and before `acquire`."""
+        """Release the folder.  May be called more than once, and before `acquire`."""
 
 
 @attrs.frozen
@@ -51,26 +51,26 @@ class _Waiting:
 
 
 Compactor = Callable[[str, int], Deferred[None]]
-"""Makes, from what is in a folder, the snapshot of all that is before a record with which a segment begins; fires when
-it is durable.  Cancelling it gives it up."""
+"""Makes the snapshot of all records in a folder before a given one, with which a segment begins.  The Deferred fires
+when the snapshot is durable; cancelling it ends the work."""
 
 
 @implementer(IJournal)
 class FileJournal:
     """Records in a folder.
 
-    Lines are made where `append` is called, so that their order and numbers are settled there.  They gather while
-    those before them are written and synced in a thread, and are then written and synced together.
+    `append` makes the lines, which settles their order and their numbers.  While earlier lines are written and synced
+    in a thread, new ones are collected; then they are written and synced together.
 
-    When the full segments have become larger than the snapshot, and than one segment, a new snapshot takes the place of
-    all of them.  So the journal is at most about twice as long as what it comes to, and every record is written down
+    When the full segments together are larger than the snapshot, and larger than one segment, a new snapshot replaces
+    all of them.  So the journal is at most about twice as long as a snapshot of its state, and each record is written
     again about once.
 
-    :param folder: made where it is missing.
-    :param pool: takes one blocking call of this journal at a time; must run until `close` has fired.
-    :param compactor: makes the snapshots; none are made where None.
-    :param lock: keeps the folder to this process; the folder's own, where None.
-    :param segment_limit: the bytes from which on a segment is full.
+    :param folder: the folder; it is made if it is missing.
+    :param pool: makes one blocking call of this journal at a time; it must run until the Deferred of `close` has fired.
+    :param compactor: makes the snapshots; if None, none are made.
+    :param lock: reserves the folder for this process; if None, the folder's own lock does.
+    :param segment_limit: a segment is full when it has at least this many bytes.
     """
 
     _log = Logger()
@@ -132,8 +132,8 @@ class FileJournal:
     def replay(self, apply: Callable[[Record], None]) -> Deferred[int]:
         """Read all records; see `IJournal`.
 
-        :param apply: may raise `ValueError` for a record that contradicts those before it: that is damage too.
-        :raise OSError: another process has the journal, or it cannot be read.
+        :param apply: may raise `ValueError` for a record that contradicts those before it, which counts as damage.
+        :raise OSError: another process has the journal open, or it cannot be read.
         """
         return self._turn.run(lambda: Deferred.fromCoroutine(self._replay(apply)))
 
@@ -151,7 +151,7 @@ class FileJournal:
         try:
             await self._in_pool(self._writer.resume, self._reader)
         except OSError as problem:
-            self._fail(problem, [])  # what was read can be read
+            self._fail(problem, [])  # the records that were read stay readable
         torn = self._reader.torn
         if torn is not None:
             self._log.warn(
@@ -171,7 +171,7 @@ class FileJournal:
     def append(self, record: Record, *, durable: bool) -> Deferred[None]:
         """Append a record; see `IJournal`.
 
-        :raise ValueError: it cannot be written down, and was not; all else goes on.
+        :raise ValueError: the record cannot be encoded.  It was not written; the journal can still be used.
         """
         if self.failure or not self._open:
             return fail(CatalogReadOnly(self.failure or f"journal {self._folder} is not open"))
@@ -234,7 +234,7 @@ class FileJournal:
     def _compaction_failed(self, failure: Failure) -> None:
         if failure.check(CancelledError):
             return
-        # What there is stays, and is whole.  The next segment that is full is the next occasion.
+        # The present files stay, and are complete.  It is tried again when the next segment is full.
         self._compact_above = self._writer.full + self._segment_limit
         self._compaction_problem = failure.getErrorMessage()
         self._log.error("the journal is not compacted: {problem}", problem=self._compaction_problem)
@@ -244,11 +244,11 @@ class FileJournal:
         self._compact_where_needed()
 
     def close(self) -> Deferred[None]:
-        """Sync what was appended, and let go of the folder; see `IJournal`.  May be called again.
+        """Sync the appended records, and release the folder; see `IJournal`.  May be called more than once.
 
-        A replay under way fails.
+        A replay in progress fails.
 
-        :raise OSError: syncing failed; the folder is let go of.
+        :raise OSError: syncing failed; the folder is released all the same.
         """
         self._open = False
         self._closed = True

@@ -1,4 +1,4 @@
-"""A journal in memory, for tests: it keeps the promises of `IJournal`, and does on demand what disks do."""
+"""A journal in memory, for tests: it keeps the promises of `IJournal`, and delays syncs or fails on demand."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from splitd.model.records import Record, decode_line, encode_line
 
 @attrs.define
 class MemoryFolder:
-    """What a journal in memory leaves to the next one.
+    """The storage of journals in memory, which the next journal can read.
 
-    :param lines: as in a segment, oldest first.
+    :param lines: the lines, as in a segment, oldest first.
     :param taken: whether a journal has it open.
     """
 
@@ -29,7 +29,7 @@ class MemoryFolder:
 class MemoryJournal:
     """Records in memory.
 
-    :param folder: where they are kept; given to a new journal after `close`, it is replayed there.
+    :param folder: keeps the records; a new journal on the same folder replays them after `close`.
     """
 
     def __init__(self, folder: MemoryFolder | None = None) -> None:
@@ -46,19 +46,19 @@ class MemoryJournal:
         self._held = True
 
     def release(self) -> None:
-        """Let the syncs that were held end, and no other be held."""
+        """Let the held syncs end, and hold no more."""
         self._held = False
         while self._waiting and not self._held:
-            # It stays in the list until its callbacks have run: what they append comes after those that are here.
+            # It stays in the list until its callbacks have run, so that records appended by them come after the others.
             outcome = self._waiting[0]
             if outcome.called:
-                return  # its callbacks are running and ask again; the call that runs them goes on
+                return  # this call comes from its callbacks: the call that runs them continues the loop
             outcome.callback(None)
             if self._waiting and self._waiting[0] is outcome:
                 del self._waiting[0]
 
     def fail_next(self, reason: str) -> None:
-        """Let the next append fail, and by that the journal."""
+        """Let the next append fail, and with it the journal."""
         self._next_failure = reason
 
     def replay(self, apply: Callable[[Record], None]) -> Deferred[int]:
@@ -105,7 +105,7 @@ class MemoryJournal:
                 outcome.errback(CatalogReadOnly(reason))
 
     def close(self) -> Deferred[None]:
-        """Let what was held end, and let go of the folder; see `IJournal`."""
+        """Let the held syncs end, and release the folder; see `IJournal`."""
         self._open = False
         if self._taken:
             self._folder.taken = self._taken = False
