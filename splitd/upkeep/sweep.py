@@ -251,7 +251,7 @@ class Sweep:
 def _refuse_disorder(page: Sequence[PartInfo], after: str) -> None:
     """Refuse a page that is not in ascending order after the page before.
 
-    A node that repeats itself would never come to its last page.
+    A node that repeats itself would never reach its last page.
 
     :raise NodeUnavailable: the page is not in ascending order, or lists something that is not a part id.
     """
