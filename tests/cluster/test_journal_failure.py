@@ -7,6 +7,7 @@ import json
 import pytest_twisted
 
 from tests.cluster.cluster import Cluster
+from tests.cluster.waiting import eventually
 
 
 @pytest_twisted.ensureDeferred
@@ -51,3 +52,24 @@ async def test_after_a_restart_there_is_one_whole_version_and_no_part_of_another
     assert len(cluster.uploads_stored()) == 1
     assert (await cluster.get("/file")).body == got.body
     assert (await cluster.put("/file", b"ghi")).code == 204
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_front_that_cannot_write_its_journal_at_the_start_serves_the_files(cluster: Cluster) -> None:
+    await cluster.put("/file", b"abc")
+    before = cluster.uploads_stored()
+    client = await cluster.connect()
+    client.begin("PUT", "/large", "Content-Length: 100000")
+    client.send(bytes(99_999))
+    await eventually(lambda: all(node.half_written() for node in cluster.nodes))
+    await cluster.crash_front()
+    cluster.journal_filesystem.fails_sync = True
+    await cluster.start_front()
+    assert (await cluster.get("/file")).body == b"abc"
+    refused = await cluster.put("/new", b"x")
+    assert (refused.code, "journal" in refused.text) == (503, True)
+    cluster.journal_filesystem.fails_sync = False
+    await cluster.restart_front()
+    await cluster.status_becomes(lambda status: not status["reaper"]["doomed"])
+    assert (await cluster.put("/file", b"abc", If_Match="*")).code == 204
+    await eventually(lambda: len(cluster.uploads_stored()) == len(before))
