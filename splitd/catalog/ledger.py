@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from twisted.internet.defer import Deferred, FirstError, gatherResults, succeed
+from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -37,8 +38,7 @@ class JournalledUploads:
 
     def begin_all(self, starts: Sequence[Start]) -> Deferred[None]:
         """Record that parts of some uploads may lie on their nodes; see `IUploadLedger.begin_all`."""
-        begun = gatherResults([self._begin(start) for start in starts], consumeErrors=True)
-        return begun.addCallbacks(lambda _: None, _first)
+        return _all_of([self._begin(start) for start in starts]).addCallback(lambda _: None)
 
     def _begin(self, start: Start) -> Deferred[None]:
         def judge() -> tuple[Record, None]:
@@ -94,13 +94,21 @@ class JournalledUploads:
         copies = [copy for copy, started in state.moves.under_way.items() if started.front != self._front]
         aborted = [self.abort(upload, reason) for upload in uploads]
         aborted += [self._part_moves.abort_move(copy, reason) for copy in copies]
-        return gatherResults(aborted, consumeErrors=True).addCallbacks(len, _first)
+        return _all_of(aborted)
 
     def orphans(self, node: str, parts: Sequence[PartId]) -> Deferred[list[PartId]]:
         """Choose the parts that have no reason to lie on a node; see `IUploadLedger.orphans`."""
         return succeed([part for part in parts if not self._state.knows(part, node)])
 
 
-def _first(failure: Failure) -> Failure:
-    """Unwrap the first failure of several Deferreds."""
-    return failure.value.subFailure if isinstance(failure.value, FirstError) else failure
+def _all_of(changes: Sequence[Deferred[Any]]) -> Deferred[int]:
+    """Wait until all changes have ended.  Cancelling it cancels the changes that have not.
+
+    :return: a Deferred that fires with the number of changes, or fails as the first change that failed.
+    """
+
+    def ended(outcomes: list[tuple[bool, Any]]) -> int | Failure:
+        failures = [outcome for _, outcome in outcomes if isinstance(outcome, Failure)]
+        return failures[0] if failures else len(outcomes)
+
+    return DeferredList(changes, consumeErrors=True).addCallback(ended)

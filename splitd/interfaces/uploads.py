@@ -49,7 +49,7 @@ class IUploadLedger(Interface):
     def begin_all(starts: Sequence[Start]) -> Deferred[None]:
         """Record that parts of some uploads may lie on their nodes from now on.
 
-        :return: a Deferred that fires with None when the records are written; they need not be durable.  If it fails or
+        :return: a Deferred that fires with None when all records are written; they need not be durable.  If it fails or
             is cancelled, each of the uploads may be under way or not: abort them all.
         """
 

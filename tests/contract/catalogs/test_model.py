@@ -13,9 +13,10 @@ import pytest
 import pytest_twisted
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.python.threadpool import ThreadPool
 
+from splitd.interfaces.uploads import Commit, Start
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.holdings import PartCopy
 from splitd.model.if_header import IfHeader, Term, TermList
@@ -64,6 +65,8 @@ operations = st.one_of(
     st.tuples(st.just("begin"), uploads, paths, st.just(NODES)),
     st.tuples(st.just("commit"), paths, uploads.map(manifest), conditions),
     st.tuples(st.just("commit"), paths, st.builds(manifest, uploads, nodes=st.just(())), conditions),
+    st.tuples(st.just("begin_all"), st.lists(st.builds(Start, uploads, paths, st.just(NODES)), max_size=4)),
+    st.tuples(st.just("commit_all"), st.lists(st.builds(Commit, paths, uploads.map(manifest), conditions), max_size=4)),
     st.tuples(st.just("abort"), uploads, st.just("no more")),
     st.tuples(
         st.just("gone"),
@@ -95,10 +98,17 @@ def perform(front: Front, operation: tuple[Any, ...]) -> Deferred[Any]:
             done = front.begin(upload, path, nodes)
         case "commit", path, version, condition:
             done = front.commit(path, version, condition)
+        case "commit_all", commits:
+            done = gatherResults([ended(committed) for committed in front.ledger.commit_all(commits)])
         case name, *arguments:
             seams = (front.catalog, front.ledger, front.part_moves, front.doomed_parts, front.namespace, front.locks)
             where = next(each for each in seams if hasattr(each, name))
             done = getattr(where, name)(*arguments)
+    return ended(done)
+
+
+def ended(done: Deferred[Any]) -> Deferred[Any]:
+    """Fires with the result, or with what the failure says."""
     return done.addErrback(lambda failure: (failure.type, failure.getErrorMessage()))
 
 
