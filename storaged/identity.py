@@ -75,7 +75,7 @@ class Identity:
         :raise WrongNode: the request names a different node, or a different cluster.
         """
         if node_id is not None and node_id != self.node_id:
-            raise WrongNode(f"this is node {self.node_id}, not {node_id}")
+            raise WrongNode(f"this is node {self.node_id}")
         if cluster and not self.cluster:
             return Deferred.fromCoroutine(self._join(cluster))
         self._check_cluster(cluster)
@@ -93,4 +93,4 @@ class Identity:
 
     def _check_cluster(self, cluster: str | None) -> None:
         if cluster and cluster != self.cluster:
-            raise WrongNode(f"node {self.node_id} belongs to cluster {self.cluster}, not to {cluster}")
+            raise WrongNode(f"belongs to cluster {self.cluster}, not to {cluster}")

@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from storaged.http import IDrainingProtocol, write_eagerly
+from storaged.http import IDrainingProtocol, reason_of, write_eagerly
 from storaged.parts import messages
 from storaged.parts.errors import BadRequest, NodeUnavailable, StoragedError
 from storaged.parts.format import SMALL_PART
@@ -104,13 +104,13 @@ class LinkServer(FrameReceiver):
         problem = failure.value
         if not isinstance(problem, StoragedError):
             self._log.failure("a request of a link", failure)
-            problem = NodeUnavailable(f"{type(problem).__name__}: {problem}")
+            problem = NodeUnavailable(reason_of(problem))
         return [problem] * count
 
     def _not_answered(self, failure: Failure) -> None:
         self._log.failure("an answer of a link", failure)
         if self.connected:
-            self._cut_off(f"an answer could not be sent: {failure.getErrorMessage()}")
+            self._cut_off(f"an answer could not be sent: {reason_of(failure.value)}")
 
     def _answer(self, outcomes: Sequence[PartInfo | bytes | bool | StoragedError], number: int, size: int) -> None:
         self._count(-1, -size)

@@ -17,6 +17,7 @@ from storaged.http import (
     Parameters,
     StreamingResource,
     can_send_file,
+    reason_of,
     receive_body,
     send_body,
     send_file,
@@ -65,7 +66,7 @@ class PartResource(StreamingResource):
             _refuse(request, problem)
         except Exception as problem:
             self._log.failure("{method} {uri}", method=request.method, uri=request.uri)
-            _refuse(request, NodeUnavailable(f"{type(problem).__name__}: {problem}"))
+            _refuse(request, NodeUnavailable(reason_of(problem)))
 
     async def _dispatch(self, request: IRequest) -> None:
         method = request.method.decode("ascii", "replace")

@@ -100,7 +100,7 @@ class DiskPartStore:
     async def stop(self) -> None:
         """Refuse new parts and readers, abort those in progress, and wait until all files are closed."""
         self._stopping = True
-        problem = NodeUnavailable(f"node {self._identity.node_id} is stopping")
+        problem = NodeUnavailable("the node is stopping")
         ends = [writer.break_off(problem) for writer in list(self._writers.values())]
         for reader in list(self._readers):
             reader.close()
@@ -348,7 +348,7 @@ class DiskPartStore:
 
     def _refuse_while_stopping(self) -> None:
         if self._stopping:
-            raise NodeUnavailable(f"node {self._identity.node_id} is stopping")
+            raise NodeUnavailable("the node is stopping")
 
     def _monotonic_ms(self) -> int:
         return int(self._clock.seconds() * 1000)

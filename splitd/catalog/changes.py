@@ -20,6 +20,7 @@ from splitd.interfaces.journal import IJournal
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.records import Record
 from splitd.model.tree import check_path
+from storaged.http import reason_of
 from storaged.system.clocks import WallClock
 
 _Result = TypeVar("_Result")
@@ -157,7 +158,7 @@ class Changes:
 
     def _work_failed(self, failure: Failure) -> None:
         if not failure.check(CancelledError):
-            self._contradiction = f"the names of the journal contradict each other: {failure.getErrorMessage()}"
+            self._contradiction = f"the names of the journal contradict each other: {reason_of(failure.value)}"
             self._log.failure("work that a change left behind", failure)
 
     def _work_ended(self, _: None) -> None:

@@ -14,6 +14,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
 from splitd.catalog import compaction
+from storaged.http import reason_of
 
 _MESSAGE_LIMIT = 2000
 
@@ -67,4 +68,4 @@ class _Compaction(ProcessProtocol):
             self.ended.callback(None)
         else:
             said = self._said.decode(errors="replace").strip()
-            self.ended.errback(CompactionFailed(said.rpartition("\n")[2] or reason.getErrorMessage()))
+            self.ended.errback(CompactionFailed(said.rpartition("\n")[2] or reason_of(reason.value)))

@@ -7,7 +7,14 @@ import select
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import (
+    HTTPConnection,
+    HTTPException,
+    HTTPResponse,
+    HTTPSConnection,
+    IncompleteRead,
+    RemoteDisconnected,
+)
 from io import BufferedIOBase
 from typing import Any
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
@@ -16,6 +23,7 @@ import attrs
 
 from splitd.cli.errors import ServerRefused, TransferBroken, Unreachable
 from splitd.cli.paths import printable, quote_path
+from storaged.system.os_errors import os_reason
 
 PIECE = 1 << 20
 """The most bytes that are read or sent at once."""
@@ -214,7 +222,18 @@ def _refuse_no(what: str, answer: HTTPResponse) -> None:
     raise ServerRefused(f"{what}: {sentence} ({answer.status})", answer.status)
 
 
-def _reason(problem: Exception) -> str:
+def _reason(problem: OSError | HTTPException) -> str:
+    """Return what went wrong in plain words."""
     if isinstance(problem, TimeoutError) and not problem.errno:
         return str(problem) or "timed out"
-    return getattr(problem, "strerror", None) or str(problem) or type(problem).__name__
+    if isinstance(problem, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {problem.verify_message.rstrip('.')}"
+    if isinstance(problem, ssl.SSLError):
+        return f"TLS: {(problem.reason or 'the connection broke').replace('_', ' ').lower()}"
+    if isinstance(problem, RemoteDisconnected):
+        return "the server closed the connection before its answer"
+    if isinstance(problem, IncompleteRead):
+        return "the server closed the connection in the middle of its answer"
+    if isinstance(problem, OSError):
+        return os_reason(problem)
+    return str(problem) or type(problem).__name__

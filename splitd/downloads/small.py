@@ -51,7 +51,7 @@ def _decode(manifest: Manifest, index: int, data: bytes | StoragedError) -> byte
     size = manifest.part_size(index)
     expected = stored_size(size, manifest.unit)
     if len(data) != expected:
-        raise PartDamaged(f"takes {len(data)} bytes, expected {expected}")
+        raise PartDamaged(f"part {manifest.part(index)}: takes {len(data)} bytes, expected {expected}")
     decoder = UnitDecoder(manifest.part(index), manifest.unit, size, Span(0, size))
     units = decoder.feed(data[decoder.stored_span.start : decoder.stored_span.stop])
     return b"".join([piece for unit in units for piece in unit])

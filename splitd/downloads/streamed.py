@@ -27,14 +27,14 @@ class PartLost(FileDamaged):
 
 def explain_failure(manifest: Manifest, index: int, problem: StoragedError) -> SplitdError:
     """Turn the failure of a part into the error of its file."""
-    node = manifest.nodes[index]
-    what = f"part {manifest.part(index)} on node {node}"
+    text = str(problem.on(manifest.nodes[index]))
     if isinstance(problem, PartMissing):
-        return PartLost(f"{what}: {problem}")
+        return PartLost(text)
     if isinstance(problem, PartDamaged | BadSpan):  # a part that is too short has no such span
-        return FileDamaged(f"{what}: {problem}")
-    kind = Overloaded if isinstance(problem, NotAsked) else FileUnavailable
-    return kind(f"{what}: {problem}")
+        return FileDamaged(text)
+    if isinstance(problem, NotAsked):
+        return Overloaded(problem.reason)
+    return FileUnavailable(text)
 
 
 class _PartStream:
@@ -64,7 +64,7 @@ class _PartStream:
             try:
                 data = await self._reader.read()
                 if not data:
-                    raise PartDamaged("ended before its last unit")
+                    raise PartDamaged(f"part {self._part}: ended before its last unit")
                 self._units.extend(self._decoder.feed(data))
             except StoragedError as problem:
                 raise explain_failure(self._manifest, self._index, problem) from problem

@@ -21,6 +21,7 @@ from splitd.model.nodes import NodeEntry, RegistryChange, compare_entries
 from splitd.model.placement import Candidate, choose_nodes
 from splitd.model.room import why_full
 from splitd.nodes.reporting import ReportingStore
+from storaged.http import reason_of
 from storaged.parts.errors import NodeUnavailable, NotAsked, StoragedError, WrongNode
 from storaged.parts.interfaces import INodeStore, IRemoteStore
 from storaged.parts.values import LOOK_EVERY_S, NodeInfo
@@ -142,7 +143,7 @@ class NodeRegistry:
         def report(problem: StoragedError) -> None:
             node = self._nodes.get(entry.id)
             if node is not None and node.remote is remote:  # the node may have another URL by now
-                self.failed(entry.id, str(problem))
+                self.failed(entry.id, problem.reason)
 
         return remote, ReportingStore(remote, report)
 
@@ -294,10 +295,11 @@ class NodeRegistry:
             node.health.due -= _SPREAD_S * self._chance()
         else:
             if isinstance(problem, AskedTooLong):
-                problem = NodeUnavailable(f"node {node.entry.id}: did not say in {_ANSWER_S:g} s how it is")
-            node.health.silent(now, str(problem), stranger=isinstance(problem, WrongNode))
+                problem = NodeUnavailable(f"no answer in {_ANSWER_S:g} s")
+            reason = problem.reason if isinstance(problem, StoragedError) else reason_of(problem)
+            node.health.silent(now, reason, stranger=isinstance(problem, WrongNode))
             # A node that did not answer this request will not answer older ones.
-            remote.end_waits(asked_at, NodeUnavailable(str(problem)))
+            remote.end_waits(asked_at, NodeUnavailable(reason))
         self._log_change(node, before)
 
     def watch_recoveries(self, recovered: Callable[[str], None]) -> None:
@@ -306,9 +308,8 @@ class NodeRegistry:
 
     def _log_change(self, node: NodeStatus, before: tuple[str, str]) -> None:
         if (node.health.state, node.health.problem) != before:
-            self._log.info(
-                "node {node}: {state} {problem}", node=node.entry.id, state=node.state, problem=node.health.problem
-            )
+            problem = f": {node.health.problem}" if node.health.problem else ""
+            self._log.info("node {node} is {state}{problem}", node=node.entry.id, state=node.state, problem=problem)
         if node.health.usable and before[0] not in {UP, FULL}:
             for recovered in self._recovered:
                 recovered(node.entry.id)

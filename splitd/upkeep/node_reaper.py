@@ -16,6 +16,7 @@ from splitd.errors import SplitdError
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.interfaces.parts import IDoomedParts
 from splitd.upkeep.deletion_pace import DeletionPace
+from storaged.http import reason_of
 from storaged.parts.errors import StoragedError
 from storaged.parts.format import PartId
 from storaged.system.parallel import settled
@@ -139,7 +140,7 @@ class NodeReaper:
             return ""
         if not failure.check(StoragedError, SplitdError):
             self._log.failure("deleting parts on node {node}", failure, node=self._node)
-        return failure.getErrorMessage() or type(failure.value).__name__
+        return _reason(failure.value)
 
     def _ended(self, problem: str) -> None:
         self._under_way = None
@@ -148,7 +149,7 @@ class NodeReaper:
         if problem:
             if not self.failing:
                 self._log.info(
-                    "node {node}: {count} parts are not deleted for now: {problem}",
+                    "node {node}: parts that are not deleted for now: {count}; {problem}",
                     node=self._node,
                     count=self.staying,
                     problem=problem,
@@ -211,7 +212,7 @@ class NodeReaper:
         took_s = self._clock.seconds() - began_at
         gone = [part for part, outcome in zip(parts, outcomes, strict=True) if not isinstance(outcome, Exception)]
         if len(gone) < len(parts):
-            self._problem = next(str(outcome) for outcome in outcomes if isinstance(outcome, Exception))
+            self._problem = next(_reason(outcome) for outcome in outcomes if isinstance(outcome, Exception))
         if not gone:
             self._pace.failed(took_s)
             return False
@@ -227,3 +228,8 @@ class NodeReaper:
             return await answer
         finally:
             self._waits_for = None
+
+
+def _reason(problem: BaseException | None) -> str:
+    """Return what went wrong, without the node, which the log names already."""
+    return problem.reason if isinstance(problem, StoragedError) else reason_of(problem)

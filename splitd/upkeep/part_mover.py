@@ -21,6 +21,7 @@ from splitd.model.manifest import Manifest
 from splitd.nodes.registry import NodeRegistry
 from splitd.upkeep.pace import Pace
 from splitd.upkeep.reaper import Reaper
+from storaged.http import reason_of
 from storaged.parts.decoding import check_part
 from storaged.parts.errors import BadPart, PartDamaged, PartExists, PartMissing, StoragedError
 from storaged.parts.format import SMALL_PART, PartId, stored_size
@@ -81,7 +82,7 @@ class PartMover:
             await self._copy_anew(manifest, index, target, pace)
             await self._moves.commit_move(path, copy)
         except BaseException as problem:
-            await self._give_up(copy, str(problem) or type(problem).__name__)
+            await self._give_up(copy, reason_of(problem))
             raise
         self._reaper.wake()
 
@@ -121,7 +122,7 @@ class PartMover:
         try:
             check_part(part, data)
         except BadPart as problem:
-            raise PartDamaged(f"part {part} on node {source}: {problem}") from problem
+            raise PartDamaged(problem.reason).on(source) from problem
         with _too_early(target):
             [outcome] = await self._registry.store(target).put_all([(str(part), data)])
             if isinstance(outcome, StoragedError):
@@ -170,4 +171,4 @@ def _too_early(target: str) -> Iterator[None]:
     try:
         yield
     except PartMissing as problem:
-        raise RecentlyRemoved(f"node {target}: {problem}") from problem
+        raise RecentlyRemoved(str(problem.on(target))) from problem

@@ -29,6 +29,7 @@ from splitd.nodes.registry import NodeRegistry
 from splitd.upkeep.pace import Pace
 from splitd.upkeep.part_mover import PartMover
 from splitd.upkeep.reaper import Reaper
+from storaged.http import reason_of
 from storaged.parts.errors import StoragedError
 from storaged.parts.format import stored_size
 from storaged.parts.values import LOOK_EVERY_S
@@ -190,7 +191,7 @@ class Rebalance:
             if result.check(CancelledError):
                 progress.state = "stopped"
             else:
-                progress.state, progress.problem = "failed", result.getErrorMessage()
+                progress.state, progress.problem = "failed", reason_of(result.value)
                 if not result.check(SplitdError, StoragedError):
                     self._log.failure("a rebalance", result)
         else:
@@ -320,9 +321,8 @@ class Rebalance:
             if not isinstance(problem, StoragedError | SplitdError):
                 self._log.failure("moving a part")
             progress.failed += 1
-            progress.problem = (
-                f"part {manifest.part(move.part)} of {path} from {move.source} to {move.target}: {problem}"
-            )
+            what = f"part {move.part} of {path} from {move.source} to {move.target}"
+            progress.problem = f"{what}: {reason_of(problem)}"
             self._failed_in_a_row += 1
             self._log.warn("not moved: {problem}", problem=progress.problem)
         else:

@@ -20,6 +20,7 @@ from splitd.errors import SplitdError, SweepUnderWay
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.interfaces.uploads import IUploadLedger
 from splitd.model.uploads import upload_time_ms
+from storaged.http import reason_of
 from storaged.parts.errors import NodeUnavailable, StoragedError
 from storaged.parts.format import PartId, is_part_id, parse_part_id
 from storaged.parts.values import PartInfo
@@ -203,11 +204,13 @@ class Sweep:
             yield
         except CancelledError:
             raise
-        except (StoragedError, SplitdError) as problem:
+        except StoragedError as problem:
+            node.problem = problem.reason
+        except SplitdError as problem:
             node.problem = str(problem)
         except Exception as problem:
             self._log.failure("sweeping node {node}", node=node.node)
-            node.problem = f"{type(problem).__name__}: {problem}"
+            node.problem = reason_of(problem)
 
     async def _judge(self, node: NodeFindings, page: Sequence[PartInfo], before_ms: int) -> list[tuple[str, int]]:
         node.parts += len(page)

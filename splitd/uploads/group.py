@@ -23,7 +23,8 @@ from splitd.interfaces.upkeep import IReaper
 from splitd.interfaces.uploads import Commit, IUploadLedger, Start
 from splitd.model.manifest import Manifest
 from splitd.model.striping import Cutter
-from splitd.uploads.lanes import Intent
+from splitd.uploads.lanes import NO_OTHER, Intent, name_failed
+from storaged.http import reason_of
 from storaged.parts.errors import NodeUnavailable, NoSpace, NotAsked, StoragedError
 from storaged.parts.format import PartId, encode_part
 from storaged.parts.values import PartInfo
@@ -174,7 +175,7 @@ class GroupCommit:
             nodes = self._place(files)
         except NotEnoughNodes as problem:
             if len(files) == 1:
-                _answer(files[0], Failure(_explained(problem, files[0])))
+                _answer(files[0], Failure(_explained(files[0], NO_OTHER) if files[0].failed else problem))
                 return
             # Each may have room alone, or other nodes that have not failed it.
             middle = len(files) // 2
@@ -228,7 +229,7 @@ class GroupCommit:
     def _put(self, node: str, parts: Sequence[tuple[str, bytes]]) -> Deferred[list[PartInfo | StoragedError]]:
         def fault(failure: Failure) -> list[PartInfo | StoragedError]:
             self._log.failure("storing parts on node {node}", failure, node=node)
-            return [NodeUnavailable(repr(failure.value))] * len(parts)
+            return [NodeUnavailable(reason_of(failure.value))] * len(parts)
 
         return maybeDeferred(self._registry.store(node).put_all, parts).addErrback(fault)
 
@@ -273,27 +274,24 @@ class GroupCommit:
             file.answer.callback((manifest, created))
 
     def _refused(self, failure: Failure, file: _File) -> Deferred[None]:
-        problem = failure.value
-        reason = str(problem) if isinstance(problem, SplitdError) else repr(problem)
-        cleaned = Deferred.fromCoroutine(self._clean_up(file, reason))
+        cleaned = Deferred.fromCoroutine(self._clean_up(file, reason_of(failure.value)))
         return cleaned.addCallback(lambda _: _answer(file, failure))
 
     async def _try_again(self, file: _File, failed: dict[str, StoragedError]) -> None:
         """Give a file that some nodes have failed to others, unless nobody waits for it any more."""
-        await self._clean_up(file, "; ".join(map(str, failed.values())) or "the client has left")
+        await self._clean_up(file, name_failed(failed) or "the client has left")
         if file.given_up:
             return
         not_asked = next((problem for problem in failed.values() if isinstance(problem, NotAsked)), None)
         if not_asked is not None:  # nor would other nodes be
-            _answer(file, Failure(Overloaded(f"{file.intent.path}: {not_asked}")))
+            _answer(file, Failure(Overloaded(not_asked.reason)))
             return
         file.failed.update(failed)
         if len(file.failed) > _MOST_FAILED:
-            problem = NotEnoughNodes(f"{len(file.failed)} nodes have failed by now")
-            _answer(file, Failure(_explained(problem, file)))
+            _answer(file, Failure(_explained(file, "that many are not the fault of the nodes")))
             return
         self._log.info("upload of {path} is tried again elsewhere: {reasons}",
-                       path=file.intent.path, reasons=_reasons(failed))  # fmt: skip
+                       path=file.intent.path, reasons=name_failed(failed))  # fmt: skip
         file.intent = attrs.evolve(file.intent, upload=self._new_id())
         self._wait(file)
 
@@ -316,14 +314,8 @@ def _answer(file: _File, failure: Failure) -> None:
         file.answer.errback(failure)
 
 
-def _reasons(failed: dict[str, StoragedError]) -> str:
-    return "; ".join(f"node {node}: {problem}" for node, problem in failed.items())
-
-
-def _explained(problem: SplitdError, file: _File) -> SplitdError:
-    """The error of a file for which there is no place; it names the nodes that failed the file before."""
-    if file.failed and isinstance(problem, NotEnoughNodes):
-        full = all(isinstance(failure, NoSpace) for failure in file.failed.values())
-        kind = NotEnoughSpace if full else UploadFailed
-        return kind(f"{file.intent.path}: {_reasons(file.failed)}; {problem}")
-    return problem
+def _explained(file: _File, why_not_elsewhere: str) -> SplitdError:
+    """Return the error of a file that nodes have failed; it names them."""
+    full = all(isinstance(failure, NoSpace) for failure in file.failed.values())
+    kind = NotEnoughSpace if full else UploadFailed
+    return kind(f"{name_failed(file.failed)}; {why_not_elsewhere}")

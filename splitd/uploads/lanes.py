@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import attrs
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.python.failure import Failure
 
-from splitd.errors import NotEnoughSpace, Overloaded
+from splitd.errors import NotEnoughNodes, NotEnoughSpace, Overloaded
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.model.conditions import Condition
 from splitd.model.media import Media
@@ -71,6 +71,18 @@ async def find_room(registry: INodeRegistry, look: Callable[[], _Found]) -> _Fou
     return look()
 
 
+NO_OTHER = "no other node can take the part now"
+"""Ends the message about nodes that have failed and cannot be replaced."""
+
+
+def name_failed(failed: Mapping[str, StoragedError]) -> str:
+    """Return a text that names each failed node and its error.
+
+    :param failed: the errors by the ids of the nodes.
+    """
+    return "; ".join(str(problem.on(node)) for node, problem in failed.items())
+
+
 class Lanes:
     """Opens a lane to a node for each part of a file; if a node refuses, it takes another one.
 
@@ -81,6 +93,7 @@ class Lanes:
         self._registry = registry
         self._intent = intent
         self._tried: set[str] = set()
+        self._failed: dict[str, StoragedError] = {}
         self.open: dict[int, Lane] = {}
 
     async def connect(self) -> list[Lane]:
@@ -104,9 +117,15 @@ class Lanes:
     async def _connect_some(self, indexes: Sequence[int]) -> None:
         stored_size, count = self._intent.reserved, len(indexes)
         is_guess = self._intent.size is None
-        nodes = await find_room(
-            self._registry, lambda: self._registry.place(count, stored_size, self._tried, is_guess=is_guess)
-        )
+        try:
+            nodes = await find_room(
+                self._registry, lambda: self._registry.place(count, stored_size, self._tried, is_guess=is_guess)
+            )
+        except NotEnoughNodes as problem:
+            if not self._failed:
+                raise
+            # The registry's reasons would be about the nodes that have lanes already.
+            raise type(problem)(f"{name_failed(self._failed)}; {NO_OTHER}") from problem
         self._tried.update(nodes)
         results = await DeferredList(
             [Deferred.fromCoroutine(self._connect(index, node)) for index, node in zip(indexes, nodes, strict=True)],
@@ -124,10 +143,10 @@ class Lanes:
         except BaseException as problem:
             intent.release(self._registry, node)
             if isinstance(problem, NotAsked):  # nor would another node be
-                raise Overloaded(f"{intent.path}: {problem}") from problem
+                raise Overloaded(problem.reason) from problem
             if not isinstance(problem, StoragedError):
                 raise
-            # The loop in `connect` takes another node.
+            self._failed[node] = problem  # the loop in `connect` takes another one
         else:
             self.open[index] = Lane(node, writer, PartEncoder(part, intent.layout.unit))
 

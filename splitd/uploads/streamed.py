@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from splitd.errors import CatalogReadOnly, LengthMismatch, NotEnoughSpace, SplitdError, UploadFailed
+from splitd.errors import CatalogReadOnly, LengthMismatch, NotEnoughSpace, UploadFailed
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.interfaces.store import IUpload
 from splitd.interfaces.upkeep import IReaper
@@ -23,7 +23,8 @@ from splitd.model.manifest import Manifest
 from splitd.model.striping import Cutter
 from splitd.model.traffic import Traffic
 from splitd.uploads.lanes import Intent, Lane
-from storaged.parts.errors import NoSpace, StoragedError
+from storaged.http import reason_of
+from storaged.parts.errors import NodeUnavailable, NoSpace, StoragedError
 from storaged.system.clocks import WallClock
 from storaged.system.once import Once
 from storaged.system.parallel import gather, settled
@@ -104,7 +105,7 @@ class Upload:
             nodes = [lane.node for lane in self._lanes]
             await self._ledger.begin_all([Start(self._intent.upload, self._intent.path, nodes)])
         except BaseException as problem:
-            await self.abort(str(problem))
+            await self.abort(reason_of(problem))
             raise
         for index, lane in enumerate(self._lanes):
             lane.writer.registerProducer(_LaneSource(self._full, index, self._lanes_changed), True)
@@ -151,8 +152,10 @@ class Upload:
 
     def _explain(self, index: int, problem: Exception) -> UploadFailed | NotEnoughSpace:
         """Turn the failure of a lane into the error of the upload."""
+        if not isinstance(problem, StoragedError):
+            problem = NodeUnavailable(reason_of(problem))
         kind = NotEnoughSpace if isinstance(problem, NoSpace) else UploadFailed
-        return kind(f"part {index} of {self._intent.path} on node {self._lanes[index].node}: {problem}")
+        return kind(str(problem.on(self._lanes[index].node)))
 
     def _break(self, problem: Exception) -> None:
         if self._broken is not None or self._ending is not None:
@@ -178,11 +181,8 @@ class Upload:
             manifest = self._manifest()
             [committed] = self._ledger.commit_all([Commit(self._intent.path, manifest, self._intent.condition)])
             created = await committed
-        except SplitdError as problem:
-            await self._give_up(str(problem))
-            raise
         except BaseException as problem:
-            await self._give_up(f"{type(problem).__name__}: {problem}")
+            await self._give_up(reason_of(problem))
             raise
         self._end(committed=True)
         if not created:
@@ -203,7 +203,7 @@ class Upload:
             await self._storing
         except CancelledError:
             if self._abort_reason:
-                raise UploadFailed(f"{self._intent.path}: {self._abort_reason}") from None
+                raise UploadFailed(self._abort_reason) from None
             raise
         finally:
             self._storing = None

@@ -12,6 +12,7 @@ from twisted.python.threadpool import ThreadPool
 
 from storaged.parts.errors import NodeUnavailable, NoSpace, PartDamaged, StoragedError
 from storaged.system.descriptors import shortage_of
+from storaged.system.os_errors import os_reason
 
 _T = TypeVar("_T")
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -45,7 +46,7 @@ class DiskCalls:
 def disk_error(subject: str, problem: OSError) -> StoragedError:
     """Turn an `OSError` into `NoSpace` if the disk or a quota is full, otherwise into `NodeUnavailable`."""
     kind = NoSpace if problem.errno in _FULL else NodeUnavailable
-    return kind(f"{subject}: {shortage_of(problem) or problem.strerror or problem}")
+    return kind(f"{subject}: {shortage_of(problem) or os_reason(problem)}")
 
 
 def read_error(subject: str, problem: OSError) -> StoragedError:
@@ -56,4 +57,4 @@ def read_error(subject: str, problem: OSError) -> StoragedError:
     """
     if shortage_of(problem):
         return disk_error(subject, problem)
-    return PartDamaged(f"{subject}: {problem.strerror or problem}")
+    return PartDamaged(f"{subject}: {os_reason(problem)}")

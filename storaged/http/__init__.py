@@ -18,6 +18,7 @@ from storaged.http.client import NodeConnections, abort_body, write_body
 from storaged.http.eager import write_eagerly
 from storaged.http.interfaces import IAnswer, IRequest
 from storaged.http.names import Authority, OwnNames, parse_authority, parse_networks
+from storaged.http.reasons import reason_of, why_client_left, why_unanswered
 from storaged.http.request import BUFFER_SIZE, HEAD_TIMEOUT_S, IDLE_LIMIT, StreamingRequest, StreamingSite
 from storaged.http.resource import StreamingResource, receive_body
 from storaged.http.sendfile import can_send_file, send_file
@@ -53,11 +54,14 @@ __all__ = [
     "parse_absolute",
     "parse_authority",
     "parse_networks",
+    "reason_of",
     "receive_body",
     "send_body",
     "send_file",
     "split_target",
     "upgrade",
+    "why_client_left",
+    "why_unanswered",
     "write_body",
     "write_eagerly",
 ]

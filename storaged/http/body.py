@@ -9,6 +9,8 @@ from twisted.internet.interfaces import IConsumer, IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from storaged.http.reasons import why_client_left
+
 
 class Connection(Protocol):
     """What a body needs of the connection it comes through."""
@@ -126,7 +128,7 @@ class RequestBody:
     def broke(self, reason: Failure) -> None:
         """Take the end of the connection."""
         if not self.complete and self._broken is None:
-            self._broken = Failure(BodyBroken(f"the client's connection ended: {reason.getErrorMessage()}"))
+            self._broken = Failure(BodyBroken(why_client_left(reason.value)))
             self._connection = None
             self._end(self._broken)
 

@@ -11,6 +11,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 
+from storaged.http.reasons import reason_of
 from storaged.http.request import StreamingSite
 from storaged.system.settings import SettingsError
 
@@ -33,10 +34,12 @@ async def listen(reactor: Any, endpoint: str, site: StreamingSite) -> IListening
     except CancelledError:
         raise
     except CannotListenError as problem:
-        raise SettingsError(f"{endpoint}: {problem}") from problem
+        raise SettingsError(f"{endpoint}: cannot be listened at: {reason_of(problem)}") from problem
     except Exception as problem:  # each kind of endpoint has errors of its own: a key twice, a file that is missing
         hint = "; colons of an address are written \\:" if "::" in endpoint else ""
-        raise SettingsError(f"{endpoint}: not an endpoint that can be listened at: {problem}{hint}") from problem
+        raise SettingsError(
+            f"{endpoint}: not an endpoint that can be listened at: {reason_of(problem)}{hint}"
+        ) from problem
     # The endpoint's own default of 50 is soon full, and the kernel turns away who comes then.
     port.socket.listen(_BACKLOG)
     site.admission.guard(port)

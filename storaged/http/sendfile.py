@@ -13,6 +13,7 @@ from zope.interface import implementer
 
 from storaged.http.body import BodyBroken
 from storaged.http.interfaces import IRequest
+from storaged.http.reasons import why_client_left
 from storaged.http.request import StreamingRequest, own_request
 from storaged.system.descriptors import Shortage, shortage_of
 from storaged.system.ranges import Span
@@ -111,8 +112,8 @@ class _FileSender:
             sent = os.sendfile(self._socket, self._file, self._position, stop - self._position)
         except BlockingIOError:
             return
-        except (BrokenPipeError, ConnectionResetError) as problem:
-            self._end(Failure(BodyBroken(f"the client left before the end: {problem.strerror}")))
+        except (BrokenPipeError, ConnectionResetError):
+            self._end(Failure(BodyBroken("the client left before the end")))
             return
         except OSError:
             self._end(Failure())
@@ -136,7 +137,7 @@ class _FileSender:
 
     def connectionLost(self, reason: Failure) -> None:
         """Take the end of the connection, as the reactor saw it."""
-        self._end(Failure(BodyBroken(f"the client left before the end: {reason.getErrorMessage()}")))
+        self._end(Failure(BodyBroken(f"{why_client_left(reason.value)} before the end")))
 
     def pauseProducing(self) -> None:
         """Nothing else is written to the connection meanwhile: its buffer is never full."""

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from storaged.http import reason_of
 from storaged.parts.errors import NodeUnavailable
 from storaged.system.serial import SerialThread
 
@@ -90,7 +91,7 @@ class Batches:
             results = self._work(items)
         except Exception as problem:
             self._log.failure("packs")
-            results = [NodeUnavailable(f"{type(problem).__name__}: {problem}")] * len(items)
+            results = [NodeUnavailable(reason_of(problem))] * len(items)
         rest = iter(results)
         return [(answer, list(islice(rest, len(part)))) for part, answer in taken]
 

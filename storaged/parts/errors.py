@@ -16,11 +16,36 @@
 
 `storaged.parts.wire` maps each to its HTTP status and back, but `NotAsked`, which never travels; nothing else here
 knows HTTP.
+
+A message names the part that it is about, and never the node.  The client that asked the node adds its id with `on`.
 """
+
+from typing import Self
 
 
 class StoragedError(Exception):
-    """The base of all errors that storaged and its client raise on purpose."""
+    """The base of all errors that storaged and its client raise on purpose.
+
+    :ivar node: the id of the node that the error is about; empty until `on` has set it.
+    """
+
+    node = ""
+
+    @property
+    def reason(self) -> str:
+        """The message without the node, for reports that show the node's id beside it."""
+        return super().__str__()
+
+    def on(self, node: str) -> Self:
+        """Add the id of the node to the message, unless it has one.
+
+        :return: this error.
+        """
+        self.node = self.node or node
+        return self
+
+    def __str__(self) -> str:
+        return f"node {self.node}: {self.reason}" if self.node else self.reason
 
 
 class PartError(StoragedError):

@@ -45,6 +45,7 @@ class Node:
         self.folder = folder
         self.port = free_ports()
         self.stop_timeout_s = 0.0
+        self.key = KEY
         self.filesystem = HarmedFilesystem()
         self._reactor = reactor
         self._server: StorageServer | None = None
@@ -66,7 +67,7 @@ class Node:
             threads=4,
             stop_timeout_s=self.stop_timeout_s,
         )
-        return StorageServer(config, KEY, self.filesystem, self._reactor, WallClock(), present_descriptors())
+        return StorageServer(config, self.key, self.filesystem, self._reactor, WallClock(), present_descriptors())
 
     def end(self) -> Deferred[None]:
         """Stop it as a signal does.

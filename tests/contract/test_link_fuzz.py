@@ -83,7 +83,7 @@ def test_every_request_ends_whatever_a_node_answers(stream: bytes, piece: int) -
         client.makeConnection(Transport())
         return succeed(None)
 
-    link = Link(NODE_ID, connect, clock, Patience(clock, 60))
+    link = Link(connect, clock, Patience(clock, 60))
     outcomes: dict[str, list[Any]] = {}
     link.put_all([(PART, DATA)]).addCallback(lambda got: outcomes.update(put=got))
     link.get_all([PART, OTHER]).addCallback(lambda got: outcomes.update(get=got))

@@ -73,9 +73,9 @@ async def test_pending_requests_end_when_the_node_is_known_not_to_answer_and_lat
         before = clock.seconds()
         pending = [store.open(PART, None), store.stat(PART), store.get_all([PART])]
         await eventually(lambda: filesystem.waiting > 0)
-        store.end_waits(before - 1, NodeUnavailable("node n1: is down"))
+        store.end_waits(before - 1, NodeUnavailable("is down"))
         assert not any(each.called for each in pending)
-        store.end_waits(clock.seconds(), NodeUnavailable("node n1: is down"))
+        store.end_waits(clock.seconds(), NodeUnavailable("is down"))
         for each in pending[:2]:
             with pytest.raises(NodeUnavailable, match="node n1: is down"):
                 await each
@@ -103,7 +103,7 @@ async def test_a_node_that_cannot_be_reached_says_why(tmp_path: Path, pool: Thre
     async with started_node(tmp_path, OSFilesystem(), pool, Clock()) as store:
         await store.info()
     for ask in (lambda: store.stat(PART), lambda: store.create(PART, None)):
-        with pytest.raises(NodeUnavailable, match="node n1: Connection was refused"):
+        with pytest.raises(NodeUnavailable, match="node n1: the connection was refused"):
             await ask()
 
 

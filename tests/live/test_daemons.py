@@ -70,7 +70,7 @@ def test_a_server_that_cannot_listen_ends_with_status_1(folder: Path) -> None:
     ]
     ended = start(*arguments, folder=folder)
     assert ended.returncode == 1
-    assert "Couldn't listen on 192.0.2.1:1" in ended.stdout + ended.stderr
+    assert "cannot be listened at: Cannot assign requested address (EADDRNOTAVAIL)" in ended.stdout + ended.stderr
     assert "Traceback" not in ended.stdout + ended.stderr
 
 

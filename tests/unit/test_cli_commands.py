@@ -141,7 +141,7 @@ def test_a_server_that_is_not_there_ends_with_3(command: tuple[str, ...]) -> Non
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
         result = CliRunner().invoke(main, ["--url", url, "--admin", url, *command])
     assert result.exit_code == 3
-    assert result.stderr == f"Error: cannot reach {url}: Connection refused\n"
+    assert result.stderr == f"Error: cannot reach {url}: the connection was refused\n"
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8080", "ftp://h", "http://", "http://h:0", "http://h:99999", "http://[h"])

@@ -35,7 +35,7 @@ class Store:
         self.ended.append((since, str(problem)))
 
     def stat(self, part_id: str) -> Deferred[PartInfo]:
-        return fail(NodeUnavailable(f"node {self.node}: part {part_id} broke off"))
+        return fail(NodeUnavailable(f"part {part_id} broke off").on(self.node))
 
     def answer(self, free: int) -> None:
         self.asked[-1].callback(NodeInfo(self.node, "c", 1000, free))
@@ -123,11 +123,11 @@ def test_requests_that_wait_for_a_node_end_when_a_later_question_shows_that_it_i
     clock.advance(100)
     nodes.poll()
     clock.advance(5)
-    stores["n1"].asked[-1].errback(NodeUnavailable("node n1: connection refused"))
-    assert stores["n1"].ended == [(100, "node n1: connection refused")]
+    stores["n1"].asked[-1].errback(NodeUnavailable("connection refused").on("n1"))
+    assert stores["n1"].ended == [(100, "connection refused")]
     nodes.poll()
     clock.advance(10)
-    assert stores["n1"].ended[1:] == [(105, "node n1: did not say in 10 s how it is")]
+    assert stores["n1"].ended[1:] == [(105, "no answer in 10 s")]
 
 
 @pytest_twisted.ensureDeferred
@@ -138,7 +138,7 @@ async def test_a_node_that_fails_a_request_is_down_before_the_caller_learns_of_i
     with pytest.raises(NodeUnavailable):
         await nodes.store("n1").stat("p")
     [node] = nodes.nodes()
-    assert (node.state, node.health.problem) == ("down", "node n1: part p broke off")
+    assert (node.state, node.health.problem) == ("down", "part p broke off")
 
 
 @pytest_twisted.ensureDeferred

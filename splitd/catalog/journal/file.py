@@ -20,6 +20,7 @@ from splitd.catalog.journal.writer import SegmentWriter
 from splitd.errors import CatalogReadOnly
 from splitd.interfaces.journal import IJournal, JournalStatistics
 from splitd.model.records import Record, encode_line
+from storaged.http import reason_of
 from storaged.system.filesystem import FolderLock
 from storaged.system.interfaces import IFilesystem
 from storaged.system.serial import SerialThread
@@ -208,7 +209,7 @@ class FileJournal:
         self._writing = False
 
     def _fail(self, problem: Exception, batch: list[_Waiting]) -> None:
-        self.failure = f"the journal cannot be written: {problem}"
+        self.failure = f"the journal cannot be written: {reason_of(problem)}"
         self._log.error("{failure}: nothing can be changed any more until a restart", failure=self.failure)
         failed, self._waiting = [*batch, *self._waiting], []
         for waiting in failed:
@@ -236,7 +237,7 @@ class FileJournal:
             return
         # The present files stay, and are complete.  It is tried again when the next segment is full.
         self._compact_above = self._writer.full + self._segment_limit
-        self._compaction_problem = failure.getErrorMessage()
+        self._compaction_problem = reason_of(failure.value)
         self._log.error("the journal is not compacted: {problem}", problem=self._compaction_problem)
 
     def _compaction_ended(self, _: None) -> None:

@@ -14,7 +14,7 @@ from splitd.frontends.admin.answers import Query, answer, answer_json, answer_te
 from splitd.frontends.admin.readiness import READS, WRITES, Readiness
 from splitd.frontends.admin.reports import StatusReport
 from splitd.frontends.http.answers import Refused
-from storaged.http import IRequest, StreamingResource, split_target
+from storaged.http import IRequest, StreamingResource, reason_of, split_target
 
 _STATUS: dict[type[SplitdError], int] = {
     SweepUnderWay: 409,
@@ -66,7 +66,7 @@ class AdminResource(StreamingResource):
             answer_text(request, _STATUS.get(type(problem), 503), str(problem))
         except Exception as problem:
             self._log.failure("{method} {uri}", method=request.method, uri=request.uri)
-            answer_text(request, 500, f"{type(problem).__name__}: {problem}")
+            answer_text(request, 500, f"this is a fault of the server ({reason_of(problem)}); its log says more")
 
     async def _dispatch(self, request: IRequest) -> None:
         path, _ = split_target(request.uri)

@@ -13,7 +13,7 @@ from splitd.frontends.http.digests import DigestingConsumer, expected_digests
 from splitd.frontends.http.media import parse_media
 from splitd.frontends.http.targets import Target
 from splitd.frontends.webdav.door import Door
-from storaged.http import IRequest, receive_body
+from storaged.http import IRequest, reason_of, receive_body
 
 _NUMBER = re.compile(r"\A[0-9]{1,19}\Z")
 
@@ -35,7 +35,7 @@ async def put(request: IRequest, door: Door, target: Target) -> None:
         if proof is not None:
             proof.refuse_other()
     except BaseException as problem:
-        await upload.abort(str(problem))
+        await upload.abort(reason_of(problem))
         raise
     manifest, created = await upload.finish()
     describe(request, manifest)

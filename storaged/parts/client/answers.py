@@ -9,7 +9,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 
-from storaged.http import ResponseDone
+from storaged.http import ResponseDone, reason_of
 from storaged.parts import wire
 from storaged.parts.errors import NodeUnavailable, NotAsked, StoragedError
 from storaged.parts.values import PartInfo
@@ -19,21 +19,17 @@ _ANSWER_LIMIT = 4 * 1024 * 1024
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 
-def reason_of(problem: BaseException | None) -> str:
-    """Return the text of an error.  Errors of the Agent hold a list of Failures: then it is the text of the first."""
-    reasons = getattr(problem, "reasons", None)
-    if reasons:
-        return reason_of(reasons[0].value)
-    return str(problem) or type(problem).__name__
+def failure_of(problem: BaseException | None, part_id: str = "") -> StoragedError:
+    """The error that the failure of a request means, where there is no answer: the node's, or that of this process.
 
-
-def failure_of(node_id: str, problem: BaseException | None) -> StoragedError:
-    """The error that the failure of a request means, where there is no answer: the node's, or that of this process."""
+    :param part_id: the part that was on its way; empty where the failure is about no part.
+    """
     if isinstance(problem, StoragedError):
         return problem
     if isinstance(problem, Shortage):
-        return NotAsked(f"{problem}, so node {node_id} was not asked")
-    return NodeUnavailable(f"node {node_id}: {reason_of(problem)}")
+        return NotAsked(f"{problem}, so the node was not asked")
+    reason = reason_of(problem)
+    return NodeUnavailable(f"part {part_id}: {reason}" if part_id else reason)
 
 
 def error_of(response: Any) -> StoragedError:
@@ -82,7 +78,7 @@ class _AnswerReader(Protocol):
         elif reason.check(ResponseDone):
             self.done.callback(b"".join(self._pieces))
         else:
-            self.done.errback(NodeUnavailable(f"broke off its answer: {reason_of(reason.value)}"))
+            self.done.errback(NodeUnavailable(reason_of(reason.value)))
 
 
 def read_all(response: Any) -> Deferred[bytes]:

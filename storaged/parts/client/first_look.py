@@ -33,7 +33,7 @@ def look_first(
     """
 
     def late(_result: Any, timeout_s: float) -> Any:
-        raise NodeUnavailable(f"node {node_id}: no answer in {timeout_s:g} s")
+        raise NodeUnavailable(f"no answer in {timeout_s:g} s")
 
     look = _FirstLook(node_id, url, key, connections)
     return Deferred.fromCoroutine(look.look()).addTimeout(timeout_s, clock, late)
@@ -65,7 +65,7 @@ class _FirstLook:
         except CancelledError:
             raise
         except Exception as problem:
-            raise failure_of(self._node_id, problem) from problem
+            raise failure_of(problem) from problem
         body = await read_all(response)
         if response.code != 200:
             raise error_of(response)

@@ -11,9 +11,9 @@ from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from storaged.http import write_eagerly
+from storaged.http import why_unanswered, write_eagerly
 from storaged.parts import messages
-from storaged.parts.client.answers import failure_of, reason_of
+from storaged.parts.client.answers import failure_of
 from storaged.parts.client.patience import Patience, Wait
 from storaged.parts.errors import BadRequest, NodeUnavailable, StoragedError
 from storaged.parts.format import SMALL_PART, is_part_id
@@ -72,16 +72,12 @@ class Link:
 
     It connects at the first request, and again at the next one after the connection was lost.
 
-    :param node_id: the id of the node, for the messages of errors.
     :param connect: connects a protocol to the node; may fail with a `StoragedError`.
     :param clock: schedules calls.
     :param patience: limits how long the node may answer no request at all.
     """
 
-    def __init__(
-        self, node_id: str, connect: Callable[[LinkClient], Deferred[Any]], clock: IReactorTime, patience: Patience
-    ) -> None:
-        self._node_id = node_id
+    def __init__(self, connect: Callable[[LinkClient], Deferred[Any]], clock: IReactorTime, patience: Patience) -> None:
         self._connect = connect
         self._clock = clock
         self._puts = _Kind(
@@ -176,7 +172,7 @@ class Link:
 
     def _not_connected(self, failure: Failure) -> None:
         self._connecting = False
-        problem = failure_of(self._node_id, failure.value)
+        problem = failure_of(failure.value)
         items = [item for kind in self._kinds for item in kind.waiting]
         for kind in self._kinds:
             kind.waiting.clear()
@@ -211,9 +207,7 @@ class Link:
 
     def _expired(self, problem: NodeUnavailable | None) -> None:
         if self._client is not None:
-            self._client.problem = problem or NodeUnavailable(
-                f"node {self._node_id}: no answer in {self._wait.seconds:g} s"
-            )
+            self._client.problem = problem or NodeUnavailable(f"no answer in {self._wait.seconds:g} s")
             self._client.cut()
 
     def disconnected(self, problem: StoragedError | None, reason: Failure) -> None:
@@ -236,7 +230,7 @@ class Link:
                 else:
                     lost.append(item)
         self._connect_if_asked()
-        _fail(lost, problem or NodeUnavailable(f"node {self._node_id}: the link broke: {reason_of(reason.value)}"))
+        _fail(lost, problem or NodeUnavailable(why_unanswered(reason.value)))
 
 
 def _one(_: str) -> int:

@@ -10,8 +10,7 @@ from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from storaged.http import ResponseDone, SharedWindow
-from storaged.parts.client.answers import reason_of
+from storaged.http import ResponseDone, SharedWindow, reason_of
 from storaged.parts.client.patience import Patience, Wait
 from storaged.parts.errors import NodeUnavailable
 from storaged.parts.interfaces import IPartReader
@@ -81,8 +80,9 @@ class RemotePartReader(Protocol):
         elif self._ended.check(CancelledError):
             waiting.errback(self._ended)
         else:
-            reason = reason_of(self._ended.value)
-            waiting.errback(NodeUnavailable(f"node {self._node_id}: part {self._part_id} broke off: {reason}"))
+            problem = self._ended.value
+            reason = problem.reason if isinstance(problem, NodeUnavailable) else reason_of(problem)
+            waiting.errback(NodeUnavailable(f"part {self._part_id}: {reason}").on(self._node_id))
 
     def read(self) -> Deferred[bytes]:
         """Read the next bytes; see `IPartReader.read`."""
@@ -106,7 +106,7 @@ class RemotePartReader(Protocol):
         self._waiting = None
 
     def _expired(self, problem: NodeUnavailable | None) -> None:
-        self._end(problem or TimeoutError(f"nothing came for {self._wait.seconds:g} s"))
+        self._end(problem or NodeUnavailable(f"nothing came for {self._wait.seconds:g} s"))
 
     def descriptor(self) -> None:
         """Return None, because there is no file; see `IPartReader.descriptor`."""

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from storaged.http import NodeConnections, NotUpgraded
@@ -58,7 +59,7 @@ class RemotePartStore:
         self._cluster = cluster
         self._connections = connections
         self._patience = Patience(clock, patience_s)
-        self._link = Link(node_id, self._connect_link, clock, self._patience)
+        self._link = Link(self._connect_link, clock, self._patience)
 
     def retire(self) -> None:
         """Close the connection when it is idle; see `IRemoteStore.retire`."""
@@ -83,7 +84,7 @@ class RemotePartStore:
 
     def create(self, part_id: str, stored_size: int | None) -> Deferred[IPartWriter]:
         """Begin a part; see `IPartStore.create`.  An error of the node may be reported by `when_broken` only."""
-        return Deferred.fromCoroutine(self._create(part_id, stored_size))
+        return self._named(Deferred.fromCoroutine(self._create(part_id, stored_size)))
 
     async def _create(self, part_id: str, stored_size: int | None) -> IPartWriter:
         check_part_id(part_id)
@@ -145,19 +146,19 @@ class RemotePartStore:
 
     def put_all(self, parts: Sequence[tuple[str, bytes]]) -> Deferred[list[PartInfo | StoragedError]]:
         """Store small parts; see `ISmallPartStore.put_all`."""
-        return self._link.put_all(parts)
+        return self._link.put_all(parts).addCallback(self._name_all)
 
     def get_all(self, part_ids: Sequence[str]) -> Deferred[list[bytes | StoragedError]]:
         """Read small parts; see `ISmallPartStore.get_all`."""
-        return self._link.get_all(part_ids)
+        return self._link.get_all(part_ids).addCallback(self._name_all)
 
     def remove_all(self, part_ids: Sequence[str]) -> Deferred[list[bool | StoragedError]]:
         """Delete parts; see `ISmallPartStore.remove_all`."""
-        return self._link.remove_all(part_ids)
+        return self._link.remove_all(part_ids).addCallback(self._name_all)
 
     def remove(self, part_id: str) -> Deferred[bool]:
         """Delete a part; see `IPartStore.remove`."""
-        return self._link.remove_all([part_id]).addCallback(_only)
+        return self.remove_all([part_id]).addCallback(_only)
 
     def trash(self, part_id: str) -> Deferred[bool]:
         """Move a part to the trash; see `IPartStore.trash`."""
@@ -186,7 +187,7 @@ class RemotePartStore:
         except NotUpgraded as problem:
             raise wire.parse_error(problem.status, problem.headers.get(wire.ERROR_HEADER.lower())) from problem
         except Exception as problem:
-            raise failure_of(self._node_id, problem) from problem
+            raise failure_of(problem) from problem
 
     def list_parts(self, after: str, limit: int) -> Deferred[list[PartInfo]]:
         """List parts; see `IPartStore.list_parts`."""
@@ -210,7 +211,24 @@ class RemotePartStore:
         return body
 
     def _in_time(self, asking: Coroutine[Deferred[Any], Any, _Answer]) -> Deferred[_Answer]:
-        return self._patience.limit(asking, f"node {self._node_id}: no answer in {self._patience.seconds:g} s")
+        return self._named(self._patience.limit(asking, f"no answer in {self._patience.seconds:g} s"))
+
+    def _named(self, answer: Deferred[_Answer]) -> Deferred[_Answer]:
+        """Return the same Deferred, whose errors name the node."""
+
+        def failed(failure: Failure) -> Failure:
+            if isinstance(failure.value, StoragedError):
+                failure.value.on(self._node_id)
+            return failure
+
+        return answer.addErrback(failed)
+
+    def _name_all(self, outcomes: list[_Answer | StoragedError]) -> list[_Answer | StoragedError]:
+        """Return the same outcomes; their errors name the node."""
+        for outcome in outcomes:
+            if isinstance(outcome, StoragedError):
+                outcome.on(self._node_id)
+        return outcomes
 
     async def _ask(self, method: str, path: str, headers: dict[bytes | str, bytes | str]) -> Any:
         try:
@@ -218,7 +236,7 @@ class RemotePartStore:
         except CancelledError:
             raise
         except Exception as problem:
-            raise failure_of(self._node_id, problem) from problem
+            raise failure_of(problem) from problem
 
 
 def _length(response: Any) -> int:

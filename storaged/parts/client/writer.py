@@ -66,18 +66,17 @@ class RemotePartWriter:
 
     def _stored(self, info: PartInfo) -> None:
         if self._finished is None:
-            raise NodeUnavailable(f"node {self._node_id}: says part {self._part_id} is stored before all was sent")
+            raise NodeUnavailable(f"part {self._part_id}: said to be stored before all was sent")
         if info.stored_size != self._written:
             raise NodeUnavailable(
-                f"node {self._node_id}: says part {self._part_id} takes {info.stored_size} bytes, "
-                f"{self._written} were sent"
+                f"part {self._part_id}: said to take {info.stored_size} bytes, {self._written} were sent"
             )
         self._end()
         self._finished.callback(info)
 
     def _expired(self, problem: NodeUnavailable | None) -> None:
         done = "stored" if self._body_sent.called else "took"
-        late = f"node {self._node_id}: {done} nothing of part {self._part_id} for {self._wait.seconds:g} s"
+        late = f"part {self._part_id}: {done} nothing of it for {self._wait.seconds:g} s"
         self._break(Failure(problem or NodeUnavailable(late)))
         if self._body_sent.called and self._request is not None:
             self._request.cancel()
@@ -85,8 +84,9 @@ class RemotePartWriter:
     def _break(self, failure: Failure) -> None:
         if self._problem is not None:
             return  # this failure follows from the first one: the connection was cut
-        problem = failure_of(self._node_id, failure.value)
-        self._problem = problem
+        # The part does not matter where there is no connection.
+        problem = failure_of(failure.value, self._part_id if self.connected.called else "")
+        self._problem = problem.on(self._node_id)
         self._cut()
         self._end()
         if not self.connected.called:
