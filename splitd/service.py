@@ -60,15 +60,15 @@ _NODE_IDLE_S = 120
 """How long an idle connection to a node is kept; the node keeps it longer."""
 
 _OPERATORS = 32
-"""Connections to the operators' port at once."""
+"""The most connections to the operators' port at the same time."""
 
 _KEPT = 160
-"""File descriptors for all but the work for clients: of the log, the journal and the threads 64, of operators 32, and
-64 of links to nodes and of the upkeep.
+"""File descriptors that do not serve clients: 64 for the log, the journal and the threads, 32 for operators, and 64 for
+links to nodes and for the upkeep.
 """
 
 _IDLE_SHARE = 8
-"""One in so many descriptors may be an idle connection to a node."""
+"""One in this many descriptors may be an idle connection to a node."""
 
 
 @implementer(IServer)

@@ -66,7 +66,7 @@ class Health:
         self.state, self.problem = (STRANGER if stranger else DOWN), problem
 
     def not_asked(self, now: float) -> None:
-        """It could not be asked, and that is not its fault: all that is known of it stays."""
+        """Note that this process could not ask the node: its state stays as it is."""
         self.due = now + (ASK_EVERY_S if self.usable else _FIRST_PAUSE_S)
 
     def failed(self, now: float, problem: str) -> None:
