@@ -192,7 +192,7 @@ class PartResource(StreamingResource):
     async def _send(self, request: IRequest, reader: IPartReader) -> None:
         straight = reader.descriptor() if can_send_file(request) else None
         if straight is not None:
-            with suppress(Shortage):  # the other way needs no more descriptors
+            with suppress(Shortage):  # `send_body` needs no more descriptors
                 await send_file(request, *straight, self._read_ahead)
                 return
         await send_body(request, lambda: reader.read().addCallback(_pieces))

@@ -37,10 +37,10 @@ _EMPTY_EVERY_S = 3600
 """Seconds between two searches for old parts in the trash."""
 
 _PER_CONNECTION = 4
-"""File descriptors: a part's file, and to send it another one of the file and of the connection."""
+"""File descriptors: the connection, the file of a part, and a second one of each to send the file."""
 
 _KEPT = 160
-"""File descriptors for all else: the log, packs and the index.  Each thread may have one more."""
+"""File descriptors for everything else: the log, packs and the index.  Each thread may have one more."""
 
 
 @implementer(IServer)
@@ -51,7 +51,7 @@ class StorageServer:
     :param filesystem: the file system that holds the parts.
     :param reactor: also measures spans of time; nobody sets its clock.
     :param wall: the clock for times that are stored.
-    :param descriptors: limit how many connections there are at once.
+    :param descriptors: limit the number of connections.
     """
 
     _log = Logger()

@@ -1,8 +1,8 @@
-"""Stores small files that arrive at about the same time together: one message to each node, one sync for all.
+"""Small files that come at about the same time are stored together: a message for each node, a sync for all.
 
-The order that the invariants demand is that of every upload: `upload-started` in the journal, then the first byte to a
-node; all parts durable, then `file-committed`, then the answer.  A node that fails is replaced, because the bytes are
-still in memory.
+The order that the invariants ask for is that of every upload: `upload-started` in the journal, then the first byte to
+a node; all parts durable, then `file-committed`, then the answer.  A node that fails is replaced: the bytes are still
+here.
 """
 
 from __future__ import annotations
@@ -33,26 +33,26 @@ from storaged.system.clocks import WallClock
 Stored: TypeAlias = tuple[Manifest, bool]
 
 _AT_ONCE = 1
-"""The most groups whose parts are being sent at the same time.  Meanwhile the next group is collected."""
+"""Groups whose parts are on their way.  While they are, the next group gathers."""
 
 _PATIENCE_S = 0.02
-"""How long a file waits for the group before it: a slow node must not delay files for other nodes."""
+"""How long a file waits for those before it: where a node is slow, others need not be."""
 
 _MOST_FILES = 256
 
 _MOST_BYTES = 1024 * 1024
-"""The most bytes of a group's parts for one node, which takes no more in one message."""
+"""Of the parts for one node: so much it takes in one message."""
 
 _MOST_FAILED = 3
-"""The most nodes that may fail to store one file; if more fail, the cause lies elsewhere."""
+"""Nodes that may fail one file; where more do, it is not the nodes."""
 
 
 @attrs.define(eq=False)
 class _File:
     """A file that has arrived.
 
-    :param failed: the errors of the nodes that failed to store it, by the nodes' ids.
-    :ivar given_up: whether `answer` was cancelled.
+    :param failed: the errors of the nodes that have failed it, by their ids.
+    :ivar given_up: whether nobody waits for it any more.
     """
 
     intent: Intent
@@ -69,11 +69,11 @@ class _File:
 
     @property
     def stored_size(self) -> int:
-        """The stored bytes of its largest part."""
+        """The bytes that its largest part takes."""
         return self.intent.stored_size(0) or 0
 
     def parts(self) -> list[tuple[str, bytes]]:
-        """Return the ids and stored bytes of its parts, by their index."""
+        """The ids and stored bytes of its parts, by their index."""
         upload, layout = self.intent.upload, self.intent.layout
         columns: list[list[bytes]] = [[] for _ in range(layout.width)]
         for index, piece in Cutter(layout, len(self.data)).cut(self.data):
@@ -85,10 +85,9 @@ class _File:
 
 
 class GroupCommit:
-    """Stores small files in groups.
+    """Stores small files, many at once.
 
-    :param keep: called with the id of the upload and the bytes of each file that was stored.
-    :param new_id: makes a new id for an upload that is tried again.
+    :param new_id: makes the id of an upload that is tried again.
     :param clock: calls later.
     :param wall: tells when a file was made.
     """
@@ -121,14 +120,14 @@ class GroupCommit:
     def store(self, intent: Intent, data: bytes) -> Deferred[Stored]:
         """Store a file and commit it; see `IUpload.finish`.
 
-        If the Deferred is cancelled, the file may still be committed.
+        Where the Deferred is cancelled it may be committed still.
         """
         file = _File(intent, data)
         self._wait(file)
         return file.answer
 
     async def settle(self) -> None:
-        """Wait until all files are stored or have failed."""
+        """Wait until nothing is under way."""
         while self._groups or self._waiting:
             if self._groups:
                 await DeferredList(list(self._groups))
@@ -138,7 +137,7 @@ class GroupCommit:
     def _wait(self, file: _File) -> None:
         self._waiting.append(file)
         if self._begins is None:
-            # Never at once, so that files that arrive in the same turn of the reactor join the group.
+            # Never at once: what else arrives in this turn of the reactor goes along.
             self._begins = self._clock.callLater(0 if self._sending < _AT_ONCE else _PATIENCE_S, self._begin)
 
     def _sent(self) -> None:
@@ -171,14 +170,14 @@ class GroupCommit:
             _answer(file, failure)
 
     async def _store(self, files: Sequence[_File]) -> None:
-        """Store some files on the same nodes and commit them; those that a node failed to store are queued again."""
+        """Store some files on the same nodes and commit them; those that a node failed wait once more."""
         try:
             nodes = self._place(files)
         except NotEnoughNodes as problem:
             if len(files) == 1:
                 _answer(files[0], Failure(_explained(files[0], NO_OTHER) if files[0].failed else problem))
                 return
-            # Fewer files may fit, or have enough nodes left that did not fail to store them.
+            # Each may have room alone, or other nodes that have not failed it.
             middle = len(files) // 2
             await self._store(files[:middle])
             await self._store(files[middle:])
@@ -197,9 +196,9 @@ class GroupCommit:
         return self._registry.place(files[0].intent.layout.width, sum(file.stored_size for file in files), failed)
 
     async def _begin_uploads(self, files: Sequence[_File], nodes: Sequence[str]) -> bool:
-        """Record that parts may lie on these nodes from now on.
+        """Note that parts may lie on these nodes from now on.
 
-        :return: whether that is recorded; if not, the files are answered with the error.
+        :return: whether that is so; where not, the files are answered.
         """
         try:
             await self._ledger.begin_all([Start(file.intent.upload, file.intent.path, nodes) for file in files])
@@ -213,7 +212,7 @@ class GroupCommit:
     async def _put_parts(self, files: Sequence[_File], nodes: Sequence[str]) -> list[dict[str, StoragedError]]:
         """Store the parts.
 
-        :return: for each file, the errors of the nodes that failed to store it, by the nodes' ids.
+        :return: for each file the errors of the nodes that failed it, by their ids.
         """
         columns: list[list[tuple[str, bytes]]] = [[] for _ in nodes]
         for file in files:
@@ -237,7 +236,7 @@ class GroupCommit:
     async def _end(
         self, files: Sequence[_File], nodes: Sequence[str], problems: Sequence[dict[str, StoragedError]]
     ) -> None:
-        """Commit the files that are stored, and abort the others or try them again."""
+        """Commit the files that are stored, and see what else can be done with the others."""
         ended: list[Deferred[None]] = []
         stored: list[tuple[_File, Manifest]] = []
         for file, failed in zip(files, problems, strict=True):
@@ -279,12 +278,12 @@ class GroupCommit:
         return cleaned.addCallback(lambda _: _answer(file, failure))
 
     async def _try_again(self, file: _File, failed: dict[str, StoragedError]) -> None:
-        """Try a file on other nodes after some have failed to store it, unless its `answer` was cancelled."""
+        """Give a file that some nodes have failed to others, unless nobody waits for it any more."""
         await self._clean_up(file, name_failed(failed) or "the client has left")
         if file.given_up:
             return
         not_asked = next((problem for problem in failed.values() if isinstance(problem, NotAsked)), None)
-        if not_asked is not None:  # this process could not ask other nodes, either
+        if not_asked is not None:  # nor would other nodes be
             _answer(file, Failure(Overloaded(not_asked.reason)))
             return
         file.failed.update(failed)
@@ -297,7 +296,7 @@ class GroupCommit:
         self._wait(file)
 
     async def _clean_up(self, file: _File, reason: str) -> None:
-        """Abort an upload that was begun and not committed."""
+        """End what was begun and not committed."""
         upload, path = file.intent.upload, file.intent.path
         try:
             await self._ledger.abort(upload, reason)
@@ -316,7 +315,7 @@ def _answer(file: _File, failure: Failure) -> None:
 
 
 def _explained(file: _File, why_not_elsewhere: str) -> SplitdError:
-    """Make the error of a file that nodes failed to store; it names these nodes."""
+    """Return the error of a file that nodes have failed; it names them."""
     full = all(isinstance(failure, NoSpace) for failure in file.failed.values())
     kind = NotEnoughSpace if full else UploadFailed
     return kind(f"{name_failed(file.failed)}; {why_not_elsewhere}")

@@ -142,7 +142,7 @@ class Lanes:
             writer = await self._registry.store(node).create(str(part), intent.stored_size(index))
         except BaseException as problem:
             intent.release(self._registry, node)
-            if isinstance(problem, NotAsked):  # this process could not ask another node, either
+            if isinstance(problem, NotAsked):  # nor would another node be
                 raise Overloaded(problem.reason) from problem
             if not isinstance(problem, StoragedError):
                 raise

@@ -50,10 +50,10 @@ def disk_error(subject: str, problem: OSError) -> StoragedError:
 
 
 def read_error(subject: str, problem: OSError) -> StoragedError:
-    """What an `OSError` means for a part that is here and should be read.
+    """Turn an `OSError` of reading an existing part into an error of the part.
 
-    :return: `NodeUnavailable` where the process lacks file descriptors or memory, which says nothing of the part; else
-        `PartDamaged`.
+    :return: `NodeUnavailable` if the process lacks file descriptors or memory, which says nothing about the part;
+        otherwise `PartDamaged`.
     """
     if shortage_of(problem):
         return disk_error(subject, problem)

@@ -1,13 +1,13 @@
-"""HTTP that streams.  The one package that touches Twisted's HTTP internals; both daemons use it.
+"""Streaming HTTP for both daemons, and the only package that touches Twisted's HTTP internals.
 
-Server: `StreamingSite` calls the `StreamingResource` when the headers are in, with an `IRequest`; resources use nothing
-else of a request.  The body comes through `RequestBody` or `receive_body`, with back-pressure.  `send_body` writes an
-answer as fast as its reader takes it, `send_file` without its bytes passing through the process, and `upgrade` hands
-the connection to another protocol.
+Server: `StreamingSite` calls the `StreamingResource` with an `IRequest` when the headers are complete; resources use
+nothing else of a request.  `RequestBody` and `receive_body` deliver the body with back-pressure.  `send_body` writes an
+answer as fast as the client takes it, `send_file` sends one without its bytes passing through the process, and
+`upgrade` hands the connection to a different protocol.
 Client: `NodeConnections` has a treq client with large buffers, and connects protocols that begin as an HTTP request;
-`write_body` and `abort_body` are the steps of a request's body.
+`write_body` and `abort_body` send and abort the body of a request.
 
-Each use of a private name says what it relies on.  Seen in Twisted 26.10.
+Each use of a private name says what it relies on, as found in Twisted 26.10.
 """
 
 from twisted.web.client import ResponseDone

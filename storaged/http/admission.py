@@ -1,4 +1,4 @@
-"""How many connections a site takes at once.  The others wait in the kernel's queue of the listening port."""
+"""Limits the connections that a site has at once.  Further ones wait in the kernel's queue of the listening port."""
 
 from __future__ import annotations
 
@@ -11,29 +11,30 @@ from twisted.logger import Logger
 from storaged.http.idle import IdleConnections
 
 IDLE_S = 1.0
-"""How long a connection has no request under way before it has to make room for another.  A client that asks for one
-thing after the other is not idle for so long.
+"""Seconds without a request after which a connection may be closed to make room for a new one.  A client that sends one
+request after the other is not idle for so long.
 """
 
 _LOOK_S = 0.2
-"""How often connections are looked for that can make room."""
+"""Seconds between two searches for idle connections to close."""
 
 _AT_ONCE = 16
-"""Connections that make room in one look."""
+"""The most connections that one search closes."""
 
 _QUIET_S = 60.0
-"""Between two lines in the log."""
+"""The least seconds between two lines in the log."""
 
 
 class Admission:
     """Accepts connections at a port as long as there is room for them.
 
-    Where there is none, connections without a request under way make room, those that have waited longest first; one
-    whose request is under way is never cut.  Until there is room nothing is accepted.
+    If there is no room, idle connections are closed, those that have waited longest first; a connection with a request
+    in progress is never cut.  No connection is accepted until there is room.
 
     :param limit: how many connections there may be at once; None for no limit.
-    :param count: tells how many there are.
-    :param clock: calls later.
+    :param count: returns the number of open connections.
+    :param idle: the connections that may be closed.
+    :param clock: schedules calls.
     """
 
     _log = Logger()
@@ -49,7 +50,7 @@ class Admission:
 
     @property
     def waiting(self) -> bool:
-        """Whether connections wait, for there is no room for them."""
+        """Whether new connections have to wait, because there is no room for them."""
         return self._look is not None and self._room() <= 0
 
     def _room(self) -> int:
@@ -57,7 +58,7 @@ class Admission:
         return self.limit - self._count()
 
     def guard(self, port: Any) -> None:
-        """Accept only what there is room for, from now on.
+        """Accept only connections for which there is room, from now on.
 
         :param port: a listening port, as of `twisted.internet.tcp`.
         """
@@ -74,11 +75,12 @@ class Admission:
             self._idle.evict(_AT_ONCE, IDLE_S)
             return
         port, before = self._port, self._count()
-        # How many it accepts before others have their turn (tcp.Port.doRead).
+        # The number that the port accepts in one turn of the reactor (tcp.Port.doRead).
         port.numberAccepts = min(port.numberAccepts, room)
         type(port).doRead(port)
         if self._count() == before:
-            # Nothing was there any more; or the kernel lacks something, and would call again at once for ever.
+            # Either no connection waits any more, or the kernel lacks a resource.  Then the reactor would call this
+            # again at once, for ever.
             self._pause()
 
     def _pause(self) -> None:
@@ -95,7 +97,7 @@ class Admission:
             self._look = self._clock.callLater(_LOOK_S, self._look_again)
 
     def left(self) -> None:
-        """Take note that a connection has ended."""
+        """Use the room of a connection that has ended."""
         if self._look is not None and self._room() > 0:
             self.stop()
             self._go_on()
@@ -105,7 +107,7 @@ class Admission:
             self._port.startReading()
 
     def stop(self) -> None:
-        """Look for no room any more."""
+        """Stop searching for room."""
         look, self._look = self._look, None
         if look is not None and look.active():
             look.cancel()

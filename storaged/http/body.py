@@ -1,4 +1,4 @@
-"""A request's body on its way in."""
+"""Receives the body of a request."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from storaged.http.reasons import why_client_left
 
 
 class Connection(Protocol):
-    """What a body needs of the connection it comes through."""
+    """The connection on which a body arrives."""
 
     def pause_reading(self) -> None:
-        """Read no more for now."""
+        """Stop reading for now."""
 
     def resume_reading(self) -> None:
-        """Read on."""
+        """Continue to read."""
 
     def send_continue(self) -> None:
-        """Tell the client that its body is wanted."""
+        """Tell the client to send its body."""
 
 
 class BodyBroken(Exception):
-    """The request's body will not come to its end: the client left, or sent nothing for too long."""
+    """The transfer of a body cannot be completed: the client left, or sent nothing for too long."""
 
 
 @implementer(IPushProducer)
 class RequestBody:
-    """The body of one request, on its way in.
+    """Receives the body of one request.
 
-    No more than what came with the headers, or one read, is taken from the connection until `deliver` is called; then
-    `100 Continue` is sent where the client waits for it.
+    Until `deliver` is called, no more is read from the connection than what came with the headers, or one read.  Then
+    `100 Continue` is sent if the client waits for it.
 
-    :param length: its bytes, or None where the client did not say.
+    :param length: the size of the body in bytes, or None if the client did not announce it.
     """
 
     def __init__(self, connection: Connection, length: int | None, *, expects_continue: bool) -> None:
         self.length = length
-        # None from the end on: the request refers to its body, and a cycle would stay until a garbage collection.
+        # None after the end: the request refers to its body, and a cycle would stay until a garbage collection.
         self._connection: Connection | None = None if length == 0 else connection
         self._expects_continue = expects_continue
         self._early: list[bytes] = []
@@ -56,8 +56,8 @@ class RequestBody:
     def deliver(self, consumer: IConsumer) -> Deferred[None]:
         """Write the body to a consumer, which may pause it.
 
-        :return: a Deferred that fires when the last byte was written.  Cancelling it stops the flow.
-        :raise BodyBroken: the body broke off.
+        :return: a Deferred that fires with None when the last byte was written.  Cancelling it stops the flow.
+        :raise BodyBroken: the client left, or sent nothing for too long, before the end of the body.
         """
         done: Deferred[None] = Deferred(self._cancelled)
         self._done = done
@@ -85,12 +85,12 @@ class RequestBody:
         self._pause_transport()
 
     def pauseProducing(self) -> None:
-        """Read no more from the client for now."""
+        """Stop reading from the client for now."""
         self._paused = True
         self._pause_transport()
 
     def resumeProducing(self) -> None:
-        """Read on."""
+        """Continue to read."""
         self._paused = False
         if self._connection is not None:
             self._connection.resume_reading()
@@ -103,15 +103,15 @@ class RequestBody:
         if self._connection is not None:
             self._connection.pause_reading()
 
-    # What the request tells
+    # Called by the request
 
     def received(self, data: bytes) -> None:
         """Take the next bytes."""
         if self._discarding:
             return
         if self._consumer is None:
-            # A short body comes with the headers, or right behind them: it is whole already, and there is nothing to
-            # pause.  Over TLS more may come after the pause.
+            # A short body arrives with the headers, or right after them: then it is complete, and there is nothing to
+            # pause.  Over TLS more bytes may arrive after the pause.
             self._early.append(data)
             self._early_size += len(data)
             if self._early_size != self.length:
@@ -120,22 +120,22 @@ class RequestBody:
             self._consumer.write(data)
 
     def ended(self) -> None:
-        """Take the end of the body."""
+        """Handle the end of the body."""
         self.complete = True
         self._connection = None
         self._end(None)
 
     def broke(self, reason: Failure) -> None:
-        """Take the end of the connection."""
+        """Handle the end of the connection."""
         if not self.complete and self._broken is None:
             self._broken = Failure(BodyBroken(why_client_left(reason.value)))
             self._connection = None
             self._end(self._broken)
 
     def discard(self) -> Deferred[None]:
-        """Read the rest and throw it away.
+        """Read the rest of the body, and discard it.
 
-        :return: a Deferred that fires when it has ended, well or not.
+        :return: a Deferred that fires with None at the end of the body, or fails if the connection ends before.
         """
         self._discarding = True
         self._early = []

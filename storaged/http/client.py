@@ -29,20 +29,20 @@ from storaged.system.descriptors import Shortage, shortage_of
 from storaged.system.origin import Origin
 
 _STAND_IN = b"http://node"
-"""Stands for a node's origin in the URLs that treq is given."""
+"""A placeholder for a node's origin, in the URLs that are passed to treq."""
 
 _MOST_IDLE = 64
-"""Idle connections that are kept to one node."""
+"""The most idle connections that are kept to one node."""
 
 _IDLE_LIMIT = 8192
-"""Idle connections that are kept to all nodes, unless told otherwise."""
+"""The most idle connections that are kept to all nodes, unless a different limit is set."""
 
 _ALL_TRANSFERS = 16 * 1024 * 1024
-"""Bytes that all bodies together may hold on their way to the nodes and from them."""
+"""Bytes that all bodies to and from the nodes together may hold in memory."""
 
 
 class _NameEndpoint(HostnameEndpoint):
-    """Connects to a host by its name, which may have underscores: IDNA has none, the names of containers do."""
+    """Connects to a host by its name.  Names of containers may have underscores, which IDNA does not allow."""
 
     @staticmethod
     def _hostAsBytesAndText(host: bytes | str) -> tuple[bool, bytes, str]:
@@ -54,8 +54,8 @@ class _NameEndpoint(HostnameEndpoint):
 class _NodeAgent:
     """Sends requests to one node, whatever host their URLs name.
 
-    treq puts each URL through IDNA, which has neither underscores nor IPv6 addresses.  So it is given URLs with a
-    stand-in, and the node's own origin takes its place here.
+    treq encodes the host of each URL with IDNA, which allows neither underscores nor IPv6 addresses.  So treq gets URLs
+    with a placeholder, which is replaced by the node's origin here.
     """
 
     def __init__(self, agent: IAgent, origin: Origin) -> None:
@@ -85,7 +85,7 @@ class NodeClient:
         """Send a request.
 
         :param path: begins with a slash.
-        :return: a Deferred of the answer, as treq's, its body not read yet.  Cancelling it ends the request.
+        :return: a Deferred that fires with treq's answer, whose body is not read yet.  Cancelling it ends the request.
         """
         return maybeDeferred(
             self._http.request,
@@ -100,7 +100,7 @@ class NodeClient:
 
 @implementer(IAgentEndpointFactory)
 class _Endpoints:
-    """Connects to nodes, and sizes the connections' buffers."""
+    """Connects to nodes, and sets the sizes of the connections' buffers."""
 
     def __init__(self, reactor: Any, connect_timeout_s: float) -> None:
         self._reactor = reactor
@@ -129,21 +129,21 @@ class _Endpoints:
         return protocol
 
     def limit_buffers(self, size: int) -> None:
-        """Let every connection read at most so many bytes at once, and hold so many before it pauses who writes."""
+        """Make every connection read at most `size` bytes at once, and buffer as many before it pauses its producer."""
         self._buffer_size = size
         for transport in self._transports:
             transport.bufferSize = size
 
 
 class _SizedEndpoint:
-    """Connects, and fails with `Shortage` where that is what this process lacks."""
+    """Connects; fails with `Shortage` if this process lacks file descriptors or memory for it."""
 
     def __init__(self, endpoint: IStreamClientEndpoint, size: Callable[[IProtocol], IProtocol]) -> None:
         self._endpoint = endpoint
         self._size = size
 
     def connect(self, factory: Factory) -> Deferred[IProtocol]:
-        factory.noisy = False  # a line for each connection made and lost says nothing
+        factory.noisy = False  # log lines for each connection are of no use
         return self._endpoint.connect(factory).addCallbacks(self._size, _explain)
 
 
@@ -155,7 +155,7 @@ def _explain(failure: Failure) -> Failure:
 
 
 class _Upgrades(Factory):
-    """Makes one protocol."""
+    """A factory for one protocol."""
 
     def __init__(self, protocol: UpgradingProtocol) -> None:
         self._protocol = protocol
@@ -167,10 +167,10 @@ class _Upgrades(Factory):
 class NodeConnections:
     """The connections from one client to all nodes.
 
-    :param connect_timeout_s: how long to wait for a connection.
-    :param idle_timeout_s: how long an idle connection is kept; less than the server keeps it, or a request could be
-        sent into a connection that is just being closed.
-    :param idle_limit: how many idle connections are kept at once, about.
+    :param connect_timeout_s: seconds to wait for a connection.
+    :param idle_timeout_s: seconds for which an idle connection is kept.  The server must keep it longer; otherwise a
+        request could be sent on a connection that is just being closed.
+    :param idle_limit: how many idle connections are kept at once, approximately.
     """
 
     def __init__(
@@ -187,10 +187,10 @@ class NodeConnections:
         self._closed = False
         self._agent = Agent.usingEndpointFactory(reactor, self._endpoints, self._pool)
         self.window = SharedWindow(_ALL_TRANSFERS, BUFFER_SIZE, self._endpoints.limit_buffers)
-        """How much of a body may wait in memory; each body enters it, and leaves it at its end."""
+        """The bytes of a body that may wait in memory; each body enters the window, and leaves it at its end."""
 
     def client(self, origin: Origin) -> NodeClient:
-        """A client for requests to one node; all clients share the connections."""
+        """Return a client for requests to one node; all clients share the connections."""
         client = NodeClient(self._agent, origin)
         self._clients.add(client)
         self._pool.maxPersistentPerHost = max(1, min(_MOST_IDLE, self._idle_limit // len(self._clients)))
@@ -201,9 +201,9 @@ class NodeConnections:
     ) -> None:
         """Connect a protocol that begins as an HTTP request.
 
-        :param path: of the request; begins with a slash.
+        :param path: the path of the request; begins with a slash.
         :param name: the protocol's name.
-        :raise NotUpgraded: the server did not agree.
+        :raise NotUpgraded: the server did not agree to the protocol.
         """
         url = origin.url + path
         uri = URI.fromBytes(url.encode("ascii"))
@@ -222,7 +222,7 @@ class NodeConnections:
         await upgrading.done
 
     async def close(self) -> None:
-        """End all connections, and those that are being made."""
+        """Close all connections, also those that are being made."""
         self._closed = True
         for connecting in list(self._connecting):
             connecting.cancel()
@@ -235,12 +235,12 @@ class NodeConnections:
 def write_body(consumer: Any, pieces: Sequence[bytes]) -> None:
     """Send pieces of a request's body, without joining them; together they must not be empty.
 
-    :param consumer: what the Agent gave to the body's `startProducing`.
+    :param consumer: the consumer that the Agent passed to the body's `startProducing`.
     """
     size = sum(map(len, pieces))
     if isinstance(consumer, LengthEnforcingConsumer):
         if size > consumer._length:
-            consumer.write(b"".join(pieces))  # which is its way to say that this is too much
+            consumer.write(b"".join(pieces))  # it reports that this is too much
             return
         consumer._length -= size
         write_eagerly(consumer._consumer, pieces)
@@ -251,7 +251,7 @@ def write_body(consumer: Any, pieces: Sequence[bytes]) -> None:
 def abort_body(consumer: Any) -> None:
     """Cut the connection on which a request's body is being sent.
 
-    :param consumer: what the Agent gave to the body's `startProducing`.
+    :param consumer: the consumer that the Agent passed to the body's `startProducing`.
     """
     # LengthEnforcingConsumer keeps the transport as _consumer, ChunkedEncoder as transport (web._newclient).
     transport = consumer._consumer if isinstance(consumer, LengthEnforcingConsumer) else consumer.transport

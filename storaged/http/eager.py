@@ -12,17 +12,17 @@ _MOST_PIECES = 512
 
 
 def write_eagerly(transport: Any, pieces: Sequence[bytes]) -> None:
-    """Write large pieces to a connection: to plain TCP at once, as much as the kernel takes, and without joining them.
+    """Write large pieces to a connection.  On plain TCP the kernel gets at once as much as it takes, without a copy.
 
-    A transport waits for its turn in the reactor, joins what it was given and sends it 128 KiB at a time: fine for
-    small writes, and about a quarter of the cost of large ones.  What the kernel does not take goes that way.
+    A transport waits for its turn in the reactor, joins the pieces, and sends 128 KiB at a time.  That suits small
+    writes, but is about a quarter of the cost of large ones.  Bytes that the kernel does not take go that way.
     """
     if (
         isinstance(transport, Connection)
         and not transport.TLS
         and transport.connected
         and not transport.disconnecting
-        # Nothing may overtake what is waiting already (abstract.FileDescriptor).
+        # No byte may overtake those that wait already (abstract.FileDescriptor).
         and not transport.dataBuffer
         and not transport._tempDataBuffer
         and not transport._writeDisconnected
@@ -33,11 +33,11 @@ def write_eagerly(transport: Any, pieces: Sequence[bytes]) -> None:
 
 
 def _send(socket: Any, pieces: Sequence[bytes]) -> Sequence[bytes]:
-    """What the kernel did not take."""
+    """Send pieces, and return those that the kernel did not take."""
     try:
         sent = socket.sendmsg(pieces[:_MOST_PIECES])
     except OSError:
-        # Full, or broken: the transport finds out which, and tells who must know.
+        # The socket is full or broken; the transport finds out which, and reports it.
         return pieces
     for number, piece in enumerate(pieces):
         if sent < len(piece):

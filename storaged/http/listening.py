@@ -1,4 +1,4 @@
-"""Listening for requests, and ending those under way."""
+"""Listens for requests, and ends those in progress at a stop."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from storaged.system.settings import SettingsError
 _log = Logger()
 
 _BACKLOG = 1024
-"""Connections that may wait to be accepted: as many as there are uploads that begin in one turn of the reactor."""
+"""Connections that may wait to be accepted: enough for all uploads that begin in one turn of the reactor."""
 
 
 async def listen(reactor: Any, endpoint: str, site: StreamingSite) -> IListeningPort:
     """Listen at an endpoint.
 
     :param endpoint: as `twisted.internet.endpoints.serverFromString` reads it.
-    :param site: what takes the connections, as many as its `admission` lets in at once.
-    :return: the port, once it listens.
-    :raise SettingsError: the endpoint is not one, or nothing can listen there; the message names it.
+    :param site: the site that gets the connections, as many at once as its `admission` accepts.
+    :return: the port, which listens already.
+    :raise SettingsError: the endpoint is malformed, or cannot be listened at; the message names it.
     """
     try:
         port: Any = await serverFromString(reactor, endpoint).listen(site)
@@ -40,14 +40,14 @@ async def listen(reactor: Any, endpoint: str, site: StreamingSite) -> IListening
         raise SettingsError(
             f"{endpoint}: not an endpoint that can be listened at: {reason_of(problem)}{hint}"
         ) from problem
-    # The endpoint's own default of 50 is soon full, and the kernel turns away who comes then.
+    # The endpoint's own default of 50 is soon full, and the kernel then refuses connections.
     port.socket.listen(_BACKLOG)
     site.admission.guard(port)
     return cast(IListeningPort, port)
 
 
 async def drain(site: StreamingSite, timeout_s: float, reactor: Any) -> None:
-    """Let the requests under way come to their ends; those that do not in time are cut."""
+    """Let the requests in progress finish; cut those that do not finish in `timeout_s` seconds."""
     try:
         await site.drain().addTimeout(timeout_s, reactor)
     except defer.TimeoutError:

@@ -1,4 +1,4 @@
-"""Reads that take a block of memory of the size of what has arrived."""
+"""Reads from connections into blocks of memory that are as large as the bytes that have arrived."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _LEAST = 1024
 
 
 def read_to_measure(transport: Any) -> None:
-    """Let a plain TCP connection ask the kernel how much has arrived before it reads.
+    """Make a plain TCP connection ask the kernel, before each read, how many bytes have arrived.
 
-    Twisted reads into a new block of `bufferSize` bytes and then cuts it to what has arrived.  Where what was read is
-    kept, as that of a small file is, nothing of 256 KiB fits any more into the gap that its block has left, and the
-    next read takes another block at the end of the heap.
+    Twisted reads into a new block of `bufferSize` bytes, and then shrinks it to the bytes that have arrived.  If those
+    are kept, as the bytes of a small file are, the gap that is left is too small for a block of 256 KiB, and the next
+    read takes a new block at the end of the heap.
     """
     if isinstance(transport, Connection) and type(transport).doRead is Connection.doRead and not transport.TLS:
         # The reactor calls it by this name (interfaces.IReadDescriptor).
@@ -30,9 +30,9 @@ def read_to_measure(transport: Any) -> None:
 
 
 def _read(connection: Callable[[], Any]) -> Any:
-    """As `tcp.Connection.doRead`, in a block of the right size.
+    """Read like `tcp.Connection.doRead`, into a block of the right size.
 
-    :param connection: gives the transport, which would be in a cycle with its own method otherwise.
+    :param connection: returns the transport, which otherwise would be in a reference cycle with its own method.
     """
     transport = connection()
     count = array("i", [0])

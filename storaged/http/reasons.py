@@ -62,7 +62,7 @@ _ENDS = (error.ConnectionClosed, http.PotentialDataLoss, http._DataLoss)
 def reason_of(problem: BaseException | None) -> str:
     """Return what an exception means in plain words, without a full stop at the end.
 
-    Exceptions of this project are told by their own messages.
+    Exceptions of this project keep their own messages.
     """
     if problem is None:
         return "no reason is known"

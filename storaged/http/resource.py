@@ -1,4 +1,4 @@
-"""What the resources of both daemons are made of."""
+"""The base of the resources of both daemons."""
 
 from __future__ import annotations
 
@@ -31,12 +31,13 @@ class StreamingResource(Resource):
         try:
             await self.respond(request)
         except BodyBroken as problem:
-            # Nobody is there to answer.  Twisted ties an exception to its Failure in a cycle, which would keep the
-            # frames, and with them all buffers of the transfer, until a garbage collection.
+            # The client is gone, so there is no answer.  Twisted makes a reference cycle of an exception and its
+            # Failure, which would keep the frames, and with them all buffers of the transfer, until a garbage
+            # collection.
             clear_frames(problem.__traceback__)
 
     async def respond(self, request: IRequest) -> None:
-        """Answer a request, whatever goes wrong.
+        """Answer a request, also if there is an error.
 
         :raise BodyBroken: the client has left.
         """
@@ -44,10 +45,10 @@ class StreamingResource(Resource):
 
 
 async def receive_body(request: IRequest, consumer: IConsumer, broken: Deferred[Exception]) -> None:
-    """Let the body of a request flow into a consumer, to its end.
+    """Write the whole body of a request to a consumer.
 
     :param broken: fires with an exception, as its result, when the consumer can take no more; it is raised here.
-    :raise BodyBroken: the body broke off.
+    :raise BodyBroken: the client left, or sent nothing for too long, before the end of the body.
     """
     delivered = request.body.deliver(consumer)
     problems: list[Exception] = []

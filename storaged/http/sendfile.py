@@ -1,4 +1,4 @@
-"""An answer's body that goes from a file to the socket inside the kernel."""
+"""Sends the body of an answer from a file to the socket inside the kernel."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from storaged.system.ranges import Span
 from storaged.system.read_ahead import WINDOW, ReadAhead
 
 _AT_ONCE = 512 * 1024
-"""Bytes sent before others get their turn."""
+"""The most bytes that are sent before other connections get their turn."""
 
 
 class FileShort(Exception):
-    """The file ended before the span did."""
+    """The file ended before the end of the span."""
 
 
 def can_send_file(request: IRequest) -> bool:
-    """Whether `send_file` can answer a request: over plain TCP, and with the answer's head on its way already.
+    """Return whether `send_file` can answer a request: on plain TCP, when the kernel has the head of the answer.
 
     The head must have been written.
     """
@@ -36,23 +36,23 @@ def can_send_file(request: IRequest) -> bool:
     transport = own.channel.transport
     if not isinstance(transport, Connection) or transport.TLS or own._disconnected:
         return False
-    # The head has left already, unless an earlier answer on the connection is not all taken yet.
+    # The kernel has the head already, unless the client has not yet taken all of an earlier answer.
     return not transport.dataBuffer and not transport._tempDataBuffer
 
 
 def send_file(request: IRequest, file: int, span: Span, read_ahead: ReadAhead) -> Deferred[None]:
     """Write a span of a file as an answer's body, without its bytes passing through this process.
 
-    `can_send_file` must have said that it can.
+    `can_send_file` must have returned True.
 
     :param file: the file's descriptor; it may be closed as soon as this has returned.
-    :param read_ahead: reads in what is not cached, for `sendfile` would keep the reactor waiting for the disk.
-    :return: a Deferred that fires with None when all was given to the kernel.  The answer is not finished here.
+    :param read_ahead: reads in bytes that are not cached, because `sendfile` would make the reactor wait for the disk.
+    :return: a Deferred that fires with None when the kernel has all bytes.  The answer is not finished here.
         Cancelling it stops the sending, in the middle of the body.
-    :raise BodyBroken: the client left.
-    :raise FileShort: the file ended before the span did.
+    :raise BodyBroken: the client left before the end.
+    :raise FileShort: the file ended before the end of the span.
     :raise OSError: the file cannot be read.
-    :raise Shortage: raised at once, and nothing was sent: the process lacks file descriptors for it.
+    :raise Shortage: the process lacks file descriptors for it.  This is raised at once, before anything is sent.
     """
     sender = _FileSender(own_request(request), file, span, read_ahead)
     sender.begin()
@@ -73,16 +73,16 @@ def _duplicate(file: int, socket: int) -> tuple[int, int]:
 
 @implementer(IWriteDescriptor, IPushProducer)
 class _FileSender:
-    """Sends when the socket takes more.
+    """Sends each time the socket has room.
 
-    It works on a descriptor of its own for the connection's socket: the reactor watches each descriptor for one
-    owner.
+    It uses a descriptor of its own for the connection's socket, because the reactor watches each descriptor for one
+    owner only.
     """
 
     def __init__(self, request: StreamingRequest, file: int, span: Span, read_ahead: ReadAhead) -> None:
         self.done: Deferred[None] = Deferred(lambda _: self._end(Failure(CancelledError())))
         self._read_ahead = read_ahead
-        self._fetched = span.start  # up to here it was read in
+        self._fetched = span.start  # the file was read in up to here
         self._request = request
         self._reactor: Any = request.channel.site.reactor
         self._file, self._socket = _duplicate(file, request.channel.transport.fileno())
@@ -95,15 +95,15 @@ class _FileSender:
         self._reactor.addWriter(self)
 
     def fileno(self) -> int:
-        """The socket."""
+        """Return the descriptor of the socket."""
         return self._socket
 
     def logPrefix(self) -> str:
-        """What the reactor calls this."""
+        """Return the name that the reactor logs."""
         return "file sender"
 
     def doWrite(self) -> None:
-        """Send some: the socket has room."""
+        """Send some bytes: the socket has room."""
         stop = min(self._position + _AT_ONCE, self._stop)
         if stop > self._fetched and not self._read_ahead.is_cached(self._file, self._position, stop):
             self._fetch()
@@ -136,24 +136,24 @@ class _FileSender:
             self._reactor.addWriter(self)
 
     def connectionLost(self, reason: Failure) -> None:
-        """Take the end of the connection, as the reactor saw it."""
+        """Handle the end of the connection, as the reactor saw it."""
         self._end(Failure(BodyBroken(f"{why_client_left(reason.value)} before the end")))
 
     def pauseProducing(self) -> None:
-        """Nothing else is written to the connection meanwhile: its buffer is never full."""
+        """Do nothing: no other bytes are written to the connection meanwhile, so its buffer is never full."""
 
     def resumeProducing(self) -> None:
-        """Likewise."""
+        """Do nothing, as the sender is never paused."""
 
     def stopProducing(self) -> None:
-        """Take the end of the connection, as its owner saw it."""
+        """Handle the end of the connection, as its owner saw it."""
         self._end(Failure(BodyBroken("the client left before the end")))
 
     def _end(self, failure: Failure | None) -> None:
         if self._socket < 0:
             return
         self._reactor.removeWriter(self)
-        # The socket is closed only when this descriptor of it is.
+        # The socket stays open until this descriptor of it is closed, too.
         os.close(self._socket)
         os.close(self._file)
         self._socket = -1

@@ -1,4 +1,4 @@
-"""An answer's body on its way out."""
+"""Sends the body of an answer."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from storaged.http.request import StreamingRequest, own_request
 async def send_body(request: IRequest, read: Callable[[], Deferred[Sequence[bytes]]]) -> None:
     """Write an answer's body, as fast as the client takes it.
 
-    :param read: gives the next pieces; none at the end.
-    :raise BodyBroken: the client left.
-    What `read` raises is passed on.  The answer is not finished here.
+    :param read: returns a Deferred that fires with the next pieces; with none at the end.
+    :raise BodyBroken: the client left before the end.
+    Errors of `read` are passed on.  The answer is not finished here.
     """
     sender = _Sender(own_request(request))
     try:

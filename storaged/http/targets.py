@@ -1,4 +1,4 @@
-"""Request targets: the path and the query that a request's first line asks for (RFC 9112 section 3.2).  Pure."""
+"""Request targets: the path and the query in the first line of a request (RFC 9112 section 3.2).  Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ENCODED = [bytes([byte]) if byte < 0x80 else b"%%%02X" % byte for byte in range
 def encode_target(target: bytes) -> bytes:
     """Percent-encode each byte that is not ASCII, so that UTF-8 means the same whether a client encodes it or not.
 
-    :raise ValueError: these bytes are not UTF-8.
+    :raise ValueError: the bytes are not UTF-8.
     """
     if target.isascii():
         return target
@@ -22,20 +22,20 @@ def encode_target(target: bytes) -> bytes:
 
 
 def parse_absolute(uri: bytes) -> tuple[bytes, bytes] | None:
-    """The scheme and the authority of a URI in absolute form; None for one in another form."""
+    """Return the scheme and the authority of a URI in absolute form; None if it has a different form."""
     match = _ABSOLUTE_FORM.match(uri)
     return None if match is None else (match[1], match[2])
 
 
 def origin_form(uri: bytes) -> bytes:
-    """The path and query of a URI, as they stand in it."""
+    """Return the path and query of a URI, unchanged."""
     return _ABSOLUTE_FORM.sub(b"", uri)
 
 
 class Parameters:
-    """The parameters in a query.  They are read when they are asked for: most requests have a query that nobody reads.
+    """The parameters in a query.  They are parsed at the first access, because most queries are never read.
 
-    :param query: as it stands in a URI, all of it ASCII.
+    :param query: the query as it stands in a URI, all ASCII.
     """
 
     def __init__(self, query: bytes) -> None:
@@ -43,9 +43,9 @@ class Parameters:
         self._values: dict[str, list[str]] | None = None
 
     def values(self, name: str) -> list[str]:
-        """All values of a parameter, in order; none where the query does not have it.
+        """Return all values of a parameter, in order; none if the query does not have it.
 
-        :raise ValueError: one is not UTF-8.
+        :raise ValueError: a value is not UTF-8.
         """
         if self._values is None:
             query = self._query.decode("ascii", "replace")
@@ -57,9 +57,9 @@ class Parameters:
 
 
 def split_target(uri: bytes) -> tuple[str, Parameters]:
-    """The path of a request target, decoded, and its parameters.
+    """Return the decoded path of a request target, and its parameters.
 
-    Bytes of the path that are not UTF-8 are U+FFFD.
+    Bytes of the path that are not UTF-8 become U+FFFD.
     """
     path, _, query = origin_form(uri).partition(b"?")
     return unquote(path.decode("ascii", "replace")), Parameters(query)

@@ -1,4 +1,4 @@
-"""Connections that begin as an HTTP request and go on with a protocol of their own (RFC 9110 section 7.8)."""
+"""Connections that begin as an HTTP request and continue with a different protocol (RFC 9110 section 7.8)."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _MAX_HEAD = 16 * 1024
 
 
 class NotUpgraded(Exception):
-    """The server answered something else than 101.
+    """The server answered with a status other than 101.
 
-    :param headers: the answer's headers, by lower-case names.
+    :param headers: the headers of the answer, by lower-case names.
     """
 
     def __init__(self, status: int, headers: Mapping[str, str]) -> None:
@@ -30,25 +30,25 @@ class NotUpgraded(Exception):
 
 
 class IDrainingProtocol(IProtocol):
-    """A protocol that can be asked to come to its end."""
+    """A protocol that can be asked to finish."""
 
     def drain() -> None:
-        """Take no more requests, and end the connection when those under way are answered."""
+        """Take no more requests, and end the connection when the pending ones are answered."""
 
 
 def upgrade(request: IRequest, name: str, protocol: IDrainingProtocol) -> None:
-    """Answer a request with 101; from then on its connection belongs to a protocol.
+    """Answer a request with 101; from then on its connection belongs to `protocol`.
 
-    :param name: the protocol's name, as the client asked for it.
+    :param name: the protocol's name, as the client requested it.
     """
     channel = own_request(request).channel
     transport = channel.transport
     transport.writeSequence(_lines("HTTP/1.1 101 Switching Protocols", {"Connection": "Upgrade", "Upgrade": name}))
-    # The channel paused the transport for writes that are too much for it, and ended it where it was idle.
+    # From now on the channel must neither pause reads while much is unsent, nor end the connection when it is idle.
     channel._networkProducer.unregisterProducer()
     channel.setTimeout(None)
     _keep(transport)
-    # What the connection's proxy of the channel gets goes to the protocol from now on, over TLS too.
+    # The connection's proxy passes all bytes to the protocol from now on, and no more to the channel; over TLS, too.
     proxy = next(each for each in channel.site.connections() if each._channel is channel)
     proxy._channel = protocol
     protocol.makeConnection(transport)
@@ -56,7 +56,7 @@ def upgrade(request: IRequest, name: str, protocol: IDrainingProtocol) -> None:
 
 
 def _keep(transport: Any) -> None:
-    """Suit a connection that stays, with messages that are waited for."""
+    """Set up a connection that stays open, and whose messages must not be delayed."""
     transport.setTcpNoDelay(True)
     transport.setTcpKeepAlive(True)
     transport.bufferSize = BUFFER_SIZE
@@ -68,12 +68,12 @@ def _lines(first: str, headers: Mapping[str, str]) -> list[bytes]:
 
 
 class UpgradingProtocol(Protocol):
-    """Asks for another protocol, and is a conduit to it afterwards.
+    """Requests a different protocol, and afterwards passes the events of the connection to it.
 
-    :param path: what to GET.
-    :param headers: of the request; `Connection` and `Upgrade` are added.
+    :param path: the path of the request.
+    :param headers: the headers of the request; `Connection` and `Upgrade` are added.
     :param name: the protocol's name.
-    :param protocol: is connected when the server has agreed.
+    :param protocol: the protocol, which is connected when the server has agreed.
     """
 
     transport: Any
@@ -86,16 +86,16 @@ class UpgradingProtocol(Protocol):
         self._lost: Once[None] = Once()
 
     def when_lost(self) -> Deferred[None]:
-        """Learn that the connection has ended."""
+        """Return a Deferred that fires when the connection has ended."""
         return self._lost.wait()
 
     def connectionMade(self) -> None:
-        """Ask."""
+        """Send the request."""
         _keep(self.transport)
         self.transport.writeSequence(self._ask)
 
     def dataReceived(self, data: bytes) -> None:
-        """Take the answer's head, and after it what is the protocol's."""
+        """Handle the head of the answer, and pass all bytes after it to the protocol."""
         if self._head is None:
             self._protocol.dataReceived(data)
             return
@@ -129,7 +129,7 @@ class UpgradingProtocol(Protocol):
             self.done.errback(failure)
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
-        """Take the end."""
+        """Handle the end of the connection."""
         if self._head is None:
             self._protocol.connectionLost(reason)
         else:

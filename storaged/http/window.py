@@ -8,11 +8,11 @@ _LEAST = 32 * 1024
 
 
 class SharedWindow:
-    """Shares a number of bytes among all transfers under way: a few get much each, many get little.
+    """Shares a number of bytes among all transfers in progress: if there are few, each gets much; if many, little.
 
-    :param total: bytes that all transfers together may hold, as long as none of them gets less than 32 KiB.
-    :param most: bytes that one may hold, however few there are.
-    :param changed: called with the new size when it has changed; sizes are `most`, or halves of it.
+    :param total: the bytes that all transfers together may hold, as long as none of them gets less than 32 KiB.
+    :param most: the most bytes that one transfer may hold.
+    :param changed: called with each new size: `most`, a half of it, a quarter, and so on.
     """
 
     def __init__(self, total: int, most: int, changed: Callable[[int], None]) -> None:
@@ -21,7 +21,7 @@ class SharedWindow:
         self._changed = changed
         self._users = 0
         self.size = most
-        """The bytes that each may hold now."""
+        """The bytes that each transfer may hold now."""
 
     def enter(self) -> None:
         """Count one more transfer."""

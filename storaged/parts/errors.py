@@ -14,7 +14,7 @@
     ├── NodeUnavailable         the node cannot be reached, or failed before its answer was complete
     └── NotAsked                the node was not asked: the asking process lacks file descriptors or memory
 
-`storaged.parts.wire` maps each to its HTTP status and back, but `NotAsked`, which never travels; nothing else here
+`storaged.parts.wire` maps each to its HTTP status and back, except `NotAsked`, which is never sent; nothing else here
 knows HTTP.
 
 A message names the part that it is about, and never the node.  The client that asked the node adds its id with `on`.

@@ -176,7 +176,7 @@ class ISmallPartStore(Interface):
 
         :return: a Deferred that fires with all stored bytes of each, in their order.  In place of the bytes there is
             `PartMissing` if no part has the id, `BadRequest` if the part is not small, `PartDamaged` if it cannot be
-            read.
+            read, `NodeUnavailable` if the node cannot read it now.
         """
 
     def remove_all(part_ids: Sequence[str]) -> Deferred[list[bool | StoragedError]]:

@@ -1,4 +1,4 @@
-"""File descriptors: how many the process may have open, and the errors that mean that it lacks some."""
+"""File descriptors: the limit of the process, and the errors that mean that it has no free ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import attrs
 from twisted.internet.error import ConnectError, DNSLookupError
 
 _MOST = 65_536
-"""What the limit is raised to at most: each descriptor that is used costs memory, too."""
+"""The most that the limit is raised to, because each used descriptor also takes memory."""
 
 _LACKS = {
     errno.EMFILE: "this server has no free file descriptors (limit {limit})",
@@ -21,7 +21,7 @@ _LACKS = {
 
 
 class Shortage(Exception):
-    """The process, or its machine, lacks file descriptors or memory.  Nobody else is at fault."""
+    """The process or its machine lacks file descriptors or memory.  No other machine is at fault."""
 
 
 @attrs.frozen
@@ -34,29 +34,32 @@ class Descriptors:
     limit: int
 
     def used(self) -> int:
-        """How many are open now; 0 where the system does not tell."""
+        """Return the number of open descriptors; 0 if the system does not report it."""
         try:
             return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - there may be many
         except OSError:
             return 0
 
     def divide(self, each: int, kept: int) -> int:
-        """How many connections a server can take; at least one.
+        """Return the number of connections that a server can have; at least one.
 
-        :param each: descriptors that a connection needs at most, its own and those of the work that it asks for.
-        :param kept: descriptors for all else.
+        :param each: the most descriptors that a connection needs, for itself and for the work of its requests.
+        :param kept: the descriptors for everything else.
         """
         return max(1, (self.limit - kept) // each)
 
 
 def present_descriptors() -> Descriptors:
-    """The descriptors that the process may have as its limit is now."""
+    """Return the descriptors of this process with its present limit."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return Descriptors(_MOST if soft == resource.RLIM_INFINITY else soft)
 
 
 def raise_limit() -> Descriptors:
-    """Raise the process's limit to what it may be raised to, but not above 65,536; a higher one stays."""
+    """Raise the limit of the process as far as it may, but not above 65,536; a higher limit stays.
+
+    :return: the descriptors with the new limit.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _MOST if hard == resource.RLIM_INFINITY else min(hard, _MOST)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -65,7 +68,9 @@ def raise_limit() -> Descriptors:
 
 
 def shortage_of(problem: BaseException | None) -> str:
-    """What the process lacks, where an error of a system call or of a connection means that; else an empty text."""
+    """Return what the process lacks, if an error of a system call or of a connection means that it lacks something;
+    otherwise an empty text.
+    """
     if isinstance(problem, ConnectError):
         return _text(problem.osError)
     if isinstance(problem, DNSLookupError):

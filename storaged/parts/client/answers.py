@@ -20,9 +20,9 @@ _NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 def failure_of(problem: BaseException | None, part_id: str = "") -> StoragedError:
-    """The error that the failure of a request means, where there is no answer: the node's, or that of this process.
+    """Return the error of a request that got no answer: `NotAsked` if this process lacks descriptors or memory.
 
-    :param part_id: the part that was on its way; empty where the failure is about no part.
+    :param part_id: the part that was in transfer; empty if the request is about no part.
     """
     if isinstance(problem, StoragedError):
         return problem

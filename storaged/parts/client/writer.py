@@ -84,7 +84,7 @@ class RemotePartWriter:
     def _break(self, failure: Failure) -> None:
         if self._problem is not None:
             return  # this failure follows from the first one: the connection was cut
-        # The part does not matter where there is no connection.
+        # The part does not matter if there is no connection.
         problem = failure_of(failure.value, self._part_id if self.connected.called else "")
         self._problem = problem.on(self._node_id)
         self._cut()
