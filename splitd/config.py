@@ -49,24 +49,24 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     small_part: Annotated[
         Size,
         msgspec.Meta(
-            description="Parts of at most so many bytes travel and lie many together; 0 for none. [default: 256KiB, "
-            "the most]"
+            description="Parts of at most this many bytes are sent and stored many together; 0 for none. "
+            "[default: 256KiB, which is the most]"
         ),
     ] = Size(SMALL_PART)
     cache: Annotated[
         Size,
         msgspec.Meta(
-            description="Memory for small files that were stored or read lately, all that the cache takes counted; 0 "
-            "for none. [default: 32MiB]"
+            description="Memory for small files that were stored or read recently, including all that the cache "
+            "itself takes; 0 for none. [default: 32MiB]"
         ),
     ] = Size(32 * 1024 * 1024)
     journal_segment: Annotated[
         Size,
-        msgspec.Meta(description="Bytes after which a new file of the journal is begun. [default: 64MiB]"),
+        msgspec.Meta(description="Size at which the journal begins a new file. [default: 64MiB]"),
     ] = Size(64 * 1024 * 1024)
     client_timeout_s: Annotated[
         float,
-        msgspec.Meta(description="How long a client may send, or take, nothing of a file. [default: 60]", gt=0),
+        msgspec.Meta(description="How long a client may send or take nothing during a transfer. [default: 60]", gt=0),
     ] = 60.0
     idle_timeout_s: Annotated[
         float, msgspec.Meta(description="How long a connection is kept without a request. [default: 120]", gt=0)
@@ -80,8 +80,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     idle_connections: Annotated[
         int,
         msgspec.Meta(
-            description="How many connections one address may keep without a request under way; beyond that the one "
-            "that has waited longest is closed. 0 for no limit. [default: 1024]",
+            description="How many idle connections one address may keep; beyond that, the one that has been idle "
+            "longest is closed. 0 for no limit. [default: 1024]",
             ge=0,
         ),
     ] = IDLE_LIMIT
@@ -90,25 +90,27 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 5.0
     node_timeout_s: Annotated[
         float,
-        msgspec.Meta(description="How long a node may be silent where it should answer. [default: 30]", gt=0),
+        msgspec.Meta(description="How long a node may take to respond. [default: 30]", gt=0),
     ] = 30.0
     sweep_interval_s: Annotated[
         float,
         msgspec.Meta(
-            description="How often to look for parts on the nodes that nobody knows of; 0 for never. "
+            description="How often to look for parts on the nodes that belong to no file; 0 for never. "
             "[default: 604800, a week]",
             ge=0,
         ),
     ] = 604_800.0
     sweep_grace_s: Annotated[
         float,
-        msgspec.Meta(description="Younger parts are left alone by a sweep. [default: 86400, a day]", ge=600),
+        msgspec.Meta(
+            description="A sweep leaves parts alone that are younger than this. [default: 86400, a day]", ge=600
+        ),
     ] = 86_400.0
     sweep_share: Annotated[
         float,
         msgspec.Meta(
-            description="Where nobody knows more than this share of a node's parts, a sweep touches none and raises an "
-            "alarm. [default: 0.01]",
+            description="If more than this share of a node's parts belongs to no file, a sweep touches none of them "
+            "and raises an alarm. [default: 0.01]",
             ge=0,
             le=1,
         ),
@@ -116,12 +118,15 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stop_timeout_s: Annotated[
         float,
         msgspec.Meta(
-            description="How long requests under way may still take when it is to stop. [default: 20]",
+            description="How long a stop waits for pending requests. [default: 20]",
             ge=0,
         ),
     ] = 20.0
     reap_interval_s: Annotated[
-        float, msgspec.Meta(description="How often to try again to delete parts of no use. [default: 60]", gt=0)
+        float,
+        msgspec.Meta(
+            description="How often to retry deletions of parts that are not needed any more. [default: 60]", gt=0
+        ),
     ] = 60.0
 
     def own_names(self) -> OwnNames:

@@ -19,18 +19,20 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     listen: Annotated[str, msgspec.Meta(description="Where to listen: a Twisted endpoint. [default: tcp:8090]")] = (
         "tcp:8090"
     )
-    reserve: Annotated[Size, msgspec.Meta(description="Free space that is never used. [default: 1GiB]")] = Size(2**30)
+    reserve: Annotated[
+        Size, msgspec.Meta(description="Space of the volume that always stays free. [default: 1GiB]")
+    ] = Size(2**30)
     trash_keep_s: Annotated[
         float,
         msgspec.Meta(
-            description="How long parts that no file needs, as a sweep found, are kept in the trash. [default: 86400]",
+            description="How long the trash keeps the parts that a sweep moved there. [default: 86400]",
             ge=0,
         ),
     ] = 86_400.0
     stop_timeout_s: Annotated[
         float,
         msgspec.Meta(
-            description="How long requests under way may still take when it is to stop. [default: 20]",
+            description="How long a stop waits for pending requests. [default: 20]",
             ge=0,
         ),
     ] = 20.0

@@ -43,7 +43,7 @@ def _read_disk(context: click.Context, parameter: click.Parameter, disk: str | N
     "--disk",
     metavar="FOLDER",
     callback=_read_disk,
-    help="A folder of the host for its parts, owned by 10001.  [default: a volume]",
+    help="A folder of the host for its parts, owned by user 10001.  [default: a volume]",
 )
 @click.option(
     "--project",
@@ -51,7 +51,7 @@ def _read_disk(context: click.Context, parameter: click.Parameter, disk: str | N
     default=Path(),
     help="The folder of docker-compose.yml.  [default: this one]",
 )
-@click.option("--registry-only", is_flag=True, help="Make config/nodes.yaml where it is missing, and add no server.")
+@click.option("--registry-only", is_flag=True, help="Only make config/nodes.yaml if it is missing; add no server.")
 @pass_session
 def compose_node(session: Session, name: str | None, disk: str | None, project: Path, registry_only: bool) -> None:
     """Add a storage server to a docker compose project.

@@ -23,7 +23,7 @@ _STDOUT = "-"
 
 
 @click.command()
-@click.option("-f", "--force", is_flag=True, help="Replace FILE where it is there.")
+@click.option("-f", "--force", is_flag=True, help="Replace FILE if it exists.")
 @click.argument("path")
 @click.argument("file", required=False)
 @pass_session

@@ -38,9 +38,9 @@ _LOOK_S = 0.1
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("var"),
     show_default=True,
-    help="The folder of the `splitctl up` that runs.",
+    help="The folder of the running `splitctl up`.",
 )
-@click.option("--by", type=click.IntRange(min=1), default=1, show_default=True, help="How many storage servers more.")
+@click.option("--by", type=click.IntRange(min=1), default=1, show_default=True, help="How many storage servers to add.")
 @pass_session
 def grow(session: Session, folder: Path, by: int) -> None:
     """Add storage servers to a running `splitctl up`.

@@ -98,8 +98,8 @@ def _summary(found: dict[str, Any]) -> Table:
 
 @journal.command()
 @folder_argument
-@click.option("--path", help="Only what is about this name, or names below it.")
-@click.option("--upload", help="Only what is about this upload.")
+@click.option("--path", help="Only records about this path, or paths below it.")
+@click.option("--upload", help="Only records about this upload.")
 @click.option("--type", "kind", type=click.Choice(_TYPES), help="Only records of this type.")
 @pass_session
 def dump(session: Session, folder: Path, path: str | None, upload: str | None, kind: str | None) -> None:

@@ -15,7 +15,7 @@ from splitd.cli.tree import RemoteTree
 
 
 @click.command()
-@click.option("-l", "long", is_flag=True, help="Show sizes in bytes and times, too.")
+@click.option("-l", "long", is_flag=True, help="Show sizes in bytes, and times.")
 @click.argument("path", default="/")
 @pass_session
 def ls(session: Session, long: bool, path: str) -> None:

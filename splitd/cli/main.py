@@ -43,7 +43,7 @@ Exit codes:
     show_default=True,
     show_envvar=True,
     callback=read_server,
-    help="Where files are.",
+    help="The URL of the front.",
 )
 @click.option(
     "--admin",
@@ -52,9 +52,9 @@ Exit codes:
     show_default=True,
     show_envvar=True,
     callback=read_server,
-    help="The operators' HTTP.",
+    help="The URL of the operators' port.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 @click.pass_context
 def main(context: click.Context, url: Server, admin: Server, as_json: bool) -> None:
     """Run, use and watch a splitd."""

@@ -10,7 +10,7 @@ from splitd.cli.tree import RemoteTree
 
 
 @click.command()
-@click.option("-p", "parents", is_flag=True, help="Make the missing ones above it, too; let one that is there be.")
+@click.option("-p", "parents", is_flag=True, help="Make missing parents too; no error if the collection exists.")
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @pass_session
 def mkdir(session: Session, parents: bool, paths: tuple[str, ...]) -> None:

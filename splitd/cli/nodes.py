@@ -42,20 +42,20 @@ class NotJoined(CommandFailed):
 
 
 @nodes.command()
-@click.option("--id", "node_id", required=True, help="Its name, the same as `node` in its storaged.yaml.")
-@click.option("--url", required=True, help="Where it listens, as the front sees it: http://HOST:PORT")
+@click.option("--id", "node_id", required=True, help="Its id, the same as `node` in its storaged.yaml.")
+@click.option("--url", required=True, help="Its URL as the front reaches it: http://HOST:PORT")
 @click.option("--zone", help="Servers of one zone fail together; parts are spread over zones.")
 @click.option(
     "--weight",
     type=click.FloatRange(0, _HEAVIEST, min_open=True),
-    help="How much of its free space it should be thought to have, as a factor.",
+    help="A factor by which its free space counts when parts are placed.",
 )
 @click.option(
     "--registry",
     type=click.Path(dir_okay=False, path_type=Path),
     help="The registry that the front reads.  [default: where the front says it is]",
 )
-@click.option("--no-wait", is_flag=True, help="Do not wait until it takes parts.")
+@click.option("--no-wait", is_flag=True, help="Do not wait until the server takes parts.")
 @pass_session
 def add(
     session: Session,

@@ -41,7 +41,7 @@ class Transfer:
 
 
 @click.command()
-@click.option("-r", "recursive", is_flag=True, help="Send folders with all that is in them.")
+@click.option("-r", "recursive", is_flag=True, help="Send folders and everything in them.")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @click.argument("dest")
 @pass_session

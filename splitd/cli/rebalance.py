@@ -29,16 +29,16 @@ class NotBalanced(CommandFailed):
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Only tell what it would do.")
-@click.option("--limit", type=click.FloatRange(0, min_open=True), metavar="MB/s", help="Move at most so much.")
+@click.option("--dry-run", is_flag=True, help="Only show what a rebalance would do.")
+@click.option("--limit", type=click.FloatRange(0, min_open=True), metavar="MB/s", help="The most to move per second.")
 @click.option(
     "--target",
     type=click.FloatRange(0, 100, min_open=True),
     metavar="PERCENT",
-    help="Go on until the spread of fill is at most this.  [default: the front's]",
+    help="Move parts until the spread is at most this.  [default: the front's]",
 )
-@click.option("--stop", is_flag=True, help="Stop the one that is under way.")
-@click.option("--detach", is_flag=True, help="Do not wait for its end.")
+@click.option("--stop", is_flag=True, help="Stop the running rebalance.")
+@click.option("--detach", is_flag=True, help="Do not wait until the rebalance has ended.")
 @pass_session
 def rebalance(
     session: Session, dry_run: bool, limit: float | None, target: float | None, stop: bool, detach: bool

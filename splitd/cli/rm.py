@@ -11,7 +11,7 @@ from splitd.cli.tree import RemoteTree
 
 
 @click.command()
-@click.option("-r", "recursive", is_flag=True, help="Delete a collection with all that is in it, too.")
+@click.option("-r", "recursive", is_flag=True, help="Delete collections and everything in them.")
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @pass_session
 def rm(session: Session, recursive: bool, paths: tuple[str, ...]) -> None:

@@ -15,15 +15,15 @@ _PATIENCE_S = 3600.0
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Only look, and tell what it would do.")
+@click.option("--dry-run", is_flag=True, help="Only show what a sweep would do.")
 @click.option(
     "--share",
     type=click.FloatRange(0, 100),
-    help="Touch none where nobody knows more than this share of a node's parts, in percent.  [default: the front's]",
+    help="Leave a node alone if more than this percentage of its parts belongs to no file.  [default: the front's]",
 )
 @pass_session
 def sweep(session: Session, dry_run: bool, share: float | None) -> None:
-    """Find parts that nobody knows of, and move them to the trash.
+    """Find parts that belong to no file, and move them to the trash.
 
     Such parts stay in the folder trash of their storage server for a day.  The front does this by itself every week.
     The exit code is 1 if there were too many of them to move any, or if a storage server could not be checked.
@@ -50,16 +50,16 @@ def sweep(session: Session, dry_run: bool, share: float | None) -> None:
 
 def _verdict(found: dict[str, Any]) -> str:
     if found["stopped"]:
-        return f"stopped, nothing is put aside: {found['stopped']}"
+        return f"stopped, nothing was moved to the trash: {found['stopped']}"
     if found["dry_run"]:
-        return f"{found['orphans']} parts would be put aside" if found["orphans"] else "there is nothing to put aside"
-    return f"{found['trashed']} parts are put aside"
+        return f"{found['orphans']} parts would be moved to the trash" if found["orphans"] else "there are no orphans"
+    return f"{found['trashed']} parts were moved to the trash"
 
 
 def _table(found: dict[str, Any]) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("node")
-    for heading in ("parts", "size", "nobody's", "size", "too young", "put aside"):
+    for heading in ("parts", "size", "orphans", "size", "too young", "trashed"):
         table.add_column(heading, justify="right")
     table.add_column("problem")
     for node in found["nodes"]:

@@ -30,7 +30,7 @@ from splitd.cli.session import Session, pass_session
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("var"),
     show_default=True,
-    help="Where everything lies.",
+    help="The folder of the whole cluster.",
 )
 @click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="The front's port.")
 @pass_session

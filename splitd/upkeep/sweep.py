@@ -176,7 +176,7 @@ class Sweep:
         elif not dry_run:
             await gather([self._put_aside(*each) for each in zip(findings.nodes, orphans, strict=True)])
         self._log.info(
-            "sweep: {orphans} orphans among {parts} parts, {trashed} put aside",
+            "sweep: {orphans} orphans among {parts} parts, {trashed} moved to the trash",
             orphans=findings.orphans,
             parts=sum(node.parts for node in findings.nodes),
             trashed=findings.trashed,

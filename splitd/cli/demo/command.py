@@ -39,9 +39,9 @@ came of it.  First it makes random.bin, {size} of random bytes."""
     type=SizeType(_SMALLEST),
     default="256MiB",
     show_default=True,
-    help="How large a file goes in and out: 8MiB, 1GiB, 500MB.",
+    help="The size of the file that is stored and read: 8MiB, 1GiB, 500MB.",
 )
-@click.option("--port", type=click.IntRange(1, 65535), help="The front's port.  [default: one that is free]")
+@click.option("--port", type=click.IntRange(1, 65535), help="The front's port.  [default: a free one]")
 @pass_session
 @click.pass_context
 def demo(context: click.Context, session: Session, size: int, port: int | None) -> None:

@@ -155,16 +155,19 @@ class Status:
         traffic, journal = self.traffic, self.journal.statistics
         readiness = self.readiness()
         gauges = {
-            "splitd_ready": ("Whether files can be read, and stored.", not readiness.problems),
+            "splitd_ready": ("Whether files can be read and stored.", not readiness.problems),
             "splitd_reads_ready": ("Whether files can be read.", not readiness.reads),
             "splitd_writes_ready": ("Whether files can be stored.", not readiness.writes),
             "splitd_files": ("Files in the catalog.", catalog.files),
-            "splitd_file_bytes": ("Bytes of all files, as their clients count them.", catalog.bytes_stored),
+            "splitd_file_bytes": ("Size of all files together, without their parts' overhead.", catalog.bytes_stored),
             "splitd_uploads_under_way": ("Uploads under way.", traffic.uploads_under_way),
             "splitd_downloads_under_way": ("Downloads under way.", traffic.downloads_under_way),
             "splitd_doomed_uploads": ("Uploads and versions whose parts are to be deleted.", catalog.doomed),
-            "splitd_sweep_stopped": ("Whether the last sweep found too much to put aside.", self._sweep_stopped()),
-            "splitd_sweep_orphans": ("Parts that nobody knows of, as the last sweep found.", self._sweep_orphans()),
+            "splitd_sweep_stopped": (
+                "Whether the last sweep found so many orphans on a node that it left them there.",
+                self._sweep_stopped(),
+            ),
+            "splitd_sweep_orphans": ("Orphans that the last sweep found.", self._sweep_orphans()),
             "splitd_registry_refused": (
                 "Whether the registry's file cannot be used as it is.",
                 self.registry_file.refused is not None,
@@ -186,20 +189,23 @@ class Status:
             ),
         }
         counters = {
-            "splitd_uploads_committed": ("Uploads that became files.", traffic.uploads_committed),
-            "splitd_uploads_aborted": ("Uploads that did not.", traffic.uploads_aborted),
+            "splitd_uploads_committed": ("Uploads that were committed.", traffic.uploads_committed),
+            "splitd_uploads_aborted": ("Uploads that were aborted.", traffic.uploads_aborted),
             "splitd_upload_bytes": ("Bytes taken from clients.", traffic.bytes_in),
-            "splitd_downloads_finished": ("Downloads that ended well, or were given up.", traffic.downloads_finished),
-            "splitd_downloads_failed": ("Downloads that broke off.", traffic.downloads_failed),
+            "splitd_downloads_finished": (
+                "Downloads that were completed, or cancelled by their client.",
+                traffic.downloads_finished,
+            ),
+            "splitd_downloads_failed": ("Downloads that failed.", traffic.downloads_failed),
             "splitd_download_bytes": ("Bytes read for clients.", traffic.bytes_out),
             "splitd_cache_hits": ("Small files that were found in memory.", self.cache.hits),
-            "splitd_cache_misses": ("Small files that were not.", self.cache.misses),
+            "splitd_cache_misses": ("Small files that were not found in memory.", self.cache.misses),
             "splitd_reaped_uploads": ("Uploads and versions whose parts were deleted.", catalog.reaped),
             "splitd_moved_parts": ("Parts moved to another node.", self.rebalance.moved_parts),
             "splitd_moved_bytes": ("Bytes of the parts that were moved.", self.rebalance.moved_bytes),
             "splitd_journal_records": ("Records written to the journal.", journal.appended),
             "splitd_journal_syncs": ("Syncs of the journal.", journal.syncs),
-            "splitd_journal_compactions": ("Snapshots that took the place of old segments.", journal.compactions),
+            "splitd_journal_compactions": ("Compactions of the journal.", journal.compactions),
         }
         for name, (text, value) in gauges.items():
             yield GaugeMetricFamily(name, text, value=float(value))
@@ -225,7 +231,7 @@ class Status:
         gauges: dict[str, tuple[str, Callable[[NodeStatus], float]]] = {
             "splitd_node_up": ("Whether a node can be used.", lambda node: node.health.usable),
             "splitd_node_capacity_bytes": ("Size of a node's volume.", lambda node: node.capacity),
-            "splitd_node_free_bytes": ("What may still be written to a node.", lambda node: node.free),
+            "splitd_node_free_bytes": ("Bytes that may still be written to a node.", lambda node: node.free),
             "splitd_node_fill_ratio": ("The share of a node's volume that is used.", lambda node: node.fill or 0.0),
             "splitd_node_staying_parts": (
                 "Parts of no use that a node did not delete in the last round.",
@@ -237,7 +243,7 @@ class Status:
             for node in nodes:
                 gauge.add_metric([node.entry.id], float(value(node)))
             yield gauge
-        states = GaugeMetricFamily("splitd_node_state", "Which state a node is in.", labels=["node", "state"])
+        states = GaugeMetricFamily("splitd_node_state", "The state of a node.", labels=["node", "state"])
         for node in nodes:
             for state in _STATES:
                 states.add_metric([node.entry.id, state], float(node.state == state))
