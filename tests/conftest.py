@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from hypothesis import HealthCheck, settings
 from twisted.internet.task import deferLater
 from twisted.python.threadpool import ThreadPool
 
@@ -16,10 +17,13 @@ _TURNS = 10
 
 
 def pytest_configure() -> None:
-    """Make the reactor measure spans of time as the daemons do."""
+    """Make the reactor measure spans of time as the daemons do, and let no property test fail for its time."""
     from twisted.internet import reactor
 
     measure_monotonically(reactor)
+    # How long an example takes depends on what else the machine does.
+    settings.register_profile("splitd", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("splitd")
 
 
 def _at_work(reactor: Any) -> set[Any]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from splitd.model.balance import Balance, Level, PartMove
@@ -76,7 +76,6 @@ def test_what_was_not_moved_after_all_counts_as_before() -> None:
     assert {level.node_id: level.used for level in found.levels} == before
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32), st.integers(7, 12), st.floats(0.005, 0.2), st.booleans())
 def test_moves_come_to_an_end_and_never_make_the_worst_worse(
     seed: int, count: int, target: float, chained: bool

@@ -3,7 +3,7 @@ from __future__ import annotations
 from urllib.parse import unquote_to_bytes
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from splitd.cli.paths import clean_path, join_path, printable, quote_path
@@ -26,7 +26,6 @@ def test_a_path_is_quoted_for_a_url(path: str, quoted: str) -> None:
     assert quote_path(path) == quoted
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(st.characters(exclude_characters="/", exclude_categories=["Cs"]), min_size=1)))
 def test_a_quoted_path_is_printable_ascii_and_means_the_same(names: list[str]) -> None:
     path = "/" + "/".join(names)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from splitd.cli.local.plan import ClusterPlan, choose_next, choose_numbers
@@ -58,7 +58,6 @@ def test_a_new_node_takes_no_id_of_a_foreign_node() -> None:
     assert choose_numbers(3, {"n1", "n2", "nas"}, {"n1"}) == (1, 3, 4)
 
 
-@settings(deadline=None)
 @given(st.integers(6, 40), _IDS, _IDS)
 def test_no_node_of_a_cluster_is_ever_left_out(count: int, own: set[str], foreign: set[str]) -> None:
     chosen = [f"n{number}" for number in choose_numbers(count, own | foreign, own)]
@@ -67,7 +66,6 @@ def test_no_node_of_a_cluster_is_ever_left_out(count: int, own: set[str], foreig
     assert not set(chosen) & (foreign - own)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 9), _IDS, _IDS, _IDS)
 def test_growth_finishes_what_was_begun_and_takes_no_id_twice(
     count: int, own: set[str], foreign: set[str], joined: set[str]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from splitd.cli.local.text import add_member, append_node, members, read_urls, write_settings, write_urls
@@ -55,7 +55,6 @@ def test_a_registry_that_cannot_be_added_to_is_refused(text: str) -> None:
         write_urls(text, {"b": "http://h:2"})
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(st.sampled_from(["data", "registry", "listen"]), st.text(st.characters(codec="utf-8")), min_size=1),
     st.dictionaries(st.sampled_from(["data", "registry", "listen"]), st.text(st.characters(codec="utf-8")), min_size=1),
@@ -98,7 +97,6 @@ def test_where_a_node_cannot_be_appended_it_is_told_why(text: str, reason: str) 
         append_node(text, {"id": "b", "url": "http://h:2"})
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8")), st.floats(0.001, 1000))
 def test_any_zone_and_weight_can_be_written(zone: str, weight: float) -> None:
     entry: dict[str, str | float] = {"id": "n7", "url": "http://h:7", "zone": zone, "weight": weight}

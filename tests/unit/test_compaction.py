@@ -119,7 +119,7 @@ def fold(some: list[Record]) -> State:
     return state
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(st.lists(records, max_size=40))
 def test_the_records_of_a_state_come_to_that_state(some: list[Record]) -> None:
     state = fold(some)
@@ -129,7 +129,7 @@ def test_the_records_of_a_state_come_to_that_state(some: list[Record]) -> None:
     assert told(again) == told(state)
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(st.lists(records, max_size=40))
 def test_a_state_counts_what_is_in_its_tree(some: list[Record]) -> None:
     state = fold(some)

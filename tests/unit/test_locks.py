@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from splitd.model.locks import EXCLUSIVE, SHARED, Lock, Locks
@@ -73,7 +73,6 @@ def in_order(found: list[Lock]) -> list[Lock]:
     return sorted(found, key=lambda lock: lock.token)
 
 
-@settings(deadline=None)
 @given(st.lists(steps, max_size=20), st.integers(0, 100), st.sets(st.sampled_from(TOKENS)))
 def test_they_are_what_a_list_of_them_is(found: list[tuple[str, Any]], now_ms: int, tokens: set[str]) -> None:
     locks, plain = Locks(), PlainLocks()

@@ -52,7 +52,7 @@ def test_the_example_of_the_format_s_page_holds() -> None:
     assert encode_file_header() + b"".join(entries) == bytes.fromhex("".join(lines))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.integers(0, 5000), max_size=8))
 def test_what_was_written_is_found_again(sizes: list[int]) -> None:
     pack, entries = make(sizes)

@@ -6,7 +6,7 @@ import random
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from splitd.catalog.effects import apply
@@ -60,7 +60,6 @@ def test_records_that_contradict_each_other_are_refused(contradiction: list[Reco
         apply(state, contradiction[-1])
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 60))
 def test_any_history_of_moves_comes_to_the_same_after_a_snapshot(seed: int, steps: int) -> None:
     chance = random.Random(seed)

@@ -165,7 +165,6 @@ def test_a_footer_that_is_sealed_but_wrong_is_refused(at: int, told: str) -> Non
         check(PART, [data[:-FOOTER_SIZE], bytes(footer) + seal.to_bytes(CHECKSUM_SIZE, "little")])
 
 
-@settings(deadline=None)
 @given(part_ids, payloads, units, cuts, cuts)
 def test_a_part_is_good_however_it_was_cut(
     part: PartId, payload: bytes, unit: int, written: list[int], fed: list[int]
@@ -192,7 +191,7 @@ def test_every_flipped_bit_is_found() -> None:
                 check(PART, [bytes(flipped)], stored)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.binary(max_size=40), st.integers(1, 16))
 def test_every_truncation_is_found(payload: bytes, unit: int) -> None:
     data = encode(PART, [payload], unit)
@@ -202,7 +201,6 @@ def test_every_truncation_is_found(payload: bytes, unit: int) -> None:
                 check(PART, [data[:kept]], stored)
 
 
-@settings(deadline=None)
 @given(payloads, units, st.binary(min_size=1, max_size=100), cuts)
 def test_every_extension_is_found(payload: bytes, unit: int, more: bytes, fed: list[int]) -> None:
     data = encode(PART, [payload], unit)
@@ -262,7 +260,6 @@ def spans(draw: st.DrawFn) -> tuple[bytes, int, Span]:
     return payload, draw(units), Span(start, stop)
 
 
-@settings(deadline=None)
 @given(spans(), cuts)
 def test_a_span_is_decoded_whole_and_exactly(case: tuple[bytes, int, Span], fed: list[int]) -> None:
     payload, unit, span = case
@@ -271,7 +268,6 @@ def test_a_span_is_decoded_whole_and_exactly(case: tuple[bytes, int, Span], fed:
     assert decode(PART, unit, len(payload), span, chunked(data, fed)) == payload[span.start : span.stop]
 
 
-@settings(deadline=None)
 @given(spans())
 def test_a_span_is_read_with_no_more_units_than_it_touches(case: tuple[bytes, int, Span]) -> None:
     payload, unit, span = case
@@ -281,7 +277,6 @@ def test_a_span_is_read_with_no_more_units_than_it_touches(case: tuple[bytes, in
     assert HEADER_SIZE <= stored.start < stored.stop <= stored_size(len(payload), unit) - FOOTER_SIZE
 
 
-@settings(deadline=None)
 @given(spans(), st.data(), cuts)
 def test_a_flipped_bit_in_a_unit_is_never_given_out(
     case: tuple[bytes, int, Span], data: st.DataObject, fed: list[int]

@@ -5,7 +5,7 @@ from collections import Counter
 from itertools import combinations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from splitd.model.placement import Candidate, choose_nodes, shares
@@ -20,7 +20,6 @@ CANDIDATES = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(CANDIDATES, st.data(), st.integers())
 def test_the_nodes_chosen_are_distinct_and_as_many_as_asked(
     candidates: list[Candidate], data: st.DataObject, seed: int
@@ -31,7 +30,6 @@ def test_the_nodes_chosen_are_distinct_and_as_many_as_asked(
     assert set(chosen) <= {candidate.node_id for candidate in candidates}
 
 
-@settings(deadline=None)
 @given(CANDIDATES, st.data(), st.integers())
 def test_no_zone_takes_another_part_before_each_zone_has_one(
     candidates: list[Candidate], data: st.DataObject, seed: int
@@ -44,7 +42,6 @@ def test_no_zone_takes_another_part_before_each_zone_has_one(
     assert all(taken[zone] >= min(room[zone], most - 1) for zone in room)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(1, 1e15), st.floats(0, 1)), min_size=1, max_size=40), st.data())
 def test_the_shares_come_to_the_parts_and_none_is_more_than_one(
     nodes: list[tuple[float, float]], data: st.DataObject

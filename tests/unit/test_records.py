@@ -5,7 +5,7 @@ import re
 
 import pytest
 from google_crc32c import value
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from splitd.model.manifest import Manifest
@@ -81,7 +81,6 @@ records: st.SearchStrategy[Record] = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(st.integers(1, 10**18), st.integers(0, 10**18), records)
 def test_every_record_is_read_back_from_its_line(sequence: int, synced: int, record: Record) -> None:
     line = encode_line(sequence, synced, record)
@@ -89,7 +88,6 @@ def test_every_record_is_read_back_from_its_line(sequence: int, synced: int, rec
     assert decode_line(line.removesuffix(b"\n")) == (sequence, synced, record)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 10**18), st.integers(0, 10**18), records)
 def test_a_line_is_one_line_of_json_with_the_documented_checksum(sequence: int, synced: int, record: Record) -> None:
     line = encode_line(sequence, synced, record)

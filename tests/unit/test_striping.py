@@ -3,7 +3,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from splitd.model.striping import Column, Cutter, Layout, column_size, columns, part_size, part_spans
@@ -51,7 +51,6 @@ def parts_of(layout: Layout, pieces: list[tuple[int, bytes]]) -> list[bytes]:
     return parts
 
 
-@settings(deadline=None)
 @given(layouts, sizes, st.lists(sizes, max_size=8), st.booleans())
 def test_joining_what_was_cut_gives_the_file_back(layout: Layout, size: int, cuts: list[int], known: bool) -> None:
     data = content(size)
@@ -65,7 +64,6 @@ def test_joining_what_was_cut_gives_the_file_back(layout: Layout, size: int, cut
     assert joined == data
 
 
-@settings(deadline=None)
 @given(layouts, sizes, st.lists(sizes, max_size=8))
 def test_every_byte_lies_where_a_map_made_byte_by_byte_says(layout: Layout, size: int, cuts: list[int]) -> None:
     data = content(size)
@@ -73,7 +71,6 @@ def test_every_byte_lies_where_a_map_made_byte_by_byte_says(layout: Layout, size
     assert bytes(parts[index][offset] for index, offset in byte_map(layout, size)) == data
 
 
-@settings(deadline=None)
 @given(layouts, sizes, st.lists(sizes, max_size=8))
 def test_a_known_size_changes_nothing_but_the_pieces(layout: Layout, size: int, cuts: list[int]) -> None:
     chunks = chunks_of(content(size), cuts)
@@ -82,7 +79,6 @@ def test_a_known_size_changes_nothing_but_the_pieces(layout: Layout, size: int, 
     assert known == unknown
 
 
-@settings(deadline=None)
 @given(layouts, sizes, st.lists(sizes, max_size=8))
 def test_with_a_known_size_nothing_is_kept_back(layout: Layout, size: int, cuts: list[int]) -> None:
     cutter = Cutter(layout, size)
@@ -90,7 +86,6 @@ def test_with_a_known_size_nothing_is_kept_back(layout: Layout, size: int, cuts:
         assert sum(len(piece) for _, piece in cutter.cut(chunk)) == len(chunk)
 
 
-@settings(deadline=None)
 @given(layouts, sizes, st.lists(sizes, max_size=8))
 def test_with_an_unknown_size_less_than_a_stripe_is_kept_back(layout: Layout, size: int, cuts: list[int]) -> None:
     cutter = Cutter(layout)
@@ -125,7 +120,6 @@ def test_the_columns_of_a_stripe_make_it_up(data: int, stripe_size: int) -> None
     assert sum(column_size(data, stripe_size, column) for column in range(data)) == stripe_size
 
 
-@settings(deadline=None)
 @given(layouts, sizes, st.data())
 def test_columns_cover_a_range_once_and_in_order(layout: Layout, size: int, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, size))
@@ -140,7 +134,6 @@ def test_columns_cover_a_range_once_and_in_order(layout: Layout, size: int, data
     )
 
 
-@settings(deadline=None)
 @given(layouts, sizes, st.data())
 def test_part_spans_agree_with_columns(layout: Layout, size: int, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, size))

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from splitd.catalog.effects import exhaust
@@ -235,7 +235,6 @@ def assert_same(tree: Tree, oracle: PlainTree) -> None:
             ]
 
 
-@settings(deadline=None)
 @given(st.lists(steps, max_size=30))
 def test_it_does_what_a_plain_dict_of_all_paths_does(found: list[tuple[str, str, str]]) -> None:
     tree, oracle = Whole(0), PlainTree(0)
@@ -250,7 +249,6 @@ def test_it_does_what_a_plain_dict_of_all_paths_does(found: list[tuple[str, str,
     assert len(tree) == len(list(tree.walk()))
 
 
-@settings(deadline=None)
 @given(st.lists(steps, max_size=20), paths)
 def test_it_tells_beforehand_what_a_change_would_do(found: list[tuple[str, str, str]], path: str) -> None:
     tree = Whole(0)
@@ -265,7 +263,6 @@ def test_it_tells_beforehand_what_a_change_would_do(found: list[tuple[str, str, 
         assert taken == (None if replaced is None else NameTaken)
 
 
-@settings(deadline=None)
 @given(st.sets(st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="/"), min_size=1)))
 def test_pages_follow_each_other_in_the_order_of_code_points(names: set[str]) -> None:
     tree = Tree(0)
@@ -355,7 +352,6 @@ def test_copies_of_copies_come_to_an_end() -> None:
     exhaust(tree.refuse_too_many("/a/more", 20, 50))
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.lists(st.sampled_from(["a", "b" * 200, "\u00e9" * 100, "c" * 255]), min_size=1, max_size=20), max_size=5

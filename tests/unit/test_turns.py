@@ -114,7 +114,7 @@ def touch(one: tuple[str, ...], two: tuple[str, ...]) -> bool:
     )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.lists(st.one_of(queued, others), max_size=40))
 def test_a_change_has_begun_as_soon_as_all_before_it_that_touch_it_have_ended(steps: list[tuple[str, object]]) -> None:
     turns = Turns()

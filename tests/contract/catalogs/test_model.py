@@ -165,7 +165,7 @@ async def ends_as_if_alone(kind: str, pool: ThreadPool, history: list[tuple[Any,
 
 histories = st.lists(operations, max_size=40)
 held_histories = st.lists(st.one_of(operations, st.sampled_from([("hold",), ("release",)])), max_size=40)
-many = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 quick = pytest.mark.parametrize("kind", ["memory"])
 slow = pytest.mark.parametrize("kind", [kind for kind in PLACES if kind != "memory"])
 
