@@ -27,6 +27,7 @@ from splitd.frontends.admin import actions
 from splitd.frontends.admin.reports import ReloadReport, SweepReport, report_sweep
 from splitd.frontends.admin.resource import AdminResource
 from splitd.frontends.admin.status import Status
+from splitd.frontends.http.targets import HEAD_LIMIT
 from splitd.frontends.webdav.door import Door, Quota
 from splitd.frontends.webdav.resource import WebdavResource
 from splitd.model.nodes import NodeEntry, RegistryInvalid, refuse_missing
@@ -212,6 +213,7 @@ class Front:
             self._reactor,
             idle_timeout_s=self._config.idle_timeout_s,
             body_timeout_s=self._config.client_timeout_s,
+            head_limit=HEAD_LIMIT,
             head_timeout_s=self._config.head_timeout_s,
             idle_limit=self._config.idle_connections,
             names=self._config.own_names(),

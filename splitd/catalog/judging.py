@@ -35,9 +35,13 @@ def refuse_failed(
 
 
 def _is_so(state: State, condition: Condition, now_ms: int) -> bool:
+    held: dict[str, set[str]] = {}
+    for each, token in condition.held.tokens if condition.held is not None else ():
+        held.setdefault(each, set()).add(token)
+
     def standing(path: str) -> Standing:
         tokens = {lock.token for lock in state.locks.covering(path, now_ms)}
-        return Standing(_etag(state.tree.lookup(path)), tokens | _still_held(state, condition, path))
+        return Standing(_etag(state.tree.lookup(path)), tokens | _still_held(state, condition, path, held.get(path)))
 
     return condition.if_header is None or condition.if_header.holds(standing)
 
@@ -59,14 +63,16 @@ def hold(state: State, condition: Condition, path: str, now_ms: int) -> Conditio
     return attrs.evolve(condition, held=Held(state.locks.taken, frozenset(held)))
 
 
-def _still_held(state: State, condition: Condition, path: str) -> set[str]:
+def _still_held(state: State, condition: Condition, path: str, held: set[str] | None) -> set[str]:
     """Return the tokens of the locks on a path that permitted the change when it began.
 
     There are none if another lock was taken since.
+
+    :param held: those of `condition.held`.
     """
-    if condition.held is None or state.locks.was_taken(path, condition.held.since):
+    if not held or condition.held is None or state.locks.was_taken(path, condition.held.since):
         return set()
-    return {token for each, token in condition.held.tokens if each == path}
+    return held
 
 
 def _is_overtaken(state: State, held: Held, now_ms: int) -> bool:

@@ -9,7 +9,8 @@ import attrs
 from splitd.model.if_header import IfHeader
 
 # A list may have empty elements (RFC 9110 section 5.6.1.2).  Bytes above ASCII are allowed in a tag, without a meaning.
-_ELEMENT = re.compile(r'[ \t]*((?:W/)?"[\x21\x23-\x7e\x80-\U0010ffff]*")?[ \t]*(?:,|\Z)')
+# Possessive: else a long run of spaces that no comma follows would be tried in all ways to divide it.
+_ELEMENT = re.compile(r'[ \t]*+((?:W/)?"[\x21\x23-\x7e\x80-\U0010ffff]*+")?[ \t]*+(?:,|\Z)')
 _UNREADABLE = re.compile(r"[^,]*(?:,|\Z)")
 
 

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 _ALGORITHMS = {"sha-256": "sha256", "sha-512": "sha512", "md5": "md5"}
-# A dictionary of structured fields (RFC 8941).  Members whose names are not in `_ALGORITHMS` are skipped.
+# A dictionary of structured fields (RFC 8941).  Members whose names are not in `_ALGORITHMS` are skipped.  Possessive:
+# else a long run of spaces that is no end would be tried in all ways to divide it.
 _MEMBER = re.compile(
-    r'[ \t]*([a-z*][a-z0-9_.*-]*)(?:=(?::([A-Za-z0-9+/=]*):|[^,;"]*|"[^"]*"))?(?:;[^,]*)?[ \t]*(?:,|\Z)'
+    r'[ \t]*([a-z*][a-z0-9_.*-]*)(?:=(?::([A-Za-z0-9+/=]*):|[^,;"]*+|"[^"]*+"))?(?:;[^,]*+)?[ \t]*+(?:,|\Z)'
 )
 
 

@@ -68,8 +68,13 @@ class IfHeader:
 
         :param standing_of: returns the present state of a path.
         """
+        standings: dict[str | None, Standing] = {None: _NOTHING}
         for each in self.lists:
-            standing = _NOTHING if each.path is None else standing_of(each.path)
+            # Looked up once, however many lists are about one path.
+            standing = standings.get(each.path)
+            if standing is None:
+                assert each.path is not None
+                standing = standings[each.path] = standing_of(each.path)
             if all(term.holds(standing) for term in each.terms):
                 return True
         return False

@@ -12,10 +12,10 @@ from typing import Any
 
 from twisted.internet.error import ConnectionAborted
 from twisted.internet.tcp import Connection
-from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, Request
 
+from storaged.http.lines import LineBuffer
 from storaged.http.targets import encode_target
 
 LINGER_S = 10.0
@@ -45,6 +45,9 @@ _NEEDS_LENGTH = frozenset({b"PATCH", b"POST", b"PUT"})
 _MOST_EMPTY_LINES = 16
 """Lines without a byte that are skipped before a request (RFC 9112 section 2.2)."""
 
+_HEADER_COST = 256
+"""Bytes that a header takes in memory, about, besides its own."""
+
 _MOST_AHEAD = 16 * 1024
 """Bytes that are taken of what a client sends before its answer has left."""
 
@@ -62,14 +65,20 @@ class StreamingChannel(HTTPChannel):
     _ahead_size = 0
     _empty_lines = 0
     _is_head_timed = False
+    _parsing = False
     waits_for_reader = False
     """Whether a client that takes nothing of its answer is somebody else's to end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines = LineBuffer()
 
     # What comes
 
     def connectionMade(self) -> None:
         """Begin to wait for the first request."""
         super().connectionMade()
+        self.totalHeadersSize = self.site.head_limit
         self.site.idle_connections.add(self)
 
     def dataReceived(self, data: bytes) -> None:
@@ -82,23 +91,56 @@ class StreamingChannel(HTTPChannel):
         if not self.line_mode:
             # The base class does this in a request's head too: a byte now and then would keep a connection for ever.
             self.resetTimeout()
-        elif not self._buffer and not self._receivedHeaderSize and data and data[0] not in _FIRST_BYTES:
+        elif not self._lines and not self._receivedHeaderSize and data and data[0] not in _FIRST_BYTES:
             # Those who speak TLS to us, say, wait for an answer and never send the end of a line.
             self.refuse(400, "this is not HTTP")
             return
-        LineReceiver.dataReceived(self, data)
+        self._parse(data)
         if not self.line_mode:
             return
-        if b"\n" in self._buffer:
+        if self._lines.has_bare_feed:
             # It is not the end of a line for us; who thinks so would wait.
             self.refuse(400, "a line should end with CR and LF, not with LF alone")
-        elif not self._is_head_timed and self._has_begun_head():
-            # One limit for the whole head, from its first byte on: nothing that comes extends it.
-            self._is_head_timed = True
-            self.setTimeout(min(self.site.head_timeout_s, self.site.timeOut))
+        elif self._has_begun_head():
+            if not self._is_head_timed:
+                # One limit for the whole head, from its first byte on: nothing that comes extends it.
+                self._is_head_timed = True
+                self.setTimeout(min(self.site.head_timeout_s, self.site.timeOut))
+            size = self._receivedHeaderSize + len(self._lines) + _HEADER_COST * self._receivedHeaderCount
+            self.site.idle_connections.hold(self, size)
+
+    def _parse(self, data: bytes) -> None:
+        """Take lines while in a head, and else all that there is.
+
+        The base class does it too, but copies for each line all that comes after it, and searches for the end of a line
+        from its beginning each time that more of it has come.
+        """
+        self._lines.add(data)
+        if self._parsing:
+            return
+        self._parsing = True
+        try:
+            while self._lines:
+                if not self.line_mode:
+                    self.rawDataReceived(self._lines.take_all())
+                    continue
+                line = self._lines.take_line()
+                if line is None:
+                    if len(self._lines) > self.totalHeadersSize:
+                        self._refuse_size(self._receivedHeaderSize)
+                    return
+                self.lineReceived(line)
+                if self.transport is None or self.transport.disconnecting:
+                    return
+        finally:
+            self._parsing = False
+
+    def clearLineBuffer(self) -> bytes:
+        """Take what has come and was not parsed yet."""
+        return self._lines.take_all()
 
     def _has_begun_head(self) -> bool:
-        return bool(self.line_mode and (self._buffer or self._receivedHeaderSize))
+        return bool(self.line_mode and (self._lines or self._receivedHeaderSize))
 
     def lineReceived(self, line: bytes) -> None:
         """Take a line of a request's head."""
@@ -133,10 +175,6 @@ class StreamingChannel(HTTPChannel):
             self._refuse_size(0)
         else:
             super().lineReceived(encoded)
-
-    def lineLengthExceeded(self, line: bytes) -> None:  # noqa: ARG002
-        """Take note that a line has no end in sight."""
-        self._refuse_size(self._receivedHeaderSize)
 
     def _refuse_size(self, before: int) -> None:
         if before:

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 from twisted.internet.interfaces import IReactorTime
 
+_HEAD_BYTES = 32 * 1024 * 1024
+
 
 class IdleConnection(Protocol):
     """A connection that waits for a request, or for the rest of a request's head."""
@@ -19,7 +21,7 @@ class IdleConnection(Protocol):
 
 
 class IdleConnections:
-    """The connections without a request under way, and by their addresses.
+    """The connections without a request under way, by their addresses, and what they hold of requests' heads.
 
     When an address has too many, the one that has waited longest is evicted: an honest client opens another when it
     needs one, and new connections are always taken.
@@ -27,13 +29,18 @@ class IdleConnections:
     :param limit: how many connections an address may keep idle; 0 for no limit.  Connections without an address, as
         those of a Unix socket, have no limit.
     :param clock: measures how long they wait.
+    :param head_bytes: what all of them together may hold of heads that are not whole; where it is more, the one that
+        has held some for longest is evicted.
     """
 
-    def __init__(self, limit: int, clock: IReactorTime) -> None:
+    def __init__(self, limit: int, clock: IReactorTime, head_bytes: int = _HEAD_BYTES) -> None:
         self._limit = limit
         self._clock = clock
         self._since: dict[IdleConnection, float] = {}
         self._by_address: dict[str, dict[IdleConnection, None]] = {}
+        self._head_bytes = head_bytes
+        self._heads: dict[IdleConnection, int] = {}
+        self._held = 0
 
     def add(self, connection: IdleConnection) -> None:
         """Note that a connection waits for its next request."""
@@ -51,12 +58,25 @@ class IdleConnections:
     def discard(self, connection: IdleConnection) -> None:
         """Note that a connection has a request under way, or has ended."""
         self._since.pop(connection, None)
+        self._held -= self._heads.pop(connection, 0)
         address = _address(connection)
         idle = None if address is None else self._by_address.get(address)
         if address is not None and idle is not None:
             idle.pop(connection, None)
             if not idle:
                 del self._by_address[address]
+
+    def hold(self, connection: IdleConnection, size: int) -> None:
+        """Note what a connection holds of a head that is not whole.
+
+        :param size: bytes in memory.
+        """
+        self._held += size - self._heads.get(connection, 0)
+        self._heads[connection] = size
+        while self._held > self._head_bytes:
+            oldest = next(iter(self._heads))
+            self.discard(oldest)
+            oldest.evict()
 
     def evict(self, count: int, idle_s: float) -> int:
         """End connections that have waited for so long, those that have waited longest first.

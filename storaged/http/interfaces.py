@@ -75,4 +75,4 @@ class IRequest(IAnswer):
         """Whether an authority is exactly a name by which this request calls the server."""
 
     def comes_by_safe_names() -> bool:
-        """Whether the request calls the server by names that no stranger can have; see `OwnNames.allows_operators`."""
+        """Whether the request calls the server by names that no stranger can have; see `CalledNames`."""

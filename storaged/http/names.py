@@ -7,9 +7,10 @@ Pure.  Behind a proxy the server sees another name than its client: the proxy ma
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from ipaddress import IPv4Network as _IPv4Network
+from itertools import islice
 
 import attrs
 
@@ -17,6 +18,7 @@ _AUTHORITY = re.compile(r"\A(\[[0-9A-Fa-f:.]+(?:%[^\]]*)?\]|[^:/?#@\[\]\s,]*)(?:
 _DEFAULT_PORTS = {"", "80", "443"}
 _FORWARDED_HOST = re.compile(r'(?:\A|[;,])\s*host\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;,\s"]+))', re.IGNORECASE)
 _LOOPBACK = "localhost"
+_MOST_FORWARDED = 64
 
 Network = _IPv4Network | IPv6Network
 
@@ -103,54 +105,88 @@ class OwnNames:
     names: frozenset[Authority] = frozenset()
     proxies: tuple[Network, ...] = ()
 
-    def called(self, call: Call) -> list[Authority]:
+    def called(self, call: Call) -> CalledNames:
         """The names by which a client has called the server, as far as its request tells; names that cannot be read
-        are left out.
+        are left out, and so are those of a proxy beyond the 64th.
         """
+        is_trusted = self._trusts(call.peer)
         texts = [call.host] if call.host else []
-        if self._trusts(call.peer):
-            texts += [each for value in call.forwarded_hosts for each in value.split(",")]
-            for value in call.forwarded:
-                texts += [re.sub(r"\\(.)", r"\1", quoted) or plain for quoted, plain in _FORWARDED_HOST.findall(value)]
-        return [each for each in map(_read, texts) if each is not None]
+        if is_trusted:
+            texts += islice(_forwarded(call), _MOST_FORWARDED)
+        names = dict.fromkeys(each for each in map(_read, texts) if each is not None)
+        return CalledNames(call.host, tuple(names), self.names, _local(call), is_trusted)
 
     def has(self, call: Call, authority: str) -> bool:
         """Whether an authority names the server that was called."""
-        named = _read(authority)
-        if named is None:
-            return False
-        called = self.called(call)
-        if not called or named in self.names or named in called:
-            return True
-        local = _local(call)
-        if named == local:
-            return True
-        # A proxy may pass on the name without the port: then it is called at a port that the server does not have.
-        lost_port = local is not None and local.port != 0 and self._trusts(call.peer)
-        return lost_port and Authority(named.host, 0) in called
+        return self.called(call).has(authority)
 
     def is_called(self, call: Call, authority: str) -> bool:
         """Whether an authority is exactly a name by which the client has called the server."""
-        return _read(authority) in self.called(call)
+        return self.called(call).is_called(authority)
 
     def allows_operators(self, call: Call) -> bool:
-        """Whether every name by which a client has called is one that only this server can have for its clients: a
-        loopback name, the address of the connection, or one that the server was given, at any port.
-
-        A page of another site can give its own name any address; a browser that is led here by that still sends the
-        page's name.
-        """
-        if call.host and _read(call.host) is None:
-            return False
-        local = _local(call)
-        hosts = {each.host for each in self.names} | ({local.host} if local else set())
-        return all(each.is_loopback or each.host in hosts for each in self.called(call))
+        """Whether an operator may call so; see `CalledNames.allows_operators`."""
+        return self.called(call).allows_operators()
 
     def _trusts(self, peer: str | None) -> bool:
         if peer is None:
             return True
         address = parse_address(peer)
         return address is not None and any(address in network for network in self.proxies)
+
+
+@attrs.frozen
+class CalledNames:
+    """The names by which a client has called the server, and those that it has anyway.
+
+    :param host: as `Call.host`.
+    :param called: by which it was called.
+    :param given: those that it was given.
+    :param local: of the connection; None where it has none.
+    :param is_trusted: whether the peer is a proxy whose word counts.
+    """
+
+    _host: str
+    called: tuple[Authority, ...]
+    _given: frozenset[Authority]
+    _local: Authority | None
+    _is_trusted: bool
+
+    def has(self, authority: str) -> bool:
+        """Whether an authority names the server."""
+        named = _read(authority)
+        if named is None:
+            return False
+        if not self.called or named in self._given or named in self.called or named == self._local:
+            return True
+        # A proxy may pass on the name without the port: then it is called at a port that the server does not have.
+        lost_port = self._local is not None and self._local.port != 0 and self._is_trusted
+        return lost_port and Authority(named.host, 0) in self.called
+
+    def is_called(self, authority: str) -> bool:
+        """Whether an authority is exactly a name by which the client has called the server."""
+        return _read(authority) in self.called
+
+    def allows_operators(self) -> bool:
+        """Whether every name by which a client has called is one that only this server can have for its clients: a
+        loopback name, the address of the connection, or one that the server was given, at any port.
+
+        A page of another site can give its own name any address; a browser that is led here by that still sends the
+        page's name.
+        """
+        if self._host and _read(self._host) is None:
+            return False
+        hosts = {each.host for each in self._given} | ({self._local.host} if self._local else set())
+        return all(each.is_loopback or each.host in hosts for each in self.called)
+
+
+def _forwarded(call: Call) -> Iterator[str]:
+    """The names that proxies have passed on."""
+    for value in call.forwarded_hosts:
+        yield from value.split(",", _MOST_FORWARDED)[:_MOST_FORWARDED]
+    for value in call.forwarded:
+        for match in _FORWARDED_HOST.finditer(value):
+            yield re.sub(r"\\(.)", r"\1", match[1] or "") or match[2] or ""
 
 
 def _read(text: str) -> Authority | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
+from functools import cached_property
 from io import BytesIO
 from typing import Any
 
@@ -20,7 +21,7 @@ from storaged.http.channel import LINGER_S, StreamingChannel
 from storaged.http.eager import write_eagerly
 from storaged.http.idle import IdleConnections
 from storaged.http.interfaces import IRequest
-from storaged.http.names import Call, OwnNames
+from storaged.http.names import Call, CalledNames, OwnNames
 from storaged.http.reading import read_to_measure
 from storaged.http.targets import parse_absolute
 from storaged.http.window import SharedWindow
@@ -34,6 +35,9 @@ _ALL_CONNECTIONS = 32 * 1024 * 1024
 
 HEAD_TIMEOUT_S = 30.0
 """How long the head of a request may take unless a site says otherwise."""
+
+HEAD_LIMIT = 16 * 1024
+"""Bytes that the head of a request may have unless a site says otherwise."""
 
 IDLE_LIMIT = 1024
 """Connections that one address may keep without a request under way unless a site says otherwise."""
@@ -109,17 +113,23 @@ class StreamingRequest(Request):
             getattr(peer, "host", None),
         )
 
+    @cached_property
+    def _called(self) -> CalledNames:
+        """Read once, however many URLs a header has."""
+        names: OwnNames = self.channel.site.names
+        return names.called(self.call)
+
     def is_for(self, authority: str) -> bool:
         """Whether an authority, a host with or without a port, names the server that this request has called."""
-        return bool(self.channel.site.names.has(self.call, authority))
+        return self._called.has(authority)
 
     def is_called(self, authority: str) -> bool:
         """Whether an authority is exactly a name by which this request calls the server."""
-        return bool(self.channel.site.names.is_called(self.call, authority))
+        return self._called.is_called(authority)
 
     def comes_by_safe_names(self) -> bool:
-        """Whether the request calls the server by names that no stranger can have; see `OwnNames.allows_operators`."""
-        return bool(self.channel.site.names.allows_operators(self.call))
+        """Whether the request calls the server by names that no stranger can have; see `CalledNames`."""
+        return self._called.allows_operators()
 
     def handleContentChunk(self, data: bytes) -> None:
         """Take a piece of the body."""
@@ -269,6 +279,7 @@ class StreamingSite(Site):
     :param resource: a leaf: it gets every request.
     :param idle_timeout_s: how long a connection may stay without a request.
     :param body_timeout_s: how long a client may be silent while its body is wanted.
+    :param head_limit: bytes that the head of a request may have.
     :param head_timeout_s: how long the head of a request may take, from its first byte to its last.
     :param idle_limit: how many connections one address may keep without a request under way; 0 for no limit.
     :param names: what the server knows of its own names.
@@ -287,6 +298,7 @@ class StreamingSite(Site):
         *,
         idle_timeout_s: float,
         body_timeout_s: float,
+        head_limit: int = HEAD_LIMIT,
         head_timeout_s: float = HEAD_TIMEOUT_S,
         idle_limit: int = IDLE_LIMIT,
         names: OwnNames = OwnNames(),  # noqa: B008 - it is frozen
@@ -302,6 +314,7 @@ class StreamingSite(Site):
         )
         self.body_timeout_s = body_timeout_s
         self.names = names
+        self.head_limit = head_limit
         self.head_timeout_s = head_timeout_s
         self.idle_connections = IdleConnections(idle_limit, reactor)
         self.take_timeout_s = take_timeout_s

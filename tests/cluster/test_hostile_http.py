@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import pytest_twisted
 
+from splitd.frontends.http.targets import HEAD_LIMIT
 from tests.cluster.cluster import Cluster
 from tests.cluster.hostile import KEPT, SMUGGLED, refused, surviving
 
@@ -138,12 +139,19 @@ OTHERS = [
 BOMBS = [
     case(431, "many headers", head(*["X: y"] * 2_000)),
     case(431, "many small headers", head(*["a:"] * 501)),
-    case(431, "a large header", head("X: " + "y" * 100_000)),
-    case(431, "a large name", head("X" * 100_000 + ": y")),
-    case(431, "large headers", head(*["X: " + "y" * 5_000] * 10)),
+    case(431, "a large header", head("X: " + "y" * HEAD_LIMIT)),
+    case(431, "a very large header", head("X: " + "y" * 10 * HEAD_LIMIT)),
+    case(431, "a large name", head("X" * HEAD_LIMIT + ": y")),
+    case(431, "large headers", head(*["X: " + "y" * (HEAD_LIMIT // 10)] * 10)),
     case(431, "a header without end", head().removesuffix(b"\r\n") + b"X: " + b"y" * 2_000_000),
-    case(414, "a large URL", head(first=b"GET /" + b"a" * 100_000 + b" HTTP/1.1")),
-    case(414, "a large query", head(first=b"GET /?" + b"a&" * 50_000 + b" HTTP/1.1")),
+    case(414, "a large URL", head(first=b"GET /" + b"a" * HEAD_LIMIT + b" HTTP/1.1")),
+    case(414, "a very large URL", head(first=b"GET /" + b"a" * 10 * HEAD_LIMIT + b" HTTP/1.1")),
+    case(
+        414,
+        "a URL that is large when it is encoded",
+        head(first=b"GET /?" + b"\xc3\xa9" * (HEAD_LIMIT // 4) + b" HTTP/1.1"),
+    ),
+    case(414, "a large query", head(first=b"GET /?" + b"a&" * (HEAD_LIMIT // 2) + b" HTTP/1.1")),
     case(414, "a URL without end", b"GET /" + b"a" * 2_000_000),
     case(414, "a method without end", b"A" * 2_000_000),
 ]
@@ -179,11 +187,11 @@ async def test_what_is_no_request_is_refused_and_nothing_behind_it_is_read(
         pytest.param(["Host: test", "X: \xff\x80"], b"GET /kept HTTP/1.1", id="a value that is not ASCII"),
         pytest.param(["Host: test", "X:"], b"GET /kept HTTP/1.1", id="an empty value"),
         pytest.param(["Host: test", *["X: y"] * 400], b"GET /kept HTTP/1.1", id="many headers"),
-        pytest.param(["Host: test", "X: " + "y" * 15_000], b"GET /kept HTTP/1.1", id="a large header"),
+        pytest.param(["Host: test", "X: " + "y" * (HEAD_LIMIT - 100)], b"GET /kept HTTP/1.1", id="a large header"),
         pytest.param(["Host: test"], b"\r\nGET /kept HTTP/1.1", id="an empty line before the request"),
         pytest.param(["Host: test"], b"\r\n\r\nGET /kept HTTP/1.1", id="two empty lines before the request"),
         pytest.param(["Host: test"], b"\r\n" * 16 + b"GET /kept HTTP/1.1", id="some empty lines before the request"),
-        pytest.param(["Host: test"], b"GET /kept?" + b"a" * 15_000 + b" HTTP/1.1", id="a large URL"),
+        pytest.param(["Host: test"], b"GET /kept?" + b"a" * (HEAD_LIMIT - 100) + b" HTTP/1.1", id="a large URL"),
     ],
 )
 @pytest_twisted.ensureDeferred

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import attrs
 import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred
@@ -11,7 +12,17 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.protocol import Protocol
 from zope.interface.verify import verifyObject
 
-from storaged.http import IRequest, StreamingResource, StreamingSite, can_send_file, send_body, upgrade
+from storaged.http import (
+    IRequest,
+    OwnNames,
+    StreamingResource,
+    StreamingSite,
+    can_send_file,
+    parse_networks,
+    send_body,
+    upgrade,
+)
+from storaged.http.names import Call, CalledNames
 
 
 class Examined(StreamingResource):
@@ -45,11 +56,11 @@ class Asking(Protocol):
         self.answered.callback(b"".join(self._pieces))
 
 
-async def answer(request: bytes, examine: Callable[[IRequest], None]) -> bytes:
+async def answer(request: bytes, examine: Callable[[IRequest], None], names: OwnNames = OwnNames()) -> bytes:  # noqa: B008 - it is frozen
     """Send a request to a resource that examines it; return the answer."""
     from twisted.internet import reactor
 
-    site = StreamingSite(Examined(examine), reactor, idle_timeout_s=5, body_timeout_s=5)
+    site = StreamingSite(Examined(examine), reactor, idle_timeout_s=5, body_timeout_s=5, names=names)
     port = reactor.listenTCP(0, site, interface="127.0.0.1")  # type: ignore[attr-defined]
     asking = Asking(request)
     await connectProtocol(TCP4ClientEndpoint(reactor, "127.0.0.1", port.getHost().port), asking)
@@ -64,7 +75,7 @@ async def test_a_request_provides_its_interface_and_says_what_was_asked() -> Non
 
     def examine(request: IRequest) -> None:
         verifyObject(IRequest, request)
-        seen.extend((request.method, request.uri, request.path, request.body.length, request.call.host))
+        seen.extend((request.method, request.uri, request.body.length, request.call.host))
         seen.extend((request.header_values("X-A"), request.getHeader("x-a"), request.getHeader("X-B")))
         seen.extend((request.has_header(b"X-A"), request.has_header(b"X-B"), request.startedWriting))
         seen.extend((request.is_for("h:80"), request.is_called("h"), request.comes_by_safe_names()))
@@ -74,11 +85,35 @@ async def test_a_request_provides_its_interface_and_says_what_was_asked() -> Non
     )
     assert (await answer(head, examine)).startswith(b"HTTP/1.1 200 OK\r\n")
     assert seen == [
-        *(b"PUT", b"/a%20b?c=d", b"/a%20b", 0, "h"),
+        *(b"PUT", b"/a%20b?c=d", 0, "h"),
         *(["1", "\udcff"], "\udcff", None),
         *(True, False, False),
         *(True, True, False),
     ]
+
+
+@attrs.frozen
+class CountingNames(OwnNames):
+    """Notes how often they are asked for those of a request."""
+
+    calls: list[Call] = attrs.Factory(list)
+
+    def called(self, call: Call) -> CalledNames:
+        self.calls.append(call)
+        return super().called(call)
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_names_in_a_request_are_read_once_however_often_they_are_asked_for() -> None:
+    names = CountingNames(proxies=parse_networks(["127.0.0.1"]))
+
+    def examine(request: IRequest) -> None:
+        assert all(request.is_for("h") and request.is_called("p") for _ in range(100))
+        assert not request.comes_by_safe_names()
+
+    head = b"GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-Host: p\r\nConnection: close\r\n\r\n"
+    assert (await answer(head, examine, names)).startswith(b"HTTP/1.1 200 OK\r\n")
+    assert [call.host for call in names.calls] == ["h"]
 
 
 @pytest_twisted.ensureDeferred

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from splitd.model.path_faults import MAX_PATH
 from tests.live.local_cluster import LocalCluster
 from tests.live.splitctl import Splitctl
 
@@ -31,6 +32,25 @@ def test_a_file_of_any_name_is_stored_listed_fetched_and_deleted(splitctl: Split
     splitctl.run("rm", f"/names/{name}")
     assert splitctl.lines("ls", "/names") == []
     splitctl.run("rm", "-r", "/names")
+
+
+def test_the_longest_path_is_as_good_as_any_other(splitctl: Splitctl) -> None:
+    name = "漢" * 85
+    folder = f"/{name}" * 15
+    path = f"{folder}/{name}"
+    assert len(path.encode()) == MAX_PATH
+    (splitctl.folder / name).write_bytes(DATA)
+    splitctl.run("put", name, f"{folder}/")
+    assert splitctl.lines("ls", folder) == [name]
+    assert splitctl.lines("ls", path) == [name]
+    splitctl.run("get", path, "copy")
+    assert (splitctl.folder / "copy").read_bytes() == DATA
+    assert splitctl.run("get", path, "-") == DATA
+    splitctl.run("rm", path)
+    splitctl.run("mkdir", path)
+    assert splitctl.lines("ls", folder) == [f"{name}/"]
+    splitctl.run("put", name, f"{path}/", expected=1)  # one name too many
+    splitctl.run("rm", "-r", f"/{name}")
 
 
 def test_standard_input_becomes_a_file_and_a_file_goes_to_standard_output(splitctl: Splitctl) -> None:

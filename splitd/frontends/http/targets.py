@@ -9,8 +9,14 @@ import attrs
 
 from splitd.errors import BadName
 from splitd.frontends.http.answers import Refused
+from splitd.model.path_faults import MAX_PATH
 from splitd.model.tree import check_path
 from storaged.http import IRequest, Parameters, origin_form, parse_absolute
+
+HEAD_LIMIT = 4 * 3 * MAX_PATH + 16 * 1024
+"""Bytes of a request's head: the longest path in its URL, in `Destination` and in two tags of `If`, each of them
+percent-encoded, and all else.
+"""
 
 _SCHEMES = {b"http", b"https"}
 _ENCODED_SLASH = re.compile(rb"%2f", re.IGNORECASE)

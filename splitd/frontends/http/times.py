@@ -6,10 +6,13 @@ from datetime import UTC
 from email.utils import formatdate, parsedate_to_datetime
 from functools import lru_cache
 
+_LONGEST = 100
+"""Characters; the forms that HTTP has are shorter than 40."""
+
 
 def parse_time(value: str | None) -> int | None:
     """Return a time of HTTP as seconds since 1970; None if the header is missing or is not a time."""
-    if value is None or not value.isascii():
+    if value is None or len(value) > _LONGEST or not value.isascii():
         return None
     try:
         parsed = parsedate_to_datetime(value)

@@ -1,0 +1,49 @@
+"""Bytes that have come on a connection, taken line by line.  Pure."""
+
+from __future__ import annotations
+
+
+class LineBuffer:
+    """Keeps what has come until it is taken.  Each byte is searched once and copied a few times, whatever the size
+    and number of lines, and of the pieces in which they come.
+
+    :ivar has_bare_feed: whether what has come since the last line holds a LF without a CR.
+    """
+
+    def __init__(self) -> None:
+        self._data: bytes | bytearray = b""
+        self._start = 0  # of what was not taken
+        self._searched = 0  # no line ends before
+        self.has_bare_feed = False
+
+    def __len__(self) -> int:
+        """How many bytes there are."""
+        return len(self._data) - self._start
+
+    def add(self, data: bytes) -> None:
+        """Take the next bytes."""
+        if not len(self):
+            self._data, self._start, self._searched = data, 0, 0
+            return
+        if not isinstance(self._data, bytearray) or self._start:
+            self._data = bytearray(memoryview(self._data)[self._start :])
+            self._searched -= self._start
+            self._start = 0
+        self._data += data
+
+    def take_line(self) -> bytes | None:
+        """Take the next line, without the CR and LF at its end; None while there is no whole one."""
+        end = self._data.find(b"\r\n", self._searched)
+        if end < 0:
+            self.has_bare_feed = self._data.find(b"\n", self._searched) >= 0
+            self._searched = max(self._start, len(self._data) - 1)
+            return None
+        line = bytes(memoryview(self._data)[self._start : end])
+        self._start = self._searched = end + 2
+        return line
+
+    def take_all(self) -> bytes:
+        """Take all that there is."""
+        data, start = self._data, self._start
+        self._data, self._start, self._searched, self.has_bare_feed = b"", 0, 0, False
+        return data if not start and isinstance(data, bytes) else bytes(memoryview(data)[start:])

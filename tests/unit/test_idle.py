@@ -1,0 +1,79 @@
+"""Connections that have no request under way: a bound for each address, and one for the heads that they hold."""
+
+from __future__ import annotations
+
+import attrs
+from twisted.internet.address import IPv4Address, UNIXAddress
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+
+from storaged.http.idle import IdleConnections
+
+
+@attrs.define(eq=False)
+class Connection:
+    """A connection that notes whether it was evicted."""
+
+    host: str | None = "10.0.0.7"
+    evicted: bool = False
+    transport: StringTransport = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        peer = UNIXAddress(None) if self.host is None else IPv4Address("TCP", self.host, 1)
+        self.transport = StringTransport(peerAddress=peer)  # type: ignore[arg-type]
+
+    def evict(self) -> None:
+        self.evicted = True
+
+
+def evicted(connections: list[Connection]) -> list[int]:
+    return [number for number, each in enumerate(connections) if each.evicted]
+
+
+def test_an_address_has_a_bound_and_others_are_left_alone() -> None:
+    idle = IdleConnections(2, Clock())
+    others, local = Connection("10.0.0.8"), Connection(None)
+    connections = [Connection() for _ in range(4)]
+    for each in (others, local, *connections):
+        idle.add(each)
+    assert evicted(connections) == [0, 1]
+    assert not others.evicted
+    assert not local.evicted
+
+
+def test_those_that_have_waited_longest_are_ended_first() -> None:
+    clock = Clock()
+    idle = IdleConnections(0, clock)
+    connections = [Connection() for _ in range(5)]
+    for each in connections:
+        idle.add(each)
+        clock.advance(1)
+    idle.discard(connections[0])
+    idle.add(connections[0])
+    assert idle.evict(10, 6) == 0
+    assert idle.evict(1, 2) == 1
+    assert evicted(connections) == [1]
+    assert idle.evict(10, 2) == 2
+    assert evicted(connections) == [1, 2, 3]
+
+
+def test_heads_that_are_not_whole_have_a_bound_together() -> None:
+    idle = IdleConnections(0, Clock(), head_bytes=100)
+    connections = [Connection() for _ in range(5)]
+    for each in connections:
+        idle.add(each)
+    for each in connections[1:]:
+        idle.hold(each, 10)
+    idle.hold(connections[2], 60)
+    assert evicted(connections) == []
+    idle.hold(connections[0], 20)  # the newest of them
+    assert evicted(connections) == [1]
+    idle.hold(connections[4], 11)
+    assert evicted(connections) == [1, 2]
+    idle.discard(connections[3])
+    idle.hold(connections[4], 80)
+    assert evicted(connections) == [1, 2]
+    idle.hold(connections[4], 81)
+    assert evicted(connections) == [1, 2, 4]
+    idle.hold(connections[0], 101)
+    assert evicted(connections) == [0, 1, 2, 4]
