@@ -15,7 +15,7 @@ from splitd.model.manifest import Manifest
 from storaged.http import IRequest, send_body
 from storaged.system.ranges import Span, format_content_range
 
-_RUNS = re.compile("html|xml", re.IGNORECASE)
+_RUNS = re.compile("html|xml|xsl|rdf|multipart", re.IGNORECASE)
 """Types whose scripts a browser runs.  Run as part of this site, they could change and delete whatever their reader
 may.
 """
