@@ -27,6 +27,8 @@ TEST = [
     "pytest>=9.2",
     "pytest-twisted>=1.14.3",
     "hypothesis>=6.170",
+    "playwright>=1.65",
+    "setuptools>=80",
 ]
 CHECK = [
     "ruff>=0.17.6",
@@ -50,7 +52,10 @@ setup(
     python_requires=">=3.11",
     # twisted/plugins is a folder of another project's package: it has no __init__.py, on purpose.
     packages=[*find_packages(include=["splitd", "splitd.*", "storaged", "storaged.*"]), "twisted.plugins"],
-    package_data={"splitd": ["py.typed"], "storaged": ["py.typed"]},
+    package_data={
+        "splitd": ["py.typed", "frontends/webdav/page.css", "frontends/webdav/page.js"],
+        "storaged": ["py.typed"],
+    },
     install_requires=RUNTIME,
     extras_require={"test": TEST, "dev": [*TEST, *CHECK]},
     entry_points={"console_scripts": ["splitctl=splitd.cli.main:main"]},

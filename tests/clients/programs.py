@@ -12,6 +12,7 @@ import attrs
 
 PACKAGES = {
     "cadaver": "cadaver",
+    "chromium": "chromium",
     "curl": "curl",
     "dbus-run-session": "dbus-daemon",
     "gio": "libglib2.0-bin",

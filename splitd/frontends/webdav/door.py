@@ -9,10 +9,12 @@ from twisted.internet.interfaces import IReactorTime
 
 from splitd.errors import NotFound
 from splitd.frontends.http.targets import Target
+from splitd.frontends.webdav.members import ALL_SORTED
 from splitd.interfaces.names import ILocks, INamespace
 from splitd.interfaces.store import IObjectStore
 from splitd.model.manifest import Manifest
 from splitd.model.tree import Collection
+from storaged.system.budget import Budget
 from storaged.system.clocks import WallClock
 
 
@@ -38,6 +40,7 @@ class Door:
     :param quota: returns how full the store is now.
     :param clock: schedules calls.
     :param wall: gives the time by which locks expire.
+    :param sorting: counts the members of collections that wait in order for their readers.
     """
 
     store: IObjectStore
@@ -46,6 +49,7 @@ class Door:
     quota: Callable[[], Awaitable[Quota]]
     clock: IReactorTime
     wall: WallClock
+    sorting: Budget = attrs.field(factory=lambda: Budget(ALL_SORTED))
 
     async def find(self, target: Target) -> Manifest | Collection | None:
         """Look up the file or collection that a target names; None if nothing has this name.
