@@ -1,7 +1,7 @@
-"""A connection: what begins a request on it, what is refused instead, and when the next request has its turn.
+"""A connection: begins its requests, one after the other, and refuses those that are malformed.
 
-Twisted's channel lets pass, or fails at, what RFC 9112 wants refused.  A refusal closes the connection, for nobody
-knows any more where the next request begins.
+Twisted's channel accepts, or fails at, some requests that RFC 9112 wants refused.  A refusal closes the connection,
+because it is then not known where the next request begins.
 """
 
 from __future__ import annotations
@@ -19,41 +19,41 @@ from storaged.http.lines import LineBuffer
 from storaged.http.targets import encode_target
 
 LINGER_S = 10.0
-"""How long a client that was refused may go on sending, so that it gets to read the answer: a connection that is closed
-with something unread in it is reset, and the answer may be lost with it.
+"""Seconds for which a refused client may continue to send, so that it can read the answer.  A connection that is closed
+with unread bytes is reset, and the answer may be lost.
 """
 
 _FIRST_BYTES = frozenset(b"\r\n!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
-"""What a method begins with, or the empty line that may come before (RFC 9112 section 2.2)."""
+"""The first bytes of methods, and of the empty line that may precede one (RFC 9112 section 2.2)."""
 
 # Bytes of a path or query that are not ASCII should be percent-encoded; curl and others send them as they are typed.
 _BYTES = rb"[!-~\x80-\xff]*"
 _AUTHORITY = rb"[!\"$-.0->@-~]*"
 _TARGET = rb"(?:/" + _BYTES + rb"|[A-Za-z][A-Za-z0-9+.-]*://" + _AUTHORITY + rb"(?:[/?#]" + _BYTES + rb")?)"
 _FIRST_LINE = re.compile(rb"[!-~]+ " + _TARGET + rb" HTTP/1\.[01]|OPTIONS \* HTTP/1\.[01]|CONNECT [!-~]+ HTTP/1\.[01]")
-"""RFC 9112 sections 3.2 and 2.3; the base class looks at the method, and lets targets through that are none."""
+"""RFC 9112 sections 3.2 and 2.3; the base class checks the method only, and accepts invalid targets."""
 
 _OTHER_VERSION = re.compile(rb"[^ ]+ [^ ]+ HTTP/(?!1\.[01])[0-9]\.[0-9]")
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+;=%-]*)(:[0-9]*)?")
 _EXPECTED = {b"100-continue"}
 _MOST_DIGITS = 18
-"""Of a length: what fits into the 64 bits that others count with."""
+"""The most digits of a length, which must fit into the 64 bits that other programs use."""
 
 _NEEDS_LENGTH = frozenset({b"PATCH", b"POST", b"PUT"})
-"""Methods whose requests need a length in HTTP/1.0, which has no chunks: the end of a body without one is nowhere."""
+"""Methods whose requests need a length in HTTP/1.0, which has no chunks: without a length a body has no known end."""
 
 _MOST_EMPTY_LINES = 16
-"""Lines without a byte that are skipped before a request (RFC 9112 section 2.2)."""
+"""The most empty lines that are skipped before a request (RFC 9112 section 2.2)."""
 
 _HEADER_COST = 256
-"""Bytes that a header takes in memory, about, besides its own."""
+"""Bytes that a header takes in memory in addition to its own, approximately."""
 
 _MOST_AHEAD = 16 * 1024
-"""Bytes that are taken of what a client sends before its answer has left."""
+"""Bytes that a client may send ahead, before it got its answer, until reading from it is paused."""
 
 
 class StreamingChannel(HTTPChannel):
-    """Takes one request after the other from a connection."""
+    """Receives one request after the other on a connection."""
 
     transport: Any
     site: Any
@@ -67,13 +67,13 @@ class StreamingChannel(HTTPChannel):
     _is_head_timed = False
     _parsing = False
     waits_for_reader = False
-    """Whether a client that takes nothing of its answer is somebody else's to end."""
+    """Whether the kernel ends the connection of a client that takes nothing of its answer."""
 
     def __init__(self) -> None:
         super().__init__()
         self._lines = LineBuffer()
 
-    # What comes
+    # Input
 
     def connectionMade(self) -> None:
         """Begin to wait for the first request."""
@@ -84,36 +84,36 @@ class StreamingChannel(HTTPChannel):
     def dataReceived(self, data: bytes) -> None:
         """Take the next bytes."""
         if self._refused:
-            return  # where the answer is read, or TLS says good-bye, there is still something coming
+            return  # bytes still arrive while the client reads the answer, or while TLS closes
         if self._held is not None:
             self._held.append(data)
             return
         if not self.line_mode:
-            # The base class does this in a request's head too: a byte now and then would keep a connection for ever.
+            # The base class does this in a request's head, too: a byte now and then would keep a connection for ever.
             self.resetTimeout()
         elif not self._lines and not self._receivedHeaderSize and data and data[0] not in _FIRST_BYTES:
-            # Those who speak TLS to us, say, wait for an answer and never send the end of a line.
+            # For example, a client that speaks TLS to this port waits for an answer, and never sends the end of a line.
             self.refuse(400, "this is not HTTP")
             return
         self._parse(data)
         if not self.line_mode:
             return
         if self._lines.has_bare_feed:
-            # It is not the end of a line for us; who thinks so would wait.
+            # LF alone does not end a line here; a client that thinks so would wait in vain.
             self.refuse(400, "a line should end with CR and LF, not with LF alone")
         elif self._has_begun_head():
             if not self._is_head_timed:
-                # One limit for the whole head, from its first byte on: nothing that comes extends it.
+                # One time limit for the whole head, from its first byte on; further bytes do not extend it.
                 self._is_head_timed = True
                 self.setTimeout(min(self.site.head_timeout_s, self.site.timeOut))
             size = self._receivedHeaderSize + len(self._lines) + _HEADER_COST * self._receivedHeaderCount
             self.site.idle_connections.hold(self, size)
 
     def _parse(self, data: bytes) -> None:
-        """Take lines while in a head, and else all that there is.
+        """Handle the received bytes: line by line in a head, otherwise all at once.
 
-        The base class does it too, but copies for each line all that comes after it, and searches for the end of a line
-        from its beginning each time that more of it has come.
+        The base class does this, too.  But for each line it copies all bytes after the line, and each time that more of
+        a line arrives it searches for the end of the line from its beginning.
         """
         self._lines.add(data)
         if self._parsing:
@@ -136,20 +136,20 @@ class StreamingChannel(HTTPChannel):
             self._parsing = False
 
     def clearLineBuffer(self) -> bytes:
-        """Take what has come and was not parsed yet."""
+        """Take the received bytes that are not parsed yet."""
         return self._lines.take_all()
 
     def _has_begun_head(self) -> bool:
         return bool(self.line_mode and (self._lines or self._receivedHeaderSize))
 
     def lineReceived(self, line: bytes) -> None:
-        """Take a line of a request's head."""
+        """Handle a line of a request's head."""
         size = self._receivedHeaderSize
         if size + len(line) > self.totalHeadersSize:
             self._refuse_size(size)
         elif size:
             if line.startswith((b" ", b"\t")):
-                # The base class joins it to the line before; others see another header (RFC 9112 section 5.2).
+                # The base class joins it to the line before; other programs see a second header (RFC 9112 section 5.2).
                 self.refuse(400, "a header should be one line")
             else:
                 super().lineReceived(line)
@@ -166,7 +166,7 @@ class StreamingChannel(HTTPChannel):
 
     def _begin_head(self, line: bytes) -> None:
         try:
-            # The base class takes no UTF-8 here.
+            # The base class accepts no UTF-8 here.
             encoded = encode_target(line)
         except UnicodeDecodeError:
             self.refuse(400, "a URL should be UTF-8, percent-encoded or not")
@@ -183,14 +183,14 @@ class StreamingChannel(HTTPChannel):
             self.refuse(414, f"the first line of a request should have at most {self.totalHeadersSize} bytes")
 
     def headerReceived(self, line: bytes) -> bool:
-        """Take a header; whether it is well formed."""
+        """Handle a header, and return whether it is well formed."""
         if self._receivedHeaderCount == self.maxHeaders:
             return self.refuse(431, f"a request should have at most {self.maxHeaders} headers")
         return bool(super().headerReceived(line))
 
     def _maybeChooseTransferDecoder(self, header: bytes, data: bytes) -> bool:
-        # The base class takes "identity" for a coding and any number of digits for a number, and lets HTTP/1.0 have
-        # chunks (RFC 9112 section 6.1: others may not).
+        # The base class accepts "identity" as a coding and any number of digits, and it accepts chunks in HTTP/1.0,
+        # which other programs may not understand (RFC 9112 section 6.1).
         if header not in {b"Content-Length", b"Transfer-Encoding"}:
             return True
         if self._transferDecoder is not None:
@@ -205,7 +205,7 @@ class StreamingChannel(HTTPChannel):
         return bool(super()._maybeChooseTransferDecoder(header, data))
 
     def allHeadersReceived(self) -> None:
-        """Begin the request, where its head is well formed."""
+        """Begin the request if its head is well formed; otherwise refuse it."""
         self._empty_lines = 0
         self._is_head_timed = False
         self.site.idle_connections.discard(self)
@@ -218,13 +218,13 @@ class StreamingChannel(HTTPChannel):
             self.refuse(*problem)
 
     def allContentReceived(self) -> None:
-        """Take the end of a request."""
+        """Handle the end of a request."""
         if not self._refused:
             super().allContentReceived()
 
     def checkPersistence(self, request: Request, version: bytes) -> bool:
-        """Whether the connection may stay when the request is answered."""
-        # The base class looks at the first header, and sees no comma.
+        """Return whether the connection may stay open when the request is answered."""
+        # The base class reads the first header only, and does not split it at commas.
         values = request.requestHeaders._rawHeaders.get(b"Connection", ())
         options = [option.strip() for value in values for option in value.lower().split(b",")]
         if version == b"HTTP/1.1" and b"close" not in options:
@@ -232,23 +232,23 @@ class StreamingChannel(HTTPChannel):
         request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
         return False
 
-    # When the next request has its turn
+    # The turn of the next request
 
     def rawDataReceived(self, data: bytes) -> None:
-        """Take bytes of a body, or some that were sent ahead."""
+        """Handle bytes of a body, or bytes that were sent ahead."""
         if not self._handlingRequest:
             super().rawDataReceived(data)
             return
-        # The base class does not stop reading where a client takes nothing: what it sends would fill the memory.
+        # The base class does not stop reading from a client that takes nothing, whose bytes would fill the memory.
         self._dataBuffer.append(data)
         self._ahead_size += len(data)
         if self._ahead_size > _MOST_AHEAD:
             self._networkProducer.pauseProducing()
 
     def requestDone(self, request: Request) -> None:
-        """Take the end of an answer."""
-        # The base class goes on at once with what a client sent ahead, whether or not it takes the answers: they would
-        # fill the memory; and where answers need no waiting, nobody else would have a turn.
+        """Handle the end of an answer."""
+        # The base class continues at once with the bytes that were sent ahead, even if the client does not take the
+        # answers, which would fill the memory.  If answers need no waiting, no other client would get a turn.
         ahead = b"".join(self._dataBuffer) + self.clearLineBuffer()
         self._dataBuffer = []
         self._ahead_size = 0
@@ -261,7 +261,7 @@ class StreamingChannel(HTTPChannel):
             self.callLater(0, self._go_on)
 
     def resumeProducing(self) -> None:
-        """Take note that the client has taken what was there for it."""
+        """Continue, because the client has taken the bytes that waited for it."""
         super().resumeProducing()
         if self._held is not None:
             self.callLater(0, self._go_on)
@@ -276,9 +276,9 @@ class StreamingChannel(HTTPChannel):
     # The end
 
     def timeoutConnection(self) -> None:
-        """Take note that nothing came for too long."""
+        """Handle a timeout: nothing arrived for too long."""
         if self._held is not None or (self.waits_for_reader and _has_unsent(self.transport)):
-            self.setTimeout(self.timeOut)  # it is we who have something to send
+            self.setTimeout(self.timeOut)  # it is this side that has something to send
         elif self._has_begun_head():
             self.refuse(408, "the head of the request took too long")
         elif self.requests:
@@ -287,13 +287,13 @@ class StreamingChannel(HTTPChannel):
             super().timeoutConnection()
 
     def _respondToBadRequestAndDisconnect(self) -> None:
-        # The base class says nothing more, closes at once, and does so in the middle of another answer too.
+        # The base class gives no reason and closes at once, even in the middle of a previous answer.
         self.refuse(400, "this is not well-formed HTTP")
 
     def refuse(self, status: int, why: str) -> bool:
-        """Answer that something is no request, and close the connection when the client has read it.
+        """Refuse a request, and close the connection when the client has read the refusal.
 
-        :return: False, for those who are asked whether they can go on.
+        :return: False, for methods that return whether the request may continue.
         """
         if self._refused:
             return False
@@ -317,28 +317,28 @@ class StreamingChannel(HTTPChannel):
             self.transport.loseWriteConnection()
             self.transport.resumeProducing()
         else:
-            self.transport.loseConnection()  # TLS waits for the other side's good-bye
+            self.transport.loseConnection()  # TLS waits until the other side closes, too
 
     def evict(self) -> None:
-        """End a connection without a request under way, for there are too many of them."""
+        """End a connection without a request in progress, because there are too many of them."""
         if self._has_begun_head():
             self.refuse(503, "too many connections wait with a request that is not whole")
         else:
             self.setTimeout(None)
             if self._abortingCall is None:
-                # TLS would wait for the other side's good-bye for ever.  The base class cancels it at the end.
+                # TLS would wait for ever for the other side to close, too.  The base class cancels the call at the end.
                 self._abortingCall = self.callLater(LINGER_S, self.forceAbortClient)
             self.loseConnection()
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
-        """Take the end of the connection."""
+        """Handle the end of the connection."""
         self.site.idle_connections.discard(self)
         self._held = None
         super().connectionLost(reason)
 
 
 def _fault_of_headers(request: Request, version: bytes) -> tuple[int, str] | None:
-    headers = request.requestHeaders._rawHeaders  # by names as the channel writes them: Host
+    headers = request.requestHeaders._rawHeaders  # the channel spells names like this: Host
     hosts = headers.get(b"Host", ())
     # RFC 9112 section 3.2
     if len(hosts) > 1 or (not hosts and version == b"HTTP/1.1"):
@@ -366,5 +366,5 @@ def _format_refusal(status: int, why: str) -> bytes:
 
 
 def _has_unsent(transport: Any) -> bool:
-    below = getattr(transport, "transport", transport)  # that of TLS
+    below = getattr(transport, "transport", transport)  # the transport below TLS
     return bool(below.dataBuffer or below._tempDataBuffer)

@@ -1,4 +1,4 @@
-"""The connections that have no request under way: a bound for each address, and which are closed first."""
+"""The connections without a request in progress: limits them for each address, and closes the oldest first."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class IdleConnection(Protocol):
 
 
 class IdleConnections:
-    """The connections without a request under way, by their addresses, and what they hold of requests' heads.
+    """The connections without a request in progress, by their addresses, and the incomplete heads that they hold.
 
-    When an address has too many, the one that has waited longest is evicted: an honest client opens another when it
-    needs one, and new connections are always taken.
+    If an address has too many, the one that has waited longest is evicted.  An honest client opens a new connection
+    when it needs one, and new connections are always accepted.
 
-    :param limit: how many connections an address may keep idle; 0 for no limit.  Connections without an address, as
+    :param limit: how many idle connections an address may keep; 0 for no limit.  Connections without an address, as
         those of a Unix socket, have no limit.
-    :param clock: measures how long they wait.
-    :param head_bytes: what all of them together may hold of heads that are not whole; where it is more, the one that
-        has held some for longest is evicted.
+    :param clock: measures how long connections wait.
+    :param head_bytes: the bytes of incomplete heads that all connections together may hold; if they are more, the
+        connection that has held some for longest is evicted.
     """
 
     def __init__(self, limit: int, clock: IReactorTime, head_bytes: int = _HEAD_BYTES) -> None:
@@ -56,7 +56,7 @@ class IdleConnections:
             oldest.evict()
 
     def discard(self, connection: IdleConnection) -> None:
-        """Note that a connection has a request under way, or has ended."""
+        """Note that a connection has a request in progress, or has ended."""
         self._since.pop(connection, None)
         self._held -= self._heads.pop(connection, 0)
         address = _address(connection)
@@ -67,9 +67,9 @@ class IdleConnections:
                 del self._by_address[address]
 
     def hold(self, connection: IdleConnection, size: int) -> None:
-        """Note what a connection holds of a head that is not whole.
+        """Note how much of an incomplete head a connection holds.
 
-        :param size: bytes in memory.
+        :param size: the bytes in memory.
         """
         self._held += size - self._heads.get(connection, 0)
         self._heads[connection] = size
@@ -79,10 +79,10 @@ class IdleConnections:
             oldest.evict()
 
     def evict(self, count: int, idle_s: float) -> int:
-        """End connections that have waited for so long, those that have waited longest first.
+        """End connections that have waited for at least `idle_s` seconds, beginning with the longest wait.
 
-        :param count: how many at most.
-        :return: how many were ended.
+        :param count: how many to end at most.
+        :return: the number of ended connections.
         """
         latest = self._clock.seconds() - idle_s
         waiting = takewhile(lambda connection: self._since[connection] <= latest, self._since)
@@ -94,7 +94,7 @@ class IdleConnections:
 
 
 def _address(connection: IdleConnection) -> str | None:
-    """The address of the other side.  IPv6: its network of 64 bits, for one client has all addresses of that."""
+    """Return the address of the other side; for IPv6 its network of 64 bits, because one client has all of it."""
     host = getattr(connection.transport.getPeer(), "host", None)
     if host is None or ":" not in host:
         return host

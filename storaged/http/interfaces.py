@@ -1,7 +1,8 @@
-"""What this package offers to resources: a request and its answer.
+"""The interfaces that this package offers to resources: a request and its answer.
 
-Resources use nothing else of a request, so that another HTTP layer can take the place of Twisted's.  Such a layer also
-has the limits of `StreamingSite`, and `send_body`, `send_file`, `receive_body` and `upgrade` for its own requests.
+Resources use nothing else of a request, so that a different HTTP layer can take the place of Twisted's.  Such a layer
+must also have the limits of `StreamingSite`, and `send_body`, `send_file`, `receive_body` and `upgrade` for its own
+requests.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from storaged.http.names import Call
 
 
 class IAnswer(Interface):
-    """The answer to a request.  Nothing is written any more once the client has left; no call fails then."""
+    """The answer to a request.  After the client has left, calls do not fail, and write nothing."""
 
     startedWriting: bool = Attribute("Whether the head of the answer has been written: a bool.")
 
@@ -29,19 +30,19 @@ class IAnswer(Interface):
         """Remove a header of the answer, if it is set.  To be called before the first `write`."""
 
     def write(data: bytes) -> None:
-        """Write the head, if it has not been written, and a piece of the body; nothing of the body to a HEAD.
+        """Write the head, if it has not been written, and a piece of the body.  To a HEAD request no body is sent.
 
-        Without a Content-Length the body is sent in chunks, or ends with the connection in HTTP/1.0.
+        Without a Content-Length the body is sent in chunks; in HTTP/1.0 it ends with the connection.
         """
 
     def write_pieces(pieces: Sequence[bytes]) -> None:
-        """Write pieces of the body without joining them; else as `write`."""
+        """Write pieces of the body without joining them; otherwise like `write`."""
 
     def finish() -> None:
         """End the answer.
 
-        If the client is still sending, what it sends is discarded for a while, and the connection is closed: the
-        rest of the body is never read as a request.
+        If the client is still sending, its bytes are discarded for some seconds, and the connection is closed: the rest
+        of the body is never read as a request.
         """
 
     def abort() -> None:
@@ -51,28 +52,28 @@ class IAnswer(Interface):
 class IRequest(IAnswer):
     """A request whose head is complete, and its answer.
 
-    Its head is well formed (RFC 9112), within the site's limits, and has one Host header at most.
+    Its head is well formed (RFC 9112), within the site's limits, and has at most one Host header.
     """
 
     method: bytes = Attribute("The method: bytes, in the case in which it was sent.")
     uri: bytes = Attribute("The request's target with its query: bytes, all ASCII; see `storaged.http.targets`.")
-    body: RequestBody = Attribute("The body.  Before it is delivered, only what came with the head is read of it.")
-    call: Call = Attribute("How the request calls the server: a `Call`.")
+    body: RequestBody = Attribute("The body.  Until it is delivered, only what came with the head is read of it.")
+    call: Call = Attribute("The names by which the request calls the server: a `Call`.")
 
     def header_values(name: str) -> list[str]:
-        """The values of a header, in order; bytes that are not UTF-8 are lone surrogates (`surrogateescape`)."""
+        """Return the values of a header, in order; bytes that are not UTF-8 are lone surrogates (`surrogateescape`)."""
 
     def getHeader(name: str) -> str | None:
-        """The last value of a header, as `header_values` gives it; None if the request has no such header."""
+        """Return the last value of a header, as in `header_values`; None if the request has no such header."""
 
     def has_header(name: bytes) -> bool:
-        """Whether the request has a header.  Cheaper than its value."""
+        """Return whether the request has a header.  Cheaper than to get its value."""
 
     def is_for(authority: str) -> bool:
-        """Whether an authority, a host with or without a port, names the server that this request has called."""
+        """Return whether an authority, a host with or without a port, names the server that this request has called."""
 
     def is_called(authority: str) -> bool:
-        """Whether an authority is exactly a name by which this request calls the server."""
+        """Return whether an authority is exactly a name by which this request calls the server."""
 
     def comes_by_safe_names() -> bool:
-        """Whether the request calls the server by names that no stranger can have; see `CalledNames`."""
+        """Return whether the request calls the server by safe names only; see `CalledNames.allows_operators`."""

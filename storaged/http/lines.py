@@ -1,27 +1,27 @@
-"""Bytes that have come on a connection, taken line by line.  Pure."""
+"""A buffer of the bytes that a connection received, from which lines are taken.  Pure."""
 
 from __future__ import annotations
 
 
 class LineBuffer:
-    """Keeps what has come until it is taken.  Each byte is searched once and copied a few times, whatever the size
-    and number of lines, and of the pieces in which they come.
+    """Keeps received bytes until they are taken.  Each byte is searched once and copied a few times, whatever the size
+    and number of the lines, and of the pieces in which they arrive.
 
-    :ivar has_bare_feed: whether what has come since the last line holds a LF without a CR.
+    :ivar has_bare_feed: whether the bytes since the last line contain a LF without a CR.
     """
 
     def __init__(self) -> None:
         self._data: bytes | bytearray = b""
-        self._start = 0  # of what was not taken
-        self._searched = 0  # no line ends before
+        self._start = 0  # of the bytes that are not taken
+        self._searched = 0  # no line ends before this
         self.has_bare_feed = False
 
     def __len__(self) -> int:
-        """How many bytes there are."""
+        """The number of bytes in the buffer."""
         return len(self._data) - self._start
 
     def add(self, data: bytes) -> None:
-        """Take the next bytes."""
+        """Add the next bytes."""
         if not len(self):
             self._data, self._start, self._searched = data, 0, 0
             return
@@ -32,7 +32,7 @@ class LineBuffer:
         self._data += data
 
     def take_line(self) -> bytes | None:
-        """Take the next line, without the CR and LF at its end; None while there is no whole one."""
+        """Take the next line, without the CR and LF at its end; None if there is no whole line."""
         end = self._data.find(b"\r\n", self._searched)
         if end < 0:
             self.has_bare_feed = self._data.find(b"\n", self._searched) >= 0
@@ -43,7 +43,7 @@ class LineBuffer:
         return line
 
     def take_all(self) -> bytes:
-        """Take all that there is."""
+        """Take all bytes in the buffer."""
         data, start = self._data, self._start
         self._data, self._start, self._searched, self.has_bare_feed = b"", 0, 0, False
         return data if not start and isinstance(data, bytes) else bytes(memoryview(data)[start:])

@@ -1,7 +1,7 @@
-"""The names of a server: whether a URI that a client sends names the server that it has asked.
+"""The names of a server: tells whether a URI from a client names the server that the client has called.
 
-Pure.  Behind a proxy the server sees another name than its client: the proxy may tell it (`X-Forwarded-Host`,
-`Forwarded`), or the server is told by its settings.
+Pure.  Behind a proxy the server sees a different name than its client.  The proxy may report the client's name
+(`X-Forwarded-Host`, `Forwarded`), or the server is configured with it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Authority:
     """A host and a port, as they stand in a URI or in `Host`.
 
     :param host: in lower case; an address in its shortest form, without brackets.
-    :param port: 0 for the default port of HTTP or of HTTPS: TLS may have ended before the server.
+    :param port: 0 for the default port of HTTP or of HTTPS, which are not told apart: a proxy may have ended TLS.
     """
 
     host: str
@@ -36,7 +36,7 @@ class Authority:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether the host is this machine's name, or an address of it, wherever it is asked."""
+        """Whether the host is a loopback name or address, which on every machine means the machine itself."""
         if self.host == _LOOPBACK or self.host.endswith("." + _LOOPBACK):
             return True
         address = parse_address(self.host)
@@ -44,9 +44,9 @@ class Authority:
 
 
 def parse_authority(text: str) -> Authority:
-    """Read a host with or without a port; what stands before an @ does not count.
+    """Read a host with or without a port; text before an @ is ignored.
 
-    :raise ValueError: the text is not that.
+    :raise ValueError: the text is not a host with or without a port.
     """
     match = _AUTHORITY.match(text.rpartition("@")[2].strip())
     if match is None:
@@ -58,7 +58,7 @@ def parse_authority(text: str) -> Authority:
 
 
 def parse_address(text: str) -> IPv4Address | IPv6Address | None:
-    """Read an IP address; one of IPv4 inside IPv6 is that of IPv4, and a scope does not count.  None for a name."""
+    """Read an IP address without its scope; an IPv4-mapped IPv6 address is returned as IPv4.  None for a name."""
     try:
         address = ip_address(text.partition("%")[0])
     except ValueError:
@@ -70,20 +70,20 @@ def parse_address(text: str) -> IPv4Address | IPv6Address | None:
 def parse_networks(texts: Iterable[str]) -> tuple[Network, ...]:
     """Read addresses and networks: `10.0.0.7`, `10.0.0.0/8`, `fd00::/8`.
 
-    :raise ValueError: one is neither.
+    :raise ValueError: one of the texts is neither an address nor a network.
     """
     return tuple(ip_network(text) for text in texts)
 
 
 @attrs.frozen
 class Call:
-    """How a request calls the server, and how it came there.
+    """The names by which a request calls the server, and the connection on which it arrived.
 
-    :param host: the authority of an absolute-form target, or else the value of `Host`; empty where there is neither.
+    :param host: the authority of an absolute-form target, otherwise the value of `Host`; empty if there is neither.
     :param forwarded_hosts: the values of `X-Forwarded-Host`.
     :param forwarded: the values of `Forwarded` (RFC 7239).
-    :param local: the address and port at which the connection came in; None where it has none.
-    :param peer: the address of the other side; None where it has none, as with a Unix socket.
+    :param local: the address and port at which the connection was accepted; None if it has none.
+    :param peer: the address of the other side; None if it has none, as with a Unix socket.
     """
 
     host: str
@@ -95,19 +95,19 @@ class Call:
 
 @attrs.frozen
 class OwnNames:
-    """The names that a server has wherever it is asked.
+    """The names that a server has on every connection, and the proxies that it trusts.
 
-    :param names: those that it was given.
-    :param proxies: the networks of the proxies whose word counts.  A peer without an address is on this machine, and
-        its word counts.
+    :param names: the names in its settings.
+    :param proxies: the networks of the proxies whose headers are trusted.  A peer without an address is on this
+        machine, and is trusted.
     """
 
     names: frozenset[Authority] = frozenset()
     proxies: tuple[Network, ...] = ()
 
     def called(self, call: Call) -> CalledNames:
-        """The names by which a client has called the server, as far as its request tells; names that cannot be read
-        are left out, and so are those of a proxy beyond the 64th.
+        """Return the names by which a client has called the server, as its request reports them.  Invalid names are
+        left out, and so are those of proxies after the first 64.
         """
         is_trusted = self._trusts(call.peer)
         texts = [call.host] if call.host else []
@@ -117,15 +117,15 @@ class OwnNames:
         return CalledNames(call.host, tuple(names), self.names, _local(call), is_trusted)
 
     def has(self, call: Call, authority: str) -> bool:
-        """Whether an authority names the server that was called."""
+        """Return whether an authority names the server that was called."""
         return self.called(call).has(authority)
 
     def is_called(self, call: Call, authority: str) -> bool:
-        """Whether an authority is exactly a name by which the client has called the server."""
+        """Return whether an authority is exactly a name by which the client has called the server."""
         return self.called(call).is_called(authority)
 
     def allows_operators(self, call: Call) -> bool:
-        """Whether an operator may call so; see `CalledNames.allows_operators`."""
+        """Return whether an operator may call the server like this; see `CalledNames.allows_operators`."""
         return self.called(call).allows_operators()
 
     def _trusts(self, peer: str | None) -> bool:
@@ -137,13 +137,13 @@ class OwnNames:
 
 @attrs.frozen
 class CalledNames:
-    """The names by which a client has called the server, and those that it has anyway.
+    """The names by which a client has called the server, and those that the server has on every connection.
 
     :param host: as `Call.host`.
-    :param called: by which it was called.
-    :param given: those that it was given.
-    :param local: of the connection; None where it has none.
-    :param is_trusted: whether the peer is a proxy whose word counts.
+    :param called: the names by which the client has called the server.
+    :param given: the names in the server's settings.
+    :param local: the address and port of the connection; None if it has none.
+    :param is_trusted: whether the peer is a proxy whose headers are trusted.
     """
 
     _host: str
@@ -153,26 +153,26 @@ class CalledNames:
     _is_trusted: bool
 
     def has(self, authority: str) -> bool:
-        """Whether an authority names the server."""
+        """Return whether an authority names the server."""
         named = _read(authority)
         if named is None:
             return False
         if not self.called or named in self._given or named in self.called or named == self._local:
             return True
-        # A proxy may pass on the name without the port: then it is called at a port that the server does not have.
+        # A proxy may pass on the name without the port: then the client has called a port that the server cannot know.
         lost_port = self._local is not None and self._local.port != 0 and self._is_trusted
         return lost_port and Authority(named.host, 0) in self.called
 
     def is_called(self, authority: str) -> bool:
-        """Whether an authority is exactly a name by which the client has called the server."""
+        """Return whether an authority is exactly a name by which the client has called the server."""
         return _read(authority) in self.called
 
     def allows_operators(self) -> bool:
-        """Whether every name by which a client has called is one that only this server can have for its clients: a
-        loopback name, the address of the connection, or one that the server was given, at any port.
+        """Return whether a client has called the server only by names that no other site can have: a loopback name, the
+        address of the connection, or a name in the settings, at any port.
 
-        A page of another site can give its own name any address; a browser that is led here by that still sends the
-        page's name.
+        The page of a foreign site can give its own name the address of this server.  A browser that is led here by that
+        still sends the name of the page.
         """
         if self._host and _read(self._host) is None:
             return False
@@ -181,7 +181,7 @@ class CalledNames:
 
 
 def _forwarded(call: Call) -> Iterator[str]:
-    """The names that proxies have passed on."""
+    """Yield the names that proxies have passed on."""
     for value in call.forwarded_hosts:
         yield from value.split(",", _MOST_FORWARDED)[:_MOST_FORWARDED]
     for value in call.forwarded:

@@ -1,4 +1,4 @@
-"""Requests that are answered when their headers are in, and the site that makes them."""
+"""Requests that are answered when their headers are complete, and the site that makes them."""
 
 from __future__ import annotations
 
@@ -28,34 +28,34 @@ from storaged.http.window import SharedWindow
 from storaged.system.once import Once
 
 BUFFER_SIZE = 256 * 1024
-"""Bytes asked of the kernel at once, and bytes kept for a slow peer before its producer is paused."""
+"""The most bytes of one read, and the bytes kept for a slow peer before its producer is paused."""
 
 _ALL_CONNECTIONS = 32 * 1024 * 1024
-"""Bytes that all connections of a site together may hold so; where they are many, each gets less."""
+"""Bytes that all connections of a site together may hold like this; if they are many, each gets less."""
 
 HEAD_TIMEOUT_S = 30.0
-"""How long the head of a request may take unless a site says otherwise."""
+"""Seconds that the head of a request may take, unless a site has a different limit."""
 
 HEAD_LIMIT = 16 * 1024
-"""Bytes that the head of a request may have unless a site says otherwise."""
+"""Bytes that the head of a request may have, unless a site has a different limit."""
 
 IDLE_LIMIT = 1024
-"""Connections that one address may keep without a request under way unless a site says otherwise."""
+"""Connections that one address may keep without a request in progress, unless a site has a different limit."""
 
 
 @implementer(IRequest)
 class StreamingRequest(Request):
-    """A request that is processed when its headers are in; its body is `body`."""
+    """A request that is processed when its headers are complete; its body is `body`."""
 
     body: RequestBody
     channel: Any
 
     def gotLength(self, length: int | None) -> None:
-        """Begin.  The channel calls this after the headers, before any of the body."""
+        """Begin the request.  The channel calls this after the headers, before any byte of the body."""
         self.content = BytesIO()  # the base class closes it; nothing is written to it
         channel = self.channel
         expects_continue = self.getHeader("Expect") is not None and channel._version == b"HTTP/1.1"
-        # The channel answers 100 by itself, right after this method, where it finds this header.
+        # The channel answers 100 by itself, right after this method, if it finds this header.
         self.requestHeaders.removeHeader("Expect")
         self.body = RequestBody(self, length, expects_continue=expects_continue)
         if not channel.begun:
@@ -63,13 +63,13 @@ class StreamingRequest(Request):
             # Both the size of a read and the high-water mark of writes (abstract.FileDescriptor).
             channel.transport.bufferSize = channel.site.window.size
             read_to_measure(channel.transport)
-            # Each request asks for it, and the transport asks the kernel.
+            # Each request calls this, and the transport would ask the kernel each time.
             host = self.host
             channel.getHost = lambda: host
             if channel.site.take_timeout_s is not None:
                 channel.waits_for_reader = _limit_waiting(channel.transport, channel.site.take_timeout_s)
         if length != 0:
-            # Without a body the channel calls requestReceived at once; with one, nobody has told us these yet.
+            # Without a body the channel calls requestReceived at once; with a body it does so only at the body's end.
             self._begin(channel._command, channel._path, channel._version)
 
     def _begin(self, command: bytes, path: bytes, version: bytes) -> None:
@@ -80,19 +80,19 @@ class StreamingRequest(Request):
         self.process()
 
     def header_values(self, name: str) -> list[str]:
-        """The values of a header, in order.  Bytes that are not UTF-8, which anybody can send, are lone surrogates."""
+        """Return the values of a header, in order; bytes that are not UTF-8 are lone surrogates."""
         values = self.requestHeaders.getRawHeaders(name.encode("ascii"), [])
         return [value.decode("utf-8", "surrogateescape") for value in values]
 
     def getHeader(self, key: Any) -> Any:
-        """The last value of a header, as `header_values` gives it; None where there is none."""
+        """Return the last value of a header, as in `header_values`; None if the request has no such header."""
         if isinstance(key, bytes):
             return super().getHeader(key)
         values = self.header_values(key)
         return values[-1] if values else None
 
     def has_header(self, name: bytes) -> bool:
-        """Whether the request has a header."""
+        """Return whether the request has a header."""
         return bool(self.requestHeaders.hasHeader(name))
 
     def remove_header(self, name: str) -> None:
@@ -101,7 +101,9 @@ class StreamingRequest(Request):
 
     @property
     def call(self) -> Call:
-        """How the request calls the server.  An absolute-form target overrides `Host` (RFC 9112 section 3.2.2)."""
+        """The names by which the request calls the server.  An absolute-form target overrides `Host` (RFC 9112 section
+        3.2.2).
+        """
         absolute = parse_absolute(self.uri)
         host = absolute[1].decode("ascii", "replace") if absolute else self.getHeader("Host") or ""
         local, peer = self.host, self.client
@@ -115,20 +117,20 @@ class StreamingRequest(Request):
 
     @cached_property
     def _called(self) -> CalledNames:
-        """Read once, however many URLs a header has."""
+        """The names by which the request calls the server, read once, however many URLs a header has."""
         names: OwnNames = self.channel.site.names
         return names.called(self.call)
 
     def is_for(self, authority: str) -> bool:
-        """Whether an authority, a host with or without a port, names the server that this request has called."""
+        """Return whether an authority, a host with or without a port, names the server that this request has called."""
         return self._called.has(authority)
 
     def is_called(self, authority: str) -> bool:
-        """Whether an authority is exactly a name by which this request calls the server."""
+        """Return whether an authority is exactly a name by which this request calls the server."""
         return self._called.is_called(authority)
 
     def comes_by_safe_names(self) -> bool:
-        """Whether the request calls the server by names that no stranger can have; see `CalledNames`."""
+        """Return whether the request calls the server by safe names only; see `CalledNames.allows_operators`."""
         return self._called.allows_operators()
 
     def handleContentChunk(self, data: bytes) -> None:
@@ -136,8 +138,8 @@ class StreamingRequest(Request):
         self.body.received(data)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
-        """Take the end of the body, or a request without one."""
-        # The channel has just saved the time-out of the body as the one to go on with after the answer.
+        """Handle the end of the body, or a request without a body."""
+        # The channel has just saved the timeout of the body as the one to continue with after the answer.
         self.channel._savedTimeOut = self.channel.site.timeOut
         if self.body.complete:
             self._begin(command, path, version)
@@ -145,24 +147,24 @@ class StreamingRequest(Request):
             self.body.ended()
 
     def connectionLost(self, reason: Failure) -> None:
-        """Take the end of the connection."""
+        """Handle the end of the connection."""
         super().connectionLost(reason)
         if self.content is not None:  # a request whose head was not well formed never began
             self.body.broke(reason)
 
     def pause_reading(self) -> None:
-        """Read no more from the client.  Its silence is then our doing: no time-out runs."""
+        """Stop reading from the client.  No timeout runs, because it is this side that waits."""
         self.channel.setTimeout(None)
         self.channel.transport.pauseProducing()
 
     def resume_reading(self) -> None:
-        """Read on; the client must send something every so often."""
+        """Continue to read; the client must not be silent for longer than `body_timeout_s`."""
         self.channel.setTimeout(self.channel.site.body_timeout_s)
         self.channel.transport.resumeProducing()
 
     def send_continue(self) -> None:
-        """Tell the client that its body is wanted."""
-        # Past the request, for it is not the answer.
+        """Tell the client to send its body."""
+        # Written to the transport directly, because it is not the answer.
         self.channel.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def write(self, data: bytes) -> None:
@@ -186,12 +188,12 @@ class StreamingRequest(Request):
             write_eagerly(self.channel.transport, [*head, *pieces])
 
     def _begin_answer(self, data: bytes) -> bytes:
-        """The head of the answer, and the first piece of its body."""
-        # The rest of the body would be read as the next request; and a site that is to end takes none.
+        """Return the head of the answer, with the first piece of its body."""
+        # Otherwise the rest of the request's body would be read as the next request.  A draining site takes no more.
         if not self.body.complete or self.channel.site.draining:
             self.channel.persistent = False
             self.setHeader("Connection", "close")
-        # What the base class and the channel write goes to the transport; here it is wanted in one piece.
+        # The base class and the channel write to the transport in several pieces; here they are needed in one.
         written = _Written()
         transport, self.channel.transport = self.channel.transport, written
         try:
@@ -201,7 +203,7 @@ class StreamingRequest(Request):
         return b"".join(written.pieces)
 
     def finish(self) -> None:
-        """End the answer.  Where the client is still sending, what it sends is thrown away for a while."""
+        """End the answer.  If the client is still sending, its bytes are discarded for up to `LINGER_S` seconds."""
         if self._disconnected:
             return
         if not self.startedWriting:
@@ -233,9 +235,9 @@ class StreamingRequest(Request):
 
 
 def own_request(request: IRequest) -> StreamingRequest:
-    """A request as this package made it, with its connection.
+    """Return a request as this package made it, with its connection.
 
-    :raise TypeError: it is of another HTTP layer.
+    :raise TypeError: the request is of a different HTTP layer.
     """
     if isinstance(request, StreamingRequest):
         return request
@@ -243,7 +245,7 @@ def own_request(request: IRequest) -> StreamingRequest:
 
 
 class _Written:
-    """A transport that keeps what is written."""
+    """A transport that collects the bytes written to it."""
 
     def __init__(self) -> None:
         self.pieces: list[bytes] = []
@@ -252,7 +254,7 @@ class _Written:
 
 
 def _limit_waiting(transport: Any, timeout_s: float) -> bool:
-    """Have the kernel end a connection whose peer takes nothing of what is there for it (tcp(7)); whether it will."""
+    """Make the kernel end a connection whose peer takes nothing for too long (tcp(7)); return whether it will."""
     if transport.socket.family not in {socket.AF_INET, socket.AF_INET6}:
         return False
     transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(timeout_s * 1000))
@@ -260,15 +262,15 @@ def _limit_waiting(transport: Any, timeout_s: float) -> bool:
 
 
 class _Connection(_GenericHTTPChannelProtocol):
-    """The protocol of a connection: a proxy of a channel, or of what took its place.
+    """The protocol of a connection: a proxy of a channel, or of the protocol that took its place.
 
-    It is private, and what `HTTPFactory.protocol` makes.
+    The base class is private; `HTTPFactory.protocol` makes it.
     """
 
     _factory: Any
 
     def connectionLost(self, reason: Failure) -> None:
-        """Take the end of the connection."""
+        """Handle the end of the connection."""
         self._factory.forget(self)
         self._channel.connectionLost(reason)
 
@@ -276,16 +278,16 @@ class _Connection(_GenericHTTPChannelProtocol):
 class StreamingSite(Site):
     """A site whose resource gets requests before their bodies.
 
-    :param resource: a leaf: it gets every request.
-    :param idle_timeout_s: how long a connection may stay without a request.
-    :param body_timeout_s: how long a client may be silent while its body is wanted.
+    :param resource: a leaf, which gets every request.
+    :param idle_timeout_s: seconds for which a connection may stay without a request.
+    :param body_timeout_s: seconds for which a client may send nothing while its body is wanted.
     :param head_limit: bytes that the head of a request may have.
-    :param head_timeout_s: how long the head of a request may take, from its first byte to its last.
-    :param idle_limit: how many connections one address may keep without a request under way; 0 for no limit.
-    :param names: what the server knows of its own names.
-    :param take_timeout_s: how long a client may take nothing of an answer; None for no end.
+    :param head_timeout_s: seconds that the head of a request may take, from its first byte to its last.
+    :param idle_limit: how many connections one address may keep without a request in progress; 0 for no limit.
+    :param names: the server's own names.
+    :param take_timeout_s: seconds for which a client may take nothing of an answer; None for no limit.
     :param connection_limit: how many connections there may be at once; None for no limit.
-    :ivar admission: which connections are taken; see `storaged.http.listening.listen`.
+    :ivar admission: decides which connections are accepted; see `storaged.http.listening.listen`.
     """
 
     noisy = False
@@ -334,7 +336,7 @@ class StreamingSite(Site):
         return protocol
 
     def forget(self, protocol: Any) -> None:
-        """Take note of a connection that has ended."""
+        """Forget a connection that has ended."""
         if protocol in self._connections:
             self._connections.discard(protocol)
             self.window.leave()
@@ -348,9 +350,9 @@ class StreamingSite(Site):
                 transport.bufferSize = size
 
     def drain(self) -> Deferred[None]:
-        """Take no more requests on the connections there are: idle ones end now, the others with their answer.
+        """Take no more requests on the open connections: idle ones end now, the others with their answer.
 
-        :return: a Deferred that fires when none is left.
+        :return: a Deferred that fires with None when no connection is left.
         """
         self.draining = True
         self.admission.stop()
@@ -372,22 +374,22 @@ class StreamingSite(Site):
             self._drained.fire(None)
 
     def connections(self) -> list[Any]:
-        """The protocols of the connections there are, each a proxy of its channel."""
+        """Return the protocols of the open connections, each a proxy of its channel."""
         return list(self._connections)
 
     def abort_connections(self) -> None:
-        """Cut every connection there is."""
+        """Cut all open connections."""
         for protocol in list(self._connections):
             # The protocol is a proxy of the channel that holds the transport (http._GenericHTTPChannelProtocol).
             transport = protocol._channel.transport
-            if transport is not None:  # None where it was never connected: a client left while TLS was set up
+            if transport is not None:  # None if it was never connected: a client left while TLS was set up
                 transport.abortConnection()
 
     def _updateLogDateTime(self) -> None:
-        """Keep no date for access lines.
+        """Format no date for access lines.
 
-        The base class makes one each second, of the reactor's clock, which is not the wall clock.
+        The base class formats one each second, by the reactor's clock, which is not the wall clock.
         """
 
     def log(self, request: Any) -> None:
-        """Write no access line: what matters is told by those who do the work."""
+        """Write no access line: the code that does the work logs all that matters."""
