@@ -22,7 +22,7 @@ class LineBuffer:
 
     def add(self, data: bytes) -> None:
         """Add the next bytes."""
-        if not len(self):
+        if self._start == len(self._data):
             self._data, self._start, self._searched = data, 0, 0
             return
         if not isinstance(self._data, bytearray) or self._start:
@@ -33,14 +33,18 @@ class LineBuffer:
 
     def take_line(self) -> bytes | None:
         """Take the next line, without the CR and LF at its end; None if there is no whole line."""
-        end = self._data.find(b"\r\n", self._searched)
+        data = self._data
+        end = data.find(b"\r\n", self._searched)
         if end < 0:
-            self.has_bare_feed = self._data.find(b"\n", self._searched) >= 0
-            self._searched = max(self._start, len(self._data) - 1)
+            self.has_bare_feed = data.find(b"\n", self._searched) >= 0
+            self._searched = max(self._start, len(data) - 1)
             return None
-        line = bytes(memoryview(self._data)[self._start : end])
-        self._start = self._searched = end + 2
-        return line
+        line = data[self._start : end]
+        if end + 2 == len(data):
+            self._data, self._start, self._searched = b"", 0, 0  # an idle connection keeps nothing
+        else:
+            self._start = self._searched = end + 2
+        return line if isinstance(line, bytes) else bytes(line)
 
     def take_all(self) -> bytes:
         """Take all bytes in the buffer."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,6 +56,15 @@ def test_bytes_that_are_not_lines_are_not_copied() -> None:
     buffer, data = LineBuffer(), bytes(1000)
     buffer.add(data)
     assert buffer.take_all() is data
+
+
+def test_what_was_taken_is_not_kept() -> None:
+    buffer, data = LineBuffer(), bytes(bytearray(b"line\r\nanother\r\n"))
+    before = sys.getrefcount(data)
+    buffer.add(data)
+    assert sys.getrefcount(data) > before
+    take_lines(buffer)
+    assert sys.getrefcount(data) == before
 
 
 def test_a_great_many_short_lines_at_once_are_no_work() -> None:
