@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator
 from typing import Literal
 
@@ -65,7 +65,7 @@ class State:
     :ivar moves: moves of parts, and the nodes of moved parts.
     :ivar versions: the versions that have a name, by their uploads.
     :ivar shared: how many names each version with several names has: its parts are doomed with the last of them.
-    :ivar parts_on: how many parts of versions lie on each node that has any.
+    :ivar parts_on: how many parts of versions lie on each node; 0 for a node that had some.
     :ivar shared_texts: texts of clients that many files have in common: content types, names of properties.
     :ivar files: how many files there are; a copy is one more.
     :ivar bytes_stored: the bytes of all files, as their clients count them.
@@ -82,7 +82,7 @@ class State:
         self.moves = PartMoves(self.doomed)
         self.versions = Versions()
         self.shared: dict[str, int] = {}
-        self.parts_on: Counter[str] = Counter()
+        self.parts_on: dict[str, int] = {}
         self.locks = Locks()
         self.shared_texts = Shared()
         self.files = 0
@@ -104,7 +104,8 @@ class State:
         self.bytes_stored += manifest.size
         if manifest.nodes:
             self.versions.add(manifest)
-            self.parts_on.update(manifest.nodes)
+            for node in manifest.nodes:
+                self.parts_on[node] = self.parts_on.get(node, 0) + 1
 
     def copy(self, source: str, target: str, time_ms: int, *, deep: bool) -> Iterator[None]:
         """Make, one name at a time, the copy that `entry-copied` puts at its target.
@@ -185,19 +186,14 @@ class State:
             nodes = self.moves.nodes_of(manifest)
             self.doomed.add(manifest.upload, nodes)
             for node in nodes:
-                self._count_off(node)
+                self.parts_on[node] -= 1
             self.moves.forget(manifest.upload)
             self.versions.remove(manifest.upload)
 
     def count_move(self, source: str, target: str) -> None:
         """Count a part of a version that has moved to another node."""
-        self._count_off(source)
-        self.parts_on[target] += 1
-
-    def _count_off(self, node: str) -> None:
-        self.parts_on[node] -= 1
-        if not self.parts_on[node]:
-            del self.parts_on[node]
+        self.parts_on[source] -= 1
+        self.parts_on[target] = self.parts_on.get(target, 0) + 1
 
     def knows(self, part: PartId, node: str) -> bool:
         """Whether a part has a reason to lie on a node: it is no orphan there."""
@@ -211,7 +207,7 @@ class State:
     def nodes(self) -> set[str]:
         """Return the ids of all nodes that parts may lie on."""
         return {
-            *self.parts_on,
+            *(node for node, count in self.parts_on.items() if count),
             *(node for upload in self.uploads.values() for node in upload.nodes),
             *self.doomed.nodes(),
             *(copy.node for copy in self.moves.under_way),

@@ -100,7 +100,8 @@ def told(state: State) -> Any:
     root = state.tree.collection("/")
     doomed, under_way = list(state.doomed.uploads().items()), dict(state.uploads)
     noted, locks = dict(state.tree.all_properties()), list(state.locks)
-    counts = state.files, state.bytes_stored, state.shared, state.parts_on
+    parts_on = {node: count for node, count in state.parts_on.items() if count}
+    counts = state.files, state.bytes_stored, state.shared, parts_on
     return state.cluster, root, dict(state.tree.walk()), noted, locks, doomed, under_way, counts
 
 
