@@ -122,7 +122,14 @@ class UploadAborted(UploadFailed):
 
 
 class NotEnoughNodes(SplitdError):
-    """Fewer nodes than the layout needs can take a part now."""
+    """Fewer nodes than the layout needs can take a part now.
+
+    :param others: why each node that has not been tried cannot take a part, a clause each.
+    """
+
+    def __init__(self, message: str, others: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.others = others
 
 
 class NotEnoughSpace(NotEnoughNodes):

@@ -352,26 +352,36 @@ class NodeRegistry:
         if len(usable) < count:
             raise NotEnoughNodes(
                 f"{count} nodes are needed, {len(usable)} of {len(self._nodes)} can be used now: "
-                + "; ".join(self._objections(stored_size, avoid))
+                + "; ".join(self._objections(stored_size, avoid).values()),
+                self._others(stored_size, avoid),
             )
         roomy = [node for node in usable if node.room >= stored_size]
         if len(roomy) < count:
             raise NotEnoughSpace(
                 f"{count} nodes with {stored_size} bytes free are needed, {len(roomy)} of {len(self._nodes)} have that"
-                ": " + "; ".join(self._objections(stored_size, avoid))
+                ": " + "; ".join(self._objections(stored_size, avoid).values()),
+                self._others(stored_size, avoid),
             )
         return roomy
 
-    def _objections(self, stored_size: int, avoid: Collection[str]) -> list[str]:
-        """Say of each node that cannot take a part of this size why it cannot."""
-        reasons = []
+    def _others(self, stored_size: int, avoid: Collection[str]) -> tuple[str, ...]:
+        """Return the objections to the nodes that need not be avoided."""
+        objections = self._objections(stored_size, avoid)
+        return tuple(reason for node, reason in objections.items() if node not in avoid)
+
+    def _objections(self, stored_size: int, avoid: Collection[str]) -> dict[str, str]:
+        """Return the reason why each of the nodes that cannot take a part does not, by their ids.
+
+        :param stored_size: the bytes of the part.
+        """
+        reasons = {}
         for node in self._nodes.values():
             if node.state not in {UP, FULL}:
-                reasons.append(f"{node.entry.id} is {node.state}")
+                reasons[node.entry.id] = f"{node.entry.id} is {node.state}"
             elif node.entry.id in avoid:
-                reasons.append(f"{node.entry.id} has just failed")
+                reasons[node.entry.id] = f"{node.entry.id} has just failed"
             elif node.room < stored_size:
-                reasons.append(f"{node.entry.id} has {node.room} bytes free")
+                reasons[node.entry.id] = f"{node.entry.id} has {node.room} bytes free"
         return reasons
 
     def failed(self, node_id: str, reason: str) -> None:

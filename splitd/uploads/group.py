@@ -23,7 +23,7 @@ from splitd.interfaces.upkeep import IReaper
 from splitd.interfaces.uploads import Commit, IUploadLedger, Start
 from splitd.model.manifest import Manifest
 from splitd.model.striping import Cutter
-from splitd.uploads.lanes import NO_OTHER, Intent, name_failed
+from splitd.uploads.lanes import Intent, explain_failed, name_failed
 from storaged.http import reason_of
 from storaged.parts.errors import NodeUnavailable, NoSpace, NotAsked, StoragedError
 from storaged.parts.format import PartId, encode_part
@@ -175,7 +175,12 @@ class GroupCommit:
             nodes = self._place(files)
         except NotEnoughNodes as problem:
             if len(files) == 1:
-                _answer(files[0], Failure(_explained(files[0], NO_OTHER) if files[0].failed else problem))
+                _answer(
+                    files[0],
+                    Failure(
+                        _explained(files[0], explain_failed(files[0].failed, problem)) if files[0].failed else problem
+                    ),
+                )
                 return
             # Each may have room alone, or other nodes that have not failed it.
             middle = len(files) // 2
@@ -288,7 +293,9 @@ class GroupCommit:
             return
         file.failed.update(failed)
         if len(file.failed) > _MOST_FAILED:
-            _answer(file, Failure(_explained(file, "that many are not the fault of the nodes")))
+            _answer(
+                file, Failure(_explained(file, f"{name_failed(file.failed)}; that many are not the fault of the nodes"))
+            )
             return
         self._log.info("upload of {path} is tried again elsewhere: {reasons}",
                        path=file.intent.path, reasons=name_failed(failed))  # fmt: skip
@@ -314,8 +321,8 @@ def _answer(file: _File, failure: Failure) -> None:
         file.answer.errback(failure)
 
 
-def _explained(file: _File, why_not_elsewhere: str) -> SplitdError:
-    """Return the error of a file that nodes have failed; it names them."""
+def _explained(file: _File, text: str) -> SplitdError:
+    """Return the error of a file that nodes have failed."""
     full = all(isinstance(failure, NoSpace) for failure in file.failed.values())
     kind = NotEnoughSpace if full else UploadFailed
-    return kind(f"{name_failed(file.failed)}; {why_not_elsewhere}")
+    return kind(text)

@@ -71,16 +71,22 @@ async def find_room(registry: INodeRegistry, look: Callable[[], _Found]) -> _Fou
     return look()
 
 
-NO_OTHER = "no other node can take the part now"
-"""Ends the message about nodes that have failed and cannot be replaced."""
-
-
 def name_failed(failed: Mapping[str, StoragedError]) -> str:
     """Return a text that names each failed node and its error.
 
     :param failed: the errors by the ids of the nodes.
     """
     return "; ".join(str(problem.on(node)) for node, problem in failed.items())
+
+
+def explain_failed(failed: Mapping[str, StoragedError], problem: NotEnoughNodes) -> str:
+    """Return a text that says what failed, and why no other node takes the part.
+
+    :param failed: the errors of the nodes that have failed, by their ids.
+    :param problem: the error of the registry, which was asked for others.
+    """
+    others = ": " + "; ".join(problem.others) if problem.others else ""
+    return f"{name_failed(failed)}; no other node can take the part now{others}"
 
 
 class Lanes:
@@ -125,7 +131,7 @@ class Lanes:
             if not self._failed:
                 raise
             # The registry's reasons would be about the nodes that have lanes already.
-            raise type(problem)(f"{name_failed(self._failed)}; {NO_OTHER}") from problem
+            raise type(problem)(explain_failed(self._failed, problem)) from problem
         self._tried.update(nodes)
         results = await DeferredList(
             [Deferred.fromCoroutine(self._connect(index, node)) for index, node in zip(indexes, nodes, strict=True)],
