@@ -1,4 +1,4 @@
-"""The registered nodes, their present state, and the choice of nodes for new parts."""
+"""The registered nodes: asks them for their state, and chooses nodes for new parts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import random
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
-import attrs
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as AskedTooLong
 from twisted.logger import Logger
@@ -21,6 +20,7 @@ from splitd.model.nodes import NodeEntry, RegistryChange, compare_entries
 from splitd.model.placement import Candidate, choose_nodes
 from splitd.model.room import why_full
 from splitd.nodes.reporting import ReportingStore
+from splitd.nodes.state import Fill, NodeStatus
 from storaged.http import reason_of
 from storaged.parts.errors import NodeUnavailable, NotAsked, StoragedError, WrongNode
 from storaged.parts.interfaces import INodeStore, IRemoteStore
@@ -39,70 +39,6 @@ _WAIT_S = 3.0
 
 _SPREAD_S = 1.0
 """By how much a node may be asked earlier than usual."""
-
-
-@attrs.define(eq=False)
-class NodeStatus:
-    """The present state of a node; sizes in bytes.
-
-    :param remote: its part store; `store` is the same store, and reports to the registry when the node fails.
-    :param reserved: the bytes placed on it since it was last asked.
-    :param held: the bytes reserved for parts of unknown size that are being stored.
-    :param reserve: the room that it keeps free.
-    :param volume: the id of its volume, the same for nodes whose volumes are one file system; empty while unknown.
-    :param asking: the status request that it has not answered yet.
-    """
-
-    entry: NodeEntry
-    remote: IRemoteStore
-    store: INodeStore
-    health: Health
-    capacity: int = 0
-    free: int = 0
-    reserved: int = 0
-    held: int = 0
-    reserve: int = 0
-    volume: str = ""
-    asking: Deferred[None] | None = None
-
-    @property
-    def state(self) -> str:
-        """The state of its health, or "readonly" if it can be used but takes no new parts."""
-        return "readonly" if self.health.usable and self.entry.state == "readonly" else self.health.state
-
-    @property
-    def takes_parts(self) -> bool:
-        """Whether a part can be placed on it if it has the room."""
-        return self.health.usable and self.entry.state == "active"
-
-    @property
-    def room(self) -> int:
-        """The bytes that may still be placed on it."""
-        return max(0, self.free - self.reserved - self.held)
-
-    @property
-    def fill(self) -> float | None:
-        """The share of it that is used; None while its size is unknown."""
-        return 1 - self.room / self.capacity if self.capacity else None
-
-    @property
-    def weighted_size(self) -> tuple[float, float]:
-        """Its size and its used bytes as placement counts them: its room is multiplied by its weight."""
-        used = self.capacity - self.room
-        return used + self.room * self.entry.weight, used
-
-
-@attrs.frozen
-class Fill:
-    """The lowest and the highest fill of the nodes that take parts; their room is multiplied by their weights."""
-
-    lowest: float
-    highest: float
-
-    @property
-    def spread(self) -> float:
-        """The difference of the two."""
-        return self.highest - self.lowest
 
 
 @implementer(INodeRegistry)
@@ -129,6 +65,7 @@ class NodeRegistry:
         self._nodes = {entry.id: self._new(entry) for entry in entries}
         self._chance = chance
         self._asking: set[Deferred[None]] = set()
+        self._stopped = False
         self._refreshed_at = -math.inf
         self._recovered: list[Callable[[str], None]] = []
         self._rounds = Periodic(self._ask_due, _TICK_S, clock, "asking nodes")
@@ -165,6 +102,7 @@ class NodeRegistry:
 
     def stop(self) -> None:
         """Stop asking, and cancel the pending requests."""
+        self._stopped = True
         self._rounds.stop()
         for asking in list(self._asking):
             asking.cancel()
@@ -215,13 +153,25 @@ class NodeRegistry:
         return Fill(min(fills), max(fills)) if fills else None
 
     def poll(self) -> Deferred[None]:
-        """Ask every node now for its identity and its room, and forget its failures.
+        """Ask every node for its identity and its room, and forget its failures.
+
+        A node that has not answered an earlier request is asked again afterwards: that request may have been sent
+        before the node was repaired.
 
         :return: a Deferred that fires with None as that of `ask` does.
         """
-        for node in self._nodes.values():
+        nodes = list(self._nodes.values())
+        for node in nodes:
             node.health.forgive(self._clock.seconds())
-        return self.ask()
+        pending = [node for node in nodes if node.asking is not None]
+        asked = self._ask_all([node for node in nodes if node.asking is None])
+        return self._in_time(settled([asked, *(Deferred.fromCoroutine(self._ask_again(node)) for node in pending)]))
+
+    async def _ask_again(self, node: NodeStatus) -> None:
+        assert node.asking is not None
+        await settled([node.asking])
+        if not self._stopped:
+            await self._ask_all([node])
 
     def ask(self) -> Deferred[None]:
         """Ask every node now for its identity and its room.

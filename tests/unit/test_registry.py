@@ -52,13 +52,33 @@ def test_a_node_is_asked_one_question_at_a_time_and_what_was_reserved_is_taken_o
     nodes.poll()
     stores["n1"].answer(1000)
     nodes.reserve("n1", 300)
-    first, second, third = nodes.ask(), nodes.poll(), nodes.refresh()
+    first, second, third = nodes.ask(), nodes.ask(), nodes.refresh()
     assert len(stores["n1"].asked) == 2
     nodes.reserve("n1", 100)
     stores["n1"].answer(700)
     assert all(each.called for each in (first, second, third))
     [node] = nodes.nodes()
     assert (node.reserved, node.room) == (100, 600)
+
+
+def test_a_poll_is_not_answered_by_a_request_that_was_sent_before_it() -> None:
+    nodes, stores, _ = registry()
+    nodes.ask()
+    first, second = nodes.poll(), nodes.poll()
+    assert len(stores["n1"].asked) == 1
+    stores["n1"].asked[0].errback(NodeUnavailable("connection refused").on("n1"))
+    assert (first.called, second.called, len(stores["n1"].asked)) == (False, False, 2)
+    stores["n1"].answer(1000)
+    [node] = nodes.nodes()
+    assert (first.called, second.called, node.state) == (True, True, "up")
+
+
+def test_a_poll_asks_nobody_any_more_after_a_stop() -> None:
+    nodes, stores, _ = registry()
+    nodes.ask()
+    polled = nodes.poll()
+    nodes.stop()
+    assert (polled.called, len(stores["n1"].asked)) == (True, 1)
 
 
 def test_room_for_parts_of_unknown_size_is_kept_until_it_is_released() -> None:

@@ -31,7 +31,8 @@ from splitd.model.health import DOWN, FULL, STRANGER, UNKNOWN, UP
 from splitd.model.striping import Layout
 from splitd.model.traffic import Traffic
 from splitd.nodes.file import RegistryFile
-from splitd.nodes.registry import NodeRegistry, NodeStatus
+from splitd.nodes.registry import NodeRegistry
+from splitd.nodes.state import NodeStatus
 from splitd.upkeep.reaper import Reaper
 from splitd.upkeep.rebalance import Rebalance
 from splitd.upkeep.sweep import Sweep

@@ -1,0 +1,74 @@
+"""The present state of a node, as the registry knows it."""
+
+from __future__ import annotations
+
+import attrs
+from twisted.internet.defer import Deferred
+
+from splitd.model.health import Health
+from splitd.model.nodes import NodeEntry
+from storaged.parts.interfaces import INodeStore, IRemoteStore
+
+
+@attrs.define(eq=False)
+class NodeStatus:
+    """The present state of a node; sizes in bytes.
+
+    :param remote: its part store; `store` is the same store, and reports to the registry when the node fails.
+    :param reserved: the bytes placed on it since it was last asked.
+    :param held: the bytes reserved for parts of unknown size that are being stored.
+    :param reserve: the room that it keeps free.
+    :param volume: the id of its volume, the same for nodes whose volumes are one file system; empty while unknown.
+    :param asking: the status request that it has not answered yet.
+    """
+
+    entry: NodeEntry
+    remote: IRemoteStore
+    store: INodeStore
+    health: Health
+    capacity: int = 0
+    free: int = 0
+    reserved: int = 0
+    held: int = 0
+    reserve: int = 0
+    volume: str = ""
+    asking: Deferred[None] | None = None
+
+    @property
+    def state(self) -> str:
+        """The state of its health, or "readonly" if it can be used but takes no new parts."""
+        return "readonly" if self.health.usable and self.entry.state == "readonly" else self.health.state
+
+    @property
+    def takes_parts(self) -> bool:
+        """Whether a part can be placed on it if it has the room."""
+        return self.health.usable and self.entry.state == "active"
+
+    @property
+    def room(self) -> int:
+        """The bytes that may still be placed on it."""
+        return max(0, self.free - self.reserved - self.held)
+
+    @property
+    def fill(self) -> float | None:
+        """The share of it that is used; None while its size is unknown."""
+        return 1 - self.room / self.capacity if self.capacity else None
+
+    @property
+    def weighted_size(self) -> tuple[float, float]:
+        """Its size and its used bytes as placement counts them: its room is multiplied by its weight."""
+        used = self.capacity - self.room
+        return used + self.room * self.entry.weight, used
+
+
+@attrs.frozen
+class Fill:
+    """The lowest and the highest fill of the nodes that take parts; their room is multiplied by their weights."""
+
+    lowest: float
+    highest: float
+
+    @property
+    def spread(self) -> float:
+        """The difference of the two."""
+        return self.highest - self.lowest
