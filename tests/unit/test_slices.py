@@ -29,7 +29,7 @@ from tests.clocks import wall_of
 from tests.fired import fired
 from tests.unit.catalogs import Front, TurningClock, started
 
-MANY = 2 * SLICE + 500
+MANY = 2 * SLICE + SLICE // 2
 
 
 def job(log: list[Any], name: str, count: int) -> Iterator[None]:
