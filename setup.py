@@ -17,6 +17,7 @@ RUNTIME = [
     "msgspec>=0.22",
     "cachetools>=8.0",
     "google-crc32c>=1.9",
+    "pyeclib>=1.8",
     "prometheus-client>=0.26",
     "defusedxml>=0.7.1",
     "click>=8.5",

@@ -9,11 +9,16 @@ Unit *n* of each part is a column of stripe *n*.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import attrs
 
 from storaged.system.ranges import Span
+
+MAX_DATA = 32
+MAX_PARITY = 4
+_LAYOUT = re.compile(r"\A([1-9][0-9]?)\+([0-9])\Z")
 
 
 @attrs.frozen
@@ -45,6 +50,20 @@ class Layout:
 
     def __str__(self) -> str:
         return f"{self.data}+{self.parity}"
+
+
+def parse_layout(text: str, unit: int) -> Layout:
+    """Read a layout that new files may have, as "6+2".
+
+    :raise ValueError: the text is not a layout, or one with more than `MAX_DATA` data or `MAX_PARITY` parity parts.
+    """
+    match = _LAYOUT.match(text)
+    if match is None or int(match[1]) > MAX_DATA or int(match[2]) > MAX_PARITY:
+        raise ValueError(
+            f"not a layout: {text!r} (write DATA+PARITY, as 6+2, with 1 to {MAX_DATA} data and 0 to {MAX_PARITY} "
+            "parity parts)"
+        )
+    return Layout(int(match[1]), int(match[2]), unit)
 
 
 def column_size(data: int, stripe_size: int, column: int) -> int:
