@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 
+from splitd.model.striping import Layout, parse_layout
 from storaged.http import HEAD_TIMEOUT_S, IDLE_LIMIT, OwnNames, parse_authority, parse_networks
 from storaged.parts.format import SMALL_PART
 from storaged.system.settings import SettingsOptions
@@ -43,6 +44,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "[default: 127.0.0.0/8,::1]"
         ),
     ] = Words(["127.0.0.0/8", "::1"])
+    layout: Annotated[
+        str,
+        msgspec.Meta(
+            description="Into how many parts new files are cut: data parts, and parity parts that replace any of them "
+            "that are lost, as 6+2. [default: 6+0]"
+        ),
+    ] = "6+0"
     unit: Annotated[
         Size, msgspec.Meta(description="Bytes of one column in one stripe, for new files. [default: 256KiB]")
     ] = Size(256 * 1024)
@@ -129,6 +137,16 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = 60.0
 
+    def cut(self) -> Layout:
+        """Return how new files are cut.
+
+        :raise ValueError: `layout` is not a layout.
+        """
+        try:
+            return parse_layout(self.layout, int(self.unit))
+        except ValueError as problem:
+            raise ValueError(f"layout: {problem}") from problem
+
     def own_names(self) -> OwnNames:
         """Return the front's own names, and the proxies that it trusts.
 
@@ -145,6 +163,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         self.own_names()
+        self.cut()
         if self.small_part > SMALL_PART:
             raise ValueError(f"small_part: {self.small_part} bytes, at most {SMALL_PART} can be")
 

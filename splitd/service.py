@@ -32,7 +32,6 @@ from splitd.frontends.webdav.door import Door, Quota
 from splitd.frontends.webdav.resource import WebdavResource
 from splitd.model.nodes import NodeEntry, RegistryInvalid, refuse_missing
 from splitd.model.room import divide_shared, room_for_files
-from splitd.model.striping import Layout
 from splitd.model.traffic import Traffic
 from splitd.model.uploads import RANDOM_BYTES, upload_id
 from splitd.nodes.file import RegistryFile, read_registry
@@ -133,7 +132,7 @@ class Front:
         self.mover = PartMover(self.catalog.part_moves, self.registry, self._reaper)
         self._rebalance = Rebalance(self.catalog, self.mover, self.registry, self._reaper, reactor, wall)
         cache = VersionCache(int(config.cache))
-        self._layout = layout = Layout(data=6, parity=0, unit=int(config.unit))
+        self._layout = layout = config.cut()
         small_part, traffic = int(config.small_part), Traffic()
         self._uploads = Uploads(
             self.catalog.ledger,
@@ -144,13 +143,16 @@ class Front:
             cutting=Cutting(layout, small_part, self._new_upload_id),
             clock=reactor,
             wall=wall,
+            run=self._in_thread,
         )
         store = ObjectStore(
             self.catalog,
             self.catalog.namespace,
             self.catalog.locks,
             self._uploads,
-            Downloads(self.registry, pins, self._reaper.unpinned, cache, traffic, small_part=small_part),
+            Downloads(
+                self.registry, pins, self._reaper.unpinned, cache, traffic, self._in_thread, small_part=small_part
+            ),
             wake_reaper=self._reaper.wake,
             new_token=lambda: f"urn:uuid:{uuid4()}",
             wall=wall,

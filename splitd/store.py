@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from splitd.downloads.downloads import Downloads
-from splitd.downloads.streamed import PartLost
+from splitd.downloads.streams import PartLost
 from splitd.errors import NotAFile, NotFound
 from splitd.interfaces.catalog import ICatalog
 from splitd.interfaces.names import Details, ILocks, INamespace

@@ -47,7 +47,7 @@ def _summary(found: dict[str, Any]) -> Table:
         "files": f"{found['files']}, {format_size(found['bytes'])}",
         "uploads": f"{uploads['under_way']} under way, {uploads['committed']} committed, {uploads['aborted']} aborted",
         "downloads": f"{downloads['under_way']} under way, {downloads['finished']} finished, "
-        f"{downloads['failed']} failed",
+        f"{downloads['failed']} failed, {downloads['degraded']} degraded",
         "nodes": f"{describe_disks(found['nodes']) or len(found['nodes'])}, {describe_spread(found['fill'])}",
         "registry": _registry(found["registry"]),
         **({"rebalance": describe_rebalance(found["rebalance"])} if found["rebalance"] else {}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,15 +15,34 @@ from splitd.cli.local.problems import reported_in_one_line
 from splitd.cli.local.running import locked, ready_file, write_ready
 from splitd.cli.local.supervisor import Signals, Supervisor, received_signals, stop_in_order
 from splitd.cli.session import Session, pass_session
+from splitd.model.striping import Layout, parse_layout
+
+
+class LayoutType(click.ParamType[Layout]):
+    """A layout: data and parity parts."""
+
+    name = "data+parity"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Layout:
+        """Read the layout."""
+        if isinstance(value, Layout):
+            return value
+        try:
+            return parse_layout(value, 1)
+        except ValueError as problem:
+            self.fail(str(problem), param, ctx)
 
 
 @click.command()
 @click.option(
     "--nodes",
-    type=click.IntRange(min=LEAST_NODES),
-    default=LEAST_NODES,
-    show_default=True,
-    help="How many storage servers.",
+    type=click.IntRange(min=1),
+    help=f"How many storage servers.  [default: {LEAST_NODES}, or as many as the layout has parts]",
+)
+@click.option(
+    "--layout",
+    type=LayoutType(),
+    help="How new files are cut: data and parity parts, as 6+2.  [default: as before; 6+0 in a new folder]",
 )
 @click.option(
     "--dir",
@@ -34,7 +54,7 @@ from splitd.cli.session import Session, pass_session
 )
 @click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="The front's port.")
 @pass_session
-def up(session: Session, nodes: int, folder: Path, port: int) -> None:
+def up(session: Session, nodes: int | None, folder: Path, port: int, layout: Layout | None) -> None:
     """Run a whole cluster on this machine.
 
     It runs until Ctrl-C or SIGTERM, which stops all of it.  If it is started again on the same folder, it serves the
@@ -52,7 +72,7 @@ def up(session: Session, nodes: int, folder: Path, port: int) -> None:
     # A process that reads our process id from the lock file may send a signal at once: signals are received first.
     with reported_in_one_line(), received_signals() as signals, locked(folder):
         ready_file(folder).unlink(missing_ok=True)
-        plan = plan_cluster(folder, port, nodes)
+        plan = plan_cluster(folder, port, nodes, layout)
         refuse_taken_ports(plan.ports(), signals)
         prepare(plan)
         _run(session, plan, signals)

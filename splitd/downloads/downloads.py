@@ -10,6 +10,7 @@ from splitd.downloads.cache import VersionCache
 from splitd.downloads.pins import Pins
 from splitd.downloads.small import SmallDownload, read_small
 from splitd.downloads.streamed import Download
+from splitd.downloads.stripes import InThread
 from splitd.errors import SplitdError
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.interfaces.store import IDownload, Opened
@@ -27,6 +28,7 @@ class Downloads:
 
     :param pins: keep the parts of a version in place while it is read.
     :param unpinned: called with the upload of a version that nobody reads any more.
+    :param run: runs a computation in a thread.
     :param cache: small files that were read or stored recently.
     :param small_part: a file is small if each of its parts takes at most this many stored bytes; it is read whole.
     """
@@ -38,6 +40,7 @@ class Downloads:
         unpinned: Callable[[str], object],
         cache: VersionCache,
         traffic: Traffic,
+        run: InThread,
         *,
         small_part: int,
     ) -> None:
@@ -46,6 +49,7 @@ class Downloads:
         self._unpinned = unpinned
         self._cache = cache
         self._traffic = traffic
+        self._run = run
         self._small_part = small_part
         self._small = Budget(_SMALL_BYTES)
 
@@ -78,7 +82,7 @@ class Downloads:
 
     async def _stream(self, manifest: Manifest, span: Span) -> IDownload:
         self._pins.pin(manifest)
-        download = Download(manifest, span, self._registry, self._traffic, lambda: self._unpin(manifest))
+        download = Download(manifest, span, self._registry, self._traffic, self._run, lambda: self._unpin(manifest))
         await download.open()
         return download
 
@@ -87,7 +91,7 @@ class Downloads:
         if data is None:
             self._pins.pin(manifest)
             try:
-                data = await read_small(manifest, self._registry)
+                data = await read_small(manifest, self._registry, self._traffic, self._run)
             except SplitdError:
                 self._traffic.downloads_failed += 1
                 raise

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from twisted.internet.defer import Deferred, gatherResults, succeed
 from zope.interface import implementer
 
-from splitd.downloads.streamed import explain_failure
+from splitd.downloads.streams import explain_failure
+from splitd.downloads.stripes import InThread, rebuild_columns
+from splitd.downloads.survivors import Survivors
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.interfaces.store import IDownload
 from splitd.model.manifest import Manifest
@@ -22,27 +24,42 @@ _PIECE = 256 * 1024
 """The most bytes that one `read` returns: after them the client can pause the download."""
 
 
-async def read_small(manifest: Manifest, registry: INodeRegistry) -> bytes:
-    """Read all bytes of a small file, and check every unit.
+async def read_small(manifest: Manifest, registry: INodeRegistry, traffic: Traffic, run: InThread) -> bytes:
+    """Read all bytes of a small file, every unit checked.  Parts that fail are replaced by parity parts.
 
-    :raise FileUnavailable: a node cannot be read.
-    :raise FileDamaged: stored bytes are wrong; `PartLost` if a node has lost its part.
+    :param run: runs a computation in a thread.
+    :raise FileUnavailable: too many nodes cannot be read.
+    :raise FileDamaged: too many parts are damaged or lost.
     """
-    wanted = range(min(manifest.data, manifest.size))
-    asked = [registry.store(manifest.nodes[index]).get_all([f"{manifest.upload}.{index}"]) for index in wanted]
-    payloads = []
-    for index, outcomes in enumerate(await gatherResults(asked)):
-        data = outcomes[0]
-        try:
-            payloads.append(_decode(manifest, index, data))
-        except StoragedError as problem:
-            raise explain_failure(manifest, index, problem) from problem
+    survivors = Survivors(manifest, registry)
+    payloads = dict.fromkeys(range(manifest.size, manifest.data), b"")
+    while len(payloads) < manifest.data:
+        chosen = survivors.choose(manifest.data - len(payloads), set(payloads))
+        asked = [registry.store(manifest.nodes[index]).get_all([f"{manifest.upload}.{index}"]) for index in chosen]
+        for index, (data,) in zip(chosen, await gatherResults(asked), strict=True):
+            try:
+                payloads[index] = _decode(manifest, index, data)
+            except StoragedError as problem:
+                survivors.lose(index, explain_failure(manifest, index, problem))
+    if any(index not in payloads for index in range(manifest.data)):
+        traffic.downloads_degraded += 1
+        payloads = await _rebuild(manifest, payloads, run)
     if manifest.size <= manifest.layout.stripe:
-        return b"".join(payloads)
+        return b"".join([payloads[index] for index in range(manifest.data)])
     return b"".join(
         payloads[column.index][column.span.start : column.span.stop]
         for column in columns(manifest.layout, manifest.size, Span(0, manifest.size))
     )
+
+
+async def _rebuild(manifest: Manifest, payloads: Mapping[int, bytes], run: InThread) -> dict[int, bytes]:
+    """Add the payloads of the data parts that are missing."""
+    unit, rebuilt = manifest.unit, []
+    for stripe in range(-(-manifest.size // manifest.layout.stripe)):
+        given = {index: payload[stripe * unit : (stripe + 1) * unit] for index, payload in payloads.items()}
+        rebuilt.append(await rebuild_columns(manifest, stripe, given, run))
+    missing = {index: b"".join([columns[index] for columns in rebuilt]) for index in rebuilt[0]}
+    return {**payloads, **missing}
 
 
 def _decode(manifest: Manifest, index: int, data: bytes | StoragedError) -> bytes:

@@ -1,117 +1,105 @@
-"""Downloads of large files: one stream of checked units for each part, joined in the order of the file's bytes."""
+"""A large file on its way out: streams of checked units, joined in the order of the file's bytes."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from splitd.errors import FileDamaged, FileUnavailable, Overloaded, SplitdError
+from splitd.downloads.streams import PartStream
+from splitd.downloads.stripes import InThread, StripeReader
+from splitd.downloads.survivors import Survivors
+from splitd.errors import FileDamaged, FileUnavailable, SplitdError
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.interfaces.store import IDownload
 from splitd.model.manifest import Manifest
-from splitd.model.striping import columns, part_spans
+from splitd.model.striping import Column, columns, part_spans
 from splitd.model.traffic import Traffic
-from storaged.parts.decoding import UnitDecoder
-from storaged.parts.errors import BadSpan, NotAsked, PartDamaged, PartMissing, StoragedError
-from storaged.parts.interfaces import IPartReader
 from storaged.system.parallel import gather
 from storaged.system.ranges import Span
-
-
-class PartLost(FileDamaged):
-    """A node reports that it does not hold a part that the manifest names."""
-
-
-def explain_failure(manifest: Manifest, index: int, problem: StoragedError) -> SplitdError:
-    """Turn the failure of a part into the error of its file."""
-    text = str(problem.on(manifest.nodes[index]))
-    if isinstance(problem, PartMissing):
-        return PartLost(text)
-    if isinstance(problem, PartDamaged | BadSpan):  # a part that is too short has no such span
-        return FileDamaged(text)
-    if isinstance(problem, NotAsked):
-        return Overloaded(problem.reason)
-    return FileUnavailable(text)
-
-
-class _PartStream:
-    """The checked units of a span of one part, one after the other."""
-
-    def __init__(self, manifest: Manifest, index: int, span: Span, registry: INodeRegistry) -> None:
-        self._manifest = manifest
-        self._index = index
-        self._part = manifest.part(index)
-        self._node = manifest.nodes[index]
-        self._registry = registry
-        self._decoder = UnitDecoder(self._part, manifest.unit, manifest.part_size(index), span)
-        self._units: deque[list[bytes]] = deque()
-        self._reader: IPartReader | None = None
-
-    async def open(self) -> None:
-        """Ask the node for the units."""
-        try:
-            self._reader = await self._registry.store(self._node).open(str(self._part), self._decoder.stored_span)
-        except StoragedError as problem:
-            raise explain_failure(self._manifest, self._index, problem) from problem
-
-    async def next_unit(self) -> list[bytes]:
-        """Return the pieces of the next unit."""
-        assert self._reader is not None
-        while not self._units:
-            try:
-                data = await self._reader.read()
-                if not data:
-                    raise PartDamaged(f"part {self._part}: ended before its last unit")
-                self._units.extend(self._decoder.feed(data))
-            except StoragedError as problem:
-                raise explain_failure(self._manifest, self._index, problem) from problem
-        return self._units.popleft()
-
-    def close(self) -> None:
-        """Read no more."""
-        if self._reader is not None:
-            self._reader.close()
 
 
 @implementer(IDownload)
 class Download:
     """A range of one version of a file.
 
-    :param span: the range; it must lie inside the file.
+    As long as all is well, only the columns of the range are read, each from its own part.  From the stripe on where a
+    part fails, whole stripes are read from the parts that are left.
+
+    :param span: the range; must lie inside the file.
+    :param run: runs a computation in a thread.
     :param closed: called once, when nothing is read any more.
     """
 
     def __init__(
-        self, manifest: Manifest, span: Span, registry: INodeRegistry, traffic: Traffic, closed: Callable[[], None]
+        self,
+        manifest: Manifest,
+        span: Span,
+        registry: INodeRegistry,
+        traffic: Traffic,
+        run: InThread,
+        closed: Callable[[], None],
     ) -> None:
+        self._manifest = manifest
+        self._registry = registry
         self._traffic = traffic
+        self._run = run
         self._closed: Callable[[], None] | None = closed
         self._opened = False
         self._failed = False
-        self._columns = columns(manifest.layout, manifest.size, span)
+        self._columns: Iterator[Column] = columns(manifest.layout, manifest.size, span)
+        self._first, self._stop = span.start // manifest.layout.stripe, -(-span.stop // manifest.layout.stripe)
+        self._survivors = Survivors(manifest, registry)
         self._streams = {
-            index: _PartStream(manifest, index, part, registry)
+            index: self._make_stream(index, part)
             for index, part in enumerate(part_spans(manifest.layout, manifest.size, span))
             if len(part)
         }
+        self._stripes: StripeReader | None = None
+        self._stripe = -1  # the number of the stripe that `_rebuilt` has the columns of
+        self._rebuilt: list[bytes] = []
+
+    def _make_stream(self, index: int, span: Span) -> PartStream:
+        return PartStream(self._manifest, index, span, self._registry)
 
     async def open(self) -> None:
-        """Ask all nodes for their parts.
+        """Request the bytes from all nodes that are needed.
 
-        :raise FileUnavailable: a node does not answer, or answers with an error.
-        :raise FileDamaged: a node has lost its part, or holds a damaged one.
+        :raise FileUnavailable: too many nodes cannot be read.
+        :raise FileDamaged: too many parts are lost or damaged.
         :raise Overloaded: this process cannot connect to nodes.
         """
         try:
-            await gather([stream.open() for stream in self._streams.values()])
+            await self._open()
         except BaseException:
             self.close()
             raise
         self._opened = True
         self._traffic.download_began()
+
+    async def _open(self) -> None:
+        if not self._manifest.parity:
+            await gather([stream.open() for stream in self._streams.values()])
+        elif not self._survivors.are_usable(list(self._streams)):
+            await self._read_stripes(self._first)
+        else:
+            opened = await gather([_failure_of(stream) for stream in self._streams.values()])
+            failed = {index: each for index, each in zip(self._streams, opened, strict=True) if each is not None}
+            for index, problem in failed.items():
+                self._survivors.lose(index, problem)
+            if failed:
+                await self._read_stripes(self._first)
+
+    async def _read_stripes(self, first: int) -> None:
+        """Read whole stripes from now on.  The first one is read at once: it shows whether enough parts are left."""
+        for stream in self._streams.values():
+            stream.close()
+        self._streams = {}
+        self._traffic.downloads_degraded += 1
+        self._stripes = StripeReader(self._manifest, first, self._stop, self._survivors, self._make_stream, self._run)
+        if first < self._stop:
+            self._rebuilt, self._stripe = await self._stripes.read(), first
 
     def read(self) -> Deferred[Sequence[bytes]]:
         """Read on; see `IDownload.read`."""
@@ -122,12 +110,26 @@ class Download:
         if column is None:
             return []
         try:
-            pieces = await self._streams[column.index].next_unit()
+            pieces = await self._read_column(column)
         except SplitdError:
             self._failed = True
             raise
         self._traffic.bytes_out += sum(map(len, pieces))
         return pieces
+
+    async def _read_column(self, column: Column) -> Sequence[bytes]:
+        if self._stripes is None:
+            try:
+                return await self._streams[column.index].next_unit()
+            except (FileUnavailable, FileDamaged) as problem:
+                self._survivors.lose(column.index, problem)
+                await self._read_stripes(column.stripe)
+        while self._stripe < column.stripe:
+            assert self._stripes is not None
+            self._rebuilt = await self._stripes.read()
+            self._stripe += 1
+        before = column.stripe * self._manifest.unit
+        return [self._rebuilt[column.index][column.span.start - before : column.span.stop - before]]
 
     def close(self) -> None:
         """Read no more; see `IDownload.close`."""
@@ -136,6 +138,17 @@ class Download:
             return
         for stream in self._streams.values():
             stream.close()
+        if self._stripes is not None:
+            self._stripes.close()
         if self._opened:
             self._traffic.download_ended(failed=self._failed)
         closed()
+
+
+async def _failure_of(stream: PartStream) -> FileUnavailable | FileDamaged | None:
+    """Open a stream; the error of its part, if it has one."""
+    try:
+        await stream.open()
+    except (FileUnavailable, FileDamaged) as problem:
+        return problem
+    return None

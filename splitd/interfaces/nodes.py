@@ -22,6 +22,9 @@ class INodeRegistry(Interface):
         :raise FileUnavailable: no node of this id is registered.
         """
 
+    def is_usable(node_id: str) -> bool:
+        """Whether a node is registered and seems to be well; nothing is asked."""
+
     def place(count: int, stored_size: int, avoid: SetOf[str], *, is_guess: bool = False) -> list[str]:
         """Choose distinct nodes for the parts of a file, and reserve room there.
 

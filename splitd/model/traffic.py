@@ -16,6 +16,7 @@ class Traffic:
     downloads_under_way: int = 0
     downloads_finished: int = 0
     downloads_failed: int = 0
+    downloads_degraded: int = 0
     bytes_out: int = 0
 
     def upload_began(self) -> None:

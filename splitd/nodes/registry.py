@@ -271,6 +271,11 @@ class NodeRegistry:
         except KeyError:
             raise FileUnavailable(f"node {node_id} is not in the registry") from None
 
+    def is_usable(self, node_id: str) -> bool:
+        """Whether a node seems to be well; see `INodeRegistry.is_usable`."""
+        node = self._nodes.get(node_id)
+        return node is not None and node.health.usable
+
     def place(self, count: int, stored_size: int, avoid: Collection[str], *, is_guess: bool = False) -> list[str]:
         """Choose distinct nodes for the parts of a file; see `INodeRegistry.place`."""
         candidates = [

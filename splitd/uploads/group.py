@@ -21,8 +21,8 @@ from splitd.errors import CatalogReadOnly, NotEnoughNodes, NotEnoughSpace, Overl
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.interfaces.upkeep import IReaper
 from splitd.interfaces.uploads import Commit, IUploadLedger, Start
+from splitd.model.erasure import cut_whole
 from splitd.model.manifest import Manifest
-from splitd.model.striping import Cutter
 from splitd.uploads.lanes import Intent, explain_failed, name_failed
 from storaged.http import reason_of
 from storaged.parts.errors import NodeUnavailable, NoSpace, NotAsked, StoragedError
@@ -75,12 +75,9 @@ class _File:
     def parts(self) -> list[tuple[str, bytes]]:
         """The ids and stored bytes of its parts, by their index."""
         upload, layout = self.intent.upload, self.intent.layout
-        columns: list[list[bytes]] = [[] for _ in range(layout.width)]
-        for index, piece in Cutter(layout, len(self.data)).cut(self.data):
-            columns[index].append(piece)
         return [
-            (f"{upload}.{index}", encode_part(PartId(upload, index), layout.unit, b"".join(pieces)))
-            for index, pieces in enumerate(columns)
+            (f"{upload}.{index}", encode_part(PartId(upload, index), layout.unit, payload))
+            for index, payload in enumerate(cut_whole(layout, self.data))
         ]
 
 

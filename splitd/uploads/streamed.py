@@ -23,11 +23,15 @@ from splitd.model.manifest import Manifest
 from splitd.model.striping import Cutter
 from splitd.model.traffic import Traffic
 from splitd.uploads.lanes import Intent, Lane
+from splitd.uploads.parity import InThread, ParityFeed
 from storaged.http import reason_of
 from storaged.parts.errors import NodeUnavailable, NoSpace, StoragedError
 from storaged.system.clocks import WallClock
 from storaged.system.once import Once
 from storaged.system.parallel import gather, settled
+
+_PARITY = -1
+"""Stands among the indexes of full lanes for the computation of parity."""
 
 
 @implementer(IPushProducer)
@@ -75,7 +79,9 @@ class Upload:
         reaper: IReaper,
         traffic: Traffic,
         ended: Callable[[Upload, bool], None],
+        *,
         wall: WallClock,
+        run: InThread,
     ) -> None:
         self._intent = intent
         self._lanes = lanes
@@ -86,6 +92,9 @@ class Upload:
         self._ended = ended
         self._wall = wall
         self._cutter = Cutter(intent.layout, intent.size)
+        self._parity: ParityFeed | None = None
+        if lanes and intent.layout.parity:
+            self._parity = ParityFeed(intent.layout, run, self._send_parity, self._set_parity_full, self._break)
         self._producer: Any = None
         self._full: set[int] = set()
         self._paused = False
@@ -146,6 +155,18 @@ class Upload:
     def _send(self, pieces: Sequence[tuple[int, bytes]]) -> None:
         for index, piece in pieces:
             self._lanes[index].write(piece)
+        if self._parity is not None:
+            self._parity.add(pieces)
+
+    def _send_parity(self, index: int, column: bytes) -> None:
+        self._lanes[index].write(column)
+
+    def _set_parity_full(self, full: bool) -> None:
+        if full:
+            self._full.add(_PARITY)
+        else:
+            self._full.discard(_PARITY)
+        self._lanes_changed()
 
     def _lane_broke(self, problem: Exception, index: int) -> None:
         self._break(self._explain(index, problem))
@@ -213,6 +234,8 @@ class Upload:
             # An empty file has no parts, but lanes were opened for it if its size was unknown.
             await DeferredList([lane.writer.abort() for lane in self._lanes])
             return
+        if self._parity is not None:
+            await self._parity.finish()
         await gather([self._store_part(index, lane) for index, lane in enumerate(self._lanes)])
 
     async def _store_part(self, index: int, lane: Lane) -> None:
@@ -259,6 +282,8 @@ class Upload:
         self._ended(self, committed)
 
     async def _clean_up(self, reason: str) -> None:
+        if self._parity is not None:
+            self._parity.stop()
         await DeferredList([lane.writer.abort() for lane in self._lanes])
         try:
             await self._ledger.abort(self._intent.upload, reason)

@@ -19,6 +19,7 @@ from splitd.model.striping import Layout
 from splitd.model.traffic import Traffic
 from splitd.uploads.group import GroupCommit
 from splitd.uploads.lanes import Intent, Lanes, find_room
+from splitd.uploads.parity import InThread
 from splitd.uploads.small import SmallUpload
 from splitd.uploads.streamed import Upload
 from storaged.system.budget import Budget
@@ -61,6 +62,7 @@ class Uploads:
         cutting: Cutting,
         clock: IReactorTime,
         wall: WallClock,
+        run: InThread,
     ) -> None:
         self._ledger = ledger
         self._registry = registry
@@ -68,6 +70,7 @@ class Uploads:
         self._traffic = traffic
         self._cutting = cutting
         self._wall = wall
+        self._run = run
         self._group = GroupCommit(ledger, registry, reaper, keep, new_id=cutting.new_id, clock=clock, wall=wall)
         self._small = Budget(_SMALL_BYTES)
         self._under_way: set[Upload | SmallUpload] = set()
@@ -102,7 +105,15 @@ class Uploads:
     async def _begin_streamed(self, intent: Intent) -> IUpload:
         lanes = [] if intent.size == 0 else await Lanes(self._registry, intent).connect()
         upload = Upload(
-            intent, lanes, self._ledger, self._registry, self._reaper, self._traffic, self._ended, self._wall
+            intent,
+            lanes,
+            self._ledger,
+            self._registry,
+            self._reaper,
+            self._traffic,
+            self._ended,
+            wall=self._wall,
+            run=self._run,
         )
         self._began(upload)
         await upload.start()

@@ -24,7 +24,7 @@ STATUS: dict[str, Any] = {
     "registry": {"path": "/nowhere/nodes.yaml", "loaded_ms": 1_700_000_000_000, "refused": None},
     "rebalance": None,
     "files": 3, "bytes": 4096, "uploads": {"under_way": 1, "committed": 2, "aborted": 3},
-    "downloads": {"under_way": 4, "finished": 5, "failed": 6},
+    "downloads": {"under_way": 4, "finished": 5, "failed": 6, "degraded": 0},
     "reaper": {"doomed": 7, "reaped": 8, "staying": {"n2": 9}},
     "journal": {"records": 8, "size": 9, "segments": 1, "failure": ""},
 }  # fmt: skip

@@ -13,9 +13,10 @@ from splitd.cli.local.folder import FolderError, grown, plan_cluster, plan_growt
 from splitd.cli.local.plan import ClusterPlan
 from splitd.cli.local.running import holder, locked, read_ready, ready_file, write_ready
 from splitd.config import Config as FrontConfig
+from splitd.model.striping import Layout, parse_layout
 from splitd.nodes.file import read_registry
 from storaged.config import Config as NodeConfig
-from storaged.system.settings import load_settings, read_cluster_key
+from storaged.system.settings import SettingsError, load_settings, read_cluster_key
 
 
 def prepared(folder: Path, port: int = 9000, count: int = 6) -> ClusterPlan:
@@ -181,3 +182,34 @@ def test_cluster_json_tells_urls_and_process_ids(tmp_path: Path) -> None:
     assert document["registry"] == str(tmp_path / "nodes.yaml")
     assert read_ready(tmp_path) == document
     assert read_ready(tmp_path / "elsewhere") is None
+
+
+def test_a_layout_is_written_down_and_stays_until_another_one_is_asked_for(tmp_path: Path) -> None:
+    plan = plan_cluster(tmp_path, 9000, None, parse_layout("6+2", 1))
+    assert plan.numbers == tuple(range(1, 9))
+    prepare(plan)
+    assert load_settings(FrontConfig, str(plan.config), {}).cut() == Layout(6, 2, 256 * 1024)
+    again = plan_cluster(tmp_path, 9000, 8)
+    prepare(again)
+    assert load_settings(FrontConfig, str(plan.config), {}).layout == "6+2"
+    prepare(plan_cluster(tmp_path, 9000, None, parse_layout("4+1", 1)))
+    assert load_settings(FrontConfig, str(plan.config), {}).layout == "4+1"
+
+
+def test_a_small_layout_needs_few_nodes_in_later_starts_too(tmp_path: Path) -> None:
+    prepare(plan_cluster(tmp_path, 9000, 3, parse_layout("2+1", 1)))
+    assert plan_cluster(tmp_path, 9000, 3).numbers == (1, 2, 3)
+
+
+@pytest.mark.parametrize(("count", "layout"), [(7, "6+2"), (5, None)])
+def test_fewer_nodes_than_a_file_has_parts_are_refused(tmp_path: Path, count: int, layout: str | None) -> None:
+    with pytest.raises(ValueError, match=f"{count} storage servers are too few"):
+        plan_cluster(tmp_path, 9000, count, parse_layout(layout, 1) if layout else None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_layout_that_is_none_stops_the_start_with_its_key(tmp_path: Path) -> None:
+    plan = prepared(tmp_path)
+    plan.config.write_text(plan.config.read_text() + "layout: 6x2\n")
+    with pytest.raises(SettingsError, match=r"splitd\.yaml: layout: not a layout: '6x2'"):
+        load_settings(FrontConfig, str(plan.config), {})

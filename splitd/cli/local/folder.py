@@ -8,8 +8,10 @@ from collections.abc import Set as SetOf
 from pathlib import Path
 
 import attrs
+import yaml
 
 from splitd.cli.local.plan import (
+    LEAST_NODES,
     NODE_CONFIG,
     REGISTRY,
     ClusterPlan,
@@ -20,6 +22,7 @@ from splitd.cli.local.plan import (
 )
 from splitd.cli.local.text import read_urls, write_settings, write_urls
 from splitd.cli.writing import read_text, write_file
+from splitd.model.striping import Layout, parse_layout
 
 _REGISTRY_HEAD = """\
 # The storage servers.  Add one at any time, as `splitctl grow` does; never remove one.
@@ -33,14 +36,32 @@ class FolderError(Exception):
     """The folder cannot be used as it is; the message names the file."""
 
 
-def plan_cluster(folder: Path, port: int, count: int) -> ClusterPlan:
+def plan_cluster(folder: Path, port: int, count: int | None = None, layout: Layout | None = None) -> ClusterPlan:
     """Plan the cluster of a folder: its existing nodes, and new ones up to `count`.
 
+    :param count: None for as many nodes as a file has parts, and at least `LEAST_NODES`.
+    :param layout: how new files are cut; None to leave that as it is.
     :raise FolderError: its registry cannot be read.
-    :raise ValueError: a port would be out of range.
+    :raise ValueError: a port would be out of range, or there would be fewer nodes than a file has parts.
     """
-    registered = set(_registered(folder / REGISTRY))
-    return ClusterPlan(folder, port, choose_numbers(count, registered, own_nodes(folder)))
+    cut = layout or _present_layout(folder)
+    width = cut.width if cut else LEAST_NODES
+    registered, own = set(_registered(folder / REGISTRY)), own_nodes(folder)
+    numbers = choose_numbers(max(width, LEAST_NODES) if count is None else count, registered, own)
+    if len(registered | {f"n{number}" for number in numbers}) < width:
+        raise ValueError(
+            f"{len(numbers)} storage servers are too few: a file has {width} parts, each on a server of its own"
+        )
+    return ClusterPlan(folder, port, numbers, str(layout or ""))
+
+
+def _present_layout(folder: Path) -> Layout | None:
+    """Return the layout in the front's configuration file; None if it has none that can be read."""
+    try:
+        found = yaml.safe_load(_read(ClusterPlan(folder, 1, ()).config) or "")
+        return parse_layout(found["layout"], 1)
+    except (yaml.YAMLError, TypeError, KeyError, ValueError):
+        return None  # the front says what is wrong with its file
 
 
 def plan_growth(plan: ClusterPlan, joined: SetOf[str], count: int) -> ClusterPlan:

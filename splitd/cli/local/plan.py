@@ -82,11 +82,13 @@ class ClusterPlan:
     :param folder: its folder, an absolute path.
     :param port: the front's port.
     :param numbers: X of each node nX.
+    :param layout: how new files are cut, as "6+2"; empty to leave that as it is.
     """
 
     folder: Path
     port: int
     numbers: tuple[int, ...]
+    layout: str = ""
 
     def __attrs_post_init__(self) -> None:
         highest = _node_port(self.port, max(self.numbers, default=0))
@@ -143,6 +145,7 @@ class ClusterPlan:
             "admin": _endpoint(self.port + 1),
             "registry": str(self.registry),
             "cluster_key_file": str(self.key),
+            **({"layout": self.layout} if self.layout else {}),
         }
 
     def ports(self) -> dict[int, str]:

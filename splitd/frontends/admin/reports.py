@@ -92,11 +92,15 @@ class UploadsReport(msgspec.Struct, frozen=True):
 
 
 class DownloadsReport(msgspec.Struct, frozen=True):
-    """Downloads since the start."""
+    """Downloads since the start.
+
+    :param degraded: those of them that read parity in place of parts that could not be read.
+    """
 
     under_way: int
     finished: int
     failed: int
+    degraded: int
     bytes: int
 
 

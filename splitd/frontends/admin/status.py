@@ -129,7 +129,11 @@ class Status:
                 traffic.uploads_under_way, traffic.uploads_committed, traffic.uploads_aborted, traffic.bytes_in
             ),
             downloads=DownloadsReport(
-                traffic.downloads_under_way, traffic.downloads_finished, traffic.downloads_failed, traffic.bytes_out
+                traffic.downloads_under_way,
+                traffic.downloads_finished,
+                traffic.downloads_failed,
+                traffic.downloads_degraded,
+                traffic.bytes_out,
             ),
             connections=self._report_connections(),
             cache=CacheReport(self.cache.size, self.cache.hits, self.cache.misses),
@@ -198,6 +202,10 @@ class Status:
                 traffic.downloads_finished,
             ),
             "splitd_downloads_failed": ("Downloads that failed.", traffic.downloads_failed),
+            "splitd_downloads_degraded": (
+                "Downloads that read parity in place of parts that could not be read.",
+                traffic.downloads_degraded,
+            ),
             "splitd_download_bytes": ("Bytes read for clients.", traffic.bytes_out),
             "splitd_cache_hits": ("Small files that were found in memory.", self.cache.hits),
             "splitd_cache_misses": ("Small files that were not found in memory.", self.cache.misses),

@@ -1,0 +1,80 @@
+"""A part on its way from its node: its units, each checked, one after the other."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from splitd.errors import FileDamaged, FileUnavailable, Overloaded, SplitdError
+from splitd.interfaces.nodes import INodeRegistry
+from splitd.model.manifest import Manifest
+from storaged.parts.decoding import UnitDecoder
+from storaged.parts.errors import BadSpan, NotAsked, PartDamaged, PartMissing, StoragedError
+from storaged.parts.interfaces import IPartReader
+from storaged.system.ranges import Span
+
+
+class PartLost(FileDamaged):
+    """A node reports that it does not hold a part that the manifest names."""
+
+
+def explain_failure(manifest: Manifest, index: int, problem: StoragedError) -> SplitdError:
+    """Turn the failure of a part into the error of its file."""
+    text = str(problem.on(manifest.nodes[index]))
+    if isinstance(problem, PartMissing):
+        return PartLost(text)
+    if isinstance(problem, PartDamaged | BadSpan):  # a part that is too short has no such span
+        return FileDamaged(text)
+    if isinstance(problem, NotAsked):
+        return Overloaded(problem.reason)
+    return FileUnavailable(text)
+
+
+class PartStream:
+    """The units of a span of one part.
+
+    :param index: the index of the part, a data part or a parity part.
+    :param span: the span of the part's payload; not empty.
+    """
+
+    def __init__(self, manifest: Manifest, index: int, span: Span, registry: INodeRegistry) -> None:
+        self._manifest = manifest
+        self._index = index
+        self._part = manifest.part(index)
+        self._node = manifest.nodes[index]
+        self._registry = registry
+        self._decoder = UnitDecoder(self._part, manifest.unit, manifest.part_size(index), span)
+        self._units: deque[list[bytes]] = deque()
+        self._reader: IPartReader | None = None
+
+    async def open(self) -> None:
+        """Request the units from the node.
+
+        :raise FileUnavailable: the node cannot be read.
+        :raise FileDamaged: the node has lost the part, or holds a different one.
+        """
+        try:
+            self._reader = await self._registry.store(self._node).open(str(self._part), self._decoder.stored_span)
+        except StoragedError as problem:
+            raise explain_failure(self._manifest, self._index, problem) from problem
+
+    async def next_unit(self) -> list[bytes]:
+        """Return the next unit, as pieces.
+
+        :raise FileUnavailable: the node cannot be read.
+        :raise FileDamaged: the unit is damaged, or missing.
+        """
+        assert self._reader is not None
+        while not self._units:
+            try:
+                data = await self._reader.read()
+                if not data:
+                    raise PartDamaged(f"part {self._part}: ended before its last unit")
+                self._units.extend(self._decoder.feed(data))
+            except StoragedError as problem:
+                raise explain_failure(self._manifest, self._index, problem) from problem
+        return self._units.popleft()
+
+    def close(self) -> None:
+        """Read no more.  A pending `next_unit` fails with `CancelledError`."""
+        if self._reader is not None:
+            self._reader.close()
