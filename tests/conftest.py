@@ -1,5 +1,6 @@
 """Fixtures for every test: a reactor that must be left as it was found, and a pool of threads on request."""
 
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,10 +18,12 @@ _TURNS = 10
 
 
 def pytest_configure() -> None:
-    """Make the reactor measure spans of time as the daemons do, and let no property test fail for its time."""
+    """Make the process the same for all tests, however it was started."""
     from twisted.internet import reactor
 
     measure_monotonically(reactor)
+    # Of a shell's background job, SIGINT is ignored, and so it would be of the daemons that tests interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # How long an example takes depends on what else the machine does.
     settings.register_profile("splitd", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("splitd")
