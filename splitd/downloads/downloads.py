@@ -10,13 +10,13 @@ from splitd.downloads.cache import VersionCache
 from splitd.downloads.pins import Pins
 from splitd.downloads.small import SmallDownload, read_small
 from splitd.downloads.streamed import Download
-from splitd.downloads.stripes import InThread
 from splitd.errors import SplitdError
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.interfaces.store import IDownload, Opened
 from splitd.model.manifest import Manifest, largest_part
 from splitd.model.traffic import Traffic
 from storaged.system.budget import Budget
+from storaged.system.parallel import InThread
 from storaged.system.ranges import Span
 
 _SMALL_BYTES = 16 * 1024 * 1024

@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred, gatherResults, succeed
 from zope.interface import implementer
 
 from splitd.downloads.streams import explain_failure
-from splitd.downloads.stripes import InThread, rebuild_columns
+from splitd.downloads.stripes import rebuild_columns
 from splitd.downloads.survivors import Survivors
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.interfaces.store import IDownload
@@ -18,6 +18,7 @@ from splitd.model.traffic import Traffic
 from storaged.parts.decoding import UnitDecoder
 from storaged.parts.errors import PartDamaged, StoragedError
 from storaged.parts.format import stored_size
+from storaged.system.parallel import InThread
 from storaged.system.ranges import Span
 
 _PIECE = 256 * 1024

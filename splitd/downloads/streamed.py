@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from splitd.downloads.streams import PartStream
-from splitd.downloads.stripes import InThread, StripeReader
+from splitd.downloads.stripes import StripeReader
 from splitd.downloads.survivors import Survivors
 from splitd.errors import FileDamaged, FileUnavailable, SplitdError
 from splitd.interfaces.nodes import INodeRegistry
@@ -16,7 +16,7 @@ from splitd.interfaces.store import IDownload
 from splitd.model.manifest import Manifest
 from splitd.model.striping import Column, columns, part_spans
 from splitd.model.traffic import Traffic
-from storaged.system.parallel import gather
+from storaged.system.parallel import InThread, gather
 from storaged.system.ranges import Span
 
 
@@ -81,14 +81,11 @@ class Download:
     async def _open(self) -> None:
         if not self._manifest.parity:
             await gather([stream.open() for stream in self._streams.values()])
-        elif not self._survivors.are_usable(list(self._streams)):
+        elif not self._survivors.seem_well(self._streams):
             await self._read_stripes(self._first)
         else:
-            opened = await gather([_failure_of(stream) for stream in self._streams.values()])
-            failed = {index: each for index, each in zip(self._streams, opened, strict=True) if each is not None}
-            for index, problem in failed.items():
-                self._survivors.lose(index, problem)
-            if failed:
+            opened = await self._survivors.try_all({index: stream.open() for index, stream in self._streams.items()})
+            if len(opened) < len(self._streams):
                 await self._read_stripes(self._first)
 
     async def _read_stripes(self, first: int) -> None:
@@ -98,8 +95,7 @@ class Download:
         self._streams = {}
         self._traffic.downloads_degraded += 1
         self._stripes = StripeReader(self._manifest, first, self._stop, self._survivors, self._make_stream, self._run)
-        if first < self._stop:
-            self._rebuilt, self._stripe = await self._stripes.read(), first
+        self._rebuilt, self._stripe = await self._stripes.read(), first
 
     def read(self) -> Deferred[Sequence[bytes]]:
         """Read on; see `IDownload.read`."""
@@ -143,12 +139,3 @@ class Download:
         if self._opened:
             self._traffic.download_ended(failed=self._failed)
         closed()
-
-
-async def _failure_of(stream: PartStream) -> FileUnavailable | FileDamaged | None:
-    """Open a stream; the error of its part, if it has one."""
-    try:
-        await stream.open()
-    except (FileUnavailable, FileDamaged) as problem:
-        return problem
-    return None

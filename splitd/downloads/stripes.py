@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
-from twisted.internet.defer import Deferred
-
 from splitd.downloads.streams import PartStream
 from splitd.downloads.survivors import Survivors
-from splitd.errors import FileDamaged, FileUnavailable
 from splitd.model.erasure import code_of
 from splitd.model.manifest import Manifest
 from splitd.model.striping import column_size
-from storaged.system.parallel import gather
+from storaged.system.parallel import InThread
 from storaged.system.ranges import Span
-
-InThread = Callable[[Callable[[], Any]], Deferred[Any]]
 
 
 def rebuild_columns(
@@ -95,13 +90,10 @@ class StripeReader:
 
     async def _try_all(self, work: Mapping[int, Coroutine[Any, Any, Any]]) -> dict[int, Any]:
         """Do something with several streams; a stream that fails is closed, and its part is lost."""
-        done = dict(zip(work, await gather([_attempt(each) for each in work.values()]), strict=True))
-        failed = {index: each for index, each in done.items() if isinstance(each, FileUnavailable | FileDamaged)}
-        for index in failed:
+        done = await self._survivors.try_all(work)
+        for index in work.keys() - done.keys():
             self._streams.pop(index).close()
-        for index, problem in failed.items():
-            self._survivors.lose(index, problem)
-        return {index: each for index, each in done.items() if index not in failed}
+        return done
 
     def _span(self, stripe: int, index: int) -> Span:
         unit = self._manifest.unit
@@ -114,11 +106,3 @@ class StripeReader:
         """Read no more."""
         for stream in self._streams.values():
             stream.close()
-
-
-async def _attempt(work: Coroutine[Any, Any, Any]) -> Any:
-    """Return the result, or the error of the part."""
-    try:
-        return await work
-    except (FileUnavailable, FileDamaged) as problem:
-        return problem

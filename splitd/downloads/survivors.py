@@ -1,10 +1,14 @@
-"""The parts of a version that can be read, and which of them to read.  Pure, but for the registry that it asks."""
+"""The parts of a version that can be read, and the choice of those to read."""
 
 from __future__ import annotations
+
+from collections.abc import Coroutine, Iterable, Mapping
+from typing import Any
 
 from splitd.errors import FileDamaged, FileUnavailable, SplitdError
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.model.manifest import Manifest
+from storaged.system.parallel import gather
 
 
 class Survivors:
@@ -36,10 +40,22 @@ class Survivors:
                 f"{problem}; {len(self.lost)} of {width} parts cannot be read, {self._manifest.parity} may be missing"
             ) from problem
 
-    def are_usable(self, indexes: range | list[int]) -> bool:
-        """Whether no part of some has failed, and all their nodes seem to be well."""
-        nodes = self._manifest.nodes
-        return all(index not in self.lost and self._registry.is_usable(nodes[index]) for index in indexes)
+    async def try_all(self, work: Mapping[int, Coroutine[Any, Any, Any]]) -> dict[int, Any]:
+        """Do something with several parts at the same time; those that fail are lost.
+
+        :param work: by the index of the part.
+        :return: the results of the parts that did not fail, by their indexes.
+        :raise SplitdError: as `lose` raises.
+        """
+        done = dict(zip(work, await gather([_attempt(each) for each in work.values()]), strict=True))
+        failed = {index: each for index, each in done.items() if isinstance(each, FileUnavailable | FileDamaged)}
+        for index, problem in failed.items():
+            self.lose(index, problem)
+        return {index: each for index, each in done.items() if index not in failed}
+
+    def seem_well(self, indexes: Iterable[int]) -> bool:
+        """Whether the nodes of some parts all seem to be well."""
+        return all(self._registry.is_usable(self._manifest.nodes[index]) for index in indexes)
 
     def choose(self, count: int, given: set[int]) -> list[int]:
         """Choose parts to read: of well nodes before others, data parts before parity parts.
@@ -49,4 +65,14 @@ class Survivors:
         """
         nodes = self._manifest.nodes
         left = [index for index in range(len(nodes)) if index not in self.lost and index not in given]
-        return sorted(left, key=lambda index: (not self._registry.is_usable(nodes[index]), index))[:count]
+        if len(left) > count:
+            left.sort(key=lambda index: (not self._registry.is_usable(nodes[index]), index))
+        return left[:count]
+
+
+async def _attempt(work: Coroutine[Any, Any, Any]) -> Any:
+    """Return the result, or the error of the part."""
+    try:
+        return await work
+    except (FileUnavailable, FileDamaged) as problem:
+        return problem

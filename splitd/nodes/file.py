@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -15,6 +14,7 @@ from splitd.errors import RegistryRefused
 from splitd.model.nodes import NodeEntry, RegistryChange, RegistryInvalid, parse_entries
 from splitd.nodes.registry import NodeRegistry
 from storaged.system.clocks import WallClock
+from storaged.system.parallel import InThread
 from storaged.system.periodic import Periodic
 from storaged.system.settings import SettingsError, read_text
 
@@ -99,7 +99,7 @@ class RegistryFile:
         self,
         path: str,
         registry: NodeRegistry,
-        in_thread: Callable[[Callable[[], Any]], Deferred[Any]],
+        in_thread: InThread,
         clock: Any,
         wall: WallClock,
     ) -> None:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from splitd.model.erasure import code_of
 from splitd.model.striping import Layout
-
-InThread = Callable[[Callable[[], Any]], Deferred[Any]]
+from storaged.system.parallel import InThread
 
 
 class ParityFeed:

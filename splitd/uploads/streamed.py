@@ -23,12 +23,12 @@ from splitd.model.manifest import Manifest
 from splitd.model.striping import Cutter
 from splitd.model.traffic import Traffic
 from splitd.uploads.lanes import Intent, Lane
-from splitd.uploads.parity import InThread, ParityFeed
+from splitd.uploads.parity import ParityFeed
 from storaged.http import reason_of
 from storaged.parts.errors import NodeUnavailable, NoSpace, StoragedError
 from storaged.system.clocks import WallClock
 from storaged.system.once import Once
-from storaged.system.parallel import gather, settled
+from storaged.system.parallel import InThread, gather, settled
 
 _PARITY = -1
 """Stands among the indexes of full lanes for the computation of parity."""

@@ -19,11 +19,11 @@ from splitd.model.striping import Layout
 from splitd.model.traffic import Traffic
 from splitd.uploads.group import GroupCommit
 from splitd.uploads.lanes import Intent, Lanes, find_room
-from splitd.uploads.parity import InThread
 from splitd.uploads.small import SmallUpload
 from splitd.uploads.streamed import Upload
 from storaged.system.budget import Budget
 from storaged.system.clocks import WallClock
+from storaged.system.parallel import InThread
 
 _SMALL_BYTES = 12 * 1024 * 1024
 """The most bytes of small files that are held whole at the same time; further small files are streamed."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, FirstError, gatherResults
+
+InThread = Callable[[Callable[[], Any]], Deferred[Any]]
+"""Runs a blocking call or a computation in a thread; the Deferred fires with its result, or its exception."""
 
 
 async def gather(work: Sequence[Coroutine[Deferred[Any], Any, Any]]) -> list[Any]:
