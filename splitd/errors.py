@@ -29,6 +29,7 @@
     │   └── RecentlyRemoved     the part was removed from the node so recently that the node does not take it yet
     ├── SweepUnderWay           another sweep has not ended yet
     ├── RebalanceUnderWay       another rebalance has not ended yet
+    ├── LayoutRefused           the cluster has too few nodes for a layout
     ├── NodeRefused             a server cannot become a node
     ├── RegistryRefused         a registry cannot replace the running one
     ├── JournalDamaged          the journal is damaged; splitd does not start
@@ -158,6 +159,10 @@ class MoveRefused(SplitdError):
 
 class RecentlyRemoved(MoveRefused):
     """A node refuses a part that was removed from it recently, because the request may be a late one."""
+
+
+class LayoutRefused(SplitdError):
+    """A layout has more parts than there are nodes that may take parts."""
 
 
 class NodeRefused(SplitdError):

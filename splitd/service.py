@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
+from splitd.capacity import IDLE_SHARE, Capacity
 from splitd.catalog.compactor import Compactor
 from splitd.catalog.journal.file import FileJournal
 from splitd.catalog.journalled import JournalledCatalog
@@ -23,15 +24,15 @@ from splitd.downloads.cache import VersionCache
 from splitd.downloads.downloads import Downloads
 from splitd.downloads.pins import Pins
 from splitd.errors import CatalogReadOnly, RegistryRefused
-from splitd.frontends.admin import actions
+from splitd.frontends.admin import actions, layouts
+from splitd.frontends.admin.layouts import Layouts
 from splitd.frontends.admin.reports import ReloadReport, SweepReport, report_sweep
 from splitd.frontends.admin.resource import AdminResource
 from splitd.frontends.admin.status import Status
 from splitd.frontends.http.targets import HEAD_LIMIT
-from splitd.frontends.webdav.door import Door, Quota
+from splitd.frontends.webdav.door import Door
 from splitd.frontends.webdav.resource import WebdavResource
 from splitd.model.nodes import NodeEntry, RegistryInvalid, refuse_missing
-from splitd.model.room import divide_shared, room_for_files
 from splitd.model.traffic import Traffic
 from splitd.model.uploads import RANDOM_BYTES, upload_id
 from splitd.nodes.file import RegistryFile, read_registry
@@ -61,14 +62,6 @@ _NODE_IDLE_S = 120
 
 _OPERATORS = 32
 """The most connections to the operators' port at the same time."""
-
-_KEPT = 160
-"""File descriptors that do not serve clients: 64 for the log, the journal and the threads, 32 for operators, and 64 for
-links to nodes and for the upkeep.
-"""
-
-_IDLE_SHARE = 8
-"""One in this many descriptors may be an idle connection to a node."""
 
 
 @implementer(IServer)
@@ -104,7 +97,7 @@ class Front:
             reactor,
             connect_timeout_s=config.connect_timeout_s,
             idle_timeout_s=_NODE_IDLE_S,
-            idle_limit=descriptors.limit // _IDLE_SHARE,
+            idle_limit=descriptors.limit // IDLE_SHARE,
         )
         self._journal = FileJournal(
             os.path.join(config.data, "journal"),  # noqa: PTH118 - text, as in the file system's seam
@@ -132,7 +125,7 @@ class Front:
         self.mover = PartMover(self.catalog.part_moves, self.registry, self._reaper)
         self._rebalance = Rebalance(self.catalog, self.mover, self.registry, self._reaper, reactor, wall)
         cache = VersionCache(int(config.cache))
-        self._layout = layout = config.cut()
+        layout = config.cut()
         small_part, traffic = int(config.small_part), Traffic()
         self._uploads = Uploads(
             self.catalog.ledger,
@@ -157,10 +150,11 @@ class Front:
             new_token=lambda: f"urn:uuid:{uuid4()}",
             wall=wall,
         )
-        door = Door(store, store, self.catalog.locks, self._quota, reactor, wall)
-        idle = descriptors.limit // _IDLE_SHARE
-        each = 1 + layout.width  # a client's own, and one to each node of the file that it sends or takes
-        self._site = self._make_site(WebdavResource(door), descriptors.divide(each, _KEPT + idle))
+        namespace = self.catalog.namespace
+        self._capacity = capacity = Capacity(self.catalog, namespace, self.registry, layout, descriptors)
+        door = Door(store, store, self.catalog.locks, capacity.quota, reactor, wall)
+        self._site = self._make_site(WebdavResource(door), capacity.clients())
+        self._layouts = Layouts(namespace, layout, capacity.open_nodes, self._widen)
         self._status = Status(
             self.catalog,
             self._journal,
@@ -182,11 +176,9 @@ class Front:
         self.port: IListeningPort | None = None
         self.admin_port: IListeningPort | None = None
 
-    async def _quota(self) -> Quota:
-        active = [node for node in self.registry.nodes() if node.entry.state == "active"]
-        free = divide_shared([(node.volume, node.free - node.reserved) for node in active])
-        statistics = await self.catalog.statistics()
-        return Quota(statistics.bytes_stored, room_for_files(free, self._layout))
+    async def _widen(self) -> None:
+        """Serve fewer clients at once if a file has more parts, or may get more, than files had before."""
+        self._site.admission.limit = await self._capacity.clients_now()
 
     def _new_upload_id(self) -> str:
         return upload_id(self._wall.now_ms(), os.urandom(RANDOM_BYTES))
@@ -257,6 +249,7 @@ class Front:
         await enter(self.catalog.start, self._close_catalog, interrupt=self._journal.close)
         await enter(self._abort_abandoned)
         await enter(self._refuse_missing_nodes)
+        await self._widen()
         self._status.cluster = await self.catalog.cluster()
         keep_for_ever()  # the catalog has many objects, and none of them is garbage
         await enter(_nothing, self._connections.close)
@@ -293,6 +286,7 @@ class Front:
         offered = {
             "/reload": actions.reload(self._reload),
             "/probe": actions.probe(self._probe),
+            "/layout": layouts.layout(self._layouts),
             "/rebalance": actions.rebalance(self._rebalance, TARGET),
             "/sweep": actions.sweep(self._run_sweep),
         }

@@ -12,7 +12,7 @@ from splitd.downloads.downloads import Downloads
 from splitd.downloads.streams import PartLost
 from splitd.errors import NotAFile, NotFound
 from splitd.interfaces.catalog import ICatalog
-from splitd.interfaces.names import Details, ILocks, INamespace
+from splitd.interfaces.names import AskedLayout, Details, ILocks, INamespace
 from splitd.interfaces.store import IObjectStore, IUpload, Opened
 from splitd.model.branch import NO_PROPERTIES
 from splitd.model.conditions import ALWAYS, Condition
@@ -69,7 +69,7 @@ class ObjectStore:
     async def _create(self, path: str, size: int | None, media: Media, condition: Condition) -> IUpload:
         # The condition is judged again at the commit; this check spares the client from sending a body in vain.
         admission = await self._catalog.admit(path, condition)
-        return await self._uploads.begin(path, size, media.compact(), admission.condition)
+        return await self._uploads.begin(path, size, media.compact(), admission.condition, admission.layout)
 
     def open(self, path: str, span_of: Callable[[Manifest], Span]) -> Deferred[Opened]:
         """Open a file for reading; see `IObjectStore.open`."""
@@ -135,6 +135,10 @@ class ObjectStore:
     def details(self, paths: Sequence[str]) -> Deferred[list[Details]]:
         """Look up the properties and locks of some files and collections; see `INamespace.details`."""
         return self._namespace.details(paths)
+
+    def asked_layout(self, path: str) -> Deferred[AskedLayout]:
+        """Look up the layout that a collection asks for; see `INamespace.asked_layout`."""
+        return self._namespace.asked_layout(path)
 
     def lock(
         self, path: str, scope: str, condition: Condition, *, deep: bool, owner: str, timeout_s: int

@@ -11,6 +11,7 @@ from splitd.catalog.state import State, UnderWay
 from splitd.errors import SplitdError
 from splitd.model.locks import Lock
 from splitd.model.manifest import Manifest
+from splitd.model.properties import LAYOUT, read_layout
 from splitd.model.records import (
     VERSION,
     CollectionMade,
@@ -165,6 +166,9 @@ def _properties_changed(state: State, record: PropertiesChanged) -> None:
     for name in record.removed:
         properties.pop(name, None)
     state.tree.set_properties(record.path, properties)
+    if LAYOUT in record.set:
+        data, _, parity = read_layout(record.set[LAYOUT]).partition("+")
+        state.widest = max(state.widest, int(data or 0) + int(parity or 0))
 
 
 def _lock_taken(state: State, record: LockTaken) -> None:

@@ -91,6 +91,7 @@ class JournalledCatalog:
                 len(state.doomed),
                 state.doomed.ended - self._reaped_before,
                 len(self._changes),
+                state.widest,
             )
         )
 
@@ -145,7 +146,7 @@ class JournalledCatalog:
         refuse_locked_file(self._state, condition, path, present, lock_ms)
         self._state.tree.version(path)  # it refuses a path where no file can be put
         assert not isinstance(present, Collection)
-        return Admitted(present, hold(self._state, condition, path, lock_ms))
+        return Admitted(present, hold(self._state, condition, path, lock_ms), self._state.asked_layout(path)[1])
 
     def make_collection(
         self, path: str, condition: Condition = ALWAYS, properties: Mapping[str, str] = NO_PROPERTIES

@@ -11,7 +11,7 @@ from splitd.catalog.changes import Changes, Judge, Prepare
 from splitd.catalog.judging import refuse_failed, refuse_locked_content, refuse_locked_name
 from splitd.catalog.state import State
 from splitd.errors import Entangled, NotFound, PreconditionFailed, SplitdError
-from splitd.interfaces.names import Details, INamespace
+from splitd.interfaces.names import AskedLayout, Details, INamespace
 from splitd.model import properties, records
 from splitd.model.conditions import Condition
 from splitd.model.records import Record
@@ -110,3 +110,12 @@ class JournalledNamespace:
     def _details(self, paths: Sequence[str]) -> list[Details]:
         tree, locks, lock_ms = self._state.tree, self._state.locks, self._changes.lock_ms()
         return [Details(tree.properties(path), locks.covering(path, lock_ms)) for path in paths]
+
+    def asked_layout(self, path: str) -> Deferred[AskedLayout]:
+        """Look up the layout that a collection asks for; see `INamespace.asked_layout`."""
+        return execute(self._asked_layout, path)
+
+    def _asked_layout(self, path: str) -> AskedLayout:
+        self._state.tree.collection(path)  # it refuses all else
+        source, layout = self._state.asked_layout(path)
+        return AskedLayout(layout, source)

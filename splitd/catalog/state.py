@@ -15,6 +15,7 @@ from splitd.model.branch import Branch
 from splitd.model.holdings import PartCopy
 from splitd.model.locks import EXCLUSIVE, Lock, Locks
 from splitd.model.manifest import Manifest
+from splitd.model.properties import LAYOUT, read_layout
 from splitd.model.records import (
     MOST_GONE,
     VERSION,
@@ -69,6 +70,7 @@ class State:
     :ivar shared_texts: texts of clients that many files have in common: content types, names of properties.
     :ivar files: how many files there are; a copy is one more.
     :ivar bytes_stored: the bytes of all files, as their clients count them.
+    :ivar widest: the most parts that a file has had, or a collection has asked for, so far.
     :ivar copies: copies whose records are not written yet, by their targets.
     :ivar released: how many entries were released.
     :ivar forgotten: how many of the released entries have all their files forgotten.
@@ -87,6 +89,7 @@ class State:
         self.shared_texts = Shared()
         self.files = 0
         self.bytes_stored = 0
+        self.widest = 0
         self.copies: dict[str, Copying] = {}
         self._released: deque[Manifest | Branch] = deque()
         self._work: Iterator[None] = self._forget_released()
@@ -98,11 +101,21 @@ class State:
         found = self.tree.lookup(path)
         return self.moves.place(found) if isinstance(found, Manifest) else found
 
+    def asked_layout(self, path: str) -> tuple[str, str]:
+        """Return the nearest collection that asks for a layout, and that layout; two empty texts if none does.
+
+        :param path: the path of a collection, or of a file that may not exist yet.
+        """
+        source, element = self.tree.nearest(path, LAYOUT)
+        layout = read_layout(element) if element else ""
+        return (source, layout) if layout else ("", "")
+
     def count(self, manifest: Manifest) -> None:
         """Count a file that has got its first name in the tree."""
         self.files += 1
         self.bytes_stored += manifest.size
         if manifest.nodes:
+            self.widest = max(self.widest, len(manifest.nodes))
             self.versions.add(manifest)
             for node in manifest.nodes:
                 self.parts_on[node] = self.parts_on.get(node, 0) + 1

@@ -10,6 +10,7 @@ from splitd.cli.demo.command import demo
 from splitd.cli.get import get
 from splitd.cli.grow import grow
 from splitd.cli.journal import journal
+from splitd.cli.layout import layout
 from splitd.cli.ls import ls
 from splitd.cli.mkdir import mkdir
 from splitd.cli.nodes import nodes
@@ -62,7 +63,7 @@ def main(context: click.Context, url: Server, admin: Server, as_json: bool) -> N
 
 
 _COMMANDS = (
-    up, grow, demo, put, get, ls, rm, mkdir, status, nodes, reload, rebalance, sweep, journal, compose_node,
+    up, grow, demo, put, get, ls, rm, mkdir, status, nodes, layout, reload, rebalance, sweep, journal, compose_node,
 )  # fmt: skip
 for command in _COMMANDS:
     main.add_command(command)

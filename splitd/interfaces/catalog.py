@@ -21,10 +21,12 @@ class Admitted:
     :param present: the version that the file would replace; None if it would be a new file.
     :param condition: the condition for the commit: the given one, which now also names the locks whose tokens it
         submits.  These locks count as not expired until the commit, unless another lock is taken in the meantime.
+    :param layout: the layout that the nearest collection asks for, as "6+2"; empty if none does.
     """
 
     present: Manifest | None
     condition: Condition
+    layout: str = ""
 
 
 class ICatalog(Interface):

@@ -26,6 +26,18 @@ class Details:
     locks: Sequence[Lock]
 
 
+@attrs.frozen
+class AskedLayout:
+    """The layout that a collection asks for.
+
+    :param layout: the layout, as "6+2"; empty if neither the collection nor any that it lies in asks for one.
+    :param source: the path of the collection that has the property; empty if there is none.
+    """
+
+    layout: str = ""
+    source: str = ""
+
+
 class INamespace(Interface):
     """Moves, copies and properties of files and collections.  The catalog provides it.
 
@@ -63,6 +75,15 @@ class INamespace(Interface):
         """Look up the properties and locks of some files and collections.
 
         :return: a Deferred that fires with the details, in the same order; a path that nothing has gets no properties.
+        """
+
+    def asked_layout(path: str) -> Deferred[AskedLayout]:
+        """Look up the layout that files in a collection are stored with: the property
+        `splitd.model.properties.LAYOUT` of the nearest collection that has it, the collection itself or one above.
+
+        :return: a Deferred that fires with the layout and the collection that asks for it.
+        :raise NotFound: nothing has this path.
+        :raise NotACollection: a file has this path.
         """
 
 

@@ -16,6 +16,7 @@ class CatalogStatistics:
     :param doomed: how many uploads, and copies of moved parts, have parts to delete.
     :param reaped: how many of these have had their last part deleted since the start.
     :param changes: how many changes are in progress or wait.
+    :param widest: no file has more parts than this, and no collection asks for more.  It may be larger than needed.
     """
 
     files: int
@@ -24,6 +25,7 @@ class CatalogStatistics:
     doomed: int
     reaped: int
     changes: int
+    widest: int = 0
 
 
 class ICatalogStatistics(Interface):

@@ -107,3 +107,26 @@ class Branch:
             first = bisect_right(every, after)
             names = every[first : first + limit]
         return [(name, self.members[name]) for name in names]
+
+
+def nearest(above: Branch, path: str, name: str) -> tuple[str, str]:
+    """Find the nearest collection that has a property: the one at a path, or one that the path lies in.
+
+    :param above: has the root as its only member, under an empty name.
+    :param path: a path that may not exist.
+    :param name: the name of the property.
+    :return: the collection's path, and its value of the property; two empty texts if there is none.
+    """
+    found = "", ""
+    folder = above
+    segments = path.split("/") if path != "/" else [""]
+    for depth, segment in enumerate(segments, 1):
+        entry = folder.members.get(segment)
+        if not isinstance(entry, Branch):
+            break
+        if folder.properties is not None:
+            value = folder.properties_of(segment).get(name)
+            if value is not None:
+                found = "/".join(segments[:depth]) or "/", value
+        folder = entry
+    return found

@@ -1,4 +1,7 @@
-"""Dead properties, which clients set on files and collections (RFC 4918 section 4).  Pure.
+"""Properties that are kept with files and collections.  Pure.
+
+Clients set nearly all of them (RFC 4918 section 4: dead properties).  Those in the namespace `OWN` are splitd's own:
+clients read them, and only operators change them.
 
 A property's name is "{namespace}name", or the name alone if it is in no namespace.  Its value is its whole XML element,
 which has the same meaning in any document.
@@ -6,6 +9,7 @@ which has the same meaning in any document.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import attrs
@@ -14,6 +18,28 @@ from splitd.errors import PropertiesTooLarge
 
 MAX_PROPERTIES = 64 * 1024
 """The most bytes that the properties of one file or collection may take, names and elements together."""
+
+OWN = "splitd:"
+"""The namespace of splitd's own properties."""
+
+LAYOUT = f"{{{OWN}}}layout"
+"""The layout of the files that are stored in this collection from now on, and below it."""
+
+_LAYOUT_ELEMENT = re.compile(rf'\A<layout xmlns="{OWN}">([0-9]{{1,3}}\+[0-9])</layout>\Z')
+
+
+def write_layout(layout: str) -> str:
+    """Return the element of the property `LAYOUT`.
+
+    :param layout: the layout, as "6+2".
+    """
+    return f'<layout xmlns="{OWN}">{layout}</layout>'
+
+
+def read_layout(element: str) -> str:
+    """Return the layout in an element of `write_layout`; empty if it is a different element."""
+    match = _LAYOUT_ELEMENT.match(element)
+    return match[1] if match else ""
 
 
 @attrs.frozen

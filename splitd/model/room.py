@@ -5,8 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+import attrs
+
 from splitd.model.striping import Layout
 from storaged.system.sizes import format_size
+
+
+@attrs.frozen
+class Quota:
+    """How full the store is (RFC 4331), in bytes of files.
+
+    :param used: the size of all files.
+    :param available: about how many bytes of files still fit, with the layout that they would be stored with.
+    """
+
+    used: int
+    available: int
 
 
 def why_full(capacity: int, free: int, reserve: int) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 import attrs
 
@@ -52,6 +53,7 @@ class Layout:
         return f"{self.data}+{self.parity}"
 
 
+@lru_cache(maxsize=64)
 def parse_layout(text: str, unit: int) -> Layout:
     """Read a layout that new files may have, as "6+2".
 

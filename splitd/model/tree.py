@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import attrs
 
 from splitd.errors import BadName, Entangled, NameTaken, NotACollection, NotAFile, NotFound, ParentMissing, TooManyNames
-from splitd.model.branch import NO_PROPERTIES, Branch
+from splitd.model.branch import NO_PROPERTIES, Branch, nearest
 from splitd.model.manifest import Manifest
 from splitd.model.path_faults import MAX_PATH, fault_of
 from splitd.model.subtrees import Copying, count_names, dismantle, refuse_longer
@@ -130,6 +130,10 @@ class Tree:
         """Return the properties of a file or collection; empty if nothing has this path."""
         node, name = self._parent_branch(path)
         return NO_PROPERTIES if node is None else node.properties_of(name)
+
+    def nearest(self, path: str, name: str) -> tuple[str, str]:
+        """Find the nearest collection, at a path or above it, that has a property; see `branch.nearest`."""
+        return nearest(self._above, path, name)
 
     def all_properties(self) -> Iterator[tuple[str, Mapping[str, str]]]:
         """Iterate over all paths that have properties, with them.  The tree must not be changed meanwhile."""

@@ -23,6 +23,7 @@ from splitd.interfaces.upkeep import IReaper
 from splitd.interfaces.uploads import Commit, IUploadLedger, Start
 from splitd.model.erasure import cut_whole
 from splitd.model.manifest import Manifest
+from splitd.model.striping import Layout
 from splitd.uploads.lanes import Intent, explain_failed, name_failed
 from storaged.http import reason_of
 from storaged.parts.errors import NodeUnavailable, NoSpace, NotAsked, StoragedError
@@ -155,11 +156,17 @@ class GroupCommit:
                 size += file.stored_size
         if self._waiting:
             self._begins = self._clock.callLater(_PATIENCE_S, self._begin)
-        if files:
-            group = Deferred.fromCoroutine(self._store(files))
-            self._groups.add(group)
-            group.addErrback(self._fault, files)
-            group.addCallback(lambda _: self._groups.discard(group))
+        layouts: dict[Layout, list[_File]] = {}  # one group takes one set of nodes
+        for file in files:
+            layouts.setdefault(file.intent.layout, []).append(file)
+        for same in layouts.values():
+            self._begin_group(same)
+
+    def _begin_group(self, files: Sequence[_File]) -> None:
+        group = Deferred.fromCoroutine(self._store(files))
+        self._groups.add(group)
+        group.addErrback(self._fault, files)
+        group.addCallback(lambda _: self._groups.discard(group))
 
     def _fault(self, failure: Failure, files: Sequence[_File]) -> None:
         self._log.failure("storing small files", failure)
@@ -167,7 +174,7 @@ class GroupCommit:
             _answer(file, failure)
 
     async def _store(self, files: Sequence[_File]) -> None:
-        """Store some files on the same nodes and commit them; those that a node failed wait once more."""
+        """Store some files of one layout on the same nodes and commit them; those that a node failed wait once more."""
         try:
             nodes = self._place(files)
         except NotEnoughNodes as problem:

@@ -15,7 +15,7 @@ from splitd.interfaces.uploads import IUploadLedger
 from splitd.model.conditions import Condition
 from splitd.model.manifest import Manifest, largest_part
 from splitd.model.media import Media
-from splitd.model.striping import Layout
+from splitd.model.striping import Layout, parse_layout
 from splitd.model.traffic import Traffic
 from splitd.uploads.group import GroupCommit
 from splitd.uploads.lanes import Intent, Lanes, find_room
@@ -33,7 +33,7 @@ _SMALL_BYTES = 12 * 1024 * 1024
 class Cutting:
     """The settings for new files.
 
-    :param layout: how they are cut into parts.
+    :param layout: how they are cut into parts, unless their collection asks for another layout.
     :param small_part: a file is small if each of its parts takes at most this many stored bytes; it is stored whole.
     :param new_id: makes ids of uploads: 32 hexadecimal digits, never the same twice.
     """
@@ -41,6 +41,13 @@ class Cutting:
     layout: Layout
     small_part: int
     new_id: Callable[[], str]
+
+    def layout_for(self, asked: str) -> Layout:
+        """Return the layout of a new file.
+
+        :param asked: the layout that its collection asks for, as "6+2"; empty if it asks for none.
+        """
+        return parse_layout(asked, self.layout.unit) if asked else self.layout
 
 
 class Uploads:
@@ -75,19 +82,23 @@ class Uploads:
         self._small = Budget(_SMALL_BYTES)
         self._under_way: set[Upload | SmallUpload] = set()
 
-    async def begin(self, path: str, size: int | None, said: str | Media, condition: Condition) -> IUpload:
+    async def begin(
+        self, path: str, size: int | None, said: str | Media, condition: Condition, layout: str = ""
+    ) -> IUpload:
         """Begin an upload; bytes can flow when this returns.
 
         :param size: the bytes of the file, or None if unknown.
         :param said: the headers that the client sent with the file, as `Media.compact` returns them.
+        :param layout: the layout that its collection asks for, as "6+2"; empty if it asks for none.
         :raise NotEnoughNodes: too few nodes can take a part, or have room for one.  Nothing was begun.
         :raise Overloaded: this process cannot connect to nodes.  Nothing was begun.
         :raise CatalogReadOnly: the catalog cannot record the upload.  Nothing was begun.
         """
-        intent = Intent(self._cutting.new_id(), path, size, said, condition, self._cutting.layout)
+        cutting = self._cutting
+        intent = Intent(cutting.new_id(), path, size, said, condition, cutting.layout_for(layout))
         if size:
             largest = largest_part(intent.layout, size)
-            if largest <= self._cutting.small_part:
+            if largest <= cutting.small_part:
                 await find_room(self._registry, lambda: self._registry.check_room(intent.layout.width, largest))
                 if self._small.take(size):
                     return self._begin_small(intent)

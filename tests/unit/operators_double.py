@@ -54,6 +54,7 @@ class Operators:
     :ivar servers: the storage servers that answer a probe, by URL.
     :ivar asked: the query of each POST and DELETE.
     :ivar steps: the progress of a rebalance, one for each poll.
+    :ivar layout: the layout of every collection.
     :ivar refuses: returns why it refuses a registry; empty if it accepts it.
     """
 
@@ -62,6 +63,7 @@ class Operators:
         self.servers: dict[str, dict[str, Any]] = {}
         self.asked: list[Query] = []
         self.steps: list[dict[str, Any] | None] = []
+        self.layout: dict[str, Any] = {"layout": "6+0", "source": None}
         self.refuses: Callable[[], str] = str
 
     def serve(self, registry: Path) -> None:
@@ -78,6 +80,9 @@ class Operators:
             "POST /reload": self.reload,
             "POST /rebalance": self._rebalance,
             "DELETE /rebalance": self._stop,
+            "GET /layout": self._layout,
+            "PUT /layout": self._layout,
+            "DELETE /layout": self._layout,
         }
 
     def _look(self, _: Query) -> tuple[int, Any]:
@@ -116,6 +121,10 @@ class Operators:
             raise No(409, "a rebalance is under way")
         self.status["rebalance"] = REBALANCE
         return 202, REBALANCE
+
+    def _layout(self, query: Query) -> tuple[int, Any]:
+        self.asked.append(query)
+        return 200, {"path": query["path"], "setting": "6+0", **self.layout}
 
     def _stop(self, query: Query) -> tuple[int, Any]:
         self.asked.append(query)

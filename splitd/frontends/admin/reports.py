@@ -225,10 +225,29 @@ class ReloadReport(msgspec.Struct, frozen=True):
     changed: tuple[str, ...]
 
 
+class LayoutReport(msgspec.Struct, frozen=True):
+    """The answer to `GET /layout`, `PUT /layout` and `DELETE /layout`: how new files in a collection are cut.
+
+    :param path: the collection.
+    :param layout: the layout of new files in it, as "6+2".
+    :param source: the collection that asks for this layout, the same or one that it lies in; null if the layout is that
+        of the front's settings.
+    :param setting: the layout of the front's settings.
+    """
+
+    path: str
+    layout: str
+    source: str | None
+    setting: str
+
+
 ANSWERS: dict[str, Any] = {
     "GET /status": StatusReport,
     "POST /reload": ReloadReport,
     "POST /probe": Found,
+    "GET /layout": LayoutReport,
+    "PUT /layout": LayoutReport,
+    "DELETE /layout": LayoutReport,
     "POST /sweep": SweepReport,
     "POST /rebalance?dry_run=1": Plan,
     "POST /rebalance": Progress,

@@ -8,7 +8,18 @@ from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
-from splitd.errors import NodeRefused, RebalanceUnderWay, RegistryRefused, SplitdError, SweepUnderWay
+from splitd.errors import (
+    BadName,
+    LayoutRefused,
+    Locked,
+    NodeRefused,
+    NotACollection,
+    NotFound,
+    RebalanceUnderWay,
+    RegistryRefused,
+    SplitdError,
+    SweepUnderWay,
+)
 from splitd.frontends.admin.actions import Action
 from splitd.frontends.admin.answers import Query, answer, answer_json, answer_text
 from splitd.frontends.admin.readiness import READS, WRITES, Readiness
@@ -21,6 +32,11 @@ _STATUS: dict[type[SplitdError], int] = {
     RebalanceUnderWay: 409,
     NodeRefused: 409,
     RegistryRefused: 422,
+    LayoutRefused: 422,
+    BadName: 400,
+    NotFound: 404,
+    NotACollection: 409,
+    Locked: 423,
 }
 """The status of an error.  Every other error is a 503."""
 

@@ -13,21 +13,10 @@ from splitd.frontends.webdav.members import ALL_SORTED
 from splitd.interfaces.names import ILocks, INamespace
 from splitd.interfaces.store import IObjectStore
 from splitd.model.manifest import Manifest
+from splitd.model.room import Quota
 from splitd.model.tree import Collection
 from storaged.system.budget import Budget
 from storaged.system.clocks import WallClock
-
-
-@attrs.frozen
-class Quota:
-    """How full the store is (RFC 4331), in bytes of files.
-
-    :param used: the size of all files.
-    :param available: about how much still fits.
-    """
-
-    used: int
-    available: int
 
 
 @attrs.frozen
@@ -37,7 +26,7 @@ class Door:
     :param store: the files.
     :param namespace: moves, copies and properties.
     :param locks: the locks.
-    :param quota: returns how full the store is now.
+    :param quota: returns how full the store is now, for files below a path.
     :param clock: schedules calls.
     :param wall: gives the time by which locks expire.
     :param sorting: counts the members of collections that wait in order for their readers.
@@ -46,7 +35,7 @@ class Door:
     store: IObjectStore
     namespace: INamespace
     locks: ILocks
-    quota: Callable[[], Awaitable[Quota]]
+    quota: Callable[[str], Awaitable[Quota]]
     clock: IReactorTime
     wall: WallClock
     sorting: Budget = attrs.field(factory=lambda: Budget(ALL_SORTED))

@@ -12,11 +12,11 @@ import attrs
 from splitd.frontends.http.media import DEFAULT_TYPE
 from splitd.frontends.http.opaque import readable
 from splitd.frontends.http.times import format_time
-from splitd.frontends.webdav.door import Quota
 from splitd.frontends.webdav.xml import escape
 from splitd.interfaces.names import Details
 from splitd.model.locks import Lock
 from splitd.model.manifest import Manifest
+from splitd.model.room import Quota
 from splitd.model.tree import Collection
 
 _ENTRY = "<D:lockentry><D:lockscope><D:{}/></D:lockscope><D:locktype><D:write/></D:locktype></D:lockentry>"

@@ -18,11 +18,13 @@ from splitd.frontends.http.bodies import read_body
 from splitd.frontends.http.conditions import parse_condition
 from splitd.frontends.http.targets import Target, href, parse_depth
 from splitd.frontends.webdav.answers import XML_TYPE
-from splitd.frontends.webdav.door import Door, Quota
+from splitd.frontends.webdav.door import Door
 from splitd.frontends.webdav.live import LIVE, ON_DEMAND, Resource
 from splitd.frontends.webdav.multistatus import BEGIN, END, answer_multistatus, propstat, response, status_element
 from splitd.frontends.webdav.xml import DAV, Element, parse_xml, split_name, write_empty
 from splitd.model.manifest import Manifest
+from splitd.model.properties import OWN
+from splitd.model.room import Quota
 from splitd.model.tree import Collection
 from storaged.http import IRequest, send_body
 
@@ -43,7 +45,7 @@ async def propfind(request: IRequest, door: Door, target: Target) -> None:
         request.setHeader("Content-Location", href(target.path, is_collection=True))
     # A file has one answer at any depth: `Depth` is not read.
     depth = "0" if isinstance(entry, Manifest) else parse_depth(request, "infinity", "1", "0")
-    walk = _Walk(door, wanted, await door.quota(), deep=depth == "infinity")
+    walk = _Walk(door, wanted, await door.quota(target.path), deep=depth == "infinity")
     _, first = await walk.describe([(target.path, entry)])
     if depth == "0":
         answer_multistatus(request, first)
@@ -102,7 +104,8 @@ class _Wanted:
                 element = _live(resource, name)
                 if element is not None:
                     yield element
-        yield from resource.details.properties.values()
+        # Those of splitd's own are told by name only: a client that copies all it is told could not set them.
+        yield from (each for name, each in resource.details.properties.items() if split_name(name)[0] != OWN)
 
     @staticmethod
     def _names(resource: Resource) -> Iterable[str]:

@@ -14,7 +14,7 @@ from splitd.frontends.webdav.live import LIVE
 from splitd.frontends.webdav.multistatus import answer_multistatus, propstat, response
 from splitd.frontends.webdav.xml import DAV, Element, dav, parse_xml, split_name, write_empty, write_standalone
 from splitd.model.manifest import Manifest
-from splitd.model.properties import PropertyChanges
+from splitd.model.properties import OWN, PropertyChanges
 from storaged.http import IRequest
 
 _PROTECTED = "<D:cannot-modify-protected-property/>"
@@ -48,7 +48,7 @@ async def proppatch(request: IRequest, door: Door, target: Target) -> None:
 def is_protected(name: str) -> bool:
     """Return whether a property is one of the server's own, which clients cannot change."""
     namespace, local = split_name(name)
-    return namespace == DAV and local in LIVE
+    return (namespace == DAV and local in LIVE) or namespace == OWN
 
 
 def _instructions(root: Element) -> Iterator[tuple[bool, Element]]:

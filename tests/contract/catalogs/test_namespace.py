@@ -16,10 +16,10 @@ from splitd.errors import (
     PreconditionFailed,
     PropertiesTooLarge,
 )
-from splitd.interfaces.names import Details
+from splitd.interfaces.names import AskedLayout, Details
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.if_header import IfHeader, Term, TermList
-from splitd.model.properties import PropertyChanges
+from splitd.model.properties import LAYOUT, PropertyChanges, write_layout
 from tests.catalogs import NEW, A, B, C, doomed, manifest
 from tests.contract.catalogs.front import Front
 from tests.contract.catalogs.locking import lock
@@ -169,3 +169,51 @@ async def test_where_only_collections_may_be_is_judged_when_the_turn_has_come(fu
     assert {"/c/f", "/new"} <= set(await furnished.names())
     with pytest.raises(NotACollection, match="MKCOL"):
         await lock(furnished, "/other", "urn:a", condition=Condition(collections=("/other",)))
+
+
+async def ask_for(front: Front, path: str, layout: str) -> None:
+    await front.namespace.change_properties(path, PropertyChanges({LAYOUT: write_layout(layout)}, ()), ALWAYS)
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_nearest_collection_that_asks_for_a_layout_decides(furnished: Front) -> None:
+    asked, admit = furnished.namespace.asked_layout, furnished.catalog.admit
+    assert (await asked("/"), await asked("/c/d")) == (AskedLayout(), AskedLayout())
+    assert (await admit("/c/d/new", ALWAYS)).layout == ""
+    await ask_for(furnished, "/", "6+1")
+    assert (await admit("/new", ALWAYS)).layout == "6+1"
+    assert await asked("/c/d") == AskedLayout("6+1", "/")
+    await ask_for(furnished, "/c", "6+2")
+    for front in (furnished, await furnished.restart()):
+        assert await front.namespace.asked_layout("/c/d") == AskedLayout("6+2", "/c")
+        assert await front.namespace.asked_layout("/") == AskedLayout("6+1", "/")
+        layouts = [(await front.catalog.admit(path, ALWAYS)).layout for path in ("/c/d/new", "/c/f", "/g", "/new")]
+        assert layouts == ["6+2", "6+2", "6+1", "6+1"]
+        assert (await front.statistics()).widest == 8
+    await front.namespace.change_properties("/c", PropertyChanges({}, (LAYOUT,)), ALWAYS)
+    assert await front.namespace.asked_layout("/c/d") == AskedLayout("6+1", "/")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_collection_keeps_its_layout_when_it_is_moved_or_copied(furnished: Front) -> None:
+    await ask_for(furnished, "/c/d", "6+2")
+    await copy(furnished, "/c", "/e")
+    await move(furnished, "/c/d", "/h")
+    for path in ("/e/d", "/h"):
+        assert await furnished.namespace.asked_layout(path) == AskedLayout("6+2", path)
+        assert (await furnished.catalog.admit(f"{path}/new", ALWAYS)).layout == "6+2"
+    assert await furnished.namespace.asked_layout("/c") == AskedLayout()
+
+
+@pytest_twisted.ensureDeferred
+async def test_only_a_collection_has_files_that_get_a_layout(furnished: Front) -> None:
+    for path, error in (("/x", NotFound), ("/g", NotACollection), ("/g/y", NotFound)):
+        with pytest.raises(error):
+            await furnished.namespace.asked_layout(path)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_property_that_is_no_layout_is_not_taken_for_one(furnished: Front) -> None:
+    await furnished.namespace.change_properties("/c", PropertyChanges({LAYOUT: "<layout>x</layout>"}, ()), ALWAYS)
+    assert await furnished.namespace.asked_layout("/c") == AskedLayout()
+    assert (await furnished.catalog.admit("/c/new", ALWAYS)).layout == ""
