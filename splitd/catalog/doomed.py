@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import msgspec
 from sortedcontainers import SortedDict
 
 from splitd.model.holdings import PartCopy
+from splitd.model.sharded import ShardedDict
 from storaged.parts.format import PartId
 
 _BLOCK = 64
@@ -66,7 +68,7 @@ class DoomedParts:
     """
 
     def __init__(self) -> None:
-        self._entries: dict[str | PartCopy, DoomedEntry] = {}
+        self._entries: ShardedDict[str | PartCopy, DoomedEntry] = ShardedDict()
         self._blocks: dict[int, list[DoomedEntry]] = {}
         self._queues: dict[str, SortedDict] = {}  # by node: how many parts each block has there, by its number
         self._counts: dict[str, int] = {}  # by node: how many parts it has in all blocks
@@ -85,7 +87,7 @@ class DoomedParts:
 
     def __iter__(self) -> Iterator[DoomedEntry]:
         """Iterate over all entries, oldest first.  They must not be changed until the iteration has ended."""
-        return iter(self._entries.values())
+        return chain.from_iterable(self._blocks.values())
 
     @property
     def parts(self) -> int:

@@ -11,6 +11,7 @@ from splitd.catalog.doomed import DoomedParts
 from splitd.model.holdings import PartCopy
 from splitd.model.manifest import Manifest
 from splitd.model.records import PartCopyReaped, PartMoveAborted, PartMoved, PartMoveStarted, Record
+from splitd.model.sharded import ShardedDict
 
 
 class PartMoves:
@@ -26,7 +27,7 @@ class PartMoves:
     def __init__(self, doomed: DoomedParts) -> None:
         self.under_way: dict[PartCopy, PartMoveStarted] = {}
         self._doomed = doomed
-        self._nodes: dict[str, tuple[str, ...]] = {}
+        self._nodes: ShardedDict[str, tuple[str, ...]] = ShardedDict()
         self._of_upload: dict[str, set[PartCopy]] = {}  # the moves in progress
 
     def nodes_of(self, manifest: Manifest) -> tuple[str, ...]:

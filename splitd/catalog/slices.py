@@ -11,7 +11,7 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-SLICE = 500
+SLICE = 250
 """The steps of one slice, which take some milliseconds."""
 
 

@@ -33,6 +33,7 @@ from splitd.model.records import (
     UploadAborted,
     UploadStarted,
 )
+from splitd.model.sharded import ShardedDict
 from splitd.model.sharing import Shared
 from splitd.model.subtrees import Copying
 from splitd.model.tree import Collection, Tree
@@ -83,7 +84,7 @@ class State:
         self.doomed = DoomedParts()
         self.moves = PartMoves(self.doomed)
         self.versions = Versions()
-        self.shared: dict[str, int] = {}
+        self.shared: ShardedDict[str, int] = ShardedDict()
         self.parts_on: dict[str, int] = {}
         self.locks = Locks()
         self.shared_texts = Shared()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from itertools import islice
 from types import MappingProxyType
 
 from sortedcontainers import SortedList
 
 from splitd.model.manifest import Manifest
+from splitd.model.sharded import ShardedDict
 
 MAX_SEGMENT = 255
 """The most bytes of a name."""
@@ -34,7 +35,7 @@ class Branch:
     def __init__(self, created_ms: int) -> None:
         self.created_ms = created_ms
         self.modified_ms = created_ms
-        self.members: dict[str, Manifest | Branch] = {}
+        self.members: MutableMapping[str, Manifest | Branch] = {}
         self.names: SortedList | None = None
         self.properties: dict[str, Mapping[str, str]] | None = None
 
@@ -53,16 +54,19 @@ class Branch:
         self.members[name] = entry
         if len(self.members) > LARGE:
             self.names = SortedList(self.members)
+            self.members = ShardedDict(self.members)
 
     def remove(self, name: str, time_ms: int) -> Manifest | Branch:
         """Remove and return a member, which must exist, and drop its properties."""
+        removed = self.members.pop(name)
         if self.names is not None:
             self.names.remove(name)
             if len(self.names) <= LARGE // 2:
                 self.names = None
+                self.members = dict(self.members)
         self.set_properties(name, NO_PROPERTIES)
         self.modified_ms = time_ms
-        return self.members.pop(name)
+        return removed
 
     def take_last(self) -> Manifest | Branch:
         """Remove and return any member; there must be one.  Only for a branch that is no longer part of a tree."""
