@@ -79,7 +79,7 @@ class Changes:
         :return: a Deferred that fires with the result when the change has taken effect.
         """
         turn = self._turns.queue(*dict.fromkeys(keys))
-        if turn.began.called:
+        if turn.began is None:
             return self._judge(judge, turn, prepare, durable=durable)
         return turn.began.addCallback(lambda _: self._judge(judge, turn, prepare, durable=durable))
 

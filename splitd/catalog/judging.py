@@ -120,6 +120,8 @@ def refuse_locked_file(
     :param present: the file or collection at `path`; None if there is none.
     :raise Locked: a lock forbids it.
     """
+    if not state.locks:
+        return
     if present is None:
         refuse_locked_name(state, condition, path, now_ms)
     else:

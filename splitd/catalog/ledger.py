@@ -106,6 +106,8 @@ def _all_of(changes: Sequence[Deferred[Any]]) -> Deferred[int]:
 
     :return: a Deferred that fires with the number of changes, or fails as the first change that failed.
     """
+    if len(changes) == 1:  # as for most uploads of a large file, and for small ones that come alone
+        return changes[0].addCallback(lambda _: 1)
 
     def ended(outcomes: list[tuple[bool, Any]]) -> int | Failure:
         failures = [outcome for _, outcome in outcomes if isinstance(outcome, Failure)]

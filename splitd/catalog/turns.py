@@ -5,24 +5,30 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from itertools import islice
+from typing import TypeAlias
 
 from twisted.internet.defer import Deferred
 
 from splitd.model.tree import ancestors
 
+_Places: TypeAlias = list[tuple[str, tuple[str, ...]]]
+
 
 class Turn:
     """One change's place in the queue.
 
+    :ivar keys: the keys of the change.
+    :ivar places: each key with its ancestors, which only a path has.
     :ivar began: a Deferred that fires with None when the change may be judged and made.  Cancelling it ends the
-        turn.
+        turn.  None if the change may be judged and made at once.
     """
 
-    def __init__(self, turns: Turns, keys: tuple[str, ...]) -> None:
+    def __init__(self, keys: tuple[str, ...]) -> None:
         self.keys = keys
+        self.places = [(key, tuple(ancestors(key))) for key in keys]
         self.ahead: dict[Turn, None] = {}
         self.behind: dict[Turn, None] = {}
-        self.began: Deferred[None] = Deferred(lambda _: turns.end(self))
+        self.began: Deferred[None] | None = None
 
     def wait_for(self, others: Iterable[Turn]) -> None:
         """Begin only after these have ended."""
@@ -55,25 +61,26 @@ class Turns:
         :param keys: paths; or other texts that do not begin with a slash, which have no ancestors.
         :return: the turn, which has begun already if it touches no other.  The caller must `end` it.
         """
-        turn = Turn(self, keys)
-        for key in keys:
+        turn = Turn(keys)
+        for key, above in turn.places:
             turn.wait_for(self._below.get(key, ()))
-            for same in (key, *ancestors(key)):
+            for same in (key, *above):
                 # Waiting for the last turn with this key is enough: it waits for all earlier ones.
-                turn.wait_for(islice(reversed(self._at.get(same, {})), 1))
-        for key in keys:
+                if same in self._at:
+                    turn.wait_for(islice(reversed(self._at[same]), 1))
+        for key, above in turn.places:
             self._at.setdefault(key, {})[turn] = None
-            for ancestor in ancestors(key):
+            for ancestor in above:
                 self._below.setdefault(ancestor, {})[turn] = None
-        if not turn.ahead:
-            turn.began.callback(None)
+        if turn.ahead:
+            turn.began = Deferred(lambda _: self.end(turn))
         return turn
 
     def end(self, turn: Turn) -> None:
         """End a turn, begun or not.  The turns behind it begin if they wait for no other turn."""
-        for key in turn.keys:
+        for key, above in turn.places:
             _leave(self._at, key, turn)
-            for ancestor in ancestors(key):
+            for ancestor in above:
                 _leave(self._below, ancestor, turn)
         ahead, turn.ahead = turn.ahead, {}
         behind, turn.behind = turn.behind, {}
@@ -82,7 +89,7 @@ class Turns:
         for other in behind:
             del other.ahead[turn]
             # A turn that ends before it began has waited for these turns on behalf of the other one.
-            other.wait_for(before for before in ahead if _touch(before.keys, other.keys))
+            other.wait_for(before for before in ahead if _touch(before.places, other.places))
             if not other.ahead:
                 self._free.append(other)
         self._begin_free()
@@ -95,14 +102,14 @@ class Turns:
         try:
             while self._free:
                 turn = self._free.popleft()
-                if not turn.began.called:  # cancelled since
+                if turn.began is not None and not turn.began.called:  # else it was cancelled
                     turn.began.callback(None)
         finally:
             self._freeing = False
 
 
-def _touch(one: tuple[str, ...], two: tuple[str, ...]) -> bool:
-    return any(a == b or a in ancestors(b) or b in ancestors(a) for a in one for b in two)
+def _touch(one: _Places, two: _Places) -> bool:
+    return any(a == b or a in above_b or b in above_a for a, above_a in one for b, above_b in two)
 
 
 def _leave(lines: dict[str, dict[Turn, None]], key: str, turn: Turn) -> None:

@@ -9,11 +9,16 @@ from splitd.model.branch import MAX_SEGMENT
 MAX_PATH = 4096
 """The most bytes of a path."""
 
+_PLAIN = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[ -.0-~]+)+\Z")
+"""A path of printable ASCII characters, as nearly all are; it may be too long."""
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def fault_of(path: str) -> str:
     """Say why a text is not a path; empty if it is one.  See `splitd.model.tree.check_path`."""
+    if len(path) <= MAX_SEGMENT and _PLAIN.match(path):
+        return ""
     try:
         size = len(path.encode())
     except UnicodeEncodeError as problem:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -56,6 +57,15 @@ def test_a_path_is_taken(path: str) -> None:
 )
 def test_what_is_not_a_path_is_refused_with_the_reason(path: str, reason: str) -> None:
     with pytest.raises(BadName, match=reason):
+        check_path(path)
+
+
+@given(st.text("/.a ~é\x00\x1f\x7f", max_size=8))
+def test_a_path_is_taken_if_it_follows_the_rules(path: str) -> None:
+    segments = path.split("/")
+    rules = segments[0] == "" and not any(each in {"", ".", ".."} for each in segments[1:])
+    taken = path == "/" or ("/" in path and rules and not set(path) & set("\x00\x1f\x7f"))
+    with nullcontext() if taken else pytest.raises(BadName):
         check_path(path)
 
 

@@ -9,12 +9,13 @@ from splitd.catalog.turns import Turn, Turns
 
 
 def begun(turn: Turn) -> bool:
-    return turn.began.called
+    return turn.began is None or turn.began.called
 
 
 def cancel(turn: Turn) -> None:
-    turn.began.addErrback(lambda failure: failure.trap(CancelledError) and None)
-    turn.began.cancel()
+    if turn.began is not None:
+        turn.began.addErrback(lambda failure: failure.trap(CancelledError) and None)
+        turn.began.cancel()
 
 
 def test_a_change_that_touches_no_other_begins_at_once() -> None:
@@ -84,6 +85,7 @@ def test_a_long_queue_that_ends_as_it_begins_does_not_overflow_the_stack() -> No
 
     for number in range(5000):
         turn = turns.queue("/a")
+        assert turn.began is not None
         turn.began.addCallback(end, turn, number)
     turns.end(first)
     assert ended == list(range(5000))
@@ -94,6 +96,7 @@ def test_one_that_is_free_to_begin_may_be_given_up_by_another_that_begins() -> N
     turns = Turns()
     whole = turns.queue("/a")
     one, two = turns.queue("/a/b"), turns.queue("/a/c")
+    assert one.began is not None
     one.began.addCallback(lambda _: cancel(two))
     turns.end(whole)
     assert begun(one)
