@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import click
+import yaml
 
 from splitd.cli.errors import CommandFailed
 from splitd.cli.local.text import add_member, members
@@ -18,6 +19,7 @@ _OVERRIDE = "docker-compose.override.yml"
 _REGISTRY = "config/nodes.yaml"
 _EXAMPLE = "config/nodes.example.yaml"
 _MODEL = "n1"
+_STORAGED = "storaged"
 _PORT = 8090
 _HOST_NAME = re.compile(r"\A[a-z]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 _HEAD = """\
@@ -51,7 +53,11 @@ def _read_disk(context: click.Context, parameter: click.Parameter, disk: str | N
     default=Path(),
     help="The folder of docker-compose.yml.  [default: this one]",
 )
-@click.option("--registry-only", is_flag=True, help="Only make config/nodes.yaml if it is missing; add no server.")
+@click.option(
+    "--registry-only",
+    is_flag=True,
+    help="Only make config/nodes.yaml if it is missing, and add the servers of docker-compose.yml that it lacks.",
+)
 @pass_session
 def compose_node(session: Session, name: str | None, disk: str | None, project: Path, registry_only: bool) -> None:
     """Add a storage server to a docker compose project.
@@ -65,16 +71,18 @@ def compose_node(session: Session, name: str | None, disk: str | None, project: 
     if (name is None) != registry_only:
         raise click.UsageError("give a NAME, or --registry-only")
     base, override = project / _BASE, project / _OVERRIDE
-    known = members(_text(base), "services")
+    text = _text(base)
+    known = members(text, "services")
     _make_registry(project)
+    registry = RegistryEditor(project / _REGISTRY)
     if name is None:
+        registry.add([_entry(each) for each in _servers(text) if each not in registry.urls()])
         return
     if _MODEL not in known:
         raise CommandFailed(f"{base}: there is no service {_MODEL} that could be the model")
     if name in known:
         raise CommandFailed(f"{base}: {name} is there already")
-    registry = RegistryEditor(project / _REGISTRY)
-    url = f"http://{name}:{_PORT}"
+    url = str(_entry(name)["url"])
     if registry.urls().get(name, url) != url:
         raise CommandFailed(f"{registry.path}: {name} is there already, elsewhere: {registry.urls()[name]}")
     old = _text(override) if override.exists() else _HEAD
@@ -84,11 +92,22 @@ def compose_node(session: Session, name: str | None, disk: str | None, project: 
             replace_file(override, new, like=override if override.exists() else base)
         except OSError as problem:
             raise CommandFailed(f"{override}: {problem.strerror}") from problem
-    registry.add([{"id": name, "url": url}])
+    registry.add([_entry(name)])
     if session.as_json:
         session.show({"id": name, "url": url, "files": [str(override), str(registry.path)]})
     else:
         click.echo(f"{name} is in {_OVERRIDE} and {_REGISTRY}.  Start it: docker compose up --detach --wait")
+
+
+def _entry(name: str) -> dict[str, str]:
+    return {"id": name, "url": f"http://{name}:{_PORT}"}
+
+
+def _servers(text: str) -> list[str]:
+    """Return the names of the storage servers in a compose file."""
+    services = yaml.safe_load(text)["services"]
+    commands = {name: service.get("command") or [] for name, service in services.items()}
+    return [name for name, command in commands.items() if command[:1] == [_STORAGED] and command[-1] == name]
 
 
 def _make_registry(project: Path) -> None:

@@ -41,34 +41,60 @@ def texts(project: Path) -> dict[str, str]:
 
 def test_a_node_gets_a_service_a_volume_and_a_place_in_the_registry(project: Path) -> None:
     before = texts(project)
-    said = good(run(project, "n7")).stdout
+    said = good(run(project, "n9")).stdout
     after = texts(project)
     assert "docker compose up --detach --wait" in said
     assert yaml.safe_load(after[OVERRIDE]) == {
         "services": {
-            "n7": {
+            "n9": {
                 "extends": {"file": "docker-compose.yml", "service": "n1"},
-                "command": ["storaged", "--config", "/config/storaged.yaml", "--node", "n7"],
-                "volumes": ["n7:/data"],
+                "command": ["storaged", "--config", "/config/storaged.yaml", "--node", "n9"],
+                "volumes": ["n9:/data"],
             }
         },
-        "volumes": {"n7": None},
+        "volumes": {"n9": None},
     }
-    assert after["nodes.yaml"] == before["nodes.yaml"] + "- id: n7\n  url: http://n7:8090\n"
+    assert after["nodes.yaml"] == before["nodes.yaml"] + "- id: n9\n  url: http://n9:8090\n"
     assert after["docker-compose.yml"] == before["docker-compose.yml"]
 
 
 def test_the_registry_is_made_once_from_its_example(project: Path) -> None:
     registry, example = project / "config/nodes.yaml", project / "config/nodes.example.yaml"
     assert registry.read_bytes() == example.read_bytes()
-    registry.write_text("- id: n1\n  url: http://n1:8090\n")
+    changed = registry.read_text().replace("url: http://n1:8090", "url: http://other:8090")
+    registry.write_text(changed)
     good(run(project, "--registry-only"))
-    assert registry.read_text() == "- id: n1\n  url: http://n1:8090\n"
+    assert registry.read_text() == changed
     registry.unlink()
-    good(run(project, "n7"))
-    assert registry.read_text() == example.read_text() + "- id: n7\n  url: http://n7:8090\n"
+    good(run(project, "n9"))
+    assert registry.read_text() == example.read_text() + "- id: n9\n  url: http://n9:8090\n"
     assert run(project).exit_code == 2
-    assert run(project, "n8", "--registry-only").exit_code == 2
+    assert run(project, "n10", "--registry-only").exit_code == 2
+
+
+def test_servers_that_the_compose_file_did_not_have_before_join_an_older_registry(project: Path) -> None:
+    registry = project / "config/nodes.yaml"
+    older = "# ours\n- id: n1\n  url: http://n1:8090\n  state: readonly\n- id: nas\n  url: http://nas:8090\n"
+    registry.write_text(older + "- id: n3\n  url: http://elsewhere:8090\n")
+    good(run(project, "--registry-only"))
+    added = ["n2", "n4", "n5", "n6", "n7", "n8"]
+    assert registry.read_text().startswith(older)
+    assert [entry["id"] for entry in yaml.safe_load(registry.read_text())] == ["n1", "nas", "n3", *added]
+    again = registry.read_text()
+    good(run(project, "--registry-only"))
+    assert registry.read_text() == again
+
+
+def test_the_compose_file_has_eight_servers_of_its_own_registry_and_files_of_6_and_2() -> None:
+    compose = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())
+    servers = [f"n{number}" for number in range(1, 9)]
+    for name in servers:
+        assert compose["services"][name]["command"][-2:] == ["--node", name]
+        assert compose["services"][name]["volumes"][0] == f"{name}:/data"
+    assert set(servers) <= set(compose["volumes"])
+    assert compose["services"]["front"]["command"][-2:] == ["--layout", "${SPLITD_LAYOUT:-6+2}"]
+    example = yaml.safe_load((PROJECT / "config/nodes.example.yaml").read_text())
+    assert example == [{"id": name, "url": f"http://{name}:8090"} for name in servers]
 
 
 def test_what_a_cluster_writes_is_not_in_git() -> None:
@@ -83,35 +109,35 @@ def test_the_front_is_published_on_this_machine_and_stays_healthy_when_the_store
 
 
 def test_it_runs_as_a_storage_server_of_the_compose_file_does(project: Path) -> None:
-    good(run(project, "n7"))
-    added = yaml.safe_load((project / OVERRIDE).read_text())["services"]["n7"]
+    good(run(project, "n9"))
+    added = yaml.safe_load((project / OVERRIDE).read_text())["services"]["n9"]
     model = yaml.safe_load((project / "docker-compose.yml").read_text())["services"]["n1"]
-    assert added["command"] == [*model["command"][:-1], "n7"]
+    assert added["command"] == [*model["command"][:-1], "n9"]
     assert model["volumes"][0] == "n1:/data"
 
 
 def test_more_of_them_are_added_and_what_was_written_by_hand_stays(project: Path) -> None:
     override = project / OVERRIDE
     override.write_text("# mine\nservices:\n  front:\n    mem_limit: 1g  # enough\n")
-    good(run(project, "n7"))
-    good(run(project, "n8", "--disk", "/mnt/disk8"))
+    good(run(project, "n9"))
+    good(run(project, "n10", "--disk", "/mnt/disk10"))
     text = override.read_text()
-    assert text.startswith("# mine\nservices:\n  front:\n    mem_limit: 1g  # enough\n  n7:\n")
+    assert text.startswith("# mine\nservices:\n  front:\n    mem_limit: 1g  # enough\n  n9:\n")
     found = yaml.safe_load(text)
-    assert found["services"]["n8"]["volumes"] == ["/mnt/disk8:/data"]
-    assert list(found["volumes"]) == ["n7"]
-    assert [entry["id"] for entry in yaml.safe_load((project / "config/nodes.yaml").read_text())][-2:] == ["n7", "n8"]
+    assert found["services"]["n10"]["volumes"] == ["/mnt/disk10:/data"]
+    assert list(found["volumes"]) == ["n9"]
+    assert [entry["id"] for entry in yaml.safe_load((project / "config/nodes.yaml").read_text())][-2:] == ["n9", "n10"]
 
 
 def test_what_was_broken_off_is_finished_by_the_next_run(project: Path) -> None:
     registry = (project / "config/nodes.yaml").read_text()
-    good(run(project, "n7"))
+    good(run(project, "n9"))
     whole = texts(project)
     (project / "config/nodes.yaml").write_text(registry)
-    good(run(project, "n7"))
+    good(run(project, "n9"))
     assert texts(project) == whole
     (project / OVERRIDE).unlink()
-    good(run(project, "n7"))
+    good(run(project, "n9"))
     assert texts(project) == whole
 
 
@@ -120,16 +146,16 @@ def test_new_files_belong_to_whom_the_compose_file_does(project: Path) -> None:
     for path in (project / "docker-compose.yml", project / "config/nodes.yaml"):
         os.chown(path, somebody, somebody if os.geteuid() == 0 else -1)
         path.chmod(0o640)
-    good(run(project, "n7"))
+    good(run(project, "n9"))
     for path in (project / OVERRIDE, project / "config/nodes.yaml"):
         assert (path.stat().st_uid, path.stat().st_mode & 0o777) == (somebody, 0o640)
 
 
 def test_programs_get_a_document(project: Path) -> None:
-    done = CliRunner().invoke(main, ["--json", "compose-node", "--project", str(project), "n7"])
+    done = CliRunner().invoke(main, ["--json", "compose-node", "--project", str(project), "n9"])
     assert json.loads(done.stdout) == {
-        "id": "n7",
-        "url": "http://n7:8090",
+        "id": "n9",
+        "url": "http://n9:8090",
         "files": [str(project / OVERRIDE), str(project / "config/nodes.yaml")],
     }
 
@@ -154,13 +180,13 @@ def test_a_name_that_lies_elsewhere_is_refused(project: Path) -> None:
 def test_an_override_that_cannot_be_added_to_is_refused_with_what_to_write(project: Path) -> None:
     (project / OVERRIDE).write_text("services: {front: {mem_limit: 1g}}\n")
     before = texts(project)
-    result = run(project, "n7")
+    result = run(project, "n9")
     assert result.exit_code == 1
-    assert "  n7:\n    extends: {file: docker-compose.yml, service: n1}\n" in result.stderr
+    assert "  n9:\n    extends: {file: docker-compose.yml, service: n1}\n" in result.stderr
     assert texts(project) == before
 
 
-@pytest.mark.parametrize("arguments", [("N7",), ("a_b",), ("n7-",), ("",), ("n7", "--disk", "disk7")])
+@pytest.mark.parametrize("arguments", [("N9",), ("a_b",), ("n9-",), ("",), ("n9", "--disk", "disk9")])
 def test_what_is_no_name_or_no_folder_ends_with_2(project: Path, arguments: tuple[str, ...]) -> None:
     before = texts(project)
     assert run(project, *arguments).exit_code == 2
@@ -168,6 +194,6 @@ def test_what_is_no_name_or_no_folder_ends_with_2(project: Path, arguments: tupl
 
 
 def test_a_folder_without_a_compose_file_is_told_by_name(tmp_path: Path) -> None:
-    result = run(tmp_path, "n7")
+    result = run(tmp_path, "n9")
     assert result.exit_code == 1
     assert str(tmp_path / "docker-compose.yml") in result.stderr
