@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -28,14 +28,16 @@ class LinkServer(FrameReceiver):
     """Answers the requests of one link, each when all its items are done.
 
     :param store: the parts of the node.
+    :param check_epoch: refuses the changes of a front that another one has taken over from; see `Epochs.check`.
     """
 
     MAX_LENGTH = messages.MAX_MESSAGE
     transport: Any
     _log = Logger()
 
-    def __init__(self, store: INodeStore) -> None:
+    def __init__(self, store: INodeStore, check_epoch: Callable[[int], None]) -> None:
         self._store = store
+        self._check_epoch = check_epoch
         self._under_way = 0
         self._bytes = 0  # of the pending requests, and of the parts that they ask for
         self._paused = False
@@ -94,10 +96,11 @@ class LinkServer(FrameReceiver):
         work.addErrback(self._not_answered)
 
     def _ask(self, request: messages.Request) -> Deferred[Any]:
-        if isinstance(request, messages.Put):
-            return self._store.put_all(request.parts)
         if isinstance(request, messages.Get):
             return self._store.get_all(request.parts)
+        self._check_epoch(request.epoch)
+        if isinstance(request, messages.Put):
+            return self._store.put_all(request.parts)
         return self._store.remove_all(request.parts)
 
     def _fault(self, failure: Failure, count: int) -> list[StoragedError]:

@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IConsumer
 
 from storaged.http import (
     BodyBroken,
+    IDrainingProtocol,
     IRequest,
     Parameters,
     StreamingResource,
@@ -25,8 +26,10 @@ from storaged.http import (
     upgrade,
 )
 from storaged.identity import Identity
+from storaged.journals.link import JournalLinkServer
+from storaged.journals.store import Journals
 from storaged.link import LinkServer
-from storaged.parts import proofs, wire
+from storaged.parts import journals, proofs, wire
 from storaged.parts.errors import BadRequest, BadSpan, NodeUnavailable, StoragedError
 from storaged.parts.interfaces import INodeStore, IPartReader
 from storaged.parts.values import PartInfo
@@ -35,6 +38,9 @@ from storaged.system.ranges import Span, Unsatisfiable, format_content_range, pa
 from storaged.system.read_ahead import ReadAhead
 
 _EXACT_RANGE = re.compile(r"\Abytes=([0-9]{1,18})-([0-9]{1,18})\Z")
+
+_NUMBER = re.compile(r"[0-9]{1,18}")
+_JOURNAL = frozenset({wire.EPOCH_PATH, wire.JOURNAL_PATH, wire.SNAPSHOT_PATH})
 
 _FIRST_LOOK = frozenset({wire.NODE_PATH, wire.PARTS_PATH})
 
@@ -46,15 +52,19 @@ class PartResource(StreamingResource):
     :param identity: the identity of the node.
     :param key: the cluster key that a request must carry.
     :param read_ahead: reads files into memory before the kernel sends them.
+    :param journals: the epoch, and the copy of the front's journal.
     """
 
-    def __init__(self, store: INodeStore, identity: Identity, key: str, read_ahead: ReadAhead) -> None:
+    def __init__(
+        self, store: INodeStore, identity: Identity, key: str, read_ahead: ReadAhead, journals: Journals
+    ) -> None:
         super().__init__()
         self._store = store
         self._identity = identity
         self._key = key
         self._challenges = proofs.Challenges(key, os.urandom(proofs.NONCE_BYTES), time.monotonic)
         self._read_ahead = read_ahead
+        self._journals = journals
 
     async def respond(self, request: IRequest) -> None:
         """Answer a request."""
@@ -90,8 +100,35 @@ class PartResource(StreamingResource):
         elif path.startswith(wire.PARTS_PATH + "/"):
             await self._part(request, method, path.removeprefix(wire.PARTS_PATH + "/"))
         elif path.startswith(wire.TRASH_PATH + "/") and method == "POST":
+            self._check_epoch(request)
             found = await self._store.trash(path.removeprefix(wire.TRASH_PATH + "/"))
             _answer(request, 204 if found else 404, b"", "")
+        elif path in _JOURNAL:
+            await self._journal(request, method, path, parameters)
+        else:
+            raise BadRequest(f"{method} {path}: not in the part protocol")
+
+    def _check_epoch(self, request: IRequest) -> None:
+        """Refuse a change of a front that another one has taken over from.
+
+        :raise TakenOver: the node has accepted a higher epoch than that of the request.
+        """
+        self._journals.epochs.check(wire.parse_epoch(request.getHeader(wire.EPOCH_HEADER)))
+
+    async def _journal(self, request: IRequest, method: str, path: str, parameters: Parameters) -> None:
+        if path == wire.EPOCH_PATH and method == "POST":
+            claim = journals.decode_claim((request.getHeader(wire.CLAIM_HEADER) or "").encode("ascii", "replace"))
+            standing = await self._journals.claim(claim, self._identity.cluster)
+            _answer(request, 200, journals.encode_json(standing), "application/json")
+        elif path == wire.EPOCH_PATH and method == "GET":
+            standing = self._journals.standing(self._identity.cluster)
+            _answer(request, 200, journals.encode_json(standing), "application/json")
+        elif path == wire.JOURNAL_PATH and method == "GET" and request.getHeader("Upgrade") is not None:
+            self._upgrade(request, wire.JOURNAL_PROTOCOL, JournalLinkServer(self._journals))
+        elif path == wire.JOURNAL_PATH and method == "GET":
+            _answer(request, 200, await self._journals.read(_number(parameters, "from")), "text/plain")
+        elif path == wire.SNAPSHOT_PATH and method == "GET":
+            _answer(request, 200, await self._journals.read_snapshot(_number(parameters, "offset")), "text/plain")
         else:
             raise BadRequest(f"{method} {path}: not in the part protocol")
 
@@ -115,10 +152,13 @@ class PartResource(StreamingResource):
             wire.check_key(header, self._key)
 
     def _link(self, request: IRequest) -> None:
+        self._upgrade(request, wire.LINK_PROTOCOL, LinkServer(self._store, self._journals.epochs.check))
+
+    def _upgrade(self, request: IRequest, protocol: str, server: IDrainingProtocol) -> None:
         asked = request.getHeader("Upgrade")
-        if asked != wire.LINK_PROTOCOL:
-            raise BadRequest(f"Upgrade {asked!r}: a link speaks {wire.LINK_PROTOCOL}")
-        upgrade(request, wire.LINK_PROTOCOL, LinkServer(self._store))
+        if asked != protocol:
+            raise BadRequest(f"Upgrade {asked!r}: a link speaks {protocol}")
+        upgrade(request, protocol, server)
 
     async def _list(self, request: IRequest, parameters: Parameters) -> None:
         try:
@@ -139,12 +179,14 @@ class PartResource(StreamingResource):
         elif method == "HEAD":
             _answer(request, 200, b"", wire.PART_TYPE, await self._store.stat(part_id))
         elif method == "DELETE":
+            self._check_epoch(request)
             found = await self._store.remove(part_id)
             _answer(request, 204 if found else 404, b"", "")
         else:
             raise BadRequest(f"{method} of a part: not in the part protocol")
 
     async def _put(self, request: IRequest, part_id: str) -> None:
+        self._check_epoch(request)
         writer = await self._store.create(part_id, request.body.length)
         try:
             await receive_body(request, IConsumer(writer), writer.when_broken())
@@ -196,6 +238,13 @@ class PartResource(StreamingResource):
                 await send_file(request, *straight, self._read_ahead)
                 return
         await send_body(request, lambda: reader.read().addCallback(_pieces))
+
+
+def _number(parameters: Parameters, name: str) -> int:
+    text = next(iter(parameters.values(name)), "0")
+    if not _NUMBER.fullmatch(text):
+        raise BadRequest(f"{name} {text!r}: should be a number")
+    return int(text)
 
 
 def _pieces(data: bytes) -> Sequence[bytes]:

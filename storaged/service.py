@@ -15,6 +15,7 @@ from storaged.config import Config, Options
 from storaged.http import StreamingSite
 from storaged.http.listening import drain, listen
 from storaged.identity import Identity
+from storaged.journals.store import Journals
 from storaged.parts.errors import StoragedError
 from storaged.resource import PartResource
 from storaged.store import DiskPartStore
@@ -80,8 +81,9 @@ class StorageServer:
             wall=wall,
             identity=self._identity,
         )
+        self._journals = Journals(f"{config.data}/journals", filesystem, self._pool, reactor)
         self._site = StreamingSite(
-            PartResource(self.store, self._identity, key, ReadAhead(self._pool, reactor)),
+            PartResource(self.store, self._identity, key, ReadAhead(self._pool, reactor), self._journals),
             reactor,
             idle_timeout_s=_IDLE_TIMEOUT_S,
             body_timeout_s=_BODY_TIMEOUT_S,
@@ -107,6 +109,7 @@ class StorageServer:
         await enter(self._lock.acquire, self._lock.release)
         await enter(self._pool.start, self._pool.stop)
         await enter(self._identity.load)
+        await enter(self._journals.start, self._journals.stop)
         await enter(self.store.start, self.store.stop)
         await enter(lambda: self._emptying.start(0), self._emptying.stop)
         await enter(self._listen, self._end_requests)

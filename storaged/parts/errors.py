@@ -10,6 +10,7 @@
     ├── BadSpan                 a span that does not lie inside the part
     ├── AccessDenied            the cluster key is missing or wrong
     ├── WrongNode               a different node, or a node of a different cluster, answered
+    ├── TakenOver               a front with a higher epoch has taken over from the one that asks
     ├── NoSpace                 the node has no room for the part
     ├── NodeUnavailable         the node cannot be reached, or failed before its answer was complete
     └── NotAsked                the node was not asked: the asking process lacks file descriptors or memory
@@ -82,6 +83,10 @@ class AccessDenied(StoragedError):
 
 class WrongNode(StoragedError):
     """The server that answers is not the requested node, or belongs to a different cluster."""
+
+
+class TakenOver(StoragedError):
+    """Another front has taken over with a higher epoch: the node refuses all changes of the one that asks, for good."""
 
 
 class NoSpace(StoragedError):

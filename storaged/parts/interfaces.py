@@ -12,14 +12,19 @@ Every Deferred below may fail with `storaged.parts.errors.NodeUnavailable` if th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer
 from zope.interface import Attribute, Interface
 
 from storaged.parts.errors import NodeUnavailable, StoragedError
+from storaged.parts.journals import Claim, Standing
 from storaged.parts.values import NodeInfo, PartInfo
 from storaged.system.ranges import Span
+
+if TYPE_CHECKING:
+    from storaged.parts.client.journal import JournalLink
 
 
 class IPartWriter(IConsumer):
@@ -204,4 +209,21 @@ class IRemoteStore(INodeStore):
 
         :param since: a time of the clock that the store was given, in seconds.
         :param problem: the error that the requests fail with.
+        """
+
+
+class IJournalHolder(Interface):
+    """A node at the other end of a connection, which may hold a copy of the front's journal."""
+
+    def claim(claim: Claim) -> Deferred[Standing]:
+        """Claim an epoch, or renew the claim.
+
+        :return: a Deferred that fires with what the node has accepted, durably.
+        :raise TakenOver: the node has accepted a different front, or a higher epoch.
+        """
+
+    def connect_journal(link: JournalLink) -> Deferred[None]:
+        """Connect a journal's link.
+
+        :return: a Deferred that fires with None when it is connected.
         """

@@ -36,10 +36,12 @@ class Put(msgspec.Struct, array_like=True, tag="put", frozen=True, gc=False):
     """Store parts.
 
     :param parts: (part id, stored bytes) of each.
+    :param epoch: the front's epoch; 0 if it has none.
     """
 
     number: int
     parts: list[tuple[str, bytes]]
+    epoch: int = 0
 
 
 class Get(msgspec.Struct, array_like=True, tag="get", frozen=True, gc=False):
@@ -50,10 +52,14 @@ class Get(msgspec.Struct, array_like=True, tag="get", frozen=True, gc=False):
 
 
 class Remove(msgspec.Struct, array_like=True, tag="remove", frozen=True, gc=False):
-    """Delete parts."""
+    """Delete parts.
+
+    :param epoch: as in `Put`.
+    """
 
     number: int
     parts: list[str]
+    epoch: int = 0
 
 
 Request: TypeAlias = Put | Get | Remove

@@ -20,6 +20,10 @@ TRASH_PATH = "/v1/trash"
 NODE_PATH = "/v1/node"
 LINK_PATH = "/v1/link"
 PROOF_PATH = "/v1/proof"
+EPOCH_PATH = "/v1/epoch"
+JOURNAL_PATH = "/v1/journal"
+SNAPSHOT_PATH = "/v1/journal/snapshot"
+JOURNAL_PROTOCOL = "splitd-journal/1"
 LINK_PROTOCOL = "splitd-link/1"
 PART_TYPE = "application/vnd.splitd.part"
 
@@ -28,6 +32,12 @@ NODE_HEADER = "Splitd-Node"
 
 CLUSTER_HEADER = "Splitd-Cluster"
 """The id of the cluster whose front sends the request.  A node keeps the first it gets, and refuses any other."""
+
+EPOCH_HEADER = "Splitd-Epoch"
+"""The epoch of the front that sends the request; 0 if it is missing.  A node refuses changes of an older one."""
+
+CLAIM_HEADER = "Splitd-Claim"
+"""The claim of an epoch, in JSON; see `storaged.parts.journals`."""
 
 NONCE_HEADER = "Splitd-Nonce"
 """The nonce of a front that asks a node to prove its key; see `storaged.parts.proofs`."""
@@ -43,7 +53,12 @@ MODIFIED_HEADER = "Splitd-Modified-Ms"
 
 LIST_LIMIT = 10_000
 _MESSAGE_LIMIT = 500
+_EPOCH = re.compile(r"[0-9]{1,18}")
 _Message = TypeVar("_Message")
+
+PROTOCOL_FAULTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""The errors of a decoder whose input is not what it decodes."""
+
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
 
 STATUS: dict[type[errors.StoragedError], int] = {
@@ -52,6 +67,7 @@ STATUS: dict[type[errors.StoragedError], int] = {
     errors.AccessDenied: 401,
     errors.PartMissing: 404,
     errors.PartExists: 409,
+    errors.TakenOver: 409,
     errors.BadSpan: 416,
     errors.WrongNode: 421,
     errors.PartDamaged: 500,
@@ -115,6 +131,18 @@ def check_key(header: str | None, key: str) -> None:
     """
     if not hmac.compare_digest((header or "").encode("utf-8", "surrogatepass"), format_key(key).encode()):
         raise errors.AccessDenied("the cluster key is missing or wrong")
+
+
+def parse_epoch(header: str | None) -> int:
+    """Read the header that carries a front's epoch; 0 if it is missing.
+
+    :raise BadRequest: the header is not a number.
+    """
+    if header is None:
+        return 0
+    if not _EPOCH.fullmatch(header):
+        raise errors.BadRequest(f"{EPOCH_HEADER} {header!r}: should be a number")
+    return int(header)
 
 
 class _Part(msgspec.Struct, forbid_unknown_fields=True):
@@ -186,5 +214,5 @@ def decode_node(body: bytes) -> NodeInfo:
 def _decode(body: bytes, kind: type[_Message]) -> _Message:
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as problem:
+    except PROTOCOL_FAULTS as problem:
         raise errors.NodeUnavailable(f"answered what is not the part protocol: {problem}") from problem

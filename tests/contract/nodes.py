@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from twisted.python.threadpool import ThreadPool
 
 from storaged.http import NodeConnections, StreamingSite
 from storaged.identity import Identity
+from storaged.journals.store import Journals
 from storaged.parts.client import RemotePartStore
 from storaged.resource import PartResource
 from storaged.system.filesystem import OSFilesystem
@@ -32,6 +33,7 @@ async def started_node(
     clock: Clock,
     patience_s: float = _TIMEOUT_S,
     read_ahead: ReadAhead | None = None,
+    epoch: Callable[[], int] = int,
 ) -> AsyncIterator[RemotePartStore]:
     """Start a disk part store behind a server on a socket; return the client's view of it."""
     from twisted.internet import reactor
@@ -39,8 +41,10 @@ async def started_node(
     async with started_disk(folder, filesystem, pool, clock) as store:
         identity = Identity(str(folder), NODE_ID, OSFilesystem(), pool, reactor)
         identity.load()
+        journals = Journals(f"{folder}/journals", OSFilesystem(), pool, reactor)
+        await journals.start()
         site = StreamingSite(
-            PartResource(store, identity, KEY, read_ahead or ReadAhead(pool, reactor)),
+            PartResource(store, identity, KEY, read_ahead or ReadAhead(pool, reactor), journals),
             reactor,
             idle_timeout_s=_TIMEOUT_S,
             body_timeout_s=_TIMEOUT_S,
@@ -48,8 +52,9 @@ async def started_node(
         port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(site)
         connections = NodeConnections(reactor, connect_timeout_s=_TIMEOUT_S, idle_timeout_s=_TIMEOUT_S)
         url = f"http://127.0.0.1:{port.getHost().port}"
-        yield RemotePartStore(NODE_ID, url, KEY, lambda: CLUSTER, connections, reactor, patience_s)
+        yield RemotePartStore(NODE_ID, url, KEY, lambda: CLUSTER, connections, reactor, patience_s, epoch)
         await deferLater(reactor, 0)  # lets a connection whose answer was just read return to the pool
         await connections.close()
         await port.stopListening()
         site.abort_connections()
+        journals.stop()

@@ -18,6 +18,7 @@ from twisted.python.threadpool import ThreadPool
 
 from storaged.http import NodeConnections, StreamingSite
 from storaged.identity import Identity
+from storaged.journals.store import Journals
 from storaged.parts import messages
 from storaged.parts.client import RemotePartStore
 from storaged.parts.errors import (
@@ -108,7 +109,9 @@ async def node(
     identity = Identity(str(folder), NODE_ID, OSFilesystem(), pool, reactor)
     identity.load()
     store = HeldStore()
-    resource = PartResource(store, identity, KEY, ReadAhead(pool, reactor))
+    journals = Journals(f"{folder}/journals", OSFilesystem(), pool, reactor)
+    await journals.start()
+    resource = PartResource(store, identity, KEY, ReadAhead(pool, reactor), journals)
     site = CountingSite(resource, reactor, idle_timeout_s=PORT_TIMEOUT_S, body_timeout_s=PORT_TIMEOUT_S)
     port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(site)
     connections = NodeConnections(reactor, connect_timeout_s=PORT_TIMEOUT_S, idle_timeout_s=PORT_TIMEOUT_S)
@@ -118,6 +121,7 @@ async def node(
     await connections.close()
     await maybeDeferred(port.stopListening)
     site.abort_connections()
+    journals.stop()
 
 
 async def at_once(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:

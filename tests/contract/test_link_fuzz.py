@@ -119,7 +119,7 @@ requests = st.lists(
 @given(requests, st.integers(1, 50))
 def test_a_node_answers_each_request_or_cuts_the_link(stream: bytes, piece: int) -> None:
     store = MemoryPartStore(capacity=2**20, identity=Identity(), clock=Clock(), wall=wall_of(Clock()))
-    server = LinkServer(store)
+    server = LinkServer(store, lambda _: None)
     transport = Transport()
     server.makeConnection(transport)
     for start in range(0, len(stream), piece):

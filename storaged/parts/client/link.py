@@ -75,17 +75,34 @@ class Link:
     :param connect: connects a protocol to the node; may fail with a `StoragedError`.
     :param clock: schedules calls.
     :param patience: limits how long the node may answer no request at all.
+    :param epoch: returns the epoch of the front; 0 if it has none.
     """
 
-    def __init__(self, connect: Callable[[LinkClient], Deferred[Any]], clock: IReactorTime, patience: Patience) -> None:
+    def __init__(
+        self,
+        connect: Callable[[LinkClient], Deferred[Any]],
+        clock: IReactorTime,
+        patience: Patience,
+        epoch: Callable[[], int] = int,
+    ) -> None:
         self._connect = connect
         self._clock = clock
         self._puts = _Kind(
-            messages.Put, messages.MAX_PUT, _size_of_part, _fault_of_part, messages.fits_put, harmless=False
+            lambda number, parts: messages.Put(number, parts, epoch()),
+            messages.MAX_PUT,
+            _size_of_part,
+            _fault_of_part,
+            messages.fits_put,
+            harmless=False,
         )
         self._gets = _Kind(messages.Get, messages.MAX_GET, _one, _fault_of_id, messages.fits_get, harmless=True)
         self._removes = _Kind(
-            messages.Remove, messages.MAX_REMOVE, _one, _fault_of_id, messages.fits_remove, harmless=True
+            lambda number, parts: messages.Remove(number, parts, epoch()),
+            messages.MAX_REMOVE,
+            _one,
+            _fault_of_id,
+            messages.fits_remove,
+            harmless=True,
         )
         self._kinds = (self._puts, self._gets, self._removes)
         self._asked: dict[int, tuple[_Kind, list[_Item]]] = {}

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IProtocol, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -16,12 +16,14 @@ from storaged.http import NodeConnections, NotUpgraded
 from storaged.parts import wire
 from storaged.parts.checks import check_part_id
 from storaged.parts.client.answers import cancellable, error_of, failure_of, part_info, read_all
+from storaged.parts.client.journal import JournalLink
 from storaged.parts.client.link import Link, LinkClient
 from storaged.parts.client.patience import Patience
 from storaged.parts.client.reader import RemotePartReader
 from storaged.parts.client.writer import RemotePartWriter
 from storaged.parts.errors import BadSpan, NodeUnavailable, StoragedError
-from storaged.parts.interfaces import IPartReader, IPartWriter, IRemoteStore
+from storaged.parts.interfaces import IJournalHolder, IPartReader, IPartWriter, IRemoteStore
+from storaged.parts.journals import Claim, Standing, decode_standing, encode_json
 from storaged.parts.values import NodeInfo, PartInfo
 from storaged.system.origin import parse_origin
 from storaged.system.ranges import Span, format_range, parse_content_range
@@ -29,7 +31,7 @@ from storaged.system.ranges import Span, format_range, parse_content_range
 _Answer = TypeVar("_Answer")
 
 
-@implementer(IRemoteStore)
+@implementer(IRemoteStore, IJournalHolder)
 class RemotePartStore:
     """The parts of one node.
 
@@ -40,6 +42,7 @@ class RemotePartStore:
     :param connections: makes the connections to the node.
     :param clock: schedules calls.
     :param patience_s: seconds for which the node may send nothing, or take nothing, when it is its turn.
+    :param epoch: returns the epoch that the front has claimed; 0 if it has none.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class RemotePartStore:
         connections: NodeConnections,
         clock: IReactorTime,
         patience_s: float,
+        epoch: Callable[[], int] = int,
     ) -> None:
         self._node_id = node_id
         self._origin = parse_origin(url)
@@ -58,8 +62,9 @@ class RemotePartStore:
         self._key = key
         self._cluster = cluster
         self._connections = connections
+        self._epoch = epoch
         self._patience = Patience(clock, patience_s)
-        self._link = Link(self._connect_link, clock, self._patience)
+        self._link = Link(self._connect_link, clock, self._patience, epoch)
 
     def retire(self) -> None:
         """Close the connection when it is idle; see `IRemoteStore.retire`."""
@@ -80,6 +85,7 @@ class RemotePartStore:
             "Authorization": wire.format_key(self._key),
             wire.NODE_HEADER: self._node_id,
             wire.CLUSTER_HEADER: self._cluster(),
+            wire.EPOCH_HEADER: str(self._epoch()),
         }
 
     def create(self, part_id: str, stored_size: int | None) -> Deferred[IPartWriter]:
@@ -177,17 +183,31 @@ class RemotePartStore:
     def _connect_link(self, protocol: LinkClient) -> Deferred[None]:
         return self._in_time(self._upgrade(protocol))
 
-    async def _upgrade(self, protocol: LinkClient) -> None:
+    async def _upgrade(self, protocol: IProtocol, path: str = wire.LINK_PATH, name: str = wire.LINK_PROTOCOL) -> None:
         try:
-            await self._connections.upgrade(
-                self._origin, wire.LINK_PATH, self._credentials(), wire.LINK_PROTOCOL, protocol
-            )
+            await self._connections.upgrade(self._origin, path, self._credentials(), name, protocol)
         except CancelledError:
             raise
         except NotUpgraded as problem:
             raise wire.parse_error(problem.status, problem.headers.get(wire.ERROR_HEADER.lower())) from problem
         except Exception as problem:
             raise failure_of(problem) from problem
+
+    def claim(self, claim: Claim) -> Deferred[Standing]:
+        """Claim an epoch; see `IJournalHolder.claim`."""
+        return self._in_time(self._claim(claim))
+
+    async def _claim(self, claim: Claim) -> Standing:
+        headers = self._headers(**{wire.CLAIM_HEADER: encode_json(claim).decode("ascii")})
+        response = await self._ask("POST", wire.EPOCH_PATH, headers)
+        body = await read_all(response)
+        if response.code != 200:
+            raise error_of(response)
+        return decode_standing(body)
+
+    def connect_journal(self, link: JournalLink) -> Deferred[None]:
+        """Connect a journal's link; see `IJournalHolder.connect_journal`."""
+        return self._in_time(self._upgrade(link, wire.JOURNAL_PATH, wire.JOURNAL_PROTOCOL))
 
     def list_parts(self, after: str, limit: int) -> Deferred[list[PartInfo]]:
         """List parts; see `IPartStore.list_parts`."""
