@@ -12,9 +12,9 @@ NEW = Condition(none_match=("*",))
 A, B, C = "a" * 32, "b" * 32, "c" * 32
 
 
-def manifest(upload: str, *, size: int = 10, nodes: tuple[str, ...] = NODES) -> Manifest:
+def manifest(upload: str, *, size: int = 10, parity: int = 0, nodes: tuple[str, ...] = NODES) -> Manifest:
     """A version with six parts."""
-    return Manifest(upload, size, 5000, 6, 0, 4, nodes)
+    return Manifest(upload, size, 5000, 6 - parity, parity, 4, nodes)
 
 
 def doomed(*uploads: str) -> dict[str, list[str]]:

@@ -22,7 +22,7 @@ class DoomedEntry(msgspec.Struct, eq=False, gc=False):
     There may be millions, so the garbage collector does not track them: its passes would block the reactor.
 
     :ivar first: the index of the first part.
-    :ivar nodes: the node of each part, from the first on.
+    :ivar nodes: the node of each part, from the first on; "" for parts that are stored nowhere.
     :ivar is_copy: whether it is a copy of one part of a version that may still be needed.
     :ivar pending: a bit for each part that its node has not confirmed as deleted.
     """
@@ -37,7 +37,7 @@ class DoomedEntry(msgspec.Struct, eq=False, gc=False):
     @property
     def is_whole(self) -> bool:
         """Whether no part is confirmed as deleted yet."""
-        return self.pending == (1 << len(self.nodes)) - 1
+        return self.pending == _stored(self.nodes)
 
     def places(self) -> tuple[str, ...]:
         """Return the node of each part, "" for parts that are confirmed as deleted."""
@@ -54,8 +54,15 @@ class DoomedEntry(msgspec.Struct, eq=False, gc=False):
     def confirmed(self) -> Iterator[tuple[str, PartId]]:
         """Iterate over the parts that are confirmed as deleted, with their nodes."""
         for bit, node in enumerate(self.nodes):
-            if not self.pending >> bit & 1:
+            if node and not self.pending >> bit & 1:
                 yield node, PartId(self.upload, self.first + bit)
+
+
+def _stored(nodes: tuple[str, ...]) -> int:
+    """Return a bit for each part that is stored."""
+    if "" not in nodes:
+        return (1 << len(nodes)) - 1
+    return sum(1 << bit for bit, node in enumerate(nodes) if node)
 
 
 class DoomedParts:
@@ -103,8 +110,11 @@ class DoomedParts:
         return [PartCopy(entry.upload, entry.first, entry.nodes[0]) for entry in self if entry.is_copy]
 
     def add(self, upload: str, nodes: tuple[str, ...]) -> None:
-        """Doom the parts of an upload; do nothing if there are no nodes."""
-        if nodes:
+        """Doom the parts of an upload; do nothing if none are stored.
+
+        :param nodes: the node of each part; "" for parts that are stored nowhere.
+        """
+        if any(nodes):
             self._add(upload, upload, 0, nodes, is_copy=False)
 
     def add_copy(self, copy: PartCopy) -> None:
@@ -116,11 +126,11 @@ class DoomedParts:
             self.drop(key)
         self._serial += 1
         block = self._serial // _BLOCK
-        entry = DoomedEntry(self._serial, upload, first, nodes, is_copy, (1 << len(nodes)) - 1)
+        entry = DoomedEntry(self._serial, upload, first, nodes, is_copy, pending := _stored(nodes))
         self._entries[key] = entry
         self._blocks.setdefault(block, []).append(entry)
-        self._parts += len(nodes)
-        for node in nodes:
+        self._parts += pending.bit_count()
+        for node in filter(None, nodes):
             queue = self._queues.get(node)
             if queue is None:
                 queue = self._queues[node] = SortedDict()

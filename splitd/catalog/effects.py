@@ -9,6 +9,7 @@ from typing import Any
 
 from splitd.catalog.state import State, UnderWay
 from splitd.errors import SplitdError
+from splitd.model.holdings import PartCopy
 from splitd.model.locks import Lock
 from splitd.model.manifest import Manifest
 from splitd.model.properties import LAYOUT, read_layout
@@ -23,11 +24,13 @@ from splitd.model.records import (
     JournalOpened,
     LockReleased,
     LockTaken,
+    NodeLost,
     PartCopyReaped,
     PartMoveAborted,
     PartMoved,
     PartMoveStarted,
     PartsGone,
+    PartsLost,
     PartsReaped,
     PropertiesChanged,
     Record,
@@ -83,7 +86,7 @@ def _name(record: Record) -> str:
             return f"{tag} {record.upload}.{record.index}"
         case UploadStarted() | UploadAborted() | PartsReaped():
             return f"{tag} {record.upload}"
-        case PartsGone():
+        case PartsGone() | PartsLost() | NodeLost():
             return f"{tag} {record.node}"
         case SnapshotEnded():
             return f"{tag} {record.next}"
@@ -128,6 +131,10 @@ def _file_committed(state: State, record: FileCommitted) -> None:
     if upload is not None and not manifest.nodes:
         # An empty file has no parts, so the parts that were begun for it are doomed.
         state.doomed.add(manifest.upload, upload.nodes)
+    elif upload is not None and "" in manifest.nodes:
+        for index, node in enumerate(upload.nodes):
+            if node and not manifest.nodes[index]:
+                state.doomed.add_copy(PartCopy(manifest.upload, index, node))
     state.count(manifest)
     state.release(replaced)
 
@@ -216,11 +223,13 @@ def _part_move_started(state: State, record: PartMoveStarted) -> None:
 
 
 def _part_moved(state: State, record: PartMoved) -> None:
-    manifest = state.tree.version(record.path)
+    manifest = state.versions.find(record.upload)
     if manifest is None:
-        raise ValueError(f"there is no {record.path}")
+        # Its last name was removed while this record was on its way to the disk.
+        state.moves.abort(record)
+        return
     state.moves.commit(record, manifest)
-    state.count_move(record.source, record.target)
+    state.count_move(manifest, record.source, record.target)
 
 
 def _part_move_aborted(state: State, record: PartMoveAborted) -> None:
@@ -229,6 +238,23 @@ def _part_move_aborted(state: State, record: PartMoveAborted) -> None:
 
 def _part_copy_reaped(state: State, record: PartCopyReaped) -> None:
     state.moves.reaped(record)
+
+
+def _parts_lost(state: State, record: PartsLost) -> None:
+    node = sys.intern(record.node)
+    for part in map(parse_part_id, record.parts):
+        # The file may have been deleted while this record was on its way to the disk.
+        manifest = state.versions.find(part.upload)
+        if manifest is None or state.moves.nodes_of(manifest)[part.index : part.index + 1] != (node,):
+            continue
+        state.moves.lose(manifest, part.index)
+        state.count_move(manifest, node, "")
+        if node not in state.lost:
+            state.doomed.add_copy(PartCopy(part.upload, part.index, node))
+
+
+def _node_lost(state: State, record: NodeLost) -> None:
+    state.lost[sys.intern(record.node)] = None
 
 
 def _collection_touched(state: State, record: CollectionTouched) -> None:
@@ -278,6 +304,8 @@ _EFFECTS: dict[type, Callable[[State, Any], None]] = {
     PartMoved: _part_moved,
     PartMoveAborted: _part_move_aborted,
     PartCopyReaped: _part_copy_reaped,
+    PartsLost: _parts_lost,
+    NodeLost: _node_lost,
     CollectionTouched: _collection_touched,
     SnapshotEnded: _snapshot_ended,
 }

@@ -13,6 +13,7 @@ from zope.interface import implementer
 from splitd.catalog.changes import Changes
 from splitd.catalog.deletions import JournalledDoomedParts
 from splitd.catalog.effects import apply
+from splitd.catalog.healing import JournalledHealLedger
 from splitd.catalog.judging import hold, refuse_failed, refuse_locked_file, refuse_locked_name
 from splitd.catalog.ledger import JournalledUploads
 from splitd.catalog.locks import JournalledLocks
@@ -52,6 +53,7 @@ class JournalledCatalog:
     :ivar namespace: its moves, copies and properties of names: an `INamespace`.
     :ivar locks: its locks: an `ILocks`.
     :ivar doomed_parts: its doomed parts: an `IDoomedParts`.
+    :ivar heal_ledger: its missing parts and lost nodes: an `IHealLedger`.
     """
 
     _log = Logger()
@@ -74,6 +76,7 @@ class JournalledCatalog:
         self.namespace = JournalledNamespace(self._state, self._changes)
         self.locks = JournalledLocks(self._state, self._changes)
         self.doomed_parts = JournalledDoomedParts(self._state, self._changes)
+        self.heal_ledger = JournalledHealLedger(self._state, self._changes)
         self._reaped_before = 0  # how many had been deleted before the start
 
     def cluster(self) -> Deferred[str]:

@@ -16,6 +16,7 @@ from splitd.errors import UploadAborted
 from splitd.interfaces.parts import IPartMoves
 from splitd.interfaces.uploads import Commit, IUploadLedger, Start
 from splitd.model import records
+from splitd.model.manifest import Manifest
 from splitd.model.records import Record
 from splitd.model.tree import check_path
 from storaged.parts.format import PartId
@@ -62,10 +63,7 @@ class JournalledUploads:
             upload = self._state.uploads.get(manifest.upload)
             if upload is None:
                 raise UploadAborted(f"upload {manifest.upload} is not under way")
-            if manifest.nodes and manifest.nodes != upload.nodes:
-                raise ValueError(
-                    f"upload {manifest.upload} was begun on {upload.nodes}, its manifest names {manifest.nodes}"
-                )
+            _refuse_misplaced(manifest, upload.nodes)
             present = self._state.tree.version(path)
             lock_ms = self._changes.lock_ms()
             refuse_failed(self._state, condition, path, present, lock_ms)
@@ -99,6 +97,21 @@ class JournalledUploads:
     def orphans(self, node: str, parts: Sequence[PartId]) -> Deferred[list[PartId]]:
         """Choose the parts that have no reason to lie on a node; see `IUploadLedger.orphans`."""
         return succeed([part for part in parts if not self._state.knows(part, node)])
+
+
+def _refuse_misplaced(manifest: Manifest, begun: Sequence[str]) -> None:
+    """Refuse a version whose parts are not where its upload was begun, or of which too few are stored.
+
+    :raise ValueError: it is so.
+    """
+    nodes = manifest.nodes
+    if not nodes or nodes == begun:
+        return
+    if len(nodes) != len(begun) or any(node not in ("", there) for node, there in zip(nodes, begun, strict=True)):
+        raise ValueError(f"upload {manifest.upload} was begun on {begun}, its manifest names {nodes}")
+    if manifest.spare < 0:
+        stored = len(nodes) - len(manifest.missing)
+        raise ValueError(f"upload {manifest.upload}: {stored} parts are stored, {manifest.data} are needed")
 
 
 def _all_of(changes: Sequence[Deferred[Any]]) -> Deferred[int]:

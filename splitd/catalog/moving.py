@@ -28,40 +28,44 @@ class JournalledPartMoves:
         self._changes = changes
         self._front = front
 
-    def begin_move(self, path: str, copy: PartCopy) -> Deferred[None]:
+    def begin_move(self, copy: PartCopy) -> Deferred[None]:
         """Record that a copy of a part may lie on another node; see `IPartMoves.begin_move`."""
 
         def judge() -> tuple[Record, None]:
-            nodes = self._moving(path, copy).nodes
-            if copy.node in nodes:
-                raise MoveRefused(f"{path}: a part of it lies on node {copy.node} already")
+            manifest = self._moving(copy)
+            if copy.node in manifest.nodes:
+                raise MoveRefused(f"a part of upload {copy.upload} lies on node {copy.node} already")
+            if copy.index >= len(manifest.nodes):
+                raise MoveRefused(f"upload {copy.upload} has no part {copy.index}")
+            if copy.node in self._state.lost:
+                raise MoveRefused(f"node {copy.node} is lost")
             try:
                 self._state.moves.refuse_start(copy)
             except ValueError as problem:
-                raise MoveRefused(f"{path}: {problem}") from problem
+                raise MoveRefused(str(problem)) from problem
             return records.PartMoveStarted(*copy, self._changes.now_ms(), self._front), None
 
-        return self._changes.make_at(path, judge, copy.upload, durable=False)
+        return self._changes.make(judge, copy.upload, durable=False)
 
-    def commit_move(self, path: str, copy: PartCopy) -> Deferred[None]:
+    def commit_move(self, copy: PartCopy) -> Deferred[None]:
         """Make the copy the part; see `IPartMoves.commit_move`."""
 
         def judge() -> tuple[Record, None]:
-            moving = self._moving(path, copy)
-            source = moving.nodes[copy.index]
+            manifest = self._moving(copy)
+            source = manifest.nodes[copy.index] if copy.index < len(manifest.nodes) else ""
             try:
-                self._state.moves.refuse_commit(copy, source, moving)
+                self._state.moves.refuse_commit(copy, source, manifest)
             except ValueError as problem:
-                raise MoveRefused(f"{path}: {problem}") from problem
-            return records.PartMoved(path, copy.upload, copy.index, source, copy.node), None
+                raise MoveRefused(str(problem)) from problem
+            return records.PartMoved(copy.upload, copy.index, source, copy.node), None
 
-        return self._changes.make_at(path, judge, copy.upload, durable=True)
+        return self._changes.make(judge, copy.upload, durable=True)
 
-    def _moving(self, path: str, copy: PartCopy) -> Manifest:
-        """Find the file that a part to be moved belongs to."""
-        found = self._state.find(path)
-        if not isinstance(found, Manifest) or found.upload != copy.upload:
-            raise MoveRefused(f"{path} is not of upload {copy.upload} any more")
+    def _moving(self, copy: PartCopy) -> Manifest:
+        """Find the version that a part to be moved belongs to."""
+        found = self._state.version(copy.upload)
+        if found is None:
+            raise MoveRefused(f"no file is of upload {copy.upload} any more")
         return found
 
     def abort_move(self, copy: PartCopy, reason: str) -> Deferred[None]:

@@ -1,4 +1,4 @@
-"""Moves of parts from one node to another, and the nodes of parts that were moved.  Pure."""
+"""Moves of parts from one node to another, and the nodes of parts that were moved or lost.  Pure."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from splitd.model.sharded import ShardedDict
 
 
 class PartMoves:
-    """The state that the records of moves of parts result in.
+    """The state that the records of moves and losses of parts result in.
 
-    A manifest names the nodes of its parts at its commit.  For the few versions with parts that were moved since, their
-    present nodes are kept here; a snapshot writes them into the manifests.
+    A manifest names the nodes of its parts at its commit.  For the versions with parts that were moved or lost since,
+    their present nodes are kept here; a snapshot writes them into the manifests.
 
     :param doomed: takes the copies to delete.
     :ivar under_way: copies that are being made, and the record with which each was begun.
@@ -31,7 +31,7 @@ class PartMoves:
         self._of_upload: dict[str, set[PartCopy]] = {}  # the moves in progress
 
     def nodes_of(self, manifest: Manifest) -> tuple[str, ...]:
-        """Return the nodes where the parts of a version lie now, by the parts' index."""
+        """Return the nodes where the parts of a version lie now, by the parts' index; "" for parts that are missing."""
         return self._nodes.get(manifest.upload, manifest.nodes)
 
     def place(self, manifest: Manifest) -> Manifest:
@@ -40,7 +40,7 @@ class PartMoves:
         return manifest if nodes is None else msgspec.structs.replace(manifest, nodes=nodes)
 
     def moved(self) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Iterate over the uploads with parts that were moved, and the nodes where all their parts lie now."""
+        """Iterate over the uploads with parts that were moved or lost, and the nodes where all their parts lie now."""
         return iter(self._nodes.items())
 
     def forget(self, upload: str) -> None:
@@ -74,14 +74,12 @@ class PartMoves:
     def refuse_commit(self, copy: PartCopy, source: str, manifest: Manifest) -> None:
         """Refuse a commit that would not be right.
 
-        :param source: the node where the part should lie.
-        :param manifest: the manifest of a file that the part should belong to.
-        :raise ValueError: the part does not belong to that file or does not lie on `source`, a part of the file lies on
-            the copy's node already, or no such copy is being made.
+        :param source: the node where the part should lie; "" if it should be missing.
+        :param manifest: the version that the part belongs to.
+        :raise ValueError: the part does not lie on `source`, a part of the version lies on the copy's node already, or
+            no such copy is being made.
         """
         nodes = self.nodes_of(manifest)
-        if manifest.upload != copy.upload:
-            raise ValueError(f"the file is of upload {manifest.upload}")
         if copy.index >= len(nodes) or nodes[copy.index] != source:
             raise ValueError(f"part {copy.part} does not lie on node {source}")
         if copy.node in nodes:
@@ -89,19 +87,26 @@ class PartMoves:
         self._refuse_unknown(copy)
 
     def commit(self, record: PartMoved, manifest: Manifest) -> None:
-        """End a move: the copy is the part from now on, and the old part is doomed.
+        """End a move: the copy is the part from now on, and the old part, if there is one, is doomed.
 
-        :param manifest: the manifest of the file that the record names.
+        :param manifest: the version that the part belongs to.
         """
         copy = PartCopy(record.upload, record.index, record.target)
         self.refuse_commit(copy, record.source, manifest)
-        nodes = self.nodes_of(manifest)
         self._end(copy)
-        target = sys.intern(record.target)
-        self._nodes[record.upload] = (*nodes[: record.index], target, *nodes[record.index + 1 :])
-        self._doomed.add_copy(PartCopy(record.upload, record.index, sys.intern(record.source)))
+        self._set_node(manifest, record.index, sys.intern(record.target))
+        if record.source:
+            self._doomed.add_copy(PartCopy(record.upload, record.index, sys.intern(record.source)))
 
-    def abort(self, record: PartMoveAborted) -> None:
+    def lose(self, manifest: Manifest, index: int) -> None:
+        """Take note that a part of a version is missing."""
+        self._set_node(manifest, index, "")
+
+    def _set_node(self, manifest: Manifest, index: int, node: str) -> None:
+        nodes = self.nodes_of(manifest)
+        self._nodes[manifest.upload] = (*nodes[:index], node, *nodes[index + 1 :])
+
+    def abort(self, record: PartMoveAborted | PartMoved) -> None:
         """End a move without effect; its copy is doomed."""
         copy = PartCopy(record.upload, record.index, sys.intern(record.target))
         self._end(copy)

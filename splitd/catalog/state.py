@@ -9,6 +9,7 @@ from typing import Literal
 import attrs
 
 from splitd.catalog.doomed import DoomedParts
+from splitd.catalog.hurt import HurtVersions
 from splitd.catalog.part_moves import PartMoves
 from splitd.catalog.versions import Versions
 from splitd.model.branch import Branch
@@ -25,6 +26,7 @@ from splitd.model.records import (
     FileCommitted,
     JournalOpened,
     LockTaken,
+    NodeLost,
     PartMoveAborted,
     PartMoveStarted,
     PartsGone,
@@ -44,7 +46,7 @@ from storaged.parts.format import PartId
 class UnderWay:
     """An upload that has neither been committed nor aborted.
 
-    :param nodes: the nodes where its parts may lie, by the parts' index.
+    :param nodes: the nodes where its parts may lie, by the parts' index; "" for a part that no node takes.
     :param time_ms: when it was begun, milliseconds since 1970.
     :param front: the id of the front that began it; empty if unknown.
     """
@@ -64,7 +66,9 @@ class State:
     :ivar cluster: the cluster's id; empty before the first record.
     :ivar uploads: uploads under way, by their ids.
     :ivar doomed: the doomed parts, oldest first.
-    :ivar moves: moves of parts, and the nodes of moved parts.
+    :ivar moves: moves of parts, and the nodes of parts that were moved or lost.
+    :ivar hurt: the versions of which parts are missing.
+    :ivar lost: the nodes that are lost for good, in the order in which they were lost.
     :ivar versions: the versions that have a name, by their uploads.
     :ivar shared: how many names each version with several names has: its parts are doomed with the last of them.
     :ivar parts_on: how many parts of versions lie on each node; 0 for a node that had some.
@@ -83,6 +87,8 @@ class State:
         self.uploads: dict[str, UnderWay] = {}
         self.doomed = DoomedParts()
         self.moves = PartMoves(self.doomed)
+        self.hurt = HurtVersions()
+        self.lost: dict[str, None] = {}
         self.versions = Versions()
         self.shared: ShardedDict[str, int] = ShardedDict()
         self.parts_on: dict[str, int] = {}
@@ -118,8 +124,10 @@ class State:
         if manifest.nodes:
             self.widest = max(self.widest, len(manifest.nodes))
             self.versions.add(manifest)
-            for node in manifest.nodes:
+            for node in filter(None, manifest.nodes):
                 self.parts_on[node] = self.parts_on.get(node, 0) + 1
+            if "" in manifest.nodes:
+                self.hurt.weigh(manifest)
 
     def copy(self, source: str, target: str, time_ms: int, *, deep: bool) -> Iterator[None]:
         """Make, one name at a time, the copy that `entry-copied` puts at its target.
@@ -199,15 +207,28 @@ class State:
         elif not names:
             nodes = self.moves.nodes_of(manifest)
             self.doomed.add(manifest.upload, nodes)
-            for node in nodes:
+            for node in filter(None, nodes):
                 self.parts_on[node] -= 1
             self.moves.forget(manifest.upload)
             self.versions.remove(manifest.upload)
+            self.hurt.forget(manifest.upload)
 
-    def count_move(self, source: str, target: str) -> None:
-        """Count a part of a version that has moved to another node."""
-        self.parts_on[source] -= 1
-        self.parts_on[target] = self.parts_on.get(target, 0) + 1
+    def version(self, upload: str) -> Manifest | None:
+        """Return a version, with the nodes where its parts lie now; None if there is none."""
+        manifest = self.versions.find(upload)
+        return None if manifest is None else self.moves.place(manifest)
+
+    def count_move(self, manifest: Manifest, source: str, target: str) -> None:
+        """Count a part of a version that has moved to another node.
+
+        :param source: the node where it was; "" if it was missing.
+        :param target: the node where it is; "" if it is missing.
+        """
+        if source:
+            self.parts_on[source] -= 1
+        if target:
+            self.parts_on[target] = self.parts_on.get(target, 0) + 1
+        self.hurt.weigh(self.moves.place(manifest))
 
     def knows(self, part: PartId, node: str) -> bool:
         """Whether a part has a reason to lie on a node: it is no orphan there."""
@@ -220,12 +241,13 @@ class State:
 
     def nodes(self) -> set[str]:
         """Return the ids of all nodes that parts may lie on."""
-        return {
+        named = {
             *(node for node, count in self.parts_on.items() if count),
             *(node for upload in self.uploads.values() for node in upload.nodes),
             *self.doomed.nodes(),
             *(copy.node for copy in self.moves.under_way),
         }
+        return named - {""}
 
     def records(self) -> Iterator[Record]:
         """Iterate over records that result in this state, in an order in which they can be applied.
@@ -249,6 +271,8 @@ class State:
             yield PropertiesChanged(path, dict(properties))
         for lock in self.locks:
             yield lock_taken(lock)
+        for node in self.lost:
+            yield NodeLost(node, 0)
         yield from self._doomed_records()
         for upload, under_way in self.uploads.items():
             yield UploadStarted(upload, *attrs.astuple(under_way))

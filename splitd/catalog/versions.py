@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterator
+from itertools import islice
 from operator import attrgetter
 
 from splitd.model.manifest import Manifest
@@ -40,6 +42,18 @@ class Versions:
         """Return the version of an upload, with the nodes of its parts at the commit; None if there is none."""
         versions, place = self._place(upload)
         return versions[place] if place < len(versions) and versions[place].upload == upload else None
+
+    def after(self, upload: str) -> Iterator[Manifest]:
+        """Iterate over the versions, with the nodes of their parts at the commit, in the order of their uploads.
+
+        They must not be changed until the iteration has ended.
+
+        :param upload: begin behind this one; "" for the first.
+        """
+        for first in sorted(first for first in self._lists if first >= upload[:2]):
+            versions = self._lists[first]
+            begin = bisect_right(versions, upload, key=_upload) if first == upload[:2] else 0
+            yield from islice(versions, begin, None)
 
     def remove(self, upload: str) -> None:
         """Remove a version; do nothing if there is none."""

@@ -9,12 +9,18 @@ from splitd.interfaces.nodes import INodeRegistry
 from splitd.model.manifest import Manifest
 from storaged.parts.decoding import UnitDecoder
 from storaged.parts.errors import BadSpan, NotAsked, PartDamaged, PartMissing, StoragedError
+from storaged.parts.format import PartId
 from storaged.parts.interfaces import IPartReader
 from storaged.system.ranges import Span
 
 
 class PartLost(FileDamaged):
-    """A node reports that it does not hold a part that the manifest names."""
+    """A part is missing: the catalog says so, or the node that should hold it."""
+
+    @classmethod
+    def nowhere(cls, part: PartId) -> PartLost:
+        """Make the error of a part that is stored nowhere."""
+        return cls(f"part {part} is lost, and was not rebuilt yet")
 
 
 def explain_failure(manifest: Manifest, index: int, problem: StoragedError) -> SplitdError:
@@ -52,6 +58,8 @@ class PartStream:
         :raise FileUnavailable: the node cannot be read.
         :raise FileDamaged: the node has lost the part, or holds a different one.
         """
+        if not self._node:
+            raise PartLost.nowhere(self._part)
         try:
             self._reader = await self._registry.store(self._node).open(str(self._part), self._decoder.stored_span)
         except StoragedError as problem:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Iterable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
+from splitd.downloads.streams import PartLost
 from splitd.errors import FileDamaged, FileUnavailable, SplitdError
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.model.manifest import Manifest
@@ -12,15 +13,17 @@ from storaged.system.parallel import gather
 
 
 class Survivors:
-    """The parts of one version that have not failed yet.
+    """The parts of one version that are stored and have not failed yet.
 
-    :ivar lost: the errors of the parts that have failed, by their indexes.
+    :ivar lost: the errors of the parts that are missing or have failed, by their indexes.
     """
 
     def __init__(self, manifest: Manifest, registry: INodeRegistry) -> None:
         self._manifest = manifest
         self._registry = registry
-        self.lost: dict[int, SplitdError] = {}
+        self.lost: dict[int, SplitdError] = {
+            index: PartLost.nowhere(manifest.part(index)) for index in manifest.missing
+        }
 
     def lose(self, index: int, problem: SplitdError) -> None:
         """Note that a part has failed.
@@ -33,12 +36,15 @@ class Survivors:
             raise problem
         self.lost[index] = problem
         if len(self.lost) > self._manifest.parity:
-            if not self._manifest.parity:
-                raise problem
-            width = len(self._manifest.nodes)
-            raise type(problem)(
-                f"{problem}; {len(self.lost)} of {width} parts cannot be read, {self._manifest.parity} may be missing"
-            ) from problem
+            self._end(problem)
+
+    def _end(self, problem: FileUnavailable | FileDamaged) -> NoReturn:
+        if not self._manifest.parity:
+            raise problem
+        width = len(self._manifest.nodes)
+        raise type(problem)(
+            f"{problem}; {len(self.lost)} of {width} parts cannot be read, {self._manifest.parity} may be missing"
+        ) from problem
 
     async def try_all(self, work: Mapping[int, Coroutine[Any, Any, Any]]) -> dict[int, Any]:
         """Do something with several parts at the same time; those that fail are lost.
@@ -60,13 +66,16 @@ class Survivors:
     def choose(self, count: int, given: set[int]) -> list[int]:
         """Choose parts to read: of well nodes before others, data parts before parity parts.
 
-        :param count: how many; there are as many, as long as `lose` has not raised.
+        :param count: how many.
         :param given: the indexes of parts that are being read already.
+        :raise PartLost: fewer parts are stored than the file has data parts.
         """
         nodes = self._manifest.nodes
         left = [index for index in range(len(nodes)) if index not in self.lost and index not in given]
         if len(left) > count:
             left.sort(key=lambda index: (not self._registry.is_usable(nodes[index]), index))
+        if len(left) < count:  # `lose` would have raised, but no part had to fail
+            self._end(PartLost.nowhere(self._manifest.part(min(self.lost))))
         return left[:count]
 
 

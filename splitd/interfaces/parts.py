@@ -61,21 +61,27 @@ class IDoomedParts(Interface):
 
 
 class IPartMoves(Interface):
-    """Moves of parts from one node to another.  The catalog provides it, and tells readers where the parts lie."""
+    """Moves of parts from one node to another, and of parts that were missing and are rebuilt on a node.  The catalog
+    provides it, and tells readers where the parts lie.
 
-    def begin_move(path: str, copy: PartCopy) -> Deferred[None]:
+    A move touches other changes of the same upload, but no change of a name: if the last name of its version is removed
+    at the same time, the move may be refused, or have no effect but that its copy is doomed.
+    """
+
+    def begin_move(copy: PartCopy) -> Deferred[None]:
         """Record that a copy of a part may lie on another node from now on.
 
-        :param path: a file that the part belongs to.
         :return: a Deferred that fires with None when the record is written; it need not be durable.
-        :raise MoveRefused: the path has a different version or none, or the part cannot be copied to that node now.
+        :raise MoveRefused: no file has a version of this upload, the upload has no such part, or the part cannot be put
+            on that node now.
         """
 
-    def commit_move(path: str, copy: PartCopy) -> Deferred[None]:
-        """Make the copy the part.  The old part is doomed.
+    def commit_move(copy: PartCopy) -> Deferred[None]:
+        """Make the copy the part.  The old part, if the part was not missing, is doomed.
 
         :return: a Deferred that fires with None when the change would survive a power cut.
-        :raise MoveRefused: the path has a different version or none.  The move is still in progress: abort it.
+        :raise MoveRefused: no file has a version of this upload, or the move is not in progress.  A move that is in
+            progress stays so: abort it.
         """
 
     def abort_move(copy: PartCopy, reason: str) -> Deferred[None]:

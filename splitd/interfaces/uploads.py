@@ -19,7 +19,7 @@ class Start:
 
     :param upload: its id, which no other upload has.
     :param path: the path that its file should get.
-    :param nodes: the nodes where its parts may lie from now on, by the parts' index.
+    :param nodes: the nodes where its parts may lie from now on, by the parts' index; "" for a part that no node takes.
     """
 
     upload: str
@@ -32,7 +32,8 @@ class Commit:
     """The commit of an upload.
 
     :param path: the path that its file gets.
-    :param manifest: the version that the upload has made.
+    :param manifest: the version that the upload has made.  Its nodes are those of the `Start`, or "" for parts that are
+        not stored: at least as many as the file has data parts are.
     :param condition: the condition for the commit; see `Admitted.condition`.
     """
 
@@ -55,7 +56,8 @@ class IUploadLedger(Interface):
 
     def commit_all(commits: Sequence[Commit]) -> Sequence[Deferred[bool]]:
         """Commit some uploads: each file gets its path.  The version before it, if any, is doomed unless it has another
-        name.
+        name.  Parts that the manifest does not place are doomed where the upload may have put them; a version with such
+        parts is hurt (see `IHealLedger.hurt`) from the commit on.
 
         The commits are judged in this order and independently: one that fails, or waits long for its turn, does not
         delay the others.
@@ -68,6 +70,7 @@ class IUploadLedger(Interface):
         :raise NotAFile: a collection has this path.
         :raise BadName: the path of the commit is not a path.
         :raise UploadAborted: the upload is not under way.
+        :raise ValueError: the manifest's nodes are not as `Commit` demands.
         """
 
     def abort(upload: str, reason: str) -> Deferred[None]:

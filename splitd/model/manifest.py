@@ -18,7 +18,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     :param data: parts that hold the file's bytes.
     :param parity: parts that hold redundancy.
     :param unit: bytes of one column in a full stripe.
-    :param nodes: the id of the node that holds each part, by the part's index; empty for an empty file.
+    :param nodes: the id of the node that holds each part, by the part's index; "" for a part that is stored nowhere.
+        An empty file has none.
     :param said: the headers that the client sent with it, as `Media.compact` returns them.  It is one field, because
         each further one would take memory in every file.  In JSON it is called `content_type`: once it was only that.
     """
@@ -52,6 +53,16 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         """Its strong entity tag, quotes included (RFC 9110 section 8.8.3): no two versions share one."""
         return f'"{self.upload}"'
 
+    @property
+    def missing(self) -> list[int]:
+        """The indexes of the parts that are stored nowhere."""
+        return [index for index, node in enumerate(self.nodes) if not node] if "" in self.nodes else []
+
+    @property
+    def spare(self) -> int:
+        """How many more parts may be lost before the file cannot be read; negative if it cannot be read now."""
+        return len(self.nodes) - len(self.missing) - self.data
+
     def part(self, index: int) -> PartId:
         """Return the id of one of its parts."""
         return PartId(self.upload, index)
@@ -61,8 +72,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         return part_size(self.layout, self.size, index)
 
     def holdings(self) -> list[tuple[str, str]]:
-        """Return (node, part id) of each of its parts."""
-        return [(node, str(self.part(index))) for index, node in enumerate(self.nodes)]
+        """Return (node, part id) of each of its parts that is stored."""
+        return [(node, str(self.part(index))) for index, node in enumerate(self.nodes) if node]
 
 
 def largest_part(layout: Layout, size: int) -> int:

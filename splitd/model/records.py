@@ -36,7 +36,7 @@ class JournalOpened(_Record, frozen=True, tag="journal-opened"):
 class UploadStarted(_Record, frozen=True, tag="upload-started"):
     """From here on, parts of this upload may lie on these nodes.
 
-    :param nodes: the ids of the nodes, by the parts' index.
+    :param nodes: the ids of the nodes, by the parts' index; "" for a part that no node takes.
     :param front: the id of the front that began the upload; empty if an older splitd did.
     """
 
@@ -58,7 +58,8 @@ class UploadAborted(_Record, frozen=True, tag="upload-aborted"):
 class FileCommitted(_Record, frozen=True, tag="file-committed"):
     """The file exists from here on, with this manifest, in place of the version before it.
 
-    The parts of that version are doomed, unless it has another name.
+    The parts of that version are doomed, unless it has another name.  Parts of the upload that the manifest does not
+    place are doomed as copies.
     """
 
     path: str
@@ -178,16 +179,39 @@ class PartMoveStarted(_Record, frozen=True, tag="part-move-started"):
 class PartMoved(_Record, frozen=True, tag="part-moved"):
     """The part lies on another node from here on; its copy on the node where it lay is doomed.
 
-    :param path: a file that the part belongs to.
-    :param source: the node where it lay.
+    If no file has the version any more, the copy on `target` is doomed.
+
+    :param source: the node where it lay; "" if it was missing, and was rebuilt.
     :param target: the node where it lies now; a move of the part to it was in progress.
+    :param path: a file that the part belongs to.  Older versions of splitd wrote it.
     """
 
-    path: str
     upload: str
     index: int
     source: str
     target: str
+    path: str = ""
+
+
+class PartsLost(_Record, frozen=True, tag="parts-lost"):
+    """These parts of versions are missing from here on: the node does not hold them, or holds wrong bytes.
+
+    What remains of them there is doomed, unless the node is lost.  A part that does not lie there is skipped.
+
+    :param parts: part ids, `MOST_GONE` at most.
+    """
+
+    node: str
+    parts: tuple[str, ...]
+    reason: str
+    time_ms: int
+
+
+class NodeLost(_Record, frozen=True, tag="node-lost"):
+    """Nothing on this node will ever be read again, and no part is put there."""
+
+    node: str
+    time_ms: int
 
 
 class PartMoveAborted(_Record, frozen=True, tag="part-move-aborted"):
@@ -242,6 +266,8 @@ Record = (
     | PartMoved
     | PartMoveAborted
     | PartCopyReaped
+    | PartsLost
+    | NodeLost
     | CollectionTouched
     | SnapshotEnded
 )

@@ -65,22 +65,22 @@ class PartMover:
         self._registry = registry
         self._reaper = reaper
 
-    async def move(self, path: str, manifest: Manifest, index: int, target: str, pace: Pace) -> None:
+    async def move(self, manifest: Manifest, index: int, target: str, pace: Pace) -> None:
         """Move a part.
 
         If this fails or is cancelled, the part stays where it is, unless the move was committed already.
 
-        :param path: a file that the part belongs to.
+        :param manifest: the version that the part belongs to, with the nodes where its parts lie now.
         :param target: the id of the node that shall hold the part.
-        :raise MoveRefused: the file has changed, or the target does not take the part now.
+        :raise MoveRefused: no file has this version any more, or the target does not take the part now.
         :raise StoragedError: a node failed.
         :raise CatalogReadOnly: the journal has failed.
         """
         copy = PartCopy(manifest.upload, index, target)
-        await self._moves.begin_move(path, copy)
+        await self._moves.begin_move(copy)
         try:
             await self._copy_anew(manifest, index, target, pace)
-            await self._moves.commit_move(path, copy)
+            await self._moves.commit_move(copy)
         except BaseException as problem:
             await self._give_up(copy, reason_of(problem))
             raise

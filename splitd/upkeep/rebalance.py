@@ -308,7 +308,7 @@ class Rebalance:
 
     async def _move(self, path: str, manifest: Manifest, move: PartMove, balance: Balance, progress: Progress) -> None:
         try:
-            await self._mover.move(path, manifest, move.part, move.target, self._pace)
+            await self._mover.move(manifest, move.part, move.target, self._pace)
         except CancelledError:
             raise
         except Exception as problem:

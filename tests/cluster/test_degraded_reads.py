@@ -12,6 +12,7 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred
 
+from splitd.model.manifest import Manifest
 from storaged.parts.format import CHECKSUM_SIZE, HEADER_SIZE
 from storaged.system.sizes import Size
 from tests.cluster.cluster import Cluster
@@ -121,6 +122,30 @@ async def test_more_lost_than_parity_is_an_error_with_a_reason_and_never_wrong_b
     answer = await cluster.get("/file")
     assert answer.code == 503
     assert "3 of 8 parts cannot be read, 2 may be missing" in answer.text
+
+
+async def lose(cluster: Cluster, indexes: Sequence[int]) -> None:
+    """Have the catalog say that some parts of /file are missing, while they lie where they were."""
+    manifest = await cluster.front.catalog.lookup("/file")
+    assert isinstance(manifest, Manifest)
+    for index in indexes:
+        assert await cluster.front.catalog.heal_ledger.lose(manifest.nodes[index], [manifest.part(index)], "") == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_parts_that_the_catalog_misses_are_replaced_up_to_the_parity(
+    make_cluster: Callable[..., Cluster], options: dict[str, Any]
+) -> None:
+    cluster = await started(make_cluster, **options)
+    assert (await cluster.put("/file", LARGE)).code == 201
+    await lose(cluster, (1, 6))
+    await reads_right(cluster, "/file", LARGE, spans_of(LARGE))
+    await cluster.restart_front()
+    await reads_right(cluster, "/file", LARGE)
+    await lose(cluster, (4,))
+    answer = await cluster.get("/file")
+    assert answer.code == 500
+    assert "is lost, and was not rebuilt yet; 3 of 8 parts cannot be read, 2 may be missing" in answer.text
 
 
 @pytest.mark.parametrize("kind", ["cut", "reset"])

@@ -81,7 +81,7 @@ class Life:
         assert front is not None
         manifest = await front.catalog.lookup(path)
         target = next(node.node_id for node in self._cluster.nodes if node.node_id not in manifest.nodes)
-        await front.mover.move(path, manifest, index, target, Pace(None, None))
+        await front.mover.move(manifest, index, target, Pace(None, None))
 
     async def move_in_vain(self, path: str) -> None:
         """Move a part of a file that is deleted before the move is committed."""
@@ -89,7 +89,7 @@ class Life:
         assert front is not None
         manifest = await front.catalog.lookup(path)
         target = next(node.node_id for node in self._cluster.nodes if node.node_id not in manifest.nodes)
-        moving = Deferred.fromCoroutine(front.mover.move(path, manifest, 2, target, Pace(None, None)))
+        moving = Deferred.fromCoroutine(front.mover.move(manifest, 2, target, Pace(None, None)))
         await self.change("DELETE", path, None)
         with suppress(MoveRefused, StoragedError):
             await moving

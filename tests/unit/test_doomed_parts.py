@@ -17,10 +17,10 @@ from storaged.parts.format import PartId
 from tests.catalogs import NODES, A
 
 UPLOADS = [f"{number:032x}" for number in range(200)]
-parts = st.builds(PartId, st.sampled_from(UPLOADS[:6]), st.integers(0, 3))
+parts = st.builds(PartId, st.sampled_from(UPLOADS[:6]), st.integers(0, 5))
 steps = st.one_of(
-    st.tuples(st.just("add"), st.sampled_from(UPLOADS[:6]), st.permutations("abcd").map(tuple)),
-    st.tuples(st.just("copy"), st.sampled_from(UPLOADS[:6]), st.integers(0, 3), st.sampled_from("efg")),
+    st.tuples(st.just("add"), st.sampled_from(UPLOADS[:6]), st.permutations(["a", "b", "c", "d", "", ""]).map(tuple)),
+    st.tuples(st.just("copy"), st.sampled_from(UPLOADS[:6]), st.integers(0, 5), st.sampled_from("efg")),
     st.tuples(st.just("confirm"), st.sampled_from("abcdefg"), parts),
     st.tuples(st.just("drop"), st.sampled_from(UPLOADS[:6])),
 )
@@ -44,7 +44,7 @@ def test_each_node_has_its_parts_oldest_first_page_by_page(some: list[tuple[Any,
         match step:
             case "add", upload, nodes if upload not in doomed:
                 doomed.add(upload, nodes)
-                expected += [(node, PartId(upload, index)) for index, node in enumerate(nodes)]
+                expected += [(node, PartId(upload, index)) for index, node in enumerate(nodes) if node]
             case "copy", upload, index, node if PartCopy(upload, index, node) not in doomed:
                 doomed.add_copy(PartCopy(upload, index, node))
                 expected.append((node, PartId(upload, index)))

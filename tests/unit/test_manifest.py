@@ -28,6 +28,14 @@ def test_its_holdings_name_every_part_with_its_node() -> None:
     assert MANIFEST.holdings() == [(node, f"{UPLOAD}.{index}") for index, node in enumerate("abcdefgh")]
 
 
+def test_a_part_that_is_stored_nowhere_is_missing_and_held_by_nobody() -> None:
+    hurt = msgspec.structs.replace(MANIFEST, nodes=("a", "", *"cdefg", ""))
+    assert (hurt.missing, hurt.spare) == ([1, 7], 0)
+    assert [node for node, _ in hurt.holdings()] == list("acdefg")
+    assert (MANIFEST.missing, MANIFEST.spare) == ([], 2)
+    assert msgspec.structs.replace(MANIFEST, nodes=("",) * 8).spare == -6
+
+
 def test_an_empty_file_holds_nothing() -> None:
     assert Manifest(UPLOAD, 0, 1, 6, 0, 4, ()).holdings() == []
 

@@ -78,7 +78,7 @@ class Place:
         return found
 
     def move(self, kept: Manifest, target: str) -> Deferred[None]:
-        return Deferred.fromCoroutine(self.mover.move("/f", kept, 2, target, Pace(None, None)))
+        return Deferred.fromCoroutine(self.mover.move(kept, 2, target, Pace(None, None)))
 
     async def settle(self) -> None:
         """Let the reaper delete the doomed parts."""
@@ -136,7 +136,7 @@ async def test_a_move_that_is_refused_at_its_end_leaves_no_copy() -> None:
 @pytest_twisted.ensureDeferred
 async def test_a_slow_deletion_deletes_nothing_that_comes_to_be_needed_meanwhile() -> None:
     here = await place()
-    await here.front.catalog.part_moves.begin_move("/f", copy := await copy_to(here, "g"))
+    await here.front.catalog.part_moves.begin_move(copy := await copy_to(here, "g"))
     await here.stores["g"].put_all([(PART, BYTES)])
     await here.front.catalog.part_moves.abort_move(copy, "given up")
     here.stores["g"].held = held = []
@@ -160,9 +160,7 @@ async def test_moves_of_several_parts_to_one_node_at_once_are_refused_but_for_on
     here = await place()
     await here.stores["d"].put_all([(f"{A}.3", encode_part(parse_part_id(f"{A}.3"), 4, b"ab"))])
     here.front.journal.hold()
-    moves = [
-        Deferred.fromCoroutine(here.mover.move("/f", manifest(A), index, "g", Pace(None, None))) for index in (2, 3)
-    ]
+    moves = [Deferred.fromCoroutine(here.mover.move(manifest(A), index, "g", Pace(None, None))) for index in (2, 3)]
     outcomes = gatherResults([each.addErrback(lambda failure: failure.type) for each in moves])
     here.front.journal.release()
     assert await outcomes == [None, MoveRefused]

@@ -142,7 +142,7 @@ def test_a_part_that_was_moved_is_moved_for_all_names_of_its_file() -> None:
         FileCommitted("/f", manifest()),
         EntryCopied("/f", "/g", "infinity", 4000),
         PartMoveStarted(A, 0, "z", 4001),
-        PartMoved("/g", A, 0, "a", "z"),
+        PartMoved(A, 0, "a", "z"),
     )
     now = ("z", *NODES[1:])
     state = fold(*moved)

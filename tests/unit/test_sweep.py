@@ -219,9 +219,9 @@ async def test_a_part_that_is_moved_meanwhile_is_nobodys_orphan_whatever_its_nod
 
     async def move() -> None:
         copy = PartCopy(upload, 0, "n4")
-        await at.catalog.part_moves.begin_move("/file", copy)
+        await at.catalog.part_moves.begin_move(copy)
         await put(at.stores["n4"], f"{upload}.0", [encode(f"{upload}.0", b"x")])
-        await at.catalog.part_moves.commit_move("/file", copy)
+        await at.catalog.part_moves.commit_move(copy)
 
     def listed(after: str, limit: int) -> Deferred[list[PartInfo]]:
         moved = Deferred.fromCoroutine(move()) if not after else succeed(None)

@@ -48,6 +48,7 @@ class Front:
         self.part_moves = seams.part_moves
         self.namespace = seams.namespace
         self.locks = seams.locks
+        self.heal_ledger = seams.heal_ledger
         self.looks = seams.statistics
         self.seams = seams
         self._number = number
@@ -74,10 +75,10 @@ class Front:
     def commit(self, path: str, version: Manifest, condition: Condition = ALWAYS) -> Deferred[bool]:
         return commit(self.ledger, path, version, condition)
 
-    def put(self, path: str, upload: str, condition: Condition = ALWAYS) -> Deferred[bool]:
+    def put(self, path: str, upload: str, condition: Condition = ALWAYS, parity: int = 0) -> Deferred[bool]:
         """Begin an upload and commit it, without waiting in between."""
         self.begin(upload, path).addErrback(lambda _: None)  # the commit fails as well
-        return self.commit(path, manifest(upload), condition)
+        return self.commit(path, manifest(upload, parity=parity), condition)
 
     async def walk(self) -> dict[str, Manifest | Collection | None]:
         return await walk(self.catalog)

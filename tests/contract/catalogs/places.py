@@ -19,6 +19,7 @@ from splitd.catalog.journal.file import FileJournal
 from splitd.catalog.journal.memory import MemoryFolder, MemoryJournal
 from splitd.catalog.journalled import JournalledCatalog
 from splitd.interfaces.catalog import ICatalog
+from splitd.interfaces.heal import IHealLedger
 from splitd.interfaces.journal import IJournal
 from splitd.interfaces.names import ILocks, INamespace
 from splitd.interfaces.parts import IDoomedParts, IPartMoves
@@ -42,6 +43,7 @@ class Seams:
     part_moves: IPartMoves
     namespace: INamespace
     locks: ILocks
+    heal_ledger: IHealLedger
     close: Callable[[], Deferred[None]]
 
 
@@ -81,7 +83,7 @@ async def _open(journal: IJournal, clock: task.Clock, front: str) -> Seams:
 
     await catalog.start()
     parts = catalog.ledger, catalog.doomed_parts, catalog.part_moves
-    return Seams(catalog, catalog, *parts, catalog.namespace, catalog.locks, close)
+    return Seams(catalog, catalog, *parts, catalog.namespace, catalog.locks, catalog.heal_ledger, close)
 
 
 class InMemory:

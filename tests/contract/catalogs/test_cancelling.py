@@ -13,10 +13,11 @@ from twisted.internet.defer import CancelledError, Deferred
 from splitd.errors import NameTaken
 from splitd.model.conditions import ALWAYS
 from splitd.model.holdings import PartCopy
+from splitd.model.manifest import Manifest
 from splitd.model.properties import PropertyChanges
 from splitd.model.tree import Collection
 from storaged.parts.format import PartId
-from tests.catalogs import A, B, C, doomed, manifest
+from tests.catalogs import NODES, A, B, C, doomed, manifest
 from tests.contract.catalogs.front import Front
 from tests.contract.catalogs.locking import holding, lock
 
@@ -33,15 +34,19 @@ CHANGES: dict[str, Callable[[Front], Deferred[Any]]] = {
     "lock": lambda front: lock(front, "/c/d", "urn:2"),
     "refresh": lambda front: front.locks.refresh("/g", 500_000, holding("urn:1")),
     "unlock": lambda front: front.locks.unlock("/g", "urn:1", ALWAYS),
-    "begin a move": lambda front: front.part_moves.begin_move("/c/f", TO_H),
-    "commit a move": lambda front: front.part_moves.commit_move("/c/f", TO_G),
+}
+
+PART_CHANGES: dict[str, Callable[[Front], Deferred[Any]]] = {
+    "begin a move": lambda front: front.part_moves.begin_move(TO_H),
+    "commit a move": lambda front: front.part_moves.commit_move(TO_G),
+    "lose": lambda front: front.heal_ledger.lose("b", [PartId(A, 1)], "no more"),
 }
 
 
 async def prepared(front: Front) -> None:
     """An upload, a move and a lock that changes are about."""
     await front.begin(C, "/c/new")
-    await front.part_moves.begin_move("/c/f", TO_G)
+    await front.part_moves.begin_move(TO_G)
     await lock(front, "/g", "urn:1")
 
 
@@ -72,6 +77,31 @@ async def test_a_change_that_is_cancelled_while_it_waits_for_its_turn_is_not_mad
     await first
     assert await seen(furnished) == before
     await CHANGES[change](furnished)  # nobody waits for the cancelled one
+    assert await seen(furnished) != before
+
+
+@pytest.mark.parametrize("change", PART_CHANGES)
+@pytest_twisted.ensureDeferred
+async def test_a_change_of_a_part_that_is_cancelled_while_it_waits_for_its_turn_is_not_made(
+    furnished: Front, change: str
+) -> None:
+    await prepared(furnished)
+    furnished.place.hold()
+    first = furnished.heal_ledger.lose("a", [PartId(A, 0)], "the disk is gone")
+    await furnished.place.held()
+    waits = PART_CHANGES[change](furnished)
+    assert not waits.called
+    waits.cancel()
+    with pytest.raises(CancelledError):
+        await waits
+    furnished.place.release()
+    await first
+    found = await furnished.catalog.lookup("/c/f")
+    assert isinstance(found, Manifest)
+    assert found.nodes == ("", *NODES[1:])
+    assert await furnished.ledger.orphans("h", [PartId(A, 3)]) == [PartId(A, 3)]
+    before = await seen(furnished)
+    await PART_CHANGES[change](furnished)  # nobody waits for the cancelled one
     assert await seen(furnished) != before
 
 

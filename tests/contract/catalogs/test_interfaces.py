@@ -5,6 +5,7 @@ from __future__ import annotations
 from zope.interface.verify import verifyObject
 
 from splitd.interfaces.catalog import ICatalog
+from splitd.interfaces.heal import IHealLedger
 from splitd.interfaces.names import ILocks, INamespace
 from splitd.interfaces.parts import IDoomedParts, IPartMoves
 from splitd.interfaces.statistics import ICatalogStatistics
@@ -20,3 +21,4 @@ def test_it_provides_what_it_says(front: Front) -> None:
     verifyObject(IPartMoves, front.part_moves)
     verifyObject(INamespace, front.namespace)
     verifyObject(ILocks, front.locks)
+    verifyObject(IHealLedger, front.heal_ledger)

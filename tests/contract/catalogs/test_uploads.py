@@ -163,7 +163,7 @@ async def test_the_parts_begun_for_a_file_that_is_empty_in_the_end_are_doomed(fr
 async def test_a_front_that_starts_aborts_what_one_that_is_gone_left_under_way(front: Front) -> None:
     await front.put("/f", A)
     await front.begin(B, "/g")
-    await front.part_moves.begin_move("/f", copy := PartCopy(A, 2, "g"))
+    await front.part_moves.begin_move(copy := PartCopy(A, 2, "g"))
     await front.seams.close()
     again = await Front.start(front.place, 2)
     assert (await again.statistics()).uploads == 1
@@ -180,11 +180,11 @@ async def test_a_front_that_starts_aborts_what_one_that_is_gone_left_under_way(f
 async def test_what_the_front_itself_has_under_way_is_not_abandoned(front: Front) -> None:
     await front.put("/f", A)
     await front.begin(B, "/g")
-    await front.part_moves.begin_move("/f", copy := PartCopy(A, 0, "g"))
+    await front.part_moves.begin_move(copy := PartCopy(A, 0, "g"))
     assert await front.ledger.abort_abandoned() == 0
     again = await front.reopen()
     assert await again.ledger.abort_abandoned() == 0
-    await again.part_moves.commit_move("/f", copy)
+    await again.part_moves.commit_move(copy)
     assert await again.commit("/g", manifest(B))
     assert await (await again.restart()).ledger.abort_abandoned() == 0
 
