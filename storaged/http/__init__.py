@@ -6,6 +6,7 @@ answer as fast as the client takes it, `send_file` sends one without its bytes p
 `upgrade` hands the connection to a different protocol.
 Client: `NodeConnections` has a treq client with large buffers, and connects protocols that begin as an HTTP request;
 `write_body` and `abort_body` send and abort the body of a request.
+Both: `read_whole` and `WholeBody` for small bodies.
 
 Each use of a private name says what it relies on, as found in Twisted 26.10.
 """
@@ -25,6 +26,7 @@ from storaged.http.sendfile import can_send_file, send_file
 from storaged.http.sending import send_body
 from storaged.http.targets import Parameters, origin_form, parse_absolute, split_target
 from storaged.http.upgrade import IDrainingProtocol, NotUpgraded, upgrade
+from storaged.http.whole import BodyTooLong, WholeBody, read_whole
 from storaged.http.window import SharedWindow
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "UNKNOWN_LENGTH",
     "Authority",
     "BodyBroken",
+    "BodyTooLong",
     "IAnswer",
     "IBodyProducer",
     "IDrainingProtocol",
@@ -48,12 +51,14 @@ __all__ = [
     "StreamingRequest",
     "StreamingResource",
     "StreamingSite",
+    "WholeBody",
     "abort_body",
     "can_send_file",
     "origin_form",
     "parse_absolute",
     "parse_authority",
     "parse_networks",
+    "read_whole",
     "reason_of",
     "receive_body",
     "send_body",

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IConsumer
-from zope.interface import implementer
-
 from splitd.frontends.http.answers import Refused
-from storaged.http import IRequest, receive_body
+from storaged.http import BodyTooLong, IRequest, read_whole
 
 XML_LIMIT = 64 * 1024
 """The most bytes that a request's XML may have."""
@@ -21,11 +15,10 @@ async def read_body(request: IRequest) -> bytes:
     :raise Refused: the body is longer than `XML_LIMIT`.  The rest of it is neither read nor kept.
     :raise BodyBroken: the client left before the end of the body.
     """
-    if (request.body.length or 0) > XML_LIMIT:
-        raise _too_long()
-    keeper = _Keeper()
-    await receive_body(request, keeper, keeper.broken)
-    return bytes(keeper.data)
+    try:
+        return await read_whole(request, XML_LIMIT)
+    except BodyTooLong as problem:
+        raise Refused(413, str(problem)) from problem
 
 
 async def refuse_body(request: IRequest) -> None:
@@ -36,29 +29,3 @@ async def refuse_body(request: IRequest) -> None:
     if request.body.length or await read_body(request):
         method = request.method.decode("ascii", "replace")
         raise Refused(415, f"{method} takes no body")
-
-
-def _too_long() -> Refused:
-    return Refused(413, f"the body has more than {XML_LIMIT} bytes")
-
-
-@implementer(IConsumer)
-class _Keeper:
-    """Keeps the bytes that are written to it, up to the limit."""
-
-    def __init__(self) -> None:
-        self.data = bytearray()
-        self.broken: Deferred[Exception] = Deferred()
-
-    def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """Accept the producer.  It is never paused, because the body is small."""
-
-    def unregisterProducer(self) -> None:
-        """Do nothing: the producer was not kept."""
-
-    def write(self, data: bytes) -> None:
-        """Keep the next bytes; if they exceed the limit, fire `broken` instead."""
-        if len(self.data) + len(data) <= XML_LIMIT:
-            self.data += data
-        elif not self.broken.called:
-            self.broken.callback(_too_long())
