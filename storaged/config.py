@@ -29,6 +29,14 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ge=0,
         ),
     ] = 86_400.0
+    scrub_days: Annotated[
+        float,
+        msgspec.Meta(
+            description="The days in which all parts are read once and checked, at a steady rate; 0 for never. "
+            "[default: 14]",
+            ge=0,
+        ),
+    ] = 14.0
     stop_timeout_s: Annotated[
         float,
         msgspec.Meta(

@@ -13,11 +13,13 @@ from twisted.internet.interfaces import IConsumer
 
 from storaged.http import (
     BodyBroken,
+    BodyTooLong,
     IDrainingProtocol,
     IRequest,
     Parameters,
     StreamingResource,
     can_send_file,
+    read_whole,
     reason_of,
     receive_body,
     send_body,
@@ -91,12 +93,11 @@ class PartResource(StreamingResource):
         joining = self._identity.check(request.getHeader(wire.NODE_HEADER), request.getHeader(wire.CLUSTER_HEADER))
         if joining is not None:
             await joining
-        if path == wire.NODE_PATH and method == "GET":
-            _answer(request, 200, wire.encode_node(await self._store.info()), "application/json")
+        document = await self._document(request, method, path, parameters)
+        if document is not None:
+            _answer(request, 200, document, "application/json")
         elif path == wire.LINK_PATH and method == "GET":
             self._link(request)
-        elif path == wire.PARTS_PATH and method == "GET":
-            await self._list(request, parameters)
         elif path.startswith(wire.PARTS_PATH + "/"):
             await self._part(request, method, path.removeprefix(wire.PARTS_PATH + "/"))
         elif path.startswith(wire.TRASH_PATH + "/") and method == "POST":
@@ -160,16 +161,21 @@ class PartResource(StreamingResource):
             raise BadRequest(f"Upgrade {asked!r}: a link speaks {protocol}")
         upgrade(request, protocol, server)
 
-    async def _list(self, request: IRequest, parameters: Parameters) -> None:
-        try:
-            after = next(iter(parameters.values("after")), "")
-            limit = int(next(iter(parameters.values("limit")), str(wire.LIST_LIMIT)))
-        except ValueError as problem:
-            raise BadRequest(f"a list of parts: {problem}") from problem
-        if not 1 <= limit <= wire.LIST_LIMIT:
-            raise BadRequest(f"limit {limit}: should be 1 to {wire.LIST_LIMIT}")
-        parts = await self._store.list_parts(after, limit)
-        _answer(request, 200, wire.encode_parts(parts), "application/json")
+    async def _document(self, request: IRequest, method: str, path: str, parameters: Parameters) -> bytes | None:
+        """Return the JSON that a request asks for; None if it asks for something else."""
+        if (method, path) == ("GET", wire.NODE_PATH):
+            return wire.encode_node(await self._store.info())
+        if (method, path) == ("GET", wire.PARTS_PATH):
+            return wire.encode_parts(await self._store.list_parts(*_page(parameters)))
+        if (method, path) == ("GET", wire.ROTTEN_PATH):
+            return wire.encode_rotten(await self._store.rotten(*_page(parameters)))
+        if (method, path) == ("POST", wire.LOOK_PATH):
+            try:
+                asked = wire.decode_asked(await read_whole(request, wire.LOOK_BODY_LIMIT))
+            except BodyTooLong as problem:
+                raise BadRequest(f"a look at parts: {problem}") from problem
+            return wire.encode_looks(await self._store.look_all(asked))
+        return None
 
     async def _part(self, request: IRequest, method: str, part_id: str) -> None:
         if method == "PUT":
@@ -245,6 +251,21 @@ def _number(parameters: Parameters, name: str) -> int:
     if not _NUMBER.fullmatch(text):
         raise BadRequest(f"{name} {text!r}: should be a number")
     return int(text)
+
+
+def _page(parameters: Parameters) -> tuple[str, int]:
+    """Return which page of a list a request asks for: after which id, and how many at most.
+
+    :raise BadRequest: the parameters name no page.
+    """
+    try:
+        after = next(iter(parameters.values("after")), "")
+        limit = int(next(iter(parameters.values("limit")), str(wire.LIST_LIMIT)))
+    except ValueError as problem:
+        raise BadRequest(f"a list of parts: {problem}") from problem
+    if not 1 <= limit <= wire.LIST_LIMIT:
+        raise BadRequest(f"limit {limit}: should be 1 to {wire.LIST_LIMIT}")
+    return after, limit
 
 
 def _pieces(data: bytes) -> Sequence[bytes]:

@@ -37,6 +37,8 @@ _BODY_TIMEOUT_S = 120
 _EMPTY_EVERY_S = 3600
 """Seconds between two searches for old parts in the trash."""
 
+_DAY_S = 86_400
+
 _PER_CONNECTION = 4
 """File descriptors: the connection, the file of a part, and a second one of each to send the file."""
 
@@ -80,6 +82,7 @@ class StorageServer:
             clock=reactor,
             wall=wall,
             identity=self._identity,
+            scrub_s=config.scrub_days * _DAY_S,
         )
         self._journals = Journals(f"{config.data}/journals", filesystem, self._pool, reactor)
         self._site = StreamingSite(
@@ -113,6 +116,7 @@ class StorageServer:
         await enter(self.store.start, self.store.stop)
         await enter(lambda: self._emptying.start(0), self._emptying.stop)
         await enter(self._listen, self._end_requests)
+        await enter(self.store.scrubber.start, self.store.scrubber.stop)
         self._log.info("node {node} serves {data}", node=self._config.node, data=self._config.data)
 
     async def _listen(self) -> None:

@@ -7,15 +7,14 @@ from functools import partial
 from heapq import merge
 from itertools import islice
 
-from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
+from twisted.internet.defer import Deferred, execute, gatherResults, maybeDeferred
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
-from storaged.disk.aging import Aging
-from storaged.disk.calls import DiskCalls, disk_error
+from storaged.disk.calls import DiskCalls
 from storaged.disk.folder import SUBFOLDERS, PartFolder
 from storaged.disk.reader import DiskPartReader
 from storaged.disk.room import Room
@@ -28,10 +27,16 @@ from storaged.packs.store import PackStore
 from storaged.parts.bytes_reader import BytesReader
 from storaged.parts.checks import check_limit, check_part_id, check_small, check_span
 from storaged.parts.errors import BadRequest, NodeUnavailable, NoSpace, PartExists, PartMissing, StoragedError
+from storaged.parts.findings import Findings
 from storaged.parts.format import PartId
 from storaged.parts.interfaces import INodeStore, IPartReader, IPartWriter
 from storaged.parts.removals import Removals
-from storaged.parts.values import LOOK_EVERY_S, NodeIdentity, NodeInfo, PartInfo
+from storaged.parts.values import LOOK_EVERY_S, NodeIdentity, NodeInfo, PartInfo, PartLook, RottenPart
+from storaged.parts.wire import check_look
+from storaged.removal import PartRemover
+from storaged.scrub.looks import look_all
+from storaged.scrub.progress import Progress
+from storaged.scrub.scrubber import Scrubber
 from storaged.system.clocks import WallClock
 from storaged.system.interfaces import IFilesystem
 from storaged.system.ranges import Span
@@ -50,6 +55,9 @@ class DiskPartStore:
     :param wall: the clock for times that are stored.
     :param identity: the identity of the node.
     :param pack_size: a pack of this many bytes is not written to any more.
+    :param scrub_s: the seconds in which the scrub reads all parts once; 0 if it never does.
+    :param findings: the list of rotten parts, empty at first.
+    :ivar scrubber: the scrub, which its owner starts and stops; the store must be started already.
     """
 
     _log = Logger()
@@ -66,14 +74,13 @@ class DiskPartStore:
         wall: WallClock,
         identity: NodeIdentity,
         pack_size: int = SEAL_SIZE,
+        scrub_s: float = 0,
+        findings: Findings | None = None,
     ) -> None:
         self._parts = PartFolder(folder, filesystem)
-        self._trash = Trash(f"{folder}/trash", filesystem)
         self._filesystem = filesystem
         self._calls = DiskCalls(reactor, pool)
         self._clock = clock
-        self._wall = wall
-        self._aging = Aging(wall.now_ms(), self._monotonic_ms())
         self._identity = identity
         self._room = Room(reserve)
         self._looked_at: float | None = None
@@ -81,6 +88,20 @@ class DiskPartStore:
         index = PackIndex(f"{folder}/packs.sqlite")
         packs = Packs(files, index, wall.now_ms, self._parts, pack_size)
         self._packs = PackStore(packs, self._calls, reactor)
+        trash = Trash(f"{folder}/trash", filesystem)
+        self.findings = Findings() if findings is None else findings
+        self._remover = PartRemover(self._parts, self._packs, trash, self.findings, self._calls, clock, wall)
+        self.scrubber = Scrubber(
+            Progress(folder, filesystem),
+            self._parts,
+            self._packs,
+            self.findings,
+            filesystem,
+            self._calls,
+            clock=clock,
+            wall=wall,
+            period_s=scrub_s,
+        )
         self._writers: dict[str, DiskPartWriter] = {}
         self._putting: set[str] = set()
         self._readers: set[DiskPartReader] = set()
@@ -93,7 +114,7 @@ class DiskPartStore:
         :raise NodeUnavailable: the folder cannot be used.
         """
         await self._calls.run(self._parts.root, self._parts.prepare)
-        await self._calls.run(self._parts.root, self._trash.prepare)
+        await self._remover.prepare()
         await self._packs.start()
         await self._look()
 
@@ -217,16 +238,8 @@ class DiskPartStore:
             else:
                 self._removals.note(part_id)
         await self._break_off(parts)
-        # Packs come first: their parts cost least to find, and are many more.
-        packed = await self._packs.remove_all(list(parts.values()))
-        outcomes.update(zip(parts, packed, strict=True))
-        files = [part_id for part_id in parts if outcomes[part_id] is False]
-        if files:
-            removed = await self._calls.run(
-                f"{len(files)} parts", lambda: self._parts.remove_all([parts[part_id] for part_id in files])
-            )
-            for part_id, found in zip(files, removed, strict=True):
-                outcomes[part_id] = disk_error(f"part {part_id}", found) if isinstance(found, OSError) else found
+        removed = await self._remover.remove_all(list(parts.values()))
+        outcomes.update(zip(parts, removed, strict=True))
         for part_id, outcome in outcomes.items():
             if outcome is True:
                 self._removals.forget(part_id)
@@ -290,36 +303,13 @@ class DiskPartStore:
         return Deferred.fromCoroutine(self._put_aside(part_id))
 
     async def _put_aside(self, part_id: str) -> bool:
-        part, now_ms = check_part_id(part_id), self._wall.now_ms()
+        part = check_part_id(part_id)
         self._refuse_while_stopping()
-        self._aging.look(now_ms, self._monotonic_ms())
-        if await self._calls.run(f"part {part_id}", lambda: self._parts.put_aside(part, self._trash, now_ms)):
-            return True
-        try:
-            await self._packs.find(part_id)
-        except PartMissing:
-            return False
-        data = (await self._packs.get_all([part_id]))[0]
-        if isinstance(data, StoragedError):
-            raise data
-        await self._calls.run(f"part {part_id}", lambda: self._trash.write(data, part, now_ms))
-        found = (await self._packs.remove_all([part]))[0]
-        if isinstance(found, StoragedError):
-            raise found
-        return found
+        return await self._remover.put_aside(part)
 
     async def empty_trash(self, keep_s: float) -> None:
-        """Delete the parts that were moved to the trash long ago.
-
-        If the wall clock was set forward meanwhile, that does not make parts older.
-
-        :param keep_s: delete only parts that have been in the trash for more than this time, in seconds.
-        :raise NodeUnavailable: the trash cannot be read or changed.
-        """
-        is_old = self._aging.judge(self._wall.now_ms(), self._monotonic_ms(), int(keep_s * 1000))
-        count, size = await self._calls.run(self._parts.root, lambda: self._trash.empty(is_old))
-        if count:
-            self._log.info("{count} parts of {size} bytes in the trash are deleted", count=count, size=size)
+        """Delete the parts that were moved to the trash long ago; see `PartRemover.empty_trash`."""
+        await self._remover.empty_trash(keep_s)
 
     def list_parts(self, after: str, limit: int) -> Deferred[list[PartInfo]]:
         """List parts; see `IPartStore.list_parts`."""
@@ -344,14 +334,36 @@ class DiskPartStore:
     async def _info(self) -> NodeInfo:
         await self._look()
         identity, room = self._identity, self._room
-        return NodeInfo(identity.node_id, identity.cluster, room.capacity, room.free, room.reserve, room.volume_id)
+        return NodeInfo(
+            identity.node_id,
+            identity.cluster,
+            room.capacity,
+            room.free,
+            room.reserve,
+            room.volume_id,
+            self.scrubber.report(),
+        )
+
+    def look_all(self, part_ids: Sequence[str]) -> Deferred[list[PartLook | StoragedError]]:
+        """Look at parts; see `IPartChecks.look_all`."""
+        return Deferred.fromCoroutine(self._look_at_all(part_ids))
+
+    async def _look_at_all(self, part_ids: Sequence[str]) -> list[PartLook | StoragedError]:
+        check_look(len(part_ids))
+        self._refuse_while_stopping()
+        return await self._calls.run(f"{len(part_ids)} parts", lambda: look_all(self._parts, self._packs, part_ids))
+
+    def rotten(self, after: str, limit: int) -> Deferred[list[RottenPart]]:
+        """List the parts that are known to be rotten; see `IPartChecks.rotten`."""
+        return execute(self._rotten, after, limit)
+
+    def _rotten(self, after: str, limit: int) -> list[RottenPart]:
+        check_limit(limit)
+        return self.findings.page(after, limit)
 
     def _refuse_while_stopping(self) -> None:
         if self._stopping:
             raise NodeUnavailable("the node is stopping")
-
-    def _monotonic_ms(self) -> int:
-        return int(self._clock.seconds() * 1000)
 
     def _look_is_due(self) -> bool:
         return self._looked_at is None or self._clock.seconds() - self._looked_at >= LOOK_EVERY_S

@@ -11,7 +11,7 @@ from zope.interface import implementer
 
 from storaged.parts.errors import AccessDenied, NodeUnavailable, NoSpace, StoragedError, WrongNode
 from storaged.parts.interfaces import INodeStore, IPartReader, IPartWriter
-from storaged.parts.values import NodeInfo, PartInfo
+from storaged.parts.values import NodeInfo, PartInfo, PartLook, RottenPart
 from storaged.system.ranges import Span
 
 _Result = TypeVar("_Result")
@@ -89,6 +89,14 @@ class ReportingStore:
     def info(self) -> Deferred[NodeInfo]:
         """Ask the node for its status; see `IPartStore.info`."""
         return _reporting(self._store.info(), self._report)
+
+    def look_all(self, part_ids: Sequence[str]) -> Deferred[list[PartLook | StoragedError]]:
+        """Look at parts; see `IPartChecks.look_all`."""
+        return _reporting_all(self._store.look_all(part_ids), self._report)
+
+    def rotten(self, after: str, limit: int) -> Deferred[list[RottenPart]]:
+        """List the rotten parts; see `IPartChecks.rotten`."""
+        return _reporting(self._store.rotten(after, limit), self._report)
 
     def put_all(self, parts: Sequence[tuple[str, bytes]]) -> Deferred[list[PartInfo | StoragedError]]:
         """Store small parts; see `ISmallPartStore.put_all`."""

@@ -13,9 +13,10 @@ import attrs
 
 from storaged.disk.trash import Trash
 from storaged.parts.checks import check_small
+from storaged.parts.decoding import look_at
 from storaged.parts.errors import PartMissing
-from storaged.parts.format import PartId, parse_part_id
-from storaged.parts.values import PartInfo
+from storaged.parts.format import HEADER_SIZE, PartId, parse_part_id
+from storaged.parts.values import PartInfo, PartLook
 from storaged.system.interfaces import IFilesystem
 
 SUBFOLDERS = tuple(f"{number:02x}" for number in range(256))
@@ -77,6 +78,21 @@ class PartFolder:
             raise PartMissing(f"part {part} is not here") from problem
         try:
             return PartInfo(str(part), file.size, file.modified_ms)
+        finally:
+            file.close()
+
+    def look(self, part: PartId) -> PartLook:
+        """Look at the header of a part.
+
+        :raise PartMissing: no part in this folder has this id.
+        :raise PartDamaged: the header is wrong.
+        """
+        try:
+            file = self._filesystem.open(self.place(part).path, "read")
+        except FileNotFoundError as problem:
+            raise PartMissing(f"part {part} is not here") from problem
+        try:
+            return look_at(part, file.size, file.read_at(0, HEADER_SIZE))
         finally:
             file.close()
 

@@ -18,9 +18,12 @@ from storaged.disk.folder import PartFolder
 from storaged.packs.files import PackFiles
 from storaged.packs.format import ENTRY_SIZE, HEADER_SIZE, Entry, Gap, encode_part_entry, encode_removal, scan
 from storaged.packs.index import Mark, PackIndex, Place
-from storaged.parts.decoding import check_part
+from storaged.packs.verifying import PackVerifier, Portion
+from storaged.parts.decoding import check_part, look_at
 from storaged.parts.errors import BadPart, PartDamaged, PartError, PartExists, PartMissing, StoragedError
+from storaged.parts.format import HEADER_SIZE as PART_HEADER_SIZE
 from storaged.parts.format import PartId, parse_part_id
+from storaged.parts.values import PartLook
 from storaged.system.interfaces import IFile
 
 SEAL_SIZE = 64 * 1024 * 1024
@@ -231,20 +234,25 @@ class Packs:
         places = self._index.find_all(part_ids)
         return [self._read(part_id, places[part_id]) for part_id in part_ids]
 
-    def _read(self, part_id: str, place: Place | None, *, again: bool = True) -> bytes | StoragedError:
-        if place is None:
-            return self._read_elsewhere(part_id)
+    def _read(self, part_id: str, place: Place | None) -> bytes | StoragedError:
+        return self._read_elsewhere(part_id) if place is None else self._read_span(part_id, place, place.length)
+
+    def _read_span(self, part_id: str, place: Place, count: int, *, again: bool = True) -> bytes | StoragedError:
+        """Read the first `count` bytes of a packed part."""
         try:
             with self._files.reading(place.pack) as file:
-                data = file.read_at(place.offset, place.length)
+                data = file.read_at(place.offset, count)
         except FileNotFoundError:
-            if again:  # the part was just moved, and its old pack deleted
-                return self._read(part_id, self._index.find(part_id), again=False)
+            now = self._index.find(part_id)
+            if again and now is not None:  # the part was just moved, and its old pack deleted
+                return self._read_span(part_id, now, count, again=False)
+            if now is None:
+                return self._read_elsewhere(part_id)
             return PartDamaged(f"part {part_id}: {self._files.path(place.pack)} is gone")
         except OSError as problem:
             return read_error(f"part {part_id}", problem)
-        if len(data) != place.length:
-            return PartDamaged(f"part {part_id}: got {len(data)} bytes of {place.length}")
+        if len(data) != count:
+            return PartDamaged(f"part {part_id}: got {len(data)} bytes of {count}")
         return data
 
     def _read_elsewhere(self, part_id: str) -> bytes | StoragedError:
@@ -268,6 +276,27 @@ class Packs:
         if place is None:
             raise PartMissing(f"part {part_id} is not here")
         return place
+
+    def look(self, part_id: str) -> PartLook:
+        """Look at the header of a part.
+
+        :raise PartMissing: no packed part has this id.
+        :raise PartDamaged: the header is wrong, or cannot be read.
+        """
+        place = self.find(part_id)
+        head = self._read_span(part_id, place, min(place.length, PART_HEADER_SIZE))
+        if isinstance(head, StoragedError):
+            raise head
+        return look_at(parse_part_id(part_id), place.length, head)
+
+    def sizes(self) -> dict[int, int]:
+        """Return the bytes of each pack by its number; 0 for one that is lost, though parts should lie in it."""
+        lost = {number: 0 for number, live in self._index.live.copy().items() if live}
+        return lost | self._sizes.copy()
+
+    def verify(self, number: int) -> Iterator[Portion]:
+        """Check a pack; see `PackVerifier.verify`."""
+        return PackVerifier(self._files, self._index, self._sizes).verify(number)
 
     def page(self, after: str, limit: int) -> list[tuple[str, Place]]:
         """Return at most `limit` parts whose ids are greater than `after`, in ascending order of their ids."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,10 +14,11 @@ from twisted.python.failure import Failure
 from storaged.disk.calls import DiskCalls, disk_error
 from storaged.packs.batches import Batches
 from storaged.packs.index import Place
-from storaged.packs.packs import Change, NewPart, Outcome, Packs, Removal
+from storaged.packs.packs import Change, NewPart, Outcome, Packs, Relocation, Removal
+from storaged.packs.verifying import Intact, Portion
 from storaged.parts.errors import NodeUnavailable, PartError, PartMissing, StoragedError
-from storaged.parts.format import PartId
-from storaged.parts.values import PartInfo
+from storaged.parts.format import PartId, parse_part_id
+from storaged.parts.values import PartInfo, PartLook
 from storaged.system.serial import SerialThread
 
 _READERS = 2
@@ -104,6 +105,31 @@ class PackStore:
         """Return at most `limit` parts whose ids are greater than `after`, in ascending order of their ids."""
         found = await self._calls.run(_SUBJECT, lambda: self._packs.page(after, limit))
         return [PartInfo(part_id, place.length, place.time_ms) for part_id, place in found]
+
+    def steps(self, number: int, count: int) -> dict[int, int]:
+        """Return the packs that belong to one of `count` equal shares, and the bytes to read of each; 0 of a lost one.
+
+        :param number: the number of the share, from 0 on.
+        """
+        return {pack: size for pack, size in self._packs.sizes().items() if pack % count == number}
+
+    def verify(self, number: int) -> Iterator[Portion]:
+        """Check a pack; see `PackVerifier.verify`.  Every step blocks."""
+        return self._packs.verify(number)
+
+    def look(self, part_id: str) -> PartLook:
+        """Look at a packed part; see `Packs.look`.  Blocks."""
+        return self._packs.look(part_id)
+
+    async def write_again(self, parts: Sequence[Intact]) -> None:
+        """Write parts to another pack, because their entries are damaged.
+
+        :raise StoragedError: they could not be written; they stay where they are.
+        """
+        outcomes = await self._change(
+            [Relocation(parse_part_id(each.part_id), each.data, each.place) for each in parts]
+        )
+        _raise_problem(outcomes)
 
     def _change(self, changes: Sequence[Change], removed: int = 0) -> Deferred[list[Any]]:
         if self._stopping is not None:

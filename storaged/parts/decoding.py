@@ -22,9 +22,11 @@ from storaged.parts.format import (
     PartId,
     decode_header,
     encode_part,
+    payload_size,
     stored_span,
 )
 from storaged.parts.pieces import Pieces
+from storaged.parts.values import PartLook
 from storaged.system.ranges import Span
 
 
@@ -204,3 +206,19 @@ def check_part(part: PartId, data: bytes) -> int:
     checker = PartChecker(part, len(data))
     checker.feed(data)
     return checker.finish()
+
+
+def look_at(part: PartId, stored_size: int, head: bytes) -> PartLook:
+    """Check the header of a part, and whether it fits the part's size.
+
+    :param head: its first stored bytes, at least `HEADER_SIZE` of them if it has so many.
+    :raise PartDamaged: the header is not that of this part, or no part with its unit has this size.
+    """
+    try:
+        header = decode_header(head[:HEADER_SIZE])
+        payload_size(stored_size, header.unit)
+    except BadPart as problem:
+        raise PartDamaged(f"part {part}: {problem.reason}") from problem
+    if header.part != part:
+        raise PartDamaged(f"part {part}: the bytes are those of part {header.part}")
+    return PartLook(str(part), stored_size, header.unit)

@@ -20,7 +20,7 @@ from zope.interface import Attribute, Interface
 
 from storaged.parts.errors import NodeUnavailable, StoragedError
 from storaged.parts.journals import Claim, Standing
-from storaged.parts.values import NodeInfo, PartInfo
+from storaged.parts.values import NodeInfo, PartInfo, PartLook, RottenPart
 from storaged.system.ranges import Span
 
 if TYPE_CHECKING:
@@ -191,7 +191,30 @@ class ISmallPartStore(Interface):
         """
 
 
-class INodeStore(IPartStore, ISmallPartStore):
+class IPartChecks(Interface):
+    """Tells which parts are there and which are rotten.  Provided beside `IPartStore`, over the same parts."""
+
+    def look_all(part_ids: Sequence[str]) -> Deferred[list[PartLook | StoragedError]]:
+        """Look at the headers and the sizes of parts.  No other bytes are read.
+
+        :param part_ids: at most `storaged.parts.wire.LOOK_LIMIT`; more fail with `BadRequest`.
+        :return: a Deferred that fires with the outcome of each, in their order.  In place of a `PartLook` there is
+            `PartMissing` if no part has the id, `PartDamaged` if the header is not that of this part, does not fit the
+            size, or cannot be read, `BadRequest` if the id is not a part id, `NodeUnavailable` if the node cannot look
+            now.
+        """
+
+    def rotten(after: str, limit: int) -> Deferred[list[RottenPart]]:
+        """List parts that are known to be rotten, in ascending order of their ids (as text).
+
+        A rotten part stays in the list until it is removed or moved to the trash, or a later check finds it good.
+
+        :param after: list only ids greater than this text; empty for the first page.
+        :param limit: how many at most, 1 to 10,000.
+        """
+
+
+class INodeStore(IPartStore, ISmallPartStore, IPartChecks):
     """The store of a node: parts large and small."""
 
 

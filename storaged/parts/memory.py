@@ -12,12 +12,14 @@ from zope.interface import implementer
 
 from storaged.parts.bytes_reader import BytesReader
 from storaged.parts.checks import check_limit, check_part_id, check_small, check_span
-from storaged.parts.decoding import PartChecker
+from storaged.parts.decoding import PartChecker, look_at
 from storaged.parts.errors import BadPart, NoSpace, PartExists, PartMissing, StoragedError
-from storaged.parts.format import PartId
+from storaged.parts.findings import Findings
+from storaged.parts.format import HEADER_SIZE, PartId
 from storaged.parts.interfaces import INodeStore, IPartReader, IPartWriter
 from storaged.parts.removals import Removals
-from storaged.parts.values import NodeIdentity, NodeInfo, PartInfo
+from storaged.parts.values import NodeIdentity, NodeInfo, PartInfo, PartLook, RottenPart, Scrub
+from storaged.parts.wire import check_look
 from storaged.system.clocks import WallClock
 from storaged.system.once import Once
 from storaged.system.ranges import Span
@@ -34,6 +36,7 @@ class MemoryPartStore:
     :param clock: measures how long ago a part was removed.
     :param wall: the clock for the times when parts were stored.
     :ivar trashed: the parts in the trash; they take no room.
+    :ivar findings: its rotten parts; it looks for none by itself.
     """
 
     def __init__(self, *, capacity: int, identity: NodeIdentity, clock: IReactorTime, wall: WallClock) -> None:
@@ -44,6 +47,7 @@ class MemoryPartStore:
         self._writers: dict[str, MemoryPartWriter] = {}
         self._removals = Removals(clock.seconds)
         self.trashed: dict[str, bytes] = {}
+        self.findings = Findings()
 
     @property
     def free(self) -> int:
@@ -116,6 +120,7 @@ class MemoryPartStore:
         if part_id in self._writers:
             self._writers[part_id].break_off(PartMissing(f"part {part_id} was removed while it was written"))
         found = self._parts.pop(part_id, None) is not None
+        self.findings.forget(part_id)
         if not found:
             self._removals.note(part_id)
         return found
@@ -127,6 +132,7 @@ class MemoryPartStore:
     def _trash(self, part_id: str) -> bool:
         check_part_id(part_id)
         found = self._parts.pop(part_id, None)
+        self.findings.forget(part_id)
         if found is not None:
             self.trashed[part_id] = found[1]
         return found is not None
@@ -142,7 +148,33 @@ class MemoryPartStore:
     def info(self) -> Deferred[NodeInfo]:
         """Describe the node and its room; see `IPartStore.info`."""
         identity = self._identity
-        return succeed(NodeInfo(identity.node_id, identity.cluster, self._capacity, max(0, self.free)))
+        scrub = Scrub(len(self.findings))
+        return succeed(NodeInfo(identity.node_id, identity.cluster, self._capacity, max(0, self.free), scrub=scrub))
+
+    def look_all(self, part_ids: Sequence[str]) -> Deferred[list[PartLook | StoragedError]]:
+        """Look at parts; see `IPartChecks.look_all`."""
+        return maybeDeferred(self._look_all, part_ids)
+
+    def _look_all(self, part_ids: Sequence[str]) -> list[PartLook | StoragedError]:
+        check_look(len(part_ids))
+        return [_outcome(self._look, part_id) for part_id in part_ids]
+
+    def _look(self, part_id: str) -> PartLook:
+        info, data = self._find(part_id)
+        return look_at(check_part_id(part_id), info.stored_size, data[:HEADER_SIZE])
+
+    def rotten(self, after: str, limit: int) -> Deferred[list[RottenPart]]:
+        """List the rotten parts; see `IPartChecks.rotten`."""
+        return maybeDeferred(self._rotten, after, limit)
+
+    def _rotten(self, after: str, limit: int) -> list[RottenPart]:
+        check_limit(limit)
+        return self.findings.page(after, limit)
+
+    def spoil(self, part_id: str, offset: int) -> None:
+        """Flip a bit of a stored byte."""
+        info, data = self._parts[part_id]
+        self._parts[part_id] = (info, data[:offset] + bytes([data[offset] ^ 0x10]) + data[offset + 1 :])
 
     def keep(self, part_id: str, data: bytes) -> PartInfo:
         """Store a whole part."""

@@ -13,11 +13,13 @@ from typing import Annotated, TypeVar
 import msgspec
 
 from storaged.parts import errors
-from storaged.parts.values import NodeInfo, PartInfo
+from storaged.parts.values import NodeInfo, PartInfo, PartLook, RottenPart, Scrub
 
 PARTS_PATH = "/v1/parts"
 TRASH_PATH = "/v1/trash"
 NODE_PATH = "/v1/node"
+LOOK_PATH = "/v1/look"
+ROTTEN_PATH = "/v1/rotten"
 LINK_PATH = "/v1/link"
 PROOF_PATH = "/v1/proof"
 EPOCH_PATH = "/v1/epoch"
@@ -52,6 +54,12 @@ MODIFIED_HEADER = "Splitd-Modified-Ms"
 """When a part was stored, milliseconds since 1970."""
 
 LIST_LIMIT = 10_000
+LOOK_LIMIT = 250
+"""The most parts that one request looks at: on a slow disk each may take some milliseconds."""
+
+LOOK_BODY_LIMIT = 64 * 1024
+"""The most bytes of the body of such a request."""
+
 _MESSAGE_LIMIT = 500
 _EPOCH = re.compile(r"[0-9]{1,18}")
 _Message = TypeVar("_Message")
@@ -93,6 +101,14 @@ def list_path(after: str, limit: int) -> str:
     :param after: percent-encoded if it is not a part id.
     """
     return f"{PARTS_PATH}?after={after}&limit={limit}"
+
+
+def rotten_path(after: str, limit: int) -> str:
+    """Return the path and query of a page of the list of rotten parts.
+
+    :param after: percent-encoded if it is not a part id.
+    """
+    return f"{ROTTEN_PATH}?after={after}&limit={limit}"
 
 
 def format_error(error: errors.StoragedError) -> tuple[int, str]:
@@ -155,13 +171,45 @@ class _Parts(msgspec.Struct, forbid_unknown_fields=True):
     parts: list[_Part]
 
 
+class _Scrub(msgspec.Struct, omit_defaults=True, frozen=True):
+    rotten: int = 0
+    scrubbed_bytes: int = 0
+    share: float = 0.0
+    ended_ms: int = 0
+
+
 class _Node(msgspec.Struct):
     id: str
     cluster: str
     capacity: int
     free: int
-    reserve: int = 0  # older nodes report neither this nor the volume
+    reserve: int = 0  # older nodes report neither this nor the volume, nor the scrub
     volume: str = ""
+    scrub: _Scrub = _Scrub()
+
+
+class _Asked(msgspec.Struct, forbid_unknown_fields=True):
+    parts: list[str]
+
+
+class _Look(msgspec.Struct, omit_defaults=True):
+    stored: int = 0
+    unit: int = 0
+    error: str = ""
+
+
+class _Looks(msgspec.Struct):
+    looks: list[_Look]
+
+
+class _Rotten(msgspec.Struct):
+    id: str
+    reason: str
+    found_ms: int
+
+
+class _RottenParts(msgspec.Struct):
+    rotten: list[_Rotten]
 
 
 class Proof(msgspec.Struct, frozen=True):
@@ -199,7 +247,10 @@ def decode_parts(body: bytes) -> list[PartInfo]:
 
 def encode_node(node: NodeInfo) -> bytes:
     """Encode the description of a node as JSON."""
-    return msgspec.json.encode(_Node(node.node_id, node.cluster, node.capacity, node.free, node.reserve, node.volume))
+    scrub = _Scrub(node.scrub.rotten, node.scrub.scrubbed_bytes, node.scrub.share, node.scrub.ended_ms)
+    return msgspec.json.encode(
+        _Node(node.node_id, node.cluster, node.capacity, node.free, node.reserve, node.volume, scrub)
+    )
 
 
 def decode_node(body: bytes) -> NodeInfo:
@@ -208,7 +259,77 @@ def decode_node(body: bytes) -> NodeInfo:
     :raise NodeUnavailable: the body is not the description of a node.
     """
     node = _decode(body, _Node)
-    return NodeInfo(node.id, node.cluster, node.capacity, node.free, node.reserve, node.volume)
+    scrub = Scrub(node.scrub.rotten, node.scrub.scrubbed_bytes, node.scrub.share, node.scrub.ended_ms)
+    return NodeInfo(node.id, node.cluster, node.capacity, node.free, node.reserve, node.volume, scrub)
+
+
+def encode_asked(part_ids: Sequence[str]) -> bytes:
+    """Encode the body of a request that looks at parts."""
+    return msgspec.json.encode(_Asked(list(part_ids)))
+
+
+def decode_asked(body: bytes) -> list[str]:
+    """Decode the body of a request that looks at parts.
+
+    :raise BadRequest: the body is not a list of at most `LOOK_LIMIT` ids.
+    """
+    try:
+        parts = msgspec.json.decode(body, type=_Asked).parts
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as problem:
+        raise errors.BadRequest(f"a look at parts: {problem}") from problem
+    check_look(len(parts))
+    return parts
+
+
+def check_look(count: int) -> None:
+    """Refuse to look at too many parts at once.
+
+    :raise BadRequest: `count` is more than `LOOK_LIMIT`.
+    """
+    if count > LOOK_LIMIT:
+        raise errors.BadRequest(f"a look at {count} parts: at most {LOOK_LIMIT} are allowed")
+
+
+def encode_looks(looks: Sequence[PartLook | errors.StoragedError]) -> bytes:
+    """Encode the answer to a request that looks at parts."""
+    return msgspec.json.encode(
+        _Looks(
+            [
+                _Look(error=format_error(look)[1])
+                if isinstance(look, errors.StoragedError)
+                else _Look(look.stored_size, look.unit)
+                for look in looks
+            ]
+        )
+    )
+
+
+def decode_looks(body: bytes, asked: Sequence[str]) -> list[PartLook | errors.StoragedError]:
+    """Decode the answer to a request that looks at parts.
+
+    :param asked: the ids in the request.
+    :raise NodeUnavailable: the body is not an answer to it.
+    """
+    looks = _decode(body, _Looks).looks
+    if len(looks) != len(asked):
+        raise errors.NodeUnavailable(f"answered {len(looks)} looks at {len(asked)} parts")
+    return [
+        parse_error_text(look.error) if look.error else PartLook(part_id, look.stored, look.unit)
+        for part_id, look in zip(asked, looks, strict=True)
+    ]
+
+
+def encode_rotten(parts: Sequence[RottenPart]) -> bytes:
+    """Encode a page of the list of rotten parts as JSON."""
+    return msgspec.json.encode(_RottenParts([_Rotten(part.part_id, part.reason, part.found_ms) for part in parts]))
+
+
+def decode_rotten(body: bytes) -> list[RottenPart]:
+    """Decode a page of the list of rotten parts.
+
+    :raise NodeUnavailable: the body is not such a page.
+    """
+    return [RottenPart(part.id, part.reason, part.found_ms) for part in _decode(body, _RottenParts).rotten]
 
 
 def _decode(body: bytes, kind: type[_Message]) -> _Message:

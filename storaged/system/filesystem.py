@@ -84,6 +84,11 @@ class OSFile:
             # Its result does not matter: if it fails, `sync` still does all the work, and reports an error.
             _sync_file_range(self._descriptor, start, self._sync_started - start, _SYNC_FILE_RANGE_WRITE)
 
+    def uncache(self, offset: int, count: int) -> None:
+        """Tell the kernel that these bytes need not stay in its page cache.  Bytes that are not synced yet stay."""
+        with suppress(OSError):  # advice that a file system does not know
+            os.posix_fadvise(self._descriptor, offset, count, os.POSIX_FADV_DONTNEED)
+
     def truncate(self, size: int) -> None:
         """Cut the file to `size` bytes."""
         os.ftruncate(self._descriptor, size)

@@ -33,6 +33,9 @@ class IFile(Interface):
         nothing.
         """
 
+    def uncache(offset: int, count: int) -> None:
+        """Tell the kernel that `count` bytes from `offset` need not stay in its page cache.  It promises nothing."""
+
     def truncate(size: int) -> None:
         """Cut the file to `size` bytes."""
 

@@ -45,6 +45,7 @@ class Node:
         self.folder = folder
         self.port = free_ports()
         self.stop_timeout_s = 0.0
+        self.scrub_days = 0.0
         self.key = KEY
         self.filesystem = HarmedFilesystem()
         self._reactor = reactor
@@ -66,6 +67,7 @@ class Node:
             reserve=Size(0),
             threads=4,
             stop_timeout_s=self.stop_timeout_s,
+            scrub_days=self.scrub_days,
         )
         return StorageServer(config, self.key, self.filesystem, self._reactor, WallClock(), present_descriptors())
 

@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 from twisted.python.threadpool import ThreadPool
 
 from storaged.packs.packs import SEAL_SIZE
+from storaged.parts.findings import Findings
 from storaged.store import DiskPartStore
 from storaged.system.clocks import WallClock
 from storaged.system.interfaces import IFilesystem
@@ -34,6 +35,8 @@ async def started_disk(
     clock: Clock,
     pack_size: int = SEAL_SIZE,
     wall: WallClock | None = None,
+    findings: Findings | None = None,
+    scrub_s: float = 0,
 ) -> AsyncIterator[DiskPartStore]:
     from twisted.internet import reactor
 
@@ -47,6 +50,8 @@ async def started_disk(
         wall=wall or wall_of(clock),
         identity=Identity(),
         pack_size=pack_size,
+        findings=findings,
+        scrub_s=scrub_s,
     )
     await store.start()
     yield store

@@ -36,6 +36,9 @@ class PassingFile:
     def start_sync(self) -> None:
         self._file.start_sync()
 
+    def uncache(self, offset: int, count: int) -> None:
+        self._file.uncache(offset, count)
+
     def truncate(self, size: int) -> None:
         self._file.truncate(size)
 

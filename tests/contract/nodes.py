@@ -14,6 +14,7 @@ from storaged.http import NodeConnections, StreamingSite
 from storaged.identity import Identity
 from storaged.journals.store import Journals
 from storaged.parts.client import RemotePartStore
+from storaged.parts.findings import Findings
 from storaged.resource import PartResource
 from storaged.system.filesystem import OSFilesystem
 from storaged.system.interfaces import IFilesystem
@@ -34,11 +35,12 @@ async def started_node(
     patience_s: float = _TIMEOUT_S,
     read_ahead: ReadAhead | None = None,
     epoch: Callable[[], int] = int,
+    findings: Findings | None = None,
 ) -> AsyncIterator[RemotePartStore]:
     """Start a disk part store behind a server on a socket; return the client's view of it."""
     from twisted.internet import reactor
 
-    async with started_disk(folder, filesystem, pool, clock) as store:
+    async with started_disk(folder, filesystem, pool, clock, findings=findings) as store:
         identity = Identity(str(folder), NODE_ID, OSFilesystem(), pool, reactor)
         identity.load()
         journals = Journals(f"{folder}/journals", OSFilesystem(), pool, reactor)

@@ -37,11 +37,15 @@ class Provider:
 
     :param capacity: the bytes that it has room for, a few MiB.
     :param clock: the clock of the code that measures the volume, which need not measure again before it has advanced.
+    :param spoil: flips a bit of a stored byte of a part, given the part's id and the byte's offset.
+    :param note_rot: makes the store know that a part is rotten, and why.
     """
 
     store: INodeStore
     capacity: int
     clock: Clock
+    spoil: Callable[[str, int], None]
+    note_rot: Callable[[str, str], None]
 
 
 @attrs.frozen

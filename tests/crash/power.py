@@ -120,6 +120,9 @@ class _File:
     def start_sync(self) -> None:
         pass
 
+    def uncache(self, offset: int, count: int) -> None:
+        pass
+
     def truncate(self, size: int) -> None:
         with self._disk.calling("truncate") as fault:
             if not fault:

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IProtocol, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from storaged.http import NodeConnections, NotUpgraded
+from storaged.http import IBodyProducer, NodeConnections, NotUpgraded, WholeBody
 from storaged.parts import wire
 from storaged.parts.checks import check_part_id
 from storaged.parts.client.answers import cancellable, error_of, failure_of, part_info, read_all
@@ -24,7 +24,7 @@ from storaged.parts.client.writer import RemotePartWriter
 from storaged.parts.errors import BadSpan, NodeUnavailable, StoragedError
 from storaged.parts.interfaces import IJournalHolder, IPartReader, IPartWriter, IRemoteStore
 from storaged.parts.journals import Claim, Standing, decode_standing, encode_json
-from storaged.parts.values import NodeInfo, PartInfo
+from storaged.parts.values import NodeInfo, PartInfo, PartLook, RottenPart
 from storaged.system.origin import parse_origin
 from storaged.system.ranges import Span, format_range, parse_content_range
 
@@ -216,6 +216,26 @@ class RemotePartStore:
     async def _list(self, after: str, limit: int) -> list[PartInfo]:
         return wire.decode_parts(await self._get_json(wire.list_path(quote(after, safe=""), limit)))
 
+    def look_all(self, part_ids: Sequence[str]) -> Deferred[list[PartLook | StoragedError]]:
+        """Look at parts; see `IPartChecks.look_all`."""
+        return self._in_time(self._look_all(part_ids)).addCallback(self._name_all)
+
+    async def _look_all(self, part_ids: Sequence[str]) -> list[PartLook | StoragedError]:
+        wire.check_look(len(part_ids))
+        headers = self._headers(**{"Content-Type": "application/json"})
+        response = await self._ask("POST", wire.LOOK_PATH, headers, WholeBody(wire.encode_asked(part_ids)))
+        body = await read_all(response)
+        if response.code != 200:
+            raise error_of(response)
+        return wire.decode_looks(body, part_ids)
+
+    def rotten(self, after: str, limit: int) -> Deferred[list[RottenPart]]:
+        """List the rotten parts; see `IPartChecks.rotten`."""
+        return self._in_time(self._rotten(after, limit))
+
+    async def _rotten(self, after: str, limit: int) -> list[RottenPart]:
+        return wire.decode_rotten(await self._get_json(wire.rotten_path(quote(after, safe=""), limit)))
+
     def info(self) -> Deferred[NodeInfo]:
         """Describe the node and its room; see `IPartStore.info`."""
         return self._in_time(self._info())
@@ -250,9 +270,11 @@ class RemotePartStore:
                 outcome.on(self._node_id)
         return outcomes
 
-    async def _ask(self, method: str, path: str, headers: dict[bytes | str, bytes | str]) -> Any:
+    async def _ask(
+        self, method: str, path: str, headers: dict[bytes | str, bytes | str], body: IBodyProducer | None = None
+    ) -> Any:
         try:
-            return await cancellable(self._http.request(method, path, headers))
+            return await cancellable(self._http.request(method, path, headers, body))
         except CancelledError:
             raise
         except Exception as problem:
