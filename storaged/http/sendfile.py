@@ -33,8 +33,10 @@ def can_send_file(request: IRequest) -> bool:
     The head must have been written.
     """
     own = own_request(request)
+    if own._disconnected:  # then it has no channel any more
+        return False
     transport = own.channel.transport
-    if not isinstance(transport, Connection) or transport.TLS or own._disconnected:
+    if not isinstance(transport, Connection) or transport.TLS:
         return False
     # The kernel has the head already, unless the client has not yet taken all of an earlier answer.
     return not transport.dataBuffer and not transport._tempDataBuffer

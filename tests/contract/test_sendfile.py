@@ -14,6 +14,7 @@ from twisted.internet.defer import CancelledError, Deferred, fail, gatherResults
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
+from twisted.logger import LogEvent, LogLevel, globalLogPublisher
 from twisted.python.threadpool import ThreadPool
 
 from storaged.http import IRequest, StreamingResource, StreamingSite, send_file
@@ -23,6 +24,8 @@ from storaged.parts.format import PartEncoder, PartId
 from storaged.system.filesystem import OSFilesystem
 from storaged.system.ranges import Span
 from storaged.system.read_ahead import WINDOW, ReadAhead
+from tests.cluster.harm import HarmedFilesystem
+from tests.cluster.waiting import eventually
 from tests.contract.nodes import started_node
 from tests.contract.parts import read_on
 
@@ -86,6 +89,34 @@ async def test_readers_that_leave_in_the_middle_leave_no_descriptor_behind(node:
             break
         await node.info()
     assert not _descriptors_of_parts()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_reader_that_leaves_before_the_part_is_open_is_no_fault_of_the_node(
+    tmp_path: Path, pool: ThreadPool
+) -> None:
+    filesystem, faults = HarmedFilesystem(), []
+
+    def observe(event: LogEvent) -> None:
+        if event["log_level"] >= LogLevel.error:
+            faults.append(event)
+
+    async with started_node(tmp_path, filesystem, pool, Clock()) as node:
+        await stored_part(node)
+        filesystem.hold("open")
+        opening = node.open(str(PART), Span(0, 1000))
+        await eventually(lambda: filesystem.waiting, "a part that is being opened")
+        opening.addErrback(lambda failure: failure.trap(CancelledError)).cancel()
+        await node.info()  # the node has learned of it when it answers a later request
+        globalLogPublisher.addObserver(observe)
+        try:
+            filesystem.release()
+            await eventually(lambda: not filesystem.waiting)
+            await eventually(lambda: not _descriptors_of_parts())
+            await node.info()
+        finally:
+            globalLogPublisher.removeObserver(observe)
+    assert faults == []
 
 
 class ColdFiles(ReadAhead):
