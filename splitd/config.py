@@ -94,12 +94,29 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = IDLE_LIMIT
     connect_timeout_s: Annotated[
-        float, msgspec.Meta(description="How long to wait for a connection to a node. [default: 5]", gt=0)
-    ] = 5.0
+        float, msgspec.Meta(description="How long to wait for a connection to a node. [default: 1]", gt=0)
+    ] = 1.0
     node_timeout_s: Annotated[
         float,
         msgspec.Meta(description="How long a node may take to respond. [default: 30]", gt=0),
     ] = 30.0
+    silent_after_s: Annotated[
+        float,
+        msgspec.Meta(
+            description="A part whose node sends nothing for this long is replaced by parity where there is any. "
+            "[default: 1]",
+            gt=0,
+        ),
+    ] = 1.0
+    hedge_share: Annotated[
+        float,
+        msgspec.Meta(
+            description="How many more requests a read may send to replace parts whose nodes are only slow, as a share "
+            "of all; 0 for none. [default: 0.05]",
+            ge=0,
+            le=1,
+        ),
+    ] = 0.05
     sweep_interval_s: Annotated[
         float,
         msgspec.Meta(

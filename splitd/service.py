@@ -23,6 +23,7 @@ from splitd.config import Config, Options
 from splitd.downloads.cache import VersionCache
 from splitd.downloads.downloads import Downloads
 from splitd.downloads.pins import Pins
+from splitd.downloads.sources import Sources
 from splitd.errors import CatalogReadOnly, RegistryRefused
 from splitd.frontends.admin import actions, layouts
 from splitd.frontends.admin.layouts import Layouts
@@ -37,6 +38,7 @@ from splitd.model.traffic import Traffic
 from splitd.model.uploads import RANDOM_BYTES, upload_id
 from splitd.nodes.file import RegistryFile, read_registry
 from splitd.nodes.probe import Found, probe
+from splitd.nodes.reading import ReadPolicy
 from splitd.nodes.registry import NodeRegistry
 from splitd.store import ObjectStore
 from splitd.upkeep.part_mover import PartMover
@@ -109,6 +111,14 @@ class Front:
         )
         self.catalog = JournalledCatalog(self._journal, wall, reactor, front=os.urandom(8).hex())
         self.registry = NodeRegistry(entries, self._connect, reactor)
+        self.read_policy = ReadPolicy(
+            self.registry.is_usable,
+            self.registry.suspect,
+            reactor,
+            silent_after_s=config.silent_after_s,
+            hedge_share=config.hedge_share,
+        )
+        self.registry.watch_recoveries(self.read_policy.recovered)
         self._registry_file = RegistryFile(config.registry, self.registry, self._in_thread, reactor, wall)
         pins = Pins()
         self._reaper = Reaper(self.catalog.doomed_parts, self.registry, pins, reactor, config.reap_interval_s)
@@ -144,7 +154,12 @@ class Front:
             self.catalog.locks,
             self._uploads,
             Downloads(
-                self.registry, pins, self._reaper.unpinned, cache, traffic, self._in_thread, small_part=small_part
+                Sources(self.registry, self.read_policy, reactor, self._in_thread),
+                pins,
+                self._reaper.unpinned,
+                cache,
+                traffic,
+                small_part=small_part,
             ),
             wake_reaper=self._reaper.wake,
             new_token=lambda: f"urn:uuid:{uuid4()}",

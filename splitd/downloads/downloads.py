@@ -9,14 +9,14 @@ from twisted.internet.defer import Deferred, succeed
 from splitd.downloads.cache import VersionCache
 from splitd.downloads.pins import Pins
 from splitd.downloads.small import SmallDownload, read_small
+from splitd.downloads.sources import Sources
 from splitd.downloads.streamed import Download
+from splitd.downloads.survivors import Found, ignore_finding
 from splitd.errors import SplitdError
-from splitd.interfaces.nodes import INodeRegistry
 from splitd.interfaces.store import IDownload, Opened
 from splitd.model.manifest import Manifest, largest_part
 from splitd.model.traffic import Traffic
 from storaged.system.budget import Budget
-from storaged.system.parallel import InThread
 from storaged.system.ranges import Span
 
 _SMALL_BYTES = 16 * 1024 * 1024
@@ -28,28 +28,28 @@ class Downloads:
 
     :param pins: keep the parts of a version in place while it is read.
     :param unpinned: called with the upload of a version that nobody reads any more.
-    :param run: runs a computation in a thread.
     :param cache: small files that were read or stored recently.
     :param small_part: a file is small if each of its parts takes at most this many stored bytes; it is read whole.
+    :param found: called for each part that is missing or damaged on its node.
     """
 
     def __init__(
         self,
-        registry: INodeRegistry,
+        sources: Sources,
         pins: Pins,
         unpinned: Callable[[str], object],
         cache: VersionCache,
         traffic: Traffic,
-        run: InThread,
         *,
         small_part: int,
+        found: Found = ignore_finding,
     ) -> None:
-        self._registry = registry
+        self._sources = sources
         self._pins = pins
         self._unpinned = unpinned
         self._cache = cache
         self._traffic = traffic
-        self._run = run
+        self._found = found
         self._small_part = small_part
         self._small = Budget(_SMALL_BYTES)
 
@@ -82,7 +82,7 @@ class Downloads:
 
     async def _stream(self, manifest: Manifest, span: Span) -> IDownload:
         self._pins.pin(manifest)
-        download = Download(manifest, span, self._registry, self._traffic, self._run, lambda: self._unpin(manifest))
+        download = Download(manifest, span, self._sources, self._traffic, self._found, lambda: self._unpin(manifest))
         await download.open()
         return download
 
@@ -91,7 +91,7 @@ class Downloads:
         if data is None:
             self._pins.pin(manifest)
             try:
-                data = await read_small(manifest, self._registry, self._traffic, self._run)
+                data = await read_small(manifest, self._sources, self._traffic, self._found)
             except SplitdError:
                 self._traffic.downloads_failed += 1
                 raise

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
+from splitd.downloads.race import Race
+from splitd.downloads.sources import Sources
 from splitd.downloads.streams import explain_failure
 from splitd.downloads.stripes import rebuild_columns
-from splitd.downloads.survivors import Survivors
-from splitd.interfaces.nodes import INodeRegistry
+from splitd.downloads.survivors import Found, Survivors
+from splitd.errors import FileUnavailable
+from splitd.interfaces.nodes import Wait
 from splitd.interfaces.store import IDownload
 from splitd.model.manifest import Manifest
 from splitd.model.striping import columns
@@ -25,28 +28,38 @@ _PIECE = 256 * 1024
 """The most bytes that one `read` returns: after them the client can pause the download."""
 
 
-async def read_small(manifest: Manifest, registry: INodeRegistry, traffic: Traffic, run: InThread) -> bytes:
-    """Read all bytes of a small file, every unit checked.  Parts that fail are replaced by parity parts.
+async def read_small(manifest: Manifest, sources: Sources, traffic: Traffic, found: Found) -> bytes:
+    """Read all bytes of a small file, every unit checked.  Parts that fail or are late are replaced by parity parts.
 
-    :param run: runs a computation in a thread.
+    :param found: called for each part that is missing or damaged on its node.
     :raise FileUnavailable: too many nodes cannot be read.
     :raise FileDamaged: too many parts are damaged or lost.
     """
-    survivors = Survivors(manifest, registry)
-    payloads = dict.fromkeys(range(manifest.size, manifest.data), b"")
-    while len(payloads) < manifest.data:
-        chosen = survivors.choose(manifest.data - len(payloads), set(payloads))
-        asked = [registry.store(manifest.nodes[index]).get_all([f"{manifest.upload}.{index}"]) for index in chosen]
-        for index, (data,) in zip(chosen, await gatherResults(asked), strict=True):
-            try:
-                payloads[index] = _decode(manifest, index, data)
-            except StoragedError as problem:
-                survivors.lose(index, explain_failure(manifest, index, problem))
-    if any(index not in payloads for index in range(manifest.data)):
+    survivors = Survivors(manifest, sources.policy, found)
+    survivors.check()
+    filled = min(manifest.data, manifest.size)  # the data parts that have a byte
+    empty = set(range(filled, manifest.data))
+
+    def ask(index: int) -> Deferred[bytes]:
+        try:
+            store = sources.registry.store(manifest.nodes[index])
+        except FileUnavailable as problem:
+            return fail(problem)
+        return store.get_all([f"{manifest.upload}.{index}"]).addCallback(_decode, manifest, index)
+
+    def choose(count: int, given: set[int]) -> list[int]:
+        return survivors.choose(count, given | empty)
+
+    race: Race[bytes] = Race(manifest, survivors, ask, lambda _: Wait.SMALL_PART, sources.policy, sources.clock)
+    sources.policy.asked(filled)
+    await race.run(choose(filled, set()), range(filled), filled, choose)
+    payloads = race.answers
+    if any(index not in payloads for index in range(filled)):
         traffic.downloads_degraded += 1
-        payloads = await _rebuild(manifest, payloads, run)
+        payloads = {index: payloads[index] for index in sorted(payloads)[:filled]}
+        payloads = await _rebuild(manifest, {**payloads, **dict.fromkeys(empty, b"")}, sources.run)
     if manifest.size <= manifest.layout.stripe:
-        return b"".join([payloads[index] for index in range(manifest.data)])
+        return b"".join([payloads[index] for index in range(filled)])
     return b"".join(
         payloads[column.index][column.span.start : column.span.stop]
         for column in columns(manifest.layout, manifest.size, Span(0, manifest.size))
@@ -56,14 +69,23 @@ async def read_small(manifest: Manifest, registry: INodeRegistry, traffic: Traff
 async def _rebuild(manifest: Manifest, payloads: Mapping[int, bytes], run: InThread) -> dict[int, bytes]:
     """Add the payloads of the data parts that are missing."""
     unit, rebuilt = manifest.unit, []
+    missing = [index for index in range(manifest.data) if index not in payloads]
     for stripe in range(-(-manifest.size // manifest.layout.stripe)):
-        given = {index: payload[stripe * unit : (stripe + 1) * unit] for index, payload in payloads.items()}
-        rebuilt.append(await rebuild_columns(manifest, stripe, given, run))
-    missing = {index: b"".join([columns[index] for columns in rebuilt]) for index in rebuilt[0]}
-    return {**payloads, **missing}
+        given = {index: [payload[stripe * unit : (stripe + 1) * unit]] for index, payload in payloads.items()}
+        rebuilt.append(await rebuild_columns(manifest, stripe, given, missing, run))
+    added = {index: b"".join([piece for columns in rebuilt for piece in columns[index]]) for index in missing}
+    return {**payloads, **added}
 
 
-def _decode(manifest: Manifest, index: int, data: bytes | StoragedError) -> bytes:
+def _decode(outcomes: Sequence[bytes | StoragedError], manifest: Manifest, index: int) -> bytes:
+    [data] = outcomes
+    try:
+        return _payload(data, manifest, index)
+    except StoragedError as problem:
+        raise explain_failure(manifest, index, problem) from problem
+
+
+def _payload(data: bytes | StoragedError, manifest: Manifest, index: int) -> bytes:
     if isinstance(data, StoragedError):
         raise data
     size = manifest.part_size(index)

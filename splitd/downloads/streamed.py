@@ -1,34 +1,50 @@
-"""A large file on its way out: streams of checked units, joined in the order of the file's bytes."""
+"""A large file on its way out: columns of checked units, joined in the order of the file's bytes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
+from splitd.downloads.sources import Sources
 from splitd.downloads.streams import PartStream
-from splitd.downloads.stripes import StripeReader
-from splitd.downloads.survivors import Survivors
-from splitd.errors import FileDamaged, FileUnavailable, SplitdError
-from splitd.interfaces.nodes import INodeRegistry
+from splitd.downloads.stripes import Columns, StripeReader
+from splitd.downloads.survivors import Found, Survivors
+from splitd.errors import FileDamaged, SplitdError
 from splitd.interfaces.store import IDownload
 from splitd.model.manifest import Manifest
 from splitd.model.striping import Column, columns, part_spans
 from splitd.model.traffic import Traffic
-from storaged.system.parallel import InThread, gather
+from storaged.system.parallel import gather
 from storaged.system.ranges import Span
+
+
+class ColumnSource(Protocol):
+    """Gives the columns of a range of a version, in the order of the file's bytes."""
+
+    async def open(self) -> None:
+        """Request the columns from all nodes that are needed.
+
+        :raise FileUnavailable: too many nodes cannot be read.
+        :raise FileDamaged: too many parts are lost or damaged.
+        :raise Overloaded: this process cannot connect to nodes.
+        """
+
+    async def read(self, column: Column) -> Sequence[bytes]:
+        """Read the next column, as pieces; may raise what `open` raises."""
+
+    def close(self) -> None:
+        """Read no more."""
 
 
 @implementer(IDownload)
 class Download:
     """A range of one version of a file.
 
-    As long as all is well, only the columns of the range are read, each from its own part.  From the stripe on where a
-    part fails, whole stripes are read from the parts that are left.
-
     :param span: the range; must lie inside the file.
-    :param run: runs a computation in a thread.
+    :param found: called for each part that is missing or damaged on its node.
     :param closed: called once, when nothing is read any more.
     """
 
@@ -36,66 +52,31 @@ class Download:
         self,
         manifest: Manifest,
         span: Span,
-        registry: INodeRegistry,
+        sources: Sources,
         traffic: Traffic,
-        run: InThread,
+        found: Found,
         closed: Callable[[], None],
     ) -> None:
-        self._manifest = manifest
-        self._registry = registry
         self._traffic = traffic
-        self._run = run
         self._closed: Callable[[], None] | None = closed
         self._opened = False
         self._failed = False
         self._columns: Iterator[Column] = columns(manifest.layout, manifest.size, span)
-        self._first, self._stop = span.start // manifest.layout.stripe, -(-span.stop // manifest.layout.stripe)
-        self._survivors = Survivors(manifest, registry)
-        self._streams = {
-            index: self._make_stream(index, part)
-            for index, part in enumerate(part_spans(manifest.layout, manifest.size, span))
-            if len(part)
-        }
-        self._stripes: StripeReader | None = None
-        self._stripe = -1  # the number of the stripe that `_rebuilt` has the columns of
-        self._rebuilt: list[bytes] = []
-
-    def _make_stream(self, index: int, span: Span) -> PartStream:
-        return PartStream(self._manifest, index, span, self._registry)
+        self._source: ColumnSource
+        if manifest.parity:
+            self._source = _FromStripes(manifest, span, sources, Survivors(manifest, sources.policy, found), traffic)
+        else:
+            self._source = _FromParts(manifest, span, sources, found)
 
     async def open(self) -> None:
-        """Request the bytes from all nodes that are needed.
-
-        :raise FileUnavailable: too many nodes cannot be read.
-        :raise FileDamaged: too many parts are lost or damaged.
-        :raise Overloaded: this process cannot connect to nodes.
-        """
+        """Request the bytes from all nodes that are needed; may raise what `ColumnSource.open` raises."""
         try:
-            await self._open()
+            await self._source.open()
         except BaseException:
             self.close()
             raise
         self._opened = True
         self._traffic.download_began()
-
-    async def _open(self) -> None:
-        if not self._manifest.parity:
-            await gather([stream.open() for stream in self._streams.values()])
-        elif not self._survivors.seem_well(self._streams):
-            await self._read_stripes(self._first)
-        else:
-            opened = await self._survivors.try_all({index: stream.open() for index, stream in self._streams.items()})
-            if len(opened) < len(self._streams):
-                await self._read_stripes(self._first)
-
-    async def _read_stripes(self, first: int) -> None:
-        """Read whole stripes from now on.  The first one is read at once: it shows whether enough parts are left."""
-        for stream in self._streams.values():
-            stream.close()
-        self._streams = {}
-        self._traffic.downloads_degraded += 1
-        self._stripes = StripeReader(self._manifest, first, self._stop, self._survivors, self._make_stream, self._run)
-        self._rebuilt, self._stripe = await self._stripes.read(), first
 
     def read(self) -> Deferred[Sequence[bytes]]:
         """Read on; see `IDownload.read`."""
@@ -106,36 +87,102 @@ class Download:
         if column is None:
             return []
         try:
-            pieces = await self._read_column(column)
+            pieces = await self._source.read(column)
         except SplitdError:
             self._failed = True
             raise
         self._traffic.bytes_out += sum(map(len, pieces))
         return pieces
 
-    async def _read_column(self, column: Column) -> Sequence[bytes]:
-        if self._stripes is None:
-            try:
-                return await self._streams[column.index].next_unit()
-            except (FileUnavailable, FileDamaged) as problem:
-                self._survivors.lose(column.index, problem)
-                await self._read_stripes(column.stripe)
-        while self._stripe < column.stripe:
-            assert self._stripes is not None
-            self._rebuilt = await self._stripes.read()
-            self._stripe += 1
-        before = column.stripe * self._manifest.unit
-        return [self._rebuilt[column.index][column.span.start - before : column.span.stop - before]]
-
     def close(self) -> None:
         """Read no more; see `IDownload.close`."""
         closed, self._closed = self._closed, None
         if closed is None:
             return
-        for stream in self._streams.values():
-            stream.close()
-        if self._stripes is not None:
-            self._stripes.close()
+        self._source.close()
         if self._opened:
             self._traffic.download_ended(failed=self._failed)
         closed()
+
+
+class _FromParts:
+    """The columns of a version without parity, each from its own part.  Provides `ColumnSource`."""
+
+    def __init__(self, manifest: Manifest, span: Span, sources: Sources, found: Found) -> None:
+        self._manifest = manifest
+        self._found = found
+        self._streams = {
+            index: PartStream(manifest, index, part, sources.registry)
+            for index, part in enumerate(part_spans(manifest.layout, manifest.size, span))
+            if len(part)
+        }
+
+    async def open(self) -> None:
+        await gather([self._open(index, stream) for index, stream in self._streams.items()])
+
+    async def _open(self, index: int, stream: PartStream) -> None:
+        try:
+            await stream.open()
+        except FileDamaged as problem:
+            if self._manifest.nodes[index]:
+                self._found(self._manifest, index, problem)
+            raise
+
+    async def read(self, column: Column) -> Sequence[bytes]:
+        try:
+            return await self._streams[column.index].next_unit()
+        except FileDamaged as problem:
+            self._found(self._manifest, column.index, problem)
+            raise
+
+    def close(self) -> None:
+        for stream in self._streams.values():
+            stream.close()
+
+
+class _FromStripes:
+    """The columns of a version with parity, stripe by stripe.  Provides `ColumnSource`."""
+
+    def __init__(
+        self, manifest: Manifest, span: Span, sources: Sources, survivors: Survivors, traffic: Traffic
+    ) -> None:
+        unit = self._unit = manifest.unit
+        wanted = {
+            index: Span(part.start // unit, -(-part.stop // unit))
+            for index, part in enumerate(part_spans(manifest.layout, manifest.size, span))
+            if len(part)
+        }
+        self._traffic = traffic
+        self._reader = StripeReader(manifest, wanted, survivors, sources) if wanted else None
+        self._stripe = -1
+        self._columns: Columns = {}
+        self._degraded = False
+
+    async def open(self) -> None:
+        if self._reader is not None:
+            await self._reader.open()
+            self._count()
+
+    async def read(self, column: Column) -> Sequence[bytes]:
+        assert self._reader is not None
+        if self._stripe != column.stripe:
+            self._columns = await self._reader.read()
+            self._stripe = column.stripe
+            self._count()
+        pieces = self._columns.pop(column.index)
+        start = column.span.start - column.stripe * self._unit
+        stop = column.span.stop - column.stripe * self._unit
+        if start or stop < sum(map(len, pieces)):
+            return [b"".join(pieces)[start:stop]]
+        return pieces
+
+    def _count(self) -> None:
+        """Count the download as degraded once columns were rebuilt."""
+        assert self._reader is not None
+        if self._reader.rebuilt and not self._degraded:
+            self._degraded = True
+            self._traffic.downloads_degraded += 1
+
+    def close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()

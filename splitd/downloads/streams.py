@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 
+from twisted.internet.defer import Deferred
+
 from splitd.errors import FileDamaged, FileUnavailable, Overloaded, SplitdError
-from splitd.interfaces.nodes import INodeRegistry
+from splitd.interfaces.nodes import INodeRegistry, Wait
 from splitd.model.manifest import Manifest
 from storaged.parts.decoding import UnitDecoder
 from storaged.parts.errors import BadSpan, NotAsked, PartDamaged, PartMissing, StoragedError
@@ -40,6 +42,8 @@ class PartStream:
 
     :param index: the index of the part, a data part or a parity part.
     :param span: the span of the part's payload; not empty.
+    :ivar position: the number of the unit that comes next.
+    :ivar stop: the number of the unit after the last one.
     """
 
     def __init__(self, manifest: Manifest, index: int, span: Span, registry: INodeRegistry) -> None:
@@ -51,6 +55,14 @@ class PartStream:
         self._decoder = UnitDecoder(self._part, manifest.unit, manifest.part_size(index), span)
         self._units: deque[list[bytes]] = deque()
         self._reader: IPartReader | None = None
+        self._opening: Deferred[None] | None = None
+        self.position = self._first = span.start // manifest.unit
+        self.stop = -(-span.stop // manifest.unit)
+
+    @property
+    def wait(self) -> Wait:
+        """What the next wait for the stream is for."""
+        return Wait.FIRST_UNIT if self.position == self._first else Wait.NEXT_UNIT
 
     async def open(self) -> None:
         """Request the units from the node.
@@ -65,12 +77,20 @@ class PartStream:
         except StoragedError as problem:
             raise explain_failure(self._manifest, self._index, problem) from problem
 
+    def begin(self) -> None:
+        """Request the units from the node; `next_unit` waits for the answer, and fails as `open` does."""
+        if self._opening is None and self._reader is None:
+            self._opening = Deferred.fromCoroutine(self.open())
+
     async def next_unit(self) -> list[bytes]:
         """Return the next unit, as pieces.
 
         :raise FileUnavailable: the node cannot be read.
-        :raise FileDamaged: the unit is damaged, or missing.
+        :raise FileDamaged: the node lacks the part, or the unit is damaged or missing.
         """
+        if self._reader is None:
+            opening, self._opening = self._opening, None
+            await (self.open() if opening is None else opening)
         assert self._reader is not None
         while not self._units:
             try:
@@ -80,9 +100,14 @@ class PartStream:
                 self._units.extend(self._decoder.feed(data))
             except StoragedError as problem:
                 raise explain_failure(self._manifest, self._index, problem) from problem
+        self.position += 1
         return self._units.popleft()
 
     def close(self) -> None:
         """Read no more.  A pending `next_unit` fails with `CancelledError`."""
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            opening.addErrback(lambda _: None)
+            opening.cancel()
         if self._reader is not None:
             self._reader.close()

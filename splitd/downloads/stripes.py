@@ -1,11 +1,14 @@
-"""Whole stripes of a version, from whichever parts can be read: columns that are lost are rebuilt from the others."""
+"""Stripes of a version, from whichever parts can be read: columns that are lost or late are rebuilt from the others."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Any
+from collections import deque
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from splitd.downloads.streams import PartStream
+from twisted.internet.defer import Deferred
+
+from splitd.downloads.race import Race
+from splitd.downloads.sources import PartStreams, Sources
 from splitd.downloads.survivors import Survivors
 from splitd.model.erasure import code_of
 from splitd.model.manifest import Manifest
@@ -13,96 +16,161 @@ from splitd.model.striping import column_size
 from storaged.system.parallel import InThread
 from storaged.system.ranges import Span
 
+_REVIEW_EVERY = 16
+"""After so many stripes, data parts that were late are read again in place of parity parts."""
+
+_UNITS_OF_A_REQUEST = 16
+"""So many units of a stream count as one more request: each could have been a request of its own."""
+
+Pieces = Sequence[bytes]
+Columns = dict[int, Pieces]
+
 
 def rebuild_columns(
-    manifest: Manifest, stripe: int, columns: Mapping[int, bytes], run: InThread
-) -> Awaitable[dict[int, bytes]]:
-    """Rebuild the data columns of a stripe that are missing.
+    manifest: Manifest, stripe: int, columns: Mapping[int, Pieces], wanted: Iterable[int], run: InThread
+) -> Deferred[Columns]:
+    """Rebuild columns of a stripe.
 
-    :param columns: `data` columns of the stripe, by their indexes.
+    :param columns: `data` columns of the stripe, by their indexes, each as pieces.
+    :param wanted: the indexes of the columns to rebuild, of parity columns too; none of them is in `columns`.
     :param run: runs the computation in a thread.
-    :return: the missing data columns by their indexes.
+    :return: a Deferred that fires with the wanted columns by their indexes.
     """
     layout = manifest.layout
     size = min(layout.stripe, manifest.size - stripe * layout.stripe)
-    lengths = {index: column_size(layout.data, size, index) for index in range(layout.data) if index not in columns}
-    code, length = code_of(layout.data, layout.parity), column_size(layout.data, size, 0)
+    length = column_size(layout.data, size, 0)
+    lengths = {index: column_size(layout.data, size, index) if index < layout.data else length for index in wanted}
+    code = code_of(layout.data, layout.parity)
 
-    def work() -> dict[int, bytes]:
-        rebuilt = code.rebuild(columns, length, lengths)
-        return {index: rebuilt[index][:each] for index, each in lengths.items()}
+    def work() -> Columns:
+        rebuilt = code.rebuild({index: b"".join(pieces) for index, pieces in columns.items()}, length, lengths)
+        return {index: [rebuilt[index][:each]] for index, each in lengths.items()}
 
     return run(work)
 
 
 class StripeReader:
-    """Some stripes of a version, one after the other.  A part that fails is replaced where it failed.
+    """Columns of some stripes of a version, one stripe after the other.
 
-    :param first: the number of the first stripe.
-    :param stop: the number of the stripe after the last one.
-    :param make_stream: makes the stream of a span of a part, not opened yet.
-    :param run: runs a computation in a thread.
+    Only the wanted columns are read, as long as all is well.  If one fails or is late, the stripe is rebuilt from as
+    many others as are needed, and so are those after it, without that part.  While columns are being rebuilt, the next
+    stripe is read ahead.
+
+    :param wanted: the stripes of which each column is wanted, by its index, which may be that of a parity part; the
+        span is of the numbers of the stripes, and not empty.
+    :param survivors: the parts that can be read.
+    :ivar rebuilt: whether columns of the last stripe that was read had to be rebuilt.
     """
 
-    def __init__(
-        self,
-        manifest: Manifest,
-        first: int,
-        stop: int,
-        survivors: Survivors,
-        make_stream: Callable[[int, Span], PartStream],
-        run: InThread,
-    ) -> None:
+    def __init__(self, manifest: Manifest, wanted: Mapping[int, Span], survivors: Survivors, sources: Sources) -> None:
         self._manifest = manifest
-        self._next = first
-        self._stop = stop
+        self._layout = manifest.layout
+        self._wanted = {index: range(span.start, span.stop) for index, span in wanted.items()}
         self._survivors = survivors
-        self._make_stream = make_stream
-        self._run = run
-        self._streams: dict[int, PartStream] = {}
+        self._sources = sources
+        self._next = min(span.start for span in wanted.values())
+        self._stop = max(span.stop for span in wanted.values())
+        self._streams = PartStreams(manifest, self._wanted, self._stop, sources)
+        self._members: list[int] = []  # the parts that stripes are rebuilt from
+        self._empty: set[int] = set()  # the columns without a byte in the present stripe
+        self._ready: deque[Columns] = deque()
+        self._ahead: Deferred[Columns] | None = None
+        self.rebuilt = False
 
-    async def read(self) -> list[bytes]:
-        """Read the next stripe.
+    async def open(self) -> None:
+        """Read the first columns, which shows whether enough parts can be read.
 
-        :return: its data columns.
+        :raise FileUnavailable: too many nodes cannot be read.
+        :raise FileDamaged: too many parts are lost or damaged.
+        """
+        self._survivors.check()
+        self._members = self._survivors.choose(self._layout.data, set())
+        later = [index for index, stripes in self._wanted.items() if self._next not in stripes]
+        for index in set(self._members).intersection(later):
+            self._streams.at(index, self._wanted[index].start).begin()
+        self._ready.append(await self._read())
+        if later and self._next < self._stop:
+            self._ready.append(await self._read())
+
+    async def read(self) -> Columns:
+        """Read the next stripe; to be called as often as there are stripes.
+
+        :return: its wanted columns by their indexes, each as pieces.
         :raise FileUnavailable, FileDamaged: too few parts can be read.
         """
-        stripe = self._next
-        columns = {index: b"" for index in range(self._manifest.data) if not self._unit_size(stripe, index)}
-        while len(columns) < self._manifest.data:
-            await self._open_missing(stripe, set(columns))
-            # In a short stripe, columns that have no byte take the place of others.
-            waiting = sorted(self._streams.keys() - columns.keys())[: self._manifest.data - len(columns)]
-            units = await self._try_all({index: self._streams[index].next_unit() for index in waiting})
-            columns.update((index, b"".join(pieces)) for index, pieces in units.items())
+        if self._ready:
+            columns = self._ready.popleft()
+        else:
+            ahead, self._ahead = self._ahead, None
+            columns = await (ahead or Deferred.fromCoroutine(self._read()))
+        if self.rebuilt and not self._ready and self._next < self._stop:
+            self._ahead = Deferred.fromCoroutine(self._read())
+        return columns
+
+    async def _read(self) -> Columns:
+        stripe, data = self._next, self._layout.data
         self._next += 1
-        if any(index not in columns for index in range(self._manifest.data)):
-            columns.update(await rebuild_columns(self._manifest, stripe, columns, self._run))
-        return [columns[index] for index in range(self._manifest.data)]
+        if stripe % _REVIEW_EVERY == 0:
+            self._return_to_data()
+        self._empty = {index for index in range(data) if not self._unit_size(stripe, index)}
+        wanted = [index for index, stripes in self._wanted.items() if stripe in stripes and index not in self._empty]
+        answers = await self._ask(stripe, wanted)
+        missing = [index for index in wanted if index not in answers]
+        self.rebuilt = bool(missing)
+        if not missing:
+            return {index: answers[index] for index in wanted}
+        given = {index: answers[index] for index in sorted(answers)[: data - len(self._empty)]}
+        given.update(dict.fromkeys(self._empty, ()))
+        rebuilt = await rebuild_columns(self._manifest, stripe, given, missing, self._sources.run)
+        return {index: rebuilt[index] if index in rebuilt else answers[index] for index in wanted}
 
-    async def _open_missing(self, stripe: int, given: set[int]) -> None:
-        """Open streams, until there are enough for a stripe."""
-        while (missing := self._manifest.data - len(given | self._streams.keys())) > 0:
-            chosen = self._survivors.choose(missing, given | self._streams.keys())
-            streams = {index: self._make_stream(index, self._span(stripe, index)) for index in chosen}
-            self._streams.update(streams)
-            await self._try_all({index: stream.open() for index, stream in streams.items()})
-
-    async def _try_all(self, work: Mapping[int, Coroutine[Any, Any, Any]]) -> dict[int, Any]:
-        """Do something with several streams; a stream that fails is closed, and its part is lost."""
-        done = await self._survivors.try_all(work)
-        for index in work.keys() - done.keys():
-            self._streams.pop(index).close()
-        return done
-
-    def _span(self, stripe: int, index: int) -> Span:
-        unit = self._manifest.unit
-        return Span(stripe * unit, min(self._stop * unit, self._manifest.part_size(index)))
+    async def _ask(self, stripe: int, wanted: Collection[int]) -> Columns:
+        """Ask for the wanted columns of a stripe; return them, or enough others."""
+        need = self._layout.data - len(self._empty)
+        race: Race[Pieces] = Race(
+            self._manifest,
+            self._survivors,
+            lambda index: Deferred.fromCoroutine(self._streams.at(index, stripe).next_unit()),
+            lambda index: self._streams.at(index, stripe).wait,
+            self._sources.policy,
+            self._sources.clock,
+        )
+        direct = set(self._members).issuperset(wanted)
+        try:
+            await race.run(wanted if direct else self._choose(need, set()), wanted, need, self._choose)
+        finally:
+            self._streams.drop(race.abandoned | self._survivors.lost.keys())
+        away = self._survivors.lost.keys() | (race.late & race.abandoned)
+        if away.intersection(self._members) or len(self._members) < self._layout.data:
+            members = [index for index in self._members if index not in away]
+            members += [index for index in race.answers if index not in members]
+            self._members = sorted(members)[: self._layout.data]
+            self._streams.keep(self._members)
+        self._sources.policy.asked(len(race.answers) / _UNITS_OF_A_REQUEST)
+        return race.answers
 
     def _unit_size(self, stripe: int, index: int) -> int:
-        return min(self._manifest.unit, max(0, self._manifest.part_size(index) - stripe * self._manifest.unit))
+        return min(self._layout.unit, max(0, self._manifest.part_size(index) - stripe * self._layout.unit))
+
+    def _choose(self, count: int, given: set[int]) -> list[int]:
+        """Choose parts to read; those whose streams are open come first."""
+        given = given | self._empty
+        chosen = [index for index in self._members if index not in given and index not in self._survivors.lost][:count]
+        return chosen + self._survivors.choose(count - len(chosen), given.union(chosen))
+
+    def _return_to_data(self) -> None:
+        """Read data parts in place of parity parts, if they can be read again: this saves the rebuilding."""
+        best = self._survivors.choose(self._layout.data, set())
+        if sum(map(self._is_data, best)) > sum(map(self._is_data, self._members)):
+            self._members = best
+            self._streams.keep(best)
+
+    def _is_data(self, index: int) -> bool:
+        return index < self._layout.data
 
     def close(self) -> None:
         """Read no more."""
-        for stream in self._streams.values():
-            stream.close()
+        if self._ahead is not None:
+            self._ahead.addErrback(lambda _: None)
+            self._ahead.cancel()
+        self._streams.close()

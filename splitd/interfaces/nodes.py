@@ -1,11 +1,14 @@
-"""The interface of the registry, which knows the nodes and chooses those that take the parts of a file."""
+"""The interfaces of the registry, which knows the nodes and chooses those that take the parts of a file, and of the
+policy that says which nodes to read from.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection as SetOf
+from enum import Enum
 
 from twisted.internet.defer import Deferred
-from zope.interface import Interface
+from zope.interface import Attribute, Interface
 
 from storaged.parts.interfaces import INodeStore
 
@@ -50,3 +53,41 @@ class INodeRegistry(Interface):
         :return: a Deferred that fires with None when each node has answered or failed, and after some seconds at the
             latest, because a node that does not answer must not delay the caller for longer.  It does not fail.
         """
+
+
+class Wait(Enum):
+    """What a reader waits for: the first unit of a stream, a later unit, or a small part, which comes whole."""
+
+    FIRST_UNIT = "first unit"
+    NEXT_UNIT = "next unit"
+    SMALL_PART = "small part"
+
+
+class IReadPolicy(Interface):
+    """From which nodes parts are read first, and how long a reader waits for a node before it asks others in its place.
+
+    Readers report what they observe.  Nothing here affects which nodes take new parts.
+    """
+
+    silent_after_s = Attribute("A node that sends nothing for this time, in seconds, is silent: a float.")
+
+    def rank(node_id: str) -> int:
+        """Return when to ask a node: 0 first, 1 last, 2 only if there is no other one, because it seems to be away."""
+
+    def late_after_s(wait: Wait) -> float:
+        """Return after how many seconds an answer is late, judging by recent ones; infinite while that is unknown."""
+
+    def took(wait: Wait, node_id: str, seconds: float) -> None:
+        """Note how long a node took to answer, or how long a reader waited before it abandoned the request."""
+
+    def silent(node_id: str) -> None:
+        """Note that a node has sent nothing for `silent_after_s`: it is asked last for some time."""
+
+    def asked(requests: float) -> None:
+        """Count requests that a read needs anyway."""
+
+    def may_hedge(requests: int) -> bool:
+        """Return whether further requests may be sent because a node is late, and count them if so."""
+
+    def fill(node_id: str, *, is_filled: bool) -> None:
+        """Note whether a node is being filled with rebuilt parts: it is asked last until that has ended."""

@@ -138,6 +138,13 @@ class NodeRegistry:
                 node.health.forgive(self._clock.seconds())
         self._ask_due()
 
+    def suspect(self, node_id: str) -> None:
+        """Ask a node at once that may not answer any more; its state does not change before."""
+        node = self._nodes.get(node_id)
+        if node is not None and node.health.usable:
+            node.health.due = self._clock.seconds()
+            self._ask_due()
+
     def nodes(self) -> list[NodeStatus]:
         """Return the present state of each node, in the order of the registry."""
         return list(self._nodes.values())

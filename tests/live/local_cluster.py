@@ -109,7 +109,8 @@ class LocalCluster:
         try:
             if self._process is not None and self._process.poll() is None:
                 assert self.stop() == 0, self.output.read_text()
-            assert not self.faults()
+            faults = self.faults()
+            assert not faults, faults
         finally:
             shutil.rmtree(self.folder)
 

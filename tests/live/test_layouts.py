@@ -13,6 +13,7 @@ import pytest
 from tests.live.clients import Command, ask, put
 from tests.live.conftest import Starter
 from tests.live.local_cluster import BLOCK, SPLITCTL
+from tests.live.processes import wait_until
 from tests.ports import free_ports
 
 FILES = {"/large": os.urandom(30_000_001), "/small": os.urandom(4_000)}
@@ -32,6 +33,20 @@ def test_files_are_read_right_while_any_two_storage_servers_have_just_been_kille
         cluster.wait_recovered(killed)
     status = json.loads(ask(f"{cluster.admin}/status").body)
     assert status["layout"] == "6+2"
+    assert (status["downloads"]["degraded"] > 0, status["downloads"]["failed"]) == (True, 0)
+
+
+def test_files_are_read_right_while_any_two_storage_servers_are_stopped(own_cluster: Starter) -> None:
+    cluster = own_cluster(layout="6+2", cache=0, node_timeout_s=3600)
+    for path, data in FILES.items():
+        put(cluster.url + path, data)
+    for first, second in [("n1", "n2"), ("n5", "n7")]:
+        with cluster.paused(first), cluster.paused(second):
+            for path, data in FILES.items():
+                found = ask(cluster.url + path)
+                assert (found.status, found.body == data) == (200, True), (first, second, path)
+        wait_until(cluster.is_ready, "all ready again", cluster.status)
+    status = cluster.status()
     assert (status["downloads"]["degraded"] > 0, status["downloads"]["failed"]) == (True, 0)
 
 
