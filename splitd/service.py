@@ -235,7 +235,7 @@ class Front:
 
     async def _reload(self) -> ReloadReport:
         change = await self._registry_file.reload()
-        return ReloadReport(len(self.registry.node_ids()), change.added, change.moved, change.changed)
+        return ReloadReport(len(self.registry.nodes()), change.added, change.moved, change.changed)
 
     async def _probe(self, node_id: str, url: str) -> Found:
         return await probe(node_id, url, self.registry, self._look_first, self._status.cluster)

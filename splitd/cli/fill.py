@@ -13,7 +13,15 @@ from storaged.system.sizes import format_size
 
 _CELLS = 20
 _WIDE = 110
-_STYLES = {"up": "green", "readonly": "cyan", "full": "yellow", "down": "red", "stranger": "red"}
+_STYLES = {
+    "up": "green",
+    "readonly": "cyan",
+    "draining": "cyan",
+    "full": "yellow",
+    "down": "red",
+    "stranger": "red",
+    "lost": "dim",
+}
 
 Node = Mapping[str, Any]
 """A node as it stands in the answer to `GET /status`."""

@@ -19,7 +19,7 @@ from storaged.system.sizes import format_size
 _UP_S = 60.0
 _FIRST_BYTES_S = 10.0
 _LOOK_S = 0.2
-_HERE = frozenset({"up", "full", "readonly"})
+_HERE = frozenset({"up", "full", "readonly", "draining"})
 
 
 class NotUp(CommandFailed):

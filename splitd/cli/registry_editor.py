@@ -1,4 +1,4 @@
-"""Adds nodes to the registry's file, and leaves everything else in it as it is."""
+"""Adds nodes to the registry's file, or changes their state, and leaves everything else in it as it is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from splitd.cli.errors import CommandFailed, ServerRefused
-from splitd.cli.local.text import append_node, format_node, read_urls
+from splitd.cli.local.text import append_node, format_node, read_urls, write_state
 from splitd.cli.server import Server
 from splitd.cli.writing import read_text, replace_file
 
@@ -63,19 +63,40 @@ class RegistryEditor:
         :raise NotChanged: the file cannot be read or changed.
         :raise ServerRefused: the front refused the file.  The old file is restored, unless another program changed it
             meanwhile or restoring failed; the message says which.
-        :raise CommandFailed: the front cannot be reached; the file has the nodes.
+        :raise CommandFailed: the front cannot be reached; the file has the change.
         """
         with self._locked():
             old, new = self._add(entries)
+            return self._tell(old, new, admin)
+
+    def set_state(self, node_id: str, state: str, admin: Server) -> dict[str, Any]:
+        """Set the state of a node, and make the front read the file; all else is as for `join`."""
+        with self._locked():
+            old = self._read()
             try:
-                return dict(admin.document("/reload", method="POST"))
-            except ServerRefused as refusal:
-                if new != old:
-                    self._put_back(old, new, refusal)
-                raise ServerRefused(f"{refusal.message}; {self.path} is as it was", refusal.status) from refusal
-            except CommandFailed as failure:
-                reason = f"{failure.message}; {self.path} has the new node: `splitctl reload` tells the front"
-                raise type(failure)(reason) from failure
+                new = write_state(old, node_id, state)
+            except ValueError as problem:
+                raise NotChanged(
+                    f"{self.path}: {problem}; it is as it was.  Write `state: {state}` into the entry of {node_id} "
+                    "yourself, then run `splitctl reload`"
+                ) from problem
+            if new != old:
+                try:
+                    replace_file(self.path, new)
+                except OSError as problem:
+                    raise NotChanged(f"{self.path}: {_why(problem)}; it is as it was") from problem
+            return self._tell(old, new, admin)
+
+    def _tell(self, old: str, new: str, admin: Server) -> dict[str, Any]:
+        try:
+            return dict(admin.document("/reload", method="POST"))
+        except ServerRefused as refusal:
+            if new != old:
+                self._put_back(old, new, refusal)
+            raise ServerRefused(f"{refusal.message}; {self.path} is as it was", refusal.status) from refusal
+        except CommandFailed as failure:
+            reason = f"{failure.message}; {self.path} has the change: `splitctl reload` tells the front"
+            raise type(failure)(reason) from failure
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -17,7 +17,7 @@ class INodeRegistry(Interface):
     """The registered nodes, and the choice of those that take the parts of the next file."""
 
     def node_ids() -> list[str]:
-        """Return the ids of all registered nodes, usable or not."""
+        """Return the ids of the registered nodes, usable or not, except those that were declared lost."""
 
     def store(node_id: str) -> INodeStore:
         """Return the part store of a node.  The store reports to the registry when the node fails.

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
+from splitd.model.nodes import LOST
+
 ASK_EVERY_S = 10.0
 """How often a healthy node is asked for its status."""
 
@@ -22,7 +26,7 @@ class Health:
     long after each further failure, up to a minute.
 
     :ivar state: "unknown" until the node was asked once; then "up", "full", "down", or "stranger" if a different
-        server answers in its place.
+        server answers in its place; "lost" for good after `lose`.
     :ivar problem: why the node is not up; empty if it is up.
     :ivar due: when to ask the node next.
     """
@@ -40,11 +44,17 @@ class Health:
         """Whether requests can be sent to the node."""
         return self.state in {UP, FULL}
 
+    def lose(self) -> None:
+        """Note that the node was declared lost: it is never asked again, and nothing that happens later counts."""
+        self.state, self.problem, self.due = LOST, "it was declared lost", math.inf
+
     def answered(self, now: float, full: str = "") -> None:
         """Note that the node has answered.
 
         :param full: the reason why it takes no parts; empty if it has room.
         """
+        if self.state == LOST:
+            return
         self._silent = 0
         if now < self._cool_at:
             self.due = self._cool_at
@@ -58,6 +68,8 @@ class Health:
         :param problem: the reason.
         :param stranger: whether a different server answered in its place.
         """
+        if self.state == LOST:
+            return
         self.due = now + min(ASK_EVERY_S, _FIRST_PAUSE_S * 2**self._silent)
         self._silent = min(self._silent + 1, 10)
         # The node was away, which explains its earlier failures.
@@ -67,11 +79,13 @@ class Health:
 
     def not_asked(self, now: float) -> None:
         """Note that this process could not ask the node: its state stays as it is."""
+        if self.state == LOST:
+            return
         self.due = now + (ASK_EVERY_S if self.usable else _FIRST_PAUSE_S)
 
     def failed(self, now: float, problem: str) -> None:
         """Note that the node failed when it was used."""
-        if now < self._cool_at:
+        if now < self._cool_at or self.state == LOST:
             return  # requests that were in progress together fail together: they count once
         if now - self._cool_at > _CALM_S:
             self._cooling_s = 0.0
@@ -81,5 +95,7 @@ class Health:
 
     def forgive(self, now: float) -> None:
         """Forget the node's failures and make it due now, because an operator may have repaired it."""
+        if self.state == LOST:
+            return
         self._cooling_s = 0.0
         self._cool_at = self.due = now

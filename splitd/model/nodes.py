@@ -18,18 +18,27 @@ class NodeEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     :param url: the URL it listens at, without a path.
     :param zone: nodes of one zone fail together, so a file's parts are spread over zones; empty for a zone of its own.
     :param weight: the factor by which placement multiplies its free space.
-    :param state: "readonly" keeps its parts and takes no new ones.
+    :param state: "active"; "readonly" if it keeps its parts and takes no new ones; "draining" if it takes no new ones,
+        and its parts are moved to others; "lost" if nothing on it can ever be read again, which cannot be taken back.
     """
 
     id: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     url: str
     zone: str = ""
     weight: Annotated[float, msgspec.Meta(gt=0, le=1000)] = 1.0
-    state: Literal["active", "readonly"] = "active"
+    state: Literal["active", "readonly", "draining", "lost"] = "active"
+
+
+LOST = "lost"
+"""The state of a node that was declared lost."""
 
 
 class RegistryInvalid(ValueError):
     """The registry's entries cannot be used; the message names the line."""
+
+
+class NodesMissing(RegistryInvalid):
+    """The registry ends without nodes that it must have; the message names them."""
 
 
 @attrs.frozen
@@ -56,10 +65,12 @@ class RegistryChange:
 def compare_entries(old: Sequence[NodeEntry], new: Sequence[NodeEntry]) -> RegistryChange:
     """Find the changes that a new registry makes.
 
-    :raise RegistryInvalid: a node of the old registry is missing in the new one.
+    :raise NodesMissing: a node of the old registry is missing in the new one.
+    :raise RegistryInvalid: a node that was lost in the old registry has another state in the new one.
     """
     before = {entry.id: entry for entry in old}
     refuse_missing(before, new)
+    refuse_found([entry.id for entry in old if entry.state == LOST], new)
     kept = [entry for entry in new if entry.id in before]
     return RegistryChange(
         tuple(entry.id for entry in new if entry.id not in before),
@@ -72,14 +83,31 @@ def refuse_missing(node_ids: Iterable[str], entries: Sequence[NodeEntry]) -> Non
     """Refuse a registry that lacks a node.
 
     :param node_ids: the nodes that it must have.
-    :raise RegistryInvalid: nodes are missing; the message names them.
+    :raise NodesMissing: nodes are missing; the message names them.
     """
     missing = sorted(set(node_ids) - {entry.id for entry in entries})
     if missing:
-        raise RegistryInvalid(
+        raise NodesMissing(
             f"the list ends without node {', '.join(missing)}: there are parts on it, so it can never be removed "
             "(`state: readonly` keeps new ones away)"
         )
+
+
+def refuse_found(lost: Iterable[str], entries: Sequence[NodeEntry]) -> None:
+    """Refuse a registry in which a node that was declared lost is not lost any more.
+
+    Its parts count as missing, and are rebuilt on other nodes.  The node's server may have older ones.
+
+    :param lost: the nodes that were declared lost.
+    :raise RegistryInvalid: one of them has another state; the message names it.
+    """
+    states = {entry.id: entry.state for entry in entries}
+    for node_id in lost:
+        if states.get(node_id, LOST) != LOST:
+            raise RegistryInvalid(
+                f"node {node_id} was declared lost, which cannot be taken back: its state must stay lost.  Its disk "
+                "can be used again with an empty folder and a new id"
+            )
 
 
 def _traits(entry: NodeEntry) -> tuple[str, float, str]:
@@ -103,7 +131,8 @@ def parse_entries(entries: Sequence[tuple[int, Any]]) -> tuple[NodeEntry, ...]:
             parse_origin(node.url)
         except ValueError as problem:
             raise RegistryInvalid(f"line {line}: url {node.url!r}: {problem}") from problem
-        for what in (f"id {node.id}", f"url {node.url.rstrip('/')}"):
+        # A new server may listen where a lost one did.
+        for what in (f"id {node.id}", *([] if node.state == LOST else [f"url {node.url.rstrip('/')}"])):
             if what in seen:
                 raise RegistryInvalid(f"line {line}: {what} stands on line {seen[what]} already")
             seen[what] = line

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
 
 from splitd.errors import RegistryRefused
-from splitd.model.nodes import NodeEntry, RegistryChange, RegistryInvalid, parse_entries
+from splitd.model.nodes import NodeEntry, NodesMissing, RegistryChange, RegistryInvalid, parse_entries
 from splitd.nodes.registry import NodeRegistry
 from storaged.system.clocks import WallClock
 from storaged.system.parallel import InThread
@@ -165,8 +165,10 @@ class RegistryFile:
             raise self._refuse(str(problem)) from problem
         try:
             change = self._registry.replace(entries)
-        except RegistryInvalid as problem:
+        except NodesMissing as problem:
             raise self._refuse(f"{self.path}: line {max(1, text.count(chr(10)))}: {problem}") from problem
+        except RegistryInvalid as problem:
+            raise self._refuse(f"{self.path}: {problem}") from problem
         self.refused = None
         self.loaded_ms = self._wall.now_ms()
         if change:

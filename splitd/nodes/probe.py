@@ -8,7 +8,7 @@ import attrs
 from twisted.internet.defer import Deferred
 
 from splitd.errors import FileUnavailable, NodeRefused
-from splitd.model.nodes import NodeEntry, RegistryInvalid, parse_entries
+from splitd.model.nodes import LOST, NodeEntry, RegistryInvalid, parse_entries
 from splitd.nodes.registry import NodeRegistry
 from storaged.parts.errors import AccessDenied, StoragedError, WrongNode
 from storaged.parts.values import NodeInfo
@@ -53,7 +53,8 @@ async def probe(
     except RegistryInvalid as problem:
         raise ValueError(str(problem).removeprefix("line 1: ")) from problem
     for node in registry.nodes():
-        if node.entry.id == entry.id or node.entry.url.rstrip("/") == entry.url.rstrip("/"):
+        is_there = node.entry.url.rstrip("/") == entry.url.rstrip("/") and node.entry.state != LOST
+        if node.entry.id == entry.id or is_there:
             raise NodeRefused(f"node {node.entry.id} at {node.entry.url} is registered already")
     try:
         info, holds_parts = await look(entry)

@@ -16,9 +16,10 @@ from zope.interface import implementer
 from splitd.errors import FileUnavailable, NotEnoughNodes, NotEnoughSpace
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.model.health import ASK_EVERY_S, FULL, UP, Health
-from splitd.model.nodes import NodeEntry, RegistryChange, compare_entries
+from splitd.model.nodes import LOST, NodeEntry, RegistryChange, compare_entries
 from splitd.model.placement import Candidate, choose_nodes
 from splitd.model.room import why_full
+from splitd.nodes.lost import LostStore
 from splitd.nodes.reporting import ReportingStore
 from splitd.nodes.state import Fill, NodeStatus
 from storaged.http import reason_of
@@ -71,10 +72,16 @@ class NodeRegistry:
         self._rounds = Periodic(self._ask_due, _TICK_S, clock, "asking nodes")
 
     def _new(self, entry: NodeEntry) -> NodeStatus:
-        return NodeStatus(entry, *self._connected(entry), Health(self._clock.seconds()))
+        health = Health(self._clock.seconds())
+        if entry.state == LOST:
+            health.lose()
+        return NodeStatus(entry, *self._connected(entry), health)
 
     def _connected(self, entry: NodeEntry) -> tuple[IRemoteStore, INodeStore]:
         """Make a node's part store, and a wrapper of it that reports failures."""
+        if entry.state == LOST:
+            lost = LostStore(entry.id)
+            return lost, lost
         remote = self._connect(entry)
 
         def report(problem: StoragedError) -> None:
@@ -111,7 +118,8 @@ class NodeRegistry:
         """Replace the entries.  Uploads and downloads in progress are not affected.
 
         :return: the changes.
-        :raise RegistryInvalid: a registered node is missing in the new entries; nothing has changed.
+        :raise RegistryInvalid: a registered node is missing in the new entries, or is not lost any more; nothing has
+            changed.
         """
         change = compare_entries([node.entry for node in self._nodes.values()], entries)
         nodes = {}
@@ -119,7 +127,9 @@ class NodeRegistry:
             node = self._nodes.get(entry.id)
             if node is None:
                 node = self._new(entry)
-            elif entry.id in change.moved:
+            elif entry.state == LOST != node.entry.state:
+                self._lose(node, entry)
+            elif entry.id in change.moved and entry.state != LOST:
                 # Requests that are pending at the old URL end there, successfully or not.
                 node.remote.retire()
                 node.remote, node.store = self._connected(entry)
@@ -130,6 +140,17 @@ class NodeRegistry:
         self._nodes = nodes
         self.look_again()
         return change
+
+    def _lose(self, node: NodeStatus, entry: NodeEntry) -> None:
+        """Ask nothing of a node any more, and end what waits for it."""
+        remote, before = node.remote, (node.health.state, node.health.problem)
+        node.remote, node.store = self._connected(entry)
+        node.asking = None
+        node.free = 0
+        node.health.lose()
+        remote.end_waits(self._clock.seconds(), NodeUnavailable(node.health.problem))
+        remote.retire()
+        self._log_change(node, before)
 
     def look_again(self) -> None:
         """Ask the nodes that cannot be used at once, and forget their earlier failures."""
@@ -150,8 +171,8 @@ class NodeRegistry:
         return list(self._nodes.values())
 
     def node_ids(self) -> list[str]:
-        """The ids of all registered nodes; see `INodeRegistry.node_ids`."""
-        return list(self._nodes)
+        """The ids of the registered nodes that are not lost; see `INodeRegistry.node_ids`."""
+        return [node_id for node_id, node in self._nodes.items() if node.entry.state != LOST]
 
     def fill(self) -> Fill | None:
         """Return the lowest and highest fill of the nodes that take parts; None if there are no such nodes."""
@@ -167,7 +188,7 @@ class NodeRegistry:
 
         :return: a Deferred that fires with None as that of `ask` does.
         """
-        nodes = list(self._nodes.values())
+        nodes = [self._nodes[node_id] for node_id in self.node_ids()]
         for node in nodes:
             node.health.forgive(self._clock.seconds())
         pending = [node for node in nodes if node.asking is not None]
@@ -186,7 +207,7 @@ class NodeRegistry:
         :return: a Deferred that fires with None when each node has answered or failed, and after `_WAIT_S` at the
             latest: a node that does not answer must not delay the caller for longer.
         """
-        return self._in_time(self._ask_all(self._nodes.values()))
+        return self._in_time(self._ask_all([self._nodes[node_id] for node_id in self.node_ids()]))
 
     def _in_time(self, answers: Deferred[None]) -> Deferred[None]:
         return answers.addTimeout(_WAIT_S, self._clock, lambda *_: None)

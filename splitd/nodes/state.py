@@ -36,8 +36,8 @@ class NodeStatus:
 
     @property
     def state(self) -> str:
-        """The state of its health, or "readonly" if it can be used but takes no new parts."""
-        return "readonly" if self.health.usable and self.entry.state == "readonly" else self.health.state
+        """The state of its health, or "readonly" or "draining" if it can be used but takes no new parts."""
+        return self.entry.state if self.health.usable and self.entry.state != "active" else self.health.state
 
     @property
     def takes_parts(self) -> bool:

@@ -5,7 +5,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splitd.cli.local.text import add_member, append_node, members, read_urls, write_settings, write_urls
+from splitd.cli.local.text import add_member, append_node, members, read_urls, write_settings, write_state, write_urls
 
 _REGISTRY = """\
 # ours
@@ -41,6 +41,51 @@ def test_a_node_is_added_and_all_comments_stay() -> None:
 
 def test_an_url_is_replaced_in_its_place() -> None:
     assert write_urls(_REGISTRY, {"n1": "http://127.0.0.1:9"}) == _REGISTRY.replace("127.0.0.1:8091", "127.0.0.1:9")
+
+
+@pytest.mark.parametrize(
+    ("node_id", "old", "new"),
+    [
+        ("n1", '  zone: "cellar"\n', '  zone: "cellar"\n  state: lost\n'),
+        ("nas", "'http://nas:8090'}", "'http://nas:8090', state: lost}"),
+    ],
+)
+def test_a_state_is_added_to_a_node_and_all_else_stays(node_id: str, old: str, new: str) -> None:
+    assert write_state(_REGISTRY, node_id, "lost") == _REGISTRY.replace(old, new)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("- id: a  # mine\n  state: active  # yes\n  url: u\n", "- id: a  # mine\n  state: lost  # yes\n  url: u\n"),
+        ("- {state: draining, id: a, url: u}", "- {state: lost, id: a, url: u}"),
+        ("- id: a\n  url: u  # here\n\n# end\n", "- id: a\n  url: u  # here\n  state: lost\n\n# end\n"),
+        (
+            "  - id: a\n    url: u\n  - id: b\n    url: v",
+            "  - id: a\n    url: u\n    state: lost\n  - id: b\n    url: v",
+        ),
+        ("- id: b\n  url: v\n- id: a\n  url: u", "- id: b\n  url: v\n- id: a\n  url: u\n  state: lost\n"),
+        ("- id: a\r\n  url: u\r\n", "- id: a\r\n  url: u\r\n  state: lost\r\n"),
+        ("[{id: a, url: u}]\n", "[{id: a, url: u, state: lost}]\n"),
+        ("- id: a\n  url: u\n  state: lost\n", "- id: a\n  url: u\n  state: lost\n"),
+    ],
+)
+def test_a_state_is_written_in_any_style(text: str, expected: str) -> None:
+    assert write_state(text, "a", "lost") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("- id: b\n  url: u\n", "there is no node a"),
+        ("", "there is no node a"),
+        ("id: a\n", "a list of nodes"),
+        ("- {id: b, url: v, state: &s active}\n- {id: a, url: u, state: *s}\n", "cannot be changed"),
+    ],
+)
+def test_a_state_that_cannot_be_written_is_refused(text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        write_state(text, "a", "lost")
 
 
 def test_an_indented_list_stays_one() -> None:

@@ -48,6 +48,39 @@ def write_urls(text: str, urls: Mapping[str, str]) -> str:
     return text
 
 
+def write_state(text: str, node_id: str, state: str) -> str:
+    """Set the state of a node in a registry.
+
+    :raise ValueError: the text is not a registry, does not have the node, or cannot be edited like this.
+    """
+    found = _compose_list(text)
+    entries = [each for each in (found.value if found else []) if isinstance(each, yaml.MappingNode)]
+    for entry in entries:
+        values = {key.value: value for key, value in entry.value}
+        if "id" in values and values["id"].value == node_id:
+            break
+    else:
+        raise ValueError(f"there is no node {node_id}")
+    if "state" in values:
+        new = _replace(text, values["state"], state)
+    else:
+        last_key, last = entry.value[-1]
+        at, column = last.end_mark.index, last_key.start_mark.column
+        if entry.flow_style:
+            new = f"{text[:at]}, state: {state}{text[at:]}"
+        else:
+            at = _end_of_lines(text, last.start_mark.index, at)
+            new = f"{_with_last_newline(text[:at])}{' ' * column}state: {state}{_newline(text)}{text[at:]}"
+    expected = [{**each, "state": state} if each["id"] == node_id else each for each in _load(text)]
+    try:
+        good = _load(new) == expected
+    except ValueError:
+        good = False
+    if not good:
+        raise ValueError(f"the state of node {node_id} cannot be changed")
+    return new
+
+
 def append_node(text: str, entry: Mapping[str, str | float]) -> str:
     """Add a node at the end of a registry.
 

@@ -51,7 +51,7 @@ def judge_readiness(
     reads, writes = list(general), list(general)
     if journal_failure:
         writes.append(f"nothing can be changed until a restart: {journal_failure}")
-    silent = [(node, state) for node, state in states if state not in {"up", "full", "readonly"}]
+    silent = [(node, state) for node, state in states if state not in {"up", "full", "readonly", "draining"}]
     if len(states) - len(silent) < data:
         reads.append(f"{data} nodes are needed to read a file, {len(states) - len(silent)} answer{_listed(silent)}")
     closed = [(node, state) for node, state in states if state != "up"]

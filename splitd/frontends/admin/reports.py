@@ -21,8 +21,9 @@ from splitd.upkeep.sweep import Findings, NodeFindings
 class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
     """The state of a node.
 
-    :param mode: the state in the registry: "active", or "readonly" if the node shall take no new parts.
-    :param state: "up", "full", "readonly", "down", "stranger" or "unknown".
+    :param mode: the state in the registry: "active"; "readonly" if the node shall take no new parts; "draining" if its
+        parts shall move to others; "lost" if it was declared lost.
+    :param state: "up", "full", "readonly", "draining", "down", "stranger", "unknown" or "lost".
     :param capacity: the size of its volume; 0 while it is not known.
     :param free: what may still be written to it; its own reserve is subtracted already.
     :param reserve: the room of its volume that it leaves free; 0 if it does not report one.

@@ -28,6 +28,7 @@ from splitd.frontends.admin.reports import (
 )
 from splitd.interfaces.statistics import CatalogStatistics, ICatalogStatistics
 from splitd.model.health import DOWN, FULL, STRANGER, UNKNOWN, UP
+from splitd.model.nodes import LOST
 from splitd.model.striping import Layout
 from splitd.model.traffic import Traffic
 from splitd.nodes.file import RegistryFile
@@ -249,7 +250,7 @@ class Status:
         }
         for name, (text, value) in gauges.items():
             gauge = GaugeMetricFamily(name, text, labels=["node"])
-            for node in nodes:
+            for node in [each for each in nodes if each.state != LOST]:  # an alarm about it would never end
                 gauge.add_metric([node.entry.id], float(value(node)))
             yield gauge
         states = GaugeMetricFamily("splitd_node_state", "The state of a node.", labels=["node", "state"])
@@ -259,7 +260,7 @@ class Status:
         yield states
 
 
-_STATES = (UP, FULL, "readonly", DOWN, STRANGER, UNKNOWN)
+_STATES = (UP, FULL, "readonly", "draining", DOWN, STRANGER, UNKNOWN, LOST)
 
 
 def _report_readiness(reasons: Sequence[str]) -> ReadinessReport:

@@ -1,0 +1,77 @@
+"""The part store of a node that was declared lost: nothing is asked of the node, whatever is called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from twisted.internet.defer import Deferred, execute
+from zope.interface import implementer
+
+from storaged.parts.errors import NodeUnavailable
+from storaged.parts.interfaces import IPartReader, IPartWriter, IRemoteStore
+from storaged.parts.values import NodeInfo, PartInfo
+from storaged.system.ranges import Span
+
+
+@implementer(IRemoteStore)
+class LostStore:
+    """A store of which each call fails at once with `NodeUnavailable`.
+
+    :param node_id: the node.
+    """
+
+    def __init__(self, node_id: str) -> None:
+        self._node_id = node_id
+
+    def _fail(self) -> Deferred[Any]:
+        return execute(self._refuse)
+
+    def _refuse(self) -> NoReturn:
+        raise NodeUnavailable("it was declared lost").on(self._node_id)
+
+    def create(self, part_id: str, stored_size: int | None) -> Deferred[IPartWriter]:  # noqa: ARG002 - the interface's
+        """Fail."""
+        return self._fail()
+
+    def open(self, part_id: str, span: Span | None) -> Deferred[IPartReader]:  # noqa: ARG002
+        """Fail."""
+        return self._fail()
+
+    def stat(self, part_id: str) -> Deferred[PartInfo]:  # noqa: ARG002
+        """Fail."""
+        return self._fail()
+
+    def remove(self, part_id: str) -> Deferred[bool]:  # noqa: ARG002
+        """Fail."""
+        return self._fail()
+
+    def trash(self, part_id: str) -> Deferred[bool]:  # noqa: ARG002
+        """Fail."""
+        return self._fail()
+
+    def list_parts(self, after: str, limit: int) -> Deferred[list[PartInfo]]:  # noqa: ARG002
+        """Fail."""
+        return self._fail()
+
+    def info(self) -> Deferred[NodeInfo]:
+        """Fail."""
+        return self._fail()
+
+    def put_all(self, parts: Sequence[tuple[str, bytes]]) -> Deferred[list[Any]]:  # noqa: ARG002
+        """Fail."""
+        return self._fail()
+
+    def get_all(self, part_ids: Sequence[str]) -> Deferred[list[Any]]:  # noqa: ARG002
+        """Fail."""
+        return self._fail()
+
+    def remove_all(self, part_ids: Sequence[str]) -> Deferred[list[Any]]:  # noqa: ARG002
+        """Fail."""
+        return self._fail()
+
+    def retire(self) -> None:
+        """Do nothing: there is no connection."""
+
+    def end_waits(self, since: float, problem: NodeUnavailable) -> None:
+        """Do nothing: nothing waits."""
