@@ -25,7 +25,7 @@ from splitd.downloads.downloads import Downloads
 from splitd.downloads.pins import Pins
 from splitd.downloads.sources import Sources
 from splitd.errors import CatalogReadOnly, RegistryRefused
-from splitd.frontends.admin import actions, layouts
+from splitd.frontends.admin import actions, layouts, losses
 from splitd.frontends.admin.layouts import Layouts
 from splitd.frontends.admin.reports import ReloadReport, SweepReport, report_sweep
 from splitd.frontends.admin.resource import AdminResource
@@ -33,7 +33,7 @@ from splitd.frontends.admin.status import Status
 from splitd.frontends.http.targets import HEAD_LIMIT
 from splitd.frontends.webdav.door import Door
 from splitd.frontends.webdav.resource import WebdavResource
-from splitd.model.nodes import NodeEntry, RegistryInvalid, refuse_missing
+from splitd.model.nodes import NodeEntry, RegistryInvalid, refuse_found, refuse_missing
 from splitd.model.traffic import Traffic
 from splitd.model.uploads import RANDOM_BYTES, upload_id
 from splitd.nodes.file import RegistryFile, read_registry
@@ -251,7 +251,7 @@ class Front:
     def start(self) -> Deferred[None]:
         """Start to serve; see `IServer.start`.
 
-        :raise RegistryInvalid: the registry lacks a node that holds parts.
+        :raise RegistryInvalid: the registry lacks a node that holds parts, or a lost node is not lost in it any more.
         :raise SettingsError: an endpoint of the settings cannot be listened on.
         """
         return self._stages.start(self._start)
@@ -302,6 +302,7 @@ class Front:
             "/reload": actions.reload(self._reload),
             "/probe": actions.probe(self._probe),
             "/layout": layouts.layout(self._layouts),
+            "/loss": losses.loss(losses.Losses(self.catalog.heal_ledger, self.registry, self._reactor)),
             "/rebalance": actions.rebalance(self._rebalance, TARGET),
             "/sweep": actions.sweep(self._run_sweep),
         }
@@ -326,7 +327,9 @@ class Front:
     async def _refuse_missing_nodes(self) -> None:
         holding = await self.catalog.nodes()
         try:
-            refuse_missing(holding, [node.entry for node in self.registry.nodes()])
+            entries = [node.entry for node in self.registry.nodes()]
+            refuse_missing(holding, entries)
+            refuse_found(await self.catalog.heal_ledger.lost_nodes(), entries)
         except RegistryInvalid as problem:
             raise RegistryInvalid(f"{self._config.registry}: {problem}") from problem
 

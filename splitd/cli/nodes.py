@@ -1,17 +1,17 @@
-"""splitctl nodes: lists the storage servers.  splitctl nodes add: adds one."""
+"""splitctl nodes: lists the storage servers.  splitctl nodes add: adds one.  See `leaving` for the others."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from splitd.cli.errors import CommandFailed
 from splitd.cli.fill import show_nodes
 from splitd.cli.joining import wait_until_up, watch_first_bytes
+from splitd.cli.leaving import drain, lost
 from splitd.cli.local.text import format_node
-from splitd.cli.registry_editor import Entry, NotChanged, RegistryEditor
+from splitd.cli.registry_editor import find_registry
 from splitd.cli.reload import describe_changes
 from splitd.cli.session import Session, output, pass_session
 from storaged.system.sizes import format_size
@@ -23,7 +23,7 @@ _HEAVIEST = 1000
 @pass_session
 @click.pass_context
 def nodes(context: click.Context, session: Session) -> None:
-    """List the storage servers and how full they are, or add one.
+    """List the storage servers and how full they are, add one, or let one leave.
 
     With --json, each server is one JSON document on one line.
     """
@@ -80,7 +80,7 @@ def add(
     entry |= {} if weight is None else {"weight": int(weight) if weight.is_integer() else weight}
     found = session.admin.document("/status")
     server = session.admin.document("/probe", {"id": node_id, "url": url}, method="POST")
-    file = _find_registry(registry, found, entry)
+    file = find_registry(registry, found, f"write\n\n{format_node(entry)}\ninto it yourself and run `splitctl reload`")
     changes = file.join([entry], session.admin)
     if not session.as_json:
         room = f"{format_size(server['free'])} of {format_size(server['capacity'])} free"
@@ -98,20 +98,5 @@ def add(
         session.show({"registry": str(file.path), "server": server, "changes": changes, "node": node})
 
 
-def _find_registry(given: Path | None, found: dict[str, Any], entry: Entry) -> RegistryEditor:
-    """Find the registry that the front reads.
-
-    :raise NotChanged: it is not on this machine.
-    """
-    path = Path(found["registry"]["path"]) if given is None else given
-    advice = (
-        "Run this on the front's machine, or name the file with --registry, or write\n\n"
-        f"{format_node(entry)}\ninto it yourself and run `splitctl reload`."
-    )
-    if not path.exists():
-        raise NotChanged(f"there is no {path} on this machine.  {advice}")
-    file = RegistryEditor(path)
-    unknown = [node["id"] for node in found["nodes"] if node["id"] not in file.urls()]
-    if unknown:
-        raise NotChanged(f"{path} is not what this front reads, it lacks {', '.join(unknown)}.  {advice}")
-    return file
+nodes.add_command(lost)
+nodes.add_command(drain)

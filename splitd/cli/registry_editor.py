@@ -152,6 +152,25 @@ class RegistryEditor:
             raise ServerRefused(f"{refusal.message}; {reason}", refusal.status) from problem
 
 
+def find_registry(given: Path | None, found: Mapping[str, Any], by_hand: str) -> RegistryEditor:
+    """Find the registry that a front reads.
+
+    :param given: the file that the user named; None for the one that the front names.
+    :param found: the front's status.
+    :param by_hand: what to do without this command, as a clause.
+    :raise NotChanged: it is not on this machine.
+    """
+    path = Path(found["registry"]["path"]) if given is None else given
+    advice = f"Run this on the front's machine, or name the file with --registry, or {by_hand}."
+    if not path.exists():
+        raise NotChanged(f"there is no {path} on this machine.  {advice}")
+    file = RegistryEditor(path)
+    unknown = [node["id"] for node in found["nodes"] if node["id"] not in file.urls()]
+    if unknown:
+        raise NotChanged(f"{path} is not what this front reads, it lacks {', '.join(unknown)}.  {advice}")
+    return file
+
+
 def _why(problem: OSError) -> str:
     if problem.errno == errno.EBUSY:
         return "it is a mount point of its own and cannot be replaced; better mount its folder"

@@ -8,13 +8,15 @@ from typing import Any, NoReturn
 from twisted.internet.defer import Deferred, execute
 from zope.interface import implementer
 
+from storaged.parts.client.journal import JournalLink
 from storaged.parts.errors import NodeUnavailable
-from storaged.parts.interfaces import IPartReader, IPartWriter, IRemoteStore
-from storaged.parts.values import NodeInfo, PartInfo
+from storaged.parts.interfaces import IJournalHolder, IPartReader, IPartWriter, IRemoteStore
+from storaged.parts.journals import Claim, Standing
+from storaged.parts.values import NodeInfo, PartInfo, RottenPart
 from storaged.system.ranges import Span
 
 
-@implementer(IRemoteStore)
+@implementer(IRemoteStore, IJournalHolder)
 class LostStore:
     """A store of which each call fails at once with `NodeUnavailable`.
 
@@ -67,6 +69,22 @@ class LostStore:
         return self._fail()
 
     def remove_all(self, part_ids: Sequence[str]) -> Deferred[list[Any]]:  # noqa: ARG002
+        """Fail."""
+        return self._fail()
+
+    def look_all(self, part_ids: Sequence[str]) -> Deferred[list[Any]]:  # noqa: ARG002
+        """Fail."""
+        return self._fail()
+
+    def rotten(self, after: str, limit: int) -> Deferred[list[RottenPart]]:  # noqa: ARG002
+        """Fail."""
+        return self._fail()
+
+    def claim(self, claim: Claim) -> Deferred[Standing]:  # noqa: ARG002
+        """Fail."""
+        return self._fail()
+
+    def connect_journal(self, link: JournalLink) -> Deferred[None]:  # noqa: ARG002
         """Fail."""
         return self._fail()
 

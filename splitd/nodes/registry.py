@@ -146,7 +146,8 @@ class NodeRegistry:
         remote, before = node.remote, (node.health.state, node.health.problem)
         node.remote, node.store = self._connected(entry)
         node.asking = None
-        node.free = 0
+        node.capacity = node.free = node.reserve = node.reserved = 0
+        node.volume = ""
         node.health.lose()
         remote.end_waits(self._clock.seconds(), NodeUnavailable(node.health.problem))
         remote.retire()

@@ -55,6 +55,7 @@ class Operators:
     :ivar asked: the query of each POST and DELETE.
     :ivar steps: the progress of a rebalance, one for each poll.
     :ivar layout: the layout of every collection.
+    :ivar unreadable: how many of the twelve files on each node could not be read without it.
     :ivar refuses: returns why it refuses a registry; empty if it accepts it.
     """
 
@@ -64,6 +65,7 @@ class Operators:
         self.asked: list[Query] = []
         self.steps: list[dict[str, Any] | None] = []
         self.layout: dict[str, Any] = {"layout": "6+0", "source": None}
+        self.unreadable = 0
         self.refuses: Callable[[], str] = str
 
     def serve(self, registry: Path) -> None:
@@ -80,6 +82,7 @@ class Operators:
             "POST /reload": self.reload,
             "POST /rebalance": self._rebalance,
             "DELETE /rebalance": self._stop,
+            "GET /loss": self._lose,
             "GET /layout": self._layout,
             "PUT /layout": self._layout,
             "DELETE /layout": self._layout,
@@ -111,7 +114,12 @@ class Operators:
         entries = yaml.safe_load(path.read_text())
         self.status["nodes"] = [known.get(entry["id"]) or _joining(entry) for entry in entries]
         added = [entry["id"] for entry in entries if entry["id"] not in known]
-        return 200, {"nodes": len(entries), "added": added, "moved": [], "changed": []}
+        changed = [
+            entry["id"] for entry in entries if entry["id"] in known and known[entry["id"]]["mode"] != _mode(entry)
+        ]
+        for node, entry in zip(self.status["nodes"], entries, strict=True):
+            node["mode"] = _mode(entry)
+        return 200, {"nodes": len(entries), "added": added, "moved": [], "changed": changed}
 
     def _rebalance(self, query: Query) -> tuple[int, Any]:
         self.asked.append(query)
@@ -121,6 +129,9 @@ class Operators:
             raise No(409, "a rebalance is under way")
         self.status["rebalance"] = REBALANCE
         return 202, REBALANCE
+
+    def _lose(self, query: Query) -> tuple[int, Any]:
+        return 200, {"id": query["id"], "files": 12, "unreadable": self.unreadable}
 
     def _layout(self, query: Query) -> tuple[int, Any]:
         self.asked.append(query)
@@ -132,6 +143,10 @@ class Operators:
             raise No(404, "no rebalance is under way")
         self.status["rebalance"] = {**REBALANCE, "state": "stopped", "ended_ms": 9}
         return 200, self.status["rebalance"]
+
+
+def _mode(entry: dict[str, Any]) -> str:
+    return str(entry.get("state", "active"))
 
 
 def _joining(entry: dict[str, Any]) -> dict[str, Any]:

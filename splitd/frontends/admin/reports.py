@@ -242,10 +242,24 @@ class LayoutReport(msgspec.Struct, frozen=True):
     setting: str
 
 
+class LossReport(msgspec.Struct, frozen=True):
+    """The answer to `GET /loss`: the cost of losing a node for good.
+
+    :param files: how many different versions of files have a part on it.
+    :param unreadable: how many of these could not be read any more, because too few of their parts lie on other nodes.
+        Nodes that are only down count as if they will be back.
+    """
+
+    id: str
+    files: int
+    unreadable: int
+
+
 ANSWERS: dict[str, Any] = {
     "GET /status": StatusReport,
     "POST /reload": ReloadReport,
     "POST /probe": Found,
+    "GET /loss": LossReport,
     "GET /layout": LayoutReport,
     "PUT /layout": LayoutReport,
     "DELETE /layout": LayoutReport,
