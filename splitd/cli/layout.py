@@ -10,8 +10,24 @@ import click
 
 from splitd.cli.paths import clean_path, printable
 from splitd.cli.session import Session, pass_session
+from splitd.model.striping import Layout, parse_layout
 
 _LAYOUT = re.compile(r"\A[0-9]+\+[0-9]+\Z")
+
+
+class LayoutType(click.ParamType[Layout]):
+    """A layout: data and parity parts."""
+
+    name = "data+parity"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Layout:
+        """Read the layout."""
+        if isinstance(value, Layout):
+            return value
+        try:
+            return parse_layout(value, 1)
+        except ValueError as problem:
+            self.fail(str(problem), param, ctx)
 
 
 @click.command()

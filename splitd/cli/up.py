@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
+from splitd.cli.layout import LayoutType
 from splitd.cli.local.cluster import LocalCluster, refuse_taken_ports
 from splitd.cli.local.daemon import DaemonProcess
 from splitd.cli.local.folder import grown, plan_cluster, prepare
@@ -15,22 +15,7 @@ from splitd.cli.local.problems import reported_in_one_line
 from splitd.cli.local.running import locked, ready_file, write_ready
 from splitd.cli.local.supervisor import Signals, Supervisor, received_signals, stop_in_order
 from splitd.cli.session import Session, pass_session
-from splitd.model.striping import Layout, parse_layout
-
-
-class LayoutType(click.ParamType[Layout]):
-    """A layout: data and parity parts."""
-
-    name = "data+parity"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Layout:
-        """Read the layout."""
-        if isinstance(value, Layout):
-            return value
-        try:
-            return parse_layout(value, 1)
-        except ValueError as problem:
-            self.fail(str(problem), param, ctx)
+from splitd.model.striping import Layout
 
 
 @click.command()

@@ -16,7 +16,7 @@ from tests.live.local_cluster import SPLITCTL, LocalCluster
 from tests.live.processes import is_running, wait_until
 
 DATA = os.urandom(100_001)
-NEED_A_CLUSTER_OF_THEIR_OWN = [5, 8, 10, 11, 12, 14]
+NEED_A_CLUSTER_OF_THEIR_OWN = [5, 8, 10, 11, 12, 14, 15, 16]
 
 
 def surroundings(folder: Path) -> dict[str, str]:
@@ -25,9 +25,10 @@ def surroundings(folder: Path) -> dict[str, str]:
     return {**kept, "TMPDIR": str(folder)}
 
 
-def tour(folder: Path, *options: str) -> Any:
+def tour(folder: Path, *options: str, layout: str = "") -> Any:
     """Run a tour that must pass; return its JSON output."""
-    command: Command = [SPLITCTL, "--json", *options, "demo", "--size", "8MiB"]
+    cut = ["--layout", layout] if layout else []
+    command: Command = [SPLITCTL, "--json", *options, "demo", "--size", "8MiB", *cut]
     done = subprocess.run(command, capture_output=True, env=surroundings(folder), timeout=180, check=False)
     assert done.returncode == 0, (done.stdout, done.stderr)
     assert not list(folder.iterdir())
@@ -37,10 +38,18 @@ def tour(folder: Path, *options: str) -> Any:
 def test_every_step_passes_on_a_cluster_of_its_own(tmp_path: Path) -> None:
     told = tour(tmp_path)
     assert told["passed"]
-    assert [step["number"] for step in told["steps"]] == list(range(1, 15))
+    assert [step["number"] for step in told["steps"]] == list(range(1, 17))
     for step in told["steps"]:
         assert step["result"] == "passed", step
         assert step["checks"]
+
+
+def test_every_step_passes_where_all_files_have_parity(tmp_path: Path) -> None:
+    told = tour(tmp_path, layout="4+2")
+    assert told["passed"]
+    # Two are about files that have none.
+    assert [step["number"] for step in told["steps"] if step["result"] == "left out"] == [10, 11]
+    assert {step["result"] for step in told["steps"]} == {"passed", "left out"}
 
 
 def test_a_tour_of_a_running_service_leaves_out_the_harm_and_leaves_nothing_behind(

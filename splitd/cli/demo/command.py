@@ -18,13 +18,15 @@ from splitd.cli.demo.files import make_sample
 from splitd.cli.demo.own_cluster import OwnCluster
 from splitd.cli.demo.report import show_summary
 from splitd.cli.demo.results import all_passed
-from splitd.cli.demo.scene import Scene
+from splitd.cli.demo.scene import PLAIN, Scene
 from splitd.cli.demo.signals import stoppable, undisturbed
 from splitd.cli.demo.sizes import SizeType
 from splitd.cli.demo.tour import run_tour
 from splitd.cli.errors import CommandFailed
+from splitd.cli.layout import LayoutType
 from splitd.cli.session import Session, output, pass_session
 from splitd.cli.tree import RemoteTree
+from splitd.model.striping import Layout
 from storaged.system.sizes import format_size
 
 _SMALLEST = 2**20
@@ -42,9 +44,14 @@ came of it.  First it makes random.bin, {size} of random bytes."""
     help="The size of the file that is stored and read: 8MiB, 1GiB, 500MB.",
 )
 @click.option("--port", type=click.IntRange(1, 65535), help="The front's port.  [default: a free one]")
+@click.option(
+    "--layout",
+    type=LayoutType(),
+    help="How files are cut: data and parity parts, as 6+2.  [default: 6+0, and 6+2 where the tour shows parity]",
+)
 @pass_session
 @click.pass_context
-def demo(context: click.Context, session: Session, size: int, port: int | None) -> None:
+def demo(context: click.Context, session: Session, size: int, port: int | None, layout: Layout | None) -> None:
     """Show what the service promises, and check every step.
 
     It runs its own cluster in a temporary folder, damages it on purpose, and removes it.  With --url (splitctl --url
@@ -55,8 +62,9 @@ def demo(context: click.Context, session: Session, size: int, port: int | None) 
     """
     assert context.parent is not None
     own = context.parent.get_parameter_source("url") is ParameterSource.DEFAULT
-    if port is not None and not own:
-        raise click.UsageError("--port is for a cluster of the tour's own; with --url there is none")
+    for option, value in (("--port", port), ("--layout", layout)):
+        if value is not None and not own:
+            raise click.UsageError(f"{option} is for a cluster of the tour's own; with --url there is none")
     console = Console(quiet=True) if session.as_json else output()
     begun = time.monotonic()
     with stoppable(), _folder() as folder:
@@ -65,8 +73,9 @@ def demo(context: click.Context, session: Session, size: int, port: int | None) 
             sample = make_sample(folder / "random.bin", size)
         except OSError as problem:
             raise CommandFailed(f"{folder}: {problem.strerror}; TMPDIR names another place") from problem
-        cluster = OwnCluster(folder / "cluster", port) if own else None
-        scene = Scene(sample, cluster, session.front.url, f"/demo-{secrets.token_hex(4)}")
+        cut = layout or PLAIN
+        cluster = OwnCluster(folder / "cluster", port, cut) if own else None
+        scene = Scene(sample, cluster, session.front.url, f"/demo-{secrets.token_hex(4)}", cut)
         with _cleaned_up(scene):
             results = run_tour(scene, console)
             show_summary(console, results)

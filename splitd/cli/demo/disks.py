@@ -41,6 +41,11 @@ def payload_of(part: Path) -> int:
     return payload_size(part.stat().st_size, header.unit)
 
 
+def index_of(part: Path) -> int:
+    """Return which part of its file it is, from 0; data parts come before parity parts."""
+    return int(part.suffix[1:])
+
+
 def size_of(path: Path) -> int:
     """Return the size of a file in bytes; 0 if it no longer exists."""
     try:

@@ -19,6 +19,7 @@ from splitd.cli.errors import CommandFailed, PortTaken
 from splitd.cli.local.plan import FRONT, HOST, ClusterPlan, choose_numbers
 from splitd.cli.local.running import ready_file
 from splitd.cli.server import Server
+from splitd.model.striping import Layout
 
 _PROGRAM = """
 import ctypes, signal, sys
@@ -35,7 +36,7 @@ _BACK_S = 60.0
 _ASK_S = 5.0
 _TRIES = 20
 _PORTS = range(20_000, 32_000)  # the ports of outgoing connections begin above
-_MOST_NODES = 7
+_MOST_ADDED = 4
 
 
 class OwnCluster:
@@ -43,10 +44,12 @@ class OwnCluster:
 
     :param folder: the `--dir` of `splitctl up`.
     :param port: the front's port; None for any that is free.
+    :param layout: how files are cut.
     """
 
-    def __init__(self, folder: Path, port: int | None) -> None:
+    def __init__(self, folder: Path, port: int | None, layout: Layout) -> None:
         self.folder = folder
+        self._layout = layout
         self._asked_port = port
         self._port = 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -69,7 +72,7 @@ class OwnCluster:
         :raise CommandFailed: it did not start; the message has the output of `splitctl up`.
         """
         for _ in range(_TRIES):
-            self._port = self._asked_port or self._port or _free_ports(self.folder)
+            self._port = self._asked_port or self._port or _free_ports(self.folder, nodes + _MOST_ADDED)
             process = self._up(nodes)
             if process.poll() is None:
                 wait_until(self._is_well, f"all {nodes} storage servers up", _START_S)
@@ -83,6 +86,7 @@ class OwnCluster:
     def _up(self, nodes: int) -> subprocess.Popen[bytes]:
         """Start `splitctl up`, and wait until it is ready or has ended."""
         command = ["up", "--dir", str(self.folder), "--nodes", str(nodes), "--port", str(self._port)]
+        command += ["--layout", str(self._layout)]
         with self._output.open("wb") as output:
             # It has its own process group: Ctrl-C in the terminal reaches only the tour, which then stops it in good
             # order.
@@ -143,6 +147,11 @@ class OwnCluster:
         document = self._document()
         return {FRONT: document["front"]["url"], **{node["id"]: node["url"] for node in document["nodes"]}}
 
+    @property
+    def operators(self) -> Server:
+        """The operators' HTTP."""
+        return Server(self._document()["front"]["admin"], _ASK_S, _ASK_S)
+
     def disks(self) -> list[NodeDisk]:
         """Return the folders of the storage servers."""
         return [NodeDisk(node["id"], Path(node["data"])) for node in self._document()["nodes"]]
@@ -173,15 +182,15 @@ class OwnCluster:
             for node in document["nodes"]:
                 with Server(node["url"], _ASK_S, _ASK_S).ask("GET", "/health"):
                     pass
-            status = Server(document["front"]["admin"], _ASK_S, _ASK_S).document("/status")
+            status = self.operators.document("/status")
         except CommandFailed:
             return False
         states = [node["state"] for node in status["nodes"]]
         return bool(status["ready"]) and states == ["up"] * len(document["nodes"])
 
 
-def _free_ports(folder: Path) -> int:
-    numbers = choose_numbers(_MOST_NODES, set(), set())
+def _free_ports(folder: Path, nodes: int) -> int:
+    numbers = choose_numbers(nodes, set(), set())
     while True:
         first = random.choice(_PORTS)  # noqa: S311 - no secret
         with ExitStack() as stack:

@@ -9,10 +9,15 @@ import attrs
 from splitd.cli.demo.files import Files, Sample
 from splitd.cli.demo.own_cluster import OwnCluster
 from splitd.cli.demo.report import Report
+from splitd.cli.local.plan import LEAST_NODES
 from splitd.cli.server import Server
 from splitd.cli.tree import RemoteTree
+from splitd.model.striping import Layout
 
 _STALL_S = 60.0
+
+PLAIN = Layout(6, 0, 1)
+"""The layout without parity; the unit does not matter here."""
 
 
 @attrs.define
@@ -23,6 +28,7 @@ class Scene:
     :param cluster: the tour's own cluster; None if the service is not the tour's own.
     :param service: the URL of the service that is not the tour's own.
     :param collection: the collection that has all files of the tour.
+    :param layout: how the files of the tour are cut, if the cluster is the tour's own.
     :param versions: the ids of the uploads of the files that later steps need, by name.
     :param made: whether the collection was made.
     """
@@ -31,6 +37,7 @@ class Scene:
     cluster: OwnCluster | None
     service: str
     collection: str
+    layout: Layout = PLAIN
     versions: dict[str, str] = attrs.Factory(dict)
     made: bool = False
 
@@ -39,6 +46,11 @@ class Scene:
         """The tour's own cluster.  Only for steps that need one."""
         assert self.cluster is not None
         return self.cluster
+
+    @property
+    def nodes(self) -> int:
+        """How many storage servers the tour's own cluster begins with."""
+        return max(LEAST_NODES, self.layout.width)
 
     @property
     def url(self) -> str:

@@ -26,6 +26,7 @@ _KEPT = "kept.bin"
 _VICTIM = "n3"
 _UNAVAILABLE = 503
 _SECONDS = 10.0
+_PARITY = "the files of this tour have parity, and a later step shows what becomes of them"
 
 
 def _leave(scene: Scene, report: Report) -> None:
@@ -50,7 +51,7 @@ def _look_for_remains(scene: Scene, report: Report, path: str, left_at: float) -
     wait_until(lambda: not _remains(scene, upload), f"no byte of upload {upload} on any disk", _SECONDS)
     report.measure("nothing left after", time.monotonic() - left_at, "s")
     report.check("no part and no temporary file is left on any storage server", passed=not _remains(scene, upload))
-    story = ["upload-started", "upload-aborted", *["parts-gone"] * 6]  # each node confirms its part
+    story = ["upload-started", "upload-aborted", *["parts-gone"] * scene.layout.width]  # each node confirms its part
     wait_until(lambda: len(journal.records_of(upload)) == len(story), "all records of the upload", _SECONDS)
     report.say("What the journal says of it:")
     report.quote([line for line, _ in journal.records_of(upload)])
@@ -69,7 +70,7 @@ def _remains(scene: Scene, upload: str) -> list[str]:
 def _wait_in_the_middle(scene: Scene) -> None:
     """Wait until the first bytes of an upload are on the disks, if the tour can read these."""
     if scene.cluster is not None:
-        wait_until(lambda: _in_the_middle(scene), "the first bytes on the disks of six storage servers")
+        wait_until(lambda: _in_the_middle(scene), "the first bytes on the disks of the storage servers")
 
 
 def _in_the_middle(scene: Scene) -> bool:
@@ -77,6 +78,9 @@ def _in_the_middle(scene: Scene) -> bool:
 
 
 def _kill_node(scene: Scene, report: Report) -> None:
+    if scene.layout.parity:
+        report.leave_out(_PARITY)
+        return
     files, path = scene.files, scene.path(_REPLACED)
     data = os.urandom(_SMALL)
     old = files.put(path, data)
@@ -116,6 +120,9 @@ def _kill_node(scene: Scene, report: Report) -> None:
 
 
 def _kill_read(scene: Scene, report: Report) -> None:
+    if scene.layout.parity:
+        report.leave_out(_PARITY)
+        return
     sample, path = scene.sample, scene.path(SAMPLE)
     report.command(f"curl -O {scene.link(SAMPLE)}")
     got, digest, reason = 0, sha256(), ""

@@ -11,7 +11,6 @@ from threading import Event
 from splitd.cli.demo.files import InterruptedStream
 from splitd.cli.demo.report import Report
 from splitd.cli.demo.scene import Scene, Step
-from splitd.cli.demo.steps.start import NODES
 from splitd.cli.demo.steps.transfer import SAMPLE
 from splitd.cli.demo.waiting import wait_until
 from splitd.cli.server import read_pieces
@@ -22,28 +21,31 @@ _HALF = 12 * 2**20
 _FIRST_READ = 64 * 1024
 _STILL_S = 50.0  # the front drops a client that does nothing for a minute
 _FILES = 24
-# More than six small parts: then each part has its own file, which can be counted.
-_SIZE = 6 * SMALL_PART + 1
+# Larger than small parts: then each part has its own file, which can be counted.
+_PART = SMALL_PART + 1
 
 
 def _grow(scene: Scene, report: Report) -> None:
     cluster, before = scene.own, scene.own.pids()
     _grow_under_load(scene, report)
     pids = cluster.pids()
-    report.equal("seven storage servers run", NODES + 1, len(cluster.disks()))
+    nodes, width, new = scene.nodes, scene.layout.width, f"n{scene.nodes + 1}"
+    report.equal(f"{nodes + 1} storage servers run", nodes + 1, len(cluster.disks()))
     report.check("no process was started again", passed=before.items() <= pids.items())
     found = scene.files.digest(scene.path(SAMPLE))
     report.equal("the old file is there, every byte of it", scene.sample.sha256, found)
     here = {disk.node_id for disk in cluster.disks() if disk.parts(scene.versions[SAMPLE])}
-    report.check("its parts were not moved", "n7" not in here and len(here) == NODES, "n1 to n6", sorted(here))
+    is_still = new not in here and len(here) == width
+    report.check("its parts were not moved", is_still, f"{width} of n1 to n{nodes}", sorted(here))
     report.command(f"for i in $(seq {_FILES}); do curl -T new.bin {scene.link('new-$i.bin')}; done")
-    uploads = [scene.files.put(scene.path(f"new-{i}.bin"), os.urandom(_SIZE)).upload for i in range(_FILES)]
+    size = scene.layout.data * _PART
+    uploads = [scene.files.put(scene.path(f"new-{i}.bin"), os.urandom(size)).upload for i in range(_FILES)]
     counts = {disk.node_id: [len(disk.parts(upload)) for upload in uploads] for disk in cluster.disks()}
     report.table(["node", "parts of the new files"], [(node_id, sum(each)) for node_id, each in counts.items()])
     total = sum(map(sum, counts.values()))
-    report.equal(f"the {_FILES} new files have six parts each", 6 * _FILES, total)
+    report.equal(f"the {_FILES} new files have {width} parts each", width * _FILES, total)
     report.check("no node has two parts of the same file", passed=max(map(max, counts.values())) <= 1)
-    report.check("the new storage server takes its share", sum(counts["n7"]) > 0, "some parts", sum(counts["n7"]))
+    report.check("the new storage server takes its share", sum(counts[new]) > 0, "some parts", sum(counts[new]))
 
 
 def _grow_under_load(scene: Scene, report: Report) -> None:
@@ -78,7 +80,7 @@ def _grow_under_load(scene: Scene, report: Report) -> None:
 
 GROW = Step(
     "A storage server is added",
-    "While an upload and a download are half-way, a seventh storage server joins. Nothing is stopped and nothing is "
+    "While an upload and a download are half-way, another storage server joins. Nothing is stopped and nothing is "
     "moved; new files use the new server, too.",
     _grow,
     "the processes",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from splitd.cli.demo.disks import flipped_byte, payload_of
+from splitd.cli.demo.disks import flipped_byte, index_of, payload_of
 from splitd.cli.demo.files import curl_verdict
 from splitd.cli.demo.report import Report
 from splitd.cli.demo.scene import Scene, Step
@@ -23,37 +23,52 @@ def _look_at_parts(scene: Scene, report: Report) -> None:
             for (disk, part), payload in zip(found, payloads, strict=True)
         ],
     )
-    report.equal("there are six parts, on six nodes", (6, 6), (len(found), len({disk.node_id for disk, _ in found})))
-    report.equal("together they have the file's bytes", scene.sample.size, sum(payloads))
+    width = scene.layout.width
+    nodes = len({disk.node_id for disk, _ in found})
+    report.equal(f"there are {width} parts, on {width} nodes", (width, width), (len(found), nodes))
+    data = {index_of(part): payload for (_, part), payload in zip(found, payloads, strict=True)}
+    size = sum(payload for index, payload in data.items() if index < scene.layout.data)
+    report.equal("the data parts together have the file's bytes", scene.sample.size, size)
     difference = max(payloads) - min(payloads)
     report.check("they differ by at most one byte", difference <= 1, "0 or 1", difference)
-    _damage(scene, report, found[2][1])
+    _damage(scene, report, next(part for _, part in found if index_of(part) == 0))
 
 
 def _damage(scene: Scene, report: Report, part: Path) -> None:
-    path, offset = scene.path(SAMPLE), part.stat().st_size // 2
+    offset = part.stat().st_size // 2
     report.say(f"Now the byte at {offset} of {part.name} is flipped on the disk, as a bad sector would do.")
     with flipped_byte(part, offset):
         report.command(f"curl --fail -o /dev/null {scene.link(SAMPLE)}")
-        if verdict := curl_verdict(scene.link(SAMPLE)):
-            code, said = verdict
-            report.quote(said.splitlines())
-            report.check("curl ends with an error", code != 0, "an exit code that is not 0", code)
-        try:
-            scene.files.digest(path)
-            failure = ""
-        except CommandFailed as problem:
-            failure = problem.message
-        report.quote([f"splitctl: {failure}"] if failure else [])
-        report.check("a wrong byte is never served: the reader sees a failure", bool(failure), "a failure", "a file")
+        (_see_it_rebuilt if scene.layout.parity else _see_it_fail)(scene, report)
     report.say("The byte is put back.")
-    report.equal("the file reads fine again", scene.sample.sha256, scene.files.digest(path))
+    report.equal("the file reads fine again", scene.sample.sha256, scene.files.digest(scene.path(SAMPLE)))
+
+
+def _see_it_fail(scene: Scene, report: Report) -> None:
+    if verdict := curl_verdict(scene.link(SAMPLE)):
+        code, said = verdict
+        report.quote(said.splitlines())
+        report.check("curl ends with an error", code != 0, "an exit code that is not 0", code)
+    try:
+        scene.files.digest(scene.path(SAMPLE))
+        failure = ""
+    except CommandFailed as problem:
+        failure = problem.message
+    report.quote([f"splitctl: {failure}"] if failure else [])
+    report.check("a wrong byte is never served: the reader sees a failure", bool(failure), "a failure", "a file")
+
+
+def _see_it_rebuilt(scene: Scene, report: Report) -> None:
+    if verdict := curl_verdict(scene.link(SAMPLE)):
+        report.equal("curl ends without an error", 0, verdict[0])
+    found = scene.files.digest(scene.path(SAMPLE))
+    report.equal("a wrong byte is never served: it was computed from the other parts", scene.sample.sha256, found)
 
 
 LOOK_AT_PARTS = Step(
     "Where the parts lie",
-    "Each storage server has one sixth of the file, in a file of its own, with checksums. A disk that gives back wrong "
-    "bytes must not go unnoticed.",
+    "Each storage server has an equal part of the file, in a file of its own, with checksums. A disk that gives back "
+    "wrong bytes must not go unnoticed.",
     _look_at_parts,
     "the folders of the storage servers",
 )

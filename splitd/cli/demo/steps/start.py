@@ -7,8 +7,6 @@ import time
 from splitd.cli.demo.report import Report
 from splitd.cli.demo.scene import Scene, Step
 
-NODES = 6
-
 
 def _start(scene: Scene, report: Report) -> None:
     if scene.cluster is None:
@@ -16,13 +14,16 @@ def _start(scene: Scene, report: Report) -> None:
         scene.make_collection()
         report.check(f"the service at {scene.url} answers, and made a collection for the tour", passed=True)
         return
-    report.command(f"splitctl up --nodes {NODES} --dir {scene.own.folder}")
+    cut = f" --layout {scene.layout}" if scene.layout.parity else ""
+    report.command(f"splitctl up --nodes {scene.nodes} --dir {scene.own.folder}{cut}")
     begun = time.monotonic()
-    scene.own.start(NODES)
+    scene.own.start(scene.nodes)
     report.measure("ready after", time.monotonic() - begun, "s")
     pids, urls = scene.own.pids(), scene.own.urls()
     report.table(["process", "pid", "listens on"], [(name, pids[name], urls[name]) for name in pids])
-    report.equal("seven processes of their own run: the front and six storage servers", 7, len(set(pids.values())))
+    processes = scene.nodes + 1
+    what = f"{processes} processes of their own run: the front and {scene.nodes} storage servers"
+    report.equal(what, processes, len(set(pids.values())))
     scene.make_collection()
 
 

@@ -105,8 +105,8 @@ def _overwrite(scene: Scene, report: Report) -> None:
 
 PUT_KNOWN = Step(
     "A file goes in",
-    "While the bytes stream through, the front cuts them into six equal parts and sends these to six storage servers. "
-    "It never holds the file, so its memory does not depend on the file's size.",
+    "While the bytes stream through, the front cuts them into equal parts, and sends each to a storage server of its "
+    "own. It never holds the file, so its memory does not depend on the file's size.",
     _put_known,
 )
 PUT_PIPED = Step(

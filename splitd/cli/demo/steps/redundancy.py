@@ -1,0 +1,98 @@
+"""The steps about parity: a collection asks for it, and two storage servers die during a download."""
+
+from __future__ import annotations
+
+import time
+from hashlib import sha256
+
+from splitd.cli.demo.disks import NodeDisk, index_of, size_of
+from splitd.cli.demo.report import Report
+from splitd.cli.demo.scene import Scene, Step
+from splitd.cli.server import read_pieces
+from splitd.cli.tree import RemoteTree
+from splitd.model.striping import Layout
+
+SAFE = "safe"
+_WANTED = Layout(6, 2, 1)
+_COPY = f"{SAFE}/random.bin"
+
+
+def layout_of(scene: Scene) -> Layout:
+    """Return the layout of the files in the collection `SAFE`, which has at least two parts of parity."""
+    return scene.layout if scene.layout.parity >= 2 else _WANTED
+
+
+def _ask_for_parity(scene: Scene, report: Report) -> None:
+    layout = layout_of(scene)
+    while (count := len(scene.own.disks())) < layout.width:
+        report.command(f"splitctl grow --dir {scene.own.folder}   # an {count + 1}th storage server")
+        scene.own.grow()
+    RemoteTree(scene.files.front).make(scene.path(SAFE))
+    report.command(f"curl -X MKCOL {scene.link(SAFE)}")
+    report.command(f"splitctl layout {scene.path(SAFE)} {layout}")
+    query = {"path": scene.path(SAFE), "layout": str(layout)}
+    found = scene.own.operators.document("/layout", query, method="PUT")
+    report.equal("new files in the collection are stored with parity", str(layout), found["layout"])
+    report.command(f"curl -T random.bin {scene.link(_COPY)}")
+    with scene.sample.path.open("rb") as stream:
+        stored = scene.files.put(scene.path(_COPY), stream, scene.sample.size)
+    scene.versions[_COPY] = stored.upload
+    parts = _parts(scene, stored.upload)
+    report.table(
+        ["node", "part", "bytes on disk"],
+        [(disk.node_id, "data" if index < layout.data else "parity", size) for index, disk, size in parts],
+    )
+    report.equal(
+        f"it has {layout.width} parts, each on a node of its own",
+        list(range(layout.width)),
+        [each[0] for each in parts],
+    )
+
+
+def _parts(scene: Scene, upload: str) -> list[tuple[int, NodeDisk, int]]:
+    """Return the index, the node and the size of each part of a version, in the order of the indexes."""
+    found = [(index_of(part), disk, size_of(part)) for disk in scene.own.disks() for part in disk.parts(upload)]
+    return sorted(found, key=lambda each: each[0])
+
+
+def _kill_two(scene: Scene, report: Report, nodes: list[str], when: str) -> dict[str, int]:
+    killed = {node: scene.own.kill(node) for node in nodes}
+    report.command(f"kill -9 {' '.join(map(str, killed.values()))}   # storage servers {' and '.join(nodes)}, {when}")
+    return killed
+
+
+def _recover(scene: Scene, killed: dict[str, int]) -> None:
+    for node, pid in killed.items():
+        scene.own.wait_recovered(node, pid)
+
+
+def _kill_two_reading(scene: Scene, report: Report) -> None:
+    sample, path = scene.sample, scene.path(_COPY)
+    victims = [disk.node_id for index, disk, _ in _parts(scene, scene.versions[_COPY]) if index in {0, 1}]
+    report.command(f"curl -s {scene.link(_COPY)} | sha256sum")
+    with scene.files.front.ask("GET", path) as answer:
+        digest = sha256(answer.read(1))
+        killed = _kill_two(scene, report, victims, "which send the file")
+        begun = time.monotonic()
+        for piece in read_pieces(answer, f"GET {path}"):
+            digest.update(piece)
+    report.measure("the rest took", time.monotonic() - begun, "s")
+    report.equal("the client got the whole file, every byte of it right", sample.sha256, digest.hexdigest())
+    _recover(scene, killed)
+    report.equal("and again, once they are back", sample.sha256, scene.files.digest(path))
+
+
+PARITY = Step(
+    "A collection asks for parity",
+    "Six parts of data and two of parity survive the loss of any two of their servers. What is stored in the "
+    "collection from now on gets them; files that are there already stay as they are.",
+    _ask_for_parity,
+    "the processes",
+)
+KILL_TWO_READING = Step(
+    "Two storage servers die during a download",
+    "Two of those that send the file are killed at the same moment. The front computes their bytes from the other "
+    "parts, in the middle of the file.",
+    _kill_two_reading,
+    "the processes",
+)
