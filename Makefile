@@ -48,7 +48,7 @@ check: $(VENV)/.installed-dev  ## What a change must pass: format, lint, types, 
 
 crash: $(VENV)/.installed-test  ## Power cuts, kill -9, failing disks and networks: longer, and with the figures at the end.
 	SPLITD_EFFORT=$(EFFORT) SPLITD_KILLS=$$((60 * $(EFFORT))) $(BIN)/pytest -q tests/crash tests/live/test_kills.py \
-	    tests/cluster/test_model.py tests/cluster/test_network.py $(ARGS)
+	    tests/live/test_pairs.py tests/cluster/test_model.py tests/cluster/test_network.py $(ARGS)
 
 bench: $(VENV)/.installed  ## Measure a cluster on this machine, then its memory under ten minutes of load (not with ARGS).
 	$(BIN)/python bench/measure.py $(ARGS)

@@ -8,10 +8,13 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from splitd.catalog.compaction import fold
 from splitd.catalog.journal.reader import JournalReader
 from splitd.catalog.state import State
 from splitd.cli.local.daemon import DaemonProcess
+from splitd.model.manifest import Manifest
 from splitd.model.striping import part_size
 from storaged.parts.format import stored_size
 from storaged.system.filesystem import OSFilesystem
@@ -26,11 +29,15 @@ class KilledCluster:
 
     :param folder: a folder as `splitctl up` makes it.
     :param nodes: how many storage servers.
+    :param settings: more keys of the front's configuration file.
     """
 
-    def __init__(self, folder: Path, nodes: int) -> None:
+    def __init__(self, folder: Path, nodes: int, **settings: object) -> None:
         self.folder = folder
         self.port = free_ports(BLOCK)
+        (folder / "front").mkdir(parents=True)
+        if settings:
+            (folder / "front" / "splitd.yaml").write_text(yaml.safe_dump(settings))
         self._make(nodes)
         log = folder / "log"
         self.daemons = {
@@ -67,10 +74,20 @@ class KilledCluster:
 
     def kill(self, name: str) -> None:
         """Kill a daemon, and restart it."""
-        daemon = self.daemons[name]
-        daemon.send(signal.SIGKILL)
-        assert daemon.wait(60)
-        daemon.start()
+        self.take_down(name)
+        self.bring_up(name)
+
+    def take_down(self, *names: str) -> None:
+        """Kill daemons at the same moment, and do not restart them."""
+        for name in names:
+            self.daemons[name].send(signal.SIGKILL)
+        for name in names:
+            assert self.daemons[name].wait(60)
+
+    def bring_up(self, *names: str) -> None:
+        """Restart daemons."""
+        for name in names:
+            self.daemons[name].start()
 
     def wait_ready(self) -> None:
         wait_until(self._all_up, "all up", self.status)
@@ -103,9 +120,14 @@ class KilledCluster:
             (node, f"{manifest.upload}.{index}"): stored_size(
                 part_size(manifest.layout, manifest.size, index), manifest.unit
             )
-            for manifest in self.state().tree.files()
+            for manifest in self.manifests()
             for index, node in enumerate(manifest.nodes)
         }
+
+    def manifests(self) -> list[Manifest]:
+        """Return the manifests of all files, with the nodes where their parts lie now."""
+        state = self.state()
+        return [state.moves.place(manifest) for manifest in state.tree.files()]
 
     def parts_stored(self) -> dict[tuple[str, str], int]:
         """Return the sizes of the parts that the nodes list, by node and part id."""
