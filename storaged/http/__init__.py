@@ -1,6 +1,6 @@
-"""Streaming HTTP for both daemons, and the only package that touches Twisted's HTTP internals.
+"""Streaming HTTP for both daemons.
 
-Server: `StreamingSite` calls the `StreamingResource` with an `IRequest` when the headers are complete; resources use
+Server: `StreamingSite` calls the `StreamingResource` with an `IRequest` when the head is complete; resources use
 nothing else of a request.  `RequestBody` and `receive_body` deliver the body with back-pressure.  `send_body` writes an
 answer as fast as the client takes it, `send_file` sends one without its bytes passing through the process, and
 `upgrade` hands the connection to a different protocol.
@@ -20,10 +20,11 @@ from storaged.http.eager import write_eagerly
 from storaged.http.interfaces import IAnswer, IRequest
 from storaged.http.names import Authority, OwnNames, parse_authority, parse_networks
 from storaged.http.reasons import reason_of, why_client_left, why_unanswered
-from storaged.http.request import BUFFER_SIZE, HEAD_TIMEOUT_S, IDLE_LIMIT, StreamingRequest, StreamingSite
+from storaged.http.request import StreamingRequest
 from storaged.http.resource import StreamingResource, receive_body
 from storaged.http.sendfile import can_send_file, send_file
 from storaged.http.sending import send_body
+from storaged.http.site import BUFFER_SIZE, HEAD_TIMEOUT_S, IDLE_LIMIT, StreamingSite
 from storaged.http.targets import Parameters, origin_form, parse_absolute, split_target
 from storaged.http.upgrade import IDrainingProtocol, NotUpgraded, upgrade
 from storaged.http.whole import BodyTooLong, WholeBody, read_whole

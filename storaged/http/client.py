@@ -22,7 +22,7 @@ from zope.interface import implementer
 
 from storaged.http.eager import write_eagerly
 from storaged.http.reading import read_to_measure
-from storaged.http.request import BUFFER_SIZE
+from storaged.http.site import BUFFER_SIZE
 from storaged.http.upgrade import UpgradingProtocol
 from storaged.http.window import SharedWindow
 from storaged.system.descriptors import Shortage, shortage_of

@@ -14,7 +14,8 @@ _HEAD_BYTES = 32 * 1024 * 1024
 class IdleConnection(Protocol):
     """A connection that waits for a request, or for the rest of a request's head."""
 
-    transport: Any
+    peer: Any
+    """The address of the other side (`IAddress`)."""
 
     def evict(self) -> None:
         """End the connection."""
@@ -95,7 +96,7 @@ class IdleConnections:
 
 def _address(connection: IdleConnection) -> str | None:
     """Return the address of the other side; for IPv6 its network of 64 bits, because one client has all of it."""
-    host = getattr(connection.transport.getPeer(), "host", None)
+    host = getattr(connection.peer, "host", None)
     if host is None or ":" not in host:
         return host
     try:

@@ -1,8 +1,6 @@
 """The interfaces that this package offers to resources: a request and its answer.
 
-Resources use nothing else of a request, so that a different HTTP layer can take the place of Twisted's.  Such a layer
-must also have the limits of `StreamingSite`, and `send_body`, `send_file`, `receive_body` and `upgrade` for its own
-requests.
+Resources use nothing else of a request, so that a different HTTP layer can take the place of this one.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 
 from storaged.http.reasons import reason_of
-from storaged.http.request import StreamingSite
+from storaged.http.site import StreamingSite
 from storaged.system.settings import SettingsError
 
 _log = Logger()

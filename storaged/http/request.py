@@ -1,103 +1,68 @@
-"""Requests that are answered when their headers are complete, and the site that makes them."""
+"""A request whose head is complete, and its answer."""
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Sequence
-from functools import cached_property
-from io import BytesIO
-from typing import Any
+from functools import cached_property, lru_cache
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
-from twisted.web.http import HTTPChannel, _GenericHTTPChannelProtocol
-from twisted.web.resource import IResource
-from twisted.web.server import Request, Site
 from zope.interface import implementer
 
-from storaged.http.admission import Admission
 from storaged.http.body import RequestBody
-from storaged.http.channel import LINGER_S, StreamingChannel
-from storaged.http.eager import write_eagerly
-from storaged.http.idle import IdleConnections
+from storaged.http.heads import Head
 from storaged.http.interfaces import IRequest
 from storaged.http.names import Call, CalledNames, OwnNames
-from storaged.http.reading import read_to_measure
 from storaged.http.targets import parse_absolute
-from storaged.http.window import SharedWindow
-from storaged.system.once import Once
 
-BUFFER_SIZE = 256 * 1024
-"""The most bytes of one read, and the bytes kept for a slow peer before its producer is paused."""
+if TYPE_CHECKING:
+    from storaged.http.connection import HttpConnection
 
-_ALL_CONNECTIONS = 32 * 1024 * 1024
-"""Bytes that all connections of a site together may hold like this; if they are many, each gets less."""
-
-HEAD_TIMEOUT_S = 30.0
-"""Seconds that the head of a request may take, unless a site has a different limit."""
-
-HEAD_LIMIT = 16 * 1024
-"""Bytes that the head of a request may have, unless a site has a different limit."""
-
-IDLE_LIMIT = 1024
-"""Connections that one address may keep without a request in progress, unless a site has a different limit."""
+_LINES = {status.value: b" %d %b\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
+_WITHOUT_BODY = frozenset({204, 304})
 
 
 @implementer(IRequest)
-class StreamingRequest(Request):
-    """A request that is processed when its headers are complete; its body is `body`."""
+class StreamingRequest:
+    """A request, and its answer; see `IRequest`.
 
-    body: RequestBody
-    channel: Any
+    :ivar is_gone: whether the client has left, or the answer has ended.
+    """
 
-    def gotLength(self, length: int | None) -> None:
-        """Begin the request.  The channel calls this after the headers, before any byte of the body."""
-        self.content = BytesIO()  # the base class closes it; nothing is written to it
-        channel = self.channel
-        expects_continue = self.getHeader("Expect") is not None and channel._version == b"HTTP/1.1"
-        # The channel answers 100 by itself, right after this method, if it finds this header.
-        self.requestHeaders.removeHeader("Expect")
-        self.body = RequestBody(self, length, expects_continue=expects_continue)
-        if not channel.begun:
-            channel.begun = True
-            # Both the size of a read and the high-water mark of writes (abstract.FileDescriptor).
-            channel.transport.bufferSize = channel.site.window.size
-            read_to_measure(channel.transport)
-            # Each request calls this, and the transport would ask the kernel each time.
-            host = self.host
-            channel.getHost = lambda: host
-            if channel.site.take_timeout_s is not None:
-                channel.waits_for_reader = _limit_waiting(channel.transport, channel.site.take_timeout_s)
-        if length != 0:
-            # Without a body the channel calls requestReceived at once; with a body it does so only at the body's end.
-            self._begin(channel._command, channel._path, channel._version)
+    def __init__(self, connection: HttpConnection, head: Head, body: RequestBody) -> None:
+        self.connection = connection
+        self.method = head.method
+        self.uri = head.uri
+        self.body = body
+        self.startedWriting = False
+        self.is_gone = False
+        self._version = head.version
+        self._headers = head.headers
+        self._status = 200
+        self._answer: dict[str, bytes] = {}  # the lines of the answer's head, by the headers' names in lower case
+        self._is_chunked = False
+        self._has_body = True
+        self._producer: Any = None
 
-    def _begin(self, command: bytes, path: bytes, version: bytes) -> None:
-        self.method, self.uri, self.clientproto = command, path, version
-        self.path = path.split(b"?", 1)[0]
-        if not self.body.complete:
-            self.channel.setTimeout(None)  # the body is not wanted yet
-        self.process()
+    def __repr__(self) -> str:
+        return f"<{self.method.decode()} {self.uri.decode()}>"
+
+    # The request
 
     def header_values(self, name: str) -> list[str]:
         """Return the values of a header, in order; bytes that are not UTF-8 are lone surrogates."""
-        values = self.requestHeaders.getRawHeaders(name.encode("ascii"), [])
-        return [value.decode("utf-8", "surrogateescape") for value in values]
+        values = self._headers.get(name.lower().encode("ascii"))
+        return [] if values is None else [value.decode("utf-8", "surrogateescape") for value in values]
 
-    def getHeader(self, key: Any) -> Any:
+    def getHeader(self, name: str) -> str | None:
         """Return the last value of a header, as in `header_values`; None if the request has no such header."""
-        if isinstance(key, bytes):
-            return super().getHeader(key)
-        values = self.header_values(key)
-        return values[-1] if values else None
+        values = self._headers.get(name.lower().encode("ascii"))
+        return None if values is None else values[-1].decode("utf-8", "surrogateescape")
 
     def has_header(self, name: bytes) -> bool:
         """Return whether the request has a header."""
-        return bool(self.requestHeaders.hasHeader(name))
-
-    def remove_header(self, name: str) -> None:
-        """Remove a header of the answer, if it is set."""
-        self.responseHeaders.removeHeader(name)
+        return name.lower() in self._headers
 
     @property
     def call(self) -> Call:
@@ -106,7 +71,7 @@ class StreamingRequest(Request):
         """
         absolute = parse_absolute(self.uri)
         host = absolute[1].decode("ascii", "replace") if absolute else self.getHeader("Host") or ""
-        local, peer = self.host, self.client
+        local, peer = self.connection.host, self.connection.peer
         return Call(
             host,
             self.header_values("X-Forwarded-Host"),
@@ -118,7 +83,7 @@ class StreamingRequest(Request):
     @cached_property
     def _called(self) -> CalledNames:
         """The names by which the request calls the server, read once, however many URLs a header has."""
-        names: OwnNames = self.channel.site.names
+        names: OwnNames = self.connection.site.names
         return names.called(self.call)
 
     def is_for(self, authority: str) -> bool:
@@ -133,105 +98,106 @@ class StreamingRequest(Request):
         """Return whether the request calls the server by safe names only; see `CalledNames.allows_operators`."""
         return self._called.allows_operators()
 
-    def handleContentChunk(self, data: bytes) -> None:
-        """Take a piece of the body."""
-        self.body.received(data)
+    # The answer
 
-    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
-        """Handle the end of the body, or a request without a body."""
-        # The channel has just saved the timeout of the body as the one to continue with after the answer.
-        self.channel._savedTimeOut = self.channel.site.timeOut
-        if self.body.complete:
-            self._begin(command, path, version)
-        else:
-            self.body.ended()
+    def setResponseCode(self, status: int) -> None:
+        """Set the status."""
+        self._status = status
 
-    def connectionLost(self, reason: Failure) -> None:
-        """Handle the end of the connection."""
-        super().connectionLost(reason)
-        if self.content is not None:  # a request whose head was not well formed never began
-            self.body.broke(reason)
+    def setHeader(self, name: str | bytes, value: str | bytes) -> None:
+        """Set a header's only value; a line end in it becomes a space."""
+        key, begin = _name(name)
+        data = value if isinstance(value, bytes) else value.encode()
+        if b"\n" in data or b"\r" in data:
+            data = b" ".join(line.strip() for line in data.splitlines())
+        self._answer[key] = b"%b%b\r\n" % (begin, data)
 
-    def pause_reading(self) -> None:
-        """Stop reading from the client.  No timeout runs, because it is this side that waits."""
-        self.channel.setTimeout(None)
-        self.channel.transport.pauseProducing()
-
-    def resume_reading(self) -> None:
-        """Continue to read; the client must not be silent for longer than `body_timeout_s`."""
-        self.channel.setTimeout(self.channel.site.body_timeout_s)
-        self.channel.transport.resumeProducing()
-
-    def send_continue(self) -> None:
-        """Tell the client to send its body."""
-        # Written to the transport directly, because it is not the answer.
-        self.channel.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    def remove_header(self, name: str) -> None:
+        """Remove a header of the answer, if it is set."""
+        self._answer.pop(name.lower(), None)
 
     def write(self, data: bytes) -> None:
         """Write a piece of the answer."""
-        if self.startedWriting or self._disconnected:
-            super().write(data)
-        else:
-            write_eagerly(self.channel.transport, [self._begin_answer(data)])
+        self.write_pieces([data] if data else [])
 
     def write_pieces(self, pieces: Sequence[bytes]) -> None:
         """Write pieces of the answer's body, without joining them."""
-        if self._disconnected:
+        if self.is_gone:
             return
-        head = [] if self.startedWriting else [self._begin_answer(b"")]
-        size = sum(map(len, pieces))
-        if self.method == b"HEAD" or not size:
-            write_eagerly(self.channel.transport, head)
-        elif self.chunked:
-            write_eagerly(self.channel.transport, [*head, b"%x\r\n" % size, *pieces, b"\r\n"])
-        else:
-            write_eagerly(self.channel.transport, [*head, *pieces])
+        head = [] if self.startedWriting else [self._begin_answer()]
+        if not self._has_body:
+            pieces = []
+        elif self._is_chunked:
+            size = sum(map(len, pieces))
+            pieces = [b"%x\r\n" % size, *pieces, b"\r\n"] if size else []
+        if head or pieces:
+            self.connection.write([*head, *pieces])
 
-    def _begin_answer(self, data: bytes) -> bytes:
-        """Return the head of the answer, with the first piece of its body."""
-        # Otherwise the rest of the request's body would be read as the next request.  A draining site takes no more.
-        if not self.body.complete or self.channel.site.draining:
-            self.channel.persistent = False
-            self.setHeader("Connection", "close")
-        # The base class and the channel write to the transport in several pieces; here they are needed in one.
-        written = _Written()
-        transport, self.channel.transport = self.channel.transport, written
-        try:
-            super().write(data)
-        finally:
-            self.channel.transport = transport
-        return b"".join(written.pieces)
+    def _begin_answer(self) -> bytes:
+        """Return the head of the answer."""
+        self.startedWriting = True
+        connection, answer, status = self.connection, self._answer, self._status
+        self._has_body = self.method != b"HEAD" and status not in _WITHOUT_BODY
+        if self._has_body and self._version == b"HTTP/1.1" and "content-length" not in answer:
+            self._is_chunked = True
+            answer["transfer-encoding"] = b"Transfer-Encoding: chunked\r\n"
+        # If the body has not ended, the rest of it would be read as the next request.
+        if not connection.may_stay(body_ended=self.body.complete):
+            answer["connection"] = b"Connection: close\r\n"
+        line = _LINES.get(status) or b" %d Unknown\r\n" % status
+        return b"".join([self._version, line, connection.site.common_headers(), *answer.values(), b"\r\n"])
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """Take the push producer of the answer's body, which is stopped when the client leaves."""
+        assert streaming
+        self._producer = producer
+        if self.is_gone:
+            producer.stopProducing()
+        else:
+            self.connection.set_producer(producer)
+
+    def unregisterProducer(self) -> None:
+        """Take note that the producer has ended."""
+        self._producer = None
+        if not self.is_gone:
+            self.connection.set_producer(None)
 
     def finish(self) -> None:
-        """End the answer.  If the client is still sending, its bytes are discarded for up to `LINGER_S` seconds."""
-        if self._disconnected:
+        """End the answer.  If the client is still sending, its bytes are discarded for some seconds."""
+        if self.is_gone:
             return
         if not self.startedWriting:
+            if "content-length" not in self._answer and self._status not in _WITHOUT_BODY and self.method != b"HEAD":
+                self._answer["content-length"] = b"Content-Length: 0\r\n"
             self.write(b"")
+        if self._is_chunked and self._has_body:
+            self.connection.write([b"0\r\n\r\n"])
         if self.body.complete:
-            super().finish()
-            return
-        finish = super().finish
-        linger = self.channel.site.reactor.callLater(LINGER_S, self._give_up_lingering)
-
-        def ended(_: object) -> None:
-            if linger.active():
-                linger.cancel()
-            if not self._disconnected:
-                finish()
-
-        if self.chunked:
-            self.channel.write(b"0\r\n\r\n")
-            self.chunked = 0
-        self.body.discard().addBoth(ended)
-
-    def _give_up_lingering(self) -> None:
-        self.channel.transport.abortConnection()
+            self.is_gone = True
+            self.connection.answered()
+        else:
+            self._has_body = False
+            self.connection.discard_body(self)
 
     def abort(self) -> None:
         """Cut the connection, so that the client sees that the answer is not whole."""
-        if not self._disconnected:
-            self.channel.transport.abortConnection()
+        if not self.is_gone:
+            self.connection.transport.abortConnection()
+
+    def lost(self, reason: Failure) -> None:
+        """Take note that the connection has ended."""
+        self.is_gone = True
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            producer.stopProducing()
+        self.body.broke(reason)
+
+
+@lru_cache(256)
+def _name(name: str | bytes) -> tuple[str, bytes]:
+    """Return the name of a header in lower case, and the beginning of its line."""
+    text = name if isinstance(name, str) else name.decode("ascii")
+    return text.lower(), text.encode("ascii") + b": "
 
 
 def own_request(request: IRequest) -> StreamingRequest:
@@ -242,154 +208,3 @@ def own_request(request: IRequest) -> StreamingRequest:
     if isinstance(request, StreamingRequest):
         return request
     raise TypeError(f"{request!r} is not a StreamingRequest")
-
-
-class _Written:
-    """A transport that collects the bytes written to it."""
-
-    def __init__(self) -> None:
-        self.pieces: list[bytes] = []
-        self.write = self.pieces.append
-        self.writeSequence = self.pieces.extend
-
-
-def _limit_waiting(transport: Any, timeout_s: float) -> bool:
-    """Make the kernel end a connection whose peer takes nothing for too long (tcp(7)); return whether it will."""
-    if transport.socket.family not in {socket.AF_INET, socket.AF_INET6}:
-        return False
-    transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(timeout_s * 1000))
-    return True
-
-
-class _Connection(_GenericHTTPChannelProtocol):
-    """The protocol of a connection: a proxy of a channel, or of the protocol that took its place.
-
-    The base class is private; `HTTPFactory.protocol` makes it.
-    """
-
-    _factory: Any
-
-    def connectionLost(self, reason: Failure) -> None:
-        """Handle the end of the connection."""
-        self._factory.forget(self)
-        self._channel.connectionLost(reason)
-
-
-class StreamingSite(Site):
-    """A site whose resource gets requests before their bodies.
-
-    :param resource: a leaf, which gets every request.
-    :param idle_timeout_s: seconds for which a connection may stay without a request.
-    :param body_timeout_s: seconds for which a client may send nothing while its body is wanted.
-    :param head_limit: bytes that the head of a request may have.
-    :param head_timeout_s: seconds that the head of a request may take, from its first byte to its last.
-    :param idle_limit: how many connections one address may keep without a request in progress; 0 for no limit.
-    :param names: the server's own names.
-    :param take_timeout_s: seconds for which a client may take nothing of an answer; None for no limit.
-    :param connection_limit: how many connections there may be at once; None for no limit.
-    :ivar admission: decides which connections are accepted; see `storaged.http.listening.listen`.
-    """
-
-    noisy = False
-    protocol = staticmethod(lambda: _Connection(StreamingChannel()))
-
-    def __init__(
-        self,
-        resource: IResource,
-        reactor: Any,
-        *,
-        idle_timeout_s: float,
-        body_timeout_s: float,
-        head_limit: int = HEAD_LIMIT,
-        head_timeout_s: float = HEAD_TIMEOUT_S,
-        idle_limit: int = IDLE_LIMIT,
-        names: OwnNames = OwnNames(),  # noqa: B008 - it is frozen
-        take_timeout_s: float | None = None,
-        connection_limit: int | None = None,
-    ) -> None:
-        super().__init__(
-            resource,
-            requestFactory=StreamingRequest,
-            timeout=idle_timeout_s,
-            reactor=reactor,
-            parsePOSTFormSubmission=False,
-        )
-        self.body_timeout_s = body_timeout_s
-        self.names = names
-        self.head_limit = head_limit
-        self.head_timeout_s = head_timeout_s
-        self.idle_connections = IdleConnections(idle_limit, reactor)
-        self.take_timeout_s = take_timeout_s
-        self.displayTracebacks = False
-        self._connections: set[Any] = set()
-        self.admission = Admission(connection_limit, lambda: len(self._connections), self.idle_connections, reactor)
-        self._drained: Once[None] = Once()
-        self.draining = False
-        self.window = SharedWindow(_ALL_CONNECTIONS, BUFFER_SIZE, self._limit_buffers)
-        """How much each connection may read at once, and hold for a slow client."""
-
-    def buildProtocol(self, addr: Any) -> Any:
-        """Make the protocol of a new connection."""
-        protocol = super().buildProtocol(addr)
-        self._connections.add(protocol)
-        self.window.enter()
-        return protocol
-
-    def forget(self, protocol: Any) -> None:
-        """Forget a connection that has ended."""
-        if protocol in self._connections:
-            self._connections.discard(protocol)
-            self.window.leave()
-            self.admission.left()
-        self._report_drained()
-
-    def _limit_buffers(self, size: int) -> None:
-        for protocol in self._connections:
-            transport = protocol._channel.transport
-            if transport is not None:
-                transport.bufferSize = size
-
-    def drain(self) -> Deferred[None]:
-        """Take no more requests on the open connections: idle ones end now, the others with their answer.
-
-        :return: a Deferred that fires with None when no connection is left.
-        """
-        self.draining = True
-        self.admission.stop()
-        for protocol in self.connections():
-            connection = protocol._channel
-            if isinstance(connection, HTTPChannel):
-                if connection.requests:
-                    connection.persistent = False
-                elif connection.transport is not None:
-                    connection.transport.loseConnection()
-            else:
-                connection.drain()
-        drained = self._drained.wait()
-        self._report_drained()
-        return drained
-
-    def _report_drained(self) -> None:
-        if self.draining and not self._connections:
-            self._drained.fire(None)
-
-    def connections(self) -> list[Any]:
-        """Return the protocols of the open connections, each a proxy of its channel."""
-        return list(self._connections)
-
-    def abort_connections(self) -> None:
-        """Cut all open connections."""
-        for protocol in list(self._connections):
-            # The protocol is a proxy of the channel that holds the transport (http._GenericHTTPChannelProtocol).
-            transport = protocol._channel.transport
-            if transport is not None:  # None if it was never connected: a client left while TLS was set up
-                transport.abortConnection()
-
-    def _updateLogDateTime(self) -> None:
-        """Format no date for access lines.
-
-        The base class formats one each second, by the reactor's clock, which is not the wall clock.
-        """
-
-    def log(self, request: Any) -> None:
-        """Write no access line: the code that does the work logs all that matters."""

@@ -7,25 +7,21 @@ from traceback import clear_frames
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IConsumer
 from twisted.logger import Logger
-from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET
 
 from storaged.http.body import BodyBroken
 from storaged.http.interfaces import IRequest
 
 
-class StreamingResource(Resource):
-    """A leaf whose requests are answered by a coroutine, `respond`."""
+class StreamingResource:
+    """Answers requests by a coroutine, `respond`."""
 
-    isLeaf = True
     _log = Logger()
 
-    def render(self, request: IRequest) -> int:
+    def render(self, request: IRequest) -> None:
         """Answer a request."""
         Deferred.fromCoroutine(self._answer(request)).addErrback(
             lambda failure: self._log.failure("answering {request!r}", failure, request=request)
         )
-        return NOT_DONE_YET
 
     async def _answer(self, request: IRequest) -> None:
         try:
@@ -61,6 +57,7 @@ async def receive_body(request: IRequest, consumer: IConsumer, broken: Deferred[
     try:
         await delivered
     except CancelledError:
-        if problems:
-            raise problems[0] from None
-        raise
+        if not problems:
+            raise
+    if problems:  # the body may have ended all the same
+        raise problems[0]

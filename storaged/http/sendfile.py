@@ -33,10 +33,8 @@ def can_send_file(request: IRequest) -> bool:
     The head must have been written.
     """
     own = own_request(request)
-    if own._disconnected:  # then it has no channel any more
-        return False
-    transport = own.channel.transport
-    if not isinstance(transport, Connection) or transport.TLS:
+    transport = own.connection.transport
+    if not isinstance(transport, Connection) or transport.TLS or own.is_gone:
         return False
     # The kernel has the head already, unless the client has not yet taken all of an earlier answer.
     return not transport.dataBuffer and not transport._tempDataBuffer
@@ -86,8 +84,8 @@ class _FileSender:
         self._read_ahead = read_ahead
         self._fetched = span.start  # the file was read in up to here
         self._request = request
-        self._reactor: Any = request.channel.site.reactor
-        self._file, self._socket = _duplicate(file, request.channel.transport.fileno())
+        self._reactor: Any = request.connection.site.reactor
+        self._file, self._socket = _duplicate(file, request.connection.transport.fileno())
         self._position = span.start
         self._stop = span.stop
 
@@ -159,8 +157,7 @@ class _FileSender:
         os.close(self._socket)
         os.close(self._file)
         self._socket = -1
-        if not self._request._disconnected:
-            self._request.unregisterProducer()
+        self._request.unregisterProducer()
         if self.done.called:
             return
         if failure is None:

@@ -48,11 +48,9 @@ class _Sender:
     def __init__(self, request: StreamingRequest) -> None:
         self.paused: Deferred[None] | None = None
         self.reading: Deferred[Sequence[bytes]] | None = None
-        self.stopped = request._disconnected
+        self.stopped = False
         self._request = request
-        if not self.stopped:
-            request.registerProducer(self, True)
-            request.notifyFinish().addErrback(lambda _: self.stopProducing())
+        request.registerProducer(self, True)
 
     def pauseProducing(self) -> None:
         if self.paused is None:
@@ -72,5 +70,4 @@ class _Sender:
             self.reading.cancel()
 
     def end(self) -> None:
-        if not self._request._disconnected:
-            self._request.unregisterProducer()
+        self._request.unregisterProducer()

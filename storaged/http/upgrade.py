@@ -11,7 +11,8 @@ from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 
 from storaged.http.interfaces import IRequest
-from storaged.http.request import BUFFER_SIZE, own_request
+from storaged.http.request import own_request
+from storaged.http.site import BUFFER_SIZE
 from storaged.system.once import Once
 
 _MAX_HEAD = 16 * 1024
@@ -41,18 +42,11 @@ def upgrade(request: IRequest, name: str, protocol: IDrainingProtocol) -> None:
 
     :param name: the protocol's name, as the client requested it.
     """
-    channel = own_request(request).channel
-    transport = channel.transport
+    connection = own_request(request).connection
+    transport = connection.transport
     transport.writeSequence(_lines("HTTP/1.1 101 Switching Protocols", {"Connection": "Upgrade", "Upgrade": name}))
-    # From now on the channel must neither pause reads while much is unsent, nor end the connection when it is idle.
-    channel._networkProducer.unregisterProducer()
-    channel.setTimeout(None)
     _keep(transport)
-    # The connection's proxy passes all bytes to the protocol from now on, and no more to the channel; over TLS, too.
-    proxy = next(each for each in channel.site.connections() if each._channel is channel)
-    proxy._channel = protocol
-    protocol.makeConnection(transport)
-    transport.resumeProducing()
+    connection.hand_over(protocol)
 
 
 def _keep(transport: Any) -> None:

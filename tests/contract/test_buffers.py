@@ -14,9 +14,8 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
-from twisted.web.resource import Resource
 
-from storaged.http import BUFFER_SIZE, StreamingSite
+from storaged.http import BUFFER_SIZE, IRequest, StreamingResource, StreamingSite
 from storaged.http.reading import read_to_measure
 from storaged.parts.format import stored_size
 from storaged.system.filesystem import OSFilesystem
@@ -27,11 +26,19 @@ from tests.contract.parts import UNIT
 KIB = 1024
 
 
+class Unfound(StreamingResource):
+    """Answers each request with 404."""
+
+    async def respond(self, request: IRequest) -> None:
+        request.setResponseCode(404)
+        request.finish()
+
+
 @pytest_twisted.ensureDeferred
 async def test_each_connection_of_a_site_buffers_less_where_they_are_many() -> None:
     from twisted.internet import reactor
 
-    site = StreamingSite(Resource(), reactor, idle_timeout_s=60, body_timeout_s=60)
+    site = StreamingSite(Unfound(), reactor, idle_timeout_s=60, body_timeout_s=60)
     port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(site)
     there = TCP4ClientEndpoint(reactor, "127.0.0.1", port.getHost().port)
     factory = protocol.Factory.forProtocol(protocol.Protocol)
@@ -44,7 +51,7 @@ async def test_each_connection_of_a_site_buffers_less_where_they_are_many() -> N
         return clients
 
     def sizes() -> list[int]:
-        return [each._channel.transport.bufferSize for each in site.connections() if each._channel.begun]
+        return [each.transport.bufferSize for each in site.connections() if each.begun]
 
     few = await connect(100)
     await eventually(lambda: sizes() == [BUFFER_SIZE] * 100)

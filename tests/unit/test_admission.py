@@ -8,7 +8,6 @@ import attrs
 import pytest
 from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
 
 from storaged.http.admission import IDLE_S, Admission
 from storaged.http.idle import IdleConnections
@@ -21,7 +20,7 @@ class Connection:
     """A connection to the port."""
 
     desk: Desk
-    transport: StringTransport = attrs.Factory(lambda: StringTransport(peerAddress=IPv4Address("TCP", "10.0.0.7", 1)))
+    peer: IPv4Address = attrs.Factory(lambda: IPv4Address("TCP", "10.0.0.7", 1))
 
     def evict(self) -> None:
         self.desk.leave(self)

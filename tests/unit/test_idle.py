@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
 
 from storaged.http.idle import IdleConnections
 
@@ -16,11 +17,10 @@ class Connection:
 
     host: str | None = "10.0.0.7"
     evicted: bool = False
-    transport: StringTransport = attrs.field(init=False)
+    peer: Any = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        peer = UNIXAddress(None) if self.host is None else IPv4Address("TCP", self.host, 1)
-        self.transport = StringTransport(peerAddress=peer)  # type: ignore[arg-type]
+        self.peer = UNIXAddress(None) if self.host is None else IPv4Address("TCP", self.host, 1)
 
     def evict(self) -> None:
         self.evicted = True

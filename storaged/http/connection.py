@@ -1,0 +1,478 @@
+"""A connection of a client: reads its requests, one after the other, and writes their answers.
+
+A refusal closes the connection, because it is then not known where the next request begins.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.error import ConnectionAborted
+from twisted.internet.interfaces import IDelayedCall, IPushProducer
+from twisted.internet.protocol import Protocol
+from twisted.internet.tcp import Connection
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from storaged.http.body import RequestBody
+from storaged.http.chunks import BrokenChunks, ChunkDecoder
+from storaged.http.deadline import Deadline
+from storaged.http.eager import write_eagerly
+from storaged.http.heads import (
+    BARE_FEED,
+    MOST_HEADERS,
+    Head,
+    Refused,
+    has_bare_feed,
+    read_first_line,
+    read_head,
+    refuse_first_line,
+    refuse_size,
+)
+from storaged.http.reading import read_to_measure
+from storaged.http.request import StreamingRequest
+
+if TYPE_CHECKING:
+    from storaged.http.site import StreamingSite
+    from storaged.http.upgrade import IDrainingProtocol
+
+LINGER_S = 10.0
+"""Seconds for which a refused client may continue to send, so that it can read the answer.  A connection that is closed
+with unread bytes is reset, and the answer may be lost.
+"""
+
+_FIRST_BYTES = frozenset(b"\r\n!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+"""The first bytes of methods, and of the empty line that may precede one (RFC 9112 section 2.2)."""
+
+_MOST_EMPTY_LINES = 16
+"""The most empty lines that are skipped before a request (RFC 9112 section 2.2)."""
+
+_MOST_AHEAD = 16 * 1024
+"""Bytes that a client may send ahead, before it got its answer, until reading from it is paused."""
+
+
+@implementer(IPushProducer)
+class HttpConnection(Protocol):
+    """One connection.  It has at most one request in progress; the bytes of the next ones wait.
+
+    :ivar request: the request in progress, until it is answered and its body has ended; None between requests.
+    :ivar begun: whether a request has begun on this connection.
+    """
+
+    transport: Any
+
+    def __init__(self, site: StreamingSite) -> None:
+        self.site = site
+        self.request: StreamingRequest | None = None
+        self.begun = False
+        self.host: Any = None
+        self.peer: Any = None
+        self._head = bytearray()  # of a head that is not whole
+        self._searched = 0  # no head ends before this
+        self._is_first_line_read = False
+        self._is_head_timed = False
+        self._empty_lines = 0
+        self._left: int | ChunkDecoder = 0  # of the body: its bytes, or the decoder of its chunks
+        self._ahead: list[bytes] = []  # what was sent behind the request in progress
+        self._ahead_size = 0
+        self._stays = True
+        self._ended = False  # nothing that arrives is read any more
+        self._going_on: IDelayedCall | None = None
+        self._aborting: IDelayedCall | None = None
+        self._is_reading = True
+        self._is_full = False  # the transport has enough bytes to write
+        self._producer: Any = None
+        self._upgraded: IDrainingProtocol | None = None
+        self._deadline = Deadline(site.reactor, self._timed_out)
+        self._kernel_limits_waiting = False
+
+    # Input
+
+    def connectionMade(self) -> None:
+        """Begin to wait for the first request."""
+        transport, site = self.transport, self.site
+        transport.registerProducer(self, True)
+        # Both the size of a read and the high-water mark of writes (abstract.FileDescriptor).
+        transport.bufferSize = site.window.size
+        read_to_measure(transport)
+        self.host, self.peer = transport.getHost(), transport.getPeer()
+        if hasattr(self.peer, "port"):
+            transport.setTcpNoDelay(True)
+            if site.take_timeout_s is not None:
+                _limit_waiting(transport, site.take_timeout_s)
+                self._kernel_limits_waiting = True
+        site.idle_connections.add(self)
+        self._deadline.set(site.idle_timeout_s)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take the next bytes."""
+        if self._upgraded is not None:
+            self._upgraded.dataReceived(data)
+        elif self._ended:
+            return  # bytes still arrive while the client reads a refusal, or while TLS closes
+        elif self.request is None and not self._ahead and not self._is_full:
+            self._read_head(data)
+        elif self.request is not None and self._left:
+            self._read_body(data)
+        else:
+            self._hold(data)
+
+    def _hold(self, data: bytes) -> None:
+        """Keep bytes of the next requests until the one in progress is answered, and the client takes the answers."""
+        self._ahead.append(data)
+        self._ahead_size += len(data)
+        if self.request is None or self._ahead_size > _MOST_AHEAD:
+            self._set_reading(False)
+
+    def _read_head(self, data: bytes) -> None:
+        if not self._head:
+            whole: bytes | bytearray = data
+            if data[0] not in _FIRST_BYTES:
+                # For example, a client that speaks TLS to this port waits for an answer, and never ends a line.
+                self.refuse(400, "this is not HTTP")
+                return
+        else:
+            self._head += data
+            whole = self._head
+        start = 0
+        while whole.startswith(b"\r\n", start):
+            start += 2
+            self._empty_lines += 1
+            if self._empty_lines > _MOST_EMPTY_LINES:
+                self.refuse(400, f"more than {_MOST_EMPTY_LINES} empty lines came before a request")
+                return
+        end = whole.find(b"\r\n\r\n", max(start, self._searched))
+        try:
+            if end < 0:
+                self._keep_head(whole, start)
+                return
+            head = read_head(bytes(whole[start:end]), self.site.head_limit)
+        except Refused as problem:
+            self.refuse(problem.status, problem.why)
+            return
+        rest = bytes(whole[end + 4 :])
+        self._forget_head()
+        self._empty_lines = 0
+        self._begin(head, rest)
+
+    def _keep_head(self, whole: bytes | bytearray, start: int) -> None:
+        """Keep the beginning of a head, unless it can be refused already: its sender may wait for an answer."""
+        if start == len(whole):
+            if self._is_head_timed:  # it was the first half of an empty line
+                self.site.idle_connections.hold(self, 0)
+                self._deadline.set(self.site.idle_timeout_s)
+            self._forget_head()
+            return
+        if whole is not self._head or start:
+            self._head, self._searched = bytearray(whole[start:]), 0
+        head, limit, before = self._head, self.site.head_limit, self._searched
+        self._searched = max(0, len(head) - 3)
+        if has_bare_feed(head, before):
+            raise Refused(400, BARE_FEED)
+        if not self._is_first_line_read:
+            end = head.find(b"\r\n", before)
+            if end >= 0:
+                read_first_line(bytes(head[:end]), limit)
+                self._is_first_line_read = True
+            elif len(head) > limit:
+                raise refuse_first_line(limit)
+        if len(head) > limit + 2 * MOST_HEADERS:
+            raise refuse_size(limit)
+        if not self._is_head_timed:
+            # One time limit for the whole head, from its first byte on; further bytes do not extend it.
+            self._is_head_timed = True
+            self._deadline.set(min(self.site.head_timeout_s, self.site.idle_timeout_s))
+        self.site.idle_connections.hold(self, len(head))
+
+    def _forget_head(self) -> None:
+        if self._head:
+            self._head = bytearray()
+        self._searched = 0
+        self._is_first_line_read = self._is_head_timed = False
+
+    def _begin(self, head: Head, rest: bytes) -> None:
+        """Begin a request."""
+        self.begun = True
+        self.site.idle_connections.discard(self)
+        self._deadline.set(None)  # until the body is wanted
+        self._stays = head.stays
+        expects_continue = head.version == b"HTTP/1.1" and b"expect" in head.headers
+        body = RequestBody(self, head.length, expects_continue=expects_continue)
+        request = self.request = StreamingRequest(self, head, body)
+        if head.length == 0:
+            if rest:
+                self._hold(rest)
+        else:
+            self._left = ChunkDecoder() if head.length is None else head.length
+            if rest:
+                self._read_body(rest)
+        if not self._ended:
+            self.site.resource.render(request)
+
+    def _read_body(self, data: bytes) -> None:
+        request, left = self.request, self._left
+        assert request is not None
+        self._deadline.extend()
+        pieces: Sequence[bytes]
+        if isinstance(left, int):
+            if len(data) < left:
+                self._left = left - len(data)
+                request.body.received(data)
+                return
+            pieces, rest = [data if len(data) == left else data[:left]], data[left:]
+        else:
+            try:
+                pieces, rest = left.feed(data)
+            except BrokenChunks as problem:
+                self.refuse(400, str(problem))
+                return
+            if not left.ended:
+                for piece in pieces:
+                    request.body.received(piece)
+                return
+        self._left = 0
+        self._deadline.set(None)
+        if rest:
+            self._hold(rest)
+        for piece in pieces:
+            request.body.received(piece)
+        request.body.ended()
+
+    # The seam of the body
+
+    def pause_reading(self) -> None:
+        """Stop reading from the client.  No timeout runs, because it is this side that waits."""
+        if self._left:
+            self._deadline.set(None)
+            self._set_reading(False)
+
+    def resume_reading(self) -> None:
+        """Continue to read; the client must not be silent for longer than `body_timeout_s`."""
+        if self._left:
+            self._deadline.set(self.site.body_timeout_s)
+            self._set_reading(True)
+
+    def send_continue(self) -> None:
+        """Tell the client to send its body."""
+        self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _set_reading(self, wanted: bool) -> None:
+        if wanted != self._is_reading:
+            self._is_reading = wanted
+            if wanted:
+                self.transport.resumeProducing()
+            else:
+                self.transport.pauseProducing()
+
+    # Output
+
+    def write(self, pieces: Sequence[bytes]) -> None:
+        """Write bytes of an answer."""
+        write_eagerly(self.transport, pieces)
+
+    def may_stay(self, *, body_ended: bool) -> bool:
+        """Return whether the connection may be used again after the answer that begins now."""
+        if not body_ended or self.site.draining:
+            self._stays = False
+        return self._stays
+
+    def set_producer(self, producer: Any) -> None:
+        """Let a push producer of the answer know when the client takes no more; None for no producer."""
+        self._producer = producer
+        if producer is not None and self._is_full:
+            producer.pauseProducing()
+
+    def pauseProducing(self) -> None:
+        """Take note that the client does not take as much as is written."""
+        self._is_full = True
+        if self._producer is not None:
+            self._producer.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """Take note that the client has taken what was written."""
+        self._is_full = False
+        if self._producer is not None:
+            self._producer.resumeProducing()
+        if self._ahead and self.request is None:
+            self._go_on_soon()
+
+    def stopProducing(self) -> None:
+        """Take note that the connection has ended; `connectionLost` tells the request."""
+
+    # The turn of the next request
+
+    def answered(self) -> None:
+        """Take note that the request in progress is answered, and its body has ended."""
+        self.request = self._producer = None
+        if self._ended:
+            return
+        if not self._stays or self.site.draining:
+            self.close()
+            return
+        self.site.idle_connections.add(self)
+        self._deadline.set(self.site.idle_timeout_s)
+        if self._ahead:
+            # If answers need no waiting, no other client would get a turn.
+            self._set_reading(False)
+            self._go_on_soon()
+        else:
+            self._set_reading(True)
+
+    def discard_body(self, request: StreamingRequest) -> None:
+        """Discard the rest of the body of a request that is answered, for some seconds, and close the connection."""
+        self._stays = False
+        self._abort_later()
+
+        def ended(_: object) -> None:
+            if not request.is_gone:
+                self._abort_no_more()
+                request.is_gone = True
+                self.answered()
+
+        request.body.discard().addBoth(ended)
+
+    def _go_on_soon(self) -> None:
+        if self._going_on is None:
+            self._going_on = self.site.reactor.callLater(0, self._go_on)
+
+    def _go_on(self) -> None:
+        self._going_on = None
+        if self._is_full or self._ended:
+            return
+        ahead, self._ahead, self._ahead_size = b"".join(self._ahead), [], 0
+        self._set_reading(True)
+        self.dataReceived(ahead)
+
+    # The end
+
+    def _timed_out(self) -> None:
+        if self._ahead or (self._kernel_limits_waiting and _has_unsent(self.transport)):
+            self._deadline.set(self.site.idle_timeout_s)  # it is this side that has something to send
+        elif self._head:
+            self.refuse(408, "the head of the request took too long")
+        elif self.request is not None:
+            self.refuse(408, "the body of the request broke off")
+        else:
+            self._close_soon()
+
+    def refuse(self, status: int, why: str) -> None:
+        """Refuse a request, and close the connection when the client has read the refusal."""
+        if self._ended:
+            return
+        self._end()
+        request, self.request = self.request, None
+        if request is None or not request.startedWriting:
+            self.transport.write(_format_refusal(status, why))
+        self._abort_later()
+        if isinstance(self.transport, Connection):
+            self.transport.loseWriteConnection()
+            self._is_reading = True
+            self.transport.resumeProducing()
+        else:
+            self.transport.loseConnection()  # TLS waits until the other side closes, too
+        if request is not None:
+            request.lost(Failure(ConnectionAborted(why)))
+
+    def _end(self) -> None:
+        """Read no more requests."""
+        self._ended = True
+        self._ahead, self._ahead_size, self._left = [], 0, 0
+        self._forget_head()
+        self._deadline.set(None)
+        self.site.idle_connections.discard(self)
+        self.transport.unregisterProducer()
+
+    def _abort_later(self) -> None:
+        if self._aborting is None:
+            self._aborting = self.site.reactor.callLater(LINGER_S, self._abort_now)
+
+    def _abort_no_more(self) -> None:
+        aborting, self._aborting = self._aborting, None
+        if aborting is not None:
+            aborting.cancel()
+
+    def _abort_now(self) -> None:
+        self._aborting = None
+        self.transport.abortConnection()
+
+    def close(self) -> None:
+        """Close the connection when the client has taken all that was written."""
+        if not self._ended:
+            self._end()
+            self.transport.loseConnection()
+
+    def _close_soon(self) -> None:
+        # TLS would wait for ever for the other side to close, too.
+        self._abort_later()
+        self.close()
+
+    def evict(self) -> None:
+        """End a connection without a request in progress, because there are too many of them."""
+        if self._head:
+            self.refuse(503, "too many connections wait with a request that is not whole")
+        else:
+            self._close_soon()
+
+    def drain(self) -> None:
+        """Take no more requests: end now, or with the answer of the request in progress."""
+        if self._upgraded is not None:
+            self._upgraded.drain()
+        elif self.request is not None:
+            self._stays = False
+        elif self.transport is not None:  # None if it was never connected: a client left while TLS was set up
+            self.close()
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        if self.transport is not None:
+            self.transport.abortConnection()
+
+    def hand_over(self, protocol: IDrainingProtocol) -> None:
+        """Pass all that arrives to a different protocol from now on.  A request must be in progress."""
+        self.transport.unregisterProducer()
+        self._deadline.stop()
+        self.request = None
+        self._upgraded = protocol
+        ahead, self._ahead = b"".join(self._ahead), []
+        protocol.makeConnection(self.transport)
+        self.transport.resumeProducing()
+        if ahead:
+            protocol.dataReceived(ahead)
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        """Handle the end of the connection."""
+        self._ended = True
+        self._ahead = []
+        self._deadline.stop()
+        self.site.idle_connections.discard(self)
+        self._abort_no_more()
+        going_on, self._going_on = self._going_on, None
+        if going_on is not None:
+            going_on.cancel()
+        request, self.request, self._producer = self.request, None, None
+        if self._upgraded is not None:
+            self._upgraded.connectionLost(reason)
+        elif request is not None:
+            request.lost(reason)
+        self.site.forget(self)
+
+
+def _limit_waiting(transport: Any, timeout_s: float) -> None:
+    """Make the kernel end a connection whose peer takes nothing for too long (tcp(7))."""
+    transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(timeout_s * 1000))
+
+
+def _has_unsent(transport: Any) -> bool:
+    below = getattr(transport, "transport", transport)  # the transport below TLS
+    return bool(below.dataBuffer or below._tempDataBuffer)
+
+
+def _format_refusal(status: int, why: str) -> bytes:
+    body = f"{why}\n"
+    return (
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nConnection: close\r\n"
+        f"Content-Type: text/plain; charset=utf-8\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+    ).encode("ascii")

@@ -1,0 +1,145 @@
+"""A server of HTTP: the settings of its connections, and all that they share."""
+
+from __future__ import annotations
+
+import time
+from email.utils import formatdate
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Factory
+
+from storaged.http.admission import Admission
+from storaged.http.connection import HttpConnection
+from storaged.http.idle import IdleConnections
+from storaged.http.interfaces import IRequest
+from storaged.http.names import OwnNames
+from storaged.http.window import SharedWindow
+from storaged.system.once import Once
+
+BUFFER_SIZE = 256 * 1024
+"""The most bytes of one read, and the bytes kept for a slow peer before its producer is paused."""
+
+_ALL_CONNECTIONS = 32 * 1024 * 1024
+"""Bytes that all connections of a site together may hold like this; if they are many, each gets less."""
+
+HEAD_TIMEOUT_S = 30.0
+"""Seconds that the head of a request may take, unless a site has a different limit."""
+
+HEAD_LIMIT = 16 * 1024
+"""Bytes that the head of a request may have, unless a site has a different limit."""
+
+IDLE_LIMIT = 1024
+"""Connections that one address may keep without a request in progress, unless a site has a different limit."""
+
+
+class Renders(Protocol):
+    """What answers the requests of a site."""
+
+    def render(self, request: IRequest) -> None:
+        """Answer a request, whose body may still be arriving."""
+
+
+class StreamingSite(Factory):
+    """A site whose resource gets requests before their bodies.
+
+    :param resource: gets every request.
+    :param idle_timeout_s: seconds for which a connection may stay without a request.
+    :param body_timeout_s: seconds for which a client may send nothing while its body is wanted.
+    :param head_limit: bytes that the head of a request may have.
+    :param head_timeout_s: seconds that the head of a request may take, from its first byte to its last.
+    :param idle_limit: how many connections one address may keep without a request in progress; 0 for no limit.
+    :param names: the server's own names.
+    :param take_timeout_s: seconds for which a client may take nothing of an answer; None for no limit.
+    :param connection_limit: how many connections there may be at once; None for no limit.
+    :ivar admission: decides which connections are accepted; see `storaged.http.listening.listen`.
+    :ivar draining: whether no more requests are taken.
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        resource: Renders,
+        reactor: Any,
+        *,
+        idle_timeout_s: float,
+        body_timeout_s: float,
+        head_limit: int = HEAD_LIMIT,
+        head_timeout_s: float = HEAD_TIMEOUT_S,
+        idle_limit: int = IDLE_LIMIT,
+        names: OwnNames = OwnNames(),  # noqa: B008 - it is frozen
+        take_timeout_s: float | None = None,
+        connection_limit: int | None = None,
+    ) -> None:
+        self.resource = resource
+        self.reactor = reactor
+        self.idle_timeout_s = idle_timeout_s
+        self.body_timeout_s = body_timeout_s
+        self.names = names
+        self.head_limit = head_limit
+        self.head_timeout_s = head_timeout_s
+        self.idle_connections = IdleConnections(idle_limit, reactor)
+        self.take_timeout_s = take_timeout_s
+        self._connections: set[HttpConnection] = set()
+        self.admission = Admission(connection_limit, lambda: len(self._connections), self.idle_connections, reactor)
+        self._drained: Once[None] = Once()
+        self.draining = False
+        self._headers_of = 0
+        self._headers = b""
+        self.window = SharedWindow(_ALL_CONNECTIONS, BUFFER_SIZE, self._limit_buffers)
+        """How much each connection may read at once, and hold for a slow client."""
+
+    def buildProtocol(self, addr: Any) -> HttpConnection:  # noqa: ARG002 - the base class wants it
+        """Make the protocol of a new connection."""
+        connection = HttpConnection(self)
+        self._connections.add(connection)
+        self.window.enter()
+        return connection
+
+    def common_headers(self) -> bytes:
+        """Return the lines that each answer has: which software this is, and the date (RFC 9110 section 6.6.1)."""
+        now = int(time.time())
+        if now != self._headers_of:
+            self._headers_of = now
+            self._headers = b"Server: splitd\r\nDate: %b\r\n" % formatdate(now, usegmt=True).encode("ascii")
+        return self._headers
+
+    def forget(self, connection: HttpConnection) -> None:
+        """Forget a connection that has ended."""
+        if connection in self._connections:
+            self._connections.discard(connection)
+            self.window.leave()
+            self.admission.left()
+        self._report_drained()
+
+    def _limit_buffers(self, size: int) -> None:
+        for connection in self._connections:
+            if connection.transport is not None:
+                connection.transport.bufferSize = size
+
+    def drain(self) -> Deferred[None]:
+        """Take no more requests on the open connections: idle ones end now, the others with their answer.
+
+        :return: a Deferred that fires with None when no connection is left.
+        """
+        self.draining = True
+        self.admission.stop()
+        for connection in self.connections():
+            connection.drain()
+        drained = self._drained.wait()
+        self._report_drained()
+        return drained
+
+    def _report_drained(self) -> None:
+        if self.draining and not self._connections:
+            self._drained.fire(None)
+
+    def connections(self) -> list[HttpConnection]:
+        """Return the open connections."""
+        return list(self._connections)
+
+    def abort_connections(self) -> None:
+        """Cut all open connections."""
+        for connection in self.connections():
+            connection.abort()

@@ -1,0 +1,63 @@
+"""What a head says.  The refusals are tested with real connections, in tests/cluster/test_hostile_http*.py."""
+
+from __future__ import annotations
+
+import pytest
+
+from storaged.http.heads import MOST_HEADERS, Refused, read_head
+
+LIMIT = 1000
+
+
+def test_a_head_is_read() -> None:
+    head = read_head(b"PUT /a%20b?c HTTP/1.1\r\nHost: h\r\nX-A:\t1 \r\nx-a: \xff\r\nY:\r\nContent-Length: 7", LIMIT)
+    assert (head.method, head.uri, head.version, head.length) == (b"PUT", b"/a%20b?c", b"HTTP/1.1", 7)
+    assert head.headers == {
+        b"host": [b"h"],
+        b"x-a": [b"1", b"\xff"],
+        b"y": [b""],
+        b"content-length": [b"7"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("version", "lines", "stays"),
+    [
+        (b"HTTP/1.1", b"", True),
+        (b"HTTP/1.1", b"\r\nConnection: keep-alive", True),
+        (b"HTTP/1.1", b"\r\nConnection: Close", False),
+        (b"HTTP/1.1", b"\r\nConnection: te, close", False),
+        (b"HTTP/1.1", b"\r\nConnection: te\r\nConnection: close", False),
+        (b"HTTP/1.0", b"", False),
+        (b"HTTP/1.0", b"\r\nConnection: keep-alive", False),
+    ],
+)
+def test_a_head_says_whether_the_connection_stays(version: bytes, lines: bytes, stays: bool) -> None:
+    assert read_head(b"GET / " + version + b"\r\nHost: h" + lines, LIMIT).stays is stays
+
+
+def test_raw_utf8_in_a_target_is_percent_encoded() -> None:
+    assert read_head("GET /é HTTP/1.1\r\nHost: h".encode(), LIMIT).uri == b"/%C3%A9"
+
+
+def test_the_limit_counts_all_but_line_ends() -> None:
+    first, host = b"GET / HTTP/1.1", b"Host: h"
+    left = LIMIT - len(first) - len(host) - len(b"X: ")
+    assert read_head(b"\r\n".join([first, host, b"X: " + b"y" * left]), LIMIT)
+    with pytest.raises(Refused) as refused:
+        read_head(b"\r\n".join([first, host, b"X: " + b"y" * (left + 1)]), LIMIT)
+    assert refused.value.status == 431
+
+
+def test_an_encoded_target_counts_as_it_is_passed_on() -> None:
+    with pytest.raises(Refused) as refused:
+        read_head(b"GET /" + b"\xc3\xa9" * 160 + b" HTTP/1.1\r\nHost: h\r\nX: " + b"y" * 100, LIMIT)
+    assert refused.value.status == 431
+
+
+def test_the_number_of_headers_is_limited() -> None:
+    lines = [b"GET / HTTP/1.1", b"Host: h", *[b"a:"] * (MOST_HEADERS - 1)]
+    assert read_head(b"\r\n".join(lines), 10_000)
+    with pytest.raises(Refused) as refused:
+        read_head(b"\r\n".join([*lines, b"a:"]), 10_000)
+    assert refused.value.status == 431
