@@ -51,6 +51,23 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "that are lost, as 6+2. [default: 6+0]"
         ),
     ] = "6+0"
+    min_parts: Annotated[
+        int,
+        msgspec.Meta(
+            description="How many parts of a new file must be stored before the client is told so; the others are "
+            "made later. Files of other layouts need the same number of spare parts. 0 for one more than data parts, "
+            "if there is parity. [default: 0]",
+            ge=0,
+        ),
+    ] = 0
+    slow_part_s: Annotated[
+        float,
+        msgspec.Meta(
+            description="An upload goes on without a part whose node takes nothing of it for so long while the others "
+            "wait, if min_parts allows it. [default: 5]",
+            gt=0,
+        ),
+    ] = 5.0
     unit: Annotated[
         Size, msgspec.Meta(description="Bytes of one column in one stripe, for new files. [default: 256KiB]")
     ] = Size(256 * 1024)
@@ -164,6 +181,20 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         except ValueError as problem:
             raise ValueError(f"layout: {problem}") from problem
 
+    def spare_parts(self) -> int:
+        """Return how many parts more than data parts must be stored of a new file, as far as its layout has parity.
+
+        :raise ValueError: `min_parts` does not fit to the layout.
+        """
+        layout = self.cut()
+        if not self.min_parts:
+            return 1
+        if not layout.data <= self.min_parts <= layout.width:
+            raise ValueError(
+                f"min_parts: {self.min_parts} is not possible with layout {layout}, {layout.data} to {layout.width} are"
+            )
+        return self.min_parts - layout.data
+
     def own_names(self) -> OwnNames:
         """Return the front's own names, and the proxies that it trusts.
 
@@ -180,7 +211,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         self.own_names()
-        self.cut()
+        self.spare_parts()
         if self.small_part > SMALL_PART:
             raise ValueError(f"small_part: {self.small_part} bytes, at most {SMALL_PART} can be")
 

@@ -28,6 +28,9 @@ class INodeRegistry(Interface):
     def is_usable(node_id: str) -> bool:
         """Whether a node is registered and seems to be well; nothing is asked."""
 
+    def failed(node_id: str, reason: str) -> None:
+        """Note that a node failed when it was used: it is not chosen again until it has cooled off."""
+
     def place(count: int, stored_size: int, avoid: SetOf[str], *, is_guess: bool = False) -> list[str]:
         """Choose distinct nodes for the parts of a file, and reserve room there.
 

@@ -12,6 +12,7 @@ class Traffic:
     uploads_under_way: int = 0
     uploads_committed: int = 0
     uploads_aborted: int = 0
+    uploads_degraded: int = 0
     bytes_in: int = 0
     downloads_under_way: int = 0
     downloads_finished: int = 0
@@ -30,6 +31,10 @@ class Traffic:
             self.uploads_committed += 1
         else:
             self.uploads_aborted += 1
+
+    def upload_hurt(self) -> None:
+        """Count an upload that was committed while some of its parts are not stored."""
+        self.uploads_degraded += 1
 
     def download_began(self) -> None:
         """Count a download that has begun: its nodes have answered."""

@@ -369,7 +369,7 @@ class NodeRegistry:
         return reasons
 
     def failed(self, node_id: str, reason: str) -> None:
-        """Note that a node failed when it was used: it is not chosen again until it has cooled off."""
+        """Note that a node failed when it was used; see `INodeRegistry.failed`."""
         node = self._nodes.get(node_id)
         if node is not None:
             before = node.health.state, node.health.problem

@@ -1,18 +1,18 @@
 """Small files that come at about the same time are stored together: a message for each node, a sync for all.
 
 The order that the invariants ask for is that of every upload: `upload-started` in the journal, then the first byte to
-a node; all parts durable, then `file-committed`, then the answer.  A node that fails is replaced: the bytes are still
-here.
+a node; all parts durable, but for those that the file may miss, then `file-committed`, then the answer.  If there are
+other nodes, one that fails is replaced: the bytes are still here.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 import attrs
-from twisted.internet.defer import Deferred, DeferredList, gatherResults, maybeDeferred
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -24,11 +24,11 @@ from splitd.interfaces.uploads import Commit, IUploadLedger, Start
 from splitd.model.erasure import cut_whole
 from splitd.model.manifest import Manifest
 from splitd.model.striping import Layout
-from splitd.uploads.lanes import Intent, explain_failed, name_failed
+from splitd.uploads.answers import Outcomes, all_answers
+from splitd.uploads.lanes import Intent, explain_failed, name_failed, place_fewer
 from storaged.http import reason_of
 from storaged.parts.errors import NodeUnavailable, NoSpace, NotAsked, StoragedError
 from storaged.parts.format import PartId, encode_part
-from storaged.parts.values import PartInfo
 from storaged.system.clocks import WallClock
 
 Stored: TypeAlias = tuple[Manifest, bool]
@@ -54,6 +54,7 @@ class _File:
 
     :param failed: the errors of the nodes that have failed it, by their ids.
     :ivar given_up: whether nobody waits for it any more.
+    :ivar waited: whether it has waited for a slow node.
     """
 
     intent: Intent
@@ -61,6 +62,7 @@ class _File:
     answer: Deferred[Stored] = attrs.field(init=False)
     failed: dict[str, StoragedError] = attrs.Factory(dict)
     given_up: bool = False
+    waited: bool = False
 
     def __attrs_post_init__(self) -> None:
         self.answer = Deferred(self._give_up)
@@ -85,7 +87,9 @@ class _File:
 class GroupCommit:
     """Stores small files, many at once.
 
+    :param hurt: called when a file is committed and some of its parts are not stored.
     :param new_id: makes the id of an upload that is tried again.
+    :param slow_s: a group goes on without a node that stores nothing for so many seconds while the others wait for it.
     :param clock: calls later.
     :param wall: tells when a file was made.
     """
@@ -98,8 +102,10 @@ class GroupCommit:
         registry: INodeRegistry,
         reaper: IReaper,
         keep: Callable[[str, bytes], None],
+        hurt: Callable[[], object],
         *,
         new_id: Callable[[], str],
+        slow_s: float,
         clock: IReactorTime,
         wall: WallClock,
     ) -> None:
@@ -107,6 +113,8 @@ class GroupCommit:
         self._registry = registry
         self._reaper = reaper
         self._keep = keep
+        self._hurt = hurt
+        self._slow_s = slow_s
         self._new_id = new_id
         self._clock = clock
         self._wall = wall
@@ -201,8 +209,23 @@ class GroupCommit:
         await self._end(files, nodes, problems)
 
     def _place(self, files: Sequence[_File]) -> list[str]:
+        """Choose the nodes of some files of one layout; "" for parts that no node takes."""
         failed = {node for file in files for node in file.failed}
-        return self._registry.place(files[0].intent.layout.width, sum(file.stored_size for file in files), failed)
+        intent, size = files[0].intent, sum(file.stored_size for file in files)
+        width = intent.layout.width
+
+        def place(count: int) -> list[str]:
+            return self._registry.place(count, size, failed)
+
+        try:
+            return place(width)
+        except NotEnoughNodes as problem:
+            if len(files) > 1 and (failed or isinstance(problem, NotEnoughSpace)):
+                raise  # some of them may find more
+            fewer = place_fewer(place, width - 1, intent.least)
+            if fewer is None:
+                raise
+            return fewer + [""] * (width - len(fewer))
 
     async def _begin_uploads(self, files: Sequence[_File], nodes: Sequence[str]) -> bool:
         """Note that parts may lie on these nodes from now on.
@@ -227,16 +250,25 @@ class GroupCommit:
         for file in files:
             for column, part in zip(columns, file.parts(), strict=True):
                 column.append(part)
-        puts = [self._put(node, parts) for node, parts in zip(nodes, columns, strict=True)]
+        puts = {node: self._put(node, parts) for node, parts in zip(nodes, columns, strict=True) if node}
         problems: list[dict[str, StoragedError]] = [{} for _ in files]
-        for node, outcomes in zip(nodes, await gatherResults(puts), strict=True):
+
+        def too_slow(node: str) -> Outcomes:
+            problem = NodeUnavailable(f"stored nothing for {self._slow_s:g} s, while the other nodes waited")
+            self._registry.failed(node, problem.reason)
+            for file in files:
+                file.waited = True
+            return [problem] * len(files)
+
+        answers = await all_answers(puts, files[0].intent.least, self._slow_s, self._clock, too_slow)
+        for node, outcomes in answers.items():
             for outcome, failed in zip(outcomes, problems, strict=True):
                 if isinstance(outcome, StoragedError):
                     failed[node] = outcome
         return problems
 
-    def _put(self, node: str, parts: Sequence[tuple[str, bytes]]) -> Deferred[list[PartInfo | StoragedError]]:
-        def fault(failure: Failure) -> list[PartInfo | StoragedError]:
+    def _put(self, node: str, parts: Sequence[tuple[str, bytes]]) -> Deferred[Outcomes]:
+        def fault(failure: Failure) -> Outcomes:
             self._log.failure("storing parts on node {node}", failure, node=node)
             return [NodeUnavailable(reason_of(failure.value))] * len(parts)
 
@@ -249,11 +281,11 @@ class GroupCommit:
         ended: list[Deferred[None]] = []
         stored: list[tuple[_File, Manifest]] = []
         for file, failed in zip(files, problems, strict=True):
-            if failed or file.given_up:
+            if file.given_up or (failed and not self._may_commit(file, failed, nodes)):
                 again = Deferred.fromCoroutine(self._try_again(file, failed))
                 ended.append(again.addErrback(self._fault, [file]))
             else:
-                stored.append((file, self._manifest(file, nodes)))
+                stored.append((file, self._manifest(file, ["" if node in failed else node for node in nodes])))
         commits = [Commit(file.intent.path, manifest, file.intent.condition) for file, manifest in stored]
         for (file, manifest), committed in zip(stored, self._ledger.commit_all(commits), strict=True):
             over = committed.addCallbacks(
@@ -261,6 +293,19 @@ class GroupCommit:
             )
             ended.append(over.addErrback(self._fault, [file]))
         await DeferredList(ended)
+
+    def _may_commit(self, file: _File, failed: Mapping[str, StoragedError], nodes: Sequence[str]) -> bool:
+        """Whether a file that some nodes have failed should be committed without these parts.
+
+        If there are enough other nodes, all its parts are stored there instead, unless that has failed before, or the
+        client has waited long already.
+        """
+        stored = sum(1 for node in nodes if node and node not in failed)
+        if stored < file.intent.least:
+            return False
+        avoid = failed.keys() | file.failed.keys()
+        others = [node for node in self._registry.node_ids() if node not in avoid and self._registry.is_usable(node)]
+        return file.waited or bool(file.failed) or len(others) < file.intent.layout.width
 
     def _manifest(self, file: _File, nodes: Sequence[str]) -> Manifest:
         intent = file.intent
@@ -277,7 +322,9 @@ class GroupCommit:
 
     def _committed(self, created: bool, file: _File, manifest: Manifest) -> None:
         self._keep(manifest.upload, file.data)
-        if not created:
+        if manifest.missing:
+            self._hurt()
+        if manifest.missing or not created:
             self._reaper.wake()
         if not file.given_up:
             file.answer.callback((manifest, created))

@@ -31,6 +31,7 @@ class Intent:
     :param upload: the id of the upload, 32 hexadecimal digits.
     :param size: the bytes of the file, or None if unknown.
     :param said: the headers that the client sent with the file, as `Media.compact` returns them.
+    :param may_miss: how many of its parts may stay unstored.
     """
 
     upload: str
@@ -39,6 +40,12 @@ class Intent:
     said: str | Media
     condition: Condition
     layout: Layout
+    may_miss: int = 0
+
+    @property
+    def least(self) -> int:
+        """How many parts must be stored."""
+        return self.layout.width - self.may_miss
 
     def stored_size(self, index: int) -> int | None:
         """Return the bytes that one part will take; None if the file's size is unknown."""
@@ -71,6 +78,22 @@ async def find_room(registry: INodeRegistry, look: Callable[[], _Found]) -> _Fou
     return look()
 
 
+def place_fewer(place: Callable[[int], list[str]], most: int, least: int) -> list[str] | None:
+    """Choose as many nodes as there are.
+
+    :param place: chooses a number of nodes; it may raise what `INodeRegistry.place` raises.
+    :param most: the most nodes to choose.
+    :param least: how many there must be.
+    :return: the nodes; None if there are too few.
+    """
+    for count in range(most, max(least, 1) - 1, -1):
+        try:
+            return place(count)
+        except NotEnoughNodes:
+            continue
+    return [] if least <= 0 else None
+
+
 def name_failed(failed: Mapping[str, StoragedError]) -> str:
     """Return a text that names each failed node and its error.
 
@@ -92,6 +115,8 @@ def explain_failed(failed: Mapping[str, StoragedError], problem: NotEnoughNodes)
 class Lanes:
     """Opens a lane to a node for each part of a file; if a node refuses, it takes another one.
 
+    If there are too few nodes for all parts, the last parts get none, as many as the file may miss: parity parts first.
+
     :param registry: chooses nodes.
     """
 
@@ -100,9 +125,10 @@ class Lanes:
         self._intent = intent
         self._tried: set[str] = set()
         self._failed: dict[str, StoragedError] = {}
+        self._complete = False
         self.open: dict[int, Lane] = {}
 
-    async def connect(self) -> list[Lane]:
+    async def connect(self) -> dict[int, Lane]:
         """Open all lanes.
 
         :return: the lanes by the parts' index.
@@ -111,35 +137,44 @@ class Lanes:
         """
         width = self._intent.layout.width
         try:
-            while missing := [index for index in range(width) if index not in self.open]:
+            while not self._complete and (missing := [index for index in range(width) if index not in self.open]):
                 await self._connect_some(missing)
         except BaseException:
             await DeferredList([lane.writer.abort() for lane in self.open.values()])
             for lane in self.open.values():
                 self._intent.release(self._registry, lane.node)
             raise
-        return [self.open[index] for index in range(width)]
+        return dict(sorted(self.open.items()))
 
     async def _connect_some(self, indexes: Sequence[int]) -> None:
-        stored_size, count = self._intent.reserved, len(indexes)
-        is_guess = self._intent.size is None
-        try:
-            nodes = await find_room(
-                self._registry, lambda: self._registry.place(count, stored_size, self._tried, is_guess=is_guess)
-            )
-        except NotEnoughNodes as problem:
-            if not self._failed:
-                raise
-            # The registry's reasons would be about the nodes that have lanes already.
-            raise type(problem)(explain_failed(self._failed, problem)) from problem
+        nodes = await self._place(len(indexes))
         self._tried.update(nodes)
         results = await DeferredList(
-            [Deferred.fromCoroutine(self._connect(index, node)) for index, node in zip(indexes, nodes, strict=True)],
+            [Deferred.fromCoroutine(self._connect(index, node)) for index, node in zip(indexes, nodes, strict=False)],
             consumeErrors=True,
         )
         for good, result in results:
             if not good:
                 cast(Failure, result).raiseException()
+
+    async def _place(self, count: int) -> list[str]:
+        """Choose nodes that have not been tried: as many as there are, if the file may miss the other parts."""
+        intent = self._intent
+
+        def place(some: int) -> list[str]:
+            return self._registry.place(some, intent.reserved, self._tried, is_guess=intent.size is None)
+
+        try:
+            return await find_room(self._registry, lambda: place(count))
+        except NotEnoughNodes as problem:
+            fewer = place_fewer(place, count - 1, intent.least - len(self.open))
+            if fewer is not None:
+                self._complete = not fewer
+                return fewer
+            if not self._failed:
+                raise
+            # The registry's reasons would be about the nodes that have lanes already.
+            raise type(problem)(explain_failed(self._failed, problem)) from problem
 
     async def _connect(self, index: int, node: str) -> None:
         intent = self._intent

@@ -1,20 +1,20 @@
 """Uploads of large files, which are cut while they stream, with one lane per part.
 
 The order that the invariants demand: connections to all nodes, then `upload-started` in the journal, then the first
-byte; all parts durable, then `file-committed`, then the answer.
+byte; all parts durable, but for those that the file may miss, then `file-committed`, then the answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredList
-from twisted.internet.interfaces import IPushProducer
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from splitd.errors import CatalogReadOnly, LengthMismatch, NotEnoughSpace, UploadFailed
+from splitd.errors import CatalogReadOnly, LengthMismatch, UploadFailed
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.interfaces.store import IUpload
 from splitd.interfaces.upkeep import IReaper
@@ -23,39 +23,12 @@ from splitd.model.manifest import Manifest
 from splitd.model.striping import Cutter
 from splitd.model.traffic import Traffic
 from splitd.uploads.lanes import Intent, Lane
+from splitd.uploads.open_lanes import OpenLanes
 from splitd.uploads.parity import ParityFeed
 from storaged.http import reason_of
-from storaged.parts.errors import NodeUnavailable, NoSpace, StoragedError
 from storaged.system.clocks import WallClock
 from storaged.system.once import Once
-from storaged.system.parallel import InThread, gather, settled
-
-_PARITY = -1
-"""Stands among the indexes of full lanes for the computation of parity."""
-
-
-@implementer(IPushProducer)
-class _LaneSource:
-    """The producer of one part writer; it pauses the client as long as any lane is full."""
-
-    def __init__(self, full: set[int], index: int, changed: Callable[[], None]) -> None:
-        self._full = full
-        self._index = index
-        self._changed = changed
-
-    def pauseProducing(self) -> None:
-        """Take note that the lane is full."""
-        self._full.add(self._index)
-        self._changed()
-
-    def resumeProducing(self) -> None:
-        """Take note that the lane has room again."""
-        self._full.discard(self._index)
-        self._changed()
-
-    def stopProducing(self) -> None:
-        """Take note that the lane has failed; `when_broken` reports that as well."""
-        self.resumeProducing()
+from storaged.system.parallel import InThread, settled
 
 
 @implementer(IUpload)
@@ -63,8 +36,11 @@ class Upload:
     """One upload whose lanes are open.
 
     :param lanes: the lanes by the parts' index; none if the file is known to be empty.
+    :param hurt: called when the file is committed and some of its parts are not stored.
     :param reaper: deletes the parts of an aborted upload, or of the version before, from their nodes.
     :param ended: called once at the end, with the upload and whether it was committed.
+    :param clock: measures how slow a lane is.
+    :param slow_s: see `OpenLanes`.
     :param wall: tells when the file was made.
     """
 
@@ -73,30 +49,34 @@ class Upload:
     def __init__(
         self,
         intent: Intent,
-        lanes: Sequence[Lane],
+        lanes: Mapping[int, Lane],
         ledger: IUploadLedger,
         registry: INodeRegistry,
         reaper: IReaper,
         traffic: Traffic,
         ended: Callable[[Upload, bool], None],
+        hurt: Callable[[], object],
         *,
+        clock: IReactorTime,
+        slow_s: float,
         wall: WallClock,
         run: InThread,
     ) -> None:
         self._intent = intent
-        self._lanes = lanes
+        self._lanes = OpenLanes(intent, lanes, registry, clock, slow_s, self._set_lanes_full, self._break)
         self._ledger = ledger
-        self._registry = registry
         self._reaper = reaper
         self._traffic = traffic
         self._ended = ended
+        self._hurt = hurt
         self._wall = wall
         self._cutter = Cutter(intent.layout, intent.size)
         self._parity: ParityFeed | None = None
         if lanes and intent.layout.parity:
-            self._parity = ParityFeed(intent.layout, run, self._send_parity, self._set_parity_full, self._break)
+            self._parity = ParityFeed(intent.layout, run, self._lanes.write, self._set_parity_full, self._break)
         self._producer: Any = None
-        self._full: set[int] = set()
+        self._lanes_full = False
+        self._parity_full = False
         self._paused = False
         self._broken: Exception | None = None
         self._when_broken: Once[Exception] = Once()
@@ -111,30 +91,37 @@ class Upload:
         :raise CatalogReadOnly: the journal has failed.  The lanes are closed.
         """
         try:
-            nodes = [lane.node for lane in self._lanes]
+            nodes = self._lanes.nodes() if self._lanes else ()
             await self._ledger.begin_all([Start(self._intent.upload, self._intent.path, nodes)])
         except BaseException as problem:
             await self.abort(reason_of(problem))
             raise
-        for index, lane in enumerate(self._lanes):
-            lane.writer.registerProducer(_LaneSource(self._full, index, self._lanes_changed), True)
-            lane.writer.when_broken().addCallback(self._lane_broke, index)
+        self._lanes.watch()
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """Take the producer of the file's bytes."""
         assert streaming
         self._producer = producer
         self._paused = False
-        self._lanes_changed()
+        self._look_whether_full()
 
     def unregisterProducer(self) -> None:
         """Take note that the producer has ended."""
         self._producer = None
 
-    def _lanes_changed(self) -> None:
-        if self._producer is None or bool(self._full) == self._paused:
+    def _set_lanes_full(self, full: bool) -> None:
+        self._lanes_full = full
+        self._look_whether_full()
+
+    def _set_parity_full(self, full: bool) -> None:
+        self._parity_full = full
+        self._look_whether_full()
+
+    def _look_whether_full(self) -> None:
+        full = self._lanes_full or self._parity_full
+        if self._producer is None or full == self._paused:
             return
-        self._paused = bool(self._full)
+        self._paused = full
         if self._paused:
             self._producer.pauseProducing()
         else:
@@ -154,29 +141,9 @@ class Upload:
 
     def _send(self, pieces: Sequence[tuple[int, bytes]]) -> None:
         for index, piece in pieces:
-            self._lanes[index].write(piece)
+            self._lanes.write(index, piece)
         if self._parity is not None:
             self._parity.add(pieces)
-
-    def _send_parity(self, index: int, column: bytes) -> None:
-        self._lanes[index].write(column)
-
-    def _set_parity_full(self, full: bool) -> None:
-        if full:
-            self._full.add(_PARITY)
-        else:
-            self._full.discard(_PARITY)
-        self._lanes_changed()
-
-    def _lane_broke(self, problem: Exception, index: int) -> None:
-        self._break(self._explain(index, problem))
-
-    def _explain(self, index: int, problem: Exception) -> UploadFailed | NotEnoughSpace:
-        """Turn the failure of a lane into the error of the upload."""
-        if not isinstance(problem, StoragedError):
-            problem = NodeUnavailable(reason_of(problem))
-        kind = NotEnoughSpace if isinstance(problem, NoSpace) else UploadFailed
-        return kind(str(problem.on(self._lanes[index].node)))
 
     def _break(self, problem: Exception) -> None:
         if self._broken is not None or self._ending is not None:
@@ -206,7 +173,9 @@ class Upload:
             await self._give_up(reason_of(problem))
             raise
         self._end(committed=True)
-        if not created:
+        if manifest.missing:
+            self._hurt()
+        if manifest.missing or not created:
             self._reaper.wake()
         return manifest, created
 
@@ -232,17 +201,11 @@ class Upload:
     async def _store_parts(self) -> None:
         if self._cutter.position == 0:
             # An empty file has no parts, but lanes were opened for it if its size was unknown.
-            await DeferredList([lane.writer.abort() for lane in self._lanes])
+            await self._lanes.abort()
             return
         if self._parity is not None:
             await self._parity.finish()
-        await gather([self._store_part(index, lane) for index, lane in enumerate(self._lanes)])
-
-    async def _store_part(self, index: int, lane: Lane) -> None:
-        try:
-            await lane.finish()
-        except StoragedError as problem:
-            raise self._explain(index, problem) from problem
+        await self._lanes.finish()
 
     def _manifest(self) -> Manifest:
         layout = self._intent.layout
@@ -254,7 +217,7 @@ class Upload:
             data=layout.data,
             parity=layout.parity,
             unit=layout.unit,
-            nodes=tuple(lane.node for lane in self._lanes) if size else (),
+            nodes=self._lanes.nodes() if size else (),
             said=self._intent.said,
         )
 
@@ -277,14 +240,13 @@ class Upload:
             self._end(committed=False)
 
     def _end(self, *, committed: bool) -> None:
-        for lane in self._lanes:
-            self._intent.release(self._registry, lane.node)
+        self._lanes.release()
         self._ended(self, committed)
 
     async def _clean_up(self, reason: str) -> None:
         if self._parity is not None:
             self._parity.stop()
-        await DeferredList([lane.writer.abort() for lane in self._lanes])
+        await self._lanes.abort()
         try:
             await self._ledger.abort(self._intent.upload, reason)
         except CatalogReadOnly:

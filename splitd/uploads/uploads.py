@@ -36,11 +36,19 @@ class Cutting:
     :param layout: how they are cut into parts, unless their collection asks for another layout.
     :param small_part: a file is small if each of its parts takes at most this many stored bytes; it is stored whole.
     :param new_id: makes ids of uploads: 32 hexadecimal digits, never the same twice.
+    :param spare: how many parts more than data parts must be stored; fewer if the layout has less parity.
+    :param slow_s: an upload goes on without a part whose node takes nothing for so many seconds while the others wait.
     """
 
     layout: Layout
     small_part: int
     new_id: Callable[[], str]
+    spare: int
+    slow_s: float
+
+    def may_miss(self, layout: Layout) -> int:
+        """Return how many parts of a file may stay unstored."""
+        return max(0, layout.parity - self.spare)
 
     def layout_for(self, asked: str) -> Layout:
         """Return the layout of a new file.
@@ -53,6 +61,7 @@ class Cutting:
 class Uploads:
     """The uploads under way.
 
+    :param hurt: called when a file is committed and some of its parts are not stored.
     :param keep: called with the id of the upload and the bytes of each small file that was stored.
     :param clock: calls later.
     :param wall: tells when a file was made.
@@ -65,6 +74,7 @@ class Uploads:
         reaper: IReaper,
         traffic: Traffic,
         keep: Callable[[str, bytes], None],
+        hurt: Callable[[], object],
         *,
         cutting: Cutting,
         clock: IReactorTime,
@@ -76,9 +86,21 @@ class Uploads:
         self._reaper = reaper
         self._traffic = traffic
         self._cutting = cutting
+        self._hurt = hurt
+        self._clock = clock
         self._wall = wall
         self._run = run
-        self._group = GroupCommit(ledger, registry, reaper, keep, new_id=cutting.new_id, clock=clock, wall=wall)
+        self._group = GroupCommit(
+            ledger,
+            registry,
+            reaper,
+            keep,
+            hurt,
+            new_id=cutting.new_id,
+            slow_s=cutting.slow_s,
+            clock=clock,
+            wall=wall,
+        )
         self._small = Budget(_SMALL_BYTES)
         self._under_way: set[Upload | SmallUpload] = set()
 
@@ -95,11 +117,12 @@ class Uploads:
         :raise CatalogReadOnly: the catalog cannot record the upload.  Nothing was begun.
         """
         cutting = self._cutting
-        intent = Intent(cutting.new_id(), path, size, said, condition, cutting.layout_for(layout))
+        cut = cutting.layout_for(layout)
+        intent = Intent(cutting.new_id(), path, size, said, condition, cut, cutting.may_miss(cut))
         if size:
             largest = largest_part(intent.layout, size)
             if largest <= cutting.small_part:
-                await find_room(self._registry, lambda: self._registry.check_room(intent.layout.width, largest))
+                await find_room(self._registry, lambda: self._registry.check_room(intent.least, largest))
                 if self._small.take(size):
                     return self._begin_small(intent)
         return await self._begin_streamed(intent)
@@ -114,7 +137,7 @@ class Uploads:
         return upload
 
     async def _begin_streamed(self, intent: Intent) -> IUpload:
-        lanes = [] if intent.size == 0 else await Lanes(self._registry, intent).connect()
+        lanes = {} if intent.size == 0 else await Lanes(self._registry, intent).connect()
         upload = Upload(
             intent,
             lanes,
@@ -123,6 +146,9 @@ class Uploads:
             self._reaper,
             self._traffic,
             self._ended,
+            self._hurt,
+            clock=self._clock,
+            slow_s=self._cutting.slow_s,
             wall=self._wall,
             run=self._run,
         )

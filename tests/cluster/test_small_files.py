@@ -125,7 +125,7 @@ async def test_a_client_that_leaves_or_sends_too_little_leaves_nothing(make_clus
     client.begin("PUT", "/file", "Content-Length: 1000")
     client.send(b"x" * 999)
     client.leave()
-    over = {"under_way": 0, "committed": 0, "aborted": 1, "bytes": 999}
+    over = {"under_way": 0, "committed": 0, "degraded": 0, "aborted": 1, "bytes": 999}
     await cluster.status_becomes(lambda status: status["uploads"] == over)
     assert (await cluster.get("/file")).code == 404
     assert await packed(cluster) == 0

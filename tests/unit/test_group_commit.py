@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from itertools import count
 
+import attrs
 import pytest
 import pytest_twisted
 from twisted.internet.defer import CancelledError, Deferred, succeed
@@ -15,7 +16,7 @@ from splitd.catalog.journalled import JournalledCatalog
 from splitd.catalog.slices import SLICE
 from splitd.downloads.cache import VersionCache
 from splitd.downloads.pins import Pins
-from splitd.errors import CatalogReadOnly, NotEnoughSpace, PreconditionFailed, UploadFailed
+from splitd.errors import CatalogReadOnly, NotEnoughNodes, NotEnoughSpace, PreconditionFailed, UploadFailed
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.manifest import Manifest
 from splitd.model.striping import Layout
@@ -76,22 +77,48 @@ class Nodes:
     def store(self, node_id: str) -> INodeStore:
         return ReportingStore(self.nodes[node_id], lambda _: self.down.add(node_id))
 
+    def node_ids(self) -> list[str]:
+        return list(self.nodes)
+
+    def is_usable(self, node_id: str) -> bool:
+        return node_id not in self.down
+
+    def failed(self, node_id: str, _: str) -> None:
+        self.down.add(node_id)
+
     def place(self, number: int, stored_size: int, avoid: Collection[str]) -> list[str]:
-        usable = [node for node in self.nodes if node not in avoid and node not in self.down]
-        if len(usable) < number or stored_size > self.room:
+        usable = [node for node in self.nodes if node not in avoid and self.is_usable(node)]
+        if len(usable) < number:
+            raise NotEnoughNodes(f"{number} nodes are needed")
+        if stored_size > self.room:
             raise NotEnoughSpace(f"{number} nodes with {stored_size} bytes free are needed")
         self.room -= stored_size
         return usable[:number]
 
 
-class Service:
-    """A group commit on a catalog in memory."""
+class Calls:
+    """Counts how often it is called."""
 
-    def __init__(self, number: int = 6, room: int = 10**6, clock: Clock | None = None) -> None:
+    count = 0
+
+    def __call__(self) -> None:
+        self.count += 1
+
+
+class Service:
+    """A group commit on a catalog in memory.
+
+    :param parity: how many parity parts the files have; all but one may stay unstored.
+    """
+
+    def __init__(self, number: int = 6, room: int = 10**6, clock: Clock | None = None, parity: int = 0) -> None:
+        self.layout = attrs.evolve(LAYOUT, parity=parity)
+        self.may_miss = max(0, parity - 1)
         self.clock = clock or Clock()
         self.journal = MemoryJournal()
         self.catalog = JournalledCatalog(self.journal, wall_of(self.clock), self.clock, front="front")
         self.nodes = Nodes(number, room)
+        self.hurt = Calls()
         self._ids = count(1)
         reaper = Reaper(self.catalog.doomed_parts, self.nodes, Pins(), self.clock, 60.0)
         self.group = GroupCommit(
@@ -99,7 +126,9 @@ class Service:
             self.nodes,
             reaper,
             VersionCache(10**6).keep,
+            self.hurt,
             new_id=self.new_id,
+            slow_s=5.0,
             clock=self.clock,
             wall=wall_of(self.clock),
         )
@@ -112,7 +141,7 @@ class Service:
         return f"{next(self._ids):032x}"
 
     def put(self, path: str, condition: Condition = ALWAYS, data: bytes = DATA) -> Deferred[Stored]:
-        intent = Intent(self.new_id(), path, len(data), "", condition, LAYOUT)
+        intent = Intent(self.new_id(), path, len(data), "", condition, self.layout, self.may_miss)
         return self.group.store(intent, data)
 
     @property
@@ -310,3 +339,95 @@ async def test_settling_waits_for_what_has_arrived() -> None:
     held.pop().callback(None)
     await settled
     assert stored.called
+
+
+async def missing(service: Service, stored: Deferred[Stored]) -> list[int]:
+    """The indexes of the parts of a stored file that are missing, as the catalog knows it."""
+    manifest, _ = await stored
+    page = await service.catalog.heal_ledger.hurt("", 100)
+    assert (manifest in page.versions) == bool(manifest.missing)
+    return manifest.missing
+
+
+@pytest_twisted.ensureDeferred
+async def test_files_are_stored_together_on_fewer_nodes_than_parts_if_they_may_miss_some() -> None:
+    service = await Service(7, parity=2).start()
+    stored = [service.put(f"/{number}") for number in range(20)]
+    service.clock.advance(0)
+    assert [await missing(service, each) for each in stored] == [[7]] * 20
+    assert [len(node.asked) for node in service.nodes.nodes.values()] == [1] * 7
+    assert (service.parts, service.hurt.count) == (7 * 20, 20)
+
+
+@pytest_twisted.ensureDeferred
+async def test_files_that_would_miss_too_much_are_refused() -> None:
+    service = await Service(6, parity=2).start()
+    stored = [service.put(f"/{number}") for number in range(3)]
+    service.clock.advance(0)
+    for each in stored:
+        with pytest.raises(NotEnoughNodes):
+            await each
+    assert service.parts == 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_file_that_a_node_failed_goes_to_other_nodes_if_there_are_enough() -> None:
+    service = await Service(9, parity=2).start()
+    service.nodes.nodes["n2"].refuses = NodeUnavailable("its disk is broken")
+    stored = service.put("/file")
+    service.clock.pump([0] * 5)
+    assert await missing(service, stored) == []
+    assert service.hurt.count == 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_file_that_a_node_failed_is_committed_without_its_part_if_there_is_no_other_node() -> None:
+    service = await Service(8, parity=2).start()
+    service.nodes.nodes["n2"].refuses = NodeUnavailable("its disk is broken")
+    stored = [service.put(f"/{number}") for number in range(3)]
+    service.clock.pump([0] * 5)
+    assert [await missing(service, each) for each in stored] == [[2]] * 3
+    assert len(service.nodes.nodes["n0"].asked) == 1, "nothing was sent twice"
+    assert service.hurt.count == 3
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_file_that_too_many_nodes_failed_is_stored_nowhere() -> None:
+    service = await Service(8, parity=2).start()
+    for node in ("n2", "n5"):
+        service.nodes.nodes[node].refuses = NodeUnavailable("its disk is broken")
+    stored = service.put("/file")
+    service.clock.pump([0] * 5)
+    with pytest.raises(UploadFailed, match="node n2: its disk is broken; node n5: its disk is broken"):
+        await stored
+    service.clock.advance(1.0)
+    assert (service.parts, await service.catalog.lookup("/file")) == (0, None)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_node_that_is_silent_is_waited_for_only_a_while_and_not_chosen_again() -> None:
+    service = await Service(8, parity=2).start()
+    held = service.hold()
+    stored = service.put("/file")
+    service.clock.advance(0)
+    service.clock.advance(4.9)
+    assert not stored.called
+    service.clock.advance(0.1)
+    assert await missing(service, stored) == [0]
+    assert service.nodes.down == {"n0"}
+    held.pop().callback(None)  # an answer that nobody waits for any more
+    again = service.put("/again")
+    service.clock.advance(0.1)
+    assert await missing(service, again) == [7]
+
+
+@pytest_twisted.ensureDeferred
+async def test_without_parity_a_silent_node_is_waited_for() -> None:
+    service = await Service(6).start()
+    held = service.hold()
+    stored = service.put("/file")
+    service.clock.advance(0)
+    service.clock.advance(1000.0)
+    assert not stored.called
+    held.pop().callback(None)
+    assert await missing(service, stored) == []

@@ -10,7 +10,7 @@ SIX = [(f"n{number}", "up") for number in range(1, 7)]
 
 
 def judge(*states: tuple[str, str], general: tuple[str, ...] = (), journal: str = "") -> Readiness:
-    return judge_readiness(general, journal, states, data=6, width=6)
+    return judge_readiness(general, journal, states, data=6, least=6)
 
 
 def test_six_nodes_that_are_up_are_ready_for_all() -> None:

@@ -38,7 +38,7 @@ class Readiness:
 
 
 def judge_readiness(
-    general: Sequence[str], journal_failure: str, states: Sequence[tuple[str, str]], *, data: int, width: int
+    general: Sequence[str], journal_failure: str, states: Sequence[tuple[str, str]], *, data: int, least: int
 ) -> Readiness:
     """Decide whether files can be read and stored.
 
@@ -46,7 +46,7 @@ def judge_readiness(
     :param journal_failure: the reason why nothing can be changed until a restart; empty if changes are possible.
     :param states: the id and the state of each node; the states are those of `NodeStatus.state`.
     :param data: how many parts are needed to read a file.
-    :param width: how many parts a file is stored as.
+    :param least: how many parts of a new file must be stored.
     """
     reads, writes = list(general), list(general)
     if journal_failure:
@@ -55,8 +55,8 @@ def judge_readiness(
     if len(states) - len(silent) < data:
         reads.append(f"{data} nodes are needed to read a file, {len(states) - len(silent)} answer{_listed(silent)}")
     closed = [(node, state) for node, state in states if state != "up"]
-    if len(states) - len(closed) < width:
-        writes.append(f"{width} nodes that take parts are needed, {len(states) - len(closed)} are up{_listed(closed)}")
+    if len(states) - len(closed) < least:
+        writes.append(f"{least} nodes that take parts are needed, {len(states) - len(closed)} are up{_listed(closed)}")
     return Readiness(reads, writes)
 
 

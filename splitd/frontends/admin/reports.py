@@ -84,10 +84,14 @@ class RegistryReport(msgspec.Struct, frozen=True):
 
 
 class UploadsReport(msgspec.Struct, frozen=True):
-    """Uploads since the start."""
+    """Uploads since the start.
+
+    :param degraded: those of the committed ones of which some parts could not be stored.
+    """
 
     under_way: int
     committed: int
+    degraded: int
     aborted: int
     bytes: int
 

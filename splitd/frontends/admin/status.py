@@ -70,6 +70,7 @@ class Status:
     sweep: Sweep
     cache: VersionCache
     layout: Layout
+    min_parts: int
     site: StreamingSite
     descriptors: Descriptors
     started_at_s: float
@@ -86,7 +87,7 @@ class Status:
             general.append("the journal is being read")
         states = [(node.entry.id, node.state) for node in self.registry.nodes()]
         layout = self.layout
-        return judge_readiness(general, self.journal.failure, states, data=layout.data, width=layout.width)
+        return judge_readiness(general, self.journal.failure, states, data=layout.data, least=self.min_parts)
 
     def warnings(self) -> list[str]:
         """Return what an operator should look into, though files are stored and served; empty if there is nothing."""
@@ -127,7 +128,11 @@ class Status:
             files=catalog.files,
             bytes=catalog.bytes_stored,
             uploads=UploadsReport(
-                traffic.uploads_under_way, traffic.uploads_committed, traffic.uploads_aborted, traffic.bytes_in
+                traffic.uploads_under_way,
+                traffic.uploads_committed,
+                traffic.uploads_degraded,
+                traffic.uploads_aborted,
+                traffic.bytes_in,
             ),
             downloads=DownloadsReport(
                 traffic.downloads_under_way,
@@ -196,6 +201,10 @@ class Status:
         }
         counters = {
             "splitd_uploads_committed": ("Uploads that were committed.", traffic.uploads_committed),
+            "splitd_uploads_degraded": (
+                "Uploads that were committed, but some of whose parts could not be stored.",
+                traffic.uploads_degraded,
+            ),
             "splitd_uploads_aborted": ("Uploads that were aborted.", traffic.uploads_aborted),
             "splitd_upload_bytes": ("Bytes taken from clients.", traffic.bytes_in),
             "splitd_downloads_finished": (
