@@ -89,6 +89,30 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Size,
         msgspec.Meta(description="Size at which the journal begins a new file. [default: 64MiB]"),
     ] = Size(64 * 1024 * 1024)
+    journal_copies: Annotated[
+        int,
+        msgspec.Meta(
+            description="On how many nodes copies of the journal are kept; 0 for none: then the front's disk alone has "
+            "the names. [default: 3]",
+            ge=0,
+            le=9,
+        ),
+    ] = 3
+    journal_copies_required: Annotated[
+        bool,
+        msgspec.Meta(
+            description="Whether nothing is changed while more than one of the journal's copies is missing. "
+            "[default: false]"
+        ),
+    ] = False
+    lease_s: Annotated[
+        float,
+        msgspec.Meta(
+            description="For how long a front may change files after a majority of the nodes has confirmed it. It is "
+            "used with journal_copies only. [default: 10]",
+            ge=1,
+        ),
+    ] = 10.0
     client_timeout_s: Annotated[
         float,
         msgspec.Meta(description="How long a client may send or take nothing during a transfer. [default: 60]", gt=0),

@@ -25,6 +25,7 @@
     ├── FileDamaged             bytes of the file are wrong and cannot be rebuilt
     ├── Overloaded              the server lacks file descriptors or memory of its own
     ├── CatalogReadOnly         the journal failed; nothing can be changed until a restart
+    │   └── CatalogSuspended    too few nodes confirm this front, or have a copy of its journal; that may pass
     ├── MoveRefused             a part cannot be moved to this node now
     │   └── RecentlyRemoved     the part was removed from the node so recently that the node does not take it yet
     ├── SweepUnderWay           another sweep has not ended yet
@@ -151,6 +152,10 @@ class Overloaded(SplitdError):
 
 class CatalogReadOnly(SplitdError):
     """Writing the journal failed once: nothing can be changed until splitd is restarted."""
+
+
+class CatalogSuspended(CatalogReadOnly):
+    """Too few nodes confirm this front, or have a copy of its journal: nothing can be changed until more answer."""
 
 
 class MoveRefused(SplitdError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -40,7 +40,9 @@ from splitd.nodes.file import RegistryFile, read_registry
 from splitd.nodes.probe import Found, probe
 from splitd.nodes.reading import ReadPolicy
 from splitd.nodes.registry import NodeRegistry
+from splitd.nodes.state import NodeStatus
 from splitd.store import ObjectStore
+from splitd.takeover.takeover import Takeover, Wanted
 from splitd.upkeep.part_mover import PartMover
 from splitd.upkeep.reaper import Reaper
 from splitd.upkeep.rebalance import TARGET, Rebalance
@@ -101,12 +103,16 @@ class Front:
             idle_timeout_s=_NODE_IDLE_S,
             idle_limit=descriptors.limit // IDLE_SHARE,
         )
+        folder = os.path.join(config.data, "journal")  # noqa: PTH118 - text, as in the file system's seam
+        wanted = Wanted(config.journal_copies, config.journal_copies_required, config.lease_s)
+        self._takeover = Takeover(folder, filesystem, self._in_thread, self._registered, reactor, wanted)
         self._journal = FileJournal(
-            os.path.join(config.data, "journal"),  # noqa: PTH118 - text, as in the file system's seam
+            folder,
             filesystem,
             self._pool,
             reactor,
             compactor=Compactor(reactor),
+            copies=self._takeover.copies,
             segment_limit=int(config.journal_segment),
         )
         self.catalog = JournalledCatalog(self._journal, wall, reactor, front=os.urandom(8).hex())
@@ -193,6 +199,9 @@ class Front:
         self.port: IListeningPort | None = None
         self.admin_port: IListeningPort | None = None
 
+    def _registered(self) -> Sequence[NodeStatus]:
+        return self.registry.nodes()
+
     async def _widen(self) -> None:
         """Serve fewer clients at once if a file has more parts, or may get more, than files had before."""
         self._site.admission.limit = await self._capacity.clients_now()
@@ -212,6 +221,7 @@ class Front:
             self._connections,
             self._reactor,
             self._config.node_timeout_s,
+            self._takeover.epoch,
         )
 
     def _look_first(self, entry: NodeEntry) -> Deferred[tuple[NodeInfo, bool]]:
@@ -264,6 +274,7 @@ class Front:
         await enter(self._listen_for_operators, self._end_operators)
         # Closing the journal ends the reading of it.
         await enter(self.catalog.start, self._close_catalog, interrupt=self._journal.close)
+        await enter(lambda: self._takeover.opened(self._journal.statistics.records))
         await enter(self._abort_abandoned)
         await enter(self._refuse_missing_nodes)
         await self._widen()
@@ -271,13 +282,14 @@ class Front:
         keep_for_ever()  # the catalog has many objects, and none of them is garbage
         await enter(_nothing, self._connections.close)
         await enter(self.registry.start, self.registry.stop, interrupt=self.registry.stop)
+        await enter(self._takeover.start, self._takeover.stop)
         await enter(self._registry_file.start, self._registry_file.stop)
         await enter(self._reaper.start, self._reaper.stop)
         await enter(self._sweep.start, self._sweep.stop)
         await enter(_nothing, self._rebalance.stop)
         await enter(_nothing, self._abort_uploads)
         await enter(self._listen, self._end_requests)
-        self._closed = ""
+        self._closed, self._status.starting = "", False
         self._log.info(
             "cluster {cluster} is served at {endpoint}", cluster=self._status.cluster, endpoint=self._config.listen
         )
@@ -341,6 +353,7 @@ class Front:
         """
         self._status.stopping = True
         self._closed = "the front stops"
+        self._takeover.end_waits()
         return self._stages.stop()
 
 

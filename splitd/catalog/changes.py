@@ -15,7 +15,7 @@ from splitd.catalog.effects import enact
 from splitd.catalog.slices import Slices
 from splitd.catalog.state import State
 from splitd.catalog.turns import Turn, Turns
-from splitd.errors import BadName, CatalogReadOnly
+from splitd.errors import BadName, CatalogReadOnly, CatalogSuspended
 from splitd.interfaces.journal import IJournal
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.records import Record
@@ -170,9 +170,12 @@ class Changes:
         """Refuse a change if nothing can be changed any more.
 
         :raise CatalogReadOnly: the journal has failed, or contradicts itself.
+        :raise CatalogSuspended: the journal takes no record just now.
         """
         if self._journal.failure or self._contradiction:
             raise CatalogReadOnly(self._journal.failure or self._contradiction)
+        if self._journal.unavailable:
+            raise CatalogSuspended(self._journal.unavailable)
 
     def _append(self, record: Record, result: _Result, turn: Turn, *, durable: bool) -> Deferred[_Result]:
         answered: Deferred[_Result] = Deferred()  # cancelling it cannot take the record back

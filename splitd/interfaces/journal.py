@@ -11,6 +11,42 @@ from zope.interface import Attribute, Interface
 from splitd.model.records import Record
 
 
+class HolderReport(msgspec.Struct, frozen=True):
+    """A node that holds a copy of the journal, or gets one.
+
+    :param state: "in sync", "behind", or "away" if it does not answer.
+    :param counts: whether an acknowledged record may rely on it.
+    :param behind: how many records it lacks.
+    :param problem: why it is away; empty if it is not.
+    """
+
+    node: str
+    state: str
+    counts: bool
+    behind: int
+    problem: str
+
+
+class CopiesReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The copies of the journal on nodes.
+
+    :param wanted: how many there should be.
+    :param present: how many count, and take records.
+    :param epoch: the epoch of the front.
+    :param front: the id of the front's journal folder.
+    :param confirmed: whether a majority of the nodes has confirmed the epoch a short time ago.
+    :param problem: why changes are refused just now; empty if they are not.
+    """
+
+    wanted: int
+    present: int
+    epoch: int
+    front: str
+    confirmed: bool
+    problem: str
+    holders: list[HolderReport]
+
+
 class JournalStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """The present state of the journal.
 
@@ -24,6 +60,7 @@ class JournalStatistics(msgspec.Struct, frozen=True, kw_only=True):
     :param compacting: whether a snapshot is being made.
     :param compaction_problem: why the last compaction failed; empty if it succeeded.
     :param failure: why nothing can be changed until a restart; empty if the journal works.
+    :param copies: the copies on nodes; null if there are none by the settings.
     """
 
     records: int
@@ -36,6 +73,42 @@ class JournalStatistics(msgspec.Struct, frozen=True, kw_only=True):
     compacting: bool
     compaction_problem: str
     failure: str
+    copies: CopiesReport | None = None
+
+
+class IJournalCopies(Interface):
+    """The copies of the journal on nodes: the journal tells them what it writes, they tell what is acknowledged."""
+
+    confirmed = Attribute("All durable records before this number may be acknowledged: an int, which only grows.")
+    unavailable = Attribute("Why changes are refused just now: a str; empty if they are not.")
+
+    def watch(confirmed: Callable[[], None], refused: Callable[[str], None]) -> None:
+        """Set what to call.
+
+        :param confirmed: called when `confirmed` has grown.
+        :param refused: called with the reason when another front has taken over, so that nothing may be changed any
+            more.
+        """
+
+    def opened(upcoming: int, base: int) -> Deferred[None]:
+        """Take note of the journal's records, before the first call of `send`.
+
+        :param upcoming: the number of the next record.
+        :param base: the number of the record before which its snapshot was made; 1 if it has none.
+        :raise OSError: the epoch could not be written down.
+        """
+
+    def send(first: int, lines: list[bytes]) -> None:
+        """Send lines, which are about to be written."""
+
+    def written(upcoming: int, durable: bool) -> None:
+        """Take note that all records before a number are in the journal's files, or even durable there."""
+
+    def compacted() -> None:
+        """Take note that there is a new snapshot."""
+
+    def report() -> CopiesReport:
+        """Describe the copies."""
 
 
 class IJournal(Interface):
@@ -70,3 +143,4 @@ class IJournal(Interface):
         """Sync the appended records, and release the journal."""
 
     failure = Attribute("Why nothing can be appended any more: a str; empty while the journal works.")
+    unavailable = Attribute("Why nothing should be appended just now: a str; empty if nothing speaks against it.")

@@ -8,7 +8,7 @@ import msgspec
 from twisted.internet.defer import Deferred, DeferredLock
 
 from storaged.disk.calls import DiskCalls
-from storaged.parts.errors import NodeUnavailable, TakenOver
+from storaged.parts.errors import BadRequest, NodeUnavailable, TakenOver
 from storaged.parts.journals import Claim, Roster, Standing
 from storaged.system.filesystem import new_file
 from storaged.system.interfaces import IFilesystem
@@ -77,14 +77,14 @@ class Epochs:
     def check_owner(self, epoch: int, front: str) -> None:
         """Refuse a front that does not own the present epoch.
 
-        :raise TakenOver: the present epoch is a different one, or that of a different front.
+        :raise TakenOver: the present epoch is higher, or that of a different front.
+        :raise BadRequest: the epoch was not claimed on this node yet.
         """
         self.check(epoch)
-        if (epoch, front) != (self._kept.epoch, self._kept.front):
-            raise TakenOver(
-                f"front {front} has not claimed epoch {epoch} here: "
-                f"the present one is {self._kept.epoch}, of front {self._kept.front or '(none)'}"
-            )
+        if epoch > self._kept.epoch:
+            raise BadRequest(f"epoch {epoch} is not claimed here yet, the present one is {self._kept.epoch}")
+        if front != self._kept.front:
+            raise TakenOver(f"epoch {epoch} is that of front {self._kept.front}, and not of front {front}")
 
     def claim(self, claim: Claim) -> Deferred[Standing]:
         """Accept a claim, or the renewal of one, and keep its roster if it is newer.

@@ -21,6 +21,11 @@ def measure_monotonically(reactor: Any) -> None:
     reactor.seconds = time.monotonic
 
 
+def elapsed_s() -> float:
+    """Return seconds since some moment, by a clock that nobody sets and that goes on while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 class WallClock:
     """The time of day, as milliseconds since 1970.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import ParamSpec, Protocol, TypeVar
@@ -18,7 +19,7 @@ from zope.interface import implementer
 from splitd.catalog.journal.reader import JournalReader
 from splitd.catalog.journal.writer import SegmentWriter
 from splitd.errors import CatalogReadOnly
-from splitd.interfaces.journal import IJournal, JournalStatistics
+from splitd.interfaces.journal import IJournal, IJournalCopies, JournalStatistics
 from splitd.model.records import Record, encode_line
 from storaged.http import reason_of
 from storaged.system.filesystem import FolderLock
@@ -70,6 +71,7 @@ class FileJournal:
     :param folder: the folder; it is made if it is missing.
     :param pool: makes one blocking call of this journal at a time; it must run until the Deferred of `close` has fired.
     :param compactor: makes the snapshots; if None, none are made.
+    :param copies: the copies of the journal on nodes; if None, there are none.
     :param lock: reserves the folder for this process; if None, the folder's own lock does.
     :param segment_limit: a segment is full when it has at least this many bytes.
     """
@@ -84,6 +86,7 @@ class FileJournal:
         reactor: IReactorFromThreads,
         *,
         compactor: Compactor | None = None,
+        copies: IJournalCopies | None = None,
         lock: IFolderLock | None = None,
         segment_limit: int = SEGMENT_LIMIT,
     ) -> None:
@@ -93,6 +96,10 @@ class FileJournal:
         self._reactor = reactor
         self._lock = FolderLock(folder) if lock is None else lock
         self._compactor = compactor
+        self._copies = copies
+        if copies is not None:
+            copies.watch(self._release, self._refuse)
+        self._unconfirmed: deque[tuple[int, Deferred[None]]] = deque()
         self._segment_limit = segment_limit
         self._reader = JournalReader(filesystem, folder)
         self._writer = SegmentWriter(filesystem, folder, segment_limit)
@@ -128,7 +135,13 @@ class FileJournal:
             compacting=self._compacting is not None,
             compaction_problem=self._compaction_problem,
             failure=self.failure,
+            copies=None if self._copies is None else self._copies.report(),
         )
+
+    @property
+    def unavailable(self) -> str:
+        """Why nothing should be appended just now; empty if nothing speaks against it."""
+        return "" if self._copies is None else self._copies.unavailable
 
     def replay(self, apply: Callable[[Record], None]) -> Deferred[int]:
         """Read all records; see `IJournal`.
@@ -160,6 +173,11 @@ class FileJournal:
             )
         self._next = self._reader.sequence
         self._written = self._synced = self._next - 1
+        if self._copies is not None:
+            try:
+                await self._copies.opened(self._next, min(self._reader.segments, default=self._next))
+            except OSError as problem:
+                self._fail(problem, [])
         self._thread.start()
         self._open = True
         self._compact_where_needed()
@@ -193,6 +211,8 @@ class FileJournal:
             batch, self._waiting = self._waiting, []
             lines = [waiting.line for waiting in batch]
             durable = any(waiting.durable for waiting in batch)
+            if self._copies is not None:
+                self._copies.send(self._written + 1, lines)
             try:
                 await self._thread.run(partial(self._writer.write, self._written + 1, lines, durable=durable))
             except Exception as problem:
@@ -203,17 +223,47 @@ class FileJournal:
                 if durable:
                     self._synced = self._written
                 self._largest_batch = max(self._largest_batch, len(batch))
-                for waiting in batch:
-                    waiting.outcome.callback(None)
+                self._answer(batch, durable=durable)
                 self._compact_where_needed()
         self._writing = False
 
+    def _answer(self, batch: list[_Waiting], *, durable: bool) -> None:
+        """Fire the Deferreds of records that were written, or let them wait until enough copies have them."""
+        if self._copies is None:
+            for waiting in batch:
+                waiting.outcome.callback(None)
+            return
+        if self.failure:
+            for waiting in batch:
+                waiting.outcome.errback(CatalogReadOnly(self.failure))
+            return
+        for number, waiting in enumerate(batch, self._written + 1 - len(batch)):
+            self._unconfirmed.append((number if waiting.durable else 0, waiting.outcome))
+        self._copies.written(self._written + 1, durable)
+        self._release()
+
+    def _release(self) -> None:
+        assert self._copies is not None
+        while self._unconfirmed and self._unconfirmed[0][0] < self._copies.confirmed and not self.failure:
+            self._unconfirmed.popleft()[1].callback(None)
+
+    def _refuse(self, reason: str) -> None:
+        """Change nothing any more: another front has taken over."""
+        if not self.failure:
+            self._give_up(reason, [])
+
     def _fail(self, problem: Exception, batch: list[_Waiting]) -> None:
-        self.failure = f"the journal cannot be written: {reason_of(problem)}"
+        self._give_up(f"the journal cannot be written: {reason_of(problem)}", batch)
+
+    def _give_up(self, reason: str, batch: list[_Waiting]) -> None:
+        self.failure = reason
         self._log.error("{failure}: nothing can be changed any more until a restart", failure=self.failure)
-        failed, self._waiting = [*batch, *self._waiting], []
-        for waiting in failed:
-            waiting.outcome.errback(CatalogReadOnly(self.failure))
+        failed = [outcome for _, outcome in self._unconfirmed]
+        failed += [waiting.outcome for waiting in (*batch, *self._waiting)]
+        self._unconfirmed.clear()
+        self._waiting = []
+        for outcome in failed:
+            outcome.errback(CatalogReadOnly(self.failure))
 
     def _compact_where_needed(self) -> None:
         if (
@@ -230,6 +280,8 @@ class FileJournal:
         self._compact_above = self._segment_limit
         self._compaction_problem = ""
         self._compactions += 1
+        if self._copies is not None:
+            self._copies.compacted()
         await self._thread.run(partial(self._writer.adopt_snapshot, upcoming))
 
     def _compaction_failed(self, failure: Failure) -> None:
@@ -259,6 +311,9 @@ class FileJournal:
 
     def _end_thread(self, result: Failure | None) -> Failure | None:
         self._thread.stop()
+        while self._unconfirmed:
+            problem = CatalogReadOnly("the journal was closed before enough nodes had the record")
+            self._unconfirmed.popleft()[1].errback(problem)
         return result
 
     def _let_go(self) -> None:

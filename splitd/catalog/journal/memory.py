@@ -39,7 +39,7 @@ class MemoryJournal:
         self._held = False
         self._next_failure = ""
         self._waiting: list[Deferred[None]] = []
-        self.failure = ""
+        self.failure = self.unavailable = ""
 
     def hold(self) -> None:
         """Let no sync end until `release`."""

@@ -57,6 +57,7 @@ class Status:
     """Reads the state of the front's components whenever it is asked.
 
     :ivar cluster: the cluster's id; empty while the catalog is being read.
+    :ivar starting: whether the front does not take requests yet.
     :ivar stopping: whether the front is stopping and takes no more requests.
     """
 
@@ -76,6 +77,7 @@ class Status:
     started_at_s: float
     clock: Any
     cluster: str = ""
+    starting: bool = True
     stopping: bool = False
 
     def readiness(self) -> Readiness:
@@ -85,9 +87,15 @@ class Status:
             general.append("the front stops, and finishes what is under way")
         if not self.cluster:
             general.append("the journal is being read")
+        elif self.starting:
+            general.append("the front starts, and looks for its nodes and for the copies of its journal")
         states = [(node.entry.id, node.state) for node in self.registry.nodes()]
         layout = self.layout
-        return judge_readiness(general, self.journal.failure, states, data=layout.data, least=self.min_parts)
+        readiness = judge_readiness(general, self.journal.failure, states, data=layout.data, least=self.min_parts)
+        suspended = self.journal.unavailable
+        if not suspended:
+            return readiness
+        return Readiness(readiness.reads, [*readiness.writes, f"nothing can be changed just now: {suspended}"])
 
     def warnings(self) -> list[str]:
         """Return what an operator should look into, though files are stored and served; empty if there is nothing."""
@@ -102,9 +110,18 @@ class Status:
         sweep, compaction_problem = self.sweep.last, self.journal.statistics.compaction_problem
         if sweep is not None and sweep.stopped:
             warnings.append(f"the sweep put nothing aside: {sweep.stopped}")
+        if self._copies_missing():
+            warnings.append(self._copies_missing())
         if compaction_problem:
             warnings.append(f"the journal is not compacted: {compaction_problem}")
         return warnings
+
+    def _copies_missing(self) -> str:
+        """Say how many copies of the journal there are, if some are missing; empty if not."""
+        copies = self.journal.statistics.copies
+        if copies is None or copies.present >= copies.wanted:
+            return ""
+        return f"journal copies: {copies.present} of {copies.wanted}"
 
     async def report(self) -> StatusReport:
         """Return the state of the front now."""
@@ -164,7 +181,7 @@ class Status:
 
     def _measure(self, catalog: CatalogStatistics) -> Iterator[Metric]:
         traffic, journal = self.traffic, self.journal.statistics
-        readiness = self.readiness()
+        readiness, copies = self.readiness(), journal.copies
         gauges = {
             "splitd_ready": ("Whether files can be read and stored.", not readiness.problems),
             "splitd_reads_ready": ("Whether files can be read.", not readiness.reads),
@@ -193,6 +210,14 @@ class Status:
             "splitd_open_descriptors": ("File descriptors that are open.", self.descriptors.used()),
             "splitd_descriptor_limit": ("How many file descriptors may be open.", self.descriptors.limit),
             "splitd_journal_bytes": ("Size of the journal.", journal.size),
+            "splitd_journal_copies": (
+                "Copies of the journal on nodes that count and take records.",
+                0 if copies is None else copies.present,
+            ),
+            "splitd_journal_copies_missing": (
+                "Copies of the journal that are wanted and not there.",
+                0 if copies is None else max(0, copies.wanted - copies.present),
+            ),
             "splitd_journal_failed": ("Whether the journal has failed.", bool(self.journal.failure)),
             "splitd_journal_compaction_failed": (
                 "Whether the last compaction of the journal failed.",
