@@ -33,6 +33,7 @@
     ├── LayoutRefused           the cluster has too few nodes for a layout
     ├── NodeRefused             a server cannot become a node
     ├── RegistryRefused         a registry cannot replace the running one
+    ├── RecoveryRefused         a journal cannot be made anew from its copies
     ├── JournalDamaged          the journal is damaged; splitd does not start
     └── ConfigError             a configuration file or registry cannot be used
 
@@ -184,6 +185,10 @@ class RebalanceUnderWay(SplitdError):
 
 class SweepUnderWay(SplitdError):
     """Another sweep has not ended yet."""
+
+
+class RecoveryRefused(SplitdError):
+    """The journal cannot be made anew from its copies on the nodes; the message says why."""
 
 
 class JournalDamaged(SplitdError):

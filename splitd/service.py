@@ -36,7 +36,8 @@ from splitd.frontends.webdav.resource import WebdavResource
 from splitd.model.nodes import NodeEntry, RegistryInvalid, refuse_found, refuse_missing
 from splitd.model.traffic import Traffic
 from splitd.model.uploads import RANDOM_BYTES, upload_id
-from splitd.nodes.file import RegistryFile, read_registry
+from splitd.nodes.entries import read_registry
+from splitd.nodes.file import RegistryFile
 from splitd.nodes.probe import Found, probe
 from splitd.nodes.reading import ReadPolicy
 from splitd.nodes.registry import NodeRegistry
@@ -304,7 +305,7 @@ class Front:
 
     async def _abort_uploads(self) -> None:
         aborted = Deferred.fromCoroutine(self._uploads.abort_all("the server stops"))
-        await self._connections.close()  # small parts on their way to a node that does not answer fail at once
+        await self._connections.end_transfers()  # small parts on their way to a node that does not answer fail at once
         await aborted
 
     async def _close_catalog(self) -> None:

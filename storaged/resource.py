@@ -122,7 +122,7 @@ class PartResource(StreamingResource):
             standing = await self._journals.claim(claim, self._identity.cluster)
             _answer(request, 200, journals.encode_json(standing), "application/json")
         elif path == wire.EPOCH_PATH and method == "GET":
-            standing = self._journals.standing(self._identity.cluster)
+            standing = await self._journals.look(self._identity.cluster, copy=bool(_number(parameters, "look")))
             _answer(request, 200, journals.encode_json(standing), "application/json")
         elif path == wire.JOURNAL_PATH and method == "GET" and request.getHeader("Upgrade") is not None:
             self._upgrade(request, wire.JOURNAL_PROTOCOL, JournalLinkServer(self._journals))

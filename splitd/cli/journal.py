@@ -1,4 +1,4 @@
-"""splitctl journal: reads a journal on this machine, whether its front runs or not, and changes nothing."""
+"""splitctl journal: reads a journal on this machine, whether its front runs or not."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.table import Table
 from splitd.catalog.compaction import fold
 from splitd.catalog.journal.reader import JournalReader
 from splitd.cli.errors import ServerRefused
+from splitd.cli.recover import recover
 from splitd.cli.session import Session, output, pass_session
 from splitd.errors import JournalDamaged
 from splitd.model import records
@@ -43,10 +44,13 @@ folder_argument = click.argument("folder", type=JournalFolderType())
 
 @click.group()
 def journal() -> None:
-    """Read a journal, the front's own record of what exists.
+    """Read a journal, the front's own record of what exists, or recover a lost one.
 
-    FOLDER is the front's data folder, or the folder of the journal in it.  Nothing is changed.
+    FOLDER is the front's data folder, or the folder of the journal in it.  Only `recover` changes anything.
     """
+
+
+journal.add_command(recover)
 
 
 @journal.command()

@@ -6,12 +6,12 @@ import os
 from typing import Any
 
 import attrs
-import yaml
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
 
 from splitd.errors import RegistryRefused
-from splitd.model.nodes import NodeEntry, NodesMissing, RegistryChange, RegistryInvalid, parse_entries
+from splitd.model.nodes import NodesMissing, RegistryChange, RegistryInvalid
+from splitd.nodes.entries import read_registry
 from splitd.nodes.registry import NodeRegistry
 from storaged.system.clocks import WallClock
 from storaged.system.parallel import InThread
@@ -20,49 +20,6 @@ from storaged.system.settings import SettingsError, read_text
 
 LOOK_EVERY_S = 1.0
 """How often the file is checked.  It is read when two checks in a row find the same change: then its writer is done."""
-
-
-def read_registry(path: str, text: str) -> tuple[NodeEntry, ...]:
-    """Read a registry.
-
-    :param path: the file's name, for messages.
-    :param text: the file's contents.
-    :raise RegistryInvalid: the registry cannot be used; the message names file and line.
-    """
-    loader = yaml.SafeLoader(text)
-    try:
-        root = loader.get_single_node()
-        return parse_entries(_entries(loader, root))
-    except yaml.MarkedYAMLError as problem:
-        line = problem.problem_mark.line + 1 if problem.problem_mark else 1
-        raise RegistryInvalid(f"{path}: line {line}: {problem.problem}") from problem
-    except yaml.YAMLError as problem:
-        raise RegistryInvalid(f"{path}: {problem}") from problem
-    except RegistryInvalid as problem:
-        raise RegistryInvalid(f"{path}: {problem}") from problem
-    except RecursionError as problem:
-        raise RegistryInvalid(f"{path}: line 1: its lists lie too deep in each other") from problem
-    finally:
-        loader.dispose()
-
-
-def _entries(loader: yaml.SafeLoader, root: yaml.Node | None) -> list[tuple[int, Any]]:
-    if not isinstance(root, yaml.SequenceNode):
-        raise RegistryInvalid("line 1: should be a list of nodes")
-    return [(node.start_mark.line + 1, _entry(loader, node)) for node in root.value]
-
-
-def _entry(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
-    line = node.start_mark.line + 1
-    if isinstance(node, yaml.MappingNode):
-        keys = [key.value for key, _ in node.value]
-        repeated = [key for key in keys if keys.count(key) > 1]
-        if repeated:
-            raise RegistryInvalid(f"line {line}: {repeated[0]} stands there twice")
-    try:
-        return loader.construct_document(node)
-    except ValueError as problem:  # 2024-02-30, which looks like a date
-        raise RegistryInvalid(f"line {line}: {problem}") from problem
 
 
 @attrs.frozen

@@ -45,7 +45,7 @@ class JournalCopies:
     :param seconds: the clock of the lease; see `Lease`.
     :param wanted: how many copies there should be; at least 1.
     :param required: whether nothing is acknowledged while all wanted copies but one are not there.
-    :param new_front: makes the id of a folder: 16 hexadecimal digits.
+    :param new_id: makes the id of a folder, or of a process: 16 hexadecimal digits.
     """
 
     _log = Logger()
@@ -62,7 +62,7 @@ class JournalCopies:
         wanted: int,
         required: bool,
         lease_s: float,
-        new_front: Callable[[], str],
+        new_id: Callable[[], str],
     ) -> None:
         self._folder = folder
         self._filesystem = filesystem
@@ -72,7 +72,7 @@ class JournalCopies:
         self._wanted = wanted
         self._required = required
         self._lease_s = lease_s
-        self._new_front = new_front
+        self._new_id = new_id
         self._lease = Lease(members, clock, seconds, lease_s, self._changed, self._refused)
         self._looking = Periodic(self._look, _LOOK_S, clock, "looking at the journal's copies")
         self._tail: Tail | None = None
@@ -104,9 +104,11 @@ class JournalCopies:
 
     async def _opened(self, upcoming: int, base: int) -> None:
         history: History = await self._in_thread(
-            lambda: begin_epoch(self._filesystem, self._folder, self._new_front, upcoming, base)
+            lambda: begin_epoch(self._filesystem, self._folder, self._new_id, upcoming, base)
         )
-        self._tail = Tail(self._folder, self._filesystem, self._in_thread, history, upcoming, upcoming, upcoming)
+        self._tail = Tail(
+            self._folder, self._filesystem, self._in_thread, history, self._new_id(), upcoming, upcoming, upcoming
+        )
         self.confirmed = upcoming
 
     def start(self) -> Deferred[None]:
@@ -116,7 +118,7 @@ class JournalCopies:
         """
         assert self._tail is not None
         self._started = True
-        self._lease.begin(self._tail.history.epoch, self._tail.history.front)
+        self._lease.begin(self._tail.history.epoch, self._tail.history.front, self._tail.run)
         self._looking.start()
         return self._ready.wait().addTimeout(_START_S, self._clock, lambda *_: None)
 
@@ -162,6 +164,9 @@ class JournalCopies:
             tail.durable = upcoming
         tail.recent.drop(upcoming)
         self._confirm()
+        roster = self._in_force
+        if self.confirmed < tail.durable and roster is not None and self._present() < quorum(roster):
+            self._changed()
 
     def compacted(self) -> None:
         """Send the new snapshot; see `IJournalCopies`."""
@@ -300,10 +305,15 @@ class JournalCopies:
             lost=lost,
             least=self._least(),
         )
-        if upcoming is not None:
+        if upcoming is not None and not self._needless(roster, upcoming, tail):
             self._offer(upcoming)
         elif self._present() >= self._copies:
             self._ready.fire(None)
+
+    def _needless(self, roster: Roster, upcoming: Roster, tail: Tail) -> bool:
+        """Whether a roster would shrink though no record waits for it: when a whole cluster stops, none should."""
+        shrinks = upcoming.copies == roster.copies and len(upcoming.holders) < len(roster.holders)
+        return shrinks and self.confirmed >= tail.durable
 
     def _is_lost(self, holder: Holder) -> bool:
         return holder.away_since is not None and self._clock.seconds() - holder.away_since > REPLACE_S
@@ -348,15 +358,13 @@ class JournalCopies:
             self._on_confirmed()
 
 
-def begin_epoch(
-    filesystem: IFilesystem, folder: str, new_front: Callable[[], str], upcoming: int, base: int
-) -> History:
+def begin_epoch(filesystem: IFilesystem, folder: str, new_id: Callable[[], str], upcoming: int, base: int) -> History:
     """Begin the next epoch of a journal, and write that down.  Blocks.
 
     :param upcoming: the number of the next record.
     :param base: the number of the record before which the snapshot was made; 1 if there is none.
     """
-    history = load_history(filesystem, folder) or new_history(new_front())
+    history = load_history(filesystem, folder) or new_history(new_id())
     begun = history.begin(upcoming, base)
     save_history(filesystem, folder, begun)
     return begun

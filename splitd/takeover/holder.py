@@ -157,7 +157,7 @@ class Holder:
         self._progress_at = self._clock.seconds()
         try:
             tail = self._tail
-            state = await self._ask(link.open(tail.history.epoch, tail.history.front))
+            state = await self._ask(link.open(tail.history.epoch, tail.history.front, tail.run))
             self.next = self._sent = await self._align(link, state)
             self._connected, self.problem, self.away_since = True, "", None
             self._log.info(

@@ -76,7 +76,7 @@ class Lease:
         self._changed = changed
         self._refused = refused
         self._epoch = 0
-        self._front = ""
+        self._front = self._run = ""
         self._offered: Roster | None = None
         self._answers: dict[str, _Answer] = {}
         self._busy: set[str] = set()
@@ -85,9 +85,9 @@ class Lease:
         self._rounds = Periodic(self._ask_all, lease_s / _RENEWALS, clock, "confirming the epoch")
         self.established = False
 
-    def begin(self, epoch: int, front: str) -> None:
+    def begin(self, epoch: int, front: str, run: str) -> None:
         """Begin to claim an epoch."""
-        self._epoch, self._front = epoch, front
+        self._epoch, self._front, self._run = epoch, front, run
         self._rounds.start(0)
 
     def stop(self) -> Deferred[None]:
@@ -149,7 +149,9 @@ class Lease:
     async def _ask(self, member: Member) -> None:
         while not self._stopped:
             offered, asked_at = self._offered, self._seconds()
-            claim = Claim(self._epoch, self._front, self._epoch - 1, any_front=self.established, roster=offered)
+            claim = Claim(
+                self._epoch, self._front, self._run, self._epoch - 1, any_front=self.established, roster=offered
+            )
             try:
                 standing = await member.holder.claim(claim).addTimeout(self._lease_s, self._clock)
             except CancelledError:

@@ -17,6 +17,7 @@ class Tail:
     :param folder: the journal's folder.
     :param in_thread: makes a blocking call.
     :param history: the epochs of its records; the last one is the front's.
+    :param run: the id of this process.
     :param next: the number of the next record.
     :param written: all records before this number are in the files.
     :param durable: all records before this number are durable in the files.
@@ -27,6 +28,7 @@ class Tail:
     filesystem: IFilesystem
     in_thread: InThread
     history: History
+    run: str
     next: int
     written: int
     durable: int

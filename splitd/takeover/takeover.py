@@ -64,7 +64,7 @@ class Takeover:
                 wanted=wanted.copies,
                 required=wanted.required,
                 lease_s=wanted.lease_s,
-                new_front=lambda: os.urandom(8).hex(),
+                new_id=lambda: os.urandom(8).hex(),
             )
             if wanted.copies
             else None

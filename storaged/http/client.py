@@ -183,6 +183,7 @@ class NodeConnections:
         self._pool.cachedConnectionTimeout = idle_timeout_s
         self._endpoints = _Endpoints(reactor, connect_timeout_s)
         self._upgraded: set[UpgradingProtocol] = set()
+        self._lasting: set[UpgradingProtocol] = set()
         self._connecting: set[Deferred[Any]] = set()
         self._closed = False
         self._agent = Agent.usingEndpointFactory(reactor, self._endpoints, self._pool)
@@ -197,12 +198,20 @@ class NodeConnections:
         return client
 
     async def upgrade(
-        self, origin: Origin, path: str, headers: Mapping[str, str], name: str, protocol: IProtocol
+        self,
+        origin: Origin,
+        path: str,
+        headers: Mapping[str, str],
+        name: str,
+        protocol: IProtocol,
+        *,
+        lasting: bool = False,
     ) -> None:
         """Connect a protocol that begins as an HTTP request.
 
         :param path: the path of the request; begins with a slash.
         :param name: the protocol's name.
+        :param lasting: whether the connection outlives `end_transfers`.
         :raise NotUpgraded: the server did not agree to the protocol.
         """
         url = origin.url + path
@@ -217,12 +226,18 @@ class NodeConnections:
             await connecting
         finally:
             self._connecting.discard(connecting)
-        self._upgraded.add(upgrading)
-        upgrading.when_lost().addCallback(lambda _: self._upgraded.discard(upgrading))
+        kept = self._lasting if lasting else self._upgraded
+        kept.add(upgrading)
+        upgrading.when_lost().addCallback(lambda _: kept.discard(upgrading))
         await upgrading.done
 
     async def close(self) -> None:
         """Close all connections, also those that are being made."""
+        self._upgraded |= self._lasting
+        await self.end_transfers()
+
+    async def end_transfers(self) -> None:
+        """Close all connections but the lasting ones, also those that are being made."""
         self._closed = True
         for connecting in list(self._connecting):
             connecting.cancel()

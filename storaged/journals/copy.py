@@ -9,8 +9,8 @@ from itertools import pairwise
 
 import attrs
 
-from storaged.journals.blocks import Block, encode_block
 from storaged.journals.scan import Damaged, blocks, scan
+from storaged.parts.blocks import Block, encode_block
 from storaged.parts.errors import BadRequest
 from storaged.parts.journals import MAX_READ, Append, CopyState, Piece, Run, cut, extend
 from storaged.system.filesystem import UNFINISHED, new_file

@@ -20,6 +20,7 @@ class _Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: int
     epoch: int
     front: str
+    run: str
     roster: Roster | None
 
 
@@ -35,7 +36,7 @@ class Epochs:
         self._filesystem = filesystem
         self._calls = calls
         self._lock = DeferredLock()
-        self._kept = _Kept(_VERSION, 0, "", None)
+        self._kept = _Kept(_VERSION, 0, "", "", None)
 
     def load(self) -> None:
         """Read the file.  Blocks.
@@ -74,7 +75,7 @@ class Epochs:
                 f"a front of epoch {epoch} may change nothing any more"
             )
 
-    def check_owner(self, epoch: int, front: str) -> None:
+    def check_owner(self, epoch: int, front: str, run: str) -> None:
         """Refuse a front that does not own the present epoch.
 
         :raise TakenOver: the present epoch is higher, or that of a different front.
@@ -83,8 +84,8 @@ class Epochs:
         self.check(epoch)
         if epoch > self._kept.epoch:
             raise BadRequest(f"epoch {epoch} is not claimed here yet, the present one is {self._kept.epoch}")
-        if front != self._kept.front:
-            raise TakenOver(f"epoch {epoch} is that of front {self._kept.front}, and not of front {front}")
+        if (front, run) != (self._kept.front, self._kept.run):
+            raise TakenOver(f"epoch {epoch} is that of front {self._kept.front}, run {self._kept.run}")
 
     def claim(self, claim: Claim) -> Deferred[Standing]:
         """Accept a claim, or the renewal of one, and keep its roster if it is newer.
@@ -97,26 +98,27 @@ class Epochs:
 
     async def _claim(self, claim: Claim) -> Standing:
         kept = self._kept
-        if (claim.epoch, claim.front) != (kept.epoch, kept.front):
+        if (claim.epoch, claim.front, claim.run) != (kept.epoch, kept.front, kept.run):
             self._refuse(claim, kept)
         roster = kept.roster
         if claim.roster is not None and (roster is None or roster < claim.roster):
             roster = claim.roster
-        upcoming = _Kept(_VERSION, claim.epoch, claim.front, roster)
+        upcoming = _Kept(_VERSION, claim.epoch, claim.front, claim.run, roster)
         if upcoming != kept:
             await self._calls.run("the epoch", lambda: self._write(upcoming))
             self._kept = upcoming
         return self.standing
 
     def _refuse(self, claim: Claim, kept: _Kept) -> None:
-        if kept.epoch >= claim.epoch or kept.epoch > claim.after:
+        stranger = kept.front not in {"", claim.front}
+        if stranger and not claim.any_front:
+            raise TakenOver(
+                f"front {kept.front} has taken over with epoch {kept.epoch}: front {claim.front} cannot go on"
+            )
+        if kept.epoch > claim.after or kept.epoch >= claim.epoch:
             raise TakenOver(
                 f"front {kept.front} has epoch {kept.epoch}: "
                 f"front {claim.front}, which knows epochs up to {claim.after} only, cannot claim {claim.epoch}"
-            )
-        if kept.front not in {"", claim.front} and not claim.any_front:
-            raise TakenOver(
-                f"front {kept.front} has taken over with epoch {kept.epoch}: front {claim.front} cannot go on"
             )
 
     def _write(self, kept: _Kept) -> None:

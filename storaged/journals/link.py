@@ -99,7 +99,7 @@ class JournalLinkServer(FrameReceiver):
     async def _do(self, batch: list[Request]) -> list[Answer]:
         first = batch[0]
         if isinstance(first, Open):
-            self._session, state = await self._journals.open(first.epoch, first.front)
+            self._session, state = await self._journals.open(first.epoch, first.front, first.run)
             return [Answer(first.number, state.next, "", state)]
         if isinstance(first, Trim):
             return [Answer(first.number, await self._journals.trim(self._session, first))]

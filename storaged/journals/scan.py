@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import attrs
 
-from storaged.journals.blocks import MAX_HEADER, Block, decode_header, find_header, is_good
+from storaged.parts.blocks import MAX_HEADER, Block, decode_header, find_header, is_good
 from storaged.parts.journals import Run, extend
 from storaged.system.interfaces import IFile, IFilesystem
 

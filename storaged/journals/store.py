@@ -25,9 +25,8 @@ _T = TypeVar("_T")
 class Session:
     """One connection's right to write the copy; the next `Journals.open` ends it."""
 
-    def __init__(self, epoch: int, front: str) -> None:
-        self.epoch = epoch
-        self.front = front
+    def __init__(self, epoch: int, front: str, run: str) -> None:
+        self.owner = (epoch, front, run)
 
 
 class Journals:
@@ -72,20 +71,22 @@ class Journals:
         copy = await self._run(self._copy.load) if claim.look else None
         return msgspec.structs.replace(standing, cluster=cluster, copy=copy)
 
-    def standing(self, cluster: str) -> Standing:
+    async def look(self, cluster: str, *, copy: bool) -> Standing:
         """Return what was accepted.
 
         :param cluster: the cluster of the node.
+        :param copy: whether to describe the copy, too.
         """
-        return msgspec.structs.replace(self.epochs.standing, cluster=cluster)
+        state = await self._run(self._copy.load) if copy else None
+        return msgspec.structs.replace(self.epochs.standing, cluster=cluster, copy=state)
 
-    async def open(self, epoch: int, front: str) -> tuple[Session, CopyState]:
+    async def open(self, epoch: int, front: str, run: str) -> tuple[Session, CopyState]:
         """Give a connection the right to write the copy, and take it from all others.
 
         :raise TakenOver: the front does not own the present epoch.
         """
-        self.epochs.check_owner(epoch, front)
-        session = self._session = Session(epoch, front)
+        self.epochs.check_owner(epoch, front, run)
+        session = self._session = Session(epoch, front, run)
         state = await self._run(self._copy.load)
         if state.damage:
             self._log.error("the copy of the journal is damaged: {damage}", damage=state.damage)
@@ -118,7 +119,7 @@ class Journals:
     def _write(self, session: Session | None, call: Callable[[], int]) -> Deferred[int]:
         if session is None:
             raise BadRequest("the copy was not opened")
-        self.epochs.check_owner(session.epoch, session.front)
+        self.epochs.check_owner(*session.owner)
         if session is not self._session:
             raise BadRequest("a newer connection writes the copy")
         return Deferred.fromCoroutine(self._run(call))

@@ -24,6 +24,7 @@ MAX_READ = 2 * 1024 * 1024
 
 _Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 _Front = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{16}$")]
+_Run = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{16}$")]
 
 
 class Roster(msgspec.Struct, frozen=True, forbid_unknown_fields=True, order=True):
@@ -46,6 +47,7 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     :param epoch: the epoch.
     :param front: the id of the journal's folder that the front runs on.
+    :param run: the id of the process, by which a renewal is told from the claim of a copy of the folder.
     :param after: the highest epoch that the claim may replace.
     :param any_front: whether it may replace an epoch of a different front.
     :param roster: the front's roster, for the node to keep; None to keep the one it has.
@@ -54,6 +56,7 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     epoch: _Number
     front: _Front
+    run: _Run
     after: _Number
     any_front: bool = False
     roster: Roster | None = None
@@ -122,6 +125,7 @@ class Open(msgspec.Struct, array_like=True, tag="open", frozen=True, gc=False):
     number: int
     epoch: _Number
     front: _Front
+    run: _Run
 
 
 class Trim(msgspec.Struct, array_like=True, tag="trim", frozen=True, gc=False):

@@ -16,7 +16,7 @@ from twisted.web.iweb import IAgent
 from zope.interface import implementer
 
 from splitd.config import Config
-from splitd.nodes.file import read_registry
+from splitd.nodes.entries import read_registry
 from splitd.service import Front
 from storaged.system.clocks import WallClock
 from storaged.system.descriptors import present_descriptors

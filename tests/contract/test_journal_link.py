@@ -18,7 +18,7 @@ from storaged.system.filesystem import OSFilesystem
 from tests.contract.nodes import started_node
 from tests.contract.parts import PART, encode, payload
 
-OLD, NEW = "a" * 16, "b" * 16
+OLD, NEW, RUN = "a" * 16, "b" * 16, "c" * 16
 
 
 class Front:
@@ -36,7 +36,7 @@ class Front:
 
     async def open(self, epoch: int, front: str) -> CopyState:
         await self.remote.connect_journal(self.link)
-        return await self.link.open(epoch, front)
+        return await self.link.open(epoch, front, RUN)
 
     async def append(self, first: int, epoch: int = 1) -> int:
         durable = self.durable
@@ -48,37 +48,37 @@ class Front:
 async def test_a_front_claims_an_epoch_and_appends(tmp_path: Path, pool: ThreadPool) -> None:
     async with started_node(tmp_path, OSFilesystem(), pool, Clock()) as remote:
         roster = Roster(1, 1, 3, ("n1", "n2"))
-        standing = await remote.claim(Claim(1, OLD, 0, roster=roster, look=True))
+        standing = await remote.claim(Claim(1, OLD, RUN, 0, roster=roster, look=True))
         assert (standing.epoch, standing.front, standing.roster, standing.copy) == (1, OLD, roster, CopyState())
         front = Front(remote)
         assert await front.open(1, OLD) == CopyState()
         assert [await front.append(1), await front.append(2)] == [2, 3]
         assert await front.link.trim(2) == 2
-        standing = await remote.claim(Claim(1, OLD, 0, look=True))
+        standing = await remote.claim(Claim(1, OLD, RUN, 0, look=True))
         assert standing.copy == CopyState(2, runs=(Run(1, 1, 1),))
 
 
 @pytest_twisted.ensureDeferred
 async def test_an_old_front_changes_nothing_after_a_claim(tmp_path: Path, pool: ThreadPool) -> None:
     async with started_node(tmp_path, OSFilesystem(), pool, Clock(), epoch=lambda: 1) as remote:
-        await remote.claim(Claim(1, OLD, 0))
+        await remote.claim(Claim(1, OLD, RUN, 0))
         front = Front(remote)
         await front.open(1, OLD)
         await front.append(1)
         await remote.put_all([(PART, encode(PART, payload(10)))])
-        standing = await remote.claim(Claim(2, NEW, 1, any_front=True, look=True))
+        standing = await remote.claim(Claim(2, NEW, RUN, 1, any_front=True, look=True))
         assert standing.copy == CopyState(2, runs=(Run(1, 1, 1),))
         front.link.append(encode_append(Append(2, 1, 2, 1, b"late\n")))
         lost = await front.lost
         assert isinstance(lost, TakenOver)
         assert str(lost) == f"front {NEW} has taken over with epoch 2: a front of epoch 1 may change nothing any more"
-        again = await remote.claim(Claim(2, NEW, 1, look=True))
+        again = await remote.claim(Claim(2, NEW, RUN, 1, look=True))
         assert again.copy == standing.copy
         for refused in (
             remote.remove(PART),
             remote.trash(PART),
-            remote.claim(Claim(1, OLD, 0)),
-            remote.claim(Claim(3, OLD, 2)),
+            remote.claim(Claim(1, OLD, RUN, 0)),
+            remote.claim(Claim(3, OLD, RUN, 2)),
             Front(remote).open(1, OLD),
         ):
             with pytest.raises(TakenOver):
@@ -97,24 +97,24 @@ async def test_an_epoch_that_another_front_has_or_that_was_not_known_cannot_be_c
     tmp_path: Path, pool: ThreadPool
 ) -> None:
     async with started_node(tmp_path, OSFilesystem(), pool, Clock()) as remote:
-        await remote.claim(Claim(5, OLD, 0))
+        await remote.claim(Claim(5, OLD, RUN, 0))
         for refused in (
-            Claim(5, NEW, 5, any_front=True),
-            Claim(6, NEW, 5),
-            Claim(6, NEW, 4, any_front=True),
-            Claim(6, OLD, 4),
-            Claim(4, OLD, 9),
+            Claim(5, NEW, RUN, 5, any_front=True),
+            Claim(6, NEW, RUN, 5),
+            Claim(6, NEW, RUN, 4, any_front=True),
+            Claim(6, OLD, RUN, 4),
+            Claim(4, OLD, RUN, 9),
         ):
             with pytest.raises(TakenOver):
                 await remote.claim(refused)
-        assert (await remote.claim(Claim(6, OLD, 5))).epoch == 6
-        assert (await remote.claim(Claim(9, NEW, 8, any_front=True))).front == NEW
+        assert (await remote.claim(Claim(6, OLD, RUN, 5))).epoch == 6
+        assert (await remote.claim(Claim(9, NEW, RUN, 8, any_front=True))).front == NEW
 
 
 @pytest_twisted.ensureDeferred
 async def test_the_newest_connection_writes_the_copy(tmp_path: Path, pool: ThreadPool) -> None:
     async with started_node(tmp_path, OSFilesystem(), pool, Clock()) as remote:
-        await remote.claim(Claim(1, OLD, 0))
+        await remote.claim(Claim(1, OLD, RUN, 0))
         first, second = Front(remote), Front(remote)
         await first.open(1, OLD)
         await first.append(1)
@@ -127,9 +127,9 @@ async def test_the_newest_connection_writes_the_copy(tmp_path: Path, pool: Threa
 @pytest_twisted.ensureDeferred
 async def test_the_epoch_is_remembered(tmp_path: Path, pool: ThreadPool) -> None:
     async with started_node(tmp_path, OSFilesystem(), pool, Clock()) as remote:
-        await remote.claim(Claim(7, NEW, 0, roster=Roster(7, 3, 3, ("n1",))))
+        await remote.claim(Claim(7, NEW, RUN, 0, roster=Roster(7, 3, 3, ("n1",))))
     async with started_node(tmp_path, OSFilesystem(), pool, Clock()) as remote:
         with pytest.raises(TakenOver):
-            await remote.claim(Claim(1, OLD, 0))
-        standing = await remote.claim(Claim(7, NEW, 0, roster=Roster(7, 2, 3, ("n2",))))
+            await remote.claim(Claim(1, OLD, RUN, 0))
+        standing = await remote.claim(Claim(7, NEW, RUN, 0, roster=Roster(7, 2, 3, ("n2",))))
         assert standing.roster == Roster(7, 3, 3, ("n1",))

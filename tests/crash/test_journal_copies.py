@@ -11,8 +11,8 @@ from typing import Any
 import attrs
 import pytest
 
-from storaged.journals.blocks import decode_header
 from storaged.journals.copy import JournalCopy
+from storaged.parts.blocks import decode_header
 from storaged.parts.journals import Append, Piece
 from tests.crash.power import Cuts, Image, PowerDisk, visible
 from tests.tally import TALLY

@@ -14,7 +14,7 @@ from splitd.cli.local.plan import ClusterPlan
 from splitd.cli.local.running import holder, locked, read_ready, ready_file, write_ready
 from splitd.config import Config as FrontConfig
 from splitd.model.striping import Layout, parse_layout
-from splitd.nodes.file import read_registry
+from splitd.nodes.entries import read_registry
 from storaged.config import Config as NodeConfig
 from storaged.system.settings import SettingsError, load_settings, read_cluster_key
 

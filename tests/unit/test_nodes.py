@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from splitd.model.nodes import NodeEntry, RegistryInvalid
-from splitd.nodes.file import read_registry
+from splitd.nodes.entries import read_registry
 
 GOOD = """\
 # the first rack

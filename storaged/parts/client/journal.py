@@ -39,13 +39,13 @@ class JournalLink(FrameReceiver):
         self._number = 0
         self._asked: dict[int, Deferred[Answer]] = {}
 
-    def open(self, epoch: int, front: str) -> Deferred[CopyState]:
+    def open(self, epoch: int, front: str, run: str) -> Deferred[CopyState]:
         """Begin to write the copy.
 
         :return: a Deferred that fires with what the copy holds.
         :raise StoragedError: the node refused it, or the connection ended.
         """
-        return self._ask(lambda number: Open(number, epoch, front)).addCallback(_state)
+        return self._ask(lambda number: Open(number, epoch, front, run)).addCallback(_state)
 
     def trim(self, upcoming: int) -> Deferred[int]:
         """Drop the records from a number on; with 0, all of the copy.

@@ -183,9 +183,11 @@ class RemotePartStore:
     def _connect_link(self, protocol: LinkClient) -> Deferred[None]:
         return self._in_time(self._upgrade(protocol))
 
-    async def _upgrade(self, protocol: IProtocol, path: str = wire.LINK_PATH, name: str = wire.LINK_PROTOCOL) -> None:
+    async def _upgrade(
+        self, protocol: IProtocol, path: str = wire.LINK_PATH, name: str = wire.LINK_PROTOCOL, *, lasting: bool = False
+    ) -> None:
         try:
-            await self._connections.upgrade(self._origin, path, self._credentials(), name, protocol)
+            await self._connections.upgrade(self._origin, path, self._credentials(), name, protocol, lasting=lasting)
         except CancelledError:
             raise
         except NotUpgraded as problem:
@@ -207,7 +209,7 @@ class RemotePartStore:
 
     def connect_journal(self, link: JournalLink) -> Deferred[None]:
         """Connect a journal's link; see `IJournalHolder.connect_journal`."""
-        return self._in_time(self._upgrade(link, wire.JOURNAL_PATH, wire.JOURNAL_PROTOCOL))
+        return self._in_time(self._upgrade(link, wire.JOURNAL_PATH, wire.JOURNAL_PROTOCOL, lasting=True))
 
     def list_parts(self, after: str, limit: int) -> Deferred[list[PartInfo]]:
         """List parts; see `IPartStore.list_parts`."""

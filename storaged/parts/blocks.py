@@ -73,3 +73,41 @@ def find_header(data: bytes, start: int) -> int:
     """Return where the next header may begin, from `start` on; -1 if nowhere."""
     found = data.find(b"\n#", start)
     return found + 1 if found >= 0 else -1
+
+
+@attrs.frozen
+class Lines:
+    """The lines of a block.
+
+    :param epoch: the epoch in which their records were made.
+    :param first: the number of the first record.
+    :param next: the number after that of the last one.
+    """
+
+    epoch: int
+    first: int
+    next: int
+    lines: bytes
+
+    def after(self, number: int) -> Lines:
+        """Return the lines from that of a record on."""
+        if number <= self.first:
+            return self
+        kept = self.lines.splitlines(keepends=True)[number - self.first :]
+        return Lines(self.epoch, number, self.next, b"".join(kept))
+
+
+def split_blocks(data: bytes) -> list[Lines]:
+    """Return the lines of all blocks, one after the other.
+
+    :raise ValueError: a block is bad, or not whole.
+    """
+    found, offset = list[Lines](), 0
+    while offset < len(data):
+        block = decode_header(data, offset)
+        lines = b"" if block is None else data[offset + block.header : offset + block.header + block.size]
+        if block is None or not is_good(block, lines):
+            raise ValueError(f"a bad block of records at {offset} of {len(data)} bytes")
+        found.append(Lines(block.epoch, block.first, block.next, lines))
+        offset += block.header + block.size
+    return found

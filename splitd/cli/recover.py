@@ -1,0 +1,203 @@
+"""splitctl journal recover: makes a lost journal anew from the copies on the nodes."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+import click
+
+from splitd.cli.errors import CommandFailed
+from splitd.cli.session import Session, pass_session
+from splitd.errors import RecoveryRefused
+from splitd.model.nodes import NodeEntry, RegistryInvalid
+from splitd.nodes.entries import read_registry
+from splitd.takeover.recovery import NodeGone, Recovered, Recovery
+from storaged.parts import wire
+from storaged.parts.errors import StoragedError
+from storaged.parts.journals import Claim, Standing, decode_standing, encode_json
+from storaged.system.filesystem import OSFilesystem
+from storaged.system.os_errors import os_reason
+
+_TIMEOUT_S = 10.0
+
+
+class NotRecovered(CommandFailed):
+    """The journal was not made; the message says why."""
+
+    exit_code = 1
+
+
+@attrs.frozen
+class Node:
+    """A node, asked over HTTP; an `INode`."""
+
+    entry: NodeEntry
+    key: str
+
+    @property
+    def id(self) -> str:
+        """The id of the node."""
+        return self.entry.id
+
+    def look(self) -> Standing:
+        """Return what the node has accepted, and its copy."""
+        return self._standing("GET", f"{wire.EPOCH_PATH}?look=1", {})
+
+    def claim(self, claim: Claim) -> Standing:
+        """Claim an epoch."""
+        return self._standing("POST", wire.EPOCH_PATH, {wire.CLAIM_HEADER: encode_json(claim).decode("ascii")})
+
+    def read(self, first: int) -> bytes:
+        """Read blocks of the copy."""
+        return self._ask("GET", f"{wire.JOURNAL_PATH}?from={first}", {})
+
+    def read_snapshot(self, offset: int) -> bytes:
+        """Read bytes of the copy's snapshot."""
+        return self._ask("GET", f"{wire.SNAPSHOT_PATH}?offset={offset}", {})
+
+    def _standing(self, method: str, target: str, headers: dict[str, str]) -> Standing:
+        try:
+            return decode_standing(self._ask(method, target, headers))
+        except StoragedError as problem:
+            raise NodeGone(str(problem)) from problem
+
+    def _ask(self, method: str, target: str, headers: dict[str, str]) -> bytes:
+        place = urlsplit(self.entry.url)
+        kind = http.client.HTTPSConnection if place.scheme == "https" else http.client.HTTPConnection
+        connection = kind(place.hostname or "", place.port, timeout=_TIMEOUT_S)
+        try:
+            identity = {"Authorization": wire.format_key(self.key), wire.NODE_HEADER: self.id}
+            connection.request(method, target, headers={**identity, **headers})
+            answer = connection.getresponse()
+            body = answer.read()
+        except OSError as problem:
+            raise NodeGone(f"{self.entry.url}: {os_reason(problem)}") from problem
+        except http.client.HTTPException as problem:
+            raise NodeGone(f"{self.entry.url}: {type(problem).__name__}") from problem
+        finally:
+            connection.close()
+        if answer.status != 200:
+            raise NodeGone(str(wire.parse_error(answer.status, answer.getheader(wire.ERROR_HEADER))))
+        return body
+
+
+@click.command()
+@click.option(
+    "--registry", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The front's registry."
+)
+@click.option(
+    "--key", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The file with the cluster key."
+)
+@click.option(
+    "--data", type=click.Path(path_type=Path, file_okay=False), required=True, help="The data folder to make; empty."
+)
+@click.option(
+    "--accept-loss", is_flag=True, help="Take the best copy there is, though acknowledged changes may be missing."
+)
+@click.option("--lease-s", type=click.FloatRange(min=0), default=10.0, help="The setting lease_s of the old front.")
+@pass_session
+def recover(session: Session, registry: Path, key: Path, data: Path, accept_loss: bool, lease_s: float) -> None:
+    """Make the front's journal anew from its copies on the nodes, and take over from the old front.
+
+    Run this on the machine of the new front, with the registry and the cluster key of the old one.  It claims the next
+    epoch on the nodes: from then on they refuse all changes of the old front, if it still runs or comes back.  Then
+    start a front on this data folder.  docs/takeover.md goes through it step by step.
+
+    Exit code: 0 the folder is complete, 1 it is not made, and the message says what to do.
+    """
+    nodes = [Node(entry, read_key(key)) for entry in read_entries(registry) if str(entry.state) != "lost"]
+
+    def say(sentence: str) -> None:
+        if not session.as_json:
+            click.echo(sentence, err=True)
+
+    try:
+        recovered = Recovery(nodes, data, OSFilesystem(), lambda: os.urandom(8).hex(), say).run(accept_loss=accept_loss)
+    except RecoveryRefused as problem:
+        raise NotRecovered(str(problem)) from problem
+    except OSError as problem:
+        raise NotRecovered(f"{problem.filename or data}: {os_reason(problem)}") from problem
+    if recovered.plan.doubt:
+        say(f"waiting {lease_s:g} s: an old front that still runs stops its changes by then")
+        time.sleep(lease_s)
+    report = describe(recovered, len(nodes))
+    if session.as_json:
+        session.show(report)
+    else:
+        click.echo(summarize(report, data))
+
+
+def read_entries(registry: Path) -> tuple[NodeEntry, ...]:
+    """Read a registry.
+
+    :raise NotRecovered: it cannot be read.
+    """
+    try:
+        return read_registry(str(registry), _read(registry))
+    except RegistryInvalid as problem:
+        raise NotRecovered(str(problem)) from problem
+
+
+def read_key(path: Path) -> str:
+    """Read the cluster key.
+
+    :raise NotRecovered: the file cannot be read, or holds none.
+    """
+    key = _read(path).strip()
+    if not key.isascii() or not key.isprintable() or not key:
+        raise NotRecovered(f"{path}: it holds no cluster key, which is one line of printable characters")
+    return key
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as problem:
+        raise NotRecovered(f"{path}: {os_reason(problem)}") from problem
+    except ValueError as problem:
+        raise NotRecovered(f"{path}: it is not text") from problem
+
+
+def describe(recovered: Recovered, nodes: int) -> dict[str, Any]:
+    """Return the result as a JSON document."""
+    plan = recovered.plan
+    return {
+        "cluster": recovered.cluster,
+        "epoch": recovered.epoch,
+        "front": recovered.front,
+        "records": plan.copy.next - 1,
+        "files": recovered.state.files,
+        "bytes": recovered.state.bytes_stored,
+        "source": plan.node,
+        "holders": list(plan.roster.holders),
+        "seen": list(plan.seen),
+        "accepted": recovered.answered,
+        "nodes": nodes,
+        "missing_from": plan.copy.next if plan.doubt else None,
+        "doubt": plan.doubt,
+    }
+
+
+def summarize(report: dict[str, Any], data: Path) -> str:
+    """Return the result in sentences."""
+    seen, holders = len(report["seen"]), len(report["holders"])
+    lines = [
+        f"{data} has the journal of cluster {report['cluster']}: {report['records']} records, {report['files']} files.",
+        f"They come from node {report['source']}; {seen} of the {holders} holders were seen.",
+        f"{report['accepted']} of {report['nodes']} nodes have accepted epoch {report['epoch']} "
+        f"of front {report['front']}.",
+    ]
+    if report["doubt"]:
+        lines.append(
+            f"Records from {report['missing_from']} on may have been acknowledged, and are not there: "
+            f"{report['doubt']}."
+        )
+    lines.append(f"Start a front on it now: twistd splitd --data {json.dumps(str(data))} …")
+    return "\n".join(lines)
