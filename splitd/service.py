@@ -24,7 +24,7 @@ from splitd.downloads.cache import VersionCache
 from splitd.downloads.downloads import Downloads
 from splitd.downloads.pins import Pins
 from splitd.downloads.sources import Sources
-from splitd.errors import CatalogReadOnly, RegistryRefused
+from splitd.errors import CatalogReadOnly, FileDamaged, RegistryRefused
 from splitd.frontends.admin import actions, layouts, losses
 from splitd.frontends.admin.layouts import Layouts
 from splitd.frontends.admin.reports import ReloadReport, SweepReport, report_sweep
@@ -33,6 +33,7 @@ from splitd.frontends.admin.status import Status
 from splitd.frontends.http.targets import HEAD_LIMIT
 from splitd.frontends.webdav.door import Door
 from splitd.frontends.webdav.resource import WebdavResource
+from splitd.model.manifest import Manifest
 from splitd.model.nodes import NodeEntry, RegistryInvalid, refuse_found, refuse_missing
 from splitd.model.traffic import Traffic
 from splitd.model.uploads import RANDOM_BYTES, upload_id
@@ -41,6 +42,10 @@ from splitd.nodes.probe import Found, probe
 from splitd.nodes.reading import ReadPolicy
 from splitd.nodes.registry import NodeRegistry
 from splitd.store import ObjectStore
+from splitd.upkeep.heal.crew import Crew
+from splitd.upkeep.heal.healer import Healer
+from splitd.upkeep.heal.leaving import LeavingNodes
+from splitd.upkeep.heal.rebuild import Rebuilder
 from splitd.upkeep.part_mover import PartMover
 from splitd.upkeep.reaper import Reaper
 from splitd.upkeep.rebalance import TARGET, Rebalance
@@ -137,13 +142,15 @@ class Front:
         cache = VersionCache(int(config.cache))
         layout = config.cut()
         small_part, traffic = int(config.small_part), Traffic()
+        self.healer = self._make_healer(pins, small_part)
+        self.registry.watch_recoveries(self.healer.recovered)
         self._uploads = Uploads(
             self.catalog.ledger,
             self.registry,
             self._reaper,
             traffic,
             cache.keep,
-            traffic.upload_hurt,
+            self.healer.wake,
             cutting=Cutting(layout, small_part, self._new_upload_id, config.spare_parts(), config.slow_part_s),
             clock=reactor,
             wall=wall,
@@ -161,6 +168,7 @@ class Front:
                 cache,
                 traffic,
                 small_part=small_part,
+                found=self._found,
             ),
             wake_reaper=self._reaper.wake,
             new_token=lambda: f"urn:uuid:{uuid4()}",
@@ -177,6 +185,7 @@ class Front:
             self.registry,
             self._registry_file,
             self._rebalance,
+            self.healer,
             traffic,
             self._reaper,
             self._sweep,
@@ -192,6 +201,20 @@ class Front:
         self._closed = "the front has not started yet"
         self.port: IListeningPort | None = None
         self.admin_port: IListeningPort | None = None
+
+    def _make_healer(self, pins: Pins, small_part: int) -> Healer:
+        registry, reactor, run = self.registry, self._reactor, self._in_thread
+        sources, unpinned = Sources(registry, self.read_policy, reactor, run), self._reaper.unpinned
+        # Its reads are none of the clients' downloads, and keep nothing in their cache.
+        reads = Downloads(sources, pins, unpinned, VersionCache(0), Traffic(), small_part=small_part, found=self._found)
+        limit = int(self._config.heal_limit) or None
+        crew = Crew(self.mover, Rebuilder(reads.open, registry, run), registry, reactor, limit)
+        leaving = LeavingNodes(registry, reactor, self._config.heal_after_s)
+        return Healer(self.catalog.heal_ledger, self.catalog.doomed_parts, crew, leaving, registry, reactor)
+
+    def _found(self, manifest: Manifest, index: int, problem: FileDamaged) -> None:
+        """Have a part checked that a download has found missing or damaged."""
+        self.healer.suspects.found(manifest, index, str(problem))
 
     async def _widen(self) -> None:
         """Serve fewer clients at once if a file has more parts, or may get more, than files had before."""
@@ -273,6 +296,7 @@ class Front:
         await enter(self.registry.start, self.registry.stop, interrupt=self.registry.stop)
         await enter(self._registry_file.start, self._registry_file.stop)
         await enter(self._reaper.start, self._reaper.stop)
+        await enter(self.healer.start, self.healer.stop)
         await enter(self._sweep.start, self._sweep.stop)
         await enter(_nothing, self._rebalance.stop)
         await enter(_nothing, self._abort_uploads)
@@ -305,6 +329,7 @@ class Front:
             "/probe": actions.probe(self._probe),
             "/layout": layouts.layout(self._layouts),
             "/loss": losses.loss(losses.Losses(self.catalog.heal_ledger, self.registry, self._reactor)),
+            "/heal": actions.heal(self.healer),
             "/rebalance": actions.rebalance(self._rebalance, TARGET),
             "/sweep": actions.sweep(self._run_sweep),
         }

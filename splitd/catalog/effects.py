@@ -249,7 +249,7 @@ def _parts_lost(state: State, record: PartsLost) -> None:
             continue
         state.moves.lose(manifest, part.index)
         state.count_move(manifest, node, "")
-        if node not in state.lost:
+        if record.remains:
             state.doomed.add_copy(PartCopy(part.upload, part.index, node))
 
 

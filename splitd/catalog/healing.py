@@ -33,20 +33,20 @@ class JournalledHealLedger:
         self._state = state
         self._changes = changes
 
-    def lose(self, node: str, parts: Sequence[PartId], reason: str) -> Deferred[int]:
+    def lose(self, node: str, parts: Sequence[PartId], reason: str, *, remains: bool = True) -> Deferred[int]:
         """Record that a node does not hold some parts; see `IHealLedger.lose`."""
-        return Deferred.fromCoroutine(self._lose(node, parts, reason))
+        return Deferred.fromCoroutine(self._lose(node, parts, reason, remains))
 
-    async def _lose(self, node: str, parts: Sequence[PartId], reason: str) -> int:
+    async def _lose(self, node: str, parts: Sequence[PartId], reason: str, remains: bool) -> int:
         pages = [parts[start : start + _AT_ONCE] for start in range(0, len(parts), _AT_ONCE)]
-        return sum(await gather([self._lose_page(node, page, reason) for page in pages]))
+        return sum(await gather([self._lose_page(node, page, reason, remains) for page in pages]))
 
-    async def _lose_page(self, node: str, parts: Sequence[PartId], reason: str) -> int:
+    async def _lose_page(self, node: str, parts: Sequence[PartId], reason: str, remains: bool) -> int:
         def judge() -> tuple[PartsLost | None, int]:
             placed = tuple(str(part) for part in parts if self._is_on(node, part))
             if not placed:
                 return None, 0
-            return PartsLost(node, placed, printable(reason), self._changes.now_ms()), len(placed)
+            return PartsLost(node, placed, printable(reason), self._changes.now_ms(), remains), len(placed)
 
         return await self._changes.make(judge, *(part.upload for part in parts), durable=True)
 

@@ -196,15 +196,17 @@ class PartMoved(_Record, frozen=True, tag="part-moved"):
 class PartsLost(_Record, frozen=True, tag="parts-lost"):
     """These parts of versions are missing from here on: the node does not hold them, or holds wrong bytes.
 
-    What remains of them there is doomed, unless the node is lost.  A part that does not lie there is skipped.
+    A part that does not lie there is skipped.
 
     :param parts: part ids, `MOST_GONE` at most.
+    :param remains: whether bytes of them may be left there; if so, these are doomed.
     """
 
     node: str
     parts: tuple[str, ...]
     reason: str
     time_ms: int
+    remains: bool = True
 
 
 class NodeLost(_Record, frozen=True, tag="node-lost"):

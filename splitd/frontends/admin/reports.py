@@ -14,6 +14,7 @@ import msgspec
 from splitd.interfaces.journal import JournalStatistics
 from splitd.nodes.file import Refusal
 from splitd.nodes.probe import Found
+from splitd.upkeep.heal.report import HealReport
 from splitd.upkeep.rebalance import Plan, Progress
 from splitd.upkeep.sweep import Findings, NodeFindings
 
@@ -206,6 +207,7 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     fill: FillReport | None
     registry: RegistryReport
     rebalance: Progress | None
+    heal: HealReport
     files: int
     bytes: int
     uploads: UploadsReport
@@ -268,6 +270,7 @@ ANSWERS: dict[str, Any] = {
     "PUT /layout": LayoutReport,
     "DELETE /layout": LayoutReport,
     "POST /sweep": SweepReport,
+    "POST /heal": HealReport,
     "POST /rebalance?dry_run=1": Plan,
     "POST /rebalance": Progress,
     "DELETE /rebalance": Progress,

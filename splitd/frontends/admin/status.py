@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from splitd import __version__
 from splitd.catalog.journal.file import FileJournal
 from splitd.downloads.cache import VersionCache
+from splitd.frontends.admin.heal_metrics import measure_heal
 from splitd.frontends.admin.readiness import Readiness, judge_readiness
 from splitd.frontends.admin.reports import (
     CacheReport,
@@ -34,6 +35,7 @@ from splitd.model.traffic import Traffic
 from splitd.nodes.file import RegistryFile
 from splitd.nodes.registry import NodeRegistry
 from splitd.nodes.state import NodeStatus
+from splitd.upkeep.heal.healer import Healer
 from splitd.upkeep.reaper import Reaper
 from splitd.upkeep.rebalance import Rebalance
 from splitd.upkeep.sweep import Sweep
@@ -65,6 +67,7 @@ class Status:
     registry: NodeRegistry
     registry_file: RegistryFile
     rebalance: Rebalance
+    healer: Healer
     traffic: Traffic
     reaper: Reaper
     sweep: Sweep
@@ -125,6 +128,7 @@ class Status:
             fill=_report_fill(self.registry),
             registry=RegistryReport(registry_file.path, registry_file.loaded_ms, registry_file.refused),
             rebalance=self.rebalance.progress,
+            heal=await self.healer.report(),
             files=catalog.files,
             bytes=catalog.bytes_stored,
             uploads=UploadsReport(
@@ -160,7 +164,8 @@ class Status:
 
     async def measure(self) -> Measured:
         """Return the same values for Prometheus."""
-        return Measured(list(self._measure(await self.catalog.statistics())))
+        metrics = [*self._measure(await self.catalog.statistics()), *measure_heal(await self.healer.report())]
+        return Measured(metrics)
 
     def _measure(self, catalog: CatalogStatistics) -> Iterator[Metric]:
         traffic, journal = self.traffic, self.journal.statistics

@@ -156,12 +156,12 @@ async def test_a_version_whose_last_name_goes_while_a_part_is_lost_leaves_nothin
 
 
 @pytest_twisted.ensureDeferred
-async def test_nothing_moves_to_a_lost_node_and_its_remains_are_not_doomed(front: Front) -> None:
+async def test_nothing_moves_to_a_lost_node_and_nothing_is_doomed_where_nothing_remains(front: Front) -> None:
     await front.put("/f", A, parity=2)
     await front.heal_ledger.lose_node("g")
     await front.heal_ledger.lose_node("c")
     await front.heal_ledger.lose_node("g")
-    await front.heal_ledger.lose("c", [PartId(A, 2)], "the node is lost")
+    await front.heal_ledger.lose("c", [PartId(A, 2)], "the node is lost", remains=False)
     for each in (front, await front.restart()):
         assert await each.heal_ledger.lost_nodes() == ["g", "c"]
         assert (await hurt(each), await each.doomed()) == ([A], {})
