@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 
 from twisted.internet.defer import Deferred
 
 from splitd.downloads.race import Race
 from splitd.downloads.sources import PartStreams, Sources
 from splitd.downloads.survivors import Survivors
-from splitd.model.erasure import code_of
+from splitd.model.erasure import AT_ONCE, Pieces, code_of
 from splitd.model.manifest import Manifest
 from splitd.model.striping import column_size
-from storaged.system.parallel import InThread
+from storaged.system.parallel import InThread, compute_at_once
 from storaged.system.ranges import Span
 
 _REVIEW_EVERY = 16
@@ -22,7 +22,6 @@ _REVIEW_EVERY = 16
 _UNITS_OF_A_REQUEST = 16
 """So many units of a stream count as one more request: each could have been a request of its own."""
 
-Pieces = Sequence[bytes]
 Columns = dict[int, Pieces]
 
 
@@ -33,7 +32,7 @@ def rebuild_columns(
 
     :param columns: `data` columns of the stripe, by their indexes, each as pieces.
     :param wanted: the indexes of the columns to rebuild, of parity columns too; none of them is in `columns`.
-    :param run: runs the computation in a thread.
+    :param run: runs the computation in a thread, if the stripe is large.
     :return: a Deferred that fires with the wanted columns by their indexes.
     """
     layout = manifest.layout
@@ -43,10 +42,10 @@ def rebuild_columns(
     code = code_of(layout.data, layout.parity)
 
     def work() -> Columns:
-        rebuilt = code.rebuild({index: b"".join(pieces) for index, pieces in columns.items()}, length, lengths)
+        rebuilt = code.rebuild(columns, length, lengths)
         return {index: [rebuilt[index][:each]] for index, each in lengths.items()}
 
-    return run(work)
+    return run(work) if layout.stripe > AT_ONCE else compute_at_once(work)
 
 
 class StripeReader:
