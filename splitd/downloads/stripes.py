@@ -52,8 +52,7 @@ class StripeReader:
     """Columns of some stripes of a version, one stripe after the other.
 
     Only the wanted columns are read, as long as all is well.  If one fails or is late, the stripe is rebuilt from as
-    many others as are needed, and so are those after it, without that part.  While columns are being rebuilt, the next
-    stripe is read ahead.
+    many others as are needed, and so are those after it, without that part.
 
     :param wanted: the stripes of which each column is wanted, by its index, which may be that of a parity part; the
         span is of the numbers of the stripes, and not empty.
@@ -73,7 +72,6 @@ class StripeReader:
         self._members: list[int] = []  # the parts that stripes are rebuilt from
         self._empty: set[int] = set()  # the columns without a byte in the present stripe
         self._ready: deque[Columns] = deque()
-        self._ahead: Deferred[Columns] | None = None
         self.rebuilt = False
 
     async def open(self) -> None:
@@ -97,14 +95,7 @@ class StripeReader:
         :return: its wanted columns by their indexes, each as pieces.
         :raise FileUnavailable, FileDamaged: too few parts can be read.
         """
-        if self._ready:
-            columns = self._ready.popleft()
-        else:
-            ahead, self._ahead = self._ahead, None
-            columns = await (ahead or Deferred.fromCoroutine(self._read()))
-        if self.rebuilt and not self._ready and self._next < self._stop:
-            self._ahead = Deferred.fromCoroutine(self._read())
-        return columns
+        return self._ready.popleft() if self._ready else await self._read()
 
     async def _read(self) -> Columns:
         stripe, data = self._next, self._layout.data
@@ -169,7 +160,4 @@ class StripeReader:
 
     def close(self) -> None:
         """Read no more."""
-        if self._ahead is not None:
-            self._ahead.addErrback(lambda _: None)
-            self._ahead.cancel()
         self._streams.close()
