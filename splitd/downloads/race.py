@@ -97,7 +97,9 @@ class Race(Generic[_Answer]):
     def _ask_all(self, indexes: Iterable[int]) -> None:
         now = self._clock.seconds()
         for index in indexes:
-            self._began[index], self._waits[index] = now, self._wait(index)
+            self._began[index] = now
+            if self._guarded:
+                self._waits[index] = self._wait(index)
             asked = self._ask(index)
             if asked.called and not isinstance(asked.result, Failure | Deferred):
                 answer: Any = asked.result

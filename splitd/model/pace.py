@@ -80,7 +80,10 @@ class Pace:
 
         :return: whether the node is slow.
         """
-        self._nodes.setdefault(node, Durations()).add(seconds)
+        durations = self._nodes.get(node)
+        if durations is None:
+            durations = self._nodes[node] = Durations()
+        durations.add(seconds)
         self._until_renewal -= 1
         if self._until_renewal <= 0:
             self._until_renewal = max(_RENEW, len(self._nodes))
