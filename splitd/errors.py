@@ -29,6 +29,7 @@
     │   └── RecentlyRemoved     the part was removed from the node so recently that the node does not take it yet
     ├── SweepUnderWay           another sweep has not ended yet
     ├── RebalanceUnderWay       another rebalance has not ended yet
+    ├── ChecksUnderWay          as many checks as may run at once have not ended yet
     ├── LayoutRefused           the cluster has too few nodes for a layout
     ├── NodeRefused             a server cannot become a node
     ├── RegistryRefused         a registry cannot replace the running one
@@ -175,6 +176,10 @@ class RegistryRefused(SplitdError):
 
 class RebalanceUnderWay(SplitdError):
     """Another rebalance has not ended yet."""
+
+
+class ChecksUnderWay(SplitdError):
+    """As many checks as may run at once have not ended yet."""
 
 
 class SweepUnderWay(SplitdError):

@@ -26,6 +26,7 @@ from splitd.downloads.pins import Pins
 from splitd.downloads.sources import Sources
 from splitd.errors import CatalogReadOnly, FileDamaged, RegistryRefused
 from splitd.frontends.admin import actions, layouts, losses
+from splitd.frontends.admin.checking import check
 from splitd.frontends.admin.layouts import Layouts
 from splitd.frontends.admin.reports import ReloadReport, SweepReport, report_sweep
 from splitd.frontends.admin.resource import AdminResource
@@ -46,6 +47,7 @@ from splitd.upkeep.heal.crew import Crew
 from splitd.upkeep.heal.healer import Healer
 from splitd.upkeep.heal.leaving import LeavingNodes
 from splitd.upkeep.heal.rebuild import Rebuilder
+from splitd.upkeep.check.check import Checks
 from splitd.upkeep.part_mover import PartMover
 from splitd.upkeep.reaper import Reaper
 from splitd.upkeep.rebalance import TARGET, Rebalance
@@ -156,6 +158,16 @@ class Front:
             wall=wall,
             run=self._in_thread,
         )
+        self.checks = Checks(
+            self.catalog,
+            self.catalog,
+            self.registry,
+            pins,
+            self._reaper.unpinned,
+            self._in_thread,
+            self._found,
+            reactor,
+        )
         store = ObjectStore(
             self.catalog,
             self.catalog.namespace,
@@ -258,6 +270,10 @@ class Front:
     async def _run_sweep(self, dry_run: bool, share: float | None) -> SweepReport:
         return report_sweep(await self._sweep.run(dry_run=dry_run, share=share))
 
+    def _found(self, manifest: Manifest, index: int, problem: str) -> None:
+        self._log.error("part {part} on node {node}: {problem}",
+                        part=manifest.part(index), node=manifest.nodes[index], problem=problem)  # fmt: skip
+
     async def _reload(self) -> ReloadReport:
         change = await self._registry_file.reload()
         return ReloadReport(len(self.registry.nodes()), change.added, change.moved, change.changed)
@@ -299,6 +315,7 @@ class Front:
         await enter(self.healer.start, self.healer.stop)
         await enter(self._sweep.start, self._sweep.stop)
         await enter(_nothing, self._rebalance.stop)
+        await enter(_nothing, self.checks.stop)
         await enter(_nothing, self._abort_uploads)
         await enter(self._listen, self._end_requests)
         self._closed = ""
@@ -330,6 +347,7 @@ class Front:
             "/layout": layouts.layout(self._layouts),
             "/loss": losses.loss(losses.Losses(self.catalog.heal_ledger, self.registry, self._reactor)),
             "/heal": actions.heal(self.healer),
+            "/check": check(self.checks.start),
             "/rebalance": actions.rebalance(self._rebalance, TARGET),
             "/sweep": actions.sweep(self._run_sweep),
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from splitd import __version__
+from splitd.cli.check import check
 from splitd.cli.compose_node import compose_node
 from splitd.cli.demo.command import demo
 from splitd.cli.get import get
@@ -64,7 +65,7 @@ def main(context: click.Context, url: Server, admin: Server, as_json: bool) -> N
 
 
 _COMMANDS = (
-    up, grow, demo, put, get, ls, rm, mkdir, status, nodes, layout, reload, rebalance, heal, sweep, journal,
+    up, grow, demo, put, get, ls, rm, mkdir, status, nodes, layout, reload, rebalance, heal, sweep, check, journal,
     compose_node,
 )  # fmt: skip
 for command in _COMMANDS:

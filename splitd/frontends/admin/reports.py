@@ -15,6 +15,7 @@ from splitd.interfaces.journal import JournalStatistics
 from splitd.nodes.file import Refusal
 from splitd.nodes.probe import Found
 from splitd.upkeep.heal.report import HealReport
+from splitd.upkeep.check.events import CheckEnd, CheckFailed, CheckProgress, HurtFile
 from splitd.upkeep.rebalance import Plan, Progress
 from splitd.upkeep.sweep import Findings, NodeFindings
 
@@ -261,6 +262,9 @@ class LossReport(msgspec.Struct, frozen=True):
     unreadable: int
 
 
+CHECK_LINE = HurtFile | CheckProgress | CheckEnd | CheckFailed
+"""One line of the answer to `POST /check`."""
+
 ANSWERS: dict[str, Any] = {
     "GET /status": StatusReport,
     "POST /reload": ReloadReport,
@@ -269,6 +273,7 @@ ANSWERS: dict[str, Any] = {
     "GET /layout": LayoutReport,
     "PUT /layout": LayoutReport,
     "DELETE /layout": LayoutReport,
+    "POST /check": CHECK_LINE,
     "POST /sweep": SweepReport,
     "POST /heal": HealReport,
     "POST /rebalance?dry_run=1": Plan,

@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 
 from splitd.errors import (
     BadName,
+    ChecksUnderWay,
     LayoutRefused,
     Locked,
     NodeRefused,
@@ -30,6 +31,7 @@ from storaged.http import IRequest, StreamingResource, reason_of, split_target
 _STATUS: dict[type[SplitdError], int] = {
     SweepUnderWay: 409,
     RebalanceUnderWay: 409,
+    ChecksUnderWay: 409,
     NodeRefused: 409,
     RegistryRefused: 422,
     LayoutRefused: 422,
