@@ -51,6 +51,7 @@ from splitd.upkeep.check.check import Checks
 from splitd.upkeep.part_mover import PartMover
 from splitd.upkeep.reaper import Reaper
 from splitd.upkeep.rebalance import TARGET, Rebalance
+from splitd.upkeep.rot import RotWatch
 from splitd.upkeep.sweep import Sweep
 from splitd.uploads.uploads import Cutting, Uploads
 from storaged.http import NodeConnections, StreamingResource, StreamingSite
@@ -168,6 +169,7 @@ class Front:
             self._found,
             reactor,
         )
+        self.rot = RotWatch(self.registry.rotten, self.registry, self.catalog.versions, self._found, reactor)
         store = ObjectStore(
             self.catalog,
             self.catalog.namespace,
@@ -314,6 +316,7 @@ class Front:
         await enter(self._reaper.start, self._reaper.stop)
         await enter(self.healer.start, self.healer.stop)
         await enter(self._sweep.start, self._sweep.stop)
+        await enter(self.rot.start, self.rot.stop)
         await enter(_nothing, self._rebalance.stop)
         await enter(_nothing, self.checks.stop)
         await enter(_nothing, self._abort_uploads)

@@ -20,6 +20,21 @@ from splitd.upkeep.rebalance import Plan, Progress
 from splitd.upkeep.sweep import Findings, NodeFindings
 
 
+class ScrubReport(msgspec.Struct, frozen=True):
+    """How far a node has scrubbed its parts, as it said last.
+
+    :param rotten: how many parts it knows to be rotten.
+    :param scrubbed_bytes: the bytes that it has read for this since its start.
+    :param share: the share of the present pass that is done.
+    :param ended_ms: when its last whole pass ended; null if none has.
+    """
+
+    rotten: int
+    scrubbed_bytes: int
+    share: float
+    ended_ms: int | None
+
+
 class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
     """The state of a node.
 
@@ -50,6 +65,7 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
     reserved: int
     fill: float | None
     problem: str
+    scrub: ScrubReport
 
 
 class ReadinessReport(msgspec.Struct, frozen=True):

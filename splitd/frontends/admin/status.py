@@ -23,6 +23,7 @@ from splitd.frontends.admin.reports import (
     ReadinessReport,
     ReaperReport,
     RegistryReport,
+    ScrubReport,
     StatusReport,
     UploadsReport,
     report_sweep,
@@ -105,6 +106,10 @@ class Status:
         sweep, compaction_problem = self.sweep.last, self.journal.statistics.compaction_problem
         if sweep is not None and sweep.stopped:
             warnings.append(f"the sweep put nothing aside: {sweep.stopped}")
+        warnings += [
+            f"node {node} has {count} rotten parts; splitctl check tells which files are hurt"
+            for node, count in self.registry.rotten().items()
+        ]
         if compaction_problem:
             warnings.append(f"the journal is not compacted: {compaction_problem}")
         return warnings
@@ -261,12 +266,29 @@ class Status:
                 "Parts of no use that a node did not delete in the last round.",
                 lambda node: self.reaper.staying.get(node.entry.id, 0),
             ),
+            "splitd_node_rotten_parts": (
+                "Parts that a node knows to be rotten, as it said last.",
+                lambda node: node.scrub.rotten,
+            ),
+            "splitd_node_scrubbed_share": (
+                "The share of the present pass that a node's scrub has done.",
+                lambda node: node.scrub.share,
+            ),
+            "splitd_node_scrub_ended_seconds": (
+                "When the last whole pass of a node's scrub ended, seconds since 1970; 0 if none has.",
+                lambda node: node.scrub.ended_ms / 1000,
+            ),
         }
         for name, (text, value) in gauges.items():
             gauge = GaugeMetricFamily(name, text, labels=["node"])
             for node in [each for each in nodes if each.state != LOST]:  # an alarm about it would never end
                 gauge.add_metric([node.entry.id], float(value(node)))
             yield gauge
+        text = "Bytes that a node's scrub has read since the node's start."
+        scrubbed = CounterMetricFamily("splitd_node_scrubbed_bytes", text, labels=["node"])
+        for node in nodes:
+            scrubbed.add_metric([node.entry.id], float(node.scrub.scrubbed_bytes))
+        yield scrubbed
         states = GaugeMetricFamily("splitd_node_state", "The state of a node.", labels=["node", "state"])
         for node in nodes:
             for state in _STATES:
@@ -302,4 +324,5 @@ def _report_node(node: NodeStatus) -> NodeReport:
         reserved=node.reserved + node.held,
         fill=node.fill,
         problem=node.health.problem,
+        scrub=ScrubReport(node.scrub.rotten, node.scrub.scrubbed_bytes, node.scrub.share, node.scrub.ended_ms or None),
     )

@@ -25,6 +25,7 @@ from splitd.interfaces.names import ILocks, INamespace
 from splitd.interfaces.parts import IDoomedParts, IPartMoves
 from splitd.interfaces.statistics import ICatalogStatistics
 from splitd.interfaces.uploads import IUploadLedger
+from splitd.interfaces.versions import IVersions
 from tests.clocks import wall_of
 from tests.contract.filesystems import FailingFilesystem
 
@@ -44,6 +45,7 @@ class Seams:
     namespace: INamespace
     locks: ILocks
     heal_ledger: IHealLedger
+    versions: IVersions
     close: Callable[[], Deferred[None]]
 
 
@@ -83,7 +85,8 @@ async def _open(journal: IJournal, clock: task.Clock, front: str) -> Seams:
 
     await catalog.start()
     parts = catalog.ledger, catalog.doomed_parts, catalog.part_moves
-    return Seams(catalog, catalog, *parts, catalog.namespace, catalog.locks, catalog.heal_ledger, close)
+    more = catalog.namespace, catalog.locks, catalog.heal_ledger, catalog.versions
+    return Seams(catalog, catalog, *parts, *more, close)
 
 
 class InMemory:
