@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import pytest
 import pytest_twisted
+from twisted.logger import capturedLogs
 
 from splitd.upkeep.check.events import CheckFailed
 from storaged.parts.format import FOOTER_SIZE, HEADER_SIZE, parse_part_id
@@ -265,8 +266,11 @@ async def test_a_client_that_leaves_ends_its_check(make_cluster: Callable[..., C
     client.send(b"POST /check?path=/&deep=1&limit=100000 HTTP/1.1\r\nHost: localhost\r\n\r\n")
     await eventually(lambda: b'"progress"' in client.received)
     assert checks.running == 1
-    client.reset()
-    await eventually(lambda: not checks.running)
+    with capturedLogs() as logs:
+        client.reset()
+        await eventually(lambda: not checks.running)
+        await cluster.status()
+    assert not [event for event in logs if "log_failure" in event]
 
 
 @pytest_twisted.ensureDeferred
