@@ -104,7 +104,7 @@ def _follow(session: Session, query: dict[str, str | int]) -> dict[str, Any]:
     shown = 0
     with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task("", total=None)
-        for event in _events(session.admin, query):
+        for event in check_events(session.admin, query):
             if session.as_json:
                 session.show(event)
             kind = event["event"]
@@ -125,7 +125,12 @@ def _follow(session: Session, query: dict[str, str | int]) -> dict[str, Any]:
     return end
 
 
-def _events(admin: Server, query: dict[str, str | int]) -> Iterator[dict[str, Any]]:
+def check_events(admin: Server, query: dict[str, str | int]) -> Iterator[dict[str, Any]]:
+    """Start a check, and yield its events as they come.
+
+    :param query: `path`, and `deep` and `limit` if wanted.
+    :raise CommandFailed: the request failed as in `Server.ask`, or the answer broke off.
+    """
     with admin.ask("POST", "/check", query=query) as answer:
         for line in read_lines(answer, "POST /check"):
             try:
