@@ -43,11 +43,11 @@ from splitd.nodes.probe import Found, probe
 from splitd.nodes.reading import ReadPolicy
 from splitd.nodes.registry import NodeRegistry
 from splitd.store import ObjectStore
+from splitd.upkeep.check.check import Checks
 from splitd.upkeep.heal.crew import Crew
 from splitd.upkeep.heal.healer import Healer
 from splitd.upkeep.heal.leaving import LeavingNodes
 from splitd.upkeep.heal.rebuild import Rebuilder
-from splitd.upkeep.check.check import Checks
 from splitd.upkeep.part_mover import PartMover
 from splitd.upkeep.reaper import Reaper
 from splitd.upkeep.rebalance import TARGET, Rebalance
@@ -166,10 +166,12 @@ class Front:
             pins,
             self._reaper.unpinned,
             self._in_thread,
-            self._found,
+            self.healer.suspects.found,
             reactor,
         )
-        self.rot = RotWatch(self.registry.rotten, self.registry, self.catalog.versions, self._found, reactor)
+        self.rot = RotWatch(
+            self.registry.rotten, self.registry, self.catalog.versions, self.healer.suspects.found, reactor
+        )
         store = ObjectStore(
             self.catalog,
             self.catalog.namespace,
@@ -271,10 +273,6 @@ class Front:
 
     async def _run_sweep(self, dry_run: bool, share: float | None) -> SweepReport:
         return report_sweep(await self._sweep.run(dry_run=dry_run, share=share))
-
-    def _found(self, manifest: Manifest, index: int, problem: str) -> None:
-        self._log.error("part {part} on node {node}: {problem}",
-                        part=manifest.part(index), node=manifest.nodes[index], problem=problem)  # fmt: skip
 
     async def _reload(self) -> ReloadReport:
         change = await self._registry_file.reload()

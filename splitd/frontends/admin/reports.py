@@ -14,8 +14,8 @@ import msgspec
 from splitd.interfaces.journal import JournalStatistics
 from splitd.nodes.file import Refusal
 from splitd.nodes.probe import Found
-from splitd.upkeep.heal.report import HealReport
 from splitd.upkeep.check.events import CheckEnd, CheckFailed, CheckProgress, HurtFile
+from splitd.upkeep.heal.report import HealReport
 from splitd.upkeep.rebalance import Plan, Progress
 from splitd.upkeep.sweep import Findings, NodeFindings
 

@@ -122,7 +122,7 @@ class DeepCheck:
         if not parity or any(index not in columns for index in range(data)):
             return []
         code = code_of(data, manifest.parity)
-        encoded = await self._run(lambda: code.encode([columns[index] for index in range(data)]))
+        encoded = await self._run(lambda: code.encode([[columns[index]] for index in range(data)], len(columns[0])))
         return [index for index in parity if encoded[index - data] != columns[index]]
 
 
