@@ -109,7 +109,9 @@ async def test_what_cannot_be_is_refused_with_a_sentence_and_changes_nothing(
     for path, code in (("/file", 409), ("/nothing", 404)):
         assert (await layout(cluster, path)).code == code
         assert (await layout(cluster, path, method="DELETE")).code == code
-    assert (await cluster.ask("GET", f"{cluster.admin_url}/layout")).code == 400
+    for query in ("", "?path=", "?path=c"):
+        for method in ("GET", "DELETE"):
+            assert (await cluster.ask(method, f"{cluster.admin_url}/layout{query}")).code == 400
     assert await told(cluster, "/c") == LayoutReport("/c", "6+0", None, "6+0")
 
 

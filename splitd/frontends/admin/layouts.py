@@ -98,4 +98,6 @@ def layout(layouts: Layouts) -> Action:
 
 def _path(query: Query) -> str:
     path = query.text("path")
+    if not path.startswith("/"):
+        raise Refused(400, f"path={path!r}: should begin with a slash")
     return path.rstrip("/") or "/"
