@@ -30,7 +30,8 @@
     ├── SweepUnderWay           another sweep has not ended yet
     ├── RebalanceUnderWay       another rebalance has not ended yet
     ├── ChecksUnderWay          as many checks as may run at once have not ended yet
-    ├── LayoutRefused           the cluster has too few nodes for a layout
+    ├── LayoutRefused           the cluster has too few nodes for a layout, or a file cannot have it now
+    ├── RelayoutUnderWay        stored files are being given other layouts already
     ├── NodeRefused             a server cannot become a node
     ├── RegistryRefused         a registry cannot replace the running one
     ├── JournalDamaged          the journal is damaged; splitd does not start
@@ -163,7 +164,13 @@ class RecentlyRemoved(MoveRefused):
 
 
 class LayoutRefused(SplitdError):
-    """A layout has more parts than there are nodes that may take parts."""
+    """A layout has more parts than there are nodes that may take parts, or a file of which parts are missing shall have
+    fewer of them.
+    """
+
+
+class RelayoutUnderWay(SplitdError):
+    """Stored files are being given other layouts already."""
 
 
 class NodeRefused(SplitdError):

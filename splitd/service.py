@@ -51,6 +51,7 @@ from splitd.upkeep.heal.rebuild import Rebuilder
 from splitd.upkeep.part_mover import PartMover
 from splitd.upkeep.reaper import Reaper
 from splitd.upkeep.rebalance import TARGET, Rebalance
+from splitd.upkeep.relayout import Relayout
 from splitd.upkeep.rot import RotWatch
 from splitd.upkeep.sweep import Sweep
 from splitd.uploads.uploads import Cutting, Uploads
@@ -194,6 +195,8 @@ class Front:
         self._capacity = capacity = Capacity(self.catalog, namespace, self.registry, layout, descriptors)
         door = Door(store, store, self.catalog.locks, capacity.quota, reactor, wall)
         self._site = self._make_site(WebdavResource(door), capacity.clients())
+        files = self.catalog, namespace, self.catalog.layouts
+        self._relayout = Relayout(*files, layout, capacity.open_nodes, self._reaper.wake, reactor, wall)
         self._layouts = Layouts(namespace, layout, capacity.open_nodes, self._widen)
         self._status = Status(
             self.catalog,
@@ -202,6 +205,7 @@ class Front:
             self._registry_file,
             self._rebalance,
             self.healer,
+            self._relayout,
             traffic,
             self._reaper,
             self._sweep,
@@ -317,6 +321,7 @@ class Front:
         await enter(self.rot.start, self.rot.stop)
         await enter(_nothing, self._rebalance.stop)
         await enter(_nothing, self.checks.stop)
+        await enter(_nothing, self._relayout.stop)
         await enter(_nothing, self._abort_uploads)
         await enter(self._listen, self._end_requests)
         self._closed = ""
@@ -346,6 +351,7 @@ class Front:
             "/reload": actions.reload(self._reload),
             "/probe": actions.probe(self._probe),
             "/layout": layouts.layout(self._layouts),
+            "/layout/apply": layouts.relayout(self._relayout),
             "/loss": losses.loss(losses.Losses(self.catalog.heal_ledger, self.registry, self._reactor)),
             "/heal": actions.heal(self.healer),
             "/check": check(self.checks.start),

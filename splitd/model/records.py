@@ -216,6 +216,18 @@ class NodeLost(_Record, frozen=True, tag="node-lost"):
     time_ms: int
 
 
+class LayoutChanged(_Record, frozen=True, tag="layout-changed"):
+    """The version has so many parity parts from here on.
+
+    Further ones are missing at first; those that are too many are doomed, as copies.  Nothing happens if no file has
+    the version any more.
+    """
+
+    upload: str
+    parity: int
+    time_ms: int
+
+
 class PartMoveAborted(_Record, frozen=True, tag="part-move-aborted"):
     """The part stays where it is; its copy on the node `target` is doomed."""
 
@@ -270,6 +282,7 @@ Record = (
     | PartCopyReaped
     | PartsLost
     | NodeLost
+    | LayoutChanged
     | CollectionTouched
     | SnapshotEnded
 )

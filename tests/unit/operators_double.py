@@ -27,7 +27,7 @@ STATUS: dict[str, Any] = {
     ],
     "fill": {"lowest": 0.41, "highest": 0.44, "spread": 0.03},
     "registry": {"path": "/nowhere/nodes.yaml", "loaded_ms": 1_700_000_000_000, "refused": None},
-    "rebalance": None, "heal": HEAL,
+    "rebalance": None, "relayout": None, "heal": HEAL,
     "files": 3, "bytes": 4096, "uploads": {"under_way": 1, "committed": 2, "aborted": 3},
     "downloads": {"under_way": 4, "finished": 5, "failed": 6, "degraded": 0},
     "reaper": {"doomed": 7, "reaped": 8, "staying": {"n2": 9}},
@@ -37,6 +37,11 @@ STATUS: dict[str, Any] = {
 REBALANCE: dict[str, Any] = {
     "state": "running", "began_ms": 5, "ended_ms": None, "moved": 0, "bytes": 0, "failed": 0, "spread_before": 0.21,
     "spread": 0.21, "target": 0.01, "limit": None, "problem": "",
+}  # fmt: skip
+
+RELAYOUT: dict[str, Any] = {
+    "path": "/c", "began_ms": 5, "state": "done", "ended_ms": 9, "files": 12, "changed": 7, "other": 2, "hurt": 1,
+    "problem": "",
 }  # fmt: skip
 
 PLAN = {
@@ -91,6 +96,8 @@ class Operators:
             "POST /rebalance": self._rebalance,
             "DELETE /rebalance": self._stop,
             "GET /loss": self._lose,
+            "POST /layout/apply": self._apply,
+            "DELETE /layout/apply": self._apply,
             "GET /layout": self._layout,
             "PUT /layout": self._layout,
             "DELETE /layout": self._layout,
@@ -143,6 +150,11 @@ class Operators:
     def _heal(self, query: Query) -> tuple[int, Any]:
         self.asked.append(query)
         return 200, self.status["heal"]
+
+    def _apply(self, query: Query) -> tuple[int, Any]:
+        self.asked.append(query)
+        self.status["relayout"] = RELAYOUT
+        return 202, {**RELAYOUT, "state": "running", "files": 0, "changed": 0}
 
     def _lose(self, query: Query) -> tuple[int, Any]:
         return 200, {"id": query["id"], "files": 12, "unreadable": self.unreadable}

@@ -135,3 +135,10 @@ def test_a_layout_is_read(text: str) -> None:
 def test_a_layout_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a layout"):
         parse_layout(text, 1024)
+
+
+@given(st.integers(1, 32), st.integers(0, 3), st.integers(0, 1000))
+@settings(max_examples=50)
+def test_a_parity_column_does_not_depend_on_how_many_others_there_are(data: int, parity: int, seed: int) -> None:
+    columns = cut(data, 97, seed)
+    assert code_of(data, parity).encode(columns) == code_of(data, MAX_PARITY).encode(columns)[:parity]

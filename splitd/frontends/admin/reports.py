@@ -17,6 +17,7 @@ from splitd.nodes.probe import Found
 from splitd.upkeep.check.events import CheckEnd, CheckFailed, CheckProgress, HurtFile
 from splitd.upkeep.heal.report import HealReport
 from splitd.upkeep.rebalance import Plan, Progress
+from splitd.upkeep.relayout import RelayoutProgress
 from splitd.upkeep.sweep import Findings, NodeFindings
 
 
@@ -205,6 +206,7 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     :param unit: bytes of one column in a full stripe.
     :param fill: null if no node takes parts.
     :param rebalance: the one in progress, or the last one; null before the first.
+    :param relayout: the present or the last walk that gave stored files another layout; null before the first.
     :param files: files in the catalog.
     :param bytes: bytes of all files, as their clients count them.
     :param sweep: the last one; null before the first.
@@ -225,6 +227,7 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     registry: RegistryReport
     rebalance: Progress | None
     heal: HealReport
+    relayout: RelayoutProgress | None
     files: int
     bytes: int
     uploads: UploadsReport
@@ -290,6 +293,8 @@ ANSWERS: dict[str, Any] = {
     "PUT /layout": LayoutReport,
     "DELETE /layout": LayoutReport,
     "POST /check": CHECK_LINE,
+    "POST /layout/apply": RelayoutProgress,
+    "DELETE /layout/apply": RelayoutProgress,
     "POST /sweep": SweepReport,
     "POST /heal": HealReport,
     "POST /rebalance?dry_run=1": Plan,

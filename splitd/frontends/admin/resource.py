@@ -18,6 +18,7 @@ from splitd.errors import (
     NotFound,
     RebalanceUnderWay,
     RegistryRefused,
+    RelayoutUnderWay,
     SplitdError,
     SweepUnderWay,
 )
@@ -32,6 +33,7 @@ _STATUS: dict[type[SplitdError], int] = {
     SweepUnderWay: 409,
     RebalanceUnderWay: 409,
     ChecksUnderWay: 409,
+    RelayoutUnderWay: 409,
     NodeRefused: 409,
     RegistryRefused: 422,
     LayoutRefused: 422,

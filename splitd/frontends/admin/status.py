@@ -39,6 +39,7 @@ from splitd.nodes.state import NodeStatus
 from splitd.upkeep.heal.healer import Healer
 from splitd.upkeep.reaper import Reaper
 from splitd.upkeep.rebalance import Rebalance
+from splitd.upkeep.relayout import Relayout
 from splitd.upkeep.sweep import Sweep
 from storaged.http import StreamingSite
 from storaged.system.descriptors import Descriptors
@@ -69,6 +70,7 @@ class Status:
     registry_file: RegistryFile
     rebalance: Rebalance
     healer: Healer
+    relayout: Relayout
     traffic: Traffic
     reaper: Reaper
     sweep: Sweep
@@ -134,6 +136,7 @@ class Status:
             registry=RegistryReport(registry_file.path, registry_file.loaded_ms, registry_file.refused),
             rebalance=self.rebalance.progress,
             heal=await self.healer.report(),
+            relayout=self.relayout.progress,
             files=catalog.files,
             bytes=catalog.bytes_stored,
             uploads=UploadsReport(

@@ -21,6 +21,7 @@ from splitd.catalog.journalled import JournalledCatalog
 from splitd.interfaces.catalog import ICatalog
 from splitd.interfaces.heal import IHealLedger
 from splitd.interfaces.journal import IJournal
+from splitd.interfaces.layouts import ILayouts
 from splitd.interfaces.names import ILocks, INamespace
 from splitd.interfaces.parts import IDoomedParts, IPartMoves
 from splitd.interfaces.statistics import ICatalogStatistics
@@ -46,6 +47,7 @@ class Seams:
     locks: ILocks
     heal_ledger: IHealLedger
     versions: IVersions
+    layouts: ILayouts
     close: Callable[[], Deferred[None]]
 
 
@@ -85,7 +87,7 @@ async def _open(journal: IJournal, clock: task.Clock, front: str) -> Seams:
 
     await catalog.start()
     parts = catalog.ledger, catalog.doomed_parts, catalog.part_moves
-    more = catalog.namespace, catalog.locks, catalog.heal_ledger, catalog.versions
+    more = catalog.namespace, catalog.locks, catalog.heal_ledger, catalog.versions, catalog.layouts
     return Seams(catalog, catalog, *parts, *more, close)
 
 

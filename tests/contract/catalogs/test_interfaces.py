@@ -6,6 +6,7 @@ from zope.interface.verify import verifyObject
 
 from splitd.interfaces.catalog import ICatalog
 from splitd.interfaces.heal import IHealLedger
+from splitd.interfaces.layouts import ILayouts
 from splitd.interfaces.names import ILocks, INamespace
 from splitd.interfaces.parts import IDoomedParts, IPartMoves
 from splitd.interfaces.statistics import ICatalogStatistics
@@ -24,3 +25,4 @@ def test_it_provides_what_it_says(front: Front) -> None:
     verifyObject(ILocks, front.locks)
     verifyObject(IHealLedger, front.heal_ledger)
     verifyObject(IVersions, front.versions)
+    verifyObject(ILayouts, front.seams.layouts)
