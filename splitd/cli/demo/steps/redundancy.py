@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import ExitStack
 from hashlib import sha256
 
-from splitd.cli.demo.disks import NodeDisk, index_of, size_of
+from splitd.cli.demo.disks import NodeDisk, flipped_byte, index_of, size_of
 from splitd.cli.demo.files import InterruptedStream
 from splitd.cli.demo.report import Report
 from splitd.cli.demo.scene import Scene, Step
@@ -14,12 +15,14 @@ from splitd.cli.demo.waiting import wait_until
 from splitd.cli.server import read_pieces
 from splitd.cli.tree import RemoteTree
 from splitd.model.striping import Layout
+from storaged.parts.format import HEADER_SIZE
 from storaged.system.sizes import format_size
 
 SAFE = "safe"
 _WANTED = Layout(6, 2, 1)
 _COPY = f"{SAFE}/random.bin"
 _NEW = f"{SAFE}/new.bin"
+_FLIPPED = 10  # the byte of a part's payload
 _HALF = 24 * 2**20
 
 
@@ -59,6 +62,19 @@ def _parts(scene: Scene, upload: str) -> list[tuple[int, NodeDisk, int]]:
     """Return the index, the node and the size of each part of a version, in the order of the indexes."""
     found = [(index_of(part), disk, size_of(part)) for disk in scene.own.disks() for part in disk.parts(upload)]
     return sorted(found, key=lambda each: each[0])
+
+
+def _flip(scene: Scene, report: Report) -> None:
+    victims = [part for disk in scene.own.disks() for part in disk.parts(scene.versions[_COPY]) if index_of(part) < 2]
+    report.say(
+        f"A bit of {' and of '.join(part.name for part in victims)} is flipped on the disks, in the first stripe."
+    )
+    with ExitStack() as stack:
+        for part in victims:
+            stack.enter_context(flipped_byte(part, HEADER_SIZE + _FLIPPED))
+        report.command(f"curl -s {scene.link(_COPY)} | sha256sum")
+        found = scene.files.digest(scene.path(_COPY))
+    report.equal("the client got the whole file, every byte of it right", scene.sample.sha256, found)
 
 
 def _kill_two(scene: Scene, report: Report, nodes: list[str], when: str) -> dict[str, int]:
@@ -114,6 +130,13 @@ PARITY = Step(
     "collection from now on gets them; files that are there already stay as they are.",
     _ask_for_parity,
     "the processes",
+)
+FLIPPED = Step(
+    "Two disks give back wrong bytes",
+    "Bytes of two parts are wrong in the same stripe, as bad sectors would make them. Their checksums show it, and the "
+    "front computes them from the other six parts.",
+    _flip,
+    "the folders of the storage servers",
 )
 KILL_TWO_READING = Step(
     "Two storage servers die during a download",
