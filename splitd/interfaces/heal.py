@@ -45,7 +45,9 @@ class IHealLedger(Interface):
     A version is hurt as long as a part of it is missing.  `IPartMoves` puts a part that was rebuilt in its place.
     """
 
-    def lose(node: str, parts: Sequence[PartId], reason: str, *, remains: bool = True) -> Deferred[int]:
+    def lose(
+        node: str, parts: Sequence[PartId], reason: str, *, remains: bool = True, if_spare: bool = False
+    ) -> Deferred[int]:
         """Record that a node does not hold some parts, or holds wrong bytes of them.
 
         Those that the catalog places there are missing from now on.  Other parts are skipped.
@@ -53,6 +55,8 @@ class IHealLedger(Interface):
         :param reason: why, for the journal.
         :param remains: whether bytes of these parts may be left there.  If so they are doomed, and the node can take
             the same parts again once they are deleted.
+        :param if_spare: whether to skip parts of versions that have no spare part.  Such a version could not be read
+            without the part, not even where its bytes are right, and it could not be rebuilt.
         :return: a Deferred that fires with how many were placed there, when the change is durable.  A file that is
             deleted at the same time may count.
         :raise CatalogReadOnly: the journal has failed; some of the losses may be recorded.

@@ -313,3 +313,21 @@ async def test_the_limit_can_be_changed_while_it_heals(make_cluster: Callable[..
     metrics = (await cluster.get(f"{cluster.admin_url}/metrics")).text
     assert f"splitd_healed_parts_total {len(FILES)}.0" in metrics
     assert 'splitd_degraded_versions{spare="1"} 0.0' in metrics
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_damaged_part_stays_where_its_file_has_none_to_spare(make_cluster: Callable[..., Cluster]) -> None:
+    cluster = await stored(make_cluster, layout="6+0")
+    assert cluster.front is not None
+    manifest = await manifest_of(cluster, "/400000")
+    path = node_of(cluster, manifest, 2).parts()[str(manifest.part(2))]
+    flip(path)
+    cluster.front.healer.suspects.found(manifest, 2, "it may be wrong")
+    await eventually(lambda: cluster.front is not None and cluster.front.healer.suspects.idle)
+    assert (await manifest_of(cluster, "/400000")).nodes == manifest.nodes
+    heal = (await cluster.status())["heal"]
+    assert (heal["confirmed"], heal["unreadable"], heal["parts"]) == (0, 0, 0)
+    good = 4 * STRIPE  # the stripes before the damage
+    assert (await cluster.get("/400000", Range=f"bytes=0-{good - 1}")).body == FILES["/400000"][:good]
+    flip(path)  # the right bytes are back
+    assert (await cluster.get("/400000")).body == FILES["/400000"]

@@ -133,7 +133,15 @@ class Suspects:
             reader.close()
 
     async def _lose(self, node: str, part: PartId, problem: str, *, remains: bool) -> None:
-        if await self._ledger.lose(node, [part], problem, remains=remains):
+        # What remains of a part is kept if its file cannot do without it: most of its bytes may be right.
+        if await self._ledger.lose(node, [part], problem, remains=remains, if_spare=remains):
             self.confirmed += 1
             self._log.warn("part {part} on node {node} is lost: {problem}", part=part, node=node, problem=problem)
             self._lost()
+        elif remains:
+            self._log.warn(
+                "part {part} on node {node} stays, though damaged: its file has no part to spare; {problem}",
+                part=part,
+                node=node,
+                problem=problem,
+            )

@@ -210,3 +210,18 @@ async def test_nothing_is_lost_once_nothing_can_be_changed(front: Front) -> None
     with pytest.raises(CatalogReadOnly):
         await front.heal_ledger.lose_node("c")
     assert (await nodes_of(front), await hurt(front)) == (NODES, [])
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_part_that_its_version_cannot_do_without_is_lost_only_if_that_is_meant(front: Front) -> None:
+    await front.put("/f", A)
+    await front.begin(B, "/g")
+    await front.commit("/g", manifest(B, parity=1))
+    lose = front.heal_ledger.lose
+    parts = [PartId(A, 1), PartId(B, 1)]
+    assert await lose("b", parts, "rotten", if_spare=True) == 1
+    assert await nodes_of(front) == NODES
+    assert await nodes_of(front, "/g") == ("a", "", *NODES[2:])
+    assert await lose("c", [PartId(B, 2)], "rotten", if_spare=True) == 0
+    assert await lose("b", parts, "gone") == 1
+    assert await nodes_of(front) == ("a", "", *NODES[2:])
