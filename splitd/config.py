@@ -68,6 +68,20 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             gt=0,
         ),
     ] = 5.0
+    heal_after_s: Annotated[
+        float,
+        msgspec.Meta(
+            description="The parts of a node that cannot be used for so long are rebuilt on others. [default: 900]",
+            ge=0,
+        ),
+    ] = 900.0
+    heal_limit: Annotated[
+        Size,
+        msgspec.Meta(
+            description="At most so many bytes of parts are rebuilt, or moved away from nodes that are draining, per "
+            "second; 0 for no limit. [default: 32MiB]"
+        ),
+    ] = Size(32 * 1024 * 1024)
     unit: Annotated[
         Size, msgspec.Meta(description="Bytes of one column in one stripe, for new files. [default: 256KiB]")
     ] = Size(256 * 1024)

@@ -30,7 +30,9 @@
     │   └── RecentlyRemoved     the part was removed from the node so recently that the node does not take it yet
     ├── SweepUnderWay           another sweep has not ended yet
     ├── RebalanceUnderWay       another rebalance has not ended yet
-    ├── LayoutRefused           the cluster has too few nodes for a layout
+    ├── ChecksUnderWay          as many checks as may run at once have not ended yet
+    ├── LayoutRefused           the cluster has too few nodes for a layout, or a file cannot have it now
+    ├── RelayoutUnderWay        stored files are being given other layouts already
     ├── NodeRefused             a server cannot become a node
     ├── RegistryRefused         a registry cannot replace the running one
     ├── RecoveryRefused         a journal cannot be made anew from its copies
@@ -168,7 +170,13 @@ class RecentlyRemoved(MoveRefused):
 
 
 class LayoutRefused(SplitdError):
-    """A layout has more parts than there are nodes that may take parts."""
+    """A layout has more parts than there are nodes that may take parts, or a file of which parts are missing shall have
+    fewer of them.
+    """
+
+
+class RelayoutUnderWay(SplitdError):
+    """Stored files are being given other layouts already."""
 
 
 class NodeRefused(SplitdError):
@@ -181,6 +189,10 @@ class RegistryRefused(SplitdError):
 
 class RebalanceUnderWay(SplitdError):
     """Another rebalance has not ended yet."""
+
+
+class ChecksUnderWay(SplitdError):
+    """As many checks as may run at once have not ended yet."""
 
 
 class SweepUnderWay(SplitdError):

@@ -24,8 +24,9 @@ from splitd.downloads.cache import VersionCache
 from splitd.downloads.downloads import Downloads
 from splitd.downloads.pins import Pins
 from splitd.downloads.sources import Sources
-from splitd.errors import CatalogReadOnly, RegistryRefused
+from splitd.errors import CatalogReadOnly, FileDamaged, RegistryRefused
 from splitd.frontends.admin import actions, layouts, losses
+from splitd.frontends.admin.checking import check
 from splitd.frontends.admin.layouts import Layouts
 from splitd.frontends.admin.reports import ReloadReport, SweepReport, report_sweep
 from splitd.frontends.admin.resource import AdminResource
@@ -33,6 +34,7 @@ from splitd.frontends.admin.status import Status
 from splitd.frontends.http.targets import HEAD_LIMIT
 from splitd.frontends.webdav.door import Door
 from splitd.frontends.webdav.resource import WebdavResource
+from splitd.model.manifest import Manifest
 from splitd.model.nodes import NodeEntry, RegistryInvalid, refuse_found, refuse_missing
 from splitd.model.traffic import Traffic
 from splitd.model.uploads import RANDOM_BYTES, upload_id
@@ -44,9 +46,16 @@ from splitd.nodes.registry import NodeRegistry
 from splitd.nodes.state import NodeStatus
 from splitd.store import ObjectStore
 from splitd.takeover.takeover import Takeover, Wanted
+from splitd.upkeep.check.check import Checks
+from splitd.upkeep.heal.crew import Crew
+from splitd.upkeep.heal.healer import Healer
+from splitd.upkeep.heal.leaving import LeavingNodes
+from splitd.upkeep.heal.rebuild import Rebuilder
 from splitd.upkeep.part_mover import PartMover
 from splitd.upkeep.reaper import Reaper
 from splitd.upkeep.rebalance import TARGET, Rebalance
+from splitd.upkeep.relayout import Relayout
+from splitd.upkeep.rot import RotWatch
 from splitd.upkeep.sweep import Sweep
 from splitd.uploads.uploads import Cutting, Uploads
 from storaged.http import NodeConnections, StreamingResource, StreamingSite
@@ -144,17 +153,32 @@ class Front:
         cache = VersionCache(int(config.cache))
         layout = config.cut()
         small_part, traffic = int(config.small_part), Traffic()
+        self.healer = self._make_healer(pins, small_part)
+        self.registry.watch_recoveries(self.healer.recovered)
         self._uploads = Uploads(
             self.catalog.ledger,
             self.registry,
             self._reaper,
             traffic,
             cache.keep,
-            traffic.upload_hurt,
+            self.healer.wake,
             cutting=Cutting(layout, small_part, self._new_upload_id, config.spare_parts(), config.slow_part_s),
             clock=reactor,
             wall=wall,
             run=self._in_thread,
+        )
+        self.checks = Checks(
+            self.catalog,
+            self.catalog,
+            self.registry,
+            pins,
+            self._reaper.unpinned,
+            self._in_thread,
+            self.healer.suspects.found,
+            reactor,
+        )
+        self.rot = RotWatch(
+            self.registry.rotten, self.registry, self.catalog.versions, self.healer.suspects.found, reactor
         )
         store = ObjectStore(
             self.catalog,
@@ -168,6 +192,7 @@ class Front:
                 cache,
                 traffic,
                 small_part=small_part,
+                found=self._found,
             ),
             wake_reaper=self._reaper.wake,
             new_token=lambda: f"urn:uuid:{uuid4()}",
@@ -177,6 +202,8 @@ class Front:
         self._capacity = capacity = Capacity(self.catalog, namespace, self.registry, layout, descriptors)
         door = Door(store, store, self.catalog.locks, capacity.quota, reactor, wall)
         self._site = self._make_site(WebdavResource(door), capacity.clients())
+        files = self.catalog, namespace, self.catalog.layouts
+        self._relayout = Relayout(*files, layout, capacity.open_nodes, self._reaper.wake, reactor, wall)
         self._layouts = Layouts(namespace, layout, capacity.open_nodes, self._widen)
         self._status = Status(
             self.catalog,
@@ -184,6 +211,8 @@ class Front:
             self.registry,
             self._registry_file,
             self._rebalance,
+            self.healer,
+            self._relayout,
             traffic,
             self._reaper,
             self._sweep,
@@ -199,6 +228,20 @@ class Front:
         self._closed = "the front has not started yet"
         self.port: IListeningPort | None = None
         self.admin_port: IListeningPort | None = None
+
+    def _make_healer(self, pins: Pins, small_part: int) -> Healer:
+        registry, reactor, run = self.registry, self._reactor, self._in_thread
+        sources, unpinned = Sources(registry, self.read_policy, reactor, run), self._reaper.unpinned
+        # Its reads are none of the clients' downloads, and keep nothing in their cache.
+        reads = Downloads(sources, pins, unpinned, VersionCache(0), Traffic(), small_part=small_part, found=self._found)
+        limit = int(self._config.heal_limit) or None
+        crew = Crew(self.mover, Rebuilder(reads.open, registry, run), registry, reactor, limit)
+        leaving = LeavingNodes(registry, reactor, self._config.heal_after_s)
+        return Healer(self.catalog.heal_ledger, self.catalog.doomed_parts, crew, leaving, registry, reactor)
+
+    def _found(self, manifest: Manifest, index: int, problem: FileDamaged) -> None:
+        """Have a part checked that a download has found missing or damaged."""
+        self.healer.suspects.found(manifest, index, str(problem))
 
     def _registered(self) -> Sequence[NodeStatus]:
         return self.registry.nodes()
@@ -286,8 +329,12 @@ class Front:
         await enter(self._takeover.start, self._takeover.stop)
         await enter(self._registry_file.start, self._registry_file.stop)
         await enter(self._reaper.start, self._reaper.stop)
+        await enter(self.healer.start, self.healer.stop)
         await enter(self._sweep.start, self._sweep.stop)
+        await enter(self.rot.start, self.rot.stop)
         await enter(_nothing, self._rebalance.stop)
+        await enter(_nothing, self.checks.stop)
+        await enter(_nothing, self._relayout.stop)
         await enter(_nothing, self._abort_uploads)
         await enter(self._listen, self._end_requests)
         self._closed, self._status.starting = "", False
@@ -317,7 +364,10 @@ class Front:
             "/reload": actions.reload(self._reload),
             "/probe": actions.probe(self._probe),
             "/layout": layouts.layout(self._layouts),
+            "/layout/apply": layouts.relayout(self._relayout),
             "/loss": losses.loss(losses.Losses(self.catalog.heal_ledger, self.registry, self._reactor)),
+            "/heal": actions.heal(self.healer),
+            "/check": check(self.checks.start),
             "/rebalance": actions.rebalance(self._rebalance, TARGET),
             "/sweep": actions.sweep(self._run_sweep),
         }

@@ -305,7 +305,9 @@ class DiskPartStore:
     async def _put_aside(self, part_id: str) -> bool:
         part = check_part_id(part_id)
         self._refuse_while_stopping()
-        return await self._remover.put_aside(part)
+        found = await self._remover.put_aside(part)
+        self._removals.forget(part_id)
+        return found
 
     async def empty_trash(self, keep_s: float) -> None:
         """Delete the parts that were moved to the trash long ago; see `PartRemover.empty_trash`."""

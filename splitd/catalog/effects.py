@@ -22,6 +22,7 @@ from splitd.model.records import (
     EntryMoved,
     FileCommitted,
     JournalOpened,
+    LayoutChanged,
     LockReleased,
     LockTaken,
     NodeLost,
@@ -84,7 +85,7 @@ def _name(record: Record) -> str:
             return f"{tag} {record.path}"
         case PartMoveStarted() | PartMoved() | PartMoveAborted() | PartCopyReaped():
             return f"{tag} {record.upload}.{record.index}"
-        case UploadStarted() | UploadAborted() | PartsReaped():
+        case UploadStarted() | UploadAborted() | PartsReaped() | LayoutChanged():
             return f"{tag} {record.upload}"
         case PartsGone() | PartsLost() | NodeLost():
             return f"{tag} {record.node}"
@@ -249,12 +250,19 @@ def _parts_lost(state: State, record: PartsLost) -> None:
             continue
         state.moves.lose(manifest, part.index)
         state.count_move(manifest, node, "")
-        if node not in state.lost:
+        if record.remains:
             state.doomed.add_copy(PartCopy(part.upload, part.index, node))
 
 
 def _node_lost(state: State, record: NodeLost) -> None:
     state.lost[sys.intern(record.node)] = None
+
+
+def _layout_changed(state: State, record: LayoutChanged) -> None:
+    # The last name of the version may have been removed while this record was on its way to the disk.
+    manifest = state.versions.find(record.upload)
+    if manifest is not None:
+        state.change_parity(manifest, record.parity)
 
 
 def _collection_touched(state: State, record: CollectionTouched) -> None:
@@ -306,6 +314,7 @@ _EFFECTS: dict[type, Callable[[State, Any], None]] = {
     PartCopyReaped: _part_copy_reaped,
     PartsLost: _parts_lost,
     NodeLost: _node_lost,
+    LayoutChanged: _layout_changed,
     CollectionTouched: _collection_touched,
     SnapshotEnded: _snapshot_ended,
 }

@@ -33,26 +33,30 @@ class JournalledHealLedger:
         self._state = state
         self._changes = changes
 
-    def lose(self, node: str, parts: Sequence[PartId], reason: str) -> Deferred[int]:
+    def lose(
+        self, node: str, parts: Sequence[PartId], reason: str, *, remains: bool = True, if_spare: bool = False
+    ) -> Deferred[int]:
         """Record that a node does not hold some parts; see `IHealLedger.lose`."""
-        return Deferred.fromCoroutine(self._lose(node, parts, reason))
+        return Deferred.fromCoroutine(self._lose(node, parts, reason, remains, if_spare))
 
-    async def _lose(self, node: str, parts: Sequence[PartId], reason: str) -> int:
+    async def _lose(self, node: str, parts: Sequence[PartId], reason: str, remains: bool, if_spare: bool) -> int:
         pages = [parts[start : start + _AT_ONCE] for start in range(0, len(parts), _AT_ONCE)]
-        return sum(await gather([self._lose_page(node, page, reason) for page in pages]))
+        return sum(await gather([self._lose_page(node, page, reason, remains, if_spare) for page in pages]))
 
-    async def _lose_page(self, node: str, parts: Sequence[PartId], reason: str) -> int:
+    async def _lose_page(self, node: str, parts: Sequence[PartId], reason: str, remains: bool, if_spare: bool) -> int:
         def judge() -> tuple[PartsLost | None, int]:
-            placed = tuple(str(part) for part in parts if self._is_on(node, part))
+            placed = tuple(str(part) for part in parts if self._is_on(node, part, if_spare=if_spare))
             if not placed:
                 return None, 0
-            return PartsLost(node, placed, printable(reason), self._changes.now_ms()), len(placed)
+            return PartsLost(node, placed, printable(reason), self._changes.now_ms(), remains), len(placed)
 
         return await self._changes.make(judge, *(part.upload for part in parts), durable=True)
 
-    def _is_on(self, node: str, part: PartId) -> bool:
+    def _is_on(self, node: str, part: PartId, *, if_spare: bool) -> bool:
         manifest = self._state.version(part.upload)
-        return manifest is not None and manifest.nodes[part.index : part.index + 1] == (node,)
+        if manifest is None or (if_spare and manifest.spare <= 0):
+            return False
+        return manifest.nodes[part.index : part.index + 1] == (node,)
 
     def lose_node(self, node: str) -> Deferred[None]:
         """Record that nothing on a node will ever be read again; see `IHealLedger.lose_node`."""

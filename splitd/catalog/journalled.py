@@ -13,8 +13,10 @@ from zope.interface import implementer
 from splitd.catalog.changes import Changes
 from splitd.catalog.deletions import JournalledDoomedParts
 from splitd.catalog.effects import apply
+from splitd.catalog.finding import JournalledVersions
 from splitd.catalog.healing import JournalledHealLedger
 from splitd.catalog.judging import hold, refuse_failed, refuse_locked_file, refuse_locked_name
+from splitd.catalog.layouts import JournalledLayouts
 from splitd.catalog.ledger import JournalledUploads
 from splitd.catalog.locks import JournalledLocks
 from splitd.catalog.moving import JournalledPartMoves
@@ -53,6 +55,8 @@ class JournalledCatalog:
     :ivar namespace: its moves, copies and properties of names: an `INamespace`.
     :ivar locks: its locks: an `ILocks`.
     :ivar doomed_parts: its doomed parts: an `IDoomedParts`.
+    :ivar versions: its versions by their uploads: an `IVersions`.
+    :ivar layouts: the parity of its versions: an `ILayouts`.
     :ivar heal_ledger: its missing parts and lost nodes: an `IHealLedger`.
     """
 
@@ -77,6 +81,8 @@ class JournalledCatalog:
         self.locks = JournalledLocks(self._state, self._changes)
         self.doomed_parts = JournalledDoomedParts(self._state, self._changes)
         self.heal_ledger = JournalledHealLedger(self._state, self._changes)
+        self.versions = JournalledVersions(self._state)
+        self.layouts = JournalledLayouts(self._state, self._changes)
         self._reaped_before = 0  # how many had been deleted before the start
 
     def cluster(self) -> Deferred[str]:

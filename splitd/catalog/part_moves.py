@@ -17,8 +17,8 @@ from splitd.model.sharded import ShardedDict
 class PartMoves:
     """The state that the records of moves and losses of parts result in.
 
-    A manifest names the nodes of its parts at its commit.  For the versions with parts that were moved or lost since,
-    their present nodes are kept here; a snapshot writes them into the manifests.
+    A manifest names the nodes of its parts at its commit.  For the versions with parts that were moved, lost, added or
+    dropped since, their present nodes are kept here; a snapshot writes them into the manifests.
 
     :param doomed: takes the copies to delete.
     :ivar under_way: copies that are being made, and the record with which each was begun.
@@ -35,9 +35,11 @@ class PartMoves:
         return self._nodes.get(manifest.upload, manifest.nodes)
 
     def place(self, manifest: Manifest) -> Manifest:
-        """Return the manifest with the nodes where its parts lie now."""
+        """Return the manifest with the parity parts that it has now, and the nodes where its parts lie now."""
         nodes = self._nodes.get(manifest.upload)
-        return manifest if nodes is None else msgspec.structs.replace(manifest, nodes=nodes)
+        if nodes is None:
+            return manifest
+        return msgspec.structs.replace(manifest, nodes=nodes, parity=len(nodes) - manifest.data)
 
     def moved(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Iterate over the uploads with parts that were moved or lost, and the nodes where all their parts lie now."""
@@ -104,7 +106,11 @@ class PartMoves:
 
     def _set_node(self, manifest: Manifest, index: int, node: str) -> None:
         nodes = self.nodes_of(manifest)
-        self._nodes[manifest.upload] = (*nodes[:index], node, *nodes[index + 1 :])
+        self.set_nodes(manifest, (*nodes[:index], node, *nodes[index + 1 :]))
+
+    def set_nodes(self, manifest: Manifest, nodes: tuple[str, ...]) -> None:
+        """Replace the nodes of a version; there are as many as it has parts from now on."""
+        self._nodes[manifest.upload] = nodes
 
     def abort(self, record: PartMoveAborted | PartMoved) -> None:
         """End a move without effect; its copy is doomed."""

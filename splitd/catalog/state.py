@@ -230,6 +230,18 @@ class State:
             self.parts_on[target] = self.parts_on.get(target, 0) + 1
         self.hurt.weigh(self.moves.place(manifest))
 
+    def change_parity(self, manifest: Manifest, parity: int) -> None:
+        """Give a version more parity parts, which are missing at first, or fewer, and doom those that are too many."""
+        nodes, width = self.moves.nodes_of(manifest), manifest.data + parity
+        for index, node in enumerate(nodes[width:], width):
+            if node:
+                self.parts_on[node] -= 1
+                if node not in self.lost:
+                    self.doomed.add_copy(PartCopy(manifest.upload, index, node))
+        self.moves.set_nodes(manifest, (*nodes[:width], *[""] * (width - len(nodes))))
+        self.widest = max(self.widest, width)
+        self.hurt.weigh(self.moves.place(manifest))
+
     def knows(self, part: PartId, node: str) -> bool:
         """Whether a part has a reason to lie on a node: it is no orphan there."""
         if self.doomed.has(node, part) or PartCopy(part.upload, part.index, node) in self.moves.under_way:

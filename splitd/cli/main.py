@@ -5,10 +5,12 @@ from __future__ import annotations
 import click
 
 from splitd import __version__
+from splitd.cli.check import check
 from splitd.cli.compose_node import compose_node
 from splitd.cli.demo.command import demo
 from splitd.cli.get import get
 from splitd.cli.grow import grow
+from splitd.cli.heal import heal
 from splitd.cli.journal import journal
 from splitd.cli.layout import layout
 from splitd.cli.ls import ls
@@ -63,7 +65,8 @@ def main(context: click.Context, url: Server, admin: Server, as_json: bool) -> N
 
 
 _COMMANDS = (
-    up, grow, demo, put, get, ls, rm, mkdir, status, nodes, layout, reload, rebalance, sweep, journal, compose_node,
+    up, grow, demo, put, get, ls, rm, mkdir, status, nodes, layout, reload, rebalance, heal, sweep, check, journal,
+    compose_node,
 )  # fmt: skip
 for command in _COMMANDS:
     main.add_command(command)

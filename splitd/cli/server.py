@@ -204,6 +204,26 @@ def read_pieces(answer: HTTPResponse, what: str) -> Iterator[bytes]:
         raise TransferBroken(f"{what}: got {got} bytes, expected {expected}")
 
 
+def read_lines(answer: HTTPResponse, what: str) -> Iterator[bytes]:
+    """Yield the lines of an answer as they arrive, to its end.
+
+    :param what: the name of the exchange in error messages.
+    :raise TransferBroken: the body ended early, or in the middle of a line.
+    """
+    rest = b""
+    while True:
+        try:
+            piece = answer.read1(PIECE)
+        except (OSError, HTTPException) as problem:
+            raise TransferBroken(f"{what}: broke off: {_reason(problem)}") from problem
+        if not piece:
+            break
+        *lines, rest = (rest + piece).split(b"\n")
+        yield from lines
+    if rest:
+        raise TransferBroken(f"{what}: broke off in the middle of a line")
+
+
 def _early(answer: HTTPResponse) -> HTTPResponse:
     if answer.status < 300:
         raise HTTPException(f"the server answered {answer.status} before the end was sent")

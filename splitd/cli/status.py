@@ -9,6 +9,7 @@ import click
 from rich.table import Table
 
 from splitd.cli.fill import describe_disks, describe_spread, node_table
+from splitd.cli.heal import summarize_heal
 from splitd.cli.rebalance import describe_rebalance
 from splitd.cli.session import Session, output, pass_session
 from storaged.system.sizes import format_size
@@ -51,6 +52,7 @@ def _summary(found: dict[str, Any]) -> Table:
         "nodes": f"{describe_disks(found['nodes']) or len(found['nodes'])}, {describe_spread(found['fill'])}",
         "registry": _registry(found["registry"]),
         **({"rebalance": describe_rebalance(found["rebalance"])} if found["rebalance"] else {}),
+        "heal": summarize_heal(found["heal"]),
         "reaper": _reaper(found["reaper"]),
         "journal": f"{journal['records']} records, {format_size(journal['size'])}, {journal['segments']} segments"
         + (f", failed: {journal['failure']}" if journal["failure"] else ""),

@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 
 from splitd.downloads.survivors import Survivors
 from splitd.errors import FileDamaged, FileUnavailable
-from splitd.interfaces.nodes import IReadPolicy, Wait
+from splitd.interfaces.nodes import SILENT, IReadPolicy, Wait
 from splitd.model.manifest import Manifest
 
 _Answer = TypeVar("_Answer")
@@ -97,7 +97,9 @@ class Race(Generic[_Answer]):
     def _ask_all(self, indexes: Iterable[int]) -> None:
         now = self._clock.seconds()
         for index in indexes:
-            self._began[index], self._waits[index] = now, self._wait(index)
+            self._began[index] = now
+            if self._guarded:
+                self._waits[index] = self._wait(index)
             asked = self._ask(index)
             if asked.called and not isinstance(asked.result, Failure | Deferred):
                 answer: Any = asked.result
@@ -199,11 +201,11 @@ class Race(Generic[_Answer]):
         self._wake()
 
     def _may_hedge(self, index: int) -> bool:
-        """Whether to ask others because a part is late: nodes that seem to be well, as many as are needed."""
+        """Whether to ask others because a part is late: nodes that are not silent, as many as are needed."""
         in_time = self.answers.keys() | (self._pending.keys() - self.late - {index})
         others = self._choose(self._need - len(in_time), set(self._began))
         enough = len(in_time) + len(others) >= self._need
-        well = all(self._policy.rank(self._nodes[other]) == 0 for other in others)
+        well = all(self._policy.rank(self._nodes[other]) < SILENT for other in others)
         return enough and well and self._policy.may_hedge(len(others))
 
     def _took(self, index: int) -> None:

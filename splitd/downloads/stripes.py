@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 
 from twisted.internet.defer import Deferred
 
 from splitd.downloads.race import Race
 from splitd.downloads.sources import PartStreams, Sources
 from splitd.downloads.survivors import Survivors
-from splitd.model.erasure import code_of
+from splitd.model.erasure import AT_ONCE, Pieces, code_of
 from splitd.model.manifest import Manifest
 from splitd.model.striping import column_size
-from storaged.system.parallel import InThread
+from storaged.system.parallel import InThread, compute_at_once
 from storaged.system.ranges import Span
 
 _REVIEW_EVERY = 16
@@ -22,7 +22,6 @@ _REVIEW_EVERY = 16
 _UNITS_OF_A_REQUEST = 16
 """So many units of a stream count as one more request: each could have been a request of its own."""
 
-Pieces = Sequence[bytes]
 Columns = dict[int, Pieces]
 
 
@@ -33,7 +32,7 @@ def rebuild_columns(
 
     :param columns: `data` columns of the stripe, by their indexes, each as pieces.
     :param wanted: the indexes of the columns to rebuild, of parity columns too; none of them is in `columns`.
-    :param run: runs the computation in a thread.
+    :param run: runs the computation in a thread, if the stripe is large.
     :return: a Deferred that fires with the wanted columns by their indexes.
     """
     layout = manifest.layout
@@ -43,18 +42,17 @@ def rebuild_columns(
     code = code_of(layout.data, layout.parity)
 
     def work() -> Columns:
-        rebuilt = code.rebuild({index: b"".join(pieces) for index, pieces in columns.items()}, length, lengths)
+        rebuilt = code.rebuild(columns, length, lengths)
         return {index: [rebuilt[index][:each]] for index, each in lengths.items()}
 
-    return run(work)
+    return run(work) if layout.stripe > AT_ONCE else compute_at_once(work)
 
 
 class StripeReader:
     """Columns of some stripes of a version, one stripe after the other.
 
     Only the wanted columns are read, as long as all is well.  If one fails or is late, the stripe is rebuilt from as
-    many others as are needed, and so are those after it, without that part.  While columns are being rebuilt, the next
-    stripe is read ahead.
+    many others as are needed, and so are those after it, without that part.
 
     :param wanted: the stripes of which each column is wanted, by its index, which may be that of a parity part; the
         span is of the numbers of the stripes, and not empty.
@@ -74,7 +72,6 @@ class StripeReader:
         self._members: list[int] = []  # the parts that stripes are rebuilt from
         self._empty: set[int] = set()  # the columns without a byte in the present stripe
         self._ready: deque[Columns] = deque()
-        self._ahead: Deferred[Columns] | None = None
         self.rebuilt = False
 
     async def open(self) -> None:
@@ -98,14 +95,7 @@ class StripeReader:
         :return: its wanted columns by their indexes, each as pieces.
         :raise FileUnavailable, FileDamaged: too few parts can be read.
         """
-        if self._ready:
-            columns = self._ready.popleft()
-        else:
-            ahead, self._ahead = self._ahead, None
-            columns = await (ahead or Deferred.fromCoroutine(self._read()))
-        if self.rebuilt and not self._ready and self._next < self._stop:
-            self._ahead = Deferred.fromCoroutine(self._read())
-        return columns
+        return self._ready.popleft() if self._ready else await self._read()
 
     async def _read(self) -> Columns:
         stripe, data = self._next, self._layout.data
@@ -170,7 +160,4 @@ class StripeReader:
 
     def close(self) -> None:
         """Read no more."""
-        if self._ahead is not None:
-            self._ahead.addErrback(lambda _: None)
-            self._ahead.cancel()
         self._streams.close()

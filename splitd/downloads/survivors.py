@@ -73,6 +73,6 @@ class Survivors:
         """
         nodes = self._manifest.nodes
         left = [index for index in range(len(nodes)) if index not in self.lost and index not in given]
-        if len(left) > count:
+        if len(left) > count and any(self._policy.rank(nodes[index]) for index in left[:count]):
             left.sort(key=lambda index: (self._policy.rank(nodes[index]), index))
         return left[:count]

@@ -45,13 +45,18 @@ class IHealLedger(Interface):
     A version is hurt as long as a part of it is missing.  `IPartMoves` puts a part that was rebuilt in its place.
     """
 
-    def lose(node: str, parts: Sequence[PartId], reason: str) -> Deferred[int]:
+    def lose(
+        node: str, parts: Sequence[PartId], reason: str, *, remains: bool = True, if_spare: bool = False
+    ) -> Deferred[int]:
         """Record that a node does not hold some parts, or holds wrong bytes of them.
 
-        Those that the catalog places there are missing from now on, and what remains of them there is doomed, so the
-        node may take the same parts again once these are deleted.  Other parts are skipped.
+        Those that the catalog places there are missing from now on.  Other parts are skipped.
 
         :param reason: why, for the journal.
+        :param remains: whether bytes of these parts may be left there.  If so they are doomed, and the node can take
+            the same parts again once they are deleted.
+        :param if_spare: whether to skip parts of versions that have no spare part.  Such a version could not be read
+            without the part, not even where its bytes are right, and it could not be rebuilt.
         :return: a Deferred that fires with how many were placed there, when the change is durable.  A file that is
             deleted at the same time may count.
         :raise CatalogReadOnly: the journal has failed; some of the losses may be recorded.
@@ -60,7 +65,8 @@ class IHealLedger(Interface):
     def lose_node(node: str) -> Deferred[None]:
         """Record that nothing on a node will ever be read again.  No part moves there any more.  Idempotent.
 
-        Its parts are still placed there: `lose` them, page by page, as `placed_on` lists them.
+        Its parts are still placed there: `lose` them, page by page, as `placed_on` lists them.  So are those that were
+        doomed there: they are `gone`.
 
         :return: a Deferred that fires with None when the change is durable.
         """

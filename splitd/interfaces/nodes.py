@@ -66,6 +66,10 @@ class Wait(Enum):
     SMALL_PART = "small part"
 
 
+WELL, SLOW, SILENT, AWAY = range(4)
+"""The ranks of nodes: nothing is known against it; it is slow, or being filled; it was silent; it seems to be away."""
+
+
 class IReadPolicy(Interface):
     """From which nodes parts are read first, and how long a reader waits for a node before it asks others in its place.
 
@@ -75,7 +79,7 @@ class IReadPolicy(Interface):
     silent_after_s = Attribute("A node that sends nothing for this time, in seconds, is silent: a float.")
 
     def rank(node_id: str) -> int:
-        """Return when to ask a node: 0 first, 1 last, 2 only if there is no other one, because it seems to be away."""
+        """Return when to ask a node: `WELL` first, then `SLOW`, `SILENT` and `AWAY`, which are in ascending order."""
 
     def late_after_s(wait: Wait) -> float:
         """Return after how many seconds an answer is late, judging by recent ones; infinite while that is unknown."""

@@ -14,9 +14,12 @@ from typing import Any
 
 from splitd.model.striping import MAX_PARITY, Cutter, Layout
 
-_BLOCK = 96 * 1024
-"""Bytes that are coded in one call.  For much larger blocks the library allocates pages afresh each time, which takes
-ten times as long.
+_BLOCK = 2 * 1024 * 1024
+"""Bytes that are coded in one call.  The buffers of larger blocks do not fit into the caches of a processor."""
+
+AT_ONCE = 2 * _BLOCK
+"""Bytes of a stripe that take less time to code than to pass to a thread.  The library keeps Python's lock, so that a
+thread would compute nothing beside this one.
 """
 
 _HEADER_SIZE = 80
@@ -24,7 +27,11 @@ _HEADER_SIZE = 80
 not stored.
 """
 
-_MOST_LENGTHS = 64
+_ALIGNMENT = 64
+_MOST_LENGTHS = 1024
+
+Pieces = Sequence[bytes]
+"""A column, in one or more pieces; joining them has no meaning but that of the bytes."""
 
 
 class ErasureCode:
@@ -39,7 +46,7 @@ class ErasureCode:
             raise ValueError(f"no erasure code has {data} data columns and {parity} parity columns")
         self.data = data
         self.parity = parity
-        self._piece = max(_BLOCK // data, 1)
+        self._most = max(_BLOCK // data // _ALIGNMENT, 1) * _ALIGNMENT
         self._headers_of = lru_cache(_MOST_LENGTHS)(self._make_headers)  # several threads may call it
         self._driver: Any = None
         if parity:
@@ -48,26 +55,18 @@ class ErasureCode:
 
             self._driver = ECDriver(k=data, m=parity, ec_type="isa_l_rs_cauchy")
 
-    def encode(self, columns: Sequence[bytes]) -> list[bytes]:
+    def encode(self, columns: Sequence[Pieces], length: int) -> list[bytes]:
         """Compute the parity columns of a stripe.
 
-        :param columns: all data columns; none is longer than the first.
-        :return: the parity columns, each as long as the first data column.
+        :param columns: all data columns.
+        :param length: bytes of the longest column.
+        :return: the parity columns, each of `length` bytes.
         """
-        if not self.parity:
-            return []
-        length = len(columns[0])
-        if length <= self._piece:
-            return self._encode(columns, 0, length)
-        pieces = [self._encode(columns, start, length) for start in range(0, length, self._piece)]
-        return [b"".join(column) for column in zip(*pieces, strict=True)]
+        parity = range(self.data, self.data + self.parity)
+        rebuilt = self.rebuild(dict(enumerate(columns)), length, parity)
+        return [rebuilt[index] for index in parity]
 
-    def _encode(self, columns: Sequence[bytes], start: int, length: int) -> list[bytes]:
-        size = min(self._piece, length - start)
-        block = b"".join([piece for column in columns for piece in _padded(column, start, size)])
-        return [fragment[_HEADER_SIZE:] for fragment in self._driver.encode(block)[self.data :]]
-
-    def rebuild(self, columns: Mapping[int, bytes], length: int, wanted: Collection[int]) -> dict[int, bytes]:
+    def rebuild(self, columns: Mapping[int, Pieces], length: int, wanted: Collection[int]) -> dict[int, bytes]:
         """Rebuild columns of a stripe from others.
 
         :param columns: by index, parity columns from `data` on; exactly `data` of them.
@@ -79,14 +78,32 @@ class ErasureCode:
         if len(columns) != self.data:
             raise ValueError(f"{len(columns)} columns are given, {self.data} are needed")
         missing = sorted(wanted)
-        pieces = [self._rebuild(columns, start, length, missing) for start in range(0, length, self._piece)]
-        return {index: b"".join(column) for index, column in zip(missing, zip(*pieces, strict=True), strict=True)}
+        if not missing:
+            return {}
+        if length <= self._most:
+            return dict(zip(missing, self._rebuild(columns, length, missing), strict=True))
+        whole = {index: memoryview(b"".join(pieces)) for index, pieces in columns.items()}
+        blocks = [
+            self._rebuild(
+                {index: [column[start : start + self._most]] for index, column in whole.items()},
+                min(self._most, length - start),
+                missing,
+            )
+            for start in range(0, length, self._most)
+        ]
+        return {index: b"".join(column) for index, column in zip(missing, zip(*blocks, strict=True), strict=True)}
 
-    def _rebuild(self, columns: Mapping[int, bytes], start: int, length: int, missing: list[int]) -> list[bytes]:
-        size = min(self._piece, length - start)
-        headers = self._headers_of(size)
-        fragments = [b"".join([headers[index], *_padded(column, start, size)]) for index, column in columns.items()]
-        return [fragment[_HEADER_SIZE:] for fragment in self._driver.reconstruct(fragments, missing)]
+    def _rebuild(
+        self, columns: Mapping[int, Sequence[bytes | memoryview]], length: int, missing: list[int]
+    ) -> list[bytes]:
+        padded = _padded_length(length)
+        headers = self._headers_of(padded)
+        fragments = []
+        for index, pieces in columns.items():
+            zeros = bytes(padded - sum(map(len, pieces)))
+            fragments.append(b"".join([headers[index], *pieces, zeros]))
+        rebuilt = self._driver.reconstruct(fragments, missing)
+        return [fragment[_HEADER_SIZE : _HEADER_SIZE + length] for fragment in rebuilt]
 
     def _make_headers(self, size: int) -> list[bytes]:
         return [fragment[:_HEADER_SIZE] for fragment in self._driver.encode(bytes(size * self.data))]
@@ -105,9 +122,9 @@ def cut_whole(layout: Layout, data: bytes) -> list[bytes]:
         return payloads
     code, unit = code_of(layout.data, layout.parity), layout.unit
     if len(payloads[0]) <= unit:
-        return payloads + code.encode(payloads)
+        return payloads + code.encode([[payload] for payload in payloads], len(payloads[0]))
     stripes = [
-        code.encode([payload[start : start + unit] for payload in payloads])
+        code.encode([[payload[start : start + unit]] for payload in payloads], min(unit, len(payloads[0]) - start))
         for start in range(0, len(payloads[0]), unit)
     ]
     return payloads + [b"".join(column) for column in zip(*stripes, strict=True)]
@@ -119,6 +136,10 @@ def code_of(data: int, parity: int) -> ErasureCode:
     return ErasureCode(data, parity)
 
 
-def _padded(column: bytes, start: int, size: int) -> list[bytes | memoryview]:
-    piece = memoryview(column)[start : start + size]
-    return [piece] if len(piece) == size else [piece, bytes(size - len(piece))]
+def _padded_length(length: int) -> int:
+    """Return one of a few lengths that is at least `length`, and at most a sixteenth longer if `length` is large.
+
+    The library needs headers that depend on the length, and making them costs as much as coding.
+    """
+    step = max(_ALIGNMENT, 1 << max(0, length.bit_length() - 5))
+    return -(-length // step) * step

@@ -27,6 +27,8 @@ _RENEW = 16
 
 _WEIGHT = 1 / 16
 _SLOW = 0.5
+_WELL = 0.2
+"""If most nodes have a larger share of late answers than this, something else is slow: this process, or all of them."""
 
 
 class Durations:
@@ -62,7 +64,8 @@ class Pace:
     """How long answers of one kind take.
 
     An answer is late after the median of the 95th percentiles of the nodes.  So a node that is slow does not make late
-    answers usual, unless half of the nodes are.  A node is slow if most of its recent answers were late.
+    answers usual, unless half of the nodes are.  A node is slow if most of its recent answers were late, and those of
+    most nodes were not.
 
     :param least_s: no answer is late before this time.
     """
@@ -80,7 +83,10 @@ class Pace:
 
         :return: whether the node is slow.
         """
-        self._nodes.setdefault(node, Durations()).add(seconds)
+        durations = self._nodes.get(node)
+        if durations is None:
+            durations = self._nodes[node] = Durations()
+        durations.add(seconds)
         self._until_renewal -= 1
         if self._until_renewal <= 0:
             self._until_renewal = max(_RENEW, len(self._nodes))
@@ -88,7 +94,7 @@ class Pace:
         score = self._scores.get(node, 0.0)
         score += ((seconds > self.late_after_s) - score) * _WEIGHT
         self._scores[node] = score
-        return score > _SLOW
+        return score > _SLOW and sorted(self._scores.values())[len(self._scores) // 2] < _WELL
 
     def forgive(self, node: str) -> None:
         """Forget how slow a node was."""

@@ -196,21 +196,35 @@ class PartMoved(_Record, frozen=True, tag="part-moved"):
 class PartsLost(_Record, frozen=True, tag="parts-lost"):
     """These parts of versions are missing from here on: the node does not hold them, or holds wrong bytes.
 
-    What remains of them there is doomed, unless the node is lost.  A part that does not lie there is skipped.
+    A part that does not lie there is skipped.
 
     :param parts: part ids, `MOST_GONE` at most.
+    :param remains: whether bytes of them may be left there; if so, these are doomed.
     """
 
     node: str
     parts: tuple[str, ...]
     reason: str
     time_ms: int
+    remains: bool = True
 
 
 class NodeLost(_Record, frozen=True, tag="node-lost"):
     """Nothing on this node will ever be read again, and no part is put there."""
 
     node: str
+    time_ms: int
+
+
+class LayoutChanged(_Record, frozen=True, tag="layout-changed"):
+    """The version has so many parity parts from here on.
+
+    Further ones are missing at first; those that are too many are doomed, as copies.  Nothing happens if no file has
+    the version any more.
+    """
+
+    upload: str
+    parity: int
     time_ms: int
 
 
@@ -268,6 +282,7 @@ Record = (
     | PartCopyReaped
     | PartsLost
     | NodeLost
+    | LayoutChanged
     | CollectionTouched
     | SnapshotEnded
 )

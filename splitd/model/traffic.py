@@ -32,10 +32,6 @@ class Traffic:
         else:
             self.uploads_aborted += 1
 
-    def upload_hurt(self) -> None:
-        """Count an upload that was committed while some of its parts are not stored."""
-        self.uploads_degraded += 1
-
     def download_began(self) -> None:
         """Count a download that has begun: its nodes have answered."""
         self.downloads_under_way += 1

@@ -9,10 +9,12 @@ from typing import Any
 import attrs
 from zope.interface import implementer
 
-from splitd.interfaces.nodes import IReadPolicy, Wait
+from splitd.interfaces.nodes import AWAY, SILENT, SLOW, WELL, IReadPolicy, Wait
 from splitd.model.pace import Allowance, Pace
 
-_FIRST_PAUSE_S = 10.0
+_FIRST_PAUSE_S = 15.0
+"""Longer than the registry takes to find that a silent node is down."""
+
 _LONGEST_PAUSE_S = 60.0
 
 _CALM_S = 600.0
@@ -31,10 +33,12 @@ class _Pause:
 
     :param until: the end of its last pause, on the clock.
     :param seconds: how long that was.
+    :param rank: how late it is asked meanwhile.
     """
 
     until: float = -math.inf
     seconds: float = 0.0
+    rank: int = WELL
 
 
 @implementer(IReadPolicy)
@@ -69,11 +73,11 @@ class ReadPolicy:
     def rank(self, node_id: str) -> int:
         """When to ask a node; see `IReadPolicy.rank`."""
         if not self._is_usable(node_id):
-            return 2
-        if node_id in self._filling:
-            return 1
+            return AWAY
         pause = self._pauses.get(node_id)
-        return int(pause is not None and self._clock.seconds() < pause.until)
+        if pause is not None and self._clock.seconds() < pause.until:
+            return pause.rank
+        return SLOW if node_id in self._filling else WELL
 
     def late_after_s(self, wait: Wait) -> float:
         """When an answer is late; see `IReadPolicy.late_after_s`."""
@@ -86,17 +90,19 @@ class ReadPolicy:
     def took(self, wait: Wait, node_id: str, seconds: float) -> None:
         """Note how long a node took; see `IReadPolicy.took`."""
         if self._paces[wait].took(node_id, seconds):
-            self._ask_last(node_id)
+            self._ask_last(node_id, SLOW)
 
     def silent(self, node_id: str) -> None:
         """Note that a node is silent; see `IReadPolicy.silent`."""
-        self._ask_last(node_id)
+        self._ask_last(node_id, SILENT)
         self._suspect(node_id)
 
-    def _ask_last(self, node_id: str) -> None:
+    def _ask_last(self, node_id: str, rank: int) -> None:
         now, pause = self._clock.seconds(), self._pauses.setdefault(node_id, _Pause())
         if now < pause.until:
+            pause.rank = max(pause.rank, rank)
             return  # reads that were in progress together are late together: they count once
+        pause.rank = rank
         if now - pause.until > _CALM_S:
             pause.seconds = 0.0
         pause.seconds = min(max(_FIRST_PAUSE_S, 2 * pause.seconds), _LONGEST_PAUSE_S)

@@ -181,6 +181,11 @@ class NodeRegistry:
         fills = [used / size for size, used in sizes if size]
         return Fill(min(fills), max(fills)) if fills else None
 
+    def rotten(self) -> dict[str, int]:
+        """Return how many rotten parts each usable node has reported, without the nodes that have none."""
+        usable = [node for node in self._nodes.values() if node.health.usable]
+        return {node.entry.id: node.scrub.rotten for node in usable if node.scrub.rotten}
+
     def poll(self) -> Deferred[None]:
         """Ask every node for its identity and its room, and forget its failures.
 
@@ -267,6 +272,7 @@ class NodeRegistry:
         now, before = self._clock.seconds(), (node.health.state, node.health.problem)
         if info is not None:
             node.capacity, node.free, node.reserve, node.volume = info.capacity, info.free, info.reserve, info.volume
+            node.scrub = info.scrub
             # The answer counts the bytes that were placed before the request: the node has reserved them.
             node.reserved -= reserved_before
             node.health.answered(now, why_full(info.capacity, info.free, info.reserve))

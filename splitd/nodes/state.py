@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred
 from splitd.model.health import Health
 from splitd.model.nodes import NodeEntry
 from storaged.parts.interfaces import INodeStore, IRemoteStore
+from storaged.parts.values import Scrub
 
 
 @attrs.define(eq=False)
@@ -19,6 +20,7 @@ class NodeStatus:
     :param held: the bytes reserved for parts of unknown size that are being stored.
     :param reserve: the room that it keeps free.
     :param volume: the id of its volume, the same for nodes whose volumes are one file system; empty while unknown.
+    :param scrub: how far it has scrubbed its parts, as it said last.
     :param asking: the status request that it has not answered yet.
     """
 
@@ -32,6 +34,7 @@ class NodeStatus:
     held: int = 0
     reserve: int = 0
     volume: str = ""
+    scrub: Scrub = attrs.Factory(Scrub)
     asking: Deferred[None] | None = None
 
     @property

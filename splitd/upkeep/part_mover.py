@@ -6,19 +6,17 @@ for byte; the journal records that the copy is the part now; the reaper deletes 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
-from zope.interface import implementer
 
-from splitd.errors import CatalogReadOnly, RecentlyRemoved
+from splitd.errors import CatalogReadOnly, MoveRefused, RecentlyRemoved
 from splitd.interfaces.parts import IPartMoves
 from splitd.model.holdings import PartCopy
 from splitd.model.manifest import Manifest
 from splitd.nodes.registry import NodeRegistry
+from splitd.upkeep.gate import Gate
 from splitd.upkeep.pace import Pace
 from splitd.upkeep.reaper import Reaper
 from storaged.http import reason_of
@@ -26,30 +24,6 @@ from storaged.parts.decoding import check_part
 from storaged.parts.errors import BadPart, PartDamaged, PartExists, PartMissing, StoragedError
 from storaged.parts.format import SMALL_PART, PartId, stored_size
 from storaged.parts.interfaces import IPartReader, IPartWriter
-
-
-@implementer(IPushProducer)
-class _Gate:
-    """Closed while the writer is full."""
-
-    def __init__(self) -> None:
-        self._closed: Deferred[None] | None = None
-
-    def pauseProducing(self) -> None:
-        if self._closed is None:
-            self._closed = Deferred()
-
-    def resumeProducing(self) -> None:
-        closed, self._closed = self._closed, None
-        if closed is not None and not closed.called:
-            closed.callback(None)
-
-    def stopProducing(self) -> None:
-        self.resumeProducing()
-
-    def passed(self) -> Deferred[None]:
-        """Return a Deferred that fires with None when the gate is open."""
-        return succeed(None) if self._closed is None else self._closed
 
 
 class PartMover:
@@ -77,12 +51,35 @@ class PartMover:
         :raise CatalogReadOnly: the journal has failed.
         """
         copy = PartCopy(manifest.upload, index, target)
-        await self._moves.begin_move(copy)
+        await self.journalled([copy], lambda: self._copy_anew(manifest, index, target, pace))
+
+    async def journalled(self, copies: Sequence[PartCopy], make: Callable[[], Awaitable[None]]) -> None:
+        """Make copies of parts, and make these the parts.
+
+        If this fails or is cancelled, the parts stay where they are, except those whose move was committed already.
+
+        :param copies: copies of parts of one version.
+        :param make: stores the copies on their nodes.
+        :raise MoveRefused: no file has the version any more, or a node does not take its part now.
+        :raise CatalogReadOnly: the journal has failed.
+        :raise Exception: `make` has failed.
+        """
+        begun: list[PartCopy] = []
         try:
-            await self._copy_anew(manifest, index, target, pace)
-            await self._moves.commit_move(copy)
+            for copy in copies:
+                begun.append(copy)
+                try:
+                    await self._moves.begin_move(copy)
+                except MoveRefused:
+                    begun.pop()  # a move of this copy that is in progress is somebody else's
+                    raise
+            await make()
+            while begun:
+                await self._moves.commit_move(begun[0])
+                del begun[0]
         except BaseException as problem:
-            await self._give_up(copy, reason_of(problem))
+            for copy in begun:
+                await self._give_up(copy, reason_of(problem))
             raise
         self._reaper.wake()
 
@@ -145,24 +142,13 @@ class PartMover:
 
     async def _pump(self, reader: IPartReader, writer: IPartWriter, target: str, pace: Pace) -> None:
         """Copy all bytes, as fast as the pace and the writer allow."""
-        gate = _Gate()
-        problems: list[Exception] = []
-
-        def broke(problem: Exception) -> None:
-            problems.append(problem)
-            gate.resumeProducing()
-
-        writer.registerProducer(gate, True)
-        writer.when_broken().addCallback(broke)
-        while not problems:
-            data = await reader.read()
-            if not data:
-                return
+        gate = Gate()
+        gate.watch(writer)
+        while data := await reader.read():
             await pace.take(len(data))
             writer.write(data)
-            await gate.passed()
-        with _too_early(target):
-            raise problems[0]
+            with _too_early(target):
+                await gate.passed()
 
 
 @contextmanager

@@ -202,8 +202,7 @@ class Lane:
 
     def write(self, piece: bytes) -> None:
         """Send a piece of the part's payload."""
-        for data in self.encoder.encode(piece):
-            self.writer.write(data)
+        self.writer.writeSequence(self.encoder.encode(piece))
 
     def finish(self) -> Deferred[Any]:
         """Send the end of the part.

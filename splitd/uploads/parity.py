@@ -1,4 +1,4 @@
-"""The parity of a large upload: computed stripe by stripe in a thread, while the bytes of the file pass."""
+"""The parity of a large upload: computed stripe by stripe, while the bytes of the file pass."""
 
 from __future__ import annotations
 
@@ -8,17 +8,23 @@ from collections.abc import Callable, Sequence
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from splitd.model.erasure import code_of
+from splitd.model.erasure import AT_ONCE, code_of
 from splitd.model.striping import Layout
-from storaged.system.parallel import InThread
+from storaged.system.parallel import InThread, compute_at_once
+
+
+def run_coding(layout: Layout, run: InThread) -> InThread:
+    """Return how to run the coding of stripes: at once, or in a thread by `run` if they are large."""
+    return run if layout.stripe > AT_ONCE else compute_at_once
 
 
 class ParityFeed:
     """Keeps the bytes of a stripe until it is complete, and writes its parity columns.
 
     At most three stripes are in memory, and what one read brings: one that grows, one that waits, one that is encoded.
+    It is one if `run` computes at once.
 
-    :param run: runs a computation in a thread.
+    :param run: runs a computation, at once or in a thread.
     :param write: called with the index of a parity part, and its next bytes.
     :param set_full: called with True when no more bytes should come, and with False when they may come again.
     :param broke: called once with the reason if parity cannot be computed.
@@ -67,7 +73,7 @@ class ParityFeed:
         if not self._encoding and self._waiting:
             columns = self._waiting.popleft()
             self._encoding = True
-            encoded = self._run(lambda: self._code.encode([b"".join(pieces) for pieces in columns]))
+            encoded = self._run(lambda: self._code.encode(columns, sum(map(len, columns[0]))))
             encoded.addCallbacks(self._encoded, self._failed)
         self._set_full(bool(self._waiting))
         if self._finished is not None and not self._encoding and not self._finished.called:

@@ -24,7 +24,7 @@ from splitd.model.striping import Cutter
 from splitd.model.traffic import Traffic
 from splitd.uploads.lanes import Intent, Lane
 from splitd.uploads.open_lanes import OpenLanes
-from splitd.uploads.parity import ParityFeed
+from splitd.uploads.parity import ParityFeed, run_coding
 from storaged.http import reason_of
 from storaged.system.clocks import WallClock
 from storaged.system.once import Once
@@ -73,6 +73,7 @@ class Upload:
         self._cutter = Cutter(intent.layout, intent.size)
         self._parity: ParityFeed | None = None
         if lanes and intent.layout.parity:
+            run = run_coding(intent.layout, run)
             self._parity = ParityFeed(intent.layout, run, self._lanes.write, self._set_parity_full, self._break)
         self._producer: Any = None
         self._lanes_full = False

@@ -95,7 +95,7 @@ class Uploads:
             registry,
             reaper,
             keep,
-            hurt,
+            self._note_hurt,
             new_id=cutting.new_id,
             slow_s=cutting.slow_s,
             clock=clock,
@@ -146,7 +146,7 @@ class Uploads:
             self._reaper,
             self._traffic,
             self._ended,
-            self._hurt,
+            self._note_hurt,
             clock=self._clock,
             slow_s=self._cutting.slow_s,
             wall=self._wall,
@@ -163,6 +163,10 @@ class Uploads:
     def _ended(self, upload: Upload | SmallUpload, committed: bool) -> None:
         self._under_way.discard(upload)
         self._traffic.upload_ended(committed=committed)
+
+    def _note_hurt(self) -> None:
+        self._traffic.uploads_degraded += 1
+        self._hurt()
 
     def empty_file(self) -> Manifest:
         """Make the manifest of a new empty file; it has no parts and needs no upload."""

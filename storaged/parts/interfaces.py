@@ -134,6 +134,9 @@ class IPartStore(Interface):
     def trash(part_id: str) -> Deferred[bool]:
         """Move a part to the trash: it is gone as if it were removed, but an operator can bring it back for some time.
 
+        Unlike after `remove`, the part may arrive afterwards, also if it was removed before: the caller is about to
+        store it anew.
+
         :return: a Deferred that fires with whether there was such a part.
         """
 

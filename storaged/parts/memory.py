@@ -133,6 +133,7 @@ class MemoryPartStore:
         check_part_id(part_id)
         found = self._parts.pop(part_id, None)
         self.findings.forget(part_id)
+        self._removals.forget(part_id)
         if found is not None:
             self.trashed[part_id] = found[1]
         return found is not None

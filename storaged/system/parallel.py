@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred, DeferredList, FirstError, gatherResults
+from twisted.internet.defer import Deferred, DeferredList, FirstError, gatherResults, maybeDeferred
 
 InThread = Callable[[Callable[[], Any]], Deferred[Any]]
 """Runs a blocking call or a computation in a thread; the Deferred fires with its result, or its exception."""
+
+
+def compute_at_once(call: Callable[[], Any]) -> Deferred[Any]:
+    """Run a computation that is too short for a thread; the Deferred has fired with its result, or its exception."""
+    return maybeDeferred(call)
 
 
 async def gather(work: Sequence[Coroutine[Deferred[Any], Any, Any]]) -> list[Any]:

@@ -109,7 +109,9 @@ async def test_what_cannot_be_is_refused_with_a_sentence_and_changes_nothing(
     for path, code in (("/file", 409), ("/nothing", 404)):
         assert (await layout(cluster, path)).code == code
         assert (await layout(cluster, path, method="DELETE")).code == code
-    assert (await cluster.ask("GET", f"{cluster.admin_url}/layout")).code == 400
+    for query in ("", "?path=", "?path=c"):
+        for method in ("GET", "DELETE"):
+            assert (await cluster.ask(method, f"{cluster.admin_url}/layout{query}")).code == 400
     assert await told(cluster, "/c") == LayoutReport("/c", "6+0", None, "6+0")
 
 
@@ -171,3 +173,65 @@ async def test_wider_files_leave_descriptors_for_fewer_clients(make_cluster: Cal
     await told(cluster, "/", method="DELETE")
     await cluster.restart_front()
     assert (await cluster.status())["connections"]["limit"] == after  # the file needs as many still
+
+
+async def apply(cluster: Cluster, path: str) -> Answer:
+    return await cluster.ask("POST", f"{cluster.admin_url}/layout/apply?path={quote(path)}")
+
+
+async def applied(cluster: Cluster, path: str) -> tuple[int, int, int, int]:
+    """Give stored files their layout; return how many there were, changed, of other data parts, and hurt."""
+    assert (await apply(cluster, path)).code == 202
+    status = await cluster.status_becomes(lambda status: status["relayout"]["state"] != "running")
+    found = status["relayout"]
+    assert (found["state"], found["path"], found["problem"]) == ("done", path, "")
+    return found["files"], found["changed"], found["other"], found["hurt"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_stored_files_get_the_parity_that_their_collections_ask_for_and_lose_it_again(
+    make_cluster: Callable[..., Cluster],
+) -> None:
+    cluster = await started(make_cluster)
+    for path in ("/c", "/c/d", "/e"):
+        await cluster.ask("MKCOL", path)
+    files = {"/c/large": LARGE, "/c/small": SMALL, "/c/d/large": LARGE, "/e/large": LARGE, "/c/none": b""}
+    for path, data in files.items():
+        await cluster.put(path, data)
+    before = {path: await cut(cluster, path) for path in files}
+    await told(cluster, "/c", "6+2")
+    await told(cluster, "/c/d", "6+1")
+    assert await applied(cluster, "/c") == (3, 3, 0, 0)
+    assert [await cut(cluster, path) for path in ("/c/large", "/c/small")] == [(6, 2, 8)] * 2
+    assert (await cut(cluster, "/c/d/large"), await cut(cluster, "/e/large")) == ((6, 1, 7), (6, 0, 6))
+    assert await applied(cluster, "/c") == (3, 0, 0, 0)
+    for path, data in files.items():
+        assert (await cluster.get(path)).body == data
+    for path in ("/c", "/c/d"):
+        await told(cluster, path, method="DELETE")
+    assert await applied(cluster, "/c/large") == (1, 1, 0, 0)
+    assert await applied(cluster, "/") == (4, 2, 0, 0)
+    assert {path: await cut(cluster, path) for path in files} == before
+    await cluster.restart_front()
+    assert {path: await cut(cluster, path) for path in files} == before
+
+
+@pytest_twisted.ensureDeferred
+async def test_files_of_other_data_parts_stay_as_they_are(make_cluster: Callable[..., Cluster]) -> None:
+    cluster = await started(make_cluster)
+    await cluster.put("/large", LARGE)
+    await told(cluster, "/", "4+2")
+    assert await applied(cluster, "/") == (1, 0, 1, 0)
+    assert await cut(cluster, "/large") == (6, 0, 6)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_layout_for_what_cannot_have_it_is_refused(make_cluster: Callable[..., Cluster]) -> None:
+    cluster = await started(make_cluster, layout="6+2", count=8)
+    assert (await apply(cluster, "/nothing")).code == 404
+    assert (await apply(cluster, "")).code == 400
+    assert (await cluster.ask("DELETE", f"{cluster.admin_url}/layout/apply")).code == 404
+    cluster.registry.write_text(cluster.registry.read_text().replace("id: n1\n", "id: n1\n  state: readonly\n", 1))
+    await cluster.reload()
+    answer = await apply(cluster, "/")
+    assert (answer.code, "layout 6+2 needs 8 nodes that take parts, and there are 7" in answer.text) == (422, True)

@@ -181,7 +181,7 @@ async def test_each_answer_is_as_its_schema_says(cluster: Cluster) -> None:
     node = await cluster.new_node()
     asked = dict.fromkeys(ANSWERS, "")
     asked["POST /probe"] = f"?id=n7&url=http://127.0.0.1:{node.port}"
-    asked["GET /loss"] = "?id=n1"
+    asked["GET /loss"], asked["POST /layout/apply"] = "?id=n1", "?path=/"
     asked["GET /layout"], asked["PUT /layout"] = "?path=/", "?path=/&layout=6%2B0"
     for request, query in asked.items():
         method, path = request.split()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import pytest_twisted
 
+from splitd.interfaces.nodes import SILENT, WELL
 from storaged.system.sizes import Size
 from tests.cluster.cluster import Cluster
 from tests.cluster.proxy import Fault, FaultyNetwork
@@ -96,7 +97,7 @@ async def test_a_node_that_was_silent_is_not_asked_again_soon(behind: Behind, da
     await soon(reads_right(cluster, "/file", data))
     passed = [network.passed for network in behind.networks]
     assert cluster.front is not None
-    assert [cluster.front.read_policy.rank(node) for node in ("n3", "n6", "n1")] == [1, 1, 0]
+    assert [cluster.front.read_policy.rank(node) for node in ("n3", "n6", "n1")] == [SILENT, SILENT, WELL]
     for _ in range(5):
         await soon(reads_right(cluster, "/file", data, spans_of(data)))
     assert [network.passed for network in behind.networks] == passed

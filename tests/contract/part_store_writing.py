@@ -230,6 +230,21 @@ async def test_a_part_that_is_removed_before_it_comes_does_not_come(provider: Pr
 
 @pytest_twisted.ensureDeferred
 @pytest.mark.parametrize("small", [False, True])
+async def test_a_part_that_was_removed_before_it_came_may_come_after_it_was_put_aside(
+    provider: Provider, small: bool
+) -> None:
+    assert await provider.store.remove(PART) is False
+    assert await provider.store.trash(PART) is False
+    data = encode(PART, payload(100))
+    if small:
+        await put_small(provider.store, PART, data)
+    else:
+        await put(provider.store, PART, [data], len(data))
+    assert (await provider.store.stat(PART)).stored_size == len(data)
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("small", [False, True])
 async def test_a_part_that_is_put_aside_is_gone(provider: Provider, small: bool) -> None:
     data = encode(PART, payload(100))
     if small:

@@ -37,7 +37,9 @@ class Client(threading.Thread):
             found = ask(f"{self._url}-{number}")
             expected = 201 if number == self.done else 204
             if (stored.status, found.status) != (expected, 200) or sha256(found.body).digest() != sha256(data).digest():
-                self.wrong.append(f"{self._url}-{number}: PUT {stored.status}, GET {found.status}")
+                self.wrong.append(
+                    f"{self._url}-{number}: PUT {stored.status} {stored.body!r}, GET {found.status} {found.body[:99]!r}"
+                )
             self.done += 1
 
     def end(self) -> None:
@@ -56,5 +58,6 @@ def load(url: str, clients: int = 4, names: int | None = None) -> Iterator[list[
     finally:
         for client in working:
             client.end()
-    assert [wrong for client in working for wrong in client.wrong] == []
+    wrong = [wrong for client in working for wrong in client.wrong]
+    assert not wrong, wrong
     assert all(client.done for client in working)

@@ -10,6 +10,11 @@ import yaml
 
 Query = Mapping[str, str]
 
+HEAL: dict[str, Any] = {
+    "state": "idle", "versions": {}, "parts": 0, "bytes": 0, "unreadable": 0, "leaving": [], "healed_parts": 0,
+    "healed_bytes": 0, "failed": 0, "confirmed": 0, "rate": 0.0, "limit": None, "seconds_left": None, "problem": "",
+}  # fmt: skip
+
 STATUS: dict[str, Any] = {
     "version": "1", "cluster": "c", "uptime_s": 61.5, "ready": True, "problems": [], "warnings": ["a warning"],
     "reads": {"ready": True, "problems": []}, "writes": {"ready": True, "problems": []},
@@ -22,7 +27,7 @@ STATUS: dict[str, Any] = {
     ],
     "fill": {"lowest": 0.41, "highest": 0.44, "spread": 0.03},
     "registry": {"path": "/nowhere/nodes.yaml", "loaded_ms": 1_700_000_000_000, "refused": None},
-    "rebalance": None,
+    "rebalance": None, "relayout": None, "heal": HEAL,
     "files": 3, "bytes": 4096, "uploads": {"under_way": 1, "committed": 2, "aborted": 3},
     "downloads": {"under_way": 4, "finished": 5, "failed": 6, "degraded": 0},
     "reaper": {"doomed": 7, "reaped": 8, "staying": {"n2": 9}},
@@ -32,6 +37,11 @@ STATUS: dict[str, Any] = {
 REBALANCE: dict[str, Any] = {
     "state": "running", "began_ms": 5, "ended_ms": None, "moved": 0, "bytes": 0, "failed": 0, "spread_before": 0.21,
     "spread": 0.21, "target": 0.01, "limit": None, "problem": "",
+}  # fmt: skip
+
+RELAYOUT: dict[str, Any] = {
+    "path": "/c", "began_ms": 5, "state": "done", "ended_ms": 9, "files": 12, "changed": 7, "other": 2, "hurt": 1,
+    "problem": "",
 }  # fmt: skip
 
 PLAN = {
@@ -53,6 +63,7 @@ class Operators:
 
     :ivar servers: the storage servers that answer a probe, by URL.
     :ivar asked: the query of each POST and DELETE.
+    :ivar heal_steps: the states of the heal, one for each poll.
     :ivar steps: the progress of a rebalance, one for each poll.
     :ivar layout: the layout of every collection.
     :ivar unreadable: how many of the twelve files on each node could not be read without it.
@@ -63,6 +74,7 @@ class Operators:
         self.status: dict[str, Any] = {}
         self.servers: dict[str, dict[str, Any]] = {}
         self.asked: list[Query] = []
+        self.heal_steps: list[dict[str, Any]] = []
         self.steps: list[dict[str, Any] | None] = []
         self.layout: dict[str, Any] = {"layout": "6+0", "source": None}
         self.unreadable = 0
@@ -80,9 +92,12 @@ class Operators:
             "GET /status": self._look,
             "POST /probe": self._probe,
             "POST /reload": self.reload,
+            "POST /heal": self._heal,
             "POST /rebalance": self._rebalance,
             "DELETE /rebalance": self._stop,
             "GET /loss": self._lose,
+            "POST /layout/apply": self._apply,
+            "DELETE /layout/apply": self._apply,
             "GET /layout": self._layout,
             "PUT /layout": self._layout,
             "DELETE /layout": self._layout,
@@ -90,6 +105,8 @@ class Operators:
 
     def _look(self, _: Query) -> tuple[int, Any]:
         report = {**self.status, "nodes": [{**node} for node in self.status.get("nodes", [])]}
+        if self.heal_steps:
+            self.status["heal"] = report["heal"] = self.heal_steps.pop(0)
         if self.steps:
             self.status["rebalance"] = report["rebalance"] = self.steps.pop(0)
         for node in self.status.get("nodes", []):
@@ -129,6 +146,15 @@ class Operators:
             raise No(409, "a rebalance is under way")
         self.status["rebalance"] = REBALANCE
         return 202, REBALANCE
+
+    def _heal(self, query: Query) -> tuple[int, Any]:
+        self.asked.append(query)
+        return 200, self.status["heal"]
+
+    def _apply(self, query: Query) -> tuple[int, Any]:
+        self.asked.append(query)
+        self.status["relayout"] = RELAYOUT
+        return 202, {**RELAYOUT, "state": "running", "files": 0, "changed": 0}
 
     def _lose(self, query: Query) -> tuple[int, Any]:
         return 200, {"id": query["id"], "files": 12, "unreadable": self.unreadable}

@@ -10,11 +10,13 @@ from click.testing import CliRunner, Result
 
 from splitd.cli.main import main
 from tests.unit.front_double import FrontDouble, running_front
+from tests.unit.operators_double import RELAYOUT, STATUS
 
 
 @pytest.fixture
 def front() -> Iterator[FrontDouble]:
     with running_front() as running:
+        running.status = {**STATUS}
         yield running
 
 
@@ -48,8 +50,33 @@ def test_it_asks_for_a_layout_and_takes_that_back(front: FrontDouble) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "reason"),
-    [(["6+2"], "splitctl layout / 6+2"), (["/c", "6+2", "--unset"], "either a LAYOUT or --unset")],
+    [
+        (["6+2"], "splitctl layout / 6+2"),
+        (["/c", "6+2", "--unset"], "either a LAYOUT or --unset"),
+        (["/c", "--apply", "--stop"], "--stop goes alone"),
+    ],
 )
 def test_what_is_meant_must_be_clear(front: FrontDouble, arguments: list[str], reason: str) -> None:
     result = run(front, "layout", *arguments)
     assert (result.exit_code, reason in result.stderr, front.seen) == (2, True, [])
+
+
+def test_stored_files_get_the_layout_too(front: FrontDouble) -> None:
+    result = run(front, "layout", "/c", "--apply")
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "/c: 12 files, 7 get other parity, 2 are cut into another number of data parts and stay as they are, 1 must be "
+        "healed first: begin it once more then\n",
+    )
+    assert front.operators.asked == [{"path": "/c"}]
+    assert json.loads(run(front, "--json", "layout", "/c", "--apply").stdout) == RELAYOUT
+
+
+def test_a_collection_and_its_files_get_a_layout_in_one_step(front: FrontDouble) -> None:
+    assert run(front, "layout", "/c", "6+2", "--apply").exit_code == 0
+    assert [line.partition("?")[0] for line in front.seen][:2] == ["PUT /layout", "POST /layout/apply"]
+
+
+def test_giving_them_a_layout_is_stopped(front: FrontDouble) -> None:
+    assert run(front, "layout", "--stop").exit_code == 0
+    assert [line.partition("?")[0] for line in front.seen] == ["DELETE /layout/apply"]

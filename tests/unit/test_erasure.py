@@ -49,11 +49,17 @@ def cut(data: int, size: int, seed: int) -> list[bytes]:
     return [source.randbytes(each + (index < more)) for index in range(data)]
 
 
+def encode(data: int, parity: int, stripe: list[bytes], cuts: int = 0) -> list[bytes]:
+    """The parity of a stripe, whose columns are given in pieces."""
+    pieces = [[column[:cuts], column[cuts : 2 * cuts], column[2 * cuts :]] for column in stripe]
+    return code_of(data, parity).encode(pieces, len(stripe[0]))
+
+
 @settings(deadline=None)
 @given(st.integers(1, 20), st.integers(0, MAX_PARITY), st.integers(1, 5000), st.integers(0, 2**32))
 def test_parity_is_what_its_definition_says(data: int, parity: int, size: int, seed: int) -> None:
     given_columns = cut(data, size, seed)
-    assert code_of(data, parity).encode(given_columns) == parity_as_defined(given_columns, parity)
+    assert encode(data, parity, given_columns, seed % 100) == parity_as_defined(given_columns, parity)
 
 
 @settings(deadline=None)
@@ -63,24 +69,33 @@ def test_any_columns_that_are_lost_come_back_from_the_others(drawn: st.DataObjec
     size = drawn.draw(st.one_of(st.integers(1, 300), st.integers(90_000, 400_000)))
     stripe = cut(data, size, drawn.draw(st.integers(0, 2**32)))
     code, length = code_of(data, parity), len(stripe[0])
-    every = dict(enumerate(stripe + code.encode(stripe)))
+    every = dict(enumerate(stripe + encode(data, parity, stripe)))
     lost = drawn.draw(st.sets(st.sampled_from(sorted(every)), min_size=1, max_size=parity))
     left = drawn.draw(st.permutations(sorted(every.keys() - lost)))[:data]
-    rebuilt = code.rebuild({index: every[index] for index in left}, length, lost)
+    rebuilt = code.rebuild({index: [every[index][:50], every[index][50:]] for index in left}, length, lost)
     assert rebuilt == {index: every[index].ljust(length, b"\0") for index in lost}
 
 
-def test_parity_of_a_large_stripe_is_that_of_its_pieces() -> None:
-    cells = cut(6, 6 * 256 * 1024 - 5, 1)
-    whole = code_of(6, 2).encode(cells)
-    assert [len(column) for column in whole] == [256 * 1024] * 2
-    for start in (0, 16 * 1024, 100_000, 256 * 1024 - 9):
+@pytest.mark.parametrize("unit", [256 * 1024, 1024 * 1024])  # coded in one call, and in several
+def test_parity_of_a_large_stripe_is_that_of_its_pieces(unit: int) -> None:
+    cells = cut(6, 6 * unit - 5, 1)
+    whole = encode(6, 2, cells)
+    assert [len(column) for column in whole] == [unit] * 2
+    for start in (0, 16 * 1024, 100_000, unit // 3 - 7, unit // 3 + 70, unit - 9):
         pieces = [column[start : start + 9] for column in cells]
-        assert [column[start : start + 9] for column in whole] == code_of(6, 2).encode(pieces)
+        assert [column[start : start + 9] for column in whole] == encode(6, 2, pieces)
+
+
+def test_large_columns_that_are_lost_come_back() -> None:
+    cells = cut(6, 6 * 1024 * 1024 - 5, 2)
+    every = dict(enumerate(cells + encode(6, 2, cells)))
+    lost = {2: every.pop(2), 5: every.pop(5)}
+    rebuilt = code_of(6, 2).rebuild({index: [column] for index, column in every.items()}, 1024 * 1024, lost)
+    assert rebuilt == {index: column.ljust(1024 * 1024, b"\0") for index, column in lost.items()}
 
 
 def test_without_parity_there_is_nothing_to_encode() -> None:
-    assert ErasureCode(6, 0).encode(cut(6, 100, 1)) == []
+    assert ErasureCode(6, 0).encode([[column] for column in cut(6, 100, 1)], 17) == []
 
 
 @pytest.mark.parametrize(("data", "parity"), [(0, 2), (6, MAX_PARITY + 1), (6, -1)])
@@ -91,7 +106,7 @@ def test_a_code_that_cannot_be_is_refused(data: int, parity: int) -> None:
 
 def test_too_few_columns_are_refused() -> None:
     with pytest.raises(ValueError, match="5 columns are given, 6 are needed"):
-        code_of(6, 2).rebuild(dict(enumerate([b"x"] * 5)), 1, [5])
+        code_of(6, 2).rebuild(dict(enumerate([[b"x"]] * 5)), 1, [5])
 
 
 @settings(deadline=None)
@@ -108,7 +123,7 @@ def test_a_whole_file_is_cut_into_parts_whose_stripes_are_coded(
     assert file == content
     for start in range(0, len(payloads[0]), unit):
         stripe = [payload[start : start + unit] for payload in payloads]
-        assert stripe[data:] == code_of(data, parity).encode(stripe[:data])
+        assert stripe[data:] == encode(data, parity, stripe[:data])
 
 
 @pytest.mark.parametrize("text", ["6+2", "1+0", "32+4", "6+0"])
@@ -120,3 +135,11 @@ def test_a_layout_is_read(text: str) -> None:
 def test_a_layout_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a layout"):
         parse_layout(text, 1024)
+
+
+@given(st.integers(1, 32), st.integers(0, 3), st.integers(0, 1000))
+@settings(max_examples=50)
+def test_a_parity_column_does_not_depend_on_how_many_others_there_are(data: int, parity: int, seed: int) -> None:
+    columns = [[column] for column in cut(data, 97, seed)]
+    length = len(columns[0][0])
+    assert code_of(data, parity).encode(columns, length) == code_of(data, MAX_PARITY).encode(columns, length)[:parity]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -39,6 +40,9 @@ class Writer:
 
     def write(self, data: bytes) -> None:
         self.written += data
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        self.written += b"".join(data)
 
     def when_broken(self) -> Deferred[Exception]:
         return self.broken.wait()

@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from splitd.downloads.race import Race
 from splitd.downloads.survivors import Survivors
 from splitd.errors import FileDamaged, FileUnavailable, Overloaded, SplitdError
-from splitd.interfaces.nodes import Wait
+from splitd.interfaces.nodes import SILENT, Wait
 from splitd.model.manifest import Manifest
 from splitd.nodes.reading import ReadPolicy
 
@@ -153,7 +153,7 @@ def test_a_silent_part_is_replaced_and_its_node_asked_last_although_nothing_is_k
     assert 6 not in parts.asked
     parts.wait(SILENT_S * 0.02)
     assert (6 in parts.asked, done.called) == (True, False)
-    assert (parts.policy.rank("n5"), parts.suspected) == (1, ["n5"])
+    assert (parts.policy.rank("n5"), parts.suspected) == (SILENT, ["n5"])
     parts.answer(6)
     assert (done.called, parts.race.late, parts.race.abandoned, parts.cancelled) == (True, {5}, {5}, [5])
     assert parts.clock.getDelayedCalls() == []

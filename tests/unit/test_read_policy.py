@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from twisted.internet.task import Clock
 
-from splitd.interfaces.nodes import Wait
+from splitd.interfaces.nodes import AWAY, SILENT, SLOW, WELL, Wait
 from splitd.nodes.reading import ReadPolicy
 
 NODES = [f"n{number}" for number in range(8)]
@@ -26,7 +26,7 @@ class World:
     def pause_of(self, node: str) -> int:
         """Return for how many seconds from now a node is asked last."""
         seconds = 0
-        while self.policy.rank(node) == 1:
+        while self.policy.rank(node) in {SLOW, SILENT}:
             self.clock.advance(1)
             seconds += 1
         return seconds
@@ -39,7 +39,7 @@ def test_a_silent_node_is_asked_last_for_pauses_that_grow() -> None:
         world.policy.silent("n2")
         world.policy.silent("n2")  # another read that was in progress
         pauses.append(world.pause_of("n2"))
-    assert pauses == [10, 20, 40, 60, 60]
+    assert pauses == [15, 30, 60, 60, 60]
     assert world.suspected == ["n2"] * 10
     assert world.policy.rank("n1") == 0
 
@@ -51,7 +51,7 @@ def test_faults_of_long_ago_do_not_count() -> None:
         world.pause_of("n2")
     world.clock.advance(601)
     world.policy.silent("n2")
-    assert world.pause_of("n2") == 10
+    assert world.pause_of("n2") == 15
 
 
 def test_a_node_that_answers_again_is_read_as_before() -> None:
@@ -73,7 +73,26 @@ def test_a_node_that_seems_to_be_away_comes_after_all_others() -> None:
     world = World()
     world.away.add("n2")
     world.policy.fill("n3", is_filled=True)
-    assert [world.policy.rank(node) for node in ("n1", "n3", "n2")] == [0, 1, 2]
+    world.policy.silent("n4")
+    assert [world.policy.rank(node) for node in ("n1", "n3", "n4", "n2")] == [WELL, SLOW, SILENT, AWAY]
+
+
+def test_when_all_nodes_are_late_together_none_is_slow() -> None:
+    world = World()
+    for round_ in range(400):
+        for node in NODES:
+            world.policy.took(Wait.SMALL_PART, node, 0.2 if round_ % 40 > 20 else 0.002)
+    assert {world.policy.rank(node) for node in NODES} == {WELL}
+
+
+def test_a_slow_node_that_becomes_silent_is_asked_after_slow_ones() -> None:
+    world = World()
+    for _ in range(100):
+        for node in NODES:
+            world.policy.took(Wait.NEXT_UNIT, node, 0.4 if node == "n5" else 0.002)
+    assert world.policy.rank("n5") == SLOW
+    world.policy.silent("n5")
+    assert world.policy.rank("n5") == SILENT
 
 
 def test_a_node_that_is_slow_is_asked_last_and_not_suspected() -> None:
@@ -83,4 +102,4 @@ def test_a_node_that_is_slow_is_asked_last_and_not_suspected() -> None:
             world.policy.took(Wait.NEXT_UNIT, node, 0.4 if node == "n5" else 0.002)
     assert [world.policy.rank(node) for node in NODES] == [0, 0, 0, 0, 0, 1, 0, 0]
     assert world.suspected == []
-    assert world.pause_of("n5") == 10
+    assert world.pause_of("n5") == 15

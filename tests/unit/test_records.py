@@ -78,7 +78,7 @@ records: st.SearchStrategy[Record] = st.one_of(
     st.builds(PartMoved, texts, indexes, texts, texts, texts),
     st.builds(PartMoveAborted, texts, indexes, texts, texts, times),
     st.builds(PartCopyReaped, texts, indexes, texts),
-    st.builds(PartsLost, texts, st.lists(texts, max_size=3).map(tuple), texts, times),
+    st.builds(PartsLost, texts, st.lists(texts, max_size=3).map(tuple), texts, times, st.booleans()),
     st.builds(NodeLost, texts, times),
     st.builds(CollectionTouched, texts, times),
     st.builds(SnapshotEnded, times),

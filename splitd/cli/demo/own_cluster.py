@@ -16,7 +16,7 @@ from typing import Any
 from splitd.cli.demo.disks import LiveJournal, NodeDisk
 from splitd.cli.demo.waiting import wait_until
 from splitd.cli.errors import CommandFailed, PortTaken
-from splitd.cli.local.plan import FRONT, HOST, ClusterPlan, choose_numbers
+from splitd.cli.local.plan import FRONT, FRONT_CONFIG, HOST, ClusterPlan, choose_numbers
 from splitd.cli.local.running import ready_file
 from splitd.cli.server import Server
 from splitd.model.striping import Layout
@@ -71,6 +71,10 @@ class OwnCluster:
         :param nodes: how many storage servers.
         :raise CommandFailed: it did not start; the message has the output of `splitctl up`.
         """
+        config = self.folder / FRONT / FRONT_CONFIG
+        config.parent.mkdir(parents=True)
+        # By default only one part may be missing when a file is stored: the tour kills two servers at once.
+        config.write_text(f"min_parts: {self._layout.data}\n", encoding="ascii")
         for _ in range(_TRIES):
             self._port = self._asked_port or self._port or _free_ports(self.folder, nodes + _MOST_ADDED)
             process = self._up(nodes)

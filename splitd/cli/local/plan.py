@@ -25,6 +25,7 @@ HOST = "127.0.0.1"
 FRONT = "front"
 REGISTRY = "nodes.yaml"
 NODE_CONFIG = "storaged.yaml"
+FRONT_CONFIG = "splitd.yaml"
 LEAST_NODES = 6
 _NODE_ID = re.compile(r"\An([1-9][0-9]{0,4})\Z")
 _HIGHEST_PORT = 65535
@@ -108,7 +109,7 @@ class ClusterPlan:
     @property
     def config(self) -> Path:
         """The front's configuration file."""
-        return self.folder / FRONT / "splitd.yaml"
+        return self.folder / FRONT / FRONT_CONFIG
 
     @property
     def data(self) -> Path:

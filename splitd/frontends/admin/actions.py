@@ -11,6 +11,7 @@ from splitd.frontends.admin.answers import Query, answer_json
 from splitd.frontends.admin.reports import ReloadReport, SweepReport
 from splitd.frontends.http.answers import Refused
 from splitd.nodes.probe import Found
+from splitd.upkeep.heal.report import HealReport
 from splitd.upkeep.rebalance import Plan, Progress
 from storaged.http import IRequest
 
@@ -61,6 +62,29 @@ def probe(run: Callable[[str, str], Awaitable[Found]]) -> Action:
         except ValueError as problem:
             raise Refused(400, str(problem)) from problem
         answer_json(request, 200, found)
+
+    return {"POST": post}
+
+
+class Limited(Protocol):
+    """The calls of `splitd.upkeep.heal.healer.Healer` that the action needs."""
+
+    def set_limit(self, limit: float | None) -> None:
+        """Set the most bytes per second; None for no limit."""
+
+    async def report(self) -> HealReport:
+        """Return the state of the heal."""
+
+
+def heal(healer: Limited) -> Action:
+    """Provide `POST /heal?limit=BYTES_PER_S`; 0 stands for no limit."""
+
+    async def post(request: IRequest) -> None:
+        limit = Query(request).number("limit", 0, _MOST)
+        if limit is None:
+            raise Refused(400, "limit is missing")
+        healer.set_limit(limit or None)
+        answer_json(request, 200, await healer.report())
 
     return {"POST": post}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import attrs
 
@@ -15,6 +16,7 @@ from splitd.interfaces.names import INamespace
 from splitd.model.conditions import Condition
 from splitd.model.properties import LAYOUT, PropertyChanges, write_layout
 from splitd.model.striping import Layout, parse_layout
+from splitd.upkeep.relayout import RelayoutProgress
 from storaged.http import IRequest
 
 
@@ -96,6 +98,41 @@ def layout(layouts: Layouts) -> Action:
     return {"GET": get, "PUT": put, "DELETE": delete}
 
 
+class Relayouter(Protocol):
+    """The calls of `splitd.upkeep.relayout.Relayout` that the action needs."""
+
+    @property
+    def under_way(self) -> bool:
+        """Whether a walk is running."""
+
+    @property
+    def progress(self) -> RelayoutProgress | None:
+        """The progress of the running walk, or of the last one; None before the first."""
+
+    async def start(self, path: str) -> RelayoutProgress:
+        """Begin to give the files at a path, and below it, the layout that their collection asks for."""
+
+    async def stop(self) -> None:
+        """Stop the running walk."""
+
+
+def relayout(relayouter: Relayouter) -> Action:
+    """Provide `POST /layout/apply?path=PATH` and `DELETE /layout/apply`."""
+
+    async def post(request: IRequest) -> None:
+        answer_json(request, 202, await relayouter.start(_path(Query(request))))
+
+    async def delete(request: IRequest) -> None:
+        if not relayouter.under_way:
+            raise Refused(404, "no files are being given another layout")
+        await relayouter.stop()
+        answer_json(request, 200, relayouter.progress)
+
+    return {"POST": post, "DELETE": delete}
+
+
 def _path(query: Query) -> str:
     path = query.text("path")
+    if not path.startswith("/"):
+        raise Refused(400, f"path={path!r}: should begin with a slash")
     return path.rstrip("/") or "/"

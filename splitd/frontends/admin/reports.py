@@ -14,8 +14,26 @@ import msgspec
 from splitd.interfaces.journal import JournalStatistics
 from splitd.nodes.file import Refusal
 from splitd.nodes.probe import Found
+from splitd.upkeep.check.events import CheckEnd, CheckFailed, CheckProgress, HurtFile
+from splitd.upkeep.heal.report import HealReport
 from splitd.upkeep.rebalance import Plan, Progress
+from splitd.upkeep.relayout import RelayoutProgress
 from splitd.upkeep.sweep import Findings, NodeFindings
+
+
+class ScrubReport(msgspec.Struct, frozen=True):
+    """How far a node has scrubbed its parts, as it said last.
+
+    :param rotten: how many parts it knows to be rotten.
+    :param scrubbed_bytes: the bytes that it has read for this since its start.
+    :param share: the share of the present pass that is done.
+    :param ended_ms: when its last whole pass ended; null if none has.
+    """
+
+    rotten: int
+    scrubbed_bytes: int
+    share: float
+    ended_ms: int | None
 
 
 class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +66,7 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
     reserved: int
     fill: float | None
     problem: str
+    scrub: ScrubReport
 
 
 class ReadinessReport(msgspec.Struct, frozen=True):
@@ -187,6 +206,7 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     :param unit: bytes of one column in a full stripe.
     :param fill: null if no node takes parts.
     :param rebalance: the one in progress, or the last one; null before the first.
+    :param relayout: the present or the last walk that gave stored files another layout; null before the first.
     :param files: files in the catalog.
     :param bytes: bytes of all files, as their clients count them.
     :param sweep: the last one; null before the first.
@@ -206,6 +226,8 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     fill: FillReport | None
     registry: RegistryReport
     rebalance: Progress | None
+    heal: HealReport
+    relayout: RelayoutProgress | None
     files: int
     bytes: int
     uploads: UploadsReport
@@ -259,6 +281,9 @@ class LossReport(msgspec.Struct, frozen=True):
     unreadable: int
 
 
+CHECK_LINE = HurtFile | CheckProgress | CheckEnd | CheckFailed
+"""One line of the answer to `POST /check`."""
+
 ANSWERS: dict[str, Any] = {
     "GET /status": StatusReport,
     "POST /reload": ReloadReport,
@@ -267,7 +292,11 @@ ANSWERS: dict[str, Any] = {
     "GET /layout": LayoutReport,
     "PUT /layout": LayoutReport,
     "DELETE /layout": LayoutReport,
+    "POST /check": CHECK_LINE,
+    "POST /layout/apply": RelayoutProgress,
+    "DELETE /layout/apply": RelayoutProgress,
     "POST /sweep": SweepReport,
+    "POST /heal": HealReport,
     "POST /rebalance?dry_run=1": Plan,
     "POST /rebalance": Progress,
     "DELETE /rebalance": Progress,

@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 
 from splitd.errors import (
     BadName,
+    ChecksUnderWay,
     LayoutRefused,
     Locked,
     NodeRefused,
@@ -17,6 +18,7 @@ from splitd.errors import (
     NotFound,
     RebalanceUnderWay,
     RegistryRefused,
+    RelayoutUnderWay,
     SplitdError,
     SweepUnderWay,
 )
@@ -25,11 +27,13 @@ from splitd.frontends.admin.answers import Query, answer, answer_json, answer_te
 from splitd.frontends.admin.readiness import READS, WRITES, Readiness
 from splitd.frontends.admin.reports import StatusReport
 from splitd.frontends.http.answers import Refused
-from storaged.http import IRequest, StreamingResource, reason_of, split_target
+from storaged.http import BodyBroken, IRequest, StreamingResource, reason_of, split_target
 
 _STATUS: dict[type[SplitdError], int] = {
     SweepUnderWay: 409,
     RebalanceUnderWay: 409,
+    ChecksUnderWay: 409,
+    RelayoutUnderWay: 409,
     NodeRefused: 409,
     RegistryRefused: 422,
     LayoutRefused: 422,
@@ -76,6 +80,8 @@ class AdminResource(StreamingResource):
         """Answer a request."""
         try:
             await self._dispatch(request)
+        except BodyBroken:
+            raise  # the client has left, so there is no answer
         except Refused as problem:
             answer_text(request, problem.status, str(problem))
         except SplitdError as problem:

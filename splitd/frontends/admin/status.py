@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from splitd import __version__
 from splitd.catalog.journal.file import FileJournal
 from splitd.downloads.cache import VersionCache
+from splitd.frontends.admin.heal_metrics import measure_heal
 from splitd.frontends.admin.readiness import Readiness, judge_readiness
 from splitd.frontends.admin.reports import (
     CacheReport,
@@ -22,6 +23,7 @@ from splitd.frontends.admin.reports import (
     ReadinessReport,
     ReaperReport,
     RegistryReport,
+    ScrubReport,
     StatusReport,
     UploadsReport,
     report_sweep,
@@ -34,8 +36,10 @@ from splitd.model.traffic import Traffic
 from splitd.nodes.file import RegistryFile
 from splitd.nodes.registry import NodeRegistry
 from splitd.nodes.state import NodeStatus
+from splitd.upkeep.heal.healer import Healer
 from splitd.upkeep.reaper import Reaper
 from splitd.upkeep.rebalance import Rebalance
+from splitd.upkeep.relayout import Relayout
 from splitd.upkeep.sweep import Sweep
 from storaged.http import StreamingSite
 from storaged.system.descriptors import Descriptors
@@ -66,6 +70,8 @@ class Status:
     registry: NodeRegistry
     registry_file: RegistryFile
     rebalance: Rebalance
+    healer: Healer
+    relayout: Relayout
     traffic: Traffic
     reaper: Reaper
     sweep: Sweep
@@ -110,6 +116,10 @@ class Status:
         sweep, compaction_problem = self.sweep.last, self.journal.statistics.compaction_problem
         if sweep is not None and sweep.stopped:
             warnings.append(f"the sweep put nothing aside: {sweep.stopped}")
+        warnings += [
+            f"node {node} has {count} rotten parts; splitctl check tells which files are hurt"
+            for node, count in self.registry.rotten().items()
+        ]
         if self._copies_missing():
             warnings.append(self._copies_missing())
         if compaction_problem:
@@ -142,6 +152,8 @@ class Status:
             fill=_report_fill(self.registry),
             registry=RegistryReport(registry_file.path, registry_file.loaded_ms, registry_file.refused),
             rebalance=self.rebalance.progress,
+            heal=await self.healer.report(),
+            relayout=self.relayout.progress,
             files=catalog.files,
             bytes=catalog.bytes_stored,
             uploads=UploadsReport(
@@ -177,7 +189,8 @@ class Status:
 
     async def measure(self) -> Measured:
         """Return the same values for Prometheus."""
-        return Measured(list(self._measure(await self.catalog.statistics())))
+        metrics = [*self._measure(await self.catalog.statistics()), *measure_heal(await self.healer.report())]
+        return Measured(metrics)
 
     def _measure(self, catalog: CatalogStatistics) -> Iterator[Metric]:
         traffic, journal = self.traffic, self.journal.statistics
@@ -281,12 +294,29 @@ class Status:
                 "Parts of no use that a node did not delete in the last round.",
                 lambda node: self.reaper.staying.get(node.entry.id, 0),
             ),
+            "splitd_node_rotten_parts": (
+                "Parts that a node knows to be rotten, as it said last.",
+                lambda node: node.scrub.rotten,
+            ),
+            "splitd_node_scrubbed_share": (
+                "The share of the present pass that a node's scrub has done.",
+                lambda node: node.scrub.share,
+            ),
+            "splitd_node_scrub_ended_seconds": (
+                "When the last whole pass of a node's scrub ended, seconds since 1970; 0 if none has.",
+                lambda node: node.scrub.ended_ms / 1000,
+            ),
         }
         for name, (text, value) in gauges.items():
             gauge = GaugeMetricFamily(name, text, labels=["node"])
             for node in [each for each in nodes if each.state != LOST]:  # an alarm about it would never end
                 gauge.add_metric([node.entry.id], float(value(node)))
             yield gauge
+        text = "Bytes that a node's scrub has read since the node's start."
+        scrubbed = CounterMetricFamily("splitd_node_scrubbed_bytes", text, labels=["node"])
+        for node in nodes:
+            scrubbed.add_metric([node.entry.id], float(node.scrub.scrubbed_bytes))
+        yield scrubbed
         states = GaugeMetricFamily("splitd_node_state", "The state of a node.", labels=["node", "state"])
         for node in nodes:
             for state in _STATES:
@@ -322,4 +352,5 @@ def _report_node(node: NodeStatus) -> NodeReport:
         reserved=node.reserved + node.held,
         fill=node.fill,
         problem=node.health.problem,
+        scrub=ScrubReport(node.scrub.rotten, node.scrub.scrubbed_bytes, node.scrub.share, node.scrub.ended_ms or None),
     )

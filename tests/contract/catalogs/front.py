@@ -49,6 +49,7 @@ class Front:
         self.namespace = seams.namespace
         self.locks = seams.locks
         self.heal_ledger = seams.heal_ledger
+        self.versions = seams.versions
         self.looks = seams.statistics
         self.seams = seams
         self._number = number

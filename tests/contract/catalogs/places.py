@@ -21,10 +21,12 @@ from splitd.catalog.journalled import JournalledCatalog
 from splitd.interfaces.catalog import ICatalog
 from splitd.interfaces.heal import IHealLedger
 from splitd.interfaces.journal import IJournal
+from splitd.interfaces.layouts import ILayouts
 from splitd.interfaces.names import ILocks, INamespace
 from splitd.interfaces.parts import IDoomedParts, IPartMoves
 from splitd.interfaces.statistics import ICatalogStatistics
 from splitd.interfaces.uploads import IUploadLedger
+from splitd.interfaces.versions import IVersions
 from tests.clocks import wall_of
 from tests.contract.filesystems import FailingFilesystem
 
@@ -44,6 +46,8 @@ class Seams:
     namespace: INamespace
     locks: ILocks
     heal_ledger: IHealLedger
+    versions: IVersions
+    layouts: ILayouts
     close: Callable[[], Deferred[None]]
 
 
@@ -83,7 +87,8 @@ async def _open(journal: IJournal, clock: task.Clock, front: str) -> Seams:
 
     await catalog.start()
     parts = catalog.ledger, catalog.doomed_parts, catalog.part_moves
-    return Seams(catalog, catalog, *parts, catalog.namespace, catalog.locks, catalog.heal_ledger, close)
+    more = catalog.namespace, catalog.locks, catalog.heal_ledger, catalog.versions, catalog.layouts
+    return Seams(catalog, catalog, *parts, *more, close)
 
 
 class InMemory:

@@ -156,12 +156,12 @@ async def test_a_version_whose_last_name_goes_while_a_part_is_lost_leaves_nothin
 
 
 @pytest_twisted.ensureDeferred
-async def test_nothing_moves_to_a_lost_node_and_its_remains_are_not_doomed(front: Front) -> None:
+async def test_nothing_moves_to_a_lost_node_and_nothing_is_doomed_where_nothing_remains(front: Front) -> None:
     await front.put("/f", A, parity=2)
     await front.heal_ledger.lose_node("g")
     await front.heal_ledger.lose_node("c")
     await front.heal_ledger.lose_node("g")
-    await front.heal_ledger.lose("c", [PartId(A, 2)], "the node is lost")
+    await front.heal_ledger.lose("c", [PartId(A, 2)], "the node is lost", remains=False)
     for each in (front, await front.restart()):
         assert await each.heal_ledger.lost_nodes() == ["g", "c"]
         assert (await hurt(each), await each.doomed()) == ([A], {})
@@ -210,3 +210,18 @@ async def test_nothing_is_lost_once_nothing_can_be_changed(front: Front) -> None
     with pytest.raises(CatalogReadOnly):
         await front.heal_ledger.lose_node("c")
     assert (await nodes_of(front), await hurt(front)) == (NODES, [])
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_part_that_its_version_cannot_do_without_is_lost_only_if_that_is_meant(front: Front) -> None:
+    await front.put("/f", A)
+    await front.begin(B, "/g")
+    await front.commit("/g", manifest(B, parity=1))
+    lose = front.heal_ledger.lose
+    parts = [PartId(A, 1), PartId(B, 1)]
+    assert await lose("b", parts, "rotten", if_spare=True) == 1
+    assert await nodes_of(front) == NODES
+    assert await nodes_of(front, "/g") == ("a", "", *NODES[2:])
+    assert await lose("c", [PartId(B, 2)], "rotten", if_spare=True) == 0
+    assert await lose("b", parts, "gone") == 1
+    assert await nodes_of(front) == ("a", "", *NODES[2:])

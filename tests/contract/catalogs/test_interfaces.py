@@ -6,10 +6,12 @@ from zope.interface.verify import verifyObject
 
 from splitd.interfaces.catalog import ICatalog
 from splitd.interfaces.heal import IHealLedger
+from splitd.interfaces.layouts import ILayouts
 from splitd.interfaces.names import ILocks, INamespace
 from splitd.interfaces.parts import IDoomedParts, IPartMoves
 from splitd.interfaces.statistics import ICatalogStatistics
 from splitd.interfaces.uploads import IUploadLedger
+from splitd.interfaces.versions import IVersions
 from tests.contract.catalogs.front import Front
 
 
@@ -22,3 +24,5 @@ def test_it_provides_what_it_says(front: Front) -> None:
     verifyObject(INamespace, front.namespace)
     verifyObject(ILocks, front.locks)
     verifyObject(IHealLedger, front.heal_ledger)
+    verifyObject(IVersions, front.versions)
+    verifyObject(ILayouts, front.seams.layouts)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from splitd.cli.demo.disks import flipped_byte, index_of, payload_of
+from splitd.cli.check import check_events
+from splitd.cli.demo.disks import NodeDisk, flipped_byte, index_of, payload_of
 from splitd.cli.demo.files import curl_verdict
 from splitd.cli.demo.report import Report
 from splitd.cli.demo.scene import Scene, Step
@@ -31,17 +32,28 @@ def _look_at_parts(scene: Scene, report: Report) -> None:
     report.equal("the data parts together have the file's bytes", scene.sample.size, size)
     difference = max(payloads) - min(payloads)
     report.check("they differ by at most one byte", difference <= 1, "0 or 1", difference)
-    _damage(scene, report, next(part for _, part in found if index_of(part) == 0))
+    _damage(scene, report, *next((disk, part) for disk, part in found if index_of(part) == 0))
 
 
-def _damage(scene: Scene, report: Report, part: Path) -> None:
+def _damage(scene: Scene, report: Report, disk: NodeDisk, part: Path) -> None:
     offset = part.stat().st_size // 2
     report.say(f"Now the byte at {offset} of {part.name} is flipped on the disk, as a bad sector would do.")
     with flipped_byte(part, offset):
+        _see_it_found(scene, report, disk)
         report.command(f"curl --fail -o /dev/null {scene.link(SAMPLE)}")
         (_see_it_rebuilt if scene.layout.parity else _see_it_fail)(scene, report)
     report.say("The byte is put back.")
     report.equal("the file reads fine again", scene.sample.sha256, scene.files.digest(scene.path(SAMPLE)))
+
+
+def _see_it_found(scene: Scene, report: Report, disk: NodeDisk) -> None:
+    path = scene.path(SAMPLE)
+    report.command(f"splitctl check --deep {path}")
+    events = list(check_events(scene.own.operators, {"path": path, "deep": 1}))
+    hurt = [part for event in events if event["event"] == "file" for part in event["parts"]]
+    report.quote([f"part {part['part']} on {part['node']}: {part['state']}: {part['reason']}" for part in hurt])
+    found = [(part["part"], part["node"], part["state"]) for part in hurt]
+    report.equal("a check says which part of which file is hurt, and where", [(0, disk.node_id, "damaged")], found)
 
 
 def _see_it_fail(scene: Scene, report: Report) -> None:

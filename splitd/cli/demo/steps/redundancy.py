@@ -1,20 +1,29 @@
-"""The steps about parity: a collection asks for it, and two storage servers die during a download."""
+"""The steps about parity: a collection asks for it, and two storage servers die during a download and an upload."""
 
 from __future__ import annotations
 
+import os
 import time
+from contextlib import ExitStack
 from hashlib import sha256
 
-from splitd.cli.demo.disks import NodeDisk, index_of, size_of
+from splitd.cli.demo.disks import NodeDisk, flipped_byte, index_of, size_of
+from splitd.cli.demo.files import InterruptedStream
 from splitd.cli.demo.report import Report
 from splitd.cli.demo.scene import Scene, Step
+from splitd.cli.demo.waiting import wait_until
 from splitd.cli.server import read_pieces
 from splitd.cli.tree import RemoteTree
 from splitd.model.striping import Layout
+from storaged.parts.format import HEADER_SIZE
+from storaged.system.sizes import format_size
 
 SAFE = "safe"
 _WANTED = Layout(6, 2, 1)
 _COPY = f"{SAFE}/random.bin"
+_NEW = f"{SAFE}/new.bin"
+_FLIPPED = 10  # the byte of a part's payload
+_HALF = 24 * 2**20
 
 
 def layout_of(scene: Scene) -> Layout:
@@ -55,6 +64,19 @@ def _parts(scene: Scene, upload: str) -> list[tuple[int, NodeDisk, int]]:
     return sorted(found, key=lambda each: each[0])
 
 
+def _flip(scene: Scene, report: Report) -> None:
+    victims = [part for disk in scene.own.disks() for part in disk.parts(scene.versions[_COPY]) if index_of(part) < 2]
+    report.say(
+        f"A bit of {' and of '.join(part.name for part in victims)} is flipped on the disks, in the first stripe."
+    )
+    with ExitStack() as stack:
+        for part in victims:
+            stack.enter_context(flipped_byte(part, HEADER_SIZE + _FLIPPED))
+        report.command(f"curl -s {scene.link(_COPY)} | sha256sum")
+        found = scene.files.digest(scene.path(_COPY))
+    report.equal("the client got the whole file, every byte of it right", scene.sample.sha256, found)
+
+
 def _kill_two(scene: Scene, report: Report, nodes: list[str], when: str) -> dict[str, int]:
     killed = {node: scene.own.kill(node) for node in nodes}
     report.command(f"kill -9 {' '.join(map(str, killed.values()))}   # storage servers {' and '.join(nodes)}, {when}")
@@ -82,6 +104,26 @@ def _kill_two_reading(scene: Scene, report: Report) -> None:
     report.equal("and again, once they are back", sample.sha256, scene.files.digest(path))
 
 
+def _kill_two_writing(scene: Scene, report: Report) -> None:
+    layout, path, data = layout_of(scene), scene.path(_NEW), os.urandom(2 * _HALF)
+    killed: dict[str, int] = {}
+
+    def writing() -> list[str]:
+        disks = [disk.node_id for disk in scene.own.disks() if any(size_of(part) for part in disk.half_written())]
+        return disks if len(disks) == layout.width else []
+
+    def kill() -> None:
+        victims = wait_until(writing, "the first bytes on the disks of the storage servers")[:2]
+        killed.update(_kill_two(scene, report, victims, "half-way"))
+
+    report.command(f"curl -T new.bin {scene.link(_NEW)}")
+    stored = scene.files.put(path, InterruptedStream(data, _HALF, kill), len(data))
+    report.equal(f"the client got 201 for its {format_size(len(data))}", 201, stored.status)
+    report.equal("every byte of it is there", sha256(data).hexdigest(), scene.files.digest(path))
+    _recover(scene, killed)
+    report.equal("every byte of the file is there", sha256(data).hexdigest(), scene.files.digest(path))
+
+
 PARITY = Step(
     "A collection asks for parity",
     "Six parts of data and two of parity survive the loss of any two of their servers. What is stored in the "
@@ -89,10 +131,24 @@ PARITY = Step(
     _ask_for_parity,
     "the processes",
 )
+FLIPPED = Step(
+    "Two disks give back wrong bytes",
+    "Bytes of two parts are wrong in the same stripe, as bad sectors would make them. Their checksums show it, and the "
+    "front computes them from the other six parts.",
+    _flip,
+    "the folders of the storage servers",
+)
 KILL_TWO_READING = Step(
     "Two storage servers die during a download",
     "Two of those that send the file are killed at the same moment. The front computes their bytes from the other "
     "parts, in the middle of the file.",
     _kill_two_reading,
+    "the processes",
+)
+KILL_TWO_WRITING = Step(
+    "Two storage servers die during an upload",
+    "Two servers are killed when half of a file is in. As many parts may be missing as min_parts allows (here both), "
+    "and the client learns of nothing.",
+    _kill_two_writing,
     "the processes",
 )

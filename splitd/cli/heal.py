@@ -1,0 +1,116 @@
+"""splitctl heal: shows how far the heal is, and limits it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.live import Live
+
+from splitd.cli.session import Session, pass_session
+from storaged.system.sizes import format_size
+
+_MB = 10**6
+_LOOK_S = 0.5
+_WHY = {"lost": "is lost", "away": "is away", "draining": "is being drained"}
+
+
+@click.command()
+@click.option("--watch", is_flag=True, help="Show the progress until all is healed, or Ctrl-C.")
+@click.option(
+    "--limit",
+    type=click.FloatRange(0),
+    metavar="MB/s",
+    help="The most to rebuild per second, until the front is restarted; 0 for no limit.",
+)
+@pass_session
+def heal(session: Session, watch: bool, limit: float | None) -> None:
+    """Show what is degraded, and how far the heal is.
+
+    The front rebuilds missing and damaged parts by itself, the most endangered files first.  It also rebuilds the parts
+    of storage servers that are lost or away for long, and moves parts away from those that are draining.
+
+    Exit codes: 0 all files have all their parts; 1 some have not.
+    """
+    if limit is not None:
+        session.admin.document("/heal", {"limit": round(limit * _MB)}, method="POST")
+    found = session.admin.document("/status")["heal"]
+    if watch:
+        found = _follow(session, found)
+    if session.as_json:
+        session.show(found)
+    elif not watch or not sys.stderr.isatty():
+        click.echo("\n".join(describe_heal(found)))
+    if found["versions"] or found["leaving"]:
+        click.get_current_context().exit(1)
+
+
+def describe_heal(found: Mapping[str, Any]) -> list[str]:
+    """Return sentences about the state of the heal."""
+    lines = []
+    for spare, count in sorted(found["versions"].items(), key=lambda each: int(each[0])):
+        lines.append(f"{_count(count, 'file')} {'lacks' if count == 1 else 'lack'} parts and {_spare(int(spare))}")
+    lines += [
+        f"{_count(node['parts'], 'part')} on {node['id']}, which {_WHY[node['why']]}" for node in found["leaving"]
+    ]
+    if not lines:
+        lines.append("all files have all their parts")
+    if found["parts"]:
+        lines.append(f"{_count(found['parts'], 'part')} missing, {format_size(found['bytes'])}")
+    lines.append(_progress(found))
+    if found["problem"]:
+        lines.append(f"blocked: {found['problem']}")
+    return lines
+
+
+def summarize_heal(found: Mapping[str, Any]) -> str:
+    """Return one line about the state of the heal."""
+    hurt, unreadable = sum(found["versions"].values()), found["unreadable"]
+    lost = f", {unreadable} of them cannot be read" if unreadable else ""
+    leaving = "".join(
+        f"; {node['parts']} parts on {node['id']}, which {_WHY[node['why']]}" for node in found["leaving"]
+    )
+    problem = f"; {found['problem']}" if found["problem"] else ""
+    degraded = f"{hurt} files degraded{lost}" if hurt else "no file degraded"
+    return f"{found['state']}, {degraded}{leaving}; {_progress(found)}{problem}"
+
+
+def _progress(found: Mapping[str, Any]) -> str:
+    limit = "" if found["limit"] is None else f", at most {found['limit'] / _MB:g} MB/s"
+    failed = f", {found['failed']} attempts failed" if found["failed"] else ""
+    told = f"{_count(found['healed_parts'], 'part')} ({format_size(found['healed_bytes'])}) healed{failed}{limit}"
+    if found["seconds_left"] is None:
+        return told
+    return f"{told}, {found['rate'] / _MB:.1f} MB/s, about {timedelta(seconds=round(found['seconds_left']))} left"
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count} {what}" + ("" if count == 1 else "s")
+
+
+def _spare(spare: int) -> str:
+    if spare < 0:
+        return "cannot be read"
+    return f"can lose {spare} more" if spare else "can lose none more"
+
+
+def _follow(session: Session, found: dict[str, Any]) -> dict[str, Any]:
+    """Show the progress until nothing is left to heal, or Ctrl-C.
+
+    :return: the last state.
+    """
+    console = Console(stderr=True)
+    with suppress(KeyboardInterrupt), Live(console=console, auto_refresh=False) as live:
+        while True:
+            live.update("\n".join(describe_heal(found)), refresh=True)
+            if not found["leaving"] and sum(found["versions"].values()) == found["unreadable"]:
+                break
+            time.sleep(_LOOK_S)
+            found = session.admin.document("/status")["heal"]
+    return found

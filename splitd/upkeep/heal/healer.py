@@ -1,0 +1,258 @@
+"""Heals versions of which parts are missing, and empties nodes that are lost, away for long, or draining."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from splitd.errors import CatalogReadOnly, NotEnoughNodes
+from splitd.interfaces.heal import IHealLedger
+from splitd.interfaces.parts import IDoomedParts
+from splitd.model.manifest import Manifest
+from splitd.nodes.registry import NodeRegistry
+from splitd.upkeep.heal.crew import Crew
+from splitd.upkeep.heal.leaving import AWAY, LOST, LeavingNode, LeavingNodes
+from splitd.upkeep.heal.report import HealReport
+from splitd.upkeep.heal.suspects import Suspects
+from storaged.parts.format import PartId
+from storaged.system.parallel import settled
+from storaged.system.periodic import Periodic
+
+_LOOK_S = 1.0
+"""How often the healer looks at the nodes, and tries again what could not be healed."""
+
+_PAGE = 50
+_LOST_PAGE = 200
+_DOOMED_PAGE = 1000
+
+_MOST_STUCK = 1000
+"""After so many versions that cannot be healed now, the others wait for the next look."""
+
+
+class Healer:
+    """Works through the catalog's queue of hurt versions, and through the parts on nodes that they must leave.
+
+    All that it does follows from the catalog and the registry.  So it may be stopped, and the front may end, at any
+    moment.
+
+    :param crew: does the work on single versions.
+    :param clock: calls later.
+    :ivar suspects: takes reports of parts that are missing or damaged: an `IFindings`.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        ledger: IHealLedger,
+        doomed: IDoomedParts,
+        crew: Crew,
+        leaving: LeavingNodes,
+        registry: NodeRegistry,
+        clock: Any,
+    ) -> None:
+        self._ledger = ledger
+        self._doomed = doomed
+        self._crew = crew
+        self._leaving = leaving
+        self.suspects = Suspects(ledger, registry, self.wake)
+        self._registry = registry
+        self._clock = clock
+        self._pass: Deferred[None] | None = None
+        self._again = False
+        self._stopped = False
+        self._blocked = ""
+        self._looks = Periodic(self.wake, _LOOK_S, clock, "looking for what is to be healed")
+
+    def start(self) -> None:
+        """Begin."""
+        self._looks.start(0)
+
+    def stop(self) -> Deferred[None]:
+        """Stop, and discard what is half done.
+
+        :return: a Deferred that fires with None when all has ended.
+        """
+        self._stopped = True
+        self._looks.stop()
+        ended = settled([self.suspects.stop(), *([] if self._pass is None else [self._pass])])
+        if self._pass is not None:
+            self._pass.cancel()
+        return ended.addCallback(lambda _: self._crew.stop())
+
+    def wake(self) -> None:
+        """Look soon for what is to be healed.  This returns at once."""
+        if self._stopped:
+            return
+        if self._pass is not None:
+            self._again = True
+            return
+        self._again = False
+        self._pass = Deferred.fromCoroutine(self._heal())
+        self._pass.addErrback(self._failed)
+        self._pass.addCallback(self._ended)
+
+    def recovered(self, _: str) -> None:
+        """Take note that a node can be used again: what could not be healed may be possible now."""
+        self._crew.pauses.clear()
+        self.wake()
+
+    def _failed(self, failure: Failure) -> None:
+        if not failure.check(CancelledError, CatalogReadOnly):
+            self._log.failure("healing", failure)
+
+    def _ended(self, _: None) -> None:
+        self._pass = None
+        if self._again:
+            self.wake()
+
+    async def _heal(self) -> None:
+        """Do one pass over all that is to be healed: begin what can be begun."""
+        leaving = self._leaving.look()
+        for node in [node for node, why in leaving.items() if why == LOST]:
+            await self._lose(node)
+        self._blocked = ""
+        await self._heal_hurt(leaving)
+        placed = await self._ledger.parts_on()
+        for node, why in leaving.items():
+            if why != LOST and placed.get(node):
+                await self._empty(node)
+
+    async def _lose(self, node: str) -> None:
+        """Turn all parts of a lost node into missing ones, and forget those that were to be deleted there."""
+        if node not in await self._ledger.lost_nodes():
+            await self._ledger.lose_node(node)
+        if (await self._ledger.parts_on()).get(node):
+            cursor, more = "", True
+            while more:
+                page = await self._ledger.placed_on(node, cursor, _LOST_PAGE)
+                parts = [PartId(each.upload, each.nodes.index(node)) for each in page.versions]
+                await self._ledger.lose(node, parts, "the node is lost", remains=False)
+                cursor, more = page.cursor, bool(page.cursor)
+        if node in await self._doomed.doomed_nodes():
+            while (gone := await self._doomed.doomed_on(node, "", _DOOMED_PAGE)).parts:
+                await self._doomed.gone(node, gone.parts)
+
+    async def _heal_hurt(self, leaving: dict[str, str]) -> None:
+        """Rebuild the missing parts of all versions, the most endangered first."""
+        unread = {node for node, why in leaving.items() if why == AWAY}
+        cursor, stuck = "", 0
+        while stuck < _MOST_STUCK:
+            page = await self._ledger.hurt(cursor, _PAGE)
+            for version in page.versions:
+                if version.spare < 0:
+                    return  # and so are all that follow
+                if not self._crew.may_begin(version):
+                    continue
+                can_spare = _spare_without(version, unread) >= 0
+                begun = self._crew.rebuild(version, version.missing, unread if can_spare else set())
+                stuck += not await self._is_possible(version, begun)
+            if not page.cursor:
+                return
+            await self._breathe()
+            # Versions that became more endangered meanwhile come first.
+            cursor, self._again = ("", False) if self._again else (page.cursor, False)
+
+    async def _is_possible(self, version: Manifest, begun: Coroutine[Any, Any, None]) -> bool:
+        """Begin to heal a version, or note why that is not possible now."""
+        width, takers = version.layout.width, [node.entry.id for node in self._registry.nodes() if node.takes_parts]
+        too_few = f"{width} nodes are needed for files of layout {version.layout}, {len(takers)} can take parts"
+        if all(node in version.nodes for node in takers):
+            begun.close()
+            self._blocked = too_few
+            return False
+        try:
+            await begun
+        except NotEnoughNodes as problem:
+            self._blocked = str(problem) if len(takers) >= width else too_few
+            return False
+        return True
+
+    async def _empty(self, node: str) -> None:
+        """Have all parts of a node elsewhere, those of the most endangered versions first."""
+        for spare in self._spares():
+            cursor, stuck, more = "", 0, True
+            while more and stuck < _MOST_STUCK:
+                page = await self._ledger.placed_on(node, cursor, _PAGE)
+                for version in page.versions:
+                    leaving = self._leaving.look()
+                    if node not in leaving:
+                        return  # it has come back, or shall stay
+                    away = {name for name, why in leaving.items() if why == AWAY}
+                    if self._crew.may_begin(version) and _spare_without(version, away) <= spare:
+                        stuck += not await self._empty_of(node, version, away)
+                if self._again:
+                    self._again = False
+                    await self._heal_hurt(self._leaving.look())
+                cursor, more = page.cursor, bool(page.cursor)
+                await self._breathe()
+
+    def _breathe(self) -> Deferred[None]:
+        """Let other work of the reactor run."""
+        return deferLater(self._clock, 0, lambda: None)
+
+    def _spares(self) -> list[int]:
+        """Return the numbers of spare parts up to which versions are handled, pass by pass."""
+        away = sum(why == AWAY for why in self._leaving.look().values())
+        return [*range(away - 1), 1000] if away > 1 else [1000]
+
+    async def _empty_of(self, node: str, version: Manifest, away: set[str]) -> bool:
+        """Begin to have a part of a version elsewhere.
+
+        :return: whether it was begun, or need not or cannot ever be.
+        """
+        index = version.nodes.index(node)
+        if node not in away:
+            return await self._is_possible(version, self._crew.move(version, index))
+        if _spare_without(version, away) < 0:
+            return True
+        return await self._is_possible(version, self._crew.rebuild(version, [index], away))
+
+    def set_limit(self, limit: float | None) -> None:
+        """Change the limit.
+
+        :param limit: bytes of stored parts per second; None for no limit.
+        """
+        self._crew.set_limit(limit)
+
+    async def report(self) -> HealReport:
+        """Return the state of the heal."""
+        crew, counts, placed = self._crew, await self._ledger.hurt_counts(), await self._ledger.parts_on()
+        leaving = [
+            LeavingNode(node, why, placed.get(node, 0))
+            for node, why in self._leaving.look().items()
+            if placed.get(node)
+        ]
+        unreadable = sum(count for spare, count in counts.versions.items() if spare < 0)
+        rate = crew.rate.now()
+        pending = bool(leaving) or len(counts.versions) > sum(spare < 0 for spare in counts.versions)
+        state = "healing" if crew.busy else "blocked" if pending and self._blocked else "healing" if pending else "idle"
+        left = counts.bytes + sum(node.parts for node in leaving) * (
+            crew.rate.bytes / crew.rate.parts if crew.rate.parts else 0.0
+        )
+        return HealReport(
+            state=state,
+            versions=dict(counts.versions),
+            parts=counts.parts,
+            bytes=counts.bytes,
+            unreadable=unreadable,
+            leaving=leaving,
+            healed_parts=crew.rate.parts,
+            healed_bytes=crew.rate.bytes,
+            failed=crew.failed,
+            confirmed=self.suspects.confirmed,
+            rate=rate,
+            limit=crew.limit,
+            seconds_left=left / rate if rate and pending else None,
+            problem=self._blocked if pending else "",
+        )
+
+
+def _spare_without(version: Manifest, away: set[str]) -> int:
+    """Return how many parts a version can spare if those on some nodes do not count."""
+    return version.spare - sum(node in away for node in version.nodes)

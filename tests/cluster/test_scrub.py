@@ -1,0 +1,88 @@
+"""Rot that nobody reads: the nodes find it, and the front tells of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import pytest_twisted
+from twisted.logger import LogLevel, capturedLogs
+
+from storaged.parts.format import FOOTER_SIZE, HEADER_SIZE
+from tests.cluster.cluster import Cluster
+from tests.cluster.waiting import eventually
+
+UNIT = 1024
+DATA = bytes(range(256)) * 24 * 100
+
+
+async def scrubbed(make_cluster: Callable[..., Cluster], **settings: object) -> Cluster:
+    """Start a cluster whose nodes read all their parts in a second."""
+    cluster = make_cluster(unit=UNIT, **settings)
+    for node in cluster.nodes:
+        node.scrub_days = 1 / 86_400
+    await cluster.start()
+    return cluster
+
+
+@pytest.mark.parametrize("offset", [5, HEADER_SIZE + 7, 40 * UNIT, -FOOTER_SIZE + 9])
+@pytest_twisted.ensureDeferred
+async def test_rot_is_found_and_told_though_nobody_reads_the_file(
+    make_cluster: Callable[..., Cluster], offset: int
+) -> None:
+    cluster = await scrubbed(make_cluster)
+    await cluster.put("/a", DATA)
+    file = cluster.part_files()[3]
+    [node] = [node for node in cluster.nodes if file.name in node.parts()]
+    cluster.corrupt_part(3, offset)
+    await eventually(lambda: node.store.scrubber.report().rotten)
+    await cluster.look_at_nodes()
+    status = await cluster.status()
+    rotten = {each["id"]: each["scrub"]["rotten"] for each in status["nodes"]}
+    assert rotten == {each.node_id: int(each is node) for each in cluster.nodes}
+    assert [text for text in status["warnings"] if node.node_id in text and "1 rotten parts" in text]
+    metrics = (await cluster.ask("GET", f"{cluster.admin_url}/metrics")).text
+    assert f'splitd_node_rotten_parts{{node="{node.node_id}"}} 1.0' in metrics
+    assert f'splitd_node_scrubbed_bytes_total{{node="{node.node_id}"}}' in metrics
+    assert file.exists(), "the node has deleted it"
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_front_reports_the_part_and_forgets_it_with_its_file(make_cluster: Callable[..., Cluster]) -> None:
+    cluster = await scrubbed(make_cluster)
+    await cluster.put("/a", DATA)
+    file = cluster.part_files()[2]
+    [node] = [node for node in cluster.nodes if file.name in node.parts()]
+    cluster.corrupt_part(2, 10 * UNIT)
+    await eventually(lambda: node.store.scrubber.report().rotten)
+    await cluster.look_at_nodes()
+    assert cluster.front is not None
+    with capturedLogs() as logs:
+        await cluster.front.rot.look()
+    [event] = [each for each in logs if each["log_level"] == LogLevel.error and "part" in each]
+    assert (str(event["part"]), event["node"]) == (file.name, node.node_id)
+    assert (await cluster.ask("DELETE", "/a")).code == 204
+    await eventually(lambda: not node.store.scrubber.report().rotten)
+    await eventually(cluster.nothing_stored)
+    await cluster.look_at_nodes()
+    assert not cluster.front.registry.rotten()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_node_goes_on_with_its_scrub_after_a_restart(make_cluster: Callable[..., Cluster]) -> None:
+    cluster = await scrubbed(make_cluster)
+    await cluster.put("/a", DATA)
+    node = cluster.nodes[0]
+    cluster.corrupt_part(0, 10 * UNIT)
+    holder = next(each for each in cluster.nodes if cluster.part_files()[0].name in each.parts())
+    await eventually(lambda: holder.store.scrubber.report().rotten)
+    await eventually(lambda: node.store.scrubber.report().ended_ms)
+    for each in cluster.nodes:
+        await each.stop()
+        each.scrub_days = 1000.0  # so slow that it finds nothing by itself
+        await each.start()
+    await eventually(lambda: holder.store.scrubber.report().rotten)
+    await eventually(lambda: node.store.scrubber.report().ended_ms)
+    await cluster.look_at_nodes()
+    assert cluster.front is not None
+    assert cluster.front.registry.rotten() == {holder.node_id: 1}
