@@ -8,11 +8,13 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred
 
 from splitd.catalog.state import State
 from splitd.errors import MoveRefused
+from splitd.model.erasure import cut_whole
 from splitd.model.manifest import Manifest
 from splitd.model.tree import Collection
 from splitd.upkeep.pace import Pace
@@ -142,14 +144,17 @@ class Life:
         )
 
 
-def columns(data: bytes) -> list[bytes]:
-    """Return the six parts of a file, cut as the format says."""
-    parts = [b""] * 6
-    for start in range(0, len(data), 6 * UNIT):
-        stripe = data[start : start + 6 * UNIT]
-        share, more = divmod(len(stripe), 6)
+def columns(data: bytes, count: int) -> list[bytes]:
+    """Return the data parts of a file, cut as the format says.
+
+    :param count: how many there are.
+    """
+    parts = [b""] * count
+    for start in range(0, len(data), count * UNIT):
+        stripe = data[start : start + count * UNIT]
+        share, more = divmod(len(stripe), count)
         position = 0
-        for index in range(6):
+        for index in range(count):
             size = share + (index < more)
             parts[index] += stripe[position : position + size]
             position += size
@@ -157,14 +162,15 @@ def columns(data: bytes) -> list[bytes]:
 
 
 def is_stored(manifest: Manifest, data: bytes, nodes: dict[str, dict[str, bytes]]) -> bool:
-    """Return whether a file with this content can be read."""
+    """Return whether a file with this content can be read, and each node has what the manifest places there."""
     if manifest.size != len(data):
         return False
-    for index, (node, column) in enumerate(zip(manifest.nodes, columns(data), strict=False)):
+    payloads = columns(data, manifest.data) + cut_whole(manifest.layout, data)[manifest.data :]
+    for index, (node, payload) in enumerate(zip(manifest.nodes, payloads, strict=False)):
         part_id = f"{manifest.upload}.{index}"
-        if nodes[node].get(part_id) != encode_part(parse_part_id(part_id), UNIT, column):
+        if node and nodes[node].get(part_id) != encode_part(parse_part_id(part_id), UNIT, payload):
             return False
-    return len(manifest.nodes) == (6 if data else 0)
+    return len(manifest.nodes) == (manifest.layout.width if data else 0) and (not data or manifest.spare >= 0)
 
 
 def judge(image: Image, notes: list[Any], folder: Path) -> None:
@@ -209,9 +215,53 @@ def empty(folder: Path) -> Image:
     return {str(folder / name): {} for name in names}
 
 
+class HurtLife(Life):
+    """Uses a cluster whose files have parity, while nodes come and go and parts are lost."""
+
+    async def run(self) -> None:
+        for path, size in (("/large", 8_000), ("/small", 1_000), ("/replaced", 1_000), ("/deleted", 1_000)):
+            await self.put(path, size)
+        for number in (0, 1):
+            await self._cluster.break_node(number)
+        await self.put("/stored without", 8_000)
+        await self.put("/small without", 1_000)
+        for number in (0, 1):
+            await self._cluster.nodes[number].start()
+        await self._cluster.look_at_nodes()
+        await self.whole()
+        for path, index in (("/large", 0), ("/large", 5), ("/small", 1), ("/replaced", 2), ("/deleted", 3)):
+            await self.lose(path, index)
+        await self.put("/replaced", 1_000)
+        await self.change("DELETE", "/deleted", None)
+        await self.whole()
+        registry = self._cluster.registry
+        registry.write_text(registry.read_text().replace("- id: n3\n", "- id: n3\n  state: lost\n"))
+        assert (await self._cluster.reload()).code == 200
+        await self.whole()
+
+    async def lose(self, path: str, index: int) -> None:
+        """Have the front believe that a part is damaged."""
+        front = self._cluster.front
+        assert front is not None
+        manifest = await front.catalog.lookup(path)
+        await front.catalog.heal_ledger.lose(manifest.nodes[index], [manifest.part(index)], "it is said to be")
+        front.healer.wake()
+
+    async def whole(self) -> None:
+        await self._cluster.status_becomes(
+            lambda status: not status["heal"]["versions"] and not status["heal"]["leaving"]
+        )
+        await self.reaped()
+
+
+@pytest.mark.parametrize(
+    ("life", "settings"), [(Life, {}), (HurtLife, {"layout": "4+2", "min_parts": 4, "heal_limit": Size(0)})]
+)
 @pytest_twisted.ensureDeferred
-async def test_power_cuts_at_every_moment(make_cluster: Callable[..., Cluster], tmp_path: Path) -> None:
-    cluster = make_cluster(count=NODES, unit=UNIT, small_part=Size(1000), reap_interval_s=3600.0)
+async def test_power_cuts_at_every_moment(
+    make_cluster: Callable[..., Cluster], life: type[Life], settings: dict[str, Any]
+) -> None:
+    cluster = make_cluster(count=NODES, unit=UNIT, small_part=Size(1000), reap_interval_s=3600.0, **settings)
     folder = cluster.folder
     first = empty(folder)
     disk = ClusterDisk(first)
@@ -219,7 +269,7 @@ async def test_power_cuts_at_every_moment(make_cluster: Callable[..., Cluster], 
     for node in cluster.nodes:
         node.filesystem = disk  # type: ignore[assignment]
     await cluster.start()
-    await Life(cluster, disk).run()
+    await life(cluster, disk).run()
     await cluster.stop()
     random, cuts, seen = Random(1), Cuts(first, disk.log), set()
     for _ in cuts.moments():

@@ -101,6 +101,15 @@ class KilledCluster:
         answer = ask(f"http://127.0.0.1:{self.port + 1}/status")
         return json.loads(answer.body) if answer.status == 200 else {}
 
+    def wait_healed(self) -> None:
+        """Wait until no file lacks a part, and no part has to leave a node."""
+
+        def is_done() -> bool:
+            heal = self.status().get("heal")
+            return bool(heal) and not heal["versions"] and not heal["leaving"]
+
+        wait_until(is_done, "the end of the heal", self.status)
+
     def wait_reaped(self) -> None:
         """Wait until no upload is under way and nothing is left to delete."""
 
@@ -126,6 +135,7 @@ class KilledCluster:
             )
             for manifest in self.manifests()
             for index, node in enumerate(manifest.nodes)
+            if node
         }
 
     def manifests(self) -> list[Manifest]:
