@@ -19,7 +19,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-clients test-disks check crash bench soak bench-peers bench-against bench-scale clean
+.PHONY: help run demo test test-clients test-disks check crash bench soak bench-peers bench-against bench-scale bench-parity clean
 
 help:  ## Show this.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ bench-peers: $(VENV)/.installed  ## Measure it beside nginx, SeaweedFS and rclon
 
 bench-against: $(VENV)/.installed  ## Measure this tree and the last release, or another commit, by turns.
 	$(BIN)/python bench/against.py $(ARGS)
+
+bench-parity: $(VENV)/.installed  ## Measure what parity costs, and slow or missing storage servers.
+	$(BIN)/python bench/parity.py $(ARGS)
 
 bench-scale: $(VENV)/.installed  ## Measure how the catalog grows with the number of files.
 	$(BIN)/python bench/scale.py $(ARGS)

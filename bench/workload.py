@@ -49,12 +49,16 @@ class Workload:
         os.sync()
         put["mb_per_s_on_disk"] = total / 1e6 / (put["seconds"] + time.perf_counter() - began)
         self._keep_large(put, done, total)
-        self._keep_large(
-            *self._measure(f"GET {what}", lambda: self.client.run(streams, iter(_gets(paths, size)))), total
-        )
+        self.large_get(paths, size)
         if self._verify:
             self.client.run(min(streams, 4), iter(_gets(paths, size, check=True)))
         return paths
+
+    def large_get(self, paths: Sequence[str], size: int) -> None:
+        """Read files of `size` bytes at once."""
+        what = f"{len(paths)} x {size // MIB} MiB" if len(paths) > 1 else f"{size // MIB} MiB"
+        row, done = self._measure(f"GET {what}", lambda: self.client.run(len(paths), iter(_gets(paths, size))))
+        self._keep_large(row, done, size * len(paths))
 
     def _keep_large(self, row: Row, exchanges: Sequence[Exchange], total: int) -> None:
         row["mb_per_s"] = total / 1e6 / row["seconds"]
