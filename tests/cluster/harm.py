@@ -12,6 +12,8 @@ from storaged.system.interfaces import IFile
 from storaged.system.volume import Volume
 from tests.contract.filesystems import PassingFile, PassingFilesystem
 
+_READABLE = 64 * 1024
+
 
 class HarmedFilesystem(PassingFilesystem):
     """Works until a test damages it, and counts the bytes that go through it.
@@ -20,6 +22,7 @@ class HarmedFilesystem(PassingFilesystem):
     :ivar room: bytes that may still be written before it is full; None for no limit.
     :ivar size: the capacity that it reports; None for the real size.
     :ivar fails_sync: whether every sync of a file fails.
+    :ivar unreadable: names of files of which the disk cannot read the bytes behind the first 64 KiB.
     """
 
     def __init__(self) -> None:
@@ -31,6 +34,7 @@ class HarmedFilesystem(PassingFilesystem):
         self.room: int | None = None
         self.size: int | None = None
         self.fails_sync = False
+        self.unreadable: set[str] = set()
         self._may_go = {call: threading.Event() for call in ("open", "read", "write")}
         self._lock = threading.Lock()
         self.release()
@@ -53,7 +57,7 @@ class HarmedFilesystem(PassingFilesystem):
 
     def open(self, path: str, mode: str) -> IFile:
         self.wait_for("open")
-        return _HarmedFile(super().open(path, mode), self)
+        return _HarmedFile(super().open(path, mode), self, Path(path).name)
 
     def volume(self, path: str) -> Volume:
         if self.size is not None:
@@ -88,9 +92,10 @@ def _size(path: Path) -> int:
 
 
 class _HarmedFile(PassingFile):
-    def __init__(self, file: IFile, filesystem: HarmedFilesystem) -> None:
+    def __init__(self, file: IFile, filesystem: HarmedFilesystem, name: str) -> None:
         super().__init__(file)
         self._filesystem = filesystem
+        self._name = name
 
     def write(self, pieces: Iterable[bytes]) -> None:
         self._filesystem.wait_for("write")
@@ -102,6 +107,8 @@ class _HarmedFile(PassingFile):
 
     def read_at(self, offset: int, count: int) -> bytes:
         self._filesystem.wait_for("read")
+        if self._name in self._filesystem.unreadable and offset + count > _READABLE:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
         data = super().read_at(offset, count)
         self._filesystem.note_read(len(data))
         return data

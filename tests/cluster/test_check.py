@@ -237,6 +237,25 @@ async def test_a_fast_check_tells_what_the_scrubs_have_found(make_cluster: Calla
     assert await hurt(cluster) == {"/a": ("degraded", {2: "damaged"})}
 
 
+@pytest_twisted.ensureDeferred
+async def test_a_part_that_the_disk_cannot_read_is_damaged_and_says_nothing_about_its_node(
+    make_cluster: Callable[..., Cluster],
+) -> None:
+    cluster = await started(make_cluster)
+    uploads = [await stored(cluster, f"/{number}", LARGE * 2) for number in range(4)]
+    file = part_file(cluster, uploads[1], 4)
+    [node] = [node for node in cluster.nodes if file.name in node.parts()]
+    node.filesystem.unreadable.add(file.name)
+    assert await hurt(cluster, deep=1) == {"/1": ("degraded", {4: "unreachable"})}
+    await node.stop()
+    node.scrub_days = 1e-5
+    await node.start()
+    await cluster.look_at_nodes()
+    await eventually(lambda: node.store.scrubber.report().rotten)
+    for deep in (0, 1):
+        assert await hurt(cluster, deep=deep) == {"/1": ("degraded", {4: "damaged"})}
+
+
 @pytest.mark.parametrize(
     ("query", "status"),
     [

@@ -16,7 +16,7 @@ from splitd.interfaces.catalog import ICatalog
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.interfaces.statistics import ICatalogStatistics
 from splitd.model.manifest import Manifest, largest_part
-from splitd.upkeep.check.asking import Asking
+from splitd.upkeep.check.asking import Asking, fetch_rotten
 from splitd.upkeep.check.deep import DeepCheck
 from splitd.upkeep.check.events import (
     DAMAGED,
@@ -128,9 +128,13 @@ class Checks:
         """Take note that a check has ended."""
         self._running.discard(check)
 
+    async def _rotten(self, check: Check) -> dict[str, dict[str, str]]:
+        """Fetch the lists of rotten parts from all nodes."""
+        nodes = self._registry.node_ids()
+        return dict(zip(nodes, await gather([fetch_rotten(node, check.asking) for node in nodes]), strict=True))
+
     async def _look(self, check: Check) -> None:
-        looks = LookCheck(self._registry, check.asking)
-        await looks.begin()
+        looks = LookCheck(await self._rotten(check), check.asking)
         while batch := await check.walk.next():
             for (path, manifest), hurt in zip(batch, await looks.check([each for _, each in batch]), strict=True):
 
@@ -147,7 +151,7 @@ class Checks:
             check.read += count
             await pace.take(count)
 
-        deep = DeepCheck(check.asking, self._run, pass_bytes)
+        deep = DeepCheck(await self._rotten(check), check.asking, self._run, pass_bytes)
 
         async def read(manifest: Manifest) -> list[HurtPart]:
             self._pins.pin(manifest)

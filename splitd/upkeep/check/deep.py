@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from splitd.model.erasure import code_of
 from splitd.model.manifest import Manifest
 from splitd.upkeep.check.asking import Asking, hurt_part, nowhere
-from splitd.upkeep.check.events import INCONSISTENT, HurtPart
+from splitd.upkeep.check.events import DAMAGED, INCONSISTENT, UNREACHABLE, HurtPart
 from splitd.upkeep.check.reading import PartReading
 from storaged.parts.decoding import check_part
 from storaged.parts.errors import BadPart, PartDamaged, StoragedError
@@ -22,11 +22,19 @@ from storaged.system.parallel import InThread, gather
 class DeepCheck:
     """Reads versions from end to end, at bounded memory: a stripe, and what is on its way from the nodes.
 
+    :param rotten: for each node, why parts are rotten, by their ids.
     :param run: runs a computation in a thread.
     :param pass_bytes: called with each number of stored bytes that were read; waits to keep the pace.
     """
 
-    def __init__(self, asking: Asking, run: InThread, pass_bytes: Callable[[int], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        rotten: Mapping[str, Mapping[str, str]],
+        asking: Asking,
+        run: InThread,
+        pass_bytes: Callable[[int], Awaitable[None]],
+    ) -> None:
+        self._rotten = rotten
         self._asking = asking
         self._run = run
         self._pass = pass_bytes
@@ -36,7 +44,17 @@ class DeepCheck:
         indexes = [index for index, node in enumerate(manifest.nodes) if node]
         largest = max([stored_size(manifest.part_size(index), manifest.unit) for index in indexes], default=0)
         check = self._check_small if largest <= SMALL_PART else self._check_large
-        return nowhere(manifest) + await check(manifest, indexes)
+        return nowhere(manifest) + [self._explain(manifest, part) for part in await check(manifest, indexes)]
+
+    def _explain(self, manifest: Manifest, part: HurtPart) -> HurtPart:
+        """Return what is known about a part that could not be read to its end.
+
+        A node breaks off in the middle of a part that its disk cannot read, which looks as if the node had failed.
+        """
+        reason = self._rotten.get(part.node, {}).get(str(manifest.part(part.part)))
+        if part.state != UNREACHABLE or reason is None:
+            return part
+        return HurtPart(part.part, part.node, DAMAGED, reason)
 
     # Small parts arrive whole
 
@@ -85,9 +103,11 @@ class DeepCheck:
     async def _read(self, manifest: Manifest, readings: dict[int, PartReading]) -> list[HurtPart]:
         hurt: list[HurtPart] = []
 
-        async def try_all(work: Mapping[int, Callable[[INodeStore], Deferred[Any]]]) -> dict[int, Any]:
+        async def try_all(
+            work: Mapping[int, Callable[[INodeStore], Deferred[Any]]], *, goes_on: bool = True
+        ) -> dict[int, Any]:
             """Do something with some parts; a part that fails is read no further."""
-            asked = [self._asking.ask(manifest.nodes[index], call) for index, call in work.items()]
+            asked = [self._asking.ask(manifest.nodes[index], call, goes_on=goes_on) for index, call in work.items()]
             done = dict(zip(work, await gather(asked), strict=True))
             for index, outcome in done.items():
                 if isinstance(outcome, StoragedError):
@@ -95,7 +115,7 @@ class DeepCheck:
                     readings.pop(index).close()
             return {index: outcome for index, outcome in done.items() if index in readings}
 
-        await try_all({index: _opening(reading) for index, reading in readings.items()})
+        await try_all({index: _opening(reading) for index, reading in readings.items()}, goes_on=False)
         passed = 0
         consistent = True
         for stripe in range(-(-manifest.part_size(0) // manifest.unit)):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from splitd.interfaces.nodes import INodeRegistry
 from splitd.model.manifest import Manifest
 from splitd.upkeep.check.asking import Asking, hurt_part, nowhere
 from splitd.upkeep.check.events import HurtPart
@@ -15,33 +14,16 @@ from storaged.parts.values import PartLook
 from storaged.parts.wire import LOOK_LIMIT
 from storaged.system.parallel import gather
 
-_PAGE = 2000
-_MOST_ROTTEN = 10_000
-
 
 class LookCheck:
-    """Checks files by the headers and sizes of their parts, and by what the nodes' scrubs have found."""
+    """Checks files by the headers and sizes of their parts, and by what the nodes' scrubs have found.
 
-    def __init__(self, registry: INodeRegistry, asking: Asking) -> None:
-        self._registry = registry
+    :param rotten: for each node, why parts are rotten, by their ids.
+    """
+
+    def __init__(self, rotten: Mapping[str, Mapping[str, str]], asking: Asking) -> None:
+        self._rotten = rotten
         self._asking = asking
-        self._rotten: dict[str, dict[str, str]] = {}
-
-    async def begin(self) -> None:
-        """Fetch the lists of rotten parts from all nodes."""
-        nodes = self._registry.node_ids()
-        self._rotten = dict(zip(nodes, await gather([self._rotten_on(node) for node in nodes]), strict=True))
-
-    async def _rotten_on(self, node: str) -> dict[str, str]:
-        found: dict[str, str] = {}
-        after = ""
-        while len(found) < _MOST_ROTTEN:
-            page = await self._asking.ask(node, lambda store: store.rotten(after, _PAGE))  # noqa: B023 - used at once
-            if isinstance(page, StoragedError) or not page or page[-1].part_id <= after:
-                break  # a node of an older version has no such list
-            found.update((part.part_id, part.reason) for part in page)
-            after = page[-1].part_id
-        return found
 
     async def check(self, versions: Sequence[Manifest]) -> list[list[HurtPart]]:
         """Check some versions.
