@@ -237,7 +237,8 @@ class Front:
         limit = int(self._config.heal_limit) or None
         crew = Crew(self.mover, Rebuilder(reads.open, registry, run), registry, reactor, limit)
         leaving = LeavingNodes(registry, reactor, self._config.heal_after_s)
-        return Healer(self.catalog.heal_ledger, self.catalog.doomed_parts, crew, leaving, registry, reactor)
+        doomed = self.catalog.doomed_parts
+        return Healer(self.catalog.heal_ledger, doomed, crew, leaving, registry, self._reaper, reactor)
 
     def _found(self, manifest: Manifest, index: int, problem: FileDamaged) -> None:
         """Have a part checked that a download has found missing or damaged."""

@@ -139,7 +139,7 @@ def flip(path: Path) -> None:
 async def test_parts_that_are_reported_are_checked_and_rebuilt_where_they_were_if_there_is_no_other_node(
     make_cluster: Callable[..., Cluster], harm: Callable[[Path], None]
 ) -> None:
-    cluster = await stored(make_cluster)
+    cluster = await stored(make_cluster, reap_interval_s=NEVER_S)
     assert cluster.front is not None
     manifest = await manifest_of(cluster, "/400000")
     for index in (2, 7):

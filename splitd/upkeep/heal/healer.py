@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 from splitd.errors import CatalogReadOnly, NotEnoughNodes
 from splitd.interfaces.heal import IHealLedger
 from splitd.interfaces.parts import IDoomedParts
+from splitd.interfaces.upkeep import IReaper
 from splitd.model.manifest import Manifest
 from splitd.nodes.registry import NodeRegistry
 from splitd.upkeep.heal.crew import Crew
@@ -41,6 +42,7 @@ class Healer:
     moment.
 
     :param crew: does the work on single versions.
+    :param reaper: deletes what remains of damaged parts.
     :param clock: calls later.
     :ivar suspects: takes reports of parts that are missing or damaged: an `IFindings`.
     """
@@ -54,13 +56,15 @@ class Healer:
         crew: Crew,
         leaving: LeavingNodes,
         registry: NodeRegistry,
+        reaper: IReaper,
         clock: Any,
     ) -> None:
+        self._reaper = reaper
         self._ledger = ledger
         self._doomed = doomed
         self._crew = crew
         self._leaving = leaving
-        self.suspects = Suspects(ledger, registry, self.wake)
+        self.suspects = Suspects(ledger, registry, self._lost)
         self._registry = registry
         self._clock = clock
         self._pass: Deferred[None] | None = None
@@ -96,6 +100,10 @@ class Healer:
         self._pass = Deferred.fromCoroutine(self._heal())
         self._pass.addErrback(self._failed)
         self._pass.addCallback(self._ended)
+
+    def _lost(self) -> None:
+        self._reaper.wake()  # the remains may be in the way of the part that is rebuilt
+        self.wake()
 
     def recovered(self, _: str) -> None:
         """Take note that a node can be used again: what could not be healed may be possible now."""
