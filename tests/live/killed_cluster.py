@@ -119,10 +119,6 @@ class KilledCluster:
 
         wait_until(is_done, "the end of the reaper's work", self.status)
 
-    def wait_healed(self) -> None:
-        """Wait until no part of any file is missing."""
-        wait_until(lambda: not any(manifest.missing for manifest in self.manifests()), "all healed", self.status)
-
     def state(self) -> State:
         """Return the state that the journal produces."""
         return fold(JournalReader(OSFilesystem(), str(self.folder / "front/data/journal")))

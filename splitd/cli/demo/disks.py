@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import attrs
 
 from splitd.model.records import PartsGone, Record, UploadStarted, decode_line
-from storaged.parts.format import HEADER_SIZE, decode_header, payload_size
+from storaged.parts.decoding import check_part
+from storaged.parts.errors import BadPart
+from storaged.parts.format import HEADER_SIZE, decode_header, parse_part_id, payload_size
 
 
 @attrs.frozen
@@ -54,19 +56,41 @@ def size_of(path: Path) -> int:
         return 0
 
 
-@contextmanager
-def flipped_byte(path: Path, offset: int) -> Iterator[None]:
-    """Change one byte of a file; at the end of the block it is restored."""
+def flip_byte(path: Path, offset: int) -> None:
+    """Change one byte of a file; a second call restores it."""
     with path.open("r+b", buffering=0) as file:
         file.seek(offset)
         good = file.read(1)
         file.seek(offset)
         file.write(bytes([good[0] ^ 0xFF]))
-        try:
-            yield
-        finally:
-            file.seek(offset)
-            file.write(good)
+
+
+@contextmanager
+def flipped_byte(path: Path, offset: int) -> Iterator[None]:
+    """Change one byte of a file; at the end of the block it is restored."""
+    flip_byte(path, offset)
+    try:
+        yield
+    finally:
+        flip_byte(path, offset)
+
+
+HEALED_S = 60.0
+"""How long the tour waits until missing or damaged parts are rebuilt, in seconds."""
+
+
+def count_whole(disks: Sequence[NodeDisk], upload: str) -> int:
+    """Count the parts of an upload that have the right bytes on the disks."""
+    return sum(is_whole(part) for disk in disks for part in disk.parts(upload))
+
+
+def is_whole(part: Path) -> bool:
+    """Return whether the file of a part has the right bytes; False if it is gone."""
+    try:
+        check_part(parse_part_id(part.name), part.read_bytes())
+    except (OSError, BadPart):
+        return False
+    return True
 
 
 @attrs.frozen

@@ -141,6 +141,18 @@ class OwnCluster:
         if done.returncode:
             raise CommandFailed(f"the cluster did not grow: {done.stderr.strip()}")
 
+    def operate(self, *arguments: str) -> tuple[int, str]:
+        """Run splitctl for this cluster; return its exit code, and what it said."""
+        done = subprocess.run(  # noqa: S603 - our own program
+            [sys.executable, "-c", _PROGRAM, "--admin", self.operators.url, *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        return done.returncode, (done.stdout + done.stderr).strip()
+
     def pids(self) -> dict[str, int]:
         """Return the process ids, by "front" and node id."""
         document = self._document()

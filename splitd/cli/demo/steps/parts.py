@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from splitd.cli.check import check_events
-from splitd.cli.demo.disks import NodeDisk, flipped_byte, index_of, payload_of
+from splitd.cli.demo.disks import HEALED_S, NodeDisk, count_whole, flip_byte, flipped_byte, index_of, payload_of
 from splitd.cli.demo.files import curl_verdict
 from splitd.cli.demo.report import Report
 from splitd.cli.demo.scene import Scene, Step
 from splitd.cli.demo.steps.transfer import SAMPLE
+from splitd.cli.demo.waiting import wait_until
 from splitd.cli.errors import CommandFailed
 
 
@@ -38,10 +39,15 @@ def _look_at_parts(scene: Scene, report: Report) -> None:
 def _damage(scene: Scene, report: Report, disk: NodeDisk, part: Path) -> None:
     offset = part.stat().st_size // 2
     report.say(f"Now the byte at {offset} of {part.name} is flipped on the disk, as a bad sector would do.")
+    if scene.layout.parity:
+        flip_byte(part, offset)
+        report.command(f"curl --fail -o /dev/null {scene.link(SAMPLE)}")
+        _see_it_rebuilt(scene, report)
+        return
     with flipped_byte(part, offset):
         _see_it_found(scene, report, disk)
         report.command(f"curl --fail -o /dev/null {scene.link(SAMPLE)}")
-        (_see_it_rebuilt if scene.layout.parity else _see_it_fail)(scene, report)
+        _see_it_fail(scene, report)
     report.say("The byte is put back.")
     report.equal("the file reads fine again", scene.sample.sha256, scene.files.digest(scene.path(SAMPLE)))
 
@@ -75,6 +81,13 @@ def _see_it_rebuilt(scene: Scene, report: Report) -> None:
         report.equal("curl ends without an error", 0, verdict[0])
     found = scene.files.digest(scene.path(SAMPLE))
     report.equal("a wrong byte is never served: it was computed from the other parts", scene.sample.sha256, found)
+    width = scene.layout.width
+    wait_until(lambda: _whole(scene) == width, "all parts right again", HEALED_S)
+    report.equal(f"all {width} parts are right again on the disks", width, _whole(scene))
+
+
+def _whole(scene: Scene) -> int:
+    return count_whole(scene.own.disks(), scene.versions[SAMPLE])
 
 
 LOOK_AT_PARTS = Step(

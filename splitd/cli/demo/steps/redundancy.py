@@ -1,13 +1,12 @@
-"""The steps about parity: a collection asks for it, and two storage servers die during a download and an upload."""
+"""The steps about parity: a collection asks for it, two disks or servers fail, and all is healed."""
 
 from __future__ import annotations
 
 import os
 import time
-from contextlib import ExitStack
 from hashlib import sha256
 
-from splitd.cli.demo.disks import NodeDisk, flipped_byte, index_of, size_of
+from splitd.cli.demo.disks import HEALED_S, NodeDisk, count_whole, flip_byte, index_of, size_of
 from splitd.cli.demo.files import InterruptedStream
 from splitd.cli.demo.report import Report
 from splitd.cli.demo.scene import Scene, Step
@@ -65,16 +64,22 @@ def _parts(scene: Scene, upload: str) -> list[tuple[int, NodeDisk, int]]:
 
 
 def _flip(scene: Scene, report: Report) -> None:
-    victims = [part for disk in scene.own.disks() for part in disk.parts(scene.versions[_COPY]) if index_of(part) < 2]
-    report.say(
-        f"A bit of {' and of '.join(part.name for part in victims)} is flipped on the disks, in the first stripe."
-    )
-    with ExitStack() as stack:
-        for part in victims:
-            stack.enter_context(flipped_byte(part, HEADER_SIZE + _FLIPPED))
-        report.command(f"curl -s {scene.link(_COPY)} | sha256sum")
-        found = scene.files.digest(scene.path(_COPY))
+    layout, upload = layout_of(scene), scene.versions[_COPY]
+    victims = [part for disk in scene.own.disks() for part in disk.parts(upload) if index_of(part) < 2]
+    report.say(f"A byte of {' and of '.join(part.name for part in victims)} is flipped, in the first stripe.")
+    for part in victims:
+        flip_byte(part, HEADER_SIZE + _FLIPPED)
+    report.command(f"curl -s {scene.link(_COPY)} | sha256sum")
+    found = scene.files.digest(scene.path(_COPY))
     report.equal("the client got the whole file, every byte of it right", scene.sample.sha256, found)
+    begun = time.monotonic()
+    wait_until(
+        lambda: count_whole(scene.own.disks(), upload) == layout.width, "all parts of the file right again", HEALED_S
+    )
+    report.measure("repaired after", time.monotonic() - begun, "s")
+    report.equal(
+        f"all {layout.width} parts are right again on the disks", layout.width, count_whole(scene.own.disks(), upload)
+    )
 
 
 def _kill_two(scene: Scene, report: Report, nodes: list[str], when: str) -> dict[str, int]:
@@ -121,6 +126,10 @@ def _kill_two_writing(scene: Scene, report: Report) -> None:
     report.equal(f"the client got 201 for its {format_size(len(data))}", 201, stored.status)
     report.equal("every byte of it is there", sha256(data).hexdigest(), scene.files.digest(path))
     _recover(scene, killed)
+    begun = time.monotonic()
+    wait_until(lambda: len(_parts(scene, stored.upload)) == layout.width, "all parts of the file", HEALED_S)
+    report.measure("healed after", time.monotonic() - begun, "s")
+    report.equal("all parts are there", list(range(layout.width)), [each[0] for each in _parts(scene, stored.upload)])
     report.equal("every byte of the file is there", sha256(data).hexdigest(), scene.files.digest(path))
 
 
@@ -134,7 +143,7 @@ PARITY = Step(
 FLIPPED = Step(
     "Two disks give back wrong bytes",
     "Bytes of two parts are wrong in the same stripe, as bad sectors would make them. Their checksums show it, and the "
-    "front computes them from the other six parts.",
+    "front computes them from the other parts. Then it repairs the two.",
     _flip,
     "the folders of the storage servers",
 )
@@ -148,7 +157,40 @@ KILL_TWO_READING = Step(
 KILL_TWO_WRITING = Step(
     "Two storage servers die during an upload",
     "Two servers are killed when half of a file is in. As many parts may be missing as min_parts allows (here both), "
-    "and the client learns of nothing.",
+    "and the client learns of nothing. The parts that were not stored are made when the servers are back.",
     _kill_two_writing,
+    "the processes",
+)
+
+
+def _lose(scene: Scene, report: Report) -> None:
+    layout = layout_of(scene)
+    report.command(f"splitctl grow --dir {scene.own.folder}   # there must be a server more than the file has parts")
+    scene.own.grow()
+    lost = next(disk.node_id for index, disk, _ in _parts(scene, scene.versions[_COPY]) if index == 0)
+    report.command(f"splitctl nodes lost {lost}")
+    code, said = scene.own.operate("nodes", "lost", lost)
+    report.quote(said.splitlines())
+    report.equal("it is not done at once: the server answers", 1, code)
+    report.command(f"splitctl nodes lost {lost} --yes")
+    code, said = scene.own.operate("nodes", "lost", lost, "--yes")
+    report.quote(said.splitlines())
+    report.equal("it is lost", 0, code)
+    begun = time.monotonic()
+
+    def homes() -> set[str]:
+        return {disk.node_id for _, disk, _ in _parts(scene, scene.versions[_COPY])} - {lost}
+
+    wait_until(lambda: len(homes()) == layout.width, "the file's parts on other servers", HEALED_S)
+    report.measure("healed after", time.monotonic() - begun, "s")
+    report.equal(f"the file has {layout.width} parts on other servers", layout.width, len(homes()))
+    report.equal("every byte of it is there", scene.sample.sha256, scene.files.digest(scene.path(_COPY)))
+
+
+LOSE = Step(
+    "A disk is lost for good",
+    "An operator declares a storage server lost. The command tells first what that costs: files without parity could "
+    "not be read any more. Parts of the others are rebuilt elsewhere.",
+    _lose,
     "the processes",
 )
