@@ -5,7 +5,6 @@ A refusal closes the connection, because it is then not known where the next req
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -34,14 +33,15 @@ from storaged.http.heads import (
 )
 from storaged.http.reading import read_to_measure
 from storaged.http.request import StreamingRequest
+from storaged.http.uptake import Uptake
 
 if TYPE_CHECKING:
     from storaged.http.site import StreamingSite
     from storaged.http.upgrade import IDrainingProtocol
 
 LINGER_S = 10.0
-"""Seconds for which a refused client may continue to send, so that it can read the answer.  A connection that is closed
-with unread bytes is reset, and the answer may be lost.
+"""Seconds for which a client may continue to send after its last answer, and keep the connection, so that it can read
+the answer.  A connection that is closed with unread bytes is reset, and the answer may be lost.
 """
 
 _FIRST_BYTES = frozenset(b"\r\n!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
@@ -63,6 +63,7 @@ class HttpConnection(Protocol):
     """
 
     transport: Any
+    _uptake: Uptake
 
     def __init__(self, site: StreamingSite) -> None:
         self.site = site
@@ -87,7 +88,6 @@ class HttpConnection(Protocol):
         self._producer: Any = None
         self._upgraded: IDrainingProtocol | None = None
         self._deadline = Deadline(site.reactor, self._timed_out)
-        self._kernel_limits_waiting = False
 
     # Input
 
@@ -101,9 +101,7 @@ class HttpConnection(Protocol):
         self.host, self.peer = transport.getHost(), transport.getPeer()
         if hasattr(self.peer, "port"):
             transport.setTcpNoDelay(True)
-            if site.take_timeout_s is not None:
-                _limit_waiting(transport, site.take_timeout_s)
-                self._kernel_limits_waiting = True
+        self._uptake = Uptake(transport, site.take_timeout_s)
         site.idle_connections.add(self)
         self._deadline.set(site.idle_timeout_s)
 
@@ -235,6 +233,8 @@ class HttpConnection(Protocol):
                 return
         self._left = 0
         self._deadline.set(None)
+        # Over TLS the last bytes may arrive after a pause; from now on only the end of the connection is awaited.
+        self._set_reading(True)
         if rest:
             self._hold(rest)
         for piece in pieces:
@@ -349,14 +349,14 @@ class HttpConnection(Protocol):
     # The end
 
     def _timed_out(self) -> None:
-        if self._ahead or (self._kernel_limits_waiting and _has_unsent(self.transport)):
+        if self._ahead or self._uptake.goes_on():
             self._deadline.set(self.site.idle_timeout_s)  # it is this side that has something to send
         elif self._head:
             self.refuse(408, "the head of the request took too long")
         elif self.request is not None:
             self.refuse(408, "the body of the request broke off")
         else:
-            self._close_soon()
+            self.close()
 
     def refuse(self, status: int, why: str) -> None:
         """Refuse a request, and close the connection when the client has read the refusal."""
@@ -369,16 +369,17 @@ class HttpConnection(Protocol):
         self._abort_later()
         if isinstance(self.transport, Connection):
             self.transport.loseWriteConnection()
-            self._is_reading = True
-            self.transport.resumeProducing()
         else:
             self.transport.loseConnection()  # TLS waits until the other side closes, too
         if request is not None:
             request.lost(Failure(ConnectionAborted(why)))
 
     def _end(self) -> None:
-        """Read no more requests."""
+        """Read no more requests.  What arrives is discarded; if it was not read, the end of the connection would not be
+        seen.
+        """
         self._ended = True
+        self._set_reading(True)
         self._ahead, self._ahead_size, self._left = [], 0, 0
         self._forget_head()
         self._deadline.set(None)
@@ -396,25 +397,25 @@ class HttpConnection(Protocol):
 
     def _abort_now(self) -> None:
         self._aborting = None
-        self.transport.abortConnection()
+        if self._uptake.goes_on():
+            self._abort_later()
+        else:
+            self.transport.abortConnection()
 
     def close(self) -> None:
         """Close the connection when the client has taken all that was written."""
         if not self._ended:
             self._end()
+            # TLS would wait for ever for the other side to close, too.
+            self._abort_later()
             self.transport.loseConnection()
-
-    def _close_soon(self) -> None:
-        # TLS would wait for ever for the other side to close, too.
-        self._abort_later()
-        self.close()
 
     def evict(self) -> None:
         """End a connection without a request in progress, because there are too many of them."""
         if self._head:
             self.refuse(503, "too many connections wait with a request that is not whole")
         else:
-            self._close_soon()
+            self.close()
 
     def drain(self) -> None:
         """Take no more requests: end now, or with the answer of the request in progress."""
@@ -458,16 +459,6 @@ class HttpConnection(Protocol):
         elif request is not None:
             request.lost(reason)
         self.site.forget(self)
-
-
-def _limit_waiting(transport: Any, timeout_s: float) -> None:
-    """Make the kernel end a connection whose peer takes nothing for too long (tcp(7))."""
-    transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(timeout_s * 1000))
-
-
-def _has_unsent(transport: Any) -> bool:
-    below = getattr(transport, "transport", transport)  # the transport below TLS
-    return bool(below.dataBuffer or below._tempDataBuffer)
 
 
 def _format_refusal(status: int, why: str) -> bytes:
