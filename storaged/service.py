@@ -15,7 +15,7 @@ from storaged.config import Config, Options
 from storaged.http import StreamingSite
 from storaged.http.listening import drain, listen
 from storaged.identity import Identity
-from storaged.journals.store import Journals
+from storaged.journals.store import journals_of
 from storaged.parts.errors import StoragedError
 from storaged.resource import PartResource
 from storaged.store import DiskPartStore
@@ -84,7 +84,7 @@ class StorageServer:
             identity=self._identity,
             scrub_s=config.scrub_days * _DAY_S,
         )
-        self._journals = Journals(f"{config.data}/journals", filesystem, self._pool, reactor)
+        self._journals = journals_of(f"{config.data}/journals", filesystem, self._pool, reactor)
         self._site = StreamingSite(
             PartResource(self.store, self._identity, key, ReadAhead(self._pool, reactor), self._journals),
             reactor,

@@ -98,8 +98,11 @@ class IJournalCopies(Interface):
         :raise OSError: the epoch could not be written down.
         """
 
-    def send(first: int, lines: list[bytes]) -> None:
-        """Send lines, which are about to be written."""
+    def send(lines: list[bytes], *, durable: bool) -> None:
+        """Send the next lines, which are about to be written.
+
+        :param durable: whether one of them waits until it is durable; otherwise they may wait for such a line.
+        """
 
     def written(upcoming: int, durable: bool) -> None:
         """Take note that all records before a number are in the journal's files, or even durable there."""

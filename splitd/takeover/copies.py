@@ -9,9 +9,9 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from splitd.interfaces.journal import CopiesReport, HolderReport, IJournalCopies
+from splitd.interfaces.journal import CopiesReport, IJournalCopies
 from splitd.model.rosters import acknowledged, choose_holders, majority, next_roster, quorum
-from splitd.takeover.history import History, load_history, new_history, save_history
+from splitd.takeover.history import History, begin_epoch, save_history
 from splitd.takeover.holder import Holder
 from splitd.takeover.lease import Lease, Member
 from splitd.takeover.tail import Tail
@@ -26,6 +26,9 @@ from storaged.system.periodic import Periodic
 _LOOK_S = 0.5
 REPLACE_S = 60.0
 """A holder that is away for this long is replaced by another node."""
+
+_SPARE_S = 0.05
+"""How much later than the others a holder gets records that a quorum has without it."""
 
 _START_S = 3.0
 """How long a start waits for the copies."""
@@ -88,6 +91,7 @@ class JournalCopies:
         self._on_refused: Callable[[str], None] = lambda _: None
         self._ready: Once[None] = Once()
         self._ending: IDelayedCall | None = None
+        self._later: IDelayedCall | None = None
         self.confirmed = 1
 
     def watch(self, confirmed: Callable[[], None], refused: Callable[[str], None]) -> None:
@@ -137,21 +141,53 @@ class JournalCopies:
         :return: a Deferred that fires with None when no work is in progress.
         """
         self._stopped = True
-        if self._ending is not None:
-            self._ending.cancel()
-            self._ending = None
+        for call in (self._ending, self._later):
+            if call is not None:
+                call.cancel()
+        self._ending = self._later = None
         self._ready.fire(None)
         for holder in self._holders.values():
             holder.stop()
         self._lease.stop()
         return self._looking.stop()
 
-    def send(self, first: int, lines: list[bytes]) -> None:
-        """Send lines; see `IJournalCopies`."""
+    def send(self, lines: list[bytes], *, durable: bool) -> None:
+        """Send lines; see `IJournalCopies`.
+
+        Lines for which nobody waits go with the next one for which somebody does: that saves the holders a sync.
+        """
         tail = self._tail
         assert tail is not None
-        entry = tail.recent.add(tail.history.epoch, first, lines)
-        tail.next = entry.next
+        if tail.recent.collect(lines) or durable:
+            self._send(tail)
+
+    def _send(self, tail: Tail) -> None:
+        entry = tail.recent.seal(tail.history.epoch, tail.next)
+        if entry is not None:
+            tail.next = entry.next
+            spare = self._spare()
+            for holder in self._holders.values():
+                if holder is not spare:
+                    holder.pump()
+            if spare is not None and self._later is None:
+                self._later = self._clock.callLater(_SPARE_S, self._pump_all)
+
+    def _spare(self) -> Holder | None:
+        """Return the holder without which a quorum takes records, if there is one: that which is the furthest behind.
+
+        It gets records some milliseconds later, many in one message, which saves it and the front most of the work.  If
+        another holder stops to answer, that one falls behind and is the spare one, and this one is not any more.
+        """
+        roster = self._in_force
+        if roster is None or self._offered is not None:
+            return None
+        connected = [self._holders[node] for node in roster.holders if self._is_connected(node)]
+        if len(connected) <= quorum(roster):
+            return None
+        return min(reversed(connected), key=lambda holder: holder.next)
+
+    def _pump_all(self) -> None:
+        self._later = None
         for holder in self._holders.values():
             holder.pump()
 
@@ -178,13 +214,13 @@ class JournalCopies:
         """Why changes are refused just now; empty if they are not."""
         if not self._started or self._stopped or self._refusal:
             return ""
-        members = len(self._members())
         if self._lease.age_s >= 2 * self._lease_s:
+            members = len(self._members())
             return (
                 f"{self._lease.reached()} of {members} nodes have confirmed epoch {self._epoch} of this front "
                 f"in the last {self._lease_s:g} s, and {majority(members)} are needed"
             )
-        if self._settled and self._is_short():
+        if self._required and self._settled and self._is_short():
             return f"journal copies: {self._present()} of {self._copies}, and journal_copies_required is set"
         return ""
 
@@ -211,23 +247,16 @@ class JournalCopies:
 
     def report(self) -> CopiesReport:
         """Describe the copies; see `IJournalCopies`."""
-        counted = self._in_force.holders if self._in_force is not None else ()
-        upcoming = self._tail.next if self._tail is not None else 1
+        roster, tail = self._in_force, self._tail
         return CopiesReport(
             wanted=self._wanted,
             present=self._present(),
             epoch=self._epoch,
-            front=self._tail.history.front if self._tail is not None else "",
+            front=tail.history.front if tail is not None else "",
             confirmed=self._lease.valid,
             problem=self._refusal or self.unavailable,
             holders=[
-                HolderReport(
-                    node,
-                    "away" if not holder.connected else "in sync" if holder.next >= self.confirmed else "behind",
-                    node in counted,
-                    max(0, upcoming - holder.next),
-                    holder.problem,
-                )
+                holder.report(self.confirmed, counts=roster is not None and node in roster.holders)
                 for node, holder in self._holders.items()
             ],
         )
@@ -239,9 +268,20 @@ class JournalCopies:
             self._on_refused(self._refusal)
 
     def _look(self) -> None:
-        for holder in list(self._holders.values()):
-            holder.look()
+        if self._tail is not None:
+            self._send(self._tail)
+        down = {member.id for member in self._members() if not member.usable}
+        for node, holder in list(self._holders.items()):
+            holder.look(usable=node not in down)
         self._changed()
+
+    def _advanced(self) -> None:
+        """Acknowledge what a holder has synced.  Much more is to be done only while a holder is to be added."""
+        roster = self._in_force
+        if roster is None or len(roster.holders) < min(self._wanted, len(self._holders)):
+            self._changed()
+        else:
+            self._confirm()
 
     def _changed(self) -> None:
         """Draw all consequences of a change.  Calls from within do nothing: the outermost one sees what they saw."""
@@ -327,7 +367,9 @@ class JournalCopies:
         candidates = {node: zone for node, zone in zones.items() if node not in lost}
         for node in [*wanted, *choose_holders(candidates, kept, self._copies - len(kept))]:
             if node not in self._holders:
-                holder = Holder(node, self._finder(node), tail, self._clock, self._changed, self._refused)
+                holder = Holder(
+                    node, self._finder(node), tail, self._clock, self._changed, self._advanced, self._refused
+                )
                 self._holders[node] = holder
                 holder.start()
 
@@ -356,15 +398,3 @@ class JournalCopies:
         if value > self.confirmed:
             self.confirmed = value
             self._on_confirmed()
-
-
-def begin_epoch(filesystem: IFilesystem, folder: str, new_id: Callable[[], str], upcoming: int, base: int) -> History:
-    """Begin the next epoch of a journal, and write that down.  Blocks.
-
-    :param upcoming: the number of the next record.
-    :param base: the number of the record before which the snapshot was made; 1 if there is none.
-    """
-    history = load_history(filesystem, folder) or new_history(new_id())
-    begun = history.begin(upcoming, base)
-    save_history(filesystem, folder, begun)
-    return begun

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from splitd.errors import JournalDamaged
@@ -94,3 +96,15 @@ def save_history(filesystem: IFilesystem, folder: str, history: History) -> None
     """
     with new_file(filesystem, folder, f"{folder}/{NAME}") as file:
         file.write([msgspec.json.encode(history) + b"\n"])
+
+
+def begin_epoch(filesystem: IFilesystem, folder: str, new_id: Callable[[], str], upcoming: int, base: int) -> History:
+    """Begin the next epoch of a journal, and write that down.  Blocks.
+
+    :param upcoming: the number of the next record.
+    :param base: the number of the record before which the snapshot was made; 1 if there is none.
+    """
+    history = load_history(filesystem, folder) or new_history(new_id())
+    begun = history.begin(upcoming, base)
+    save_history(filesystem, folder, begun)
+    return begun

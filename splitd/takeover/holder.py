@@ -12,6 +12,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from splitd.interfaces.journal import HolderReport
 from splitd.takeover.source import Gone, LineSource, SnapshotSource
 from splitd.takeover.tail import Tail
 from storaged.parts.client.journal import JournalLink, encode_append
@@ -29,13 +30,17 @@ _PAUSE_S, _LONGEST_PAUSE_S = 0.25, 5.0
 STALL_S = 5.0
 """A holder that does not answer for this long is away."""
 
+_DOWN_S = 1.0
+"""The same if its node is known to be down."""
+
 
 class Holder:
     """The connection to one holder, made again whenever it ends.
 
     :param node: the id of the node.
     :param find: returns the node, or None if it is not registered any more.
-    :param changed: called when the holder has more, or has come or gone.
+    :param changed: called when the holder has come or gone.
+    :param advanced: called when it has synced more.
     :param refused: called with the error when another front has taken over.
     :ivar next: the number after that of the last record that the holder has synced.
     :ivar problem: why it is away; empty while it is connected.
@@ -51,6 +56,7 @@ class Holder:
         tail: Tail,
         clock: IReactorTime,
         changed: Callable[[], None],
+        advanced: Callable[[], None],
         refused: Callable[[TakenOver], None],
     ) -> None:
         self.node = node
@@ -58,6 +64,7 @@ class Holder:
         self._tail = tail
         self._clock = clock
         self._changed = changed
+        self._advanced = advanced
         self._refused = refused
         self._lines = LineSource(tail.filesystem, tail.folder)
         self._link: JournalLink | None = None
@@ -103,11 +110,24 @@ class Holder:
         """Whether it takes the newest records, and not old ones from the files."""
         return self._connected and not self._reading and self._sent == self._tail.next
 
-    def look(self) -> None:
-        """Cut the connection if the holder has not answered for too long.  To be called periodically."""
+    def report(self, confirmed: int, *, counts: bool) -> HolderReport:
+        """Describe it.
+
+        :param confirmed: the number before which all records are acknowledged.
+        :param counts: whether its copy counts.
+        """
+        state = "away" if not self._connected else "in sync" if self.next >= confirmed else "behind"
+        return HolderReport(self.node, state, counts, max(0, self._tail.next - self.next), self.problem)
+
+    def look(self, *, usable: bool) -> None:
+        """Cut the connection if the holder has not answered for too long.  To be called periodically.
+
+        :param usable: whether the node seems to be well; if not, it need not be waited for as long.
+        """
+        patience_s = STALL_S if usable else _DOWN_S
         waits = self._flying or self._asking
-        if self._link is not None and waits and self._clock.seconds() - self._progress_at > STALL_S:
-            self._link.cut(NodeUnavailable(f"no answer in {STALL_S:g} s"))
+        if self._link is not None and waits and self._clock.seconds() - self._progress_at > patience_s:
+            self._link.cut(NodeUnavailable(f"no answer in {patience_s:g} s"))
 
     async def _live(self) -> None:
         pause_s = _PAUSE_S
@@ -249,7 +269,7 @@ class Holder:
             entry = tail.recent.find(self._sent)
             if entry is not None:
                 self._send(link, entry.next, entry.size, entry.message)
-            elif self._sent < tail.written:
+            elif self._sent < min(tail.written, tail.next):
                 self._read(link)
             else:
                 return
@@ -264,7 +284,9 @@ class Holder:
 
     def _read(self, link: JournalLink) -> None:
         first, tail = self._sent, self._tail
-        run = next(run for run in tail.history.runs(tail.written) if run.first <= first <= run.last)
+        # The newest lines may be in the files before they are in an entry, which they would cut in two.
+        stop = min(tail.written, tail.next)
+        run = next(run for run in tail.history.runs(stop) if run.first <= first <= run.last)
         self._reading = True
 
         def read(result: tuple[bytes, int] | Failure) -> None:
@@ -290,4 +312,4 @@ class Holder:
         if upcoming > self.next:
             self.next = upcoming
             self._pump()
-            self._changed()
+            self._advanced()

@@ -82,6 +82,7 @@ class Lease:
         self._busy: set[str] = set()
         self._asking: set[Deferred[None]] = set()
         self._stopped = False
+        self._confirmed_at = -math.inf
         self._rounds = Periodic(self._ask_all, lease_s / _RENEWALS, clock, "confirming the epoch")
         self.established = False
 
@@ -118,12 +119,14 @@ class Lease:
     @property
     def age_s(self) -> float:
         """For how many seconds a majority has not confirmed the epoch: infinite if it never has."""
-        now, ages = self._seconds(), []
-        for member in self._members():
-            answer = self._answers.get(member.id)
-            ages.append(math.inf if answer is None else now - answer.asked_at)
-        count = majority(len(ages))
-        return sorted(ages)[count - 1] if len(ages) >= count else math.inf
+        return self._seconds() - self._confirmed_at
+
+    def _count_again(self) -> None:
+        """Find out when a majority was last asked that has answered."""
+        answers = [self._answers.get(member.id) for member in self._members()]
+        times = sorted((-math.inf if answer is None else answer.asked_at for answer in answers), reverse=True)
+        count = majority(len(times))
+        self._confirmed_at = times[count - 1] if len(times) >= count else -math.inf
 
     def reached(self) -> int:
         """Count the nodes that have confirmed the epoch within the time of the lease."""
@@ -135,6 +138,7 @@ class Lease:
         return sum(answer is not None and holds(answer) for answer in answers)
 
     def _ask_all(self) -> None:
+        self._count_again()  # there may be more nodes
         for member in self._members():
             if member.id not in self._busy and not self._stopped:
                 self._busy.add(member.id)
@@ -165,6 +169,7 @@ class Lease:
                 self._log.failure("asking node {node} to confirm the epoch", node=member.id)
                 return
             self._answers[member.id] = _Answer(asked_at, standing.roster)
+            self._count_again()
             if not self.established and self.valid:
                 self.established = True
             self._changed()

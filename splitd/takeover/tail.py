@@ -18,7 +18,7 @@ class Tail:
     :param in_thread: makes a blocking call.
     :param history: the epochs of its records; the last one is the front's.
     :param run: the id of this process.
-    :param next: the number of the next record.
+    :param next: the number after that of the last record that may be sent to holders.
     :param written: all records before this number are in the files.
     :param durable: all records before this number are durable in the files.
     :param recent: the newest lines.

@@ -111,7 +111,7 @@ class Epochs:
 
     def _refuse(self, claim: Claim, kept: _Kept) -> None:
         stranger = kept.front not in {"", claim.front}
-        if stranger and not claim.any_front:
+        if stranger and (not claim.any_front or kept.epoch > claim.after):
             raise TakenOver(
                 f"front {kept.front} has taken over with epoch {kept.epoch}: front {claim.front} cannot go on"
             )

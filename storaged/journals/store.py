@@ -36,16 +36,17 @@ class Journals:
     appended before it is part of the copy that the claim describes, and it appends nothing afterwards.
 
     :param folder: the folder for both.
-    :param pool: writes the epoch.
+    :param calls: write the epoch.
+    :param thread: makes all calls of the copy; it is started and stopped here.
     """
 
     _log = Logger()
 
-    def __init__(self, folder: str, filesystem: IFilesystem, pool: ThreadPool, reactor: IReactorFromThreads) -> None:
+    def __init__(self, folder: str, filesystem: IFilesystem, calls: DiskCalls, thread: SerialThread) -> None:
         self._copy = JournalCopy(filesystem, folder)
-        self._calls = DiskCalls(reactor, pool)
-        self.epochs = Epochs(folder, filesystem, self._calls)
-        self._thread = SerialThread(reactor, "journal copy")
+        self._calls = calls
+        self.epochs = Epochs(folder, filesystem, calls)
+        self._thread = thread
         self._session: Session | None = None
 
     async def start(self) -> None:
@@ -129,3 +130,11 @@ class Journals:
             return await self._thread.run(call)
         except OSError as problem:
             raise disk_error("the copy of the journal", problem) from problem
+
+
+def journals_of(folder: str, filesystem: IFilesystem, pool: ThreadPool, reactor: IReactorFromThreads) -> Journals:
+    """Make the epoch and the copy in a folder, with a thread of their own.
+
+    :param pool: writes the epoch.
+    """
+    return Journals(folder, filesystem, DiskCalls(reactor, pool), SerialThread(reactor, "journal copy"))

@@ -12,7 +12,7 @@ from twisted.python.threadpool import ThreadPool
 
 from storaged.http import NodeConnections, StreamingSite
 from storaged.identity import Identity
-from storaged.journals.store import Journals
+from storaged.journals.store import journals_of
 from storaged.parts.client import RemotePartStore
 from storaged.parts.findings import Findings
 from storaged.resource import PartResource
@@ -43,7 +43,7 @@ async def started_node(
     async with started_disk(folder, filesystem, pool, clock, findings=findings) as store:
         identity = Identity(str(folder), NODE_ID, OSFilesystem(), pool, reactor)
         identity.load()
-        journals = Journals(f"{folder}/journals", OSFilesystem(), pool, reactor)
+        journals = journals_of(f"{folder}/journals", OSFilesystem(), pool, reactor)
         await journals.start()
         site = StreamingSite(
             PartResource(store, identity, KEY, read_ahead or ReadAhead(pool, reactor), journals),

@@ -18,7 +18,7 @@ from twisted.python.threadpool import ThreadPool
 
 from storaged.http import NodeConnections, StreamingSite
 from storaged.identity import Identity
-from storaged.journals.store import Journals
+from storaged.journals.store import journals_of
 from storaged.parts import messages
 from storaged.parts.client import RemotePartStore
 from storaged.parts.errors import (
@@ -109,7 +109,7 @@ async def node(
     identity = Identity(str(folder), NODE_ID, OSFilesystem(), pool, reactor)
     identity.load()
     store = HeldStore()
-    journals = Journals(f"{folder}/journals", OSFilesystem(), pool, reactor)
+    journals = journals_of(f"{folder}/journals", OSFilesystem(), pool, reactor)
     await journals.start()
     resource = PartResource(store, identity, KEY, ReadAhead(pool, reactor), journals)
     site = CountingSite(resource, reactor, idle_timeout_s=PORT_TIMEOUT_S, body_timeout_s=PORT_TIMEOUT_S)

@@ -212,7 +212,7 @@ class FileJournal:
             lines = [waiting.line for waiting in batch]
             durable = any(waiting.durable for waiting in batch)
             if self._copies is not None:
-                self._copies.send(self._written + 1, lines)
+                self._copies.send(lines, durable=durable)
             try:
                 await self._thread.run(partial(self._writer.write, self._written + 1, lines, durable=durable))
             except Exception as problem:
