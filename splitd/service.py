@@ -235,7 +235,7 @@ class Front:
         # Its reads are none of the clients' downloads, and keep nothing in their cache.
         reads = Downloads(sources, pins, unpinned, VersionCache(0), Traffic(), small_part=small_part, found=self._found)
         limit = int(self._config.heal_limit) or None
-        crew = Crew(self.mover, Rebuilder(reads.open, registry, run), registry, reactor, limit)
+        crew = Crew(self.mover, Rebuilder(reads.open, registry, run), registry, self.read_policy, reactor, limit)
         leaving = LeavingNodes(registry, reactor, self._config.heal_after_s)
         doomed = self.catalog.doomed_parts
         return Healer(self.catalog.heal_ledger, doomed, crew, leaving, registry, self._reaper, reactor)

@@ -16,6 +16,7 @@ from splitd.model.health import Health
 from splitd.model.manifest import Manifest
 from splitd.model.nodes import NodeEntry
 from splitd.upkeep.gate import Gate
+from splitd.upkeep.heal.crew import Crew
 from splitd.upkeep.heal.leaving import LeavingNodes
 from splitd.upkeep.heal.pauses import Pauses
 from splitd.upkeep.heal.rate import Rate
@@ -213,3 +214,41 @@ async def test_a_gate_is_broken_by_the_first_writer_that_fails() -> None:
     for each in (passed, passing(gate)):
         with pytest.raises(ValueError, match="first"):
             await each
+
+
+class Mover:
+    """Moves a part when the test decides."""
+
+    def __init__(self) -> None:
+        self.moves: list[Deferred[None]] = []
+
+    async def move(self, *_: Any) -> None:
+        self.moves.append(moving := Deferred())
+        await moving
+
+
+class Policy:
+    """The nodes that are read from last because they are being filled."""
+
+    def __init__(self) -> None:
+        self.filled: set[str] = set()
+
+    def fill(self, node_id: str, *, is_filled: bool) -> None:
+        (self.filled.add if is_filled else self.filled.discard)(node_id)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_node_is_read_from_last_as_long_as_it_gets_parts() -> None:
+    mover, policy, nodes = Mover(), Policy(), Nodes(*map(entry, "abcde"))
+    crew = Crew(mover, None, nodes, policy, Clock(), None)  # type: ignore[arg-type]
+    first, second = hurt("a", "b", "c", "d"), Manifest(B, 100, 1, 2, 2, 4, tuple("abcd"))
+    for version in (first, second):
+        assert crew.may_begin(version)
+        await crew.move(version, 0)
+        assert not crew.may_begin(version)
+    assert (policy.filled, crew.busy) == ({"e"}, True)
+    mover.moves[0].callback(None)
+    assert policy.filled == {"e"}
+    mover.moves[1].errback(ValueError("it is full"))
+    assert (policy.filled, crew.busy, crew.failed, crew.rate.parts) == (set(), False, 1, 1)
+    assert [crew.may_begin(version) for version in (first, second)] == [True, False]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
+from collections import Counter
+from collections.abc import Coroutine, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
 from twisted.logger import Logger
 
 from splitd.errors import CatalogReadOnly, MoveRefused, NotEnoughNodes, SplitdError
+from splitd.interfaces.nodes import IReadPolicy
 from splitd.model.holdings import PartCopy
 from splitd.model.manifest import Manifest
 from splitd.nodes.registry import NodeRegistry
@@ -33,6 +35,7 @@ _LARGE = 4 * 1024 * 1024
 class Crew:
     """Rebuilds and moves parts of versions, several versions at a time.
 
+    :param policy: learns which nodes are being filled: they are read from last.
     :param clock: measures pauses and the rate.
     :param limit: bytes of stored parts per second; None for no limit.
     :ivar failed: how many attempts have failed since the start.
@@ -42,8 +45,16 @@ class Crew:
     _log = Logger()
 
     def __init__(
-        self, mover: PartMover, rebuilder: Rebuilder, registry: NodeRegistry, clock: Any, limit: float | None
+        self,
+        mover: PartMover,
+        rebuilder: Rebuilder,
+        registry: NodeRegistry,
+        policy: IReadPolicy,
+        clock: Any,
+        limit: float | None,
     ) -> None:
+        self._policy = policy
+        self._filled: Counter[str] = Counter()  # how many versions are being healed onto each node
         self._mover = mover
         self._rebuilder = rebuilder
         self._registry = registry
@@ -107,13 +118,20 @@ class Crew:
         except BaseException:
             slots.release()
             raise
+        self._fill(targets.values(), 1)
         doing = self._under_way[upload] = Deferred.fromCoroutine(self._do(manifest, targets, work(targets)))
 
         def ended(_: Any) -> None:
             del self._under_way[upload]
+            self._fill(targets.values(), -1)
             slots.release()
 
         doing.addBoth(ended)
+
+    def _fill(self, nodes: Iterable[str], more: int) -> None:
+        for node in nodes:
+            self._filled[node] += more
+            self._policy.fill(node, is_filled=self._filled[node] > 0)
 
     def _choose(self, manifest: Manifest, indexes: list[int]) -> dict[int, str]:
         try:

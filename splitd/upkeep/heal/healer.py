@@ -32,7 +32,7 @@ _LOST_PAGE = 200
 _DOOMED_PAGE = 1000
 
 _MOST_STUCK = 1000
-"""After so many versions that cannot be healed now, the others wait for the next look."""
+"""After so many versions that cannot be healed now, a pass ends, and the next one looks at others, too."""
 
 
 class Healer:
@@ -71,6 +71,8 @@ class Healer:
         self._again = False
         self._stopped = False
         self._blocked = ""
+        self._reached = ""
+        self._emptied: dict[tuple[str, int], str] = {}
         self._looks = Periodic(self.wake, _LOOK_S, clock, "looking for what is to be healed")
 
     def start(self) -> None:
@@ -148,20 +150,30 @@ class Healer:
 
     async def _heal_hurt(self, leaving: dict[str, str]) -> None:
         """Rebuild the missing parts of all versions, the most endangered first."""
+        reached = await self._heal_from("", leaving)
+        # Beyond so many that cannot be healed now there may be others that can: each pass looks at more of them.
+        self._reached = reached and await self._heal_from(self._reached or reached, leaving)
+
+    async def _heal_from(self, cursor: str, leaving: dict[str, str]) -> str:
+        """Rebuild the missing parts of the versions from one on, until too many cannot be healed now.
+
+        :param cursor: that of the first page; see `IHealLedger.hurt`.
+        :return: the cursor behind the last version that was looked at; "" if that was the last one.
+        """
         unread = {node for node, why in leaving.items() if why == AWAY}
-        cursor, stuck = "", 0
-        while stuck < _MOST_STUCK:
+        stuck = 0
+        while True:
             page = await self._ledger.hurt(cursor, _PAGE)
             for version in page.versions:
                 if version.spare < 0:
-                    return  # and so are all that follow
+                    return ""  # and so are all that follow
                 if not self._crew.may_begin(version):
                     continue
                 can_spare = _spare_without(version, unread) >= 0
                 begun = self._crew.rebuild(version, version.missing, unread if can_spare else set())
                 stuck += not await self._is_possible(version, begun)
-            if not page.cursor:
-                return
+            if not page.cursor or stuck >= _MOST_STUCK:
+                return page.cursor
             await self._breathe()
             # Versions that became more endangered meanwhile come first.
             cursor, self._again = ("", False) if self._again else (page.cursor, False)
@@ -184,7 +196,8 @@ class Healer:
     async def _empty(self, node: str) -> None:
         """Have all parts of a node elsewhere, those of the most endangered versions first."""
         for spare in self._spares():
-            cursor, stuck, more = "", 0, True
+            # Where the last pass met too many that cannot be moved now, this one goes on.
+            cursor, stuck, more = self._emptied.pop((node, spare), ""), 0, True
             while more and stuck < _MOST_STUCK:
                 page = await self._ledger.placed_on(node, cursor, _PAGE)
                 for version in page.versions:
@@ -199,6 +212,8 @@ class Healer:
                     await self._heal_hurt(self._leaving.look())
                 cursor, more = page.cursor, bool(page.cursor)
                 await self._breathe()
+            if more:
+                self._emptied[node, spare] = cursor
 
     def _breathe(self) -> Deferred[None]:
         """Let other work of the reactor run."""

@@ -1,0 +1,112 @@
+"""The order in which the healer works, and what it does about versions that cannot be healed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import attrs
+import pytest_twisted
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
+
+from splitd.catalog.hurt import HurtVersions
+from splitd.errors import NotEnoughNodes
+from splitd.interfaces.heal import VersionPage
+from splitd.model.manifest import Manifest
+from splitd.model.nodes import NodeEntry
+from splitd.upkeep.heal.healer import Healer
+
+NODES = tuple("abcdefgh")
+
+
+@attrs.define
+class Node:
+    entry: NodeEntry
+    takes_parts: bool = True
+
+
+class Crew:
+    """Heals at once what it can."""
+
+    def __init__(self, ledger: Ledger, cannot: set[str]) -> None:
+        self._ledger = ledger
+        self._cannot = cannot
+        self.healed: list[str] = []
+        self.tried: list[str] = []
+
+    def may_begin(self, _: Manifest) -> bool:
+        return True
+
+    async def rebuild(self, version: Manifest, indexes: Sequence[int], unread: set[str]) -> None:
+        assert (indexes, unread) == (version.missing, set())
+        self.tried.append(version.upload)
+        if version.upload in self._cannot:
+            raise NotEnoughNodes("no zone has room")
+        self.healed.append(version.upload)
+        self._ledger.hurt_versions.forget(version.upload)
+
+    def stop(self) -> Deferred[None]:
+        return succeed(None)
+
+
+class Ledger:
+    """The hurt versions, and nothing else."""
+
+    def __init__(self, versions: Sequence[Manifest]) -> None:
+        self._versions = {version.upload: version for version in versions}
+        self.hurt_versions = HurtVersions()
+        for version in versions:
+            self.hurt_versions.weigh(version)
+
+    def hurt(self, after: str, limit: int) -> Deferred[VersionPage]:
+        uploads, cursor = self.hurt_versions.page(after, limit)
+        return succeed(VersionPage([self._versions[upload] for upload in uploads], cursor))
+
+    def parts_on(self) -> Deferred[Mapping[str, int]]:
+        return succeed({})
+
+
+class Bench:
+    """A healer whose crew cannot heal some versions."""
+
+    def __init__(self, versions: Sequence[Manifest], cannot: set[str]) -> None:
+        self.clock = Clock()
+        self.crew = Crew(ledger := Ledger(versions), cannot)
+        self.healer = Healer(ledger, self, self.crew, self, self, self, self.clock)  # type: ignore[arg-type]
+
+    def nodes(self) -> list[Node]:
+        return [Node(NodeEntry(name, f"http://{name}")) for name in (*NODES, "i")]
+
+    def look(self) -> dict[str, str]:
+        return {}
+
+    def pass_by(self, seconds: float) -> None:
+        self.clock.pump([0.01] * int(100 * seconds))
+
+
+def version(number: int, *missing: int) -> Manifest:
+    nodes = tuple("" if index in missing else node for index, node in enumerate(NODES))
+    return Manifest(f"{number:032x}", 100, 1, 6, 2, 4, nodes)
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_most_endangered_are_healed_first_and_the_unreadable_not_at_all() -> None:
+    bench = Bench([version(1, 0), version(2, 0, 1), version(3, 0, 1, 2), version(4, 5, 6), version(5, 7)], set())
+    bench.healer.start()
+    bench.pass_by(3)
+    assert bench.crew.healed == [f"{number:032x}" for number in (2, 4, 1, 5)]
+    assert bench.crew.tried == bench.crew.healed
+    await bench.healer.stop()
+
+
+@pytest_twisted.ensureDeferred
+async def test_many_that_cannot_be_healed_do_not_keep_the_others_waiting_for_ever() -> None:
+    endangered, others = [version(number, 0, 1) for number in range(5000)], [version(9999, 0)]
+    bench = Bench([*endangered, *others], {each.upload for each in endangered})
+    bench.healer.start()
+    bench.pass_by(0.9)
+    assert len(bench.crew.tried) <= 2100, "a pass is bounded"
+    bench.pass_by(10)
+    assert bench.crew.healed == [others[0].upload]
+    assert bench.crew.tried.count(endangered[0].upload) > bench.crew.tried.count(endangered[4000].upload)
+    await bench.healer.stop()
