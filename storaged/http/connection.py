@@ -51,7 +51,10 @@ _MOST_EMPTY_LINES = 16
 """The most empty lines that are skipped before a request (RFC 9112 section 2.2)."""
 
 _MOST_AHEAD = 16 * 1024
-"""Bytes that a client may send ahead, before it got its answer, until reading from it is paused."""
+"""Bytes of memory for what a client sends ahead, before it got its answer, until reading from it is paused."""
+
+_PIECE_COST = 64
+"""Bytes that a piece takes in memory in addition to its own, approximately."""
 
 
 @implementer(IPushProducer)
@@ -121,7 +124,7 @@ class HttpConnection(Protocol):
     def _hold(self, data: bytes) -> None:
         """Keep bytes of the next requests until the one in progress is answered, and the client takes the answers."""
         self._ahead.append(data)
-        self._ahead_size += len(data)
+        self._ahead_size += len(data) + _PIECE_COST
         if self.request is None or self._ahead_size > _MOST_AHEAD:
             self._set_reading(False)
 
