@@ -70,8 +70,11 @@ class IdleConnections:
     def hold(self, connection: IdleConnection, size: int) -> None:
         """Note how much of an incomplete head a connection holds.
 
-        :param size: the bytes in memory.
+        :param size: the bytes in memory; 0 if it holds none any more.
         """
+        if not size:
+            self._held -= self._heads.pop(connection, 0)
+            return
         self._held += size - self._heads.get(connection, 0)
         self._heads[connection] = size
         while self._held > self._head_bytes:

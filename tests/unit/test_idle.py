@@ -77,3 +77,14 @@ def test_heads_that_are_not_whole_have_a_bound_together() -> None:
     assert evicted(connections) == [1, 2, 4]
     idle.hold(connections[0], 101)
     assert evicted(connections) == [0, 1, 2, 4]
+
+
+def test_a_connection_that_holds_nothing_any_more_makes_no_room_by_its_end() -> None:
+    idle = IdleConnections(0, Clock(), head_bytes=100)
+    connections = [Connection() for _ in range(2)]
+    for each in connections:
+        idle.add(each)
+    idle.hold(connections[0], 10)
+    idle.hold(connections[0], 0)  # it was half of an empty line
+    idle.hold(connections[1], 101)
+    assert evicted(connections) == [1]
