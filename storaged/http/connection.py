@@ -436,15 +436,19 @@ class HttpConnection(Protocol):
 
     def hand_over(self, protocol: IDrainingProtocol) -> None:
         """Pass all that arrives to a different protocol from now on.  A request must be in progress."""
+        assert self.request is not None
+        self.request.is_gone = True  # what it still writes would reach the new protocol's client
+        self.request = None
         self.transport.unregisterProducer()
         self._deadline.stop()
-        self.request = None
         self._upgraded = protocol
         ahead, self._ahead = b"".join(self._ahead), []
         protocol.makeConnection(self.transport)
         self.transport.resumeProducing()
         if ahead:
             protocol.dataReceived(ahead)
+        if self.site.draining:
+            protocol.drain()
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         """Handle the end of the connection."""
@@ -457,11 +461,13 @@ class HttpConnection(Protocol):
         if going_on is not None:
             going_on.cancel()
         request, self.request, self._producer = self.request, None, None
-        if self._upgraded is not None:
-            self._upgraded.connectionLost(reason)
-        elif request is not None:
-            request.lost(reason)
-        self.site.forget(self)
+        try:
+            if self._upgraded is not None:
+                self._upgraded.connectionLost(reason)
+            elif request is not None:
+                request.lost(reason)
+        finally:
+            self.site.forget(self)  # otherwise a stop would wait for it
 
 
 def _format_refusal(status: int, why: str) -> bytes:

@@ -7,6 +7,7 @@ from traceback import clear_frames
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IConsumer
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from storaged.http.body import BodyBroken
 from storaged.http.interfaces import IRequest
@@ -19,9 +20,7 @@ class StreamingResource:
 
     def render(self, request: IRequest) -> None:
         """Answer a request."""
-        Deferred.fromCoroutine(self._answer(request)).addErrback(
-            lambda failure: self._log.failure("answering {request!r}", failure, request=request)
-        )
+        Deferred.fromCoroutine(self._answer(request)).addErrback(self._failed, request)
 
     async def _answer(self, request: IRequest) -> None:
         try:
@@ -31,6 +30,10 @@ class StreamingResource:
             # Failure, which would keep the frames, and with them all buffers of the transfer, until a garbage
             # collection.
             clear_frames(problem.__traceback__)
+
+    def _failed(self, failure: Failure, request: IRequest) -> None:
+        self._log.failure("answering {request!r}", failure, request=request)
+        request.abort()  # nobody else will end it
 
     async def respond(self, request: IRequest) -> None:
         """Answer a request, also if there is an error.

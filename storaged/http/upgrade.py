@@ -40,9 +40,14 @@ class IDrainingProtocol(IProtocol):
 def upgrade(request: IRequest, name: str, protocol: IDrainingProtocol) -> None:
     """Answer a request with 101; from then on its connection belongs to `protocol`.
 
+    If the client has left, nothing is done, and `protocol` is not connected.
+
     :param name: the protocol's name, as the client requested it.
     """
-    connection = own_request(request).connection
+    own = own_request(request)
+    if own.is_gone:
+        return
+    connection = own.connection
     transport = connection.transport
     transport.writeSequence(_lines("HTTP/1.1 101 Switching Protocols", {"Connection": "Upgrade", "Upgrade": name}))
     _keep(transport)
