@@ -6,6 +6,10 @@ import re
 
 _LINE = re.compile(rb"([0-9A-Fa-f]+)(?:;[\t -~\x80-\xff]*)?")
 _TRAILER = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t -~\x80-\xff]*")
+_USUAL_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})\r\n")
+_USUAL_END = re.compile(rb"\r\n([0-9A-Fa-f]{1,15})\r\n")
+"""The end of a chunk, and the line before the next one."""
+
 _MOST_LINE = 1024
 """The most bytes of the line before a chunk."""
 
@@ -31,10 +35,10 @@ class ChunkDecoder:
         self._wants_end = False
         self._trailers = 0
 
-    def feed(self, data: bytes) -> tuple[list[bytes], bytes]:
+    def feed(self, data: bytes) -> tuple[bytes, bytes]:
         """Take the next bytes.
 
-        :return: the pieces of the body in them, and the bytes that come after the body.
+        :return: the bytes of the body in them, and the bytes that come after the body.
         :raise BrokenChunks: the bytes are malformed, or a line or the trailers are too long.
         """
         pieces: list[bytes] = []
@@ -47,8 +51,27 @@ class ChunkDecoder:
                 self._left -= len(piece)
                 self._wants_end = not self._left
             else:
-                position = self._take_line(data, position)
-        return pieces, data[position:]
+                position = self._take_usual_line(data, position) or self._take_line(data, position)
+        # The consumer has some work for each piece, and a client may send chunks of one byte.
+        return b"".join(pieces), data[position:]
+
+    def _take_usual_line(self, data: bytes, position: int) -> int:
+        """Take the line before a chunk if it is whole and has only the size.
+
+        :return: the position behind it; 0 if it is a different line.
+        """
+        if self._line or self._in_trailers:
+            return 0
+        match = (_USUAL_END if self._wants_end else _USUAL_LINE).match(data, position)
+        if match is None:
+            return 0
+        self._wants_end = False
+        self._begin_chunk(match[1])
+        return match.end()
+
+    def _begin_chunk(self, size: bytes) -> None:
+        self._left = int(size, 16)
+        self._in_trailers = not self._left
 
     def _take_line(self, data: bytes, position: int) -> int:
         limit = _MOST_TRAILERS if self._in_trailers else _MOST_LINE
@@ -92,5 +115,4 @@ class ChunkDecoder:
             match = _LINE.fullmatch(line)
             if match is None:
                 raise BrokenChunks("a chunk should begin with its size")
-            self._left = int(match[1], 16)
-            self._in_trailers = not self._left
+            self._begin_chunk(match[1])

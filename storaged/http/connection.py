@@ -217,32 +217,27 @@ class HttpConnection(Protocol):
         request, left = self.request, self._left
         assert request is not None
         self._deadline.extend()
-        pieces: Sequence[bytes]
         if isinstance(left, int):
-            if len(data) < left:
-                self._left = left - len(data)
-                request.body.received(data)
-                return
-            pieces, rest = [data if len(data) == left else data[:left]], data[left:]
+            data, rest = (data, b"") if len(data) <= left else (data[:left], data[left:])
+            self._left = left = left - len(data)
         else:
             try:
-                pieces, rest = left.feed(data)
+                data, rest = left.feed(data)
             except BrokenChunks as problem:
                 self.refuse(400, str(problem))
                 return
-            if not left.ended:
-                for piece in pieces:
-                    request.body.received(piece)
-                return
-        self._left = 0
-        self._deadline.set(None)
-        # Over TLS the last bytes may arrive after a pause; from now on only the end of the connection is awaited.
-        self._set_reading(True)
-        if rest:
-            self._hold(rest)
-        for piece in pieces:
-            request.body.received(piece)
-        request.body.ended()
+            if left.ended:
+                self._left = left = 0
+        if not left:
+            self._deadline.set(None)
+            # Over TLS the last bytes may arrive after a pause; from now on only the end of the connection is awaited.
+            self._set_reading(True)
+            if rest:
+                self._hold(rest)
+        if data:
+            request.body.received(data)
+        if not left:
+            request.body.ended()
 
     # The seam of the body
 

@@ -37,8 +37,7 @@ def decode(pieces: list[bytes]) -> tuple[bytes, bytes, bool]:
             rest += piece
             continue
         out, rest = decoder.feed(piece)
-        assert all(out)
-        body += b"".join(out)
+        body += out
     return body, rest, decoder.ended
 
 
@@ -73,3 +72,9 @@ def test_what_is_no_chunk_is_refused_however_it_was_divided(places: list[int]) -
     for sent in NO_CHUNKS:
         with pytest.raises(BrokenChunks):
             decode(divide(sent, places))
+
+
+def test_small_chunks_that_arrive_together_come_out_together() -> None:
+    decoder = ChunkDecoder()
+    assert decoder.feed(b"2\r\nab\r\n1\r\nc\r\n" * 1000 + b"3\r\nde") == (b"abc" * 1000 + b"de", b"")
+    assert decoder.feed(b"f\r\n0\r\n\r\nGET") == (b"f", b"GET")
