@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,7 +17,7 @@ from typing import Any
 from splitd.cli.demo.disks import LiveJournal, NodeDisk
 from splitd.cli.demo.waiting import wait_until
 from splitd.cli.errors import CommandFailed, PortTaken
-from splitd.cli.local.plan import FRONT, FRONT_CONFIG, HOST, ClusterPlan, choose_numbers
+from splitd.cli.local.plan import FRONT, FRONT_CONFIG, HOST, KEY, REGISTRY, ClusterPlan, choose_numbers
 from splitd.cli.local.running import ready_file
 from splitd.cli.server import Server
 from splitd.model.striping import Layout
@@ -52,8 +53,24 @@ class OwnCluster:
         self._layout = layout
         self._asked_port = port
         self._port = 0
+        self._settings = ""
         self._process: subprocess.Popen[bytes] | None = None
         self._output = folder.with_name("up.out")
+
+    @property
+    def front(self) -> Path:
+        """The folder of the front: its settings, and its journal in `data`."""
+        return self.folder / FRONT
+
+    @property
+    def registry(self) -> Path:
+        """The registry."""
+        return self.folder / REGISTRY
+
+    @property
+    def key(self) -> Path:
+        """The file of the cluster key."""
+        return self.folder / KEY
 
     @property
     def url(self) -> str:
@@ -63,7 +80,7 @@ class OwnCluster:
     @property
     def journal(self) -> LiveJournal:
         """The front's journal."""
-        return LiveJournal(self.folder / FRONT / "data" / "journal")
+        return LiveJournal(self.front / "data" / "journal")
 
     def start(self, nodes: int) -> None:
         """Start the cluster and wait until all daemons are ready.
@@ -71,7 +88,7 @@ class OwnCluster:
         :param nodes: how many storage servers.
         :raise CommandFailed: it did not start; the message has the output of `splitctl up`.
         """
-        config = self.folder / FRONT / FRONT_CONFIG
+        config = self.front / FRONT_CONFIG
         config.parent.mkdir(parents=True)
         # By default only one part may be missing when a file is stored: the tour kills two servers at once.
         config.write_text(f"min_parts: {self._layout.data}\n", encoding="ascii")
@@ -185,6 +202,23 @@ class OwnCluster:
         pid = self.pids()[name]
         os.kill(pid, signal.SIGKILL)
         return pid
+
+    def destroy_front(self) -> int:
+        """Kill the front, and delete its folder, with its journal and its settings.
+
+        The supervisor tries to start it again, in vain until `restore_front`.
+
+        :return: the id of the killed process.
+        """
+        self._settings = (self.front / FRONT_CONFIG).read_text(encoding="utf-8")
+        pid = self.kill(FRONT)
+        shutil.rmtree(self.front)
+        self.front.mkdir()
+        return pid
+
+    def restore_front(self) -> None:
+        """Put the settings of the front back, so that it starts again."""
+        (self.front / FRONT_CONFIG).write_text(self._settings, encoding="utf-8")
 
     def wait_recovered(self, name: str, pid: int) -> None:
         """Wait until a killed daemon runs again, and all daemons are well."""

@@ -24,6 +24,7 @@ import attrs
 HOST = "127.0.0.1"
 FRONT = "front"
 REGISTRY = "nodes.yaml"
+KEY = "cluster.key"
 NODE_CONFIG = "storaged.yaml"
 FRONT_CONFIG = "splitd.yaml"
 LEAST_NODES = 6
@@ -99,7 +100,7 @@ class ClusterPlan:
     @property
     def key(self) -> Path:
         """The file of the cluster key."""
-        return self.folder / "cluster.key"
+        return self.folder / KEY
 
     @property
     def registry(self) -> Path:
