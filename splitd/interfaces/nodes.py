@@ -97,4 +97,6 @@ class IReadPolicy(Interface):
         """Return whether further requests may be sent because a node is late, and count them if so."""
 
     def fill(node_id: str, *, is_filled: bool) -> None:
-        """Note whether a node is being filled with rebuilt parts: it is asked last until that has ended."""
+        """Note that a node is being filled with rebuilt parts, or that this has ended.  It is asked last until that has
+        ended as often as it began.
+        """

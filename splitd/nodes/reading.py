@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -68,7 +69,7 @@ class ReadPolicy:
         self._paces = {wait: Pace(_LEAST_S) for wait in Wait}
         self._allowance = Allowance(hedge_share, _MOST_SAVED)
         self._pauses: dict[str, _Pause] = {}
-        self._filling: set[str] = set()
+        self._filling: Counter[str] = Counter()
 
     def rank(self, node_id: str) -> int:
         """When to ask a node; see `IReadPolicy.rank`."""
@@ -120,10 +121,9 @@ class ReadPolicy:
 
     def fill(self, node_id: str, *, is_filled: bool) -> None:
         """Read from a node last while it is filled; see `IReadPolicy.fill`."""
-        if is_filled:
-            self._filling.add(node_id)
-        else:
-            self._filling.discard(node_id)
+        self._filling[node_id] += 1 if is_filled else -1
+        if not self._filling[node_id]:
+            del self._filling[node_id]
 
     def asked(self, requests: float) -> None:
         """Count ordinary requests; see `IReadPolicy.asked`."""

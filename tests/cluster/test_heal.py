@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import pytest_twisted
 
+from splitd.interfaces.nodes import SLOW, WELL
 from splitd.model.erasure import cut_whole
 from splitd.model.manifest import Manifest
 from storaged.parts.format import CHECKSUM_SIZE, HEADER_SIZE, encode_part
@@ -331,3 +332,39 @@ async def test_a_damaged_part_stays_where_its_file_has_none_to_spare(make_cluste
     assert (await cluster.get("/400000", Range=f"bytes=0-{good - 1}")).body == FILES["/400000"][:good]
     flip(path)  # the right bytes are back
     assert (await cluster.get("/400000")).body == FILES["/400000"]
+
+
+@pytest.mark.parametrize("harm", [unlink, truncate, flip])
+@pytest_twisted.ensureDeferred
+async def test_what_a_download_finds_is_healed(
+    make_cluster: Callable[..., Cluster], harm: Callable[[Path], None]
+) -> None:
+    cluster = await stored(make_cluster)
+    data = FILES["/400000"]
+    manifest = await manifest_of(cluster, "/400000")
+    for index in (1, 4):
+        parts = node_of(cluster, manifest, index).parts()
+        harm(parts[str(manifest.part(index))])
+    answer = await cluster.get("/400000")
+    assert (answer.code, answer.body == data) == (200, True)
+    await cluster.status_becomes(lambda status: status["heal"]["healed_parts"] == 2)
+    await healed(cluster)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_node_is_read_from_last_while_it_is_filled(make_cluster: Callable[..., Cluster]) -> None:
+    cluster = await started(make_cluster, count=9)
+    assert (await cluster.put("/400000", FILES["/400000"])).code == 201
+    manifest = await manifest_of(cluster, "/400000")
+    assert cluster.front is not None
+    policy = cluster.front.read_policy
+    [target] = [node for node in cluster.nodes if node.node_id not in manifest.nodes]
+    target.filesystem.hold("write")
+    lost = node_of(cluster, manifest, 3)
+    unlink(lost.parts()[str(manifest.part(3))])
+    assert (await cluster.get("/400000")).code == 200
+    await eventually(lambda: target.filesystem.waiting, "a part that is being rebuilt")
+    assert policy.rank(target.node_id) == SLOW
+    target.filesystem.release()
+    await cluster.status_becomes(lambda status: status["heal"]["healed_parts"] == 1)
+    await eventually(lambda: policy.rank(target.node_id) == WELL)

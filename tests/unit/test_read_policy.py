@@ -63,10 +63,9 @@ def test_a_node_that_answers_again_is_read_as_before() -> None:
 
 def test_a_node_is_asked_last_while_it_is_filled() -> None:
     world = World()
-    world.policy.fill("n2", is_filled=True)
-    assert world.policy.rank("n2") == 1
-    world.policy.fill("n2", is_filled=False)
-    assert world.policy.rank("n2") == 0
+    for is_filled, rank in [(True, SLOW), (True, SLOW), (False, SLOW), (False, WELL)]:
+        world.policy.fill("n2", is_filled=is_filled)
+        assert world.policy.rank("n2") == rank
 
 
 def test_a_node_that_seems_to_be_away_comes_after_all_others() -> None:

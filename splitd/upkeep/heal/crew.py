@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Coroutine, Iterable, Mapping
 from functools import partial
 from typing import Any
@@ -53,11 +52,10 @@ class Crew:
         clock: Any,
         limit: float | None,
     ) -> None:
-        self._policy = policy
-        self._filled: Counter[str] = Counter()  # how many versions are being healed onto each node
         self._mover = mover
         self._rebuilder = rebuilder
         self._registry = registry
+        self._policy = policy
         self._clock = clock
         self._pace = Pace(limit, clock)
         self._few, self._many = DeferredSemaphore(_LARGE_AT_ONCE), DeferredSemaphore(_SMALL_AT_ONCE)
@@ -118,20 +116,19 @@ class Crew:
         except BaseException:
             slots.release()
             raise
-        self._fill(targets.values(), 1)
+        self._fill(targets.values(), is_filled=True)
         doing = self._under_way[upload] = Deferred.fromCoroutine(self._do(manifest, targets, work(targets)))
 
         def ended(_: Any) -> None:
             del self._under_way[upload]
-            self._fill(targets.values(), -1)
+            self._fill(targets.values(), is_filled=False)
             slots.release()
 
         doing.addBoth(ended)
 
-    def _fill(self, nodes: Iterable[str], more: int) -> None:
+    def _fill(self, nodes: Iterable[str], *, is_filled: bool) -> None:
         for node in nodes:
-            self._filled[node] += more
-            self._policy.fill(node, is_filled=self._filled[node] > 0)
+            self._policy.fill(node, is_filled=is_filled)
 
     def _choose(self, manifest: Manifest, indexes: list[int]) -> dict[int, str]:
         try:
