@@ -190,6 +190,26 @@ async def test_two_nodes_die_while_a_slow_client_reads(make_cluster: Callable[..
 
 
 @pytest_twisted.ensureDeferred
+async def test_when_more_nodes_die_in_the_middle_than_there_is_parity_the_connection_is_cut(
+    make_cluster: Callable[..., Cluster],
+) -> None:
+    cluster = make_cluster(count=8, unit=64 * 1024, layout="6+2", cache=Size(0))
+    await cluster.start()
+    data = os.urandom(SIZE) * 4  # much more than all buffers hold
+    assert (await cluster.put("/file", data)).code == 201
+    client = await read_slowly(cluster, "/file")
+    for number in (1, 4, 6):
+        await cluster.break_node(number)
+    client.read_on()
+    head, _, body = (await client.until_ended()).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert 0 < len(body) < len(data)
+    assert data.startswith(body)
+    status = await cluster.status()
+    assert status["downloads"]["failed"] == 1
+
+
+@pytest_twisted.ensureDeferred
 async def test_without_parity_nothing_is_read_that_was_not_asked_for(make_cluster: Callable[..., Cluster]) -> None:
     cluster = await started(make_cluster, cache=Size(0))
     assert (await cluster.put("/file", LARGE)).code == 201

@@ -13,6 +13,7 @@ import pytest_twisted
 from splitd.interfaces.nodes import SILENT, WELL
 from storaged.system.sizes import Size
 from tests.cluster.cluster import Cluster
+from tests.cluster.proxy import SLOW as SLOW_NETWORKS
 from tests.cluster.proxy import Fault, FaultyNetwork
 from tests.cluster.test_degraded_reads import STRIPE, reads_right, spans_of
 from tests.cluster.test_silent_nodes import NEVER_S, soon
@@ -119,6 +120,24 @@ async def test_slow_nodes_are_hedged_and_read_as_before_when_they_are_not_slow_a
         await behind.mend()
     assert (await cluster.status())["downloads"]["degraded"] > 0
     assert {policy.rank(node.node_id) for node in cluster.nodes} == {0}
+
+
+@pytest.mark.parametrize(
+    ("behind", "data"), [((0, 1.0), LARGE), ((65_536, 1.0), SMALL)], ids=["large", "small"], indirect=["behind"]
+)
+@pytest.mark.parametrize("kind", SLOW_NETWORKS)
+@pytest_twisted.ensureDeferred
+async def test_what_comes_over_slow_networks_is_right_whichever_part_comes_first(
+    behind: Behind, data: bytes, kind: str
+) -> None:
+    cluster = behind.cluster
+    assert (await cluster.put("/file", data)).code == 201
+    for _ in range(5):
+        await reads_right(cluster, "/file", data)
+    behind.begin(Fault(kind, to_server=False, after=0))
+    for _ in range(5):
+        await soon(reads_right(cluster, "/file", data, spans_of(data)))
+    assert (await cluster.status())["downloads"]["failed"] == 0
 
 
 @pytest.fixture

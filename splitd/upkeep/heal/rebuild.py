@@ -19,7 +19,7 @@ from splitd.model.striping import Cutter
 from splitd.upkeep.gate import Gate
 from splitd.upkeep.pace import Pace
 from splitd.uploads.lanes import Lane
-from splitd.uploads.parity import ParityFeed
+from splitd.uploads.parity import ParityFeed, run_coding
 from storaged.parts.errors import PartExists, PartMissing, StoragedError
 from storaged.parts.format import SMALL_PART, PartEncoder, encode_part, stored_size
 from storaged.system.parallel import InThread, gather
@@ -99,6 +99,7 @@ class _Stream:
         self._cutter = Cutter(manifest.layout, manifest.size)
         self._parity: ParityFeed | None = None
         if max(targets) >= manifest.data:
+            run = run_coding(manifest.layout, run)
             self._parity = ParityFeed(manifest.layout, run, self._write, self._set_parity_full, self._gate.fail)
 
     async def store(self, download: IDownload, pace: Pace) -> None:
