@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from twisted.internet.defer import CancelledError
@@ -55,10 +55,17 @@ class PartResource(StreamingResource):
     :param key: the cluster key that a request must carry.
     :param read_ahead: reads files into memory before the kernel sends them.
     :param journals: the epoch, and the copy of the front's journal.
+    :param doubt: called with the id of a part that could not be read to its end, though the client waited for it.
     """
 
     def __init__(
-        self, store: INodeStore, identity: Identity, key: str, read_ahead: ReadAhead, journals: Journals
+        self,
+        store: INodeStore,
+        identity: Identity,
+        key: str,
+        read_ahead: ReadAhead,
+        journals: Journals,
+        doubt: Callable[[str], object],
     ) -> None:
         super().__init__()
         self._store = store
@@ -67,6 +74,7 @@ class PartResource(StreamingResource):
         self._challenges = proofs.Challenges(key, os.urandom(proofs.NONCE_BYTES), time.monotonic)
         self._read_ahead = read_ahead
         self._journals = journals
+        self._doubt = doubt
 
     async def respond(self, request: IRequest) -> None:
         """Answer a request."""
@@ -234,6 +242,7 @@ class PartResource(StreamingResource):
             # Part of the answer may have been sent already; only a cut connection shows that the rest will not come.
             self._log.failure("reading part {part_id}", part_id=part_id)
             request.abort()
+            self._doubt(part_id)
         finally:
             reader.close()
 

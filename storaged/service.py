@@ -86,7 +86,14 @@ class StorageServer:
         )
         self._journals = journals_of(f"{config.data}/journals", filesystem, self._pool, reactor)
         self._site = StreamingSite(
-            PartResource(self.store, self._identity, key, ReadAhead(self._pool, reactor), self._journals),
+            PartResource(
+                self.store,
+                self._identity,
+                key,
+                ReadAhead(self._pool, reactor),
+                self._journals,
+                self.store.rechecks.add,
+            ),
             reactor,
             idle_timeout_s=_IDLE_TIMEOUT_S,
             body_timeout_s=_BODY_TIMEOUT_S,

@@ -36,6 +36,7 @@ from storaged.parts.wire import check_look
 from storaged.removal import PartRemover
 from storaged.scrub.looks import look_all
 from storaged.scrub.progress import Progress
+from storaged.scrub.rechecks import Rechecks
 from storaged.scrub.scrubber import Scrubber
 from storaged.system.clocks import WallClock
 from storaged.system.interfaces import IFilesystem
@@ -57,6 +58,7 @@ class DiskPartStore:
     :param pack_size: a pack of this many bytes is not written to any more.
     :param scrub_s: the seconds in which the scrub reads all parts once; 0 if it never does.
     :param findings: the list of rotten parts, empty at first.
+    :ivar rechecks: checks parts that a reader could not read to their end.
     :ivar scrubber: the scrub, which its owner starts and stops; the store must be started already.
     """
 
@@ -91,6 +93,7 @@ class DiskPartStore:
         trash = Trash(f"{folder}/trash", filesystem)
         self.findings = Findings() if findings is None else findings
         self._remover = PartRemover(self._parts, self._packs, trash, self.findings, self._calls, clock, wall)
+        self.rechecks = Rechecks(self._parts, self.findings, filesystem, self._calls, wall)
         self.scrubber = Scrubber(
             Progress(folder, filesystem),
             self._parts,
@@ -126,7 +129,7 @@ class DiskPartStore:
         for reader in list(self._readers):
             reader.close()
             ends.append(reader.when_ended())
-        await gatherResults(ends)
+        await gatherResults([*ends, self.rechecks.stop()])
         await self._packs.stop(problem)
 
     def create(self, part_id: str, stored_size: int | None) -> Deferred[IPartWriter]:

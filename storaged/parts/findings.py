@@ -20,7 +20,7 @@ class Findings:
     """Rotten parts, in the order of their ids.
 
     A part that is deleted while it is checked must not be noted afterwards: between `begin_check` and `end_check`,
-    `note` ignores the parts that were forgotten since.
+    `note` ignores the parts that were forgotten since.  Several checks may be in progress.
 
     :param limit: how many are kept at most; further ones are not noted.
     """
@@ -28,7 +28,8 @@ class Findings:
     def __init__(self, limit: int = _LIMIT) -> None:
         self._limit = limit
         self._parts: SortedDict[str, RottenPart] = SortedDict()
-        self._forgotten: set[str] | None = None  # during a check
+        self._checks = 0
+        self._forgotten: set[str] = set()  # during a check
 
     def __len__(self) -> int:
         return len(self._parts)
@@ -44,11 +45,13 @@ class Findings:
 
     def begin_check(self) -> None:
         """Begin to check parts."""
-        self._forgotten = set()
+        self._checks += 1
 
     def end_check(self) -> None:
         """End a check: all that it found is noted."""
-        self._forgotten = None
+        self._checks -= 1
+        if not self._checks:
+            self._forgotten.clear()
 
     def note(self, part_id: str, reason: str, now_ms: int) -> bool:
         """Note that a part is rotten.  A part that is noted already keeps the time when it was found first.
@@ -56,8 +59,7 @@ class Findings:
         :return: whether it is news.
         """
         before = self._parts.get(part_id)
-        is_deleted = self._forgotten is not None and part_id in self._forgotten
-        if is_deleted or (before is None and len(self._parts) >= self._limit):
+        if part_id in self._forgotten or (before is None and len(self._parts) >= self._limit):
             return False
         found_ms = now_ms if before is None else before.found_ms
         self._parts[part_id] = RottenPart(part_id, reason[:REASON_LIMIT], found_ms)
@@ -65,7 +67,7 @@ class Findings:
 
     def forget(self, part_id: str) -> None:
         """Forget a part: it was deleted, or is good."""
-        if self._forgotten is not None:
+        if self._checks:
             self._forgotten.add(part_id)
         self._parts.pop(part_id, None)
 

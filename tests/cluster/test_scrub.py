@@ -9,6 +9,7 @@ import pytest_twisted
 from twisted.logger import LogLevel, capturedLogs
 
 from storaged.parts.format import FOOTER_SIZE, HEADER_SIZE
+from storaged.system.sizes import Size
 from tests.cluster.cluster import Cluster
 from tests.cluster.waiting import eventually
 
@@ -57,10 +58,15 @@ async def test_the_front_reports_the_part_and_forgets_it_with_its_file(make_clus
     await eventually(lambda: node.store.scrubber.report().rotten)
     await cluster.look_at_nodes()
     assert cluster.front is not None
+    suspects = cluster.front.healer.suspects
     with capturedLogs() as logs:
         await cluster.front.rot.look()
-    [event] = [each for each in logs if each["log_level"] == LogLevel.error and "part" in each]
+        await eventually(lambda: suspects.idle)
+    [event] = [
+        each for each in logs if each["log_level"] == LogLevel.warn and "stays, though damaged" in each["log_format"]
+    ]
     assert (str(event["part"]), event["node"]) == (file.name, node.node_id)
+    assert file.exists(), "without parity, most of the file would be gone with it"
     assert (await cluster.ask("DELETE", "/a")).code == 204
     await eventually(lambda: not node.store.scrubber.report().rotten)
     await eventually(cluster.nothing_stored)
@@ -86,3 +92,25 @@ async def test_a_node_goes_on_with_its_scrub_after_a_restart(make_cluster: Calla
     await cluster.look_at_nodes()
     assert cluster.front is not None
     assert cluster.front.registry.rotten() == {holder.node_id: 1}
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_part_that_the_disk_cannot_read_is_found_by_its_reader_and_rebuilt(
+    make_cluster: Callable[..., Cluster],
+) -> None:
+    cluster = make_cluster(unit=UNIT, count=9, layout="6+2", heal_limit=Size(0))
+    await cluster.start()
+    await cluster.put("/a", DATA * 3)
+    file = cluster.part_files()[1]
+    [node] = [node for node in cluster.nodes if file.name in node.parts()]
+    node.filesystem.unreadable.add(file.name)
+    assert (await cluster.get("/a")).body == DATA * 3
+    await eventually(lambda: node.store.scrubber.report().rotten)
+    assert node.store.scrubber.report().scrubbed_bytes == 0, "its scrub is off"
+    await cluster.look_at_nodes()
+    assert cluster.front is not None
+    await cluster.front.rot.look()
+    await cluster.status_becomes(lambda status: status["heal"]["confirmed"] == 1)
+    await eventually(lambda: not node.store.scrubber.report().rotten and len(cluster.part_files()) == 8)
+    await cluster.status_becomes(lambda status: not status["heal"]["versions"])
+    assert (await cluster.get("/a")).body == DATA * 3

@@ -46,7 +46,7 @@ async def started_node(
         journals = journals_of(f"{folder}/journals", OSFilesystem(), pool, reactor)
         await journals.start()
         site = StreamingSite(
-            PartResource(store, identity, KEY, read_ahead or ReadAhead(pool, reactor), journals),
+            PartResource(store, identity, KEY, read_ahead or ReadAhead(pool, reactor), journals, store.rechecks.add),
             reactor,
             idle_timeout_s=_TIMEOUT_S,
             body_timeout_s=_TIMEOUT_S,

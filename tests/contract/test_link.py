@@ -111,7 +111,7 @@ async def node(
     store = HeldStore()
     journals = journals_of(f"{folder}/journals", OSFilesystem(), pool, reactor)
     await journals.start()
-    resource = PartResource(store, identity, KEY, ReadAhead(pool, reactor), journals)
+    resource = PartResource(store, identity, KEY, ReadAhead(pool, reactor), journals, lambda _: None)
     site = CountingSite(resource, reactor, idle_timeout_s=PORT_TIMEOUT_S, body_timeout_s=PORT_TIMEOUT_S)
     port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(site)
     connections = NodeConnections(reactor, connect_timeout_s=PORT_TIMEOUT_S, idle_timeout_s=PORT_TIMEOUT_S)

@@ -48,6 +48,17 @@ def test_a_part_that_is_deleted_while_it_is_checked_is_not_noted() -> None:
     assert findings.note(A, "it came again", 6)
 
 
+def test_several_checks_may_be_in_progress() -> None:
+    findings = noted()
+    findings.begin_check()
+    findings.forget(A)
+    findings.begin_check()
+    findings.end_check()
+    assert not findings.note(A, "rotten", 5)
+    findings.end_check()
+    assert findings.note(A, "rotten", 5)
+
+
 def test_only_so_many_are_kept_and_reasons_are_short() -> None:
     findings = noted(A, B, C, limit=2)
     assert ids(findings) == [A, B]

@@ -16,14 +16,17 @@ from splitd.interfaces.nodes import INodeRegistry
 from splitd.interfaces.upkeep import IFindings
 from splitd.model.manifest import Manifest
 from storaged.parts.decoding import PartChecker, check_part
-from storaged.parts.errors import BadPart, PartDamaged, PartMissing, StoragedError
+from storaged.parts.errors import BadPart, NodeUnavailable, PartDamaged, PartMissing, StoragedError
 from storaged.parts.format import SMALL_PART, PartId, stored_size
+from storaged.parts.interfaces import INodeStore
 from storaged.system.parallel import settled
 
 _MOST = 10_000
 """The most reports that wait.  Further ones are dropped: the parts will be found again."""
 
 _AT_ONCE = 2
+_LISTED = 256
+"""As many as an upload may have parts."""
 
 
 @implementer(IFindings)
@@ -121,6 +124,16 @@ class Suspects:
                 raise PartDamaged(f"part {part}: takes {len(data)} bytes, expected {size}")
             check_part(part, data)
             return
+        try:
+            await self._read(store, part, size)
+        except NodeUnavailable:
+            # A node breaks off in the middle of a part that its disk cannot read, and knows that the part is rotten.
+            for rotten in await store.rotten(f"{part.upload}.", _LISTED):
+                if rotten.part_id == str(part):
+                    raise PartDamaged(rotten.reason) from None
+            raise
+
+    async def _read(self, store: INodeStore, part: PartId, size: int) -> None:
         reader = await store.open(str(part), None)
         try:
             if reader.stored_size != size:
