@@ -71,20 +71,19 @@ class RegistryEditor:
 
     def set_state(self, node_id: str, state: str, admin: Server) -> dict[str, Any]:
         """Set the state of a node, and make the front read the file; all else is as for `join`."""
+        advice = f"Write `state: {state}` into the entry of {node_id} yourself, then run `splitctl reload`"
+        by_hand = f"it is as it was.  {advice}"
         with self._locked():
             old = self._read()
             try:
                 new = write_state(old, node_id, state)
             except ValueError as problem:
-                raise NotChanged(
-                    f"{self.path}: {problem}; it is as it was.  Write `state: {state}` into the entry of {node_id} "
-                    "yourself, then run `splitctl reload`"
-                ) from problem
+                raise NotChanged(f"{self.path}: {problem}; {by_hand}") from problem
             if new != old:
                 try:
                     replace_file(self.path, new)
                 except OSError as problem:
-                    raise NotChanged(f"{self.path}: {_why(problem)}; it is as it was") from problem
+                    raise NotChanged(f"{self.path}: {_why(problem)}; {by_hand}") from problem
             return self._tell(old, new, admin)
 
     def _tell(self, old: str, new: str, admin: Server) -> dict[str, Any]:

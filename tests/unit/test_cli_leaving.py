@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -115,6 +116,17 @@ def test_a_registry_that_cannot_be_edited_stays_and_what_to_write_is_told(front:
     result = run(front, "nodes", "drain", "n8")
     assert (result.exit_code, registry.read_text()) == (1, shared)
     assert "Write `state: draining` into the entry of n8 yourself" in result.stderr
+
+
+def test_a_file_that_cannot_be_replaced_stays_and_what_to_write_is_told(front: FrontDouble, registry: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))  # as on a full disk: no file can be written
+    try:
+        result = run(front, "nodes", "lost", "n3")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    refused(result, registry, "it is as it was.  Write `state: lost` into the entry of n3 yourself")
+    assert list(registry.parent.iterdir()) == [registry]
 
 
 def test_a_registry_on_another_machine_is_told_of(front: FrontDouble, registry: Path) -> None:
