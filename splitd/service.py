@@ -234,7 +234,7 @@ class Front:
         sources, unpinned = Sources(registry, self.read_policy, reactor, run), self._reaper.unpinned
         # Its reads are none of the clients' downloads, and keep nothing in their cache.
         reads = Downloads(sources, pins, unpinned, VersionCache(0), Traffic(), small_part=small_part, found=self._found)
-        limit = int(self._config.heal_limit) or None
+        limit = float(int(self._config.heal_limit)) or None
         crew = Crew(self.mover, Rebuilder(reads.open, registry, run), registry, self.read_policy, reactor, limit)
         leaving = LeavingNodes(registry, reactor, self._config.heal_after_s)
         doomed = self.catalog.doomed_parts

@@ -160,7 +160,7 @@ def _fault_of_lines(block: bytes) -> str:
             return "a header should be one line"
         if not _HEADERS.fullmatch(line + b"\r\n"):
             break
-    return "a header should be a name, a colon and a value, without control characters"
+    return "a header should be a name, a colon and a value"
 
 
 def _length(headers: dict[bytes, list[bytes]], version: bytes) -> int | None:

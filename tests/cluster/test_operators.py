@@ -183,6 +183,7 @@ async def test_each_answer_is_as_its_schema_says(cluster: Cluster) -> None:
     asked["POST /probe"] = f"?id=n7&url=http://127.0.0.1:{node.port}"
     asked["GET /loss"], asked["POST /check"], asked["POST /layout/apply"] = "?id=n1", "?path=/", "?path=/"
     asked["GET /layout"], asked["PUT /layout"] = "?path=/", "?path=/&layout=6%2B0"
+    asked["POST /heal"] = "?limit=1000000"
     for request, query in asked.items():
         method, path = request.split()
         if method == "DELETE":
