@@ -15,6 +15,7 @@ from twisted.logger import capturedLogs
 
 from splitd.upkeep.check.events import CheckFailed
 from storaged.parts.format import FOOTER_SIZE, HEADER_SIZE, parse_part_id
+from storaged.system.sizes import Size
 from tests.cluster.cluster import Cluster
 from tests.cluster.raw import connect
 from tests.cluster.waiting import eventually
@@ -69,6 +70,8 @@ async def stored(cluster: Cluster, path: str, data: bytes) -> str:
 async def started(make_cluster: Callable[..., Cluster], layout: str = "6+2", **settings: object) -> Cluster:
     cluster = make_cluster(count=8, layout=layout, **settings)
     await cluster.start()
+    assert cluster.front is not None
+    await cluster.front.healer.suspects.stop()  # what a check finds is not to be mended before the next one
     return cluster
 
 
@@ -267,6 +270,19 @@ async def test_a_part_that_the_disk_cannot_read_is_damaged_and_says_nothing_abou
     await eventually(lambda: node.store.scrubber.report().rotten)
     for deep in (0, 1):
         assert await hurt(cluster, deep=deep) == {"/1": ("degraded", {4: "damaged"})}
+
+
+@pytest.mark.parametrize("harm", ["gone", "flipped"])
+@pytest_twisted.ensureDeferred
+async def test_what_a_check_finds_is_rebuilt(make_cluster: Callable[..., Cluster], harm: str) -> None:
+    cluster = make_cluster(count=9, layout="6+2", heal_limit=Size(0))
+    await cluster.start()
+    upload = await stored(cluster, "/a", LARGE)
+    file = part_file(cluster, upload, 3)
+    file.unlink() if harm == "gone" else flip(file, 7 * UNIT)
+    assert list(await hurt(cluster, deep=1)) == ["/a"]
+    await cluster.status_becomes(lambda status: status["heal"]["healed_parts"] == 1)
+    assert await hurt(cluster, deep=1) == {}
 
 
 @pytest.mark.parametrize(
