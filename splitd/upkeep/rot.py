@@ -33,7 +33,8 @@ class RotWatch:
     """Watches the nodes that report rotten parts.
 
     :param rotten: returns how many rotten parts each usable node has reported, without those that have none.
-    :param found: called with a version, the index of a part that is rotten, and what is wrong with it.
+    :param found: called with a version that has parts to spare, the index of a part of it that is rotten, and what is
+        wrong with it.
     :param clock: measures time, and calls later.
     """
 
@@ -86,7 +87,14 @@ class RotWatch:
         for start in range(0, len(parts), _PAGE):
             for manifest, part in await self._needed(node, parts[start : start + _PAGE]):
                 at = reported[part.part_id] = before.get(part.part_id, now)
-                if part.part_id not in before or now - at >= _AGAIN_S:
+                is_news = part.part_id not in before
+                if manifest.spare <= 0:
+                    # Nothing can be done, and to check it again would read all of it.
+                    if is_news:
+                        self._log.error("part {part} on node {node} is rotten, and its file has no part to spare; "
+                                        "splitctl check says which it is: {reason}",
+                                        part=part.part_id, node=node, reason=part.reason)  # fmt: skip
+                elif is_news or now - at >= _AGAIN_S:
                     reported[part.part_id] = now
                     self._found(manifest, parse_part_id(part.part_id).index, part.reason)
         self._reported[node] = reported

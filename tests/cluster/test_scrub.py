@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import pytest_twisted
-from twisted.logger import LogLevel, capturedLogs
+from twisted.logger import capturedLogs
 
 from storaged.parts.format import FOOTER_SIZE, HEADER_SIZE
 from storaged.system.sizes import Size
@@ -58,14 +58,11 @@ async def test_the_front_reports_the_part_and_forgets_it_with_its_file(make_clus
     await eventually(lambda: node.store.scrubber.report().rotten)
     await cluster.look_at_nodes()
     assert cluster.front is not None
-    suspects = cluster.front.healer.suspects
     with capturedLogs() as logs:
         await cluster.front.rot.look()
-        await eventually(lambda: suspects.idle)
-    [event] = [
-        each for each in logs if each["log_level"] == LogLevel.warn and "stays, though damaged" in each["log_format"]
-    ]
-    assert (str(event["part"]), event["node"]) == (file.name, node.node_id)
+    [event] = [each for each in logs if "no part to spare" in each["log_format"]]
+    assert (event["part"], event["node"]) == (file.name, node.node_id)
+    assert cluster.front.healer.suspects.idle
     assert file.exists(), "without parity, most of the file would be gone with it"
     assert (await cluster.ask("DELETE", "/a")).code == 204
     await eventually(lambda: not node.store.scrubber.report().rotten)

@@ -9,6 +9,7 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.model.manifest import Manifest
@@ -40,7 +41,7 @@ class World:
     """Some nodes and versions, and what was reported of them."""
 
     nodes: dict[str, Node] = attrs.Factory(lambda: {node: Node() for node in "abcdef"})
-    versions: dict[str, Manifest] = attrs.Factory(lambda: {A: manifest(A), B: manifest(B)})
+    versions: dict[str, Manifest] = attrs.Factory(lambda: {A: manifest(A, parity=2), B: manifest(B, parity=2)})
     found: list[tuple[str, int, str]] = attrs.Factory(list)
     clock: Clock = attrs.Factory(Clock)
 
@@ -102,6 +103,22 @@ async def test_a_part_that_was_healed_and_rots_again_is_reported_again(world: Wo
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_part_of_a_file_that_has_none_to_spare_is_logged_once_and_left_alone(world: World) -> None:
+    world.versions = {A: manifest(A), B: manifest(B, parity=2, nodes=("", "", "c", "d", "e", "f"))}
+    world.note("c", f"{A}.2", f"{B}.2")
+    watch = world.watch()
+    with capturedLogs() as logs:
+        for _ in range(3):
+            await watch.look()
+            world.clock.advance(AGAIN_S)
+    assert world.found == []
+    assert [event["part"] for event in logs] == [f"{A}.2", f"{B}.2"]
+    world.versions[B] = manifest(B, parity=2)  # it was healed
+    await watch.look()
+    assert world.found == [(B, 2, f"{B}.2 is wrong")]
+
+
+@pytest_twisted.ensureDeferred
 async def test_nodes_without_rot_are_not_asked(world: World) -> None:
     world.note("b", f"{A}.1")
     await world.watch().look()
@@ -111,7 +128,7 @@ async def test_nodes_without_rot_are_not_asked(world: World) -> None:
 @pytest_twisted.ensureDeferred
 async def test_very_many_rotten_parts_come_page_by_page(world: World) -> None:
     uploads = [f"{number:032x}" for number in range(1300)]
-    world.versions = {upload: manifest(upload) for upload in uploads}
+    world.versions = {upload: manifest(upload, parity=1) for upload in uploads}
     world.note("c", *(f"{upload}.2" for upload in uploads))
     await world.watch().look()
     assert [upload for upload, _, _ in world.found] == uploads
