@@ -22,6 +22,9 @@ from storaged.system.ranges import Span
 _SMALL_BYTES = 16 * 1024 * 1024
 """The most bytes of small files that are held whole at the same time; further small files are streamed."""
 
+_STRIPES_BYTES = 32 * 1024 * 1024
+"""The most bytes of stripes that are held whole at the same time while all is well; further downloads hold a column."""
+
 
 class Downloads:
     """Opens committed versions of files for reading.
@@ -31,6 +34,7 @@ class Downloads:
     :param cache: small files that were read or stored recently.
     :param small_part: a file is small if each of its parts takes at most this many stored bytes; it is read whole.
     :param found: called for each part that is missing or damaged on its node.
+    :param stripes_limit: bytes of stripes of healthy files that may be in memory at the same time.
     """
 
     def __init__(
@@ -43,6 +47,7 @@ class Downloads:
         *,
         small_part: int,
         found: Found = ignore_finding,
+        stripes_limit: int = _STRIPES_BYTES,
     ) -> None:
         self._sources = sources
         self._pins = pins
@@ -52,6 +57,7 @@ class Downloads:
         self._found = found
         self._small_part = small_part
         self._small = Budget(_SMALL_BYTES)
+        self._stripes = Budget(stripes_limit)
 
     async def open(self, manifest: Manifest, span: Span) -> Opened:
         """Open a range of a version.
@@ -82,7 +88,15 @@ class Downloads:
 
     async def _stream(self, manifest: Manifest, span: Span) -> IDownload:
         self._pins.pin(manifest)
-        download = Download(manifest, span, self._sources, self._traffic, self._found, lambda: self._unpin(manifest))
+        stripe = min(manifest.layout.stripe, manifest.size)
+        whole = self._stripes.take(stripe)
+
+        def closed() -> None:
+            if whole:
+                self._stripes.give_back(stripe)
+            self._unpin(manifest)
+
+        download = Download(manifest, span, self._sources, self._traffic, self._found, closed, whole=whole)
         await download.open()
         return download
 

@@ -10,7 +10,7 @@ from zope.interface import implementer
 
 from splitd.downloads.sources import Sources
 from splitd.downloads.streams import PartStream
-from splitd.downloads.stripes import Columns, StripeReader
+from splitd.downloads.stripes import StripeReader
 from splitd.downloads.survivors import Found, Survivors
 from splitd.errors import FileDamaged, SplitdError
 from splitd.interfaces.store import IDownload
@@ -46,6 +46,7 @@ class Download:
     :param span: the range; must lie inside the file.
     :param found: called for each part that is missing or damaged on its node.
     :param closed: called once, when nothing is read any more.
+    :param whole: whether whole stripes of a version with parity may be kept in memory while all is well.
     """
 
     def __init__(
@@ -56,6 +57,8 @@ class Download:
         traffic: Traffic,
         found: Found,
         closed: Callable[[], None],
+        *,
+        whole: bool,
     ) -> None:
         self._traffic = traffic
         self._closed: Callable[[], None] | None = closed
@@ -64,7 +67,8 @@ class Download:
         self._columns: Iterator[Column] = columns(manifest.layout, manifest.size, span)
         self._source: ColumnSource
         if manifest.parity:
-            self._source = _FromStripes(manifest, span, sources, Survivors(manifest, sources.policy, found), traffic)
+            survivors = Survivors(manifest, sources.policy, found)
+            self._source = _FromStripes(manifest, span, sources, survivors, traffic, whole=whole)
         else:
             self._source = _FromParts(manifest, span, sources, found)
 
@@ -144,7 +148,7 @@ class _FromStripes:
     """The columns of a version with parity, stripe by stripe.  Provides `ColumnSource`."""
 
     def __init__(
-        self, manifest: Manifest, span: Span, sources: Sources, survivors: Survivors, traffic: Traffic
+        self, manifest: Manifest, span: Span, sources: Sources, survivors: Survivors, traffic: Traffic, *, whole: bool
     ) -> None:
         unit = self._unit = manifest.unit
         wanted = {
@@ -153,9 +157,7 @@ class _FromStripes:
             if len(part)
         }
         self._traffic = traffic
-        self._reader = StripeReader(manifest, wanted, survivors, sources) if wanted else None
-        self._stripe = -1
-        self._columns: Columns = {}
+        self._reader = StripeReader(manifest, wanted, survivors, sources, whole=whole) if wanted else None
         self._degraded = False
 
     async def open(self) -> None:
@@ -165,11 +167,8 @@ class _FromStripes:
 
     async def read(self, column: Column) -> Sequence[bytes]:
         assert self._reader is not None
-        if self._stripe != column.stripe:
-            self._columns = await self._reader.read()
-            self._stripe = column.stripe
-            self._count()
-        pieces = self._columns.pop(column.index)
+        pieces = await self._reader.read(column.stripe, column.index)
+        self._count()
         start = column.span.start - column.stripe * self._unit
         stop = column.span.stop - column.stripe * self._unit
         if start or stop < sum(map(len, pieces)):

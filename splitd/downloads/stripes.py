@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from twisted.internet.defer import Deferred
 
@@ -49,29 +48,33 @@ def rebuild_columns(
 
 
 class StripeReader:
-    """Columns of some stripes of a version, one stripe after the other.
+    """Columns of some stripes of a version, in the order of the file's bytes.
 
     Only the wanted columns are read, as long as all is well.  If one fails or is late, the stripe is rebuilt from as
     many others as are needed, and so are those after it, without that part.
 
-    :param wanted: the stripes of which each column is wanted, by its index, which may be that of a parity part; the
-        span is of the numbers of the stripes, and not empty.
+    :param wanted: the stripes of which each column is wanted, by its index; the span is of the numbers of the stripes,
+        and not empty.
     :param survivors: the parts that can be read.
+    :param whole: whether to ask for all columns of a stripe at once.  That is quicker, but keeps them in memory.
     :ivar rebuilt: whether columns of the last stripe that was read had to be rebuilt.
     """
 
-    def __init__(self, manifest: Manifest, wanted: Mapping[int, Span], survivors: Survivors, sources: Sources) -> None:
+    def __init__(
+        self, manifest: Manifest, wanted: Mapping[int, Span], survivors: Survivors, sources: Sources, *, whole: bool
+    ) -> None:
         self._manifest = manifest
         self._layout = manifest.layout
         self._wanted = {index: range(span.start, span.stop) for index, span in wanted.items()}
         self._survivors = survivors
         self._sources = sources
-        self._next = min(span.start for span in wanted.values())
+        self._whole = whole
+        self._first = min(span.start for span in wanted.values())
         self._stop = max(span.stop for span in wanted.values())
         self._streams = PartStreams(manifest, self._wanted, self._stop, sources)
         self._members: list[int] = []  # the parts that stripes are rebuilt from
         self._empty: set[int] = set()  # the columns without a byte in the present stripe
-        self._ready: deque[Columns] = deque()
+        self._got: dict[int, Columns] = {}  # columns that are not returned yet, by the stripes' numbers
         self.rebuilt = False
 
     async def open(self) -> None:
@@ -82,37 +85,48 @@ class StripeReader:
         """
         self._survivors.check()
         self._members = self._survivors.choose(self._layout.data, set())
-        later = [index for index, stripes in self._wanted.items() if self._next not in stripes]
+        later = [index for index, stripes in self._wanted.items() if self._first not in stripes]
         for index in set(self._members).intersection(later):
             self._streams.at(index, self._wanted[index].start).begin()
-        self._ready.append(await self._read())
-        if later and self._next < self._stop:
-            self._ready.append(await self._read())
+        await self._read(self._first, self._wanted_of(self._first))
+        if later and self._first + 1 < self._stop:
+            await self._read(self._first + 1, self._wanted_of(self._first + 1))
 
-    async def read(self) -> Columns:
-        """Read the next stripe; to be called as often as there are stripes.
+    async def read(self, stripe: int, index: int) -> Pieces:
+        """Read the next wanted column, as pieces; of a stripe in ascending order of the indexes.
 
-        :return: its wanted columns by their indexes, each as pieces.
         :raise FileUnavailable, FileDamaged: too few parts can be read.
         """
-        return self._ready.popleft() if self._ready else await self._read()
+        if index not in self._got.get(stripe, ()):
+            every = [other for other in self._wanted_of(stripe) if other >= index]
+            direct = set(self._members).issuperset(every)
+            await self._read(stripe, [index] if direct and not self._whole else every)
+        return self._got[stripe].pop(index)
 
-    async def _read(self) -> Columns:
-        stripe, data = self._next, self._layout.data
-        self._next += 1
-        if stripe % _REVIEW_EVERY == 0:
-            self._return_to_data()
+    async def _read(self, stripe: int, indexes: Sequence[int]) -> None:
+        """Read columns of a stripe; if one must be rebuilt, all wanted ones after it as well."""
+        if stripe not in self._got:
+            self._got = {number: columns for number, columns in self._got.items() if columns}
+            self._got[stripe] = {}
+            if stripe % _REVIEW_EVERY == 0:
+                self._return_to_data()
+        data = self._layout.data
         self._empty = {index for index in range(data) if not self._unit_size(stripe, index)}
-        wanted = [index for index, stripes in self._wanted.items() if stripe in stripes and index not in self._empty]
-        answers = await self._ask(stripe, wanted)
-        missing = [index for index in wanted if index not in answers]
-        self.rebuilt = bool(missing)
-        if not missing:
-            return {index: answers[index] for index in wanted}
-        given = {index: answers[index] for index in sorted(answers)[: data - len(self._empty)]}
-        given.update(dict.fromkeys(self._empty, ()))
-        rebuilt = await rebuild_columns(self._manifest, stripe, given, missing, self._sources.run)
-        return {index: rebuilt[index] if index in rebuilt else answers[index] for index in wanted}
+        answers = await self._ask(stripe, indexes)
+        every = [index for index in self._wanted_of(stripe) if index >= indexes[0]]
+        self._got[stripe].update((index, answers[index]) for index in every if index in answers)
+        self.rebuilt = not set(indexes).issubset(answers)
+        if self.rebuilt:
+            given = {index: answers[index] for index in sorted(answers)[: data - len(self._empty)]}
+            given.update(dict.fromkeys(self._empty, ()))
+            missing = [index for index in every if index not in answers]
+            self._got[stripe].update(await rebuild_columns(self._manifest, stripe, given, missing, self._sources.run))
+
+    def _wanted_of(self, stripe: int) -> list[int]:
+        """The indexes of the wanted columns of a stripe that have a byte."""
+        return [
+            index for index, stripes in self._wanted.items() if stripe in stripes and self._unit_size(stripe, index)
+        ]
 
     async def _ask(self, stripe: int, wanted: Collection[int]) -> Columns:
         """Ask for the wanted columns of a stripe; return them, or enough others."""

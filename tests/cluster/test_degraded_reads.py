@@ -211,6 +211,21 @@ async def test_when_more_nodes_die_in_the_middle_than_there_is_parity_the_connec
 
 
 @pytest_twisted.ensureDeferred
+async def test_stripes_that_are_too_large_for_memory_are_read_column_by_column(
+    make_cluster: Callable[..., Cluster],
+) -> None:
+    cluster = make_cluster(count=8, unit=6 * 2**20, layout="6+2", cache=Size(0))
+    await cluster.start()
+    data = os.urandom(SIZE) * 2  # a stripe of 36 MiB, and a short one
+    spans = [(0, 1), (5_000_000, 20_000_000), (30_000_000, 40_000_000), (len(data) - 9, len(data))]
+    assert (await cluster.put("/file", data)).code == 201
+    await reads_right(cluster, "/file", data, spans)
+    for number in (1, 4):
+        await cluster.break_node(number)
+        await reads_right(cluster, "/file", data, spans)
+
+
+@pytest_twisted.ensureDeferred
 async def test_without_parity_nothing_is_read_that_was_not_asked_for(make_cluster: Callable[..., Cluster]) -> None:
     cluster = await started(make_cluster, cache=Size(0))
     assert (await cluster.put("/file", LARGE)).code == 201
