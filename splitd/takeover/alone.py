@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from twisted.internet.defer import Deferred
 
 from splitd.takeover.history import History, load_history, save_history
@@ -36,7 +38,8 @@ class EpochAlone:
     def _begin(self, upcoming: int) -> History | None:
         history = load_history(self._filesystem, self._folder)
         if history is not None:
-            save_history(self._filesystem, self._folder, history.begin(upcoming, 1))
+            with suppress(OSError):  # then the journal cannot be written either, and the files are still served
+                save_history(self._filesystem, self._folder, history.begin(upcoming, 1))
         return history
 
     def _begun(self, history: History | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -120,7 +120,8 @@ class JournalCopies:
 
         :return: a Deferred that fires with None when all copies are there, and after `_START_S` at the latest.
         """
-        assert self._tail is not None
+        if self._tail is None:
+            return succeed(None)  # the journal cannot be written, so nothing can be changed
         self._started = True
         self._lease.begin(self._tail.history.epoch, self._tail.history.front, self._tail.run)
         self._looking.start()
@@ -173,18 +174,16 @@ class JournalCopies:
                 self._later = self._clock.callLater(_SPARE_S, self._pump_all)
 
     def _spare(self) -> Holder | None:
-        """Return the holder without which a quorum takes records, if there is one: that which is the furthest behind.
+        """Return the holder that a quorum can do without, if there is one: that which is the furthest behind.
 
-        It gets records some milliseconds later, many in one message, which saves it and the front most of the work.  If
-        another holder stops to answer, that one falls behind and is the spare one, and this one is not any more.
+        It gets records later, many in one message.  One that stops to answer falls behind, and takes this place.
         """
         roster = self._in_force
         if roster is None or self._offered is not None:
             return None
         connected = [self._holders[node] for node in roster.holders if self._is_connected(node)]
-        if len(connected) <= quorum(roster):
-            return None
-        return min(reversed(connected), key=lambda holder: holder.next)
+        spare = len(connected) > quorum(roster)
+        return min(reversed(connected), key=lambda holder: holder.next) if spare else None
 
     def _pump_all(self) -> None:
         self._later = None
@@ -307,8 +306,9 @@ class JournalCopies:
         generation, holders = (newest.generation, newest.holders) if newest is not None else (0, ())
         self._offer(Roster(tail.history.epoch, generation + 1, self._copies, holders))
         tail.history = tail.history.own()
-        saved = self._in_thread(lambda: save_history(self._filesystem, self._folder, tail.history))
-        saved.addErrback(lambda failure: self._log.failure("noting the epoch", failure))
+        self._in_thread(lambda: save_history(self._filesystem, self._folder, tail.history)).addErrback(
+            lambda failure: self._log.failure("noting the epoch", failure)
+        )
         self._log.info("epoch {epoch} is claimed", epoch=tail.history.epoch)
 
     def _offer(self, roster: Roster) -> None:

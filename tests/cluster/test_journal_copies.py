@@ -158,3 +158,17 @@ async def test_snapshots_are_copied_and_old_records_dropped(tmp_path: Path) -> N
             )
 
         await cluster.status_becomes(same_snapshots)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_front_whose_disk_is_full_at_the_start_serves_the_files(tmp_path: Path) -> None:
+    async with cluster_of(tmp_path) as cluster:
+        assert (await cluster.put("/file", b"bytes")).code == 201
+        await cluster.stop_front()
+        cluster.journal_filesystem.room = 0
+        await cluster.start_front()
+        assert (await cluster.get("/file")).body == b"bytes"
+        assert (await cluster.ask("MKCOL", "/a")).code == 503
+        cluster.journal_filesystem.room = None
+        await cluster.restart_front()
+        assert (await cluster.ask("MKCOL", "/a")).code == 201
