@@ -44,6 +44,7 @@ from splitd.model.records import (
     UploadStarted,
 )
 from storaged.system.filesystem import OSFilesystem
+from tests.cluster.waiting import eventually
 from tests.contract.filesystems import FailingFilesystem, PassingFilesystem
 
 NODES = tuple("abcdef")
@@ -260,7 +261,7 @@ async def test_a_snapshot_that_cannot_be_made_is_told_and_tried_again(make: Make
         assert "No space left on device" in journal.statistics.compaction_problem
         await write(journal, state, *overwrites(15, 60))
         assert len(tries) >= 3
-        assert journal.statistics.compactions >= 1
+        await eventually(lambda: journal.statistics.compactions >= 1)
         assert journal.statistics.compaction_problem == ""
     assert told(await reread(make)) == told(state)
 
