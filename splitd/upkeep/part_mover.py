@@ -38,6 +38,7 @@ class PartMover:
         self._moves = moves
         self._registry = registry
         self._reaper = reaper
+        self._unended: dict[PartCopy, str] = {}  # moves to be aborted, and the reasons
 
     async def move(self, manifest: Manifest, index: int, target: str, pace: Pace) -> None:
         """Move a part.
@@ -87,12 +88,20 @@ class PartMover:
         try:
             await self._moves.abort_move(copy, reason)
         except CatalogReadOnly:
-            # Whether the copy has become the part is not known until a restart has read the journal: both must stay.
-            self._log.error("part {part}: the journal failed; its copy on node {node} stays until a restart",
-                            part=copy.part, node=copy.node)  # fmt: skip
+            # If the journal has failed, nothing can be changed until a restart, which aborts the move.  But a front
+            # that waits for its epoch, or for holders of the journal's copies, soon can.
+            self._unended[copy] = reason
+            self._log.info("part {part}: its copy on node {node} stays until something can be changed",
+                           part=copy.part, node=copy.node)  # fmt: skip
             return
         # Only the catalog knows which of the two is doomed: a move that was cancelled may have been committed.
         self._reaper.wake()
+
+    async def end_unended(self) -> None:
+        """Abort the moves that could not be aborted when they failed, because nothing could be changed then."""
+        for copy, reason in list(self._unended.items()):
+            del self._unended[copy]
+            await self._give_up(copy, reason)
 
     async def _copy_anew(self, manifest: Manifest, index: int, target: str, pace: Pace) -> None:
         try:

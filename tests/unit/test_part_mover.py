@@ -8,11 +8,12 @@ from typing import Any
 import attrs
 import pytest
 import pytest_twisted
-from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.defer import CancelledError, Deferred, fail, gatherResults
 from twisted.internet.task import Clock
 
 from splitd.downloads.pins import Pins
-from splitd.errors import MoveRefused
+from splitd.errors import CatalogReadOnly, MoveRefused
+from splitd.interfaces.parts import IPartMoves
 from splitd.model.conditions import ALWAYS
 from splitd.model.holdings import PartCopy
 from splitd.model.manifest import Manifest
@@ -166,3 +167,41 @@ async def test_moves_of_several_parts_to_one_node_at_once_are_refused_but_for_on
     assert await outcomes == [None, MoveRefused]
     again = await here.front.restart()
     assert (await again.catalog.lookup("/f")).nodes == ("a", "b", "g", "d", "e", "f")  # type: ignore[union-attr]
+
+
+class Closed:
+    """The moves of a catalog in which nothing can be changed for some time.
+
+    :ivar closed: whether it is so.
+    """
+
+    def __init__(self, moves: IPartMoves) -> None:
+        self._moves = moves
+        self.closed = False
+
+    def begin_move(self, copy: PartCopy) -> Deferred[None]:
+        return self._moves.begin_move(copy)
+
+    def commit_move(self, copy: PartCopy) -> Deferred[None]:
+        return fail(CatalogReadOnly("no lease")) if self.closed else self._moves.commit_move(copy)
+
+    def abort_move(self, copy: PartCopy, reason: str) -> Deferred[None]:
+        return fail(CatalogReadOnly("no lease")) if self.closed else self._moves.abort_move(copy, reason)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_move_that_fails_while_nothing_can_be_changed_is_aborted_once_it_can() -> None:
+    here = await place()
+    moves = Closed(here.front.catalog.part_moves)
+    mover = PartMover(moves, here, here.reaper)
+    moves.closed = True
+    with pytest.raises(CatalogReadOnly):
+        await mover.move(manifest(A), 2, "g", Pace(None, None))
+    await mover.end_unended()
+    moves.closed = False
+    with pytest.raises(MoveRefused, match="is being moved"):
+        await mover.move(manifest(A), 2, "h", Pace(None, None))
+    await mover.end_unended()
+    assert await here.lies() == {"c"}
+    await mover.move(manifest(A), 2, "g", Pace(None, None))
+    assert await here.lies() == {"g"}

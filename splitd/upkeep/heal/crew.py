@@ -75,6 +75,10 @@ class Crew:
         """Whether anything is being rebuilt or moved."""
         return bool(self._under_way)
 
+    async def end_unended(self) -> None:
+        """Abort what could not be aborted when it failed, because nothing could be changed then."""
+        await self._mover.end_unended()
+
     def may_begin(self, manifest: Manifest) -> bool:
         """Whether a version is neither worked on nor left alone for a while."""
         return manifest.upload not in self._under_way and not self.pauses.holds(manifest.upload)

@@ -123,6 +123,7 @@ class Healer:
 
     async def _heal(self) -> None:
         """Do one pass over all that is to be healed: begin what can be begun."""
+        await self._crew.end_unended()
         leaving = self._leaving.look()
         for node in [node for node, why in leaving.items() if why == LOST]:
             await self._lose(node)
