@@ -416,12 +416,11 @@ class HttpConnection(Protocol):
             self.close()
 
     def drain(self) -> None:
-        """Take no more requests: end now, or with the answer of the request in progress."""
+        """Take no more requests: end now, or with the answer to the request in progress or whose head has begun."""
         if self._upgraded is not None:
             self._upgraded.drain()
-        elif self.request is not None:
-            self._stays = False
-        elif self.transport is not None:  # None if it was never connected: a client left while TLS was set up
+        elif self.request is None and not self._head and self.transport is not None:
+            # It has no transport if it was never connected: a client left while TLS was set up.
             self.close()
 
     def abort(self) -> None:

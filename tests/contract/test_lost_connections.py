@@ -103,6 +103,21 @@ async def test_a_request_whose_resource_fails_is_cut_rather_than_left_waiting() 
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_request_whose_head_has_begun_at_a_stop_is_answered() -> None:
+    async def answer(request: IRequest) -> None:
+        request.finish()
+
+    async with serving(answer) as served:
+        served.client.send(b"GET / HTTP/1.1\r\nHo")
+        await eventually(lambda: any(connection._head for connection in served.site.connections()))
+        served.site.drain()
+        served.client.send(b"st: test\r\n\r\n")
+        answered = await served.client.answer()
+        assert (answered.code, answered.headers["connection"]) == (200, "close")
+        await eventually(lambda: served.client.ended)
+
+
+@pytest_twisted.ensureDeferred
 async def test_an_upgrade_during_a_stop_is_drained_too() -> None:
     protocol, going_on = Upgraded(), Deferred[None]()
     begun: list[IRequest] = []
