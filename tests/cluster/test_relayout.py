@@ -86,14 +86,17 @@ async def test_parity_is_added_and_dropped_while_the_data_parts_stay_where_they_
 
 @pytest_twisted.ensureDeferred
 async def test_parity_that_is_not_made_yet_is_made_after_a_restart(make_cluster: Callable[..., Cluster]) -> None:
-    cluster = make_cluster(count=8, layout="6+0", heal_limit=Size(1))
+    cluster = make_cluster(count=8, layout="6+0", heal_limit=Size(0))
     await cluster.start()
     assert (await cluster.put("/file", FILES["/c/50000"])).code == 201
+    for node in cluster.nodes:
+        node.filesystem.hold("write")  # so that the heal makes no part
     await asks(cluster, "PUT", "/", "6+2")
     assert (await cluster.ask("POST", f"{cluster.admin_url}/layout/apply?path=/")).code == 202
     await cluster.status_becomes(lambda status: status["heal"]["parts"] == 2)
     await cluster.crash_front()
-    cluster.settings["heal_limit"] = Size(0)
+    for node in cluster.nodes:
+        node.filesystem.release()
     await cluster.start_front()
     await cluster.status_becomes(lambda status: not status["heal"]["versions"])
     assert (await manifest_of(cluster, "/file")).missing == []
