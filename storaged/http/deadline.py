@@ -23,11 +23,6 @@ class Deadline:
         self._at: float | None = None
         self._call: IDelayedCall | None = None
 
-    @property
-    def is_set(self) -> bool:
-        """Whether time is running."""
-        return self._at is not None
-
     def set(self, seconds: float | None) -> None:
         """Let it pass in some seconds; None for never."""
         if seconds is None:
