@@ -8,6 +8,8 @@ from splitd import __version__
 from splitd.cli.check import check
 from splitd.cli.compose_node import compose_node
 from splitd.cli.demo.command import demo
+from splitd.cli.du import du
+from splitd.cli.find import find
 from splitd.cli.get import get
 from splitd.cli.grow import grow
 from splitd.cli.heal import heal
@@ -24,6 +26,7 @@ from splitd.cli.server import Server
 from splitd.cli.session import Session, read_server
 from splitd.cli.status import status
 from splitd.cli.sweep import sweep
+from splitd.cli.transfer import cp, mv
 from splitd.cli.up import up
 
 _EXIT_CODES = """\b
@@ -65,8 +68,8 @@ def main(context: click.Context, url: Server, admin: Server, as_json: bool) -> N
 
 
 _COMMANDS = (
-    up, grow, demo, put, get, ls, rm, mkdir, status, nodes, layout, reload, rebalance, heal, sweep, check, journal,
-    compose_node,
+    up, grow, demo, put, get, ls, find, du, cp, mv, rm, mkdir, status, nodes, layout, reload, rebalance, heal, sweep,
+    check, journal, compose_node,
 )  # fmt: skip
 for command in _COMMANDS:
     main.add_command(command)

@@ -81,7 +81,7 @@ class Server:
         :raise TransferBroken: the connection broke.
         """
         place = urlsplit(self.url)
-        target = place.path.rstrip("/") + quote_path(path)
+        target = self._target(path)
         if query:
             target += "?" + urlencode(query, errors="surrogateescape", quote_via=quote)
         connection = self._connect(place)
@@ -95,6 +95,14 @@ class Server:
             yield answer
         finally:
             connection.close()
+
+    def url_of(self, path: str) -> str:
+        """Return the URL of a file or collection, whose path is not yet quoted."""
+        place = urlsplit(self.url)
+        return f"{place.scheme}://{place.netloc}{self._target(path)}"
+
+    def _target(self, path: str) -> str:
+        return urlsplit(self.url).path.rstrip("/") + quote_path(path)
 
     def document(self, path: str, query: Mapping[str, str | int] = _NOTHING, *, method: str = "GET") -> Any:
         """Request a JSON document.

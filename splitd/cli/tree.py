@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from http.client import HTTPMessage
 from typing import Any
 
 import attrs
 
 from splitd.cli.errors import ServerRefused
-from splitd.cli.paths import clean_path
+from splitd.cli.paths import clean_path, join_path
 from splitd.cli.server import Server
 from splitd.model.tree import basename, parent
 
 _PAGE = 1000
-_NOT_FOUND = 404
-_NOT_ALLOWED = 405
-_CONFLICT = 409
 
 
 @attrs.frozen
@@ -35,9 +33,9 @@ class RemoteTree:
             with self.front.ask("HEAD", path) as answer:
                 headers = answer.headers
         except ServerRefused as refusal:
-            if refusal.status == _NOT_FOUND:
+            if refusal.status == HTTPStatus.NOT_FOUND:
                 return None
-            if refusal.status != _NOT_ALLOWED:
+            if refusal.status != HTTPStatus.METHOD_NOT_ALLOWED:
                 raise
             headers = HTTPMessage()  # a collection may have no HEAD; a file always does
         # Every version of a file has an entity tag, and no collection has one.
@@ -68,6 +66,41 @@ class RemoteTree:
             yield from page["members"]
             after = page["next"]
 
+    def walk(self, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield everything below a collection as pairs of path and member, each collection before what is in it.
+
+        A collection below it that is deleted meanwhile ends where it was.
+        """
+        open_collections = [(clean_path(path), self.members(path))]  # a stack, for paths may be deeper than Python's
+        while open_collections:
+            collection, members = open_collections[-1]
+            try:
+                member = next(members, None)
+            except ServerRefused as refusal:
+                if refusal.status != HTTPStatus.NOT_FOUND or len(open_collections) == 1:
+                    raise
+                member = None
+            if member is None:
+                open_collections.pop()
+                continue
+            below = join_path(collection, member["name"])
+            yield below, member
+            if member["type"] == "collection":
+                open_collections.append((below, self.members(below)))
+
+    def transfer(self, method: str, source: str, destination: str, *, overwrite: bool) -> bool:
+        """Copy or move a file or a collection, with everything in it, in one step.
+
+        :param method: COPY or MOVE.
+        :param overwrite: whether something that has the new name is replaced.
+        :return: whether the new name was free.
+        :raise ServerRefused: there is no such source, the destination's collection is missing, or the destination is
+            taken and must not be replaced.
+        """
+        headers = {"Destination": self.front.url_of(destination), "Overwrite": "T" if overwrite else "F"}
+        with self.front.ask(method, source, headers=headers) as answer:
+            return answer.status == HTTPStatus.CREATED
+
     def make(self, path: str) -> None:
         """Make a collection.
 
@@ -83,9 +116,9 @@ class RemoteTree:
         try:
             self.make(path)
         except ServerRefused as refusal:
-            if refusal.status == _NOT_ALLOWED:
+            if refusal.status == HTTPStatus.METHOD_NOT_ALLOWED:
                 return  # it exists (RFC 4918 section 9.3.1); if it is a file, the next request says so
-            if refusal.status != _CONFLICT:
+            if refusal.status != HTTPStatus.CONFLICT:
                 raise
             self.make_all(parent(clean_path(path)))
             self.make(path)

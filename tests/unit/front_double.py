@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -150,13 +149,38 @@ class _Handler(BaseHTTPRequestHandler):
         entries[path] = None
         return self._answer(201, b"", "text/plain")
 
+    def _copy(self) -> None:
+        path, entries = self._path, self.server.entries
+        target = unquote(urlsplit(self.headers["Destination"]).path)
+        if path not in entries:
+            return self.say(404, f"{path} does not exist")
+        if entries.get(target.rpartition("/")[0] or "/", b"") is not None:
+            return self.say(409, f"{target} lies in nothing")
+        taken = target in entries
+        if taken and self.headers["Overwrite"] == "F":
+            return self.say(412, f"{target} is there already")
+        for each in _below(target, entries):
+            del entries[each]
+        for each in _below(path, entries):
+            entries[target + each.removeprefix(path)] = entries[each]
+            if self.command == "MOVE":
+                del entries[each]
+        return self._answer(204 if taken else 201, b"", "text/plain")
+
+    _move = _copy
+
     def _delete(self) -> None:
         path, entries = self._path, self.server.entries
         if path not in entries:
             return self.say(404, f"{path} does not exist")
-        for each in [each for each in entries if re.match(re.escape(path) + r"(/|\Z)", each)]:
+        for each in _below(path, entries):
             del entries[each]
         return self._answer(200, b"", "text/plain")
+
+
+def _below(path: str, entries: dict[str, bytes | None]) -> list[str]:
+    """Return a path and all that lies below it."""
+    return [each for each in entries if each == path or each.startswith(path + "/")]
 
 
 def etag(path: str) -> str:
