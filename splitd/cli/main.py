@@ -26,6 +26,7 @@ from splitd.cli.server import Server
 from splitd.cli.session import Session, read_server
 from splitd.cli.status import status
 from splitd.cli.sweep import sweep
+from splitd.cli.sync.command import sync
 from splitd.cli.transfer import cp, mv
 from splitd.cli.up import up
 
@@ -68,8 +69,8 @@ def main(context: click.Context, url: Server, admin: Server, as_json: bool) -> N
 
 
 _COMMANDS = (
-    up, grow, demo, put, get, ls, find, du, cp, mv, rm, mkdir, status, nodes, layout, reload, rebalance, heal, sweep,
-    check, journal, compose_node,
+    up, grow, demo, put, get, sync, ls, find, du, cp, mv, rm, mkdir, status, nodes, layout, reload, rebalance, heal,
+    sweep, check, journal, compose_node,
 )  # fmt: skip
 for command in _COMMANDS:
     main.add_command(command)

@@ -22,20 +22,39 @@ from rich.progress import (
 from splitd.cli.paths import printable
 
 
-@attrs.frozen
+class Ended(Exception):
+    """The command was ended while a transfer was under way in a thread."""
+
+
+@attrs.define
 class Meter:
-    """The progress of a transfer."""
+    """The progress of a command's transfers, which may run in several threads."""
 
     _progress: Progress
     _task: TaskID
+    _ended: bool = False
 
     def begin(self, name: str) -> None:
         """Show the name of the file that is being transferred."""
         self._progress.update(self._task, description=escape(printable(name)))
 
+    def expect(self, count: int) -> None:
+        """Count more bytes as wanted, where the total is not known in advance."""
+        total = self._progress.tasks[0].total or 0
+        self._progress.update(self._task, total=total + count)
+
     def advance(self, count: int) -> None:
-        """Count more bytes as moved."""
+        """Count more bytes as moved.
+
+        :raise Ended: the transfer should end.
+        """
+        if self._ended:
+            raise Ended
         self._progress.advance(self._task, count)
+
+    def end_transfers(self) -> None:
+        """Make each transfer end at its next byte, because the command ends."""
+        self._ended = True
 
 
 @contextmanager

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from io import BufferedIOBase
+from functools import partial
+from io import BufferedIOBase, BufferedReader
 from mimetypes import guess_type
 from pathlib import Path
 from typing import cast
@@ -15,7 +18,9 @@ from typing import cast
 import attrs
 import click
 
-from splitd.cli.errors import CommandFailed, SomeFailed, TransferBroken, Unreachable
+from splitd.cli.crew import Crew, jobs_option, report
+from splitd.cli.errors import CommandFailed
+from splitd.cli.local_tree import unreadable, walk_folder
 from splitd.cli.paths import clean_path, join_path, printable
 from splitd.cli.progress import Meter, meter
 from splitd.cli.server import Body
@@ -40,12 +45,53 @@ class Transfer:
     size: int | None = None
 
 
+@attrs.frozen
+class Sender:
+    """Sends files.
+
+    :param verify: whether each file is read twice, so that its digest is sent before it.
+    """
+
+    session: Session
+    verify: bool = False
+
+    def send(self, source: str, transfer: Transfer, bar: Meter) -> None:
+        """Send one file.
+
+        :param source: the file here, "-" for standard input.
+        :raise CommandFailed: it was not stored.
+        """
+        bar.begin(basename(transfer.path))
+        kind = guess_type(transfer.path)[0]
+        headers = {"Content-Type": kind} if kind else {}
+        with _open(source) as stream:
+            if self.verify:
+                headers["Repr-Digest"] = _digest(stream, source)
+            body = Body(stream, transfer.size, printable(source), bar.advance)
+            with self.session.front.ask("PUT", transfer.path, headers=headers, body=body) as answer:
+                stored = {"path": transfer.path, "etag": answer.headers["ETag"], "created": answer.status == 201}
+        if self.session.as_json:
+            self.session.show(stored)
+
+
+def _digest(stream: BufferedIOBase, source: str) -> str:
+    """Return the digest of a file as it is sent (RFC 9530); the file is at its start again."""
+    try:
+        digest = hashlib.file_digest(cast("BufferedReader", stream), "sha256").digest()
+        stream.seek(0)
+    except OSError as problem:
+        raise unreadable(source, problem) from problem
+    return f"sha-256=:{b64encode(digest).decode()}:"
+
+
 @click.command()
 @click.option("-r", "recursive", is_flag=True, help="Send folders and everything in them.")
+@click.option("--verify", is_flag=True, help="Read each file twice: the server stores it only if its SHA-256 is right.")
+@jobs_option
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @click.argument("dest")
 @pass_session
-def put(session: Session, recursive: bool, files: tuple[str, ...], dest: str) -> None:
+def put(session: Session, recursive: bool, verify: bool, jobs: int, files: tuple[str, ...], dest: str) -> None:
     """Store files.
 
     DEST is the new name of one FILE.  It is the collection to put files into if it ends in a slash, if it is an
@@ -55,6 +101,8 @@ def put(session: Session, recursive: bool, files: tuple[str, ...], dest: str) ->
     If there are several files, each is tried.  The failures are listed at the end, and the exit code is 1.  If the
     server can no longer be reached, the rest is not tried, and the exit code is 3.
     """
+    if verify and _STDIN in files:
+        raise click.UsageError("--verify reads a file twice, and standard input can be read only once")
     tree = RemoteTree(session.front)
     into = len(files) > 1 or dest.endswith("/") or tree.is_collection(dest)
     failures: list[CommandFailed] = []
@@ -63,71 +111,54 @@ def put(session: Session, recursive: bool, files: tuple[str, ...], dest: str) ->
         for file in files
         for transfer in _plan(file, _destination(file, dest, into=into), failures, recursive=recursive)
     ]
-    sending = _Sending(session, tree, transfers)
-    if len(files) == 1 and len(transfers) == 1 and not failures:
-        with meter(_total(transfers)) as bar:
-            sending.send(transfers[0], bar)
-        return
+    sender = Sender(session, verify=verify)
     with meter(_total(transfers)) as bar:
-        left = sending.send_all(bar, failures)
-    _report(failures, left)
+        if len(files) == 1 and len(transfers) == 1 and not failures:
+            send_one(sender, tree, transfers[0], bar)
+            return
+        with Crew(jobs, bar, failures) as crew:
+            left = send_all(sender, tree, transfers, crew)
+    report(failures, left)
 
 
-@attrs.define
-class _Sending:
-    """The transfers of one command, done in order."""
+def send_one(sender: Sender, tree: RemoteTree, transfer: Transfer, bar: Meter) -> None:
+    """Do one transfer, and make the collections that it needs.
 
-    session: Session
-    tree: RemoteTree
-    transfers: list[Transfer]
-    _made: set[str] = attrs.field(factory=set)
+    :raise CommandFailed: the transfer failed.
+    """
+    tree.make_all(transfer.path if transfer.source is None else parent(transfer.path))
+    if transfer.source is not None:
+        sender.send(transfer.source, transfer, bar)
 
-    def send(self, transfer: Transfer, bar: Meter) -> None:
-        """Do one transfer, and make the collections that it needs.
 
-        :raise CommandFailed: the transfer failed.
-        """
+def send_all(sender: Sender, tree: RemoteTree, transfers: Iterable[Transfer], crew: Crew) -> int:
+    """Do transfers, even if some of them fail, and make the collections that they need.
+
+    A collection that cannot be made is one failure; the transfers below it are not tried.  When the server can no
+    longer be reached, the rest is not tried either.
+
+    :param transfers: each collection before what is in it.
+    :return: how many transfers were not tried.
+    """
+    made: set[str] = set()
+    unmade: set[str] = set()
+    left = 0
+    for transfer in transfers:
+        if not crew.reaches or unmade.intersection(ancestors(transfer.path)):
+            left += 1
+            continue
         collection = transfer.path if transfer.source is None else parent(transfer.path)
-        if collection not in self._made:
-            self.tree.make_all(collection)
-            self._made.add(collection)
-        if transfer.source is not None:
-            _send(self.session, transfer.source, transfer, bar)
-
-    def send_all(self, bar: Meter, failures: list[CommandFailed]) -> int:
-        """Do all transfers, even if some of them fail.
-
-        A collection that cannot be made is one failure; the transfers below it are not tried.  When the server can no
-        longer be reached, the rest is not tried either.
-
-        :param failures: one failure is appended for each transfer that failed.
-        :return: how many transfers were not tried.
-        """
-        unmade: set[str] = set()
-        left = 0
-        for number, transfer in enumerate(self.transfers):
-            if unmade.intersection(ancestors(transfer.path)):
-                left += 1
-                continue
+        if collection not in made:
             try:
-                self.send(transfer, bar)
-            except Unreachable as failure:
-                failures.append(failure)
-                return left + len(self.transfers) - number - 1
+                tree.make_all(collection)
             except CommandFailed as failure:
-                failures.append(failure)
-                if transfer.source is None:
-                    unmade.add(transfer.path)
-        return left
-
-
-def _report(failures: list[CommandFailed], left: int) -> None:
-    if not failures:
-        return
-    lines = [f"{len(failures)} failed" + (f" and {left} more were not tried" if left else "") + ":"]
-    lines += [f"  {failure.message}" for failure in failures]
-    last = failures[-1]
-    raise Unreachable("\n".join(lines)) if isinstance(last, Unreachable) else SomeFailed("\n".join(lines))
+                crew.failures.append(failure)
+                unmade.add(collection)
+                continue
+            made.add(collection)
+        if transfer.source is not None:
+            crew.run(partial(sender.send, transfer.source, transfer, crew.bar))
+    return left
 
 
 def _destination(file: str, dest: str, *, into: bool) -> str:
@@ -158,44 +189,16 @@ def _plan(source: str, path: str, failures: list[CommandFailed], *, recursive: b
 
 def _plan_folder(folder: str, path: str, failures: list[CommandFailed]) -> Iterator[Transfer]:
     yield Transfer(None, path)
-    try:
-        with os.scandir(folder) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
-    except OSError as problem:
-        failures.append(_unreadable(folder, problem))
-        return
-    for entry in entries:
-        there = join_path(path, entry.name)
-        try:
-            if entry.is_file():
-                yield Transfer(entry.path, there, entry.stat().st_size)
-            elif entry.is_dir(follow_symlinks=False):
-                yield from _plan_folder(entry.path, there, failures)
-            else:
-                click.echo(f"{printable(entry.path)}: left out, it is neither a file nor a folder", err=True)
-        except OSError as problem:  # it was removed, or its disk fails
-            failures.append(_unreadable(entry.path, problem))
-
-
-def _unreadable(source: str, problem: OSError) -> TransferBroken:
-    return TransferBroken(f"{printable(source)}: {problem.strerror}")
+    left_out: list[str] = []
+    for entry in walk_folder(folder, failures, left_out):
+        yield Transfer(None if entry.size is None else entry.source, join_path(path, entry.below), entry.size)
+    for source in left_out:
+        click.echo(f"{printable(source)}: left out, it is neither a file nor a folder", err=True)
 
 
 def _total(transfers: list[Transfer]) -> int | None:
     sizes = [transfer.size for transfer in transfers if transfer.source is not None]
     return None if None in sizes else sum(cast("list[int]", sizes))
-
-
-def _send(session: Session, source: str, transfer: Transfer, bar: Meter) -> None:
-    bar.begin(basename(transfer.path))
-    kind = guess_type(transfer.path)[0]
-    with _open(source) as stream:
-        body = Body(stream, transfer.size, printable(source), bar.advance)
-        headers = {"Content-Type": kind} if kind else {}
-        with session.front.ask("PUT", transfer.path, headers=headers, body=body) as answer:
-            stored = {"path": transfer.path, "etag": answer.headers["ETag"], "created": answer.status == 201}
-    if session.as_json:
-        session.show(stored)
 
 
 def _open(source: str) -> AbstractContextManager[BufferedIOBase]:
@@ -204,4 +207,4 @@ def _open(source: str) -> AbstractContextManager[BufferedIOBase]:
     try:
         return Path(source).open("rb")
     except OSError as problem:
-        raise _unreadable(source, problem) from problem
+        raise unreadable(source, problem) from problem

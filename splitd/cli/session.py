@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ from rich.console import Console
 from splitd.cli.server import Server
 
 _PIPE_COLUMNS = 500
+_PRINTING = Lock()
 
 
 @attrs.frozen
@@ -30,8 +32,9 @@ class Session:
     as_json: bool
 
     def show(self, document: Any) -> None:
-        """Print one JSON document on one line."""
-        click.echo(json.dumps(document))
+        """Print one JSON document on one line.  Threads may do so at once."""
+        with _PRINTING:
+            click.echo(json.dumps(document))
 
 
 pass_session = click.make_pass_decorator(Session)

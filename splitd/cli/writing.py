@@ -7,6 +7,9 @@ file is created exclusively, so no file of another program is ever opened, follo
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import hashlib
 import os
 import secrets
 import stat
@@ -15,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+_CONTINUED = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _EXCLUSIVE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -76,6 +80,41 @@ def whole_file(path: Path, *, mode: int = 0o666, replace: bool = True) -> Iterat
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    _sync_folder(path.parent)
+
+
+@contextmanager
+def continued_file(path: Path, version: str, size: int, *, replace: bool = True) -> Iterator[tuple[IO[bytes], int]]:
+    """Write a file as `whole_file` does, but keep what was written if the block raises, for the next try.
+
+    :param version: what is written; only a try with the same version goes on with what is there.
+    :param size: the bytes of the whole file; a longer rest is not used.
+    :return: the file, with its position at its end, and how many bytes are in it.
+    :raise FileExistsError: something has this name and `replace` is false, or what has the temporary name is not a
+        file of this user.
+    :raise OSError: the file could not be written or renamed; whatever has this name is unchanged.
+    """
+    digest = hashlib.sha256(f"{path.name} {version}".encode("utf-8", "surrogateescape")).hexdigest()
+    temporary = path.with_name(f".splitctl-{digest[:32]}.part")
+    handle = os.open(temporary, _CONTINUED, 0o666)
+    with os.fdopen(handle, "r+b") as file:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_nlink != 1:
+            raise FileExistsError(errno.EEXIST, f"{temporary.name} is not a file that splitctl made", str(temporary))
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as problem:
+            raise OSError(problem.errno, "another splitctl fetches this file") from problem
+        got = found.st_size if found.st_size <= size else 0
+        file.truncate(got)
+        file.seek(got)
+        yield file, got
+        file.flush()
+        os.fsync(handle)
+        if replace:
+            temporary.replace(path)
+        else:
+            _rename_to_new(temporary, path)
     _sync_folder(path.parent)
 
 

@@ -133,3 +133,33 @@ def test_the_exit_code_is_3_where_nobody_listens(splitctl: Splitctl) -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))  # the port is ours, and nobody listens on it
         splitctl.run("--url", f"http://127.0.0.1:{nobody.getsockname()[1]}", "get", "/x", "copy", expected=3)
+
+
+def test_trees_are_synced_copied_moved_found_and_fetched(splitctl: Splitctl) -> None:
+    files = {"a": b"", "sub/b b#": DATA, "sub/deep/ü": b"3"}
+    for name, data in files.items():
+        path = splitctl.folder / "tree" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    made = [{"action": "make", "path": path} for path in ("/", "sub", "sub/deep")]
+    done = splitctl.documents("sync", "up", "tree", "/synced")
+    assert done[:3] == made
+    assert {step["path"] for step in done[3:]} == files.keys()
+    assert splitctl.documents("sync", "up", "tree", "/synced") == []
+    assert splitctl.documents("sync", "up", "--checksum", "tree", "/synced") == []
+    splitctl.run("put", "--verify", "tree/a", "tree/sub/b b#", "/synced/sub/")
+    splitctl.run("cp", "-r", "/synced", "/copy")
+    splitctl.run("mv", "/synced", "/moved")
+    splitctl.run("mv", "-n", "/moved", "/copy/a", expected=1)
+    found = ["/copy/a", "/copy/sub/", "/copy/sub/a", "/copy/sub/b b#", "/copy/sub/deep/", "/copy/sub/deep/ü"]
+    assert splitctl.lines("find", "/copy") == found
+    assert splitctl.lines("find", "--larger", "1MiB", "/copy") == ["/copy/sub/b b#"]
+    [total] = splitctl.documents("du", "-d", "0", "/copy")
+    assert total == {"path": "/copy", "files": 4, "bytes": len(DATA) + 1}
+    splitctl.run("get", "-r", "/copy", "back")
+    assert (splitctl.folder / "back/sub/deep/ü").read_bytes() == b"3"
+    assert (splitctl.folder / "back/sub/b b#").read_bytes() == DATA
+    splitctl.run("sync", "down", "--delete", "/moved", "tree")
+    assert (splitctl.folder / "tree/sub/a").read_bytes() == b""
+    assert splitctl.documents("sync", "down", "--delete", "/moved", "tree") == []
+    splitctl.run("rm", "-r", "/moved", "/copy")

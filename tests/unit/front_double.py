@@ -79,7 +79,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(status, text.encode() + b"\n", "text/plain; charset=utf-8")
 
     def _answer(self, status: int, body: bytes, content_type: str, etag: str | None = None) -> None:
-        self.send_response(status)
+        start = self._asked_start(etag)
+        total, body = len(body), body[start:]
+        self.send_response(206 if start else status)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         if etag:
@@ -88,6 +92,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+
+    def _asked_start(self, etag: str | None) -> int:
+        """Return the first byte of the range that is asked for, if it is asked for this version."""
+        if etag is None or self.headers["If-Range"] != etag:
+            return 0
+        return int(self.headers["Range"].removeprefix("bytes=").removesuffix("-"))
 
     def _operate(self, do: Callable[[Query], tuple[int, Any]]) -> None:
         query = {name: values[-1] for name, values in parse_qs(urlsplit(self.path).query).items()}

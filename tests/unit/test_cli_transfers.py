@@ -175,7 +175,7 @@ def test_what_is_no_file_cannot_be_fetched(front: FrontDouble, tmp_path: Path, p
 
 def test_a_download_that_ends_early_leaves_nothing_behind(front: FrontDouble, tmp_path: Path) -> None:
     front.faults["GET"] = end_early
-    result = run(front, "get", "/a", tmp_path / "a")
+    result = run(front, "get", "--retries", "0", "/a", tmp_path / "a")
     assert result.exit_code == 4
     assert "got 4 bytes, expected 100" in result.stderr
     assert list(tmp_path.iterdir()) == []
@@ -196,7 +196,7 @@ def test_what_lies_beside_the_target_is_left_alone(front: FrontDouble, tmp_path:
     for fault in (None, end_early):
         if fault:
             front.faults["GET"] = fault
-        run(front, "get", "--force", "/a", tmp_path / "a")
+        run(front, "get", "--retries", "0", "--force", "/a", tmp_path / "a")
         assert (tmp_path / "a.part").is_symlink()
         assert (tmp_path / "precious").read_bytes() == b"precious"
         assert (tmp_path / "a.new").read_bytes() == b"mine"
@@ -296,7 +296,7 @@ def test_a_file_that_cannot_be_read_whole_does_not_spoil_the_rest(front: FrontDo
     for name in ("a", "b", "c"):
         (tmp_path / name).write_text(name)
     front.faults["PUT"] = shorten_next
-    result = run(front, "put", "-r", tmp_path, "/x/")
+    result = run(front, "put", "-j", "1", "-r", tmp_path, "/x/")
     assert result.exit_code == 1
     assert (front.entries[f"/x/{tmp_path.name}/a"], front.entries[f"/x/{tmp_path.name}/c"]) == (b"a", b"c")
     assert "1 failed:\n" in result.stderr
@@ -312,6 +312,6 @@ def test_a_server_that_is_gone_ends_the_rest(front: FrontDouble, tmp_path: Path)
     front.faults["PUT"] = go
     for name in ("a", "b", "c"):
         (tmp_path / name).write_text(name)
-    result = run(front, "put", tmp_path / "a", tmp_path / "b", tmp_path / "c", "/x")
+    result = run(front, "put", "-j", "1", tmp_path / "a", tmp_path / "b", tmp_path / "c", "/x")
     assert result.exit_code == 3
     assert "2 failed and 1 more were not tried:" in result.stderr
