@@ -19,7 +19,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-clients test-disks check crash bench soak bench-peers bench-against bench-scale bench-parity clean
+.PHONY: help run demo test test-clients test-disks check crash bench soak bench-peers bench-against bench-scale bench-parity man clean
 
 help:  ## Show this.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ bench-parity: $(VENV)/.installed  ## Measure what parity costs, and slow or miss
 
 bench-scale: $(VENV)/.installed  ## Measure how the catalog grows with the number of files.
 	$(BIN)/python bench/scale.py $(ARGS)
+
+man: $(VENV)/.installed-dev  ## Write the manual pages of splitctl, from the text of its --help, to build/man.
+	$(BIN)/click-man --target build/man splitctl
 
 clean:  ## Remove what was made here, but for var/: there are files in it.
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis

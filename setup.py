@@ -40,6 +40,7 @@ CHECK = [
     "types-defusedxml>=0.7.0",
     "import-linter>=2.16",
     "pre-commit>=4.7",
+    "click-man>=0.6",
 ]
 
 setup(

@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from splitd.cli.completion import REMOTE_PATH
 from splitd.cli.errors import CommandFailed, ServerRefused, TransferBroken
 from splitd.cli.paths import clean_path, printable
 from splitd.cli.server import Server, read_lines
@@ -53,7 +54,7 @@ class _CheckCommand(click.Command):
 @click.option(
     "--limit", type=click.FloatRange(0, min_open=True), metavar="MB/s", help="The most to read per second, with --deep."
 )
-@click.argument("path", default="/")
+@click.argument("path", type=REMOTE_PATH, default="/")
 @pass_session
 def check(session: Session, deep: bool, limit: float | None, path: str) -> None:
     r"""Check files: a file, or all that are in a collection.

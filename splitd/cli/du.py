@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 import click
 
+from splitd.cli.completion import REMOTE_PATH
 from splitd.cli.errors import ServerRefused
 from splitd.cli.paths import clean_path, printable
 from splitd.cli.session import Session, pass_session
@@ -31,7 +32,7 @@ class Sum:
 @click.command()
 @click.option("-b", "--bytes", "exact", is_flag=True, help="Show exact bytes.")
 @click.option("-d", "--depth", type=click.IntRange(0), default=1, show_default=True, help="Show collections so deep.")
-@click.argument("path", default="/")
+@click.argument("path", type=REMOTE_PATH, default="/")
 @pass_session
 def du(session: Session, exact: bool, depth: int, path: str) -> None:
     """Show how many files and bytes are below a collection.

@@ -11,6 +11,7 @@ import attrs
 import click
 
 from splitd.cli.amounts import read_age, read_size
+from splitd.cli.completion import REMOTE_PATH
 from splitd.cli.errors import ServerRefused
 from splitd.cli.paths import clean_path, printable
 from splitd.cli.session import Session, pass_session
@@ -59,7 +60,7 @@ class Wanted:
 @click.option("--newer", metavar="AGE", callback=read_age, help="Only what was changed within an age, such as 7d.")
 @click.option("--older", metavar="AGE", callback=read_age, help="Only what was changed before that.")
 @click.option("-0", "--print0", "nul", is_flag=True, help="End each path with a NUL byte, for xargs -0.")
-@click.argument("path", default="/")
+@click.argument("path", type=REMOTE_PATH, default="/")
 @pass_session
 def find(
     session: Session,

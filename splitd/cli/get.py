@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 import click
 
+from splitd.cli.completion import REMOTE_PATH
 from splitd.cli.crew import Crew, jobs_option, report
 from splitd.cli.errors import CommandFailed, ServerRefused, SomeFailed, TransferBroken
 from splitd.cli.fetching import TRIES, Fetch, Fetched, retries_option
@@ -38,8 +39,8 @@ _STDOUT = "-"
 )
 @retries_option
 @jobs_option
-@click.argument("path")
-@click.argument("file", required=False)
+@click.argument("path", type=REMOTE_PATH)
+@click.argument("file", type=click.Path(allow_dash=True), required=False)
 @pass_session
 def get(
     session: Session,

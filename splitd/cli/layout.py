@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from splitd.cli.completion import REMOTE_PATH
 from splitd.cli.errors import CommandFailed
 from splitd.cli.paths import clean_path, printable
 from splitd.cli.session import Session, pass_session
@@ -34,7 +35,7 @@ class LayoutType(click.ParamType[Layout]):
 
 
 @click.command()
-@click.argument("path", default="/")
+@click.argument("path", type=REMOTE_PATH, default="/")
 @click.argument("wanted", metavar="[LAYOUT]", required=False)
 @click.option("--unset", is_flag=True, help="Let the collection ask for no layout of its own any more.")
 @click.option("--apply", "applied", is_flag=True, help="Give the files that are stored already the layout, too.")

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from splitd.cli.completion import REMOTE_PATH
 from splitd.cli.errors import ServerRefused
 from splitd.cli.paths import clean_path, printable
 from splitd.cli.session import Session, pass_session
@@ -16,7 +17,7 @@ from splitd.cli.tree import RemoteTree
 
 @click.command()
 @click.option("-l", "long", is_flag=True, help="Show sizes in bytes, and times.")
-@click.argument("path", default="/")
+@click.argument("path", type=REMOTE_PATH, default="/")
 @pass_session
 def ls(session: Session, long: bool, path: str) -> None:
     """List a collection, or show one file.

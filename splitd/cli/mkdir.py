@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from splitd.cli.completion import REMOTE_PATH
 from splitd.cli.paths import clean_path
 from splitd.cli.session import Session, pass_session
 from splitd.cli.tree import RemoteTree
@@ -11,7 +12,7 @@ from splitd.cli.tree import RemoteTree
 
 @click.command()
 @click.option("-p", "parents", is_flag=True, help="Make missing parents too; no error if the collection exists.")
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.argument("paths", type=REMOTE_PATH, metavar="PATH...", nargs=-1, required=True)
 @pass_session
 def mkdir(session: Session, parents: bool, paths: tuple[str, ...]) -> None:
     """Make collections."""

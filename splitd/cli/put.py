@@ -18,6 +18,7 @@ from typing import cast
 import attrs
 import click
 
+from splitd.cli.completion import REMOTE_PATH
 from splitd.cli.crew import Crew, jobs_option, report
 from splitd.cli.errors import CommandFailed
 from splitd.cli.local_tree import unreadable, walk_folder
@@ -88,8 +89,8 @@ def _digest(stream: BufferedIOBase, source: str) -> str:
 @click.option("-r", "recursive", is_flag=True, help="Send folders and everything in them.")
 @click.option("--verify", is_flag=True, help="Read each file twice: the server stores it only if its SHA-256 is right.")
 @jobs_option
-@click.argument("files", metavar="FILE...", nargs=-1, required=True)
-@click.argument("dest")
+@click.argument("files", type=click.Path(allow_dash=True), metavar="FILE...", nargs=-1, required=True)
+@click.argument("dest", type=REMOTE_PATH)
 @pass_session
 def put(session: Session, recursive: bool, verify: bool, jobs: int, files: tuple[str, ...], dest: str) -> None:
     """Store files.

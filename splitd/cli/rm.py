@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from splitd.cli.completion import REMOTE_PATH
 from splitd.cli.errors import ServerRefused
 from splitd.cli.paths import clean_path, printable
 from splitd.cli.session import Session, pass_session
@@ -12,7 +13,7 @@ from splitd.cli.tree import RemoteTree
 
 @click.command()
 @click.option("-r", "recursive", is_flag=True, help="Delete collections and everything in them.")
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.argument("paths", type=REMOTE_PATH, metavar="PATH...", nargs=-1, required=True)
 @pass_session
 def rm(session: Session, recursive: bool, paths: tuple[str, ...]) -> None:
     """Delete files, and collections with -r."""

@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 import click
 
+from splitd.cli.completion import REMOTE_PATH
 from splitd.cli.errors import CommandFailed, ServerRefused, SomeFailed
 from splitd.cli.paths import clean_path, join_path, printable
 from splitd.cli.session import Session, pass_session
@@ -14,8 +15,8 @@ from splitd.model.tree import basename, parent
 
 _keep = click.option("-n", "--no-clobber", "keep", is_flag=True, help="Replace nothing: fail if the new name is taken.")
 _parents = click.option("-p", "parents", is_flag=True, help="Make the missing collections above DEST.")
-_sources = click.argument("sources", metavar="PATH...", nargs=-1, required=True)
-_dest = click.argument("dest")
+_sources = click.argument("sources", type=REMOTE_PATH, metavar="PATH...", nargs=-1, required=True)
+_dest = click.argument("dest", type=REMOTE_PATH)
 
 
 @click.command()

@@ -7,6 +7,7 @@ from pathlib import Path
 import attrs
 import click
 
+from splitd.cli.completion import REMOTE_PATH
 from splitd.cli.crew import Crew, jobs_option, report
 from splitd.cli.errors import CommandFailed, ServerRefused, SomeFailed
 from splitd.cli.fetching import retries_option
@@ -43,7 +44,7 @@ def sync() -> None:
 @_dry_run
 @jobs_option
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.argument("path")
+@click.argument("path", type=REMOTE_PATH)
 @pass_session
 def up(session: Session, *, delete: bool, checksum: bool, dry_run: bool, jobs: int, folder: Path, path: str) -> None:
     """Make the collection PATH like FOLDER.  It is made if it does not exist."""
@@ -73,7 +74,7 @@ def up(session: Session, *, delete: bool, checksum: bool, dry_run: bool, jobs: i
 @_dry_run
 @retries_option
 @jobs_option
-@click.argument("path")
+@click.argument("path", type=REMOTE_PATH)
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @pass_session
 def down(
