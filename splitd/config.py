@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -127,6 +127,26 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ge=1,
         ),
     ] = 10.0
+    access_log: Annotated[
+        str,
+        msgspec.Meta(
+            description="A file that gets a line for each request of clients; empty for none. [default: none]"
+        ),
+    ] = ""
+    access_log_format: Annotated[
+        Literal["combined", "json"],
+        msgspec.Meta(
+            description="The lines of the access log: combined, as those of Apache and nginx, or json. "
+            "[default: combined]"
+        ),
+    ] = "combined"
+    audit_log: Annotated[
+        str,
+        msgspec.Meta(
+            description="A file that gets a JSON line for each change that a client or an operator has made; empty for "
+            "none. [default: none]"
+        ),
+    ] = ""
     client_timeout_s: Annotated[
         float,
         msgspec.Meta(description="How long a client may send or take nothing during a transfer. [default: 60]", gt=0),

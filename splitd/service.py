@@ -32,6 +32,7 @@ from splitd.frontends.admin.reports import ReloadReport, SweepReport, report_swe
 from splitd.frontends.admin.resource import AdminResource
 from splitd.frontends.admin.status import Status
 from splitd.frontends.http.targets import HEAD_LIMIT
+from splitd.frontends.observing.observers import Observing
 from splitd.frontends.webdav.door import Door
 from splitd.frontends.webdav.resource import WebdavResource
 from splitd.model.manifest import Manifest
@@ -58,7 +59,7 @@ from splitd.upkeep.relayout import Relayout
 from splitd.upkeep.rot import RotWatch
 from splitd.upkeep.sweep import Sweep
 from splitd.uploads.uploads import Cutting, Uploads
-from storaged.http import NodeConnections, StreamingResource, StreamingSite
+from storaged.http import NodeConnections, Observer, StreamingResource, StreamingSite
 from storaged.http.listening import drain, listen
 from storaged.parts.client import RemotePartStore, look_first
 from storaged.parts.values import NodeInfo
@@ -201,7 +202,10 @@ class Front:
         namespace = self.catalog.namespace
         self._capacity = capacity = Capacity(self.catalog, namespace, self.registry, layout, descriptors)
         door = Door(store, store, self.catalog.locks, capacity.quota, reactor, wall)
-        self._site = self._make_site(WebdavResource(door), capacity.clients())
+        self._observing = Observing(
+            config.access_log, config.access_log_format, config.audit_log, self._in_thread, reactor, wall
+        )
+        self._site = self._make_site(WebdavResource(door), capacity.clients(), self._observing.clients)
         files = self.catalog, namespace, self.catalog.layouts
         self._relayout = Relayout(*files, layout, capacity.open_nodes, self._reaper.wake, reactor, wall)
         self._layouts = Layouts(namespace, layout, capacity.open_nodes, self._widen)
@@ -220,6 +224,7 @@ class Front:
             layout,
             layout.data + min(config.spare_parts(), layout.parity),
             self._site,
+            self._observing,
             descriptors,
             reactor.seconds(),
             reactor,
@@ -273,7 +278,7 @@ class Front:
         timeout_s = self._config.node_timeout_s
         return look_first(entry.id, entry.url, self._key, self._connections, self._reactor, timeout_s)
 
-    def _make_site(self, resource: StreamingResource, connection_limit: int) -> StreamingSite:
+    def _make_site(self, resource: StreamingResource, connection_limit: int, observer: Observer) -> StreamingSite:
         return StreamingSite(
             resource,
             self._reactor,
@@ -285,6 +290,7 @@ class Front:
             names=self._config.own_names(),
             take_timeout_s=self._config.client_timeout_s,
             connection_limit=connection_limit,
+            observer=observer,
         )
 
     async def _run_sweep(self, dry_run: bool, share: float | None) -> SweepReport:
@@ -316,6 +322,7 @@ class Front:
     async def _start(self) -> None:
         enter = self._stages.enter
         await enter(self._pool.start, self._pool.stop)
+        await enter(self._observing.start, self._observing.stop)
         await enter(self._listen_for_operators, self._end_operators)
         # Closing the journal ends the reading of it.
         await enter(self.catalog.start, self._close_catalog, interrupt=self._journal.close)
@@ -374,7 +381,7 @@ class Front:
         }
         status = self._status
         resource = AdminResource(status.readiness, status.report, status.measure, offered, lambda: self._closed)
-        self._admin_site = self._make_site(resource, _OPERATORS)
+        self._admin_site = self._make_site(resource, _OPERATORS, self._observing.operators)
         self.admin_port = await listen(self._reactor, self._config.admin, self._admin_site)
 
     async def _end_operators(self) -> None:

@@ -19,6 +19,7 @@ from storaged.http.client import NodeConnections, abort_body, write_body
 from storaged.http.eager import write_eagerly
 from storaged.http.interfaces import IAnswer, IRequest
 from storaged.http.names import Authority, OwnNames, parse_authority, parse_networks
+from storaged.http.observing import Observer
 from storaged.http.reasons import reason_of, why_client_left, why_unanswered
 from storaged.http.request import StreamingRequest
 from storaged.http.resource import StreamingResource, receive_body
@@ -44,6 +45,7 @@ __all__ = [
     "IRequest",
     "NodeConnections",
     "NotUpgraded",
+    "Observer",
     "OwnNames",
     "Parameters",
     "RequestBody",

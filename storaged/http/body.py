@@ -37,6 +37,7 @@ class RequestBody:
     `100 Continue` is sent if the client waits for it.
 
     :param length: the size of the body in bytes, or None if the client did not announce it.
+    :ivar size: the bytes of the body that have arrived.
     """
 
     def __init__(self, connection: Connection, length: int | None, *, expects_continue: bool) -> None:
@@ -52,6 +53,7 @@ class RequestBody:
         self._paused = False
         self._discarding = False
         self.complete = length == 0
+        self.size = 0
 
     def deliver(self, consumer: IConsumer) -> Deferred[None]:
         """Write the body to a consumer, which may pause it.
@@ -107,6 +109,7 @@ class RequestBody:
 
     def received(self, data: bytes) -> None:
         """Take the next bytes."""
+        self.size += len(data)
         if self._discarding:
             return
         if self._consumer is None:

@@ -364,6 +364,10 @@ class HttpConnection(Protocol):
         request, self.request = self.request, None
         if request is None or not request.startedWriting:
             self.transport.write(_format_refusal(status, why))
+        if request is not None and not request.startedWriting:
+            request.setResponseCode(status)
+        if request is None and self.site.observer is not None:
+            self.site.observer.refused(status, getattr(self.peer, "host", ""))
         self._abort_later()
         if isinstance(self.transport, Connection):
             self.transport.loseWriteConnection()

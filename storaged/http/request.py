@@ -28,6 +28,8 @@ class StreamingRequest:
     """A request, and its answer; see `IRequest`.
 
     :ivar is_gone: whether the client has left, or the answer has ended.
+    :ivar began_s: when its head was complete, by the reactor; 0.0 if nobody observes the site.
+    :ivar sent: bytes of the answer's body that were written.
     """
 
     def __init__(self, connection: HttpConnection, head: Head, body: RequestBody) -> None:
@@ -44,11 +46,34 @@ class StreamingRequest:
         self._is_chunked = False
         self._has_body = True
         self._producer: Any = None
+        self.sent = 0
+        self.user: str | None = None
+        self.id = ""
+        self.began_s = 0.0
+        observer = self._observer = connection.site.observer
+        if observer is not None:
+            self.began_s = connection.site.reactor.seconds()
+            observer.began(self)
 
     def __repr__(self) -> str:
         return f"<{self.method.decode()} {self.uri.decode()}>"
 
     # The request
+
+    @property
+    def version(self) -> bytes:
+        """The version of HTTP, as it was sent."""
+        return self._version
+
+    @property
+    def status(self) -> int:
+        """The status of the answer, so far as it is decided."""
+        return self._status
+
+    @property
+    def client(self) -> str:
+        """The address of the client; empty on a local socket."""
+        return getattr(self.connection.peer, "host", "")
 
     def header_values(self, name: str) -> list[str]:
         """Return the values of a header, in order; bytes that are not UTF-8 are lone surrogates."""
@@ -127,8 +152,9 @@ class StreamingRequest:
         head = [] if self.startedWriting else [self._begin_answer()]
         if not self._has_body:
             pieces = []
-        elif self._is_chunked:
-            size = sum(map(len, pieces))
+        size = sum(map(len, pieces))
+        self.sent += size
+        if self._is_chunked and self._has_body:
             pieces = [b"%x\r\n" % size, *pieces, b"\r\n"] if size else []
         if head or pieces:
             self.connection.write([*head, *pieces])
@@ -172,6 +198,7 @@ class StreamingRequest:
             self.write(b"")
         if self._is_chunked and self._has_body:
             self.connection.write([b"0\r\n\r\n"])
+        self._tell(whole=True)
         if self.body.complete:
             self.is_gone = True
             self.connection.answered()
@@ -184,8 +211,14 @@ class StreamingRequest:
         if not self.is_gone:
             self.connection.transport.abortConnection()
 
+    def _tell(self, *, whole: bool) -> None:
+        observer, self._observer = self._observer, None
+        if observer is not None:
+            observer.ended(self, whole=whole)
+
     def lost(self, reason: Failure) -> None:
         """Take note that the connection has ended."""
+        self._tell(whole=False)
         self.is_gone = True
         producer, self._producer = self._producer, None
         if producer is not None:

@@ -14,6 +14,7 @@ from storaged.http.connection import HttpConnection
 from storaged.http.idle import IdleConnections
 from storaged.http.interfaces import IRequest
 from storaged.http.names import OwnNames
+from storaged.http.observing import Observer
 from storaged.http.window import SharedWindow
 from storaged.system.once import Once
 
@@ -52,6 +53,7 @@ class StreamingSite(Factory):
     :param names: the server's own names.
     :param take_timeout_s: seconds for which a client may take nothing of an answer; None for no limit.
     :param connection_limit: how many connections there may be at once; None for no limit.
+    :param observer: gets each request at its end; None for nobody.
     :ivar admission: decides which connections are accepted; see `storaged.http.listening.listen`.
     :ivar draining: whether no more requests are taken.
     """
@@ -71,8 +73,10 @@ class StreamingSite(Factory):
         names: OwnNames = OwnNames(),  # noqa: B008 - it is frozen
         take_timeout_s: float | None = None,
         connection_limit: int | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self.resource = resource
+        self.observer = observer
         self.reactor = reactor
         self.idle_timeout_s = idle_timeout_s
         self.body_timeout_s = body_timeout_s

@@ -21,6 +21,8 @@ PACKAGES = {
     "mount.davfs": "davfs2",
     "nginx": "nginx-light",
     "openssl": "openssl",
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
     "rclone": "rclone",
     "unshare": "util-linux",
 }

@@ -28,6 +28,7 @@ from splitd.frontends.admin.reports import (
     UploadsReport,
     report_sweep,
 )
+from splitd.frontends.observing.observers import Observing
 from splitd.interfaces.statistics import CatalogStatistics, ICatalogStatistics
 from splitd.model.health import DOWN, FULL, STRANGER, UNKNOWN, UP
 from splitd.model.nodes import LOST
@@ -79,6 +80,7 @@ class Status:
     layout: Layout
     min_parts: int
     site: StreamingSite
+    observing: Observing
     descriptors: Descriptors
     started_at_s: float
     clock: Any
@@ -189,8 +191,8 @@ class Status:
 
     async def measure(self) -> Measured:
         """Return the same values for Prometheus."""
-        metrics = [*self._measure(await self.catalog.statistics()), *measure_heal(await self.healer.report())]
-        return Measured(metrics)
+        catalog, heal = await self.catalog.statistics(), await self.healer.report()
+        return Measured([*self._measure(catalog), *measure_heal(heal), *self.observing.measure()])
 
     def _measure(self, catalog: CatalogStatistics) -> Iterator[Metric]:
         traffic, journal = self.traffic, self.journal.statistics
