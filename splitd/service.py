@@ -58,6 +58,7 @@ from splitd.upkeep.rebalance import TARGET, Rebalance
 from splitd.upkeep.relayout import Relayout
 from splitd.upkeep.rot import RotWatch
 from splitd.upkeep.sweep import Sweep
+from splitd.uploads.aborts import LaterAborts
 from splitd.uploads.uploads import Cutting, Uploads
 from storaged.http import NodeConnections, Observer, StreamingResource, StreamingSite
 from storaged.http.listening import drain, listen
@@ -156,8 +157,9 @@ class Front:
         small_part, traffic = int(config.small_part), Traffic()
         self.healer = self._make_healer(pins, small_part)
         self.registry.watch_recoveries(self.healer.recovered)
+        self._aborts = LaterAborts(self.catalog.ledger, self._reaper.wake, reactor)
         self._uploads = Uploads(
-            self.catalog.ledger,
+            self._aborts,
             self.registry,
             self._reaper,
             traffic,
@@ -343,6 +345,7 @@ class Front:
         await enter(_nothing, self._rebalance.stop)
         await enter(_nothing, self.checks.stop)
         await enter(_nothing, self._relayout.stop)
+        await enter(_nothing, self._aborts.stop)
         await enter(_nothing, self._abort_uploads)
         await enter(self._listen, self._end_requests)
         self._closed, self._status.starting = "", False

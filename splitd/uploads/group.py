@@ -359,8 +359,9 @@ class GroupCommit:
         try:
             await self._ledger.abort(upload, reason)
         except CatalogReadOnly:
-            # Whether the file exists is not known until a restart has read the journal: its parts must stay.
-            self._log.error("upload {upload} of {path}: the journal failed; its parts stay until a restart",
+            # If the journal failed, a restart must read it to know whether the file exists: its parts stay until then.
+            # If it takes nothing just now, the ledger repeats the abort.
+            self._log.error("upload {upload} of {path} cannot be aborted now; its parts stay until that is possible",
                             upload=upload, path=path)  # fmt: skip
             return
         self._log.info("upload {upload} of {path} aborted: {reason}", upload=upload, path=path, reason=reason)

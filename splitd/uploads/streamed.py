@@ -251,9 +251,10 @@ class Upload:
         try:
             await self._ledger.abort(self._intent.upload, reason)
         except CatalogReadOnly:
-            # Whether the file exists is not known until a restart has read the journal: its parts must stay.
+            # If the journal failed, a restart must read it to know whether the file exists: its parts stay until then.
+            # If it takes nothing just now, the ledger repeats the abort.
             self._log.error(
-                "upload {upload} of {path}: the journal failed; its parts stay until a restart",
+                "upload {upload} of {path} cannot be aborted now; its parts stay until that is possible",
                 upload=self._intent.upload,
                 path=self._intent.path,
             )
