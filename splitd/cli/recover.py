@@ -176,6 +176,7 @@ def describe(recovered: Recovered, nodes: int) -> dict[str, Any]:
         "files": recovered.state.files,
         "bytes": recovered.state.bytes_stored,
         "source": plan.node,
+        "copies": plan.roster.copies,
         "holders": list(plan.roster.holders),
         "seen": list(plan.seen),
         "accepted": recovered.answered,
@@ -187,10 +188,9 @@ def describe(recovered: Recovered, nodes: int) -> dict[str, Any]:
 
 def summarize(report: dict[str, Any], data: Path) -> str:
     """Return the result in sentences."""
-    seen, holders = len(report["seen"]), len(report["holders"])
     lines = [
         f"{data} has the journal of cluster {report['cluster']}: {report['records']} records, {report['files']} files.",
-        f"They come from node {report['source']}; {seen} of the {holders} holders were seen.",
+        f"They come from node {report['source']}. {_tell_holders(report)}",
         f"{report['accepted']} of {report['nodes']} nodes have accepted epoch {report['epoch']} "
         f"of front {report['front']}.",
     ]
@@ -201,3 +201,20 @@ def summarize(report: dict[str, Any], data: Path) -> str:
         )
     lines.append(f"Start a front on it now: twistd splitd --data {json.dumps(str(data))} …")
     return "\n".join(lines)
+
+
+def _tell_holders(report: dict[str, Any]) -> str:
+    """Say how many copies there were, and which of them were read.
+
+    A front that goes on with fewer copies than it wants has that written down by most nodes before it answers any
+    change.  So a recovery knows that the nodes which it does not name here have nothing that counts.
+    """
+    holders, wanted = report["holders"], report["copies"]
+    seen = f"{len(report['seen'])} of them could be read"
+    if not holders:
+        return f"The front wanted {wanted} copies, and had none when it ended."
+    names = ", ".join(holders)
+    if len(holders) < wanted:
+        had = f"had gone on with {len(holders)}, on {names}, before it ended"
+        return f"The front wanted {wanted} copies, and {had}; {seen}."
+    return f"There were {len(holders)} copies, on {names}; {seen}."

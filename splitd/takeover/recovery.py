@@ -92,7 +92,8 @@ def plan_recovery(standings: Mapping[str, Standing], *, count: int, accept_loss:
     :param standings: what the nodes that answer have accepted, and their copies.
     :param count: how many nodes are registered.
     :param accept_loss: whether to take the best copy there is, if the copies that count are not enough.
-    :raise RecoveryRefused: too few nodes answer, they contradict each other, or they have no copy that may be taken.
+    :raise RecoveryRefused: too few nodes answer, or too few of those know of any front; they contradict each other, or
+        they have no copy that may be taken.
     """
     if len(standings) < majority(count):
         raise RecoveryRefused(f"{len(standings)} of {count} nodes answer, and {majority(count)} are needed")
@@ -108,7 +109,7 @@ def plan_recovery(standings: Mapping[str, Standing], *, count: int, accept_loss:
     copies = {node: each.copy for node, each in standings.items() if each.copy is not None and each.copy.next > 1}
     usable = {node: copy for node, copy in copies.items() if not copy.damage}
     seen = sorted(holder for holder in roster.holders if holder in usable)
-    doubt = _doubt(roster, seen, copies)
+    doubt = _forgotten(standings, count) or _doubt(roster, seen, copies)
     if doubt and not accept_loss:
         raise RecoveryRefused(f"{doubt} (--accept-loss takes the best copy that can be read)")
     candidates = usable if doubt else {node: usable[node] for node in seen}
@@ -117,6 +118,22 @@ def plan_recovery(standings: Mapping[str, Standing], *, count: int, accept_loss:
     # The last epoch goes first: what an older front appended beyond it was never acknowledged (Raft, section 5.4.1).
     node = max(candidates, key=lambda each: (candidates[each].last_epoch, candidates[each].next))
     return Plan(node, candidates[node], seen, roster, doubt)
+
+
+def _forgotten(standings: Mapping[str, Standing], count: int) -> str:
+    """Say that too few nodes know of any front; empty if enough do.
+
+    A node whose disk was replaced has forgotten which epoch and which roster it has accepted.  A majority that it
+    belongs to need not contain a node that knows the newest ones.
+    """
+    blank = sorted(node for node, standing in standings.items() if not standing.epoch)
+    known = len(standings) - len(blank)
+    if known >= majority(count):
+        return ""
+    return (
+        f"{known} of {count} nodes know which holders count, and {majority(count)} are needed: {', '.join(blank)} "
+        "answer, but are new, or their disks were replaced"
+    )
 
 
 def _doubt(roster: Roster, seen: Sequence[str], copies: Mapping[str, CopyState]) -> str:

@@ -69,3 +69,11 @@ def test_nodes_of_different_clusters_are_refused() -> None:
 def test_without_any_copy_nothing_is_made() -> None:
     with pytest.raises(RecoveryRefused, match="no copy of the journal can be read"):
         plan({"a": CopyState()}, accept_loss=True)
+
+
+def test_nodes_whose_disks_were_replaced_do_not_say_whose_copies_count() -> None:
+    found = {node: standing(copy((2, 1, 10)), THREE) for node in "ab"} | {node: Standing() for node in "de"}
+    with pytest.raises(RecoveryRefused, match="2 of 5 nodes know which holders count, and 3 are needed: d, e answer"):
+        plan_recovery(found, count=5, accept_loss=False)
+    assert plan_recovery(found, count=5, accept_loss=True).node == "a"
+    assert plan_recovery(found | {"c": standing(None, None)}, count=5, accept_loss=False).doubt == ""
