@@ -106,7 +106,7 @@ def _opened(state: State, record: JournalOpened) -> None:
     if not record.cluster:
         raise ValueError("it has no cluster id")
     state.cluster = record.cluster
-    state.tree = Tree(record.time_ms)
+    state.tree = Tree(record.time_ms, state.packing)
 
 
 def _upload_started(state: State, record: UploadStarted) -> None:
@@ -124,10 +124,11 @@ def _upload_aborted(state: State, record: UploadAborted) -> None:
 
 
 def _file_committed(state: State, record: FileCommitted) -> None:
-    manifest = _compact(state, record.manifest)
+    manifest = record.manifest
     if manifest.nodes and manifest.upload in state.doomed:
         raise ValueError(f"the parts of upload {manifest.upload} are to be deleted already")
-    replaced = state.tree.put_file(record.path, manifest, manifest.created_ms)
+    packed = state.packing.pack(manifest)
+    replaced = state.tree.put(record.path, packed, manifest.created_ms)
     upload = state.uploads.pop(manifest.upload, None)
     if upload is not None and not manifest.nodes:
         # An empty file has no parts, so the parts that were begun for it are doomed.
@@ -136,7 +137,7 @@ def _file_committed(state: State, record: FileCommitted) -> None:
         for index, node in enumerate(upload.nodes):
             if node and not manifest.nodes[index]:
                 state.doomed.add_copy(PartCopy(manifest.upload, index, node))
-    state.count(manifest)
+    state.count(manifest, packed)
     state.release(replaced)
 
 
@@ -181,7 +182,7 @@ def _properties_changed(state: State, record: PropertiesChanged) -> None:
 
 def _lock_taken(state: State, record: LockTaken) -> None:
     if record.file is not None:
-        _make_file(state, record.path, _compact(state, record.file))
+        _make_file(state, record.path, record.file)
     if state.tree.lookup(record.path) is None:
         raise ValueError("there is nothing to lock")
     lock = Lock(
@@ -198,8 +199,9 @@ def _lock_taken(state: State, record: LockTaken) -> None:
 
 def _make_file(state: State, path: str, manifest: Manifest) -> None:
     state.tree.refuse_taken(path)
-    state.tree.put_file(path, manifest, manifest.created_ms)
-    state.count(manifest)
+    packed = state.packing.pack(manifest)
+    state.tree.put(path, packed, manifest.created_ms)
+    state.count(manifest, packed)
 
 
 def _lock_released(state: State, record: LockReleased) -> None:
@@ -224,7 +226,7 @@ def _part_move_started(state: State, record: PartMoveStarted) -> None:
 
 
 def _part_moved(state: State, record: PartMoved) -> None:
-    manifest = state.versions.find(record.upload)
+    manifest = state.committed(record.upload)
     if manifest is None:
         # Its last name was removed while this record was on its way to the disk.
         state.moves.abort(record)
@@ -245,7 +247,7 @@ def _parts_lost(state: State, record: PartsLost) -> None:
     node = sys.intern(record.node)
     for part in map(parse_part_id, record.parts):
         # The file may have been deleted while this record was on its way to the disk.
-        manifest = state.versions.find(part.upload)
+        manifest = state.committed(part.upload)
         if manifest is None or state.moves.nodes_of(manifest)[part.index : part.index + 1] != (node,):
             continue
         state.moves.lose(manifest, part.index)
@@ -260,7 +262,7 @@ def _node_lost(state: State, record: NodeLost) -> None:
 
 def _layout_changed(state: State, record: LayoutChanged) -> None:
     # The last name of the version may have been removed while this record was on its way to the disk.
-    manifest = state.versions.find(record.upload)
+    manifest = state.committed(record.upload)
     if manifest is not None:
         state.change_parity(manifest, record.parity)
 
@@ -277,22 +279,6 @@ def exhaust(steps: Iterator[None]) -> None:
     """Do all steps of a generator at once."""
     deque(steps, maxlen=0)
 
-
-def _compact(state: State, manifest: Manifest) -> Manifest:
-    """Make the manifest share its common texts with others: in a million files they would take most of the memory."""
-    return Manifest(
-        manifest.upload,
-        manifest.size,
-        manifest.created_ms,
-        manifest.data,
-        manifest.parity,
-        _UNITS.setdefault(manifest.unit, manifest.unit),
-        tuple(map(sys.intern, manifest.nodes)),
-        state.shared_texts.share(manifest.said),
-    )
-
-
-_UNITS: dict[int, int] = {}
 
 _EFFECTS: dict[type, Callable[[State, Any], None]] = {
     JournalOpened: _opened,

@@ -91,7 +91,8 @@ class JournalledHealLedger:
     def _placed_on(self, node: str, after: str, limit: int) -> VersionPage:
         found = []
         looked, last = 0, ""
-        for manifest in islice(self._state.versions.after(after), _LOOKS):
+        for packed in islice(self._state.versions.after(after), _LOOKS):
+            manifest = self._state.packing.unpack(packed)
             looked, last = looked + 1, manifest.upload
             if node in self._state.moves.nodes_of(manifest):
                 found.append(self._state.moves.place(manifest))

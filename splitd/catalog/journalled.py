@@ -27,7 +27,7 @@ from splitd.interfaces.catalog import Admitted, ICatalog
 from splitd.interfaces.journal import IJournal
 from splitd.interfaces.statistics import CatalogStatistics, ICatalogStatistics
 from splitd.model import records
-from splitd.model.branch import NO_PROPERTIES
+from splitd.model.branch import NO_PROPERTIES, Branch
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.manifest import Manifest
 from splitd.model.properties import PropertyChanges, refuse_too_large
@@ -136,10 +136,10 @@ class JournalledCatalog:
         return execute(self._list_members, path, after, limit)
 
     def _list_members(self, path: str, after: str, limit: int) -> list[Member]:
-        place = self._state.moves.place
+        show = self._state.shown
         return [
-            Member(member.name, place(member.entry)) if isinstance(member.entry, Manifest) else member
-            for member in self._state.tree.list_members(path, after, limit)
+            Member(name, Collection(entry.created_ms, entry.modified_ms) if isinstance(entry, Branch) else show(entry))
+            for name, entry in self._state.tree.page(path, after, limit)
         ]
 
     def admit(self, path: str, condition: Condition) -> Deferred[Admitted]:

@@ -16,6 +16,7 @@ from splitd.model.branch import Branch
 from splitd.model.holdings import PartCopy
 from splitd.model.locks import EXCLUSIVE, Lock, Locks
 from splitd.model.manifest import Manifest
+from splitd.model.packing import Packed, Packing, size_of
 from splitd.model.properties import LAYOUT, read_layout
 from splitd.model.records import (
     MOST_GONE,
@@ -70,9 +71,9 @@ class State:
     :ivar hurt: the versions of which parts are missing.
     :ivar lost: the nodes that are lost for good, in the order in which they were lost.
     :ivar versions: the versions that have a name, by their uploads.
-    :ivar shared: how many names each version with several names has: its parts are doomed with the last of them.
     :ivar parts_on: how many parts of versions lie on each node; 0 for a node that had some.
-    :ivar shared_texts: texts of clients that many files have in common: content types, names of properties.
+    :ivar packing: packs the manifests in `tree` and `versions`.
+    :ivar shared_texts: texts of clients that many files have in common: names of properties.
     :ivar files: how many files there are; a copy is one more.
     :ivar bytes_stored: the bytes of all files, as their clients count them.
     :ivar widest: the most parts that a file has had, or a collection has asked for, so far.
@@ -83,14 +84,15 @@ class State:
 
     def __init__(self) -> None:
         self.cluster = ""
-        self.tree = Tree(0)
+        self.packing = Packing()
+        self.tree = Tree(0, self.packing)
         self.uploads: dict[str, UnderWay] = {}
         self.doomed = DoomedParts()
         self.moves = PartMoves(self.doomed)
         self.hurt = HurtVersions()
         self.lost: dict[str, None] = {}
         self.versions = Versions()
-        self.shared: ShardedDict[str, int] = ShardedDict()
+        self._shared: ShardedDict[Packed, int] = ShardedDict()
         self.parts_on: dict[str, int] = {}
         self.locks = Locks()
         self.shared_texts = Shared()
@@ -98,7 +100,7 @@ class State:
         self.bytes_stored = 0
         self.widest = 0
         self.copies: dict[str, Copying] = {}
-        self._released: deque[Manifest | Branch] = deque()
+        self._released: deque[Packed | Branch] = deque()
         self._work: Iterator[None] = self._forget_released()
         self.released = 0
         self.forgotten = 0
@@ -117,13 +119,18 @@ class State:
         layout = read_layout(element) if element else ""
         return (source, layout) if layout else ("", "")
 
-    def count(self, manifest: Manifest) -> None:
+    @property
+    def shared(self) -> dict[str, int]:
+        """How many names each version with several names has: its parts are doomed with the last of them."""
+        return {self.packing.unpack(packed).upload: names for packed, names in self._shared.items()}
+
+    def count(self, manifest: Manifest, packed: Packed) -> None:
         """Count a file that has got its first name in the tree."""
         self.files += 1
         self.bytes_stored += manifest.size
         if manifest.nodes:
             self.widest = max(self.widest, len(manifest.nodes))
-            self.versions.add(manifest)
+            self.versions.add(packed)
             for node in filter(None, manifest.nodes):
                 self.parts_on[node] = self.parts_on.get(node, 0) + 1
             if "" in manifest.nodes:
@@ -137,9 +144,9 @@ class State:
         """
         copying = self.tree.begin_copy(source, time_ms, deep=deep)
         try:
-            for manifest in copying.steps():
-                if manifest is not None and manifest.nodes:
-                    self.shared[manifest.upload] = self.shared.get(manifest.upload, 1) + 1
+            for packed in copying.steps():
+                if packed is not None and self.packing.has_parts(packed):
+                    self._shared[packed] = self._shared.get(packed, 1) + 1
                 yield
         except BaseException:
             self._count_copy(copying)
@@ -157,7 +164,7 @@ class State:
         self.files += copying.files
         self.bytes_stored += copying.size
 
-    def release(self, entry: Manifest | Branch | None) -> None:
+    def release(self, entry: Packed | Branch | None) -> None:
         """Take an entry that has no name any more; `work` forgets its files later.
 
         Names are counted in the order of the records: if a copy adds a name to a version, and a later record removes
@@ -188,35 +195,47 @@ class State:
     def _forget_released(self) -> Iterator[None]:
         """Forget files, one a step.  A generator without end; it must be advanced only while entries are released."""
         while True:
-            for manifest in self.tree.dismantle(self._released[0]):
-                if manifest is not None:
-                    self._forget(manifest)
+            for packed in self.tree.dismantle(self._released[0]):
+                if packed is not None:
+                    self._forget(packed)
                 yield
             self._released.popleft()
             self.forgotten += 1
             while not self._released:
                 yield
 
-    def _forget(self, manifest: Manifest) -> None:
+    def _forget(self, packed: Packed) -> None:
         """Count one name of a version less; if it was the last one, doom its parts."""
         self.files -= 1
-        self.bytes_stored -= manifest.size
-        names = self.shared.pop(manifest.upload, 1) - 1
+        self.bytes_stored -= size_of(packed)
+        names = self._shared.get(packed, 1) - 1
         if names > 1:
-            self.shared[manifest.upload] = names
-        elif not names:
+            self._shared[packed] = names
+        elif names:
+            del self._shared[packed]
+        elif self.packing.has_parts(packed):
+            manifest = self.packing.unpack(packed)
             nodes = self.moves.nodes_of(manifest)
             self.doomed.add(manifest.upload, nodes)
             for node in filter(None, nodes):
                 self.parts_on[node] -= 1
             self.moves.forget(manifest.upload)
-            self.versions.remove(manifest.upload)
+            self.versions.remove(packed)
             self.hurt.forget(manifest.upload)
+
+    def committed(self, upload: str) -> Manifest | None:
+        """Return a version, with the nodes of its parts at the commit; None if there is none."""
+        packed = self.versions.find(upload)
+        return None if packed is None else self.packing.unpack(packed)
 
     def version(self, upload: str) -> Manifest | None:
         """Return a version, with the nodes where its parts lie now; None if there is none."""
-        manifest = self.versions.find(upload)
-        return None if manifest is None else self.moves.place(manifest)
+        packed = self.versions.find(upload)
+        return None if packed is None else self.shown(packed)
+
+    def shown(self, packed: Packed) -> Manifest:
+        """Unpack a manifest, and let it name the nodes where its parts lie now."""
+        return self.moves.place(self.packing.unpack(packed))
 
     def count_move(self, manifest: Manifest, source: str, target: str) -> None:
         """Count a part of a version that has moved to another node.
@@ -246,7 +265,7 @@ class State:
         """Whether a part has a reason to lie on a node: it is no orphan there."""
         if self.doomed.has(node, part) or PartCopy(part.upload, part.index, node) in self.moves.under_way:
             return True
-        manifest, upload = self.versions.find(part.upload), self.uploads.get(part.upload)
+        manifest, upload = self.committed(part.upload), self.uploads.get(part.upload)
         places = [] if manifest is None else [self.moves.nodes_of(manifest)]
         places += [] if upload is None else [upload.nodes]
         return any(part.index < len(nodes) and nodes[part.index] == node for nodes in places)
@@ -267,16 +286,16 @@ class State:
         The state must not be changed until the iteration has ended.
         """
         collections = [("/", root := self.tree.collection("/"))]
-        names: dict[str, str] = {}
+        names: dict[Packed, str] = {}
         yield JournalOpened(VERSION, self.cluster, root.created_ms)
-        for path, entry in self.tree.walk():
-            if not isinstance(entry, Manifest):
-                collections.append((path, entry))
+        for path, entry in self.tree.entries():
+            if isinstance(entry, Branch):
+                collections.append((path, Collection(entry.created_ms, entry.modified_ms)))
                 yield CollectionMade(path, entry.created_ms)
-            elif entry.upload in self.shared and names.setdefault(entry.upload, path) != path:
-                yield EntryCopied(names[entry.upload], path, "0", entry.created_ms)
+            elif entry in self._shared and names.setdefault(entry, path) != path:
+                yield EntryCopied(names[entry], path, "0", self.packing.unpack(entry).created_ms)
             else:
-                yield FileCommitted(path, self.moves.place(entry))
+                yield FileCommitted(path, self.shown(entry))
         for path, collection in collections:
             yield CollectionTouched(path, collection.modified_ms)
         for path, properties in self.tree.all_properties():

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, insort
 from collections.abc import Iterator
 from itertools import islice
-from operator import attrgetter
 
-from splitd.model.manifest import Manifest
-
-_upload = attrgetter("upload")
+from splitd.model.packing import Packed, key_of
 
 
 class Versions:
@@ -18,51 +15,58 @@ class Versions:
     An upload id begins with a random byte, and the rest of it rises with time (`splitd.model.uploads`).  There is one
     list for each of the 256 first bytes, so nearly all versions are added at the end of a list.  That takes eight bytes
     and a fraction of a microsecond for each version; a dict would take six times the memory, and a `SortedKeyList` six
-    times the time.
+    times the time.  The lists hold packed manifests, which begin with the id.
     """
 
     def __init__(self) -> None:
-        self._lists: dict[str, list[Manifest]] = {}
+        self._lists: dict[int, list[Packed]] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._lists.values()))
 
-    def add(self, manifest: Manifest) -> None:
+    def add(self, packed: Packed) -> None:
         """Add a version, once its file has a name."""
-        upload = manifest.upload
-        versions = self._lists.get(upload[:2])
+        versions = self._lists.get(packed[0])
         if versions is None:
-            self._lists[upload[:2]] = [manifest]
-        elif upload > versions[-1].upload:
-            versions.append(manifest)
+            self._lists[packed[0]] = [packed]
+        elif packed > versions[-1]:
+            versions.append(packed)
         else:
-            insort(versions, manifest, key=_upload)
+            insort(versions, packed)
 
-    def find(self, upload: str) -> Manifest | None:
-        """Return the version of an upload, with the nodes of its parts at the commit; None if there is none."""
-        versions, place = self._place(upload)
-        return versions[place] if place < len(versions) and versions[place].upload == upload else None
+    def find(self, upload: str) -> Packed | None:
+        """Return the packed manifest of an upload, with the nodes of its parts at the commit; None if there is none."""
+        try:
+            key = key_of(upload)
+        except ValueError:
+            return None
+        versions, place = self._place(key)
+        return versions[place] if place < len(versions) and versions[place].startswith(key) else None
 
-    def after(self, upload: str) -> Iterator[Manifest]:
-        """Iterate over the versions, with the nodes of their parts at the commit, in the order of their uploads.
+    def after(self, upload: str) -> Iterator[Packed]:
+        """Iterate over the packed manifests in the order of their uploads, with the nodes of their parts at the commit.
 
         They must not be changed until the iteration has ended.
 
         :param upload: begin behind this one; "" for the first.
         """
-        for first in sorted(first for first in self._lists if first >= upload[:2]):
-            versions = self._lists[first]
-            begin = bisect_right(versions, upload, key=_upload) if first == upload[:2] else 0
-            yield from islice(versions, begin, None)
+        key = bytes.fromhex(upload)
+        for first in sorted(first for first in self._lists if first >= (key[0] if key else 0)):
+            versions, place = self._lists[first], 0
+            if key and first == key[0]:
+                place = bisect_left(versions, key)
+                while place < len(versions) and versions[place].startswith(key):
+                    place += 1
+            yield from islice(versions, place, None)
 
-    def remove(self, upload: str) -> None:
+    def remove(self, packed: Packed) -> None:
         """Remove a version; do nothing if there is none."""
-        versions, place = self._place(upload)
-        if place < len(versions) and versions[place].upload == upload:
+        versions, place = self._place(packed)
+        if place < len(versions) and versions[place] == packed:
             del versions[place]
             if not versions:
-                del self._lists[upload[:2]]
+                del self._lists[packed[0]]
 
-    def _place(self, upload: str) -> tuple[list[Manifest], int]:
-        versions = self._lists.get(upload[:2], [])
-        return versions, bisect_left(versions, upload, key=_upload)
+    def _place(self, key: bytes) -> tuple[list[Packed], int]:
+        versions = self._lists.get(key[0], [])
+        return versions, bisect_left(versions, key)

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from sortedcontainers import SortedList
 
-from splitd.model.manifest import Manifest
+from splitd.model.packing import Packed
 from splitd.model.sharded import ShardedDict
 
 MAX_SEGMENT = 255
@@ -21,6 +21,8 @@ NO_PROPERTIES: Mapping[str, str] = MappingProxyType({})
 
 class Branch:
     """A collection in the tree.
+
+    `members` holds the packed manifest of each file, and the branch of each collection in it.
 
     `names` is the sorted list of the members' names.  It is None in collections of at most `LARGE` members: sorting so
     few names for each page takes less than a millisecond, and most collections are never listed.  Larger collections
@@ -35,16 +37,16 @@ class Branch:
     def __init__(self, created_ms: int) -> None:
         self.created_ms = created_ms
         self.modified_ms = created_ms
-        self.members: MutableMapping[str, Manifest | Branch] = {}
+        self.members: MutableMapping[str, Packed | Branch] = {}
         self.names: SortedList | None = None
         self.properties: dict[str, Mapping[str, str]] | None = None
 
-    def put(self, name: str, entry: Manifest | Branch, time_ms: int) -> None:
+    def put(self, name: str, entry: Packed | Branch, time_ms: int) -> None:
         """Add or replace a member, and set when the collection was modified; the member's properties stay."""
         self.add(name, entry)
         self.modified_ms = time_ms
 
-    def add(self, name: str, entry: Manifest | Branch) -> None:
+    def add(self, name: str, entry: Packed | Branch) -> None:
         """Add or replace a member without setting when the collection was modified."""
         if self.names is not None:
             if name not in self.members:
@@ -56,7 +58,7 @@ class Branch:
             self.names = SortedList(self.members)
             self.members = ShardedDict(self.members)
 
-    def remove(self, name: str, time_ms: int) -> Manifest | Branch:
+    def remove(self, name: str, time_ms: int) -> Packed | Branch:
         """Remove and return a member, which must exist, and drop its properties."""
         removed = self.members.pop(name)
         if self.names is not None:
@@ -68,7 +70,7 @@ class Branch:
         self.modified_ms = time_ms
         return removed
 
-    def take_last(self) -> Manifest | Branch:
+    def take_last(self) -> Packed | Branch:
         """Remove and return any member; there must be one.  Only for a branch that is no longer part of a tree."""
         if self.names is None:
             name, entry = self.members.popitem()
@@ -92,7 +94,7 @@ class Branch:
             self.properties.pop(name, None)
             self.properties = self.properties or None
 
-    def files(self) -> Iterator[Manifest]:
+    def files(self) -> Iterator[Packed]:
         """Iterate over all files in the collection and below."""
         waiting = [self]
         while waiting:
@@ -102,7 +104,7 @@ class Branch:
                 else:
                     yield entry
 
-    def page(self, after: str, limit: int) -> list[tuple[str, Manifest | Branch]]:
+    def page(self, after: str, limit: int) -> list[tuple[str, Packed | Branch]]:
         """Return at most `limit` members with names greater than `after`, in the order of the names."""
         if self.names is not None:
             names = list(islice(self.names.irange(after, inclusive=(False, True)), limit))
@@ -111,6 +113,33 @@ class Branch:
             first = bisect_right(every, after)
             names = every[first : first + limit]
         return [(name, self.members[name]) for name in names]
+
+
+def find(root: Branch, path: str) -> Packed | Branch | None:
+    """Return what has a path; None if nothing has it."""
+    if path == "/":
+        return root
+    first, *segments = path.split("/")
+    entry: Packed | Branch | None = root if segments and not first else None
+    for segment in segments:
+        if not isinstance(entry, Branch):
+            return None
+        entry = entry.members.get(segment)
+    return entry
+
+
+def all_properties(above: Branch) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """Iterate over all paths that have properties, with them.
+
+    :param above: has the root as its only member, under an empty name.
+    """
+    waiting = [("", above)]
+    while waiting:
+        folder, node = waiting.pop()
+        for name, properties in (node.properties or {}).items():
+            yield f"{folder}/{name}", properties
+        below = folder if node is above else f"{folder}/"
+        waiting.extend((below + name, entry) for name, entry in node.members.items() if isinstance(entry, Branch))
 
 
 def nearest(above: Branch, path: str, name: str) -> tuple[str, str]:

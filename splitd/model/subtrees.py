@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from splitd.errors import BadName
 from splitd.model.branch import MAX_SEGMENT, Branch
-from splitd.model.manifest import Manifest
+from splitd.model.packing import Packed, size_of
 
 
 class Copying:
@@ -24,17 +24,17 @@ class Copying:
     :ivar size: the bytes of these files.
     """
 
-    def __init__(self, entry: Manifest | Branch, time_ms: int, *, deep: bool) -> None:
+    def __init__(self, entry: Packed | Branch, time_ms: int, *, deep: bool) -> None:
         self._source = entry
         self._deep = deep
         self._time_ms = time_ms
-        self.copy: Manifest | Branch = Branch(time_ms) if isinstance(entry, Branch) else entry
+        self.copy: Packed | Branch = Branch(time_ms) if isinstance(entry, Branch) else entry
         self.names = 0
         self.files = 0
         self.size = 0
 
-    def steps(self) -> Iterator[Manifest | None]:
-        """Make the copy; yield, for each name, the file that has it, or None for a collection."""
+    def steps(self) -> Iterator[Packed | None]:
+        """Make the copy; yield, for each name, the packed manifest of its file, or None for a collection."""
         yield self._count(self._source)
         if not (self._deep and isinstance(self._source, Branch) and isinstance(self.copy, Branch)):
             return
@@ -53,18 +53,18 @@ class Copying:
                     target.set_properties(name, properties)
                 yield self._count(entry)
 
-    def _count(self, entry: Manifest | Branch) -> Manifest | None:
+    def _count(self, entry: Packed | Branch) -> Packed | None:
         self.names += 1
         if isinstance(entry, Branch):
             return None
         self.files += 1
-        self.size += entry.size
+        self.size += size_of(entry)
         return entry
 
 
-def dismantle(entry: Manifest | Branch) -> Iterator[Manifest | None]:
-    """Take apart an entry that has no name any more; yield, for each name, the file that had it, or None for a
-    collection.  This frees the memory in small steps, because freeing a large tree at once takes long.
+def dismantle(entry: Packed | Branch) -> Iterator[Packed | None]:
+    """Take apart an entry that has no name any more; yield, for each name, the packed manifest of its file, or None for
+    a collection.  This frees the memory in small steps, because freeing a large tree at once takes long.
     """
     if not isinstance(entry, Branch):
         yield entry
@@ -83,7 +83,7 @@ def dismantle(entry: Manifest | Branch) -> Iterator[Manifest | None]:
             yield taken
 
 
-def count_names(entry: Manifest | Branch, most: int) -> Iterator[int]:
+def count_names(entry: Packed | Branch, most: int) -> Iterator[int]:
     """Count the names below an entry; yield the count so far for each name, and end as soon as it exceeds `most`."""
     total = 0
     waiting = [entry]
@@ -98,7 +98,7 @@ def count_names(entry: Manifest | Branch, most: int) -> Iterator[int]:
                 waiting.append(member)
 
 
-def refuse_longer(entry: Manifest | Branch, size: int, message: str) -> Iterator[None]:
+def refuse_longer(entry: Packed | Branch, size: int, message: str) -> Iterator[None]:
     """Refuse an entry with a path below it of more than `size` bytes, counted from the entry on, slashes included.
 
     :raise BadName: there is such a path; the error's text is `message`.

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 import attrs
+import msgspec
 
 from splitd.errors import BadName, Entangled, NameTaken, NotACollection, NotAFile, NotFound, ParentMissing, TooManyNames
-from splitd.model.branch import NO_PROPERTIES, Branch, nearest
+from splitd.model.branch import NO_PROPERTIES, Branch, all_properties, find, nearest
 from splitd.model.manifest import Manifest
+from splitd.model.packing import Packed, Packing
 from splitd.model.path_faults import MAX_PATH, fault_of
 from splitd.model.subtrees import Copying, count_names, dismantle, refuse_longer
 
@@ -30,8 +32,7 @@ class Collection:
     modified_ms: int
 
 
-@attrs.frozen
-class Member:
+class Member(msgspec.Struct, frozen=True, gc=False):
     """One name in a collection."""
 
     name: str
@@ -70,20 +71,18 @@ def ancestors(path: str) -> Iterable[str]:
         slash = path.find("/", slash + 1)
 
 
-def _shown(entry: Manifest | Branch) -> Manifest | Collection:
-    return Collection(entry.created_ms, entry.modified_ms) if isinstance(entry, Branch) else entry
-
-
 class Tree:
     """All names, with their files and collections.
 
-    A change that is refused has changed nothing.  A file takes memory for its manifest, its name and a slot in a dict.
-    Paths are not checked here: a caller must not put a path that `check_path` refuses.
+    A change that is refused has changed nothing.  A file takes memory for its packed manifest, its name and a slot in a
+    dict.  Paths are not checked here: a caller must not put a path that `check_path` refuses.
 
     :param created_ms: when the root was made, milliseconds since 1970.
+    :param packing: packs the manifests; the tree's own if None.
     """
 
-    def __init__(self, created_ms: int) -> None:
+    def __init__(self, created_ms: int, packing: Packing | None = None) -> None:
+        self._packing = Packing() if packing is None else packing
         self._root = Branch(created_ms)
         self._above = Branch(created_ms)  # its only member is the root, whose name is empty
         self._above.members[""] = self._root
@@ -96,7 +95,12 @@ class Tree:
     def lookup(self, path: str) -> Manifest | Collection | None:
         """Look up a path; None if nothing has it."""
         entry = self._find(path)
-        return None if entry is None else _shown(entry)
+        return None if entry is None else self._shown(entry)
+
+    def _shown(self, entry: Packed | Branch) -> Manifest | Collection:
+        if isinstance(entry, Branch):
+            return Collection(entry.created_ms, entry.modified_ms)
+        return self._packing.unpack(entry)
 
     def list_members(self, path: str, after: str, limit: int) -> list[Member]:
         """List a page of a collection's members, in ascending order of their names by code point.
@@ -106,25 +110,33 @@ class Tree:
         :raise NotFound: nothing has this path.
         :raise NotACollection: a file has this path.
         """
-        return [Member(name, _shown(entry)) for name, entry in self._collection(path).page(after, limit)]
+        return [Member(name, self._shown(entry)) for name, entry in self.page(path, after, limit)]
+
+    def page(self, path: str, after: str, limit: int) -> list[tuple[str, Packed | Branch]]:
+        """List as `list_members` does, but packed manifests and branches, which the caller must not change."""
+        return self._collection(path).page(after, limit)
 
     def walk(self) -> Iterator[tuple[str, Manifest | Collection]]:
         """Iterate over all paths except the root's, with their entries, each collection before its members.
 
         The tree must not be changed until the iteration has ended.
         """
+        return ((path, self._shown(entry)) for path, entry in self.entries())
+
+    def entries(self) -> Iterator[tuple[str, Packed | Branch]]:
+        """Iterate as `walk` does, but over packed manifests and branches, which the caller must not change."""
         waiting = [("", self._root)]
         while waiting:
             folder, node = waiting.pop()
             for name, entry in node.members.items():
                 path = f"{folder}/{name}"
-                yield path, _shown(entry)
+                yield path, entry
                 if isinstance(entry, Branch):
                     waiting.append((path, entry))
 
     def files(self) -> Iterator[Manifest]:
         """Iterate over all files, once for each of their names.  The tree must not be changed meanwhile."""
-        return self._root.files()
+        return map(self._packing.unpack, self._root.files())
 
     def properties(self, path: str) -> Mapping[str, str]:
         """Return the properties of a file or collection; empty if nothing has this path."""
@@ -137,13 +149,7 @@ class Tree:
 
     def all_properties(self) -> Iterator[tuple[str, Mapping[str, str]]]:
         """Iterate over all paths that have properties, with them.  The tree must not be changed meanwhile."""
-        waiting = [("", self._above)]
-        while waiting:
-            folder, node = waiting.pop()
-            for name, properties in (node.properties or {}).items():
-                yield f"{folder}/{name}", properties
-            below = folder if node is self._above else f"{folder}/"
-            waiting.extend((below + name, entry) for name, entry in node.members.items() if isinstance(entry, Branch))
+        return all_properties(self._above)
 
     def set_properties(self, path: str, properties: Mapping[str, str]) -> None:
         """Replace all properties of a file or collection.
@@ -178,7 +184,8 @@ class Tree:
         :raise ParentMissing: the collection that the path lies in does not exist, or is a file.
         :raise NotAFile: a collection has this path.
         """
-        return self._place_of_file(path)[2]
+        packed = self._place_of_file(path)[2]
+        return None if packed is None else self._packing.unpack(packed)
 
     def refuse_taken(self, path: str) -> None:
         """Refuse a path at which no collection can be made.
@@ -198,9 +205,17 @@ class Tree:
         :return: the version that it replaces; None if nothing had the path.
         :raise ParentMissing, NotAFile: as `version` does.
         """
+        replaced = self.put(path, self._packing.pack(manifest), time_ms)
+        return None if replaced is None else self._packing.unpack(replaced)
+
+    def put(self, path: str, file: Packed, time_ms: int) -> Packed | None:
+        """Put a file at a path, as `put_file` does, with a manifest that is packed already.
+
+        :return: the packed manifest of the version that it replaces; None if nothing had the path.
+        """
         node, name, replaced = self._place_of_file(path)
         self._length += replaced is None
-        node.put(name, manifest, time_ms)
+        node.put(name, file, time_ms)
         return replaced
 
     def make_collection(self, path: str, time_ms: int) -> None:
@@ -213,7 +228,7 @@ class Tree:
         self._length += 1
         node.put(name, Branch(time_ms), time_ms)
 
-    def delete(self, path: str, time_ms: int) -> Manifest | Branch:
+    def delete(self, path: str, time_ms: int) -> Packed | Branch:
         """Delete a file, or a collection with all that is in it.
 
         :return: the deleted entry; pass it to `dismantle`.
@@ -227,7 +242,7 @@ class Tree:
         node, name = self._place(path)
         return node.remove(name, time_ms)
 
-    def dismantle(self, entry: Manifest | Branch) -> Iterator[Manifest | None]:
+    def dismantle(self, entry: Packed | Branch) -> Iterator[Packed | None]:
         """Take apart an entry that has no name any more, and count its names no longer; see `subtrees.dismantle`."""
         for file in dismantle(entry):
             self._length -= 1
@@ -291,7 +306,7 @@ class Tree:
             raise Entangled(f"{source} and {target}: one lies inside the other")
         self._place(target)
 
-    def move(self, source: str, target: str, time_ms: int) -> Manifest | Branch | None:
+    def move(self, source: str, target: str, time_ms: int) -> Packed | Branch | None:
         """Move a file or collection, replacing what is at `target`.
 
         :return: the replaced entry, if any; pass it to `dismantle`.
@@ -316,7 +331,7 @@ class Tree:
             raise NotFound(f"there is no {source}")
         return Copying(entry, time_ms, deep=deep)
 
-    def put_copy(self, source: str, target: str, copying: Copying, time_ms: int) -> Manifest | Branch | None:
+    def put_copy(self, source: str, target: str, copying: Copying, time_ms: int) -> Packed | Branch | None:
         """Put a complete copy of `source` at `target`, replacing what is there.
 
         :return: the replaced entry, if any; pass it to `dismantle`.
@@ -327,7 +342,7 @@ class Tree:
         self._length += copying.names
         return replaced
 
-    def adopt(self, copying: Copying) -> Manifest | Branch:
+    def adopt(self, copying: Copying) -> Packed | Branch:
         """Count the names of a copy that is not needed, because `dismantle` will subtract them.
 
         :return: the copy; pass it to `dismantle`.
@@ -335,13 +350,13 @@ class Tree:
         self._length += copying.names
         return copying.copy
 
-    def _clear(self, path: str, time_ms: int) -> Manifest | Branch | None:
+    def _clear(self, path: str, time_ms: int) -> Packed | Branch | None:
         if self._find(path) is None:
             return None
         node, name = self._place(path)
         return node.remove(name, time_ms)
 
-    def _put(self, path: str, entry: Manifest | Branch, properties: Mapping[str, str], time_ms: int) -> None:
+    def _put(self, path: str, entry: Packed | Branch, properties: Mapping[str, str], time_ms: int) -> None:
         node, name = self._place(path)
         node.put(name, entry, time_ms)
         node.set_properties(name, properties)
@@ -353,16 +368,8 @@ class Tree:
         node = self._find(folder or "/")
         return (node if isinstance(node, Branch) else None), name
 
-    def _find(self, path: str) -> Manifest | Branch | None:
-        if path == "/":
-            return self._root
-        first, *segments = path.split("/")
-        entry: Manifest | Branch | None = self._root if segments and not first else None
-        for segment in segments:
-            if not isinstance(entry, Branch):
-                return None
-            entry = entry.members.get(segment)
-        return entry
+    def _find(self, path: str) -> Packed | Branch | None:
+        return find(self._root, path)
 
     def _collection(self, path: str) -> Branch:
         entry = self._find(path)
@@ -380,7 +387,7 @@ class Tree:
             raise ParentMissing(f"there is no collection {folder}")
         return node, name
 
-    def _place_of_file(self, path: str) -> tuple[Branch, str, Manifest | None]:
+    def _place_of_file(self, path: str) -> tuple[Branch, str, Packed | None]:
         if path == "/":
             raise NotAFile("the root is a collection")
         node, name = self._place(path)
