@@ -16,11 +16,10 @@ from splitd.errors import FileUnavailable
 from splitd.interfaces.nodes import Wait
 from splitd.interfaces.store import IDownload
 from splitd.model.manifest import Manifest
-from splitd.model.striping import columns
+from splitd.model.striping import columns, part_size
 from splitd.model.traffic import Traffic
-from storaged.parts.decoding import UnitDecoder
-from storaged.parts.errors import PartDamaged, StoragedError
-from storaged.parts.format import stored_size
+from storaged.parts.decoding import decode_part
+from storaged.parts.errors import StoragedError
 from storaged.system.parallel import InThread
 from storaged.system.ranges import Span
 
@@ -39,13 +38,15 @@ async def read_small(manifest: Manifest, sources: Sources, traffic: Traffic, fou
     survivors.check()
     filled = min(manifest.data, manifest.size)  # the data parts that have a byte
     empty = set(range(filled, manifest.data))
+    layout = manifest.layout
 
     def ask(index: int) -> Deferred[bytes]:
         try:
             store = sources.registry.store(manifest.nodes[index])
         except FileUnavailable as problem:
             return fail(problem)
-        return store.get_all([f"{manifest.upload}.{index}"]).addCallback(_decode, manifest, index)
+        size = part_size(layout, manifest.size, index)
+        return store.get_all([f"{manifest.upload}.{index}"]).addCallback(_decode, manifest, index, size)
 
     def choose(count: int, given: set[int]) -> list[int]:
         return survivors.choose(count, given | empty)
@@ -58,11 +59,11 @@ async def read_small(manifest: Manifest, sources: Sources, traffic: Traffic, fou
         traffic.downloads_degraded += 1
         payloads = {index: payloads[index] for index in sorted(payloads)[:filled]}
         payloads = await _rebuild(manifest, {**payloads, **dict.fromkeys(empty, b"")}, sources.run)
-    if manifest.size <= manifest.layout.stripe:
+    if manifest.size <= layout.stripe:
         return b"".join([payloads[index] for index in range(filled)])
     return b"".join(
         payloads[column.index][column.span.start : column.span.stop]
-        for column in columns(manifest.layout, manifest.size, Span(0, manifest.size))
+        for column in columns(layout, manifest.size, Span(0, manifest.size))
     )
 
 
@@ -77,24 +78,14 @@ async def _rebuild(manifest: Manifest, payloads: Mapping[int, bytes], run: InThr
     return {**payloads, **added}
 
 
-def _decode(outcomes: Sequence[bytes | StoragedError], manifest: Manifest, index: int) -> bytes:
+def _decode(outcomes: Sequence[bytes | StoragedError], manifest: Manifest, index: int, size: int) -> bytes:
     [data] = outcomes
     try:
-        return _payload(data, manifest, index)
+        if isinstance(data, StoragedError):
+            raise data
+        return decode_part(manifest.part(index), manifest.unit, size, data)
     except StoragedError as problem:
         raise explain_failure(manifest, index, problem) from problem
-
-
-def _payload(data: bytes | StoragedError, manifest: Manifest, index: int) -> bytes:
-    if isinstance(data, StoragedError):
-        raise data
-    size = manifest.part_size(index)
-    expected = stored_size(size, manifest.unit)
-    if len(data) != expected:
-        raise PartDamaged(f"part {manifest.part(index)}: takes {len(data)} bytes, expected {expected}")
-    decoder = UnitDecoder(manifest.part(index), manifest.unit, size, Span(0, size))
-    units = decoder.feed(data[decoder.stored_span.start : decoder.stored_span.stop])
-    return b"".join([piece for unit in units for piece in unit])
 
 
 @implementer(IDownload)

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from splitd.model.striping import MAX_PARITY, Cutter, Layout
+from splitd.model.striping import MAX_PARITY, Cutter, Layout, cut_stripe
 
 _BLOCK = 2 * 1024 * 1024
 """Bytes that are coded in one call.  The buffers of larger blocks do not fit into the caches of a processor."""
@@ -114,10 +114,13 @@ def cut_whole(layout: Layout, data: bytes) -> list[bytes]:
 
     :return: the payloads of all parts, parity parts included, by their index.
     """
-    columns: list[list[bytes]] = [[] for _ in range(layout.data)]
-    for index, piece in Cutter(layout, len(data)).cut(data):
-        columns[index].append(piece)
-    payloads = [b"".join(pieces) for pieces in columns]
+    if len(data) <= layout.stripe:  # as of most small files: each column is one piece
+        payloads = cut_stripe(layout.data, data)
+    else:
+        columns: list[list[bytes]] = [[] for _ in range(layout.data)]
+        for index, piece in Cutter(layout, len(data)).cut(data):
+            columns[index].append(piece)
+        payloads = [b"".join(pieces) for pieces in columns]
     if not layout.parity:
         return payloads
     code, unit = code_of(layout.data, layout.parity), layout.unit

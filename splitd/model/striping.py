@@ -74,6 +74,20 @@ def column_size(data: int, stripe_size: int, column: int) -> int:
     return each + (column < more)
 
 
+def cut_stripe(data: int, stripe: bytes) -> list[bytes]:
+    """Cut the bytes of one stripe, full or short, into its columns.
+
+    :param data: the number of columns.
+    """
+    columns, start = [], 0
+    each, more = divmod(len(stripe), data)
+    for index in range(data):
+        stop = start + each + (index < more)  # as `column_size` says
+        columns.append(stripe[start:stop])
+        start = stop
+    return columns
+
+
 def part_size(layout: Layout, size: int, index: int) -> int:
     """Return the payload bytes of part `index` of a file of `size` bytes.
 

@@ -28,7 +28,7 @@ from splitd.uploads.answers import Outcomes, all_answers
 from splitd.uploads.lanes import Intent, explain_failed, name_failed, place_fewer
 from storaged.http import reason_of
 from storaged.parts.errors import NodeUnavailable, NoSpace, NotAsked, StoragedError
-from storaged.parts.format import PartId, encode_part
+from storaged.parts.format import encode_parts
 from storaged.system.clocks import WallClock
 
 Stored: TypeAlias = tuple[Manifest, bool]
@@ -78,10 +78,8 @@ class _File:
     def parts(self) -> list[tuple[str, bytes]]:
         """The ids and stored bytes of its parts, by their index."""
         upload, layout = self.intent.upload, self.intent.layout
-        return [
-            (f"{upload}.{index}", encode_part(PartId(upload, index), layout.unit, payload))
-            for index, payload in enumerate(cut_whole(layout, self.data))
-        ]
+        parts = encode_parts(upload, layout.unit, cut_whole(layout, self.data))
+        return [(f"{upload}.{index}", data) for index, data in enumerate(parts)]
 
 
 class GroupCommit:

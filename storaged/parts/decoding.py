@@ -23,7 +23,9 @@ from storaged.parts.format import (
     decode_header,
     encode_part,
     payload_size,
+    stored_size,
     stored_span,
+    unit_seed,
 )
 from storaged.parts.pieces import Pieces
 from storaged.parts.values import PartLook
@@ -189,6 +191,29 @@ class UnitDecoder:
             whole = b"".join(payload)
             payload = [whole[cut_front : len(whole) - cut_back]]
         return payload
+
+
+def decode_part(part: PartId, unit: int, size: int, data: bytes) -> bytes:
+    """Return the payload of a part that is in memory, every unit of it checked.
+
+    :param unit: payload bytes of a full unit.
+    :param size: payload bytes of the part, at least 1.
+    :param data: its stored bytes, header to footer.
+    :raise PartDamaged: the part does not take as many bytes as it should, or the checksum of a unit is wrong.
+    """
+    expected = stored_size(size, unit)
+    if len(data) != expected:
+        raise PartDamaged(f"part {part}: takes {len(data)} bytes, expected {expected}")
+    if size <= unit:  # a unit is checked at once, without the pieces and running sums that more of them need
+        stop = HEADER_SIZE + size
+        payload = data[HEADER_SIZE:stop]
+        checksum = extend(unit_seed(bytes.fromhex(part.upload), part.index, 0), payload)
+        if CHECKSUM.unpack_from(data, stop)[0] != checksum:
+            raise PartDamaged(f"part {part}: the checksum of unit 0 is wrong")
+        return payload
+    decoder = UnitDecoder(part, unit, size, Span(0, size))
+    units = decoder.feed(data[decoder.stored_span.start : decoder.stored_span.stop])
+    return b"".join([piece for pieces in units for piece in pieces])
 
 
 def check_part(part: PartId, data: bytes) -> int:

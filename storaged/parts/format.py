@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Sequence
 
 import attrs
 from google_crc32c import extend, value
@@ -161,6 +162,15 @@ def decode_header(data: bytes) -> Header:
     return Header(PartId(upload.hex(), index), unit, checksum)
 
 
+def unit_seed(upload: bytes, index: int, number: int) -> int:
+    """Return the checksum with which that of a unit begins.
+
+    :param upload: the id of the upload, as 16 bytes.
+    """
+    seed: int = value(_SEED.pack(upload, index, number))
+    return seed
+
+
 class Checksums:
     """The running checksums of one part, from unit `number` on."""
 
@@ -169,11 +179,7 @@ class Checksums:
         self._index = part.index
         self.number = number
         self.all_units = 0
-        self.unit = self._seed()
-
-    def _seed(self) -> int:
-        seed: int = value(_SEED.pack(self._upload, self._index, self.number))
-        return seed
+        self.unit = unit_seed(self._upload, self._index, number)
 
     def end_unit(self) -> bytes:
         """End the unit, and begin the next one.
@@ -183,7 +189,7 @@ class Checksums:
         checksum = CHECKSUM.pack(self.unit)
         self.all_units = extend(self.all_units, checksum)
         self.number += 1
-        self.unit = self._seed()
+        self.unit = unit_seed(self._upload, self._index, self.number)
         return checksum
 
 
@@ -242,5 +248,31 @@ class PartEncoder:
 
 def encode_part(part: PartId, unit: int, payload: bytes) -> bytes:
     """Encode a whole part, header to footer."""
+    if 0 < len(payload) <= unit <= MAX_UNIT:
+        return _encode_unit(bytes.fromhex(part.upload), part.index, unit, payload)
     encoder = PartEncoder(part, unit)
     return b"".join(encoder.encode(payload) + encoder.finish())
+
+
+def encode_parts(upload: str, unit: int, payloads: Sequence[bytes]) -> list[bytes]:
+    """Encode all parts of an upload.
+
+    :param payloads: the payloads of the parts, by their index.
+    """
+    identity = bytes.fromhex(upload)
+    return [
+        _encode_unit(identity, index, unit, payload)
+        if 0 < len(payload) <= unit <= MAX_UNIT
+        else encode_part(PartId(upload, index), unit, payload)
+        for index, payload in enumerate(payloads)
+    ]
+
+
+def _encode_unit(upload: bytes, index: int, unit: int, payload: bytes) -> bytes:
+    """Encode a part that has one unit, as most small parts have: without the running sums that more units need."""
+    header = HEADER.pack(_HEADER_MAGIC, VERSION, 0, unit, upload, index)
+    header_checksum = value(header)
+    checksum = CHECKSUM.pack(extend(value(_SEED.pack(upload, index, 0)), payload))
+    footer = FOOTER.pack(FOOTER_MAGIC, len(payload), value(checksum))
+    last = CHECKSUM.pack(extend(header_checksum, footer))
+    return b"".join((header, CHECKSUM.pack(header_checksum), payload, checksum, footer, last))

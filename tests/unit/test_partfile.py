@@ -11,7 +11,7 @@ from google_crc32c import extend, value
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storaged.parts.decoding import PartChecker, UnitDecoder, check_part
+from storaged.parts.decoding import PartChecker, UnitDecoder, check_part, decode_part
 from storaged.parts.errors import BadPart, BadSpan, PartDamaged
 from storaged.parts.format import (
     CHECKSUM_SIZE,
@@ -22,6 +22,8 @@ from storaged.parts.format import (
     PartId,
     decode_header,
     encode_header,
+    encode_part,
+    encode_parts,
     parse_part_id,
     payload_size,
     stored_size,
@@ -322,3 +324,38 @@ def test_a_span_that_broke_off_is_not_complete(case: tuple[bytes, int, Span]) ->
 def test_a_span_that_is_empty_or_not_in_the_payload_is_refused(span: Span) -> None:
     with pytest.raises(BadSpan):
         stored_span(10, 4, span)
+
+
+@given(st.lists(payloads, max_size=8), units)
+def test_parts_that_are_encoded_together_are_those_that_are_encoded_alone(given: list[bytes], unit: int) -> None:
+    alone = [encode(PartId(PART.upload, index), [payload], unit) for index, payload in enumerate(given)]
+    assert encode_parts(PART.upload, unit, given) == alone
+    assert [encode_part(PartId(PART.upload, index), unit, payload) for index, payload in enumerate(given)] == alone
+
+
+@given(payloads.filter(bool), units)
+def test_the_payload_of_a_whole_part_is_decoded(payload: bytes, unit: int) -> None:
+    assert decode_part(PART, unit, len(payload), encode(PART, [payload], unit)) == payload
+
+
+@given(payloads.filter(bool), units, st.data())
+def test_a_flipped_bit_in_a_unit_of_a_whole_part_is_found(payload: bytes, unit: int, data: st.DataObject) -> None:
+    flipped = bytearray(encode(PART, [payload], unit))
+    stored = stored_span(len(payload), unit, Span(0, len(payload)))
+    bit = data.draw(st.integers(stored.start * 8, stored.stop * 8 - 1))
+    flipped[bit // 8] ^= 1 << bit % 8
+    with pytest.raises(PartDamaged, match=f"unit {(bit // 8 - stored.start) // (unit + CHECKSUM_SIZE)} is wrong"):
+        decode_part(PART, unit, len(payload), bytes(flipped))
+
+
+@given(payloads.filter(bool), units, st.integers(-40, 40).filter(bool))
+def test_a_whole_part_of_another_size_is_refused(payload: bytes, unit: int, more: int) -> None:
+    data = encode(PART, [payload], unit)
+    with pytest.raises(PartDamaged, match="expected"):
+        decode_part(PART, unit, len(payload), data[:more] if more < 0 else data + bytes(more))
+
+
+@pytest.mark.parametrize("other", [OTHER_UPLOAD, OTHER_INDEX])
+def test_a_whole_part_in_the_place_of_another_is_found(other: PartId) -> None:
+    with pytest.raises(PartDamaged, match="unit 0"):
+        decode_part(PART, 8, 3, encode(other, [b"abc"], 8))

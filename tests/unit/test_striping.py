@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splitd.model.striping import Column, Cutter, Layout, column_size, columns, part_size, part_spans
+from splitd.model.striping import (
+    Column,
+    Cutter,
+    Layout,
+    column_size,
+    columns,
+    cut_stripe,
+    part_size,
+    part_spans,
+)
 from storaged.system.ranges import Span
 
 layouts = st.builds(Layout, st.integers(1, 8), st.integers(0, 3), st.integers(1, 9))
@@ -118,6 +127,13 @@ def test_a_parity_part_is_as_long_as_the_longest_part(layout: Layout, size: int)
 @given(st.integers(1, 20), st.integers(0, 200))
 def test_the_columns_of_a_stripe_make_it_up(data: int, stripe_size: int) -> None:
     assert sum(column_size(data, stripe_size, column) for column in range(data)) == stripe_size
+
+
+@given(st.integers(1, 40), st.binary(max_size=200))
+def test_a_whole_stripe_is_cut_into_its_columns(data: int, stripe: bytes) -> None:
+    cut = cut_stripe(data, stripe)
+    assert [len(column) for column in cut] == [column_size(data, len(stripe), index) for index in range(data)]
+    assert b"".join(cut) == stripe
 
 
 @given(layouts, sizes, st.data())
