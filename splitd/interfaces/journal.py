@@ -51,7 +51,7 @@ class JournalStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """The present state of the journal.
 
     :param records: the number of the last record.
-    :param size: the bytes of the snapshot and all segments.
+    :param size: the bytes of the snapshot and of the lines in all segments.
     :param segments: how many segments there are.
     :param appended: records appended since the start.
     :param syncs: syncs since the start.

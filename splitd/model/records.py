@@ -287,6 +287,9 @@ Record = (
     | SnapshotEnded
 )
 
+LINE_BEGIN = b'{"seq":'
+"""The beginning of a line.  It occurs nowhere else in one: JSON escapes quotes inside of values."""
+
 # The line around the record is matched byte by byte, so that the checksum need not cover it.
 _LINE = re.compile(
     rb'\{"seq":([1-9][0-9]{0,18}),"synced":(0|[1-9][0-9]{0,18}),"crc":"([0-9a-f]{8})","record":(\{.*\})\}\n?\Z'

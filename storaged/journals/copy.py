@@ -13,6 +13,7 @@ from storaged.journals.scan import Damaged, blocks, scan
 from storaged.parts.blocks import Block, encode_block
 from storaged.parts.errors import BadRequest
 from storaged.parts.journals import MAX_READ, Append, CopyState, Piece, Run, cut, extend
+from storaged.system.allocated import AHEAD, AllocatedFile
 from storaged.system.filesystem import UNFINISHED, new_file
 from storaged.system.interfaces import IFile, IFilesystem
 
@@ -49,7 +50,7 @@ class JournalCopy:
         self._filesystem = filesystem
         self._folder = folder
         self._limit = segment_limit
-        self._file: IFile | None = None
+        self._file: AllocatedFile | None = None
         self._incoming: tuple[Piece, IFile, int] | None = None
         self._snapshot: _Snapshot | None = None
         self._segments: dict[int, int] = {}  # the bytes of each, by the number of its first record
@@ -153,22 +154,27 @@ class JournalCopy:
             upcoming += request.count
         self._usable = False  # until it is durable
         file = self._segment()
-        file.write(pieces)
+        file.append(pieces)
         file.sync()
-        self._segments[next(reversed(self._segments))] += sum(map(len, pieces))
+        self._segments[next(reversed(self._segments))] = file.size
         self._next, self._runs, self._usable = upcoming, runs, True
         return self._next
 
-    def _segment(self) -> IFile:
+    def _segment(self) -> AllocatedFile:
         last = next(reversed(self._segments), None)
         if last is None or self._segments[last] >= self._limit:
+            if self._file is not None:  # only the last file may end with zeros
+                self._file.finish()
             self._close_segment()
-            self._file = self._filesystem.open(f"{self._folder}/{_segment_name(self._next)}", "create")
+            file = self._open(self._next, "create", 0)
             self._filesystem.sync_folder(self._folder)
             self._segments[self._next] = 0
-        elif self._file is None:
-            self._file = self._filesystem.open(f"{self._folder}/{_segment_name(last)}", "append")
-        assert self._file is not None
+            return file
+        return self._file or self._open(last, "update", self._segments[last])
+
+    def _open(self, first: int, mode: str, size: int) -> AllocatedFile:
+        file = self._filesystem.open(f"{self._folder}/{_segment_name(first)}", mode)
+        self._file = AllocatedFile(file, size, min(AHEAD, self._limit // 4))
         return self._file
 
     def trim(self, upcoming: int) -> int:

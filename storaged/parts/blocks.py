@@ -19,6 +19,8 @@ MAX_HEADER = 128
 _HEADER = re.compile(
     rb"#([0-9]{1,19}) ([0-9]{1,19}) ([0-9]{1,10}) ([0-9]{1,19}) ([0-9]{1,10}) ([0-9a-f]{8})\n", re.ASCII
 )
+# A header follows a line, or the zeros that a lost sector reads as.
+_BEFORE_HEADER = re.compile(rb"[\n\0]#")
 
 
 @attrs.frozen
@@ -71,8 +73,8 @@ def is_good(block: Block, lines: bytes) -> bool:
 
 def find_header(data: bytes, start: int) -> int:
     """Return where the next header may begin, from `start` on; -1 if nowhere."""
-    found = data.find(b"\n#", start)
-    return found + 1 if found >= 0 else -1
+    found = _BEFORE_HEADER.search(data, start)
+    return found.end() - 1 if found is not None else -1
 
 
 @attrs.frozen

@@ -29,6 +29,7 @@ _FLAGS = {
     "read": os.O_RDONLY,
     "append": os.O_RDWR | os.O_APPEND | os.O_CREAT,
     "create": os.O_RDWR | os.O_CREAT | os.O_EXCL,
+    "update": os.O_RDWR,
 }
 _SYNC_FILE_RANGE_WRITE = 2  # linux/fs.h
 _sync_file_range = getattr(ctypes.CDLL(None), "sync_file_range", None)
@@ -65,6 +66,17 @@ class OSFile:
     def write(self, pieces: Iterable[bytes]) -> None:
         """Append all the pieces."""
         write_all(lambda batch: os.writev(self._descriptor, batch), pieces)
+
+    def write_at(self, offset: int, pieces: Sequence[bytes]) -> None:
+        """Write all the pieces from `offset` on."""
+
+        def writev(batch: Sequence[bytes | memoryview]) -> int:
+            nonlocal offset
+            written = os.pwritev(self._descriptor, batch, offset)
+            offset += written
+            return written
+
+        write_all(writev, pieces)
 
     def read_at(self, offset: int, count: int) -> bytes:
         """Read `count` bytes from `offset`; fewer only at the end of the file."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from zope.interface import Attribute, Interface
 
@@ -16,6 +16,12 @@ class IFile(Interface):
         """Append all the pieces.
 
         :raise OSError: the write failed; any number of the bytes may have been written.
+        """
+
+    def write_at(offset: int, pieces: Sequence[bytes]) -> None:
+        """Write all the pieces from `offset` on, in place of what is there; not for a file that is open for "append".
+
+        :raise OSError: the write failed; any part of the bytes may have been written.
         """
 
     def read_at(offset: int, count: int) -> bytes:
@@ -59,7 +65,8 @@ class IFilesystem(Interface):
     def open(path: str, mode: str) -> IFile:
         """Open a file.
 
-        :param mode: "read"; "append", which creates the file if it is missing; or "create", which fails if it exists.
+        :param mode: "read"; "append", which creates the file if it is missing; "create", which fails if it exists; or
+            "update", which fails if it does not.
         :return: an `IFile`.
         """
 

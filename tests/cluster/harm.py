@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from storaged.system.interfaces import IFile
@@ -103,6 +103,15 @@ class _HarmedFile(PassingFile):
         taken = self._filesystem.take(len(data))
         super().write([data[:taken]])
         if taken < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def write_at(self, offset: int, pieces: Sequence[bytes]) -> None:
+        self._filesystem.wait_for("write")
+        data = b"".join(pieces)
+        more = max(0, offset + len(data) - self.size)
+        lacking = more - self._filesystem.take(more)
+        super().write_at(offset, [data[: len(data) - lacking]])
+        if lacking:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def read_at(self, offset: int, count: int) -> bytes:

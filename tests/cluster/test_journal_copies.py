@@ -39,7 +39,8 @@ def copied(cluster: Cluster, number: int) -> list[bytes]:
 
 
 def lines_of(cluster: Cluster) -> list[bytes]:
-    return (cluster.folder / "front" / "journal" / segment_name(1)).read_bytes().splitlines(keepends=True)
+    segment = (cluster.folder / "front" / "journal" / segment_name(1)).read_bytes()
+    return segment.rstrip(b"\0").splitlines(keepends=True)
 
 
 def copies(status: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from zope.interface import implementer
 
@@ -23,6 +23,9 @@ class PassingFile:
 
     def write(self, pieces: Iterable[bytes]) -> None:
         self._file.write(pieces)
+
+    def write_at(self, offset: int, pieces: Sequence[bytes]) -> None:
+        self._file.write_at(offset, pieces)
 
     def fileno(self) -> int:
         return -1
@@ -129,6 +132,14 @@ class _SmallFile(PassingFile):
         if taken < len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
+    def write_at(self, offset: int, pieces: Sequence[bytes]) -> None:
+        data = b"".join(pieces)
+        more = max(0, offset + len(data) - self.size)
+        lacking = more - self._filesystem.take(more)
+        super().write_at(offset, [data[: len(data) - lacking]])
+        if lacking:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
 
 class HeldFilesystem(PassingFilesystem):
     """Blocks some calls until `let_go` is set, and sets `waiting` when the first one blocks.
@@ -164,6 +175,10 @@ class _HeldFile(PassingFile):
     def write(self, pieces: Iterable[bytes]) -> None:
         self._filesystem.hold("write")
         super().write(pieces)
+
+    def write_at(self, offset: int, pieces: Sequence[bytes]) -> None:
+        self._filesystem.hold("write")
+        super().write_at(offset, pieces)
 
     def read_at(self, offset: int, count: int) -> bytes:
         self._filesystem.hold("read_at")
@@ -216,6 +231,10 @@ class _FailingFile(PassingFile):
     def write(self, pieces: Iterable[bytes]) -> None:
         self._filesystem.note("write")
         super().write(pieces)
+
+    def write_at(self, offset: int, pieces: Sequence[bytes]) -> None:
+        self._filesystem.note("write")
+        super().write_at(offset, pieces)
 
     def read_at(self, offset: int, count: int) -> bytes:
         self._filesystem.note("read_at")

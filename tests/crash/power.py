@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import product
 from pathlib import PurePosixPath
 from random import Random
@@ -101,13 +101,21 @@ class _File:
         self._inode = inode
 
     def write(self, pieces: Iterable[bytes]) -> None:
-        data = b"".join(pieces)
+        self._write(None, b"".join(pieces))
+
+    def write_at(self, offset: int, pieces: Sequence[bytes]) -> None:
+        self._write(offset, b"".join(pieces))
+
+    def _write(self, offset: int | None, data: bytes) -> None:
         with self._disk.calling("write") as fault:
+            present = self._inode.data
+            start = len(present) if offset is None else offset
             if fault == errno.ENOSPC:
                 data = data[: len(data) // 2]
             if fault != errno.EIO and data:
-                self._disk.log.append(Wrote(self._inode, len(self._inode.data), data))
-                self._inode.data += data
+                change = Wrote(self._inode, start, data)
+                self._disk.log.append(change)
+                _change(present, change)
 
     def read_at(self, offset: int, count: int) -> bytes:
         with self._disk.lock:
@@ -212,11 +220,12 @@ class PowerDisk:
             files, folder, name = self._find(path)
             if name in files and mode == "create":
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
-            if name not in files and not fault:
+            if name not in files and mode != "update" and not fault:
                 files[name] = Inode()
                 self.log.append(Named(folder, name, files[name]))
             inode = files.get(name)
-        assert inode is not None
+        if inode is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         return _File(self, inode)
 
     def rename(self, source: str, target: str) -> None:
@@ -330,8 +339,7 @@ class Cuts:
             if event.good:
                 for change in file.pending:
                     _change(file.data, change)
-                    if isinstance(change, Truncated):
-                        file.uncertain = [each for each in file.uncertain if not _lies_behind(each, change.size)]
+                    file.uncertain = [left for each in file.uncertain for left in _left_of(each, change)]
             else:
                 file.uncertain += file.pending
             file.pending = []
@@ -416,8 +424,15 @@ def _change(data: bytearray, change: Wrote | Truncated) -> None:
     data[change.offset : change.offset + len(change.data)] = change.data
 
 
-def _lies_behind(change: Wrote | Truncated, size: int) -> bool:
-    return isinstance(change, Wrote) and change.offset >= size
+def _left_of(change: Wrote | Truncated, later: Wrote | Truncated) -> list[Wrote | Truncated]:
+    """Return what of an uncertain change can still be seen after a later one that is durable."""
+    if isinstance(change, Truncated):
+        return [change]
+    start, stop = change.offset, change.offset + len(change.data)
+    if isinstance(later, Truncated):
+        return [] if start >= later.size else [change]
+    kept = [(start, min(stop, later.offset)), (max(start, later.offset + len(later.data)), stop)]
+    return [Wrote(change.inode, at, change.data[at - start : end - start]) for at, end in kept if at < end]
 
 
 def _name(files: dict[str, Inode], change: Named) -> None:

@@ -46,6 +46,7 @@ def data(tmp_path: Path) -> Path:
     writer = SegmentWriter(OSFilesystem(), str(folder), 500)
     for number, record in enumerate(RECORDS, 1):
         writer.write(number, [encode_line(number, number - 1, record)], durable=True)
+    writer.finish()
     writer.close()
     return tmp_path
 

@@ -78,3 +78,14 @@ def test_lines_before_the_first_segment_are_gone(tmp_path: Path) -> None:
     writer.close()
     with pytest.raises(Gone):
         LineSource(OSFilesystem(), str(tmp_path)).read(6, 8)
+
+
+def test_zeros_after_the_last_line_are_not_read(tmp_path: Path) -> None:
+    writer = SegmentWriter(OSFilesystem(), str(tmp_path), 900)
+    writer.write(1, [b"one\n", b"two\n"], durable=True)
+    assert (tmp_path / "journal-0000000001.jsonl").read_bytes()[:9] == b"one\ntwo\n\0"
+    source = LineSource(OSFilesystem(), str(tmp_path))
+    assert source.read(2, 3, 10_000) == (b"two\n", 1)
+    writer.write(3, [b"three\n"], durable=False)
+    assert source.read(3, 4) == (b"three\n", 1)
+    writer.close()

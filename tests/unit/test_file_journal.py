@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import errno
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from itertools import combinations
 from pathlib import Path
@@ -182,6 +182,62 @@ async def test_of_lines_that_were_not_synced_any_may_be_lost(folder: Path, make:
 
 
 @pytest_twisted.ensureDeferred
+async def test_the_last_segment_ends_with_zeros_until_it_is_full_or_closed(folder: Path, make: Make) -> None:
+    async with opened(make()) as journal:
+        await journal.append(record(1), durable=True)
+        size = (folder / FIRST).stat().st_size
+        for number in (2, 3):
+            await journal.append(record(number), durable=True)
+        data = (folder / FIRST).read_bytes()
+        assert (len(data), data.rstrip(b"\0").count(b"\n"), data.count(b"\n")) == (size, 3, 3)
+    assert (folder / FIRST).read_bytes() == data.rstrip(b"\0")
+    limit = len(data.rstrip(b"\0"))
+    async with opened(make(segment_limit=limit)) as journal:
+        await journal.append(record(4), durable=True)
+        assert (folder / FIRST).stat().st_size == limit
+    assert await contents(make) == [record(number) for number in range(1, 5)]
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("room", [1, 511, 4096, 300_000])
+async def test_zeros_after_the_last_line_are_no_torn_line(folder: Path, make: Make, room: int) -> None:
+    await fill(make, 2)
+    whole = (folder / FIRST).read_bytes()
+    (folder / FIRST).write_bytes(whole + bytes(room))
+    for block in (1000, 256 * 1024):
+        reader = JournalReader(OSFilesystem(), str(folder), block)
+        assert [found for batch in reader.batches() for found in batch.records] == [record(1), record(2)]
+        assert reader.torn is None
+    assert await contents(make) == [record(1), record(2)]
+    assert (folder / FIRST).read_bytes() == whole
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_torn_line_before_zeros_is_cut_off_and_told_without_them(folder: Path, make: Make) -> None:
+    await fill(make, 3)
+    whole = (folder / FIRST).read_bytes()
+    first, second = (len(line) for line in whole.splitlines(keepends=True)[:2])
+    for size in (first + 1, first + second, len(whole) - 1):
+        torn = whole[:size] if size != first + second else whole[:first] + b"x" + whole[first + 1 : size]
+        (folder / FIRST).write_bytes(torn + bytes(5000))
+        reader = JournalReader(OSFilesystem(), str(folder))
+        good = sum(len(batch.records) for batch in reader.batches())
+        assert reader.torn is not None
+        assert (reader.torn.offset, reader.torn.size) == (reader.good, size - reader.good)
+        assert await contents(make) == [record(number) for number in range(1, good + 1)]
+
+
+@pytest_twisted.ensureDeferred
+async def test_zeros_in_place_of_a_durable_line_are_damage(folder: Path, make: Make) -> None:
+    await fill(make, 3)
+    lines = (folder / FIRST).read_bytes().splitlines(keepends=True)
+    lines[1] = bytes(len(lines[1]))
+    (folder / FIRST).write_bytes(b"".join(lines) + bytes(5000))
+    with pytest.raises(JournalDamaged, match="it was durable"):
+        await contents(make)
+
+
+@pytest_twisted.ensureDeferred
 async def test_the_last_segment_is_written_anew_at_a_start(folder: Path, make: Make) -> None:
     await fill(make, 3)
     before = (folder / FIRST).stat().st_ino
@@ -259,7 +315,7 @@ async def test_a_whole_last_line_with_a_wrong_number_is_damage(folder: Path, mak
 async def test_a_torn_line_is_damage_where_another_segment_follows(folder: Path, make: Make) -> None:
     await fill(make, 2, segment_limit=1)
     whole = (folder / FIRST).read_bytes()
-    for torn in (whole[:-1], whole + b"{"):
+    for torn in (whole[:-1], whole + b"{", whole + bytes(100)):
         (folder / FIRST).write_bytes(torn)
         with pytest.raises(JournalDamaged, match=rf"{FIRST}, line \d: it has no newline at its end"):
             await contents(make)
@@ -306,6 +362,10 @@ class HeldFile(PassingFile):
     def write(self, pieces: Iterable[bytes]) -> None:
         self._filesystem.writes += 1
         super().write(pieces)
+
+    def write_at(self, offset: int, pieces: Sequence[bytes]) -> None:
+        self._filesystem.writes += 1
+        super().write_at(offset, pieces)
 
     def sync(self) -> None:
         self._filesystem.syncing.set()
@@ -359,7 +419,8 @@ async def test_the_statistics_tell_what_is_on_the_disk(folder: Path, make: Make)
         await journal.append(record(6), durable=True)
         found = journal.statistics
         assert (found.records, found.segments) == (6, len(segments(folder)))
-        assert found.size == sum((folder / name).stat().st_size for name in segments(folder))
+        lines = b"".join((folder / name).read_bytes().rstrip(b"\0") for name in segments(folder))
+        assert (found.size, lines.count(b"\n")) == (len(lines), 6)
 
 
 @pytest_twisted.ensureDeferred
@@ -389,9 +450,9 @@ async def test_a_write_that_broke_off_in_the_middle_is_cut_off_at_the_next_start
             return ShortFile(super().open(path, mode))
 
     class ShortFile(PassingFile):
-        def write(self, pieces: Iterable[bytes]) -> None:
+        def write_at(self, offset: int, pieces: Sequence[bytes]) -> None:
             data = b"".join(pieces)
-            super().write([data[: len(data) // 2]])
+            super().write_at(offset, [data[: len(data) // 2]])
             raise OSError(errno.ENOSPC, "No space left on device")
 
     await fill(make, 2)

@@ -99,6 +99,32 @@ def test_a_rotten_block_is_damage_if_a_later_one_was_written_after_it_was_durabl
     assert made(tmp_path).state.damage == ""
 
 
+def test_only_the_last_file_may_end_with_zeros(tmp_path: Path) -> None:
+    copy = made(tmp_path)
+    for number in range(1, 30):
+        append(copy, number, 1)
+    *full, last = sorted(tmp_path.iterdir())
+    assert all(path.read_bytes().endswith(b"\n") for path in full)
+    assert last.read_bytes().endswith(b"\0")
+    again = made(tmp_path)  # as after a crash
+    assert again.state == copy.state
+    assert append(again, 30, 1) == 31
+    again.close()
+    full[0].write_bytes(full[0].read_bytes() + bytes(10))
+    assert "a bad block" in made(tmp_path).state.damage
+
+
+def test_zeros_in_place_of_a_durable_block_are_damage(tmp_path: Path) -> None:
+    copy = made(tmp_path)
+    for number in range(1, 4):
+        append(copy, number, 1)
+    [path] = tmp_path.iterdir()
+    data = path.read_bytes()
+    middle, end = data.index(b"#1 2 "), data.index(b"#1 3 ")
+    path.write_bytes(data[:middle] + bytes(end - middle) + data[end:])
+    assert "a later one says that it was durable" in made(tmp_path).state.damage
+
+
 def test_a_missing_file_is_damage(tmp_path: Path) -> None:
     copy = made(tmp_path)
     for number in range(1, 60):

@@ -319,7 +319,7 @@ class FileJournal:
     def _let_go(self) -> None:
         try:
             if not self.failure:
-                self._writer.sync()
+                self._writer.finish()
         finally:
             self._writer.close()
             self._lock.release()

@@ -6,12 +6,13 @@ The format is described in docs/journal-format.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 
 import attrs
 
 from splitd.catalog.journal.names import list_folder, segment_name, snapshot_name
 from splitd.errors import JournalDamaged
-from splitd.model.records import Record, SnapshotEnded, decode_line
+from splitd.model.records import LINE_BEGIN, Record, SnapshotEnded, decode_line
 from storaged.system.interfaces import IFile, IFilesystem
 
 _BLOCK = 256 * 1024
@@ -50,7 +51,7 @@ class TornTail:
 
     :param line: the number of the first bad line.
     :param offset: the position in the segment where it begins.
-    :param size: the bytes from there to the segment's end.
+    :param size: the bytes from there to the segment's end, without zeros at the end.
     :param reason: why the line is bad.
     """
 
@@ -85,6 +86,7 @@ class JournalReader:
         self.good = 0
         self.torn: TornTail | None = None
         self.obsolete: list[str] = []
+        self._rest = b""
 
     def batches(self) -> Generator[Batch, None, None]:
         """Read the records.
@@ -132,7 +134,13 @@ class JournalReader:
                     try:
                         found = decode_line(each)
                     except ValueError as problem:
-                        self._doubt(TornTail(path, line, self.good, size - self.good, str(problem)), excused=last)
+                        torn = TornTail(path, line, self.good, size - self.good, str(problem))
+                        torn = self._doubt(torn, excused=last)
+                        # The end of the bad line may be lost, too: then a good one follows in the same piece.
+                        begin = max(0, each.rfind(LINE_BEGIN))
+                        with suppress(ValueError):
+                            after = decode_line(each[begin:])
+                            self._confirm(torn, after.sequence, after.synced)
                         continue
                     if self.torn is not None:
                         self._confirm(self.torn, found.sequence, found.synced)
@@ -144,29 +152,39 @@ class JournalReader:
                     self.good += len(each) + 1
                     line += 1
                 yield batch
-            if self.good < size:
+            # Zeros after the last line of the last segment are room for further lines.
+            end = size - (len(self._rest) - len(self._rest.rstrip(b"\0")) if last else 0)
+            if self.torn is not None:
+                self.torn = attrs.evolve(self.torn, size=end - self.torn.offset)
+            elif self.good < end:
                 reason = "it has no newline at its end"
-                self._doubt(TornTail(path, line, self.good, size - self.good, reason), excused=last)
+                self._doubt(TornTail(path, line, self.good, end - self.good, reason), excused=last)
         finally:
             file.close()
 
     def _lines(self, file: IFile, size: int) -> Iterator[list[bytes]]:
-        """Iterate over the complete lines of a file without their newlines, block by block."""
-        rest = b""
+        """Iterate over the complete lines of a file without their newlines, block by block.
+
+        Afterwards `_rest` is what comes after the last one.
+        """
+        self._rest = b""
         for position in range(0, size, self._block):
-            *lines, rest = (rest + file.read_at(position, min(self._block, size - position))).split(b"\n")
+            data = self._rest + file.read_at(position, min(self._block, size - position))
+            *lines, self._rest = data.split(b"\n")
             yield lines
 
-    def _doubt(self, torn: TornTail, *, excused: bool) -> None:
+    def _doubt(self, torn: TornTail, *, excused: bool) -> TornTail:
         """Handle a bad line.  A crash may have left it if it was not synced yet.
 
         :param excused: whether lines of this file may be unsynced.
+        :return: the first bad line.
         :raise JournalDamaged: all lines of this file were synced, so a crash cannot have torn one.
         """
         if not excused:
             raise JournalDamaged(f"{torn.path}, line {torn.line}: {torn.reason}")
         if self.torn is None:
             self.torn = torn
+        return self.torn
 
     def _confirm(self, torn: TornTail, sequence: int, synced: int) -> None:
         """Handle a good line after a bad one.

@@ -9,8 +9,9 @@ from itertools import chain, islice
 from splitd.catalog.journal.names import is_unfinished_snapshot, list_folder, segment_name, snapshot_name
 from splitd.catalog.journal.reader import JournalReader
 from splitd.model.records import Record, SnapshotEnded, encode_line
+from storaged.system.allocated import AHEAD, AllocatedFile
 from storaged.system.filesystem import new_file
-from storaged.system.interfaces import IFile, IFilesystem
+from storaged.system.interfaces import IFilesystem
 
 _COPY = 1024 * 1024
 _LINES_AT_ONCE = 1000
@@ -19,6 +20,8 @@ _EARLY_SYNC = 8 * 1024 * 1024
 
 class SegmentWriter:
     """Appends lines to the last segment of a folder and begins a new one when it is full.
+
+    The last segment may end with zeros, in whose place the next lines come; see `AllocatedFile`.
 
     After an `OSError` it must not be used again, except to close it.
 
@@ -32,7 +35,7 @@ class SegmentWriter:
         self._filesystem = filesystem
         self._folder = folder
         self._limit = limit
-        self._file: IFile | None = None
+        self._file: AllocatedFile | None = None
         self._path = folder
         self.segments: dict[int, int] = {}
         self.snapshot = 0
@@ -61,7 +64,7 @@ class SegmentWriter:
         if self.segments:
             with self._naming(f"{self._folder}/{segment_name(self.first)}"):
                 self._write_anew(self._path, self.segments[self.first])
-                self._file = self._filesystem.open(self._path, "append")
+                self._open("update", self.segments[self.first])
 
     def _write_anew(self, path: str, size: int) -> None:
         old = self._filesystem.open(path, "read")
@@ -81,19 +84,24 @@ class SegmentWriter:
             self._begin(first)
         assert self._file is not None
         with self._naming(self._path):
-            self._file.write(lines)
-            self.segments[self.first] += sum(map(len, lines))
+            self._file.append(lines)
+            self.segments[self.first] = self._file.size
             if durable:
-                self._sync(self._file)
+                self._file.sync()
+                self.syncs += 1
 
     def _begin(self, first: int) -> None:
-        # A segment is synced before the next one is begun: only the last segment may end with torn lines.
-        self.sync()
+        # Only the last segment may end with torn lines, or with zeros.
+        self.finish()
         self.close()
         with self._naming(f"{self._folder}/{segment_name(first)}"):
-            self._file = self._filesystem.open(self._path, "create")
+            self._open("create", 0)
             self._filesystem.sync_folder(self._folder)
         self.segments[first] = 0
+
+    def _open(self, mode: str, size: int) -> None:
+        ahead = min(AHEAD, self._limit // 4)
+        self._file = AllocatedFile(self._filesystem.open(self._path, mode), size, ahead)
 
     def adopt_snapshot(self, upcoming: int) -> None:
         """Take note of a new snapshot, which must be durable, and remove the files that it replaces.
@@ -107,21 +115,18 @@ class SegmentWriter:
         for name in list_folder(self._filesystem, self._folder).obsolete:
             self._filesystem.remove(f"{self._folder}/{name}")
 
-    def sync(self) -> None:
-        """Make all written lines durable."""
+    def finish(self) -> None:
+        """Make all written lines durable, and cut off the zeros after them."""
         if self._file is not None:
             with self._naming(self._path):
-                self._sync(self._file)
+                self._file.finish()
+                self.syncs += 1
 
     def close(self) -> None:
         """Close the segment.  May be called again."""
         file, self._file = self._file, None
         if file is not None:
             file.close()
-
-    def _sync(self, file: IFile) -> None:
-        file.sync()
-        self.syncs += 1
 
     @contextmanager
     def _naming(self, path: str) -> Iterator[None]:
