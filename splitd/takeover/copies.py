@@ -379,21 +379,23 @@ class JournalCopies:
     def _confirm(self) -> None:
         """Acknowledge what may be acknowledged."""
         tail = self._tail
-        if tail is None or self._stopped:
+        if tail is None or self._stopped or tail.durable <= self.confirmed:
             return
         value = tail.durable
         if self._started:
-            if self._in_force is None or not self._settled or not self._lease.valid:
+            roster, offered = self._in_force, self._offered
+            if roster is None or not self._settled or not self._lease.valid:
                 return
             if self._required and self._is_short():
                 return
             positions = {node: holder.next for node, holder in self._holders.items()}
-            rosters = [self._in_force] if self._offered is None else [self._in_force, self._offered]
-            value = min(acknowledged(roster, positions, tail.durable) for roster in rosters)
+            value = acknowledged(roster, positions, value)
+            if offered is not None:
+                value = acknowledged(offered, positions, value)
             # A holder that is about to be added must have all that is acknowledged.  Under load it would always be one
             # message behind, so it counts already.
             for node, holder in self._holders.items():
-                if holder.near and all(node not in roster.holders for roster in rosters):
+                if node not in roster.holders and holder.near and (offered is None or node not in offered.holders):
                     value = min(value, max(self.confirmed, holder.next))
         if value > self.confirmed:
             self.confirmed = value
