@@ -121,6 +121,23 @@ async def test_a_holder_whose_disk_hangs_holds_up_nobody_and_catches_up(tmp_path
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_holder_whose_disk_is_full_holds_up_nobody_and_catches_up(tmp_path: Path) -> None:
+    async with cluster_of(tmp_path, 7, layout="2+0") as cluster:
+        assert (await cluster.ask("MKCOL", "/a")).code == 201
+        await cluster.status_becomes(in_sync(3))
+        cluster.fill_node(1)
+        # What is allocated in advance is used up first.
+        for number in range(12):
+            note = f"<note>{number:030000}</note>"
+            body = f'<propertyupdate xmlns="DAV:"><set><prop>{note}</prop></set></propertyupdate>'
+            assert (await cluster.ask("PROPPATCH", "/a", body.encode())).code == 207
+        await cluster.status_becomes(lambda status: copies(status)["present"] == 2)
+        cluster.nodes[1].filesystem.room = None
+        await cluster.status_becomes(in_sync(3))
+        assert copied(cluster, 1) == lines_of(cluster)
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_restart_takes_a_new_epoch_and_keeps_the_holders(tmp_path: Path) -> None:
     async with cluster_of(tmp_path) as cluster:
         assert (await cluster.ask("MKCOL", "/a")).code == 201
