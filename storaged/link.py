@@ -8,23 +8,18 @@ from typing import Any
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
-from storaged.http import IDrainingProtocol, reason_of, write_eagerly
+from storaged.http import reason_of, write_eagerly
 from storaged.parts import messages
 from storaged.parts.errors import BadRequest, NodeUnavailable, StoragedError
 from storaged.parts.format import SMALL_PART
-from storaged.parts.frames import FrameReceiver, frame
+from storaged.parts.frames import frame
 from storaged.parts.interfaces import INodeStore
+from storaged.parts.served_link import ServedLink
 from storaged.parts.values import PartInfo
 
-_MOST_REQUESTS = 16
-_MOST_BYTES = 16 * 1024 * 1024
-"""The front has to wait at this many pending requests, or when they and their answers may take this many bytes."""
 
-
-@implementer(IDrainingProtocol)
-class LinkServer(FrameReceiver):
+class LinkServer(ServedLink):
     """Answers the requests of one link, each when all its items are done.
 
     :param store: the parts of the node.
@@ -32,17 +27,13 @@ class LinkServer(FrameReceiver):
     """
 
     MAX_LENGTH = messages.MAX_MESSAGE
-    transport: Any
+    MOST_REQUESTS = 16
     _log = Logger()
 
     def __init__(self, store: INodeStore, check_epoch: Callable[[int], None]) -> None:
+        super().__init__()
         self._store = store
         self._check_epoch = check_epoch
-        self._under_way = 0
-        self._bytes = 0  # of the pending requests, and of the parts that they ask for
-        self._paused = False
-        self._draining = False
-        self._cut = False
 
     def stringReceived(self, string: bytes) -> None:
         """Begin a request.  After a malformed one, the link is cut, and no further request is read."""
@@ -56,38 +47,6 @@ class LinkServer(FrameReceiver):
         size = len(string) + (len(request.parts) * SMALL_PART if isinstance(request, messages.Get) else 0)
         self._count(1, size)
         self._begin(request, size)
-
-    def _count(self, requests: int, size: int) -> None:
-        """Add to the pending requests and bytes, and let the front wait while they are too many."""
-        self._under_way += requests
-        self._bytes += size
-        too_much = self._under_way >= _MOST_REQUESTS or self._bytes >= _MOST_BYTES
-        if too_much == self._paused or not self.connected or self._draining:
-            return
-        self._paused = too_much
-        if too_much:
-            self.transport.pauseProducing()
-        else:
-            self.transport.resumeProducing()
-
-    def lengthLimitExceeded(self, length: int) -> None:
-        """Cut the link: no message may be that long."""
-        self._cut_off(f"a message of {length} bytes")
-
-    def _cut_off(self, reason: str) -> None:
-        self._log.error("a link is cut: {reason}", reason=reason)
-        self._cut = True
-        self.transport.abortConnection()
-
-    def drain(self) -> None:
-        """Take no more requests; see `IDrainingProtocol`."""
-        self._draining = True
-        self.transport.pauseProducing()
-        self._end_where_drained()
-
-    def _end_where_drained(self) -> None:
-        if self._draining and not self._under_way and self.connected:
-            self.transport.loseConnection()
 
     def _begin(self, request: messages.Request, size: int) -> None:
         work: Deferred[Any] = maybeDeferred(self._ask, request)
