@@ -12,6 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from click.testing import CliRunner, Result
+
+from splitd.cli.main import main
 from tests.unit.operators_double import No, Operators, Query
 
 MODIFIED_S = 1_700_000_000
@@ -219,3 +222,8 @@ def running_front() -> Iterator[FrontDouble]:
         finally:
             front.shutdown()
             thread.join()
+
+
+def run(front: FrontDouble, *arguments: str) -> Result:
+    """Run splitctl against a front."""
+    return CliRunner().invoke(main, ["--url", front.url, "--admin", front.url, *arguments])

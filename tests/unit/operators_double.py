@@ -71,7 +71,7 @@ class Operators:
     """
 
     def __init__(self) -> None:
-        self.status: dict[str, Any] = {}
+        self.status: dict[str, Any] = {**STATUS}
         self.servers: dict[str, dict[str, Any]] = {}
         self.asked: list[Query] = []
         self.heal_steps: list[dict[str, Any]] = []

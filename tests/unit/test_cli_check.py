@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from splitd.cli.main import main
-from tests.unit.front_double import FrontDouble, running_front
+from tests.unit.front_double import FrontDouble, run, running_front
 
 PROGRESS = {
     "event": "progress", "files": 3, "bytes": 100, "read": 0, "hurt": 0, "total_files": None, "total_bytes": None,
@@ -24,12 +23,6 @@ def hurt(path: str, state: str, spare: int) -> dict[str, Any]:
     part = {"part": 2, "node": "n3", "state": "missing", "reason": "part f0.2 is not here"}
     nowhere = {"part": 7, "node": "", "state": "missing", "reason": "is lost, and was not rebuilt yet"}
     return {"event": "file", "path": path, "size": 7, "state": state, "spare": spare, "parts": [part, nowhere]}
-
-
-@pytest.fixture
-def front() -> Iterator[FrontDouble]:
-    with running_front() as running:
-        yield running
 
 
 def answer(front: FrontDouble, *events: dict[str, Any], end: bytes = b"") -> None:
@@ -50,10 +43,6 @@ def answer(front: FrontDouble, *events: dict[str, Any], end: bytes = b"") -> Non
         handler.close_connection = True
 
     front.faults["POST"] = post
-
-
-def run(front: FrontDouble, *arguments: str) -> Result:
-    return CliRunner().invoke(main, ["--admin", front.url, *arguments])
 
 
 def test_all_is_well(front: FrontDouble) -> None:

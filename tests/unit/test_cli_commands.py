@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator
 
 import pytest
 from click.testing import CliRunner, Result
 
 from splitd.cli.main import main
-from tests.unit.front_double import MODIFIED_S, FrontDouble, etag, running_front
+from tests.unit.front_double import MODIFIED_S, FrontDouble, etag, run
 from tests.unit.operators_double import REBALANCE, STATUS
-
-
-@pytest.fixture
-def front() -> Iterator[FrontDouble]:
-    with running_front() as running:
-        yield running
-
-
-def run(front: FrontDouble, *arguments: str) -> Result:
-    return CliRunner().invoke(main, ["--url", front.url, "--admin", front.url, *arguments])
 
 
 def good(result: Result) -> Result:

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
-from click.testing import CliRunner, Result
-
-from splitd.cli.main import main
-from tests.unit.front_double import FrontDouble, running_front
-from tests.unit.operators_double import HEAL, STATUS
+from tests.unit.front_double import FrontDouble, run
+from tests.unit.operators_double import HEAL
 
 HURT: dict[str, Any] = {
     **HEAL, "state": "healing", "versions": {"1": 40, "0": 2, "-1": 1}, "parts": 46, "bytes": 3 * 2**20,
@@ -19,17 +14,6 @@ HURT: dict[str, Any] = {
     "leaving": [{"id": "n3", "why": "away", "parts": 7}], "healed_parts": 5, "healed_bytes": 2**20, "failed": 2,
     "rate": 2.5e6, "limit": 40_000_000.0, "seconds_left": 75.0,
 }  # fmt: skip
-
-
-@pytest.fixture
-def front() -> Iterator[FrontDouble]:
-    with running_front() as running:
-        running.status = {**STATUS}
-        yield running
-
-
-def run(front: FrontDouble, *arguments: str) -> Result:
-    return CliRunner().invoke(main, ["--admin", front.url, *arguments])
 
 
 def test_it_says_that_all_is_well(front: FrontDouble) -> None:

@@ -3,25 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
-from click.testing import CliRunner, Result
 
-from splitd.cli.main import main
-from tests.unit.front_double import FrontDouble, running_front
-from tests.unit.operators_double import RELAYOUT, STATUS
-
-
-@pytest.fixture
-def front() -> Iterator[FrontDouble]:
-    with running_front() as running:
-        running.status = {**STATUS}
-        yield running
-
-
-def run(front: FrontDouble, *arguments: str) -> Result:
-    return CliRunner().invoke(main, ["--admin", front.url, *arguments])
+from tests.unit.front_double import FrontDouble, run
+from tests.unit.operators_double import RELAYOUT
 
 
 @pytest.mark.parametrize(

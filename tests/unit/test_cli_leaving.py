@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import json
 import resource
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from splitd.cli.main import main
-from tests.unit.front_double import FrontDouble, running_front
+from tests.unit.front_double import FrontDouble, run
 
 REGISTRY = "# ours\n" + "".join(f"- id: n{number}  # {number}\n  url: http://h:{number}\n" for number in range(1, 9))
-
-
-@pytest.fixture
-def front() -> Iterator[FrontDouble]:
-    with running_front() as running:
-        yield running
 
 
 @pytest.fixture
@@ -31,10 +23,6 @@ def registry(front: FrontDouble, tmp_path: Path) -> Path:
     for node in front.status["nodes"]:
         node["state"] = "down" if node["id"] == "n3" else "up"
     return path
-
-
-def run(front: FrontDouble, *arguments: str) -> Result:
-    return CliRunner().invoke(main, ["--admin", front.url, *arguments])
 
 
 def with_state(node_id: str, state: str) -> str:

@@ -7,20 +7,18 @@ import json
 import os
 import resource
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from rich.console import Console
 
 from splitd.cli.errors import Unreachable
 from splitd.cli.fill import describe_spread, fill_bar, node_table
 from splitd.cli.joining import NotUp, wait_until_up
-from splitd.cli.main import main
 from splitd.cli.registry_editor import RegistryEditor
 from splitd.cli.server import Server
-from tests.unit.front_double import FrontDouble, running_front
+from tests.unit.front_double import FrontDouble, run
 from tests.unit.operators_double import STATUS
 
 URL = "http://10.0.0.7:8090"
@@ -35,12 +33,6 @@ REGISTRY = """\
 
 
 @pytest.fixture
-def front() -> Iterator[FrontDouble]:
-    with running_front() as running:
-        yield running
-
-
-@pytest.fixture
 def registry(front: FrontDouble, tmp_path: Path) -> Path:
     """The registry that the front reads; a server is ready to be added to it."""
     path = tmp_path / "nodes.yaml"
@@ -48,10 +40,6 @@ def registry(front: FrontDouble, tmp_path: Path) -> Path:
     front.operators.serve(path)
     front.operators.servers[URL] = {"capacity": 2**40, "free": 2**39}
     return path
-
-
-def run(front: FrontDouble, *arguments: str) -> Result:
-    return CliRunner().invoke(main, ["--url", front.url, "--admin", front.url, *arguments])
 
 
 def good(result: Result) -> Result:

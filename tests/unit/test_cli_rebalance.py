@@ -4,27 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 
 import pytest
-from click.testing import CliRunner, Result
 
-from splitd.cli.main import main
-from tests.unit.front_double import FrontDouble, running_front
-from tests.unit.operators_double import PLAN, REBALANCE, STATUS
+from tests.unit.front_double import FrontDouble, run
+from tests.unit.operators_double import PLAN, REBALANCE
 
 DONE = {**REBALANCE, "state": "done", "ended_ms": 9, "moved": 812, "bytes": 3 * 2**20, "spread": 0.009}
-
-
-@pytest.fixture
-def front() -> Iterator[FrontDouble]:
-    with running_front() as running:
-        running.status = {**STATUS}
-        yield running
-
-
-def run(front: FrontDouble, *arguments: str) -> Result:
-    return CliRunner().invoke(main, ["--admin", front.url, *arguments])
 
 
 def test_a_dry_run_draws_the_fill_before_and_after(front: FrontDouble) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +12,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from splitd.cli.main import main
-from tests.unit.front_double import FrontDouble, etag, running_front
+from tests.unit.front_double import FrontDouble, etag
 
 _MORE_THAN_SOCKETS_HOLD = 64 * 2**20
-
-
-@pytest.fixture
-def front() -> Iterator[FrontDouble]:
-    with running_front() as running:
-        yield running
 
 
 def run(front: FrontDouble, *arguments: str | Path, data: bytes | None = None) -> Result:
