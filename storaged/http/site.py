@@ -18,8 +18,11 @@ from storaged.http.observing import Observer
 from storaged.http.window import SharedWindow
 from storaged.system.once import Once
 
-BUFFER_SIZE = 256 * 1024
-"""The most bytes of one read, and the bytes kept for a slow peer before its producer is paused."""
+BUFFER_SIZE = 1024 * 1024
+"""The most bytes of one read, and the bytes kept for a slow peer before its producer is paused.
+
+Each read costs a turn of the reactor and a row of calls, so that smaller ones are dearer for each byte.
+"""
 
 _ALL_CONNECTIONS = 32 * 1024 * 1024
 """Bytes that all connections of a site together may hold like this; if they are many, each gets less."""

@@ -12,10 +12,12 @@ from twisted.python.failure import Failure
 
 from storaged.http.interfaces import IRequest
 from storaged.http.request import own_request
-from storaged.http.site import BUFFER_SIZE
 from storaged.system.once import Once
 
 _MAX_HEAD = 16 * 1024
+
+_BUFFER_SIZE = 256 * 1024
+"""The most bytes of one read, and those that wait until a producer is paused.  The messages are mostly short."""
 
 
 class NotUpgraded(Exception):
@@ -58,7 +60,7 @@ def _keep(transport: Any) -> None:
     """Set up a connection that stays open, and whose messages must not be delayed."""
     transport.setTcpNoDelay(True)
     transport.setTcpKeepAlive(True)
-    transport.bufferSize = BUFFER_SIZE
+    transport.bufferSize = _BUFFER_SIZE
 
 
 def _lines(first: str, headers: Mapping[str, str]) -> list[bytes]:

@@ -69,7 +69,7 @@ class PartChecker:
             self._room = self._header.unit
         # The last bytes may be the footer, and before it the checksum of a short unit.
         self._read_units(self._header.unit, FOOTER_SIZE + CHECKSUM_SIZE)
-        # Otherwise these few bytes would keep the whole last read, up to 256 KiB, in memory until the next bytes.
+        # Otherwise these few bytes would keep the whole last read, up to 1 MiB, in memory until the next bytes.
         self._pieces.trim()
 
     def _read_header(self) -> Header:

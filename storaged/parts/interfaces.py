@@ -72,7 +72,7 @@ class IPartReader(Interface):
     def read() -> Deferred[bytes]:
         """Read the next bytes.  Must not be called again before the last call has fired.
 
-        :return: a Deferred that fires with the next bytes, at most a few hundred KiB; with none at the end, and from
+        :return: a Deferred that fires with the next bytes, at most 1 MiB; with none at the end, and from
             then on.
         :raise NodeUnavailable: the connection broke before the end.  A span never ends early without an error.
         """

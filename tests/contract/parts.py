@@ -104,7 +104,7 @@ def _good(outcomes: list[_T | StoragedError]) -> _T:
 async def read_on(reader: IPartReader) -> bytes:
     read = bytearray()
     while data := await reader.read():
-        assert len(data) <= 512 * 1024
+        assert len(data) <= 1024 * 1024
         read += data
     assert await reader.read() == b""
     return bytes(read)

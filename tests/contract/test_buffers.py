@@ -53,14 +53,14 @@ async def test_each_connection_of_a_site_buffers_less_where_they_are_many() -> N
     def sizes() -> list[int]:
         return [each.transport.bufferSize for each in site.connections() if each.begun]
 
-    few = await connect(100)
-    await eventually(lambda: sizes() == [BUFFER_SIZE] * 100)
-    many = await connect(200)
+    few = await connect(30)
+    await eventually(lambda: sizes() == [BUFFER_SIZE] * 30)
+    many = await connect(270)
     await eventually(lambda: len(sizes()) == 300)
     assert sum(sizes()) <= 32 * KIB * KIB
     for client in many:
         client.transport.loseConnection()
-    await eventually(lambda: sizes() == [BUFFER_SIZE] * 100)
+    await eventually(lambda: sizes() == [BUFFER_SIZE] * 30)
     for client in few:
         client.transport.loseConnection()
     await eventually(lambda: not sizes())
