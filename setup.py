@@ -11,6 +11,8 @@ VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "splitd/__init__.py").rea
 RUNTIME = [
     "twisted[tls]>=26.10",
     "treq>=26.7",
+    "cryptography>=50.0",
+    "pyOpenSSL>=26.4",
     "zope.interface>=8.7",
     "PyYAML>=6.0.3",
     "attrs>=26.1",

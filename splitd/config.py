@@ -20,6 +20,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data: Annotated[str, msgspec.Meta(description="The folder where the journal is kept.", min_length=1)]
     registry: Annotated[str, msgspec.Meta(description="The YAML file that lists the nodes.", min_length=1)]
     cluster_key_file: Annotated[str, msgspec.Meta(description="The file that holds the cluster key.", min_length=1)]
+    node_ca: Annotated[
+        str,
+        msgspec.Meta(
+            description="The PEM file of the authorities that sign the certificates of nodes whose URLs are https. "
+            "[default: those that the system trusts]"
+        ),
+    ] = ""
     listen: Annotated[
         str, msgspec.Meta(description="Where clients connect: a Twisted endpoint. [default: tcp:8080]", min_length=1)
     ] = "tcp:8080"
@@ -30,6 +37,37 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             min_length=1,
         ),
     ] = "tcp:8081:interface=127.0.0.1"
+    listen_tls: Annotated[
+        str,
+        msgspec.Meta(
+            description="Where clients connect with TLS, besides listen: a Twisted endpoint like tls:FOLDER:8443, "
+            "which reads the certificates of a folder, again when they change. listen and admin can be like that, too. "
+            "[default: nowhere]"
+        ),
+    ] = ""
+    redirect: Annotated[
+        str,
+        msgspec.Meta(
+            description="Where clients connect that are led to the same URL with TLS: a Twisted endpoint like tcp:80. "
+            "[default: nowhere]"
+        ),
+    ] = ""
+    redirect_port: Annotated[
+        int,
+        msgspec.Meta(
+            description="The port that they are led to; 0 for that of the endpoint with TLS. [default: 0]",
+            ge=0,
+            le=65535,
+        ),
+    ] = 0
+    hsts_s: Annotated[
+        int,
+        msgspec.Meta(
+            description="How long browsers that came by TLS shall use nothing else for this host, on any port; 0 to "
+            "leave that to them. [default: 15552000, half a year]",
+            ge=0,
+        ),
+    ] = 15_552_000
     names: Annotated[
         Words,
         msgspec.Meta(
@@ -267,7 +305,15 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         except ValueError as problem:
             raise ValueError(f"trusted_proxies: {problem}") from problem
 
+    def has_tls(self) -> bool:
+        """Return whether clients can connect with TLS."""
+        return bool(self.listen_tls) or self.listen.startswith(("tls:", "ssl:"))
+
     def __post_init__(self) -> None:
+        if self.listen_tls and not self.listen_tls.startswith(("tls:", "ssl:")):
+            raise ValueError(f"listen_tls: {self.listen_tls} is not an endpoint with TLS, which begins with tls:")
+        if self.redirect and not self.has_tls():
+            raise ValueError("redirect: there is no endpoint with TLS, neither listen nor listen_tls")
         self.own_names()
         self.spare_parts()
         if self.small_part > SMALL_PART:

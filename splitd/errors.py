@@ -35,6 +35,7 @@
     ├── RelayoutUnderWay        stored files are being given other layouts already
     ├── NodeRefused             a server cannot become a node
     ├── RegistryRefused         a registry cannot replace the running one
+    ├── FilesRefused            files that were read again cannot be used
     ├── RecoveryRefused         a journal cannot be made anew from its copies
     ├── JournalDamaged          the journal is damaged; splitd does not start
     └── ConfigError             a configuration file or registry cannot be used
@@ -181,6 +182,10 @@ class RelayoutUnderWay(SplitdError):
 
 class NodeRefused(SplitdError):
     """The server that answers is not the expected node, or it belongs to another cluster."""
+
+
+class FilesRefused(SplitdError):
+    """Files that were read again, such as certificates, cannot be used.  What they held before stays in use."""
 
 
 class RegistryRefused(SplitdError):

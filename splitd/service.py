@@ -24,13 +24,14 @@ from splitd.downloads.cache import VersionCache
 from splitd.downloads.downloads import Downloads
 from splitd.downloads.pins import Pins
 from splitd.downloads.sources import Sources
-from splitd.errors import CatalogReadOnly, FileDamaged, RegistryRefused
+from splitd.errors import CatalogReadOnly, FileDamaged, FilesRefused, RegistryRefused
 from splitd.frontends.admin import actions, layouts, losses
 from splitd.frontends.admin.checking import check
 from splitd.frontends.admin.layouts import Layouts
 from splitd.frontends.admin.reports import ReloadReport, SweepReport, report_sweep
 from splitd.frontends.admin.resource import AdminResource
 from splitd.frontends.admin.status import Status
+from splitd.frontends.http.redirect import Redirect
 from splitd.frontends.http.targets import HEAD_LIMIT
 from splitd.frontends.observing.observers import Observing
 from splitd.frontends.webdav.door import Door
@@ -60,8 +61,10 @@ from splitd.upkeep.rot import RotWatch
 from splitd.upkeep.sweep import Sweep
 from splitd.uploads.aborts import LaterAborts
 from splitd.uploads.uploads import Cutting, Uploads
-from storaged.http import NodeConnections, Observer, StreamingResource, StreamingSite
+from storaged.http import NodeConnections, NodeTrust, Observer, StreamingResource, StreamingSite
+from storaged.http.certificates import read_authorities
 from storaged.http.listening import drain, listen
+from storaged.http.tls import CertificateFolders
 from storaged.parts.client import RemotePartStore, look_first
 from storaged.parts.values import NodeInfo
 from storaged.system.allocator import keep_for_ever
@@ -72,9 +75,13 @@ from storaged.system.filesystem import OSFilesystem
 from storaged.system.interfaces import IFilesystem
 from storaged.system.settings import SettingsError, read_cluster_key, read_text
 from storaged.system.stages import Stages
+from storaged.system.watching import WatchedFiles, load_all, sign_file
 
 _NODE_IDLE_S = 120
 """How long an idle connection to a node is kept; the node keeps it longer."""
+
+_REDIRECTED = 64
+"""The most connections at the same time to the port that leads to the one with TLS."""
 
 _OPERATORS = 32
 """The most connections to the operators' port at the same time."""
@@ -109,11 +116,22 @@ class Front:
         self._reactor = reactor
         self._wall = wall
         self._pool = ThreadPool(1, 4, name="journal")
+        self.certificates = CertificateFolders(self._in_thread, reactor, wall)
+        trust, ca = NodeTrust(), config.node_ca
+        self._node_ca = WatchedFiles(
+            "the authorities of the nodes",
+            lambda: sign_file(ca),
+            lambda: read_authorities(ca),
+            trust.take,
+            self._in_thread,
+            reactor,
+        )
         self._connections = NodeConnections(
             reactor,
             connect_timeout_s=config.connect_timeout_s,
             idle_timeout_s=_NODE_IDLE_S,
             idle_limit=descriptors.limit // IDLE_SHARE,
+            trust=trust,
         )
         folder = os.path.join(config.data, "journal")  # noqa: PTH118 - text, as in the file system's seam
         wanted = Wanted(config.journal_copies, config.journal_copies_required, config.lease_s)
@@ -228,12 +246,16 @@ class Front:
             self._site,
             self._observing,
             descriptors,
+            self.certificates,
             reactor.seconds(),
             reactor,
+            wall,
         )
         self._stages = Stages()
         self._closed = "the front has not started yet"
         self.port: IListeningPort | None = None
+        self.tls_port: IListeningPort | None = None
+        self.redirect_port: IListeningPort | None = None
         self.admin_port: IListeningPort | None = None
 
     def _make_healer(self, pins: Pins, small_part: int) -> Healer:
@@ -280,7 +302,9 @@ class Front:
         timeout_s = self._config.node_timeout_s
         return look_first(entry.id, entry.url, self._key, self._connections, self._reactor, timeout_s)
 
-    def _make_site(self, resource: StreamingResource, connection_limit: int, observer: Observer) -> StreamingSite:
+    def _make_site(
+        self, resource: StreamingResource, connection_limit: int, observer: Observer | None
+    ) -> StreamingSite:
         return StreamingSite(
             resource,
             self._reactor,
@@ -293,25 +317,37 @@ class Front:
             take_timeout_s=self._config.client_timeout_s,
             connection_limit=connection_limit,
             observer=observer,
+            hsts_s=self._config.hsts_s,
         )
 
     async def _run_sweep(self, dry_run: bool, share: float | None) -> SweepReport:
         return report_sweep(await self._sweep.run(dry_run=dry_run, share=share))
 
     async def _reload(self) -> ReloadReport:
+        problems = await self._reload_files()
         change = await self._registry_file.reload()
+        if problems:
+            raise FilesRefused("; ".join(problems))
         return ReloadReport(len(self.registry.nodes()), change.added, change.moved, change.changed)
 
     async def _probe(self, node_id: str, url: str) -> Found:
         return await probe(node_id, url, self.registry, self._look_first, self._status.cluster)
 
+    async def _reload_files(self) -> list[str]:
+        """Read the files again that the daemon watches, besides the registry.
+
+        :return: why some of them are not taken.
+        """
+        authorities = [self._node_ca] if self._config.node_ca else []
+        return await load_all([*(folder.files for folder in self.certificates.all()), *authorities])
+
     def hang_up(self) -> Deferred[None]:
-        """Read the registry again; the daemon does this on SIGHUP."""
-        return self._registry_file.reload().addCallbacks(lambda _: None, self._not_reloaded)
+        """Read the registry and the certificates again; the daemon does this on SIGHUP."""
+        return Deferred.fromCoroutine(self._reload()).addCallbacks(lambda _: None, self._not_reloaded)
 
     def _not_reloaded(self, failure: Failure) -> None:
-        if not failure.check(RegistryRefused):  # which is logged already
-            self._log.failure("reading the registry", failure)
+        if not failure.check(RegistryRefused, FilesRefused):  # which are logged already
+            self._log.failure("reading the files again", failure)
 
     def start(self) -> Deferred[None]:
         """Start to serve; see `IServer.start`.
@@ -325,6 +361,8 @@ class Front:
         enter = self._stages.enter
         await enter(self._pool.start, self._pool.stop)
         await enter(self._observing.start, self._observing.stop)
+        await enter(_nothing, self.certificates.stop)
+        await enter(self._trust_nodes, self._node_ca.stop)
         await enter(self._listen_for_operators, self._end_operators)
         # Closing the journal ends the reading of it.
         await enter(self.catalog.start, self._close_catalog, interrupt=self._journal.close)
@@ -370,6 +408,11 @@ class Front:
         self.catalog.stop()
         await self._journal.close()
 
+    async def _trust_nodes(self) -> None:
+        if self._config.node_ca:
+            await self._node_ca.load()
+            self._node_ca.start()
+
     async def _listen_for_operators(self) -> None:
         offered = {
             "/reload": actions.reload(self._reload),
@@ -385,7 +428,7 @@ class Front:
         status = self._status
         resource = AdminResource(status.readiness, status.report, status.measure, offered, lambda: self._closed)
         self._admin_site = self._make_site(resource, _OPERATORS, self._observing.operators)
-        self.admin_port = await listen(self._reactor, self._config.admin, self._admin_site)
+        self.admin_port = await listen(self._reactor, self._config.admin, self._admin_site, self.certificates)
 
     async def _end_operators(self) -> None:
         if self.admin_port is not None:
@@ -393,11 +436,24 @@ class Front:
             await drain(self._admin_site, 0, self._reactor)
 
     async def _listen(self) -> None:
-        self.port = await listen(self._reactor, self._config.listen, self._site)
+        config, reactor, folders = self._config, self._reactor, self.certificates
+        self.port = await listen(reactor, config.listen, self._site, folders)
+        if config.listen_tls:
+            self.tls_port = await listen(reactor, config.listen_tls, self._site, folders)
+        if config.redirect:
+            self._redirect_site = self._make_site(Redirect(self._redirected_to), _REDIRECTED, None)
+            self.redirect_port = await listen(reactor, config.redirect, self._redirect_site, folders)
+
+    def _redirected_to(self) -> int:
+        port: Any = self.tls_port or self.port
+        return self._config.redirect_port or int(port.getHost().port)
 
     async def _end_requests(self) -> None:
-        if self.port is not None:
-            await maybeDeferred(self.port.stopListening)
+        for port in (self.port, self.tls_port, self.redirect_port):
+            if port is not None:
+                await maybeDeferred(port.stopListening)
+        if self.redirect_port is not None:
+            await drain(self._redirect_site, 0, self._reactor)
         await drain(self._site, self._config.stop_timeout_s, self._reactor)
 
     async def _refuse_missing_nodes(self) -> None:

@@ -16,9 +16,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     node: Annotated[str, msgspec.Meta(description="The node's id, as in the registry.", min_length=1)]
     data: Annotated[str, msgspec.Meta(description="The folder where parts are kept.", min_length=1)]
     cluster_key_file: Annotated[str, msgspec.Meta(description="The file that holds the cluster key.", min_length=1)]
-    listen: Annotated[str, msgspec.Meta(description="Where to listen: a Twisted endpoint. [default: tcp:8090]")] = (
-        "tcp:8090"
-    )
+    listen: Annotated[
+        str,
+        msgspec.Meta(
+            description="Where to listen: a Twisted endpoint, like tls:FOLDER:8090 with TLS. [default: tcp:8090]",
+        ),
+    ] = "tcp:8090"
     reserve: Annotated[
         Size, msgspec.Meta(description="Space of the volume that always stays free. [default: 1GiB]")
     ] = Size(2**30)

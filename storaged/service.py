@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
 from storaged.config import Config, Options
 from storaged.http import StreamingSite
 from storaged.http.listening import drain, listen
+from storaged.http.tls import CertificateFolders
 from storaged.identity import Identity
 from storaged.journals.store import journals_of
 from storaged.parts.errors import StoragedError
@@ -28,6 +32,7 @@ from storaged.system.periodic import Periodic
 from storaged.system.read_ahead import ReadAhead
 from storaged.system.settings import SettingsError, read_cluster_key
 from storaged.system.stages import Stages
+from storaged.system.watching import load_all
 
 _IDLE_TIMEOUT_S = 300
 """Longer than the front keeps an idle connection, so that it is always the front that closes it."""
@@ -71,6 +76,7 @@ class StorageServer:
         self._config = config
         self._reactor = reactor
         self._pool = ThreadPool(1, config.threads, name="disk")
+        self.certificates = CertificateFolders(self._in_thread, reactor, wall)
         self._lock = FolderLock(config.data)
         self._identity = Identity(config.data, config.node, filesystem, self._pool, reactor)
         self.store = DiskPartStore(
@@ -103,6 +109,17 @@ class StorageServer:
         self._stages = Stages()
         self.port: IListeningPort | None = None
 
+    def _in_thread(self, call: Callable[[], Any]) -> Deferred[Any]:
+        return deferToThreadPool(self._reactor, self._pool, call)
+
+    def hang_up(self) -> Deferred[None]:
+        """Read the certificates again; the daemon does this on SIGHUP."""
+        files = [folder.files for folder in self.certificates.all()]
+        return Deferred.fromCoroutine(load_all(files)).addCallbacks(lambda _: None, self._not_reloaded)
+
+    def _not_reloaded(self, failure: Failure) -> None:
+        self._log.failure("reading the files again", failure)
+
     async def _empty_trash(self) -> None:
         try:
             await self.store.empty_trash(self._config.trash_keep_s)
@@ -118,6 +135,7 @@ class StorageServer:
         os.makedirs(self._config.data, exist_ok=True)  # noqa: PTH103 - text, as in the file system's seam
         await enter(self._lock.acquire, self._lock.release)
         await enter(self._pool.start, self._pool.stop)
+        await enter(_nothing, self.certificates.stop)
         await enter(self._identity.load)
         await enter(self._journals.start, self._journals.stop)
         await enter(self.store.start, self.store.stop)
@@ -127,7 +145,7 @@ class StorageServer:
         self._log.info("node {node} serves {data}", node=self._config.node, data=self._config.data)
 
     async def _listen(self) -> None:
-        self.port = await listen(self._reactor, self._config.listen, self._site)
+        self.port = await listen(self._reactor, self._config.listen, self._site, self.certificates)
 
     async def _end_requests(self) -> None:
         if self.port is not None:
@@ -139,6 +157,10 @@ class StorageServer:
         delete unfinished parts.  See `IServer.stop`.
         """
         return self._stages.stop()
+
+
+def _nothing() -> None:
+    """Start nothing: this stage only has something to stop."""
 
 
 def makeService(options: Options) -> Daemon:
@@ -154,4 +176,4 @@ def makeService(options: Options) -> Daemon:
         raise SystemExit(f"storaged: {problem}") from problem
     measure_monotonically(reactor)
     server = StorageServer(options.settings, key, OSFilesystem(), reactor, WallClock(), raise_limit())
-    return Daemon(server, reactor)
+    return Daemon(server, reactor, server.hang_up)

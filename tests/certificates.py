@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+
+from splitd.cli.certificates.making import make_self_signed
 
 
 def write_certificate(path: Path) -> None:
     """Write a key and a self-signed certificate to one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    write_pair(path, "test")
+
+
+def write_pair(path: Path, *names: str, days: int = 30, keep: str = "both", passphrase: bytes = b"") -> None:
+    """Write a key and a self-signed certificate.
+
+    :param days: for how many days it is valid; less than 1 for one that has expired.
+    :param keep: "key" or "certificate" to write only that.
+    :param passphrase: encrypts the key.
+    """
     now = datetime.now(UTC)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-    certificate = builder.not_valid_before(now).not_valid_after(now + timedelta(days=1)).sign(key, SHA256())
-    path.write_bytes(
-        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + certificate.public_bytes(Encoding.PEM)
+    pair = (
+        make_self_signed(names, now, days) if days > 0 else make_self_signed(names, datetime(2020, 1, 1, tzinfo=UTC), 1)
     )
+    encryption = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
+    key = pair.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
+    certificate = pair.certificate.public_bytes(Encoding.PEM)
+    path.write_bytes({"both": key + certificate, "key": key, "certificate": certificate}[keep])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from splitd import __version__
+from splitd.cli.certificates.command import tls
 from splitd.cli.check import check
 from splitd.cli.completion import completion
 from splitd.cli.compose_node import compose_node
@@ -71,7 +72,7 @@ def main(context: click.Context, url: Server, admin: Server, as_json: bool) -> N
 
 _COMMANDS = (
     up, grow, demo, put, get, sync, ls, find, du, cp, mv, rm, mkdir, status, nodes, layout, reload, rebalance, heal,
-    sweep, check, journal, compose_node, completion,
+    sweep, check, journal, tls, compose_node, completion,
 )  # fmt: skip
 for command in _COMMANDS:
     main.add_command(command)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import ssl
 import time
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ class Node:
 
     entry: NodeEntry
     key: str
+    trust: ssl.SSLContext
 
     @property
     def id(self) -> str:
@@ -68,10 +70,14 @@ class Node:
         except StoragedError as problem:
             raise NodeGone(str(problem)) from problem
 
+    def _connect(self, scheme: str, host: str, port: int | None) -> http.client.HTTPConnection:
+        if scheme == "https":
+            return http.client.HTTPSConnection(host, port, timeout=_TIMEOUT_S, context=self.trust)
+        return http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
+
     def _ask(self, method: str, target: str, headers: dict[str, str]) -> bytes:
         place = urlsplit(self.entry.url)
-        kind = http.client.HTTPSConnection if place.scheme == "https" else http.client.HTTPConnection
-        connection = kind(place.hostname or "", place.port, timeout=_TIMEOUT_S)
+        connection = self._connect(place.scheme, place.hostname or "", place.port)
         try:
             identity = {"Authorization": wire.format_key(self.key), wire.NODE_HEADER: self.id}
             connection.request(method, target, headers={**identity, **headers})
@@ -96,6 +102,11 @@ class Node:
     "--key", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The file with the cluster key."
 )
 @click.option(
+    "--ca",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="The front's setting node_ca, if the nodes have TLS.",
+)
+@click.option(
     "--data", type=click.Path(path_type=Path, file_okay=False), required=True, help="The data folder to make; empty."
 )
 @click.option(
@@ -103,7 +114,9 @@ class Node:
 )
 @click.option("--lease-s", type=click.FloatRange(min=0), default=10.0, help="The setting lease_s of the old front.")
 @pass_session
-def recover(session: Session, registry: Path, key: Path, data: Path, accept_loss: bool, lease_s: float) -> None:
+def recover(
+    session: Session, registry: Path, key: Path, ca: Path | None, data: Path, accept_loss: bool, lease_s: float
+) -> None:
     """Make the front's journal anew from its copies on the nodes, and take over from the old front.
 
     Run this on the machine of the new front, with the registry and the cluster key of the old one.  It claims the next
@@ -112,7 +125,8 @@ def recover(session: Session, registry: Path, key: Path, data: Path, accept_loss
 
     Exit code: 0 the folder is complete, 1 it is not made, and the message says what to do.
     """
-    nodes = [Node(entry, read_key(key)) for entry in read_entries(registry) if str(entry.state) != "lost"]
+    trust = read_trust(ca)
+    nodes = [Node(entry, read_key(key), trust) for entry in read_entries(registry) if str(entry.state) != "lost"]
 
     def say(sentence: str) -> None:
         if not session.as_json:
@@ -143,6 +157,17 @@ def read_entries(registry: Path) -> tuple[NodeEntry, ...]:
         return read_registry(str(registry), _read(registry))
     except RegistryInvalid as problem:
         raise NotRecovered(str(problem)) from problem
+
+
+def read_trust(ca: Path | None) -> ssl.SSLContext:
+    """Return a context that believes the authorities in a file; without a file, those that the system trusts.
+
+    :raise NotRecovered: the file cannot be read, or has no certificate.
+    """
+    try:
+        return ssl.create_default_context(cafile=None if ca is None else str(ca))
+    except OSError as problem:  # ssl.SSLError is one, too
+        raise NotRecovered(f"{ca}: {problem.strerror or problem}") from problem
 
 
 def read_key(path: Path) -> str:

@@ -27,6 +27,7 @@ from storaged.http.sendfile import can_send_file, send_file
 from storaged.http.sending import send_body
 from storaged.http.site import BUFFER_SIZE, HEAD_TIMEOUT_S, IDLE_LIMIT, StreamingSite
 from storaged.http.targets import Parameters, origin_form, parse_absolute, split_target
+from storaged.http.trust import NodeTrust
 from storaged.http.upgrade import IDrainingProtocol, NotUpgraded, upgrade
 from storaged.http.whole import BodyTooLong, WholeBody, read_whole
 from storaged.http.window import SharedWindow
@@ -44,6 +45,7 @@ __all__ = [
     "IDrainingProtocol",
     "IRequest",
     "NodeConnections",
+    "NodeTrust",
     "NotUpgraded",
     "Observer",
     "OwnNames",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -44,7 +45,7 @@ class Admission:
         self._count = count
         self._idle = idle
         self._clock = clock
-        self._port: Any = None
+        self._ports: list[Any] = []
         self._look: IDelayedCall | None = None
         self._told_at: float | None = None
 
@@ -58,23 +59,23 @@ class Admission:
         return self.limit - self._count()
 
     def guard(self, port: Any) -> None:
-        """Accept only connections for which there is room, from now on.
+        """Accept only connections for which there is room, from now on.  To be called for each port of the site.
 
         :param port: a listening port, as of `twisted.internet.tcp`.
         """
         if self.limit is not None:
-            self._port = port
+            self._ports.append(port)
             # The reactor calls it by this name (interfaces.IReadDescriptor).
-            port.doRead = self._accept
+            port.doRead = partial(self._accept, port)
 
-    def _accept(self) -> None:
+    def _accept(self, port: Any) -> None:
         room = self._room()
         if room <= 0:
             self._tell()
             self._pause()
             self._idle.evict(_AT_ONCE, IDLE_S)
             return
-        port, before = self._port, self._count()
+        before = self._count()
         # The number that the port accepts in one turn of the reactor (tcp.Port.doRead).
         port.numberAccepts = min(port.numberAccepts, room)
         type(port).doRead(port)
@@ -84,7 +85,8 @@ class Admission:
             self._pause()
 
     def _pause(self) -> None:
-        self._port.stopReading()
+        for port in self._ports:
+            port.stopReading()
         if self._look is None:
             self._look = self._clock.callLater(_LOOK_S, self._look_again)
 
@@ -103,8 +105,9 @@ class Admission:
             self._go_on()
 
     def _go_on(self) -> None:
-        if self._port.connected and not self._port.disconnecting:
-            self._port.startReading()
+        for port in self._ports:
+            if port.connected and not port.disconnecting:
+                port.startReading()
 
     def stop(self) -> None:
         """Stop searching for room."""

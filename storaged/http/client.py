@@ -9,10 +9,9 @@ from weakref import WeakSet
 from treq.client import HTTPClient
 from twisted.internet.abstract import isIPv6Address
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.endpoints import HostnameEndpoint, TCP6ClientEndpoint, wrapClientTLS
+from twisted.internet.endpoints import HostnameEndpoint, TCP6ClientEndpoint
 from twisted.internet.interfaces import IProtocol, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
-from twisted.internet.ssl import optionsForClientTLS
 from twisted.python.failure import Failure
 from twisted.web._newclient import LengthEnforcingConsumer
 from twisted.web.client import URI, Agent, HTTPConnectionPool
@@ -23,6 +22,8 @@ from zope.interface import implementer
 from storaged.http.eager import write_eagerly
 from storaged.http.reading import read_to_measure
 from storaged.http.site import BUFFER_SIZE
+from storaged.http.transports import TLSClientEndpoint, set_buffer_size
+from storaged.http.trust import NodeTrust
 from storaged.http.upgrade import UpgradingProtocol
 from storaged.http.window import SharedWindow
 from storaged.system.descriptors import Shortage, shortage_of
@@ -102,8 +103,9 @@ class NodeClient:
 class _Endpoints:
     """Connects to nodes, and sets the sizes of the connections' buffers."""
 
-    def __init__(self, reactor: Any, connect_timeout_s: float) -> None:
+    def __init__(self, reactor: Any, connect_timeout_s: float, trust: NodeTrust) -> None:
         self._reactor = reactor
+        self._trust = trust
         self._timeout_s = connect_timeout_s
         self._buffer_size = BUFFER_SIZE
         # The reactor holds a transport for as long as it is connected.
@@ -118,12 +120,12 @@ class _Endpoints:
         else:
             endpoint = _NameEndpoint(self._reactor, host, uri.port, timeout=self._timeout_s)
         if uri.scheme == b"https":
-            endpoint = wrapClientTLS(optionsForClientTLS(host), endpoint)
+            endpoint = TLSClientEndpoint(self._trust.options(host), endpoint, self._reactor)
         return _SizedEndpoint(endpoint, self._size)
 
     def _size(self, protocol: IProtocol) -> IProtocol:
         transport: Any = protocol.transport  # type: ignore[attr-defined]
-        transport.bufferSize = self._buffer_size
+        set_buffer_size(transport, self._buffer_size)
         read_to_measure(transport)
         self._transports.add(transport)
         return protocol
@@ -132,7 +134,7 @@ class _Endpoints:
         """Make every connection read at most `size` bytes at once, and buffer as many before it pauses its producer."""
         self._buffer_size = size
         for transport in self._transports:
-            transport.bufferSize = size
+            set_buffer_size(transport, size)
 
 
 class _SizedEndpoint:
@@ -171,17 +173,24 @@ class NodeConnections:
     :param idle_timeout_s: seconds for which an idle connection is kept.  The server must keep it longer; otherwise a
         request could be sent on a connection that is just being closed.
     :param idle_limit: how many idle connections are kept at once, approximately.
+    :param trust: which certificates of nodes are believed; None for those that the system trusts.
     """
 
     def __init__(
-        self, reactor: Any, *, connect_timeout_s: float, idle_timeout_s: int, idle_limit: int = _IDLE_LIMIT
+        self,
+        reactor: Any,
+        *,
+        connect_timeout_s: float,
+        idle_timeout_s: int,
+        idle_limit: int = _IDLE_LIMIT,
+        trust: NodeTrust | None = None,
     ) -> None:
         self._pool = HTTPConnectionPool(reactor, persistent=True)
         self._pool.maxPersistentPerHost = _MOST_IDLE
         self._idle_limit = idle_limit
         self._clients: WeakSet[NodeClient] = WeakSet()
         self._pool.cachedConnectionTimeout = idle_timeout_s
-        self._endpoints = _Endpoints(reactor, connect_timeout_s)
+        self._endpoints = _Endpoints(reactor, connect_timeout_s, trust or NodeTrust())
         self._upgraded: set[UpgradingProtocol] = set()
         self._lasting: set[UpgradingProtocol] = set()
         self._connecting: set[Deferred[Any]] = set()

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.error import ConnectionAborted
-from twisted.internet.interfaces import IDelayedCall, IPushProducer
+from twisted.internet.interfaces import IDelayedCall, IHandshakeListener, IPushProducer
 from twisted.internet.protocol import Protocol
 from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
@@ -33,6 +33,7 @@ from storaged.http.heads import (
 )
 from storaged.http.reading import read_to_measure
 from storaged.http.request import StreamingRequest
+from storaged.http.transports import is_tls, set_buffer_size
 from storaged.http.uptake import Uptake
 
 if TYPE_CHECKING:
@@ -57,12 +58,13 @@ _PIECE_COST = 64
 """Bytes that a piece takes in memory in addition to its own, approximately."""
 
 
-@implementer(IPushProducer)
+@implementer(IPushProducer, IHandshakeListener)
 class HttpConnection(Protocol):
     """One connection.  It has at most one request in progress; the bytes of the next ones wait.
 
     :ivar request: the request in progress, until it is answered and its body has ended; None between requests.
     :ivar begun: whether a request has begun on this connection.
+    :ivar is_secure: whether the connection is encrypted.
     """
 
     transport: Any
@@ -72,6 +74,7 @@ class HttpConnection(Protocol):
         self.site = site
         self.request: StreamingRequest | None = None
         self.begun = False
+        self.is_secure = False
         self.host: Any = None
         self.peer: Any = None
         self._head = bytearray()  # of a head that is not whole
@@ -98,15 +101,21 @@ class HttpConnection(Protocol):
         """Begin to wait for the first request."""
         transport, site = self.transport, self.site
         transport.registerProducer(self, True)
-        # Both the size of a read and the high-water mark of writes (abstract.FileDescriptor).
-        transport.bufferSize = site.window.size
+        set_buffer_size(transport, site.window.size)
         read_to_measure(transport)
         self.host, self.peer = transport.getHost(), transport.getPeer()
         if hasattr(self.peer, "port"):
             transport.setTcpNoDelay(True)
         self._uptake = Uptake(transport, site.take_timeout_s)
         site.idle_connections.add(self)
-        self._deadline.set(site.idle_timeout_s)
+        self.is_secure = is_tls(transport)
+        # TLS connects before its handshake, which must not take longer than the head of a request.
+        self._deadline.set(min(site.head_timeout_s, site.idle_timeout_s) if self.is_secure else site.idle_timeout_s)
+
+    def handshakeCompleted(self) -> None:
+        """Begin to wait for the first request: the handshake of TLS is done."""
+        if not self._ended:
+            self._deadline.set(self.site.idle_timeout_s)
 
     def dataReceived(self, data: bytes) -> None:
         """Take the next bytes."""

@@ -6,13 +6,15 @@ from typing import Any, cast
 
 from twisted.internet import defer
 from twisted.internet.defer import CancelledError
-from twisted.internet.endpoints import serverFromString
+from twisted.internet.endpoints import TCP6ServerEndpoint, _parse, serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 
 from storaged.http.reasons import reason_of
 from storaged.http.site import StreamingSite
+from storaged.http.tls import CertificateFolders
+from storaged.http.transports import TLSFactory
 from storaged.system.settings import SettingsError
 
 _log = Logger()
@@ -21,17 +23,25 @@ _BACKLOG = 1024
 """Connections that may wait to be accepted: enough for all uploads that begin in one turn of the reactor."""
 
 
-async def listen(reactor: Any, endpoint: str, site: StreamingSite) -> IListeningPort:
+async def listen(
+    reactor: Any, endpoint: str, site: StreamingSite, folders: CertificateFolders | None = None
+) -> IListeningPort:
     """Listen at an endpoint.
 
-    :param endpoint: as `twisted.internet.endpoints.serverFromString` reads it.
+    :param endpoint: as `twisted.internet.endpoints.serverFromString` reads it.  `tls:FOLDER:PORT` has the same form as
+        Twisted's, but its certificates are those of `folders`.
     :param site: the site that gets the connections, as many at once as its `admission` accepts.
+    :param folders: reads the certificates of `tls:` endpoints.
     :return: the port, which listens already.
-    :raise SettingsError: the endpoint is malformed, or cannot be listened at; the message names it.
+    :raise SettingsError: the endpoint is malformed, or cannot be listened at, or its certificates cannot be used; the
+        message names it.
     """
     try:
-        port: Any = await serverFromString(reactor, endpoint).listen(site)
-    except CancelledError:
+        if folders is not None and endpoint.startswith("tls:"):
+            port: Any = await _listen_with_tls(reactor, endpoint, site, folders)
+        else:
+            port = await serverFromString(reactor, endpoint).listen(site)
+    except (CancelledError, SettingsError):
         raise
     except CannotListenError as problem:
         raise SettingsError(f"{endpoint}: cannot be listened at: {reason_of(problem)}") from problem
@@ -44,6 +54,20 @@ async def listen(reactor: Any, endpoint: str, site: StreamingSite) -> IListening
     port.socket.listen(_BACKLOG)
     site.admission.guard(port)
     return cast(IListeningPort, port)
+
+
+async def _listen_with_tls(reactor: Any, endpoint: str, site: StreamingSite, folders: CertificateFolders) -> Any:
+    words, named = _parse(endpoint)  # private: the one reader of the quoting of endpoints
+    folder, number, interface = _tls_arguments(*words[1:], **named)
+    certificates = await folders.open(folder)
+    # It also listens at IPv4 addresses.
+    plain = TCP6ServerEndpoint(reactor, int(number), _BACKLOG, interface)
+    return await plain.listen(TLSFactory(certificates, False, site, clock=reactor))
+
+
+def _tls_arguments(path: str, port: str = "443", interface: str = "::") -> tuple[str, str, str]:
+    """Return the arguments of an endpoint by the names that Twisted gives them."""
+    return path, port, interface
 
 
 async def drain(site: StreamingSite, timeout_s: float, reactor: Any) -> None:

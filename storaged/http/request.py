@@ -171,7 +171,15 @@ class StreamingRequest:
         if not connection.may_stay(body_ended=self.body.complete):
             answer["connection"] = b"Connection: close\r\n"
         line = _LINES.get(status) or b" %d Unknown\r\n" % status
-        return b"".join([self._version, line, connection.site.common_headers(), *answer.values(), b"\r\n"])
+        return b"".join(
+            [
+                self._version,
+                line,
+                connection.site.common_headers(secure=connection.is_secure),
+                *answer.values(),
+                b"\r\n",
+            ]
+        )
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """Take the push producer of the answer's body, which is stopped when the client leaves."""

@@ -15,6 +15,7 @@ from storaged.http.idle import IdleConnections
 from storaged.http.interfaces import IRequest
 from storaged.http.names import OwnNames
 from storaged.http.observing import Observer
+from storaged.http.transports import set_buffer_size
 from storaged.http.window import SharedWindow
 from storaged.system.once import Once
 
@@ -57,6 +58,7 @@ class StreamingSite(Factory):
     :param take_timeout_s: seconds for which a client may take nothing of an answer; None for no limit.
     :param connection_limit: how many connections there may be at once; None for no limit.
     :param observer: gets each request at its end; None for nobody.
+    :param hsts_s: seconds for which browsers that came by TLS use nothing else (RFC 6797); 0 to say nothing.
     :ivar admission: decides which connections are accepted; see `storaged.http.listening.listen`.
     :ivar draining: whether no more requests are taken.
     """
@@ -77,6 +79,7 @@ class StreamingSite(Factory):
         take_timeout_s: float | None = None,
         connection_limit: int | None = None,
         observer: Observer | None = None,
+        hsts_s: int = 0,
     ) -> None:
         self.resource = resource
         self.observer = observer
@@ -88,6 +91,7 @@ class StreamingSite(Factory):
         self.head_timeout_s = head_timeout_s
         self.idle_connections = IdleConnections(idle_limit, reactor)
         self.take_timeout_s = take_timeout_s
+        self._hsts = b"Strict-Transport-Security: max-age=%d\r\n" % hsts_s if hsts_s else b""
         self._connections: set[HttpConnection] = set()
         self.admission = Admission(connection_limit, lambda: len(self._connections), self.idle_connections, reactor)
         self._drained: Once[None] = Once()
@@ -104,13 +108,16 @@ class StreamingSite(Factory):
         self.window.enter()
         return connection
 
-    def common_headers(self) -> bytes:
-        """Return the lines that each answer has: which software this is, and the date (RFC 9110 section 6.6.1)."""
+    def common_headers(self, *, secure: bool) -> bytes:
+        """Return the lines that each answer has: which software this is, and the date (RFC 9110 section 6.6.1).
+
+        :param secure: whether the connection is encrypted.
+        """
         now = int(time.time())
         if now != self._headers_of:
             self._headers_of = now
             self._headers = b"Server: splitd\r\nDate: %b\r\n" % formatdate(now, usegmt=True).encode("ascii")
-        return self._headers
+        return self._headers + self._hsts if secure else self._headers
 
     def forget(self, connection: HttpConnection) -> None:
         """Forget a connection that has ended."""
@@ -123,7 +130,7 @@ class StreamingSite(Factory):
     def _limit_buffers(self, size: int) -> None:
         for connection in self._connections:
             if connection.transport is not None:
-                connection.transport.bufferSize = size
+                set_buffer_size(connection.transport, size)
 
     def drain(self) -> Deferred[None]:
         """Take no more requests on the open connections: idle ones end now, the others with their answer.

@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 
 from storaged.http.interfaces import IRequest
 from storaged.http.request import own_request
+from storaged.http.transports import set_buffer_size
 from storaged.system.once import Once
 
 _MAX_HEAD = 16 * 1024
@@ -60,7 +61,7 @@ def _keep(transport: Any) -> None:
     """Set up a connection that stays open, and whose messages must not be delayed."""
     transport.setTcpNoDelay(True)
     transport.setTcpKeepAlive(True)
-    transport.bufferSize = _BUFFER_SIZE
+    set_buffer_size(transport, _BUFFER_SIZE)
 
 
 def _lines(first: str, headers: Mapping[str, str]) -> list[bytes]:

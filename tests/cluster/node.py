@@ -47,6 +47,7 @@ class Node:
         self.stop_timeout_s = 0.0
         self.scrub_days = 0.0
         self.key = KEY
+        self.listen = ""
         self.filesystem = HarmedFilesystem()
         self._reactor = reactor
         self._server: StorageServer | None = None
@@ -63,7 +64,7 @@ class Node:
             node=self.node_id,
             data=str(self.folder),
             cluster_key_file="",
-            listen=endpoint(self.host, self.port),
+            listen=self.listen or endpoint(self.host, self.port),
             reserve=Size(0),
             threads=4,
             stop_timeout_s=self.stop_timeout_s,

@@ -192,6 +192,19 @@ def report_sweep(findings: Findings) -> SweepReport:
     )
 
 
+class CertificateReport(msgspec.Struct, frozen=True):
+    """A certificate with which clients or operators are served.
+
+    :param file: the file that it was read from.
+    :param names: the names that it is valid for.
+    :param expires_ms: when it expires, milliseconds since 1970.
+    """
+
+    file: str
+    names: tuple[str, ...]
+    expires_ms: int
+
+
 class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to `GET /status`.
 
@@ -233,6 +246,7 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     uploads: UploadsReport
     downloads: DownloadsReport
     connections: ConnectionsReport
+    certificates: list[CertificateReport]
     cache: CacheReport
     reaper: ReaperReport
     sweep: SweepReport | None

@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 from splitd.errors import (
     BadName,
     ChecksUnderWay,
+    FilesRefused,
     LayoutRefused,
     Locked,
     NodeRefused,
@@ -36,6 +37,7 @@ _STATUS: dict[type[SplitdError], int] = {
     RelayoutUnderWay: 409,
     NodeRefused: 409,
     RegistryRefused: 422,
+    FilesRefused: 422,
     LayoutRefused: 422,
     BadName: 400,
     NotFound: 404,

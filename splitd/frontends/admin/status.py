@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from splitd import __version__
 from splitd.catalog.journal.file import FileJournal
 from splitd.downloads.cache import VersionCache
+from splitd.frontends.admin.certificates import measure_certificates, report_certificates, warn_of_certificates
 from splitd.frontends.admin.heal_metrics import measure_heal
 from splitd.frontends.admin.readiness import Readiness, judge_readiness
 from splitd.frontends.admin.reports import (
@@ -43,6 +44,8 @@ from splitd.upkeep.rebalance import Rebalance
 from splitd.upkeep.relayout import Relayout
 from splitd.upkeep.sweep import Sweep
 from storaged.http import StreamingSite
+from storaged.http.tls import CertificateFolders
+from storaged.system.clocks import WallClock
 from storaged.system.descriptors import Descriptors
 
 
@@ -82,8 +85,10 @@ class Status:
     site: StreamingSite
     observing: Observing
     descriptors: Descriptors
+    certificates: CertificateFolders
     started_at_s: float
     clock: Any
+    wall: WallClock
     cluster: str = ""
     starting: bool = True
     stopping: bool = False
@@ -110,6 +115,7 @@ class Status:
         warnings = []
         if self.registry_file.refused is not None:
             warnings.append(f"the registry is not taken: {self.registry_file.refused.reason}")
+        warnings += warn_of_certificates(self.certificates, self.wall.now_ms())
         if self.registry_file.warning():
             warnings.append(self.registry_file.warning())
         if self.site.admission.waiting:
@@ -173,6 +179,7 @@ class Status:
                 traffic.bytes_out,
             ),
             connections=self._report_connections(),
+            certificates=report_certificates(self.certificates),
             cache=CacheReport(self.cache.size, self.cache.hits, self.cache.misses),
             reaper=ReaperReport(catalog.doomed, catalog.reaped, self.reaper.staying),
             sweep=None if last_sweep is None else report_sweep(last_sweep),
@@ -270,6 +277,7 @@ class Status:
             yield GaugeMetricFamily(name, text, value=float(value))
         for name, (text, count) in counters.items():
             yield CounterMetricFamily(name, text, value=float(count))
+        yield from measure_certificates(self.certificates)
         yield from self._collect_nodes()
 
     def _sweep_stopped(self) -> bool:
