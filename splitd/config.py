@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from splitd.access.exposure import is_local
 from splitd.model.striping import Layout, parse_layout
 from storaged.http import HEAD_TIMEOUT_S, IDLE_LIMIT, OwnNames, parse_authority, parse_networks
 from storaged.parts.format import SMALL_PART
@@ -28,8 +29,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = ""
     listen: Annotated[
-        str, msgspec.Meta(description="Where clients connect: a Twisted endpoint. [default: tcp:8080]", min_length=1)
-    ] = "tcp:8080"
+        str,
+        msgspec.Meta(
+            description="Where clients connect: a Twisted endpoint. [default: tcp:8080:interface=127.0.0.1]",
+            min_length=1,
+        ),
+    ] = "tcp:8080:interface=127.0.0.1"
     admin: Annotated[
         str,
         msgspec.Meta(
@@ -68,6 +73,20 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ge=0,
         ),
     ] = 15_552_000
+    users: Annotated[
+        str,
+        msgspec.Meta(
+            description="The YAML file of the users, and of what they may do. "
+            "[default: none: everybody may do everything]"
+        ),
+    ] = ""
+    open_to_all: Annotated[
+        bool,
+        msgspec.Meta(
+            description="Whether listen and admin may be reached from other machines although there are no users. "
+            "[default: false]"
+        ),
+    ] = False
     names: Annotated[
         Words,
         msgspec.Meta(
@@ -309,7 +328,29 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Return whether clients can connect with TLS."""
         return bool(self.listen_tls) or self.listen.startswith(("tls:", "ssl:"))
 
+    def refuse_exposed(self) -> None:
+        """Refuse settings with which everybody on the network could read and delete all files, unless they say so.
+
+        :raise ValueError: there are no users, an endpoint can be reached from other machines, and `open_to_all` is not
+            set.
+        """
+        if self.users or self.open_to_all:
+            return
+        for key, endpoint in (
+            ("listen", self.listen),
+            ("listen_tls", self.listen_tls),
+            ("admin", self.admin),
+        ):
+            if endpoint and not is_local(endpoint):
+                raise ValueError(
+                    f"{key}: {endpoint} can be reached from other machines, and without users everybody there could "
+                    "read and delete all files.  Name a file of users (users: FILE; `splitctl user add` makes one), "
+                    "listen on this machine only (interface=127.0.0.1), or set open_to_all: true (--open-to-all) if "
+                    "you mean it"
+                )
+
     def __post_init__(self) -> None:
+        self.refuse_exposed()
         if self.listen_tls and not self.listen_tls.startswith(("tls:", "ssl:")):
             raise ValueError(f"listen_tls: {self.listen_tls} is not an endpoint with TLS, which begins with tls:")
         if self.redirect and not self.has_tls():

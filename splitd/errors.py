@@ -7,6 +7,10 @@
     ├── NotAFile                a collection has this name, and a file is needed
     ├── NotACollection          a file has this name, and a collection is needed
     ├── BadName                 no file or collection can have this name
+    ├── Forbidden               the user may see this, and may not do it
+    ├── LoginRequired           somebody who has not logged in may not do it
+    │   └── BadCredentials      the credentials are not good
+    ├── TooManyLogins           too many logins have failed, or are in progress; a later one may succeed
     ├── Entangled               a tree cannot be moved or copied onto itself, into itself, or onto what it lies in
     ├── PreconditionFailed      the client's condition does not hold
     ├── Protected               locks forbid the change
@@ -36,6 +40,8 @@
     ├── NodeRefused             a server cannot become a node
     ├── RegistryRefused         a registry cannot replace the running one
     ├── FilesRefused            files that were read again cannot be used
+    ├── UsersInvalid            a file of users cannot be used
+    ├── UsersRefused            a file of users cannot replace the running one
     ├── RecoveryRefused         a journal cannot be made anew from its copies
     ├── JournalDamaged          the journal is damaged; splitd does not start
     └── ConfigError             a configuration file or registry cannot be used
@@ -70,6 +76,29 @@ class NotACollection(SplitdError):
 
 class BadName(SplitdError):
     """No file or collection can have this name."""
+
+
+class Forbidden(SplitdError):
+    """The user may see this, and may not do it."""
+
+
+class LoginRequired(SplitdError):
+    """Somebody who has not logged in may not do this; a user might."""
+
+
+class BadCredentials(LoginRequired):
+    """The name, the password or the token is not good; which of them is not told."""
+
+
+class TooManyLogins(SplitdError):
+    """Too many logins have failed, or are in progress.  The credentials were not looked at.
+
+    :param retry_after_s: after how many seconds to try again.
+    """
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class PreconditionFailed(SplitdError):
@@ -186,6 +215,14 @@ class NodeRefused(SplitdError):
 
 class FilesRefused(SplitdError):
     """Files that were read again, such as certificates, cannot be used.  What they held before stays in use."""
+
+
+class UsersInvalid(SplitdError):
+    """A file of users cannot be used; the message names file and line."""
+
+
+class UsersRefused(SplitdError):
+    """A file of users cannot replace the running one, which stays."""
 
 
 class RegistryRefused(SplitdError):

@@ -15,6 +15,10 @@ from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
+from splitd.access.entries import UsersEntries, read_users
+from splitd.access.file import UsersFile
+from splitd.access.grants import Principal
+from splitd.access.secrets import Seal
 from splitd.capacity import IDLE_SHARE, Capacity
 from splitd.catalog.compactor import Compactor
 from splitd.catalog.journal.file import FileJournal
@@ -24,13 +28,14 @@ from splitd.downloads.cache import VersionCache
 from splitd.downloads.downloads import Downloads
 from splitd.downloads.pins import Pins
 from splitd.downloads.sources import Sources
-from splitd.errors import CatalogReadOnly, FileDamaged, FilesRefused, RegistryRefused
+from splitd.errors import CatalogReadOnly, FileDamaged, FilesRefused, RegistryRefused, UsersInvalid, UsersRefused
 from splitd.frontends.admin import actions, layouts, losses
 from splitd.frontends.admin.checking import check
 from splitd.frontends.admin.layouts import Layouts
 from splitd.frontends.admin.reports import ReloadReport, SweepReport, report_sweep
 from splitd.frontends.admin.resource import AdminResource
 from splitd.frontends.admin.status import Status
+from splitd.frontends.http.guard import Guard
 from splitd.frontends.http.redirect import Redirect
 from splitd.frontends.http.targets import HEAD_LIMIT
 from splitd.frontends.observing.observers import Observing
@@ -83,6 +88,9 @@ _NODE_IDLE_S = 120
 _REDIRECTED = 64
 """The most connections at the same time to the port that leads to the one with TLS."""
 
+_LOGINS = 2
+"""How many passwords are proven at the same time.  Each takes 64 MiB of memory meanwhile."""
+
 _OPERATORS = 32
 """The most connections to the operators' port at the same time."""
 
@@ -97,6 +105,7 @@ class Front:
     :param reactor: runs the daemon, and measures spans of time; setting the wall clock does not affect it.
     :param wall: tells the times that are shown or stored.
     :param descriptors: bound how many clients are served at once.
+    :param users: what the file of the users says; None if the settings name none.
     """
 
     _log = Logger()
@@ -110,6 +119,7 @@ class Front:
         reactor: Any,
         wall: WallClock,
         descriptors: Descriptors,
+        users: UsersEntries | None = None,
     ) -> None:
         self._config = config
         self._key = key
@@ -221,11 +231,13 @@ class Front:
         )
         namespace = self.catalog.namespace
         self._capacity = capacity = Capacity(self.catalog, namespace, self.registry, layout, descriptors)
-        door = Door(store, store, self.catalog.locks, capacity.quota, reactor, wall)
         self._observing = Observing(
             config.access_log, config.access_log_format, config.audit_log, self._in_thread, reactor, wall
         )
-        self._site = self._make_site(WebdavResource(door), capacity.clients(), self._observing.clients)
+        self._logins_pool = ThreadPool(0, _LOGINS, name="logins")
+        self._users_file = None if users is None else self._make_users_file(users)
+        self._guard = None if self._users_file is None else _guard(self._users_file)
+        self._site = self._make_front_door(store, capacity)
         files = self.catalog, namespace, self.catalog.layouts
         self._relayout = Relayout(*files, layout, capacity.open_nodes, self._reaper.wake, reactor, wall)
         self._layouts = Layouts(namespace, layout, capacity.open_nodes, self._widen)
@@ -234,6 +246,7 @@ class Front:
             self._journal,
             self.registry,
             self._registry_file,
+            self._users_file,
             self._rebalance,
             self.healer,
             self._relayout,
@@ -258,6 +271,15 @@ class Front:
         self.redirect_port: IListeningPort | None = None
         self.admin_port: IListeningPort | None = None
 
+    def _make_front_door(self, store: ObjectStore, capacity: Capacity) -> StreamingSite:
+        def limit(door: Door, principal: Principal) -> Door:
+            limited, locks = store.as_user(principal)
+            return door.limited(limited, limited, locks)
+
+        door = Door(store, store, self.catalog.locks, capacity.quota, self._reactor, self._wall)
+        resource = WebdavResource(door, self._guard, limit)
+        return self._make_site(resource, capacity.clients(), self._observing.clients)
+
     def _make_healer(self, pins: Pins, small_part: int) -> Healer:
         registry, reactor, run = self.registry, self._reactor, self._in_thread
         sources, unpinned = Sources(registry, self.read_policy, reactor, run), self._reaper.unpinned
@@ -268,6 +290,15 @@ class Front:
         leaving = LeavingNodes(registry, reactor, self._config.heal_after_s)
         doomed = self.catalog.doomed_parts
         return Healer(self.catalog.heal_ledger, doomed, crew, leaving, registry, self._reaper, reactor)
+
+    def _make_users_file(self, users: UsersEntries) -> UsersFile:
+        pool, reactor = self._logins_pool, self._reactor
+
+        def prove(call: Callable[[], Any]) -> Deferred[Any]:
+            return deferToThreadPool(reactor, pool, call)
+
+        path = self._config.users
+        return UsersFile(path, users, Seal(self._key), self._in_thread, prove, reactor, self._wall)
 
     def _found(self, manifest: Manifest, index: int, problem: FileDamaged) -> None:
         """Have a part checked that a download has found missing or damaged."""
@@ -325,10 +356,16 @@ class Front:
 
     async def _reload(self) -> ReloadReport:
         problems = await self._reload_files()
-        change = await self._registry_file.reload()
+        users = None if self._users_file is None else self._users_file.count
+        try:
+            change = await self._registry_file.reload()
+        finally:  # one file that cannot be used does not hold up the other
+            if self._users_file is not None:
+                await self._users_file.reload()
+                users = self._users_file.count
         if problems:
             raise FilesRefused("; ".join(problems))
-        return ReloadReport(len(self.registry.nodes()), change.added, change.moved, change.changed)
+        return ReloadReport(len(self.registry.nodes()), change.added, change.moved, change.changed, users)
 
     async def _probe(self, node_id: str, url: str) -> Found:
         return await probe(node_id, url, self.registry, self._look_first, self._status.cluster)
@@ -342,11 +379,11 @@ class Front:
         return await load_all([*(folder.files for folder in self.certificates.all()), *authorities])
 
     def hang_up(self) -> Deferred[None]:
-        """Read the registry and the certificates again; the daemon does this on SIGHUP."""
+        """Read the registry, the users and the certificates again; the daemon does this on SIGHUP."""
         return Deferred.fromCoroutine(self._reload()).addCallbacks(lambda _: None, self._not_reloaded)
 
     def _not_reloaded(self, failure: Failure) -> None:
-        if not failure.check(RegistryRefused, FilesRefused):  # which are logged already
+        if not failure.check(RegistryRefused, FilesRefused, UsersRefused):  # which are logged already
             self._log.failure("reading the files again", failure)
 
     def start(self) -> Deferred[None]:
@@ -363,6 +400,7 @@ class Front:
         await enter(self._observing.start, self._observing.stop)
         await enter(_nothing, self.certificates.stop)
         await enter(self._trust_nodes, self._node_ca.stop)
+        await enter(self._logins_pool.start, self._logins_pool.stop)
         await enter(self._listen_for_operators, self._end_operators)
         # Closing the journal ends the reading of it.
         await enter(self.catalog.start, self._close_catalog, interrupt=self._journal.close)
@@ -376,6 +414,8 @@ class Front:
         await enter(self.registry.start, self.registry.stop, interrupt=self.registry.stop)
         await enter(self._takeover.start, self._takeover.stop)
         await enter(self._registry_file.start, self._registry_file.stop)
+        if self._users_file is not None:
+            await enter(self._users_file.start, self._users_file.stop)
         await enter(self._reaper.start, self._reaper.stop)
         await enter(self.healer.start, self.healer.stop)
         await enter(self._sweep.start, self._sweep.stop)
@@ -426,7 +466,9 @@ class Front:
             "/sweep": actions.sweep(self._run_sweep),
         }
         status = self._status
-        resource = AdminResource(status.readiness, status.report, status.measure, offered, lambda: self._closed)
+        resource = AdminResource(
+            status.readiness, status.report, status.measure, offered, lambda: self._closed, self._guard
+        )
         self._admin_site = self._make_site(resource, _OPERATORS, self._observing.operators)
         self.admin_port = await listen(self._reactor, self._config.admin, self._admin_site, self.certificates)
 
@@ -475,6 +517,10 @@ class Front:
         return self._stages.stop()
 
 
+def _guard(file: UsersFile) -> Guard:
+    return Guard(lambda: file.logins)
+
+
 def _nothing() -> None:
     """Start nothing: this stage only has something to stop."""
 
@@ -490,8 +536,9 @@ def makeService(options: Options) -> Daemon:
     try:
         entries = read_registry(config.registry, read_text(config.registry))
         key = read_cluster_key(config.cluster_key_file)
-    except (SettingsError, RegistryInvalid) as problem:
+        users = read_users(config.users, read_text(config.users), Seal(key).open) if config.users else None
+    except (SettingsError, RegistryInvalid, UsersInvalid) as problem:
         raise SystemExit(f"splitd: {problem}") from problem
     measure_monotonically(reactor)
-    front = Front(config, entries, key, OSFilesystem(), reactor, WallClock(), raise_limit())
+    front = Front(config, entries, key, OSFilesystem(), reactor, WallClock(), raise_limit(), users)
     return Daemon(front, reactor, front.hang_up, (RegistryInvalid,))

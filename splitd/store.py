@@ -8,6 +8,8 @@ from typing import TypeVar
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
+from splitd.access.grants import Principal
+from splitd.access.limited import LimitedLocks, LimitedStore
 from splitd.downloads.downloads import Downloads
 from splitd.downloads.streams import PartLost
 from splitd.errors import NotAFile, NotFound
@@ -61,6 +63,11 @@ class ObjectStore:
         self._wake = wake_reaper
         self._new_token = new_token
         self._wall = wall
+
+    def as_user(self, principal: Principal) -> tuple[LimitedStore, LimitedLocks]:
+        """Return the store, and the locks, limited to what a user may see and do."""
+        limited = LimitedStore(self, self, principal)
+        return limited, LimitedLocks(self._locks, self, principal)
 
     def create(self, path: str, size: int | None, media: Media, condition: Condition) -> Deferred[IUpload]:
         """Begin to store a file; see `IObjectStore.create`."""
@@ -141,11 +148,11 @@ class ObjectStore:
         return self._namespace.asked_layout(path)
 
     def lock(
-        self, path: str, scope: str, condition: Condition, *, deep: bool, owner: str, timeout_s: int
+        self, path: str, scope: str, condition: Condition, *, deep: bool, owner: str, timeout_s: int, user: str = ""
     ) -> Deferred[tuple[Lock, bool]]:
         """Take a lock; see `IObjectStore.lock`."""
         now_ms = self._wall.steady_ms()
-        requested = Lock(path, self._new_token(), scope, deep, owner, now_ms, now_ms + timeout_s * 1000)
+        requested = Lock(path, self._new_token(), scope, deep, owner, now_ms, now_ms + timeout_s * 1000, user)
         return self._locks.lock(requested, condition, self._uploads.empty_file()).addCallback(
             lambda is_new: (requested, is_new)
         )

@@ -193,6 +193,7 @@ def _lock_taken(state: State, record: LockTaken) -> None:
         record.owner,
         record.time_ms,
         record.expires_ms,
+        record.user,
     )
     state.locks.take(lock)
 

@@ -97,7 +97,7 @@ def refuse_locked_content(state: State, condition: Condition, path: str, now_ms:
 
     :raise Locked: a lock on `path` forbids the change.
     """
-    _refuse(path, state.locks.barring(path, condition.tokens(), now_ms))
+    _refuse(path, state.locks.barring(path, condition.tokens(), now_ms, condition.user))
 
 
 def refuse_locked_name(state: State, condition: Condition, path: str, now_ms: int) -> None:
@@ -105,10 +105,11 @@ def refuse_locked_name(state: State, condition: Condition, path: str, now_ms: in
 
     :raise Locked: a lock on the parent collection, on `path`, or on something below `path` forbids the change.
     """
-    tokens = condition.tokens()
-    barring = state.locks.barring(parent(path), tokens, now_ms) + state.locks.barring(path, tokens, now_ms)
+    tokens, user = condition.tokens(), condition.user
+    barring = state.locks.barring(parent(path), tokens, now_ms, user)
+    barring += state.locks.barring(path, tokens, now_ms, user)
     for lock in state.locks.below(path, now_ms):
-        barring += state.locks.barring(lock.path, tokens, now_ms)
+        barring += state.locks.barring(lock.path, tokens, now_ms, user)
     _refuse(path, barring)
 
 

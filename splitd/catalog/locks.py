@@ -63,7 +63,8 @@ class JournalledLocks:
 
     async def _refresh(self, path: str, expires_ms: int, condition: Condition) -> list[Lock]:
         tokens = condition.tokens()
-        named = [lock for lock in await self._covering(path) if lock.token in tokens]
+        covering = await self._covering(path)
+        named = [lock for lock in covering if lock.token in tokens and lock.obeys(condition.user)]
         if not named:
             raise LockUnknown(f"{path}: none of the locks that are named covers it")
         return [await self._refresh_one(lock, path, expires_ms, condition) for lock in named]

@@ -338,4 +338,5 @@ def lock_taken(lock: Lock, file: Manifest | None = None) -> LockTaken:
         lock.taken_ms,
         lock.expires_ms,
         file,
+        lock.user,
     )

@@ -125,9 +125,10 @@ class IObjectStore(Interface):
         """Delete a file or a collection with all that is in it; see `ICatalog.delete`."""
 
     def lock(
-        path: str, scope: str, condition: Condition, *, deep: bool, owner: str, timeout_s: int
+        path: str, scope: str, condition: Condition, *, deep: bool, owner: str, timeout_s: int, user: str = ""
     ) -> Deferred[tuple[Lock, bool]]:
         """Take a lock; see `Lock` and `ILocks.lock`.  If nothing has the path, an empty file is made there and locked.
 
+        :param user: the user who takes it; empty for nobody in particular.
         :return: a Deferred that fires with the lock, and whether the file was made for it.
         """

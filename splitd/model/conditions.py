@@ -43,6 +43,7 @@ class Condition:
     :param collections: paths that the request's URLs name with a slash at the end: no file may be at them, nor be put
         there.
     :param held: the locks that permitted the change when it began, or None.
+    :param user: the user whose locks' tokens count; None if everybody's do.
     """
 
     match: tuple[str, ...] | None = None
@@ -52,6 +53,7 @@ class Condition:
     if_header: IfHeader | None = None
     collections: tuple[str, ...] = ()
     held: Held | None = None
+    user: str | None = None
 
     def failed(self, etag: str | None, modified_ms: int | None = None) -> str:
         """Find the first header whose condition fails, in the order of RFC 9110 section 13.2.2.

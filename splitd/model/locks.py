@@ -32,6 +32,8 @@ class Lock:
     :param owner: the client's description of the owner: an XML element, or empty.
     :param taken_ms: when it was taken or last refreshed, milliseconds since 1970.
     :param expires_ms: when it expires, milliseconds since 1970.
+    :param user: the user who took it, and whose alone its token is (RFC 4918 section 6.4); empty for nobody in
+        particular.
     """
 
     path: str
@@ -41,6 +43,14 @@ class Lock:
     owner: str
     taken_ms: int
     expires_ms: int
+    user: str = ""
+
+    def obeys(self, user: str | None) -> bool:
+        """Return whether its token counts when a user submits it.
+
+        :param user: None for somebody who may use every lock.
+        """
+        return user is None or user == self.user
 
 
 class Locks:
@@ -85,13 +95,15 @@ class Locks:
         found = [lock for each in self._paths_below(path) for lock in self._at[each].values()]
         return [lock for lock in found if now_ms < lock.expires_ms]
 
-    def barring(self, path: str, tokens: SetOf[str], now_ms: int) -> list[Lock]:
+    def barring(self, path: str, tokens: SetOf[str], now_ms: int, user: str | None = None) -> list[Lock]:
         """Return the locks that forbid a change at a path to a client that submits `tokens`.
 
         One token is enough even if several locks protect the path, because then they are shared locks.
+
+        :param user: the user whose tokens count; None if everybody's do.
         """
         found = self.covering(path, now_ms)
-        return [] if any(lock.token in tokens for lock in found) else found
+        return [] if any(lock.token in tokens and lock.obeys(user) for lock in found) else found
 
     def conflicting(self, path: str, scope: str, *, deep: bool, now_ms: int) -> list[Lock]:
         """Return the locks that conflict with a new one."""

@@ -127,6 +127,7 @@ class LockTaken(_Record, frozen=True, tag="lock-taken"):
     :param depth: "infinity" if everything below the path is locked, too.
     :param owner: the client's description of the owner: an XML element, or empty.
     :param file: the empty file that was made to be locked, because there was nothing at the path; else None.
+    :param user: the user who took it; empty for nobody in particular.
     """
 
     path: str
@@ -137,6 +138,7 @@ class LockTaken(_Record, frozen=True, tag="lock-taken"):
     time_ms: int
     expires_ms: int
     file: Manifest | None = None
+    user: str = ""
 
 
 class LockReleased(_Record, frozen=True, tag="lock-released"):

@@ -7,7 +7,7 @@ Used by both daemons.  The description is a `msgspec.Struct` whose fields carry 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 import yaml
@@ -87,12 +87,22 @@ def _partial(kind: type[Config]) -> type[msgspec.Struct]:
     return msgspec.defstruct("Options", fields, forbid_unknown_fields=True)
 
 
+def option_flags(kind: type[msgspec.Struct]) -> list[list[str | None]]:
+    """Return the `optFlags` of `twisted.python.usage` for a daemon's settings: those that are either on or off."""
+    hints = get_type_hints(kind, include_extras=True)
+    return [
+        [name.replace("_", "-"), None, get_args(hint)[1].description]
+        for name, hint in hints.items()
+        if get_origin(hint) is Annotated and get_args(hint)[0] is bool
+    ]
+
+
 def option_parameters(kind: type[msgspec.Struct]) -> list[list[str | None]]:
-    """Return the `optParameters` of `twisted.python.usage` for a daemon's settings."""
+    """Return the `optParameters` of `twisted.python.usage` for a daemon's other settings."""
     out: list[list[str | None]] = []
     for name, hint in get_type_hints(kind, include_extras=True).items():
         described = hint if get_origin(hint) is not None and hasattr(hint, "__metadata__") else None
-        if described is None or not name.islower():
+        if described is None or not name.islower() or get_args(described)[0] is bool:
             continue
         meta = get_args(described)[1]
         out.append([name.replace("_", "-"), None, None, meta.description])
@@ -108,18 +118,19 @@ class SettingsOptions(usage.Options, Generic[Config]):
     kind: ClassVar[type[msgspec.Struct]]
     settings: Config
     optParameters: ClassVar[list[list[str | None]]]
+    optFlags: ClassVar[list[list[str | None]]]
 
     def __init_subclass__(cls) -> None:
-        # usage.Options collects the attribute of this name from each class.
+        # usage.Options collects the attributes of these names from each class.
+        cls.optFlags = option_flags(cls.kind)
         cls.optParameters = [["config", "c", None, "YAML file with these settings."], *option_parameters(cls.kind)]
 
     def postOptions(self) -> None:
         """Load the settings; an error in them is reported like that of a wrong option."""
-        given = {
-            name: self[name.replace("_", "-")]
-            for name in self.kind.__struct_fields__
-            if self[name.replace("_", "-")] is not None
-        }
+        given = {name: self[name.replace("_", "-")] for name in self.kind.__struct_fields__}
+        flags = {str(flag).replace("-", "_") for flag, *_ in self.optFlags}
+        # A flag that is not there says nothing: the file may have it.
+        given = {name: "true" if name in flags else value for name, value in given.items() if value not in {None, 0}}
         try:
             self.settings = load_settings(self.kind, self["config"], given)  # type: ignore[assignment]
         except SettingsError as problem:

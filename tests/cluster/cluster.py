@@ -15,6 +15,7 @@ from twisted.web.client import Agent, HTTPConnectionPool
 from twisted.web.iweb import IAgent
 from zope.interface import implementer
 
+from splitd.access.entries import read_users
 from splitd.config import Config
 from splitd.nodes.entries import read_registry
 from splitd.service import Front
@@ -72,6 +73,7 @@ class Cluster:
     :param unit: bytes of one column in a full stripe; small, so that small files have many stripes.
     :param host: the address that all of them listen on.
     :param settings: more settings of the front.
+    :ivar users: the file of the users, read at the start of the front; None for none.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class Cluster:
         self.settings: dict[str, Any] = {"node_timeout_s": 5.0, "stop_timeout_s": 0.0, "journal_copies": 0, **settings}
         self.nodes = [Node(f"n{number}", folder / f"n{number}", reactor, host) for number in range(1, count + 1)]
         self.urls: dict[str, str] = {}
+        self.users: Path | None = None
         self.descriptors = present_descriptors()
         self.journal_filesystem = HarmedFilesystem()
         self.front: Front | None = None
@@ -117,17 +120,33 @@ class Cluster:
         :param reactor: its reactor; None for the cluster's.
         """
         self.write_registry()
-        config = Config(
+        config = self.make_front_config()
+        users = None if self.users is None else read_users(config.users, self.users.read_text())
+        entries = read_registry(config.registry, self.registry.read_text())
+        return Front(
+            config,
+            entries,
+            KEY,
+            self.journal_filesystem,
+            reactor or self._reactor,
+            WallClock(),
+            self.descriptors,
+            users,
+        )
+
+    def make_front_config(self) -> Config:
+        """Return the settings of the front.
+
+        :raise ValueError: they cannot be used.
+        """
+        return Config(
             data=str(self.folder / "front"),
             registry=str(self.registry),
             cluster_key_file="",
             admin=endpoint(self.host, 0),
             unit=Size(self.unit),
+            users=str(self.users or ""),
             **{"listen": endpoint(self.host, self.port), "small_part": Size(0), **self.settings},
-        )
-        entries = read_registry(config.registry, self.registry.read_text())
-        return Front(
-            config, entries, KEY, self.journal_filesystem, reactor or self._reactor, WallClock(), self.descriptors
         )
 
     def write_registry(self) -> None:

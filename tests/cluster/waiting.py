@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from twisted.internet.task import deferLater
@@ -22,6 +22,17 @@ async def eventually(holds: Callable[[], object], what: str = "") -> None:
             return
         await deferLater(reactor, _STEP_S)
     raise AssertionError(f"did not come: {what or holds}")
+
+
+async def becomes(look: Callable[[], Awaitable[object]], what: str = "") -> None:
+    """Wait until a condition holds that takes a request to find out."""
+    from twisted.internet import reactor
+
+    for _ in range(_STEPS):
+        if await look():
+            return
+        await deferLater(reactor, _STEP_S)
+    raise AssertionError(f"did not come: {what or look}")
 
 
 async def standstill(look: Callable[[], Any]) -> Any:

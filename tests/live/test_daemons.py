@@ -118,7 +118,11 @@ def test_a_second_signal_ends_a_daemon_that_waits_for_a_client(
     folder: Path, daemon: str, number: signal.Signals
 ) -> None:
     port = free_ports(BLOCK)
-    own = ["--node", "n1"] if daemon == "storaged" else ["--registry", "nodes.yaml", "--admin", f"tcp:{port + 1}"]
+    own = (
+        ["--node", "n1"]
+        if daemon == "storaged"
+        else ["--registry", "nodes.yaml", "--admin", f"tcp:{port + 1}:interface=127.0.0.1"]
+    )
     with (
         running(folder, daemon, *own, "--stop-timeout-s", "1000", port=port) as process,
         socket.create_connection(("127.0.0.1", port)) as client,
@@ -138,7 +142,11 @@ def test_a_second_signal_ends_a_daemon_that_waits_for_a_client(
 @pytest.mark.parametrize("daemon", ["splitd", "storaged"])
 def test_a_daemon_with_nothing_to_do_ends_at_the_first_signal(folder: Path, daemon: str) -> None:
     port = free_ports(BLOCK)
-    own = ["--node", "n1"] if daemon == "storaged" else ["--registry", "nodes.yaml", "--admin", f"tcp:{port + 1}"]
+    own = (
+        ["--node", "n1"]
+        if daemon == "storaged"
+        else ["--registry", "nodes.yaml", "--admin", f"tcp:{port + 1}:interface=127.0.0.1"]
+    )
     with running(folder, daemon, *own, "--stop-timeout-s", "1000", port=port) as process:
         with socket.create_connection(("127.0.0.1", port)) as client:
             process.send_signal(signal.SIGTERM)

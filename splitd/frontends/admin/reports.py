@@ -12,13 +12,13 @@ from typing import Any
 import msgspec
 
 from splitd.interfaces.journal import JournalStatistics
-from splitd.nodes.file import Refusal
 from splitd.nodes.probe import Found
 from splitd.upkeep.check.events import CheckEnd, CheckFailed, CheckProgress, HurtFile
 from splitd.upkeep.heal.report import HealReport
 from splitd.upkeep.rebalance import Plan, Progress
 from splitd.upkeep.relayout import RelayoutProgress
 from splitd.upkeep.sweep import Findings, NodeFindings
+from storaged.system.watched import Refusal
 
 
 class ScrubReport(msgspec.Struct, frozen=True):
@@ -99,6 +99,21 @@ class RegistryReport(msgspec.Struct, frozen=True):
 
     path: str
     loaded_ms: int
+    refused: Refusal | None
+
+
+class UsersReport(msgspec.Struct, frozen=True):
+    """The users' file.
+
+    :param count: how many users there are.
+    :param logins_refused: how many logins were refused since the start.
+    :param refused: as for the registry.
+    """
+
+    path: str
+    loaded_ms: int
+    count: int
+    logins_refused: int
     refused: Refusal | None
 
 
@@ -238,6 +253,7 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     nodes: list[NodeReport]
     fill: FillReport | None
     registry: RegistryReport
+    users: UsersReport | None
     rebalance: Progress | None
     heal: HealReport
     relayout: RelayoutProgress | None
@@ -253,17 +269,19 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     journal: JournalStatistics
 
 
-class ReloadReport(msgspec.Struct, frozen=True):
+class ReloadReport(msgspec.Struct, frozen=True, omit_defaults=True):
     """The answer to `POST /reload`: the number of nodes, and the ids of those that changed.
 
     :param moved: nodes that have a new address.
     :param changed: nodes that have a new zone, weight or state.
+    :param users: the number of users; missing if there is no file of users.
     """
 
     nodes: int
     added: tuple[str, ...]
     moved: tuple[str, ...]
     changed: tuple[str, ...]
+    users: int | None = None
 
 
 class LayoutReport(msgspec.Struct, frozen=True):

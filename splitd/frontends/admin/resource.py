@@ -12,8 +12,10 @@ from splitd.errors import (
     BadName,
     ChecksUnderWay,
     FilesRefused,
+    Forbidden,
     LayoutRefused,
     Locked,
+    LoginRequired,
     NodeRefused,
     NotACollection,
     NotFound,
@@ -22,12 +24,15 @@ from splitd.errors import (
     RelayoutUnderWay,
     SplitdError,
     SweepUnderWay,
+    TooManyLogins,
+    UsersRefused,
 )
 from splitd.frontends.admin.actions import Action
 from splitd.frontends.admin.answers import Query, answer, answer_json, answer_text
 from splitd.frontends.admin.readiness import READS, WRITES, Readiness
 from splitd.frontends.admin.reports import StatusReport
 from splitd.frontends.http.answers import Refused
+from splitd.frontends.http.guard import Guard, login_headers
 from storaged.http import BodyBroken, IRequest, StreamingResource, reason_of, split_target
 
 _STATUS: dict[type[SplitdError], int] = {
@@ -38,13 +43,19 @@ _STATUS: dict[type[SplitdError], int] = {
     NodeRefused: 409,
     RegistryRefused: 422,
     FilesRefused: 422,
+    UsersRefused: 422,
     LayoutRefused: 422,
     BadName: 400,
     NotFound: 404,
     NotACollection: 409,
     Locked: 423,
+    Forbidden: 403,
+    TooManyLogins: 429,
 }
 """The status of an error.  Every other error is a 503."""
+
+_OPEN = frozenset({"/health", "/ready"})
+"""What needs no login: supervisors and load balancers have none, and no name of a file is in the answers."""
 
 
 class AdminResource(StreamingResource):
@@ -55,6 +66,7 @@ class AdminResource(StreamingResource):
     :param metrics: the same values for Prometheus.
     :param actions: the other actions, by path.
     :param closed: returns why no action is possible now; empty if actions are possible.  Reports are always possible.
+    :param guard: asks for logins; None if there are no users, and everybody may do everything.
     """
 
     def __init__(
@@ -64,6 +76,7 @@ class AdminResource(StreamingResource):
         metrics: Callable[[], Awaitable[Collector]],
         actions: dict[str, Action],
         closed: Callable[[], str],
+        guard: Guard | None = None,
     ) -> None:
         super().__init__()
         self._readiness = readiness
@@ -77,6 +90,7 @@ class AdminResource(StreamingResource):
         }
         self._actions = actions
         self._closed = closed
+        self._guard = guard
 
     async def respond(self, request: IRequest) -> None:
         """Answer a request."""
@@ -87,7 +101,10 @@ class AdminResource(StreamingResource):
         except Refused as problem:
             answer_text(request, problem.status, str(problem))
         except SplitdError as problem:
-            answer_text(request, _STATUS.get(type(problem), 503), str(problem))
+            for name, value in login_headers(request, problem).items():
+                request.setHeader(name, value)
+            status = 401 if isinstance(problem, LoginRequired) else _STATUS.get(type(problem), 503)
+            answer_text(request, status, str(problem))
         except Exception as problem:
             self._log.failure("{method} {uri}", method=request.method, uri=request.uri)
             answer_text(request, 500, f"this is a fault of the server ({reason_of(problem)}); its log says more")
@@ -96,6 +113,8 @@ class AdminResource(StreamingResource):
         path, _ = split_target(request.uri)
         if path != "/health":  # its answer reveals nothing
             _refuse_strange_name(request)
+        if self._guard is not None and path not in _OPEN:
+            await self._refuse_others(request, self._guard)
         look, action = self._looks.get(path), self._actions.get(path)
         if look is not None:
             _require(request, {"GET", "HEAD"})
@@ -108,6 +127,20 @@ class AdminResource(StreamingResource):
             await action[request.method.decode("ascii")](request)
         else:
             raise Refused(404, f"here are {', '.join([*self._looks, *self._actions])}")
+
+    @staticmethod
+    async def _refuse_others(request: IRequest, guard: Guard) -> None:
+        """Refuse a request of somebody who is no operator.
+
+        :raise LoginRequired: nobody has logged in, or not with good credentials.
+        :raise Forbidden: the user is no operator.
+        """
+        principal = await guard.find(request)
+        if principal.is_operator:
+            return
+        if principal.is_anonymous:
+            raise LoginRequired("log in as an operator: a user with an admin grant for /")
+        raise Forbidden(f"{principal.name} is no operator: that needs an admin grant for /")
 
     async def _health(self, request: IRequest) -> None:
         answer(request, 200, "text/plain", b"ok\n")

@@ -10,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from splitd import __version__
+from splitd.access.file import UsersFile
 from splitd.catalog.journal.file import FileJournal
 from splitd.downloads.cache import VersionCache
 from splitd.frontends.admin.certificates import measure_certificates, report_certificates, warn_of_certificates
@@ -27,6 +28,7 @@ from splitd.frontends.admin.reports import (
     ScrubReport,
     StatusReport,
     UploadsReport,
+    UsersReport,
     report_sweep,
 )
 from splitd.frontends.observing.observers import Observing
@@ -73,6 +75,7 @@ class Status:
     journal: FileJournal
     registry: NodeRegistry
     registry_file: RegistryFile
+    users_file: UsersFile | None
     rebalance: Rebalance
     healer: Healer
     relayout: Relayout
@@ -118,6 +121,8 @@ class Status:
         warnings += warn_of_certificates(self.certificates, self.wall.now_ms())
         if self.registry_file.warning():
             warnings.append(self.registry_file.warning())
+        if self.users_file is not None and self.users_file.warning():
+            warnings.append(self.users_file.warning())
         if self.site.admission.waiting:
             limit = self.descriptors.limit
             warnings.append(f"new connections wait: as many are open as {limit} file descriptors allow")
@@ -159,6 +164,7 @@ class Status:
             nodes=[_report_node(node) for node in self.registry.nodes()],
             fill=_report_fill(self.registry),
             registry=RegistryReport(registry_file.path, registry_file.loaded_ms, registry_file.refused),
+            users=_report_users(self.users_file),
             rebalance=self.rebalance.progress,
             heal=await self.healer.report(),
             relayout=self.relayout.progress,
@@ -339,6 +345,12 @@ _STATES = (UP, FULL, "readonly", "draining", DOWN, STRANGER, UNKNOWN, LOST)
 
 def _report_readiness(reasons: Sequence[str]) -> ReadinessReport:
     return ReadinessReport(not reasons, list(reasons))
+
+
+def _report_users(file: UsersFile | None) -> UsersReport | None:
+    if file is None:
+        return None
+    return UsersReport(file.path, file.loaded_ms, file.count, file.logins.refused, file.refused)
 
 
 def _report_fill(registry: NodeRegistry) -> FillReport | None:

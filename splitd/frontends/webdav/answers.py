@@ -20,6 +20,8 @@ XML_PROLOG = '<?xml version="1.0" encoding="utf-8"?>\n'
 
 STATUS: dict[type[errors.SplitdError], int] = {
     errors.BadName: 400,
+    errors.LoginRequired: 401,
+    errors.Forbidden: 403,
     errors.LengthMismatch: 400,
     errors.Entangled: 403,
     errors.NotFound: 404,
@@ -30,6 +32,7 @@ STATUS: dict[type[errors.SplitdError], int] = {
     errors.LockUnknown: 409,
     errors.PreconditionFailed: 412,
     errors.Protected: 423,
+    errors.TooManyLogins: 429,
     errors.FileDamaged: 500,
     errors.FileUnavailable: 503,
     errors.UploadFailed: 503,

@@ -40,6 +40,10 @@ class Door:
     wall: WallClock
     sorting: Budget = attrs.field(factory=lambda: Budget(ALL_SORTED))
 
+    def limited(self, store: IObjectStore, namespace: INamespace, locks: ILocks) -> Door:
+        """Return the door to the files of one user."""
+        return attrs.evolve(self, store=store, namespace=namespace, locks=locks)
+
     async def find(self, target: Target) -> Manifest | Collection | None:
         """Look up the file or collection that a target names; None if nothing has this name.
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from weakref import WeakKeyDictionary
 
+from splitd.access.grants import Principal
 from splitd.errors import SplitdError
 from splitd.frontends.http.answers import Refused
+from splitd.frontends.http.guard import Guard, login_headers
 from splitd.frontends.http.targets import Target, parse_target
 from splitd.frontends.webdav.answers import ALLOWED, refusal, refuse
 from splitd.frontends.webdav.copy import copy
@@ -43,22 +46,30 @@ class WebdavResource(StreamingResource):
     """Answers every request on the front's port.
 
     :param door: the collaborators of the methods.
+    :param guard: asks for logins; None if there are no users, and everybody may do everything.
+    :param limit: returns the door limited to what a user may do.
     """
 
-    def __init__(self, door: Door) -> None:
+    def __init__(
+        self, door: Door, guard: Guard | None = None, limit: Callable[[Door, Principal], Door] = lambda door, _: door
+    ) -> None:
         super().__init__()
         self._door = door
+        self._guard = guard
+        self._limit = limit
+        self._doors: WeakKeyDictionary[Principal, Door] = WeakKeyDictionary()
 
     async def respond(self, request: IRequest) -> None:
         """Answer a request."""
         try:
-            await self._dispatch(request)
+            await self._dispatch(request, self._door if self._guard is None else await self._door_for(request))
         except BodyBroken:
             raise
         except Refused as refused:
             self._refuse(request, refused)
         except SplitdError as problem:
             answer = refusal(problem)
+            answer.headers.update(login_headers(request, problem))
             if answer.status >= 500:
                 self._log.warn(
                     "{method} {uri}: {outcome} {problem}",
@@ -72,7 +83,16 @@ class WebdavResource(StreamingResource):
             self._log.failure("{method} {uri}", method=request.method, uri=request.uri)
             self._refuse(request, Refused(500, "this is a fault of the server; its log says more"))
 
-    async def _dispatch(self, request: IRequest) -> None:
+    async def _door_for(self, request: IRequest) -> Door:
+        """Return the door for the user who sends a request."""
+        assert self._guard is not None
+        principal = self._guard.known(request) or await self._guard.find(request)
+        door = self._doors.get(principal)
+        if door is None:
+            door = self._doors[principal] = self._limit(self._door, principal)
+        return door
+
+    async def _dispatch(self, request: IRequest, door: Door) -> None:
         if request.method == b"OPTIONS":
             if request.uri != b"*":
                 parse_target(request.uri)
@@ -82,7 +102,7 @@ class WebdavResource(StreamingResource):
         if method is None:
             name = request.method.decode("ascii", "replace")
             raise Refused(405, f"{name} is not a method of this server", Allow=ALLOWED)
-        await method(request, self._door, parse_target(request.uri))
+        await method(request, door, parse_target(request.uri))
 
     @staticmethod
     def _refuse(request: IRequest, refused: Refused) -> None:

@@ -1,0 +1,98 @@
+"""Slows those who guess passwords: by address, and by user.  Bounded, whoever tries what."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Iterable
+from ipaddress import IPv6Address, ip_address
+
+from cachetools import LRUCache
+
+BY_ADDRESS, BY_USER = 10, 20
+"""How many logins may fail in a row from an address, and for a user, before they are slowed."""
+
+EVERY_S = 10.0
+"""How long it takes until one more may fail."""
+
+_MOST = 4096
+"""The most addresses, and the most names, that are remembered."""
+
+
+class _Levels:
+    """How many failures each key has left behind; they drain, one in `EVERY_S`.
+
+    :param kept: keys that are never forgotten, however many others there are.
+    """
+
+    def __init__(self, limit: int, seconds: Callable[[], float], kept: Iterable[Hashable] = ()) -> None:
+        self._limit = limit
+        self._seconds = seconds
+        self._of: LRUCache[Hashable, tuple[float, float]] = LRUCache(_MOST)
+        self._kept: dict[Hashable, tuple[float, float]] = dict.fromkeys(kept, (0.0, 0.0))
+
+    def wait_s(self, key: Hashable) -> float:
+        """Return how long to wait until an attempt is allowed; 0 if it is allowed now."""
+        return max(0.0, (self._level(key) + 1 - self._limit) * EVERY_S)
+
+    def add(self, key: Hashable, count: float) -> None:
+        table = self._kept if key in self._kept else self._of
+        table[key] = (max(0.0, self._level(key) + count), self._seconds())
+
+    def _level(self, key: Hashable) -> float:
+        level, at = self._kept.get(key) or self._of.get(key, (0.0, 0.0))
+        return max(0.0, level - (self._seconds() - at) / EVERY_S)
+
+
+class Attempts:
+    """The failed logins of the last minutes.
+
+    An attempt counts as failed from its begin on, so that many at once do not slip through.  A user who has logged in
+    from an address before is not slowed there by those who guess elsewhere.
+
+    :param seconds: returns the time, in seconds, by a clock that nobody sets.
+    :param users: the names of all users.
+    """
+
+    def __init__(self, seconds: Callable[[], float], users: Iterable[str]) -> None:
+        self._addresses = _Levels(BY_ADDRESS, seconds)
+        self._users = _Levels(BY_USER, seconds, users)
+        self._known: LRUCache[tuple[str, str], None] = LRUCache(_MOST)
+
+    def begin(self, address: str, user: str) -> int:
+        """Begin an attempt.
+
+        :return: 0 if it may be made; otherwise after how many seconds the next one may be, and then nothing was begun.
+        """
+        place = network_of(address)
+        wait_s = self._addresses.wait_s(place)
+        if (place, user) not in self._known:
+            wait_s = max(wait_s, self._users.wait_s(user))
+        if wait_s > 0:
+            return math.ceil(wait_s)
+        self._addresses.add(place, 1)
+        self._users.add(user, 1)
+        return 0
+
+    def succeeded(self, address: str, user: str) -> None:
+        """Note that an attempt that was begun was a good one."""
+        place = network_of(address)
+        self._known[place, user] = None
+        self.called_off(address, user)
+
+    def called_off(self, address: str, user: str) -> None:
+        """Note that an attempt that was begun was not made."""
+        self._addresses.add(network_of(address), -1)
+        self._users.add(user, -1)
+
+
+def network_of(address: str) -> str:
+    """Return what stands for an address: itself, or of IPv6 its /64, of which one host may use every address."""
+    try:
+        parsed = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if not isinstance(parsed, IPv6Address):
+        return str(parsed)
+    if parsed.ipv4_mapped:
+        return str(parsed.ipv4_mapped)
+    return str(IPv6Address(int(parsed) >> 64 << 64))

@@ -1,0 +1,297 @@
+"""Reads the text of `users.yaml`.  All that it may hold is described here; anything else refuses the whole file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date
+from typing import Annotated, Literal, TypeVar
+
+import msgspec
+import yaml
+from argon2 import extract_parameters
+from argon2.exceptions import InvalidHashError
+
+from splitd.access.grants import Grants
+from splitd.errors import BadName, UsersInvalid
+from splitd.model.tree import check_path
+
+_NAME = re.compile(
+    r"\A[^\x00-\x20\x7f:/\ud800-\udfff](?:[^\x00-\x1f\x7f:/\ud800-\udfff]{0,62}[^\x00-\x20\x7f:/\ud800-\udfff])?\Z"
+)
+_MOST_MEMORY = 1024 * 1024  # KiB, that the hash of a password may ask for
+_STEP = re.compile(r"\.([A-Za-z_]+)|\[(\d+)\]")
+
+Word = Annotated[str, msgspec.Meta(pattern=r"\A[!-~]{1,200}\Z")]
+
+
+class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+class GrantEntry(_Entry, frozen=True):
+    """A grant: what may be done at a path and below it; nothing if `allow` is empty."""
+
+    path: str
+    allow: tuple[Literal["read", "write", "admin"], ...]
+
+
+class TokenEntry(_Entry, frozen=True):
+    """A token of a user.
+
+    :param hash: "sha256:" and the SHA-256 of the token, in hexadecimal digits.
+    :param expires: the day on which the token is not good any more, from 0:00 UTC on.
+    """
+
+    id: Word
+    hash: Annotated[str, msgspec.Meta(pattern=r"\Asha256:[0-9a-f]{64}\Z")]
+    expires: date | None = None
+
+
+class KeyEntry(_Entry, frozen=True):
+    """A pair of keys of a user, for requests that are signed.
+
+    :param secret: sealed under the cluster key; see `splitd.access.seal`.
+    """
+
+    id: Word
+    secret: Word
+
+
+class UserEntry(_Entry, frozen=True):
+    """A user.
+
+    :param password: the argon2id hash; None for a user who has tokens or keys only.
+    """
+
+    password: str | None = None
+    groups: tuple[str, ...] = ()
+    grants: tuple[GrantEntry, ...] = ()
+    tokens: tuple[TokenEntry, ...] = ()
+    keys: tuple[KeyEntry, ...] = ()
+
+
+class GroupEntry(_Entry, frozen=True):
+    """A group, or everybody."""
+
+    grants: tuple[GrantEntry, ...] = ()
+
+
+class UsersEntries(_Entry, frozen=True):
+    """All of `users.yaml`."""
+
+    users: dict[str, UserEntry] = {}
+    groups: dict[str, GroupEntry] = {}
+    anonymous: GroupEntry = GroupEntry()
+
+    def grants_of(self, name: str) -> Grants:
+        """Return what a user may do; what everybody may do if the name is empty."""
+        everybody = _grants(self.anonymous.grants)
+        if not name:
+            return everybody
+        user = self.users[name]
+        return _grants([*user.grants, *(each for group in user.groups for each in self.groups[group].grants)]).joined(
+            everybody
+        )
+
+
+def _grants(entries: Iterable[GrantEntry]) -> Grants:
+    return Grants((entry.path, frozenset(entry.allow)) for entry in entries)
+
+
+def check_user_name(name: str) -> None:
+    """Refuse a text that cannot be the name of a user or a group.
+
+    :raise ValueError: it is empty, has more than 64 characters, begins or ends with a space, or has a colon, a slash or
+        a control character.
+    """
+    if not _NAME.match(name):
+        raise ValueError(
+            f"{name[:80]!r} cannot be a name: 1 to 64 characters, no colon, slash or control character, and no space "
+            "at its ends"
+        )
+
+
+def read_users(path: str, text: str, unseal: Callable[[str, str], str] | None = None) -> UsersEntries:
+    """Read the users.
+
+    :param path: the file's name, for messages.
+    :param text: the file's content.
+    :param unseal: returns the secret of a key, given the key's id and the sealed secret, or raises `ValueError`; None
+        if the cluster key is not known here.
+    :raise UsersInvalid: the file cannot be used; the message names file and line.
+    """
+    loader = yaml.SafeLoader(text)
+    try:
+        root = loader.get_single_node()
+        entries = UsersEntries() if root is None else _Reader(loader, unseal).read(root)
+    except yaml.MarkedYAMLError as problem:
+        line = problem.problem_mark.line + 1 if problem.problem_mark else 1
+        raise UsersInvalid(f"{path}: line {line}: {problem.problem}") from problem
+    except yaml.YAMLError as problem:
+        raise UsersInvalid(f"{path}: {problem}") from problem
+    except UsersInvalid as problem:
+        raise UsersInvalid(f"{path}: {problem}") from problem
+    except RecursionError as problem:
+        raise UsersInvalid(f"{path}: line 1: its values lie too deep in each other") from problem
+    finally:
+        loader.dispose()
+    return entries
+
+
+_Kind = TypeVar("_Kind", UserEntry, GroupEntry)
+
+
+class _Reader:
+    def __init__(self, loader: yaml.SafeLoader, unseal: Callable[[str, str], str] | None) -> None:
+        self._loader = loader
+        self._unseal = unseal
+        self._seen: dict[str, int] = {}
+
+    def read(self, root: yaml.Node) -> UsersEntries:
+        _refuse_repeated(root, set())
+        sections = _members(root, "should hold users, groups and anonymous")
+        known = UsersEntries.__struct_fields__
+        for name, node in sections.items():
+            if name not in known:
+                raise UsersInvalid(f"line {_line(node)}: {name!r} is not known, these are: {', '.join(known)}")
+        users = {name: self._user(name, node) for name, node in self._named(sections.get("users"), "users")}
+        groups = {name: self._group(node) for name, node in self._named(sections.get("groups"), "groups")}
+        anonymous = self._group(sections["anonymous"]) if "anonymous" in sections else GroupEntry()
+        for (name, user), (_, node) in zip(users.items(), self._named(sections.get("users"), "users"), strict=True):
+            for group in user.groups:
+                if group not in groups:
+                    raise UsersInvalid(f"line {_line(node)}: user {name} is in the group {group!r}, which is not there")
+        return UsersEntries(users, groups, anonymous)
+
+    def _named(self, node: yaml.Node | None, what: str) -> Iterator[tuple[str, yaml.Node]]:
+        if node is None or _is_null(node):
+            return
+        for name, each in _members(node, f"{what} should hold names").items():
+            try:
+                check_user_name(name)
+            except ValueError as problem:
+                raise UsersInvalid(f"line {_line(each)}: {problem}") from problem
+            yield name, each
+
+    def _user(self, name: str, node: yaml.Node) -> UserEntry:
+        user = self._convert(node, UserEntry)
+        if user.password is not None:
+            _check_password(user.password, _line_at(node, "$.password"))
+        self._check_grants(user.grants, node)
+        for number, token in enumerate(user.tokens):
+            line = _line_at(node, f"$.tokens[{number}]")
+            self._once(f"token {token.id}", line)
+            self._once(f"the hash {token.hash}", line)
+        for number, key in enumerate(user.keys):
+            line = _line_at(node, f"$.keys[{number}]")
+            self._once(f"key {key.id}", line)
+            if self._unseal is not None:
+                try:
+                    self._unseal(key.id, key.secret)
+                except ValueError as problem:
+                    raise UsersInvalid(f"line {line}: key {key.id} of {name}: {problem}") from problem
+        return user
+
+    def _group(self, node: yaml.Node) -> GroupEntry:
+        group = self._convert(node, GroupEntry)
+        self._check_grants(group.grants, node)
+        return group
+
+    def _convert(self, node: yaml.Node, kind: type[_Kind]) -> _Kind:
+        if _is_null(node):  # `anna:` alone is a user without anything
+            return kind()
+        try:
+            return msgspec.convert(self._loader.construct_document(node), kind)
+        except msgspec.ValidationError as problem:
+            reason, _, place = str(problem).partition(" - at `")
+            raise UsersInvalid(f"line {_line_at(node, place.rstrip('`'))}: {_plain(reason, place)}") from problem
+        except ValueError as problem:  # 2024-02-30, which looks like a date
+            raise UsersInvalid(f"line {_line(node)}: {problem}") from problem
+
+    def _check_grants(self, grants: tuple[GrantEntry, ...], node: yaml.Node) -> None:
+        seen: set[str] = set()
+        for number, grant in enumerate(grants):
+            line = _line_at(node, f"$.grants[{number}]")
+            try:
+                check_path(grant.path)
+            except BadName as problem:
+                raise UsersInvalid(f"line {line}: path {problem}") from problem
+            if grant.path in seen:
+                raise UsersInvalid(f"line {line}: {grant.path} has a grant already")
+            seen.add(grant.path)
+
+    def _once(self, what: str, line: int) -> None:
+        if what in self._seen:
+            raise UsersInvalid(f"line {line}: {what} stands on line {self._seen[what]} already")
+        self._seen[what] = line
+
+
+def _check_password(password: str, line: int) -> None:
+    try:
+        parameters = extract_parameters(password)
+        good = password.startswith("$argon2id$") and parameters.memory_cost <= _MOST_MEMORY
+    except (InvalidHashError, ValueError):
+        good = False
+    if not good:
+        raise UsersInvalid(
+            f"line {line}: the password should be an argon2id hash ($argon2id$…), as `splitctl user passwd` writes it"
+        )
+
+
+def _members(node: yaml.Node, otherwise: str) -> dict[str, yaml.Node]:
+    if not isinstance(node, yaml.MappingNode):
+        raise UsersInvalid(f"line {_line(node)}: {otherwise}")
+    for key, _ in node.value:
+        if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
+            raise UsersInvalid(f"line {_line(key)}: the name should be text; put it in quotes")
+    return {key.value: value for key, value in node.value}
+
+
+def _refuse_repeated(node: yaml.Node, seen: set[int]) -> None:
+    """Refuse keys that stand there twice, and aliases: a value that stands in two places is easily changed in one."""
+    if id(node) in seen:
+        raise UsersInvalid(
+            f"line {_line(node)}: aliases (*name) and merges are not understood here; write the value out"
+        )
+    seen.add(id(node))
+    if isinstance(node, yaml.MappingNode):
+        keys = set()
+        for key, value in node.value:
+            if key.value in keys if isinstance(key, yaml.ScalarNode) else False:
+                raise UsersInvalid(f"line {_line(key)}: {key.value} stands there twice")
+            if isinstance(key, yaml.ScalarNode):
+                keys.add(key.value)
+            _refuse_repeated(key, seen)
+            _refuse_repeated(value, seen)
+    elif isinstance(node, yaml.SequenceNode):
+        for each in node.value:
+            _refuse_repeated(each, seen)
+
+
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def _line_at(node: yaml.Node, place: str) -> int:
+    """Return the line of a place inside of a node, which is written as `$.grants[0].allow`; of the last step that is
+    there.
+    """
+    for name, index in _STEP.findall(place):
+        if isinstance(node, yaml.MappingNode) and name:
+            node = next((value for key, value in node.value if key.value == name), node)
+        elif isinstance(node, yaml.SequenceNode) and index and int(index) < len(node.value):
+            node = node.value[int(index)]
+        else:
+            break
+    return _line(node)
+
+
+def _plain(reason: str, place: str) -> str:
+    """Return what is wrong, without quoting a secret."""
+    where = place.rstrip("`").removeprefix("$").lstrip(".")
+    return f"{where}: {reason}" if where else reason
+
+
+def _is_null(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null"

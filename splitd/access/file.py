@@ -1,0 +1,119 @@
+"""The file of the users: read at the start, on request, and whenever it has changed."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredLock
+from twisted.logger import Logger
+
+from splitd.access.entries import UsersEntries, read_users
+from splitd.access.logins import Logins
+from splitd.access.secrets import Seal
+from splitd.errors import UsersInvalid, UsersRefused
+from storaged.system.clocks import WallClock
+from storaged.system.parallel import InThread
+from storaged.system.settings import SettingsError
+from storaged.system.watched import Refusal, WatchedFile
+
+
+class UsersFile:
+    """Keeps the users equal to their file.
+
+    A file that cannot be used changes nothing, and is reported until a valid one takes its place.
+
+    :param path: the file.
+    :param entries: what it said when the daemon started.
+    :param seal: opens the secrets of keys.
+    :param in_thread: makes a blocking call in a thread.
+    :param prove_in_thread: proves a password in a thread.
+    :param clock: measures time.
+    :param wall: tells the times that are shown, and when tokens expire.
+    :ivar logins: the logins of the present users.
+    :ivar loaded_ms: when they were read, milliseconds since 1970.
+    :ivar refused: the refusal of the last file; None if it was accepted.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        path: str,
+        entries: UsersEntries,
+        seal: Seal,
+        in_thread: InThread,
+        prove_in_thread: InThread,
+        clock: Any,
+        wall: WallClock,
+    ) -> None:
+        self._watched = WatchedFile(path, self.reload, UsersRefused, in_thread, clock)
+        self._seal = seal
+        self._in_thread = in_thread
+        self._prove_in_thread = prove_in_thread
+        self._clock = clock
+        self._wall = wall
+        self._lock = DeferredLock()
+        self._entries = entries
+        self.logins = self._make(entries)
+        self.loaded_ms = wall.now_ms()
+        self.refused: Refusal | None = None
+
+    def _make(self, entries: UsersEntries) -> Logins:
+        return Logins(entries, self._prove_in_thread, self._clock.seconds, self._wall)
+
+    @property
+    def path(self) -> str:
+        """The file."""
+        return self._watched.path
+
+    @property
+    def count(self) -> int:
+        """How many users there are."""
+        return len(self._entries.users)
+
+    def start(self) -> None:
+        """Begin to watch the file."""
+        self._watched.start()
+
+    def stop(self) -> Deferred[None]:
+        """Stop watching the file.
+
+        :return: a Deferred that fires when the check in progress has ended.
+        """
+        return self._watched.stop()
+
+    def reload(self) -> Deferred[None]:
+        """Read the file now.  Requests that have begun end as they are; later ones are judged by the new users.
+
+        :return: a Deferred that fires with None when the users are as the file says.
+        :raise UsersRefused: the file cannot be used; nothing has changed.
+        """
+        return self._lock.run(lambda: Deferred.fromCoroutine(self._reload()))
+
+    async def _reload(self) -> None:
+        try:
+            text = await self._watched.read()
+            # A file of thousands of users takes a second to read.
+            entries = await self._in_thread(partial(read_users, self.path, text, self._seal.open))
+        except (SettingsError, UsersInvalid) as problem:
+            self._log.error("the users are not taken: {reason}", reason=problem)
+            self.refused = Refusal(self._wall.now_ms(), str(problem))
+            raise UsersRefused(str(problem)) from problem
+        self.refused = None
+        self.loaded_ms = self._wall.now_ms()
+        if entries != self._entries:  # else nobody has to log in again
+            before, self.logins, self._entries = self.logins, self._make(entries), entries
+            self.logins.refused = before.refused
+            self._log.info("{path} is read: {count} users", path=self.path, count=self.count)
+
+    def warning(self) -> str:
+        """Say what is wrong with the file, or with its mount; empty if nothing is."""
+        if self.refused is not None:
+            return f"the users are not taken: {self.refused.reason}"
+        if self._watched.is_detached:
+            return (
+                f"the users' file {self.path} was replaced outside of this container, which does not see the new one: "
+                "mount the folder that it lies in, not the file"
+            )
+        return ""

@@ -1,0 +1,260 @@
+"""The store as one user sees it.  Here, and nowhere else, grants are judged.
+
+A place that the user may not read does not exist for them.  Each call is judged before the store does anything: nothing
+was begun, and no byte of a body was read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import attrs
+from twisted.internet.defer import Deferred, fail, succeed
+from zope.interface import implementer
+
+from splitd.access.grants import ADMIN, READ, WRITE, Principal
+from splitd.errors import Forbidden, LoginRequired, NotFound, PreconditionFailed, SplitdError
+from splitd.interfaces.names import AskedLayout, Details, ILocks, INamespace
+from splitd.interfaces.store import IObjectStore, IUpload, Opened
+from splitd.model.branch import NO_PROPERTIES
+from splitd.model.conditions import ALWAYS, Condition
+from splitd.model.locks import Lock
+from splitd.model.manifest import Manifest
+from splitd.model.media import Media
+from splitd.model.properties import PropertyChanges
+from splitd.model.tree import Collection, Member
+from storaged.system.ranges import Span
+
+_HIDDEN = Details({}, ())
+
+
+class _Judge:
+    """What one user may do, as the errors that refuse the rest.  Each method returns None if nothing is refused.
+
+    :raise LoginRequired: (returned) somebody who has not logged in may not do it.
+    :raise NotFound: (returned) the user may not see the path.
+    :raise Forbidden: (returned) the user may see the path, and may not do it.
+    """
+
+    def __init__(self, principal: Principal) -> None:
+        self.principal = principal
+        self.grants = principal.grants
+
+    def refuse(self, path: str, right: str, *, everywhere: bool = False) -> SplitdError | None:
+        """Refuse what needs a right at a path.
+
+        :param everywhere: whether it needs the right below the path, too.
+        """
+        if self.grants.everywhere(path, right) if everywhere else right in self.grants.rights(path):
+            return None
+        if self.principal.is_anonymous:
+            return LoginRequired(f"{path}: log in to do this")
+        if READ not in self.grants.rights(path):
+            return NotFound(f"{path} does not exist")
+        where = " and for all that is in it" if everywhere else ""
+        return Forbidden(f"{path}: {self.principal.name} has no {right} grant for it{where}")
+
+    def refuse_change(self, path: str, condition: Condition, *, everywhere: bool = False) -> SplitdError | None:
+        """Refuse a change of a path, or below it, too."""
+        return self.refuse(path, WRITE, everywhere=everywhere) or self.refuse_condition(path, condition)
+
+    def refuse_condition(self, path: str, condition: Condition) -> SplitdError | None:
+        """Refuse a condition about another place that the user may not read: whether it holds would tell what is
+        there.
+
+        :param path: the path that the request itself is about.
+        """
+        if condition.if_header is None:
+            return None
+        hidden = [each for each in condition.paths() if each != path and READ not in self.grants.rights(each)]
+        return PreconditionFailed(f"{path}: If does not hold") if hidden else None
+
+    def own(self, path: str, condition: Condition) -> Condition:
+        """Return the condition with only the tokens of the user's own locks; with all of them for an admin."""
+        if condition.if_header is None or ADMIN in self.grants.rights(path):
+            return condition
+        return attrs.evolve(condition, user=self.principal.name)
+
+
+@implementer(IObjectStore, INamespace)
+class LimitedStore:
+    """The files and names of a store, limited to what one user may do.
+
+    Besides the errors of the interfaces, each call raises `NotFound`, `Forbidden` or `LoginRequired` if the user may
+    not do it.
+    """
+
+    def __init__(self, store: IObjectStore, namespace: INamespace, principal: Principal) -> None:
+        self._store = store
+        self._namespace = namespace
+        self._judge = _Judge(principal)
+        self._grants = principal.grants
+        self.principal = principal
+
+    def create(self, path: str, size: int | None, media: Media, condition: Condition) -> Deferred[IUpload]:
+        """Begin to store a file; needs `write`."""
+        refused = self._judge.refuse_change(path, condition)
+        return fail(refused) if refused else self._store.create(path, size, media, self._judge.own(path, condition))
+
+    def open(self, path: str, span_of: Callable[[Manifest], Span]) -> Deferred[Opened]:
+        """Open a file for reading; needs `read`."""
+        refused = self._judge.refuse(path, READ)
+        return fail(refused) if refused else self._store.open(path, span_of)
+
+    def stat(self, path: str) -> Deferred[Manifest | Collection | None]:
+        """Look up a path; None if the user may not read it.
+
+        :raise LoginRequired: somebody who has not logged in has no right at all there.
+        """
+        rights = self._grants.rights(path)
+        if READ in rights:
+            return self._store.stat(path)
+        if self.principal.is_anonymous and not rights:
+            return fail(LoginRequired(f"{path}: log in to do this"))
+        return succeed(None)
+
+    def list_members(self, path: str, after: str, limit: int) -> Deferred[list[Member]]:
+        """List a page of the members that the user may read; needs `read`."""
+        refused = self._judge.refuse(path, READ)
+        if refused:
+            return fail(refused)
+        if not self._grants.hides_below(path):
+            return self._store.list_members(path, after, limit)
+        return Deferred.fromCoroutine(self._visible(path, after, limit))
+
+    async def _visible(self, path: str, after: str, limit: int) -> list[Member]:
+        # A page that is not full is the last one for callers, so hidden members are made up for.  There are no more of
+        # them than grants, so this takes few rounds.
+        folder, found = path.rstrip("/"), list[Member]()
+        while True:
+            page = await self._store.list_members(path, after, limit)
+            found += [each for each in page if READ in self._grants.rights(f"{folder}/{each.name}")]
+            if len(page) < limit or len(found) >= limit:
+                return found[:limit]
+            after = page[-1].name
+
+    def make_collection(
+        self, path: str, condition: Condition = ALWAYS, properties: Mapping[str, str] = NO_PROPERTIES
+    ) -> Deferred[Collection]:
+        """Make an empty collection; needs `write`."""
+        refused = self._judge.refuse_change(path, condition)
+        return (
+            fail(refused)
+            if refused
+            else self._store.make_collection(path, self._judge.own(path, condition), properties)
+        )
+
+    def delete(self, path: str, condition: Condition) -> Deferred[None]:
+        """Delete a file or a collection; needs `write` for all that is in it."""
+        refused = self._judge.refuse_change(path, condition, everywhere=True)
+        return fail(refused) if refused else self._store.delete(path, self._judge.own(path, condition))
+
+    def lock(
+        self, path: str, scope: str, condition: Condition, *, deep: bool, owner: str, timeout_s: int, user: str = ""
+    ) -> Deferred[tuple[Lock, bool]]:
+        """Take a lock, which is then the user's; needs `write` for all that it covers."""
+        assert not user
+        refused = self._judge.refuse_change(path, condition, everywhere=deep)
+        if refused:
+            return fail(refused)
+        condition, name = self._judge.own(path, condition), self.principal.name
+        return self._store.lock(path, scope, condition, deep=deep, owner=owner, timeout_s=timeout_s, user=name)
+
+    def move(self, source: str, target: str, condition: Condition, *, overwrite: bool) -> Deferred[bool]:
+        """Move a file or a collection; needs `read` and `write` for all of it, and `write` for all of the target."""
+        refused = (
+            self._judge.refuse(source, READ, everywhere=True)
+            or self._judge.refuse_change(source, condition, everywhere=True)
+            or self._judge.refuse(target, WRITE, everywhere=True)
+        )
+        if refused:
+            return fail(refused)
+        return self._namespace.move(source, target, self._own(source, target, condition), overwrite=overwrite)
+
+    def copy(self, source: str, target: str, condition: Condition, *, deep: bool, overwrite: bool) -> Deferred[bool]:
+        """Copy a file or a collection; needs `read` for all that is copied, and `write` for all of the target."""
+        refused = (
+            self._judge.refuse(source, READ, everywhere=deep)
+            or self._judge.refuse_condition(source, condition)
+            or self._judge.refuse(target, WRITE, everywhere=True)
+        )
+        if refused:
+            return fail(refused)
+        condition = self._judge.own(target, condition)
+        return self._namespace.copy(source, target, condition, deep=deep, overwrite=overwrite)
+
+    def _own(self, source: str, target: str, condition: Condition) -> Condition:
+        ours = self._judge.own(source, condition)
+        return ours if ours is not condition else self._judge.own(target, condition)
+
+    def change_properties(self, path: str, changes: PropertyChanges, condition: Condition) -> Deferred[None]:
+        """Change the properties of a file or collection; needs `write`."""
+        refused = self._judge.refuse_change(path, condition)
+        if refused:
+            return fail(refused)
+        return self._namespace.change_properties(path, changes, self._judge.own(path, condition))
+
+    def details(self, paths: Sequence[str]) -> Deferred[list[Details]]:
+        """Look up properties and locks; a path that the user may not read has none."""
+        found = self._namespace.details(paths)
+        if all(READ in self._grants.rights(path) for path in paths):
+            return found
+        return found.addCallback(
+            lambda details: [
+                each if READ in self._grants.rights(path) else _HIDDEN
+                for path, each in zip(paths, details, strict=True)
+            ]
+        )
+
+    def asked_layout(self, path: str) -> Deferred[AskedLayout]:
+        """Look up the layout that a collection asks for; needs `read`."""
+        refused = self._judge.refuse(path, READ)
+        return fail(refused) if refused else self._namespace.asked_layout(path)
+
+
+@implementer(ILocks)
+class LimitedLocks:
+    """The locks of a store, limited to what one user may do: their own locks, and for an admin those of others."""
+
+    def __init__(self, locks: ILocks, namespace: INamespace, principal: Principal) -> None:
+        self._locks = locks
+        self._namespace = namespace
+        self._judge = _Judge(principal)
+
+    def lock(self, requested: Lock, condition: Condition, empty: Manifest) -> Deferred[bool]:
+        """Take a lock, which is then the user's; needs `write` for all that it covers."""
+        path = requested.path
+        refused = self._judge.refuse_change(path, condition, everywhere=requested.deep)
+        if refused:
+            return fail(refused)
+        requested = attrs.evolve(requested, user=self._judge.principal.name)
+        return self._locks.lock(requested, self._judge.own(path, condition), empty)
+
+    def refresh(self, path: str, expires_ms: int, condition: Condition) -> Deferred[list[Lock]]:
+        """Refresh the user's own locks; needs `write`."""
+        refused = self._judge.refuse_change(path, condition)
+        return fail(refused) if refused else self._locks.refresh(path, expires_ms, self._judge.own(path, condition))
+
+    def unlock(self, path: str, token: str, condition: Condition) -> Deferred[None]:
+        """Release a lock of the user's own; needs `write`.  A lock of another user needs `admin` where it was taken.
+
+        :raise Forbidden: another user has taken it.
+        """
+        refused = self._judge.refuse_change(path, condition)
+        return fail(refused) if refused else Deferred.fromCoroutine(self._unlock(path, token, condition))
+
+    async def _unlock(self, path: str, token: str, condition: Condition) -> None:
+        # The user of a lock never changes, so this holds when the lock is released, too.
+        [found] = await self._namespace.details([path])
+        for lock in found.locks:
+            is_strange = lock.token == token and not lock.obeys(self._judge.principal.name)
+            if is_strange and ADMIN not in self._judge.grants.rights(lock.path):
+                raise Forbidden(f"{path}: the lock {token} is another user's")
+        await self._locks.unlock(path, token, self._judge.own(path, condition))
+
+    def check(self, path: str, condition: Condition, *, changing: bool) -> Deferred[None]:
+        """Check a condition; needs `write` if a change is intended, and `read` otherwise."""
+        refused = self._judge.refuse(path, WRITE if changing else READ) or self._judge.refuse_condition(path, condition)
+        return (
+            fail(refused) if refused else self._locks.check(path, self._judge.own(path, condition), changing=changing)
+        )

@@ -1,0 +1,207 @@
+"""Finds out whose credentials a request has."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime, time
+from functools import partial
+
+import attrs
+from cachetools import LRUCache
+from twisted.internet.defer import Deferred
+
+from splitd.access.attempts import Attempts
+from splitd.access.entries import TokenEntry, UsersEntries
+from splitd.access.grants import Principal
+from splitd.access.secrets import MOST_PASSWORD, TOKEN_PREFIX, hash_token, proves_password
+from splitd.errors import BadCredentials, TooManyLogins
+from storaged.system.clocks import WallClock
+from storaged.system.parallel import InThread
+
+REMEMBERED_S = 300.0
+"""How long credentials that were proven are not proven again, since they were last used."""
+
+_MOST_REMEMBERED = 4096
+_MOST_AT_ONCE = 32
+"""Passwords that may wait to be proven: each takes about a tenth of a second of a core."""
+
+_MOST_HEADER = 4 * 1024
+
+
+@attrs.frozen
+class Credentials:
+    """The credentials in an `Authorization` header.
+
+    :param user: the name; empty for a token that is sent alone.
+    :param secret: the password or the token.
+    """
+
+    user: str
+    secret: bytes = attrs.field(repr=False)
+
+
+@attrs.define
+class _Proven:
+    principal: Principal
+    until: float
+    ends: float
+
+
+@attrs.frozen
+class _Holder:
+    user: str
+    token: TokenEntry
+
+
+class Logins:
+    """The logins of one version of `users.yaml`.
+
+    What was proven is remembered for some minutes by a digest under a random key: memory holds no password, and the
+    next request with the same header costs some microseconds.
+
+    :param entries: the users.
+    :param in_thread: runs the slow proof of a password.
+    :param seconds: returns the time, in seconds, by a clock that nobody sets.
+    :param wall: tells when tokens expire.
+    :param proves: the slow proof of a password, by its hash or None.
+    :ivar refused: how many logins were refused.
+    """
+
+    def __init__(
+        self,
+        entries: UsersEntries,
+        in_thread: InThread,
+        seconds: Callable[[], float],
+        wall: WallClock,
+        proves: Callable[[bytes, str | None], bool] = proves_password,
+    ) -> None:
+        self._proves = proves
+        self._users = entries.users
+        self._in_thread = in_thread
+        self._seconds = seconds
+        self._wall = wall
+        self._principals = {name: Principal(name, entries.grants_of(name)) for name in entries.users}
+        self._tokens = {
+            token.hash: _Holder(name, token) for name, user in entries.users.items() for token in user.tokens
+        }
+        self.anonymous = Principal("", entries.grants_of(""))
+        self.attempts = Attempts(seconds, entries.users)
+        self.refused = 0
+        self._key = secrets.token_bytes(32)
+        self._proven: LRUCache[bytes, _Proven] = LRUCache(_MOST_REMEMBERED)
+        self._wrong: LRUCache[bytes, str] = LRUCache(_MOST_REMEMBERED)
+        self._waiting: dict[bytes, list[Deferred[Principal]]] = {}
+
+    def known(self, header: str) -> Principal | None:
+        """Return whose credentials an `Authorization` header holds, if that was proven some minutes ago; else None."""
+        proven = self._proven.get(self._digest(header))
+        if proven is None:
+            return None
+        now = self._seconds()
+        if now >= proven.until:
+            return None
+        proven.until = min(now + REMEMBERED_S, proven.ends)
+        return proven.principal
+
+    def _digest(self, header: str) -> bytes:
+        return hashlib.blake2b(header.encode("utf-8", "surrogateescape"), key=self._key, digest_size=32).digest()
+
+    async def prove(self, header: str, address: str) -> Principal:
+        """Find out whose credentials an `Authorization` header holds.
+
+        :param address: where the request comes from.
+        :raise BadCredentials: they are not good, or cannot be read.
+        :raise TooManyLogins: too many logins have failed, or are in progress.
+        """
+        digest = self._digest(header)
+        if digest in self._waiting:  # many connections of a program begin at the same time
+            waiting: Deferred[Principal] = Deferred()
+            self._waiting[digest].append(waiting)
+            return await waiting
+        if digest in self._wrong:  # a program with an old password says it again and again, and guesses nothing
+            self.refused += 1
+            raise BadCredentials(self._wrong[digest])
+        credentials = parse_credentials(header)
+        if credentials is None:
+            self.refused += 1
+            raise BadCredentials("the Authorization header cannot be used: send Basic or Bearer credentials")
+        self._begin(address, credentials.user)
+        self._waiting[digest] = []
+        try:
+            principal, ends = await self._prove(credentials)
+        except BadCredentials as problem:
+            self.refused += 1
+            self._wrong[digest] = str(problem)
+            for each in self._waiting.pop(digest):
+                each.errback(BadCredentials(str(problem)))
+            raise
+        except BaseException:
+            self.attempts.called_off(address, credentials.user)
+            for each in self._waiting.pop(digest):
+                each.errback(TooManyLogins("the login broke off", 1))
+            raise
+        self.attempts.succeeded(address, credentials.user)
+        self._proven[digest] = _Proven(principal, min(self._seconds() + REMEMBERED_S, ends), ends)
+        for each in self._waiting.pop(digest):
+            each.callback(principal)
+        return principal
+
+    def _begin(self, address: str, user: str) -> None:
+        if len(self._waiting) >= _MOST_AT_ONCE:
+            raise TooManyLogins("too many logins are in progress", 1)
+        wait_s = self.attempts.begin(address, user)
+        if wait_s:
+            self.refused += 1
+            raise TooManyLogins("too many logins have failed", wait_s)
+
+    async def _prove(self, credentials: Credentials) -> tuple[Principal, float]:
+        """Return the user, and until when that is true at most, by the clock."""
+        if credentials.secret.startswith(TOKEN_PREFIX.encode()):
+            return self._prove_token(credentials)
+        user = self._users.get(credentials.user)
+        hashed = None if user is None else user.password
+        if not await self._in_thread(partial(self._proves, credentials.secret, hashed)):
+            raise BadCredentials("the name or the password is wrong")
+        return self._principals[credentials.user], float("inf")
+
+    def _prove_token(self, credentials: Credentials) -> tuple[Principal, float]:
+        # The look-up takes another time for other hashes, which tells nothing about tokens.
+        holder = self._tokens.get(hash_token(credentials.secret))
+        if holder is None or credentials.user not in {"", holder.user}:
+            raise BadCredentials("the token is wrong")
+        left_s = self._left_s(holder.token)
+        if left_s <= 0:
+            raise BadCredentials(f"the token {holder.token.id} has expired")
+        return self._principals[holder.user], self._seconds() + left_s
+
+    def _left_s(self, token: TokenEntry) -> float:
+        if token.expires is None:
+            return float("inf")
+        return datetime.combine(token.expires, time(), UTC).timestamp() - self._wall.now_ms() / 1000
+
+
+def parse_credentials(header: str) -> Credentials | None:
+    """Read the value of an `Authorization` header: `Basic` (RFC 7617, with UTF-8) or `Bearer` (RFC 6750).
+
+    :param header: bytes that are not UTF-8 are lone surrogates.
+    :return: None if it is neither, or is not well formed.
+    """
+    scheme, _, value = header.strip().partition(" ")
+    value = value.strip()
+    if len(header) > _MOST_HEADER or not value.isascii():
+        return None
+    if scheme.lower() == "bearer":
+        return Credentials("", value.encode()) if value.startswith(TOKEN_PREFIX) else None
+    if scheme.lower() != "basic":
+        return None
+    try:
+        name, colon, secret = base64.b64decode(value, validate=True).partition(b":")
+        user = name.decode()
+    except ValueError:
+        return None
+    if not colon or not user or not secret or len(secret) > MOST_PASSWORD or b"\0" in secret:
+        return None
+    return Credentials(user, secret)

@@ -1,0 +1,55 @@
+"""Finds out who sends a request, by its `Authorization` header (RFC 9110 section 11)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from splitd.access.grants import Principal
+from splitd.access.logins import Logins
+from splitd.errors import BadCredentials, LoginRequired, SplitdError, TooManyLogins
+from storaged.http import IRequest
+
+BASIC = 'Basic realm="splitd", charset="UTF-8"'
+BEARER = 'Bearer realm="splitd", error="invalid_token"'
+
+
+class Guard:
+    """Asks for logins.
+
+    :param logins: returns the logins of the present users.
+    """
+
+    def __init__(self, logins: Callable[[], Logins]) -> None:
+        self._logins = logins
+
+    def known(self, request: IRequest) -> Principal | None:
+        """Return who sends a request, if that is known without proving a password; else None."""
+        logins = self._logins()
+        if not request.has_header(b"authorization"):
+            return logins.anonymous
+        headers = request.header_values("Authorization")
+        return logins.known(headers[0]) if len(headers) == 1 else None
+
+    async def find(self, request: IRequest) -> Principal:
+        """Find out who sends a request.  Its body is not read meanwhile.
+
+        :raise BadCredentials: the credentials are not good.
+        :raise TooManyLogins: too many logins have failed, or are in progress.
+        """
+        known = self.known(request)
+        if known is not None:
+            return known
+        headers = request.header_values("Authorization")
+        if len(headers) > 1:  # a program before this one may have judged another one than we would
+            raise BadCredentials("the Authorization header came more than once")
+        return await self._logins().prove(headers[0], request.call.peer or "")
+
+
+def login_headers(request: IRequest, problem: SplitdError) -> dict[str, str]:
+    """Return the headers of an answer that asks for a login, or for patience; none for other errors."""
+    if isinstance(problem, LoginRequired):
+        sent = request.getHeader("Authorization") or ""
+        return {"WWW-Authenticate": BEARER if sent[:7].lower() == "bearer " else BASIC}
+    if isinstance(problem, TooManyLogins):
+        return {"Retry-After": str(problem.retry_after_s)}
+    return {}
