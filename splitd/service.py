@@ -43,6 +43,7 @@ from splitd.frontends.webdav.door import Door
 from splitd.frontends.webdav.resource import WebdavResource
 from splitd.model.manifest import Manifest
 from splitd.model.nodes import NodeEntry, RegistryInvalid, refuse_found, refuse_missing
+from splitd.model.striping import Layout
 from splitd.model.traffic import Traffic
 from splitd.model.uploads import RANDOM_BYTES, upload_id
 from splitd.nodes.entries import read_registry
@@ -198,19 +199,7 @@ class Front:
             wall=wall,
             run=self._in_thread,
         )
-        self.checks = Checks(
-            self.catalog,
-            self.catalog,
-            self.registry,
-            pins,
-            self._reaper.unpinned,
-            self._in_thread,
-            self.healer.suspects.found,
-            reactor,
-        )
-        self.rot = RotWatch(
-            self.registry.rotten, self.registry, self.catalog.versions, self.healer.suspects.found, reactor
-        )
+        self.checks, self.rot = self._make_checks(pins)
         store = ObjectStore(
             self.catalog,
             self.catalog.namespace,
@@ -241,7 +230,33 @@ class Front:
         files = self.catalog, namespace, self.catalog.layouts
         self._relayout = Relayout(*files, layout, capacity.open_nodes, self._reaper.wake, reactor, wall)
         self._layouts = Layouts(namespace, layout, capacity.open_nodes, self._widen)
-        self._status = Status(
+        self._status = self._make_status(traffic, cache, layout, descriptors)
+        self._stages = Stages()
+        self._closed = "the front has not started yet"
+        self.port: IListeningPort | None = None
+        self.tls_port: IListeningPort | None = None
+        self.redirect_port: IListeningPort | None = None
+        self.admin_port: IListeningPort | None = None
+
+    def _make_checks(self, pins: Pins) -> tuple[Checks, RotWatch]:
+        checks = Checks(
+            self.catalog,
+            self.catalog,
+            self.registry,
+            pins,
+            self._reaper.unpinned,
+            self._in_thread,
+            self.healer.suspects.found,
+            self._reactor,
+        )
+        rot = RotWatch(
+            self.registry.rotten, self.registry, self.catalog.versions, self.healer.suspects.found, self._reactor
+        )
+        return checks, rot
+
+    def _make_status(self, traffic: Traffic, cache: VersionCache, layout: Layout, descriptors: Descriptors) -> Status:
+        config = self._config
+        return Status(
             self.catalog,
             self._journal,
             self.registry,
@@ -260,16 +275,10 @@ class Front:
             self._observing,
             descriptors,
             self.certificates,
-            reactor.seconds(),
-            reactor,
-            wall,
+            self._reactor.seconds(),
+            self._reactor,
+            self._wall,
         )
-        self._stages = Stages()
-        self._closed = "the front has not started yet"
-        self.port: IListeningPort | None = None
-        self.tls_port: IListeningPort | None = None
-        self.redirect_port: IListeningPort | None = None
-        self.admin_port: IListeningPort | None = None
 
     def _make_front_door(self, store: ObjectStore, capacity: Capacity) -> StreamingSite:
         def limit(door: Door, principal: Principal) -> Door:
