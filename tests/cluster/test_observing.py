@@ -19,6 +19,7 @@ from splitd.frontends.observing.metrics import Lag
 from storaged.system.settings import SettingsError
 from tests.cluster.cluster import Cluster
 from tests.cluster.waiting import eventually
+from tests.users import ROOT, WILMA, basic, write_users
 
 COMBINED = re.compile(
     r'127\.0\.0\.1 - - \[\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d \+0000\] "(?P<asked>.*)" (?P<status>\d+) (?P<sent>\d+) '
@@ -263,3 +264,20 @@ def test_the_lag_is_how_late_a_call_is() -> None:
     assert samples["splitd_reactor_lag_seconds_bucket", "0.05"] == 3
     assert samples["splitd_reactor_lag_seconds_sum", None] == pytest.approx(0.04)
     lag.stop()
+
+
+@pytest_twisted.ensureDeferred
+async def test_logs_name_the_user_who_asked(make_cluster: Callable[..., Cluster], tmp_path: Path) -> None:
+    log, audit = tmp_path / "access", tmp_path / "audit"
+    cluster = make_cluster(access_log=str(log), access_log_format="json", audit_log=str(audit))
+    cluster.users = tmp_path / "users.yaml"
+    write_users(cluster.users)
+    await cluster.start()
+    await cluster.put("/a", b"x", Authorization=WILMA)
+    await cluster.get("/a", Authorization=WILMA)  # known by now
+    await cluster.get("/public/p")
+    await cluster.get("/a", Authorization=basic("wilma", "wrong"))
+    await cluster.ask("POST", f"{cluster.admin_url}/reload", Authorization=ROOT)
+    await eventually(lambda: len(lines(log)) == 4 and len(lines(audit)) == 2)
+    assert [json.loads(line)["user"] for line in lines(log)] == ["wilma", "wilma", None, None]
+    assert [json.loads(line)["user"] for line in lines(audit)] == ["wilma", "root"]

@@ -22,13 +22,21 @@ class Guard:
     def __init__(self, logins: Callable[[], Logins]) -> None:
         self._logins = logins
 
+    @property
+    def generation(self) -> object:
+        """What stands for the present users: another object after each change of their file."""
+        return self._logins()
+
     def known(self, request: IRequest) -> Principal | None:
         """Return who sends a request, if that is known without proving a password; else None."""
         logins = self._logins()
         if not request.has_header(b"authorization"):
             return logins.anonymous
         headers = request.header_values("Authorization")
-        return logins.known(headers[0]) if len(headers) == 1 else None
+        principal = logins.known(headers[0]) if len(headers) == 1 else None
+        if principal is not None:
+            request.user = principal.name
+        return principal
 
     async def find(self, request: IRequest) -> Principal:
         """Find out who sends a request.  Its body is not read meanwhile.
@@ -42,7 +50,9 @@ class Guard:
         headers = request.header_values("Authorization")
         if len(headers) > 1:  # a program before this one may have judged another one than we would
             raise BadCredentials("the Authorization header came more than once")
-        return await self._logins().prove(headers[0], request.call.peer or "")
+        principal = await self._logins().prove(headers[0], request.call.peer or "")
+        request.user = principal.name
+        return principal
 
 
 def login_headers(request: IRequest, problem: SplitdError) -> dict[str, str]:

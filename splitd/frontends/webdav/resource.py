@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from weakref import WeakKeyDictionary
 
 from splitd.access.grants import Principal
 from splitd.errors import SplitdError
@@ -57,7 +56,8 @@ class WebdavResource(StreamingResource):
         self._door = door
         self._guard = guard
         self._limit = limit
-        self._doors: WeakKeyDictionary[Principal, Door] = WeakKeyDictionary()
+        self._doors: dict[Principal, Door] = {}  # those of the present users
+        self._doors_of: object = None
 
     async def respond(self, request: IRequest) -> None:
         """Answer a request."""
@@ -87,6 +87,8 @@ class WebdavResource(StreamingResource):
         """Return the door for the user who sends a request."""
         assert self._guard is not None
         principal = self._guard.known(request) or await self._guard.find(request)
+        if self._doors_of is not self._guard.generation:
+            self._doors, self._doors_of = {}, self._guard.generation
         door = self._doors.get(principal)
         if door is None:
             door = self._doors[principal] = self._limit(self._door, principal)
