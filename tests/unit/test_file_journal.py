@@ -17,6 +17,7 @@ from twisted.python.threadpool import ThreadPool
 
 from splitd.catalog.journal.file import FileJournal
 from splitd.catalog.journal.reader import JournalReader
+from splitd.catalog.journal.writer import SegmentWriter
 from splitd.errors import CatalogReadOnly, JournalDamaged
 from splitd.model.records import CollectionMade, Record, encode_line
 from storaged.system.filesystem import OSFilesystem
@@ -210,6 +211,30 @@ async def test_zeros_after_the_last_line_are_no_torn_line(folder: Path, make: Ma
         assert reader.torn is None
     assert await contents(make) == [record(1), record(2)]
     assert (folder / FIRST).read_bytes() == whole
+
+
+def test_lines_that_take_the_place_of_zeros_during_the_reading_are_no_damage(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    lines = [encode_line(number, number - 1, record(number)) for number in range(1, 10)]
+    writer = SegmentWriter(OSFilesystem(), str(folder), 1_000_000)
+    writer.write(1, lines[:2], durable=True)
+
+    class Growing(PassingFilesystem):
+        def open(self, path: str, mode: str) -> IFile:
+            return GrowingFile(super().open(path, mode))
+
+    class GrowingFile(PassingFile):
+        def read_at(self, offset: int, count: int) -> bytes:
+            data = super().read_at(offset, count)
+            if offset == 0:
+                for number in range(3, 10):
+                    writer.write(number, [lines[number - 1]], durable=True)
+            return data
+
+    reader = JournalReader(Growing(), str(folder), len(lines[0] + lines[1]) + 50)
+    assert [found for batch in reader.batches() for found in batch.records] == [record(n) for n in range(1, 10)]
+    assert reader.torn is None
+    writer.close()
 
 
 @pytest_twisted.ensureDeferred

@@ -169,8 +169,11 @@ class JournalReader:
         """
         self._rest = b""
         for position in range(0, size, self._block):
-            data = self._rest + file.read_at(position, min(self._block, size - position))
-            *lines, self._rest = data.split(b"\n")
+            data = file.read_at(position, min(self._block, size - position))
+            if self._rest.endswith(b"\0"):
+                # The front may be running.  Lines in `data` were written after those that take the place of the zeros.
+                self._rest = file.read_at(position - len(self._rest), len(self._rest))
+            *lines, self._rest = (self._rest + data).split(b"\n")
             yield lines
 
     def _doubt(self, torn: TornTail, *, excused: bool) -> TornTail:
