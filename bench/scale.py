@@ -5,7 +5,8 @@
     bench/scale.py --files 1000000,3000000 -n 1
 
 For each number, a journal is built.  Then a new process reads it, lists collections and commits files, once per round.
-The ratio of the commits compares them with those on an empty catalog in the same round.
+The ratio of the commits compares them with those on an empty catalog in the same round.  At last the journal is
+compacted, and new processes start from the snapshot's image and the last segment.
 """
 
 from __future__ import annotations
@@ -24,7 +25,12 @@ from service import scratch
 Told = dict[str, float]
 
 COLUMNS = {
-    "replay_s": "replay s",
+    "replay_s": "replay of segments s",
+    "replay_cpu_s": "CPU s",
+    "image_replay_s": "start from an image s",
+    "image_replay_cpu_s": "CPU s",
+    "image_resident_mib": "resident MiB",
+    "compaction_cpu_s": "CPU s of the compaction",
     "resident_mib": "resident MiB",
     "bytes_per_file": "memory bytes/file",
     "journal_per_file": "journal bytes/file",
@@ -89,10 +95,17 @@ def main() -> None:
         for number in range(given.rounds):
             say(f"round {number + 1} ...")
             rounds.append(one_round(journals, given.seconds))
-    told = {
-        files: {key: statistics.median(each[files][key] for each in rounds) for key in rounds[0][files]}
-        for files in journals
-    }
+        told = {
+            files: {key: statistics.median(each[files][key] for each in rounds) for key in rounds[0][files]}
+            for files in journals
+        }
+        for files, journal in journals.items():
+            if journal.has_full_segments:
+                say(f"a snapshot of {files:,} files ...")
+                told[files]["compaction_cpu_s"] = journal.compact()
+                starts = [probe(journal, 0) for _ in range(given.rounds)]
+                for key in ("replay_s", "replay_cpu_s", "resident_mib"):
+                    told[files][f"image_{key}"] = statistics.median(each[key] for each in starts)
     lines: list[list[Cell]] = [[f"{files:,}", *(each.get(key) for key in COLUMNS)] for files, each in told.items()]
     print(table(["files", *COLUMNS.values()], lines))
     if given.json:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+from splitd.catalog import compaction
 from splitd.catalog.journal.file import SEGMENT_LIMIT
+from splitd.catalog.journal.names import list_folder
 from splitd.catalog.journal.writer import SegmentWriter
 from splitd.model.manifest import Manifest
 from splitd.model.records import (
@@ -61,6 +66,11 @@ class JournalFolder:
         """The bytes of the journal as it was built."""
         return sum(self._sizes.values())
 
+    @property
+    def has_full_segments(self) -> bool:
+        """Whether there is something to compact."""
+        return len(self._sizes) > 1
+
     def build(self, files: int) -> None:
         """Write the journal; if there are no files, write nothing."""
         writer = SegmentWriter(OSFilesystem(), str(self.folder), SEGMENT_LIMIT)
@@ -73,6 +83,17 @@ class JournalFolder:
         writer.sync()
         writer.close()
         self._sizes = {path: path.stat().st_size for path in self.folder.iterdir()}
+
+    def compact(self) -> float:
+        """Make a snapshot of all full segments in place of them, and return the CPU seconds of the process."""
+        before = os.times()
+        upcoming = list_folder(OSFilesystem(), str(self.folder)).segments[-1]
+        subprocess.run([sys.executable, "-m", compaction.__name__, str(self.folder), str(upcoming)], check=True)
+        for name in list_folder(OSFilesystem(), str(self.folder)).obsolete:
+            (self.folder / name).unlink()
+        self._sizes = {path: path.stat().st_size for path in self.folder.iterdir()}
+        after = os.times()
+        return after.children_user + after.children_system - before.children_user - before.children_system
 
     def restore(self) -> None:
         """Remove what was appended since."""

@@ -12,6 +12,8 @@ import sys
 from functools import partial
 
 from splitd.catalog.effects import apply
+from splitd.catalog.imaging import frames
+from splitd.catalog.journal.image import write_image
 from splitd.catalog.journal.reader import JournalReader
 from splitd.catalog.journal.writer import write_snapshot
 from splitd.catalog.state import State
@@ -33,23 +35,33 @@ def fold(reader: JournalReader) -> State:
     return state
 
 
-def compact(filesystem: IFilesystem, folder: str, upcoming: int) -> None:
-    """Write the snapshot of all records before a given one.  Nothing is removed.
+def compact(filesystem: IFilesystem, folder: str, upcoming: int) -> str:
+    """Write the snapshot of all records before a given one, and then its image.  Nothing is removed.
 
     :param upcoming: the number of that record, with which a segment begins.
+    :return: why the image was not written; empty if it was.
     :raise JournalDamaged: the records before it cannot be read.
     """
-    write_snapshot(filesystem, folder, upcoming, fold(JournalReader(filesystem, folder, stop=upcoming)).records())
+    # The old image is not read for this: a snapshot follows from records alone.
+    state = fold(JournalReader(filesystem, folder, stop=upcoming))
+    digest = write_snapshot(filesystem, folder, upcoming, state.records())
+    try:
+        write_image(filesystem, folder, upcoming, digest, frames(state))
+    except Exception as problem:  # the snapshot is durable, and as good without an image
+        return f"the snapshot has no image: {problem}"
+    return ""
 
 
 def main(folder: str, upcoming: str) -> None:
-    """Compact, and report a failure in one line."""
+    """Compact, and report a failure, or the lack of an image, in one line."""
     os.nice(_NICENESS)
     gc.disable()  # compaction makes many objects, and no cycles
     try:
-        compact(OSFilesystem(), folder, int(upcoming))
+        lacking = compact(OSFilesystem(), folder, int(upcoming))
     except (OSError, JournalDamaged) as problem:
         raise SystemExit(str(problem)) from problem
+    if lacking:
+        sys.stderr.write(f"{lacking}\n")
 
 
 if __name__ == "__main__":

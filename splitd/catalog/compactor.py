@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessDone, ProcessExitedAlready
 from twisted.internet.interfaces import IReactorProcess
 from twisted.internet.protocol import ProcessProtocol
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from splitd.catalog import compaction
@@ -45,7 +46,9 @@ class Compactor:
 
 
 class _Compaction(ProcessProtocol):
-    """The process.  It writes nothing if it succeeds, and one line if it fails."""
+    """The process.  It writes one line if it fails, or if something is lacking; else nothing."""
+
+    _log = Logger()
 
     def __init__(self) -> None:
         self.ended: Deferred[None] = Deferred(self._cancel)
@@ -64,8 +67,10 @@ class _Compaction(ProcessProtocol):
         """Report success or failure."""
         if self.ended.called:
             return  # it was cancelled
+        said = self._said.decode(errors="replace").strip()
         if reason.check(ProcessDone):
+            if said:
+                self._log.warn("{said}", said=said)
             self.ended.callback(None)
         else:
-            said = self._said.decode(errors="replace").strip()
             self.ended.errback(CompactionFailed(said.rpartition("\n")[2] or reason_of(reason.value)))

@@ -33,6 +33,10 @@ class HurtVersions:
     def __len__(self) -> int:
         return len(self._wants)
 
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the uploads of these versions, in no order."""
+        return iter(self._wants)
+
     def weigh(self, manifest: Manifest) -> None:
         """Take note of the present nodes of a version, which may be whole.
 

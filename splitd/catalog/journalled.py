@@ -15,6 +15,7 @@ from splitd.catalog.deletions import JournalledDoomedParts
 from splitd.catalog.effects import apply
 from splitd.catalog.finding import JournalledVersions
 from splitd.catalog.healing import JournalledHealLedger
+from splitd.catalog.imaging import Restorer
 from splitd.catalog.judging import hold, refuse_failed, refuse_locked_file, refuse_locked_name
 from splitd.catalog.layouts import JournalledLayouts
 from splitd.catalog.ledger import JournalledUploads
@@ -119,7 +120,7 @@ class JournalledCatalog:
         return Deferred.fromCoroutine(self._start())
 
     async def _start(self) -> None:
-        if not await self._journal.replay(lambda record: apply(self._state, record)):
+        if not await self._journal.replay(lambda record: apply(self._state, record), Restorer(self._state)):
             await self._changes.make(self._judge_opening, durable=True)
         self._reaped_before = self._state.doomed.ended
 

@@ -71,6 +71,7 @@ class State:
     :ivar hurt: the versions of which parts are missing.
     :ivar lost: the nodes that are lost for good, in the order in which they were lost.
     :ivar versions: the versions that have a name, by their uploads.
+    :ivar names: how many names each version with several names has, by their packed manifests.
     :ivar parts_on: how many parts of versions lie on each node; 0 for a node that had some.
     :ivar packing: packs the manifests in `tree` and `versions`.
     :ivar shared_texts: texts of clients that many files have in common: names of properties.
@@ -83,6 +84,10 @@ class State:
     """
 
     def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Return to the state before the first record."""
         self.cluster = ""
         self.packing = Packing()
         self.tree = Tree(0, self.packing)
@@ -92,7 +97,7 @@ class State:
         self.hurt = HurtVersions()
         self.lost: dict[str, None] = {}
         self.versions = Versions()
-        self._shared: ShardedDict[Packed, int] = ShardedDict()
+        self.names: ShardedDict[Packed, int] = ShardedDict()
         self.parts_on: dict[str, int] = {}
         self.locks = Locks()
         self.shared_texts = Shared()
@@ -121,8 +126,8 @@ class State:
 
     @property
     def shared(self) -> dict[str, int]:
-        """How many names each version with several names has: its parts are doomed with the last of them."""
-        return {self.packing.unpack(packed).upload: names for packed, names in self._shared.items()}
+        """How many names each version with several names has, by uploads; its parts are doomed with the last one."""
+        return {self.packing.unpack(packed).upload: names for packed, names in self.names.items()}
 
     def count(self, manifest: Manifest, packed: Packed) -> None:
         """Count a file that has got its first name in the tree."""
@@ -145,8 +150,8 @@ class State:
         copying = self.tree.begin_copy(source, time_ms, deep=deep)
         try:
             for packed in copying.steps():
-                if packed is not None and self.packing.has_parts(packed):
-                    self._shared[packed] = self._shared.get(packed, 1) + 1
+                if packed is not None and self.packing.parts_of(packed):
+                    self.names[packed] = self.names.get(packed, 1) + 1
                 yield
         except BaseException:
             self._count_copy(copying)
@@ -208,12 +213,12 @@ class State:
         """Count one name of a version less; if it was the last one, doom its parts."""
         self.files -= 1
         self.bytes_stored -= size_of(packed)
-        names = self._shared.get(packed, 1) - 1
+        names = self.names.get(packed, 1) - 1
         if names > 1:
-            self._shared[packed] = names
+            self.names[packed] = names
         elif names:
-            del self._shared[packed]
-        elif self.packing.has_parts(packed):
+            del self.names[packed]
+        elif self.packing.parts_of(packed):
             manifest = self.packing.unpack(packed)
             nodes = self.moves.nodes_of(manifest)
             self.doomed.add(manifest.upload, nodes)
@@ -292,12 +297,16 @@ class State:
             if isinstance(entry, Branch):
                 collections.append((path, Collection(entry.created_ms, entry.modified_ms)))
                 yield CollectionMade(path, entry.created_ms)
-            elif entry in self._shared and names.setdefault(entry, path) != path:
+            elif entry in self.names and names.setdefault(entry, path) != path:
                 yield EntryCopied(names[entry], path, "0", self.packing.unpack(entry).created_ms)
             else:
                 yield FileCommitted(path, self.shown(entry))
         for path, collection in collections:
             yield CollectionTouched(path, collection.modified_ms)
+        yield from self.other_records()
+
+    def other_records(self) -> Iterator[Record]:
+        """Iterate over the last of `records`, which result in all but the names of collections and files."""
         for path, properties in self.tree.all_properties():
             yield PropertiesChanged(path, dict(properties))
         for lock in self.locks:

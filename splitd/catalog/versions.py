@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 from splitd.model.packing import Packed, key_of
@@ -33,6 +33,24 @@ class Versions:
             versions.append(packed)
         else:
             insort(versions, packed)
+
+    def extend(self, some: list[Packed]) -> None:
+        """Add many versions, which are in the order of their uploads and come after all others."""
+        place = 0
+        while place < len(some):
+            first = some[place][0]
+            end = bisect_left(some, bytes([first + 1])) if first < 255 else len(some)
+            self._lists.setdefault(first, []).extend(some[place:end])
+            place = end
+
+    def numbering(self) -> Callable[[Packed], int]:
+        """Return a function that tells at which place of `after("")` a version is; it holds until the next change."""
+        begins: dict[int, int] = {}
+        total = 0
+        for first in sorted(self._lists):
+            begins[first] = total
+            total += len(self._lists[first])
+        return lambda packed: begins[packed[0]] + bisect_left(self._lists[packed[0]], packed)
 
     def find(self, upload: str) -> Packed | None:
         """Return the packed manifest of an upload, with the nodes of its parts at the commit; None if there is none."""

@@ -114,18 +114,39 @@ class IJournalCopies(Interface):
         """Describe the copies."""
 
 
+class IRestorer(Interface):
+    """Takes the frames of a snapshot's image, in place of the records of the snapshot."""
+
+    def take(frame: bytes) -> None:
+        """Take the next frame.
+
+        :raise ValueError: the frames are not those of an image.
+        """
+
+    def end() -> None:
+        """Take note that there are no more frames, and that all of them are good.
+
+        :raise ValueError: some are missing.
+        """
+
+    def reset() -> None:
+        """Drop what was taken so far: the records of the snapshot follow."""
+
+
 class IJournal(Interface):
     """Records in the order in which they were appended, durable on demand.
 
     Only one process at a time can open a journal; a second one is refused.
     """
 
-    def replay(apply: Callable[[Record], None]) -> Deferred[int]:
+    def replay(apply: Callable[[Record], None], restorer: IRestorer | None = None) -> Deferred[int]:
         """Read all records, oldest first, and make the journal ready for `append`.
 
         This must be called once, before any other call.  Lines at the end that a crash has torn are cut off.
 
         :param apply: called with each record, in the thread of the caller of `replay`.
+        :param restorer: takes the image of the snapshot in place of its records, if there is one that can be used; it
+            is called in that thread, too.  If None, all records are read.
         :return: a Deferred that fires with the number of records.
         :raise JournalDamaged: the journal has other damage; the message names file and line.  Nothing was changed.
         """

@@ -58,6 +58,23 @@ class Branch:
             self.names = SortedList(self.members)
             self.members = ShardedDict(self.members)
 
+    def fill(self, names: list[str], entries: list[Packed | Branch]) -> None:
+        """Add many members to a new collection quickly; `end_filling` must follow the last call."""
+        if len(self.members) + len(names) <= LARGE:
+            self.members.update(zip(names, entries, strict=True))
+            return
+        if not isinstance(self.members, ShardedDict):
+            self.members = ShardedDict(self.members)
+        self.members.fill(names, entries)
+
+    def end_filling(self, names: list[str]) -> None:
+        """Keep the names of all members sorted if they are many.
+
+        :param names: the names of all members; it is faster if they are ascending.
+        """
+        if len(names) > LARGE:
+            self.names = SortedList(names)
+
     def remove(self, name: str, time_ms: int) -> Packed | Branch:
         """Remove and return a member, which must exist, and drop its properties."""
         removed = self.members.pop(name)

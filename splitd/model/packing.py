@@ -160,9 +160,16 @@ class Packing:
         places[codes] = nodes
         return nodes
 
-    def has_parts(self, packed: Packed) -> bool:
-        """Whether the manifest names nodes."""
-        return self._ends[packed[30] << 8 | packed[31]] > _HEAD.size
+    def parts_of(self, packed: Packed) -> int:
+        """Return for how many parts the manifest names a node, or "" for none; 0 for an empty file."""
+        return self.shapes[packed[30] << 8 | packed[31]].parts
+
+    def restore(self, nodes: list[str], shapes: list[Shape]) -> None:
+        """Take over the tables of a packing, in place of empty ones, to unpack what it has packed."""
+        self.nodes = nodes
+        self._numbers = {node: number for number, node in enumerate(nodes)}
+        for shape in shapes:
+            self.add_shape(shape)
 
 
 def key_of(upload: str) -> bytes:

@@ -78,19 +78,26 @@ class Tree:
     dict.  Paths are not checked here: a caller must not put a path that `check_path` refuses.
 
     :param created_ms: when the root was made, milliseconds since 1970.
-    :param packing: packs the manifests; the tree's own if None.
+    :param packing: has packed the manifests.
+    :param root: the root with all its members; an empty one if None.
+    :param names: how many names there are below `root`.
     """
 
-    def __init__(self, created_ms: int, packing: Packing | None = None) -> None:
-        self._packing = Packing() if packing is None else packing
-        self._root = Branch(created_ms)
+    def __init__(self, created_ms: int, packing: Packing, root: Branch | None = None, names: int = 0) -> None:
+        self._packing = packing
+        self._root = Branch(created_ms) if root is None else root
         self._above = Branch(created_ms)  # its only member is the root, whose name is empty
         self._above.members[""] = self._root
-        self._length = 0  # how many names there are, without the root's
+        self._length = names  # how many names there are, without the root's
 
     def __len__(self) -> int:
-        """Count all names except the root's.  Those of a deleted subtree count until it is dismantled."""
+        """Count all names except the root's.  Those of what was deleted or replaced count until it is dismantled."""
         return self._length
+
+    @property
+    def root(self) -> Branch:
+        """The root.  The caller must not change it."""
+        return self._root
 
     def lookup(self, path: str) -> Manifest | Collection | None:
         """Look up a path; None if nothing has it."""
@@ -102,18 +109,16 @@ class Tree:
             return Collection(entry.created_ms, entry.modified_ms)
         return self._packing.unpack(entry)
 
-    def list_members(self, path: str, after: str, limit: int) -> list[Member]:
+    def page(self, path: str, after: str, limit: int) -> list[tuple[str, Packed | Branch]]:
         """List a page of a collection's members, in ascending order of their names by code point.
+
+        The packed manifests and branches are those of the tree: the caller must not change them.
 
         :param after: list only names greater than this; empty for the first page.
         :param limit: how many members at most.
         :raise NotFound: nothing has this path.
         :raise NotACollection: a file has this path.
         """
-        return [Member(name, self._shown(entry)) for name, entry in self.page(path, after, limit)]
-
-    def page(self, path: str, after: str, limit: int) -> list[tuple[str, Packed | Branch]]:
-        """List as `list_members` does, but packed manifests and branches, which the caller must not change."""
         return self._collection(path).page(after, limit)
 
     def walk(self) -> Iterator[tuple[str, Manifest | Collection]]:
@@ -199,22 +204,15 @@ class Tree:
         if name in node.members:
             raise NameTaken(f"{path} is there already")
 
-    def put_file(self, path: str, manifest: Manifest, time_ms: int) -> Manifest | None:
+    def put(self, path: str, file: Packed, time_ms: int) -> Packed | None:
         """Put a file at a path.
 
-        :return: the version that it replaces; None if nothing had the path.
+        :param file: its packed manifest.
+        :return: that of the version that it replaces, for `dismantle`; None if nothing had the path.
         :raise ParentMissing, NotAFile: as `version` does.
         """
-        replaced = self.put(path, self._packing.pack(manifest), time_ms)
-        return None if replaced is None else self._packing.unpack(replaced)
-
-    def put(self, path: str, file: Packed, time_ms: int) -> Packed | None:
-        """Put a file at a path, as `put_file` does, with a manifest that is packed already.
-
-        :return: the packed manifest of the version that it replaces; None if nothing had the path.
-        """
         node, name, replaced = self._place_of_file(path)
-        self._length += replaced is None
+        self._length += 1  # that of the replaced version counts until it is dismantled
         node.put(name, file, time_ms)
         return replaced
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,10 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 from splitd.catalog.compaction import compact, fold
+from splitd.catalog.effects import apply
+from splitd.catalog.imaging import Restorer
 from splitd.catalog.journal.file import FileJournal
+from splitd.catalog.journal.image import ImageReader, ImageUnusable
 from splitd.catalog.journal.reader import JournalReader
 from splitd.catalog.journal.writer import SegmentWriter
 from splitd.catalog.state import State
@@ -25,17 +29,21 @@ from storaged.parts.decoding import check_part
 from storaged.parts.format import parse_part_id
 from storaged.system.interfaces import IFilesystem
 from tests.crash.power import PowerDisk
+from tests.tally import TALLY
 
 WRITTEN_ON = "/written on"
 """The prefix of the names of collections that are made to check that a journal can be continued."""
 
 NOW_MS = 1_700_000_000_000
+FROM_IMAGES = "starts from the image of a snapshot"
+"""What is counted when an image was used."""
 
 
 def recover_journal(disk: IFilesystem, folder: str) -> State:
     """Return the state that the journal produces.  Check that it can be continued, and that new records can be read."""
     reader = JournalReader(disk, folder)
     state = fold(reader)
+    _check_image(disk, folder, state)
     writer = SegmentWriter(disk, folder, 10_000)
     writer.resume(reader)
     written_on = f"{WRITTEN_ON} {reader.sequence}"
@@ -50,6 +58,27 @@ def recover_journal(disk: IFilesystem, folder: str) -> State:
         again.tree.touch("/", state.tree.collection("/").modified_ms)
     assert list(again.records()) == list(state.records()) if state.cluster else not again.cluster
     return state
+
+
+def _check_image(disk: IFilesystem, folder: str, state: State) -> None:
+    """Check that a start with the image of the snapshot, where there is one that can be used, comes to the same."""
+    again, image = State(), ImageReader(disk, folder)
+    restorer = Restorer(again)
+    try:
+        for frame in image.frames():
+            restorer.take(frame)
+        if not image.upcoming:
+            return
+        restorer.end()
+    except ImageUnusable:
+        TALLY["starts from a snapshot whose image could not be used"] += 1
+        return
+    TALLY[FROM_IMAGES] += 1
+    reader = JournalReader(disk, folder)
+    reader.skip_snapshot(image.upcoming, image.size)
+    for batch in reader.batches():
+        batch.apply(partial(apply, again))
+    assert list(again.records()) == list(state.records())
 
 
 class _Unlocked:

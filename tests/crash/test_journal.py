@@ -21,7 +21,7 @@ from splitd.model.tree import Collection
 from tests.clocks import wall_of
 from tests.crash.oracle import Begun, Ended, allowed
 from tests.crash.power import Cuts, Image, PowerDisk, visible
-from tests.crash.recovery import WRITTEN_ON, journal_on, recover_journal
+from tests.crash.recovery import FROM_IMAGES, WRITTEN_ON, journal_on, recover_journal
 from tests.doomed import confirm_all
 from tests.ledger import begin, commit
 from tests.tally import TALLY
@@ -128,6 +128,7 @@ async def test_power_cuts_at_every_moment(pool: ThreadPool) -> None:
     disk = await lived(EMPTY, pool)
     cuts, random = Cuts(EMPTY, disk.log), Random(1)
     seen = set()
+    images = TALLY[FROM_IMAGES]
     for _ in cuts.moments():
         TALLY["moments of a journal's life at which the power was cut"] += 1
         for image in cuts.images(random):
@@ -137,6 +138,7 @@ async def test_power_cuts_at_every_moment(pool: ThreadPool) -> None:
                 judge(image, cuts.notes)
     TALLY["states of a journal's disk started from"] += len(seen)
     assert any(name.startswith("snapshot") for name in disk.folders["/journal"])
+    assert TALLY[FROM_IMAGES] > images
     assert len(seen) > 500
 
 

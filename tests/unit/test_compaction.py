@@ -28,97 +28,16 @@ from splitd.catalog.state import State
 from splitd.errors import JournalDamaged
 from splitd.model.manifest import Manifest
 from splitd.model.records import (
-    CollectionMade,
-    EntryCopied,
-    EntryDeleted,
-    EntryMoved,
     FileCommitted,
     JournalOpened,
-    LockReleased,
-    LockTaken,
-    PartsGone,
-    PartsReaped,
-    PropertiesChanged,
     Record,
-    UploadAborted,
-    UploadStarted,
 )
 from storaged.system.filesystem import OSFilesystem
 from tests.cluster.waiting import eventually
 from tests.contract.filesystems import FailingFilesystem, PassingFilesystem
-
-NODES = tuple("abcdef")
-NAMES = ["/a", "/b", "/a/a", "/a/b", "/b/a", "/a/a/a", "/a/a/b"]
-
-uploads = st.sampled_from([digit * 32 for digit in "0123456789abcdef"])
-paths = st.sampled_from(NAMES)
-indexes = st.integers(0, 6)
-times = st.integers(0, 9999)
-manifests = st.builds(
-    Manifest, uploads, st.integers(0, 9), times, st.just(6), st.just(0), st.just(4), st.sampled_from([(), NODES])
-)
-
-
-def empty(manifest: Manifest) -> Manifest:
-    return Manifest(manifest.upload, 0, manifest.created_ms, 6, 0, 4, ())
-
-
-records = st.one_of(
-    st.builds(CollectionMade, paths, times),
-    st.builds(FileCommitted, paths, manifests),
-    st.builds(EntryDeleted, paths, times),
-    st.builds(UploadStarted, uploads, paths, st.just(NODES), times, st.sampled_from(["", "front"])),
-    st.builds(UploadAborted, uploads, st.just("gone"), times),
-    st.builds(PartsReaped, uploads),
-    st.builds(PartsGone, st.sampled_from(NODES), st.lists(st.builds("{}.{}".format, uploads, indexes)).map(tuple)),
-    st.builds(EntryMoved, paths, paths, times),
-    st.builds(EntryCopied, paths, paths, st.sampled_from(["0", "infinity"]), times),
-    st.builds(
-        PropertiesChanged,
-        st.sampled_from(["/", *NAMES]),
-        st.dictionaries(st.sampled_from(["{DAV:}x", "y"]), st.sampled_from(["<x/>", "<y/>"])),
-        st.lists(st.just("y"), max_size=1).map(tuple),
-    ),
-    st.builds(
-        LockTaken,
-        st.sampled_from(["/", *NAMES]),
-        st.sampled_from(["urn:1", "urn:2", "urn:3"]),
-        st.sampled_from(["exclusive", "shared"]),
-        st.sampled_from(["0", "infinity"]),
-        st.just(""),
-        times,
-        times,
-        st.none() | manifests.map(empty),
-    ),
-    st.builds(LockReleased, st.sampled_from(["urn:1", "urn:2", "urn:3"])),
-)
+from tests.unit.histories import fold, records, told
 
 Make = Callable[..., FileJournal]
-
-
-def told(state: State) -> Any:
-    """Return everything that a state holds."""
-    root = state.tree.collection("/")
-    doomed, under_way = list(state.doomed.uploads().items()), dict(state.uploads)
-    noted, locks = dict(state.tree.all_properties()), list(state.locks)
-    parts_on = {node: count for node, count in state.parts_on.items() if count}
-    counts = state.files, state.bytes_stored, state.shared, parts_on
-    return state.cluster, root, dict(state.tree.walk()), noted, locks, doomed, under_way, counts
-
-
-def fold(some: list[Record]) -> State:
-    """Return the state that those of the records produce that can be applied; no upload id is used twice."""
-    state = State()
-    for record in [JournalOpened(1, "c" * 32, 5), *some]:
-        manifest = record.manifest if isinstance(record, FileCommitted) else getattr(record, "file", None)
-        upload = getattr(record, "upload", None) if manifest is None else manifest.upload
-        if upload in {manifest.upload for manifest in state.tree.files()}:
-            continue
-        try:
-            apply(state, record)
-        except ValueError:
-            continue
-    return state
 
 
 @settings(max_examples=500)
@@ -138,6 +57,7 @@ def test_a_state_counts_what_is_in_its_tree(some: list[Record]) -> None:
     files = list(state.tree.files())
     names = Counter(manifest.upload for manifest in files if manifest.nodes)
     assert (state.files, state.bytes_stored) == (len(files), sum(manifest.size for manifest in files))
+    assert len(state.tree) == len(list(state.tree.walk()))
     assert state.shared == {upload: count for upload, count in names.items() if count > 1}
     assert not names.keys() & state.doomed.uploads().keys(), "parts of a file that is there are never deleted"
     assert all(state.tree.lookup(lock.path) is not None for lock in state.locks)

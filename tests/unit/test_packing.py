@@ -39,8 +39,12 @@ def test_a_packed_manifest_is_unpacked_to_an_equal_one(some: list[Manifest]) -> 
     packed = [packing.pack(each) for each in some]
     assert [packing.unpack(each) for each in packed] == some
     assert [size_of(each) for each in packed] == [each.size for each in some]
-    assert [packing.has_parts(each) for each in packed] == [each.nodes != () for each in some]
+    assert [packing.parts_of(each) for each in packed] == [len(each.nodes) for each in some]
     assert [packing.pack(each) for each in some] == packed
+    other = Packing()
+    other.restore(packing.nodes, packing.shapes)
+    assert [other.unpack(each) for each in packed] == some
+    assert [other.pack(each) for each in some] == packed
 
 
 @given(st.lists(manifests))

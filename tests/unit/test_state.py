@@ -72,7 +72,7 @@ def test_the_parts_of_an_aborted_upload_are_doomed_until_they_are_reaped() -> No
 def test_the_parts_of_a_replaced_version_are_doomed() -> None:
     state = fold(FileCommitted("/f", manifest(A)), FileCommitted("/f", manifest(B, size=7)))
     assert state.doomed.uploads() == {A: NODES}
-    assert (state.files, state.bytes_stored) == (1, 7)
+    assert (state.files, state.bytes_stored, len(state.tree)) == (1, 7, 1)
 
 
 def test_the_parts_of_all_files_in_a_deleted_collection_are_doomed() -> None:

@@ -192,6 +192,13 @@ class Whole(Tree):
         self.packing = Packing()
         super().__init__(created_ms, self.packing)
 
+    def put_file(self, path: str, file: Manifest, time_ms: int) -> Manifest | None:
+        replaced = self.put(path, self.packing.pack(file), time_ms)
+        return None if replaced is None else self.gone(replaced)[0]
+
+    def list_members(self, path: str, after: str, limit: int) -> list[Member]:
+        return [Member(name, self._shown(entry)) for name, entry in self.page(path, after, limit)]
+
     def unpacked(self, files: Iterable[Packed | None]) -> list[Manifest]:
         return [self.packing.unpack(file) for file in files if file is not None]
 
@@ -284,7 +291,7 @@ def test_it_tells_beforehand_what_a_change_would_do(found: list[tuple[str, str, 
 
 @given(st.sets(st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="/"), min_size=1)))
 def test_pages_follow_each_other_in_the_order_of_code_points(names: set[str]) -> None:
-    tree = Tree(0)
+    tree = Whole(0)
     for name in names:
         tree.put_file(f"/{name}", manifest(), 1)
     found: list[str] = []
@@ -296,7 +303,7 @@ def test_pages_follow_each_other_in_the_order_of_code_points(names: set[str]) ->
 
 
 def test_a_page_may_begin_after_a_name_that_is_gone() -> None:
-    tree = Tree(0)
+    tree = Whole(0)
     for name in "abcd":
         tree.put_file(f"/{name}", manifest(), 1)
     tree.list_members("/", "", 2)
@@ -305,13 +312,13 @@ def test_a_page_may_begin_after_a_name_that_is_gone() -> None:
 
 
 def test_what_is_not_a_path_is_nowhere() -> None:
-    tree = Tree(0)
+    tree = Whole(0)
     tree.make_collection("/a", 1)
     assert [tree.lookup(path) for path in ("", "a", "//", "/a/", "x/a")] == [None] * 5
 
 
 def test_only_collections_have_members() -> None:
-    tree = Tree(0)
+    tree = Whole(0)
     tree.put_file("/a", manifest(), 1)
     with pytest.raises(NotACollection, match="/a is a file"):
         tree.list_members("/a", "", 1)
@@ -378,7 +385,7 @@ def test_copies_of_copies_come_to_an_end() -> None:
     )
 )
 def test_a_tree_goes_as_deep_as_its_longest_path(found: list[list[str]]) -> None:
-    tree = Tree(0)
+    tree = Whole(0)
     tree.make_collection("/t", 0)
     for names in found:
         path = "/t"

@@ -16,10 +16,11 @@ from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
+from splitd.catalog.journal.image import ImageReader
 from splitd.catalog.journal.reader import JournalReader
 from splitd.catalog.journal.writer import SegmentWriter
 from splitd.errors import CatalogReadOnly
-from splitd.interfaces.journal import IJournal, IJournalCopies, JournalStatistics
+from splitd.interfaces.journal import IJournal, IJournalCopies, IRestorer, JournalStatistics
 from splitd.model.records import Record, encode_line
 from storaged.http import reason_of
 from storaged.system.filesystem import FolderLock
@@ -143,18 +144,20 @@ class FileJournal:
         """Why nothing should be appended just now; empty if nothing speaks against it."""
         return "" if self._copies is None else self._copies.unavailable
 
-    def replay(self, apply: Callable[[Record], None]) -> Deferred[int]:
+    def replay(self, apply: Callable[[Record], None], restorer: IRestorer | None = None) -> Deferred[int]:
         """Read all records; see `IJournal`.
 
         :param apply: may raise `ValueError` for a record that contradicts those before it, which counts as damage.
         :raise OSError: another process has the journal open, or it cannot be read.
         """
-        return self._turn.run(lambda: Deferred.fromCoroutine(self._replay(apply)))
+        return self._turn.run(lambda: Deferred.fromCoroutine(self._replay(apply, restorer)))
 
-    async def _replay(self, apply: Callable[[Record], None]) -> int:
+    async def _replay(self, apply: Callable[[Record], None], restorer: IRestorer | None) -> int:
         self._refuse_closed()
         await self._in_pool(self._filesystem.make_folder, self._folder)
         await self._in_pool(self._lock.acquire)
+        if restorer is not None:
+            await self._restore(restorer)
         batches = self._reader.batches()
         try:
             while (batch := await self._in_pool(next, batches, None)) is not None:
@@ -182,6 +185,24 @@ class FileJournal:
         self._open = True
         self._compact_where_needed()
         return self._written
+
+    async def _restore(self, restorer: IRestorer) -> None:
+        """Read the image of the snapshot, if it can be used."""
+        image = ImageReader(self._filesystem, self._folder)
+        frames = image.frames()
+        try:
+            while (frame := await self._in_pool(next, frames, None)) is not None:
+                restorer.take(frame)
+                self._refuse_closed()
+            if image.upcoming:
+                restorer.end()
+                self._reader.skip_snapshot(image.upcoming, image.size)
+        except (OSError, ValueError) as problem:
+            restorer.reset()
+            reason = reason_of(problem) if isinstance(problem, OSError) else str(problem)
+            self._log.info("the snapshot of the journal is read, and not its image: {reason}", reason=reason)
+        finally:
+            await self._in_pool(frames.close)
 
     def _refuse_closed(self) -> None:
         if self._closed:

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, execute, fail, succeed
 from zope.interface import implementer
 
 from splitd.errors import CatalogReadOnly, JournalDamaged
-from splitd.interfaces.journal import IJournal
+from splitd.interfaces.journal import IJournal, IRestorer
 from splitd.model.records import Record, decode_line, encode_line
 
 
@@ -61,8 +61,8 @@ class MemoryJournal:
         """Let the next append fail, and with it the journal."""
         self._next_failure = reason
 
-    def replay(self, apply: Callable[[Record], None]) -> Deferred[int]:
-        """Read all records; see `IJournal`.
+    def replay(self, apply: Callable[[Record], None], restorer: IRestorer | None = None) -> Deferred[int]:  # noqa: ARG002
+        """Read all records; see `IJournal`.  There are no snapshots here.
 
         :raise OSError: another journal has the folder open.
         """

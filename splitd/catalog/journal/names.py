@@ -1,4 +1,4 @@
-"""The names of the files in a journal's folder: snapshots and segments."""
+"""The names of the files in a journal's folder: snapshots, their images, and segments."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import attrs
 from storaged.system.filesystem import UNFINISHED
 from storaged.system.interfaces import IFilesystem
 
-_NAME = re.compile(rf"\A(journal|snapshot)-([0-9]{{10}})\.jsonl({re.escape(UNFINISHED)})?\Z")
+_KINDS = {("journal", "jsonl"): "segment", ("snapshot", "jsonl"): "snapshot", ("snapshot", "image"): "image"}
+_NAME = re.compile(rf"\A(journal|snapshot)-([0-9]{{10}})\.(jsonl|image)({re.escape(UNFINISHED)})?\Z")
 
 
 def segment_name(first: int) -> str:
@@ -22,10 +23,15 @@ def snapshot_name(upcoming: int) -> str:
     return f"snapshot-{upcoming:010}.jsonl"
 
 
+def image_name(upcoming: int) -> str:
+    """Return the name of the image of the snapshot of all records before this one."""
+    return f"snapshot-{upcoming:010}.image"
+
+
 def is_unfinished_snapshot(name: str) -> bool:
-    """Whether this is the name of a snapshot that is being written, or was left unfinished."""
+    """Whether this is the name of a snapshot or image that is being written, or was left unfinished."""
     match = _NAME.match(name)
-    return match is not None and match[1] == "snapshot" and match[3] is not None
+    return match is not None and match[1] == "snapshot" and match[4] is not None
 
 
 @attrs.frozen
@@ -35,8 +41,8 @@ class Listing:
     :param snapshot: the number of the record before which the newest snapshot was made; None if there is no snapshot.
     :param segments: the numbers of the first records of the segments that follow the snapshot, ascending; of all
         segments if there is no snapshot.
-    :param obsolete: the names of files that the journal does not need: those that the snapshot replaces, and unfinished
-        ones.
+    :param obsolete: the names of files that the journal does not need: those that the snapshot replaces, images of
+        other snapshots, and unfinished files.
     """
 
     snapshot: int | None
@@ -46,18 +52,20 @@ class Listing:
 
 def list_folder(filesystem: IFilesystem, folder: str) -> Listing:
     """List the files of a journal's folder; other files in it are skipped."""
-    snapshots: list[int] = []
-    segments: list[int] = []
+    numbers: dict[str, list[int]] = {kind: [] for kind in _KINDS.values()}
     obsolete: list[str] = []
     for name, _, _ in filesystem.scan(folder):
         match = _NAME.match(name)
-        if match is None:
+        kind = _KINDS.get((match[1], match[3])) if match is not None else None
+        if match is None or kind is None:
             continue
-        if match[3]:
+        if match[4]:
             obsolete.append(name)
         else:
-            (snapshots if match[1] == "snapshot" else segments).append(int(match[2]))
+            numbers[kind].append(int(match[2]))
+    snapshots, segments = numbers["snapshot"], numbers["segment"]
     snapshot = max(snapshots, default=None)
+    obsolete += [image_name(number) for number in numbers["image"] if number != snapshot]
     if snapshot is not None:
         obsolete += [snapshot_name(number) for number in snapshots if number < snapshot]
         obsolete += [segment_name(first) for first in segments if first < snapshot]

@@ -87,6 +87,15 @@ class JournalReader:
         self.torn: TornTail | None = None
         self.obsolete: list[str] = []
         self._rest = b""
+        self._skipped: int | None = None
+
+    def skip_snapshot(self, upcoming: int, size: int) -> None:
+        """Do not read a snapshot, because its image was read.
+
+        :param upcoming: the number in the snapshot's name.
+        :param size: its bytes.
+        """
+        self._skipped, self.snapshot, self.sequence = upcoming, size, upcoming
 
     def batches(self) -> Generator[Batch, None, None]:
         """Read the records.
@@ -95,7 +104,7 @@ class JournalReader:
         """
         listing = list_folder(self._filesystem, self._folder)
         self.obsolete = listing.obsolete
-        if listing.snapshot is not None:
+        if listing.snapshot is not None and listing.snapshot != self._skipped:
             yield from self._read_snapshot(listing.snapshot)
         for first in listing.segments:
             if self._stop is not None and first >= self._stop:

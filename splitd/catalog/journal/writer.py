@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice
 
+from splitd.catalog.journal.image import Digest
 from splitd.catalog.journal.names import is_unfinished_snapshot, list_folder, segment_name, snapshot_name
 from splitd.catalog.journal.reader import JournalReader
 from splitd.model.records import Record, SnapshotEnded, encode_line
@@ -137,12 +138,14 @@ class SegmentWriter:
             raise OSError(problem.errno, problem.strerror, path) from problem
 
 
-def write_snapshot(filesystem: IFilesystem, folder: str, upcoming: int, records: Iterable[Record]) -> None:
+def write_snapshot(filesystem: IFilesystem, folder: str, upcoming: int, records: Iterable[Record]) -> Digest:
     """Write a snapshot, which afterwards exists whole and durable, or not at all.
 
     :param upcoming: the number of the journal's next record.
     :param records: records that result in the same state as all records of the journal before that one.
+    :return: the digest of the snapshot.
     """
+    digest = Digest()
     # A compaction that was killed leaves a file, which may take the room that this one needs.
     for name, _, _ in filesystem.scan(folder):
         if is_unfinished_snapshot(name):
@@ -152,7 +155,9 @@ def write_snapshot(filesystem: IFilesystem, folder: str, upcoming: int, records:
         numbered = enumerate(chain(records, [SnapshotEnded(upcoming)]), 1)
         while lines := [encode_line(number, 0, record) for number, record in islice(numbered, _LINES_AT_ONCE)]:
             file.write(lines)
+            digest = digest.over(lines)
             since_sync += sum(map(len, lines))
             if since_sync >= _EARLY_SYNC:
                 file.start_sync()
                 since_sync = 0
+    return digest

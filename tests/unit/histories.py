@@ -1,0 +1,118 @@
+"""Histories of records in any order, and all that a state tells of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from splitd.catalog.effects import apply
+from splitd.catalog.state import State
+from splitd.model.manifest import Manifest
+from splitd.model.records import (
+    CollectionMade,
+    EntryCopied,
+    EntryDeleted,
+    EntryMoved,
+    FileCommitted,
+    JournalOpened,
+    LayoutChanged,
+    LockReleased,
+    LockTaken,
+    NodeLost,
+    PartMoved,
+    PartMoveStarted,
+    PartsGone,
+    PartsLost,
+    PartsReaped,
+    PropertiesChanged,
+    Record,
+    UploadAborted,
+    UploadStarted,
+)
+from splitd.model.tree import Collection
+
+NODES = tuple("abcdef")
+NAMES = ["/a", "/b", "/a/a", "/a/b", "/b/a", "/a/a/a", "/a/a/b"]
+
+uploads = st.sampled_from([digit * 32 for digit in "0123456789abcdef"])
+paths = st.sampled_from(NAMES)
+indexes = st.integers(0, 6)
+parts = st.lists(st.builds("{}.{}".format, uploads, indexes)).map(tuple)
+times = st.integers(0, 9999)
+manifests = st.builds(
+    Manifest, uploads, st.integers(0, 9), times, st.just(6), st.just(0), st.just(4), st.sampled_from([(), NODES])
+)
+
+
+def empty(manifest: Manifest) -> Manifest:
+    return Manifest(manifest.upload, 0, manifest.created_ms, 6, 0, 4, ())
+
+
+records = st.one_of(
+    st.builds(CollectionMade, paths, times),
+    st.builds(FileCommitted, paths, manifests),
+    st.builds(EntryDeleted, paths, times),
+    st.builds(UploadStarted, uploads, paths, st.just(NODES), times, st.sampled_from(["", "front"])),
+    st.builds(UploadAborted, uploads, st.just("gone"), times),
+    st.builds(PartsReaped, uploads),
+    st.builds(PartsGone, st.sampled_from(NODES), parts),
+    st.builds(PartsLost, st.sampled_from(NODES), parts, st.just("rot"), times, st.booleans()),
+    st.builds(NodeLost, st.sampled_from(NODES), times),
+    st.builds(LayoutChanged, uploads, st.integers(0, 2), times),
+    st.builds(PartMoveStarted, uploads, indexes, st.sampled_from("gh"), times, st.sampled_from(["", "front"])),
+    st.builds(PartMoved, uploads, indexes, st.sampled_from(["", *NODES]), st.sampled_from("gh")),
+    st.builds(EntryMoved, paths, paths, times),
+    st.builds(EntryCopied, paths, paths, st.sampled_from(["0", "infinity"]), times),
+    st.builds(
+        PropertiesChanged,
+        st.sampled_from(["/", *NAMES]),
+        st.dictionaries(st.sampled_from(["{DAV:}x", "y"]), st.sampled_from(["<x/>", "<y/>"])),
+        st.lists(st.just("y"), max_size=1).map(tuple),
+    ),
+    st.builds(
+        LockTaken,
+        st.sampled_from(["/", *NAMES]),
+        st.sampled_from(["urn:1", "urn:2", "urn:3"]),
+        st.sampled_from(["exclusive", "shared"]),
+        st.sampled_from(["0", "infinity"]),
+        st.just(""),
+        times,
+        times,
+        st.none() | manifests.map(empty),
+    ),
+    st.builds(LockReleased, st.sampled_from(["urn:1", "urn:2", "urn:3"])),
+)
+
+
+def told(state: State) -> Any:
+    """Return everything that a state holds."""
+    root = state.tree.collection("/")
+    doomed, under_way = list(state.doomed.uploads().items()), dict(state.uploads)
+    noted, locks = dict(state.tree.all_properties()), list(state.locks)
+    parts_on = {node: count for node, count in state.parts_on.items() if count}
+    counts = state.files, state.bytes_stored, len(state.tree), state.shared, parts_on
+    entries = {path: placed(state, entry) for path, entry in state.tree.walk()}
+    versions = [state.shown(packed) for packed in state.versions.after("")]
+    hurt = state.hurt.page("", 100), state.hurt.counts(), state.hurt.parts, state.hurt.size
+    copies = set(state.moves.copies()), dict(state.moves.under_way), list(state.lost), state.nodes()
+    return state.cluster, root, entries, noted, locks, doomed, under_way, counts, versions, hurt, copies
+
+
+def placed(state: State, entry: Manifest | Collection) -> Manifest | Collection:
+    return state.moves.place(entry) if isinstance(entry, Manifest) else entry
+
+
+def fold(some: list[Record]) -> State:
+    """Return the state that those of the records produce that can be applied; no upload id is used twice."""
+    state = State()
+    for record in [JournalOpened(1, "c" * 32, 5), *some]:
+        manifest = record.manifest if isinstance(record, FileCommitted) else getattr(record, "file", None)
+        upload = getattr(record, "upload", None) if manifest is None else manifest.upload
+        if upload in {manifest.upload for manifest in state.tree.files()}:
+            continue
+        try:
+            apply(state, record)
+        except ValueError:
+            continue
+    return state
