@@ -139,9 +139,9 @@ class DiskPartStore:
     async def _create(self, part_id: str, stored_size: int | None) -> IPartWriter:
         part = check_part_id(part_id)
         await self._look()
-        self._admit(part_id, stored_size)
+        self._admit(part_id, stored_size, self._room.free)
         await self._refuse_packed(part_id)
-        self._admit(part_id, stored_size)
+        self._admit(part_id, stored_size, self._room.free)
         writer = DiskPartWriter(
             part,
             stored_size,
@@ -160,14 +160,14 @@ class DiskPartStore:
             raise
         return writer
 
-    def _admit(self, part_id: str, stored_size: int | None) -> None:
-        """Refuse a part that must not begin now."""
+    def _admit(self, part_id: str, stored_size: int | None, free: int) -> None:
+        """Refuse a part that must not begin now, or for which there is no room in `free` bytes."""
         self._refuse_while_stopping()
         self._removals.check(part_id)
         if part_id in self._writers or part_id in self._putting:
             raise PartExists(f"part {part_id} is being written already")
-        if self._room.free < (1 if stored_size is None else stored_size):
-            raise NoSpace(f"part {part_id}: {stored_size} bytes announced, {self._room.free} bytes are free")
+        if free < (1 if stored_size is None else stored_size):
+            raise NoSpace(f"part {part_id}: {stored_size} bytes announced, {free} bytes are free")
 
     async def _refuse_packed(self, part_id: str) -> None:
         try:
@@ -182,34 +182,35 @@ class DiskPartStore:
             # Not awaited, because small parts do not use up so soon the room that the last check found.
             Deferred.fromCoroutine(self._look()).addErrback(lambda failure: self._log.failure("the volume", failure))
         outcomes: list[PartInfo | StoragedError | None] = []
-        puts: list[NewPart] = []
-        promise = self._room.promise(0)
+        puts: dict[str, NewPart] = {}
+        size, free = 0, self._room.free
         for part_id, data in parts:
             try:
-                puts.append(NewPart(self._admit_small(part_id, len(data)), data))
+                puts[part_id] = NewPart(self._admit_small(part_id, len(data), free - size), data)
             except StoragedError as problem:
                 outcomes.append(problem)
             else:
                 outcomes.append(None)
                 self._putting.add(part_id)
-                promise.add(len(data))
+                size += len(data)
+        promise = self._room.promise(size)
 
         def ended(places: list[Place | StoragedError] | Failure) -> list[PartInfo | StoragedError] | Failure:
-            self._putting.difference_update(str(put.part) for put in puts)
+            self._putting.difference_update(puts)
             if isinstance(places, Failure):
                 promise.end()
                 return places
-            promise.use(sum(place.length for place in places if isinstance(place, Place)))
+            promise.use(sum([place.length for place in places if isinstance(place, Place)]))
             promise.end()
-            stored = iter(zip(puts, places, strict=True))
-            return [_info(*next(stored)) if outcome is None else outcome for outcome in outcomes]
+            stored = map(_info, puts, places)
+            return [next(stored) if outcome is None else outcome for outcome in outcomes]
 
-        return self._packs.put_all(puts).addBoth(ended)
+        return self._packs.put_all(list(puts.values())).addBoth(ended)
 
-    def _admit_small(self, part_id: str, stored_size: int) -> PartId:
+    def _admit_small(self, part_id: str, stored_size: int, free: int) -> PartId:
         part = check_part_id(part_id)
         check_small(part_id, stored_size)
-        self._admit(part_id, stored_size)
+        self._admit(part_id, stored_size, free)
         return part
 
     def get_all(self, part_ids: Sequence[str]) -> Deferred[list[bytes | StoragedError]]:
@@ -387,8 +388,8 @@ def _by_id(part: PartInfo) -> str:
     return part.part_id
 
 
-def _info(put: NewPart, place: Place | StoragedError) -> PartInfo | StoragedError:
-    return PartInfo(str(put.part), place.length, place.time_ms) if isinstance(place, Place) else place
+def _info(part_id: str, place: Place | StoragedError) -> PartInfo | StoragedError:
+    return PartInfo(part_id, place.length, place.time_ms) if isinstance(place, Place) else place
 
 
 def _problem_of(part_id: str) -> BadRequest | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from threading import Lock
 
 import attrs
 
@@ -42,6 +43,9 @@ class PartFolder:
         self.root = root
         self._filesystem = filesystem
         self._durable: set[str] = set()  # subfolders known to be durable
+        self._lock = Lock()
+        self._found: dict[str, str] = {}  # the highest id that was in each subfolder when it was looked at
+        self._made: dict[str, str] = {}  # the highest id for which each subfolder was made since the start
 
     def place(self, part: PartId) -> PartPlace:
         """Return the paths of a part."""
@@ -59,8 +63,13 @@ class PartFolder:
             self._filesystem.remove(f"{temporary}/{name}")
 
     def make_subfolder(self, part: PartId) -> None:
-        """Make the subfolder for a part durably, unless that was done before."""
+        """Make the subfolder for a part durably, unless that was done before.  Must be called before the part is put
+        there.
+        """
         folder = self.place(part).folder
+        with self._lock:
+            subfolder = part.upload[:2]
+            self._made[subfolder] = max(str(part), self._made.get(subfolder, ""))
         if folder not in self._durable:
             self._filesystem.make_folder(folder)
             # Also if it exists: another thread or a killed process may have made it without a sync.
@@ -98,11 +107,22 @@ class PartFolder:
 
     def exists(self, part: PartId) -> bool:
         """Return whether a part in this folder has this id."""
+        if not self._may_have(part):
+            return False
         try:
             self.stat(part)
         except PartMissing:
             return False
         return True
+
+    def _may_have(self, part: PartId) -> bool:
+        """Return False if this part is certainly not here, without a call of the system for most new parts."""
+        # An id is a random first byte followed by the time, so a new id is higher than all others of its first byte.
+        part_id, subfolder = str(part), part.upload[:2]
+        found = self._found.get(subfolder)
+        if found is None:
+            found = self._found[subfolder] = max((each.part_id for each in self.scan(subfolder, "")), default="")
+        return part_id <= found or part_id <= self._made.get(subfolder, "")
 
     def read_small(self, part: PartId) -> bytes:
         """Return all stored bytes of a small part.

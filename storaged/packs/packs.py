@@ -157,10 +157,14 @@ class Packs:
         pieces: list[bytes] = []
         removals: list[int] = []
         outcomes: list[Outcome] = []
+        now_ms = self._now_ms()
         for change in changes:
             part_id = str(change.part)
-            present = places[part_id] if part_id in places else self._index.find(part_id)
-            outcome, more = self._judge(change, present, number, offset)
+            if part_id in places:
+                present = places[part_id]
+            else:
+                present = self._index.find(part_id) if self._index.may_have(part_id) else None
+            outcome, more = self._judge(change, present, number, offset, now_ms)
             if more:
                 pieces += more
                 offset += sum(map(len, more))
@@ -180,9 +184,10 @@ class Packs:
                 self._seal()
         return outcomes
 
-    def _judge(self, change: Change, present: Place | None, number: int, offset: int) -> tuple[Outcome, list[bytes]]:
+    def _judge(
+        self, change: Change, present: Place | None, number: int, offset: int, now_ms: int
+    ) -> tuple[Outcome, list[bytes]]:
         """Return the outcome of a change, and the pieces to append for it at `offset` of pack `number`."""
-        now_ms = self._now_ms()
         if isinstance(change, NewPart):
             if present is not None or self._elsewhere.exists(change.part):
                 return PartExists(f"part {change.part} is here already"), []
