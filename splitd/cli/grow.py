@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import attrs
 import click
 
 from splitd.cli.errors import CommandFailed, PortTaken
@@ -24,7 +25,6 @@ from splitd.cli.local.running import holder, read_ready
 from splitd.cli.local.supervisor import NODES_ADDED
 from splitd.cli.registry_editor import RegistryEditor
 from splitd.cli.reload import describe_changes
-from splitd.cli.server import Server
 from splitd.cli.session import Session, output, pass_session
 
 _START_S = 60.0
@@ -56,7 +56,7 @@ def grow(session: Session, folder: Path, by: int) -> None:
 
 def _grow(session: Session, folder: Path, by: int) -> None:
     cluster = _wait_ready(folder, by)
-    admin = Server(cluster["front"]["admin"])
+    admin = attrs.evolve(session.admin, url=cluster["front"]["admin"])
     with _alone(folder):
         joined = {node["id"] for node in admin.document("/status")["nodes"]}
         port = urlsplit(cluster["front"]["url"]).port or 0

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import attrs
 import click
 
 from splitd import __version__
@@ -9,6 +12,7 @@ from splitd.cli.certificates.command import tls
 from splitd.cli.check import check
 from splitd.cli.completion import completion
 from splitd.cli.compose_node import compose_node
+from splitd.cli.credentials import authorization
 from splitd.cli.demo.command import demo
 from splitd.cli.du import du
 from splitd.cli.find import find
@@ -31,6 +35,7 @@ from splitd.cli.sweep import sweep
 from splitd.cli.sync.command import sync
 from splitd.cli.transfer import cp, mv
 from splitd.cli.up import up
+from splitd.cli.user import user as user_command
 
 _EXIT_CODES = """\b
 Exit codes:
@@ -63,16 +68,47 @@ Exit codes:
     callback=read_server,
     help="The URL of the operators' port.",
 )
+@click.option("--user", envvar="SPLITD_USER", show_envvar=True, help="The user to log in as.")
+@click.option(
+    "--password-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="SPLITD_PASSWORD_FILE",
+    show_envvar=True,
+    help="A file with the user's password.  [default: SPLITD_PASSWORD, or the terminal]",
+)
+@click.option(
+    "--token-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="SPLITD_TOKEN_FILE",
+    show_envvar=True,
+    help="A file with a token to log in with, in place of a user and a password.",
+)
+@click.option(
+    "--token",
+    envvar="SPLITD_TOKEN",
+    show_envvar=True,
+    help="The token itself.  On the command line other users of this machine see it: prefer the variable or a file.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 @click.pass_context
-def main(context: click.Context, url: Server, admin: Server, as_json: bool) -> None:
+def main(
+    context: click.Context,
+    url: Server,
+    admin: Server,
+    user: str | None,
+    password_file: Path | None,
+    token_file: Path | None,
+    token: str | None,
+    as_json: bool,
+) -> None:
     """Run, use and watch a splitd."""
-    context.obj = Session(url, admin, as_json)
+    login = authorization(user, password_file, token, token_file)
+    context.obj = Session(attrs.evolve(url, authorization=login), attrs.evolve(admin, authorization=login), as_json)
 
 
 _COMMANDS = (
     up, grow, demo, put, get, sync, ls, find, du, cp, mv, rm, mkdir, status, nodes, layout, reload, rebalance, heal,
-    sweep, check, journal, tls, compose_node, completion,
+    sweep, check, journal, tls, user_command, compose_node, completion,
 )  # fmt: skip
 for command in _COMMANDS:
     main.add_command(command)

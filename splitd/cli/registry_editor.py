@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import errno
-import fcntl
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ import attrs
 from splitd.cli.errors import CommandFailed, ServerRefused
 from splitd.cli.local.text import append_node, format_node, read_urls, write_state
 from splitd.cli.server import Server
-from splitd.cli.writing import read_text, replace_file
+from splitd.cli.writing import locked_folder, read_text, replace_file
 
 Entry = Mapping[str, str | float]
 """A node as it stands in the registry: `id`, `url`, and optionally other keys."""
@@ -99,16 +97,13 @@ class RegistryEditor:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Keep other commands away.  The lock is on the folder, because the file itself is replaced."""
-        try:
-            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        except OSError as problem:
-            raise NotChanged(f"{self.path.parent}: {problem.strerror}") from problem
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
+        """Keep other commands away."""
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(locked_folder(self.path.parent))
+            except OSError as problem:
+                raise NotChanged(f"{self.path.parent}: {problem.strerror}") from problem
             yield
-        finally:
-            os.close(folder)
 
     def _read(self) -> str:
         try:

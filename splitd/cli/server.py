@@ -57,11 +57,13 @@ class Server:
     :param url: the URL of its root, http or https.
     :param connect_s: how long to wait for a connection, in seconds.
     :param stall_s: how long to wait for the next byte to move, in seconds.
+    :param authorization: the value of the `Authorization` header; empty for none.
     """
 
     url: str
     connect_s: float = _CONNECT_S
     stall_s: float = _STALL_S
+    authorization: str = attrs.field(default="", repr=False)
 
     @contextmanager
     def ask(
@@ -132,6 +134,8 @@ class Server:
         self, connection: HTTPConnection, method: str, target: str, headers: Mapping[str, str], body: Body | None
     ) -> HTTPResponse:
         connection.putrequest(method, target, skip_accept_encoding=True)
+        if self.authorization:
+            connection.putheader("Authorization", self.authorization)
         for name, value in headers.items():
             connection.putheader(name, value)
         if body is None:
@@ -247,6 +251,8 @@ def _refuse_no(what: str, answer: HTTPResponse) -> None:
         sentence = ""  # then the status alone must say why
     is_text = answer.headers.get_content_type() == "text/plain"
     sentence = printable(" ".join(sentence.split())) if is_text and sentence else answer.reason
+    if answer.status == 401:
+        sentence += "; see --user and --token-file"
     raise ServerRefused(f"{what}: {sentence} ({answer.status})", answer.status)
 
 

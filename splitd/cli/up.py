@@ -37,9 +37,14 @@ from splitd.model.striping import Layout
     show_default=True,
     help="The folder of the whole cluster.",
 )
+@click.option(
+    "--users",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The file of the users.  [default: as before; none in a new folder: everybody may do everything]",
+)
 @click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="The front's port.")
 @pass_session
-def up(session: Session, nodes: int | None, folder: Path, port: int, layout: Layout | None) -> None:
+def up(session: Session, nodes: int | None, folder: Path, port: int, layout: Layout | None, users: Path | None) -> None:
     """Run a whole cluster on this machine.
 
     It runs until Ctrl-C or SIGTERM, which stops all of it.  If it is started again on the same folder, it serves the
@@ -57,7 +62,7 @@ def up(session: Session, nodes: int | None, folder: Path, port: int, layout: Lay
     # A process that reads our process id from the lock file may send a signal at once: signals are received first.
     with reported_in_one_line(), received_signals() as signals, locked(folder):
         ready_file(folder).unlink(missing_ok=True)
-        plan = plan_cluster(folder, port, nodes, layout)
+        plan = plan_cluster(folder, port, nodes, layout, users)
         refuse_taken_ports(plan.ports(), signals)
         prepare(plan)
         _run(session, plan, signals)

@@ -31,6 +31,20 @@ def read_text(path: Path) -> str:
     return path.read_bytes().decode()
 
 
+@contextmanager
+def locked_folder(path: Path) -> Iterator[None]:
+    """Keep other commands away from the files of a folder.  The lock is on the folder, because files are replaced.
+
+    :raise OSError: the folder cannot be opened.
+    """
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
 def write_file(path: Path, text: str, mode: int = 0o644) -> None:
     """Write a text to a file, which is replaced or created.
 

@@ -63,7 +63,7 @@ class LocalCluster:
                 return False
         self.front.start()
         return self._wait(self.front, self.plan.admin, "/ready", deadline, {"for": "reads"}) and self._wait(
-            self.front, self.plan.url, "/", deadline
+            self.front, self.plan.url, "/", deadline, method="OPTIONS"
         )
 
     def grow(self, plan: ClusterPlan) -> None:
@@ -79,12 +79,18 @@ class LocalCluster:
                 self.plan = attrs.evolve(self.plan, numbers=tuple(sorted({*self.plan.numbers, node.number})))
 
     def _wait(
-        self, daemon: DaemonProcess, url: str, path: str, deadline: float, query: Mapping[str, str] = _NOTHING
+        self,
+        daemon: DaemonProcess,
+        url: str,
+        path: str,
+        deadline: float,
+        query: Mapping[str, str] = _NOTHING,
+        method: str = "GET",
     ) -> bool:
         server = Server(url, connect_s=_ANSWER_S, stall_s=_ANSWER_S)
         while not self._signals.stopped:
             try:
-                with server.ask("GET", path, query=query):
+                with server.ask(method, path, query=query):
                     return True
             except CommandFailed as failure:
                 reason = failure.message

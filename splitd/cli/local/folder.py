@@ -36,11 +36,14 @@ class FolderError(Exception):
     """The folder cannot be used as it is; the message names the file."""
 
 
-def plan_cluster(folder: Path, port: int, count: int | None = None, layout: Layout | None = None) -> ClusterPlan:
+def plan_cluster(
+    folder: Path, port: int, count: int | None = None, layout: Layout | None = None, users: Path | None = None
+) -> ClusterPlan:
     """Plan the cluster of a folder: its existing nodes, and new ones up to `count`.
 
     :param count: None for as many nodes as a file has parts, and at least `LEAST_NODES`.
     :param layout: how new files are cut; None to leave that as it is.
+    :param users: the file of the users; None to leave that as it is.
     :raise FolderError: its registry cannot be read.
     :raise ValueError: a port would be out of range, or there would be fewer nodes than a file has parts.
     """
@@ -52,7 +55,7 @@ def plan_cluster(folder: Path, port: int, count: int | None = None, layout: Layo
         raise ValueError(
             f"{len(numbers)} storage servers are too few: a file has {width} parts, each on a server of its own"
         )
-    return ClusterPlan(folder, port, numbers, str(layout or ""))
+    return ClusterPlan(folder, port, numbers, str(layout or ""), "" if users is None else str(users.absolute()))
 
 
 def _present_layout(folder: Path) -> Layout | None:

@@ -85,12 +85,14 @@ class ClusterPlan:
     :param port: the front's port.
     :param numbers: X of each node nX.
     :param layout: how new files are cut, as "6+2"; empty to leave that as it is.
+    :param users: the path of the file of the users; empty to leave that as it is.
     """
 
     folder: Path
     port: int
     numbers: tuple[int, ...]
     layout: str = ""
+    users: str = ""
 
     def __attrs_post_init__(self) -> None:
         highest = _node_port(self.port, max(self.numbers, default=0))
@@ -148,6 +150,7 @@ class ClusterPlan:
             "registry": str(self.registry),
             "cluster_key_file": str(self.key),
             **({"layout": self.layout} if self.layout else {}),
+            **({"users": self.users} if self.users else {}),
         }
 
     def ports(self) -> dict[int, str]:
