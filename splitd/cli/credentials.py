@@ -30,6 +30,11 @@ def authorization(user: str | None, password_file: Path | None, token: str | Non
         if not sys.stdin.isatty():
             raise click.UsageError(f"no password for {user}: set {PASSWORD}, or use --password-file")
         password = str(click.prompt(f"Password of {user}", hide_input=True, err=True))
+    return basic(user, password)
+
+
+def basic(user: str, password: str) -> str:
+    """Return the value of an `Authorization` header with a name and a password (RFC 7617)."""
     return "Basic " + base64.b64encode(f"{user}:{password}".encode("utf-8", "surrogateescape")).decode()
 
 

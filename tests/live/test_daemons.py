@@ -85,6 +85,22 @@ def test_an_endpoint_that_is_none_is_told_in_one_line(folder: Path, endpoint: st
     assert "Traceback" not in ended.stdout + ended.stderr
 
 
+def test_a_front_that_everybody_could_use_does_not_start(folder: Path) -> None:
+    common = ["--registry", "nodes.yaml", "--cluster-key-file", "key", "--data", "d"]
+    for key, arguments in (("listen", ["--listen", "tcp:0"]), ("admin", ["--admin", "tcp:0"])):
+        ended = start("splitd", *common, *arguments, folder=folder)
+        assert ended.returncode == 1
+        said = ended.stdout + ended.stderr
+        assert f"{key}: tcp:0 can be reached from other machines" in said
+        assert "--open-to-all" in said
+        assert "Traceback" not in said
+    missing = start("splitd", *common, "--users", "missing.yaml", folder=folder)
+    assert "missing.yaml: No such file" in missing.stdout + missing.stderr
+    (folder / "users.yaml").write_text("users: {anna: {pasword: x}}\n")
+    wrong = start("splitd", *common, "--users", "users.yaml", folder=folder)
+    assert "users.yaml: line 1: Object contains unknown field `pasword`" in wrong.stdout + wrong.stderr
+
+
 def test_every_setting_is_in_the_help(folder: Path) -> None:
     for daemon, options in (("splitd", ["--registry", "--admin", "--unit"]), ("storaged", ["--node", "--reserve"])):
         told = start(daemon, "--help", folder=folder).stdout

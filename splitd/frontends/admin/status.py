@@ -209,7 +209,7 @@ class Status:
 
     def _measure(self, catalog: CatalogStatistics) -> Iterator[Metric]:
         traffic, journal = self.traffic, self.journal.statistics
-        readiness, copies = self.readiness(), journal.copies
+        readiness, copies, users = self.readiness(), journal.copies, self.users_file
         gauges = {
             "splitd_ready": ("Whether files can be read and stored.", not readiness.problems),
             "splitd_reads_ready": ("Whether files can be read.", not readiness.reads),
@@ -227,6 +227,10 @@ class Status:
             "splitd_registry_refused": (
                 "Whether the registry's file cannot be used as it is.",
                 self.registry_file.refused is not None,
+            ),
+            "splitd_users_refused": (
+                "Whether the users' file cannot be used as it is.",
+                users is not None and users.refused is not None,
             ),
             "splitd_rebalancing": ("Whether parts are being moved.", self.rebalance.under_way),
             "splitd_cache_bytes": ("Small files kept in memory.", self.cache.size),
@@ -253,6 +257,7 @@ class Status:
             ),
         }
         counters = {
+            "splitd_logins_refused": ("Logins that were refused.", 0 if users is None else users.logins.refused),
             "splitd_uploads_committed": ("Uploads that were committed.", traffic.uploads_committed),
             "splitd_uploads_degraded": (
                 "Uploads that were committed, but some of whose parts could not be stored.",
