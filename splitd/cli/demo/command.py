@@ -75,7 +75,9 @@ def demo(context: click.Context, session: Session, size: int, port: int | None, 
             raise CommandFailed(f"{folder}: {problem.strerror}; TMPDIR names another place") from problem
         cut = layout or PLAIN
         cluster = OwnCluster(folder / "cluster", port, cut) if own else None
-        scene = Scene(sample, cluster, session.front.url, f"/demo-{secrets.token_hex(4)}", cut)
+        front = session.front
+        login = front.authorization if cluster is None else ""
+        scene = Scene(sample, cluster, front.url, f"/demo-{secrets.token_hex(4)}", cut, login)
         with _cleaned_up(scene):
             results = run_tour(scene, console)
             show_summary(console, results)

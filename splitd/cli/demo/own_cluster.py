@@ -31,6 +31,16 @@ main()
 """
 """splitctl, to which the kernel sends SIGTERM when its parent ends (prctl(2), PR_SET_PDEATHSIG)."""
 
+PRIVATE = "/members"
+"""The one place where nobody may do anything who has not logged in."""
+
+_USERS = f"""\
+anonymous:
+  grants:
+    - {{path: /, allow: [read, write, admin]}}  # for the tour
+    - {{path: {PRIVATE}, allow: []}}
+"""
+
 _START_S = 90.0
 _STOP_S = 60.0
 _BACK_S = 60.0
@@ -73,6 +83,11 @@ class OwnCluster:
         return self.folder / KEY
 
     @property
+    def users(self) -> Path:
+        """The file of the users."""
+        return self.folder / "users.yaml"
+
+    @property
     def url(self) -> str:
         """The URL of the files."""
         return f"http://{HOST}:{self._port}"
@@ -91,7 +106,8 @@ class OwnCluster:
         config = self.front / FRONT_CONFIG
         config.parent.mkdir(parents=True)
         # By default only one part may be missing when a file is stored: the tour kills two servers at once.
-        config.write_text(f"min_parts: {self._layout.data}\n", encoding="ascii")
+        config.write_text(f"min_parts: {self._layout.data}\nusers: {self.users}\n", encoding="utf-8")
+        self.users.write_text(_USERS, encoding="ascii")
         for _ in range(_TRIES):
             self._port = self._asked_port or self._port or _free_ports(self.folder, nodes + _MOST_ADDED)
             process = self._up(nodes)
@@ -158,11 +174,14 @@ class OwnCluster:
         if done.returncode:
             raise CommandFailed(f"the cluster did not grow: {done.stderr.strip()}")
 
-    def operate(self, *arguments: str) -> tuple[int, str]:
-        """Run splitctl for this cluster; return its exit code, and what it said."""
+    def operate(self, *arguments: str, said: str = "") -> tuple[int, str]:
+        """Run splitctl for this cluster; return its exit code, and what it said.
+
+        :param said: its standard input.
+        """
         done = subprocess.run(  # noqa: S603 - our own program
             [sys.executable, "-c", _PROGRAM, "--admin", self.operators.url, *arguments],
-            stdin=subprocess.DEVNULL,
+            input=said,
             capture_output=True,
             text=True,
             errors="replace",

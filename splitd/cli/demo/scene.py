@@ -29,6 +29,7 @@ class Scene:
     :param service: the URL of the service that is not the tour's own.
     :param collection: the collection that has all files of the tour.
     :param layout: how the files of the tour are cut, if the cluster is the tour's own.
+    :param login: the value of the `Authorization` header for a service that is not the tour's own; empty for none.
     :param versions: the ids of the uploads of the files that later steps need, by name.
     :param made: whether the collection was made.
     """
@@ -38,6 +39,7 @@ class Scene:
     service: str
     collection: str
     layout: Layout = PLAIN
+    login: str = attrs.field(default="", repr=False)
     versions: dict[str, str] = attrs.Factory(dict)
     made: bool = False
 
@@ -60,7 +62,7 @@ class Scene:
     @property
     def files(self) -> Files:
         """The service's files."""
-        return Files(Server(self.url, stall_s=_STALL_S))
+        return Files(Server(self.url, stall_s=_STALL_S, authorization=self.login))
 
     def path(self, name: str) -> str:
         """Return the path of one of the tour's files."""

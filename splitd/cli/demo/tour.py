@@ -19,11 +19,12 @@ from splitd.cli.demo.steps.redundancy import FLIPPED, KILL_TWO_READING, KILL_TWO
 from splitd.cli.demo.steps.start import START
 from splitd.cli.demo.steps.takeover import LOSE_FRONT
 from splitd.cli.demo.steps.transfer import OVERWRITE, PUT_KNOWN, PUT_PIPED, READ_BACK
+from splitd.cli.demo.steps.users import USERS
 from splitd.cli.errors import CommandFailed
 
 STEPS = (
     START, PUT_KNOWN, PUT_PIPED, READ_BACK, LOOK_AT_PARTS, OVERWRITE, KEEP_HEADERS, BEHIND_A_PROXY, LEAVE, KILL_NODE,
-    KILL_READ, KILL_FRONT, AT_ONCE, GROW, PARITY, FLIPPED, KILL_TWO_READING, KILL_TWO_WRITING,
+    KILL_READ, KILL_FRONT, AT_ONCE, USERS, GROW, PARITY, FLIPPED, KILL_TWO_READING, KILL_TWO_WRITING,
     LOSE_FRONT, LOSE,
 )  # fmt: skip
 
