@@ -19,7 +19,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-clients test-disks check crash bench soak bench-peers bench-against bench-scale bench-parity man clean
+.PHONY: help run demo test test-clients test-disks check crash bench soak bench-peers bench-against bench-scale bench-parity bench-users man clean
 
 help:  ## Show this.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ bench-against: $(VENV)/.installed  ## Measure this tree and the last release, or
 
 bench-parity: $(VENV)/.installed  ## Measure what parity costs, and slow or missing storage servers.
 	$(BIN)/python bench/parity.py $(ARGS)
+
+bench-users: $(VENV)/.installed  ## Measure what users cost, by turns with a cluster without them.
+	$(BIN)/python bench/users.py $(ARGS)
 
 bench-scale: $(VENV)/.installed  ## Measure how the catalog grows with the number of files.
 	$(BIN)/python bench/scale.py $(ARGS)

@@ -159,24 +159,26 @@ class Client:
     """Makes requests to one server.
 
     :param url: the server's URL; its path is put before that of each request.
+    :param login: the value of the Authorization header of each request; empty for none.
     """
 
-    def __init__(self, url: str, body: Body) -> None:
+    def __init__(self, url: str, body: Body, login: str = "") -> None:
         parts = urlsplit(url)
         self.address = (parts.hostname or "", parts.port or 80)
         self.body = body
         self.buffer = memoryview(bytearray(MIB))
         self._prefix = parts.path.rstrip("/")
         self._host = parts.netloc
+        self._login = f"Authorization: {login}\r\n" if login else ""
 
     def head(self, exchange: Exchange) -> bytes:
         """Return the head of a request."""
-        extra = ""
+        extra = self._login
         if exchange.method == "PUT":
-            extra = f"Content-Length: {exchange.size}\r\n"
+            extra += f"Content-Length: {exchange.size}\r\n"
         elif exchange.start is not None:
             assert exchange.size
-            extra = f"Range: bytes={exchange.start}-{exchange.start + exchange.size - 1}\r\n"
+            extra += f"Range: bytes={exchange.start}-{exchange.start + exchange.size - 1}\r\n"
         return f"{exchange.method} {self._prefix}{exchange.path} HTTP/1.1\r\nHost: {self._host}\r\n{extra}\r\n".encode()
 
     def run(self, connections: int, exchanges: Iterator[Exchange]) -> list[Exchange]:

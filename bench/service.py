@@ -93,12 +93,14 @@ class Cluster:
     :param folder: its folder; files that an earlier start left there are served.
     :param port: the front's port; the other daemons have the ports after it.
     :param cached: whether the front keeps small files in memory.
+    :param users: the file of the users; None for none.
     """
 
-    def __init__(self, folder: Path, port: int, *, cached: bool = True) -> None:
+    def __init__(self, folder: Path, port: int, *, cached: bool = True, users: Path | None = None) -> None:
         self._folder = folder / "cluster"
         self._port = port
         self._cached = cached
+        self._options = [] if users is None else ["--users", str(users)]
         self._children = Children(folder)
         self.url = f"http://{HOST}:{port}"
 
@@ -110,7 +112,7 @@ class Cluster:
         lines = [line for line in kept if not line.startswith("cache:")] + [f"cache: {'32MiB' if self._cached else 0}"]
         front.write_text("\n".join(lines) + "\n")
         command = [str(Path(sys.executable).with_name("splitctl")), "up", "--dir", str(self._folder)]
-        self._children.start("splitctl", [*command, "--port", str(self._port)], self._port)
+        self._children.start("splitctl", [*command, *self._options, "--port", str(self._port)], self._port)
         end = time.monotonic() + _START_S
         while not (self._folder / "cluster.json").exists():
             if time.monotonic() > end:

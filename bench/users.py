@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+"""Measures what users cost: small files with HTTP Basic, and without users, on two clusters by turns.
+
+    bench/users.py --rounds 15 --requests 3000
+
+The cost is CPU time of the front for each request, user and system: times of day say little on a machine that others
+use, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import itertools
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+from body import Body
+from load import Client, Exchange
+from report import end_well, say, table, write_json
+from service import Cluster, running, scratch
+
+_SIZE = 4096
+_CLIENTS = 16
+_HOT = 500
+_USER, _PASSWORD = "anna", "a password"
+
+
+def make_users(path: Path) -> None:
+    """Make a file of users: one who may read and write everything, but for one place below."""
+    grants = ["--grant", "/:read,write", "--grant", "/secret:"]
+    command = [str(Path(sys.executable).with_name("splitctl")), "user", "add", _USER, *grants, "--file", str(path)]
+    subprocess.run([*command, "--password-stdin"], input=f"{_PASSWORD}\n".encode(), check=True, capture_output=True)
+
+
+class Side:
+    """One of the two clusters.
+
+    :param client: makes the requests.
+    """
+
+    def __init__(self, cluster: Cluster, client: Client) -> None:
+        self._cluster = cluster
+        self._client = client
+        self._numbers = itertools.count()
+        self._hot = [self._new() for _ in range(_HOT)]
+
+    def _new(self) -> str:
+        return f"/f{next(self._numbers)}"
+
+    def warm_up(self) -> None:
+        """Store what is read later."""
+        self._client.run(_CLIENTS, (Exchange("PUT", path, _SIZE) for path in self._hot))
+
+    def put(self, count: int) -> float:
+        """Store files; return the front's CPU microseconds for each."""
+        return self._measure(count, (Exchange("PUT", self._new(), _SIZE) for _ in range(count)))
+
+    def get(self, count: int) -> float:
+        """Read files; return the front's CPU microseconds for each."""
+        paths = itertools.islice(itertools.cycle(self._hot), count)
+        return self._measure(count, (Exchange("GET", path, _SIZE) for path in paths))
+
+    def _measure(self, count: int, exchanges: Iterator[Exchange]) -> float:
+        processes = self._cluster.processes()
+        before = processes.cpu_s()["front"]
+        self._client.run(_CLIENTS, exchanges)
+        return (processes.cpu_s()["front"] - before) / count * 1e6
+
+
+def main() -> None:
+    """Measure by turns, and print the medians and the ratio."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=15, help="[%(default)s]")
+    parser.add_argument("--requests", type=int, default=3000, help="in each round [%(default)s]")
+    parser.add_argument("--port", type=int, default=26900, help="the first port [%(default)s]")
+    parser.add_argument("--work", default="var/bench", help="the folder for the data [%(default)s]")
+    parser.add_argument("--json", help="where to write the figures")
+    given = parser.parse_args()
+    end_well()
+    login = "Basic " + base64.b64encode(f"{_USER}:{_PASSWORD}".encode()).decode()
+    body, figures = Body(), []
+    with scratch(Path(given.work)) as folder, ExitStack() as stack:
+        make_users(folder / "users.yaml")
+        sides = {}
+        for name, port, users in (("open", given.port, None), ("Basic", given.port + 50, folder / "users.yaml")):
+            place = folder / name
+            place.mkdir()
+            cluster = Cluster(place, port, users=users)
+            stack.enter_context(running(cluster))
+            sides[name] = Side(cluster, Client(cluster.url, body, login if users else ""))
+            sides[name].warm_up()
+        for number in range(given.rounds):
+            for name in sorted(sides, reverse=bool(number % 2)):
+                side = sides[name]
+                measured = {"GET": side.get(given.requests), "PUT": side.put(given.requests // 4)}
+                figures.append({"round": number, "side": name, **measured})
+            say(f"round {number + 1} of {given.rounds}")
+    rows = []
+    for method in ("GET", "PUT"):
+        open_us, basic_us = (
+            statistics.median(each[method] for each in figures if each["side"] == side) for side in ("open", "Basic")
+        )
+        rows.append([f"{method} 4 KiB", open_us, basic_us, basic_us / open_us])
+    print(table(["", "open, CPU us", "Basic, CPU us", "ratio"], rows))
+    if given.json:
+        write_json(given.json, rounds=figures)
+
+
+if __name__ == "__main__":
+    main()
