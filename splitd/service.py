@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import uuid4
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
@@ -72,6 +72,7 @@ from storaged.http.certificates import read_authorities
 from storaged.http.listening import drain, listen
 from storaged.http.tls import CertificateFolders
 from storaged.parts.client import RemotePartStore, look_first
+from storaged.parts.proofs import ClusterKeys
 from storaged.parts.values import NodeInfo
 from storaged.system.allocator import keep_for_ever
 from storaged.system.clocks import WallClock, measure_monotonically
@@ -79,7 +80,7 @@ from storaged.system.daemon import Daemon, IServer
 from storaged.system.descriptors import Descriptors, raise_limit
 from storaged.system.filesystem import OSFilesystem
 from storaged.system.interfaces import IFilesystem
-from storaged.system.settings import SettingsError, read_cluster_key, read_text
+from storaged.system.settings import SettingsError, read_cluster_keys, read_text
 from storaged.system.stages import Stages
 from storaged.system.watching import WatchedFiles, load_all, sign_file
 
@@ -101,7 +102,7 @@ class Front:
     """The front, from its journal to its listening ports.
 
     :param entries: the registered nodes.
-    :param key: the cluster key.
+    :param key: the cluster key, or the valid ones.
     :param filesystem: the file system that the journal is written to.
     :param reactor: runs the daemon, and measures spans of time; setting the wall clock does not affect it.
     :param wall: tells the times that are shown or stored.
@@ -115,7 +116,7 @@ class Front:
         self,
         config: Config,
         entries: tuple[NodeEntry, ...],
-        key: str,
+        key: str | ClusterKeys,
         filesystem: IFilesystem,
         reactor: Any,
         wall: WallClock,
@@ -123,20 +124,15 @@ class Front:
         users: UsersEntries | None = None,
     ) -> None:
         self._config = config
-        self._key = key
+        self._keys = ClusterKeys([key]) if isinstance(key, str) else key
+        self._seal = Seal(*self._keys.all())
         self._reactor = reactor
         self._wall = wall
         self._pool = ThreadPool(1, 4, name="journal")
         self.certificates = CertificateFolders(self._in_thread, reactor, wall)
-        trust, ca = NodeTrust(), config.node_ca
-        self._node_ca = WatchedFiles(
-            "the authorities of the nodes",
-            lambda: sign_file(ca),
-            lambda: read_authorities(ca),
-            trust.take,
-            self._in_thread,
-            reactor,
-        )
+        trust = NodeTrust()
+        self._node_ca, self._key_file = self._watch_files(trust)
+        self._renewing: Deferred[None] | None = None
         self._connections = NodeConnections(
             reactor,
             connect_timeout_s=config.connect_timeout_s,
@@ -144,18 +140,7 @@ class Front:
             idle_limit=descriptors.limit // IDLE_SHARE,
             trust=trust,
         )
-        folder = os.path.join(config.data, "journal")  # noqa: PTH118 - text, as in the file system's seam
-        wanted = Wanted(config.journal_copies, config.journal_copies_required, config.lease_s)
-        self._takeover = Takeover(folder, filesystem, self._in_thread, self._registered, reactor, wanted)
-        self._journal = FileJournal(
-            folder,
-            filesystem,
-            self._pool,
-            reactor,
-            compactor=Compactor(reactor),
-            copies=self._takeover.copies,
-            segment_limit=int(config.journal_segment),
-        )
+        self._takeover, self._journal = self._make_journal(filesystem)
         self.catalog = JournalledCatalog(self._journal, wall, reactor, front=os.urandom(8).hex())
         self.registry = NodeRegistry(entries, self._connect, reactor)
         self.read_policy = ReadPolicy(
@@ -238,6 +223,42 @@ class Front:
         self.redirect_port: IListeningPort | None = None
         self.admin_port: IListeningPort | None = None
 
+    def _watch_files(self, trust: NodeTrust) -> tuple[WatchedFiles[Any], WatchedFiles[Any]]:
+        ca, key_file = self._config.node_ca, self._config.cluster_key_file
+        authorities = WatchedFiles(
+            "the authorities of the nodes",
+            lambda: sign_file(ca),
+            lambda: read_authorities(ca),
+            trust.take,
+            self._in_thread,
+            self._reactor,
+        )
+        keys = WatchedFiles(
+            "the cluster keys",
+            lambda: sign_file(key_file),
+            lambda: read_cluster_keys(key_file),
+            self._take_keys,
+            self._in_thread,
+            self._reactor,
+        )
+        return authorities, keys
+
+    def _make_journal(self, filesystem: IFilesystem) -> tuple[Takeover, FileJournal]:
+        config = self._config
+        folder = os.path.join(config.data, "journal")  # noqa: PTH118 - text, as in the file system's seam
+        wanted = Wanted(config.journal_copies, config.journal_copies_required, config.lease_s)
+        takeover = Takeover(folder, filesystem, self._in_thread, self._registered, self._reactor, wanted)
+        journal = FileJournal(
+            folder,
+            filesystem,
+            self._pool,
+            self._reactor,
+            compactor=Compactor(self._reactor),
+            copies=takeover.copies,
+            segment_limit=int(config.journal_segment),
+        )
+        return takeover, journal
+
     def _make_checks(self, pins: Pins) -> tuple[Checks, RotWatch]:
         checks = Checks(
             self.catalog,
@@ -307,7 +328,7 @@ class Front:
             return deferToThreadPool(reactor, pool, call)
 
         path = self._config.users
-        return UsersFile(path, users, Seal(self._key), self._in_thread, prove, reactor, self._wall)
+        return UsersFile(path, users, self._seal, self._in_thread, prove, reactor, self._wall)
 
     def _found(self, manifest: Manifest, index: int, problem: FileDamaged) -> None:
         """Have a part checked that a download has found missing or damaged."""
@@ -330,7 +351,7 @@ class Front:
         return RemotePartStore(
             entry.id,
             entry.url,
-            self._key,
+            self._keys,
             lambda: self._status.cluster,
             self._connections,
             self._reactor,
@@ -340,7 +361,7 @@ class Front:
 
     def _look_first(self, entry: NodeEntry) -> Deferred[tuple[NodeInfo, bool]]:
         timeout_s = self._config.node_timeout_s
-        return look_first(entry.id, entry.url, self._key, self._connections, self._reactor, timeout_s)
+        return look_first(entry.id, entry.url, self._keys, self._connections, self._reactor, timeout_s)
 
     def _make_site(
         self, resource: StreamingResource, connection_limit: int, observer: Observer | None
@@ -384,11 +405,10 @@ class Front:
 
         :return: why some of them are not taken.
         """
-        authorities = [self._node_ca] if self._config.node_ca else []
-        return await load_all([*(folder.files for folder in self.certificates.all()), *authorities])
+        return await load_all([*(folder.files for folder in self.certificates.all()), *self._own_files()])
 
     def hang_up(self) -> Deferred[None]:
-        """Read the registry, the users and the certificates again; the daemon does this on SIGHUP."""
+        """Read the registry, the users, the certificates and the cluster keys again; the daemon does this on SIGHUP."""
         return Deferred.fromCoroutine(self._reload()).addCallbacks(lambda _: None, self._not_reloaded)
 
     def _not_reloaded(self, failure: Failure) -> None:
@@ -408,7 +428,8 @@ class Front:
         await enter(self._pool.start, self._pool.stop)
         await enter(self._observing.start, self._observing.stop)
         await enter(_nothing, self.certificates.stop)
-        await enter(self._trust_nodes, self._node_ca.stop)
+        await enter(_nothing, self._stop_renewing)
+        await enter(self._read_own_files, self._leave_own_files)
         await enter(self._logins_pool.start, self._logins_pool.stop)
         await enter(self._listen_for_operators, self._end_operators)
         # Closing the journal ends the reading of it.
@@ -457,10 +478,42 @@ class Front:
         self.catalog.stop()
         await self._journal.close()
 
-    async def _trust_nodes(self) -> None:
-        if self._config.node_ca:
-            await self._node_ca.load()
-            self._node_ca.start()
+    def _own_files(self) -> list[WatchedFiles[Any]]:
+        config = self._config
+        files: list[tuple[str, WatchedFiles[Any]]] = [
+            (config.node_ca, self._node_ca),
+            (config.cluster_key_file, self._key_file),
+        ]
+        return [watched for path, watched in files if path]
+
+    async def _read_own_files(self) -> None:
+        for each in self._own_files():
+            await each.load()
+            each.start()
+
+    async def _leave_own_files(self) -> None:
+        for each in self._own_files():
+            await each.stop()
+
+    def _take_keys(self, keys: Sequence[str]) -> None:
+        if keys == self._keys.all():
+            return
+        self._keys.take(keys)
+        self._seal.take(*keys)
+        self._stop_renewing()
+        self._renewing = Deferred.fromCoroutine(self._renew()).addErrback(self._not_renewed)
+
+    async def _renew(self) -> None:
+        await self._connections.renew()
+        self._log.info("all connections to the nodes are made anew, with the first cluster key")
+
+    def _stop_renewing(self) -> None:
+        if self._renewing is not None:
+            self._renewing.cancel()
+
+    def _not_renewed(self, failure: Failure) -> None:
+        if not failure.check(CancelledError):
+            self._log.failure("making the connections to the nodes anew", failure)
 
     async def _listen_for_operators(self) -> None:
         offered = {
@@ -544,10 +597,10 @@ def makeService(options: Options) -> Daemon:
     config = options.settings
     try:
         entries = read_registry(config.registry, read_text(config.registry))
-        key = read_cluster_key(config.cluster_key_file)
-        users = read_users(config.users, read_text(config.users), Seal(key).open) if config.users else None
+        keys = ClusterKeys(read_cluster_keys(config.cluster_key_file))
+        users = read_users(config.users, read_text(config.users), Seal(*keys.all()).open) if config.users else None
     except (SettingsError, RegistryInvalid, UsersInvalid) as problem:
         raise SystemExit(f"splitd: {problem}") from problem
     measure_monotonically(reactor)
-    front = Front(config, entries, key, OSFilesystem(), reactor, WallClock(), raise_limit(), users)
+    front = Front(config, entries, keys, OSFilesystem(), reactor, WallClock(), raise_limit(), users)
     return Daemon(front, reactor, front.hang_up, (RegistryInvalid,))

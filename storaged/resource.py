@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -44,15 +43,13 @@ _EXACT_RANGE = re.compile(r"\Abytes=([0-9]{1,18})-([0-9]{1,18})\Z")
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _JOURNAL = frozenset({wire.EPOCH_PATH, wire.JOURNAL_PATH, wire.SNAPSHOT_PATH})
 
-_FIRST_LOOK = frozenset({wire.NODE_PATH, wire.PARTS_PATH})
-
 
 class PartResource(StreamingResource):
     """Answers every request to a node.
 
     :param store: the parts of the node.
     :param identity: the identity of the node.
-    :param key: the cluster key that a request must carry.
+    :param key: the cluster key, or the valid ones, one of which a front must prove on its connection.
     :param read_ahead: reads files into memory before the kernel sends them.
     :param journals: the epoch, and the copy of the front's journal.
     :param doubt: called with the id of a part that could not be read to its end, though the client waited for it.
@@ -62,7 +59,7 @@ class PartResource(StreamingResource):
         self,
         store: INodeStore,
         identity: Identity,
-        key: str,
+        key: str | proofs.ClusterKeys,
         read_ahead: ReadAhead,
         journals: Journals,
         doubt: Callable[[str], object],
@@ -70,8 +67,7 @@ class PartResource(StreamingResource):
         super().__init__()
         self._store = store
         self._identity = identity
-        self._key = key
-        self._challenges = proofs.Challenges(key, os.urandom(proofs.NONCE_BYTES), time.monotonic)
+        self._keys = proofs.ClusterKeys([key]) if isinstance(key, str) else key
         self._read_ahead = read_ahead
         self._journals = journals
         self._doubt = doubt
@@ -104,6 +100,8 @@ class PartResource(StreamingResource):
         document = await self._document(request, method, path, parameters)
         if document is not None:
             _answer(request, 200, document, "application/json")
+        elif path == wire.SESSION_PATH and method == "POST":
+            _answer(request, 200, b"", "")
         elif path == wire.LINK_PATH and method == "GET":
             self._link(request)
         elif path.startswith(wire.PARTS_PATH + "/"):
@@ -142,23 +140,30 @@ class PartResource(StreamingResource):
             raise BadRequest(f"{method} {path}: not in the part protocol")
 
     def _prove(self, request: IRequest) -> None:
-        front_nonce = proofs.check_nonce(request.getHeader(wire.NONCE_HEADER))
-        node_nonce = self._challenges.issue(front_nonce)
-        proof = wire.Proof(node_nonce, proofs.prove_node(self._key, front_nonce, node_nonce))
+        challenge = proofs.Challenge(
+            proofs.check_nonce(request.getHeader(wire.NONCE_HEADER)), os.urandom(proofs.NONCE_BYTES).hex()
+        )
+        request.know(challenge)
+        node = self._identity.node_id
+        proof = wire.Proof(challenge.node_nonce, node, proofs.prove_node(self._keys, challenge, node))
         _answer(request, 200, wire.encode_proof(proof), "application/json")
 
     def _check_access(self, request: IRequest, method: str, path: str) -> None:
-        """Check that a front knows the cluster key.
+        """Check that the front has proven on this connection that it knows a cluster key, or carries it.
 
-        It must send the key, except for a first look, which changes nothing: there a proof suffices.
-
-        :raise AccessDenied: the request has neither the cluster key nor a proof of it.
+        :raise AccessDenied: it has not.
         """
+        known = request.known
+        if isinstance(known, proofs.Session) and self._keys.has(known.key):
+            return
         header = request.getHeader("Authorization") or ""
-        if method == "GET" and path in _FIRST_LOOK and header.startswith(proofs.SCHEME + " "):
-            self._challenges.check(header, f"GET {request.uri.decode('ascii', 'replace')}")
+        if path == wire.SESSION_PATH and method == "POST":
+            request.know(None)  # a challenge is for one try
+            challenge = known if isinstance(known, proofs.Challenge) else None
+            cluster = request.getHeader(wire.CLUSTER_HEADER) or ""
+            request.know(proofs.check_front(self._keys, challenge, header, self._identity.node_id, cluster))
         else:
-            wire.check_key(header, self._key)
+            wire.check_key(header, self._keys)
 
     def _link(self, request: IRequest) -> None:
         self._upgrade(request, wire.LINK_PROTOCOL, LinkServer(self._store, self._journals.epochs.check))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -21,6 +21,7 @@ from storaged.http.tls import CertificateFolders
 from storaged.identity import Identity
 from storaged.journals.store import journals_of
 from storaged.parts.errors import StoragedError
+from storaged.parts.proofs import ClusterKeys, Session
 from storaged.resource import PartResource
 from storaged.store import DiskPartStore
 from storaged.system.clocks import WallClock, measure_monotonically
@@ -30,9 +31,9 @@ from storaged.system.filesystem import FolderLock, OSFilesystem
 from storaged.system.interfaces import IFilesystem
 from storaged.system.periodic import Periodic
 from storaged.system.read_ahead import ReadAhead
-from storaged.system.settings import SettingsError, read_cluster_key
+from storaged.system.settings import SettingsError, read_cluster_keys
 from storaged.system.stages import Stages
-from storaged.system.watching import load_all
+from storaged.system.watching import WatchedFiles, load_all, sign_file
 
 _IDLE_TIMEOUT_S = 300
 """Longer than the front keeps an idle connection, so that it is always the front that closes it."""
@@ -55,7 +56,7 @@ _KEPT = 160
 class StorageServer:
     """A storage server, from its lock to its listening port.
 
-    :param key: the cluster key.
+    :param key: the cluster key, or the valid ones.
     :param filesystem: the file system that holds the parts.
     :param reactor: also measures spans of time; nobody sets its clock.
     :param wall: the clock for times that are stored.
@@ -67,7 +68,7 @@ class StorageServer:
     def __init__(
         self,
         config: Config,
-        key: str,
+        key: str | ClusterKeys,
         filesystem: IFilesystem,
         reactor: Any,
         wall: WallClock,
@@ -77,6 +78,16 @@ class StorageServer:
         self._reactor = reactor
         self._pool = ThreadPool(1, config.threads, name="disk")
         self.certificates = CertificateFolders(self._in_thread, reactor, wall)
+        self._keys = ClusterKeys([key]) if isinstance(key, str) else key
+        key_file = config.cluster_key_file
+        self._key_file = WatchedFiles(
+            "the cluster keys",
+            lambda: sign_file(key_file),
+            lambda: read_cluster_keys(key_file),
+            self._take_keys,
+            self._in_thread,
+            reactor,
+        )
         self._lock = FolderLock(config.data)
         self._identity = Identity(config.data, config.node, filesystem, self._pool, reactor)
         self.store = DiskPartStore(
@@ -95,7 +106,7 @@ class StorageServer:
             PartResource(
                 self.store,
                 self._identity,
-                key,
+                self._keys,
                 ReadAhead(self._pool, reactor),
                 self._journals,
                 self.store.rechecks.add,
@@ -113,9 +124,20 @@ class StorageServer:
         return deferToThreadPool(self._reactor, self._pool, call)
 
     def hang_up(self) -> Deferred[None]:
-        """Read the certificates again; the daemon does this on SIGHUP."""
-        files = [folder.files for folder in self.certificates.all()]
+        """Read the certificates and the cluster keys again; the daemon does this on SIGHUP."""
+        files: list[WatchedFiles[Any]] = [folder.files for folder in self.certificates.all()]
+        files += [self._key_file] if self._config.cluster_key_file else []
         return Deferred.fromCoroutine(load_all(files)).addCallbacks(lambda _: None, self._not_reloaded)
+
+    async def _read_keys(self) -> None:
+        if self._config.cluster_key_file:
+            await self._key_file.load()
+            self._key_file.start()
+
+    def _take_keys(self, keys: Sequence[str]) -> None:
+        """Use other keys: connections whose key is not valid any more end with what is in progress on them."""
+        self._keys.take(keys)
+        self._site.end_connections(lambda known: isinstance(known, Session) and not self._keys.has(known.key))
 
     def _not_reloaded(self, failure: Failure) -> None:
         self._log.failure("reading the files again", failure)
@@ -136,6 +158,7 @@ class StorageServer:
         await enter(self._lock.acquire, self._lock.release)
         await enter(self._pool.start, self._pool.stop)
         await enter(_nothing, self.certificates.stop)
+        await enter(self._read_keys, self._key_file.stop)
         await enter(self._identity.load)
         await enter(self._journals.start, self._journals.stop)
         await enter(self.store.start, self.store.stop)
@@ -171,9 +194,9 @@ def makeService(options: Options) -> Daemon:
     from twisted.internet import reactor
 
     try:
-        key = read_cluster_key(options.settings.cluster_key_file)
+        keys = ClusterKeys(read_cluster_keys(options.settings.cluster_key_file))
     except SettingsError as problem:
         raise SystemExit(f"storaged: {problem}") from problem
     measure_monotonically(reactor)
-    server = StorageServer(options.settings, key, OSFilesystem(), reactor, WallClock(), raise_limit())
+    server = StorageServer(options.settings, keys, OSFilesystem(), reactor, WallClock(), raise_limit())
     return Daemon(server, reactor, server.hang_up)

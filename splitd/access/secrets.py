@@ -69,6 +69,10 @@ class Seal:
     """
 
     def __init__(self, *cluster_keys: str) -> None:
+        self.take(*cluster_keys)
+
+    def take(self, *cluster_keys: str) -> None:
+        """Use other cluster keys from now on."""
         self._ciphers = [AESGCM(_derive(key)) for key in cluster_keys]
 
     def seal(self, key_id: str, secret: str) -> str:

@@ -16,7 +16,7 @@ from zope.interface import implementer
 
 from splitd.catalog.effects import apply
 from splitd.catalog.state import State
-from splitd.interfaces.journal import IRestorer
+from splitd.interfaces.restoring import IRestorer
 from splitd.model.branch import Branch
 from splitd.model.media import Media
 from splitd.model.packing import Packed, Shape, key_of

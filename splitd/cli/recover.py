@@ -20,10 +20,12 @@ from splitd.errors import RecoveryRefused
 from splitd.model.nodes import NodeEntry, RegistryInvalid
 from splitd.nodes.entries import read_registry
 from splitd.takeover.recovery import NodeGone, Recovered, Recovery
-from storaged.parts import wire
+from storaged.parts import proofs, wire
 from storaged.parts.errors import StoragedError
 from storaged.parts.journals import Claim, Standing, decode_standing, encode_json
+from storaged.parts.proofs import ClusterKeys
 from storaged.system.filesystem import OSFilesystem
+from storaged.system.keys import parse_cluster_keys
 from storaged.system.os_errors import os_reason
 
 _TIMEOUT_S = 10.0
@@ -37,11 +39,15 @@ class NotRecovered(CommandFailed):
 
 @attrs.frozen
 class Node:
-    """A node, asked over HTTP; an `INode`."""
+    """A node, asked over HTTP; an `INode`.
+
+    :param keys: the cluster keys.
+    :param trust: verifies its certificate, if its URL is https; None for the authorities that the system trusts.
+    """
 
     entry: NodeEntry
-    key: str
-    trust: ssl.SSLContext
+    keys: ClusterKeys
+    trust: ssl.SSLContext | None = None
 
     @property
     def id(self) -> str:
@@ -75,14 +81,34 @@ class Node:
             return http.client.HTTPSConnection(host, port, timeout=_TIMEOUT_S, context=self.trust)
         return http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
 
+    def _greet(self, connection: http.client.HTTPConnection) -> None:
+        """Prove the key to the node, and have it prove it: neither sends it."""
+        front_nonce = os.urandom(proofs.NONCE_BYTES).hex()
+        connection.request("GET", wire.PROOF_PATH, headers={wire.NONCE_HEADER: front_nonce})
+        answer = connection.getresponse()
+        body = answer.read()
+        if answer.status != 200:
+            raise wire.parse_error(answer.status, answer.getheader(wire.ERROR_HEADER))
+        given = wire.decode_proof(body)
+        challenge = proofs.Challenge(front_nonce, given.nonce)
+        key = proofs.check_node(self.keys, challenge, given.node, given.proofs)
+        header = proofs.format_proof(key, challenge, self.id, "")
+        connection.request("POST", wire.SESSION_PATH, headers={"Authorization": header, wire.NODE_HEADER: self.id})
+        answer = connection.getresponse()
+        answer.read()
+        if answer.status != 200:
+            raise wire.parse_error(answer.status, answer.getheader(wire.ERROR_HEADER))
+
     def _ask(self, method: str, target: str, headers: dict[str, str]) -> bytes:
         place = urlsplit(self.entry.url)
         connection = self._connect(place.scheme, place.hostname or "", place.port)
         try:
-            identity = {"Authorization": wire.format_key(self.key), wire.NODE_HEADER: self.id}
-            connection.request(method, target, headers={**identity, **headers})
+            self._greet(connection)
+            connection.request(method, target, headers={wire.NODE_HEADER: self.id, **headers})
             answer = connection.getresponse()
             body = answer.read()
+        except StoragedError as problem:
+            raise NodeGone(f"{self.entry.url}: {problem}") from problem
         except OSError as problem:
             raise NodeGone(f"{self.entry.url}: {os_reason(problem)}") from problem
         except http.client.HTTPException as problem:
@@ -126,7 +152,8 @@ def recover(
     Exit code: 0 the folder is complete, 1 it is not made, and the message says what to do.
     """
     trust = read_trust(ca)
-    nodes = [Node(entry, read_key(key), trust) for entry in read_entries(registry) if str(entry.state) != "lost"]
+    keys = read_keys(key)
+    nodes = [Node(entry, keys, trust) for entry in read_entries(registry) if str(entry.state) != "lost"]
 
     def say(sentence: str) -> None:
         if not session.as_json:
@@ -170,15 +197,15 @@ def read_trust(ca: Path | None) -> ssl.SSLContext:
         raise NotRecovered(f"{ca}: {problem.strerror or problem}") from problem
 
 
-def read_key(path: Path) -> str:
-    """Read the cluster key.
+def read_keys(path: Path) -> ClusterKeys:
+    """Read the cluster key, or the two that are valid.
 
     :raise NotRecovered: the file cannot be read, or holds none.
     """
-    key = _read(path).strip()
-    if not key.isascii() or not key.isprintable() or not key:
-        raise NotRecovered(f"{path}: it holds no cluster key, which is one line of printable characters")
-    return key
+    try:
+        return ClusterKeys(parse_cluster_keys(_read(path)))
+    except ValueError as problem:
+        raise NotRecovered(f"{path}: {problem}") from problem
 
 
 def _read(path: Path) -> str:

@@ -10,7 +10,7 @@ from ruamel.yaml.comments import CommentedMap
 from splitd.access.secrets import Seal, new_key
 from splitd.cli.errors import CommandFailed
 from splitd.cli.local.plan import KEY
-from splitd.cli.recover import read_key
+from splitd.cli.recover import read_keys
 from splitd.cli.session import Session, pass_session
 from splitd.cli.users_editor import UsersEditor, add_item, remove_item, user_in
 from splitd.cli.users_options import file_option
@@ -39,7 +39,7 @@ def key() -> None:
 def add_key(session: Session, name: str, file: Path, cluster_key_file: Path | None) -> None:
     """Make a pair of keys, and print it: the secret is not shown again."""
     key_id, secret = new_key()
-    sealed = Seal(_cluster_key(cluster_key_file, file)).seal(key_id, secret)
+    sealed = Seal(*_cluster_keys(cluster_key_file, file)).seal(key_id, secret)
     UsersEditor(file).edit(lambda document: add_item(user_in(document, name), "keys", {"id": key_id, "secret": sealed}))
     if session.as_json:
         session.show({"user": name, "access_key": key_id, "secret_key": secret})
@@ -66,11 +66,11 @@ def remove_key(session: Session, name: str, key_id: str, file: Path) -> None:
         click.echo(f"the key {key_id} of {name} was removed")
 
 
-def _cluster_key(given: Path | None, users: Path) -> str:
+def _cluster_keys(given: Path | None, users: Path) -> tuple[str, ...]:
     places = [given] if given is not None else [users.resolve().parent / _PLACES[0], *map(Path, _PLACES[1:])]
     for place in places:
         if place.exists():
-            return read_key(place)
+            return read_keys(place).all()
     raise CommandFailed(
         f"there is no cluster key at {', '.join(map(str, places))}; name the front's with --cluster-key-file"
     )

@@ -8,6 +8,7 @@ import msgspec
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
+from splitd.interfaces.restoring import IRestorer
 from splitd.model.records import Record
 
 
@@ -112,25 +113,6 @@ class IJournalCopies(Interface):
 
     def report() -> CopiesReport:
         """Describe the copies."""
-
-
-class IRestorer(Interface):
-    """Takes the frames of a snapshot's image, in place of the records of the snapshot."""
-
-    def take(frame: bytes) -> None:
-        """Take the next frame.
-
-        :raise ValueError: the frames are not those of an image.
-        """
-
-    def end() -> None:
-        """Take note that there are no more frames, and that all of them are good.
-
-        :raise ValueError: some are missing.
-        """
-
-    def reset() -> None:
-        """Drop what was taken so far: the records of the snapshot follow."""
 
 
 class IJournal(Interface):

@@ -5,7 +5,8 @@ nothing else of a request.  `RequestBody` and `receive_body` deliver the body wi
 answer as fast as the client takes it, `send_file` sends one without its bytes passing through the process, and
 `upgrade` hands the connection to a different protocol.
 Client: `NodeConnections` has a treq client with large buffers, and connects protocols that begin as an HTTP request;
-`write_body` and `abort_body` send and abort the body of a request.
+A `Greeting` is what it says first
+on each connection.  `write_body` and `abort_body` send and abort the body of a request.
 Both: `read_whole` and `WholeBody` for small bodies.
 
 Each use of a private name says what it relies on, as found in Twisted 26.10.
@@ -17,6 +18,7 @@ from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
 from storaged.http.body import BodyBroken, RequestBody
 from storaged.http.client import NodeConnections, abort_body, write_body
 from storaged.http.eager import write_eagerly
+from storaged.http.greeting import Exchange, Greeting, Said
 from storaged.http.interfaces import IAnswer, IRequest
 from storaged.http.names import Authority, OwnNames, parse_authority, parse_networks
 from storaged.http.observing import Observer
@@ -40,6 +42,8 @@ __all__ = [
     "Authority",
     "BodyBroken",
     "BodyTooLong",
+    "Exchange",
+    "Greeting",
     "IAnswer",
     "IBodyProducer",
     "IDrainingProtocol",
@@ -52,6 +56,7 @@ __all__ = [
     "Parameters",
     "RequestBody",
     "ResponseDone",
+    "Said",
     "SharedWindow",
     "StreamingRequest",
     "StreamingResource",

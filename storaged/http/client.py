@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 from weakref import WeakSet
 
 from treq.client import HTTPClient
@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import HostnameEndpoint, TCP6ClientEndpoint
 from twisted.internet.interfaces import IProtocol, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
+from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from twisted.web._newclient import LengthEnforcingConsumer
 from twisted.web.client import URI, Agent, HTTPConnectionPool
@@ -20,6 +21,7 @@ from twisted.web.iweb import IAgent, IAgentEndpointFactory, IBodyProducer
 from zope.interface import implementer
 
 from storaged.http.eager import write_eagerly
+from storaged.http.greeting import GREETING_S, Greeting, GreetingEndpoint
 from storaged.http.reading import read_to_measure
 from storaged.http.site import BUFFER_SIZE
 from storaged.http.transports import TLSClientEndpoint, set_buffer_size
@@ -37,6 +39,9 @@ _MOST_IDLE = 64
 
 _IDLE_LIMIT = 8192
 """The most idle connections that are kept to all nodes, unless a different limit is set."""
+
+RENEW_PAUSE_S = 1.0
+"""Seconds between two nodes whose connections are replaced: enough for a copy of the journal to be connected again."""
 
 _ALL_TRANSFERS = 16 * 1024 * 1024
 """Bytes that all bodies to and from the nodes together may hold in memory."""
@@ -112,6 +117,10 @@ class _Endpoints:
         self._transports: WeakSet[Any] = WeakSet()
 
     def endpointForURI(self, uri: URI) -> _SizedEndpoint:
+        return self.greeted(uri, None)
+
+    def greeted(self, uri: URI, greet: Greeting | None) -> _SizedEndpoint:
+        """Return an endpoint whose connections begin with a greeting."""
         host = uri.host.decode("ascii")
         endpoint: IStreamClientEndpoint
         if isIPv6Address(host):
@@ -121,6 +130,10 @@ class _Endpoints:
             endpoint = _NameEndpoint(self._reactor, host, uri.port, timeout=self._timeout_s)
         if uri.scheme == b"https":
             endpoint = TLSClientEndpoint(self._trust.options(host), endpoint, self._reactor)
+        if greet is not None:
+            # The host does not count: a node answers to every name.
+            timeout_s = max(GREETING_S, self._timeout_s)
+            endpoint = GreetingEndpoint(endpoint, "node", greet, self._reactor, timeout_s)
         return _SizedEndpoint(endpoint, self._size)
 
     def _size(self, protocol: IProtocol) -> IProtocol:
@@ -135,6 +148,49 @@ class _Endpoints:
         self._buffer_size = size
         for transport in self._transports:
             set_buffer_size(transport, size)
+
+
+@implementer(IAgentEndpointFactory)
+class _GreetedEndpoints:
+    """The endpoints of one client."""
+
+    def __init__(self, endpoints: _Endpoints, greet: Greeting | None) -> None:
+        self._endpoints = endpoints
+        self._greet = greet
+
+    def endpointForURI(self, uri: URI) -> _SizedEndpoint:
+        return self._endpoints.greeted(uri, self._greet)
+
+
+class _Pool(HTTPConnectionPool):
+    """Keeps idle connections, but none that was in use when `renew` was called."""
+
+    def __init__(self, reactor: Any) -> None:
+        super().__init__(reactor, persistent=True)
+        self._old: WeakSet[Any] = WeakSet()
+        self._used: WeakSet[Any] = WeakSet()
+
+    def getConnection(self, key: Any, endpoint: Any) -> Deferred[Any]:
+        return super().getConnection(key, endpoint).addCallback(self._note)
+
+    def _note(self, connection: Any) -> Any:
+        self._used.add(connection)
+        return connection
+
+    def _putConnection(self, key: Any, connection: Any) -> None:  # a private name: called when an answer is complete
+        if connection in self._old:
+            connection.transport.loseConnection()
+        else:
+            super()._putConnection(key, connection)
+
+    def renew(self) -> Deferred[None]:
+        """Use no connection again that exists now.
+
+        :return: a Deferred that fires with None when the idle ones are closed.
+        """
+        self._old = WeakSet(self._used)
+        closed: Deferred[None] = self.closeCachedConnections()
+        return closed
 
 
 class _SizedEndpoint:
@@ -166,6 +222,13 @@ class _Upgrades(Factory):
         return self._protocol
 
 
+class IRenewable(Protocol):
+    """A user of connections that have been upgraded."""
+
+    def renew(self) -> None:
+        """Use new connections from now on, and end the old ones when what they do is done."""
+
+
 class NodeConnections:
     """The connections from one client to all nodes.
 
@@ -185,7 +248,7 @@ class NodeConnections:
         idle_limit: int = _IDLE_LIMIT,
         trust: NodeTrust | None = None,
     ) -> None:
-        self._pool = HTTPConnectionPool(reactor, persistent=True)
+        self._pool = _Pool(reactor)
         self._pool.maxPersistentPerHost = _MOST_IDLE
         self._idle_limit = idle_limit
         self._clients: WeakSet[NodeClient] = WeakSet()
@@ -195,13 +258,18 @@ class NodeConnections:
         self._lasting: set[UpgradingProtocol] = set()
         self._connecting: set[Deferred[Any]] = set()
         self._closed = False
-        self._agent = Agent.usingEndpointFactory(reactor, self._endpoints, self._pool)
+        self._reactor = reactor
+        self._renewable: WeakSet[IRenewable] = WeakSet()
         self.window = SharedWindow(_ALL_TRANSFERS, BUFFER_SIZE, self._endpoints.limit_buffers)
         """The bytes of a body that may wait in memory; each body enters the window, and leaves it at its end."""
 
-    def client(self, origin: Origin) -> NodeClient:
-        """Return a client for requests to one node; all clients share the connections."""
-        client = NodeClient(self._agent, origin)
+    def client(self, origin: Origin, greet: Greeting | None = None) -> NodeClient:
+        """Return a client for requests to one node; all clients share the connections.
+
+        :param greet: greets the node on each new connection; None to begin with requests.
+        """
+        agent = Agent.usingEndpointFactory(self._reactor, _GreetedEndpoints(self._endpoints, greet), self._pool)
+        client = NodeClient(agent, origin)
         self._clients.add(client)
         self._pool.maxPersistentPerHost = max(1, min(_MOST_IDLE, self._idle_limit // len(self._clients)))
         return client
@@ -214,12 +282,14 @@ class NodeConnections:
         name: str,
         protocol: IProtocol,
         *,
+        greet: Greeting | None = None,
         lasting: bool = False,
     ) -> None:
         """Connect a protocol that begins as an HTTP request.
 
         :param path: the path of the request; begins with a slash.
         :param name: the protocol's name.
+        :param greet: greets the node first; None to begin with the request.
         :param lasting: whether the connection outlives `end_transfers`.
         :raise NotUpgraded: the server did not agree to the protocol.
         """
@@ -229,7 +299,7 @@ class NodeConnections:
         upgrading = UpgradingProtocol(uri.originForm.decode("ascii"), {**host, **headers}, name, protocol)
         if self._closed:
             raise ConnectionAbortedError(f"no connection to {url}: this client has ended")
-        connecting = self._endpoints.endpointForURI(uri).connect(_Upgrades(upgrading))
+        connecting = self._endpoints.greeted(uri, greet).connect(_Upgrades(upgrading))
         self._connecting.add(connecting)
         try:
             await connecting
@@ -239,6 +309,22 @@ class NodeConnections:
         kept.add(upgrading)
         upgrading.when_lost().addCallback(lambda _: kept.discard(upgrading))
         await upgrading.done
+
+    def renewable(self, user: IRenewable) -> None:
+        """Have a user of upgraded connections take part in `renew`, for as long as it exists."""
+        self._renewable.add(user)
+
+    async def renew(self) -> None:
+        """Replace all connections by new ones, while requests go on: those in progress end on the old connections.
+
+        The connections to the nodes are replaced node by node, a second after each other.
+        """
+        await self._pool.renew()
+        for user in list(self._renewable):
+            user.renew()
+            await deferLater(self._reactor, RENEW_PAUSE_S)
+            if self._closed:
+                return
 
     async def close(self) -> None:
         """Close all connections, also those that are being made."""

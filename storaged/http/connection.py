@@ -65,6 +65,7 @@ class HttpConnection(Protocol):
     :ivar request: the request in progress, until it is answered and its body has ended; None between requests.
     :ivar begun: whether a request has begun on this connection.
     :ivar is_secure: whether the connection is encrypted.
+    :ivar known: what the resource knows of the client on this connection; None at first.
     """
 
     transport: Any
@@ -75,6 +76,7 @@ class HttpConnection(Protocol):
         self.request: StreamingRequest | None = None
         self.begun = False
         self.is_secure = False
+        self.known: object = None
         self.host: Any = None
         self.peer: Any = None
         self._head = bytearray()  # of a head that is not whole
@@ -435,6 +437,11 @@ class HttpConnection(Protocol):
         elif self.request is None and not self._head and self.transport is not None:
             # It has no transport if it was never connected: a client left while TLS was set up.
             self.close()
+
+    def end_soon(self) -> None:
+        """Take no more requests on this connection."""
+        self._stays = False
+        self.drain()
 
     def abort(self) -> None:
         """Cut the connection."""

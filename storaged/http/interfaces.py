@@ -60,6 +60,11 @@ class IRequest(IAnswer):
     id: str = Attribute("What names this request in logs and in the answer; empty if nobody observes the site.")
     call: Call = Attribute("The names by which the request calls the server: a `Call`.")
 
+    known: object = Attribute("What the resource has kept for this connection by `know`; None at first.")
+
+    def know(what: object) -> None:
+        """Keep what the resource knows of the client, for all further requests on this connection."""
+
     def header_values(name: str) -> list[str]:
         """Return the values of a header, in order; bytes that are not UTF-8 are lone surrogates (`surrogateescape`)."""
 

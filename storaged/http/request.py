@@ -123,6 +123,15 @@ class StreamingRequest:
         """Return whether the request calls the server by safe names only; see `CalledNames.allows_operators`."""
         return self._called.allows_operators()
 
+    @property
+    def known(self) -> object:
+        """What the resource knows of the client on this connection."""
+        return self.connection.known
+
+    def know(self, what: object) -> None:
+        """Keep what the resource knows of the client, for all further requests on this connection."""
+        self.connection.known = what
+
     # The answer
 
     def setResponseCode(self, status: int) -> None:

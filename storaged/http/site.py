@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any, Protocol
 
@@ -152,6 +153,15 @@ class StreamingSite(Factory):
     def connections(self) -> list[HttpConnection]:
         """Return the open connections."""
         return list(self._connections)
+
+    def end_connections(self, ends: Callable[[object], bool]) -> None:
+        """Take no more requests on some connections; those in progress are answered.
+
+        :param ends: returns whether a connection ends, given what the resource knows of its client.
+        """
+        for connection in self.connections():
+            if ends(connection.known):
+                connection.end_soon()
 
     def abort_connections(self) -> None:
         """Cut all open connections."""

@@ -52,7 +52,9 @@ def upgrade(request: IRequest, name: str, protocol: IDrainingProtocol) -> None:
         return
     connection = own.connection
     transport = connection.transport
-    transport.writeSequence(_lines("HTTP/1.1 101 Switching Protocols", {"Connection": "Upgrade", "Upgrade": name}))
+    transport.writeSequence(
+        format_lines("HTTP/1.1 101 Switching Protocols", {"Connection": "Upgrade", "Upgrade": name})
+    )
     _keep(transport)
     connection.hand_over(protocol)
 
@@ -64,7 +66,8 @@ def _keep(transport: Any) -> None:
     set_buffer_size(transport, _BUFFER_SIZE)
 
 
-def _lines(first: str, headers: Mapping[str, str]) -> list[bytes]:
+def format_lines(first: str, headers: Mapping[str, str]) -> list[bytes]:
+    """Return a head, from its first line and its headers."""
     lines = [first, *(f"{name}: {value}" for name, value in headers.items()), "", ""]
     return ["\r\n".join(lines).encode("ascii")]
 
@@ -82,7 +85,7 @@ class UpgradingProtocol(Protocol):
 
     def __init__(self, path: str, headers: Mapping[str, str], name: str, protocol: IProtocol) -> None:
         self.done: Deferred[None] = Deferred(lambda _: self.transport.abortConnection())
-        self._ask = _lines(f"GET {path} HTTP/1.1", {**headers, "Connection": "Upgrade", "Upgrade": name})
+        self._ask = format_lines(f"GET {path} HTTP/1.1", {**headers, "Connection": "Upgrade", "Upgrade": name})
         self._protocol = protocol
         self._head: bytes | None = b""
         self._lost: Once[None] = Once()
@@ -111,7 +114,7 @@ class UpgradingProtocol(Protocol):
             self.transport.abortConnection()
 
     def _answered(self, head: bytes, rest: bytes) -> None:
-        status, headers = _parse_head(head)
+        status, headers = parse_head(head)
         if status != 101:
             self.transport.abortConnection()
             self._report(Failure(NotUpgraded(status, headers)))
@@ -139,7 +142,8 @@ class UpgradingProtocol(Protocol):
         self._lost.fire(None)
 
 
-def _parse_head(head: bytes) -> tuple[int, dict[str, str]]:
+def parse_head(head: bytes) -> tuple[int, dict[str, str]]:
+    """Return the status and the headers, by lower-case names, of an answer; status 0 if it has none."""
     first, *lines = head.decode("latin-1").split("\r\n")
     words = first.split(" ", 2)
     status = int(words[1]) if len(words) > 1 and words[1].isdecimal() else 0

@@ -1,14 +1,17 @@
 """Proofs of a front and a node to each other that they know the cluster key, without sending it.  Pure.
 
-Each side gives a nonce, a number that is used once.  A proof is an HMAC-SHA256 with the cluster key over the side that
-proves, both nonces, and, for a front, the request that carries it.  Its page is docs/part-protocol.md.
+Each connection begins with them.  Each side gives a nonce, a number that is used once.  A proof is an HMAC-SHA256 with
+the cluster key over the side that proves, both nonces, the id of the node, and, for a front, that of its cluster.  Its
+page is docs/part-protocol.md.
 """
 
 from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Callable
+from collections.abc import Sequence
+
+import attrs
 
 from storaged.parts.errors import AccessDenied, BadRequest
 
@@ -16,12 +19,52 @@ SCHEME = "Splitd-Proof"
 """The scheme of an `Authorization` header that carries a proof in place of the key."""
 
 NONCE_BYTES = 32
-NONCE_LIFE_S = 30
-"""Seconds for which a node accepts proofs over a nonce that it issued."""
 
 _NONCE = re.compile(r"\A[0-9a-f]{64}\Z")
 _SEPARATOR = "\n"
-_STAMP_BYTES = 8
+
+
+class ClusterKeys:
+    """The cluster keys that are valid: one, or two while the key is being changed.
+
+    :param keys: the valid keys; the first is preferred.
+    """
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        self._keys = tuple(keys)
+
+    def take(self, keys: Sequence[str]) -> None:
+        """Make these the valid keys, for everything that has these `ClusterKeys`."""
+        self._keys = tuple(keys)
+
+    def all(self) -> tuple[str, ...]:
+        """Return the valid keys."""
+        return self._keys
+
+    def has(self, key: str) -> bool:
+        """Return whether a key is valid, in constant time."""
+        found = False
+        for each in self._keys:
+            found |= _equal(each, key)
+        return found
+
+
+@attrs.frozen
+class Challenge:
+    """The nonces of one connection."""
+
+    front_nonce: str
+    node_nonce: str
+
+
+@attrs.frozen
+class Session:
+    """A front has proven its key on a connection.
+
+    :param key: the key that it has proven.
+    """
+
+    key: str
 
 
 def check_nonce(nonce: str | None) -> str:
@@ -34,73 +77,62 @@ def check_nonce(nonce: str | None) -> str:
     return nonce
 
 
-def prove_node(key: str, front_nonce: str, node_nonce: str) -> str:
-    """Return a node's proof that it knows the cluster key."""
-    return _hmac(key, "node", front_nonce, node_nonce)
+def prove_node(keys: ClusterKeys, challenge: Challenge, node: str) -> tuple[str, ...]:
+    """Return a node's proofs, one for each key that it knows."""
+    return tuple(_prove_node(key, challenge, node) for key in keys.all())
 
 
-def check_node(key: str, front_nonce: str, node_nonce: str, proof: str) -> None:
-    """Check a node's proof, in constant time.
+def check_node(keys: ClusterKeys, challenge: Challenge, node: str, proofs: Sequence[str]) -> str:
+    """Check a node's proofs, in constant time.
 
-    :raise AccessDenied: the proof is wrong.
+    :return: the first of our keys that the node has proven.
+    :raise AccessDenied: it has proven none of them.
     """
-    if not _equal(prove_node(key, front_nonce, node_nonce), proof):
-        raise AccessDenied("did not prove that it knows the cluster key")
+    for key in keys.all():
+        expected = _prove_node(key, challenge, node)
+        if any(_equal(expected, proof) for proof in proofs):
+            return key
+    raise AccessDenied("did not prove that it knows the cluster key")
 
 
-def format_proof(key: str, front_nonce: str, node_nonce: str, request: str) -> str:
-    """Format the `Authorization` header that proves a front's key for one request.
+def format_proof(key: str, challenge: Challenge, node: str, cluster: str) -> str:
+    """Format the `Authorization` header with which a front proves a key.
 
-    :param request: the method and the target, as they are sent: `GET /v1/node`.
+    :param cluster: the id of the front's cluster; empty if it has none yet.
     """
-    return f"{SCHEME} {front_nonce} {node_nonce} {_hmac(key, 'front', front_nonce, node_nonce, request)}"
+    proof = _prove_front(key, challenge, node, cluster)
+    return f"{SCHEME} {challenge.front_nonce} {challenge.node_nonce} {proof}"
 
 
-class Challenges:
-    """The nonces that one node issues.  None is stored: a nonce itself proves that this node issued it, for which nonce
-    of the front, and when.
+def check_front(keys: ClusterKeys, challenge: Challenge | None, header: str, node: str, cluster: str) -> Session:
+    """Check a front's proof, in constant time.
 
-    :param key: the cluster key.
-    :param secret: random bytes that nobody else knows.
-    :param seconds: returns the time of a clock that nobody sets, in seconds.
+    :param challenge: the nonces that were exchanged on this connection, and not used yet; None if there are none.
+    :param header: the value of `Authorization`.
+    :raise AccessDenied: the proof is not of a valid key, or not for this challenge, node and cluster.
     """
-
-    def __init__(self, key: str, secret: bytes, seconds: Callable[[], float]) -> None:
-        self._key = key
-        self._secret = secret
-        self._seconds = seconds
-
-    def issue(self, front_nonce: str) -> str:
-        """Issue a nonce for a front that has sent its own."""
-        return self._nonce(front_nonce, int(self._seconds() * 1000))
-
-    def _nonce(self, front_nonce: str, now_ms: int) -> str:
-        stamp = now_ms.to_bytes(_STAMP_BYTES)
-        seal = hmac.digest(self._secret, stamp + front_nonce.encode("ascii"), "sha256")
-        return (stamp + seal)[:NONCE_BYTES].hex()
-
-    def check(self, header: str, request: str) -> None:
-        """Check a front's proof.
-
-        :param header: the value of `Authorization`.
-        :param request: the method and the target, as they were received.
-        :raise AccessDenied: the proof is wrong, or over a nonce that this node did not issue in the last
-            `NONCE_LIFE_S` seconds.
-        """
-        words = header.split(" ")
-        if len(words) != 4 or words[0] != SCHEME or not _NONCE.match(words[1]) or not _NONCE.match(words[2]):
-            raise AccessDenied("the proof of the cluster key is not well formed")
-        front_nonce, node_nonce = words[1], words[2]
-        given_ms = int.from_bytes(bytes.fromhex(node_nonce)[:_STAMP_BYTES])
-        age_s = self._seconds() - given_ms / 1000
-        if not _equal(self._nonce(front_nonce, given_ms), node_nonce) or age_s > NONCE_LIFE_S:
-            raise AccessDenied("the proof of the cluster key is over a nonce that is not of this node, or too old")
-        if not _equal(format_proof(self._key, front_nonce, node_nonce, request), header):
-            raise AccessDenied("the cluster key is wrong")
+    words = header.split(" ")
+    if len(words) != 4 or words[0] != SCHEME:
+        raise AccessDenied("the proof of the cluster key is not well formed")
+    if challenge is None or words[1:3] != [challenge.front_nonce, challenge.node_nonce]:
+        raise AccessDenied("the proof of the cluster key is not for a nonce of this connection")
+    for key in keys.all():
+        if _equal(_prove_front(key, challenge, node, cluster), words[3]):
+            return Session(key)
+    raise AccessDenied("the cluster key is wrong")
 
 
-def _hmac(key: str, *texts: str) -> str:
-    message = _SEPARATOR.join([SCHEME, *texts]).encode("utf-8", "surrogatepass")
+def _prove_node(key: str, challenge: Challenge, node: str) -> str:
+    return _hmac(key, "node", challenge, node)
+
+
+def _prove_front(key: str, challenge: Challenge, node: str, cluster: str) -> str:
+    return _hmac(key, "front", challenge, node, cluster)
+
+
+def _hmac(key: str, side: str, challenge: Challenge, *ids: str) -> str:
+    texts = [SCHEME, side, challenge.front_nonce, challenge.node_nonce, *ids]
+    message = _SEPARATOR.join(texts).encode("utf-8", "surrogatepass")
     return hmac.digest(key.encode(), message, "sha256").hex()
 
 

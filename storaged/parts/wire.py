@@ -5,7 +5,6 @@ Pure: shared by the server (`storaged.resource`) and the client (`storaged.parts
 
 from __future__ import annotations
 
-import hmac
 import re
 from collections.abc import Sequence
 from typing import Annotated, TypeVar
@@ -13,6 +12,7 @@ from typing import Annotated, TypeVar
 import msgspec
 
 from storaged.parts import errors
+from storaged.parts.proofs import ClusterKeys
 from storaged.parts.values import NodeInfo, PartInfo, PartLook, RottenPart, Scrub
 
 PARTS_PATH = "/v1/parts"
@@ -22,6 +22,7 @@ LOOK_PATH = "/v1/look"
 ROTTEN_PATH = "/v1/rotten"
 LINK_PATH = "/v1/link"
 PROOF_PATH = "/v1/proof"
+SESSION_PATH = "/v1/session"
 EPOCH_PATH = "/v1/epoch"
 JOURNAL_PATH = "/v1/journal"
 SNAPSHOT_PATH = "/v1/journal/snapshot"
@@ -140,12 +141,13 @@ def format_key(key: str) -> str:
     return f"Bearer {key}"
 
 
-def check_key(header: str | None, key: str) -> None:
-    """Compare the key of a request with the cluster's, in constant time.
+def check_key(header: str | None, keys: ClusterKeys) -> None:
+    """Compare the key that a request carries with those of the cluster, in constant time.
 
     :raise AccessDenied: the key is missing or wrong.
     """
-    if not hmac.compare_digest((header or "").encode("utf-8", "surrogatepass"), format_key(key).encode()):
+    scheme = format_key("")
+    if header is None or not header.startswith(scheme) or not keys.has(header.removeprefix(scheme)):
         raise errors.AccessDenied("the cluster key is missing or wrong")
 
 
@@ -213,10 +215,11 @@ class _RottenParts(msgspec.Struct):
 
 
 class Proof(msgspec.Struct, frozen=True):
-    """A node's proof that it knows the cluster key, and the nonce for the front's own; see `storaged.parts.proofs`."""
+    """A node's id, its proofs that it knows the cluster keys, and its nonce; see `storaged.parts.proofs`."""
 
     nonce: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
-    proof: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    node: str
+    proofs: Annotated[tuple[Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")], ...], msgspec.Meta(max_length=2)]
 
 
 def encode_proof(proof: Proof) -> bytes:

@@ -13,6 +13,7 @@ import msgspec
 import yaml
 from twisted.python import usage
 
+from storaged.system.keys import parse_cluster_keys
 from storaged.system.sizes import Size, parse_size
 from storaged.system.words import Words, parse_words
 
@@ -137,14 +138,18 @@ class SettingsOptions(usage.Options, Generic[Config]):
             raise usage.UsageError(str(problem)) from problem
 
 
-def read_cluster_key(path: str) -> str:
-    """Read the cluster key from its file.
+def read_cluster_keys(path: str) -> tuple[str, ...]:
+    """Read the cluster key from its file, or two keys, each on a line, while the key is being changed.
 
-    :raise SettingsError: the file cannot be read, or does not hold a key that can be sent in a header.
+    :return: the keys; the first one is preferred.
+    :raise SettingsError: the file cannot be read, or does not hold one or two keys; see `parse_cluster_keys`.
     """
-    key = read_text(path).strip()
-    if len(key) < 16 or not key.isascii() or not key.isprintable() or " " in key:
-        raise SettingsError(
-            f"{path}: the cluster key should be one line of at least 16 printable characters, no spaces"
-        )
-    return key
+    try:
+        return parse_cluster_keys(read_text(path))
+    except ValueError as problem:
+        raise SettingsError(f"{path}: {problem}") from problem
+
+
+def read_cluster_key(path: str) -> str:
+    """Read the preferred cluster key; see `read_cluster_keys`."""
+    return read_cluster_keys(path)[0]

@@ -19,6 +19,7 @@ from splitd.nodes.entries import read_registry
 from splitd.takeover.recovery import Recovered, Recovery
 from storaged.journals.scan import blocks
 from storaged.parts.blocks import encode_block
+from storaged.parts.proofs import ClusterKeys
 from storaged.system.filesystem import OSFilesystem
 from storaged.system.sizes import Size
 from tests.cluster.cluster import Cluster
@@ -43,7 +44,7 @@ class Second:
 
     async def recover(self, *, accept_loss: bool = False) -> Recovered:
         entries = read_registry("", self.cluster.registry.read_text())
-        nodes = [Node(entry, KEY) for entry in entries]
+        nodes = [Node(entry, ClusterKeys([KEY])) for entry in entries]
         recovery = Recovery(nodes, self.data, OSFilesystem(), lambda: os.urandom(8).hex(), self.said.append)
         return await deferToThreadPool(self._reactor, self._pool, lambda: recovery.run(accept_loss=accept_loss))
 

@@ -32,6 +32,7 @@ from storaged.parts.values import PartInfo
 from storaged.system.origin import Origin
 from tests.clocks import wall_of
 from tests.contract.disks import Identity
+from tests.contract.greeted import Greeted
 from tests.contract.link_messages import anything, gets, problems, puts, removes, results
 from tests.contract.nodes import KEY
 from tests.contract.parts import CLUSTER, NODE_ID, OTHER, PART, encode, get_small, put_small, remove_small
@@ -151,8 +152,14 @@ class Liar(Protocol):
         self._answer = answer
         self._agreed = False
 
-    def dataReceived(self, _data: bytes) -> None:
+    def connectionMade(self) -> None:
         assert self.transport is not None
+        self._greeted = Greeted(KEY, NODE_ID, self.transport.write)
+
+    def dataReceived(self, data: bytes) -> None:
+        assert self.transport is not None
+        if not self._greeted.read(data):
+            return
         if not self._agreed:
             self._agreed = True
             self.transport.write(UPGRADED)

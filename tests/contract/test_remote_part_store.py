@@ -25,6 +25,7 @@ from storaged.parts.errors import NodeUnavailable
 from storaged.system.filesystem import OSFilesystem
 from tests.cluster.harm import HarmedFilesystem
 from tests.cluster.waiting import eventually
+from tests.contract.greeted import Greeted
 from tests.contract.nodes import KEY, started_node
 from tests.contract.parts import CLUSTER, NODE_ID, PART, encode, put
 
@@ -114,9 +115,13 @@ class Answers(Protocol):
         self._answer = answer
         self._got = b""
 
+    def connectionMade(self) -> None:
+        assert self.transport is not None
+        self._greeted = Greeted(KEY, NODE_ID, self.transport.write)
+
     def dataReceived(self, data: bytes) -> None:
         assert self.transport is not None
-        self._got += data
+        self._got += self._greeted.read(data)
         if self._got.endswith(DATA) or self._got.endswith(b"0\r\n\r\n"):
             self.transport.write(self._answer)
 

@@ -1,69 +1,77 @@
-"""Proofs of the cluster key: valid for one key, one pair of nonces, one side and one request, and for a short time."""
+"""Proofs of the cluster key: valid for one key, one pair of nonces, one side, one node and one cluster."""
 
 from __future__ import annotations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.task import Clock
 
 from storaged.parts import proofs
 from storaged.parts.errors import AccessDenied, BadRequest
+from storaged.parts.proofs import Challenge, ClusterKeys, Session
 
-KEY = "0123456789abcdef"
-FRONT = "ab" * 32
-REQUEST = "GET /v1/node"
-
-
-def challenges(clock: Clock, secret: bytes = b"s" * 32) -> proofs.Challenges:
-    return proofs.Challenges(KEY, secret, clock.seconds)
+OLD, NEW, OTHER = "0123456789abcdef", "fedcba9876543210", "o" * 16
+KEYS = ClusterKeys([OLD])
+FRONT, NODE = "ab" * 32, "cd" * 32
+HERE = Challenge(FRONT, NODE)
+OTHERS = [Challenge("ac" * 32, NODE), Challenge(FRONT, "ce" * 32), Challenge(NODE, FRONT)]
 
 
 def test_both_sides_prove_the_key() -> None:
-    node = challenges(Clock())
-    nonce = node.issue(FRONT)
-    assert proofs.check_nonce(nonce) == nonce
-    proofs.check_node(KEY, FRONT, nonce, proofs.prove_node(KEY, FRONT, nonce))
-    header = proofs.format_proof(KEY, FRONT, nonce, REQUEST)
-    assert KEY not in header
-    node.check(header, REQUEST)
+    assert proofs.check_nonce(FRONT) == FRONT
+    assert proofs.check_node(KEYS, HERE, "n1", proofs.prove_node(KEYS, HERE, "n1")) == OLD
+    header = proofs.format_proof(OLD, HERE, "n1", "c")
+    assert OLD not in header
+    assert proofs.check_front(KEYS, HERE, header, "n1", "c") == Session(OLD)
 
 
-def test_a_proof_of_a_node_is_for_its_key_and_its_nonces() -> None:
-    proof = proofs.prove_node(KEY, FRONT, "cd" * 32)
-    for key, front, node in [("other" * 4, FRONT, "cd" * 32), (KEY, "ac" * 32, "cd" * 32), (KEY, FRONT, "ce" * 32)]:
+def test_a_proof_of_a_node_is_for_its_key_its_nonces_and_its_id() -> None:
+    proven = proofs.prove_node(KEYS, HERE, "n1")
+    cases = [(ClusterKeys([OTHER]), HERE, "n1"), (KEYS, HERE, "n2"), *((KEYS, each, "n1") for each in OTHERS)]
+    for keys, challenge, node in cases:
         with pytest.raises(AccessDenied, match="did not prove"):
-            proofs.check_node(key, front, node, proof)
+            proofs.check_node(keys, challenge, node, proven)
 
 
-def test_a_proof_of_a_front_is_for_one_request_key_and_node_and_not_for_long() -> None:
-    clock = Clock()
-    clock.advance(1000)
-    node = challenges(clock)
-    nonce = node.issue(FRONT)
-    header = proofs.format_proof(KEY, FRONT, nonce, REQUEST)
-    with pytest.raises(AccessDenied, match="key is wrong"):
-        node.check(header, "GET /v1/parts?after=&limit=1")
-    with pytest.raises(AccessDenied, match="key is wrong"):
-        node.check(proofs.format_proof("other" * 4, FRONT, nonce, REQUEST), REQUEST)
+def test_a_proof_of_a_front_is_for_its_key_its_nonces_its_node_and_its_cluster() -> None:
+    header = proofs.format_proof(OLD, HERE, "n1", "c")
+    for keys, node, cluster in [
+        (ClusterKeys([OTHER]), "n1", "c"),
+        (KEYS, "n2", "c"),
+        (KEYS, "n1", "d"),
+        (KEYS, "n1", ""),
+    ]:
+        with pytest.raises(AccessDenied, match="key is wrong"):
+            proofs.check_front(keys, HERE, header, node, cluster)
+    for challenge in [None, *OTHERS]:
+        with pytest.raises(AccessDenied, match="not for a nonce of this connection"):
+            proofs.check_front(KEYS, challenge, header, "n1", "c")
+    (node_proof,) = proofs.prove_node(KEYS, HERE, "n1")
     with pytest.raises(AccessDenied, match="key is wrong"):
         # What the node itself proves is no proof of a front.
-        node.check(f"{proofs.SCHEME} {FRONT} {nonce} {proofs.prove_node(KEY, FRONT, nonce)}", REQUEST)
-    with pytest.raises(AccessDenied, match="not of this node"):
-        challenges(clock, b"t" * 32).check(header, REQUEST)
-    with pytest.raises(AccessDenied, match="not of this node"):
-        node.check(proofs.format_proof(KEY, FRONT, "cd" * 32, REQUEST), REQUEST)
-    clock.advance(proofs.NONCE_LIFE_S)
-    node.check(header, REQUEST)
-    clock.advance(1)
-    with pytest.raises(AccessDenied, match="too old"):
-        node.check(header, REQUEST)
+        proofs.check_front(KEYS, HERE, f"{proofs.SCHEME} {FRONT} {NODE} {node_proof}", "n1", "")
 
 
-@given(st.text() | st.lists(st.sampled_from([proofs.SCHEME, FRONT, "cd" * 32, ""]), max_size=6).map(" ".join))
+@pytest.mark.parametrize(
+    ("front", "node", "used"),
+    [([OLD], [OLD, NEW], OLD), ([OLD, NEW], [OLD, NEW], OLD), ([NEW, OLD], [OLD, NEW], NEW), ([NEW, OLD], [OLD], OLD)],
+)
+def test_while_a_key_is_changed_the_front_uses_its_first_that_the_node_has(
+    front: list[str], node: list[str], used: str
+) -> None:
+    front_keys, node_keys = ClusterKeys(front), ClusterKeys(node)
+    assert proofs.check_node(front_keys, HERE, "n1", proofs.prove_node(node_keys, HERE, "n1")) == used
+    header = proofs.format_proof(used, HERE, "n1", "c")
+    session = proofs.check_front(node_keys, HERE, header, "n1", "c")
+    assert node_keys.has(session.key)
+    node_keys.take([OTHER])
+    assert not node_keys.has(session.key)
+
+
+@given(st.text() | st.lists(st.sampled_from([proofs.SCHEME, FRONT, NODE, ""]), max_size=6).map(" ".join))
 def test_any_other_header_is_refused(header: str) -> None:
     with pytest.raises(AccessDenied):
-        challenges(Clock()).check(header, REQUEST)
+        proofs.check_front(KEYS, HERE, header, "n1", "c")
 
 
 @pytest.mark.parametrize("nonce", [None, "", "ab", "AB" * 32, "ab" * 33, "zz" * 32, "ab" * 32 + "\n"])

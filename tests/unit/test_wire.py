@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from storaged.parts import errors, wire
+from storaged.parts.proofs import ClusterKeys
 from storaged.parts.values import NodeInfo, PartInfo
 
 sizes = st.integers(0, 2**63 - 1)
@@ -61,7 +62,7 @@ def test_an_answer_in_other_words_is_an_unusable_node(status: int, header: str |
 
 @given(texts)
 def test_the_right_key_opens(key: str) -> None:
-    wire.check_key(wire.format_key(key), key)
+    wire.check_key(wire.format_key(key), ClusterKeys(["other", key]))
 
 
 @given(st.none() | st.text(), st.text(min_size=1))
@@ -74,12 +75,12 @@ def test_the_right_key_opens(key: str) -> None:
 def test_no_other_key_opens(header: str | None, key: str) -> None:
     if header != f"Bearer {key}":
         with pytest.raises(errors.AccessDenied):
-            wire.check_key(header, key)
+            wire.check_key(header, ClusterKeys([key]))
 
 
 def test_a_refusal_does_not_tell_the_key() -> None:
     with pytest.raises(errors.AccessDenied) as refused:
-        wire.check_key("Bearer wrong", "secret")
+        wire.check_key("Bearer wrong", ClusterKeys(["secret"]))
     assert "secret" not in str(refused.value)
 
 

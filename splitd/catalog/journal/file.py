@@ -20,7 +20,8 @@ from splitd.catalog.journal.image import ImageReader
 from splitd.catalog.journal.reader import JournalReader
 from splitd.catalog.journal.writer import SegmentWriter
 from splitd.errors import CatalogReadOnly
-from splitd.interfaces.journal import IJournal, IJournalCopies, IRestorer, JournalStatistics
+from splitd.interfaces.journal import IJournal, IJournalCopies, JournalStatistics
+from splitd.interfaces.restoring import IRestorer
 from splitd.model.records import Record, encode_line
 from storaged.http import reason_of
 from storaged.system.filesystem import FolderLock

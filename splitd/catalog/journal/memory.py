@@ -9,7 +9,8 @@ from twisted.internet.defer import Deferred, execute, fail, succeed
 from zope.interface import implementer
 
 from splitd.errors import CatalogReadOnly, JournalDamaged
-from splitd.interfaces.journal import IJournal, IRestorer
+from splitd.interfaces.journal import IJournal
+from splitd.interfaces.restoring import IRestorer
 from splitd.model.records import Record, decode_line, encode_line
 
 

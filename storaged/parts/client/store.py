@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
+from weakref import ReferenceType, ref
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IProtocol, IReactorTime
@@ -16,6 +17,7 @@ from storaged.http import IBodyProducer, NodeConnections, NotUpgraded, WholeBody
 from storaged.parts import wire
 from storaged.parts.checks import check_part_id
 from storaged.parts.client.answers import cancellable, error_of, failure_of, part_info, read_all
+from storaged.parts.client.greeting import greeting
 from storaged.parts.client.journal import JournalLink
 from storaged.parts.client.link import Link, LinkClient
 from storaged.parts.client.patience import Patience
@@ -24,6 +26,7 @@ from storaged.parts.client.writer import RemotePartWriter
 from storaged.parts.errors import BadSpan, NodeUnavailable, StoragedError
 from storaged.parts.interfaces import IJournalHolder, IPartReader, IPartWriter, IRemoteStore
 from storaged.parts.journals import Claim, Standing, decode_standing, encode_json
+from storaged.parts.proofs import ClusterKeys
 from storaged.parts.values import NodeInfo, PartInfo, PartLook, RottenPart
 from storaged.system.origin import parse_origin
 from storaged.system.ranges import Span, format_range, parse_content_range
@@ -37,7 +40,7 @@ class RemotePartStore:
 
     :param node_id: the id of the node that must answer.
     :param url: the URL of the node, without a path.
-    :param key: the cluster key.
+    :param key: the cluster key, or the valid ones.  They are proven on each connection, and never sent.
     :param cluster: returns the id of the front's cluster; empty while it is not known yet.
     :param connections: makes the connections to the node.
     :param clock: schedules calls.
@@ -49,7 +52,7 @@ class RemotePartStore:
         self,
         node_id: str,
         url: str,
-        key: str,
+        key: str | ClusterKeys,
         cluster: Callable[[], str],
         connections: NodeConnections,
         clock: IReactorTime,
@@ -58,13 +61,28 @@ class RemotePartStore:
     ) -> None:
         self._node_id = node_id
         self._origin = parse_origin(url)
-        self._http = connections.client(self._origin)
-        self._key = key
+        keys = ClusterKeys([key]) if isinstance(key, str) else key
+        self._greet = greeting(node_id, keys, cluster)
+        self._http = connections.client(self._origin, self._greet)
         self._cluster = cluster
         self._connections = connections
         self._epoch = epoch
         self._patience = Patience(clock, patience_s)
-        self._link = Link(self._connect_link, clock, self._patience, epoch)
+        self._clock = clock
+        self._link = self._make_link()
+        self._journal: ReferenceType[JournalLink] | None = None
+        connections.renewable(self)
+
+    def _make_link(self) -> Link:
+        return Link(self._connect_link, self._clock, self._patience, self._epoch)
+
+    def renew(self) -> None:
+        """Use new connections from now on; see `IRenewable`."""
+        link, self._link = self._link, self._make_link()
+        link.retire()
+        journal = self._journal() if self._journal is not None else None
+        if journal is not None:
+            journal.cut(NodeUnavailable("the connection is made anew, because the cluster key has changed"))
 
     def retire(self) -> None:
         """Close the connection when it is idle; see `IRemoteStore.retire`."""
@@ -76,13 +94,12 @@ class RemotePartStore:
 
     def _headers(self, **more: str) -> dict[bytes | str, bytes | str]:
         headers: dict[bytes | str, bytes | str] = {}
-        headers.update(self._credentials())
+        headers.update(self._identity())
         headers.update(more)
         return headers
 
-    def _credentials(self) -> dict[str, str]:
+    def _identity(self) -> dict[str, str]:
         return {
-            "Authorization": wire.format_key(self._key),
             wire.NODE_HEADER: self._node_id,
             wire.CLUSTER_HEADER: self._cluster(),
             wire.EPOCH_HEADER: str(self._epoch()),
@@ -187,7 +204,9 @@ class RemotePartStore:
         self, protocol: IProtocol, path: str = wire.LINK_PATH, name: str = wire.LINK_PROTOCOL, *, lasting: bool = False
     ) -> None:
         try:
-            await self._connections.upgrade(self._origin, path, self._credentials(), name, protocol, lasting=lasting)
+            await self._connections.upgrade(
+                self._origin, path, self._identity(), name, protocol, greet=self._greet, lasting=lasting
+            )
         except CancelledError:
             raise
         except NotUpgraded as problem:
@@ -209,6 +228,7 @@ class RemotePartStore:
 
     def connect_journal(self, link: JournalLink) -> Deferred[None]:
         """Connect a journal's link; see `IJournalHolder.connect_journal`."""
+        self._journal = ref(link)
         return self._in_time(self._upgrade(link, wire.JOURNAL_PATH, wire.JOURNAL_PROTOCOL, lasting=True))
 
     def list_parts(self, after: str, limit: int) -> Deferred[list[PartInfo]]:
