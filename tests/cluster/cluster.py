@@ -10,7 +10,6 @@ from typing import Any
 import attrs
 from treq.client import HTTPClient
 from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.task import deferLater
 from twisted.web.client import Agent, HTTPConnectionPool
 from twisted.web.iweb import IAgent
 from zope.interface import implementer
@@ -25,9 +24,9 @@ from storaged.system.sizes import Size
 from tests.cluster.harm import HarmedFilesystem
 from tests.cluster.node import KEY, Node, endpoint, http_url
 from tests.cluster.raw import RawClient, connect
+from tests.cluster.waiting import becomes
 from tests.ports import free_ports
 
-_LOOKS = 3000
 _LOOK_S = 0.005
 
 
@@ -72,6 +71,7 @@ class Cluster:
     :param count: how many nodes.
     :param unit: bytes of one column in a full stripe; small, so that small files have many stripes.
     :param host: the address that all of them listen on.
+    :param front_reactor: the reactor of the front; None for that of all others.
     :param settings: more settings of the front.
     :ivar users: the file of the users, read at the start of the front; None for none.
     """
@@ -83,6 +83,7 @@ class Cluster:
         count: int = 6,
         unit: int = 1024,
         host: str = "127.0.0.1",
+        front_reactor: Any = None,
         **settings: Any,
     ) -> None:
         self.host = host
@@ -99,6 +100,7 @@ class Cluster:
         self.registry = folder / "nodes.yaml"
         self.port = free_ports()
         self._reactor = reactor
+        self._front_reactor = front_reactor or reactor
         self._pool = HTTPConnectionPool(reactor)
         self.client = HTTPClient(_Loopback6(Agent(reactor, pool=self._pool)))
         self._raw: list[RawClient] = []
@@ -128,7 +130,7 @@ class Cluster:
             entries,
             KEY,
             self.journal_filesystem,
-            reactor or self._reactor,
+            reactor or self._front_reactor,
             WallClock(),
             self.descriptors,
             users,
@@ -282,12 +284,18 @@ class Cluster:
 
     async def status_becomes(self, holds: Callable[[Any], object]) -> Any:
         """Wait until a condition holds for the status."""
-        for _ in range(_LOOKS):
+        status: Any = None
+
+        async def look() -> object:
+            nonlocal status
             status = await self.status()
-            if holds(status):
-                return status
-            await deferLater(self._reactor, _LOOK_S)
-        raise AssertionError(f"did not come: {status}")
+            return holds(status)
+
+        try:
+            await becomes(look, "the status", _LOOK_S)
+        except AssertionError as problem:
+            raise AssertionError(f"{problem}: {status}") from None
+        return status
 
     def parts(self) -> dict[str, dict[str, Path]]:
         """Return the files of all parts: node id → part id → file."""

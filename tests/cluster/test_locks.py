@@ -8,7 +8,6 @@ from xml.etree import ElementTree
 
 import pytest
 import pytest_twisted
-from twisted.internet.task import deferLater
 
 from storaged.system.sizes import Size
 from tests.cluster.cluster import Answer, Cluster
@@ -22,6 +21,7 @@ from tests.cluster.multistatus import (
     read_multistatus,
     token_of,
 )
+from tests.cluster.waiting import becomes
 
 NOTE = "<D:set><D:prop><t:note>x</t:note></D:prop></D:set>"
 
@@ -350,14 +350,12 @@ async def test_an_owner_is_told_in_4096_bytes(cluster: Cluster) -> None:
 
 async def until_expired(cluster: Cluster, path: str) -> None:
     """Wait until no lock covers a path any more."""
-    from twisted.internet import reactor
 
-    for _ in range(1000):
+    async def has_none() -> bool:
         told = await propfind(cluster, path, "lockdiscovery")
-        if told[path].found[dav("lockdiscovery")].find(dav("activelock")) is None:
-            return
-        await deferLater(reactor, 0.01)
-    raise AssertionError("the lock does not expire")
+        return told[path].found[dav("lockdiscovery")].find(dav("activelock")) is None
+
+    await becomes(has_none, "the end of the lock")
 
 
 @pytest.mark.parametrize("size", [2000, 50_000])
@@ -369,7 +367,7 @@ async def test_an_upload_outlasts_its_lock_and_leaves_no_empty_file(
     cluster = make_cluster(small_part=Size(1000))
     await cluster.start()
     await furnish(cluster)
-    token = token_of(await lock(cluster, path, Timeout="Second-1"))
+    token = token_of(await lock(cluster, path, Timeout="Second-2"))
     client = await cluster.connect()
     client.begin("PUT", path, f"Content-Length: {size}", f"If: (<{token}>)", "Expect: 100-continue")
     assert (await client.answer()).code == 100
@@ -383,7 +381,7 @@ async def test_an_upload_outlasts_its_lock_and_leaves_no_empty_file(
 @pytest_twisted.ensureDeferred
 async def test_a_lock_taken_after_the_uploads_own_expired_wins(cluster: Cluster, released: bool) -> None:
     await furnish(cluster)
-    token = token_of(await lock(cluster, "/h", Timeout="Second-1"))
+    token = token_of(await lock(cluster, "/h", Timeout="Second-2"))
     client = await cluster.connect()
     client.begin("PUT", "/h", "Content-Length: 50000", f"If: (<{token}>)", "Expect: 100-continue")
     assert (await client.answer()).code == 100

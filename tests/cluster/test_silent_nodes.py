@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.task import deferLater
 
 from storaged.disk.writer import WRITE_SIZE
 from storaged.system.sizes import Size
@@ -19,7 +18,7 @@ from tests.cluster.cluster import Cluster
 from tests.cluster.node import Node
 from tests.cluster.proxy import Fault, FaultyNetwork
 from tests.cluster.test_round_trip import ChunkedBody
-from tests.cluster.waiting import eventually
+from tests.cluster.waiting import becomes, eventually
 
 DATA = os.urandom(6 * 2 * WRITE_SIZE)
 NEVER_S = 3600.0
@@ -46,13 +45,11 @@ async def soon(asked: Coroutine[Deferred[Any], Any, _Result]) -> _Result:
 
 async def emptied(nodes: Sequence[Node]) -> None:
     """Wait until these nodes hold no part."""
-    from twisted.internet import reactor
 
-    for _ in range(1000):
-        if not any([await node.listed() for node in nodes]):
-            return
-        await deferLater(reactor, 0.01)
-    raise AssertionError("parts stay")
+    async def are_empty() -> bool:
+        return not any([await node.listed() for node in nodes])
+
+    await becomes(are_empty, "no parts on the nodes")
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["length known", "length unknown"])

@@ -14,7 +14,7 @@ from splitd.downloads.cache import entry_size
 from storaged.parts.format import SMALL_PART, stored_size
 from storaged.system.sizes import Size
 from tests.cluster.cluster import Cluster
-from tests.cluster.waiting import eventually
+from tests.cluster.waiting import becomes, eventually
 
 UNIT = 1024
 SMALL = {"small_part": Size(SMALL_PART), "unit": UNIT}
@@ -34,10 +34,10 @@ async def packed(cluster: Cluster) -> int:
 
 
 async def packed_becomes(cluster: Cluster, count: int) -> None:
-    for _ in range(1000):
-        if await packed(cluster) == count:
-            return
-    pytest.fail(f"{await packed(cluster)} parts lie on the nodes, and should be {count}")
+    async def are_so_many() -> bool:
+        return await packed(cluster) == count
+
+    await becomes(are_so_many, f"{count} parts on the nodes")
 
 
 @pytest.mark.parametrize("cache", [Size(0), Size(2**25)], ids=["without a cache", "with a cache"])
@@ -68,8 +68,13 @@ async def test_many_small_files_at_once_share_syncs_and_survive_a_restart(
     files = {f"/file{number}": os.urandom(number + 1) for number in range(200)}
     await cluster.put("/warm", b"up")
     before = sum(node.filesystem.syncs for node in cluster.nodes)
-    answers = await gatherResults([Deferred.fromCoroutine(cluster.put(*file)) for file in files.items()])
-    assert {answer.code for answer in answers} == {201}
+    for node in cluster.nodes:
+        node.filesystem.hold("write")
+    asked = gatherResults([Deferred.fromCoroutine(cluster.put(*file)) for file in files.items()])
+    await cluster.status_becomes(lambda status: status["uploads"]["under_way"] == len(files))
+    for node in cluster.nodes:
+        node.filesystem.release()
+    assert {answer.code for answer in await asked} == {201}
     assert sum(node.filesystem.syncs for node in cluster.nodes) - before < 6 * 200 / 3
     for node in cluster.nodes:
         await node.stop()
@@ -176,7 +181,7 @@ async def test_a_file_in_the_cache_needs_no_node(make_cluster: Callable[..., Clu
 
 @pytest_twisted.ensureDeferred
 async def test_a_node_that_hangs_does_not_hold_up_an_upload_for_ever(make_cluster: Callable[..., Cluster]) -> None:
-    cluster = await started(make_cluster, count=7, node_timeout_s=0.3)
+    cluster = await started(make_cluster, count=7, node_timeout_s=2.0)
     await cluster.put("/before", b"the links are up")
     cluster.hang_node(2)
     answers = await gatherResults([Deferred.fromCoroutine(cluster.put(f"/{each}", b"abc" * 100)) for each in range(9)])

@@ -23,7 +23,7 @@ from tests.contract.disks import started_disk
 from tests.contract.parts import CLUSTER, NODE_ID
 
 KEY = "0123456789abcdef"
-_TIMEOUT_S = 5
+_TIMEOUT_S = 60
 
 
 @asynccontextmanager

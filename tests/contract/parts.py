@@ -7,7 +7,6 @@ from random import Random
 from typing import TypeVar
 
 import attrs
-import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
 from twisted.internet.task import Clock
@@ -18,6 +17,7 @@ from storaged.parts.format import PartEncoder, parse_part_id
 from storaged.parts.interfaces import INodeStore, IPartReader, IPartStore, ISmallPartStore
 from storaged.parts.values import PartInfo
 from storaged.system.ranges import Span
+from tests.cluster.waiting import becomes
 
 _T = TypeVar("_T")
 
@@ -119,12 +119,11 @@ async def get(store: IPartStore, part_id: str, span: Span | None = None) -> byte
 
 
 async def reach_free(provider: Provider, free: int) -> None:
-    for _ in range(PATIENCE):
+    async def is_reached() -> bool:
         provider.clock.advance(1)
-        info = await provider.store.info()
-        if info.free == free:
-            return
-    pytest.fail(f"{info.free} bytes are free, and should be {free}")
+        return (await provider.store.info()).free == free
+
+    await becomes(is_reached, f"{free} bytes free", pause_s=0)
 
 
 async def nothing_is_kept(provider: Provider) -> None:

@@ -53,7 +53,7 @@ from tests.contract.parts import (
     remove_small,
 )
 
-PORT_TIMEOUT_S = 5
+PORT_TIMEOUT_S = 60
 
 T = TypeVar("T")
 
@@ -260,12 +260,12 @@ async def test_a_part_is_not_put_a_second_time_when_the_link_broke(tmp_path: Pat
 
 @pytest_twisted.ensureDeferred
 async def test_a_node_that_leaves_everything_unanswered_is_not_waited_for(tmp_path: Path, pool: ThreadPool) -> None:
-    async with node(tmp_path, pool, patience_s=0.1) as made:
+    async with node(tmp_path, pool, patience_s=2.0) as made:
         await put_small(made.remote, PART, encode(PART, b"abc"))
         made.store.gate = Deferred()
         asked = [begin(get_small(made.remote, PART)) for _ in range(messages.MAX_GET * 4)]
         for each in asked:
-            with pytest.raises(NodeUnavailable, match=r"node n1: no answer in 0\.1 s"):
+            with pytest.raises(NodeUnavailable, match=r"node n1: no answer in 2 s"):
                 await each
         made.store.gate.callback(None)
 

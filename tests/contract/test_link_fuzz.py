@@ -213,7 +213,7 @@ async def test_a_node_that_answers_nonsense_is_unusable(ask: Callable[[RemotePar
     from twisted.internet import reactor
 
     port = reactor.listenTCP(0, Liars(answer), interface="127.0.0.1")  # type: ignore[attr-defined]
-    connections = NodeConnections(reactor, connect_timeout_s=5, idle_timeout_s=5)
+    connections = NodeConnections(reactor, connect_timeout_s=60, idle_timeout_s=60)
     url = f"http://127.0.0.1:{port.getHost().port}"
     store = RemotePartStore(NODE_ID, url, KEY, lambda: CLUSTER, connections, reactor, 5)  # type: ignore[arg-type]
     try:

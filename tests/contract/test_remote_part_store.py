@@ -90,11 +90,11 @@ async def test_pending_requests_end_when_the_node_is_known_not_to_answer_and_lat
 async def test_a_node_that_does_not_answer_is_not_waited_for_long(
     tmp_path: Path, pool: ThreadPool, filesystem: HarmedFilesystem
 ) -> None:
-    async with started_node(tmp_path, filesystem, pool, Clock(), patience_s=1) as store:
+    async with started_node(tmp_path, filesystem, pool, Clock(), patience_s=2) as store:
         await put(store, PART, [encode(PART, b"abc")])
         filesystem.hold("open")
         for ask in (lambda: store.open(PART, None), lambda: store.stat(PART)):
-            with pytest.raises(NodeUnavailable, match=r"node n1: no answer in 1 s"):
+            with pytest.raises(NodeUnavailable, match=r"node n1: no answer in 2 s"):
                 await ask()
         filesystem.release()
 
@@ -140,7 +140,7 @@ async def test_a_part_is_not_stored_when_the_node_says_another_size(announced: b
 
     answer = f"HTTP/1.1 201 Created\r\nContent-Length: 0\r\nSplitd-Stored: {size}\r\nSplitd-Modified-Ms: 1\r\n\r\n"
     port = reactor.listenTCP(0, answering(answer.encode()), interface="127.0.0.1")  # type: ignore[attr-defined]
-    connections = NodeConnections(reactor, connect_timeout_s=5, idle_timeout_s=5)
+    connections = NodeConnections(reactor, connect_timeout_s=60, idle_timeout_s=60)
     url = f"http://127.0.0.1:{port.getHost().port}"
     store = RemotePartStore(NODE_ID, url, KEY, lambda: CLUSTER, connections, reactor, 5)  # type: ignore[arg-type]
     try:

@@ -60,7 +60,7 @@ async def answer(request: bytes, examine: Callable[[IRequest], None], names: Own
     """Send a request to a resource that examines it; return the answer."""
     from twisted.internet import reactor
 
-    site = StreamingSite(Examined(examine), reactor, idle_timeout_s=5, body_timeout_s=5, names=names)
+    site = StreamingSite(Examined(examine), reactor, idle_timeout_s=60, body_timeout_s=60, names=names)
     port = reactor.listenTCP(0, site, interface="127.0.0.1")  # type: ignore[attr-defined]
     asking = Asking(request)
     await connectProtocol(TCP4ClientEndpoint(reactor, "127.0.0.1", port.getHost().port), asking)

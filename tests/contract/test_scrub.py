@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import pytest_twisted
-from twisted.internet.task import Clock, deferLater
+from twisted.internet.task import Clock
 from twisted.python.threadpool import ThreadPool
 
 from storaged.packs.format import ENTRY_SIZE
@@ -19,13 +19,12 @@ from storaged.parts.format import FOOTER_SIZE, HEADER_SIZE, SMALL_PART
 from storaged.store import DiskPartStore
 from storaged.system.filesystem import OSFilesystem
 from storaged.system.interfaces import IFile, IFilesystem
-from tests.cluster.waiting import eventually
+from tests.cluster.waiting import becomes, eventually
 from tests.contract.disks import started_disk
 from tests.contract.filesystems import PassingFile, PassingFilesystem
 from tests.contract.parts import encode, get, get_small, payload, put, put_small, remove_small
 
 PERIOD_S = 1000.0
-_TURNS = 300_000
 LARGE = SMALL_PART + 1
 LARGE_IDS = [f"{number:02x}" + "0" * 30 + ".0" for number in (0, 1, 7, 255)]
 SMALL_IDS = [f"{number:02x}" + "1" * 30 + ".3" for number in range(0, 256, 32)]
@@ -84,15 +83,13 @@ async def scrubbed(
 
 async def pass_time(clock: Clock, reached: Callable[[], object], step_s: float = 1.0) -> None:
     """Let time pass, whenever the scrub waits for it, until a condition holds."""
-    from twisted.internet import reactor
 
-    for _ in range(_TURNS):
+    async def is_reached() -> object:
         if clock.getDelayedCalls():
             clock.advance(step_s)
-        if reached():
-            return
-        await deferLater(reactor, 0)
-    raise AssertionError(f"did not come: {reached}")
+        return reached()
+
+    await becomes(is_reached, str(reached), pause_s=0)
 
 
 async def whole_pass(store: DiskPartStore, clock: Clock) -> None:
