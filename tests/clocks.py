@@ -17,7 +17,7 @@ def wall_of(clock: IReactorTime) -> WallClock:
 
 
 class StillReactor:
-    """A reactor on which no time passes, so that no timeout expires.
+    """A reactor on which time passes only when a test advances it, so that no timeout expires by chance.
 
     :param reactor: does everything else.
     """
@@ -31,10 +31,14 @@ class StillReactor:
         return getattr(self._reactor, name)
 
     def callLater(self, delay: float, call: Callable[..., Any], *args: Any, **kw: Any) -> IDelayedCall:
-        """Call as soon as possible if `delay` is 0; otherwise never."""
+        """Call as soon as possible if `delay` is 0; otherwise when `advance` has reached it."""
         later: Any = self._reactor if delay == 0 else self._clock
         delayed: IDelayedCall = later.callLater(delay, call, *args, **kw)
         return delayed
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self._clock.advance(seconds)
 
     def getDelayedCalls(self) -> list[Any]:
         """Return the calls that wait for time to pass."""

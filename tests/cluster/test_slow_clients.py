@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 import pytest_twisted
-from twisted.internet.task import deferLater
 
 from storaged.system.sizes import Size
+from tests.clocks import StillReactor
 from tests.cluster.cluster import Cluster
 from tests.cluster.waiting import eventually
 
@@ -24,14 +24,17 @@ async def test_a_client_that_is_slow_and_moves_is_not_cut(
 ) -> None:
     from twisted.internet import reactor
 
-    cluster = make_cluster(client_timeout_s=PATIENCE_S, small_part=Size(small_part))
+    still = StillReactor(reactor)
+    cluster = make_cluster(front_reactor=still, client_timeout_s=PATIENCE_S, small_part=Size(small_part))
     await cluster.start()
     client = await cluster.connect()
     client.begin("PUT", "/file", f"Content-Length: {PIECES * PIECE}")
-    for _ in range(PIECES):
+    await cluster.status_becomes(lambda status: status["uploads"]["under_way"])
+    for sent in range(PIECES):
         # In all it takes several times as long as a client may be silent.
-        await deferLater(reactor, PATIENCE_S / 3)
+        still.advance(PATIENCE_S * 0.9)
         client.send(bytes(PIECE))
+        await cluster.status_becomes(lambda status, sent=sent: status["uploads"]["bytes"] >= (sent + 1) * PIECE)
     assert (await client.answer()).code == 201
 
 
