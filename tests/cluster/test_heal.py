@@ -285,10 +285,11 @@ async def test_a_file_of_which_too_much_is_lost_is_told_and_left_alone(make_clus
     cluster = await stored(make_cluster)
     assert cluster.front is not None
     manifest = await manifest_of(cluster, "/400000")
+    await cluster.front.healer.stop()  # or it would rebuild the first part before the third is lost
     for index in (0, 3, 7):
         unlink(node_of(cluster, manifest, index).parts()[str(manifest.part(index))])
         await cluster.front.catalog.heal_ledger.lose(manifest.nodes[index], [manifest.part(index)], "", remains=False)
-    cluster.front.healer.suspects.found(await manifest_of(cluster, "/5"), 0, "wake the healer")
+    await cluster.restart_front()
     status = await cluster.status()
     assert (status["heal"]["unreadable"], status["heal"]["versions"], status["heal"]["state"]) == (1, {"-1": 1}, "idle")
     assert (await cluster.get("/400000")).code == 500
