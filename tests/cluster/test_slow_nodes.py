@@ -20,7 +20,7 @@ from tests.cluster.test_silent_nodes import NEVER_S, soon
 
 LARGE = os.urandom(100 * STRIPE + 3000)
 SMALL = os.urandom(3 * STRIPE + 77)
-SILENT_S = 0.1
+SILENT_S = 1.0
 
 
 class Behind:
@@ -118,7 +118,7 @@ async def test_slow_nodes_are_hedged_and_read_as_before_when_they_are_not_slow_a
         await soon(reads_right(cluster, "/file", LARGE, spans_of(LARGE)))
         await behind.mend()
     assert (await cluster.status())["downloads"]["degraded"] > 0
-    assert {policy.rank(node.node_id) for node in cluster.nodes} == {0}
+    assert {policy.rank(node) for node in ("n3", "n6")} == {WELL}
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def unanswered() -> Iterator[int]:
 async def test_a_node_that_cannot_be_connected_to_delays_neither_uploads_nor_downloads(
     make_cluster: Callable[..., Cluster], unanswered: int
 ) -> None:
-    cluster = make_cluster(count=9, layout="6+2", cache=Size(0), node_timeout_s=NEVER_S, connect_timeout_s=0.2)
+    cluster = make_cluster(count=9, layout="6+2", cache=Size(0), node_timeout_s=NEVER_S, connect_timeout_s=1.0)
     await cluster.start()
     for number in range(20):  # so that the node has a part of some of them
         assert (await cluster.put(f"/{number}", LARGE[:7000])).code == 201
