@@ -1,4 +1,4 @@
-"""The files of the packs, in a folder of their own.  Every method blocks."""
+"""The files of the packs, in a folder of their own.  Methods block unless they say otherwise."""
 
 from __future__ import annotations
 
@@ -80,6 +80,19 @@ class PackFiles:
         finally:
             with self._lock:
                 self._users[number] -= 1
+
+    def read_cached(self, number: int, offset: int, count: int) -> bytes | None:
+        """Read `count` bytes from a pack that is open, if they are in the page cache; None if not.  Does not block."""
+        if not self._lock.acquire(blocking=False):  # a thread opens or closes a pack
+            return None
+        try:
+            file = self._open.get(number)
+            if file is None:
+                return None
+            self._open.move_to_end(number)
+            return file.read_cached(offset, count)
+        finally:
+            self._lock.release()
 
     def _close_some(self, keep: int) -> None:
         for number in list(self._open)[: max(0, len(self._open) - keep)]:

@@ -21,6 +21,9 @@ from storaged.packs.format import entry_size
 
 _VERSION = 1
 _FLUSH_AFTER = 4000
+_MOST_KNOWN = 8192
+"""Places from the database that are kept in memory: some 320 bytes each."""
+
 _SCHEMA = """
 CREATE TABLE parts (id TEXT PRIMARY KEY, pack INTEGER, offset INTEGER, length INTEGER, time_ms INTEGER) WITHOUT ROWID;
 CREATE TABLE packs (pack INTEGER PRIMARY KEY, live INTEGER);
@@ -67,6 +70,7 @@ class PackIndex:
         self._lock = Lock()
         self._database: sqlite3.Connection | None = None
         self._recent: dict[str, Place | None] = {}
+        self._known: dict[str, Place] = {}  # places that were read from the database, the oldest first
         self._mark = Mark(0, 0)
         self._highest: dict[str, str] = {}  # the highest id in the database for each first byte
         self._flush_at = _FLUSH_AFTER
@@ -146,10 +150,22 @@ class PackIndex:
     def _find(self, part_id: str) -> Place | None:
         if part_id in self._recent:
             return self._recent[part_id]
+        if part_id in self._known:
+            return self._known[part_id]
         if not self.may_have(part_id):
             return None
         rows = self._rows("SELECT * FROM parts WHERE id = ?", part_id)
-        return Place(*rows[0][1:]) if rows else None
+        if not rows:
+            return None
+        place = self._known[part_id] = Place(*rows[0][1:])
+        if len(self._known) > _MOST_KNOWN:
+            del self._known[next(iter(self._known))]
+        return place
+
+    def known(self, part_id: str) -> Place | None:
+        """Return the place of a part if it is in memory; None if only `find` can tell it.  Does not block."""
+        # Without the lock, which a thread may hold while it writes to the database.  So one look-up for each table.
+        return self._recent.get(part_id) or self._known.get(part_id)
 
     def find_all(self, part_ids: Iterable[str]) -> dict[str, Place | None]:
         """Return the places of several parts; None for each id that no part has."""
@@ -170,6 +186,7 @@ class PackIndex:
                     self.live[before.pack] -= entry_size(before.length)
                 if place is not None:
                     self.live[place.pack] = self.live.get(place.pack, 0) + entry_size(place.length)
+                self._known.pop(part_id, None)  # first, for `known`
                 self._recent[part_id] = place
             for removed_from in removals:
                 if removed_from != mark.pack:

@@ -239,6 +239,11 @@ class Packs:
         places = self._index.find_all(part_ids)
         return [self._read(part_id, places[part_id]) for part_id in part_ids]
 
+    def read_cached(self, part_id: str) -> bytes | None:
+        """Read a part if its place and its bytes are in memory; None if only `read` can tell.  Does not block."""
+        place = self._index.known(part_id)
+        return None if place is None else self._files.read_cached(place.pack, place.offset, place.length)
+
     def _read(self, part_id: str, place: Place | None) -> bytes | StoragedError:
         return self._read_elsewhere(part_id) if place is None else self._read_span(part_id, place, place.length)
 

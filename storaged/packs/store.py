@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -23,6 +23,8 @@ from storaged.system.serial import SerialThread
 
 _READERS = 2
 _SUBJECT = "packs"
+_MOST_CACHED = 256 * 1024
+"""If a request is for more bytes than this, a thread copies them from the page cache."""
 
 
 class PackStore:
@@ -88,8 +90,26 @@ class PackStore:
         """
         if self._stopping is not None:
             return fail(self._stopping)
+        cached = self._read_cached(part_ids)
+        if cached is not None:
+            return succeed(cached)
         # Take the reader with the shortest queue: while one waits for a cold disk, the others continue.
         return min(self._readers, key=len).ask(part_ids)
+
+    def _read_cached(self, part_ids: Sequence[str]) -> list[bytes | StoragedError] | None:
+        """Read parts if all of them are in memory, and are not much: a call of a thread would take longer than that.
+
+        :return: the stored bytes of each part; None if a thread has to read them.
+        """
+        found: list[bytes | StoragedError] = []
+        size = 0
+        for part_id in part_ids:
+            data = self._packs.read_cached(part_id)
+            if data is None or size > _MOST_CACHED:
+                return None
+            found.append(data)
+            size += len(data)
+        return found
 
     async def find(self, part_id: str) -> PartInfo:
         """Return the size and the time of a packed part.

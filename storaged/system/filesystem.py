@@ -31,6 +31,7 @@ _FLAGS = {
     "create": os.O_RDWR | os.O_CREAT | os.O_EXCL,
     "update": os.O_RDWR,
 }
+_AT_ONCE: int | None = getattr(os, "RWF_NOWAIT", None)  # Linux only
 _SYNC_FILE_RANGE_WRITE = 2  # linux/fs.h
 _sync_file_range = getattr(ctypes.CDLL(None), "sync_file_range", None)
 if _sync_file_range is not None:
@@ -84,6 +85,17 @@ class OSFile:
         while len(data) < count and (more := os.pread(self._descriptor, count - len(data), offset + len(data))):
             data += more
         return data
+
+    def read_cached(self, offset: int, count: int) -> bytes | None:
+        """Read `count` bytes from `offset` if all of them are in the page cache; None if not."""
+        if _AT_ONCE is None:
+            return None
+        buffer = bytearray(count)
+        try:
+            got = os.preadv(self._descriptor, [buffer], offset, _AT_ONCE)
+        except OSError:  # not in the page cache, or a file system that cannot tell
+            return None
+        return bytes(buffer) if got == count else None
 
     def sync(self) -> None:
         """Make the file's bytes and its size durable."""

@@ -10,7 +10,7 @@ from storaged.system.volume import Volume
 
 
 class IFile(Interface):
-    """An open file.  Every method blocks: it belongs in a pool, not in the reactor's thread."""
+    """An open file.  Every method but `read_cached` blocks: it belongs in a pool, not in the reactor's thread."""
 
     def write(pieces: Iterable[bytes]) -> None:
         """Append all the pieces.
@@ -26,6 +26,12 @@ class IFile(Interface):
 
     def read_at(offset: int, count: int) -> bytes:
         """Read `count` bytes from `offset`; fewer only at the end of the file."""
+
+    def read_cached(offset: int, count: int) -> bytes | None:
+        """Read `count` bytes from `offset` if that needs no disk.  Does not block.
+
+        :return: the bytes; None if not all of them are in the page cache, or if the system cannot tell.
+        """
 
     def sync() -> None:
         """Make the file's bytes and its size durable (fdatasync).

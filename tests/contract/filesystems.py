@@ -33,6 +33,9 @@ class PassingFile:
     def read_at(self, offset: int, count: int) -> bytes:
         return self._file.read_at(offset, count)
 
+    def read_cached(self, offset: int, count: int) -> bytes | None:  # noqa: ARG002 - it has no page cache
+        return None
+
     def sync(self) -> None:
         self._file.sync()
 
@@ -84,6 +87,36 @@ class PassingFilesystem:
 
     def volume(self, path: str) -> Volume:
         return self._filesystem.volume(path)
+
+
+class CachingFilesystem(PassingFilesystem):
+    """Has all bytes in its page cache, and tells how often they were read from there.
+
+    :ivar cached: how often that was.
+    :ivar read: how often bytes were read otherwise.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cached = self.read = 0
+
+    def open(self, path: str, mode: str) -> IFile:
+        return _CachedFile(super().open(path, mode), self)
+
+
+class _CachedFile(PassingFile):
+    def __init__(self, file: IFile, filesystem: CachingFilesystem) -> None:
+        super().__init__(file)
+        self._filesystem = filesystem
+
+    def read_at(self, offset: int, count: int) -> bytes:
+        self._filesystem.read += 1
+        return super().read_at(offset, count)
+
+    def read_cached(self, offset: int, count: int) -> bytes | None:
+        data = super().read_at(offset, count)
+        self._filesystem.cached += 1
+        return data if len(data) == count else None
 
 
 class SmallFilesystem(PassingFilesystem):

@@ -23,8 +23,14 @@ from storaged.system.ranges import Span
 from tests.cluster.harm import HarmedFilesystem
 from tests.cluster.waiting import eventually
 from tests.contract.disks import RESERVE, started_disk
-from tests.contract.filesystems import FailingFilesystem, HeldFilesystem, PassingFilesystem, SmallFilesystem
-from tests.contract.parts import OTHER, PART, Producer, cut, encode, get, payload, put, put_small, read_on
+from tests.contract.filesystems import (
+    CachingFilesystem,
+    FailingFilesystem,
+    HeldFilesystem,
+    PassingFilesystem,
+    SmallFilesystem,
+)
+from tests.contract.parts import OTHER, PART, Producer, cut, encode, get, payload, put, put_small, read_on, remove_small
 
 MIB = 1024 * 1024
 KEEP_S = 86_400
@@ -485,3 +491,52 @@ async def test_a_batch_of_removals_syncs_each_folder_once_and_one_that_fails_har
         assert [part.part_id for part in await store.list_parts("", 100)] == [ids[3]]
         filesystem.stuck = set()
         assert await store.remove_all(ids) == [number == 3 for number in range(20)]
+
+
+@pytest_twisted.ensureDeferred
+async def test_small_parts_whose_bytes_are_in_memory_are_read_without_a_thread(
+    tmp_path: Path, pool: ThreadPool
+) -> None:
+    filesystem = CachingFilesystem()
+    ids = [f"{number:032x}.0" for number in range(3)]
+    parts = [(part_id, encode(part_id, payload(1000))) for part_id in ids]
+    async with started_disk(tmp_path, filesystem, pool, Clock()) as store:
+        await store.put_all(parts)
+        first = store.get_all(ids)  # its pack is not open for reading yet
+        assert not first.called
+        assert await first == [data for _, data in parts]
+        again = store.get_all(ids)
+        assert again.called
+        assert await again == [data for _, data in parts]
+        assert filesystem.cached == 3
+        # A part that is removed is gone, although its bytes are still there.
+        assert await remove_small(store, ids[1]) is True
+        outcomes = await store.get_all(ids)
+        assert [type(outcome) for outcome in outcomes] == [bytes, PartMissing, bytes]
+
+
+@pytest_twisted.ensureDeferred
+async def test_many_bytes_that_are_in_memory_are_read_by_a_thread(tmp_path: Path, pool: ThreadPool) -> None:
+    ids = [f"{number:032x}.0" for number in range(3)]
+    parts = [(part_id, encode(part_id, bytes(200_000))) for part_id in ids]
+    async with started_disk(tmp_path, CachingFilesystem(), pool, Clock()) as store:
+        await store.put_all(parts)
+        await store.get_all(ids)
+        assert store.get_all(ids[:2]).called
+        whole = store.get_all(ids)
+        assert not whole.called
+        assert await whole == [data for _, data in parts]
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_places_of_parts_are_known_after_they_were_read_once(tmp_path: Path, pool: ThreadPool) -> None:
+    data = encode(PART, payload(1000))
+    async with started_disk(tmp_path, OSFilesystem(), pool, Clock()) as store:
+        await put_small(store, PART, data)
+    async with started_disk(tmp_path, CachingFilesystem(), pool, Clock()) as store:
+        first = store.get_all([PART])
+        assert not first.called
+        assert await first == [data]
+        again = store.get_all([PART])
+        assert again.called
+        assert await again == [data]

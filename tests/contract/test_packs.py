@@ -21,7 +21,7 @@ from storaged.parts.errors import NodeUnavailable, PartDamaged, PartMissing
 from storaged.parts.format import encode_part, parse_part_id
 from storaged.system.filesystem import OSFilesystem
 from storaged.system.interfaces import IFile, IFilesystem
-from tests.contract.filesystems import FailingFilesystem, PassingFile, PassingFilesystem
+from tests.contract.filesystems import CachingFilesystem, FailingFilesystem, PassingFile, PassingFilesystem
 from tests.descriptors import no_descriptors
 
 IDS = [f"{number:032x}.{number % 6}" for number in range(2000)]
@@ -405,3 +405,21 @@ def test_a_part_that_cannot_be_opened_for_want_of_descriptors_is_not_damaged(tmp
         assert [type(outcome) for outcome in outcomes] == [NodeUnavailable] * 3
         assert "no free file descriptors (limit 0)" in str(outcomes[0])
         assert present(packs) == IDS[:3]
+
+
+def test_the_known_places_of_parts_are_those_of_today(tmp_path: Path) -> None:
+    filesystem = CachingFilesystem()
+    with packs_in(tmp_path) as packs:
+        for start in range(0, 200, 20):
+            put(packs, IDS[start : start + 20])
+    with packs_in(tmp_path, filesystem) as packs:
+        present(packs)
+        assert packs.read_cached(IDS[3]) == data_of(IDS[3])
+        remove(packs, [part_id for number, part_id in enumerate(IDS[:200]) if number % 4])
+        assert packs.read_cached(IDS[3]) is None
+        present(packs)
+        compact(packs)
+        kept = IDS[:200:4]
+        packs.read(kept)
+        assert [packs.read_cached(part_id) for part_id in kept] == [data_of(part_id) for part_id in kept]
+        assert {packs.read_cached(part_id) for part_id in set(IDS) - set(kept)} == {None}

@@ -121,6 +121,9 @@ class _File:
         with self._disk.lock:
             return bytes(self._inode.data[offset : offset + count])
 
+    def read_cached(self, offset: int, count: int) -> bytes | None:
+        return self.read_at(offset, count)
+
     def sync(self) -> None:
         with self._disk.calling("sync") as fault:
             self._disk.log.append(Synced(self._inode, not fault))

@@ -56,6 +56,16 @@ def test_a_write_that_writes_nothing_is_an_error() -> None:
         write_all(lambda _: 0, [b"a"])
 
 
+def test_what_is_read_from_the_page_cache_is_what_was_written(tmp_path: Path) -> None:
+    file = FILES.open(str(tmp_path / "f"), "create")
+    file.write([b"0123456789"])
+    # Not every system and file system can tell what is in its page cache.
+    assert file.read_cached(2, 5) in (b"23456", None)
+    assert file.read_cached(8, 5) is None
+    assert file.read_cached(10, 1) is None
+    file.close()
+
+
 def test_many_pieces_are_written_and_read(tmp_path: Path) -> None:
     file = FILES.open(str(tmp_path / "f"), "create")
     file.write([b"%d," % number for number in range(5000)])
