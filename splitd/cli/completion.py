@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from typing import Any
+
 import attrs
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
+from splitd.cli.credentials import PASSWORD, authorization
 from splitd.cli.errors import CommandFailed
 from splitd.cli.paths import clean_path, join_path
 from splitd.cli.server import Server
@@ -27,13 +31,12 @@ class RemotePath(click.ParamType[str]):
         incomplete: str,
     ) -> list[CompletionItem]:
         """Return the members of the collection that has been typed so far, of at most its first 1,000."""
-        front = ctx.find_root().params.get("url")
-        if not isinstance(front, Server):
+        front = _front(ctx.find_root().params)
+        if front is None:
             return []
         collection, _, begun = incomplete.rpartition("/")
-        quick = attrs.evolve(front, connect_s=_WAIT_S, stall_s=_WAIT_S)
         try:
-            page = quick.document(clean_path(collection), {"limit": _MOST})
+            page = front.document(clean_path(collection), {"limit": _MOST})
         except CommandFailed:
             return []  # a shell has no place for errors
         return [
@@ -41,6 +44,20 @@ class RemotePath(click.ParamType[str]):
             for member in page.get("members", [])
             if member["name"].startswith(begun)
         ]
+
+
+def _front(options: dict[str, Any]) -> Server | None:
+    """Return the server that the options name; None if it would ask for a password."""
+    front = options.get("url")
+    if not isinstance(front, Server):
+        return None
+    if options.get("user") and not (options.get("password_file") or options.get("token") or os.environ.get(PASSWORD)):
+        return None
+    try:
+        login = authorization(*(options.get(name) for name in ("user", "password_file", "token", "token_file")))
+    except click.UsageError:
+        return None
+    return attrs.evolve(front, connect_s=_WAIT_S, stall_s=_WAIT_S, authorization=login, ca=options.get("ca"))
 
 
 REMOTE_PATH = RemotePath()

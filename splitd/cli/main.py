@@ -24,6 +24,7 @@ from splitd.cli.layout import layout
 from splitd.cli.ls import ls
 from splitd.cli.mkdir import mkdir
 from splitd.cli.nodes import nodes
+from splitd.cli.profiles import take_profile
 from splitd.cli.put import put
 from splitd.cli.rebalance import rebalance
 from splitd.cli.reload import reload
@@ -50,6 +51,16 @@ Exit codes:
 
 @click.group(epilog=_EXIT_CODES)
 @click.version_option(__version__, prog_name="splitctl")
+@click.option(
+    "--profile",
+    envvar="SPLITD_PROFILE",
+    show_envvar=True,
+    is_eager=True,
+    expose_value=False,
+    callback=take_profile,
+    help="The profile to take url, admin, user, password_file, token_file and ca from.  "
+    "[default: the default of ~/.config/splitctl.yaml, if it exists]",
+)
 @click.option(
     "--url",
     envvar="SPLITD_URL",
@@ -89,21 +100,32 @@ Exit codes:
     show_envvar=True,
     help="The token itself.  On the command line other users of this machine see it: prefer the variable or a file.",
 )
+@click.option(
+    "--ca",
+    type=click.Path(dir_okay=False),
+    envvar="SPLITD_CA",
+    show_envvar=True,
+    help="A PEM file of the authority that has signed the server's certificate, or the certificate itself.  "
+    "[default: those that the system trusts]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 @click.pass_context
 def main(
     context: click.Context,
+    *,
     url: Server,
     admin: Server,
     user: str | None,
     password_file: Path | None,
     token_file: Path | None,
     token: str | None,
+    ca: str | None,
     as_json: bool,
 ) -> None:
     """Run, use and watch a splitd."""
     login = authorization(user, password_file, token, token_file)
-    context.obj = Session(attrs.evolve(url, authorization=login), attrs.evolve(admin, authorization=login), as_json)
+    front, operators = (attrs.evolve(server, authorization=login, ca=ca) for server in (url, admin))
+    context.obj = Session(front, operators, as_json)
 
 
 _COMMANDS = (

@@ -58,12 +58,14 @@ class Server:
     :param connect_s: how long to wait for a connection, in seconds.
     :param stall_s: how long to wait for the next byte to move, in seconds.
     :param authorization: the value of the `Authorization` header; empty for none.
+    :param ca: the PEM file of the authorities that sign the server's certificate; None for those the system trusts.
     """
 
     url: str
     connect_s: float = _CONNECT_S
     stall_s: float = _STALL_S
     authorization: str = attrs.field(default="", repr=False)
+    ca: str | None = None
 
     @contextmanager
     def ask(
@@ -120,8 +122,7 @@ class Server:
             raise TransferBroken(f"{what}: {self.url} answered what is not JSON") from problem
 
     def _connect(self, place: SplitResult) -> HTTPConnection:
-        kind = HTTPSConnection if place.scheme == "https" else HTTPConnection
-        connection = kind(place.hostname or "", place.port, timeout=self.connect_s)
+        connection = self._connection(place)
         try:
             connection.connect()
         except OSError as problem:
@@ -129,6 +130,17 @@ class Server:
             raise Unreachable(f"cannot reach {self.url}: {_reason(problem)}") from problem
         connection.sock.settimeout(self.stall_s)
         return connection
+
+    def _connection(self, place: SplitResult) -> HTTPConnection:
+        host = place.hostname or ""
+        if place.scheme != "https":
+            return HTTPConnection(host, place.port, timeout=self.connect_s)
+        try:
+            context = ssl.create_default_context(cafile=self.ca)
+        except (OSError, ssl.SSLError) as problem:
+            reason = problem.strerror if isinstance(problem, OSError) and not isinstance(problem, ssl.SSLError) else ""
+            raise Unreachable(f"{self.ca}: {reason or 'this is not a PEM file of certificates'}") from problem
+        return HTTPSConnection(host, place.port, timeout=self.connect_s, context=context)
 
     def _exchange(
         self, connection: HTTPConnection, method: str, target: str, headers: Mapping[str, str], body: Body | None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -29,6 +31,7 @@ class FrontDouble(ThreadingHTTPServer):
     """
 
     daemon_threads = False
+    scheme = "http"
     block_on_close = True
 
     def __init__(self) -> None:
@@ -41,7 +44,7 @@ class FrontDouble(ThreadingHTTPServer):
         self.page = 3
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exception(), ConnectionError):  # a client may leave at any time
+        if not isinstance(sys.exception(), ConnectionError | ssl.SSLError):  # a client may leave at any time
             super().handle_error(request, client_address)
 
     @property
@@ -54,7 +57,7 @@ class FrontDouble(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
+        return f"{self.scheme}://127.0.0.1:{self.server_address[1]}"
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -212,9 +215,14 @@ def _describe(path: str, entry: bytes | None) -> dict[str, Any]:
 
 
 @contextmanager
-def running_front() -> Iterator[FrontDouble]:
-    """Run a front that serves until the end of the block."""
+def running_front(certificate: Path | None = None, key: Path | None = None) -> Iterator[FrontDouble]:
+    """Run a front that serves until the end of the block, with TLS if it has a certificate."""
     with FrontDouble() as front:
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate, key)
+            front.socket = context.wrap_socket(front.socket, server_side=True)
+            front.scheme = "https"
         thread = threading.Thread(target=front.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
