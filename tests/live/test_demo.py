@@ -29,7 +29,7 @@ def tour(folder: Path, *options: str, layout: str = "") -> Any:
     """Run a tour that must pass; return its JSON output."""
     cut = ["--layout", layout] if layout else []
     command: Command = [SPLITCTL, "--json", *options, "demo", "--size", "8MiB", *cut]
-    done = subprocess.run(command, capture_output=True, env=surroundings(folder), timeout=180, check=False)
+    done = subprocess.run(command, capture_output=True, env=surroundings(folder), timeout=900, check=False)
     assert done.returncode == 0, (done.stdout, done.stderr)
     assert not list(folder.iterdir())
     return json.loads(done.stdout)

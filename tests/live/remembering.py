@@ -1,0 +1,141 @@
+"""Clients that know what each of their files may be, while daemons are killed."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tests.live.clients import ask
+from tests.live.killed_cluster import KilledCluster
+from tests.live.local_cluster import FRONT
+from tests.tally import TALLY
+
+NAMES = 4
+_PAUSE_S = 0.1
+"""The pause after a failed request: while the front is down, more requests would only use the machine's CPU."""
+
+
+class Client(threading.Thread):
+    """A client with its own names, which knows the possible contents of each.
+
+    :ivar may: the possible contents, by path; None for no file.
+    """
+
+    def __init__(self, cluster: KilledCluster, number: int) -> None:
+        super().__init__(name=f"client {number}", daemon=True)
+        self._cluster = cluster
+        self._random = random.Random(number)
+        self._over = threading.Event()
+        self.may: dict[str, list[bytes | None]] = {f"/{number}-{name}": [None] for name in range(NAMES)}
+        self.done: Counter[str] = Counter()
+        self.wrong: list[str] = []
+
+    def run(self) -> None:
+        while not self._over.is_set():
+            path = self._random.choice(list(self.may))
+            do = self._random.choice([self.put, self.put, self.put, self.get, self.get, self.delete])
+            try:
+                do(path)
+            except Exception as problem:  # an exception in a thread would be lost
+                self.wrong.append(f"{path}: {problem!r}")
+                return
+
+    @property
+    def stored(self) -> int:
+        """How many PUTs succeeded."""
+        return self.done["PUT 201"] + self.done["PUT 204"]
+
+    def end(self) -> None:
+        self._over.set()
+        self.join()
+
+    def _content(self) -> bytes:
+        kind = self._random.random()
+        size = (
+            0 if kind < 0.05 else self._random.randrange(200_000) if kind < 0.9 else self._random.randrange(5_000_000)
+        )
+        return self._random.randbytes(16) * (size // 16) + self._random.randbytes(size % 16)
+
+    def put(self, path: str) -> None:
+        data = self._content()
+        self._changed(path, data, ask(self._cluster.url + path, "PUT", data).status, {201, 204})
+
+    def delete(self, path: str) -> None:
+        status = ask(self._cluster.url + path, "DELETE").status
+        if status == 404:
+            self._seen(path, None)
+        else:
+            self._changed(path, None, status, {204})
+
+    def _changed(self, path: str, result: bytes | None, status: int, good: set[int]) -> None:
+        self.done[f"{'PUT' if result is not None else 'DELETE'} {status}"] += 1
+        if status in good:
+            self.may[path] = [result]
+        elif not status:  # no answer: made or not
+            self.may[path].append(result)
+            self._over.wait(_PAUSE_S)
+        elif status not in {503, 507}:
+            self.wrong.append(f"{path}: answered {status}")
+
+    def get(self, path: str) -> None:
+        answer = ask(self._cluster.url + path)
+        self.done[f"GET {answer.status}"] += 1
+        if answer.status == 200:
+            TALLY["bytes compared"] += len(answer.body)
+            self._seen(path, answer.body)
+        elif answer.status == 404:
+            self._seen(path, None)
+        elif answer.status not in {0, 503}:
+            self.wrong.append(f"{path}: answered {answer.status}")
+
+    def _seen(self, path: str, found: bytes | None) -> None:
+        if found not in self.may[path]:
+            self.wrong.append(f"{path}: found {_show(found)}, not {[_show(each) for each in self.may[path]]}")
+        self.may[path] = [found]
+
+
+def _show(data: bytes | None) -> str:
+    return "nothing" if data is None else f"{len(data)} bytes {data[:8].hex()}"
+
+
+@contextmanager
+def remembering(cluster: KilledCluster, count: int) -> Iterator[list[Client]]:
+    """Start a cluster and clients; stop the cluster at the end, and check that no daemon met an unexpected error."""
+    cluster.start()
+    clients = [Client(cluster, number) for number in range(count)]
+    try:
+        for client in clients:
+            client.start()
+        yield clients
+    finally:
+        cluster.stop()
+    logs = [log.read_text().splitlines() for log in cluster.folder.glob("log/*.log")]
+    assert [line for lines in logs for line in lines if "Traceback" in line] == []
+
+
+def kill_at_random(cluster: KilledCluster, chance: random.Random, longest_s: float) -> None:
+    """Kill and restart the front or a storage server after a pause of up to `longest_s` seconds."""
+    threading.Event().wait(chance.uniform(0, longest_s))
+    node = f"n{chance.randrange(1, len(cluster.daemons))}"
+    cluster.kill(FRONT if chance.random() < 0.4 else node)
+
+
+def end_well(cluster: KilledCluster, clients: list[Client], settle: Callable[[], None]) -> Counter[str]:
+    """Check what the clients have seen and see now, and that each node has what the manifests place there.
+
+    :param settle: waits until the cluster has nothing left to do.
+    :return: how often each request was answered how.
+    """
+    for client in clients:
+        client.end()
+    assert [wrong for client in clients for wrong in client.wrong] == []
+    settle()
+    for client in clients:
+        for path in client.may:
+            client.get(path)
+        assert client.wrong == []
+    assert cluster.parts_stored() == cluster.parts_needed()
+    return sum((client.done for client in clients), Counter[str]())
