@@ -122,7 +122,7 @@ def _follow(session: Session, query: dict[str, str | int]) -> dict[str, Any]:
     if end is None:
         raise CheckBroken("the check did not come to its end: the front broke off")
     if shown > _SHOWN:
-        click.echo(f"and {shown - _SHOWN} more files; --json lists all of them")
+        click.echo(f"and {_files(shown - _SHOWN).replace(' ', ' more ')}; --json lists all of them")
     return end
 
 
@@ -143,7 +143,11 @@ def check_events(admin: Server, query: dict[str, str | int]) -> Iterator[dict[st
 
 def _far(event: dict[str, Any]) -> str:
     read = f", {format_size(event['read'])} read" if event["read"] else ""
-    return f"{event['files']} files ({format_size(event['bytes'])}), {event['hurt']} hurt{read}"
+    return f"{_files(event['files'])} ({format_size(event['bytes'])}), {event['hurt']} hurt{read}"
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count} files"
 
 
 def _show_file(event: dict[str, Any]) -> None:
@@ -164,4 +168,4 @@ def _summary(end: dict[str, Any]) -> str:
     hurt = [f"{end[state]} {state}" for state in ("degraded", "unreadable", "lost") if end[state]]
     silent = [f"\n{node} did not answer: {printable(reason)}" for node, reason in end["silent"].items()]
     verdict = ", ".join(hurt) or "all is well"
-    return f"{end['files']} files ({format_size(end['bytes'])}) checked{read}: {verdict}{''.join(silent)}"
+    return f"{_files(end['files'])} ({format_size(end['bytes'])}) checked{read}: {verdict}{''.join(silent)}"

@@ -74,20 +74,24 @@ def summarize_heal(found: Mapping[str, Any]) -> str:
     hurt, unreadable = sum(found["versions"].values()), found["unreadable"]
     lost = f", {unreadable} of them cannot be read" if unreadable else ""
     leaving = "".join(
-        f"; {node['parts']} parts on {node['id']}, which {_WHY[node['why']]}" for node in found["leaving"]
+        f"; {_count(node['parts'], 'part')} on {node['id']}, which {_WHY[node['why']]}" for node in found["leaving"]
     )
     problem = f"; {found['problem']}" if found["problem"] else ""
-    degraded = f"{hurt} files degraded{lost}" if hurt else "no file degraded"
+    degraded = f"{_count(hurt, 'file')} degraded{lost}" if hurt else "no file degraded"
     return f"{found['state']}, {degraded}{leaving}; {_progress(found)}{problem}"
 
 
 def _progress(found: Mapping[str, Any]) -> str:
-    limit = "" if found["limit"] is None else f", at most {found['limit'] / _MB:g} MB/s"
+    limit = "" if found["limit"] is None else f", at most {_megabytes(found['limit'])} MB/s"
     failed = f", {found['failed']} attempts failed" if found["failed"] else ""
     told = f"{_count(found['healed_parts'], 'part')} ({format_size(found['healed_bytes'])}) healed{failed}{limit}"
     if found["seconds_left"] is None:
         return told
-    return f"{told}, {found['rate'] / _MB:.1f} MB/s, about {timedelta(seconds=round(found['seconds_left']))} left"
+    return f"{told}, {_megabytes(found['rate'])} MB/s, about {timedelta(seconds=round(found['seconds_left']))} left"
+
+
+def _megabytes(count: float) -> str:
+    return f"{count / _MB:.1f}".removesuffix(".0")
 
 
 def _count(count: int, what: str) -> str:

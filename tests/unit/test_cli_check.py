@@ -130,3 +130,8 @@ def test_without_a_front_there_is_no_verdict() -> None:
     with running_front() as front:
         url = front.url
     assert CliRunner().invoke(main, ["--admin", url, "check"]).exit_code == 3
+
+
+def test_one_file_is_one_file(front: FrontDouble) -> None:
+    answer(front, {**END, "files": 1})
+    assert run(front, "check").stdout == "1 file (4.0 KiB) checked: all is well\n"

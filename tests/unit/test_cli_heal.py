@@ -65,3 +65,9 @@ def test_the_status_has_a_line_about_it(front: FrontDouble) -> None:
     front.status["heal"] = HURT
     told = " ".join(run(front, "status").stdout.split())
     assert "healing, 43 files degraded, 1 of them cannot be read; 7 parts on n3, which is away;" in told
+
+
+def test_a_limit_in_mebibytes_is_told_in_megabytes_that_can_be_read(front: FrontDouble) -> None:
+    front.status["heal"] = {**HURT, "limit": float(32 * 2**20), "versions": {"1": 1}}
+    assert "at most 33.6 MB/s" in run(front, "heal").stdout
+    assert "1 file degraded" in run(front, "status").stdout.replace("\n", " ")
