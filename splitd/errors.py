@@ -27,6 +27,7 @@
     │   └── NotEnoughSpace      too few of them have room for a part
     ├── FileUnavailable         a node that holds a part of the file cannot be read now
     ├── FileDamaged             bytes of the file are wrong and cannot be rebuilt
+    │   └── FileLost            more parts of the file are gone for good than it has parity
     ├── Overloaded              the server lacks file descriptors or memory of its own
     ├── CatalogReadOnly         the journal failed; nothing can be changed until a restart
     │   └── CatalogSuspended    too few nodes confirm this front, or have a copy of its journal; that may pass
@@ -177,6 +178,10 @@ class FileUnavailable(SplitdError):
 
 class FileDamaged(SplitdError):
     """Stored bytes of the file are wrong.  They were not sent to the client."""
+
+
+class FileLost(FileDamaged):
+    """More parts of the file are gone for good than it has parity: it will never be read again."""
 
 
 class Overloaded(SplitdError):

@@ -12,7 +12,7 @@ from splitd.access.grants import Principal
 from splitd.access.limited import LimitedLocks, LimitedStore
 from splitd.downloads.downloads import Downloads
 from splitd.downloads.streams import PartLost
-from splitd.errors import NotAFile, NotFound
+from splitd.errors import FileLost, NotAFile, NotFound
 from splitd.interfaces.catalog import ICatalog
 from splitd.interfaces.names import AskedLayout, Details, ILocks, INamespace
 from splitd.interfaces.store import IObjectStore, IUpload, Opened
@@ -87,7 +87,7 @@ class ObjectStore:
         while True:
             try:
                 return await self._downloads.open(manifest, span_of(manifest))
-            except PartLost:
+            except (PartLost, FileLost):
                 # Between the look-up and the pin the file may have been replaced, or its parts moved, and the old parts
                 # deleted.
                 now = await self._find(path)

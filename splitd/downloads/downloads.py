@@ -11,8 +11,8 @@ from splitd.downloads.pins import Pins
 from splitd.downloads.small import SmallDownload, read_small
 from splitd.downloads.sources import Sources
 from splitd.downloads.streamed import Download
-from splitd.downloads.survivors import Found, ignore_finding
-from splitd.errors import SplitdError
+from splitd.downloads.survivors import Found, ignore_finding, refuse_lost
+from splitd.errors import FileDamaged, FileUnavailable, SplitdError
 from splitd.interfaces.store import IDownload, Opened
 from splitd.model.manifest import Manifest, largest_part
 from splitd.model.traffic import Traffic
@@ -64,8 +64,16 @@ class Downloads:
 
         :param span: the range; it must lie inside the file.
         :raise FileUnavailable: a node that holds a part of the file cannot be read now.
-        :raise FileDamaged: stored bytes are wrong; `PartLost` if a node has lost its part.
+        :raise FileDamaged: stored bytes are wrong; `PartLost` if a node has lost its part, and `FileLost` if so many
+            parts are gone for good that the file can never be read again.
         """
+        try:
+            return await self._open(manifest, span)
+        except (FileUnavailable, FileDamaged):
+            refuse_lost(manifest, self._sources.registry.node_ids())
+            raise
+
+    async def _open(self, manifest: Manifest, span: Span) -> Opened:
         size = manifest.size
         if size and largest_part(manifest.layout, size) <= self._small_part and self._small.take(size):
             return await self._open_small(manifest, span)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NoReturn
 
 from splitd.downloads.streams import PartLost
-from splitd.errors import FileDamaged, FileUnavailable, SplitdError
+from splitd.errors import FileDamaged, FileLost, FileUnavailable, SplitdError
 from splitd.interfaces.nodes import IReadPolicy
 from splitd.model.manifest import Manifest
 
@@ -16,6 +16,26 @@ Found = Callable[[Manifest, int, FileDamaged], object]
 
 def ignore_finding(manifest: Manifest, index: int, problem: FileDamaged) -> None:
     """Do nothing."""
+
+
+def refuse_lost(manifest: Manifest, nodes: Collection[str]) -> None:
+    """Refuse to read a version of which too many parts are gone for good.
+
+    :param nodes: the ids of the nodes that were not declared lost.
+    :raise FileLost: more parts than the version has parity are stored nowhere, or on nodes that were declared lost; the
+        message names these parts.
+    """
+    gone = [
+        index
+        for index, node in enumerate(manifest.nodes)
+        if node not in nodes and not manifest.size <= index < manifest.data  # such a part has no bytes
+    ]
+    if len(gone) > manifest.parity:
+        of = {node for index in gone if (node := manifest.nodes[index])}
+        where = f" with {', '.join(sorted(of))}" if of else ""
+        named = f"part {gone[0]} is" if len(gone) == 1 else f"parts {', '.join(map(str, gone))} are"
+        spare = f", and it can do without {manifest.parity}" if manifest.parity else ""
+        raise FileLost(f"the file is lost: {named} gone for good{where}, of {len(manifest.nodes)} parts{spare}")
 
 
 class Survivors:
@@ -46,7 +66,8 @@ class Survivors:
         """Note that a part has failed.
 
         :raise FileUnavailable, FileDamaged: more parts have failed than there are parity parts.  The error is that of
-            this part, and says how many have failed.
+            this part, or of one whose node cannot be read now if the file can be read with it; it says how many have
+            failed.
         :raise SplitdError: the error is not about the part, as `Overloaded`.
         """
         if not isinstance(problem, FileUnavailable | FileDamaged):
@@ -60,6 +81,9 @@ class Survivors:
     def _end(self, problem: FileUnavailable | FileDamaged) -> NoReturn:
         if not self._manifest.parity:
             raise problem
+        damaged = sum(isinstance(each, FileDamaged) for each in self.lost.values())
+        if damaged <= self._manifest.parity:  # with the nodes that do not answer now, the file could be read
+            problem = next((each for each in self.lost.values() if isinstance(each, FileUnavailable)), problem)
         width = len(self._manifest.nodes)
         raise type(problem)(
             f"{problem}; {len(self.lost)} of {width} parts cannot be read, {self._manifest.parity} may be missing"

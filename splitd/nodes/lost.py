@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from twisted.internet.defer import Deferred, execute
+from twisted.internet.defer import Deferred, execute, succeed
 from zope.interface import implementer
 
 from storaged.parts.client.journal import JournalLink
@@ -18,7 +18,7 @@ from storaged.system.ranges import Span
 
 @implementer(IRemoteStore, IJournalHolder)
 class LostStore:
-    """A store of which each call fails at once with `NodeUnavailable`.
+    """A store of which each call fails at once with `NodeUnavailable`; one for several parts, with one for each part.
 
     :param node_id: the node.
     """
@@ -30,7 +30,10 @@ class LostStore:
         return execute(self._refuse)
 
     def _refuse(self) -> NoReturn:
-        raise NodeUnavailable("it was declared lost").on(self._node_id)
+        raise self._problem()
+
+    def _problem(self) -> NodeUnavailable:
+        return NodeUnavailable("it was declared lost").on(self._node_id)
 
     def create(self, part_id: str, stored_size: int | None) -> Deferred[IPartWriter]:  # noqa: ARG002 - the interface's
         """Fail."""
@@ -60,21 +63,21 @@ class LostStore:
         """Fail."""
         return self._fail()
 
-    def put_all(self, parts: Sequence[tuple[str, bytes]]) -> Deferred[list[Any]]:  # noqa: ARG002
-        """Fail."""
-        return self._fail()
+    def put_all(self, parts: Sequence[tuple[str, bytes]]) -> Deferred[list[Any]]:
+        """Return a failure for each part."""
+        return succeed([self._problem() for _ in parts])
 
-    def get_all(self, part_ids: Sequence[str]) -> Deferred[list[Any]]:  # noqa: ARG002
-        """Fail."""
-        return self._fail()
+    def get_all(self, part_ids: Sequence[str]) -> Deferred[list[Any]]:
+        """Return a failure for each part."""
+        return succeed([self._problem() for _ in part_ids])
 
-    def remove_all(self, part_ids: Sequence[str]) -> Deferred[list[Any]]:  # noqa: ARG002
-        """Fail."""
-        return self._fail()
+    def remove_all(self, part_ids: Sequence[str]) -> Deferred[list[Any]]:
+        """Return a failure for each part."""
+        return succeed([self._problem() for _ in part_ids])
 
-    def look_all(self, part_ids: Sequence[str]) -> Deferred[list[Any]]:  # noqa: ARG002
-        """Fail."""
-        return self._fail()
+    def look_all(self, part_ids: Sequence[str]) -> Deferred[list[Any]]:
+        """Return a failure for each part."""
+        return succeed([self._problem() for _ in part_ids])
 
     def rotten(self, after: str, limit: int) -> Deferred[list[RottenPart]]:  # noqa: ARG002
         """Fail."""

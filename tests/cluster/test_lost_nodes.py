@@ -172,3 +172,58 @@ async def test_a_draining_node_is_read_and_takes_no_new_parts(make_cluster: Call
     assert (await cluster.ask("GET", f"{cluster.admin_url}/ready")).code == 200
     assert (await set_state(cluster, "n2", "active")).code == 200
     assert (await cluster.status())["nodes"][1]["state"] == "up"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_file_that_died_with_lost_nodes_is_said_to_be_lost_at_once_and_later(
+    make_cluster: Callable[..., Cluster],
+) -> None:
+    cluster = await started(make_cluster)
+    for path, data in (("/small", SMALL), ("/large", LARGE)):
+        await cluster.put(path, data)
+    assert cluster.front is not None
+    await cluster.front.healer.stop()  # it would record what is lost
+    await lose(cluster, "n2", "n5", "n8")
+    for path in ("/small", "/large"):
+        manifest = await cluster.front.catalog.lookup(path)
+        gone = ", ".join(str(index) for index, node in enumerate(manifest.nodes) if node in {"n2", "n5", "n8"})
+        answer = await cluster.get(path)
+        assert answer.code == 500
+        told = f"the file is lost: parts {gone} are gone for good with n2, n5, n8, of 8 parts, and it can do without 2"
+        assert told in answer.text
+        assert "again later" not in answer.text
+    await restart_with_registry(cluster)
+    await cluster.status_becomes(lambda status: status["heal"]["unreadable"] == 2)
+    for path in ("/small", "/large"):
+        answer = await cluster.get(path)
+        assert (answer.code, "are gone for good, of 8 parts" in answer.text) == (500, True)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_file_is_not_said_to_be_lost_while_a_node_that_is_down_may_bring_it_back(
+    make_cluster: Callable[..., Cluster],
+) -> None:
+    cluster = await started(make_cluster)
+    for path, data in (("/small", SMALL), ("/large", LARGE)):
+        await cluster.put(path, data)
+    await lose(cluster, "n2", "n5")
+    await cluster.break_node(0)
+    for path in ("/small", "/large"):
+        answer = await cluster.get(path)
+        assert (answer.code, "the file is kept; try again later" in answer.text) == (503, True), answer.text
+
+
+async def lose(cluster: Cluster, *node_ids: str) -> None:
+    """Declare nodes lost."""
+    text = cluster.registry.read_text()
+    for node_id in node_ids:
+        text = text.replace(f"- id: {node_id}\n", f"- id: {node_id}\n  state: lost\n")
+    cluster.registry.write_text(text)
+    assert (await cluster.reload()).code == 200
+
+
+async def restart_with_registry(cluster: Cluster) -> None:
+    """Restart the front with the registry as it is now."""
+    text = cluster.registry.read_text()
+    cluster.write_registry = lambda: cluster.registry.write_text(text)  # type: ignore[method-assign,assignment,return-value]
+    await cluster.restart_front()

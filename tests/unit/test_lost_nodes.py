@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -12,6 +14,7 @@ from splitd.model.nodes import NodeEntry, RegistryInvalid, compare_entries
 from splitd.nodes.file import read_registry
 from splitd.nodes.registry import NodeRegistry
 from storaged.parts.errors import NodeUnavailable
+from tests.fired import fired
 from tests.unit.test_registry import Store, registry
 
 
@@ -59,9 +62,15 @@ def test_a_lost_node_is_asked_for_nothing_any_more() -> None:
     store = nodes.store("n2")
     for call in (
         store.stat("p"), store.open("p", None), store.create("p", 1), store.remove("p"), store.trash("p"),
-        store.list_parts("", 1), store.info(), store.put_all([]), store.get_all([]), store.remove_all([]),
+        store.list_parts("", 1), store.info(),
     ):  # fmt: skip
         assert problem_of(call) == "NodeUnavailable: node n2: it was declared lost"
+    many: list[Deferred[list[Any]]] = [
+        store.put_all([("p", b""), ("q", b"")]), store.get_all(["p", "q"]), store.remove_all(["p", "q"]),
+        store.look_all(["p", "q"]),
+    ]  # fmt: skip
+    for call in many:
+        assert [str(problem) for problem in fired(call)] == ["node n2: it was declared lost"] * 2
     assert not pending.called or node.state == "lost"
 
 

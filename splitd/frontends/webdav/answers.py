@@ -49,6 +49,7 @@ _RETRY_AFTER_S = "5"
 _ADVICE: dict[type[errors.SplitdError], str] = {
     errors.CatalogReadOnly: "nothing can be changed until the server is started again, which shows whether this was",
     errors.CatalogSuspended: "nothing was changed; try again when more storage servers answer",
+    errors.FileLost: "it cannot be read any more: store it again, or delete it",
     errors.FileDamaged: "the file is damaged there; nothing that is wrong was sent",
     errors.FileUnavailable: "the file is kept; try again later",
     errors.UploadFailed: "nothing was stored; send it again",
