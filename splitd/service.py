@@ -56,6 +56,7 @@ from splitd.store import ObjectStore
 from splitd.takeover.takeover import Takeover, Wanted
 from splitd.upkeep.check.check import Checks
 from splitd.upkeep.heal.crew import Crew
+from splitd.upkeep.heal.disks import DiskWatch
 from splitd.upkeep.heal.healer import Healer
 from splitd.upkeep.heal.leaving import LeavingNodes
 from splitd.upkeep.heal.rebuild import Rebuilder
@@ -171,6 +172,8 @@ class Front:
         small_part, traffic = int(config.small_part), Traffic()
         self.healer = self._make_healer(pins, small_part)
         self.registry.watch_recoveries(self.healer.recovered)
+        self.disks = DiskWatch(self.catalog.disks, self.catalog.heal_ledger, self.registry, self.healer.wake, reactor)
+        self.registry.watch_recoveries(self.disks.recovered)
         self._aborts = LaterAborts(self.catalog.ledger, self._reaper.wake, reactor)
         self._uploads = Uploads(
             self._aborts,
@@ -285,6 +288,7 @@ class Front:
             self._users_file,
             self._rebalance,
             self.healer,
+            self.disks,
             self._relayout,
             traffic,
             self._reaper,
@@ -448,6 +452,7 @@ class Front:
             await enter(self._users_file.start, self._users_file.stop)
         await enter(self._reaper.start, self._reaper.stop)
         await enter(self.healer.start, self.healer.stop)
+        await enter(self.disks.start, self.disks.stop)
         await enter(self._sweep.start, self._sweep.stop)
         await enter(self.rot.start, self.rot.stop)
         await enter(_nothing, self._rebalance.stop)

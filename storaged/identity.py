@@ -1,14 +1,17 @@
-"""The identity of a node: its id and its cluster, each written once to the node's folder.
+"""The identity of a node: its id, its cluster and the id of its disk, each written once to the node's folder.
 
 The id is set at the first start.  The cluster is that of the first front that sends the right key.  Afterwards neither
 changes, so a folder mounted in the wrong place is refused, and so is a front that lost its journal and made a new
-cluster.
+cluster.  The id of the disk is made at the first start in a folder: by it the front notices that a node has an empty
+disk in place of the one that held its parts.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -22,15 +25,32 @@ from storaged.system.interfaces import IFilesystem
 _VERSION = 1
 
 
+def new_disk_id() -> str:
+    """Make an id that no other disk has: 32 hexadecimal digits."""
+    return uuid.uuid4().hex
+
+
 class Identity:
-    """A node's id and cluster, kept in `identity.json`.
+    """A node's id, cluster and disk, kept in `identity.json`.
 
     :param folder: the node's folder.
+    :param new_id: makes the id of a disk.
+    :ivar disk: the id of the disk; empty before `load`.
     """
 
-    def __init__(self, folder: str, node_id: str, filesystem: IFilesystem, pool: Any, reactor: Any) -> None:
+    def __init__(
+        self,
+        folder: str,
+        node_id: str,
+        filesystem: IFilesystem,
+        pool: Any,
+        reactor: Any,
+        new_id: Callable[[], str] = new_disk_id,
+    ) -> None:
         self.node_id = node_id
         self.cluster = ""
+        self.disk = ""
+        self._new_id = new_id
         self._path = os.path.join(folder, "identity.json")  # noqa: PTH118 - the seam speaks text
         self._folder = folder
         self._filesystem = filesystem
@@ -46,6 +66,7 @@ class Identity:
         try:
             file = self._filesystem.open(self._path, "read")
         except FileNotFoundError:
+            self.disk = self._new_id()
             self._write("")
             return
         try:
@@ -56,10 +77,13 @@ class Identity:
             raise WrongNode(f"{self._path}: version {kept['version']}, this program knows {_VERSION}")
         if kept["node"] != self.node_id:
             raise WrongNode(f"{self._folder} belongs to node {kept['node']}, not to {self.node_id}")
-        self.cluster = kept["cluster"]
+        self.cluster, self.disk = kept["cluster"], kept.get("disk", "")
+        if not self.disk:  # an older storaged wrote it
+            self.disk = self._new_id()
+            self._write(self.cluster)
 
     def _write(self, cluster: str) -> None:
-        kept = {"version": _VERSION, "node": self.node_id, "cluster": cluster}
+        kept = {"version": _VERSION, "node": self.node_id, "cluster": cluster, "disk": self.disk}
         with suppress(FileNotFoundError):  # it exists only if a crash interrupted the lines below
             self._filesystem.remove(self._path + UNFINISHED)
         with new_file(self._filesystem, self._folder, self._path) as file:

@@ -348,6 +348,7 @@ class DiskPartStore:
             room.reserve,
             room.volume_id,
             self.scrubber.report(),
+            identity.disk,
         )
 
     def look_all(self, part_ids: Sequence[str]) -> Deferred[list[PartLook | StoragedError]]:

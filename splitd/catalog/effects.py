@@ -17,6 +17,7 @@ from splitd.model.records import (
     VERSION,
     CollectionMade,
     CollectionTouched,
+    DiskChecked,
     EntryCopied,
     EntryDeleted,
     EntryMoved,
@@ -87,7 +88,7 @@ def _name(record: Record) -> str:
             return f"{tag} {record.upload}.{record.index}"
         case UploadStarted() | UploadAborted() | PartsReaped() | LayoutChanged():
             return f"{tag} {record.upload}"
-        case PartsGone() | PartsLost() | NodeLost():
+        case PartsGone() | PartsLost() | NodeLost() | DiskChecked():
             return f"{tag} {record.node}"
         case SnapshotEnded():
             return f"{tag} {record.next}"
@@ -261,6 +262,10 @@ def _node_lost(state: State, record: NodeLost) -> None:
     state.lost[sys.intern(record.node)] = None
 
 
+def _disk_checked(state: State, record: DiskChecked) -> None:
+    state.disks[sys.intern(record.node)] = record.disk
+
+
 def _layout_changed(state: State, record: LayoutChanged) -> None:
     # The last name of the version may have been removed while this record was on its way to the disk.
     manifest = state.committed(record.upload)
@@ -301,6 +306,7 @@ _EFFECTS: dict[type, Callable[[State, Any], None]] = {
     PartCopyReaped: _part_copy_reaped,
     PartsLost: _parts_lost,
     NodeLost: _node_lost,
+    DiskChecked: _disk_checked,
     LayoutChanged: _layout_changed,
     CollectionTouched: _collection_touched,
     SnapshotEnded: _snapshot_ended,

@@ -12,6 +12,7 @@ from zope.interface import implementer
 
 from splitd.catalog.changes import Changes
 from splitd.catalog.deletions import JournalledDoomedParts
+from splitd.catalog.disks import JournalledDisks
 from splitd.catalog.effects import apply
 from splitd.catalog.finding import JournalledVersions
 from splitd.catalog.healing import JournalledHealLedger
@@ -59,6 +60,7 @@ class JournalledCatalog:
     :ivar versions: its versions by their uploads: an `IVersions`.
     :ivar layouts: the parity of its versions: an `ILayouts`.
     :ivar heal_ledger: its missing parts and lost nodes: an `IHealLedger`.
+    :ivar disks: the disks of its nodes: an `IDisks`.
     """
 
     _log = Logger()
@@ -82,6 +84,7 @@ class JournalledCatalog:
         self.locks = JournalledLocks(self._state, self._changes)
         self.doomed_parts = JournalledDoomedParts(self._state, self._changes)
         self.heal_ledger = JournalledHealLedger(self._state, self._changes)
+        self.disks = JournalledDisks(self._state, self._changes)
         self.versions = JournalledVersions(self._state)
         self.layouts = JournalledLayouts(self._state, self._changes)
         self._reaped_before = 0  # how many had been deleted before the start

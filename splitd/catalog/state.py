@@ -23,6 +23,7 @@ from splitd.model.records import (
     VERSION,
     CollectionMade,
     CollectionTouched,
+    DiskChecked,
     EntryCopied,
     FileCommitted,
     JournalOpened,
@@ -70,6 +71,7 @@ class State:
     :ivar moves: moves of parts, and the nodes of parts that were moved or lost.
     :ivar hurt: the versions of which parts are missing.
     :ivar lost: the nodes that are lost for good, in the order in which they were lost.
+    :ivar disks: the disk of each node on which all its parts were last looked for, by the nodes' ids.
     :ivar versions: the versions that have a name, by their uploads.
     :ivar names: how many names each version with several names has, by their packed manifests.
     :ivar parts_on: how many parts of versions lie on each node; 0 for a node that had some.
@@ -96,6 +98,7 @@ class State:
         self.moves = PartMoves(self.doomed)
         self.hurt = HurtVersions()
         self.lost: dict[str, None] = {}
+        self.disks: dict[str, str] = {}
         self.versions = Versions()
         self.names: ShardedDict[Packed, int] = ShardedDict()
         self.parts_on: dict[str, int] = {}
@@ -313,6 +316,8 @@ class State:
             yield lock_taken(lock)
         for node in self.lost:
             yield NodeLost(node, 0)
+        for node, disk in self.disks.items():
+            yield DiskChecked(node, disk, 0)
         yield from self._doomed_records()
         for upload, under_way in self.uploads.items():
             yield UploadStarted(upload, *attrs.astuple(under_way))

@@ -218,6 +218,17 @@ class NodeLost(_Record, frozen=True, tag="node-lost"):
     time_ms: int
 
 
+class DiskChecked(_Record, frozen=True, tag="disk-checked"):
+    """All parts that lay on this node were looked for on this disk; `PartsLost` names those that were not there.
+
+    :param disk: the id of the node's disk.
+    """
+
+    node: str
+    disk: str
+    time_ms: int
+
+
 class LayoutChanged(_Record, frozen=True, tag="layout-changed"):
     """The version has so many parity parts from here on.
 
@@ -284,6 +295,7 @@ Record = (
     | PartCopyReaped
     | PartsLost
     | NodeLost
+    | DiskChecked
     | LayoutChanged
     | CollectionTouched
     | SnapshotEnded

@@ -147,7 +147,7 @@ class NodeRegistry:
         node.remote, node.store = self._connected(entry)
         node.asking = None
         node.capacity = node.free = node.reserve = node.reserved = 0
-        node.volume = ""
+        node.volume = node.disk = ""
         node.health.lose()
         remote.end_waits(self._clock.seconds(), NodeUnavailable(node.health.problem))
         remote.retire()
@@ -272,7 +272,7 @@ class NodeRegistry:
         now, before = self._clock.seconds(), (node.health.state, node.health.problem)
         if info is not None:
             node.capacity, node.free, node.reserve, node.volume = info.capacity, info.free, info.reserve, info.volume
-            node.scrub = info.scrub
+            node.scrub, node.disk = info.scrub, info.disk
             # The answer counts the bytes that were placed before the request: the node has reserved them.
             node.reserved -= reserved_before
             node.health.answered(now, why_full(info.capacity, info.free, info.reserve))

@@ -21,6 +21,7 @@ class NodeStatus:
     :param reserve: the room that it keeps free.
     :param volume: the id of its volume, the same for nodes whose volumes are one file system; empty while unknown.
     :param scrub: how far it has scrubbed its parts, as it said last.
+    :param disk: the id of its disk, as it said last; empty while unknown.
     :param asking: the status request that it has not answered yet.
     """
 
@@ -35,6 +36,7 @@ class NodeStatus:
     reserve: int = 0
     volume: str = ""
     scrub: Scrub = attrs.Factory(Scrub)
+    disk: str = ""
     asking: Deferred[None] | None = None
 
     @property

@@ -150,7 +150,16 @@ class MemoryPartStore:
         """Describe the node and its room; see `IPartStore.info`."""
         identity = self._identity
         scrub = Scrub(len(self.findings))
-        return succeed(NodeInfo(identity.node_id, identity.cluster, self._capacity, max(0, self.free), scrub=scrub))
+        return succeed(
+            NodeInfo(
+                identity.node_id,
+                identity.cluster,
+                self._capacity,
+                max(0, self.free),
+                scrub=scrub,
+                disk=identity.disk,
+            )
+        )
 
     def look_all(self, part_ids: Sequence[str]) -> Deferred[list[PartLook | StoragedError]]:
         """Look at parts; see `IPartChecks.look_all`."""

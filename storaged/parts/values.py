@@ -79,6 +79,7 @@ class NodeInfo:
     :param reserve: the room that it leaves free; 0 if it does not report it.
     :param volume: the same for nodes that share a file system; see `Volume.id`.
     :param scrub: how far it has scrubbed its parts.
+    :param disk: the id of its disk, which it makes at its first start in an empty folder; empty if it reports none.
     """
 
     node_id: str
@@ -88,6 +89,7 @@ class NodeInfo:
     reserve: int = 0
     volume: str = ""
     scrub: Scrub = Scrub()
+    disk: str = ""
 
 
 class NodeIdentity(Protocol):
@@ -95,3 +97,4 @@ class NodeIdentity(Protocol):
 
     node_id: str
     cluster: str
+    disk: str

@@ -185,9 +185,10 @@ class _Node(msgspec.Struct):
     cluster: str
     capacity: int
     free: int
-    reserve: int = 0  # older nodes report neither this nor the volume, nor the scrub
+    reserve: int = 0  # older nodes report neither this nor the volume, nor the scrub, nor the disk
     volume: str = ""
     scrub: _Scrub = _Scrub()
+    disk: str = ""
 
 
 class _Asked(msgspec.Struct, forbid_unknown_fields=True):
@@ -252,7 +253,7 @@ def encode_node(node: NodeInfo) -> bytes:
     """Encode the description of a node as JSON."""
     scrub = _Scrub(node.scrub.rotten, node.scrub.scrubbed_bytes, node.scrub.share, node.scrub.ended_ms)
     return msgspec.json.encode(
-        _Node(node.node_id, node.cluster, node.capacity, node.free, node.reserve, node.volume, scrub)
+        _Node(node.node_id, node.cluster, node.capacity, node.free, node.reserve, node.volume, scrub, node.disk)
     )
 
 
@@ -263,7 +264,7 @@ def decode_node(body: bytes) -> NodeInfo:
     """
     node = _decode(body, _Node)
     scrub = Scrub(node.scrub.rotten, node.scrub.scrubbed_bytes, node.scrub.share, node.scrub.ended_ms)
-    return NodeInfo(node.id, node.cluster, node.capacity, node.free, node.reserve, node.volume, scrub)
+    return NodeInfo(node.id, node.cluster, node.capacity, node.free, node.reserve, node.volume, scrub, node.disk)
 
 
 def encode_asked(part_ids: Sequence[str]) -> bytes:

@@ -25,6 +25,7 @@ RESERVE = 1024 * 1024
 class Identity:
     node_id: str = NODE_ID
     cluster: str = CLUSTER
+    disk: str = "d1"
 
 
 @asynccontextmanager

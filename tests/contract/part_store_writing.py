@@ -268,6 +268,7 @@ async def test_a_part_that_is_put_aside_is_gone(provider: Provider, small: bool)
 async def test_a_node_tells_who_it_is_and_what_room_it_has(provider: Provider) -> None:
     info = await provider.store.info()
     assert (info.node_id, info.cluster, info.free) == (NODE_ID, CLUSTER, provider.capacity)
+    assert info.disk
     assert info.capacity >= info.free
     stored = (await put(provider.store, PART, [encode(PART, payload(10_000))])).stored_size
     await reach_free(provider, provider.capacity - stored)

@@ -61,3 +61,29 @@ def test_a_folder_of_another_node_is_refused(tmp_path: Path, pool: ThreadPool) -
 def test_a_crash_while_the_identity_was_written_is_harmless(tmp_path: Path, pool: ThreadPool) -> None:
     (tmp_path / "identity.json.new").write_text("{")
     assert identity(tmp_path, pool).cluster == ""
+
+
+def test_each_empty_folder_gets_an_id_of_its_own_as_a_disk_and_keeps_it(tmp_path: Path, pool: ThreadPool) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (first, second):
+        folder.mkdir()
+    disk = identity(first, pool).disk
+    assert len(disk) == 32
+    assert identity(first, pool).disk == disk
+    assert identity(second, pool).disk != disk
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_disk_keeps_its_id_when_its_node_joins_a_cluster(tmp_path: Path, pool: ThreadPool) -> None:
+    node = identity(tmp_path, pool)
+    joining = node.check("n1", "aa")
+    assert joining is not None
+    await joining
+    assert identity(tmp_path, pool).disk == node.disk
+
+
+def test_a_folder_of_an_older_storaged_gets_an_id_as_a_disk(tmp_path: Path, pool: ThreadPool) -> None:
+    (tmp_path / "identity.json").write_text('{"version": 1, "node": "n1", "cluster": "aa"}\n')
+    node = identity(tmp_path, pool)
+    again = identity(tmp_path, pool)
+    assert (again.disk, again.cluster, len(again.disk)) == (node.disk, "aa", 32)

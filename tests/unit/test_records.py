@@ -12,6 +12,7 @@ from splitd.model.manifest import Manifest
 from splitd.model.records import (
     CollectionMade,
     CollectionTouched,
+    DiskChecked,
     EntryCopied,
     EntryDeleted,
     EntryMoved,
@@ -80,6 +81,7 @@ records: st.SearchStrategy[Record] = st.one_of(
     st.builds(PartCopyReaped, texts, indexes, texts),
     st.builds(PartsLost, texts, st.lists(texts, max_size=3).map(tuple), texts, times, st.booleans()),
     st.builds(NodeLost, texts, times),
+    st.builds(DiskChecked, texts, texts, times),
     st.builds(CollectionTouched, texts, times),
     st.builds(SnapshotEnded, times),
 )

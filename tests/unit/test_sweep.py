@@ -35,6 +35,7 @@ IDS = ["n1", "n2", "n3"]
 class Identity:
     node_id: str
     cluster: str = "c"
+    disk: str = "d"
 
 
 class Place:

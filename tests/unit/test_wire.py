@@ -136,8 +136,8 @@ def test_an_answer_with_a_wrong_byte_is_read_or_an_unusable_node(size: int, plac
 
 
 @given(sizes, st.text(alphabet="0123456789abcdef"))
-def test_a_node_tells_its_reserve_and_its_volume(size: int, volume: str) -> None:
-    info = NodeInfo("n1", "c1", size, size, size, volume)
+def test_a_node_tells_its_reserve_its_volume_and_its_disk(size: int, volume: str) -> None:
+    info = NodeInfo("n1", "c1", size, size, size, volume, disk=volume)
     assert wire.decode_node(wire.encode_node(info)) == info
 
 

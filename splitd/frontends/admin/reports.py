@@ -47,6 +47,7 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
     :param reserve: the room of its volume that it leaves free; 0 if it does not report one.
     :param volume: the id of its file system: nodes that have the same one share a volume, whose size is to be counted
         once; empty if it is not known.
+    :param disk: the id of its disk, which it made at its first start there; empty if it is not known.
     :param reserved: what was placed on it since it last reported its room, plus the room kept free for parts of unknown
         size.
     :param fill: the share of its volume that is used; null while its size is not known.
@@ -63,6 +64,7 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
     free: int
     reserve: int
     volume: str
+    disk: str
     reserved: int
     fill: float | None
     problem: str

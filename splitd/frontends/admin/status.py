@@ -40,6 +40,7 @@ from splitd.model.traffic import Traffic
 from splitd.nodes.file import RegistryFile
 from splitd.nodes.registry import NodeRegistry
 from splitd.nodes.state import NodeStatus
+from splitd.upkeep.heal.disks import DiskCheck, DiskWatch
 from splitd.upkeep.heal.healer import Healer
 from splitd.upkeep.reaper import Reaper
 from splitd.upkeep.rebalance import Rebalance
@@ -78,6 +79,7 @@ class Status:
     users_file: UsersFile | None
     rebalance: Rebalance
     healer: Healer
+    disks: DiskWatch
     relayout: Relayout
     traffic: Traffic
     reaper: Reaper
@@ -132,6 +134,9 @@ class Status:
         warnings += [
             f"node {node} has {count} rotten parts; splitctl check tells which files are hurt"
             for node, count in self.registry.rotten().items()
+        ]
+        warnings += [
+            _tell_disk(node, check) for node, check in self.disks.checks.items() if check.known or check.missing
         ]
         if self._copies_missing():
             warnings.append(self._copies_missing())
@@ -348,6 +353,15 @@ class Status:
 _STATES = (UP, FULL, "readonly", "draining", DOWN, STRANGER, UNKNOWN, LOST)
 
 
+def _tell_disk(node: str, check: DiskCheck) -> str:
+    """Say that a node has another disk than before."""
+    kept = f", of which {check.kept} cannot be rebuilt without the old disk" if check.kept else ""
+    return (
+        f"node {node} has another disk than before: {check.missing} of {check.looked} parts that were looked for "
+        f"are not there{kept}"
+    )
+
+
 def _report_readiness(reasons: Sequence[str]) -> ReadinessReport:
     return ReadinessReport(not reasons, list(reasons))
 
@@ -376,6 +390,7 @@ def _report_node(node: NodeStatus) -> NodeReport:
         free=node.free,
         reserve=node.reserve,
         volume=node.volume,
+        disk=node.disk,
         reserved=node.reserved + node.held,
         fill=node.fill,
         problem=node.health.problem,

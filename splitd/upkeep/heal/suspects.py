@@ -146,14 +146,15 @@ class Suspects:
             reader.close()
 
     async def _lose(self, node: str, part: PartId, problem: str, *, remains: bool) -> None:
-        # What remains of a part is kept if its file cannot do without it: most of its bytes may be right.
-        if await self._ledger.lose(node, [part], problem, remains=remains, if_spare=remains):
+        # A part stays noted where it is if its file cannot do without it: most of its bytes may be right, and a disk
+        # that does not hold it may not be the one that belongs there.
+        if await self._ledger.lose(node, [part], problem, remains=remains, if_spare=True):
             self.confirmed += 1
             self._log.warn("part {part} on node {node} is lost: {problem}", part=part, node=node, problem=problem)
             self._lost()
-        elif remains:
+        else:
             self._log.warn(
-                "part {part} on node {node} stays, though damaged: its file has no part to spare; {problem}",
+                "part {part} on node {node} stays noted there: its file has no part to spare; {problem}",
                 part=part,
                 node=node,
                 problem=problem,

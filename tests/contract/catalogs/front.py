@@ -50,6 +50,7 @@ class Front:
         self.locks = seams.locks
         self.heal_ledger = seams.heal_ledger
         self.versions = seams.versions
+        self.disks = seams.disks
         self.looks = seams.statistics
         self.seams = seams
         self._number = number

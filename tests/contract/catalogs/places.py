@@ -19,6 +19,7 @@ from splitd.catalog.journal.file import FileJournal
 from splitd.catalog.journal.memory import MemoryFolder, MemoryJournal
 from splitd.catalog.journalled import JournalledCatalog
 from splitd.interfaces.catalog import ICatalog
+from splitd.interfaces.disks import IDisks
 from splitd.interfaces.heal import IHealLedger
 from splitd.interfaces.journal import IJournal
 from splitd.interfaces.layouts import ILayouts
@@ -48,6 +49,7 @@ class Seams:
     heal_ledger: IHealLedger
     versions: IVersions
     layouts: ILayouts
+    disks: IDisks
     close: Callable[[], Deferred[None]]
 
 
@@ -87,7 +89,7 @@ async def _open(journal: IJournal, clock: task.Clock, front: str) -> Seams:
 
     await catalog.start()
     parts = catalog.ledger, catalog.doomed_parts, catalog.part_moves
-    more = catalog.namespace, catalog.locks, catalog.heal_ledger, catalog.versions, catalog.layouts
+    more = catalog.namespace, catalog.locks, catalog.heal_ledger, catalog.versions, catalog.layouts, catalog.disks
     return Seams(catalog, catalog, *parts, *more, close)
 
 

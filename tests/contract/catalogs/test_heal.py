@@ -225,3 +225,12 @@ async def test_a_part_that_its_version_cannot_do_without_is_lost_only_if_that_is
     assert await lose("c", [PartId(B, 2)], "rotten", if_spare=True) == 0
     assert await lose("b", parts, "gone") == 1
     assert await nodes_of(front) == ("a", "", *NODES[2:])
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_disk_of_a_node_that_was_checked_last_is_remembered(front: Front) -> None:
+    assert await front.disks.checked_disks() == {}
+    for node, disk in (("a", "one"), ("b", "two"), ("a", "three"), ("a", "three")):
+        await front.disks.disk_checked(node, disk)
+    for each in (front, await front.restart()):
+        assert await each.disks.checked_disks() == {"a": "three", "b": "two"}
