@@ -170,6 +170,27 @@ def test_a_front_that_is_cut_off_acknowledges_nothing_after_its_lease() -> None:
     front.kill()
 
 
+def test_a_front_that_went_on_without_any_copy_acknowledges_nothing_after_its_lease() -> None:
+    world = World(4)
+    [front] = world.fronts
+    world.network.unlinked = {node.id for node in world.nodes}
+    world.network.cut(front.name)
+    front.append()
+    world.run(5.0)
+    assert front.next - 1 in front.acknowledged  # no holder is left to wait for
+    world.network.divided = {(front.name, node.id) for node in world.nodes}
+    world.run(10.5)
+    before = dict(front.acknowledged)
+    assert front.copies.unavailable == ""  # nothing is refused yet, but another front could have taken over
+    front.append()
+    world.run(5.0)
+    assert front.acknowledged == before
+    world.network.divided.clear()
+    world.run(5.0)
+    assert len(front.acknowledged) == len(before) + 1
+    front.kill()
+
+
 def test_the_old_front_is_refused_after_a_takeover_that_it_did_not_see() -> None:
     world = World(3)
     [old] = world.fronts

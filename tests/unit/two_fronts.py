@@ -67,12 +67,14 @@ class Network:
     """Delivers messages after a while, unless the two machines are divided.
 
     :ivar divided: pairs of a front and a node that do not reach each other.
+    :ivar unlinked: the nodes that take no copies of a journal, and answer everything else.
     """
 
     def __init__(self, clock: Clock, random: Random) -> None:
         self.clock = clock
         self.random = random
         self.divided: set[tuple[str, str]] = set()
+        self.unlinked: set[str] = set()
         self._wires: list[Wire] = []
 
     def reaches(self, front: str, node: str) -> bool:
@@ -221,7 +223,8 @@ class Remote:
         def arrive() -> None:
             if done.called:
                 return
-            if not self._node.up or not network.reaches(self._front, self._node.id):
+            reached = self._node.up and network.reaches(self._front, self._node.id)
+            if not reached or self._node.id in network.unlinked:
                 done.errback(NodeUnavailable("away"))
                 return
             network.connect(self._front, self._node.id, link, JournalLinkServer(self._node.journals))
