@@ -136,6 +136,7 @@ class AdminResource(StreamingResource):
         :raise Forbidden: the user is no operator.
         """
         principal = await guard.find(request)
+        request.user = principal.name or None
         if principal.is_operator:
             return
         if principal.is_anonymous:

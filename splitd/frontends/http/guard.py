@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from twisted.logger import Logger
+
 from splitd.access.grants import Principal
 from splitd.access.logins import Logins
 from splitd.errors import BadCredentials, LoginRequired, SplitdError, TooManyLogins
@@ -19,6 +21,8 @@ class Guard:
     :param logins: returns the logins of the present users.
     """
 
+    _log = Logger()
+
     def __init__(self, logins: Callable[[], Logins]) -> None:
         self._logins = logins
 
@@ -33,10 +37,7 @@ class Guard:
         if not request.has_header(b"authorization"):
             return logins.anonymous
         headers = request.header_values("Authorization")
-        principal = logins.known(headers[0]) if len(headers) == 1 else None
-        if principal is not None:
-            request.user = principal.name
-        return principal
+        return logins.known(headers[0]) if len(headers) == 1 else None
 
     async def find(self, request: IRequest) -> Principal:
         """Find out who sends a request.  Its body is not read meanwhile.
@@ -50,9 +51,12 @@ class Guard:
         headers = request.header_values("Authorization")
         if len(headers) > 1:  # a program before this one may have judged another one than we would
             raise BadCredentials("the Authorization header came more than once")
-        principal = await self._logins().prove(headers[0], request.call.peer or "")
-        request.user = principal.name
-        return principal
+        try:
+            return await self._logins().prove(headers[0], request.client)
+        except (BadCredentials, TooManyLogins) as problem:
+            # The name stands in no log: people type their password there.
+            self._log.warn("a login from {address} is refused: {reason}", address=request.client, reason=str(problem))
+            raise
 
 
 def login_headers(request: IRequest, problem: SplitdError) -> dict[str, str]:

@@ -89,6 +89,7 @@ class WebdavResource(StreamingResource):
         principal = self._guard.known(request) or await self._guard.find(request)
         if self._doors_of is not self._guard.generation:
             self._doors, self._doors_of = {}, self._guard.generation
+        request.user = principal.name or None
         door = self._doors.get(principal)
         if door is None:
             door = self._doors[principal] = self._limit(self._door, principal)
