@@ -12,7 +12,7 @@ import pytest_twisted
 
 from splitd.frontends.webdav.answers import ALLOWED
 from tests.cluster.cluster import Answer, Cluster
-from tests.cluster.waiting import becomes
+from tests.cluster.waiting import becomes, eventually
 from tests.users import ANNA, NORA, RITA, ROOT, TOKEN, WILMA, basic, bearer, hashed, write_users
 
 WRONG = basic("wilma", "wrong")
@@ -289,6 +289,26 @@ async def test_a_changed_file_and_a_hangup_are_noticed(guarded: Cluster) -> None
         return (await ask(guarded, RITA, "GET", "/public/p")).code == 200
 
     await becomes(is_back)
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_logs_name_the_user_and_no_secret(make_cluster: Callable[..., Cluster], tmp_path: Path) -> None:
+    access, audit = tmp_path / "access", tmp_path / "audit"
+    cluster = make_cluster(access_log=str(access), access_log_format="json", audit_log=str(audit))
+    cluster.users = tmp_path / "users.yaml"
+    write_users(cluster.users)
+    await cluster.start()
+    for caller in (ROOT, WRONG, "", bearer()):
+        await ask(cluster, caller, "PUT", "/f", b"x")
+    await eventually(lambda: access.exists() and len(access.read_text().splitlines()) == 4)
+    await eventually(lambda: audit.exists() and audit.read_text())
+    lines = [json.loads(line) for line in access.read_text().splitlines()]
+    assert [(line["user"], line["status"]) for line in lines] == [
+        ("root", 201), (None, 401), (None, 401), ("nora", 404)
+    ]  # fmt: skip
+    assert json.loads(audit.read_text().splitlines()[0])["user"] == "root"
+    for secret in (ROOT, WRONG, TOKEN, "root-pw"):
+        assert secret not in access.read_text() + audit.read_text()
 
 
 @pytest_twisted.ensureDeferred
