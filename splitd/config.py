@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from splitd.access.exposure import is_local
+from splitd.model.cors import EXPOSED, HEADERS, METHODS, Cors, make_cors
 from splitd.model.striping import Layout, parse_layout
 from storaged.http import HEAD_TIMEOUT_S, IDLE_LIMIT, OwnNames, parse_authority, parse_networks
 from storaged.parts.format import SMALL_PART
@@ -101,6 +102,38 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "[default: 127.0.0.0/8,::1]"
         ),
     ] = Words(["127.0.0.0/8", "::1"])
+    cors_origins: Annotated[
+        Words,
+        msgspec.Meta(
+            description="The origins of the web pages that may use the store from browsers, like https://app.example; "
+            "* for all. [default: none but the store's own]"
+        ),
+    ] = Words()
+    cors_methods: Annotated[
+        Words,
+        msgspec.Meta(description="The methods that these pages may use. [default: all]"),
+    ] = Words(METHODS)
+    cors_headers: Annotated[
+        Words,
+        msgspec.Meta(description="The headers that these pages may send. [default: those that the store reads]"),
+    ] = Words(HEADERS)
+    cors_exposed: Annotated[
+        Words,
+        msgspec.Meta(
+            description="The headers of answers that these pages may read. [default: those that the store sends]"
+        ),
+    ] = Words(EXPOSED)
+    cors_credentials: Annotated[
+        bool,
+        msgspec.Meta(
+            description="Whether browsers may send logins of their own for these pages. A page that sets Authorization "
+            "itself does not need it. [default: false]"
+        ),
+    ] = False
+    cors_max_age_s: Annotated[
+        int,
+        msgspec.Meta(description="How long a browser may keep what it was allowed. [default: 600]", ge=0),
+    ] = 600
     layout: Annotated[
         str,
         msgspec.Meta(
@@ -324,6 +357,20 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         except ValueError as problem:
             raise ValueError(f"trusted_proxies: {problem}") from problem
 
+    def cors(self) -> Cors | None:
+        """Return which pages of other origins may use the store; None for no page.
+
+        :raise ValueError: a setting cannot be used.
+        """
+        return make_cors(
+            self.cors_origins,
+            self.cors_methods,
+            self.cors_headers,
+            self.cors_exposed,
+            credentials=self.cors_credentials,
+            max_age_s=self.cors_max_age_s,
+        )
+
     def has_tls(self) -> bool:
         """Return whether clients can connect with TLS."""
         return bool(self.listen_tls) or self.listen.startswith(("tls:", "ssl:"))
@@ -350,6 +397,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 )
 
     def __post_init__(self) -> None:
+        self.cors()
         self.refuse_exposed()
         if self.listen_tls and not self.listen_tls.startswith(("tls:", "ssl:")):
             raise ValueError(f"listen_tls: {self.listen_tls} is not an endpoint with TLS, which begins with tls:")

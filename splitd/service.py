@@ -175,37 +175,9 @@ class Front:
         self.disks = DiskWatch(self.catalog.disks, self.catalog.heal_ledger, self.registry, self.healer.wake, reactor)
         self.registry.watch_recoveries(self.disks.recovered)
         self._aborts = LaterAborts(self.catalog.ledger, self._reaper.wake, reactor)
-        self._uploads = Uploads(
-            self._aborts,
-            self.registry,
-            self._reaper,
-            traffic,
-            cache.keep,
-            self.healer.wake,
-            cutting=Cutting(layout, small_part, self._new_upload_id, config.spare_parts(), config.slow_part_s),
-            clock=reactor,
-            wall=wall,
-            run=self._in_thread,
-        )
+        self._uploads = self._make_uploads(layout, traffic, cache)
         self.checks, self.rot = self._make_checks(pins)
-        store = ObjectStore(
-            self.catalog,
-            self.catalog.namespace,
-            self.catalog.locks,
-            self._uploads,
-            Downloads(
-                Sources(self.registry, self.read_policy, reactor, self._in_thread),
-                pins,
-                self._reaper.unpinned,
-                cache,
-                traffic,
-                small_part=small_part,
-                found=self._found,
-            ),
-            wake_reaper=self._reaper.wake,
-            new_token=lambda: f"urn:uuid:{uuid4()}",
-            wall=wall,
-        )
+        store = self._make_store(pins, cache, traffic)
         namespace = self.catalog.namespace
         self._capacity = capacity = Capacity(self.catalog, namespace, self.registry, layout, descriptors)
         self._observing = Observing(
@@ -262,6 +234,42 @@ class Front:
         )
         return takeover, journal
 
+    def _make_uploads(self, layout: Layout, traffic: Traffic, cache: VersionCache) -> Uploads:
+        config = self._config
+        spare = config.spare_parts(), config.slow_part_s
+        return Uploads(
+            self._aborts,
+            self.registry,
+            self._reaper,
+            traffic,
+            cache.keep,
+            self.healer.wake,
+            cutting=Cutting(layout, int(config.small_part), self._new_upload_id, *spare),
+            clock=self._reactor,
+            wall=self._wall,
+            run=self._in_thread,
+        )
+
+    def _make_store(self, pins: Pins, cache: VersionCache, traffic: Traffic) -> ObjectStore:
+        return ObjectStore(
+            self.catalog,
+            self.catalog.namespace,
+            self.catalog.locks,
+            self._uploads,
+            Downloads(
+                Sources(self.registry, self.read_policy, self._reactor, self._in_thread),
+                pins,
+                self._reaper.unpinned,
+                cache,
+                traffic,
+                small_part=int(self._config.small_part),
+                found=self._found,
+            ),
+            wake_reaper=self._reaper.wake,
+            new_token=lambda: f"urn:uuid:{uuid4()}",
+            wall=self._wall,
+        )
+
     def _make_checks(self, pins: Pins) -> tuple[Checks, RotWatch]:
         checks = Checks(
             self.catalog,
@@ -311,7 +319,7 @@ class Front:
             return door.limited(limited, limited, locks)
 
         door = Door(store, store, self.catalog.locks, capacity.quota, self._reactor, self._wall)
-        resource = WebdavResource(door, self._guard, limit)
+        resource = WebdavResource(door, self._guard, limit, self._config.cors())
         return self._make_site(resource, capacity.clients(), self._observing.clients)
 
     def _make_healer(self, pins: Pins, small_part: int) -> Healer:

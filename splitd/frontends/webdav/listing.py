@@ -29,7 +29,7 @@ _PAGE_DEFAULT = 1000
 async def list_collection(request: IRequest, door: Door, target: Target, collection: Collection) -> None:
     """Answer with a collection's members, in the form the client accepts."""
     request.setHeader("Last-Modified", format_time(collection.modified_ms))
-    request.setHeader("Vary", "Accept")
+    request.setHeader("Vary", "Accept, Origin")
     request.setHeader("Cache-Control", REVALIDATE)
     request.setHeader("X-Content-Type-Options", "nosniff")
     if not target.slash:

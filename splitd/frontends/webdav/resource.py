@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from splitd.access.grants import Principal
 from splitd.errors import SplitdError
 from splitd.frontends.http.answers import Refused
+from splitd.frontends.http.cors import greet_page
 from splitd.frontends.http.guard import Guard, login_headers
 from splitd.frontends.http.targets import Target, parse_target
 from splitd.frontends.webdav.answers import ALLOWED, refusal, refuse
@@ -22,6 +23,7 @@ from splitd.frontends.webdav.propfind import propfind
 from splitd.frontends.webdav.proppatch import proppatch
 from splitd.frontends.webdav.put import put
 from splitd.frontends.webdav.unlock import unlock
+from splitd.model.cors import Cors
 from storaged.http import BodyBroken, IRequest, StreamingResource
 
 _Method = Callable[[IRequest, Door, Target], Awaitable[None]]
@@ -47,20 +49,28 @@ class WebdavResource(StreamingResource):
     :param door: the collaborators of the methods.
     :param guard: asks for logins; None if there are no users, and everybody may do everything.
     :param limit: returns the door limited to what a user may do.
+    :param cors: which pages of other origins may use the store; None for no page.
     """
 
     def __init__(
-        self, door: Door, guard: Guard | None = None, limit: Callable[[Door, Principal], Door] = lambda door, _: door
+        self,
+        door: Door,
+        guard: Guard | None = None,
+        limit: Callable[[Door, Principal], Door] = lambda door, _: door,
+        cors: Cors | None = None,
     ) -> None:
         super().__init__()
         self._door = door
         self._guard = guard
         self._limit = limit
+        self._cors = cors
         self._doors: dict[Principal, Door] = {}  # those of the present users
         self._doors_of: object = None
 
     async def respond(self, request: IRequest) -> None:
         """Answer a request."""
+        if self._cors is not None and greet_page(request, self._cors):
+            return
         try:
             await self._dispatch(request, self._door if self._guard is None else await self._door_for(request))
         except BodyBroken:
