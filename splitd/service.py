@@ -178,8 +178,7 @@ class Front:
         self._uploads = self._make_uploads(layout, traffic, cache)
         self.checks, self.rot = self._make_checks(pins)
         store = self._make_store(pins, cache, traffic)
-        namespace = self.catalog.namespace
-        self._capacity = capacity = Capacity(self.catalog, namespace, self.registry, layout, descriptors)
+        self._capacity = capacity = Capacity(self.catalog, self.catalog.namespace, self.registry, layout, descriptors)
         self._observing = Observing(
             config.access_log, config.access_log_format, config.audit_log, self._in_thread, reactor, wall
         )
@@ -187,9 +186,9 @@ class Front:
         self._users_file = None if users is None else self._make_users_file(users)
         self._guard = None if self._users_file is None else _guard(self._users_file)
         self._site = self._make_front_door(store, capacity)
-        files = self.catalog, namespace, self.catalog.layouts
+        files = self.catalog, self.catalog.namespace, self.catalog.layouts
         self._relayout = Relayout(*files, layout, capacity.open_nodes, self._reaper.wake, reactor, wall)
-        self._layouts = Layouts(namespace, layout, capacity.open_nodes, self._widen)
+        self._layouts = Layouts(self.catalog.namespace, layout, capacity.open_nodes, self._widen)
         self._status = self._make_status(traffic, cache, layout, descriptors)
         self._stages = Stages()
         self._closed = "the front has not started yet"
