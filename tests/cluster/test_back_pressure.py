@@ -8,7 +8,7 @@ import pytest_twisted
 from twisted.internet.defer import Deferred, gatherResults
 
 from tests.cluster.cluster import Cluster
-from tests.cluster.waiting import standstill
+from tests.cluster.waiting import eventually, standstill
 
 MIB = 1024 * 1024
 SIZE = 128 * MIB
@@ -26,6 +26,7 @@ async def test_a_client_that_reads_nothing_stops_the_nodes_and_nobody_else(
     client = await cluster.connect(receive_buffer=65_536)
     client.stop_reading()
     client.begin("GET", "/file")
+    await eventually(lambda: all(node.filesystem.bytes_read for node in cluster.nodes))
     read = await standstill(lambda: sum(node.filesystem.bytes_read for node in cluster.nodes))
     assert 0 < read < BOUND
     await cluster.put("/other", b"abc" * 1000)
@@ -44,6 +45,7 @@ async def test_a_node_that_writes_slowly_stops_the_client(make_cluster: Callable
     client.begin("PUT", "/file", f"Content-Length: {SIZE}")
     client.send(bytes(SIZE))
     others = [node.filesystem for node in cluster.nodes if node.filesystem is not slow]
+    await eventually(lambda: all(filesystem.bytes_written for filesystem in others))
     written = await standstill(lambda: sum(filesystem.bytes_written for filesystem in others))
     taken = (await cluster.status())["uploads"]["bytes"]
     assert 0 < taken < BOUND

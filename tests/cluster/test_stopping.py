@@ -72,7 +72,7 @@ async def test_an_upload_under_way_is_finished_and_nothing_new_is_taken(patient:
 
 @pytest_twisted.ensureDeferred
 async def test_a_download_under_way_is_finished(patient: Cluster) -> None:
-    data = DATA * 4
+    data = DATA * 12  # more than the sockets hold
     await patient.put("/file", data)
     client = await patient.connect(receive_buffer=65536)
     client.stop_reading()

@@ -63,9 +63,11 @@ async def test_a_reader_that_leaves_holds_nothing_back(cluster: Cluster) -> None
 
 @pytest_twisted.ensureDeferred
 async def test_a_reader_that_takes_nothing_for_too_long_is_cut(make_cluster: Callable[..., Cluster]) -> None:
-    cluster = make_cluster(client_timeout_s=0.5)
+    cluster = make_cluster()
     await cluster.start()
-    await cluster.put("/file", bytes(SIZE))
+    assert (await cluster.put("/file", bytes(SIZE))).code == 201
+    cluster.settings["client_timeout_s"] = 0.5  # from now on nothing has to be quick
+    await cluster.restart_front()
     client = await read_slowly(cluster, "/file")
     await cluster.ask("DELETE", "/file")
     await eventually(cluster.nothing_stored)
