@@ -13,15 +13,13 @@ import pytest_twisted
 from twisted.internet.defer import Deferred
 
 from splitd.model.manifest import Manifest
-from storaged.parts.format import CHECKSUM_SIZE, HEADER_SIZE
 from storaged.system.sizes import Size
 from tests.cluster.cluster import Cluster
+from tests.cluster.parts import STRIPE, UNIT, flip, truncate, unlink
 from tests.cluster.proxy import Fault, FaultyNetwork
 from tests.cluster.test_versions import SIZE, read_slowly
 from tests.cluster.waiting import eventually
 
-UNIT = 1024
-STRIPE = 6 * UNIT
 SIZES = (0, 1, 5, 7, STRIPE - 1, STRIPE + 1, 5 * STRIPE + 3000)
 LARGE = os.urandom(10 * STRIPE + 3000)
 PAIRS = list(itertools.combinations(range(8), 2))
@@ -80,20 +78,6 @@ async def test_an_upload_of_unknown_length_has_parity_too(make_cluster: Callable
     await cluster.break_node(0)
     await cluster.break_node(3)
     await reads_right(cluster, "/file", LARGE)
-
-
-def unlink(path: Path) -> None:
-    path.unlink()
-
-
-def truncate(path: Path) -> None:
-    os.truncate(path, path.stat().st_size // 2)
-
-
-def flip(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[HEADER_SIZE + 4 * (UNIT + CHECKSUM_SIZE) + 7] ^= 0x10
-    path.write_bytes(data)
 
 
 @pytest.mark.parametrize("harm", [unlink, truncate, flip])

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import pytest_twisted
 
-from splitd.model.manifest import Manifest
 from storaged.disk.writer import WRITE_SIZE
 from storaged.system.sizes import Size
 from tests.cluster.cluster import Cluster
+from tests.cluster.parts import manifest_of
 from tests.cluster.test_round_trip import ChunkedBody
 from tests.cluster.waiting import eventually
 
@@ -26,13 +26,6 @@ async def started(make_cluster: Callable[..., Cluster], **settings: Any) -> Clus
     cluster = make_cluster(count=8, **(SETTINGS | settings))
     await cluster.start()
     return cluster
-
-
-async def manifest_of(cluster: Cluster, path: str) -> Manifest:
-    assert cluster.front is not None
-    found = await cluster.front.catalog.lookup(path)
-    assert isinstance(found, Manifest)
-    return found
 
 
 async def is_stored_without(cluster: Cluster, path: str, data: bytes, away: set[str]) -> None:
@@ -162,7 +155,7 @@ async def test_a_node_that_is_full_in_the_middle_is_done_without(make_cluster: C
 async def test_a_silent_node_is_done_without_after_a_moment(
     make_cluster: Callable[..., Cluster], data: bytes, call: str
 ) -> None:
-    cluster = await started(make_cluster, slow_part_s=0.05, small_part=Size(65_536))
+    cluster = await started(make_cluster, slow_part_s=2.0, small_part=Size(65_536))
     filesystem = cluster.nodes[2].filesystem
     filesystem.hold(call)
     assert (await cluster.put("/file", data)).code == 201

@@ -13,13 +13,12 @@ import pytest_twisted
 from splitd.interfaces.nodes import SLOW, WELL
 from splitd.model.erasure import cut_whole
 from splitd.model.manifest import Manifest
-from storaged.parts.format import CHECKSUM_SIZE, HEADER_SIZE, encode_part
+from storaged.parts.format import encode_part
 from storaged.system.sizes import Size
 from tests.cluster.cluster import Cluster
+from tests.cluster.parts import STRIPE, flip, manifest_of, truncate, unlink
 from tests.cluster.waiting import eventually
 
-UNIT = 1024
-STRIPE = 6 * UNIT
 FILES = {f"/{size}": os.urandom(size) for size in (1, 5, STRIPE - 1, STRIPE + 1, 7 * STRIPE + 3000, 400_000)}
 NEVER_S = 3600.0
 SETTINGS: dict[str, Any] = {"layout": "6+2", "min_parts": 6, "cache": Size(0), "heal_limit": Size(0)}
@@ -41,13 +40,6 @@ async def stored(make_cluster: Callable[..., Cluster], count: int = 8, **setting
     for path, data in FILES.items():
         assert (await cluster.put(path, data)).code == 201
     return cluster
-
-
-async def manifest_of(cluster: Cluster, path: str) -> Manifest:
-    assert cluster.front is not None
-    found = await cluster.front.catalog.lookup(path)
-    assert isinstance(found, Manifest)
-    return found
 
 
 async def healed(cluster: Cluster, away: set[str] = frozenset()) -> None:  # type: ignore[assignment]
@@ -119,20 +111,6 @@ async def test_what_is_to_be_healed_is_known_after_a_restart(make_cluster: Calla
     await cluster.nodes[3].start()
     await cluster.start_front()
     await healed(cluster)
-
-
-def unlink(path: Path) -> None:
-    path.unlink()
-
-
-def truncate(path: Path) -> None:
-    os.truncate(path, path.stat().st_size // 2)
-
-
-def flip(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[HEADER_SIZE + 4 * (UNIT + CHECKSUM_SIZE) + 7] ^= 0x10
-    path.write_bytes(data)
 
 
 @pytest.mark.parametrize("harm", [unlink, truncate, flip])

@@ -12,16 +12,10 @@ import pytest_twisted
 from splitd.model.manifest import Manifest
 from storaged.system.sizes import Size
 from tests.cluster.cluster import Cluster
+from tests.cluster.parts import manifest_of
 
 FILES = {f"/c/{size}": os.urandom(size) for size in (1, 5_000, 50_000)}
 OTHER = os.urandom(5_000)
-
-
-async def manifest_of(cluster: Cluster, path: str) -> Manifest:
-    assert cluster.front is not None
-    found = await cluster.front.catalog.lookup(path)
-    assert isinstance(found, Manifest)
-    return found
 
 
 async def asks(cluster: Cluster, method: str, path: str, layout: str = "") -> None:

@@ -13,9 +13,10 @@ import pytest_twisted
 from splitd.interfaces.nodes import SILENT, WELL
 from storaged.system.sizes import Size
 from tests.cluster.cluster import Cluster
+from tests.cluster.parts import STRIPE
 from tests.cluster.proxy import SLOW as SLOW_NETWORKS
 from tests.cluster.proxy import Fault, FaultyNetwork
-from tests.cluster.test_degraded_reads import STRIPE, reads_right, spans_of
+from tests.cluster.test_degraded_reads import reads_right, spans_of
 from tests.cluster.test_silent_nodes import NEVER_S, soon
 
 LARGE = os.urandom(100 * STRIPE + 3000)
