@@ -57,3 +57,13 @@ async def started_disk(
     await store.start()
     yield store
     await store.stop()
+
+
+def files_in(folder: Path) -> list[str]:
+    """Return the files of parts that are not packed, complete or half-written."""
+    return sorted(
+        str(path.relative_to(folder))
+        for name in ("parts", "tmp")
+        for path in (folder / name).rglob("*")
+        if path.is_file()
+    )

@@ -11,18 +11,15 @@ import pytest_twisted
 from twisted.internet.defer import CancelledError
 from twisted.internet.task import Clock
 from twisted.internet.threads import deferToThreadPool
-from twisted.logger import LogLevel, capturedLogs
 from twisted.python.threadpool import ThreadPool
 
 from storaged.disk.reader import DiskPartReader
 from storaged.disk.writer import EARLY_SYNC, WRITE_SIZE
-from storaged.parts.errors import BadPart, BadRequest, NodeUnavailable, NoSpace, PartDamaged, PartExists, PartMissing
-from storaged.system.clocks import WallClock
+from storaged.parts.errors import BadRequest, NodeUnavailable, NoSpace, PartDamaged, PartExists, PartMissing
 from storaged.system.filesystem import OSFilesystem
 from storaged.system.ranges import Span
-from tests.cluster.harm import HarmedFilesystem
 from tests.cluster.waiting import eventually
-from tests.contract.disks import RESERVE, started_disk
+from tests.contract.disks import RESERVE, files_in, started_disk
 from tests.contract.filesystems import (
     CachingFilesystem,
     FailingFilesystem,
@@ -30,20 +27,9 @@ from tests.contract.filesystems import (
     PassingFilesystem,
     SmallFilesystem,
 )
-from tests.contract.parts import OTHER, PART, Producer, cut, encode, get, payload, put, put_small, read_on, remove_small
+from tests.contract.parts import OTHER, PART, Producer, encode, get, payload, put, put_small, read_on, remove_small
 
 MIB = 1024 * 1024
-KEEP_S = 86_400
-
-
-def files_in(folder: Path) -> list[str]:
-    """Return the files of parts that are not packed, complete or half-written."""
-    return sorted(
-        str(path.relative_to(folder))
-        for name in ("parts", "tmp")
-        for path in (folder / name).rglob("*")
-        if path.is_file()
-    )
 
 
 async def is_waiting(filesystem: HeldFilesystem, pool: ThreadPool) -> None:
@@ -165,152 +151,6 @@ async def test_a_long_part_is_written_out_early(tmp_path: Path, pool: ThreadPool
             assert filesystem.calls.count("start_sync") == expected
 
 
-@pytest.mark.parametrize("call", ["open-read", "open-create", "write", "sync", "close", "rename", "sync_folder"])
-@pytest_twisted.ensureDeferred
-async def test_a_call_that_fails_is_named_and_leaves_nothing_behind(
-    tmp_path: Path, pool: ThreadPool, call: str
-) -> None:
-    filesystem = FailingFilesystem()
-    async with started_disk(tmp_path, filesystem, pool, Clock()) as store:
-        filesystem.fails.add(call)
-        with pytest.raises(NodeUnavailable, match=rf"part {PART}: Input/output error"):
-            await put(store, PART, [encode(PART, b"abc")])
-        assert files_in(tmp_path) == []
-        filesystem.fails.clear()
-        await put(store, PART, [encode(PART, b"abc")])
-
-
-@pytest_twisted.ensureDeferred
-async def test_what_could_not_be_removed_is_in_no_later_part_s_way(tmp_path: Path, pool: ThreadPool) -> None:
-    filesystem = FailingFilesystem()
-    async with started_disk(tmp_path, filesystem, pool, Clock()) as store:
-        filesystem.fails |= {"write", "remove"}
-        with pytest.raises(NodeUnavailable, match="Input/output error"):
-            await put(store, PART, [encode(PART, b"abc")])
-        [outcome] = await store.put_all([(OTHER, encode(OTHER, b"abc"))])
-        assert isinstance(outcome, NodeUnavailable)
-        assert files_in(tmp_path) == [f"tmp/{PART}"]
-        filesystem.fails.clear()
-        await put(store, PART, [encode(PART, b"abc")])
-        await put_small(store, OTHER, encode(OTHER, b"abc"))
-        assert files_in(tmp_path) == [f"parts/3f/{PART}"]
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_compaction_that_failed_is_made_another_time(tmp_path: Path, pool: ThreadPool) -> None:
-    parts = {f"{number:032x}.0": encode(f"{number:032x}.0", payload(1000)) for number in range(60)}
-    ids = list(parts)
-
-    def packed() -> int:
-        return sum(path.stat().st_size for path in tmp_path.glob("packs/*.pack"))
-
-    filesystem = HarmedFilesystem()
-    async with started_disk(tmp_path, filesystem, pool, Clock(), 20_000) as store:
-        await store.put_all([(part_id, parts[part_id]) for part_id in ids])
-        filesystem.room = 5000  # for removals, and not for parts that are written anew
-        with capturedLogs() as events:
-            await store.remove_all(ids[:30])
-            await eventually(lambda: any("not compacted" in event.get("log_format", "") for event in events))
-        filesystem.room = None
-        left = ids[45:]
-        await store.remove_all(ids[30:45])
-        await eventually(lambda: packed() < 1.4 * sum(len(parts[part_id]) for part_id in left))
-        assert await store.get_all(left) == [parts[part_id] for part_id in left]
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_part_whose_putting_aside_failed_can_be_put_aside_again(tmp_path: Path, pool: ThreadPool) -> None:
-    filesystem = FailingFilesystem()
-    async with started_disk(tmp_path, filesystem, pool, Clock()) as store:
-        await put(store, PART, [encode(PART, b"abc")])
-        filesystem.fails.add("sync_folder")
-        with pytest.raises(NodeUnavailable, match="Input/output error"):
-            await store.trash(PART)
-        filesystem.fails.clear()
-        filesystem.calls.clear()
-        await store.trash(PART)
-        assert filesystem.calls.count("sync_folder") == 2, "it is durable in the trash, and gone from where it was"
-        assert len(list((tmp_path / "trash").iterdir())) == 1
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_removal_that_fails_hides_no_error_and_is_told_to_the_operator(
-    tmp_path: Path, pool: ThreadPool
-) -> None:
-    filesystem = FailingFilesystem()
-    async with started_disk(tmp_path, filesystem, pool, Clock()) as store:
-        filesystem.fails.add("remove")
-        with capturedLogs() as events, pytest.raises(BadPart):
-            await put(store, PART, [encode(PART, b"abc")[:-1]])
-        assert [(event["log_level"], event["part"]) for event in events if "part" in event] == [
-            (LogLevel.critical, PART)
-        ]  # fmt: skip
-
-
-@pytest_twisted.ensureDeferred
-async def test_the_volume_is_looked_at_once_a_second(tmp_path: Path, pool: ThreadPool) -> None:
-    filesystem = FailingFilesystem()
-    clock = Clock()
-    async with started_disk(tmp_path, filesystem, pool, clock) as store:
-        filesystem.calls.clear()
-        for looks in (0, 1, 2):
-            for _ in range(3):
-                await store.info()
-                await (await store.create(PART, 1000)).abort()
-            assert filesystem.calls.count("volume") == looks
-            clock.advance(1)
-
-
-@pytest.mark.parametrize("step_s", [7 * 86_400, -7 * 86_400], ids=["ahead", "back"])
-@pytest_twisted.ensureDeferred
-async def test_the_trash_is_not_emptied_early_where_the_clock_is_set(
-    tmp_path: Path, pool: ThreadPool, step_s: int
-) -> None:
-    clock, step = Clock(), Clock()
-    step.advance(1_700_000_000)
-    wall = WallClock(lambda: clock.seconds() + step.seconds(), clock.seconds)
-    async with started_disk(tmp_path, OSFilesystem(), pool, clock, wall=wall) as store:
-        await put(store, PART, [encode(PART, payload(1000))])
-        assert await store.trash(PART)
-        step.advance(step_s)
-        clock.advance(KEEP_S - 1)
-        await store.empty_trash(KEEP_S)
-        assert list((tmp_path / "trash").iterdir())
-        clock.advance(2 + max(0, -step_s))
-        await store.empty_trash(KEEP_S)
-        assert not list((tmp_path / "trash").iterdir())
-
-
-@pytest_twisted.ensureDeferred
-async def test_what_was_written_since_the_last_look_is_not_free(tmp_path: Path, pool: ThreadPool) -> None:
-    async with started_disk(tmp_path, SmallFilesystem(2 * RESERVE), pool, Clock()) as store:
-        free = (await store.info()).free
-        for part_id, announced in ((PART, True), (OTHER, False)):
-            data = encode(part_id, payload(1000))
-            await put(store, part_id, [data], len(data) if announced else None)
-            free -= len(data)
-            assert (await store.info()).free == free
-
-
-@pytest.mark.parametrize("cut_at", [64 * 1024, 8 * RESERVE], ids=["in pieces", "at once"])
-@pytest_twisted.ensureDeferred
-async def test_a_part_of_unknown_size_takes_nothing_of_the_reserve_or_of_what_is_promised(
-    tmp_path: Path, pool: ThreadPool, cut_at: int
-) -> None:
-    filesystem = SmallFilesystem(4 * RESERVE)
-    async with started_disk(tmp_path, filesystem, pool, Clock()) as store:
-        promised = await store.create(OTHER, RESERVE)
-        free = (await store.info()).free
-        writer = await store.create(PART, None)
-        for piece in cut(encode(PART, payload(3 * RESERVE), unit=256 * 1024), cut_at):
-            writer.write(piece)
-        with pytest.raises(NoSpace):
-            await writer.finish()
-        assert filesystem.least_available >= 2 * RESERVE, "the reserve, and what is promised"
-        assert (await store.info()).free == free
-        await promised.abort()
-
-
 @pytest_twisted.ensureDeferred
 async def test_a_read_that_waits_is_given_up_at_once_and_the_file_closed_after_it(
     tmp_path: Path, pool: ThreadPool
@@ -427,29 +267,6 @@ async def test_a_store_that_stops_breaks_the_parts_under_way_and_takes_no_more(
             await store.create(PART, None)
         with pytest.raises(NodeUnavailable):
             await store.open(PART, None)
-
-
-@pytest_twisted.ensureDeferred
-@pytest.mark.parametrize("removed_first", [False, True])
-async def test_the_space_of_small_parts_comes_back_without_a_restart(
-    tmp_path: Path, pool: ThreadPool, removed_first: bool
-) -> None:
-    parts = {f"{number:032x}.0": encode(f"{number:032x}.0", payload(1000)) for number in range(300)}
-    ids = list(parts)
-    gone = ids[:150]
-
-    def packed() -> int:
-        return sum(path.stat().st_size for path in tmp_path.glob("packs/*.pack"))
-
-    # They are removed while their pack is still written to, or after that.
-    async with started_disk(tmp_path, OSFilesystem(), pool, Clock(), 250_000 if removed_first else 20_000) as store:
-        await store.put_all([(part_id, parts[part_id]) for part_id in (gone if removed_first else ids)])
-        await store.remove_all(gone)
-        if removed_first:
-            await store.put_all([(part_id, parts[part_id]) for part_id in ids[150:]])
-        left = ids[150:]
-        await eventually(lambda: packed() < 1.4 * sum(len(parts[part_id]) for part_id in left))
-        assert await store.get_all(left) == [parts[part_id] for part_id in left]
 
 
 class CountingFilesystem(PassingFilesystem):
