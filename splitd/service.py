@@ -173,7 +173,6 @@ class Front:
         self.healer = self._make_healer(pins, small_part)
         self.registry.watch_recoveries(self.healer.recovered)
         self.disks = DiskWatch(self.catalog.disks, self.catalog.heal_ledger, self.registry, self.healer.wake, reactor)
-        self.registry.watch_recoveries(self.disks.recovered)
         self._aborts = LaterAborts(self.catalog.ledger, self._reaper.wake, reactor)
         self._uploads = self._make_uploads(layout, traffic, cache)
         self.checks, self.rot = self._make_checks(pins)

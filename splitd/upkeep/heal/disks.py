@@ -78,7 +78,8 @@ class DiskWatch:
         self.checks: dict[str, DiskCheck] = {}
 
     def start(self) -> None:
-        """Compare periodically from now on."""
+        """Compare periodically from now on, and at once again when a node recovers after a check that failed."""
+        self._registry.watch_recoveries(self._pauses.ended)
         self._looks.start(0)
 
     def stop(self) -> Deferred[None]:
@@ -91,10 +92,6 @@ class DiskWatch:
         for running in list(self._running.values()):
             running.cancel()
         return ended
-
-    def recovered(self, node: str) -> None:
-        """Take note that a node can be used again: what could not be looked for may be possible now."""
-        self._pauses.ended(node)
 
     async def look(self) -> None:
         """Begin to check the nodes that have another disk than before; this waits for none of them."""
