@@ -295,6 +295,7 @@ class Front:
             self._rebalance,
             self.healer,
             self.disks,
+            self.read_policy,
             self._relayout,
             traffic,
             self._reaper,

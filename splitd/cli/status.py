@@ -53,6 +53,7 @@ def _summary(found: dict[str, Any]) -> Table:
         "registry": _registry(found["registry"]),
         **({"rebalance": describe_rebalance(found["rebalance"])} if found["rebalance"] else {}),
         "heal": summarize_heal(found["heal"]),
+        "reading": _reading(found["reading"]),
         "reaper": _reaper(found["reaper"]),
         "journal": f"{journal['records']} records, {format_size(journal['size'])}, {journal['segments']} segments"
         + (f", failed: {journal['failure']}" if journal["failure"] else ""),
@@ -66,6 +67,13 @@ def _readiness(found: dict[str, Any]) -> str:
     if found["ready"]:
         return "yes"
     return "no; " + ", ".join(f"{kind} {'yes' if found[kind]['ready'] else 'no'}" for kind in ("reads", "writes"))
+
+
+def _reading(found: dict[str, Any]) -> str:
+    last = ", ".join(f"{node} ({why})" for node, why in found["last"].items())
+    return f"{found['hedges']} requests beside late nodes, {found['silences']} times a node was silent" + (
+        f"; read last: {last}" if last else ""
+    )
 
 
 def _reaper(found: dict[str, Any]) -> str:

@@ -42,6 +42,21 @@ class _Pause:
     rank: int = WELL
 
 
+@attrs.frozen
+class ReadingReport:
+    """How files with parity are read, as operators see it.
+
+    :param hedges: how many requests were sent since the start because a node was late.
+    :param silences: how often a node was silent since the start.
+    :param last: the nodes that are up and read from last for some time, and why: "slow", "silent" or "filled", which is
+        one that gets rebuilt parts.
+    """
+
+    hedges: int
+    silences: int
+    last: dict[str, str]
+
+
 @implementer(IReadPolicy)
 class ReadPolicy:
     """The order in which nodes are asked for parts, from what readers have observed.
@@ -70,6 +85,7 @@ class ReadPolicy:
         self._allowance = Allowance(hedge_share, _MOST_SAVED)
         self._pauses: dict[str, _Pause] = {}
         self._filling: Counter[str] = Counter()
+        self._hedges = self._silences = 0
 
     def rank(self, node_id: str) -> int:
         """When to ask a node; see `IReadPolicy.rank`."""
@@ -95,6 +111,7 @@ class ReadPolicy:
 
     def silent(self, node_id: str) -> None:
         """Note that a node is silent; see `IReadPolicy.silent`."""
+        self._silences += 1
         self._ask_last(node_id, SILENT)
         self._suspect(node_id)
 
@@ -131,4 +148,17 @@ class ReadPolicy:
 
     def may_hedge(self, requests: int) -> bool:
         """Take what further requests cost; see `IReadPolicy.may_hedge`."""
-        return self._allowance.spend(requests)
+        allowed = self._allowance.spend(requests)
+        if allowed:
+            self._hedges += requests
+        return allowed
+
+    def report(self) -> ReadingReport:
+        """Describe how files are read now."""
+        last = {}
+        for node_id in sorted({*self._pauses, *self._filling}):
+            rank = self.rank(node_id)
+            if rank in {SLOW, SILENT}:
+                paused = self._clock.seconds() < self._pauses.get(node_id, _Pause()).until
+                last[node_id] = "silent" if rank == SILENT else "slow" if paused else "filled"
+        return ReadingReport(self._hedges, self._silences, last)

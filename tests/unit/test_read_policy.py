@@ -3,7 +3,7 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 
 from splitd.interfaces.nodes import AWAY, SILENT, SLOW, WELL, Wait
-from splitd.nodes.reading import ReadPolicy
+from splitd.nodes.reading import ReadingReport, ReadPolicy
 
 NODES = [f"n{number}" for number in range(8)]
 
@@ -102,3 +102,18 @@ def test_a_node_that_is_slow_is_asked_last_and_not_suspected() -> None:
     assert [world.policy.rank(node) for node in NODES] == [0, 0, 0, 0, 0, 1, 0, 0]
     assert world.suspected == []
     assert world.pause_of("n5") == 15
+
+
+def test_it_reports_what_operators_want_to_know_of_reads() -> None:
+    world = World()
+    world.policy.silent("n2")
+    world.policy.fill("n4", is_filled=True)
+    world.policy.silent("n6")
+    world.away.add("n6")  # the state of the node says this already
+    world.policy.asked(1000)
+    assert world.policy.may_hedge(3)
+    assert not world.policy.may_hedge(100)
+    assert world.policy.report() == ReadingReport(3, 2, {"n2": "silent", "n4": "filled"})
+    world.clock.advance(60)
+    world.policy.fill("n4", is_filled=False)
+    assert world.policy.report() == ReadingReport(3, 2, {})

@@ -212,3 +212,28 @@ def test_a_recovery_is_told_when_a_node_can_be_used_again_and_only_then() -> Non
     nodes.ask()
     stores["n1"].answer(1000)
     assert recovered == ["n1", "n1"]
+
+
+def test_a_node_that_is_suspected_is_asked_at_once_and_used_until_it_fails_to_answer() -> None:
+    nodes, stores, _ = registry(2)
+    nodes.poll()
+    for store in stores.values():
+        store.answer(1000)
+    nodes.suspect("n2")
+    nodes.suspect("n2")
+    nodes.suspect("nobody")
+    assert [len(store.asked) for store in stores.values()] == [1, 2]
+    assert nodes.is_usable("n2")
+    stores["n2"].asked[-1].errback(NodeUnavailable("no answer").on("n2"))
+    assert (nodes.is_usable("n1"), nodes.is_usable("n2")) == (True, False)
+    nodes.suspect("n2")  # it is down already, and asked after pauses
+    assert len(stores["n2"].asked) == 2
+
+
+def test_a_node_that_is_suspected_and_answers_stays_in_use() -> None:
+    nodes, stores, _ = registry()
+    nodes.poll()
+    stores["n1"].answer(1000)
+    nodes.suspect("n1")
+    stores["n1"].answer(1000)
+    assert nodes.is_usable("n1")

@@ -13,6 +13,7 @@ import msgspec
 
 from splitd.interfaces.journal import JournalStatistics
 from splitd.nodes.probe import Found
+from splitd.nodes.reading import ReadingReport
 from splitd.upkeep.check.events import CheckEnd, CheckFailed, CheckProgress, HurtFile
 from splitd.upkeep.heal.report import HealReport
 from splitd.upkeep.rebalance import Plan, Progress
@@ -258,6 +259,7 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     users: UsersReport | None
     rebalance: Progress | None
     heal: HealReport
+    reading: ReadingReport
     relayout: RelayoutProgress | None
     files: int
     bytes: int

@@ -15,6 +15,7 @@ from splitd.catalog.journal.file import FileJournal
 from splitd.downloads.cache import VersionCache
 from splitd.frontends.admin.certificates import measure_certificates, report_certificates, warn_of_certificates
 from splitd.frontends.admin.heal_metrics import measure_heal
+from splitd.frontends.admin.read_metrics import measure_reading
 from splitd.frontends.admin.readiness import Readiness, judge_readiness
 from splitd.frontends.admin.reports import (
     CacheReport,
@@ -38,9 +39,10 @@ from splitd.model.nodes import LOST
 from splitd.model.striping import Layout
 from splitd.model.traffic import Traffic
 from splitd.nodes.file import RegistryFile
+from splitd.nodes.reading import ReadPolicy
 from splitd.nodes.registry import NodeRegistry
 from splitd.nodes.state import NodeStatus
-from splitd.upkeep.heal.disks import DiskCheck, DiskWatch
+from splitd.upkeep.heal.disks import DiskWatch
 from splitd.upkeep.heal.healer import Healer
 from splitd.upkeep.reaper import Reaper
 from splitd.upkeep.rebalance import Rebalance
@@ -80,6 +82,7 @@ class Status:
     rebalance: Rebalance
     healer: Healer
     disks: DiskWatch
+    policy: ReadPolicy
     relayout: Relayout
     traffic: Traffic
     reaper: Reaper
@@ -135,9 +138,7 @@ class Status:
             f"node {node} has {count} rotten parts; splitctl check tells which files are hurt"
             for node, count in self.registry.rotten().items()
         ]
-        warnings += [
-            _tell_disk(node, check) for node, check in self.disks.checks.items() if check.known or check.missing
-        ]
+        warnings += self.disks.warnings()
         if self._copies_missing():
             warnings.append(self._copies_missing())
         if compaction_problem:
@@ -172,6 +173,7 @@ class Status:
             users=_report_users(self.users_file),
             rebalance=self.rebalance.progress,
             heal=await self.healer.report(),
+            reading=self.policy.report(),
             relayout=self.relayout.progress,
             files=catalog.files,
             bytes=catalog.bytes_stored,
@@ -210,7 +212,8 @@ class Status:
     async def measure(self) -> Measured:
         """Return the same values for Prometheus."""
         catalog, heal = await self.catalog.statistics(), await self.healer.report()
-        return Measured([*self._measure(catalog), *measure_heal(heal), *self.observing.measure()])
+        reading = measure_reading(self.policy.report())
+        return Measured([*self._measure(catalog), *measure_heal(heal), *reading, *self.observing.measure()])
 
     def _measure(self, catalog: CatalogStatistics) -> Iterator[Metric]:
         traffic, journal = self.traffic, self.journal.statistics
@@ -351,15 +354,6 @@ class Status:
 
 
 _STATES = (UP, FULL, "readonly", "draining", DOWN, STRANGER, UNKNOWN, LOST)
-
-
-def _tell_disk(node: str, check: DiskCheck) -> str:
-    """Say that a node has another disk than before."""
-    kept = f", of which {check.kept} cannot be rebuilt without the old disk" if check.kept else ""
-    return (
-        f"node {node} has another disk than before: {check.missing} of {check.looked} parts that were looked for "
-        f"are not there{kept}"
-    )
 
 
 def _report_readiness(reasons: Sequence[str]) -> ReadinessReport:

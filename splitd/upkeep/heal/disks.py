@@ -45,6 +45,14 @@ class DiskCheck:
     missing: int = 0
     kept: int = 0
 
+    def tell(self, node: str) -> str:
+        """Say what was found, for an operator."""
+        kept = f", of which {self.kept} cannot be rebuilt without the old disk" if self.kept else ""
+        return (
+            f"node {node} has another disk than before: {self.missing} of {self.looked} parts that were looked for "
+            f"are not there{kept}"
+        )
+
 
 class DiskWatch:
     """Compares the disk of each node with the one on which its parts were last looked for.
@@ -92,6 +100,10 @@ class DiskWatch:
         for running in list(self._running.values()):
             running.cancel()
         return ended
+
+    def warnings(self) -> list[str]:
+        """Tell of the nodes with another disk than before, or without parts that should be there."""
+        return [check.tell(node) for node, check in self.checks.items() if check.known or check.missing]
 
     async def look(self) -> None:
         """Begin to check the nodes that have another disk than before; this waits for none of them."""
