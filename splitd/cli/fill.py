@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from splitd.cli.heal import describe_leaving
 from storaged.system.sizes import format_size
 
 _CELLS = 20
@@ -108,6 +109,8 @@ def show_nodes(console: Console, found: Mapping[str, Any]) -> None:
     """Print the nodes of a status."""
     console.print(node_table(console, found["nodes"]))
     console.print()
+    for node in found["heal"]["leaving"]:
+        console.print(describe_leaving(node))
     console.print(", ".join(filter(None, [describe_disks(found["nodes"]), describe_spread(found["fill"])])))
 
 

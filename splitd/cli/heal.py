@@ -56,9 +56,7 @@ def describe_heal(found: Mapping[str, Any]) -> list[str]:
     lines = []
     for spare, count in sorted(found["versions"].items(), key=lambda each: int(each[0])):
         lines.append(f"{_count(count, 'file')} {'lacks' if count == 1 else 'lack'} parts and {_spare(int(spare))}")
-    lines += [
-        f"{_count(node['parts'], 'part')} on {node['id']}, which {_WHY[node['why']]}" for node in found["leaving"]
-    ]
+    lines += [describe_leaving(node) for node in found["leaving"]]
     if not lines:
         lines.append("all files have all their parts")
     if found["parts"]:
@@ -73,12 +71,17 @@ def summarize_heal(found: Mapping[str, Any]) -> str:
     """Return one line about the state of the heal."""
     hurt, unreadable = sum(found["versions"].values()), found["unreadable"]
     lost = f", {unreadable} of them cannot be read" if unreadable else ""
-    leaving = "".join(
-        f"; {_count(node['parts'], 'part')} on {node['id']}, which {_WHY[node['why']]}" for node in found["leaving"]
-    )
+    leaving = "".join(f"; {describe_leaving(node)}" for node in found["leaving"])
     problem = f"; {found['problem']}" if found["problem"] else ""
     degraded = f"{_count(hurt, 'file')} degraded{lost}" if hurt else "no file degraded"
     return f"{found['state']}, {degraded}{leaving}; {_progress(found)}{problem}"
+
+
+def describe_leaving(node: Mapping[str, Any]) -> str:
+    """Say how much is left on a node that parts are leaving, and for how long."""
+    size = "" if node["bytes"] is None else f" ({format_size(node['bytes'])})"
+    left = "" if node["seconds_left"] is None else f", about {timedelta(seconds=round(node['seconds_left']))} left"
+    return f"{_count(node['parts'], 'part')}{size} on {node['id']}, which {_WHY[node['why']]}{left}"
 
 
 def _progress(found: Mapping[str, Any]) -> str:

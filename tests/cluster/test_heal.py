@@ -13,7 +13,7 @@ import pytest_twisted
 from splitd.interfaces.nodes import SLOW, WELL
 from splitd.model.erasure import cut_whole
 from splitd.model.manifest import Manifest
-from storaged.parts.format import encode_part
+from storaged.parts.format import CHECKSUM_SIZE, HEADER_SIZE, encode_part, stored_size
 from storaged.system.sizes import Size
 from tests.cluster.cluster import Cluster
 from tests.cluster.parts import STRIPE, flip, manifest_of, truncate, unlink
@@ -185,7 +185,14 @@ async def test_parts_on_a_node_that_is_away_stay_there_if_no_other_node_is_left(
     await cluster.look_at_nodes()
     status = await cluster.status_becomes(lambda status: status["heal"]["state"] == "blocked")
     assert status["heal"]["problem"] == "8 nodes are needed for files of layout 6+2, 7 can take parts"
-    assert status["heal"]["leaving"] == [{"id": "n3", "why": "away", "parts": len(FILES)}]
+    [leaving] = status["heal"]["leaving"]
+    assert (leaving["id"], leaving["why"], leaving["parts"]) == ("n3", "away", len(FILES))
+    counted = await cluster.status_becomes(lambda status: status["heal"]["leaving"][0]["bytes"] is not None)
+    size = 0
+    for path in FILES:
+        manifest = await manifest_of(cluster, path)
+        size += stored_size(manifest.part_size(manifest.nodes.index("n3")), manifest.unit)
+    assert counted["heal"]["leaving"] == [{**leaving, "bytes": size, "seconds_left": None}]
     await cluster.new_node()
     cluster.write_registry()
     assert (await cluster.reload()).code == 200

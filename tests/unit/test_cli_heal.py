@@ -11,7 +11,8 @@ from tests.unit.operators_double import HEAL
 HURT: dict[str, Any] = {
     **HEAL, "state": "healing", "versions": {"1": 40, "0": 2, "-1": 1}, "parts": 46, "bytes": 3 * 2**20,
     "unreadable": 1,
-    "leaving": [{"id": "n3", "why": "away", "parts": 7}], "healed_parts": 5, "healed_bytes": 2**20, "failed": 2,
+    "leaving": [{"id": "n3", "why": "away", "parts": 7, "bytes": 2**30, "seconds_left": 130.0}],
+    "healed_parts": 5, "healed_bytes": 2**20, "failed": 2,
     "rate": 2.5e6, "limit": 40_000_000.0, "seconds_left": 75.0,
 }  # fmt: skip
 
@@ -29,7 +30,7 @@ def test_it_says_what_is_degraded_and_how_long_the_rest_will_take(front: FrontDo
         "1 file lacks parts and cannot be read",
         "2 files lack parts and can lose none more",
         "40 files lack parts and can lose 1 more",
-        "7 parts on n3, which is away",
+        "7 parts (1.0 GiB) on n3, which is away, about 0:02:10 left",
         "46 parts missing, 3.0 MiB",
         "5 parts (1.0 MiB) healed, 2 attempts failed, at most 40 MB/s, 2.5 MB/s, about 0:01:15 left",
     ]
@@ -64,10 +65,17 @@ def test_the_status_has_a_line_about_it(front: FrontDouble) -> None:
     assert "idle, no file degraded; 0 parts (0 B) healed" in run(front, "status").stdout
     front.status["heal"] = HURT
     told = " ".join(run(front, "status").stdout.split())
-    assert "healing, 43 files degraded, 1 of them cannot be read; 7 parts on n3, which is away;" in told
+    assert "healing, 43 files degraded, 1 of them cannot be read; 7 parts (1.0 GiB) on n3, which is away, about" in told
 
 
 def test_a_limit_in_mebibytes_is_told_in_megabytes_that_can_be_read(front: FrontDouble) -> None:
     front.status["heal"] = {**HURT, "limit": float(32 * 2**20), "versions": {"1": 1}}
     assert "at most 33.6 MB/s" in run(front, "heal").stdout
     assert "1 file degraded" in run(front, "status").stdout.replace("\n", " ")
+
+
+def test_the_list_of_servers_says_how_long_one_will_take_to_leave(front: FrontDouble) -> None:
+    front.status["heal"] = HURT
+    assert "7 parts (1.0 GiB) on n3, which is away, about 0:02:10 left" in run(front, "nodes").stdout
+    front.status["heal"] = {**HURT, "leaving": [{**HURT["leaving"][0], "bytes": None, "seconds_left": None}]}
+    assert "7 parts on n3, which is away\n" in run(front, "nodes").stdout

@@ -26,7 +26,7 @@ from storaged.system.once import Once
 from tests.catalogs import A, B
 
 
-def test_the_rate_is_that_of_the_last_minute() -> None:
+def test_the_rate_is_that_of_the_last_five_minutes() -> None:
     clock = Clock()
     rate = Rate(clock)
     assert rate.now() == 0
@@ -35,7 +35,9 @@ def test_the_rate_is_that_of_the_last_minute() -> None:
         clock.advance(1.0)
     assert (rate.parts, rate.bytes) == (200, 100_000)
     assert rate.now() == pytest.approx(1000, rel=0.05)
-    clock.advance(60.0)
+    clock.advance(200.0)
+    assert rate.now() == pytest.approx(100_000 / 300, rel=0.05)
+    clock.advance(100.0)
     assert rate.now() == 0
 
 

@@ -28,7 +28,7 @@ def measure_heal(report: HealReport) -> Iterator[Metric]:
             sum(node.parts for node in report.leaving),
         ),
         "splitd_heal_blocked": ("Whether parts should be healed and none can be.", report.state == "blocked"),
-        "splitd_heal_bytes_per_second": ("Bytes of parts healed per second in the last minute.", report.rate),
+        "splitd_heal_bytes_per_second": ("Bytes of parts healed per second in the last five minutes.", report.rate),
         "splitd_heal_seconds_left": (
             "How long the heal will take at this rate, about; 0 if nothing is healed.",
             report.seconds_left or 0,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any
 
+import attrs
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -20,7 +21,7 @@ from splitd.upkeep.heal.crew import Crew
 from splitd.upkeep.heal.leaving import AWAY, LOST, LeavingNode, LeavingNodes
 from splitd.upkeep.heal.report import HealReport
 from splitd.upkeep.heal.suspects import Suspects
-from storaged.parts.format import PartId
+from storaged.parts.format import PartId, stored_size
 from storaged.system.parallel import settled
 from storaged.system.periodic import Periodic
 
@@ -30,6 +31,10 @@ _LOOK_S = 1.0
 _PAGE = 50
 _LOST_PAGE = 200
 _DOOMED_PAGE = 1000
+
+_COUNT_PAGE = 500
+_COUNT_EVERY_S = 60.0
+"""How often the bytes on a node that parts must leave are counted: that looks at all versions."""
 
 _MOST_STUCK = 1000
 """After so many versions that cannot be healed now, a pass ends, and the next one looks at others, too."""
@@ -73,6 +78,7 @@ class Healer:
         self._blocked = ""
         self._reached = ""
         self._emptied: dict[tuple[str, int], str] = {}
+        self._counted: dict[str, _Counted] = {}
         self._looks = Periodic(self.wake, _LOOK_S, clock, "looking for what is to be healed")
 
     def start(self) -> None:
@@ -130,9 +136,26 @@ class Healer:
         self._blocked = ""
         await self._heal_hurt(leaving)
         placed = await self._ledger.parts_on()
-        for node, why in leaving.items():
-            if why != LOST and placed.get(node):
-                await self._empty(node)
+        emptying = [node for node, why in leaving.items() if why != LOST and placed.get(node)]
+        for node in emptying:
+            await self._count(node, placed[node])
+        for node in emptying:
+            await self._empty(node)
+
+    async def _count(self, node: str, parts: int) -> None:
+        """Count the stored bytes of the parts on a node, unless that was done just before."""
+        before, now = self._counted.get(node), self._clock.seconds()
+        if before is not None and now - before.at < _COUNT_EVERY_S:
+            return
+        size, cursor, more = 0, "", True
+        while more:
+            page = await self._ledger.placed_on(node, cursor, _COUNT_PAGE)
+            for each in page.versions:
+                if node in each.nodes:
+                    size += stored_size(each.part_size(each.nodes.index(node)), each.unit)
+            cursor, more = page.cursor, bool(page.cursor)
+            await self._breathe()
+        self._counted[node] = _Counted(now, parts, size)
 
     async def _lose(self, node: str) -> None:
         """Turn all parts of a lost node into missing ones, and forget those that were to be deleted there."""
@@ -244,21 +267,28 @@ class Healer:
         """
         self._crew.set_limit(limit)
 
+    def _describe(self, node: str, why: str, parts: int, rate: float) -> LeavingNode:
+        counted = self._counted.get(node)
+        if counted is None:
+            return LeavingNode(node, why, parts)
+        # Between two counts, the parts that are left are taken to be as large as those that have gone.
+        size = round(counted.size * min(1.0, parts / counted.parts))
+        return LeavingNode(node, why, parts, size, size / rate if rate else None)
+
     async def report(self) -> HealReport:
         """Return the state of the heal."""
         crew, counts, placed = self._crew, await self._ledger.hurt_counts(), await self._ledger.parts_on()
+        rate = crew.rate.now()
         leaving = [
-            LeavingNode(node, why, placed.get(node, 0))
+            self._describe(node, why, placed[node], rate)
             for node, why in self._leaving.look().items()
             if placed.get(node)
         ]
         unreadable = sum(count for spare, count in counts.versions.items() if spare < 0)
-        rate = crew.rate.now()
         pending = bool(leaving) or len(counts.versions) > sum(spare < 0 for spare in counts.versions)
         state = "healing" if crew.busy else "blocked" if pending and self._blocked else "healing" if pending else "idle"
-        left = counts.bytes + sum(node.parts for node in leaving) * (
-            crew.rate.bytes / crew.rate.parts if crew.rate.parts else 0.0
-        )
+        sizes = [node.bytes for node in leaving]
+        left = None if None in sizes else counts.bytes + sum(size or 0 for size in sizes)
         return HealReport(
             state=state,
             versions=dict(counts.versions),
@@ -272,9 +302,22 @@ class Healer:
             confirmed=self.suspects.confirmed,
             rate=rate,
             limit=crew.limit,
-            seconds_left=left / rate if rate and pending else None,
+            seconds_left=left / rate if rate and pending and left is not None else None,
             problem=self._blocked if pending else "",
         )
+
+
+@attrs.frozen
+class _Counted:
+    """The parts on a node, as they were counted last.
+
+    :param at: when that was, on the clock.
+    :param size: their stored bytes.
+    """
+
+    at: float
+    parts: int
+    size: int
 
 
 def _spare_without(version: Manifest, away: set[str]) -> int:

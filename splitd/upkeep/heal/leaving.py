@@ -17,11 +17,16 @@ class LeavingNode:
 
     :param why: "lost", "away" or "draining".
     :param parts: how many parts of files are placed there.
+    :param bytes: the stored bytes of these parts; null until they were counted.  They are counted every minute.
+    :param seconds_left: how long it will take at the present rate until no part is left there, if nothing else is
+        healed meanwhile; null if that is not known.
     """
 
     id: str
     why: str
     parts: int
+    bytes: int | None = None
+    seconds_left: float | None = None
 
 
 class LeavingNodes:

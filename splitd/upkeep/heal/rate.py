@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-_WINDOW_S = 60.0
+_WINDOW_S = 300.0
+"""A part of a large file counts when it is complete, which may take minutes."""
 
 
 class Rate:
@@ -29,7 +30,7 @@ class Rate:
         self._recent.append((self._clock.seconds(), size))
 
     def now(self) -> float:
-        """Return the stored bytes of the parts healed per second, in the last minute."""
+        """Return the stored bytes of the parts healed per second, in the last five minutes."""
         now = self._clock.seconds()
         while self._recent and self._recent[0][0] <= now - _WINDOW_S:
             self._recent.popleft()

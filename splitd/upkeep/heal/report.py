@@ -23,9 +23,10 @@ class HealReport:
     :param healed_bytes: the size of these parts.
     :param failed: how many attempts have failed since the start.
     :param confirmed: how many parts were found missing or damaged since the start.
-    :param rate: bytes of parts per second, in the last minute.
+    :param rate: bytes of parts per second, in the last five minutes.
     :param limit: the most bytes of parts per second; null for no limit.
-    :param seconds_left: how long the rest will take at this rate, about; null if nothing is healed now.
+    :param seconds_left: how long the rest will take at this rate, about; null if nothing is healed now, or the parts
+        that are left on a node were not counted yet.
     :param problem: why parts cannot be healed now, or why the last attempt failed; empty if there is no reason.
     """
 
