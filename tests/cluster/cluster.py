@@ -90,7 +90,7 @@ class Cluster:
         self.folder = folder
         self.unit = unit
         # Copies of the journal are tested by test_journal_copies.py; elsewhere a node may come or go without them.
-        self.settings: dict[str, Any] = {"node_timeout_s": 5.0, "stop_timeout_s": 0.0, "journal_copies": 0, **settings}
+        self.settings: dict[str, Any] = {"node_timeout_s": 60.0, "stop_timeout_s": 0.0, "journal_copies": 0, **settings}
         self.nodes = [Node(f"n{number}", folder / f"n{number}", reactor, host) for number in range(1, count + 1)]
         self.urls: dict[str, str] = {}
         self.users: Path | None = None
