@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
@@ -83,6 +83,28 @@ class Changes:
             return self._judge(judge, turn, prepare, durable=durable)
         return turn.began.addCallback(lambda _: self._judge(judge, turn, prepare, durable=durable))
 
+    def make_all(self, judge: Callable[[], Sequence[Record]], keys: Iterable[str], *, durable: bool) -> Deferred[None]:
+        """Make several changes together when their turn has come; see `make`.
+
+        :param judge: returns the records to write, at least one; or raises to refuse all changes.
+        :param keys: the keys that the changes touch.
+        :return: a Deferred that fires with None when all changes have taken effect.  If it fails or is cancelled, some
+            of them may have.
+        """
+        turn = self._turns.queue(*dict.fromkeys(keys))
+        if turn.began is None:
+            return self._judge_all(judge, turn, durable=durable)
+        return turn.began.addCallback(lambda _: self._judge_all(judge, turn, durable=durable))
+
+    def _judge_all(self, judge: Callable[[], Sequence[Record]], turn: Turn, *, durable: bool) -> Deferred[None]:
+        try:
+            self.refuse_read_only()
+            records = judge()
+        except Exception:
+            self._turns.end(turn)
+            return fail()
+        return self._append(records, None, turn, durable=durable)
+
     def make_at(
         self,
         path: str,
@@ -132,10 +154,10 @@ class Changes:
             self._turns.end(turn)
             return succeed(result)
         if prepare is None:
-            return self._append(record, result, turn, durable=durable)
+            return self._append([record], result, turn, durable=durable)
 
         def prepared(_: None) -> Deferred[_Result]:
-            return self._append(record, result, turn, durable=durable)
+            return self._append([record], result, turn, durable=durable)
 
         def refused(failure: Failure) -> Failure:
             self._turns.end(turn)
@@ -177,11 +199,13 @@ class Changes:
         if self._journal.unavailable:
             raise CatalogSuspended(self._journal.unavailable)
 
-    def _append(self, record: Record, result: _Result, turn: Turn, *, durable: bool) -> Deferred[_Result]:
-        answered: Deferred[_Result] = Deferred()  # cancelling it cannot take the record back
+    def _append(self, records: Sequence[Record], result: _Result, turn: Turn, *, durable: bool) -> Deferred[_Result]:
+        answered: Deferred[_Result] = Deferred()  # cancelling it cannot take the records back
+        answer: _Result | Failure = result
+        left = len(records)
 
-        def written(outcome: Failure | None) -> None:
-            answer: _Result | Failure = result
+        def written(outcome: Failure | None, record: Record) -> None:
+            nonlocal answer, left
             if outcome is None:
                 try:
                     enact(self._state, record)
@@ -193,12 +217,16 @@ class Changes:
                     self._log.failure("a record was written that cannot be applied", answer)
             else:
                 answer = outcome
+            left -= 1
+            if left:
+                return
             self._work()
             self._turns.end(turn)
             if not answered.called:
                 answered.callback(answer)  # a Failure is an errback
 
-        self._journal.append(record, durable=durable).addBoth(written)
+        for record in records:
+            self._journal.append(record, durable=durable).addBoth(written, record)
         return answered
 
 

@@ -39,18 +39,25 @@ class JournalledUploads:
 
     def begin_all(self, starts: Sequence[Start]) -> Deferred[None]:
         """Record that parts of some uploads may lie on their nodes; see `IUploadLedger.begin_all`."""
-        return _all_of([self._begin(start) for start in starts]).addCallback(lambda _: None)
+        if not starts:
+            return succeed(None)
+        uploads = [start.upload for start in starts]
 
-    def _begin(self, start: Start) -> Deferred[None]:
-        def judge() -> tuple[Record, None]:
-            check_path(start.path)
-            upload, state = start.upload, self._state
-            if upload in state.uploads or upload in state.doomed or state.versions.find(upload) is not None:
-                raise ValueError(f"upload {upload} was begun already")
-            now_ms = self._changes.now_ms()
-            return records.UploadStarted(upload, start.path, tuple(start.nodes), now_ms, self._front), None
+        def judge() -> list[Record]:
+            state = self._state
+            for start in starts:
+                check_path(start.path)
+                upload = start.upload
+                if upload in state.uploads or upload in state.doomed or state.versions.find(upload) is not None:
+                    raise ValueError(f"upload {upload} was begun already")
+            if len(set(uploads)) < len(uploads):
+                raise ValueError(f"an upload is begun twice: {uploads}")
+            now_ms, front = self._changes.now_ms(), self._front
+            return [
+                records.UploadStarted(start.upload, start.path, tuple(start.nodes), now_ms, front) for start in starts
+            ]
 
-        return self._changes.make(judge, start.upload, durable=False)
+        return self._changes.make_all(judge, uploads, durable=False)
 
     def commit_all(self, commits: Sequence[Commit]) -> list[Deferred[bool]]:
         """Commit some uploads; see `IUploadLedger.commit_all`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from splitd.model.branch import MAX_SEGMENT
 
@@ -15,6 +16,7 @@ _PLAIN = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[ -.0-~]+)+\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
+@lru_cache(maxsize=256)  # a path is checked at each of the steps that a change of it takes
 def fault_of(path: str) -> str:
     """Say why a text is not a path; empty if it is one.  See `splitd.model.tree.check_path`."""
     if len(path) <= MAX_SEGMENT and _PLAIN.match(path):

@@ -123,6 +123,26 @@ async def test_a_batch_of_which_one_cannot_begin_fails_and_all_can_be_aborted(fr
 
 
 @pytest_twisted.ensureDeferred
+async def test_an_upload_that_begins_twice_in_a_batch_is_refused_and_harms_nothing(front: Front) -> None:
+    with pytest.raises(ValueError, match="twice"):
+        await front.ledger.begin_all([Start(A, "/f", NODES), Start(B, "/g", NODES), Start(A, "/h", NODES)])
+    for upload in (A, B):
+        await front.ledger.abort(upload, "not begun")
+    assert (await front.statistics()).uploads == 0
+    await front.begin(C, "/f")
+
+
+@pytest_twisted.ensureDeferred
+async def test_uploads_that_are_aborted_while_their_batch_is_written_are_aborted_after_it(front: Front) -> None:
+    begun = front.ledger.begin_all([Start(A, "/f", NODES), Start(B, "/g", NODES)])
+    aborted = front.ledger.abort(A, "the client has left")
+    await begun
+    await aborted
+    assert (await front.statistics()).uploads == 1
+    assert await front.doomed() == doomed(A)
+
+
+@pytest_twisted.ensureDeferred
 async def test_an_upload_may_be_aborted_again_and_never_begun(front: Front) -> None:
     await front.ledger.abort(A, "never begun")
     await front.begin(B, "/f")
