@@ -24,28 +24,28 @@ Report = Callable[[StoragedError], object]
 
 def _reporting(result: Deferred[_Result], report: Report) -> Deferred[_Result]:
     """Report a failure of the node before the Deferred's next callback learns of it; return the same Deferred."""
+    return result.addErrback(_report_failure, report)
 
-    def failed(failure: Failure) -> Failure:
-        if isinstance(failure.value, _FAULTS):
-            report(failure.value)
-        return failure
 
-    return result.addErrback(failed)
+def _report_failure(failure: Failure, report: Report) -> Failure:
+    if isinstance(failure.value, _FAULTS):
+        report(failure.value)
+    return failure
 
 
 def _reporting_all(
     results: Deferred[list[_Result | StoragedError]], report: Report
 ) -> Deferred[list[_Result | StoragedError]]:
     """Do as `_reporting` does, and also report the first failure of the node among the outcomes of several parts."""
+    return results.addCallbacks(_report_first, _report_failure, callbackArgs=(report,), errbackArgs=(report,))
 
-    def look(outcomes: list[_Result | StoragedError]) -> list[_Result | StoragedError]:
-        for outcome in outcomes:
-            if isinstance(outcome, _FAULTS):
-                report(outcome)
-                break
-        return outcomes
 
-    return _reporting(results, report).addCallback(look)
+def _report_first(outcomes: list[_Result | StoragedError], report: Report) -> list[_Result | StoragedError]:
+    for outcome in outcomes:
+        if isinstance(outcome, _FAULTS):
+            report(outcome)
+            break
+    return outcomes
 
 
 @implementer(INodeStore)

@@ -76,6 +76,7 @@ class Link:
     :param clock: schedules calls.
     :param patience: limits how long the node may answer no request at all.
     :param epoch: returns the epoch of the front; 0 if it has none.
+    :param node_id: the id of the node, which all errors name; empty for none.
     """
 
     def __init__(
@@ -84,8 +85,10 @@ class Link:
         clock: IReactorTime,
         patience: Patience,
         epoch: Callable[[], int] = int,
+        node_id: str = "",
     ) -> None:
         self._connect = connect
+        self._node_id = node_id
         self._clock = clock
         self._puts = _Kind(
             lambda number, parts: messages.Put(number, parts, epoch()),
@@ -142,7 +145,7 @@ class Link:
         if size <= kind.limit and not any(faults):
             return self._queue(kind, what, size)
         each_alone = [
-            self._queue(kind, [each], kind.size(each)) if fault is None else succeed([fault])
+            self._queue(kind, [each], kind.size(each)) if fault is None else succeed([fault.on(self._node_id)])
             for each, fault in zip(what, faults, strict=True)
         ]
         return gatherResults(each_alone).addCallback(lambda outcomes: [outcome for [outcome] in outcomes])
@@ -193,7 +196,7 @@ class Link:
         items = [item for kind in self._kinds for item in kind.waiting]
         for kind in self._kinds:
             kind.waiting.clear()
-        _fail(items, problem)
+        _fail(items, problem.on(self._node_id))
 
     def answered(self, data: bytes) -> None:
         """Handle an answer.
@@ -206,6 +209,10 @@ class Link:
         if kind is None:
             raise NodeUnavailable(f"answered request {answer.number}, which is not pending")
         results = messages.read_results(answer, [each for item in items for each in item.what], kind.fits)
+        if answer.problems:
+            for outcome in results:
+                if isinstance(outcome, StoragedError):
+                    outcome.on(self._node_id)
         del self._asked[answer.number]
         kind.under_way -= 1
         if self._asked:
@@ -247,7 +254,8 @@ class Link:
                 else:
                     lost.append(item)
         self._connect_if_asked()
-        _fail(lost, problem or NodeUnavailable(why_unanswered(reason.value)))
+        problem = problem or NodeUnavailable(why_unanswered(reason.value))
+        _fail(lost, problem.on(self._node_id))
 
 
 def _one(_: str) -> int:

@@ -74,7 +74,7 @@ class RemotePartStore:
         connections.renewable(self)
 
     def _make_link(self) -> Link:
-        return Link(self._connect_link, self._clock, self._patience, self._epoch)
+        return Link(self._connect_link, self._clock, self._patience, self._epoch, self._node_id)
 
     def renew(self) -> None:
         """Use new connections from now on; see `IRenewable`."""
@@ -169,15 +169,15 @@ class RemotePartStore:
 
     def put_all(self, parts: Sequence[tuple[str, bytes]]) -> Deferred[list[PartInfo | StoragedError]]:
         """Store small parts; see `ISmallPartStore.put_all`."""
-        return self._link.put_all(parts).addCallback(self._name_all)
+        return self._link.put_all(parts)
 
     def get_all(self, part_ids: Sequence[str]) -> Deferred[list[bytes | StoragedError]]:
         """Read small parts; see `ISmallPartStore.get_all`."""
-        return self._link.get_all(part_ids).addCallback(self._name_all)
+        return self._link.get_all(part_ids)
 
     def remove_all(self, part_ids: Sequence[str]) -> Deferred[list[bool | StoragedError]]:
         """Delete parts; see `ISmallPartStore.remove_all`."""
-        return self._link.remove_all(part_ids).addCallback(self._name_all)
+        return self._link.remove_all(part_ids)
 
     def remove(self, part_id: str) -> Deferred[bool]:
         """Delete a part; see `IPartStore.remove`."""
