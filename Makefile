@@ -19,7 +19,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-clients test-disks check crash bench soak bench-peers bench-against bench-scale bench-parity bench-users man clean
+.PHONY: help run demo test test-clients test-disks check crash bench soak bench-peers bench-against bench-history bench-scale bench-parity bench-users man clean
 
 help:  ## Show this.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ bench-peers: $(VENV)/.installed  ## Measure it beside nginx, SeaweedFS and rclon
 
 bench-against: $(VENV)/.installed  ## Measure this tree and the last release, or another commit, by turns.
 	$(BIN)/python bench/against.py $(ARGS)
+
+bench-history: $(VENV)/.installed  ## Show what each measured release did.
+	$(BIN)/python bench/history.py $(ARGS)
 
 bench-parity: $(VENV)/.installed  ## Measure what parity costs, and slow or missing storage servers.
 	$(BIN)/python bench/parity.py $(ARGS)

@@ -3,7 +3,7 @@
 
     bench/against.py                                     the last release, or else the commit before this one
     bench/against.py HEAD~5 --only large,small -n 5
-    bench/against.py v0.1.0 --json docs/performance/2026-11-29.json
+    bench/against.py v0.1.0 --history 0.2.0              keeps the medians in docs/performance/0.2.0.json
 
 The other commit gets a work tree and an environment of its own, below `--work`.  Both are measured by the programs of
 this tree, which start the `splitctl` of the respective environment.  The figures are medians of the rounds.
@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from history import keep
 from report import Cell, end_well, say, table, write_json
 
 _BENCH = Path(__file__).parent
@@ -96,6 +97,7 @@ def main() -> None:
     parser.add_argument("-n", "--rounds", type=int, default=3, help="how many rounds [%(default)s]")
     parser.add_argument("--work", default="var/bench", help="where folders for the runs are made [%(default)s]")
     parser.add_argument("--json", help="where to write the figures, with those of each round")
+    parser.add_argument("--history", metavar="NAME", help="the release whose medians to keep for bench/history.py")
     given, given.more = parser.parse_known_args()
     end_well()
     other = git("rev-parse", f"{given.commit or last_release()}^{{commit}}")
@@ -113,6 +115,8 @@ def main() -> None:
             before = told["other"].get(what, {}).get(name)
             lines.append([f"{what}: {name}", before, value, value / before if before else None])
     print(table(["", other[:12], this[:12] + "+" * this.endswith("+"), "ratio"], lines))
+    if given.history:
+        say(f"kept in {keep(given.history, {'other': other, 'this': this}, told, given.rounds)}")
     if given.json:
         write_json(given.json, commits={"other": other, "this": this}, medians=told, rounds=rounds)
 

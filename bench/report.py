@@ -38,10 +38,14 @@ def _text(cell: Cell) -> str:
     return f"{cell:,.{digits}f}"
 
 
+def describe_machine() -> dict[str, Any]:
+    """Return what figures depend on: the machine, its kernel and Python."""
+    return {"cpus": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version()}
+
+
 def write_json(path: str, **figures: Any) -> None:
     """Write figures to a file, with a description of the machine."""
-    machine = {"cpus": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version()}
-    Path(path).write_text(json.dumps({"machine": machine, **figures}, indent=1) + "\n")
+    Path(path).write_text(json.dumps({"machine": describe_machine(), **figures}, indent=1) + "\n")
 
 
 def say(text: str) -> None:
