@@ -27,6 +27,8 @@ from service import Cluster, running, scratch
 _SIZE = 4096
 _CLIENTS = 16
 _HOT = 500
+_SIDES = ("open", "ignored", "users")
+"""Without users; without users, but with the header, which is read and ignored; with users."""
 _USER, _PASSWORD = "anna", "a password"
 
 
@@ -38,19 +40,21 @@ def make_users(path: Path) -> None:
 
 
 class Side:
-    """One of the two clusters.
+    """One way to make requests.
 
-    :param client: makes the requests.
+    :param client: makes them.
+    :param prefix: begins the names of its files.
     """
 
-    def __init__(self, cluster: Cluster, client: Client) -> None:
+    def __init__(self, cluster: Cluster, client: Client, prefix: str) -> None:
         self._cluster = cluster
+        self._prefix = prefix
         self._client = client
         self._numbers = itertools.count()
         self._hot = [self._new() for _ in range(_HOT)]
 
     def _new(self) -> str:
-        return f"/f{next(self._numbers)}"
+        return f"{self._prefix}{next(self._numbers)}"
 
     def warm_up(self) -> None:
         """Store what is read later."""
@@ -87,26 +91,25 @@ def main() -> None:
     with scratch(Path(given.work)) as folder, ExitStack() as stack:
         make_users(folder / "users.yaml")
         sides = {}
-        for name, port, users in (("open", given.port, None), ("Basic", given.port + 50, folder / "users.yaml")):
-            place = folder / name
-            place.mkdir()
-            cluster = Cluster(place, port, users=users)
-            stack.enter_context(running(cluster))
-            sides[name] = Side(cluster, Client(cluster.url, body, login if users else ""))
-            sides[name].warm_up()
+        clusters = []
+        for name, port, users in (("open", given.port, None), ("users", given.port + 50, folder / "users.yaml")):
+            (folder / name).mkdir()
+            clusters.append(Cluster(folder / name, port, users=users))
+            stack.enter_context(running(clusters[-1]))
+        for side, cluster, header in zip(_SIDES, [clusters[0], *clusters], ["", login, login], strict=True):
+            sides[side] = Side(cluster, Client(cluster.url, body, header), f"/{side[0]}")
+            sides[side].warm_up()
         for number in range(given.rounds):
-            for name in sorted(sides, reverse=bool(number % 2)):
+            for name in _SIDES if number % 2 else reversed(_SIDES):
                 side = sides[name]
                 measured = {"GET": side.get(given.requests), "PUT": side.put(given.requests // 4)}
                 figures.append({"round": number, "side": name, **measured})
             say(f"round {number + 1} of {given.rounds}")
     rows = []
     for method in ("GET", "PUT"):
-        open_us, basic_us = (
-            statistics.median(each[method] for each in figures if each["side"] == side) for side in ("open", "Basic")
-        )
-        rows.append([f"{method} 4 KiB", open_us, basic_us, basic_us / open_us])
-    print(table(["", "open, CPU us", "Basic, CPU us", "ratio"], rows))
+        found = [statistics.median(each[method] for each in figures if each["side"] == side) for side in _SIDES]
+        rows.append([f"{method} 4 KiB", *found, found[2] / found[0], found[2] / found[1]])
+    print(table(["CPU us of the front", "open", "header ignored", "users", "users / open", "users / ignored"], rows))
     if given.json:
         write_json(given.json, rounds=figures)
 

@@ -47,6 +47,10 @@ class _Judge:
         """
         if self.grants.everywhere(path, right) if everywhere else right in self.grants.rights(path):
             return None
+        return self.refusal(path, right, everywhere=everywhere)
+
+    def refusal(self, path: str, right: str, *, everywhere: bool = False) -> SplitdError:
+        """Return the error that refuses what needs a right, which the user does not have."""
         if self.principal.is_anonymous:
             return LoginRequired(f"{path}: log in to do this")
         if READ not in self.grants.rights(path):
@@ -98,8 +102,9 @@ class LimitedStore:
 
     def open(self, path: str, span_of: Callable[[Manifest], Span]) -> Deferred[Opened]:
         """Open a file for reading; needs `read`."""
-        refused = self._judge.refuse(path, READ)
-        return fail(refused) if refused else self._store.open(path, span_of)
+        if READ in self._grants.rights(path):
+            return self._store.open(path, span_of)
+        return fail(self._judge.refusal(path, READ))
 
     def stat(self, path: str) -> Deferred[Manifest | Collection | None]:
         """Look up a path; None if the user may not read it.
@@ -236,11 +241,15 @@ class LimitedLocks:
         return fail(refused) if refused else self._locks.refresh(path, expires_ms, self._judge.own(path, condition))
 
     def unlock(self, path: str, token: str, condition: Condition) -> Deferred[None]:
-        """Release a lock of the user's own; needs `write`.  A lock of another user needs `admin` where it was taken.
+        """Release a lock of the user's own; needs `write`.  A lock of another user needs `admin` where it was taken,
+        and no `write`.
 
         :raise Forbidden: another user has taken it.
         """
-        refused = self._judge.refuse_change(path, condition)
+        is_admin = ADMIN in self._judge.grants.rights(path)
+        refused = (
+            self._judge.refuse_condition(path, condition) if is_admin else self._judge.refuse_change(path, condition)
+        )
         return fail(refused) if refused else Deferred.fromCoroutine(self._unlock(path, token, condition))
 
     async def _unlock(self, path: str, token: str, condition: Condition) -> None:

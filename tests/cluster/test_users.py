@@ -201,6 +201,29 @@ async def test_a_lock_belongs_to_the_user_who_took_it(guarded: Cluster) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_an_admin_may_release_locks_and_needs_no_other_right(
+    make_cluster: Callable[..., Cluster], tmp_path: Path
+) -> None:
+    cluster = make_cluster()
+    cluster.users = tmp_path / "users.yaml"
+    cluster.users.write_text(
+        f"users:\n  anna:\n    password: {hashed('pw')}\n    grants: [{{path: /, allow: [read, write]}}]\n"
+        f"  boss:\n    password: {hashed('pw')}\n"
+        "    grants: [{path: /, allow: [read]}, {path: /a, allow: [admin, read]}]\n"
+    )
+    await cluster.start()
+    anna, boss = basic("anna", "pw"), basic("boss", "pw")
+    for path, code in (("/a", 204), ("/b", 403)):
+        token = (await ask(cluster, anna, "LOCK", path, LOCKINFO)).header("Lock-Token") or ""
+        assert (await ask(cluster, boss, "UNLOCK", path, Lock_Token=token)).code == code
+        assert (await ask(cluster, boss, "DELETE", path)).code == 403
+    assert (await ask(cluster, anna, "UNLOCK", "/b", Lock_Token=token)).code == 204
+    # A lock on all of the tree was not taken where the admin is one.
+    token = (await ask(cluster, anna, "LOCK", "/", LOCKINFO)).header("Lock-Token") or ""
+    assert (await ask(cluster, boss, "UNLOCK", "/a", Lock_Token=token)).code == 403
+
+
+@pytest_twisted.ensureDeferred
 async def test_an_if_header_tells_nothing_about_what_is_hidden(guarded: Cluster) -> None:
     etag = (await ask(guarded, ROOT, "HEAD", "/anna/secret/s")).header("ETag")
     for where, what in (("s", f"[{etag}]"), ("s", "Not <urn:x>"), ("nothing", "Not <urn:x>")):
