@@ -14,7 +14,7 @@ BY_ADDRESS, BY_USER = 10, 20
 EVERY_S = 10.0
 """How long it takes until one more may fail."""
 
-_MOST = 4096
+MOST_REMEMBERED = 4096
 """The most addresses, and the most names, that are remembered."""
 
 
@@ -27,8 +27,11 @@ class _Levels:
     def __init__(self, limit: int, seconds: Callable[[], float], kept: Iterable[Hashable] = ()) -> None:
         self._limit = limit
         self._seconds = seconds
-        self._of: LRUCache[Hashable, tuple[float, float]] = LRUCache(_MOST)
+        self._of: LRUCache[Hashable, tuple[float, float]] = LRUCache(MOST_REMEMBERED)
         self._kept: dict[Hashable, tuple[float, float]] = dict.fromkeys(kept, (0.0, 0.0))
+
+    def __len__(self) -> int:
+        return len(self._of) + len(self._kept)
 
     def wait_s(self, key: Hashable) -> float:
         """Return how long to wait until an attempt is allowed; 0 if it is allowed now."""
@@ -56,7 +59,11 @@ class Attempts:
     def __init__(self, seconds: Callable[[], float], users: Iterable[str]) -> None:
         self._addresses = _Levels(BY_ADDRESS, seconds)
         self._users = _Levels(BY_USER, seconds, users)
-        self._known: LRUCache[tuple[str, str], None] = LRUCache(_MOST)
+        self._known: LRUCache[tuple[str, str], None] = LRUCache(MOST_REMEMBERED)
+
+    def __len__(self) -> int:
+        """Return how many addresses, names and places of users are remembered."""
+        return len(self._addresses) + len(self._users) + len(self._known)
 
     def begin(self, address: str, user: str) -> int:
         """Begin an attempt.
