@@ -1,0 +1,156 @@
+"""The store as one user sees it, against a naive oracle: which calls reach the store, and how others are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.defer import Deferred, succeed
+
+from splitd.access.grants import ADMIN, READ, WRITE, Grants, Principal
+from splitd.access.limited import LimitedLocks, LimitedStore
+from splitd.errors import Forbidden, LoginRequired, NotFound
+from splitd.interfaces.names import Details
+from splitd.model.conditions import ALWAYS
+from splitd.model.locks import EXCLUSIVE, Lock
+from splitd.model.media import NO_MEDIA
+from splitd.model.properties import PropertyChanges
+from splitd.model.tree import Collection, Member
+from tests.unit.test_grants import GRANTS, PATHS, leads_to, naive
+
+Rights = list[tuple[str, frozenset[str]]]
+
+
+class Recorder:
+    """A store, its names and its locks; each call succeeds and is noted."""
+
+    def __init__(self, names: list[str] | None = None) -> None:
+        self.calls = 0
+        self._names = names or []
+
+    def __getattr__(self, name: str) -> Callable[..., Deferred[Any]]:
+        def call(*_: Any, **__: Any) -> Deferred[Any]:
+            self.calls += 1
+            return succeed(None)
+
+        return call
+
+    def details(self, paths: list[str]) -> Deferred[list[Details]]:
+        return succeed([Details({"x": path}, ()) for path in paths])
+
+    def list_members(self, _: str, after: str, limit: int) -> Deferred[list[Member]]:
+        return succeed([Member(name, Collection(0, 0)) for name in self._names if name > after][:limit])
+
+
+def outcome(deferred: Deferred[Any]) -> type[Exception] | None:
+    found: list[Any] = []
+    deferred.addCallbacks(lambda _: found.append(None), lambda failure: found.append(failure.type))
+    return found[0]  # type: ignore[no-any-return] - all of it is synchronous
+
+
+@attrs.frozen
+class Asked:
+    store: Any
+    locks: Any
+    source: str
+    target: str
+
+
+CALLS: dict[str, tuple[Callable[[Asked], Deferred[Any]], str]] = {
+    # what is called, and what it needs, in the order of judging: r or w, R or W for all below, of 1 source or 2 target
+    "create": (lambda a: a.store.create(a.source, 1, NO_MEDIA, ALWAYS), "w1"),
+    "open": (lambda a: a.store.open(a.source, lambda _: None), "r1"),
+    "make_collection": (lambda a: a.store.make_collection(a.source), "w1"),
+    "delete": (lambda a: a.store.delete(a.source, ALWAYS), "W1"),
+    "move": (lambda a: a.store.move(a.source, a.target, ALWAYS, overwrite=True), "R1 W1 W2"),
+    "copy": (lambda a: a.store.copy(a.source, a.target, ALWAYS, deep=True, overwrite=True), "R1 W2"),
+    "copy shallow": (lambda a: a.store.copy(a.source, a.target, ALWAYS, deep=False, overwrite=True), "r1 W2"),
+    "change_properties": (lambda a: a.store.change_properties(a.source, PropertyChanges({}, ()), ALWAYS), "w1"),
+    "asked_layout": (lambda a: a.store.asked_layout(a.source), "r1"),
+    "lock": (lambda a: a.store.lock(a.source, EXCLUSIVE, ALWAYS, deep=False, owner="", timeout_s=1), "w1"),
+    "lock deep": (lambda a: a.store.lock(a.source, EXCLUSIVE, ALWAYS, deep=True, owner="", timeout_s=1), "W1"),
+    "requested": (lambda a: a.locks.lock(Lock(a.source, "t", EXCLUSIVE, True, "", 0, 1), ALWAYS, None), "W1"),
+    "refresh": (lambda a: a.locks.refresh(a.source, 1, ALWAYS), "w1"),
+    "check": (lambda a: a.locks.check(a.source, ALWAYS, changing=False), "r1"),
+    "check changing": (lambda a: a.locks.check(a.source, ALWAYS, changing=True), "w1"),
+}
+
+
+def needed(needs: str, source: str, target: str) -> list[tuple[str, str, bool]]:
+    rights = {"r": READ, "w": WRITE}
+    paths = {"1": source, "2": target}
+    return [(paths[which], rights[kind.lower()], kind.isupper()) for kind, which in needs.split()]
+
+
+def has(grants: Rights, path: str, right: str, *, below: bool) -> bool:
+    places = [path, *(each for each, _ in grants if below and leads_to(path, each))]
+    return all(right in naive(grants, place) for place in places)
+
+
+@given(GRANTS, PATHS, PATHS, st.sampled_from(sorted(CALLS)), st.booleans())
+def test_a_call_reaches_the_store_if_each_of_its_paths_has_the_right(
+    grants: Rights, source: str, target: str, name: str, is_anonymous: bool
+) -> None:
+    call, needs = CALLS[name]
+    recorder, principal = Recorder(), Principal("" if is_anonymous else "anna", Grants(grants))
+    store, locks = LimitedStore(recorder, recorder, principal), LimitedLocks(recorder, recorder, principal)
+    missing = [
+        (path, right)
+        for path, right, below in needed(needs, source, target)
+        if not has(grants, path, right, below=below)
+    ]
+    found = outcome(call(Asked(store, locks, source, target)))
+    if not missing:
+        assert (found, recorder.calls) == (None, 1)
+    else:
+        hidden = READ not in naive(grants, missing[0][0])
+        assert found is (LoginRequired if is_anonymous else NotFound if hidden else Forbidden)
+        assert recorder.calls == 0
+
+
+def test_no_call_is_forgotten() -> None:
+    offered = {name for kind in (LimitedStore, LimitedLocks) for name in vars(kind) if not name.startswith("_")}
+    own = {"stat", "list_members", "details", "unlock"}  # which have tests of their own
+    assert offered - own == {name.partition(" ")[0] for name in CALLS} - {"requested"}
+
+
+@given(GRANTS, PATHS, st.booleans())
+def test_what_cannot_be_read_is_not_there(grants: Rights, path: str, is_anonymous: bool) -> None:
+    recorder = Recorder()
+    store = LimitedStore(recorder, recorder, Principal("" if is_anonymous else "anna", Grants(grants)))
+    rights = naive(grants, path)
+    assert outcome(store.stat(path)) is (LoginRequired if is_anonymous and not rights else None)
+    assert recorder.calls == (READ in rights)
+    found: list[list[Details]] = []
+    store.details([path, "/"]).addCallback(found.append)
+    seen = [bool(details.properties) for details in found[0]]
+    assert seen == [READ in rights, READ in naive(grants, "/")]
+
+
+@given(GRANTS, PATHS, st.booleans())
+def test_a_lock_that_is_not_there_is_released_by_those_who_may(grants: Rights, path: str, is_anonymous: bool) -> None:
+    recorder = Recorder()
+    locks = LimitedLocks(recorder, recorder, Principal("" if is_anonymous else "anna", Grants(grants)))
+    rights = naive(grants, path)
+    assert (outcome(locks.unlock(path, "t", ALWAYS)) is None) == bool(rights & {WRITE, ADMIN})
+
+
+@given(GRANTS, PATHS, st.sets(st.sampled_from(["a", "ab", "b", "c", "d", "e", "f"])), st.integers(1, 4))
+def test_pages_of_what_can_be_read_are_full(grants: Rights, path: str, names: set[str], limit: int) -> None:
+    recorder = Recorder(sorted(names))
+    store = LimitedStore(recorder, recorder, Principal("anna", Grants(grants)))
+    if READ not in naive(grants, path):
+        assert outcome(store.list_members(path, "", limit)) is NotFound
+        return
+    listed: list[str] = []
+    while True:
+        pages: list[list[Member]] = []
+        store.list_members(path, listed[-1] if listed else "", limit).addCallback(pages.append)
+        listed += [member.name for member in pages[0]]
+        if len(pages[0]) < limit:
+            break
+    folder = path.rstrip("/")
+    assert listed == [name for name in sorted(names) if READ in naive(grants, f"{folder}/{name}")]
