@@ -91,15 +91,16 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     names: Annotated[
         Words,
         msgspec.Meta(
-            description="The names by which clients know the front behind a proxy that does not pass them on, each "
-            "with its port unless that is 80 or 443; operators may use these, too. [default: none]"
+            description="The names by which clients and operators know the front, each with its port unless that is 80 "
+            "or 443. If there are some, requests by other names are refused, but for loopback names and the "
+            "address of the connection. [default: none, and clients may use any]"
         ),
     ] = Words()
     trusted_proxies: Annotated[
         Words,
         msgspec.Meta(
-            description="Addresses and networks of proxies whose X-Forwarded-Host and Forwarded count. "
-            "[default: 127.0.0.0/8,::1]"
+            description="Addresses and networks of proxies whose X-Forwarded-For, X-Forwarded-Host and Forwarded "
+            "count. [default: 127.0.0.0/8,::1]"
         ),
     ] = Words(["127.0.0.0/8", "::1"])
     cors_origins: Annotated[

@@ -318,7 +318,7 @@ class Front:
             return door.limited(limited, limited, locks)
 
         door = Door(store, store, self.catalog.locks, capacity.quota, self._reactor, self._wall)
-        resource = WebdavResource(door, self._guard, limit, self._config.cors())
+        resource = WebdavResource(door, self._guard, limit, self._config.cors(), checks_names=bool(self._config.names))
         return self._make_site(resource, capacity.clients(), self._observing.clients)
 
     def _make_healer(self, pins: Pins, small_part: int) -> Healer:

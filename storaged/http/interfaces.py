@@ -56,7 +56,7 @@ class IRequest(IAnswer):
     method: bytes = Attribute("The method: bytes, in the case in which it was sent.")
     uri: bytes = Attribute("The request's target with its query: bytes, all ASCII; see `storaged.http.targets`.")
     body: RequestBody = Attribute("The body.  Until it is delivered, only what came with the head is read of it.")
-    client: str = Attribute("The address of the client: a str; empty on a local socket.")
+    client: str = Attribute("The address of the client, as trusted proxies report it; empty on a local socket: a str.")
     user: str | None = Attribute("Who asks, for logs: the name of a user, or None. Set by those who judge that.")
     id: str = Attribute("What names this request in logs and in the answer; empty if nobody observes the site.")
     call: Call = Attribute("The names by which the request calls the server: a `Call`.")

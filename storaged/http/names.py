@@ -109,7 +109,7 @@ class OwnNames:
         """Return the names by which a client has called the server, as its request reports them.  Invalid names are
         left out, and so are those of proxies after the first 64.
         """
-        is_trusted = self._trusts(call.peer)
+        is_trusted = self.trusts(call.peer)
         texts = [call.host] if call.host else []
         if is_trusted:
             texts += islice(_forwarded(call), _MOST_FORWARDED)
@@ -128,7 +128,8 @@ class OwnNames:
         """Return whether an operator may call the server like this; see `CalledNames.allows_operators`."""
         return self.called(call).allows_operators()
 
-    def _trusts(self, peer: str | None) -> bool:
+    def trusts(self, peer: str | None) -> bool:
+        """Return whether the headers of a peer count; None is a peer without an address."""
         if peer is None:
             return True
         address = parse_address(peer)

@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from storaged.http.body import RequestBody
+from storaged.http.forwarded import client_behind
 from storaged.http.heads import Head
 from storaged.http.interfaces import IRequest
 from storaged.http.names import Call, CalledNames, OwnNames
@@ -70,10 +71,14 @@ class StreamingRequest:
         """The status of the answer, so far as it is decided."""
         return self._status
 
-    @property
+    @cached_property
     def client(self) -> str:
-        """The address of the client; empty on a local socket."""
-        return getattr(self.connection.peer, "host", "")
+        """The address of the client, as trusted proxies report it; empty on a local socket."""
+        peer = getattr(self.connection.peer, "host", None)
+        if b"x-forwarded-for" not in self._headers and b"forwarded" not in self._headers:
+            return peer or ""
+        trusts = self.connection.site.names.trusts
+        return client_behind(peer, self.header_values("X-Forwarded-For"), self.header_values("Forwarded"), trusts)
 
     def header_values(self, name: str) -> list[str]:
         """Return the values of a header, in order; bytes that are not UTF-8 are lone surrogates."""

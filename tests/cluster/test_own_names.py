@@ -49,10 +49,10 @@ async def test_the_word_of_a_proxy_counts_where_it_is_trusted(make_cluster: Call
     await cluster.start()
     await cluster.put("/a", b"x")
     for forwarded in ("X-Forwarded-Host: files.example", "Forwarded: host=files.example"):
-        told = ["Host: inner", forwarded, "Destination: https://files.example/b"]
+        told = ["Host: localhost", forwarded, "Destination: https://files.example/b"]
         assert await request(cluster, "COPY /a", *told) == 502
-    assert await request(cluster, "COPY /a", "Host: inner", "Destination: https://set.example/b") == 502
-    assert await request(cluster, "COPY /a", "Host: inner", "Destination: https://set.example:8443/b") == 201
+    assert await request(cluster, "COPY /a", "Host: localhost", "Destination: https://set.example/b") == 502
+    assert await request(cluster, "COPY /a", "Host: localhost", "Destination: https://set.example:8443/b") == 201
 
 
 @pytest_twisted.ensureDeferred
@@ -61,6 +61,21 @@ async def test_a_tagged_if_speaks_of_the_server_by_any_of_its_names(cluster: Clu
         etag = (await cluster.put("/a", b"x")).header("ETag")
         headers = ["Host: inner", f"Forwarded: {FORWARDED}", f"If: <{tag}> ([{etag}])"]
         assert await request(cluster, "DELETE /a", *headers) == code
+
+
+@pytest_twisted.ensureDeferred
+async def test_with_names_clients_are_not_answered_by_the_name_of_another_site(
+    make_cluster: Callable[..., Cluster],
+) -> None:
+    cluster = make_cluster(names=Words(["files.example:8443"]))
+    await cluster.start()
+    await cluster.put("/a", b"x")
+    for strange in (["Host: evil.example"], ["Host: localhost", "X-Forwarded-Host: evil.example"]):
+        for first in ("GET /a", "PUT /b", "PROPFIND /", "OPTIONS /", "DELETE /a"):
+            assert await request(cluster, first, "Content-Length: 0", *strange) == 421
+    for own in ("files.example:8443", "FILES.example", "localhost:1", f"127.0.0.1:{cluster.port}"):
+        assert await request(cluster, "GET /a", f"Host: {own}") == 200
+    assert await request(cluster, "GET /a", "Host: localhost", "X-Forwarded-Host: files.example:8443") == 200
 
 
 ASKED = ["GET /status", "GET /ready", "GET /metrics", "POST /reload", "POST /probe?id=n7&url=http://127.0.0.1:1"]

@@ -49,6 +49,7 @@ class WebdavResource(StreamingResource):
     :param door: the collaborators of the methods.
     :param guard: asks for logins; None if there are no users, and everybody may do everything.
     :param limit: returns the door limited to what a user may do.
+    :param checks_names: whether requests are refused that call the server by a name that is not its own.
     :param cors: which pages of other origins may use the store; None for no page.
     """
 
@@ -58,17 +59,26 @@ class WebdavResource(StreamingResource):
         guard: Guard | None = None,
         limit: Callable[[Door, Principal], Door] = lambda door, _: door,
         cors: Cors | None = None,
+        *,
+        checks_names: bool = False,
     ) -> None:
         super().__init__()
         self._door = door
         self._guard = guard
         self._limit = limit
         self._cors = cors
+        self._checks_names = checks_names
         self._doors: dict[Principal, Door] = {}  # those of the present users
         self._doors_of: object = None
 
     async def respond(self, request: IRequest) -> None:
         """Answer a request."""
+        if self._checks_names and not request.comes_by_safe_names():
+            # The page of another site may have given its own name the address of this server (DNS rebinding).
+            self._refuse(
+                request, Refused(421, f"{request.call.host!r} is not a name of this server; see its setting names")
+            )
+            return
         if self._cors is not None and greet_page(request, self._cors):
             return
         try:
