@@ -13,7 +13,7 @@ import pytest_twisted
 from splitd.interfaces.nodes import SLOW, WELL
 from splitd.model.erasure import cut_whole
 from splitd.model.manifest import Manifest
-from storaged.parts.format import CHECKSUM_SIZE, HEADER_SIZE, encode_part, stored_size
+from storaged.parts.format import encode_part, stored_size
 from storaged.system.sizes import Size
 from tests.cluster.cluster import Cluster
 from tests.cluster.parts import STRIPE, flip, manifest_of, truncate, unlink
