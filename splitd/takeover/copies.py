@@ -383,19 +383,17 @@ class JournalCopies:
             return
         value = tail.durable
         if self._started:
-            roster, offered = self._in_force, self._offered
-            if roster is None or not self._settled or not self._lease.valid:
+            rosters = [each for each in (self._in_force, self._offered) if each is not None]
+            if self._in_force is None or not self._settled or not self._lease.valid:
                 return
             if self._required and self._is_short():
                 return
             positions = {node: holder.next for node, holder in self._holders.items()}
-            value = acknowledged(roster, positions, value)
-            if offered is not None:
-                value = acknowledged(offered, positions, value)
+            value = min(acknowledged(roster, positions, value) for roster in rosters)
             # A holder that is about to be added must have all that is acknowledged.  Under load it would always be one
             # message behind, so it counts already.
             for node, holder in self._holders.items():
-                if node not in roster.holders and holder.near and (offered is None or node not in offered.holders):
+                if all(node not in roster.holders for roster in rosters) and holder.near:
                     value = min(value, max(self.confirmed, holder.next))
         if value > self.confirmed:
             self.confirmed = value
