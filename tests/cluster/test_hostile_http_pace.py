@@ -227,12 +227,13 @@ async def test_a_slow_reader_is_not_idle(front: Cluster) -> None:
     assert (await client.answer()).body == KEPT
 
 
-@having(client_timeout_s=PATIENCE_S)
 @pytest_twisted.ensureDeferred
 async def test_who_takes_nothing_of_an_answer_is_cut(front: Cluster) -> None:
     from twisted.internet import reactor
 
-    await front.put("/large", bytes(30_000_000))
+    assert (await front.put("/large", bytes(30_000_000))).code == 201
+    front.settings["client_timeout_s"] = PATIENCE_S  # from now on nothing has to be quick
+    await front.restart_front()
     client = await front.connect(receive_buffer=4096)
     client.stop_reading()
     client.begin("GET", "/large")
