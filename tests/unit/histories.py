@@ -11,6 +11,7 @@ from splitd.catalog.state import State
 from splitd.model.manifest import Manifest
 from splitd.model.records import (
     CollectionMade,
+    DiskChecked,
     EntryCopied,
     EntryDeleted,
     EntryMoved,
@@ -59,6 +60,7 @@ records = st.one_of(
     st.builds(PartsGone, st.sampled_from(NODES), parts),
     st.builds(PartsLost, st.sampled_from(NODES), parts, st.just("rot"), times, st.booleans()),
     st.builds(NodeLost, st.sampled_from(NODES), times),
+    st.builds(DiskChecked, st.sampled_from(NODES), st.sampled_from(["1" * 32, "2" * 32]), times),
     st.builds(LayoutChanged, uploads, st.integers(0, 2), times),
     st.builds(PartMoveStarted, uploads, indexes, st.sampled_from("gh"), times, st.sampled_from(["", "front"])),
     st.builds(PartMoved, uploads, indexes, st.sampled_from(["", *NODES]), st.sampled_from("gh")),
@@ -95,7 +97,7 @@ def told(state: State) -> Any:
     entries = {path: placed(state, entry) for path, entry in state.tree.walk()}
     versions = [state.shown(packed) for packed in state.versions.after("")]
     hurt = state.hurt.page("", 100), state.hurt.counts(), state.hurt.parts, state.hurt.size
-    copies = set(state.moves.copies()), dict(state.moves.under_way), list(state.lost), state.nodes()
+    copies = set(state.moves.copies()), dict(state.moves.under_way), list(state.lost), dict(state.disks), state.nodes()
     return state.cluster, root, entries, noted, locks, doomed, under_way, counts, versions, hurt, copies
 
 
