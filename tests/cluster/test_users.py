@@ -326,9 +326,13 @@ async def test_the_logs_name_the_user_and_no_secret(make_cluster: Callable[..., 
     await eventually(lambda: access.exists() and len(access.read_text().splitlines()) == 4)
     await eventually(lambda: audit.exists() and audit.read_text())
     lines = [json.loads(line) for line in access.read_text().splitlines()]
-    assert [(line["user"], line["status"]) for line in lines] == [
-        ("root", 201), (None, 401), (None, 401), ("nora", 404)
-    ]  # fmt: skip
+    # A refused request ends when its body has been dropped, which may be after the next one.
+    assert sorted((line["user"] or "", line["status"]) for line in lines) == [
+        ("", 401),
+        ("", 401),
+        ("nora", 404),
+        ("root", 201),
+    ]
     assert json.loads(audit.read_text().splitlines()[0])["user"] == "root"
     for secret in (ROOT, WRONG, TOKEN, "root-pw"):
         assert secret not in access.read_text() + audit.read_text()
