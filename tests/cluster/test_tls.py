@@ -252,6 +252,6 @@ async def test_a_client_that_reads_nothing_over_tls_stops_the_nodes(
 async def test_a_front_without_a_usable_certificate_does_not_start(
     make_cluster: Callable[..., Cluster], tmp_path: Path
 ) -> None:
-    cluster = make_cluster(listen=f"tls:{tmp_path / 'missing'}:0")
+    cluster = make_cluster(listen=f"tls:{tmp_path / 'missing'}:0:interface=127.0.0.1")
     with pytest.raises(Exception, match="missing: is not a folder"):
         await cluster.start()
