@@ -131,7 +131,7 @@ async def test_parts_that_the_catalog_misses_are_replaced_up_to_the_parity(
     await lose(cluster, (4,))
     answer = await cluster.get("/file")
     assert answer.code == 500
-    assert "is lost, and was not rebuilt yet; 3 of 8 parts cannot be read, 2 may be missing" in answer.text
+    assert "the file is lost: parts 1, 4, 6 are gone for good, of 8 parts, and it can do without 2" in answer.text
 
 
 @pytest.mark.parametrize("kind", ["cut", "reset"])
