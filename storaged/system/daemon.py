@@ -15,6 +15,7 @@ from zope.interface import Interface
 from storaged.system.allocator import TRIM_EVERY_S, collect_seldom, keep_large_buffers, trim_heap
 from storaged.system.periodic import Periodic
 from storaged.system.settings import SettingsError
+from storaged.system.supervision import Supervision
 
 
 class IServer(Interface):
@@ -58,6 +59,7 @@ class Daemon(Service):
         self._reactor = reactor
         self._hang_up = hang_up
         self._trimming = Periodic(trim_heap, TRIM_EVERY_S, reactor, "trimming the heap")
+        self._supervision = Supervision(os.environ, reactor)
 
     def startService(self) -> None:
         """Start the server."""
@@ -68,7 +70,11 @@ class Daemon(Service):
         hang_up = self._hang_up
         if hang_up is not None:
             signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(hang_up))
-        self._server.start().addErrback(self._start_failed)
+        self._server.start().addCallbacks(self._started, self._start_failed)
+
+    def _started(self, _: None) -> None:
+        if self.running:
+            self._supervision.ready()
 
     def _start_failed(self, failure: Any) -> None:
         if not self.running:
@@ -88,6 +94,7 @@ class Daemon(Service):
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             # As after a power cut, everything that was confirmed is durable, and the next start removes the rest.
             signal.signal(number, signal.SIG_DFL)
+        self._supervision.stopping()
         return self._server.stop().addErrback(self._stop_failed)
 
     def _stop_failed(self, failure: Any) -> None:
