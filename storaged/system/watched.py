@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -12,13 +12,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from storaged.system.parallel import InThread
-from storaged.system.periodic import Periodic
 from storaged.system.settings import SettingsError, read_text
-
-_CHECK_EVERY_S = 1.0
-"""How often a file is checked.  It is read when two checks in a row find the same change: then its writer is done."""
+from storaged.system.watching import Watch, sign_file
 
 _Signature = tuple[int, int, int, int]
+"""The time, size, inode and number of links of a file; see `sign_file`."""
 
 
 @attrs.frozen
@@ -58,9 +56,7 @@ class WatchedFile:
         self._changed = changed
         self._expected = expected
         self._in_thread = in_thread
-        self._watch = Periodic(self._look, _CHECK_EVERY_S, clock, f"watching {self.path}")
-        self._read: _Signature | None = None
-        self._seen: _Signature | None = None
+        self._watch = Watch(self.path, self._sign, self._tell, in_thread, clock)
 
     def start(self) -> None:
         """Begin to watch the file."""
@@ -90,26 +86,15 @@ class WatchedFile:
             return signature, problem
 
     def _note(self, found: tuple[_Signature | None, str | SettingsError]) -> str:
-        self._read, text = found
+        self._watch.read, text = found
         if isinstance(text, SettingsError):
             raise text
         return text
 
-    def _look(self) -> Deferred[None]:
-        return self._in_thread(self._sign).addCallback(self._signed)
-
     def _sign(self) -> _Signature | None:
-        """Return a signature that changes when the file changes; None if the file cannot be examined."""
-        try:
-            stat = os.stat(self.path)  # noqa: PTH116
-        except OSError:
-            return None
-        return stat.st_mtime_ns, stat.st_size, stat.st_ino, stat.st_nlink
+        return sign_file(self.path)
 
-    def _signed(self, signature: _Signature | None) -> Deferred[None] | None:
-        settled, self._seen = signature == self._seen, signature
-        if not settled or signature == self._read:
-            return None
+    def _tell(self) -> Deferred[None]:
         return self._changed().addCallbacks(lambda _: None, self._log_failure)
 
     def _log_failure(self, failure: Failure) -> None:
@@ -119,4 +104,5 @@ class WatchedFile:
     @property
     def is_detached(self) -> bool:
         """Whether the file was replaced outside of this container, which still sees the old one."""
-        return self._seen is not None and self._seen[3] == 0
+        seen = cast("_Signature | None", self._watch.seen)
+        return seen is not None and seen[3] == 0

@@ -33,6 +33,52 @@ def sign_file(path: str) -> tuple[int, int, int, int] | None:
     return stat.st_mtime_ns, stat.st_size, stat.st_ino, stat.st_nlink
 
 
+class Watch:
+    """Notices that files have changed.  They are checked once a second, in a thread.
+
+    :param what: what is watched, for the log.
+    :param sign: returns a signature that changes when a file changes; blocks.
+    :param changed: called when the files have changed since they were read.
+    :param in_thread: makes a blocking call in a thread.
+    :param clock: measures the pauses between two checks.
+    :ivar read: the signature of the files when they were read last.
+    :ivar seen: their signature at the last check.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        sign: Callable[[], Hashable],
+        changed: Callable[[], Deferred[None]],
+        in_thread: InThread,
+        clock: Any,
+    ) -> None:
+        self._sign = sign
+        self._changed = changed
+        self._in_thread = in_thread
+        self._periodic = Periodic(self._look, LOOK_EVERY_S, clock, f"watching {what}")
+        self.read: Hashable = None
+        self.seen: Hashable = None
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._periodic.start()
+
+    def stop(self) -> Deferred[None]:
+        """Stop watching.
+
+        :return: a Deferred that fires when the check in progress has ended.
+        """
+        return self._periodic.stop()
+
+    def _look(self) -> Deferred[None]:
+        return self._in_thread(self._sign).addCallback(self._signed)
+
+    def _signed(self, signature: Hashable) -> Deferred[None] | None:
+        settled, self.seen = signature == self.seen, signature
+        return self._changed() if settled and signature != self.read else None
+
+
 class WatchedFiles(Generic[_Content]):
     """Keeps something equal to the files that it is read from.  Files that cannot be used change nothing.
 
@@ -62,9 +108,7 @@ class WatchedFiles(Generic[_Content]):
         self._take = take
         self._in_thread = in_thread
         self._lock = DeferredLock()
-        self._watch = Periodic(self._look, LOOK_EVERY_S, clock, f"watching {what}")
-        self._taken: Hashable = None
-        self._seen: Hashable = None
+        self._watch = Watch(what, sign, self._changed, in_thread, clock)
         self.refused = ""
 
     def start(self) -> None:
@@ -78,13 +122,7 @@ class WatchedFiles(Generic[_Content]):
         """
         return self._watch.stop()
 
-    def _look(self) -> Deferred[None]:
-        return self._in_thread(self._sign).addCallback(self._signed)
-
-    def _signed(self, signature: Hashable) -> Deferred[None] | None:
-        settled, self._seen = signature == self._seen, signature
-        if not settled or signature == self._taken:
-            return None
+    def _changed(self) -> Deferred[None]:
         return self.load().addErrback(lambda failure: failure.trap(SettingsError) and None)
 
     def load(self) -> Deferred[None]:
@@ -97,7 +135,7 @@ class WatchedFiles(Generic[_Content]):
 
     async def _load(self) -> None:
         signature, content = await self._in_thread(self._sign_and_read)
-        first, self._taken = self._taken is None, signature
+        first, self._watch.read = self._watch.read is None, signature
         try:
             if isinstance(content, SettingsError):
                 raise content
