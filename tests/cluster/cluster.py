@@ -196,6 +196,15 @@ class Cluster:
         assert self.front is not None
         await self.front.registry.poll()
 
+    async def disks_are_known(self) -> None:
+        """Wait until the front has taken note of the disks of all nodes, and has nothing to write any more."""
+
+        async def known() -> bool:
+            assert self.front is not None
+            return len(await self.front.catalog.disks.checked_disks()) == len(self.nodes)
+
+        await becomes(known, "the front knows all disks")
+
     async def stop(self) -> None:
         for client in self._raw:
             client.reset()

@@ -50,6 +50,7 @@ async def test_the_status_tells_what_there_is(cluster: Cluster) -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_the_metrics_move(cluster: Cluster) -> None:
+    await cluster.disks_are_known()
     before = await metrics(cluster)
     assert before["splitd_ready"] == 1
     await cluster.put("/a", b"x" * 1000)
