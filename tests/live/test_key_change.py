@@ -95,7 +95,7 @@ def test_the_cluster_key_is_changed_under_load(cluster: LocalCluster) -> None:
     for client in clients:
         client.stop()
     assert [client.wrong for client in clients] == [[]] * CLIENTS
-    assert cluster.status()["journal"]["copies"]["present"] == 3
+    wait_until(lambda: cluster.status()["journal"]["copies"]["present"] == 3, "all copies of the journal again")
     for secret in (old, NEW):
         assert not [log.name for log in cluster.folder.glob("log/*.log") if secret in log.read_text()]
         assert not [name for name, pid in cluster.pids().items() if secret in Path(f"/proc/{pid}/cmdline").read_text()]
