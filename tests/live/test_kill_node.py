@@ -42,16 +42,25 @@ def test_a_download_whose_node_is_killed_fails_and_gives_no_wrong_byte(own_clust
     with (
         running(["curl", "-sS", url], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as curl,
         running(
-            [SPLITCTL, "--url", cluster.url, "get", "/file", "-"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            [SPLITCTL, "--url", cluster.url, "get", "--retries", "0", "/file", "-"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         ) as splitctl,
+        running(
+            [SPLITCTL, "--url", cluster.url, "get", "/file", "-"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as patient,
     ):
-        begun = [out(reader).read(PIECE) for reader in (curl, splitctl)]  # both stand still after that
+        readers = (curl, splitctl, patient)
+        begun = [out(reader).read(PIECE) for reader in readers]  # all stand still after that
         killed = cluster.kill("n5")
-        got = [first + out(reader).read() for first, reader in zip(begun, (curl, splitctl), strict=True)]
+        got = [first + out(reader).read() for first, reader in zip(begun, readers, strict=True)]
         assert curl.wait() in CURL_SAYS_NOT_WHOLE
         assert splitctl.wait() == SPLITCTL_SAYS_NOT_WHOLE
-    for data in got:
+        assert patient.wait() == 0  # it has gone on when the node was there again
+    assert len(got[2]) == MORE_THAN_CONNECTIONS_HOLD * PIECE
+    for data in got[:2]:
         assert 0 < len(data) < MORE_THAN_CONNECTIONS_HOLD * PIECE
+    for data in got:
         at = 0
         for piece in numbered_pieces(len(data) // PIECE + 1):
             assert piece.startswith(data[at : at + PIECE])
