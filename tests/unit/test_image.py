@@ -19,6 +19,8 @@ from splitd.catalog.imaging import Restorer
 from splitd.catalog.journal.file import FileJournal
 from splitd.catalog.journal.image import Digest, ImageReader, ImageUnusable, write_image
 from splitd.catalog.journal.names import list_folder
+from splitd.catalog.journal.reader import JournalReader
+from splitd.catalog.journal.writer import SegmentWriter
 from splitd.catalog.state import State
 from splitd.errors import JournalDamaged
 from splitd.model.manifest import Manifest
@@ -98,6 +100,17 @@ def test_a_snapshot_needs_no_image_and_an_image_a_snapshot(folder: Path) -> None
     (folder / f"{NAME}.jsonl").unlink()
     assert read(folder) == []
     assert ImageReader(OSFilesystem(), str(folder)).upcoming == 0
+
+
+def test_an_unfinished_image_that_its_own_writer_removes_is_no_hindrance(tmp_path: Path) -> None:
+    unfinished = tmp_path / f"{NAME}.image.new"
+    unfinished.write_bytes(b"half")
+    reader = JournalReader(OSFilesystem(), str(tmp_path))
+    for _ in reader.batches():
+        pass
+    assert reader.obsolete == [unfinished.name]
+    unfinished.unlink()  # the compaction of a front that was killed has ended at this moment
+    SegmentWriter(OSFilesystem(), str(tmp_path), 1000).resume(reader)
 
 
 def test_images_of_other_snapshots_and_unfinished_ones_are_obsolete(folder: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain, islice
 
 from splitd.catalog.journal.image import Digest
@@ -59,7 +59,8 @@ class SegmentWriter:
         sync of it failed, the system may show bytes that are not on the disk, and report success for a second sync.
         """
         for name in read.obsolete:
-            with self._naming(f"{self._folder}/{name}"):
+            # The compaction of a front that was killed may go on for a moment, and end with its files gone.
+            with self._naming(f"{self._folder}/{name}"), suppress(FileNotFoundError):
                 self._filesystem.remove(self._path)
         self.segments, self.snapshot = dict(read.segments), read.snapshot
         if self.segments:
