@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
@@ -91,12 +92,28 @@ class _Unlocked:
         pass
 
 
-def journal_on(disk: PowerDisk, pool: ThreadPool, segment_limit: int) -> FileJournal:
-    """Return a journal on a disk whose power will be cut; its compactions run in a thread."""
+def journal_on(
+    disk: PowerDisk, pool: ThreadPool, segment_limit: int, compactions: list[Deferred[None]] | None = None
+) -> FileJournal:
+    """Return a journal on a disk whose power will be cut; its compactions run in a thread.
+
+    :param compactions: a Deferred for each compaction is appended, which fires when its thread has ended: the journal
+        itself does not wait for one when it is closed.
+    """
     from twisted.internet import reactor
 
     def in_thread(folder: str, upcoming: int) -> Any:
-        return deferToThreadPool(reactor, pool, compact, disk, folder, upcoming)
+        ended: Deferred[None] = Deferred()
+        if compactions is not None:
+            compactions.append(ended)
+
+        def work() -> None:
+            try:
+                compact(disk, folder, upcoming)
+            finally:
+                reactor.callFromThread(ended.callback, None)  # type: ignore[attr-defined]
+
+        return deferToThreadPool(reactor, pool, work)
 
     return FileJournal(
         "/journal", disk, pool, reactor, compactor=in_thread, lock=_Unlocked(), segment_limit=segment_limit

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.python.threadpool import ThreadPool
 
@@ -35,7 +36,8 @@ class Life:
 
     def __init__(self, disk: PowerDisk, pool: ThreadPool) -> None:
         self.disk = disk
-        self.journal = journal_on(disk, pool, SEGMENT)
+        self._compactions: list[Deferred[None]] = []
+        self.journal = journal_on(disk, pool, SEGMENT, self._compactions)
         self.catalog = JournalledCatalog(self.journal, wall_of(Clock()), Clock(), lambda: "c" * 32, front="front")
         self._number = 0
 
@@ -63,6 +65,8 @@ class Life:
         finally:
             with contextlib.suppress(OSError):
                 await self.journal.close()
+            for ended in self._compactions:  # as with a process, nothing goes on after its end
+                await ended
 
     async def put(self, path: str) -> None:
         self._number += 1
