@@ -55,7 +55,8 @@ def _summary(found: dict[str, Any]) -> Table:
         "heal": summarize_heal(found["heal"]),
         "reading": _reading(found["reading"]),
         "reaper": _reaper(found["reaper"]),
-        "journal": f"{journal['records']} records, {format_size(journal['size'])}, {journal['segments']} segments"
+        "journal": f"{journal['records']} records, {format_size(journal['size'])}, "
+        f"{journal['segments']} segment{'s' * (journal['segments'] != 1)}"
         + (f", failed: {journal['failure']}" if journal["failure"] else ""),
     }.items():
         table.add_row(name, text)
