@@ -30,9 +30,11 @@ def tour(folder: Path, *options: str, layout: str = "") -> Any:
     cut = ["--layout", layout] if layout else []
     command: Command = [SPLITCTL, "--json", *options, "demo", "--size", "8MiB", *cut]
     done = subprocess.run(command, capture_output=True, env=surroundings(folder), timeout=900, check=False)
-    assert done.returncode == 0, (done.stdout, done.stderr)
+    told = json.loads(done.stdout or "{}")
+    failed = [(step["number"], step["problem"], step["checks"]) for step in told["steps"] if step["result"] == "failed"]
+    assert done.returncode == 0, (failed, done.stderr)
     assert not list(folder.iterdir())
-    return json.loads(done.stdout)
+    return told
 
 
 def test_every_step_passes_on_a_cluster_of_its_own(tmp_path: Path) -> None:
