@@ -15,6 +15,7 @@ from argon2.exceptions import InvalidHashError
 from splitd.access.grants import Grants
 from splitd.errors import BadName, UsersInvalid
 from splitd.model.tree import check_path
+from storaged.system.documents import read_document
 
 _NAME = re.compile(
     r"\A[^\x00-\x20\x7f:/\ud800-\udfff](?:[^\x00-\x1f\x7f:/\ud800-\udfff]{0,62}[^\x00-\x20\x7f:/\ud800-\udfff])?\Z"
@@ -121,22 +122,11 @@ def read_users(path: str, text: str, unseal: Callable[[str, str], str] | None = 
         if the cluster key is not known here.
     :raise UsersInvalid: the file cannot be used; the message names file and line.
     """
-    loader = yaml.SafeLoader(text)
-    try:
-        root = loader.get_single_node()
-        entries = UsersEntries() if root is None else _Reader(loader, unseal).read(root)
-    except yaml.MarkedYAMLError as problem:
-        line = problem.problem_mark.line + 1 if problem.problem_mark else 1
-        raise UsersInvalid(f"{path}: line {line}: {problem.problem}") from problem
-    except yaml.YAMLError as problem:
-        raise UsersInvalid(f"{path}: {problem}") from problem
-    except UsersInvalid as problem:
-        raise UsersInvalid(f"{path}: {problem}") from problem
-    except RecursionError as problem:
-        raise UsersInvalid(f"{path}: line 1: its values lie too deep in each other") from problem
-    finally:
-        loader.dispose()
-    return entries
+
+    def read(loader: yaml.SafeLoader, root: yaml.Node | None) -> UsersEntries:
+        return UsersEntries() if root is None else _Reader(loader, unseal).read(root)
+
+    return read_document(path, text, read, UsersInvalid)
 
 
 _Kind = TypeVar("_Kind", UserEntry, GroupEntry)

@@ -13,7 +13,7 @@ import attrs
 from splitd.cli.errors import CommandFailed, ServerRefused
 from splitd.cli.local.text import append_node, format_node, read_urls, write_state
 from splitd.cli.server import Server
-from splitd.cli.writing import locked_folder, read_text, replace_file
+from splitd.cli.writing import locked_folder, read_text, replace_file, resolved
 
 Entry = Mapping[str, str | float]
 """A node as it stands in the registry: `id`, `url`, and optionally other keys."""
@@ -23,11 +23,6 @@ class NotChanged(CommandFailed):
     """The file was not changed; the message says what to do."""
 
 
-def _resolved(path: Path) -> Path:
-    """Resolve symbolic links, so that the file is replaced and not the link."""
-    return path.resolve()
-
-
 @attrs.frozen
 class RegistryEditor:
     """The file of the registry that a front reads.
@@ -35,7 +30,7 @@ class RegistryEditor:
     :param path: the file.
     """
 
-    path: Path = attrs.field(converter=_resolved)
+    path: Path = attrs.field(converter=resolved)
 
     def urls(self) -> dict[str, str]:
         """Return the URLs of the nodes, by their ids.

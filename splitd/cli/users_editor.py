@@ -18,7 +18,7 @@ from ruamel.yaml.error import YAMLError
 
 from splitd.access.entries import UsersEntries, read_users
 from splitd.cli.errors import CommandFailed
-from splitd.cli.writing import locked_folder, read_text, replace_file, write_file
+from splitd.cli.writing import locked_folder, read_text, replace_file, resolved, write_file
 from splitd.errors import UsersInvalid
 
 HEAD = (
@@ -32,11 +32,6 @@ class NoSuchUser(CommandFailed):
     """The file has no user of this name."""
 
 
-def _resolved(path: Path) -> Path:
-    """Resolve symbolic links, so that the file is replaced and not the link."""
-    return path.resolve()
-
-
 @attrs.frozen
 class UsersEditor:
     """The file of the users.
@@ -44,7 +39,7 @@ class UsersEditor:
     :param path: the file.
     """
 
-    path: Path = attrs.field(converter=_resolved)
+    path: Path = attrs.field(converter=resolved)
 
     def read(self) -> UsersEntries:
         """Return what the file says; nobody if it is missing.

@@ -22,6 +22,11 @@ _CONTINUED = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _EXCLUSIVE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
+def resolved(path: Path) -> Path:
+    """Resolve symbolic links, so that a file is replaced and not the link."""
+    return path.resolve()
+
+
 def read_text(path: Path) -> str:
     """Return the text of a file, with its line ends as they are.
 

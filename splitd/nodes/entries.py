@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from splitd.model.nodes import NodeEntry, RegistryInvalid, parse_entries
+from storaged.system.documents import read_document
 
 
 def read_registry(path: str, text: str) -> tuple[NodeEntry, ...]:
@@ -16,21 +17,11 @@ def read_registry(path: str, text: str) -> tuple[NodeEntry, ...]:
     :param text: the file's contents.
     :raise RegistryInvalid: the registry cannot be used; the message names file and line.
     """
-    loader = yaml.SafeLoader(text)
-    try:
-        root = loader.get_single_node()
-        return parse_entries(_entries(loader, root))
-    except yaml.MarkedYAMLError as problem:
-        line = problem.problem_mark.line + 1 if problem.problem_mark else 1
-        raise RegistryInvalid(f"{path}: line {line}: {problem.problem}") from problem
-    except yaml.YAMLError as problem:
-        raise RegistryInvalid(f"{path}: {problem}") from problem
-    except RegistryInvalid as problem:
-        raise RegistryInvalid(f"{path}: {problem}") from problem
-    except RecursionError as problem:
-        raise RegistryInvalid(f"{path}: line 1: its lists lie too deep in each other") from problem
-    finally:
-        loader.dispose()
+    return read_document(path, text, _read, RegistryInvalid, values="lists")
+
+
+def _read(loader: yaml.SafeLoader, root: yaml.Node | None) -> tuple[NodeEntry, ...]:
+    return parse_entries(_entries(loader, root))
 
 
 def _entries(loader: yaml.SafeLoader, root: yaml.Node | None) -> list[tuple[int, Any]]:
