@@ -108,21 +108,28 @@ def test_what_is_only_in_the_target_is_deleted_if_asked(front: FrontDouble, fold
     assert files(front) == TREE
 
 
-def test_a_source_that_cannot_be_read_deletes_nothing(front: FrontDouble, folder: Path, monkeypatch: Any) -> None:
+def too_deep(folder: Path) -> None:
+    """Make folders in a folder, until the path of the last one is too long for the system to list it."""
+    name = "d" * 250
+    handle = os.open(folder, os.O_RDONLY)
+    for _ in range(os.pathconf("/", "PC_PATH_MAX") // len(name) + 1):
+        os.mkdir(name, dir_fd=handle)
+        inner = os.open(name, os.O_RDONLY, dir_fd=handle)
+        os.close(handle)
+        handle = inner
+    os.close(handle)
+
+
+def test_a_source_that_cannot_be_read_deletes_nothing(front: FrontDouble, folder: Path) -> None:
     steps(front, "up", folder, "/t")
-    scandir = os.scandir
-
-    def refuse(path: str) -> Any:
-        if path.endswith("/s"):
-            raise PermissionError(13, "Permission denied")
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", refuse)
+    front.entries["/t/old"] = b"only there"
+    too_deep(folder / "s")
     result = run(front, "sync", "up", "--delete", folder, "/t")
     assert result.exit_code == 1
     assert "nothing was done" in result.stderr
-    assert "here/s: Permission denied" in result.stderr
-    assert files(front) == TREE
+    assert "here/s/ddd" in result.stderr
+    assert "ddd: File name too long" in result.stderr
+    assert files(front) == TREE | {"old": b"only there"}
     assert run(front, "sync", "up", folder, "/t").exit_code == 1
 
 
