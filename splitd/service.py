@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import uuid4
 
-from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -28,6 +27,7 @@ from splitd.downloads.cache import VersionCache
 from splitd.downloads.downloads import Downloads
 from splitd.downloads.pins import Pins
 from splitd.downloads.sources import Sources
+from splitd.endpoints import Endpoints
 from splitd.errors import CatalogReadOnly, FileDamaged, FilesRefused, RegistryRefused, UsersInvalid, UsersRefused
 from splitd.frontends.admin import actions, layouts, losses
 from splitd.frontends.admin.checking import check
@@ -36,8 +36,6 @@ from splitd.frontends.admin.reports import ReloadReport, SweepReport, report_swe
 from splitd.frontends.admin.resource import AdminResource
 from splitd.frontends.admin.status import Status
 from splitd.frontends.http.guard import Guard
-from splitd.frontends.http.redirect import Redirect
-from splitd.frontends.http.targets import HEAD_LIMIT
 from splitd.frontends.observing.observers import Observing
 from splitd.frontends.webdav.door import Door
 from splitd.frontends.webdav.resource import WebdavResource
@@ -52,6 +50,7 @@ from splitd.nodes.probe import Found, probe
 from splitd.nodes.reading import ReadPolicy
 from splitd.nodes.registry import NodeRegistry
 from splitd.nodes.state import NodeStatus
+from splitd.own_files import OwnFiles
 from splitd.store import ObjectStore
 from splitd.takeover.takeover import Takeover, Wanted
 from splitd.upkeep.check.check import Checks
@@ -68,9 +67,7 @@ from splitd.upkeep.rot import RotWatch
 from splitd.upkeep.sweep import Sweep
 from splitd.uploads.aborts import LaterAborts
 from splitd.uploads.uploads import Cutting, Uploads
-from storaged.http import NodeConnections, NodeTrust, Observer, StreamingResource, StreamingSite
-from storaged.http.certificates import read_authorities
-from storaged.http.listening import drain, listen
+from storaged.http import NodeConnections, NodeTrust
 from storaged.http.tls import CertificateFolders
 from storaged.parts.client import RemotePartStore, look_first
 from storaged.parts.proofs import ClusterKeys
@@ -83,19 +80,12 @@ from storaged.system.filesystem import OSFilesystem
 from storaged.system.interfaces import IFilesystem
 from storaged.system.settings import SettingsError, read_cluster_keys, read_text
 from storaged.system.stages import Stages
-from storaged.system.watching import WatchedFiles, load_all, sign_file
 
 _NODE_IDLE_S = 120
 """How long an idle connection to a node is kept; the node keeps it longer."""
 
-_REDIRECTED = 64
-"""The most connections at the same time to the port that leads to the one with TLS."""
-
 _LOGINS = 2
 """How many passwords are proven at the same time.  Each takes 64 MiB of memory meanwhile."""
-
-_OPERATORS = 32
-"""The most connections to the operators' port at the same time."""
 
 
 @implementer(IServer)
@@ -132,14 +122,15 @@ class Front:
         self._pool = ThreadPool(1, 4, name="journal")
         self.certificates = CertificateFolders(self._in_thread, reactor, wall)
         trust = NodeTrust()
-        self._node_ca, self._key_file = self._watch_files(trust)
-        self._renewing: Deferred[None] | None = None
         self._connections = NodeConnections(
             reactor,
             connect_timeout_s=config.connect_timeout_s,
             idle_timeout_s=_NODE_IDLE_S,
             idle_limit=descriptors.limit // IDLE_SHARE,
             trust=trust,
+        )
+        self._own_files = OwnFiles(
+            config, self._keys, self._seal, trust, self._connections, self.certificates, self._in_thread, reactor
         )
         self._takeover, self._journal = self._make_journal(filesystem)
         self.catalog = JournalledCatalog(self._journal, wall, reactor, front=os.urandom(8).hex())
@@ -184,37 +175,13 @@ class Front:
         self._logins_pool = ThreadPool(0, _LOGINS, name="logins")
         self._users_file = None if users is None else self._make_users_file(users)
         self._guard = None if self._users_file is None else _guard(self._users_file)
-        self._site = self._make_front_door(store, capacity)
+        self.endpoints = self._make_endpoints(store, capacity)
         files = self.catalog, self.catalog.namespace, self.catalog.layouts
         self._relayout = Relayout(*files, layout, capacity.open_nodes, self._reaper.wake, reactor, wall)
         self._layouts = Layouts(self.catalog.namespace, layout, capacity.open_nodes, self._widen)
         self._status = self._make_status(traffic, cache, layout, descriptors)
         self._stages = Stages()
         self._closed = "the front has not started yet"
-        self.port: IListeningPort | None = None
-        self.tls_port: IListeningPort | None = None
-        self.redirect_port: IListeningPort | None = None
-        self.admin_port: IListeningPort | None = None
-
-    def _watch_files(self, trust: NodeTrust) -> tuple[WatchedFiles[Any], WatchedFiles[Any]]:
-        ca, key_file = self._config.node_ca, self._config.cluster_key_file
-        authorities = WatchedFiles(
-            "the authorities of the nodes",
-            lambda: sign_file(ca),
-            lambda: read_authorities(ca),
-            trust.take,
-            self._in_thread,
-            self._reactor,
-        )
-        keys = WatchedFiles(
-            "the cluster keys",
-            lambda: sign_file(key_file),
-            lambda: read_cluster_keys(key_file),
-            self._take_keys,
-            self._in_thread,
-            self._reactor,
-        )
-        return authorities, keys
 
     def _make_journal(self, filesystem: IFilesystem) -> tuple[Takeover, FileJournal]:
         config = self._config
@@ -303,7 +270,7 @@ class Front:
             cache,
             layout,
             layout.data + min(config.spare_parts(), layout.parity),
-            self._site,
+            self.endpoints.site,
             self._observing,
             descriptors,
             self.certificates,
@@ -312,14 +279,14 @@ class Front:
             self._wall,
         )
 
-    def _make_front_door(self, store: ObjectStore, capacity: Capacity) -> StreamingSite:
+    def _make_endpoints(self, store: ObjectStore, capacity: Capacity) -> Endpoints:
         def limit(door: Door, principal: Principal) -> Door:
             limited, locks = store.as_user(principal)
             return door.limited(limited, limited, locks)
 
         door = Door(store, store, self.catalog.locks, capacity.quota, self._reactor, self._wall)
         resource = WebdavResource(door, self._guard, limit, self._config.cors(), checks_names=bool(self._config.names))
-        return self._make_site(resource, capacity.clients(), self._observing.clients)
+        return Endpoints(self._config, resource, capacity.clients(), self._observing, self.certificates, self._reactor)
 
     def _make_healer(self, pins: Pins, small_part: int) -> Healer:
         registry, reactor, run = self.registry, self._reactor, self._in_thread
@@ -350,7 +317,7 @@ class Front:
 
     async def _widen(self) -> None:
         """Serve fewer clients at once if a file has more parts, or may get more, than files had before."""
-        self._site.admission.limit = await self._capacity.clients_now()
+        self.endpoints.site.admission.limit = await self._capacity.clients_now()
 
     def _new_upload_id(self) -> str:
         return upload_id(self._wall.now_ms(), os.urandom(RANDOM_BYTES))
@@ -374,29 +341,11 @@ class Front:
         timeout_s = self._config.node_timeout_s
         return look_first(entry.id, entry.url, self._keys, self._connections, self._reactor, timeout_s)
 
-    def _make_site(
-        self, resource: StreamingResource, connection_limit: int, observer: Observer | None
-    ) -> StreamingSite:
-        return StreamingSite(
-            resource,
-            self._reactor,
-            idle_timeout_s=self._config.idle_timeout_s,
-            body_timeout_s=self._config.client_timeout_s,
-            head_limit=HEAD_LIMIT,
-            head_timeout_s=self._config.head_timeout_s,
-            idle_limit=self._config.idle_connections,
-            names=self._config.own_names(),
-            take_timeout_s=self._config.client_timeout_s,
-            connection_limit=connection_limit,
-            observer=observer,
-            hsts_s=self._config.hsts_s,
-        )
-
     async def _run_sweep(self, dry_run: bool, share: float | None) -> SweepReport:
         return report_sweep(await self._sweep.run(dry_run=dry_run, share=share))
 
     async def _reload(self) -> ReloadReport:
-        problems = await self._reload_files()
+        problems = await self._own_files.load()
         users = None if self._users_file is None else self._users_file.count
         try:
             change = await self._registry_file.reload()
@@ -410,13 +359,6 @@ class Front:
 
     async def _probe(self, node_id: str, url: str) -> Found:
         return await probe(node_id, url, self.registry, self._look_first, self._status.cluster)
-
-    async def _reload_files(self) -> list[str]:
-        """Read the files again that the daemon watches, besides the registry.
-
-        :return: why some of them are not taken.
-        """
-        return await load_all([*(folder.files for folder in self.certificates.all()), *self._own_files()])
 
     def hang_up(self) -> Deferred[None]:
         """Read the registry, the users, the certificates and the cluster keys again; the daemon does this on SIGHUP."""
@@ -439,10 +381,10 @@ class Front:
         await enter(self._pool.start, self._pool.stop)
         await enter(self._observing.start, self._observing.stop)
         await enter(_nothing, self.certificates.stop)
-        await enter(_nothing, self._stop_renewing)
-        await enter(self._read_own_files, self._leave_own_files)
+        await enter(_nothing, self._own_files.stop_renewing)
+        await enter(self._own_files.start, self._own_files.stop)
         await enter(self._logins_pool.start, self._logins_pool.stop)
-        await enter(self._listen_for_operators, self._end_operators)
+        await enter(self._serve_operators, self.endpoints.end_operators)
         # Closing the journal ends the reading of it.
         await enter(self.catalog.start, self._close_catalog, interrupt=self._journal.close)
         await enter(lambda: self._takeover.opened(self._journal.statistics.records))
@@ -467,7 +409,7 @@ class Front:
         await enter(_nothing, self._relayout.stop)
         await enter(_nothing, self._aborts.stop)
         await enter(_nothing, self._abort_uploads)
-        await enter(self._listen, self._end_requests)
+        await enter(self.endpoints.serve_clients, self.endpoints.end_clients)
         self._closed, self._status.starting = "", False
         self._log.info(
             "cluster {cluster} is served at {endpoint}", cluster=self._status.cluster, endpoint=self._config.listen
@@ -490,44 +432,7 @@ class Front:
         self.catalog.stop()
         await self._journal.close()
 
-    def _own_files(self) -> list[WatchedFiles[Any]]:
-        config = self._config
-        files: list[tuple[str, WatchedFiles[Any]]] = [
-            (config.node_ca, self._node_ca),
-            (config.cluster_key_file, self._key_file),
-        ]
-        return [watched for path, watched in files if path]
-
-    async def _read_own_files(self) -> None:
-        for each in self._own_files():
-            await each.load()
-            each.start()
-
-    async def _leave_own_files(self) -> None:
-        for each in self._own_files():
-            await each.stop()
-
-    def _take_keys(self, keys: Sequence[str]) -> None:
-        if keys == self._keys.all():
-            return
-        self._keys.take(keys)
-        self._seal.take(*keys)
-        self._stop_renewing()
-        self._renewing = Deferred.fromCoroutine(self._renew()).addErrback(self._not_renewed)
-
-    async def _renew(self) -> None:
-        await self._connections.renew()
-        self._log.info("all connections to the nodes are made anew, with the first cluster key")
-
-    def _stop_renewing(self) -> None:
-        if self._renewing is not None:
-            self._renewing.cancel()
-
-    def _not_renewed(self, failure: Failure) -> None:
-        if not failure.check(CancelledError):
-            self._log.failure("making the connections to the nodes anew", failure)
-
-    async def _listen_for_operators(self) -> None:
+    async def _serve_operators(self) -> None:
         offered = {
             "/reload": actions.reload(self._reload),
             "/probe": actions.probe(self._probe),
@@ -543,34 +448,7 @@ class Front:
         resource = AdminResource(
             status.readiness, status.report, status.measure, offered, lambda: self._closed, self._guard
         )
-        self._admin_site = self._make_site(resource, _OPERATORS, self._observing.operators)
-        self.admin_port = await listen(self._reactor, self._config.admin, self._admin_site, self.certificates)
-
-    async def _end_operators(self) -> None:
-        if self.admin_port is not None:
-            await maybeDeferred(self.admin_port.stopListening)
-            await drain(self._admin_site, 0, self._reactor)
-
-    async def _listen(self) -> None:
-        config, reactor, folders = self._config, self._reactor, self.certificates
-        self.port = await listen(reactor, config.listen, self._site, folders)
-        if config.listen_tls:
-            self.tls_port = await listen(reactor, config.listen_tls, self._site, folders)
-        if config.redirect:
-            self._redirect_site = self._make_site(Redirect(self._redirected_to), _REDIRECTED, None)
-            self.redirect_port = await listen(reactor, config.redirect, self._redirect_site, folders)
-
-    def _redirected_to(self) -> int:
-        port: Any = self.tls_port or self.port
-        return self._config.redirect_port or int(port.getHost().port)
-
-    async def _end_requests(self) -> None:
-        for port in (self.port, self.tls_port, self.redirect_port):
-            if port is not None:
-                await maybeDeferred(port.stopListening)
-        if self.redirect_port is not None:
-            await drain(self._redirect_site, 0, self._reactor)
-        await drain(self._site, self._config.stop_timeout_s, self._reactor)
+        await self.endpoints.serve_operators(resource)
 
     async def _refuse_missing_nodes(self) -> None:
         holding = await self.catalog.nodes()

@@ -113,8 +113,8 @@ class Cluster:
     async def start_front(self) -> None:
         self.front = self.make_front()
         await self.front.start()
-        assert self.front.port is not None
-        self.port = self.front.port.getHost().port
+        assert self.front.endpoints.port is not None
+        self.port = self.front.endpoints.port.getHost().port
 
     def make_front(self, reactor: Any = None) -> Front:
         """Return a front that the test starts.
@@ -264,8 +264,8 @@ class Cluster:
     @property
     def admin_url(self) -> str:
         assert self.front is not None
-        assert self.front.admin_port is not None
-        return http_url(self.host, self.front.admin_port.getHost().port)
+        assert self.front.endpoints.admin_port is not None
+        return http_url(self.host, self.front.endpoints.admin_port.getHost().port)
 
     async def ask(self, method: str, path: str, data: Any = None, **headers: str) -> Answer:
         """Send one request to the front; return its whole answer."""

@@ -311,8 +311,8 @@ async def test_a_client_that_leaves_ends_its_check(make_cluster: Callable[..., C
     await stored(cluster, "/a", LARGE)
     assert cluster.front is not None
     checks = cluster.front.checks
-    assert cluster.front.admin_port is not None
-    client = await connect(cluster.front.admin_port.getHost().port)
+    assert cluster.front.endpoints.admin_port is not None
+    client = await connect(cluster.front.endpoints.admin_port.getHost().port)
     client.send(b"POST /check?path=/&deep=1&limit=100000 HTTP/1.1\r\nHost: localhost\r\n\r\n")
     await eventually(lambda: b'"progress"' in client.received)
     assert checks.running == 1

@@ -174,8 +174,8 @@ async def test_what_is_sent_during_an_answer_by_who_reads_nothing_does_not_fill_
     big = os.urandom(16_000_000)
     await front.put("/big", big)
     assert front.front is not None
-    front.front.port.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 262_144)  # type: ignore[union-attr]
-    front.front.port.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 262_144)  # type: ignore[union-attr]
+    front.front.endpoints.port.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 262_144)  # type: ignore[union-attr]
+    front.front.endpoints.port.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 262_144)  # type: ignore[union-attr]
     client = await front.connect(receive_buffer=262_144)
     client.stop_reading()
     client.begin("GET", "/big")
@@ -210,7 +210,7 @@ async def test_a_slow_reader_is_not_idle(front: Cluster) -> None:
     await front.put("/piece", PIECE)
     assert front.front is not None
     # On one machine the kernel would take it all from us at once; between two it takes less.
-    front.front.port.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)  # type: ignore[union-attr]
+    front.front.endpoints.port.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)  # type: ignore[union-attr]
     client = await front.connect(receive_buffer=16_384)
     client.stop_reading()
     client.begin("GET", "/piece")

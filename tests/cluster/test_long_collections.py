@@ -60,7 +60,7 @@ async def test_no_more_is_made_than_its_reader_takes(cluster: Cluster, method: s
     client.stop_reading()
     for _ in range(200):
         await cluster.status()
-    waiting = [connection.transport for connection in cluster.front._site.connections()]
+    waiting = [connection.transport for connection in cluster.front.endpoints.site.connections()]
     assert max(len(each.dataBuffer) + sum(map(len, each._tempDataBuffer)) for each in waiting) < 2_000_000
     client.reset()
     assert (await cluster.ask("HEAD", "/long/")).code == 200

@@ -109,7 +109,7 @@ async def test_a_stop_during_the_start_does_not_wait_for_a_silent_node(cluster: 
     await eventually(lambda: stopping.called)
     await assert_is_cancelled(starting)
     await assert_nothing_is_open(cluster.port, str(cluster.folder / "front" / "journal"))
-    assert front.port is None
+    assert front.endpoints.port is None
     assert still.getDelayedCalls() == []
     await network.stop()
 
@@ -121,7 +121,7 @@ async def test_a_front_that_reads_its_journal_is_stopped(cluster: Cluster) -> No
     cluster.journal_filesystem.hold()
     front = cluster.make_front()
     starting = front.start()
-    await eventually(lambda: front.admin_port is not None)
+    await eventually(lambda: front.endpoints.admin_port is not None)
     stopping = front.stop()
     await turns(10)
     assert not stopping.called

@@ -217,15 +217,15 @@ async def test_a_client_without_tls_is_led_to_the_same_url_with_it(
     await cluster.start()
     front = cluster.front
     assert front is not None
-    assert front.tls_port is not None
-    assert front.redirect_port is not None
-    client = await connect(front.redirect_port.getHost().port)
+    assert front.endpoints.tls_port is not None
+    assert front.endpoints.redirect_port is not None
+    client = await connect(front.endpoints.redirect_port.getHost().port)
     client.send(b"PUT /a%20b?c HTTP/1.1\r\nHost: files.example:80\r\nContent-Length: 1000000\r\n\r\n", bytes(1000))
     answer = await client.answer()
     assert (answer.code, answer.headers["location"]) == (308, "https://files.example:8443/a%20b?c")
     await client.until_ended()
     assert (await cluster.put("/plain", b"x")).code == 201
-    client = await connect_tls(front.tls_port.getHost().port)
+    client = await connect_tls(front.endpoints.tls_port.getHost().port)
     client.begin("GET", "/plain")
     assert (await client.answer()).body == b"x"
 

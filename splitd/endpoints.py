@@ -1,0 +1,114 @@
+"""Where the front is reached: the ports of clients and of operators."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import maybeDeferred
+from twisted.internet.interfaces import IListeningPort
+
+from splitd.config import Config
+from splitd.frontends.http.redirect import Redirect
+from splitd.frontends.http.targets import HEAD_LIMIT
+from splitd.frontends.observing.observers import Observing
+from storaged.http import Observer, StreamingResource, StreamingSite
+from storaged.http.listening import drain, listen
+from storaged.http.tls import CertificateFolders
+
+_REDIRECTED = 64
+"""The most connections at the same time to the port that leads to the one with TLS."""
+
+_OPERATORS = 32
+"""The most connections to the operators' port at the same time."""
+
+
+class Endpoints:
+    """The ports of the front.  Operators are served from the first moment of a start to the last of a stop.
+
+    :param clients: answers the requests of clients.
+    :param connections: how many connections of clients there may be at the same time.
+    :param certificates: keeps the certificates of the endpoints with TLS.
+    :ivar site: serves the clients.
+    :ivar port: where clients connect; None before.
+    :ivar tls_port: where they connect with TLS, besides `port`; None before, and if there is none.
+    :ivar redirect_port: where they are led to the same URL with TLS; None before, and if there is none.
+    :ivar admin_port: where operators connect; None before.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        clients: StreamingResource,
+        connections: int,
+        observing: Observing,
+        certificates: CertificateFolders,
+        reactor: Any,
+    ) -> None:
+        self._config = config
+        self._reactor = reactor
+        self._certificates = certificates
+        self._observing = observing
+        self.site = self._make_site(clients, connections, observing.clients)
+        self._redirects = self._make_site(Redirect(self._redirected_to), _REDIRECTED, None)
+        self._operators: StreamingSite | None = None
+        self.port: IListeningPort | None = None
+        self.tls_port: IListeningPort | None = None
+        self.redirect_port: IListeningPort | None = None
+        self.admin_port: IListeningPort | None = None
+
+    def _make_site(self, resource: StreamingResource, connections: int, observer: Observer | None) -> StreamingSite:
+        config = self._config
+        return StreamingSite(
+            resource,
+            self._reactor,
+            idle_timeout_s=config.idle_timeout_s,
+            body_timeout_s=config.client_timeout_s,
+            head_limit=HEAD_LIMIT,
+            head_timeout_s=config.head_timeout_s,
+            idle_limit=config.idle_connections,
+            names=config.own_names(),
+            take_timeout_s=config.client_timeout_s,
+            connection_limit=connections,
+            observer=observer,
+            hsts_s=config.hsts_s,
+        )
+
+    def _redirected_to(self) -> int:
+        port: Any = self.tls_port or self.port
+        return self._config.redirect_port or int(port.getHost().port)
+
+    async def serve_operators(self, resource: StreamingResource) -> None:
+        """Listen for operators.
+
+        :param resource: answers their requests.
+        :raise SettingsError: the endpoint cannot be listened on.
+        """
+        self._operators = self._make_site(resource, _OPERATORS, self._observing.operators)
+        self.admin_port = await listen(self._reactor, self._config.admin, self._operators, self._certificates)
+
+    async def end_operators(self) -> None:
+        """Listen for operators no longer, and end their connections."""
+        if self.admin_port is not None and self._operators is not None:
+            await maybeDeferred(self.admin_port.stopListening)
+            await drain(self._operators, 0, self._reactor)
+
+    async def serve_clients(self) -> None:
+        """Listen for clients.
+
+        :raise SettingsError: an endpoint cannot be listened on.
+        """
+        config, reactor, certificates = self._config, self._reactor, self._certificates
+        self.port = await listen(reactor, config.listen, self.site, certificates)
+        if config.listen_tls:
+            self.tls_port = await listen(reactor, config.listen_tls, self.site, certificates)
+        if config.redirect:
+            self.redirect_port = await listen(reactor, config.redirect, self._redirects, certificates)
+
+    async def end_clients(self) -> None:
+        """Listen for clients no longer; wait `stop_timeout_s` for the requests in progress, then end them."""
+        for port in (self.port, self.tls_port, self.redirect_port):
+            if port is not None:
+                await maybeDeferred(port.stopListening)
+        if self.redirect_port is not None:
+            await drain(self._redirects, 0, self._reactor)
+        await drain(self.site, self._config.stop_timeout_s, self._reactor)
