@@ -10,6 +10,10 @@ URL =
 # The WebDAV server that `make test-clients` is to use instead of a cluster of ours.
 export SPLITD_CLIENTS_URL
 
+# In how many processes the tests run: they wait as long as they work.
+JOBS = $(shell echo $$(($$(nproc) > 8 ? 8 : $$(nproc) + 1)))
+TOGETHER = --numprocesses $(JOBS) --dist worksteal
+
 # How much `make crash` tries; the tests of `make test` are those with 1.
 EFFORT = 2
 
@@ -19,7 +23,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-clients test-disks check crash bench soak bench-peers bench-against bench-history bench-scale bench-parity bench-users man clean
+.PHONY: help run demo test test-clients test-disks lint check crash bench soak bench-peers bench-against bench-history bench-scale bench-parity bench-users man clean
 
 help:  ## Show this.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,7 +35,7 @@ demo: $(VENV)/.installed  ## A guided tour, every step checked; URL= takes it to
 	$(BIN)/splitctl $(if $(URL),--url $(URL)) demo $(ARGS)
 
 test: $(VENV)/.installed-test  ## Run all tests.
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest $(TOGETHER) $(ARGS)
 
 test-clients: $(VENV)/.installed-test  ## Run litmus, rclone, cadaver, curl, davfs2, gvfs, Chromium and Prometheus with a cluster; .ci/run lists their packages.
 	$(BIN)/pytest tests/clients $(ARGS)
@@ -39,12 +43,14 @@ test-clients: $(VENV)/.installed-test  ## Run litmus, rclone, cadaver, curl, dav
 test-disks: $(VENV)/.installed-test  ## Run clusters on small disks of their own, under load and to the brim; as root, who may mount them.
 	$(BIN)/pytest tests/disks $(ARGS)
 
-check: $(VENV)/.installed-dev  ## What a change must pass: format, lint, types, import rules, fast tests.
+lint: $(VENV)/.installed-dev  ## Format, lint, types and import rules.
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/pytest -q tests/unit tests/contract
+
+check: lint  ## What a change must pass: lint, and the fast tests.
+	$(BIN)/pytest -q $(TOGETHER) tests/unit tests/contract
 
 crash: $(VENV)/.installed-test  ## Power cuts, kill -9, failing disks and networks: longer, and with the figures at the end.
 	SPLITD_EFFORT=$(EFFORT) SPLITD_KILLS=$$((60 * $(EFFORT))) SPLITD_TAKEOVERS=$$((5 * $(EFFORT))) $(BIN)/pytest -q \

@@ -32,6 +32,7 @@ RUNTIME = [
 TEST = [
     "pytest>=9.2",
     "pytest-twisted>=1.14.3",
+    "pytest-xdist>=3.8",
     "hypothesis>=6.170",
     "playwright>=1.65",
     "setuptools>=80",

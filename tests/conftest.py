@@ -59,6 +59,22 @@ def pool() -> Iterator[ThreadPool]:
     threads.stop()
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where the tests run in several processes, hand over what this one has counted."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["tally"] = dict(TALLY)
+        output["measured"] = MEASURED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Add what another process has counted."""
+    output = getattr(node, "workeroutput", {})
+    TALLY.update(output.get("tally", {}))
+    MEASURED.extend(output.get("measured", []))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print how many cases were tried by the tests that try many."""
     if TALLY:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 from collections import deque
@@ -12,6 +13,12 @@ _LOWEST = 21000
 _HIGHEST = 32000
 """Outgoing connections get ports above this one: none of them can take a server's port while it is down, or connect to
 itself.
+"""
+
+_FAMILY = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_FAMILIES = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+"""Tests may run in several processes at once.  Each has a share of the ports of its own, because a port that was found
+free is taken only later.
 """
 
 _RANDOM = random.SystemRandom()
@@ -27,8 +34,10 @@ def free_ports(block: Sequence[int] = (0,)) -> int:
 
     :param block: the needed ports, relative to the first.
     """
+    share = (_HIGHEST - _LOWEST) // _FAMILIES
+    lowest = _LOWEST + _FAMILY * share
     while True:
-        first = _RANDOM.randrange(_LOWEST, _HIGHEST)
+        first = _RANDOM.randrange(lowest, lowest + share - max(block))
         wanted = [first + offset for offset in block]
         if not set(wanted).isdisjoint(_GIVEN):
             continue
