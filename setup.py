@@ -23,6 +23,7 @@ RUNTIME = [
     "ruamel.yaml>=0.19",
     "google-crc32c>=1.9",
     "pyeclib>=1.8",
+    "cffi>=2.1",
     "prometheus-client>=0.26",
     "defusedxml>=0.7.1",
     "click>=8.5",

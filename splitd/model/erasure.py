@@ -3,35 +3,22 @@
 The code is systematic Reed-Solomon over GF(2^8) with the polynomial 0x11d and the Cauchy matrix of ISA-L: byte by byte,
 parity column *j* (counted from `data`) is the sum of `inverse(j ^ i) * column i` over all data columns *i*.  Any `data`
 columns of a stripe are enough to rebuild the others.  A column that is shorter than the longest counts as padded with
-zeros.  ISA-L does the work, by way of pyeclib.
+zeros.  ISA-L does the work, on the columns as they lie, or by way of pyeclib where only that can be called.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
 
+from splitd.model.coders import Coder, DirectCoder, JoinedCoder, Pieces
 from splitd.model.striping import MAX_PARITY, Cutter, Layout, cut_stripe
+from storaged.system.isal import IsaL, find_isal
 
-_BLOCK = 2 * 1024 * 1024
-"""Bytes that are coded in one call.  The buffers of larger blocks do not fit into the caches of a processor."""
+__all__ = ["AT_ONCE", "ErasureCode", "Pieces", "code_of", "cut_whole"]
 
-AT_ONCE = 2 * _BLOCK
-"""Bytes of a stripe that take less time to code than to pass to a thread.  The library keeps Python's lock, so that a
-thread would compute nothing beside this one.
-"""
-
-_HEADER_SIZE = 80
-"""Bytes before each fragment that pyeclib makes.  They are the same for all fragments of an index and a length, and are
-not stored.
-"""
-
-_ALIGNMENT = 64
-_MOST_LENGTHS = 1024
-
-Pieces = Sequence[bytes]
-"""A column, in one or more pieces; joining them has no meaning but that of the bytes."""
+AT_ONCE = 4 * 1024 * 1024
+"""Bytes of a stripe that take less time to code than to pass to a thread."""
 
 
 class ErasureCode:
@@ -39,21 +26,17 @@ class ErasureCode:
 
     :param data: the number of data columns, at least 1.
     :param parity: the number of parity columns, at most `MAX_PARITY`; 0 for none.
+    :param isal: computes the columns; if None, pyeclib does.
     """
 
-    def __init__(self, data: int, parity: int) -> None:
+    def __init__(self, data: int, parity: int, isal: IsaL | None) -> None:
         if data < 1 or not 0 <= parity <= MAX_PARITY:
             raise ValueError(f"no erasure code has {data} data columns and {parity} parity columns")
         self.data = data
         self.parity = parity
-        self._most = max(_BLOCK // data // _ALIGNMENT, 1) * _ALIGNMENT
-        self._headers_of = lru_cache(_MOST_LENGTHS)(self._make_headers)  # several threads may call it
-        self._driver: Any = None
+        self._coder: Coder | None = None
         if parity:
-            # A front without parity need not load the library.
-            from pyeclib.ec_iface import ECDriver
-
-            self._driver = ECDriver(k=data, m=parity, ec_type="isa_l_rs_cauchy")
+            self._coder = JoinedCoder(data, parity) if isal is None else DirectCoder(data, parity, isal)
 
     def encode(self, columns: Sequence[Pieces], length: int) -> list[bytes]:
         """Compute the parity columns of a stripe.
@@ -78,35 +61,9 @@ class ErasureCode:
         if len(columns) != self.data:
             raise ValueError(f"{len(columns)} columns are given, {self.data} are needed")
         missing = sorted(wanted)
-        if not missing:
+        if self._coder is None or not missing:
             return {}
-        if length <= self._most:
-            return dict(zip(missing, self._rebuild(columns, length, missing), strict=True))
-        whole = {index: memoryview(b"".join(pieces)) for index, pieces in columns.items()}
-        blocks = [
-            self._rebuild(
-                {index: [column[start : start + self._most]] for index, column in whole.items()},
-                min(self._most, length - start),
-                missing,
-            )
-            for start in range(0, length, self._most)
-        ]
-        return {index: b"".join(column) for index, column in zip(missing, zip(*blocks, strict=True), strict=True)}
-
-    def _rebuild(
-        self, columns: Mapping[int, Sequence[bytes | memoryview]], length: int, missing: list[int]
-    ) -> list[bytes]:
-        padded = _padded_length(length)
-        headers = self._headers_of(padded)
-        fragments = []
-        for index, pieces in columns.items():
-            zeros = bytes(padded - sum(map(len, pieces)))
-            fragments.append(b"".join([headers[index], *pieces, zeros]))
-        rebuilt = self._driver.reconstruct(fragments, missing)
-        return [fragment[_HEADER_SIZE : _HEADER_SIZE + length] for fragment in rebuilt]
-
-    def _make_headers(self, size: int) -> list[bytes]:
-        return [fragment[:_HEADER_SIZE] for fragment in self._driver.encode(bytes(size * self.data))]
+        return dict(zip(missing, self._coder.rebuild(columns, length, missing), strict=True))
 
 
 def cut_whole(layout: Layout, data: bytes) -> list[bytes]:
@@ -136,13 +93,4 @@ def cut_whole(layout: Layout, data: bytes) -> list[bytes]:
 @lru_cache
 def code_of(data: int, parity: int) -> ErasureCode:
     """Return the code of a layout; it may be used by several threads at once."""
-    return ErasureCode(data, parity)
-
-
-def _padded_length(length: int) -> int:
-    """Return one of a few lengths that is at least `length`, and at most a sixteenth longer if `length` is large.
-
-    The library needs headers that depend on the length, and making them costs as much as coding.
-    """
-    step = max(_ALIGNMENT, 1 << max(0, length.bit_length() - 5))
-    return -(-length // step) * step
+    return ErasureCode(data, parity, find_isal() if parity else None)

@@ -8,9 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from splitd.model.erasure import ErasureCode, code_of, cut_whole
+from splitd.model.erasure import ErasureCode, Pieces, code_of, cut_whole
 from splitd.model.striping import MAX_PARITY, Layout, columns, parse_layout, part_size
+from storaged.system.isal import find_isal
 from storaged.system.ranges import Span
+
+WAYS = (find_isal(), None)
+"""With ISA-L and, where it is missing, with pyeclib only."""
 
 
 def product(a: int, b: int) -> int:
@@ -52,7 +56,20 @@ def cut(data: int, size: int, seed: int) -> list[bytes]:
 def encode(data: int, parity: int, stripe: list[bytes], cuts: int = 0) -> list[bytes]:
     """The parity of a stripe, whose columns are given in pieces."""
     pieces = [[column[:cuts], column[cuts : 2 * cuts], column[2 * cuts :]] for column in stripe]
-    return code_of(data, parity).encode(pieces, len(stripe[0]))
+    first, second = (ErasureCode(data, parity, isal).encode(pieces, len(stripe[0])) for isal in WAYS)
+    assert first == second
+    return first
+
+
+def in_pieces(column: bytes, source: random.Random) -> Pieces:
+    """A column, cut at random."""
+    count = source.choice([0, 0, 1, 3, 4, 9])
+    places = sorted(source.randrange(len(column) + 1) for _ in range(count))
+    return [column[start:stop] for start, stop in zip([0, *places], [*places, len(column)], strict=True)]
+
+
+def test_the_library_that_comes_with_pyeclib_is_found() -> None:
+    assert find_isal() is not None
 
 
 @settings(deadline=None)
@@ -63,17 +80,43 @@ def test_parity_is_what_its_definition_says(data: int, parity: int, size: int, s
 
 
 @settings(deadline=None)
+@given(st.integers(1, 12), st.integers(1, MAX_PARITY), st.integers(1, 400_000), st.integers(0, 2**32))
+def test_both_ways_give_the_same_columns_wherever_they_are_cut(data: int, parity: int, size: int, seed: int) -> None:
+    source, stripe = random.Random(seed), cut(data, size, seed)
+    length = len(stripe[0])
+    direct, joined = (ErasureCode(data, parity, isal) for isal in WAYS)
+    coded = joined.encode([[column] for column in stripe], length)
+    assert direct.encode([in_pieces(column, source) for column in stripe], length) == coded
+    every = dict(enumerate(stripe + coded))
+    left = dict(source.sample(sorted(every.items()), data))
+    pieces = {index: in_pieces(column, source) for index, column in left.items()}
+    lost = every.keys() - left.keys()
+    assert direct.rebuild(pieces, length, lost) == joined.rebuild(pieces, length, lost)
+
+
+def test_columns_without_a_byte_count_as_zeros() -> None:
+    length = 200_000
+    parity = encode(3, 2, [bytes([1]) * length, b"", b""])
+    assert parity == encode(3, 2, [bytes([1]) * length, bytes(length), bytes(length)])
+    for isal in WAYS:
+        given_columns: dict[int, Pieces] = {1: (), 2: [b""], 3: [parity[0]]}
+        assert ErasureCode(3, 2, isal).rebuild(given_columns, length, [0, 4]) == {0: bytes([1]) * length, 4: parity[1]}
+
+
+@settings(deadline=None)
 @given(st.data())
 def test_any_columns_that_are_lost_come_back_from_the_others(drawn: st.DataObject) -> None:
     data, parity = drawn.draw(st.integers(1, 12)), drawn.draw(st.integers(1, MAX_PARITY))
     size = drawn.draw(st.one_of(st.integers(1, 300), st.integers(90_000, 400_000)))
     stripe = cut(data, size, drawn.draw(st.integers(0, 2**32)))
-    code, length = code_of(data, parity), len(stripe[0])
+    length = len(stripe[0])
     every = dict(enumerate(stripe + encode(data, parity, stripe)))
     lost = drawn.draw(st.sets(st.sampled_from(sorted(every)), min_size=1, max_size=parity))
     left = drawn.draw(st.permutations(sorted(every.keys() - lost)))[:data]
-    rebuilt = code.rebuild({index: [every[index][:50], every[index][50:]] for index in left}, length, lost)
-    assert rebuilt == {index: every[index].ljust(length, b"\0") for index in lost}
+    for isal in WAYS:
+        code = ErasureCode(data, parity, isal)
+        rebuilt = code.rebuild({index: [every[index][:50], every[index][50:]] for index in left}, length, lost)
+        assert rebuilt == {index: every[index].ljust(length, b"\0") for index in lost}
 
 
 @pytest.mark.parametrize("unit", [256 * 1024, 1024 * 1024])  # coded in one call, and in several
@@ -90,18 +133,20 @@ def test_large_columns_that_are_lost_come_back() -> None:
     cells = cut(6, 6 * 1024 * 1024 - 5, 2)
     every = dict(enumerate(cells + encode(6, 2, cells)))
     lost = {2: every.pop(2), 5: every.pop(5)}
-    rebuilt = code_of(6, 2).rebuild({index: [column] for index, column in every.items()}, 1024 * 1024, lost)
-    assert rebuilt == {index: column.ljust(1024 * 1024, b"\0") for index, column in lost.items()}
+    for isal in WAYS:
+        code = ErasureCode(6, 2, isal)
+        rebuilt = code.rebuild({index: [column] for index, column in every.items()}, 1024 * 1024, lost)
+        assert rebuilt == {index: column.ljust(1024 * 1024, b"\0") for index, column in lost.items()}
 
 
 def test_without_parity_there_is_nothing_to_encode() -> None:
-    assert ErasureCode(6, 0).encode([[column] for column in cut(6, 100, 1)], 17) == []
+    assert ErasureCode(6, 0, find_isal()).encode([[column] for column in cut(6, 100, 1)], 17) == []
 
 
 @pytest.mark.parametrize(("data", "parity"), [(0, 2), (6, MAX_PARITY + 1), (6, -1)])
 def test_a_code_that_cannot_be_is_refused(data: int, parity: int) -> None:
     with pytest.raises(ValueError, match="no erasure code has"):
-        ErasureCode(data, parity)
+        ErasureCode(data, parity, find_isal())
 
 
 def test_too_few_columns_are_refused() -> None:
