@@ -19,7 +19,7 @@ RUNTIME = [
     "msgspec>=0.22",
     "cachetools>=8.0",
     "argon2-cffi>=25.1",
-    "cryptography>=50.0",
+    "joserfc>=1.8",
     "ruamel.yaml>=0.19",
     "google-crc32c>=1.9",
     "pyeclib>=1.8",
@@ -35,6 +35,7 @@ TEST = [
     "pytest-twisted>=1.14.3",
     "pytest-xdist>=3.8",
     "hypothesis>=6.170",
+    "oidc-provider-mock>=0.3.4",
     "playwright>=1.65",
     "setuptools>=80",
 ]

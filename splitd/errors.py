@@ -11,6 +11,7 @@
     ├── LoginRequired           somebody who has not logged in may not do it
     │   └── BadCredentials      the credentials are not good
     ├── TooManyLogins           too many logins have failed, or are in progress; a later one may succeed
+    ├── LoginUnavailable        the credentials cannot be judged now
     ├── Entangled               a tree cannot be moved or copied onto itself, into itself, or onto what it lies in
     ├── PreconditionFailed      the client's condition does not hold
     ├── Protected               locks forbid the change
@@ -93,6 +94,17 @@ class BadCredentials(LoginRequired):
 
 class TooManyLogins(SplitdError):
     """Too many logins have failed, or are in progress.  The credentials were not looked at.
+
+    :param retry_after_s: after how many seconds to try again.
+    """
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class LoginUnavailable(SplitdError):
+    """The credentials cannot be judged now, because the issuer of the token does not answer.
 
     :param retry_after_s: after how many seconds to try again.
     """

@@ -67,7 +67,7 @@ from splitd.upkeep.rot import RotWatch
 from splitd.upkeep.sweep import Sweep
 from splitd.uploads.aborts import LaterAborts
 from splitd.uploads.uploads import Cutting, Uploads
-from storaged.http import NodeConnections, NodeTrust
+from storaged.http import Fetcher, NodeConnections, NodeTrust
 from storaged.http.tls import CertificateFolders
 from storaged.parts.client import RemotePartStore, look_first
 from storaged.parts.proofs import ClusterKeys
@@ -86,6 +86,9 @@ _NODE_IDLE_S = 120
 
 _LOGINS = 2
 """How many passwords are proven at the same time.  Each takes 64 MiB of memory meanwhile."""
+
+_ISSUER_S, _ISSUER_BYTES = 10.0, 256 * 1024
+"""How long a document of the issuer of tokens may take, and how long it may be."""
 
 
 @implementer(IServer)
@@ -305,8 +308,8 @@ class Front:
         def prove(call: Callable[[], Any]) -> Deferred[Any]:
             return deferToThreadPool(reactor, pool, call)
 
-        path = self._config.users
-        return UsersFile(path, users, self._seal, self._in_thread, prove, reactor, self._wall)
+        path, fetch = self._config.users, Fetcher(reactor, timeout_s=_ISSUER_S, limit=_ISSUER_BYTES).fetch
+        return UsersFile(path, users, self._seal, self._in_thread, prove, fetch, reactor, self._wall)
 
     def _found(self, manifest: Manifest, index: int, problem: FileDamaged) -> None:
         """Have a part checked that a download has found missing or damaged."""

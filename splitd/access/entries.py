@@ -13,6 +13,7 @@ from argon2 import extract_parameters
 from argon2.exceptions import InvalidHashError
 
 from splitd.access.grants import Grants
+from splitd.access.oidc.urls import check_issuer
 from splitd.errors import BadName, UsersInvalid
 from splitd.model.tree import check_path
 from storaged.system.documents import read_document
@@ -78,22 +79,42 @@ class GroupEntry(_Entry, frozen=True):
     grants: tuple[GrantEntry, ...] = ()
 
 
+class OidcEntry(_Entry, frozen=True):
+    """The issuer of OpenID Connect whose tokens are believed.
+
+    :param issuer: its URL, as it stands in its tokens.
+    :param audience: for whom the tokens must be.
+    :param user_claim: the claim that names the user.
+    :param groups_claim: the claim that names their groups; empty for none.
+    """
+
+    issuer: Word
+    audience: Word
+    user_claim: Word
+    groups_claim: Word | Literal[""] = ""
+
+
 class UsersEntries(_Entry, frozen=True):
     """All of `users.yaml`."""
 
     users: dict[str, UserEntry] = {}
     groups: dict[str, GroupEntry] = {}
     anonymous: GroupEntry = GroupEntry()
+    oidc: OidcEntry | None = None
 
-    def grants_of(self, name: str) -> Grants:
-        """Return what a user may do; what everybody may do if the name is empty."""
+    def grants_of(self, name: str, more_groups: Iterable[str] = ()) -> Grants:
+        """Return what a user may do; what everybody may do if the name is empty.
+
+        :param name: a user, or somebody who is only in `more_groups`.
+        :param more_groups: groups that they are in besides those that the file says.
+        """
         everybody = _grants(self.anonymous.grants)
         if not name:
             return everybody
-        user = self.users[name]
-        return _grants([*user.grants, *(each for group in user.groups for each in self.groups[group].grants)]).joined(
-            everybody
-        )
+        user = self.users.get(name, UserEntry())
+        groups = dict.fromkeys([*user.groups, *sorted(more_groups)])
+        own = [*user.grants, *(each for group in groups for each in self.groups[group].grants)]
+        return _grants(own).joined(everybody)
 
 
 def _grants(entries: Iterable[GrantEntry]) -> Grants:
@@ -129,7 +150,7 @@ def read_users(path: str, text: str, unseal: Callable[[str, str], str] | None = 
     return read_document(path, text, read, UsersInvalid)
 
 
-_Kind = TypeVar("_Kind", UserEntry, GroupEntry)
+_Kind = TypeVar("_Kind", UserEntry, GroupEntry, OidcEntry)
 
 
 class _Reader:
@@ -140,7 +161,7 @@ class _Reader:
 
     def read(self, root: yaml.Node) -> UsersEntries:
         _refuse_repeated(root, set())
-        sections = _members(root, "should hold users, groups and anonymous")
+        sections = _members(root, "should hold users, groups, anonymous and oidc")
         known = UsersEntries.__struct_fields__
         for name, node in sections.items():
             if name not in known:
@@ -152,7 +173,7 @@ class _Reader:
             for group in user.groups:
                 if group not in groups:
                     raise UsersInvalid(f"line {_line(node)}: user {name} is in the group {group!r}, which is not there")
-        return UsersEntries(users, groups, anonymous)
+        return UsersEntries(users, groups, anonymous, self._oidc(sections.get("oidc")))
 
     def _named(self, node: yaml.Node | None, what: str) -> Iterator[tuple[str, yaml.Node]]:
         if node is None or _is_null(node):
@@ -188,11 +209,20 @@ class _Reader:
         self._check_grants(group.grants, node)
         return group
 
-    def _convert(self, node: yaml.Node, kind: type[_Kind]) -> _Kind:
-        if _is_null(node):  # `anna:` alone is a user without anything
-            return kind()
+    def _oidc(self, node: yaml.Node | None) -> OidcEntry | None:
+        if node is None or _is_null(node):
+            return None
+        entry = self._convert(node, OidcEntry)
         try:
-            return msgspec.convert(self._loader.construct_document(node), kind)
+            check_issuer(entry.issuer)
+        except ValueError as problem:
+            raise UsersInvalid(f"line {_line_at(node, '$.issuer')}: issuer: {problem}") from problem
+        return entry
+
+    def _convert(self, node: yaml.Node, kind: type[_Kind]) -> _Kind:
+        try:
+            # `anna:` alone is a user without anything.
+            return msgspec.convert({} if _is_null(node) else self._loader.construct_document(node), kind)
         except msgspec.ValidationError as problem:
             reason, _, place = str(problem).partition(" - at `")
             raise UsersInvalid(f"line {_line_at(node, place.rstrip('`'))}: {_plain(reason, place)}") from problem

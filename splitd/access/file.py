@@ -10,6 +10,7 @@ from twisted.logger import Logger
 
 from splitd.access.entries import UsersEntries, read_users
 from splitd.access.logins import Logins
+from splitd.access.oidc.issuer import Fetch, Issuer
 from splitd.access.secrets import Seal
 from splitd.errors import UsersInvalid, UsersRefused
 from storaged.system.clocks import WallClock
@@ -28,6 +29,7 @@ class UsersFile:
     :param seal: opens the secrets of keys.
     :param in_thread: makes a blocking call in a thread.
     :param prove_in_thread: proves a password in a thread.
+    :param fetch: fetches the documents of an issuer of tokens.
     :param clock: measures time.
     :param wall: tells the times that are shown, and when tokens expire.
     :ivar logins: the logins of the present users.
@@ -44,6 +46,7 @@ class UsersFile:
         seal: Seal,
         in_thread: InThread,
         prove_in_thread: InThread,
+        fetch: Fetch,
         clock: Any,
         wall: WallClock,
     ) -> None:
@@ -51,16 +54,22 @@ class UsersFile:
         self._seal = seal
         self._in_thread = in_thread
         self._prove_in_thread = prove_in_thread
+        self._fetch = fetch
+        self._running = False
         self._clock = clock
         self._wall = wall
         self._lock = DeferredLock()
         self._entries = entries
+        self._issuer = self._make_issuer(entries)
         self.logins = self._make(entries)
         self.loaded_ms = wall.now_ms()
         self.refused: Refusal | None = None
 
     def _make(self, entries: UsersEntries) -> Logins:
-        return Logins(entries, self._prove_in_thread, self._clock.seconds, self._wall)
+        return Logins(entries, self._prove_in_thread, self._clock.seconds, self._wall, issuer=self._issuer)
+
+    def _make_issuer(self, entries: UsersEntries) -> Issuer | None:
+        return None if entries.oidc is None else Issuer(entries.oidc, self._fetch, self._clock, self._wall)
 
     @property
     def path(self) -> str:
@@ -73,15 +82,20 @@ class UsersFile:
         return len(self._entries.users)
 
     def start(self) -> None:
-        """Begin to watch the file."""
+        """Begin to watch the file, and fetch the keys of the issuer of tokens, if there is one."""
+        self._running = True
         self._watched.start()
+        if self._issuer is not None:
+            self._issuer.start()
 
     def stop(self) -> Deferred[None]:
         """Stop watching the file.
 
         :return: a Deferred that fires when the check in progress has ended.
         """
-        return self._watched.stop()
+        self._running = False
+        ended = self._watched.stop()
+        return ended if self._issuer is None else ended.addCallback(lambda _, issuer: issuer.stop(), self._issuer)
 
     def reload(self) -> Deferred[None]:
         """Read the file now.  Requests that have begun end as they are; later ones are judged by the new users.
@@ -103,12 +117,23 @@ class UsersFile:
         self.refused = None
         self.loaded_ms = self._wall.now_ms()
         if entries != self._entries:  # else nobody has to log in again
+            await self._replace_issuer(entries)
             before, self.logins, self._entries = self.logins, self._make(entries), entries
             self.logins.refused = before.refused
             self._log.info("{path} is read: {count} users", path=self.path, count=self.count)
 
+    async def _replace_issuer(self, entries: UsersEntries) -> None:
+        before = self._issuer
+        if entries.oidc == self._entries.oidc:
+            return  # and keep its keys
+        self._issuer = self._make_issuer(entries)
+        if self._issuer is not None and self._running:
+            self._issuer.start()
+        if before is not None:
+            await before.stop()
+
     def warning(self) -> str:
-        """Say what is wrong with the file, or with its mount; empty if nothing is."""
+        """Say what is wrong with the file, with its mount, or with the issuer of tokens; empty if nothing is."""
         if self.refused is not None:
             return f"the users are not taken: {self.refused.reason}"
         if self._watched.is_detached:
@@ -116,4 +141,6 @@ class UsersFile:
                 f"the users' file {self.path} was replaced outside of this container, which does not see the new one: "
                 "mount the folder that it lies in, not the file"
             )
+        if self._issuer is not None and self._issuer.problem:
+            return f"the keys of the issuer of tokens cannot be had: {self._issuer.problem}"
         return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime, time
@@ -16,6 +17,8 @@ from twisted.internet.defer import Deferred
 from splitd.access.attempts import Attempts
 from splitd.access.entries import TokenEntry, UsersEntries
 from splitd.access.grants import Principal
+from splitd.access.oidc.issuer import Issuer
+from splitd.access.oidc.tokens import Identity
 from splitd.access.secrets import MOST_PASSWORD, TOKEN_PREFIX, hash_token, proves_password
 from splitd.errors import BadCredentials, TooManyLogins
 from storaged.system.clocks import WallClock
@@ -29,6 +32,8 @@ _MOST_AT_ONCE = 32
 """Passwords that may wait to be proven: each takes about a tenth of a second of a core."""
 
 _MOST_HEADER = 4 * 1024
+_MOST_TOKEN = 16 * 1024
+_JWT = re.compile(r"(?:[A-Za-z0-9_-]+\.){2}[A-Za-z0-9_-]+")
 
 
 @attrs.frozen
@@ -37,10 +42,12 @@ class Credentials:
 
     :param user: the name; empty for a token that is sent alone.
     :param secret: the password or the token.
+    :param is_jwt: whether it has the form of a token of an issuer (JWT), and not of one of ours.
     """
 
     user: str
     secret: bytes = attrs.field(repr=False)
+    is_jwt: bool = False
 
 
 @attrs.define
@@ -67,6 +74,7 @@ class Logins:
     :param seconds: returns the time, in seconds, by a clock that nobody sets.
     :param wall: tells when tokens expire.
     :param proves: the slow proof of a password, by its hash or None.
+    :param issuer: proves the tokens of an issuer of OpenID Connect; None if there is none.
     :ivar refused: how many logins were refused.
     """
 
@@ -77,12 +85,16 @@ class Logins:
         seconds: Callable[[], float],
         wall: WallClock,
         proves: Callable[[bytes, str | None], bool] = proves_password,
+        issuer: Issuer | None = None,
     ) -> None:
         self._proves = proves
+        self._issuer = issuer
+        self._entries = entries
         self._users = entries.users
         self._in_thread = in_thread
         self._seconds = seconds
         self._wall = wall
+        self._issued: LRUCache[tuple[str, frozenset[str]], Principal] = LRUCache(_MOST_REMEMBERED)
         self._principals = {name: Principal(name, entries.grants_of(name)) for name in entries.users}
         self._tokens = {
             token.hash: _Holder(name, token) for name, user in entries.users.items() for token in user.tokens
@@ -115,6 +127,7 @@ class Logins:
         :param address: where the request comes from.
         :raise BadCredentials: they are not good, or cannot be read.
         :raise TooManyLogins: too many logins have failed, or are in progress.
+        :raise LoginUnavailable: the issuer of a token cannot be asked for its keys now.
         """
         digest = self._digest(header)
         if digest in self._waiting:  # many connections of a program begin at the same time
@@ -128,6 +141,8 @@ class Logins:
         if credentials is None:
             self.refused += 1
             raise BadCredentials("the Authorization header cannot be used: send Basic or Bearer credentials")
+        if credentials.is_jwt:
+            return await self._prove_issued(credentials, digest)
         self._begin(address, credentials.user)
         self._waiting[digest] = []
         try:
@@ -148,6 +163,37 @@ class Logins:
         for each in self._waiting.pop(digest):
             each.callback(principal)
         return principal
+
+    async def _prove_issued(self, credentials: Credentials, digest: bytes) -> Principal:
+        # Nobody guesses a signature, so nobody is slowed: many users behind one address come with tokens that expired.
+        try:
+            identity = await self._identify(credentials.secret.decode("ascii"))
+            principal = self._principal_of(identity)
+        except BadCredentials:
+            self.refused += 1
+            raise
+        # It is proven again after some minutes: its key may have been withdrawn.
+        left_s = min(REMEMBERED_S, identity.ends_s - self._wall.now_ms() / 1000)
+        ends = self._seconds() + left_s
+        self._proven[digest] = _Proven(principal, ends, ends)
+        return principal
+
+    async def _identify(self, token: str) -> Identity:
+        if self._issuer is None:
+            raise BadCredentials("the token is wrong")
+        return await self._issuer.identify(token)
+
+    def _principal_of(self, identity: Identity) -> Principal:
+        name, groups = identity.user, frozenset(identity.groups & self._entries.groups.keys())
+        user = self._users.get(name)
+        if user is None and not groups:
+            raise BadCredentials("the token is good, but its user is not known here, and in no group that is")
+        if user is not None and groups <= set(user.groups):
+            return self._principals[name]
+        found = self._issued.get((name, groups))
+        if found is None:
+            found = self._issued[name, groups] = Principal(name, self._entries.grants_of(name, groups))
+        return found
 
     def _begin(self, address: str, user: str) -> None:
         if len(self._waiting) >= _MOST_AT_ONCE:
@@ -191,6 +237,8 @@ def parse_credentials(header: str) -> Credentials | None:
     """
     scheme, _, value = header.strip().partition(" ")
     value = value.strip()
+    if scheme.lower() == "bearer" and len(value) <= _MOST_TOKEN and _JWT.fullmatch(value):
+        return Credentials("", value.encode(), is_jwt=True)
     if len(header) > _MOST_HEADER or not value.isascii():
         return None
     if scheme.lower() == "bearer":

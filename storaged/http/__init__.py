@@ -7,6 +7,7 @@ answer as fast as the client takes it, `send_file` sends one without its bytes p
 Client: `NodeConnections` has a treq client with large buffers, and connects protocols that begin as an HTTP request;
 A `Greeting` is what it says first
 on each connection.  `write_body` and `abort_body` send and abort the body of a request.
+`Fetcher` gets small documents from servers of others.
 Both: `read_whole` and `WholeBody` for small bodies.
 
 Each use of a private name says what it relies on, as found in Twisted 26.10.
@@ -18,6 +19,7 @@ from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
 from storaged.http.body import BodyBroken, RequestBody
 from storaged.http.client import NodeConnections, abort_body, write_body
 from storaged.http.eager import write_eagerly
+from storaged.http.fetching import Fetcher, NotFetched
 from storaged.http.greeting import Exchange, Greeting, Said
 from storaged.http.interfaces import IAnswer, IRequest
 from storaged.http.names import Authority, OwnNames, parse_authority, parse_networks
@@ -43,6 +45,7 @@ __all__ = [
     "BodyBroken",
     "BodyTooLong",
     "Exchange",
+    "Fetcher",
     "Greeting",
     "IAnswer",
     "IBodyProducer",
@@ -50,6 +53,7 @@ __all__ = [
     "IRequest",
     "NodeConnections",
     "NodeTrust",
+    "NotFetched",
     "NotUpgraded",
     "Observer",
     "OwnNames",

@@ -290,7 +290,7 @@ async def test_a_reload_takes_over_the_users_and_refuses_a_bad_file_whole(guarde
     guarded.users.write_text(text + "grops: {}\n")
     answer = await ask(guarded, ROOT, "POST", f"{guarded.admin_url}/reload")
     line = text.count("\n") + 1
-    reason = f"{guarded.users}: line {line}: 'grops' is not known, these are: users, groups, anonymous"
+    reason = f"{guarded.users}: line {line}: 'grops' is not known, these are: users, groups, anonymous, oidc"
     assert (answer.code, answer.text) == (422, reason + "\n")
     assert (await ask(guarded, basic("rita2", "rita-pw"), "GET", "/f")).code == 200
     status = json.loads((await ask(guarded, ROOT, "GET", f"{guarded.admin_url}/status")).body)

@@ -17,8 +17,14 @@ HASH = hashed("x")
 TOKEN_HASH = hash_token(b"t")
 
 WRONG = [
-    ("- anna\n", "line 1: should hold users, groups and anonymous"),
-    ("users:\n  anna: {}\noidc: {}\n", "line 3: 'oidc' is not known, these are: users, groups, anonymous"),
+    ("- anna\n", "line 1: should hold users, groups, anonymous and oidc"),
+    ("users:\n  anna: {}\nldap: {}\n", "line 3: 'ldap' is not known, these are: users, groups, anonymous, oidc"),
+    ("users: {}\noidc: {}\n", "line 2: .*required field `issuer`"),
+    ("oidc: {issuer: 'http://login.example', audience: a, user_claim: sub}\n", "line 1: issuer: .*is not https"),
+    ("oidc: {issuer: 'https://a.example/?x', audience: a, user_claim: sub}\n", "line 1: issuer: .*has a query"),
+    ("oidc: {issuer: 'https://u@a.example', audience: a, user_claim: sub}\n", "line 1: issuer: .*like https"),
+    ("oidc: {issuer: a.example, audience: a, user_claim: sub}\n", "line 1: issuer: .*like https"),
+    ("oidc:\n  issuer: https://a.example\n  audience: ''\n  user_claim: sub\n", "line 3: audience"),
     ("users: [anna]\n", "line 1: users should hold names"),
     ("users:\n  7: {}\n", "line 2: the name should be text"),
     ("users:\n  'a:b': {}\n", "line 2: 'a:b' cannot be a name"),

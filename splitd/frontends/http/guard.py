@@ -8,7 +8,7 @@ from twisted.logger import Logger
 
 from splitd.access.grants import Principal
 from splitd.access.logins import Logins
-from splitd.errors import BadCredentials, LoginRequired, SplitdError, TooManyLogins
+from splitd.errors import BadCredentials, LoginRequired, LoginUnavailable, SplitdError, TooManyLogins
 from storaged.http import IRequest
 
 BASIC = 'Basic realm="splitd", charset="UTF-8"'
@@ -44,6 +44,7 @@ class Guard:
 
         :raise BadCredentials: the credentials are not good.
         :raise TooManyLogins: too many logins have failed, or are in progress.
+        :raise LoginUnavailable: the issuer of a token cannot be asked for its keys now.
         """
         known = self.known(request)
         if known is not None:
@@ -53,7 +54,7 @@ class Guard:
             raise BadCredentials("the Authorization header came more than once")
         try:
             return await self._logins().prove(headers[0], request.client)
-        except (BadCredentials, TooManyLogins) as problem:
+        except (BadCredentials, TooManyLogins, LoginUnavailable) as problem:
             # The name stands in no log: people type their password there.
             self._log.warn("a login from {address} is refused: {reason}", address=request.client, reason=str(problem))
             raise
@@ -64,6 +65,6 @@ def login_headers(request: IRequest, problem: SplitdError) -> dict[str, str]:
     if isinstance(problem, LoginRequired):
         sent = request.getHeader("Authorization") or ""
         return {"WWW-Authenticate": BEARER if sent[:7].lower() == "bearer " else BASIC}
-    if isinstance(problem, TooManyLogins):
+    if isinstance(problem, TooManyLogins | LoginUnavailable):
         return {"Retry-After": str(problem.retry_after_s)}
     return {}

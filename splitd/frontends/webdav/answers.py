@@ -33,6 +33,7 @@ STATUS: dict[type[errors.SplitdError], int] = {
     errors.PreconditionFailed: 412,
     errors.Protected: 423,
     errors.TooManyLogins: 429,
+    errors.LoginUnavailable: 503,
     errors.FileDamaged: 500,
     errors.FileUnavailable: 503,
     errors.UploadFailed: 503,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from cachetools import LRUCache
+
 from splitd.access.grants import Principal
 from splitd.errors import SplitdError
 from splitd.frontends.http.answers import Refused
@@ -25,6 +27,9 @@ from splitd.frontends.webdav.put import put
 from splitd.frontends.webdav.unlock import unlock
 from splitd.model.cors import Cors
 from storaged.http import BodyBroken, IRequest, StreamingResource
+
+_MOST_DOORS = 4096
+"""Users whose door is kept.  An issuer of tokens may name any number of them."""
 
 _Method = Callable[[IRequest, Door, Target], Awaitable[None]]
 
@@ -68,7 +73,7 @@ class WebdavResource(StreamingResource):
         self._limit = limit
         self._cors = cors
         self._checks_names = checks_names
-        self._doors: dict[Principal, Door] = {}  # those of the present users
+        self._doors: LRUCache[Principal, Door] = LRUCache(_MOST_DOORS)  # those of the present users
         self._doors_of: object = None
 
     async def respond(self, request: IRequest) -> None:
@@ -108,7 +113,7 @@ class WebdavResource(StreamingResource):
         assert self._guard is not None
         principal = self._guard.known(request) or await self._guard.find(request)
         if self._doors_of is not self._guard.generation:
-            self._doors, self._doors_of = {}, self._guard.generation
+            self._doors, self._doors_of = LRUCache(_MOST_DOORS), self._guard.generation
         request.user = principal.name or None
         door = self._doors.get(principal)
         if door is None:
