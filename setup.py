@@ -19,6 +19,7 @@ RUNTIME = [
     "msgspec>=0.22",
     "cachetools>=8.0",
     "argon2-cffi>=25.1",
+    "cryptography>=50.0",
     "joserfc>=1.8",
     "ruamel.yaml>=0.19",
     "google-crc32c>=1.9",
