@@ -6,6 +6,7 @@
     ├── NameTaken               something has this name already and is not replaced
     ├── NotAFile                a collection has this name, and a file is needed
     ├── NotACollection          a file has this name, and a collection is needed
+    ├── NotEmpty                something is in the collection, and an empty one is needed
     ├── BadName                 no file or collection can have this name
     ├── Forbidden               the user may see this, and may not do it
     ├── LoginRequired           somebody who has not logged in may not do it
@@ -74,6 +75,10 @@ class NotAFile(SplitdError):
 
 class NotACollection(SplitdError):
     """A file has this name."""
+
+
+class NotEmpty(SplitdError):
+    """Something is in the collection, and an empty one is needed."""
 
 
 class BadName(SplitdError):

@@ -222,6 +222,7 @@ class Front:
         return ObjectStore(
             self.catalog,
             self.catalog.namespace,
+            self.catalog.keys,
             self.catalog.locks,
             self._uploads,
             Downloads(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as SetOf
 from typing import TypeVar
 
 from twisted.internet.defer import Deferred
@@ -14,6 +15,7 @@ from splitd.downloads.downloads import Downloads
 from splitd.downloads.streams import PartLost
 from splitd.errors import FileLost, NotAFile, NotFound
 from splitd.interfaces.catalog import ICatalog
+from splitd.interfaces.keys import IKeys, Listing
 from splitd.interfaces.names import AskedLayout, Details, ILocks, INamespace
 from splitd.interfaces.store import IObjectStore, IUpload, Opened
 from splitd.model.branch import NO_PROPERTIES
@@ -34,10 +36,11 @@ _SMALL_DOWNLOADS = 16 * 1024 * 1024
 """The most bytes of small files that are held whole at the same time; further ones are streamed as large files are."""
 
 
-@implementer(IObjectStore, INamespace)
+@implementer(IObjectStore, INamespace, IKeys)
 class ObjectStore:
     """Files on nodes, under names in a catalog.
 
+    :param keys: the catalog's keys.
     :param wake_reaper: called when parts may be doomed.
     :param new_token: makes tokens of locks: URIs, never the same twice.
     :param wall: tells when a lock was taken.
@@ -47,6 +50,7 @@ class ObjectStore:
         self,
         catalog: ICatalog,
         namespace: INamespace,
+        keys: IKeys,
         locks: ILocks,
         uploads: Uploads,
         downloads: Downloads,
@@ -57,6 +61,7 @@ class ObjectStore:
     ) -> None:
         self._catalog = catalog
         self._namespace = namespace
+        self._keys = keys
         self._locks = locks
         self._uploads = uploads
         self._downloads = downloads
@@ -66,7 +71,7 @@ class ObjectStore:
 
     def as_user(self, principal: Principal) -> tuple[LimitedStore, LimitedLocks]:
         """Return the store, and the locks, limited to what a user may see and do."""
-        limited = LimitedStore(self, self, principal)
+        limited = LimitedStore(self, self, self, principal)
         return limited, LimitedLocks(self._locks, self, principal)
 
     def create(self, path: str, size: int | None, media: Media, condition: Condition) -> Deferred[IUpload]:
@@ -100,6 +105,8 @@ class ObjectStore:
         if found is None:
             raise NotFound(f"{path} does not exist")
         if isinstance(found, Collection):
+            if path.endswith("/") and found.own is not None:
+                return found.own
             raise NotAFile(f"{path} is a collection")
         return found
 
@@ -130,6 +137,30 @@ class ObjectStore:
         """Copy a file or a collection; see `INamespace.copy`."""
         copied = self._namespace.copy(source, target, condition, deep=deep, overwrite=overwrite)
         return copied.addCallback(self._wake_reaper)
+
+    def list_keys(
+        self, collection: str, prefix: str, after: str, delimiter: str, limit: int, hidden: SetOf[str] = frozenset()
+    ) -> Deferred[Listing]:
+        """List a page of keys; see `IKeys.list_keys`."""
+        return self._keys.list_keys(collection, prefix, after, delimiter, limit, hidden)
+
+    def find_key(self, path: str) -> Deferred[Manifest | Collection | None]:
+        """Look up a key; see `IKeys.find_key`."""
+        return self._keys.find_key(path)
+
+    def delete_key(self, path: str, condition: Condition) -> Deferred[bool]:
+        """Delete one key; see `IKeys.delete_key`."""
+        return self._keys.delete_key(path, condition).addCallback(self._wake_reaper)
+
+    def copy_key(
+        self, source: str, target: str, source_condition: Condition, condition: Condition, media: Media | None
+    ) -> Deferred[tuple[Manifest, bool]]:
+        """Copy one key; see `IKeys.copy_key`."""
+        return self._keys.copy_key(source, target, source_condition, condition, media).addCallback(self._wake_reaper)
+
+    def delete_empty(self, path: str, condition: Condition) -> Deferred[None]:
+        """Delete a collection that has nothing in it; see `IKeys.delete_empty`."""
+        return self._keys.delete_empty(path, condition)
 
     def _wake_reaper(self, result: _Result) -> _Result:
         self._wake()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from splitd.interfaces.catalog import ICatalog
 from splitd.model.conditions import Condition
 from splitd.model.manifest import Manifest
+from splitd.model.paths import join
 from splitd.model.tree import Collection
 
 NODES = tuple("abcdef")
@@ -29,7 +30,7 @@ async def walk(catalog: ICatalog) -> dict[str, Manifest | Collection | None]:
     while waiting:
         folder = waiting.pop()
         for member in await catalog.list_members(folder, "", 1000):
-            path = f"{folder.rstrip('/')}/{member.name}"
+            path = join(folder, member.name)
             found[path] = member.entry
             if isinstance(member.entry, Collection):
                 waiting.append(path)

@@ -7,6 +7,8 @@ from collections.abc import Set as SetOf
 
 import attrs
 
+from splitd.model.paths import place_of
+
 READ, WRITE, ADMIN = "read", "write", "admin"
 RIGHTS = (READ, WRITE, ADMIN)
 
@@ -64,6 +66,11 @@ class Grants:
         inside = _inside(path)
         return all(right in rights for other, rights in self._at.items() if other.startswith(inside))
 
+    def hidden_below(self, path: str) -> frozenset[str]:
+        """Return the places below a path that cannot be read by a rule of their own."""
+        inside = _inside(path)
+        return frozenset(other for other, rights in self._at.items() if other.startswith(inside) and READ not in rights)
+
     def hides_below(self, path: str) -> bool:
         """Return whether there may be a place below a path, which can be read, that cannot be read."""
         if not self._has_inner:
@@ -73,7 +80,8 @@ class Grants:
 
 
 def _inside(path: str) -> str:
-    return path if path == "/" else path + "/"
+    """Return what all paths below a path begin with; one slash at its end is that of a collection."""
+    return place_of(path) + "/"
 
 
 @attrs.frozen(eq=False)

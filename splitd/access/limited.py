@@ -7,6 +7,7 @@ was begun, and no byte of a body was read.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as SetOf
 
 import attrs
 from twisted.internet.defer import Deferred, fail, succeed
@@ -14,6 +15,7 @@ from zope.interface import implementer
 
 from splitd.access.grants import ADMIN, READ, WRITE, Principal
 from splitd.errors import Forbidden, LoginRequired, NotFound, PreconditionFailed, SplitdError
+from splitd.interfaces.keys import IKeys, Listing
 from splitd.interfaces.names import AskedLayout, Details, ILocks, INamespace
 from splitd.interfaces.store import IObjectStore, IUpload, Opened
 from splitd.model.branch import NO_PROPERTIES
@@ -21,6 +23,7 @@ from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.locks import Lock
 from splitd.model.manifest import Manifest
 from splitd.model.media import Media
+from splitd.model.paths import join
 from splitd.model.properties import PropertyChanges
 from splitd.model.tree import Collection, Member
 from storaged.system.ranges import Span
@@ -80,17 +83,18 @@ class _Judge:
         return attrs.evolve(condition, user=self.principal.name)
 
 
-@implementer(IObjectStore, INamespace)
+@implementer(IObjectStore, INamespace, IKeys)
 class LimitedStore:
-    """The files and names of a store, limited to what one user may do.
+    """The files, names and keys of a store, limited to what one user may do.
 
     Besides the errors of the interfaces, each call raises `NotFound`, `Forbidden` or `LoginRequired` if the user may
     not do it.
     """
 
-    def __init__(self, store: IObjectStore, namespace: INamespace, principal: Principal) -> None:
+    def __init__(self, store: IObjectStore, namespace: INamespace, keys: IKeys, principal: Principal) -> None:
         self._store = store
         self._namespace = namespace
+        self._keys = keys
         self._judge = _Judge(principal)
         self._grants = principal.grants
         self.principal = principal
@@ -130,10 +134,10 @@ class LimitedStore:
     async def _visible(self, path: str, after: str, limit: int) -> list[Member]:
         # A page that is not full is the last one for callers, so hidden members are made up for.  There are no more of
         # them than grants, so this takes few rounds.
-        folder, found = path.rstrip("/"), list[Member]()
+        found = list[Member]()
         while True:
             page = await self._store.list_members(path, after, limit)
-            found += [each for each in page if READ in self._grants.rights(f"{folder}/{each.name}")]
+            found += [each for each in page if READ in self._grants.rights(join(path, each.name))]
             if len(page) < limit or len(found) >= limit:
                 return found[:limit]
             after = page[-1].name
@@ -215,6 +219,53 @@ class LimitedStore:
         """Look up the layout that a collection asks for; needs `read`."""
         refused = self._judge.refuse(path, READ)
         return fail(refused) if refused else self._namespace.asked_layout(path)
+
+    def list_keys(
+        self, collection: str, prefix: str, after: str, delimiter: str, limit: int, hidden: SetOf[str] = frozenset()
+    ) -> Deferred[Listing]:
+        """List a page of the keys that the user may read; needs `read` for the collection that the prefix leads to."""
+        base = join(collection, prefix[: prefix.rfind("/") + 1])
+        refused = self._judge.refuse(base, READ)
+        if refused:
+            return fail(refused)
+        # Places on the way to there are not hidden, even if they themselves may not be read.
+        hidden = hidden | self._grants.hidden_below(base)
+        return self._keys.list_keys(collection, prefix, after, delimiter, limit, hidden)
+
+    def find_key(self, path: str) -> Deferred[Manifest | Collection | None]:
+        """Look up a key; None if the user may not read it.
+
+        :raise LoginRequired: somebody who has not logged in has no right at all there.
+        """
+        rights = self._grants.rights(path)
+        if READ in rights:
+            return self._keys.find_key(path)
+        if self.principal.is_anonymous and not rights:
+            return fail(LoginRequired(f"{path}: log in to do this"))
+        return succeed(None)
+
+    def delete_key(self, path: str, condition: Condition) -> Deferred[bool]:
+        """Delete one key; needs `write`."""
+        refused = self._judge.refuse_change(path, condition)
+        return fail(refused) if refused else self._keys.delete_key(path, self._judge.own(path, condition))
+
+    def copy_key(
+        self, source: str, target: str, source_condition: Condition, condition: Condition, media: Media | None
+    ) -> Deferred[tuple[Manifest, bool]]:
+        """Copy one key; needs `read` for the source, and `write` for the target."""
+        refused = (
+            self._judge.refuse(source, READ)
+            or self._judge.refuse_condition(source, source_condition)
+            or self._judge.refuse_change(target, condition)
+        )
+        if refused:
+            return fail(refused)
+        return self._keys.copy_key(source, target, source_condition, self._judge.own(target, condition), media)
+
+    def delete_empty(self, path: str, condition: Condition) -> Deferred[None]:
+        """Delete a collection that has nothing in it; needs `write` for all that is in it."""
+        refused = self._judge.refuse_change(path, condition, everywhere=True)
+        return fail(refused) if refused else self._keys.delete_empty(path, self._judge.own(path, condition))
 
 
 @implementer(ILocks)

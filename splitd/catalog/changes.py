@@ -18,8 +18,8 @@ from splitd.catalog.turns import Turn, Turns
 from splitd.errors import BadName, CatalogReadOnly, CatalogSuspended
 from splitd.interfaces.journal import IJournal
 from splitd.model.conditions import ALWAYS, Condition
+from splitd.model.paths import check_catalog_path
 from splitd.model.records import Record
-from splitd.model.tree import check_path
 from storaged.http import reason_of
 from storaged.system.clocks import WallClock
 
@@ -112,16 +112,18 @@ class Changes:
         *keys: str,
         condition: Condition = ALWAYS,
         durable: bool,
+        check: Callable[[str], None] = check_catalog_path,
     ) -> Deferred[_Result]:
         """Make a change of a file or collection, when its turn has come; see `make`.
 
         :param path: its path.
         :param keys: further keys that the change touches.
         :param condition: the condition of the change, whose paths it touches as well.
-        :raise BadName: `path` is not a path.
+        :param check: raises `BadName` if the path is not one that the change may be of.
+        :raise BadName: `path` is not such a path.
         """
         try:
-            check_path(path)
+            check(path)
         except BadName:
             return fail()
         # The root touches all paths.  But these changes of the root are always refused: they need not wait for others.

@@ -9,9 +9,11 @@ from typing import Any
 
 from splitd.catalog.state import State, UnderWay
 from splitd.errors import SplitdError
+from splitd.model.branch import Branch
 from splitd.model.holdings import PartCopy
 from splitd.model.locks import Lock
 from splitd.model.manifest import Manifest
+from splitd.model.paths import place_of
 from splitd.model.properties import LAYOUT, read_layout
 from splitd.model.records import (
     VERSION,
@@ -23,6 +25,8 @@ from splitd.model.records import (
     EntryMoved,
     FileCommitted,
     JournalOpened,
+    KeyCopied,
+    KeyDeleted,
     LayoutChanged,
     LockReleased,
     LockTaken,
@@ -71,7 +75,7 @@ def _name(record: Record) -> str:
     match record:
         case JournalOpened():
             return f"{tag} {record.cluster}"
-        case EntryMoved() | EntryCopied():
+        case EntryMoved() | EntryCopied() | KeyCopied():
             return f"{tag} {record.source} to {record.target}"
         case LockReleased():
             return f"{tag} {record.token}"
@@ -79,6 +83,7 @@ def _name(record: Record) -> str:
             FileCommitted()
             | CollectionMade()
             | EntryDeleted()
+            | KeyDeleted()
             | CollectionTouched()
             | PropertiesChanged()
             | LockTaken()
@@ -129,7 +134,7 @@ def _file_committed(state: State, record: FileCommitted) -> None:
     if manifest.nodes and manifest.upload in state.doomed:
         raise ValueError(f"the parts of upload {manifest.upload} are to be deleted already")
     packed = state.packing.pack(manifest)
-    replaced = state.tree.put(record.path, packed, manifest.created_ms)
+    replaced = state.tree.put(record.path, packed, manifest.created_ms, is_key=record.implies)
     upload = state.uploads.pop(manifest.upload, None)
     if upload is not None and not manifest.nodes:
         # An empty file has no parts, so the parts that were begun for it are doomed.
@@ -143,31 +148,65 @@ def _file_committed(state: State, record: FileCommitted) -> None:
 
 
 def _collection_made(state: State, record: CollectionMade) -> None:
-    state.tree.make_collection(record.path, record.time_ms)
+    if record.implies:
+        state.tree.make_folders(record.path, record.time_ms)
+    state.tree.make_collection(record.path, record.time_ms, implied=record.implied)
     state.tree.set_properties(record.path, record.properties)
 
 
 def _entry_deleted(state: State, record: EntryDeleted) -> None:
-    state.release(state.tree.delete(record.path, record.time_ms))
-    state.locks.drop_at(record.path)
-    state.locks.drop_below(record.path)
+    removed = state.tree.delete(record.path, record.time_ms)
+    state.release(removed)
+    _drop_locks(state, record.path, is_collection=isinstance(removed, Branch))
+    _prune(state, record.path, record.time_ms)
+
+
+def _drop_locks(state: State, path: str, *, is_collection: bool) -> None:
+    """Drop the locks on what was removed from a path, unless they are also locks on what has the same name."""
+    if is_collection:
+        state.locks.drop_below(path)
+    if not state.tree.has(place_of(path)):
+        state.locks.drop_at(path)
+
+
+def _key_deleted(state: State, record: KeyDeleted) -> None:
+    state.release(state.tree.unkeep(record.path))
+    _prune(state, record.path, record.time_ms)
+
+
+def _prune(state: State, path: str, time_ms: int) -> None:
+    """Remove the implied collections that a removal at a path has left empty."""
+    for gone in state.tree.prune(path, time_ms):
+        _drop_locks(state, gone, is_collection=True)
 
 
 def _entry_moved(state: State, record: EntryMoved) -> None:
-    state.release(state.tree.move(record.source, record.target, record.time_ms))
+    if record.implies:
+        state.tree.make_folders(record.target, record.time_ms)
+    is_collection = state.tree.has_collection(record.source)
+    replaced = state.tree.move(record.source, record.target, record.time_ms)
+    state.release(replaced)
     # A lock does not move (RFC 4918 section 7.6): a lock on the target covers the moved entry from now on.
-    state.locks.drop_at(record.source)
-    state.locks.drop_below(record.source)
-    state.locks.drop_below(record.target)
+    _drop_locks(state, record.source, is_collection=is_collection)
+    if isinstance(replaced, Branch):
+        state.locks.drop_below(record.target)
+    _prune(state, record.source, record.time_ms)
 
 
 def _entry_copied(state: State, record: EntryCopied) -> None:
     deep = record.depth == "infinity"
+    if record.implies:
+        state.tree.make_folders(record.target, record.time_ms)
     state.tree.refuse_copy(record.source, record.target, deep=deep)
     if record.target not in state.copies:
         exhaust(state.copy(record.source, record.target, record.time_ms, deep=deep))
+    if state.tree.has_collection(record.target):
+        state.locks.drop_below(record.target)
     state.put_copy(record.source, record.target, record.time_ms)
-    state.locks.drop_below(record.target)
+
+
+def _key_copied(state: State, record: KeyCopied) -> None:
+    state.copy_key(record.source, record.target, record.time_ms, record.media)
 
 
 def _properties_changed(state: State, record: PropertiesChanged) -> None:
@@ -176,6 +215,8 @@ def _properties_changed(state: State, record: PropertiesChanged) -> None:
     for name in record.removed:
         properties.pop(name, None)
     state.tree.set_properties(record.path, properties)
+    if record.keeps:
+        state.tree.keep(record.path)
     if LAYOUT in record.set:
         data, _, parity = read_layout(record.set[LAYOUT]).partition("+")
         state.widest = max(state.widest, int(data or 0) + int(parity or 0))
@@ -183,6 +224,8 @@ def _properties_changed(state: State, record: PropertiesChanged) -> None:
 
 def _lock_taken(state: State, record: LockTaken) -> None:
     if record.file is not None:
+        if record.implies:
+            state.tree.make_folders(record.path, record.time_ms)
         _make_file(state, record.path, record.file)
     if state.tree.lookup(record.path) is None:
         raise ValueError("there is nothing to lock")
@@ -293,6 +336,8 @@ _EFFECTS: dict[type, Callable[[State, Any], None]] = {
     FileCommitted: _file_committed,
     CollectionMade: _collection_made,
     EntryDeleted: _entry_deleted,
+    KeyDeleted: _key_deleted,
+    KeyCopied: _key_copied,
     EntryMoved: _entry_moved,
     EntryCopied: _entry_copied,
     PropertiesChanged: _properties_changed,

@@ -19,7 +19,7 @@ from splitd.catalog.state import State
 from splitd.interfaces.restoring import IRestorer
 from splitd.model.branch import Branch
 from splitd.model.media import Media
-from splitd.model.packing import Packed, Shape, key_of
+from splitd.model.packing import KEY, Packed, Shape, key_of
 from splitd.model.records import Record
 from splitd.model.tree import Tree
 
@@ -60,10 +60,12 @@ class _Members(_Frame, frozen=True):
     """Members of one collection.
 
     :param collection: its number: 0 for the root, and one more for each collection in `collections` of all frames.
-    :param names: the names of its members, ascending if the collection is large.
+    :param names: the names of its members; if the collection is large, in the order of their entry names.
     :param files: the number of each member's version, `_OWN`, or `_COLLECTION`.
     :param own: the packed manifest of each member that is `_OWN`: a file without parts.
     :param collections: `created_ms` and `modified_ms` of each member that is `_COLLECTION`.
+    :param implied: the places in `collections` of those that are implied.
+    :param themselves: (place in `collections`, packed manifest) of each collection that is a file itself.
     """
 
     collection: int
@@ -71,6 +73,8 @@ class _Members(_Frame, frozen=True):
     files: list[int]
     own: list[bytes]
     collections: list[tuple[int, int]]
+    implied: list[int] = []
+    themselves: list[tuple[int, bytes]] = []
 
 
 class _Names(_Frame, frozen=True, tag="names"):
@@ -123,21 +127,25 @@ def frames(state: State) -> Iterator[bytes]:
     yield _encode(_Opened(state.cluster, root.created_ms, root.modified_ms))
     moved = {key_of(upload) for upload, _ in state.moves.moved()}
     packing, widest = state.packing, 0
+
+    def placed(packed: Packed) -> Packed:
+        return packing.pack(state.shown(packed)) if packed[:KEY] in moved else packed
+
     for some in _pages(state.versions.after("")):
         if moved:
-            some = [packing.pack(state.shown(each)) if each[:16] in moved else each for each in some]  # noqa: PLW2901
+            some = [*map(placed, some)]  # noqa: PLW2901
         widest = max(widest, *map(packing.parts_of, some))
         yield _encode(_Versions(some))  # type: ignore[arg-type]  # list is invariant
     shapes = [(each.data, each.parity, each.unit, each.said, each.parts, each.wide) for each in packing.shapes]
     yield _encode(_Tables(packing.nodes, shapes))
-    number = state.versions.numbering()
-    for some_members in _gathered(_members(state, number)):
+    version = state.versions.numbering()
+    for some_members in _gathered(_members(state, version, placed)):
         yield _encode(_Names(some_members))
     for some_names in _pages(state.names.items()):
-        yield _encode(_Shared([number(packed) for packed, _ in some_names], [names for _, names in some_names]))
+        yield _encode(_Shared([version(key)[0] for key, _ in some_names], [names for _, names in some_names]))
     hurt = filter(None, map(state.versions.find, state.hurt))
     for some in _pages(hurt):
-        yield _encode(_Hurt([number(packed) for packed in some]))
+        yield _encode(_Hurt([version(packed[:KEY])[0] for packed in some]))
     parts_on = {node: count for node, count in state.parts_on.items() if count}
     yield _encode(_Sums(len(state.tree), state.files, state.bytes_stored, widest, parts_on))
     for some_records in _pages(state.other_records(), _RECORDS_AT_ONCE):
@@ -150,26 +158,42 @@ def _pages(values: Iterable[_Value], size: int = _AT_ONCE) -> Iterator[list[_Val
         yield page
 
 
-def _members(state: State, number: Callable[[Packed], int]) -> Iterator[_Members]:
-    """Iterate over the members of all collections, each collection after the one it lies in."""
+def _members(
+    state: State, version: Callable[[bytes], tuple[int, Packed]], placed: Callable[[Packed], Packed]
+) -> Iterator[_Members]:
+    """Iterate over the members of all collections, each collection after the one it lies in.
+
+    :param version: returns the number and the packed manifest of a version.
+    :param placed: returns a packed manifest that names the nodes of the parts now.
+    """
     waiting = deque([state.tree.root])
     for collection in count():
         if not waiting:
             return
         branch = waiting.popleft()
         for names in _pages(branch.members if branch.names is None else branch.names):
-            found = _Members(collection, names, [], [], [])
+            found = _Members(collection, [name.removesuffix("/") for name in names], [], [], [])
             for entry in map(branch.members.__getitem__, names):
                 if isinstance(entry, Branch):
                     found.files.append(_COLLECTION)
-                    found.collections.append((entry.created_ms, entry.modified_ms))
+                    _add_collection(found, entry, placed)
                     waiting.append(entry)
-                elif state.packing.parts_of(entry):
-                    found.files.append(number(entry))
-                else:
+                    continue
+                number, packed = version(entry[:KEY]) if state.packing.parts_of(entry) else (_OWN, entry)
+                if entry == packed and number != _OWN:
+                    found.files.append(number)
+                else:  # it has no parts, or is a copy that differs from the version in more than its name
                     found.files.append(_OWN)
-                    found.own.append(entry)
+                    found.own.append(placed(entry))
             yield found
+
+
+def _add_collection(found: _Members, branch: Branch, placed: Callable[[Packed], Packed]) -> None:
+    if branch.implied:
+        found.implied.append(len(found.collections))
+    if branch.own is not None:
+        found.themselves.append((len(found.collections), placed(branch.own)))
+    found.collections.append((branch.created_ms, branch.modified_ms))
 
 
 def _gathered(members: Iterable[_Members]) -> Iterator[list[_Members]]:
@@ -238,7 +262,7 @@ class Restorer:
                 state.versions.extend(cast("list[Packed]", frame.packed))
                 self._versions += cast("list[Packed]", frame.packed)
             case _Shared():
-                state.names.fill(map(self._versions.__getitem__, frame.versions), frame.names)
+                state.names.fill([self._versions[version][:KEY] for version in frame.versions], frame.names)
             case _Hurt():
                 for version in frame.versions:
                     state.hurt.weigh(state.packing.unpack(self._versions[version]))
@@ -247,17 +271,22 @@ class Restorer:
         if members.collection != self._filling:
             self._end_filling()
             self._filling = members.collection
-        self._names += members.names
-        self._collections[self._filling].fill(members.names, self._entries(members))
+        entries, names = self._entries(members), members.names
+        if members.collections:
+            names = [
+                f"{name}/" if isinstance(entry, Branch) else name for name, entry in zip(names, entries, strict=True)
+            ]
+        self._names += names
+        self._collections[self._filling].fill(names, entries)
 
     def _entries(self, members: _Members) -> list[Packed | Branch]:
         if not members.own and not members.collections:
             return [*map(self._versions.__getitem__, members.files)]
         entries: list[Packed | Branch] = []
-        own, collections = iter(cast("list[Packed]", members.own)), iter(members.collections)
+        own, collections = iter(cast("list[Packed]", members.own)), iter(_branches(members))
         for file in members.files:
             if file == _COLLECTION:
-                branch = _branch(*next(collections))
+                branch = next(collections)
                 self._collections.append(branch)
                 entries.append(branch)
             else:
@@ -290,6 +319,15 @@ class Restorer:
         """Drop what was taken; see `IRestorer`."""
         self._state.clear()
         self._begin()
+
+
+def _branches(members: _Members) -> list[Branch]:
+    branches = [_branch(*times) for times in members.collections]
+    for place in members.implied:
+        branches[place].implied = True
+    for place, packed in cast("list[tuple[int, Packed]]", members.themselves):
+        branches[place].own = packed
+    return branches
 
 
 def _branch(created_ms: int, modified_ms: int) -> Branch:

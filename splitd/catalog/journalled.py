@@ -17,7 +17,14 @@ from splitd.catalog.effects import apply
 from splitd.catalog.finding import JournalledVersions
 from splitd.catalog.healing import JournalledHealLedger
 from splitd.catalog.imaging import Restorer
-from splitd.catalog.judging import hold, refuse_failed, refuse_locked_file, refuse_locked_name
+from splitd.catalog.judging import (
+    hold,
+    refuse_failed,
+    refuse_locked_file,
+    refuse_locked_name,
+    refuse_locked_removal,
+)
+from splitd.catalog.keys import JournalledKeys
 from splitd.catalog.layouts import JournalledLayouts
 from splitd.catalog.ledger import JournalledUploads
 from splitd.catalog.locks import JournalledLocks
@@ -32,9 +39,10 @@ from splitd.model import records
 from splitd.model.branch import NO_PROPERTIES, Branch
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.manifest import Manifest
+from splitd.model.paths import check_key_path, check_path, folder_of
 from splitd.model.properties import PropertyChanges, refuse_too_large
 from splitd.model.records import Record
-from splitd.model.tree import Collection, Member, check_path
+from splitd.model.tree import Collection, Member
 from storaged.system.clocks import WallClock
 
 
@@ -55,6 +63,7 @@ class JournalledCatalog:
     :ivar ledger: its uploads: an `IUploadLedger`.
     :ivar part_moves: its moves of parts: an `IPartMoves`.
     :ivar namespace: its moves, copies and properties of names: an `INamespace`.
+    :ivar keys: its keys: an `IKeys`.
     :ivar locks: its locks: an `ILocks`.
     :ivar doomed_parts: its doomed parts: an `IDoomedParts`.
     :ivar versions: its versions by their uploads: an `IVersions`.
@@ -81,6 +90,7 @@ class JournalledCatalog:
         self.part_moves = JournalledPartMoves(self._state, self._changes, front)
         self.ledger = JournalledUploads(self._state, self._changes, self.part_moves, front)
         self.namespace = JournalledNamespace(self._state, self._changes)
+        self.keys = JournalledKeys(self._state, self._changes, clock, new_id)
         self.locks = JournalledLocks(self._state, self._changes)
         self.doomed_parts = JournalledDoomedParts(self._state, self._changes)
         self.heal_ledger = JournalledHealLedger(self._state, self._changes)
@@ -130,6 +140,7 @@ class JournalledCatalog:
     def stop(self) -> None:
         """Do no more of the work that changes have left behind; a restart does it.  May be called more than once."""
         self._changes.stop()
+        self.keys.stop()
 
     def lookup(self, path: str) -> Deferred[Manifest | Collection | None]:
         """Look up a path; see `ICatalog`."""
@@ -140,9 +151,9 @@ class JournalledCatalog:
         return execute(self._list_members, path, after, limit)
 
     def _list_members(self, path: str, after: str, limit: int) -> list[Member]:
-        show = self._state.shown
+        show, collection_of = self._state.shown, self._state.collection_of
         return [
-            Member(name, Collection(entry.created_ms, entry.modified_ms) if isinstance(entry, Branch) else show(entry))
+            Member(name, collection_of(entry) if isinstance(entry, Branch) else show(entry))
             for name, entry in self._state.tree.page(path, after, limit)
         ]
 
@@ -151,15 +162,16 @@ class JournalledCatalog:
         return execute(self._admit, path, condition)
 
     def _admit(self, path: str, condition: Condition) -> Admitted:
-        check_path(path)
+        check_key_path(path) if condition.is_key else check_path(path)
         self._changes.refuse_read_only()
-        lock_ms = self._changes.lock_ms()
-        present = self._state.find(path)
+        lock_ms, is_key = self._changes.lock_ms(), condition.is_key
+        present = self._state.find_key(path) if is_key else self._state.find(path)
         refuse_failed(self._state, condition, path, present, lock_ms)
         refuse_locked_file(self._state, condition, path, present, lock_ms)
-        self._state.tree.version(path)  # it refuses a path where no file can be put
-        assert not isinstance(present, Collection)
-        return Admitted(present, hold(self._state, condition, path, lock_ms), self._state.asked_layout(path)[1])
+        self._state.tree.version(path, is_key=is_key)  # it refuses a path where no file can be put
+        replaced = present if isinstance(present, Manifest) else None
+        layout = self._state.asked_layout(folder_of(path))[1]
+        return Admitted(replaced, hold(self._state, condition, path, lock_ms), layout)
 
     def make_collection(
         self, path: str, condition: Condition = ALWAYS, properties: Mapping[str, str] = NO_PROPERTIES
@@ -172,9 +184,10 @@ class JournalledCatalog:
             refuse_failed(self._state, condition, path, None, lock_ms)
             refuse_locked_name(self._state, condition, path, lock_ms)
             refuse_too_large(NO_PROPERTIES, PropertyChanges(properties, ()))
-            return records.CollectionMade(path, now_ms, dict(properties)), Collection(now_ms, now_ms)
+            implies = self._state.tree.is_in_implied(path)
+            return records.CollectionMade(path, now_ms, dict(properties), implies), Collection(now_ms, now_ms)
 
-        return self._changes.make_at(path, judge, condition=condition, durable=True)
+        return self._changes.make_at(path, judge, condition=condition, durable=True, check=check_path)
 
     def delete(self, path: str, condition: Condition) -> Deferred[None]:
         """Delete a file, or a collection with all that is in it; see `ICatalog`."""
@@ -187,7 +200,7 @@ class JournalledCatalog:
                 raise NotFound(f"there is no {path}")
             lock_ms = self._changes.lock_ms()
             refuse_failed(self._state, condition, path, present, lock_ms)
-            refuse_locked_name(self._state, condition, path, lock_ms)
+            refuse_locked_removal(self._state, condition, path, lock_ms)
             return records.EntryDeleted(path, self._changes.now_ms()), None
 
         return self._changes.make_at(path, judge, condition=condition, durable=True)

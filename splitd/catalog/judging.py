@@ -108,9 +108,23 @@ def refuse_locked_name(state: State, condition: Condition, path: str, now_ms: in
     tokens, user = condition.tokens(), condition.user
     barring = state.locks.barring(parent(path), tokens, now_ms, user)
     barring += state.locks.barring(path, tokens, now_ms, user)
-    for lock in state.locks.below(path, now_ms):
+    # What lies in a collection does not lie in a file of the same name.
+    for lock in state.locks.below(path, now_ms) if not state.tree.has_file(path) else ():
         barring += state.locks.barring(lock.path, tokens, now_ms, user)
     _refuse(path, barring)
+
+
+def refuse_locked_removal(state: State, condition: Condition, path: str, now_ms: int) -> None:
+    """Refuse to remove a name if a lock forbids it, or the removal of implied collections that goes with it.
+
+    :raise Locked: a lock forbids it.
+    """
+    if not state.locks:
+        return
+    refuse_locked_name(state, condition, path, now_ms)
+    pruned = state.tree.first_pruned(path)
+    if pruned is not None:
+        refuse_locked_name(state, condition, pruned, now_ms)
 
 
 def refuse_locked_file(
@@ -119,12 +133,15 @@ def refuse_locked_file(
     """Refuse to put a file at a path if a lock forbids it.
 
     :param present: the file or collection at `path`; None if there is none.
-    :raise Locked: a lock forbids it.
+    :raise Locked: a lock forbids it, or the making of the collections that the path lies in.
     """
     if not state.locks:
         return
     if present is None:
         refuse_locked_name(state, condition, path, now_ms)
+        missing = state.tree.first_missing(path)
+        if missing is not None:
+            refuse_locked_name(state, condition, missing, now_ms)
     else:
         refuse_locked_content(state, condition, path, now_ms)
 

@@ -17,8 +17,9 @@ from splitd.interfaces.parts import IPartMoves
 from splitd.interfaces.uploads import Commit, IUploadLedger, Start
 from splitd.model import records
 from splitd.model.manifest import Manifest
+from splitd.model.paths import check_catalog_path, check_key_path, check_path
 from splitd.model.records import Record
-from splitd.model.tree import check_path
+from splitd.model.tree import Collection
 from storaged.parts.format import PartId
 
 
@@ -46,7 +47,7 @@ class JournalledUploads:
         def judge() -> list[Record]:
             state = self._state
             for start in starts:
-                check_path(start.path)
+                check_catalog_path(start.path)
                 upload = start.upload
                 if upload in state.uploads or upload in state.doomed or state.versions.find(upload) is not None:
                     raise ValueError(f"upload {upload} was begun already")
@@ -71,13 +72,17 @@ class JournalledUploads:
             if upload is None:
                 raise UploadAborted(f"upload {manifest.upload} is not under way")
             _refuse_misplaced(manifest, upload.nodes)
-            present = self._state.tree.version(path)
+            tree, is_key = self._state.tree, condition.is_key
+            present: Manifest | Collection | None = tree.version(path, is_key=is_key)
+            if is_key:
+                present = self._state.find_key(path)
             lock_ms = self._changes.lock_ms()
             refuse_failed(self._state, condition, path, present, lock_ms)
             refuse_locked_file(self._state, condition, path, present, lock_ms)
-            return records.FileCommitted(path, manifest), present is None
+            return records.FileCommitted(path, manifest, tree.implies(path)), present is None
 
-        return self._changes.make_at(path, judge, manifest.upload, condition=condition, durable=True)
+        check = check_key_path if condition.is_key else check_path
+        return self._changes.make_at(path, judge, manifest.upload, condition=condition, durable=True, check=check)
 
     def abort(self, upload: str, reason: str) -> Deferred[None]:
         """End an upload that will not be committed; see `IUploadLedger.abort`."""

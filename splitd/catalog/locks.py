@@ -15,8 +15,8 @@ from splitd.model import records
 from splitd.model.conditions import Condition
 from splitd.model.locks import MOST_LOCKS, Lock
 from splitd.model.manifest import Manifest
+from splitd.model.paths import check_catalog_path, check_path
 from splitd.model.records import Record
-from splitd.model.tree import check_path
 
 
 @implementer(ILocks)
@@ -45,14 +45,17 @@ class JournalledLocks:
             if self._state.locks.is_crowded(path, deep=requested.deep, now_ms=lock_ms):
                 raise TooManyLocks(f"{path}: there are {MOST_LOCKS} locks already on it, or on something in it")
             if present is None:
+                check_path(path)
                 if path in condition.collections:
                     raise NotACollection(f"{path}/ does not exist, and a lock makes a file; MKCOL makes a collection")
                 self._state.tree.refuse_taken(path)
                 refuse_locked_name(self._state, condition, path, lock_ms)
-            return lock_taken(requested, empty if present is None else None), present is None
+            made = empty if present is None else None
+            implies = present is None and self._state.tree.is_in_implied(path)
+            return lock_taken(requested, made, implies=implies), present is None
 
         try:
-            check_path(path)
+            check_catalog_path(path)
         except BadName:
             return fail()
         return self._changes.make(judge, path, *condition.paths(), durable=True)

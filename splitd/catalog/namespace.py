@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 from twisted.internet.defer import Deferred, execute, fail
 from zope.interface import implementer
 
 from splitd.catalog.changes import Changes, Judge, Prepare
-from splitd.catalog.judging import refuse_failed, refuse_locked_content, refuse_locked_name
+from splitd.catalog.judging import refuse_failed, refuse_locked_content, refuse_locked_name, refuse_locked_removal
 from splitd.catalog.state import State
 from splitd.errors import Entangled, NotFound, PreconditionFailed, SplitdError
 from splitd.interfaces.names import AskedLayout, Details, INamespace
 from splitd.model import properties, records
 from splitd.model.conditions import Condition
+from splitd.model.paths import check_catalog_path, check_path
 from splitd.model.records import Record
-from splitd.model.tree import check_path
+from splitd.model.tree import Collection
 
 
 @implementer(INamespace)
@@ -36,9 +38,10 @@ class JournalledNamespace:
             lock_ms = self._changes.lock_ms()
             self._state.tree.refuse_move(source, target)
             refuse_failed(self._state, condition, source, self._state.tree.lookup(source), lock_ms)
-            refuse_locked_name(self._state, condition, source, lock_ms)
+            refuse_locked_removal(self._state, condition, source, lock_ms)
             is_new = self._judge_target(target, condition, overwrite, lock_ms)
-            return records.EntryMoved(source, target, self._changes.now_ms()), is_new
+            implies = self._state.tree.is_in_implied(target)
+            return records.EntryMoved(source, target, self._changes.now_ms(), implies), is_new
 
         def prepare(_: Record) -> Iterator[None]:
             return self._state.tree.refuse_too_long(source, target)
@@ -53,7 +56,9 @@ class JournalledNamespace:
             self._state.tree.refuse_copy(source, target, deep=deep)
             refuse_failed(self._state, condition, source, self._state.tree.lookup(source), lock_ms)
             is_new = self._judge_target(target, condition, overwrite, lock_ms)
-            return records.EntryCopied(source, target, "infinity" if deep else "0", self._changes.now_ms()), is_new
+            depth: Literal["0", "infinity"] = "infinity" if deep else "0"
+            implies = self._state.tree.is_in_implied(target)
+            return records.EntryCopied(source, target, depth, self._changes.now_ms(), implies), is_new
 
         def prepare(record: Record) -> Iterator[None]:
             assert isinstance(record, records.EntryCopied)
@@ -73,7 +78,7 @@ class JournalledNamespace:
         condition: Condition,
     ) -> Deferred[bool]:
         try:
-            check_path(source)
+            check_catalog_path(source)
             check_path(target)
             if "/" in (source, target):
                 raise Entangled("all lies inside the root: it cannot be moved, copied or replaced")
@@ -99,7 +104,9 @@ class JournalledNamespace:
             refuse_failed(self._state, condition, path, present, lock_ms)
             refuse_locked_content(self._state, condition, path, lock_ms)
             properties.refuse_too_large(self._state.tree.properties(path), changes)
-            return records.PropertiesChanged(path, dict(changes.set), tuple(changes.removed)), None
+            # An implied collection would go with its last member, and take the properties along.
+            keeps = isinstance(present, Collection) and present.implied
+            return records.PropertiesChanged(path, dict(changes.set), tuple(changes.removed), keeps), None
 
         return self._changes.make(judge, path, *condition.paths(), durable=True)
 

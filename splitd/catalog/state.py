@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 import attrs
+import msgspec
 
 from splitd.catalog.doomed import DoomedParts
 from splitd.catalog.hurt import HurtVersions
@@ -16,7 +17,8 @@ from splitd.model.branch import Branch
 from splitd.model.holdings import PartCopy
 from splitd.model.locks import EXCLUSIVE, Lock, Locks
 from splitd.model.manifest import Manifest
-from splitd.model.packing import Packed, Packing, size_of
+from splitd.model.media import Media
+from splitd.model.packing import KEY, Packed, Packing, size_of
 from splitd.model.properties import LAYOUT, read_layout
 from splitd.model.records import (
     MOST_GONE,
@@ -27,6 +29,7 @@ from splitd.model.records import (
     EntryCopied,
     FileCommitted,
     JournalOpened,
+    KeyCopied,
     LockTaken,
     NodeLost,
     PartMoveAborted,
@@ -73,7 +76,7 @@ class State:
     :ivar lost: the nodes that are lost for good, in the order in which they were lost.
     :ivar disks: the disk of each node on which all its parts were last looked for, by the nodes' ids.
     :ivar versions: the versions that have a name, by their uploads.
-    :ivar names: how many names each version with several names has, by their packed manifests.
+    :ivar names: how many names each version with several names has, by their keys; see `packing.key_of`.
     :ivar parts_on: how many parts of versions lie on each node; 0 for a node that had some.
     :ivar packing: packs the manifests in `tree` and `versions`.
     :ivar shared_texts: texts of clients that many files have in common: names of properties.
@@ -100,7 +103,7 @@ class State:
         self.lost: dict[str, None] = {}
         self.disks: dict[str, str] = {}
         self.versions = Versions()
-        self.names: ShardedDict[Packed, int] = ShardedDict()
+        self.names: ShardedDict[bytes, int] = ShardedDict()
         self.parts_on: dict[str, int] = {}
         self.locks = Locks()
         self.shared_texts = Shared()
@@ -115,8 +118,22 @@ class State:
 
     def find(self, path: str) -> Manifest | Collection | None:
         """Look up a path; a file's manifest names the nodes where its parts lie now.  None if nothing has the path."""
-        found = self.tree.lookup(path)
-        return self.moves.place(found) if isinstance(found, Manifest) else found
+        found = self.tree.find(path)
+        if isinstance(found, Branch):
+            return self.collection_of(found)
+        return None if found is None else self.shown(found)
+
+    def find_key(self, path: str) -> Manifest | Collection | None:
+        """Look up a key: a file, or a collection that is more than implied, if the path ends with a slash.
+
+        :return: its manifest; the collection if it is no file itself; None if there is no such key.
+        """
+        found = self.find(path)
+        if not isinstance(found, Collection):
+            return found
+        if not path.endswith("/") or found.implied:
+            return None
+        return found.own or found
 
     def asked_layout(self, path: str) -> tuple[str, str]:
         """Return the nearest collection that asks for a layout, and that layout; two empty texts if none does.
@@ -130,7 +147,7 @@ class State:
     @property
     def shared(self) -> dict[str, int]:
         """How many names each version with several names has, by uploads; its parts are doomed with the last one."""
-        return {self.packing.unpack(packed).upload: names for packed, names in self.names.items()}
+        return {key.hex(): names for key, names in self.names.items()}
 
     def count(self, manifest: Manifest, packed: Packed) -> None:
         """Count a file that has got its first name in the tree."""
@@ -153,14 +170,37 @@ class State:
         copying = self.tree.begin_copy(source, time_ms, deep=deep)
         try:
             for packed in copying.steps():
-                if packed is not None and self.packing.parts_of(packed):
-                    self.names[packed] = self.names.get(packed, 1) + 1
+                if packed is not None:
+                    self._count_name(packed)
                 yield
         except BaseException:
             self._count_copy(copying)
             self.release(self.tree.adopt(copying))
             raise
         self.copies[target] = copying
+
+    def _count_name(self, packed: Packed) -> None:
+        """Count one more name of a version."""
+        if self.packing.parts_of(packed):
+            key = packed[:KEY]
+            self.names[key] = self.names.get(key, 1) + 1
+
+    def copy_key(self, source: str, target: str, time_ms: int, said: str | Media | None) -> None:
+        """Give the version of a key another one.
+
+        :param time_ms: when the copy was made, milliseconds since 1970.
+        :param said: the headers of the copy, as `Media.compact` returns them; None for those of the source.
+        :raise NotFound, ParentMissing: as `Tree.key` and `Tree.put` do.
+        """
+        found = self.tree.key(source)
+        manifest = self.packing.unpack(found)
+        said = manifest.said if said is None else said
+        packed = self.packing.pack(msgspec.structs.replace(manifest, created_ms=time_ms, said=said))
+        replaced = self.tree.put(target, packed, time_ms, is_key=True)
+        self._count_name(found)
+        self.files += 1
+        self.bytes_stored += manifest.size
+        self.release(replaced)
 
     def put_copy(self, source: str, target: str, time_ms: int) -> None:
         """Put a copy that `copy` has made at its target."""
@@ -216,11 +256,12 @@ class State:
         """Count one name of a version less; if it was the last one, doom its parts."""
         self.files -= 1
         self.bytes_stored -= size_of(packed)
-        names = self.names.get(packed, 1) - 1
+        key = packed[:KEY]
+        names = self.names.get(key, 1) - 1
         if names > 1:
-            self.names[packed] = names
+            self.names[key] = names
         elif names:
-            del self.names[packed]
+            del self.names[key]
         elif self.packing.parts_of(packed):
             manifest = self.packing.unpack(packed)
             nodes = self.moves.nodes_of(manifest)
@@ -228,7 +269,7 @@ class State:
             for node in filter(None, nodes):
                 self.parts_on[node] -= 1
             self.moves.forget(manifest.upload)
-            self.versions.remove(packed)
+            self.versions.remove(manifest.upload)
             self.hurt.forget(manifest.upload)
 
     def committed(self, upload: str) -> Manifest | None:
@@ -244,6 +285,11 @@ class State:
     def shown(self, packed: Packed) -> Manifest:
         """Unpack a manifest, and let it name the nodes where its parts lie now."""
         return self.moves.place(self.packing.unpack(packed))
+
+    def collection_of(self, branch: Branch) -> Collection:
+        """Return the attributes of a collection."""
+        own = None if branch.own is None else self.shown(branch.own)
+        return Collection(branch.created_ms, branch.modified_ms, branch.implied, own)
 
     def count_move(self, manifest: Manifest, source: str, target: str) -> None:
         """Count a part of a version that has moved to another node.
@@ -294,19 +340,26 @@ class State:
         The state must not be changed until the iteration has ended.
         """
         collections = [("/", root := self.tree.collection("/"))]
-        names: dict[Packed, str] = {}
+        names: dict[bytes, tuple[str, Packed]] = {}
         yield JournalOpened(VERSION, self.cluster, root.created_ms)
         for path, entry in self.tree.entries():
             if isinstance(entry, Branch):
                 collections.append((path, Collection(entry.created_ms, entry.modified_ms)))
-                yield CollectionMade(path, entry.created_ms)
-            elif entry in self.names and names.setdefault(entry, path) != path:
-                yield EntryCopied(names[entry], path, "0", self.packing.unpack(entry).created_ms)
+                yield CollectionMade(path, entry.created_ms, implied=entry.implied)
+            elif (key := entry[:KEY]) in self.names and (first := names.setdefault(key, (path, entry)))[0] != path:
+                yield self._copied(*first, path, entry)
             else:
-                yield FileCommitted(path, self.shown(entry))
+                yield FileCommitted(path, self.shown(entry), implies=path.endswith("/"))
         for path, collection in collections:
             yield CollectionTouched(path, collection.modified_ms)
         yield from self.other_records()
+
+    def _copied(self, source: str, packed: Packed, path: str, entry: Packed) -> Record:
+        """Return the record of a further name of a version."""
+        manifest = self.packing.unpack(entry)
+        if entry == packed and not source.endswith("/") and not path.endswith("/"):
+            return EntryCopied(source, path, "0", manifest.created_ms)
+        return KeyCopied(source, path, manifest.created_ms, manifest.said)
 
     def other_records(self) -> Iterator[Record]:
         """Iterate over the last of `records`, which result in all but the names of collections and files."""
@@ -340,7 +393,7 @@ class State:
             yield PartsGone(node, tuple(parts))
 
 
-def lock_taken(lock: Lock, file: Manifest | None = None) -> LockTaken:
+def lock_taken(lock: Lock, file: Manifest | None = None, *, implies: bool = False) -> LockTaken:
     """Make the record of a lock."""
     scope: Literal["exclusive", "shared"] = "exclusive" if lock.scope == EXCLUSIVE else "shared"
     return LockTaken(
@@ -353,4 +406,5 @@ def lock_taken(lock: Lock, file: Manifest | None = None) -> LockTaken:
         lock.expires_ms,
         file,
         lock.user,
+        implies,
     )

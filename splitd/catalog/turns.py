@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from twisted.internet.defer import Deferred
 
-from splitd.model.tree import ancestors
+from splitd.model.paths import above, place_of
 
 _Places: TypeAlias = list[tuple[str, tuple[str, ...]]]
 
@@ -18,14 +18,14 @@ class Turn:
     """One change's place in the queue.
 
     :ivar keys: the keys of the change.
-    :ivar places: each key with its ancestors, which only a path has.
+    :ivar places: each key, or the place of a path, with what it lies in.
     :ivar began: a Deferred that fires with None when the change may be judged and made.  Cancelling it ends the
         turn.  None if the change may be judged and made at once.
     """
 
     def __init__(self, keys: tuple[str, ...]) -> None:
         self.keys = keys
-        self.places = [(key, tuple(ancestors(key))) for key in keys]
+        self.places = [_place(key) for key in keys]
         self.ahead: dict[Turn, None] = {}
         self.behind: dict[Turn, None] = {}
         self.began: Deferred[None] | None = None
@@ -62,15 +62,15 @@ class Turns:
         :return: the turn, which has begun already if it touches no other.  The caller must `end` it.
         """
         turn = Turn(keys)
-        for key, above in turn.places:
+        for key, outside in turn.places:
             turn.wait_for(self._below.get(key, ()))
-            for same in (key, *above):
+            for same in (key, *outside):
                 # Waiting for the last turn with this key is enough: it waits for all earlier ones.
                 if same in self._at:
                     turn.wait_for(islice(reversed(self._at[same]), 1))
-        for key, above in turn.places:
+        for key, outside in turn.places:
             self._at.setdefault(key, {})[turn] = None
-            for ancestor in above:
+            for ancestor in outside:
                 self._below.setdefault(ancestor, {})[turn] = None
         if turn.ahead:
             turn.began = Deferred(lambda _: self.end(turn))
@@ -78,9 +78,9 @@ class Turns:
 
     def end(self, turn: Turn) -> None:
         """End a turn, begun or not.  The turns behind it begin if they wait for no other turn."""
-        for key, above in turn.places:
+        for key, outside in turn.places:
             _leave(self._at, key, turn)
-            for ancestor in above:
+            for ancestor in outside:
                 _leave(self._below, ancestor, turn)
         ahead, turn.ahead = turn.ahead, {}
         behind, turn.behind = turn.behind, {}
@@ -106,6 +106,13 @@ class Turns:
                     turn.began.callback(None)
         finally:
             self._freeing = False
+
+
+def _place(key: str) -> tuple[str, tuple[str, ...]]:
+    if not key.startswith("/"):
+        return key, ()
+    place = place_of(key)
+    return place, tuple(above(place))
 
 
 def _touch(one: _Places, two: _Places) -> bool:

@@ -43,14 +43,21 @@ class Versions:
             self._lists.setdefault(first, []).extend(some[place:end])
             place = end
 
-    def numbering(self) -> Callable[[Packed], int]:
-        """Return a function that tells at which place of `after("")` a version is; it holds until the next change."""
+    def numbering(self) -> Callable[[bytes], tuple[int, Packed]]:
+        """Return a function that finds a version by its key (see `packing.key_of`), and tells at which place of
+        `after("")` it is, and its packed manifest there; it holds until the next change.
+        """
         begins: dict[int, int] = {}
         total = 0
         for first in sorted(self._lists):
             begins[first] = total
             total += len(self._lists[first])
-        return lambda packed: begins[packed[0]] + bisect_left(self._lists[packed[0]], packed)
+
+        def find(key: bytes) -> tuple[int, Packed]:
+            versions, place = self._place(key)
+            return begins[key[0]] + place, versions[place]
+
+        return find
 
     def find(self, upload: str) -> Packed | None:
         """Return the packed manifest of an upload, with the nodes of its parts at the commit; None if there is none."""
@@ -77,13 +84,14 @@ class Versions:
                     place += 1
             yield from islice(versions, place, None)
 
-    def remove(self, packed: Packed) -> None:
-        """Remove a version; do nothing if there is none."""
-        versions, place = self._place(packed)
-        if place < len(versions) and versions[place] == packed:
+    def remove(self, upload: str) -> None:
+        """Remove the version of an upload; do nothing if there is none."""
+        key = key_of(upload)
+        versions, place = self._place(key)
+        if place < len(versions) and versions[place].startswith(key):
             del versions[place]
             if not versions:
-                del self._lists[packed[0]]
+                del self._lists[key[0]]
 
     def _place(self, key: bytes) -> tuple[list[Packed], int]:
         versions = self._lists.get(key[0], [])

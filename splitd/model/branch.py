@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, MutableMapping
-from itertools import islice
 from types import MappingProxyType
 
 from sortedcontainers import SortedList
@@ -12,34 +11,41 @@ from sortedcontainers import SortedList
 from splitd.model.packing import Packed
 from splitd.model.sharded import ShardedDict
 
-MAX_SEGMENT = 255
-"""The most bytes of a name."""
-LARGE = 2000
+SORTED = 200
 """With more members than this, a collection keeps its names sorted."""
+LARGE = 2000
+"""With more members than this, a collection keeps its members in a `ShardedDict`."""
 NO_PROPERTIES: Mapping[str, str] = MappingProxyType({})
 
 
 class Branch:
     """A collection in the tree.
 
-    `members` holds the packed manifest of each file, and the branch of each collection in it.
+    `members` holds, by their entry names (see `splitd.model.paths`), the packed manifest of each file and the branch of
+    each collection in it.
 
-    `names` is the sorted list of the members' names.  It is None in collections of at most `LARGE` members: sorting so
-    few names for each page takes less than a millisecond, and most collections are never listed.  Larger collections
-    keep their names sorted, because sorting a million names at the first listing would block all other work for most of
-    a second.
+    `names` is the sorted list of the members' entry names.  It is None in collections of at most `SORTED` members:
+    sorting so few names for each page takes some microseconds, and most collections are never listed.  Larger
+    collections keep their names sorted, because sorting a million names at the first listing would block all other work
+    for most of a second.
 
-    `properties` holds the properties of the members by name.  It is None if no member has any, which saves memory.
+    `properties` holds the properties of the members by entry name.  It is None if no member has any, which saves
+    memory.
+
+    `implied` says that the collection is there only because something is in it; `own` is the packed manifest of a file
+    that the collection itself is, or None.
     """
 
-    __slots__ = ("created_ms", "members", "modified_ms", "names", "properties")
+    __slots__ = ("created_ms", "implied", "members", "modified_ms", "names", "own", "properties")
 
-    def __init__(self, created_ms: int) -> None:
+    def __init__(self, created_ms: int, *, implied: bool = False) -> None:
         self.created_ms = created_ms
         self.modified_ms = created_ms
         self.members: MutableMapping[str, Packed | Branch] = {}
         self.names: SortedList | None = None
         self.properties: dict[str, Mapping[str, str]] | None = None
+        self.implied = implied
+        self.own: Packed | None = None
 
     def put(self, name: str, entry: Packed | Branch, time_ms: int) -> None:
         """Add or replace a member, and set when the collection was modified; the member's properties stay."""
@@ -52,10 +58,11 @@ class Branch:
             if name not in self.members:
                 self.names.add(name)
             self.members[name] = entry
-            return
-        self.members[name] = entry
-        if len(self.members) > LARGE:
-            self.names = SortedList(self.members)
+        else:
+            self.members[name] = entry
+            if len(self.members) > SORTED:
+                self.names = SortedList(self.members)
+        if len(self.members) > LARGE and not isinstance(self.members, ShardedDict):
             self.members = ShardedDict(self.members)
 
     def fill(self, names: list[str], entries: list[Packed | Branch]) -> None:
@@ -70,9 +77,9 @@ class Branch:
     def end_filling(self, names: list[str]) -> None:
         """Keep the names of all members sorted if they are many.
 
-        :param names: the names of all members; it is faster if they are ascending.
+        :param names: the entry names of all members; it is faster if they are ascending.
         """
-        if len(names) > LARGE:
+        if len(names) > SORTED:
             self.names = SortedList(names)
 
     def remove(self, name: str, time_ms: int) -> Packed | Branch:
@@ -80,9 +87,10 @@ class Branch:
         removed = self.members.pop(name)
         if self.names is not None:
             self.names.remove(name)
-            if len(self.names) <= LARGE // 2:
+            if len(self.names) <= SORTED // 2:
                 self.names = None
-                self.members = dict(self.members)
+        if isinstance(self.members, ShardedDict) and len(self.members) <= LARGE // 2:
+            self.members = dict(self.members)
         self.set_properties(name, NO_PROPERTIES)
         self.modified_ms = time_ms
         return removed
@@ -112,71 +120,43 @@ class Branch:
             self.properties = self.properties or None
 
     def files(self) -> Iterator[Packed]:
-        """Iterate over all files in the collection and below."""
+        """Iterate over all files in the collection and below, and over what collections are themselves."""
         waiting = [self]
         while waiting:
-            for entry in waiting.pop().members.values():
+            node = waiting.pop()
+            if node.own is not None:
+                yield node.own
+            for entry in node.members.values():
                 if isinstance(entry, Branch):
                     waiting.append(entry)
                 else:
                     yield entry
 
-    def page(self, after: str, limit: int) -> list[tuple[str, Packed | Branch]]:
-        """Return at most `limit` members with names greater than `after`, in the order of the names."""
+    def names_from(self, first: str) -> Iterator[str]:
+        """Iterate over the entry names from `first` on, in ascending order; the branch must not be changed meanwhile.
+
+        :param first: need not be a member's.
+        """
         if self.names is not None:
-            names = list(islice(self.names.irange(after, inclusive=(False, True)), limit))
+            yield from self.names.irange(first)
         else:
             every = sorted(self.members)
-            first = bisect_right(every, after)
-            names = every[first : first + limit]
-        return [(name, self.members[name]) for name in names]
+            yield from every[bisect_left(every, first) :]
 
+    def shown(self, name: str) -> str:
+        """Return the shortest name for a member that no other member has: without a slash if it is not needed.
 
-def find(root: Branch, path: str) -> Packed | Branch | None:
-    """Return what has a path; None if nothing has it."""
-    if path == "/":
-        return root
-    first, *segments = path.split("/")
-    entry: Packed | Branch | None = root if segments and not first else None
-    for segment in segments:
-        if not isinstance(entry, Branch):
-            return None
-        entry = entry.members.get(segment)
-    return entry
+        :param name: the member's entry name.
+        """
+        plain = name.removesuffix("/")
+        return plain if plain and (plain is name or plain not in self.members) else name
 
+    def find(self, name: str) -> str | None:
+        """Return the entry name of a member; None if there is none.
 
-def all_properties(above: Branch) -> Iterator[tuple[str, Mapping[str, str]]]:
-    """Iterate over all paths that have properties, with them.
-
-    :param above: has the root as its only member, under an empty name.
-    """
-    waiting = [("", above)]
-    while waiting:
-        folder, node = waiting.pop()
-        for name, properties in (node.properties or {}).items():
-            yield f"{folder}/{name}", properties
-        below = folder if node is above else f"{folder}/"
-        waiting.extend((below + name, entry) for name, entry in node.members.items() if isinstance(entry, Branch))
-
-
-def nearest(above: Branch, path: str, name: str) -> tuple[str, str]:
-    """Find the nearest collection that has a property: the one at a path, or one that the path lies in.
-
-    :param above: has the root as its only member, under an empty name.
-    :param path: a path that may not exist.
-    :param name: the name of the property.
-    :return: the collection's path, and its value of the property; two empty texts if there is none.
-    """
-    found = "", ""
-    folder = above
-    segments = path.split("/") if path != "/" else [""]
-    for depth, segment in enumerate(segments, 1):
-        entry = folder.members.get(segment)
-        if not isinstance(entry, Branch):
-            break
-        if folder.properties is not None:
-            value = folder.properties_of(segment).get(name)
-            if value is not None:
-                found = "/".join(segments[:depth]) or "/", value
-        folder = entry
-    return found
+        :param name: an entry name, or the name of a collection if no file has it.
+        """
+        if name in self.members:
+            return name
+        collection = name + "/"
+        return collection if collection in self.members else None

@@ -44,6 +44,9 @@ class Condition:
         there.
     :param held: the locks that permitted the change when it began, or None.
     :param user: the user whose locks' tokens count; None if everybody's do.
+    :param is_key: whether the path of a file to be put is a key (see `splitd.interfaces.keys`): then missing
+        collections are made, as implied ones; a collection of the same name is no hindrance; and a path with a slash at
+        its end is that of a collection, which is from then on the file itself.
     """
 
     match: tuple[str, ...] | None = None
@@ -54,6 +57,7 @@ class Condition:
     collections: tuple[str, ...] = ()
     held: Held | None = None
     user: str | None = None
+    is_key: bool = False
 
     def failed(self, etag: str | None, modified_ms: int | None = None) -> str:
         """Find the first header whose condition fails, in the order of RFC 9110 section 13.2.2.

@@ -10,7 +10,7 @@ from heapq import heappop, heappush
 import attrs
 from sortedcontainers import SortedDict
 
-from splitd.model.tree import ancestors
+from splitd.model.paths import above, place_of
 
 EXCLUSIVE = "exclusive"
 SHARED = "shared"
@@ -56,6 +56,8 @@ class Lock:
 class Locks:
     """All locks.  An expired lock counts as absent, whether it has been dropped or not.
 
+    A lock on a file covers the collection of this name too, and the other way round: they have one place.
+
     :param most_remembered: how many of the places where a lock was taken are remembered for `was_taken`.
     :ivar taken: how many locks have been taken, not counting refreshes.
     """
@@ -63,10 +65,10 @@ class Locks:
     def __init__(self, most_remembered: int = _MOST_REMEMBERED) -> None:
         self._most_remembered = most_remembered
         self.taken = 0
-        self._last_taken: OrderedDict[tuple[str, bool], int] = OrderedDict()  # by path and depth
+        self._last_taken: OrderedDict[tuple[str, bool], int] = OrderedDict()  # by place and depth
         self._forgotten = 0
         self._by_token: dict[str, Lock] = {}
-        self._at: SortedDict[str, dict[str, Lock]] = SortedDict()  # by path, so that those below a path are neighbours
+        self._at: SortedDict[str, dict[str, Lock]] = SortedDict()  # by place, so that those below one are neighbours
         self._expiries: list[tuple[int, str]] = []
 
     def __iter__(self) -> Iterator[Lock]:
@@ -85,14 +87,15 @@ class Locks:
         """Return the locks that protect a path: those on the path itself, and deep ones on collections it lies in."""
         if not self._at:
             return []
-        found = [lock for lock in self._at.get(path, {}).values() if now_ms < lock.expires_ms]
-        for ancestor in ancestors(path):
-            found += [lock for lock in self._at.get(ancestor, {}).values() if lock.deep and now_ms < lock.expires_ms]
+        place = place_of(path)
+        found = [lock for lock in self._at.get(place, {}).values() if now_ms < lock.expires_ms]
+        for each in above(place):
+            found += [lock for lock in self._at.get(each, {}).values() if lock.deep and now_ms < lock.expires_ms]
         return found
 
     def below(self, path: str, now_ms: int) -> list[Lock]:
         """Return the locks that were taken on paths below a path."""
-        found = [lock for each in self._paths_below(path) for lock in self._at[each].values()]
+        found = [lock for each in self._below(path) for lock in self._at[each].values()]
         return [lock for lock in found if now_ms < lock.expires_ms]
 
     def barring(self, path: str, tokens: SetOf[str], now_ms: int, user: str | None = None) -> list[Lock]:
@@ -112,7 +115,7 @@ class Locks:
 
     def is_crowded(self, path: str, *, deep: bool, now_ms: int) -> bool:
         """Whether a path that a new lock would cover has `MOST_LOCKS` locks already."""
-        covered = [path, *(self._paths_below(path) if deep else ())]
+        covered = [path, *(f"{each}/" for each in self._below(path) if deep)]
         return any(len(self.covering(each, now_ms)) >= MOST_LOCKS for each in covered)
 
     def was_taken(self, path: str, since: int) -> bool:
@@ -122,12 +125,13 @@ class Locks:
         """
         if since < self._forgotten:
             return True
-        places = [(path, False), (path, True), *((ancestor, True) for ancestor in ancestors(path))]
-        return any(self._last_taken.get(place, 0) > since for place in places)
+        place = place_of(path)
+        places = [(place, False), (place, True), *((each, True) for each in above(place))]
+        return any(self._last_taken.get(each, 0) > since for each in places)
 
     def _remember(self, lock: Lock) -> None:
         self.taken += 1
-        place = (lock.path, lock.deep)
+        place = (place_of(lock.path), lock.deep)
         self._last_taken[place] = self.taken
         self._last_taken.move_to_end(place)
         if len(self._last_taken) > self._most_remembered:
@@ -144,7 +148,7 @@ class Locks:
             self._remember(lock)
         self.release(lock.token)
         self._by_token[lock.token] = lock
-        self._at.setdefault(lock.path, {})[lock.token] = lock
+        self._at.setdefault(place_of(lock.path), {})[lock.token] = lock
         heappush(self._expiries, (lock.expires_ms, lock.token))
         if len(self._expiries) > 2 * len(self._by_token) + 64:  # most are of locks that were released or refreshed
             self._expiries = sorted((each.expires_ms, each.token) for each in self)
@@ -154,25 +158,26 @@ class Locks:
         lock = self._by_token.pop(token, None)
         if lock is None:
             return
-        here = self._at[lock.path]
+        place = place_of(lock.path)
+        here = self._at[place]
         del here[token]
         if not here:
-            del self._at[lock.path]
+            del self._at[place]
 
     def drop_at(self, path: str) -> None:
         """Drop the locks that were taken on a path."""
-        for token in list(self._at.get(path, ())):
+        for token in list(self._at.get(place_of(path), ())):
             self.release(token)
 
     def drop_below(self, path: str) -> None:
         """Drop the locks that were taken on paths below a path."""
-        for each in list(self._paths_below(path)):
-            self.drop_at(each)
+        for each in list(self._below(path)):
+            self.drop_at(f"{each}/")
 
-    def _paths_below(self, path: str) -> Iterator[str]:
-        prefix = path.rstrip("/") + "/"
+    def _below(self, path: str) -> Iterator[str]:
+        """Iterate over the places below a path that have locks."""
+        prefix = place_of(path) + "/"
         for each in self._at.irange(minimum=prefix):
             if not each.startswith(prefix):
                 return
-            if each != path:  # "/" starts with its own prefix
-                yield each
+            yield each

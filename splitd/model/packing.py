@@ -26,6 +26,8 @@ the rest    `said` in JSON, in shapes that have none
 ==========  ====================================================================
 """
 
+KEY = 16
+"""The first bytes of a packed manifest, which say to which upload it belongs; see `key_of`."""
 _HEAD = struct.Struct(">16sQQ")
 _FULL = 1 << 16
 """Node ids, and shapes, of which a packing must have less."""

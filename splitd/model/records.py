@@ -9,6 +9,7 @@ import msgspec
 from google_crc32c import value
 
 from splitd.model.manifest import Manifest
+from splitd.model.media import Media
 
 VERSION = 1
 """The version of the journal's format, in its first record."""
@@ -60,51 +61,89 @@ class FileCommitted(_Record, frozen=True, tag="file-committed"):
 
     The parts of that version are doomed, unless it has another name.  Parts of the upload that the manifest does not
     place are doomed as copies.
+
+    :param implies: whether missing collections that the path lies in are made, as implied ones; a collection of the
+        same name is no contradiction then, and a path with a slash at its end is that of the collection, which is the
+        file itself.
     """
 
     path: str
     manifest: Manifest
+    implies: bool = False
 
 
 class CollectionMade(_Record, frozen=True, tag="collection-made"):
     """An empty collection exists from here on.
 
     :param properties: those that the client set when it made the collection; see `PropertiesChanged`.
+    :param implies: whether missing collections that the path lies in are made, as implied ones.
+    :param implied: whether the collection is only implied.  For snapshots.
     """
 
     path: str
     time_ms: int
     properties: dict[str, str] = {}
+    implies: bool = False
+    implied: bool = False
 
 
 class EntryDeleted(_Record, frozen=True, tag="entry-deleted"):
     """The file, or the collection with all in it, is deleted.
 
-    The parts of versions that have no other name are doomed.
+    The parts of versions that have no other name are doomed.  Implied collections that have become empty are gone.
     """
+
+    path: str
+    time_ms: int
+
+
+class KeyDeleted(_Record, frozen=True, tag="key-deleted"):
+    """The collection is no file itself any more, and only implied: it is gone if it is empty."""
 
     path: str
     time_ms: int
 
 
 class EntryMoved(_Record, frozen=True, tag="entry-moved"):
-    """The file, or the collection with all in it, is at `target` from here on; what was there is deleted."""
+    """The file, or the collection with all in it, is at `target` from here on; what was there is deleted.
+
+    :param implies: whether missing collections that `target` lies in are made, as implied ones.
+    """
 
     source: str
     target: str
     time_ms: int
+    implies: bool = False
 
 
 class EntryCopied(_Record, frozen=True, tag="entry-copied"):
     """Each file at `source` and below has one more name, at `target` and below; what was at `target` is deleted.
 
     :param depth: "infinity", or "0" for a collection without its members.
+    :param implies: whether missing collections that `target` lies in are made, as implied ones.
     """
 
     source: str
     target: str
     depth: Literal["0", "infinity"]
     time_ms: int
+    implies: bool = False
+
+
+class KeyCopied(_Record, frozen=True, tag="key-copied"):
+    """The file `source` has one more name, `target`; the version that was there is deleted.
+
+    Both are keys: a path with a slash at its end is that of a collection, which is the file itself.  Missing
+    collections that `target` lies in are made, as implied ones.
+
+    :param time_ms: the `created_ms` of the copy.
+    :param media: the headers of the copy, as `Media.compact` returns them; None for those of the source.
+    """
+
+    source: str
+    target: str
+    time_ms: int
+    media: str | Media | None = None
 
 
 class PropertiesChanged(_Record, frozen=True, tag="properties-changed"):
@@ -112,11 +151,13 @@ class PropertiesChanged(_Record, frozen=True, tag="properties-changed"):
 
     :param set: the new values, whole XML elements, by the properties' names: "{namespace}name", or the name alone.
     :param removed: the names of removed properties; they need not have existed.
+    :param keeps: whether the collection is from here on more than implied.
     """
 
     path: str
     set: dict[str, str] = {}
     removed: tuple[str, ...] = ()
+    keeps: bool = False
 
 
 class LockTaken(_Record, frozen=True, tag="lock-taken"):
@@ -128,6 +169,7 @@ class LockTaken(_Record, frozen=True, tag="lock-taken"):
     :param owner: the client's description of the owner: an XML element, or empty.
     :param file: the empty file that was made to be locked, because there was nothing at the path; else None.
     :param user: the user who took it; empty for nobody in particular.
+    :param implies: whether missing collections that `file` lies in are made, as implied ones.
     """
 
     path: str
@@ -139,6 +181,7 @@ class LockTaken(_Record, frozen=True, tag="lock-taken"):
     expires_ms: int
     file: Manifest | None = None
     user: str = ""
+    implies: bool = False
 
 
 class LockReleased(_Record, frozen=True, tag="lock-released"):
@@ -282,8 +325,10 @@ Record = (
     | FileCommitted
     | CollectionMade
     | EntryDeleted
+    | KeyDeleted
     | EntryMoved
     | EntryCopied
+    | KeyCopied
     | PropertiesChanged
     | LockTaken
     | LockReleased

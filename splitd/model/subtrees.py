@@ -1,16 +1,19 @@
 """Work on whole subtrees, one name at a time.  Pure.
 
-Each function is a generator that yields once for every name, so that its caller decides how many names to process in
-one step.  Nothing else may change the subtree until the generator has ended.
+Each function is a generator that yields once for every name, and once more for a collection that is a file itself, so
+that its caller decides how many names to process in one step.  Nothing else may change the subtree until the generator
+has ended.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 from splitd.errors import BadName
-from splitd.model.branch import MAX_SEGMENT, Branch
+from splitd.model.branch import Branch
 from splitd.model.packing import Packed, size_of
+from splitd.model.path_faults import MAX_NAME
 
 
 class Copying:
@@ -38,12 +41,16 @@ class Copying:
         yield self._count(self._source)
         if not (self._deep and isinstance(self._source, Branch) and isinstance(self.copy, Branch)):
             return
+        self.copy.implied = self._source.implied
         waiting = [(self._source, self.copy)]
         while waiting:
             source, target = waiting.pop()
+            if source.own is not None:
+                target.own = source.own
+                yield self._count(source.own)
             for name, entry in source.members.items():
                 if isinstance(entry, Branch):
-                    made = Branch(self._time_ms)
+                    made = Branch(self._time_ms, implied=entry.implied)
                     target.add(name, made)
                     waiting.append((entry, made))
                 else:
@@ -72,6 +79,9 @@ def dismantle(entry: Packed | Branch) -> Iterator[Packed | None]:
     waiting = [entry]
     while waiting:
         node = waiting[-1]
+        if node.own is not None:
+            own, node.own = node.own, None
+            yield own
         if not node.members:
             waiting.pop()
             yield None
@@ -89,7 +99,10 @@ def count_names(entry: Packed | Branch, most: int) -> Iterator[int]:
     waiting = [entry]
     while waiting:
         node = waiting.pop()
-        for member in node.members.values() if isinstance(node, Branch) else ():
+        if not isinstance(node, Branch):
+            continue
+        own = () if node.own is None else (node.own,)
+        for member in chain(own, node.members.values()):
             total += 1
             yield total
             if total > most:
@@ -110,8 +123,11 @@ def refuse_longer(entry: Packed | Branch, size: int, message: str) -> Iterator[N
         node, left = waiting.pop()
         for name, member in node.members.items():
             # Usually there is room for any name, and only collections need a closer look.
-            if left < MAX_SEGMENT and len(name.encode()) > left:
-                raise BadName(message)
             if isinstance(member, Branch):
-                waiting.append((member, left - len(name.encode()) - 1))
+                size = len(name.encode())  # with the slash
+                if size - (member.own is None) > left:
+                    raise BadName(message)
+                waiting.append((member, left - size))
+            elif left < MAX_NAME and len(name.encode()) > left:
+                raise BadName(message)
             yield None

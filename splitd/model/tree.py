@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-
-import attrs
-import msgspec
+from collections.abc import Iterator, Mapping
 
 from splitd.errors import BadName, Entangled, NameTaken, NotACollection, NotAFile, NotFound, ParentMissing, TooManyNames
-from splitd.model.branch import NO_PROPERTIES, Branch, all_properties, find, nearest
+from splitd.model.branch import NO_PROPERTIES, Branch
+from splitd.model.entries import Collection, Member
+from splitd.model.finding import all_entries, all_properties, descend, find, folders_of, nearest
+from splitd.model.implied import first_missing, first_pruned, is_in_implied, make_folders, prune
 from splitd.model.manifest import Manifest
+from splitd.model.order import page
 from splitd.model.packing import Packed, Packing
-from splitd.model.path_faults import MAX_PATH, fault_of
+from splitd.model.path_faults import MAX_PATH
+from splitd.model.paths import ancestors, basename, check_path, folder_of, is_below, parent, place_of
 from splitd.model.subtrees import Copying, count_names, dismantle, refuse_longer
+
+__all__ = ["MAX_PATH", "Collection", "Member", "Tree", "ancestors", "basename", "check_path", "parent"]
 
 MAX_COPIED = 1_000_000
 """The most names that one copy may make, because the copied tree cannot be changed while they are made."""
@@ -20,62 +24,11 @@ MAX_NAMES = 10_000_000
 """The most names that may exist after a tree was copied."""
 
 
-@attrs.frozen
-class Collection:
-    """The attributes of a collection, without its members.
-
-    :param created_ms: when it was made, milliseconds since 1970.
-    :param modified_ms: when a member was last added, replaced or removed.
-    """
-
-    created_ms: int
-    modified_ms: int
-
-
-class Member(msgspec.Struct, frozen=True, gc=False):
-    """One name in a collection."""
-
-    name: str
-    entry: Manifest | Collection
-
-
-def check_path(path: str) -> None:
-    """Refuse a text that is not a path.
-
-    :raise BadName: the text is relative, ends with a slash, has an empty, "." or ".." segment, a control character or
-        a lone surrogate, a segment of more than MAX_SEGMENT bytes in UTF-8, or more than MAX_PATH bytes in all.
-    """
-    reason = fault_of(path)
-    if reason:
-        raise BadName(f"{path[:200]!r}: {reason}")
-
-
-def parent(path: str) -> str:
-    """Return the collection that a path lies in; the root lies in itself."""
-    return path.rpartition("/")[0] or "/"
-
-
-def basename(path: str) -> str:
-    """Return the last segment of a path; empty for the root."""
-    return path.rpartition("/")[2]
-
-
-def ancestors(path: str) -> Iterable[str]:
-    """Iterate over all collections that a path lies in, the root first; none for the root or a relative path."""
-    if not path.startswith("/") or path == "/":
-        return
-    yield "/"
-    slash = path.find("/", 1)
-    while slash > 0:
-        yield path[:slash]
-        slash = path.find("/", slash + 1)
-
-
 class Tree:
     """All names, with their files and collections.
 
     A change that is refused has changed nothing.  A file takes memory for its packed manifest, its name and a slot in a
-    dict.  Paths are not checked here: a caller must not put a path that `check_path` refuses.
+    dict.  Paths are not checked here: a caller must not put a path that `check_catalog_path` refuses.
 
     :param created_ms: when the root was made, milliseconds since 1970.
     :param packing: has packed the manifests.
@@ -99,45 +52,66 @@ class Tree:
         """The root.  The caller must not change it."""
         return self._root
 
+    def find(self, path: str) -> Packed | Branch | None:
+        """Look up a path as `lookup` does, but return what is in the tree, which the caller must not change."""
+        return find(self._root, path)
+
+    def has(self, path: str) -> bool:
+        """Whether something has this path."""
+        return self.find(path) is not None
+
+    def has_file(self, path: str) -> bool:
+        """Whether a file has this path."""
+        entry = self.find(path)
+        return entry is not None and not isinstance(entry, Branch)
+
+    def has_collection(self, path: str) -> bool:
+        """Whether a collection has this path."""
+        return isinstance(self.find(path), Branch)
+
+    def key(self, path: str) -> Packed:
+        """Return the packed manifest of a key: of a file, or of one that a collection itself is.
+
+        :raise NotFound: there is no such key.
+        """
+        entry = self.find(path)
+        found = entry if not isinstance(entry, Branch) else entry.own if path.endswith("/") else None
+        if found is None:
+            raise NotFound(f"there is no {path}")
+        return found
+
     def lookup(self, path: str) -> Manifest | Collection | None:
         """Look up a path; None if nothing has it."""
-        entry = self._find(path)
+        entry = self.find(path)
         return None if entry is None else self._shown(entry)
 
     def _shown(self, entry: Packed | Branch) -> Manifest | Collection:
         if isinstance(entry, Branch):
-            return Collection(entry.created_ms, entry.modified_ms)
+            own = None if entry.own is None else self._packing.unpack(entry.own)
+            return Collection(entry.created_ms, entry.modified_ms, entry.implied, own)
         return self._packing.unpack(entry)
 
     def page(self, path: str, after: str, limit: int) -> list[tuple[str, Packed | Branch]]:
-        """List a page of a collection's members, in ascending order of their names by code point.
+        """List a page of a collection's members; see `order.page`.
 
         The packed manifests and branches are those of the tree: the caller must not change them.
 
-        :param after: list only names greater than this; empty for the first page.
-        :param limit: how many members at most.
         :raise NotFound: nothing has this path.
         :raise NotACollection: a file has this path.
         """
-        return self._collection(path).page(after, limit)
+        return page(self._collection(path), after, limit)
 
     def walk(self) -> Iterator[tuple[str, Manifest | Collection]]:
         """Iterate over all paths except the root's, with their entries, each collection before its members.
 
-        The tree must not be changed until the iteration has ended.
+        A file that a collection itself is has the collection's path with a slash at its end.  The tree must not be
+        changed until the iteration has ended.
         """
         return ((path, self._shown(entry)) for path, entry in self.entries())
 
     def entries(self) -> Iterator[tuple[str, Packed | Branch]]:
         """Iterate as `walk` does, but over packed manifests and branches, which the caller must not change."""
-        waiting = [("", self._root)]
-        while waiting:
-            folder, node = waiting.pop()
-            for name, entry in node.members.items():
-                path = f"{folder}/{name}"
-                yield path, entry
-                if isinstance(entry, Branch):
-                    waiting.append((path, entry))
+        return all_entries(self._root)
 
     def files(self) -> Iterator[Manifest]:
         """Iterate over all files, once for each of their names.  The tree must not be changed meanwhile."""
@@ -145,7 +119,7 @@ class Tree:
 
     def properties(self, path: str) -> Mapping[str, str]:
         """Return the properties of a file or collection; empty if nothing has this path."""
-        node, name = self._parent_branch(path)
+        node, name = self._named(path)
         return NO_PROPERTIES if node is None else node.properties_of(name)
 
     def nearest(self, path: str, name: str) -> tuple[str, str]:
@@ -161,8 +135,8 @@ class Tree:
 
         :raise NotFound: nothing has this path.
         """
-        node, name = self._parent_branch(path)
-        if node is None or name not in node.members:
+        node, name = self._named(path)
+        if node is None:
             raise NotFound(f"there is no {path}")
         node.set_properties(name, properties)
 
@@ -172,8 +146,9 @@ class Tree:
         :raise NotFound: nothing has this path.
         :raise NotACollection: a file has this path.
         """
-        node = self._collection(path)
-        return Collection(node.created_ms, node.modified_ms)
+        found = self._shown(self._collection(path))
+        assert isinstance(found, Collection)
+        return found
 
     def touch(self, path: str, time_ms: int) -> None:
         """Set when a collection was last modified.
@@ -183,14 +158,43 @@ class Tree:
         """
         self._collection(path).modified_ms = time_ms
 
-    def version(self, path: str) -> Manifest | None:
-        """Return the version that a new file at this path would replace; None if nothing has the path.
+    def version(self, path: str, *, is_key: bool = False) -> Manifest | None:
+        """Return the version that a new file at this path would replace; None if there is none.
 
+        :param is_key: whether the path is a key: then missing collections are no hindrance, nor is a collection of this
+            name; and with a slash at its end it is that of a file that the collection itself is.
         :raise ParentMissing: the collection that the path lies in does not exist, or is a file.
         :raise NotAFile: a collection has this path.
         """
-        packed = self._place_of_file(path)[2]
+        packed = self._key_version(path) if is_key else self._place_of_file(path)[2]
         return None if packed is None else self._packing.unpack(packed)
+
+    def _key_version(self, path: str) -> Packed | None:
+        missing = first_missing(self._root, path)
+        if missing is not None and folder_of(missing) == "/":
+            raise ParentMissing(f"there is no collection {missing[:-1]}")
+        entry = None if missing is not None else find(self._root, path)
+        if path.endswith("/"):
+            return entry.own if isinstance(entry, Branch) else None
+        return None if isinstance(entry, Branch) else entry
+
+    def first_missing(self, path: str) -> str | None:
+        """Return the first collection that a path lies in and that does not exist; see `implied.first_missing`."""
+        return first_missing(self._root, path)
+
+    def first_pruned(self, path: str) -> str | None:
+        """Return the outermost collection that goes with the removal of a path; see `implied.first_pruned`."""
+        return first_pruned(self._root, path)
+
+    def implies(self, path: str) -> bool:
+        """Whether a record of a new entry at this path must be applied as that of a key (see `put`): a collection that
+        the path lies in is implied or missing, or a collection has the same name.
+        """
+        return path.endswith("/") or self.is_in_implied(path) or find(self._root, path + "/") is not None
+
+    def is_in_implied(self, path: str) -> bool:
+        """Whether one of the collections that a path lies in is implied, or does not exist."""
+        return is_in_implied(self._root, place_of(path))
 
     def refuse_taken(self, path: str) -> None:
         """Refuse a path at which no collection can be made.
@@ -201,22 +205,51 @@ class Tree:
         if path == "/":
             raise NameTaken("the root is there always")
         node, name = self._place(path)
-        if name in node.members:
+        if node.find(name) is not None:
             raise NameTaken(f"{path} is there already")
 
-    def put(self, path: str, file: Packed, time_ms: int) -> Packed | None:
+    def put(self, path: str, file: Packed, time_ms: int, *, is_key: bool = False) -> Packed | None:
         """Put a file at a path.
 
         :param file: its packed manifest.
-        :return: that of the version that it replaces, for `dismantle`; None if nothing had the path.
+        :param is_key: as for `version`; missing collections are made, as implied ones.
+        :return: that of the version that it replaces, for `dismantle`; None if there was none.
         :raise ParentMissing, NotAFile: as `version` does.
         """
+        if is_key:
+            return self._put_key(path, file, time_ms)
         node, name, replaced = self._place_of_file(path)
         self._length += 1  # that of the replaced version counts until it is dismantled
         node.put(name, file, time_ms)
         return replaced
 
-    def make_collection(self, path: str, time_ms: int) -> None:
+    def _put_key(self, path: str, file: Packed, time_ms: int) -> Packed | None:
+        replaced = self._key_version(path)
+        self._length += make_folders(self._root, path, time_ms)  # with a slash at the end of the path: itself, too
+        folders, name = folders_of(path) or ([], "")
+        self._length += 1
+        if name:
+            node = descend(self._root, folders)
+            assert node is not None
+            node.put(name, file, time_ms)
+            return replaced
+        above, itself = descend(self._root, folders[:-1]), descend(self._root, folders)
+        assert above is not None
+        assert itself is not None
+        itself.own, itself.implied, above.modified_ms = file, False, time_ms
+        return replaced
+
+    def make_folders(self, path: str, time_ms: int) -> None:
+        """Make the missing collections that a path lies in, as implied ones; see `implied.make_folders`."""
+        self._length += make_folders(self._root, place_of(path), time_ms)
+
+    def prune(self, path: str, time_ms: int) -> list[str]:
+        """Remove implied collections that have become empty; see `implied.prune`."""
+        removed = prune(self._root, path, time_ms)
+        self._length -= len(removed)
+        return removed
+
+    def make_collection(self, path: str, time_ms: int, *, implied: bool = False) -> None:
         """Make an empty collection.
 
         :raise NameTaken, ParentMissing: as `refuse_taken` does.
@@ -224,7 +257,24 @@ class Tree:
         self.refuse_taken(path)
         node, name = self._place(path)
         self._length += 1
-        node.put(name, Branch(time_ms), time_ms)
+        node.put(_of_collection(name), Branch(time_ms, implied=implied), time_ms)
+
+    def keep(self, path: str) -> None:
+        """Let a collection be more than implied.
+
+        :raise NotFound, NotACollection: as `collection` does.
+        """
+        self._collection(path).implied = False
+
+    def unkeep(self, path: str) -> Packed | None:
+        """Let a collection be no file itself any more, and only implied.
+
+        :return: what it was itself, for `dismantle`; None if that was nothing.
+        :raise NotFound, NotACollection: as `collection` does.
+        """
+        node = self._collection(path)
+        own, node.own, node.implied = node.own, None, True
+        return own
 
     def delete(self, path: str, time_ms: int) -> Packed | Branch:
         """Delete a file, or a collection with all that is in it.
@@ -235,9 +285,9 @@ class Tree:
         """
         if path == "/":
             raise BadName("the root cannot be deleted")
-        if self._find(path) is None:
+        node, name = self._named(path)
+        if node is None:
             raise NotFound(f"there is no {path}")
-        node, name = self._place(path)
         return node.remove(name, time_ms)
 
     def dismantle(self, entry: Packed | Branch) -> Iterator[Packed | None]:
@@ -253,11 +303,11 @@ class Tree:
         :raise Entangled: `source` and `target` are the same, or one lies inside the other.
         :raise ParentMissing: the collection that `target` lies in does not exist, or is a file.
         """
-        self._refuse_entangled(source, target, (source in ancestors(target)) or target in ancestors(source))
+        self._refuse_entangled(source, target, deep=True)
 
     def refuse_copy(self, source: str, target: str, *, deep: bool) -> None:
         """Refuse an impossible copy, as `refuse_move` does; but a copy that is not deep may lie inside its source."""
-        self._refuse_entangled(source, target, (deep and source in ancestors(target)) or target in ancestors(source))
+        self._refuse_entangled(source, target, deep=deep)
 
     def refuse_too_many(
         self, source: str, most_copied: int = MAX_COPIED, most_names: int = MAX_NAMES
@@ -273,7 +323,7 @@ class Tree:
         :param most_names: how many names there may be afterwards.
         :raise TooManyNames: there would be more names.
         """
-        entry = self._find(source)
+        entry = self.find(source)
         if not isinstance(entry, Branch):
             return
         count = 0
@@ -290,19 +340,27 @@ class Tree:
 
         :raise BadName: something below `source` would have a path of more than MAX_PATH bytes.
         """
-        entry, size = self._find(source), len(target.encode())
+        entry, size = self.find(source), len(target.encode())
         if size > len(source.encode()) and entry is not None:
             message = f"{source}: something in it would have a path of more than {MAX_PATH} bytes below {target}"
             yield from refuse_longer(entry, MAX_PATH - size, message)
 
-    def _refuse_entangled(self, source: str, target: str, inside: bool) -> None:
-        if self._find(source) is None:
+    def _refuse_entangled(self, source: str, target: str, *, deep: bool) -> None:
+        entry, present = self.find(source), self.find(target)
+        if entry is None:
             raise NotFound(f"there is no {source}")
-        if source == target:
+        if place_of(source) == place_of(target) and (present is None or present is entry):
             raise Entangled(f"{source} is there already: source and target are the same")
-        if inside:
+        # What lies in a collection does not lie in a file of the same name.
+        in_source = is_below(target, source) and not self._is_beside(source, entry)
+        in_target = is_below(source, target) and not self._is_beside(target, present)
+        if (deep and in_source) or in_target:
             raise Entangled(f"{source} and {target}: one lies inside the other")
         self._place(target)
+
+    def _is_beside(self, path: str, entry: Packed | Branch | None) -> bool:
+        """Whether what has a path is a file beside a collection of its name."""
+        return entry is not None and not isinstance(entry, Branch) and self.find(path + "/") is not None
 
     def move(self, source: str, target: str, time_ms: int) -> Packed | Branch | None:
         """Move a file or collection, replacing what is at `target`.
@@ -312,7 +370,8 @@ class Tree:
         """
         self.refuse_move(source, target)
         replaced = self._clear(target, time_ms)
-        node, name = self._place(source)
+        node, name = self._named(source)
+        assert node is not None
         properties = node.properties_of(name)
         entry = node.remove(name, time_ms)
         self._put(target, entry, properties, time_ms)
@@ -324,7 +383,7 @@ class Tree:
         :param deep: whether the members of a collection are copied, too; if not, its copy is empty.
         :raise NotFound: nothing has the path `source`.
         """
-        entry = self._find(source)
+        entry = self.find(source)
         if entry is None:
             raise NotFound(f"there is no {source}")
         return Copying(entry, time_ms, deep=deep)
@@ -349,28 +408,27 @@ class Tree:
         return copying.copy
 
     def _clear(self, path: str, time_ms: int) -> Packed | Branch | None:
-        if self._find(path) is None:
-            return None
-        node, name = self._place(path)
-        return node.remove(name, time_ms)
+        node, name = self._named(path)
+        return None if node is None else node.remove(name, time_ms)
 
     def _put(self, path: str, entry: Packed | Branch, properties: Mapping[str, str], time_ms: int) -> None:
         node, name = self._place(path)
+        if isinstance(entry, Branch):
+            name = _of_collection(name)
+            entry.implied = entry.implied and node is not self._root
         node.put(name, entry, time_ms)
         node.set_properties(name, properties)
 
-    def _parent_branch(self, path: str) -> tuple[Branch | None, str]:
+    def _named(self, path: str) -> tuple[Branch | None, str]:
+        """Return the collection that something lies in, and its entry name there; None if nothing has the path."""
         if path == "/":
             return self._above, ""
-        folder, _, name = path.rpartition("/")
-        node = self._find(folder or "/")
-        return (node if isinstance(node, Branch) else None), name
-
-    def _find(self, path: str) -> Packed | Branch | None:
-        return find(self._root, path)
+        node = self.find(folder_of(path)) if path.startswith("/") else None
+        found = node.find(_last(path)) if isinstance(node, Branch) else None
+        return (None, "") if found is None or not isinstance(node, Branch) else (node, found)
 
     def _collection(self, path: str) -> Branch:
-        entry = self._find(path)
+        entry = self.find(path)
         if entry is None:
             raise NotFound(f"there is no {path}")
         if not isinstance(entry, Branch):
@@ -378,18 +436,27 @@ class Tree:
         return entry
 
     def _place(self, path: str) -> tuple[Branch, str]:
-        """Return the collection that a path lies in, and the path's last segment."""
-        folder, _, name = path.rpartition("/")
-        node = self._find(folder or "/")
+        """Return the collection that a path lies in, and the path's last name, with the slash of the path."""
+        node = self.find(folder_of(path))
         if not isinstance(node, Branch):
-            raise ParentMissing(f"there is no collection {folder}")
-        return node, name
+            raise ParentMissing(f"there is no collection {parent(path)}")
+        return node, _last(path)
 
     def _place_of_file(self, path: str) -> tuple[Branch, str, Packed | None]:
         if path == "/":
             raise NotAFile("the root is a collection")
         node, name = self._place(path)
-        entry = node.members.get(name)
-        if isinstance(entry, Branch):
+        found = node.find(name)
+        entry = None if found is None else node.members[found]
+        if isinstance(entry, Branch) or path.endswith("/"):
             raise NotAFile(f"{path} is a collection")
         return node, name, entry
+
+
+def _last(path: str) -> str:
+    """Return the last name of a path, with the slash at its end if there is one."""
+    return path[path.rfind("/", 0, -1) + 1 :]
+
+
+def _of_collection(name: str) -> str:
+    return name if name.endswith("/") else name + "/"

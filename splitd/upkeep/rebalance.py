@@ -25,6 +25,7 @@ from splitd.errors import (
 from splitd.interfaces.catalog import ICatalog
 from splitd.model.balance import Balance, Level, PartMove
 from splitd.model.manifest import Manifest
+from splitd.model.paths import join
 from splitd.nodes.registry import NodeRegistry
 from splitd.upkeep.pace import Pace
 from splitd.upkeep.part_mover import PartMover
@@ -374,7 +375,7 @@ class _Files:
             self._waiting.pop()
         found = []
         for member in members:
-            path = f"{folder.rstrip('/')}/{member.name}"
+            path = join(folder, member.name)
             if not isinstance(member.entry, Manifest):
                 self._waiting.appendleft(path)
             elif member.entry.nodes:

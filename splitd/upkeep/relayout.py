@@ -17,8 +17,8 @@ from splitd.interfaces.catalog import ICatalog
 from splitd.interfaces.layouts import ILayouts
 from splitd.interfaces.names import INamespace
 from splitd.model.manifest import Manifest
+from splitd.model.paths import folder_of, join
 from splitd.model.striping import Layout, parse_layout
-from splitd.model.tree import parent
 from storaged.http import reason_of
 from storaged.system.clocks import WallClock
 from storaged.system.parallel import gather, settled
@@ -99,7 +99,7 @@ class Relayout:
         found = await self._catalog.lookup(path)
         if found is None:
             raise NotFound(f"there is no {path}")
-        await self._layout_of(parent(path) if isinstance(found, Manifest) else path)
+        await self._layout_of(folder_of(path) if isinstance(found, Manifest) else path)
         if self._running is not None:
             raise RelayoutUnderWay(f"files in {self._path} are being given their layout already")
         progress = self.progress = RelayoutProgress(path, self._wall.now_ms())
@@ -141,7 +141,7 @@ class Relayout:
 
     async def _run(self, found: Any, progress: RelayoutProgress) -> None:
         if isinstance(found, Manifest):
-            await self._change([found], await self._layout_of(parent(progress.path)), progress)
+            await self._change([found], await self._layout_of(folder_of(progress.path)), progress)
             return
         waiting = deque([progress.path])
         while waiting:
@@ -153,8 +153,7 @@ class Relayout:
                 except (NotFound, NotACollection):
                     break  # the collection was deleted or replaced since its name was read
                 files = [member.entry for member in members if isinstance(member.entry, Manifest)]
-                base = folder.rstrip("/")
-                waiting.extend(f"{base}/{each.name}" for each in members if not isinstance(each.entry, Manifest))
+                waiting.extend(join(folder, each.name) for each in members if not isinstance(each.entry, Manifest))
                 await self._change(files, layout, progress)
                 if len(members) < _PAGE:
                     break

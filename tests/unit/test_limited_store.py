@@ -69,6 +69,10 @@ CALLS: dict[str, tuple[Callable[[Asked], Deferred[Any]], str]] = {
     "copy": (lambda a: a.store.copy(a.source, a.target, ALWAYS, deep=True, overwrite=True), "R1 W2"),
     "copy shallow": (lambda a: a.store.copy(a.source, a.target, ALWAYS, deep=False, overwrite=True), "r1 W2"),
     "change_properties": (lambda a: a.store.change_properties(a.source, PropertyChanges({}, ()), ALWAYS), "w1"),
+    "delete_key": (lambda a: a.store.delete_key(a.source, ALWAYS), "w1"),
+    "copy_key": (lambda a: a.store.copy_key(a.source, a.target, ALWAYS, ALWAYS, None), "r1 w2"),
+    "delete_empty": (lambda a: a.store.delete_empty(a.source, ALWAYS), "W1"),
+    "list_keys": (lambda a: a.store.list_keys(a.source, "", "", "", 1), "r1"),
     "asked_layout": (lambda a: a.store.asked_layout(a.source), "r1"),
     "lock": (lambda a: a.store.lock(a.source, EXCLUSIVE, ALWAYS, deep=False, owner="", timeout_s=1), "w1"),
     "lock deep": (lambda a: a.store.lock(a.source, EXCLUSIVE, ALWAYS, deep=True, owner="", timeout_s=1), "W1"),
@@ -96,7 +100,7 @@ def test_a_call_reaches_the_store_if_each_of_its_paths_has_the_right(
 ) -> None:
     call, needs = CALLS[name]
     recorder, principal = Recorder(), Principal("" if is_anonymous else "anna", Grants(grants))
-    store, locks = LimitedStore(recorder, recorder, principal), LimitedLocks(recorder, recorder, principal)
+    store, locks = LimitedStore(recorder, recorder, recorder, principal), LimitedLocks(recorder, recorder, principal)
     missing = [
         (path, right)
         for path, right, below in needed(needs, source, target)
@@ -113,17 +117,19 @@ def test_a_call_reaches_the_store_if_each_of_its_paths_has_the_right(
 
 def test_no_call_is_forgotten() -> None:
     offered = {name for kind in (LimitedStore, LimitedLocks) for name in vars(kind) if not name.startswith("_")}
-    own = {"stat", "list_members", "details", "unlock"}  # which have tests of their own
+    own = {"stat", "find_key", "list_members", "details", "unlock"}  # which have tests of their own
     assert offered - own == {name.partition(" ")[0] for name in CALLS} - {"requested"}
 
 
 @given(GRANTS, PATHS, st.booleans())
 def test_what_cannot_be_read_is_not_there(grants: Rights, path: str, is_anonymous: bool) -> None:
     recorder = Recorder()
-    store = LimitedStore(recorder, recorder, Principal("" if is_anonymous else "anna", Grants(grants)))
+    store = LimitedStore(recorder, recorder, recorder, Principal("" if is_anonymous else "anna", Grants(grants)))
     rights = naive(grants, path)
     assert outcome(store.stat(path)) is (LoginRequired if is_anonymous and not rights else None)
     assert recorder.calls == (READ in rights)
+    assert outcome(store.find_key(path)) is (LoginRequired if is_anonymous and not rights else None)
+    assert recorder.calls == 2 * (READ in rights)
     found: list[list[Details]] = []
     store.details([path, "/"]).addCallback(found.append)
     seen = [bool(details.properties) for details in found[0]]
@@ -141,7 +147,7 @@ def test_a_lock_that_is_not_there_is_released_by_those_who_may(grants: Rights, p
 @given(GRANTS, PATHS, st.sets(st.sampled_from(["a", "ab", "b", "c", "d", "e", "f"])), st.integers(1, 4))
 def test_pages_of_what_can_be_read_are_full(grants: Rights, path: str, names: set[str], limit: int) -> None:
     recorder = Recorder(sorted(names))
-    store = LimitedStore(recorder, recorder, Principal("anna", Grants(grants)))
+    store = LimitedStore(recorder, recorder, recorder, Principal("anna", Grants(grants)))
     if READ not in naive(grants, path):
         assert outcome(store.list_members(path, "", limit)) is NotFound
         return

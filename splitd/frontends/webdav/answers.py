@@ -28,6 +28,7 @@ STATUS: dict[type[errors.SplitdError], int] = {
     errors.NameTaken: 405,
     errors.NotAFile: 405,
     errors.NotACollection: 409,
+    errors.NotEmpty: 409,
     errors.ParentMissing: 409,
     errors.LockUnknown: 409,
     errors.PreconditionFailed: 412,

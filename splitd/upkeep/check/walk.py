@@ -9,7 +9,8 @@ from twisted.internet.task import deferLater
 from splitd.errors import NotACollection, NotFound
 from splitd.interfaces.catalog import ICatalog
 from splitd.model.manifest import Manifest
-from splitd.model.tree import Collection, check_path
+from splitd.model.paths import check_catalog_path, join
+from splitd.model.tree import Collection
 
 _STEP = 200
 """Members that are listed before other requests have a turn; also the most files of a batch, about."""
@@ -36,7 +37,7 @@ class Walk:
         :raise NotFound: nothing has this path.
         :raise BadName: it is not a path.
         """
-        check_path(self._path)
+        check_catalog_path(self._path)
         found = await self._catalog.lookup(self._path)
         if found is None:
             raise NotFound(f"{self._path} does not exist")
@@ -63,11 +64,10 @@ class Walk:
             return []  # it was deleted or replaced meanwhile
         if len(members) == _STEP:
             self._collections.append((path, members[-1].name))
-        base = path.rstrip("/")
         files = []
         for member in members:
             if isinstance(member.entry, Manifest):
-                files.append((f"{base}/{member.name}", member.entry))
+                files.append((join(path, member.name), member.entry))
             else:
-                self._collections.append((f"{base}/{member.name}", ""))
+                self._collections.append((join(path, member.name), ""))
         return files

@@ -1,0 +1,173 @@
+"""The keys of the journalled catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as SetOf
+from typing import TypeVar
+
+import msgspec
+from twisted.internet.defer import Deferred, execute, fail
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from splitd.catalog.changes import Changes
+from splitd.catalog.judging import (
+    refuse_failed,
+    refuse_locked_content,
+    refuse_locked_file,
+    refuse_locked_removal,
+)
+from splitd.catalog.slices import Slices
+from splitd.catalog.state import State
+from splitd.errors import BadName, NotACollection, NotEmpty, NotFound
+from splitd.interfaces.keys import MOST_LISTED, IKeys, Key, Listing
+from splitd.model import records
+from splitd.model.branch import Branch
+from splitd.model.conditions import Condition
+from splitd.model.keys import Page, Wanted, list_page
+from splitd.model.manifest import Manifest
+from splitd.model.media import Media
+from splitd.model.paths import check_key_path
+from splitd.model.records import Record
+from splitd.model.tree import Collection
+
+_Result = TypeVar("_Result")
+
+
+@implementer(IKeys)
+class JournalledKeys:
+    """Keys, recorded in a journal.
+
+    :param state: the state that the journal's records result in; only `changes` changes it.
+    :param clock: calls later.
+    :param new_id: makes the id of an upload of no bytes.
+    """
+
+    def __init__(self, state: State, changes: Changes, clock: IReactorTime, new_id: Callable[[], str]) -> None:
+        self._state = state
+        self._changes = changes
+        self._new_id = new_id
+        self._slices = Slices(clock, 1)
+
+    def stop(self) -> None:
+        """Cancel the pages that are being made.  May be called more than once."""
+        self._slices.stop()
+
+    def list_keys(
+        self, collection: str, prefix: str, after: str, delimiter: str, limit: int, hidden: SetOf[str] = frozenset()
+    ) -> Deferred[Listing]:
+        """List a page of keys; see `IKeys.list_keys`."""
+        wanted, page, keys = Wanted(collection, prefix, after, delimiter, limit, hidden), Page(), list[Key]()
+        if not 0 <= limit <= MOST_LISTED:
+            raise ValueError(f"a page of {limit} keys, up to {MOST_LISTED} can be listed")
+
+        def steps() -> Iterator[None]:
+            self._branch(collection)  # it refuses all else, even if nothing is to be listed
+            if limit:
+                for _ in list_page(wanted, lambda: self._branch(collection), page):
+                    self._show(page, keys)
+                    yield
+                self._show(page, keys)
+
+        return self._slices.do(steps()).addCallback(lambda _: Listing(keys, page.prefixes, page.next))
+
+    def _branch(self, path: str) -> Branch:
+        found = self._state.tree.find(path)
+        if found is None:
+            raise NotFound(f"there is no {path}")
+        if not isinstance(found, Branch):
+            raise NotACollection(f"{path} is a file")
+        return found
+
+    def _show(self, page: Page, keys: list[Key]) -> None:
+        """Move keys of a page to a list."""
+        state = self._state
+        for key, entry in page.keys[len(keys) :]:
+            keys.append(Key(key, state.collection_of(entry) if isinstance(entry, Branch) else state.shown(entry)))
+
+    def find_key(self, path: str) -> Deferred[Manifest | Collection | None]:
+        """Look up a key; see `IKeys.find_key`."""
+        return execute(self._find_key, path)
+
+    def _find_key(self, path: str) -> Manifest | Collection | None:
+        check_key_path(path)
+        return self._state.find_key(path)
+
+    def delete_key(self, path: str, condition: Condition) -> Deferred[bool]:
+        """Delete one key; see `IKeys.delete_key`."""
+
+        def judge() -> tuple[Record | None, bool]:
+            state, lock_ms = self._state, self._changes.lock_ms()
+            present = state.find_key(path)
+            refuse_failed(state, condition, path, present, lock_ms)
+            if present is None:
+                return None, False
+            if not path.endswith("/"):
+                refuse_locked_removal(state, condition, path, lock_ms)
+                return records.EntryDeleted(path, self._changes.now_ms()), True
+            if self._branch(path).members:
+                refuse_locked_content(state, condition, path, lock_ms)
+            else:
+                refuse_locked_removal(state, condition, path, lock_ms)
+            return records.KeyDeleted(path, self._changes.now_ms()), True
+
+        return self._make(judge, [path], condition)
+
+    def copy_key(
+        self, source: str, target: str, source_condition: Condition, condition: Condition, media: Media | None
+    ) -> Deferred[tuple[Manifest, bool]]:
+        """Copy one key; see `IKeys.copy_key`."""
+
+        def judge() -> tuple[Record, tuple[Manifest, bool]]:
+            state, lock_ms = self._state, self._changes.lock_ms()
+            found = state.find_key(source)
+            if found is None:
+                raise NotFound(f"there is no {source}")
+            refuse_failed(state, source_condition, source, found, lock_ms)
+            present = state.find_key(target)
+            refuse_failed(state, condition, target, present, lock_ms)
+            refuse_locked_file(state, condition, target, present, lock_ms)
+            state.tree.version(target, is_key=True)  # it refuses a bucket that is not there
+            record, manifest = self._copied(source, target, found, media)
+            return record, (manifest, present is None)
+
+        return self._make(judge, [source, target], source_condition, condition)
+
+    def _copied(
+        self, source: str, target: str, found: Manifest | Collection, media: Media | None
+    ) -> tuple[Record, Manifest]:
+        """Return the record of a copy, and the manifest of the copy."""
+        now_ms, said = self._changes.now_ms(), None if media is None else media.compact()
+        if isinstance(found, Manifest):
+            copy = msgspec.structs.replace(found, created_ms=now_ms, said=found.said if said is None else said)
+            return records.KeyCopied(source, target, now_ms, said), copy
+        nothing = Manifest(self._new_id(), 0, now_ms, 1, 0, 1, (), said or "")
+        return records.FileCommitted(target, nothing, self._state.tree.implies(target)), nothing
+
+    def delete_empty(self, path: str, condition: Condition) -> Deferred[None]:
+        """Delete a collection that has nothing in it; see `IKeys.delete_empty`."""
+
+        def judge() -> tuple[Record, None]:
+            if path == "/":
+                raise BadName("the root cannot be deleted")
+            state, lock_ms = self._state, self._changes.lock_ms()
+            branch = self._branch(path)
+            refuse_failed(state, condition, path, state.find(path), lock_ms)
+            if branch.members:
+                raise NotEmpty(f"{path} is not empty")
+            refuse_locked_removal(state, condition, path, lock_ms)
+            return records.EntryDeleted(path, self._changes.now_ms()), None
+
+        return self._changes.make_at(path, judge, condition=condition, durable=True)
+
+    def _make(
+        self, judge: Callable[[], tuple[Record | None, _Result]], paths: Sequence[str], *conditions: Condition
+    ) -> Deferred[_Result]:
+        try:
+            for path in paths:
+                check_key_path(path)
+        except BadName:
+            return fail()
+        about = [path for condition in conditions for path in condition.paths()]
+        return self._changes.make(judge, *paths, *about, durable=True)
