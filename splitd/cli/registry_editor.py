@@ -60,7 +60,12 @@ class RegistryEditor:
         """
         with self._locked():
             old, new = self._add(entries)
-            return self._tell(old, new, admin)
+            changes = self._tell(old, new, admin)
+        if new != old:
+            # The front watches the file, and may have read it already when it was told to.
+            added = [str(entry["id"]) for entry in entries]
+            changes["added"] = [*changes["added"], *(node for node in added if node not in changes["added"])]
+        return changes
 
     def set_state(self, node_id: str, state: str, admin: Server) -> dict[str, Any]:
         """Set the state of a node, and make the front read the file; all else is as for `join`."""

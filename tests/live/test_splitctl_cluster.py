@@ -82,6 +82,13 @@ def test_a_store_that_is_full_starts_and_serves_its_files(growing: LocalCluster)
     assert ask(f"{growing.admin}/health").status == 200
 
 
+def reload(splitctl: Splitctl, nodes: int, change: str) -> None:
+    """Have the front read its registry, which it may just have done by itself."""
+    assert splitctl.lines("reload") in (
+        [f"{nodes} storage servers; {what}"] for what in (change, "nothing has changed")
+    )
+
+
 # Grow
 
 
@@ -209,7 +216,7 @@ def test_a_bad_registry_is_refused_by_line_and_a_good_one_is_taken(growing: Loca
     assert "colour" in told
     assert up(growing) == SIX
     registry.write_text(good + "  state: readonly\n")
-    assert splitctl.lines("reload") == ["6 storage servers; changed n6"]
+    reload(splitctl, 6, "changed n6")
     (node,) = [node for node in splitctl.documents("nodes") if node["id"] == "n6"]
     assert node["state"] == "readonly"
     assert "is refused" not in splitctl.end("status").stdout.decode()
@@ -245,7 +252,7 @@ def uneven(growing: LocalCluster, splitctl: Splitctl) -> dict[str, str]:
     splitctl.run(*grow(growing))
     with (growing.folder / "nodes.yaml").open("a") as file:
         file.write("  weight: 100\n")
-    assert splitctl.lines("reload") == ["7 storage servers; changed n7"]
+    reload(splitctl, 7, "changed n7")
     return digests
 
 

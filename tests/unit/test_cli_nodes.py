@@ -120,6 +120,18 @@ def test_a_node_is_added_and_all_else_stays_byte_for_byte(front: FrontDouble, re
     assert list(registry.parent.iterdir()) == [registry]
 
 
+def test_a_front_that_has_read_the_registry_already_has_added_it_all_the_same(
+    front: FrontDouble, registry: Path
+) -> None:
+    def read_first() -> str:
+        front.operators.refuses = lambda: ""
+        front.operators.reload({})
+        return ""
+
+    front.operators.refuses = read_first
+    assert "3 storage servers; added n7" in good(add(front)).stdout
+
+
 def test_zone_and_weight_are_written_too(front: FrontDouble, registry: Path) -> None:
     good(add(front, "--zone", "1", "--weight", "2"))
     assert registry.read_text() == REGISTRY + f"- id: n7\n  url: {URL}\n  zone: '1'\n  weight: 2\n"
