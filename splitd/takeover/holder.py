@@ -265,22 +265,26 @@ class Holder:
 
     def _pump(self) -> None:
         link, tail = self._link, self._tail
-        while link is not None and self._sent < tail.next and self._flying_bytes < _WINDOW and not self._reading:
+        if link is None or self._reading:
+            return
+        messages: list[bytes] = []  # what waits goes in one write, and is synced at once
+        while self._sent < tail.next and self._flying_bytes < _WINDOW:
             entry = tail.recent.find(self._sent)
-            if entry is not None:
-                self._send(link, entry.next, entry.size, entry.message)
-            elif self._sent < min(tail.written, tail.next):
-                self._read(link)
-            else:
-                return
+            if entry is None:
+                break
+            self._note_sent(entry.next, entry.size)
+            messages += entry.message
+        if messages:
+            link.append(messages)
+        elif self._sent < min(tail.written, tail.next) and self._flying_bytes < _WINDOW:
+            self._read(link)
 
-    def _send(self, link: JournalLink, upcoming: int, size: int, message: list[bytes]) -> None:
+    def _note_sent(self, upcoming: int, size: int) -> None:
         if not self._flying:
             self._progress_at = self._clock.seconds()
         self._flying.append((upcoming, size))
         self._flying_bytes += size
         self._sent = upcoming
-        link.append(message)
 
     def _read(self, link: JournalLink) -> None:
         first, tail = self._sent, self._tail
@@ -299,8 +303,8 @@ class Holder:
                 link.cut(NodeUnavailable(f"the journal cannot be read: {result.getErrorMessage()}"))
             else:
                 lines, count = result
-                message = encode_append(Append(first, run.epoch, first, count, lines))
-                self._send(link, first + count, len(lines), message)
+                self._note_sent(first + count, len(lines))
+                link.append(encode_append(Append(first, run.epoch, first, count, lines)))
                 self._pump()
 
         tail.in_thread(lambda: self._lines.read(first, run.last + 1)).addBoth(read)

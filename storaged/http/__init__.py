@@ -31,6 +31,7 @@ from storaged.http.sendfile import can_send_file, send_file
 from storaged.http.sending import send_body
 from storaged.http.site import BUFFER_SIZE, HEAD_TIMEOUT_S, IDLE_LIMIT, StreamingSite
 from storaged.http.targets import Parameters, origin_form, parse_absolute, split_target
+from storaged.http.thread_sender import ThreadSender
 from storaged.http.trust import NodeTrust
 from storaged.http.upgrade import IDrainingProtocol, NotUpgraded, upgrade
 from storaged.http.whole import BodyTooLong, WholeBody, read_whole
@@ -65,6 +66,7 @@ __all__ = [
     "StreamingRequest",
     "StreamingResource",
     "StreamingSite",
+    "ThreadSender",
     "WholeBody",
     "abort_body",
     "can_send_file",

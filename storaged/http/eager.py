@@ -17,22 +17,27 @@ def write_eagerly(transport: Any, pieces: Sequence[bytes]) -> None:
     A transport waits for its turn in the reactor, joins the pieces, and sends 128 KiB at a time.  That suits small
     writes, but is about a quarter of the cost of large ones.  Bytes that the kernel does not take go that way.
     """
-    if (
+    if takes_at_once(transport):
+        pieces = send_at_once(transport.socket, pieces)
+    if pieces:
+        transport.writeSequence(pieces)
+
+
+def takes_at_once(transport: Any) -> bool:
+    """Return whether the kernel may get bytes of a connection at once: on plain TCP, while no other bytes wait."""
+    return (
         isinstance(transport, Connection)
         and not transport.TLS
-        and transport.connected
+        and bool(transport.connected)
         and not transport.disconnecting
         # No byte may overtake those that wait already (abstract.FileDescriptor).
         and not transport.dataBuffer
         and not transport._tempDataBuffer
         and not transport._writeDisconnected
-    ):
-        pieces = _send(transport.socket, pieces)
-    if pieces:
-        transport.writeSequence(pieces)
+    )
 
 
-def _send(socket: Any, pieces: Sequence[bytes]) -> Sequence[bytes]:
+def send_at_once(socket: Any, pieces: Sequence[bytes]) -> Sequence[bytes]:
     """Send pieces, and return those that the kernel did not take."""
     try:
         sent = socket.sendmsg(pieces[:_MOST_PIECES])

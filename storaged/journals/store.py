@@ -12,9 +12,10 @@ from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 
 from storaged.disk.calls import DiskCalls, disk_error
+from storaged.http import reason_of
 from storaged.journals.copy import JournalCopy
 from storaged.journals.epochs import Epochs
-from storaged.parts.errors import BadRequest
+from storaged.parts.errors import BadRequest, NodeUnavailable, StoragedError
 from storaged.parts.journals import Append, Claim, CopyState, Piece, Standing, Trim
 from storaged.system.interfaces import IFilesystem
 from storaged.system.serial import SerialThread
@@ -97,6 +98,35 @@ class Journals:
         """Append lines; see `JournalCopy.append`."""
         return self._write(session, lambda: self._copy.append(requests))
 
+    def append_then(
+        self, session: Session | None, request: Append, then: Callable[[int | StoragedError], object]
+    ) -> None:
+        """Append lines as `append` does, and tell only a function of it.
+
+        :param then: called in the thread of the copy, with the number after that of the last record, or with the error.
+        :raise StoragedError: this connection may not write the copy.
+        """
+        self._check(session)
+
+        def work() -> None:
+            outcome: int | StoragedError
+            try:
+                outcome = self._copy.append([request])
+            except StoragedError as problem:
+                outcome = problem
+            except OSError as problem:
+                outcome = _disk_error(problem)
+            except Exception as problem:
+                self._log.failure("an append to the copy of the journal")
+                outcome = NodeUnavailable(reason_of(problem))
+            then(outcome)
+
+        self._thread.post(work)
+
+    def tell(self, call: Callable[[], object]) -> None:
+        """Make a call in the reactor's thread; for what `append_then` calls."""
+        self._thread.tell(call)
+
     def trim(self, session: Session | None, request: Trim) -> Deferred[int]:
         """Drop records; see `JournalCopy.trim`."""
         return self._write(session, lambda: self._copy.trim(request.next))
@@ -118,18 +148,26 @@ class Journals:
         return await self._run(call)
 
     def _write(self, session: Session | None, call: Callable[[], int]) -> Deferred[int]:
+        self._check(session)
+        return Deferred.fromCoroutine(self._run(call))
+
+    def _check(self, session: Session | None) -> None:
+        """Refuse a connection that may not write the copy."""
         if session is None:
             raise BadRequest("the copy was not opened")
         self.epochs.check_owner(*session.owner)
         if session is not self._session:
             raise BadRequest("a newer connection writes the copy")
-        return Deferred.fromCoroutine(self._run(call))
 
     async def _run(self, call: Callable[[], _T]) -> _T:
         try:
             return await self._thread.run(call)
         except OSError as problem:
-            raise disk_error("the copy of the journal", problem) from problem
+            raise _disk_error(problem) from problem
+
+
+def _disk_error(problem: OSError) -> StoragedError:
+    return disk_error("the copy of the journal", problem)
 
 
 def journals_of(folder: str, filesystem: IFilesystem, pool: ThreadPool, reactor: IReactorFromThreads) -> Journals:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 _T = TypeVar("_T")
@@ -23,9 +24,11 @@ class SerialThread:
     :param name: the name of the thread, as debuggers show it.
     """
 
+    _log = Logger()
+
     def __init__(self, reactor: IReactorFromThreads, name: str) -> None:
         self._reactor = reactor
-        self._calls: SimpleQueue[tuple[Callable[[], Any], Deferred[Any]] | None] = SimpleQueue()
+        self._calls: SimpleQueue[tuple[Callable[[], Any], Deferred[Any] | None] | None] = SimpleQueue()
         self._thread = Thread(target=self._live, name=name, daemon=True)
 
     def start(self) -> None:
@@ -48,6 +51,14 @@ class SerialThread:
         self._calls.put((call, answer))
         return answer
 
+    def post(self, call: Callable[[], object]) -> None:
+        """Make a call in the thread, and tell nobody when it is done: that saves a turn of the reactor."""
+        self._calls.put((call, None))
+
+    def tell(self, call: Callable[[], object]) -> None:
+        """Make a call in the reactor's thread; for calls that run in this thread."""
+        self._reactor.callFromThread(call)
+
     def _live(self) -> None:
         while (asked := self._calls.get()) is not None:
             call, answer = asked
@@ -56,7 +67,10 @@ class SerialThread:
                 result = call()
             except BaseException:
                 result = Failure()
-            self._reactor.callFromThread(_report, answer, result)
+            if answer is not None:
+                self._reactor.callFromThread(_report, answer, result)
+            elif isinstance(result, Failure):
+                self._log.failure("a call in the thread {name}", result, name=self._thread.name)
 
 
 def _report(answer: Deferred[Any], result: Any) -> None:

@@ -194,6 +194,10 @@ class HeldFilesystem(PassingFilesystem):
         self.hold("rename")
         super().rename(source, target)
 
+    def hold_from_now_on(self, *calls: str) -> None:
+        """Block other calls."""
+        self._held = calls
+
     def hold(self, call: str) -> None:
         if call in self._held:
             self.waiting.set()

@@ -36,6 +36,8 @@ async def started_node(
     read_ahead: ReadAhead | None = None,
     epoch: Callable[[], int] = int,
     findings: Findings | None = None,
+    *,
+    journal_disk: IFilesystem | None = None,
 ) -> AsyncIterator[RemotePartStore]:
     """Start a disk part store behind a server on a socket; return the client's view of it."""
     from twisted.internet import reactor
@@ -43,7 +45,7 @@ async def started_node(
     async with started_disk(folder, filesystem, pool, clock, findings=findings) as store:
         identity = Identity(str(folder), NODE_ID, OSFilesystem(), pool, reactor)
         identity.load()
-        journals = journals_of(f"{folder}/journals", OSFilesystem(), pool, reactor)
+        journals = journals_of(f"{folder}/journals", journal_disk or OSFilesystem(), pool, reactor)
         await journals.start()
         site = StreamingSite(
             PartResource(store, identity, KEY, read_ahead or ReadAhead(pool, reactor), journals, store.rechecks.add),

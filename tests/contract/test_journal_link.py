@@ -8,13 +8,15 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 from storaged.parts.client import RemotePartStore
 from storaged.parts.client.journal import JournalLink, encode_append
-from storaged.parts.errors import BadRequest, StoragedError, TakenOver
+from storaged.parts.errors import BadRequest, NodeUnavailable, StoragedError, TakenOver
 from storaged.parts.journals import Append, Claim, CopyState, Roster, Run
 from storaged.system.filesystem import OSFilesystem
+from tests.contract.filesystems import FailingFilesystem, HeldFilesystem
 from tests.contract.nodes import started_node
 from tests.contract.parts import PART, encode, payload
 
@@ -122,6 +124,53 @@ async def test_the_newest_connection_writes_the_copy(tmp_path: Path, pool: Threa
         first.link.append(encode_append(Append(2, 1, 2, 1, b"from the old connection\n")))
         assert isinstance(await first.lost, BadRequest)
         assert await second.append(2) == 3
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_append_that_does_not_follow_is_refused(tmp_path: Path, pool: ThreadPool) -> None:
+    async with started_node(tmp_path, OSFilesystem(), pool, Clock()) as remote:
+        await remote.claim(Claim(1, OLD, RUN, 0))
+        front = Front(remote)
+        await front.open(1, OLD)
+        await front.append(1)
+        front.link.append(encode_append(Append(3, 1, 3, 1, b"after a gap\n")))
+        assert str(await front.lost) == "record 3 to append, and the copy ends before record 2"
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_append_that_cannot_be_synced_is_reported(tmp_path: Path, pool: ThreadPool) -> None:
+    disk = FailingFilesystem()
+    async with started_node(tmp_path, OSFilesystem(), pool, Clock(), journal_disk=disk) as remote:
+        await remote.claim(Claim(1, OLD, RUN, 0))
+        front = Front(remote)
+        await front.open(1, OLD)
+        await front.append(1)
+        disk.fails = {"sync"}
+        front.link.append(encode_append(Append(2, 1, 2, 1, b"line 2\n")))
+        lost = await front.lost
+        assert isinstance(lost, NodeUnavailable)
+        assert str(lost) == "the copy of the journal: Input/output error (EIO)"
+
+
+@pytest_twisted.ensureDeferred
+async def test_appends_that_come_while_one_is_written_get_one_answer_after_it(tmp_path: Path, pool: ThreadPool) -> None:
+    from twisted.internet import reactor
+
+    disk = HeldFilesystem()
+    async with started_node(tmp_path, OSFilesystem(), pool, Clock(), journal_disk=disk) as remote:
+        await remote.claim(Claim(1, OLD, RUN, 0))
+        front = Front(remote)
+        await front.open(1, OLD)
+        await front.append(1)
+        disk.hold_from_now_on("write")
+        front.link.append(encode_append(Append(2, 1, 2, 1, b"line 2\n")))
+        await deferToThreadPool(reactor, pool, disk.waiting.wait)
+        more = [piece for first in (3, 4, 5) for piece in encode_append(Append(first, 1, first, 1, b"line\n"))]
+        durable = front.durable
+        front.link.append(more)
+        disk.let_go.set()
+        assert await durable == 3
+        assert await front.durable == 6
 
 
 @pytest_twisted.ensureDeferred
