@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import TypeAlias, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
@@ -57,6 +58,10 @@ class Changes:
     def __len__(self) -> int:
         """Count the changes that are in progress or wait."""
         return len(self._turns)
+
+    def together(self) -> AbstractContextManager[None]:
+        """Return a context for changes that are to be written together; see `IJournal.together`."""
+        return self._journal.together()
 
     def now_ms(self) -> int:
         """Return the time for a record, milliseconds since 1970."""
@@ -227,8 +232,12 @@ class Changes:
             if not answered.called:
                 answered.callback(answer)  # a Failure is an errback
 
-        for record in records:
-            self._journal.append(record, durable=durable).addBoth(written, record)
+        if len(records) == 1:
+            self._journal.append(records[0], durable=durable).addBoth(written, records[0])
+        else:
+            with self._journal.together():
+                for record in records:
+                    self._journal.append(record, durable=durable).addBoth(written, record)
         return answered
 
 

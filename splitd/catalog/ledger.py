@@ -62,7 +62,10 @@ class JournalledUploads:
 
     def commit_all(self, commits: Sequence[Commit]) -> list[Deferred[bool]]:
         """Commit some uploads; see `IUploadLedger.commit_all`."""
-        return [self._commit(commit) for commit in commits]
+        if len(commits) == 1:
+            return [self._commit(commits[0])]
+        with self._changes.together():
+            return [self._commit(commit) for commit in commits]
 
     def _commit(self, commit: Commit) -> Deferred[bool]:
         path, manifest, condition = commit.path, commit.manifest, commit.condition

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -143,6 +144,12 @@ class IJournal(Interface):
         :return: a Deferred that fires with None.
         :raise CatalogReadOnly: writing or syncing failed, now or earlier.  The record may or may not be in the journal,
             and nothing can be appended any more.
+        """
+
+    def together() -> AbstractContextManager[None]:
+        """Return a context in which records are only collected; those of a block are written and synced together.
+
+        Nothing may be awaited in the block.
         """
 
     def close() -> Deferred[None]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import ParamSpec, Protocol, TypeVar
 
@@ -64,7 +65,8 @@ class FileJournal:
     """Records in a folder.
 
     `append` makes the lines, which settles their order and their numbers.  While earlier lines are written and synced
-    in a thread, new ones are collected; then they are written and synced together.
+    in a thread, new ones are collected; then they are written and synced together.  If nothing is being written, a line
+    is not kept waiting for others: whoever has several says so with `together`.
 
     When the full segments together are larger than the snapshot, and larger than one segment, a new snapshot replaces
     all of them.  So the journal is at most about twice as long as a snapshot of its state, and each record is written
@@ -109,6 +111,7 @@ class FileJournal:
         self._turn = DeferredLock()
         self._waiting: list[_Waiting] = []
         self._writing = False
+        self._collecting = 0
         self._open = False
         self._closed = False
         self._next = 1
@@ -223,10 +226,23 @@ class FileJournal:
         self._next += 1
         outcome: Deferred[None] = Deferred()
         self._waiting.append(_Waiting(line, durable, outcome))
-        if not self._writing:
+        self._begin_writing()
+        return outcome
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Collect records; see `IJournal`."""
+        self._collecting += 1
+        try:
+            yield
+        finally:
+            self._collecting -= 1
+            self._begin_writing()
+
+    def _begin_writing(self) -> None:
+        if self._waiting and not self._writing and not self._collecting:
             self._writing = True
             self._turn.run(lambda: Deferred.fromCoroutine(self._write_waiting()))
-        return outcome
 
     async def _write_waiting(self) -> None:
         while self._waiting:
