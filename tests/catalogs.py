@@ -10,6 +10,7 @@ from splitd.model.tree import Collection
 
 NODES = tuple("abcdef")
 NEW = Condition(none_match=("*",))
+AS_KEY = Condition(is_key=True)
 A, B, C = "a" * 32, "b" * 32, "c" * 32
 
 

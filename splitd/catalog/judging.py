@@ -109,7 +109,8 @@ def refuse_locked_name(state: State, condition: Condition, path: str, now_ms: in
     barring = state.locks.barring(parent(path), tokens, now_ms, user)
     barring += state.locks.barring(path, tokens, now_ms, user)
     # What lies in a collection does not lie in a file of the same name.
-    for lock in state.locks.below(path, now_ms) if not state.tree.has_file(path) else ():
+    alone = condition.is_key or state.tree.has_file(path)
+    for lock in () if alone else state.locks.below(path, now_ms):
         barring += state.locks.barring(lock.path, tokens, now_ms, user)
     _refuse(path, barring)
 

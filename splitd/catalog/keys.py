@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as SetOf
 from typing import TypeVar
 
+import attrs
 import msgspec
 from twisted.internet.defer import Deferred, execute, fail
 from twisted.internet.interfaces import IReactorTime
@@ -127,7 +128,7 @@ class JournalledKeys:
             refuse_failed(state, source_condition, source, found, lock_ms)
             present = state.find_key(target)
             refuse_failed(state, condition, target, present, lock_ms)
-            refuse_locked_file(state, condition, target, present, lock_ms)
+            refuse_locked_file(state, attrs.evolve(condition, is_key=True), target, present, lock_ms)
             state.tree.version(target, is_key=True)  # it refuses a bucket that is not there
             record, manifest = self._copied(source, target, found, media)
             return record, (manifest, present is None)

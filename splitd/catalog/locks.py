@@ -8,7 +8,8 @@ from zope.interface import implementer
 
 from splitd.catalog.changes import Changes
 from splitd.catalog.judging import refuse_failed, refuse_locked_file, refuse_locked_name
-from splitd.catalog.state import State, lock_taken
+from splitd.catalog.lock_records import lock_taken
+from splitd.catalog.state import State
 from splitd.errors import BadName, LockConflict, LockUnknown, NotACollection, TooManyLocks
 from splitd.interfaces.names import ILocks
 from splitd.model import records

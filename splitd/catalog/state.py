@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import Literal
 
 import attrs
 import msgspec
 
 from splitd.catalog.doomed import DoomedParts
 from splitd.catalog.hurt import HurtVersions
+from splitd.catalog.lock_records import lock_taken
 from splitd.catalog.part_moves import PartMoves
 from splitd.catalog.versions import Versions
 from splitd.model.branch import Branch
 from splitd.model.holdings import PartCopy
-from splitd.model.locks import EXCLUSIVE, Lock, Locks
+from splitd.model.locks import Locks
 from splitd.model.manifest import Manifest
 from splitd.model.media import Media
 from splitd.model.packing import KEY, Packed, Packing, size_of
@@ -30,7 +30,6 @@ from splitd.model.records import (
     FileCommitted,
     JournalOpened,
     KeyCopied,
-    LockTaken,
     NodeLost,
     PartMoveAborted,
     PartMoveStarted,
@@ -391,20 +390,3 @@ class State:
                     yield PartsGone(node, tuple(gone.pop(node)))
         for node, parts in gone.items():
             yield PartsGone(node, tuple(parts))
-
-
-def lock_taken(lock: Lock, file: Manifest | None = None, *, implies: bool = False) -> LockTaken:
-    """Make the record of a lock."""
-    scope: Literal["exclusive", "shared"] = "exclusive" if lock.scope == EXCLUSIVE else "shared"
-    return LockTaken(
-        lock.path,
-        lock.token,
-        scope,
-        "infinity" if lock.deep else "0",
-        lock.owner,
-        lock.taken_ms,
-        lock.expires_ms,
-        file,
-        lock.user,
-        implies,
-    )

@@ -42,16 +42,20 @@ def fault_of(path: str) -> str:
     """Say why WebDAV cannot give a path; empty if it can.  See `splitd.model.paths.check_path`."""
     if len(path) <= MAX_SEGMENT and _PLAIN.match(path):
         return ""
-    fault = catalog_fault_of(path)
+    return catalog_fault_of(path) or shape_fault_of(path) or _too_long(path, MAX_SEGMENT)
+
+
+def shape_fault_of(path: str) -> str:
+    """Say why a text cannot be the path in a URL, however long it may be; empty if it can."""
     control = _CONTROL.search(path)
-    if control is not None and not fault.startswith("a lone"):
+    if control is not None:
         return f"the control character U+{ord(control[0]):04X} at character {control.start()}"
-    if fault or path == "/":
-        return fault
-    for segment in path.split("/")[1:]:
+    if not path.startswith("/"):
+        return "does not begin with a slash"
+    for segment in path.split("/")[1:] if path != "/" else ():
         if segment in ("", ".", ".."):
             return f'a segment that is "{segment}"' if segment else "an empty segment, or a slash at the end"
-    return _too_long(path, MAX_SEGMENT)
+    return ""
 
 
 def _too_long(path: str, limit: int) -> str:

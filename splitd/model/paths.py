@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from splitd.errors import BadName
-from splitd.model.path_faults import MAX_NAME, catalog_fault_of, fault_of
+from splitd.model.path_faults import MAX_NAME, catalog_fault_of, fault_of, shape_fault_of
 
 
 def check_path(path: str) -> None:
@@ -30,6 +30,15 @@ def check_catalog_path(path: str) -> None:
         UTF-8, or more than MAX_PATH bytes in all.
     """
     _refuse(path, catalog_fault_of(path))
+
+
+def check_shape(path: str) -> None:
+    """Refuse a text that cannot be the path in a URL, however long it may be.
+
+    :raise BadName: the text is relative, ends with a slash, or has an empty, "." or ".." segment, or a control
+        character.
+    """
+    _refuse(path, shape_fault_of(path))
 
 
 def check_key_path(path: str) -> None:

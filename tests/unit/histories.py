@@ -17,6 +17,8 @@ from splitd.model.records import (
     EntryMoved,
     FileCommitted,
     JournalOpened,
+    KeyCopied,
+    KeyDeleted,
     LayoutChanged,
     LockReleased,
     LockTaken,
@@ -35,9 +37,14 @@ from splitd.model.tree import Collection
 
 NODES = tuple("abcdef")
 NAMES = ["/a", "/b", "/a/a", "/a/b", "/b/a", "/a/a/a", "/a/a/b"]
+COLLECTIONS = ["/a/", "/a/a/", "/a//"]
+KEYS = [*NAMES[2:], *COLLECTIONS[1:], "/a/../b", "/a/a/.", "/a//b"]
 
 uploads = st.sampled_from([digit * 32 for digit in "0123456789abcdef"])
 paths = st.sampled_from(NAMES)
+any_paths = st.sampled_from([*NAMES, *COLLECTIONS])
+keys = st.sampled_from(KEYS)
+booleans = st.booleans()
 indexes = st.integers(0, 6)
 parts = st.lists(st.builds("{}.{}".format, uploads, indexes)).map(tuple)
 times = st.integers(0, 9999)
@@ -51,9 +58,12 @@ def empty(manifest: Manifest) -> Manifest:
 
 
 records = st.one_of(
-    st.builds(CollectionMade, paths, times),
+    st.builds(CollectionMade, any_paths, times, st.just({}), booleans),
     st.builds(FileCommitted, paths, manifests),
-    st.builds(EntryDeleted, paths, times),
+    st.builds(FileCommitted, keys, manifests, st.just(True)),
+    st.builds(EntryDeleted, any_paths, times),
+    st.builds(KeyDeleted, st.sampled_from(COLLECTIONS), times),
+    st.builds(KeyCopied, keys, keys, times, st.sampled_from([None, "", "text/plain"])),
     st.builds(UploadStarted, uploads, paths, st.just(NODES), times, st.sampled_from(["", "front"])),
     st.builds(UploadAborted, uploads, st.just("gone"), times),
     st.builds(PartsReaped, uploads),
@@ -64,14 +74,15 @@ records = st.one_of(
     st.builds(LayoutChanged, uploads, st.integers(0, 2), times),
     st.builds(PartMoveStarted, uploads, indexes, st.sampled_from("gh"), times, st.sampled_from(["", "front"])),
     st.builds(PartMoved, uploads, indexes, st.sampled_from(["", *NODES]), st.sampled_from("gh")),
-    st.builds(EntryMoved, paths, paths, times),
-    st.builds(EntryCopied, paths, paths, st.sampled_from(["0", "infinity"]), times),
+    st.builds(EntryMoved, any_paths, paths, times, booleans),
+    st.builds(EntryCopied, any_paths, paths, st.sampled_from(["0", "infinity"]), times, booleans),
     st.builds(
         PropertiesChanged,
         st.sampled_from(["/", *NAMES]),
         st.dictionaries(st.sampled_from(["{DAV:}x", "y"]), st.sampled_from(["<x/>", "<y/>"])),
         st.lists(st.just("y"), max_size=1).map(tuple),
     ),
+    st.builds(PropertiesChanged, st.sampled_from(COLLECTIONS), st.just({"x": "<x/>"}), st.just(()), booleans),
     st.builds(
         LockTaken,
         st.sampled_from(["/", *NAMES]),
@@ -94,8 +105,10 @@ def told(state: State) -> Any:
     noted, locks = dict(state.tree.all_properties()), list(state.locks)
     parts_on = {node: count for node, count in state.parts_on.items() if count}
     counts = state.files, state.bytes_stored, len(state.tree), state.shared, parts_on
-    entries = {path: placed(state, entry) for path, entry in state.tree.walk()}
-    versions = [state.shown(packed) for packed in state.versions.after("")]
+    entries = sorted(((path, placed(state, entry)) for path, entry in state.tree.walk()), key=repr)
+    # A version whose names were copied with other headers is kept with the headers of any of them.
+    kept = [state.shown(packed) for packed in state.versions.after("")]
+    versions = [(each.upload, each.size, each.layout, each.nodes) for each in kept]
     hurt = state.hurt.page("", 100), state.hurt.counts(), state.hurt.parts, state.hurt.size
     copies = set(state.moves.copies()), dict(state.moves.under_way), list(state.lost), dict(state.disks), state.nodes()
     return state.cluster, root, entries, noted, locks, doomed, under_way, counts, versions, hurt, copies

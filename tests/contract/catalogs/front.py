@@ -11,7 +11,7 @@ from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.manifest import Manifest
 from splitd.model.tree import Collection
 from storaged.parts.format import PartId
-from tests.catalogs import NODES, manifest, walk
+from tests.catalogs import AS_KEY, NODES, manifest, walk
 from tests.contract.catalogs.places import Place, Seams
 from tests.doomed import confirm, doomed_on, doomed_parts
 from tests.ledger import begin, commit
@@ -48,6 +48,7 @@ class Front:
         self.part_moves = seams.part_moves
         self.namespace = seams.namespace
         self.locks = seams.locks
+        self.keys = seams.keys
         self.heal_ledger = seams.heal_ledger
         self.versions = seams.versions
         self.disks = seams.disks
@@ -81,6 +82,20 @@ class Front:
         """Begin an upload and commit it, without waiting in between."""
         self.begin(upload, path).addErrback(lambda _: None)  # the commit fails as well
         return self.commit(path, manifest(upload, parity=parity), condition)
+
+    def put_key(self, path: str, upload: str, condition: Condition = AS_KEY) -> Deferred[bool]:
+        """Begin an upload of a key and commit it, without waiting in between."""
+        return self.put(path, upload, condition)
+
+    async def listed(self, prefix: str = "", delimiter: str = "", collection: str = "/x") -> list[str]:
+        """All keys and common prefixes of a collection, page by page."""
+        found: list[str] = []
+        after: str | None = ""
+        while after is not None:
+            page = await self.keys.list_keys(collection, prefix, after, delimiter, 3)
+            found += sorted([*(each.key for each in page.keys), *page.prefixes])
+            after = page.next
+        return found
 
     async def walk(self) -> dict[str, Manifest | Collection | None]:
         return await walk(self.catalog)

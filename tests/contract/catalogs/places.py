@@ -22,6 +22,7 @@ from splitd.interfaces.catalog import ICatalog
 from splitd.interfaces.disks import IDisks
 from splitd.interfaces.heal import IHealLedger
 from splitd.interfaces.journal import IJournal
+from splitd.interfaces.keys import IKeys
 from splitd.interfaces.layouts import ILayouts
 from splitd.interfaces.names import ILocks, INamespace
 from splitd.interfaces.parts import IDoomedParts, IPartMoves
@@ -46,6 +47,7 @@ class Seams:
     part_moves: IPartMoves
     namespace: INamespace
     locks: ILocks
+    keys: IKeys
     heal_ledger: IHealLedger
     versions: IVersions
     layouts: ILayouts
@@ -89,8 +91,9 @@ async def _open(journal: IJournal, clock: task.Clock, front: str) -> Seams:
 
     await catalog.start()
     parts = catalog.ledger, catalog.doomed_parts, catalog.part_moves
-    more = catalog.namespace, catalog.locks, catalog.heal_ledger, catalog.versions, catalog.layouts, catalog.disks
-    return Seams(catalog, catalog, *parts, *more, close)
+    names = catalog.namespace, catalog.locks, catalog.keys
+    more = catalog.heal_ledger, catalog.versions, catalog.layouts, catalog.disks
+    return Seams(catalog, catalog, *parts, *names, *more, close)
 
 
 class InMemory:

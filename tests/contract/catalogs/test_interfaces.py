@@ -6,6 +6,7 @@ from zope.interface.verify import verifyObject
 
 from splitd.interfaces.catalog import ICatalog
 from splitd.interfaces.heal import IHealLedger
+from splitd.interfaces.keys import IKeys
 from splitd.interfaces.layouts import ILayouts
 from splitd.interfaces.names import ILocks, INamespace
 from splitd.interfaces.parts import IDoomedParts, IPartMoves
@@ -23,6 +24,7 @@ def test_it_provides_what_it_says(front: Front) -> None:
     verifyObject(IPartMoves, front.part_moves)
     verifyObject(INamespace, front.namespace)
     verifyObject(ILocks, front.locks)
+    verifyObject(IKeys, front.keys)
     verifyObject(IHealLedger, front.heal_ledger)
     verifyObject(IVersions, front.versions)
     verifyObject(ILayouts, front.seams.layouts)

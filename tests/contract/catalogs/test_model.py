@@ -21,13 +21,17 @@ from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.holdings import PartCopy
 from splitd.model.if_header import IfHeader, Term, TermList
 from splitd.model.locks import EXCLUSIVE, SHARED, Lock
+from splitd.model.media import Media
 from splitd.model.properties import PropertyChanges
+from splitd.model.tree import Collection
 from storaged.parts.format import PartId
-from tests.catalogs import NEW, NODES, A, B, C, manifest
+from tests.catalogs import AS_KEY, NEW, NODES, A, B, C, manifest
 from tests.contract.catalogs.front import Front, Opened
 from tests.contract.catalogs.places import PLACES
 
 paths = st.sampled_from(["/", "/a", "/b", "/a/b", "/a/b/c", "/a/c", "/b/c", "bad"])
+keys = st.sampled_from(["/a/b", "/a/b/", "/a/b/c", "/a/c", "/a/c/d", "/a//b", "/a/..", "/b/c", "/a"])
+places = st.one_of(paths, keys)
 UPLOADS = [A, B, C, "1" * 32, "2" * 32, "3" * 32]
 uploads = st.sampled_from(UPLOADS)
 tokens = st.sampled_from(["urn:1", "urn:2", "urn:3"])
@@ -38,6 +42,9 @@ def believing(path: str, token: str) -> Condition:
     return Condition(if_header=IfHeader((TermList(path, (Term(negated=False, token=token),)),)))
 
 
+as_key = st.sampled_from(
+    [AS_KEY, AS_KEY, Condition(none_match=("*",), is_key=True), Condition(match=("*",), is_key=True)]
+)
 conditions = st.one_of(
     st.sampled_from([ALWAYS, ALWAYS, NEW, Condition(match=("*",)), Condition(match=(manifest(A).etag,))]),
     st.builds(believing, st.sampled_from(["/a", "/a/b", "/b"]), tokens),
@@ -68,6 +75,8 @@ operations = st.one_of(
     st.tuples(st.just("begin"), uploads, paths, st.just(NODES)),
     st.tuples(st.just("commit"), paths, uploads.map(manifest), conditions),
     st.tuples(st.just("commit"), paths, st.builds(manifest, uploads, nodes=st.just(())), conditions),
+    st.tuples(st.just("commit"), keys, uploads.map(manifest), as_key),
+    st.tuples(st.just("commit"), keys, st.builds(manifest, uploads, size=st.just(0), nodes=st.just(())), as_key),
     st.tuples(st.just("begin_all"), st.lists(st.builds(Start, uploads, paths, st.just(NODES)), max_size=4)),
     st.tuples(st.just("commit"), paths, st.builds(manifest, uploads, parity=st.just(2), nodes=gaps), st.just(ALWAYS)),
     st.tuples(st.just("commit_all"), st.lists(st.builds(Commit, paths, uploads.map(manifest), conditions), max_size=4)),
@@ -79,10 +88,13 @@ operations = st.one_of(
     st.tuples(st.just("lose_node"), st.sampled_from("ah")),
     st.tuples(st.just("abort_move"), copies, st.just("no more")),
     st.tuples(st.just("make_collection"), paths),
-    st.tuples(st.just("delete"), paths, conditions),
-    st.tuples(st.just("move"), paths, paths, conditions, booleans),
-    st.tuples(st.just("copy"), paths, paths, conditions, booleans, booleans),
-    st.tuples(st.just("change_properties"), paths, properties, conditions),
+    st.tuples(st.just("delete"), places, conditions),
+    st.tuples(st.just("delete_key"), keys, conditions),
+    st.tuples(st.just("delete_empty"), places, conditions),
+    st.tuples(st.just("copy_key"), keys, keys, conditions, conditions, st.sampled_from([None, Media("text/plain")])),
+    st.tuples(st.just("move"), places, paths, conditions, booleans),
+    st.tuples(st.just("copy"), places, paths, conditions, booleans, booleans),
+    st.tuples(st.just("change_properties"), places, properties, conditions),
     st.tuples(st.just("lock"), locks, conditions, st.builds(manifest, uploads, size=st.just(0), nodes=st.just(()))),
     st.tuples(st.just("refresh"), paths, st.integers(1000, 9000), conditions),
     st.tuples(st.just("unlock"), paths, tokens, conditions),
@@ -103,8 +115,9 @@ def perform(front: Front, operation: tuple[Any, ...]) -> Deferred[Any]:
         case "commit_all", commits:
             done = gatherResults([ended(committed) for committed in front.ledger.commit_all(commits)])
         case name, *arguments:
-            seams = (front.catalog, front.ledger, front.part_moves, front.doomed_parts, front.namespace, front.locks)
-            where = next(each for each in (*seams, front.heal_ledger) if hasattr(each, name))
+            names = (front.catalog, front.namespace, front.keys, front.locks)
+            parts = (front.ledger, front.part_moves, front.doomed_parts, front.heal_ledger)
+            where = next(each for each in (*names, *parts) if hasattr(each, name))
             done = getattr(where, name)(*arguments)
     return ended(done)
 
@@ -126,7 +139,9 @@ async def everything(front: Front) -> tuple[Any, ...]:
     heal = front.heal_ledger
     placed = [await heal.placed_on(node, "", 100) for node in "abcdefgh"]
     missing = await heal.hurt("", 100), await heal.hurt_counts(), await heal.lost_nodes(), await heal.parts_on(), placed
-    return found, details, doomed, orphans, numbers, await front.looks.nodes(), missing
+    collections = {path for path, entry in found.items() if isinstance(entry, Collection)}
+    listed = {folder: await front.listed(collection=folder) for folder in ("/a/", "/b/") if folder[:-1] in collections}
+    return found, details, doomed, orphans, numbers, await front.looks.nodes(), missing, listed
 
 
 @asynccontextmanager

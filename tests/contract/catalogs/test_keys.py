@@ -1,0 +1,459 @@
+"""Keys: each a name of its own, whatever other keys there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import pytest
+import pytest_twisted
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.threadpool import ThreadPool
+
+from splitd.errors import (
+    BadName,
+    Locked,
+    NameTaken,
+    NotACollection,
+    NotAFile,
+    NotEmpty,
+    NotFound,
+    ParentMissing,
+    PreconditionFailed,
+)
+from splitd.model.conditions import ALWAYS, Condition
+from splitd.model.locks import EXCLUSIVE, Lock
+from splitd.model.manifest import Manifest
+from splitd.model.media import Media
+from splitd.model.properties import PropertyChanges
+from splitd.model.tree import Collection
+from tests.catalogs import AS_KEY, A, B, C, manifest
+from tests.contract.catalogs.front import Front
+from tests.contract.catalogs.test_model import started
+
+ANY_KEY = attrs.evolve(AS_KEY, match=("*",))
+NO_KEY = attrs.evolve(AS_KEY, none_match=("*",))
+ODD = [
+    "a",
+    "a/",
+    "a/b",
+    "a//b",
+    "//",
+    "/",
+    ".",
+    "..",
+    "../..",
+    "a/./b",
+    "a/../b",
+    "\x00",
+    "a\n",
+    "\x7f/\x01",
+    "é" * 512,
+]
+
+
+async def bucket(front: Front, *keys: str) -> None:
+    """Make /x with some keys in it."""
+    await front.catalog.make_collection("/x")
+    for number, key in enumerate(keys):
+        await front.put_key(f"/x/{key}", f"{number:032x}")
+
+
+def lock(path: str, *, deep: bool = False) -> Lock:
+    return Lock(path, "urn:1", EXCLUSIVE, deep, "", 1000, 90_000)
+
+
+@pytest_twisted.ensureDeferred
+async def test_every_key_is_a_name_of_its_own(front: Front) -> None:
+    await bucket(front, *ODD)
+    for again in (front, await front.reopen()):
+        assert await again.listed() == sorted(ODD)
+        for number, key in enumerate(ODD):
+            assert await again.keys.find_key(f"/x/{key}") == manifest(f"{number:032x}")
+    for key in ODD:
+        assert await again.keys.delete_key(f"/x/{key}", ALWAYS)
+        assert not await again.keys.delete_key(f"/x/{key}", ALWAYS)
+    assert await again.names() == ["/", "/x"]
+
+
+@pytest.mark.parametrize("path", ["/", "/x", "/x/", "x/a", "", "/x/" + "a" * 1025, "/x/" + "é" * 513, "/x/\ud800"])
+@pytest_twisted.ensureDeferred
+async def test_what_is_not_the_path_of_a_key_is_refused(front: Front, path: str) -> None:
+    await bucket(front, "a")
+    calls: list[Callable[[], Deferred[Any]]] = [
+        lambda: front.catalog.admit(path, AS_KEY),
+        lambda: front.keys.find_key(path),
+        lambda: front.keys.delete_key(path, ALWAYS),
+        lambda: front.keys.copy_key(path, "/x/b", ALWAYS, ALWAYS, None),
+        lambda: front.keys.copy_key("/x/a", path, ALWAYS, ALWAYS, None),
+    ]
+    for call in calls:
+        with pytest.raises(BadName):
+            await call()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_key_implies_the_collections_that_it_lies_in_but_no_bucket(front: Front) -> None:
+    await bucket(front, "a/b/c")
+    assert await front.listed() == ["a/b/c"]
+    assert await front.names() == ["/", "/x", "/x/a", "/x/a/b", "/x/a/b/c"]
+    assert await front.keys.find_key("/x/a/") is None
+    found = await front.catalog.lookup("/x/a")
+    assert isinstance(found, Collection)
+    assert found.implied
+    await front.begin(A, "/y/a")
+    for path in ("/y/a", "/y/a/b", "/y/a/"):
+        with pytest.raises(ParentMissing):
+            await front.catalog.admit(path, AS_KEY)
+        with pytest.raises(ParentMissing):
+            await front.commit(path, manifest(A), AS_KEY)
+
+
+@pytest.mark.parametrize("gone", ["delete_key", "delete", "delete tree", "move"])
+@pytest_twisted.ensureDeferred
+async def test_what_is_only_implied_goes_with_the_last_key_in_it(front: Front, gone: str) -> None:
+    await bucket(front, "a/b/c", "a/d")
+    await front.keys.delete_key("/x/a/d", ALWAYS)
+    assert await front.names() == ["/", "/x", "/x/a", "/x/a/b", "/x/a/b/c"]
+    match gone:
+        case "delete_key":
+            await front.keys.delete_key("/x/a/b/c", ALWAYS)
+        case "delete":
+            await front.catalog.delete("/x/a/b/c", ALWAYS)
+        case "delete tree":
+            await front.catalog.delete("/x/a/b", ALWAYS)
+        case _:
+            await front.namespace.move("/x/a/b/c", "/g", ALWAYS, overwrite=True)
+    left = ["/", "/g", "/x"] if gone == "move" else ["/", "/x"]
+    assert await front.names() == left
+    assert await (await front.reopen()).names() == left
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_collection_that_was_made_is_a_key_of_no_bytes_and_stays(front: Front) -> None:
+    await bucket(front)
+    await front.catalog.make_collection("/x/a")
+    await front.put_key("/x/a/b", A)
+    assert await front.listed() == ["a/", "a/b"]
+    assert isinstance(await front.keys.find_key("/x/a/"), Collection)
+    await front.keys.delete_key("/x/a/b", ALWAYS)
+    assert await front.listed() == ["a/"]
+    assert await front.keys.delete_key("/x/a/", ALWAYS)
+    assert await front.names() == ["/", "/x"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_collection_is_a_file_itself_until_this_key_is_deleted(front: Front) -> None:
+    await bucket(front, "a/b", "a/")
+    itself = manifest(f"{1:032x}")
+    for again in (front, await front.reopen()):
+        assert await again.keys.find_key("/x/a/") == itself
+        found = await again.catalog.lookup("/x/a")
+        assert isinstance(found, Collection)
+        assert (found.own, found.implied) == (itself, False)
+    await again.put_key("/x/a/", C)
+    assert (await again.doomed())["a"] == [f"{1:032x}.0"]
+    assert await again.keys.delete_key("/x/a/", ALWAYS)
+    assert (await again.doomed())["a"] == [f"{1:032x}.0", f"{C}.0"]
+    assert await again.listed() == ["a/b"]
+    assert not await again.keys.delete_key("/x/a/", ALWAYS)
+    await again.keys.delete_key("/x/a/b", ALWAYS)
+    assert await again.names() == ["/", "/x"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_properties_make_an_implied_collection_stay(front: Front) -> None:
+    await bucket(front, "a/b")
+    await front.namespace.change_properties("/x/a", PropertyChanges({"p": "<p/>"}, ()), ALWAYS)
+    await front.keys.delete_key("/x/a/b", ALWAYS)
+    again = await front.reopen()
+    assert await again.listed() == ["a/"]
+    [details] = await again.namespace.details(["/x/a"])
+    assert dict(details.properties) == {"p": "<p/>"}
+
+
+@pytest_twisted.ensureDeferred
+async def test_deleting_a_key_deletes_no_other_one(front: Front) -> None:
+    await bucket(front, "a/b", "a", "a/")
+    for key, left in (("a", ["a/", "a/b"]), ("a/", ["a/b"])):
+        assert await front.keys.delete_key(f"/x/{key}", ALWAYS)
+        assert await front.listed() == left
+    for key in ("a", "a/", "a/b/"):
+        assert not await front.keys.delete_key(f"/x/{key}", ALWAYS)
+    assert await front.listed() == ["a/b"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_path_without_a_slash_is_that_of_the_file_if_there_is_one(front: Front) -> None:
+    await bucket(front, "a/b", "a")
+    assert await front.catalog.lookup("/x/a") == manifest(f"{1:032x}")
+    assert isinstance(await front.catalog.lookup("/x/a/"), Collection)
+    assert [each.name for each in await front.catalog.list_members("/x", "", 9)] == ["a", "a/"]
+    assert [each.name for each in await front.catalog.list_members("/x", "a", 9)] == ["a/"]
+    assert await front.catalog.list_members("/x", "a/", 9) == []
+    with pytest.raises(NotACollection):
+        await front.catalog.list_members("/x/a", "", 9)
+    await front.catalog.delete("/x/a", ALWAYS)
+    assert isinstance(await front.catalog.lookup("/x/a"), Collection)
+    await front.catalog.delete("/x/a", ALWAYS)
+    assert await front.names() == ["/", "/x"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_no_key_follows_the_rules_of_collections(front: Front) -> None:
+    await bucket(front, "a/b", "c")
+    with pytest.raises(NotAFile):
+        await front.put("/x/a", A)
+    with pytest.raises(ParentMissing):
+        await front.put("/x/c/d", B)
+    with pytest.raises(NameTaken):
+        await front.catalog.make_collection("/x/c")
+    for path in ("/x/..", "/x//a", "/x/d/", "/x/\x01"):
+        with pytest.raises(BadName):
+            await front.put(path, C)
+        with pytest.raises(BadName):
+            await front.catalog.make_collection(path)
+        with pytest.raises(BadName):
+            await front.namespace.move("/x/c", path, ALWAYS, overwrite=True)
+        with pytest.raises(BadName):
+            await front.locks.lock(lock(path), ALWAYS, manifest(C, size=0, nodes=()))
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_lies_in_implied_collections_outlives_them(front: Front) -> None:
+    """Changes that were judged while the collection was there are made although it has gone meanwhile."""
+    await bucket(front, "a/b", "g", "h")
+    await front.catalog.make_collection("/c")
+    await front.begin(A, "/x/a/put")
+    front.place.hold()
+    changes: list[Deferred[Any]] = [
+        front.keys.delete_key("/x/a/b", ALWAYS),
+        front.commit("/x/a/put", manifest(A)),
+        front.catalog.make_collection("/x/a/made"),
+        front.namespace.move("/c", "/x/a/moved", ALWAYS, overwrite=True),
+        front.namespace.copy("/x/g", "/x/a/copied", ALWAYS, deep=True, overwrite=True),
+        front.keys.copy_key("/x/h", "/x/a/b/c", ALWAYS, ALWAYS, None),
+        front.locks.lock(lock("/x/a/locked"), ALWAYS, manifest(C, size=0, nodes=())),
+    ]
+    front.place.release()
+    for change in changes:
+        await change
+    listed = ["a/b/c", "a/copied", "a/locked", "a/made/", "a/moved/", "a/put", "g", "h"]
+    assert await front.listed() == listed
+    assert await (await front.reopen()).listed() == listed
+
+
+@pytest_twisted.ensureDeferred
+async def test_one_of_those_who_create_a_key_wins(front: Front) -> None:
+    await bucket(front)
+    front.place.hold()
+    outcomes = [front.put_key("/x/a/b", f"{each:032x}", NO_KEY).addErrback(lambda each: each.type) for each in range(9)]
+    front.place.release()
+    assert [await each for each in outcomes] == [True] + [PreconditionFailed] * 8
+    assert await front.keys.find_key("/x/a/b") == manifest(f"{0:032x}")
+
+
+@pytest_twisted.ensureDeferred
+async def test_conditions_are_about_the_key_alone(front: Front) -> None:
+    await bucket(front, "a/b", "d", "d/")
+    for path in ("/x/a", "/x/a/", "/x/c"):
+        with pytest.raises(PreconditionFailed):
+            await front.keys.delete_key(path, ANY_KEY)
+        with pytest.raises(PreconditionFailed):
+            await front.catalog.admit(path, ANY_KEY)
+        assert (await front.catalog.admit(path, NO_KEY)).present is None
+    for path in ("/x/d", "/x/d/"):
+        with pytest.raises(PreconditionFailed):
+            await front.catalog.admit(path, NO_KEY)
+        assert isinstance((await front.catalog.admit(path, ANY_KEY)).present, Manifest)
+        assert await front.keys.delete_key(path, ANY_KEY)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_copy_shares_the_parts_until_the_last_name_is_gone(front: Front) -> None:
+    await bucket(front)
+    await front.put_key("/x/a", A)
+    front.clock.advance(5)
+    copied, is_new = await front.keys.copy_key("/x/a", "/x/b/c/", ALWAYS, ALWAYS, Media("text/plain"))
+    assert (copied.upload, copied.created_ms, copied.content_type, is_new) == (A, 6000, "text/plain", True)
+    again, is_new = await front.keys.copy_key("/x/a", "/x/a", ALWAYS, ALWAYS, Media("text/html"))
+    assert (again.content_type, is_new) == ("text/html", False)
+    for reopened in (front, await front.reopen()):
+        assert await reopened.keys.find_key("/x/a") == again
+        assert await reopened.keys.find_key("/x/b/c/") == copied
+        assert (await reopened.statistics()).files == 2
+    await reopened.keys.delete_key("/x/a", ALWAYS)
+    assert await reopened.doomed() == {}
+    assert await reopened.versions.find_all([A]) != [None]
+    await reopened.keys.delete_key("/x/b/c/", ALWAYS)
+    assert sorted(await reopened.doomed()) == list("abcdef")
+    assert await reopened.names() == ["/", "/x"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_copy_of_what_a_collection_is_made_from_is_an_empty_file(front: Front) -> None:
+    await bucket(front)
+    await front.catalog.make_collection("/x/a")
+    for target in ("/x/b", "/x/c/"):
+        copied, is_new = await front.keys.copy_key("/x/a/", target, ALWAYS, ALWAYS, None)
+        assert (copied.size, copied.nodes, is_new) == (0, (), True)
+        assert await front.keys.find_key(target) == copied
+    assert await (await front.reopen()).listed() == ["a/", "b", "c/"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_copy_is_judged_by_both_conditions(front: Front) -> None:
+    await bucket(front, "a", "b")
+    other = Condition(match=(manifest(C).etag,))
+    for conditions in ((other, ALWAYS), (ALWAYS, other), (ALWAYS, Condition(none_match=("*",)))):
+        with pytest.raises(PreconditionFailed):
+            await front.keys.copy_key("/x/a", "/x/b", *conditions, None)
+    with pytest.raises(NotFound):
+        await front.keys.copy_key("/x/c", "/x/d", ALWAYS, ALWAYS, None)
+    with pytest.raises(ParentMissing):
+        await front.keys.copy_key("/x/a", "/y/a", ALWAYS, ALWAYS, None)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_bucket_is_deleted_only_if_it_is_empty(front: Front) -> None:
+    await bucket(front, "a/b")
+    with pytest.raises(NotEmpty):
+        await front.keys.delete_empty("/x", ALWAYS)
+    front.place.hold()
+    outcomes = [
+        front.keys.delete_key("/x/a/b", ALWAYS),
+        front.keys.delete_empty("/x", ALWAYS),
+        front.put_key("/x/c", A).addErrback(lambda each: each.type),
+    ]
+    front.place.release()
+    assert [await each for each in outcomes] == [True, None, ParentMissing]
+    for path, error in (("/x", NotFound), ("/", BadName)):
+        with pytest.raises(error):
+            await front.keys.delete_empty(path, ALWAYS)
+    assert await (await front.reopen()).names() == ["/"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_locks_are_about_the_file_and_the_collection_of_a_name(front: Front) -> None:
+    await bucket(front, "a/b", "a", "c/d")
+    await front.locks.lock(lock("/x/a"), ALWAYS, manifest(C, size=0, nodes=()))
+    calls: list[Callable[[], Deferred[Any]]] = [
+        lambda: front.put_key("/x/a", A),
+        lambda: front.put_key("/x/a/", B),
+        lambda: front.put_key("/x/a/new", "d" * 32),
+        lambda: front.keys.delete_key("/x/a", ALWAYS),
+        lambda: front.keys.delete_key("/x/a/b", ALWAYS),
+        lambda: front.keys.copy_key("/x/c/d", "/x/a", ALWAYS, ALWAYS, None),
+    ]
+    for call in calls:
+        with pytest.raises(Locked):
+            await call()
+    await front.put_key("/x/a/b", "e" * 32)  # the lock is not deep
+    await front.locks.unlock("/x/a/", "urn:1", ALWAYS)
+    await front.locks.lock(lock("/x/a/", deep=True), ALWAYS, manifest(C, size=0, nodes=()))
+    for path in ("/x/a", "/x/a/b", "/x/a/../c"):
+        with pytest.raises(Locked):
+            await front.put_key(path, "f" * 32)
+    assert await front.keys.delete_key("/x/c/d", ALWAYS)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_lock_on_a_collection_keeps_what_is_implied_in_it(front: Front) -> None:
+    await bucket(front, "a/b")
+    await front.locks.lock(lock("/x"), ALWAYS, manifest(C, size=0, nodes=()))
+    with pytest.raises(Locked):
+        await front.keys.delete_key("/x/a/b", ALWAYS)  # it would take /x/a along
+    with pytest.raises(Locked):
+        await front.put_key("/x/c/d", A)  # it would make /x/c
+    await front.put_key("/x/a/c", B)
+    await front.keys.delete_key("/x/a/b", ALWAYS)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_file_that_goes_leaves_the_locks_of_the_collection_of_its_name(front: Front) -> None:
+    await bucket(front, "a/b", "a")
+    await front.locks.lock(lock("/x/a/b"), ALWAYS, manifest(C, size=0, nodes=()))
+    await front.keys.delete_key("/x/a", ALWAYS)
+    with pytest.raises(Locked):
+        await front.keys.delete_key("/x/a/b", ALWAYS)
+    await front.put_key("/x/a", A)
+    await front.namespace.move("/x/a", "/x/c", ALWAYS, overwrite=True)
+    await front.put_key("/x/a", B)
+    await front.namespace.copy("/x/c", "/x/a", ALWAYS, deep=True, overwrite=True)
+    with pytest.raises(Locked):
+        await front.keys.delete_key("/x/a/b", ALWAYS)
+
+
+@pytest_twisted.ensureDeferred
+async def test_pages_can_be_asked_for_only_of_collections(front: Front) -> None:
+    await bucket(front, "a")
+    for path, error in (("/y", NotFound), ("/x/a", NotACollection)):
+        for limit in (0, 1):
+            with pytest.raises(error):
+                await front.keys.list_keys(path, "", "", "", limit)
+    page = await front.keys.list_keys("/x", "", "", "", 0)
+    assert (page.keys, page.prefixes, page.next) == ([], [], None)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_long_page_is_made_in_steps_and_goes_on_after_changes(front: Front) -> None:
+    names = [f"{number:03}" for number in range(350)]
+    await bucket(front, *(f"{name}/a" for name in names))
+    page = front.keys.list_keys("/x", "", "", "", 1000)
+    assert not page.called
+    await front.keys.delete_key("/x/349/a", ALWAYS)
+    while not page.called:
+        front.clock.advance(0)
+    assert [each.key for each in (await page).keys] == [f"{name}/a" for name in names[:-1]]
+    page = front.keys.list_keys("/x", "", "", "", 1000)
+    page.cancel()
+    with pytest.raises(CancelledError):
+        await page
+
+
+texts = st.text("ab/.", min_size=1, max_size=4)
+operations = st.one_of(
+    st.tuples(st.just("put"), texts, texts),
+    st.tuples(st.just("delete"), texts, texts),
+    st.tuples(st.just("copy"), texts, texts),
+    st.tuples(st.just("reopen"), texts, texts),
+)
+
+
+async def is_a_dict(pool: ThreadPool, history: list[tuple[str, str, str]]) -> None:
+    async with started("memory", pool) as front:
+        await front.catalog.make_collection("/x")
+        oracle: dict[str, str] = {}
+        for number, (operation, key, other) in enumerate(history):
+            path, upload = f"/x/{key}", f"{number:032x}"
+            match operation:
+                case "put":
+                    assert await front.put_key(path, upload) == (key not in oracle)
+                    oracle[key] = upload
+                case "delete":
+                    assert await front.keys.delete_key(path, ALWAYS) == (key in oracle)
+                    oracle.pop(key, None)
+                case "copy" if key in oracle:
+                    _, is_new = await front.keys.copy_key(path, f"/x/{other}", ALWAYS, ALWAYS, None)
+                    assert is_new == (other not in oracle)
+                    oracle[other] = oracle[key]
+                case "reopen":
+                    front = await front.reopen()  # noqa: PLW2901 - it goes on with it
+                case _:
+                    pass
+        found = {each.key: each.entry for each in (await front.keys.list_keys("/x", "", "", "", 99)).keys}
+        assert {key: entry.upload for key, entry in found.items() if isinstance(entry, Manifest)} == oracle
+        assert list(found) == sorted(oracle)
+        for key in oracle:
+            await front.keys.delete_key(f"/x/{key}", ALWAYS)
+        await front.keys.delete_empty("/x", ALWAYS)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(history=st.lists(operations, max_size=30))
+@pytest_twisted.inlineCallbacks
+def test_keys_are_a_dict(pool: ThreadPool, history: list[tuple[str, str, str]]) -> Any:
+    yield Deferred.fromCoroutine(is_a_dict(pool, history))
