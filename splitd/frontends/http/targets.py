@@ -9,8 +9,9 @@ import attrs
 
 from splitd.errors import BadName
 from splitd.frontends.http.answers import Refused
-from splitd.model.path_faults import MAX_PATH
-from splitd.model.tree import check_path
+from splitd.frontends.http.names import MARK, read_path, show_path
+from splitd.model.path_faults import MAX_PATH, fault_of
+from splitd.model.paths import check_catalog_path, check_shape
 from storaged.http import IRequest, Parameters, origin_form, parse_absolute
 
 HEAD_LIMIT = 4 * 3 * MAX_PATH + 16 * 1024
@@ -28,10 +29,12 @@ class Target:
 
     :param path: the path in the catalog.
     :param slash: whether the URL ends in a slash, as a collection's does.
+    :param shown: the path as the URL says it, which may have escapes; see `splitd.frontends.http.names`.
     """
 
     path: str
     slash: bool
+    shown: str
     _parameters: Parameters
 
     def parameter(self, name: str, default: str) -> str:
@@ -64,8 +67,12 @@ def parse_target(uri: bytes) -> Target:
         path = path[:-1]
         if path.endswith("/"):
             raise BadName(f"{path[:200]!r}/: an empty segment")
-    check_path(path)
-    return Target(path, slash, Parameters(query))
+    if MARK in path or fault_of(path):
+        check_shape(path)
+        real = read_path(path)
+        check_catalog_path(real)
+        return Target(real, slash, path, Parameters(query))
+    return Target(path, slash, path, Parameters(query))
 
 
 def parse_destination(request: IRequest) -> Target:
@@ -138,4 +145,9 @@ def _only(request: IRequest, name: str) -> str | None:
 
 def href(path: str, *, is_collection: bool) -> str:
     """Return the URL of a path, as it stands in answers."""
-    return quote(path) + ("/" if is_collection and path != "/" else "")
+    return href_of_shown(show_path(path), is_collection=is_collection)
+
+
+def href_of_shown(shown: str, *, is_collection: bool) -> str:
+    """Return the URL of what is shown under a path; see `splitd.frontends.http.names`."""
+    return quote(shown) + ("/" if is_collection and shown != "/" else "")

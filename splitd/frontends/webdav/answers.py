@@ -10,6 +10,7 @@ from xml.sax.saxutils import escape
 
 from splitd import errors
 from splitd.frontends.http.answers import Refused, answer
+from splitd.frontends.http.names import show_path
 from storaged.http import IRequest
 
 _Entry = TypeVar("_Entry")
@@ -92,7 +93,7 @@ def failed_condition(problem: errors.SplitdError) -> str:
 
 
 def _hrefs(paths: Iterable[str]) -> str:
-    return "".join(f"<D:href>{quote(path)}</D:href>" for path in paths)
+    return "".join(f"<D:href>{quote(show_path(path))}</D:href>" for path in paths)
 
 
 _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")

@@ -10,7 +10,7 @@ from splitd.frontends.http.targets import Target, parse_depth
 from splitd.frontends.webdav.door import Door
 from splitd.frontends.webdav.multistatus import answer_multistatus, protected_response
 from splitd.model.manifest import Manifest
-from splitd.model.tree import ancestors
+from splitd.model.paths import is_below
 from storaged.http import IRequest
 
 
@@ -22,7 +22,7 @@ async def delete(request: IRequest, door: Door, target: Target) -> None:
     try:
         await door.store.delete(target.path, parse_condition(request, target))
     except Locked as problem:
-        if any(target.path not in ancestors(path) for path in problem.paths):
+        if not all(is_below(path, target.path) for path in problem.paths):
             raise
         answer_multistatus(request, "".join(protected_response(path, problem) for path in problem.paths))
         return

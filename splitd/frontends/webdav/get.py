@@ -28,6 +28,8 @@ async def get(request: IRequest, door: Door, target: Target) -> None:
         await door.locks.check(target.path, Condition(if_header=condition.if_header), changing=False)
     if request.method == b"HEAD" or target.slash:
         entry = await door.store.stat(target.path)
+        if isinstance(entry, Collection) and target.path.endswith("/") and not target.slash:
+            entry = entry.own or entry  # what `open` gives
         if isinstance(entry, Manifest) and not target.slash:
             _check(request, condition, entry)
             describe_content(request, entry, [])

@@ -12,8 +12,9 @@ from twisted.internet.defer import Deferred
 
 from splitd.frontends.http.answers import Refused, answer
 from splitd.frontends.http.media import REVALIDATE
+from splitd.frontends.http.names import read_name, show_name
 from splitd.frontends.http.opaque import readable
-from splitd.frontends.http.targets import Target, href
+from splitd.frontends.http.targets import Target, href_of_shown
 from splitd.frontends.http.times import format_time
 from splitd.frontends.webdav.door import Door
 from splitd.frontends.webdav.members import Members
@@ -33,7 +34,7 @@ async def list_collection(request: IRequest, door: Door, target: Target, collect
     request.setHeader("Cache-Control", REVALIDATE)
     request.setHeader("X-Content-Type-Options", "nosniff")
     if not target.slash:
-        request.setHeader("Content-Location", href(target.path, is_collection=True))
+        request.setHeader("Content-Location", href_of_shown(target.shown, is_collection=True))
     if "application/json" in (request.getHeader("Accept") or ""):
         await _answer_json(request, door, target)
     else:
@@ -41,13 +42,13 @@ async def list_collection(request: IRequest, door: Door, target: Target, collect
 
 
 async def _answer_json(request: IRequest, door: Door, target: Target) -> None:
-    after = target.parameter("after", "")
+    after = read_name(target.parameter("after", ""))
     limit = _parse_limit(target.parameter("limit", str(_PAGE_DEFAULT)))
     members = await door.store.list_members(target.path, after, limit + 1)
     page = {
-        "path": target.path,
+        "path": target.shown,
         "members": [_describe(member) for member in members[:limit]],
-        "next": members[limit - 1].name if len(members) > limit else None,
+        "next": show_name(members[limit - 1].name) if len(members) > limit else None,
     }
     answer(request, 200, msgspec.json.encode(page) + b"\n", "application/json")
 
@@ -60,17 +61,17 @@ def _parse_limit(text: str) -> int:
 
 
 def _describe(member: Member) -> dict[str, str | int]:
-    entry = member.entry
+    entry, name = member.entry, show_name(member.name)
     if isinstance(entry, Manifest):
         return {
-            "name": member.name,
+            "name": name,
             "type": "file",
             "size": entry.size,
             "modified_ms": entry.created_ms,
             "etag": entry.etag,
             "content_type": readable(entry.content_type),
         }
-    return {"name": member.name, "type": "collection", "modified_ms": entry.modified_ms}
+    return {"name": name, "type": "collection", "modified_ms": entry.modified_ms}
 
 
 async def _answer_html(request: IRequest, door: Door, target: Target) -> None:
@@ -82,8 +83,8 @@ async def _answer_html(request: IRequest, door: Door, target: Target) -> None:
     members = Members(door.store, target.path, door.sorting, door.clock)
     try:
         await members.open()
-        request.write(format_head(target.path, members).encode())
-        base = href(target.path, is_collection=True)
+        request.write(format_head(target.shown, members).encode())
+        base = href_of_shown(target.shown, is_collection=True)
         await send_body(request, lambda: Deferred.fromCoroutine(_rows(members, base)))
         request.write(FOOT.encode())
         request.finish()

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import attrs
 
 from splitd.frontends.http.media import DEFAULT_TYPE
+from splitd.frontends.http.names import show_path
 from splitd.frontends.http.opaque import readable
 from splitd.frontends.http.times import format_time
 from splitd.frontends.webdav.xml import escape
@@ -27,11 +28,12 @@ _SUPPORTED = _ENTRY.format("exclusive") + _ENTRY.format("shared")
 class Resource:
     """A file or collection with its properties and locks.
 
+    :param shown: its path as answers say it; see `splitd.frontends.http.names`.
     :param quota: how full the store is.
     :param now_ms: the time by which locks expire, in milliseconds since 1970.
     """
 
-    path: str
+    shown: str
     entry: Manifest | Collection
     details: Details
     quota: Quota
@@ -74,7 +76,7 @@ def _write_lock(lock: Lock, now_ms: int) -> str:
         f"<D:activelock><D:locktype><D:write/></D:locktype><D:lockscope><D:{lock.scope}/></D:lockscope>"
         f"<D:depth>{'infinity' if lock.deep else '0'}</D:depth>{lock.owner}<D:timeout>Second-{left_s}</D:timeout>"
         f"<D:locktoken><D:href>{lock.token}</D:href></D:locktoken>"
-        f"<D:lockroot><D:href>{quote(lock.path)}</D:href></D:lockroot></D:activelock>"
+        f"<D:lockroot><D:href>{quote(show_path(lock.path))}</D:href></D:lockroot></D:activelock>"
     )
 
 

@@ -19,7 +19,7 @@ from splitd.frontends.webdav.multistatus import answer_multistatus, protected_re
 from splitd.frontends.webdav.xml import Element, parse_xml, write_standalone
 from splitd.model.conditions import Condition
 from splitd.model.locks import EXCLUSIVE, MAX_TIMEOUT_S, SHARED, Lock
-from splitd.model.tree import ancestors
+from splitd.model.paths import is_below
 from storaged.http import IRequest
 
 _SECONDS = re.compile(r"\Asecond-([0-9]{1,19})\Z", re.IGNORECASE)
@@ -62,7 +62,7 @@ async def _take(
             timeout_s=timeout_s,
         )
     except LockConflict as problem:
-        below = [path for path in problem.paths if target.path in ancestors(path)]
+        below = [path for path in problem.paths if is_below(path, target.path)]
         if len(below) < len(problem.paths):
             raise
         itself = response(href(target.path, is_collection=True), status_element(424))

@@ -14,6 +14,7 @@ from html import escape
 from importlib.resources import files
 from urllib.parse import quote
 
+from splitd.frontends.http.names import show_name
 from splitd.frontends.webdav.members import Members
 from splitd.model.manifest import Manifest
 from splitd.model.tree import Member
@@ -68,6 +69,7 @@ FOOT = f"</tbody>\n</table>\n</div>\n</main>\n<script>{_SCRIPT}</script>\n</body
 def format_head(path: str, members: Members) -> str:
     """Return the beginning of the page, up to the first row.
 
+    :param path: the path of the collection, as URLs say it.
     :param members: the members, opened.
     """
     base = "/" if path == "/" else quote(path) + "/"
@@ -90,8 +92,8 @@ def format_row(member: Member, base: str) -> str:
 
     :param base: the URL of the collection, with a slash at its end.
     """
-    entry = member.entry
-    link, name = base + quote(member.name), escape(member.name)
+    entry, shown = member.entry, show_name(member.name)
+    link, name = base + quote(shown), escape(shown)
     if isinstance(entry, Manifest):
         size = f'<td title="{entry.size:,} bytes">{format_size(entry.size)}'
         return f'<tr><td><a href="{link}">{name}</a>{size}<td>{_time(entry.created_ms)}\n'

@@ -16,13 +16,15 @@ from splitd.errors import NotACollection, NotFound
 from splitd.frontends.http.answers import Refused
 from splitd.frontends.http.bodies import read_body
 from splitd.frontends.http.conditions import parse_condition
-from splitd.frontends.http.targets import Target, href, parse_depth
+from splitd.frontends.http.names import show_name
+from splitd.frontends.http.targets import Target, href_of_shown, parse_depth
 from splitd.frontends.webdav.answers import XML_TYPE
 from splitd.frontends.webdav.door import Door
 from splitd.frontends.webdav.live import LIVE, ON_DEMAND, Resource
 from splitd.frontends.webdav.multistatus import BEGIN, END, answer_multistatus, propstat, response, status_element
 from splitd.frontends.webdav.xml import DAV, Element, parse_xml, split_name, write_empty
 from splitd.model.manifest import Manifest
+from splitd.model.paths import join
 from splitd.model.properties import OWN
 from splitd.model.room import Quota
 from splitd.model.tree import Collection
@@ -42,15 +44,15 @@ async def propfind(request: IRequest, door: Door, target: Target) -> None:
     if entry is None:
         raise NotFound(f"{target.path} does not exist")
     if isinstance(entry, Collection) and not target.slash:
-        request.setHeader("Content-Location", href(target.path, is_collection=True))
+        request.setHeader("Content-Location", href_of_shown(target.shown, is_collection=True))
     # A file has one answer at any depth: `Depth` is not read.
     depth = "0" if isinstance(entry, Manifest) else parse_depth(request, "infinity", "1", "0")
     walk = _Walk(door, wanted, await door.quota(target.path), deep=depth == "infinity")
-    _, first = await walk.describe([(target.path, entry)])
+    _, first = await walk.describe([(target.path, target.shown, entry)])
     if depth == "0":
         answer_multistatus(request, first)
         return
-    walk.enter(target.path)
+    walk.enter(target.path, target.shown)
     request.setResponseCode(207)
     request.setHeader("Content-Type", XML_TYPE)
     request.write(f"{BEGIN}{first}".encode())
@@ -82,7 +84,7 @@ class _Wanted:
                 inner += self._describe_named(resource, self.more)
         else:
             inner = propstat(map(write_empty, self._names(resource)), 200)
-        return response(href(resource.path, is_collection=resource.is_collection), inner)
+        return response(href_of_shown(resource.shown, is_collection=resource.is_collection), inner)
 
     @staticmethod
     def _describe_named(resource: Resource, names: Iterable[str]) -> str:
@@ -157,23 +159,24 @@ class _Walk:
         self._wanted = wanted
         self._deep = deep
         self._quota = quota
-        self._waiting: list[tuple[str, str]] = []
+        self._waiting: list[tuple[str, str, str]] = []
 
-    def enter(self, path: str) -> None:
+    def enter(self, path: str, shown: str) -> None:
         """Describe the members of this collection next."""
-        self._waiting.append((path, ""))
+        self._waiting.append((path, shown, ""))
 
-    async def describe(self, entries: Sequence[tuple[str, Manifest | Collection]]) -> tuple[int, str]:
+    async def describe(self, entries: Sequence[tuple[str, str, Manifest | Collection]]) -> tuple[int, str]:
         """Describe as many of these files and collections as fit into a page.
 
+        :param entries: each with its path, and with its path as answers say it.
         :return: how many were described, and their response elements.
         """
-        details = await self._door.namespace.details([path for path, _ in entries])
+        details = await self._door.namespace.details([path for path, _, _ in entries])
         now_ms = self._door.lock_ms()
         described: list[str] = []
         size = 0
-        for (path, entry), each in zip(entries, details, strict=True):
-            described.append(self._wanted.describe(Resource(path, entry, each, self._quota, now_ms)))
+        for (_, shown, entry), each in zip(entries, details, strict=True):
+            described.append(self._wanted.describe(Resource(shown, entry, each, self._quota, now_ms)))
             size += len(described[-1])
             if size > _PAGE_SIZE:
                 break
@@ -196,17 +199,17 @@ class _Walk:
         return []
 
     async def _next_page(self) -> str:
-        path, after = self._waiting.pop()
+        path, shown, after = self._waiting.pop()
         try:
             members = await self._door.store.list_members(path, after, _PAGE)
         except (NotFound, NotACollection):
             return ""  # it was deleted or replaced after its parent was listed
-        folder = path.rstrip("/")
-        entries = [(f"{folder}/{member.name}", member.entry) for member in members]
+        base = shown.rstrip("/")
+        entries = [(join(path, each.name), f"{base}/{show_name(each.name)}", each.entry) for each in members]
         count, described = await self.describe(entries)
         if count < len(members) or count == _PAGE:
-            self._waiting.append((path, members[count - 1].name))
+            self._waiting.append((path, shown, members[count - 1].name))
         if self._deep:
-            below = [each for each, entry in entries[:count] if isinstance(entry, Collection)]
-            self._waiting.extend((each, "") for each in reversed(below))
+            below = [(path, shown) for path, shown, entry in entries[:count] if isinstance(entry, Collection)]
+            self._waiting.extend((*each, "") for each in reversed(below))
         return described

@@ -26,6 +26,8 @@ from splitd.frontends.webdav.proppatch import proppatch
 from splitd.frontends.webdav.put import put
 from splitd.frontends.webdav.unlock import unlock
 from splitd.model.cors import Cors
+from splitd.model.path_faults import fault_of
+from splitd.model.paths import check_path
 from storaged.http import BodyBroken, IRequest, StreamingResource
 
 _MOST_DOORS = 4096
@@ -130,7 +132,11 @@ class WebdavResource(StreamingResource):
         if method is None:
             name = request.method.decode("ascii", "replace")
             raise Refused(405, f"{name} is not a method of this server", Allow=ALLOWED)
-        await method(request, door, parse_target(request.uri))
+        target = parse_target(request.uri)
+        # Keys may be longer than the names that are made here.
+        if fault_of(target.shown) and await door.store.stat(target.path) is None:
+            check_path(target.shown)
+        await method(request, door, target)
 
     @staticmethod
     def _refuse(request: IRequest, refused: Refused) -> None:
