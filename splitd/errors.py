@@ -25,6 +25,9 @@
     ├── UploadFailed            an upload failed; nothing of it is visible
     │   ├── LengthMismatch      the client sent more or fewer bytes than it announced
     │   └── UploadAborted       the upload was aborted: the client left, or the server stops
+    ├── UploadUnknown           no upload with this id can be continued at this path
+    ├── UploadTooLarge          a file would have more segments or bytes than it can have
+    ├── SegmentsRefused         a file cannot be made of these segments of its upload
     ├── NotEnoughNodes          too few nodes can take a part now
     │   └── NotEnoughSpace      too few of them have room for a part
     ├── FileUnavailable         a node that holds a part of the file cannot be read now
@@ -160,6 +163,18 @@ class TooManyNames(SplitdError):
 
 class PropertiesTooLarge(SplitdError):
     """The properties of one file or collection would take too much memory."""
+
+
+class UploadUnknown(SplitdError):
+    """No upload with this id can be continued at this path: it was completed or aborted, or never begun."""
+
+
+class UploadTooLarge(SplitdError):
+    """A file would have more segments, or more bytes, than a file with segments can have."""
+
+
+class SegmentsRefused(SplitdError):
+    """A file cannot be made of these segments: the upload does not have one of them, or their order is wrong."""
 
 
 class UploadFailed(SplitdError):

@@ -25,6 +25,7 @@ from splitd.catalog.journalled import JournalledCatalog
 from splitd.config import Config, Options
 from splitd.downloads.cache import VersionCache
 from splitd.downloads.downloads import Downloads
+from splitd.downloads.finding import Segmentation
 from splitd.downloads.pins import Pins
 from splitd.downloads.sources import Sources
 from splitd.endpoints import Endpoints
@@ -170,7 +171,7 @@ class Front:
         self._aborts = LaterAborts(self.catalog.ledger, self._reaper.wake, reactor)
         self._uploads = self._make_uploads(layout, traffic, cache)
         self.checks, self.rot = self._make_checks(pins)
-        store = self._make_store(pins, cache, traffic)
+        store = self.store = self._make_store(pins, cache, traffic)
         self._capacity = capacity = Capacity(self.catalog, self.catalog.namespace, self.registry, layout, descriptors)
         self._observing = Observing(
             config.access_log, config.access_log_format, config.audit_log, self._in_thread, reactor, wall
@@ -225,8 +226,10 @@ class Front:
             self.catalog.keys,
             self.catalog.locks,
             self._uploads,
+            self.catalog.continued,
             Downloads(
                 Sources(self.registry, self.read_policy, self._reactor, self._in_thread),
+                Segmentation(self.catalog.versions, self._reactor),
                 pins,
                 self._reaper.unpinned,
                 cache,
@@ -296,7 +299,10 @@ class Front:
         registry, reactor, run = self.registry, self._reactor, self._in_thread
         sources, unpinned = Sources(registry, self.read_policy, reactor, run), self._reaper.unpinned
         # Its reads are none of the clients' downloads, and keep nothing in their cache.
-        reads = Downloads(sources, pins, unpinned, VersionCache(0), Traffic(), small_part=small_part, found=self._found)
+        found = Segmentation(self.catalog.versions, reactor), pins
+        reads = Downloads(
+            sources, *found, unpinned, VersionCache(0), Traffic(), small_part=small_part, found=self._found
+        )
         limit = float(int(self._config.heal_limit)) or None
         crew = Crew(self.mover, Rebuilder(reads.open, registry, run), registry, self.read_policy, reactor, limit)
         leaving = LeavingNodes(registry, reactor, self._config.heal_after_s)

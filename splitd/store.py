@@ -15,6 +15,7 @@ from splitd.downloads.downloads import Downloads
 from splitd.downloads.streams import PartLost
 from splitd.errors import FileLost, NotAFile, NotFound
 from splitd.interfaces.catalog import ICatalog
+from splitd.interfaces.continued import IContinuedLedger
 from splitd.interfaces.keys import IKeys, Listing
 from splitd.interfaces.names import AskedLayout, Details, ILocks, INamespace
 from splitd.interfaces.store import IObjectStore, IUpload, Opened
@@ -25,6 +26,7 @@ from splitd.model.manifest import Manifest
 from splitd.model.media import Media
 from splitd.model.properties import PropertyChanges
 from splitd.model.tree import Collection, Member
+from splitd.uploads.continued import ContinuedUploads
 from splitd.uploads.uploads import Uploads
 from storaged.system.clocks import WallClock
 from storaged.system.ranges import Span
@@ -41,9 +43,11 @@ class ObjectStore:
     """Files on nodes, under names in a catalog.
 
     :param keys: the catalog's keys.
+    :param continued: the catalog's uploads that can be continued.
     :param wake_reaper: called when parts may be doomed.
     :param new_token: makes tokens of locks: URIs, never the same twice.
     :param wall: tells when a lock was taken.
+    :ivar continued: uploads that can be continued: an `IContinuedUploads`.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class ObjectStore:
         keys: IKeys,
         locks: ILocks,
         uploads: Uploads,
+        continued: IContinuedLedger,
         downloads: Downloads,
         *,
         wake_reaper: Callable[[], object],
@@ -66,12 +71,13 @@ class ObjectStore:
         self._uploads = uploads
         self._downloads = downloads
         self._wake = wake_reaper
+        self.continued = ContinuedUploads(catalog, continued, uploads, wake_reaper)
         self._new_token = new_token
         self._wall = wall
 
     def as_user(self, principal: Principal) -> tuple[LimitedStore, LimitedLocks]:
         """Return the store, and the locks, limited to what a user may see and do."""
-        limited = LimitedStore(self, self, self, principal)
+        limited = LimitedStore(self, self, self, self.continued, principal)
         return limited, LimitedLocks(self._locks, self, principal)
 
     def create(self, path: str, size: int | None, media: Media, condition: Condition) -> Deferred[IUpload]:

@@ -9,6 +9,15 @@ import msgspec
 from sortedcontainers import SortedDict
 
 from splitd.model.holdings import PartCopy
+from splitd.model.records import (
+    MOST_GONE,
+    PartMoveAborted,
+    PartMoveStarted,
+    PartsGone,
+    Record,
+    UploadAborted,
+    UploadStarted,
+)
 from splitd.model.sharded import ShardedDict
 from storaged.parts.format import PartId
 
@@ -191,6 +200,23 @@ class DoomedParts:
     def nodes(self) -> dict[str, int]:
         """Count the parts to delete on each node that has any, in the order of the nodes' ids."""
         return dict(sorted(self._counts.items()))
+
+    def records(self) -> Iterator[Record]:
+        """Iterate over records that result in these parts; they must not be changed until the iteration has ended."""
+        gone: dict[str, list[str]] = {}
+        for entry in self:
+            if entry.is_copy:
+                yield PartMoveStarted(entry.upload, entry.first, entry.nodes[0], 0)
+                yield PartMoveAborted(entry.upload, entry.first, entry.nodes[0], "the copy is to be deleted", 0)
+                continue
+            yield UploadStarted(entry.upload, "/", entry.nodes, 0)
+            yield UploadAborted(entry.upload, "its parts are to be deleted", 0)
+            for node, part in entry.confirmed():
+                gone.setdefault(node, []).append(str(part))
+                if len(gone[node]) == MOST_GONE:
+                    yield PartsGone(node, tuple(gone.pop(node)))
+        for node, parts in gone.items():
+            yield PartsGone(node, tuple(parts))
 
     def page(self, node: str, after: str, limit: int) -> tuple[Sequence[PartId], str]:
         """List a page of the parts to delete on a node, oldest first.

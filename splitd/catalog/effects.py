@@ -13,12 +13,15 @@ from splitd.model.branch import Branch
 from splitd.model.holdings import PartCopy
 from splitd.model.locks import Lock
 from splitd.model.manifest import Manifest
+from splitd.model.packing import KEY, Packed
 from splitd.model.paths import place_of
 from splitd.model.properties import LAYOUT, read_layout
 from splitd.model.records import (
     VERSION,
     CollectionMade,
     CollectionTouched,
+    ContinuedUploadAborted,
+    ContinuedUploadBegun,
     DiskChecked,
     EntryCopied,
     EntryDeleted,
@@ -40,9 +43,11 @@ from splitd.model.records import (
     PartsReaped,
     PropertiesChanged,
     Record,
+    SegmentCommitted,
     SnapshotEnded,
     UploadAborted,
     UploadStarted,
+    VersionKept,
 )
 from splitd.model.tree import Tree
 from storaged.parts.format import parse_part_id
@@ -71,32 +76,7 @@ def enact(state: State, record: Record) -> None:
 
 
 def _name(record: Record) -> str:
-    tag = str(record.__struct_config__.tag)
-    match record:
-        case JournalOpened():
-            return f"{tag} {record.cluster}"
-        case EntryMoved() | EntryCopied() | KeyCopied():
-            return f"{tag} {record.source} to {record.target}"
-        case LockReleased():
-            return f"{tag} {record.token}"
-        case (
-            FileCommitted()
-            | CollectionMade()
-            | EntryDeleted()
-            | KeyDeleted()
-            | CollectionTouched()
-            | PropertiesChanged()
-            | LockTaken()
-        ):
-            return f"{tag} {record.path}"
-        case PartMoveStarted() | PartMoved() | PartMoveAborted() | PartCopyReaped():
-            return f"{tag} {record.upload}.{record.index}"
-        case UploadStarted() | UploadAborted() | PartsReaped() | LayoutChanged():
-            return f"{tag} {record.upload}"
-        case PartsGone() | PartsLost() | NodeLost() | DiskChecked():
-            return f"{tag} {record.node}"
-        case SnapshotEnded():
-            return f"{tag} {record.next}"
+    return f"{record.__struct_config__.tag} {_SUBJECTS[type(record)].format(record)}"
 
 
 def _refuse_before_opening(record: Record) -> None:
@@ -135,6 +115,18 @@ def _file_committed(state: State, record: FileCommitted) -> None:
         raise ValueError(f"the parts of upload {manifest.upload} are to be deleted already")
     packed = state.packing.pack(manifest)
     replaced = state.tree.put(record.path, packed, manifest.created_ms, is_key=record.implies)
+    _end_upload(state, manifest)
+    continued = state.continued.end(manifest.upload)
+    if continued is not None:
+        # Those that were not chosen are no part of the file.
+        chosen = set(manifest.segments.ids())
+        state.drop([each for each in continued.segments.values() if each[:KEY] not in chosen])
+    state.count(manifest, packed)
+    state.release(replaced)
+
+
+def _end_upload(state: State, manifest: Manifest) -> None:
+    """Take note that an upload is committed.  What it has left on nodes that its manifest does not name is doomed."""
     upload = state.uploads.pop(manifest.upload, None)
     if upload is not None and not manifest.nodes:
         # An empty file has no parts, so the parts that were begun for it are doomed.
@@ -143,8 +135,47 @@ def _file_committed(state: State, record: FileCommitted) -> None:
         for index, node in enumerate(upload.nodes):
             if node and not manifest.nodes[index]:
                 state.doomed.add_copy(PartCopy(manifest.upload, index, node))
-    state.count(manifest, packed)
-    state.release(replaced)
+
+
+def _continued_begun(state: State, record: ContinuedUploadBegun) -> None:
+    state.continued.begin(record.upload, record.path, record.said, record.time_ms)
+
+
+def _segment_committed(state: State, record: SegmentCommitted) -> None:
+    manifest = record.manifest
+    if manifest.segment_of not in state.continued:
+        raise ValueError("its upload is not under way")
+    packed = _keep(state, manifest)
+    _end_upload(state, manifest)
+    replaced = state.continued.put(manifest.segment_of, record.number, packed, manifest.created_ms)
+    if replaced is not None and replaced[:KEY] != packed[:KEY]:
+        state.drop([replaced])
+
+
+def _keep(state: State, manifest: Manifest) -> Packed:
+    """Add a segment; the image of a snapshot has added it already."""
+    if not manifest.segment_of:
+        raise ValueError(f"upload {manifest.upload} is no segment")
+    if manifest.nodes and manifest.upload in state.doomed:
+        raise ValueError(f"the parts of upload {manifest.upload} are to be deleted already")
+    packed = state.versions.find(manifest.upload)
+    if packed is None:
+        packed = state.packing.pack(manifest)
+        state.add_version(manifest, packed)
+    elif state.packing.unpack(packed).segment_of != manifest.segment_of:
+        raise ValueError(f"there is another version of upload {manifest.upload}")
+    return packed
+
+
+def _continued_aborted(state: State, record: ContinuedUploadAborted) -> None:
+    continued = state.continued.end(record.upload)
+    if continued is None:
+        raise ValueError("it is not under way")
+    state.drop(list(continued.segments.values()))
+
+
+def _version_kept(state: State, record: VersionKept) -> None:
+    _keep(state, record.manifest)
 
 
 def _collection_made(state: State, record: CollectionMade) -> None:
@@ -329,11 +360,48 @@ def exhaust(steps: Iterator[None]) -> None:
     deque(steps, maxlen=0)
 
 
+_SUBJECTS: dict[type, str] = {
+    JournalOpened: "{0.cluster}",
+    UploadStarted: "{0.upload}",
+    UploadAborted: "{0.upload}",
+    FileCommitted: "{0.path}",
+    ContinuedUploadBegun: "{0.upload}",
+    SegmentCommitted: "{0.number} of {0.manifest.segment_of}",
+    ContinuedUploadAborted: "{0.upload}",
+    VersionKept: "{0.manifest.upload}",
+    CollectionMade: "{0.path}",
+    EntryDeleted: "{0.path}",
+    KeyDeleted: "{0.path}",
+    KeyCopied: "{0.source} to {0.target}",
+    EntryMoved: "{0.source} to {0.target}",
+    EntryCopied: "{0.source} to {0.target}",
+    PropertiesChanged: "{0.path}",
+    LockTaken: "{0.path}",
+    LockReleased: "{0.token}",
+    PartsReaped: "{0.upload}",
+    PartsGone: "{0.node}",
+    PartMoveStarted: "{0.upload}.{0.index}",
+    PartMoved: "{0.upload}.{0.index}",
+    PartMoveAborted: "{0.upload}.{0.index}",
+    PartCopyReaped: "{0.upload}.{0.index}",
+    PartsLost: "{0.node}",
+    NodeLost: "{0.node}",
+    DiskChecked: "{0.node}",
+    LayoutChanged: "{0.upload}",
+    CollectionTouched: "{0.path}",
+    SnapshotEnded: "{0.next}",
+}
+"""What each record is about, for messages."""
+
 _EFFECTS: dict[type, Callable[[State, Any], None]] = {
     JournalOpened: _opened,
     UploadStarted: _upload_started,
     UploadAborted: _upload_aborted,
     FileCommitted: _file_committed,
+    ContinuedUploadBegun: _continued_begun,
+    SegmentCommitted: _segment_committed,
+    ContinuedUploadAborted: _continued_aborted,
+    VersionKept: _version_kept,
     CollectionMade: _collection_made,
     EntryDeleted: _entry_deleted,
     KeyDeleted: _key_deleted,

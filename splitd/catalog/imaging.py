@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import count, islice
 from typing import TypeAlias, TypeVar, cast
 
+import attrs
 import msgspec
 from zope.interface import implementer
 
@@ -50,10 +51,10 @@ class _Versions(_Frame, frozen=True, tag="versions"):
 
 
 class _Tables(_Frame, frozen=True, tag="tables"):
-    """What is needed to unpack the manifests: nodes, and shapes as (data, parity, unit, said, parts, wide)."""
+    """What is needed to unpack the manifests: nodes, and shapes as (data, parity, unit, said, parts, wide, kind)."""
 
     nodes: list[str]
-    shapes: list[tuple[int, int, int, str | Media | None, int, bool]]
+    shapes: list[tuple[int, int, int, str | Media | None, int, bool, int]]
 
 
 class _Members(_Frame, frozen=True):
@@ -62,7 +63,7 @@ class _Members(_Frame, frozen=True):
     :param collection: its number: 0 for the root, and one more for each collection in `collections` of all frames.
     :param names: the names of its members; if the collection is large, in the order of their entry names.
     :param files: the number of each member's version, `_OWN`, or `_COLLECTION`.
-    :param own: the packed manifest of each member that is `_OWN`: a file without parts.
+    :param own: the packed manifest of each member that is `_OWN`: a file without parts of its own.
     :param collections: `created_ms` and `modified_ms` of each member that is `_COLLECTION`.
     :param implied: the places in `collections` of those that are implied.
     :param themselves: (place in `collections`, packed manifest) of each collection that is a file itself.
@@ -81,6 +82,16 @@ class _Names(_Frame, frozen=True, tag="names"):
     """Members of collections.  All members of a collection follow each other, also from one frame to the next."""
 
     members: list[_Members]
+
+
+class _SharedOwn(_Frame, frozen=True, tag="shared-own"):
+    """Keys (see `packing.key_of`) of files with segments that have several names, and how many each has.
+
+    It comes before the names, so that these can share one packed manifest, which may be large.
+    """
+
+    keys: list[bytes]
+    names: list[int]
 
 
 class _Shared(_Frame, frozen=True, tag="shared"):
@@ -113,7 +124,7 @@ class _Records(_Frame, frozen=True, tag="records"):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_AnyFrame: TypeAlias = _Opened | _Versions | _Tables | _Names | _Shared | _Hurt | _Sums | _Records
+_AnyFrame: TypeAlias = _Opened | _Versions | _Tables | _Names | _Shared | _SharedOwn | _Hurt | _Sums | _Records
 _decoder = msgspec.msgpack.Decoder(_AnyFrame)
 
 
@@ -136,12 +147,15 @@ def frames(state: State) -> Iterator[bytes]:
             some = [*map(placed, some)]  # noqa: PLW2901
         widest = max(widest, *map(packing.parts_of, some))
         yield _encode(_Versions(some))  # type: ignore[arg-type]  # list is invariant
-    shapes = [(each.data, each.parity, each.unit, each.said, each.parts, each.wide) for each in packing.shapes]
-    yield _encode(_Tables(packing.nodes, shapes))
+    yield _encode(_Tables(packing.nodes, [attrs.astuple(each, recurse=False) for each in packing.shapes]))
     version = state.versions.numbering()
+    segmented = [key for key in state.names if state.versions.find_key(key) is None]
+    for keys in _pages(segmented):
+        yield _encode(_SharedOwn(keys, [state.names[key] for key in keys]))
     for some_members in _gathered(_members(state, version, placed)):
         yield _encode(_Names(some_members))
-    for some_names in _pages(state.names.items()):
+    without = set(segmented)
+    for some_names in _pages((key, names) for key, names in state.names.items() if key not in without):
         yield _encode(_Shared([version(key)[0] for key, _ in some_names], [names for _, names in some_names]))
     hurt = filter(None, map(state.versions.find, state.hurt))
     for some in _pages(hurt):
@@ -225,6 +239,8 @@ class Restorer:
         self._opened: _Opened | None = None
         self._complete = False
         self._versions: list[Packed] = []
+        self._shared_own: set[bytes] = set()
+        self._alike: dict[bytes, Packed] = {}
         self._collections: list[Branch] = []
         self._filling = 0  # the collection whose members are gathered
         self._names: list[str] = []
@@ -246,6 +262,9 @@ class Restorer:
                 state.packing.restore(frame.nodes, [Shape(*shape) for shape in frame.shapes])
             case _Versions() | _Shared() | _Hurt():
                 self._take_versions(frame)
+            case _SharedOwn():
+                state.names.fill(frame.keys, frame.names)
+                self._shared_own.update(frame.keys)
             case _Names():
                 for members in frame.members:
                     self._fill(members)
@@ -283,7 +302,7 @@ class Restorer:
         if not members.own and not members.collections:
             return [*map(self._versions.__getitem__, members.files)]
         entries: list[Packed | Branch] = []
-        own, collections = iter(cast("list[Packed]", members.own)), iter(_branches(members))
+        own, collections = iter(self._own(members)), iter(_branches(members))
         for file in members.files:
             if file == _COLLECTION:
                 branch = next(collections)
@@ -292,6 +311,12 @@ class Restorer:
             else:
                 entries.append(next(own) if file == _OWN else self._versions[file])
         return entries
+
+    def _own(self, members: _Members) -> list[Packed]:
+        own = cast("list[Packed]", members.own)
+        if not self._shared_own:
+            return own
+        return [self._alike.setdefault(each, each) if each[:KEY] in self._shared_own else each for each in own]
 
     def _end_filling(self) -> None:
         self._collections[self._filling].end_filling(self._names)

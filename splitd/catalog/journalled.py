@@ -11,6 +11,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from splitd.catalog.changes import Changes
+from splitd.catalog.continuing import JournalledContinuedUploads
 from splitd.catalog.deletions import JournalledDoomedParts
 from splitd.catalog.disks import JournalledDisks
 from splitd.catalog.effects import apply
@@ -61,6 +62,7 @@ class JournalledCatalog:
     :param new_id: makes the id of a new cluster.
     :param front: the id of the front that uses the catalog; a front gets a new one at each start.
     :ivar ledger: its uploads: an `IUploadLedger`.
+    :ivar continued: its uploads that can be continued: an `IContinuedLedger`.
     :ivar part_moves: its moves of parts: an `IPartMoves`.
     :ivar namespace: its moves, copies and properties of names: an `INamespace`.
     :ivar keys: its keys: an `IKeys`.
@@ -89,6 +91,7 @@ class JournalledCatalog:
         self._changes = Changes(self._state, journal, wall, clock)
         self.part_moves = JournalledPartMoves(self._state, self._changes, front)
         self.ledger = JournalledUploads(self._state, self._changes, self.part_moves, front)
+        self.continued = JournalledContinuedUploads(self._state, self._changes, self.ledger)
         self.namespace = JournalledNamespace(self._state, self._changes)
         self.keys = JournalledKeys(self._state, self._changes, clock, new_id)
         self.locks = JournalledLocks(self._state, self._changes)
@@ -115,6 +118,8 @@ class JournalledCatalog:
                 state.doomed.ended - self._reaped_before,
                 len(self._changes),
                 state.widest,
+                len(state.continued),
+                state.continued.size,
             )
         )
 

@@ -12,13 +12,14 @@ from zope.interface import implementer
 from splitd.catalog.changes import Changes, printable
 from splitd.catalog.judging import refuse_failed, refuse_locked_file
 from splitd.catalog.state import State
-from splitd.errors import UploadAborted
+from splitd.errors import UploadAborted, UploadTooLarge, UploadUnknown
 from splitd.interfaces.parts import IPartMoves
 from splitd.interfaces.uploads import Commit, IUploadLedger, Start
 from splitd.model import records
 from splitd.model.manifest import Manifest
 from splitd.model.paths import check_catalog_path, check_key_path, check_path
 from splitd.model.records import Record
+from splitd.model.segments import MAX_SEGMENTS, MAX_SIZE
 from splitd.model.tree import Collection
 from storaged.parts.format import PartId
 
@@ -63,29 +64,57 @@ class JournalledUploads:
     def commit_all(self, commits: Sequence[Commit]) -> list[Deferred[bool]]:
         """Commit some uploads; see `IUploadLedger.commit_all`."""
         if len(commits) == 1:
-            return [self._commit(commits[0])]
+            return [self._commit_one(commits[0])]
         with self._changes.together():
-            return [self._commit(commit) for commit in commits]
+            return [self._commit_one(commit) for commit in commits]
+
+    def _commit_one(self, commit: Commit) -> Deferred[bool]:
+        return self._commit_segment(commit) if commit.number else self._commit(commit)
 
     def _commit(self, commit: Commit) -> Deferred[bool]:
         path, manifest, condition = commit.path, commit.manifest, commit.condition
 
         def judge() -> tuple[Record, bool]:
-            upload = self._state.uploads.get(manifest.upload)
-            if upload is None:
-                raise UploadAborted(f"upload {manifest.upload} is not under way")
-            _refuse_misplaced(manifest, upload.nodes)
-            tree, is_key = self._state.tree, condition.is_key
-            present: Manifest | Collection | None = tree.version(path, is_key=is_key)
-            if is_key:
-                present = self._state.find_key(path)
-            lock_ms = self._changes.lock_ms()
-            refuse_failed(self._state, condition, path, present, lock_ms)
-            refuse_locked_file(self._state, condition, path, present, lock_ms)
-            return records.FileCommitted(path, manifest, tree.implies(path)), present is None
+            self._refuse_unready(manifest)
+            return self.judge(commit)
 
         check = check_key_path if condition.is_key else check_path
         return self._changes.make_at(path, judge, manifest.upload, condition=condition, durable=True, check=check)
+
+    def _refuse_unready(self, manifest: Manifest) -> None:
+        upload = self._state.uploads.get(manifest.upload)
+        if upload is None:
+            raise UploadAborted(f"upload {manifest.upload} is not under way")
+        _refuse_misplaced(manifest, upload.nodes)
+
+    def judge(self, commit: Commit) -> tuple[Record, bool]:
+        """Judge whether a file may get its path now, when its turn has come.
+
+        :return: the record, and whether nothing has the path.
+        :raise SplitdError: what `IUploadLedger.commit_all` raises because of the path.
+        """
+        path, manifest, condition = commit.path, commit.manifest, commit.condition
+        tree, is_key = self._state.tree, condition.is_key
+        present: Manifest | Collection | None = tree.version(path, is_key=is_key)
+        if is_key:
+            present = self._state.find_key(path)
+        lock_ms = self._changes.lock_ms()
+        refuse_failed(self._state, condition, path, present, lock_ms)
+        refuse_locked_file(self._state, condition, path, present, lock_ms)
+        return records.FileCommitted(path, manifest, tree.implies(path)), present is None
+
+    def _commit_segment(self, commit: Commit) -> Deferred[bool]:
+        manifest, number = commit.manifest, commit.number
+
+        def judge() -> tuple[Record, bool]:
+            continued = self._state.continued.find(manifest.segment_of)
+            if continued is None:
+                raise UploadUnknown(f"upload {manifest.segment_of} is not under way")
+            refuse_too_large(number, continued.size + manifest.size)
+            self._refuse_unready(manifest)
+            return records.SegmentCommitted(number, manifest), number not in continued.segments
+
+        return self._changes.make(judge, manifest.segment_of, manifest.upload, durable=True)
 
     def abort(self, upload: str, reason: str) -> Deferred[None]:
         """End an upload that will not be committed; see `IUploadLedger.abort`."""
@@ -112,6 +141,18 @@ class JournalledUploads:
     def orphans(self, node: str, parts: Sequence[PartId]) -> Deferred[list[PartId]]:
         """Choose the parts that have no reason to lie on a node; see `IUploadLedger.orphans`."""
         return succeed([part for part in parts if not self._state.knows(part, node)])
+
+
+def refuse_too_large(number: int, size: int) -> None:
+    """Refuse a segment that no file can have.
+
+    :param size: the bytes of the segments together.
+    :raise UploadTooLarge: the number is not from 1 to `MAX_SEGMENTS`, or the size is more than `MAX_SIZE`.
+    """
+    if not 1 <= number <= MAX_SEGMENTS:
+        raise UploadTooLarge(f"segments have numbers from 1 to {MAX_SEGMENTS}, not {number}")
+    if size > MAX_SIZE:
+        raise UploadTooLarge(f"the segments would have {size} bytes; a file with segments has at most {MAX_SIZE}")
 
 
 def _refuse_misplaced(manifest: Manifest, begun: Sequence[str]) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
 import msgspec
 
+from splitd.catalog.continued import ContinuedUploads
 from splitd.catalog.doomed import DoomedParts
 from splitd.catalog.hurt import HurtVersions
 from splitd.catalog.lock_records import lock_taken
@@ -21,24 +22,23 @@ from splitd.model.media import Media
 from splitd.model.packing import KEY, Packed, Packing, size_of
 from splitd.model.properties import LAYOUT, read_layout
 from splitd.model.records import (
-    MOST_GONE,
     VERSION,
     CollectionMade,
     CollectionTouched,
+    ContinuedUploadBegun,
     DiskChecked,
     EntryCopied,
     FileCommitted,
     JournalOpened,
     KeyCopied,
     NodeLost,
-    PartMoveAborted,
-    PartMoveStarted,
-    PartsGone,
     PropertiesChanged,
     Record,
-    UploadAborted,
+    SegmentCommitted,
     UploadStarted,
+    VersionKept,
 )
+from splitd.model.segments import Segments
 from splitd.model.sharded import ShardedDict
 from splitd.model.sharing import Shared
 from splitd.model.subtrees import Copying
@@ -69,12 +69,13 @@ class State:
 
     :ivar cluster: the cluster's id; empty before the first record.
     :ivar uploads: uploads under way, by their ids.
+    :ivar continued: uploads that can be continued, with their segments.
     :ivar doomed: the doomed parts, oldest first.
     :ivar moves: moves of parts, and the nodes of parts that were moved or lost.
     :ivar hurt: the versions of which parts are missing.
     :ivar lost: the nodes that are lost for good, in the order in which they were lost.
     :ivar disks: the disk of each node on which all its parts were last looked for, by the nodes' ids.
-    :ivar versions: the versions that have a name, by their uploads.
+    :ivar versions: the versions that have a name, and all segments, by their uploads.
     :ivar names: how many names each version with several names has, by their keys; see `packing.key_of`.
     :ivar parts_on: how many parts of versions lie on each node; 0 for a node that had some.
     :ivar packing: packs the manifests in `tree` and `versions`.
@@ -96,6 +97,7 @@ class State:
         self.packing = Packing()
         self.tree = Tree(0, self.packing)
         self.uploads: dict[str, UnderWay] = {}
+        self.continued = ContinuedUploads()
         self.doomed = DoomedParts()
         self.moves = PartMoves(self.doomed)
         self.hurt = HurtVersions()
@@ -110,7 +112,7 @@ class State:
         self.bytes_stored = 0
         self.widest = 0
         self.copies: dict[str, Copying] = {}
-        self._released: deque[Packed | Branch] = deque()
+        self._released: deque[Packed | Branch | tuple[Packed, ...]] = deque()
         self._work: Iterator[None] = self._forget_released()
         self.released = 0
         self.forgotten = 0
@@ -153,12 +155,16 @@ class State:
         self.files += 1
         self.bytes_stored += manifest.size
         if manifest.nodes:
-            self.widest = max(self.widest, len(manifest.nodes))
-            self.versions.add(packed)
-            for node in filter(None, manifest.nodes):
-                self.parts_on[node] = self.parts_on.get(node, 0) + 1
-            if "" in manifest.nodes:
-                self.hurt.weigh(manifest)
+            self.add_version(manifest, packed)
+
+    def add_version(self, manifest: Manifest, packed: Packed) -> None:
+        """Add a version that has got its first name, or a segment."""
+        self.widest = max(self.widest, len(manifest.nodes))
+        self.versions.add(packed)
+        for node in filter(None, manifest.nodes):
+            self.parts_on[node] = self.parts_on.get(node, 0) + 1
+        if "" in manifest.nodes:
+            self.hurt.weigh(manifest)
 
     def copy(self, source: str, target: str, time_ms: int, *, deep: bool) -> Iterator[None]:
         """Make, one name at a time, the copy that `entry-copied` puts at its target.
@@ -180,7 +186,7 @@ class State:
 
     def _count_name(self, packed: Packed) -> None:
         """Count one more name of a version."""
-        if self.packing.parts_of(packed):
+        if self.packing.has_parts(packed):
             key = packed[:KEY]
             self.names[key] = self.names.get(key, 1) + 1
 
@@ -221,6 +227,12 @@ class State:
             self.released += 1
             self._released.append(entry)
 
+    def drop(self, segments: Sequence[Packed]) -> None:
+        """Take segments that no file and no upload has any more; `work` dooms their parts later."""
+        if segments:
+            self.released += 1
+            self._released.append(tuple(segments))
+
     @property
     def has_work(self) -> bool:
         """Whether there are released entries whose files are not forgotten yet."""
@@ -242,17 +254,26 @@ class State:
     def _forget_released(self) -> Iterator[None]:
         """Forget files, one a step.  A generator without end; it must be advanced only while entries are released."""
         while True:
-            for packed in self.tree.dismantle(self._released[0]):
-                if packed is not None:
-                    self._forget(packed)
-                yield
+            released = self._released[0]
+            if isinstance(released, tuple):
+                for packed in released:
+                    self._drop(packed)
+                    yield
+            else:
+                for file in self.tree.dismantle(released):
+                    if file is not None:
+                        yield from self._forget(file)
+                    yield
             self._released.popleft()
             self.forgotten += 1
             while not self._released:
                 yield
 
-    def _forget(self, packed: Packed) -> None:
-        """Count one name of a version less; if it was the last one, doom its parts."""
+    def _forget(self, packed: Packed) -> Iterable[None]:
+        """Count one name of a version less; if it was the last one, doom its parts.
+
+        :return: the steps that are left to do, one for each of its segments.
+        """
         self.files -= 1
         self.bytes_stored -= size_of(packed)
         key = packed[:KEY]
@@ -262,14 +283,29 @@ class State:
         elif names:
             del self.names[key]
         elif self.packing.parts_of(packed):
-            manifest = self.packing.unpack(packed)
-            nodes = self.moves.nodes_of(manifest)
-            self.doomed.add(manifest.upload, nodes)
-            for node in filter(None, nodes):
-                self.parts_on[node] -= 1
-            self.moves.forget(manifest.upload)
-            self.versions.remove(manifest.upload)
-            self.hurt.forget(manifest.upload)
+            self._drop(packed)
+        else:
+            segments = self.packing.segments_of(packed)
+            return () if segments is None else self._drop_all(segments)
+        return ()
+
+    def _drop_all(self, segments: Segments) -> Iterator[None]:
+        for key in segments.ids():
+            packed = self.versions.find_key(key)
+            if packed is not None:
+                self._drop(packed)
+            yield
+
+    def _drop(self, packed: Packed) -> None:
+        """Remove a version, and doom its parts."""
+        manifest = self.packing.unpack(packed)
+        nodes = self.moves.nodes_of(manifest)
+        self.doomed.add(manifest.upload, nodes)
+        for node in filter(None, nodes):
+            self.parts_on[node] -= 1
+        self.moves.forget(manifest.upload)
+        self.versions.remove(manifest.upload)
+        self.hurt.forget(manifest.upload)
 
     def committed(self, upload: str) -> Manifest | None:
         """Return a version, with the nodes of its parts at the commit; None if there is none."""
@@ -348,6 +384,9 @@ class State:
             elif (key := entry[:KEY]) in self.names and (first := names.setdefault(key, (path, entry)))[0] != path:
                 yield self._copied(*first, path, entry)
             else:
+                segments = self.packing.segments_of(entry)
+                kept = () if segments is None else filter(None, map(self.versions.find_key, segments.ids()))
+                yield from (VersionKept(self.shown(each)) for each in kept)
                 yield FileCommitted(path, self.shown(entry), implies=path.endswith("/"))
         for path, collection in collections:
             yield CollectionTouched(path, collection.modified_ms)
@@ -370,23 +409,11 @@ class State:
             yield NodeLost(node, 0)
         for node, disk in self.disks.items():
             yield DiskChecked(node, disk, 0)
-        yield from self._doomed_records()
+        yield from self.doomed.records()
         for upload, under_way in self.uploads.items():
             yield UploadStarted(upload, *attrs.astuple(under_way))
+        for each in self.continued:
+            yield ContinuedUploadBegun(each.upload, each.path, each.began_ms, each.said)
+            for number, packed in each.segments.items():
+                yield SegmentCommitted(number, self.shown(packed))
         yield from self.moves.records()
-
-    def _doomed_records(self) -> Iterator[Record]:
-        gone: dict[str, list[str]] = {}
-        for entry in self.doomed:
-            if entry.is_copy:
-                yield PartMoveStarted(entry.upload, entry.first, entry.nodes[0], 0)
-                yield PartMoveAborted(entry.upload, entry.first, entry.nodes[0], "the copy is to be deleted", 0)
-                continue
-            yield UploadStarted(entry.upload, "/", entry.nodes, 0)
-            yield UploadAborted(entry.upload, "its parts are to be deleted", 0)
-            for node, part in entry.confirmed():
-                gone.setdefault(node, []).append(str(part))
-                if len(gone[node]) == MOST_GONE:
-                    yield PartsGone(node, tuple(gone.pop(node)))
-        for node, parts in gone.items():
-            yield PartsGone(node, tuple(parts))

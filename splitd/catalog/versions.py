@@ -10,7 +10,7 @@ from splitd.model.packing import Packed, key_of
 
 
 class Versions:
-    """All versions with parts, each once, however many names it has.
+    """All versions with parts, each once, however many names it has; and all segments, which have no names.
 
     An upload id begins with a random byte, and the rest of it rises with time (`splitd.model.uploads`).  There is one
     list for each of the 256 first bytes, so nearly all versions are added at the end of a list.  That takes eight bytes
@@ -62,9 +62,12 @@ class Versions:
     def find(self, upload: str) -> Packed | None:
         """Return the packed manifest of an upload, with the nodes of its parts at the commit; None if there is none."""
         try:
-            key = key_of(upload)
+            return self.find_key(key_of(upload))
         except ValueError:
             return None
+
+    def find_key(self, key: bytes) -> Packed | None:
+        """Return what `find` does, by the 16 bytes of the upload's id."""
         versions, place = self._place(key)
         return versions[place] if place < len(versions) and versions[place].startswith(key) else None
 

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from twisted.internet.defer import Deferred, succeed
 
 from splitd.downloads.cache import VersionCache
+from splitd.downloads.finding import Segmentation
 from splitd.downloads.pins import Pins
+from splitd.downloads.segmented import SegmentedDownload
 from splitd.downloads.small import SmallDownload, read_small
 from splitd.downloads.sources import Sources
 from splitd.downloads.streamed import Download
@@ -17,6 +19,7 @@ from splitd.interfaces.store import IDownload, Opened
 from splitd.model.manifest import Manifest, largest_part
 from splitd.model.traffic import Traffic
 from storaged.system.budget import Budget
+from storaged.system.parallel import gather
 from storaged.system.ranges import Span
 
 _SMALL_BYTES = 16 * 1024 * 1024
@@ -26,11 +29,16 @@ _STRIPES_BYTES = 32 * 1024 * 1024
 """The most bytes of stripes that are held whole at the same time while all is well; further downloads hold a column."""
 
 
+_SMALL_AT_ONCE = 8
+"""The most segments of a small file that are read at the same time."""
+
+
 class Downloads:
     """Opens committed versions of files for reading.
 
     :param pins: keep the parts of a version in place while it is read.
-    :param unpinned: called with the upload of a version that nobody reads any more.
+    :param segmentation: finds the segments of files.
+    :param unpinned: called with a version that nobody reads any more.
     :param cache: small files that were read or stored recently.
     :param small_part: a file is small if each of its parts takes at most this many stored bytes; it is read whole.
     :param found: called for each part that is missing or damaged on its node.
@@ -40,8 +48,9 @@ class Downloads:
     def __init__(
         self,
         sources: Sources,
+        segmentation: Segmentation,
         pins: Pins,
-        unpinned: Callable[[str], object],
+        unpinned: Callable[[Manifest], object],
         cache: VersionCache,
         traffic: Traffic,
         *,
@@ -50,6 +59,7 @@ class Downloads:
         stripes_limit: int = _STRIPES_BYTES,
     ) -> None:
         self._sources = sources
+        self._segmentation = segmentation
         self._pins = pins
         self._unpinned = unpinned
         self._cache = cache
@@ -74,27 +84,60 @@ class Downloads:
             raise
 
     async def _open(self, manifest: Manifest, span: Span) -> Opened:
-        size = manifest.size
-        if size and largest_part(manifest.layout, size) <= self._small_part and self._small.take(size):
-            return await self._open_small(manifest, span)
+        traffic = self._traffic
+        if self._take_small(manifest):
+            return await self._open_small(manifest, span, traffic)
+        stream = self._stream_segments if manifest.packed_segments else self._stream
         return Opened(
             manifest,
-            await self._stream(manifest, span),
-            lambda more: Deferred.fromCoroutine(self._stream(manifest, more)),
+            await stream(manifest, span, traffic),
+            lambda more: Deferred.fromCoroutine(stream(manifest, more, traffic)),
         )
 
-    async def _open_small(self, manifest: Manifest, span: Span) -> Opened:
+    def _take_small(self, manifest: Manifest) -> bool:
+        """Return whether a file is small and is to be held whole now, and count its bytes if so."""
+        size = manifest.size
+        return bool(size) and largest_part(manifest.layout, size) <= self._small_part and self._small.take(size)
+
+    async def _open_small(self, manifest: Manifest, span: Span, traffic: Traffic) -> Opened:
         size = manifest.size
         try:
-            data = await self._read_small(manifest)
+            data = await self._read_small(manifest, traffic)
         except BaseException:
             self._small.give_back(size)
             raise
-        small = SmallDownload(data, span, self._traffic, lambda: self._small.give_back(size))
+        small = SmallDownload(data, span, traffic, lambda: self._small.give_back(size))
         # The budget counts the bytes until the first download is closed; the others end before that.
-        return Opened(manifest, small, lambda more: succeed(SmallDownload(data, more, self._traffic, lambda: None)))
+        return Opened(manifest, small, lambda more: succeed(SmallDownload(data, more, traffic, lambda: None)))
 
-    async def _stream(self, manifest: Manifest, span: Span) -> IDownload:
+    async def _stream_segments(self, manifest: Manifest, span: Span, traffic: Traffic) -> IDownload:
+        self._pins.pin(manifest)
+        inner = Traffic()
+        try:
+            # From the pin on, no part is deleted from where it lies, though the file may be deleted or its parts moved.
+            places = await self._segmentation.find(manifest, span)
+        except BaseException:
+            self._unpin(manifest)
+            raise
+
+        def open_segment(segment: Manifest, part: Span) -> Deferred[IDownload]:
+            return Deferred.fromCoroutine(self._open_segment(segment, part, inner))
+
+        download = SegmentedDownload(places, open_segment, traffic, inner, lambda: self._unpin(manifest))
+        await download.open()
+        return download
+
+    async def _open_segment(self, segment: Manifest, span: Span, traffic: Traffic) -> IDownload:
+        now = await self._segmentation.find_again(segment)
+        try:
+            if self._take_small(now):
+                return (await self._open_small(now, span, traffic)).download
+            return await self._stream(now, span, traffic)
+        except (FileUnavailable, FileDamaged):
+            refuse_lost(now, self._sources.registry.node_ids())
+            raise
+
+    async def _stream(self, manifest: Manifest, span: Span, traffic: Traffic) -> IDownload:
         self._pins.pin(manifest)
         stripe = min(manifest.layout.stripe, manifest.size)
         whole = self._stripes.take(stripe)
@@ -104,24 +147,35 @@ class Downloads:
                 self._stripes.give_back(stripe)
             self._unpin(manifest)
 
-        download = Download(manifest, span, self._sources, self._traffic, self._found, closed, whole=whole)
+        download = Download(manifest, span, self._sources, traffic, self._found, closed, whole=whole)
         await download.open()
         return download
 
-    async def _read_small(self, manifest: Manifest) -> bytes:
+    async def _read_small(self, manifest: Manifest, traffic: Traffic) -> bytes:
         data = self._cache.get(manifest.upload)
         if data is None:
             self._pins.pin(manifest)
             try:
-                data = await read_small(manifest, self._sources, self._traffic, self._found)
+                data = await self._read_whole(manifest, traffic)
             except SplitdError:
-                self._traffic.downloads_failed += 1
+                traffic.downloads_failed += 1
                 raise
             finally:
                 self._unpin(manifest)
             self._cache.keep(manifest.upload, data)
         return data
 
+    async def _read_whole(self, manifest: Manifest, traffic: Traffic) -> bytes:
+        if not manifest.packed_segments:
+            return await read_small(manifest, self._sources, traffic, self._found)
+        places = await self._segmentation.find(manifest, Span(0, manifest.size))
+        inner, data = Traffic(), list[bytes]()
+        for start in range(0, len(places), _SMALL_AT_ONCE):
+            some = places[start : start + _SMALL_AT_ONCE]
+            data += await gather([read_small(each, self._sources, inner, self._found) for each, _ in some])
+        traffic.downloads_degraded += bool(inner.downloads_degraded)
+        return b"".join(data)
+
     def _unpin(self, manifest: Manifest) -> None:
         if self._pins.unpin(manifest):
-            self._unpinned(manifest.upload)
+            self._unpinned(manifest)

@@ -2,30 +2,71 @@
 
 from __future__ import annotations
 
+import attrs
+
 from splitd.model.manifest import Manifest
+from splitd.model.packing import key_of
+from splitd.model.segments import Segments
+
+
+@attrs.define
+class _Pinned:
+    """A file with segments that is pinned.
+
+    :ivar ids: those of its segments; None until somebody asks for them.
+    """
+
+    segments: Segments
+    count: int = 0
+    ids: frozenset[bytes] | None = None
+
+    def has(self, key: bytes) -> bool:
+        if self.ids is None:
+            self.ids = frozenset(self.segments.ids())
+        return key in self.ids
 
 
 class Pins:
-    """The versions that downloads read now, each with the nodes where its parts must stay."""
+    """The versions that downloads read now, each with the nodes where its parts must stay.
+
+    The pin of a file with segments keeps all parts of all its segments, wherever they lie.
+    """
 
     def __init__(self) -> None:
         self._places: dict[str, list[tuple[str, ...]]] = {}
+        self._files: dict[str, _Pinned] = {}
 
     def pin(self, manifest: Manifest) -> None:
         """Keep the parts of a version on the nodes of its manifest until `unpin`; one version may have several pins."""
-        self._places.setdefault(manifest.upload, []).append(manifest.nodes)
+        if manifest.packed_segments:
+            pinned = self._files.setdefault(manifest.upload, _Pinned(manifest.segments))
+            pinned.count += 1
+        else:
+            self._places.setdefault(manifest.upload, []).append(manifest.nodes)
 
     def unpin(self, manifest: Manifest) -> bool:
         """Release one `pin`.
 
         :return: whether no other pin keeps the version on these nodes.
         """
+        if manifest.packed_segments:
+            return self._unpin_segments(manifest)
         places = self._places[manifest.upload]
         places.remove(manifest.nodes)
         if not places:
             del self._places[manifest.upload]
         return manifest.nodes not in places
 
+    def _unpin_segments(self, manifest: Manifest) -> bool:
+        pinned = self._files[manifest.upload]
+        pinned.count -= 1
+        if pinned.count:
+            return False
+        del self._files[manifest.upload]
+        return True
+
     def holds(self, upload: str, node: str) -> bool:
         """Whether a pin keeps a part of this version on this node."""
-        return any(node in nodes for nodes in self._places.get(upload, ()))
+        if any(node in nodes for nodes in self._places.get(upload, ())):
+            return True
+        return bool(self._files) and any(pinned.has(key_of(upload)) for pinned in self._files.values())

@@ -17,6 +17,8 @@ class CatalogStatistics:
     :param reaped: how many of these have had their last part deleted since the start.
     :param changes: how many changes are in progress or wait.
     :param widest: no file has more parts than this, and no collection asks for more.  It may be larger than needed.
+    :param continued: how many uploads can be continued.
+    :param continued_bytes: the bytes of their segments.
     """
 
     files: int
@@ -26,6 +28,8 @@ class CatalogStatistics:
     reaped: int
     changes: int
     widest: int = 0
+    continued: int = 0
+    continued_bytes: int = 0
 
 
 class ICatalogStatistics(Interface):

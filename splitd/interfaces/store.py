@@ -58,9 +58,11 @@ class IUpload(IConsumer):
             not fire after `finish` or `abort` was called.
         """
 
-    def finish() -> Deferred[tuple[Manifest, bool]]:
+    def finish(said: str | Media | None = None) -> Deferred[tuple[Manifest, bool]]:
         """End the file and commit it.
 
+        :param said: the headers to store with the file, as `Media.compact` returns them, in place of those that the
+            upload began with: where they are known only when all bytes have come.  None to store those.
         :return: a Deferred that fires with the manifest and whether no file had this path before, when the file would
             survive a power cut.
         :raise SplitdError: the file is not committed, and the upload is aborted.

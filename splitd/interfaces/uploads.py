@@ -35,11 +35,14 @@ class Commit:
     :param manifest: the version that the upload has made.  Its nodes are those of the `Start`, or "" for parts that are
         not stored: at least as many as the file has data parts are.
     :param condition: the condition for the commit; see `Admitted.condition`.
+    :param number: 0 for a file.  Else the version becomes the segment of this number of the continued upload
+        `manifest.segment_of`, and gets no name: path and condition are not looked at.
     """
 
     path: str
     manifest: Manifest
     condition: Condition
+    number: int = 0
 
 
 class IUploadLedger(Interface):
@@ -62,8 +65,12 @@ class IUploadLedger(Interface):
         The commits are judged in this order and independently: one that fails, or waits long for its turn, does not
         delay the others.
 
-        :return: a Deferred for each commit, in the same order, that fires with whether no file had this path before.
-            If it fails, the upload is still under way: abort it.
+        :return: a Deferred for each commit, in the same order, that fires with whether no file had this path before;
+            for a segment, whether the upload had none of this number.  If it fails, the upload is still under way:
+            abort it.
+        :raise UploadUnknown: the continued upload of a segment is not under way.
+        :raise UploadTooLarge: the segment has a number that no segment can have, or the continued upload would have
+            more bytes than a file with segments can have.
         :raise PreconditionFailed: the condition of the commit does not hold.
         :raise Locked: a lock forbids it.
         :raise ParentMissing: the collection that the path lies in does not exist, or is a file.

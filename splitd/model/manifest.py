@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from splitd.model.media import Media
+from splitd.model.segments import Segments
 from splitd.model.striping import Layout, part_size
 from storaged.parts.format import PartId, stored_size
 
@@ -22,6 +23,13 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         An empty file has none.
     :param said: the headers that the client sent with it, as `Media.compact` returns them.  It is one field, because
         each further one would take memory in every file.  In JSON it is called `content_type`: once it was only that.
+        In a segment it is the note that the front door wants kept beside it.
+    :param packed_segments: the packed form of `segments`; empty for a file without.  In JSON it is called `segments`,
+        and is base64.
+    :param segment_of: if it is a segment, the id of the upload of its file, which may still be under way; else empty.
+
+    A file may have *segments*: uploads of their own, with layouts, nodes and parts of their own, whose bytes make the
+    file one after the other.  Then `nodes` is empty, as the file has no parts of its own.
     """
 
     upload: str
@@ -32,6 +40,13 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     unit: int
     nodes: tuple[str, ...]
     said: str | Media = msgspec.field(default="", name="content_type")
+    packed_segments: bytes = msgspec.field(default=b"", name="segments")
+    segment_of: str = ""
+
+    @property
+    def segments(self) -> Segments:
+        """Its segments, in the order of the file's bytes; none for most files."""
+        return Segments(self.packed_segments)
 
     @property
     def content_type(self) -> str:

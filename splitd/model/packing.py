@@ -10,6 +10,7 @@ import msgspec
 
 from splitd.model.manifest import Manifest
 from splitd.model.media import Media
+from splitd.model.segments import SIZE, Segments, check_packed
 
 Packed = NewType("Packed", bytes)
 """A packed manifest.  Only the `Packing` that made it can unpack it.
@@ -22,6 +23,8 @@ bytes       contents, integers big-endian
 24 to 29    `created_ms`
 30 to 31    the number of the manifest's shape: what it has in common with others
 from 32     a number for each node, of one byte, or of two in some shapes
+then        in a segment, 16 bytes of `segment_of`; in a file with segments, 4 bytes
+            with the number of the segments, and 28 bytes for each (`Segments`)
 the rest    `said` in JSON, in shapes that have none
 ==========  ====================================================================
 """
@@ -38,6 +41,9 @@ _MOST_PLACES = 4096
 """Tuples of nodes that are kept for the next manifest."""
 _said = msgspec.json.Decoder(str | Media)
 
+PLAIN, SEGMENT, SEGMENTED = range(3)
+"""The kinds of manifests: of a file without segments, of a segment, and of a file with segments."""
+
 
 @attrs.frozen
 class Shape:
@@ -46,6 +52,7 @@ class Shape:
     :param said: None if each manifest has its own.
     :param parts: how many nodes a manifest names.
     :param wide: whether the number of a node has two bytes.
+    :param kind: `PLAIN`, `SEGMENT` or `SEGMENTED`.
     """
 
     data: int
@@ -54,6 +61,7 @@ class Shape:
     said: str | Media | None
     parts: int
     wide: bool
+    kind: int = PLAIN
 
     @property
     def end(self) -> int:
@@ -93,8 +101,11 @@ class Packing:
         except (KeyError, ValueError):
             codes, wide = self._pack_nodes(manifest.nodes)
         layout = manifest.data, manifest.parity, manifest.unit
-        number = self._shapes.get((*layout, manifest.said, len(manifest.nodes), wide))
-        rest = b""
+        rest, number = b"", None
+        if manifest.segment_of or manifest.packed_segments:
+            number, rest = self._shape_of_kind(manifest, wide=wide)
+        else:
+            number = self._shapes.get((*layout, manifest.said, len(manifest.nodes), wide, PLAIN))
         if number is None:
             number, rest = self._shape(manifest, wide=wide)
         if manifest.created_ms >> 48:
@@ -122,9 +133,24 @@ class Packing:
         rest = b""
         if self._texts >= _MOST_SAID or _length(manifest.said) > _LONGEST_SAID:
             said, rest = None, msgspec.json.encode(manifest.said)
-        shape = Shape(manifest.data, manifest.parity, manifest.unit, said, len(manifest.nodes), wide)
+        return self._number(Shape(manifest.data, manifest.parity, manifest.unit, said, len(manifest.nodes), wide)), rest
+
+    def _shape_of_kind(self, manifest: Manifest, *, wide: bool) -> tuple[int, bytes]:
+        """Return the number of a shape for a segment or a file with segments, and what it has to keep beside it.
+
+        Its text is hardly ever that of another one, so it never becomes a part of the shape.
+        """
+        if manifest.segment_of:
+            kind, rest = SEGMENT, key_of(manifest.segment_of)
+        else:
+            check_packed(manifest.packed_segments)
+            kind, rest = SEGMENTED, len(manifest.segments).to_bytes(4, "big") + manifest.packed_segments
+        shape = Shape(manifest.data, manifest.parity, manifest.unit, None, len(manifest.nodes), wide, kind)
+        return self._number(shape), rest + msgspec.json.encode(manifest.said)
+
+    def _number(self, shape: Shape) -> int:
         number = self._shapes.get(attrs.astuple(shape, recurse=False))
-        return (self.add_shape(shape) if number is None else number), rest
+        return self.add_shape(shape) if number is None else number
 
     def add_shape(self, shape: Shape) -> int:
         """Add a shape, and return its number.
@@ -148,10 +174,12 @@ class Packing:
         nodes = self._places[shape.wide].get(packed[32:end])
         if nodes is None:
             nodes = self._unpack_nodes(packed[32:end], wide=shape.wide)
-        said = shape.said
+        said, more = shape.said, (b"", "")
+        if shape.kind != PLAIN:
+            end, more = _unpack_kind(packed, end, shape.kind)
         if said is None:
             said = _said.decode(packed[end:])
-        return Manifest(upload.hex(), size, rest >> 16, shape.data, shape.parity, shape.unit, nodes, said)
+        return Manifest(upload.hex(), size, rest >> 16, shape.data, shape.parity, shape.unit, nodes, said, *more)
 
     def _unpack_nodes(self, codes: bytes, *, wide: bool) -> tuple[str, ...]:
         numbers = struct.unpack(f">{len(codes) // 2}H", codes) if wide else codes
@@ -163,8 +191,21 @@ class Packing:
         return nodes
 
     def parts_of(self, packed: Packed) -> int:
-        """Return for how many parts the manifest names a node, or "" for none; 0 for an empty file."""
+        """Return for how many parts the manifest names a node, or "" for none; 0 for an empty file, and for one with
+        segments.
+        """
         return self.shapes[packed[30] << 8 | packed[31]].parts
+
+    def has_parts(self, packed: Packed) -> bool:
+        """Whether a file has parts, of its own or of its segments, so that they must be kept for each of its names."""
+        shape = self.shapes[packed[30] << 8 | packed[31]]
+        return shape.parts > 0 or shape.kind == SEGMENTED
+
+    def segments_of(self, packed: Packed) -> Segments | None:
+        """Return the segments of a file; None if it has none."""
+        number = packed[30] << 8 | packed[31]
+        shape = self.shapes[number]
+        return Segments(_unpack_kind(packed, self._ends[number], SEGMENTED)[1][0]) if shape.kind == SEGMENTED else None
 
     def restore(self, nodes: list[str], shapes: list[Shape]) -> None:
         """Take over the tables of a packing, in place of empty ones, to unpack what it has packed."""
@@ -172,6 +213,19 @@ class Packing:
         self._numbers = {node: number for number, node in enumerate(nodes)}
         for shape in shapes:
             self.add_shape(shape)
+
+
+def _unpack_kind(packed: Packed, end: int, kind: int) -> tuple[int, tuple[bytes, str]]:
+    """Unpack what a segment or a file with segments keeps behind its nodes.
+
+    :param end: where the nodes end.
+    :return: where `said` begins; and `packed_segments` and `segment_of`.
+    """
+    if kind == SEGMENT:
+        return end + 16, (b"", packed[end : end + 16].hex())
+    start = end + 4
+    stop = start + int.from_bytes(packed[end:start], "big") * SIZE
+    return stop, (packed[start:stop], "")
 
 
 def key_of(upload: str) -> bytes:

@@ -62,6 +62,9 @@ class FileCommitted(_Record, frozen=True, tag="file-committed"):
     The parts of that version are doomed, unless it has another name.  Parts of the upload that the manifest does not
     place are doomed as copies.
 
+    If the manifest is of a continued upload, that upload has ended: the segments that the manifest names are the
+    file's, and the parts of its others are doomed.
+
     :param implies: whether missing collections that the path lies in are made, as implied ones; a collection of the
         same name is no contradiction then, and a path with a slash at its end is that of the collection, which is the
         file itself.
@@ -70,6 +73,43 @@ class FileCommitted(_Record, frozen=True, tag="file-committed"):
     path: str
     manifest: Manifest
     implies: bool = False
+
+
+class ContinuedUploadBegun(_Record, frozen=True, tag="continued-upload-begun"):
+    """From here on, segments can be committed to this upload, also after a restart.
+
+    :param path: the path that its file should get.
+    :param said: the headers that the client sent when it began; see `Manifest.said`.
+    """
+
+    upload: str
+    path: str
+    time_ms: int
+    said: str | Media = msgspec.field(default="", name="content_type")
+
+
+class SegmentCommitted(_Record, frozen=True, tag="segment-committed"):
+    """The continued upload `manifest.segment_of` has this segment from here on, in place of one of the same number.
+
+    The segment is a version without a name.  The parts of the segment that it replaces are doomed.
+    """
+
+    number: int
+    manifest: Manifest
+
+
+class ContinuedUploadAborted(_Record, frozen=True, tag="continued-upload-aborted"):
+    """The continued upload ended without a file; the parts of its segments are doomed."""
+
+    upload: str
+    reason: str
+    time_ms: int
+
+
+class VersionKept(_Record, frozen=True, tag="version-kept"):
+    """There is this segment of a file that a later record commits.  For snapshots."""
+
+    manifest: Manifest
 
 
 class CollectionMade(_Record, frozen=True, tag="collection-made"):
@@ -323,6 +363,10 @@ Record = (
     | UploadStarted
     | UploadAborted
     | FileCommitted
+    | ContinuedUploadBegun
+    | SegmentCommitted
+    | ContinuedUploadAborted
+    | VersionKept
     | CollectionMade
     | EntryDeleted
     | KeyDeleted

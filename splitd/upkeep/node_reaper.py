@@ -15,6 +15,7 @@ from splitd.downloads.pins import Pins
 from splitd.errors import SplitdError
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.interfaces.parts import IDoomedParts
+from splitd.model.manifest import Manifest
 from splitd.upkeep.deletion_pace import DeletionPace
 from storaged.http import reason_of
 from storaged.parts.errors import StoragedError
@@ -88,9 +89,9 @@ class NodeReaper:
             self._next = None
             self.wake()
 
-    def unpinned(self, upload: str) -> None:
+    def unpinned(self, version: Manifest) -> None:
         """Take note that a version is no longer pinned to the nodes on which it was read."""
-        if upload in self._pinned:
+        if version.upload in self._pinned or (version.packed_segments and self._pinned):
             self.wake()
 
     def idle(self) -> Deferred[None]:

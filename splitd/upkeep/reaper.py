@@ -13,6 +13,7 @@ from splitd.downloads.pins import Pins
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.interfaces.parts import IDoomedParts
 from splitd.interfaces.upkeep import IReaper
+from splitd.model.manifest import Manifest
 from splitd.upkeep.node_reaper import NodeReaper
 from storaged.system.parallel import settled
 from storaged.system.periodic import Periodic
@@ -111,7 +112,7 @@ class Reaper:
         if node in self._nodes:
             self._nodes[node].recovered()
 
-    def unpinned(self, upload: str) -> None:
+    def unpinned(self, version: Manifest) -> None:
         """Take note that a version is no longer pinned to the nodes on which it was read."""
         for reaper in self._nodes.values():
-            reaper.unpinned(upload)
+            reaper.unpinned(version)

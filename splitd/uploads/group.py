@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from splitd.errors import CatalogReadOnly, NotEnoughNodes, NotEnoughSpace, Overloaded, SplitdError, UploadFailed
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.interfaces.upkeep import IReaper
-from splitd.interfaces.uploads import Commit, IUploadLedger, Start
+from splitd.interfaces.uploads import IUploadLedger, Start
 from splitd.model.erasure import cut_whole
 from splitd.model.manifest import Manifest
 from splitd.model.striping import Layout
@@ -284,7 +284,7 @@ class GroupCommit:
                 ended.append(again.addErrback(self._fault, [file]))
             else:
                 stored.append((file, self._manifest(file, ["" if node in failed else node for node in nodes])))
-        commits = [Commit(file.intent.path, manifest, file.intent.condition) for file, manifest in stored]
+        commits = [file.intent.commit(manifest) for file, manifest in stored]
         for (file, manifest), committed in zip(stored, self._ledger.commit_all(commits), strict=True):
             over = committed.addCallbacks(
                 self._committed, self._refused, callbackArgs=(file, manifest), errbackArgs=(file,)
@@ -316,6 +316,7 @@ class GroupCommit:
             unit=intent.layout.unit,
             nodes=tuple(nodes),
             said=intent.said,
+            segment_of=intent.segment_of,
         )
 
     def _committed(self, created: bool, file: _File, manifest: Manifest) -> None:

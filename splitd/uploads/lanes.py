@@ -11,7 +11,9 @@ from twisted.python.failure import Failure
 
 from splitd.errors import NotEnoughNodes, NotEnoughSpace, Overloaded
 from splitd.interfaces.nodes import INodeRegistry
+from splitd.interfaces.uploads import Commit
 from splitd.model.conditions import Condition
+from splitd.model.manifest import Manifest
 from splitd.model.media import Media
 from splitd.model.striping import Layout, part_size
 from storaged.parts.errors import NotAsked, StoragedError
@@ -32,6 +34,8 @@ class Intent:
     :param size: the bytes of the file, or None if unknown.
     :param said: the headers that the client sent with the file, as `Media.compact` returns them.
     :param may_miss: how many of its parts may stay unstored.
+    :param segment_of: if it is a segment, the id of its continued upload; else empty.
+    :param number: the number of the segment; 0 for a file.
     """
 
     upload: str
@@ -41,6 +45,12 @@ class Intent:
     condition: Condition
     layout: Layout
     may_miss: int = 0
+    segment_of: str = ""
+    number: int = 0
+
+    def commit(self, manifest: Manifest) -> Commit:
+        """Return the commit of the version that was stored."""
+        return Commit(self.path, manifest, self.condition, self.number)
 
     @property
     def least(self) -> int:

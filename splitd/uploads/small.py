@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -13,6 +14,7 @@ from zope.interface import implementer
 from splitd.errors import LengthMismatch
 from splitd.interfaces.store import IUpload
 from splitd.model.manifest import Manifest
+from splitd.model.media import Media
 from splitd.model.traffic import Traffic
 from splitd.uploads.group import GroupCommit
 from splitd.uploads.lanes import Intent
@@ -75,9 +77,11 @@ class SmallUpload:
         """Wait for a failure of the upload; see `IUpload.when_broken`."""
         return self._when_broken.wait()
 
-    def finish(self) -> Deferred[tuple[Manifest, bool]]:
+    def finish(self, said: str | Media | None = None) -> Deferred[tuple[Manifest, bool]]:
         """End the file and commit it; see `IUpload.finish`."""
         assert self._finishing is None, "an upload ends once"
+        if said is not None:
+            self._intent = attrs.evolve(self._intent, said=said)
         try:
             data = self._take_file()
         except LengthMismatch as problem:

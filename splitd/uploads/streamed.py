@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import attrs
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -18,8 +19,9 @@ from splitd.errors import CatalogReadOnly, LengthMismatch, UploadFailed
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.interfaces.store import IUpload
 from splitd.interfaces.upkeep import IReaper
-from splitd.interfaces.uploads import Commit, IUploadLedger, Start
+from splitd.interfaces.uploads import IUploadLedger, Start
 from splitd.model.manifest import Manifest
+from splitd.model.media import Media
 from splitd.model.striping import Cutter
 from splitd.model.traffic import Traffic
 from splitd.uploads.lanes import Intent, Lane
@@ -156,9 +158,11 @@ class Upload:
         """Wait for a failure of the upload; see `IUpload.when_broken`."""
         return self._when_broken.wait()
 
-    def finish(self) -> Deferred[tuple[Manifest, bool]]:
+    def finish(self, said: str | Media | None = None) -> Deferred[tuple[Manifest, bool]]:
         """End the file and commit it; see `IUpload.finish`."""
         assert self._ending is None, "an upload ends once"
+        if said is not None:
+            self._intent = attrs.evolve(self._intent, said=said)
         ending = Deferred.fromCoroutine(self._finish())
         self._ending = settled([ending])
         return ending
@@ -168,7 +172,7 @@ class Upload:
             self._send_rest()
             await self._wait_for_nodes()
             manifest = self._manifest()
-            [committed] = self._ledger.commit_all([Commit(self._intent.path, manifest, self._intent.condition)])
+            [committed] = self._ledger.commit_all([self._intent.commit(manifest)])
             created = await committed
         except BaseException as problem:
             await self._give_up(reason_of(problem))
@@ -220,6 +224,7 @@ class Upload:
             unit=layout.unit,
             nodes=self._lanes.nodes() if size else (),
             said=self._intent.said,
+            segment_of=self._intent.segment_of,
         )
 
     def abort(self, reason: str) -> Deferred[None]:

@@ -105,20 +105,30 @@ class Uploads:
         self._under_way: set[Upload | SmallUpload] = set()
 
     async def begin(
-        self, path: str, size: int | None, said: str | Media, condition: Condition, layout: str = ""
+        self,
+        path: str,
+        size: int | None,
+        said: str | Media,
+        condition: Condition,
+        layout: str = "",
+        *,
+        segment_of: str = "",
+        number: int = 0,
     ) -> IUpload:
         """Begin an upload; bytes can flow when this returns.
 
         :param size: the bytes of the file, or None if unknown.
         :param said: the headers that the client sent with the file, as `Media.compact` returns them.
         :param layout: the layout that its collection asks for, as "6+2"; empty if it asks for none.
+        :param segment_of: if it is a segment, the id of its continued upload.
+        :param number: the number of the segment.
         :raise NotEnoughNodes: too few nodes can take a part, or have room for one.  Nothing was begun.
         :raise Overloaded: this process cannot connect to nodes.  Nothing was begun.
         :raise CatalogReadOnly: the catalog cannot record the upload.  Nothing was begun.
         """
         cutting = self._cutting
         cut = cutting.layout_for(layout)
-        intent = Intent(cutting.new_id(), path, size, said, condition, cut, cutting.may_miss(cut))
+        intent = Intent(cutting.new_id(), path, size, said, condition, cut, cutting.may_miss(cut), segment_of, number)
         if size:
             largest = largest_part(intent.layout, size)
             if largest <= cutting.small_part:
@@ -170,8 +180,20 @@ class Uploads:
 
     def empty_file(self) -> Manifest:
         """Make the manifest of a new empty file; it has no parts and needs no upload."""
-        layout = self._cutting.layout
-        return Manifest(self._cutting.new_id(), 0, self._wall.now_ms(), layout.data, layout.parity, layout.unit, ())
+        return self.new_version(self._cutting.new_id())
+
+    def new_id(self) -> str:
+        """Make the id of a new upload."""
+        return self._cutting.new_id()
+
+    def new_version(self, upload: str, layout: str = "") -> Manifest:
+        """Make the manifest of a version without bytes, parts or segments.
+
+        :param upload: the id of its upload.
+        :param layout: the layout that its collection asks for, as "6+2"; empty if it asks for none.
+        """
+        cut = self._cutting.layout_for(layout)
+        return Manifest(upload, 0, self._wall.now_ms(), cut.data, cut.parity, cut.unit, ())
 
     async def abort_all(self, reason: str) -> None:
         """Abort all uploads under way, and wait until they have ended."""

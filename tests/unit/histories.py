@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import attrs
 from hypothesis import strategies as st
 
 from splitd.catalog.effects import apply
 from splitd.catalog.state import State
 from splitd.model.manifest import Manifest
+from splitd.model.packing import size_of
 from splitd.model.records import (
     CollectionMade,
+    ContinuedUploadAborted,
+    ContinuedUploadBegun,
     DiskChecked,
     EntryCopied,
     EntryDeleted,
@@ -30,12 +35,15 @@ from splitd.model.records import (
     PartsReaped,
     PropertiesChanged,
     Record,
+    SegmentCommitted,
     UploadAborted,
     UploadStarted,
 )
+from splitd.model.segments import SegmentRef, pack_segments
 from splitd.model.tree import Collection
 
 NODES = tuple("abcdef")
+CONTINUED = ["fe" * 16, "fd" * 16]
 NAMES = ["/a", "/b", "/a/a", "/a/b", "/b/a", "/a/a/a", "/a/a/b"]
 COLLECTIONS = ["/a/", "/a/a/", "/a//"]
 KEYS = [*NAMES[2:], *COLLECTIONS[1:], "/a/../b", "/a/a/.", "/a//b"]
@@ -53,8 +61,40 @@ manifests = st.builds(
 )
 
 
+segments = st.builds(
+    Manifest,
+    uploads,
+    st.integers(0, 9),
+    times,
+    st.just(6),
+    st.just(0),
+    st.just(4),
+    st.sampled_from([(), NODES, ("", *NODES[1:])]),
+    st.sampled_from(["", "note"]),
+    st.just(b""),
+    st.sampled_from(CONTINUED),
+)
+
+
 def empty(manifest: Manifest) -> Manifest:
     return Manifest(manifest.upload, 0, manifest.created_ms, 6, 0, 4, ())
+
+
+@attrs.frozen
+class Completed:
+    """The completion of an upload with the segments of some numbers, as far as it has them."""
+
+    path: str
+    upload: str
+    time_ms: int
+    numbers: set[int]
+
+    def record(self, state: State) -> FileCommitted:
+        continued = state.continued.find(self.upload)
+        segments = {} if continued is None else {each: continued.segments.get(each) for each in sorted(self.numbers)}
+        refs = [SegmentRef(packed[:16].hex(), size_of(packed), number) for number, packed in segments.items() if packed]
+        size = sum(ref.size for ref in refs)
+        return FileCommitted(self.path, Manifest(self.upload, size, self.time_ms, 6, 0, 4, (), "", pack_segments(refs)))
 
 
 records = st.one_of(
@@ -64,6 +104,9 @@ records = st.one_of(
     st.builds(EntryDeleted, any_paths, times),
     st.builds(KeyDeleted, st.sampled_from(COLLECTIONS), times),
     st.builds(KeyCopied, keys, keys, times, st.sampled_from([None, "", "text/plain"])),
+    st.builds(ContinuedUploadBegun, st.sampled_from(CONTINUED), paths, times, st.sampled_from(["", "text/plain"])),
+    st.builds(SegmentCommitted, st.integers(1, 4), segments),
+    st.builds(ContinuedUploadAborted, st.sampled_from(CONTINUED), st.just("left"), times),
     st.builds(UploadStarted, uploads, paths, st.just(NODES), times, st.sampled_from(["", "front"])),
     st.builds(UploadAborted, uploads, st.just("gone"), times),
     st.builds(PartsReaped, uploads),
@@ -98,6 +141,10 @@ records = st.one_of(
 )
 
 
+steps = records | st.builds(Completed, paths, st.sampled_from(CONTINUED), times, st.sets(st.integers(1, 4)))
+"""Records, and completions, which become records when it is known what there is to complete."""
+
+
 def told(state: State) -> Any:
     """Return everything that a state holds."""
     root = state.tree.collection("/")
@@ -110,21 +157,32 @@ def told(state: State) -> Any:
     kept = [state.shown(packed) for packed in state.versions.after("")]
     versions = [(each.upload, each.size, each.layout, each.nodes) for each in kept]
     hurt = state.hurt.page("", 100), state.hurt.counts(), state.hurt.parts, state.hurt.size
+    continued = [
+        (
+            *(each.upload, each.path, each.said, each.began_ms, each.touched_ms, each.size),
+            *((number, state.shown(packed)) for number, packed in each.segments.items()),
+        )
+        for each in state.continued.page("/", ("", ""), 100)
+    ]
     copies = set(state.moves.copies()), dict(state.moves.under_way), list(state.lost), dict(state.disks), state.nodes()
-    return state.cluster, root, entries, noted, locks, doomed, under_way, counts, versions, hurt, copies
+    return state.cluster, root, entries, noted, locks, doomed, under_way, counts, versions, hurt, copies, continued
 
 
 def placed(state: State, entry: Manifest | Collection) -> Manifest | Collection:
     return state.moves.place(entry) if isinstance(entry, Manifest) else entry
 
 
-def fold(some: list[Record]) -> State:
+def fold(some: Sequence[Record | Completed]) -> State:
     """Return the state that those of the records produce that can be applied; no upload id is used twice."""
     state = State()
-    for record in [JournalOpened(1, "c" * 32, 5), *some]:
-        manifest = record.manifest if isinstance(record, FileCommitted) else getattr(record, "file", None)
+    for each in [JournalOpened(1, "c" * 32, 5), *some]:
+        record = each.record(state) if isinstance(each, Completed) else each
+        is_version = isinstance(record, FileCommitted | SegmentCommitted)
+        manifest = record.manifest if is_version else getattr(record, "file", None)
         upload = getattr(record, "upload", None) if manifest is None else manifest.upload
-        if upload in {manifest.upload for manifest in state.tree.files()}:
+        is_new = isinstance(record, FileCommitted | SegmentCommitted | LockTaken | UploadStarted | ContinuedUploadBegun)
+        known = {manifest.upload for manifest in state.tree.files()}
+        if is_new and (upload in known or state.versions.find(upload or "")):
             continue
         try:
             apply(state, record)

@@ -35,14 +35,14 @@ from splitd.model.records import (
 from storaged.system.filesystem import OSFilesystem
 from tests.cluster.waiting import eventually
 from tests.contract.filesystems import FailingFilesystem, PassingFilesystem
-from tests.unit.histories import fold, records, told
+from tests.unit.histories import Completed, fold, steps, told
 
 Make = Callable[..., FileJournal]
 
 
 @settings(max_examples=500)
-@given(st.lists(records, max_size=40))
-def test_the_records_of_a_state_come_to_that_state(some: list[Record]) -> None:
+@given(st.lists(steps, max_size=40))
+def test_the_records_of_a_state_come_to_that_state(some: list[Record | Completed]) -> None:
     state = fold(some)
     again = State()
     for record in state.records():
@@ -51,8 +51,8 @@ def test_the_records_of_a_state_come_to_that_state(some: list[Record]) -> None:
 
 
 @settings(max_examples=500)
-@given(st.lists(records, max_size=40))
-def test_a_state_counts_what_is_in_its_tree(some: list[Record]) -> None:
+@given(st.lists(steps, max_size=40))
+def test_a_state_counts_what_is_in_its_tree(some: list[Record | Completed]) -> None:
     state = fold(some)
     files = list(state.tree.files())
     names = Counter(manifest.upload for manifest in files if manifest.nodes)

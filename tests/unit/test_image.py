@@ -54,7 +54,7 @@ def test_the_frames_of_an_image_are_read_as_they_were_written(folder: Path) -> N
 
 def test_its_bytes_are_as_the_documentation_says(folder: Path) -> None:
     data = (folder / f"{NAME}.image").read_bytes()
-    assert data[:36] == b"splitd-image 2 7 11 " + b"%08x\n" % Digest().over([SNAPSHOT]).crc + b"\0\0\0\5fir"
+    assert data[:36] == b"splitd-image 3 7 11 " + b"%08x\n" % Digest().over([SNAPSHOT]).crc + b"\0\0\0\5fir"
     assert data[-8:-4] == bytes(4)
     pieces = [data[:29], b"\0\0\0\5first", b"\0\0\0\x0athe second", b"\0\0\0\x14" + bytes(20), bytes(4)]
     assert data[-4:] == Digest().over(pieces).crc.to_bytes(4, "big")
@@ -88,8 +88,8 @@ def test_an_image_of_another_snapshot_is_noticed(folder: Path, snapshot: bytes) 
 
 def test_an_image_of_another_version_is_told(folder: Path) -> None:
     image = folder / f"{NAME}.image"
-    image.write_bytes(image.read_bytes().replace(b"splitd-image 2", b"splitd-image 3", 1))
-    with pytest.raises(ImageUnusable, match="its format has version 3, only 2 is known here"):
+    image.write_bytes(image.read_bytes().replace(b"splitd-image 3", b"splitd-image 4", 1))
+    with pytest.raises(ImageUnusable, match="its format has version 4, only 3 is known here"):
         read(folder)
 
 

@@ -23,7 +23,7 @@ from splitd.model.records import (
     PropertiesChanged,
     Record,
 )
-from tests.unit.histories import NODES, fold, records, told
+from tests.unit.histories import NODES, Completed, fold, records, steps, told
 
 
 def restored(found: Iterable[bytes]) -> State:
@@ -46,8 +46,8 @@ def replayed(some: Iterable[Record]) -> State:
 
 
 @settings(max_examples=500)
-@given(st.lists(records, max_size=40), st.lists(records, max_size=10))
-def test_an_image_comes_to_what_its_snapshot_comes_to(some: list[Record], later: list[Record]) -> None:
+@given(st.lists(steps, max_size=40), st.lists(records, max_size=10))
+def test_an_image_comes_to_what_its_snapshot_comes_to(some: list[Record | Completed], later: list[Record]) -> None:
     state = fold(some)
     image, snapshot = restored(frames(state)), replayed(state.records())
     assert told(image) == told(snapshot) == told(state)

@@ -100,7 +100,10 @@ def test_a_call_reaches_the_store_if_each_of_its_paths_has_the_right(
 ) -> None:
     call, needs = CALLS[name]
     recorder, principal = Recorder(), Principal("" if is_anonymous else "anna", Grants(grants))
-    store, locks = LimitedStore(recorder, recorder, recorder, principal), LimitedLocks(recorder, recorder, principal)
+    store, locks = (
+        LimitedStore(recorder, recorder, recorder, recorder, principal),
+        LimitedLocks(recorder, recorder, principal),
+    )
     missing = [
         (path, right)
         for path, right, below in needed(needs, source, target)
@@ -124,7 +127,9 @@ def test_no_call_is_forgotten() -> None:
 @given(GRANTS, PATHS, st.booleans())
 def test_what_cannot_be_read_is_not_there(grants: Rights, path: str, is_anonymous: bool) -> None:
     recorder = Recorder()
-    store = LimitedStore(recorder, recorder, recorder, Principal("" if is_anonymous else "anna", Grants(grants)))
+    store = LimitedStore(
+        recorder, recorder, recorder, recorder, Principal("" if is_anonymous else "anna", Grants(grants))
+    )
     rights = naive(grants, path)
     assert outcome(store.stat(path)) is (LoginRequired if is_anonymous and not rights else None)
     assert recorder.calls == (READ in rights)
@@ -147,7 +152,7 @@ def test_a_lock_that_is_not_there_is_released_by_those_who_may(grants: Rights, p
 @given(GRANTS, PATHS, st.sets(st.sampled_from(["a", "ab", "b", "c", "d", "e", "f"])), st.integers(1, 4))
 def test_pages_of_what_can_be_read_are_full(grants: Rights, path: str, names: set[str], limit: int) -> None:
     recorder = Recorder(sorted(names))
-    store = LimitedStore(recorder, recorder, recorder, Principal("anna", Grants(grants)))
+    store = LimitedStore(recorder, recorder, recorder, recorder, Principal("anna", Grants(grants)))
     if READ not in naive(grants, path):
         assert outcome(store.list_members(path, "", limit)) is NotFound
         return

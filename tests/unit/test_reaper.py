@@ -229,7 +229,7 @@ async def test_a_version_that_is_read_stays_until_it_is_not() -> None:
     await at.settle()
     assert at.nodes["n1"].removed == [f"{other}.0"]
     assert at.pins.unpin(read)
-    at.reaper.unpinned(upload)
+    at.reaper.unpinned(read)
     assert at.nodes["n1"].removed == [f"{other}.0", f"{upload}.0"]
 
 
@@ -249,7 +249,7 @@ async def test_a_copy_that_is_read_stays_and_the_same_part_on_another_node_is_no
     await at.settle()
     assert at.nodes["n1"].removed == []
     assert at.pins.unpin(before)
-    at.reaper.unpinned(upload)
+    at.reaper.unpinned(before)
     assert (at.nodes["n1"].removed, at.nodes["n2"].asked, at.doomed) == ([f"{upload}.0"], [], 0)
 
 

@@ -16,9 +16,8 @@ from splitd.catalog.journal.names import image_name, list_folder, snapshot_name
 from storaged.system.filesystem import new_file
 from storaged.system.interfaces import IFile, IFilesystem
 
-VERSION = 2
+VERSION = 3
 """The version of the format.  It changes with the frames, and with the effects of the records that they stand for."""
-_READABLE = (1, VERSION)
 
 _HEAD = re.compile(rb"\Asplitd-image ([0-9]+) ([0-9]+) ([0-9]+) ([0-9a-f]{8})\n")
 _LONGEST_HEAD = 100
@@ -114,7 +113,7 @@ class ImageReader:
         if match is None:
             raise ImageUnusable("its first line is none of an image")
         version, made_for, made_from, checksum = int(match[1]), int(match[2]), int(match[3]), int(match[4], 16)
-        if version not in _READABLE:
+        if version != VERSION:
             raise ImageUnusable(f"its format has version {version}, only {VERSION} is known here")
         found = self._digest(upcoming)
         if (made_for, made_from, checksum) != (upcoming, found.size, found.crc):

@@ -59,7 +59,7 @@ class Checks:
     """The checks that are in progress.
 
     :param pins: keep the parts of a version in place while they are read.
-    :param unpinned: called with the upload of a version that nobody reads any more.
+    :param unpinned: called with a version that nobody reads any more.
     :param run: runs a computation in a thread.
     :param found: gets each part that is missing or damaged.
     :param clock: measures time, and calls later.
@@ -71,7 +71,7 @@ class Checks:
         statistics: ICatalogStatistics,
         registry: INodeRegistry,
         pins: Pins,
-        unpinned: Callable[[str], object],
+        unpinned: Callable[[Manifest], object],
         run: InThread,
         found: Found,
         clock: Any,
@@ -159,7 +159,7 @@ class Checks:
                 return await deep.check(manifest)
             finally:
                 if self._pins.unpin(manifest):
-                    self._unpinned(manifest.upload)
+                    self._unpinned(manifest)
 
         async def check_file(path: str, manifest: Manifest) -> None:
             await self._note(check, path, manifest, await read(manifest), read)

@@ -44,6 +44,7 @@ class Front:
         self.clock = place.clock
         self.catalog = seams.catalog
         self.ledger = seams.ledger
+        self.continued = seams.continued
         self.doomed_parts = seams.doomed_parts
         self.part_moves = seams.part_moves
         self.namespace = seams.namespace

@@ -19,6 +19,7 @@ from splitd.catalog.journal.file import FileJournal
 from splitd.catalog.journal.memory import MemoryFolder, MemoryJournal
 from splitd.catalog.journalled import JournalledCatalog
 from splitd.interfaces.catalog import ICatalog
+from splitd.interfaces.continued import IContinuedLedger
 from splitd.interfaces.disks import IDisks
 from splitd.interfaces.heal import IHealLedger
 from splitd.interfaces.journal import IJournal
@@ -43,6 +44,7 @@ class Seams:
     catalog: ICatalog
     statistics: ICatalogStatistics
     ledger: IUploadLedger
+    continued: IContinuedLedger
     doomed_parts: IDoomedParts
     part_moves: IPartMoves
     namespace: INamespace
@@ -90,7 +92,7 @@ async def _open(journal: IJournal, clock: task.Clock, front: str) -> Seams:
         return journal.close()
 
     await catalog.start()
-    parts = catalog.ledger, catalog.doomed_parts, catalog.part_moves
+    parts = catalog.ledger, catalog.continued, catalog.doomed_parts, catalog.part_moves
     names = catalog.namespace, catalog.locks, catalog.keys
     more = catalog.heal_ledger, catalog.versions, catalog.layouts, catalog.disks
     return Seams(catalog, catalog, *parts, *names, *more, close)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from zope.interface.verify import verifyObject
 
 from splitd.interfaces.catalog import ICatalog
+from splitd.interfaces.continued import IContinuedLedger
 from splitd.interfaces.heal import IHealLedger
 from splitd.interfaces.keys import IKeys
 from splitd.interfaces.layouts import ILayouts
@@ -20,6 +21,7 @@ def test_it_provides_what_it_says(front: Front) -> None:
     verifyObject(ICatalog, front.catalog)
     verifyObject(ICatalogStatistics, front.looks)
     verifyObject(IUploadLedger, front.ledger)
+    verifyObject(IContinuedLedger, front.continued)
     verifyObject(IDoomedParts, front.doomed_parts)
     verifyObject(IPartMoves, front.part_moves)
     verifyObject(INamespace, front.namespace)

@@ -1,0 +1,85 @@
+"""Uploads that can be continued, limited to what one user may do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twisted.internet.defer import Deferred, fail
+from zope.interface import implementer
+
+from splitd.access.grants import READ, WRITE, Principal
+from splitd.access.judge import Judge
+from splitd.interfaces.continued import ContinuedUpload, IContinuedUploads, Segment
+from splitd.interfaces.store import IUpload
+from splitd.model.conditions import Condition
+from splitd.model.manifest import Manifest
+from splitd.model.media import Media
+
+
+@implementer(IContinuedUploads)
+class LimitedContinuedUploads:
+    """The uploads at paths where one user may write.
+
+    Besides the errors of the interface, each call raises `NotFound`, `Forbidden` or `LoginRequired` if the user may not
+    do it.  To list uploads needs `read`, all else needs `write`.
+    """
+
+    def __init__(self, uploads: IContinuedUploads, principal: Principal) -> None:
+        self._uploads = uploads
+        self._judge = Judge(principal)
+        self._grants = principal.grants
+
+    def begin(self, path: str, media: Media, condition: Condition) -> Deferred[ContinuedUpload]:
+        """Begin an upload; needs `write`."""
+        refused = self._judge.refuse_change(path, condition)
+        return fail(refused) if refused else self._uploads.begin(path, media, self._judge.own(path, condition))
+
+    def put_segment(self, path: str, upload: str, number: int, size: int | None) -> Deferred[IUpload]:
+        """Begin a segment; needs `write`."""
+        refused = self._judge.refuse(path, WRITE)
+        return fail(refused) if refused else self._uploads.put_segment(path, upload, number, size)
+
+    def find(self, path: str, upload: str) -> Deferred[ContinuedUpload]:
+        """Look up an upload; needs `write`."""
+        refused = self._judge.refuse(path, WRITE)
+        return fail(refused) if refused else self._uploads.find(path, upload)
+
+    def list_segments(self, path: str, upload: str, after: int, limit: int) -> Deferred[list[Segment]]:
+        """List a page of segments; needs `write`."""
+        refused = self._judge.refuse(path, WRITE)
+        return fail(refused) if refused else self._uploads.list_segments(path, upload, after, limit)
+
+    def list_uploads(self, prefix: str, after: tuple[str, str], limit: int) -> Deferred[list[ContinuedUpload]]:
+        """List a page of the uploads whose paths the user may read; needs `read` where the prefix lies."""
+        refused = self._judge.refuse(prefix[: prefix.rfind("/")] or "/", READ)
+        if refused:
+            return fail(refused)
+        return Deferred.fromCoroutine(self._visible(prefix, after, limit))
+
+    async def _visible(self, prefix: str, after: tuple[str, str], limit: int) -> list[ContinuedUpload]:
+        found: list[ContinuedUpload] = []
+        while True:
+            page = await self._uploads.list_uploads(prefix, after, limit)
+            found += [each for each in page if READ in self._grants.rights(each.path)]
+            if len(page) < limit or len(found) >= limit:
+                return found[:limit]
+            after = page[-1].path, page[-1].upload
+
+    def complete(
+        self,
+        path: str,
+        upload: str,
+        chosen: Sequence[tuple[int, str]],
+        condition: Condition,
+        media: Media | None = None,
+    ) -> Deferred[tuple[Manifest, bool]]:
+        """Make the file; needs `write`."""
+        refused = self._judge.refuse_change(path, condition)
+        if refused:
+            return fail(refused)
+        return self._uploads.complete(path, upload, chosen, self._judge.own(path, condition), media)
+
+    def abort(self, path: str, upload: str, reason: str) -> Deferred[None]:
+        """End an upload without a file; needs `write`."""
+        refused = self._judge.refuse(path, WRITE)
+        return fail(refused) if refused else self._uploads.abort(path, upload, reason)

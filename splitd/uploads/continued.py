@@ -1,0 +1,114 @@
+"""Uploads that can be continued, as front doors use them: segments are ordinary uploads, the rest is the catalog's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from splitd.errors import UploadTooLarge, UploadUnknown
+from splitd.interfaces.catalog import ICatalog
+from splitd.interfaces.continued import Completion, ContinuedUpload, IContinuedLedger, IContinuedUploads, Segment
+from splitd.interfaces.store import IUpload
+from splitd.model.conditions import ALWAYS, Condition
+from splitd.model.manifest import Manifest
+from splitd.model.media import Media
+from splitd.model.segments import MAX_SEGMENTS, MAX_SIZE
+from splitd.uploads.uploads import Uploads
+
+
+@implementer(IContinuedUploads)
+class ContinuedUploads:
+    """Uploads whose segments are versions in the catalog.
+
+    :param uploads: stores the segments.
+    :param wake_reaper: called when parts may be doomed.
+    """
+
+    def __init__(
+        self, catalog: ICatalog, ledger: IContinuedLedger, uploads: Uploads, wake_reaper: Callable[[], object]
+    ) -> None:
+        self._catalog = catalog
+        self._ledger = ledger
+        self._uploads = uploads
+        self._wake = wake_reaper
+
+    def begin(self, path: str, media: Media, condition: Condition) -> Deferred[ContinuedUpload]:
+        """Begin an upload; see `IContinuedUploads.begin`."""
+        return Deferred.fromCoroutine(self._begin(path, media, condition))
+
+    async def _begin(self, path: str, media: Media, condition: Condition) -> ContinuedUpload:
+        # All of this is judged again at the end; now it spares the client from sending a file in vain.
+        await self._catalog.admit(path, condition)
+        upload = self._uploads.new_id()
+        await self._ledger.begin(upload, path, media.compact())
+        return await self._find(path, upload)
+
+    def put_segment(self, path: str, upload: str, number: int, size: int | None) -> Deferred[IUpload]:
+        """Begin a segment; see `IContinuedUploads.put_segment`."""
+        return Deferred.fromCoroutine(self._put_segment(path, upload, number, size))
+
+    async def _put_segment(self, path: str, upload: str, number: int, size: int | None) -> IUpload:
+        found = await self._find(path, upload)
+        if not 1 <= number <= MAX_SEGMENTS:
+            raise UploadTooLarge(f"segments have numbers from 1 to {MAX_SEGMENTS}, not {number}")
+        if (size or 0) > MAX_SIZE:
+            raise UploadTooLarge(f"a file with segments has at most {MAX_SIZE} bytes, not {size}")
+        return await self._uploads.begin(path, size, "", ALWAYS, found.layout, segment_of=upload, number=number)
+
+    def find(self, path: str, upload: str) -> Deferred[ContinuedUpload]:
+        """Look up an upload; see `IContinuedUploads.find`."""
+        return Deferred.fromCoroutine(self._find(path, upload))
+
+    async def _find(self, path: str, upload: str) -> ContinuedUpload:
+        found = await self._ledger.find(upload)
+        if found is None or found.path != path:
+            raise UploadUnknown(f"no upload {upload[:40]} of {path} is under way")
+        return found
+
+    def list_segments(self, path: str, upload: str, after: int, limit: int) -> Deferred[list[Segment]]:
+        """List a page of segments; see `IContinuedUploads.list_segments`."""
+        return Deferred.fromCoroutine(self._list_segments(path, upload, after, limit))
+
+    async def _list_segments(self, path: str, upload: str, after: int, limit: int) -> list[Segment]:
+        await self._find(path, upload)
+        return await self._ledger.list_segments(upload, after, limit)
+
+    def list_uploads(self, prefix: str, after: tuple[str, str], limit: int) -> Deferred[list[ContinuedUpload]]:
+        """List a page of uploads; see `IContinuedUploads.list_uploads`."""
+        return self._ledger.list_uploads(prefix, after, limit)
+
+    def complete(
+        self,
+        path: str,
+        upload: str,
+        chosen: Sequence[tuple[int, str]],
+        condition: Condition,
+        media: Media | None = None,
+    ) -> Deferred[tuple[Manifest, bool]]:
+        """Make the file; see `IContinuedUploads.complete`."""
+        return Deferred.fromCoroutine(self._complete(path, upload, chosen, condition, media))
+
+    async def _complete(
+        self, path: str, upload: str, chosen: Sequence[tuple[int, str]], condition: Condition, media: Media | None
+    ) -> tuple[Manifest, bool]:
+        found = await self._ledger.find(upload)
+        if found is not None and found.path != path:
+            raise UploadUnknown(f"no upload {upload[:40]} of {path} is under way")
+        # If there is none, it may have been completed before: the catalog knows.
+        made = self._uploads.new_version(upload, "" if found is None else found.layout)
+        said = None if media is None else media.compact()
+        completed = await self._ledger.complete(Completion(path, chosen, condition, said, made))
+        self._wake()
+        return completed
+
+    def abort(self, path: str, upload: str, reason: str) -> Deferred[None]:
+        """End an upload without a file; see `IContinuedUploads.abort`."""
+        return Deferred.fromCoroutine(self._abort(path, upload, reason))
+
+    async def _abort(self, path: str, upload: str, reason: str) -> None:
+        await self._find(path, upload)
+        if not await self._ledger.abort(upload, reason):
+            raise UploadUnknown(f"no upload {upload} of {path} is under way")
+        self._wake()
