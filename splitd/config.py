@@ -320,6 +320,15 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = 60.0
 
+    continued_uploads_days: Annotated[
+        float,
+        msgspec.Meta(
+            description="After how many days an upload in segments (multipart, resumable) that nobody continues is "
+            "aborted, and its parts deleted; 0 for never. [default: 7]",
+            ge=0,
+        ),
+    ] = 7.0
+
     def cut(self) -> Layout:
         """Return how new files are cut.
 

@@ -54,6 +54,7 @@ from splitd.nodes.state import NodeStatus
 from splitd.own_files import OwnFiles
 from splitd.store import ObjectStore
 from splitd.takeover.takeover import Takeover, Wanted
+from splitd.upkeep.abandoned import AbandonedUploads
 from splitd.upkeep.check.check import Checks
 from splitd.upkeep.heal.crew import Crew
 from splitd.upkeep.heal.disks import DiskWatch
@@ -161,7 +162,13 @@ class Front:
             share=config.sweep_share,
         )
         self.mover = PartMover(self.catalog.part_moves, self.registry, self._reaper)
-        self._rebalance = Rebalance(self.catalog, self.mover, self.registry, self._reaper, reactor, wall)
+        self._segmentation = Segmentation(self.catalog.versions, reactor)
+        self._rebalance = Rebalance(
+            self.catalog, self._segmentation, self.mover, self.registry, self._reaper, reactor, wall
+        )
+        self.abandoned = AbandonedUploads(
+            self.catalog.continued, self._reaper.wake, config.continued_uploads_days, reactor, wall
+        )
         cache = VersionCache(int(config.cache))
         layout = config.cut()
         small_part, traffic = int(config.small_part), Traffic()
@@ -180,8 +187,8 @@ class Front:
         self._users_file = None if users is None else self._make_users_file(users)
         self._guard = None if self._users_file is None else _guard(self._users_file)
         self.endpoints = self._make_endpoints(store, capacity)
-        files = self.catalog, self.catalog.namespace, self.catalog.layouts
-        self._relayout = Relayout(*files, layout, capacity.open_nodes, self._reaper.wake, reactor, wall)
+        files = self.catalog, self.catalog.namespace, self.catalog.layouts, self._segmentation
+        self._relayout = Relayout(*files, layout, capacity.open_nodes, self._reaper.wake, clock=reactor, wall=wall)
         self._layouts = Layouts(self.catalog.namespace, layout, capacity.open_nodes, self._widen)
         self._status = self._make_status(traffic, cache, layout, descriptors)
         self._stages = Stages()
@@ -229,7 +236,7 @@ class Front:
             self.catalog.continued,
             Downloads(
                 Sources(self.registry, self.read_policy, self._reactor, self._in_thread),
-                Segmentation(self.catalog.versions, self._reactor),
+                self._segmentation,
                 pins,
                 self._reaper.unpinned,
                 cache,
@@ -247,11 +254,12 @@ class Front:
             self.catalog,
             self.catalog,
             self.registry,
+            self._segmentation,
             pins,
             self._reaper.unpinned,
             self._in_thread,
             self.healer.suspects.found,
-            self._reactor,
+            clock=self._reactor,
         )
         rot = RotWatch(
             self.registry.rotten, self.registry, self.catalog.versions, self.healer.suspects.found, self._reactor
@@ -299,7 +307,7 @@ class Front:
         registry, reactor, run = self.registry, self._reactor, self._in_thread
         sources, unpinned = Sources(registry, self.read_policy, reactor, run), self._reaper.unpinned
         # Its reads are none of the clients' downloads, and keep nothing in their cache.
-        found = Segmentation(self.catalog.versions, reactor), pins
+        found = self._segmentation, pins
         reads = Downloads(
             sources, *found, unpinned, VersionCache(0), Traffic(), small_part=small_part, found=self._found
         )
@@ -414,6 +422,7 @@ class Front:
         await enter(self.disks.start, self.disks.stop)
         await enter(self._sweep.start, self._sweep.stop)
         await enter(self.rot.start, self.rot.stop)
+        await enter(self.abandoned.start, self.abandoned.stop)
         await enter(_nothing, self._rebalance.stop)
         await enter(_nothing, self.checks.stop)
         await enter(_nothing, self._relayout.stop)

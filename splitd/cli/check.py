@@ -157,10 +157,12 @@ def _show_file(event: dict[str, Any]) -> None:
         "unreadable": "cannot be read now, because storage servers do not answer",
         "lost": "cannot be read: too many of its parts are missing or damaged",
     }[event["state"]]
-    click.echo(f"{printable(event['path'])}: {event['state']}, {how}")
+    segments = f", in {event['segments']} of its segments" if event.get("segments") else ""
+    click.echo(f"{printable(event['path'])}: {event['state']}, {how}{segments}")
     for part in event["parts"]:
+        of = f"segment {part['segment']}, " if part.get("segment") else ""
         place = f" on {part['node']}" if part["node"] else ""
-        click.echo(f"  part {part['part']}{place}: {part['state']}: {printable(part['reason'])}")
+        click.echo(f"  {of}part {part['part']}{place}: {part['state']}: {printable(part['reason'])}")
 
 
 def _summary(end: dict[str, Any]) -> str:

@@ -74,6 +74,7 @@ def check(session: Session, folder: Path) -> None:
         "files": state.files,
         "bytes": state.bytes_stored,
         "uploads": len(state.uploads),
+        "continued": len(state.continued),
         "doomed": len(state.doomed),
     }
     if session.as_json:
@@ -93,7 +94,7 @@ def _summary(found: dict[str, Any]) -> Table:
         "cluster": found["cluster"],
         "records": f"{found['records']}, {format_size(found['size'])} in {found['segments']} segments{snapshot}",
         "files": f"{found['files']}, {format_size(found['bytes'])}",
-        "uploads": f"{found['uploads']} begun and not ended",
+        "uploads": f"{found['uploads']} begun and not ended, {found['continued']} to be continued",
         "reaper": f"{found['doomed']} uploads and versions whose parts are to be deleted",
     }.items():
         table.add_row(name, text)

@@ -46,7 +46,8 @@ def _summary(found: dict[str, Any]) -> Table:
         "version": f"{found['version']}, up for {timedelta(seconds=int(found['uptime_s']))}",
         "layout": f"{found['layout']}, unit {format_size(found['unit'])}",
         "files": f"{found['files']}, {format_size(found['bytes'])}",
-        "uploads": f"{uploads['under_way']} under way, {uploads['committed']} committed, {uploads['aborted']} aborted",
+        "uploads": f"{uploads['under_way']} under way, {uploads['committed']} committed, {uploads['aborted']} aborted"
+        + _continued(uploads),
         "downloads": f"{downloads['under_way']} under way, {downloads['finished']} finished, "
         f"{downloads['failed']} failed, {downloads['degraded']} degraded",
         "nodes": f"{describe_disks(found['nodes']) or len(found['nodes'])}, {describe_spread(found['fill'])}",
@@ -62,6 +63,11 @@ def _summary(found: dict[str, Any]) -> Table:
         table.add_row(name, text)
     table.add_row()
     return table
+
+
+def _continued(uploads: dict[str, Any]) -> str:
+    count = uploads.get("continued", 0)
+    return f", {count} to be continued with {format_size(uploads['continued_bytes'])}" if count else ""
 
 
 def _readiness(found: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 from twisted.internet.task import deferLater
@@ -9,6 +10,7 @@ from twisted.internet.task import deferLater
 from splitd.downloads.streams import PartLost
 from splitd.interfaces.versions import IVersions
 from splitd.model.manifest import Manifest
+from splitd.model.segments import SegmentRef
 from storaged.system.ranges import Span
 
 _PAGE = 256
@@ -43,6 +45,18 @@ class Segmentation:
                     raise PartLost(f"segment {ref.number} of file {manifest.upload} is not there any more")
                 found.append((version, part))
         return found
+
+    async def pages(self, manifest: Manifest) -> AsyncIterator[list[tuple[SegmentRef, Manifest]]]:
+        """Iterate over pages of the segments of a file, as they are now.  Other work has a turn after each page.
+
+        Those of a file that was deleted meanwhile are skipped.
+        """
+        refs = list(manifest.segments)
+        for start in range(0, len(refs), _PAGE):
+            page = refs[start : start + _PAGE]
+            versions = await self._versions.find_all([ref.upload for ref in page])
+            yield [(ref, version) for ref, version in zip(page, versions, strict=True) if version is not None]
+            await deferLater(self._clock, 0)
 
     async def find_again(self, segment: Manifest) -> Manifest:
         """Return a segment with the nodes where its parts lie now; as it was if its file was deleted since."""

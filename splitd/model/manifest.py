@@ -49,6 +49,11 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         return Segments(self.packed_segments)
 
     @property
+    def title(self) -> str:
+        """What messages call it: its upload, and if it is a segment that of its file."""
+        return f"upload {self.upload}" + (f", a segment of file {self.segment_of}" if self.segment_of else "")
+
+    @property
     def content_type(self) -> str:
         """The `Content-Type` that the client sent; empty if it sent none."""
         return self.said if isinstance(self.said, str) else self.said.type

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -13,11 +12,10 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from splitd.downloads.finding import Segmentation
 from splitd.errors import (
     MoveRefused,
-    NotACollection,
     NotEnoughNodes,
-    NotFound,
     RebalanceUnderWay,
     RecentlyRemoved,
     SplitdError,
@@ -25,11 +23,11 @@ from splitd.errors import (
 from splitd.interfaces.catalog import ICatalog
 from splitd.model.balance import Balance, Level, PartMove
 from splitd.model.manifest import Manifest
-from splitd.model.paths import join
 from splitd.nodes.registry import NodeRegistry
 from splitd.upkeep.pace import Pace
 from splitd.upkeep.part_mover import PartMover
 from splitd.upkeep.reaper import Reaper
+from splitd.upkeep.stored_files import StoredFiles
 from storaged.http import reason_of
 from storaged.parts.errors import StoragedError
 from storaged.parts.format import stored_size
@@ -114,6 +112,7 @@ class Rebalance:
     A rebalance goes through all files in rounds, until the nodes are even or no move helps any more.  It may be
     stopped, and the front may end, at any moment.
 
+    :param segmentation: finds the segments of files.
     :param clock: measures the pace.
     :param wall: tells the times that are shown.
     :ivar moved_parts: the number of parts moved since the front started.
@@ -123,9 +122,17 @@ class Rebalance:
     _log = Logger()
 
     def __init__(
-        self, catalog: ICatalog, mover: PartMover, registry: NodeRegistry, reaper: Reaper, clock: Any, wall: WallClock
+        self,
+        catalog: ICatalog,
+        segmentation: Segmentation,
+        mover: PartMover,
+        registry: NodeRegistry,
+        reaper: Reaper,
+        clock: Any,
+        wall: WallClock,
     ) -> None:
         self._catalog = catalog
+        self._segmentation = segmentation
         self._mover = mover
         self._registry = registry
         self._reaper = reaper
@@ -340,8 +347,7 @@ class Rebalance:
         if balance.spread <= balance.target:
             return
         for least in (balance.surplus / _COARSE, 0.0):
-            files = _Files(self._catalog)
-            while (page := await files.page()) is not None:
+            async for page in StoredFiles(self._catalog, self._segmentation).pages():
                 for path, manifest in page:
                     if balance.is_even:
                         return
@@ -351,33 +357,3 @@ class Rebalance:
                     if move is not None:
                         await act(path, manifest, move)
                 await deferLater(self._clock, 0)  # let other work run
-
-
-class _Files:
-    """Reads all files that have parts, page by page, each as it is when its page is read."""
-
-    def __init__(self, catalog: ICatalog) -> None:
-        self._catalog = catalog
-        self._waiting = deque(["/"])
-        self._after = ""
-
-    async def page(self) -> list[tuple[str, Manifest]] | None:
-        """Return the next files with their paths, which may be none; None at the end."""
-        if not self._waiting:
-            return None
-        folder = self._waiting[-1]
-        try:
-            members = await self._catalog.list_members(folder, self._after, _PAGE)
-        except (NotFound, NotACollection):
-            members = []  # the collection was deleted or replaced since its name was read
-        self._after = members[-1].name if members else ""
-        if not members:
-            self._waiting.pop()
-        found = []
-        for member in members:
-            path = join(folder, member.name)
-            if not isinstance(member.entry, Manifest):
-                self._waiting.appendleft(path)
-            elif member.entry.nodes:
-                found.append((path, member.entry))
-        return found

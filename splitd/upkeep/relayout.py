@@ -12,6 +12,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from splitd.downloads.finding import Segmentation
 from splitd.errors import LayoutRefused, NotACollection, NotFound, RelayoutUnderWay, SplitdError
 from splitd.interfaces.catalog import ICatalog
 from splitd.interfaces.layouts import ILayouts
@@ -56,6 +57,7 @@ class Relayout:
 
     A walk that ends early has changed some files and not the others; a new one skips those that are changed.
 
+    :param segmentation: finds the segments of files.
     :param setting: the layout of files whose collections ask for none.
     :param count_nodes: returns how many nodes may take parts.
     :param changed: called when parts may be missing, or doomed.
@@ -70,15 +72,18 @@ class Relayout:
         catalog: ICatalog,
         namespace: INamespace,
         layouts: ILayouts,
+        segmentation: Segmentation,
         setting: Layout,
         count_nodes: Callable[[], int],
         changed: Callable[[], object],
+        *,
         clock: Any,
         wall: WallClock,
     ) -> None:
         self._catalog = catalog
         self._namespace = namespace
         self._layouts = layouts
+        self._segmentation = segmentation
         self._setting = setting
         self._count_nodes = count_nodes
         self._changed = changed
@@ -175,6 +180,9 @@ class Relayout:
         return layout
 
     async def _change(self, files: list[Manifest], layout: Layout, progress: RelayoutProgress) -> None:
+        for file in files:
+            if file.packed_segments:
+                await self._change_segments(file, layout, progress)
         stored = [file for file in files if file.nodes]
         fitting = [file for file in stored if file.data == layout.data]
         wanting = {file.upload for file in fitting if file.parity != layout.parity}
@@ -183,6 +191,16 @@ class Relayout:
         await gather([self._change_one(upload, layout.parity, progress) for upload in wanting])
         if wanting:
             self._changed()
+
+    async def _change_segments(self, file: Manifest, layout: Layout, progress: RelayoutProgress) -> None:
+        """Give the segments of a file the layout; it counts as one file."""
+        own = RelayoutProgress(progress.path, progress.began_ms)
+        async for page in self._segmentation.pages(file):
+            await self._change([version for _, version in page], layout, own)
+        progress.files += 1
+        progress.changed += bool(own.changed)
+        progress.other += bool(own.other)
+        progress.hurt += bool(own.hurt)
 
     async def _change_one(self, upload: str, parity: int, progress: RelayoutProgress) -> None:
         try:

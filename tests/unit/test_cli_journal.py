@@ -73,7 +73,7 @@ def test_a_good_journal_is_told_in_numbers(data: Path) -> None:
     size = sum(path.stat().st_size for path in (data / "journal").iterdir())
     assert found == {
         "cluster": "d" * 32, "records": 7, "snapshot": 0, "segments": 2, "size": size, "torn": 0,
-        "files": 1, "bytes": 10, "uploads": 1, "doomed": 1,
+        "files": 1, "bytes": 10, "uploads": 1, "continued": 0, "doomed": 1,
     }  # fmt: skip
     assert run("journal", "check", data).stdout.startswith("journal  good")
 

@@ -14,6 +14,7 @@ from splitd.frontends.http.answers import Refused
 from splitd.interfaces.heal import IHealLedger
 from splitd.model.manifest import Manifest
 from splitd.model.nodes import LOST
+from splitd.model.packing import key_of
 from splitd.nodes.registry import NodeRegistry
 from storaged.http import IRequest
 
@@ -45,16 +46,35 @@ class Losses:
         if node_id not in nodes:
             raise KeyError(node_id)
         gone = {each for each, state in nodes.items() if state == LOST} | {node_id, ""}
-        files = unreadable = 0
+        files, unreadable = _Files(), _Files()
         cursor = ""
         while True:
             page = await self.heal.placed_on(node_id, cursor, _PAGE)
-            files += len(page.versions)
-            unreadable += sum(not _is_readable(version, gone) for version in page.versions)
+            for version in page.versions:
+                files.add(version)
+                if not _is_readable(version, gone):
+                    unreadable.add(version)
             cursor = page.cursor
             if not cursor:
-                return LossReport(node_id, files, unreadable)
+                return LossReport(node_id, len(files), len(unreadable))
             await deferLater(self.clock, 0)  # let other work run
+
+
+class _Files:
+    """Counts files, each once, however many of its segments are added."""
+
+    def __init__(self) -> None:
+        self._plain = 0
+        self._segmented: set[bytes] = set()
+
+    def add(self, version: Manifest) -> None:
+        if version.segment_of:
+            self._segmented.add(key_of(version.segment_of))
+        else:
+            self._plain += 1
+
+    def __len__(self) -> int:
+        return self._plain + len(self._segmented)
 
 
 def _is_readable(version: Manifest, gone: set[str]) -> bool:

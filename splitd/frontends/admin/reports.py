@@ -124,6 +124,8 @@ class UploadsReport(msgspec.Struct, frozen=True):
     """Uploads since the start.
 
     :param degraded: those of the committed ones of which some parts could not be stored.
+    :param continued: uploads that can be continued: begun, and neither completed nor aborted.
+    :param continued_bytes: the bytes of their segments.
     """
 
     under_way: int
@@ -131,6 +133,8 @@ class UploadsReport(msgspec.Struct, frozen=True):
     degraded: int
     aborted: int
     bytes: int
+    continued: int
+    continued_bytes: int
 
 
 class DownloadsReport(msgspec.Struct, frozen=True):

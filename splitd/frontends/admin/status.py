@@ -183,6 +183,8 @@ class Status:
                 traffic.uploads_degraded,
                 traffic.uploads_aborted,
                 traffic.bytes_in,
+                catalog.continued,
+                catalog.continued_bytes,
             ),
             downloads=DownloadsReport(
                 traffic.downloads_under_way,
@@ -225,6 +227,8 @@ class Status:
             "splitd_files": ("Files in the catalog.", catalog.files),
             "splitd_file_bytes": ("Size of all files together, without their parts' overhead.", catalog.bytes_stored),
             "splitd_uploads_under_way": ("Uploads under way.", traffic.uploads_under_way),
+            "splitd_continued_uploads": ("Uploads that can be continued.", catalog.continued),
+            "splitd_continued_upload_bytes": ("Size of the segments of these.", catalog.continued_bytes),
             "splitd_downloads_under_way": ("Downloads under way.", traffic.downloads_under_way),
             "splitd_doomed_uploads": ("Uploads and versions whose parts are to be deleted.", catalog.doomed),
             "splitd_sweep_stopped": (

@@ -10,6 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from splitd.downloads.finding import Segmentation
 from splitd.downloads.pins import Pins
 from splitd.errors import ChecksUnderWay, SplitdError
 from splitd.interfaces.catalog import ICatalog
@@ -28,9 +29,11 @@ from splitd.upkeep.check.events import (
     CheckEvent,
     CheckFailed,
     CheckProgress,
+    Finding,
     HurtPart,
     judge,
 )
+from splitd.upkeep.check.findings import CheckVersions, check_file
 from splitd.upkeep.check.looks import LookCheck
 from splitd.upkeep.check.walk import Walk
 from splitd.upkeep.pace import Pace
@@ -58,6 +61,7 @@ _TRIES = 3
 class Checks:
     """The checks that are in progress.
 
+    :param segmentation: finds the segments of files.
     :param pins: keep the parts of a version in place while they are read.
     :param unpinned: called with a version that nobody reads any more.
     :param run: runs a computation in a thread.
@@ -70,15 +74,18 @@ class Checks:
         catalog: ICatalog,
         statistics: ICatalogStatistics,
         registry: INodeRegistry,
+        segmentation: Segmentation,
         pins: Pins,
         unpinned: Callable[[Manifest], object],
         run: InThread,
         found: Found,
+        *,
         clock: Any,
     ) -> None:
         self._catalog = catalog
         self._statistics = statistics
         self._registry = registry
+        self._segmentation = segmentation
         self._pins = pins
         self._unpinned = unpinned
         self._run = run
@@ -136,13 +143,14 @@ class Checks:
     async def _look(self, check: Check) -> None:
         looks = LookCheck(await self._rotten(check), check.asking)
         while batch := await check.walk.next():
-            for (path, manifest), hurt in zip(batch, await looks.check([each for _, each in batch]), strict=True):
-
-                async def again(version: Manifest) -> list[HurtPart]:
-                    [parts] = await looks.check([version])
-                    return parts
-
-                await self._note(check, path, manifest, hurt, again)
+            plain = [each for each in batch if not each[1].packed_segments]
+            for (path, manifest), hurt in zip(plain, await looks.check([each for _, each in plain]), strict=True):
+                found = [Finding(manifest, 0, hurt)] if hurt else []
+                await self._note(check, path, manifest, found, looks.check)
+            for path, manifest in batch:
+                if manifest.packed_segments:
+                    found = await check_file(manifest, looks.check, self._segmentation)
+                    await self._note(check, path, manifest, found, looks.check)
 
     async def _go_deep(self, check: Check, limit: float | None) -> None:
         pace = Pace(limit, self._clock)
@@ -161,8 +169,12 @@ class Checks:
                 if self._pins.unpin(manifest):
                     self._unpinned(manifest)
 
-        async def check_file(path: str, manifest: Manifest) -> None:
-            await self._note(check, path, manifest, await read(manifest), read)
+        async def read_all(versions: Sequence[Manifest]) -> list[list[HurtPart]]:
+            return [await read(each) for each in versions]
+
+        async def check_one(path: str, manifest: Manifest) -> None:
+            found = await check_file(manifest, read_all, self._segmentation)
+            await self._note(check, path, manifest, found, read_all)
 
         while batch := await check.walk.next():
             files = deque(batch)
@@ -170,30 +182,31 @@ class Checks:
                 some = [files.popleft()]
                 while files and len(some) < _SMALL_AT_ONCE and _is_small(some[-1][1]) and _is_small(files[0][1]):
                     some.append(files.popleft())
-                await gather([check_file(*each) for each in some])
+                await gather([check_one(*each) for each in some])
 
     async def _note(
-        self, check: Check, path: str, manifest: Manifest, hurt: list[HurtPart], again: Callable[[Manifest], Any]
+        self, check: Check, path: str, manifest: Manifest, found: list[Finding], again: CheckVersions
     ) -> None:
         """Take note of the outcome for a file.  If it was replaced or its parts moved meanwhile, it is checked again.
 
-        :param again: checks another version.
+        :param again: checks versions.
         """
         for _ in range(_TRIES):
-            now = await self._catalog.lookup(path) if hurt else manifest
+            now = await self._catalog.lookup(path) if found else manifest
             if now == manifest:
                 break
             if not isinstance(now, Manifest):
                 return  # it was deleted
-            manifest, hurt = now, await again(now)
+            manifest, found = now, await check_file(now, again, self._segmentation)
         check.count(manifest)
-        if not hurt:
+        if not found:
             return
         nodes = self._registry.node_ids()
-        for part in hurt:
-            if part.state in {MISSING, DAMAGED} and part.node in nodes:
-                self._found(manifest, part.part, part.reason)
-        await check.tell(path, manifest, hurt)
+        for each in found:
+            for part in each.hurt:
+                if part.state in {MISSING, DAMAGED} and part.node in nodes:
+                    self._found(each.version, part.part, part.reason)
+        await check.tell(path, manifest, found)
 
 
 class Check:
@@ -232,9 +245,9 @@ class Check:
         self._files += 1
         self._bytes += manifest.size
 
-    async def tell(self, path: str, manifest: Manifest, hurt: Sequence[HurtPart]) -> None:
+    async def tell(self, path: str, manifest: Manifest, found: Sequence[Finding]) -> None:
         """Tell of a file that is hurt; wait while the client has not taken what came before."""
-        event = judge(path, manifest, hurt)
+        event = judge(path, manifest, found)
         self._states[event.state] += 1
         self._add(event)
         if len(self._events) >= _WAITING:
@@ -312,4 +325,6 @@ class Check:
 
 
 def _is_small(manifest: Manifest) -> bool:
-    return not manifest.size or largest_part(manifest.layout, manifest.size) <= SMALL_PART
+    return not manifest.packed_segments and (
+        not manifest.size or largest_part(manifest.layout, manifest.size) <= SMALL_PART
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
@@ -11,6 +11,10 @@ from splitd.model.manifest import Manifest
 
 MISSING, DAMAGED, UNREACHABLE, INCONSISTENT = "missing", "damaged", "unreachable", "inconsistent"
 DEGRADED, UNREADABLE, LOST = "degraded", "unreadable", "lost"
+_BADNESS = (DEGRADED, UNREADABLE, LOST)
+
+_SHOWN = 100
+"""The most segments of a file of which the hurt parts are told one by one."""
 
 
 class HurtPart(msgspec.Struct, frozen=True):
@@ -21,12 +25,41 @@ class HurtPart(msgspec.Struct, frozen=True):
     :param state: "missing"; "damaged"; "unreachable" if its node did not answer, so nothing is known about the part; or
         "inconsistent" for a parity part that is whole and does not fit the data parts.
     :param reason: what was found, in words.
+    :param segment: the number of the segment that it is a part of; 0 if the file has no segments.
     """
 
     part: int
     node: str
     state: str
     reason: str
+    segment: int = 0
+
+
+class Finding(NamedTuple):
+    """A version of which at least one part is not as it should be.
+
+    :param number: its number if it is a segment; 0 if it is a file.
+    :param hurt: these parts, at most one entry for each.
+    """
+
+    version: Manifest
+    number: int
+    hurt: list[HurtPart]
+
+    @property
+    def spare(self) -> int:
+        """How many more parts may fail before it cannot be read; negative if it cannot be read now."""
+        return len(self.version.nodes) - len(self._unread) - self.version.data
+
+    @property
+    def state(self) -> str:
+        """`DEGRADED`, `UNREADABLE` or `LOST`."""
+        silent = sum(part.state == UNREACHABLE for part in self._unread)
+        return DEGRADED if self.spare >= 0 else UNREADABLE if self.spare + silent >= 0 else LOST
+
+    @property
+    def _unread(self) -> list[HurtPart]:
+        return [part for part in self.hurt if part.state != INCONSISTENT]
 
 
 class HurtFile(msgspec.Struct, frozen=True, tag_field="event", tag="file"):
@@ -35,6 +68,10 @@ class HurtFile(msgspec.Struct, frozen=True, tag_field="event", tag="file"):
     :param state: "degraded" if it can be read; "unreadable" if it cannot be read now, because nodes do not answer;
         "lost" if too many parts are missing or damaged.
     :param spare: how many more parts may fail before it cannot be read; negative if it cannot be read now.
+    :param parts: these parts; of a file with segments those of the 100 segments that are worst off.
+    :param segments: how many of its segments have such parts.
+
+    A file with segments is as badly off as the worst of them.
     """
 
     path: str
@@ -42,6 +79,7 @@ class HurtFile(msgspec.Struct, frozen=True, tag_field="event", tag="file"):
     state: str
     spare: int
     parts: list[HurtPart]
+    segments: int = 0
 
 
 class CheckProgress(msgspec.Struct, frozen=True, tag_field="event", tag="progress"):
@@ -93,13 +131,16 @@ class CheckFailed(msgspec.Struct, frozen=True, tag_field="event", tag="failed"):
 CheckEvent: TypeAlias = HurtFile | CheckProgress | CheckEnd | CheckFailed
 
 
-def judge(path: str, manifest: Manifest, hurt: Sequence[HurtPart]) -> HurtFile:
-    """Judge a file of which at least one part is not as it should be.
+def judge(path: str, manifest: Manifest, findings: Sequence[Finding]) -> HurtFile:
+    """Judge a file that is hurt.
 
-    :param hurt: these parts, at most one entry for each.
+    :param findings: itself, or its segments that are hurt; at least one.
     """
-    unread = [part for part in hurt if part.state != INCONSISTENT]
-    silent = sum(part.state == UNREACHABLE for part in unread)
-    spare = len(manifest.nodes) - len(unread) - manifest.data
-    state = DEGRADED if spare >= 0 else UNREADABLE if spare + silent >= 0 else LOST
-    return HurtFile(path, manifest.size, state, spare, sorted(hurt, key=lambda part: part.part))
+    worst = sorted(findings, key=lambda each: (-_BADNESS.index(each.state), each.spare, each.number))[:_SHOWN]
+    parts = [
+        part if not each.number else msgspec.structs.replace(part, segment=each.number)
+        for each in sorted(worst, key=lambda each: each.number)
+        for part in sorted(each.hurt, key=lambda part: part.part)
+    ]
+    hurt = sum(each.number > 0 for each in findings)
+    return HurtFile(path, manifest.size, worst[0].state, worst[0].spare, parts, hurt)

@@ -153,7 +153,7 @@ class Crew:
             if not isinstance(problem, StoragedError | SplitdError):
                 self._log.failure("healing a part")
             self.failed += 1
-            self.problem = f"parts {', '.join(map(str, targets))} of upload {upload}: {reason_of(problem)}"
+            self.problem = f"parts {', '.join(map(str, targets))} of {manifest.title}: {reason_of(problem)}"
             self.pauses.failed(upload)
             if not isinstance(problem, CatalogReadOnly):
                 self._log.info("not healed: {problem}", problem=self.problem)
