@@ -12,7 +12,9 @@ from twisted.internet.defer import Deferred, succeed
 
 from splitd.access.grants import ADMIN, READ, WRITE, Grants, Principal
 from splitd.access.limited import LimitedLocks, LimitedStore
+from splitd.access.limited_continued import LimitedContinuedUploads
 from splitd.errors import Forbidden, LoginRequired, NotFound
+from splitd.interfaces.continued import ContinuedUpload
 from splitd.interfaces.names import Details
 from splitd.model.conditions import ALWAYS
 from splitd.model.locks import EXCLUSIVE, Lock
@@ -73,6 +75,12 @@ CALLS: dict[str, tuple[Callable[[Asked], Deferred[Any]], str]] = {
     "copy_key": (lambda a: a.store.copy_key(a.source, a.target, ALWAYS, ALWAYS, None), "r1 w2"),
     "delete_empty": (lambda a: a.store.delete_empty(a.source, ALWAYS), "W1"),
     "list_keys": (lambda a: a.store.list_keys(a.source, "", "", "", 1), "r1"),
+    "begin continued": (lambda a: a.store.continued.begin(a.source, NO_MEDIA, ALWAYS), "w1"),
+    "put_segment": (lambda a: a.store.continued.put_segment(a.source, "u", 1, 1), "w1"),
+    "find continued": (lambda a: a.store.continued.find(a.source, "u"), "w1"),
+    "list_segments": (lambda a: a.store.continued.list_segments(a.source, "u", 0, 1), "w1"),
+    "complete": (lambda a: a.store.continued.complete(a.source, "u", [], ALWAYS), "w1"),
+    "abort continued": (lambda a: a.store.continued.abort(a.source, "u", ""), "w1"),
     "asked_layout": (lambda a: a.store.asked_layout(a.source), "r1"),
     "lock": (lambda a: a.store.lock(a.source, EXCLUSIVE, ALWAYS, deep=False, owner="", timeout_s=1), "w1"),
     "lock deep": (lambda a: a.store.lock(a.source, EXCLUSIVE, ALWAYS, deep=True, owner="", timeout_s=1), "W1"),
@@ -81,6 +89,10 @@ CALLS: dict[str, tuple[Callable[[Asked], Deferred[Any]], str]] = {
     "check": (lambda a: a.locks.check(a.source, ALWAYS, changing=False), "r1"),
     "check changing": (lambda a: a.locks.check(a.source, ALWAYS, changing=True), "w1"),
 }
+
+
+CONTINUED = {"begin continued", "put_segment", "find continued", "list_segments", "complete", "abort continued"}
+"""The calls of `LimitedContinuedUploads`."""
 
 
 def needed(needs: str, source: str, target: str) -> list[tuple[str, str, bool]]:
@@ -120,8 +132,10 @@ def test_a_call_reaches_the_store_if_each_of_its_paths_has_the_right(
 
 def test_no_call_is_forgotten() -> None:
     offered = {name for kind in (LimitedStore, LimitedLocks) for name in vars(kind) if not name.startswith("_")}
+    uploads = {name for name in vars(LimitedContinuedUploads) if not name.startswith("_")}
+    assert uploads == {*(name.partition(" ")[0] for name in CONTINUED), "list_uploads"}
     own = {"stat", "find_key", "list_members", "details", "unlock"}  # which have tests of their own
-    assert offered - own == {name.partition(" ")[0] for name in CALLS} - {"requested"}
+    assert offered - own == {name.partition(" ")[0] for name in CALLS.keys() - CONTINUED} - {"requested"}
 
 
 @given(GRANTS, PATHS, st.booleans())
@@ -165,3 +179,32 @@ def test_pages_of_what_can_be_read_are_full(grants: Rights, path: str, names: se
             break
     folder = path.rstrip("/")
     assert listed == [name for name in sorted(names) if READ in naive(grants, f"{folder}/{name}")]
+
+
+@given(GRANTS, PATHS, st.integers(1, 4))
+def test_uploads_are_listed_where_one_may_read(grants: Rights, prefix: str, limit: int) -> None:
+    uploads = [ContinuedUpload(str(n), path, NO_MEDIA, 0, 0, 0, 0, 0) for n, path in enumerate(sorted(_BELOW))]
+
+    class Uploads:
+        def list_uploads(self, prefix: str, after: tuple[str, str], limit: int) -> Deferred[list[ContinuedUpload]]:
+            found = [each for each in uploads if each.path.startswith(prefix) and (each.path, each.upload) > after]
+            return succeed(found[:limit])
+
+    prefix = prefix.rstrip("/") + "/"
+    limited = LimitedContinuedUploads(Uploads(), Principal("anna", Grants(grants)))
+    if READ not in naive(grants, prefix.rstrip("/") or "/"):
+        assert outcome(limited.list_uploads(prefix, ("", ""), limit)) is NotFound
+        return
+    listed: list[str] = []
+    after = "", ""
+    while True:
+        page: list[list[ContinuedUpload]] = []
+        limited.list_uploads(prefix, after, limit).addCallback(page.append)
+        listed += [each.path for each in page[0]]
+        if len(page[0]) < limit:
+            break
+        after = page[0][-1].path, page[0][-1].upload
+    assert listed == [each for each in sorted(_BELOW) if each.startswith(prefix) and READ in naive(grants, each)]
+
+
+_BELOW = ["/a/x", "/a/b/x", "/b", "/b/x", "/a/b", "/c", "/a"]
