@@ -57,13 +57,16 @@ class Life:
     async def run(self) -> None:
         try:
             await self.catalog.start()
-            self.seen_states.append(seen(self.catalog._state))
+            self.seen_states.append(self.look(self.catalog._state))
             await self.live()
         except CatalogReadOnly:
             pass
         finally:
             with contextlib.suppress(OSError):
                 await self.journal.close()
+
+    def look(self, state: State) -> Any:
+        return seen(state)
 
     async def live(self) -> None:
         catalog, namespace, locks = self.catalog, self.catalog.namespace, self.catalog.locks
@@ -114,7 +117,7 @@ class Life:
         except CatalogReadOnly:
             self.disk.note(FAILED)
             raise
-        self.seen_states.append(seen(self.catalog._state))
+        self.seen_states.append(self.look(self.catalog._state))
         self.disk.note(ENDED)
 
 
