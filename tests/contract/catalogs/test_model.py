@@ -28,6 +28,7 @@ from storaged.parts.format import PartId
 from tests.catalogs import AS_KEY, NEW, NODES, A, B, C, manifest
 from tests.contract.catalogs.front import Front, Opened
 from tests.contract.catalogs.places import PLACES
+from tests.segments import commit_segment, complete, segment
 
 paths = st.sampled_from(["/", "/a", "/b", "/a/b", "/a/b/c", "/a/c", "/b/c", "bad"])
 keys = st.sampled_from(["/a/b", "/a/b/", "/a/b/c", "/a/c", "/a/c/d", "/a//b", "/a/..", "/b/c", "/a"])
@@ -68,6 +69,9 @@ COPIES = [PartCopy(upload, index, node) for upload in (A, B) for index in (0, 1)
 OF_PARTS = {"begin_move", "commit_move", "abort_move", "lose"}
 copies = st.sampled_from(COPIES)
 parts = st.builds(PartId, uploads, st.integers(0, 5))
+continued = st.sampled_from(["fe" * 16, "fd" * 16])
+numbers = st.integers(1, 3)
+chosen = st.dictionaries(numbers, uploads, max_size=3).map(lambda some: sorted(some.items()))
 gaps = st.sampled_from([NODES, ("", *NODES[1:]), ("", "b", "", *NODES[3:]), ("a", "", "", "", *NODES[4:])])
 
 
@@ -81,6 +85,11 @@ operations = st.one_of(
     st.tuples(st.just("commit"), paths, st.builds(manifest, uploads, parity=st.just(2), nodes=gaps), st.just(ALWAYS)),
     st.tuples(st.just("commit_all"), st.lists(st.builds(Commit, paths, uploads.map(manifest), conditions), max_size=4)),
     st.tuples(st.just("abort"), uploads, st.just("no more")),
+    st.tuples(st.just("continue"), continued, paths),
+    st.tuples(st.just("segment"), numbers, st.builds(segment, uploads, continued, size=st.sampled_from([0, 10]))),
+    st.tuples(st.just("segment"), numbers, st.builds(segment, uploads, continued)),
+    st.tuples(st.just("complete"), continued, paths, chosen, conditions),
+    st.tuples(st.just("end"), continued),
     st.tuples(st.just("gone"), st.sampled_from("abcdefgh"), st.lists(parts, max_size=12)),
     st.tuples(st.just("begin_move"), copies),
     st.tuples(st.just("commit_move"), copies),
@@ -112,6 +121,8 @@ def perform(front: Front, operation: tuple[Any, ...]) -> Deferred[Any]:
             done = front.begin(upload, path, nodes)
         case "commit", path, version, condition:
             done = front.commit(path, version, condition)
+        case (("continue" | "segment" | "complete" | "end"), *_):
+            done = continue_upload(front, operation)
         case "commit_all", commits:
             done = gatherResults([ended(committed) for committed in front.ledger.commit_all(commits)])
         case name, *arguments:
@@ -120,6 +131,18 @@ def perform(front: Front, operation: tuple[Any, ...]) -> Deferred[Any]:
             where = next(each for each in (*names, *parts) if hasattr(each, name))
             done = getattr(where, name)(*arguments)
     return ended(done)
+
+
+def continue_upload(front: Front, operation: tuple[Any, ...]) -> Deferred[Any]:
+    """Do something with an upload that can be continued."""
+    match operation:
+        case "continue", upload, path:
+            return front.continued.begin(upload, path, "")
+        case "segment", number, version:
+            return Deferred.fromCoroutine(commit_segment(front.ledger, number, version))
+        case "complete", upload, path, some, condition:
+            return Deferred.fromCoroutine(complete(front.continued, upload, path, some, condition=condition))
+    return front.continued.abort(operation[1], "no more")
 
 
 def ended(done: Deferred[Any]) -> Deferred[Any]:
@@ -141,7 +164,13 @@ async def everything(front: Front) -> tuple[Any, ...]:
     missing = await heal.hurt("", 100), await heal.hurt_counts(), await heal.lost_nodes(), await heal.parts_on(), placed
     collections = {path for path, entry in found.items() if isinstance(entry, Collection)}
     listed = {folder: await front.listed(collection=folder) for folder in ("/a/", "/b/") if folder[:-1] in collections}
-    return found, details, doomed, orphans, numbers, await front.looks.nodes(), missing, listed
+    continued = {
+        each: await front.continued.list_segments(each.upload, 0, 100)
+        for each in await front.continued.list_uploads("/", ("", ""), 100)
+    }
+    versions = await front.versions.find_all(UPLOADS)
+    more = await front.looks.nodes(), missing, listed, continued, versions
+    return found, details, doomed, orphans, numbers, *more
 
 
 @asynccontextmanager
