@@ -13,6 +13,7 @@ from splitd.model.branch import Branch
 from splitd.model.packing import Packed
 
 _BEFORE_SLASH = re.compile(r"[\x00-.]")
+_UP_TO_SLASH = re.compile(r"[\x00-/]")
 
 
 def page(branch: Branch, after: str, limit: int) -> list[tuple[str, Packed | Branch]]:
@@ -32,10 +33,11 @@ def _entry_names(branch: Branch, after: str) -> Iterator[str]:
     before = ""  # the entry name before, in the order of entry names
     for entry in branch.names_from(behind[0]):
         # A collection comes as soon as its name does: before the first entry between its name and its entry name.
-        for name in _collections_at(entry):
-            if not name < before < name + "/" and (name, True) > behind and name + "/" in branch.members:
-                yield name + "/"
-        if not entry.endswith("/") and (entry, False) > behind:
+        if _UP_TO_SLASH.search(entry) is not None:
+            for name in _collections_at(entry):
+                if not name < before < name + "/" and (name, True) > behind and name + "/" in branch.members:
+                    yield name + "/"
+        if entry[-1] != "/" and (entry, False) > behind:
             yield entry
         before = entry
 

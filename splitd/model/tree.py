@@ -9,7 +9,7 @@ from splitd.model.branch import Branch
 from splitd.model.entries import Collection, Member
 from splitd.model.finding import descend, find, folders_of
 from splitd.model.implied import first_missing, make_folders, prune
-from splitd.model.look_ups import LookUps, last_name
+from splitd.model.look_ups import LookUps
 from splitd.model.manifest import Manifest
 from splitd.model.packing import Packed, Packing
 from splitd.model.path_faults import MAX_PATH
@@ -307,10 +307,11 @@ class Tree(LookUps):
 
     def _place(self, path: str) -> tuple[Branch, str]:
         """Return the collection that a path lies in, and the path's last name, with the slash of the path."""
-        node = self.find(folder_of(path))
-        if not isinstance(node, Branch):
+        folders, name = folders_of(place_of(path)) or ([], "")
+        node = descend(self._root, folders)
+        if node is None:
             raise ParentMissing(f"there is no collection {parent(path)}")
-        return node, last_name(path)
+        return node, name + "/" if path.endswith("/") else name
 
     def _place_of_file(self, path: str) -> tuple[Branch, str, Packed | None]:
         if path == "/":
