@@ -22,6 +22,7 @@ from splitd.model.branch import Branch
 from splitd.model.media import Media
 from splitd.model.packing import KEY, Packed, Shape, key_of
 from splitd.model.records import Record
+from splitd.model.sharded import ShardedDict
 from splitd.model.tree import Tree
 
 _AT_ONCE = 4096
@@ -185,7 +186,7 @@ def _members(
         if not waiting:
             return
         branch = waiting.popleft()
-        for names in _pages(branch.members if branch.names is None else branch.names):
+        for names in _pages(_in_turn(branch)):
             found = _Members(collection, [name.removesuffix("/") for name in names], [], [], [])
             for entry in map(branch.members.__getitem__, names):
                 if isinstance(entry, Branch):
@@ -200,6 +201,16 @@ def _members(
                     found.files.append(_OWN)
                     found.own.append(placed(entry))
             yield found
+
+
+def _in_turn(branch: Branch) -> Iterable[str]:
+    """Return the entry names of members in the order in which a replay of the snapshot adds them, or, if they are many,
+    in the order that is read fastest.
+    """
+    if isinstance(branch.members, ShardedDict) and branch.names is not None:
+        names: Iterable[str] = branch.names
+        return names
+    return sorted(branch.members, key=lambda name: name.endswith("/"))
 
 
 def _add_collection(found: _Members, branch: Branch, placed: Callable[[Packed], Packed]) -> None:

@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from splitd.model.locks import EXCLUSIVE, SHARED, Lock, Locks
-from splitd.model.tree import ancestors
 
-PATHS = ["/", "/a", "/a/b", "/a/b/c", "/a.b", "/ab", "/b"]
+PATHS = ["/", "/a", "/a/b", "/a/b/c", "/a.b", "/ab", "/b", "/a/", "/a/b/", "//", "/a//", "/a//b", "//a"]
 TOKENS = ["urn:1", "urn:2", "urn:3", "urn:4"]
 
 paths = st.sampled_from(PATHS)
@@ -36,6 +35,16 @@ steps = st.one_of(
 )
 
 
+def place(path: str) -> list[str]:
+    """The names on the way, whether the last one is that of a collection or not."""
+    names = path.split("/")[1:]
+    return names if names[-1] else names[:-1]
+
+
+def lies_in(path: str, other: str) -> bool:
+    return place(path) != place(other) and place(path)[: len(place(other))] == place(other)
+
+
 class PlainLocks:
     """The oracle: a list that is searched completely for every question."""
 
@@ -53,20 +62,21 @@ class PlainLocks:
         self._keep(lambda lock: lock.token != token)
 
     def drop_at(self, path: str) -> None:
-        self._keep(lambda lock: lock.path != path)
+        self._keep(lambda lock: place(lock.path) != place(path))
 
     def drop_below(self, path: str) -> None:
-        self._keep(lambda lock: path not in ancestors(lock.path))
+        self._keep(lambda lock: not lies_in(lock.path, path))
 
     def covering(self, path: str, now_ms: int) -> list[Lock]:
         return [
             lock
             for lock in self.all
-            if now_ms < lock.expires_ms and (lock.path == path or (lock.deep and lock.path in ancestors(path)))
+            if now_ms < lock.expires_ms
+            and (place(lock.path) == place(path) or (lock.deep and lies_in(path, lock.path)))
         ]
 
     def below(self, path: str, now_ms: int) -> list[Lock]:
-        return [lock for lock in self.all if now_ms < lock.expires_ms and path in ancestors(lock.path)]
+        return [lock for lock in self.all if now_ms < lock.expires_ms and lies_in(lock.path, path)]
 
 
 def in_order(found: list[Lock]) -> list[Lock]:
@@ -111,6 +121,14 @@ def lock(path: str, token: str = "urn:1", scope: str = EXCLUSIVE, *, deep: bool 
         (lock("/a/b", scope=SHARED), "/a", SHARED, True, False),
         (lock("/ab"), "/a", EXCLUSIVE, True, False),
         (lock("/", deep=True), "/a", SHARED, False, True),
+        (lock("/a"), "/a/", EXCLUSIVE, False, True),
+        (lock("/a/"), "/a", EXCLUSIVE, False, True),
+        (lock("/a/", deep=True), "/a/b", EXCLUSIVE, False, True),
+        (lock("/a", deep=True), "/a/../b", EXCLUSIVE, False, True),
+        (lock("/a", deep=True), "/a//", EXCLUSIVE, False, True),
+        (lock("/a/", deep=True), "/ab", EXCLUSIVE, False, False),
+        (lock("//", deep=True), "/a", EXCLUSIVE, False, False),
+        (lock("/b", deep=True), "/a/../b", EXCLUSIVE, False, False),
     ],
 )
 def test_two_locks_go_together_or_do_not(there: Lock, path: str, scope: str, deep: bool, conflicts: bool) -> None:

@@ -24,7 +24,19 @@ def test_a_change_that_touches_no_other_begins_at_once() -> None:
 
 @pytest.mark.parametrize(
     ("first", "second"),
-    [("/a", "/a"), ("/a", "/a/b"), ("/a/b", "/a"), ("/", "/a/b"), ("/a/b", "/"), ("/a", "/a/b/c/d"), ("9f", "9f")],
+    [
+        ("/a", "/a"),
+        ("/a", "/a/b"),
+        ("/a/b", "/a"),
+        ("/", "/a/b"),
+        ("/a/b", "/"),
+        ("/a", "/a/b/c/d"),
+        ("9f", "9f"),
+        ("/a/", "/a"),
+        ("/a/", "/a/b"),
+        ("/a//", "/a"),
+        ("/", "//a"),
+    ],
 )
 def test_changes_that_touch_each_other_take_turns(first: str, second: str) -> None:
     turns = Turns()
@@ -35,7 +47,19 @@ def test_changes_that_touch_each_other_take_turns(first: str, second: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("first", "second"), [("/a", "/b"), ("/c/a", "/c/b"), ("/a", "/ab"), ("/a/b", "/ab"), ("9f", "/9f"), ("9f", "9")]
+    ("first", "second"),
+    [
+        ("/a", "/b"),
+        ("/c/a", "/c/b"),
+        ("/a", "/ab"),
+        ("/a/b", "/ab"),
+        ("/a//b", "/a/c"),
+        ("//a", "/a"),
+        ("/a/", "/ab"),
+        ("/a/../b", "/b"),
+        ("9f", "/9f"),
+        ("9f", "9"),
+    ],
 )
 def test_changes_that_do_not_touch_go_side_by_side(first: str, second: str) -> None:
     turns = Turns()

@@ -1,0 +1,70 @@
+"""Keys through power cuts: each change of one is there completely, or not at all, and so is what it implies."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest_twisted
+from twisted.python.threadpool import ThreadPool
+
+from splitd.model.conditions import ALWAYS, Condition
+from splitd.model.media import Media
+from splitd.model.properties import PropertyChanges
+from tests.crash.power import Cuts, PowerDisk
+from tests.crash.test_namespace import EMPTY, NODES, Life, judge
+from tests.ledger import begin, commit
+from tests.tally import TALLY
+
+AS_KEY = Condition(is_key=True)
+
+
+class KeyLife(Life):
+    """Puts, copies and deletes keys."""
+
+    async def live(self) -> None:
+        catalog, keys = self.catalog, self.catalog.keys
+        await self.change(lambda: catalog.make_collection("/x"))
+        for number in range(3):
+            for key in ("a/b/c", "a", "a/", "a//", "../a", f"a/{number}"):
+                await self.put_key(f"/x/{key}")
+            await self.change(lambda: keys.copy_key("/x/a", "/x/a/b/", ALWAYS, ALWAYS, None))
+            await self.change(lambda: keys.copy_key("/x/a", "/x/a", ALWAYS, ALWAYS, Media("text/plain")))
+            await self.change(lambda: catalog.namespace.move("/x/a/b/c", "/x/d", ALWAYS, overwrite=True))
+            await self.change(lambda: catalog.namespace.copy("/x/a/", "/x/e", ALWAYS, deep=True, overwrite=True))
+            await self.reap()
+            for key in ("a/", "a/b/", "a//", "../a", f"a/{number}"):
+                await self.change(lambda k=key: keys.delete_key(f"/x/{k}", ALWAYS))
+            await self.put("/x/e/f")
+        await self.put_key("/x/g/h")
+        await self.change(
+            lambda: catalog.namespace.change_properties("/x/g", PropertyChanges({"a": "<a/>"}, ()), ALWAYS)
+        )
+        await self.change(lambda: keys.delete_key("/x/g/h", ALWAYS))
+        await self.reap()
+        for path in ("/x/g", "/x/e", "/x/d", "/x/a"):
+            await self.change(lambda p=path: catalog.delete(p, ALWAYS))
+        await self.change(lambda: keys.delete_empty("/x", ALWAYS))
+        await self.reap()
+        await self.put("/last")
+
+    async def put_key(self, path: str) -> None:
+        manifest = self.manifest(10)
+        await begin(self.catalog.ledger, manifest.upload, path, NODES)
+        await self.change(lambda: commit(self.catalog.ledger, path, manifest, AS_KEY))
+
+
+@pytest_twisted.ensureDeferred
+async def test_power_cuts_at_every_moment(pool: ThreadPool) -> None:
+    life = KeyLife(PowerDisk(EMPTY), pool)
+    await life.run()
+    cuts, random = Cuts(EMPTY, life.disk.log), Random(1)
+    found = set()
+    for _ in cuts.moments():
+        TALLY["moments of changes of keys at which the power was cut"] += 1
+        for image in cuts.images(random):
+            state = hash((len(cuts.notes), tuple(sorted(image["/journal"].items()))))
+            if state not in found:
+                found.add(state)
+                judge(image, cuts.notes, life.seen_states)
+    assert any(name.startswith("snapshot") for name in life.disk.folders["/journal"])
+    assert len(found) > 500
