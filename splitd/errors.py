@@ -50,6 +50,8 @@
     ├── UsersRefused            a file of users cannot replace the running one
     ├── RecoveryRefused         a journal cannot be made anew from its copies
     ├── JournalDamaged          the journal is damaged; splitd does not start
+    │   └── BackupDamaged       a backup of a journal is damaged, or not whole
+    ├── BackupUnderWay          another backup of the journal has not ended yet
     └── ConfigError             a configuration file or registry cannot be used
 
 Each front door has one table that maps these errors to its own statuses; no code below it knows HTTP.
@@ -284,6 +286,14 @@ class RecoveryRefused(SplitdError):
 
 class JournalDamaged(SplitdError):
     """The journal has damage that a crash cannot have caused.  The message names file and line."""
+
+
+class BackupDamaged(JournalDamaged):
+    """A backup of a journal is damaged, or not whole.  The message names file and line."""
+
+
+class BackupUnderWay(SplitdError):
+    """Another backup of the journal has not ended yet."""
 
 
 class ConfigError(SplitdError):

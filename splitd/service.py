@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -19,6 +20,7 @@ from splitd.access.file import UsersFile
 from splitd.access.grants import Principal
 from splitd.access.secrets import Seal
 from splitd.capacity import IDLE_SHARE, Capacity
+from splitd.catalog.backup import encode_backup
 from splitd.catalog.compactor import Compactor
 from splitd.catalog.journal.file import FileJournal
 from splitd.catalog.journalled import JournalledCatalog
@@ -31,6 +33,7 @@ from splitd.downloads.sources import Sources
 from splitd.endpoints import Endpoints
 from splitd.errors import CatalogReadOnly, FileDamaged, FilesRefused, RegistryRefused, UsersInvalid, UsersRefused
 from splitd.frontends.admin import actions, layouts, losses
+from splitd.frontends.admin.backups import Backups, backup
 from splitd.frontends.admin.checking import check
 from splitd.frontends.admin.layouts import Layouts
 from splitd.frontends.admin.reports import ReloadReport, SweepReport, report_sweep
@@ -138,6 +141,7 @@ class Front:
             config, self._keys, self._seal, trust, self._connections, self.certificates, self._in_thread, reactor
         )
         self._takeover, self._journal = self._make_journal(filesystem)
+        self._backups = Backups(partial(self._encode_backup, filesystem))
         self.catalog = JournalledCatalog(self._journal, wall, reactor, front=os.urandom(8).hex())
         self.registry = NodeRegistry(entries, self._connect, reactor)
         self.read_policy = ReadPolicy(
@@ -160,6 +164,7 @@ class Front:
             interval_s=config.sweep_interval_s,
             grace_s=config.sweep_grace_s,
             share=config.sweep_share,
+            held=self._held,
         )
         self.mover = PartMover(self.catalog.part_moves, self.registry, self._reaper)
         self._segmentation = Segmentation(self.catalog.versions, reactor)
@@ -282,6 +287,7 @@ class Front:
             traffic,
             self._reaper,
             self._sweep,
+            self._held,
             cache,
             layout,
             layout.data + min(config.spare_parts(), layout.parity),
@@ -332,6 +338,12 @@ class Front:
 
     def _registered(self) -> Sequence[NodeStatus]:
         return self.registry.nodes()
+
+    def _encode_backup(self, filesystem: IFilesystem) -> Generator[bytes, None, None]:
+        return encode_backup(filesystem, self._journal.folder, self._wall.now_ms(), self._takeover.epoch())
+
+    def _held(self) -> str:
+        return self.catalog.held(self._wall.now_ms())
 
     async def _widen(self) -> None:
         """Serve fewer clients at once if a file has more parts, or may get more, than files had before."""
@@ -459,6 +471,7 @@ class Front:
             "/layout/apply": layouts.relayout(self._relayout),
             "/loss": losses.loss(losses.Losses(self.catalog.heal_ledger, self.registry, self._reactor)),
             "/heal": actions.heal(self.healer),
+            "/journal/backup": backup(self._backups.start, self._in_thread),
             "/check": check(self.checks.start),
             "/rebalance": actions.rebalance(self._rebalance, TARGET),
             "/sweep": actions.sweep(self._run_sweep),

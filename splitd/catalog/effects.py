@@ -28,6 +28,7 @@ from splitd.model.records import (
     EntryMoved,
     FileCommitted,
     JournalOpened,
+    JournalRestored,
     KeyCopied,
     KeyDeleted,
     LayoutChanged,
@@ -360,6 +361,10 @@ def exhaust(steps: Iterator[None]) -> None:
     deque(steps, maxlen=0)
 
 
+def _journal_restored(state: State, record: JournalRestored) -> None:
+    state.restored = record
+
+
 _SUBJECTS: dict[type, str] = {
     JournalOpened: "{0.cluster}",
     UploadStarted: "{0.upload}",
@@ -389,6 +394,7 @@ _SUBJECTS: dict[type, str] = {
     DiskChecked: "{0.node}",
     LayoutChanged: "{0.upload}",
     CollectionTouched: "{0.path}",
+    JournalRestored: "{0.time_ms}",
     SnapshotEnded: "{0.next}",
 }
 """What each record is about, for messages."""
@@ -421,6 +427,7 @@ _EFFECTS: dict[type, Callable[[State, Any], None]] = {
     NodeLost: _node_lost,
     DiskChecked: _disk_checked,
     LayoutChanged: _layout_changed,
+    JournalRestored: _journal_restored,
     CollectionTouched: _collection_touched,
     SnapshotEnded: _snapshot_ended,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 
 from twisted.internet.defer import Deferred, execute, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -127,6 +128,20 @@ class JournalledCatalog:
         """List the nodes that parts may lie on; see `ICatalogStatistics`."""
         return succeed(self._state.nodes())
 
+    def held(self, now_ms: int) -> str:
+        """Say why no part may be trashed because the catalog does not know it; empty if it may.
+
+        :param now_ms: the time of day, in milliseconds since 1970.
+        """
+        restored = self._state.restored
+        if restored is None or now_ms >= restored.until_ms:
+            return ""
+        restored_at, taken_at, until = map(_day, (restored.time_ms, restored.taken_ms, restored.until_ms))
+        return (
+            f"the journal was restored at {restored_at} from a backup of {taken_at}; "
+            f"parts that it does not know are kept until {until}"
+        )
+
     def start(self) -> Deferred[None]:
         """Read the journal.  This must be called once, before any other call.
 
@@ -212,3 +227,7 @@ class JournalledCatalog:
 
     def _judge_opening(self) -> tuple[Record, None]:
         return records.JournalOpened(records.VERSION, self._new_id(), self._changes.now_ms()), None
+
+
+def _day(time_ms: int) -> str:
+    return f"{datetime.fromtimestamp(time_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"

@@ -30,6 +30,7 @@ from splitd.model.records import (
     EntryCopied,
     FileCommitted,
     JournalOpened,
+    JournalRestored,
     KeyCopied,
     NodeLost,
     PropertiesChanged,
@@ -75,6 +76,7 @@ class State:
     :ivar hurt: the versions of which parts are missing.
     :ivar lost: the nodes that are lost for good, in the order in which they were lost.
     :ivar disks: the disk of each node on which all its parts were last looked for, by the nodes' ids.
+    :ivar restored: the last restoration from a backup; None if there was none.
     :ivar versions: the versions that have a name, and all segments, by their uploads.
     :ivar names: how many names each version with several names has, by their keys; see `packing.key_of`.
     :ivar parts_on: how many parts of versions lie on each node; 0 for a node that had some.
@@ -103,6 +105,7 @@ class State:
         self.hurt = HurtVersions()
         self.lost: dict[str, None] = {}
         self.disks: dict[str, str] = {}
+        self.restored: JournalRestored | None = None
         self.versions = Versions()
         self.names: ShardedDict[bytes, int] = ShardedDict()
         self.parts_on: dict[str, int] = {}
@@ -409,6 +412,8 @@ class State:
             yield NodeLost(node, 0)
         for node, disk in self.disks.items():
             yield DiskChecked(node, disk, 0)
+        if self.restored is not None:
+            yield self.restored
         yield from self.doomed.records()
         for upload, under_way in self.uploads.items():
             yield UploadStarted(upload, *attrs.astuple(under_way))

@@ -1,4 +1,4 @@
-"""splitctl journal: reads a journal on this machine, whether its front runs or not."""
+"""splitctl journal: reads a journal on this machine, whether its front runs or not, and the commands beside."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.table import Table
 
 from splitd.catalog.compaction import fold
 from splitd.catalog.journal.reader import JournalReader
+from splitd.cli.backup import backup, restore
 from splitd.cli.errors import ServerRefused
 from splitd.cli.recover import recover
 from splitd.cli.session import Session, output, pass_session
@@ -44,13 +45,16 @@ folder_argument = click.argument("folder", type=JournalFolderType())
 
 @click.group()
 def journal() -> None:
-    """Read a journal, the front's own record of what exists, or recover a lost one.
+    """Read a journal, the front's own record of what exists; back it up, restore it, or recover a lost one.
 
-    FOLDER is the front's data folder, or the folder of the journal in it.  Only `recover` changes anything.
+    FOLDER is the front's data folder, or the folder of the journal in it.  Only `recover` and `restore` change
+    anything.
     """
 
 
 journal.add_command(recover)
+journal.add_command(backup)
+journal.add_command(restore)
 
 
 @journal.command()

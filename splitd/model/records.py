@@ -342,6 +342,19 @@ class PartCopyReaped(_Record, frozen=True, tag="part-copy-reaped"):
     node: str
 
 
+class JournalRestored(_Record, frozen=True, tag="journal-restored"):
+    """The records before this one come from a backup: parts may lie on the nodes that they do not know, and that newer
+    ones knew.
+
+    :param taken_ms: when the backup was taken.
+    :param until_ms: until when no part is trashed because it is unknown.
+    """
+
+    taken_ms: int
+    time_ms: int
+    until_ms: int
+
+
 class CollectionTouched(_Record, frozen=True, tag="collection-touched"):
     """The collection was last modified at this time.  For snapshots; elsewhere it follows from the other records."""
 
@@ -386,6 +399,7 @@ Record = (
     | NodeLost
     | DiskChecked
     | LayoutChanged
+    | JournalRestored
     | CollectionTouched
     | SnapshotEnded
 )

@@ -7,7 +7,7 @@ was deleted.  The parts that the catalog knows and does not need are doomed: the
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -92,6 +92,7 @@ class Sweep:
     :param interval_s: seconds between two sweeps, 0 for none; the first comes an hour after the start at the latest.
     :param grace_s: parts younger than this many seconds are left alone.
     :param share: if more than this share of a node's parts are orphans, something else is wrong: no part is touched.
+    :param held: says why no part may be touched just now; empty if nothing speaks against it.
     :ivar last: the findings of the last sweep; None before the first.
     """
 
@@ -107,7 +108,9 @@ class Sweep:
         interval_s: float,
         grace_s: float,
         share: float,
+        held: Callable[[], str] = lambda: "",
     ) -> None:
+        self._held = held
         self._ledger = ledger
         self._registry = registry
         self._wall = wall
@@ -170,7 +173,7 @@ class Sweep:
         # A part that was moved during the search is as old as its upload, so it may look like an orphan: the catalog is
         # asked again before any part is moved to the trash.
         orphans = await gather([self._keep(*each) for each in zip(findings.nodes, orphans, strict=True)])
-        findings.stopped = _objection(findings.nodes, share)
+        findings.stopped = (self._held() if findings.orphans else "") or _objection(findings.nodes, share)
         if findings.stopped:
             self._log.error("the sweep stops: {reason}", reason=findings.stopped)
         elif not dry_run:

@@ -10,12 +10,13 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
-from splitd.catalog.journal.memory import MemoryJournal
+from splitd.catalog.journal.memory import MemoryFolder, MemoryJournal
 from splitd.catalog.journalled import JournalledCatalog
 from splitd.errors import SweepUnderWay
 from splitd.model.conditions import Condition
 from splitd.model.holdings import PartCopy
 from splitd.model.manifest import Manifest
+from splitd.model.records import JournalRestored
 from splitd.model.uploads import RANDOM_BYTES, upload_id
 from splitd.upkeep.sweep import Sweep
 from storaged.parts.errors import NodeUnavailable
@@ -53,7 +54,8 @@ class Place:
         self.ids = IDS
         self._numbers: Iterator[int] = iter(range(10_000))
         given = {"interval_s": 7 * DAY_S, "grace_s": GRACE_S, "share": 1.0, **options}
-        self.sweep = Sweep(self.catalog.ledger, self, self.clock, wall_of(self.clock), **given)
+        self.held = ""
+        self.sweep = Sweep(self.catalog.ledger, self, self.clock, wall_of(self.clock), held=lambda: self.held, **given)
 
     def node_ids(self) -> list[str]:
         return self.ids
@@ -352,3 +354,34 @@ async def test_a_node_that_fails_while_orphans_are_put_aside_is_swept_again_next
     findings = await at.sweep.run()
     assert [node.trashed for node in findings.nodes] == [3, 1, 3]
     assert findings.nodes[1].problem == "its disk fails; 2 orphans are left for the next sweep"
+
+
+@pytest_twisted.ensureDeferred
+async def test_while_it_is_held_nothing_is_put_aside() -> None:
+    at = await place()
+    await at.file("/kept")
+    nobodys = at.new_id()
+    await at.put_parts(nobodys)
+    at.clock.advance(GRACE_S + 1)
+    at.held = "the journal was restored"
+    findings = await at.sweep.run(share=1.0)
+    assert (at.trashed(), findings.orphans, findings.stopped) == ([], 3, "the journal was restored")
+    at.held = ""
+    await at.sweep.run()
+    assert len(at.trashed()) == 3
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_catalog_says_until_when_its_restored_journal_holds_parts() -> None:
+    clock = Clock()
+    folder = MemoryFolder()
+    journal = MemoryJournal(folder)
+    catalog = JournalledCatalog(journal, wall_of(clock), clock, front="front")
+    await catalog.start()
+    assert catalog.held(0) == ""
+    await journal.append(JournalRestored(1_000_000, 2_000_000, 3_000_000), durable=True)
+    await journal.close()
+    catalog = JournalledCatalog(MemoryJournal(folder), wall_of(clock), clock, front="front")
+    await catalog.start()
+    assert "restored at 1970-01-01 00:33 UTC from a backup of 1970-01-01 00:16 UTC" in catalog.held(2_999_999)
+    assert catalog.held(3_000_000) == ""

@@ -78,6 +78,7 @@ class FileJournal:
     :param copies: the copies of the journal on nodes; if None, there are none.
     :param lock: reserves the folder for this process; if None, the folder's own lock does.
     :param segment_limit: a segment is full when it has at least this many bytes.
+    :ivar folder: the folder.
     """
 
     _log = Logger()
@@ -94,7 +95,7 @@ class FileJournal:
         lock: IFolderLock | None = None,
         segment_limit: int = SEGMENT_LIMIT,
     ) -> None:
-        self._folder = folder
+        self._folder = self.folder = folder
         self._filesystem = filesystem
         self._pool = pool
         self._reactor = reactor

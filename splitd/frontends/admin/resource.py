@@ -9,6 +9,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from splitd.errors import (
+    BackupUnderWay,
     BadName,
     ChecksUnderWay,
     FilesRefused,
@@ -37,6 +38,7 @@ from storaged.http import BodyBroken, IRequest, StreamingResource, reason_of, sp
 
 _STATUS: dict[type[SplitdError], int] = {
     SweepUnderWay: 409,
+    BackupUnderWay: 409,
     RebalanceUnderWay: 409,
     ChecksUnderWay: 409,
     RelayoutUnderWay: 409,

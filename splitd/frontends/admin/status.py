@@ -87,6 +87,7 @@ class Status:
     traffic: Traffic
     reaper: Reaper
     sweep: Sweep
+    held: Callable[[], str]
     cache: VersionCache
     layout: Layout
     min_parts: int
@@ -131,6 +132,8 @@ class Status:
         if self.site.admission.waiting:
             limit = self.descriptors.limit
             warnings.append(f"new connections wait: as many are open as {limit} file descriptors allow")
+        if self.held():
+            warnings.append(self.held())
         sweep, compaction_problem = self.sweep.last, self.journal.statistics.compaction_problem
         if sweep is not None and sweep.stopped:
             warnings.append(f"the sweep put nothing aside: {sweep.stopped}")

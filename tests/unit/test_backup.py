@@ -1,0 +1,326 @@
+"""A backup of a journal: whole and verified, or refused; and what a restoration takes of it."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from typing import Any, get_args
+
+import attrs
+import pytest
+
+from splitd.catalog.backup import BackupReader, encode_backup
+from splitd.catalog.compaction import compact, fold
+from splitd.catalog.effects import apply
+from splitd.catalog.imaging import Restorer, frames
+from splitd.catalog.journal.reader import JournalReader
+from splitd.catalog.journal.writer import SegmentWriter
+from splitd.catalog.state import State
+from splitd.errors import BackupDamaged, JournalDamaged, RecoveryRefused
+from splitd.model import records as kinds
+from splitd.model.manifest import Manifest
+from splitd.model.records import Record, encode_line
+from splitd.takeover.history import load_history
+from splitd.takeover.recovery import NodeGone
+from splitd.takeover.restoring import DROPPED, Restored, Restoring
+from storaged.parts.journals import Claim, CopyState, Run, Standing
+from storaged.system.filesystem import OSFilesystem
+from tests.contract.filesystems import PassingFilesystem
+from tests.unit.test_cli_journal import run
+
+NODES = tuple("abcdef")
+OLD, KEPT, LATE, GONE = "1" * 32, "2" * 32, "3" * 32, "4" * 32
+CLUSTER = "d" * 32
+DAY_MS = 86_400_000
+
+RECORDS: list[Record] = [
+    kinds.JournalOpened(1, CLUSTER, 1000),
+    kinds.CollectionMade("/photos", 2000, {"{urn:z}p": "<p/>"}),
+    kinds.UploadStarted(KEPT, "/photos/a", NODES, 3000),
+    kinds.FileCommitted("/photos/a", Manifest(KEPT, 10, 4000, 6, 0, 4, NODES)),
+    kinds.EntryCopied("/photos/a", "/b", "0", 4500),
+    kinds.UploadStarted(OLD, "/old", NODES, 5000),
+    kinds.UploadAborted(OLD, "the client left", 6000),
+    kinds.UploadStarted(LATE, "/late", NODES, 7000),
+    kinds.PartMoveStarted(KEPT, 0, "g", 7500),
+    kinds.PartMoved(KEPT, 0, "a", "g"),
+    kinds.PartMoveStarted(KEPT, 1, "h", 7600),
+    kinds.DiskChecked("a", "disk", 7700),
+    kinds.LockTaken("/b", "urn:t", "exclusive", "0", "", 8000, 9000),
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "data" / "journal"
+    made.mkdir(parents=True)
+    writer = SegmentWriter(OSFilesystem(), str(made), 500)
+    for number, record in enumerate(RECORDS, 1):
+        writer.write(number, [encode_line(number, number - 1, record)], durable=True)
+    writer.finish()
+    writer.close()
+    return made
+
+
+def backed_up(folder: Path) -> bytes:
+    return b"".join(encode_backup(OSFilesystem(), str(folder), 10_000, 3))
+
+
+def read(data: bytes, size: int = 1000) -> tuple[list[Record], BackupReader]:
+    reader = BackupReader("file")
+    return list(reader.records(data[at : at + size] for at in range(0, len(data), size))), reader
+
+
+def test_a_backup_has_all_records_whatever_the_pieces(folder: Path) -> None:
+    data = backed_up(folder)
+    for size in (1, 7, len(data)):
+        found, reader = read(data, size)
+        assert found == RECORDS
+        assert reader.head is not None
+        assert (reader.head.taken_ms, reader.head.epoch, reader.finish().next) == (10_000, 3, len(RECORDS) + 1)
+
+
+def test_a_backup_of_a_compacted_journal_results_in_the_same_state(folder: Path) -> None:
+    segments = sorted(int(path.name[8:18]) for path in folder.glob("journal-*"))
+    assert not compact(OSFilesystem(), str(folder), segments[-1])
+    found, reader = read(backed_up(folder))
+    state = State()
+    for record in found:
+        apply(state, record)
+    assert reader.finish().next == len(RECORDS) + 1
+    assert list(state.records()) == list(fold(JournalReader(OSFilesystem(), str(folder))).records())
+
+
+def test_torn_lines_at_the_end_are_not_in_it_and_other_damage_refuses_it(folder: Path) -> None:
+    last = max(folder.glob("journal-*"))
+    whole = last.read_bytes()
+    last.write_bytes(whole + b'{"seq":' + bytes(500))
+    assert read(backed_up(folder))[0] == RECORDS
+    first = min(folder.glob("journal-*"))
+    first.write_bytes(first.read_bytes()[:-3])
+    with pytest.raises(JournalDamaged):
+        backed_up(folder)
+
+
+def test_a_backup_that_is_cut_off_anywhere_is_refused(folder: Path) -> None:
+    data = backed_up(folder)
+    for size in range(len(data)):
+        with pytest.raises(BackupDamaged):
+            read(data[:size])
+    for more in (b"x", b"\n", data):
+        with pytest.raises(BackupDamaged):
+            read(data + more)
+
+
+def test_a_backup_with_any_changed_byte_is_refused(folder: Path) -> None:
+    data = backed_up(folder)
+    for at in range(len(data)):
+        with pytest.raises(BackupDamaged, match="file, line "):
+            read(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+
+
+def test_a_backup_that_lacks_a_line_is_refused(folder: Path) -> None:
+    lines = backed_up(folder).splitlines(keepends=True)
+    for number in range(len(lines)):
+        with pytest.raises(BackupDamaged):
+            read(b"".join(lines[:number] + lines[number + 1 :]))
+
+
+@attrs.define
+class Node:
+    """A node that keeps an epoch and, perhaps, a copy of the journal."""
+
+    id: str
+    standing: Standing = attrs.field(factory=lambda: Standing(0, "", None, cluster=CLUSTER))
+    away: bool = False
+
+    def look(self) -> Standing:
+        if self.away:
+            raise NodeGone("away")
+        return self.standing
+
+    def claim(self, claim: Claim) -> Standing:
+        self.look()
+        assert claim.epoch > self.standing.epoch
+        self.standing = Standing(claim.epoch, claim.front, None, cluster=self.standing.cluster)
+        return self.standing
+
+    def read(self, first: int) -> bytes:
+        raise NotImplementedError
+
+    def read_snapshot(self, offset: int) -> bytes:
+        raise NotImplementedError
+
+
+def restore(data: Path, backup: bytes, nodes: list[Node], filesystem: Any = None, **options: Any) -> Restored:
+    restoring = Restoring(nodes, data, filesystem or OSFilesystem(), lambda: "f" * 16, 20_000)
+    return restoring.run("file", [backup], **{"accept_loss": False, "hold_ms": DAY_MS, **options})
+
+
+@pytest.fixture
+def nodes() -> list[Node]:
+    return [Node(name) for name in NODES]
+
+
+def test_a_restored_journal_has_the_names_and_deletes_nothing(folder: Path, nodes: list[Node], tmp_path: Path) -> None:
+    for node in nodes:
+        node.standing = Standing(7, "e" * 16, None, cluster=CLUSTER)
+    restored = restore(tmp_path / "new", backed_up(folder), nodes)
+    assert (restored.epoch, restored.accepted, restored.records) == (8, 6, len(RECORDS))
+    reader = JournalReader(OSFilesystem(), str(tmp_path / "new" / "journal"))
+    state = fold(reader)
+    assert reader.sequence == len(RECORDS) + 1  # so no number is used twice
+    before = fold(JournalReader(OSFilesystem(), str(folder)))
+    assert [path for path, _ in state.tree.entries()] == [path for path, _ in before.tree.entries()]
+    assert [each.nodes for each in state.tree.files()] == [("g", *NODES[1:])] * 2
+    assert (len(state.uploads), len(state.doomed), list(state.moves.records()), state.disks) == (0, 0, [], {})
+    assert before.uploads
+    assert len(before.doomed)
+    assert len(list(state.locks)) == 1
+    assert state.restored == kinds.JournalRestored(10_000, 20_000, 20_000 + DAY_MS)
+    history = load_history(OSFilesystem(), str(tmp_path / "new" / "journal"))
+    assert history is not None
+    assert (history.runs(reader.sequence), history.claimed) == ((Run(8, 1, len(RECORDS)),), 8)
+
+
+def test_each_kind_of_record_is_taken_over_or_dropped() -> None:
+    taken = {
+        kinds.JournalOpened, kinds.FileCommitted, kinds.CollectionMade, kinds.EntryCopied, kinds.PropertiesChanged,
+        kinds.LockTaken, kinds.NodeLost, kinds.CollectionTouched, kinds.KeyCopied,
+    }  # fmt: skip
+    in_no_snapshot = {
+        kinds.EntryDeleted, kinds.EntryMoved, kinds.KeyDeleted, kinds.LockReleased, kinds.PartsReaped, kinds.PartMoved,
+        kinds.PartCopyReaped, kinds.PartsLost, kinds.LayoutChanged, kinds.SnapshotEnded,
+    }  # fmt: skip
+    assert set(get_args(Record)) == taken | in_no_snapshot | set(DROPPED)
+
+
+def test_a_restoration_is_remembered_by_snapshots_and_images(folder: Path, nodes: list[Node], tmp_path: Path) -> None:
+    restore(tmp_path / "new", backed_up(folder), nodes)
+    state = fold(JournalReader(OSFilesystem(), str(tmp_path / "new" / "journal")))
+    copied, imaged = State(), State()
+    for record in state.records():
+        apply(copied, record)
+    restorer = Restorer(imaged)
+    for frame in frames(state):
+        restorer.take(frame)
+    restorer.end()
+    assert state.restored == copied.restored == imaged.restored
+    assert state.restored is not None
+    again = restore(tmp_path / "again", backed_up(tmp_path / "new" / "journal"), nodes, accept_loss=True)
+    assert again.epoch == 4 + 1
+
+
+def test_a_backup_is_not_taken_where_nodes_have_a_newer_copy(folder: Path, nodes: list[Node], tmp_path: Path) -> None:
+    data = backed_up(folder)
+    count = len(RECORDS)
+    for copy, is_newer in [
+        (CopyState(count + 2, runs=(Run(3, 1, count + 1),)), True),
+        (CopyState(count, runs=(Run(4, 1, count - 1),)), True),
+        (CopyState(count + 1, runs=(Run(3, 1, count),)), False),
+        (CopyState(count + 2, runs=(Run(3, 1, count + 1),), damage="torn"), False),
+    ]:
+        nodes[2].standing = Standing(3, "e" * 16, None, cluster=CLUSTER, copy=copy)
+        new = tmp_path / "new"
+        if is_newer:
+            with pytest.raises(RecoveryRefused, match=r"node c has a copy .* newer .*journal recover.*--accept-loss"):
+                restore(new, data, nodes)
+            assert not new.exists()
+            assert nodes[0].standing.epoch == 0
+        else:
+            restore(new, data, nodes)
+            for node in nodes:
+                node.standing = Standing(0, "", None, cluster=CLUSTER)
+            (new / "journal").rename(tmp_path / f"made{copy.damage}")
+    nodes[2].standing = Standing(3, "", None, cluster=CLUSTER, copy=CopyState(count + 2, runs=(Run(3, 1, count + 1),)))
+    assert restore(tmp_path / "new", data, nodes, accept_loss=True).epoch == 4
+
+
+def test_a_restoration_is_refused_before_anything_is_changed(folder: Path, nodes: list[Node], tmp_path: Path) -> None:
+    data = backed_up(folder)
+
+    def refused(reason: str, backup: bytes = data, error: type[Exception] = RecoveryRefused) -> None:
+        with pytest.raises(error, match=reason):
+            restore(tmp_path / "new", backup, nodes)
+        assert not list((tmp_path / "new").glob("journal"))
+        assert {node.standing.epoch for node in nodes} == {0}
+
+    refused("the backup ends here", data[:-5], BackupDamaged)
+    refused("this is no backup", b"nonsense\n", BackupDamaged)
+    for node in nodes[:3]:
+        node.away = True
+    refused("3 of 6 nodes answer, and 4 are needed")
+    nodes[0].away = False
+    nodes[5].standing = Standing(0, "", None, cluster="e" * 32)
+    refused(f"node f belongs to cluster {'e' * 32}, and the backup is of cluster {CLUSTER}")
+    nodes[5].standing = Standing(0, "", None, cluster=CLUSTER)
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "other").write_text("x")
+    refused("is not empty: other is there")
+
+
+class Failing(PassingFilesystem):
+    """Fails at one of its calls, and at all that follow, as if the power was cut there."""
+
+    def __init__(self, calls: int) -> None:
+        super().__init__()
+        self.left = calls
+
+    def _count(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise OSError(errno.EIO, "no power")
+
+    def open(self, path: str, mode: str) -> Any:
+        self._count()
+        return super().open(path, mode)
+
+    def rename(self, source: str, target: str) -> None:
+        self._count()
+        super().rename(source, target)
+
+    def sync_folder(self, path: str) -> None:
+        self._count()
+        super().sync_folder(path)
+
+    def make_folder(self, path: str) -> None:
+        self._count()
+        super().make_folder(path)
+
+
+def test_a_restoration_that_ends_at_any_step_can_be_repeated(folder: Path, nodes: list[Node], tmp_path: Path) -> None:
+    data, new = backed_up(folder), tmp_path / "new"
+    for calls in range(100):
+        try:
+            restore(new, data, nodes, Failing(calls))
+            break
+        except OSError:
+            assert list(new.glob("journal")) == [] or calls > 6  # the last sync is that of the finished folder
+            for path in new.glob("journal"):
+                path.rename(tmp_path / f"durable-or-not{calls}")
+            (new / "journal.restoring").mkdir(parents=True, exist_ok=True)  # as a power cut leaves it
+            (new / "journal.restoring" / "half").write_text("x")
+    assert 5 < calls < 20
+    assert fold(JournalReader(OSFilesystem(), str(new / "journal"))).files == 2
+    assert not (new / "journal.restoring").exists()
+
+
+def test_splitctl_backs_up_a_folder_whole_or_not_at_all(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "backup"
+    assert run("journal", "backup", file, "--data", folder.parent).exit_code == 0
+    first = file.read_bytes()
+    assert read(first)[0] == RECORDS
+    assert file.stat().st_mode & 0o777 == 0o600
+    damaged = max(folder.glob("journal-*"))
+    damaged.rename(tmp_path / "away")
+    second = min(folder.glob("journal-*"))
+    second.write_bytes(b"x" + second.read_bytes()[1:])
+    result = run("journal", "backup", file, "--data", folder.parent)
+    assert (result.exit_code, file.read_bytes()) == (1, first)
+    assert str(second) in result.output
+    other = tmp_path / "other"
+    other.write_text("dear diary\n")
+    result = run("journal", "backup", other, "--data", folder.parent)
+    assert (result.exit_code, other.read_text()) == (1, "dear diary\n")
+    assert "is no backup of a journal" in result.output
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["away", "backup", "data", "other"]
