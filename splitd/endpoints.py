@@ -12,11 +12,15 @@ from splitd.frontends.http.redirect import Redirect
 from splitd.frontends.http.targets import HEAD_LIMIT
 from splitd.frontends.observing.observers import Observing
 from storaged.http import Observer, StreamingResource, StreamingSite
+from storaged.http.handover import Handover
 from storaged.http.listening import drain, listen
 from storaged.http.tls import CertificateFolders
 
 _REDIRECTED = 64
 """The most connections at the same time to the port that leads to the one with TLS."""
+
+_LINGER_S = 1.0
+"""For how long idle connections may send one more request when this program is about to be replaced."""
 
 _OPERATORS = 32
 """The most connections to the operators' port at the same time."""
@@ -28,6 +32,7 @@ class Endpoints:
     :param clients: answers the requests of clients.
     :param connections: how many connections of clients there may be at the same time.
     :param certificates: keeps the certificates of the endpoints with TLS.
+    :param handover: passes the listening sockets on from program to program; None if nothing does.
     :ivar site: serves the clients.
     :ivar port: where clients connect; None before.
     :ivar tls_port: where they connect with TLS, besides `port`; None before, and if there is none.
@@ -43,7 +48,9 @@ class Endpoints:
         observing: Observing,
         certificates: CertificateFolders,
         reactor: Any,
+        handover: Handover | None = None,
     ) -> None:
+        self._handover = handover
         self._config = config
         self._reactor = reactor
         self._certificates = certificates
@@ -84,7 +91,7 @@ class Endpoints:
         :raise SettingsError: the endpoint cannot be listened on.
         """
         self._operators = self._make_site(resource, _OPERATORS, self._observing.operators)
-        self.admin_port = await listen(self._reactor, self._config.admin, self._operators, self._certificates)
+        self.admin_port = await self._listen(self._config.admin, self._operators)
 
     async def end_operators(self) -> None:
         """Listen for operators no longer, and end their connections."""
@@ -97,12 +104,15 @@ class Endpoints:
 
         :raise SettingsError: an endpoint cannot be listened on.
         """
-        config, reactor, certificates = self._config, self._reactor, self._certificates
-        self.port = await listen(reactor, config.listen, self.site, certificates)
+        config = self._config
+        self.port = await self._listen(config.listen, self.site)
         if config.listen_tls:
-            self.tls_port = await listen(reactor, config.listen_tls, self.site, certificates)
+            self.tls_port = await self._listen(config.listen_tls, self.site)
         if config.redirect:
-            self.redirect_port = await listen(reactor, config.redirect, self._redirects, certificates)
+            self.redirect_port = await self._listen(config.redirect, self._redirects)
+
+    async def _listen(self, endpoint: str, site: StreamingSite) -> IListeningPort:
+        return await listen(self._reactor, endpoint, site, self._certificates, self._handover)
 
     async def end_clients(self) -> None:
         """Listen for clients no longer; wait `stop_timeout_s` for the requests in progress, then end them."""
@@ -111,4 +121,5 @@ class Endpoints:
                 await maybeDeferred(port.stopListening)
         if self.redirect_port is not None:
             await drain(self._redirects, 0, self._reactor)
-        await drain(self.site, self._config.stop_timeout_s, self._reactor)
+        linger_s = _LINGER_S if self._handover is not None and self._handover.leaving else 0
+        await drain(self.site, self._config.stop_timeout_s, self._reactor, linger_s)

@@ -73,6 +73,7 @@ from splitd.upkeep.sweep import Sweep
 from splitd.uploads.aborts import LaterAborts
 from splitd.uploads.uploads import Cutting, Uploads
 from storaged.http import Fetcher, NodeConnections, NodeTrust
+from storaged.http.handover import Handover
 from storaged.http.tls import CertificateFolders
 from storaged.parts.client import RemotePartStore, look_first
 from storaged.parts.proofs import ClusterKeys
@@ -107,6 +108,7 @@ class Front:
     :param wall: tells the times that are shown or stored.
     :param descriptors: bound how many clients are served at once.
     :param users: what the file of the users says; None if the settings name none.
+    :param handover: passes the listening sockets on from program to program; None if nothing does.
     """
 
     _log = Logger()
@@ -121,7 +123,10 @@ class Front:
         wall: WallClock,
         descriptors: Descriptors,
         users: UsersEntries | None = None,
+        *,
+        handover: Handover | None = None,
     ) -> None:
+        self._handover = handover
         self._config = config
         self._keys = ClusterKeys([key]) if isinstance(key, str) else key
         self._seal = Seal(*self._keys.all())
@@ -307,7 +312,15 @@ class Front:
 
         door = Door(store, store, self.catalog.locks, capacity.quota, self._reactor, self._wall)
         resource = WebdavResource(door, self._guard, limit, self._config.cors(), checks_names=bool(self._config.names))
-        return Endpoints(self._config, resource, capacity.clients(), self._observing, self.certificates, self._reactor)
+        return Endpoints(
+            self._config,
+            resource,
+            capacity.clients(),
+            self._observing,
+            self.certificates,
+            self._reactor,
+            self._handover,
+        )
 
     def _make_healer(self, pins: Pins, small_part: int) -> Healer:
         registry, reactor, run = self.registry, self._reactor, self._in_thread
@@ -524,5 +537,6 @@ def makeService(options: Options) -> Daemon:
     except (SettingsError, RegistryInvalid, UsersInvalid) as problem:
         raise SystemExit(f"splitd: {problem}") from problem
     measure_monotonically(reactor)
-    front = Front(config, entries, keys, OSFilesystem(), reactor, WallClock(), raise_limit(), users)
-    return Daemon(front, reactor, front.hang_up, (RegistryInvalid,))
+    handover = Handover(os.environ)
+    front = Front(config, entries, keys, OSFilesystem(), reactor, WallClock(), raise_limit(), users, handover=handover)
+    return Daemon(front, reactor, front.hang_up, (RegistryInvalid,), handover)

@@ -430,13 +430,19 @@ class HttpConnection(Protocol):
         else:
             self.close()
 
-    def drain(self) -> None:
-        """Take no more requests: end now, or with the answer to the request in progress or whose head has begun."""
+    def drain(self, linger_s: float = 0) -> None:
+        """Take no more requests: end now, or with the answer to the request in progress or whose head has begun.
+
+        :param linger_s: for how long to wait for one more request, if none is in progress.
+        """
         if self._upgraded is not None:
             self._upgraded.drain()
         elif self.request is None and not self._head and self.transport is not None:
             # It has no transport if it was never connected: a client left while TLS was set up.
-            self.close()
+            if linger_s:
+                self._deadline.set(linger_s)
+            else:
+                self.close()
 
     def end_soon(self) -> None:
         """Take no more requests on this connection."""

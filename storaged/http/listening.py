@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, cast
 
 from twisted.internet import defer
@@ -11,6 +12,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 
+from storaged.http.handover import Handover, family_of
 from storaged.http.reasons import reason_of
 from storaged.http.site import StreamingSite
 from storaged.http.tls import CertificateFolders
@@ -24,7 +26,11 @@ _BACKLOG = 1024
 
 
 async def listen(
-    reactor: Any, endpoint: str, site: StreamingSite, folders: CertificateFolders | None = None
+    reactor: Any,
+    endpoint: str,
+    site: StreamingSite,
+    folders: CertificateFolders | None = None,
+    handover: Handover | None = None,
 ) -> IListeningPort:
     """Listen at an endpoint.
 
@@ -32,13 +38,17 @@ async def listen(
         Twisted's, but its certificates are those of `folders`.
     :param site: the site that gets the connections, as many at once as its `admission` accepts.
     :param folders: reads the certificates of `tls:` endpoints.
+    :param handover: has the socket, if the program before this one has listened at the endpoint, and gets the port.
     :return: the port, which listens already.
     :raise SettingsError: the endpoint is malformed, or cannot be listened at, or its certificates cannot be used; the
         message names it.
     """
+    inherited = None if handover is None else handover.take(endpoint)
     try:
         if folders is not None and endpoint.startswith("tls:"):
-            port: Any = await _listen_with_tls(reactor, endpoint, site, folders)
+            port: Any = await _listen_with_tls(reactor, endpoint, site, folders, inherited)
+        elif inherited is not None:
+            port = reactor.adoptStreamPort(inherited, family_of(inherited), site)
         else:
             port = await serverFromString(reactor, endpoint).listen(site)
     except (CancelledError, SettingsError):
@@ -50,19 +60,29 @@ async def listen(
         raise SettingsError(
             f"{endpoint}: not an endpoint that can be listened at: {reason_of(problem)}{hint}"
         ) from problem
+    finally:
+        if inherited is not None:
+            os.close(inherited)  # the port has one of its own
+    if handover is not None:
+        handover.keep(endpoint, port)
     # The endpoint's own default of 50 is soon full, and the kernel then refuses connections.
     port.socket.listen(_BACKLOG)
     site.admission.guard(port)
     return cast(IListeningPort, port)
 
 
-async def _listen_with_tls(reactor: Any, endpoint: str, site: StreamingSite, folders: CertificateFolders) -> Any:
+async def _listen_with_tls(
+    reactor: Any, endpoint: str, site: StreamingSite, folders: CertificateFolders, inherited: int | None
+) -> Any:
     words, named = _parse(endpoint)  # private: the one reader of the quoting of endpoints
     folder, number, interface = _tls_arguments(*words[1:], **named)
     certificates = await folders.open(folder)
+    factory = TLSFactory(certificates, False, site, clock=reactor)
+    if inherited is not None:
+        return reactor.adoptStreamPort(inherited, family_of(inherited), factory)
     # It also listens at IPv4 addresses.
     plain = TCP6ServerEndpoint(reactor, int(number), _BACKLOG, interface)
-    return await plain.listen(TLSFactory(certificates, False, site, clock=reactor))
+    return await plain.listen(factory)
 
 
 def _tls_arguments(path: str, port: str = "443", interface: str = "::") -> tuple[str, str, str]:
@@ -70,10 +90,13 @@ def _tls_arguments(path: str, port: str = "443", interface: str = "::") -> tuple
     return path, port, interface
 
 
-async def drain(site: StreamingSite, timeout_s: float, reactor: Any) -> None:
-    """Let the requests in progress finish; cut those that do not finish in `timeout_s` seconds."""
+async def drain(site: StreamingSite, timeout_s: float, reactor: Any, linger_s: float = 0) -> None:
+    """Let the requests in progress finish; cut those that do not finish in `timeout_s` seconds.
+
+    :param linger_s: for how long idle connections are kept, each for one more request.
+    """
     try:
-        await site.drain().addTimeout(timeout_s, reactor)
+        await site.drain(linger_s).addTimeout(timeout_s, reactor)
     except defer.TimeoutError:
         _log.warn("{count} connections are cut", count=len(site.connections()))
         site.abort_connections()

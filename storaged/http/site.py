@@ -133,15 +133,17 @@ class StreamingSite(Factory):
             if connection.transport is not None:
                 set_buffer_size(connection.transport, size)
 
-    def drain(self) -> Deferred[None]:
+    def drain(self, linger_s: float = 0) -> Deferred[None]:
         """Take no more requests on the open connections: idle ones end now, the others with their answer.
 
+        :param linger_s: for how long idle ones are kept.  A request that comes in that time is the last one: a client
+            that is busy learns from its answer that the connection ends, and loses no request.
         :return: a Deferred that fires with None when no connection is left.
         """
         self.draining = True
         self.admission.stop()
         for connection in self.connections():
-            connection.drain()
+            connection.drain(linger_s)
         drained = self._drained.wait()
         self._report_drained()
         return drained

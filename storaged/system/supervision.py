@@ -1,9 +1,10 @@
-"""Tells systemd how the daemon is (sd_notify(3)): that it serves, that it lives, that it stops."""
+"""Tells systemd how the daemon is (sd_notify(3)): that it serves, that it lives, that it stops or is replaced."""
 
 from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,12 +41,18 @@ class Supervision:
         if self._watchdog is not None:
             self._watchdog.start()
 
-    def stopping(self) -> Deferred[None]:
+    def upgrading(self) -> None:
+        """Tell that the daemon is replaced by its successor, which tells when it serves."""
+        self._tell(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+    def stopping(self, *, quiet: bool = False) -> Deferred[None]:
         """Tell that the daemon stops, which may take as long as its settings allow.
 
+        :param quiet: whether to tell nothing, because a successor goes on.
         :return: a Deferred that fires when no more messages are sent.
         """
-        self._tell("STOPPING=1")
+        if not quiet:
+            self._tell("STOPPING=1")
         return settled([]) if self._watchdog is None else self._watchdog.stop()
 
     def _alive(self) -> None:
