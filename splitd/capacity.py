@@ -6,8 +6,9 @@ import attrs
 
 from splitd.errors import NotACollection, NotFound
 from splitd.interfaces.names import INamespace
+from splitd.interfaces.quotas import IQuotas
 from splitd.interfaces.statistics import ICatalogStatistics
-from splitd.model.room import Quota, divide_shared, room_for_files
+from splitd.model.room import Room, divide_shared, room_for_files
 from splitd.model.striping import Layout, parse_layout
 from splitd.nodes.registry import NodeRegistry
 from storaged.system.descriptors import Descriptors
@@ -27,6 +28,7 @@ class Capacity:
 
     :param layout: the layout of files whose collections ask for none.
     :param descriptors: bound how many clients are served at once.
+    :param quotas: bound how much is stored at some paths.
     """
 
     statistics: ICatalogStatistics
@@ -34,13 +36,15 @@ class Capacity:
     registry: NodeRegistry
     layout: Layout
     descriptors: Descriptors
+    quotas: IQuotas
 
-    async def quota(self, path: str) -> Quota:
-        """Return how full the store is, for files that are stored below a path."""
+    async def quota(self, path: str) -> Room:
+        """Return how full the store is, for files that are stored below a path; see `Room.at` for the quotas."""
         active = [node for node in self.registry.nodes() if node.entry.state == "active"]
         free = divide_shared([(node.volume, node.free - node.reserved) for node in active])
         statistics = await self.statistics.statistics()
-        return Quota(statistics.bytes_stored, room_for_files(free, await self._layout_of(path)))
+        uses = await self.quotas.usage()
+        return Room(statistics.bytes_stored, room_for_files(free, await self._layout_of(path)), uses)
 
     async def _layout_of(self, path: str) -> Layout:
         try:

@@ -81,6 +81,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "[default: none: everybody may do everything]"
         ),
     ] = ""
+    limits: Annotated[
+        str,
+        msgspec.Meta(
+            description="The YAML file of the limits: requests at once, rates, the largest file, quotas. "
+            "[default: none: nothing is limited]"
+        ),
+    ] = ""
     open_to_all: Annotated[
         bool,
         msgspec.Meta(

@@ -34,6 +34,10 @@
     ├── FileDamaged             bytes of the file are wrong and cannot be rebuilt
     │   └── FileLost            more parts of the file are gone for good than it has parity
     ├── Overloaded              the server lacks file descriptors or memory of its own
+    │   └── Busy                it works on as many requests as it may
+    │       └── TooManyRequests the client has as many requests or uploads in progress as it may have
+    ├── FileTooLarge            the file has more bytes than a file may have
+    ├── QuotaExceeded           more would be stored than a quota allows
     ├── CatalogReadOnly         the journal failed; nothing can be changed until a restart
     │   └── CatalogSuspended    too few nodes confirm this front, or have a copy of its journal; that may pass
     ├── MoveRefused             a part cannot be moved to this node now
@@ -48,6 +52,7 @@
     ├── FilesRefused            files that were read again cannot be used
     ├── UsersInvalid            a file of users cannot be used
     ├── UsersRefused            a file of users cannot replace the running one
+    ├── LimitsInvalid           a file of limits cannot be used
     ├── RecoveryRefused         a journal cannot be made anew from its copies
     ├── JournalDamaged          the journal is damaged; splitd does not start
     │   └── BackupDamaged       a backup of a journal is damaged, or not whole
@@ -219,7 +224,30 @@ class FileLost(FileDamaged):
 
 
 class Overloaded(SplitdError):
-    """The server lacks file descriptors or memory to ask the nodes; no node is at fault."""
+    """The server lacks file descriptors or memory to ask the nodes; no node is at fault.
+
+    :ivar retry_after_s: after how many seconds to try again.
+    """
+
+    retry_after_s = 5
+
+
+class Busy(Overloaded):
+    """The server works on as many requests as it may.  Nothing was begun."""
+
+    retry_after_s = 1
+
+
+class TooManyRequests(Busy):
+    """The client has as many requests or uploads in progress as it may have.  Nothing was begun."""
+
+
+class FileTooLarge(SplitdError):
+    """The file has more bytes than a file may have.  Nothing was stored."""
+
+
+class QuotaExceeded(SplitdError):
+    """More bytes or files would be stored than a quota allows, which the message names.  Nothing has changed."""
 
 
 class CatalogReadOnly(SplitdError):
@@ -258,6 +286,10 @@ class FilesRefused(SplitdError):
 
 class UsersInvalid(SplitdError):
     """A file of users cannot be used; the message names file and line."""
+
+
+class LimitsInvalid(SplitdError):
+    """A file of limits cannot be used; the message names file and line."""
 
 
 class UsersRefused(SplitdError):

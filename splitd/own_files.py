@@ -29,6 +29,7 @@ class OwnFiles:
     :param connections: those to the nodes; they are made anew when the cluster keys change.
     :param certificates: keeps the certificates of the endpoints with TLS.
     :param run: runs a call in a thread.
+    :ivar more: files that others watch, which are read with these.
     """
 
     _log = Logger()
@@ -44,6 +45,7 @@ class OwnFiles:
         run: Callable[[Callable[[], Any]], Deferred[Any]],
         clock: IReactorTime,
     ) -> None:
+        self.more: list[WatchedFiles[Any]] = []
         self._keys = keys
         self._seal = seal
         self._connections = connections
@@ -90,7 +92,7 @@ class OwnFiles:
 
         :return: why some of them are not taken.
         """
-        return await load_all([*(folder.files for folder in self._certificates.all()), *self._files])
+        return await load_all([*(folder.files for folder in self._certificates.all()), *self._files, *self.more])
 
     def stop_renewing(self) -> None:
         """End the renewal of the connections to the nodes, if there is one."""

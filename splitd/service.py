@@ -18,6 +18,7 @@ from zope.interface import implementer
 from splitd.access.entries import UsersEntries, read_users
 from splitd.access.file import UsersFile
 from splitd.access.grants import Principal
+from splitd.access.limiting import Limiting
 from splitd.access.secrets import Seal
 from splitd.capacity import IDLE_SHARE, Capacity
 from splitd.catalog.backup import encode_backup
@@ -36,10 +37,12 @@ from splitd.frontends.admin import actions, layouts, losses
 from splitd.frontends.admin.backups import Backups, backup
 from splitd.frontends.admin.checking import check
 from splitd.frontends.admin.layouts import Layouts
+from splitd.frontends.admin.quotas import LimitsStatus
 from splitd.frontends.admin.reports import ReloadReport, SweepReport, report_sweep
 from splitd.frontends.admin.resource import AdminResource
 from splitd.frontends.admin.status import Status
 from splitd.frontends.http.guard import Guard
+from splitd.frontends.http.limits import RequestLimits
 from splitd.frontends.observing.observers import Observing
 from splitd.frontends.webdav.door import Door
 from splitd.frontends.webdav.resource import WebdavResource
@@ -187,9 +190,10 @@ class Front:
         self.disks = DiskWatch(self.catalog.disks, self.catalog.heal_ledger, self.registry, self.healer.wake, reactor)
         self._aborts = LaterAborts(self.catalog.ledger, self._reaper.wake, reactor)
         self._uploads = self._make_uploads(layout, traffic, cache)
+        self._request_limits, self.limiting = self._make_limiting()
         self.checks, self.rot = self._make_checks(pins)
         store = self.store = self._make_store(pins, cache, traffic)
-        self._capacity = capacity = Capacity(self.catalog, self.catalog.namespace, self.registry, layout, descriptors)
+        self._capacity = capacity = self._make_capacity(layout, descriptors)
         self._observing = Observing(
             config.access_log, config.access_log_format, config.audit_log, self._in_thread, reactor, wall
         )
@@ -257,7 +261,26 @@ class Front:
             wake_reaper=self._reaper.wake,
             new_token=lambda: f"urn:uuid:{uuid4()}",
             wall=self._wall,
+            quotas=self.catalog.quotas,
+            largest=self.limiting.largest_file,
         )
+
+    def _make_limiting(self) -> tuple[RequestLimits, Limiting]:
+        requests = RequestLimits(self._reactor)
+        limiting = Limiting(
+            self._config.limits,
+            requests.take,
+            self.catalog.quotas,
+            lambda: [] if self._users_file is None else self._users_file.entries.quotas(),
+            self._in_thread,
+            self._reactor,
+        )
+        self._own_files.more += [limiting.files] if self._config.limits else []
+        return requests, limiting
+
+    def _make_capacity(self, layout: Layout, descriptors: Descriptors) -> Capacity:
+        catalog = self.catalog
+        return Capacity(catalog, catalog.namespace, self.registry, layout, descriptors, catalog.quotas)
 
     def _make_checks(self, pins: Pins) -> tuple[Checks, RotWatch]:
         checks = Checks(
@@ -284,6 +307,8 @@ class Front:
             self.registry,
             self._registry_file,
             self._users_file,
+            LimitsStatus(config.limits, self.limiting, self._request_limits),
+            self.catalog.quotas,
             self._rebalance,
             self.healer,
             self.disks,
@@ -311,7 +336,10 @@ class Front:
             return door.limited(limited, limited, locks)
 
         door = Door(store, store, self.catalog.locks, capacity.quota, self._reactor, self._wall)
-        resource = WebdavResource(door, self._guard, limit, self._config.cors(), checks_names=bool(self._config.names))
+        limits = self._request_limits if self._config.limits else None
+        resource = WebdavResource(
+            door, self._guard, limit, self._config.cors(), limits, checks_names=bool(self._config.names)
+        )
         return Endpoints(
             self._config,
             resource,
@@ -343,7 +371,8 @@ class Front:
             return deferToThreadPool(reactor, pool, call)
 
         path, fetch = self._config.users, Fetcher(reactor, timeout_s=_ISSUER_S, limit=_ISSUER_BYTES).fetch
-        return UsersFile(path, users, self._seal, self._in_thread, prove, fetch, reactor, self._wall)
+        more = self._in_thread, prove, fetch, reactor, self._wall
+        return UsersFile(path, users, self._seal, *more, changed=self.limiting.set_quotas)
 
     def _found(self, manifest: Manifest, index: int, problem: FileDamaged) -> None:
         """Have a part checked that a download has found missing or damaged."""
@@ -396,6 +425,7 @@ class Front:
             if self._users_file is not None:
                 await self._users_file.reload()
                 users = self._users_file.count
+        await self.limiting.in_force()
         if problems:
             raise FilesRefused("; ".join(problems))
         return ReloadReport(len(self.registry.nodes()), change.added, change.moved, change.changed, users)
@@ -430,6 +460,7 @@ class Front:
         await enter(self._serve_operators, self.endpoints.end_operators)
         # Closing the journal ends the reading of it.
         await enter(self.catalog.start, self._close_catalog, interrupt=self._journal.close)
+        await enter(self.limiting.start, self.limiting.stop, interrupt=self.limiting.stop)
         await enter(lambda: self._takeover.opened(self._journal.statistics.records))
         await enter(self._abort_abandoned)
         await enter(self._refuse_missing_nodes)

@@ -13,11 +13,12 @@ from splitd.access.grants import Principal
 from splitd.access.limited import LimitedLocks, LimitedStore
 from splitd.downloads.downloads import Downloads
 from splitd.downloads.streams import PartLost
-from splitd.errors import FileLost, NotAFile, NotFound
+from splitd.errors import FileLost, FileTooLarge, NotAFile, NotFound, QuotaExceeded
 from splitd.interfaces.catalog import ICatalog
 from splitd.interfaces.continued import IContinuedLedger
 from splitd.interfaces.keys import IKeys, Listing
 from splitd.interfaces.names import AskedLayout, Details, ILocks, INamespace
+from splitd.interfaces.quotas import IQuotas
 from splitd.interfaces.store import IObjectStore, IUpload, Opened
 from splitd.model.branch import NO_PROPERTIES
 from splitd.model.conditions import ALWAYS, Condition
@@ -26,12 +27,16 @@ from splitd.model.manifest import Manifest
 from splitd.model.media import Media
 from splitd.model.properties import PropertyChanges
 from splitd.model.tree import Collection, Member
+from splitd.uploads.bounded import limit_size
 from splitd.uploads.continued import ContinuedUploads
 from splitd.uploads.uploads import Uploads
 from storaged.system.clocks import WallClock
 from storaged.system.ranges import Span
 
 _Result = TypeVar("_Result")
+
+_TOO_LARGE = "a file may have at most {} bytes"
+_NO_ROOM = "a quota has room for {} bytes only"
 
 _SMALL_UPLOADS = 12 * 1024 * 1024
 _SMALL_DOWNLOADS = 16 * 1024 * 1024
@@ -48,6 +53,8 @@ class ObjectStore:
     :param new_token: makes tokens of locks: URIs, never the same twice.
     :param wall: tells when a lock was taken.
     :ivar continued: uploads that can be continued: an `IContinuedUploads`.
+    :param quotas: judge files before their bytes are taken; None for none.
+    :param largest: returns the most bytes of a file; None for any number.
     """
 
     def __init__(
@@ -63,7 +70,11 @@ class ObjectStore:
         wake_reaper: Callable[[], object],
         new_token: Callable[[], str],
         wall: WallClock,
+        quotas: IQuotas | None = None,
+        largest: Callable[[], int | None] = lambda: None,
     ) -> None:
+        self._quotas = quotas
+        self._largest = largest
         self._catalog = catalog
         self._namespace = namespace
         self._keys = keys
@@ -85,9 +96,17 @@ class ObjectStore:
         return Deferred.fromCoroutine(self._create(path, size, media, condition))
 
     async def _create(self, path: str, size: int | None, media: Media, condition: Condition) -> IUpload:
-        # The condition is judged again at the commit; this check spares the client from sending a body in vain.
+        # All this is judged again at the commit; these checks spare the client from sending a body in vain.
         admission = await self._catalog.admit(path, condition)
-        return await self._uploads.begin(path, size, media.compact(), admission.condition, admission.layout)
+        largest = self._largest()
+        if largest is not None and size is not None and size > largest:
+            raise FileTooLarge(_TOO_LARGE.format(largest))
+        room = None if self._quotas is None else await self._quotas.refuse(path, size)
+        upload = await self._uploads.begin(path, size, media.compact(), admission.condition, admission.layout)
+        if size is not None:
+            return upload
+        limits = (largest, FileTooLarge, _TOO_LARGE), (room, QuotaExceeded, _NO_ROOM)
+        return limit_size(upload, [(most, kind(text.format(most))) for most, kind, text in limits if most is not None])
 
     def open(self, path: str, span_of: Callable[[Manifest], Span]) -> Deferred[Opened]:
         """Open a file for reading; see `IObjectStore.open`."""

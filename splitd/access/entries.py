@@ -12,17 +12,18 @@ import yaml
 from argon2 import extract_parameters
 from argon2.exceptions import InvalidHashError
 
-from splitd.access.grants import Grants
+from splitd.access.grants import WRITE, Grants
 from splitd.access.oidc.urls import check_issuer
 from splitd.errors import BadName, UsersInvalid
+from splitd.model.quotas import Quota, topmost
 from splitd.model.tree import check_path
-from storaged.system.documents import read_document
+from storaged.system.documents import convert, is_null, line_at, line_of, read_document, refuse_repeated
+from storaged.system.sizes import Size
 
 _NAME = re.compile(
     r"\A[^\x00-\x20\x7f:/\ud800-\udfff](?:[^\x00-\x1f\x7f:/\ud800-\udfff]{0,62}[^\x00-\x20\x7f:/\ud800-\udfff])?\Z"
 )
 _MOST_MEMORY = 1024 * 1024  # KiB, that the hash of a password may ask for
-_STEP = re.compile(r"\.([A-Za-z_]+)|\[(\d+)\]")
 
 Word = Annotated[str, msgspec.Meta(pattern=r"\A[!-~]{1,200}\Z")]
 
@@ -60,10 +61,18 @@ class KeyEntry(_Entry, frozen=True):
     secret: Word
 
 
+class UserQuota(_Entry, frozen=True):
+    """How much may be stored in all; None for no limit."""
+
+    bytes: Size | None = None
+    files: Annotated[int, msgspec.Meta(ge=0)] | None = None
+
+
 class UserEntry(_Entry, frozen=True):
     """A user.
 
     :param password: the argon2id hash; None for a user who has tokens or keys only.
+    :param quota: how much may be stored where the user's own grants allow to write; None for any amount.
     """
 
     password: str | None = None
@@ -71,6 +80,7 @@ class UserEntry(_Entry, frozen=True):
     grants: tuple[GrantEntry, ...] = ()
     tokens: tuple[TokenEntry, ...] = ()
     keys: tuple[KeyEntry, ...] = ()
+    quota: UserQuota | None = None
 
 
 class GroupEntry(_Entry, frozen=True):
@@ -116,6 +126,19 @@ class UsersEntries(_Entry, frozen=True):
         own = [*user.grants, *(each for group in groups for each in self.groups[group].grants)]
         return _grants(own).joined(everybody)
 
+    def quotas(self) -> list[Quota]:
+        """Return the quotas of the users."""
+        return [
+            Quota(f"user {name}", paths_of(user), user.quota.bytes, user.quota.files)
+            for name, user in self.users.items()
+            if user.quota is not None
+        ]
+
+
+def paths_of(user: UserEntry) -> tuple[str, ...]:
+    """Return the paths where a user's own grants allow to write; all below them counts for the user's quota."""
+    return topmost(grant.path for grant in user.grants if WRITE in grant.allow)
+
 
 def _grants(entries: Iterable[GrantEntry]) -> Grants:
     return Grants((entry.path, frozenset(entry.allow)) for entry in entries)
@@ -160,42 +183,45 @@ class _Reader:
         self._seen: dict[str, int] = {}
 
     def read(self, root: yaml.Node) -> UsersEntries:
-        _refuse_repeated(root, set())
+        refuse_repeated(root, UsersInvalid)
         sections = _members(root, "should hold users, groups, anonymous and oidc")
         known = UsersEntries.__struct_fields__
         for name, node in sections.items():
             if name not in known:
-                raise UsersInvalid(f"line {_line(node)}: {name!r} is not known, these are: {', '.join(known)}")
+                raise UsersInvalid(f"line {line_of(node)}: {name!r} is not known, these are: {', '.join(known)}")
         users = {name: self._user(name, node) for name, node in self._named(sections.get("users"), "users")}
         groups = {name: self._group(node) for name, node in self._named(sections.get("groups"), "groups")}
         anonymous = self._group(sections["anonymous"]) if "anonymous" in sections else GroupEntry()
         for (name, user), (_, node) in zip(users.items(), self._named(sections.get("users"), "users"), strict=True):
             for group in user.groups:
                 if group not in groups:
-                    raise UsersInvalid(f"line {_line(node)}: user {name} is in the group {group!r}, which is not there")
+                    raise UsersInvalid(
+                        f"line {line_of(node)}: user {name} is in the group {group!r}, which is not there"
+                    )
         return UsersEntries(users, groups, anonymous, self._oidc(sections.get("oidc")))
 
     def _named(self, node: yaml.Node | None, what: str) -> Iterator[tuple[str, yaml.Node]]:
-        if node is None or _is_null(node):
+        if node is None or is_null(node):
             return
         for name, each in _members(node, f"{what} should hold names").items():
             try:
                 check_user_name(name)
             except ValueError as problem:
-                raise UsersInvalid(f"line {_line(each)}: {problem}") from problem
+                raise UsersInvalid(f"line {line_of(each)}: {problem}") from problem
             yield name, each
 
     def _user(self, name: str, node: yaml.Node) -> UserEntry:
         user = self._convert(node, UserEntry)
         if user.password is not None:
-            _check_password(user.password, _line_at(node, "$.password"))
+            _check_password(user.password, line_at(node, "$.password"))
         self._check_grants(user.grants, node)
+        self._check_quota(user, node)
         for number, token in enumerate(user.tokens):
-            line = _line_at(node, f"$.tokens[{number}]")
+            line = line_at(node, f"$.tokens[{number}]")
             self._once(f"token {token.id}", line)
             self._once(f"the hash {token.hash}", line)
         for number, key in enumerate(user.keys):
-            line = _line_at(node, f"$.keys[{number}]")
+            line = line_at(node, f"$.keys[{number}]")
             self._once(f"key {key.id}", line)
             if self._unseal is not None:
                 try:
@@ -210,29 +236,22 @@ class _Reader:
         return group
 
     def _oidc(self, node: yaml.Node | None) -> OidcEntry | None:
-        if node is None or _is_null(node):
+        if node is None or is_null(node):
             return None
         entry = self._convert(node, OidcEntry)
         try:
             check_issuer(entry.issuer)
         except ValueError as problem:
-            raise UsersInvalid(f"line {_line_at(node, '$.issuer')}: issuer: {problem}") from problem
+            raise UsersInvalid(f"line {line_at(node, '$.issuer')}: issuer: {problem}") from problem
         return entry
 
     def _convert(self, node: yaml.Node, kind: type[_Kind]) -> _Kind:
-        try:
-            # `anna:` alone is a user without anything.
-            return msgspec.convert({} if _is_null(node) else self._loader.construct_document(node), kind)
-        except msgspec.ValidationError as problem:
-            reason, _, place = str(problem).partition(" - at `")
-            raise UsersInvalid(f"line {_line_at(node, place.rstrip('`'))}: {_plain(reason, place)}") from problem
-        except ValueError as problem:  # 2024-02-30, which looks like a date
-            raise UsersInvalid(f"line {_line(node)}: {problem}") from problem
+        return convert(self._loader, node, kind, UsersInvalid)  # `anna:` alone is a user without anything
 
     def _check_grants(self, grants: tuple[GrantEntry, ...], node: yaml.Node) -> None:
         seen: set[str] = set()
         for number, grant in enumerate(grants):
-            line = _line_at(node, f"$.grants[{number}]")
+            line = line_at(node, f"$.grants[{number}]")
             try:
                 check_path(grant.path)
             except BadName as problem:
@@ -240,6 +259,19 @@ class _Reader:
             if grant.path in seen:
                 raise UsersInvalid(f"line {line}: {grant.path} has a grant already")
             seen.add(grant.path)
+
+    @staticmethod
+    def _check_quota(user: UserEntry, node: yaml.Node) -> None:
+        if user.quota is None:
+            return
+        line = line_at(node, "$.quota")
+        if user.quota.bytes is None and user.quota.files is None:
+            raise UsersInvalid(f"line {line}: the quota limits nothing: give it bytes or files")
+        if not paths_of(user):
+            raise UsersInvalid(
+                f"line {line}: the quota counts what lies below the grants of the user's own that allow to write, and "
+                "there is none"
+            )
 
     def _once(self, what: str, line: int) -> None:
         if what in self._seen:
@@ -261,57 +293,8 @@ def _check_password(password: str, line: int) -> None:
 
 def _members(node: yaml.Node, otherwise: str) -> dict[str, yaml.Node]:
     if not isinstance(node, yaml.MappingNode):
-        raise UsersInvalid(f"line {_line(node)}: {otherwise}")
+        raise UsersInvalid(f"line {line_of(node)}: {otherwise}")
     for key, _ in node.value:
         if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
-            raise UsersInvalid(f"line {_line(key)}: the name should be text; put it in quotes")
+            raise UsersInvalid(f"line {line_of(key)}: the name should be text; put it in quotes")
     return {key.value: value for key, value in node.value}
-
-
-def _refuse_repeated(node: yaml.Node, seen: set[int]) -> None:
-    """Refuse keys that stand there twice, and aliases: a value that stands in two places is easily changed in one."""
-    if id(node) in seen:
-        raise UsersInvalid(
-            f"line {_line(node)}: aliases (*name) and merges are not understood here; write the value out"
-        )
-    seen.add(id(node))
-    if isinstance(node, yaml.MappingNode):
-        keys = set()
-        for key, value in node.value:
-            if key.value in keys if isinstance(key, yaml.ScalarNode) else False:
-                raise UsersInvalid(f"line {_line(key)}: {key.value} stands there twice")
-            if isinstance(key, yaml.ScalarNode):
-                keys.add(key.value)
-            _refuse_repeated(key, seen)
-            _refuse_repeated(value, seen)
-    elif isinstance(node, yaml.SequenceNode):
-        for each in node.value:
-            _refuse_repeated(each, seen)
-
-
-def _line(node: yaml.Node) -> int:
-    return int(node.start_mark.line) + 1
-
-
-def _line_at(node: yaml.Node, place: str) -> int:
-    """Return the line of a place inside of a node, which is written as `$.grants[0].allow`; of the last step that is
-    there.
-    """
-    for name, index in _STEP.findall(place):
-        if isinstance(node, yaml.MappingNode) and name:
-            node = next((value for key, value in node.value if key.value == name), node)
-        elif isinstance(node, yaml.SequenceNode) and index and int(index) < len(node.value):
-            node = node.value[int(index)]
-        else:
-            break
-    return _line(node)
-
-
-def _plain(reason: str, place: str) -> str:
-    """Return what is wrong, without quoting a secret."""
-    where = place.rstrip("`").removeprefix("$").lstrip(".")
-    return f"{where}: {reason}" if where else reason
-
-
-def _is_null(node: yaml.Node) -> bool:
-    return isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null"

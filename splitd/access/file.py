@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -32,6 +33,7 @@ class UsersFile:
     :param fetch: fetches the documents of an issuer of tokens.
     :param clock: measures time.
     :param wall: tells the times that are shown, and when tokens expire.
+    :param changed: called when there are other users.
     :ivar logins: the logins of the present users.
     :ivar loaded_ms: when they were read, milliseconds since 1970.
     :ivar refused: the refusal of the last file; None if it was accepted.
@@ -49,7 +51,10 @@ class UsersFile:
         fetch: Fetch,
         clock: Any,
         wall: WallClock,
+        *,
+        changed: Callable[[], object] = lambda: None,
     ) -> None:
+        self._changed = changed
         self._watched = WatchedFile(path, self.reload, UsersRefused, in_thread, clock)
         self._seal = seal
         self._in_thread = in_thread
@@ -75,6 +80,11 @@ class UsersFile:
     def path(self) -> str:
         """The file."""
         return self._watched.path
+
+    @property
+    def entries(self) -> UsersEntries:
+        """The present users."""
+        return self._entries
 
     @property
     def count(self) -> int:
@@ -121,6 +131,7 @@ class UsersFile:
             before, self.logins, self._entries = self.logins, self._make(entries), entries
             self.logins.refused = before.refused
             self._log.info("{path} is read: {count} users", path=self.path, count=self.count)
+            self._changed()
 
     async def _replace_issuer(self, entries: UsersEntries) -> None:
         before = self._issuer

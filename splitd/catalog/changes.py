@@ -26,7 +26,11 @@ from storaged.system.clocks import WallClock
 
 _Result = TypeVar("_Result")
 Judge: TypeAlias = Callable[[], tuple[Record | None, _Result]]
-Prepare: TypeAlias = Callable[[Record], Iterator[None]]
+Prepare: TypeAlias = Callable[[Record], Iterator[None] | None]
+Claim: TypeAlias = Callable[[], Callable[[], object]]
+"""Takes what a change needs of a limited supply, immediately before its record is written; raises to refuse the change.
+Returns how to give it back, for a record that could not be written.
+"""
 
 
 class Changes:
@@ -72,7 +76,12 @@ class Changes:
         return self._wall.steady_ms()
 
     def make(
-        self, judge: Judge[_Result], *keys: str, durable: bool, prepare: Prepare | None = None
+        self,
+        judge: Judge[_Result],
+        *keys: str,
+        durable: bool,
+        prepare: Prepare | None = None,
+        claim: Claim | None = None,
     ) -> Deferred[_Result]:
         """Make a change when its turn has come.
 
@@ -80,13 +89,30 @@ class Changes:
             change.
         :param keys: the keys that the change touches; see `Turns.queue`.
         :param durable: whether the record must survive a power cut before the change takes effect.
-        :param prepare: returns the steps to do before the record is written; they may raise to refuse the change.
+        :param prepare: returns the steps to do before the record is written, or None for none; they may raise to refuse
+            the change.
+        :param claim: see `Claim`; None for nothing.
         :return: a Deferred that fires with the result when the change has taken effect.
         """
         turn = self._turns.queue(*dict.fromkeys(keys))
         if turn.began is None:
-            return self._judge(judge, turn, prepare, durable=durable)
-        return turn.began.addCallback(lambda _: self._judge(judge, turn, prepare, durable=durable))
+            return self._judge(judge, turn, prepare, claim, durable=durable)
+        return turn.began.addCallback(lambda _: self._judge(judge, turn, prepare, claim, durable=durable))
+
+    def look(self, path: str, steps: Callable[[], Iterator[None]]) -> Deferred[None]:
+        """Look at all that is at a path and below it, while no change touches it.
+
+        :param steps: returns the steps to do when the turn has come.
+        :return: a Deferred that fires with None when they are done.  Cancelling it ends them.
+        """
+        turn = self._turns.queue(path)
+
+        def ended(result: _Result) -> _Result:
+            self._turns.end(turn)
+            return result
+
+        begun = succeed(None) if turn.began is None else turn.began
+        return begun.addCallback(lambda _: self._slices.do(steps()).addBoth(ended))
 
     def make_all(self, judge: Callable[[], Sequence[Record]], keys: Iterable[str], *, durable: bool) -> Deferred[None]:
         """Make several changes together when their turn has come; see `make`.
@@ -118,6 +144,8 @@ class Changes:
         condition: Condition = ALWAYS,
         durable: bool,
         check: Callable[[str], None] = check_catalog_path,
+        prepare: Prepare | None = None,
+        claim: Claim | None = None,
     ) -> Deferred[_Result]:
         """Make a change of a file or collection, when its turn has come; see `make`.
 
@@ -133,7 +161,8 @@ class Changes:
             return fail()
         # The root touches all paths.  But these changes of the root are always refused: they need not wait for others.
         at = () if path == "/" else (path,)
-        return self.make(judge, *at, *keys, *condition.paths(), durable=durable)
+        keys = (*at, *keys, *condition.paths())
+        return self.make(judge, *keys, durable=durable, prepare=prepare, claim=claim)
 
     def settled(self) -> Deferred[None]:
         """Wait for the work that changes have left behind so far.
@@ -150,7 +179,9 @@ class Changes:
         """Do no more of the work that changes have left behind.  A restart does it, from the records in the journal."""
         self._slices.stop()
 
-    def _judge(self, judge: Judge[_Result], turn: Turn, prepare: Prepare | None, *, durable: bool) -> Deferred[_Result]:
+    def _judge(
+        self, judge: Judge[_Result], turn: Turn, prepare: Prepare | None, claim: Claim | None, *, durable: bool
+    ) -> Deferred[_Result]:
         try:
             self.refuse_read_only()
             record, result = judge()
@@ -160,18 +191,19 @@ class Changes:
         if record is None:
             self._turns.end(turn)
             return succeed(result)
-        if prepare is None:
-            return self._append([record], result, turn, durable=durable)
+        steps = None if prepare is None else prepare(record)
+        if steps is None:
+            return self._claim(record, result, turn, claim, durable=durable)
 
         def prepared(_: None) -> Deferred[_Result]:
-            return self._append([record], result, turn, durable=durable)
+            return self._claim(record, result, turn, claim, durable=durable)
 
         def refused(failure: Failure) -> Failure:
             self._turns.end(turn)
             self._work()  # what was prepared is released
             return failure
 
-        return self._slices.do(prepare(record)).addCallbacks(prepared, refused)
+        return self._slices.do(steps).addCallbacks(prepared, refused)
 
     def _work(self) -> None:
         """Begin the pending work, unless it is in progress."""
@@ -206,7 +238,28 @@ class Changes:
         if self._journal.unavailable:
             raise CatalogSuspended(self._journal.unavailable)
 
-    def _append(self, records: Sequence[Record], result: _Result, turn: Turn, *, durable: bool) -> Deferred[_Result]:
+    def _claim(
+        self, record: Record, result: _Result, turn: Turn, claim: Claim | None, *, durable: bool
+    ) -> Deferred[_Result]:
+        undo: Callable[[], object] | None = None
+        if claim is not None:
+            try:
+                undo = claim()
+            except Exception:
+                self._turns.end(turn)
+                self._work()
+                return fail()
+        return self._append([record], result, turn, undo, durable=durable)
+
+    def _append(
+        self,
+        records: Sequence[Record],
+        result: _Result,
+        turn: Turn,
+        undo: Callable[[], object] | None = None,
+        *,
+        durable: bool,
+    ) -> Deferred[_Result]:
         answered: Deferred[_Result] = Deferred()  # cancelling it cannot take the records back
         answer: _Result | Failure = result
         left = len(records)
@@ -224,6 +277,8 @@ class Changes:
                     self._log.failure("a record was written that cannot be applied", answer)
             else:
                 answer = outcome
+                if undo is not None:
+                    undo()
             left -= 1
             if left:
                 return

@@ -11,6 +11,7 @@ from zope.interface import implementer
 from splitd.catalog.changes import Changes, printable
 from splitd.catalog.continued import Continued
 from splitd.catalog.ledger import JournalledUploads
+from splitd.catalog.metering import Meters
 from splitd.catalog.state import State
 from splitd.errors import SegmentsRefused, UploadUnknown
 from splitd.interfaces.continued import Completion, ContinuedUpload, IContinuedLedger, Segment
@@ -30,12 +31,14 @@ class JournalledContinuedUploads:
 
     :param state: the state that the journal's records result in; only `changes` changes it.
     :param uploads: judges the commit of a file.
+    :param meters: count what is stored below the paths of quotas; segments count when they make a file.
     """
 
-    def __init__(self, state: State, changes: Changes, uploads: JournalledUploads) -> None:
+    def __init__(self, state: State, changes: Changes, uploads: JournalledUploads, meters: Meters) -> None:
         self._state = state
         self._changes = changes
         self._uploads = uploads
+        self._meters = meters
 
     def begin(self, upload: str, path: str, said: str | Media) -> Deferred[None]:
         """Record that an upload was begun; see `IContinuedLedger.begin`."""
@@ -89,8 +92,10 @@ class JournalledContinuedUploads:
     def complete(self, completion: Completion) -> Deferred[tuple[Manifest, bool]]:
         """Make a file of segments; see `IContinuedLedger.complete`."""
         path, upload = completion.path, completion.made.upload
+        size = 0
 
         def judge() -> tuple[Record | None, tuple[Manifest, bool]]:
+            nonlocal size
             continued = self._state.continued.find(upload)
             if continued is None:
                 return None, (self._completed(completion), False)
@@ -101,12 +106,21 @@ class JournalledContinuedUploads:
                 said=continued.said if completion.said is None else completion.said,
                 packed_segments=pack_segments(refs),
             )
+            size = manifest.size
             record, created = self._uploads.judge(Commit(path, manifest, completion.condition))
             return record, (manifest, created)
 
         condition = completion.condition
         check = check_key_path if condition.is_key else check_path
-        return self._changes.make_at(path, judge, upload, condition=condition, durable=True, check=check)
+        return self._changes.make_at(
+            path,
+            judge,
+            upload,
+            condition=condition,
+            durable=True,
+            check=check,
+            claim=lambda: self._meters.claim_file(path, size),
+        )
 
     def _completed(self, completion: Completion) -> Manifest:
         """Return the file of an upload that was completed in the same way before.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 
 from twisted.internet.defer import Deferred, execute, succeed
@@ -30,8 +30,10 @@ from splitd.catalog.keys import JournalledKeys
 from splitd.catalog.layouts import JournalledLayouts
 from splitd.catalog.ledger import JournalledUploads
 from splitd.catalog.locks import JournalledLocks
+from splitd.catalog.metering import Claim, Meters
 from splitd.catalog.moving import JournalledPartMoves
 from splitd.catalog.namespace import JournalledNamespace
+from splitd.catalog.quotas import JournalledQuotas
 from splitd.catalog.state import State
 from splitd.errors import BadName, NotFound
 from splitd.interfaces.catalog import Admitted, ICatalog
@@ -72,6 +74,7 @@ class JournalledCatalog:
     :ivar versions: its versions by their uploads: an `IVersions`.
     :ivar layouts: the parity of its versions: an `ILayouts`.
     :ivar heal_ledger: its missing parts and lost nodes: an `IHealLedger`.
+    :ivar quotas: its quotas: an `IQuotas`.
     :ivar disks: the disks of its nodes: an `IDisks`.
     """
 
@@ -91,11 +94,13 @@ class JournalledCatalog:
         self._state = State()
         self._changes = Changes(self._state, journal, wall, clock)
         self.part_moves = JournalledPartMoves(self._state, self._changes, front)
-        self.ledger = JournalledUploads(self._state, self._changes, self.part_moves, front)
-        self.continued = JournalledContinuedUploads(self._state, self._changes, self.ledger)
-        self.namespace = JournalledNamespace(self._state, self._changes)
-        self.keys = JournalledKeys(self._state, self._changes, clock, new_id)
-        self.locks = JournalledLocks(self._state, self._changes)
+        self._meters = meters = Meters(self._state)
+        self.quotas = JournalledQuotas(self._changes, meters)
+        self.ledger = JournalledUploads(self._state, self._changes, self.part_moves, front, meters)
+        self.continued = JournalledContinuedUploads(self._state, self._changes, self.ledger, meters)
+        self.namespace = JournalledNamespace(self._state, self._changes, meters)
+        self.keys = JournalledKeys(self._state, self._changes, clock, new_id, meters)
+        self.locks = JournalledLocks(self._state, self._changes, meters)
         self.doomed_parts = JournalledDoomedParts(self._state, self._changes)
         self.heal_ledger = JournalledHealLedger(self._state, self._changes)
         self.disks = JournalledDisks(self._state, self._changes)
@@ -223,7 +228,12 @@ class JournalledCatalog:
             refuse_locked_removal(self._state, condition, path, lock_ms)
             return records.EntryDeleted(path, self._changes.now_ms()), None
 
-        return self._changes.make_at(path, judge, condition=condition, durable=True)
+        claim = Claim(self._meters)
+
+        def prepare(_: Record) -> Iterator[None] | None:
+            return self._meters.deletion(path, claim) if self._meters else None
+
+        return self._changes.make_at(path, judge, condition=condition, durable=True, prepare=prepare, claim=claim.take)
 
     def _judge_opening(self) -> tuple[Record, None]:
         return records.JournalOpened(records.VERSION, self._new_id(), self._changes.now_ms()), None

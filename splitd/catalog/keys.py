@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as SetOf
+from functools import partial
 from typing import TypeVar
 
 import attrs
@@ -12,13 +13,14 @@ from twisted.internet.defer import Deferred, execute, fail
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from splitd.catalog.changes import Changes
+from splitd.catalog.changes import Changes, Claim
 from splitd.catalog.judging import (
     refuse_failed,
     refuse_locked_content,
     refuse_locked_file,
     refuse_locked_removal,
 )
+from splitd.catalog.metering import Meters
 from splitd.catalog.slices import Slices
 from splitd.catalog.state import State
 from splitd.errors import BadName, NotACollection, NotEmpty, NotFound
@@ -43,10 +45,14 @@ class JournalledKeys:
     :param state: the state that the journal's records result in; only `changes` changes it.
     :param clock: calls later.
     :param new_id: makes the id of an upload of no bytes.
+    :param meters: count what is stored.
     """
 
-    def __init__(self, state: State, changes: Changes, clock: IReactorTime, new_id: Callable[[], str]) -> None:
+    def __init__(
+        self, state: State, changes: Changes, clock: IReactorTime, new_id: Callable[[], str], meters: Meters
+    ) -> None:
         self._state = state
+        self._meters = meters
         self._changes = changes
         self._new_id = new_id
         self._slices = Slices(clock, 1)
@@ -113,12 +119,13 @@ class JournalledKeys:
                 refuse_locked_removal(state, condition, path, lock_ms)
             return records.KeyDeleted(path, self._changes.now_ms()), True
 
-        return self._make(judge, [path], condition)
+        return self._make(judge, [path], partial(self._meters.claim_removal, path), condition)
 
     def copy_key(
         self, source: str, target: str, source_condition: Condition, condition: Condition, media: Media | None
     ) -> Deferred[tuple[Manifest, bool]]:
         """Copy one key; see `IKeys.copy_key`."""
+        copied: list[int] = []
 
         def judge() -> tuple[Record, tuple[Manifest, bool]]:
             state, lock_ms = self._state, self._changes.lock_ms()
@@ -131,9 +138,13 @@ class JournalledKeys:
             refuse_locked_file(state, attrs.evolve(condition, is_key=True), target, present, lock_ms)
             state.tree.version(target, is_key=True)  # it refuses a bucket that is not there
             record, manifest = self._copied(source, target, found, media)
+            copied.append(manifest.size)
             return record, (manifest, present is None)
 
-        return self._make(judge, [source, target], source_condition, condition)
+        def claim() -> Callable[[], object]:
+            return self._meters.claim_file(target, copied[-1])
+
+        return self._make(judge, [source, target], claim, source_condition, condition)
 
     def _copied(
         self, source: str, target: str, found: Manifest | Collection, media: Media | None
@@ -160,10 +171,15 @@ class JournalledKeys:
             refuse_locked_removal(state, condition, path, lock_ms)
             return records.EntryDeleted(path, self._changes.now_ms()), None
 
-        return self._changes.make_at(path, judge, condition=condition, durable=True)
+        claim = partial(self._meters.claim_removal, path)
+        return self._changes.make_at(path, judge, condition=condition, durable=True, claim=claim)
 
     def _make(
-        self, judge: Callable[[], tuple[Record | None, _Result]], paths: Sequence[str], *conditions: Condition
+        self,
+        judge: Callable[[], tuple[Record | None, _Result]],
+        paths: Sequence[str],
+        claim: Claim,
+        *conditions: Condition,
     ) -> Deferred[_Result]:
         try:
             for path in paths:
@@ -171,4 +187,4 @@ class JournalledKeys:
         except BadName:
             return fail()
         about = [path for condition in conditions for path in condition.paths()]
-        return self._changes.make(judge, *paths, *about, durable=True)
+        return self._changes.make(judge, *paths, *about, durable=True, claim=claim)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, succeed
@@ -11,6 +12,7 @@ from zope.interface import implementer
 
 from splitd.catalog.changes import Changes, printable
 from splitd.catalog.judging import refuse_failed, refuse_locked_file
+from splitd.catalog.metering import Meters
 from splitd.catalog.state import State
 from splitd.errors import UploadAborted, UploadTooLarge, UploadUnknown
 from splitd.interfaces.parts import IPartMoves
@@ -31,10 +33,12 @@ class JournalledUploads:
     :param state: the state that the journal's records result in; only `changes` changes it.
     :param part_moves: the moves of parts, of which abandoned ones are aborted.
     :param front: the id of the front that uses it.
+    :param meters: count what is stored.
     """
 
-    def __init__(self, state: State, changes: Changes, part_moves: IPartMoves, front: str) -> None:
+    def __init__(self, state: State, changes: Changes, part_moves: IPartMoves, front: str, meters: Meters) -> None:
         self._state = state
+        self._meters = meters
         self._changes = changes
         self._part_moves = part_moves
         self._front = front
@@ -78,8 +82,11 @@ class JournalledUploads:
             self._refuse_unready(manifest)
             return self.judge(commit)
 
-        check = check_key_path if condition.is_key else check_path
-        return self._changes.make_at(path, judge, manifest.upload, condition=condition, durable=True, check=check)
+        check, claim = check_path, partial(self._meters.claim_file, path, manifest.size)
+        if condition.is_key:
+            check = check_key_path
+        touched, make_at = manifest.upload, self._changes.make_at
+        return make_at(path, judge, touched, condition=condition, durable=True, check=check, claim=claim)
 
     def _refuse_unready(self, manifest: Manifest) -> None:
         upload = self._state.uploads.get(manifest.upload)

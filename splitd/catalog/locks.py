@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import attrs
 from twisted.internet.defer import Deferred, execute, fail
 from zope.interface import implementer
@@ -9,6 +11,7 @@ from zope.interface import implementer
 from splitd.catalog.changes import Changes
 from splitd.catalog.judging import refuse_failed, refuse_locked_file, refuse_locked_name
 from splitd.catalog.lock_records import lock_taken
+from splitd.catalog.metering import Meters
 from splitd.catalog.state import State
 from splitd.errors import BadName, LockConflict, LockUnknown, NotACollection, TooManyLocks
 from splitd.interfaces.names import ILocks
@@ -25,11 +28,13 @@ class JournalledLocks:
     """Locks, recorded in a journal.
 
     :param state: the state that the journal's records result in; only `changes` changes it.
+    :param meters: count the files that locks make.
     """
 
-    def __init__(self, state: State, changes: Changes) -> None:
+    def __init__(self, state: State, changes: Changes, meters: Meters) -> None:
         self._state = state
         self._changes = changes
+        self._meters = meters
 
     def lock(self, requested: Lock, condition: Condition, empty: Manifest) -> Deferred[bool]:
         """Take a lock; see `ILocks.lock`."""
@@ -59,7 +64,8 @@ class JournalledLocks:
             check_catalog_path(path)
         except BadName:
             return fail()
-        return self._changes.make(judge, path, *condition.paths(), durable=True)
+        claim = partial(self._meters.claim_file, path, 0, only_new=True)
+        return self._changes.make(judge, path, *condition.paths(), durable=True, claim=claim)
 
     def refresh(self, path: str, expires_ms: int, condition: Condition) -> Deferred[list[Lock]]:
         """Set when locks expire; see `ILocks.refresh`."""

@@ -10,6 +10,7 @@ from zope.interface import implementer
 
 from splitd.catalog.changes import Changes, Judge, Prepare
 from splitd.catalog.judging import refuse_failed, refuse_locked_content, refuse_locked_name, refuse_locked_removal
+from splitd.catalog.metering import Claim, Meters
 from splitd.catalog.state import State
 from splitd.errors import Entangled, NotFound, PreconditionFailed, SplitdError
 from splitd.interfaces.names import AskedLayout, Details, INamespace
@@ -25,11 +26,13 @@ class JournalledNamespace:
     """Moves, copies and properties, recorded in a journal.
 
     :param state: the state that the journal's records result in; only `changes` changes it.
+    :param meters: count what is stored.
     """
 
-    def __init__(self, state: State, changes: Changes) -> None:
+    def __init__(self, state: State, changes: Changes, meters: Meters) -> None:
         self._state = state
         self._changes = changes
+        self._meters = meters
 
     def move(self, source: str, target: str, condition: Condition, *, overwrite: bool) -> Deferred[bool]:
         """Move a file or collection; see `INamespace.move`."""
@@ -43,10 +46,14 @@ class JournalledNamespace:
             implies = self._state.tree.is_in_implied(target)
             return records.EntryMoved(source, target, self._changes.now_ms(), implies), is_new
 
-        def prepare(_: Record) -> Iterator[None]:
-            return self._state.tree.refuse_too_long(source, target)
+        claim = Claim(self._meters)
 
-        return self._change(judge, prepare, source, target, condition)
+        def prepare(_: Record) -> Iterator[None]:
+            yield from self._state.tree.refuse_too_long(source, target)
+            if self._meters:
+                yield from self._meters.transfer(source, target, claim, moves=True, deep=True)
+
+        return self._change(judge, prepare, claim, source, target, condition)
 
     def copy(self, source: str, target: str, condition: Condition, *, deep: bool, overwrite: bool) -> Deferred[bool]:
         """Copy a file or a collection; see `INamespace.copy`."""
@@ -60,19 +67,25 @@ class JournalledNamespace:
             implies = self._state.tree.is_in_implied(target)
             return records.EntryCopied(source, target, depth, self._changes.now_ms(), implies), is_new
 
+        claim = Claim(self._meters)
+
         def prepare(record: Record) -> Iterator[None]:
             assert isinstance(record, records.EntryCopied)
             if deep:
                 yield from self._state.tree.refuse_too_long(source, target)
                 yield from self._state.tree.refuse_too_many(source)
+            if self._meters:
+                yield from self._meters.transfer(source, target, claim, moves=False, deep=deep)
+                claim.check()  # before so many names are made in vain
             yield from self._state.copy(source, target, record.time_ms, deep=deep)
 
-        return self._change(judge, prepare, source, target, condition)
+        return self._change(judge, prepare, claim, source, target, condition)
 
     def _change(
         self,
         judge: Judge[bool],
         prepare: Prepare,
+        claim: Claim,
         source: str,
         target: str,
         condition: Condition,
@@ -84,7 +97,8 @@ class JournalledNamespace:
                 raise Entangled("all lies inside the root: it cannot be moved, copied or replaced")
         except SplitdError:
             return fail()
-        return self._changes.make(judge, source, target, *condition.paths(), durable=True, prepare=prepare)
+        keys = source, target, *condition.paths()
+        return self._changes.make(judge, *keys, durable=True, prepare=prepare, claim=claim.take)
 
     def _judge_target(self, target: str, condition: Condition, overwrite: bool, lock_ms: int) -> bool:
         is_new = self._state.tree.lookup(target) is None

@@ -26,6 +26,7 @@ from splitd.cli.mkdir import mkdir
 from splitd.cli.nodes import nodes
 from splitd.cli.profiles import take_profile
 from splitd.cli.put import put
+from splitd.cli.quota import quota
 from splitd.cli.rebalance import rebalance
 from splitd.cli.reload import reload
 from splitd.cli.rm import rm
@@ -130,7 +131,7 @@ def main(
 
 _COMMANDS = (
     up, grow, demo, put, get, sync, ls, find, du, cp, mv, rm, mkdir, status, nodes, layout, reload, rebalance, heal,
-    sweep, check, journal, tls, user_command, compose_node, completion,
+    sweep, check, journal, tls, user_command, quota, compose_node, completion,
 )  # fmt: skip
 for command in _COMMANDS:
     main.add_command(command)

@@ -94,6 +94,8 @@ class IObjectStore(Interface):
         :raise NotAFile: a collection has this path.
         :raise BadName: the text is not a path.
         :raise NotEnoughNodes: too few nodes can take a part, or have room for one.
+        :raise FileTooLarge: a file may not have so many bytes.
+        :raise QuotaExceeded: a quota allows no such file there.
         :raise CatalogReadOnly: the journal has failed.
         After each of these errors, nothing was begun.
         """

@@ -7,20 +7,32 @@ from collections.abc import Sequence
 
 import attrs
 
+from splitd.model.quotas import QuotaUse
 from splitd.model.striping import Layout
 from storaged.system.sizes import format_size
 
 
 @attrs.frozen
-class Quota:
+class Room:
     """How full the store is (RFC 4331), in bytes of files.
 
     :param used: the size of all files.
     :param available: about how many bytes of files still fit, with the layout that they would be stored with.
+    :param quotas: how much of each quota is used.
     """
 
     used: int
     available: int
+    quotas: Sequence[QuotaUse] = ()
+
+    def at(self, path: str) -> Room:
+        """Return how full a place is: by the quota that counts it and has least left, if there is one."""
+        covering = [use for use in self.quotas if use.quota.covers(path)]
+        if not covering:
+            return self
+        least = min(covering, key=lambda use: self.available if use.available is None else use.available)
+        left = self.available if least.available is None else min(self.available, least.available)
+        return Room(least.bytes, left, self.quotas)
 
 
 def why_full(capacity: int, free: int, reserve: int) -> str:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
+import attrs
+
 from splitd.errors import BadName
 from splitd.model.branch import Branch
 from splitd.model.packing import Packed, size_of
@@ -91,6 +93,29 @@ def dismantle(entry: Packed | Branch) -> Iterator[Packed | None]:
             waiting.append(taken)
         else:
             yield taken
+
+
+@attrs.define
+class Weight:
+    """The files of a subtree, and their bytes, as far as they are counted."""
+
+    bytes: int = 0
+    files: int = 0
+
+
+def weigh(entry: Packed | Branch, weight: Weight) -> Iterator[None]:
+    """Count the files of an entry, and their bytes; yield once for each name."""
+    waiting = [entry]
+    while waiting:
+        node = waiting.pop()
+        members = chain(node.members.values(), [node.own]) if isinstance(node, Branch) else (node,)
+        for member in members:
+            if isinstance(member, Branch):
+                waiting.append(member)
+            elif member is not None:
+                weight.files += 1
+                weight.bytes += size_of(member)
+            yield
 
 
 def count_names(entry: Packed | Branch, most: int) -> Iterator[int]:

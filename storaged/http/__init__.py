@@ -16,7 +16,7 @@ Each use of a private name says what it relies on, as found in Twisted 26.10.
 from twisted.web.client import ResponseDone
 from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
 
-from storaged.http.body import BodyBroken, RequestBody
+from storaged.http.body import BodyBroken, RequestBody, Work
 from storaged.http.client import NodeConnections, abort_body, write_body
 from storaged.http.eager import write_eagerly
 from storaged.http.fetching import Fetcher, NotFetched
@@ -24,6 +24,7 @@ from storaged.http.greeting import Exchange, Greeting, Said
 from storaged.http.interfaces import IAnswer, IRequest
 from storaged.http.names import Authority, OwnNames, parse_authority, parse_networks
 from storaged.http.observing import Observer
+from storaged.http.pace import Bucket, Buckets, Pace
 from storaged.http.reasons import reason_of, why_client_left, why_unanswered
 from storaged.http.request import StreamingRequest
 from storaged.http.resource import StreamingResource, receive_body
@@ -45,6 +46,8 @@ __all__ = [
     "Authority",
     "BodyBroken",
     "BodyTooLong",
+    "Bucket",
+    "Buckets",
     "Exchange",
     "Fetcher",
     "Greeting",
@@ -58,6 +61,7 @@ __all__ = [
     "NotUpgraded",
     "Observer",
     "OwnNames",
+    "Pace",
     "Parameters",
     "RequestBody",
     "ResponseDone",
@@ -68,6 +72,7 @@ __all__ = [
     "StreamingSite",
     "ThreadSender",
     "WholeBody",
+    "Work",
     "abort_body",
     "can_send_file",
     "origin_form",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IConsumer, IPushProducer
+from twisted.internet.interfaces import IConsumer, IDelayedCall, IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from storaged.http.pace import Pace
 from storaged.http.reasons import why_client_left
 
 
@@ -25,6 +26,19 @@ class Connection(Protocol):
         """Tell the client to send its body."""
 
 
+class Work(Protocol):
+    """The server's own work on a request, which may be limited: the time in which it does not wait for the client."""
+
+    def pause(self) -> None:
+        """Take note that the server waits for the client's body."""
+
+    def resume(self) -> None:
+        """Take note that the body is complete."""
+
+    def end(self) -> None:
+        """Take note that the answer begins, or that the client has left.  May be called more than once."""
+
+
 class BodyBroken(Exception):
     """The transfer of a body cannot be completed: the client left, or sent nothing for too long."""
 
@@ -38,7 +52,12 @@ class RequestBody:
 
     :param length: the size of the body in bytes, or None if the client did not announce it.
     :ivar size: the bytes of the body that have arrived.
+    :ivar pace: how fast the client may send; None for as fast as it can.
+    :ivar work: is told when the server waits for the body; None for nobody.
     """
+
+    pace: Pace | None = None
+    work: Work | None = None
 
     def __init__(self, connection: Connection, length: int | None, *, expects_continue: bool) -> None:
         self.length = length
@@ -52,6 +71,7 @@ class RequestBody:
         self._broken: Failure | None = None
         self._paused = False
         self._discarding = False
+        self._resting: IDelayedCall | None = None
         self.complete = length == 0
         self.size = 0
 
@@ -68,11 +88,16 @@ class RequestBody:
         for data in self._early:
             consumer.write(data)
         self._early = []
+        if self.pace is not None:
+            self.pace.count_received(self.size)
         if self._broken is not None:
             self._end(self._broken)
         elif self.complete:
             self._end(None)
         else:
+            if self.work is not None:
+                self.work.pause()
+            self._rest()
             if self._expects_continue:
                 self._expects_continue = False
                 assert self._connection is not None
@@ -94,8 +119,21 @@ class RequestBody:
     def resumeProducing(self) -> None:
         """Continue to read."""
         self._paused = False
-        if self._connection is not None:
+        if self._connection is not None and self._resting is None:
             self._connection.resume_reading()
+
+    def _rest(self) -> None:
+        """Read nothing until the bytes that have arrived are paid for."""
+        wait_s = 0.0 if self.pace is None else self.pace.receiving_wait_s()
+        if wait_s > 0 and self.pace is not None and self._resting is None:
+            self._resting = self.pace.clock.callLater(wait_s, self._rested)
+            self._pause_transport()
+
+    def _rested(self) -> None:
+        self._resting = None
+        self._rest()  # others may have spent meanwhile what is theirs, too
+        if not self._paused:
+            self.resumeProducing()
 
     def stopProducing(self) -> None:
         """Deliver nothing more: the consumer needs no more bytes."""
@@ -121,9 +159,14 @@ class RequestBody:
                 self._pause_transport()
         else:
             self._consumer.write(data)
+            if self.pace is not None and self._consumer is not None:
+                self.pace.count_received(len(data))
+                self._rest()
 
     def ended(self) -> None:
         """Handle the end of the body."""
+        if self.work is not None:
+            self.work.resume()
         self.complete = True
         self._connection = None
         self._end(None)
@@ -149,6 +192,9 @@ class RequestBody:
         return done
 
     def _detach(self) -> None:
+        resting, self._resting = self._resting, None
+        if resting is not None:
+            resting.cancel()
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
             consumer.unregisterProducer()

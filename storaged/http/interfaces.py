@@ -5,12 +5,13 @@ Resources use nothing else of a request, so that a different HTTP layer can take
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from zope.interface import Attribute, Interface
 
-from storaged.http.body import RequestBody
+from storaged.http.body import RequestBody, Work
 from storaged.http.names import Call
+from storaged.http.pace import Pace
 
 
 class IAnswer(Interface):
@@ -65,6 +66,19 @@ class IRequest(IAnswer):
 
     def know(what: object) -> None:
         """Keep what the resource knows of the client, for all further requests on this connection."""
+
+    pace: Pace | None = Attribute("How fast the client may send and take; None for as fast as it can: a `Pace`.")
+
+    def limit_pace(pace: Pace) -> None:
+        """Let the client send and take no faster.  To be called before the body is delivered."""
+
+    def count_work(work: Work) -> None:
+        """Tell of the server's own work on this request, which pauses while it waits for the body, and ends when the
+        answer begins.  To be called before the body is delivered.
+        """
+
+    def at_end(call: Callable[[], object]) -> None:
+        """Call something once when the request has ended: its answer is written, or the client has left."""
 
     def header_values(name: str) -> list[str]:
         """Return the values of a header, in order; bytes that are not UTF-8 are lone surrogates (`surrogateescape`)."""

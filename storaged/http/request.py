@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -10,18 +10,21 @@ from typing import TYPE_CHECKING, Any
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from storaged.http.body import RequestBody
+from storaged.http.body import RequestBody, Work
 from storaged.http.forwarded import client_behind
 from storaged.http.heads import Head
 from storaged.http.interfaces import IRequest
 from storaged.http.names import Call, CalledNames, OwnNames
+from storaged.http.pace import Pace
 from storaged.http.targets import parse_absolute
+from storaged.http.transports import set_buffer_size
 
 if TYPE_CHECKING:
     from storaged.http.connection import HttpConnection
 
 _LINES = {status.value: b" %d %b\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
 _WITHOUT_BODY = frozenset({204, 304})
+_LEAST_READ = 16 * 1024
 
 
 @implementer(IRequest)
@@ -32,6 +35,10 @@ class StreamingRequest:
     :ivar began_s: when its head was complete, by the reactor; 0.0 if nobody observes the site.
     :ivar sent: bytes of the answer's body that were written.
     """
+
+    _pace: Pace | None = None
+    _work: Work | None = None
+    _ends: Sequence[Callable[[], object]] = ()
 
     def __init__(self, connection: HttpConnection, head: Head, body: RequestBody) -> None:
         self.connection = connection
@@ -137,6 +144,29 @@ class StreamingRequest:
         """Keep what the resource knows of the client, for all further requests on this connection."""
         self.connection.known = what
 
+    # Limits
+
+    @property
+    def pace(self) -> Pace | None:
+        """How fast the client may send and take; None for as fast as it can."""
+        return self._pace
+
+    def limit_pace(self, pace: Pace) -> None:
+        """Let the client send and take no faster.  To be called before the body is delivered."""
+        self._pace = self.body.pace = pace
+        # Each read and write is a step; with small ones the flow is even.
+        set_buffer_size(
+            self.connection.transport, max(_LEAST_READ, min(self.connection.site.window.size, pace.slowest))
+        )
+
+    def count_work(self, work: Work) -> None:
+        """Tell of the server's own work on this request.  To be called before the body is delivered."""
+        self._work = self.body.work = work
+
+    def at_end(self, call: Callable[[], object]) -> None:
+        """Call something once when the request has ended: its answer is written, or the client has left."""
+        self._ends = [*self._ends, call]
+
     # The answer
 
     def setResponseCode(self, status: int) -> None:
@@ -168,6 +198,8 @@ class StreamingRequest:
             pieces = []
         size = sum(map(len, pieces))
         self.sent += size
+        if self._pace is not None:
+            self._pace.count_sent(size)
         if self._is_chunked and self._has_body:
             pieces = [b"%x\r\n" % size, *pieces, b"\r\n"] if size else []
         if head or pieces:
@@ -176,6 +208,8 @@ class StreamingRequest:
     def _begin_answer(self) -> bytes:
         """Return the head of the answer."""
         self.startedWriting = True
+        if self._work is not None:
+            self._work.end()
         connection, answer, status = self.connection, self._answer, self._status
         self._has_body = self.method != b"HEAD" and status not in _WITHOUT_BODY
         if self._has_body and self._version == b"HTTP/1.1" and "content-length" not in answer:
@@ -237,6 +271,11 @@ class StreamingRequest:
         observer, self._observer = self._observer, None
         if observer is not None:
             observer.ended(self, whole=whole)
+        if self._work is not None:
+            self._work.end()
+        ends, self._ends = self._ends, ()
+        for call in ends:
+            call()
 
     def lost(self, reason: Failure) -> None:
         """Take note that the connection has ended."""

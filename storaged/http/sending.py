@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IPushProducer
+from twisted.internet.task import deferLater
 from zope.interface import implementer
 
 from storaged.http.body import BodyBroken
 from storaged.http.interfaces import IRequest
+from storaged.http.pace import Pace
 from storaged.http.request import StreamingRequest, own_request
 
 
@@ -20,11 +22,14 @@ async def send_body(request: IRequest, read: Callable[[], Deferred[Sequence[byte
     :raise BodyBroken: the client left before the end.
     Errors of `read` are passed on.  The answer is not finished here.
     """
-    sender = _Sender(own_request(request))
+    request = own_request(request)
+    sender = _Sender(request)
     try:
         while True:
             if sender.paused is not None:
                 await sender.paused
+            if request.pace is not None:
+                await sender.rest(request.pace)
             if sender.stopped:
                 raise BodyBroken("the client left before the end")
             sender.reading = read()
@@ -49,6 +54,7 @@ class _Sender:
         self.paused: Deferred[None] | None = None
         self.reading: Deferred[Sequence[bytes]] | None = None
         self.stopped = False
+        self._resting: Deferred[None] | None = None
         self._request = request
         request.registerProducer(self, True)
 
@@ -68,6 +74,20 @@ class _Sender:
         self.resumeProducing()
         if self.reading is not None:
             self.reading.cancel()
+        if self._resting is not None:
+            self._resting.cancel()
+
+    async def rest(self, pace: Pace) -> None:
+        """Wait until the bytes that were written are paid for, or the client leaves."""
+        while not self.stopped and (wait_s := pace.sending_wait_s()) > 0:
+            self._resting = deferLater(pace.clock, wait_s)
+            try:
+                await self._resting
+            except CancelledError:
+                if not self.stopped:
+                    raise
+            finally:
+                self._resting = None
 
     def end(self) -> None:
         self._request.unregisterProducer()

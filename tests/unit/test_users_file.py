@@ -53,6 +53,7 @@ WRONG = [
     ("users:\n  anna: {\n", "line 3: "),
     ("anonymous: {password: x}\n", "line 1: .*unknown field"),
     ("users: {anna: !!python/object:os.system {}}\n", "line 1: could not determine a constructor"),
+    ("users:\n  \x1f: {}\n", "unacceptable character"),
     ("users: " + "[" * 5000 + "\n", "line 1: "),
 ]
 

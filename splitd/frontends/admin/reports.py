@@ -227,6 +227,37 @@ class CertificateReport(msgspec.Struct, frozen=True):
     expires_ms: int
 
 
+class QuotaReport(msgspec.Struct, frozen=True):
+    """A quota, and how much of it is used.
+
+    :param name: its path, or "user" and the name of the user.
+    :param paths: where files count.
+    :param bytes: the most bytes of files there; null for no limit.
+    :param files: the most files; null for no limit.
+    """
+
+    name: str
+    paths: tuple[str, ...]
+    bytes: int | None
+    files: int | None
+    used_bytes: int
+    used_files: int
+
+
+class LimitsReport(msgspec.Struct, frozen=True):
+    """The limits' file.
+
+    :param refused: how many requests were refused since the start, by the limit.
+    :param waiting: requests that wait for their turn.
+    :param problem: why the file as it is now is not taken; empty if it is.
+    """
+
+    path: str
+    refused: dict[str, int]
+    waiting: int
+    problem: str
+
+
 class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to `GET /status`.
 
@@ -240,6 +271,7 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     :param layout: how new files are cut, as "6+0".
     :param unit: bytes of one column in a full stripe.
     :param fill: null if no node takes parts.
+    :param limits: null without a file of limits.
     :param rebalance: the one in progress, or the last one; null before the first.
     :param relayout: the present or the last walk that gave stored files another layout; null before the first.
     :param files: files in the catalog.
@@ -261,6 +293,8 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     fill: FillReport | None
     registry: RegistryReport
     users: UsersReport | None
+    limits: LimitsReport | None
+    quotas: list[QuotaReport]
     rebalance: Progress | None
     heal: HealReport
     reading: ReadingReport

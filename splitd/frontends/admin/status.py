@@ -15,6 +15,7 @@ from splitd.catalog.journal.file import FileJournal
 from splitd.downloads.cache import VersionCache
 from splitd.frontends.admin.certificates import measure_certificates, report_certificates, warn_of_certificates
 from splitd.frontends.admin.heal_metrics import measure_heal
+from splitd.frontends.admin.quotas import LimitsStatus, measure_quotas, report_quotas
 from splitd.frontends.admin.read_metrics import measure_reading
 from splitd.frontends.admin.readiness import Readiness, judge_readiness
 from splitd.frontends.admin.reports import (
@@ -33,6 +34,7 @@ from splitd.frontends.admin.reports import (
     report_sweep,
 )
 from splitd.frontends.observing.observers import Observing
+from splitd.interfaces.quotas import IQuotas
 from splitd.interfaces.statistics import CatalogStatistics, ICatalogStatistics
 from splitd.model.health import DOWN, FULL, STRANGER, UNKNOWN, UP
 from splitd.model.nodes import LOST
@@ -79,6 +81,8 @@ class Status:
     registry: NodeRegistry
     registry_file: RegistryFile
     users_file: UsersFile | None
+    limits: LimitsStatus
+    quotas: IQuotas
     rebalance: Rebalance
     healer: Healer
     disks: DiskWatch
@@ -129,6 +133,7 @@ class Status:
             warnings.append(self.registry_file.warning())
         if self.users_file is not None and self.users_file.warning():
             warnings.append(self.users_file.warning())
+        warnings += self.limits.warnings()
         if self.site.admission.waiting:
             limit = self.descriptors.limit
             warnings.append(f"new connections wait: as many are open as {limit} file descriptors allow")
@@ -174,6 +179,8 @@ class Status:
             fill=_report_fill(self.registry),
             registry=RegistryReport(registry_file.path, registry_file.loaded_ms, registry_file.refused),
             users=_report_users(self.users_file),
+            limits=self.limits.report(),
+            quotas=report_quotas(await self.quotas.usage()),
             rebalance=self.rebalance.progress,
             heal=await self.healer.report(),
             reading=self.policy.report(),
@@ -218,7 +225,8 @@ class Status:
         """Return the same values for Prometheus."""
         catalog, heal = await self.catalog.statistics(), await self.healer.report()
         reading = measure_reading(self.policy.report())
-        return Measured([*self._measure(catalog), *measure_heal(heal), *reading, *self.observing.measure()])
+        limits = [*self.limits.measure(), *measure_quotas(await self.quotas.usage())]
+        return Measured([*self._measure(catalog), *measure_heal(heal), *reading, *limits, *self.observing.measure()])
 
     def _measure(self, catalog: CatalogStatistics) -> Iterator[Metric]:
         traffic, journal = self.traffic, self.journal.statistics

@@ -40,14 +40,15 @@ STATUS: dict[type[errors.SplitdError], int] = {
     errors.FileUnavailable: 503,
     errors.UploadFailed: 503,
     errors.Overloaded: 503,
+    errors.TooManyRequests: 429,
+    errors.FileTooLarge: 413,
+    errors.QuotaExceeded: 507,
     errors.CatalogReadOnly: 503,
     errors.NotEnoughNodes: 507,
     errors.PropertiesTooLarge: 507,
     errors.TooManyLocks: 507,
     errors.TooManyNames: 507,
 }
-
-_RETRY_AFTER_S = "5"
 
 _ADVICE: dict[type[errors.SplitdError], str] = {
     errors.CatalogReadOnly: "nothing can be changed until the server is started again, which shows whether this was",
@@ -58,6 +59,8 @@ _ADVICE: dict[type[errors.SplitdError], str] = {
     errors.UploadFailed: "nothing was stored; send it again",
     errors.LengthMismatch: "nothing was stored",
     errors.Overloaded: "nothing was changed; try again in a few seconds",
+    errors.FileTooLarge: "nothing was stored",
+    errors.QuotaExceeded: "nothing was changed; delete something there, or ask for a larger quota",
     errors.NotEnoughNodes: "nothing was stored; try again when more storage servers can be used",
     errors.NotEnoughSpace: "nothing was stored; free some space or add a storage server",
 }
@@ -69,7 +72,7 @@ def refusal(problem: errors.SplitdError) -> Refused:
     status, advice = _of_kind(problem, STATUS, 500), _of_kind(problem, _ADVICE, "")
     headers = {"Allow": ALLOWED} if status == 405 else {}
     if isinstance(problem, errors.Overloaded):
-        headers["Retry-After"] = _RETRY_AFTER_S
+        headers["Retry-After"] = str(problem.retry_after_s)
     message = f"{problem}; {advice}" if advice else str(problem)
     return Refused(status, message, failed_condition(problem), **headers)
 

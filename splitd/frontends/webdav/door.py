@@ -13,7 +13,7 @@ from splitd.frontends.webdav.members import ALL_SORTED
 from splitd.interfaces.names import ILocks, INamespace
 from splitd.interfaces.store import IObjectStore
 from splitd.model.manifest import Manifest
-from splitd.model.room import Quota
+from splitd.model.room import Room
 from splitd.model.tree import Collection
 from storaged.system.budget import Budget
 from storaged.system.clocks import WallClock
@@ -35,7 +35,7 @@ class Door:
     store: IObjectStore
     namespace: INamespace
     locks: ILocks
-    quota: Callable[[str], Awaitable[Quota]]
+    quota: Callable[[str], Awaitable[Room]]
     clock: IReactorTime
     wall: WallClock
     sorting: Budget = attrs.field(factory=lambda: Budget(ALL_SORTED))

@@ -17,7 +17,7 @@ from splitd.frontends.webdav.xml import escape
 from splitd.interfaces.names import Details
 from splitd.model.locks import Lock
 from splitd.model.manifest import Manifest
-from splitd.model.room import Quota
+from splitd.model.room import Room
 from splitd.model.tree import Collection
 
 _ENTRY = "<D:lockentry><D:lockscope><D:{}/></D:lockscope><D:locktype><D:write/></D:locktype></D:lockentry>"
@@ -28,16 +28,23 @@ _SUPPORTED = _ENTRY.format("exclusive") + _ENTRY.format("shared")
 class Resource:
     """A file or collection with its properties and locks.
 
-    :param shown: its path as answers say it; see `splitd.frontends.http.names`.
+    :param path: its path in the catalog.
+    :param shown: that path as answers say it; see `splitd.frontends.http.names`.
     :param quota: how full the store is.
     :param now_ms: the time by which locks expire, in milliseconds since 1970.
     """
 
+    path: str
     shown: str
     entry: Manifest | Collection
     details: Details
-    quota: Quota
+    quota: Room
     now_ms: int
+
+    @property
+    def room(self) -> Room:
+        """How full the store is at this place."""
+        return self.quota.at(self.path)
 
     @property
     def is_collection(self) -> bool:
@@ -90,8 +97,8 @@ LIVE: Mapping[str, Callable[[Resource], str | None]] = MappingProxyType(
         "getetag": _of_file(lambda file: file.etag),
         "supportedlock": lambda _: _SUPPORTED,
         "lockdiscovery": lambda resource: write_locks(resource.details.locks, resource.now_ms),
-        "quota-available-bytes": _of_collection(lambda resource: str(resource.quota.available)),
-        "quota-used-bytes": _of_collection(lambda resource: str(resource.quota.used)),
+        "quota-available-bytes": _of_collection(lambda resource: str(resource.room.available)),
+        "quota-used-bytes": _of_collection(lambda resource: str(resource.room.used)),
     }
 )
 """The value of each property in the namespace DAV: for a resource, as XML; None if the resource has no such

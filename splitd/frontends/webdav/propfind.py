@@ -26,7 +26,7 @@ from splitd.frontends.webdav.xml import DAV, Element, parse_xml, split_name, wri
 from splitd.model.manifest import Manifest
 from splitd.model.paths import join
 from splitd.model.properties import OWN
-from splitd.model.room import Quota
+from splitd.model.room import Room
 from splitd.model.tree import Collection
 from storaged.http import IRequest, send_body
 
@@ -154,7 +154,7 @@ class _Walk:
     :param deep: whether to describe what is below the members, too.
     """
 
-    def __init__(self, door: Door, wanted: _Wanted, quota: Quota, *, deep: bool) -> None:
+    def __init__(self, door: Door, wanted: _Wanted, quota: Room, *, deep: bool) -> None:
         self._door = door
         self._wanted = wanted
         self._deep = deep
@@ -175,8 +175,8 @@ class _Walk:
         now_ms = self._door.lock_ms()
         described: list[str] = []
         size = 0
-        for (_, shown, entry), each in zip(entries, details, strict=True):
-            described.append(self._wanted.describe(Resource(shown, entry, each, self._quota, now_ms)))
+        for (path, shown, entry), each in zip(entries, details, strict=True):
+            described.append(self._wanted.describe(Resource(path, shown, entry, each, self._quota, now_ms)))
             size += len(described[-1])
             if size > _PAGE_SIZE:
                 break

@@ -7,10 +7,11 @@ from collections.abc import Awaitable, Callable
 from cachetools import LRUCache
 
 from splitd.access.grants import Principal
-from splitd.errors import SplitdError
+from splitd.errors import Busy, SplitdError
 from splitd.frontends.http.answers import Refused
 from splitd.frontends.http.cors import greet_page
 from splitd.frontends.http.guard import Guard, login_headers
+from splitd.frontends.http.limits import RequestLimits
 from splitd.frontends.http.targets import Target, parse_target
 from splitd.frontends.webdav.answers import ALLOWED, refusal, refuse
 from splitd.frontends.webdav.copy import copy
@@ -58,6 +59,7 @@ class WebdavResource(StreamingResource):
     :param limit: returns the door limited to what a user may do.
     :param checks_names: whether requests are refused that call the server by a name that is not its own.
     :param cors: which pages of other origins may use the store; None for no page.
+    :param limits: lets requests in; None for no limits.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class WebdavResource(StreamingResource):
         guard: Guard | None = None,
         limit: Callable[[Door, Principal], Door] = lambda door, _: door,
         cors: Cors | None = None,
+        limits: RequestLimits | None = None,
         *,
         checks_names: bool = False,
     ) -> None:
@@ -74,6 +77,7 @@ class WebdavResource(StreamingResource):
         self._guard = guard
         self._limit = limit
         self._cors = cors
+        self._limits = limits
         self._checks_names = checks_names
         self._doors: LRUCache[Principal, Door] = LRUCache(_MOST_DOORS)  # those of the present users
         self._doors_of: object = None
@@ -89,7 +93,11 @@ class WebdavResource(StreamingResource):
         if self._cors is not None and greet_page(request, self._cors):
             return
         try:
-            await self._dispatch(request, self._door if self._guard is None else await self._door_for(request))
+            door = self._door if self._guard is None else await self._door_for(request)
+            waiting = None if self._limits is None else self._limits.enter(request)
+            if waiting is not None:
+                await waiting
+            await self._dispatch(request, door)
         except BodyBroken:
             raise
         except Refused as refused:
@@ -97,7 +105,8 @@ class WebdavResource(StreamingResource):
         except SplitdError as problem:
             answer = refusal(problem)
             answer.headers.update(login_headers(request, problem))
-            if answer.status >= 500:
+            # Under overload, the log would only add to it; the metrics count what is refused.
+            if answer.status >= 500 and not isinstance(problem, Busy):
                 self._log.warn(
                     "{method} {uri}: {outcome} {problem}",
                     method=request.method.decode("ascii", "replace"),

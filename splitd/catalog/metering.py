@@ -1,0 +1,209 @@
+"""Counts what is stored below the paths of quotas, change by change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import attrs
+
+from splitd.catalog.state import State
+from splitd.errors import QuotaExceeded
+from splitd.model.branch import Branch
+from splitd.model.packing import Packed, size_of
+from splitd.model.paths import ancestors, place_of
+from splitd.model.quotas import Quota, QuotaUse
+from splitd.model.subtrees import Weight, weigh
+
+
+@attrs.define(eq=False)
+class _Meter:
+    path: str
+    bytes: int = 0
+    files: int = 0
+
+
+class Claim:
+    """What a change adds to meters, and takes away; it may be negative."""
+
+    def __init__(self, meters: Meters) -> None:
+        self._meters = meters
+        self._of: dict[_Meter, tuple[int, int]] = {}
+
+    def add(self, meter: _Meter, more_bytes: int, more_files: int) -> None:
+        """Add to one meter."""
+        before = self._of.get(meter, (0, 0))
+        self._of[meter] = before[0] + more_bytes, before[1] + more_files
+
+    def take(self) -> Callable[[], object]:
+        """Count it; see `changes.Claim`.
+
+        :return: counts it back.
+        :raise QuotaExceeded: a quota would be exceeded; nothing is counted.
+        """
+        self.check()
+        self._count(1)
+        return lambda: self._count(-1)
+
+    def check(self) -> None:
+        """Refuse what would exceed a quota now.
+
+        :raise QuotaExceeded: a quota would be exceeded.
+        """
+        for quota in self._meters.quotas:
+            meters = [meter for path in quota.paths if (meter := self._meters.at(path)) in self._of]
+            if meters:
+                more_bytes = sum(self._of[meter][0] for meter in meters)
+                more_files = sum(self._of[meter][1] for meter in meters)
+                why = self._meters.use(quota).why_exceeded(more_bytes, more_files)
+                if why:
+                    raise QuotaExceeded(why)
+
+    def _count(self, times: int) -> None:
+        for meter, (more_bytes, more_files) in self._of.items():
+            meter.bytes += times * more_bytes
+            meter.files += times * more_files
+
+
+def _nothing() -> None:
+    """Count nothing back."""
+
+
+class Meters:
+    """The meters at all paths of the quotas.
+
+    A meter counts a change from the instant at which its record is about to be written.  A change of a tree needs the
+    bytes in it only where a meter counts one end of it and not the other; then the tree is weighed once, before the
+    record, while no other change can touch it.  A tree with a meter of its own is never weighed.
+
+    :param state: the state that the journal's records result in.
+    :ivar quotas: the quotas in force.
+    """
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._at: dict[str, _Meter] = {}
+        self.quotas: tuple[Quota, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self._at)
+
+    def at(self, path: str) -> _Meter | None:
+        """Return the meter at exactly this path."""
+        return self._at.get(path)
+
+    def begin(self, path: str) -> Iterator[None]:
+        """Count all that is at a path and below it, step by step, and have a meter there at the end."""
+        weight = Weight()
+        yield from self._weigh_place(path, weight)
+        self._at[path] = _Meter(path, weight.bytes, weight.files)
+
+    def keep_only(self, paths: set[str]) -> None:
+        """Have no other meters than those at these paths."""
+        self._at = {path: meter for path, meter in self._at.items() if path in paths}
+
+    def use(self, quota: Quota) -> QuotaUse:
+        """Tell how much of a quota is used."""
+        meters = [self._at[path] for path in quota.paths if path in self._at]
+        return QuotaUse(quota, sum(each.bytes for each in meters), sum(each.files for each in meters))
+
+    def _above(self, path: str) -> list[_Meter]:
+        """Return the meters at a path and above it."""
+        return [meter for each in (*ancestors(path), _place(path)) if (meter := self._at.get(each)) is not None]
+
+    def _below(self, entry: Packed | Branch | None, path: str) -> list[_Meter]:
+        """Return the meters below an entry."""
+        if not isinstance(entry, Branch):
+            return []
+        inside = place_of(path) + "/"
+        return [meter for each, meter in self._at.items() if each.startswith(inside) and each != inside]
+
+    def claim_file(self, path: str, size: int, *, only_new: bool = False) -> Callable[[], object]:
+        """Count a file that is put at a path, in place of what is there; see `Claim.take`.
+
+        :param only_new: whether nothing is put there if there is something.
+        """
+        above = self._above(path) if self._at else ()
+        if not above or (only_new and self._state.tree.find(path) is not None):
+            return _nothing
+        replaced = self.replaced(path)
+        return self._take(above, size - (0 if replaced is None else size_of(replaced)), int(replaced is None))
+
+    def claim_removal(self, path: str) -> Callable[[], object]:
+        """Count a key that is removed, and nothing below it; see `Claim.take`."""
+        above = self._above(path) if self._at else ()
+        entry = self._state.tree.find(path)
+        removed = entry.own if isinstance(entry, Branch) else entry
+        return self._take(above, -size_of(removed), -1) if above and removed is not None else _nothing
+
+    def replaced(self, path: str) -> Packed | None:
+        """Return the file that one that is put at a path replaces."""
+        entry = self._state.tree.find(path)
+        if not isinstance(entry, Branch):
+            return entry
+        return entry.own if path.endswith("/") else None
+
+    def _take(self, meters: Sequence[_Meter], more_bytes: int, more_files: int) -> Callable[[], object]:
+        claim = Claim(self)
+        for meter in meters:
+            claim.add(meter, more_bytes, more_files)
+        return claim.take()
+
+    def deletion(self, path: str, claim: Claim) -> Iterator[None]:
+        """Find out, step by step, what deleting a path takes away."""
+        yield from self._take_away(path, claim, self._above(path))
+
+    def _take_away(self, path: str, claim: Claim, above: Sequence[_Meter]) -> Iterator[None]:
+        entry = self._state.tree.find(path)
+        if above:
+            weight = Weight()
+            yield from self._weigh(entry, path, weight)
+            for meter in above:
+                claim.add(meter, -weight.bytes, -weight.files)
+        for meter in self._below(entry, path):
+            claim.add(meter, -meter.bytes, -meter.files)
+
+    def transfer(self, source: str, target: str, claim: Claim, *, moves: bool, deep: bool) -> Iterator[None]:
+        """Find out, step by step, what a move or copy adds and takes away.
+
+        :param moves: whether nothing is left at the source.
+        :param deep: whether what is in a collection goes along.
+        """
+        entry = self._state.tree.find(source)
+        left, reached = (self._above(source) if moves else []), self._above(target)
+        is_whole = deep or not isinstance(entry, Branch)
+        if left != reached and is_whole:
+            weight = Weight()
+            yield from self._weigh(entry, source, weight)
+            for meter in left:
+                claim.add(meter, -weight.bytes, -weight.files)
+            for meter in reached:
+                claim.add(meter, weight.bytes, weight.files)
+        yield from self._take_away(target, claim, reached)
+        for meter in self._below(entry, target) if is_whole else ():
+            weight = Weight()
+            yield from self._weigh_place(place_of(source) + meter.path.removeprefix(place_of(target)), weight)
+            claim.add(meter, weight.bytes, weight.files)
+        if moves:
+            for meter in self._below(entry, source):
+                claim.add(meter, -meter.bytes, -meter.files)
+
+    def _weigh(self, entry: Packed | Branch | None, path: str, weight: Weight) -> Iterator[None]:
+        """Add the files of what has a path to a weight."""
+        meter = self._at.get(_place(path))
+        if meter is not None and isinstance(entry, Branch) and not self._state.tree.has_file(place_of(path)):
+            weight.bytes += meter.bytes
+            weight.files += meter.files
+        elif entry is not None:
+            yield from weigh(entry, weight)
+
+    def _weigh_place(self, place: str, weight: Weight) -> Iterator[None]:
+        """Add the files of a place to a weight: of the collection there, and the file beside it."""
+        tree, collection = self._state.tree, place_of(place) + "/"
+        found = {id(entry): entry for path in (place, collection) if (entry := tree.find(path)) is not None}
+        for entry in found.values():
+            yield from weigh(entry, weight)
+
+
+def _place(path: str) -> str:
+    """Return the path under which a meter counts something."""
+    return place_of(path) or "/"
