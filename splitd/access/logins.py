@@ -57,6 +57,24 @@ class _Proven:
     ends: float
 
 
+@attrs.frozen(eq=False)
+class Known:
+    """Whose credentials a connection has sent last; memory holds no password here either.
+
+    :param logins: those that have proven them.
+    :param digest: of the `Authorization` header.
+    """
+
+    logins: Logins
+    digest: bytes
+    proven: _Proven
+
+    @property
+    def principal(self) -> Principal:
+        """Who they are."""
+        return self.proven.principal
+
+
 @attrs.frozen
 class _Holder:
     user: str
@@ -102,24 +120,32 @@ class Logins:
         self.anonymous = Principal("", entries.grants_of(""))
         self.attempts = Attempts(seconds, entries.users)
         self.refused = 0
-        self._key = secrets.token_bytes(32)
+        self._keyed = hashlib.blake2s(
+            key=secrets.token_bytes(32)
+        )  # it is copied, which is cheaper than to be made anew
         self._proven: LRUCache[bytes, _Proven] = LRUCache(_MOST_REMEMBERED)
         self._wrong: LRUCache[bytes, str] = LRUCache(_MOST_REMEMBERED)
         self._waiting: dict[bytes, list[Deferred[Principal]]] = {}
 
-    def known(self, header: str) -> Principal | None:
-        """Return whose credentials an `Authorization` header holds, if that was proven some minutes ago; else None."""
-        proven = self._proven.get(self._digest(header))
-        if proven is None:
-            return None
-        now = self._seconds()
-        if now >= proven.until:
-            return None
-        proven.until = min(now + REMEMBERED_S, proven.ends)
-        return proven.principal
+    def known(self, header: bytes, before: Known | None = None) -> Known | None:
+        """Return whose credentials an `Authorization` header holds, if that was proven some minutes ago; else None.
 
-    def _digest(self, header: str) -> bytes:
-        return hashlib.blake2b(header.encode("utf-8", "surrogateescape"), key=self._key, digest_size=32).digest()
+        :param before: what this returned for the last request on the connection; it saves the look-up.
+        """
+        digest, now = self._digest(header), self._seconds()
+        is_same = before is not None and before.logins is self and before.digest == digest
+        if before is None or not is_same or now >= before.proven.until:
+            proven = self._proven.get(digest)
+            if proven is None or now >= proven.until:
+                return None
+            before = Known(self, digest, proven)
+        before.proven.until = min(now + REMEMBERED_S, before.proven.ends)
+        return before
+
+    def _digest(self, header: bytes) -> bytes:
+        digest = self._keyed.copy()
+        digest.update(header)
+        return digest.digest()
 
     async def prove(self, header: str, address: str) -> Principal:
         """Find out whose credentials an `Authorization` header holds.
@@ -129,7 +155,7 @@ class Logins:
         :raise TooManyLogins: too many logins have failed, or are in progress.
         :raise LoginUnavailable: the issuer of a token cannot be asked for its keys now.
         """
-        digest = self._digest(header)
+        digest = self._digest(header.encode("utf-8", "surrogateescape"))
         if digest in self._waiting:  # many connections of a program begin at the same time
             waiting: Deferred[Principal] = Deferred()
             self._waiting[digest].append(waiting)

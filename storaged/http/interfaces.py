@@ -86,6 +86,12 @@ class IRequest(IAnswer):
     def getHeader(name: str) -> str | None:
         """Return the last value of a header, as in `header_values`; None if the request has no such header."""
 
+    def only_header(name: bytes) -> bytes | None:
+        """Return the value of a header that the request has exactly once, as it was sent; None otherwise.
+
+        :param name: in lower case.
+        """
+
     def has_header(name: bytes) -> bool:
         """Return whether the request has a header.  Cheaper than to get its value."""
 

@@ -97,6 +97,14 @@ class StreamingRequest:
         values = self._headers.get(name.lower().encode("ascii"))
         return None if values is None else values[-1].decode("utf-8", "surrogateescape")
 
+    def only_header(self, name: bytes) -> bytes | None:
+        """Return the value of a header that the request has exactly once, as it was sent; None otherwise.
+
+        :param name: in lower case.
+        """
+        values = self._headers.get(name)
+        return values[0] if values is not None and len(values) == 1 else None
+
     def has_header(self, name: bytes) -> bool:
         """Return whether the request has a header."""
         return name.lower() in self._headers

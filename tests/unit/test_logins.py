@@ -61,8 +61,8 @@ class Desk:
         self.logins = Logins(users(), self.threads.run, self.clock.seconds, wall, quickly)
 
     async def login(self, header: str, address: str = "192.0.2.1") -> str:
-        known = self.logins.known(header)
-        return (known or await self.logins.prove(header, address)).name
+        known = self.logins.known(header.encode("utf-8", "surrogateescape"))
+        return (known.principal if known else await self.logins.prove(header, address)).name
 
     async def fails(self, header: str, address: str = "192.0.2.1") -> bool:
         """Return whether the credentials were looked at."""
@@ -233,3 +233,24 @@ def test_credentials_are_utf8() -> None:
     assert "ss" not in repr(found)
     found = parse_credentials(basic("anna", "pw").replace("Basic", "basic  "))
     assert found is not None
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_a_connection_remembers_holds_for_the_same_credentials_and_the_same_users_only() -> None:
+    desk, other = Desk(), Desk()
+    anna, bert = basic("anna", "pw"), basic("bert", "pw2")
+    for header in (anna, bert):
+        await desk.login(header)
+    first = desk.logins.known(anna.encode())
+    assert first is not None
+    assert desk.logins.known(anna.encode(), first) is first
+    second = desk.logins.known(bert.encode(), first)
+    assert second is not None
+    assert (first.principal.name, second.principal.name) == ("anna", "bert")
+    assert desk.logins.known(basic("anna", "other").encode(), first) is None
+    assert other.logins.known(anna.encode(), first) is None
+    desk.clock.advance(REMEMBERED_S)
+    assert desk.logins.known(anna.encode(), first) is None
+    await desk.login(anna)  # it was proven again, on another connection
+    assert desk.logins.known(anna.encode(), first) is not None
+    assert "pw" not in repr(first)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from twisted.logger import Logger
 
 from splitd.access.grants import Principal
-from splitd.access.logins import Logins
+from splitd.access.logins import Known, Logins
 from splitd.errors import BadCredentials, LoginRequired, LoginUnavailable, SplitdError, TooManyLogins
 from storaged.http import IRequest
 
@@ -36,8 +36,16 @@ class Guard:
         logins = self._logins()
         if not request.has_header(b"authorization"):
             return logins.anonymous
-        headers = request.header_values("Authorization")
-        return logins.known(headers[0]) if len(headers) == 1 else None
+        header = request.only_header(b"authorization")
+        if header is None:
+            return None
+        before = request.known
+        known = logins.known(header, before if isinstance(before, Known) else None)
+        if known is None:
+            return None
+        if known is not before:
+            request.know(known)
+        return known.principal
 
     async def find(self, request: IRequest) -> Principal:
         """Find out who sends a request.  Its body is not read meanwhile.
