@@ -12,6 +12,7 @@ from splitd.errors import SplitdError
 from splitd.interfaces.store import IDownload
 from splitd.model.manifest import Manifest
 from splitd.model.traffic import Traffic
+from storaged.system.buffers import Piece
 from storaged.system.once import Once
 from storaged.system.ranges import Span
 
@@ -103,11 +104,11 @@ class SegmentedDownload:
             manifest, span = self._places.popleft()
             self._open.append(_Opening(self._open_segment(manifest, span), len(span)))
 
-    def read(self) -> Deferred[Sequence[bytes]]:
+    def read(self) -> Deferred[Sequence[Piece]]:
         """Read on; see `IDownload.read`."""
         return Deferred.fromCoroutine(self._read())
 
-    async def _read(self) -> Sequence[bytes]:
+    async def _read(self) -> Sequence[Piece]:
         try:
             while self._open:
                 first = self._open[0]
@@ -125,7 +126,7 @@ class SegmentedDownload:
             raise
         return []
 
-    def _count(self, pieces: Sequence[bytes]) -> None:
+    def _count(self, pieces: Sequence[Piece]) -> None:
         self._traffic.bytes_out += sum(map(len, pieces))
         if self._inner.downloads_degraded and not self._degraded:
             self._degraded = True

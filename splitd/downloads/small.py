@@ -20,6 +20,7 @@ from splitd.model.striping import columns, part_size
 from splitd.model.traffic import Traffic
 from storaged.parts.decoding import decode_part
 from storaged.parts.errors import StoragedError
+from storaged.system.buffers import Piece
 from storaged.system.parallel import InThread
 from storaged.system.ranges import Span
 
@@ -103,7 +104,7 @@ class SmallDownload:
         self._closed: Callable[[], None] | None = closed
         traffic.download_began()
 
-    def read(self) -> Deferred[Sequence[bytes]]:
+    def read(self) -> Deferred[Sequence[Piece]]:
         """Read on; see `IDownload.read`."""
         start, stop = self._position, min(self._position + _PIECE, self._stop)
         if start == stop:

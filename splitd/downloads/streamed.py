@@ -17,6 +17,7 @@ from splitd.interfaces.store import IDownload
 from splitd.model.manifest import Manifest
 from splitd.model.striping import Column, columns, part_spans
 from splitd.model.traffic import Traffic
+from storaged.system.buffers import Piece
 from storaged.system.parallel import gather
 from storaged.system.ranges import Span
 
@@ -32,7 +33,7 @@ class ColumnSource(Protocol):
         :raise Overloaded: this process cannot connect to nodes.
         """
 
-    async def read(self, column: Column) -> Sequence[bytes]:
+    async def read(self, column: Column) -> Sequence[Piece]:
         """Read the next column, as pieces; may raise what `open` raises."""
 
     def close(self) -> None:
@@ -82,11 +83,11 @@ class Download:
         self._opened = True
         self._traffic.download_began()
 
-    def read(self) -> Deferred[Sequence[bytes]]:
+    def read(self) -> Deferred[Sequence[Piece]]:
         """Read on; see `IDownload.read`."""
         return Deferred.fromCoroutine(self._read())
 
-    async def _read(self) -> Sequence[bytes]:
+    async def _read(self) -> Sequence[Piece]:
         column = next(self._columns, None)
         if column is None:
             return []
@@ -132,7 +133,7 @@ class _FromParts:
                 self._found(self._manifest, index, problem)
             raise
 
-    async def read(self, column: Column) -> Sequence[bytes]:
+    async def read(self, column: Column) -> Sequence[Piece]:
         try:
             return await self._streams[column.index].next_unit()
         except FileDamaged as problem:
@@ -165,7 +166,7 @@ class _FromStripes:
             await self._reader.open()
             self._count()
 
-    async def read(self, column: Column) -> Sequence[bytes]:
+    async def read(self, column: Column) -> Sequence[Piece]:
         assert self._reader is not None
         pieces = await self._reader.read(column.stripe, column.index)
         self._count()

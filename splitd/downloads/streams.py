@@ -13,6 +13,7 @@ from storaged.parts.decoding import UnitDecoder
 from storaged.parts.errors import BadSpan, NotAsked, PartDamaged, PartMissing, StoragedError
 from storaged.parts.format import PartId
 from storaged.parts.interfaces import IPartReader
+from storaged.system.buffers import Piece
 from storaged.system.ranges import Span
 
 
@@ -53,7 +54,7 @@ class PartStream:
         self._node = manifest.nodes[index]
         self._registry = registry
         self._decoder = UnitDecoder(self._part, manifest.unit, manifest.part_size(index), span)
-        self._units: deque[list[bytes]] = deque()
+        self._units: deque[list[Piece]] = deque()
         self._reader: IPartReader | None = None
         self._opening: Deferred[None] | None = None
         self.position = self._first = span.start // manifest.unit
@@ -82,7 +83,7 @@ class PartStream:
         if self._opening is None and self._reader is None:
             self._opening = Deferred.fromCoroutine(self.open())
 
-    async def next_unit(self) -> list[bytes]:
+    async def next_unit(self) -> list[Piece]:
         """Return the next unit, as pieces.
 
         :raise FileUnavailable: the node cannot be read.

@@ -15,6 +15,7 @@ from splitd.model.locks import Lock
 from splitd.model.manifest import Manifest
 from splitd.model.media import Media
 from splitd.model.tree import Collection, Member
+from storaged.system.buffers import Piece
 from storaged.system.ranges import Span
 
 
@@ -35,10 +36,10 @@ class Opened:
 class IDownload(Interface):
     """The bytes of a range of one version of a file."""
 
-    def read() -> Deferred[Sequence[bytes]]:
+    def read() -> Deferred[Sequence[Piece]]:
         """Read on.  This must not be called again before the Deferred of the last call has fired.
 
-        :return: a Deferred that fires with the next pieces, each checked; with none at the end.
+        :return: a Deferred that fires with the next pieces, each checked, bytes or views of some; with none at the end.
         :raise FileUnavailable: a node cannot be read.
         :raise FileDamaged: stored bytes are wrong.
         After both errors the bytes read so far are right, but they are only the beginning of the range.

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
 
+from storaged.system.buffers import Piece
 from storaged.system.isal import ColumnSums, IsaL
 
-Pieces = Sequence[bytes]
+Pieces = Sequence[Piece]
 """A column, in one or more pieces; joining them has no meaning but that of the bytes."""
 
 _MOST_TABLES = 256
@@ -36,7 +37,7 @@ _MOST_LENGTHS = 1024
 class Coder(Protocol):
     """Computes columns from others; several threads may call it at once."""
 
-    def rebuild(self, columns: Mapping[int, Pieces], length: int, missing: Sequence[int]) -> list[bytes]:
+    def rebuild(self, columns: Mapping[int, Pieces], length: int, missing: Sequence[int]) -> Sequence[Piece]:
         """Compute columns; see `ErasureCode.rebuild`.
 
         :param columns: as many as there are data columns.
@@ -53,10 +54,10 @@ class DirectCoder:
         self._matrix = isal.cauchy_matrix(data, parity)
         self._sums_of = lru_cache(_MOST_TABLES)(self._prepare)
 
-    def rebuild(self, columns: Mapping[int, Pieces], length: int, missing: Sequence[int]) -> list[bytes]:
+    def rebuild(self, columns: Mapping[int, Pieces], length: int, missing: Sequence[int]) -> Sequence[Piece]:
         """Compute columns; see `Coder`."""
         given = sorted(columns)
-        found = [columns[index] for index in given]
+        found: list[Pieces] = [columns[index] for index in given]
         if length < _SHORT:
             found = [[b"".join(pieces).ljust(length, b"\0")] for pieces in found]
         else:
@@ -80,7 +81,7 @@ class JoinedCoder:
         self._most = max(_BLOCK // data // _ALIGNMENT, 1) * _ALIGNMENT
         self._headers_of = lru_cache(_MOST_LENGTHS)(self._make_headers)  # several threads may call it
 
-    def rebuild(self, columns: Mapping[int, Pieces], length: int, missing: Sequence[int]) -> list[bytes]:
+    def rebuild(self, columns: Mapping[int, Pieces], length: int, missing: Sequence[int]) -> Sequence[Piece]:
         """Compute columns; see `Coder`."""
         if length <= self._most:
             return self._rebuild(columns, length, missing)
@@ -95,9 +96,7 @@ class JoinedCoder:
         ]
         return [b"".join(column) for column in zip(*blocks, strict=True)]
 
-    def _rebuild(
-        self, columns: Mapping[int, Sequence[bytes | memoryview]], length: int, missing: Sequence[int]
-    ) -> list[bytes]:
+    def _rebuild(self, columns: Mapping[int, Pieces], length: int, missing: Sequence[int]) -> list[bytes]:
         padded = _padded_length(length)
         headers = self._headers_of(padded)
         fragments = []

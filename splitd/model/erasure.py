@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from splitd.model.coders import Coder, DirectCoder, JoinedCoder, Pieces
 from splitd.model.striping import MAX_PARITY, Cutter, Layout, cut_stripe
+from storaged.system.buffers import Piece
 from storaged.system.isal import IsaL, find_isal
 
 __all__ = ["AT_ONCE", "ErasureCode", "Pieces", "code_of", "cut_whole"]
@@ -38,7 +39,7 @@ class ErasureCode:
         if parity:
             self._coder = JoinedCoder(data, parity) if isal is None else DirectCoder(data, parity, isal)
 
-    def encode(self, columns: Sequence[Pieces], length: int) -> list[bytes]:
+    def encode(self, columns: Sequence[Pieces], length: int) -> list[Piece]:
         """Compute the parity columns of a stripe.
 
         :param columns: all data columns.
@@ -49,7 +50,7 @@ class ErasureCode:
         rebuilt = self.rebuild(dict(enumerate(columns)), length, parity)
         return [rebuilt[index] for index in parity]
 
-    def rebuild(self, columns: Mapping[int, Pieces], length: int, wanted: Collection[int]) -> dict[int, bytes]:
+    def rebuild(self, columns: Mapping[int, Pieces], length: int, wanted: Collection[int]) -> dict[int, Piece]:
         """Rebuild columns of a stripe from others.
 
         :param columns: by index, parity columns from `data` on; exactly `data` of them.
@@ -66,15 +67,15 @@ class ErasureCode:
         return dict(zip(missing, self._coder.rebuild(columns, length, missing), strict=True))
 
 
-def cut_whole(layout: Layout, data: bytes) -> list[bytes]:
+def cut_whole(layout: Layout, data: bytes) -> list[Piece]:
     """Cut a whole file that is in memory.
 
     :return: the payloads of all parts, parity parts included, by their index.
     """
     if len(data) <= layout.stripe:  # as of most small files: each column is one piece
-        payloads = cut_stripe(layout.data, data)
+        payloads: list[Piece] = [*cut_stripe(layout.data, data)]
     else:
-        columns: list[list[bytes]] = [[] for _ in range(layout.data)]
+        columns: list[list[Piece]] = [[] for _ in range(layout.data)]
         for index, piece in Cutter(layout, len(data)).cut(data):
             columns[index].append(piece)
         payloads = [b"".join(pieces) for pieces in columns]

@@ -15,6 +15,7 @@ from functools import lru_cache
 
 import attrs
 
+from storaged.system.buffers import Piece
 from storaged.system.ranges import Span
 
 MAX_DATA = 32
@@ -172,7 +173,7 @@ class Cutter:
     def __init__(self, layout: Layout, size: int | None = None) -> None:
         self._layout = layout
         self._size = size
-        self._kept: list[bytes] = []
+        self._kept: list[Piece] = []
         self._kept_size = 0
         self.position = 0
         self._column = 0
@@ -180,10 +181,11 @@ class Cutter:
         self._stripe_left = 0
         self._stripe_size = 0
 
-    def cut(self, data: bytes) -> list[tuple[int, bytes]]:
+    def cut(self, data: Piece) -> list[tuple[int, Piece]]:
         """Take the next bytes of the file.
 
-        :return: the next pieces of columns, each with the index of its part, in order.
+        :return: the next pieces of columns, each with the index of its part, in order.  No byte is copied: they are
+            `data` itself, or views of it.
         :raise ValueError: more bytes came than the size announced.
         """
         self.position += len(data)
@@ -191,17 +193,18 @@ class Cutter:
             if self.position > self._size:
                 raise ValueError(f"got {self.position} bytes, expected {self._size}")
             return self._distribute(data)
-        out: list[tuple[int, bytes]] = []
-        while data:
-            piece = data[: self._layout.stripe - self._kept_size]
-            data = data[len(piece) :]
+        out: list[tuple[int, Piece]] = []
+        rest = memoryview(data)
+        while rest:
+            piece = rest[: self._layout.stripe - self._kept_size]
+            rest = rest[len(piece) :]
             self._kept.append(piece)
             self._kept_size += len(piece)
             if self._kept_size == self._layout.stripe:
                 out += self._cut_kept()
         return out
 
-    def finish(self) -> list[tuple[int, bytes]]:
+    def finish(self) -> list[tuple[int, Piece]]:
         """Return the last pieces of columns, each with the index of its part.
 
         :raise ValueError: fewer bytes came than the size announced.
@@ -210,7 +213,7 @@ class Cutter:
             raise ValueError(f"got {self.position} bytes, expected {self._size}")
         return self._cut_kept()
 
-    def _cut_kept(self) -> list[tuple[int, bytes]]:
+    def _cut_kept(self) -> list[tuple[int, Piece]]:
         kept, self._kept = self._kept, []
         size, self._kept_size = self._kept_size, 0
         if size:
@@ -222,8 +225,9 @@ class Cutter:
         self._column = 0
         self._room = column_size(self._layout.data, size, 0)
 
-    def _distribute(self, data: bytes) -> list[tuple[int, bytes]]:
-        out = []
+    def _distribute(self, data: Piece) -> list[tuple[int, Piece]]:
+        out: list[tuple[int, Piece]] = []
+        view = memoryview(data)
         offset = 0
         while offset < len(data):
             if not self._stripe_left:
@@ -233,7 +237,7 @@ class Cutter:
                 self._column += 1
                 self._room = column_size(self._layout.data, self._stripe_size, self._column)
             whole = offset == 0 and len(data) <= self._room
-            piece = data if whole else data[offset : offset + self._room]
+            piece = data if whole else view[offset : offset + self._room]
             offset += len(piece)
             self._room -= len(piece)
             self._stripe_left -= len(piece)

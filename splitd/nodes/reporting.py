@@ -12,6 +12,7 @@ from zope.interface import implementer
 from storaged.parts.errors import AccessDenied, NodeUnavailable, NoSpace, StoragedError, WrongNode
 from storaged.parts.interfaces import INodeStore, IPartReader, IPartWriter
 from storaged.parts.values import NodeInfo, PartInfo, PartLook, RottenPart
+from storaged.system.buffers import Piece
 from storaged.system.ranges import Span
 
 _Result = TypeVar("_Result")
@@ -131,7 +132,7 @@ class _ReportingWriter:
     def write(self, data: bytes) -> None:
         self._writer.write(data)
 
-    def writeSequence(self, pieces: Sequence[bytes]) -> None:
+    def writeSequence(self, pieces: Sequence[Piece]) -> None:
         self._writer.writeSequence(pieces)
 
     def when_broken(self) -> Deferred[Exception]:

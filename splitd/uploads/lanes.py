@@ -19,6 +19,7 @@ from splitd.model.striping import Layout, part_size
 from storaged.parts.errors import NotAsked, StoragedError
 from storaged.parts.format import PartEncoder, PartId, stored_size
 from storaged.parts.interfaces import IPartWriter
+from storaged.system.buffers import Piece
 
 _Found = TypeVar("_Found")
 
@@ -210,7 +211,7 @@ class Lane:
     writer: IPartWriter
     encoder: PartEncoder
 
-    def write(self, piece: bytes) -> None:
+    def write(self, piece: Piece) -> None:
         """Send a piece of the part's payload."""
         self.writer.writeSequence(self.encoder.encode(piece))
 

@@ -16,6 +16,7 @@ from splitd.interfaces.nodes import INodeRegistry
 from splitd.uploads.lanes import Intent, Lane, name_failed
 from storaged.http import reason_of
 from storaged.parts.errors import NodeUnavailable, NoSpace, StoragedError
+from storaged.system.buffers import Piece
 
 _LOOK_AGAIN_S = 1.0
 """The longest time between two looks at lanes that are full, while the full ones are too many to be dropped."""
@@ -103,7 +104,7 @@ class OpenLanes:
             lane.writer.registerProducer(_LaneSource(self._set_full, index), True)
             lane.writer.when_broken().addCallback(self._lane_broke, index)
 
-    def write(self, index: int, piece: bytes) -> None:
+    def write(self, index: int, piece: Piece) -> None:
         """Send a piece of a part's payload; do nothing if the part has no lane any more."""
         lane = self._lanes.get(index)
         if lane is not None:

@@ -10,6 +10,7 @@ from twisted.python.failure import Failure
 
 from splitd.model.erasure import AT_ONCE, code_of
 from splitd.model.striping import Layout
+from storaged.system.buffers import Piece
 from storaged.system.parallel import InThread, compute_at_once
 
 
@@ -34,7 +35,7 @@ class ParityFeed:
         self,
         layout: Layout,
         run: InThread,
-        write: Callable[[int, bytes], None],
+        write: Callable[[int, Piece], None],
         set_full: Callable[[bool], None],
         broke: Callable[[Exception], None],
     ) -> None:
@@ -44,17 +45,17 @@ class ParityFeed:
         self._write = write
         self._set_full = set_full
         self._broke = broke
-        self._waiting: deque[list[list[bytes]]] = deque()
+        self._waiting: deque[list[list[Piece]]] = deque()
         self._encoding = False
         self._stopped = False
         self._finished: Deferred[None] | None = None
         self._begin_stripe()
 
     def _begin_stripe(self) -> None:
-        self._columns: list[list[bytes]] = [[] for _ in range(self._layout.data)]
+        self._columns: list[list[Piece]] = [[] for _ in range(self._layout.data)]
         self._left = self._layout.stripe
 
-    def add(self, pieces: Sequence[tuple[int, bytes]]) -> None:
+    def add(self, pieces: Sequence[tuple[int, Piece]]) -> None:
         """Take the next pieces of data columns, as `Cutter` gives them."""
         for index, piece in pieces:
             self._columns[index].append(piece)
@@ -79,7 +80,7 @@ class ParityFeed:
         if self._finished is not None and not self._encoding and not self._finished.called:
             self._finished.callback(None)
 
-    def _encoded(self, parity: Sequence[bytes]) -> None:
+    def _encoded(self, parity: Sequence[Piece]) -> None:
         self._encoding = False
         if not self._stopped:
             for index, column in enumerate(parity, self._layout.data):

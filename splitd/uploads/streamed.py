@@ -28,6 +28,7 @@ from splitd.uploads.lanes import Intent, Lane
 from splitd.uploads.open_lanes import OpenLanes
 from splitd.uploads.parity import ParityFeed, run_coding
 from storaged.http import reason_of
+from storaged.system.buffers import Piece
 from storaged.system.clocks import WallClock
 from storaged.system.once import Once
 from storaged.system.parallel import InThread, settled
@@ -142,7 +143,7 @@ class Upload:
         self._traffic.bytes_in += len(data)
         self._send(pieces)
 
-    def _send(self, pieces: Sequence[tuple[int, bytes]]) -> None:
+    def _send(self, pieces: Sequence[tuple[int, Piece]]) -> None:
         for index, piece in pieces:
             self._lanes.write(index, piece)
         if self._parity is not None:

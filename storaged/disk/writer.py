@@ -19,6 +19,7 @@ from storaged.parts.errors import BadPart, NoSpace, PartExists, StoragedError
 from storaged.parts.format import PartId
 from storaged.parts.interfaces import IPartWriter
 from storaged.parts.values import PartInfo
+from storaged.system.buffers import Piece
 from storaged.system.interfaces import IFile, IFilesystem
 from storaged.system.once import Once
 
@@ -77,7 +78,7 @@ class DiskPartWriter:
         self._is_promised = stored_size is not None
         self._write_size = write_size
         self._checker = PartChecker(part, stored_size)
-        self._queue: list[bytes] = []
+        self._queue: list[Piece] = []
         self._queued = 0  # includes the batch that is being written
         self._since_sync = 0
         self._producer: IPushProducer | None = None
@@ -113,7 +114,7 @@ class DiskPartWriter:
         self._producer = None
         self._paused = False
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: Piece) -> None:
         """Take the next stored bytes."""
         if self._finishing or self._problem is not None:
             return
@@ -128,7 +129,7 @@ class DiskPartWriter:
         if self._queued >= self._write_size():
             self._wake()
 
-    def writeSequence(self, pieces: Sequence[bytes]) -> None:
+    def writeSequence(self, pieces: Sequence[Piece]) -> None:
         """Take the next stored bytes; see `IPartWriter.writeSequence`."""
         for piece in pieces:
             self.write(piece)
@@ -283,13 +284,13 @@ class DiskPartWriter:
         file.close()
         raise PartExists(f"part {self._part} is here already")
 
-    def _append(self, batch: list[bytes], early_sync: bool) -> None:
+    def _append(self, batch: list[Piece], early_sync: bool) -> None:
         assert self._file is not None
         self._file.write(batch)
         if early_sync:
             self._file.start_sync()
 
-    def _settle(self, last: list[bytes]) -> PartInfo:
+    def _settle(self, last: list[Piece]) -> PartInfo:
         assert self._file is not None
         self._file.write(last)
         self._file.sync()

@@ -28,6 +28,7 @@ from storaged.http.transports import TLSClientEndpoint, set_buffer_size
 from storaged.http.trust import NodeTrust
 from storaged.http.upgrade import UpgradingProtocol
 from storaged.http.window import SharedWindow
+from storaged.system.buffers import Piece
 from storaged.system.descriptors import Shortage, shortage_of
 from storaged.system.origin import Origin
 
@@ -342,7 +343,7 @@ class NodeConnections:
         await self._pool.closeCachedConnections()
 
 
-def write_body(consumer: Any, pieces: Sequence[bytes]) -> None:
+def write_body(consumer: Any, pieces: Sequence[Piece]) -> None:
     """Send pieces of a request's body, without joining them; together they must not be empty.
 
     :param consumer: the consumer that the Agent passed to the body's `startProducing`.

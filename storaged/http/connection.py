@@ -35,6 +35,7 @@ from storaged.http.reading import read_to_measure
 from storaged.http.request import StreamingRequest
 from storaged.http.transports import is_tls, set_buffer_size
 from storaged.http.uptake import Uptake
+from storaged.system.buffers import Piece
 
 if TYPE_CHECKING:
     from storaged.http.site import StreamingSite
@@ -278,7 +279,7 @@ class HttpConnection(Protocol):
 
     # Output
 
-    def write(self, pieces: Sequence[bytes]) -> None:
+    def write(self, pieces: Sequence[Piece]) -> None:
         """Write bytes of an answer."""
         write_eagerly(self.transport, pieces)
 

@@ -7,11 +7,13 @@ from typing import Any
 
 from twisted.internet.tcp import Connection
 
+from storaged.system.buffers import Piece
+
 _MOST_PIECES = 512
 """Fewer than the kernel takes in one call (IOV_MAX, 1024)."""
 
 
-def write_eagerly(transport: Any, pieces: Sequence[bytes]) -> None:
+def write_eagerly(transport: Any, pieces: Sequence[Piece]) -> None:
     """Write large pieces to a connection.  On plain TCP the kernel gets at once as much as it takes, without a copy.
 
     A transport waits for its turn in the reactor, joins the pieces, and sends 128 KiB at a time.  That suits small
@@ -20,7 +22,8 @@ def write_eagerly(transport: Any, pieces: Sequence[bytes]) -> None:
     if takes_at_once(transport):
         pieces = send_at_once(transport.socket, pieces)
     if pieces:
-        transport.writeSequence(pieces)
+        # A transport takes bytes only.
+        transport.writeSequence([piece if isinstance(piece, bytes) else bytes(piece) for piece in pieces])
 
 
 def takes_at_once(transport: Any) -> bool:
@@ -37,7 +40,7 @@ def takes_at_once(transport: Any) -> bool:
     )
 
 
-def send_at_once(socket: Any, pieces: Sequence[bytes]) -> Sequence[bytes]:
+def send_at_once(socket: Any, pieces: Sequence[Piece]) -> Sequence[Piece]:
     """Send pieces, and return those that the kernel did not take."""
     try:
         sent = socket.sendmsg(pieces[:_MOST_PIECES])
@@ -46,6 +49,6 @@ def send_at_once(socket: Any, pieces: Sequence[bytes]) -> Sequence[bytes]:
         return pieces
     for number, piece in enumerate(pieces):
         if sent < len(piece):
-            return [piece[sent:], *pieces[number + 1 :]] if sent else pieces[number:]
+            return [memoryview(piece)[sent:], *pieces[number + 1 :]] if sent else pieces[number:]
         sent -= len(piece)
     return ()

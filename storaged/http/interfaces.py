@@ -12,6 +12,7 @@ from zope.interface import Attribute, Interface
 from storaged.http.body import RequestBody, Work
 from storaged.http.names import Call
 from storaged.http.pace import Pace
+from storaged.system.buffers import Piece
 
 
 class IAnswer(Interface):
@@ -34,7 +35,7 @@ class IAnswer(Interface):
         Without a Content-Length the body is sent in chunks; in HTTP/1.0 it ends with the connection.
         """
 
-    def write_pieces(pieces: Sequence[bytes]) -> None:
+    def write_pieces(pieces: Sequence[Piece]) -> None:
         """Write pieces of the body without joining them; otherwise like `write`."""
 
     def finish() -> None:

@@ -18,6 +18,7 @@ from storaged.http.names import Call, CalledNames, OwnNames
 from storaged.http.pace import Pace
 from storaged.http.targets import parse_absolute
 from storaged.http.transports import set_buffer_size
+from storaged.system.buffers import Piece
 
 if TYPE_CHECKING:
     from storaged.http.connection import HttpConnection
@@ -197,7 +198,7 @@ class StreamingRequest:
         """Write a piece of the answer."""
         self.write_pieces([data] if data else [])
 
-    def write_pieces(self, pieces: Sequence[bytes]) -> None:
+    def write_pieces(self, pieces: Sequence[Piece]) -> None:
         """Write pieces of the answer's body, without joining them."""
         if self.is_gone:
             return

@@ -13,9 +13,10 @@ from storaged.http.body import BodyBroken
 from storaged.http.interfaces import IRequest
 from storaged.http.pace import Pace
 from storaged.http.request import StreamingRequest, own_request
+from storaged.system.buffers import Piece
 
 
-async def send_body(request: IRequest, read: Callable[[], Deferred[Sequence[bytes]]]) -> None:
+async def send_body(request: IRequest, read: Callable[[], Deferred[Sequence[Piece]]]) -> None:
     """Write an answer's body, as fast as the client takes it.
 
     :param read: returns a Deferred that fires with the next pieces; with none at the end.
@@ -52,7 +53,7 @@ class _Sender:
 
     def __init__(self, request: StreamingRequest) -> None:
         self.paused: Deferred[None] | None = None
-        self.reading: Deferred[Sequence[bytes]] | None = None
+        self.reading: Deferred[Sequence[Piece]] | None = None
         self.stopped = False
         self._resting: Deferred[None] | None = None
         self._request = request

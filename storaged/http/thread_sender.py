@@ -7,6 +7,7 @@ from threading import Lock
 from typing import Any
 
 from storaged.http.eager import send_at_once, takes_at_once
+from storaged.system.buffers import Piece
 
 
 class ThreadSender:
@@ -38,7 +39,7 @@ class ThreadSender:
                 return False
         return True
 
-    def send(self, pieces: Sequence[bytes]) -> Sequence[bytes]:
+    def send(self, pieces: Sequence[Piece]) -> Sequence[Piece]:
         """Send pieces, without waiting; return those that the kernel did not take.
 
         May be called in any thread.  After `close` it sends nothing, and returns nothing.

@@ -20,6 +20,7 @@ from storaged.parts.errors import BadRequest, NodeUnavailable, StoragedError
 from storaged.parts.frames import frame
 from storaged.parts.journals import Answer, Append, Open, Piece, Request, Trim
 from storaged.parts.served_link import ServedLink
+from storaged.system import buffers
 
 _MOST_ALONE = 64 * 1024
 """Bytes of lines up to which a lone append is answered by the thread that writes it."""
@@ -114,7 +115,7 @@ class JournalLinkServer(ServedLink):
 
     def _appended_alone(self, alone: _Alone, outcome: int | StoragedError) -> None:
         """Answer; in the thread of the copy."""
-        unsent: Sequence[bytes] = ()
+        unsent: Sequence[buffers.Piece] = ()
         if isinstance(outcome, int):
             unsent = self._sender.send(frame(messages.encode(Answer(alone.request.number, outcome))))
         if unsent or not isinstance(outcome, int):
@@ -129,7 +130,7 @@ class JournalLinkServer(ServedLink):
             self._end_alone(alone)
             self._go_on()
 
-    def _report_alone(self, alone: _Alone, outcome: int | StoragedError, unsent: Sequence[bytes] = ()) -> None:
+    def _report_alone(self, alone: _Alone, outcome: int | StoragedError, unsent: Sequence[buffers.Piece] = ()) -> None:
         """Answer what the thread could not."""
         if isinstance(outcome, StoragedError):
             unsent = frame(messages.encode(_refusal(alone.request, outcome)))

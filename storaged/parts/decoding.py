@@ -5,8 +5,7 @@ The format itself is in `storaged.parts.format`.
 
 from __future__ import annotations
 
-from google_crc32c import extend
-
+from storaged.parts.checksums import extend
 from storaged.parts.errors import BadPart, PartDamaged
 from storaged.parts.format import (
     CHECKSUM,
@@ -29,6 +28,7 @@ from storaged.parts.format import (
 )
 from storaged.parts.pieces import Pieces
 from storaged.parts.values import PartLook
+from storaged.system.buffers import Piece
 from storaged.system.ranges import Span
 
 
@@ -51,7 +51,7 @@ class PartChecker:
         self._room = 0
         self.size = 0
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: Piece) -> None:
         """Take the next bytes.
 
         :raise BadPart: the bytes cannot be the next ones of this part.
@@ -140,7 +140,7 @@ class UnitDecoder:
         self._span = span
         self._checksums = Checksums(part, span.start // unit)
         self._pieces = Pieces()
-        self._unit_pieces: list[bytes] = []
+        self._unit_pieces: list[Piece] = []
         self._position = span.start // unit * unit
         self._room = self._unit_size()
 
@@ -152,7 +152,7 @@ class UnitDecoder:
         """Whether the whole span was returned."""
         return self._position >= self._span.stop
 
-    def feed(self, data: bytes) -> list[list[bytes]]:
+    def feed(self, data: Piece) -> list[list[Piece]]:
         """Take the next stored bytes.
 
         :return: the units that are complete and proven valid now, in order, each as the pieces of its payload that lie
@@ -177,7 +177,7 @@ class UnitDecoder:
                 break
         return units
 
-    def _end_unit(self) -> list[bytes]:
+    def _end_unit(self) -> list[Piece]:
         number = self._checksums.number
         if self._pieces.take(CHECKSUM_SIZE) != self._checksums.end_unit():
             raise PartDamaged(f"part {self._part}: the checksum of unit {number} is wrong")

@@ -32,9 +32,10 @@ import struct
 from collections.abc import Sequence
 
 import attrs
-from google_crc32c import extend, value
 
+from storaged.parts.checksums import extend, value
 from storaged.parts.errors import BadPart, BadSpan
+from storaged.system.buffers import Piece
 from storaged.system.ranges import Span
 
 VERSION = 1
@@ -209,17 +210,17 @@ class PartEncoder:
         self._checksums = Checksums(part, 0)
         self.size = 0
 
-    def encode(self, payload: bytes) -> list[bytes]:
+    def encode(self, payload: Piece) -> list[Piece]:
         """Encode the next bytes of the payload.
 
-        :return: the next pieces of the part, in order.  Payload that crosses no end of a unit is not copied.
+        :return: the next pieces of the part, in order.  The payload is not copied.
         """
-        out = self._begin()
+        out: list[Piece] = [*self._begin()]
         self.size += len(payload)
         offset = 0
         while offset < len(payload):
             whole = offset == 0 and len(payload) <= self._room
-            piece = payload if whole else payload[offset : offset + self._room]
+            piece = payload if whole else memoryview(payload)[offset : offset + self._room]
             offset += len(piece)
             self._room -= len(piece)
             self._checksums.unit = extend(self._checksums.unit, piece)
@@ -246,15 +247,15 @@ class PartEncoder:
         return [self._header]
 
 
-def encode_part(part: PartId, unit: int, payload: bytes) -> bytes:
+def encode_part(part: PartId, unit: int, payload: Piece) -> bytes:
     """Encode a whole part, header to footer."""
     if 0 < len(payload) <= unit <= MAX_UNIT:
         return _encode_unit(bytes.fromhex(part.upload), part.index, unit, payload)
     encoder = PartEncoder(part, unit)
-    return b"".join(encoder.encode(payload) + encoder.finish())
+    return b"".join([*encoder.encode(payload), *encoder.finish()])
 
 
-def encode_parts(upload: str, unit: int, payloads: Sequence[bytes]) -> list[bytes]:
+def encode_parts(upload: str, unit: int, payloads: Sequence[Piece]) -> list[bytes]:
     """Encode all parts of an upload.
 
     :param payloads: the payloads of the parts, by their index.
@@ -268,7 +269,7 @@ def encode_parts(upload: str, unit: int, payloads: Sequence[bytes]) -> list[byte
     ]
 
 
-def _encode_unit(upload: bytes, index: int, unit: int, payload: bytes) -> bytes:
+def _encode_unit(upload: bytes, index: int, unit: int, payload: Piece) -> bytes:
     """Encode a part that has one unit, as most small parts have: without the running sums that more units need."""
     header = HEADER.pack(_HEADER_MAGIC, VERSION, 0, unit, upload, index)
     header_checksum = value(header)

@@ -21,6 +21,7 @@ from zope.interface import Attribute, Interface
 from storaged.parts.errors import NodeUnavailable, StoragedError
 from storaged.parts.journals import Claim, Standing
 from storaged.parts.values import NodeInfo, PartInfo, PartLook, RottenPart
+from storaged.system.buffers import Piece
 from storaged.system.ranges import Span
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class IPartWriter(IConsumer):
     After `finish` or `abort` was called, or after a failure, `write` does nothing.
     """
 
-    def writeSequence(pieces: Sequence[bytes]) -> None:
+    def writeSequence(pieces: Sequence[Piece]) -> None:
         """Write several pieces, as several `write` would."""
 
     def when_broken() -> Deferred[Exception]:

@@ -20,6 +20,7 @@ from storaged.parts.interfaces import INodeStore, IPartReader, IPartWriter
 from storaged.parts.removals import Removals
 from storaged.parts.values import NodeIdentity, NodeInfo, PartInfo, PartLook, RottenPart, Scrub
 from storaged.parts.wire import check_look
+from storaged.system.buffers import Piece
 from storaged.system.clocks import WallClock
 from storaged.system.once import Once
 from storaged.system.ranges import Span
@@ -213,7 +214,7 @@ class MemoryPartWriter:
         self._part_id = str(part)
         self._stored = stored_size or 0
         self._checker = PartChecker(part, stored_size)
-        self._pieces: list[bytes] = []
+        self._pieces: list[Piece] = []
         self._held = 0
         self._broken: Once[Exception] = Once()
         self._outcome: PartInfo | Exception | None = None
@@ -229,7 +230,7 @@ class MemoryPartWriter:
     def unregisterProducer(self) -> None:
         """Do nothing: no producer is kept."""
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: Piece) -> None:
         """Take the next stored bytes."""
         if self._outcome is not None:
             return
@@ -243,7 +244,7 @@ class MemoryPartWriter:
         if self._store.free < 0:
             self.break_off(NoSpace(f"part {self._part_id}: no room after {self._held - len(data)} bytes"))
 
-    def writeSequence(self, pieces: Sequence[bytes]) -> None:
+    def writeSequence(self, pieces: Sequence[Piece]) -> None:
         """Take the next stored bytes; see `IPartWriter.writeSequence`."""
         for piece in pieces:
             self.write(piece)

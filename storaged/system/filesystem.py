@@ -16,6 +16,7 @@ from pathlib import Path
 
 from zope.interface import implementer
 
+from storaged.system.buffers import Piece
 from storaged.system.interfaces import IFile, IFilesystem
 from storaged.system.volume import Volume
 
@@ -38,13 +39,13 @@ if _sync_file_range is not None:
     _sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
 
 
-def write_all(writev: Callable[[Sequence[bytes | memoryview]], int], pieces: Iterable[bytes]) -> None:
+def write_all(writev: Callable[[Sequence[Piece]], int], pieces: Iterable[Piece]) -> None:
     """Write all pieces in order, however few bytes each call takes, without joining them.
 
     :param writev: takes at most `WRITEV_PIECES` pieces; returns how many of their bytes it has written.
     :raise OSError: `writev` raised it, or wrote nothing.
     """
-    waiting: deque[bytes | memoryview] = deque(piece for piece in pieces if piece)
+    waiting: deque[Piece] = deque(piece for piece in pieces if piece)
     while waiting:
         written = writev(list(islice(waiting, WRITEV_PIECES)))
         if not written:
@@ -64,14 +65,14 @@ class OSFile:
         self._descriptor = descriptor
         self._sync_started = 0
 
-    def write(self, pieces: Iterable[bytes]) -> None:
+    def write(self, pieces: Iterable[Piece]) -> None:
         """Append all the pieces."""
         write_all(lambda batch: os.writev(self._descriptor, batch), pieces)
 
-    def write_at(self, offset: int, pieces: Sequence[bytes]) -> None:
+    def write_at(self, offset: int, pieces: Sequence[Piece]) -> None:
         """Write all the pieces from `offset` on."""
 
-        def writev(batch: Sequence[bytes | memoryview]) -> int:
+        def writev(batch: Sequence[Piece]) -> int:
             nonlocal offset
             written = os.pwritev(self._descriptor, batch, offset)
             offset += written

@@ -6,19 +6,20 @@ from collections.abc import Iterable, Sequence
 
 from zope.interface import Attribute, Interface
 
+from storaged.system.buffers import Piece
 from storaged.system.volume import Volume
 
 
 class IFile(Interface):
     """An open file.  Every method but `read_cached` blocks: it belongs in a pool, not in the reactor's thread."""
 
-    def write(pieces: Iterable[bytes]) -> None:
+    def write(pieces: Iterable[Piece]) -> None:
         """Append all the pieces.
 
         :raise OSError: the write failed; any number of the bytes may have been written.
         """
 
-    def write_at(offset: int, pieces: Sequence[bytes]) -> None:
+    def write_at(offset: int, pieces: Sequence[Piece]) -> None:
         """Write all the pieces from `offset` on, in place of what is there; not for a file that is open for "append".
 
         :raise OSError: the write failed; any part of the bytes may have been written.

@@ -13,18 +13,22 @@ from typing import Any
 
 from cffi import FFI
 
+from storaged.system.buffers import Piece
+
 _FUNCTIONS = """
 void gf_gen_cauchy1_matrix(unsigned char *matrix, int rows, int columns);
 int gf_invert_matrix(unsigned char *in, unsigned char *out, int size);
 unsigned char gf_mul(unsigned char a, unsigned char b);
 void ec_init_tables(int columns, int rows, unsigned char *matrix, unsigned char *tables);
+unsigned int crc32_iscsi(unsigned char *data, int length, unsigned int checksum);
 void ec_encode_data(int length, int columns, int rows, unsigned char *tables, unsigned char **in, unsigned char **out);
 """
-"""Of ISA-L's erasure_code.h and gf_vect_mul.h; these have not changed since its version 2.14."""
+"""Of ISA-L's erasure_code.h, gf_vect_mul.h and crc.h; these have not changed since its version 2.14."""
 
 _PACKAGE = "pyeclib"
 _SYSTEM = "libisal.so.2"
 _TABLE_SIZE = 32
+_ALL_ONES = 0xFFFFFFFF
 
 
 class IsaL:
@@ -44,9 +48,18 @@ class IsaL:
             self._multiply = library.gf_mul
             self._make_tables = library.ec_init_tables
             self._encode = library.ec_encode_data
+            self._crc32c = library.crc32_iscsi
         except AttributeError as problem:
             raise OSError(f"{path}: {problem}") from problem
         self._allocate = self._ffi.new_allocator(should_clear_after_alloc=False)
+
+    def crc32c(self, checksum: int, data: Piece) -> int:
+        """Return the CRC32C (RFC 3720 appendix B.4) of bytes that follow others.
+
+        :param checksum: that of the others; 0 if there are none.
+        """
+        extended: int = self._crc32c(self._ffi.from_buffer(data), len(data), checksum ^ _ALL_ONES) ^ _ALL_ONES
+        return extended
 
     def cauchy_matrix(self, data: int, parity: int) -> list[bytes]:
         """Return the rows of the Cauchy matrix: those of the identity, then one for each parity column."""
@@ -107,7 +120,7 @@ class ColumnSums:
         self._bytes = ffi.typeof("unsigned char[]")
         self._pointers = ffi.typeof("unsigned char *[]")
 
-    def compute(self, columns: Sequence[Sequence[bytes]], length: int) -> list[bytes]:
+    def compute(self, columns: Sequence[Sequence[Piece]], length: int) -> list[memoryview]:
         """Compute all sums.
 
         :param columns: each in pieces; one that is shorter than `length` counts as padded with zeros.
@@ -120,9 +133,10 @@ class ColumnSums:
             self._step(length, [self._address(pieces[0]) for pieces in columns], outs)
         else:
             self._walk(columns, length, outs)
-        return [self._buffer(out, length)[:] for out in outs]
+        whole = memoryview(self._buffer(sums))
+        return [whole[length * row : length * (row + 1)] for row in rows]
 
-    def _walk(self, columns: Sequence[Sequence[bytes]], length: int, outs: Sequence[Any]) -> None:
+    def _walk(self, columns: Sequence[Sequence[Piece]], length: int, outs: Sequence[Any]) -> None:
         """Compute the sums in steps in which each column lies in one piece."""
         address, zeros = self._address, self._address(_ZEROS)
         queues = [[zeros, *(address(piece) for piece in reversed(pieces) if piece)] for pieces in columns]

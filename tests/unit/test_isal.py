@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import google_crc32c
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from storaged.parts.checksums import extend, value
 from storaged.system.isal import IsaL, find_isal
 
 
@@ -30,3 +34,20 @@ def test_a_matrix_without_an_inverse_is_refused(isal: IsaL) -> None:
 def test_a_library_that_is_missing_or_another_one_is_refused(path: str) -> None:
     with pytest.raises(OSError, match=path):
         IsaL(path)
+
+
+@given(st.binary(max_size=300), st.binary(max_size=300), st.integers(0, 10))
+def test_the_checksum_of_a_view_is_that_of_its_bytes(first: bytes, second: bytes, start: int) -> None:
+    isal = find_isal()
+    assert isal is not None
+    expected = google_crc32c.value(first[start:] + second)
+    view = memoryview(bytearray(first))[start:]
+    assert isal.crc32c(isal.crc32c(0, view), second) == expected
+    assert extend(value(view), second) == expected
+
+
+@pytest.mark.parametrize("size", [0, 1, 16 * 1024 - 1, 16 * 1024, 100_000])
+def test_checksums_are_the_same_whichever_library_computes_them(size: int) -> None:
+    data = bytes(range(256)) * (size // 256 + 1)
+    expected = google_crc32c.extend(7, data[:size])
+    assert extend(7, data[:size]) == extend(7, memoryview(data)[:size]) == expected

@@ -13,6 +13,7 @@ from splitd.frontends.http.media import describe_media, part_headers
 from splitd.interfaces.store import IDownload, Opened
 from splitd.model.manifest import Manifest
 from storaged.http import IRequest, send_body
+from storaged.system.buffers import Piece
 from storaged.system.ranges import Span, format_content_range
 
 _RUNS = re.compile("html|xml|xsl|rdf|multipart", re.IGNORECASE)
@@ -86,7 +87,7 @@ async def send_content(request: IRequest, opened: Opened, spans: Sequence[Span])
     request.finish()
 
 
-async def _send_rest(request: IRequest, read: Callable[[], Deferred[Sequence[bytes]]]) -> None:
+async def _send_rest(request: IRequest, read: Callable[[], Deferred[Sequence[Piece]]]) -> None:
     try:
         await send_body(request, read)
     except SplitdError:
@@ -107,14 +108,14 @@ class _Ranges:
         self._waiting = list(spans[1:])
         self._ended = False
 
-    def read(self) -> Deferred[Sequence[bytes]]:
+    def read(self) -> Deferred[Sequence[Piece]]:
         """Read on.
 
         :return: a Deferred that fires with the next pieces; an empty sequence at the end.
         """
         return Deferred.fromCoroutine(self._read())
 
-    async def _read(self) -> Sequence[bytes]:
+    async def _read(self) -> Sequence[Piece]:
         if self._ended:
             return []
         manifest = self._opened.manifest

@@ -29,6 +29,7 @@ from splitd.model.properties import OWN
 from splitd.model.room import Room
 from splitd.model.tree import Collection
 from storaged.http import IRequest, send_body
+from storaged.system.buffers import Piece
 
 _PAGE = 200
 _PAGE_SIZE = 512 * 1024
@@ -182,14 +183,14 @@ class _Walk:
                 break
         return len(described), "".join(described)
 
-    def read(self) -> Deferred[Sequence[bytes]]:
+    def read(self) -> Deferred[Sequence[Piece]]:
         """Read on.
 
         :return: a Deferred that fires with the next responses; an empty sequence at the end.
         """
         return Deferred.fromCoroutine(self._read())
 
-    async def _read(self) -> Sequence[bytes]:
+    async def _read(self) -> Sequence[Piece]:
         while self._waiting:
             # Other requests must be served, too: a page takes some milliseconds.
             await deferLater(self._door.clock, 0)

@@ -143,7 +143,7 @@ class DeepCheck:
             return []
         code = code_of(data, manifest.parity)
         encoded = await self._run(lambda: code.encode([[columns[index]] for index in range(data)], len(columns[0])))
-        return [index for index in parity if encoded[index - data] != columns[index]]
+        return [index for index in parity if bytes(encoded[index - data]) != columns[index]]
 
 
 def _opening(reading: PartReading) -> Callable[[INodeStore], Deferred[None]]:

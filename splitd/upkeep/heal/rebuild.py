@@ -22,6 +22,7 @@ from splitd.uploads.lanes import Lane
 from splitd.uploads.parity import ParityFeed, run_coding
 from storaged.parts.errors import PartExists, PartMissing, StoragedError
 from storaged.parts.format import SMALL_PART, PartEncoder, encode_part, stored_size
+from storaged.system.buffers import Piece
 from storaged.system.parallel import InThread, gather
 from storaged.system.ranges import Span
 
@@ -73,7 +74,7 @@ class Rebuilder:
     async def _store_small(
         self, manifest: Manifest, download: IDownload, targets: Mapping[int, str], pace: Pace
     ) -> None:
-        pieces: list[bytes] = []
+        pieces: list[Piece] = []
         while more := await download.read():
             pieces += more
         payloads = cut_whole(manifest.layout, b"".join(pieces))
@@ -127,13 +128,13 @@ class _Stream:
         self._lanes[index] = Lane(node, writer, PartEncoder(part, unit))
         self._gate.watch(writer)
 
-    def _send(self, pieces: list[tuple[int, bytes]]) -> None:
+    def _send(self, pieces: list[tuple[int, Piece]]) -> None:
         for index, piece in pieces:
             self._write(index, piece)
         if self._parity is not None:
             self._parity.add(pieces)
 
-    def _write(self, index: int, piece: bytes) -> None:
+    def _write(self, index: int, piece: Piece) -> None:
         lane = self._lanes.get(index)
         if lane is not None:
             lane.write(piece)

@@ -16,6 +16,7 @@ from storaged.parts.client.patience import Patience, Wait
 from storaged.parts.errors import BadPart, NodeUnavailable, StoragedError
 from storaged.parts.interfaces import IPartWriter
 from storaged.parts.values import PartInfo
+from storaged.system.buffers import Piece
 from storaged.system.once import Once
 
 
@@ -156,7 +157,7 @@ class RemotePartWriter:
         """Send stored bytes."""
         self.writeSequence([data])
 
-    def writeSequence(self, pieces: Sequence[bytes]) -> None:
+    def writeSequence(self, pieces: Sequence[Piece]) -> None:
         """Send stored bytes; see `IPartWriter.writeSequence`."""
         size = sum(map(len, pieces))
         # A chunk of no bytes would end the body.
