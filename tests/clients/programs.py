@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -30,7 +31,9 @@ PACKAGES = {
 
 TIMEOUT_S = 240
 
-_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+_PATH = os.pathsep.join(
+    [str(Path(sys.executable).parent), os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"]
+)
 
 
 @attrs.frozen
@@ -44,7 +47,8 @@ class Done:
 def find(name: str) -> str:
     """Return the path of a program."""
     found = shutil.which(name, path=_PATH)
-    assert found, f"{name} is missing; on Debian: apt-get install {PACKAGES[name]}"
+    missing = f"apt-get install {PACKAGES[name]}" if name in PACKAGES else "pip install '.[test]'"
+    assert found, f"{name} is missing; on Debian: {missing}"
     return found
 
 

@@ -1,13 +1,15 @@
-"""Clients that reach the front through nginx: a URL of nginx that names another resource works."""
+"""Clients that reach the front through a proxy: a URL of the proxy that names another resource works."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from tests.clients.documented import PROXIES
 from tests.clients.nginx import BY_DEFAULT, NAME, WAYS, Nginx
 from tests.clients.programs import succeed
 from tests.clients.trees import make_tree, read_tree
@@ -16,28 +18,32 @@ from tests.ports import free_ports
 
 
 @pytest.fixture(scope="module")
-def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
-    """nginx in front of a cluster whose settings have the name that a default nginx does not pass on."""
+def urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The URLs of all proxies, in front of a cluster whose settings have the name that a default nginx does not pass
+    on.
+    """
     folder = tmp_path_factory.mktemp("proxies")
     ports = [free_ports() for _ in WAYS]
     port = dict(zip(WAYS, ports, strict=True))[BY_DEFAULT]
     cluster = LocalCluster(folder / "cluster", names=[f"{NAME}:{port}"])
     try:
         cluster.start()
-        proxy = Nginx(folder / "nginx", f"127.0.0.1:{cluster.port}", ports)
-        try:
-            proxy.start()
-            yield proxy
-        finally:
-            proxy.stop()
+        front = f"127.0.0.1:{cluster.port}"
+        nginx = Nginx(folder / "nginx", front, ports)
+        others = {name: kind(folder / name, front, free_ports()) for name, kind in PROXIES.items()}
+        with ExitStack() as stack:
+            for proxy in (nginx, *others.values()):
+                stack.callback(proxy.stop)
+                proxy.start()
+            yield {name: nginx.url(name) for name in WAYS} | {name: other.url for name, other in others.items()}
     finally:
         cluster.remove()
 
 
-@pytest.fixture(params=list(WAYS))
-def root(nginx: Nginx, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of an empty tree, through nginx."""
-    url = nginx.url(request.param)
+@pytest.fixture(params=[*WAYS, *PROXIES])
+def root(urls: dict[str, str], request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty tree, through a proxy."""
+    url = urls[request.param]
     assert status(tmp_path, url + "/place/", "-X", "MKCOL") == "201"
     yield url + "/place"
     assert status(tmp_path, url + "/place/", "-X", "DELETE") == "204"
