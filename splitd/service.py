@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from twisted.internet.defer import Deferred
@@ -90,6 +90,9 @@ from storaged.system.interfaces import IFilesystem
 from storaged.system.settings import SettingsError, read_cluster_keys, read_text
 from storaged.system.stages import Stages
 
+if TYPE_CHECKING:
+    from splitd.tracing import Tracing
+
 _NODE_IDLE_S = 120
 """How long an idle connection to a node is kept; the node keeps it longer."""
 
@@ -111,6 +114,7 @@ class Front:
     :param wall: tells the times that are shown or stored.
     :param descriptors: bound how many clients are served at once.
     :param users: what the file of the users says; None if the settings name none.
+    :param tracing: traces what requests do; None for no traces.
     :param handover: passes the listening sockets on from program to program; None if nothing does.
     """
 
@@ -128,8 +132,10 @@ class Front:
         users: UsersEntries | None = None,
         *,
         handover: Handover | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self._handover = handover
+        self._tracing = tracing
         self._config = config
         self._keys = ClusterKeys([key]) if isinstance(key, str) else key
         self._seal = Seal(*self._keys.all())
@@ -144,13 +150,15 @@ class Front:
             idle_timeout_s=_NODE_IDLE_S,
             idle_limit=descriptors.limit // IDLE_SHARE,
             trust=trust,
+            wrap=None if tracing is None else tracing.client,
         )
         self._own_files = OwnFiles(
             config, self._keys, self._seal, trust, self._connections, self.certificates, self._in_thread, reactor
         )
         self._takeover, self._journal = self._make_journal(filesystem)
         self._backups = Backups(partial(self._encode_backup, filesystem))
-        self.catalog = JournalledCatalog(self._journal, wall, reactor, front=os.urandom(8).hex())
+        journal = self._journal if tracing is None else tracing.journal(self._journal)
+        self.catalog = JournalledCatalog(journal, wall, reactor, front=os.urandom(8).hex())
         self.registry = NodeRegistry(entries, self._connect, reactor)
         self.read_policy = ReadPolicy(
             self.registry.is_usable,
@@ -164,16 +172,7 @@ class Front:
         pins = Pins()
         self._reaper = Reaper(self.catalog.doomed_parts, self.registry, pins, reactor, config.reap_interval_s)
         self.registry.watch_recoveries(self._reaper.recovered)
-        self._sweep = Sweep(
-            self.catalog.ledger,
-            self.registry,
-            reactor,
-            wall,
-            interval_s=config.sweep_interval_s,
-            grace_s=config.sweep_grace_s,
-            share=config.sweep_share,
-            held=self._held,
-        )
+        self._sweep = self._make_sweep()
         self.mover = PartMover(self.catalog.part_moves, self.registry, self._reaper)
         self._segmentation = Segmentation(self.catalog.versions, reactor)
         self._rebalance = Rebalance(
@@ -182,10 +181,8 @@ class Front:
         self.abandoned = AbandonedUploads(
             self.catalog.continued, self._reaper.wake, config.continued_uploads_days, reactor, wall
         )
-        cache = VersionCache(int(config.cache))
-        layout = config.cut()
-        small_part, traffic = int(config.small_part), Traffic()
-        self.healer = self._make_healer(pins, small_part)
+        cache, layout, traffic = VersionCache(int(config.cache)), config.cut(), Traffic()
+        self.healer = self._make_healer(pins)
         self.registry.watch_recoveries(self.healer.recovered)
         self.disks = DiskWatch(self.catalog.disks, self.catalog.heal_ledger, self.registry, self.healer.wake, reactor)
         self._aborts = LaterAborts(self.catalog.ledger, self._reaper.wake, reactor)
@@ -241,23 +238,25 @@ class Front:
         )
 
     def _make_store(self, pins: Pins, cache: VersionCache, traffic: Traffic) -> ObjectStore:
+        uploads, tracing = self._uploads, self._tracing
+        downloads = Downloads(
+            Sources(self.registry, self.read_policy, self._reactor, self._in_thread),
+            self._segmentation,
+            pins,
+            self._reaper.unpinned,
+            cache,
+            traffic,
+            small_part=int(self._config.small_part),
+            found=self._found,
+        )
         return ObjectStore(
             self.catalog,
             self.catalog.namespace,
             self.catalog.keys,
             self.catalog.locks,
-            self._uploads,
+            uploads if tracing is None else tracing.uploads(uploads),
             self.catalog.continued,
-            Downloads(
-                Sources(self.registry, self.read_policy, self._reactor, self._in_thread),
-                self._segmentation,
-                pins,
-                self._reaper.unpinned,
-                cache,
-                traffic,
-                small_part=int(self._config.small_part),
-                found=self._found,
-            ),
+            downloads if tracing is None else tracing.downloads(downloads),
             wake_reaper=self._reaper.wake,
             new_token=lambda: f"urn:uuid:{uuid4()}",
             wall=self._wall,
@@ -348,15 +347,35 @@ class Front:
             self.certificates,
             self._reactor,
             self._handover,
+            self._tracing,
         )
 
-    def _make_healer(self, pins: Pins, small_part: int) -> Healer:
+    def _make_sweep(self) -> Sweep:
+        config = self._config
+        return Sweep(
+            self.catalog.ledger,
+            self.registry,
+            self._reactor,
+            self._wall,
+            interval_s=config.sweep_interval_s,
+            grace_s=config.sweep_grace_s,
+            share=config.sweep_share,
+            held=self._held,
+        )
+
+    def _make_healer(self, pins: Pins) -> Healer:
         registry, reactor, run = self.registry, self._reactor, self._in_thread
         sources, unpinned = Sources(registry, self.read_policy, reactor, run), self._reaper.unpinned
         # Its reads are none of the clients' downloads, and keep nothing in their cache.
         found = self._segmentation, pins
         reads = Downloads(
-            sources, *found, unpinned, VersionCache(0), Traffic(), small_part=small_part, found=self._found
+            sources,
+            *found,
+            unpinned,
+            VersionCache(0),
+            Traffic(),
+            small_part=int(self._config.small_part),
+            found=self._found,
         )
         limit = float(int(self._config.heal_limit)) or None
         crew = Crew(self.mover, Rebuilder(reads.open, registry, run), registry, self.read_policy, reactor, limit)
@@ -398,7 +417,7 @@ class Front:
         return deferToThreadPool(self._reactor, self._pool, call)
 
     def _connect(self, entry: NodeEntry) -> RemotePartStore:
-        return RemotePartStore(
+        store = RemotePartStore(
             entry.id,
             entry.url,
             self._keys,
@@ -408,6 +427,7 @@ class Front:
             self._config.node_timeout_s,
             self._takeover.epoch,
         )
+        return store if self._tracing is None else self._tracing.node(store, entry.id)
 
     def _look_first(self, entry: NodeEntry) -> Deferred[tuple[NodeInfo, bool]]:
         timeout_s = self._config.node_timeout_s
@@ -553,6 +573,18 @@ def _nothing() -> None:
     """Start nothing: this stage only has something to stop."""
 
 
+def _trace() -> Tracing:
+    """Import what traces need, which a front without them never does.
+
+    :raise SystemExit: it is not installed.
+    """
+    try:
+        from splitd.tracing import Tracing
+    except ImportError as problem:
+        raise SystemExit(f"splitd: traces: {problem}; pip install opentelemetry-distro") from problem
+    return Tracing()
+
+
 def makeService(options: Options) -> Daemon:
     """Make the front from the options of a command line.
 
@@ -568,6 +600,17 @@ def makeService(options: Options) -> Daemon:
     except (SettingsError, RegistryInvalid, UsersInvalid) as problem:
         raise SystemExit(f"splitd: {problem}") from problem
     measure_monotonically(reactor)
-    handover = Handover(os.environ)
-    front = Front(config, entries, keys, OSFilesystem(), reactor, WallClock(), raise_limit(), users, handover=handover)
+    handover, tracing = Handover(os.environ), _trace() if config.traces else None
+    front = Front(
+        config,
+        entries,
+        keys,
+        OSFilesystem(),
+        reactor,
+        WallClock(),
+        raise_limit(),
+        users,
+        handover=handover,
+        tracing=tracing,
+    )
     return Daemon(front, reactor, front.hang_up, (RegistryInvalid,), handover)

@@ -238,6 +238,7 @@ class NodeConnections:
         request could be sent on a connection that is just being closed.
     :param idle_limit: how many idle connections are kept at once, approximately.
     :param trust: which certificates of nodes are believed; None for those that the system trusts.
+    :param wrap: returns what stands in for a new client; None for the client itself.
     """
 
     def __init__(
@@ -248,7 +249,9 @@ class NodeConnections:
         idle_timeout_s: int,
         idle_limit: int = _IDLE_LIMIT,
         trust: NodeTrust | None = None,
+        wrap: Callable[[NodeClient], NodeClient] | None = None,
     ) -> None:
+        self._wrap = wrap
         self._pool = _Pool(reactor)
         self._pool.maxPersistentPerHost = _MOST_IDLE
         self._idle_limit = idle_limit
@@ -273,7 +276,7 @@ class NodeConnections:
         client = NodeClient(agent, origin)
         self._clients.add(client)
         self._pool.maxPersistentPerHost = max(1, min(_MOST_IDLE, self._idle_limit // len(self._clients)))
-        return client
+        return client if self._wrap is None else self._wrap(client)
 
     async def upgrade(
         self,

@@ -94,6 +94,7 @@ class Cluster:
         self.nodes = [Node(f"n{number}", folder / f"n{number}", reactor, host) for number in range(1, count + 1)]
         self.urls: dict[str, str] = {}
         self.users: Path | None = None
+        self.tracing: Any = None
         self.descriptors = present_descriptors()
         self.journal_filesystem = HarmedFilesystem()
         self.front: Front | None = None
@@ -134,6 +135,7 @@ class Cluster:
             WallClock(),
             self.descriptors,
             users,
+            tracing=self.tracing,
         )
 
     def make_front_config(self) -> Config:
