@@ -259,7 +259,8 @@ def _lock_taken(state: State, record: LockTaken) -> None:
         if record.implies:
             state.tree.make_folders(record.path, record.time_ms)
         _make_file(state, record.path, record.file)
-    if state.tree.lookup(record.path) is None:
+    # A lock on a collection goes on for the file of its name when the collection is gone.
+    if not (state.tree.has(record.path) or state.tree.has(place_of(record.path))):
         raise ValueError("there is nothing to lock")
     lock = Lock(
         record.path,

@@ -227,7 +227,7 @@ class Tree(LookUps):
         :raise BadName: something below `source` would have a path of more than MAX_PATH bytes.
         """
         entry, size = self.find(source), len(target.encode())
-        if size > len(source.encode()) and entry is not None:
+        if size > len(place_of(source).encode()) and entry is not None:
             message = f"{source}: something in it would have a path of more than {MAX_PATH} bytes below {target}"
             yield from refuse_longer(entry, MAX_PATH - size, message)
 

@@ -20,6 +20,7 @@ from splitd.interfaces.names import INamespace
 from splitd.model.manifest import Manifest
 from splitd.model.paths import folder_of, join
 from splitd.model.striping import Layout, parse_layout
+from splitd.upkeep.members import sort_out
 from storaged.http import reason_of
 from storaged.system.clocks import WallClock
 from storaged.system.parallel import gather, settled
@@ -148,7 +149,9 @@ class Relayout:
         if isinstance(found, Manifest):
             await self._change([found], await self._layout_of(folder_of(progress.path)), progress)
             return
-        waiting = deque([progress.path])
+        if found.own is not None:
+            await self._change([found.own], await self._layout_of(folder_of(progress.path)), progress)
+        waiting = deque([join(progress.path, "")])
         while waiting:
             folder, after = waiting.popleft(), ""
             while True:
@@ -157,9 +160,9 @@ class Relayout:
                     members = await self._catalog.list_members(folder, after, _PAGE)
                 except (NotFound, NotACollection):
                     break  # the collection was deleted or replaced since its name was read
-                files = [member.entry for member in members if isinstance(member.entry, Manifest)]
-                waiting.extend(join(folder, each.name) for each in members if not isinstance(each.entry, Manifest))
-                await self._change(files, layout, progress)
+                files, collections = sort_out(folder, members)
+                waiting.extend(collections)
+                await self._change([manifest for _, manifest in files], layout, progress)
                 if len(members) < _PAGE:
                     break
                 after = members[-1].name

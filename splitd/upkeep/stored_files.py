@@ -9,8 +9,7 @@ from splitd.downloads.finding import Segmentation
 from splitd.errors import NotACollection, NotFound
 from splitd.interfaces.catalog import ICatalog
 from splitd.model.manifest import Manifest
-from splitd.model.paths import join
-from splitd.model.tree import Collection
+from splitd.upkeep.members import sort_out
 
 _PAGE = 200
 
@@ -51,15 +50,6 @@ class StoredFiles:
         self._after = members[-1].name if members else ""
         if not members:
             self._waiting.pop()
-        found: list[tuple[str, Manifest]] = []
-        for member in members:
-            path, file = join(folder, member.name), member.entry
-            if isinstance(file, Collection):
-                path = join(path.removesuffix("/"), "")
-                self._waiting.appendleft(path)
-                if file.own is None:
-                    continue
-                file = file.own
-            if file.nodes or file.packed_segments:
-                found.append((path, file))
-        return found
+        files, collections = sort_out(folder, members)
+        self._waiting.extendleft(collections)
+        return [(path, file) for path, file in files if file.nodes or file.packed_segments]

@@ -128,7 +128,7 @@ records = st.one_of(
     st.builds(PropertiesChanged, st.sampled_from(COLLECTIONS), st.just({"x": "<x/>"}), st.just(()), booleans),
     st.builds(
         LockTaken,
-        st.sampled_from(["/", *NAMES]),
+        st.sampled_from(["/", *NAMES, *COLLECTIONS]),
         st.sampled_from(["urn:1", "urn:2", "urn:3"]),
         st.sampled_from(["exclusive", "shared"]),
         st.sampled_from(["0", "infinity"]),

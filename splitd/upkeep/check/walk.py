@@ -10,7 +10,7 @@ from splitd.errors import NotACollection, NotFound
 from splitd.interfaces.catalog import ICatalog
 from splitd.model.manifest import Manifest
 from splitd.model.paths import check_catalog_path, join
-from splitd.model.tree import Collection
+from splitd.upkeep.members import sort_out
 
 _STEP = 200
 """Members that are listed before other requests have a turn; also the most files of a batch, about."""
@@ -41,10 +41,12 @@ class Walk:
         found = await self._catalog.lookup(self._path)
         if found is None:
             raise NotFound(f"{self._path} does not exist")
-        if isinstance(found, Collection):
-            self._collections.append((self._path, ""))
-        else:
+        if isinstance(found, Manifest):
             self._file = (self._path, found)
+            return
+        self._collections.append((self._path, ""))
+        if found.own is not None:
+            self._file = (join(self._path, ""), found.own)
 
     async def next(self) -> list[tuple[str, Manifest]]:
         """Return the next files, each with its path; none at the end."""
@@ -64,10 +66,6 @@ class Walk:
             return []  # it was deleted or replaced meanwhile
         if len(members) == _STEP:
             self._collections.append((path, members[-1].name))
-        files = []
-        for member in members:
-            if isinstance(member.entry, Manifest):
-                files.append((join(path, member.name), member.entry))
-            else:
-                self._collections.append((join(path, member.name), ""))
+        files, collections = sort_out(path, members)
+        self._collections.extend((each, "") for each in collections)
         return files
