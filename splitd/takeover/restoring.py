@@ -20,12 +20,14 @@ from splitd.catalog.journal.writer import write_snapshot
 from splitd.catalog.state import State
 from splitd.errors import BackupDamaged, RecoveryRefused
 from splitd.model.records import (
+    ContinuedUploadBegun,
     DiskChecked,
     JournalRestored,
     PartMoveAborted,
     PartMoveStarted,
     PartsGone,
     Record,
+    SegmentCommitted,
     UploadAborted,
     UploadStarted,
 )
@@ -35,7 +37,10 @@ from splitd.takeover.recovery import INode, NodeGone
 from storaged.parts.journals import Claim, Standing
 from storaged.system.interfaces import IFilesystem
 
-DROPPED = (UploadStarted, UploadAborted, PartMoveStarted, PartMoveAborted, PartsGone, DiskChecked, JournalRestored)
+DROPPED = (
+    *(UploadStarted, UploadAborted, ContinuedUploadBegun, SegmentCommitted),
+    *(PartMoveStarted, PartMoveAborted, PartsGone, DiskChecked, JournalRestored),
+)
 """Records of a snapshot that are not taken over: they would have parts deleted, or not be looked for."""
 
 _UNFINISHED = "journal.restoring"

@@ -20,12 +20,14 @@ from splitd.errors import BackupDamaged, JournalDamaged, RecoveryRefused
 from splitd.model import records as kinds
 from splitd.model.manifest import Manifest
 from splitd.model.records import Record, encode_line
+from splitd.model.segments import SegmentRef, pack_segments
 from splitd.takeover.history import load_history
 from splitd.takeover.recovery import NodeGone
 from splitd.takeover.restoring import DROPPED, Restored, Restoring
 from storaged.parts.journals import Claim, CopyState, Run, Standing
 from storaged.system.filesystem import OSFilesystem
 from tests.contract.filesystems import PassingFilesystem
+from tests.segments import segment
 from tests.unit.test_cli_journal import run
 
 NODES = tuple("abcdef")
@@ -52,10 +54,14 @@ RECORDS: list[Record] = [
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    made = tmp_path / "data" / "journal"
+    return write(tmp_path / "data" / "journal", RECORDS)
+
+
+def write(made: Path, records: list[Record]) -> Path:
+    """Write a journal."""
     made.mkdir(parents=True)
     writer = SegmentWriter(OSFilesystem(), str(made), 500)
-    for number, record in enumerate(RECORDS, 1):
+    for number, record in enumerate(records, 1):
         writer.write(number, [encode_line(number, number - 1, record)], durable=True)
     writer.finish()
     writer.close()
@@ -183,14 +189,28 @@ def test_a_restored_journal_has_the_names_and_deletes_nothing(folder: Path, node
     assert (history.runs(reader.sequence), history.claimed) == ((Run(8, 1, len(RECORDS)),), 8)
 
 
+def test_files_of_segments_are_restored_and_unfinished_uploads_are_not(nodes: list[Node], tmp_path: Path) -> None:
+    upload, other = "8" * 32, "9" * 32
+    made: list[Record] = [kinds.ContinuedUploadBegun(each, "/s", 1) for each in (upload, other)]
+    made += [kinds.SegmentCommitted(1, segment(f"{n:032x}", each)) for n, each in enumerate((upload, other), 5)]
+    packed = pack_segments([SegmentRef(f"{5:032x}", 10, 1)])
+    file = Manifest(upload, 10, 6000, 6, 0, 4, (), "", packed)
+    folder = write(tmp_path / "old", [*RECORDS, *made, kinds.FileCommitted("/s", file)])
+    restore(tmp_path / "new", backed_up(folder), nodes)
+    state = fold(JournalReader(OSFilesystem(), str(tmp_path / "new" / "journal")))
+    assert state.find("/s") == file
+    assert state.version(f"{5:032x}") == segment(f"{5:032x}", upload)
+    assert (len(state.continued), state.version(f"{6:032x}"), len(state.doomed)) == (0, None, 0)
+
+
 def test_each_kind_of_record_is_taken_over_or_dropped() -> None:
     taken = {
         kinds.JournalOpened, kinds.FileCommitted, kinds.CollectionMade, kinds.EntryCopied, kinds.PropertiesChanged,
-        kinds.LockTaken, kinds.NodeLost, kinds.CollectionTouched, kinds.KeyCopied,
+        kinds.LockTaken, kinds.NodeLost, kinds.CollectionTouched, kinds.KeyCopied, kinds.VersionKept,
     }  # fmt: skip
     in_no_snapshot = {
         kinds.EntryDeleted, kinds.EntryMoved, kinds.KeyDeleted, kinds.LockReleased, kinds.PartsReaped, kinds.PartMoved,
-        kinds.PartCopyReaped, kinds.PartsLost, kinds.LayoutChanged, kinds.SnapshotEnded,
+        kinds.PartCopyReaped, kinds.PartsLost, kinds.LayoutChanged, kinds.SnapshotEnded, kinds.ContinuedUploadAborted,
     }  # fmt: skip
     assert set(get_args(Record)) == taken | in_no_snapshot | set(DROPPED)
 
