@@ -11,8 +11,8 @@ import msgspec
 from splitd.catalog.continued import ContinuedUploads
 from splitd.catalog.doomed import DoomedParts
 from splitd.catalog.hurt import HurtVersions
-from splitd.catalog.lock_records import lock_taken
 from splitd.catalog.part_moves import PartMoves
+from splitd.catalog.snapshot_records import other_records_of, records_of
 from splitd.catalog.versions import Versions
 from splitd.model.branch import Branch
 from splitd.model.holdings import PartCopy
@@ -22,22 +22,8 @@ from splitd.model.media import Media
 from splitd.model.packing import KEY, Packed, Packing, size_of
 from splitd.model.properties import LAYOUT, read_layout
 from splitd.model.records import (
-    VERSION,
-    CollectionMade,
-    CollectionTouched,
-    ContinuedUploadBegun,
-    DiskChecked,
-    EntryCopied,
-    FileCommitted,
-    JournalOpened,
     JournalRestored,
-    KeyCopied,
-    NodeLost,
-    PropertiesChanged,
     Record,
-    SegmentCommitted,
-    UploadStarted,
-    VersionKept,
 )
 from splitd.model.segments import Segments
 from splitd.model.sharded import ShardedDict
@@ -377,48 +363,8 @@ class State:
 
         The state must not be changed until the iteration has ended.
         """
-        collections = [("/", root := self.tree.collection("/"))]
-        names: dict[bytes, tuple[str, Packed]] = {}
-        yield JournalOpened(VERSION, self.cluster, root.created_ms)
-        for path, entry in self.tree.entries():
-            if isinstance(entry, Branch):
-                collections.append((path, Collection(entry.created_ms, entry.modified_ms)))
-                yield CollectionMade(path, entry.created_ms, implied=entry.implied)
-            elif (key := entry[:KEY]) in self.names and (first := names.setdefault(key, (path, entry)))[0] != path:
-                yield self._copied(*first, path, entry)
-            else:
-                segments = self.packing.segments_of(entry)
-                kept = () if segments is None else filter(None, map(self.versions.find_key, segments.ids()))
-                yield from (VersionKept(self.shown(each)) for each in kept)
-                yield FileCommitted(path, self.shown(entry), implies=path.endswith("/"))
-        for path, collection in collections:
-            yield CollectionTouched(path, collection.modified_ms)
-        yield from self.other_records()
-
-    def _copied(self, source: str, packed: Packed, path: str, entry: Packed) -> Record:
-        """Return the record of a further name of a version."""
-        manifest = self.packing.unpack(entry)
-        if entry == packed and not source.endswith("/") and not path.endswith("/"):
-            return EntryCopied(source, path, "0", manifest.created_ms)
-        return KeyCopied(source, path, manifest.created_ms, manifest.said)
+        return records_of(self)
 
     def other_records(self) -> Iterator[Record]:
         """Iterate over the last of `records`, which result in all but the names of collections and files."""
-        for path, properties in self.tree.all_properties():
-            yield PropertiesChanged(path, dict(properties))
-        for lock in self.locks:
-            yield lock_taken(lock)
-        for node in self.lost:
-            yield NodeLost(node, 0)
-        for node, disk in self.disks.items():
-            yield DiskChecked(node, disk, 0)
-        if self.restored is not None:
-            yield self.restored
-        yield from self.doomed.records()
-        for upload, under_way in self.uploads.items():
-            yield UploadStarted(upload, *attrs.astuple(under_way))
-        for each in self.continued:
-            yield ContinuedUploadBegun(each.upload, each.path, each.began_ms, each.said)
-            for number, packed in each.segments.items():
-                yield SegmentCommitted(number, self.shown(packed))
-        yield from self.moves.records()
+        return other_records_of(self)
