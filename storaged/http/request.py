@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -105,6 +105,10 @@ class StreamingRequest:
         """
         values = self._headers.get(name)
         return values[0] if values is not None and len(values) == 1 else None
+
+    def header_names(self) -> Iterable[str]:
+        """Return the names of all headers, in lower case."""
+        return [name.decode("ascii") for name in self._headers]
 
     def has_header(self, name: bytes) -> bool:
         """Return whether the request has a header."""

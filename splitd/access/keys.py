@@ -1,0 +1,93 @@
+"""The pairs of keys by which requests are signed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import attrs
+
+from splitd.access.grants import RIGHTS, Grants, Principal
+from splitd.access.logins import Logins
+
+
+@attrs.frozen
+class AccessKey:
+    """A pair of keys.
+
+    :param secret: what it signs with.
+    :param principal: the one whose it is.
+    """
+
+    secret: str = attrs.field(repr=False)
+    principal: Principal
+
+
+class IAccessKeys(Protocol):
+    """The keys that are good now."""
+
+    @property
+    def generation(self) -> object:
+        """Stands for the present keys: another object after each change."""
+
+    @property
+    def anonymous(self) -> Principal:
+        """The one who sends a request without a signature."""
+
+    def find(self, access_key: str) -> AccessKey | None:
+        """Return a pair of keys by its id; None if there is none."""
+
+
+class UserKeys:
+    """The keys of the users.
+
+    :param logins: returns the logins of the present users.
+    :param unseal: returns the secret of a key, given its id and the sealed secret, or raises `ValueError`.
+    """
+
+    def __init__(self, logins: Callable[[], Logins], unseal: Callable[[str, str], str]) -> None:
+        self._logins = logins
+        self._unseal = unseal
+        self._opened: dict[str, AccessKey] = {}
+        self._opened_of: object = None
+
+    @property
+    def generation(self) -> object:
+        """Stands for the present users: another object after each change of their file."""
+        return self._logins()
+
+    @property
+    def anonymous(self) -> Principal:
+        """The one who sends a request without a signature: they may do what everybody may."""
+        return self._logins().anonymous
+
+    def find(self, access_key: str) -> AccessKey | None:
+        """Return a pair of keys by its id; None if there is none, or if it was sealed under another cluster key."""
+        logins = self._logins()
+        if self._opened_of is not logins:
+            self._opened, self._opened_of = {}, logins
+        found = self._opened.get(access_key)
+        if found is None and (sealed := logins.find_key(access_key)) is not None:
+            principal, secret = sealed
+            try:
+                found = self._opened[access_key] = AccessKey(self._unseal(access_key, secret), principal)
+            except ValueError:
+                return None
+        return found
+
+
+class OneKey:
+    """The only key of a store without users.  It is good for everything, and nothing is allowed without it.
+
+    :param access_key: its id.
+    """
+
+    def __init__(self, access_key: str, secret: str) -> None:
+        self._access_key = access_key
+        self._key = AccessKey(secret, Principal("splitd", Grants([("/", frozenset(RIGHTS))])))
+        self.anonymous = Principal("", Grants([]))
+        self.generation: object = self
+
+    def find(self, access_key: str) -> AccessKey | None:
+        """Return the key if this is its id; else None."""
+        return self._key if access_key == self._access_key else None

@@ -1,0 +1,245 @@
+"""Finds out who sends a request, by its signature."""
+
+from __future__ import annotations
+
+import re
+from calendar import timegm
+from functools import lru_cache
+from time import gmtime, strftime
+
+import attrs
+
+from splitd.access.grants import Principal
+from splitd.access.keys import IAccessKeys
+from splitd.frontends.http.times import parse_time
+from splitd.frontends.s3.errors import S3Error
+from splitd.frontends.s3.query import Query
+from splitd.frontends.s3.signing.canonical import (
+    ChunkSigner,
+    canonical_path,
+    canonical_request,
+    canonical_value,
+    is_same,
+    sign,
+    signing_key,
+    string_to_sign,
+)
+from splitd.frontends.s3.signing.claims import SIGNATURE, Claim, parse_authorization, parse_presigned
+from storaged.http import IRequest
+from storaged.system.clocks import WallClock
+
+SKEW_S = 15 * 60
+"""How far the clock of a client may be off."""
+
+SERVICE = "s3"
+UNSIGNED = "UNSIGNED-PAYLOAD"
+SIGNED_CHUNKS = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
+SIGNED_CHUNKS_AND_TRAILER = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
+UNSIGNED_CHUNKS = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+_WORDS = frozenset({UNSIGNED, SIGNED_CHUNKS, SIGNED_CHUNKS_AND_TRAILER, UNSIGNED_CHUNKS})
+
+_CONTENT_SHA256 = "x-amz-content-sha256"
+_HEX = re.compile(r"\A[0-9a-f]{64}\Z")
+_TIME = re.compile(r"\A([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})Z\Z", re.ASCII)
+
+
+@attrs.frozen
+class Proof:
+    """Who sends a request, and what is known of its body before that is read.
+
+    :param payload: the SHA-256 of the body in hexadecimal digits, or one of this module's words.
+    :param chunks: checks the signatures of the body's chunks; None if they have none.
+    """
+
+    principal: Principal
+    payload: str = UNSIGNED
+    chunks: ChunkSigner | None = None
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether the request has no signature."""
+        return self.principal.is_anonymous
+
+
+class Authenticator:
+    """Proves signatures.
+
+    :param region: the region that signatures must be made for.
+    :param wall: tells what time it is.
+    """
+
+    def __init__(self, keys: IAccessKeys, region: str, wall: WallClock) -> None:
+        self._keys = keys
+        self._region = region
+        self._wall = wall
+
+    @property
+    def generation(self) -> object:
+        """Stands for the present keys: another object after each change."""
+        return self._keys.generation
+
+    def prove(self, request: IRequest, raw_path: bytes, query: Query) -> Proof:
+        """Return who sends a request.
+
+        :param raw_path: the path as it stands in the URL.
+        :raise S3Error: the signature is not good, or not good any more; `code` says why.
+        """
+        headers = request.header_values("Authorization")
+        if SIGNATURE in query or "X-Amz-Algorithm" in query:
+            if headers:
+                raise S3Error("InvalidArgument", "a request is signed in its header or in its URL, not in both")
+            return self._prove_presigned(request, raw_path, query)
+        if not headers:
+            if "AWSAccessKeyId" in query and "Signature" in query:
+                raise S3Error("InvalidRequest", "signatures of version 2 are not taken here; please use version 4")
+            return Proof(self._keys.anonymous, _stated_payload(request, UNSIGNED))
+        if len(headers) > 1:  # a program before this one may have judged another one than we would
+            raise S3Error("InvalidArgument", "the Authorization header came more than once")
+        return self._prove_header(request, raw_path, query, parse_authorization(headers[0]))
+
+    def _prove_header(self, request: IRequest, raw_path: bytes, query: Query, claim: Claim) -> Proof:
+        time = _signed_time(request)
+        if abs(self._wall.now_ms() / 1000 - _seconds(time)) > SKEW_S:
+            raise S3Error(
+                "RequestTimeTooSkewed",
+                "the difference between the request's time and the server's is too large",
+                RequestTime=time,
+                MaxAllowedSkewMilliseconds=str(SKEW_S * 1000),
+            )
+        payload = _stated_payload(request, "")
+        if not payload:
+            raise S3Error("InvalidRequest", f"a signed request needs the header {_CONTENT_SHA256}")
+        self._check_scope(claim, time, "AuthorizationHeaderMalformed")
+        return self._compare(request, raw_path, query.canonical(), claim, time, payload)
+
+    def _prove_presigned(self, request: IRequest, raw_path: bytes, query: Query) -> Proof:
+        claim = parse_presigned(query)
+        assert claim.expires_s is not None
+        now_s, signed_s = self._wall.now_ms() / 1000, _seconds(claim.time)
+        if signed_s > now_s + SKEW_S:
+            raise S3Error("AccessDenied", "the request is not valid yet")
+        if now_s >= signed_s + claim.expires_s:
+            raise S3Error("AccessDenied", "the request has expired", **{"X-Amz-Expires": str(claim.expires_s)})
+        self._check_scope(claim, claim.time, "AuthorizationQueryParametersError")
+        payload = _stated_payload(request, UNSIGNED) if _CONTENT_SHA256 in claim.signed.split(";") else UNSIGNED
+        return self._compare(request, raw_path, query.canonical(without=SIGNATURE.encode()), claim, claim.time, payload)
+
+    def _check_scope(self, claim: Claim, time: str, code: str) -> None:
+        scope = claim.scope
+        if scope.region != self._region:
+            raise S3Error(
+                code, f"the region {scope.region[:80]!r} is wrong; expecting {self._region!r}", Region=self._region
+            )
+        if scope.service != SERVICE:
+            raise S3Error(code, f"the service {scope.service[:80]!r} is wrong; expecting {SERVICE!r}")
+        if scope.date != time[:8]:
+            raise S3Error(code, f"the day of the credential, {scope.date}, is not that of the request, {time[:8]}")
+
+    def _compare(self, request: IRequest, raw_path: bytes, query: str, claim: Claim, time: str, payload: str) -> Proof:
+        key = self._keys.find(claim.access_key)
+        if key is None:
+            raise S3Error(
+                "InvalidAccessKeyId",
+                "the access key is not known here",
+                AWSAccessKeyId=claim.access_key[:128],
+            )
+        signed = claim.signed.split(";")
+        _refuse_unsigned(request, frozenset(signed), is_presigned=claim.expires_s is not None)
+        secret = signing_key(key.secret, claim.scope)
+        method, path = request.method.decode("ascii", "replace"), canonical_path(raw_path)
+        text = ""
+        for host in _hosts(request):
+            headers = [(name, host if name == "host" else _signed_value(request, name)) for name in signed]
+            canonical = canonical_request(method, path, query, headers, claim.signed, payload)
+            text = string_to_sign(time, claim.scope, canonical)
+            if is_same(sign(secret, text), claim.signature):
+                return Proof(key.principal, payload, _chunk_signer(payload, secret, time, claim))
+        raise S3Error(
+            "SignatureDoesNotMatch",
+            "the signature that was sent is not the one that the secret key makes of this request",
+            AWSAccessKeyId=claim.access_key[:128],
+            StringToSign=text,
+            SignatureProvided=claim.signature,
+        )
+
+
+def _chunk_signer(payload: str, secret: bytes, time: str, claim: Claim) -> ChunkSigner | None:
+    if payload not in {SIGNED_CHUNKS, SIGNED_CHUNKS_AND_TRAILER}:
+        return None
+    return ChunkSigner(secret, time, claim.scope, claim.signature)
+
+
+def _stated_payload(request: IRequest, otherwise: str) -> str:
+    """Return what a request says of its body's hash; `otherwise` if it says nothing."""
+    stated = request.getHeader(_CONTENT_SHA256)
+    if stated is None:
+        return otherwise
+    if stated in _WORDS or _HEX.match(stated):
+        return stated
+    if stated.startswith("STREAMING-"):
+        raise S3Error("NotImplemented", f"{_CONTENT_SHA256}: {stated[:80]} is not supported")
+    raise S3Error(
+        "InvalidArgument",
+        f"{_CONTENT_SHA256} must be {UNSIGNED}, one of the words that begin with STREAMING-, or a SHA-256 in "
+        "lower-case hexadecimal digits",
+        ArgumentName=_CONTENT_SHA256,
+    )
+
+
+def _signed_time(request: IRequest) -> str:
+    stated = request.getHeader("x-amz-date")
+    if stated is not None and _TIME.match(stated):
+        return stated
+    seconds = parse_time(request.getHeader("Date")) if stated is None else parse_time(stated)
+    if seconds is None:
+        raise S3Error("AccessDenied", "a signed request needs a valid x-amz-date or Date header")
+    return _format(seconds)
+
+
+def _refuse_unsigned(request: IRequest, signed: frozenset[str], *, is_presigned: bool) -> None:
+    """Refuse headers that change what a request means and that nobody has signed."""
+    if "host" not in signed:
+        raise S3Error("AccessDenied", "the header host must be signed", HeadersNotSigned="host")
+    loose = sorted(name for name in request.header_names() if name.startswith("x-amz-") and name not in signed)
+    if is_presigned and _CONTENT_SHA256 in loose:  # it is not looked at then
+        loose.remove(_CONTENT_SHA256)
+    if loose:
+        raise S3Error(
+            "AccessDenied", "there are headers in the request that are not signed", HeadersNotSigned=", ".join(loose)
+        )
+
+
+def _signed_value(request: IRequest, name: str) -> str:
+    values = request.header_values(name)
+    if not values:
+        raise S3Error("SignatureDoesNotMatch", f"the header {name[:80]} is signed, and did not come")
+    return ",".join(map(canonical_value, values))
+
+
+def _hosts(request: IRequest) -> list[str]:
+    """Return the names that the client may have signed: those that it used, also if a trusted proxy uses another."""
+    hosts = [canonical_value(request.getHeader("Host") or "")]
+    for value in request.header_values("X-Forwarded-Host"):
+        for each in value.split(","):
+            name = each.strip()
+            if name and name not in hosts and request.is_called(name):
+                hosts.append(name)
+    return hosts
+
+
+@lru_cache(4096)
+def _seconds(time: str) -> int:
+    """Return a time in the form YYYYMMDDTHHMMSSZ as seconds since 1970.
+
+    :raise S3Error: it is no time.
+    """
+    match = _TIME.match(time)
+    if match is not None:
+        year, month, day, hour, minute, second = map(int, match.groups())
+        if year >= 1970 and 1 <= month <= 12 and 1 <= day <= 31 and hour < 24 and minute < 60 and second < 61:
+            return timegm((year, month, day, hour, minute, second))
+    raise S3Error("AccessDenied", f"{time[:40]!r} is no time")
+
+
+def _format(seconds: int) -> str:
+    return strftime("%Y%m%dT%H%M%SZ", gmtime(seconds))

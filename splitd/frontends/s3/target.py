@@ -1,0 +1,95 @@
+"""Reads which bucket and key a request names.  Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from urllib.parse import unquote_to_bytes
+
+import attrs
+
+from splitd.frontends.s3.errors import S3Error
+from splitd.frontends.s3.query import Query
+from storaged.http import origin_form
+
+MAX_KEY = 1024
+"""The most bytes of a key."""
+
+_BUCKET = re.compile(r"\A[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\Z", re.ASCII)
+_ADDRESS = re.compile(r"\A[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+\Z", re.ASCII)
+_PORT = re.compile(r":[0-9]*\Z")
+
+
+@attrs.frozen
+class Target:
+    """What a request names.
+
+    :param raw_path: the path as it stands in the URL, for the signature.
+    :param bucket: empty for the service itself.
+    :param key: empty for the bucket itself.
+    """
+
+    raw_path: bytes
+    query: Query
+    bucket: str
+    key: str
+
+    @property
+    def resource(self) -> str:
+        """Its name in answers."""
+        return f"/{self.bucket}/{self.key}" if self.key else f"/{self.bucket}"
+
+
+def is_bucket_name(name: str) -> bool:
+    """Return whether a bucket can have this name.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+    """
+    return bool(_BUCKET.match(name)) and ".." not in name and not _ADDRESS.match(name)
+
+
+def parse_target(uri: bytes, host: str, domains: Iterable[str]) -> Target:
+    """Read what a request names, in its path or, below one of the domains, in the name of the host.
+
+    :param host: the value of `Host`.
+    :raise S3Error: the path is not UTF-8.
+    """
+    raw, _, query = origin_form(uri).partition(b"?")
+    path = decode_key(raw)
+    if not path.startswith("/"):
+        raise S3Error("InvalidURI", "Couldn't parse the specified URI.")
+    bucket = _bucket_of(host, domains)
+    if bucket:
+        return Target(raw, Query(query), bucket, check_key(path[1:]))
+    bucket, _, key = path[1:].partition("/")
+    return Target(raw, Query(query), bucket, check_key(key))
+
+
+def decode_key(raw: bytes) -> str:
+    """Return a percent-encoded key, or a path, as text.
+
+    :raise S3Error: it is not UTF-8.
+    """
+    try:
+        return unquote_to_bytes(raw).decode()
+    except UnicodeDecodeError:
+        raise S3Error("InvalidURI", "Couldn't parse the specified URI.") from None
+
+
+def check_key(key: str) -> str:
+    """Return a key as it came.
+
+    :raise S3Error: it is too long.
+    """
+    size = len(key.encode("utf-8", "surrogatepass"))
+    if size > MAX_KEY:
+        raise S3Error("KeyTooLongError", "Your key is too long", Size=str(size), MaxSizeAllowed=str(MAX_KEY))
+    return key
+
+
+def _bucket_of(host: str, domains: Iterable[str]) -> str:
+    name = _PORT.sub("", host).lower().rstrip(".")
+    for domain in domains:
+        if name.endswith(f".{domain}"):
+            return name[: -len(domain) - 1]
+    return ""

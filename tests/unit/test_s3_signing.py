@@ -1,0 +1,210 @@
+"""Signatures of S3: ours are those of botocore, and nothing that was signed can be changed."""
+
+from __future__ import annotations
+
+from calendar import timegm
+from datetime import UTC, datetime, timedelta
+from time import strptime
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from splitd.frontends.s3.errors import S3Error
+from splitd.frontends.s3.signing.authentication import SKEW_S, UNSIGNED, Authenticator, Proof
+from splitd.frontends.s3.target import parse_target
+from storaged.system.clocks import WallClock
+from tests.s3 import REGION, FakeRequest, OneUser, presign, sign
+
+KEYS = OneUser()
+HOST = "http://s3.example:8082"
+
+keys = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+values = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=30)
+names = st.text(st.sampled_from("abcdefghijklmnopqrstuvwxyz0123456789-_"), min_size=1, max_size=12)
+methods = st.sampled_from(["GET", "PUT", "HEAD", "DELETE", "POST"])
+
+
+def signed_ms(request: FakeRequest) -> int:
+    """Return when a request was signed: botocore reads the clock itself."""
+    stated = request.getHeader("X-Amz-Date")
+    if stated is None:
+        stated = parse_target(request.uri, "", ()).query.get("X-Amz-Date")
+    return timegm(strptime(stated, "%Y%m%dT%H%M%SZ")) * 1000
+
+
+def prove(request: FakeRequest, later_s: float = 0.0, region: str = REGION) -> Proof:
+    now_s = signed_ms(request) / 1000 + later_s
+    authenticator = Authenticator(KEYS, region, WallClock(lambda: now_s))
+    target = parse_target(request.uri, "", ())
+    return authenticator.prove(request, target.raw_path, target.query)  # type: ignore[arg-type]
+
+
+def refused(request: FakeRequest, later_s: float = 0.0, region: str = REGION) -> str:
+    with pytest.raises(S3Error) as caught:
+        prove(request, later_s, region)
+    return caught.value.code
+
+
+def url_of(key: str, query: dict[str, str]) -> str:
+    pairs = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query.items())
+    return f"{HOST}/bucket/{quote(key, safe='/~')}" + (f"?{pairs}" if pairs else "")
+
+
+@given(methods, keys, st.dictionaries(names, keys, max_size=4), st.dictionaries(names, values, max_size=4), st.binary())
+@settings(max_examples=300)
+def test_a_signature_of_botocore_is_good(
+    method: str, key: str, query: dict[str, str], metadata: dict[str, str], body: bytes
+) -> None:
+    headers = {f"x-amz-meta-{name}": value for name, value in metadata.items()}
+    request = sign(method, url_of(key, query), headers, body)
+    assert prove(request).principal is KEYS.user
+
+
+@given(methods, keys, st.dictionaries(names, keys, max_size=4), st.dictionaries(names, values, max_size=4))
+@settings(max_examples=300)
+def test_a_signed_url_of_botocore_is_good(
+    method: str, key: str, query: dict[str, str], metadata: dict[str, str]
+) -> None:
+    headers = {f"x-amz-meta-{name}": value for name, value in metadata.items()}
+    request = presign(method, url_of(key, query), headers)
+    proof = prove(request)
+    assert (proof.principal, proof.payload, proof.chunks) == (KEYS.user, UNSIGNED, None)
+
+
+def a_request() -> FakeRequest:
+    return sign("PUT", f"{HOST}/bucket/a//../b?x=1&y", {"x-amz-meta-a": "1", "Content-Type": "text/plain"}, b"body")
+
+
+def a_url() -> FakeRequest:
+    return presign("GET", f"{HOST}/bucket/key?response-content-type=a", {})
+
+
+def test_the_path_is_signed_as_it_stands() -> None:
+    assert prove(a_request()).principal is KEYS.user
+    request = a_request()
+    request.uri = b"/bucket/b?x=1&y"
+    assert refused(request) == "SignatureDoesNotMatch"
+
+
+@pytest.mark.parametrize("make", [a_request, a_url])
+def test_nothing_that_was_signed_can_be_changed(make: object) -> None:
+    assert callable(make)
+
+    def changed(**change: object) -> str:
+        request: FakeRequest = make()
+        for name, value in change.items():
+            setattr(request, name, value)
+        return refused(request)
+
+    assert changed(method=b"DELETE") == "SignatureDoesNotMatch"
+    for old, new in ((b"bucket", b"buckeu"), (b"x=1", b"x=2"), (b"content-type=a", b"content-type=b")):
+        if old in make().uri:
+            assert changed(uri=make().uri.replace(old, new)) == "SignatureDoesNotMatch"
+    assert changed(uri=make().uri + (b"&more=1" if b"?" in make().uri else b"?more=1")) == "SignatureDoesNotMatch"
+    headers = make().headers
+    assert changed(headers={**headers, "host": ["other.example"]}) == "SignatureDoesNotMatch"
+    for name in headers:
+        if name not in {"authorization", "content-length", "x-amz-date"}:
+            assert changed(headers={**headers, name: [headers[name][0] + "x"]}), name
+            assert changed(headers={key: value for key, value in headers.items() if key != name}), name
+
+
+def test_headers_of_s3_must_be_signed() -> None:
+    for make in (a_request, a_url):
+        request = make()
+        request.headers["x-amz-acl"] = ["public-read"]
+        assert refused(request) == "AccessDenied"
+
+
+def test_the_clock_of_the_client_may_be_off_by_a_quarter_of_an_hour() -> None:
+    for late_s in (-SKEW_S, SKEW_S):
+        assert prove(a_request(), late_s).principal is KEYS.user
+    for late_s in (-SKEW_S - 1, SKEW_S + 1):
+        assert refused(a_request(), late_s) == "RequestTimeTooSkewed"
+
+
+def test_a_signed_url_is_good_until_it_expires() -> None:
+    request = presign("GET", f"{HOST}/bucket/key", {}, 3600)
+    for late_s in (-SKEW_S, 0, 3599):
+        assert prove(request, late_s).principal is KEYS.user
+    for late_s in (-SKEW_S - 1, 3600, 7200):
+        assert refused(request, late_s) == "AccessDenied"
+    assert refused(presign("GET", f"{HOST}/bucket/key", {}, 7 * 86400 + 1)) == "AuthorizationQueryParametersError"
+
+
+def test_the_scope_must_be_ours() -> None:
+    assert refused(sign("GET", f"{HOST}/b/k", {}, region="eu-west-1")) == "AuthorizationHeaderMalformed"
+    assert prove(sign("GET", f"{HOST}/b/k", {}, region="eu-west-1"), region="eu-west-1").principal is KEYS.user
+
+
+def test_a_key_that_is_not_known_is_refused() -> None:
+    request = a_request()
+    request.headers["authorization"] = [request.headers["authorization"][0].replace("SPLITTEST", "NOBODY")]
+    assert refused(request) == "InvalidAccessKeyId"
+
+
+@pytest.mark.parametrize(
+    ("authorization", "code"),
+    [
+        ("AWS key:signature", "InvalidRequest"),
+        ("Basic YTpi", "InvalidArgument"),
+        ("AWS4-HMAC-SHA256", "AuthorizationHeaderMalformed"),
+        ("AWS4-HMAC-SHA256 Credential=a, SignedHeaders=host", "AuthorizationHeaderMalformed"),
+        (
+            "AWS4-HMAC-SHA256 Credential=a/20260101/r/s3/aws4_request, SignedHeaders=host, SignedHeaders=x, Signature=",
+            "AuthorizationHeaderMalformed",
+        ),
+        (
+            "AWS4-HMAC-SHA256 Credential=a/2026/r/s3/aws4_request, SignedHeaders=host, Signature=" + "0" * 64,
+            "AuthorizationHeaderMalformed",
+        ),
+        (
+            "AWS4-HMAC-SHA256 Credential=a/20260101/r/s3/aws4_request, SignedHeaders=Host, Signature=" + "0" * 64,
+            "AuthorizationHeaderMalformed",
+        ),
+        (
+            "AWS4-HMAC-SHA256 Credential=a/20260101/r/s3/aws4_request, SignedHeaders=host, Signature=00",
+            "SignatureDoesNotMatch",
+        ),
+    ],
+)
+def test_an_authorization_that_cannot_be_read_is_refused(authorization: str, code: str) -> None:
+    request = a_request()
+    request.headers["authorization"] = [authorization]
+    assert refused(request) == code
+
+
+def test_a_request_is_signed_in_one_way_only() -> None:
+    request = a_url()
+    request.headers["authorization"] = a_request().headers["authorization"]
+    assert refused(request) == "InvalidArgument"
+
+
+def test_a_request_without_a_signature_is_anonymous() -> None:
+    now = datetime.now(UTC) + timedelta(0)
+    authenticator = Authenticator(KEYS, REGION, WallClock(now.timestamp))
+    request = FakeRequest("GET", "/bucket/key", [("Host", "s3.example")])
+    target = parse_target(request.uri, "", ())
+    proof = authenticator.prove(request, target.raw_path, target.query)  # type: ignore[arg-type]
+    assert proof.is_anonymous
+
+
+def test_the_name_that_a_trusted_proxy_was_called_by_may_be_signed() -> None:
+    request = a_request()
+    request.headers["host"] = ["inner:1"]
+    request.headers["x-forwarded-host"] = ["s3.example:8082"]
+    assert refused(request) == "SignatureDoesNotMatch"
+    request.called = {"s3.example:8082"}
+    assert prove(request).principal is KEYS.user
+
+
+def test_what_is_said_of_the_payload_must_be_known() -> None:
+    for word, code in (("x", "InvalidArgument"), ("STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD", "NotImplemented")):
+        request = a_request()
+        request.headers["x-amz-content-sha256"] = [word]
+        assert refused(request) == code
+    request = a_request()
+    del request.headers["x-amz-content-sha256"]
+    assert refused(request) == "InvalidRequest"
