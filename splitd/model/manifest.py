@@ -70,8 +70,11 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
     @property
     def etag(self) -> str:
-        """Its strong entity tag, quotes included (RFC 9110 section 8.8.3): no two versions share one."""
-        return f'"{self.upload}"'
+        """Its strong entity tag, quotes included (RFC 9110 section 8.8.3): no two versions with different bytes share
+        one.  It is S3's own, where S3 gave one.
+        """
+        said = self.said
+        return f'"{self.upload}"' if isinstance(said, str) or not said.etag else f'"{said.etag}"'
 
     @property
     def missing(self) -> list[int]:

@@ -1,4 +1,4 @@
-"""The headers that describe a file's bytes.  Pure."""
+"""What clients say of a file besides its bytes.  Pure."""
 
 from __future__ import annotations
 
@@ -13,6 +13,12 @@ class Media(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     :param language: `Content-Language`.
     :param disposition: `Content-Disposition`: the name under which a browser saves the file.
     :param cache_control: `Cache-Control`.
+    :param expires: `Expires`, as it came: S3's clients send and read it.
+    :param etag: the entity tag that S3 gave the file, without quotes; empty if it came by another front door.
+    :param checksum: the checksum that S3's client sent, as "CRC32:BASE64"; with "-N" at the end if it is that of the
+        checksums of N parts.
+    :param metadata: (name, value) of each header that began with `x-amz-meta-`, without that.
+    :param tags: (key, value) of each tag of S3.
     """
 
     type: str = ""
@@ -20,11 +26,21 @@ class Media(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     language: str = ""
     disposition: str = ""
     cache_control: str = ""
+    expires: str = ""
+    etag: str = ""
+    checksum: str = ""
+    metadata: tuple[tuple[str, str], ...] = ()
+    tags: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def is_own(self) -> bool:
+        """Whether hardly another file has the same: it says something of this file's bytes."""
+        return bool(self.etag or self.checksum or self.metadata)
 
     def compact(self) -> str | Media:
         """Return the form that a manifest stores: the type alone if no other header was sent."""
-        has_more = self.encoding or self.language or self.disposition or self.cache_control
-        return self if has_more else self.type
+        has_more = self.encoding or self.language or self.disposition or self.cache_control or self.expires
+        return self if has_more or self.is_own or self.tags else self.type
 
 
 NO_MEDIA = Media()

@@ -131,7 +131,7 @@ class Packing:
         """Return the number of a shape for a manifest, and what the manifest has to keep beside it."""
         said: str | Media | None = manifest.said
         rest = b""
-        if self._texts >= _MOST_SAID or _length(manifest.said) > _LONGEST_SAID:
+        if self._texts >= _MOST_SAID or _is_own(manifest.said):
             said, rest = None, msgspec.json.encode(manifest.said)
         return self._number(Shape(manifest.data, manifest.parity, manifest.unit, said, len(manifest.nodes), wide)), rest
 
@@ -244,5 +244,8 @@ def size_of(packed: Packed) -> int:
     return int.from_bytes(packed[16:24], "big")
 
 
-def _length(said: str | Media) -> int:
-    return len(said) if isinstance(said, str) else sum(map(len, msgspec.structs.astuple(said)))
+def _is_own(said: str | Media) -> bool:
+    """Return whether a text is too long, or too rarely the same, to be kept once for all files that have it."""
+    if isinstance(said, str):
+        return len(said) > _LONGEST_SAID
+    return said.is_own or len(msgspec.json.encode(said)) > _LONGEST_SAID

@@ -14,6 +14,7 @@ from splitd.model.sharing import Shared
 
 PLAIN = Manifest("a" * 32, 3, 5, 6, 0, 4, tuple("abcdef"), "text/plain")
 GZIP = Media("text/plain", encoding="gzip", cache_control="no-store")
+S3 = Media("a/b", expires="0", etag="0" * 32, checksum="CRC32:AAAAAA==", metadata=(("a", "ä"),), tags=(("k", "v"),))
 
 
 def test_a_type_alone_is_kept_as_ever() -> None:
@@ -30,7 +31,7 @@ def test_a_file_of_which_nothing_more_is_said_takes_no_more_memory() -> None:
     assert sys.getsizeof(PLAIN) == sys.getsizeof(before(*range(len(fields))))
 
 
-@pytest.mark.parametrize("media", [GZIP, Media(language="de"), Media("a/b", disposition="attachment"), NO_MEDIA])
+@pytest.mark.parametrize("media", [GZIP, Media(language="de"), Media("a/b", disposition="attachment"), S3, NO_MEDIA])
 def test_the_journal_keeps_all_of_it(media: Media) -> None:
     manifest = msgspec.structs.replace(PLAIN, said=media.compact())
     record = decode_line(encode_line(1, 0, FileCommitted("/a", manifest))).record

@@ -14,7 +14,8 @@ from splitd.model.packing import Packing, key_of, size_of
 
 uploads = st.binary(min_size=16, max_size=16).map(bytes.hex)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
-media = st.builds(Media, texts, texts, texts, texts, texts)
+pairs = st.lists(st.tuples(texts, texts), max_size=2).map(tuple)
+media = st.builds(Media, texts, texts, texts, texts, texts, texts, texts, texts, pairs, pairs)
 manifests = st.builds(
     Manifest,
     uploads,
@@ -104,3 +105,11 @@ def test_more_nodes_and_layouts_than_there_can_be_are_refused() -> None:
         packing.pack(Manifest("a" * 32, 1, 1, 6, 0, unit, (), "x" * 300))
     with pytest.raises(ValueError, match="too many layouts"):
         packing.pack(Manifest("a" * 32, 1, 1, 6, 0, 2**16, (), "x" * 300))
+
+
+def test_what_only_one_file_says_is_not_kept_for_all() -> None:
+    packing = Packing()
+    for number in range(100):
+        packing.pack(manifest(number, Media("a/b", etag=f"{number:032x}")))
+        packing.pack(manifest(number, Media("a/b", language="de")))
+    assert len(packing.shapes) == 2
