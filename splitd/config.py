@@ -43,6 +43,41 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             min_length=1,
         ),
     ] = "tcp:8081:interface=127.0.0.1"
+    s3: Annotated[
+        str,
+        msgspec.Meta(
+            description="Where programs made for Amazon S3 connect: a Twisted endpoint; empty for nowhere. It is only "
+            "listened on if there are keys: those of users, or that of s3_key_file. "
+            "[default: tcp:8082:interface=127.0.0.1]"
+        ),
+    ] = "tcp:8082:interface=127.0.0.1"
+    s3_key_file: Annotated[
+        str,
+        msgspec.Meta(
+            description="The file of the only key for S3 if there are no users: its access key and its secret key, on "
+            "a line each. [default: none]"
+        ),
+    ] = ""
+    s3_region: Annotated[
+        str,
+        msgspec.Meta(
+            description="The region that clients of S3 sign for. [default: us-east-1]", pattern=r"\A[a-z0-9-]{1,64}\Z"
+        ),
+    ] = "us-east-1"
+    s3_domain: Annotated[
+        Words,
+        msgspec.Meta(
+            description="The host names below which each bucket has a name of its own, as in bucket.s3.example.org. "
+            "[default: none, and buckets stand in the path]"
+        ),
+    ] = Words()
+    s3_etag: Annotated[
+        Literal["md5", "version"],
+        msgspec.Meta(
+            description="What the ETag of an object is that came by S3: its MD5, which some clients compare, or only "
+            "a name of the version, which takes no time. [default: md5]"
+        ),
+    ] = "md5"
     listen_tls: Annotated[
         str,
         msgspec.Meta(

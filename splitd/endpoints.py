@@ -1,10 +1,10 @@
-"""Where the front is reached: the ports of clients and of operators."""
+"""Where the front is reached: the ports of clients, of programs made for S3, and of operators."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import maybeDeferred
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 
 from splitd.config import Config
@@ -33,13 +33,15 @@ class Endpoints:
     """The ports of the front.  Operators are served from the first moment of a start to the last of a stop.
 
     :param clients: answers the requests of clients.
-    :param connections: how many connections of clients there may be at the same time.
+    :param s3: answers the requests of S3; None if nobody has a key for it.
+    :param connections: how many connections of clients there may be at the same time, on each of their ports.
     :param certificates: keeps the certificates of the endpoints with TLS.
     :param tracing: traces the requests of clients; None for no traces.
     :param handover: passes the listening sockets on from program to program; None if nothing does.
     :ivar site: serves the clients.
     :ivar port: where clients connect; None before.
     :ivar tls_port: where they connect with TLS, besides `port`; None before, and if there is none.
+    :ivar s3_port: where programs made for S3 connect; None before, and if there are no keys for it.
     :ivar redirect_port: where they are led to the same URL with TLS; None before, and if there is none.
     :ivar admin_port: where operators connect; None before.
     """
@@ -48,24 +50,29 @@ class Endpoints:
         self,
         config: Config,
         clients: StreamingResource,
+        s3: StreamingResource | None,
         connections: int,
         observing: Observing,
         certificates: CertificateFolders,
         reactor: Any,
+        *,
         handover: Handover | None = None,
         tracing: Tracing | None = None,
     ) -> None:
         self._handover = handover
-        clients = clients if tracing is None else tracing.resource(clients)
+        if tracing is not None:
+            clients, s3 = tracing.resource(clients), None if s3 is None else tracing.resource(s3)
         self._config = config
         self._reactor = reactor
         self._certificates = certificates
         self._observing = observing
         self.site = self._make_site(clients, connections, observing.clients)
+        self._s3 = None if s3 is None else self._make_site(s3, connections, observing.clients)
         self._redirects = self._make_site(Redirect(self._redirected_to), _REDIRECTED, None)
         self._operators: StreamingSite | None = None
         self.port: IListeningPort | None = None
         self.tls_port: IListeningPort | None = None
+        self.s3_port: IListeningPort | None = None
         self.redirect_port: IListeningPort | None = None
         self.admin_port: IListeningPort | None = None
 
@@ -85,6 +92,12 @@ class Endpoints:
             observer=observer,
             hsts_s=config.hsts_s,
         )
+
+    def limit_connections(self, connections: int) -> None:
+        """Set how many connections of clients there may be at the same time, on each of their ports."""
+        for site in (self.site, self._s3):
+            if site is not None:
+                site.admission.limit = connections
 
     def _redirected_to(self) -> int:
         port: Any = self.tls_port or self.port
@@ -114,6 +127,8 @@ class Endpoints:
         self.port = await self._listen(config.listen, self.site)
         if config.listen_tls:
             self.tls_port = await self._listen(config.listen_tls, self.site)
+        if self._s3 is not None and config.s3:
+            self.s3_port = await self._listen(config.s3, self._s3)
         if config.redirect:
             self.redirect_port = await self._listen(config.redirect, self._redirects)
 
@@ -122,10 +137,12 @@ class Endpoints:
 
     async def end_clients(self) -> None:
         """Listen for clients no longer; wait `stop_timeout_s` for the requests in progress, then end them."""
-        for port in (self.port, self.tls_port, self.redirect_port):
+        for port in (self.port, self.tls_port, self.s3_port, self.redirect_port):
             if port is not None:
                 await maybeDeferred(port.stopListening)
         if self.redirect_port is not None:
             await drain(self._redirects, 0, self._reactor)
         linger_s = _LINGER_S if self._handover is not None and self._handover.leaving else 0
-        await drain(self.site, self._config.stop_timeout_s, self._reactor, linger_s)
+        sites = [site for site in (self.site, self._s3) if site is not None]
+        stop_s, reactor = self._config.stop_timeout_s, self._reactor
+        await gatherResults([Deferred.fromCoroutine(drain(site, stop_s, reactor, linger_s)) for site in sites])

@@ -18,6 +18,8 @@ from zope.interface import implementer
 from splitd.access.entries import UsersEntries, read_users
 from splitd.access.file import UsersFile
 from splitd.access.grants import Principal
+from splitd.access.key_file import parse_key_file
+from splitd.access.keys import OneKey, UserKeys
 from splitd.access.limiting import Limiting
 from splitd.access.secrets import Seal
 from splitd.capacity import IDLE_SHARE, Capacity
@@ -44,6 +46,7 @@ from splitd.frontends.admin.status import Status
 from splitd.frontends.http.guard import Guard
 from splitd.frontends.http.limits import RequestLimits
 from splitd.frontends.observing.observers import Observing
+from splitd.frontends.s3.building import S3Settings, make_s3
 from splitd.frontends.webdav.door import Door
 from splitd.frontends.webdav.resource import WebdavResource
 from splitd.model.manifest import Manifest
@@ -75,7 +78,7 @@ from splitd.upkeep.rot import RotWatch
 from splitd.upkeep.sweep import Sweep
 from splitd.uploads.aborts import LaterAborts
 from splitd.uploads.uploads import Cutting, Uploads
-from storaged.http import Fetcher, NodeConnections, NodeTrust
+from storaged.http import Fetcher, NodeConnections, NodeTrust, StreamingResource
 from storaged.http.handover import Handover
 from storaged.http.tls import CertificateFolders
 from storaged.parts.client import RemotePartStore, look_first
@@ -96,6 +99,9 @@ if TYPE_CHECKING:
 _NODE_IDLE_S = 120
 """How long an idle connection to a node is kept; the node keeps it longer."""
 
+_HASHES = 2
+"""How many threads compute the MD5 of objects."""
+
 _LOGINS = 2
 """How many passwords are proven at the same time.  Each takes 64 MiB of memory meanwhile."""
 
@@ -114,6 +120,7 @@ class Front:
     :param wall: tells the times that are shown or stored.
     :param descriptors: bound how many clients are served at once.
     :param users: what the file of the users says; None if the settings name none.
+    :param s3_key: the id and the secret of the only key for S3 if there are no users; None for none.
     :param tracing: traces what requests do; None for no traces.
     :param handover: passes the listening sockets on from program to program; None if nothing does.
     """
@@ -131,6 +138,7 @@ class Front:
         descriptors: Descriptors,
         users: UsersEntries | None = None,
         *,
+        s3_key: tuple[str, str] | None = None,
         handover: Handover | None = None,
         tracing: Tracing | None = None,
     ) -> None:
@@ -197,7 +205,8 @@ class Front:
         self._logins_pool = ThreadPool(0, _LOGINS, name="logins")
         self._users_file = None if users is None else self._make_users_file(users)
         self._guard = None if self._users_file is None else _guard(self._users_file)
-        self.endpoints = self._make_endpoints(store, capacity)
+        self._hashes_pool = ThreadPool(0, _HASHES, name="hashes")
+        self.endpoints = self._make_endpoints(store, capacity, self._make_s3(store, s3_key))
         files = self.catalog, self.catalog.namespace, self.catalog.layouts, self._segmentation
         self._relayout = Relayout(*files, layout, capacity.open_nodes, self._reaper.wake, clock=reactor, wall=wall)
         self._layouts = Layouts(self.catalog.namespace, layout, capacity.open_nodes, self._widen)
@@ -329,7 +338,23 @@ class Front:
             self._wall,
         )
 
-    def _make_endpoints(self, store: ObjectStore, capacity: Capacity) -> Endpoints:
+    def _make_s3(self, store: ObjectStore, only: tuple[str, str] | None) -> StreamingResource | None:
+        config, file = self._config, self._users_file
+        keys: UserKeys | OneKey
+        if file is not None:
+            keys = UserKeys(lambda: file.logins, self._seal.open)
+        elif only is not None:
+            keys = OneKey(*only)
+        else:
+            return None
+
+        def compute(call: Callable[[], Any]) -> Deferred[Any]:
+            return deferToThreadPool(self._reactor, self._hashes_pool, call)
+
+        settings = S3Settings(config.s3_region, tuple(map(str.lower, config.s3_domain)), config.s3_etag == "md5")
+        return make_s3(lambda principal: store.as_user(principal)[0], keys, settings, compute, self._wall)
+
+    def _make_endpoints(self, store: ObjectStore, capacity: Capacity, s3: StreamingResource | None) -> Endpoints:
         def limit(door: Door, principal: Principal) -> Door:
             limited, locks = store.as_user(principal)
             return door.limited(limited, limited, locks)
@@ -342,12 +367,13 @@ class Front:
         return Endpoints(
             self._config,
             resource,
+            s3,
             capacity.clients(),
             self._observing,
             self.certificates,
             self._reactor,
-            self._handover,
-            self._tracing,
+            handover=self._handover,
+            tracing=self._tracing,
         )
 
     def _make_sweep(self) -> Sweep:
@@ -408,7 +434,7 @@ class Front:
 
     async def _widen(self) -> None:
         """Serve fewer clients at once if a file has more parts, or may get more, than files had before."""
-        self.endpoints.site.admission.limit = await self._capacity.clients_now()
+        self.endpoints.limit_connections(await self._capacity.clients_now())
 
     def _new_upload_id(self) -> str:
         return upload_id(self._wall.now_ms(), os.urandom(RANDOM_BYTES))
@@ -477,6 +503,7 @@ class Front:
         await enter(_nothing, self._own_files.stop_renewing)
         await enter(self._own_files.start, self._own_files.stop)
         await enter(self._logins_pool.start, self._logins_pool.stop)
+        await enter(self._hashes_pool.start, self._hashes_pool.stop)
         await enter(self._serve_operators, self.endpoints.end_operators)
         # Closing the journal ends the reading of it.
         await enter(self.catalog.start, self._close_catalog, interrupt=self._journal.close)
@@ -569,6 +596,13 @@ def _guard(file: UsersFile) -> Guard:
     return Guard(lambda: file.logins)
 
 
+def _read_s3_key(path: str) -> tuple[str, str]:
+    try:
+        return parse_key_file(read_text(path))
+    except ValueError as problem:
+        raise SettingsError(f"{path}: {problem}") from problem
+
+
 def _nothing() -> None:
     """Start nothing: this stage only has something to stop."""
 
@@ -597,6 +631,7 @@ def makeService(options: Options) -> Daemon:
         entries = read_registry(config.registry, read_text(config.registry))
         keys = ClusterKeys(read_cluster_keys(config.cluster_key_file))
         users = read_users(config.users, read_text(config.users), Seal(*keys.all()).open) if config.users else None
+        s3_key = _read_s3_key(config.s3_key_file) if config.s3_key_file else None
     except (SettingsError, RegistryInvalid, UsersInvalid) as problem:
         raise SystemExit(f"splitd: {problem}") from problem
     measure_monotonically(reactor)
@@ -610,6 +645,7 @@ def makeService(options: Options) -> Daemon:
         WallClock(),
         raise_limit(),
         users,
+        s3_key=s3_key,
         handover=handover,
         tracing=tracing,
     )

@@ -50,9 +50,11 @@ def up(session: Session, nodes: int | None, folder: Path, port: int, layout: Lay
     It runs until Ctrl-C or SIGTERM, which stops all of it.  If it is started again on the same folder, it serves the
     same files.  It then has more storage servers if --nodes is larger than before, and never fewer.
 
-    The front listens on port P, its operators' HTTP on P + 1, storage server nX on P + 10 + X, all on 127.0.0.1.  While
-    all of them are ready, cluster.json in the folder holds their URLs and process ids.  A daemon that ends by itself is
-    started again.  If splitctl itself is killed, the kernel kills its daemons (Linux).
+    The front listens on port P, its operators' HTTP on P + 1, S3 on P + 2, storage server nX on P + 10 + X, all on
+    127.0.0.1.  While all of them are ready, cluster.json in the folder holds their URLs and process ids, and the key
+    for S3, which is made at the first start; if there are users, they have keys of their own.
+
+    A daemon that ends by itself is started again.  If splitctl itself is killed, the kernel kills its daemons (Linux).
 
     `splitctl grow` adds storage servers while it runs.
 

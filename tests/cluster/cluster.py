@@ -74,6 +74,7 @@ class Cluster:
     :param front_reactor: the reactor of the front; None for that of all others.
     :param settings: more settings of the front.
     :ivar users: the file of the users, read at the start of the front; None for none.
+    :ivar s3_key: the only key for S3, used from the start of the front on; None for none.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class Cluster:
         self.urls: dict[str, str] = {}
         self.users: Path | None = None
         self.tracing: Any = None
+        self.s3_key: tuple[str, str] | None = None
         self.descriptors = present_descriptors()
         self.journal_filesystem = HarmedFilesystem()
         self.front: Front | None = None
@@ -136,6 +138,7 @@ class Cluster:
             self.descriptors,
             users,
             tracing=self.tracing,
+            s3_key=self.s3_key,
         )
 
     def make_front_config(self) -> Config:
@@ -150,6 +153,7 @@ class Cluster:
             admin=endpoint(self.host, 0),
             unit=Size(self.unit),
             users=str(self.users or ""),
+            s3=endpoint(self.host, 0),
             **{"listen": endpoint(self.host, self.port), "small_part": Size(0), **self.settings},
         )
 
@@ -268,6 +272,12 @@ class Cluster:
         assert self.front is not None
         assert self.front.endpoints.admin_port is not None
         return http_url(self.host, self.front.endpoints.admin_port.getHost().port)
+
+    @property
+    def s3_url(self) -> str:
+        assert self.front is not None
+        assert self.front.endpoints.s3_port is not None
+        return http_url(self.host, self.front.endpoints.s3_port.getHost().port)
 
     async def ask(self, method: str, path: str, data: Any = None, **headers: str) -> Answer:
         """Send one request to the front; return its whole answer."""

@@ -169,6 +169,7 @@ def test_cluster_json_tells_urls_and_process_ids(tmp_path: Path) -> None:
     assert document["front"] == {
         "url": "http://127.0.0.1:9000",
         "admin": "http://127.0.0.1:9001",
+        "s3": "http://127.0.0.1:9002",
         "pid": 10,
         "config": str(tmp_path / "front/splitd.yaml"),
     }
@@ -180,8 +181,20 @@ def test_cluster_json_tells_urls_and_process_ids(tmp_path: Path) -> None:
     }
     assert len(document["nodes"]) == 6
     assert document["registry"] == str(tmp_path / "nodes.yaml")
+    assert document["cluster_key_file"] == str(tmp_path / "cluster.key")
     assert read_ready(tmp_path) == document
     assert read_ready(tmp_path / "elsewhere") is None
+
+
+def test_the_key_for_s3_is_made_once_and_told_while_there_are_no_users(tmp_path: Path) -> None:
+    pids = {"front": 10, **{f"n{number}": 10 + number for number in range(1, 7)}}
+    key = write_ready(prepared(tmp_path), pids)["s3_key"]
+    assert (tmp_path / "s3.key").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "s3.key").read_text().split() == [key["access_key"], key["secret_key"]]
+    assert write_ready(prepared(tmp_path), pids)["s3_key"] == key
+    users = plan_cluster(tmp_path, 9000, users=tmp_path / "users.yaml")
+    prepare(users)
+    assert write_ready(users, pids)["s3_key"] is None
 
 
 def test_a_layout_is_written_down_and_stays_until_another_one_is_asked_for(tmp_path: Path) -> None:

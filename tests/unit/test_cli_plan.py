@@ -16,12 +16,14 @@ def test_the_ports_follow_from_the_front_s() -> None:
     assert plan.ports() == {
         9000: "the front",
         9001: "the operators' HTTP",
+        9002: "S3",
         9011: "node n1",
         9012: "node n2",
         9017: "node n7",
     }
     assert plan.url == "http://127.0.0.1:9000"
     assert plan.admin == "http://127.0.0.1:9001"
+    assert plan.s3 == "http://127.0.0.1:9002"
     assert [node.url for node in plan.nodes] == [f"http://127.0.0.1:{port}" for port in (9011, 9012, 9017)]
 
 
@@ -30,6 +32,8 @@ def test_the_front_is_told_where_everything_is() -> None:
         "data": "/v/front/data",
         "listen": "tcp:9000:interface=127.0.0.1",
         "admin": "tcp:9001:interface=127.0.0.1",
+        "s3": "tcp:9002:interface=127.0.0.1",
+        "s3_key_file": "/v/s3.key",
         "registry": "/v/nodes.yaml",
         "cluster_key_file": "/v/cluster.key",
     }

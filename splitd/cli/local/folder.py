@@ -10,6 +10,8 @@ from pathlib import Path
 import attrs
 import yaml
 
+from splitd.access.key_file import format_key_file
+from splitd.access.secrets import new_key
 from splitd.cli.local.plan import (
     LEAST_NODES,
     NODE_CONFIG,
@@ -67,6 +69,15 @@ def _present_layout(folder: Path) -> Layout | None:
         return None  # the front says what is wrong with its file
 
 
+def has_users(config: Path) -> bool:
+    """Return whether the front's configuration file names a file of users."""
+    try:
+        found = yaml.safe_load(_read(config) or "")
+    except yaml.YAMLError:
+        return False  # the front says what is wrong with its file
+    return isinstance(found, dict) and bool(found.get("users"))
+
+
 def plan_growth(plan: ClusterPlan, joined: SetOf[str], count: int) -> ClusterPlan:
     """Plan the nodes that are to be added to a running cluster, and only these.
 
@@ -106,6 +117,8 @@ def prepare(plan: ClusterPlan) -> None:
     :raise FolderError: an existing file cannot be changed.
     """
     _make_key(plan.key)
+    if not plan.s3_key.exists():
+        write_file(plan.s3_key, format_key_file(*new_key()), 0o600)
     prepare_nodes(plan)
     plan.data.mkdir(parents=True, exist_ok=True)
     _settle(plan.config, _FRONT_HEAD, plan.settings())

@@ -1,6 +1,7 @@
 """The plan of a local cluster: its daemons, their ports, and the contents of their configuration files.  Pure.
 
     DIR/cluster.key                  the key that all daemons share
+    DIR/s3.key                       the access key and the secret key for S3, if there are no users
     DIR/nodes.yaml                   the registry
     DIR/front/splitd.yaml, data/     the front
     DIR/nodes/nX/storaged.yaml, data/  a storage server
@@ -8,7 +9,7 @@
     DIR/cluster.json                 exists while the cluster is ready: URLs and process ids
     DIR/up.lock                      locked by the `splitctl up` that runs here; holds its process id
 
-Ports: the front P, its operators' HTTP P + 1, node nX P + 10 + X.
+Ports: the front P, its operators' HTTP P + 1, S3 P + 2, node nX P + 10 + X.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ HOST = "127.0.0.1"
 FRONT = "front"
 REGISTRY = "nodes.yaml"
 KEY = "cluster.key"
+S3_KEY = "s3.key"
 NODE_CONFIG = "storaged.yaml"
 FRONT_CONFIG = "splitd.yaml"
 LEAST_NODES = 6
@@ -105,6 +107,11 @@ class ClusterPlan:
         return self.folder / KEY
 
     @property
+    def s3_key(self) -> Path:
+        """The file of the key for S3; it is of no use if there are users."""
+        return self.folder / S3_KEY
+
+    @property
     def registry(self) -> Path:
         """The file of the registry."""
         return self.folder / REGISTRY
@@ -130,6 +137,11 @@ class ClusterPlan:
         return f"http://{HOST}:{self.port + 1}"
 
     @property
+    def s3(self) -> str:
+        """The URL for programs made for S3."""
+        return f"http://{HOST}:{self.port + 2}"
+
+    @property
     def nodes(self) -> tuple[NodePlan, ...]:
         """The storage servers."""
         return tuple(
@@ -147,6 +159,8 @@ class ClusterPlan:
             "data": str(self.data),
             "listen": _endpoint(self.port),
             "admin": _endpoint(self.port + 1),
+            "s3": _endpoint(self.port + 2),
+            "s3_key_file": str(self.s3_key),
             "registry": str(self.registry),
             "cluster_key_file": str(self.key),
             **({"layout": self.layout} if self.layout else {}),
@@ -158,6 +172,7 @@ class ClusterPlan:
         return {
             self.port: "the front",
             self.port + 1: "the operators' HTTP",
+            self.port + 2: "S3",
             **{node.port: f"node {node.node_id}" for node in self.nodes},
         }
 

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from splitd.cli.local.folder import FolderError
+from splitd.access.key_file import parse_key_file
+from splitd.cli.local.folder import FolderError, has_users
 from splitd.cli.local.plan import ClusterPlan
 from splitd.cli.writing import write_file
 
@@ -56,15 +57,31 @@ def write_ready(plan: ClusterPlan, pids: Mapping[str, int]) -> dict[str, Any]:
     :return: the content of the file.
     """
     document = {
-        "front": {"url": plan.url, "admin": plan.admin, "pid": pids["front"], "config": str(plan.config)},
+        "front": {
+            "url": plan.url,
+            "admin": plan.admin,
+            "s3": plan.s3,
+            "pid": pids["front"],
+            "config": str(plan.config),
+        },
         "nodes": [
             {"id": node.node_id, "url": node.url, "pid": pids[node.node_id], "data": str(node.data)}
             for node in plan.nodes
         ],
         "registry": str(plan.registry),
+        "cluster_key_file": str(plan.key),
+        "s3_key": _s3_key(plan),
     }
     write_file(ready_file(plan.folder), json.dumps(document, indent=2) + "\n")
     return document
+
+
+def _s3_key(plan: ClusterPlan) -> dict[str, str] | None:
+    """Return the only key for S3; None if there are users, who have keys of their own."""
+    if has_users(plan.config):
+        return None
+    access_key, secret_key = parse_key_file(plan.s3_key.read_text(encoding="utf-8"))
+    return {"access_key": access_key, "secret_key": secret_key}
 
 
 def read_ready(folder: Path) -> Any:

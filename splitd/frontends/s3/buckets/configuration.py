@@ -1,0 +1,122 @@
+"""The configuration of a bucket: what is the same for all of them, and what there is none of."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from splitd.frontends.s3.answers import answer
+from splitd.frontends.s3.buckets.listing import owner_element
+from splitd.frontends.s3.buckets.service import DEFAULT_REGION
+from splitd.frontends.s3.door import S3Request, owner_of
+from splitd.frontends.s3.errors import S3Error
+from splitd.frontends.s3.xml import document, element, text
+
+Operation = Callable[[S3Request], Awaitable[None]]
+
+NONE: Mapping[str, tuple[str, str]] = {
+    "cors": ("NoSuchCORSConfiguration", "The CORS configuration does not exist"),
+    "encryption": (
+        "ServerSideEncryptionConfigurationNotFoundError",
+        "The server side encryption configuration was not found",
+    ),
+    "lifecycle": ("NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist"),
+    "object-lock": (
+        "ObjectLockConfigurationNotFoundError",
+        "Object Lock configuration does not exist for this bucket",
+    ),
+    "ownershipControls": ("OwnershipControlsNotFoundError", "The bucket ownership controls were not found"),
+    "policy": ("NoSuchBucketPolicy", "The bucket policy does not exist"),
+    "policyStatus": ("NoSuchBucketPolicy", "The bucket policy does not exist"),
+    "publicAccessBlock": (
+        "NoSuchPublicAccessBlockConfiguration",
+        "The public access block configuration was not found",
+    ),
+    "replication": ("ReplicationConfigurationNotFoundError", "The replication configuration was not found"),
+    "tagging": ("NoSuchTagSet", "The TagSet does not exist"),
+    "website": ("NoSuchWebsiteConfiguration", "The specified bucket does not have a website configuration"),
+}
+"""What a bucket has none of, with the code and the sentence that say so."""
+
+SAME: Mapping[str, tuple[str, str]] = {
+    "accelerate": ("AccelerateConfiguration", ""),
+    "logging": ("BucketLoggingStatus", ""),
+    "notification": ("NotificationConfiguration", ""),
+    "requestPayment": ("RequestPaymentConfiguration", "<Payer>BucketOwner</Payer>"),
+    "versioning": ("VersioningConfiguration", ""),
+}
+"""What is the same for all buckets: the root of the answer, and its content."""
+
+
+async def get_location(request: S3Request) -> None:
+    """Tell the region of a bucket; the first of Amazon's regions has no name here."""
+    await request.keys.bucket(request.bucket)
+    region = request.door.settings.region
+    answer(request.http, 200, document("LocationConstraint", "" if region == DEFAULT_REGION else region))
+
+
+def get_none(name: str) -> Operation:
+    """Return the operation that tells that there is none of a configuration."""
+
+    async def get(request: S3Request) -> None:
+        await request.keys.bucket(request.bucket)
+        code, message = NONE[name]
+        raise S3Error(code, message, BucketName=request.bucket)
+
+    return get
+
+
+def get_same(name: str) -> Operation:
+    """Return the operation that tells a configuration which all buckets have."""
+
+    async def get(request: S3Request) -> None:
+        await request.keys.bucket(request.bucket)
+        answer(request.http, 200, document(*SAME[name]))
+
+    return get
+
+
+async def delete_none(request: S3Request) -> None:
+    """Delete a configuration that is not there, which is no error."""
+    await request.keys.bucket(request.bucket)
+    answer(request.http, 204)
+
+
+async def get_bucket_acl(request: S3Request) -> None:
+    """Tell that all of a bucket is its owner's: only grants decide who else may do what."""
+    await request.keys.bucket(request.bucket)
+    _answer_acl(request)
+
+
+async def get_object_acl(request: S3Request) -> None:
+    """Tell the same of an object."""
+    await request.keys.stat(request.bucket, request.key)
+    _answer_acl(request)
+
+
+def _answer_acl(request: S3Request) -> None:
+    owner, shown = owner_of(request.proof.principal)
+    grantee = (
+        f'<Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser">'
+        f"{text('ID', owner)}{text('DisplayName', shown)}</Grantee>"
+    )
+    grant = element("Grant", grantee, text("Permission", "FULL_CONTROL"))
+    body = document("AccessControlPolicy", owner_element(request), element("AccessControlList", grant))
+    answer(request.http, 200, body)
+
+
+async def put_bucket_acl(request: S3Request) -> None:
+    """Take the access control that everything has anyway; others were refused with the headers."""
+    await request.keys.bucket(request.bucket)
+    await _take_same_acl(request)
+
+
+async def put_object_acl(request: S3Request) -> None:
+    """Take the access control that everything has anyway."""
+    await request.keys.stat(request.bucket, request.key)
+    await _take_same_acl(request)
+
+
+async def _take_same_acl(request: S3Request) -> None:
+    if await request.read_xml():
+        raise S3Error("NotImplemented", "lists of access control are not supported; grants decide who may do what")
+    answer(request.http, 200)

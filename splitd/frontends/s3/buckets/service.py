@@ -1,0 +1,87 @@
+"""ListBuckets, and making, finding and deleting a bucket."""
+
+from __future__ import annotations
+
+from splitd.errors import NameTaken
+from splitd.frontends.s3.answers import answer
+from splitd.frontends.s3.buckets.listing import owner_element
+from splitd.frontends.s3.door import S3Request
+from splitd.frontends.s3.errors import S3Error
+from splitd.frontends.s3.target import is_bucket_name
+from splitd.frontends.s3.xml import document, element, format_time, only_text, parse, text
+
+DEFAULT_REGION = "us-east-1"
+
+
+async def list_buckets(request: S3Request) -> None:
+    """Answer with all buckets that the user may read, a page of them if that is asked for."""
+    query = request.query
+    limit = query.get("max-buckets")
+    if limit and not (limit.isascii() and limit.isdigit() and 1 <= int(limit) <= 10_000):
+        raise S3Error("InvalidArgument", "max-buckets should be from 1 to 10000", ArgumentName="max-buckets")
+    prefix, after = query.get("prefix"), query.get("continuation-token")
+    found = [each for each in await request.keys.buckets() if each[0].startswith(prefix) and each[0] > after]
+    shown = found[: int(limit)] if limit else found
+    buckets = [
+        element("Bucket", text("Name", name), text("CreationDate", format_time(bucket.created_ms)))
+        for name, bucket in shown
+    ]
+    more = [text("ContinuationToken", shown[-1][0])] if len(shown) < len(found) else []
+    answer(
+        request.http,
+        200,
+        document("ListAllMyBucketsResult", owner_element(request), element("Buckets", *buckets), *more),
+    )
+
+
+async def create_bucket(request: S3Request) -> None:
+    """Make a bucket: a collection right below the root."""
+    name = request.bucket
+    if not is_bucket_name(name):
+        raise S3Error("InvalidBucketName", "The specified bucket is not valid.", BucketName=name[:100])
+    for header, harmless in (
+        ("x-amz-bucket-object-lock-enabled", {"", "false"}),
+        ("x-amz-object-ownership", {"", "BucketOwnerEnforced"}),
+    ):
+        if request.header(header) not in harmless:
+            raise S3Error("NotImplemented", f"{header}: {request.header(header)[:40]} is not supported", Header=header)
+    region, body = request.door.settings.region, await request.read_xml()
+    if body:
+        asked = only_text(parse(body, "CreateBucketConfiguration"), "LocationConstraint", "")
+        if asked not in {"", region, "EU" if region == "eu-west-1" else region}:
+            raise S3Error(
+                "InvalidLocationConstraint", f"The specified location-constraint is not valid: this is {region}"
+            )
+    try:
+        await request.keys.make_bucket(name)
+    except NameTaken:
+        await _refuse_taken(request, name)
+    request.http.setHeader("Location", f"/{name}")
+    answer(request.http, 200)
+
+
+async def _refuse_taken(request: S3Request, name: str) -> None:
+    """Refuse to make what is there; in the first of Amazon's regions that succeeds, as it does there."""
+    try:
+        await request.keys.bucket(name)
+    except S3Error:
+        raise S3Error("BucketAlreadyExists", "The requested bucket name is not available.", BucketName=name) from None
+    if request.door.settings.region != DEFAULT_REGION:
+        raise S3Error(
+            "BucketAlreadyOwnedByYou",
+            "Your previous request to create the named bucket succeeded and you already own it.",
+            BucketName=name,
+        )
+
+
+async def head_bucket(request: S3Request) -> None:
+    """Tell whether there is a bucket."""
+    await request.keys.bucket(request.bucket)
+    request.http.setHeader("x-amz-bucket-region", request.door.settings.region)
+    answer(request.http, 200)
+
+
+async def delete_bucket(request: S3Request) -> None:
+    """Delete a bucket that is empty."""
+    await request.keys.delete_bucket(request.bucket)
+    answer(request.http, 204)

@@ -1,0 +1,34 @@
+"""Puts the door together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from splitd.access.grants import Principal
+from splitd.access.keys import IAccessKeys
+from splitd.frontends.s3.door import S3Door, S3Settings
+from splitd.frontends.s3.keys import Keys
+from splitd.frontends.s3.resource import S3Resource
+from splitd.frontends.s3.signing.authentication import Authenticator
+from splitd.interfaces.store import IObjectStore
+from storaged.system.clocks import WallClock
+from storaged.system.parallel import InThread
+
+__all__ = ["S3Settings", "make_s3"]
+
+
+def make_s3(
+    store_of: Callable[[Principal], IObjectStore],
+    keys: IAccessKeys,
+    settings: S3Settings,
+    in_thread: InThread,
+    wall: WallClock,
+) -> S3Resource:
+    """Return the resource of the door.
+
+    :param store_of: returns the store limited to what somebody may do.
+    :param keys: the pairs of keys that are good.
+    :param in_thread: computes in a thread.
+    """
+    door = S3Door(Keys(store_of(keys.anonymous)), settings, in_thread, wall)
+    return S3Resource(door, Authenticator(keys, settings.region, wall), lambda principal: Keys(store_of(principal)))

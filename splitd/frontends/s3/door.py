@@ -1,0 +1,121 @@
+"""The collaborators of the operations, and one request with all that is known of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+import attrs
+
+from splitd.access.grants import Principal
+from splitd.frontends.s3.errors import S3Error
+from splitd.frontends.s3.keys import Keys
+from splitd.frontends.s3.payload.expected import Expected, read_expected
+from splitd.frontends.s3.payload.hashing import ThreadedMD5
+from splitd.frontends.s3.payload.receiving import collect
+from splitd.frontends.s3.query import Query
+from splitd.frontends.s3.signing.authentication import Proof
+from splitd.frontends.s3.target import Target
+from storaged.http import IRequest
+from storaged.system.clocks import WallClock
+from storaged.system.parallel import InThread
+
+_XML_LIMIT = 1024 * 1024
+"""The most bytes that a request's XML may have: a list of a thousand keys of a thousand bytes, in XML."""
+
+
+@attrs.frozen
+class S3Settings:
+    """What the operator has chosen.
+
+    :param region: the region of all buckets.
+    :param domains: names below which each bucket is a host.
+    :param md5: whether the ETag of an object is its MD5.
+    """
+
+    region: str
+    domains: tuple[str, ...] = ()
+    md5: bool = True
+
+
+@attrs.frozen
+class S3Door:
+    """What an operation needs from the rest of the front.
+
+    :param keys: the objects, as the one sees them who asks.
+    :param in_thread: computes in a thread.
+    :param wall: tells what time it is.
+    """
+
+    keys: Keys
+    settings: S3Settings
+    in_thread: InThread
+    wall: WallClock
+
+
+@attrs.frozen
+class S3Request:
+    """One request, after its signature was found good.
+
+    :param http: the request, and its answer.
+    """
+
+    http: IRequest
+    target: Target
+    proof: Proof
+    door: S3Door
+
+    @property
+    def bucket(self) -> str:
+        """The bucket that it names."""
+        return self.target.bucket
+
+    @property
+    def key(self) -> str:
+        """The key that it names."""
+        return self.target.key
+
+    @property
+    def query(self) -> Query:
+        """The query of its URL."""
+        return self.target.query
+
+    @property
+    def keys(self) -> Keys:
+        """The objects, as the one sees them who asks."""
+        return self.door.keys
+
+    def header(self, name: str) -> str:
+        """Return the value of a header; empty if it did not come."""
+        return self.http.getHeader(name) or ""
+
+    def expected(self) -> Expected:
+        """Return what it says of its body; see `read_expected`."""
+        return read_expected(self.http, self.proof)
+
+    def make_md5(self, set_full: Callable[[bool], None]) -> ThreadedMD5:
+        """Return a new computation of an MD5."""
+        return ThreadedMD5(self.door.in_thread, set_full)
+
+    async def read_xml(self) -> bytes:
+        """Return the body, and check it.
+
+        :raise S3Error: it is too long, or is not what the request said.
+        """
+        return await collect(self.http, self.expected(), _XML_LIMIT)
+
+
+def owner_of(principal: Principal) -> tuple[str, str]:
+    """Return the id and the name under which somebody owns objects."""
+    name = principal.name or "splitd"
+    return hashlib.sha256(f"splitd: {name}".encode()).hexdigest(), name
+
+
+def refuse_other_owner(request: S3Request) -> None:
+    """Refuse a request that expects another owner of the bucket.
+
+    :raise S3Error: it does.
+    """
+    expected = request.header("x-amz-expected-bucket-owner")
+    if expected and expected != owner_of(request.proof.principal)[0]:
+        raise S3Error("AccessDenied", "Access Denied")

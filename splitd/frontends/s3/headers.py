@@ -1,0 +1,209 @@
+"""Which headers of S3 are understood, and what an upload says of its object."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qsl
+
+from splitd.frontends.http.answers import Refused
+from splitd.frontends.http.opaque import decode_opaque, encode_opaque, parse_opaque
+from splitd.frontends.http.times import format_time
+from splitd.frontends.s3.errors import S3Error
+from splitd.frontends.s3.payload.checksums import PREFIX, parse_kept
+from splitd.model.manifest import Manifest
+from splitd.model.media import Media
+from storaged.http import IRequest
+
+META = "x-amz-meta-"
+MOST_METADATA = 2048
+"""The most bytes of all names and values of an object's metadata together."""
+
+_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
+
+_READ = frozenset(
+    {
+        "x-amz-acl",
+        "x-amz-bucket-object-lock-enabled",
+        "x-amz-bypass-governance-retention",
+        "x-amz-content-sha256",
+        "x-amz-copy-source",
+        "x-amz-copy-source-if-match",
+        "x-amz-copy-source-if-modified-since",
+        "x-amz-copy-source-if-none-match",
+        "x-amz-copy-source-if-unmodified-since",
+        "x-amz-copy-source-range",
+        "x-amz-date",
+        "x-amz-decoded-content-length",
+        "x-amz-expected-bucket-owner",
+        "x-amz-if-match-last-modified-time",
+        "x-amz-if-match-size",
+        "x-amz-max-parts",
+        "x-amz-metadata-directive",
+        "x-amz-mp-object-size",
+        "x-amz-object-attributes",
+        "x-amz-object-ownership",
+        "x-amz-optional-object-attributes",
+        "x-amz-part-number-marker",
+        "x-amz-request-payer",
+        "x-amz-sdk-checksum-algorithm",
+        "x-amz-source-expected-bucket-owner",
+        "x-amz-storage-class",
+        "x-amz-tagging",
+        "x-amz-tagging-directive",
+        "x-amz-trailer",
+        "x-amz-user-agent",
+    }
+)
+"""Headers that an operation reads, or that change nothing here."""
+
+_ACLS = frozenset({"private", "bucket-owner-full-control", "bucket-owner-read"})
+"""What everybody has anyway, where only grants decide."""
+
+
+def refuse_unsupported(request: IRequest) -> None:
+    """Refuse a request with a header that would change what is stored, and that is not understood here.
+
+    :raise S3Error: it has one.
+    """
+    for name in request.header_names():
+        if not name.startswith("x-amz-") or name in _READ or name.startswith((META, PREFIX)):
+            continue
+        if name == "x-amz-security-token":
+            raise S3Error("InvalidToken", "there are no session tokens here: remove AWS_SESSION_TOKEN")
+        if name.startswith("x-amz-server-side-encryption"):
+            raise S3Error("NotImplemented", f"{name}: there is no encryption by the server", Header=name)
+        raise S3Error("NotImplemented", f"the header {name[:100]} is not supported", Header=name[:100])
+    acl = request.getHeader("x-amz-acl")
+    if acl is not None and acl not in _ACLS:
+        raise S3Error("NotImplemented", f"x-amz-acl: {acl[:40]} is not supported; grants decide who may read")
+    storage_class = request.getHeader("x-amz-storage-class")
+    if storage_class not in {None, "STANDARD"}:
+        raise S3Error("InvalidStorageClass", "The storage class you specified is not valid; there is only STANDARD")
+
+
+def read_media(request: IRequest) -> Media:
+    """Read what an upload says of its object.
+
+    :raise S3Error: a value cannot be kept, or the metadata are too many bytes.
+    """
+    try:
+        return Media(
+            parse_opaque(request, "Content-Type"),
+            _without_framing(parse_opaque(request, "Content-Encoding", is_list=True)),
+            parse_opaque(request, "Content-Language", is_list=True),
+            parse_opaque(request, "Content-Disposition"),
+            parse_opaque(request, "Cache-Control", is_list=True),
+            parse_opaque(request, "Expires"),
+            metadata=_metadata(request),
+            tags=parse_tagging(request.getHeader("x-amz-tagging") or ""),
+        )
+    except Refused as problem:
+        raise S3Error("InvalidArgument", str(problem)) from problem
+
+
+def _without_framing(encoding: str) -> str:
+    """Return the content's own encoding: `aws-chunked` is the framing of the request, and gone when it is read."""
+    if "aws-chunked" not in encoding:
+        return encoding
+    return ", ".join(each for each in map(str.strip, encoding.split(",")) if each and each != "aws-chunked")
+
+
+def _metadata(request: IRequest) -> tuple[tuple[str, str], ...]:
+    found = sorted(
+        (name[len(META) :], decode_opaque(",".join(value.strip() for value in request.header_values(name))))
+        for name in request.header_names()
+        if name.startswith(META)
+    )
+    size = sum(len(name) + len(encode_opaque(value)) for name, value in found)
+    if size > MOST_METADATA:
+        raise S3Error(
+            "MetadataTooLarge",
+            "Your metadata headers exceed the maximum allowed metadata size",
+            Size=str(size),
+            MaxSizeAllowed=str(MOST_METADATA),
+        )
+    if any(_CONTROL.search(value) for _, value in found):
+        raise S3Error("InvalidArgument", "a value of x-amz-meta- has control characters")
+    return tuple(found)
+
+
+def parse_tagging(value: str) -> tuple[tuple[str, str], ...]:
+    """Read the value of `x-amz-tagging`: tags as the parameters of a query.
+
+    :raise S3Error: they are not tags; see `check_tags`.
+    """
+    if not value:
+        return ()
+    try:
+        return check_tags(parse_qsl(value, keep_blank_values=True, strict_parsing=True, errors="strict"))
+    except ValueError:
+        raise S3Error("InvalidArgument", "x-amz-tagging is not well formed", ArgumentName="x-amz-tagging") from None
+
+
+MOST_TAGS = 10
+_LONGEST_TAG_KEY = 128
+_LONGEST_TAG_VALUE = 256
+
+
+def check_tags(tags: list[tuple[str, str]], most: int = MOST_TAGS) -> tuple[tuple[str, str], ...]:
+    """Return tags in order.
+
+    :raise S3Error: they are too many, one is too long, or a key is there twice.
+    """
+    if len(tags) > most:
+        raise S3Error("BadRequest", f"Object tags cannot be greater than {most}")
+    for key, value in tags:
+        if not key or len(key) > _LONGEST_TAG_KEY:
+            raise S3Error("InvalidTag", "The TagKey you have provided is invalid")
+        if len(value) > _LONGEST_TAG_VALUE:
+            raise S3Error("InvalidTag", "The TagValue you have provided is invalid")
+        if _CONTROL.search(key + value):
+            raise S3Error("InvalidTag", "a tag has control characters")
+    if len({key for key, _ in tags}) != len(tags):
+        raise S3Error("InvalidTag", "Cannot provide multiple Tags with the same key")
+    return tuple(sorted(tags))
+
+
+# What is told of an object
+
+
+def etag_of(manifest: Manifest) -> str:
+    """Return the entity tag of an object, with quotes.
+
+    That of a file which came by another door has a form that no client takes for an MD5.
+    """
+    etag = manifest.media.etag
+    return f'"{etag}"' if etag else f'"{manifest.upload}-1"'
+
+
+def describe_version(request: IRequest, manifest: Manifest) -> None:
+    """Set the headers that say which version of an object this is."""
+    request.setHeader("ETag", etag_of(manifest))
+    request.setHeader("Last-Modified", format_time(manifest.created_ms))
+
+
+def describe_object(request: IRequest, manifest: Manifest) -> None:
+    """Set the headers that came with an object."""
+    media = manifest.media
+    request.setHeader("Content-Type", encode_opaque(media.type or "binary/octet-stream"))
+    for name, value in (
+        ("Content-Encoding", media.encoding),
+        ("Content-Language", media.language),
+        ("Content-Disposition", media.disposition),
+        ("Cache-Control", media.cache_control),
+        ("Expires", media.expires),
+    ):
+        if value:
+            request.setHeader(name, encode_opaque(value))
+    for name, value in media.metadata:
+        request.setHeader(META + name, encode_opaque(value))
+    if media.tags:
+        request.setHeader("x-amz-tagging-count", str(len(media.tags)))
+
+
+def describe_checksum(request: IRequest, manifest: Manifest) -> None:
+    """Set the header with the checksum of an object, if it has one."""
+    checksum = parse_kept(manifest.media.checksum)
+    if checksum is not None:
+        request.setHeader(checksum.algorithm.field, checksum.value)
+        request.setHeader("x-amz-checksum-type", checksum.type)

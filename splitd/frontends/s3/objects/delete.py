@@ -1,0 +1,83 @@
+"""DeleteObject and DeleteObjects.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from xml.etree.ElementTree import Element
+
+import attrs
+from twisted.internet.defer import Deferred, gatherResults
+
+from splitd.errors import SplitdError
+from splitd.frontends.s3.answers import answer, refusal
+from splitd.frontends.s3.conditions import single_tag, write_condition
+from splitd.frontends.s3.door import S3Request
+from splitd.frontends.s3.errors import S3Error
+from splitd.frontends.s3.objects.get import refuse_version
+from splitd.frontends.s3.target import check_key
+from splitd.frontends.s3.xml import document, element, malformed, only_text, parse, text
+from splitd.model.conditions import ALWAYS, Condition
+
+_MOST = 1000
+"""Keys that one request may delete."""
+
+
+@attrs.frozen
+class _Doomed:
+    key: str
+    version: str
+    condition: Condition
+
+
+async def delete_object(request: S3Request) -> None:
+    """Delete an object.  A key that nothing has is told the same."""
+    refuse_version(request)
+    await request.keys.delete(request.bucket, request.key, write_condition(request.http))
+    answer(request.http, 204)
+
+
+async def delete_objects(request: S3Request) -> None:
+    """Delete up to a thousand objects, each for itself."""
+    root = parse(await request.read_xml(), "Delete")
+    quiet = only_text(root, "Quiet", "false").strip().lower() == "true"
+    objects = root.findall("Object")
+    if not objects or len(objects) > _MOST:
+        raise malformed()
+    doomed = [
+        _Doomed(check_key(only_text(each, "Key")), only_text(each, "VersionId", "null"), _condition(each))
+        for each in objects
+    ]
+    await request.keys.bucket(request.bucket)
+    told: Sequence[str] = await gatherResults(
+        [Deferred.fromCoroutine(_delete(request, each, quiet=quiet)) for each in doomed], consumeErrors=True
+    )
+    answer(request.http, 200, document("DeleteResult", *told))
+
+
+def _condition(each: Element) -> Condition:
+    etag = only_text(each, "ETag", "")
+    return single_tag(etag) if etag else ALWAYS
+
+
+async def _delete(request: S3Request, doomed: _Doomed, *, quiet: bool) -> str:
+    key = text("Key", doomed.key)
+    try:
+        _refuse_impossible(doomed)
+        await request.keys.delete(request.bucket, doomed.key, doomed.condition)
+    except SplitdError as problem:
+        refused = refusal(problem)
+        return element("Error", key, text("Code", refused.code), text("Message", refused))
+    except S3Error as problem:
+        return element("Error", key, text("Code", problem.code), text("Message", problem))
+    return "" if quiet else element("Deleted", key)
+
+
+def _refuse_impossible(doomed: _Doomed) -> None:
+    if doomed.version not in {"null", ""}:
+        raise S3Error("NoSuchVersion", "The specified version does not exist.")
+    if not doomed.key:
+        raise S3Error("InvalidArgument", "a key has at least one character")

@@ -1,0 +1,133 @@
+"""GetObject and HeadObject: sends an object, or a range of it.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+"""
+
+from __future__ import annotations
+
+from splitd.errors import SplitdError
+from splitd.frontends.s3.conditions import check_read, read_condition
+from splitd.frontends.s3.door import S3Request
+from splitd.frontends.s3.errors import S3Error
+from splitd.frontends.s3.headers import describe_checksum, describe_object, describe_version
+from splitd.model.manifest import Manifest
+from storaged.http import send_body
+from storaged.system.ranges import Span, Unsatisfiable, format_content_range, parse_ranges
+
+_OVERRIDES = {
+    "response-cache-control": "Cache-Control",
+    "response-content-disposition": "Content-Disposition",
+    "response-content-encoding": "Content-Encoding",
+    "response-content-language": "Content-Language",
+    "response-content-type": "Content-Type",
+    "response-expires": "Expires",
+}
+
+
+async def head_object(request: S3Request) -> None:
+    """Tell all of an object but its bytes."""
+    refuse_version(request)
+    manifest = await request.keys.stat(request.bucket, request.key)
+    _check(request, manifest)
+    _describe(request, manifest, _span(request, manifest))
+    request.http.finish()
+
+
+async def get_object(request: S3Request) -> None:
+    """Send an object, or a range of it."""
+    refuse_version(request)
+    asked: list[Span | None] = []
+
+    def span_of(manifest: Manifest) -> Span:
+        _check(request, manifest)
+        asked.append(_span(request, manifest))
+        return asked[-1] or Span(0, manifest.size)
+
+    opened = await request.keys.open(request.bucket, request.key, span_of)
+    http, manifest, span = request.http, opened.manifest, asked[-1]
+    try:
+        # The status is sent with the first verified bytes, so that an error before them gets an answer of its own.
+        first = await opened.download.read()
+        _describe(request, manifest, span)
+        http.write_pieces(first)
+        if sum(map(len, first)) < (manifest.size if span is None else len(span)):
+            try:
+                await send_body(http, opened.download.read)
+            except SplitdError:
+                http.abort()  # only that tells the client that the rest will not come
+                raise
+        http.finish()
+    finally:
+        opened.download.close()
+
+
+def refuse_version(request: S3Request) -> None:
+    """Refuse to look for a version of its own: each object has only one, which is called null.
+
+    :raise S3Error: the request names another one.
+    """
+    version = request.query.get("versionId", "null")
+    if version not in {"null", ""}:
+        raise S3Error("NoSuchVersion", "The specified version does not exist.", VersionId=version[:100])
+
+
+def _check(request: S3Request, manifest: Manifest) -> None:
+    try:
+        check_read(read_condition(request.http), manifest)
+    except S3Error as problem:
+        if problem.status == 304:
+            describe_version(request.http, manifest)
+        raise
+
+
+def _span(request: S3Request, manifest: Manifest) -> Span | None:
+    """Return the range that is wanted; None for the whole object."""
+    asked = request.http.getHeader("Range")
+    if "partNumber" in request.query:
+        if asked is not None:
+            raise S3Error("InvalidRequest", "Cannot specify both Range header and partNumber query parameter")
+        return _part_span(request, manifest)
+    if asked is None:
+        return None
+    try:
+        spans = parse_ranges(asked, manifest.size, 1)
+    except Unsatisfiable:
+        raise S3Error(
+            "InvalidRange",
+            "The requested range is not satisfiable",
+            RangeRequested=asked[:200],
+            ActualObjectSize=str(manifest.size),
+        ) from None
+    return spans[0] if spans else None
+
+
+def _part_span(request: S3Request, manifest: Manifest) -> Span:
+    number = request.query.get("partNumber")
+    if not (number.isascii() and number.isdigit() and 1 <= int(number) <= 10_000):
+        raise S3Error("InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive")
+    if int(number) != 1:
+        raise S3Error(
+            "InvalidPartNumber", "The requested partnumber is not satisfiable", PartNumberRequested=number[:10]
+        )
+    return Span(0, manifest.size)
+
+
+def _describe(request: S3Request, manifest: Manifest, span: Span | None) -> None:
+    http = request.http
+    describe_version(http, manifest)
+    describe_object(http, manifest)
+    http.setHeader("Accept-Ranges", "bytes")
+    if span is None:
+        http.setHeader("Content-Length", str(manifest.size))
+    else:
+        http.setResponseCode(206)
+        http.setHeader("Content-Length", str(len(span)))
+        if manifest.size:
+            http.setHeader("Content-Range", format_content_range(span, manifest.size))
+    if request.header("x-amz-checksum-mode").upper() == "ENABLED" and (span is None or len(span) == manifest.size):
+        describe_checksum(http, manifest)
+    for parameter, name in _OVERRIDES.items():
+        if parameter in request.query:
+            if request.proof.is_anonymous:
+                raise S3Error("InvalidRequest", "Request specific response headers cannot be used for anonymous GET")
+            http.setHeader(name, request.query.get(parameter))

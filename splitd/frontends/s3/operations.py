@@ -1,0 +1,112 @@
+"""The table of operations: what a method means for what it names."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from splitd.frontends.s3.buckets.configuration import (
+    NONE,
+    SAME,
+    delete_none,
+    get_bucket_acl,
+    get_location,
+    get_none,
+    get_object_acl,
+    get_same,
+    put_bucket_acl,
+    put_object_acl,
+)
+from splitd.frontends.s3.buckets.listing import list_objects, list_objects_v2
+from splitd.frontends.s3.buckets.service import create_bucket, delete_bucket, head_bucket, list_buckets
+from splitd.frontends.s3.door import S3Request
+from splitd.frontends.s3.errors import S3Error
+from splitd.frontends.s3.objects.delete import delete_object, delete_objects
+from splitd.frontends.s3.objects.get import get_object, head_object
+from splitd.frontends.s3.objects.put import put_object
+from splitd.frontends.s3.target import Target
+
+Operation = Callable[[S3Request], Awaitable[None]]
+
+_SERVICE: Mapping[tuple[str, str], Operation] = {("GET", ""): list_buckets}
+
+_BUCKET: Mapping[tuple[str, str], Operation] = {
+    ("GET", ""): list_objects,
+    ("GET", "list-type"): list_objects_v2,
+    ("HEAD", ""): head_bucket,
+    ("PUT", ""): create_bucket,
+    ("DELETE", ""): delete_bucket,
+    ("POST", "delete"): delete_objects,
+    ("GET", "location"): get_location,
+    ("GET", "acl"): get_bucket_acl,
+    ("PUT", "acl"): put_bucket_acl,
+    **{("GET", name): get_none(name) for name in NONE},
+    **{("DELETE", name): delete_none for name in NONE},
+    **{("GET", name): get_same(name) for name in SAME},
+}
+
+_OBJECT: Mapping[tuple[str, str], Operation] = {
+    ("GET", ""): get_object,
+    ("HEAD", ""): head_object,
+    ("PUT", ""): put_object,
+    ("DELETE", ""): delete_object,
+    ("GET", "acl"): get_object_acl,
+    ("PUT", "acl"): put_object_acl,
+}
+
+_SUBRESOURCES = (
+    "accelerate",
+    "acl",
+    "analytics",
+    "attributes",
+    "cors",
+    "delete",
+    "encryption",
+    "intelligent-tiering",
+    "inventory",
+    "legal-hold",
+    "lifecycle",
+    "list-type",
+    "location",
+    "logging",
+    "metadataConfiguration",
+    "metadataTable",
+    "metrics",
+    "notification",
+    "object-lock",
+    "ownershipControls",
+    "policy",
+    "policyStatus",
+    "publicAccessBlock",
+    "renameObject",
+    "replication",
+    "requestPayment",
+    "restore",
+    "retention",
+    "select",
+    "session",
+    "tagging",
+    "torrent",
+    "uploadId",
+    "uploads",
+    "versioning",
+    "versions",
+    "website",
+)
+"""Parameters by which a URL means something else than the bucket or the object itself."""
+
+
+def find_operation(method: str, target: Target) -> Operation:
+    """Return what a request asks for.
+
+    :raise S3Error: there is no such operation here.
+    """
+    table = _OBJECT if target.key else _BUCKET if target.bucket else _SERVICE
+    part = next((name for name in _SUBRESOURCES if name in target.query), "")
+    found = table.get((method, part))
+    if found is not None:
+        return found
+    if part:
+        raise S3Error(
+            "NotImplemented", f"A header or query you provided implies functionality that is not implemented: {part}"
+        )
+    raise S3Error("MethodNotAllowed", "The specified method is not allowed against this resource.", Method=method[:20])

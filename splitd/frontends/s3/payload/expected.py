@@ -1,0 +1,135 @@
+"""Reads what a request says of its body: its length, its framing and its checksums."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+
+import attrs
+
+from splitd.frontends.s3.errors import S3Error
+from splitd.frontends.s3.payload.checksums import BY_FIELD, Algorithm, find_algorithm, is_value_field
+from splitd.frontends.s3.payload.chunked import ChunkedDecoder
+from splitd.frontends.s3.signing.authentication import (
+    SIGNED_CHUNKS,
+    SIGNED_CHUNKS_AND_TRAILER,
+    UNSIGNED,
+    UNSIGNED_CHUNKS,
+    Proof,
+)
+from storaged.http import IRequest
+
+_CHUNKED = frozenset({SIGNED_CHUNKS, SIGNED_CHUNKS_AND_TRAILER, UNSIGNED_CHUNKS})
+_NUMBER = re.compile(r"\A[0-9]{1,18}\Z", re.ASCII)
+
+
+@attrs.frozen
+class Expected:
+    """What a request says of its body.
+
+    :param length: the bytes of the object.
+    :param decoder: removes the framing; None if there is none.
+    :param sha256: the hash of the body that was signed, in hexadecimal digits; empty for none.
+    :param md5: the value of `Content-MD5`; None if it did not come.
+    :param algorithm: the kind of its checksum; None if it has none.
+    :param checksum: the value of the checksum; empty if it stands in the trailer.
+    """
+
+    length: int
+    decoder: ChunkedDecoder | None
+    sha256: str
+    md5: bytes | None
+    algorithm: Algorithm | None
+    checksum: str
+
+
+def read_expected(request: IRequest, proof: Proof) -> Expected:
+    """Read what a request says of its body.
+
+    :raise S3Error: it contradicts itself, lacks something, or asks for what there is not.
+    """
+    is_chunked = proof.payload in _CHUNKED
+    has_trailer = is_chunked and proof.payload != SIGNED_CHUNKS
+    algorithm, checksum = _checksum(request)
+    trailed = _trailed(request, has_trailer=has_trailer)
+    if trailed is not None:
+        if algorithm is not None:
+            raise S3Error("InvalidRequest", "a checksum stands in the header or in the trailer, not in both")
+        algorithm = trailed
+    _check_stated(request, algorithm)
+    length = _length(request, is_chunked=is_chunked)
+    return Expected(
+        length,
+        ChunkedDecoder(length, proof.chunks, has_trailer=has_trailer) if is_chunked else None,
+        "" if is_chunked or proof.payload == UNSIGNED else proof.payload,
+        _md5(request),
+        algorithm,
+        checksum,
+    )
+
+
+def _length(request: IRequest, *, is_chunked: bool) -> int:
+    if not is_chunked:
+        if request.body.length is None:
+            raise S3Error("MissingContentLength", "a Content-Length is needed")
+        return request.body.length
+    stated = request.getHeader("x-amz-decoded-content-length")
+    if stated is None:
+        raise S3Error("MissingContentLength", "a body in aws-chunked needs x-amz-decoded-content-length")
+    if not _NUMBER.match(stated):
+        raise S3Error("InvalidArgument", "x-amz-decoded-content-length should be a number of bytes")
+    return int(stated)
+
+
+def _md5(request: IRequest) -> bytes | None:
+    stated = request.getHeader("Content-MD5")
+    if stated is None:
+        return None
+    try:
+        found = b64decode(stated.strip().encode("ascii", "replace"), validate=True)
+    except ValueError:
+        found = b""
+    if len(found) != 16:
+        raise S3Error("InvalidDigest", "The Content-MD5 you specified was invalid.")
+    return found
+
+
+def _checksum(request: IRequest) -> tuple[Algorithm | None, str]:
+    names = [name for name in request.header_names() if is_value_field(name)]
+    if not names:
+        return None, ""
+    if len(names) > 1:
+        raise S3Error(
+            "InvalidRequest",
+            "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.",
+        )
+    algorithm = BY_FIELD.get(names[0]) or find_algorithm(names[0].rpartition("-")[2])
+    return algorithm, algorithm.check(request.getHeader(names[0]) or "")
+
+
+def _trailed(request: IRequest, *, has_trailer: bool) -> Algorithm | None:
+    stated = request.getHeader("x-amz-trailer")
+    if stated is None:
+        return None
+    if not has_trailer:
+        raise S3Error("InvalidRequest", "x-amz-trailer announces a trailer, and x-amz-content-sha256 none")
+    name = stated.strip().lower()
+    if name not in BY_FIELD:
+        if is_value_field(name) and "," not in name:
+            find_algorithm(name.rpartition("-")[2])
+        raise S3Error("InvalidRequest", f"x-amz-trailer: {stated[:80]!r} is not a checksum that is supported")
+    return BY_FIELD[name]
+
+
+def _check_stated(request: IRequest, algorithm: Algorithm | None) -> None:
+    stated = request.getHeader("x-amz-sdk-checksum-algorithm")
+    if stated is None:
+        return
+    if find_algorithm(stated) is not algorithm:
+        raise S3Error(
+            "InvalidRequest",
+            "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers "
+            "were found."
+            if algorithm is None
+            else "Value for x-amz-sdk-checksum-algorithm header is invalid.",
+        )

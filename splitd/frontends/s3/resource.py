@@ -1,0 +1,87 @@
+"""The single resource of the door: proves signatures, dispatches requests, and turns errors into answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+from splitd.access.grants import Principal
+from splitd.errors import SplitdError
+from splitd.frontends.s3.answers import refusal, refuse
+from splitd.frontends.s3.door import S3Door, S3Request, refuse_other_owner
+from splitd.frontends.s3.errors import S3Error
+from splitd.frontends.s3.headers import refuse_unsupported
+from splitd.frontends.s3.keys import Keys
+from splitd.frontends.s3.operations import find_operation
+from splitd.frontends.s3.signing.authentication import Authenticator
+from splitd.frontends.s3.target import parse_target
+from storaged.http import BodyBroken, IRequest, StreamingResource
+
+
+class S3Resource(StreamingResource):
+    """Answers every request on S3's port.
+
+    :param door: the collaborators of the operations.
+    :param authenticator: proves signatures.
+    :param limit: returns the objects limited to what somebody may do.
+    """
+
+    def __init__(self, door: S3Door, authenticator: Authenticator, limit: Callable[[Principal], Keys]) -> None:
+        super().__init__()
+        self._door = door
+        self._authenticator = authenticator
+        self._limit = limit
+        self._doors: dict[Principal, S3Door] = {}  # those of the present users
+        self._doors_of: object = None
+
+    async def respond(self, request: IRequest) -> None:
+        """Answer a request."""
+        request.setHeader("x-amz-request-id", request.id)
+        path = request.uri.partition(b"?")[0].decode("ascii")
+        try:
+            await self._dispatch(request)
+        except BodyBroken:
+            raise
+        except S3Error as problem:
+            self._refuse(request, problem, path)
+        except SplitdError as problem:
+            refused = refusal(problem)
+            if refused.status >= 500:
+                self._log.warn(
+                    "{method} {uri}: {outcome} {problem}",
+                    method=request.method.decode("ascii", "replace"),
+                    uri=path,
+                    outcome="cut:" if request.startedWriting else refused.status,
+                    problem=str(problem),
+                )
+            self._refuse(request, refused, path)
+        except Exception:
+            self._log.failure("{method} {uri}", method=request.method, uri=path)
+            self._refuse(request, S3Error("InternalError", "this is a fault of the server; its log says more"), path)
+
+    async def _dispatch(self, request: IRequest) -> None:
+        target = parse_target(request.uri, request.getHeader("Host") or "", self._door.settings.domains)
+        proof = self._authenticator.prove(request, target.raw_path, target.query)
+        request.user = proof.principal.name or None
+        asked = S3Request(request, target, proof, self._door_for(proof.principal))
+        operation = find_operation(request.method.decode("ascii", "replace"), target)
+        refuse_unsupported(request)
+        refuse_other_owner(asked)
+        await operation(asked)
+
+    def _door_for(self, principal: Principal) -> S3Door:
+        if self._doors_of is not self._authenticator.generation:
+            self._doors, self._doors_of = {}, self._authenticator.generation
+        door = self._doors.get(principal)
+        if door is None:
+            door = self._doors[principal] = attrs.evolve(self._door, keys=self._limit(principal))
+        return door
+
+    @staticmethod
+    def _refuse(request: IRequest, problem: S3Error, path: str) -> None:
+        if request.startedWriting:
+            # The status has been sent; only a cut connection tells the client that the answer is not whole.
+            request.abort()
+        else:
+            refuse(request, problem, path)

@@ -1,0 +1,98 @@
+"""Writes and reads the XML of S3."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from urllib.parse import quote
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from splitd.frontends.s3.errors import S3Error
+
+NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+TYPE = "application/xml"
+_PROLOG = '<?xml version="1.0" encoding="UTF-8"?>\n'
+_ESCAPED = re.compile('[&<>"\x00-\x1f\x7f\ufffe\uffff]')
+_NAMED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
+
+
+def text(name: str, value: object) -> str:
+    """Return an element with a text.  A character that XML cannot hold is written as S3 does, by its number."""
+    return f"<{name}>{escape(str(value))}</{name}>"
+
+
+def escape(value: str) -> str:
+    """Return a text as it stands in XML."""
+    return _ESCAPED.sub(lambda match: _NAMED.get(match[0]) or f"&#x{ord(match[0]):X};", value)
+
+
+def element(name: str, *content: str) -> str:
+    """Return an element.
+
+    :param content: its children, in XML already.
+    """
+    return f"<{name}>{''.join(content)}</{name}>"
+
+
+def document(name: str, *content: str) -> bytes:
+    """Return a whole document, in the namespace of S3."""
+    return f'{_PROLOG}<{name} xmlns="{NAMESPACE}">{"".join(content)}</{name}>'.encode("utf-8", "replace")
+
+
+def error_document(*content: str) -> bytes:
+    """Return the document of an error, which is in no namespace."""
+    return f"{_PROLOG}{element('Error', *content)}".encode("utf-8", "replace")
+
+
+def encode_name(value: str) -> str:
+    """Return a key or a prefix as it stands in lists with `encoding-type=url`."""
+    return quote(value, safe="/*-._")
+
+
+def format_time(time_ms: int) -> str:
+    """Return a time as it stands in XML.
+
+    :param time_ms: milliseconds since 1970.
+    """
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{time_ms % 1000:03d}Z"
+
+
+def parse(body: bytes, root: str) -> Element:
+    """Read a document; the names of its elements are without their namespaces.
+
+    :param root: the name of its root.
+    :raise S3Error: it cannot be read, or has another root.
+    """
+    try:
+        found = fromstring(body, forbid_dtd=True)
+    except (ParseError, DefusedXmlException, ValueError):
+        raise malformed() from None
+    for each in found.iter():
+        if isinstance(each.tag, str):
+            each.tag = each.tag.rpartition("}")[2]
+    if found.tag != root:
+        raise malformed()
+    assert isinstance(found, Element)
+    return found
+
+
+def only_text(parent: Element, name: str, default: str | None = None) -> str:
+    """Return the text of the only child of a name.
+
+    :param default: what is returned if there is none; None to refuse that.
+    :raise S3Error: there are several, or none and no default.
+    """
+    found = parent.findall(name)
+    if len(found) > 1 or (not found and default is None):
+        raise malformed()
+    return (found[0].text or "") if found else default or ""
+
+
+def malformed() -> S3Error:
+    """Return the refusal of a document that is not as it should be."""
+    return S3Error(
+        "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema"
+    )
