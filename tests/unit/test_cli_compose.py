@@ -104,7 +104,10 @@ def test_what_a_cluster_writes_is_not_in_git() -> None:
 
 def test_the_front_is_published_on_this_machine_and_stays_healthy_when_the_store_is_full() -> None:
     front = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())["services"]["front"]
-    assert front["ports"] == ["${SPLITD_ADDRESS:-127.0.0.1}:${SPLITD_PORT:-8080}:8080"]
+    assert front["ports"] == [
+        "${SPLITD_ADDRESS:-127.0.0.1}:${SPLITD_PORT:-8080}:8080",
+        "${SPLITD_ADDRESS:-127.0.0.1}:${SPLITD_S3_PORT:-8082}:8082",
+    ]
     assert "/health" in front["healthcheck"]["test"][-1]
 
 
