@@ -20,6 +20,7 @@ from splitd.access.file import UsersFile
 from splitd.access.grants import Principal
 from splitd.access.key_file import parse_key_file
 from splitd.access.keys import OneKey, UserKeys
+from splitd.access.limited import LimitedStore
 from splitd.access.limiting import Limiting
 from splitd.access.secrets import Seal
 from splitd.capacity import IDLE_SHARE, Capacity
@@ -352,7 +353,12 @@ class Front:
             return deferToThreadPool(self._reactor, self._hashes_pool, call)
 
         settings = S3Settings(config.s3_region, tuple(map(str.lower, config.s3_domain)), config.s3_etag == "md5")
-        return make_s3(lambda principal: store.as_user(principal)[0], keys, settings, compute, self._wall)
+
+        def files_of(principal: Principal) -> tuple[LimitedStore, LimitedStore]:
+            limited = store.as_user(principal)[0]
+            return limited, limited
+
+        return make_s3(files_of, keys, settings, compute, self._wall)
 
     def _make_endpoints(self, store: ObjectStore, capacity: Capacity, s3: StreamingResource | None) -> Endpoints:
         def limit(door: Door, principal: Principal) -> Door:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from splitd import errors
+from splitd.frontends.http.opaque import readable
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.xml import TYPE, error_document, text
 from storaged.http import IRequest
@@ -66,8 +67,8 @@ def refuse(request: IRequest, problem: S3Error, resource: str) -> None:
         request.remove_header(name)
     body = error_document(
         text("Code", problem.code),
-        text("Message", problem),
-        *(text(name, value) for name, value in problem.details.items()),
+        text("Message", readable(str(problem))),
+        *(text(name, readable(value)) for name, value in problem.details.items()),
         text("Resource", resource),
         text("RequestId", request.id),
         text("HostId", request.id),

@@ -10,6 +10,7 @@ from splitd.frontends.s3.door import S3Door, S3Settings
 from splitd.frontends.s3.keys import Keys
 from splitd.frontends.s3.resource import S3Resource
 from splitd.frontends.s3.signing.authentication import Authenticator
+from splitd.interfaces.keys import IKeys
 from splitd.interfaces.store import IObjectStore
 from storaged.system.clocks import WallClock
 from storaged.system.parallel import InThread
@@ -18,7 +19,7 @@ __all__ = ["S3Settings", "make_s3"]
 
 
 def make_s3(
-    store_of: Callable[[Principal], IObjectStore],
+    files_of: Callable[[Principal], tuple[IObjectStore, IKeys]],
     keys: IAccessKeys,
     settings: S3Settings,
     in_thread: InThread,
@@ -26,9 +27,9 @@ def make_s3(
 ) -> S3Resource:
     """Return the resource of the door.
 
-    :param store_of: returns the store limited to what somebody may do.
+    :param files_of: returns the files and their keys, limited to what somebody may do.
     :param keys: the pairs of keys that are good.
     :param in_thread: computes in a thread.
     """
-    door = S3Door(Keys(store_of(keys.anonymous)), settings, in_thread, wall)
-    return S3Resource(door, Authenticator(keys, settings.region, wall), lambda principal: Keys(store_of(principal)))
+    door = S3Door(Keys(*files_of(keys.anonymous)), settings, in_thread, wall)
+    return S3Resource(door, Authenticator(keys, settings.region, wall), lambda principal: Keys(*files_of(principal)))

@@ -1,28 +1,38 @@
-"""Objects by their buckets and keys, over the tree of files: the key `a/b` of bucket `x` is the file `/x/a/b`."""
+"""Objects by their buckets and keys, over the keys of the store: the key `a/b` of bucket `x` has the path `/x/a/b`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 
-from splitd.errors import BadName, NameTaken, NotFound, ParentMissing
+import attrs
+from twisted.internet.defer import Deferred
+
+from splitd.errors import BadName, NotAFile, NotEmpty, NotFound, ParentMissing
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.target import is_bucket_name
+from splitd.interfaces.keys import IKeys, Listing
 from splitd.interfaces.store import IObjectStore, IUpload, Opened
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.manifest import Manifest
 from splitd.model.media import Media
-from splitd.model.tree import Collection, check_path, parent
+from splitd.model.tree import Collection
 from storaged.system.ranges import Span
 
 _PAGE = 1000
+_NO_UPLOAD = "0" * 32
+_EMPTY_MD5 = "d41d8cd98f00b204e9800998ecf8427e"
 
 
 class Keys:
-    """The objects of a store, as one user sees them."""
+    """The objects of a store, as one user sees them.
 
-    def __init__(self, store: IObjectStore) -> None:
+    :param store: the files.
+    :param keys: their keys.
+    """
+
+    def __init__(self, store: IObjectStore, keys: IKeys) -> None:
         self._store = store
+        self._keys = keys
 
     # Buckets
 
@@ -31,9 +41,9 @@ class Keys:
 
         :raise S3Error: there is none of this name.
         """
-        found = await self._store.stat(f"/{name}") if is_bucket_name(name) else None
+        found = await self._store.stat(f"/{name}/") if is_bucket_name(name) else None
         if not isinstance(found, Collection):
-            raise S3Error("NoSuchBucket", "The specified bucket does not exist", BucketName=name)
+            raise no_such_bucket(name)
         return found
 
     async def buckets(self) -> list[tuple[str, Collection]]:
@@ -43,9 +53,9 @@ class Keys:
         while True:
             page = await self._store.list_members("/", after, _PAGE)
             found += [
-                (each.name, each.entry)
+                (each.name.removesuffix("/"), each.entry)
                 for each in page
-                if isinstance(each.entry, Collection) and is_bucket_name(each.name)
+                if isinstance(each.entry, Collection) and is_bucket_name(each.name.removesuffix("/"))
             ]
             if len(page) < _PAGE:
                 return found
@@ -64,100 +74,137 @@ class Keys:
         :raise S3Error: there is none of this name, or something is in it.
         """
         await self.bucket(name)
-        if await self._store.list_members(f"/{name}", "", 1):
-            raise S3Error("BucketNotEmpty", "The bucket you tried to delete is not empty", BucketName=name)
-        await self._store.delete(f"/{name}", ALWAYS)
+        try:
+            await self._keys.delete_empty(f"/{name}/", ALWAYS)
+        except NotEmpty:
+            raise S3Error("BucketNotEmpty", "The bucket you tried to delete is not empty", BucketName=name) from None
+        except NotFound:
+            raise no_such_bucket(name) from None
 
     # Objects
+
+    async def find(self, bucket: str, key: str) -> Manifest | None:
+        """Return an object; None if there is none of this key.
+
+        :raise S3Error: there is no such bucket.
+        """
+        try:
+            found = await self._keys.find_key(path_of(bucket, key))
+        except BadName:
+            found = None
+        if found is None:
+            await self.bucket(bucket)
+        return as_object(found)
 
     async def stat(self, bucket: str, key: str) -> Manifest:
         """Return an object.
 
         :raise S3Error: there is none of this key.
         """
-        path = _path(bucket, key)
-        found = None if path is None else await self._store.stat(path)
-        if not isinstance(found, Manifest):
-            raise await self._missing(bucket, key)
+        found = await self.find(bucket, key)
+        if found is None:
+            raise no_such_key(key)
         return found
 
-    async def _missing(self, bucket: str, key: str) -> S3Error:
-        await self.bucket(bucket)
-        return S3Error("NoSuchKey", "The specified key does not exist.", Key=key)
-
-    async def open(self, bucket: str, key: str, span_of: Callable[[Manifest], Span]) -> Opened:
+    async def open(self, bucket: str, key: str, span_of: Callable[[Manifest], Span]) -> Opened | Manifest:
         """Open an object for reading; see `IObjectStore.open`.
 
+        :return: the manifest instead if it is a key of no bytes without a file.
         :raise S3Error: there is none of this key.
         """
-        path = _path(bucket, key)
-        if path is None:
-            raise await self._missing(bucket, key)
+        path = path_of(bucket, key)
         try:
             return await self._store.open(path, span_of)
-        except NotFound:
-            raise await self._missing(bucket, key) from None
+        except (NotFound, NotAFile, BadName):
+            found = await self.stat(bucket, key)
+        if not key.endswith("/"):  # it was put there just now
+            return await self._store.open(path, span_of)
+        span_of(found)
+        return found
 
     async def create(self, bucket: str, key: str, size: int | None, media: Media, condition: Condition) -> IUpload:
-        """Begin to store an object; see `IObjectStore.create`."""
-        await self.bucket(bucket)
-        path = _path(bucket, key)
-        if path is None:
-            raise S3Error("NotImplemented", "this key is not supported", Key=key)
+        """Begin to store an object; see `IObjectStore.create`.
+
+        :raise S3Error: there is no such bucket.
+        """
+        self._refuse_bucket(bucket)
         try:
-            return await self._store.create(path, size, media, condition)
+            return await self._store.create(path_of(bucket, key), size, media, as_key(condition))
         except ParentMissing:
-            await self._make_collections(parent(path))
-            return await self._store.create(path, size, media, condition)
+            raise no_such_bucket(bucket) from None
 
-    async def _make_collections(self, path: str) -> None:
-        if await self._store.stat(path) is None:
-            await self._make_collections(parent(path))
-            with suppress(NameTaken):
-                await self._store.make_collection(path)
+    async def delete(self, bucket: str, key: str, condition: Condition) -> bool:
+        """Delete an object; return whether there was one.
 
-    async def delete(self, bucket: str, key: str, condition: Condition) -> None:
-        """Delete an object; does nothing if there is none of this key."""
-        await self.bucket(bucket)
-        path = _path(bucket, key)
-        if path is None or not isinstance(await self._store.stat(path), Manifest):
-            return
-        try:
-            await self._store.delete(path, condition)
-        except NotFound:
-            return
-
-    async def page(self, bucket: str, prefix: str, after: str, limit: int) -> list[tuple[str, Manifest]]:
-        """Return objects of a bucket with their keys, in order.
-
-        :param after: list only keys greater than this.
+        :raise S3Error: there is no such bucket.
         """
         await self.bucket(bucket)
-        found: list[tuple[str, Manifest]] = []
-        await self._walk(f"/{bucket}", "", prefix, found)
-        found.sort(key=lambda each: each[0].encode())
-        return [each for each in found if each[0].encode() > after.encode()][:limit]
+        return await self._keys.delete_key(path_of(bucket, key), condition)
 
-    async def _walk(self, path: str, folder: str, prefix: str, found: list[tuple[str, Manifest]]) -> None:
-        after = ""
-        while True:
-            page = await self._store.list_members(path, after, _PAGE)
-            for each in page:
-                key = f"{folder}{each.name}"
-                if isinstance(each.entry, Manifest):
-                    if key.startswith(prefix):
-                        found.append((key, each.entry))
-                elif key.startswith(prefix[: len(key)]):
-                    await self._walk(f"{path}/{each.name}", f"{key}/", prefix, found)
-            if len(page) < _PAGE:
-                return
-            after = page[-1].name
+    async def copy(
+        self,
+        source: tuple[str, str],
+        target: tuple[str, str],
+        source_condition: Condition,
+        condition: Condition,
+        media: Media | None,
+    ) -> Manifest:
+        """Copy an object, which shares its parts; see `IKeys.copy_key`.
+
+        :param source: the bucket and the key.
+        :param target: the bucket and the key of the copy.
+        :raise S3Error: there is no such bucket or key.
+        """
+        self._refuse_bucket(target[0])
+        try:
+            manifest, _ = await self._keys.copy_key(
+                path_of(*source), path_of(*target), source_condition, condition, media
+            )
+        except ParentMissing:
+            raise no_such_bucket(target[0]) from None
+        except NotFound:
+            await self.bucket(source[0])
+            raise no_such_key(source[1]) from None
+        return manifest
+
+    def _refuse_bucket(self, name: str) -> None:
+        if not is_bucket_name(name):
+            raise no_such_bucket(name)
+
+    def list(self, bucket: str, prefix: str, after: str, delimiter: str, limit: int) -> Deferred[Listing]:
+        """List a page of the keys of a bucket; see `IKeys.list_keys`."""
+        return self._keys.list_keys(f"/{bucket}/", prefix, after, delimiter, limit)
 
 
-def _path(bucket: str, key: str) -> str | None:
-    path = f"/{bucket}/{key}"
-    try:
-        check_path(path)
-    except BadName:
-        return None
-    return path
+def path_of(bucket: str, key: str) -> str:
+    """Return the path of a key."""
+    return f"/{bucket}/{key}"
+
+
+def as_key(condition: Condition) -> Condition:
+    """Return the condition for a file that is put at a key."""
+    return attrs.evolve(condition, is_key=True)
+
+
+def as_object(entry: Manifest | Collection | None) -> Manifest | None:
+    """Return a key as an object: a collection that was made by itself is one of no bytes."""
+    if not isinstance(entry, Collection):
+        return entry
+    if entry.own is not None:
+        return entry.own
+    return Manifest(_NO_UPLOAD, 0, entry.created_ms, 1, 0, 1, (), Media(etag=_EMPTY_MD5))
+
+
+def unchanged_since(found: Manifest) -> Condition:
+    """Return the condition that an object is still the one that was found."""
+    return ALWAYS if found.upload == _NO_UPLOAD else Condition((found.etag,))
+
+
+def no_such_bucket(name: str) -> S3Error:
+    """Return the refusal of a bucket that is not there."""
+    return S3Error("NoSuchBucket", "The specified bucket does not exist", BucketName=name[:100])
+
+
+def no_such_key(key: str) -> S3Error:
+    """Return the refusal of a key that is not there."""
+    return S3Error("NoSuchKey", "The specified key does not exist.", Key=key)

@@ -16,22 +16,28 @@ from splitd.frontends.s3.buckets.configuration import (
     put_bucket_acl,
     put_object_acl,
 )
-from splitd.frontends.s3.buckets.listing import list_objects, list_objects_v2
+from splitd.frontends.s3.buckets.listing import list_objects, list_objects_v2, list_versions
 from splitd.frontends.s3.buckets.service import create_bucket, delete_bucket, head_bucket, list_buckets
 from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.errors import S3Error
+from splitd.frontends.s3.objects.attributes import get_object_attributes
+from splitd.frontends.s3.objects.copy import copy_object
 from splitd.frontends.s3.objects.delete import delete_object, delete_objects
 from splitd.frontends.s3.objects.get import get_object, head_object
 from splitd.frontends.s3.objects.put import put_object
+from splitd.frontends.s3.objects.tagging import delete_object_tagging, get_object_tagging, put_object_tagging
 from splitd.frontends.s3.target import Target
 
 Operation = Callable[[S3Request], Awaitable[None]]
+
+_COPY = "x-amz-copy-source"
 
 _SERVICE: Mapping[tuple[str, str], Operation] = {("GET", ""): list_buckets}
 
 _BUCKET: Mapping[tuple[str, str], Operation] = {
     ("GET", ""): list_objects,
     ("GET", "list-type"): list_objects_v2,
+    ("GET", "versions"): list_versions,
     ("HEAD", ""): head_bucket,
     ("PUT", ""): create_bucket,
     ("DELETE", ""): delete_bucket,
@@ -48,6 +54,11 @@ _OBJECT: Mapping[tuple[str, str], Operation] = {
     ("GET", ""): get_object,
     ("HEAD", ""): head_object,
     ("PUT", ""): put_object,
+    ("PUT", _COPY): copy_object,
+    ("GET", "attributes"): get_object_attributes,
+    ("GET", "tagging"): get_object_tagging,
+    ("PUT", "tagging"): put_object_tagging,
+    ("DELETE", "tagging"): delete_object_tagging,
     ("DELETE", ""): delete_object,
     ("GET", "acl"): get_object_acl,
     ("PUT", "acl"): put_object_acl,
@@ -95,13 +106,16 @@ _SUBRESOURCES = (
 """Parameters by which a URL means something else than the bucket or the object itself."""
 
 
-def find_operation(method: str, target: Target) -> Operation:
+def find_operation(method: str, target: Target, *, copies: bool) -> Operation:
     """Return what a request asks for.
 
+    :param copies: whether it names a source to be copied, by `x-amz-copy-source`.
     :raise S3Error: there is no such operation here.
     """
     table = _OBJECT if target.key else _BUCKET if target.bucket else _SERVICE
     part = next((name for name in _SUBRESOURCES if name in target.query), "")
+    if copies and not part and method == "PUT" and target.key:
+        part = _COPY
     found = table.get((method, part))
     if found is not None:
         return found

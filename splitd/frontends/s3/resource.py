@@ -65,7 +65,9 @@ class S3Resource(StreamingResource):
         proof = self._authenticator.prove(request, target.raw_path, target.query)
         request.user = proof.principal.name or None
         asked = S3Request(request, target, proof, self._door_for(proof.principal))
-        operation = find_operation(request.method.decode("ascii", "replace"), target)
+        operation = find_operation(
+            request.method.decode("ascii", "replace"), target, copies=request.has_header(b"x-amz-copy-source")
+        )
         refuse_unsupported(request)
         refuse_other_owner(asked)
         await operation(asked)

@@ -17,6 +17,7 @@ MAX_KEY = 1024
 
 _BUCKET = re.compile(r"\A[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\Z", re.ASCII)
 _ADDRESS = re.compile(r"\A[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+\Z", re.ASCII)
+_APART = re.compile(r"\.\.|-\.|\.-")
 _PORT = re.compile(r":[0-9]*\Z")
 
 
@@ -45,7 +46,7 @@ def is_bucket_name(name: str) -> bool:
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
     """
-    return bool(_BUCKET.match(name)) and ".." not in name and not _ADDRESS.match(name)
+    return bool(_BUCKET.match(name)) and not _APART.search(name) and not _ADDRESS.match(name)
 
 
 def parse_target(uri: bytes, host: str, domains: Iterable[str]) -> Target:

@@ -1,141 +1,63 @@
-"""ListObjects and ListObjectsV2: a page of the keys of a bucket, in the order of their bytes.
+"""ListObjects, ListObjectsV2 and ListObjectVersions: a page of the keys of a bucket, in the order of their bytes.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjects.html
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
 """
 
 from __future__ import annotations
 
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Awaitable, Callable, Sequence
-
-import attrs
+from collections.abc import Callable
 
 from splitd.frontends.s3.answers import answer
 from splitd.frontends.s3.door import S3Request, owner_of
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.headers import etag_of
+from splitd.frontends.s3.keys import as_object
 from splitd.frontends.s3.payload.checksums import parse_kept
-from splitd.frontends.s3.target import MAX_KEY
 from splitd.frontends.s3.xml import document, element, encode_name, format_time, text
+from splitd.interfaces.keys import Listing
 from splitd.model.manifest import Manifest
 
 MOST_KEYS = 1000
 """Keys and common prefixes in a page at most."""
 
+_NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _TOKEN = "1."  # noqa: S105 - not a secret: the form of the rest
-
-Page = Callable[[str, str, int], Awaitable[Sequence[tuple[str, Manifest]]]]
-"""Returns some objects of a bucket in order, given the prefix of their keys, a key after which they come, and how many
-at most.
-"""
-
-
-@attrs.frozen
-class Listing:
-    """A page of keys.
-
-    :param objects: the objects that have their keys to themselves.
-    :param prefixes: what the keys begin with that have a delimiter after the prefix.
-    :param next: the last key or common prefix of the page, if there are more after it; empty otherwise.
-    """
-
-    objects: Sequence[tuple[str, Manifest]]
-    prefixes: Sequence[str]
-    next: str
-
-
-@attrs.frozen
-class Asked:
-    """What is asked for.
-
-    :param after: the page begins after this key; after all keys with this prefix, if it is a common prefix.
-    :param limit: how many keys and common prefixes.
-    """
-
-    prefix: str
-    delimiter: str
-    after: str
-    limit: int
-
-
-async def collect(page: Page, asked: Asked) -> Listing:
-    """Return a page of keys.  A common prefix is skipped over, whatever it holds."""
-    objects: list[tuple[str, Manifest]] = []
-    prefixes: list[str] = []
-    prefix, delimiter, limit = asked.prefix, asked.delimiter, asked.limit
-    last, after = "", _behind(asked.after, prefix, delimiter)
-    while limit:
-        wanted = limit + 1 - len(objects) - len(prefixes)
-        found = await page(prefix, after, wanted)
-        for key, manifest in found:
-            if len(objects) + len(prefixes) == limit:
-                return Listing(objects, prefixes, last)
-            common = _common(key, prefix, delimiter)
-            if common:
-                prefixes.append(common)
-                last, after = common, _end_of(common)
-                break
-            objects.append((key, manifest))
-            last = after = key
-        else:
-            if len(found) < wanted:
-                break
-    return Listing(objects, prefixes, "")
-
-
-def _common(key: str, prefix: str, delimiter: str) -> str:
-    """Return the common prefix that stands for a key; empty if it stands for itself."""
-    end = key.find(delimiter, len(prefix)) if delimiter else -1
-    return "" if end < 0 else key[: end + len(delimiter)]
-
-
-def _behind(after: str, prefix: str, delimiter: str) -> str:
-    """Return the key after which a page begins: a common prefix that was told already is not told again."""
-    if after.startswith(prefix) and _common(after, prefix, delimiter) == after != "":
-        return _end_of(after)
-    return after
-
-
-def _end_of(prefix: str) -> str:
-    """Return a text that is greater than any key with a prefix, and less than any other key after them."""
-    return prefix + "\U0010ffff" * (MAX_KEY // 4 + 1)
 
 
 async def list_objects(request: S3Request) -> None:
     """Answer with a page of keys, after `marker`."""
     marker = request.query.get("marker")
-    asked = _asked(request, marker)
     encode = _encoder(request)
-    listing = await collect(_page(request), asked)
-    more = [text("NextMarker", encode(listing.next))] if listing.next and asked.delimiter else []
-    _answer(request, asked, listing, [text("Marker", encode(marker)), *more], with_owner=True)
+    listing = await _list(request, marker)
+    more = [text("NextMarker", encode(listing.next))] if listing.next and request.query.get("delimiter") else []
+    _answer(request, listing, [text("Marker", encode(marker)), *more], with_owner=True)
 
 
 async def list_objects_v2(request: S3Request) -> None:
     """Answer with a page of keys, after a token or `start-after`."""
     query = request.query
     token, start = query.get("continuation-token"), query.get("start-after")
-    if "continuation-token" in query and not token:
-        raise S3Error(
-            "InvalidArgument", "The continuation token provided is incorrect", ArgumentName="continuation-token"
-        )
-    asked = _asked(request, _read_token(token) if token else start)
     encode = _encoder(request)
-    listing = await collect(_page(request), asked)
-    told = [text("KeyCount", len(listing.objects) + len(listing.prefixes))]
-    if token:
+    listing = await _list(request, _read_token(token) if token else start)
+    told = [text("KeyCount", len(listing.keys) + len(listing.prefixes))]
+    if "continuation-token" in query:
         told.append(text("ContinuationToken", token))
     if "start-after" in query:
         told.append(text("StartAfter", encode(start)))
     if listing.next:
         told.append(text("NextContinuationToken", _write_token(listing.next)))
-    _answer(request, asked, listing, told, with_owner=query.get("fetch-owner").lower() == "true")
+    _answer(request, listing, told, with_owner=query.get("fetch-owner").lower() == "true")
 
 
-def _asked(request: S3Request, after: str) -> Asked:
+async def _list(request: S3Request, after: str) -> Listing:
     query = request.query
-    return Asked(query.get("prefix"), query.get("delimiter"), after, read_limit(request, "max-keys"))
+    limit = read_limit(request, "max-keys")
+    await request.keys.bucket(request.bucket)
+    return await request.keys.list(request.bucket, query.get("prefix"), after, query.get("delimiter"), limit)
 
 
 def read_limit(request: S3Request, name: str) -> int:
@@ -151,13 +73,6 @@ def read_limit(request: S3Request, name: str) -> int:
     return min(int(value), MOST_KEYS)
 
 
-def _page(request: S3Request) -> Page:
-    async def page(prefix: str, after: str, limit: int) -> Sequence[tuple[str, Manifest]]:
-        return await request.keys.page(request.bucket, prefix, after, limit)
-
-    return page
-
-
 def _encoder(request: S3Request) -> Callable[[str], str]:
     encoding = request.query.get("encoding-type")
     if encoding not in {"", "url"}:
@@ -165,31 +80,67 @@ def _encoder(request: S3Request) -> Callable[[str], str]:
     return encode_name if encoding else str
 
 
-def _answer(request: S3Request, asked: Asked, listing: Listing, told: list[str], *, with_owner: bool) -> None:
+async def list_versions(request: S3Request) -> None:
+    """Answer with a page of versions: each object has one, which is called null."""
+    marker, version = request.query.get("key-marker"), request.query.get("version-id-marker")
+    if version and not marker:
+        raise S3Error("InvalidArgument", "A version-id marker cannot be specified without a key marker.")
     encode = _encoder(request)
+    listing = await _list(request, marker)
+    told = [text("KeyMarker", encode(marker)), text("VersionIdMarker", version)]
+    if listing.next:
+        told += [text("NextKeyMarker", encode(listing.next)), text("NextVersionIdMarker", "null")]
+    _answer(request, listing, told, with_owner=True, root="ListVersionsResult", entry="Version")
+
+
+def _answer(
+    request: S3Request,
+    listing: Listing,
+    told: list[str],
+    *,
+    with_owner: bool,
+    root: str = "ListBucketResult",
+    entry: str = "Contents",
+) -> None:
+    encode, query = _encoder(request), request.query
     owner = owner_element(request) if with_owner else ""
-    head = [text("Name", request.bucket), text("Prefix", encode(asked.prefix)), text("MaxKeys", asked.limit)]
-    if asked.delimiter:
-        head.append(text("Delimiter", encode(asked.delimiter)))
-    if "encoding-type" in request.query:
-        head.append(text("EncodingType", request.query.get("encoding-type")))
+    head = [
+        text("Name", request.bucket),
+        text("Prefix", _shown_prefix(request, encode)),
+        text("MaxKeys", read_limit(request, "max-keys")),
+    ]
+    if query.get("delimiter"):
+        head.append(text("Delimiter", encode(query.get("delimiter"))))
+    if query.get("encoding-type"):
+        head.append(text("EncodingType", query.get("encoding-type")))
     body = document(
-        "ListBucketResult",
+        root,
         *head,
         *told,
         text("IsTruncated", "true" if listing.next else "false"),
-        *(_contents(encode(key), manifest, owner) for key, manifest in listing.objects),
+        *(_contents(entry, encode(each.key), as_object(each.entry), owner) for each in listing.keys),
         *(element("CommonPrefixes", text("Prefix", encode(each))) for each in listing.prefixes),
     )
     answer(request.http, 200, body)
 
 
-def _contents(key: str, manifest: Manifest, owner: str) -> str:
+def _shown_prefix(request: S3Request, encode: Callable[[str], str]) -> str:
+    """Return the prefix as it is told.  Clients decode that of the second version only; in the first one it is encoded
+    only if XML cannot hold it.
+    """
+    prefix = request.query.get("prefix")
+    is_plain = "list-type" not in request.query and not _NO_XML.search(prefix)
+    return prefix if is_plain else encode(prefix)
+
+
+def _contents(name: str, key: str, manifest: Manifest | None, owner: str) -> str:
+    assert manifest is not None  # it is a key
     checksum = parse_kept(manifest.media.checksum)
     kind = text("ChecksumAlgorithm", checksum.algorithm.name) + text("ChecksumType", checksum.type) if checksum else ""
     return element(
-        "Contents",
+        name,
         text("Key", key),
+        "<VersionId>null</VersionId><IsLatest>true</IsLatest>" if name == "Version" else "",
         text("LastModified", format_time(manifest.created_ms)),
         text("ETag", etag_of(manifest)),
         kind,

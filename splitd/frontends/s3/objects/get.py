@@ -44,6 +44,10 @@ async def get_object(request: S3Request) -> None:
         return asked[-1] or Span(0, manifest.size)
 
     opened = await request.keys.open(request.bucket, request.key, span_of)
+    if isinstance(opened, Manifest):
+        _describe(request, opened, asked[-1])
+        request.http.finish()
+        return
     http, manifest, span = request.http, opened.manifest, asked[-1]
     try:
         # The status is sent with the first verified bytes, so that an error before them gets an answer of its own.

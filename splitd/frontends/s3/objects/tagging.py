@@ -1,0 +1,65 @@
+"""GetObjectTagging, PutObjectTagging and DeleteObjectTagging.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectTagging.html
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from splitd.frontends.s3.answers import answer
+from splitd.frontends.s3.door import S3Request
+from splitd.frontends.s3.headers import MOST_TAGS, check_tags
+from splitd.frontends.s3.keys import unchanged_since
+from splitd.frontends.s3.objects.get import refuse_version
+from splitd.frontends.s3.xml import document, element, malformed, only_text, parse, text
+
+Tags = tuple[tuple[str, str], ...]
+
+
+async def get_object_tagging(request: S3Request) -> None:
+    """Tell the tags of an object."""
+    refuse_version(request)
+    manifest = await request.keys.stat(request.bucket, request.key)
+    answer(request.http, 200, write_tags(manifest.media.tags))
+
+
+async def put_object_tagging(request: S3Request) -> None:
+    """Give an object other tags."""
+    refuse_version(request)
+    await _retag(request, read_tags(await request.read_xml(), MOST_TAGS))
+    answer(request.http, 200)
+
+
+async def delete_object_tagging(request: S3Request) -> None:
+    """Take the tags of an object away."""
+    refuse_version(request)
+    await _retag(request, ())
+    answer(request.http, 204)
+
+
+async def _retag(request: S3Request, tags: Tags) -> None:
+    target = request.bucket, request.key
+    found = await request.keys.stat(*target)
+    # If it is replaced meanwhile, the tags are not put on the new one.
+    same = unchanged_since(found)
+    await request.keys.copy(target, target, same, same, msgspec.structs.replace(found.media, tags=tags))
+
+
+def read_tags(body: bytes, most: int) -> Tags:
+    """Read a set of tags.
+
+    :param most: how many there may be.
+    :raise S3Error: it is none, or has tags that cannot be.
+    """
+    sets = parse(body, "Tagging").findall("TagSet")
+    if len(sets) != 1:
+        raise malformed()
+    return check_tags([(only_text(tag, "Key"), only_text(tag, "Value")) for tag in sets[0].findall("Tag")], most)
+
+
+def write_tags(tags: Tags) -> bytes:
+    """Return a set of tags as a document."""
+    return document(
+        "Tagging", element("TagSet", *(element("Tag", text("Key", key), text("Value", value)) for key, value in tags))
+    )
