@@ -50,6 +50,7 @@ from splitd.frontends.observing.observers import Observing
 from splitd.frontends.s3.building import S3Settings, make_s3
 from splitd.frontends.webdav.door import Door
 from splitd.frontends.webdav.resource import WebdavResource
+from splitd.interfaces.continued import IContinuedUploads
 from splitd.model.manifest import Manifest
 from splitd.model.nodes import NodeEntry, RegistryInvalid, refuse_found, refuse_missing
 from splitd.model.striping import Layout
@@ -354,9 +355,9 @@ class Front:
 
         settings = S3Settings(config.s3_region, tuple(map(str.lower, config.s3_domain)), config.s3_etag == "md5")
 
-        def files_of(principal: Principal) -> tuple[LimitedStore, LimitedStore]:
+        def files_of(principal: Principal) -> tuple[LimitedStore, LimitedStore, IContinuedUploads]:
             limited = store.as_user(principal)[0]
-            return limited, limited
+            return limited, limited, limited.continued
 
         return make_s3(files_of, keys, settings, compute, self._wall)
 

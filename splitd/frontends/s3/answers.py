@@ -33,7 +33,10 @@ CODES: Mapping[type[errors.SplitdError], str] = {
     errors.Protected: "AccessDenied",
     errors.TooManyLogins: "SlowDown",
     errors.TooManyNames: "InsufficientStorage",
+    errors.SegmentsRefused: "InvalidPart",
     errors.UploadFailed: "ServiceUnavailable",
+    errors.UploadTooLarge: "EntityTooLarge",
+    errors.UploadUnknown: "NoSuchUpload",
 }
 
 _RETRY_AFTER_S = "5"

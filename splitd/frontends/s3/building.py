@@ -10,6 +10,7 @@ from splitd.frontends.s3.door import S3Door, S3Settings
 from splitd.frontends.s3.keys import Keys
 from splitd.frontends.s3.resource import S3Resource
 from splitd.frontends.s3.signing.authentication import Authenticator
+from splitd.interfaces.continued import IContinuedUploads
 from splitd.interfaces.keys import IKeys
 from splitd.interfaces.store import IObjectStore
 from storaged.system.clocks import WallClock
@@ -19,7 +20,7 @@ __all__ = ["S3Settings", "make_s3"]
 
 
 def make_s3(
-    files_of: Callable[[Principal], tuple[IObjectStore, IKeys]],
+    files_of: Callable[[Principal], tuple[IObjectStore, IKeys, IContinuedUploads]],
     keys: IAccessKeys,
     settings: S3Settings,
     in_thread: InThread,
@@ -27,7 +28,7 @@ def make_s3(
 ) -> S3Resource:
     """Return the resource of the door.
 
-    :param files_of: returns the files and their keys, limited to what somebody may do.
+    :param files_of: returns the files, their keys, and the uploads in parts, limited to what somebody may do.
     :param keys: the pairs of keys that are good.
     :param in_thread: computes in a thread.
     """

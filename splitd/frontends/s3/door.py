@@ -23,6 +23,9 @@ from storaged.system.parallel import InThread
 _XML_LIMIT = 1024 * 1024
 """The most bytes that a request's XML may have: a list of a thousand keys of a thousand bytes, in XML."""
 
+_LONG_XML_LIMIT = 4 * 1024 * 1024
+"""The most bytes of a list of ten thousand parts with their checksums."""
+
 
 @attrs.frozen
 class S3Settings:
@@ -96,6 +99,10 @@ class S3Request:
     def make_md5(self, set_full: Callable[[bool], None]) -> ThreadedMD5:
         """Return a new computation of an MD5."""
         return ThreadedMD5(self.door.in_thread, set_full)
+
+    async def read_body(self) -> bytes:
+        """Return the body, if a checksum in the headers is that of an object, and not of the body."""
+        return await collect(self.http, read_expected(self.http, self.proof, of_body=False), _LONG_XML_LIMIT)
 
     async def read_xml(self) -> bytes:
         """Return the body, and check it.

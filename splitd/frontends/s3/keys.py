@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from splitd.errors import BadName, NotAFile, NotEmpty, NotFound, ParentMissing
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.target import is_bucket_name
+from splitd.interfaces.continued import ContinuedUpload, IContinuedUploads
 from splitd.interfaces.keys import IKeys, Listing
 from splitd.interfaces.store import IObjectStore, IUpload, Opened
 from splitd.model.conditions import ALWAYS, Condition
@@ -28,11 +29,13 @@ class Keys:
 
     :param store: the files.
     :param keys: their keys.
+    :param parts: uploads in parts.
     """
 
-    def __init__(self, store: IObjectStore, keys: IKeys) -> None:
+    def __init__(self, store: IObjectStore, keys: IKeys, parts: IContinuedUploads) -> None:
         self._store = store
         self._keys = keys
+        self.parts = parts
 
     # Buckets
 
@@ -130,6 +133,17 @@ class Keys:
         self._refuse_bucket(bucket)
         try:
             return await self._store.create(path_of(bucket, key), size, media, as_key(condition))
+        except ParentMissing:
+            raise no_such_bucket(bucket) from None
+
+    async def begin_parts(self, bucket: str, key: str, media: Media) -> ContinuedUpload:
+        """Begin an upload in parts; see `IContinuedUploads.begin`.
+
+        :raise S3Error: there is no such bucket.
+        """
+        self._refuse_bucket(bucket)
+        try:
+            return await self.parts.begin(path_of(bucket, key), media, as_key(ALWAYS))
         except ParentMissing:
             raise no_such_bucket(bucket) from None
 

@@ -20,6 +20,9 @@ from splitd.frontends.s3.buckets.listing import list_objects, list_objects_v2, l
 from splitd.frontends.s3.buckets.service import create_bucket, delete_bucket, head_bucket, list_buckets
 from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.errors import S3Error
+from splitd.frontends.s3.multipart.complete import complete_upload
+from splitd.frontends.s3.multipart.parts import list_parts, upload_part, upload_part_copy
+from splitd.frontends.s3.multipart.uploads import abort_upload, create_upload, list_uploads
 from splitd.frontends.s3.objects.attributes import get_object_attributes
 from splitd.frontends.s3.objects.copy import copy_object
 from splitd.frontends.s3.objects.delete import delete_object, delete_objects
@@ -30,7 +33,7 @@ from splitd.frontends.s3.target import Target
 
 Operation = Callable[[S3Request], Awaitable[None]]
 
-_COPY = "x-amz-copy-source"
+_COPY, _PART_COPY = "x-amz-copy-source", "x-amz-copy-source of a part"
 
 _SERVICE: Mapping[tuple[str, str], Operation] = {("GET", ""): list_buckets}
 
@@ -38,6 +41,7 @@ _BUCKET: Mapping[tuple[str, str], Operation] = {
     ("GET", ""): list_objects,
     ("GET", "list-type"): list_objects_v2,
     ("GET", "versions"): list_versions,
+    ("GET", "uploads"): list_uploads,
     ("HEAD", ""): head_bucket,
     ("PUT", ""): create_bucket,
     ("DELETE", ""): delete_bucket,
@@ -55,6 +59,12 @@ _OBJECT: Mapping[tuple[str, str], Operation] = {
     ("HEAD", ""): head_object,
     ("PUT", ""): put_object,
     ("PUT", _COPY): copy_object,
+    ("POST", "uploads"): create_upload,
+    ("PUT", "uploadId"): upload_part,
+    ("PUT", _PART_COPY): upload_part_copy,
+    ("GET", "uploadId"): list_parts,
+    ("POST", "uploadId"): complete_upload,
+    ("DELETE", "uploadId"): abort_upload,
     ("GET", "attributes"): get_object_attributes,
     ("GET", "tagging"): get_object_tagging,
     ("PUT", "tagging"): put_object_tagging,
@@ -114,8 +124,8 @@ def find_operation(method: str, target: Target, *, copies: bool) -> Operation:
     """
     table = _OBJECT if target.key else _BUCKET if target.bucket else _SERVICE
     part = next((name for name in _SUBRESOURCES if name in target.query), "")
-    if copies and not part and method == "PUT" and target.key:
-        part = _COPY
+    if copies and method == "PUT" and target.key:
+        part = {"": _COPY, "uploadId": _PART_COPY}.get(part, part)
     found = table.get((method, part))
     if found is not None:
         return found

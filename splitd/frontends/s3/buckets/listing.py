@@ -31,7 +31,7 @@ _TOKEN = "1."  # noqa: S105 - not a secret: the form of the rest
 async def list_objects(request: S3Request) -> None:
     """Answer with a page of keys, after `marker`."""
     marker = request.query.get("marker")
-    encode = _encoder(request)
+    encode = encoder_of(request)
     listing = await _list(request, marker)
     more = [text("NextMarker", encode(listing.next))] if listing.next and request.query.get("delimiter") else []
     _answer(request, listing, [text("Marker", encode(marker)), *more], with_owner=True)
@@ -41,7 +41,7 @@ async def list_objects_v2(request: S3Request) -> None:
     """Answer with a page of keys, after a token or `start-after`."""
     query = request.query
     token, start = query.get("continuation-token"), query.get("start-after")
-    encode = _encoder(request)
+    encode = encoder_of(request)
     listing = await _list(request, _read_token(token) if token else start)
     told = [text("KeyCount", len(listing.keys) + len(listing.prefixes))]
     if "continuation-token" in query:
@@ -73,7 +73,11 @@ def read_limit(request: S3Request, name: str) -> int:
     return min(int(value), MOST_KEYS)
 
 
-def _encoder(request: S3Request) -> Callable[[str], str]:
+def encoder_of(request: S3Request) -> Callable[[str], str]:
+    """Return how keys are written in a list.
+
+    :raise S3Error: it asks for an encoding that there is not.
+    """
     encoding = request.query.get("encoding-type")
     if encoding not in {"", "url"}:
         raise S3Error("InvalidArgument", "Invalid Encoding Method specified in Request", ArgumentName="encoding-type")
@@ -85,7 +89,7 @@ async def list_versions(request: S3Request) -> None:
     marker, version = request.query.get("key-marker"), request.query.get("version-id-marker")
     if version and not marker:
         raise S3Error("InvalidArgument", "A version-id marker cannot be specified without a key marker.")
-    encode = _encoder(request)
+    encode = encoder_of(request)
     listing = await _list(request, marker)
     told = [text("KeyMarker", encode(marker)), text("VersionIdMarker", version)]
     if listing.next:
@@ -102,7 +106,7 @@ def _answer(
     root: str = "ListBucketResult",
     entry: str = "Contents",
 ) -> None:
-    encode, query = _encoder(request), request.query
+    encode, query = encoder_of(request), request.query
     owner = owner_element(request) if with_owner else ""
     head = [
         text("Name", request.bucket),

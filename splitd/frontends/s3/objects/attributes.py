@@ -13,7 +13,9 @@ from splitd.frontends.s3.headers import etag_of
 from splitd.frontends.s3.objects.get import refuse_version
 from splitd.frontends.s3.payload.checksums import parse_kept
 from splitd.frontends.s3.xml import document, element, text
+from splitd.model.manifest import Manifest
 
+_MOST_PARTS = 1000
 _KNOWN = frozenset({"ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"})
 
 
@@ -34,8 +36,31 @@ async def get_object_attributes(request: S3Request) -> None:
     if "Checksum" in asked and checksum is not None:
         value = text(checksum.algorithm.element, checksum.value)
         told.append(element("Checksum", value, text("ChecksumType", checksum.type)))
+    if "ObjectParts" in asked and manifest.packed_segments:
+        told.append(_parts(request, manifest))
     if "StorageClass" in asked:
         told.append(text("StorageClass", "STANDARD"))
     if "ObjectSize" in asked:
         told.append(text("ObjectSize", manifest.size))
     answer(request.http, 200, document("GetObjectAttributesResponse", *told))
+
+
+def _parts(request: S3Request, manifest: Manifest) -> str:
+    marker, most = (
+        request.header(name) or other
+        for name, other in (("x-amz-part-number-marker", "0"), ("x-amz-max-parts", "1000"))
+    )
+    if not all(each.isascii() and each.isdigit() and len(each) < 10 for each in (marker, most)):
+        raise S3Error("InvalidArgument", "x-amz-max-parts and x-amz-part-number-marker should be numbers")
+    limit = min(int(most), _MOST_PARTS)
+    behind = [each for each in manifest.segments if each.number > int(marker)]
+    shown = behind[:limit]
+    return element(
+        "ObjectParts",
+        text("PartsCount", len(manifest.segments)),
+        text("PartNumberMarker", marker),
+        text("NextPartNumberMarker", shown[-1].number if shown else 0),
+        text("MaxParts", limit),
+        text("IsTruncated", "true" if len(behind) > limit else "false"),
+        *(element("Part", text("PartNumber", each.number), text("Size", each.size)) for each in shown),
+    )

@@ -11,6 +11,7 @@ from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.headers import describe_checksum, describe_object, describe_version
 from splitd.model.manifest import Manifest
+from splitd.model.segments import MAX_SEGMENTS
 from storaged.http import send_body
 from storaged.system.ranges import Span, Unsatisfiable, format_content_range, parse_ranges
 
@@ -106,14 +107,31 @@ def _span(request: S3Request, manifest: Manifest) -> Span | None:
 
 
 def _part_span(request: S3Request, manifest: Manifest) -> Span:
-    number = request.query.get("partNumber")
-    if not (number.isascii() and number.isdigit() and 1 <= int(number) <= 10_000):
-        raise S3Error("InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive")
-    if int(number) != 1:
+    number = part_number(request)
+    if not manifest.packed_segments and number == 1:
+        return Span(0, manifest.size)
+    start = 0
+    for segment in manifest.segments:
+        if segment.number == number:
+            return Span(start, start + segment.size)
+        start += segment.size
+    raise S3Error("InvalidPartNumber", "The requested partnumber is not satisfiable", PartNumberRequested=str(number))
+
+
+def part_number(request: S3Request) -> int:
+    """Return the number of a part.
+
+    :raise S3Error: it is none.
+    """
+    value = request.query.get("partNumber")
+    if not (value.isascii() and value.isdigit() and len(value) < 10 and 1 <= int(value) <= MAX_SEGMENTS):
         raise S3Error(
-            "InvalidPartNumber", "The requested partnumber is not satisfiable", PartNumberRequested=number[:10]
+            "InvalidArgument",
+            f"Part number must be an integer between 1 and {MAX_SEGMENTS}, inclusive",
+            ArgumentName="partNumber",
+            ArgumentValue=value[:20],
         )
-    return Span(0, manifest.size)
+    return int(value)
 
 
 def _describe(request: S3Request, manifest: Manifest, span: Span | None) -> None:
@@ -125,6 +143,8 @@ def _describe(request: S3Request, manifest: Manifest, span: Span | None) -> None
         http.setHeader("Content-Length", str(manifest.size))
     else:
         http.setResponseCode(206)
+        if "partNumber" in request.query and manifest.packed_segments:
+            http.setHeader("x-amz-mp-parts-count", str(len(manifest.segments)))
         http.setHeader("Content-Length", str(len(span)))
         if manifest.size:
             http.setHeader("Content-Range", format_content_range(span, manifest.size))

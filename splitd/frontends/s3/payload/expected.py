@@ -33,6 +33,7 @@ class Expected:
     :param md5: the value of `Content-MD5`; None if it did not come.
     :param algorithm: the kind of its checksum; None if it has none.
     :param checksum: the value of the checksum; empty if it stands in the trailer.
+    :param computed: the kind of the checksum that is computed although the request has none; None for none.
     """
 
     length: int
@@ -41,22 +42,25 @@ class Expected:
     md5: bytes | None
     algorithm: Algorithm | None
     checksum: str
+    computed: Algorithm | None = None
 
 
-def read_expected(request: IRequest, proof: Proof) -> Expected:
+def read_expected(request: IRequest, proof: Proof, *, of_body: bool = True) -> Expected:
     """Read what a request says of its body.
 
+    :param of_body: whether a checksum in its headers is that of the body, and not of an object that it is about.
     :raise S3Error: it contradicts itself, lacks something, or asks for what there is not.
     """
     is_chunked = proof.payload in _CHUNKED
     has_trailer = is_chunked and proof.payload != SIGNED_CHUNKS
-    algorithm, checksum = _checksum(request)
+    algorithm, checksum = _checksum(request) if of_body else (None, "")
     trailed = _trailed(request, has_trailer=has_trailer)
     if trailed is not None:
         if algorithm is not None:
             raise S3Error("InvalidRequest", "a checksum stands in the header or in the trailer, not in both")
         algorithm = trailed
-    _check_stated(request, algorithm)
+    if of_body:
+        _check_stated(request, algorithm)
     length = _length(request, is_chunked=is_chunked)
     return Expected(
         length,

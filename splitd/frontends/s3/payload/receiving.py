@@ -51,7 +51,8 @@ class Receiver:
         self._consumer = consumer
         self._expected = expected
         self._sha256: IHash | None = hashlib.sha256() if expected.sha256 else None
-        self._hash = None if expected.algorithm is None else expected.algorithm.new()
+        algorithm = expected.algorithm or expected.computed
+        self._hash = None if algorithm is None else algorithm.new()
         self._full: set[str] = set()
         self._producer: Any = None
         self._md5 = None if make_md5 is None else make_md5(lambda full: self._set_full("md5", full))
@@ -145,8 +146,10 @@ class Receiver:
 
     def _check_checksum(self) -> Checksum | None:
         expected, algorithm = self._expected, self._expected.algorithm
-        if algorithm is None or self._hash is None:
+        if self._hash is None:
             return None
+        if algorithm is None:
+            return None if expected.computed is None else Checksum(expected.computed, encode(self._hash.digest()))
         stated = expected.checksum
         if not stated:
             trailer = {} if expected.decoder is None else expected.decoder.trailer

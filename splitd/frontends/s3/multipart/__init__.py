@@ -1,0 +1,1 @@
+"""Uploads in parts, each of which becomes a segment of the object."""
