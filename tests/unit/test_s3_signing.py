@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from calendar import timegm
 from datetime import UTC, datetime, timedelta
 from time import strptime
+from typing import Any
 from urllib.parse import quote
 
 import pytest
+from botocore.auth import HmacV1QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +20,7 @@ from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.signing.authentication import SKEW_S, UNSIGNED, Authenticator, Proof
 from splitd.frontends.s3.target import parse_target
 from storaged.system.clocks import WallClock
-from tests.s3 import REGION, FakeRequest, OneUser, presign, sign
+from tests.s3 import ACCESS_KEY, REGION, SECRET_KEY, FakeRequest, OneUser, presign, sign
 
 KEYS = OneUser()
 HOST = "http://s3.example:8082"
@@ -208,3 +213,36 @@ def test_what_is_said_of_the_payload_must_be_known() -> None:
     request = a_request()
     del request.headers["x-amz-content-sha256"]
     assert refused(request) == "InvalidRequest"
+
+
+def version2(method: str, path: str, expires: str | None = None) -> FakeRequest:
+    """Return a request whose URL botocore has signed by version 2."""
+    request: Any = AWSRequest(method=method, url=HOST + path)
+    HmacV1QueryAuth(Credentials(ACCESS_KEY, SECRET_KEY), 60).add_auth(request)
+    uri = request.url.removeprefix(HOST)
+    if expires is not None:
+        uri = re.sub(r"Expires=[0-9]+", f"Expires={expires}", uri)
+    return FakeRequest(method, uri, [("Host", "s3.example")])
+
+
+def prove_now(request: FakeRequest) -> Proof:
+    target = parse_target(request.uri, "", ())
+    return Authenticator(KEYS, REGION, WallClock()).prove(request, target.raw_path, target.query)  # type: ignore[arg-type]
+
+
+@given(methods, keys)
+def test_a_signed_url_of_version_2_is_good(method: str, key: str) -> None:
+    url = f"/bucket/{quote(key, safe='/~')}?uploads&response-content-type=a%2Fb&other=1"
+    assert prove_now(version2(method, url)).principal is KEYS.user
+
+
+def test_nothing_of_a_signed_url_of_version_2_can_be_changed() -> None:
+    for change in (("GET", "PUT"), ("key", "kex"), ("acl", "tagging"), ("Signature=", "Signature=A"), ("SPLIT", "X")):
+        request = version2("GET", "/bucket/key?acl")
+        request.uri = request.uri.decode().replace(*change).encode()
+        request.method = request.method.decode().replace(*change).encode()
+        with pytest.raises(S3Error):
+            prove_now(request)
+    for expires in ("1", "9999999999", "x", ""):
+        with pytest.raises(S3Error):
+            prove_now(version2("GET", "/bucket/key", expires))

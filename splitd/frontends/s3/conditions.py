@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
+
+import attrs
 
 from splitd.frontends.http.times import parse_time
 from splitd.frontends.s3.errors import S3Error
-from splitd.model.conditions import Condition
+from splitd.frontends.s3.keys import unchanged_since
+from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.manifest import Manifest
 from storaged.http import IRequest
 
@@ -29,23 +33,53 @@ def read_condition(request: IRequest, prefix: str = "") -> Condition:
 def write_condition(request: IRequest) -> Condition:
     """Read the conditions of a request that stores or deletes an object.
 
-    :raise S3Error: there is one that S3 does not know for this.
+    :raise S3Error: they contradict each other.
     """
     match, none_match = _tags(request, "If-Match"), _tags(request, "If-None-Match")
-    if none_match not in {None, ("*",)}:
-        raise S3Error(
-            "NotImplemented",
-            "A header you provided implies functionality that is not implemented: If-None-Match can only be *",
-            Header="If-None-Match",
-        )
     if match is not None and none_match is not None:
         raise S3Error("InvalidRequest", "If-Match and If-None-Match cannot both be true")
     return Condition(match, none_match)
 
 
-def single_tag(value: str) -> Condition:
-    """Return the condition that the present version has this tag, as it stands in XML."""
-    return Condition(_read_tags([value]))
+@attrs.frozen
+class Fit:
+    """What an object must be so that it is deleted; empty for what does not matter.
+
+    :param etag: its entity tag, or *.
+    :param size: its bytes.
+    :param modified: its time, in HTTP's format or as in XML.
+    """
+
+    etag: str = ""
+    size: str = ""
+    modified: str = ""
+
+    def check(self, manifest: Manifest) -> Condition:
+        """Return the condition under which an object may be deleted.
+
+        :raise S3Error: it does not fit.
+        """
+        if self.size and self.size != str(manifest.size):
+            raise _failed("x-amz-if-match-size")
+        if self.modified and _seconds(self.modified) != manifest.created_ms // 1000:
+            raise _failed("x-amz-if-match-last-modified-time")
+        condition = Condition(_read_tags([self.etag])) if self.etag else ALWAYS
+        if condition.failed(manifest.etag, manifest.created_ms):
+            raise _failed("If-Match")
+        return condition if self.etag or not (self.size or self.modified) else unchanged_since(manifest)
+
+
+def _seconds(value: str) -> int | None:
+    try:
+        return int(datetime.fromisoformat(value).timestamp())
+    except ValueError:
+        return parse_time(value)
+
+
+def _failed(condition: str) -> S3Error:
+    return S3Error(
+        "PreconditionFailed", "At least one of the pre-conditions you specified did not hold", Condition=condition
+    )
 
 
 def check_read(condition: Condition, manifest: Manifest) -> None:
@@ -57,9 +91,7 @@ def check_read(condition: Condition, manifest: Manifest) -> None:
     if failed == "If-None-Match" or not (failed or condition.is_modified(manifest.created_ms)):
         raise S3Error("NotModified", "Not Modified")
     if failed:
-        raise S3Error(
-            "PreconditionFailed", "At least one of the pre-conditions you specified did not hold", Condition=failed
-        )
+        raise _failed(failed)
 
 
 def check_source(condition: Condition, manifest: Manifest) -> None:

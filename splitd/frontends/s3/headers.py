@@ -135,7 +135,7 @@ def parse_tagging(value: str) -> tuple[tuple[str, str], ...]:
     if not value:
         return ()
     try:
-        return check_tags(parse_qsl(value, keep_blank_values=True, strict_parsing=True, errors="strict"))
+        return check_tags(parse_qsl(value, keep_blank_values=True, errors="strict"))
     except ValueError:
         raise S3Error("InvalidArgument", "x-amz-tagging is not well formed", ArgumentName="x-amz-tagging") from None
 
@@ -151,7 +151,7 @@ def check_tags(tags: list[tuple[str, str]], most: int = MOST_TAGS) -> tuple[tupl
     :raise S3Error: they are too many, one is too long, or a key is there twice.
     """
     if len(tags) > most:
-        raise S3Error("BadRequest", f"Object tags cannot be greater than {most}")
+        raise S3Error("InvalidTag", f"Object tags cannot be greater than {most}")
     for key, value in tags:
         if not key or len(key) > _LONGEST_TAG_KEY:
             raise S3Error("InvalidTag", "The TagKey you have provided is invalid")

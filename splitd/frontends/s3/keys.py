@@ -7,7 +7,7 @@ from collections.abc import Callable
 import attrs
 from twisted.internet.defer import Deferred
 
-from splitd.errors import BadName, NotAFile, NotEmpty, NotFound, ParentMissing
+from splitd.errors import BadName, NotAFile, NotEmpty, NotFound, ParentMissing, PreconditionFailed
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.target import is_bucket_name
 from splitd.interfaces.continued import ContinuedUpload, IContinuedUploads
@@ -135,6 +135,17 @@ class Keys:
             return await self._store.create(path_of(bucket, key), size, media, as_key(condition))
         except ParentMissing:
             raise no_such_bucket(bucket) from None
+        except PreconditionFailed:
+            await self.refuse_missing(bucket, key, condition)
+            raise
+
+    async def refuse_missing(self, bucket: str, key: str, condition: Condition) -> None:
+        """Refuse a condition about the present version if there is none: S3 has a code of its own for that.
+
+        :raise S3Error: there is none.
+        """
+        if condition.match is not None and await self.find(bucket, key) is None:
+            raise no_such_key(key)
 
     async def begin_parts(self, bucket: str, key: str, media: Media) -> ContinuedUpload:
         """Begin an upload in parts; see `IContinuedUploads.begin`.
@@ -147,13 +158,18 @@ class Keys:
         except ParentMissing:
             raise no_such_bucket(bucket) from None
 
-    async def delete(self, bucket: str, key: str, condition: Condition) -> bool:
-        """Delete an object; return whether there was one.
+    async def delete(self, bucket: str, key: str, fits: Callable[[Manifest], Condition] | None) -> None:
+        """Delete an object; does nothing if there is none of this key.
 
+        :param fits: returns the condition under which an object that is there may be deleted; None for no condition.
         :raise S3Error: there is no such bucket.
+        :raise PreconditionFailed: the condition does not hold.
         """
-        await self.bucket(bucket)
-        return await self._keys.delete_key(path_of(bucket, key), condition)
+        if fits is None:
+            await self.bucket(bucket)
+            await self._keys.delete_key(path_of(bucket, key), ALWAYS)
+        elif (found := await self.find(bucket, key)) is not None:
+            await self._keys.delete_key(path_of(bucket, key), fits(found))
 
     async def copy(
         self,

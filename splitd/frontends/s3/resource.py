@@ -62,7 +62,9 @@ class S3Resource(StreamingResource):
 
     async def _dispatch(self, request: IRequest) -> None:
         target = parse_target(request.uri, request.getHeader("Host") or "", self._door.settings.domains)
-        proof = self._authenticator.prove(request, target.raw_path, target.query)
+        proof = self._authenticator.prove(
+            request, target.raw_path, target.query, target.bucket if target.in_host else ""
+        )
         request.user = proof.principal.name or None
         asked = S3Request(request, target, proof, self._door_for(proof.principal))
         operation = find_operation(

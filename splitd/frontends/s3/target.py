@@ -28,12 +28,14 @@ class Target:
     :param raw_path: the path as it stands in the URL, for the signature.
     :param bucket: empty for the service itself.
     :param key: empty for the bucket itself.
+    :param in_host: whether the bucket stands in the name of the host, and not in the path.
     """
 
     raw_path: bytes
     query: Query
     bucket: str
     key: str
+    in_host: bool = False
 
     @property
     def resource(self) -> str:
@@ -61,7 +63,7 @@ def parse_target(uri: bytes, host: str, domains: Iterable[str]) -> Target:
         raise S3Error("InvalidURI", "Couldn't parse the specified URI.")
     bucket = _bucket_of(host, domains)
     if bucket:
-        return Target(raw, Query(query), bucket, check_key(path[1:]))
+        return Target(raw, Query(query), bucket, check_key(path[1:]), True)
     bucket, _, key = path[1:].partition("/")
     return Target(raw, Query(query), bucket, check_key(key))
 

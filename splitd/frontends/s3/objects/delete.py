@@ -14,13 +14,12 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from splitd.errors import SplitdError
 from splitd.frontends.s3.answers import answer, refusal
-from splitd.frontends.s3.conditions import single_tag, write_condition
+from splitd.frontends.s3.conditions import Fit
 from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.objects.get import refuse_version
 from splitd.frontends.s3.target import check_key
 from splitd.frontends.s3.xml import document, element, malformed, only_text, parse, text
-from splitd.model.conditions import ALWAYS, Condition
 
 _MOST = 1000
 """Keys that one request may delete."""
@@ -30,13 +29,18 @@ _MOST = 1000
 class _Doomed:
     key: str
     version: str
-    condition: Condition
+    fit: Fit
 
 
 async def delete_object(request: S3Request) -> None:
     """Delete an object.  A key that nothing has is told the same."""
     refuse_version(request)
-    await request.keys.delete(request.bucket, request.key, write_condition(request.http))
+    fit = Fit(
+        request.header("If-Match"),
+        request.header("x-amz-if-match-size"),
+        request.header("x-amz-if-match-last-modified-time"),
+    )
+    await request.keys.delete(request.bucket, request.key, None if fit == Fit() else fit.check)
     answer(request.http, 204)
 
 
@@ -48,8 +52,7 @@ async def delete_objects(request: S3Request) -> None:
     if not objects or len(objects) > _MOST:
         raise malformed()
     doomed = [
-        _Doomed(check_key(only_text(each, "Key")), only_text(each, "VersionId", "null"), _condition(each))
-        for each in objects
+        _Doomed(check_key(only_text(each, "Key")), only_text(each, "VersionId", "null"), _fit(each)) for each in objects
     ]
     await request.keys.bucket(request.bucket)
     told: Sequence[str] = await gatherResults(
@@ -58,16 +61,15 @@ async def delete_objects(request: S3Request) -> None:
     answer(request.http, 200, document("DeleteResult", *told))
 
 
-def _condition(each: Element) -> Condition:
-    etag = only_text(each, "ETag", "")
-    return single_tag(etag) if etag else ALWAYS
+def _fit(each: Element) -> Fit:
+    return Fit(only_text(each, "ETag", ""), only_text(each, "Size", ""), only_text(each, "LastModifiedTime", ""))
 
 
 async def _delete(request: S3Request, doomed: _Doomed, *, quiet: bool) -> str:
     key = text("Key", doomed.key)
     try:
         _refuse_impossible(doomed)
-        await request.keys.delete(request.bucket, doomed.key, doomed.condition)
+        await request.keys.delete(request.bucket, doomed.key, None if doomed.fit == Fit() else doomed.fit.check)
     except SplitdError as problem:
         refused = refusal(problem)
         return element("Error", key, text("Code", refused.code), text("Message", refused))

@@ -80,7 +80,7 @@ class Algorithm:
         except ValueError:
             found = b""
         if len(found) != self.size:
-            raise S3Error("InvalidRequest", f"Value for {self.field} header is invalid.")
+            raise S3Error("BadDigest", f"Value for {self.field} header is invalid.")
         return text
 
 

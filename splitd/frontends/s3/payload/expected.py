@@ -27,7 +27,7 @@ _NUMBER = re.compile(r"\A[0-9]{1,18}\Z", re.ASCII)
 class Expected:
     """What a request says of its body.
 
-    :param length: the bytes of the object.
+    :param length: the bytes of the object; None if they are not announced.
     :param decoder: removes the framing; None if there is none.
     :param sha256: the hash of the body that was signed, in hexadecimal digits; empty for none.
     :param md5: the value of `Content-MD5`; None if it did not come.
@@ -36,7 +36,7 @@ class Expected:
     :param computed: the kind of the checksum that is computed although the request has none; None for none.
     """
 
-    length: int
+    length: int | None
     decoder: ChunkedDecoder | None
     sha256: str
     md5: bytes | None
@@ -64,7 +64,7 @@ def read_expected(request: IRequest, proof: Proof, *, of_body: bool = True) -> E
     length = _length(request, is_chunked=is_chunked)
     return Expected(
         length,
-        ChunkedDecoder(length, proof.chunks, has_trailer=has_trailer) if is_chunked else None,
+        None if length is None or not is_chunked else ChunkedDecoder(length, proof.chunks, has_trailer=has_trailer),
         "" if is_chunked or proof.payload == UNSIGNED else proof.payload,
         _md5(request),
         algorithm,
@@ -72,10 +72,8 @@ def read_expected(request: IRequest, proof: Proof, *, of_body: bool = True) -> E
     )
 
 
-def _length(request: IRequest, *, is_chunked: bool) -> int:
+def _length(request: IRequest, *, is_chunked: bool) -> int | None:
     if not is_chunked:
-        if request.body.length is None:
-            raise S3Error("MissingContentLength", "a Content-Length is needed")
         return request.body.length
     stated = request.getHeader("x-amz-decoded-content-length")
     if stated is None:

@@ -193,10 +193,12 @@ async def collect(request: IRequest, expected: Expected, limit: int) -> bytes:
     :raise S3Error: it has more, or is not what the request said.
     :raise BodyBroken: the client left.
     """
-    if expected.length > limit:
-        raise S3Error("MaxMessageLengthExceeded", f"Your request was too big: more than {limit} bytes")
-    kept = _Kept()
+    too_long = S3Error("MaxMessageLengthExceeded", f"Your request was too big: more than {limit} bytes")
+    if (expected.length or 0) > limit:
+        raise too_long
+    kept = _Kept(limit)
     receiver = Receiver(kept, expected, lambda set_full: ThreadedMD5(compute_at_once, set_full))
+    kept.overflow = lambda: receiver.break_off(too_long)
     await receive_body(request, receiver, receiver.when_broken())
     await receiver.finish()
     return bytes(kept.data)
@@ -204,10 +206,15 @@ async def collect(request: IRequest, expected: Expected, limit: int) -> bytes:
 
 @implementer(IConsumer)
 class _Kept:
-    """Keeps the bytes of a short body."""
+    """Keeps the bytes of a short body.
 
-    def __init__(self) -> None:
+    :ivar overflow: called when there are too many.
+    """
+
+    def __init__(self, limit: int) -> None:
         self.data = bytearray()
+        self.overflow: Callable[[], object] = lambda: None
+        self._limit = limit
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """Accept the producer.  It is never paused, because the body is short."""
@@ -217,4 +224,7 @@ class _Kept:
 
     def write(self, data: bytes) -> None:
         """Keep the next bytes."""
-        self.data += data
+        if len(self.data) + len(data) > self._limit:
+            self.overflow()
+        else:
+            self.data += data

@@ -10,10 +10,11 @@ from time import gmtime, strftime
 import attrs
 
 from splitd.access.grants import Principal
-from splitd.access.keys import IAccessKeys
+from splitd.access.keys import AccessKey, IAccessKeys
 from splitd.frontends.http.times import parse_time
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.query import Query
+from splitd.frontends.s3.signing import version2
 from splitd.frontends.s3.signing.canonical import (
     ChunkSigner,
     canonical_path,
@@ -78,9 +79,10 @@ class Authenticator:
         """Stands for the present keys: another object after each change."""
         return self._keys.generation
 
-    def prove(self, request: IRequest, raw_path: bytes, query: Query) -> Proof:
+    def prove(self, request: IRequest, raw_path: bytes, query: Query, bucket: str = "") -> Proof:
         """Return who sends a request.
 
+        :param bucket: the bucket in the name of the host; empty if it stands in the path.
         :param raw_path: the path as it stands in the URL.
         :raise S3Error: the signature is not good, or not good any more; `code` says why.
         """
@@ -90,8 +92,8 @@ class Authenticator:
                 raise S3Error("InvalidArgument", "a request is signed in its header or in its URL, not in both")
             return self._prove_presigned(request, raw_path, query)
         if not headers:
-            if "AWSAccessKeyId" in query and "Signature" in query:
-                raise S3Error("InvalidRequest", "signatures of version 2 are not taken here; please use version 4")
+            if version2.ACCESS_KEY in query and version2.SIGNATURE in query:
+                return self._prove_version2(request, bucket, raw_path, query)
             return Proof(self._keys.anonymous, _stated_payload(request, UNSIGNED))
         if len(headers) > 1:  # a program before this one may have judged another one than we would
             raise S3Error("InvalidArgument", "the Authorization header came more than once")
@@ -124,6 +126,39 @@ class Authenticator:
         payload = _stated_payload(request, UNSIGNED) if _CONTENT_SHA256 in claim.signed.split(";") else UNSIGNED
         return self._compare(request, raw_path, query.canonical(without=SIGNATURE.encode()), claim, claim.time, payload)
 
+    def _prove_version2(self, request: IRequest, bucket: str, raw_path: bytes, query: Query) -> Proof:
+        expires = query.get(version2.EXPIRES)
+        if not (expires.isascii() and expires.isdigit() and len(expires) < 12):
+            raise S3Error("AccessDenied", "Query-string authentication requires Expires, seconds since 1970")
+        if self._wall.now_ms() / 1000 >= int(expires):
+            raise S3Error("AccessDenied", "Request has expired", Expires=expires)
+        access_key = query.get(version2.ACCESS_KEY)
+        key = self._find(access_key)
+        amz = [
+            (name, ",".join(map(canonical_value, request.header_values(name))))
+            for name in request.header_names()
+            if name.startswith("x-amz-")
+        ]
+        text = version2.string_to_sign(
+            request.method.decode("ascii", "replace"),
+            request.getHeader("Content-MD5") or "",
+            request.getHeader("Content-Type") or "",
+            expires,
+            amz,
+            (f"/{bucket}" if bucket else "") + raw_path.decode("ascii"),
+            query,
+        )
+        signature = query.get(version2.SIGNATURE)
+        if not is_same(version2.sign(key.secret, text), signature):
+            raise _wrong_signature(access_key, text, signature)
+        return Proof(key.principal)
+
+    def _find(self, access_key: str) -> AccessKey:
+        key = self._keys.find(access_key)
+        if key is None:
+            raise S3Error("InvalidAccessKeyId", "the access key is not known here", AWSAccessKeyId=access_key[:128])
+        return key
+
     def _check_scope(self, claim: Claim, time: str, code: str) -> None:
         scope = claim.scope
         if scope.region != self._region:
@@ -136,13 +171,7 @@ class Authenticator:
             raise S3Error(code, f"the day of the credential, {scope.date}, is not that of the request, {time[:8]}")
 
     def _compare(self, request: IRequest, raw_path: bytes, query: str, claim: Claim, time: str, payload: str) -> Proof:
-        key = self._keys.find(claim.access_key)
-        if key is None:
-            raise S3Error(
-                "InvalidAccessKeyId",
-                "the access key is not known here",
-                AWSAccessKeyId=claim.access_key[:128],
-            )
+        key = self._find(claim.access_key)
         signed = claim.signed.split(";")
         _refuse_unsigned(request, frozenset(signed), is_presigned=claim.expires_s is not None)
         secret = signing_key(key.secret, claim.scope)
@@ -154,13 +183,17 @@ class Authenticator:
             text = string_to_sign(time, claim.scope, canonical)
             if is_same(sign(secret, text), claim.signature):
                 return Proof(key.principal, payload, _chunk_signer(payload, secret, time, claim))
-        raise S3Error(
-            "SignatureDoesNotMatch",
-            "the signature that was sent is not the one that the secret key makes of this request",
-            AWSAccessKeyId=claim.access_key[:128],
-            StringToSign=text,
-            SignatureProvided=claim.signature,
-        )
+        raise _wrong_signature(claim.access_key, text, claim.signature)
+
+
+def _wrong_signature(access_key: str, text: str, signature: str) -> S3Error:
+    return S3Error(
+        "SignatureDoesNotMatch",
+        "the signature that was sent is not the one that the secret key makes of this request",
+        AWSAccessKeyId=access_key[:128],
+        StringToSign=text,
+        SignatureProvided=signature[:128],
+    )
 
 
 def _chunk_signer(payload: str, secret: bytes, time: str, claim: Claim) -> ChunkSigner | None:
