@@ -36,7 +36,7 @@ async def pump(
         opened = await open_source()
         try:
             while isinstance(opened, Opened) and (pieces := await opened.download.read()):
-                for piece in pieces:
+                for piece in map(bytes, pieces):
                     if md5 is not None:
                         md5.update(piece)
                     if found is not None:
