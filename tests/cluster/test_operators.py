@@ -34,7 +34,8 @@ async def test_the_status_tells_what_there_is(cluster: Cluster) -> None:
     status = await cluster.status()
     assert (status["ready"], status["problems"], status["layout"], status["unit"]) == (True, [], "6+0", 1024)
     assert (status["files"], status["bytes"]) == (2, 10_000)
-    assert status["uploads"] == {"under_way": 0, "committed": 2, "degraded": 0, "aborted": 0, "bytes": 10_000}
+    uploads = {"under_way": 0, "committed": 2, "degraded": 0, "aborted": 0, "bytes": 10_000}
+    assert status["uploads"] == {**uploads, "continued": 0, "continued_bytes": 0}
     assert status["downloads"] == {"under_way": 0, "finished": 1, "failed": 0, "degraded": 0, "bytes": 10_000}
     assert status["reaper"] == {"doomed": 0, "reaped": 0, "staying": {}}
     assert (status["journal"]["failure"], status["journal"]["records"] >= 5) == ("", True)

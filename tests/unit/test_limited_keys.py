@@ -41,7 +41,7 @@ def anna(rights: list[tuple[str, frozenset[str]]]) -> Principal:
 def limited(front: Front, user: Principal) -> LimitedStore:
     # The catalog stands for the whole store, but for the bytes.
     catalog: Any = front.catalog
-    return LimitedStore(catalog, catalog.namespace, catalog.keys, user)
+    return LimitedStore(catalog, catalog.namespace, catalog.keys, catalog.continued, user)
 
 
 async def filled() -> Front:
