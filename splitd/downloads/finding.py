@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from itertools import islice
 from typing import Any
 
 from twisted.internet.task import deferLater
@@ -35,10 +36,9 @@ class Segmentation:
         """
         found: list[tuple[Manifest, Span]] = []
         wanted = manifest.segments.within(span)
-        for start in range(0, len(wanted), _PAGE):
-            if start:
+        while page := list(islice(wanted, _PAGE)):
+            if found:
                 await deferLater(self._clock, 0)
-            page = wanted[start : start + _PAGE]
             versions = await self._versions.find_all([ref.upload for ref, _ in page])
             for (ref, part), version in zip(page, versions, strict=True):
                 if version is None:
@@ -51,9 +51,8 @@ class Segmentation:
 
         Those of a file that was deleted meanwhile are skipped.
         """
-        refs = list(manifest.segments)
-        for start in range(0, len(refs), _PAGE):
-            page = refs[start : start + _PAGE]
+        refs = iter(manifest.segments)
+        while page := list(islice(refs, _PAGE)):
             versions = await self._versions.find_all([ref.upload for ref in page])
             yield [(ref, version) for ref, version in zip(page, versions, strict=True) if version is not None]
             await deferLater(self._clock, 0)

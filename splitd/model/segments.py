@@ -61,19 +61,17 @@ class Segments:
         """Return the ids of the uploads as 16 bytes each."""
         return [upload for upload, _, _ in _ENTRY.iter_unpack(self.packed)]
 
-    def within(self, span: Span) -> list[tuple[SegmentRef, Span]]:
-        """Return the segments that have a byte of a range of the file, each with its own part of the range."""
-        found = []
+    def within(self, span: Span) -> Iterator[tuple[SegmentRef, Span]]:
+        """Iterate over the segments that have a byte of a range of the file, each with its own part of the range."""
         start = 0
         for upload, size, number in _ENTRY.iter_unpack(self.packed):
             stop = start + size
             if size and start < span.stop and stop > span.start:
                 part = Span(max(span.start, start) - start, min(span.stop, stop) - start)
-                found.append((SegmentRef(upload.hex(), size, number), part))
+                yield SegmentRef(upload.hex(), size, number), part
             if stop >= span.stop:
-                break
+                return
             start = stop
-        return found
 
 
 def pack_segments(segments: Iterable[SegmentRef]) -> bytes:

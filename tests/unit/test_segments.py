@@ -37,7 +37,7 @@ def test_a_range_has_the_bytes_of_its_segments(sizes: list[int], start: int, sto
     some = [SegmentRef(f"{number:032x}", size, number) for number, size in enumerate(sizes, 1)]
     of = [(ref.upload, place) for ref in some for place in range(ref.size)]
     start, stop = min(start, len(of)), min(stop, len(of))
-    found = Segments(pack_segments(some)).within(Span(start, max(start, stop)))
+    found = list(Segments(pack_segments(some)).within(Span(start, max(start, stop))))
     assert [(ref.upload, place) for ref, part in found for place in range(part.start, part.stop)] == of[start:stop]
     assert all(len(part) for _, part in found)
 
