@@ -138,6 +138,14 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "address of the connection. [default: none, and clients may use any]"
         ),
     ] = Words()
+    base_path: Annotated[
+        str,
+        msgspec.Meta(
+            description="The path that the URLs of all files begin with, like /files, if a proxy passes only that on. "
+            "[default: none]",
+            pattern=r"\A((/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+)?\Z",
+        ),
+    ] = ""
     trusted_proxies: Annotated[
         Words,
         msgspec.Meta(

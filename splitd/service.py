@@ -369,7 +369,13 @@ class Front:
         door = Door(store, store, self.catalog.locks, capacity.quota, self._reactor, self._wall)
         limits = self._request_limits if self._config.limits else None
         resource = WebdavResource(
-            door, self._guard, limit, self._config.cors(), limits, checks_names=bool(self._config.names)
+            door,
+            self._guard,
+            limit,
+            self._config.cors(),
+            limits,
+            checks_names=bool(self._config.names),
+            base=self._config.base_path,
         )
         return Endpoints(
             self._config,

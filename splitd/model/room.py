@@ -27,6 +27,8 @@ class Room:
 
     def at(self, path: str) -> Room:
         """Return how full a place is: by the quota that counts it and has least left, if there is one."""
+        if not self.quotas:
+            return self
         covering = [use for use in self.quotas if use.quota.covers(path)]
         if not covering:
             return self

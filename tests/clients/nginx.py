@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import attrs
@@ -22,10 +23,12 @@ class Way:
 
     :param headers: the headers that nginx sets for the front.
     :param tls: whether clients use TLS.
+    :param below: the path that clients find the store below; the front of this has it as its `base_path`.
     """
 
     headers: tuple[str, ...] = ()
     tls: bool = False
+    below: str = ""
 
 
 WAYS = {
@@ -35,6 +38,8 @@ WAYS = {
     "with X-Forwarded-Host, behind TLS": Way(("X-Forwarded-Host $http_host", "X-Forwarded-Proto $scheme"), tls=True),
     "with Forwarded, behind TLS": Way(('Forwarded "for=$remote_addr;host=\\"$http_host\\";proto=https"',), tls=True),
 }
+BELOW = {"below a path": Way(("Host $http_host",), below="/files/of-ours")}
+"""In this one, only URLs below a path are passed on, unchanged."""
 BY_DEFAULT = "as it is by default"
 """In this configuration, the front knows its name only from its settings."""
 
@@ -43,19 +48,21 @@ class Nginx:
     """One nginx that listens in all configurations.
 
     :param front: the address and port of the front.
-    :param ports: its ports, in the order of `WAYS`.
+    :param ports: its ports, in the order of `ways`.
+    :param ways: its configurations; None for `WAYS`.
     """
 
-    def __init__(self, folder: Path, front: str, ports: list[int]) -> None:
+    def __init__(self, folder: Path, front: str, ports: list[int], ways: Mapping[str, Way] | None = None) -> None:
         self._folder = folder
-        self._ports = dict(zip(WAYS, ports, strict=True))
+        self._ways = ways or WAYS
+        self._ports = dict(zip(self._ways, ports, strict=True))
         folder.mkdir()
         _write_certificate(folder)
         (folder / "nginx.conf").write_text(self._configuration(front))
         self._process: subprocess.Popen[bytes] | None = None
 
     def _configuration(self, front: str) -> str:
-        servers = [self._server(name, front) for name in WAYS]
+        servers = [self._server(name, front) for name in self._ways]
         kinds = "\n".join(f"{kind}_temp_path {self._folder}/{kind};" for kind in ("client_body", "proxy"))
         return (
             f"daemon off;\nmaster_process off;\npid {self._folder}/pid;\nerror_log stderr;\n"
@@ -63,17 +70,18 @@ class Nginx:
         )
 
     def _server(self, name: str, front: str) -> str:
-        way = WAYS[name]
+        way = self._ways[name]
         tls = f"ssl_certificate {self._folder}/pem;\nssl_certificate_key {self._folder}/pem;\n" if way.tls else ""
         headers = "".join(f"proxy_set_header {header};\n" for header in way.headers)
         return (
             f"server {{\nlisten 127.0.0.1:{self._ports[name]}{' ssl' * way.tls};\nserver_name {NAME};\n{tls}"
-            f"location / {{\nproxy_pass http://{front};\nproxy_request_buffering off;\n{headers}}}\n}}\n"
+            f"location {way.below}/ {{\nproxy_pass http://{front};\nproxy_request_buffering off;\n{headers}}}\n}}\n"
         )
 
     def url(self, name: str) -> str:
         """Return the URL that clients use in one configuration."""
-        return f"http{'s' * WAYS[name].tls}://{NAME}:{self._ports[name]}"
+        way = self._ways[name]
+        return f"http{'s' * way.tls}://{NAME}:{self._ports[name]}{way.below}"
 
     def start(self) -> None:
         """Start it, and wait until it listens."""

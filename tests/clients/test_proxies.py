@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.documented import PROXIES
-from tests.clients.nginx import BY_DEFAULT, NAME, WAYS, Nginx
+from tests.clients.nginx import BELOW, BY_DEFAULT, NAME, WAYS, Nginx
 from tests.clients.programs import succeed
 from tests.clients.trees import make_tree, read_tree
 from tests.live.local_cluster import LocalCluster
@@ -40,10 +40,29 @@ def urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         cluster.remove()
 
 
-@pytest.fixture(params=[*WAYS, *PROXIES])
-def root(urls: dict[str, str], request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def below(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
+    """nginx that passes on what is below a path only, and a cluster that knows it."""
+    folder = tmp_path_factory.mktemp("below")
+    [way] = BELOW.values()
+    cluster = LocalCluster(folder / "cluster", base_path=way.below)
+    try:
+        cluster.start()
+        proxy = Nginx(folder / "nginx", f"127.0.0.1:{cluster.port}", [free_ports()], BELOW)
+        try:
+            proxy.start()
+            yield proxy
+        finally:
+            proxy.stop()
+    finally:
+        cluster.remove()
+
+
+@pytest.fixture(params=[*WAYS, *BELOW, *PROXIES])
+def root(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of an empty tree, through a proxy."""
-    url = urls[request.param]
+    name = request.param
+    url = request.getfixturevalue("below").url(name) if name in BELOW else request.getfixturevalue("urls")[name]
     assert status(tmp_path, url + "/place/", "-X", "MKCOL") == "201"
     yield url + "/place"
     assert status(tmp_path, url + "/place/", "-X", "DELETE") == "204"

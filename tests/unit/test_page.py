@@ -25,7 +25,7 @@ def members() -> Members:
 
 
 def test_the_policy_allows_the_script_and_the_style_of_the_page_and_no_others() -> None:
-    page = format_head("/", members()) + FOOT
+    page = format_head("/", "", members()) + FOOT
     for tag in ("style", "script"):
         [text] = re.findall(f"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
         digest = b64encode(sha256(text.encode()).digest()).decode()
@@ -36,7 +36,7 @@ def test_the_policy_allows_the_script_and_the_style_of_the_page_and_no_others() 
 
 
 def test_names_are_text_wherever_they_stand() -> None:
-    head = format_head(f"/a/{EVIL.replace('/', '_')}", members())
+    head = format_head(f"/a/{EVIL.replace('/', '_')}", "", members())
     rows = format_row(Member(EVIL, Manifest("0" * 32, 1234, 0, 6, 0, 1, ())), "/a/")
     rows += format_row(Member(EVIL, Collection(1, 1)), "/a/")
     for text in (head.partition("</style>")[2], rows):
@@ -45,8 +45,13 @@ def test_names_are_text_wherever_they_stand() -> None:
 
 
 def test_a_deep_path_has_links_to_the_nearest_collections() -> None:
-    assert re.findall(' href="(/[^"]*)"', format_head("/a/b c/d", members())) == ["/", "/a/", "/a/b%20c/", "/a/b%20c/"]
-    deep = format_head("/a" * 2000, members())
+    assert re.findall(' href="(/[^"]*)"', format_head("/a/b c/d", "", members())) == [
+        "/",
+        "/a/",
+        "/a/b%20c/",
+        "/a/b%20c/",
+    ]
+    deep = format_head("/a" * 2000, "", members())
     links = re.findall("<h1>.*</h1>", deep)[0].count("<a ")
     assert links == 16
     assert f'href="{"/a" * 1999}/"' in deep
@@ -61,8 +66,8 @@ def test_a_row_has_a_readable_size_and_time_with_the_exact_ones_beside_them() ->
 
 def test_what_there_is_stands_above_the_list() -> None:
     made = members()
-    assert "Nothing is here yet" in format_head("/", made)
+    assert "Nothing is here yet" in format_head("/", "", made)
     made.collections, made.files, made.size = 1, 1200, 5 * 2**20
-    assert "1 collection and 1,200 files, 5.0 MiB" in format_head("/", made)
+    assert "1 collection and 1,200 files, 5.0 MiB" in format_head("/", "", made)
     made.is_sorted = False
-    assert "too many names" in format_head("/", made)
+    assert "too many names" in format_head("/", "", made)

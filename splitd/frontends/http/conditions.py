@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from splitd.errors import BadName
+from splitd.errors import BadName, NotFound
 from splitd.frontends.http.answers import Refused
 from splitd.frontends.http.targets import Target, is_here, parse_target
 from splitd.frontends.http.times import parse_time
@@ -49,8 +49,8 @@ def _if_header(request: IRequest, target: Target) -> IfHeader | None:
     def resolve(uri: str) -> str | None:
         raw = uri.encode("utf-8", "surrogateescape")
         try:
-            return parse_target(raw).path if is_here(request, raw) else None
-        except BadName:
+            return parse_target(raw, target.base).path if is_here(request, raw) else None
+        except (BadName, NotFound):
             return None
 
     try:

@@ -7,7 +7,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 import attrs
 
-from splitd.errors import BadName
+from splitd.errors import BadName, NotFound
 from splitd.frontends.http.answers import Refused
 from splitd.frontends.http.names import MARK, read_path, show_path
 from splitd.model.path_faults import MAX_PATH, fault_of
@@ -36,6 +36,7 @@ class Target:
     slash: bool
     shown: str
     _parameters: Parameters
+    base: str = ""
 
     def parameter(self, name: str, default: str) -> str:
         """Return the first value of a parameter in the query; `default` if the query does not have it.
@@ -48,10 +49,12 @@ class Target:
             raise Refused(400, str(problem)) from problem
 
 
-def parse_target(uri: bytes) -> Target:
+def parse_target(uri: bytes, base: str = "") -> Target:
     """Read a request target, in origin or absolute form (RFC 9112 section 3.2).
 
+    :param base: what all URLs begin with, as "/files"; empty for nothing.
     :raise BadName: no file or collection can have this name.
+    :raise NotFound: the URL does not begin with `base`.
     """
     raw, _, query = origin_form(uri).partition(b"?")
     if b"#" in raw:
@@ -62,6 +65,10 @@ def parse_target(uri: bytes) -> Target:
         path = unquote_to_bytes(raw or b"/").decode("utf-8")
     except UnicodeDecodeError:
         raise BadName("a name must be UTF-8, percent-encoded or not") from None
+    if base:
+        if path != base and not path.startswith(base + "/"):
+            raise NotFound(f"{path[:200]} does not exist: all files are below {base}/")
+        path = path[len(base) :] or "/"
     slash = path.endswith("/")
     if slash and path != "/":
         path = path[:-1]
@@ -71,11 +78,11 @@ def parse_target(uri: bytes) -> Target:
         check_shape(path)
         real = read_path(path)
         check_catalog_path(real)
-        return Target(real, slash, path, Parameters(query))
-    return Target(path, slash, path, Parameters(query))
+        return Target(real, slash, path, Parameters(query), base)
+    return Target(path, slash, path, Parameters(query), base)
 
 
-def parse_destination(request: IRequest) -> Target:
+def parse_destination(request: IRequest, base: str) -> Target:
     """Read `Destination` (RFC 4918 section 10.3).
 
     :raise Refused: the header is missing or comes more than once, has a query, or names another server.
@@ -90,7 +97,10 @@ def parse_destination(request: IRequest) -> Target:
         raise Refused(502, f"Destination: {value!r} is on another server than {request.call.host}")
     if b"?" in uri:
         raise Refused(400, f"Destination: {value!r} has a query; in a name ? is written %3F")
-    return parse_target(uri)
+    try:
+        return parse_target(uri, base)
+    except NotFound as problem:
+        raise Refused(502, f"Destination: {problem}") from problem
 
 
 def is_here(request: IRequest, uri: bytes) -> bool:
@@ -143,11 +153,14 @@ def _only(request: IRequest, name: str) -> str | None:
     return values[0] if values else None
 
 
-def href(path: str, *, is_collection: bool) -> str:
-    """Return the URL of a path, as it stands in answers."""
-    return href_of_shown(show_path(path), is_collection=is_collection)
+def href(path: str, base: str, *, is_collection: bool) -> str:
+    """Return the URL of a path, as it stands in answers.
+
+    :param base: what all URLs begin with.
+    """
+    return href_of_shown(show_path(path), base, is_collection=is_collection)
 
 
-def href_of_shown(shown: str, *, is_collection: bool) -> str:
+def href_of_shown(shown: str, base: str, *, is_collection: bool) -> str:
     """Return the URL of what is shown under a path; see `splitd.frontends.http.names`."""
-    return quote(shown) + ("/" if is_collection and shown != "/" else "")
+    return base + quote(shown) + ("/" if is_collection and shown != "/" else "")

@@ -67,14 +67,17 @@ _ADVICE: dict[type[errors.SplitdError], str] = {
 """The state of the file after an error of the store, and what the client can do."""
 
 
-def refusal(problem: errors.SplitdError) -> Refused:
-    """Return the answer to an error of the store."""
+def refusal(problem: errors.SplitdError, base: str = "") -> Refused:
+    """Return the answer to an error of the store.
+
+    :param base: what all URLs begin with.
+    """
     status, advice = _of_kind(problem, STATUS, 500), _of_kind(problem, _ADVICE, "")
     headers = {"Allow": ALLOWED} if status == 405 else {}
     if isinstance(problem, errors.Overloaded):
         headers["Retry-After"] = str(problem.retry_after_s)
     message = f"{problem}; {advice}" if advice else str(problem)
-    return Refused(status, message, failed_condition(problem), **headers)
+    return Refused(status, message, failed_condition(problem, base), **headers)
 
 
 def _of_kind(
@@ -84,19 +87,19 @@ def _of_kind(
     return next((table[kind] for kind in type(problem).__mro__ if kind in table), otherwise)
 
 
-def failed_condition(problem: errors.SplitdError) -> str:
+def failed_condition(problem: errors.SplitdError, base: str) -> str:
     """Return the condition of RFC 4918 section 16 that an error stands for, as an XML element; empty for none."""
     if isinstance(problem, errors.Locked):
-        return f"<D:lock-token-submitted>{_hrefs(problem.paths)}</D:lock-token-submitted>"
+        return f"<D:lock-token-submitted>{_hrefs(problem.paths, base)}</D:lock-token-submitted>"
     if isinstance(problem, errors.LockConflict):
-        return f"<D:no-conflicting-lock>{_hrefs(problem.paths)}</D:no-conflicting-lock>"
+        return f"<D:no-conflicting-lock>{_hrefs(problem.paths, base)}</D:no-conflicting-lock>"
     if isinstance(problem, errors.LockUnknown):
         return "<D:lock-token-matches-request-uri/>"
     return ""
 
 
-def _hrefs(paths: Iterable[str]) -> str:
-    return "".join(f"<D:href>{quote(show_path(path))}</D:href>" for path in paths)
+def _hrefs(paths: Iterable[str], base: str) -> str:
+    return "".join(f"<D:href>{base}{quote(show_path(path))}</D:href>" for path in paths)
 
 
 _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")

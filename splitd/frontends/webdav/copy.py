@@ -14,7 +14,7 @@ from storaged.http import IRequest
 async def copy(request: IRequest, door: Door, target: Target) -> None:
     """Copy the target to its destination, completely or not at all."""
     await refuse_body(request)
-    destination = parse_destination(request)
+    destination = parse_destination(request, target.base)
     is_file = isinstance(await door.find(target), Manifest)
     deep = is_file or parse_depth(request, "infinity", "0") == "infinity"
     is_new = await door.namespace.copy(

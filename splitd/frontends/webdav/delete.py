@@ -24,6 +24,6 @@ async def delete(request: IRequest, door: Door, target: Target) -> None:
     except Locked as problem:
         if not all(is_below(path, target.path) for path in problem.paths):
             raise
-        answer_multistatus(request, "".join(protected_response(path, problem) for path in problem.paths))
+        answer_multistatus(request, "".join(protected_response(path, problem, target.base) for path in problem.paths))
         return
     answer(request, 204)

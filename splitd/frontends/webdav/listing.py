@@ -34,7 +34,7 @@ async def list_collection(request: IRequest, door: Door, target: Target, collect
     request.setHeader("Cache-Control", REVALIDATE)
     request.setHeader("X-Content-Type-Options", "nosniff")
     if not target.slash:
-        request.setHeader("Content-Location", href_of_shown(target.shown, is_collection=True))
+        request.setHeader("Content-Location", href_of_shown(target.shown, target.base, is_collection=True))
     if "application/json" in (request.getHeader("Accept") or ""):
         await _answer_json(request, door, target)
     else:
@@ -83,8 +83,8 @@ async def _answer_html(request: IRequest, door: Door, target: Target) -> None:
     members = Members(door.store, target.path, door.sorting, door.clock)
     try:
         await members.open()
-        request.write(format_head(target.shown, members).encode())
-        base = href_of_shown(target.shown, is_collection=True)
+        request.write(format_head(target.shown, target.base, members).encode())
+        base = href_of_shown(target.shown, target.base, is_collection=True)
         await send_body(request, lambda: Deferred.fromCoroutine(_rows(members, base)))
         request.write(FOOT.encode())
         request.finish()

@@ -28,23 +28,18 @@ _SUPPORTED = _ENTRY.format("exclusive") + _ENTRY.format("shared")
 class Resource:
     """A file or collection with its properties and locks.
 
-    :param path: its path in the catalog.
-    :param shown: that path as answers say it; see `splitd.frontends.http.names`.
-    :param quota: how full the store is.
+    :param shown: its path as answers say it; see `splitd.frontends.http.names`.
+    :param room: how full the store is at this place.
+    :param base: what all URLs begin with; empty for nothing.
     :param now_ms: the time by which locks expire, in milliseconds since 1970.
     """
 
-    path: str
     shown: str
     entry: Manifest | Collection
     details: Details
-    quota: Room
+    room: Room
     now_ms: int
-
-    @property
-    def room(self) -> Room:
-        """How full the store is at this place."""
-        return self.quota.at(self.path)
+    base: str = ""
 
     @property
     def is_collection(self) -> bool:
@@ -69,21 +64,22 @@ def _created(resource: Resource) -> str:
     return f"{datetime.fromtimestamp(resource.entry.created_ms // 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def write_locks(locks: Sequence[Lock], now_ms: int) -> str:
+def write_locks(locks: Sequence[Lock], now_ms: int, base: str) -> str:
     """Return the content of `lockdiscovery` (RFC 4918 section 15.8).
 
     :param now_ms: the time by which locks expire, in milliseconds since 1970.
+    :param base: what all URLs begin with.
     """
-    return "".join(_write_lock(lock, now_ms) for lock in locks)
+    return "".join(_write_lock(lock, now_ms, base) for lock in locks)
 
 
-def _write_lock(lock: Lock, now_ms: int) -> str:
+def _write_lock(lock: Lock, now_ms: int, base: str) -> str:
     left_s = max(0, -((now_ms - lock.expires_ms) // 1000))
     return (
         f"<D:activelock><D:locktype><D:write/></D:locktype><D:lockscope><D:{lock.scope}/></D:lockscope>"
         f"<D:depth>{'infinity' if lock.deep else '0'}</D:depth>{lock.owner}<D:timeout>Second-{left_s}</D:timeout>"
         f"<D:locktoken><D:href>{lock.token}</D:href></D:locktoken>"
-        f"<D:lockroot><D:href>{quote(show_path(lock.path))}</D:href></D:lockroot></D:activelock>"
+        f"<D:lockroot><D:href>{base}{quote(show_path(lock.path))}</D:href></D:lockroot></D:activelock>"
     )
 
 
@@ -96,7 +92,7 @@ LIVE: Mapping[str, Callable[[Resource], str | None]] = MappingProxyType(
         "getcontenttype": _of_file(lambda file: escape(readable(file.content_type or DEFAULT_TYPE))),
         "getetag": _of_file(lambda file: file.etag),
         "supportedlock": lambda _: _SUPPORTED,
-        "lockdiscovery": lambda resource: write_locks(resource.details.locks, resource.now_ms),
+        "lockdiscovery": lambda resource: write_locks(resource.details.locks, resource.now_ms, resource.base),
         "quota-available-bytes": _of_collection(lambda resource: str(resource.room.available)),
         "quota-used-bytes": _of_collection(lambda resource: str(resource.room.used)),
     }

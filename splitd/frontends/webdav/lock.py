@@ -65,11 +65,11 @@ async def _take(
         below = [path for path in problem.paths if is_below(path, target.path)]
         if len(below) < len(problem.paths):
             raise
-        itself = response(href(target.path, is_collection=True), status_element(424))
-        answer_multistatus(request, "".join(protected_response(path, problem) for path in below) + itself)
+        itself = response(href(target.path, target.base, is_collection=True), status_element(424))
+        answer_multistatus(request, "".join(protected_response(path, problem, target.base) for path in below) + itself)
         return
     request.setHeader("Lock-Token", f"<{taken.token}>")
-    _answer(request, 201 if is_new else 200, [taken], door.lock_ms())
+    _answer(request, target, 201 if is_new else 200, [taken], door.lock_ms())
 
 
 def _owner(requested: Element) -> str:
@@ -97,11 +97,11 @@ async def _refresh(request: IRequest, door: Door, target: Target, condition: Con
         refreshed = await door.locks.refresh(target.path, door.lock_ms() + timeout_s * 1000, condition)
     except LockUnknown as problem:
         raise Refused(412, str(problem), "<D:lock-token-matches-request-uri/>") from problem
-    _answer(request, 200, refreshed, door.lock_ms())
+    _answer(request, target, 200, refreshed, door.lock_ms())
 
 
-def _answer(request: IRequest, status: int, locks: Sequence[Lock], now_ms: int) -> None:
-    inner = f"<D:lockdiscovery>{write_locks(locks, now_ms)}</D:lockdiscovery>"
+def _answer(request: IRequest, target: Target, status: int, locks: Sequence[Lock], now_ms: int) -> None:
+    inner = f"<D:lockdiscovery>{write_locks(locks, now_ms, target.base)}</D:lockdiscovery>"
     answer(request, status, f'{XML_PROLOG}<D:prop xmlns:D="DAV:">{inner}</D:prop>\n'.encode(), XML_TYPE)
 
 

@@ -14,7 +14,7 @@ from storaged.http import IRequest
 async def move(request: IRequest, door: Door, target: Target) -> None:
     """Move the target to its destination, completely or not at all."""
     await refuse_body(request)
-    destination = parse_destination(request)
+    destination = parse_destination(request, target.base)
     if not isinstance(await door.find(target), Manifest):  # a file has only one depth
         parse_depth(request, "infinity")
     is_new = await door.namespace.move(

@@ -36,10 +36,10 @@ def response(url: str, inner: str) -> str:
     return f"<D:response><D:href>{url}</D:href>{inner}</D:response>\n"
 
 
-def protected_response(path: str, problem: Protected) -> str:
+def protected_response(path: str, problem: Protected, base: str) -> str:
     """Return the element of a resource that could not be changed because it is locked."""
-    error = error_element(failed_condition(problem))
-    return response(href(path, is_collection=False), status_element(423) + error)
+    error = error_element(failed_condition(problem, base))
+    return response(href(path, base, is_collection=False), status_element(423) + error)
 
 
 def answer_multistatus(request: IRequest, responses: str) -> None:

@@ -45,10 +45,10 @@ async def propfind(request: IRequest, door: Door, target: Target) -> None:
     if entry is None:
         raise NotFound(f"{target.path} does not exist")
     if isinstance(entry, Collection) and not target.slash:
-        request.setHeader("Content-Location", href_of_shown(target.shown, is_collection=True))
+        request.setHeader("Content-Location", href_of_shown(target.shown, target.base, is_collection=True))
     # A file has one answer at any depth: `Depth` is not read.
     depth = "0" if isinstance(entry, Manifest) else parse_depth(request, "infinity", "1", "0")
-    walk = _Walk(door, wanted, await door.quota(target.path), deep=depth == "infinity")
+    walk = _Walk(door, wanted, await door.quota(target.path), target.base, deep=depth == "infinity")
     _, first = await walk.describe([(target.path, target.shown, entry)])
     if depth == "0":
         answer_multistatus(request, first)
@@ -85,7 +85,7 @@ class _Wanted:
                 inner += self._describe_named(resource, self.more)
         else:
             inner = propstat(map(write_empty, self._names(resource)), 200)
-        return response(href_of_shown(resource.shown, is_collection=resource.is_collection), inner)
+        return response(href_of_shown(resource.shown, resource.base, is_collection=resource.is_collection), inner)
 
     @staticmethod
     def _describe_named(resource: Resource, names: Iterable[str]) -> str:
@@ -151,15 +151,17 @@ def _names_in(element: Element) -> list[str]:
 class _Walk:
     """Describes the members of a collection, and optionally everything below them, page by page.
 
-    :param quota: how full the store is.
+    :param room: how full the store is.
+    :param base: what all URLs begin with.
     :param deep: whether to describe what is below the members, too.
     """
 
-    def __init__(self, door: Door, wanted: _Wanted, quota: Room, *, deep: bool) -> None:
+    def __init__(self, door: Door, wanted: _Wanted, room: Room, base: str, *, deep: bool) -> None:
         self._door = door
         self._wanted = wanted
         self._deep = deep
-        self._quota = quota
+        self._room = room
+        self._base = base
         self._waiting: list[tuple[str, str, str]] = []
 
     def enter(self, path: str, shown: str) -> None:
@@ -177,7 +179,8 @@ class _Walk:
         described: list[str] = []
         size = 0
         for (path, shown, entry), each in zip(entries, details, strict=True):
-            described.append(self._wanted.describe(Resource(path, shown, entry, each, self._quota, now_ms)))
+            resource = Resource(shown, entry, each, self._room.at(path), now_ms, self._base)
+            described.append(self._wanted.describe(resource))
             size += len(described[-1])
             if size > _PAGE_SIZE:
                 break

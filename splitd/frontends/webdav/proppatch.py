@@ -27,7 +27,7 @@ async def proppatch(request: IRequest, door: Door, target: Target) -> None:
     entry = await door.find(target)
     if entry is None:
         raise NotFound(f"{target.path} does not exist")
-    url = href(target.path, is_collection=not isinstance(entry, Manifest))
+    url = href(target.path, target.base, is_collection=not isinstance(entry, Manifest))
     changed = dict.fromkeys(element.name for _, element in _instructions(root))
     protected = [name for name in changed if is_protected(name)]
     if protected:

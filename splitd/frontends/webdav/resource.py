@@ -60,6 +60,7 @@ class WebdavResource(StreamingResource):
     :param checks_names: whether requests are refused that call the server by a name that is not its own.
     :param cors: which pages of other origins may use the store; None for no page.
     :param limits: lets requests in; None for no limits.
+    :param base: what all URLs begin with, as "/files"; empty for nothing.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class WebdavResource(StreamingResource):
         limits: RequestLimits | None = None,
         *,
         checks_names: bool = False,
+        base: str = "",
     ) -> None:
         super().__init__()
         self._door = door
@@ -78,6 +80,7 @@ class WebdavResource(StreamingResource):
         self._limit = limit
         self._cors = cors
         self._limits = limits
+        self._base = base
         self._checks_names = checks_names
         self._doors: LRUCache[Principal, Door] = LRUCache(_MOST_DOORS)  # those of the present users
         self._doors_of: object = None
@@ -103,7 +106,7 @@ class WebdavResource(StreamingResource):
         except Refused as refused:
             self._refuse(request, refused)
         except SplitdError as problem:
-            answer = refusal(problem)
+            answer = refusal(problem, self._base)
             answer.headers.update(login_headers(request, problem))
             # Under overload, the log would only add to it; the metrics count what is refused.
             if answer.status >= 500 and not isinstance(problem, Busy):
@@ -134,14 +137,14 @@ class WebdavResource(StreamingResource):
     async def _dispatch(self, request: IRequest, door: Door) -> None:
         if request.method == b"OPTIONS":
             if request.uri != b"*":
-                parse_target(request.uri)
+                parse_target(request.uri)  # the answer is the same for every path, also outside of the base
             await options(request)
             return
         method = _METHODS.get(request.method)
         if method is None:
             name = request.method.decode("ascii", "replace")
             raise Refused(405, f"{name} is not a method of this server", Allow=ALLOWED)
-        target = parse_target(request.uri)
+        target = parse_target(request.uri, self._base)
         # Keys may be longer than the names that are made here.
         if fault_of(target.shown) and await door.store.stat(target.path) is None:
             check_path(target.shown)
