@@ -12,10 +12,13 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred
 
+from splitd.catalog.continued import Continued
 from splitd.catalog.state import State
 from splitd.errors import MoveRefused
+from splitd.model.conditions import ALWAYS
 from splitd.model.erasure import cut_whole
 from splitd.model.manifest import Manifest
+from splitd.model.media import NO_MEDIA
 from splitd.model.tree import Collection
 from splitd.upkeep.pace import Pace
 from storaged.packs.packs import SEAL_SIZE
@@ -23,6 +26,7 @@ from storaged.parts.errors import StoragedError
 from storaged.parts.format import encode_part, parse_part_id
 from storaged.system.sizes import Size
 from tests.cluster.cluster import Answer, Cluster
+from tests.cluster.segments import continued, feed, put_segment
 from tests.crash.oracle import Begun, Ended, allowed
 from tests.crash.power import Cuts, Image, PowerDisk
 from tests.crash.recovery import WRITTEN_ON, recover_journal, recovered_parts
@@ -30,6 +34,8 @@ from tests.tally import EFFORT, TALLY
 
 UNIT = 512
 LARGE, SMALL = 20_000, 3_000
+SEGMENT = "segment "
+"""What the name of a segment begins with in the notes; its upload and its number follow."""
 NODES = 7
 
 
@@ -173,6 +179,17 @@ def is_stored(manifest: Manifest, data: bytes, nodes: dict[str, dict[str, bytes]
     return len(manifest.nodes) == (manifest.layout.width if data else 0) and (not data or manifest.spare >= 0)
 
 
+def are_stored(manifest: Manifest, data: bytes, nodes: dict[str, dict[str, bytes]], state: State) -> bool:
+    """Return whether the segments of a file are stored, and make up this content."""
+    start = 0
+    for ref in manifest.segments:
+        version = state.version(ref.upload)
+        if version is None or not is_stored(version, data[start : start + ref.size], nodes):
+            return False
+        start += ref.size
+    return start == len(data) == manifest.size
+
+
 def judge(image: Image, notes: list[Any], folder: Path) -> None:
     disk = PowerDisk(image)
     with ExitStack() as stack:
@@ -185,15 +202,29 @@ def judge(image: Image, notes: list[Any], folder: Path) -> None:
         state = recover_journal(disk, str(folder / "front/journal"))
         may = allowed(notes)
         for path, results in may.items():
-            found = state.tree.lookup(path)
-            if isinstance(found, Manifest):
-                found = state.moves.place(found)
-            assert any(_is(found, result, nodes) for result in results), f"{path}: {found}"
+            found = segment_of(state, path) if path.startswith(SEGMENT) else state.find(path)
+            assert any(_is(found, result, nodes, state) for result in results), f"{path}: {found}"
         assert {path for path, _ in state.tree.walk() if not path.startswith(WRITTEN_ON)} <= may.keys()
+        assert {name for each in state.continued for name in segments_of(each)} <= may.keys()
         TALLY["parts and copies forgotten by a cut, for the sweep"] += sum(1 for _ in _left(state, nodes))
 
 
-def _is(found: Manifest | Collection | None, result: Any, nodes: dict[str, dict[str, bytes]]) -> bool:
+def segments_of(continued: Continued) -> list[str]:
+    """Return what the segments of an upload are called in the notes."""
+    return [f"{SEGMENT}{continued.upload} {number}" for number in continued.segments]
+
+
+def segment_of(state: State, name: str) -> Manifest | None:
+    """Return the segment that is called so, if its upload is under way and has it."""
+    upload, number = name.removeprefix(SEGMENT).split()
+    continued = state.continued.find(upload)
+    packed = None if continued is None else continued.segments.get(int(number))
+    return None if packed is None else state.shown(packed)
+
+
+def _is(found: Manifest | Collection | None, result: Any, nodes: dict[str, dict[str, bytes]], state: State) -> bool:
+    if isinstance(found, Manifest) and found.packed_segments:
+        return isinstance(result, bytes) and are_stored(found, result, nodes, state)
     if isinstance(found, Manifest):
         return isinstance(result, bytes) and is_stored(found, result, nodes)
     return result is (True if isinstance(found, Collection) else None)
@@ -254,8 +285,76 @@ class HurtLife(Life):
         await self.reaped()
 
 
+class SegmentLife(Life):
+    """Uses a cluster for uploads in segments."""
+
+    def __init__(self, cluster: Cluster, disk: PowerDisk) -> None:
+        super().__init__(cluster, disk)
+        self._numbers: dict[str, list[int]] = {}
+
+    async def run(self) -> None:
+        first = await self.begin("/file")
+        one = await self.segment("/file", first, 1, LARGE)
+        two = await self.segment("/file", first, 2, SMALL)
+        await self.segment("/file", first, 3, 0)
+        two = await self.segment("/file", first, 2, SMALL)
+        await self.cut_off("/file", first)
+        await self.reaped()
+        await self.complete("/file", first, {1: one, 2: two})
+        await self.reaped()
+        second = await self.begin("/file")
+        three = await self.segment("/file", second, 1, SMALL)
+        aborted = await self.begin("/other")
+        await self.segment("/other", aborted, 5, LARGE)
+        await self.segment("/other", aborted, 6, SMALL)
+        await self.ended(aborted, continued(self._cluster).abort("/other", aborted, "no longer wanted"))
+        await self.reaped()
+        await self.complete("/file", second, {1: three})
+        await self.reaped()
+        await self.change("DELETE", "/file", None)
+        await self.reaped()
+
+    async def begin(self, path: str) -> str:
+        begun = await continued(self._cluster).begin(path, NO_MEDIA, ALWAYS)
+        self._numbers[begun.upload] = []
+        return begun.upload
+
+    async def segment(self, path: str, upload: str, number: int, size: int) -> tuple[str, bytes]:
+        """Store a segment; return its id and its bytes."""
+        data = self._random.randbytes(size)
+        change = Begun(f"{SEGMENT}{upload} {number}", data)
+        self._disk.note(change)
+        stored = await put_segment(self._cluster, path, upload, number, data)
+        self._disk.note(Ended(change, True))
+        self._numbers[upload].append(number)
+        return stored, data
+
+    async def cut_off(self, path: str, upload: str) -> None:
+        """Begin a segment, and leave."""
+        begun = await continued(self._cluster).put_segment(path, upload, 4, LARGE)
+        feed(begun, bytes(LARGE // 2))
+        await begun.abort("the client has left")
+
+    async def complete(self, path: str, upload: str, chosen: dict[int, tuple[str, bytes]]) -> None:
+        ids = [(number, stored) for number, (stored, _) in chosen.items()]
+        change = Begun(path, b"".join(data for _, data in chosen.values()))
+        self._disk.note(change)
+        await self.ended(upload, continued(self._cluster).complete(path, upload, ids, ALWAYS))
+        self._disk.note(Ended(change, True))
+
+    async def ended(self, upload: str, ending: Deferred[Any]) -> None:
+        """Wait for the end of an upload, which has no segments any more."""
+        changes = [Begun(f"{SEGMENT}{upload} {number}", None) for number in set(self._numbers[upload])]
+        for change in changes:
+            self._disk.note(change)
+        await ending
+        for change in changes:
+            self._disk.note(Ended(change, True))
+
+
 @pytest.mark.parametrize(
-    ("life", "settings"), [(Life, {}), (HurtLife, {"layout": "4+2", "min_parts": 4, "heal_limit": Size(0)})]
+    ("life", "settings"),
+    [(Life, {}), (SegmentLife, {}), (HurtLife, {"layout": "4+2", "min_parts": 4, "heal_limit": Size(0)})],
 )
 @pytest_twisted.ensureDeferred
 async def test_power_cuts_at_every_moment(
