@@ -295,6 +295,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "(OTEL_...) say where the traces go. [default: false]"
         ),
     ] = False
+    node_request_ids: Annotated[
+        bool,
+        msgspec.Meta(
+            description="Whether the nodes are told the ids of the clients' requests, for their access logs. "
+            "[default: false]"
+        ),
+    ] = False
     client_timeout_s: Annotated[
         float,
         msgspec.Meta(description="How long a client may send or take nothing during a transfer. [default: 60]", gt=0),

@@ -376,6 +376,7 @@ class Front:
             limits,
             checks_names=bool(self._config.names),
             base=self._config.base_path,
+            tells_nodes=self._config.node_request_ids,
         )
         return Endpoints(
             self._config,

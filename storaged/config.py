@@ -25,6 +25,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reserve: Annotated[
         Size, msgspec.Meta(description="Space of the volume that always stays free. [default: 1GiB]")
     ] = Size(2**30)
+    access_log: Annotated[
+        str,
+        msgspec.Meta(
+            description="A file that gets a JSON line for each request of the front; empty for none. [default: none]"
+        ),
+    ] = ""
     trash_keep_s: Annotated[
         float,
         msgspec.Meta(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
@@ -18,20 +18,30 @@ from storaged.parts.interfaces import INodeStore
 from storaged.parts.served_link import ServedLink
 from storaged.parts.values import PartInfo
 
+_Outcomes: TypeAlias = Sequence[PartInfo | bytes | bool | StoragedError]
+
 
 class LinkServer(ServedLink):
     """Answers the requests of one link, each when all its items are done.
 
     :param store: the parts of the node.
     :param check_epoch: refuses the changes of a front that another one has taken over from; see `Epochs.check`.
+    :param log: begins to log a request, and returns what ends that, given how many of its parts failed; None for no
+        log.
     """
 
     MAX_LENGTH = messages.MAX_MESSAGE
     MOST_REQUESTS = 16
     _log = Logger()
 
-    def __init__(self, store: INodeStore, check_epoch: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        store: INodeStore,
+        check_epoch: Callable[[int], None],
+        log: Callable[[messages.Request], Callable[[int], None]] | None = None,
+    ) -> None:
         super().__init__()
+        self._log_request = log
         self._store = store
         self._check_epoch = check_epoch
 
@@ -51,6 +61,8 @@ class LinkServer(ServedLink):
     def _begin(self, request: messages.Request, size: int) -> None:
         work: Deferred[Any] = maybeDeferred(self._ask, request)
         work.addErrback(self._fault, len(request.parts))
+        if self._log_request is not None:
+            work.addCallback(_logged, self._log_request(request))
         work.addCallback(self._answer, request.number, size)
         work.addErrback(self._not_answered)
 
@@ -74,7 +86,7 @@ class LinkServer(ServedLink):
         if self.connected:
             self._cut_off(f"an answer could not be sent: {reason_of(failure.value)}")
 
-    def _answer(self, outcomes: Sequence[PartInfo | bytes | bool | StoragedError], number: int, size: int) -> None:
+    def _answer(self, outcomes: _Outcomes, number: int, size: int) -> None:
         self._count(-1, -size)
         if self.connected and not self._cut:
             message = messages.encode(_answer_of(number, outcomes))
@@ -84,7 +96,12 @@ class LinkServer(ServedLink):
         self._end_where_drained()
 
 
-def _answer_of(number: int, outcomes: Sequence[PartInfo | bytes | bool | StoragedError]) -> messages.Answer:
+def _logged(outcomes: _Outcomes, ended: Callable[[int], None]) -> _Outcomes:
+    ended(sum(isinstance(outcome, StoragedError) for outcome in outcomes))
+    return outcomes
+
+
+def _answer_of(number: int, outcomes: _Outcomes) -> messages.Answer:
     results: list[messages.Result] = []
     problems = {}
     for index, outcome in enumerate(outcomes):

@@ -30,7 +30,7 @@ from storaged.identity import Identity
 from storaged.journals.link import JournalLinkServer
 from storaged.journals.store import Journals
 from storaged.link import LinkServer
-from storaged.parts import journals, proofs, wire
+from storaged.parts import journals, messages, proofs, wire
 from storaged.parts.errors import BadRequest, BadSpan, NodeUnavailable, StoragedError
 from storaged.parts.interfaces import INodeStore, IPartReader
 from storaged.parts.values import PartInfo
@@ -53,6 +53,7 @@ class PartResource(StreamingResource):
     :param read_ahead: reads files into memory before the kernel sends them.
     :param journals: the epoch, and the copy of the front's journal.
     :param doubt: called with the id of a part that could not be read to its end, though the client waited for it.
+    :param log: logs the requests of links; see `LinkServer`.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class PartResource(StreamingResource):
         read_ahead: ReadAhead,
         journals: Journals,
         doubt: Callable[[str], object],
+        log: Callable[[messages.Request], Callable[[int], None]] | None = None,
     ) -> None:
         super().__init__()
         self._store = store
@@ -71,6 +73,7 @@ class PartResource(StreamingResource):
         self._read_ahead = read_ahead
         self._journals = journals
         self._doubt = doubt
+        self._log_link = log
 
     async def respond(self, request: IRequest) -> None:
         """Answer a request."""
@@ -166,7 +169,7 @@ class PartResource(StreamingResource):
             wire.check_key(header, self._keys)
 
     def _link(self, request: IRequest) -> None:
-        self._upgrade(request, wire.LINK_PROTOCOL, LinkServer(self._store, self._journals.epochs.check))
+        self._upgrade(request, wire.LINK_PROTOCOL, LinkServer(self._store, self._journals.epochs.check, self._log_link))
 
     def _upgrade(self, request: IRequest, protocol: str, server: IDrainingProtocol) -> None:
         asked = request.getHeader("Upgrade")

@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
+from storaged.access_log import AccessLog
 from storaged.config import Config, Options
 from storaged.http import StreamingSite
 from storaged.http.listening import drain, listen
@@ -101,6 +102,7 @@ class StorageServer:
             identity=self._identity,
             scrub_s=config.scrub_days * _DAY_S,
         )
+        self._access_log = AccessLog(config.access_log, self._in_thread, reactor, wall) if config.access_log else None
         self._journals = journals_of(f"{config.data}/journals", filesystem, self._pool, reactor)
         self._site = StreamingSite(
             PartResource(
@@ -110,10 +112,12 @@ class StorageServer:
                 ReadAhead(self._pool, reactor),
                 self._journals,
                 self.store.rechecks.add,
+                None if self._access_log is None else self._access_log.link,
             ),
             reactor,
             idle_timeout_s=_IDLE_TIMEOUT_S,
             body_timeout_s=_BODY_TIMEOUT_S,
+            observer=self._access_log,
             connection_limit=descriptors.divide(_PER_CONNECTION, _KEPT + config.threads),
         )
         self._emptying = Periodic(self._empty_trash, _EMPTY_EVERY_S, reactor, "emptying the trash")
@@ -157,6 +161,8 @@ class StorageServer:
         os.makedirs(self._config.data, exist_ok=True)  # noqa: PTH103 - text, as in the file system's seam
         await enter(self._lock.acquire, self._lock.release)
         await enter(self._pool.start, self._pool.stop)
+        if self._access_log is not None:
+            await enter(self._access_log.start, self._access_log.stop)
         await enter(_nothing, self.certificates.stop)
         await enter(self._read_keys, self._key_file.stop)
         await enter(self._identity.load)

@@ -30,6 +30,7 @@ from storaged.http import reason_of
 from storaged.parts.errors import NodeUnavailable, NoSpace, NotAsked, StoragedError
 from storaged.parts.format import encode_parts
 from storaged.system.clocks import WallClock
+from storaged.system.tracing import doing_for, present_requests
 
 Stored: TypeAlias = tuple[Manifest, bool]
 
@@ -55,6 +56,7 @@ class _File:
     :param failed: the errors of the nodes that have failed it, by their ids.
     :ivar given_up: whether nobody waits for it any more.
     :ivar waited: whether it has waited for a slow node.
+    :ivar requests: the id of the client's request that it came with, if nodes are told.
     """
 
     intent: Intent
@@ -63,6 +65,7 @@ class _File:
     failed: dict[str, StoragedError] = attrs.Factory(dict)
     given_up: bool = False
     waited: bool = False
+    requests: str = attrs.field(factory=present_requests)
 
     def __attrs_post_init__(self) -> None:
         self.answer = Deferred(self._give_up)
@@ -181,6 +184,9 @@ class GroupCommit:
 
     async def _store(self, files: Sequence[_File]) -> None:
         """Store some files of one layout on the same nodes and commit them; those that a node failed wait once more."""
+        requests = [file.requests for file in files if file.requests]
+        if requests:
+            doing_for(requests)
         try:
             nodes = self._place(files)
         except NotEnoughNodes as problem:

@@ -37,29 +37,38 @@ class Put(msgspec.Struct, array_like=True, tag="put", frozen=True, gc=False):
 
     :param parts: (part id, stored bytes) of each.
     :param epoch: the front's epoch; 0 if it has none.
+    :param requests: the ids of the clients' requests on whose behalf it is made, with spaces between them, for the
+        node's log; empty if they are not told.  A node that does not know this field ignores it.
     """
 
     number: int
     parts: list[tuple[str, bytes]]
     epoch: int = 0
+    requests: str = ""
 
 
 class Get(msgspec.Struct, array_like=True, tag="get", frozen=True, gc=False):
-    """Read parts."""
+    """Read parts.
+
+    :param requests: as in `Put`.
+    """
 
     number: int
     parts: list[str]
+    requests: str = ""
 
 
 class Remove(msgspec.Struct, array_like=True, tag="remove", frozen=True, gc=False):
     """Delete parts.
 
     :param epoch: as in `Put`.
+    :param requests: as in `Put`.
     """
 
     number: int
     parts: list[str]
     epoch: int = 0
+    requests: str = ""
 
 
 Request: TypeAlias = Put | Get | Remove

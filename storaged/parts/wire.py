@@ -30,6 +30,9 @@ JOURNAL_PROTOCOL = "splitd-journal/1"
 LINK_PROTOCOL = "splitd-link/1"
 PART_TYPE = "application/vnd.splitd.part"
 
+REQUESTS_HEADER = "Splitd-Requests"
+"""Names the requests of clients on whose behalf a request is made, for the node's log; a node need not know it."""
+
 NODE_HEADER = "Splitd-Node"
 """The id of the node that the request is meant for."""
 

@@ -48,6 +48,7 @@ class Node:
         self.scrub_days = 0.0
         self.key = KEY
         self.listen = ""
+        self.access_log = ""
         self.filesystem = HarmedFilesystem()
         self._reactor = reactor
         self._server: StorageServer | None = None
@@ -69,6 +70,7 @@ class Node:
             threads=4,
             stop_timeout_s=self.stop_timeout_s,
             scrub_days=self.scrub_days,
+            access_log=self.access_log,
         )
         return StorageServer(config, self.key, self.filesystem, self._reactor, WallClock(), present_descriptors())
 

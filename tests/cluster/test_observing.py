@@ -14,8 +14,8 @@ from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.internet.task import Clock
 
 from splitd.frontends.observing.distribution import Distribution
-from splitd.frontends.observing.log_file import LogFile
 from splitd.frontends.observing.metrics import Lag
+from storaged.system.log_file import LogFile
 from storaged.system.settings import SettingsError
 from tests.cluster.cluster import Cluster
 from tests.cluster.waiting import eventually

@@ -11,10 +11,10 @@ from prometheus_client.core import CounterMetricFamily, Metric
 from twisted.internet.defer import Deferred
 
 from splitd.frontends.observing.lines import CHANGES, COMBINED, audit_line, combined_line, json_line
-from splitd.frontends.observing.log_file import LogFile
 from splitd.frontends.observing.metrics import Lag, RequestMetrics
 from storaged.http import StreamingRequest
 from storaged.system.clocks import WallClock
+from storaged.system.log_file import LogFile
 from storaged.system.os_errors import os_reason
 from storaged.system.settings import SettingsError
 

@@ -30,6 +30,7 @@ from splitd.model.cors import Cors
 from splitd.model.path_faults import fault_of
 from splitd.model.paths import check_path
 from storaged.http import BodyBroken, IRequest, StreamingResource
+from storaged.system.tracing import doing_for
 
 _MOST_DOORS = 4096
 """Users whose door is kept.  An issuer of tokens may name any number of them."""
@@ -60,6 +61,7 @@ class WebdavResource(StreamingResource):
     :param checks_names: whether requests are refused that call the server by a name that is not its own.
     :param cors: which pages of other origins may use the store; None for no page.
     :param limits: lets requests in; None for no limits.
+    :param tells_nodes: whether requests to nodes name the client's request.
     :param base: what all URLs begin with, as "/files"; empty for nothing.
     """
 
@@ -73,6 +75,7 @@ class WebdavResource(StreamingResource):
         *,
         checks_names: bool = False,
         base: str = "",
+        tells_nodes: bool = False,
     ) -> None:
         super().__init__()
         self._door = door
@@ -81,12 +84,15 @@ class WebdavResource(StreamingResource):
         self._cors = cors
         self._limits = limits
         self._base = base
+        self._tells_nodes = tells_nodes
         self._checks_names = checks_names
         self._doors: LRUCache[Principal, Door] = LRUCache(_MOST_DOORS)  # those of the present users
         self._doors_of: object = None
 
     async def respond(self, request: IRequest) -> None:
         """Answer a request."""
+        if self._tells_nodes:
+            doing_for([request.id])
         if self._checks_names and not request.comes_by_safe_names():
             # The page of another site may have given its own name the address of this server (DNS rebinding).
             self._refuse(

@@ -19,6 +19,7 @@ from storaged.parts.errors import BadRequest, NodeUnavailable, StoragedError
 from storaged.parts.format import SMALL_PART, is_part_id
 from storaged.parts.frames import FrameReceiver, frame
 from storaged.parts.values import PartInfo
+from storaged.system.tracing import join_requests, present_requests
 
 _AT_ONCE = 1
 """Messages of one kind that are pending at the same time; requests that come meanwhile gather for the next one."""
@@ -31,6 +32,7 @@ class _Item:
     what: Sequence[Any]
     size: int
     answer: Deferred[list[Any]]
+    requests: str = attrs.field(factory=present_requests)
     repeated: bool = False
 
 
@@ -38,7 +40,7 @@ class _Item:
 class _Kind:
     """One of the three kinds of requests.
 
-    :param message: makes a message from its number and a list of parts or ids.
+    :param message: makes a message from its number, a list of parts or ids, and the ids of clients' requests.
     :param limit: how much goes into one message, as `size` measures it; an item is not divided.
     :param size: returns the size of one part or id.
     :param fault: returns an error if one part or id must not be sent, otherwise None.
@@ -46,7 +48,7 @@ class _Kind:
     :param harmless: whether a request may be repeated if no answer came.
     """
 
-    message: Callable[[int, list[Any]], messages.Request]
+    message: Callable[[int, list[Any], str], messages.Request]
     limit: int
     size: Callable[[Any], int]
     fault: Callable[[Any], BadRequest | None]
@@ -91,7 +93,7 @@ class Link:
         self._node_id = node_id
         self._clock = clock
         self._puts = _Kind(
-            lambda number, parts: messages.Put(number, parts, epoch()),
+            lambda number, parts, requests: messages.Put(number, parts, epoch(), requests),
             messages.MAX_PUT,
             _size_of_part,
             _fault_of_part,
@@ -100,7 +102,7 @@ class Link:
         )
         self._gets = _Kind(messages.Get, messages.MAX_GET, _one, _fault_of_id, messages.fits_get, harmless=True)
         self._removes = _Kind(
-            lambda number, parts: messages.Remove(number, parts, epoch()),
+            lambda number, parts, requests: messages.Remove(number, parts, epoch(), requests),
             messages.MAX_REMOVE,
             _one,
             _fault_of_id,
@@ -177,7 +179,8 @@ class Link:
         self._number += 1
         self._asked[self._number] = kind, items
         kind.under_way += 1
-        client.send(messages.encode(kind.message(self._number, [each for item in items for each in item.what])))
+        what = [each for item in items for each in item.what]
+        client.send(messages.encode(kind.message(self._number, what, join_requests(item.requests for item in items))))
 
     def _connect_if_asked(self) -> None:
         if not self._connecting and any(kind.waiting for kind in self._kinds):

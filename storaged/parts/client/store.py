@@ -30,6 +30,7 @@ from storaged.parts.proofs import ClusterKeys
 from storaged.parts.values import NodeInfo, PartInfo, PartLook, RottenPart
 from storaged.system.origin import parse_origin
 from storaged.system.ranges import Span, format_range, parse_content_range
+from storaged.system.tracing import present_requests
 
 _Answer = TypeVar("_Answer")
 
@@ -99,11 +100,15 @@ class RemotePartStore:
         return headers
 
     def _identity(self) -> dict[str, str]:
-        return {
+        identity = {
             wire.NODE_HEADER: self._node_id,
             wire.CLUSTER_HEADER: self._cluster(),
             wire.EPOCH_HEADER: str(self._epoch()),
         }
+        requests = present_requests()
+        if requests:
+            identity[wire.REQUESTS_HEADER] = requests
+        return identity
 
     def create(self, part_id: str, stored_size: int | None) -> Deferred[IPartWriter]:
         """Begin a part; see `IPartStore.create`.  An error of the node may be reported by `when_broken` only."""
