@@ -246,6 +246,9 @@ class FileTooLarge(SplitdError):
     """The file has more bytes than a file may have.  Nothing was stored."""
 
 
+TOO_LARGE = "a file may have at most {} bytes"
+
+
 class QuotaExceeded(SplitdError):
     """More bytes or files would be stored than a quota allows, which the message names.  Nothing has changed."""
 

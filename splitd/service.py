@@ -353,13 +353,17 @@ class Front:
         def compute(call: Callable[[], Any]) -> Deferred[Any]:
             return deferToThreadPool(self._reactor, self._hashes_pool, call)
 
-        settings = S3Settings(config.s3_region, tuple(map(str.lower, config.s3_domain)), config.s3_etag == "md5")
+        domains, md5 = tuple(map(str.lower, config.s3_domain)), config.s3_etag == "md5"
+        settings = S3Settings(config.s3_region, domains, md5, config.node_request_ids)
 
         def files_of(principal: Principal) -> tuple[LimitedStore, LimitedStore, IContinuedUploads]:
             limited = store.as_user(principal)[0]
             return limited, limited, limited.continued
 
-        return make_s3(files_of, keys, settings, compute, self._wall)
+        return make_s3(files_of, keys, settings, compute, self._wall, self._limits_of_clients())
+
+    def _limits_of_clients(self) -> RequestLimits | None:
+        return self._request_limits if self._config.limits else None
 
     def _make_endpoints(self, store: ObjectStore, capacity: Capacity, s3: StreamingResource | None) -> Endpoints:
         def limit(door: Door, principal: Principal) -> Door:
@@ -367,13 +371,12 @@ class Front:
             return door.limited(limited, limited, locks)
 
         door = Door(store, store, self.catalog.locks, capacity.quota, self._reactor, self._wall)
-        limits = self._request_limits if self._config.limits else None
         resource = WebdavResource(
             door,
             self._guard,
             limit,
             self._config.cors(),
-            limits,
+            self._limits_of_clients(),
             checks_names=bool(self._config.names),
             base=self._config.base_path,
             tells_nodes=self._config.node_request_ids,

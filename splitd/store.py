@@ -13,7 +13,7 @@ from splitd.access.grants import Principal
 from splitd.access.limited import LimitedLocks, LimitedStore
 from splitd.downloads.downloads import Downloads
 from splitd.downloads.streams import PartLost
-from splitd.errors import FileLost, FileTooLarge, NotAFile, NotFound, QuotaExceeded
+from splitd.errors import TOO_LARGE, FileLost, FileTooLarge, NotAFile, NotFound, QuotaExceeded
 from splitd.interfaces.catalog import ICatalog
 from splitd.interfaces.continued import IContinuedLedger
 from splitd.interfaces.keys import IKeys, Listing
@@ -35,7 +35,6 @@ from storaged.system.ranges import Span
 
 _Result = TypeVar("_Result")
 
-_TOO_LARGE = "a file may have at most {} bytes"
 _NO_ROOM = "a quota has room for {} bytes only"
 
 _SMALL_UPLOADS = 12 * 1024 * 1024
@@ -82,7 +81,7 @@ class ObjectStore:
         self._uploads = uploads
         self._downloads = downloads
         self._wake = wake_reaper
-        self.continued = ContinuedUploads(catalog, continued, uploads, wake_reaper)
+        self.continued = ContinuedUploads(catalog, continued, uploads, wake_reaper, largest)
         self._new_token = new_token
         self._wall = wall
 
@@ -100,12 +99,12 @@ class ObjectStore:
         admission = await self._catalog.admit(path, condition)
         largest = self._largest()
         if largest is not None and size is not None and size > largest:
-            raise FileTooLarge(_TOO_LARGE.format(largest))
+            raise FileTooLarge(TOO_LARGE.format(largest))
         room = None if self._quotas is None else await self._quotas.refuse(path, size)
         upload = await self._uploads.begin(path, size, media.compact(), admission.condition, admission.layout)
         if size is not None:
             return upload
-        limits = (largest, FileTooLarge, _TOO_LARGE), (room, QuotaExceeded, _NO_ROOM)
+        limits = (largest, FileTooLarge, TOO_LARGE), (room, QuotaExceeded, _NO_ROOM)
         return limit_size(upload, [(most, kind(text.format(most))) for most, kind, text in limits if most is not None])
 
     def open(self, path: str, span_of: Callable[[Manifest], Span]) -> Deferred[Opened]:

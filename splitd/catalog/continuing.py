@@ -13,7 +13,7 @@ from splitd.catalog.continued import Continued
 from splitd.catalog.ledger import JournalledUploads
 from splitd.catalog.metering import Meters
 from splitd.catalog.state import State
-from splitd.errors import SegmentsRefused, UploadUnknown
+from splitd.errors import TOO_LARGE, FileTooLarge, SegmentsRefused, UploadUnknown
 from splitd.interfaces.continued import Completion, ContinuedUpload, IContinuedLedger, Segment
 from splitd.interfaces.uploads import Commit
 from splitd.model import records
@@ -107,6 +107,8 @@ class JournalledContinuedUploads:
                 packed_segments=pack_segments(refs),
             )
             size = manifest.size
+            if completion.largest is not None and size > completion.largest:
+                raise FileTooLarge(TOO_LARGE.format(completion.largest))
             record, created = self._uploads.judge(Commit(path, manifest, completion.condition))
             return record, (manifest, created)
 

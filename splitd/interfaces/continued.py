@@ -172,6 +172,7 @@ class Completion:
 
     :param said: the headers of the file, as `Media.compact` returns them; None for those that the upload began with.
     :param made: what else the manifest of the file says: its layout, as a manifest without parts or segments.
+    :param largest: the most bytes that the file may have; None for any number.
     """
 
     path: str
@@ -179,6 +180,7 @@ class Completion:
     condition: Condition
     said: str | Media | None
     made: Manifest
+    largest: int | None = None
 
 
 class IContinuedLedger(Interface):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from splitd.errors import UploadTooLarge, UploadUnknown
+from splitd.errors import TOO_LARGE, FileTooLarge, UploadTooLarge, UploadUnknown
 from splitd.interfaces.catalog import ICatalog
 from splitd.interfaces.continued import Completion, ContinuedUpload, IContinuedLedger, IContinuedUploads, Segment
 from splitd.interfaces.store import IUpload
@@ -24,11 +24,18 @@ class ContinuedUploads:
 
     :param uploads: stores the segments.
     :param wake_reaper: called when parts may be doomed.
+    :param largest: returns the most bytes of a file; None for any number.
     """
 
     def __init__(
-        self, catalog: ICatalog, ledger: IContinuedLedger, uploads: Uploads, wake_reaper: Callable[[], object]
+        self,
+        catalog: ICatalog,
+        ledger: IContinuedLedger,
+        uploads: Uploads,
+        wake_reaper: Callable[[], object],
+        largest: Callable[[], int | None],
     ) -> None:
+        self._largest = largest
         self._catalog = catalog
         self._ledger = ledger
         self._uploads = uploads
@@ -55,6 +62,9 @@ class ContinuedUploads:
             raise UploadTooLarge(f"segments have numbers from 1 to {MAX_SEGMENTS}, not {number}")
         if (size or 0) > MAX_SIZE:
             raise UploadTooLarge(f"a file with segments has at most {MAX_SIZE} bytes, not {size}")
+        largest = self._largest()
+        if largest is not None and (size or 0) > largest:
+            raise FileTooLarge(TOO_LARGE.format(largest))
         return await self._uploads.begin(path, size, "", ALWAYS, found.layout, segment_of=upload, number=number)
 
     def find(self, path: str, upload: str) -> Deferred[ContinuedUpload]:
@@ -99,7 +109,7 @@ class ContinuedUploads:
         # If there is none, it may have been completed before: the catalog knows.
         made = self._uploads.new_version(upload, "" if found is None else found.layout)
         said = None if media is None else media.compact()
-        completed = await self._ledger.complete(Completion(path, chosen, condition, said, made))
+        completed = await self._ledger.complete(Completion(path, chosen, condition, said, made, self._largest()))
         self._wake()
         return completed
 

@@ -13,9 +13,11 @@ from storaged.system.sizes import Size
 from tests.clocks import StillReactor
 from tests.cluster.cluster import Answer, Cluster
 from tests.cluster.raw import RawClient
+from tests.cluster.s3 import KEY, S3, code_of, texts
 from tests.cluster.waiting import becomes, eventually
 from tests.users import ANNA, RITA, WILMA, hashed, write_users
 
+MIB = 1024 * 1024
 PROPFIND_QUOTA = (
     b'<D:propfind xmlns:D="DAV:"><D:prop><D:quota-available-bytes/><D:quota-used-bytes/></D:prop></D:propfind>'
 )
@@ -320,3 +322,38 @@ async def test_an_upload_that_waits_for_its_client_is_no_work(make_cluster: Call
         client.send(b"c")
         assert (await client.answer()).code == 201
     assert (await cluster.get("/x")).text == "abc"
+
+
+async def sent_in_parts(door: S3, path: str, *parts: bytes) -> tuple[int, str]:
+    """The outcome of an upload of S3 in parts."""
+    upload = texts(await door.ask("POST", f"{path}?uploads"), "UploadId")[0]
+    tags = [
+        (number, (await door.put(f"{path}?partNumber={number}&uploadId={upload}", part)).header("ETag"))
+        for number, part in enumerate(parts, 1)
+    ]
+    named = "".join(f"<Part><PartNumber>{number}</PartNumber><ETag>{tag}</ETag></Part>" for number, tag in tags)
+    body = f"<CompleteMultipartUpload>{named}</CompleteMultipartUpload>".encode()
+    answer = await door.ask("POST", f"{path}?uploadId={upload}", body)
+    return (200, "") if answer.code == 200 else code_of(answer)
+
+
+@pytest_twisted.ensureDeferred
+async def test_limits_hold_at_the_door_of_s3_too(make_cluster: Callable[..., Cluster]) -> None:
+    cluster = make_cluster(unit=64 * 1024)
+    cluster.s3_key = KEY
+    file = cluster.folder.parent / "limits.yaml"
+    write(file, "uploads: {in_all: 1}\nlargest_file: 6MiB\nquotas: [{path: /full, bytes: 10}]\n")
+    cluster.settings["limits"] = str(file)
+    await cluster.start()
+    door = S3(cluster)
+    assert [(await door.put(f"/{bucket}", b"")).code for bucket in ("full", "free")] == [200, 200]
+    assert code_of(await door.put("/free/large", bytes(6 * MIB + 1))) == (400, "EntityTooLarge")
+    assert code_of(await door.put("/full/more", bytes(11))) == (403, "QuotaExceeded")
+    assert await sent_in_parts(door, "/free/large", bytes(5 * MIB), bytes(MIB + 1)) == (400, "EntityTooLarge")
+    assert await sent_in_parts(door, "/full/more", bytes(11)) == (403, "QuotaExceeded")
+    assert await sent_in_parts(door, "/free/large", bytes(5 * MIB), bytes(MIB)) == (200, "")
+    assert await sent_in_parts(door, "/full/most", bytes(10)) == (200, "")
+    client = await begun(cluster, "/free/one")
+    assert (await client.answer()).code == 100
+    answer = await door.put("/free/two", b"x")
+    assert (code_of(answer), answer.header("Retry-After")) == ((503, "SlowDown"), "5")

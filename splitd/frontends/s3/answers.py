@@ -17,6 +17,7 @@ CODES: Mapping[type[errors.SplitdError], str] = {
     errors.FileDamaged: "InternalError",
     errors.FileUnavailable: "ServiceUnavailable",
     errors.Forbidden: "AccessDenied",
+    errors.FileTooLarge: "EntityTooLarge",
     errors.LengthMismatch: "IncompleteBody",
     errors.LoginRequired: "AccessDenied",
     errors.NameTaken: "OperationAborted",
@@ -31,6 +32,7 @@ CODES: Mapping[type[errors.SplitdError], str] = {
     errors.PropertiesTooLarge: "InvalidRequest",
     # No client of S3 has the token of a lock.
     errors.Protected: "AccessDenied",
+    errors.QuotaExceeded: "QuotaExceeded",
     errors.TooManyLogins: "SlowDown",
     errors.TooManyNames: "InsufficientStorage",
     errors.SegmentsRefused: "InvalidPart",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from splitd.access.grants import Principal
 from splitd.access.keys import IAccessKeys
+from splitd.frontends.http.limits import RequestLimits
 from splitd.frontends.s3.door import S3Door, S3Settings
 from splitd.frontends.s3.keys import Keys
 from splitd.frontends.s3.resource import S3Resource
@@ -25,12 +26,15 @@ def make_s3(
     settings: S3Settings,
     in_thread: InThread,
     wall: WallClock,
+    limits: RequestLimits | None = None,
 ) -> S3Resource:
     """Return the resource of the door.
 
     :param files_of: returns the files, their keys, and the uploads in parts, limited to what somebody may do.
     :param keys: the pairs of keys that are good.
     :param in_thread: computes in a thread.
+    :param limits: lets requests in; None for no limits.
     """
     door = S3Door(Keys(*files_of(keys.anonymous)), settings, in_thread, wall)
-    return S3Resource(door, Authenticator(keys, settings.region, wall), lambda principal: Keys(*files_of(principal)))
+    authenticator = Authenticator(keys, settings.region, wall)
+    return S3Resource(door, authenticator, lambda principal: Keys(*files_of(principal)), limits)

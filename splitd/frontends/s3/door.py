@@ -34,11 +34,13 @@ class S3Settings:
     :param region: the region of all buckets.
     :param domains: names below which each bucket is a host.
     :param md5: whether the ETag of an object is its MD5.
+    :param tells_nodes: whether requests to nodes name the client's request.
     """
 
     region: str
     domains: tuple[str, ...] = ()
     md5: bool = True
+    tells_nodes: bool = False
 
 
 @attrs.frozen

@@ -60,6 +60,7 @@ STATUS: dict[str, int] = {
     "OperationAborted": 409,
     "OwnershipControlsNotFoundError": 404,
     "PreconditionFailed": 412,
+    "QuotaExceeded": 403,
     "ReplicationConfigurationNotFoundError": 404,
     "RequestTimeTooSkewed": 403,
     "RequestTimeout": 400,

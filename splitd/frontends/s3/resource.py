@@ -7,7 +7,8 @@ from collections.abc import Callable
 import attrs
 
 from splitd.access.grants import Principal
-from splitd.errors import SplitdError
+from splitd.errors import Busy, SplitdError
+from splitd.frontends.http.limits import RequestLimits
 from splitd.frontends.s3.answers import refusal, refuse
 from splitd.frontends.s3.door import S3Door, S3Request, refuse_other_owner
 from splitd.frontends.s3.errors import S3Error
@@ -17,6 +18,7 @@ from splitd.frontends.s3.operations import find_operation
 from splitd.frontends.s3.signing.authentication import Authenticator
 from splitd.frontends.s3.target import parse_target
 from storaged.http import BodyBroken, IRequest, StreamingResource
+from storaged.system.tracing import doing_for
 
 
 class S3Resource(StreamingResource):
@@ -25,19 +27,29 @@ class S3Resource(StreamingResource):
     :param door: the collaborators of the operations.
     :param authenticator: proves signatures.
     :param limit: returns the objects limited to what somebody may do.
+    :param limits: lets requests in; None for no limits.
     """
 
-    def __init__(self, door: S3Door, authenticator: Authenticator, limit: Callable[[Principal], Keys]) -> None:
+    def __init__(
+        self,
+        door: S3Door,
+        authenticator: Authenticator,
+        limit: Callable[[Principal], Keys],
+        limits: RequestLimits | None = None,
+    ) -> None:
         super().__init__()
         self._door = door
         self._authenticator = authenticator
         self._limit = limit
+        self._limits = limits
         self._doors: dict[Principal, S3Door] = {}  # those of the present users
         self._doors_of: object = None
 
     async def respond(self, request: IRequest) -> None:
         """Answer a request."""
         request.setHeader("x-amz-request-id", request.id)
+        if self._door.settings.tells_nodes:
+            doing_for([request.id])
         path = request.uri.partition(b"?")[0].decode("ascii")
         try:
             await self._dispatch(request)
@@ -47,7 +59,8 @@ class S3Resource(StreamingResource):
             self._refuse(request, problem, path)
         except SplitdError as problem:
             refused = refusal(problem)
-            if refused.status >= 500:
+            # Under overload, the log would only add to it; the metrics count what is refused.
+            if refused.status >= 500 and not isinstance(problem, Busy):
                 self._log.warn(
                     "{method} {uri}: {outcome} {problem}",
                     method=request.method.decode("ascii", "replace"),
@@ -66,6 +79,9 @@ class S3Resource(StreamingResource):
             request, target.raw_path, target.query, target.bucket if target.in_host else ""
         )
         request.user = proof.principal.name or None
+        waiting = None if self._limits is None else self._limits.enter(request)
+        if waiting is not None:
+            await waiting
         asked = S3Request(request, target, proof, self._door_for(proof.principal))
         operation = find_operation(
             request.method.decode("ascii", "replace"), target, copies=request.has_header(b"x-amz-copy-source")
