@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
-import pytest
 import pytest_twisted
+from twisted.logger import capturedLogs
+from twisted.python.threadpool import ThreadPool
 
 from splitd.catalog.effects import apply
-from splitd.catalog.journal.image import ImageReader, ImageUnusable
+from splitd.catalog.imaging import Restorer
+from splitd.catalog.journal.file import FileJournal
 from splitd.catalog.journal.memory import MemoryFolder
 from splitd.catalog.state import State
 from splitd.model.manifest import Manifest
-from splitd.model.records import SnapshotEnded, decode_line
 from storaged.system.filesystem import OSFilesystem
 from tests.fired import fired
 from tests.unit.catalogs import Front
 
-OLD_IMAGE = "image-before-keys"
 GOLDEN = Path(__file__).parent / "golden"
 
 
@@ -39,26 +40,22 @@ async def test_what_was_under_way_before_fronts_had_ids_is_that_of_a_front_that_
     assert (await front.doomed())["n1"] == [f"{'a' * 32}.0", f"{'e' * 32}.0"]
 
 
-def test_a_snapshot_from_before_there_were_keys_is_read_and_its_image_is_not() -> None:
-    with pytest.raises(ImageUnusable, match="its format has version 1"):
-        next(ImageReader(OSFilesystem(), str(GOLDEN / OLD_IMAGE)).frames())
+@pytest_twisted.ensureDeferred
+async def test_a_snapshot_from_before_there_were_keys_is_read_though_its_image_is_too_old(
+    tmp_path: Path, pool: ThreadPool
+) -> None:
+    from twisted.internet import reactor
+
+    shutil.copytree(GOLDEN / "snapshot-before-keys", tmp_path / "journal")
+    journal = FileJournal(str(tmp_path / "journal"), OSFilesystem(), pool, reactor)
     state = State()
-    [file] = (GOLDEN / OLD_IMAGE).glob("*.jsonl")
-    for line in file.read_bytes().splitlines(keepends=True):
-        record = decode_line(line).record
-        if not isinstance(record, SnapshotEnded):
-            apply(state, record)
-    names = [
-        "/copy",
-        "/photos",
-        "/photos-2",
-        "/photos/2025",
-        "/photos/2025/b",
-        "/photos/a",
-        "/photos/a.jpg",
-        "/photos/empty",
-    ]
-    assert sorted(path for path, _ in state.tree.walk()) == names
+    with capturedLogs() as events:
+        await journal.replay(lambda record: apply(state, record), Restorer(state))
+    await journal.close()
+    assert any("its format has version 1" in (event.get("reason") or "") for event in events)
+    photos = [f"/photos/{name}" for name in ("2025", "2025/b", "a", "a.jpg", "empty")]
+    assert sorted(path for path, _ in state.tree.walk()) == ["/copy", "/photos", "/photos-2", *photos]
     assert [name for name, _ in state.tree.page("/", "", 9)] == ["copy", "photos", "photos-2"]
     assert list(state.tree.properties("/photos")) == ["{urn:x}a"]
+    assert [lock.path for lock in state.locks] == ["/photos/2025"]
     assert state.shared == {"a" * 32: 2}
