@@ -62,8 +62,9 @@ class RequestBody:
     def __init__(self, connection: Connection, length: int | None, *, expects_continue: bool) -> None:
         self.length = length
         # None after the end: the request refers to its body, and a cycle would stay until a garbage collection.
-        self._connection: Connection | None = None if length == 0 else connection
+        self._connection: Connection | None = None if length == 0 and not expects_continue else connection
         self._expects_continue = expects_continue
+        self._greets_empty = False
         self._early: list[bytes] = []
         self._early_size = 0
         self._consumer: IConsumer | None = None
@@ -74,6 +75,14 @@ class RequestBody:
         self._resting: IDelayedCall | None = None
         self.complete = length == 0
         self.size = 0
+
+    def greet_empty(self) -> None:
+        """Send `100 Continue` also before a body that is known to be empty, if the client waits for it.
+
+        It need not be sent (RFC 9110 section 10.1.1).  But botocore, if it gets none, waits for ever for the answer to
+        its next request on the connection.
+        """
+        self._greets_empty = self.length == 0
 
     def deliver(self, consumer: IConsumer) -> Deferred[None]:
         """Write the body to a consumer, which may pause it.
@@ -92,16 +101,17 @@ class RequestBody:
             self.pace.count_received(self.size)
         if self._broken is not None:
             self._end(self._broken)
-        elif self.complete:
+            return done
+        if self._expects_continue and self._connection is not None and (self._greets_empty or not self.complete):
+            self._connection.send_continue()
+        self._expects_continue = False
+        if self.complete:
+            self._connection = None
             self._end(None)
         else:
             if self.work is not None:
                 self.work.pause()
             self._rest()
-            if self._expects_continue:
-                self._expects_continue = False
-                assert self._connection is not None
-                self._connection.send_continue()
             if not self._paused:
                 self.resumeProducing()
         return done
@@ -173,7 +183,9 @@ class RequestBody:
 
     def broke(self, reason: Failure) -> None:
         """Handle the end of the connection."""
-        if not self.complete and self._broken is None:
+        if self.complete:
+            self._connection = None
+        elif self._broken is None:
             self._broken = Failure(BodyBroken(why_client_left(reason.value)))
             self._connection = None
             self._end(self._broken)

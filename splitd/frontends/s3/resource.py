@@ -50,6 +50,7 @@ class S3Resource(StreamingResource):
         request.setHeader("x-amz-request-id", request.id)
         if self._door.settings.tells_nodes:
             doing_for([request.id])
+        request.body.greet_empty()
         path = request.uri.partition(b"?")[0].decode("ascii")
         try:
             await self._dispatch(request)
