@@ -25,7 +25,7 @@ from storaged.system.once import Once
 
 _T = TypeVar("_T")
 
-WRITE_SIZE = 512 * 1024
+WRITE_SIZE = 1024 * 1024
 """The bytes that gather before they are written, because waking a thread costs more than the write itself.
 
 The producer is paused when more than twice as many bytes wait for the disk, and resumed when fewer than this wait."""

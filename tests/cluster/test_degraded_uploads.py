@@ -16,7 +16,7 @@ from tests.cluster.parts import manifest_of
 from tests.cluster.test_round_trip import ChunkedBody
 from tests.cluster.waiting import eventually
 
-LARGE = os.urandom(6 * 2 * WRITE_SIZE + 1234)
+LARGE = os.urandom(6 * (WRITE_SIZE + 2**16) + 1234)
 SMALL = LARGE[:50_000]
 NEVER_S = 3600.0
 SETTINGS: dict[str, Any] = {"layout": "6+2", "min_parts": 6, "cache": Size(0), "node_timeout_s": NEVER_S}

@@ -69,7 +69,7 @@ async def test_a_node_that_is_full_in_the_middle_fails_the_upload_and_keeps_noth
     cluster.nodes[1].filesystem.hold("write")  # its room was looked at before
     client = await cluster.connect()
     client.begin("PUT", "/file", "Transfer-Encoding: chunked")
-    size = 6 * 2 * WRITE_SIZE
+    size = 6 * (WRITE_SIZE + 2**16)
     client.send(b"%x\r\n%s\r\n" % (size, bytes(size)))
     await eventually(lambda: all(node.half_written() for node in cluster.nodes))
     cluster.fill_node(1, room=3000)

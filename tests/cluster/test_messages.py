@@ -19,7 +19,7 @@ from tests.cluster.proxy import Fault, FaultyNetwork
 from tests.cluster.waiting import eventually
 
 DATA = os.urandom(200_000)
-LARGE = 6 * 2 * WRITE_SIZE
+LARGE = 6 * (WRITE_SIZE + 2**16)
 PART = r"part [0-9a-f]{32}\.[0-5]"
 KEPT = "the file is kept; try again later"
 SEND_AGAIN = "nothing was stored; send it again"

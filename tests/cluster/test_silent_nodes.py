@@ -20,7 +20,7 @@ from tests.cluster.proxy import Fault, FaultyNetwork
 from tests.cluster.test_round_trip import ChunkedBody
 from tests.cluster.waiting import becomes, eventually
 
-DATA = os.urandom(6 * 2 * WRITE_SIZE)
+DATA = os.urandom(6 * (WRITE_SIZE + 2**16))
 NEVER_S = 3600.0
 """A node timeout that no test reaches: waiting for a silent node would last until the end of the test."""
 

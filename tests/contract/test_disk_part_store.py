@@ -237,16 +237,16 @@ async def test_a_producer_does_not_wait_for_a_part_that_broke(tmp_path: Path, po
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_producer_is_paused_above_a_mebibyte_only(tmp_path: Path, pool: ThreadPool) -> None:
+async def test_a_producer_is_paused_above_two_mebibytes_only(tmp_path: Path, pool: ThreadPool) -> None:
     filesystem = HeldFilesystem("write")
     async with started_disk(tmp_path, filesystem, pool, Clock()) as store:
         producer = Producer()
         writer = await store.create(PART, None)
         writer.registerProducer(producer, True)
-        data = encode(PART, bytes(2 * MIB), unit=MIB)
-        writer.write(data[:MIB])
+        data = encode(PART, bytes(3 * MIB), unit=MIB)
+        writer.write(data[: 2 * MIB])
         assert not producer.paused
-        writer.write(data[MIB : MIB + 1])
+        writer.write(data[2 * MIB : 2 * MIB + 1])
         assert producer.paused
         filesystem.let_go.set()
         await producer.resumed
