@@ -23,7 +23,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-clients test-disks lint check crash bench soak bench-peers bench-against bench-history bench-scale bench-parity bench-users man clean
+.PHONY: help run demo test test-clients test-disks lint check crash fuzz bench soak bench-peers bench-against bench-history bench-scale bench-parity bench-users bench-overload man clean
 
 help:  ## Show this.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,6 +75,12 @@ bench-history: $(VENV)/.installed  ## Show what each measured release did.
 
 bench-parity: $(VENV)/.installed  ## Measure what parity costs, and slow or missing storage servers.
 	$(BIN)/python bench/parity.py $(ARGS)
+
+fuzz: $(VENV)/.installed-fuzz  ## Give every parser of what comes from outside random bytes, with atheris; ARGS='--seconds 300 xml'.
+	$(BIN)/python -m tests.fuzz.run $(ARGS)
+
+bench-overload: $(VENV)/.installed  ## Measure what clients see of a front with twice as much to do as it can do, with limits and without.
+	$(BIN)/python bench/overload.py $(ARGS)
 
 bench-users: $(VENV)/.installed  ## Measure what users cost, by turns with a cluster without them.
 	$(BIN)/python bench/users.py $(ARGS)

@@ -49,6 +49,9 @@ TEST = [
     "playwright>=1.65",
     "setuptools>=80",
 ]
+FUZZ = [
+    "atheris>=3.0",
+]
 CHECK = [
     "ruff>=0.17.6",
     "mypy>=2.4",
@@ -77,7 +80,7 @@ setup(
         "storaged": ["py.typed"],
     },
     install_requires=RUNTIME,
-    extras_require={"test": TEST, "dev": [*TEST, *CHECK]},
+    extras_require={"test": TEST, "fuzz": [*TEST, *FUZZ], "dev": [*TEST, *CHECK]},
     entry_points={"console_scripts": ["splitctl=splitd.cli.main:main"]},
     classifiers=[
         "Framework :: Twisted",

@@ -6,12 +6,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
-
 from storaged.http import StreamingRequest
 from storaged.parts import messages, wire
 from storaged.system.clocks import WallClock
-from storaged.system.log_file import LogFile
+from storaged.system.log_file import LogFile, encode_line
 from storaged.system.os_errors import os_reason
 from storaged.system.parallel import InThread
 from storaged.system.settings import SettingsError
@@ -90,7 +88,7 @@ class AccessLog:
             **more,
             "seconds": round(self._clock.seconds() - began_s, 6),
         }
-        self._file.write(msgspec.json.encode(document))
+        self._file.write(encode_line(document))
 
 
 def _readable(text: str) -> str:

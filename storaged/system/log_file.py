@@ -1,11 +1,13 @@
-"""A file of lines that another program may rotate."""
+"""A file of lines that another program may rotate, and the form of lines that are JSON documents."""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
@@ -16,6 +18,22 @@ _EVERY_S = 0.5
 _MOST_WAITING = 4 * 1024 * 1024
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 _MODE = 0o640
+
+
+_TREACHEROUS = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xa8-\xae]|\xe2\x81[\xa6-\xa9]")
+"""Characters in UTF-8 that JSON allows in a text, and that some programs take for the end of a line, or terminals for
+a command or a change of direction: DEL, C1, U+2028 to U+202E, U+2066 to U+2069.
+"""
+
+
+def encode_line(document: Any) -> bytes:
+    """Return a document as a line of JSON that is one line for every program, whatever clients have sent."""
+    line = msgspec.json.encode(document)
+    return line if line.isascii() and b"\x7f" not in line else _TREACHEROUS.sub(_escape, line)
+
+
+def _escape(found: re.Match[bytes]) -> bytes:
+    return b"\\u%04x" % ord(found[0].decode())
 
 
 class LogFile:

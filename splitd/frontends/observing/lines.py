@@ -6,9 +6,8 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
-
 from storaged.http import StreamingRequest
+from storaged.system.log_file import encode_line
 
 COMBINED = "combined"
 JSON = "json"
@@ -35,7 +34,7 @@ def combined_line(request: StreamingRequest, seconds: float, now_ms: int, *, who
 
 def json_line(request: StreamingRequest, seconds: float, now_ms: int, *, whole: bool) -> bytes:
     """Return a line as one JSON document."""
-    return msgspec.json.encode(
+    return encode_line(
         {
             **_who(request, now_ms),
             "version": _text(request.version),
@@ -56,7 +55,7 @@ def audit_line(request: StreamingRequest, now_ms: int) -> bytes:
     destination = request.getHeader("Destination")
     if destination is not None:
         document["destination"] = _readable(destination)
-    return msgspec.json.encode(document)
+    return encode_line(document)
 
 
 def _who(request: StreamingRequest, now_ms: int) -> dict[str, Any]:
