@@ -19,22 +19,25 @@ _PLACES = (KEY, f"var/{KEY}", f"/key/{KEY}")
 """Where the cluster key lies: beside the users, where `make run` makes it, and in the containers."""
 
 
+key_option = click.option(
+    "--cluster-key-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="SPLITD_CLUSTER_KEY_FILE",
+    show_envvar=True,
+    help=f"The cluster key of the front, which seals the secrets.  [default: {KEY} beside the file of the users, "
+    f"{', '.join(_PLACES[1:])}]",
+)
+
+
 @click.group()
 def key() -> None:
-    """Make and remove pairs of keys, for requests that are signed as Amazon's S3 defines it."""
+    """Make, seal and remove pairs of keys, for requests that are signed as Amazon's S3 defines it."""
 
 
 @key.command("add")
 @click.argument("name")
 @file_option
-@click.option(
-    "--cluster-key-file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    envvar="SPLITD_CLUSTER_KEY_FILE",
-    show_envvar=True,
-    help=f"The cluster key of the front, which seals the secret.  [default: {KEY} beside the file of the users, "
-    f"{', '.join(_PLACES[1:])}]",
-)
+@key_option
 @pass_session
 def add_key(session: Session, name: str, file: Path, cluster_key_file: Path | None) -> None:
     """Make a pair of keys, and print it: the secret is not shown again."""
@@ -45,6 +48,50 @@ def add_key(session: Session, name: str, file: Path, cluster_key_file: Path | No
         session.show({"user": name, "access_key": key_id, "secret_key": secret})
     else:
         click.echo(f"access key: {key_id}\nsecret key: {secret}")
+
+
+@key.command("reseal")
+@file_option
+@key_option
+@pass_session
+def reseal_keys(session: Session, file: Path, cluster_key_file: Path | None) -> None:
+    """Seal the secrets of all keys anew, under the first key in the file of the cluster key.
+
+    This is a step of a change of the cluster key, when the file has the new key and below it the old one: afterwards
+    the old one is not needed.  The keys of the users stay the same.
+    """
+    keys = _cluster_keys(cluster_key_file, file)
+    first, all_of_them = Seal(keys[0]), Seal(*keys)
+    count = 0
+
+    def change(document: CommentedMap) -> None:
+        nonlocal count
+        for name, user in (document.get("users") or {}).items():
+            for item in (user or {}).get("keys") or []:
+                if not _opens(first, item):
+                    item["secret"] = first.seal(item["id"], _secret(all_of_them, name, item))
+                    count += 1
+
+    UsersEditor(file).edit(change)
+    if session.as_json:
+        session.show({"resealed": count})
+    else:
+        click.echo(f"{count} secrets were sealed under the first cluster key; the others are already")
+
+
+def _opens(seal: Seal, item: CommentedMap) -> bool:
+    try:
+        seal.open(item["id"], item["secret"])
+    except ValueError:
+        return False
+    return True
+
+
+def _secret(seal: Seal, name: str, item: CommentedMap) -> str:
+    try:
+        return seal.open(item["id"], item["secret"])
+    except ValueError as problem:
+        raise CommandFailed(f"key {item['id']} of {name}: {problem}; nothing was changed") from problem
 
 
 @key.command("rm")

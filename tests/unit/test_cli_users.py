@@ -126,6 +126,29 @@ def test_a_key_is_sealed_under_the_cluster_key(file: Path) -> None:
     assert not users(file).users["anna"].keys
 
 
+def test_secrets_are_sealed_anew_when_the_cluster_key_changes(file: Path, tmp_path: Path) -> None:
+    change(file, "add", "anna", "--no-password")
+    change(file, "add", "bert", "--no-password")
+    change(file, "add", "carl", "--no-password")
+    old = [change(file, "key", "add", name) for name in ("anna", "anna", "bert")]
+    new = "another-cluster-key"
+    (tmp_path / "cluster.key").write_text(f"{new}\n{CLUSTER_KEY}\n")
+    late = change(file, "key", "add", "bert")  # which is sealed under the new one already
+    assert change(file, "key", "reseal") == {"resealed": 3}
+    assert change(file, "key", "reseal") == {"resealed": 0}
+    opened = {
+        key.id: Seal(new).open(key.id, key.secret)
+        for user in read_users("", file.read_text()).users.values()
+        for key in user.keys
+    }
+    assert opened == {made["access_key"]: made["secret_key"] for made in (*old, late)}
+    text = file.read_text()
+    (tmp_path / "cluster.key").write_text("a-third-cluster-key\n")
+    failed = run("user", "key", "reseal", "--file", file)
+    assert (failed.exit_code, file.read_text()) == (1, text)
+    assert f"key {old[0]['access_key']} of anna: its secret was not sealed" in failed.stderr
+
+
 def test_a_key_needs_the_cluster_key(file: Path, tmp_path: Path) -> None:
     change(file, "add", "anna", "--no-password")
     missing = run("user", "key", "add", "anna", "--file", file, "--cluster-key-file", tmp_path / "no.key")
