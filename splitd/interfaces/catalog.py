@@ -32,8 +32,10 @@ class Admitted:
 class ICatalog(Interface):
     """The names of files and collections.
 
-    Paths are text: "/" is the root, "/a/b" a name in collection "/a"; a path never has a slash at the end
-    (`splitd.model.tree.check_path` has the rules).
+    Paths are text: "/" is the root, "/a/b" a name in collection "/a".  With a slash at the end, a path is that of the
+    collection; without one, that of the file, or of the collection if there is no such file.  `splitd.model.paths` has
+    the rules: `check_catalog_path` for everything that there can be, and `check_path` for what is made, moved or copied
+    to a path.  Only keys (see `IKeys`) are made by fewer rules.
 
     The following holds for every change, here and in the catalog's other interfaces.  Changes that touch each other
     take turns, in the order of the calls.  A change is judged when its turn has come, against all changes before it.
@@ -54,7 +56,9 @@ class ICatalog(Interface):
     def list_members(path: str, after: str, limit: int) -> Deferred[list[Member]]:
         """List a page of a collection's members, in ascending order of their names (by code point).
 
-        :param after: list only names greater than this; empty for the first page.
+        A collection beside a file of the same name comes after it, and has a slash at the end of its name.
+
+        :param after: list only what comes after the member of this name; empty for the first page.
         :param limit: how many members at most.
         :return: a Deferred that fires with the members.
         :raise NotFound: nothing has this path.

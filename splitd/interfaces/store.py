@@ -102,12 +102,12 @@ class IObjectStore(Interface):
         """
 
     def open(path: str, span_of: Callable[[Manifest], Span]) -> Deferred[Opened]:
-        """Open a file for reading.
+        """Open a file for reading; with a slash at the end of the path, the file that a collection itself is.
 
         :param span_of: returns the wanted range of a version; its exceptions are passed on.
         :return: a Deferred that fires with the open file.
         :raise NotFound: nothing has this path.
-        :raise NotAFile: a collection has this path.
+        :raise NotAFile: a collection has this path, and is no file itself, or the path has no slash at its end.
         :raise FileUnavailable: a node that holds a part of the file cannot be read now.
         :raise FileDamaged: stored bytes are wrong, or a node has lost its part.
         """
