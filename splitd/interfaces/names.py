@@ -52,6 +52,7 @@ class INamespace(Interface):
         :return: a Deferred that fires with whether nothing had the path `target` before.
         :raise NotFound: nothing has the path `source`.
         :raise Entangled: source and target are the same, or one lies inside the other.
+        :raise NameTaken: `source` is a collection, and `target` is a file beside another collection of this name.
         :raise ParentMissing: the collection that `target` lies in does not exist, or is a file.
         :raise PreconditionFailed: something has the path `target` and is not to be replaced, or the condition does not
             hold.

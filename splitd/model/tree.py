@@ -187,6 +187,7 @@ class Tree(LookUps):
 
         :raise NotFound: nothing has the path `source`.
         :raise Entangled: `source` and `target` are the same, or one lies inside the other.
+        :raise NameTaken: `source` is a collection, and `target` is a file beside another collection of this name.
         :raise ParentMissing: the collection that `target` lies in does not exist, or is a file.
         """
         self._refuse_entangled(source, target, deep=True)
@@ -235,13 +236,15 @@ class Tree(LookUps):
         entry, present = self.find(source), self.find(target)
         if entry is None:
             raise NotFound(f"there is no {source}")
-        if place_of(source) == place_of(target) and (present is None or present is entry):
-            raise Entangled(f"{source} is there already: source and target are the same")
+        if place_of(source) == place_of(target):
+            raise Entangled(f"{source} is there already: source and target have the same name")
         # What lies in a collection does not lie in a file of the same name.
         in_source = is_below(target, source) and not self._is_beside(source, entry)
         in_target = is_below(source, target) and not self._is_beside(target, present)
         if (deep and in_source) or in_target:
             raise Entangled(f"{source} and {target}: one lies inside the other")
+        if isinstance(entry, Branch) and self._is_beside(target, present):
+            raise NameTaken(f"{target} is a file beside a collection, which has this name already")
         self._place(target)
 
     def _is_beside(self, path: str, entry: Packed | Branch | None) -> bool:
@@ -252,7 +255,7 @@ class Tree(LookUps):
         """Move a file or collection, replacing what is at `target`.
 
         :return: the replaced entry, if any; pass it to `dismantle`.
-        :raise NotFound, Entangled, ParentMissing: as `refuse_move` does.
+        :raise NotFound, Entangled, NameTaken, ParentMissing: as `refuse_move` does.
         """
         self.refuse_move(source, target)
         replaced = self._clear(target, time_ms)

@@ -15,6 +15,7 @@ from twisted.python.threadpool import ThreadPool
 
 from splitd.errors import (
     BadName,
+    Entangled,
     Locked,
     NameTaken,
     NotACollection,
@@ -200,6 +201,36 @@ async def test_a_path_without_a_slash_is_that_of_the_file_if_there_is_one(front:
     assert isinstance(await front.catalog.lookup("/x/a"), Collection)
     await front.catalog.delete("/x/a", ALWAYS)
     assert await front.names() == ["/", "/x"]
+
+
+@pytest.mark.parametrize("is_copy", [False, True])
+@pytest_twisted.ensureDeferred
+async def test_what_is_moved_or_copied_to_a_file_leaves_the_collection_of_its_name(front: Front, is_copy: bool) -> None:
+    await bucket(front, "a/b", "a", "c/d", "e")
+    keys = await front.listed()
+
+    def transfer(source: str, target: str) -> Deferred[bool]:
+        if is_copy:
+            return front.namespace.copy(source, target, ALWAYS, deep=True, overwrite=True)
+        return front.namespace.move(source, target, ALWAYS, overwrite=True)
+
+    for source, target, error in (
+        ("/x/c", "/x/a", NameTaken),
+        ("/x/a/", "/x/a", Entangled),
+        ("/x/a/b", "/x/a/b", Entangled),
+        ("/x/a/", "/x/a/c", Entangled),
+    ):
+        with pytest.raises(error):
+            await transfer(source, target)
+    assert await front.listed() == keys
+    assert not await transfer("/x/e", "/x/a")
+    assert await transfer("/x/a", "/x/a/c")  # a file does not lie in the collection of its name
+    assert await front.listed() == (["a", "a/b", "a/c", "c/d", "e"] if is_copy else ["a/b", "a/c", "c/d"])
+    for key in await front.listed():
+        await front.keys.delete_key(f"/x/{key}", ALWAYS)
+    assert await front.names() == ["/", "/x"]
+    assert (await front.statistics()).files == 0
+    assert len((await front.doomed())["a"]) == 4
 
 
 @pytest_twisted.ensureDeferred
