@@ -19,9 +19,10 @@ from splitd.interfaces.parts import IPartMoves
 from splitd.interfaces.uploads import Commit, IUploadLedger, Start
 from splitd.model import records
 from splitd.model.manifest import Manifest
+from splitd.model.media import Media
 from splitd.model.paths import check_catalog_path, check_key_path, check_path
 from splitd.model.records import Record
-from splitd.model.segments import MAX_SEGMENTS, MAX_SIZE
+from splitd.model.segments import MAX_NOTE, MAX_SEGMENTS, MAX_SIZE
 from splitd.model.tree import Collection
 from storaged.parts.format import PartId
 
@@ -119,6 +120,7 @@ class JournalledUploads:
                 raise UploadUnknown(f"upload {manifest.segment_of} is not under way")
             refuse_too_large(number, continued.size + manifest.size)
             self._refuse_unready(manifest)
+            _refuse_note(manifest.said)
             return records.SegmentCommitted(number, manifest), number not in continued.segments
 
         return self._changes.make(judge, manifest.segment_of, manifest.upload, durable=True)
@@ -160,6 +162,15 @@ def refuse_too_large(number: int, size: int) -> None:
         raise UploadTooLarge(f"segments have numbers from 1 to {MAX_SEGMENTS}, not {number}")
     if size > MAX_SIZE:
         raise UploadTooLarge(f"the segments would have {size} bytes; a file with segments has at most {MAX_SIZE}")
+
+
+def _refuse_note(said: str | Media) -> None:
+    """Refuse a note that cannot be kept beside a segment.
+
+    :raise ValueError: it is no text, or has more than `MAX_NOTE` characters.
+    """
+    if not isinstance(said, str) or len(said) > MAX_NOTE:
+        raise ValueError(f"the note of a segment is a text of at most {MAX_NOTE} characters")
 
 
 def _refuse_misplaced(manifest: Manifest, begun: Sequence[str]) -> None:

@@ -77,7 +77,8 @@ class IUploadLedger(Interface):
         :raise NotAFile: a collection has this path.
         :raise BadName: the path of the commit is not a path.
         :raise UploadAborted: the upload is not under way.
-        :raise ValueError: the manifest's nodes are not as `Commit` demands.
+        :raise ValueError: the manifest's nodes are not as `Commit` demands; or the note of a segment, in the manifest's
+            `said`, is no text or has more than `MAX_NOTE` characters.
         """
 
     def abort(upload: str, reason: str) -> Deferred[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 import pytest_twisted
 
@@ -20,7 +21,7 @@ from splitd.model.conditions import ALWAYS
 from splitd.model.holdings import PartCopy
 from splitd.model.manifest import Manifest
 from splitd.model.media import Media
-from splitd.model.segments import MAX_SEGMENTS, MAX_SIZE, SegmentRef
+from splitd.model.segments import MAX_NOTE, MAX_SEGMENTS, MAX_SIZE, SegmentRef
 from storaged.parts.format import PartId
 from tests.catalogs import NEW, NODES, A, B, C, doomed
 from tests.contract.catalogs.front import Front
@@ -260,6 +261,9 @@ async def test_what_cannot_be_is_refused(front: Front) -> None:
     for number, size in ((MAX_SEGMENTS + 1, 1), (-1, 1), (1, MAX_SIZE)):
         with pytest.raises(UploadTooLarge):
             await commit_segment(front.ledger, number, segment(B, U, size=size))
+    for note in ("x" * (MAX_NOTE + 1), Media(language="de")):
+        with pytest.raises(ValueError, match="note of a segment"):
+            await commit_segment(front.ledger, 2, msgspec.structs.replace(segment(B, U), said=note))
     with pytest.raises(UploadUnknown):
         await commit_segment(front.ledger, 1, segment(B, W))
     assert await commit_segment(front.ledger, MAX_SEGMENTS, segment(B, U, size=MAX_SIZE - 10))
