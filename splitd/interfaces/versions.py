@@ -11,11 +11,11 @@ from splitd.model.manifest import Manifest
 
 
 class IVersions(Interface):
-    """The versions of files.  The catalog provides it."""
+    """The versions of files, and segments.  The catalog provides it."""
 
     def find_all(uploads: Sequence[str]) -> Deferred[list[Manifest | None]]:
         """Look up versions by the uploads that made them.  The call's cost depends on their number only.
 
         :return: a Deferred that fires with the version of each, in their order, with the nodes where its parts lie now;
-            None if no file has it.
+            None if no file has it, and it is no segment.
         """

@@ -173,3 +173,26 @@ async def test_with_two_nodes_gone_segments_are_stored_and_read(make_cluster: Ca
     for path in ("/before", "/during"):
         assert (await cluster.get(path)).body == WHOLE
     assert (await cluster.status())["downloads"]["degraded"] == 2
+
+
+@pytest_twisted.ensureDeferred
+async def test_nodes_that_die_while_segments_are_read_and_stored_are_done_without(
+    make_cluster: Callable[..., Cluster],
+) -> None:
+    cluster = make_cluster(count=8, layout="6+2", min_parts=6)
+    await cluster.start()
+    segments = [os.urandom(SIZE), os.urandom(50_000), os.urandom(SIZE // 2)]
+    await put_file(cluster, "/file", segments)
+    begun = await continued(cluster).begin("/other", NO_MEDIA, ALWAYS)
+    half = await continued(cluster).put_segment("/other", begun.upload, 1, None)
+    feed(half, segments[1][:25_000])
+    client = await read_slowly(cluster, "/file")
+    for number in (2, 6):
+        await cluster.break_node(number)
+    client.read_on()
+    got = await client.answer()
+    assert (got.code, got.body) == (200, b"".join(segments))
+    feed(half, segments[1][25_000:])
+    stored, _ = await half.finish("")
+    await continued(cluster).complete("/other", begun.upload, [(1, stored.upload)], ALWAYS)
+    assert (await cluster.get("/other")).body == segments[1]

@@ -15,6 +15,7 @@ from splitd.catalog.journal.file import FileJournal
 from splitd.catalog.journal.memory import MemoryFolder
 from splitd.catalog.state import State
 from splitd.model.manifest import Manifest
+from splitd.model.segments import SegmentRef
 from storaged.system.filesystem import OSFilesystem
 from tests.fired import fired
 from tests.unit.catalogs import Front
@@ -59,3 +60,23 @@ async def test_a_snapshot_from_before_there_were_keys_is_read_though_its_image_i
     assert list(state.tree.properties("/photos")) == ["{urn:x}a"]
     assert [lock.path for lock in state.locks] == ["/photos/2025"]
     assert state.shared == {"a" * 32: 2}
+
+
+@pytest_twisted.ensureDeferred
+async def test_files_of_segments_and_uploads_to_be_continued_are_read() -> None:
+    front = await Front(folder("journal-with-segments.jsonl")).start()
+    file = await front.catalog.lookup("/b/x")
+    assert isinstance(file, Manifest)
+    assert (file.upload, file.size, file.media.language) == ("c" * 32, 9_000_018, "de")
+    refs = [("1" * 32, 9_000_000, 1), ("2" * 32, 0, 2), ("4" * 32, 18, 5)]
+    assert list(file.segments) == [SegmentRef(*ref) for ref in refs]
+    copy = await front.catalog.lookup("/b/y/z")
+    assert isinstance(copy, Manifest)
+    assert (copy.content_type, copy.packed_segments) == ("text/plain", file.packed_segments)
+    [version] = await front.catalog.versions.find_all(["4" * 32])
+    assert version is not None
+    assert (version.segment_of, version.said, version.nodes[7]) == ("c" * 32, "5d41402a etag", "n8")
+    [upload] = await front.catalog.continued.list_uploads("/", ("", ""), 9)
+    assert (upload.upload, upload.path, upload.last, upload.size) == ("d" * 32, "/b/w", 10_000, 5)
+    assert {part.partition(".")[0] for part in (await front.doomed())["n1"]} == {"2" * 32, "3" * 32, "6" * 32}
+    assert fired(front.catalog.statistics()).uploads == 0
