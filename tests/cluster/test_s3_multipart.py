@@ -84,7 +84,7 @@ async def test_an_object_is_made_of_its_parts(s3: S3) -> None:
     assert ranged.body == WHOLE[5 * MIB - 2 : 5 * MIB + 2]
     second = await s3.get("/bucket/k?partNumber=2")
     assert (second.code, second.body, second.header("x-amz-mp-parts-count")) == (206, PARTS[1], "3")
-    assert code_of(await s3.get("/bucket/k?partNumber=4")) == (416, "InvalidPartNumber")
+    assert code_of(await s3.get("/bucket/k?partNumber=4")) == (400, "InvalidPart")
     assert (await s3.cluster.get("/bucket/k")).body == WHOLE
     told = await s3.get("/bucket/k?attributes", x_amz_object_attributes="ObjectParts")
     assert (texts(told, "ObjectParts/PartsCount"), texts(told, "ObjectParts/Part/Size")[2]) == (["3"], "17")
@@ -109,6 +109,9 @@ async def test_what_cannot_be_completed(s3: S3) -> None:
     assert code_of(await s3.put(f"/bucket/k?partNumber=10001&uploadId={upload}", b"1")) == (400, "InvalidArgument")
     await s3.put("/bucket/k", b"there")
     assert code_of(await complete(s3, upload, [(1, small)], If_None_Match="*")) == (412, "PreconditionFailed")
+    await s3.ask("DELETE", "/bucket/k")
+    assert code_of(await complete(s3, upload, [(1, small)], If_Match="*")) == (404, "NoSuchKey")
+    await s3.put("/bucket/k", b"there")
     assert code_of(await complete(s3, upload, [(1, small)], x_amz_mp_object_size="4")) == (400, "InvalidRequest")
     assert (await s3.get("/bucket/k")).body == b"there"
     assert (await complete(s3, upload, [(1, small)], x_amz_mp_object_size="5")).code == 200
@@ -164,6 +167,10 @@ async def test_checksums_of_parts_make_that_of_the_object(s3: S3) -> None:
         assert (texts(done, "ChecksumCRC32"), texts(done, "ChecksumType")) == ([expected], [kind])
         got = await s3.get("/bucket/k", x_amz_checksum_mode="ENABLED")
         assert (got.header("x-amz-checksum-crc32"), got.header("x-amz-checksum-type")) == (expected, kind)
+        part = await s3.get("/bucket/k?partNumber=2")
+        assert (part.body, part.header("x-amz-checksum-crc32")) == (PARTS[1], b64(crc(PARTS[1])))
+        told = await s3.get("/bucket/k?attributes", x_amz_object_attributes="ObjectParts")
+        assert texts(told, "ObjectParts/Part/ChecksumCRC32") == [b64(crc(part)) for part in PARTS]
     for algorithm, kind in (("SHA256", "FULL_OBJECT"), ("CRC64NVME", "COMPOSITE"), ("MD2", "COMPOSITE")):
         answer = await s3.ask("POST", "/bucket/k?uploads", x_amz_checksum_algorithm=algorithm, x_amz_checksum_type=kind)
         assert code_of(answer) == (400, "InvalidRequest"), algorithm

@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element
 import attrs
 import msgspec
 
-from splitd.errors import UploadUnknown
+from splitd.errors import PreconditionFailed, UploadUnknown
 from splitd.frontends.s3.answers import answer
 from splitd.frontends.s3.conditions import write_condition
 from splitd.frontends.s3.door import S3Request
@@ -19,7 +19,7 @@ from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.headers import etag_of
 from splitd.frontends.s3.keys import as_key, path_of
 from splitd.frontends.s3.multipart.notes import Kind, Part, checksum_of_parts, etag_of_parts, parse_kind
-from splitd.frontends.s3.payload.checksums import ALGORITHMS, BY_FIELD, Checksum, parse_kept
+from splitd.frontends.s3.payload.checksums import ALGORITHMS, BY_FIELD, Checksum, keep_with_parts, parse_kept
 from splitd.frontends.s3.xml import document, malformed, only_text, parse, text
 from splitd.model.manifest import Manifest
 from splitd.model.segments import MAX_SEGMENTS
@@ -104,11 +104,20 @@ async def _complete(request: S3Request, named: Sequence[_Named]) -> Manifest:
     media = msgspec.structs.replace(
         begun.media,
         etag=etag_of_parts([part.etag for part in parts]),
-        checksum="" if checksum is None else checksum.kept(),
+        checksum="" if checksum is None else keep_with_parts(checksum, _checksums(parts)),
     )
     chosen = [(part.segment.number, part.segment.upload) for part in parts]
-    manifest, _ = await request.keys.parts.complete(path, upload, chosen, as_key(write_condition(request.http)), media)
+    condition = write_condition(request.http)
+    try:
+        manifest, _ = await request.keys.parts.complete(path, upload, chosen, as_key(condition), media)
+    except PreconditionFailed:
+        await request.keys.refuse_missing(request.bucket, request.key, condition)
+        raise
     return manifest
+
+
+def _checksums(parts: Sequence[Part]) -> list[str]:
+    return [part.note.checksum.value for part in parts if part.note.checksum is not None]
 
 
 async def _stored(request: S3Request, path: str, upload: str) -> dict[int, Part]:

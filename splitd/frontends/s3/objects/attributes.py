@@ -5,13 +5,15 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html
 
 from __future__ import annotations
 
+from itertools import zip_longest
+
 from splitd.frontends.http.times import format_time
 from splitd.frontends.s3.answers import answer
 from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.headers import etag_of
 from splitd.frontends.s3.objects.get import refuse_version
-from splitd.frontends.s3.payload.checksums import parse_kept
+from splitd.frontends.s3.payload.checksums import parse_kept, parse_parts
 from splitd.frontends.s3.xml import document, element, text
 from splitd.model.manifest import Manifest
 
@@ -53,14 +55,24 @@ def _parts(request: S3Request, manifest: Manifest) -> str:
     if not all(each.isascii() and each.isdigit() and len(each) < 10 for each in (marker, most)):
         raise S3Error("InvalidArgument", "x-amz-max-parts and x-amz-part-number-marker should be numbers")
     limit = min(int(most), _MOST_PARTS)
-    behind = [each for each in manifest.segments if each.number > int(marker)]
+    checksum, values = parse_kept(manifest.media.checksum), parse_parts(manifest.media.checksum)
+    told = zip_longest(manifest.segments, values)
+    behind = [(each, value) for each, value in told if each.number > int(marker)]
     shown = behind[:limit]
     return element(
         "ObjectParts",
         text("PartsCount", len(manifest.segments)),
         text("PartNumberMarker", marker),
-        text("NextPartNumberMarker", shown[-1].number if shown else 0),
+        text("NextPartNumberMarker", shown[-1][0].number if shown else 0),
         text("MaxParts", limit),
         text("IsTruncated", "true" if len(behind) > limit else "false"),
-        *(element("Part", text("PartNumber", each.number), text("Size", each.size)) for each in shown),
+        *(
+            element(
+                "Part",
+                text("PartNumber", each.number),
+                text("Size", each.size),
+                text(checksum.algorithm.element, value) if checksum is not None and value else "",
+            )
+            for each, value in shown
+        ),
     )

@@ -10,6 +10,7 @@ from splitd.frontends.s3.conditions import check_read, read_condition
 from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.headers import describe_checksum, describe_object, describe_version
+from splitd.frontends.s3.payload.checksums import parse_kept, parse_parts
 from splitd.model.manifest import Manifest
 from splitd.model.segments import MAX_SEGMENTS
 from storaged.http import send_body
@@ -115,7 +116,7 @@ def _part_span(request: S3Request, manifest: Manifest) -> Span:
         if segment.number == number:
             return Span(start, start + segment.size)
         start += segment.size
-    raise S3Error("InvalidPartNumber", "The requested partnumber is not satisfiable", PartNumberRequested=str(number))
+    raise S3Error("InvalidPart", "The requested partnumber is not satisfiable", PartNumberRequested=str(number))
 
 
 def part_number(request: S3Request) -> int:
@@ -148,10 +149,22 @@ def _describe(request: S3Request, manifest: Manifest, span: Span | None) -> None
         http.setHeader("Content-Length", str(len(span)))
         if manifest.size:
             http.setHeader("Content-Range", format_content_range(span, manifest.size))
-    if request.header("x-amz-checksum-mode").upper() == "ENABLED" and (span is None or len(span) == manifest.size):
+    if "partNumber" in request.query and manifest.packed_segments:
+        _describe_part(request, manifest)
+    elif request.header("x-amz-checksum-mode").upper() == "ENABLED" and (span is None or len(span) == manifest.size):
         describe_checksum(http, manifest)
     for parameter, name in _OVERRIDES.items():
         if parameter in request.query:
             if request.proof.is_anonymous:
                 raise S3Error("InvalidRequest", "Request specific response headers cannot be used for anonymous GET")
             http.setHeader(name, request.query.get(parameter))
+
+
+def _describe_part(request: S3Request, manifest: Manifest) -> None:
+    """Set the header with the checksum of the part that is sent, if it has one."""
+    checksum, parts = parse_kept(manifest.media.checksum), parse_parts(manifest.media.checksum)
+    number = part_number(request)
+    for value, segment in zip(parts, manifest.segments, strict=False):
+        if segment.number == number and checksum is not None:
+            request.http.setHeader(checksum.algorithm.field, value)
+            request.http.setHeader("x-amz-checksum-type", checksum.type)

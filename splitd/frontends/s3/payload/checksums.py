@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import attrs
@@ -153,6 +153,26 @@ class Checksum:
 
 def parse_kept(text: str) -> Checksum | None:
     """Read the form that is kept with an object; None for none, and for a kind that is not known."""
-    name, colon, value = text.partition(":")
+    name, colon, value = text.partition(" ")[0].partition(":")
     algorithm = ALGORITHMS.get(name)
     return Checksum(algorithm, value) if colon and algorithm is not None else None
+
+
+_MOST_OF_PARTS = 64 * 1024
+
+
+def keep_with_parts(whole: Checksum, parts: Sequence[str]) -> str:
+    """Return the form that is kept with an object of parts.
+
+    :param parts: the checksums of the parts, as S3 writes them; left out if they would take more than 64 KiB.
+    """
+    if len(parts) * whole.algorithm.size > _MOST_OF_PARTS:
+        return whole.kept()
+    return f"{whole.kept()} {encode(b''.join(map(b64decode, parts)))}"
+
+
+def parse_parts(text: str) -> list[str]:
+    """Return the checksums of the parts, in order, from the form that is kept with an object; none if it has none."""
+    whole, packed = parse_kept(text), b64decode(text.partition(" ")[2])
+    size = 0 if whole is None else whole.algorithm.size
+    return [encode(packed[start : start + size]) for start in range(0, len(packed), size or 1)]
