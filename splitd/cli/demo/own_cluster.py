@@ -93,6 +93,11 @@ class OwnCluster:
         return f"http://{HOST}:{self._port}"
 
     @property
+    def s3(self) -> str:
+        """The URL for programs made for S3."""
+        return str(self._document()["front"]["s3"])
+
+    @property
     def journal(self) -> LiveJournal:
         """The front's journal."""
         return LiveJournal(self.front / "data" / "journal")

@@ -16,6 +16,7 @@ from splitd.cli.demo.steps.many import AT_ONCE
 from splitd.cli.demo.steps.names import BEHIND_A_PROXY, KEEP_HEADERS
 from splitd.cli.demo.steps.parts import LOOK_AT_PARTS
 from splitd.cli.demo.steps.redundancy import FLIPPED, KILL_TWO_READING, KILL_TWO_WRITING, LOSE, PARITY
+from splitd.cli.demo.steps.s3 import S3
 from splitd.cli.demo.steps.start import START
 from splitd.cli.demo.steps.takeover import LOSE_FRONT
 from splitd.cli.demo.steps.transfer import OVERWRITE, PUT_KNOWN, PUT_PIPED, READ_BACK
@@ -24,7 +25,7 @@ from splitd.cli.errors import CommandFailed
 
 STEPS = (
     START, PUT_KNOWN, PUT_PIPED, READ_BACK, LOOK_AT_PARTS, OVERWRITE, KEEP_HEADERS, BEHIND_A_PROXY, LEAVE, KILL_NODE,
-    KILL_READ, KILL_FRONT, AT_ONCE, USERS, GROW, PARITY, FLIPPED, KILL_TWO_READING, KILL_TWO_WRITING,
+    KILL_READ, KILL_FRONT, AT_ONCE, USERS, S3, GROW, PARITY, FLIPPED, KILL_TWO_READING, KILL_TWO_WRITING,
     LOSE_FRONT, LOSE,
 )  # fmt: skip
 

@@ -1,0 +1,101 @@
+"""The step about programs made for Amazon S3."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from io import BytesIO
+from urllib.parse import quote, urlsplit
+
+import attrs
+
+from splitd.cli.credentials import basic
+from splitd.cli.demo.own_cluster import PRIVATE
+from splitd.cli.demo.report import Report
+from splitd.cli.demo.scene import Scene, Step
+from splitd.cli.errors import ServerRefused
+from splitd.cli.server import Body, Server
+from splitd.frontends.s3.query import Query
+from splitd.frontends.s3.signing.canonical import (
+    ALGORITHM,
+    Scope,
+    canonical_path,
+    canonical_request,
+    sign,
+    signing_key,
+    string_to_sign,
+)
+
+_REGION = "us-east-1"
+_KEY, _BELOW = f"{PRIVATE}/by-s3", f"{PRIVATE}/by-s3/below"
+"""Two keys that no folder tree can hold together."""
+
+
+def _sign(method: str, server: Server, path: str, access_key: str, secret_key: str) -> dict[str, str]:
+    """Return the query that signs a request for a minute."""
+    time = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    scope = Scope(time[:8], _REGION, "s3")
+    query = {
+        "X-Amz-Algorithm": ALGORITHM,
+        "X-Amz-Credential": f"{access_key}/{scope}",
+        "X-Amz-Date": time,
+        "X-Amz-Expires": "60",
+        "X-Amz-SignedHeaders": "host",
+    }
+    raw = "&".join(f"{name}={quote(value, safe='')}" for name, value in query.items())
+    request = canonical_request(
+        method,
+        canonical_path(quote(path).encode()),
+        Query(raw.encode()).canonical(),
+        [("host", urlsplit(server.url).netloc)],
+        "host",
+        "UNSIGNED-PAYLOAD",
+    )
+    key = signing_key(secret_key, scope)
+    return {**query, "X-Amz-Signature": sign(key, string_to_sign(time, scope, request))}
+
+
+def _by_s3(scene: Scene, report: Report) -> None:
+    cluster = scene.own
+    add = ["user", "key", "add", "anna", "--file", str(cluster.users), "--cluster-key-file", str(cluster.key)]
+    report.command(f"splitctl {' '.join(add)}")
+    code, said = cluster.operate(*add)
+    keys = dict(line.split(": ", 1) for line in said.splitlines() if ": " in line)
+    report.check("anna has a pair of keys", code == 0 and len(keys) == 2, "exit code 0", f"exit code {code}")
+    if len(keys) != 2:
+        return
+    code, said = cluster.operate("reload")
+    report.check("the front has taken over the keys", code == 0, "exit code 0", said)
+    s3 = Server(cluster.s3)
+    access_key, secret_key = keys["access key"], keys["secret key"]
+
+    def signed(method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+        return _ask(s3, method, path, _sign(method, s3, path, access_key, secret_key), body)
+
+    content = b"an object of S3"
+    report.equal("an object is stored by a signed URL: 200", 200, signed("PUT", _KEY, content)[0])
+    report.equal("it is read by another one", (200, content), signed("GET", _KEY))
+    stolen = _sign("GET", s3, _KEY, access_key, secret_key)
+    report.equal("the URL is good for nothing else: 403", 403, _ask(s3, "DELETE", _KEY, stolen)[0])
+    report.equal("without a signature it is refused: 403", 403, _ask(s3, "GET", _KEY, {})[0])
+    anna = attrs.evolve(scene.files.front, authorization=basic("anna", "anna-secret"))
+    report.equal("WebDAV has it at once", (200, content), _ask(anna, "GET", _KEY, {}))
+    report.equal("a key below that of an object is stored: 200", 200, signed("PUT", _BELOW, content)[0])
+    report.equal("and both are there", [200, 200], [signed("GET", key)[0] for key in (_KEY, _BELOW)])
+
+
+def _ask(server: Server, method: str, path: str, query: dict[str, str], body: bytes | None = None) -> tuple[int, bytes]:
+    try:
+        sent = None if body is None else Body(BytesIO(body), len(body), "the object", lambda _: None)
+        with server.ask(method, path, query=query, body=sent) as answer:
+            return answer.status, answer.read()
+    except ServerRefused as refusal:
+        return refusal.status, b""
+
+
+S3 = Step(
+    "Programs made for Amazon S3 find buckets and objects",
+    "The same files, by a port of their own: each request is signed with the keys of a user, who may do by S3 what "
+    "they may do otherwise. Every key of S3 is kept, also beside what a folder tree could not hold with it.",
+    _by_s3,
+    "the processes",
+)
