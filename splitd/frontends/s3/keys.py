@@ -166,8 +166,13 @@ class Keys:
         :raise PreconditionFailed: the condition does not hold.
         """
         if fits is None:
-            await self.bucket(bucket)
-            await self._keys.delete_key(path_of(bucket, key), ALWAYS)
+            # Who may write and not read deletes by name, without a look.
+            try:
+                was_there = await self._keys.delete_key(path_of(bucket, key), ALWAYS)
+            except NotFound:
+                was_there = False
+            if not was_there:
+                await self.bucket(bucket)
         elif (found := await self.find(bucket, key)) is not None:
             await self._keys.delete_key(path_of(bucket, key), fits(found))
 

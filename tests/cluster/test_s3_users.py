@@ -1,0 +1,106 @@
+"""Users by the S3 door: their keys, and what they may do."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest_twisted
+
+from splitd.access.secrets import Seal
+from tests.cluster.cluster import Cluster
+from tests.cluster.node import KEY as CLUSTER_KEY
+from tests.cluster.s3 import S3, code_of, texts
+
+SECRET = "a/secret+of=tests"
+GRANTS = {
+    "root": "{path: /, allow: [read, write]}",
+    "anna": "{path: /own, allow: [read, write]}, {path: /shared, allow: [read]}, {path: /own/hidden, allow: []}",
+    "nora": "",
+}
+
+
+def write_users(path: Path, *names: str) -> None:
+    """Write a file of users, each with the key NAME; everybody may read /public."""
+    lines = ["users:"]
+    for name in names:
+        sealed = Seal(CLUSTER_KEY).seal(name.upper(), SECRET)
+        lines += [
+            f"  {name}:",
+            f"    grants: [{GRANTS[name]}]",
+            f"    keys: [{{id: {name.upper()}, secret: {sealed}}}]",
+        ]
+    lines += ["anonymous:", "  grants: [{path: /public, allow: [read]}]", ""]
+    path.write_text("\n".join(lines))
+
+
+@pytest_twisted.async_yield_fixture
+async def guarded(make_cluster: Callable[..., Cluster], tmp_path: Path) -> AsyncIterator[Cluster]:
+    """A started cluster with three users and four buckets, each with the key `x`."""
+    cluster = make_cluster()
+    cluster.users = tmp_path / "users.yaml"
+    write_users(cluster.users, *GRANTS)
+    await cluster.start()
+    root = S3(cluster, ("ROOT", SECRET))
+    for bucket in ("own", "shared", "private", "public"):
+        assert (await root.put(f"/{bucket}", b"")).code == 200
+        assert (await root.put(f"/{bucket}/x", b"content")).code == 200
+    yield cluster
+
+
+@pytest_twisted.ensureDeferred
+async def test_each_may_do_what_they_are_granted(guarded: Cluster) -> None:
+    anna, nobody = S3(guarded, ("ANNA", SECRET)), S3(guarded, None)
+    assert (await anna.put("/own/y", b"1")).code == 200
+    assert (await anna.get("/shared/x")).body == b"content"
+    for method, path, expected in (
+        ("PUT", "/shared/y", (403, "AccessDenied")),
+        ("DELETE", "/shared/x", (403, "AccessDenied")),
+        ("POST", "/shared/y?uploads", (403, "AccessDenied")),
+        ("GET", "/private/x", (404, "NoSuchBucket")),
+        ("GET", "/private", (404, "NoSuchBucket")),
+        ("DELETE", "/private/x", (404, "NoSuchBucket")),
+        ("GET", "/own/hidden", (404, "NoSuchKey")),
+    ):
+        assert code_of(await anna.ask(method, path)) == expected, (method, path)
+    copied = await anna.put("/own/stolen", b"", x_amz_copy_source="private/x")
+    assert copied.code == 404
+    root = S3(guarded, ("ROOT", SECRET))
+    assert (await root.put("/own/hidden/z", b"secret")).code == 200
+    assert texts(await anna.get("/own"), "Contents/Key") == ["x", "y"]
+    assert texts(await root.get("/own"), "Contents/Key") == ["hidden/z", "x", "y"]
+    assert (await nobody.get("/public/x")).body == b"content"
+    assert texts(await nobody.get("/public"), "Contents/Key") == ["x"]
+    for method, path in (("PUT", "/public/y"), ("GET", "/own/x"), ("DELETE", "/public/x"), ("PUT", "/new")):
+        assert code_of(await nobody.ask(method, path)) == (403, "AccessDenied"), (method, path)
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_upload_in_parts_is_its_users(guarded: Cluster) -> None:
+    anna, nora = S3(guarded, ("ANNA", SECRET)), S3(guarded, ("NORA", SECRET))
+    upload = texts(await anna.ask("POST", "/own/big?uploads"), "UploadId")[0]
+    for method, path in (
+        ("PUT", f"/own/big?partNumber=1&uploadId={upload}"),
+        ("GET", f"/own/big?uploadId={upload}"),
+        ("DELETE", f"/own/big?uploadId={upload}"),
+        ("GET", "/own?uploads"),
+    ):
+        assert (await nora.ask(method, path)).code == 404, (method, path)
+    part = await anna.put(f"/own/big?partNumber=1&uploadId={upload}", b"part")
+    named = f"<Part><PartNumber>1</PartNumber><ETag>{part.header('ETag')}</ETag></Part>"
+    body = f"<CompleteMultipartUpload>{named}</CompleteMultipartUpload>".encode()
+    assert (await nora.ask("POST", f"/own/big?uploadId={upload}", body)).code == 404
+    assert (await anna.ask("POST", f"/own/big?uploadId={upload}", body)).code == 200
+    assert (await anna.get("/own/big")).body == b"part"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_key_is_good_while_it_stands_in_the_file(guarded: Cluster) -> None:
+    nora = S3(guarded, ("NORA", SECRET))
+    assert code_of(await nora.get("/own/x")) == (404, "NoSuchBucket")
+    assert guarded.users is not None
+    assert guarded.front is not None
+    write_users(guarded.users, "root", "anna")
+    await guarded.front.hang_up()
+    assert code_of(await nora.get("/own/x")) == (403, "InvalidAccessKeyId")
+    assert (await S3(guarded, ("ANNA", SECRET)).get("/own/x")).body == b"content"
