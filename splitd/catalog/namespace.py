@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 from twisted.internet.defer import Deferred, execute, fail
@@ -12,7 +12,7 @@ from splitd.catalog.changes import Changes, Judge, Prepare
 from splitd.catalog.judging import refuse_failed, refuse_locked_content, refuse_locked_name, refuse_locked_removal
 from splitd.catalog.metering import Claim, Meters
 from splitd.catalog.state import State
-from splitd.errors import Entangled, NotFound, PreconditionFailed, SplitdError
+from splitd.errors import Entangled, NotFound, PreconditionFailed, QuotaExceeded, SplitdError
 from splitd.interfaces.names import AskedLayout, Details, INamespace
 from splitd.model import properties, records
 from splitd.model.conditions import Condition
@@ -53,7 +53,7 @@ class JournalledNamespace:
             if self._meters:
                 yield from self._meters.transfer(source, target, claim, moves=True, deep=True)
 
-        return self._change(judge, prepare, claim, source, target, condition)
+        return self._change(judge, prepare, claim.take, source, target, condition)
 
     def copy(self, source: str, target: str, condition: Condition, *, deep: bool, overwrite: bool) -> Deferred[bool]:
         """Copy a file or a collection; see `INamespace.copy`."""
@@ -79,13 +79,20 @@ class JournalledNamespace:
                 claim.check()  # before so many names are made in vain
             yield from self._state.copy(source, target, record.time_ms, deep=deep)
 
-        return self._change(judge, prepare, claim, source, target, condition)
+        def take() -> Callable[[], object]:
+            try:
+                return claim.take()
+            except QuotaExceeded:  # what was free when it was weighed has been used since
+                self._state.drop_copy(target)
+                raise
+
+        return self._change(judge, prepare, take, source, target, condition)
 
     def _change(
         self,
         judge: Judge[bool],
         prepare: Prepare,
-        claim: Claim,
+        claim: Callable[[], Callable[[], object]],
         source: str,
         target: str,
         condition: Condition,
@@ -98,7 +105,7 @@ class JournalledNamespace:
         except SplitdError:
             return fail()
         keys = source, target, *condition.paths()
-        return self._changes.make(judge, *keys, durable=True, prepare=prepare, claim=claim.take)
+        return self._changes.make(judge, *keys, durable=True, prepare=prepare, claim=claim)
 
     def _judge_target(self, target: str, condition: Condition, overwrite: bool, lock_ms: int) -> bool:
         is_new = self._state.tree.lookup(target) is None

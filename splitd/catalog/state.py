@@ -202,6 +202,12 @@ class State:
         self._count_copy(copying)
         self.release(self.tree.put_copy(source, target, copying, time_ms))
 
+    def drop_copy(self, target: str) -> None:
+        """Release a copy that `copy` has made, and that gets no name."""
+        copying = self.copies.pop(target)
+        self._count_copy(copying)
+        self.release(self.tree.adopt(copying))
+
     def _count_copy(self, copying: Copying) -> None:
         self.files += copying.files
         self.bytes_stored += copying.size

@@ -233,6 +233,34 @@ async def test_a_tree_that_stays_below_its_quota_is_moved_without_a_look_at_it()
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_copy_for_which_there_is_no_room_any_more_at_its_end_leaves_nothing() -> None:
+    made = await tried(Quota("/", ("/",), 1250))
+    await made.make("mkcol", "/a")
+    for number in range(600):
+        await made.make("put", f"/a/{number}", 1)
+    copied = made.catalog.namespace.copy("/a", "/b", ALWAYS, deep=True, overwrite=False)
+    for _ in range(6):
+        made.front.clock.turn()
+    assert not copied.called  # there was room when it was weighed, and the names are being made
+    assert await made.put("/x", 100)
+    while not copied.called:
+        made.front.clock.turn()
+    with pytest.raises(QuotaExceeded):
+        await copied
+    for _ in range(20):
+        made.front.clock.turn()
+    assert await made.told() == [("/", 700, 601)]
+    assert len(await made.front.doomed()) == 0
+    deleted = made.catalog.delete("/a", ALWAYS)
+    for _ in range(20):
+        made.front.clock.turn()
+    assert deleted.called
+    assert len((await made.front.doomed())["a"]) == 600  # no name of the copy keeps a part
+    statistics = await made.catalog.statistics()
+    assert (statistics.files, statistics.bytes_stored) == (1, 100)
+
+
+@pytest_twisted.ensureDeferred
 async def test_changes_below_a_path_wait_while_it_is_counted_for_the_first_time() -> None:
     made = await tried()
     await made.make("mkcol", "/a")
