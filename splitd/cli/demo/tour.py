@@ -17,6 +17,7 @@ from splitd.cli.demo.steps.names import BEHIND_A_PROXY, KEEP_HEADERS
 from splitd.cli.demo.steps.parts import LOOK_AT_PARTS
 from splitd.cli.demo.steps.redundancy import FLIPPED, KILL_TWO_READING, KILL_TWO_WRITING, LOSE, PARITY
 from splitd.cli.demo.steps.s3 import S3
+from splitd.cli.demo.steps.service import REPLACE_DISK, UPGRADE
 from splitd.cli.demo.steps.start import START
 from splitd.cli.demo.steps.takeover import LOSE_FRONT
 from splitd.cli.demo.steps.transfer import OVERWRITE, PUT_KNOWN, PUT_PIPED, READ_BACK
@@ -26,7 +27,7 @@ from splitd.cli.errors import CommandFailed
 STEPS = (
     START, PUT_KNOWN, PUT_PIPED, READ_BACK, LOOK_AT_PARTS, OVERWRITE, KEEP_HEADERS, BEHIND_A_PROXY, LEAVE, KILL_NODE,
     KILL_READ, KILL_FRONT, AT_ONCE, USERS, S3, GROW, PARITY, FLIPPED, KILL_TWO_READING, KILL_TWO_WRITING,
-    LOSE_FRONT, LOSE,
+    UPGRADE, LOSE_FRONT, REPLACE_DISK, LOSE,
 )  # fmt: skip
 
 
