@@ -10,7 +10,7 @@ from zope.interface import implementer
 
 from splitd.catalog.changes import Changes, printable
 from splitd.catalog.continued import Continued
-from splitd.catalog.ledger import JournalledUploads
+from splitd.catalog.ledger import JournalledUploads, refuse_too_large
 from splitd.catalog.metering import Meters
 from splitd.catalog.state import State
 from splitd.errors import TOO_LARGE, FileTooLarge, SegmentsRefused, UploadUnknown
@@ -100,13 +100,14 @@ class JournalledContinuedUploads:
             if continued is None:
                 return None, (self._completed(completion), False)
             refs = _choose(continued, completion.chosen)
+            size = sum(ref.size for ref in refs)
+            refuse_too_large(1, size)
             manifest = msgspec.structs.replace(
                 completion.made,
-                size=sum(ref.size for ref in refs),
+                size=size,
                 said=continued.said if completion.said is None else completion.said,
                 packed_segments=pack_segments(refs),
             )
-            size = manifest.size
             if completion.largest is not None and size > completion.largest:
                 raise FileTooLarge(TOO_LARGE.format(completion.largest))
             record, created = self._uploads.judge(Commit(path, manifest, completion.condition))

@@ -123,7 +123,8 @@ class JournalledUploads:
             _refuse_note(manifest.said)
             return records.SegmentCommitted(number, manifest), number not in continued.segments
 
-        return self._changes.make(judge, manifest.segment_of, manifest.upload, durable=True)
+        # Segments of different numbers do not wait for each other, so that one sync serves those that come together.
+        return self._changes.make(judge, f"{manifest.segment_of}/{number}", manifest.upload, durable=True)
 
     def abort(self, upload: str, reason: str) -> Deferred[None]:
         """End an upload that will not be committed; see `IUploadLedger.abort`."""

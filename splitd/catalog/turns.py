@@ -58,7 +58,7 @@ class Turns:
     def queue(self, *keys: str) -> Turn:
         """Take the next place in the queue.
 
-        :param keys: paths; or other texts that do not begin with a slash, which have no ancestors.
+        :param keys: paths; or other texts that do not begin with a slash: of these, "a/b" lies in "a".
         :return: the turn, which has begun already if it touches no other.  The caller must `end` it.
         """
         turn = Turn(keys)
@@ -109,9 +109,7 @@ class Turns:
 
 
 def _place(key: str) -> tuple[str, tuple[str, ...]]:
-    if not key.startswith("/"):
-        return key, ()
-    place = place_of(key)
+    place = place_of(key) if key.startswith("/") else key
     return place, tuple(above(place))
 
 

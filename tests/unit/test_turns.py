@@ -32,6 +32,8 @@ def test_a_change_that_touches_no_other_begins_at_once() -> None:
         ("/a/b", "/"),
         ("/a", "/a/b/c/d"),
         ("9f", "9f"),
+        ("9f", "9f/1"),
+        ("9f/1", "9f"),
         ("/a/", "/a"),
         ("/a/", "/a/b"),
         ("/a//", "/a"),
@@ -58,6 +60,8 @@ def test_changes_that_touch_each_other_take_turns(first: str, second: str) -> No
         ("/a/", "/ab"),
         ("/a/../b", "/b"),
         ("9f", "/9f"),
+        ("9f/1", "9f/2"),
+        ("9f/1", "/9f/1"),
         ("9f", "9"),
     ],
 )
