@@ -16,6 +16,7 @@ CHANGES = frozenset({b"PUT", b"DELETE", b"MKCOL", b"COPY", b"MOVE", b"PROPPATCH"
 """The methods that change something."""
 
 _UNSAFE = re.compile(r"[^\x20-\x7e]|[\\\"]")
+_SIGNATURE = re.compile(r"\b((?:X-Amz-)?Signature)=[^&]*", re.IGNORECASE)
 _CUT = 499
 """The status of an answer whose client left before it began, as nginx writes it."""
 
@@ -23,7 +24,7 @@ _CUT = 499
 def combined_line(request: StreamingRequest, seconds: float, now_ms: int, *, whole: bool) -> bytes:  # noqa: ARG001 - as json_line
     """Return a line in the combined format of Apache and nginx."""
     moment = datetime.fromtimestamp(now_ms / 1000, UTC)
-    asked = f"{request.method.decode('ascii', 'replace')} {_text(request.uri)} {_text(request.version)}"
+    asked = f"{request.method.decode('ascii', 'replace')} {_target(request.uri)} {_text(request.version)}"
     referer, agent = request.getHeader("Referer"), request.getHeader("User-Agent")
     return (
         f"{request.client or '-'} - {_escape(request.user or '-')} [{moment:%d/%b/%Y:%H:%M:%S +0000}] "
@@ -66,12 +67,18 @@ def _who(request: StreamingRequest, now_ms: int) -> dict[str, Any]:
         "client": request.client,
         "user": request.user,
         "method": request.method.decode("ascii", "replace"),
-        "target": _text(request.uri),
+        "target": _target(request.uri),
     }
 
 
 def _status(request: StreamingRequest, *, whole: bool) -> int:
     return request.status if whole or request.startedWriting or request.status >= 400 else _CUT
+
+
+def _target(uri: bytes) -> str:
+    """Return the target of a request without the signature in it, which is good for others, too, until it expires."""
+    text = _text(uri)
+    return _SIGNATURE.sub(r"\1=-", text) if "ignature=" in text else text
 
 
 def _text(data: bytes) -> str:
