@@ -1,18 +1,17 @@
 """CRC32C of bytes, and of views of bytes.  Pure.
 
-google-crc32c takes no view.  ISA-L does, and needs two thirds of the time for bytes that have left the processor's
-cache, though each call costs 1 µs more.  Without it, views are copied.
+google-crc32c takes no view.  awscrt does, and needs half the time for many bytes, but twice the time for few.
 """
 
 from __future__ import annotations
 
 import google_crc32c
+from awscrt import checksums
 
 from storaged.system.buffers import Piece
-from storaged.system.isal import find_isal
 
 _LARGE = 16 * 1024
-"""Bytes from which on ISA-L is the faster one."""
+"""Bytes from which on awscrt is the faster one."""
 
 
 def extend(checksum: int, data: Piece) -> int:
@@ -20,11 +19,11 @@ def extend(checksum: int, data: Piece) -> int:
 
     :param checksum: that of the others; 0 if there are none.
     """
-    if len(data) >= _LARGE:
-        isal = find_isal()
-        if isal is not None:
-            return isal.crc32c(checksum, data)
-    extended: int = google_crc32c.extend(checksum, data if isinstance(data, bytes) else bytes(data))
+    extended: int
+    if isinstance(data, bytes) and len(data) < _LARGE:
+        extended = google_crc32c.extend(checksum, data)
+    else:
+        extended = checksums.crc32c(data, checksum)
     return extended
 
 

@@ -1,4 +1,4 @@
-"""ISA-L, Intel's library of checksums and erasure codes, called on bytes where they lie.
+"""ISA-L, Intel's library of erasure codes, called on bytes where they lie.
 
 It comes with pyeclib, whose own functions take each column in one piece behind a header, and return new columns.  The
 library may be missing, as where pyeclib was built without it: `find_isal` returns None then.
@@ -20,15 +20,13 @@ void gf_gen_cauchy1_matrix(unsigned char *matrix, int rows, int columns);
 int gf_invert_matrix(unsigned char *in, unsigned char *out, int size);
 unsigned char gf_mul(unsigned char a, unsigned char b);
 void ec_init_tables(int columns, int rows, unsigned char *matrix, unsigned char *tables);
-unsigned int crc32_iscsi(unsigned char *data, int length, unsigned int checksum);
 void ec_encode_data(int length, int columns, int rows, unsigned char *tables, unsigned char **in, unsigned char **out);
 """
-"""Of ISA-L's erasure_code.h, gf_vect_mul.h and crc.h; these have not changed since its version 2.14."""
+"""Of ISA-L's erasure_code.h and gf_vect_mul.h; these have not changed since its version 2.14."""
 
 _PACKAGE = "pyeclib"
 _SYSTEM = "libisal.so.2"
 _TABLE_SIZE = 32
-_ALL_ONES = 0xFFFFFFFF
 
 
 class IsaL:
@@ -48,18 +46,9 @@ class IsaL:
             self._multiply = library.gf_mul
             self._make_tables = library.ec_init_tables
             self._encode = library.ec_encode_data
-            self._crc32c = library.crc32_iscsi
         except AttributeError as problem:
             raise OSError(f"{path}: {problem}") from problem
         self._allocate = self._ffi.new_allocator(should_clear_after_alloc=False)
-
-    def crc32c(self, checksum: int, data: Piece) -> int:
-        """Return the CRC32C (RFC 3720 appendix B.4) of bytes that follow others.
-
-        :param checksum: that of the others; 0 if there are none.
-        """
-        extended: int = self._crc32c(self._ffi.from_buffer(data), len(data), checksum ^ _ALL_ONES) ^ _ALL_ONES
-        return extended
 
     def cauchy_matrix(self, data: int, parity: int) -> list[bytes]:
         """Return the rows of the Cauchy matrix: those of the identity, then one for each parity column."""

@@ -1,4 +1,4 @@
-"""The library of checksums and erasure codes: what it computes is what its definition says, and it may be missing."""
+"""The library of erasure codes, and checksums: what it computes is what its definition says, and it may be missing."""
 
 from __future__ import annotations
 
@@ -38,12 +38,10 @@ def test_a_library_that_is_missing_or_another_one_is_refused(path: str) -> None:
 
 @given(st.binary(max_size=300), st.binary(max_size=300), st.integers(0, 10))
 def test_the_checksum_of_a_view_is_that_of_its_bytes(first: bytes, second: bytes, start: int) -> None:
-    isal = find_isal()
-    assert isal is not None
     expected = google_crc32c.value(first[start:] + second)
-    view = memoryview(bytearray(first))[start:]
-    assert isal.crc32c(isal.crc32c(0, view), second) == expected
+    view = memoryview(first)[start:]
     assert extend(value(view), second) == expected
+    assert extend(value(memoryview(bytearray(first))[start:]), second) == expected
 
 
 @pytest.mark.parametrize("size", [0, 1, 16 * 1024 - 1, 16 * 1024, 100_000])
