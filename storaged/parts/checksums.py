@@ -6,7 +6,6 @@ google-crc32c takes no view.  awscrt does, and needs half the time for many byte
 from __future__ import annotations
 
 import google_crc32c
-from awscrt import checksums
 
 from storaged.system.buffers import Piece
 
@@ -23,6 +22,9 @@ def extend(checksum: int, data: Piece) -> int:
     if isinstance(data, bytes) and len(data) < _LARGE:
         extended = google_crc32c.extend(checksum, data)
     else:
+        # splitctl never gets here, and should not wait for this library at each start.
+        from awscrt import checksums
+
         extended = checksums.crc32c(data, checksum)
     return extended
 
