@@ -22,7 +22,7 @@ def extend(checksum: int, data: Piece) -> int:
     if isinstance(data, bytes) and len(data) < _LARGE:
         extended = google_crc32c.extend(checksum, data)
     else:
-        # splitctl never gets here, and should not wait for this library at each start.
+        # splitctl never gets here, and should not wait for this library at each start.  Both daemons load it early.
         from awscrt import checksums
 
         extended = checksums.crc32c(data, checksum)
