@@ -237,7 +237,7 @@ class Tree(LookUps):
         if entry is None:
             raise NotFound(f"there is no {source}")
         if place_of(source) == place_of(target):
-            raise Entangled(f"{source} is there already: source and target have the same name")
+            raise Entangled(f"{source} is there already: source and target are the same")
         # What lies in a collection does not lie in a file of the same name.
         in_source = is_below(target, source) and not self._is_beside(source, entry)
         in_target = is_below(source, target) and not self._is_beside(target, present)
