@@ -7,14 +7,14 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest_twisted
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred
 
 from storaged.system.sizes import Size
 from tests.clocks import StillReactor
 from tests.cluster.cluster import Answer, Cluster
 from tests.cluster.raw import RawClient
 from tests.cluster.s3 import KEY, S3, code_of, texts
-from tests.cluster.waiting import becomes, eventually
+from tests.cluster.waiting import eventually
 from tests.users import ANNA, RITA, WILMA, hashed, write_users
 
 MIB = 1024 * 1024
@@ -226,27 +226,28 @@ async def test_rates_are_a_pause_in_both_directions_and_no_error(make_cluster: C
     from twisted.internet import reactor
 
     still = StillReactor(reactor)
-    size, rate = 400_000, 100_000
+    size, rate = 3 * 2**20, 2**20  # one read, before the pace is known, may take a mebibyte
     cluster = await limited(
         make_cluster, f"rates: {{per_address: {rate}}}\n", front_reactor=still, client_timeout_s=1.0
     )
     putting: Deferred[Answer] = Deferred.fromCoroutine(cluster.put("/a", bytes(size)))
-    await cluster.status_becomes(lambda status: status["uploads"]["bytes"] >= rate)
-    while not putting.called:
-        status = await cluster.status()
-        assert status["uploads"]["bytes"] <= rate * (still.seconds() + 1) + 2**20
-        still.advance(0.5)
+    # Time passes only when all is taken that may be taken by then: so no timeout expires by chance.
+    for passed in range(size // rate):
+        allowed = min(size, rate * (passed + 1))
+        status = await cluster.status_becomes(lambda status, most=allowed: status["uploads"]["bytes"] >= most)
+        assert status["uploads"]["bytes"] <= rate * (passed + 1) + 2**20 + 2**16
+        still.advance(1)
     assert (await putting).code == 201
-    assert still.seconds() >= (size - rate) / rate - 1
     # The next request waits until that is paid for, and so does each of many small ones.
-    before = still.seconds()
-    getting: Deferred[list[Answer]] = gatherResults([Deferred.fromCoroutine(cluster.get("/a")) for _ in range(2)])
-    while not getting.called:
-        await eventually(lambda: getting.called or still.getDelayedCalls())
-        await cluster.status()
-        still.advance(0.5)
-    assert [len(answer.body) for answer in await getting] == [size, size]
-    assert still.seconds() - before >= (2 * size - 2 * rate) / rate - 1
+    clients = [await cluster.connect() for _ in range(2)]
+    for client in clients:
+        client.begin("GET", "/a")
+    for passed in range(2 * size // rate):
+        allowed = min(2 * size, rate * (passed + 1))
+        await eventually(lambda most=allowed: sum(client.total for client in clients) >= most)
+        assert sum(client.total for client in clients) <= rate * (passed + 1) + 2 * 2**20
+        still.advance(1)
+    assert [len((await client.answer()).body) for client in clients] == [size, size]
 
 
 @pytest_twisted.ensureDeferred
@@ -259,19 +260,15 @@ async def test_a_client_that_leaves_while_it_is_made_to_wait_leaves_nothing(
     cluster = await limited(make_cluster, "rates: {per_address: 16KiB}\nuploads: {in_all: 1}\n", front_reactor=still)
     client = await cluster.connect()
     client.begin("PUT", "/a", "Content-Length: 100000")
-    client.send(bytes(50_000))
-    await cluster.status_becomes(lambda status: status["uploads"]["bytes"] > 0)
+    client.send(bytes(20_000))
+    await cluster.status_becomes(lambda status: status["uploads"]["bytes"] == 20_000)
     waiting = await cluster.connect()
     waiting.begin("GET", "/")
     await cluster.status_becomes(lambda status: status["connections"]["open"] >= 2)
     waiting.reset()
     client.reset()
-
-    async def is_noticed() -> bool:
-        still.advance(1)  # nothing is read in a pause, so that is when it is noticed
-        return not (await cluster.status())["uploads"]["under_way"]
-
-    await becomes(is_noticed, "the end of the upload")
+    still.advance(1)  # nothing is read in a pause, so that is when it is noticed
+    await cluster.status_becomes(lambda status: not status["uploads"]["under_way"])
     await eventually(cluster.nothing_stored)
     assert (await cluster.put("/a", b"x")).code == 201
 
