@@ -154,7 +154,12 @@ class Cluster:
             unit=Size(self.unit),
             users=str(self.users or ""),
             s3=endpoint(self.host, 0),
-            **{"listen": endpoint(self.host, self.port), "small_part": Size(0), **self.settings},
+            **{
+                "listen": endpoint(self.host, self.port),
+                "small_part": Size(0),
+                "connect_timeout_s": 60.0,  # a busy machine is no reason to do without a node
+                **self.settings,
+            },
         )
 
     def write_registry(self) -> None:
