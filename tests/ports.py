@@ -25,8 +25,10 @@ _RANDOM = random.SystemRandom()
 """Hypothesis seeds the default generator: two runs on one machine would choose the same ports."""
 
 
-_GIVEN: deque[int] = deque(maxlen=2000)
-"""Ports that were chosen lately: their server may not listen yet, and no other may get them."""
+_GIVEN: deque[int] = deque(maxlen=2000 // _FAMILIES)
+"""Ports that were chosen lately: their server may not listen yet, and no other may get them.  They are few of all, so
+that large blocks are found among the others.
+"""
 
 
 def free_ports(block: Sequence[int] = (0,)) -> int:

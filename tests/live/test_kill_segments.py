@@ -15,7 +15,7 @@ from tests.live.conftest import Starter
 from tests.live.local_cluster import FRONT, LocalCluster
 
 MIB = 2**20
-PARTS = [os.urandom(5 * MIB), os.urandom(6 * MIB + 1), os.urandom(2 * MIB)]
+PARTS = [os.urandom(5 * MIB), os.urandom(12 * MIB + 1), os.urandom(2 * MIB)]
 WIDTH = 6
 """The parts in which each part of the multipart upload is stored."""
 
@@ -78,7 +78,7 @@ def test_a_part_half_sent_when_the_front_is_killed_leaves_nothing(own_cluster: S
     sending.putrequest("PUT", f"{url.path}?{url.query}")
     sending.putheader("Content-Length", str(len(PARTS[1])))
     sending.endheaders()
-    sending.send(PARTS[1][: 3 * MIB])
+    sending.send(PARTS[1][: 9 * MIB])  # more than a storage server gathers before it writes
     cluster.disks.wait_in_the_middle()
     killed = cluster.kill(FRONT)
     sending.close()
