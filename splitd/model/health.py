@@ -29,6 +29,8 @@ class Health:
         server answers in its place; "lost" for good after `lose`.
     :ivar problem: why the node is not up; empty if it is up.
     :ivar due: when to ask the node next.
+    :ivar refuses_parts: whether it has refused a part for want of room, and cools off from that: it gets no parts, and
+        is read from all the same.
     """
 
     def __init__(self, now: float) -> None:
@@ -38,6 +40,7 @@ class Health:
         self._silent = 0
         self._cooling_s = 0.0
         self._cool_at = now
+        self.refuses_parts = False
 
     @property
     def usable(self) -> bool:
@@ -60,6 +63,7 @@ class Health:
             self.due = self._cool_at
             return
         self.due = now + ASK_EVERY_S
+        self.refuses_parts = False
         self.state, self.problem = (FULL if full else UP), full
 
     def silent(self, now: float, problem: str, *, stranger: bool = False) -> None:
@@ -75,6 +79,7 @@ class Health:
         # The node was away, which explains its earlier failures.
         self._cooling_s = 0.0
         self._cool_at = now
+        self.refuses_parts = False
         self.state, self.problem = (STRANGER if stranger else DOWN), problem
 
     def not_asked(self, now: float) -> None:
@@ -83,15 +88,19 @@ class Health:
             return
         self.due = now + (ASK_EVERY_S if self.usable else _FIRST_PAUSE_S)
 
-    def failed(self, now: float, problem: str) -> None:
-        """Note that the node failed when it was used."""
-        if now < self._cool_at or self.state == LOST:
+    def failed(self, now: float, problem: str, *, full: bool = False) -> None:
+        """Note that the node failed when it was used.
+
+        :param full: whether it had no room for a part, and can be read from.
+        """
+        if self.state == LOST or (now < self._cool_at and (full or not self.refuses_parts)):
             return  # requests that were in progress together fail together: they count once
         if now - self._cool_at > _CALM_S:
             self._cooling_s = 0.0
         self._cooling_s = min(max(_FIRST_PAUSE_S, 2 * self._cooling_s), _LONGEST_COOLING_S)
         self._cool_at = self.due = now + self._cooling_s
-        self.state, self.problem = DOWN, problem
+        self.refuses_parts = full and self.usable
+        self.state, self.problem = (FULL if self.refuses_parts else DOWN), problem
 
     def forgive(self, now: float) -> None:
         """Forget the node's failures and make it due now, because an operator may have repaired it."""

@@ -23,7 +23,7 @@ from splitd.nodes.lost import LostStore
 from splitd.nodes.reporting import ReportingStore
 from splitd.nodes.state import Fill, NodeStatus
 from storaged.http import reason_of
-from storaged.parts.errors import NodeUnavailable, NotAsked, StoragedError, WrongNode
+from storaged.parts.errors import NodeUnavailable, NoSpace, NotAsked, StoragedError, WrongNode
 from storaged.parts.interfaces import INodeStore, IRemoteStore
 from storaged.parts.values import LOOK_EVERY_S, NodeInfo
 from storaged.system.parallel import settled
@@ -87,7 +87,7 @@ class NodeRegistry:
         def report(problem: StoragedError) -> None:
             node = self._nodes.get(entry.id)
             if node is not None and node.remote is remote:  # the node may have another URL by now
-                self.failed(entry.id, problem.reason)
+                self._note_failure(node, problem.reason, full=isinstance(problem, NoSpace))
 
         return remote, ReportingStore(remote, report)
 
@@ -370,6 +370,8 @@ class NodeRegistry:
                 reasons[node.entry.id] = f"{node.entry.id} is {node.state}"
             elif node.entry.id in avoid:
                 reasons[node.entry.id] = f"{node.entry.id} has just failed"
+            elif node.health.refuses_parts:
+                reasons[node.entry.id] = f"{node.entry.id} has just refused a part: {node.health.problem}"
             elif node.room < stored_size:
                 reasons[node.entry.id] = f"{node.entry.id} has {node.room} bytes free"
         return reasons
@@ -378,6 +380,9 @@ class NodeRegistry:
         """Note that a node failed when it was used; see `INodeRegistry.failed`."""
         node = self._nodes.get(node_id)
         if node is not None:
-            before = node.health.state, node.health.problem
-            node.health.failed(self._clock.seconds(), reason)
-            self._log_change(node, before)
+            self._note_failure(node, reason, full=False)
+
+    def _note_failure(self, node: NodeStatus, reason: str, *, full: bool) -> None:
+        before = node.health.state, node.health.problem
+        node.health.failed(self._clock.seconds(), reason, full=full)
+        self._log_change(node, before)

@@ -47,7 +47,7 @@ class NodeStatus:
     @property
     def takes_parts(self) -> bool:
         """Whether a part can be placed on it if it has the room."""
-        return self.health.usable and self.entry.state == "active"
+        return self.health.usable and not self.health.refuses_parts and self.entry.state == "active"
 
     @property
     def room(self) -> int:

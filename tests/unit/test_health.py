@@ -54,6 +54,25 @@ def test_a_node_that_answers_and_fails_when_it_is_used_is_left_alone_longer_each
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60]
 
 
+def test_a_node_that_refuses_a_part_for_want_of_room_is_read_from_and_gets_none_for_a_while() -> None:
+    health = Health(0.0)
+    health.answered(0.0)
+    health.failed(1.0, "no room", full=True)
+    health.failed(1.1, "no room", full=True)
+    assert (health.state, health.problem, health.usable, health.refuses_parts) == ("full", "no room", True, True)
+    assert health.due == 2.0
+    health.answered(1.5)
+    assert (health.state, health.refuses_parts) == ("full", True)
+    health.answered(2.0)
+    assert (health.state, health.refuses_parts) == ("up", False)
+    health.failed(3.0, "no room", full=True)
+    assert health.due == 5.0
+    health.failed(3.5, "it died")
+    assert (health.state, health.problem, health.refuses_parts) == ("down", "it died", False)
+    health.failed(3.6, "no room", full=True)
+    assert health.state == "down"
+
+
 def test_what_fails_together_counts_once() -> None:
     health = Health(0.0)
     health.answered(0.0)
