@@ -76,9 +76,14 @@ class LimitedStore:
 
         :raise LoginRequired: somebody who has not logged in has no right at all there.
         """
+        return self._look_up(path, self._store.stat)
+
+    def _look_up(
+        self, path: str, look_up: Callable[[str], Deferred[Manifest | Collection | None]]
+    ) -> Deferred[Manifest | Collection | None]:
         rights = self._grants.rights(path)
         if READ in rights:
-            return self._store.stat(path)
+            return look_up(path)
         if self.principal.is_anonymous and not rights:
             return fail(LoginRequired(f"{path}: log in to do this"))
         return succeed(None)
@@ -198,12 +203,7 @@ class LimitedStore:
 
         :raise LoginRequired: somebody who has not logged in has no right at all there.
         """
-        rights = self._grants.rights(path)
-        if READ in rights:
-            return self._keys.find_key(path)
-        if self.principal.is_anonymous and not rights:
-            return fail(LoginRequired(f"{path}: log in to do this"))
-        return succeed(None)
+        return self._look_up(path, self._keys.find_key)
 
     def delete_key(self, path: str, condition: Condition) -> Deferred[bool]:
         """Delete one key; needs `write`."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +14,7 @@ from splitd.catalog.journal.reader import JournalReader
 from splitd.catalog.state import State
 from splitd.errors import JournalDamaged, RecoveryRefused
 from splitd.model.rosters import majority, needed
+from splitd.takeover.folders import make_journal_folder, refuse_used_folder
 from splitd.takeover.history import History, new_history, save_history
 from storaged.parts.blocks import Lines, split_blocks
 from storaged.parts.journals import Claim, CopyState, Roster, Standing, agreement
@@ -150,6 +149,24 @@ def _doubt(roster: Roster, seen: Sequence[str], copies: Mapping[str, CopyState])
     )
 
 
+def ask_nodes(
+    nodes: Sequence[INode], ask: Callable[[INode], Standing], what: str, say: Callable[[str], None]
+) -> dict[str, Standing]:
+    """Ask nodes, one after the other.
+
+    :param what: what they are asked, for messages.
+    :param say: is told which nodes do not answer, and why.
+    :return: the answers, by the nodes' ids.
+    """
+    answers = {}
+    for node in nodes:
+        try:
+            answers[node.id] = ask(node)
+        except NodeGone as problem:
+            say(f"node {node.id}: {what}: {problem}")
+    return answers
+
+
 class Recovery:
     """Recovers the journal of a cluster.
 
@@ -180,42 +197,21 @@ class Recovery:
 
         :raise RecoveryRefused: see `plan_recovery`; or the folder is not empty, or the copies contradict each other.
         """
-        self._refuse_used_folder()
+        refuse_used_folder(self._data, _UNFINISHED)
         self._say(f"asking {len(self._nodes)} nodes")
-        looks = self._ask(lambda node: node.look(), "look")
+        looks = ask_nodes(self._nodes, lambda node: node.look(), "look", self._say)
         plan = self._plan(looks, accept_loss=accept_loss)
         self._compare(plan, looks)
         last = max(standing.epoch for standing in looks.values())
         claim = Claim(last + 1, self._new_id(), self._new_id(), last, any_front=True, look=True)
         self._say(f"claiming epoch {claim.epoch}: from now on the old front can change nothing")
-        claimed = self._ask(lambda node: node.claim(claim), "claim")
+        claimed = ask_nodes(self._nodes, lambda node: node.claim(claim), "claim", self._say)
         # What an older front appended between the two questions is in the second answer, and nothing comes after it.
         plan = self._plan(claimed, accept_loss=accept_loss)
-        folder = self._data / _UNFINISHED
-        try:
-            state = self._make_folder(folder, plan, claim)
-            folder.rename(self._data / "journal")
-            self._filesystem.sync_folder(str(self._data))
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
+        state = make_journal_folder(
+            self._data, _UNFINISHED, self._filesystem, lambda folder: self._make_folder(folder, plan, claim)
+        )
         return Recovered(plan, claim.epoch, claim.front, len(claimed), state.cluster, state)
-
-    def _refuse_used_folder(self) -> None:
-        with suppress(FileNotFoundError):
-            found = [path.name for path in self._data.iterdir() if path.name != _UNFINISHED]
-            if found:
-                raise RecoveryRefused(f"{self._data} is not empty: {', '.join(sorted(found)[:3])} is there")
-        shutil.rmtree(self._data / _UNFINISHED, ignore_errors=True)  # of a recovery that was killed
-
-    def _ask(self, ask: Callable[[INode], Standing], what: str) -> dict[str, Standing]:
-        answers = {}
-        for node in self._nodes:
-            try:
-                answers[node.id] = ask(node)
-            except NodeGone as problem:
-                self._say(f"node {node.id}: {what}: {problem}")
-        return answers
 
     def _plan(self, standings: Mapping[str, Standing], *, accept_loss: bool) -> Plan:
         return plan_recovery(standings, count=len(self._nodes), accept_loss=accept_loss)

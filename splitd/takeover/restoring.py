@@ -7,9 +7,7 @@ whatever else lies on the nodes is unknown, and the sweep leaves that alone unti
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import attrs
@@ -32,8 +30,9 @@ from splitd.model.records import (
     UploadStarted,
 )
 from splitd.model.rosters import majority
+from splitd.takeover.folders import make_journal_folder, refuse_used_folder
 from splitd.takeover.history import History, new_history, save_history
-from splitd.takeover.recovery import INode, NodeGone
+from splitd.takeover.recovery import INode, ask_nodes
 from storaged.parts.journals import Claim, Standing
 from storaged.system.interfaces import IFilesystem
 
@@ -108,28 +107,26 @@ class Restoring:
         :raise RecoveryRefused: the folder is not empty, too few nodes answer, they belong to another cluster, or they
             have what is newer.
         """
-        self._refuse_used_folder()
+        refuse_used_folder(self._data, _UNFINISHED)
         state, head, end = self._read(name, pieces)
         self._say(f"asking {len(self._nodes)} nodes")
-        standings = self._ask(lambda node: node.look(), "look")
+        standings = ask_nodes(self._nodes, lambda node: node.look(), "look", self._say)
         self._refuse(standings, state.cluster)
         if not accept_loss:
             self._refuse_older(standings, head, end)
         last = max(head.epoch, *(standing.epoch for standing in standings.values()))
         claim = Claim(last + 1, self._new_id(), self._new_id(), last, any_front=True, look=True)
         self._say(f"claiming epoch {claim.epoch}: from now on no older front can change anything")
-        accepted = self._ask(lambda node: node.claim(claim), "claim")
+        accepted = ask_nodes(self._nodes, lambda node: node.claim(claim), "claim", self._say)
         self._refuse(accepted, state.cluster)
         restored = JournalRestored(head.taken_ms, self._now_ms, self._now_ms + hold_ms)
-        self._make_folder(state, end, claim, restored)
+        make_journal_folder(
+            self._data,
+            _UNFINISHED,
+            self._filesystem,
+            lambda folder: self._make_folder(str(folder), state, end, claim, restored),
+        )
         return Restored(head.taken_ms, restored.until_ms, claim.epoch, claim.front, len(accepted), state, end.next - 1)
-
-    def _refuse_used_folder(self) -> None:
-        with suppress(FileNotFoundError):
-            found = [path.name for path in self._data.iterdir() if path.name != _UNFINISHED]
-            if found:
-                raise RecoveryRefused(f"{self._data} is not empty: {', '.join(sorted(found)[:3])} is there")
-        shutil.rmtree(self._data / _UNFINISHED, ignore_errors=True)  # of a restoration that was killed
 
     def _read(self, name: str, pieces: Iterable[bytes]) -> tuple[State, Head, End]:
         state, reader = State(), BackupReader(name)
@@ -142,15 +139,6 @@ class Restoring:
             raise BackupDamaged(f"{name}: it has no record")
         assert reader.head is not None
         return state, reader.head, reader.finish()
-
-    def _ask(self, ask: Callable[[INode], Standing], what: str) -> dict[str, Standing]:
-        answers = {}
-        for node in self._nodes:
-            try:
-                answers[node.id] = ask(node)
-            except NodeGone as problem:
-                self._say(f"node {node.id}: {what}: {problem}")
-        return answers
 
     def _refuse(self, standings: Mapping[str, Standing], cluster: str) -> None:
         needed = majority(len(self._nodes))
@@ -173,20 +161,13 @@ class Restoring:
                 "forgets what was stored since then)"
             )
 
-    def _make_folder(self, state: State, end: End, claim: Claim, restored: JournalRestored) -> None:
-        folder = self._data / _UNFINISHED
-        try:
-            self._filesystem.make_folder(str(folder))
-            write_snapshot(self._filesystem, str(folder), end.next, _kept(state, restored))
-            # All of it counts as made in this epoch: no copy on a node agrees with it, so each is replaced.
-            history = new_history(claim.front)
-            epochs = ((claim.epoch, 1),)
-            save_history(self._filesystem, str(folder), History(history.version, claim.front, epochs, claim.epoch))
-            folder.rename(self._data / "journal")
-            self._filesystem.sync_folder(str(self._data))
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
+    def _make_folder(self, folder: str, state: State, end: End, claim: Claim, restored: JournalRestored) -> None:
+        self._filesystem.make_folder(folder)
+        write_snapshot(self._filesystem, folder, end.next, _kept(state, restored))
+        # All of it counts as made in this epoch: no copy on a node agrees with it, so each is replaced.
+        history = new_history(claim.front)
+        epochs = ((claim.epoch, 1),)
+        save_history(self._filesystem, folder, History(history.version, claim.front, epochs, claim.epoch))
 
 
 def _kept(state: State, restored: JournalRestored) -> Iterator[Record]:
