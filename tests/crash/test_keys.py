@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from random import Random
-
 import pytest_twisted
 from twisted.python.threadpool import ThreadPool
 
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.media import Media
 from splitd.model.properties import PropertyChanges
-from tests.crash.power import Cuts, PowerDisk
-from tests.crash.test_namespace import EMPTY, NODES, Life, judge
+from tests.crash.test_namespace import NODES, Life, judge
+from tests.crash.trials import cut_at_every_moment
 from tests.ledger import begin, commit
-from tests.tally import TALLY
 
 AS_KEY = Condition(is_key=True)
 
@@ -55,16 +52,4 @@ class KeyLife(Life):
 
 @pytest_twisted.ensureDeferred
 async def test_power_cuts_at_every_moment(pool: ThreadPool) -> None:
-    life = KeyLife(PowerDisk(EMPTY), pool)
-    await life.run()
-    cuts, random = Cuts(EMPTY, life.disk.log), Random(1)
-    found = set()
-    for _ in cuts.moments():
-        TALLY["moments of changes of keys at which the power was cut"] += 1
-        for image in cuts.images(random):
-            state = hash((len(cuts.notes), tuple(sorted(image["/journal"].items()))))
-            if state not in found:
-                found.add(state)
-                judge(image, cuts.notes, life.seen_states)
-    assert any(name.startswith("snapshot") for name in life.disk.folders["/journal"])
-    assert len(found) > 500
+    assert await cut_at_every_moment(lambda disk: KeyLife(disk, pool), judge, "changes of keys") > 500

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 from collections.abc import Awaitable, Callable
-from random import Random
 from typing import Any
 
 import pytest
@@ -21,11 +20,11 @@ from splitd.model.locks import EXCLUSIVE, SHARED, Lock
 from splitd.model.manifest import Manifest
 from splitd.model.properties import PropertyChanges
 from tests.clocks import wall_of
-from tests.crash.power import Cuts, Image, PowerDisk, visible
+from tests.crash.power import Image, PowerDisk
 from tests.crash.recovery import WRITTEN_ON, journal_on, recover_journal
+from tests.crash.trials import cut_at_every_moment, fail_every_call
 from tests.doomed import confirm_all
 from tests.ledger import begin, commit
-from tests.tally import TALLY
 
 NODES = tuple("abcdef")
 SEGMENT = 1800
@@ -133,44 +132,12 @@ def judge(image: Image, notes: list[Any], seen_states: list[Any]) -> None:
         assert manifest.upload not in state.doomed
 
 
-EMPTY: Image = {"/": {}, "/journal": {}}
-
-
-async def lived(pool: ThreadPool, fault: Callable[[int, str], int | None] | None = None) -> Life:
-    disk = PowerDisk(EMPTY)
-    if fault is not None:
-        disk.fault = fault
-    life = Life(disk, pool)
-    await life.run()
-    return life
-
-
 @pytest_twisted.ensureDeferred
 async def test_power_cuts_at_every_moment(pool: ThreadPool) -> None:
-    life = await lived(pool)
-    cuts, random = Cuts(EMPTY, life.disk.log), Random(1)
-    found = set()
-    for _ in cuts.moments():
-        TALLY["moments of moves, copies and locks at which the power was cut"] += 1
-        for image in cuts.images(random):
-            state = hash((len(cuts.notes), tuple(sorted(image["/journal"].items()))))
-            if state not in found:
-                found.add(state)
-                judge(image, cuts.notes, life.seen_states)
-    assert any(name.startswith("snapshot") for name in life.disk.folders["/journal"])
-    assert len(found) > 500
+    assert await cut_at_every_moment(lambda disk: Life(disk, pool), judge, "moves, copies and locks") > 500
 
 
 @pytest_twisted.ensureDeferred
 @pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC])
 async def test_every_call_fails_once(pool: ThreadPool, error: int) -> None:
-    whole = await lived(pool)
-    random = Random(2)
-    for number in range(whole.disk.calls):
-        life = await lived(pool, lambda at, _, number=number: error if at == number else None)
-        TALLY["calls of moves, copies and locks that failed"] += 1
-        cuts = Cuts(EMPTY, life.disk.log)
-        for _ in cuts.moments():
-            pass
-        for image in (visible(life.disk), *cuts.images(random)):
-            judge(image, cuts.notes, whole.seen_states)
+    await fail_every_call(lambda disk: Life(disk, pool), judge, error, "moves, copies and locks")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
-from random import Random
 from typing import Any
 
 import pytest
@@ -13,12 +11,12 @@ from twisted.python.threadpool import ThreadPool
 
 from splitd.catalog.state import State
 from splitd.model.conditions import ALWAYS
-from tests.crash.power import Cuts, Image, PowerDisk, visible
+from tests.crash.power import Image, PowerDisk
 from tests.crash.recovery import recover_journal
-from tests.crash.test_namespace import BEGUN, EMPTY, ENDED, NODES, Life, seen
+from tests.crash.test_namespace import BEGUN, ENDED, NODES, Life, seen
+from tests.crash.trials import cut_at_every_moment, fail_every_call
 from tests.ledger import begin
 from tests.segments import commit_segment, complete, segment
-from tests.tally import TALLY
 
 
 def seen_too(state: State) -> Any:
@@ -86,41 +84,12 @@ def judge(image: Image, notes: list[Any], seen_states: list[Any]) -> None:
         assert not manifest.nodes or manifest.upload not in state.doomed
 
 
-async def lived(pool: ThreadPool, fault: Callable[[int, str], int | None] | None = None) -> SegmentLife:
-    disk = PowerDisk(EMPTY)
-    if fault is not None:
-        disk.fault = fault
-    life = SegmentLife(disk, pool)
-    await life.run()
-    return life
-
-
 @pytest_twisted.ensureDeferred
 async def test_power_cuts_at_every_moment(pool: ThreadPool) -> None:
-    life = await lived(pool)
-    cuts, random = Cuts(EMPTY, life.disk.log), Random(1)
-    found = set()
-    for _ in cuts.moments():
-        TALLY["moments of uploads in segments at which the power was cut"] += 1
-        for image in cuts.images(random):
-            state = hash((len(cuts.notes), tuple(sorted(image["/journal"].items()))))
-            if state not in found:
-                found.add(state)
-                judge(image, cuts.notes, life.seen_states)
-    assert any(name.startswith("snapshot") for name in life.disk.folders["/journal"])
-    assert len(found) > 300
+    assert await cut_at_every_moment(lambda disk: SegmentLife(disk, pool), judge, "uploads in segments") > 300
 
 
 @pytest_twisted.ensureDeferred
 @pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC])
 async def test_every_call_fails_once(pool: ThreadPool, error: int) -> None:
-    whole = await lived(pool)
-    random = Random(2)
-    for number in range(whole.disk.calls):
-        life = await lived(pool, lambda at, _, number=number: error if at == number else None)
-        TALLY["calls of uploads in segments that failed"] += 1
-        cuts = Cuts(EMPTY, life.disk.log)
-        for _ in cuts.moments():
-            pass
-        for image in (visible(life.disk), *cuts.images(random)):
-            judge(image, cuts.notes, whole.seen_states)
+    await fail_every_call(lambda disk: SegmentLife(disk, pool), judge, error, "uploads in segments")

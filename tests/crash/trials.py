@@ -1,0 +1,64 @@
+"""Tries a life of a catalog: the power is cut at every moment of it, and each of its calls of the disk fails once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Any, Protocol
+
+from tests.crash.power import Cuts, Image, PowerDisk, visible
+from tests.tally import TALLY
+
+EMPTY: Image = {"/": {}, "/journal": {}}
+
+Judge = Callable[[Image, list[Any], Any], None]
+"""Judges what a cut has left, by the notes up to it and the states that a whole life has seen."""
+
+
+class ALife(Protocol):
+    """What a catalog does on a disk."""
+
+    disk: PowerDisk
+    seen_states: Any
+
+    async def run(self) -> None: ...
+
+
+async def lived(make: Callable[[PowerDisk], ALife], fault: Callable[[int, str], int | None] | None = None) -> ALife:
+    """A life that has ended."""
+    disk = PowerDisk(EMPTY)
+    if fault is not None:
+        disk.fault = fault
+    life = make(disk)
+    await life.run()
+    return life
+
+
+async def cut_at_every_moment(make: Callable[[PowerDisk], ALife], judge: Judge, what: str) -> int:
+    """Judge what a cut at any moment can leave; return how many different disks that were."""
+    life = await lived(make)
+    cuts, random = Cuts(EMPTY, life.disk.log), Random(1)
+    found = set()
+    for _ in cuts.moments():
+        TALLY[f"moments of {what} at which the power was cut"] += 1
+        for image in cuts.images(random):
+            state = hash((len(cuts.notes), tuple(sorted(image["/journal"].items()))))
+            if state not in found:
+                found.add(state)
+                judge(image, cuts.notes, life.seen_states)
+    assert any(name.startswith("snapshot") for name in life.disk.folders["/journal"])
+    return len(found)
+
+
+async def fail_every_call(make: Callable[[PowerDisk], ALife], judge: Judge, error: int, what: str) -> None:
+    """Judge what is left after each call of the disk has failed, in a life for each."""
+    whole = await lived(make)
+    random = Random(2)
+    for number in range(whole.disk.calls):
+        life = await lived(make, lambda at, _, number=number: error if at == number else None)
+        TALLY[f"calls of {what} that failed"] += 1
+        cuts = Cuts(EMPTY, life.disk.log)
+        for _ in cuts.moments():
+            pass
+        for image in (visible(life.disk), *cuts.images(random)):
+            judge(image, cuts.notes, whole.seen_states)
