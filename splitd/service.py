@@ -16,13 +16,11 @@ from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
 from splitd.access.entries import UsersEntries, read_users
-from splitd.access.file import UsersFile
-from splitd.access.grants import Principal
 from splitd.access.key_file import parse_key_file
-from splitd.access.keys import OneKey, UserKeys
-from splitd.access.limited import LimitedStore
-from splitd.access.limiting import Limiting
 from splitd.access.secrets import Seal
+from splitd.assembly.access import Access
+from splitd.assembly.doors import make_s3_door, make_webdav
+from splitd.assembly.upkeep import Upkeep
 from splitd.capacity import IDLE_SHARE, Capacity
 from splitd.catalog.backup import encode_backup
 from splitd.catalog.compactor import Compactor
@@ -31,11 +29,9 @@ from splitd.catalog.journalled import JournalledCatalog
 from splitd.config import Config, Options
 from splitd.downloads.cache import VersionCache
 from splitd.downloads.downloads import Downloads
-from splitd.downloads.finding import Segmentation
-from splitd.downloads.pins import Pins
 from splitd.downloads.sources import Sources
 from splitd.endpoints import Endpoints
-from splitd.errors import CatalogReadOnly, FileDamaged, FilesRefused, RegistryRefused, UsersInvalid, UsersRefused
+from splitd.errors import CatalogReadOnly, FilesRefused, RegistryRefused, UsersInvalid, UsersRefused
 from splitd.frontends.admin import actions, layouts, losses
 from splitd.frontends.admin.backups import Backups, backup
 from splitd.frontends.admin.checking import check
@@ -44,14 +40,7 @@ from splitd.frontends.admin.quotas import LimitsStatus
 from splitd.frontends.admin.reports import ReloadReport, SweepReport, report_sweep
 from splitd.frontends.admin.resource import AdminResource
 from splitd.frontends.admin.status import Status
-from splitd.frontends.http.guard import Guard
-from splitd.frontends.http.limits import RequestLimits
 from splitd.frontends.observing.observers import Observing
-from splitd.frontends.s3.building import S3Settings, make_s3
-from splitd.frontends.webdav.door import Door
-from splitd.frontends.webdav.resource import WebdavResource
-from splitd.interfaces.continued import IContinuedUploads
-from splitd.model.manifest import Manifest
 from splitd.model.nodes import NodeEntry, RegistryInvalid, refuse_found, refuse_missing
 from splitd.model.striping import Layout
 from splitd.model.traffic import Traffic
@@ -65,22 +54,9 @@ from splitd.nodes.state import NodeStatus
 from splitd.own_files import OwnFiles
 from splitd.store import ObjectStore
 from splitd.takeover.takeover import Takeover, Wanted
-from splitd.upkeep.abandoned import AbandonedUploads
-from splitd.upkeep.check.check import Checks
-from splitd.upkeep.heal.crew import Crew
-from splitd.upkeep.heal.disks import DiskWatch
-from splitd.upkeep.heal.healer import Healer
-from splitd.upkeep.heal.leaving import LeavingNodes
-from splitd.upkeep.heal.rebuild import Rebuilder
-from splitd.upkeep.part_mover import PartMover
-from splitd.upkeep.reaper import Reaper
-from splitd.upkeep.rebalance import TARGET, Rebalance
-from splitd.upkeep.relayout import Relayout
-from splitd.upkeep.rot import RotWatch
-from splitd.upkeep.sweep import Sweep
-from splitd.uploads.aborts import LaterAborts
+from splitd.upkeep.rebalance import TARGET
 from splitd.uploads.uploads import Cutting, Uploads
-from storaged.http import Fetcher, NodeConnections, NodeTrust, StreamingResource
+from storaged.http import NodeConnections, NodeTrust
 from storaged.http.handover import Handover
 from storaged.http.tls import CertificateFolders
 from storaged.parts.client import RemotePartStore, look_first
@@ -103,12 +79,6 @@ _NODE_IDLE_S = 120
 
 _HASHES = 2
 """How many threads compute the MD5 of objects."""
-
-_LOGINS = 2
-"""How many passwords are proven at the same time.  Each takes 64 MiB of memory meanwhile."""
-
-_ISSUER_S, _ISSUER_BYTES = 10.0, 256 * 1024
-"""How long a document of the issuer of tokens may take, and how long it may be."""
 
 
 @implementer(IServer)
@@ -179,38 +149,30 @@ class Front:
         )
         self.registry.watch_recoveries(self.read_policy.recovered)
         self._registry_file = RegistryFile(config.registry, self.registry, self._in_thread, reactor, wall)
-        pins = Pins()
-        self._reaper = Reaper(self.catalog.doomed_parts, self.registry, pins, reactor, config.reap_interval_s)
-        self.registry.watch_recoveries(self._reaper.recovered)
-        self._sweep = self._make_sweep()
-        self.mover = PartMover(self.catalog.part_moves, self.registry, self._reaper)
-        self._segmentation = Segmentation(self.catalog.versions, reactor)
-        self._rebalance = Rebalance(
-            self.catalog, self._segmentation, self.mover, self.registry, self._reaper, reactor, wall
-        )
-        self.abandoned = AbandonedUploads(
-            self.catalog.continued, self._reaper.wake, config.continued_uploads_days, reactor, wall
-        )
-        cache, layout, traffic = VersionCache(int(config.cache)), config.cut(), Traffic()
-        self.healer = self._make_healer(pins)
-        self.registry.watch_recoveries(self.healer.recovered)
-        self.disks = DiskWatch(self.catalog.disks, self.catalog.heal_ledger, self.registry, self.healer.wake, reactor)
-        self._aborts = LaterAborts(self.catalog.ledger, self._reaper.wake, reactor)
-        self._uploads = self._make_uploads(layout, traffic, cache)
-        self._request_limits, self.limiting = self._make_limiting()
-        self.checks, self.rot = self._make_checks(pins)
-        store = self.store = self._make_store(pins, cache, traffic)
+        layout, traffic, cache = config.cut(), Traffic(), VersionCache(int(config.cache))
         self._capacity = capacity = self._make_capacity(layout, descriptors)
+        more = self._in_thread, capacity.open_nodes, reactor, wall
+        self.upkeep = Upkeep(config, self.catalog, self.registry, self.read_policy, *more)
+        who = users, s3_key, self._seal, self.catalog.quotas
+        self.access = access = Access(config, *who, self._in_thread, reactor, wall)
+        self._own_files.more += [access.limiting.files] if config.limits else []
+        self._uploads = self._make_uploads(layout, traffic, cache)
+        store = self.store = self._make_store(cache, traffic)
         self._observing = Observing(
             config.access_log, config.access_log_format, config.audit_log, self._in_thread, reactor, wall
         )
-        self._logins_pool = ThreadPool(0, _LOGINS, name="logins")
-        self._users_file = None if users is None else self._make_users_file(users)
-        self._guard = None if self._users_file is None else _guard(self._users_file)
         self._hashes_pool = ThreadPool(0, _HASHES, name="hashes")
-        self.endpoints = self._make_endpoints(store, capacity, self._make_s3(store, s3_key))
-        files = self.catalog, self.catalog.namespace, self.catalog.layouts, self._segmentation
-        self._relayout = Relayout(*files, layout, capacity.open_nodes, self._reaper.wake, clock=reactor, wall=wall)
+        self.endpoints = Endpoints(
+            config,
+            make_webdav(config, store, self.catalog.locks, capacity, access, reactor, wall),
+            make_s3_door(config, store, access, self._compute, wall),
+            capacity.clients(),
+            self._observing,
+            self.certificates,
+            reactor,
+            handover=handover,
+            tracing=tracing,
+        )
         self._layouts = Layouts(self.catalog.namespace, layout, capacity.open_nodes, self._widen)
         self._status = self._make_status(traffic, cache, layout, descriptors)
         self._stages = Stages()
@@ -236,29 +198,29 @@ class Front:
         config = self._config
         spare = config.spare_parts(), config.slow_part_s
         return Uploads(
-            self._aborts,
+            self.upkeep.aborts,
             self.registry,
-            self._reaper,
+            self.upkeep.reaper,
             traffic,
             cache.keep,
-            self.healer.wake,
+            self.upkeep.healer.wake,
             cutting=Cutting(layout, int(config.small_part), self._new_upload_id, *spare),
             clock=self._reactor,
             wall=self._wall,
             run=self._in_thread,
         )
 
-    def _make_store(self, pins: Pins, cache: VersionCache, traffic: Traffic) -> ObjectStore:
-        uploads, tracing = self._uploads, self._tracing
+    def _make_store(self, cache: VersionCache, traffic: Traffic) -> ObjectStore:
+        uploads, tracing, upkeep = self._uploads, self._tracing, self.upkeep
         downloads = Downloads(
             Sources(self.registry, self.read_policy, self._reactor, self._in_thread),
-            self._segmentation,
-            pins,
-            self._reaper.unpinned,
+            upkeep.segmentation,
+            upkeep.pins,
+            upkeep.reaper.unpinned,
             cache,
             traffic,
             small_part=int(self._config.small_part),
-            found=self._found,
+            found=upkeep.found,
         )
         return ObjectStore(
             self.catalog,
@@ -268,66 +230,36 @@ class Front:
             uploads if tracing is None else tracing.uploads(uploads),
             self.catalog.continued,
             downloads if tracing is None else tracing.downloads(downloads),
-            wake_reaper=self._reaper.wake,
+            wake_reaper=upkeep.reaper.wake,
             new_token=lambda: f"urn:uuid:{uuid4()}",
             wall=self._wall,
             quotas=self.catalog.quotas,
-            largest=self.limiting.largest_file,
+            largest=self.access.limiting.largest_file,
         )
-
-    def _make_limiting(self) -> tuple[RequestLimits, Limiting]:
-        requests = RequestLimits(self._reactor)
-        limiting = Limiting(
-            self._config.limits,
-            requests.take,
-            self.catalog.quotas,
-            lambda: [] if self._users_file is None else self._users_file.entries.quotas(),
-            self._in_thread,
-            self._reactor,
-        )
-        self._own_files.more += [limiting.files] if self._config.limits else []
-        return requests, limiting
 
     def _make_capacity(self, layout: Layout, descriptors: Descriptors) -> Capacity:
         catalog = self.catalog
         return Capacity(catalog, catalog.namespace, self.registry, layout, descriptors, catalog.quotas)
 
-    def _make_checks(self, pins: Pins) -> tuple[Checks, RotWatch]:
-        checks = Checks(
-            self.catalog,
-            self.catalog,
-            self.registry,
-            self._segmentation,
-            pins,
-            self._reaper.unpinned,
-            self._in_thread,
-            self.healer.suspects.found,
-            clock=self._reactor,
-        )
-        rot = RotWatch(
-            self.registry.rotten, self.registry, self.catalog.versions, self.healer.suspects.found, self._reactor
-        )
-        return checks, rot
-
     def _make_status(self, traffic: Traffic, cache: VersionCache, layout: Layout, descriptors: Descriptors) -> Status:
-        config = self._config
+        config, upkeep = self._config, self.upkeep
         return Status(
             self.catalog,
             self._journal,
             self.registry,
             self._registry_file,
-            self._users_file,
-            LimitsStatus(config.limits, self.limiting, self._request_limits),
+            self.access.users,
+            LimitsStatus(config.limits, self.access.limiting, self.access.requests),
             self.catalog.quotas,
-            self._rebalance,
-            self.healer,
-            self.disks,
+            upkeep.rebalance,
+            upkeep.healer,
+            upkeep.disks,
             self.read_policy,
-            self._relayout,
+            upkeep.relayout,
             traffic,
-            self._reaper,
-            self._sweep,
-            self._held,
+            upkeep.reaper,
+            upkeep.sweep,
+            upkeep.held,
             cache,
             layout,
             layout.data + min(config.spare_parts(), layout.parity),
@@ -340,114 +272,11 @@ class Front:
             self._wall,
         )
 
-    def _make_s3(self, store: ObjectStore, only: tuple[str, str] | None) -> StreamingResource | None:
-        config, file = self._config, self._users_file
-        keys: UserKeys | OneKey
-        if file is not None:
-            keys = UserKeys(lambda: file.logins, self._seal.open)
-        elif only is not None:
-            keys = OneKey(*only)
-        else:
-            return None
-
-        def compute(call: Callable[[], Any]) -> Deferred[Any]:
-            return deferToThreadPool(self._reactor, self._hashes_pool, call)
-
-        domains, md5 = tuple(map(str.lower, config.s3_domain)), config.s3_etag == "md5"
-        settings = S3Settings(config.s3_region, domains, md5, config.node_request_ids)
-
-        def files_of(principal: Principal) -> tuple[LimitedStore, LimitedStore, IContinuedUploads]:
-            limited = store.as_user(principal)[0]
-            return limited, limited, limited.continued
-
-        return make_s3(files_of, keys, settings, compute, self._wall, self._limits_of_clients())
-
-    def _limits_of_clients(self) -> RequestLimits | None:
-        return self._request_limits if self._config.limits else None
-
-    def _make_endpoints(self, store: ObjectStore, capacity: Capacity, s3: StreamingResource | None) -> Endpoints:
-        def limit(door: Door, principal: Principal) -> Door:
-            limited, locks = store.as_user(principal)
-            return door.limited(limited, limited, locks)
-
-        door = Door(store, store, self.catalog.locks, capacity.quota, self._reactor, self._wall)
-        resource = WebdavResource(
-            door,
-            self._guard,
-            limit,
-            self._config.cors(),
-            self._limits_of_clients(),
-            checks_names=bool(self._config.names),
-            base=self._config.base_path,
-            tells_nodes=self._config.node_request_ids,
-        )
-        return Endpoints(
-            self._config,
-            resource,
-            s3,
-            capacity.clients(),
-            self._observing,
-            self.certificates,
-            self._reactor,
-            handover=self._handover,
-            tracing=self._tracing,
-        )
-
-    def _make_sweep(self) -> Sweep:
-        config = self._config
-        return Sweep(
-            self.catalog.ledger,
-            self.registry,
-            self._reactor,
-            self._wall,
-            interval_s=config.sweep_interval_s,
-            grace_s=config.sweep_grace_s,
-            share=config.sweep_share,
-            held=self._held,
-        )
-
-    def _make_healer(self, pins: Pins) -> Healer:
-        registry, reactor, run = self.registry, self._reactor, self._in_thread
-        sources, unpinned = Sources(registry, self.read_policy, reactor, run), self._reaper.unpinned
-        # Its reads are none of the clients' downloads, and keep nothing in their cache.
-        found = self._segmentation, pins
-        reads = Downloads(
-            sources,
-            *found,
-            unpinned,
-            VersionCache(0),
-            Traffic(),
-            small_part=int(self._config.small_part),
-            found=self._found,
-        )
-        limit = float(int(self._config.heal_limit)) or None
-        crew = Crew(self.mover, Rebuilder(reads.open, registry, run), registry, self.read_policy, reactor, limit)
-        leaving = LeavingNodes(registry, reactor, self._config.heal_after_s)
-        doomed = self.catalog.doomed_parts
-        return Healer(self.catalog.heal_ledger, doomed, crew, leaving, registry, self._reaper, reactor)
-
-    def _make_users_file(self, users: UsersEntries) -> UsersFile:
-        pool, reactor = self._logins_pool, self._reactor
-
-        def prove(call: Callable[[], Any]) -> Deferred[Any]:
-            return deferToThreadPool(reactor, pool, call)
-
-        path, fetch = self._config.users, Fetcher(reactor, timeout_s=_ISSUER_S, limit=_ISSUER_BYTES).fetch
-        more = self._in_thread, prove, fetch, reactor, self._wall
-        return UsersFile(path, users, self._seal, *more, changed=self.limiting.set_quotas)
-
-    def _found(self, manifest: Manifest, index: int, problem: FileDamaged) -> None:
-        """Have a part checked that a download has found missing or damaged."""
-        self.healer.suspects.found(manifest, index, str(problem))
-
     def _registered(self) -> Sequence[NodeStatus]:
         return self.registry.nodes()
 
     def _encode_backup(self, filesystem: IFilesystem) -> Generator[bytes, None, None]:
         return encode_backup(filesystem, self._journal.folder, self._wall.now_ms(), self._takeover.epoch())
-
-    def _held(self) -> str:
-        return self.catalog.held(self._wall.now_ms())
 
     async def _widen(self) -> None:
         """Serve fewer clients at once if a file has more parts, or may get more, than files had before."""
@@ -455,6 +284,9 @@ class Front:
 
     def _new_upload_id(self) -> str:
         return upload_id(self._wall.now_ms(), os.urandom(RANDOM_BYTES))
+
+    def _compute(self, call: Callable[[], Any]) -> Deferred[Any]:
+        return deferToThreadPool(self._reactor, self._hashes_pool, call)
 
     def _in_thread(self, call: Callable[[], Any]) -> Deferred[Any]:
         return deferToThreadPool(self._reactor, self._pool, call)
@@ -477,21 +309,21 @@ class Front:
         return look_first(entry.id, entry.url, self._keys, self._connections, self._reactor, timeout_s)
 
     async def _run_sweep(self, dry_run: bool, share: float | None) -> SweepReport:
-        return report_sweep(await self._sweep.run(dry_run=dry_run, share=share))
+        return report_sweep(await self.upkeep.sweep.run(dry_run=dry_run, share=share))
 
     async def _reload(self) -> ReloadReport:
         problems = await self._own_files.load()
-        users = None if self._users_file is None else self._users_file.count
+        users, count = self.access.users, None
         try:
             change = await self._registry_file.reload()
         finally:  # one file that cannot be used does not hold up the other
-            if self._users_file is not None:
-                await self._users_file.reload()
-                users = self._users_file.count
-        await self.limiting.in_force()
+            if users is not None:
+                await users.reload()
+                count = users.count
+        await self.access.limiting.in_force()
         if problems:
             raise FilesRefused("; ".join(problems))
-        return ReloadReport(len(self.registry.nodes()), change.added, change.moved, change.changed, users)
+        return ReloadReport(len(self.registry.nodes()), change.added, change.moved, change.changed, count)
 
     async def _probe(self, node_id: str, url: str) -> Found:
         return await probe(node_id, url, self.registry, self._look_first, self._status.cluster)
@@ -513,18 +345,18 @@ class Front:
         return self._stages.start(self._start)
 
     async def _start(self) -> None:
-        enter = self._stages.enter
+        enter, users, limiting = self._stages.enter, self.access.users, self.access.limiting
         await enter(self._pool.start, self._pool.stop)
         await enter(self._observing.start, self._observing.stop)
         await enter(_nothing, self.certificates.stop)
         await enter(_nothing, self._own_files.stop_renewing)
         await enter(self._own_files.start, self._own_files.stop)
-        await enter(self._logins_pool.start, self._logins_pool.stop)
+        await enter(self.access.logins.start, self.access.logins.stop)
         await enter(self._hashes_pool.start, self._hashes_pool.stop)
         await enter(self._serve_operators, self.endpoints.end_operators)
         # Closing the journal ends the reading of it.
         await enter(self.catalog.start, self._close_catalog, interrupt=self._journal.close)
-        await enter(self.limiting.start, self.limiting.stop, interrupt=self.limiting.stop)
+        await enter(limiting.start, limiting.stop, interrupt=limiting.stop)
         await enter(lambda: self._takeover.opened(self._journal.statistics.records))
         await enter(self._abort_abandoned)
         await enter(self._refuse_missing_nodes)
@@ -535,18 +367,9 @@ class Front:
         await enter(self.registry.start, self.registry.stop, interrupt=self.registry.stop)
         await enter(self._takeover.start, self._takeover.stop)
         await enter(self._registry_file.start, self._registry_file.stop)
-        if self._users_file is not None:
-            await enter(self._users_file.start, self._users_file.stop)
-        await enter(self._reaper.start, self._reaper.stop)
-        await enter(self.healer.start, self.healer.stop)
-        await enter(self.disks.start, self.disks.stop)
-        await enter(self._sweep.start, self._sweep.stop)
-        await enter(self.rot.start, self.rot.stop)
-        await enter(self.abandoned.start, self.abandoned.stop)
-        await enter(_nothing, self._rebalance.stop)
-        await enter(_nothing, self.checks.stop)
-        await enter(_nothing, self._relayout.stop)
-        await enter(_nothing, self._aborts.stop)
+        if users is not None:
+            await enter(users.start, users.stop)
+        await self.upkeep.start(enter)
         await enter(_nothing, self._abort_uploads)
         await enter(self.endpoints.serve_clients, self.endpoints.end_clients)
         self._closed, self._status.starting = "", False
@@ -576,17 +399,17 @@ class Front:
             "/reload": actions.reload(self._reload),
             "/probe": actions.probe(self._probe),
             "/layout": layouts.layout(self._layouts),
-            "/layout/apply": layouts.relayout(self._relayout),
+            "/layout/apply": layouts.relayout(self.upkeep.relayout),
             "/loss": losses.loss(losses.Losses(self.catalog.heal_ledger, self.registry, self._reactor)),
-            "/heal": actions.heal(self.healer),
+            "/heal": actions.heal(self.upkeep.healer),
             "/journal/backup": backup(self._backups.start, self._in_thread),
-            "/check": check(self.checks.start),
-            "/rebalance": actions.rebalance(self._rebalance, TARGET),
+            "/check": check(self.upkeep.checks.start),
+            "/rebalance": actions.rebalance(self.upkeep.rebalance, TARGET),
             "/sweep": actions.sweep(self._run_sweep),
         }
         status = self._status
         resource = AdminResource(
-            status.readiness, status.report, status.measure, offered, lambda: self._closed, self._guard
+            status.readiness, status.report, status.measure, offered, lambda: self._closed, self.access.guard
         )
         await self.endpoints.serve_operators(resource)
 
@@ -607,10 +430,6 @@ class Front:
         self._closed = "the front stops"
         self._takeover.end_waits()
         return self._stages.stop()
-
-
-def _guard(file: UsersFile) -> Guard:
-    return Guard(lambda: file.logins)
 
 
 def _read_s3_key(path: str) -> tuple[str, str]:

@@ -71,7 +71,7 @@ async def started(make_cluster: Callable[..., Cluster], layout: str = "6+2", **s
     cluster = make_cluster(count=8, layout=layout, **settings)
     await cluster.start()
     assert cluster.front is not None
-    await cluster.front.healer.suspects.stop()  # what a check finds is not to be mended before the next one
+    await cluster.front.upkeep.healer.suspects.stop()  # what a check finds is not to be mended before the next one
     return cluster
 
 
@@ -310,7 +310,7 @@ async def test_a_client_that_leaves_ends_its_check(make_cluster: Callable[..., C
     cluster = await started(make_cluster)
     await stored(cluster, "/a", LARGE)
     assert cluster.front is not None
-    checks = cluster.front.checks
+    checks = cluster.front.upkeep.checks
     assert cluster.front.endpoints.admin_port is not None
     client = await connect(cluster.front.endpoints.admin_port.getHost().port)
     client.send(b"POST /check?path=/&deep=1&limit=100000 HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -328,7 +328,7 @@ async def test_only_so_many_checks_run_at_once_and_a_stop_ends_them(make_cluster
     cluster = await started(make_cluster)
     await stored(cluster, "/a", LARGE)
     assert cluster.front is not None
-    checks = cluster.front.checks
+    checks = cluster.front.upkeep.checks
     running = [await checks.start("/", True, 1000.0) for _ in range(4)]
     assert (await cluster.ask("POST", f"{cluster.admin_url}/check?path=/")).code == 409
     await running[0].close()

@@ -124,7 +124,7 @@ async def test_parts_that_are_reported_are_checked_and_rebuilt_where_they_were_i
     for index in (2, 7):
         harm(node_of(cluster, manifest, index).parts()[str(manifest.part(index))])
     for index in range(8):
-        cluster.front.healer.suspects.found(manifest, index, "it may be wrong")
+        cluster.front.upkeep.healer.suspects.found(manifest, index, "it may be wrong")
     await cluster.status_becomes(lambda status: status["heal"]["healed_parts"] == 2)
     await healed(cluster)
     heal = (await cluster.status())["heal"]
@@ -139,9 +139,9 @@ async def test_a_part_that_is_reported_while_its_node_is_away_is_not_lost(make_c
     manifest = await manifest_of(cluster, "/400000")
     node = node_of(cluster, manifest, 3)
     await node.stop()
-    cluster.front.healer.suspects.found(manifest, 3, "no answer")
-    cluster.front.healer.suspects.found(manifest, 4, "for comparison")
-    await eventually(lambda: cluster.front is not None and cluster.front.healer.suspects.idle)
+    cluster.front.upkeep.healer.suspects.found(manifest, 3, "no answer")
+    cluster.front.upkeep.healer.suspects.found(manifest, 4, "for comparison")
+    await eventually(lambda: cluster.front is not None and cluster.front.upkeep.healer.suspects.idle)
     await node.start()
     await cluster.look_at_nodes()
     await healed(cluster)
@@ -270,7 +270,7 @@ async def test_a_file_of_which_too_much_is_lost_is_told_and_left_alone(make_clus
     cluster = await stored(make_cluster)
     assert cluster.front is not None
     manifest = await manifest_of(cluster, "/400000")
-    await cluster.front.healer.stop()  # or it would rebuild the first part before the third is lost
+    await cluster.front.upkeep.healer.stop()  # or it would rebuild the first part before the third is lost
     for index in (0, 3, 7):
         unlink(node_of(cluster, manifest, index).parts()[str(manifest.part(index))])
         await cluster.front.catalog.heal_ledger.lose(manifest.nodes[index], [manifest.part(index)], "", remains=False)
@@ -309,8 +309,8 @@ async def test_a_damaged_part_stays_where_its_file_has_none_to_spare(make_cluste
     manifest = await manifest_of(cluster, "/400000")
     path = node_of(cluster, manifest, 2).parts()[str(manifest.part(2))]
     flip(path)
-    cluster.front.healer.suspects.found(manifest, 2, "it may be wrong")
-    await eventually(lambda: cluster.front is not None and cluster.front.healer.suspects.idle)
+    cluster.front.upkeep.healer.suspects.found(manifest, 2, "it may be wrong")
+    await eventually(lambda: cluster.front is not None and cluster.front.upkeep.healer.suspects.idle)
     assert (await manifest_of(cluster, "/400000")).nodes == manifest.nodes
     heal = (await cluster.status())["heal"]
     assert (heal["confirmed"], heal["unreadable"], heal["parts"]) == (0, 0, 0)

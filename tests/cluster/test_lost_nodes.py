@@ -182,7 +182,7 @@ async def test_a_file_that_died_with_lost_nodes_is_said_to_be_lost_at_once_and_l
     for path, data in (("/small", SMALL), ("/large", LARGE)):
         await cluster.put(path, data)
     assert cluster.front is not None
-    await cluster.front.healer.stop()  # it would record what is lost
+    await cluster.front.upkeep.healer.stop()  # it would record what is lost
     await lose(cluster, "n2", "n5", "n8")
     for path in ("/small", "/large"):
         manifest = await cluster.front.catalog.lookup(path)

@@ -404,7 +404,7 @@ class Model(RuleBasedStateMachine):
             TALLY["parts moved beside a model, or not"] += 1
             # A node may be down, or may have the file's part or a copy that is not deleted yet.
             with suppress(MoveRefused, StoragedError):
-                await front.mover.move(manifest, index, node, Pace(None, None))
+                await front.upkeep.mover.move(manifest, index, node, Pace(None, None))
 
     @precondition(lambda self: len(self.down) < 3)
     @rule(number=numbers)

@@ -307,7 +307,7 @@ async def test_a_copy_that_a_power_cut_made_forgotten_is_made_anew(
     part = str(manifest.part(2))
     [data] = await cluster.nodes[int(manifest.nodes[2][1:]) - 1].store.get_all([part])
     await cluster.nodes[6].store.put_all([(part, data)])
-    await front.mover.move(manifest, 2, "n7", Pace(None, None))
+    await front.upkeep.mover.move(manifest, 2, "n7", Pace(None, None))
     await all_there(cluster, list(FILES)[:3])
     assert len(await cluster.nodes[6].listed()) == 1
 

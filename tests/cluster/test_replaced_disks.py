@@ -68,7 +68,7 @@ async def test_a_front_that_ends_during_the_check_goes_on_with_it(make_cluster: 
     cluster = await stored(make_cluster)
     await replace_disk(cluster, 3)
     assert cluster.front is not None
-    await cluster.front.disks.stop()  # as if it were cut off before the first answer
+    await cluster.front.upkeep.disks.stop()  # as if it were cut off before the first answer
     await cluster.look_at_nodes()
     await cluster.crash_front()
     await cluster.start_front()
@@ -90,7 +90,7 @@ async def test_files_without_parity_are_readable_again_when_their_disk_comes_bac
     await cluster.status_becomes(lambda status: told in " ".join(status["warnings"]))
     assert (await cluster.get("/file")).code == 500
     assert cluster.front is not None
-    await eventually(lambda: cluster.front.healer.suspects.idle)  # type: ignore[union-attr]
+    await eventually(lambda: cluster.front.upkeep.healer.suspects.idle)  # type: ignore[union-attr]
     await cluster.nodes[1].stop()
     put_back(old, cluster.nodes[1].folder)
     await cluster.nodes[1].start()

@@ -59,10 +59,10 @@ async def test_the_front_reports_the_part_and_forgets_it_with_its_file(make_clus
     await cluster.look_at_nodes()
     assert cluster.front is not None
     with capturedLogs() as logs:
-        await cluster.front.rot.look()
+        await cluster.front.upkeep.rot.look()
     [event] = [each for each in logs if "no part to spare" in each["log_format"]]
     assert (event["part"], event["node"]) == (file.name, node.node_id)
-    assert cluster.front.healer.suspects.idle
+    assert cluster.front.upkeep.healer.suspects.idle
     assert file.exists(), "without parity, most of the file would be gone with it"
     assert (await cluster.ask("DELETE", "/a")).code == 204
     await eventually(lambda: not node.store.scrubber.report().rotten)
@@ -106,7 +106,7 @@ async def test_a_part_that_the_disk_cannot_read_is_found_by_its_reader_and_rebui
     assert node.store.scrubber.report().scrubbed_bytes == 0, "its scrub is off"
     await cluster.look_at_nodes()
     assert cluster.front is not None
-    await cluster.front.rot.look()
+    await cluster.front.upkeep.rot.look()
     await cluster.status_becomes(lambda status: status["heal"]["confirmed"] == 1)
     await eventually(lambda: not node.store.scrubber.report().rotten and len(cluster.part_files()) == 8)
     await cluster.status_becomes(lambda status: not status["heal"]["versions"])

@@ -89,7 +89,7 @@ class Life:
         assert front is not None
         manifest = await front.catalog.lookup(path)
         target = next(node.node_id for node in self._cluster.nodes if node.node_id not in manifest.nodes)
-        await front.mover.move(manifest, index, target, Pace(None, None))
+        await front.upkeep.mover.move(manifest, index, target, Pace(None, None))
 
     async def move_in_vain(self, path: str) -> None:
         """Move a part of a file that is deleted before the move is committed."""
@@ -97,7 +97,7 @@ class Life:
         assert front is not None
         manifest = await front.catalog.lookup(path)
         target = next(node.node_id for node in self._cluster.nodes if node.node_id not in manifest.nodes)
-        moving = Deferred.fromCoroutine(front.mover.move(manifest, 2, target, Pace(None, None)))
+        moving = Deferred.fromCoroutine(front.upkeep.mover.move(manifest, 2, target, Pace(None, None)))
         await self.change("DELETE", path, None)
         with suppress(MoveRefused, StoragedError):
             await moving
@@ -276,7 +276,7 @@ class HurtLife(Life):
         assert front is not None
         manifest = await front.catalog.lookup(path)
         await front.catalog.heal_ledger.lose(manifest.nodes[index], [manifest.part(index)], "it is said to be")
-        front.healer.wake()
+        front.upkeep.healer.wake()
 
     async def whole(self) -> None:
         await self._cluster.status_becomes(

@@ -1,0 +1,99 @@
+"""Who may do what, and how much of it: users, their keys, and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
+
+from splitd.access.entries import UsersEntries
+from splitd.access.file import UsersFile
+from splitd.access.keys import OneKey, UserKeys
+from splitd.access.limiting import Limiting
+from splitd.access.secrets import Seal
+from splitd.config import Config
+from splitd.frontends.http.guard import Guard
+from splitd.frontends.http.limits import RequestLimits
+from splitd.interfaces.quotas import IQuotas
+from storaged.http import Fetcher
+from storaged.system.clocks import WallClock
+
+_LOGINS = 2
+"""How many passwords are proven at the same time.  Each takes 64 MiB of memory meanwhile."""
+
+_ISSUER_S, _ISSUER_BYTES = 10.0, 256 * 1024
+"""How long a document of the issuer of tokens may take, and how long it may be."""
+
+
+class Access:
+    """The users and the limits that the settings name.
+
+    :param users: what the file of the users says; None if the settings name none.
+    :param s3_key: the id and the secret of the only key for S3 if there are no users; None for none.
+    :param seal: seals the secrets of users.
+    :param run: runs a call in a thread.
+    :param wall: tells the times until which logins and tokens are good.
+    :ivar logins: the threads that prove passwords.
+    :ivar users: the users; None if the settings name none.
+    :ivar guard: finds out who sends a request; None if the settings name no users.
+    :ivar limiting: the limits in force.
+    :ivar requests: how many requests there are, and how fast they may be.
+    :ivar s3_keys: the keys for S3; None if nobody can have one.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        users: UsersEntries | None,
+        s3_key: tuple[str, str] | None,
+        seal: Seal,
+        quotas: IQuotas,
+        run: Callable[[Callable[[], Any]], Deferred[Any]],
+        reactor: Any,
+        wall: WallClock,
+    ) -> None:
+        self._config = config
+        self._seal = seal
+        self._run = run
+        self._reactor = reactor
+        self._wall = wall
+        self.logins = ThreadPool(0, _LOGINS, name="logins")
+        self.requests = RequestLimits(reactor)
+        self.limiting = self._make_limiting(quotas, reactor)
+        self.users = None if users is None else self._make_users(users)
+        self.guard = None if self.users is None else _guard(self.users)
+        self.s3_keys = self._keys(s3_key)
+
+    def _make_limiting(self, quotas: IQuotas, clock: IReactorTime) -> Limiting:
+        def of_users() -> list[Any]:
+            return [] if self.users is None else self.users.entries.quotas()
+
+        return Limiting(self._config.limits, self.requests.take, quotas, of_users, self._run, clock)
+
+    def _make_users(self, users: UsersEntries) -> UsersFile:
+        pool, reactor = self.logins, self._reactor
+
+        def prove(call: Callable[[], Any]) -> Deferred[Any]:
+            return deferToThreadPool(reactor, pool, call)
+
+        path, fetch = self._config.users, Fetcher(reactor, timeout_s=_ISSUER_S, limit=_ISSUER_BYTES).fetch
+        more = self._run, prove, fetch, reactor, self._wall
+        return UsersFile(path, users, self._seal, *more, changed=self.limiting.set_quotas)
+
+    def _keys(self, only: tuple[str, str] | None) -> UserKeys | OneKey | None:
+        file = self.users
+        if file is not None:
+            return UserKeys(lambda: file.logins, self._seal.open)
+        return None if only is None else OneKey(*only)
+
+    def limits_of_clients(self) -> RequestLimits | None:
+        """Return the limits of clients; None if the settings name none, so that requests spend no time on them."""
+        return self.requests if self._config.limits else None
+
+
+def _guard(file: UsersFile) -> Guard:
+    return Guard(lambda: file.logins)

@@ -1,0 +1,75 @@
+"""The front doors for clients, over the store as each client may see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from splitd.access.grants import Principal
+from splitd.access.limited import LimitedStore
+from splitd.assembly.access import Access
+from splitd.capacity import Capacity
+from splitd.config import Config
+from splitd.frontends.s3.building import S3Settings, make_s3
+from splitd.frontends.webdav.door import Door
+from splitd.frontends.webdav.resource import WebdavResource
+from splitd.interfaces.continued import IContinuedUploads
+from splitd.interfaces.names import ILocks
+from splitd.store import ObjectStore
+from storaged.http import StreamingResource
+from storaged.system.clocks import WallClock
+
+
+def make_webdav(
+    config: Config,
+    store: ObjectStore,
+    locks: ILocks,
+    capacity: Capacity,
+    access: Access,
+    reactor: Any,
+    wall: WallClock,
+) -> StreamingResource:
+    """Return the door for WebDAV and plain HTTP.
+
+    :param locks: the locks of the catalog.
+    """
+
+    def limit(door: Door, principal: Principal) -> Door:
+        limited, locks = store.as_user(principal)
+        return door.limited(limited, limited, locks)
+
+    return WebdavResource(
+        Door(store, store, locks, capacity.quota, reactor, wall),
+        access.guard,
+        limit,
+        config.cors(),
+        access.limits_of_clients(),
+        checks_names=bool(config.names),
+        base=config.base_path,
+        tells_nodes=config.node_request_ids,
+    )
+
+
+def make_s3_door(
+    config: Config,
+    store: ObjectStore,
+    access: Access,
+    compute: Callable[[Callable[[], Any]], Deferred[Any]],
+    wall: WallClock,
+) -> StreamingResource | None:
+    """Return the door for programs made for Amazon S3; None if nobody can have a key for it.
+
+    :param compute: computes in a thread.
+    """
+    if access.s3_keys is None:
+        return None
+
+    def files_of(principal: Principal) -> tuple[LimitedStore, LimitedStore, IContinuedUploads]:
+        limited = store.as_user(principal)[0]
+        return limited, limited, limited.continued
+
+    domains, md5 = tuple(map(str.lower, config.s3_domain)), config.s3_etag == "md5"
+    settings = S3Settings(config.s3_region, domains, md5, config.node_request_ids)
+    return make_s3(files_of, access.s3_keys, settings, compute, wall, access.limits_of_clients())
