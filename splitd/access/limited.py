@@ -1,7 +1,7 @@
 """The store as one user sees it.  Here, and nowhere else, grants are judged.
 
-A place that the user may not read does not exist for them.  Each call is judged before the store does anything: nothing
-was begun, and no byte of a body was read.
+A place that the user may not read does not exist for them, but for what S3's ACLs have published there (see
+`Publishing`).  Each call is judged before the store does anything: nothing was begun, and no byte of a body was read.
 """
 
 from __future__ import annotations
@@ -10,24 +10,26 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as SetOf
 
 import attrs
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, fail
 from zope.interface import implementer
 
 from splitd.access.grants import ADMIN, READ, WRITE, Principal
 from splitd.access.judge import Judge
 from splitd.access.limited_continued import LimitedContinuedUploads
-from splitd.errors import Forbidden, LoginRequired
+from splitd.access.publishing import Publishing, is_published
+from splitd.errors import BadName, Forbidden, LoginRequired, NotAFile, NotFound, SplitdError
 from splitd.interfaces.continued import IContinuedUploads
 from splitd.interfaces.keys import IKeys, Listing
 from splitd.interfaces.names import AskedLayout, Details, ILocks, INamespace
 from splitd.interfaces.store import IObjectStore, IUpload, Opened
 from splitd.model.branch import NO_PROPERTIES
+from splitd.model.buckets import ACL, bucket_of
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.locks import Lock
 from splitd.model.manifest import Manifest
 from splitd.model.media import Media
 from splitd.model.paths import join
-from splitd.model.properties import PropertyChanges
+from splitd.model.properties import OWN, PropertyChanges
 from splitd.model.tree import Collection, Member
 from storaged.system.ranges import Span
 
@@ -52,27 +54,53 @@ class LimitedStore:
         continued: IContinuedUploads,
         principal: Principal,
     ) -> None:
-        self.continued = LimitedContinuedUploads(continued, principal)
         self._store = store
         self._namespace = namespace
         self._keys = keys
         self._judge = Judge(principal)
+        self._publishing = Publishing(namespace, self._judge)
         self._grants = principal.grants
         self.principal = principal
+        self.continued = LimitedContinuedUploads(continued, self._judge, self._publishing)
 
     def create(self, path: str, size: int | None, media: Media, condition: Condition) -> Deferred[IUpload]:
         """Begin to store a file; needs `write`."""
         refused = self._judge.refuse_change(path, condition)
-        return fail(refused) if refused else self._store.create(path, size, media, self._judge.own(path, condition))
+        if refused:
+            return fail(refused)
+        if media.acl:
+            return Deferred.fromCoroutine(self._create_published(path, size, media, condition))
+        return self._store.create(path, size, media, self._judge.own(path, condition))
+
+    async def _create_published(self, path: str, size: int | None, media: Media, condition: Condition) -> IUpload:
+        refused = await self._publishing.refuse(path)
+        if refused:
+            raise refused
+        return await self._store.create(path, size, media, self._judge.own(path, condition))
 
     def open(self, path: str, span_of: Callable[[Manifest], Span]) -> Deferred[Opened]:
-        """Open a file for reading; needs `read`."""
+        """Open a file for reading; needs `read`, unless it is published."""
         if READ in self._grants.rights(path):
             return self._store.open(path, span_of)
-        return fail(self._judge.refusal(path, READ))
+        return Deferred.fromCoroutine(self._open_published(path, span_of))
+
+    async def _open_published(self, path: str, span_of: Callable[[Manifest], Span]) -> Opened:
+        refused = self._judge.refusal(path, READ)
+
+        def published_span(manifest: Manifest) -> Span:
+            if not is_published(manifest):
+                raise refused
+            return span_of(manifest)
+
+        try:
+            return await self._store.open(path, published_span)
+        except (NotFound, NotAFile, BadName):
+            if await self._publishing.is_listed(path):
+                raise
+            raise refused from None
 
     def stat(self, path: str) -> Deferred[Manifest | Collection | None]:
-        """Look up a path; None if the user may not read it.
+        """Look up a path; None if the user may not read it, and it is not published.
 
         :raise LoginRequired: somebody who has not logged in has no right at all there.
         """
@@ -81,12 +109,25 @@ class LimitedStore:
     def _look_up(
         self, path: str, look_up: Callable[[str], Deferred[Manifest | Collection | None]]
     ) -> Deferred[Manifest | Collection | None]:
-        rights = self._grants.rights(path)
-        if READ in rights:
+        if READ in self._grants.rights(path):
             return look_up(path)
-        if self.principal.is_anonymous and not rights:
-            return fail(LoginRequired(f"{path}: log in to do this"))
-        return succeed(None)
+        return Deferred.fromCoroutine(self._look_up_published(path, look_up))
+
+    async def _look_up_published(
+        self, path: str, look_up: Callable[[str], Deferred[Manifest | Collection | None]]
+    ) -> Manifest | Collection | None:
+        try:
+            found = await look_up(path)
+        except BadName:
+            found = None
+        if is_published(found):
+            return found
+        is_bucket = isinstance(found, Collection) and bucket_of(path) == join(path, "")
+        if (found is None or is_bucket) and await self._publishing.is_listed(path):
+            return found
+        if self.principal.is_anonymous and not self._grants.rights(path):
+            raise LoginRequired(f"{path}: log in to do this")
+        return None
 
     def list_members(self, path: str, after: str, limit: int) -> Deferred[list[Member]]:
         """List a page of the members that the user may read; needs `read`."""
@@ -163,11 +204,25 @@ class LimitedStore:
         return ours if ours is not condition else self._judge.own(target, condition)
 
     def change_properties(self, path: str, changes: PropertyChanges, condition: Condition) -> Deferred[None]:
-        """Change the properties of a file or collection; needs `write`."""
-        refused = self._judge.refuse_change(path, condition)
+        """Change the properties of a file or collection; needs `write`.
+
+        Properties of splitd's own say what becomes of all that is in a bucket, so they need `write` for all of it.
+        """
+        changed = {*changes.set, *changes.removed}
+        refused = self._judge.refuse_change(
+            path, condition, everywhere=any(name.startswith(f"{{{OWN}}}") for name in changed)
+        )
         if refused:
             return fail(refused)
+        if ACL in changed:
+            return Deferred.fromCoroutine(self._publish(path, changes, condition))
         return self._namespace.change_properties(path, changes, self._judge.own(path, condition))
+
+    async def _publish(self, path: str, changes: PropertyChanges, condition: Condition) -> None:
+        refused = await self._publishing.refuse(path)
+        if refused:
+            raise refused
+        await self._namespace.change_properties(path, changes, self._judge.own(path, condition))
 
     def details(self, paths: Sequence[str]) -> Deferred[list[Details]]:
         """Look up properties and locks; a path that the user may not read has none."""
@@ -189,17 +244,27 @@ class LimitedStore:
     def list_keys(
         self, collection: str, prefix: str, after: str, delimiter: str, limit: int, hidden: SetOf[str] = frozenset()
     ) -> Deferred[Listing]:
-        """List a page of the keys that the user may read; needs `read` for the collection that the prefix leads to."""
+        """List a page of the keys that the user may read; needs `read` for the collection that the prefix leads to,
+        unless the bucket is published.
+        """
         base = join(collection, prefix[: prefix.rfind("/") + 1])
         refused = self._judge.refuse(base, READ)
         if refused:
-            return fail(refused)
+            return Deferred.fromCoroutine(self._list_published(refused, collection, prefix, after, delimiter, limit))
         # Places on the way to there are not hidden, even if they themselves may not be read.
         hidden = hidden | self._grants.hidden_below(base)
         return self._keys.list_keys(collection, prefix, after, delimiter, limit, hidden)
 
+    async def _list_published(
+        self, refused: SplitdError, collection: str, prefix: str, after: str, delimiter: str, limit: int
+    ) -> Listing:
+        if not await self._publishing.is_listed(collection):
+            raise refused
+        hidden = self._grants.hidden_below(collection)
+        return await self._keys.list_keys(collection, prefix, after, delimiter, limit, hidden)
+
     def find_key(self, path: str) -> Deferred[Manifest | Collection | None]:
-        """Look up a key; None if the user may not read it.
+        """Look up a key; None if the user may not read it, and it is not published.
 
         :raise LoginRequired: somebody who has not logged in has no right at all there.
         """
@@ -213,15 +278,39 @@ class LimitedStore:
     def copy_key(
         self, source: str, target: str, source_condition: Condition, condition: Condition, media: Media | None
     ) -> Deferred[tuple[Manifest, bool]]:
-        """Copy one key; needs `read` for the source, and `write` for the target."""
-        refused = (
-            self._judge.refuse(source, READ)
-            or self._judge.refuse_condition(source, source_condition)
-            or self._judge.refuse_change(target, condition)
-        )
+        """Copy one key; needs `read` for the source, unless it is published, and `write` for the target."""
+        unread = self._judge.refuse(source, READ)
+        refused = self._judge.refuse_condition(source, source_condition) or self._judge.refuse_change(target, condition)
+        if unread or (media is not None and media.acl):
+            return Deferred.fromCoroutine(
+                self._copy_published((unread, refused), source, target, source_condition, condition, media)
+            )
         if refused:
             return fail(refused)
         return self._keys.copy_key(source, target, source_condition, self._judge.own(target, condition), media)
+
+    async def _copy_published(
+        self,
+        judged: tuple[SplitdError | None, SplitdError | None],
+        source: str,
+        target: str,
+        source_condition: Condition,
+        condition: Condition,
+        media: Media | None,
+    ) -> tuple[Manifest, bool]:
+        unread, refused = judged
+        was_published = is_published(await self._keys.find_key(source))
+        if unread and not was_published:
+            raise unread
+        if refused:
+            raise refused
+        # A copy onto itself only keeps what is published already.
+        if media is not None and media.acl and not (was_published and source == target):
+            refused = await self._publishing.refuse(target)
+            if refused:
+                raise refused
+        condition = self._judge.own(target, condition)
+        return await self._keys.copy_key(source, target, source_condition, condition, media)
 
     def delete_empty(self, path: str, condition: Condition) -> Deferred[None]:
         """Delete a collection that has nothing in it; needs `write` for all that is in it."""

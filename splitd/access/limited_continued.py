@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from twisted.internet.defer import Deferred, fail
 from zope.interface import implementer
 
-from splitd.access.grants import READ, WRITE, Principal
+from splitd.access.grants import READ, WRITE
 from splitd.access.judge import Judge
+from splitd.access.publishing import Publishing
 from splitd.interfaces.continued import ContinuedUpload, IContinuedUploads, Segment
 from splitd.interfaces.store import IUpload
 from splitd.model.conditions import Condition
@@ -22,17 +23,32 @@ class LimitedContinuedUploads:
 
     Besides the errors of the interface, each call raises `NotFound`, `Forbidden` or `LoginRequired` if the user may not
     do it.  To list uploads needs `read`, all else needs `write`.
+
+    :param judge: judges the grants of the user.
+    :param publishing: judges who may publish a file.
     """
 
-    def __init__(self, uploads: IContinuedUploads, principal: Principal) -> None:
+    def __init__(self, uploads: IContinuedUploads, judge: Judge, publishing: Publishing) -> None:
         self._uploads = uploads
-        self._judge = Judge(principal)
-        self._grants = principal.grants
+        self._judge = judge
+        self._publishing = publishing
+        self._grants = judge.grants
 
     def begin(self, path: str, media: Media, condition: Condition) -> Deferred[ContinuedUpload]:
         """Begin an upload; needs `write`."""
         refused = self._judge.refuse_change(path, condition)
-        return fail(refused) if refused else self._uploads.begin(path, media, self._judge.own(path, condition))
+        if refused:
+            return fail(refused)
+        if media.acl:
+            return Deferred.fromCoroutine(self._begin_published(path, media, condition))
+        return self._uploads.begin(path, media, self._judge.own(path, condition))
+
+    async def _begin_published(self, path: str, media: Media, condition: Condition) -> ContinuedUpload:
+        # Who may publish is asked once, at the beginning: what the upload began with is what it ends with.
+        refused = await self._publishing.refuse(path)
+        if refused:
+            raise refused
+        return await self._uploads.begin(path, media, self._judge.own(path, condition))
 
     def put_segment(self, path: str, upload: str, number: int, size: int | None) -> Deferred[IUpload]:
         """Begin a segment; needs `write`."""

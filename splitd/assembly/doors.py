@@ -8,14 +8,12 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from splitd.access.grants import Principal
-from splitd.access.limited import LimitedStore
 from splitd.assembly.access import Access
 from splitd.capacity import Capacity
 from splitd.config import Config
-from splitd.frontends.s3.building import S3Settings, make_s3
+from splitd.frontends.s3.building import Buckets, Files, S3Settings, make_s3
 from splitd.frontends.webdav.door import Door
 from splitd.frontends.webdav.resource import WebdavResource
-from splitd.interfaces.continued import IContinuedUploads
 from splitd.interfaces.names import ILocks
 from splitd.store import ObjectStore
 from storaged.http import StreamingResource
@@ -66,10 +64,11 @@ def make_s3_door(
     if access.s3_keys is None:
         return None
 
-    def files_of(principal: Principal) -> tuple[LimitedStore, LimitedStore, IContinuedUploads]:
+    def files_of(principal: Principal) -> Files:
         limited = store.as_user(principal)[0]
-        return limited, limited, limited.continued
+        return limited, limited, limited.continued, limited
 
     domains, md5 = tuple(map(str.lower, config.s3_domain)), config.s3_etag == "md5"
     settings = S3Settings(config.s3_region, domains, md5, config.node_request_ids)
-    return make_s3(files_of, access.s3_keys, settings, compute, wall, access.limits_of_clients())
+    buckets, limits = Buckets(store, store), access.limits_of_clients()
+    return make_s3(files_of, buckets, access.s3_keys, settings, compute, wall, limits)

@@ -19,6 +19,7 @@ class Media(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         checksums of N parts.
     :param metadata: (name, value) of each header that began with `x-amz-meta-`, without that.
     :param tags: (key, value) of each tag of S3.
+    :param acl: "public-read" if everybody may read the file, as S3's client asked; else empty.
     """
 
     type: str = ""
@@ -31,6 +32,7 @@ class Media(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     checksum: str = ""
     metadata: tuple[tuple[str, str], ...] = ()
     tags: tuple[tuple[str, str], ...] = ()
+    acl: str = ""
 
     @property
     def is_own(self) -> bool:
@@ -40,7 +42,7 @@ class Media(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     def compact(self) -> str | Media:
         """Return the form that a manifest stores: the type alone if no other header was sent."""
         has_more = self.encoding or self.language or self.disposition or self.cache_control or self.expires
-        return self if has_more or self.is_own or self.tags else self.type
+        return self if has_more or self.is_own or self.tags or self.acl else self.type
 
 
 NO_MEDIA = Media()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -10,9 +12,12 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from defusedxml.ElementTree import fromstring
 
+from splitd.access.secrets import Seal
 from tests.cluster.cluster import Answer, Cluster
+from tests.cluster.node import KEY as CLUSTER_KEY
 
-KEY = ("SPLITTEST", "a/secret+of=tests")
+SECRET = "a/secret+of=tests"
+KEY = ("SPLITTEST", SECRET)
 _NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 
 
@@ -58,6 +63,24 @@ class S3:
 def _sent(request: Any) -> dict[str, str]:
     # Of the headers that were signed, treq writes Host itself; its value is the same.
     return {name: value.decode() if isinstance(value, bytes) else value for name, value in request.headers.items()}
+
+
+def write_users(path: Path, grants: Mapping[str, str], everybody: str = "") -> None:
+    """Write a file of users, each with the key NAME and the secret `SECRET`.
+
+    :param grants: the grants of each, as they stand in the file.
+    :param everybody: the grants of everybody.
+    """
+    lines = ["users:"]
+    for name, allowed in grants.items():
+        sealed = Seal(CLUSTER_KEY).seal(name.upper(), SECRET)
+        lines += [
+            f"  {name}:",
+            f"    grants: [{allowed}]",
+            f"    keys: [{{id: {name.upper()}, secret: {sealed}}}]",
+        ]
+    lines += ["anonymous:", f"  grants: [{everybody}]", ""]
+    path.write_text("\n".join(lines))
 
 
 def code_of(answer: Answer) -> tuple[int, str]:

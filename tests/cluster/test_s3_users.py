@@ -7,12 +7,10 @@ from pathlib import Path
 
 import pytest_twisted
 
-from splitd.access.secrets import Seal
+from tests.cluster import s3
 from tests.cluster.cluster import Cluster
-from tests.cluster.node import KEY as CLUSTER_KEY
-from tests.cluster.s3 import S3, code_of, texts
+from tests.cluster.s3 import S3, SECRET, code_of, texts
 
-SECRET = "a/secret+of=tests"
 GRANTS = {
     "root": "{path: /, allow: [read, write]}",
     "anna": "{path: /own, allow: [read, write]}, {path: /shared, allow: [read]}, {path: /own/hidden, allow: []}",
@@ -21,17 +19,8 @@ GRANTS = {
 
 
 def write_users(path: Path, *names: str) -> None:
-    """Write a file of users, each with the key NAME; everybody may read /public."""
-    lines = ["users:"]
-    for name in names:
-        sealed = Seal(CLUSTER_KEY).seal(name.upper(), SECRET)
-        lines += [
-            f"  {name}:",
-            f"    grants: [{GRANTS[name]}]",
-            f"    keys: [{{id: {name.upper()}, secret: {sealed}}}]",
-        ]
-    lines += ["anonymous:", "  grants: [{path: /public, allow: [read]}]", ""]
-    path.write_text("\n".join(lines))
+    """Write a file of some of the users; everybody may read /public."""
+    s3.write_users(path, {name: GRANTS[name] for name in names}, "{path: /public, allow: [read]}")
 
 
 @pytest_twisted.async_yield_fixture

@@ -7,21 +7,27 @@ from collections.abc import Callable
 from splitd.access.grants import Principal
 from splitd.access.keys import IAccessKeys
 from splitd.frontends.http.limits import RequestLimits
+from splitd.frontends.s3.buckets.notes import Buckets
 from splitd.frontends.s3.door import S3Door, S3Settings
 from splitd.frontends.s3.keys import Keys
 from splitd.frontends.s3.resource import S3Resource
 from splitd.frontends.s3.signing.authentication import Authenticator
 from splitd.interfaces.continued import IContinuedUploads
 from splitd.interfaces.keys import IKeys
+from splitd.interfaces.names import INamespace
 from splitd.interfaces.store import IObjectStore
 from storaged.system.clocks import WallClock
 from storaged.system.parallel import InThread
 
-__all__ = ["S3Settings", "make_s3"]
+__all__ = ["Buckets", "Files", "S3Settings", "make_s3"]
+
+Files = tuple[IObjectStore, IKeys, IContinuedUploads, INamespace]
+"""The files, their keys, the uploads in parts, and the properties of names."""
 
 
 def make_s3(
-    files_of: Callable[[Principal], tuple[IObjectStore, IKeys, IContinuedUploads]],
+    files_of: Callable[[Principal], Files],
+    buckets: Buckets,
     keys: IAccessKeys,
     settings: S3Settings,
     in_thread: InThread,
@@ -30,11 +36,12 @@ def make_s3(
 ) -> S3Resource:
     """Return the resource of the door.
 
-    :param files_of: returns the files, their keys, and the uploads in parts, limited to what somebody may do.
+    :param files_of: returns the files, limited to what somebody may do.
+    :param buckets: what is kept with buckets.
     :param keys: the pairs of keys that are good.
     :param in_thread: computes in a thread.
     :param limits: lets requests in; None for no limits.
     """
-    door = S3Door(Keys(*files_of(keys.anonymous)), settings, in_thread, wall)
+    door = S3Door(Keys(*files_of(keys.anonymous)), buckets, settings, in_thread, wall)
     authenticator = Authenticator(keys, settings.region, wall)
     return S3Resource(door, authenticator, lambda principal: Keys(*files_of(principal)), limits)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 
 import attrs
 
-from splitd.access.grants import Principal
+from splitd.frontends.s3.buckets.notes import Buckets, Owner, owner_of_bucket
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.keys import Keys
 from splitd.frontends.s3.payload.expected import Expected, read_expected
@@ -48,11 +47,13 @@ class S3Door:
     """What an operation needs from the rest of the front.
 
     :param keys: the objects, as the one sees them who asks.
+    :param buckets: what is kept with buckets.
     :param in_thread: computes in a thread.
     :param wall: tells what time it is.
     """
 
     keys: Keys
+    buckets: Buckets
     settings: S3Settings
     in_thread: InThread
     wall: WallClock
@@ -94,6 +95,10 @@ class S3Request:
         """Return the value of a header; empty if it did not come."""
         return self.http.getHeader(name) or ""
 
+    async def owner(self) -> Owner:
+        """Return the owner of the bucket, who owns all that is in it."""
+        return owner_of_bucket(await self.door.buckets.notes(self.bucket), self.proof.principal)
+
     def expected(self) -> Expected:
         """Return what it says of its body; see `read_expected`."""
         return read_expected(self.http, self.proof)
@@ -114,17 +119,11 @@ class S3Request:
         return await collect(self.http, self.expected(), _XML_LIMIT)
 
 
-def owner_of(principal: Principal) -> tuple[str, str]:
-    """Return the id and the name under which somebody owns objects."""
-    name = principal.name or "splitd"
-    return hashlib.sha256(f"splitd: {name}".encode()).hexdigest(), name
-
-
-def refuse_other_owner(request: S3Request) -> None:
+async def refuse_other_owner(request: S3Request) -> None:
     """Refuse a request that expects another owner of the bucket.
 
     :raise S3Error: it does.
     """
     expected = request.header("x-amz-expected-bucket-owner")
-    if expected and expected != owner_of(request.proof.principal)[0]:
+    if expected and expected != (await request.owner())[0]:
         raise S3Error("AccessDenied", "Access Denied")

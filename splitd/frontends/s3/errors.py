@@ -7,6 +7,7 @@ from __future__ import annotations
 
 STATUS: dict[str, int] = {
     "AccessDenied": 403,
+    "AccessForbidden": 403,
     "AuthorizationHeaderMalformed": 400,
     "AuthorizationQueryParametersError": 400,
     "BadDigest": 400,
@@ -36,6 +37,7 @@ STATUS: dict[str, int] = {
     "InvalidToken": 400,
     "InvalidURI": 400,
     "KeyTooLongError": 400,
+    "MalformedACLError": 400,
     "MalformedPOSTRequest": 400,
     "MalformedTrailerError": 400,
     "MalformedXML": 400,

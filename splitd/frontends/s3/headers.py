@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 from splitd.frontends.http.answers import Refused
 from splitd.frontends.http.opaque import decode_opaque, encode_opaque, parse_opaque
 from splitd.frontends.http.times import format_time
+from splitd.frontends.s3.acls import read_acl
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.payload.checksums import PREFIX, parse_kept
 from splitd.model.manifest import Manifest
@@ -56,9 +57,6 @@ _READ = frozenset(
 )
 """Headers that an operation reads, or that change nothing here."""
 
-_ACLS = frozenset({"private", "bucket-owner-full-control", "bucket-owner-read"})
-"""What everybody has anyway, where only grants decide."""
-
 
 def refuse_unsupported(request: IRequest) -> None:
     """Refuse a request with a header that would change what is stored, and that is not understood here.
@@ -73,9 +71,7 @@ def refuse_unsupported(request: IRequest) -> None:
         if name.startswith("x-amz-server-side-encryption"):
             raise S3Error("NotImplemented", f"{name}: there is no encryption by the server", Header=name)
         raise S3Error("NotImplemented", f"the header {name[:100]} is not supported", Header=name[:100])
-    acl = request.getHeader("x-amz-acl")
-    if acl is not None and acl not in _ACLS:
-        raise S3Error("NotImplemented", f"x-amz-acl: {acl[:40]} is not supported; grants decide who may read")
+    read_acl(request.getHeader("x-amz-acl"))
     storage_class = request.getHeader("x-amz-storage-class")
     if storage_class not in {None, "STANDARD"}:
         raise S3Error("InvalidStorageClass", "The storage class you specified is not valid; there is only STANDARD")
@@ -96,6 +92,7 @@ def read_media(request: IRequest) -> Media:
             parse_opaque(request, "Expires"),
             metadata=_metadata(request),
             tags=parse_tagging(request.getHeader("x-amz-tagging") or ""),
+            acl=read_acl(request.getHeader("x-amz-acl")),
         )
     except Refused as problem:
         raise S3Error("InvalidArgument", str(problem)) from problem

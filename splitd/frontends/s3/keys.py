@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -12,10 +13,13 @@ from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.target import is_bucket_name
 from splitd.interfaces.continued import ContinuedUpload, IContinuedUploads
 from splitd.interfaces.keys import IKeys, Listing
+from splitd.interfaces.names import INamespace
 from splitd.interfaces.store import IObjectStore, IUpload, Opened
+from splitd.model.buckets import write_note
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.manifest import Manifest
 from splitd.model.media import Media
+from splitd.model.properties import PropertyChanges
 from splitd.model.tree import Collection
 from storaged.system.ranges import Span
 
@@ -30,11 +34,13 @@ class Keys:
     :param store: the files.
     :param keys: their keys.
     :param parts: uploads in parts.
+    :param names: the properties of collections.
     """
 
-    def __init__(self, store: IObjectStore, keys: IKeys, parts: IContinuedUploads) -> None:
+    def __init__(self, store: IObjectStore, keys: IKeys, parts: IContinuedUploads, names: INamespace) -> None:
         self._store = store
         self._keys = keys
+        self._names = names
         self.parts = parts
 
     # Buckets
@@ -64,12 +70,28 @@ class Keys:
                 return found
             after = page[-1].name
 
-    async def make_bucket(self, name: str) -> None:
+    async def make_bucket(self, name: str, notes: Mapping[str, str]) -> None:
         """Make a bucket.
 
+        :param notes: what is kept with it, by the names in `splitd.model.buckets`.
         :raise NameTaken: something has this name.
         """
-        await self._store.make_collection(f"/{name}")
+        properties = {each: write_note(each, note) for each, note in notes.items() if note}
+        await self._store.make_collection(f"/{name}", ALWAYS, properties)
+
+    async def note(self, bucket: str, name: str, note: str | Sequence[Any]) -> None:
+        """Keep a note with a bucket in place of the one before.
+
+        :param name: one of those in `splitd.model.buckets`.
+        :param note: empty for none.
+        :raise S3Error: there is no such bucket, or the note is too long.
+        """
+        await self.bucket(bucket)
+        changes = PropertyChanges({name: write_note(name, note)}, ()) if note else PropertyChanges({}, (name,))
+        try:
+            await self._names.change_properties(f"/{bucket}/", changes, ALWAYS)
+        except NotFound:
+            raise no_such_bucket(bucket) from None
 
     async def delete_bucket(self, name: str) -> None:
         """Delete a bucket.

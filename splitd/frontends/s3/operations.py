@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
+from splitd.frontends.s3.buckets.acl import get_bucket_acl, get_object_acl, put_bucket_acl, put_object_acl
 from splitd.frontends.s3.buckets.configuration import (
     NONE,
     SAME,
     delete_none,
-    get_bucket_acl,
     get_location,
     get_none,
-    get_object_acl,
     get_same,
-    put_bucket_acl,
-    put_object_acl,
 )
 from splitd.frontends.s3.buckets.listing import list_objects, list_objects_v2, list_versions
 from splitd.frontends.s3.buckets.service import create_bucket, delete_bucket, head_bucket, list_buckets

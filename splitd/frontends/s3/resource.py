@@ -7,13 +7,14 @@ from collections.abc import Callable
 import attrs
 
 from splitd.access.grants import Principal
-from splitd.errors import Busy, SplitdError
+from splitd.errors import Busy, LoginRequired, SplitdError
 from splitd.frontends.http.limits import RequestLimits
 from splitd.frontends.s3.answers import refusal, refuse
+from splitd.frontends.s3.buckets.service import create_bucket
 from splitd.frontends.s3.door import S3Door, S3Request, refuse_other_owner
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.headers import refuse_unsupported
-from splitd.frontends.s3.keys import Keys
+from splitd.frontends.s3.keys import Keys, no_such_bucket
 from splitd.frontends.s3.operations import find_operation
 from splitd.frontends.s3.signing.authentication import Authenticator
 from splitd.frontends.s3.target import parse_target
@@ -88,8 +89,14 @@ class S3Resource(StreamingResource):
             request.method.decode("ascii", "replace"), target, copies=request.has_header(b"x-amz-copy-source")
         )
         refuse_unsupported(request)
-        refuse_other_owner(asked)
-        await operation(asked)
+        await refuse_other_owner(asked)
+        try:
+            await operation(asked)
+        except LoginRequired:
+            # As in S3, the names of buckets are no secret: what is in them is.
+            if target.bucket and operation is not create_bucket and not await self._door.buckets.exists(target.bucket):
+                raise no_such_bucket(target.bucket) from None
+            raise
 
     def _door_for(self, principal: Principal) -> S3Door:
         if self._doors_of is not self._authenticator.generation:

@@ -60,21 +60,22 @@ def format_time(time_ms: int) -> str:
     return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{time_ms % 1000:03d}Z"
 
 
-def parse(body: bytes, root: str) -> Element:
+def parse(body: bytes, root: str, code: str = "MalformedXML") -> Element:
     """Read a document; the names of its elements are without their namespaces.
 
     :param root: the name of its root.
+    :param code: of the refusal.
     :raise S3Error: it cannot be read, or has another root.
     """
     try:
         found = fromstring(body, forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError):
-        raise malformed() from None
+        raise malformed(code) from None
     for each in found.iter():
         if isinstance(each.tag, str):
             each.tag = each.tag.rpartition("}")[2]
     if found.tag != root:
-        raise malformed()
+        raise malformed(code)
     assert isinstance(found, Element)
     return found
 
@@ -91,8 +92,6 @@ def only_text(parent: Element, name: str, default: str | None = None) -> str:
     return (found[0].text or "") if found else default or ""
 
 
-def malformed() -> S3Error:
+def malformed(code: str = "MalformedXML") -> S3Error:
     """Return the refusal of a document that is not as it should be."""
-    return S3Error(
-        "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema"
-    )
+    return S3Error(code, "The XML you provided was not well-formed or did not validate against our published schema")

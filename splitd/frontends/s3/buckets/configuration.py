@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 
 from splitd.frontends.s3.answers import answer
-from splitd.frontends.s3.buckets.listing import owner_element
 from splitd.frontends.s3.buckets.service import DEFAULT_REGION
-from splitd.frontends.s3.door import S3Request, owner_of
+from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.errors import S3Error
-from splitd.frontends.s3.xml import document, element, text
+from splitd.frontends.s3.xml import document
 
 Operation = Callable[[S3Request], Awaitable[None]]
 
@@ -79,44 +78,3 @@ async def delete_none(request: S3Request) -> None:
     """Delete a configuration that is not there, which is no error."""
     await request.keys.bucket(request.bucket)
     answer(request.http, 204)
-
-
-async def get_bucket_acl(request: S3Request) -> None:
-    """Tell that all of a bucket is its owner's: only grants decide who else may do what."""
-    await request.keys.bucket(request.bucket)
-    _answer_acl(request)
-
-
-async def get_object_acl(request: S3Request) -> None:
-    """Tell the same of an object."""
-    await request.keys.stat(request.bucket, request.key)
-    _answer_acl(request)
-
-
-def _answer_acl(request: S3Request) -> None:
-    owner, shown = owner_of(request.proof.principal)
-    grantee = (
-        f'<Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser">'
-        f"{text('ID', owner)}{text('DisplayName', shown)}</Grantee>"
-    )
-    grant = element("Grant", grantee, text("Permission", "FULL_CONTROL"))
-    body = document("AccessControlPolicy", owner_element(request), element("AccessControlList", grant))
-    answer(request.http, 200, body)
-
-
-async def put_bucket_acl(request: S3Request) -> None:
-    """Take the access control that everything has anyway; others were refused with the headers."""
-    await request.keys.bucket(request.bucket)
-    await _take_same_acl(request)
-
-
-async def put_object_acl(request: S3Request) -> None:
-    """Take the access control that everything has anyway."""
-    await request.keys.stat(request.bucket, request.key)
-    await _take_same_acl(request)
-
-
-async def _take_same_acl(request: S3Request) -> None:
-    if await request.read_xml():
-        raise S3Error("NotImplemented", "lists of access control are not supported; grants decide who may do what")
-    answer(request.http, 200)

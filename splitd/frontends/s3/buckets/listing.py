@@ -12,7 +12,8 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
 
 from splitd.frontends.s3.answers import answer
-from splitd.frontends.s3.door import S3Request, owner_of
+from splitd.frontends.s3.buckets.notes import Owner
+from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.headers import etag_of
 from splitd.frontends.s3.keys import as_object
@@ -34,7 +35,7 @@ async def list_objects(request: S3Request) -> None:
     encode = encoder_of(request)
     listing = await _list(request, marker)
     more = [text("NextMarker", encode(listing.next))] if listing.next and request.query.get("delimiter") else []
-    _answer(request, listing, [text("Marker", encode(marker)), *more], with_owner=True)
+    await _answer(request, listing, [text("Marker", encode(marker)), *more], with_owner=True)
 
 
 async def list_objects_v2(request: S3Request) -> None:
@@ -50,7 +51,7 @@ async def list_objects_v2(request: S3Request) -> None:
         told.append(text("StartAfter", encode(start)))
     if listing.next:
         told.append(text("NextContinuationToken", _write_token(listing.next)))
-    _answer(request, listing, told, with_owner=query.get("fetch-owner").lower() == "true")
+    await _answer(request, listing, told, with_owner=query.get("fetch-owner").lower() == "true")
 
 
 async def _list(request: S3Request, after: str) -> Listing:
@@ -94,10 +95,10 @@ async def list_versions(request: S3Request) -> None:
     told = [text("KeyMarker", encode(marker)), text("VersionIdMarker", version)]
     if listing.next:
         told += [text("NextKeyMarker", encode(listing.next)), text("NextVersionIdMarker", "null")]
-    _answer(request, listing, told, with_owner=True, root="ListVersionsResult", entry="Version")
+    await _answer(request, listing, told, with_owner=True, root="ListVersionsResult", entry="Version")
 
 
-def _answer(
+async def _answer(
     request: S3Request,
     listing: Listing,
     told: list[str],
@@ -107,7 +108,7 @@ def _answer(
     entry: str = "Contents",
 ) -> None:
     encode, query = encoder_of(request), request.query
-    owner = owner_element(request) if with_owner else ""
+    owner = owner_element(await request.owner()) if with_owner else ""
     head = [
         text("Name", request.bucket),
         text("Prefix", _shown_prefix(request, encode)),
@@ -154,10 +155,9 @@ def _contents(name: str, key: str, manifest: Manifest | None, owner: str) -> str
     )
 
 
-def owner_element(request: S3Request, name: str = "Owner") -> str:
+def owner_element(owner: Owner, name: str = "Owner") -> str:
     """Return the element that says whose something is."""
-    owner, shown = owner_of(request.proof.principal)
-    return element(name, text("ID", owner), text("DisplayName", shown))
+    return element(name, text("ID", owner[0]), text("DisplayName", owner[1]))
 
 
 def _write_token(last: str) -> str:

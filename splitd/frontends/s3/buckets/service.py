@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from splitd.errors import NameTaken
+from splitd.frontends.s3.acls import read_acl
 from splitd.frontends.s3.answers import answer
 from splitd.frontends.s3.buckets.listing import owner_element
+from splitd.frontends.s3.buckets.notes import owner_of
 from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.target import is_bucket_name
 from splitd.frontends.s3.xml import document, element, format_time, only_text, parse, text
+from splitd.model.buckets import ACL, OWNER
 
 DEFAULT_REGION = "us-east-1"
 
@@ -30,7 +33,12 @@ async def list_buckets(request: S3Request) -> None:
     answer(
         request.http,
         200,
-        document("ListAllMyBucketsResult", owner_element(request), element("Buckets", *buckets), *more),
+        document(
+            "ListAllMyBucketsResult",
+            owner_element(owner_of(request.proof.principal.name)),
+            element("Buckets", *buckets),
+            *more,
+        ),
     )
 
 
@@ -53,7 +61,8 @@ async def create_bucket(request: S3Request) -> None:
                 "InvalidLocationConstraint", f"The specified location-constraint is not valid: this is {region}"
             )
     try:
-        await request.keys.make_bucket(name)
+        notes = {OWNER: request.proof.principal.name, ACL: read_acl(request.http.getHeader("x-amz-acl"))}
+        await request.keys.make_bucket(name, notes)
     except NameTaken:
         await _refuse_taken(request, name)
     request.http.setHeader("Location", f"/{name}")
@@ -66,6 +75,8 @@ async def _refuse_taken(request: S3Request, name: str) -> None:
         await request.keys.bucket(name)
     except S3Error:
         raise S3Error("BucketAlreadyExists", "The requested bucket name is not available.", BucketName=name) from None
+    if (await request.owner())[1] != owner_of(request.proof.principal.name)[1]:
+        raise S3Error("BucketAlreadyExists", "The requested bucket name is not available.", BucketName=name)
     if request.door.settings.region != DEFAULT_REGION:
         raise S3Error(
             "BucketAlreadyOwnedByYou",

@@ -11,6 +11,7 @@ import attrs
 
 from splitd.frontends.s3.answers import answer
 from splitd.frontends.s3.buckets.listing import owner_element, read_limit
+from splitd.frontends.s3.buckets.notes import owner_of
 from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.keys import path_of
@@ -127,8 +128,8 @@ async def list_parts(request: S3Request) -> None:
         text("Bucket", request.bucket),
         text("Key", request.key),
         text("UploadId", upload),
-        owner_element(request, "Initiator"),
-        owner_element(request),
+        owner_element(owner_of(request.proof.principal.name), "Initiator"),
+        owner_element(await request.owner()),
         text("StorageClass", "STANDARD"),
         text("PartNumberMarker", marker),
         text("NextPartNumberMarker", parts[-1].segment.number if parts else 0),

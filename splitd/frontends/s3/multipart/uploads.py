@@ -9,6 +9,7 @@ import msgspec
 
 from splitd.frontends.s3.answers import answer
 from splitd.frontends.s3.buckets.listing import encoder_of, owner_element, read_limit
+from splitd.frontends.s3.buckets.notes import owner_of
 from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.headers import read_media
 from splitd.frontends.s3.keys import path_of
@@ -66,7 +67,8 @@ async def list_uploads(request: S3Request) -> None:
     ]
     if last is not None:
         told += [text("NextKeyMarker", encode(last[0])), text("NextUploadIdMarker", last[1])]
-    told += [_upload(request, each, encode(_key(request, each))) for each in uploads]
+    whose = owner_element(owner_of(request.proof.principal.name), "Initiator") + owner_element(await request.owner())
+    told += [_upload(each, encode(_key(request, each)), whose) for each in uploads]
     told += [element("CommonPrefixes", text("Prefix", encode(each))) for each in prefixes]
     answer(request.http, 200, document("ListMultipartUploadsResult", *told))
 
@@ -111,7 +113,7 @@ def _key(request: S3Request, upload: ContinuedUpload) -> str:
     return upload.path.removeprefix(path_of(request.bucket, ""))
 
 
-def _upload(request: S3Request, upload: ContinuedUpload, key: str) -> str:
+def _upload(upload: ContinuedUpload, key: str, whose: str) -> str:
     kind = parse_kind(upload.media.checksum)
     checksum = (
         ""
@@ -122,8 +124,7 @@ def _upload(request: S3Request, upload: ContinuedUpload, key: str) -> str:
         "Upload",
         text("Key", key),
         text("UploadId", upload.upload),
-        owner_element(request, "Initiator"),
-        owner_element(request),
+        whose,
         text("StorageClass", "STANDARD"),
         text("Initiated", format_time(upload.began_ms)),
         checksum,

@@ -109,4 +109,5 @@ def _media(request: S3Request, found: Media, *, replaces: bool, retags: bool) ->
         raise S3Error("NotImplemented", "a copy has the checksum of its source; others would need all of its bytes")
     asked = read_media(request.http)
     media = msgspec.structs.replace(asked, etag=found.etag, checksum=found.checksum) if replaces else found
-    return msgspec.structs.replace(media, tags=asked.tags if retags else found.tags)
+    # A copy is private unless it is published itself.
+    return msgspec.structs.replace(media, tags=asked.tags if retags else found.tags, acl=asked.acl)

@@ -1,0 +1,118 @@
+"""What a bucket of S3 has besides its keys: properties of its collection, in splitd's own namespace.  Pure.
+
+A property's element holds a text, or JSON that is ASCII only, so that it is well-formed XML whatever clients sent.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+from xml.sax.saxutils import escape, unescape
+
+import attrs
+import msgspec
+
+from splitd.model.properties import OWN
+
+PUBLIC_READ = "public-read"
+"""The ACL by which everybody may read an object, or list the keys of a bucket.  The other one, private, is no text."""
+
+OWNER, ACL, CORS, TAGS, LIFECYCLE = (f"{{{OWN}}}s3-{name}" for name in ("owner", "acl", "cors", "tags", "lifecycle"))
+"""The names of the properties."""
+
+
+class CorsRule(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Pages of some origins may use a bucket by some methods.
+
+    :param origins: origins, each with one `*` at most, which stands for any text.
+    :param headers: the headers that a page may send; as for origins.
+    :param exposed: the headers of an answer that a page may read.
+    :param max_age_s: how long a browser may remember the answer to a preflight; None if it is not said.
+    """
+
+    origins: tuple[str, ...]
+    methods: tuple[str, ...]
+    headers: tuple[str, ...] = ()
+    exposed: tuple[str, ...] = ()
+    max_age_s: int | None = None
+    id: str = ""
+
+
+class LifecycleRule(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Objects that are deleted, and uploads in parts that are aborted, when they are old.
+
+    :param prefix: what the keys begin with.
+    :param tags: tags that an object must have.
+    :param larger_than: an object must have more bytes; None for no condition.
+    :param smaller_than: an object must have fewer bytes; None for no condition.
+    :param days: an object is deleted so many days after it was stored; None for never.
+    :param date_ms: all objects are deleted from this time on, milliseconds since 1970; None for never.
+    :param abort_days: an upload is aborted so many days after it was begun; None for never.
+    :param has_filter: whether the client put the prefix into a filter, as it is told again.
+    """
+
+    id: str
+    enabled: bool
+    prefix: str = ""
+    tags: tuple[tuple[str, str], ...] = ()
+    larger_than: int | None = None
+    smaller_than: int | None = None
+    days: int | None = None
+    date_ms: int | None = None
+    abort_days: int | None = None
+    has_filter: bool = True
+
+
+@attrs.frozen
+class BucketNotes:
+    """All that is kept with a bucket.
+
+    :param owner: the name of the user who made it; empty if it came by another front door.
+    :param acl: `PUBLIC_READ`, or empty for private.
+    :param tags: (key, value) of each tag.
+    """
+
+    owner: str = ""
+    acl: str = ""
+    cors: tuple[CorsRule, ...] = ()
+    tags: tuple[tuple[str, str], ...] = ()
+    lifecycle: tuple[LifecycleRule, ...] = ()
+
+
+_KINDS: Mapping[str, Any] = {
+    CORS: tuple[CorsRule, ...],
+    TAGS: tuple[tuple[str, str], ...],
+    LIFECYCLE: tuple[LifecycleRule, ...],
+}
+
+
+def write_note(name: str, note: str | Sequence[Any]) -> str:
+    """Return the element of a property.
+
+    :param name: one of this module's names.
+    """
+    text = note if isinstance(note, str) else json.dumps(msgspec.to_builtins(note), separators=(",", ":"))
+    local = name.rpartition("}")[2]
+    return f'<{local} xmlns="{OWN}">{escape(text)}</{local}>'
+
+
+def read_notes(properties: Mapping[str, str]) -> BucketNotes:
+    """Read the properties of a bucket's collection."""
+    if not properties:
+        return BucketNotes()
+    texts = {
+        name: unescape(element.partition(">")[2].rpartition("</")[0])
+        for name, element in properties.items()
+        if name in _KINDS or name in {OWNER, ACL}
+    }
+    notes = {name: msgspec.json.decode(texts[name], type=kind) for name, kind in _KINDS.items() if name in texts}
+    return BucketNotes(
+        texts.get(OWNER, ""), texts.get(ACL, ""), notes.get(CORS, ()), notes.get(TAGS, ()), notes.get(LIFECYCLE, ())
+    )
+
+
+def bucket_of(path: str) -> str:
+    """Return the path of the bucket that a path is, or lies in: a collection right below the root."""
+    name = path[1:].partition("/")[0]
+    return f"/{name}/"
