@@ -223,3 +223,10 @@ async def test_a_client_that_waits_for_leave_gets_it_also_for_an_empty_object(s3
             assert (await client.answer()).code == 200
     finally:
         client.reset()
+
+
+@pytest_twisted.ensureDeferred
+async def test_headers_that_change_nothing_are_taken(s3: S3) -> None:
+    for headers in ({"x_amz_api_version": "2006-03-01"}, {"x_amz_te": "append-md5"}):  # SDKs for C++ and for Java
+        assert (await s3.put("/bucket/x", b"1", **headers)).code == 200, headers
+        assert (await s3.get("/bucket/x", **headers)).body == b"1", headers

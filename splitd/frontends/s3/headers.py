@@ -24,6 +24,7 @@ _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 _READ = frozenset(
     {
         "x-amz-acl",
+        "x-amz-api-version",
         "x-amz-bucket-object-lock-enabled",
         "x-amz-bypass-governance-retention",
         "x-amz-content-sha256",
@@ -51,6 +52,7 @@ _READ = frozenset(
         "x-amz-storage-class",
         "x-amz-tagging",
         "x-amz-tagging-directive",
+        "x-amz-te",
         "x-amz-trailer",
         "x-amz-user-agent",
     }
