@@ -62,6 +62,7 @@ class Endpoints:
         self._handover = handover
         if tracing is not None:
             clients, s3 = tracing.resource(clients), None if s3 is None else tracing.resource(s3)
+        self._per_address: int | None = None
         self._config = config
         self._reactor = reactor
         self._certificates = certificates
@@ -89,15 +90,30 @@ class Endpoints:
             names=config.own_names(),
             take_timeout_s=config.client_timeout_s,
             connection_limit=connections,
+            address_limit=_share(connections),
             observer=observer,
             hsts_s=config.hsts_s,
         )
 
     def limit_connections(self, connections: int) -> None:
         """Set how many connections of clients there may be at the same time, on each of their ports."""
-        for site in (self.site, self._s3):
-            if site is not None:
-                site.admission.limit = connections
+        for site in self._client_sites():
+            site.admission.limit = connections
+        self.limit_addresses(self._per_address)
+
+    def limit_addresses(self, per_address: int | None) -> None:
+        """Set how many of them an address may have, on each of the ports; None for half of them."""
+        self._per_address = per_address
+        for site in self._client_sites():
+            site.addresses.limit = per_address or _share(site.admission.limit)
+
+    @property
+    def refused_connections(self) -> int:
+        """How many connections of clients were refused, because their addresses had too many."""
+        return sum(site.addresses.refused for site in self._client_sites())
+
+    def _client_sites(self) -> list[StreamingSite]:
+        return [site for site in (self.site, self._s3) if site is not None]
 
     def _redirected_to(self) -> int:
         port: Any = self.tls_port or self.port
@@ -143,6 +159,11 @@ class Endpoints:
         if self.redirect_port is not None:
             await drain(self._redirects, 0, self._reactor)
         linger_s = _LINGER_S if self._handover is not None and self._handover.leaving else 0
-        sites = [site for site in (self.site, self._s3) if site is not None]
+        sites = self._client_sites()
         stop_s, reactor = self._config.stop_timeout_s, self._reactor
         await gatherResults([Deferred.fromCoroutine(drain(site, stop_s, reactor, linger_s)) for site in sites])
+
+
+def _share(connections: int | None) -> int | None:
+    """Return how many connections one address may have of all, so that it cannot keep the others out."""
+    return None if connections is None else max(1, connections // 2)

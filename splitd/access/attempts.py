@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Iterable
-from ipaddress import IPv6Address, ip_address
 
 from cachetools import LRUCache
+
+from storaged.http import network_of
 
 BY_ADDRESS, BY_USER = 10, 20
 """How many logins may fail in a row from an address, and for a user, before they are slowed."""
@@ -90,16 +91,3 @@ class Attempts:
         """Note that an attempt that was begun was not made."""
         self._addresses.add(network_of(address), -1)
         self._users.add(user, -1)
-
-
-def network_of(address: str) -> str:
-    """Return what stands for an address: itself, or of IPv6 its /64, of which one host may use every address."""
-    try:
-        parsed = ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if not isinstance(parsed, IPv6Address):
-        return str(parsed)
-    if parsed.ipv4_mapped:
-        return str(parsed.ipv4_mapped)
-    return str(IPv6Address(int(parsed) >> 64 << 64))

@@ -19,6 +19,7 @@ from splitd.config import Config
 from splitd.frontends.http.guard import Guard
 from splitd.frontends.http.limits import RequestLimits
 from splitd.interfaces.quotas import IQuotas
+from splitd.model.limits import Limits
 from storaged.http import Fetcher
 from storaged.system.clocks import WallClock
 
@@ -35,6 +36,7 @@ class Access:
     :param users: what the file of the users says; None if the settings name none.
     :param s3_key: the id and the secret of the only key for S3 if there are no users; None for none.
     :param seal: seals the secrets of users.
+    :param limit_addresses: sets how many connections an address may have, as the limits say.
     :param run: runs a call in a thread.
     :param wall: tells the times until which logins and tokens are good.
     :ivar logins: the threads that prove passwords.
@@ -52,6 +54,7 @@ class Access:
         s3_key: tuple[str, str] | None,
         seal: Seal,
         quotas: IQuotas,
+        limit_addresses: Callable[[int], None],
         run: Callable[[Callable[[], Any]], Deferred[Any]],
         reactor: Any,
         wall: WallClock,
@@ -63,16 +66,22 @@ class Access:
         self._wall = wall
         self.logins = ThreadPool(0, _LOGINS, name="logins")
         self.requests = RequestLimits(reactor)
-        self.limiting = self._make_limiting(quotas, reactor)
+        self.limiting = self._make_limiting(quotas, limit_addresses, reactor)
         self.users = None if users is None else self._make_users(users)
         self.guard = None if self.users is None else _guard(self.users)
         self.s3_keys = self._keys(s3_key)
 
-    def _make_limiting(self, quotas: IQuotas, clock: IReactorTime) -> Limiting:
+    def _make_limiting(
+        self, quotas: IQuotas, limit_addresses: Callable[[int], None], clock: IReactorTime
+    ) -> Limiting:
+        def take(limits: Limits) -> None:
+            self.requests.take(limits)
+            limit_addresses(limits.connections.per_address)
+
         def of_users() -> list[Any]:
             return [] if self.users is None else self.users.entries.quotas()
 
-        return Limiting(self._config.limits, self.requests.take, quotas, of_users, self._run, clock)
+        return Limiting(self._config.limits, take, quotas, of_users, self._run, clock)
 
     def _make_users(self, users: UsersEntries) -> UsersFile:
         pool, reactor = self.logins, self._reactor

@@ -27,6 +27,15 @@ class AtOnce(_Entry, frozen=True):
     per_client: _Count | None = None
 
 
+class ConnectionsEntry(_Entry, frozen=True):
+    """How many connections there may be at the same time.
+
+    :param per_address: of each address but those of trusted proxies; None for half of those that can be served.
+    """
+
+    per_address: _Count | None = None
+
+
 class WorkEntry(_Entry, frozen=True):
     """How many requests the server works on at the same time.  It does not work on one while it waits for its client.
 
@@ -69,6 +78,7 @@ class Limits(_Entry, frozen=True):
     :param largest_file: bytes.
     """
 
+    connections: ConnectionsEntry = ConnectionsEntry()
     requests: AtOnce = AtOnce()
     uploads: AtOnce = AtOnce()
     work: WorkEntry | None = None

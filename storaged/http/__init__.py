@@ -22,7 +22,7 @@ from storaged.http.eager import write_eagerly
 from storaged.http.fetching import Fetcher, NotFetched
 from storaged.http.greeting import Exchange, Greeting, Said
 from storaged.http.interfaces import IAnswer, IRequest
-from storaged.http.names import Authority, OwnNames, parse_authority, parse_networks
+from storaged.http.names import Authority, OwnNames, network_of, parse_authority, parse_networks
 from storaged.http.observing import Observer
 from storaged.http.pace import Bucket, Buckets, Pace
 from storaged.http.reasons import reason_of, why_client_left, why_unanswered
@@ -75,6 +75,7 @@ __all__ = [
     "Work",
     "abort_body",
     "can_send_file",
+    "network_of",
     "origin_form",
     "parse_absolute",
     "parse_authority",

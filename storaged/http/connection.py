@@ -63,6 +63,8 @@ _PIECE_COST = 64
 class HttpConnection(Protocol):
     """One connection.  It has at most one request in progress; the bytes of the next ones wait.
 
+    :param peer: the other side.
+    :param is_surplus: whether it is only told that its address has too many.
     :ivar request: the request in progress, until it is answered and its body has ended; None between requests.
     :ivar begun: whether a request has begun on this connection.
     :ivar is_secure: whether the connection is encrypted.
@@ -72,14 +74,15 @@ class HttpConnection(Protocol):
     transport: Any
     _uptake: Uptake
 
-    def __init__(self, site: StreamingSite) -> None:
+    def __init__(self, site: StreamingSite, peer: Any, *, is_surplus: bool = False) -> None:
         self.site = site
+        self.peer = peer
+        self._is_surplus = is_surplus
         self.request: StreamingRequest | None = None
         self.begun = False
         self.is_secure = False
         self.known: object = None
         self.host: Any = None
-        self.peer: Any = None
         self._head = bytearray()  # of a head that is not whole
         self._searched = 0  # no head ends before this
         self._is_first_line_read = False
@@ -106,7 +109,7 @@ class HttpConnection(Protocol):
         transport.registerProducer(self, True)
         set_buffer_size(transport, site.window.size)
         read_to_measure(transport)
-        self.host, self.peer = transport.getHost(), transport.getPeer()
+        self.host = transport.getHost()
         if hasattr(self.peer, "port"):
             transport.setTcpNoDelay(True)
         self._uptake = Uptake(transport, site.take_timeout_s)
@@ -114,6 +117,14 @@ class HttpConnection(Protocol):
         self.is_secure = is_tls(transport)
         # TLS connects before its handshake, which must not take longer than the head of a request.
         self._deadline.set(min(site.head_timeout_s, site.idle_timeout_s) if self.is_secure else site.idle_timeout_s)
+        if self._is_surplus:
+            self._refuse_surplus()
+
+    def _refuse_surplus(self) -> None:
+        if self.is_secure:
+            self.abort()  # a handshake, without which nothing can be said, costs more than many answers
+        else:
+            self.refuse(429, f"an address has at most {self.site.addresses.limit} connections at once")
 
     def handshakeCompleted(self) -> None:
         """Begin to wait for the first request: the handshake of TLS is done."""
@@ -493,7 +504,8 @@ class HttpConnection(Protocol):
 
 def _format_refusal(status: int, why: str) -> bytes:
     body = f"{why}\n"
+    retry = "Retry-After: 1\r\n" if status in {429, 503} else ""
     return (
-        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nConnection: close\r\n"
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nConnection: close\r\n{retry}"
         f"Content-Type: text/plain; charset=utf-8\r\nContent-Length: {len(body)}\r\n\r\n{body}"
     ).encode("ascii")

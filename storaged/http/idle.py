@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
 from itertools import islice, takewhile
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IReactorTime
+
+from storaged.http.names import network_of
 
 _HEAD_BYTES = 32 * 1024 * 1024
 
@@ -46,12 +47,12 @@ class IdleConnections:
     def add(self, connection: IdleConnection) -> None:
         """Note that a connection waits for its next request."""
         self._since[connection] = self._clock.seconds()
-        address = _address(connection)
-        if not self._limit or address is None:
+        address = address_of(connection.peer)
+        if address is None:
             return
         idle = self._by_address.setdefault(address, {})
         idle[connection] = None
-        if len(idle) > self._limit:
+        if len(idle) > self._limit > 0:
             oldest = next(iter(idle))
             self.discard(oldest)
             oldest.evict()
@@ -60,7 +61,7 @@ class IdleConnections:
         """Note that a connection has a request in progress, or has ended."""
         self._since.pop(connection, None)
         self._held -= self._heads.pop(connection, 0)
-        address = _address(connection)
+        address = address_of(connection.peer)
         idle = None if address is None else self._by_address.get(address)
         if address is not None and idle is not None:
             idle.pop(connection, None)
@@ -82,6 +83,19 @@ class IdleConnections:
             self.discard(oldest)
             oldest.evict()
 
+    def evict_of(self, address: str, idle_s: float) -> bool:
+        """End the connection of an address that has waited longest, if that is at least `idle_s` seconds.
+
+        :param address: as of `address_of`.
+        :return: whether a connection was ended.
+        """
+        oldest = next(iter(self._by_address.get(address, ())), None)
+        if oldest is None or self._since[oldest] > self._clock.seconds() - idle_s:
+            return False
+        self.discard(oldest)
+        oldest.evict()
+        return True
+
     def evict(self, count: int, idle_s: float) -> int:
         """End connections that have waited for at least `idle_s` seconds, beginning with the longest wait.
 
@@ -97,12 +111,10 @@ class IdleConnections:
         return len(oldest)
 
 
-def _address(connection: IdleConnection) -> str | None:
-    """Return the address of the other side; for IPv6 its network of 64 bits, because one client has all of it."""
-    host = getattr(connection.peer, "host", None)
-    if host is None or ":" not in host:
-        return host
-    try:
-        return str(ip_network((host.partition("%")[0], 64), strict=False))
-    except ValueError:
-        return str(host)
+def address_of(peer: Any) -> str | None:
+    """Return what stands for the client at the other side of a connection (`IAddress`); see `network_of`.
+
+    :return: None if it has no address, as with a Unix socket.
+    """
+    host = getattr(peer, "host", None)
+    return None if host is None else network_of(host)

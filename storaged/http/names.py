@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from ipaddress import IPv4Network as _IPv4Network
 from itertools import islice
@@ -65,6 +66,18 @@ def parse_address(text: str) -> IPv4Address | IPv6Address | None:
         return None
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return mapped or address
+
+
+@lru_cache(4096)
+def network_of(address: str) -> str:
+    """Return what stands for a client's address: itself, or of IPv6 its /64, of which one client may use every address.
+
+    :param address: an address, with or without a scope; other text is returned as it is.
+    """
+    parsed = parse_address(address)
+    if parsed is None:
+        return address
+    return str(IPv6Address(int(parsed) >> 64 << 64) if isinstance(parsed, IPv6Address) else parsed)
 
 
 def parse_networks(texts: Iterable[str]) -> tuple[Network, ...]:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory
 
+from storaged.http.addresses import AddressLimit, Unserved, Verdict
 from storaged.http.admission import Admission
 from storaged.http.connection import HttpConnection
 from storaged.http.idle import IdleConnections
@@ -58,9 +59,11 @@ class StreamingSite(Factory):
     :param names: the server's own names.
     :param take_timeout_s: seconds for which a client may take nothing of an answer; None for no limit.
     :param connection_limit: how many connections there may be at once; None for no limit.
+    :param address_limit: how many of them an address may have, unless it is that of a trusted proxy; None for no limit.
     :param observer: gets each request at its end; None for nobody.
     :param hsts_s: seconds for which browsers that came by TLS use nothing else (RFC 6797); 0 to say nothing.
     :ivar admission: decides which connections are accepted; see `storaged.http.listening.listen`.
+    :ivar addresses: decides how many connections an address has.
     :ivar draining: whether no more requests are taken.
     """
 
@@ -79,6 +82,7 @@ class StreamingSite(Factory):
         names: OwnNames = OwnNames(),  # noqa: B008 - it is frozen
         take_timeout_s: float | None = None,
         connection_limit: int | None = None,
+        address_limit: int | None = None,
         observer: Observer | None = None,
         hsts_s: int = 0,
     ) -> None:
@@ -95,6 +99,7 @@ class StreamingSite(Factory):
         self._hsts = b"Strict-Transport-Security: max-age=%d\r\n" % hsts_s if hsts_s else b""
         self._connections: set[HttpConnection] = set()
         self.admission = Admission(connection_limit, lambda: len(self._connections), self.idle_connections, reactor)
+        self.addresses = AddressLimit(address_limit, names, self.idle_connections, reactor)
         self._drained: Once[None] = Once()
         self.draining = False
         self._headers_of = 0
@@ -102,9 +107,12 @@ class StreamingSite(Factory):
         self.window = SharedWindow(_ALL_CONNECTIONS, BUFFER_SIZE, self._limit_buffers)
         """How much each connection may read at once, and hold for a slow client."""
 
-    def buildProtocol(self, addr: Any) -> HttpConnection:  # noqa: ARG002 - the base class wants it
+    def buildProtocol(self, addr: Any) -> HttpConnection | Unserved:
         """Make the protocol of a new connection."""
-        connection = HttpConnection(self)
+        verdict = self.addresses.enter(addr)
+        if verdict is Verdict.CLOSE:
+            return Unserved()
+        connection = HttpConnection(self, addr, is_surplus=verdict is Verdict.REFUSE)
         self._connections.add(connection)
         self.window.enter()
         return connection
@@ -125,6 +133,7 @@ class StreamingSite(Factory):
         if connection in self._connections:
             self._connections.discard(connection)
             self.window.leave()
+            self.addresses.leave(connection.peer)
             self.admission.left()
         self._report_drained()
 

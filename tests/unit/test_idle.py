@@ -88,3 +88,32 @@ def test_a_connection_that_holds_nothing_any_more_makes_no_room_by_its_end() -> 
     idle.hold(connections[0], 0)  # it was half of an empty line
     idle.hold(connections[1], 101)
     assert evicted(connections) == [1]
+
+
+def test_clients_of_ipv4_at_a_port_for_both_are_told_apart() -> None:
+    """A port that listens at `::` sees `192.0.2.1` as `::ffff:192.0.2.1`."""
+    idle = IdleConnections(1, Clock())
+    connections = [Connection(f"::ffff:192.0.2.{number}") for number in range(5)]
+    for each in (*connections, Connection("2001:db8::1"), Connection("2001:db8:0:1::1")):
+        idle.add(each)
+    assert evicted(connections) == []
+    again = Connection("192.0.2.0")
+    idle.add(again)
+    assert evicted(connections) == [0]
+
+
+def test_one_address_makes_room_for_its_own() -> None:
+    clock = Clock()
+    idle = IdleConnections(0, clock)
+    connections = [Connection() for _ in range(3)]
+    others = [Connection("10.0.0.8"), Connection(None)]
+    for each in (*others, *connections):
+        idle.add(each)
+        clock.advance(1)
+    assert idle.evict_of("10.0.0.7", 3)
+    assert not idle.evict_of("10.0.0.7", 3)
+    assert idle.evict_of("10.0.0.7", 1)
+    idle.discard(connections[2])
+    assert not idle.evict_of("10.0.0.7", 0)
+    assert not idle.evict_of("192.0.2.1", 0)
+    assert (evicted(connections), evicted(others)) == ([0, 1], [])

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 
-from splitd.access.attempts import BY_ADDRESS, BY_USER, EVERY_S, MOST_REMEMBERED, Attempts, network_of
+from splitd.access.attempts import BY_ADDRESS, BY_USER, EVERY_S, MOST_REMEMBERED, Attempts
 from splitd.access.entries import UsersEntries, read_users
 from splitd.access.logins import REMEMBERED_S, Logins, parse_credentials
 from splitd.access.secrets import hash_token, proves_password
 from splitd.errors import BadCredentials, TooManyLogins
+from storaged.http import network_of
 from storaged.system.clocks import WallClock
 from tests.users import TOKEN, basic, bearer, hashed
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import attrs
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from splitd.access.limiting import Limiting
 from splitd.frontends.admin.reports import LimitsReport, QuotaReport
@@ -18,18 +18,21 @@ class LimitsStatus:
     """The state of the limits.
 
     :param path: their file; empty for none.
+    :param connections: returns how many connections were refused, because their addresses had too many.
     """
 
     path: str
     limiting: Limiting
     requests: RequestLimits
+    connections: Callable[[], int]
 
     def report(self) -> LimitsReport | None:
         """Return the state now; None if there is no file."""
         if not self.path:
             return None
-        requests = self.requests
-        return LimitsReport(self.path, dict(requests.refused), requests.waiting, self.limiting.files.refused)
+        requests, connections = self.requests, self.connections()
+        refused = dict(requests.refused) | ({"connections per address": connections} if connections else {})
+        return LimitsReport(self.path, refused, requests.waiting, self.limiting.files.refused)
 
     def warnings(self) -> list[str]:
         """Return what is wrong with the file."""
@@ -38,6 +41,11 @@ class LimitsStatus:
 
     def measure(self) -> Iterator[Metric]:
         """Yield the same values for Prometheus."""
+        yield CounterMetricFamily(
+            "splitd_refused_connections",
+            "Connections that were refused, because their addresses had too many.",
+            value=float(self.connections()),
+        )
         if self.path:
             yield from self.requests.measure()
             yield GaugeMetricFamily(

@@ -247,7 +247,7 @@ class QuotaReport(msgspec.Struct, frozen=True):
 class LimitsReport(msgspec.Struct, frozen=True):
     """The limits' file.
 
-    :param refused: how many requests were refused since the start, by the limit.
+    :param refused: how many requests, and connections, were refused since the start, by the limit.
     :param waiting: requests that wait for their turn.
     :param problem: why the file as it is now is not taken; empty if it is.
     """

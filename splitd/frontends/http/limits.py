@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterator
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import attrs
@@ -17,15 +17,12 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import deferLater
 
-from splitd.access.attempts import network_of
 from splitd.errors import Busy, TooManyRequests
 from splitd.model.limits import NO_LIMITS, AtOnce, Limits, WorkEntry
-from storaged.http import BodyBroken, Buckets, IRequest, Pace
+from storaged.http import BodyBroken, Buckets, IRequest, Pace, network_of
 
 _UPLOADS = frozenset({b"PUT", b"POST", b"PATCH"})
 _LEFT = "the client left before its turn"
-
-_network_of = lru_cache(1024)(network_of)
 
 
 class RequestLimits:
@@ -64,7 +61,7 @@ class RequestLimits:
         :raise Busy: the front has.
         :raise BodyBroken: (of the Deferred) the client left before.
         """
-        address = _network_of(request.client) if request.client else ""
+        address = network_of(request.client) if request.client else ""
         client = f"user {request.user}" if request.user else address
         self._requests.enter(request, client)
         if request.method in _UPLOADS:
