@@ -154,7 +154,9 @@ class Front:
         more = self._in_thread, capacity.open_nodes, reactor, wall
         self.upkeep = Upkeep(config, self.catalog, self.registry, self.read_policy, *more)
         who = users, s3_key, self._seal, self.catalog.quotas
-        self.access = access = Access(config, *who, self._limit_addresses, self._in_thread, reactor, wall)
+        self.access = access = Access(
+            config, *who, self._in_thread, reactor, wall, limit_addresses=self._limit_addresses
+        )
         self._own_files.more += [access.limiting.files] if config.limits else []
         self._uploads = self._make_uploads(layout, traffic, cache)
         store = self.store = self._make_store(cache, traffic)
@@ -237,7 +239,7 @@ class Front:
             largest=self.access.limiting.largest_file,
         )
 
-    def _limit_addresses(self, connections: int) -> None:
+    def _limit_addresses(self, connections: int | None) -> None:
         self.endpoints.limit_addresses(connections)
 
     def _make_capacity(self, layout: Layout, descriptors: Descriptors) -> Capacity:

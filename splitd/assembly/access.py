@@ -36,9 +36,9 @@ class Access:
     :param users: what the file of the users says; None if the settings name none.
     :param s3_key: the id and the secret of the only key for S3 if there are no users; None for none.
     :param seal: seals the secrets of users.
-    :param limit_addresses: sets how many connections an address may have, as the limits say.
     :param run: runs a call in a thread.
     :param wall: tells the times until which logins and tokens are good.
+    :param limit_addresses: sets how many connections an address may have, as the limits say.
     :ivar logins: the threads that prove passwords.
     :ivar users: the users; None if the settings name none.
     :ivar guard: finds out who sends a request; None if the settings name no users.
@@ -54,10 +54,11 @@ class Access:
         s3_key: tuple[str, str] | None,
         seal: Seal,
         quotas: IQuotas,
-        limit_addresses: Callable[[int], None],
         run: Callable[[Callable[[], Any]], Deferred[Any]],
         reactor: Any,
         wall: WallClock,
+        *,
+        limit_addresses: Callable[[int | None], None],
     ) -> None:
         self._config = config
         self._seal = seal
@@ -72,7 +73,7 @@ class Access:
         self.s3_keys = self._keys(s3_key)
 
     def _make_limiting(
-        self, quotas: IQuotas, limit_addresses: Callable[[int], None], clock: IReactorTime
+        self, quotas: IQuotas, limit_addresses: Callable[[int | None], None], clock: IReactorTime
     ) -> Limiting:
         def take(limits: Limits) -> None:
             self.requests.take(limits)
