@@ -22,6 +22,8 @@
     ├── TooManyLocks            a path has the most locks that it can have
     ├── TooManyNames            a copy would make more names than the catalog can keep
     ├── PropertiesTooLarge      the properties of a file or collection would take too many bytes
+    ├── DocumentChanged         a small document is not the expected revision
+    ├── TooManyDocuments        a user has as many small documents of a kind as they may have
     ├── UploadFailed            an upload failed; nothing of it is visible
     │   ├── LengthMismatch      the client sent more or fewer bytes than it announced
     │   └── UploadAborted       the upload was aborted: the client left, or the server stops
@@ -170,6 +172,14 @@ class TooManyNames(SplitdError):
 
 class PropertiesTooLarge(SplitdError):
     """The properties of one file or collection would take too much memory."""
+
+
+class DocumentChanged(SplitdError):
+    """There is another revision of a small document than the expected one, or none.  Nothing has changed."""
+
+
+class TooManyDocuments(SplitdError):
+    """A user has as many small documents of a kind as they may have.  Nothing has changed."""
 
 
 class UploadUnknown(SplitdError):

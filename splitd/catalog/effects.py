@@ -9,6 +9,7 @@ from typing import Any
 from splitd.catalog.name_effects import NAME_EFFECTS, NAME_SUBJECTS, exhaust
 from splitd.catalog.state import State, UnderWay
 from splitd.errors import SplitdError
+from splitd.model.documents import Document
 from splitd.model.holdings import PartCopy
 from splitd.model.manifest import Manifest
 from splitd.model.packing import KEY, Packed
@@ -17,6 +18,8 @@ from splitd.model.records import (
     ContinuedUploadAborted,
     ContinuedUploadBegun,
     DiskChecked,
+    DocumentDeleted,
+    DocumentPut,
     FileCommitted,
     JournalOpened,
     JournalRestored,
@@ -229,6 +232,15 @@ def _layout_changed(state: State, record: LayoutChanged) -> None:
         state.change_parity(manifest, record.parity)
 
 
+def _document_put(state: State, record: DocumentPut) -> None:
+    made = Document(record.kind, record.key, record.owner, record.body, record.expires_ms, record.revision)
+    state.documents.put(made, record.time_ms)
+
+
+def _document_deleted(state: State, record: DocumentDeleted) -> None:
+    state.documents.remove(record.kind, record.key)
+
+
 def _snapshot_ended(_: State, __: SnapshotEnded) -> None:
     raise ValueError("it belongs at the end of a snapshot")
 
@@ -257,6 +269,8 @@ _SUBJECTS: dict[type, str] = {
     NodeLost: "{0.node}",
     DiskChecked: "{0.node}",
     LayoutChanged: "{0.upload}",
+    DocumentPut: "{0.kind} {0.key}",
+    DocumentDeleted: "{0.kind} {0.key}",
     JournalRestored: "{0.time_ms}",
     SnapshotEnded: "{0.next}",
 }
@@ -282,6 +296,8 @@ _EFFECTS: dict[type, Callable[[State, Any], None]] = {
     NodeLost: _node_lost,
     DiskChecked: _disk_checked,
     LayoutChanged: _layout_changed,
+    DocumentPut: _document_put,
+    DocumentDeleted: _document_deleted,
     JournalRestored: _journal_restored,
     SnapshotEnded: _snapshot_ended,
 }

@@ -15,6 +15,7 @@ from splitd.catalog.changes import Changes
 from splitd.catalog.continuing import JournalledContinuedUploads
 from splitd.catalog.deletions import JournalledDoomedParts
 from splitd.catalog.disks import JournalledDisks
+from splitd.catalog.documents import JournalledDocuments
 from splitd.catalog.effects import apply
 from splitd.catalog.finding import JournalledVersions
 from splitd.catalog.healing import JournalledHealLedger
@@ -76,6 +77,7 @@ class JournalledCatalog:
     :ivar heal_ledger: its missing parts and lost nodes: an `IHealLedger`.
     :ivar quotas: its quotas: an `IQuotas`.
     :ivar disks: the disks of its nodes: an `IDisks`.
+    :ivar documents: its small documents: an `IDocuments`.
     """
 
     _log = Logger()
@@ -104,6 +106,7 @@ class JournalledCatalog:
         self.doomed_parts = JournalledDoomedParts(self._state, self._changes)
         self.heal_ledger = JournalledHealLedger(self._state, self._changes)
         self.disks = JournalledDisks(self._state, self._changes)
+        self.documents = JournalledDocuments(self._state, self._changes)
         self.versions = JournalledVersions(self._state)
         self.layouts = JournalledLayouts(self._state, self._changes)
         self._reaped_before = 0  # how many had been deleted before the start
@@ -126,6 +129,7 @@ class JournalledCatalog:
                 state.widest,
                 len(state.continued),
                 state.continued.size,
+                len(state.documents),
             )
         )
 

@@ -16,6 +16,7 @@ from splitd.model.records import (
     CollectionTouched,
     ContinuedUploadBegun,
     DiskChecked,
+    DocumentPut,
     EntryCopied,
     FileCommitted,
     JournalOpened,
@@ -71,6 +72,8 @@ def other_records_of(state: State) -> Iterator[Record]:
         yield PropertiesChanged(path, dict(properties))
     for lock in state.locks:
         yield lock_taken(lock)
+    for document in state.documents.all():
+        yield DocumentPut(**attrs.asdict(document))
     for node in state.lost:
         yield NodeLost(node, 0)
     for node, disk in state.disks.items():

@@ -15,6 +15,7 @@ from splitd.catalog.part_moves import PartMoves
 from splitd.catalog.snapshot_records import other_records_of, records_of
 from splitd.catalog.versions import Versions
 from splitd.model.branch import Branch
+from splitd.model.documents import Documents
 from splitd.model.holdings import PartCopy
 from splitd.model.locks import Locks
 from splitd.model.manifest import Manifest
@@ -62,6 +63,7 @@ class State:
     :ivar hurt: the versions of which parts are missing.
     :ivar lost: the nodes that are lost for good, in the order in which they were lost.
     :ivar disks: the disk of each node on which all its parts were last looked for, by the nodes' ids.
+    :ivar documents: small documents that are no files.
     :ivar restored: the last restoration from a backup; None if there was none.
     :ivar versions: the versions that have a name, and all segments, by their uploads.
     :ivar names: how many names each version with several names has, by their keys; see `packing.key_of`.
@@ -96,6 +98,7 @@ class State:
         self.names: ShardedDict[bytes, int] = ShardedDict()
         self.parts_on: dict[str, int] = {}
         self.locks = Locks()
+        self.documents = Documents()
         self.shared_texts = Shared()
         self.files = 0
         self.bytes_stored = 0

@@ -19,6 +19,7 @@ class CatalogStatistics:
     :param widest: no file has more parts than this, and no collection asks for more.  It may be larger than needed.
     :param continued: how many uploads can be continued.
     :param continued_bytes: the bytes of their segments.
+    :param documents: how many small documents there are, those that have expired and are not dropped yet as well.
     """
 
     files: int
@@ -30,6 +31,7 @@ class CatalogStatistics:
     widest: int = 0
     continued: int = 0
     continued_bytes: int = 0
+    documents: int = 0
 
 
 class ICatalogStatistics(Interface):

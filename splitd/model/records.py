@@ -230,6 +230,30 @@ class LockReleased(_Record, frozen=True, tag="lock-released"):
     token: str
 
 
+class DocumentPut(_Record, frozen=True, tag="document-put"):
+    """There is this small document from here on, in place of the one with its kind and key; see `Document`.
+
+    Documents that had expired at `time_ms` are dropped.
+
+    :param time_ms: when it was put; 0 in snapshots.
+    """
+
+    kind: str
+    key: str
+    owner: str
+    body: str
+    expires_ms: int
+    revision: int
+    time_ms: int = 0
+
+
+class DocumentDeleted(_Record, frozen=True, tag="document-deleted"):
+    """There is no document with this kind and key; it may have expired and been dropped before."""
+
+    kind: str
+    key: str
+
+
 class PartsReaped(_Record, frozen=True, tag="parts-reaped"):
     """The doomed parts of this upload are deleted from all nodes.  Older versions of splitd wrote it."""
 
@@ -389,6 +413,8 @@ Record = (
     | PropertiesChanged
     | LockTaken
     | LockReleased
+    | DocumentPut
+    | DocumentDeleted
     | PartsReaped
     | PartsGone
     | PartMoveStarted

@@ -17,6 +17,8 @@ from splitd.model.records import (
     ContinuedUploadAborted,
     ContinuedUploadBegun,
     DiskChecked,
+    DocumentDeleted,
+    DocumentPut,
     EntryCopied,
     EntryDeleted,
     EntryMoved,
@@ -138,6 +140,17 @@ records = st.one_of(
         st.none() | manifests.map(empty),
     ),
     st.builds(LockReleased, st.sampled_from(["urn:1", "urn:2", "urn:3"])),
+    st.builds(
+        DocumentPut,
+        st.sampled_from(["link", "login"]),
+        st.sampled_from("ab"),
+        st.sampled_from(["", "anna"]),
+        st.just("body"),
+        times,
+        st.integers(1, 9),
+        times,
+    ),
+    st.builds(DocumentDeleted, st.sampled_from(["link", "login"]), st.sampled_from("ab")),
 )
 
 
@@ -149,7 +162,7 @@ def told(state: State) -> Any:
     """Return everything that a state holds."""
     root = state.tree.collection("/")
     doomed, under_way = list(state.doomed.uploads().items()), dict(state.uploads)
-    noted, locks = dict(state.tree.all_properties()), list(state.locks)
+    noted, locks = dict(state.tree.all_properties()), (list(state.locks), state.documents.all())
     parts_on = {node: count for node, count in state.parts_on.items() if count}
     counts = state.files, state.bytes_stored, len(state.tree), state.shared, parts_on
     entries = sorted(((path, placed(state, entry)) for path, entry in state.tree.walk()), key=repr)

@@ -207,10 +207,12 @@ def test_each_kind_of_record_is_taken_over_or_dropped() -> None:
     taken = {
         kinds.JournalOpened, kinds.FileCommitted, kinds.CollectionMade, kinds.EntryCopied, kinds.PropertiesChanged,
         kinds.LockTaken, kinds.NodeLost, kinds.CollectionTouched, kinds.KeyCopied, kinds.VersionKept,
+        kinds.DocumentPut,
     }  # fmt: skip
     in_no_snapshot = {
         kinds.EntryDeleted, kinds.EntryMoved, kinds.KeyDeleted, kinds.LockReleased, kinds.PartsReaped, kinds.PartMoved,
         kinds.PartCopyReaped, kinds.PartsLost, kinds.LayoutChanged, kinds.SnapshotEnded, kinds.ContinuedUploadAborted,
+        kinds.DocumentDeleted,
     }  # fmt: skip
     assert set(get_args(Record)) == taken | in_no_snapshot | set(DROPPED)
 

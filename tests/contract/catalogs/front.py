@@ -53,6 +53,7 @@ class Front:
         self.heal_ledger = seams.heal_ledger
         self.versions = seams.versions
         self.disks = seams.disks
+        self.documents = seams.documents
         self.looks = seams.statistics
         self.seams = seams
         self._number = number

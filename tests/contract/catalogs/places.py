@@ -21,6 +21,7 @@ from splitd.catalog.journalled import JournalledCatalog
 from splitd.interfaces.catalog import ICatalog
 from splitd.interfaces.continued import IContinuedLedger
 from splitd.interfaces.disks import IDisks
+from splitd.interfaces.documents import IDocuments
 from splitd.interfaces.heal import IHealLedger
 from splitd.interfaces.journal import IJournal
 from splitd.interfaces.keys import IKeys
@@ -54,6 +55,7 @@ class Seams:
     versions: IVersions
     layouts: ILayouts
     disks: IDisks
+    documents: IDocuments
     close: Callable[[], Deferred[None]]
 
 
@@ -94,7 +96,7 @@ async def _open(journal: IJournal, clock: task.Clock, front: str) -> Seams:
     await catalog.start()
     parts = catalog.ledger, catalog.continued, catalog.doomed_parts, catalog.part_moves
     names = catalog.namespace, catalog.locks, catalog.keys
-    more = catalog.heal_ledger, catalog.versions, catalog.layouts, catalog.disks
+    more = catalog.heal_ledger, catalog.versions, catalog.layouts, catalog.disks, catalog.documents
     return Seams(catalog, catalog, *parts, *names, *more, close)
 
 

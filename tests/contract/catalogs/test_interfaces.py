@@ -6,6 +6,7 @@ from zope.interface.verify import verifyObject
 
 from splitd.interfaces.catalog import ICatalog
 from splitd.interfaces.continued import IContinuedLedger
+from splitd.interfaces.documents import IDocuments
 from splitd.interfaces.heal import IHealLedger
 from splitd.interfaces.keys import IKeys
 from splitd.interfaces.layouts import ILayouts
@@ -30,3 +31,4 @@ def test_it_provides_what_it_says(front: Front) -> None:
     verifyObject(IHealLedger, front.heal_ledger)
     verifyObject(IVersions, front.versions)
     verifyObject(ILayouts, front.seams.layouts)
+    verifyObject(IDocuments, front.documents)
