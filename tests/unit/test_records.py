@@ -146,7 +146,7 @@ def test_a_whole_line_with_another_number_is_refused() -> None:
         (b'{"type":"collection-made","path":"/a","time_ms":1,"colour":"red"}', "colour"),
         (b'{"type":"collection-made","path":"/a"}', "time_ms"),
         (b'{"type":"collection-made","path":"/a","time_ms":"1"}', "Expected `int`, got `str`"),
-        (b'{"type":"collection-made","path":"/\xff","time_ms":1}', "utf-8"),
+        (b'{"type":"collection-made","path":"/\xff","time_ms":1}', "record 1: Invalid UTF-8"),
         (b'{"type":"parts-reaped","upload":"a"},{}', "trailing characters"),
         (b'{"type":"entry-copied","source":"/a","target":"/b","depth":"1","time_ms":1}', "Invalid enum value '1'"),
     ],

@@ -15,6 +15,7 @@ from splitd.catalog.journal.file import FileJournal
 from splitd.downloads.cache import VersionCache
 from splitd.frontends.admin.certificates import measure_certificates, report_certificates, warn_of_certificates
 from splitd.frontends.admin.heal_metrics import measure_heal
+from splitd.frontends.admin.node_metrics import measure_nodes
 from splitd.frontends.admin.quotas import LimitsStatus, measure_quotas, report_quotas
 from splitd.frontends.admin.read_metrics import measure_reading
 from splitd.frontends.admin.readiness import Readiness, judge_readiness
@@ -36,8 +37,6 @@ from splitd.frontends.admin.reports import (
 from splitd.frontends.observing.observers import Observing
 from splitd.interfaces.quotas import IQuotas
 from splitd.interfaces.statistics import CatalogStatistics, ICatalogStatistics
-from splitd.model.health import DOWN, FULL, STRANGER, UNKNOWN, UP
-from splitd.model.nodes import LOST
 from splitd.model.striping import Layout
 from splitd.model.traffic import Traffic
 from splitd.nodes.file import RegistryFile
@@ -312,63 +311,13 @@ class Status:
         for name, (text, count) in counters.items():
             yield CounterMetricFamily(name, text, value=float(count))
         yield from measure_certificates(self.certificates)
-        yield from self._collect_nodes()
+        yield from measure_nodes(self.registry, self.reaper.staying)
 
     def _sweep_stopped(self) -> bool:
         return self.sweep.last is not None and bool(self.sweep.last.stopped)
 
     def _sweep_orphans(self) -> int:
         return 0 if self.sweep.last is None else self.sweep.last.orphans
-
-    def _collect_nodes(self) -> Iterator[Metric]:
-        fill = self.registry.fill()
-        if fill is not None:
-            yield GaugeMetricFamily(
-                "splitd_fill_spread_ratio",
-                "The fill of the fullest node that takes parts, less that of the emptiest.",
-                value=fill.spread,
-            )
-        nodes = self.registry.nodes()
-        gauges: dict[str, tuple[str, Callable[[NodeStatus], float]]] = {
-            "splitd_node_up": ("Whether a node can be used.", lambda node: node.health.usable),
-            "splitd_node_capacity_bytes": ("Size of a node's volume.", lambda node: node.capacity),
-            "splitd_node_free_bytes": ("Bytes that may still be written to a node.", lambda node: node.free),
-            "splitd_node_fill_ratio": ("The share of a node's volume that is used.", lambda node: node.fill or 0.0),
-            "splitd_node_staying_parts": (
-                "Parts of no use that a node did not delete in the last round.",
-                lambda node: self.reaper.staying.get(node.entry.id, 0),
-            ),
-            "splitd_node_rotten_parts": (
-                "Parts that a node knows to be rotten, as it said last.",
-                lambda node: node.scrub.rotten,
-            ),
-            "splitd_node_scrubbed_share": (
-                "The share of the present pass that a node's scrub has done.",
-                lambda node: node.scrub.share,
-            ),
-            "splitd_node_scrub_ended_seconds": (
-                "When the last whole pass of a node's scrub ended, seconds since 1970; 0 if none has.",
-                lambda node: node.scrub.ended_ms / 1000,
-            ),
-        }
-        for name, (text, value) in gauges.items():
-            gauge = GaugeMetricFamily(name, text, labels=["node"])
-            for node in [each for each in nodes if each.state != LOST]:  # an alarm about it would never end
-                gauge.add_metric([node.entry.id], float(value(node)))
-            yield gauge
-        text = "Bytes that a node's scrub has read since the node's start."
-        scrubbed = CounterMetricFamily("splitd_node_scrubbed_bytes", text, labels=["node"])
-        for node in nodes:
-            scrubbed.add_metric([node.entry.id], float(node.scrub.scrubbed_bytes))
-        yield scrubbed
-        states = GaugeMetricFamily("splitd_node_state", "The state of a node.", labels=["node", "state"])
-        for node in nodes:
-            for state in _STATES:
-                states.add_metric([node.entry.id, state], float(node.state == state))
-        yield states
-
-
-_STATES = (UP, FULL, "readonly", "draining", DOWN, STRANGER, UNKNOWN, LOST)
 
 
 def _report_readiness(reasons: Sequence[str]) -> ReadinessReport:
