@@ -266,6 +266,7 @@ class Front:
             upkeep.disks,
             self.read_policy,
             upkeep.relayout,
+            upkeep.lifecycle,
             traffic,
             upkeep.reaper,
             upkeep.sweep,

@@ -26,6 +26,7 @@ from splitd.upkeep.heal.disks import DiskWatch
 from splitd.upkeep.heal.healer import Healer
 from splitd.upkeep.heal.leaving import LeavingNodes
 from splitd.upkeep.heal.rebuild import Rebuilder
+from splitd.upkeep.lifecycle import Lifecycle
 from splitd.upkeep.part_mover import PartMover
 from splitd.upkeep.reaper import Reaper
 from splitd.upkeep.rebalance import Rebalance
@@ -77,6 +78,8 @@ class Upkeep:
         self.abandoned = AbandonedUploads(
             catalog.continued, self.reaper.wake, config.continued_uploads_days, reactor, wall
         )
+        names = catalog, catalog.keys, catalog.namespace, catalog.continued
+        self.lifecycle = Lifecycle(*names, self.reaper.wake, reactor, wall)
         self.healer = self._make_healer()
         registry.watch_recoveries(self.healer.recovered)
         self.disks = DiskWatch(catalog.disks, catalog.heal_ledger, registry, self.healer.wake, reactor)
@@ -150,6 +153,7 @@ class Upkeep:
         await enter(self.sweep.start, self.sweep.stop)
         await enter(self.rot.start, self.rot.stop)
         await enter(self.abandoned.start, self.abandoned.stop)
+        await enter(self.lifecycle.start, self.lifecycle.stop)
         await enter(_nothing, self.rebalance.stop)
         await enter(_nothing, self.checks.stop)
         await enter(_nothing, self.relayout.stop)

@@ -53,6 +53,7 @@ def _summary(found: dict[str, Any]) -> Table:
         "nodes": f"{describe_disks(found['nodes']) or len(found['nodes'])}, {describe_spread(found['fill'])}",
         "registry": _registry(found["registry"]),
         **({"rebalance": describe_rebalance(found["rebalance"])} if found["rebalance"] else {}),
+        **({"lifecycle": _lifecycle(found["lifecycle"])} if found.get("lifecycle") else {}),
         "heal": summarize_heal(found["heal"]),
         "reading": _reading(found["reading"]),
         "reaper": _reaper(found["reaper"]),
@@ -68,6 +69,12 @@ def _summary(found: dict[str, Any]) -> Table:
 def _continued(uploads: dict[str, Any]) -> str:
     count = uploads.get("continued", 0)
     return f", {count} to be continued with {format_size(uploads['continued_bytes'])}" if count else ""
+
+
+def _lifecycle(found: dict[str, Any]) -> str:
+    counts = f"{found['expired']} objects deleted, {found['aborted']} uploads aborted, {found['kept']} kept"
+    problem = f"; ended early: {found['problem']}" if found["problem"] else ""
+    return f"{found['buckets']} buckets with rules, {counts}{problem}"
 
 
 def _readiness(found: dict[str, Any]) -> str:

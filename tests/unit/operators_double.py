@@ -27,7 +27,7 @@ STATUS: dict[str, Any] = {
     ],
     "fill": {"lowest": 0.41, "highest": 0.44, "spread": 0.03},
     "registry": {"path": "/nowhere/nodes.yaml", "loaded_ms": 1_700_000_000_000, "refused": None},
-    "rebalance": None, "relayout": None, "heal": HEAL,
+    "rebalance": None, "relayout": None, "lifecycle": None, "heal": HEAL,
     "reading": {"hedges": 0, "silences": 0, "last": {}},
     "files": 3, "bytes": 4096, "uploads": {"under_way": 1, "committed": 2, "aborted": 3},
     "downloads": {"under_way": 4, "finished": 5, "failed": 6, "degraded": 0},

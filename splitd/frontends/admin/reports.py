@@ -16,6 +16,7 @@ from splitd.nodes.probe import Found
 from splitd.nodes.reading import ReadingReport
 from splitd.upkeep.check.events import CheckEnd, CheckFailed, CheckProgress, HurtFile
 from splitd.upkeep.heal.report import HealReport
+from splitd.upkeep.lifecycle import LifecycleProgress
 from splitd.upkeep.rebalance import Plan, Progress
 from splitd.upkeep.relayout import RelayoutProgress
 from splitd.upkeep.sweep import Findings, NodeFindings
@@ -274,6 +275,8 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     :param limits: null without a file of limits.
     :param rebalance: the one in progress, or the last one; null before the first.
     :param relayout: the present or the last walk that gave stored files another layout; null before the first.
+    :param lifecycle: the present or the last walk over the buckets of S3 that have lifecycle rules; null before the
+        first.
     :param files: files in the catalog.
     :param bytes: bytes of all files, as their clients count them.
     :param sweep: the last one; null before the first.
@@ -299,6 +302,7 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     heal: HealReport
     reading: ReadingReport
     relayout: RelayoutProgress | None
+    lifecycle: LifecycleProgress | None
     files: int
     bytes: int
     uploads: UploadsReport

@@ -45,6 +45,7 @@ from splitd.nodes.registry import NodeRegistry
 from splitd.nodes.state import NodeStatus
 from splitd.upkeep.heal.disks import DiskWatch
 from splitd.upkeep.heal.healer import Healer
+from splitd.upkeep.lifecycle import Lifecycle
 from splitd.upkeep.reaper import Reaper
 from splitd.upkeep.rebalance import Rebalance
 from splitd.upkeep.relayout import Relayout
@@ -87,6 +88,7 @@ class Status:
     disks: DiskWatch
     policy: ReadPolicy
     relayout: Relayout
+    lifecycle: Lifecycle
     traffic: Traffic
     reaper: Reaper
     sweep: Sweep
@@ -184,6 +186,7 @@ class Status:
             heal=await self.healer.report(),
             reading=self.policy.report(),
             relayout=self.relayout.progress,
+            lifecycle=self.lifecycle.progress,
             files=catalog.files,
             bytes=catalog.bytes_stored,
             uploads=UploadsReport(
@@ -299,6 +302,8 @@ class Status:
             "splitd_download_bytes": ("Bytes read for clients.", traffic.bytes_out),
             "splitd_cache_hits": ("Small files that were found in memory.", self.cache.hits),
             "splitd_cache_misses": ("Small files that were not found in memory.", self.cache.misses),
+            "splitd_lifecycle_expired": ("Objects that rules of buckets have deleted.", self.lifecycle.expired),
+            "splitd_lifecycle_aborted": ("Uploads that rules of buckets have aborted.", self.lifecycle.aborted),
             "splitd_reaped_uploads": ("Uploads and versions whose parts were deleted.", catalog.reaped),
             "splitd_moved_parts": ("Parts moved to another node.", self.rebalance.moved_parts),
             "splitd_moved_bytes": ("Bytes of the parts that were moved.", self.rebalance.moved_bytes),

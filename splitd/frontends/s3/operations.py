@@ -6,15 +6,21 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from splitd.frontends.s3.buckets.acl import get_bucket_acl, get_object_acl, put_bucket_acl, put_object_acl
 from splitd.frontends.s3.buckets.configuration import (
+    LISTED,
     NONE,
     SAME,
     delete_none,
+    get_listed,
     get_location,
+    get_no_lock,
     get_none,
     get_same,
 )
+from splitd.frontends.s3.buckets.cors import delete_bucket_cors, get_bucket_cors, put_bucket_cors
+from splitd.frontends.s3.buckets.lifecycle import delete_bucket_lifecycle, get_bucket_lifecycle, put_bucket_lifecycle
 from splitd.frontends.s3.buckets.listing import list_objects, list_objects_v2, list_versions
 from splitd.frontends.s3.buckets.service import create_bucket, delete_bucket, head_bucket, list_buckets
+from splitd.frontends.s3.buckets.tagging import delete_bucket_tagging, get_bucket_tagging, put_bucket_tagging
 from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.multipart.complete import complete_upload
@@ -46,9 +52,19 @@ _BUCKET: Mapping[tuple[str, str], Operation] = {
     ("GET", "location"): get_location,
     ("GET", "acl"): get_bucket_acl,
     ("PUT", "acl"): put_bucket_acl,
+    ("GET", "cors"): get_bucket_cors,
+    ("PUT", "cors"): put_bucket_cors,
+    ("DELETE", "cors"): delete_bucket_cors,
+    ("GET", "lifecycle"): get_bucket_lifecycle,
+    ("PUT", "lifecycle"): put_bucket_lifecycle,
+    ("DELETE", "lifecycle"): delete_bucket_lifecycle,
+    ("GET", "tagging"): get_bucket_tagging,
+    ("PUT", "tagging"): put_bucket_tagging,
+    ("DELETE", "tagging"): delete_bucket_tagging,
     **{("GET", name): get_none(name) for name in NONE},
     **{("DELETE", name): delete_none for name in NONE},
     **{("GET", name): get_same(name) for name in SAME},
+    **{("GET", name): get_listed(name) for name in LISTED},
 }
 
 _OBJECT: Mapping[tuple[str, str], Operation] = {
@@ -69,12 +85,17 @@ _OBJECT: Mapping[tuple[str, str], Operation] = {
     ("DELETE", ""): delete_object,
     ("GET", "acl"): get_object_acl,
     ("PUT", "acl"): put_object_acl,
+    ("GET", "legal-hold"): get_no_lock,
+    ("GET", "retention"): get_no_lock,
 }
 
 _SUBRESOURCES = (
+    "abac",
     "accelerate",
     "acl",
     "analytics",
+    "annotation",
+    "annotations",
     "attributes",
     "cors",
     "delete",
@@ -86,7 +107,10 @@ _SUBRESOURCES = (
     "list-type",
     "location",
     "logging",
+    "metadataAnnotationTable",
     "metadataConfiguration",
+    "metadataInventoryTable",
+    "metadataJournalTable",
     "metadataTable",
     "metrics",
     "notification",
@@ -110,7 +134,9 @@ _SUBRESOURCES = (
     "versions",
     "website",
 )
-"""Parameters by which a URL means something else than the bucket or the object itself."""
+"""Parameters by which a URL means something else than the bucket or the object itself.  In a request that changes
+something, any other one without a value does, too: it may be of an operation that is not known here.
+"""
 
 
 def find_operation(method: str, target: Target, *, copies: bool) -> Operation:
@@ -123,6 +149,8 @@ def find_operation(method: str, target: Target, *, copies: bool) -> Operation:
     part = next((name for name in _SUBRESOURCES if name in target.query), "")
     if copies and method == "PUT" and target.key:
         part = {"": _COPY, "uploadId": _PART_COPY}.get(part, part)
+    if method not in {"GET", "HEAD"}:
+        part = part or next((name for name in target.query if not target.query.get(name)), "")
     found = table.get((method, part))
     if found is not None:
         return found

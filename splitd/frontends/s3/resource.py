@@ -10,7 +10,9 @@ from splitd.access.grants import Principal
 from splitd.errors import Busy, LoginRequired, SplitdError
 from splitd.frontends.http.limits import RequestLimits
 from splitd.frontends.s3.answers import refusal, refuse
+from splitd.frontends.s3.buckets.cors import answer_preflight
 from splitd.frontends.s3.buckets.service import create_bucket
+from splitd.frontends.s3.cors import greet_page
 from splitd.frontends.s3.door import S3Door, S3Request, refuse_other_owner
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.headers import refuse_unsupported
@@ -77,13 +79,18 @@ class S3Resource(StreamingResource):
 
     async def _dispatch(self, request: IRequest) -> None:
         target = parse_target(request.uri, request.getHeader("Host") or "", self._door.settings.domains)
+        if request.has_header(b"origin") or request.method == b"OPTIONS":
+            rules = (await self._door.buckets.notes(target.bucket)).cors if target.bucket else ()
+            if request.method == b"OPTIONS":
+                await self._let_in(request)
+                answer_preflight(request, rules)
+                return
+            greet_page(request, rules)
         proof = self._authenticator.prove(
             request, target.raw_path, target.query, target.bucket if target.in_host else ""
         )
         request.user = proof.principal.name or None
-        waiting = None if self._limits is None else self._limits.enter(request)
-        if waiting is not None:
-            await waiting
+        await self._let_in(request)
         asked = S3Request(request, target, proof, self._door_for(proof.principal))
         operation = find_operation(
             request.method.decode("ascii", "replace"), target, copies=request.has_header(b"x-amz-copy-source")
@@ -97,6 +104,11 @@ class S3Resource(StreamingResource):
             if target.bucket and operation is not create_bucket and not await self._door.buckets.exists(target.bucket):
                 raise no_such_bucket(target.bucket) from None
             raise
+
+    async def _let_in(self, request: IRequest) -> None:
+        waiting = None if self._limits is None else self._limits.enter(request)
+        if waiting is not None:
+            await waiting
 
     def _door_for(self, principal: Principal) -> S3Door:
         if self._doors_of is not self._authenticator.generation:

@@ -13,12 +13,12 @@ from splitd.frontends.s3.xml import document
 Operation = Callable[[S3Request], Awaitable[None]]
 
 NONE: Mapping[str, tuple[str, str]] = {
-    "cors": ("NoSuchCORSConfiguration", "The CORS configuration does not exist"),
     "encryption": (
         "ServerSideEncryptionConfigurationNotFoundError",
         "The server side encryption configuration was not found",
     ),
-    "lifecycle": ("NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist"),
+    "metadataConfiguration": ("MetadataConfigurationNotFound", "The bucket has no metadata configuration"),
+    "metadataTable": ("MetadataConfigurationNotFound", "The bucket has no metadata table configuration"),
     "object-lock": (
         "ObjectLockConfigurationNotFoundError",
         "Object Lock configuration does not exist for this bucket",
@@ -31,12 +31,20 @@ NONE: Mapping[str, tuple[str, str]] = {
         "The public access block configuration was not found",
     ),
     "replication": ("ReplicationConfigurationNotFoundError", "The replication configuration was not found"),
-    "tagging": ("NoSuchTagSet", "The TagSet does not exist"),
     "website": ("NoSuchWebsiteConfiguration", "The specified bucket does not have a website configuration"),
 }
 """What a bucket has none of, with the code and the sentence that say so."""
 
+LISTED: Mapping[str, str] = {
+    "analytics": "ListBucketAnalyticsConfigurationResult",
+    "intelligent-tiering": "ListBucketIntelligentTieringConfigurationsOutput",
+    "inventory": "ListInventoryConfigurationsResult",
+    "metrics": "ListMetricsConfigurationsResult",
+}
+"""What a bucket may have several of, each with an id, and has none of: the root of their list."""
+
 SAME: Mapping[str, tuple[str, str]] = {
+    "abac": ("AbacStatus", "<Status>Disabled</Status>"),
     "accelerate": ("AccelerateConfiguration", ""),
     "logging": ("BucketLoggingStatus", ""),
     "notification": ("NotificationConfiguration", ""),
@@ -72,6 +80,24 @@ def get_same(name: str) -> Operation:
         answer(request.http, 200, document(*SAME[name]))
 
     return get
+
+
+def get_listed(name: str) -> Operation:
+    """Return the operation that tells that there is none of a kind of which there may be several."""
+
+    async def get(request: S3Request) -> None:
+        await request.keys.bucket(request.bucket)
+        if "id" in request.query:
+            raise S3Error("NoSuchConfiguration", "The specified configuration does not exist.")
+        answer(request.http, 200, document(LISTED[name], "<IsTruncated>false</IsTruncated>"))
+
+    return get
+
+
+async def get_no_lock(request: S3Request) -> None:
+    """Tell that no object is locked, as S3 does where no bucket can lock them."""
+    await request.keys.stat(request.bucket, request.key)
+    raise S3Error("InvalidRequest", "Bucket is missing Object Lock Configuration")
 
 
 async def delete_none(request: S3Request) -> None:

@@ -1,0 +1,187 @@
+"""The lifecycle rules of a bucket: GetBucketLifecycleConfiguration, PutBucketLifecycleConfiguration and
+DeleteBucketLifecycle.  `splitd.upkeep.lifecycle` carries them out.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketLifecycleConfiguration.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import uuid4
+from xml.etree.ElementTree import Element
+
+from splitd.frontends.s3.answers import answer
+from splitd.frontends.s3.door import S3Request
+from splitd.frontends.s3.errors import S3Error
+from splitd.frontends.s3.headers import check_tags
+from splitd.frontends.s3.xml import document, element, format_time, malformed, only_text, parse, text
+from splitd.model.buckets import DAY_MS, LIFECYCLE, LifecycleRule
+
+_MOST_RULES = 1000
+_LONGEST_ID = 255
+_LONGEST_PREFIX = 1024
+_KNOWN = frozenset({"ID", "Status", "Prefix", "Filter", "Expiration", "AbortIncompleteMultipartUpload"})
+_OTHERS = frozenset({"Transition", "NoncurrentVersionTransition", "NoncurrentVersionExpiration"})
+
+
+async def get_bucket_lifecycle(request: S3Request) -> None:
+    """Tell the rules."""
+    await request.keys.bucket(request.bucket)
+    rules = (await request.door.buckets.notes(request.bucket)).lifecycle
+    if not rules:
+        raise S3Error(
+            "NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist", BucketName=request.bucket
+        )
+    answer(request.http, 200, document("LifecycleConfiguration", *map(_write, rules)))
+
+
+async def put_bucket_lifecycle(request: S3Request) -> None:
+    """Give a bucket other rules."""
+    rules = [_read(each) for each in parse(await request.read_xml(), "LifecycleConfiguration").findall("Rule")]
+    if not 0 < len(rules) <= _MOST_RULES:
+        raise malformed()
+    if len({rule.id for rule in rules}) != len(rules):
+        raise S3Error("InvalidArgument", "Rule ID must be unique. Found same ID for more than one rule")
+    await request.keys.note(request.bucket, LIFECYCLE, rules)
+    answer(request.http, 200)
+
+
+async def delete_bucket_lifecycle(request: S3Request) -> None:
+    """Take the rules of a bucket away."""
+    await request.keys.note(request.bucket, LIFECYCLE, ())
+    answer(request.http, 204)
+
+
+def _read(rule: Element) -> LifecycleRule:
+    names = {each.tag for each in rule}
+    if names & _OTHERS:
+        raise S3Error("NotImplemented", f"{min(names & _OTHERS)}: there are neither other classes nor other versions")
+    if not names <= _KNOWN:
+        raise malformed()
+    rule_id, status = only_text(rule, "ID", ""), only_text(rule, "Status")
+    if len(rule_id) > _LONGEST_ID:
+        raise S3Error("InvalidArgument", f"ID length should not exceed allowed limit of {_LONGEST_ID}")
+    if status not in {"Enabled", "Disabled"}:
+        raise malformed()
+    prefix, tags, larger, smaller = _read_filter(rule)
+    days, date_ms = _read_expiration(rule)
+    abort = _child(rule, "AbortIncompleteMultipartUpload")
+    abort_days = None if abort is None else _days(only_text(abort, "DaysAfterInitiation"), abort.tag)
+    if days is None and date_ms is None and abort_days is None:
+        raise S3Error("InvalidRequest", "At least one action needs to be specified in a rule")
+    if abort_days is not None and (tags or larger is not None or smaller is not None):
+        raise S3Error("InvalidRequest", "AbortIncompleteMultipartUpload cannot be specified with tags or sizes")
+    has_filter = "Filter" in names
+    return LifecycleRule(
+        rule_id or uuid4().hex,
+        status == "Enabled",
+        prefix,
+        tags,
+        larger,
+        smaller,
+        days,
+        date_ms,
+        abort_days,
+        has_filter,
+    )
+
+
+def _child(parent: Element, name: str) -> Element | None:
+    found = parent.findall(name)
+    if len(found) > 1:
+        raise malformed()
+    return found[0] if found else None
+
+
+Filter = tuple[str, tuple[tuple[str, str], ...], int | None, int | None]
+
+
+def _read_filter(rule: Element) -> Filter:
+    """Return the prefix, the tags and the bounds of the size."""
+    chosen = _child(rule, "Filter")
+    if chosen is None:
+        return _check_prefix(only_text(rule, "Prefix")), (), None, None
+    if rule.find("Prefix") is not None or len(chosen) > 1:
+        raise malformed()
+    both = _child(chosen, "And")
+    holder = chosen if both is None else both
+    tags = check_tags([(only_text(tag, "Key"), only_text(tag, "Value")) for tag in holder.findall("Tag")], 10)
+    larger, smaller = (_size(only_text(holder, name, "")) for name in ("ObjectSizeGreaterThan", "ObjectSizeLessThan"))
+    if {each.tag for each in holder} - {"Prefix", "Tag", "And", "ObjectSizeGreaterThan", "ObjectSizeLessThan"}:
+        raise malformed()
+    return _check_prefix(only_text(holder, "Prefix", "")), tags, larger, smaller
+
+
+def _check_prefix(prefix: str) -> str:
+    if len(prefix.encode("utf-8", "surrogatepass")) > _LONGEST_PREFIX:
+        raise S3Error("InvalidRequest", f"The maximum size of a prefix is {_LONGEST_PREFIX}.")
+    return prefix
+
+
+def _size(value: str) -> int | None:
+    if not value:
+        return None
+    if not (value.isascii() and value.isdigit() and len(value) < 16):
+        raise malformed()
+    return int(value)
+
+
+def _read_expiration(rule: Element) -> tuple[int | None, int | None]:
+    """Return the days, or the date."""
+    found = _child(rule, "Expiration")
+    if found is None:
+        return None, None
+    if found.find("ExpiredObjectDeleteMarker") is not None:
+        raise S3Error("NotImplemented", "ExpiredObjectDeleteMarker: there are no delete markers without versions")
+    days, date = only_text(found, "Days", ""), only_text(found, "Date", "")
+    if bool(days) == bool(date):
+        raise malformed()
+    return (_days(days, "Expiration"), None) if days else (None, _date(date))
+
+
+def _days(value: str, action: str) -> int:
+    value = value.strip()
+    if not (value.isascii() and value.isdigit() and len(value) < 10 and int(value)):
+        raise S3Error("InvalidArgument", f"'Days' for {action} action must be a positive integer")
+    return int(value)
+
+
+def _date(value: str) -> int:
+    try:
+        found = datetime.fromisoformat(value.strip())
+    except ValueError:
+        raise malformed() from None
+    time_ms = int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
+    if time_ms % DAY_MS:
+        raise S3Error("InvalidArgument", "'Date' must be at midnight GMT")
+    return time_ms
+
+
+def _write(rule: LifecycleRule) -> str:
+    expiration = [
+        "" if rule.days is None else text("Days", rule.days),
+        "" if rule.date_ms is None else text("Date", format_time(rule.date_ms)),
+    ]
+    return element(
+        "Rule",
+        element("Expiration", *expiration) if any(expiration) else "",
+        text("ID", rule.id),
+        _write_filter(rule) if rule.has_filter else text("Prefix", rule.prefix),
+        text("Status", "Enabled" if rule.enabled else "Disabled"),
+        ""
+        if rule.abort_days is None
+        else element("AbortIncompleteMultipartUpload", text("DaysAfterInitiation", rule.abort_days)),
+    )
+
+
+def _write_filter(rule: LifecycleRule) -> str:
+    conditions: Sequence[str] = [
+        *([text("Prefix", rule.prefix)] if rule.prefix else []),
+        *(element("Tag", text("Key", key), text("Value", value)) for key, value in rule.tags),
+        *([] if rule.larger_than is None else [text("ObjectSizeGreaterThan", rule.larger_than)]),
+        *([] if rule.smaller_than is None else [text("ObjectSizeLessThan", rule.smaller_than)]),
+    ]
+    if len(conditions) > 1:
+        return element("Filter", element("And", *conditions))
+    return element("Filter", *(conditions or [text("Prefix", "")]))

@@ -1,0 +1,72 @@
+"""No operation of S3 is taken for another one: botocore's model says which there are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from botocore.loaders import Loader
+
+from splitd.frontends.s3.buckets.configuration import delete_none, get_no_lock
+from splitd.frontends.s3.errors import S3Error
+from splitd.frontends.s3.operations import find_operation
+from splitd.frontends.s3.query import Query
+from splitd.frontends.s3.target import Target
+
+MODEL: dict[str, Any] = Loader().load_service_model("s3", "service-2")["operations"]
+OTHER_HOSTS = frozenset({"WriteGetObjectResponse"})
+"""Operations of other services, at hosts of their own."""
+
+
+def asked(name: str) -> tuple[str, str, str]:
+    """Return the method, the target and the query of an operation, without the parameters that it may leave out."""
+    http = MODEL[name]["http"]
+    path, _, query = http["requestUri"].partition("?")
+    return http["method"], "key" if "{Key+}" in path else "bucket" if "{Bucket}" in path else "", query
+
+
+def find(method: str, what: str, query: str, *, copies: bool = False) -> Any:
+    """Return the operation, or the code of the refusal."""
+    target = Target(b"", Query(query.encode()), "bucket" if what else "", "k" if what == "key" else "")
+    try:
+        return find_operation(method, target, copies=copies)
+    except S3Error as problem:
+        return problem.code
+
+
+COPIES = {"CopyObject", "UploadPartCopy"}
+OF_UPLOADS = {"AbortMultipartUpload", "CompleteMultipartUpload", "ListParts", "UploadPart", "UploadPartCopy"}
+SAME_REQUEST = {
+    "GetBucketLifecycle", "PutBucketLifecycle", "GetBucketNotification", "PutBucketNotification",
+    "ListDirectoryBuckets", "GetBucketPolicyStatus",
+}  # fmt: skip
+"""Older names, and a service of its own: the same request as that of another operation."""
+
+
+def test_each_operation_is_its_own_or_refused() -> None:
+    found: dict[Any, str] = {}
+    for name in sorted(MODEL.keys() - OTHER_HOSTS - SAME_REQUEST):
+        method, what, query = asked(name)
+        operation = find(method, what, query + "&uploadId=1" * (name in OF_UPLOADS), copies=name in COPIES)
+        tells_none = "<locals>" in getattr(operation, "__qualname__", "") or operation in {delete_none, get_no_lock}
+        if operation in {"NotImplemented", "MethodNotAllowed"} or tells_none:
+            continue
+        assert operation not in found, (name, found.get(operation))
+        assert operation.__name__.replace("_", "") in ALIASES.get(name, name).lower(), name
+        found[operation] = name
+    assert len(found) >= 38
+
+
+ALIASES = {
+    "AbortMultipartUpload": "AbortUpload", "CompleteMultipartUpload": "CompleteUpload",
+    "CreateMultipartUpload": "CreateUpload", "ListMultipartUploads": "ListUploads",
+    "ListObjectVersions": "ListVersions", "GetBucketLocation": "GetLocation",
+}  # fmt: skip
+
+
+def test_what_is_not_known_is_refused_where_it_may_change_something() -> None:
+    for what in ("", "bucket", "key"):
+        for method in ("PUT", "POST", "DELETE"):
+            assert find(method, what, "new") == "NotImplemented"
+            assert find(method, what, "new=") == "NotImplemented"
+    assert find("GET", "key", "new") is find("GET", "key", "")
+    assert find("PUT", "key", "x-id=PutObject") is find("PUT", "key", "")
