@@ -4,9 +4,9 @@ Server: `StreamingSite` calls the `StreamingResource` with an `IRequest` when th
 nothing else of a request.  `RequestBody` and `receive_body` deliver the body with back-pressure.  `send_body` writes an
 answer as fast as the client takes it, `send_file` sends one without its bytes passing through the process, and
 `upgrade` hands the connection to a different protocol.
-Client: `NodeConnections` has a treq client with large buffers, and connects protocols that begin as an HTTP request;
-A `Greeting` is what it says first
-on each connection.  `write_body` and `abort_body` send and abort the body of a request.
+Client: `NodeConnections` has treq clients with large buffers, whose GET requests go a shorter way (`gets`), and
+connects protocols that begin as an HTTP request.  A `Greeting` is what it says first on each connection.
+`write_body` and `abort_body` send and abort the body of a request.
 `Fetcher` gets small documents from servers of others.
 Both: `read_whole` and `WholeBody` for small bodies.
 

@@ -8,7 +8,7 @@ from weakref import WeakSet
 
 from treq.client import HTTPClient
 from twisted.internet.abstract import isIPv6Address
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.endpoints import HostnameEndpoint, TCP6ClientEndpoint
 from twisted.internet.interfaces import IProtocol, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
@@ -21,6 +21,7 @@ from twisted.web.iweb import IAgent, IAgentEndpointFactory, IBodyProducer
 from zope.interface import implementer
 
 from storaged.http.eager import write_eagerly
+from storaged.http.gets import Gets
 from storaged.http.greeting import GREETING_S, Greeting, GreetingEndpoint
 from storaged.http.reading import read_to_measure
 from storaged.http.site import BUFFER_SIZE
@@ -83,17 +84,25 @@ class _NodeAgent:
 
 
 class NodeClient:
-    """Sends requests to one node."""
+    """Sends requests to one node.
 
-    def __init__(self, agent: IAgent, origin: Origin) -> None:
+    :param agent: sends all but GET requests.
+    :param gets: sends GET requests.
+    """
+
+    def __init__(self, agent: IAgent, gets: Gets, origin: Origin) -> None:
         self._http = HTTPClient(_NodeAgent(agent, origin), data_to_body_producer=IBodyProducer)
+        self._gets = gets
 
     def request(self, method: str, path: str, headers: Any, body: IBodyProducer | None = None) -> Deferred[Any]:
         """Send a request.
 
         :param path: begins with a slash.
-        :return: a Deferred that fires with treq's answer, whose body is not read yet.  Cancelling it ends the request.
+        :return: a Deferred that fires with treq's answer, or a `GetAnswer`, whose body is not read yet.  Cancelling it
+            ends the request.
         """
+        if method == "GET":
+            return Deferred.fromCoroutine(self._gets.get(path, headers))
         return maybeDeferred(
             self._http.request,
             method,
@@ -194,6 +203,7 @@ class _Pool(HTTPConnectionPool):
         return closed
 
 
+@implementer(IStreamClientEndpoint)
 class _SizedEndpoint:
     """Connects; fails with `Shortage` if this process lacks file descriptors or memory for it."""
 
@@ -201,7 +211,7 @@ class _SizedEndpoint:
         self._endpoint = endpoint
         self._size = size
 
-    def connect(self, factory: Factory) -> Deferred[IProtocol]:
+    def connect(self, factory: Any) -> Deferred[IProtocol]:
         factory.noisy = False  # log lines for each connection are of no use
         return self._endpoint.connect(factory).addCallbacks(self._size, _explain)
 
@@ -256,6 +266,7 @@ class NodeConnections:
         self._pool.maxPersistentPerHost = _MOST_IDLE
         self._idle_limit = idle_limit
         self._clients: WeakSet[NodeClient] = WeakSet()
+        self._gets: WeakSet[Gets] = WeakSet()  # each as long as its client, or one of its connections
         self._pool.cachedConnectionTimeout = idle_timeout_s
         self._endpoints = _Endpoints(reactor, connect_timeout_s, trust or NodeTrust())
         self._upgraded: set[UpgradingProtocol] = set()
@@ -272,10 +283,21 @@ class NodeConnections:
 
         :param greet: greets the node on each new connection; None to begin with requests.
         """
-        agent = Agent.usingEndpointFactory(self._reactor, _GreetedEndpoints(self._endpoints, greet), self._pool)
-        client = NodeClient(agent, origin)
+        endpoints = _GreetedEndpoints(self._endpoints, greet)
+        uri = URI.fromBytes(origin.url.encode("ascii"))
+        gets = Gets(
+            lambda: endpoints.endpointForURI(uri),
+            origin.authority,
+            self._reactor,
+            idle_timeout_s=self._pool.cachedConnectionTimeout,
+            most_idle=lambda: self._pool.maxPersistentPerHost,
+        )
+        self._gets.add(gets)
+        agent = Agent.usingEndpointFactory(self._reactor, endpoints, self._pool)
+        client = NodeClient(agent, gets, origin)
         self._clients.add(client)
-        self._pool.maxPersistentPerHost = max(1, min(_MOST_IDLE, self._idle_limit // len(self._clients)))
+        # One half of the connections is the agent's, the other one that of the GET requests.
+        self._pool.maxPersistentPerHost = max(1, min(_MOST_IDLE, self._idle_limit // (2 * len(self._clients))))
         return client if self._wrap is None else self._wrap(client)
 
     async def upgrade(
@@ -323,7 +345,7 @@ class NodeConnections:
 
         The connections to the nodes are replaced node by node, a second after each other.
         """
-        await self._pool.renew()
+        await DeferredList([self._pool.renew(), *(gets.renew() for gets in list(self._gets))])
         for user in list(self._renewable):
             user.renew()
             await deferLater(self._reactor, RENEW_PAUSE_S)
@@ -343,7 +365,7 @@ class NodeConnections:
         for upgraded in list(self._upgraded):
             upgraded.transport.abortConnection()
             await upgraded.when_lost()
-        await self._pool.closeCachedConnections()
+        await DeferredList([self._pool.closeCachedConnections(), *(gets.close() for gets in list(self._gets))])
 
 
 def write_body(consumer: Any, pieces: Sequence[Piece]) -> None:

@@ -30,6 +30,7 @@ from splitd.nodes.entries import read_registry
 from storaged.http import parse_authority
 from storaged.http.chunks import BrokenChunks, ChunkDecoder
 from storaged.http.forwarded import client_behind
+from storaged.http.get_connection import BadAnswer, begin_body, read_answer_head
 from storaged.http.heads import Refused, read_head
 from storaged.http.targets import split_target
 from storaged.packs.format import scan
@@ -85,6 +86,11 @@ def _target(data: bytes) -> None:
     assert again.path == target.path, (target, again)
 
 
+def _answer(data: bytes) -> None:
+    _, code, headers = read_answer_head(data)
+    begin_body(code, headers)
+
+
 def _shown(text: str) -> None:
     check_shape(text)
     real = read_path(text)
@@ -125,6 +131,11 @@ PARSERS: Mapping[str, Parser] = MappingProxyType(
             lambda data: read_head(data, _LIMIT),
             (Refused,),
             (b"GET / HTTP/1.1\r\nHost: a", b"PUT /a%20b HTTP/1.1\r\nHost: h:1\r\nContent-Length: 5\r\nX: y"),
+        ),
+        "answer": Parser(
+            _answer,
+            (BadAnswer,),
+            (b"HTTP/1.1 206 Partial\r\nContent-Length: 5\r\nA: b", b"HTTP/1.0 200 \r\nTransfer-Encoding: chunked"),
         ),
         "target": Parser(
             _target, (Refused, BadName, NotFound), (b"/a/b%20c?x=1&y", b"http://h/a/../b", b"/%ff%2e", b"*")

@@ -1,4 +1,4 @@
-"""A node at the other end of a connection, as an `IRemoteStore`.  It speaks the part protocol with treq."""
+"""A node at the other end of a connection, as an `IRemoteStore`.  It speaks the part protocol."""
 
 from __future__ import annotations
 
