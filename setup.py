@@ -24,6 +24,7 @@ RUNTIME = [
     "ruamel.yaml>=0.19",
     "google-crc32c>=1.9",
     "awscrt>=0.38",
+    "multipart>=2.0",
     "pyeclib>=1.8",
     "cffi>=2.1",
     "prometheus-client>=0.26",

@@ -15,3 +15,11 @@ def fired(deferred: Deferred[_Result]) -> _Result:
     deferred.addCallback(results.append)
     [result] = results
     return result
+
+
+def failed(deferred: Deferred[_Result]) -> BaseException:
+    """The error of a Deferred that has failed."""
+    problems: list[BaseException] = []
+    deferred.addErrback(lambda failure: problems.append(failure.value))
+    [problem] = problems
+    return problem

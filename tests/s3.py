@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth
@@ -16,8 +17,20 @@ from storaged.http.targets import encode_target
 
 ACCESS_KEY, SECRET_KEY = "SPLITTEST", "a/secret+of=tests"
 REGION = "us-east-1"
+BOUNDARY = "--xyz"
 
-__all__ = ["ACCESS_KEY", "REGION", "SECRET_KEY", "AwsChunkedWrapper", "FakeRequest", "OneUser", "presign", "sign"]
+__all__ = [
+    "ACCESS_KEY",
+    "BOUNDARY",
+    "REGION",
+    "SECRET_KEY",
+    "AwsChunkedWrapper",
+    "FakeRequest",
+    "OneUser",
+    "form_of",
+    "presign",
+    "sign",
+]
 
 
 class FakeRequest:
@@ -87,3 +100,20 @@ def presign(method: str, url: str, headers: Mapping[str, str], expires_s: int = 
     request = _request(method, url, headers, b"")
     S3SigV4QueryAuth(Credentials(ACCESS_KEY, SECRET_KEY), "s3", REGION, expires_s).add_auth(request)
     return _taken(request, request.url)
+
+
+def form_of(
+    fields: Mapping[str, bytes],
+    data: bytes,
+    filename: str = "f.txt",
+    behind: Mapping[str, bytes] = MappingProxyType({}),
+) -> bytes:
+    """Return a form with a file."""
+
+    def field(name: str, value: bytes, more: str = "") -> bytes:
+        head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n'
+        return head.encode() + value + b"\r\n"
+
+    before = b"".join(field(name, value) for name, value in fields.items())
+    file = field("file", data, f'; filename="{filename}"\r\nContent-Type: text/x')
+    return before + file + b"".join(field(*each) for each in behind.items()) + f"--{BOUNDARY}--\r\n".encode()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import attrs
 
+from splitd.access.grants import Principal
 from splitd.frontends.s3.buckets.notes import Buckets, Owner, owner_of_bucket
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.keys import Keys
@@ -13,7 +14,7 @@ from splitd.frontends.s3.payload.expected import Expected, read_expected
 from splitd.frontends.s3.payload.hashing import ThreadedMD5
 from splitd.frontends.s3.payload.receiving import collect
 from splitd.frontends.s3.query import Query
-from splitd.frontends.s3.signing.authentication import Proof
+from splitd.frontends.s3.signing.authentication import Authenticator, Proof
 from splitd.frontends.s3.target import Target
 from storaged.http import IRequest
 from storaged.system.clocks import WallClock
@@ -64,12 +65,16 @@ class S3Request:
     """One request, after its signature was found good.
 
     :param http: the request, and its answer.
+    :param authenticator: proves who has signed the policy of a form.
+    :param door_of: returns the door as somebody else sees it.
     """
 
     http: IRequest
     target: Target
     proof: Proof
     door: S3Door
+    authenticator: Authenticator
+    door_of: Callable[[Principal], S3Door]
 
     @property
     def bucket(self) -> str:

@@ -42,6 +42,7 @@ STATUS: dict[str, int] = {
     "MalformedTrailerError": 400,
     "MalformedXML": 400,
     "MaxMessageLengthExceeded": 400,
+    "MaxPostPreDataLengthExceeded": 400,
     "MetadataConfigurationNotFound": 404,
     "MetadataTooLarge": 400,
     "MethodNotAllowed": 405,

@@ -23,6 +23,7 @@ from splitd.frontends.s3.buckets.service import create_bucket, delete_bucket, he
 from splitd.frontends.s3.buckets.tagging import delete_bucket_tagging, get_bucket_tagging, put_bucket_tagging
 from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.errors import S3Error
+from splitd.frontends.s3.forms.post import post_object
 from splitd.frontends.s3.multipart.complete import complete_upload
 from splitd.frontends.s3.multipart.parts import list_parts, upload_part, upload_part_copy
 from splitd.frontends.s3.multipart.uploads import abort_upload, create_upload, list_uploads
@@ -48,6 +49,7 @@ _BUCKET: Mapping[tuple[str, str], Operation] = {
     ("HEAD", ""): head_bucket,
     ("PUT", ""): create_bucket,
     ("DELETE", ""): delete_bucket,
+    ("POST", ""): post_object,
     ("POST", "delete"): delete_objects,
     ("GET", "location"): get_location,
     ("GET", "acl"): get_bucket_acl,

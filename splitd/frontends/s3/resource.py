@@ -91,7 +91,7 @@ class S3Resource(StreamingResource):
         )
         request.user = proof.principal.name or None
         await self._let_in(request)
-        asked = S3Request(request, target, proof, self._door_for(proof.principal))
+        asked = S3Request(request, target, proof, self._door_for(proof.principal), self._authenticator, self._door_for)
         operation = find_operation(
             request.method.decode("ascii", "replace"), target, copies=request.has_header(b"x-amz-copy-source")
         )

@@ -34,10 +34,11 @@ async def store(request: S3Request, upload: IUpload, expected: Expected, media: 
     """Lead the body of a request into an upload, and commit it; return what was stored."""
     wants_md5 = request.door.settings.md5 or expected.md5 is not None
     received = await receive(request.http, upload, expected, request.make_md5 if wants_md5 else None)
-    manifest, _ = await upload.finish(_found(media, received).compact())
+    manifest, _ = await upload.finish(found_media(media, received).compact())
     return manifest
 
 
-def _found(media: Media, received: Received) -> Media:
+def found_media(media: Media, received: Received) -> Media:
+    """Return what an object says of itself, with what was found of its bytes."""
     checksum = "" if received.checksum is None else received.checksum.kept()
     return msgspec.structs.replace(media, etag=received.md5, checksum=checksum)

@@ -72,6 +72,15 @@ def read_expected(request: IRequest, proof: Proof, *, of_body: bool = True) -> E
     )
 
 
+def read_form(fields: IRequest) -> Expected:
+    """Read what the fields of a form say of its file.
+
+    :raise S3Error: they contradict each other.
+    """
+    algorithm, checksum = _checksum(fields)
+    return Expected(None, None, "", _md5(fields), algorithm, checksum)
+
+
 def _length(request: IRequest, *, is_chunked: bool) -> int | None:
     if not is_chunked:
         return request.body.length

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from calendar import timegm
+from collections.abc import Mapping
 from functools import lru_cache
 from time import gmtime, strftime
 
@@ -25,7 +26,7 @@ from splitd.frontends.s3.signing.canonical import (
     signing_key,
     string_to_sign,
 )
-from splitd.frontends.s3.signing.claims import SIGNATURE, Claim, parse_authorization, parse_presigned
+from splitd.frontends.s3.signing.claims import SIGNATURE, Claim, parse_authorization, parse_form, parse_presigned
 from storaged.http import IRequest
 from storaged.system.clocks import WallClock
 
@@ -153,6 +154,31 @@ class Authenticator:
             raise _wrong_signature(access_key, text, signature)
         return Proof(key.principal)
 
+    def prove_policy(self, policy: str, fields: Mapping[str, str]) -> Principal:
+        """Return who has signed the policy of a form.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-authentication-HTTPPOST.html
+
+        :param policy: as it stands in the form.
+        :param fields: the form's fields, by their names in lower case.
+        :raise S3Error: the signature is not good; `code` says why.
+        """
+        if version2.ACCESS_KEY.lower() in fields:
+            access_key, signature = fields[version2.ACCESS_KEY.lower()], fields.get("signature", "")
+            if not signature:
+                raise _no_field("signature")
+            key = self._find(access_key)
+            ours = version2.sign(key.secret, policy)
+        else:
+            claim = parse_form(fields)
+            self._check_scope(claim, claim.time, "InvalidArgument")
+            access_key, signature = claim.access_key, claim.signature
+            key = self._find(access_key)
+            ours = sign(signing_key(key.secret, claim.scope), policy)
+        if not is_same(ours, signature):
+            raise _wrong_signature(access_key, policy, signature)
+        return key.principal
+
     def _find(self, access_key: str) -> AccessKey:
         key = self._keys.find(access_key)
         if key is None:
@@ -184,6 +210,10 @@ class Authenticator:
             if is_same(sign(secret, text), claim.signature):
                 return Proof(key.principal, payload, _chunk_signer(payload, secret, time, claim))
         raise _wrong_signature(claim.access_key, text, claim.signature)
+
+
+def _no_field(name: str) -> S3Error:
+    return S3Error("InvalidArgument", f"Bucket POST must contain a field named '{name}'.", ArgumentName=name)
 
 
 def _wrong_signature(access_key: str, text: str, signature: str) -> S3Error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import attrs
 
@@ -86,6 +86,29 @@ def parse_presigned(query: Query) -> Claim:
         raise _bad_parameters(f"X-Amz-Expires must be from 1 to {LONGEST_S} seconds, which is a week")
     signed = _check_names(query.get("X-Amz-SignedHeaders"), _bad_parameters)
     return Claim(access_key, scope, signed, _check_hex(query.get(SIGNATURE)), time, int(expires))
+
+
+def parse_form(fields: Mapping[str, str]) -> Claim:
+    """Read the signature of a form's policy.
+
+    :param fields: the form's fields, by their names in lower case.
+    :raise S3Error: it is not well formed.
+    """
+    algorithm, credential, time, signature = (
+        fields.get(f"x-amz-{name}", "") for name in ("algorithm", "credential", "date", "signature")
+    )
+    if not (algorithm and credential and time and signature):
+        raise _bad_form("a form with a policy needs x-amz-algorithm, x-amz-credential, x-amz-date and x-amz-signature")
+    if algorithm != ALGORITHM:
+        raise _bad_form(f"x-amz-algorithm only supports {ALGORITHM}")
+    access_key, scope = _parse_credential(credential, _bad_form)
+    if not _TIME.match(time):
+        raise _bad_form("x-amz-date must be in the form YYYYMMDDTHHMMSSZ")
+    return Claim(access_key, scope, "", _check_hex(signature), time)
+
+
+def _bad_form(why: str) -> S3Error:
+    return S3Error("InvalidArgument", f"the form's signature cannot be used: {why}")
 
 
 def _parse_credential(value: str, refuse: Callable[[str], S3Error]) -> tuple[str, Scope]:

@@ -1,0 +1,172 @@
+"""The upload of a file from a form: who its author is, and what becomes of it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import quote
+
+import attrs
+import msgspec
+from multipart import parse_options_header
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IConsumer
+
+from splitd.frontends.s3.answers import answer
+from splitd.frontends.s3.door import S3Request
+from splitd.frontends.s3.errors import S3Error
+from splitd.frontends.s3.forms.body import Form, FormBody
+from splitd.frontends.s3.forms.policy import Policy, parse_policy
+from splitd.frontends.s3.headers import MOST_TAGS, etag_of, read_media, refuse_unsupported
+from splitd.frontends.s3.keys import path_of
+from splitd.frontends.s3.objects.put import found_media
+from splitd.frontends.s3.objects.tagging import read_tags
+from splitd.frontends.s3.payload.expected import read_form
+from splitd.frontends.s3.payload.receiving import Received, Receiver
+from splitd.frontends.s3.signing.authentication import Proof
+from splitd.frontends.s3.target import check_key
+from splitd.frontends.s3.xml import document, text
+from splitd.model.conditions import ALWAYS
+from splitd.model.manifest import Manifest
+from splitd.model.media import Media
+from storaged.http import reason_of, receive_body
+
+_NO_POLICY = Policy(2**63, ())
+_URL = re.compile(r"\Ahttps?://[!-~]+\Z")
+_FILENAME = "${filename}"
+_SIGNED = ("x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature", "awsaccesskeyid", "signature")
+
+
+class FormFields:
+    """The fields of a form in place of a request's headers: they have the same names.
+
+    :param form: the form.
+    """
+
+    def __init__(self, form: Form) -> None:
+        others = {"acl": "x-amz-acl"}
+        left_out = {*_SIGNED, "policy", "key", "bucket", "tagging", "success_action_status", "success_action_redirect"}
+        self._fields = {others.get(name, name): value for name, value in form.fields.items() if name not in left_out}
+        if form.content_type:
+            self._fields.setdefault("content-type", form.content_type)
+
+    def header_names(self) -> list[str]:
+        """Return the names."""
+        return list(self._fields)
+
+    def header_values(self, name: str) -> list[str]:
+        """Return the value of a field; none if it did not come."""
+        return [self._fields[name.lower()]] if name.lower() in self._fields else []
+
+    def getHeader(self, name: str) -> str | None:
+        """Return the value of a field; None if it did not come."""
+        return self._fields.get(name.lower())
+
+
+async def post_object(request: S3Request) -> None:
+    """Store the file of a form."""
+    if not request.proof.is_anonymous:
+        raise S3Error("MethodNotAllowed", "a form is signed by its policy, and not in a header or the URL")
+    body = FormBody(_boundary(request))
+    # All that comes behind the file is read, too, so that the client is there for the answer.
+    delivering = Deferred.fromCoroutine(receive_body(request.http, body, body.when_broken()))
+    delivering.addCallbacks(body.finish, body.fail)
+    try:
+        form = await body.form()
+        key = _key(form)
+        policy, asked = _authorize(request, form, key)
+        stored = await _store(asked, key, form, body, policy)
+    finally:
+        delivering.cancel()
+    _answer(asked, key, form, stored)
+
+
+def _boundary(request: S3Request) -> str:
+    kind, options = parse_options_header(request.header("Content-Type"))
+    if kind.lower() != "multipart/form-data" or not options.get("boundary"):
+        raise S3Error(
+            "PreconditionFailed",
+            "At least one of the pre-conditions you specified did not hold",
+            Condition="Bucket POST must be of the enclosure-type multipart/form-data",
+        )
+    return str(options["boundary"])
+
+
+def _key(form: Form) -> str:
+    if not form.get("key"):
+        raise _missing("key")
+    # A browser may send the whole path that the file has on its machine.
+    filename = form.filename.rpartition("/")[2].rpartition("\\")[2]
+    key = check_key(form.get("key").replace(_FILENAME, filename))
+    if not key:
+        raise S3Error("InvalidArgument", "User key must have a length greater than 0.", ArgumentName="key")
+    if any("\ud800" <= each <= "\udfff" for each in key):
+        raise S3Error("InvalidArgument", "the key is not UTF-8", ArgumentName="key")
+    return key
+
+
+def _missing(field: str) -> S3Error:
+    return S3Error(
+        "InvalidArgument",
+        f"Bucket POST must contain a field named '{field}'.  If it is specified, please check the order of the fields.",
+        ArgumentName=field,
+        ArgumentValue="",
+    )
+
+
+def _authorize(request: S3Request, form: Form, key: str) -> tuple[Policy, S3Request]:
+    """Return the policy of a form, and the request as that of its author; of everybody if it is not signed."""
+    if "policy" not in form.fields:
+        for field in _SIGNED:
+            if field in form.fields:
+                raise _missing("policy")
+        return _NO_POLICY, request
+    principal = request.authenticator.prove_policy(form.get("policy"), form.fields)
+    request.http.user = principal.name or None
+    policy = parse_policy(form.get("policy"))
+    policy.check({**form.fields, "key": key, "bucket": request.bucket}, request.door.wall.now_ms())
+    return policy, attrs.evolve(request, proof=Proof(principal), door=request.door_of(principal))
+
+
+async def _store(request: S3Request, key: str, form: Form, body: FormBody, policy: Policy) -> Manifest:
+    fields: Any = FormFields(form)
+    refuse_unsupported(fields)
+    media: Media = read_media(fields)
+    if form.get("tagging"):
+        tags = read_tags(form.get("tagging").encode("utf-8", "replace"), MOST_TAGS)
+        media = msgspec.structs.replace(media, tags=tags)
+    expected = read_form(fields)
+    upload = await request.keys.create(request.bucket, key, None, media, ALWAYS)
+    try:
+        wants_md5 = request.door.settings.md5 or expected.md5 is not None
+        receiver = Receiver(IConsumer(upload), expected, request.make_md5 if wants_md5 else None)
+        upload.when_broken().addCallback(receiver.break_off)
+        receiver.when_broken().addCallback(body.break_off)
+        body.lead_into(receiver, policy.most)
+        await body.ended()
+        policy.check_least(body.size)
+        received: Received = await receiver.finish()
+    except BaseException as problem:
+        await upload.abort(reason_of(problem))
+        raise
+    manifest, _ = await upload.finish(found_media(media, received).compact())
+    return manifest
+
+
+def _answer(request: S3Request, key: str, form: Form, stored: Manifest) -> None:
+    http, etag = request.http, etag_of(stored)
+    location = f"http://{http.call.host}{quote(path_of(request.bucket, key))}"
+    http.setHeader("ETag", etag)
+    redirect = form.get("success_action_redirect") or form.get("redirect")
+    if _URL.match(redirect):
+        told = f"bucket={quote(request.bucket)}&key={quote(key, safe='')}&etag={quote(etag, safe='')}"
+        http.setHeader("Location", f"{redirect}{'&' if '?' in redirect else '?'}{told}")
+        answer(http, 303)
+        return
+    http.setHeader("Location", location)
+    status = form.get("success_action_status")
+    if status == "201":
+        names = text("Location", location), text("Bucket", request.bucket), text("Key", key), text("ETag", etag)
+        answer(http, 201, document("PostResponse", *names))
+        return
+    answer(http, 200 if status == "200" else 204)
