@@ -46,6 +46,9 @@ LINGER_S = 10.0
 the answer.  A connection that is closed with unread bytes is reset, and the answer may be lost.
 """
 
+_UNUSED_LINGER_S = 1.0
+"""The same for a connection that has never had a request: there is no answer to read."""
+
 _FIRST_BYTES = frozenset(b"\r\n!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 """The first bytes of methods, and of the empty line that may precede one (RFC 9112 section 2.2)."""
 
@@ -128,7 +131,7 @@ class HttpConnection(Protocol):
 
     def handshakeCompleted(self) -> None:
         """Begin to wait for the first request: the handshake of TLS is done."""
-        if not self._ended:
+        if not self._ended and not self.site.draining:  # a stop gives it no more time than it has
             self._deadline.set(self.site.idle_timeout_s)
 
     def dataReceived(self, data: bytes) -> None:
@@ -186,8 +189,7 @@ class HttpConnection(Protocol):
         """Keep the beginning of a head, unless it can be refused already: its sender may wait for an answer."""
         if start == len(whole):
             if self._is_head_timed:  # it was the first half of an empty line
-                self.site.idle_connections.hold(self, 0)
-                self._deadline.set(self.site.idle_timeout_s)
+                self._wait_on()
             self._forget_head()
             return
         if whole is not self._head or start:
@@ -210,6 +212,12 @@ class HttpConnection(Protocol):
             self._is_head_timed = True
             self._deadline.set(min(self.site.head_timeout_s, self.site.idle_timeout_s))
         self.site.idle_connections.hold(self, len(head))
+
+    def _wait_on(self) -> None:
+        self.site.idle_connections.hold(self, 0)
+        self._deadline.set(self.site.idle_timeout_s)
+        if self.site.draining:
+            self.close()
 
     def _forget_head(self) -> None:
         if self._head:
@@ -411,9 +419,9 @@ class HttpConnection(Protocol):
         self.site.idle_connections.discard(self)
         self.transport.unregisterProducer()
 
-    def _abort_later(self) -> None:
+    def _abort_later(self, linger_s: float = LINGER_S) -> None:
         if self._aborting is None:
-            self._aborting = self.site.reactor.callLater(LINGER_S, self._abort_now)
+            self._aborting = self.site.reactor.callLater(linger_s, self._abort_now)
 
     def _abort_no_more(self) -> None:
         aborting, self._aborting = self._aborting, None
@@ -432,7 +440,7 @@ class HttpConnection(Protocol):
         if not self._ended:
             self._end()
             # TLS would wait for ever for the other side to close, too.
-            self._abort_later()
+            self._abort_later(LINGER_S if self.begun else _UNUSED_LINGER_S)
             self.transport.loseConnection()
 
     def evict(self) -> None:
