@@ -69,7 +69,9 @@ class Endpoints:
         self._observing = observing
         self.site = self._make_site(clients, connections, observing.clients)
         self._s3 = None if s3 is None else self._make_site(s3, connections, observing.clients)
-        self._redirects = self._make_site(Redirect(self._redirected_to), _REDIRECTED, None)
+        self._redirects = self._make_site(
+            Redirect(self._redirected_to, checks_names=bool(config.names)), _REDIRECTED, None
+        )
         self._operators: StreamingSite | None = None
         self.port: IListeningPort | None = None
         self.tls_port: IListeningPort | None = None

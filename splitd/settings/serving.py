@@ -136,8 +136,8 @@ class Serving(Storing, frozen=True, forbid_unknown_fields=True):
     trusted_proxies: Annotated[
         Words,
         msgspec.Meta(
-            description="Addresses and networks of proxies whose X-Forwarded-For, X-Forwarded-Host and Forwarded "
-            "count. [default: 127.0.0.0/8,::1]"
+            description="Addresses and networks of proxies whose X-Forwarded-For, X-Forwarded-Host, "
+            "X-Forwarded-Proto and Forwarded count. [default: 127.0.0.0/8,::1]"
         ),
     ] = Words(["127.0.0.0/8", "::1"])
     cors_origins: Annotated[

@@ -11,6 +11,7 @@ from zope.interface import Attribute, Interface
 
 from storaged.http.body import RequestBody, Work
 from storaged.http.names import Call
+from storaged.http.origins import Origin
 from storaged.http.pace import Pace
 from storaged.system.buffers import Piece
 
@@ -62,6 +63,7 @@ class IRequest(IAnswer):
     user: str | None = Attribute("Who asks, for logs: the name of a user, or None. Set by those who judge that.")
     id: str = Attribute("What names this request in logs and in the answer; empty if nobody observes the site.")
     call: Call = Attribute("The names by which the request calls the server: a `Call`.")
+    origin: Origin = Attribute("The scheme and the name by which the client sees the server: an `Origin`.")
 
     known: object = Attribute("What the resource has kept for this connection by `know`; None at first.")
 

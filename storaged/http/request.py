@@ -15,6 +15,7 @@ from storaged.http.forwarded import client_behind
 from storaged.http.heads import Head
 from storaged.http.interfaces import IRequest
 from storaged.http.names import Call, CalledNames, OwnNames
+from storaged.http.origins import Origin, origin_of
 from storaged.http.pace import Pace
 from storaged.http.targets import parse_absolute
 from storaged.http.transports import set_buffer_size
@@ -128,6 +129,19 @@ class StreamingRequest:
             self.header_values("Forwarded"),
             (local.host, local.port) if hasattr(local, "port") else None,
             getattr(peer, "host", None),
+        )
+
+    @cached_property
+    def origin(self) -> Origin:
+        """The scheme and the name by which the client sees the server, as trusted proxies report them."""
+        call, names = self.call, self.connection.site.names
+        return origin_of(
+            call.host,
+            is_secure=self.connection.is_secure,
+            trusts=names.trusts(call.peer),
+            protocols=self.header_values("X-Forwarded-Proto"),
+            hosts=call.forwarded_hosts,
+            forwarded=call.forwarded,
         )
 
     @cached_property

@@ -104,3 +104,28 @@ async def test_operators_are_not_answered_by_the_name_of_another_site(make_clust
     assert await ask("POST /reload", "Host: localhost:1", "Origin: http://localhost:1") == 200
     assert await ask("POST /reload", "Host: localhost:1", "Origin: http://front.example") == 403
     assert await ask("GET /health", "Host: anything.example") == 200
+
+
+@pytest.mark.parametrize("told", ["https", "http"])
+@pytest_twisted.ensureDeferred
+async def test_the_scheme_of_a_proxy_makes_no_destination_foreign(cluster: Cluster, told: str) -> None:
+    """Clients that speak TLS to a proxy name destinations by https, whatever the proxy speaks here."""
+    for forwarded in (f"X-Forwarded-Proto: {told}", f"Forwarded: host=files.example;proto={told}"):
+        headers = ["Host: files.example", forwarded]
+        for scheme in ("https", "http"):
+            etag = (await cluster.put("/a", b"x")).header("ETag")
+            tagged = f"If: <{scheme}://files.example/a> ([{etag}])"
+            to = f"Destination: {scheme}://files.example/b"
+            assert await request(cluster, "COPY /a", *headers, to, tagged) in {201, 204}
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_prefix_of_a_proxy_is_not_believed(make_cluster: Callable[..., Cluster]) -> None:
+    """It says that a proxy has taken a part of the URL away; `base_path` wants it as it was."""
+    cluster = make_cluster(base_path="/files")
+    await cluster.start()
+    assert await request(cluster, "PUT /files/a", "Host: h", "Content-Length: 0") == 201
+    prefix = "X-Forwarded-Prefix: /files"
+    assert await request(cluster, "GET /a", "Host: h", prefix) == 404
+    assert await request(cluster, "MOVE /files/a", "Host: h", prefix, "Destination: http://h/b") == 502
+    assert await request(cluster, "MOVE /files/a", "Host: h", prefix, "Destination: http://h/files/b") == 201

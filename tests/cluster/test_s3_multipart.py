@@ -62,6 +62,18 @@ async def complete(
 
 
 @pytest_twisted.ensureDeferred
+async def test_the_url_of_the_object_is_the_one_that_clients_of_a_proxy_know(s3: S3) -> None:
+    for headers, origin in (
+        ({}, s3.cluster.s3_url),
+        ({"X_Forwarded_Proto": "https", "X_Forwarded_Host": "s3.example"}, "https://s3.example"),
+    ):
+        upload = await begin(s3)
+        tag = await put_part(s3, upload, 1, b"abc")
+        answer = await complete(s3, upload, [(1, tag)], **headers)
+        assert texts(answer, "Location") == [f"{origin}/bucket/k"]
+
+
+@pytest_twisted.ensureDeferred
 async def test_an_object_is_made_of_its_parts(s3: S3) -> None:
     upload = await begin(s3, Content_Type="text/x", x_amz_meta_a="1")
     tags = await gatherResults(

@@ -14,6 +14,7 @@ from twisted.internet.endpoints import SSL4ClientEndpoint, connectProtocol
 from twisted.internet.ssl import CertificateOptions, ClientContextFactory
 from twisted.internet.utils import getProcessOutputAndValue
 
+from storaged.system.words import Words
 from tests.certificates import write_pair
 from tests.cluster.cluster import Cluster
 from tests.cluster.raw import RawClient, connect
@@ -228,6 +229,45 @@ async def test_a_client_without_tls_is_led_to_the_same_url_with_it(
     client = await connect_tls(front.endpoints.tls_port.getHost().port)
     client.begin("GET", "/plain")
     assert (await client.answer()).body == b"x"
+
+
+@pytest.mark.parametrize(
+    ("headers", "code", "location"),
+    [
+        ("Host: inner", 308, "https://inner:8443/a"),
+        ("Host: inner|X-Forwarded-Host: files.example|X-Forwarded-Proto: http", 308, "https://files.example:8443/a"),
+        ('Host: inner|Forwarded: host="[2001:db8::1]:80";proto=http', 308, "https://[2001:db8::1]:8443/a"),
+        ("Host: inner|X-Forwarded-Host: a b", 308, "https://inner:8443/a"),
+        ("Host: files.example|X-Forwarded-Proto: https", 421, None),
+        ("Host: files.example|Forwarded: proto=https", 421, None),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_clients_of_a_proxy_are_led_to_the_name_that_they_know(
+    make_cluster: Callable[..., Cluster], folder: Path, headers: str, code: int, location: str | None
+) -> None:
+    """And those that have come by https already are not led round in circles."""
+    tls = f"tls:{folder}:0:interface=127.0.0.1"
+    cluster = make_cluster(listen_tls=tls, redirect="tcp:0:interface=127.0.0.1", redirect_port=8443)
+    await cluster.start()
+    client = await connect(cluster.front.endpoints.redirect_port.getHost().port)  # type: ignore[union-attr]
+    client.send("\r\n".join(["GET /a HTTP/1.1", *headers.split("|"), "", ""]).encode())
+    answer = await client.answer()
+    assert (answer.code, answer.headers.get("location")) == (code, location)
+    client.leave()
+
+
+@pytest_twisted.ensureDeferred
+async def test_clients_are_led_to_own_names_only(make_cluster: Callable[..., Cluster], folder: Path) -> None:
+    tls = f"tls:{folder}:0:interface=127.0.0.1"
+    cluster = make_cluster(listen_tls=tls, redirect="tcp:0:interface=127.0.0.1", names=Words(["files.example"]))
+    await cluster.start()
+    port = cluster.front.endpoints.redirect_port.getHost().port  # type: ignore[union-attr]
+    for host, code in (("files.example", 308), ("evil.example", 421)):
+        client = await connect(port)
+        client.send(f"GET /a HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        assert (await client.answer()).code == code
+        client.leave()
 
 
 @pytest_twisted.ensureDeferred

@@ -63,9 +63,10 @@ async def complete_upload(request: S3Request) -> None:
         if checksum is None
         else [text(checksum.algorithm.element, checksum.value), text("ChecksumType", checksum.type)]
     )
+    origin = request.http.origin
     body = document(
         "CompleteMultipartUploadResult",
-        text("Location", f"http://{request.http.call.host}{path_of(request.bucket, request.key)}"),
+        text("Location", f"{origin.scheme}://{origin.authority}{path_of(request.bucket, request.key)}"),
         text("Bucket", request.bucket),
         text("Key", request.key),
         text("ETag", etag_of(manifest)),
