@@ -20,6 +20,7 @@ from splitd.access.key_file import parse_key_file
 from splitd.access.secrets import Seal
 from splitd.assembly.access import Access
 from splitd.assembly.doors import make_s3_door, make_webdav
+from splitd.assembly.resumable import with_resumable
 from splitd.assembly.upkeep import Upkeep
 from splitd.capacity import IDLE_SHARE, Capacity
 from splitd.catalog.backup import encode_backup
@@ -164,9 +165,10 @@ class Front:
             config.access_log, config.access_log_format, config.audit_log, self._in_thread, reactor, wall
         )
         self._hashes_pool = ThreadPool(0, _HASHES, name="hashes")
+        webdav = make_webdav(config, store, self.catalog.locks, capacity, access, reactor, wall)
         self.endpoints = Endpoints(
             config,
-            make_webdav(config, store, self.catalog.locks, capacity, access, reactor, wall),
+            with_resumable(webdav, config, store, access, wall),
             make_s3_door(config, store, access, self._compute, wall),
             capacity.clients(),
             self._observing,

@@ -19,7 +19,7 @@ from splitd.interfaces.continued import IContinuedLedger
 from splitd.interfaces.keys import IKeys, Listing
 from splitd.interfaces.names import AskedLayout, Details, ILocks, INamespace
 from splitd.interfaces.quotas import IQuotas
-from splitd.interfaces.store import IObjectStore, IUpload, Opened
+from splitd.interfaces.store import IDownload, IObjectStore, IUpload, Opened
 from splitd.model.branch import NO_PROPERTIES
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.locks import Lock
@@ -28,14 +28,12 @@ from splitd.model.media import Media
 from splitd.model.properties import PropertyChanges
 from splitd.model.tree import Collection, Member
 from splitd.uploads.bounded import limit_size
-from splitd.uploads.continued import ContinuedUploads
+from splitd.uploads.continued import NO_ROOM, ContinuedUploads
 from splitd.uploads.uploads import Uploads
 from storaged.system.clocks import WallClock
 from storaged.system.ranges import Span
 
 _Result = TypeVar("_Result")
-
-_NO_ROOM = "a quota has room for {} bytes only"
 
 _SMALL_UPLOADS = 12 * 1024 * 1024
 _SMALL_DOWNLOADS = 16 * 1024 * 1024
@@ -81,7 +79,7 @@ class ObjectStore:
         self._uploads = uploads
         self._downloads = downloads
         self._wake = wake_reaper
-        self.continued = ContinuedUploads(catalog, continued, uploads, wake_reaper, largest)
+        self.continued = ContinuedUploads(catalog, continued, uploads, wake_reaper, largest, quotas, self._open_version)
         self._new_token = new_token
         self._wall = wall
 
@@ -104,7 +102,7 @@ class ObjectStore:
         upload = await self._uploads.begin(path, size, media.compact(), admission.condition, admission.layout)
         if size is not None:
             return upload
-        limits = (largest, FileTooLarge, TOO_LARGE), (room, QuotaExceeded, _NO_ROOM)
+        limits = (largest, FileTooLarge, TOO_LARGE), (room, QuotaExceeded, NO_ROOM)
         return limit_size(upload, [(most, kind(text.format(most))) for most, kind, text in limits if most is not None])
 
     def open(self, path: str, span_of: Callable[[Manifest], Span]) -> Deferred[Opened]:
@@ -123,6 +121,9 @@ class ObjectStore:
                 if now == manifest:
                     raise
                 manifest = now
+
+    async def _open_version(self, manifest: Manifest) -> IDownload:
+        return (await self._downloads.open(manifest, Span(0, manifest.size))).download
 
     async def _find(self, path: str) -> Manifest:
         found = await self._catalog.lookup(path)

@@ -18,15 +18,17 @@ def segment(upload: str, of: str, *, size: int = 10, parity: int = 0, nodes: Seq
     return Manifest(upload, size, 5000, 6 - parity, parity, 4, tuple(nodes) if size else (), "note", segment_of=of)
 
 
-async def put_segment(ledger: IUploadLedger, of: str, number: int, upload: str, *, size: int = 10) -> bool:
+async def put_segment(
+    ledger: IUploadLedger, of: str, number: int, upload: str, *, size: int = 10, replaces: str | None = None
+) -> bool:
     """Upload a segment; return whether there was none of its number."""
     await begin(ledger, upload, "/of", NODES)
-    return await commit_segment(ledger, number, segment(upload, of, size=size))
+    return await commit_segment(ledger, number, segment(upload, of, size=size), replaces)
 
 
-async def commit_segment(ledger: IUploadLedger, number: int, manifest: Manifest) -> bool:
+async def commit_segment(ledger: IUploadLedger, number: int, manifest: Manifest, replaces: str | None = None) -> bool:
     """Commit a segment whose upload was begun."""
-    [committed] = ledger.commit_all([Commit("/of", manifest, ALWAYS, number)])
+    [committed] = ledger.commit_all([Commit("/of", manifest, ALWAYS, number, replaces)])
     return await committed
 
 

@@ -11,7 +11,7 @@ from splitd.access.grants import READ, WRITE
 from splitd.access.judge import Judge
 from splitd.access.publishing import Publishing
 from splitd.interfaces.continued import ContinuedUpload, IContinuedUploads, Segment
-from splitd.interfaces.store import IUpload
+from splitd.interfaces.store import IDownload, IUpload
 from splitd.model.conditions import Condition
 from splitd.model.manifest import Manifest
 from splitd.model.media import Media
@@ -34,26 +34,32 @@ class LimitedContinuedUploads:
         self._publishing = publishing
         self._grants = judge.grants
 
-    def begin(self, path: str, media: Media, condition: Condition) -> Deferred[ContinuedUpload]:
+    def begin(
+        self, path: str, media: Media, condition: Condition, size: int | None = None
+    ) -> Deferred[ContinuedUpload]:
         """Begin an upload; needs `write`."""
         refused = self._judge.refuse_change(path, condition)
         if refused:
             return fail(refused)
         if media.acl:
-            return Deferred.fromCoroutine(self._begin_published(path, media, condition))
-        return self._uploads.begin(path, media, self._judge.own(path, condition))
+            return Deferred.fromCoroutine(self._begin_published(path, media, condition, size))
+        return self._uploads.begin(path, media, self._judge.own(path, condition), size)
 
-    async def _begin_published(self, path: str, media: Media, condition: Condition) -> ContinuedUpload:
+    async def _begin_published(
+        self, path: str, media: Media, condition: Condition, size: int | None
+    ) -> ContinuedUpload:
         # Who may publish is asked once, at the beginning: what the upload began with is what it ends with.
         refused = await self._publishing.refuse(path)
         if refused:
             raise refused
-        return await self._uploads.begin(path, media, self._judge.own(path, condition))
+        return await self._uploads.begin(path, media, self._judge.own(path, condition), size)
 
-    def put_segment(self, path: str, upload: str, number: int, size: int | None) -> Deferred[IUpload]:
+    def put_segment(
+        self, path: str, upload: str, number: int, size: int | None, replaces: str | None = None
+    ) -> Deferred[IUpload]:
         """Begin a segment; needs `write`."""
         refused = self._judge.refuse(path, WRITE)
-        return fail(refused) if refused else self._uploads.put_segment(path, upload, number, size)
+        return fail(refused) if refused else self._uploads.put_segment(path, upload, number, size, replaces)
 
     def find(self, path: str, upload: str) -> Deferred[ContinuedUpload]:
         """Look up an upload; needs `write`."""
@@ -64,6 +70,11 @@ class LimitedContinuedUploads:
         """List a page of segments; needs `write`."""
         refused = self._judge.refuse(path, WRITE)
         return fail(refused) if refused else self._uploads.list_segments(path, upload, after, limit)
+
+    def read(self, path: str, upload: str, segments: Sequence[Segment]) -> Deferred[IDownload]:
+        """Read segments; needs `write`, since who sends an upload may go on with it."""
+        refused = self._judge.refuse(path, WRITE)
+        return fail(refused) if refused else self._uploads.read(path, upload, segments)
 
     def list_uploads(self, prefix: str, after: tuple[str, str], limit: int) -> Deferred[list[ContinuedUpload]]:
         """List a page of the uploads whose paths the user may read; needs `read` where the prefix lies."""

@@ -11,15 +11,17 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from splitd.catalog.changes import Changes, printable
+from splitd.catalog.continued import Continued
 from splitd.catalog.judging import refuse_failed, refuse_locked_file
 from splitd.catalog.metering import Meters
 from splitd.catalog.state import State
-from splitd.errors import UploadAborted, UploadTooLarge, UploadUnknown
+from splitd.errors import SegmentsRefused, UploadAborted, UploadTooLarge, UploadUnknown
 from splitd.interfaces.parts import IPartMoves
 from splitd.interfaces.uploads import Commit, IUploadLedger, Start
 from splitd.model import records
 from splitd.model.manifest import Manifest
 from splitd.model.media import Media
+from splitd.model.packing import KEY, Packed
 from splitd.model.paths import check_catalog_path, check_key_path, check_path
 from splitd.model.records import Record
 from splitd.model.segments import MAX_NOTE, MAX_SEGMENTS, MAX_SIZE
@@ -121,6 +123,8 @@ class JournalledUploads:
             refuse_too_large(number, continued.size + manifest.size)
             self._refuse_unready(manifest)
             _refuse_note(manifest.said)
+            if commit.replaces is not None:
+                _refuse_replacing(continued, number, commit.replaces)
             return records.SegmentCommitted(number, manifest), number not in continued.segments
 
         # Segments of different numbers do not wait for each other, so that one sync serves those that come together.
@@ -172,6 +176,17 @@ def _refuse_note(said: str | Media) -> None:
     """
     if not isinstance(said, str) or len(said) > MAX_NOTE:
         raise ValueError(f"the note of a segment is a text of at most {MAX_NOTE} characters")
+
+
+def _refuse_replacing(continued: Continued, number: int, expected: str) -> None:
+    """Refuse a segment in place of another one than the expected.
+
+    :raise SegmentsRefused: another one has the number, or none.
+    """
+    packed: Packed | None = continued.segments.get(number)
+    found = "" if packed is None else packed[:KEY].hex()
+    if found != expected:
+        raise SegmentsRefused(f"upload {continued.upload}: another request has stored segment {number} meanwhile")
 
 
 def _refuse_misplaced(manifest: Manifest, begun: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ import attrs
 from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
-from splitd.interfaces.store import IUpload
+from splitd.interfaces.store import IDownload, IUpload
 from splitd.model.conditions import Condition
 from splitd.model.manifest import Manifest
 from splitd.model.media import Media
@@ -83,17 +83,21 @@ class IContinuedUploads(Interface):
     Every call names the path with the upload's id, and finds no upload if it was begun for another path.
     """
 
-    def begin(path: str, media: Media, condition: Condition) -> Deferred[ContinuedUpload]:
+    def begin(path: str, media: Media, condition: Condition, size: int | None = None) -> Deferred[ContinuedUpload]:
         """Begin an upload.
 
         :param path: the path that its file should get.
         :param media: the headers that the client sent; the file gets them unless `complete` is given others.
         :param condition: a condition that must hold now; `complete` is given its own.
+        :param size: the bytes of the file, if they are known: then a file that is too large, that a quota does not
+            allow, or that no nodes have room for is refused now.
         :return: a Deferred that fires with the upload when it would survive a power cut.
         :raise SplitdError: what `IObjectStore.create` raises before it looks for nodes, for the same reasons.
         """
 
-    def put_segment(path: str, upload: str, number: int, size: int | None) -> Deferred[IUpload]:
+    def put_segment(
+        path: str, upload: str, number: int, size: int | None, replaces: str | None = None
+    ) -> Deferred[IUpload]:
         """Begin a segment.  Cancelling it begins none.
 
         `finish` takes the segment's note, at most `MAX_NOTE` characters, in place of `said`.  It fires with the
@@ -103,7 +107,9 @@ class IContinuedUploads(Interface):
 
         :param number: its number, from 1 to `MAX_SEGMENTS`.
         :param size: its bytes, or None if unknown: then `finish` commits what has arrived, and may be called when a
-            client has left.
+            client has left.  Then the segment breaks as soon as the file would be too large, or exceed a quota.
+        :param replaces: the id of the segment that must have the number at the commit; empty if none must have it; None
+            if it does not matter.  If it is another one, `finish` raises `SegmentsRefused`, and nothing has changed.
         :return: a Deferred that fires with the upload of the segment when bytes can flow.
         :raise UploadUnknown: no such upload is under way.
         :raise UploadTooLarge: the number is too high, or the upload would have more than `MAX_SIZE` bytes.
@@ -124,6 +130,14 @@ class IContinuedUploads(Interface):
         :param after: list only higher numbers; 0 for the first page.
         :param limit: how many at most.
         :return: a Deferred that fires with the segments.
+        :raise UploadUnknown: no such upload is under way.
+        """
+
+    def read(path: str, upload: str, segments: Sequence[Segment]) -> Deferred[IDownload]:
+        """Read segments of an upload, one after the other.
+
+        :param segments: as `list_segments` has listed them.
+        :return: a Deferred that fires with their bytes, open for reading; see `IObjectStore.open` for its errors.
         :raise UploadUnknown: no such upload is under way.
         """
 

@@ -37,12 +37,14 @@ class Commit:
     :param condition: the condition for the commit; see `Admitted.condition`.
     :param number: 0 for a file.  Else the version becomes the segment of this number of the continued upload
         `manifest.segment_of`, and gets no name: path and condition are not looked at.
+    :param replaces: for a segment, the id of the one that has its number now; empty if none has; None if any may.
     """
 
     path: str
     manifest: Manifest
     condition: Condition
     number: int = 0
+    replaces: str | None = None
 
 
 class IUploadLedger(Interface):

@@ -11,20 +11,24 @@ ANY = "*"
 
 METHODS = (
     "OPTIONS", "GET", "HEAD", "PUT", "DELETE", "MKCOL", "COPY", "MOVE", "PROPFIND", "PROPPATCH", "LOCK", "UNLOCK",
+    "POST", "PATCH",
 )  # fmt: skip
 """The methods that pages may use, unless fewer are set."""
 
 HEADERS = (
     "Authorization", "Content-Digest", "Content-Range", "Content-Type", "Depth", "Destination", "If", "If-Match",
     "If-Modified-Since", "If-None-Match", "If-Range", "If-Unmodified-Since", "Lock-Token", "Overwrite", "Range",
-    "Repr-Digest", "Timeout", "Want-Repr-Digest", "X-Requested-With",
+    "Repr-Digest", "Timeout", "Tus-Resumable", "Upload-Checksum", "Upload-Complete", "Upload-Concat",
+    "Upload-Defer-Length", "Upload-Draft-Interop-Version", "Upload-Length", "Upload-Metadata", "Upload-Offset",
+    "Want-Repr-Digest", "X-HTTP-Method-Override", "X-Requested-With",
 )  # fmt: skip
 """The headers that pages may send."""
 
 EXPOSED = (
     "Accept-Ranges", "Allow", "Content-Digest", "Content-Location", "Content-Range", "Content-Length", "DAV", "Date",
-    "ETag", "Last-Modified", "Location", "Lock-Token", "Repr-Digest", "Retry-After", "WWW-Authenticate",
-    "X-Request-Id",
+    "ETag", "Last-Modified", "Location", "Lock-Token", "Repr-Digest", "Retry-After", "Tus-Extension", "Tus-Max-Size",
+    "Tus-Resumable", "Tus-Version", "Upload-Complete", "Upload-Concat", "Upload-Defer-Length", "Upload-Expires",
+    "Upload-Length", "Upload-Limit", "Upload-Metadata", "Upload-Offset", "WWW-Authenticate", "X-Request-Id",
 )  # fmt: skip
 """The headers of answers that pages may read."""
 

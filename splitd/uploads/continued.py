@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
+import msgspec
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from splitd.errors import TOO_LARGE, FileTooLarge, UploadTooLarge, UploadUnknown
+from splitd.errors import TOO_LARGE, FileTooLarge, QuotaExceeded, SplitdError, UploadTooLarge, UploadUnknown
 from splitd.interfaces.catalog import ICatalog
 from splitd.interfaces.continued import Completion, ContinuedUpload, IContinuedLedger, IContinuedUploads, Segment
-from splitd.interfaces.store import IUpload
+from splitd.interfaces.quotas import IQuotas
+from splitd.interfaces.store import IDownload, IUpload
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.manifest import Manifest
 from splitd.model.media import Media
-from splitd.model.segments import MAX_SEGMENTS, MAX_SIZE
+from splitd.model.segments import MAX_SEGMENTS, MAX_SIZE, SegmentRef, pack_segments
+from splitd.uploads.bounded import limit_size
 from splitd.uploads.uploads import Uploads
+
+NO_ROOM = "a quota has room for {} bytes only"
 
 
 @implementer(IContinuedUploads)
@@ -25,6 +30,8 @@ class ContinuedUploads:
     :param uploads: stores the segments.
     :param wake_reaper: called when parts may be doomed.
     :param largest: returns the most bytes of a file; None for any number.
+    :param quotas: judge files before their bytes are taken; None for none.
+    :param open_version: opens a version for reading, from its first byte to its last.
     """
 
     def __init__(
@@ -34,38 +41,75 @@ class ContinuedUploads:
         uploads: Uploads,
         wake_reaper: Callable[[], object],
         largest: Callable[[], int | None],
+        quotas: IQuotas | None,
+        open_version: Callable[[Manifest], Awaitable[IDownload]],
     ) -> None:
         self._largest = largest
+        self._quotas = quotas
+        self._open = open_version
         self._catalog = catalog
         self._ledger = ledger
         self._uploads = uploads
         self._wake = wake_reaper
 
-    def begin(self, path: str, media: Media, condition: Condition) -> Deferred[ContinuedUpload]:
+    def begin(
+        self, path: str, media: Media, condition: Condition, size: int | None = None
+    ) -> Deferred[ContinuedUpload]:
         """Begin an upload; see `IContinuedUploads.begin`."""
-        return Deferred.fromCoroutine(self._begin(path, media, condition))
+        return Deferred.fromCoroutine(self._begin(path, media, condition, size))
 
-    async def _begin(self, path: str, media: Media, condition: Condition) -> ContinuedUpload:
+    async def _begin(self, path: str, media: Media, condition: Condition, size: int | None) -> ContinuedUpload:
         # All of this is judged again at the end; now it spares the client from sending a file in vain.
-        await self._catalog.admit(path, condition)
+        admission = await self._catalog.admit(path, condition)
+        if size is not None:
+            self._refuse_too_large(size)
+            if self._quotas is not None:
+                await self._quotas.refuse(path, size)
+            await self._uploads.find_room(size, admission.layout)
         upload = self._uploads.new_id()
         await self._ledger.begin(upload, path, media.compact())
         return await self._find(path, upload)
 
-    def put_segment(self, path: str, upload: str, number: int, size: int | None) -> Deferred[IUpload]:
+    def put_segment(
+        self, path: str, upload: str, number: int, size: int | None, replaces: str | None = None
+    ) -> Deferred[IUpload]:
         """Begin a segment; see `IContinuedUploads.put_segment`."""
-        return Deferred.fromCoroutine(self._put_segment(path, upload, number, size))
+        return Deferred.fromCoroutine(self._put_segment(path, upload, number, size, replaces))
 
-    async def _put_segment(self, path: str, upload: str, number: int, size: int | None) -> IUpload:
+    async def _put_segment(
+        self, path: str, upload: str, number: int, size: int | None, replaces: str | None
+    ) -> IUpload:
         found = await self._find(path, upload)
         if not 1 <= number <= MAX_SEGMENTS:
             raise UploadTooLarge(f"segments have numbers from 1 to {MAX_SEGMENTS}, not {number}")
-        if (size or 0) > MAX_SIZE:
+        self._refuse_too_large(size or 0)
+        limits = await self._limits(found, number) if size is None else []
+        segment = await self._uploads.begin(
+            path, size, "", ALWAYS, found.layout, segment_of=upload, number=number, replaces=replaces
+        )
+        return limit_size(segment, limits)
+
+    def _refuse_too_large(self, size: int) -> None:
+        if size > MAX_SIZE:
             raise UploadTooLarge(f"a file with segments has at most {MAX_SIZE} bytes, not {size}")
         largest = self._largest()
-        if largest is not None and (size or 0) > largest:
+        if largest is not None and size > largest:
             raise FileTooLarge(TOO_LARGE.format(largest))
-        return await self._uploads.begin(path, size, "", ALWAYS, found.layout, segment_of=upload, number=number)
+
+    async def _limits(self, found: ContinuedUpload, number: int) -> list[tuple[int, SplitdError]]:
+        """Return how many bytes a segment of unknown size may have, and the error of one that has more."""
+        replaced = await self._ledger.list_segments(found.upload, number - 1, 1)
+        others = found.size - sum(each.size for each in replaced if each.number == number)
+        largest = self._largest()
+        room = None if self._quotas is None else await self._quotas.refuse(found.path, None)
+        limits: list[tuple[int, SplitdError]] = [
+            (MAX_SIZE - others, UploadTooLarge(f"a file with segments has at most {MAX_SIZE} bytes"))
+        ]
+        if largest is not None:
+            limits.append((max(largest - others, 0), FileTooLarge(TOO_LARGE.format(largest))))
+        if room is not None:
+            limits.append((max(room - others, 0), QuotaExceeded(NO_ROOM.format(room))))
+        return limits
 
     def find(self, path: str, upload: str) -> Deferred[ContinuedUpload]:
         """Look up an upload; see `IContinuedUploads.find`."""
@@ -84,6 +128,18 @@ class ContinuedUploads:
     async def _list_segments(self, path: str, upload: str, after: int, limit: int) -> list[Segment]:
         await self._find(path, upload)
         return await self._ledger.list_segments(upload, after, limit)
+
+    def read(self, path: str, upload: str, segments: Sequence[Segment]) -> Deferred[IDownload]:
+        """Open segments for reading; see `IContinuedUploads.read`."""
+        return Deferred.fromCoroutine(self._read(path, upload, segments))
+
+    async def _read(self, path: str, upload: str, segments: Sequence[Segment]) -> IDownload:
+        found = await self._find(path, upload)
+        refs = [SegmentRef(each.upload, each.size, each.number) for each in segments]
+        # It is read as a file of these segments would be.  Each segment is in one file, so its id stands for the bytes.
+        whole = self._uploads.new_version(refs[0].upload if len(refs) == 1 else self._uploads.new_id(), found.layout)
+        size = sum(ref.size for ref in refs)
+        return await self._open(msgspec.structs.replace(whole, size=size, packed_segments=pack_segments(refs)))
 
     def list_uploads(self, prefix: str, after: tuple[str, str], limit: int) -> Deferred[list[ContinuedUpload]]:
         """List a page of uploads; see `IContinuedUploads.list_uploads`."""

@@ -37,6 +37,7 @@ class Intent:
     :param may_miss: how many of its parts may stay unstored.
     :param segment_of: if it is a segment, the id of its continued upload; else empty.
     :param number: the number of the segment; 0 for a file.
+    :param replaces: see `Commit.replaces`.
     """
 
     upload: str
@@ -48,10 +49,11 @@ class Intent:
     may_miss: int = 0
     segment_of: str = ""
     number: int = 0
+    replaces: str | None = None
 
     def commit(self, manifest: Manifest) -> Commit:
         """Return the commit of the version that was stored."""
-        return Commit(self.path, manifest, self.condition, self.number)
+        return Commit(self.path, manifest, self.condition, self.number, self.replaces)
 
     @property
     def least(self) -> int:

@@ -114,6 +114,7 @@ class Uploads:
         *,
         segment_of: str = "",
         number: int = 0,
+        replaces: str | None = None,
     ) -> IUpload:
         """Begin an upload; bytes can flow when this returns.
 
@@ -122,13 +123,15 @@ class Uploads:
         :param layout: the layout that its collection asks for, as "6+2"; empty if it asks for none.
         :param segment_of: if it is a segment, the id of its continued upload.
         :param number: the number of the segment.
+        :param replaces: see `Commit.replaces`.
         :raise NotEnoughNodes: too few nodes can take a part, or have room for one.  Nothing was begun.
         :raise Overloaded: this process cannot connect to nodes.  Nothing was begun.
         :raise CatalogReadOnly: the catalog cannot record the upload.  Nothing was begun.
         """
         cutting = self._cutting
         cut = cutting.layout_for(layout)
-        intent = Intent(cutting.new_id(), path, size, said, condition, cut, cutting.may_miss(cut), segment_of, number)
+        of = segment_of, number, replaces
+        intent = Intent(cutting.new_id(), path, size, said, condition, cut, cutting.may_miss(cut), *of)
         if size:
             largest = largest_part(intent.layout, size)
             if largest <= cutting.small_part:
@@ -177,6 +180,15 @@ class Uploads:
     def _note_hurt(self) -> None:
         self._traffic.uploads_degraded += 1
         self._hurt()
+
+    async def find_room(self, size: int, layout: str = "") -> None:
+        """Look whether nodes have room for a file; none of it is reserved.
+
+        :raise NotEnoughNodes: too few nodes can take a part, or have room for one.
+        """
+        cut = self._cutting.layout_for(layout)
+        least = cut.width - self._cutting.may_miss(cut)
+        await find_room(self._registry, lambda: self._registry.check_room(least, largest_part(cut, size)))
 
     def empty_file(self) -> Manifest:
         """Make the manifest of a new empty file; it has no parts and needs no upload."""

@@ -5,7 +5,7 @@ Resources use nothing else of a request, so that a different HTTP layer can take
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from zope.interface import Attribute, Interface
 
@@ -78,6 +78,13 @@ class IRequest(IAnswer):
     def count_work(work: Work) -> None:
         """Tell of the server's own work on this request, which pauses while it waits for the body, and ends when the
         answer begins.  To be called before the body is delivered.
+        """
+
+    def inform(status: int, phrase: str, headers: Mapping[str, str]) -> None:
+        """Send an interim answer (RFC 9110 section 15.2).  Nothing is sent to a client of HTTP/1.0, which knows none,
+        nor once the answer has begun.
+
+        :param status: from 102 to 199.
         """
 
     def at_end(call: Callable[[], object]) -> None:

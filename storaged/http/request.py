@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -195,6 +195,15 @@ class StreamingRequest:
         self._ends = [*self._ends, call]
 
     # The answer
+
+    def inform(self, status: int, phrase: str, headers: Mapping[str, str]) -> None:
+        """Send an interim answer, unless the client is one of HTTP/1.0, or the answer has begun."""
+        if self.is_gone or self.startedWriting or self._version != b"HTTP/1.1":
+            return
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        if lines.count("\r") + lines.count("\n") != 2 * len(headers):
+            raise ValueError(f"a header of an interim answer has a line end: {lines!r}")
+        self.connection.write([f"HTTP/1.1 {status} {phrase}\r\n{lines}\r\n".encode()])
 
     def setResponseCode(self, status: int) -> None:
         """Set the status."""

@@ -93,6 +93,7 @@ CALLS: dict[str, tuple[Callable[[Asked], Deferred[Any]], str]] = {
     "list_keys": (lambda a: a.store.list_keys(a.source, "", "", "", 1), "r1"),
     "begin continued": (lambda a: a.store.continued.begin(a.source, NO_MEDIA, ALWAYS), "w1"),
     "put_segment": (lambda a: a.store.continued.put_segment(a.source, "u", 1, 1), "w1"),
+    "read": (lambda a: a.store.continued.read(a.source, "u", []), "w1"),
     "find continued": (lambda a: a.store.continued.find(a.source, "u"), "w1"),
     "list_segments": (lambda a: a.store.continued.list_segments(a.source, "u", 0, 1), "w1"),
     "complete": (lambda a: a.store.continued.complete(a.source, "u", [], ALWAYS), "w1"),
@@ -107,7 +108,7 @@ CALLS: dict[str, tuple[Callable[[Asked], Deferred[Any]], str]] = {
 }
 
 
-CONTINUED = {"begin continued", "put_segment", "find continued", "list_segments", "complete", "abort continued"}
+CONTINUED = {"begin continued", "put_segment", "read", "find continued", "list_segments", "complete", "abort continued"}
 """The calls of `LimitedContinuedUploads`."""
 
 

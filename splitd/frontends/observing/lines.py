@@ -12,7 +12,9 @@ from storaged.system.log_file import encode_line
 COMBINED = "combined"
 JSON = "json"
 
-CHANGES = frozenset({b"PUT", b"DELETE", b"MKCOL", b"COPY", b"MOVE", b"PROPPATCH", b"LOCK", b"UNLOCK", b"POST"})
+CHANGES = frozenset(
+    {b"PUT", b"DELETE", b"MKCOL", b"COPY", b"MOVE", b"PROPPATCH", b"LOCK", b"UNLOCK", b"POST", b"PATCH"}
+)
 """The methods that change something."""
 
 _UNSAFE = re.compile(r"[^\x20-\x7e]|[\\\"]")

@@ -17,7 +17,22 @@ _BYTES = tuple(4.0**power for power in range(5, 19))  # 1 KiB to 64 GiB
 _LAGS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _LAG_EVERY_S = 0.25
 _METHODS = frozenset(
-    {"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "MKCOL", "COPY", "MOVE", "PROPFIND", "PROPPATCH", "LOCK", "UNLOCK"}
+    {
+        "GET",
+        "HEAD",
+        "PUT",
+        "DELETE",
+        "OPTIONS",
+        "MKCOL",
+        "COPY",
+        "MOVE",
+        "PROPFIND",
+        "PROPPATCH",
+        "LOCK",
+        "UNLOCK",
+        "POST",
+        "PATCH",
+    }
 )
 _CUT = "cut"
 """The status of answers that were not whole; a client that left, most often."""

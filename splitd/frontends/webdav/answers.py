@@ -1,70 +1,21 @@
-"""Refusals, and the table from errors to statuses (RFC 9110 section 15, RFC 4918 section 11)."""
+"""Refusals as WebDAV tells them (RFC 4918 section 16)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from collections.abc import Iterable
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
 from splitd import errors
 from splitd.frontends.http.answers import Refused, answer
 from splitd.frontends.http.names import show_path
+from splitd.frontends.http.statuses import refusal_of
 from storaged.http import IRequest
-
-_Entry = TypeVar("_Entry")
 
 ALLOWED = "OPTIONS, GET, HEAD, PUT, DELETE, MKCOL, COPY, MOVE, PROPFIND, PROPPATCH, LOCK, UNLOCK"
 XML_TYPE = "application/xml; charset=utf-8"
 XML_PROLOG = '<?xml version="1.0" encoding="utf-8"?>\n'
-
-STATUS: dict[type[errors.SplitdError], int] = {
-    errors.BadName: 400,
-    errors.LoginRequired: 401,
-    errors.Forbidden: 403,
-    errors.LengthMismatch: 400,
-    errors.Entangled: 403,
-    errors.NotFound: 404,
-    errors.NameTaken: 405,
-    errors.NotAFile: 405,
-    errors.NotACollection: 409,
-    errors.NotEmpty: 409,
-    errors.ParentMissing: 409,
-    errors.LockUnknown: 409,
-    errors.PreconditionFailed: 412,
-    errors.Protected: 423,
-    errors.TooManyLogins: 429,
-    errors.LoginUnavailable: 503,
-    errors.FileDamaged: 500,
-    errors.FileUnavailable: 503,
-    errors.UploadFailed: 503,
-    errors.Overloaded: 503,
-    errors.TooManyRequests: 429,
-    errors.FileTooLarge: 413,
-    errors.QuotaExceeded: 507,
-    errors.CatalogReadOnly: 503,
-    errors.NotEnoughNodes: 507,
-    errors.PropertiesTooLarge: 507,
-    errors.TooManyLocks: 507,
-    errors.TooManyNames: 507,
-}
-
-_ADVICE: dict[type[errors.SplitdError], str] = {
-    errors.CatalogReadOnly: "nothing can be changed until the server is started again, which shows whether this was",
-    errors.CatalogSuspended: "nothing was changed; try again when more storage servers answer",
-    errors.FileLost: "it cannot be read any more: store it again, or delete it",
-    errors.FileDamaged: "the file is damaged there; nothing that is wrong was sent",
-    errors.FileUnavailable: "the file is kept; try again later",
-    errors.UploadFailed: "nothing was stored; send it again",
-    errors.LengthMismatch: "nothing was stored",
-    errors.Overloaded: "nothing was changed; try again in a few seconds",
-    errors.FileTooLarge: "nothing was stored",
-    errors.QuotaExceeded: "nothing was changed; delete something there, or ask for a larger quota",
-    errors.NotEnoughNodes: "nothing was stored; try again when more storage servers can be used",
-    errors.NotEnoughSpace: "nothing was stored; free some space or add a storage server",
-}
-"""The state of the file after an error of the store, and what the client can do."""
 
 
 def refusal(problem: errors.SplitdError, base: str = "") -> Refused:
@@ -72,19 +23,11 @@ def refusal(problem: errors.SplitdError, base: str = "") -> Refused:
 
     :param base: what all URLs begin with.
     """
-    status, advice = _of_kind(problem, STATUS, 500), _of_kind(problem, _ADVICE, "")
-    headers = {"Allow": ALLOWED} if status == 405 else {}
-    if isinstance(problem, errors.Overloaded):
-        headers["Retry-After"] = str(problem.retry_after_s)
-    message = f"{problem}; {advice}" if advice else str(problem)
-    return Refused(status, message, failed_condition(problem, base), **headers)
-
-
-def _of_kind(
-    problem: errors.SplitdError, table: Mapping[type[errors.SplitdError], _Entry], otherwise: _Entry
-) -> _Entry:
-    """Return the entry of the error's own class, or of its nearest base class that has one; `otherwise` if none has."""
-    return next((table[kind] for kind in type(problem).__mro__ if kind in table), otherwise)
+    refused = refusal_of(problem)
+    if refused.status == 405:
+        refused.headers["Allow"] = ALLOWED
+    refused.condition = failed_condition(problem, base)
+    return refused
 
 
 def failed_condition(problem: errors.SplitdError, base: str) -> str:

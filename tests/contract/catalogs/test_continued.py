@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 import pytest_twisted
+from twisted.internet.defer import Deferred
 
 from splitd.errors import (
     BadName,
@@ -63,6 +64,31 @@ async def test_a_file_is_made_of_its_segments(front: Front) -> None:
         assert await each.heal_ledger.parts_on() == dict.fromkeys(NODES, 2)
         assert await each.doomed() == doomed(B)  # an empty segment needs no parts
         assert await each.ledger.orphans("a", [PartId(A, 0), PartId(C, 0), PartId(D, 0)]) == [PartId(D, 0)]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_segment_replaces_the_expected_one_only(front: Front) -> None:
+    await begun(front, U, "/f", A)
+    for expected in ("", C):
+        with pytest.raises(SegmentsRefused, match="another request has stored segment 1"):
+            await put_segment(front.ledger, U, 1, B, replaces=expected)
+        await front.ledger.abort(B, "refused")
+        assert [each.upload for each in await front.continued.list_segments(U, 0, 9)] == [A]
+        await front.confirm(doomed(B))
+    with pytest.raises(SegmentsRefused):
+        await put_segment(front.ledger, U, 2, B, replaces=A)
+    await front.ledger.abort(B, "refused")
+    await front.confirm(doomed(B))
+    assert await put_segment(front.ledger, U, 2, D, replaces="")
+    assert not await put_segment(front.ledger, U, 1, C, replaces=A)
+    front.place.hold()
+    both = [put_segment(front.ledger, U, 3, each, replaces="") for each in (E, V)]
+    both_made = [Deferred.fromCoroutine(each) for each in both]
+    front.place.release()
+    assert await both_made[0]
+    with pytest.raises(SegmentsRefused):
+        await both_made[1]
+    assert [each.upload for each in await front.continued.list_segments(U, 0, 9)] == [C, D, E]
 
 
 @pytest_twisted.ensureDeferred
