@@ -23,7 +23,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-clients test-disks lint check crash fuzz bench soak bench-peers bench-against bench-history bench-scale bench-parity bench-users bench-overload man clean
+.PHONY: help run demo test test-clients test-disks lint check crash fuzz bench soak bench-peers bench-against bench-history bench-scale bench-parity bench-users bench-overload man vendor clean
 
 help:  ## Show this.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -90,6 +90,9 @@ bench-scale: $(VENV)/.installed  ## Measure how the catalog grows with the numbe
 
 man: $(VENV)/.installed-dev  ## Write the manual pages of splitctl, from the text of its --help, to build/man.
 	$(BIN)/click-man --target build/man splitctl
+
+vendor:  ## Fetch what the console uses of npm again, by the versions and hashes in tools/vendored.json; needs npm.
+	python3 tools/vendor.py
 
 clean:  ## Remove what was made here, but for var/: there are files in it.
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -77,7 +77,13 @@ setup(
     # twisted/plugins is a folder of another project's package: it has no __init__.py, on purpose.
     packages=[*find_packages(include=["splitd", "splitd.*", "storaged", "storaged.*"]), "twisted.plugins"],
     package_data={
-        "splitd": ["py.typed", "frontends/webdav/page.css", "frontends/webdav/page.js"],
+        "splitd": [
+            "py.typed",
+            "frontends/webdav/page.css",
+            "frontends/webdav/page.js",
+            "frontends/console/assets/*",
+            "frontends/console/assets/vendor/*",
+        ],
         "storaged": ["py.typed"],
     },
     install_requires=RUNTIME,

@@ -34,13 +34,15 @@ from splitd.downloads.sources import Sources
 from splitd.endpoints import Endpoints
 from splitd.errors import CatalogReadOnly, FilesRefused, RegistryRefused, UsersInvalid, UsersRefused
 from splitd.frontends.admin import actions, layouts, losses
+from splitd.frontends.admin.actions import Action
 from splitd.frontends.admin.backups import Backups, backup
 from splitd.frontends.admin.checking import check
 from splitd.frontends.admin.layouts import Layouts
 from splitd.frontends.admin.quotas import LimitsStatus
-from splitd.frontends.admin.reports import ReloadReport, SweepReport, report_sweep
+from splitd.frontends.admin.reports import ReloadReport, StatusReport, SweepReport, report_sweep
 from splitd.frontends.admin.resource import AdminResource
 from splitd.frontends.admin.status import Status
+from splitd.frontends.console.building import Operating
 from splitd.frontends.observing.observers import Observing
 from splitd.model.nodes import NodeEntry, RegistryInvalid, refuse_found, refuse_missing
 from splitd.model.striping import Layout
@@ -164,8 +166,9 @@ class Front:
         self._observing = Observing(
             config.access_log, config.access_log_format, config.audit_log, self._in_thread, reactor, wall
         )
+        operating = Operating(self._report, lambda: self._offered, lambda: self._closed)
         self._hashes_pool = ThreadPool(0, _HASHES, name="hashes")
-        webdav = make_webdav(config, store, self.catalog.locks, capacity, access, reactor, wall)
+        webdav = make_webdav(config, store, self.catalog.locks, capacity, access, operating, reactor, wall)
         self.endpoints = Endpoints(
             config,
             with_resumable(webdav, config, store, access, wall),
@@ -180,7 +183,7 @@ class Front:
         self._layouts = Layouts(self.catalog.namespace, layout, capacity.open_nodes, self._widen)
         self._status = self._make_status(traffic, cache, layout, descriptors)
         self._stages = Stages()
-        self._closed = "the front has not started yet"
+        self._closed, self._offered = "the front has not started yet", dict[str, Action]()
 
     def _make_journal(self, filesystem: IFilesystem) -> tuple[Takeover, FileJournal]:
         config = self._config
@@ -324,6 +327,9 @@ class Front:
     async def _run_sweep(self, dry_run: bool, share: float | None) -> SweepReport:
         return report_sweep(await self.upkeep.sweep.run(dry_run=dry_run, share=share))
 
+    async def _report(self) -> StatusReport:
+        return await self._status.report()
+
     async def _reload(self) -> ReloadReport:
         problems = await self._own_files.load()
         users, count = self.access.users, None
@@ -408,7 +414,7 @@ class Front:
         await self._journal.close()
 
     async def _serve_operators(self) -> None:
-        offered = {
+        self._offered = offered = {
             "/reload": actions.reload(self._reload),
             "/probe": actions.probe(self._probe),
             "/layout": layouts.layout(self._layouts),

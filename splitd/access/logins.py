@@ -143,6 +143,10 @@ class Logins:
         before.proven.until = min(now + REMEMBERED_S, before.proven.ends)
         return before
 
+    def of_user(self, name: str) -> Principal | None:
+        """Return who has a name, without proof; None if no user has it."""
+        return self._principals.get(name)
+
     def find_key(self, key_id: str) -> tuple[Principal, str] | None:
         """Return whose a pair of keys is, and its secret, which is sealed; None if there is none."""
         found = self._keys.get(key_id)

@@ -15,6 +15,7 @@ from splitd.access.file import UsersFile
 from splitd.access.keys import OneKey, UserKeys
 from splitd.access.limiting import Limiting
 from splitd.access.secrets import Seal
+from splitd.access.sessions import Sessions
 from splitd.config import Config
 from splitd.frontends.http.guard import Guard
 from splitd.frontends.http.limits import RequestLimits
@@ -69,7 +70,7 @@ class Access:
         self.requests = RequestLimits(reactor)
         self.limiting = self._make_limiting(quotas, limit_addresses, reactor)
         self.users = None if users is None else self._make_users(users)
-        self.guard = None if self.users is None else _guard(self.users)
+        self.guard = None if self.users is None else _guard(self.users, wall)
         self.s3_keys = self._keys(s3_key)
 
     def _make_limiting(
@@ -105,5 +106,5 @@ class Access:
         return self.requests if self._config.limits else None
 
 
-def _guard(file: UsersFile) -> Guard:
-    return Guard(lambda: file.logins)
+def _guard(file: UsersFile, wall: WallClock) -> Guard:
+    return Guard(lambda: file.logins, Sessions(wall))

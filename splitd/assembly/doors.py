@@ -11,10 +11,13 @@ from splitd.access.grants import Principal
 from splitd.assembly.access import Access
 from splitd.capacity import Capacity
 from splitd.config import Config
+from splitd.frontends.console.building import ConsoleDoor, ConsoleResource, Operating, make_console
+from splitd.frontends.http.routes import Routes
 from splitd.frontends.s3.building import Buckets, Files, S3Settings, make_s3
 from splitd.frontends.webdav.door import Door
 from splitd.frontends.webdav.resource import WebdavResource
-from splitd.interfaces.names import ILocks
+from splitd.interfaces.names import ILocks, INamespace
+from splitd.interfaces.store import IObjectStore
 from splitd.store import ObjectStore
 from storaged.http import StreamingResource
 from storaged.system.clocks import WallClock
@@ -26,20 +29,23 @@ def make_webdav(
     locks: ILocks,
     capacity: Capacity,
     access: Access,
+    operating: Operating,
     reactor: Any,
     wall: WallClock,
 ) -> StreamingResource:
-    """Return the door for WebDAV and plain HTTP.
+    """Return the door for WebDAV and plain HTTP, with the console beside it if the settings want one.
 
     :param locks: the locks of the catalog.
+    :param operating: what operators see and do in the console.
     """
+    console = _make_console(config, store, capacity, access, operating, reactor) if config.console else None
 
     def limit(door: Door, principal: Principal) -> Door:
         limited, locks = store.as_user(principal)
         return door.limited(limited, limited, locks)
 
-    return WebdavResource(
-        Door(store, store, locks, capacity.quota, reactor, wall),
+    webdav = WebdavResource(
+        Door(store, store, locks, capacity.quota, reactor, wall, None if console is None else console.page),
         access.guard,
         limit,
         config.cors(),
@@ -47,6 +53,22 @@ def make_webdav(
         checks_names=bool(config.names),
         base=config.base_path,
         tells_nodes=config.node_request_ids,
+    )
+    return webdav if console is None else Routes(webdav, {f"{config.base_path}/.splitd/": console})
+
+
+def _make_console(
+    config: Config, store: ObjectStore, capacity: Capacity, access: Access, operating: Operating, reactor: Any
+) -> ConsoleResource:
+    def files_of(principal: Principal | None) -> tuple[IObjectStore, INamespace]:
+        if principal is None:
+            return store, store
+        limited = store.as_user(principal)[0]
+        return limited, limited
+
+    limits = access.limits_of_clients()
+    return make_console(
+        ConsoleDoor(files_of, capacity.quota, access.guard, operating, reactor, config.base_path, limits)
     )
 
 

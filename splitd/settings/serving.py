@@ -133,6 +133,12 @@ class Serving(Storing, frozen=True, forbid_unknown_fields=True):
             pattern=r"\A((/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+)?\Z",
         ),
     ] = ""
+    console: Annotated[
+        bool,
+        msgspec.Meta(
+            description="Whether browsers that open a collection get the console, and not a plain list. [default: true]"
+        ),
+    ] = True
     trusted_proxies: Annotated[
         Words,
         msgspec.Meta(

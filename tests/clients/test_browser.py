@@ -1,4 +1,4 @@
-"""The page about a collection in a real browser: the list, the upload control, and names that would like to run."""
+"""The plain page about a collection in a real browser: the list, the uploads, and names that would like to run."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def page(browser: Browser, faults: Faults, place: str) -> Iterator[Page]:
     """The page about the test's own collection."""
     if os.environ.get("SPLITD_CLIENTS_URL"):
         pytest.skip("other servers have no such page")
-    with opened(browser, faults, f"{place}/") as each:
+    with opened(browser, faults, f"{place}/?plain") as each:
         yield each
 
 
@@ -84,14 +84,14 @@ def test_collections_come_first_and_file2_before_file10(page: Page, place: str) 
     assert page.get_by_role("columnheader").all_text_contents() == ["Name", "Size", "Modified"]
     page.get_by_role("link", name="zebra/").click()
     page.get_by_role("link", name="..", exact=True).click()
-    assert page.url == f"{place}/"
+    assert page.url == f"{place}/?plain"
 
 
 def test_times_are_those_of_the_reader(browser: Browser, faults: Faults, page: Page, place: str) -> None:
     put(f"{place}/f", b"x")
     page.reload()
     for zone, offset in (("Asia/Tokyo", 9), ("UTC", 0)):
-        with opened(browser, faults, f"{place}/", timezone_id=zone, locale="en-GB") as here:
+        with opened(browser, faults, f"{place}/?plain", timezone_id=zone, locale="en-GB") as here:
             time = here.locator("tbody time").first
             moment = time.evaluate(
                 "(time, hours) => new Date(Date.parse(time.dateTime) + hours * 36e5).toISOString()", offset
@@ -201,7 +201,8 @@ def test_names_are_shown_as_they_are_and_their_links_work(
 ) -> None:
     for name in EVIL:
         put(f"{place}/{quote(name)}", b"x")
-    with opened(browser, faults, f"{place}/", java_script_enabled=scripts) as here:
+    with opened(browser, faults, f"{place}/?plain" if scripts else f"{place}/", java_script_enabled=scripts) as here:
+        here.wait_for_url(f"{place}/?plain")
         assert sorted(listed(here)) == sorted(EVIL)
         for name in EVIL:
             link = here.locator("tbody a").filter(has_text=name.strip()).first
@@ -215,7 +216,7 @@ def test_evil_names_of_collections_and_of_uploads_run_nothing(page: Page, place:
     for name in EVIL:
         url = f"{place}/{quote(name)}"
         assert ask(url + "/", "MKCOL").status == 201
-        page.goto(url + "/")
+        page.goto(url + "/?plain")
         assert "".join(name.split()) in "".join(page.title().split())
         assert page.locator("h1 [aria-current]").text_content() == name
         upload(page, (name, b"x"))
@@ -254,7 +255,7 @@ def test_it_fits_on_a_phone(browser: Browser, faults: Faults, page: Page, place:
     put(f"{place}/{'long' * 60}", b"x")
     put(f"{place}/short", b"x")
     assert ask(f"{place}/collection/", "MKCOL").status == 201
-    with opened(browser, faults, f"{place}/", **PHONE) as phone:
+    with opened(browser, faults, f"{place}/?plain", **PHONE) as phone:
         assert phone.evaluate("document.documentElement.scrollWidth") <= 360
         upload(phone, ("another " + "very " * 40 + "long name", b"x"))
         expect(phone.locator("#sent .done")).to_have_count(1)

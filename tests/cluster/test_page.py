@@ -20,7 +20,7 @@ def names(text: str) -> list[str]:
     return re.findall(r'<tr(?: class="c")?><td><a href="[^"]*">([^<]*)</a>', text)
 
 
-@pytest.mark.parametrize("path", ["/", "/a", "/a/"])
+@pytest.mark.parametrize("path", ["/?plain", "/a?plain", "/a/?plain"])
 @pytest_twisted.ensureDeferred
 async def test_its_headers_are_those_of_a_page_that_runs_nothing_of_others(cluster: Cluster, path: str) -> None:
     await cluster.ask("MKCOL", "/a")
@@ -42,7 +42,17 @@ async def test_its_links_are_right_whether_the_url_ends_in_a_slash_or_not(cluste
     for path in ("/a/b", "/a/b/"):
         text = (await cluster.get(path)).text
         assert re.findall(r' href="(/[^"]*)"', text) == ["/", "/a/", "/a/", "/a/b/f"]
-        assert '<body data-base="/a/b/">' in text
+        assert '<body data-base="/a/b/" data-query="">' in text
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_has_chosen_the_plain_list_stays_with_it(cluster: Cluster) -> None:
+    for path in ("/a", "/a/b", "/a/b/c"):
+        await cluster.ask("MKCOL", path)
+    await cluster.put("/a/b/f", b"x")
+    text = (await cluster.get("/a/b/?plain", Accept="text/html")).text
+    links = ["/?plain", "/a/?plain", "/a/?plain", "/a/b/c/?plain", "/a/b/f"]
+    assert re.findall(r' href="(/[^"]*)"', text) == links
 
 
 @pytest_twisted.ensureDeferred

@@ -88,7 +88,11 @@ async def test_downloads_one_after_the_other_use_the_same_connections(cluster: C
         ("text/xsl", True),
         ("text/rdf", True),
         ("multipart/x-mixed-replace; boundary=x", True),
-        ("text/plain", False),
+        ("text/plain", True),
+        ("image/png", True),
+        ("application/pdfx", True),
+        ("text/html, application/pdf", True),
+        ("APPLICATION/PDF; x=y", False),
         ("application/pdf", False),
     ],
 )

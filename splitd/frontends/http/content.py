@@ -16,9 +16,9 @@ from storaged.http import IRequest, send_body
 from storaged.system.buffers import Piece
 from storaged.system.ranges import Span, format_content_range
 
-_RUNS = re.compile("html|xml|xsl|rdf|multipart", re.IGNORECASE)
-"""Types whose scripts a browser runs.  Run as part of this site, they could change and delete whatever their reader
-may.
+_PDF = re.compile(r"\A\s*application/pdf\s*(?:;|\Z)", re.IGNORECASE)
+"""The type that is shown without a sandbox: browsers show it in a viewer of their own, which has another origin, and
+refuse to show it in a sandbox.
 """
 
 
@@ -32,7 +32,8 @@ def describe_content(request: IRequest, manifest: Manifest, spans: Sequence[Span
     request.setHeader("X-Content-Type-Options", "nosniff")
     request.setHeader("Accept-Ranges", "bytes")
     describe_media(request, manifest)
-    if _RUNS.search(manifest.content_type):
+    # Run as part of this site, a stored script could change and delete whatever its reader may.
+    if _PDF.match(manifest.content_type) is None:
         request.setHeader("Content-Security-Policy", "sandbox")
     if not spans:
         request.setHeader("Content-Length", str(manifest.size))

@@ -1,30 +1,43 @@
-"""Finds out who sends a request, by its `Authorization` header (RFC 9110 section 11)."""
+"""Finds out who sends a request: by its `Authorization` header (RFC 9110 section 11), or by the cookie of a session."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from hmac import compare_digest
 
 from twisted.logger import Logger
 
 from splitd.access.grants import Principal
 from splitd.access.logins import Known, Logins
-from splitd.errors import BadCredentials, LoginRequired, LoginUnavailable, SplitdError, TooManyLogins
+from splitd.access.sessions import Session, Sessions
+from splitd.errors import BadCredentials, Forbidden, LoginRequired, LoginUnavailable, SplitdError, TooManyLogins
 from storaged.http import IRequest
 
 BASIC = 'Basic realm="splitd", charset="UTF-8"'
 BEARER = 'Bearer realm="splitd", error="invalid_token"'
+
+COOKIE = "splitd_session"
+"""The cookie of a session."""
+
+CSRF = b"x-splitd-csrf"
+"""The header by which a page of ours shows that a change is its own."""
+
+_SAFE = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PROPFIND"})
+"""Methods that change nothing: a page of another site may make a browser send them, and cannot read the answer."""
 
 
 class Guard:
     """Asks for logins.
 
     :param logins: returns the logins of the present users.
+    :ivar sessions: the sessions of those who logged in with a form; None if nobody can.
     """
 
     _log = Logger()
 
-    def __init__(self, logins: Callable[[], Logins]) -> None:
+    def __init__(self, logins: Callable[[], Logins], sessions: Sessions | None = None) -> None:
         self._logins = logins
+        self.sessions = sessions
 
     @property
     def generation(self) -> object:
@@ -32,10 +45,13 @@ class Guard:
         return self._logins()
 
     def known(self, request: IRequest) -> Principal | None:
-        """Return who sends a request, if that is known without proving a password; else None."""
+        """Return who sends a request, if that is known without proving a password; else None.
+
+        :raise Forbidden: the request changes something, and has the cookie of a session without its token.
+        """
         logins = self._logins()
         if not request.has_header(b"authorization"):
-            return logins.anonymous
+            return self._by_session(request, logins) or logins.anonymous
         header = request.only_header(b"authorization")
         if header is None:
             return None
@@ -46,6 +62,22 @@ class Guard:
         if known is not before:
             request.know(known)
         return known.principal
+
+    def session(self, request: IRequest) -> Session | None:
+        """Return the session of a request; None if it has none that is good."""
+        cookie = cookie_of(request) if self.sessions is not None and request.has_header(b"cookie") else ""
+        return self.sessions.find(cookie) if cookie and self.sessions is not None else None
+
+    def _by_session(self, request: IRequest, logins: Logins) -> Principal | None:
+        session = self.session(request)
+        principal = None if session is None else logins.of_user(session.user)
+        if session is None or principal is None:
+            return None
+        if request.method not in _SAFE:
+            sent = request.only_header(CSRF) or b""
+            if not compare_digest(sent, session.csrf.encode()):
+                raise Forbidden("the request lacks the token of its session: it may come from a page of another site")
+        return principal
 
     async def find(self, request: IRequest) -> Principal:
         """Find out who sends a request.  Its body is not read meanwhile.
@@ -60,19 +92,38 @@ class Guard:
         headers = request.header_values("Authorization")
         if len(headers) > 1:  # a program before this one may have judged another one than we would
             raise BadCredentials("the Authorization header came more than once")
+        return await self.prove(headers[0], request)
+
+    async def prove(self, header: str, request: IRequest) -> Principal:
+        """Find out whose credentials a value of `Authorization` has; see `find` for the errors.
+
+        :param request: where it comes from.
+        """
         try:
-            return await self._logins().prove(headers[0], request.client)
+            return await self._logins().prove(header, request.client)
         except (BadCredentials, TooManyLogins, LoginUnavailable) as problem:
             # The name stands in no log: people type their password there.
             self._log.warn("a login from {address} is refused: {reason}", address=request.client, reason=str(problem))
             raise
 
 
+def cookie_of(request: IRequest) -> str:
+    """Return the value of the session's cookie in a request; empty if there is none."""
+    for header in request.header_values("Cookie"):
+        for each in header.split(";"):
+            name, _, value = each.strip().partition("=")
+            if name == COOKIE:
+                return value
+    return ""
+
+
 def login_headers(request: IRequest, problem: SplitdError) -> dict[str, str]:
     """Return the headers of an answer that asks for a login, or for patience; none for other errors."""
     if isinstance(problem, LoginRequired):
+        # A page with a form of its own asks; a browser would ask with a dialog of its own for Basic.
+        has_form = request.has_header(CSRF) or (request.has_header(b"cookie") and bool(cookie_of(request)))
         sent = request.getHeader("Authorization") or ""
-        return {"WWW-Authenticate": BEARER if sent[:7].lower() == "bearer " else BASIC}
+        return {"WWW-Authenticate": BEARER if has_form or sent[:7].lower() == "bearer " else BASIC}
     if isinstance(problem, TooManyLogins | LoginUnavailable):
         return {"Retry-After": str(problem.retry_after_s)}
     return {}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import attrs
 from twisted.internet.interfaces import IReactorTime
 
-from splitd.errors import NotFound
+from splitd.errors import NotFound, SplitdError
 from splitd.frontends.http.targets import Target
 from splitd.frontends.webdav.members import ALL_SORTED
 from splitd.interfaces.names import ILocks, INamespace
@@ -15,8 +16,22 @@ from splitd.interfaces.store import IObjectStore
 from splitd.model.manifest import Manifest
 from splitd.model.room import Room
 from splitd.model.tree import Collection
+from storaged.http import IRequest
 from storaged.system.budget import Budget
 from storaged.system.clocks import WallClock
+
+
+class IPage(Protocol):
+    """Answers browsers, in place of the plain list and of a refusal."""
+
+    def is_wanted(self, request: IRequest) -> bool:
+        """Return whether a request comes from somebody who wants to see a page, and not a plain one."""
+
+    async def collection(self, request: IRequest, target: Target) -> None:
+        """Answer with the page about a collection, which exists and may be read."""
+
+    def ask_for_login(self, request: IRequest, problem: SplitdError) -> None:
+        """Answer with the page that asks who is there."""
 
 
 @attrs.frozen
@@ -29,6 +44,7 @@ class Door:
     :param quota: returns how full the store is now, for files below a path.
     :param clock: schedules calls.
     :param wall: gives the time by which locks expire.
+    :param page: answers browsers that open a collection; None if they get a plain list.
     :param sorting: counts the members of collections that wait in order for their readers.
     """
 
@@ -38,6 +54,7 @@ class Door:
     quota: Callable[[str], Awaitable[Room]]
     clock: IReactorTime
     wall: WallClock
+    page: IPage | None = None
     sorting: Budget = attrs.field(factory=lambda: Budget(ALL_SORTED))
 
     def limited(self, store: IObjectStore, namespace: INamespace, locks: ILocks) -> Door:

@@ -37,6 +37,8 @@ async def list_collection(request: IRequest, door: Door, target: Target, collect
         request.setHeader("Content-Location", href_of_shown(target.shown, target.base, is_collection=True))
     if "application/json" in (request.getHeader("Accept") or ""):
         await _answer_json(request, door, target)
+    elif door.page is not None and door.page.is_wanted(request):
+        await door.page.collection(request, target)
     else:
         await _answer_html(request, door, target)
 
@@ -83,16 +85,18 @@ async def _answer_html(request: IRequest, door: Door, target: Target) -> None:
     members = Members(door.store, target.path, door.sorting, door.clock)
     try:
         await members.open()
-        request.write(format_head(target.shown, target.base, members).encode())
+        # Who has chosen the plain list stays with it.
+        query = "?plain" if target.parameter("plain", "no") != "no" else ""
+        request.write(format_head(target.shown, target.base, members, query).encode())
         base = href_of_shown(target.shown, target.base, is_collection=True)
-        await send_body(request, lambda: Deferred.fromCoroutine(_rows(members, base)))
+        await send_body(request, lambda: Deferred.fromCoroutine(_rows(members, base, query)))
         request.write(FOOT.encode())
         request.finish()
     finally:
         members.close()
 
 
-async def _rows(members: Members, base: str) -> Sequence[bytes]:
+async def _rows(members: Members, base: str, query: str) -> Sequence[bytes]:
     """Return the next rows, none at the end."""
     some = await members.read()
-    return ["".join(format_row(member, base) for member in some).encode()] if some else []
+    return ["".join(format_row(member, base, query) for member in some).encode()] if some else []

@@ -29,7 +29,7 @@
 
   async function refresh() {
     try {
-      const answer = await fetch(base, { headers: { Accept: "text/html" } });
+      const answer = await fetch(base + document.body.dataset.query, { headers: { Accept: "text/html" } });
       if (!answer.ok) return;
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       byId("list").replaceWith(page.getElementById("list"));

@@ -66,52 +66,56 @@ FOOT = f"</tbody>\n</table>\n</div>\n</main>\n<script>{_SCRIPT}</script>\n</body
 """The end of the page, after the rows."""
 
 
-def format_head(path: str, base: str, members: Members) -> str:
+def format_head(path: str, base: str, members: Members, query: str = "") -> str:
     """Return the beginning of the page, up to the first row.
 
     :param path: the path of the collection, as URLs say it.
     :param base: what all URLs begin with.
     :param members: the members, opened.
+    :param query: what the URLs of collections end with, as "?plain".
     """
     here = base + ("/" if path == "/" else quote(path) + "/")
     title = escape(path)
     parent = base + quote(path.rpartition("/")[0]) + "/"
-    up = "" if path == "/" else f'<tr class="u"><td><a href="{parent}" title="Up">..</a><td><td>\n'
+    crumbs = _crumbs(path, base, query)
+    up = "" if path == "/" else f'<tr class="u"><td><a href="{parent}{query}" title="Up">..</a><td><td>\n'
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}</title>\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<link rel="icon" href="{_ICON}">\n<style>{_STYLE}</style>\n</head>\n'
-        f'<body data-base="{here}">\n<main>\n<nav aria-label="Path"><h1>{_crumbs(path, base)}</h1></nav>\n{_TOOLS}'
+        f'<body data-base="{here}" data-query="{query}">\n<main>\n'
+        f'<nav aria-label="Path"><h1>{crumbs}</h1></nav>\n{_TOOLS}'
         f'<div id="list">\n{_summary(members)}'
         f'<table aria-label="Members of {title}">\n<thead><tr><th scope="col">Name<th scope="col">Size'
         f'<th scope="col">Modified<span class="utc"> (UTC)</span></thead>\n<tbody>\n{up}'
     )
 
 
-def format_row(member: Member, base: str) -> str:
+def format_row(member: Member, base: str, query: str = "") -> str:
     """Return the row of a member.
 
     :param base: the URL of the collection, with a slash at its end.
+    :param query: what the URLs of collections end with.
     """
     entry, shown = member.entry, show_name(member.name)
     link, name = base + quote(shown), escape(shown)
     if isinstance(entry, Manifest):
         size = f'<td title="{entry.size:,} bytes">{format_size(entry.size)}'
         return f'<tr><td><a href="{link}">{name}</a>{size}<td>{_time(entry.created_ms)}\n'
-    return f'<tr class="c"><td><a href="{link}/">{name}/</a><td><td>{_time(entry.modified_ms)}\n'
+    return f'<tr class="c"><td><a href="{link}/{query}">{name}/</a><td><td>{_time(entry.modified_ms)}\n'
 
 
-def _crumbs(path: str, base: str) -> str:
+def _crumbs(path: str, base: str, query: str) -> str:
     """Return the path with links to the root and to the nearest of the collections that it lies in."""
     if path == "/":
         return "Files"
     names = path.split("/")[1:]
     first = max(0, len(names) - _CRUMBS)
-    links = [f'<a href="{base}/">Files</a>', *(["\u2026"] if first else [])]
+    links = [f'<a href="{base}/{query}">Files</a>', *(["\u2026"] if first else [])]
     base += "/" + "".join(quote(name) + "/" for name in names[:first])
     for name in names[first:-1]:
         base += quote(name) + "/"
-        links.append(f'<a href="{base}">{escape(name)}</a>')
+        links.append(f'<a href="{base}{query}">{escape(name)}</a>')
     links.append(f'<span aria-current="page">{escape(names[-1])}</span>')
     return '<span class="sep">/</span>'.join(links)
 

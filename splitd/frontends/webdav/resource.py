@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from cachetools import LRUCache
 
 from splitd.access.grants import Principal
-from splitd.errors import Busy, SplitdError
+from splitd.errors import Busy, LoginRequired, SplitdError
 from splitd.frontends.http.answers import Refused
 from splitd.frontends.http.cors import greet_page
 from splitd.frontends.http.guard import Guard, login_headers
@@ -112,21 +112,30 @@ class WebdavResource(StreamingResource):
         except Refused as refused:
             self._refuse(request, refused)
         except SplitdError as problem:
-            answer = refusal(problem, self._base)
-            answer.headers.update(login_headers(request, problem))
-            # Under overload, the log would only add to it; the metrics count what is refused.
-            if answer.status >= 500 and not isinstance(problem, Busy):
-                self._log.warn(
-                    "{method} {uri}: {outcome} {problem}",
-                    method=request.method.decode("ascii", "replace"),
-                    uri=request.uri.decode("ascii"),
-                    outcome="cut:" if request.startedWriting else answer.status,
-                    problem=str(problem),
-                )
-            self._refuse(request, answer)
+            self._failed_by(request, problem)
         except Exception:
             self._log.failure("{method} {uri}", method=request.method, uri=request.uri)
             self._refuse(request, Refused(500, "this is a fault of the server; its log says more"))
+
+    def _failed_by(self, request: IRequest, problem: SplitdError) -> None:
+        """Answer with an error of the store."""
+        page = self._door.page
+        asks = isinstance(problem, LoginRequired) and not request.has_header(b"authorization")
+        if asks and page is not None and page.is_wanted(request):
+            page.ask_for_login(request, problem)
+            return
+        answer = refusal(problem, self._base)
+        answer.headers.update(login_headers(request, problem))
+        # Under overload, the log would only add to it; the metrics count what is refused.
+        if answer.status >= 500 and not isinstance(problem, Busy):
+            self._log.warn(
+                "{method} {uri}: {outcome} {problem}",
+                method=request.method.decode("ascii", "replace"),
+                uri=request.uri.decode("ascii"),
+                outcome="cut:" if request.startedWriting else answer.status,
+                problem=str(problem),
+            )
+        self._refuse(request, answer)
 
     async def _door_for(self, request: IRequest) -> Door:
         """Return the door for the user who sends a request."""

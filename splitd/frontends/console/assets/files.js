@@ -1,0 +1,369 @@
+// The files: one folder, or what a search found.
+import { html, useEffect, useMemo, useRef, useState, useSignal } from "./html.js";
+import { start, urlOf } from "./api.js";
+import * as actions from "./actions.js";
+import { dialog, menu, openMenu, wordsOf } from "./dialogs.js";
+import { formatNumber, formatSize } from "./format.js";
+import { Icon } from "./icons.js";
+import { List } from "./list.js";
+import { Found, Listing } from "./listing.js";
+import { Path } from "./path.js";
+import { go, openFolder } from "./router.js";
+import { t } from "./texts.js";
+import { choose, dropped, finished } from "./upload.js";
+import { Preview } from "./preview.js";
+
+const LOOK_MS = 15000; // how often a folder in sight is asked for changes
+
+let embedded = start.list || null; // the first page came with the page itself
+
+function useRows(path, sought) {
+  const [, draw] = useState(0);
+  const rows = useMemo(() => {
+    let asked = 0;
+    const changed = () => {
+      asked ||= requestAnimationFrame(() => {
+        asked = 0;
+        draw((count) => count + 1);
+      });
+    };
+    const made = sought ? new Found(path, sought, changed) : new Listing(path, changed);
+    try {
+      made.sort = { ...made.sort, ...JSON.parse(localStorage.getItem("splitd.sort") || "{}") };
+    } catch {
+      // Storage is switched off: the usual order.
+    }
+    const first = embedded && !sought && embedded.path === path ? embedded : null;
+    embedded = null;
+    if (first) made.load(first);
+    else made.load();
+    return made;
+  }, [path, sought]);
+  useEffect(() => {
+    const look = () => document.visibilityState === "visible" && rows.refresh();
+    const timer = setInterval(look, LOOK_MS);
+    addEventListener("focus", look);
+    const unwatch = finished.watch((row) => {
+      if (!row || row.folder !== rows.path || sought) return;
+      rows.put(row);
+      rows.arrange();
+    });
+    return () => {
+      clearInterval(timer);
+      removeEventListener("focus", look);
+      unwatch();
+      rows.close();
+    };
+  }, [rows]);
+  return rows;
+}
+
+const kept = (name, usual) => {
+  try {
+    return localStorage.getItem(name) || usual;
+  } catch {
+    return usual;
+  }
+};
+
+function keep(name, value) {
+  try {
+    localStorage.setItem(name, value);
+  } catch {
+    // It is kept for as long as the page is.
+  }
+}
+
+export function Files({ path, query }) {
+  const sought = query.get("search") || "";
+  const rows = useRows(path, sought);
+  const [selected, setSelected] = useState(new Set());
+  const [cursor, setCursor] = useState(-1);
+  const [anchor, setAnchor] = useState(-1);
+  const [isGrid, setGrid] = useState(kept("splitd.view", "list") === "grid");
+  const [over, setOver] = useState(0);
+  const filterRef = useRef();
+  const clip = useSignal(actions.clipboard);
+  const shown = rows.shown;
+  const mayWrite = rows.rights.includes("write");
+
+  useEffect(() => {
+    setSelected(new Set());
+    setCursor(-1);
+    if (filterRef.current) filterRef.current.value = "";
+    document.title = `${sought ? t("searchFor", sought) : path === "/" ? t("files") : path.slice(path.lastIndexOf("/") + 1)} – splitd`;
+  }, [rows]);
+
+  const chosen = () => shown.filter((row) => selected.has(row.path));
+  const acted = () => {
+    const all = chosen();
+    return all.length ? all : cursor >= 0 && shown[cursor] ? [shown[cursor]] : [];
+  };
+  const select = (paths) => setSelected(new Set(paths));
+  const focusList = () => document.querySelector("[data-list]")?.focus({ preventScroll: true });
+  const settle = async (path) => {
+    const made = await path;
+    if (typeof made === "string") {
+      select([made]);
+      setCursor(rows.shown.findIndex((row) => row.path === made));
+    } else if (made) {
+      select([]);
+      setCursor((at) => Math.min(at, rows.shown.length - 1));
+    }
+    focusList();
+  };
+  const extend = (to) => {
+    const [low, high] = [Math.min(anchor, to), Math.max(anchor, to)];
+    select(shown.slice(Math.max(0, low), high + 1).map((row) => row.path));
+  };
+
+  const openRow = (row) => {
+    if (row.isFolder) openFolder(row.path);
+    else go(`${location.pathname}?${new URLSearchParams({ ...(sought && { search: sought }), show: row.path })}`);
+  };
+  const act = {
+    open: () => acted().length && openRow(acted()[0]),
+    rename: () => acted().length === 1 && settle(actions.askRename(rows, acted()[0])),
+    remove: () => acted().length && settle(actions.askRemove(rows, acted())),
+    move: () => acted().length && settle(actions.askPut(rows, "MOVE", acted())),
+    copy: () => acted().length && settle(actions.askPut(rows, "COPY", acted())),
+    make: () => settle(actions.askNewFolder(rows, path)),
+    properties: () => acted().length && actions.askProperties(acted()[0]),
+    link: () => acted().length && actions.copyLink(acted()[0]),
+    download: () => actions.download(acted()),
+    clip: (method) => acted().length && actions.clipboard.set({ method, rows: acted() }),
+    paste: async () => {
+      if (!clip || sought) return;
+      actions.clipboard.set(clip.method === "MOVE" ? null : clip);
+      await actions.put(rows, clip.method, clip.rows, path);
+    },
+  };
+
+  const on = {
+    open: (event, row) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+      event.preventDefault();
+      event.stopPropagation();
+      openRow(row);
+    },
+    click: (event, row, index) => {
+      if (event.target.closest("a, button")) return;
+      setCursor(index);
+      if (event.shiftKey && anchor >= 0) return extend(index);
+      setAnchor(index);
+      if (event.ctrlKey || event.metaKey) return on.pick(event, row, index);
+      if (event.pointerType === "touch" || matchMedia("(pointer: coarse)").matches) return openRow(row);
+      select([row.path]);
+    },
+    doubleClick: (event, row) => event.target.closest("a, button") || openRow(row),
+    pick: (event, row, index) => {
+      const next = new Set(selected);
+      if (!next.delete(row.path)) next.add(row.path);
+      setSelected(next);
+      setCursor(index);
+      setAnchor(index);
+      focusList();
+    },
+    context: (event, row, index) => {
+      event.preventDefault();
+      const isOne = !selected.has(row.path) || selected.size === 1;
+      if (isOne) select([row.path]);
+      setCursor(index);
+      const { right, bottom } = event.currentTarget.getBoundingClientRect();
+      const isButton = event.type === "click";
+      contextMenu(isButton ? right - 190 : event.clientX, isButton ? bottom : event.clientY, isOne ? [row] : chosen());
+    },
+    key: (event, columns, page) => listKey(event, columns, page),
+  };
+
+  function contextMenu(x, y, about) {
+    const one = about.length === 1 ? about[0] : null;
+    const files = about.some((row) => !row.isFolder);
+    openMenu(x, y, [
+      one && { icon: one.isFolder ? "files" : "right", label: t("open"), keys: "Enter", run: () => openRow(one) },
+      files && { icon: "download", label: t("download"), run: () => actions.download(about) },
+      one && { icon: "link", label: t("copyLink"), run: () => actions.copyLink(one) },
+      ...(mayWrite
+        ? [
+            null,
+            one && { icon: "rename", label: t("rename"), keys: "F2", run: () => settle(actions.askRename(rows, one)) },
+            { icon: "move", label: t("moveTo"), run: () => settle(actions.askPut(rows, "MOVE", about)) },
+            { icon: "copy", label: t("copyTo"), run: () => settle(actions.askPut(rows, "COPY", about)) },
+            { icon: "bin", label: t("delete"), keys: "Del", danger: true, run: () => settle(actions.askRemove(rows, about)) },
+          ]
+        : []),
+      null,
+      one && { icon: "info", label: t("properties"), run: () => actions.askProperties(one) },
+    ].filter((item, at, all) => item || (item === null && at && all[at - 1] !== null)));
+  }
+
+  function listKey(event, columns, page) {
+    const { key } = event;
+    if (event.target.closest(".head, .pick, .more") && (key === "Enter" || key === " ")) return;
+    const command = event.ctrlKey || event.metaKey;
+    const last = shown.length - 1;
+    const moves = { ArrowDown: columns, ArrowUp: -columns, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity };
+    if (isGrid) Object.assign(moves, { ArrowRight: 1, ArrowLeft: -1 });
+    if (key in moves && !event.altKey) {
+      const to = Math.max(0, Math.min(last, cursor < 0 ? (moves[key] > 0 && key === "End" ? last : 0) : cursor + moves[key]));
+      if (last < 0) return;
+      setCursor(to);
+      if (event.shiftKey) {
+        if (anchor < 0) setAnchor(Math.max(cursor, 0));
+        extend(to);
+      } else if (!command) {
+        setAnchor(to);
+        select([shown[to].path]);
+      }
+    } else if (key === "Enter" && event.altKey) act.properties();
+    else if (key === "Enter") act.open();
+    else if (key === " ") cursor >= 0 && on.pick(event, shown[cursor], cursor);
+    else if (key === "F2" && mayWrite) act.rename();
+    else if (key === "Delete" && mayWrite) act.remove();
+    else if (key === "Escape") select([]);
+    else if (key === "Backspace" || (key === "ArrowUp" && event.altKey)) path !== "/" && openFolder(path.slice(0, path.lastIndexOf("/")) || "/");
+    else if (command && key.toLowerCase() === "a") select(shown.map((row) => row.path));
+    else if (command && key.toLowerCase() === "c") act.clip("COPY");
+    else if (command && key.toLowerCase() === "x" && mayWrite) act.clip("MOVE");
+    else if (command && key.toLowerCase() === "v" && mayWrite) act.paste();
+    else if (key === "/" && !command) document.querySelector("[data-type-path]")?.click();
+    else if (key.length === 1 && !command && !event.altKey) {
+      filterRef.current.focus();
+      return; // the field takes the character
+    } else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  // Keys work right after a page has been opened, without a click into the list.
+  useEffect(() => {
+    const early = (event) => {
+      const free = document.activeElement === document.body || document.activeElement === null;
+      if (free && !dialog.value && !menu.value) {
+        focusList();
+        listKey(event, 1, 10);
+      }
+    };
+    addEventListener("keydown", early);
+    return () => removeEventListener("keydown", early);
+  });
+
+  const drag = {
+    onDragEnter: (event) => hasFiles(event) && (event.preventDefault(), setOver((depth) => depth + 1)),
+    onDragOver: (event) => hasFiles(event) && event.preventDefault(),
+    onDragLeave: () => setOver((depth) => Math.max(0, depth - 1)),
+    onDrop: (event) => {
+      if (!hasFiles(event)) return;
+      event.preventDefault();
+      setOver(0);
+      if (mayWrite && !sought) dropped(event.dataTransfer, path);
+    },
+  };
+  const picked = chosen();
+  const size = picked.reduce((sum, row) => sum + Math.max(0, row.size), 0);
+  const changeView = () => {
+    keep("splitd.view", isGrid ? "list" : "grid");
+    setGrid(!isGrid);
+  };
+  const preview = query.get("show");
+
+  return html`<section class=${over && mayWrite ? "files dropping" : "files"} ...${drag}>
+    <h1 class="unseen">${sought ? t("searchFor", sought) : path === "/" ? t("files") : path}</h1>
+    <div class="bar">
+      ${sought
+        ? html`<div class="path"><span class="sought">${t("searchIn", sought, path)}</span>
+            <button class="quiet" onClick=${() => openFolder(path)}>${t("endSearch")}</button></div>`
+        : html`<${Path} path=${path} />`}
+      <label class="filter"><span class="unseen">${t("filter")}</span><${Icon} name="search" size=${16} />
+        <input ref=${filterRef} type="search" placeholder=${t("filter")} autocomplete="off" spellcheck="false"
+          onInput=${(event) => (rows.setFilter(event.target.value), setCursor(-1))}
+          onKeyDown=${(event) => {
+            if (event.key === "Enter" && event.target.value && (event.shiftKey || !shown.length)) {
+              go(`${urlOf(path, true)}?${new URLSearchParams({ search: event.target.value })}`);
+            } else if (event.key === "Enter" || event.key === "ArrowDown") {
+              focusList();
+              if (shown.length) (setCursor(0), setAnchor(0), select([shown[0].path]));
+              event.preventDefault();
+            } else if (event.key === "Escape") {
+              event.target.value = "";
+              rows.setFilter("");
+              focusList();
+            }
+            event.stopPropagation();
+          }} />
+      </label>
+      <div class="tools">
+        <button class="quiet icon-only" aria-label=${isGrid ? t("asList") : t("asGrid")} title=${isGrid ? t("asList") : t("asGrid")} onClick=${changeView}>
+          <${Icon} name=${isGrid ? "list" : "grid"} /></button>
+        ${mayWrite && !sought && html`<button class="quiet with-text" onClick=${act.make}><${Icon} name="newFolder" /><span>${t("newFolder")}</span></button>
+          <button class="primary with-text" onClick=${(event) => uploadMenu(event, path)}><${Icon} name="upload" /><span>${t("upload")}</span></button>`}
+      </div>
+    </div>
+    ${picked.length > 0 && html`<div class="chosen" role="toolbar" aria-label=${t("chosenActions")}>
+      <button class="quiet icon-only" aria-label=${t("clearSelection")} onClick=${() => select([])}><${Icon} name="close" /></button>
+      <strong>${t("chosen", picked.length)}</strong>${size > 0 && html`<span class="hint">${formatSize(size)}</span>`}
+      <span class="spring"></span>
+      ${[
+        picked.some((row) => !row.isFolder) && ["download", "download", act.download],
+        picked.length === 1 && ["link", "copyLink", act.link],
+        mayWrite && picked.length === 1 && ["rename", "rename", act.rename],
+        mayWrite && ["move", "moveTo", act.move],
+        mayWrite && ["copy", "copyTo", act.copy],
+        picked.length === 1 && ["info", "properties", act.properties],
+        mayWrite && ["bin", "delete", act.remove],
+      ].filter(Boolean).map(([icon, text, run]) => html`<button class="quiet with-text" key=${text} aria-label=${t(text)} title=${t(text)} onClick=${run}>
+        <${Icon} name=${icon} /><span>${t(text)}</span></button>`)}
+    </div>`}
+    ${clip && !sought && mayWrite && html`<div class="chosen clip"><span>${t(clip.method === "MOVE" ? "cutRows" : "copiedRows", clip.rows.length)}</span>
+      <button class="quiet" onClick=${act.paste}>${t("pasteHere")}</button>
+      <button class="quiet icon-only" aria-label=${t("cancel")} onClick=${() => actions.clipboard.set(null)}><${Icon} name="close" size=${16} /></button></div>`}
+    ${rows.failure
+      ? html`<${Problem} rows=${rows} path=${path} />`
+      : html`<${List} rows=${shown} isGrid=${isGrid} sort=${rows.sort} selected=${selected} cursor=${cursor} on=${on} withFolder=${!!sought}
+          total=${shown.length} label=${t("membersOf", path)}
+          onSort=${(by) => (rows.setSort(by), keep("splitd.sort", JSON.stringify(rows.sort)))} />`}
+    ${!rows.failure && !shown.length && html`<${Empty} rows=${rows} path=${path} sought=${sought} mayWrite=${mayWrite} />`}
+    <${Foot} rows=${rows} />
+    ${over > 0 && mayWrite && html`<div class="drop-hint" aria-hidden="true"><${Icon} name="upload" size=${32} />${t("dropHere", path === "/" ? t("files") : path)}</div>`}
+    ${preview && html`<${Preview} key="preview" path=${preview} rows=${shown} close=${() => go(location.pathname + (sought ? `?${new URLSearchParams({ search: sought })}` : ""))}
+      show=${(row) => go(`${location.pathname}?${new URLSearchParams({ ...(sought && { search: sought }), show: row.path })}`, true)} />`}
+  </section>`;
+}
+
+const hasFiles = (event) => [...(event.dataTransfer?.types || [])].includes("Files");
+
+function uploadMenu(event, path) {
+  const { right, bottom } = event.currentTarget.getBoundingClientRect();
+  openMenu(right - 200, bottom + 4, [
+    { icon: "upload", label: t("uploadFiles"), run: () => choose(path, false) },
+    { icon: "files", label: t("uploadFolder"), run: () => choose(path, true) },
+  ]);
+}
+
+function Foot({ rows }) {
+  const folders = rows.shown.reduce((count, row) => count + row.isFolder, 0);
+  const files = rows.shown.length - folders;
+  const size = rows.shown.reduce((sum, row) => sum + Math.max(0, row.size), 0);
+  const counts = [folders && t("folderCount", folders), files && t("fileCount", files), files && formatSize(size)].filter(Boolean);
+  return html`<p class="foot" role="status">${counts.join(" · ")}
+    ${!rows.complete && html`<span class="working">${t("loadingMore", formatNumber(rows.rows.length))}</span>`}
+    ${rows.cut && html`<span class="warn">${t("listCut", formatNumber(rows.rows.length))}</span>`}</p>`;
+}
+
+function Empty({ rows, path, sought, mayWrite }) {
+  if (!rows.complete) return html`<div class="empty"><p class="hint">${t("loading")}</p></div>`;
+  if (rows.filter) {
+    return html`<div class="empty"><p>${t("nothingMatches", rows.filter)}</p>
+      <button onClick=${() => go(`${urlOf(path, true)}?${new URLSearchParams({ search: rows.filter })}`)}>${t("searchBelow")}</button></div>`;
+  }
+  if (sought) return html`<div class="empty"><p>${t("nothingFound")}</p></div>`;
+  return html`<div class="empty"><div class="empty-mark"><${Icon} name="files" size=${40} /></div><p>${t("nothingHere")}</p>
+    ${mayWrite && html`<p class="hint">${t("dropInvites")}</p><button class="primary" onClick=${() => choose(path, false)}>${t("uploadFiles")}</button>`}</div>`;
+}
+
+const Problem = ({ rows, path }) => html`<div class="empty" role="alert"><p>${rows.failure.status === 404 ? t("noFolder", path) : wordsOf(rows.failure)}</p>
+  ${rows.failure.status === 404
+    ? html`<button onClick=${() => openFolder(path.slice(0, path.lastIndexOf("/")) || "/")}>${t("toParent")}</button>`
+    : html`<button onClick=${() => rows.load()}>${t("tryAgain")}</button>`}</div>`;
+
+

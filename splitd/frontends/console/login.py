@@ -1,0 +1,104 @@
+"""Logging in with a form, and out again."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import msgspec
+
+from splitd.access.sessions import LASTS_S, Session, Sessions
+from splitd.errors import BadCredentials, LoginRequired
+from splitd.frontends.console.door import Asked, ConsoleDoor, answer_json
+from splitd.frontends.http.answers import Refused
+from splitd.frontends.http.guard import COOKIE, Guard, cookie_of
+from storaged.http import IRequest
+
+_MOST_NAME = 64
+
+
+class _Form(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    password: str
+
+
+def whoami(asked: Asked, session: Session | None) -> dict[str, Any]:
+    """Return what the page may know of the one who asks."""
+    principal = asked.principal
+    return {
+        "users": principal is not None,
+        "name": "" if principal is None else principal.name,
+        "operator": principal is None or principal.is_operator,
+        "session": session is not None,
+        "csrf": "" if session is None else session.csrf,
+    }
+
+
+async def me(asked: Asked) -> None:
+    """Answer `GET api/me`."""
+    answer_json(asked.request, whoami(asked, asked.door.session(asked.request)))
+
+
+async def login(asked: Asked) -> None:
+    """Answer `POST api/login`: proves a name and a password, and begins a session.
+
+    :raise BadCredentials: they are wrong.
+    """
+    door, request = asked.door, asked.request
+    guard, sessions = _with_users(door)
+    refuse_cross_site(request)
+    form = await asked.document(_Form)
+    if ":" in form.name or not 1 <= len(form.name) <= _MOST_NAME:
+        raise BadCredentials("the name or the password is wrong")
+    header = "Basic " + base64.b64encode(f"{form.name}:{form.password}".encode("utf-8", "replace")).decode()
+    principal = await guard.prove(header, request)
+    request.user = principal.name
+    cookie, session = sessions.begin(principal.name)
+    _set_cookie(request, door, cookie, LASTS_S)
+    answer_json(request, whoami(Asked(request, door, principal, "", asked.parameters), session))
+
+
+async def logout(asked: Asked) -> None:
+    """Answer `POST api/logout`: ends the session of the one who asks."""
+    request, door = asked.request, asked.door
+    _with_users(door)[1].end(cookie_of(request))
+    _set_cookie(request, door, "", 0)
+    answer_json(request, {"ended": 1})
+
+
+async def logout_everywhere(asked: Asked) -> None:
+    """Answer `POST api/logout-everywhere`: ends all sessions of the one who asks.
+
+    :raise LoginRequired: nobody has logged in.
+    """
+    request, door, principal = asked.request, asked.door, asked.principal
+    if principal is None or principal.is_anonymous:
+        raise LoginRequired("log in to do this")
+    ended = _with_users(door)[1].end_all(principal.name)
+    _set_cookie(request, door, "", 0)
+    answer_json(request, {"ended": ended})
+
+
+def _with_users(door: ConsoleDoor) -> tuple[Guard, Sessions]:
+    if door.guard is None or door.guard.sessions is None:
+        raise Refused(404, "there are no users here: nobody needs to log in")
+    return door.guard, door.guard.sessions
+
+
+def refuse_cross_site(request: IRequest) -> None:
+    """Refuse a request that a page of another site made a browser send.
+
+    :raise Refused: its origin is another one.
+    """
+    site, origin = request.getHeader("Sec-Fetch-Site"), request.getHeader("Origin")
+    is_foreign = origin is not None and not request.is_called(origin.partition("://")[2])
+    if is_foreign or site not in {None, "none", "same-origin"}:
+        raise Refused(403, "a page of another site asks for this")
+
+
+def _set_cookie(request: IRequest, door: ConsoleDoor, value: str, age_s: int) -> None:
+    # A browser says by which scheme its page came; a proxy may have ended TLS.
+    secure = "; Secure" if (request.getHeader("Origin") or "").startswith("https:") else ""
+    request.setHeader(
+        "Set-Cookie", f"{COOKIE}={value}; Path={door.base or '/'}; Max-Age={age_s}; HttpOnly; SameSite=Lax{secure}"
+    )

@@ -1,0 +1,304 @@
+"""The console in a real browser: folders, and what is done with files."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from urllib.parse import quote, urlsplit
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.clients.browser import Faults, opened, running_browser
+from tests.clients.console import Console, png
+from tests.live.clients import ask, put
+
+PHONE = {"viewport": {"width": 360, "height": 640}, "has_touch": True, "is_mobile": True}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if os.environ.get("SPLITD_CLIENTS_URL"):
+        pytest.skip("other servers have no console")
+    with running_browser() as running:
+        yield running
+
+
+@pytest.fixture
+def faults() -> Iterator[Faults]:
+    """The faults of all pages of a test, which must be none."""
+    noted = Faults()
+    yield noted
+    assert noted.found == []
+
+
+@pytest.fixture
+def console(browser: Browser, faults: Faults, place: str) -> Iterator[Console]:
+    """The console, not opened yet."""
+    with opened(browser, faults) as page:
+        yield Console(page, place)
+
+
+def make(place: str, *names: str, data: bytes = b"x") -> None:
+    """Make files, and folders where a name ends in a slash."""
+    for name in names:
+        if name.endswith("/"):
+            assert ask(f"{place}/{quote(name)}", "MKCOL").status == 201
+        else:
+            put(f"{place}/{quote(name)}", data)
+
+
+def test_folders_come_first_and_file2_before_file10(console: Console, place: str) -> None:
+    make(place, "file10", "file2", "File3", "éclair", "eclipse", "zebra/", "Alpha/", data=b"x" * 2048)
+    console.open()
+    console.shows("Alpha", "zebra", "éclair", "eclipse", "file2", "File3", "file10")
+    expect(console.page.locator(".foot")).to_contain_text("2 folders · 5 files · 10.0 KiB")
+    put(f"{place}/largest", b"x" * 5000)
+    console.open()
+    console.page.get_by_role("button", name="Size").click()
+    assert console.names()[:3] == ["zebra", "Alpha", "largest"] or console.names()[:3] == ["Alpha", "zebra", "largest"]
+    console.page.get_by_role("button", name="Size").click()
+    expect(console.rows.locator(".name").last).to_have_text("largest")
+    console.page.reload()
+    expect(console.rows.locator(".name").last).to_have_text("largest")
+
+
+def test_one_goes_down_by_links_and_up_by_the_path_and_back(console: Console, place: str) -> None:
+    make(place, "a/", "a/b c#?/", "a/b c#?/f")
+    console.open()
+    console.row("a").locator(".name").click()
+    console.shows("b c#?")
+    console.row("b c#?").dblclick()
+    console.shows("f")
+    assert urlsplit(console.page.url).path == urlsplit(place).path + "/a/b%20c%23%3F/"
+    path = console.page.get_by_role("navigation", name="Path")
+    expect(path.locator("[aria-current]")).to_have_text("b c#?")
+    path.get_by_role("link", name="a", exact=True).click()
+    console.shows("b c#?")
+    console.page.go_back()
+    console.shows("f")
+    console.page.reload()
+    console.shows("f")
+
+
+def test_a_path_can_be_typed_and_is_completed(console: Console, place: str) -> None:
+    make(place, "alpha/", "alpha/beta/", "alpha/beta/f")
+    console.open()
+    console.page.keyboard.press("/")
+    field = console.page.get_by_role("combobox", name="Path")
+    expect(field).to_have_value(urlsplit(place).path + "/")
+    console.page.keyboard.type("al")
+    expect(console.page.get_by_role("option", name="alpha")).to_be_visible()
+    console.page.keyboard.press("Tab")
+    console.page.keyboard.type("be")
+    expect(console.page.get_by_role("option", name="beta")).to_be_visible()
+    console.page.keyboard.press("ArrowDown")
+    console.page.keyboard.press("Enter")
+    console.page.keyboard.press("Enter")
+    console.shows("f")
+    console.page.keyboard.press("/")
+    field.fill("/nothing/here")
+    console.page.keyboard.press("Enter")
+    expect(console.page.get_by_role("alert")).to_contain_text("There is no /nothing/here")
+
+
+def test_typing_filters_and_a_search_looks_below(console: Console, place: str) -> None:
+    make(place, "report", "letter", "a/", "a/b/", "a/b/report 2", "a/other")
+    console.open()
+    console.shows("a", "letter", "report")
+    console.page.keyboard.type("rep")
+    console.shows("report")
+    console.page.keyboard.press("Escape")
+    console.shows("a", "letter", "report")
+    console.page.get_by_placeholder("Filter").fill("port")
+    console.page.keyboard.press("Shift+Enter")
+    console.shows("report", "report 2")
+    expect(console.row("report 2").locator(".where")).to_have_text(urlsplit(place).path + "/a/b")
+    # What a search finds can be acted on.
+    console.choose("report 2")
+    console.act("Rename")
+    console.answer("found", "Rename")
+    expect(console.row("found")).to_be_visible()
+    assert ask(f"{place}/a/b/found").body == b"x"
+    console.page.get_by_role("button", name="End search").click()
+    console.shows("a", "letter", "report")
+
+
+def test_all_is_done_by_keys(console: Console, place: str) -> None:
+    make(place, "1", "2", "3", "4", "sub/")
+    console.open()
+    console.shows("sub", "1", "2", "3", "4")
+    keys = console.page.keyboard
+    for key in ("ArrowDown", "ArrowDown", "Shift+ArrowDown"):
+        keys.press(key)
+    expect(console.list.locator("[aria-selected=true] .name")).to_have_text(["1", "2"])
+    keys.press("Delete")
+    expect(console.dialog).to_contain_text("Delete 2 items?")
+    keys.press("Enter")
+    console.shows("sub", "3", "4")
+    assert ask(f"{place}/1").status == 404
+    keys.press("End")
+    keys.press("F2")
+    expect(console.dialog.get_by_role("textbox")).to_have_value("4")
+    keys.type("four")
+    keys.press("Enter")
+    console.shows("sub", "3", "four")
+    keys.press("Control+a")
+    expect(console.page.locator(".chosen strong")).to_have_text("3 selected")
+    keys.press("Escape")
+    expect(console.page.locator(".chosen")).to_have_count(0)
+    keys.press("Home")
+    keys.press("Enter")
+    expect(console.page.locator(".empty")).to_contain_text("Nothing is here yet")
+    keys.press("Backspace")
+    console.shows("sub", "3", "four")
+    # Cut here, paste there.
+    keys.press("End")
+    keys.press("Control+x")
+    keys.press("Home")
+    keys.press("Enter")
+    expect(console.page.locator(".empty")).to_be_visible()
+    keys.press("Control+v")
+    console.shows("four")
+    assert ask(f"{place}/sub/four").body == b"x"
+
+
+def test_a_folder_is_made_and_the_server_says_why_not(console: Console, place: str) -> None:
+    console.open()
+    console.page.get_by_role("button", name="New folder").click()
+    console.answer("new one", "Create")
+    console.shows("new one")
+    assert ask(f"{place}/new%20one/").status == 200
+    console.page.get_by_role("button", name="New folder").click()
+    console.answer("new one", "Create")
+    expect(console.dialog.get_by_role("alert")).to_contain_text("new one")
+    console.answer("a/b", "Create")
+    expect(console.dialog.get_by_role("alert")).to_have_text("a name has no slash")
+    console.answer("n" * 300, "Create")
+    expect(console.dialog.get_by_role("alert")).to_contain_text("a segment of 300 bytes, 255 are allowed")
+    console.page.keyboard.press("Escape")
+    expect(console.dialog).to_have_count(0)
+
+
+def test_files_are_moved_and_copied_into_a_folder_that_one_looks_for(console: Console, place: str) -> None:
+    make(place, "a", "b", "to/", "to/inner/", "to/b")
+    console.open()
+    console.choose("a")
+    console.act("Copy to…")
+    console.dialog.get_by_role("button", name="to", exact=True).click()
+    console.dialog.get_by_role("button", name="inner").click()
+    console.answer(None, "Copy here")
+    expect(console.said).to_have_text("Copied 1 item")
+    assert [ask(f"{place}{path}").body for path in ("/a", "/to/inner/a")] == [b"x", b"x"]
+    console.page.keyboard.press("Escape")
+    console.choose("a", "b")
+    console.act("Move to…")
+    console.dialog.get_by_role("button", name="to", exact=True).click()
+    expect(console.dialog.get_by_role("button", name="inner")).to_be_visible()
+    console.answer(None, "Move here")
+    console.shows("to", "b")
+    expect(console.page.locator(".toast.bad")).to_contain_text("b is there already")
+    assert [ask(f"{place}{path}").status for path in ("/a", "/to/a", "/b")] == [404, 200, 200]
+
+
+def test_a_copy_beside_its_file_has_a_name_of_its_own(console: Console, place: str) -> None:
+    make(place, "f.txt")
+    console.open()
+    console.row("f.txt").locator(".cell-size").click()
+    console.page.keyboard.press("Control+c")
+    console.page.keyboard.press("Control+v")
+    console.shows("f (2).txt", "f.txt")
+    console.page.keyboard.press("Control+v")
+    console.shows("f (2).txt", "f (3).txt", "f.txt")
+
+
+def test_properties_tell_of_a_lock_and_a_locked_file_stays(console: Console, place: str) -> None:
+    make(place, "f")
+    lock = (
+        b'<D:lockinfo xmlns:D="DAV:"><D:lockscope><D:exclusive/></D:lockscope><D:locktype><D:write/></D:locktype>'
+        b"<D:owner>Petra</D:owner></D:lockinfo>"
+    )
+    locked = ask(f"{place}/f", "LOCK", lock, Timeout="Second-600")
+    assert locked.status == 200
+    console.open()
+    console.choose("f")
+    console.act("Properties")
+    expect(console.dialog).to_contain_text("by Petra until")
+    console.answer(None, "Close")
+    console.act("Delete")
+    console.answer(None, "Delete")
+    expect(console.dialog.get_by_role("alert")).to_contain_text("lock")
+    assert ask(f"{place}/f").status == 200
+    token = re.search(rb"urn:uuid:[0-9a-f-]+", locked.body)
+    assert token is not None
+    assert ask(f"{place}/f", "UNLOCK", **{"Lock-Token": f"<{token[0].decode()}>"}).status == 204
+
+
+def test_two_windows_see_what_the_other_one_does(
+    browser: Browser, faults: Faults, console: Console, place: str
+) -> None:
+    make(place, "a", "b")
+    console.open()
+    console.shows("a", "b")
+    with opened(browser, faults) as other:
+        second = Console(other, place)
+        second.open()
+        second.choose("a")
+        second.act("Delete")
+        second.answer(None, "Delete")
+        second.shows("b")
+        console.page.evaluate("dispatchEvent(new Event('focus'))")
+        console.shows("b")
+        # Both rename the same file: the later one reads why not.
+        for each, name in ((console, "mine"), (second, "yours")):
+            each.choose("b")
+            each.act("Rename")
+            each.dialog.get_by_role("textbox").fill(name)
+        console.answer(None, "Rename")
+        console.shows("mine")
+        second.answer(None, "Rename")
+        expect(second.dialog.get_by_role("alert")).to_contain_text("there is no /")
+
+
+def test_a_grid_shows_pictures_and_is_kept(console: Console, place: str) -> None:
+    for number in range(30):
+        put(f"{place}/p{number}.png", png(8, 8))
+    console.open()
+    console.page.get_by_role("button", name="Show as a grid").click()
+    picture = console.row("p0.png").locator("img")
+    expect(picture).to_be_visible()
+    picture.evaluate("(image) => image.decode()")
+    for key in ("Home", "ArrowRight", "ArrowDown"):
+        console.list.press(key)
+    columns = console.page.evaluate(
+        "new Set([...document.querySelectorAll('.tile')].map((tile) => tile.style.left)).size"
+    )
+    expect(console.list.locator("[aria-selected=true] .name")).to_have_text(f"p{columns + 1}.png")
+    console.page.reload()
+    expect(console.page.locator(".tile").first).to_be_visible()
+
+
+def test_it_fits_on_a_phone_and_taps_open(browser: Browser, faults: Faults, place: str) -> None:
+    make(place, "long" * 60, "folder/", "folder/f.txt", "short")
+    with opened(browser, faults, **PHONE) as page:
+        console = Console(page, place)
+        console.open()
+        expect(console.rows).to_have_count(3)
+        for state in ("list", "chosen", "grid"):
+            assert page.evaluate("document.documentElement.scrollWidth") <= 360, state
+            for box in (each.bounding_box() for each in page.locator(".top button, .bar button, .rows .name").all()):
+                assert box is not None
+                assert 0 <= box["x"] <= box["x"] + box["width"] <= 360, state
+            if state == "list":
+                console.row("short").locator(".pick").tap()
+                expect(page.locator(".chosen strong")).to_have_text("1 selected")
+            elif state == "chosen":
+                page.get_by_role("button", name="Clear the selection").tap()
+                page.get_by_role("button", name="Show as a grid").tap()
+        page.get_by_role("button", name="Show as a list").tap()
+        console.row("folder").locator(".name").tap()
+        console.shows("f.txt")
+        console.row("f.txt").get_by_role("button", name="Actions for f.txt").tap()
+        page.get_by_role("menuitem", name="Open").tap()
+        expect(page.locator("dialog.preview .lines")).to_have_text("x")
