@@ -104,7 +104,10 @@ def test_boto3_stores_and_lists(store: Store, bucket: str, large: Path) -> None:
     client.delete_bucket(Bucket=bucket)
 
 
-@pytest.mark.parametrize("algorithm", ["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"])
+@pytest.mark.parametrize(
+    "algorithm",
+    ["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256", "SHA512", "XXHASH64", "XXHASH3", "XXHASH128"],
+)
 def test_boto3_checks_checksums(store: Store, algorithm: str) -> None:
     client = store.client()
     client.create_bucket(Bucket="checksums")

@@ -183,9 +183,33 @@ async def test_checksums_of_parts_make_that_of_the_object(s3: S3) -> None:
         assert (part.body, part.header("x-amz-checksum-crc32")) == (PARTS[1], b64(crc(PARTS[1])))
         told = await s3.get("/bucket/k?attributes", x_amz_object_attributes="ObjectParts")
         assert texts(told, "ObjectParts/Part/ChecksumCRC32") == [b64(crc(part)) for part in PARTS]
-    for algorithm, kind in (("SHA256", "FULL_OBJECT"), ("CRC64NVME", "COMPOSITE"), ("MD2", "COMPOSITE")):
+    for algorithm, kind in (
+        ("SHA256", "FULL_OBJECT"),
+        ("XXHASH3", "FULL_OBJECT"),
+        ("MD5", "FULL_OBJECT"),
+        ("CRC64NVME", "COMPOSITE"),
+        ("MD2", "COMPOSITE"),
+    ):
         answer = await s3.ask("POST", "/bucket/k?uploads", x_amz_checksum_algorithm=algorithm, x_amz_checksum_type=kind)
         assert code_of(answer) == (400, "InvalidRequest"), algorithm
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_hash_of_parts_is_that_of_their_hashes(s3: S3) -> None:
+    for name in ("SHA512", "MD5"):
+
+        def digest(data: bytes, name: str = name) -> bytes:
+            return hashlib.new(name.lower(), data).digest()
+
+        upload = await begin(s3, x_amz_checksum_algorithm=name)
+        header = f"x-amz-checksum-{name.lower()}"
+        tags = [
+            await put_part(s3, upload, number, part, **{header: b64(digest(part))})
+            for number, part in enumerate(PARTS, 1)
+        ]
+        done = await complete(s3, upload, list(enumerate(tags, 1)))
+        whole = b64(digest(b"".join(map(digest, PARTS)))) + "-3"
+        assert (texts(done, f"Checksum{name}"), texts(done, "ChecksumType")) == ([whole], ["COMPOSITE"])
 
 
 @pytest_twisted.ensureDeferred

@@ -44,6 +44,18 @@ class _Crc:
         return self._value.to_bytes(self._size, "big")
 
 
+class _XXHash:
+    def __init__(self, new: Callable[[], Any]) -> None:
+        self._hash = new()
+
+    def update(self, data: bytes) -> None:
+        self._hash.update(data)
+
+    def digest(self) -> bytes:
+        found: bytes = self._hash.finalize()
+        return found
+
+
 @attrs.frozen
 class Algorithm:
     """A kind of checksum.
@@ -84,7 +96,7 @@ class Algorithm:
         return text
 
 
-def _sha(name: str) -> Callable[[], Any]:
+def _hash(name: str) -> Callable[[], Any]:
     return lambda: hashlib.new(name, usedforsecurity=False)
 
 
@@ -94,8 +106,13 @@ ALGORITHMS = {
         Algorithm("CRC32", 4, lambda: _Crc(zlib.crc32, 4), checksums.combine_crc32),
         Algorithm("CRC32C", 4, lambda: _Crc(checksums.crc32c, 4), checksums.combine_crc32c),
         Algorithm("CRC64NVME", 8, lambda: _Crc(checksums.crc64nvme, 8), checksums.combine_crc64nvme),
-        Algorithm("SHA1", 20, _sha("sha1")),
-        Algorithm("SHA256", 32, _sha("sha256")),
+        Algorithm("SHA1", 20, _hash("sha1")),
+        Algorithm("SHA256", 32, _hash("sha256")),
+        Algorithm("SHA512", 64, _hash("sha512")),
+        Algorithm("MD5", 16, _hash("md5")),
+        Algorithm("XXHASH64", 8, lambda: _XXHash(checksums.XXHash.new_xxhash64)),
+        Algorithm("XXHASH3", 8, lambda: _XXHash(checksums.XXHash.new_xxhash3_64)),
+        Algorithm("XXHASH128", 16, lambda: _XXHash(checksums.XXHash.new_xxhash3_128)),
     )
 }
 """The kinds by their names."""
