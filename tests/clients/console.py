@@ -96,11 +96,11 @@ class Console:
 
     def drop(self, files: Mapping[str, bytes]) -> None:
         """Drop files on the page, by their names."""
-        encoded = {name: base64.b64encode(data).decode() for name, data in files.items()}
+        encoded = [[name, base64.b64encode(data).decode()] for name, data in files.items()]
         transfer = self.page.evaluate_handle(
             """(files) => {
                 const all = new DataTransfer();
-                for (const [name, data] of Object.entries(files)) {
+                for (const [name, data] of files) {
                     all.items.add(new File([Uint8Array.from(atob(data), (each) => each.charCodeAt(0))], name));
                 }
                 return all;

@@ -30,8 +30,9 @@ function App() {
       <button class="quiet who" aria-haspopup="menu" aria-label=${who.name ? t("accountOf", who.name) : t("settings")} onClick=${accountMenu}>
         <span class="avatar" aria-hidden="true">${who.name ? [...who.name][0].toUpperCase() : html`<${Icon} name="account" size=${18} />`}</span></button>
     </header>
-    <main id="main" tabindex="-1">${view === "files" ? html`<${Files} path=${path} query=${query} />` : html`<${Lazy} key=${view} name=${view} />`}</main>
-    <${Uploads} /><${Dialogs} /><${Menus} /><${Toasts} />
+    <main id="main" tabindex="-1">${view === "files" ? html`<${Files} path=${path} query=${query} />` : html`<${Lazy} key=${view} name=${view} />`}
+      <${Menus} /><${Toasts} /></main>
+    <${Uploads} /><${Dialogs} />
     ${asked !== null && html`<div class="veil"><${Login} /></div>`}
   </div>`;
 }

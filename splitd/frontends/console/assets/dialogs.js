@@ -187,7 +187,7 @@ export function Menus() {
     event.preventDefault();
     event.stopPropagation();
   };
-  return html`<div class="menu" role="menu" ref=${ref} onKeyDown=${move}>
+  return html`<div class="menu" role="menu" aria-label=${t("actions")} ref=${ref} onKeyDown=${move}>
     ${shown.items.map((item) =>
       item
         ? html`<button role="menuitem" class=${item.danger ? "danger" : ""} onClick=${() => (closeMenu(), item.run())}>

@@ -3,6 +3,7 @@
 const texts = {
   accountOf: ["Account of {0}", "Учётная запись {0}"],
   actionOn: ["{0}: {1}", "{0}: {1}"],
+  actions: ["Actions", "Действия"],
   actionsFor: ["Actions for {0}", "Действия: {0}"],
   address: ["Address", "Адрес"],
   andMore: ["and {0} more", "и ещё {0}"],

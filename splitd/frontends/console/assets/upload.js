@@ -7,7 +7,7 @@ import { formatSize } from "./format.js";
 import { Row } from "./listing.js";
 import { t } from "./texts.js";
 
-const AT_ONCE = 3;
+const AT_ONCE = 4;
 const LARGE = 1 << 20; // from here on it is worth a request to ask first whether the name is taken
 const SPEED_MS = 4000; // over how long the speed is measured
 

@@ -1,0 +1,168 @@
+"""The console in a real browser: uploads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import Browser, Route, expect
+
+from tests.clients.browser import Faults, opened, running_browser
+from tests.clients.console import Console
+from tests.live.clients import ask, put
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if os.environ.get("SPLITD_CLIENTS_URL"):
+        pytest.skip("other servers have no console")
+    with running_browser() as running:
+        yield running
+
+
+@pytest.fixture
+def faults() -> Iterator[Faults]:
+    """The faults of all pages of a test, which must be none."""
+    noted = Faults()
+    yield noted
+    assert noted.found == []
+
+
+@pytest.fixture
+def console(browser: Browser, faults: Faults, place: str) -> Iterator[Console]:
+    """The console, open at the test's own folder."""
+    with opened(browser, faults) as page:
+        made = Console(page, place)
+        made.open()
+        yield made
+
+
+def test_files_are_uploaded_and_show_up(console: Console, place: str, tmp_path: Path) -> None:
+    files = {"small.txt": b"small", "large file.bin": os.urandom(5_000_000), "empty": b""}
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    console.upload(*[tmp_path / name for name in files])
+    for name in files:
+        console.becomes(name, "done")
+    console.shows("empty", "large file.bin", "small.txt")
+    assert [ask(f"{place}/{quote(name)}").body for name in files] == list(files.values())
+    expect(console.page.locator(".uploads .title")).to_contain_text("3 files uploaded")
+
+
+def test_a_folder_is_uploaded_with_all_that_is_in_it(console: Console, place: str, tmp_path: Path) -> None:
+    inside = {"a.txt": b"a", "deep/er/b.txt": b"b", "deep/c": b"c"}
+    for name, data in inside.items():
+        path = tmp_path / "top" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    console.page.get_by_role("button", name="Upload", exact=True).click()
+    with console.page.expect_file_chooser() as chooser:
+        console.page.get_by_role("menuitem", name="Upload a folder").click()
+    chooser.value.set_files(tmp_path / "top")
+    expect(console.page.locator(".uploads li[data-state=done]")).to_have_count(3)
+    console.shows("top")
+    assert [ask(f"{place}/top/{name}").body for name in inside] == list(inside.values())
+
+
+def test_a_thousand_files_are_dropped_at_once(console: Console, place: str) -> None:
+    console.drop({f"file {number:04}": b"%d" % number for number in range(1000)})
+    expect(console.page.locator(".uploads .title")).to_contain_text("1,000 files uploaded", timeout=120_000)
+    expect(console.page.locator(".foot")).to_contain_text("1,000 files")
+    assert console.page.locator(".uploads li").count() < 100
+    assert console.rows.count() < 100
+    assert [ask(f"{place}/file%20{number:04}").body for number in (0, 999)] == [b"0", b"999"]
+
+
+def test_the_queue_goes_on_while_one_looks_elsewhere(console: Console, place: str) -> None:
+    assert ask(f"{place}/other/", "MKCOL").status == 201
+    held: list[Route] = []
+    console.page.route("**/slow", held.append)
+    console.open()
+    console.drop({"slow": b"slow"})
+    console.becomes("slow", "running")
+    console.row("other").locator(".name").click()
+    expect(console.page.locator(".empty")).to_be_visible()
+    console.becomes("slow", "running")
+    held[0].continue_()
+    console.becomes("slow", "done")
+    assert ask(f"{place}/slow").body == b"slow"
+    console.page.go_back()
+    console.shows("other", "slow")
+
+
+@pytest.mark.parametrize("size", [10, 3_000_000], ids=["small", "large"])
+def test_a_name_that_is_taken_asks(console: Console, place: str, size: int) -> None:
+    put(f"{place}/f.txt", b"old")
+    new = os.urandom(size)
+    console.upload(("f.txt", new))
+    console.becomes("f.txt", "asks")
+    assert ask(f"{place}/f.txt").body == b"old"
+    console.page.get_by_role("button", name="Skip: f.txt").click()
+    console.becomes("f.txt", "stopped")
+    console.page.get_by_role("button", name="Try again: f.txt").click()
+    console.becomes("f.txt", "asks")
+    console.page.get_by_role("button", name="Keep both: f.txt").click()
+    console.becomes("f (2).txt", "done")
+    assert [ask(f"{place}/{name}").body for name in ("f.txt", "f%20(2).txt")] == [b"old", new]
+    console.upload(("f.txt", new))
+    console.becomes("f.txt", "asks")
+    # A version that came meanwhile is asked about again.
+    put(f"{place}/f.txt", b"newer")
+    replace = console.page.get_by_role("button", name="Replace: f.txt")
+    with console.page.expect_response(lambda answer: answer.status == 412):
+        replace.click()
+    console.becomes("f.txt", "asks")
+    assert ask(f"{place}/f.txt").body == b"newer"
+    replace.click()
+    console.becomes("f.txt", "done")
+    assert ask(f"{place}/f.txt").body == new
+
+
+def test_one_answer_is_enough_for_many_names(console: Console, place: str) -> None:
+    for number in range(5):
+        put(f"{place}/f{number}", b"old")
+    console.drop({f"f{number}": b"new" for number in range(5)})
+    expect(console.page.locator(".ask-all")).to_contain_text("5 names are taken")
+    console.page.get_by_role("button", name="Replace all").click()
+    expect(console.page.locator(".uploads .title")).to_contain_text("5 files uploaded")
+    assert {ask(f"{place}/f{number}").body for number in range(5)} == {b"new"}
+
+
+def test_the_message_of_the_server_is_shown(console: Console, place: str) -> None:
+    assert ask(f"{place}/taken/", "MKCOL").status == 201
+    console.drop({"n" * 300: b"x", "taken": b"x"})
+    expect(console.sent("n" * 300).locator(".upload-state")).to_contain_text("a segment of 300 bytes, 255 are allowed")
+    expect(console.sent("taken").locator(".upload-state")).to_contain_text("folder")
+
+
+def test_a_cut_network_is_said_and_the_upload_can_be_tried_again(console: Console, place: str) -> None:
+    console.page.context.set_offline(True)
+    console.drop({"f": b"data"})
+    console.becomes("f", "failed")
+    expect(console.sent("f").locator(".upload-state")).to_have_text("no connection to the server")
+    console.page.context.set_offline(False)
+    console.page.get_by_role("button", name="Try again: f").click()
+    console.becomes("f", "done")
+    assert ask(f"{place}/f").body == b"data"
+
+
+def test_an_upload_that_is_cancelled_stores_nothing(console: Console, place: str) -> None:
+    console.page.route("**/f", lambda route: None if route.request.method == "PUT" else route.continue_())
+    console.drop({"f": b"data"})
+    console.page.get_by_role("button", name="Cancel: f").click()
+    expect(console.sent("f").locator(".upload-state")).to_have_text("cancelled; nothing was stored")
+    console.page.unroute("**/f")
+    assert ask(f"{place}/f").status == 404
+    console.page.get_by_role("button", name="Try again: f").click()
+    console.becomes("f", "done")
+
+
+def test_what_does_not_fit_is_refused_before_its_first_byte(console: Console, place: str) -> None:
+    console.page.route("**/api/room?*", lambda route: route.fulfill(json={"used": 10, "available": 3}))
+    console.drop({"f": b"data"})
+    expect(console.said).to_have_text("4 B do not fit: 3 B are free. Nothing was sent")
+    expect(console.page.locator(".uploads")).to_have_count(0)
+    assert ask(f"{place}/f").status == 404
