@@ -155,7 +155,8 @@ async def _store(request: S3Request, key: str, form: Form, body: FormBody, polic
 
 def _answer(request: S3Request, key: str, form: Form, stored: Manifest) -> None:
     http, etag = request.http, etag_of(stored)
-    location = f"http://{http.call.host}{quote(path_of(request.bucket, key))}"
+    origin = http.origin
+    location = f"{origin.scheme}://{origin.authority}{quote(path_of(request.bucket, key))}"
     http.setHeader("ETag", etag)
     redirect = form.get("success_action_redirect") or form.get("redirect")
     if _URL.match(redirect):
