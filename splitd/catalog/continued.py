@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 
 import attrs
 from sortedcontainers import SortedDict, SortedKeyList
 
 from splitd.model.media import Media
 from splitd.model.packing import Packed, size_of
+from splitd.model.paths import ancestors
+from splitd.model.paths import place_of as plain_place_of
 
 
 @attrs.define(eq=False)
@@ -46,6 +49,8 @@ class ContinuedUploads:
     def __init__(self) -> None:
         self._uploads: dict[str, Continued] = {}
         self._order: SortedKeyList = SortedKeyList(key=lambda each: place_of(each.path, each.upload))
+        self._below: Counter[str] = Counter()
+        self._expected: dict[tuple[str, int], tuple[str, int]] = {}
         self.size = 0
 
     def __len__(self) -> int:
@@ -85,6 +90,8 @@ class ContinuedUploads:
         continued.segments[number] = packed
         continued.touched_ms = max(continued.touched_ms, time_ms)
         growth = size_of(packed) - (0 if replaced is None else size_of(replaced))
+        self._settle(upload, number)
+        self._grow(continued.path, growth)
         continued.size += growth
         self.size += growth
         return replaced
@@ -94,8 +101,43 @@ class ContinuedUploads:
         continued = self._uploads.pop(upload, None)
         if continued is not None:
             self._order.remove(continued)
+            self._settle(upload, 0)
+            self._grow(continued.path, -continued.size)
             self.size -= continued.size
         return continued
+
+    def below(self, path: str) -> int:
+        """Return the bytes of the segments of uploads whose files should get this path, or lie below it, with what is
+        expected.
+        """
+        return self._below[path]
+
+    def expect(self, upload: str, number: int, growth: int) -> Callable[[], object]:
+        """Count bytes that a change will add, from now on until `put` or `end` makes it.
+
+        :param number: that of the segment that will be put; 0 for the end of the upload.
+        :param growth: the bytes, which may be negative.
+        :return: counts them back, if the change is not made.
+        """
+        continued = self._uploads.get(upload)
+        if continued is None:
+            return _nothing
+        self._settle(upload, number)
+        self._expected[upload, number] = continued.path, growth
+        self._grow(continued.path, growth)
+        return lambda: self._settle(upload, number)
+
+    def _settle(self, upload: str, number: int) -> None:
+        path, growth = self._expected.pop((upload, number), ("", 0))
+        self._grow(path, -growth)
+
+    def _grow(self, path: str, growth: int) -> None:
+        if not growth:
+            return
+        for each in (*ancestors(path), plain_place_of(path) or "/"):
+            self._below[each] += growth
+            if not self._below[each]:
+                del self._below[each]
 
     def page(self, prefix: str, after: tuple[str, str], limit: int) -> list[Continued]:
         """List uploads whose paths begin with a prefix, in the order of `place_of`.
@@ -108,3 +150,7 @@ class ContinuedUploads:
                 break
             found.append(each)
         return found
+
+
+def _nothing() -> None:
+    """Count nothing back."""

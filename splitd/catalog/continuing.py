@@ -31,7 +31,7 @@ class JournalledContinuedUploads:
 
     :param state: the state that the journal's records result in; only `changes` changes it.
     :param uploads: judges the commit of a file.
-    :param meters: count what is stored below the paths of quotas; segments count when they make a file.
+    :param meters: count what is stored below the paths of quotas.
     """
 
     def __init__(self, state: State, changes: Changes, uploads: JournalledUploads, meters: Meters) -> None:
@@ -122,7 +122,7 @@ class JournalledContinuedUploads:
             condition=condition,
             durable=True,
             check=check,
-            claim=lambda: self._meters.claim_file(path, size),
+            claim=lambda: self._meters.claim_completion(path, upload, size),
         )
 
     def _completed(self, completion: Completion) -> Manifest:

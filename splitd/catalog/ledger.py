@@ -127,8 +127,10 @@ class JournalledUploads:
                 _refuse_replacing(continued, number, commit.replaces)
             return records.SegmentCommitted(number, manifest), number not in continued.segments
 
+        claim = partial(self._meters.claim_segment, manifest.segment_of, number, manifest.size)
         # Segments of different numbers do not wait for each other, so that one sync serves those that come together.
-        return self._changes.make(judge, f"{manifest.segment_of}/{number}", manifest.upload, durable=True)
+        keys = f"{manifest.segment_of}/{number}", manifest.upload
+        return self._changes.make(judge, *keys, durable=True, claim=claim)
 
     def abort(self, upload: str, reason: str) -> Deferred[None]:
         """End an upload that will not be committed; see `IUploadLedger.abort`."""

@@ -75,6 +75,9 @@ class Meters:
     bytes in it only where a meter counts one end of it and not the other; then the tree is weighed once, before the
     record, while no other change can touch it.  A tree with a meter of its own is never weighed.
 
+    The segments of an upload count at the path that its file should get, from their commits until the upload ends.
+    They count in bytes only, and stay where they are when trees move: no meter has them (`ContinuedUploads.below`).
+
     :param state: the state that the journal's records result in.
     :ivar quotas: the quotas in force.
     """
@@ -104,7 +107,8 @@ class Meters:
     def use(self, quota: Quota) -> QuotaUse:
         """Tell how much of a quota is used."""
         meters = [self._at[path] for path in quota.paths if path in self._at]
-        return QuotaUse(quota, sum(each.bytes for each in meters), sum(each.files for each in meters))
+        of_segments = sum(self._state.continued.below(each.path) for each in meters)
+        return QuotaUse(quota, sum(each.bytes for each in meters) + of_segments, sum(each.files for each in meters))
 
     def _above(self, path: str) -> list[_Meter]:
         """Return the meters at a path and above it."""
@@ -127,6 +131,43 @@ class Meters:
             return _nothing
         replaced = self.replaced(path)
         return self._take(above, size - (0 if replaced is None else size_of(replaced)), int(replaced is None))
+
+    def claim_segment(self, upload: str, number: int, size: int) -> Callable[[], object]:
+        """Count a segment that is put, in place of the one of its number; see `Claim.take`."""
+        continued = self._state.continued.find(upload)
+        if continued is None:
+            return _nothing
+        replaced = continued.segments.get(number)
+        growth = size - (0 if replaced is None else size_of(replaced))
+        self.refuse_segment(continued.path, growth)
+        return self._state.continued.expect(upload, number, growth)
+
+    def refuse_segment(self, path: str, growth: int) -> None:
+        """Refuse more bytes of segments of an upload for a path.
+
+        :raise QuotaExceeded: a quota would be exceeded.
+        """
+        for quota in self.quotas:
+            if quota.covers(path):
+                why = self.use(quota).why_exceeded(growth, 0)
+                if why:
+                    raise QuotaExceeded(why)
+
+    def claim_completion(self, path: str, upload: str, size: int) -> Callable[[], object]:
+        """Count a file that is made of segments in place of all segments of its upload; see `Claim.take`."""
+        continued = self._state.continued.find(upload)
+        give_back = _nothing if continued is None else self._state.continued.expect(upload, 0, -continued.size)
+        try:
+            undo = self.claim_file(path, size)
+        except QuotaExceeded:
+            give_back()
+            raise
+
+        def count_back() -> None:
+            undo()
+            give_back()
+
+        return count_back
 
     def claim_removal(self, path: str) -> Callable[[], object]:
         """Count a key that is removed, and nothing below it; see `Claim.take`."""

@@ -44,19 +44,21 @@ class JournalledQuotas:
     def _usage(self, path: str | None) -> Sequence[QuotaUse]:
         return [self._meters.use(each) for each in self._meters.quotas if path is None or each.covers(path)]
 
-    def refuse(self, path: str, size: int | None) -> Deferred[int | None]:
-        """Ask whether a file may be put at a path now; see `IQuotas.refuse`."""
-        return execute(self._refuse, path, size)
+    def refuse(self, path: str, size: int | None, replaced: int | None = None) -> Deferred[int | None]:
+        """Ask whether a file or a segment may be put at a path now; see `IQuotas.refuse`."""
+        return execute(self._refuse, path, size, replaced)
 
-    def _refuse(self, path: str, size: int | None) -> int | None:
+    def _refuse(self, path: str, size: int | None, replaced: int | None) -> int | None:
         covering = self._usage(path)
         if not covering:
             return None
-        present = self._meters.replaced(path)
-        replaced = 0 if present is None else size_of(present)
+        more_files = 0
+        if replaced is None:
+            present = self._meters.replaced(path)
+            replaced, more_files = 0 if present is None else size_of(present), int(present is None)
         most: int | None = None
         for use in covering:
-            why = use.why_exceeded((size or 0) - replaced, int(present is None))
+            why = use.why_exceeded((size or 0) - replaced, more_files)
             if why:
                 raise QuotaExceeded(why)
             if use.quota.bytes is not None:

@@ -113,6 +113,7 @@ class IContinuedUploads(Interface):
         :return: a Deferred that fires with the upload of the segment when bytes can flow.
         :raise UploadUnknown: no such upload is under way.
         :raise UploadTooLarge: the number is too high, or the upload would have more than `MAX_SIZE` bytes.
+        :raise QuotaExceeded: a quota has no room for it; `finish` raises it, too.
         :raise NotEnoughNodes: too few nodes can take a part, or have room for one.
         :raise CatalogReadOnly: the journal has failed.
         """

@@ -14,8 +14,9 @@ class IQuotas(Interface):
     """How much may be stored at some paths and below them.
 
     Each change of names that would exceed a quota fails with `QuotaExceeded`: the commit of an upload, COPY, MOVE into
-    the quota's paths, and a lock that makes a file.  Changes are judged one after the other, so that no two of them
-    that each fit exceed it together.  Without quotas, nothing of this costs anything.
+    the quota's paths, and a lock that makes a file.  The segments of uploads that can be continued count in bytes at
+    the paths that their files should get, from their commits until the uploads end.  Changes are judged one after the
+    other, so that no two of them that each fit exceed it together.  Without quotas, nothing of this costs anything.
     """
 
     def set_quotas(quotas: Sequence[Quota]) -> Deferred[None]:
@@ -32,10 +33,12 @@ class IQuotas(Interface):
         :param path: only those that count a file at this path; None for all.
         """
 
-    def refuse(path: str, size: int | None) -> Deferred[int | None]:
-        """Ask whether a file may be put at a path now, before its bytes are taken.  The commit is judged again.
+    def refuse(path: str, size: int | None, replaced: int | None = None) -> Deferred[int | None]:
+        """Ask whether a file, or a segment, may be put at a path now, before its bytes are taken.  The commit is judged
+        again.
 
         :param size: its bytes; None if unknown.
+        :param replaced: the bytes of the segment that a segment replaces, 0 if it replaces none; None for a file.
         :return: a Deferred that fires with the most bytes that it may have; None for any number.
-        :raise QuotaExceeded: no file, or none of this size, may be put there.
+        :raise QuotaExceeded: no file or segment, or none of this size, may be put there.
         """

@@ -83,11 +83,11 @@ class ContinuedUploads:
         if not 1 <= number <= MAX_SEGMENTS:
             raise UploadTooLarge(f"segments have numbers from 1 to {MAX_SEGMENTS}, not {number}")
         self._refuse_too_large(size or 0)
-        limits = await self._limits(found, number) if size is None else []
+        limits = await self._limits(found, number, size)
         segment = await self._uploads.begin(
             path, size, "", ALWAYS, found.layout, segment_of=upload, number=number, replaces=replaces
         )
-        return limit_size(segment, limits)
+        return limit_size(segment, limits) if size is None else segment
 
     def _refuse_too_large(self, size: int) -> None:
         if size > MAX_SIZE:
@@ -96,19 +96,23 @@ class ContinuedUploads:
         if largest is not None and size > largest:
             raise FileTooLarge(TOO_LARGE.format(largest))
 
-    async def _limits(self, found: ContinuedUpload, number: int) -> list[tuple[int, SplitdError]]:
-        """Return how many bytes a segment of unknown size may have, and the error of one that has more."""
-        replaced = await self._ledger.list_segments(found.upload, number - 1, 1)
-        others = found.size - sum(each.size for each in replaced if each.number == number)
+    async def _limits(self, found: ContinuedUpload, number: int, size: int | None) -> list[tuple[int, SplitdError]]:
+        """Return how many bytes a segment of unknown size may have, and the error of one that has more.
+
+        :raise QuotaExceeded: a quota has no room for a segment of this size.
+        """
+        present = await self._ledger.list_segments(found.upload, number - 1, 1) if number <= found.last else []
+        replaced = sum(each.size for each in present if each.number == number)
+        others = found.size - replaced
         largest = self._largest()
-        room = None if self._quotas is None else await self._quotas.refuse(found.path, None)
+        room = None if self._quotas is None else await self._quotas.refuse(found.path, size, replaced)
         limits: list[tuple[int, SplitdError]] = [
             (MAX_SIZE - others, UploadTooLarge(f"a file with segments has at most {MAX_SIZE} bytes"))
         ]
         if largest is not None:
             limits.append((max(largest - others, 0), FileTooLarge(TOO_LARGE.format(largest))))
         if room is not None:
-            limits.append((max(room - others, 0), QuotaExceeded(NO_ROOM.format(room))))
+            limits.append((room, QuotaExceeded(NO_ROOM.format(room))))  # the quota counts the other segments
         return limits
 
     def find(self, path: str, upload: str) -> Deferred[ContinuedUpload]:

@@ -322,12 +322,14 @@ async def test_an_upload_that_waits_for_its_client_is_no_work(make_cluster: Call
 
 
 async def sent_in_parts(door: S3, path: str, *parts: bytes) -> tuple[int, str]:
-    """The outcome of an upload of S3 in parts."""
+    """The outcome of an upload of S3 in parts: that of the first request that is refused, or 200."""
     upload = texts(await door.ask("POST", f"{path}?uploads"), "UploadId")[0]
-    tags = [
-        (number, (await door.put(f"{path}?partNumber={number}&uploadId={upload}", part)).header("ETag"))
-        for number, part in enumerate(parts, 1)
-    ]
+    tags = []
+    for number, part in enumerate(parts, 1):
+        answer = await door.put(f"{path}?partNumber={number}&uploadId={upload}", part)
+        if answer.code != 200:
+            return code_of(answer)
+        tags.append((number, answer.header("ETag")))
     named = "".join(f"<Part><PartNumber>{number}</PartNumber><ETag>{tag}</ETag></Part>" for number, tag in tags)
     body = f"<CompleteMultipartUpload>{named}</CompleteMultipartUpload>".encode()
     answer = await door.ask("POST", f"{path}?uploadId={upload}", body)
@@ -354,3 +356,41 @@ async def test_limits_hold_at_the_door_of_s3_too(make_cluster: Callable[..., Clu
     assert (await client.answer()).code == 100
     answer = await door.put("/free/two", b"x")
     assert (code_of(answer), answer.header("Retry-After")) == ((503, "SlowDown"), "5")
+
+
+@pytest_twisted.ensureDeferred
+async def test_parts_of_an_unfinished_upload_count_for_quotas(make_cluster: Callable[..., Cluster]) -> None:
+    cluster = make_cluster()
+    cluster.s3_key = KEY
+    file = cluster.folder.parent / "limits.yaml"
+    write(file, "quotas: [{path: /bucket, bytes: 100KB}]\n")
+    cluster.settings["limits"] = str(file)
+    await cluster.start()
+    s3 = S3(cluster)
+    assert (await s3.put("/bucket", b"")).code == 200
+
+    async def used() -> int:
+        [use] = (await cluster.status())["quotas"]
+        return int(use["used_bytes"])
+
+    async def part(upload: str, number: int, size: int) -> Answer:
+        return await s3.put(f"/bucket/k?partNumber={number}&uploadId={upload}", bytes(size))
+
+    first, second = [texts(await s3.ask("POST", "/bucket/k?uploads"), "UploadId")[0] for _ in range(2)]
+    assert (await part(first, 1, 60_000)).code == 200
+    assert (await part(second, 1, 40_000)).code == 200
+    refused = await part(second, 2, 1)
+    assert code_of(refused) == (403, "QuotaExceeded")
+    kept = await part(second, 1, 30_000)  # in place of what it has
+    assert kept.code == 200
+    assert (await cluster.put("/bucket/f", bytes(20_000))).code == 507
+    assert await used() == 90_000
+    assert (await s3.ask("DELETE", f"/bucket/k?uploadId={first}")).code == 204
+    assert await used() == 30_000
+    assert (await cluster.put("/bucket/f", bytes(70_000))).code == 201
+    named = f"<Part><PartNumber>1</PartNumber><ETag>{kept.header('ETag')}</ETag></Part>"
+    body = f"<CompleteMultipartUpload>{named}</CompleteMultipartUpload>"
+    assert (await s3.ask("POST", f"/bucket/k?uploadId={second}", body.encode())).code == 200
+    assert await used() == 100_000
+    await cluster.restart_front()
+    assert await used() == 100_000

@@ -18,6 +18,7 @@ from splitd.model.quotas import Quota, topmost
 from splitd.model.tree import Collection
 from tests.catalogs import NODES, manifest, walk
 from tests.ledger import begin, commit
+from tests.segments import commit_segment, complete, put_segment, segment
 from tests.unit.catalogs import Front
 
 PATHS = ["/a", "/b", "/a/x", "/a/y", "/b/x", "/a/x/1", "/a/x/2", "/b/x/1", "/c"]
@@ -37,6 +38,9 @@ step = st.one_of(
     st.tuples(st.just("key"), st.sampled_from(KEYS), st.integers(0, 40)),
     st.tuples(st.just("delete key"), st.sampled_from(KEYS)),
     st.tuples(st.just("copy key"), st.sampled_from(KEYS), st.sampled_from(KEYS)),
+    st.tuples(st.just("begin"), st.sampled_from(PATHS + KEYS)),
+    st.tuples(st.just("segment"), st.integers(0, 2), st.integers(0, 30)),
+    st.tuples(st.sampled_from(["complete", "abort"]), st.integers(0, 2)),
     st.tuples(st.sampled_from(["move", "copy", "shallow"]), st.sampled_from(PATHS), st.sampled_from(PATHS)),
 )
 
@@ -51,10 +55,40 @@ class Tried:
         self.front = front
         self.catalog = front.catalog
         self.uploads = 0
+        self.continued: list[str] = []  # the last ones that were begun
 
-    async def make(self, kind: str, path: str, more: object = None) -> None:
+    async def make(self, kind: str, path: str | int, more: object = None) -> None:
+        if isinstance(path, int):
+            await self.go_on(kind, path, more)
+        else:
+            await self.change(kind, path, more)
+
+    async def go_on(self, kind: str, number: int, size: object) -> None:
+        """Do something with one of the uploads that can be continued; it may have ended."""
+        if not self.continued:
+            return
+        upload = self.continued[number % len(self.continued)]
+        continued, ledger = self.catalog.continued, self.catalog.ledger
+        found = await continued.find(upload)
+        if kind == "segment":
+            assert isinstance(size, int)
+            self.uploads += 1
+            await put_segment(ledger, upload, 1 + number % 2, f"{self.uploads:032x}", size=size)
+        elif kind == "abort":
+            await continued.abort(upload, "a test")
+        elif found is not None:
+            segments = await continued.list_segments(upload, 0, 9)
+            chosen = [(each.number, each.upload) for each in segments][: 1 + number % 2]
+            condition = AS_KEY if found.path in KEYS else ALWAYS
+            await complete(continued, upload, found.path, chosen, condition=condition)
+
+    async def change(self, kind: str, path: str, more: object) -> None:
         catalog, namespace = self.catalog, self.catalog.namespace
-        if kind == "put":
+        if kind == "begin":
+            self.uploads += 1
+            await catalog.continued.begin(f"{self.uploads:032x}", path, "")
+            self.continued = [*self.continued[-2:], f"{self.uploads:032x}"]
+        elif kind == "put":
             assert isinstance(more, int)
             await self.put(path, more)
         elif kind == "key":
@@ -99,10 +133,12 @@ class Tried:
                 files[path] = each
             elif each is not None and each.own is not None:
                 files[path + "/"] = each.own
+        under_way = await self.catalog.continued.list_uploads("/", ("", ""), 1000)
         return [
             (
                 quota.name,
-                sum(each.size for path, each in files.items() if quota.covers(path)),
+                sum(each.size for path, each in files.items() if quota.covers(path))
+                + sum(each.size for each in under_way if quota.covers(each.path)),
                 sum(quota.covers(path) for path in files),
             )
             for quota in quotas
@@ -171,6 +207,100 @@ async def test_of_uploads_that_race_only_those_that_fit_are_committed() -> None:
     made.front.journal.release()
     assert [await each for each in racing if each not in refused] == [True, True]
     assert await made.told() == [("/a", 80, 2)]
+
+
+U = "f" * 32
+
+
+@pytest_twisted.ensureDeferred
+async def test_segments_count_from_their_commit_to_the_end_of_their_upload() -> None:
+    made = await tried(Quota("/a", ("/a",), 100, 1), Quota("user anna", ("/a/x", "/b"), 60))
+    for path in ("/a", "/a/x"):
+        await made.make("mkcol", path)
+    catalog = made.catalog
+    await catalog.continued.begin(U, "/a/x/f", "")
+    await put_segment(catalog.ledger, U, 1, "1" * 32, size=40)
+    assert await made.told() == [("/a", 40, 0), ("user anna", 40, 0)]
+    with pytest.raises(QuotaExceeded, match="the quota of user anna is 60 B, 40 B are used, 21 B more are needed"):
+        await put_segment(catalog.ledger, U, 2, "2" * 32, size=21)
+    await put_segment(catalog.ledger, U, 1, "3" * 32, size=50)  # in place of the first
+    assert await catalog.quotas.refuse("/a/x/f", None, 50) == 60
+    assert await catalog.quotas.refuse("/a/x/f", None, 0) == 10
+    with pytest.raises(QuotaExceeded):
+        await catalog.quotas.refuse("/a/y", 51)
+    await made.make("move", "/a/x", "/c")  # the file would not lie there
+    assert await made.told() == [("/a", 50, 0), ("user anna", 50, 0)]
+    await made.make("mkcol", "/a/x")
+    await put_segment(catalog.ledger, U, 2, "4" * 32, size=10)
+    await complete(catalog.continued, U, "/a/x/f", [(1, "3" * 32)])  # which fits, though both quotas are full
+    assert await made.told() == [("/a", 50, 1), ("user anna", 50, 1)]
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_abort_gives_back_what_segments_took() -> None:
+    made = await tried(Quota("/", ("/",), 50))
+    await made.catalog.continued.begin(U, "/f", "")
+    await put_segment(made.catalog.ledger, U, 1, "1" * 32, size=50)
+    with pytest.raises(QuotaExceeded):
+        await made.make("put", "/g", 1)
+    await made.catalog.continued.abort(U, "a test")
+    assert await made.told() == [("/", 0, 0)]
+    await made.make("put", "/g", 50)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_completion_that_is_refused_leaves_the_segments_counted() -> None:
+    made = await tried(Quota("/", ("/",), 100, 1))
+    await made.make("put", "/g", 10)
+    await made.catalog.continued.begin(U, "/f", "")
+    await put_segment(made.catalog.ledger, U, 1, "1" * 32, size=50)
+    with pytest.raises(QuotaExceeded, match="1 files"):
+        await complete(made.catalog.continued, U, "/f", [(1, "1" * 32)])
+    assert await made.told() == [("/", 60, 1)]
+    made.front.journal.fail_next("the disk is gone")
+    with pytest.raises(CatalogReadOnly):
+        await complete(made.catalog.continued, U, "/g", [(1, "1" * 32)])
+    assert await made.told() == [("/", 60, 1)]
+
+
+@pytest_twisted.ensureDeferred
+async def test_of_segments_that_race_only_those_that_fit_are_committed() -> None:
+    """A quota that is set meanwhile counts those that are being written."""
+    made = await tried(Quota("/", ("/",), 100))
+    ledger = made.catalog.ledger
+    await made.catalog.continued.begin(U, "/f", "")
+    uploads = [f"{number:032x}" for number in range(1, 5)]
+    for upload in uploads:
+        await begin(ledger, upload, "/f", NODES)
+    made.front.journal.hold()
+    racing = [
+        Deferred.fromCoroutine(commit_segment(ledger, number, segment(upload, U, size=40)))
+        for number, upload in enumerate(uploads, 1)
+    ]
+    refused = [each for each in racing if each.called]
+    for each in refused:
+        with pytest.raises(QuotaExceeded):
+            await each
+    assert len(refused) == 2
+    await made.catalog.quotas.set_quotas([Quota("/f", ("/f",), 1000)])
+    assert await made.told() == [("/f", 80, 0)]
+    made.front.journal.release()
+    assert [await each for each in racing if each not in refused] == [True, True]
+    assert await made.told() == [("/f", 80, 0)]
+
+
+@pytest_twisted.ensureDeferred
+async def test_segments_of_before_a_restart_count() -> None:
+    made = await tried()
+    await made.catalog.continued.begin(U, "/a/f", "")
+    await put_segment(made.catalog.ledger, U, 1, "1" * 32, size=30)
+    again = Tried(await made.front.restart())
+    await again.catalog.quotas.set_quotas([Quota("/a", ("/a",), 50)])
+    assert await again.told() == [("/a", 30, 0)]
+    with pytest.raises(QuotaExceeded):
+        await put_segment(again.catalog.ledger, U, 2, "2" * 32, size=21)
+    await again.catalog.continued.abort(U, "a test")
+    assert await again.told() == [("/a", 0, 0)]
 
 
 @pytest_twisted.ensureDeferred
