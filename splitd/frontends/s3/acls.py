@@ -40,9 +40,8 @@ def read_acl(value: str | None) -> str:
 
 def write_policy(owner: Owner, acl: str) -> bytes:
     """Return an ACL as a document."""
-    grants = [_grant("CanonicalUser", text("ID", owner[0]) + text("DisplayName", owner[1]), "FULL_CONTROL")]
-    if acl == PUBLIC_READ:
-        grants.append(_grant("Group", text("URI", _EVERYBODY), "READ"))
+    grants = [_grant("Group", text("URI", _EVERYBODY), "READ")] if acl == PUBLIC_READ else []
+    grants.append(_grant("CanonicalUser", text("ID", owner[0]) + text("DisplayName", owner[1]), "FULL_CONTROL"))
     return document(
         "AccessControlPolicy",
         element("Owner", text("ID", owner[0]), text("DisplayName", owner[1])),

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import binascii
 import json
+import re
 from base64 import b64decode
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import attrs
@@ -20,6 +21,7 @@ _UNCHECKED = frozenset({"awsaccesskeyid", "signature", "x-amz-signature", "polic
 _IGNORED = ("x-ignore-", "x-amz-checksum-")
 """Beginnings of fields that a policy need not name; a checksum can only refuse what it does not fit."""
 _RANGE = "content-length-range"
+_TIME = re.compile(r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?Z\Z")
 
 
 @attrs.frozen
@@ -100,10 +102,11 @@ def parse_policy(text: str) -> Policy:
 
 def _expiration(value: Any) -> int:
     try:
-        time = datetime.fromisoformat(value)
-        return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)
-    except (TypeError, ValueError, OverflowError):
-        raise _invalid(f"Invalid 'expiration' value: {str(value)[:40]!r}") from None
+        if isinstance(value, str) and _TIME.match(value):
+            return int(datetime.fromisoformat(value).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        pass
+    raise _invalid(f"Invalid 'expiration' value: {str(value)[:40]!r}")
 
 
 def _condition(condition: Any) -> tuple[str, str, str]:
