@@ -137,6 +137,11 @@ def test_a_signed_url_is_good_until_it_expires() -> None:
     for late_s in (-SKEW_S - 1, 3600, 7200):
         assert refused(request, late_s) == "AccessDenied"
     assert refused(presign("GET", f"{HOST}/bucket/key", {}, 7 * 86400 + 1)) == "AuthorizationQueryParametersError"
+    for never_s in (0, -7, -1000):
+        assert refused(presign("GET", f"{HOST}/bucket/key", {}, never_s)) == "AccessDenied"
+    for wrong in ("soon", "1.5", "1" * 10, "--1"):
+        request.uri = re.sub(rb"Expires=[^&]+", b"Expires=" + wrong.encode(), request.uri)
+        assert refused(request) == "AuthorizationQueryParametersError"
 
 
 def test_the_scope_must_be_ours() -> None:

@@ -26,7 +26,7 @@ from splitd.frontends.s3.signing.canonical import (
     signing_key,
     string_to_sign,
 )
-from splitd.frontends.s3.signing.claims import SIGNATURE, Claim, parse_authorization, parse_form, parse_presigned
+from splitd.frontends.s3.signing.claims import SIGNATURE, Claim, expired, parse_authorization, parse_form, parse_presigned
 from storaged.http import IRequest
 from storaged.system.clocks import WallClock
 
@@ -122,7 +122,7 @@ class Authenticator:
         if signed_s > now_s + SKEW_S:
             raise S3Error("AccessDenied", "the request is not valid yet")
         if now_s >= signed_s + claim.expires_s:
-            raise S3Error("AccessDenied", "the request has expired", **{"X-Amz-Expires": str(claim.expires_s)})
+            raise expired(str(claim.expires_s))
         self._check_scope(claim, claim.time, "AuthorizationQueryParametersError")
         payload = _stated_payload(request, UNSIGNED) if _CONTENT_SHA256 in claim.signed.split(";") else UNSIGNED
         return self._compare(request, raw_path, query.canonical(without=SIGNATURE.encode()), claim, claim.time, payload)

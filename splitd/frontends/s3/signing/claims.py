@@ -18,6 +18,7 @@ SIGNATURE = "X-Amz-Signature"
 _PARAMETERS = ("X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-SignedHeaders", SIGNATURE)
 _TIME = re.compile(r"\A[0-9]{8}T[0-9]{6}Z\Z", re.ASCII)
 _DAY = re.compile(r"\A[0-9]{8}\Z", re.ASCII)
+_SECONDS = re.compile(r"\A-?[0-9]{1,9}\Z", re.ASCII)
 _HEX = re.compile(r"\A[0-9a-f]{64}\Z")
 _NAMES = re.compile(r"\A[!#-+\--:<-~]+(?:;[!#-+\--:<-~]+)*\Z")
 
@@ -80,10 +81,12 @@ def parse_presigned(query: Query) -> Claim:
     time, expires = query.get("X-Amz-Date"), query.get("X-Amz-Expires")
     if not _TIME.match(time):
         raise _bad_parameters("X-Amz-Date must be in the form YYYYMMDDTHHMMSSZ")
-    if not (expires.isascii() and expires.isdigit() and len(expires) < 10):
+    if not _SECONDS.match(expires):
         raise _bad_parameters("X-Amz-Expires should be a number of seconds")
-    if not 1 <= int(expires) <= LONGEST_S:
+    if int(expires) > LONGEST_S:
         raise _bad_parameters(f"X-Amz-Expires must be from 1 to {LONGEST_S} seconds, which is a week")
+    if int(expires) < 1:
+        raise expired(expires)
     signed = _check_names(query.get("X-Amz-SignedHeaders"), _bad_parameters)
     return Claim(access_key, scope, signed, _check_hex(query.get(SIGNATURE)), time, int(expires))
 
@@ -133,6 +136,14 @@ def _check_hex(value: str) -> str:
 
 def _malformed(why: str) -> S3Error:
     return S3Error("AuthorizationHeaderMalformed", f"the authorization header is malformed: {why}")
+
+
+def expired(seconds: str) -> S3Error:
+    """Return the refusal of a URL whose time is over.
+
+    :param seconds: how long it was good for.
+    """
+    return S3Error("AccessDenied", "the request has expired", **{"X-Amz-Expires": seconds})
 
 
 def _bad_parameters(why: str) -> S3Error:
