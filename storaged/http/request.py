@@ -178,6 +178,12 @@ class StreamingRequest:
         """How fast the client may send and take; None for as fast as it can."""
         return self._pace
 
+    @property
+    def most_at_once(self) -> int:
+        """How many bytes of the answer are written together, approximately."""
+        size: int = self.connection.site.window.size
+        return size if self._pace is None else min(size, self._pace.slowest)
+
     def limit_pace(self, pace: Pace) -> None:
         """Let the client send and take no faster.  To be called before the body is delivered."""
         self._pace = self.body.pace = pace

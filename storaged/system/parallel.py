@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredList, FirstError, gatherResults, maybeDeferred
+from twisted.python.failure import Failure
+
+_Result = TypeVar("_Result")
 
 InThread = Callable[[Callable[[], Any]], Deferred[Any]]
 """Runs a blocking call or a computation in a thread; the Deferred fires with its result, or its exception."""
@@ -14,6 +17,14 @@ InThread = Callable[[Callable[[], Any]], Deferred[Any]]
 def compute_at_once(call: Callable[[], Any]) -> Deferred[Any]:
     """Run a computation that is too short for a thread; the Deferred has fired with its result, or its exception."""
     return maybeDeferred(call)
+
+
+def result_of(deferred: Deferred[_Result]) -> _Result | None:
+    """Return the result of a Deferred that has fired with one; None if it has not fired, or has failed."""
+    if not deferred.called or deferred.paused:
+        return None
+    result: Any = deferred.result
+    return None if isinstance(result, Failure | Deferred) else result
 
 
 async def gather(work: Sequence[Coroutine[Deferred[Any], Any, Any]]) -> list[Any]:
