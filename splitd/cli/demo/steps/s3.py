@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import json
+from base64 import b64encode
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
+from types import MappingProxyType
 from urllib.parse import quote, urlsplit
 
 import attrs
@@ -28,6 +32,10 @@ from splitd.frontends.s3.signing.canonical import (
 _REGION = "us-east-1"
 _KEY, _BELOW = f"{PRIVATE}/by-s3", f"{PRIVATE}/by-s3/below"
 """Two keys that no folder tree can hold together."""
+
+_FORM_LIMIT = 1000
+_BOUNDARY = "the-tour"
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 def _sign(method: str, server: Server, path: str, access_key: str, secret_key: str) -> dict[str, str]:
@@ -79,14 +87,51 @@ def _by_s3(scene: Scene, report: Report) -> None:
     report.equal("without a signature it is refused: 403", 403, _ask(s3, "GET", _KEY, {})[0])
     anna = attrs.evolve(scene.files.front, authorization=basic("anna", "anna-secret"))
     report.equal("WebDAV has it at once", (200, content), _ask(anna, "GET", _KEY, {}))
+    for what, sent, status in (
+        ("a file comes from a form of a browser, whose policy anna signed: 204", content, 204),
+        ("a larger one than the policy allows is refused: 400", bytes(_FORM_LIMIT + 1), 400),
+    ):
+        headers, form = _form(access_key, secret_key, "from-a-form", sent)
+        report.equal(what, status, _ask(s3, "POST", PRIVATE, body=form, headers=headers)[0])
+    report.equal("the key has the one that was allowed", (200, content), signed("GET", f"{PRIVATE}/from-a-form"))
     report.equal("a key below that of an object is stored: 200", 200, signed("PUT", _BELOW, content)[0])
     report.equal("and both are there", [200, 200], [signed("GET", key)[0] for key in (_KEY, _BELOW)])
 
 
-def _ask(server: Server, method: str, path: str, query: dict[str, str], body: bytes | None = None) -> tuple[int, bytes]:
+def _form(access_key: str, secret_key: str, key: str, content: bytes) -> tuple[dict[str, str], bytes]:
+    """Return the headers and the body of a form of a browser.  Its policy allows one key and a few bytes, for a
+    minute.
+    """
+    now = datetime.now(UTC)
+    scope = Scope(f"{now:%Y%m%d}", _REGION, "s3")
+    fields = {
+        "key": key,
+        "x-amz-algorithm": ALGORITHM,
+        "x-amz-credential": f"{access_key}/{scope}",
+        "x-amz-date": f"{now:%Y%m%dT%H%M%SZ}",
+    }
+    conditions = [*({name: value} for name, value in fields.items()), ["content-length-range", 0, _FORM_LIMIT]]
+    policy = {"expiration": f"{now + timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ}", "conditions": conditions}
+    fields["policy"] = b64encode(json.dumps(policy).encode()).decode()
+    fields["x-amz-signature"] = sign(signing_key(secret_key, scope), fields["policy"])
+    line = "--" + _BOUNDARY
+    parts = [f'{line}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{fields[name]}\r\n' for name in fields]
+    parts.append(f'{line}\r\nContent-Disposition: form-data; name="file"; filename="photo.jpg"\r\n\r\n')
+    headers = {"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"}
+    return headers, "".join(parts).encode() + content + f"\r\n{line}--\r\n".encode()
+
+
+def _ask(
+    server: Server,
+    method: str,
+    path: str,
+    query: Mapping[str, str] = _NOTHING,
+    body: bytes | None = None,
+    headers: Mapping[str, str] = _NOTHING,
+) -> tuple[int, bytes]:
     try:
         sent = None if body is None else Body(BytesIO(body), len(body), "the object", lambda _: None)
-        with server.ask(method, path, query=query, body=sent) as answer:
+        with server.ask(method, path, query=query, headers=headers, body=sent) as answer:
             return answer.status, answer.read()
     except ServerRefused as refusal:
         return refusal.status, b""

@@ -26,7 +26,14 @@ from splitd.frontends.s3.signing.canonical import (
     signing_key,
     string_to_sign,
 )
-from splitd.frontends.s3.signing.claims import SIGNATURE, Claim, expired, parse_authorization, parse_form, parse_presigned
+from splitd.frontends.s3.signing.claims import (
+    SIGNATURE,
+    Claim,
+    expired,
+    parse_authorization,
+    parse_form,
+    parse_presigned,
+)
 from storaged.http import IRequest
 from storaged.system.clocks import WallClock
 
