@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-import attrs
-
 from splitd.access.entries import read_users
 from splitd.access.limits_file import read_limits
 from splitd.access.logins import parse_credentials
@@ -42,35 +40,10 @@ from storaged.system.keys import parse_cluster_keys
 from storaged.system.origin import parse_origin
 from storaged.system.ranges import Unsatisfiable, parse_content_range, parse_ranges
 from storaged.system.sizes import parse_size
+from tests.fuzz.parser import Parser, of_text
+from tests.fuzz.s3 import S3_PARSERS
 
 _LIMIT = 16 * 1024
-
-
-@attrs.frozen
-class Parser:
-    """One parser.
-
-    :param parse: reads bytes; raises none but `refusals`.
-    :param refusals: the errors that it promises for what it cannot read.
-    :param seeds: what it can read: mutations of it get further than noise.
-    """
-
-    parse: Callable[[bytes], object]
-    refusals: tuple[type[Exception], ...]
-    seeds: tuple[bytes, ...]
-
-    def __call__(self, data: bytes) -> bool:
-        """Read bytes; return whether they were accepted."""
-        try:
-            self.parse(data)
-        except self.refusals:
-            return False
-        return True
-
-
-def _text(parse: Callable[[str], object]) -> Callable[[bytes], object]:
-    """A parser of a header's value, whose bytes that are not UTF-8 are lone surrogates."""
-    return lambda data: parse(data.decode("utf-8", "surrogateescape"))
 
 
 def _document(parse: Callable[[str, str], object]) -> Callable[[bytes], object]:
@@ -140,33 +113,37 @@ PARSERS: Mapping[str, Parser] = MappingProxyType(
         "target": Parser(
             _target, (Refused, BadName, NotFound), (b"/a/b%20c?x=1&y", b"http://h/a/../b", b"/%ff%2e", b"*")
         ),
-        "shown path": Parser(_text(_shown), (BadName,), (b"/a/b", "/a/%2520/\N{SNOWMAN}".encode(), b"//", b"/..")),
+        "shown path": Parser(of_text(_shown), (BadName,), (b"/a/b", "/a/%2520/\N{SNOWMAN}".encode(), b"//", b"/..")),
         "chunks": Parser(
             _chunks, (BrokenChunks,), (b"3\r\nabc\r\n0\r\n\r\n", b"A;x=y\r\n0123456789\r\n0\r\nT: v\r\n\r\n")
         ),
-        "ranges": Parser(_text(_ranges), (Unsatisfiable,), (b"bytes=0-4,5-,-3", b"bytes=999-", b"items=1-2")),
-        "content range": Parser(_text(parse_content_range), (ValueError,), (b"bytes 0-4/10",)),
+        "ranges": Parser(of_text(_ranges), (Unsatisfiable,), (b"bytes=0-4,5-,-3", b"bytes=999-", b"items=1-2")),
+        "content range": Parser(of_text(parse_content_range), (ValueError,), (b"bytes 0-4/10",)),
         "if": Parser(
-            _text(lambda text: parse_if(text, "/p", lambda uri: uri)),
+            of_text(lambda text: parse_if(text, "/p", lambda uri: uri)),
             (ValueError,),
             (b'(<urn:x> ["a"])', b'</a> (Not <urn:x>) (["b"])', b"((((("),
         ),
-        "if-match": Parser(_text(parse_entity_tags), (ValueError,), (b'"a", W/"b"', b"*", b' , ,"x"')),
-        "if-none-match": Parser(_text(parse_none_match), (), (b'"a", W/"b", junk', b"*", b" ,")),
-        "time": Parser(_text(parse_time), (), (b"Sun, 29 Nov 2026 08:00:00 GMT", b"Sunday, 29-Nov-26 08:00:00 GMT")),
-        "digests": Parser(_text(parse_digests), (ValueError,), (b"sha-256=:AAAA:, md5=:BBBB=:", b"crc32c=:AAAAAA==:")),
-        "md5": Parser(_text(parse_md5), (ValueError,), (b"1B2M2Y8AsgTpgAmY7PhCfg==",)),
-        "credentials": Parser(_text(parse_credentials), (), (b"Basic YTpi", b"Bearer splitd_abc", b"Basic /w==")),
-        "authority": Parser(_text(parse_authority), (ValueError,), (b"example.org:80", b"[::1%25eth0]:1", b"1.2.3.4")),
+        "if-match": Parser(of_text(parse_entity_tags), (ValueError,), (b'"a", W/"b"', b"*", b' , ,"x"')),
+        "if-none-match": Parser(of_text(parse_none_match), (), (b'"a", W/"b", junk', b"*", b" ,")),
+        "time": Parser(of_text(parse_time), (), (b"Sun, 29 Nov 2026 08:00:00 GMT", b"Sunday, 29-Nov-26 08:00:00 GMT")),
+        "digests": Parser(
+            of_text(parse_digests), (ValueError,), (b"sha-256=:AAAA:, md5=:BBBB=:", b"crc32c=:AAAAAA==:")
+        ),
+        "md5": Parser(of_text(parse_md5), (ValueError,), (b"1B2M2Y8AsgTpgAmY7PhCfg==",)),
+        "credentials": Parser(of_text(parse_credentials), (), (b"Basic YTpi", b"Bearer splitd_abc", b"Basic /w==")),
+        "authority": Parser(
+            of_text(parse_authority), (ValueError,), (b"example.org:80", b"[::1%25eth0]:1", b"1.2.3.4")
+        ),
         "forwarded": Parser(
-            _text(lambda text: client_behind("127.0.0.1", [text], [text], lambda _: True)),
+            of_text(lambda text: client_behind("127.0.0.1", [text], [text], lambda _: True)),
             (),
             (b"10.0.0.1, 127.0.0.1", b'for="[::1]:4711";proto=https, for=_x', b'for="\\"'),
         ),
-        "origin": Parser(_text(parse_origin), (ValueError,), (b"http://h:1", b"https://[::1]:2/", b"unix:/x")),
-        "size": Parser(_text(parse_size), (ValueError,), (b"10GiB", b" 5 kb ", b"1e9")),
-        "layout": Parser(_text(lambda text: parse_layout(text, 1024)), (ValueError,), (b"6+2", b"6", b"+")),
-        "cluster keys": Parser(_text(parse_cluster_keys), (ValueError,), (b"k" * 32 + b"\n" + b"l" * 32,)),
+        "origin": Parser(of_text(parse_origin), (ValueError,), (b"http://h:1", b"https://[::1]:2/", b"unix:/x")),
+        "size": Parser(of_text(parse_size), (ValueError,), (b"10GiB", b" 5 kb ", b"1e9")),
+        "layout": Parser(of_text(lambda text: parse_layout(text, 1024)), (ValueError,), (b"6+2", b"6", b"+")),
+        "cluster keys": Parser(of_text(parse_cluster_keys), (ValueError,), (b"k" * 32 + b"\n" + b"l" * 32,)),
         "xml": Parser(
             lambda data: parse_xml(data, "propfind"),
             (Refusal,),
@@ -181,7 +158,7 @@ PARSERS: Mapping[str, Parser] = MappingProxyType(
             (b'{"seq":1,"durable":0,"record":{"type":"journal-opened","version":1},"crc":"00000000"}\n', b"x 1 {}"),
         ),
         "part": Parser(_part, (StoragedError,), (b"", b"SPLT" + bytes(60))),
-        "part id": Parser(_text(parse_part_id), (ValueError,), (b"a" * 32 + b".0", b"../../etc/passwd")),
+        "part id": Parser(of_text(parse_part_id), (ValueError,), (b"a" * 32 + b".0", b"../../etc/passwd")),
         "pack": Parser(_pack, (StoragedError,), (b"", bytes(200))),
         "link request": Parser(messages.decode_request, _JSON, (messages.encode(messages.Get(1, ["a"])),)),
         "link answer": Parser(messages.decode_answer, _JSON, (messages.encode(messages.Answer(1, [b"x"], {})),)),
@@ -193,8 +170,8 @@ PARSERS: Mapping[str, Parser] = MappingProxyType(
         "part list": Parser(wire.decode_parts, _JSON, (b'[{"id":"a"}]',)),
         "asked": Parser(wire.decode_asked, _JSON, (b'["a"]',)),
         "proof": Parser(wire.decode_proof, _JSON, (b'{"nonce":"00","node":"n1","proofs":[]}',)),
-        "error": Parser(_text(lambda text: wire.parse_error(400, text)), (), (b"NoSpace: x", b"Unknown", b":")),
-        "epoch": Parser(_text(wire.parse_epoch), _JSON, (b"17", b"-1")),
+        "error": Parser(of_text(lambda text: wire.parse_error(400, text)), (), (b"NoSpace: x", b"Unknown", b":")),
+        "epoch": Parser(of_text(wire.parse_epoch), _JSON, (b"17", b"-1")),
         "users": Parser(
             _document(read_users),
             (UsersInvalid,),
@@ -208,5 +185,6 @@ PARSERS: Mapping[str, Parser] = MappingProxyType(
         "registry": Parser(
             _document(read_registry), (RegistryInvalid,), (b"- {id: n1, url: 'http://h:1', zone: z, weight: 2}\n",)
         ),
+        **S3_PARSERS,
     }
 )

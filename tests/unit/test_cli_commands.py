@@ -87,6 +87,15 @@ def test_the_status_is_readable(front: FrontDouble) -> None:
     assert json.loads(good(run(front, "--json", "status")).stdout) == STATUS
 
 
+def test_the_status_tells_what_lifecycle_rules_have_done(front: FrontDouble) -> None:
+    front.status = STATUS
+    assert "lifecycle" not in good(run(front, "status")).stdout
+    walk = {"began_ms": 1, "ended_ms": 2, "buckets": 2, "expired": 7, "aborted": 1, "kept": 3, "problem": ""}
+    front.status = {**STATUS, "lifecycle": walk}
+    output = good(run(front, "status")).stdout
+    assert "2 buckets with rules, 7 objects deleted, 1 uploads aborted, 3 kept" in output
+
+
 def test_the_status_tells_the_spread_a_refused_registry_and_a_rebalance(front: FrontDouble) -> None:
     front.status = STATUS
     output = good(run(front, "status")).stdout

@@ -137,8 +137,13 @@ _SUBRESOURCES = (
     "website",
 )
 """Parameters by which a URL means something else than the bucket or the object itself.  In a request that changes
-something, any other one without a value does, too: it may be of an operation that is not known here.
+something, nearly any other one without a value does, too: it may be of an operation that is not known here.
 """
+
+
+def _is_harmless(name: str) -> bool:
+    """Return whether a parameter without a value means nothing.  Those that begin with x- are the clients' own."""
+    return name == "versionId" or name.lower().startswith("x-")
 
 
 def find_operation(method: str, target: Target, *, copies: bool) -> Operation:
@@ -152,7 +157,9 @@ def find_operation(method: str, target: Target, *, copies: bool) -> Operation:
     if copies and method == "PUT" and target.key:
         part = {"": _COPY, "uploadId": _PART_COPY}.get(part, part)
     if method not in {"GET", "HEAD"}:
-        part = part or next((name for name in target.query if not target.query.get(name)), "")
+        part = part or next(
+            (name for name in target.query if not target.query.get(name) and not _is_harmless(name)), ""
+        )
     found = table.get((method, part))
     if found is not None:
         return found

@@ -43,10 +43,7 @@ async def get_bucket_cors(request: S3Request) -> None:
 
 async def put_bucket_cors(request: S3Request) -> None:
     """Give a bucket other rules."""
-    rules = [_read(each) for each in parse(await request.read_xml(), "CORSConfiguration").findall("CORSRule")]
-    if not 0 < len(rules) <= _MOST_RULES:
-        raise malformed()
-    await request.keys.note(request.bucket, CORS, rules)
+    await request.keys.note(request.bucket, CORS, read_cors(await request.read_xml()))
     answer(request.http, 200)
 
 
@@ -54,6 +51,17 @@ async def delete_bucket_cors(request: S3Request) -> None:
     """Take the rules of a bucket away."""
     await request.keys.note(request.bucket, CORS, ())
     answer(request.http, 204)
+
+
+def read_cors(body: bytes) -> list[CorsRule]:
+    """Read a document of rules.
+
+    :raise S3Error: it is none.
+    """
+    rules = [_read(each) for each in parse(body, "CORSConfiguration").findall("CORSRule")]
+    if not 0 < len(rules) <= _MOST_RULES:
+        raise malformed()
+    return rules
 
 
 def _read(rule: Element) -> CorsRule:

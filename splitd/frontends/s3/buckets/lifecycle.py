@@ -38,12 +38,7 @@ async def get_bucket_lifecycle(request: S3Request) -> None:
 
 async def put_bucket_lifecycle(request: S3Request) -> None:
     """Give a bucket other rules."""
-    rules = [_read(each) for each in parse(await request.read_xml(), "LifecycleConfiguration").findall("Rule")]
-    if not 0 < len(rules) <= _MOST_RULES:
-        raise malformed()
-    if len({rule.id for rule in rules}) != len(rules):
-        raise S3Error("InvalidArgument", "Rule ID must be unique. Found same ID for more than one rule")
-    await request.keys.note(request.bucket, LIFECYCLE, rules)
+    await request.keys.note(request.bucket, LIFECYCLE, read_lifecycle(await request.read_xml()))
     answer(request.http, 200)
 
 
@@ -51,6 +46,19 @@ async def delete_bucket_lifecycle(request: S3Request) -> None:
     """Take the rules of a bucket away."""
     await request.keys.note(request.bucket, LIFECYCLE, ())
     answer(request.http, 204)
+
+
+def read_lifecycle(body: bytes) -> list[LifecycleRule]:
+    """Read a document of rules.
+
+    :raise S3Error: it is none, or asks for what there is not.
+    """
+    rules = [_read(each) for each in parse(body, "LifecycleConfiguration").findall("Rule")]
+    if not 0 < len(rules) <= _MOST_RULES:
+        raise malformed()
+    if len({rule.id for rule in rules}) != len(rules):
+        raise S3Error("InvalidArgument", "Rule ID must be unique. Found same ID for more than one rule")
+    return rules
 
 
 def _read(rule: Element) -> LifecycleRule:
