@@ -190,6 +190,8 @@ def _describe(restored: Restored, nodes: int) -> dict[str, Any]:
         "front": restored.front,
         "accepted": restored.accepted,
         "nodes": nodes,
+        "moved_parts": restored.found.moved,
+        "silent": list(restored.found.silent),
     }
 
 
@@ -197,10 +199,20 @@ def _summarize(report: dict[str, Any], data: Path) -> str:
     taken, until = (
         f"{datetime.fromtimestamp(report[key] / 1000, UTC):%Y-%m-%d %H:%M} UTC" for key in ("taken_ms", "held_until_ms")
     )
+    silent = (
+        [
+            f"Not searched for parts: {', '.join(report['silent'])}. What has moved there is not "
+            "found; to find it, remove the folder, and restore again when all nodes answer."
+        ]
+        if report["silent"]
+        else []
+    )
     return "\n".join(
         [
             f"{data} has the journal of cluster {report['cluster']} as it was at {taken}: {report['files']} files.",
             f"{report['accepted']} of {report['nodes']} nodes have accepted epoch {report['epoch']}.",
+            f"{report['moved_parts']} parts lie on other nodes than in the backup, and were found there.",
+            *silent,
             f"Parts that it does not know are kept until {until}.",
             "Start a front on it now, and then let `splitctl check` look which files have all their parts.",
         ]

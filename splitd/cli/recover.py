@@ -7,9 +7,10 @@ import json
 import os
 import ssl
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import attrs
 import click
@@ -24,6 +25,7 @@ from storaged.parts import proofs, wire
 from storaged.parts.errors import StoragedError
 from storaged.parts.journals import Claim, Standing, decode_standing, encode_json
 from storaged.parts.proofs import ClusterKeys
+from storaged.parts.values import PartInfo
 from storaged.system.filesystem import OSFilesystem
 from storaged.system.keys import parse_cluster_keys
 from storaged.system.os_errors import os_reason
@@ -69,6 +71,13 @@ class Node:
     def read_snapshot(self, offset: int) -> bytes:
         """Read bytes of the copy's snapshot."""
         return self._ask("GET", f"{wire.SNAPSHOT_PATH}?offset={offset}", {})
+
+    def list_parts(self, after: str, limit: int) -> Sequence[PartInfo]:
+        """List parts."""
+        try:
+            return wire.decode_parts(self._ask("GET", wire.list_path(quote(after, safe=""), limit), {}))
+        except StoragedError as problem:
+            raise NodeGone(str(problem)) from problem
 
     def _standing(self, method: str, target: str, headers: dict[str, str]) -> Standing:
         try:

@@ -1,8 +1,9 @@
 """Makes the folder of a journal anew from a backup, so that it deletes nothing that is newer.  Everything here blocks.
 
 A backup is older than the cluster.  Uploads that it knows as unfinished may have become files since, and parts may have
-moved to nodes where it knows them as doomed.  So only names, and where the parts of files lay, are taken from it:
-whatever else lies on the nodes is unknown, and the sweep leaves that alone until the hold ends.
+moved to nodes where it knows them as doomed.  So only names, and where the parts of files lay, are taken from it; the
+nodes are asked which parts they hold, and a part that lies elsewhere by now is noted there.  Whatever else lies on the
+nodes is unknown, and the sweep leaves that alone until the hold ends.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ from splitd.model.records import (
 from splitd.model.rosters import majority
 from splitd.takeover.folders import make_journal_folder, refuse_used_folder
 from splitd.takeover.history import History, new_history, save_history
-from splitd.takeover.recovery import INode, ask_nodes
+from splitd.takeover.recovery import ask_nodes
+from splitd.takeover.whereabouts import Found, IPartNode, Whereabouts
 from storaged.parts.journals import Claim, Standing
 from storaged.system.interfaces import IFilesystem
 
@@ -56,6 +58,7 @@ class Restored:
     :param accepted: how many of the nodes accepted it.
     :param state: what the backup results in.
     :param records: the number of the last record.
+    :param found: which parts are noted elsewhere than in the backup.
     """
 
     taken_ms: int
@@ -65,6 +68,7 @@ class Restored:
     accepted: int
     state: State
     records: int
+    found: Found
 
 
 class Restoring:
@@ -79,7 +83,7 @@ class Restoring:
 
     def __init__(
         self,
-        nodes: Sequence[INode],
+        nodes: Sequence[IPartNode],
         data: Path,
         filesystem: IFilesystem,
         new_id: Callable[[], str],
@@ -94,7 +98,7 @@ class Restoring:
         self._say = say
 
     def run(self, name: str, pieces: Iterable[bytes], *, accept_loss: bool, hold_ms: int) -> Restored:
-        """Read the backup, claim the next epoch on the nodes, and make the journal's folder.
+        """Read the backup, claim the next epoch on the nodes, search them for parts, and make the journal's folder.
 
         Until the epoch is claimed, a refusal has changed nothing.  Afterwards no older front can change anything any
         more, and a restoration that fails can be repeated.
@@ -119,6 +123,9 @@ class Restoring:
         self._say(f"claiming epoch {claim.epoch}: from now on no older front can change anything")
         accepted = ask_nodes(self._nodes, lambda node: node.claim(claim), "claim", self._say)
         self._refuse(accepted, state.cluster)
+        self._say("asking which parts they hold: some may have moved since the backup")
+        # No older front moves or deletes a part any more, because a majority has the new epoch.
+        found = Whereabouts(state, self._nodes, self._say).correct()
         restored = JournalRestored(head.taken_ms, self._now_ms, self._now_ms + hold_ms)
         make_journal_folder(
             self._data,
@@ -126,7 +133,8 @@ class Restoring:
             self._filesystem,
             lambda folder: self._make_folder(str(folder), state, end, claim, restored),
         )
-        return Restored(head.taken_ms, restored.until_ms, claim.epoch, claim.front, len(accepted), state, end.next - 1)
+        made = claim.epoch, claim.front, len(accepted), state, end.next - 1
+        return Restored(head.taken_ms, restored.until_ms, *made, found)
 
     def _read(self, name: str, pieces: Iterable[bytes]) -> tuple[State, Head, End]:
         state, reader = State(), BackupReader(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest_twisted
@@ -11,13 +12,14 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 from splitd.catalog.backup import BackupReader
-from splitd.cli.recover import Node
+from splitd.cli.recover import Node as AskedNode
 from splitd.nodes.entries import read_registry
 from splitd.takeover.restoring import Restored, Restoring
 from storaged.parts.proofs import ClusterKeys
 from storaged.system.filesystem import OSFilesystem
+from storaged.system.sizes import Size
 from tests.cluster.cluster import Cluster
-from tests.cluster.node import KEY
+from tests.cluster.node import KEY, Node
 from tests.cluster.raw import connect
 from tests.cluster.test_journal_copies import cluster_of, copies, in_sync
 from tests.cluster.test_takeover import Second, lose_front, second_front
@@ -39,7 +41,7 @@ async def back_up(cluster: Cluster) -> bytes:
 async def restore(second: Second, pool: ThreadPool, backup: bytes, *, accept_loss: bool = True) -> Restored:
     from twisted.internet import reactor
 
-    nodes = [Node(entry, ClusterKeys([KEY])) for entry in read_registry("", second.cluster.registry.read_text())]
+    nodes = [AskedNode(entry, ClusterKeys([KEY])) for entry in read_registry("", second.cluster.registry.read_text())]
     restoring = Restoring(nodes, second.data, OSFilesystem(), lambda: os.urandom(8).hex(), NOW_MS)
     return await deferToThreadPool(
         reactor, pool, lambda: restoring.run("backup", [backup], accept_loss=accept_loss, hold_ms=DAY_MS)
@@ -78,6 +80,57 @@ async def test_a_front_on_a_restored_journal_serves_and_keeps_what_is_newer(tmp_
             await becomes(lambda: no_doomed(second.cluster), "the reaper is done")
             old = [uploads for uploads in uploads_of(stored) if uploads not in uploads_of(cluster.parts())]
             assert len(old) == 1  # that of /old, which was deleted just now
+
+
+FILES = {"/small": b"small" * 200, "/large": b"large" * 30_000, "/parity": b"parity" * 30_000}
+
+
+async def moved_about(cluster: Cluster) -> bytes:
+    """Store `FILES`, take a backup, and have parts of all of them moved and rebuilt; the old ones are deleted."""
+    for _ in range(2):
+        await cluster.new_node(2**30)
+    cluster.write_registry()
+    await cluster.reload()
+    await cluster.status_becomes(lambda status: [node["state"] for node in status["nodes"]] == ["up"] * 8)
+    assert (await cluster.ask("MKCOL", "/dir")).code == 201
+    layout = f"{cluster.admin_url}/layout?path=/dir&layout=4%2B2"
+    assert (await cluster.ask("PUT", layout)).code == 200
+    for path, data in FILES.items():
+        assert (await cluster.put(path if path != "/parity" else "/dir/parity", data)).code == 201
+    backup = await back_up(cluster)
+    # Each file is on all nodes but two, so at least two nodes have a part of each of the three.
+    held = [(len(await node.store.list_parts("", 100)), node) for node in cluster.nodes]
+    left = next(node for count, node in held if count == len(FILES))
+    text = cluster.registry.read_text()
+    cluster.registry.write_text(re.sub(f"(id: {left.node_id}\\b.*)", r"\1\n  state: draining", text))
+    assert (await cluster.ask("POST", f"{cluster.admin_url}/reload")).code == 200
+    await becomes(lambda: nothing_on(cluster, left), f"node {left.node_id} is empty")
+    return backup
+
+
+async def nothing_on(cluster: Cluster, node: Node) -> bool:
+    return not await node.store.list_parts("", 1) and await no_doomed(cluster)
+
+
+@pytest_twisted.ensureDeferred
+async def test_files_read_right_though_their_parts_have_moved_since_the_backup(
+    tmp_path: Path, pool: ThreadPool
+) -> None:
+    async with cluster_of(tmp_path, small_part=Size(1000), cache=Size(0)) as cluster:
+        backup = await moved_about(cluster)
+        await lose_front(cluster)
+        async with second_front(cluster, pool) as second:
+            restored = await restore(second, pool, backup)
+            assert (restored.found.moved, restored.found.silent) == (3, ())
+            await second.cluster.start_front()
+            for path, data in FILES.items():
+                assert (await second.cluster.get(path if path != "/parity" else "/dir/parity")).body == data
+            # The power is cut before anything else is written, and the next front knows it, too.
+            await second.cluster.crash_front()
+            await second.cluster.start_front()
+            await second.cluster.disks_are_known()
+            for path, data in FILES.items():
+                assert (await second.cluster.get(path if path != "/parity" else "/dir/parity")).body == data
 
 
 def uploads_of(parts: dict[str, dict[str, Path]]) -> set[str]:

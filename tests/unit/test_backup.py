@@ -18,13 +18,16 @@ from splitd.catalog.journal.writer import SegmentWriter
 from splitd.catalog.state import State
 from splitd.errors import BackupDamaged, JournalDamaged, RecoveryRefused
 from splitd.model import records as kinds
+from splitd.model.branch import Branch
 from splitd.model.manifest import Manifest
 from splitd.model.records import Record, encode_line
 from splitd.model.segments import SegmentRef, pack_segments
 from splitd.takeover.history import load_history
 from splitd.takeover.recovery import NodeGone
 from splitd.takeover.restoring import DROPPED, Restored, Restoring
+from storaged.parts.format import PartId, stored_size
 from storaged.parts.journals import Claim, CopyState, Run, Standing
+from storaged.parts.values import PartInfo
 from storaged.system.filesystem import OSFilesystem
 from tests.contract.filesystems import PassingFilesystem
 from tests.segments import segment
@@ -139,6 +142,8 @@ class Node:
     id: str
     standing: Standing = attrs.field(factory=lambda: Standing(0, "", None, cluster=CLUSTER))
     away: bool = False
+    parts: dict[str, int] = attrs.field(factory=dict)
+    lists_left: int = -1
 
     def look(self) -> Standing:
         if self.away:
@@ -150,6 +155,14 @@ class Node:
         assert claim.epoch > self.standing.epoch
         self.standing = Standing(claim.epoch, claim.front, None, cluster=self.standing.cluster)
         return self.standing
+
+    def list_parts(self, after: str, limit: int) -> list[PartInfo]:
+        self.look()
+        assert self.standing.epoch, "an older front may still move parts"
+        if self.lists_left == 0:
+            raise NodeGone("away now")
+        self.lists_left -= 1
+        return [PartInfo(part, size, 1) for part, size in sorted(self.parts.items()) if part > after][: min(limit, 3)]
 
     def read(self, first: int) -> bytes:
         raise NotImplementedError
@@ -279,6 +292,82 @@ def test_a_restoration_is_refused_before_anything_is_changed(folder: Path, nodes
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "other").write_text("x")
     refused("is not empty: other is there")
+
+
+def hold(nodes: list[Node], upload: str, *places: str, parity: int = 0, size: int = 10) -> None:
+    """Let the nodes hold the parts of a version, by the parts' index; "" for none."""
+    manifest = Manifest(upload, size, 4000, 6 - parity, parity, 4, ())
+    for index, names in enumerate(places):
+        for node in nodes:
+            if node.id in names:
+                node.parts[str(PartId(upload, index))] = stored_size(manifest.part_size(index), manifest.unit)
+
+
+def restored_places(made: Path) -> dict[str, tuple[str, ...]]:
+    state = fold(JournalReader(OSFilesystem(), str(made / "journal")))
+    return {path: state.shown(entry).nodes for path, entry in state.tree.entries() if not isinstance(entry, Branch)}
+
+
+MOVED = "5" * 32
+
+
+def test_parts_that_have_moved_since_the_backup_are_found(tmp_path: Path) -> None:
+    nodes = [Node(name) for name in "abcdefghij"]
+    files: list[Record] = [
+        kinds.FileCommitted("/moved", Manifest(MOVED, 10, 4000, 6, 0, 4, NODES)),
+        kinds.FileCommitted("/chain", Manifest(GONE, 10, 4000, 6, 0, 4, NODES)),
+        kinds.FileCommitted("/healed", Manifest(LATE, 10, 4000, 4, 2, 4, ("", "b", "c", "d", "e", ""))),
+    ]
+    folder = write(tmp_path / "old", [*RECORDS, *files])
+    hold(nodes, KEPT, *"gbcdef")
+    hold(nodes, MOVED, "ag", "h", "c", "", "e", "f")  # a copy on g is not deleted, d's part is nowhere
+    hold(nodes, GONE, "g", "a", "b", "d", "e", "f")  # where part 0 was, there is part 1 now
+    hold(nodes, LATE, "i", "b", "c", "d", "j", "a", parity=2)
+    hold(nodes, "7" * 32, *"abcdef")  # newer than the backup
+    nodes[9].parts[str(PartId(MOVED, 3))] = 7  # not as long as the part
+    nodes[9].parts[str(PartId(MOVED, 9))] = 7  # no part of it
+    restored = restore(tmp_path / "new", backed_up(folder), nodes)
+    assert (restored.found.moved, restored.found.silent) == (1 + 3 + 3, ())
+    assert restored_places(tmp_path / "new") == {
+        "/photos/a": ("g", *"bcdef"),
+        "/b": ("g", *"bcdef"),
+        "/moved": tuple("ahcdef"),
+        "/chain": tuple("gabdef"),
+        "/healed": tuple("ibcdja"),
+    }
+    state = fold(JournalReader(OSFilesystem(), str(tmp_path / "new" / "journal")))
+    assert len(state.doomed) == 0
+
+
+def test_nodes_that_cannot_be_searched_are_named_and_the_others_are(folder: Path, tmp_path: Path) -> None:
+    """Whichever page of whichever node is missing, no part that is found is noted wrong."""
+    names = "abcdefgh"
+    data = backed_up(folder)
+    for silent in names:
+        for left in range(4):
+            nodes = [Node(name) for name in names]
+            hold(nodes, KEPT, "g", "h", *"cdef")
+            hold(nodes, "1" * 31 + "0", *"abcdef")  # so that there are several pages
+            hold(nodes, "1" * 31 + "2", *"ghcdef")
+            nodes[names.index(silent)].lists_left = left
+            new = tmp_path / f"{silent}{left}"
+            restored = restore(new, data, nodes)
+            assert restored.found.silent in {(), (silent,)}
+            places = restored_places(new)["/b"]
+            assert places in {("g", "h", *"cdef"), ("g", *"bcdef")}
+            assert places[1] == "h" or restored.found.silent == ("h",)
+
+
+class Circling(Node):
+    """Lists the same part again and again."""
+
+    def list_parts(self, after: str, limit: int) -> list[PartInfo]:  # noqa: ARG002 - the interface has them
+        return [PartInfo(str(PartId(OLD, 0)), 1, 1)]
+
+
+def test_a_node_that_lists_in_circles_is_left(folder: Path, nodes: list[Node], tmp_path: Path) -> None:
+    nodes[1] = Circling("b")
+    assert restore(tmp_path / "new", backed_up(folder), nodes).found.silent == ("b",)
 
 
 class Failing(PassingFilesystem):
