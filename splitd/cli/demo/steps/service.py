@@ -70,23 +70,30 @@ class _User(threading.Thread):
         self.join()
 
 
+def _epoch(scene: Scene) -> int:
+    """Return the epoch of the front; 0 if it does not serve just now."""
+    try:
+        status = scene.own.operators.document("/status")
+    except CommandFailed:
+        return 0
+    return int(status["journal"]["copies"]["epoch"]) if status["ready"] else 0
+
+
+def replace_front(scene: Scene) -> None:
+    """Have the front replaced by the installed version, with its present settings, and wait for it."""
+    before = _epoch(scene)
+    os.kill(scene.own.pids()[FRONT], signal.SIGUSR2)
+    wait_until(lambda: _epoch(scene) > before, "the installed version in its place", _UPGRADED_S)
+
+
 def _upgrade(scene: Scene, report: Report) -> None:
-    pid = scene.own.pids()[FRONT]
-
-    def epoch() -> int:
-        try:
-            return int(scene.own.operators.document("/status")["journal"]["copies"]["epoch"])
-        except CommandFailed:
-            return 0  # it does not answer just now
-
-    before, user = epoch(), _User(scene)
+    pid, user = scene.own.pids()[FRONT], _User(scene)
     user.start()
     try:
         wait_until(lambda: user.done, "a client at work")
         report.command(f"kill -USR2 {pid}   # the front, while a client stores and reads files")
         begun = time.monotonic()
-        os.kill(pid, signal.SIGUSR2)
-        wait_until(lambda: epoch() > before, "the installed version in its place", _UPGRADED_S)
+        replace_front(scene)
         report.measure("replaced after", time.monotonic() - begun, "s")
         served = user.done
         wait_until(lambda: user.done > served, "the client served by it")
