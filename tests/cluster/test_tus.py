@@ -19,7 +19,7 @@ from splitd.model.media import NO_MEDIA
 from storaged.system.sizes import Size
 from tests.cluster.cluster import Cluster
 from tests.cluster.segments import continued
-from tests.cluster.tus import BODY, ROOT, Tus, metadata
+from tests.cluster.tus import BODY, ROOT, Tus, located, metadata
 from tests.cluster.waiting import becomes, eventually
 from tests.users import ANNA, NORA, RITA, WILMA, basic, write_users
 from tests.users import ROOT as ROOT_LOGIN
@@ -145,8 +145,7 @@ async def test_the_first_bytes_may_come_along(cluster: Cluster) -> None:
     assert (await cluster.get("/whole")).body == DATA
     half = await tus.create("half", len(DATA), DATA[:1000])
     assert (half.code, half.header("Upload-Offset")) == (201, "1000")
-    location = half.header("Location") or ""
-    assert (await tus.patch(location, 1000, DATA[1000:])).code == 204
+    assert (await tus.patch(located(half), 1000, DATA[1000:])).code == 204
     assert (await cluster.get("/half")).body == DATA
     empty = await tus.create("empty", 0)
     assert (empty.code, empty.header("Upload-Offset")) == (201, "0")
@@ -253,7 +252,7 @@ async def test_partial_uploads_are_joined(cluster: Cluster) -> None:
     assert joined.code == 201, joined
     got = await cluster.get("/f")
     assert (got.body, got.header("Content-Type")) == (DATA, "image/png")
-    assert (await tus.ask("HEAD", joined.header("Location") or "")).header("Upload-Offset") == str(len(DATA))
+    assert (await tus.ask("HEAD", located(joined))).header("Upload-Offset") == str(len(DATA))
     for url in urls:
         assert (await tus.ask("HEAD", url)).code == 404
 
@@ -411,6 +410,17 @@ async def test_a_method_may_be_sent_as_another_one(cluster: Cluster) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_the_url_of_an_upload_has_the_name_that_the_client_has_called(cluster: Cluster) -> None:
+    tus = Tus(cluster)
+    direct = await tus.create("f", 1)
+    assert direct.header("Location") == cluster.url(located(direct))
+    proxied = await tus.create("f", 1, X_Forwarded_For="10.0.0.1")
+    assert proxied.header("Location") == located(proxied)
+    reported = await tus.create("f", 1, X_Forwarded_For="10.0.0.1", X_Forwarded_Proto="https")
+    assert (reported.header("Location") or "").startswith("https://")
+
+
+@pytest_twisted.ensureDeferred
 async def test_uploads_that_s3_has_begun_are_none_of_tus(cluster: Cluster) -> None:
     begun = await continued(cluster).begin("/f", NO_MEDIA, ALWAYS)
     tus = Tus(cluster)
@@ -433,7 +443,7 @@ async def test_an_upload_is_for_those_who_may_write_and_for_the_one_who_began_it
     for caller, code in (("", 401), (NORA, 404), (RITA, 403), (basic("anna", "wrong"), 401)):
         assert (await Tus(cluster, Authorization=caller).ask("POST", ROOT, **place)).code == code
     assert (await anna.create("f", 3)).code == 403  # she may write in her own collection only
-    url = (await anna.ask("POST", ROOT, **place)).header("Location") or ""
+    url = located(await anna.ask("POST", ROOT, **place))
     assert (await anna.patch(url, 0, b"n")).code == 204
     for other in (wilma, Tus(cluster), Tus(cluster, Authorization=RITA)):
         for method in ("HEAD", "DELETE"):
@@ -461,7 +471,7 @@ async def test_limits_and_quotas_are_judged_before_the_first_byte_and_after_the_
     assert (await tus.ask("OPTIONS", ROOT)).header("Tus-Max-Size") == "100000"
     in_quota = {"Upload_Metadata": metadata(path="/q/f")}
     assert (await tus.ask("POST", ROOT, Upload_Length="50001", **in_quota)).code == 507
-    url = (await tus.ask("POST", ROOT, Upload_Length="50000", **in_quota)).header("Location") or ""
+    url = located(await tus.ask("POST", ROOT, Upload_Length="50000", **in_quota))
     assert (await cluster.put("/q/other", bytes(10_000))).code == 201
     assert (await tus.patch(url, 0, bytes(50_000))).code == 507
     assert await tus.offset(url) == 0

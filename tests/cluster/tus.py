@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from urllib.parse import urlsplit
 
 from tests.cluster.cluster import Answer, Cluster
 from tests.cluster.raw import RawClient
@@ -14,6 +15,11 @@ BODY = "application/offset+octet-stream"
 def metadata(**values: str) -> str:
     """`Upload-Metadata` of these values."""
     return ",".join(f"{key} {b64encode(value.encode()).decode()}" for key, value in values.items())
+
+
+def located(answer: Answer) -> str:
+    """The URL of an upload that was begun, without the server's name."""
+    return urlsplit(answer.header("Location") or "").path
 
 
 class Tus:
@@ -42,9 +48,7 @@ class Tus:
         """Begin an upload of a file in the root; return its URL."""
         answer = await self.create(name, length, **headers)
         assert answer.code == 201, answer
-        location = answer.header("Location")
-        assert location is not None
-        return location
+        return located(answer)
 
     async def offset(self, url: str) -> int:
         """Ask for the offset of an upload."""

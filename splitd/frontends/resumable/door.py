@@ -22,6 +22,8 @@ from storaged.system.clocks import WallClock
 PREFIX = "/.splitd/uploads"
 """What the URLs of resumable uploads begin with."""
 
+_PROXIED = (b"via", b"x-forwarded-for", b"x-forwarded-host")
+_REPORTING = (b"forwarded", b"x-forwarded-proto")
 _DAY_S = 24 * 3600
 _UPLOAD = re.compile(r"\A/([0-9a-f]{32})(/.*)\Z", re.DOTALL)
 _NUMBER = re.compile(r"\A[0-9]{1,15}\Z")
@@ -101,6 +103,16 @@ class Asked:
     def url(self, upload: str, path: str) -> str:
         """Return the URL of an upload, without the server's name."""
         return f"{self.settings.base}{PREFIX}/{upload}{href(path, '', is_collection=False)}"
+
+    def whole_url(self, upload: str, path: str) -> str:
+        """Return the URL of an upload with the server's name, which some clients need.
+
+        It is without if a proxy is in between that does not report the scheme.
+        """
+        request, url = self.request, self.url(upload, path)
+        origin = request.origin
+        is_unsure = any(map(request.has_header, _PROXIED)) and not any(map(request.has_header, _REPORTING))
+        return url if is_unsure or not origin.authority else f"{origin.scheme}://{origin.authority}{url}"
 
     def ends_ms(self, touched_ms: int) -> int | None:
         """Return when an upload is aborted if nobody continues it, milliseconds since 1970; None for never."""

@@ -176,7 +176,7 @@ async def _create(asked: Asked) -> None:
     if not has_body and request.body.length:
         raise Refused(415, f"Content-Type: should be {_BODY} if the first bytes come along")
     current = await asked.uploads.begin(target.path, media, note, asked.condition(target, note))
-    request.setHeader("Location", asked.url(current.upload, target.path))
+    request.setHeader("Location", asked.whole_url(current.upload, target.path))
     if has_body:
         holder = await asked.uploads.enter(current.upload)
         try:
@@ -217,7 +217,7 @@ async def _concatenate(asked: Asked, target: Target, media: Media, note: Note, u
         raise
     for part in parts:
         await asked.uploads.abort(part, f"it was joined to {target.path}")
-    asked.request.setHeader("Location", asked.url(current.upload, target.path))
+    asked.request.setHeader("Location", asked.whole_url(current.upload, target.path))
     _say_file(asked, target.path, manifest)
     answer(asked.request, 201)
 
