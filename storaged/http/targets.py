@@ -42,6 +42,9 @@ class Parameters:
         self._query = query
         self._values: dict[str, list[str]] | None = None
 
+    def __bool__(self) -> bool:
+        return bool(self._query)
+
     def values(self, name: str) -> list[str]:
         """Return all values of a parameter, in order; none if the query does not have it.
 

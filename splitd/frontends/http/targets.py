@@ -38,6 +38,20 @@ class Target:
     _parameters: Parameters
     base: str = ""
 
+    def has_parameter(self, name: str) -> bool:
+        """Whether the query has a parameter, with whatever value."""
+        return bool(self._parameters) and bool(self.parameters(name))
+
+    def parameters(self, name: str) -> list[str]:
+        """Return all values of a parameter in the query.
+
+        :raise Refused: a value is not UTF-8.
+        """
+        try:
+            return self._parameters.values(name)
+        except ValueError as problem:
+            raise Refused(400, str(problem)) from problem
+
     def parameter(self, name: str, default: str) -> str:
         """Return the first value of a parameter in the query; `default` if the query does not have it.
 

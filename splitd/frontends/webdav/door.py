@@ -9,6 +9,7 @@ import attrs
 from twisted.internet.interfaces import IReactorTime
 
 from splitd.errors import NotFound, SplitdError
+from splitd.frontends.http.archives import Archives
 from splitd.frontends.http.targets import Target
 from splitd.frontends.webdav.members import ALL_SORTED
 from splitd.interfaces.names import ILocks, INamespace
@@ -45,6 +46,7 @@ class Door:
     :param clock: schedules calls.
     :param wall: gives the time by which locks expire.
     :param page: answers browsers that open a collection; None if they get a plain list.
+    :param archives: sends collections as archives.
     :param sorting: counts the members of collections that wait in order for their readers.
     """
 
@@ -56,6 +58,7 @@ class Door:
     wall: WallClock
     page: IPage | None = None
     sorting: Budget = attrs.field(factory=lambda: Budget(ALL_SORTED))
+    archives: Archives = attrs.field(default=attrs.Factory(lambda door: Archives(door.clock), takes_self=True))
 
     def limited(self, store: IObjectStore, namespace: INamespace, locks: ILocks) -> Door:
         """Return the door to the files of one user."""

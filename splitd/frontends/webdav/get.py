@@ -26,6 +26,9 @@ async def get(request: IRequest, door: Door, target: Target) -> None:
     if condition.if_header is not None:
         # The other conditions are judged against the version that is sent, because some of them mean 304.
         await door.locks.check(target.path, Condition(if_header=condition.if_header), changing=False)
+    if target.has_parameter("zip"):
+        await _archive(request, door, target)
+        return
     if request.method == b"HEAD" or target.slash:
         entry = await door.store.stat(target.path)
         if isinstance(entry, Collection) and target.path.endswith("/") and not target.slash:
@@ -53,6 +56,17 @@ async def get(request: IRequest, door: Door, target: Target) -> None:
         await send_content(request, opened, asked[-1])
     finally:
         opened.download.close()
+
+
+async def _archive(request: IRequest, door: Door, target: Target) -> None:
+    """Send a collection, or the members of it that the query names, as a ZIP archive.
+
+    :raise NotFound: there is no such collection, or no such member.
+    """
+    if not isinstance(await door.store.stat(target.path), Collection):
+        raise NotFound(f"{target.path} is no collection")
+    shown = target.shown.rpartition("/")[2] or "files"
+    await door.archives.send(request, door.store, target.path, shown, target.parameters("name"))
 
 
 async def _list(request: IRequest, door: Door, target: Target, entry: Manifest | Collection | None) -> None:
