@@ -32,6 +32,7 @@ RUNTIME = [
     "click>=8.5",
     "rich>=15.0",
     "sortedcontainers>=2.4",
+    "psycopg[binary]>=3.3.9",
 ]
 TEST = [
     "pytest>=9.2",
@@ -97,6 +98,7 @@ setup(
     package_data={
         "splitd": [
             "py.typed",
+            "catalog/sql/schema/*.sql",
             "frontends/webdav/page.css",
             "frontends/webdav/page.js",
             "frontends/console/assets/*",

@@ -42,6 +42,8 @@
     ├── QuotaExceeded           more would be stored than a quota allows
     ├── CatalogReadOnly         the journal failed; nothing can be changed until a restart
     │   └── CatalogSuspended    too few nodes confirm this front, or have a copy of its journal; that may pass
+    │       └── CatalogAway     the database of the catalog does not answer; that may pass
+    ├── CatalogOutdated         the database of the catalog has another schema than this program needs
     ├── MoveRefused             a part cannot be moved to this node now
     │   └── RecentlyRemoved     the part was removed from the node so recently that the node does not take it yet
     ├── SweepUnderWay           another sweep has not ended yet
@@ -269,6 +271,16 @@ class CatalogReadOnly(SplitdError):
 
 class CatalogSuspended(CatalogReadOnly):
     """Too few nodes confirm this front, or have a copy of its journal: nothing can be changed until more answer."""
+
+
+class CatalogAway(CatalogSuspended):
+    """The database of the catalog does not answer: nothing can be looked up or changed until it does.  A change that
+    was on its way to it may have been made or not.
+    """
+
+
+class CatalogOutdated(SplitdError):
+    """The database of the catalog has a schema that is older or newer than this program needs."""
 
 
 class MoveRefused(SplitdError):

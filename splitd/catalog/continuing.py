@@ -57,18 +57,24 @@ class JournalledContinuedUploads:
         return succeed(None if found is None else self._show(found))
 
     def _show(self, continued: Continued) -> ContinuedUpload:
-        said, segments = continued.said, continued.segments
+        said = continued.said
+        segments, last = self._numbers_of(continued)
         return ContinuedUpload(
             continued.upload,
             continued.path,
             Media(said) if isinstance(said, str) else said,
             continued.began_ms,
             continued.touched_ms,
-            len(segments),
-            segments.peekitem()[0] if segments else 0,
+            segments,
+            last,
             continued.size,
             self._state.asked_layout(continued.path)[1],
         )
+
+    def _numbers_of(self, continued: Continued) -> tuple[int, int]:
+        """Return how many segments an upload has, and the highest number of one; 0 if it has none."""
+        segments = continued.segments
+        return len(segments), segments.peekitem()[0] if segments else 0
 
     def list_segments(self, upload: str, after: int, limit: int) -> Deferred[list[Segment]]:
         """List segments of an upload; see `IContinuedLedger.list_segments`."""

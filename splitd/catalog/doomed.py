@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from itertools import chain
 
 import msgspec
@@ -84,7 +84,7 @@ class DoomedParts:
     """
 
     def __init__(self) -> None:
-        self._entries: ShardedDict[str | PartCopy, DoomedEntry] = ShardedDict()
+        self._entries: MutableMapping[str | PartCopy, DoomedEntry] = ShardedDict()
         self._blocks: dict[int, list[DoomedEntry]] = {}
         self._queues: dict[str, SortedDict] = {}  # by node: how many parts each block has there, by its number
         self._counts: dict[str, int] = {}  # by node: how many parts it has in all blocks

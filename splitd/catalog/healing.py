@@ -18,7 +18,7 @@ from storaged.system.parallel import gather
 _AT_ONCE = 200
 """The most parts that one record names here: the change touches the upload of each."""
 
-_LOOKS = 2000
+LOOKS = 2000
 """The most versions that one page of `placed_on` looks at, which takes some milliseconds."""
 
 
@@ -91,14 +91,14 @@ class JournalledHealLedger:
     def _placed_on(self, node: str, after: str, limit: int) -> VersionPage:
         found = []
         looked, last = 0, ""
-        for packed in islice(self._state.versions.after(after), _LOOKS):
+        for packed in islice(self._state.versions.after(after), LOOKS):
             manifest = self._state.packing.unpack(packed)
             looked, last = looked + 1, manifest.upload
             if node in self._state.moves.nodes_of(manifest):
                 found.append(self._state.moves.place(manifest))
                 if len(found) == limit:
                     return VersionPage(found, last)
-        return VersionPage(found, last if looked == _LOOKS else "")
+        return VersionPage(found, last if looked == LOOKS else "")
 
     def parts_on(self) -> Deferred[Mapping[str, int]]:
         """Count the parts on each node; see `IHealLedger.parts_on`."""

@@ -55,6 +55,10 @@ class HurtVersions:
         self.parts += want.parts
         self.size += want.size
 
+    def want(self, upload: str) -> tuple[int, int, int] | None:
+        """Return the spare parts of a version, how many are missing, and their stored bytes; None if it is whole."""
+        return self._wants.get(upload)
+
     def forget(self, upload: str) -> None:
         """Forget a version; do nothing if it is whole or unknown."""
         want = self._wants.pop(upload, None)

@@ -152,7 +152,7 @@ class JournalledUploads:
         copies = [copy for copy, started in state.moves.under_way.items() if started.front != self._front]
         aborted = [self.abort(upload, reason) for upload in uploads]
         aborted += [self._part_moves.abort_move(copy, reason) for copy in copies]
-        return _all_of(aborted)
+        return all_of(aborted)
 
     def orphans(self, node: str, parts: Sequence[PartId]) -> Deferred[list[PartId]]:
         """Choose the parts that have no reason to lie on a node; see `IUploadLedger.orphans`."""
@@ -206,7 +206,7 @@ def _refuse_misplaced(manifest: Manifest, begun: Sequence[str]) -> None:
         raise ValueError(f"upload {manifest.upload}: {stored} parts are stored, {manifest.data} are needed")
 
 
-def _all_of(changes: Sequence[Deferred[Any]]) -> Deferred[int]:
+def all_of(changes: Sequence[Deferred[Any]]) -> Deferred[int]:
     """Wait until all changes have ended.  Cancelling it cancels the changes that have not.
 
     :return: a Deferred that fires with the number of changes, or fails as the first change that failed.

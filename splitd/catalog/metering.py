@@ -16,7 +16,9 @@ from splitd.model.subtrees import Weight, weigh
 
 
 @attrs.define(eq=False)
-class _Meter:
+class Meter:
+    """What is stored at a path and below it."""
+
     path: str
     bytes: int = 0
     files: int = 0
@@ -27,9 +29,9 @@ class Claim:
 
     def __init__(self, meters: Meters) -> None:
         self._meters = meters
-        self._of: dict[_Meter, tuple[int, int]] = {}
+        self._of: dict[Meter, tuple[int, int]] = {}
 
-    def add(self, meter: _Meter, more_bytes: int, more_files: int) -> None:
+    def add(self, meter: Meter, more_bytes: int, more_files: int) -> None:
         """Add to one meter."""
         before = self._of.get(meter, (0, 0))
         self._of[meter] = before[0] + more_bytes, before[1] + more_files
@@ -84,13 +86,13 @@ class Meters:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._at: dict[str, _Meter] = {}
+        self._at: dict[str, Meter] = {}
         self.quotas: tuple[Quota, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self._at)
 
-    def at(self, path: str) -> _Meter | None:
+    def at(self, path: str) -> Meter | None:
         """Return the meter at exactly this path."""
         return self._at.get(path)
 
@@ -98,7 +100,7 @@ class Meters:
         """Count all that is at a path and below it, step by step, and have a meter there at the end."""
         weight = Weight()
         yield from self._weigh_place(path, weight)
-        self._at[path] = _Meter(path, weight.bytes, weight.files)
+        self._at[path] = Meter(path, weight.bytes, weight.files)
 
     def keep_only(self, paths: set[str]) -> None:
         """Have no other meters than those at these paths."""
@@ -110,11 +112,11 @@ class Meters:
         of_segments = sum(self._state.continued.below(each.path) for each in meters)
         return QuotaUse(quota, sum(each.bytes for each in meters) + of_segments, sum(each.files for each in meters))
 
-    def _above(self, path: str) -> list[_Meter]:
+    def _above(self, path: str) -> list[Meter]:
         """Return the meters at a path and above it."""
         return [meter for each in (*ancestors(path), _place(path)) if (meter := self._at.get(each)) is not None]
 
-    def _below(self, entry: Packed | Branch | None, path: str) -> list[_Meter]:
+    def _below(self, entry: Packed | Branch | None, path: str) -> list[Meter]:
         """Return the meters below an entry."""
         if not isinstance(entry, Branch):
             return []
@@ -183,7 +185,7 @@ class Meters:
             return entry
         return entry.own if path.endswith("/") else None
 
-    def _take(self, meters: Sequence[_Meter], more_bytes: int, more_files: int) -> Callable[[], object]:
+    def _take(self, meters: Sequence[Meter], more_bytes: int, more_files: int) -> Callable[[], object]:
         claim = Claim(self)
         for meter in meters:
             claim.add(meter, more_bytes, more_files)
@@ -193,7 +195,7 @@ class Meters:
         """Find out, step by step, what deleting a path takes away."""
         yield from self._take_away(path, claim, self._above(path))
 
-    def _take_away(self, path: str, claim: Claim, above: Sequence[_Meter]) -> Iterator[None]:
+    def _take_away(self, path: str, claim: Claim, above: Sequence[Meter]) -> Iterator[None]:
         entry = self._state.tree.find(path)
         if above:
             weight = Weight()
@@ -235,14 +237,17 @@ class Meters:
             weight.bytes += meter.bytes
             weight.files += meter.files
         elif entry is not None:
-            yield from weigh(entry, weight)
+            yield from self._weigh_entry(entry, weight)
+
+    def _weigh_entry(self, entry: Packed | Branch, weight: Weight) -> Iterator[None]:
+        yield from weigh(entry, weight)
 
     def _weigh_place(self, place: str, weight: Weight) -> Iterator[None]:
         """Add the files of a place to a weight: of the collection there, and the file beside it."""
         tree, collection = self._state.tree, place_of(place) + "/"
         found = {id(entry): entry for path in (place, collection) if (entry := tree.find(path)) is not None}
         for entry in found.values():
-            yield from weigh(entry, weight)
+            yield from self._weigh_entry(entry, weight)
 
 
 def _place(path: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 
 import msgspec
 
@@ -27,7 +27,7 @@ class PartMoves:
     def __init__(self, doomed: DoomedParts) -> None:
         self.under_way: dict[PartCopy, PartMoveStarted] = {}
         self._doomed = doomed
-        self._nodes: ShardedDict[str, tuple[str, ...]] = ShardedDict()
+        self._nodes: MutableMapping[str, tuple[str, ...]] = ShardedDict()
         self._of_upload: dict[str, set[PartCopy]] = {}  # the moves in progress
 
     def nodes_of(self, manifest: Manifest) -> tuple[str, ...]:

@@ -91,13 +91,13 @@ def list_page(wanted: Wanted, find_root: Callable[[], Branch], page: Page) -> It
     """
     least: str | None = max(wanted.prefix, wanted.after + "\0" if wanted.after else "")
     while least is not None:
-        least = _list_some(wanted, find_root(), least, page)
+        least = list_some(wanted, find_root(), least, page)
         if least is not None:
             yield
 
 
-def _list_some(wanted: Wanted, root: Branch, least: str, page: Page) -> str | None:
-    """List some more keys and common prefixes.
+def list_some(wanted: Wanted, root: Branch, least: str, page: Page) -> str | None:
+    """List some more keys and common prefixes; `page` gets them.
 
     :param least: list none before this.
     :return: where to go on; None if the page is complete.

@@ -23,6 +23,7 @@ class Opened:
     def __init__(self, place: Place) -> None:
         self.clock = place.clock
         self.hold, self.release, self.held, self.fail = place.hold, place.release, place.held, place.fail
+        self.judges_ahead = place.judges_ahead
         self._place = place
         self._last: Seams | None = None
 
@@ -34,6 +35,10 @@ class Opened:
         self.release()
         if self._last is not None:
             await self._last.close()
+        await self.end()
+
+    async def end(self) -> None:
+        await self._place.end()
 
 
 class Front:

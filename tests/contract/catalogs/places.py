@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Protocol
 
 import attrs
+import psycopg
+from psycopg.pq import TransactionStatus
 from twisted.internet import task
 from twisted.internet.defer import Deferred
 from twisted.python.threadpool import ThreadPool
@@ -18,6 +20,8 @@ from twisted.python.threadpool import ThreadPool
 from splitd.catalog.journal.file import FileJournal
 from splitd.catalog.journal.memory import MemoryFolder, MemoryJournal
 from splitd.catalog.journalled import JournalledCatalog
+from splitd.catalog.sql.catalog import StoredCatalog
+from splitd.catalog.sql.connecting import connector
 from splitd.interfaces.catalog import ICatalog
 from splitd.interfaces.continued import IContinuedLedger
 from splitd.interfaces.disks import IDisks
@@ -33,6 +37,7 @@ from splitd.interfaces.uploads import IUploadLedger
 from splitd.interfaces.versions import IVersions
 from tests.clocks import wall_of
 from tests.contract.filesystems import FailingFilesystem
+from tests.postgres import postgres
 
 
 @attrs.frozen
@@ -63,9 +68,12 @@ class Place(Protocol):
     """Where one catalog is kept.
 
     :ivar clock: tells the catalog the time.
+    :ivar judges_ahead: whether changes that do not touch each other are judged in the order of their calls, before any
+        of them has taken effect.
     """
 
     clock: task.Clock
+    judges_ahead: bool
 
     async def open(self, front: str) -> Seams:
         """Open the catalog; a new one at first, afterwards what was left by the close before.
@@ -85,6 +93,9 @@ class Place(Protocol):
     def fail(self) -> None:
         """Let the next change that should become durable fail, and all that come after it."""
 
+    async def end(self) -> None:
+        """End what has let fronts that were closed look at the catalog."""
+
 
 async def _open(journal: IJournal, clock: task.Clock, front: str) -> Seams:
     catalog = JournalledCatalog(journal, wall_of(clock), clock, lambda: "d" * 32, front=front)
@@ -93,6 +104,10 @@ async def _open(journal: IJournal, clock: task.Clock, front: str) -> Seams:
         catalog.stop()
         return journal.close()
 
+    return await _started(catalog, close)
+
+
+async def _started(catalog: JournalledCatalog, close: Callable[[], Deferred[None]]) -> Seams:
     await catalog.start()
     parts = catalog.ledger, catalog.continued, catalog.doomed_parts, catalog.part_moves
     names = catalog.namespace, catalog.locks, catalog.keys
@@ -102,6 +117,8 @@ async def _open(journal: IJournal, clock: task.Clock, front: str) -> Seams:
 
 class InMemory:
     """A catalog on a journal in memory."""
+
+    judges_ahead = True
 
     def __init__(self, _: Path, __: ThreadPool) -> None:
         self.clock = task.Clock()
@@ -124,6 +141,9 @@ class InMemory:
     def fail(self) -> None:
         self._journal.fail_next("no space left")
 
+    async def end(self) -> None:
+        """What is closed is in memory."""
+
 
 class _Gate(FailingFilesystem):
     """Lets no sync through while it is closed."""
@@ -143,6 +163,8 @@ class _Gate(FailingFilesystem):
 
 class OnDisk:
     """A catalog on a journal in a folder."""
+
+    judges_ahead = True
 
     def __init__(self, folder: Path, pool: ThreadPool) -> None:
         self.clock = task.Clock()
@@ -172,5 +194,78 @@ class OnDisk:
     def fail(self) -> None:
         self._filesystem.fails = {"sync"}
 
+    async def end(self) -> None:
+        """What is closed is in memory."""
 
-PLACES: dict[str, Callable[[Path, ThreadPool], Place]] = {"memory": InMemory, "disk": OnDisk}
+
+class _Commits:
+    """Lets no change of a database be committed while it is closed."""
+
+    def __init__(self) -> None:
+        self.opened = threading.Event()
+        self.opened.set()
+        self.waiting = False
+        self.fails = False
+
+    def connection(self) -> type[psycopg.Connection]:
+        commits = self
+
+        class Gated(psycopg.Connection):
+            def commit(self) -> None:
+                if self.info.transaction_status == TransactionStatus.INTRANS:
+                    if not commits.opened.is_set():
+                        commits.waiting = True
+                        commits.opened.wait()
+                    if commits.fails:
+                        raise psycopg.OperationalError("no space left")
+                super().commit()
+
+        return Gated
+
+
+class InDatabase:
+    """A catalog in a schema of a PostgreSQL server."""
+
+    judges_ahead = False
+
+    def __init__(self, _: Path, __: ThreadPool) -> None:
+        self.clock = task.Clock()
+        self._commits = _Commits()
+        self._opened: list[StoredCatalog] = []
+        self._url = postgres().url(postgres().new_schema())
+
+    async def open(self, front: str) -> Seams:
+        from twisted.internet import reactor
+
+        self._commits.fails = False
+        connect = connector(self._url, self._commits.connection())
+        catalog = StoredCatalog(connect, reactor, wall_of(self.clock), self.clock, lambda: "d" * 32, front=front)
+        self._opened.append(catalog)
+        return await _started(catalog, catalog.leave)
+
+    def hold(self) -> None:
+        self._commits.waiting = False
+        self._commits.opened.clear()
+
+    def release(self) -> None:
+        self._commits.opened.set()
+
+    async def held(self) -> None:
+        from twisted.internet import reactor
+
+        while not self._commits.waiting:
+            await task.deferLater(reactor, 0)
+
+    def fail(self) -> None:
+        self._commits.fails = True
+
+    async def end(self) -> None:
+        for catalog in self._opened:
+            await catalog.close()
+
+
+PLACES: dict[str, Callable[[Path, ThreadPool], Place]] = {
+    "memory": InMemory,
+    "disk": OnDisk,
+    "postgresql": InDatabase,
+}

@@ -149,7 +149,7 @@ async def test_a_version_whose_last_name_goes_while_a_part_is_lost_leaves_nothin
     lost = front.heal_ledger.lose("c", [PartId(A, 2)], "gone")
     front.place.release()
     await deleted
-    assert await lost == 1
+    assert await lost in ({1} if front.place.judges_ahead else {0, 1})
     for each in (front, await front.restart()):
         assert await each.doomed() == {node: [f"{A}.{index}"] for index, node in enumerate(NODES)}
         assert await each.heal_ledger.hurt_counts() == WHOLE

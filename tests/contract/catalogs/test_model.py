@@ -66,7 +66,7 @@ locks = st.builds(
     st.integers(900, 9000),
 )
 COPIES = [PartCopy(upload, index, node) for upload in (A, B) for index in (0, 1) for node in ("a", "g", "h")]
-OF_PARTS = {"begin_move", "commit_move", "abort_move", "lose"}
+OF_PARTS = {"begin_move", "commit_move", "abort_move", "lose", "gone"}
 copies = st.sampled_from(COPIES)
 parts = st.builds(PartId, uploads, st.integers(0, 5))
 continued = st.sampled_from(["fe" * 16, "fd" * 16])
@@ -209,8 +209,12 @@ async def ends_as_if_alone(kind: str, pool: ThreadPool, history: list[tuple[Any,
                 if operation[0] in OF_PARTS:
                     # They do not wait for changes of names, see `IPartMoves`: those must be seen before them.
                     together.place.release()
+                    for outcome in outcomes:
+                        await outcome
                 expected.append(await perform(alone, operation))
                 outcomes.append(perform(together, operation))
+                if operation[0] in OF_PARTS:
+                    await outcomes[-1]
         together.place.release()
         assert [await outcome for outcome in outcomes] == expected
         assert await everything(together) == await everything(alone)

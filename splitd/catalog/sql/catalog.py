@@ -1,0 +1,192 @@
+"""The catalog in a PostgreSQL database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from splitd.catalog.journalled import JournalledCatalog, new_cluster_id
+from splitd.catalog.layouts import JournalledLayouts
+from splitd.catalog.moving import JournalledPartMoves
+from splitd.catalog.sql.changes import StoredChanges
+from splitd.catalog.sql.counts import read_counts
+from splitd.catalog.sql.documents import StoredDocuments
+from splitd.catalog.sql.fronts import Registration
+from splitd.catalog.sql.lanes import Lane
+from splitd.catalog.sql.namespace import StoredKeys, StoredLocks, StoredNamespace
+from splitd.catalog.sql.quotas import CurrentMeters, StoredQuotas
+from splitd.catalog.sql.state import Common
+from splitd.catalog.sql.upkeep import StoredDisks, StoredDoomedParts, StoredHealLedger, StoredVersions
+from splitd.catalog.sql.uploads import StoredContinuedUploads, StoredUploads
+from splitd.catalog.sql.workers import Connect, Current, Reader, Writer
+from splitd.catalog.state import State
+from splitd.interfaces.catalog import Admitted, ICatalog
+from splitd.interfaces.statistics import CatalogStatistics, ICatalogStatistics
+from splitd.model.conditions import Condition
+from splitd.model.manifest import Manifest
+from splitd.model.tree import Collection, Member
+from storaged.system.clocks import WallClock
+
+DURABLE, LIGHT, LOOKS = 2, 1, 1
+"""How many connections make durable changes, make changes that need not be durable, and look."""
+MOST = 64
+"""How many changes or looks share a transaction at most."""
+
+
+@implementer(ICatalog, ICatalogStatistics)
+class StoredCatalog(JournalledCatalog):
+    """Names, uploads and parts in a database that several fronts share; see `JournalledCatalog`.
+
+    :param connect: opens a connection.
+    :param reactor: calls back from threads.
+    :param wall: tells the times of records.
+    :param clock: calls later.
+    :param new_id: makes the id of a new cluster.
+    :param front: the id of the front that uses the catalog; a front gets a new one at each start.
+    """
+
+    _changes: StoredChanges
+
+    def __init__(
+        self,
+        connect: Connect,
+        reactor: Any,
+        wall: WallClock,
+        clock: IReactorTime,
+        new_id: Callable[[], str] = new_cluster_id,
+        *,
+        front: str,
+    ) -> None:
+        self._wall = wall
+        self._reactor = reactor
+        self._new_id = new_id
+        current, common = Current(), Common()
+        self._registration = Registration(connect, front)
+
+        def writers(count: int, first: int, *, durable: bool) -> list[Writer]:
+            renew = self._registration.renew
+            slots = [partial(self._registration.slot, first + number) for number in range(count)]
+            return [Writer(connect, current, common, slot, durable=durable, renew=renew) for slot in slots]
+
+        self._durable = Lane("catalog", reactor, writers(DURABLE, 0, durable=True), MOST)
+        self._light = Lane("catalog-light", reactor, writers(LIGHT, DURABLE, durable=False), MOST)
+        readers = [Reader(connect, current, common, lambda: 0) for _ in range(LOOKS)]
+        self._looks = Lane("catalog-looks", reactor, readers, MOST)
+        state = self._state = cast("State", current)
+        changes = self._changes = StoredChanges(self._durable, self._light, self._looks, current, wall)
+        self.part_moves = JournalledPartMoves(state, changes, front)
+        meters = self._meters = CurrentMeters(state, current)
+        self.quotas = StoredQuotas(changes, meters, current, front)
+        self.ledger = StoredUploads(state, changes, self.part_moves, front, meters)
+        self.continued = StoredContinuedUploads(state, changes, self.ledger, meters)
+        self.namespace = StoredNamespace(state, changes, meters)
+        self.keys = StoredKeys(state, changes, clock, new_id, meters)
+        self.locks = StoredLocks(state, changes, meters)
+        self.doomed_parts = StoredDoomedParts(state, changes)
+        self.heal_ledger = StoredHealLedger(state, changes)
+        self.disks = StoredDisks(state, changes)
+        self.versions = StoredVersions(state, changes)
+        self.layouts = JournalledLayouts(state, changes)
+        self.documents = StoredDocuments(state, changes)
+        self._ended_before = 0
+
+    def start(self) -> Deferred[None]:
+        """Connect to the database, make its tables if it is empty, and register the front.
+
+        :raise CatalogAway: the database does not answer.
+        :raise CatalogOutdated: it has another schema than this program needs.
+        """
+        return Deferred.fromCoroutine(self._start())
+
+    async def _start(self) -> None:
+        await self._registration.begin(self._reactor, self._new_id, self._wall.now_ms())
+        for lane in (self._durable, self._light, self._looks):
+            lane.start()
+        counts = await self._changes.read(lambda: read_counts(self._changes.cursor))
+        self._ended_before = counts.get("ended", 0)
+        self._changes.settle()
+
+    def close(self) -> Deferred[None]:
+        """Do the changes that wait, and close the connections; the front is gone then."""
+        return Deferred.fromCoroutine(self._close())
+
+    async def _close(self) -> None:
+        self.stop()
+        for lane in (self._durable, self._light):
+            await lane.stop()
+        await self._registration.end(self._reactor)
+        await self._looks.stop()
+
+    def leave(self) -> Deferred[None]:
+        """Let the front count as gone, though it may still ask."""
+        self.stop()
+        return self._registration.end(self._reactor)
+
+    def cluster(self) -> Deferred[str]:
+        """Look up the id of the catalog's cluster; see `ICatalogStatistics`."""
+        return self._changes.read(self._cluster)
+
+    def _cluster(self) -> str:
+        cluster: str = self._changes.cursor.execute("SELECT cluster FROM catalog").fetchone()[0]
+        return cluster
+
+    def statistics(self) -> Deferred[CatalogStatistics]:
+        """Count the catalog's entries; see `ICatalogStatistics`."""
+        changes = len(self._changes)
+
+        def count() -> CatalogStatistics:
+            cursor = self._changes.cursor
+            counts = read_counts(cursor)
+            widest = cursor.execute("SELECT widest FROM catalog").fetchone()[0]
+            return CatalogStatistics(
+                counts.get("files", 0),
+                counts.get("bytes", 0),
+                counts.get("uploads", 0),
+                counts.get("doomed", 0),
+                counts.get("ended", 0) - self._ended_before,
+                changes,
+                widest,
+                counts.get("continued", 0),
+                counts.get("continued bytes", 0),
+                counts.get("documents", 0),
+            )
+
+        return self._changes.read(count)
+
+    def nodes(self) -> Deferred[set[str]]:
+        """List the nodes that parts may lie on; see `ICatalogStatistics`."""
+        return self._changes.read(self._nodes)
+
+    def _nodes(self) -> set[str]:
+        cursor = self._changes.cursor
+        counts = read_counts(cursor)
+        found = {key.partition(" on ")[2] for key, number in counts.items() if " on " in key and number > 0}
+        query = """SELECT id FROM node WHERE number != 0 AND number IN (
+            SELECT unnest(nodes) FROM upload UNION SELECT node FROM move)"""
+        return found | {node for (node,) in cursor.execute(query).fetchall()}
+
+    def held(self, now_ms: int) -> str:  # noqa: ARG002 - a database is not restored from a journal's backup
+        """Say why no part may be trashed because the catalog does not know it; empty if it may."""
+        return ""
+
+    def lookup(self, path: str) -> Deferred[Manifest | Collection | None]:
+        """Look up a path; see `ICatalog`."""
+        return self._changes.read(lambda: self._state.find(path), path)
+
+    def list_members(self, path: str, after: str, limit: int) -> Deferred[list[Member]]:
+        """List a page of a collection's members; see `ICatalog`."""
+        return self._changes.read(partial(self._list_members, path, after, limit), path)
+
+    def admit(self, path: str, condition: Condition) -> Deferred[Admitted]:
+        """Ask whether a file may be put at a path now; see `ICatalog`."""
+        return self._changes.read(partial(self._admit, path, condition), path, *condition.paths())
+
+    def delete(self, path: str, condition: Condition) -> Deferred[None]:
+        """Delete a file, or a collection with all that is in it; see `ICatalog`."""
+        with self._changes.manner(removes=True):
+            return super().delete(path, condition)

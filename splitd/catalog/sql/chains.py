@@ -1,0 +1,171 @@
+"""Locks and loads the collections that paths lead through, and what is at the paths' ends.
+
+A change of a member holds a lock on each collection above it: a weak one by which none of these is moved or deleted
+meanwhile, and a stronger one on the collection that gains or loses the member, so that changes there take turns.  Who
+moves or deletes a collection holds its row for itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import attrs
+
+from splitd.model.paths import place_of
+
+
+class ChainBroken(Exception):
+    """A collection was moved or deleted between two looks at it: the transaction is to be tried again."""
+
+
+@attrs.define
+class _Step:
+    """A collection that paths lead through."""
+
+    above: int
+    name: bytes
+    row: Sequence[Any] | None = None  # parent, name, id, implied
+    steps: dict[str, int] = attrs.Factory(dict)
+    leaves: set[str] = attrs.Factory(set)
+    removes: bool = False
+
+
+_WALK = """WITH RECURSIVE step(number, above, name) AS MATERIALIZED (
+        SELECT * FROM unnest(%s::int[], %s::int[], %s::bytea[])
+    ), chain AS (
+        SELECT 0 AS number, e.parent, e.name, e.id, e.implied FROM entry e WHERE e.parent = 0 AND e.name = ''
+        UNION ALL
+        SELECT step.number, e.parent, e.name, e.id, e.implied
+        FROM chain JOIN step ON step.above = chain.number JOIN entry e ON e.parent = chain.id AND e.name = step.name
+    )
+    SELECT * FROM chain"""
+
+_FOLDERS = """SELECT e.parent, e.name, e.id, e.created_ms, e.modified_ms, e.implied, e.properties
+    FROM unnest(%s::bigint[], %s::bytea[]) AS step(parent, name)
+    JOIN entry e ON e.parent = step.parent AND e.name = step.name ORDER BY e.id"""
+
+_LEAVES = """SELECT {columns} FROM unnest(%s::bigint[], %s::bytea[]) AS leaf(parent, name)
+    JOIN entry e ON e.parent = leaf.parent AND e.name = leaf.name LEFT JOIN version v ON v.upload = e.upload
+    ORDER BY e.parent, e.name"""
+
+SHARE, CHANGE, OWN = "KEY SHARE", "NO KEY UPDATE", "UPDATE"
+_STRENGTH = {SHARE: 0, CHANGE: 1, OWN: 2}
+
+
+class Chains:
+    """Loads what the paths of a batch of changes lead through.
+
+    :param take_folder: takes the row of a collection.
+    :param take: takes the row of what is at the end of a path.
+    """
+
+    def __init__(
+        self, cursor: Any, take_folder: Callable[[Sequence[Any]], object], take: Callable[[Sequence[Any]], object]
+    ) -> None:
+        self._cursor = cursor
+        self._take_folder = take_folder
+        self._take = take
+
+    def load(
+        self,
+        paths: Iterable[tuple[str, bool]],
+        columns: str,
+        absent: Callable[[int, str], object],
+        *,
+        locks: bool,
+    ) -> None:
+        """Load what paths lead through.
+
+        :param paths: each path, and whether something may be removed there, which may leave implied collections empty.
+        :param columns: what to select of the ends.
+        :param absent: called with the id of a collection, and a name that it does not have.
+        :param locks: whether to hold all of it until the end of the transaction.
+        :raise ChainBroken: other changes came between.
+        """
+        steps = self._plan(paths)
+        self._walk(steps)
+        if steps[0].row is None:
+            raise ChainBroken("there is no root")
+        if locks:
+            self._lock(steps)
+        else:
+            here = [number for number, step in enumerate(steps) if step.row is not None]
+            self._take_folders(steps, self._fetch(steps, here, ""))
+        leaves = [(step.row[2], name) for step in steps if step.row is not None for name in sorted(step.leaves)]
+        if leaves:
+            query = _LEAVES.format(columns=columns) + (" FOR UPDATE OF e" if locks else "")
+            ends = [parent for parent, _ in leaves], [name.encode() for _, name in leaves]
+            for row in self._cursor.execute(query, ends).fetchall():
+                self._take(row)
+        for parent, name in leaves:
+            absent(parent, name)
+
+    @staticmethod
+    def _plan(paths: Iterable[tuple[str, bool]]) -> list[_Step]:
+        steps = [_Step(-1, b"")]
+        for path, removes in paths:
+            nothing, *names = place_of(path).split("/")
+            if nothing or not names:
+                continue
+            number = 0
+            for name in names[:-1]:
+                folder = name + "/"
+                if folder not in steps[number].steps:
+                    steps[number].steps[folder] = len(steps)
+                    steps.append(_Step(number, folder.encode()))
+                number = steps[number].steps[folder]
+            steps[number].leaves |= {names[-1], names[-1] + "/"} - {""}
+            steps[number].removes |= removes
+        return steps
+
+    def _walk(self, steps: list[_Step]) -> None:
+        numbers = range(1, len(steps))
+        above, names = [steps[number].above for number in numbers], [steps[number].name for number in numbers]
+        for number, *row in self._cursor.execute(_WALK, (list(numbers), above, names)).fetchall():
+            steps[number].row = row
+
+    def _lock(self, steps: list[_Step]) -> None:
+        wanted: dict[int, str] = {}
+
+        def want(number: int, strength: str) -> None:
+            if _STRENGTH[strength] > _STRENGTH.get(wanted.get(number, ""), -1):
+                wanted[number] = strength
+
+        for number, step in enumerate(steps):
+            if not step.leaves:
+                continue
+            last = number
+            while steps[last].row is None:
+                last = steps[last].above
+            while step.removes and last and steps[last].row[3]:  # type: ignore[index]
+                want(last, OWN)
+                last = steps[last].above
+            want(last, CHANGE)
+            while last := max(steps[last].above, 0):
+                want(last, SHARE)
+        rest = [number for number, step in enumerate(steps) if step.row is not None and number not in wanted]
+        fetched = self._fetch(steps, rest, "")
+        for strength in (SHARE, CHANGE, OWN):
+            locked = [number for number, each in wanted.items() if each == strength]
+            fetched |= self._fetch(steps, locked, f" FOR {strength} OF e")
+        self._take_folders(steps, fetched)
+
+    def _fetch(self, steps: list[_Step], numbers: Sequence[int], locking: str) -> dict[int, Sequence[Any]]:
+        rows = [row for number in numbers if (row := steps[number].row) is not None]
+        if not rows:
+            return {}
+        found = self._cursor.execute(_FOLDERS + locking, ([row[0] for row in rows], [row[1] for row in rows]))
+        fetched = {row[2]: row for row in found.fetchall()}
+        if locking and fetched.keys() != {row[2] for row in rows}:
+            raise ChainBroken("a collection was moved or deleted meanwhile")
+        return fetched
+
+    def _take_folders(self, steps: list[_Step], fetched: dict[int, Sequence[Any]]) -> None:
+        """Take the rows of collections, each after that of the one it lies in."""
+        for step in steps:
+            row = None if step.row is None else fetched.get(step.row[2])
+            if row is None:
+                step.row = None
+            else:
+                self._take_folder(row)

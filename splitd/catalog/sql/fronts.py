@@ -1,0 +1,122 @@
+"""The fronts that use a catalog.  Each has a lease, which it renews; when it expires, the front counts as gone."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from splitd.catalog.sql.migrations import migrate, refuse_newer, refuse_older, version_of
+from splitd.errors import CatalogAway
+from storaged.http import reason_of
+
+LEASE_S = 20
+"""How long a lease lasts without being renewed."""
+RENEWAL_S = 5.0
+"""How often it is renewed."""
+SLOTS = 8
+"""The numbers of its connections that each front has."""
+
+_REGISTER = """INSERT INTO front (id, slot, expires)
+    SELECT %s, coalesce(min(free), 0), now() + %s * interval '1 second'
+    FROM generate_series(0, 4000) AS free WHERE free NOT IN (SELECT slot FROM front)
+    ON CONFLICT (id) DO UPDATE SET expires = excluded.expires
+    RETURNING slot"""
+
+
+class Registration:
+    """The registration of one front.
+
+    :param connect: opens a connection.
+    :param front: the id of the front.
+    """
+
+    _log = Logger()
+
+    def __init__(self, connect: Callable[[], Any], front: str) -> None:
+        self._connect = connect
+        self._front = front
+        self._slot = 0
+        self._ended = False
+
+    def slot(self, number: int) -> int:
+        """Return the number of a connection, which no other connection of a front that runs has."""
+        return self._slot * SLOTS + number
+
+    def begin(self, reactor: Any, new_id: Callable[[], str], now_ms: int) -> Deferred[None]:
+        """Make the catalog if there is none, and register the front.
+
+        :raise CatalogAway: the database does not answer.
+        :raise CatalogOutdated: it has another schema than this program needs.
+        """
+
+        def begin() -> None:
+            connection = self._connect()
+            try:
+                if version_of(connection) == 0:
+                    connection.rollback()
+                    migrate(connection)
+                refuse_newer(version_of(connection))
+                refuse_older(version_of(connection))
+                query = "INSERT INTO catalog (one, cluster) VALUES (1, %s) ON CONFLICT DO NOTHING"
+                connection.execute(query, (new_id(),))
+                query = """INSERT INTO entry (parent, name, id, created_ms, modified_ms)
+                    VALUES (0, '', 1, %s, %s) ON CONFLICT DO NOTHING"""
+                connection.execute(query, (now_ms, now_ms))
+                connection.execute("INSERT INTO node VALUES (0, '') ON CONFLICT DO NOTHING")
+                connection.execute("DELETE FROM front WHERE expires < now()")
+                self.renew(connection)
+                connection.commit()
+            finally:
+                connection.close()
+
+        return self._in_thread(reactor, begin)
+
+    def renew(self, connection: Any) -> float:
+        """Renew the lease.
+
+        :return: after how many seconds to do so again.
+        """
+        if self._ended:
+            return RENEWAL_S
+        self._slot = connection.execute(_REGISTER, (self._front, LEASE_S)).fetchone()[0]
+        return RENEWAL_S
+
+    def end(self, reactor: Any) -> Deferred[None]:
+        """Let the front count as gone; if the database is away, that is so when the lease has expired."""
+
+        def end() -> None:
+            self._ended = True
+            try:
+                connection = self._connect()
+                try:
+                    connection.execute("DELETE FROM front WHERE id = %s", (self._front,))
+                    connection.commit()
+                finally:
+                    connection.close()
+            except psycopg.Error as problem:
+                self._log.info("catalog: the lease of this front will expire by itself: {why}", why=problem)
+
+        return self._in_thread(reactor, end)
+
+    @staticmethod
+    def _in_thread(reactor: Any, call: Callable[[], None]) -> Deferred[None]:
+        done: Deferred[None] = Deferred()
+
+        def run() -> None:
+            outcome: Failure | None = None
+            try:
+                call()
+            except psycopg.Error as problem:
+                outcome = Failure(CatalogAway(f"the catalog's database does not answer: {reason_of(problem)}"))
+            except Exception:
+                outcome = Failure()
+            reactor.callFromThread(done.callback, outcome)
+
+        threading.Thread(target=run, name="catalog-registration", daemon=True).start()
+        return done

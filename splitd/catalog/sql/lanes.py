@@ -1,0 +1,179 @@
+"""Threads that own a connection to the database each, and do jobs in batches."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import psycopg
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from splitd.errors import CatalogAway
+from storaged.http import reason_of
+
+RETRY_S = 1.0
+"""How long to wait before a database that is away is tried again."""
+
+
+class Job:
+    """Something to do in a thread.
+
+    :ivar alone: whether no other job may be done in the same batch.
+    :ivar done: called with the result or a `Failure`, in the reactor's thread.
+    """
+
+    alone = False
+
+    def __init__(self, done: Callable[[Any], object]) -> None:
+        self.done = done
+
+
+class Worker(Protocol):
+    """Does batches of jobs on one connection."""
+
+    def open(self) -> None:
+        """Connect, unless it is connected; find out whether the database works.
+
+        :raise psycopg.Error: it does not.
+        """
+
+    def work(self, batch: Sequence[Job]) -> Sequence[Any]:
+        """Do a batch.
+
+        :return: the result of each job, or a `Failure`.
+        :raise psycopg.Error: the database does not work.
+        """
+
+    def idle(self) -> float:
+        """Do what is due without a job.
+
+        :return: after how many seconds to call it again.
+        """
+
+    def close(self) -> None:
+        """Close the connection."""
+
+
+class Lane:
+    """A queue of jobs, and the threads that do them.
+
+    While the database is away, jobs fail at once; a thread tries it again every second.
+
+    :param reactor: calls back.
+    :param workers: one for each thread.
+    :param most: how many jobs a batch has at most.
+    :ivar problem: why the database is away; empty if it is not, as far as this lane knows.
+    """
+
+    _log = Logger()
+
+    def __init__(self, name: str, reactor: Any, workers: Sequence[Worker], most: int) -> None:
+        self._name = name
+        self._reactor = reactor
+        self._workers = workers
+        self._most = most
+        self._jobs: deque[Job] = deque()
+        self._condition = threading.Condition()
+        self._stopped = False
+        self._threads: list[threading.Thread] = []
+        self.problem = ""
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def start(self) -> None:
+        """Start the threads."""
+        for number, worker in enumerate(self._workers):
+            thread = threading.Thread(target=self._run, args=(worker,), name=f"{self._name}-{number}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def stop(self) -> Deferred[None]:
+        """Do the jobs that wait, and end the threads.
+
+        :return: a Deferred that fires with None when they have ended.
+        """
+        stopped: Deferred[None] = Deferred()
+        with self._condition:
+            self._stopped = True
+            self._condition.notify_all()
+
+        def wait() -> None:
+            for thread in self._threads:
+                thread.join()
+            self._reactor.callFromThread(stopped.callback, None)
+
+        threading.Thread(target=wait, name=f"{self._name}-stop", daemon=True).start()
+        return stopped
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        """Queue jobs.  Those that come together are done together, unless they are too many."""
+        if self.problem or self._stopped:
+            failure = Failure(CatalogAway(self.problem or "the catalog was closed"))
+            for job in jobs:
+                job.done(failure)
+            return
+        with self._condition:
+            self._jobs.extend(jobs)
+            self._condition.notify()
+
+    def _take(self, idle_s: float) -> list[Job] | None:
+        """Wait for jobs; return None at the end."""
+        with self._condition:
+            if not self._jobs and not self._stopped:
+                self._condition.wait(RETRY_S if self.problem else idle_s)
+            if not self._jobs:
+                return None if self._stopped else []
+            batch = [self._jobs.popleft()]
+            while self._jobs and len(batch) < self._most and not (batch[0].alone or self._jobs[0].alone):
+                batch.append(self._jobs.popleft())
+            if self._jobs:
+                self._condition.notify()
+            return batch
+
+    def _run(self, worker: Worker) -> None:
+        due = 0.0
+        while (batch := self._take(max(0.0, due - time.monotonic()))) is not None:
+            try:
+                if self.problem:
+                    worker.open()
+                    self._back()
+                outcomes = worker.work(batch) if batch else []
+                if time.monotonic() >= due:
+                    due = time.monotonic() + worker.idle()
+            except Exception as problem:
+                self._away(problem, batch)
+                due = time.monotonic() + RETRY_S
+            else:
+                if batch:
+                    self._reactor.callFromThread(_deliver, batch, outcomes)
+        worker.close()
+
+    def _back(self) -> None:
+        self._log.info("catalog: the database answers again ({lane})", lane=self._name)
+        self.problem = ""
+
+    def _away(self, problem: Exception, batch: Sequence[Job]) -> None:
+        if not isinstance(problem, psycopg.Error):
+            self._log.failure("catalog: a batch of jobs")
+        elif not self.problem:
+            self._log.error("catalog: the database is away ({lane}): {why}", lane=self._name, why=problem)
+        if isinstance(problem, psycopg.Error):
+            self.problem = f"the catalog's database does not answer: {reason_of(problem)}"
+        failure = Failure(CatalogAway(self.problem) if self.problem else problem)
+        with self._condition:
+            jobs = [*batch, *self._jobs] if self.problem else list(batch)
+            if self.problem:
+                self._jobs.clear()
+        if jobs:
+            self._reactor.callFromThread(_deliver, jobs, [failure] * len(jobs))
+
+
+def _deliver(batch: Sequence[Job], outcomes: Sequence[Any]) -> None:
+    for job, outcome in zip(batch, outcomes, strict=True):
+        job.done(outcome)

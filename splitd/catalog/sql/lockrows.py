@@ -1,0 +1,83 @@
+"""The rows of locks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from splitd.model.locks import Lock, Locks
+from splitd.model.paths import above, place_of
+
+_MOST_MARKS = 4096
+"""How many of the places where a lock was taken are remembered."""
+
+_COLUMNS = "path, token, scope, deep, owner, taken_ms, expires_ms, holder"
+
+
+class StoredLocks(Locks):
+    """The locks that cover some paths, or were taken below them.
+
+    :param cursor: of the transaction.
+    """
+
+    def __init__(self, cursor: Any) -> None:
+        super().__init__()
+        self._cursor = cursor
+        self._before: dict[str, Lock] = {}
+        self._marks_before: dict[tuple[str, bool], int] = {}
+        self._taken_before = 0
+
+    def load(self, paths: Iterable[str]) -> None:
+        """Load all that is about some paths."""
+        query = """SELECT (SELECT coalesce(max(taken), 0) FROM lock_mark), EXISTS (SELECT FROM lock),
+            (SELECT coalesce(min(taken), 0) FROM lock_mark), (SELECT count(*) FROM lock_mark)"""
+        taken, is_any, first, marks = self._cursor.execute(query).fetchone()
+        if taken:
+            places = {place_of(path) for path in paths}
+            wanted = sorted(place.encode() for place in places.union(*map(above, places)))
+            if is_any:
+                self._load_locks(wanted, sorted(place.encode() for place in places))
+            query = "SELECT place, deep, taken FROM lock_mark WHERE place = ANY(%s) ORDER BY taken"
+            for place, deep, number in self._cursor.execute(query, (wanted,)).fetchall():
+                self._last_taken[place.decode(), deep] = number
+        self._marks_before = dict(self._last_taken)
+        self.taken = self._taken_before = taken
+        self._forgotten = first - 1 if marks >= _MOST_MARKS else 0
+
+    def _load_locks(self, wanted: list[bytes], places: list[bytes]) -> None:
+        query = f"""SELECT {_COLUMNS} FROM lock WHERE place = ANY(%s) OR EXISTS (
+                SELECT FROM unnest(%s::bytea[]) AS here(place)
+                WHERE lock.place >= here.place || '/' AND lock.place < here.place || '0')
+            ORDER BY serial"""
+        for path, *rest in self._cursor.execute(query, (wanted, places)).fetchall():
+            lock = Lock(path.decode(), *rest)
+            self._before[lock.token] = lock
+            self.take(lock)
+
+    def flush(self) -> None:
+        """Write what was changed."""
+        execute = self._cursor.execute
+        now = {lock.token: lock for lock in self}
+        gone = sorted(self._before.keys() - now.keys())
+        if gone:
+            execute("DELETE FROM lock WHERE token = ANY(%s)", (gone,))
+        for token, lock in now.items():
+            if self._before.get(token) != lock:
+                row = lock.path.encode(), token, lock.scope, lock.deep, lock.owner, lock.taken_ms, lock.expires_ms
+                execute(_PUT, (*row, lock.user, place_of(lock.path).encode()))
+        for (place, deep), taken in self._last_taken.items():
+            if self._marks_before.get((place, deep)) != taken:
+                query = """INSERT INTO lock_mark VALUES (%s, %s, %s)
+                    ON CONFLICT (place, deep) DO UPDATE SET taken = excluded.taken"""
+                execute(query, (place.encode(), deep, taken))
+        if self.taken != self._taken_before:
+            query = """DELETE FROM lock_mark WHERE taken <=
+                (SELECT taken FROM lock_mark ORDER BY taken DESC OFFSET %s LIMIT 1)"""
+            execute(query, (_MOST_MARKS,))
+
+
+_PUT = f"""INSERT INTO lock ({_COLUMNS}, place, serial)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, nextval('lock_serials'))
+    ON CONFLICT (token) DO UPDATE SET path = excluded.path, place = excluded.place, scope = excluded.scope,
+        deep = excluded.deep, owner = excluded.owner, taken_ms = excluded.taken_ms,
+        expires_ms = excluded.expires_ms, holder = excluded.holder, serial = excluded.serial"""

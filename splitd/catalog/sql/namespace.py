@@ -1,0 +1,149 @@
+"""Moves, copies, properties, locks and keys in the database.
+
+The changes are those of the journalled catalog; here is what they need to know of a database, and the looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from collections.abc import Set as SetOf
+from functools import partial
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from splitd.catalog.keys import JournalledKeys
+from splitd.catalog.locks import JournalledLocks
+from splitd.catalog.metering import Meters
+from splitd.catalog.namespace import JournalledNamespace
+from splitd.catalog.sql.changes import StoredChanges
+from splitd.catalog.state import State
+from splitd.interfaces.keys import MOST_LISTED, Key, Listing
+from splitd.interfaces.names import AskedLayout, Details
+from splitd.model.conditions import Condition
+from splitd.model.keys import Page, Wanted, list_some
+from splitd.model.locks import Lock
+from splitd.model.manifest import Manifest
+from splitd.model.paths import check_key_path
+from splitd.model.tree import Collection
+
+
+class StoredNamespace(JournalledNamespace):
+    """Moves, copies and properties; see `INamespace`."""
+
+    _changes: StoredChanges
+
+    def move(self, source: str, target: str, condition: Condition, *, overwrite: bool) -> Deferred[bool]:
+        """Move a file or collection; see `INamespace.move`."""
+        with self._changes.manner(removes=True):
+            return super().move(source, target, condition, overwrite=overwrite)
+
+    def copy(self, source: str, target: str, condition: Condition, *, deep: bool, overwrite: bool) -> Deferred[bool]:
+        """Copy a file or a collection; see `INamespace.copy`."""
+        with self._changes.manner(alone=True):
+            return super().copy(source, target, condition, deep=deep, overwrite=overwrite)
+
+    def details(self, paths: Sequence[str]) -> Deferred[list[Details]]:
+        """Look up the properties and locks of some files and collections; see `INamespace.details`."""
+        return self._changes.read(partial(self._details, paths), *paths)
+
+    def asked_layout(self, path: str) -> Deferred[AskedLayout]:
+        """Look up the layout that a collection asks for; see `INamespace.asked_layout`."""
+        return self._changes.read(partial(self._asked_layout, path), path)
+
+
+class StoredLocks(JournalledLocks):
+    """Locks; see `ILocks`."""
+
+    _changes: StoredChanges
+
+    def lock(self, requested: Lock, condition: Condition, empty: Manifest) -> Deferred[bool]:
+        """Take a lock; see `ILocks.lock`."""
+        with self._changes.manner(exclusive=True):
+            return super().lock(requested, condition, empty)
+
+    def _refresh_one(self, lock: Lock, path: str, expires_ms: int, condition: Condition) -> Deferred[Lock]:
+        with self._changes.manner(exclusive=True):
+            return super()._refresh_one(lock, path, expires_ms, condition)
+
+    def check(self, path: str, condition: Condition, *, changing: bool) -> Deferred[None]:
+        """Check that a change would be allowed now; see `ILocks.check`."""
+        return self._changes.read(partial(self._check, path, condition, changing), path, *condition.paths())
+
+
+class StoredKeys(JournalledKeys):
+    """Keys; see `IKeys`."""
+
+    _changes: StoredChanges
+
+    def __init__(self, state: State, changes: StoredChanges, clock: IReactorTime, new_id: Any, meters: Meters) -> None:
+        super().__init__(state, changes, clock, new_id, meters)
+        self._clock = clock
+        self._listing: set[Deferred[Listing]] = set()
+
+    def stop(self) -> None:
+        """Cancel the pages that are being made.  May be called more than once."""
+        for each in list(self._listing):
+            each.cancel()
+
+    def list_keys(
+        self, collection: str, prefix: str, after: str, delimiter: str, limit: int, hidden: SetOf[str] = frozenset()
+    ) -> Deferred[Listing]:
+        """List a page of keys; see `IKeys.list_keys`."""
+        if not 0 <= limit <= MOST_LISTED:
+            raise ValueError(f"a page of {limit} keys, up to {MOST_LISTED} can be listed")
+        wanted = Wanted(collection, prefix, after, delimiter, limit, hidden)
+        listing: Deferred[Listing] = Deferred.fromCoroutine(self._list_keys(wanted))
+        self._listing.add(listing)
+
+        def ended(result: Any) -> Any:
+            self._listing.discard(listing)
+            return result
+
+        return listing.addBoth(ended)
+
+    async def _list_keys(self, wanted: Wanted) -> Listing:
+        page, keys = Page(), list[Key]()
+        least: str | None = max(wanted.prefix, wanted.after + "\0" if wanted.after else "")
+
+        def step(least: str, seen: tuple[int, int, str, int]) -> str | None:
+            # A look is repeated if the connection is lost in its middle.
+            del page.keys[seen[0] :], page.prefixes[seen[1] :], keys[seen[3] :]
+            page.last = seen[2]
+            branch = self._branch(wanted.collection)
+            following = list_some(wanted, branch, least, page) if wanted.limit else None
+            self._show(page, keys)
+            return following
+
+        while least is not None:
+            seen = len(page.keys), len(page.prefixes), page.last, len(keys)
+            least = await self._changes.read(partial(step, least, seen), wanted.collection)
+            if least is not None:
+                turn: Deferred[None] = Deferred()
+                later = self._clock.callLater(0, turn.callback, None)
+                try:
+                    await turn
+                finally:
+                    if later.active():
+                        later.cancel()
+        return Listing(keys, page.prefixes, page.next)
+
+    def find_key(self, path: str) -> Deferred[Manifest | Collection | None]:
+        """Look up a key; see `IKeys.find_key`."""
+
+        def find() -> Manifest | Collection | None:
+            check_key_path(path)
+            return self._state.find_key(path)
+
+        return self._changes.read(find, path)
+
+    def delete_key(self, path: str, condition: Condition) -> Deferred[bool]:
+        """Delete one key; see `IKeys.delete_key`."""
+        with self._changes.manner(removes=True):
+            return super().delete_key(path, condition)
+
+    def delete_empty(self, path: str, condition: Condition) -> Deferred[None]:
+        """Delete a collection that has nothing in it; see `IKeys.delete_empty`."""
+        with self._changes.manner(removes=True):
+            return super().delete_empty(path, condition)

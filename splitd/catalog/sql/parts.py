@@ -1,0 +1,350 @@
+"""The rows of versions and their parts: loads those of the uploads that a transaction is about, and writes what it has
+changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, MutableMapping, Sequence
+from typing import Any
+
+from splitd.catalog.hurt import HurtVersions
+from splitd.catalog.part_moves import PartMoves
+from splitd.catalog.sql.counts import Counts
+from splitd.catalog.sql.doomed import StoredDoomed
+from splitd.catalog.sql.ids import Ids, NodeNumbers
+from splitd.catalog.sql.rows import array_of, decode_said, encode_said
+from splitd.catalog.state import UnderWay
+from splitd.model.holdings import PartCopy
+from splitd.model.manifest import Manifest
+from splitd.model.packing import Packed, Packing, key_of
+from splitd.model.records import PartMoveStarted
+from storaged.parts.format import stored_size
+
+
+class PartRows:
+    """The versions, uploads and moves that one transaction looks at or changes, by their uploads.
+
+    :param cursor: of the transaction.
+    :param locks: whether to hold the rows until the end of the transaction.
+    :ivar moves: moves in progress, and the nodes of versions that the transaction has changed.
+    :ivar doomed: the doomed parts of these uploads.
+    :ivar hurt: those versions of which parts are missing.
+    """
+
+    def __init__(
+        self, cursor: Any, packing: Packing, numbers: NodeNumbers, serials: Ids, counts: Counts, *, locks: bool
+    ) -> None:
+        self._cursor = cursor
+        self._packing = packing
+        self._numbers = numbers
+        self._fresh: dict[str, int] = {}
+        self._counts = counts
+        self._locking = " FOR UPDATE" if locks else ""
+        self._loaded: set[str] = set()
+        self._versions: dict[str, Manifest] = {}
+        self._added: dict[str, Manifest] = {}
+        self._removed: set[str] = set()
+        self._uploads: dict[str, UnderWay] = {}
+        self._began: dict[str, UnderWay] = {}
+        self._names: dict[str, int] = {}
+        self._names_before: dict[str, int] = {}
+        self._copies: dict[PartCopy, PartMoveStarted] = {}
+        self._wants: dict[str, tuple[int, int, int]] = {}
+        self.doomed = StoredDoomed(self.load, serials, cursor)
+        self.moves = StoredMoves(self.doomed, self.load)
+        self.hurt = HurtVersions()
+        self.uploads = StoredUploads(self._uploads, self.load)
+        self.versions = StoredVersions(self)
+        self.names = StoredNames(self._names, self.load)
+
+    def node_ids(self, numbers: list[int]) -> tuple[str, ...]:
+        """Return the ids of nodes."""
+        return self._numbers.ids(self._cursor, numbers, self._fresh)
+
+    def numbers_of(self, nodes: Iterable[str]) -> list[int]:
+        """Return the numbers of nodes."""
+        return [self._numbers.number(self._cursor, node, self._fresh) for node in nodes]
+
+    def load(self, *uploads: str) -> None:
+        """Load what there is of some uploads, unless it was loaded before.  Texts that are no ids are skipped."""
+        wanted = [each for each in uploads if each not in self._loaded]
+        if not wanted:
+            return
+        self._loaded.update(wanted)
+        keys = [key for each in wanted if (key := _key(each)) is not None]
+        if keys:
+            self._load(sorted(keys))
+
+    def _load(self, keys: list[bytes]) -> None:
+        execute, locking = self._cursor.execute, self._locking
+        query = "SELECT upload, path, nodes, time_ms, front FROM upload WHERE upload = ANY(%s) ORDER BY upload"
+        for upload, path, numbers, time_ms, front in execute(query + locking, (keys,)).fetchall():
+            under_way = UnderWay(path.decode(), self.node_ids(numbers), time_ms, front)
+            self._uploads[upload.hex()] = self._began[upload.hex()] = under_way
+        query = f"SELECT {VERSION} FROM version WHERE upload = ANY(%s) ORDER BY upload"
+        for row in execute(query + locking, (keys,)).fetchall():
+            manifest = self.manifest_of(row)
+            self._versions[manifest.upload] = manifest
+            if "" in manifest.nodes:
+                self.hurt.weigh(manifest)
+                self._wants[manifest.upload] = _want_of(manifest)
+        query = "SELECT upload, names FROM shared WHERE upload = ANY(%s) ORDER BY upload"
+        for upload, names in execute(query + locking, (keys,)).fetchall():
+            self._names[upload.hex()] = self._names_before[upload.hex()] = names
+        query = "SELECT upload, part, node, time_ms, front FROM move WHERE upload = ANY(%s)"
+        for upload, part, number, time_ms, front in execute(query + locking, (keys,)).fetchall():
+            record = PartMoveStarted(upload.hex(), part, self.node_ids([number])[0], time_ms, front)
+            self._copies[PartCopy(record.upload, part, record.target)] = record
+            self.moves.know(record)
+        query = "SELECT node, serial, part, upload, is_copy FROM doomed WHERE upload = ANY(%s) ORDER BY serial, part"
+        rows = execute(query + locking, (keys,)).fetchall()
+        self.doomed.know([(self.node_ids([row[0]])[0], *row[1:3], row[3].hex(), row[4]) for row in rows])
+
+    def manifest_of(self, row: Sequence[Any]) -> Manifest:
+        """Return the version that a row of the columns `VERSION` describes."""
+        upload, size, created_ms, data, parity, unit, numbers, said, segment_of = row
+        nodes = self.node_ids(numbers)
+        more = decode_said(said), b"", "" if segment_of is None else segment_of.hex()
+        return Manifest(upload.hex(), size, created_ms, data, parity, unit, nodes, *more)
+
+    def known(self, upload: str) -> Manifest | None:
+        """Return a version."""
+        self.load(upload)
+        return self._versions.get(upload)
+
+    def add(self, packed: Packed) -> None:
+        """Add a version."""
+        manifest = self._packing.unpack(packed)
+        self.load(manifest.upload)
+        self._versions[manifest.upload] = self._added[manifest.upload] = manifest
+        self._removed.discard(manifest.upload)
+
+    def remove(self, upload: str) -> None:
+        """Remove a version; do nothing if there is none."""
+        if self._versions.pop(upload, None) is not None and self._added.pop(upload, None) is None:
+            self._removed.add(upload)
+
+    def pack(self, manifest: Manifest) -> Packed:
+        """Pack a manifest."""
+        return self._packing.pack(manifest)
+
+    def flush(self) -> None:
+        """Write what was changed."""
+        execute = self._cursor.execute
+        if self._removed:
+            execute("DELETE FROM version WHERE upload = ANY(%s)", (_keys(self._removed),))
+        if self._added:
+            execute(_ADD, self._rows_of(self._added.values()))
+        changed = {each for each, _ in self.moves.moved() if each in self._versions and each not in self._added}
+        changed |= {each for each in self._versions if self._want(each) != self._wants.get(each)} - self._added.keys()
+        if changed:
+            now = [self.moves.place(self._versions[each]) for each in sorted(changed)]
+            execute(_CHANGE, self._changes_of(now))
+        self._flush_uploads()
+        self._flush_names()
+        self._flush_moves()
+        self._flush_wants()
+        self.doomed.flush(self._cursor, self.numbers_of, self._counts)
+
+    def _want(self, upload: str) -> tuple[int, int, int] | None:
+        return self.hurt.want(upload)
+
+    def _rows_of(self, manifests: Iterable[Manifest]) -> list[list[Any]]:
+        placed = [self.moves.place(each) for each in manifests]
+        return [
+            *([getattr(each, name) for each in placed] for name in ("size", "created_ms", "data", "unit")),
+            [encode_said(each.said) for each in placed],
+            [bytes.fromhex(each.segment_of) if each.segment_of else None for each in placed],
+            *self._changes_of(placed),
+        ]
+
+    def _changes_of(self, manifests: Sequence[Manifest]) -> list[list[Any]]:
+        wants = [self._want(each.upload) or (None, None, None) for each in manifests]
+        return [
+            [bytes.fromhex(each.upload) for each in manifests],
+            [array_of(self.numbers_of(each.nodes)) for each in manifests],
+            [each.parity for each in manifests],
+            *([want[column] for want in wants] for column in range(3)),
+        ]
+
+    def _flush_uploads(self) -> None:
+        ended = self._began.keys() - self._uploads.keys()
+        if ended:
+            self._cursor.execute("DELETE FROM upload WHERE upload = ANY(%s)", (_keys(ended),))
+        begun = [(each, way) for each, way in self._uploads.items() if self._began.get(each) is not way]
+        if begun:
+            columns = [
+                [bytes.fromhex(each) for each, _ in begun],
+                [way.path.encode() for _, way in begun],
+                [array_of(self.numbers_of(way.nodes)) for _, way in begun],
+                [way.time_ms for _, way in begun],
+                [way.front for _, way in begun],
+            ]
+            self._cursor.execute(_BEGIN, columns)
+        self._counts.add("uploads", len(self._uploads) - len(self._began))
+
+    def _flush_names(self) -> None:
+        gone = self._names_before.keys() - self._names.keys()
+        if gone:
+            self._cursor.execute("DELETE FROM shared WHERE upload = ANY(%s)", (_keys(gone),))
+        changed = {each: names for each, names in self._names.items() if self._names_before.get(each) != names}
+        if changed:
+            query = """INSERT INTO shared SELECT * FROM unnest(%s::bytea[], %s::int[])
+                ON CONFLICT (upload) DO UPDATE SET names = excluded.names"""
+            self._cursor.execute(query, ([bytes.fromhex(each) for each in changed], list(changed.values())))
+
+    def _flush_moves(self) -> None:
+        for copy in self._copies.keys() - self.moves.under_way.keys():
+            query = "DELETE FROM move WHERE upload = %s AND part = %s AND node = %s"
+            self._cursor.execute(query, (bytes.fromhex(copy.upload), copy.index, *self.numbers_of([copy.node])))
+        for copy, record in self.moves.under_way.items():
+            if copy not in self._copies:
+                query = "INSERT INTO move VALUES (%s, %s, %s, %s, %s)"
+                (number,) = self.numbers_of([copy.node])
+                row = bytes.fromhex(copy.upload), copy.index, number, record.time_ms, record.front
+                self._cursor.execute(query, row)
+
+    def _flush_wants(self) -> None:
+        for upload in {*self._wants, *self.hurt}:
+            before, after = self._wants.get(upload), self._want(upload)
+            for want, sign in ((before, -1), (after, 1)):
+                if want is not None and before != after:
+                    self._counts.add(f"hurt {want[0]}", sign)
+                    self._counts.add("missing", sign * want[1])
+                    self._counts.add("lacking", sign * want[2])
+
+
+def _want_of(manifest: Manifest) -> tuple[int, int, int]:
+    missing = manifest.missing
+    size = sum(stored_size(manifest.part_size(index), manifest.unit) for index in missing)
+    return manifest.spare, len(missing), size
+
+
+def _key(upload: str) -> bytes | None:
+    try:
+        return key_of(upload)
+    except ValueError:
+        return None
+
+
+def _keys(uploads: Iterable[str]) -> list[bytes]:
+    return sorted(map(bytes.fromhex, uploads))
+
+
+VERSION = "upload, size, created_ms, data, parity, unit, nodes, said, segment_of"
+"""The columns of a version."""
+
+_ADD = """INSERT INTO version
+        (size, created_ms, data, unit, said, segment_of, upload, nodes, parity, spare, missing, lacking)
+    SELECT size, created_ms, data, unit, said, segment_of, upload, nodes::smallint[], parity, spare, missing, lacking
+    FROM unnest(%s::bigint[], %s::bigint[], %s::smallint[], %s::int[], %s::bytea[], %s::bytea[],
+        %s::bytea[], %s::text[], %s::smallint[], %s::smallint[], %s::smallint[], %s::bigint[])
+        AS new(size, created_ms, data, unit, said, segment_of, upload, nodes, parity, spare, missing, lacking)"""
+
+_CHANGE = """UPDATE version v
+    SET nodes = new.nodes::smallint[], parity = new.parity,
+        spare = new.spare, missing = new.missing, lacking = new.lacking
+    FROM unnest(%s::bytea[], %s::text[], %s::smallint[], %s::smallint[], %s::smallint[], %s::bigint[])
+        AS new(upload, nodes, parity, spare, missing, lacking)
+    WHERE v.upload = new.upload"""
+
+_BEGIN = """INSERT INTO upload (upload, path, nodes, time_ms, front)
+    SELECT upload, path, nodes::smallint[], time_ms, front
+    FROM unnest(%s::bytea[], %s::bytea[], %s::text[], %s::bigint[], %s::text[])
+        AS new(upload, path, nodes, time_ms, front)"""
+
+
+class StoredUploads(MutableMapping[str, UnderWay]):
+    """Uploads under way, which are loaded when they are asked for."""
+
+    def __init__(self, loaded: dict[str, UnderWay], load: Any) -> None:
+        self._loaded = loaded
+        self._load = load
+
+    def __getitem__(self, upload: str) -> UnderWay:
+        self._load(upload)
+        return self._loaded[upload]
+
+    def __setitem__(self, upload: str, under_way: UnderWay) -> None:
+        self._load(upload)
+        self._loaded[upload] = under_way
+
+    def __delitem__(self, upload: str) -> None:
+        self._load(upload)
+        del self._loaded[upload]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._loaded)
+
+    def __len__(self) -> int:
+        return len(self._loaded)
+
+
+class StoredNames(MutableMapping[bytes, int]):
+    """How many names versions with several names have, by their keys."""
+
+    def __init__(self, loaded: dict[str, int], load: Any) -> None:
+        self._loaded = loaded
+        self._load = load
+
+    def __getitem__(self, key: bytes) -> int:
+        self._load(key.hex())
+        return self._loaded[key.hex()]
+
+    def __setitem__(self, key: bytes, names: int) -> None:
+        self._load(key.hex())
+        self._loaded[key.hex()] = names
+
+    def __delitem__(self, key: bytes) -> None:
+        self._load(key.hex())
+        del self._loaded[key.hex()]
+
+    def __iter__(self) -> Iterator[bytes]:
+        return (bytes.fromhex(upload) for upload in self._loaded)
+
+    def __len__(self) -> int:
+        return len(self._loaded)
+
+
+class StoredVersions:
+    """Versions by their uploads; see `splitd.catalog.versions.Versions`."""
+
+    def __init__(self, parts: PartRows) -> None:
+        self._parts = parts
+
+    def add(self, packed: Packed) -> None:
+        """Add a version, once its file has a name."""
+        self._parts.add(packed)
+
+    def find(self, upload: str) -> Packed | None:
+        """Return the packed manifest of an upload; None if there is none."""
+        found = self._parts.known(upload)
+        return None if found is None else self._parts.pack(found)
+
+    def find_key(self, key: bytes) -> Packed | None:
+        """Return what `find` does, by the 16 bytes of the upload's id."""
+        return self.find(key.hex())
+
+    def remove(self, upload: str) -> None:
+        """Remove the version of an upload; do nothing if there is none."""
+        self._parts.remove(upload)
+
+
+class StoredMoves(PartMoves):
+    """Moves of parts; those of an upload are loaded when they are asked for."""
+
+    def __init__(self, doomed: StoredDoomed, load: Any) -> None:
+        super().__init__(doomed)
+        self._nodes = {}
+        self._load = load
+
+    def know(self, record: PartMoveStarted) -> None:
+        """Take note of a move that is under way."""
+        copy = PartCopy(record.upload, record.index, record.target)
+        self.under_way[copy] = record
+        self._of_upload.setdefault(copy.upload, set()).add(copy)
+
+    def refuse_start(self, copy: PartCopy) -> None:
+        """Refuse a move that must not begin; see `PartMoves.refuse_start`."""
+        self._load(copy.upload)
+        super().refuse_start(copy)

@@ -1,0 +1,64 @@
+"""How manifests, headers and properties stand in rows.  Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from splitd.model.branch import NO_PROPERTIES
+from splitd.model.manifest import Manifest
+from splitd.model.media import Media
+
+_said = msgspec.json.Decoder(str | Media)
+_manifest = msgspec.msgpack.Decoder(Manifest)
+_properties = msgspec.msgpack.Decoder(dict[str, str])
+
+
+def encode_said(said: str | Media) -> bytes | None:
+    """Return the column of headers; None for the empty text."""
+    return msgspec.json.encode(said) if said != "" else None
+
+
+def decode_said(column: bytes | None) -> str | Media:
+    """Return the headers in a column."""
+    return "" if column is None else _said.decode(column)
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """Return the column of a whole manifest."""
+    return msgspec.msgpack.encode(manifest)
+
+
+def decode_manifest(column: bytes) -> Manifest:
+    """Return the manifest in a column."""
+    return _manifest.decode(column)
+
+
+def encode_properties(properties: Mapping[str, str]) -> bytes | None:
+    """Return the column of properties; None for none."""
+    return msgspec.msgpack.encode(dict(properties)) if properties else None
+
+
+def decode_properties(column: bytes | None) -> Mapping[str, str]:
+    """Return the properties in a column."""
+    return NO_PROPERTIES if column is None else _properties.decode(column)
+
+
+def array_of(numbers: Sequence[int]) -> str:
+    """Return numbers as the text of an array; in arrays of PostgreSQL all arrays would have to be of one length."""
+    return "{" + ",".join(map(str, numbers)) + "}"
+
+
+def name_of(column: bytes) -> str:
+    """Return the text in a column of bytes."""
+    return column.decode()
+
+
+def is_text(text: str) -> bool:
+    """Whether a text can stand in a row: one with a lone surrogate cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,215 @@
+"""The state of a catalog as one transaction sees it: loaded from rows, changed by records, and written to rows."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import attrs
+
+from splitd.catalog.sql.branches import StoredBranch
+from splitd.catalog.sql.counts import Counts
+from splitd.catalog.sql.docrows import DocumentRows
+from splitd.catalog.sql.ids import Ids, NodeNumbers
+from splitd.catalog.sql.lockrows import StoredLocks
+from splitd.catalog.sql.meters import StoredMeters
+from splitd.catalog.sql.names import COLUMNS, Names
+from splitd.catalog.sql.parts import PartRows
+from splitd.catalog.sql.rows import is_text
+from splitd.catalog.sql.segments import StoredContinued
+from splitd.catalog.sql.trees import StoredTree, copy_tree, take_apart
+from splitd.catalog.state import State
+from splitd.model.branch import Branch
+from splitd.model.packing import KEY, Packed, Packing
+from splitd.model.segments import Segments
+from splitd.model.sharing import Shared
+from splitd.model.subtrees import Copying
+
+DROPPED_AT_ONCE = 200
+"""So many segments are dropped in the transaction that ends them; more are dropped later."""
+
+GATE = 0x73706C74
+"""The key of the advisory lock that all changes of names share, and that who takes or releases a lock has alone."""
+
+
+@attrs.define
+class Common:
+    """What all transactions of a front have in common; several threads share it.
+
+    :ivar widest: the most parts that a file has had, as far as this front knows.
+    """
+
+    numbers: NodeNumbers = attrs.Factory(NodeNumbers)
+    ids: Ids = attrs.Factory(lambda: Ids("entry_ids"))
+    serials: Ids = attrs.Factory(lambda: Ids("doomed_serials"))
+    widest: int = 0
+
+
+class StoredState(State):
+    """The state as one transaction sees it.
+
+    :param locks: whether to hold what is loaded until the end of the transaction.
+    """
+
+    def __init__(self, cursor: Any, packing: Packing, common: Common, slot: int, *, locks: bool) -> None:
+        self._cursor = cursor
+        self._common = common
+        self._locks = locks
+        self.counts = Counts(slot)
+        self.packing = packing
+        numbers, serials = common.numbers, common.serials
+        self.parts = parts = PartRows(cursor, packing, numbers, serials, self.counts, locks=locks)
+        self.stored_names = Names(cursor, packing, parts, common.ids)
+        self.cluster = "loaded"
+        self.uploads: Any = parts.uploads
+        self.continued = self.stored_continued = StoredContinued(cursor, parts, locks=locks)
+        self.doomed = parts.doomed
+        self.moves = parts.moves
+        self.hurt = parts.hurt
+        self.restored = None
+        self.versions: Any = parts.versions
+        self.names: Any = parts.names
+        self.parts_on: dict[str, int] = defaultdict(int)
+        self.locks = self._stored_locks = StoredLocks(cursor)
+        self.shared_texts = Shared()
+        self.files = 0
+        self.bytes_stored = 0
+        self.widest = common.widest
+        self.copies: dict[str, Copying] = {}
+        self.released = self.forgotten = 0
+        self.documents = self._document_rows = DocumentRows(cursor)
+        self.meters = StoredMeters(self, cursor)
+        self._dropped: list[bytes] = []
+        self._nodes: tuple[dict[str, None], dict[str, str]] | None = None
+        self._nodes_before: tuple[dict[str, None], dict[str, str]] = {}, {}
+        self._tree: StoredTree | None = None
+
+    @property
+    def tree(self) -> StoredTree:  # type: ignore[override]
+        """The names."""
+        if self._tree is None:
+            self._tree = StoredTree(self.stored_names, self.packing, self._cursor)
+        return self._tree
+
+    @property
+    def lost(self) -> dict[str, None]:  # type: ignore[override]
+        """The nodes that are lost for good, in the order in which they were lost."""
+        return self._load_nodes()[0]
+
+    @property
+    def disks(self) -> dict[str, str]:  # type: ignore[override]
+        """The disk of each node on which all its parts were last looked for."""
+        return self._load_nodes()[1]
+
+    def _load_nodes(self) -> tuple[dict[str, None], dict[str, str]]:
+        if self._nodes is None:
+            rows = self._cursor.execute("SELECT node FROM lost ORDER BY serial").fetchall()
+            lost = dict.fromkeys(node for (node,) in rows)
+            disks = dict(self._cursor.execute("SELECT node, disk FROM disk").fetchall())
+            self._nodes, self._nodes_before = (lost, disks), (dict(lost), dict(disks))
+        return self._nodes
+
+    def load(self, keys: Iterable[tuple[str, bool]]) -> None:
+        """Load what changes touch.
+
+        :param keys: the keys of the changes (see `Changes.make`), and whether something may be removed there.
+        """
+        keys = list(keys)
+        paths = [(key, removes) for key, removes in keys if key.startswith("/") and is_text(key)]
+        if paths:
+            self.stored_names.chains.load(paths, COLUMNS, self.stored_names.absent, locks=self._locks)
+            self._stored_locks.load([path for path, _ in paths])
+            if self._locks:
+                self.meters.load([path for path, _ in paths])
+        self.parts.load(*(key.partition("/")[0] for key, _ in keys if not key.startswith(("/", "node "))))
+
+    def copy(self, source: str, target: str, time_ms: int, *, deep: bool) -> Iterator[None]:
+        """Make the copy that `entry-copied` puts at its target; see `State.copy`."""
+        entry = self.tree.find(source)
+        if not deep or not isinstance(entry, StoredBranch):
+            yield from super().copy(source, target, time_ms, deep=deep)
+            return
+        id_ = self._common.ids.take(self._cursor)
+        self.copies[target] = copy_tree(self.stored_names, self._cursor, entry, id_, time_ms)
+        yield
+
+    def release(self, entry: Packed | Branch | None) -> None:
+        """Take an entry that has no name any more; a file is forgotten at once."""
+        if isinstance(entry, Branch):
+            self.stored_names.trash(entry)
+        elif entry is not None:
+            for _ in self._forget(entry):
+                pass
+
+    def drop(self, segments: Sequence[Packed]) -> None:
+        """Take segments that no file and no upload has any more."""
+        self._drop_keys([packed[:KEY] for packed in segments])
+
+    def _drop_all(self, segments: Segments) -> Iterator[None]:
+        self._drop_keys(segments.ids())
+        return iter(())
+
+    def _drop_keys(self, keys: list[bytes]) -> None:
+        if len(keys) > DROPPED_AT_ONCE:
+            self._dropped += keys
+            return
+        self.parts.load(*(key.hex() for key in keys))
+        for key in keys:
+            packed = self.versions.find_key(key)
+            if packed is not None:
+                self._drop(packed)
+
+    def drop_some(self) -> bool:
+        """Drop some of the segments that were to be dropped later.
+
+        :return: whether there were any.
+        """
+        query = """DELETE FROM dropped WHERE upload IN (
+            SELECT upload FROM dropped LIMIT %s FOR UPDATE SKIP LOCKED) RETURNING upload"""
+        rows = self._cursor.execute(query, (DROPPED_AT_ONCE,)).fetchall()
+        self._drop_keys([upload for (upload,) in rows])
+        return bool(rows)
+
+    def forget_rows(self, rows: list[Sequence[Any]]) -> None:
+        """Forget files that have no name any more.
+
+        :param rows: their rows, of the columns `COLUMNS`.
+        """
+        self.parts.load(*(row[7].hex() for row in rows))
+        for row in rows:
+            for _ in self._forget(self.packing.pack(self.stored_names.manifest_of(row[7:]))):
+                pass
+
+    def flush(self) -> None:
+        """Write what was changed."""
+        trashed = self.stored_names.flush()
+        if trashed:
+            take_apart(self._cursor, trashed, self.forget_rows)
+        self.stored_continued.flush(self.counts)
+        self.parts.flush()
+        self._stored_locks.flush()
+        self._document_rows.flush(self.counts)
+        self.meters.flush()
+        self._flush_others()
+        counts = self.counts
+        counts.add("files", self.files)
+        counts.add("bytes", self.bytes_stored)
+        for node, number in self.parts_on.items():
+            counts.add(f"parts on {node}", number)
+        counts.flush(self._cursor)
+
+    def _flush_others(self) -> None:
+        execute = self._cursor.execute
+        if self._dropped:
+            query = "INSERT INTO dropped SELECT unnest(%s::bytea[]) ON CONFLICT DO NOTHING"
+            execute(query, (self._dropped,))
+        lost, disks = self._nodes or ({}, {})
+        for node in lost.keys() - self._nodes_before[0].keys():
+            execute("INSERT INTO lost (node) VALUES (%s) ON CONFLICT DO NOTHING", (node,))
+        for node, disk in disks.items():
+            if self._nodes_before[1].get(node) != disk:
+                query = "INSERT INTO disk VALUES (%s, %s) ON CONFLICT (node) DO UPDATE SET disk = excluded.disk"
+                execute(query, (node, disk))
+        if self.widest > self._common.widest:
+            execute("UPDATE catalog SET widest = greatest(widest, %s)", (self.widest,))

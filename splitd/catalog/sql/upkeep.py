@@ -1,0 +1,147 @@
+"""What the upkeep asks of a catalog: doomed and missing parts, nodes and versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from splitd.catalog.deletions import JournalledDoomedParts
+from splitd.catalog.disks import JournalledDisks
+from splitd.catalog.finding import JournalledVersions
+from splitd.catalog.healing import LOOKS, JournalledHealLedger
+from splitd.catalog.sql.changes import StoredChanges
+from splitd.catalog.sql.counts import read_counts
+from splitd.catalog.sql.parts import VERSION
+from splitd.catalog.state import State
+from splitd.interfaces.heal import HurtCounts, VersionPage
+from splitd.interfaces.parts import DoomedPage
+from splitd.model.manifest import Manifest
+from storaged.parts.format import PartId
+
+
+def _after(counts: Mapping[str, int], key: str) -> dict[str, int]:
+    """Return the numbers whose keys begin with a text, by the rest of their keys."""
+    return {each.removeprefix(key): number for each, number in counts.items() if each.startswith(key) and number > 0}
+
+
+class StoredDoomedParts(JournalledDoomedParts):
+    """Doomed parts; see `IDoomedParts`."""
+
+    _changes: StoredChanges
+
+    def doomed_nodes(self) -> Deferred[dict[str, int]]:
+        """Count the doomed parts on each node; see `IDoomedParts.doomed_nodes`."""
+
+        def count() -> dict[str, int]:
+            return dict(sorted(_after(read_counts(self._changes.cursor), "doomed on ").items()))
+
+        return self._changes.settled().addCallback(lambda _: self._changes.read(count))
+
+    def doomed_on(self, node: str, after: str, limit: int) -> Deferred[DoomedPage]:
+        """List doomed parts of one node; see `IDoomedParts.doomed_on`."""
+        serial, part = map(int, after.split(".")) if after else (-1, 0)
+
+        def find() -> DoomedPage:
+            query = """SELECT serial, part, upload FROM doomed WHERE node = (SELECT number FROM node WHERE id = %s)
+                AND (serial, part) > (%s, %s) ORDER BY serial, part LIMIT %s"""
+            rows = self._changes.cursor.execute(query, (node, serial, part, limit + 1)).fetchall()
+            page = rows[:limit]
+            cursor = f"{page[-1][0]}.{page[-1][1]}" if len(rows) > limit else ""
+            return DoomedPage([PartId(upload.hex(), index) for _, index, upload in page], cursor)
+
+        return self._changes.read(find)
+
+    async def _gone_page(self, node: str, parts: Sequence[PartId]) -> None:
+        with self._changes.manner(about=tuple(part.upload for part in parts)):
+            gone = Deferred.fromCoroutine(super()._gone_page(node, parts))
+        await gone
+
+
+class StoredHealLedger(JournalledHealLedger):
+    """Missing parts and lost nodes; see `IHealLedger`."""
+
+    _changes: StoredChanges
+
+    def lost_nodes(self) -> Deferred[Sequence[str]]:
+        """List the lost nodes; see `IHealLedger.lost_nodes`."""
+        return self._changes.read(lambda: list(self._state.lost))
+
+    def _hurt(self, after: str, limit: int) -> VersionPage:
+        where, seen = "spare IS NOT NULL", tuple[Any, ...]()
+        if after:
+            spare, _, upload = after.partition(".")
+            where += " AND (spare < 0, abs(spare), upload) > (%s, %s, %s)"
+            seen = int(spare) < 0, abs(int(spare)), bytes.fromhex(upload)
+        query = f"""SELECT {VERSION}, spare FROM version WHERE {where}
+            ORDER BY (spare < 0), abs(spare), upload LIMIT %s"""
+        rows = self._changes.cursor.execute(query, (*seen, limit + 1)).fetchall()
+        versions = [self._manifest_of(row[:-1]) for row in rows[:limit]]
+        return VersionPage(versions, f"{rows[limit - 1][-1]}.{versions[-1].upload}" if len(rows) > limit else "")
+
+    def _manifest_of(self, row: Sequence[Any]) -> Manifest:
+        state: Any = self._state
+        manifest: Manifest = state.parts.manifest_of(row)
+        return manifest
+
+    def hurt(self, after: str, limit: int) -> Deferred[VersionPage]:
+        """List versions that are hurt; see `IHealLedger.hurt`."""
+        return self._changes.read(partial(self._hurt, after, limit))
+
+    def hurt_counts(self) -> Deferred[HurtCounts]:
+        """Count what is missing; see `IHealLedger.hurt_counts`."""
+
+        def count() -> HurtCounts:
+            counts = read_counts(self._changes.cursor)
+            versions = {int(spare): number for spare, number in _after(counts, "hurt ").items()}
+            return HurtCounts(dict(sorted(versions.items())), counts.get("missing", 0), counts.get("lacking", 0))
+
+        return self._changes.read(count)
+
+    def placed_on(self, node: str, after: str, limit: int) -> Deferred[VersionPage]:
+        """List versions with a part on a node; see `IHealLedger.placed_on`."""
+        return self._changes.read(partial(self._placed_on, node, after, limit))
+
+    def _placed_on(self, node: str, after: str, limit: int) -> VersionPage:
+        execute, seen = self._changes.cursor.execute, bytes.fromhex(after)
+        query = "SELECT upload FROM version WHERE upload > %s ORDER BY upload OFFSET %s LIMIT 1"
+        last = execute(query, (seen, LOOKS - 1)).fetchone()
+        query = f"""SELECT {VERSION} FROM version WHERE upload > %s AND upload <= %s
+            AND (SELECT number FROM node WHERE id = %s) = ANY(nodes) ORDER BY upload LIMIT %s"""
+        most = last[0] if last is not None else b"\xff" * 17
+        found = [self._manifest_of(row) for row in execute(query, (seen, most, node, limit)).fetchall()]
+        if len(found) == limit:
+            return VersionPage(found, found[-1].upload)
+        return VersionPage(found, "" if last is None else last[0].hex())
+
+    def parts_on(self) -> Deferred[Mapping[str, int]]:
+        """Count the parts on each node; see `IHealLedger.parts_on`."""
+        return self._changes.read(lambda: _after(read_counts(self._changes.cursor), "parts on "))
+
+
+class StoredDisks(JournalledDisks):
+    """The disks of nodes; see `IDisks`."""
+
+    _changes: StoredChanges
+
+    def checked_disks(self) -> Deferred[Mapping[str, str]]:
+        """Return the disks that were checked; see `IDisks.checked_disks`."""
+        return self._changes.read(lambda: dict(self._state.disks))
+
+
+class StoredVersions(JournalledVersions):
+    """Versions by their uploads; see `IVersions`."""
+
+    def __init__(self, state: State, changes: StoredChanges) -> None:
+        super().__init__(state)
+        self._changes = changes
+
+    def find_all(self, uploads: Sequence[str]) -> Deferred[list[Manifest | None]]:
+        """Look up versions; see `IVersions.find_all`."""
+
+        def find() -> list[Manifest | None]:
+            return [self._state.version(upload) for upload in uploads]
+
+        return self._changes.read(find, *uploads)

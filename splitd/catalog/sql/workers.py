@@ -1,0 +1,291 @@
+"""Do batches of jobs on a connection: changes, each batch in one transaction, and looks, each in one snapshot."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import errors
+from twisted.python.failure import Failure
+
+from splitd.catalog.changes import Claim, Prepare
+from splitd.catalog.effects import enact
+from splitd.catalog.sql.chains import ChainBroken
+from splitd.catalog.sql.fronts import RENEWAL_S
+from splitd.catalog.sql.lanes import Job
+from splitd.catalog.sql.state import GATE, Common, StoredState
+from splitd.model.packing import Packing
+from splitd.model.records import Record
+
+TRIES = 50
+"""How often a transaction is tried that conflicts with others."""
+
+Connect = Callable[[], Any]
+"""Returns a new connection to the database, which is not in a transaction."""
+
+_LOST = (psycopg.OperationalError, psycopg.InterfaceError)
+_CONFLICTS = (errors.SerializationFailure, errors.DeadlockDetected, errors.UniqueViolation, ChainBroken)
+
+
+class Current:
+    """The state of the transaction that the calling thread is in."""
+
+    def __init__(self) -> None:
+        self._local = threading.local()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._local.state, name)
+
+    @contextmanager
+    def be(self, state: StoredState) -> Iterator[None]:
+        """Be this state in the calling thread until the end of the block."""
+        self._local.state = state
+        try:
+            yield
+        finally:
+            del self._local.state
+
+
+class Change(Job):
+    """A change whose turn has come.
+
+    :param judge: returns the records to write, and the result; or raises to refuse the change.
+    :param keys: what it touches.
+    :param removes: whether it may leave implied collections empty.
+    :param exclusive: whether no change of names may be made by anybody at the same time.
+    """
+
+    def __init__(
+        self,
+        judge: Callable[[], tuple[Sequence[Record], Any]],
+        keys: Sequence[str],
+        done: Callable[[Any], object],
+        prepare: Prepare | None = None,
+        claim: Claim | None = None,
+        *,
+        removes: bool = False,
+        exclusive: bool = False,
+        alone: bool = False,
+    ) -> None:
+        super().__init__(done)
+        self.keys = [(key, removes) for key in keys]
+        self.exclusive = exclusive
+        self.alone = alone or exclusive
+        self._judge = judge
+        self._prepare = prepare
+        self._claim = claim
+
+    def judge(self) -> tuple[Sequence[Record], Any]:
+        """Judge it.  If it raises an exception, nothing has changed but what is prepared for a change that is alone.
+
+        :return: the records that are to take effect, and the result.
+        """
+        records, result = self._judge()
+        for record in records:
+            steps = None if self._prepare is None else self._prepare(record)
+            for _ in steps or ():
+                pass
+        if records and self._claim is not None:
+            self._claim()
+        return records, result
+
+
+class Look(Job):
+    """A look at the catalog.
+
+    :param call: looks, and returns the result.
+    :param keys: what it looks at, for what is known.
+    """
+
+    def __init__(self, call: Callable[[], Any], keys: Sequence[str], done: Callable[[Any], object]) -> None:
+        super().__init__(done)
+        self.call = call
+        self.keys = [(key, False) for key in keys]
+
+
+class Connected:
+    """A connection, which is opened again when it is lost.
+
+    :param slot: returns the number of the connection.
+    """
+
+    def __init__(self, connect: Connect, current: Current, common: Common, slot: Callable[[], int]) -> None:
+        self._connect = connect
+        self._current = current
+        self._common = common
+        self._slot = slot
+        self._packing = Packing()
+        self._connection: Any = None
+
+    def open(self) -> None:
+        """Connect, unless it is connected; see `Worker.open`."""
+        if self._connection is None or self._connection.closed:
+            self._connection = self._connect()
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.close()
+
+    def idle(self) -> float:
+        """Nothing is due ever; see `Worker.idle`."""
+        return 3600.0
+
+    def _state(self, cursor: Any, *, locks: bool) -> StoredState:
+        if len(self._packing.shapes) > _MOST_SHAPES:
+            self._packing = Packing()
+        return StoredState(cursor, self._packing, self._common, self._slot(), locks=locks)
+
+
+_MOST_SHAPES = 10_000
+
+
+class Writer(Connected):
+    """Makes changes: each batch is one transaction.
+
+    :param durable: whether the changes must survive a power cut of the database before they are acknowledged.
+    :param renew: renews the lease of the front, and returns after how many seconds to do so again.
+    """
+
+    def __init__(
+        self,
+        connect: Connect,
+        current: Current,
+        common: Common,
+        slot: Callable[[], int],
+        *,
+        durable: bool,
+        renew: Callable[[Any], float],
+    ) -> None:
+        super().__init__(connect, current, common, slot)
+        self._durable = durable
+        self._renew = renew
+
+    def open(self) -> None:
+        """Connect, and write something; see `Worker.open`."""
+        fresh = self._connection is None or self._connection.closed
+        super().open()
+        if fresh and not self._durable:
+            self._connection.execute("SET synchronous_commit TO off")
+            self._connection.commit()
+        if fresh:
+            self.idle()
+
+    def idle(self) -> float:
+        """Renew the lease; see `Worker.idle`."""
+        if self._connection is None or self._connection.closed:
+            self.open()
+            return RENEWAL_S
+        try:
+            wait_s = self._renew(self._connection)
+            self._connection.commit()
+        except Exception:
+            self._drop()
+            raise
+        return wait_s
+
+    def _drop(self) -> None:
+        """Close the connection: what its transaction has come to is not known."""
+        self._connection.close()
+
+    def work(self, batch: Sequence[Job]) -> Sequence[Any]:
+        """Make changes; see `Worker.work`."""
+        if self._connection is None or self._connection.closed:
+            self.open()
+        try:
+            return self._together([job for job in batch if isinstance(job, Change)])
+        except _LOST:
+            self._drop()
+            raise
+        except Exception:
+            self._connection.rollback()
+            if len(batch) == 1:
+                return [Failure()]
+            # One of them is at fault; the others must not suffer from it.
+            return [outcome for each in batch for outcome in self.work([each])]
+
+    def _together(self, changes: Sequence[Change]) -> list[Any]:
+        for left in reversed(range(TRIES)):
+            try:
+                return self._try(changes)
+            except _CONFLICTS:
+                self._connection.rollback()
+                if not left:
+                    raise
+        raise AssertionError
+
+    def _try(self, changes: Sequence[Change]) -> list[Any]:
+        with self._connection.cursor(binary=True) as cursor:
+            state = self._state(cursor, locks=True)
+            exclusive = any(change.exclusive for change in changes)
+            if exclusive or any(key.startswith("/") for change in changes for key, _ in change.keys):
+                gate = "pg_advisory_xact_lock" if exclusive else "pg_advisory_xact_lock_shared"
+                cursor.execute(f"SELECT {gate}({GATE})")
+            outcomes: list[Any] = []
+            with self._current.be(state):
+                state.load(key for change in changes for key in change.keys)
+                for change in changes:
+                    try:
+                        records, result = change.judge()
+                    except (psycopg.Error, ChainBroken):
+                        raise
+                    except Exception:
+                        if change.alone:
+                            raise
+                        outcomes.append(Failure())
+                        continue
+                    for record in records:
+                        enact(state, record)
+                    outcomes.append(result)
+                state.flush()
+        self._connection.commit()
+        self._common.widest = max(self._common.widest, state.widest)
+        return outcomes
+
+
+class Reader(Connected):
+    """Looks at the catalog: each batch sees one snapshot."""
+
+    def open(self) -> None:
+        """Connect; see `Worker.open`."""
+        fresh = self._connection is None or self._connection.closed
+        super().open()
+        if fresh:
+            self._connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            self._connection.read_only = True
+
+    def work(self, batch: Sequence[Job]) -> Sequence[Any]:
+        """Look; see `Worker.work`."""
+        looks = [job for job in batch if isinstance(job, Look)]
+        try:
+            self.open()
+            return self._look(looks)
+        except _LOST:  # perhaps long ago: looks can be repeated
+            if self._connection is not None:
+                self._connection.close()
+            self.open()
+            return self._look(looks)
+        except Exception:
+            self._connection.rollback()
+            if len(batch) == 1:
+                return [Failure()]
+            return [outcome for each in batch for outcome in self.work([each])]
+
+    def _look(self, looks: Sequence[Look]) -> list[Any]:
+        outcomes: list[Any] = []
+        with self._connection.cursor(binary=True) as cursor:
+            state = self._state(cursor, locks=False)
+            with self._current.be(state):
+                state.load(key for look in looks for key in look.keys)
+                for look in looks:
+                    try:
+                        outcomes.append(look.call())
+                    except psycopg.Error:
+                        raise
+                    except Exception:
+                        outcomes.append(Failure())
+        self._connection.rollback()
+        return outcomes

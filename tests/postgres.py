@@ -1,0 +1,110 @@
+"""A PostgreSQL server for tests, with all the care for durability that it has by default."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from functools import cache
+from itertools import count
+from pathlib import Path
+
+import psycopg
+
+_numbers = count(1)
+
+
+def program(name: str) -> str:
+    """The path of one of the newest PostgreSQL's programs."""
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[4]))
+    if not found:
+        found = [Path(path)] if (path := shutil.which(name)) else []
+    assert found, f"{name} is missing: apt-get install postgresql"
+    return str(found[-1])
+
+
+class Postgres:
+    """A server in a folder of its own, which listens on a socket in the file system only.
+
+    It never runs as root, because PostgreSQL refuses that.
+    """
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="splitd-pg-"))
+        self._user = "postgres" if os.geteuid() == 0 else None
+        if self._user is not None:
+            shutil.chown(self.folder, self._user)
+        initdb = [program("initdb"), "--pgdata", "data", "--username", "splitd", "--auth", "trust", "--no-sync"]
+        environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
+        self._options = {"cwd": self.folder, "user": self._user, "env": environment}
+        subprocess.run(
+            [*initdb, "--encoding", "UTF8", "--locale", "C"], check=True, capture_output=True, **self._options
+        )  # type: ignore[call-overload]
+        self.start()
+
+    def start(self) -> None:
+        """Start it, and wait until it takes connections."""
+        settings = {
+            "listen_addresses": "",
+            "unix_socket_directories": str(self.folder),
+            "max_connections": "200",
+            "shared_buffers": "64MB",
+            "logging_collector": "off",
+        }
+        arguments = [each for name, value in settings.items() for each in ("-c", f"{name}={value}")]
+        with (self.folder / "log").open("ab") as log:
+            command = [program("postgres"), "-D", "data", *arguments]
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, **self._options)  # type: ignore[call-overload]
+        while True:
+            try:
+                self.connect("").close()
+            except psycopg.OperationalError:
+                assert self._process.poll() is None, (self.folder / "log").read_text()
+            else:
+                return
+
+    def kill(self) -> None:
+        """Kill it and all its processes at once, as a power cut does."""
+        children = subprocess.run(
+            ["pgrep", "-P", str(self._process.pid)], check=False, capture_output=True, text=True
+        ).stdout.split()
+        for pid in (self._process.pid, *map(int, children)):
+            os.kill(pid, signal.SIGKILL)
+        self._process.wait()
+
+    def stop(self) -> None:
+        """Stop it, and remove its folder."""
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait()
+        shutil.rmtree(self.folder)
+
+    def url(self, schema: str) -> str:
+        """The address of a catalog that is kept in a schema."""
+        return f"postgresql://splitd@/postgres?host={self.folder}&options=-csearch_path%3D{schema}"
+
+    def connect(self, schema: str) -> psycopg.Connection:
+        return psycopg.connect(self.url(schema))
+
+    def new_schema(self) -> str:
+        """Make an empty schema."""
+        schema = f"test{next(_numbers)}"
+        with self.connect("public") as connection:
+            connection.execute(f"CREATE SCHEMA {schema}")
+        connection.close()
+        return schema
+
+    def drop(self, schema: str) -> None:
+        with self.connect("public") as connection:
+            connection.execute(f"DROP SCHEMA {schema} CASCADE")
+        connection.close()
+
+
+@cache
+def postgres() -> Postgres:
+    """The server of this process, which runs until its end."""
+    server = Postgres()
+    atexit.register(server.stop)
+    return server
