@@ -42,7 +42,7 @@
     ├── QuotaExceeded           more would be stored than a quota allows
     ├── CatalogReadOnly         the journal failed; nothing can be changed until a restart
     │   └── CatalogSuspended    too few nodes confirm this front, or have a copy of its journal; that may pass
-    │       └── CatalogAway     the database of the catalog does not answer; that may pass
+    │       └── CatalogAway     the database or the process that keeps the catalog does not answer; that may pass
     ├── CatalogOutdated         the database of the catalog has another schema than this program needs
     ├── MoveRefused             a part cannot be moved to this node now
     │   └── RecentlyRemoved     the part was removed from the node so recently that the node does not take it yet
@@ -274,9 +274,13 @@ class CatalogSuspended(CatalogReadOnly):
 
 
 class CatalogAway(CatalogSuspended):
-    """The database of the catalog does not answer: nothing can be looked up or changed until it does.  A change that
-    was on its way to it may have been made or not.
+    """The database or the process that keeps the catalog does not answer: nothing can be looked up or changed until it
+    does.  A change that was on its way to it may have been made or not.
+
+    :ivar retry_after_s: after how many seconds to try again.
     """
+
+    retry_after_s = 2
 
 
 class CatalogOutdated(SplitdError):

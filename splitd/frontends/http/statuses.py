@@ -48,6 +48,7 @@ STATUS: dict[type[errors.SplitdError], int] = {
 
 ADVICE: dict[type[errors.SplitdError], str] = {
     errors.CatalogReadOnly: "nothing can be changed until the server is started again, which shows whether this was",
+    errors.CatalogAway: "try again in a few seconds; a change that was in progress may have been made",
     errors.CatalogSuspended: "nothing was changed; try again when more storage servers answer",
     errors.FileLost: "it cannot be read any more: store it again, or delete it",
     errors.FileDamaged: "the file is damaged there; nothing that is wrong was sent",
@@ -66,7 +67,9 @@ ADVICE: dict[type[errors.SplitdError], str] = {
 def refusal_of(problem: errors.SplitdError) -> Refused:
     """Return the answer to an error of the store."""
     status, advice = _of_kind(problem, STATUS, 500), _of_kind(problem, ADVICE, "")
-    headers = {"Retry-After": str(problem.retry_after_s)} if isinstance(problem, errors.Overloaded) else {}
+    headers = {}
+    if isinstance(problem, (errors.Overloaded, errors.CatalogAway)):
+        headers["Retry-After"] = str(problem.retry_after_s)
     return Refused(status, f"{problem}; {advice}" if advice else str(problem), **headers)
 
 

@@ -14,7 +14,7 @@ import attrs
 import psycopg
 from psycopg.pq import TransactionStatus
 from twisted.internet import task
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.python.threadpool import ThreadPool
 
 from splitd.catalog.journal.file import FileJournal
@@ -38,6 +38,7 @@ from splitd.interfaces.versions import IVersions
 from tests.clocks import wall_of
 from tests.contract.filesystems import FailingFilesystem
 from tests.postgres import postgres
+from tests.workers import SocketWorker, serving
 
 
 @attrs.frozen
@@ -94,7 +95,7 @@ class Place(Protocol):
         """Let the next change that should become durable fail, and all that come after it."""
 
     async def end(self) -> None:
-        """End what has let fronts that were closed look at the catalog."""
+        """Let go of all that fronts have used, those before the last one too: nothing of it is used any more."""
 
 
 async def _open(journal: IJournal, clock: task.Clock, front: str) -> Seams:
@@ -264,8 +265,45 @@ class InDatabase:
             await catalog.close()
 
 
+class OverSocket:
+    """A catalog in memory that is reached as a worker reaches it, by a socket; the upkeep's seams are not."""
+
+    judges_ahead = True
+
+    def __init__(self, folder: Path, pool: ThreadPool) -> None:
+        self._inner = InMemory(folder, pool)
+        self.clock = self._inner.clock
+        self.fail, self.hold = self._inner.fail, self._inner.hold
+        self._workers: list[SocketWorker] = []
+        self._released: Deferred[None] = succeed(None)
+
+    async def open(self, front: str) -> Seams:
+        inner = await self._inner.open(front)
+        worker = SocketWorker(serving(inner))
+        self._workers.append(worker)
+
+        async def close() -> None:
+            await self._released
+            await inner.close()
+
+        return attrs.evolve(inner, **worker.seams(), close=lambda: Deferred.fromCoroutine(close()))
+
+    def release(self) -> None:
+        """Let it go on when all that was called or cancelled before has arrived."""
+        if self._workers:
+            self._released = self._workers[-1].ping().addBoth(lambda _: self._inner.release())
+
+    async def held(self) -> None:
+        await self._workers[-1].ping()
+
+    async def end(self) -> None:
+        for worker in self._workers:
+            await worker.close()
+
+
 PLACES: dict[str, Callable[[Path, ThreadPool], Place]] = {
     "memory": InMemory,
     "disk": OnDisk,
+    "socket": OverSocket,
     "postgresql": InDatabase,
 }

@@ -1,0 +1,206 @@
+"""The catalog as a worker has it: each call goes through the socket to the catalog's process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as SetOf
+
+from twisted.internet.defer import Deferred, succeed
+from zope.interface import implementer
+
+from splitd.interfaces.catalog import Admitted, ICatalog
+from splitd.interfaces.continued import Completion, ContinuedUpload, IContinuedLedger, Segment
+from splitd.interfaces.keys import IKeys, Listing
+from splitd.interfaces.names import AskedLayout, Details, ILocks, INamespace
+from splitd.interfaces.quotas import IQuotas
+from splitd.interfaces.statistics import CatalogStatistics, ICatalogStatistics
+from splitd.interfaces.versions import IVersions
+from splitd.model.branch import NO_PROPERTIES
+from splitd.model.conditions import ALWAYS, Condition
+from splitd.model.locks import Lock
+from splitd.model.manifest import Manifest
+from splitd.model.media import Media
+from splitd.model.properties import PropertyChanges
+from splitd.model.quotas import Quota, QuotaUse
+from splitd.model.tree import Collection, Member
+from splitd.workers import methods
+from splitd.workers.calls import Calls
+
+
+@implementer(ICatalog, ICatalogStatistics, INamespace, IVersions)
+class SocketCatalog:
+    """Names, and versions."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._call = calls.call
+
+    def lookup(self, path: str) -> Deferred[Manifest | Collection | None]:
+        """Look up a path; see `ICatalog`."""
+        return self._call(methods.LOOKUP, path)
+
+    def list_members(self, path: str, after: str, limit: int) -> Deferred[list[Member]]:
+        """List a page of a collection's members; see `ICatalog`."""
+        return self._call(methods.LIST_MEMBERS, path, after, limit)
+
+    def admit(self, path: str, condition: Condition) -> Deferred[Admitted]:
+        """Ask whether a file may be put at a path now; see `ICatalog`."""
+        return self._call(methods.ADMIT, path, condition)
+
+    def make_collection(
+        self, path: str, condition: Condition = ALWAYS, properties: Mapping[str, str] = NO_PROPERTIES
+    ) -> Deferred[Collection]:
+        """Make an empty collection; see `ICatalog`."""
+        return self._call(methods.MAKE_COLLECTION, path, condition, properties)
+
+    def delete(self, path: str, condition: Condition) -> Deferred[None]:
+        """Delete a file or a collection; see `ICatalog`."""
+        return self._call(methods.DELETE, path, condition)
+
+    def cluster(self) -> Deferred[str]:
+        """Look up the id of the catalog's cluster; see `ICatalogStatistics`."""
+        return self._call(methods.CLUSTER)
+
+    def statistics(self) -> Deferred[CatalogStatistics]:
+        """Count the catalog's entries; see `ICatalogStatistics`."""
+        return self._call(methods.STATISTICS)
+
+    def nodes(self) -> Deferred[set[str]]:
+        """List the nodes that parts may lie on; see `ICatalogStatistics`."""
+        return self._call(methods.NODES)
+
+    def move(self, source: str, target: str, condition: Condition, *, overwrite: bool) -> Deferred[bool]:
+        """Move a file or collection; see `INamespace`."""
+        return self._call(methods.MOVE, source, target, condition, overwrite)
+
+    def copy(self, source: str, target: str, condition: Condition, *, deep: bool, overwrite: bool) -> Deferred[bool]:
+        """Copy a file or a collection; see `INamespace`."""
+        return self._call(methods.COPY, source, target, condition, deep, overwrite)
+
+    def change_properties(self, path: str, changes: PropertyChanges, condition: Condition) -> Deferred[None]:
+        """Change the properties of a file or collection; see `INamespace`."""
+        return self._call(methods.CHANGE_PROPERTIES, path, changes, condition)
+
+    def details(self, paths: Sequence[str]) -> Deferred[list[Details]]:
+        """Look up the properties and locks of some files and collections; see `INamespace`."""
+        return self._call(methods.DETAILS, paths)
+
+    def asked_layout(self, path: str) -> Deferred[AskedLayout]:
+        """Look up the layout that a collection asks for; see `INamespace`."""
+        return self._call(methods.ASKED_LAYOUT, path)
+
+    def find_all(self, uploads: Sequence[str]) -> Deferred[list[Manifest | None]]:
+        """Look up versions; see `IVersions`."""
+        return self._call(methods.FIND_ALL, uploads)
+
+
+@implementer(ILocks)
+class SocketLocks:
+    """Write locks."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._call = calls.call
+
+    def lock(self, requested: Lock, condition: Condition, empty: Manifest) -> Deferred[bool]:
+        """Take a lock; see `ILocks`."""
+        return self._call(methods.LOCK, requested, condition, empty)
+
+    def refresh(self, path: str, expires_ms: int, condition: Condition) -> Deferred[list[Lock]]:
+        """Set when locks expire; see `ILocks`."""
+        return self._call(methods.REFRESH, path, expires_ms, condition)
+
+    def unlock(self, path: str, token: str, condition: Condition) -> Deferred[None]:
+        """Release a lock; see `ILocks`."""
+        return self._call(methods.UNLOCK, path, token, condition)
+
+    def check(self, path: str, condition: Condition, *, changing: bool) -> Deferred[None]:
+        """Check that a condition holds now, and that no lock forbids a change; see `ILocks`."""
+        return self._call(methods.CHECK, path, condition, changing)
+
+
+@implementer(IKeys)
+class SocketKeys:
+    """Names as keys."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._call = calls.call
+
+    def list_keys(
+        self, collection: str, prefix: str, after: str, delimiter: str, limit: int, hidden: SetOf[str] = frozenset()
+    ) -> Deferred[Listing]:
+        """List a page of keys; see `IKeys`."""
+        return self._call(methods.LIST_KEYS, collection, prefix, after, delimiter, limit, hidden)
+
+    def find_key(self, path: str) -> Deferred[Manifest | Collection | None]:
+        """Look up a key; see `IKeys`."""
+        return self._call(methods.FIND_KEY, path)
+
+    def delete_key(self, path: str, condition: Condition) -> Deferred[bool]:
+        """Delete one key; see `IKeys`."""
+        return self._call(methods.DELETE_KEY, path, condition)
+
+    def copy_key(
+        self, source: str, target: str, source_condition: Condition, condition: Condition, media: Media | None
+    ) -> Deferred[tuple[Manifest, bool]]:
+        """Copy one key; see `IKeys`."""
+        return self._call(methods.COPY_KEY, source, target, source_condition, condition, media)
+
+    def delete_empty(self, path: str, condition: Condition) -> Deferred[None]:
+        """Delete a collection that has nothing in it; see `IKeys`."""
+        return self._call(methods.DELETE_EMPTY, path, condition)
+
+
+@implementer(IContinuedLedger)
+class SocketContinuedUploads:
+    """Uploads that can be continued."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._call = calls.call
+
+    def begin(self, upload: str, path: str, said: str | Media) -> Deferred[None]:
+        """Record that an upload was begun; see `IContinuedLedger`."""
+        return self._call(methods.BEGIN_CONTINUED, upload, path, said)
+
+    def find(self, upload: str) -> Deferred[ContinuedUpload | None]:
+        """Look up an upload; see `IContinuedLedger`."""
+        return self._call(methods.FIND_CONTINUED, upload)
+
+    def list_segments(self, upload: str, after: int, limit: int) -> Deferred[list[Segment]]:
+        """List segments of an upload; see `IContinuedLedger`."""
+        return self._call(methods.LIST_SEGMENTS, upload, after, limit)
+
+    def list_uploads(self, prefix: str, after: tuple[str, str], limit: int) -> Deferred[list[ContinuedUpload]]:
+        """List uploads; see `IContinuedLedger`."""
+        return self._call(methods.LIST_UPLOADS, prefix, after, limit)
+
+    def complete(self, completion: Completion) -> Deferred[tuple[Manifest, bool]]:
+        """Make a file of segments; see `IContinuedLedger`."""
+        return self._call(methods.COMPLETE, completion)
+
+    def abort(self, upload: str, reason: str) -> Deferred[bool]:
+        """End an upload without a file; see `IContinuedLedger`."""
+        return self._call(methods.ABORT_CONTINUED, upload, reason)
+
+
+@implementer(IQuotas)
+class SocketQuotas:
+    """Quotas, which the catalog's process takes from the same files as a worker.
+
+    :ivar quotas: those that the files of the worker say; if there are none, nobody is asked.
+    """
+
+    def __init__(self, calls: Calls) -> None:
+        self._call = calls.call
+        self.quotas: Sequence[Quota] = ()
+
+    def set_quotas(self, quotas: Sequence[Quota]) -> Deferred[None]:
+        """Note which quotas there are; see `IQuotas`.  The catalog's process has them set already, or soon."""
+        self.quotas = tuple(quotas)
+        return succeed(None)
+
+    def usage(self, path: str | None = None) -> Deferred[Sequence[QuotaUse]]:
+        """Tell how much of the quotas is used; see `IQuotas`."""
+        return self._call(methods.USAGE, path) if self.quotas else succeed([])
+
+    def refuse(self, path: str, size: int | None) -> Deferred[int | None]:
+        """Ask whether a file may be put at a path now; see `IQuotas`."""
+        return self._call(methods.REFUSE, path, size) if self.quotas else succeed(None)
