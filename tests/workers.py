@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Mapping
 from typing import Any
@@ -12,8 +13,19 @@ from twisted.internet.protocol import Factory, Protocol
 from splitd.workers.answering import Answering
 from splitd.workers.calls import Calls, CallsProtocol
 from splitd.workers.catalog import SocketCatalog, SocketContinuedUploads, SocketKeys, SocketLocks, SocketQuotas
+from splitd.workers.counters import SIZE, Counters, make_shared
 from splitd.workers.ledger import OwnedLedger, SocketLedger
+from splitd.workers.look_ups import LookUps
 from splitd.workers.methods import PING
+
+
+def shared_counters() -> Counters:
+    """Counters in memory of their own."""
+    descriptor = make_shared("tests", SIZE)
+    try:
+        return Counters(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 class _Session:
@@ -35,13 +47,15 @@ class SocketWorker:
     """A worker, as far as it calls the catalog.
 
     :param seams: what it is served.
+    :param counters: shared with the catalog.
     """
 
-    def __init__(self, seams: Mapping[str, Any]) -> None:
+    def __init__(self, seams: Mapping[str, Any], counters: Counters) -> None:
         from twisted.internet import reactor
 
         self.lost: Deferred[None] = Deferred()
         self.calls = Calls(reactor)
+        self.look_ups = LookUps(self.calls, counters)
         self.served = seams
         self._answering = Answering(seams, reactor, lambda: self.lost.callback(None))
         here, there = socket.socketpair()
@@ -52,14 +66,14 @@ class SocketWorker:
 
     def seams(self) -> dict[str, Any]:
         calls = self.calls
-        catalog = SocketCatalog(calls)
+        catalog = SocketCatalog(calls, self.look_ups)
         return {
             "catalog": catalog,
             "statistics": catalog,
             "namespace": catalog,
             "versions": catalog,
             "locks": SocketLocks(calls),
-            "keys": SocketKeys(calls),
+            "keys": SocketKeys(calls, self.look_ups),
             "continued": SocketContinuedUploads(calls),
             "ledger": SocketLedger(calls),
         }

@@ -45,11 +45,15 @@ class Changes:
     :param journal: nothing else may append to it.
     :param wall: tells the times of records.
     :param clock: calls later.
+    :param changed: called with each record in the step in which it takes effect, before anybody is told.
     """
 
     _log = Logger()
 
-    def __init__(self, state: State, journal: IJournal, wall: WallClock, clock: IReactorTime) -> None:
+    def __init__(
+        self, state: State, journal: IJournal, wall: WallClock, clock: IReactorTime, changed: Callable[[Record], object]
+    ) -> None:
+        self._changed = changed
         self._state = state
         self._journal = journal
         self._wall = wall
@@ -268,6 +272,7 @@ class Changes:
             nonlocal answer, left
             if outcome is None:
                 try:
+                    self._changed(record)
                     enact(self._state, record)
                 except Exception as problem:
                     # The change was judged to be right, and its record is in the journal, but cannot be applied.  Any

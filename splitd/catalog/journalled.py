@@ -65,6 +65,7 @@ class JournalledCatalog:
     :param clock: calls later.
     :param new_id: makes the id of a new cluster.
     :param front: the id of the front that uses the catalog; a front gets a new one at each start.
+    :param changed: called with each record in the step in which it takes effect, before anybody is told.
     :ivar ledger: its uploads: an `IUploadLedger`.
     :ivar continued: its uploads that can be continued: an `IContinuedLedger`.
     :ivar part_moves: its moves of parts: an `IPartMoves`.
@@ -90,11 +91,12 @@ class JournalledCatalog:
         new_id: Callable[[], str] = new_cluster_id,
         *,
         front: str,
+        changed: Callable[[Record], object] = lambda _: None,
     ) -> None:
         self._journal = journal
         self._new_id = new_id
         self._state = State()
-        self._changes = Changes(self._state, journal, wall, clock)
+        self._changes = Changes(self._state, journal, wall, clock, changed)
         self.part_moves = JournalledPartMoves(self._state, self._changes, front)
         self._meters = meters = Meters(self._state)
         self.quotas = JournalledQuotas(self._changes, meters)

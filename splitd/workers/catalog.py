@@ -25,18 +25,23 @@ from splitd.model.quotas import Quota, QuotaUse
 from splitd.model.tree import Collection, Member
 from splitd.workers import methods
 from splitd.workers.calls import Calls
+from splitd.workers.look_ups import LookUps
 
 
 @implementer(ICatalog, ICatalogStatistics, INamespace, IVersions)
 class SocketCatalog:
-    """Names, and versions."""
+    """Names, and versions.
 
-    def __init__(self, calls: Calls) -> None:
+    :param look_ups: remembers what was looked up.
+    """
+
+    def __init__(self, calls: Calls, look_ups: LookUps) -> None:
         self._call = calls.call
+        self._look_ups = look_ups
 
     def lookup(self, path: str) -> Deferred[Manifest | Collection | None]:
         """Look up a path; see `ICatalog`."""
-        return self._call(methods.LOOKUP, path)
+        return self._look_ups.lookup(path)
 
     def list_members(self, path: str, after: str, limit: int) -> Deferred[list[Member]]:
         """List a page of a collection's members; see `ICatalog`."""
@@ -119,10 +124,14 @@ class SocketLocks:
 
 @implementer(IKeys)
 class SocketKeys:
-    """Names as keys."""
+    """Names as keys.
 
-    def __init__(self, calls: Calls) -> None:
+    :param look_ups: remembers what was looked up.
+    """
+
+    def __init__(self, calls: Calls, look_ups: LookUps) -> None:
         self._call = calls.call
+        self._look_ups = look_ups
 
     def list_keys(
         self, collection: str, prefix: str, after: str, delimiter: str, limit: int, hidden: SetOf[str] = frozenset()
@@ -132,7 +141,7 @@ class SocketKeys:
 
     def find_key(self, path: str) -> Deferred[Manifest | Collection | None]:
         """Look up a key; see `IKeys`."""
-        return self._call(methods.FIND_KEY, path)
+        return self._look_ups.find_key(path)
 
     def delete_key(self, path: str, condition: Condition) -> Deferred[bool]:
         """Delete one key; see `IKeys`."""
@@ -201,6 +210,6 @@ class SocketQuotas:
         """Tell how much of the quotas is used; see `IQuotas`."""
         return self._call(methods.USAGE, path) if self.quotas else succeed([])
 
-    def refuse(self, path: str, size: int | None) -> Deferred[int | None]:
-        """Ask whether a file may be put at a path now; see `IQuotas`."""
-        return self._call(methods.REFUSE, path, size) if self.quotas else succeed(None)
+    def refuse(self, path: str, size: int | None, replaced: int | None = None) -> Deferred[int | None]:
+        """Ask whether a file or a segment may be put at a path now; see `IQuotas`."""
+        return self._call(methods.REFUSE, path, size, replaced) if self.quotas else succeed(None)

@@ -186,7 +186,7 @@ ABORT_CONTINUED: Method[bool] = Method("continued", "abort", [str, str], bool)
 FIND_ALL: Method[list[Manifest | None]] = Method("versions", "find_all", [list[str]], list[Manifest | None])
 
 USAGE: Method[Sequence[QuotaUse]] = Method("quotas", "usage", [str | None], list[QuotaUse])
-REFUSE: Method[int | None] = Method("quotas", "refuse", [str, int | None], int | None)
+REFUSE: Method[int | None] = Method("quotas", "refuse", [str, int | None, int | None], int | None)
 
 PING: Method[None] = Method("session", "ping", [])
 """Answered after all that was called before has begun."""

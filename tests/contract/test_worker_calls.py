@@ -15,7 +15,7 @@ from splitd.model.conditions import ALWAYS
 from splitd.workers.wire import WorkerFault
 from tests.catalogs import NODES, A, B, doomed, manifest
 from tests.unit.catalogs import Front
-from tests.workers import SocketWorker, serving
+from tests.workers import SocketWorker, serving, shared_counters
 
 
 @attrs.define
@@ -44,7 +44,7 @@ class _Shown:
 @pytest_twisted.async_yield_fixture
 async def pair() -> AsyncIterator[Pair]:
     front = await Front().start()
-    worker = SocketWorker(serving(_Shown(front)))
+    worker = SocketWorker(serving(_Shown(front)), shared_counters())
     yield Pair(front, worker)
     await worker.close()
 

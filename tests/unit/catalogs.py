@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 from splitd.catalog.journal.memory import MemoryFolder, MemoryJournal
 from splitd.catalog.journalled import JournalledCatalog
 from splitd.model.conditions import ALWAYS, Condition
+from splitd.model.records import Record
 from tests.catalogs import NODES, manifest
 from tests.clocks import wall_of
 from tests.doomed import confirm, doomed_parts
@@ -30,12 +31,19 @@ class TurningClock(Clock):
 class Front:
     """A catalog on a journal that can be held; the catalog can be restarted."""
 
-    def __init__(self, folder: MemoryFolder | None = None, front: str = "front 1") -> None:
+    def __init__(
+        self,
+        folder: MemoryFolder | None = None,
+        front: str = "front 1",
+        changed: Callable[[Record], object] = lambda _: None,
+    ) -> None:
         self.folder = folder or MemoryFolder()
         self.journal = MemoryJournal(self.folder)
         self.clock = TurningClock()
         self.clock.advance(1.0)
-        self.catalog = JournalledCatalog(self.journal, wall_of(self.clock), self.clock, lambda: "d" * 32, front=front)
+        self.catalog = JournalledCatalog(
+            self.journal, wall_of(self.clock), self.clock, lambda: "d" * 32, front=front, changed=changed
+        )
         self._id = front
 
     async def start(self) -> Front:

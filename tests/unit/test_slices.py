@@ -273,7 +273,7 @@ async def test_changes_count_as_settled_when_nothing_was_left_behind() -> None:
     clock = TurningClock()
     journal = MemoryJournal()
     state = State()
-    assert Changes(state, journal, wall_of(clock), clock).settled().called
+    assert Changes(state, journal, wall_of(clock), clock, lambda _: None).settled().called
     catalog = JournalledCatalog(journal, wall_of(clock), clock, front="front")
     await catalog.start()
     assert await catalog.doomed_parts.doomed_nodes() == {}

@@ -35,10 +35,11 @@ from splitd.interfaces.parts import IDoomedParts, IPartMoves
 from splitd.interfaces.statistics import ICatalogStatistics
 from splitd.interfaces.uploads import IUploadLedger
 from splitd.interfaces.versions import IVersions
+from splitd.model.records import Record
 from tests.clocks import wall_of
 from tests.contract.filesystems import FailingFilesystem
 from tests.postgres import postgres
-from tests.workers import SocketWorker, serving
+from tests.workers import SocketWorker, serving, shared_counters
 
 
 @attrs.frozen
@@ -98,8 +99,10 @@ class Place(Protocol):
         """Let go of all that fronts have used, those before the last one too: nothing of it is used any more."""
 
 
-async def _open(journal: IJournal, clock: task.Clock, front: str) -> Seams:
-    catalog = JournalledCatalog(journal, wall_of(clock), clock, lambda: "d" * 32, front=front)
+async def _open(
+    journal: IJournal, clock: task.Clock, front: str, changed: Callable[[Record], object] = lambda _: None
+) -> Seams:
+    catalog = JournalledCatalog(journal, wall_of(clock), clock, lambda: "d" * 32, front=front, changed=changed)
 
     def close() -> Deferred[None]:
         catalog.stop()
@@ -121,14 +124,15 @@ class InMemory:
 
     judges_ahead = True
 
-    def __init__(self, _: Path, __: ThreadPool) -> None:
+    def __init__(self, _: Path, __: ThreadPool, changed: Callable[[Record], object] = lambda _: None) -> None:
         self.clock = task.Clock()
+        self._changed = changed
         self._folder = MemoryFolder()
         self._journal = MemoryJournal(self._folder)
 
     async def open(self, front: str) -> Seams:
         self._journal = MemoryJournal(self._folder)
-        return await _open(self._journal, self.clock, front)
+        return await _open(self._journal, self.clock, front, self._changed)
 
     def hold(self) -> None:
         self._journal.hold()
@@ -271,7 +275,8 @@ class OverSocket:
     judges_ahead = True
 
     def __init__(self, folder: Path, pool: ThreadPool) -> None:
-        self._inner = InMemory(folder, pool)
+        self._counters = shared_counters()
+        self._inner = InMemory(folder, pool, self._counters.changed)
         self.clock = self._inner.clock
         self.fail, self.hold = self._inner.fail, self._inner.hold
         self._workers: list[SocketWorker] = []
@@ -279,7 +284,8 @@ class OverSocket:
 
     async def open(self, front: str) -> Seams:
         inner = await self._inner.open(front)
-        worker = SocketWorker(serving(inner))
+        self._counters.raise_all()
+        worker = SocketWorker(serving(inner), self._counters)
         self._workers.append(worker)
 
         async def close() -> None:

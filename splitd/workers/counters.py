@@ -1,0 +1,92 @@
+"""Counters in memory that the workers share: they tell a worker whether a look-up that it remembers still holds.
+
+There is one counter for all paths, and one for each of 4,096 groups of paths.  Only the catalog's process writes them,
+in the step in which a change takes effect, and so before anybody is told of it.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from zlib import crc32
+
+from splitd.model import records
+from splitd.model.paths import above, place_of
+from splitd.model.records import Record
+
+_GROUPS = 4096
+SIZE = 8 * (1 + _GROUPS)
+"""The bytes of shared memory that the counters take."""
+
+Stamp = tuple[int, int]
+
+_OF_NO_NAME = (
+    records.UploadStarted,
+    records.UploadAborted,
+    records.SegmentCommitted,
+    records.ContinuedUploadBegun,
+    records.ContinuedUploadAborted,
+    records.LockReleased,
+    records.PartsReaped,
+    records.PartsGone,
+    records.PartMoveStarted,
+    records.PartMoveAborted,
+    records.PartCopyReaped,
+    records.DiskChecked,
+)
+"""What these records change is in no look-up."""
+
+_OF_ONE_NAME = (
+    records.FileCommitted,
+    records.CollectionMade,
+    records.KeyDeleted,
+    records.LockTaken,
+    records.PropertiesChanged,
+)
+"""These change what is found at their path, and at the collections that it lies in: nothing below it."""
+
+
+def make_shared(name: str, size: int) -> int:
+    """Make memory that processes can share.
+
+    :return: its descriptor, which child processes inherit if they are told to.
+    """
+    descriptor = os.memfd_create(name)
+    os.ftruncate(descriptor, size)
+    return descriptor
+
+
+class Counters:
+    """The counters.  They are read and written in units of 8 bytes, each of which changes at once.
+
+    :param descriptor: of memory of `SIZE` bytes; the caller closes it.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._memory = memoryview(mmap.mmap(descriptor, SIZE)).cast("Q")
+
+    def stamp(self, path: str) -> Stamp:
+        """Return what the counters of a path say now.  As long as they do, a look-up of the path finds the same."""
+        memory = self._memory
+        return memory[0], memory[_group(place_of(path))]
+
+    def changed(self, record: Record) -> None:
+        """Raise the counters of what a record changes.  To be called when it takes effect."""
+        if isinstance(record, _OF_ONE_NAME):
+            self._raise(place_of(record.path))
+        elif isinstance(record, records.KeyCopied):
+            self._raise(place_of(record.target))
+        elif not isinstance(record, _OF_NO_NAME):
+            self.raise_all()
+
+    def raise_all(self) -> None:
+        """Let no look-up hold any more that was made before."""
+        self._memory[0] += 1
+
+    def _raise(self, place: str) -> None:
+        for each in (place, *above(place)):
+            self._memory[_group(each)] += 1
+
+
+def _group(place: str) -> int:
+    return 1 + crc32(place.encode("utf-8", "surrogatepass")) % _GROUPS

@@ -1,0 +1,55 @@
+"""Look-ups that a worker remembers, and believes as long as nothing has changed."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred, succeed
+
+from splitd.model.manifest import Manifest
+from splitd.model.tree import Collection
+from splitd.workers.calls import Calls
+from splitd.workers.counters import Counters, Stamp
+from splitd.workers.methods import FIND_KEY, LOOKUP, Method
+
+Found = Manifest | Collection | None
+
+_MOST = 8192
+
+
+class LookUps:
+    """Looks up paths and keys in the catalog's process, unless what was found before must still be there.
+
+    A look-up that is answered from here finds every change that anybody was told of before it began: the counters are
+    raised before that.
+
+    :ivar remembered: how many look-ups were answered without a call.
+    """
+
+    def __init__(self, calls: Calls, counters: Counters) -> None:
+        self._call = calls.call
+        self._stamp = counters.stamp
+        self._of: dict[int, dict[str, tuple[Stamp, Found]]] = {LOOKUP.number: {}, FIND_KEY.number: {}}
+        self.remembered = 0
+
+    def lookup(self, path: str) -> Deferred[Found]:
+        """Look up a path; see `ICatalog.lookup`."""
+        return self._find(LOOKUP, path)
+
+    def find_key(self, path: str) -> Deferred[Found]:
+        """Look up a key; see `IKeys.find_key`."""
+        return self._find(FIND_KEY, path)
+
+    def _find(self, method: Method[Found], path: str) -> Deferred[Found]:
+        known = self._of[method.number]
+        now, before = self._stamp(path), known.get(path)
+        if before is not None and before[0] == now:
+            self.remembered += 1
+            return succeed(before[1])
+
+        def found(entry: Found) -> Found:
+            # What changes while the call is on its way raises the counters above `now`.
+            if len(known) >= _MOST and path not in known:
+                del known[next(iter(known))]
+            known[path] = now, entry
+            return entry
+
+        return self._call(method, path).addCallback(found)
