@@ -152,6 +152,8 @@ class JournalledKeys:
         """Return the record of a copy, and the manifest of the copy."""
         now_ms, said = self._changes.now_ms(), None if media is None else media.compact()
         if isinstance(found, Manifest):
+            if source == target and media is not None and media.is_relabelled(found.media):
+                now_ms = found.created_ms
             copy = msgspec.structs.replace(found, created_ms=now_ms, said=found.said if said is None else said)
             return records.KeyCopied(source, target, now_ms, said), copy
         nothing = Manifest(self._new_id(), 0, now_ms, 1, 0, 1, (), said or "")

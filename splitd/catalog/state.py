@@ -21,6 +21,7 @@ from splitd.model.locks import Locks
 from splitd.model.manifest import Manifest
 from splitd.model.media import Media
 from splitd.model.packing import KEY, Packed, Packing, size_of
+from splitd.model.paths import folder_of, place_of
 from splitd.model.properties import LAYOUT, read_layout
 from splitd.model.records import (
     JournalRestored,
@@ -193,7 +194,11 @@ class State:
         manifest = self.packing.unpack(found)
         said = manifest.said if said is None else said
         packed = self.packing.pack(msgspec.structs.replace(manifest, created_ms=time_ms, said=said))
+        above = folder_of(place_of(target)) if source == target else ""
+        before = self.tree.lookup(above) if above else None
         replaced = self.tree.put(target, packed, time_ms, is_key=True)
+        if isinstance(before, Collection) and before.modified_ms > time_ms:
+            self.tree.touch(above, before.modified_ms)  # the object has kept its time
         self._count_name(found)
         self.files += 1
         self.bytes_stored += manifest.size

@@ -103,7 +103,8 @@ class IKeys(Interface):
     ) -> Deferred[tuple[Manifest, bool]]:
         """Copy one key to another one, which shares its parts.  Missing collections are made as for a new file.
 
-        A copy of a key onto itself gives it other headers.  The time of the copy is that of its making.
+        A copy of a key onto itself gives it other headers.  The time of the copy is that of its making; that of a key
+        which only gets other tags, or another ACL, stays.
 
         :param source: the path of the key.
         :param target: the path of the copy's key.

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import attrs
+import msgspec
 import pytest
 import pytest_twisted
 from hypothesis import HealthCheck, given, settings
@@ -330,6 +331,32 @@ async def test_a_copy_shares_the_parts_until_the_last_name_is_gone(front: Front)
     await reopened.keys.delete_key("/x/b/c/", ALWAYS)
     assert sorted(await reopened.doomed()) == list("abcdef")
     assert await reopened.names() == ["/", "/x"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_key_that_only_gets_other_tags_or_another_acl_keeps_its_time(front: Front) -> None:
+    await bucket(front)
+    await front.put_key("/x/b/", A)
+    front.clock.advance(5)
+    await front.put_key("/x/a", B)
+    [made, folder] = [await front.catalog.lookup(path) for path in ("/x/a", "/x/")]
+    assert isinstance(made, Manifest)
+    assert isinstance(folder, Collection)
+    front.clock.advance(5)
+    for path in ("/x/a", "/x/b/"):
+        before = await front.keys.find_key(path)
+        assert isinstance(before, Manifest)
+        for said in ({"tags": (("k", "v"),)}, {"acl": "public-read"}, {"tags": (), "acl": ""}):
+            found = await front.keys.find_key(path)
+            assert isinstance(found, Manifest)
+            media = msgspec.structs.replace(found.media, **said)
+            copied, _ = await front.keys.copy_key(path, path, ALWAYS, ALWAYS, media)
+            assert (copied.created_ms, copied.media) == (before.created_ms, media)
+    for reopened in (front, await front.reopen()):
+        assert await reopened.catalog.lookup("/x/") == folder, "no time of a collection goes back"
+    other = msgspec.structs.replace(made.media, language="en", tags=(("k", "v"),))
+    copied, _ = await reopened.keys.copy_key("/x/a", "/x/a", ALWAYS, ALWAYS, other)
+    assert copied.created_ms > made.created_ms
 
 
 @pytest_twisted.ensureDeferred
