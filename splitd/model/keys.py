@@ -51,31 +51,67 @@ def after_all(prefix: str) -> str | None:
     return rest[:-1] + chr(ord(rest[-1]) + 1) if rest else None
 
 
-def keys_from(wanted: Wanted, root: Branch, least: str) -> Iterator[tuple[str, Packed | Branch]]:
-    """Iterate over the keys of a collection that do not come before a text; nothing must be changed meanwhile.
+@attrs.define
+class _Level:
+    """A collection on the way to the next key.
+
+    :param base: what its keys begin with.
+    :param least: the least of the keys in it.
+    :param names: its entry names from there on.
+    """
+
+    branch: Branch
+    base: str
+    least: str
+    names: Iterator[str]
+
+
+class Walk:
+    """An iterator over the keys of a collection that do not come before a text; nothing must be changed meanwhile.
 
     Each collection below has a key in it.  So whatever is looked at leads to a key soon.
     """
-    place, hidden = place_of(wanted.collection), wanted.hidden
-    # Each has a collection, what its keys begin with, the least of the keys in it, and its entry names from there on.
-    stack = [(root, "", least, root.names_from(_first_name(least)))]
-    while stack:
-        branch, base, least, names = stack[-1]
-        name = next(names, None)
-        if name is None:
-            stack.pop()
-            continue
-        if hidden and place_of(f"{place}/{base}{name}") in hidden:
-            continue
-        entry = branch.members[name]
-        key = base + name
-        if not isinstance(entry, Branch):
-            yield key, entry
-            continue
-        below = least[len(name) :] if least.startswith(name) else ""
-        stack.append((entry, key, below, entry.names_from(_first_name(below))))
-        if not below and not entry.implied:
-            yield key, entry if entry.own is None else entry.own
+
+    def __init__(self, wanted: Wanted, root: Branch, least: str) -> None:
+        self._place = place_of(wanted.collection)
+        self._hidden = wanted.hidden
+        self._levels = [_Level(root, "", least, root.names_from(_first_name(least)))]
+
+    def __iter__(self) -> Walk:
+        return self
+
+    def __next__(self) -> tuple[str, Packed | Branch]:
+        levels = self._levels
+        while levels:
+            level = levels[-1]
+            name = next(level.names, None)
+            if name is None:
+                levels.pop()
+                continue
+            key = level.base + name
+            if self._hidden and place_of(f"{self._place}/{key}") in self._hidden:
+                continue
+            entry = level.branch.members[name]
+            if not isinstance(entry, Branch):
+                return key, entry
+            below = level.least[len(name) :] if level.least.startswith(name) else ""
+            levels.append(_Level(entry, key, below, entry.names_from(_first_name(below))))
+            if not below and not entry.implied:
+                return key, entry if entry.own is None else entry.own
+        raise StopIteration
+
+    def skip(self, common: str, behind: str) -> None:
+        """Skip the rest of the keys that begin with a text, as the last one did.
+
+        :param behind: the first text that comes after all of them.
+        """
+        levels, left = self._levels, ""
+        while not behind.startswith(levels[-1].base):
+            left = levels.pop().base
+        if left != common:  # else they were the keys of a collection, and its names are behind it
+            level = levels[-1]
+            level.least = behind[len(level.base) :]
+            level.names = level.branch.names_from(_first_name(level.least))
 
 
 def _first_name(least: str) -> str:
@@ -102,7 +138,7 @@ def list_some(wanted: Wanted, root: Branch, least: str, page: Page) -> str | Non
     :param least: list none before this.
     :return: where to go on; None if the page is complete.
     """
-    keys = keys_from(wanted, root, least)
+    keys = Walk(wanted, root, least)
     for _ in range(_STEP):
         key, entry = next(keys, (None, None))
         if key is None or entry is None or not key.startswith(wanted.prefix):
@@ -121,7 +157,8 @@ def list_some(wanted: Wanted, root: Branch, least: str, page: Page) -> str | Non
             behind = after_all(common)
             if behind is None:
                 return None
-            least, keys = behind, keys_from(wanted, root, behind)
+            least = behind
+            keys.skip(common, behind)
         else:
             least = key + "\0"
     return least

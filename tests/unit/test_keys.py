@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from splitd.model.branch import LARGE, SORTED, Branch
-from splitd.model.keys import Page, Wanted, after_all, keys_from, list_page
+from splitd.model.keys import Page, Walk, Wanted, after_all, list_page
 from splitd.model.manifest import Manifest
 from splitd.model.packing import Packing
 from splitd.model.tree import Tree
@@ -140,7 +140,7 @@ def test_keys_are_found_around_the_size_at_which_names_are_kept_sorted() -> None
         tree = tree_of(reversed(found))
         root = tree.find("/x")
         assert isinstance(root, Branch)
-        assert [key for key, _ in keys_from(Wanted("/x", "", "", "", 1), root, "")] == found
+        assert [key for key, _ in Walk(Wanted("/x", "", "", "", 1), root, "")] == found
         for key in found[: number // 2 + number // 4]:
             tree.delete(f"/x/{key}", 1)
         assert page_of(tree, Wanted("/x", "", "", "", number))[0] == found[number // 2 + number // 4 :]
