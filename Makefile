@@ -61,7 +61,7 @@ bench: $(VENV)/.installed  ## Measure a cluster on this machine, then its memory
 	$(BIN)/python bench/measure.py $(ARGS)
 	$(if $(ARGS),,$(BIN)/python bench/soak.py)
 
-soak: $(VENV)/.installed  ## Only the ten minutes of load: they fail where the memory of a daemon goes on rising.
+soak: $(VENV)/.installed  ## Ten minutes of load of all kinds: fails where memory, file descriptors or threads go on rising; ARGS='--minutes 30'.
 	$(BIN)/python bench/soak.py $(ARGS)
 
 bench-peers: $(VENV)/.installed  ## Measure it beside nginx, SeaweedFS and rclone.

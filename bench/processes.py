@@ -64,6 +64,14 @@ class Processes:
         """Return the memory that each daemon holds now, in MiB resident, without the processes that it has started."""
         return {name: _status_mib(pid, "VmRSS") for name, pid in self._pids.items()}
 
+    def open_files(self) -> dict[str, float]:
+        """Return how many file descriptors each daemon has open."""
+        return {name: float(_open_files(pid)) for name, pid in self._pids.items()}
+
+    def threads(self) -> dict[str, float]:
+        """Return how many threads each daemon has."""
+        return {name: _status(pid, "Threads") for name, pid in self._pids.items()}
+
     def _trees(self) -> dict[str, list[int]]:
         children: dict[int, list[int]] = {}
         for path in Path("/proc").iterdir():
@@ -90,7 +98,15 @@ def _cpu_s(pid: int) -> float:
 
 
 def _status_mib(pid: int, field: str) -> float:
+    return _status(pid, field) / 1024
+
+
+def _status(pid: int, field: str) -> float:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith(f"{field}:"):
-            return int(line.split()[1]) / 1024
+            return float(line.split()[1])
     raise ValueError(f"process {pid} has no {field}")
+
+
+def _open_files(pid: int) -> int:
+    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
