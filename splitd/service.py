@@ -42,7 +42,7 @@ from splitd.frontends.admin.quotas import LimitsStatus
 from splitd.frontends.admin.reports import ReloadReport, StatusReport, SweepReport, report_sweep
 from splitd.frontends.admin.resource import AdminResource
 from splitd.frontends.admin.status import Status
-from splitd.frontends.console.building import Operating
+from splitd.frontends.console.building import History, Operating
 from splitd.frontends.observing.observers import Observing
 from splitd.model.nodes import NodeEntry, RegistryInvalid, refuse_found, refuse_missing
 from splitd.model.striping import Layout
@@ -166,7 +166,8 @@ class Front:
         self._observing = Observing(
             config.access_log, config.access_log_format, config.audit_log, self._in_thread, reactor, wall
         )
-        operating = Operating(self._report, lambda: self._offered, lambda: self._closed)
+        self._history = History(self._report, self._observing.totals, reactor, wall)
+        operating = Operating(self._report, lambda: self._offered, lambda: self._closed, self._history)
         self._hashes_pool = ThreadPool(0, _HASHES, name="hashes")
         webdav = make_webdav(config, store, self.catalog.locks, capacity, access, operating, reactor, wall)
         self.endpoints = Endpoints(
@@ -390,6 +391,7 @@ class Front:
             await enter(users.start, users.stop)
         await self.upkeep.start(enter)
         await enter(_nothing, self._abort_uploads)
+        await enter(self._history.start, self._history.stop)
         await enter(self.endpoints.serve_clients, self.endpoints.end_clients)
         self._closed, self._status.starting = "", False
         self._log.info(

@@ -23,18 +23,31 @@ from tests.live.local_cluster import LocalCluster
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of the server's root, without a slash at the end."""
-    other = os.environ.get("SPLITD_CLIENTS_URL")
-    if other:
-        yield other.rstrip("/")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster | None]:
+    """Our cluster; None if another server is tested."""
+    if os.environ.get("SPLITD_CLIENTS_URL"):
+        yield None
         return
     cluster = LocalCluster(tmp_path_factory.mktemp("clients") / "cluster")
     try:
         cluster.start()
-        yield cluster.url
+        yield cluster
     finally:
         cluster.remove()
+
+
+@pytest.fixture
+def cluster(running: LocalCluster | None) -> LocalCluster:
+    """Our cluster, for tests that harm it."""
+    if running is None:
+        pytest.skip("other servers cannot be killed")
+    return running
+
+
+@pytest.fixture(scope="session")
+def server(running: LocalCluster | None) -> str:
+    """The URL of the server's root, without a slash at the end."""
+    return os.environ["SPLITD_CLIENTS_URL"].rstrip("/") if running is None else running.url
 
 
 @pytest.fixture

@@ -8,7 +8,9 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import CDPSession, Locator, Page, expect
+
+from tests.clients.browser import TIMEOUT_MS
 
 
 class Console:
@@ -21,6 +23,7 @@ class Console:
     def __init__(self, page: Page, place: str) -> None:
         self.page = page
         self.place = place
+        self._network: CDPSession | None = None
 
     @property
     def list(self) -> Locator:
@@ -92,7 +95,18 @@ class Console:
 
     def becomes(self, name: str, state: str) -> None:
         """Wait until an upload is in a state."""
-        expect(self.sent(name)).to_have_attribute("data-state", state)
+        expect(self.sent(name)).to_have_attribute("data-state", state, timeout=TIMEOUT_MS)
+
+    def network(self, bytes_per_s: int = -1, *, is_cut: bool = False) -> None:
+        """Let the browser send no faster from now on, or nothing.
+
+        :param bytes_per_s: -1 for as fast as it can.
+        """
+        if self._network is None:
+            self._network = self.page.context.new_cdp_session(self.page)
+            self._network.send("Network.enable")
+        speed = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_per_s}
+        self._network.send("Network.emulateNetworkConditions", {"offline": is_cut, **speed})
 
     def drop(self, files: Mapping[str, bytes]) -> None:
         """Drop files on the page, by their names."""

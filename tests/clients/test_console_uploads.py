@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote
 
@@ -12,7 +14,9 @@ from playwright.sync_api import Browser, Route, expect
 
 from tests.clients.browser import Faults, opened, running_browser
 from tests.clients.console import Console
+from tests.clients.relay import Relay
 from tests.live.clients import ask, put
+from tests.live.local_cluster import FRONT, LocalCluster
 
 
 @pytest.fixture(scope="module")
@@ -166,3 +170,121 @@ def test_what_does_not_fit_is_refused_before_its_first_byte(console: Console, pl
     expect(console.said).to_have_text("4 B do not fit: 3 B are free. Nothing was sent")
     expect(console.page.locator(".uploads")).to_have_count(0)
     assert ask(f"{place}/f").status == 404
+
+
+LARGE = 24 * 2**20
+SLOW = 4 * 2**20
+
+
+def large(folder: Path) -> tuple[Path, str]:
+    """A file that takes some seconds, and its SHA-256."""
+    path = folder / "large.bin"
+    path.write_bytes(os.urandom(LARGE))
+    return path, sha256(path.read_bytes()).hexdigest()
+
+
+def digest(url: str) -> str:
+    return sha256(ask(url).body).hexdigest()
+
+
+def under_way(console: Console) -> None:
+    """Wait until some of the large file is there."""
+    expect(console.sent("large.bin").locator(".track > div")).not_to_have_attribute(
+        "style", re.compile(r"width: 0(\.\d+)?%")
+    )
+
+
+def test_an_upload_is_paused_and_resumed(console: Console, place: str, tmp_path: Path) -> None:
+    path, expected = large(tmp_path)
+    console.network(SLOW)
+    console.upload(path)
+    under_way(console)
+    console.page.get_by_role("button", name="Pause: large.bin").click()
+    console.becomes("large.bin", "paused")
+    assert ask(f"{place}/large.bin").status == 404
+    console.network()
+    console.page.get_by_role("button", name="Resume: large.bin").click()
+    console.becomes("large.bin", "done")
+    assert digest(f"{place}/large.bin") == expected
+
+
+def test_an_upload_goes_on_after_a_reload_when_its_file_is_chosen_again(
+    console: Console, place: str, tmp_path: Path
+) -> None:
+    path, expected = large(tmp_path)
+    console.network(SLOW)
+    console.upload(path)
+    under_way(console)
+    console.page.reload()
+    console.becomes("large.bin", "left")
+    again = console.page.get_by_role("button", name="Choose the file again: large.bin")
+    other = tmp_path / "other.bin"
+    other.write_bytes(b"x")
+    for chosen in (other, path):
+        with console.page.expect_file_chooser() as chooser:
+            again.click()
+        if chosen is path:
+            # All but what was there is sent: a PATCH from an offset of more than nothing.
+            with console.page.expect_request(lambda request: request.method == "PATCH") as patched:
+                chooser.value.set_files(chosen)
+            assert int(patched.value.headers["upload-offset"]) > 0
+        else:
+            chooser.value.set_files(chosen)
+            expect(console.sent("large.bin")).to_contain_text("other.bin is another file")
+    console.becomes("large.bin", "done")
+    assert digest(f"{place}/large.bin") == expected
+    console.page.reload()
+    expect(console.row("large.bin")).to_be_visible()
+    expect(console.page.locator(".uploads")).to_have_count(0)
+
+
+def test_an_upload_survives_a_lost_network(browser: Browser, place: str, tmp_path: Path, cluster: LocalCluster) -> None:
+    path, expected = large(tmp_path)
+    relay = Relay(cluster.port)
+    relay.mend()
+    # The browser tells of each attempt that does not get there.
+    with opened(browser, Faults()) as page:
+        console = Console(page, place.replace(f":{cluster.port}", f":{relay.port}"))
+        console.open()
+        console.network(SLOW)
+        console.upload(path)
+        under_way(console)
+        relay.cut()
+        console.becomes("large.bin", "lost")
+        relay.mend()
+        console.becomes("large.bin", "done")
+    relay.cut()
+    assert digest(f"{place}/large.bin") == expected
+
+
+def test_an_upload_survives_that_the_front_is_killed_twice(
+    console: Console, place: str, tmp_path: Path, cluster: LocalCluster
+) -> None:
+    path, expected = large(tmp_path)
+    console.network(SLOW)
+    console.upload(path)
+    for _ in range(2):
+        under_way(console)
+        console.becomes("large.bin", "running")
+        cluster.wait_recovered(cluster.kill(FRONT))
+    expect(console.sent("large.bin")).to_have_attribute("data-state", "done", timeout=90_000)
+    assert digest(f"{place}/large.bin") == expected
+
+
+def test_a_large_file_whose_name_is_taken_meanwhile_asks_and_is_not_sent_again(
+    console: Console, place: str, tmp_path: Path
+) -> None:
+    path, expected = large(tmp_path)
+    console.network(SLOW)
+    console.upload(path)
+    under_way(console)
+    put(f"{place}/large.bin", b"somebody else's")
+    console.network()
+    console.becomes("large.bin", "asks")
+    assert ask(f"{place}/large.bin").body == b"somebody else's"
+    sent: list[str] = []
+    console.page.on("request", lambda request: sent.append(request.headers.get("upload-offset", "")))
+    console.page.get_by_role("button", name="Replace: large.bin").click()
+    console.becomes("large.bin", "done")
+    assert digest(f"{place}/large.bin") == expected
+    assert all(offset != "0" for offset in sent)

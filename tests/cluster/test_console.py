@@ -212,6 +212,39 @@ async def test_below_a_base_path_the_console_is_there_too(make_cluster: Callable
     assert (await cluster.get("/files/.splitd/api/list")).code == 200
 
 
+@pytest_twisted.ensureDeferred
+async def test_a_page_that_looks_gets_the_last_hour_and_then_each_report(cluster: Cluster) -> None:
+    await cluster.put("/f", b"12345")
+    client = await cluster.connect()
+    client.send(b"GET /.splitd/api/cluster/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    await client.until(lambda: b'"sample":' in client.received)
+    text = bytes(client.received).decode()
+    assert "text/event-stream" in text
+    history = re.search(r"event: history\s+data: (\[\[.*?\]\])", text)
+    assert history is not None
+    assert len(json.loads(history[1])[0]) == 7
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_page_that_looks_does_not_hold_up_a_stop(make_cluster: Callable[..., Cluster]) -> None:
+    cluster = make_cluster(stop_timeout_s=600.0)
+    await cluster.start()
+    client = await cluster.connect()
+    client.send(b"GET /.splitd/api/cluster/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    await client.until(lambda: b'"sample":' in client.received)
+    await cluster.stop_front()
+    assert client.received.endswith(b"\r\n0\r\n\r\n")
+
+
+@pytest_twisted.ensureDeferred
+async def test_without_users_the_cluster_is_for_those_who_call_it_by_a_safe_name(cluster: Cluster) -> None:
+    """A page of another site can give its own name the address of this server (DNS rebinding)."""
+    for path, method in (("cluster", "GET"), ("cluster/events", "GET"), ("cluster/act/rebalance?dry_run=1", "POST")):
+        answer = await cluster.ask(method, f"/.splitd/api/{path}", Host="elsewhere.example")
+        assert (answer.code, "names" in answer.text) == (421, True)
+    assert (await cluster.get("/.splitd/api/cluster")).code == 200
+
+
 # Users
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from splitd.frontends.console.assets import Assets
 from splitd.frontends.console.door import ConsoleDoor, Operating
+from splitd.frontends.console.history import History
 from splitd.frontends.console.resource import ConsoleResource
 
-__all__ = ["ConsoleDoor", "ConsoleResource", "Operating", "make_console"]
+__all__ = ["ConsoleDoor", "ConsoleResource", "History", "Operating", "make_console"]
 
 
 def make_console(door: ConsoleDoor) -> ConsoleResource:

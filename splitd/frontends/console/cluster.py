@@ -25,7 +25,10 @@ async def report(asked: Asked) -> None:
 
 
 async def events(asked: Asked) -> None:
-    """Answer `GET api/cluster/events`: the same report again and again, as server-sent events, until the page goes."""
+    """Answer `GET api/cluster/events`: the same report again and again, as server-sent events, until the page goes.
+
+    The first event, `history`, has the samples of the last hour; each of the others has the report and a sample.
+    """
     asked.need_operator()
     request, door = asked.request, asked.door
     request.setHeader("Content-Type", "text/event-stream")
@@ -37,12 +40,19 @@ async def events(asked: Asked) -> None:
         nonlocal is_first
         if not is_first:
             await deferLater(door.clock, _EVERY_S)
-        is_first = False
+        begins, is_first = is_first, False
         if door.operating.closed():
             return []  # the front stops, and waits for no page
         if asked.principal is not None and await door.principal(request) is not asked.principal:
             return []  # the user has been changed, or has logged out: the page asks again
-        return [b"data: " + msgspec.json.encode(await door.operating.status()) + b"\n\n"]
+        report = await door.operating.status()
+        history = door.operating.history
+        sample = msgspec.json.encode(history.now(report))
+        data = b'{"report":%b,"sample":%b}' % (msgspec.json.encode(report), sample)
+        lines = [b"data: " + data + b"\n\n"]
+        if begins:
+            lines.insert(0, b"event: history\ndata: " + msgspec.json.encode(history.samples()) + b"\n\n")
+        return lines
 
     await send_body(request, lambda: Deferred.fromCoroutine(read()))
     request.finish()

@@ -11,6 +11,7 @@ import msgspec
 from splitd.access.grants import Principal
 from splitd.access.sessions import Session
 from splitd.errors import Forbidden, LoginRequired
+from splitd.frontends.console.history import History
 from splitd.frontends.http.answers import Refused, answer
 from splitd.frontends.http.guard import Guard
 from splitd.frontends.http.limits import RequestLimits
@@ -38,11 +39,13 @@ class Operating:
     :param status: returns the report of the operators' port.
     :param actions: returns what they may ask for, by path.
     :param closed: returns why no action is possible now; empty if actions are possible.
+    :param history: what was measured in the last hour.
     """
 
     status: Callable[[], Awaitable[Any]]
     actions: Callable[[], Mapping[str, Action]]
     closed: Callable[[], str]
+    history: History
 
 
 @attrs.frozen
@@ -153,10 +156,16 @@ class Asked:
     def need_operator(self) -> None:
         """Refuse those who are no operators.
 
+        :raise Refused: there are no users, and the request calls the server by a name that may be another site's.
         :raise LoginRequired: nobody has logged in.
         :raise Forbidden: the user has no admin grant for the root.
         """
         principal = self.principal
+        # The page of another site may have given its own name the address of this server (DNS rebinding); then it has
+        # no session, but without users it needs none.
+        if principal is None and not self.request.comes_by_safe_names():
+            host = self.request.call.host
+            raise Refused(421, f"{host!r} is not a name for operators; add it to the setting names, or use an address")
         if principal is None or principal.is_operator:
             return
         if principal.is_anonymous:

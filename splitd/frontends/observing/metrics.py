@@ -75,6 +75,11 @@ class RequestMetrics:
         """Count a connection that was refused before its first whole head."""
         self._requests["none", str(status)] += 1
 
+    def totals(self) -> tuple[int, int]:
+        """Return how many requests were answered since the start, and how many of them by a fault of the server."""
+        failed = sum(count for (_, status), count in self._requests.items() if status.startswith("5"))
+        return sum(self._requests.values()), failed
+
     def measure(self) -> Iterator[Metric]:
         """Yield the counts."""
         requests = CounterMetricFamily(

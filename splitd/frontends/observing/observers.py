@@ -65,6 +65,10 @@ class Observing:
         for log in self._logs.values():
             await log.stop()
 
+    def totals(self) -> tuple[int, int]:
+        """Return how many requests of clients were answered, and how many of them by a fault of the server."""
+        return self._metrics.totals()
+
     def measure(self) -> Iterator[Metric]:
         """Yield what was counted, for Prometheus."""
         yield from self._metrics.measure()

@@ -5,13 +5,13 @@ import { Dialogs, Menus, openMenu, sayFailure, Toasts } from "./dialogs.js";
 import { Files } from "./files.js";
 import { formatSize } from "./format.js";
 import { Icon, Mark } from "./icons.js";
-import { Login } from "./login.js";
-import { follow, route } from "./router.js";
+import { Login, LoginAbove } from "./login.js";
+import { follow, route, viewUrl } from "./router.js";
 import { language, setLanguage, t } from "./texts.js";
 import { Uploads } from "./uploads.js";
 import { finished } from "./upload.js";
 
-const lazy = {};
+const lazy = { cluster: () => import("./cluster.js").then((module) => module.Cluster) };
 
 function App() {
   const { view, path, query } = useSignal(route);
@@ -24,6 +24,7 @@ function App() {
       <a class="brand" href=${urlOf("/", true)} onClick=${follow} aria-label="splitd"><${Mark} /><span>splitd</span></a>
       <nav class="views" aria-label=${t("views")}>
         <${ViewLink} name="files" href=${urlOf("/", true)} is=${view === "files"} />
+        ${who.operator && html`<${ViewLink} name="cluster" href=${viewUrl("cluster")} is=${view === "cluster"} />`}
       </nav>
       <span class="spring"></span>
       <${Room} path=${view === "files" ? path : "/"} />
@@ -33,7 +34,7 @@ function App() {
     <main id="main" tabindex="-1">${view === "files" ? html`<${Files} path=${path} query=${query} />` : html`<${Lazy} key=${view} name=${view} />`}
       <${Menus} /><${Toasts} /></main>
     <${Uploads} /><${Dialogs} />
-    ${asked !== null && html`<div class="veil"><${Login} /></div>`}
+    ${asked !== null && html`<${LoginAbove} />`}
   </div>`;
 }
 

@@ -1,9 +1,16 @@
 // Who is there?
-import { html, useState, useSignal } from "./html.js";
+import { html, useLayoutEffect, useRef, useState, useSignal } from "./html.js";
 import { loginAsked, me, postJson, start } from "./api.js";
 import { wordsOf } from "./dialogs.js";
 import { Mark } from "./icons.js";
 import { t } from "./texts.js";
+
+/** The form above a page that is there already, whatever else lies above it. */
+export function LoginAbove() {
+  const ref = useRef();
+  useLayoutEffect(() => ref.current.showModal(), []);
+  return html`<dialog class="veil" ref=${ref} aria-label=${t("logIn")} onCancel=${(event) => event.preventDefault()}><${Login} /></dialog>`;
+}
 
 /** The form.  While a page is there already, it lies above it, and the page goes on afterwards. */
 export function Login() {

@@ -3,11 +3,13 @@ import { Signal } from "./html.js";
 import { call, failureOf, Failure, getJson, join, makeFolder, ownHeaders, split, urlOf } from "./api.js";
 import { say, wordsOf } from "./dialogs.js";
 import { freeName } from "./actions.js";
+import * as unfinished from "./unfinished.js";
 import { formatSize } from "./format.js";
 import { Row } from "./listing.js";
 import { t } from "./texts.js";
 
 const AT_ONCE = 4;
+const RESUMABLE = 8 << 20; // from here on files are sent so that they can be continued
 const LARGE = 1 << 20; // from here on it is worth a request to ask first whether the name is taken
 const SPEED_MS = 4000; // over how long the speed is measured
 
@@ -29,11 +31,16 @@ export class Upload {
     this.path = path;
     this.size = file.size;
     this.sent = 0;
-    this.state = "waiting"; // running, asks, done, failed, stopped
+    this.state = "waiting"; // running, lost, paused, asks, done, failed, stopped, left
+    this.url = ""; // of an upload that can be continued
     this.message = "";
     this.etag = null; // of the version that is to be replaced
     this.overwrite = false;
     this.request = null;
+  }
+
+  get isResumable() {
+    return this.size >= RESUMABLE;
   }
 
   get name() {
@@ -191,11 +198,12 @@ async function run(upload) {
     }
     upload.state = "done";
     upload.sent = upload.size;
+    unfinished.forget(upload);
     const [folder, name] = split(upload.path);
     finished.set(new Row(folder, [name, upload.size, Date.now(), upload.file.type]));
   } catch (problem) {
     if (problem.status === 412) await ask(upload);
-    else if (upload.state !== "stopped") fail(upload, problem);
+    else if (!["stopped", "paused"].includes(upload.state)) fail(upload, problem);
   }
 }
 
@@ -206,7 +214,7 @@ function fail(upload, problem) {
 
 /** Ask before the first byte of a large file whether its name is free. */
 async function mayBegin(upload) {
-  if (upload.size < LARGE || upload.overwrite) return true;
+  if (upload.size < LARGE || upload.overwrite || upload.url) return true;
   try {
     await call("HEAD", urlOf(upload.path));
   } catch (problem) {
@@ -242,7 +250,10 @@ export function answer(upload, what, all = false) {
     upload.message = t("skipped");
   } else {
     if (what === "replace") upload.overwrite = true;
-    else upload.path = nextName(upload.path);
+    else {
+      endUnfinished(upload); // it has the other name
+      upload.path = nextName(upload.path);
+    }
     upload.state = "waiting";
   }
   pump();
@@ -255,16 +266,40 @@ function nextName(path) {
   return join(folder, `${match[1]} (${Number(match[2]) + 1})${match[3] || ""}`);
 }
 
+/** The headers of a request that stores a file. */
+function conditions(upload) {
+  // The second one holds for every file: an upload that was begun for a name that is free would remember that.
+  if (upload.overwrite) return { ...(upload.etag && { "If-Match": upload.etag }), "If-None-Match": '"none"' };
+  return { "If-None-Match": "*" };
+}
+
 /** Send a file; the promise fails with the words of the server. */
-function send(upload) {
+async function send(upload) {
+  if (!upload.isResumable) return put(upload);
+  const { resume } = await import("./resuming.js");
+  return resume(upload, conditions(upload), {
+    progress: (sent) => {
+      count(Math.max(0, sent - upload.sent));
+      upload.sent = sent;
+      if (upload.state === "lost") upload.state = "running";
+      draw();
+    },
+    lost: () => {
+      if (upload.state === "running") upload.state = "lost";
+      draw();
+    },
+    begun: () => unfinished.keep(upload),
+  });
+}
+
+function put(upload) {
   return new Promise((done, failed) => {
     const request = new XMLHttpRequest();
     upload.request = request;
     upload.sent = 0;
     request.open("PUT", urlOf(upload.path));
     for (const [name, value] of Object.entries(ownHeaders())) request.setRequestHeader(name, value);
-    if (upload.overwrite && upload.etag) request.setRequestHeader("If-Match", upload.etag);
-    else if (!upload.overwrite) request.setRequestHeader("If-None-Match", "*");
+    for (const [name, value] of Object.entries(conditions(upload))) request.setRequestHeader(name, value);
     request.upload.addEventListener("progress", (event) => {
       count(event.loaded - upload.sent);
       upload.sent = event.loaded;
@@ -284,13 +319,46 @@ export function stop(upload) {
   upload.state = "stopped";
   upload.message = t("cancelled");
   if (upload.request) upload.request.abort();
+  endUnfinished(upload);
   draw();
+}
+
+/** Keep what was sent, and send no more until `retry`. */
+export function pause(upload) {
+  upload.state = "paused";
+  if (upload.request) upload.request.abort();
+  draw();
+}
+
+function endUnfinished(upload) {
+  if (!upload.url) return;
+  // It would end by itself after some days, if this does not get there.
+  call("DELETE", upload.url, { headers: { "Tus-Resumable": "1.0.0" } }).catch(() => {});
+  unfinished.forget(upload);
+  upload.url = "";
+}
+
+/** Go on with an upload that was left by an earlier page, now that its file has been chosen again. */
+export function goOn(upload, file) {
+  if (file.size !== upload.size || file.lastModified !== upload.file.lastModified) {
+    upload.message = t("otherFile", file.name);
+    draw();
+    return;
+  }
+  upload.file = file;
+  retry(upload);
+}
+
+for (const left of unfinished.all()) {
+  const upload = new Upload({ size: left.size, lastModified: left.modified, type: left.type }, left.path);
+  Object.assign(upload, { url: left.url, sent: left.sent, state: "left", overwrite: left.overwrite, etag: left.etag });
+  uploads.value.push(upload);
 }
 
 export function retry(upload) {
   upload.state = "waiting";
   upload.message = "";
-  upload.sent = 0;
+  if (!upload.url) upload.sent = 0;
   pump();
 }
 
@@ -304,7 +372,8 @@ export function stopAll() {
 }
 
 addEventListener("beforeunload", (event) => {
-  if (uploads.value.some((upload) => !upload.isOver)) event.preventDefault();
+  const loses = (upload) => !upload.isOver && upload.state !== "left" && !upload.url;
+  if (uploads.value.some(loses)) event.preventDefault();
 });
 
 

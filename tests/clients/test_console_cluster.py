@@ -1,0 +1,117 @@
+"""The console in a real browser: logging in, and the cluster as operators see it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.clients.browser import Faults, opened, running_browser
+from tests.clients.console import Console
+from tests.live.clients import ask
+from tests.live.local_cluster import LocalCluster
+from tests.users import ROOT, write_users
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if os.environ.get("SPLITD_CLIENTS_URL"):
+        pytest.skip("other servers have no console")
+    with running_browser() as running:
+        yield running
+
+
+@pytest.fixture
+def faults() -> Iterator[Faults]:
+    """The faults of all pages of a test, which must be none."""
+    noted = Faults()
+    yield noted
+    assert noted.found == []
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    """A cluster with the users of `write_users`."""
+    folder: Path = tmp_path_factory.mktemp("guarded")
+    write_users(folder / "users.yaml")
+    cluster = LocalCluster(folder / "cluster", users=str(folder / "users.yaml"))
+    try:
+        cluster.start()
+        for path in ("/anna/", "/public/"):
+            assert ask(cluster.url + path, "MKCOL", Authorization=ROOT).status == 201
+        yield cluster
+    finally:
+        cluster.remove()
+
+
+def log_in(page: Page, name: str, password: str) -> None:
+    page.get_by_label("User name").fill(name)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Log in").click()
+
+
+def test_one_logs_in_and_sees_what_one_may_see(browser: Browser, faults: Faults, guarded: LocalCluster) -> None:
+    with opened(browser, faults) as page:
+        page.goto(f"{guarded.url}/anna/")
+        assert Axe().run(page).response["violations"] == []
+        log_in(page, "anna", "wrong")
+        expect(page.get_by_role("alert")).to_have_text("The name or the password is wrong")
+        log_in(page, "anna", "anna-pw")
+        console = Console(page, f"{guarded.url}/anna")
+        expect(page.locator(".empty")).to_contain_text("Nothing is here yet")
+        assert page.url == f"{guarded.url}/anna/"
+        console.drop({"f": b"hers"})
+        console.becomes("f", "done")
+        expect(page.get_by_role("link", name="Cluster")).to_have_count(0)
+        # Where she may only read, nothing is offered that she may not do.
+        page.get_by_role("link", name="Files", exact=True).first.click()
+        expect(console.row("anna")).to_be_visible()
+        expect(page.get_by_role("button", name="New folder")).to_have_count(0)
+        expect(page.get_by_role("button", name="Upload", exact=True)).to_have_count(0)
+        page.goto(f"{guarded.url}/.splitd/cluster")
+        expect(page.locator(".empty")).to_have_text("This is for operators.")
+
+
+def test_logging_out_everywhere_ends_the_other_window_which_asks_and_goes_on(
+    browser: Browser, faults: Faults, guarded: LocalCluster
+) -> None:
+    with opened(browser, faults) as here, opened(browser, faults) as there:
+        for page in (here, there):
+            page.goto(f"{guarded.url}/anna/")
+            log_in(page, "anna", "anna-pw")
+            expect(page.get_by_role("button", name="New folder")).to_be_visible()
+        here.get_by_role("button", name="Account of anna").click()
+        here.get_by_role("menuitem", name="Log out everywhere").click()
+        expect(here.get_by_label("Password")).to_be_visible()
+        there.get_by_role("button", name="New folder").click()
+        there.locator("dialog[open]").get_by_role("textbox").fill("made later")
+        there.locator("dialog[open]").get_by_role("button", name="Create").click()
+        log_in(there, "anna", "anna-pw")
+        there.locator("dialog[open]").get_by_role("button", name="Create").click()
+        expect(there.locator(".row .name").get_by_text("made later")).to_be_visible()
+
+
+def test_an_operator_sees_the_cluster_and_keeps_it_up(browser: Browser, faults: Faults, guarded: LocalCluster) -> None:
+    with opened(browser, faults, reduced_motion="reduce") as page:
+        page.goto(guarded.url)
+        log_in(page, "root", "root-pw")
+        page.get_by_role("link", name="Cluster").click()
+        expect(page.locator(".health")).to_contain_text("All is well")
+        expect(page.locator(".node")).to_have_count(6)
+        expect(page.locator(".node .state")).to_have_text(["up"] * 6)
+        expect(page.locator(".chart")).to_have_count(3)
+        assert Axe().run(page).response["violations"] == []
+        with guarded.paused("n2"):
+            expect(page.locator(".node").filter(has_text="n2").locator(".state")).to_have_text("down", timeout=60_000)
+            expect(page.locator(".health")).to_contain_text("Nothing can be stored now")
+        expect(page.locator(".health")).to_contain_text("All is well", timeout=60_000)
+        page.get_by_role("button", name="Try only: Sweep").click()
+        expect(page.locator(".toast span")).to_contain_text("0 orphans found")
+        page.get_by_role("button", name="Start: Rebalance").click()
+        expect(page.locator("dialog[open]")).to_contain_text("It would move 0 parts")
+        page.locator("dialog[open]").get_by_role("button", name="Start").click()
+        expect(page.locator(".duties")).to_contain_text(["0 parts moved"])
