@@ -26,6 +26,7 @@ from storaged.parts.errors import StoragedError
 from storaged.parts.format import encode_part, parse_part_id
 from storaged.system.sizes import Size
 from tests.cluster.cluster import Answer, Cluster
+from tests.cluster.s3 import KEY
 from tests.cluster.segments import continued, feed, put_segment
 from tests.crash.oracle import Begun, Ended, allowed
 from tests.crash.power import Cuts, Image, PowerDisk
@@ -360,7 +361,15 @@ class SegmentLife(Life):
 async def test_power_cuts_at_every_moment(
     make_cluster: Callable[..., Cluster], life: type[Life], settings: dict[str, Any]
 ) -> None:
+    assert await cut_at_every_moment(make_cluster, life, **settings) > 500
+
+
+async def cut_at_every_moment(make_cluster: Callable[..., Cluster], life: type[Life], **settings: Any) -> int:
+    """Let a cluster live, and judge what a power cut at any moment can leave; return how many different disks that
+    were.
+    """
     cluster = make_cluster(count=NODES, unit=UNIT, small_part=Size(1000), reap_interval_s=3600.0, **settings)
+    cluster.s3_key = KEY
     folder = cluster.folder
     first = empty(folder)
     disk = ClusterDisk(first)
@@ -380,4 +389,4 @@ async def test_power_cuts_at_every_moment(
                 seen.add(state)
                 judge(image, cuts.notes, folder)
     TALLY["states of a cluster's disks started from"] += len(seen)
-    assert len(seen) > 500
+    return len(seen)

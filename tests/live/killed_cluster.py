@@ -19,6 +19,7 @@ from splitd.model.striping import part_size
 from storaged.parts.format import stored_size
 from storaged.system.filesystem import OSFilesystem
 from tests.live.clients import ask
+from tests.live.doors import S3
 from tests.live.local_cluster import BLOCK, FRONT, SPLITCTL
 from tests.live.processes import wait_until
 from tests.ports import free_ports
@@ -60,6 +61,11 @@ class KilledCluster:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def s3(self) -> S3:
+        """Its door for S3."""
+        return S3(f"http://127.0.0.1:{self.port + 2}", self.folder / "s3.key")
 
     def start(self) -> None:
         for daemon in self.daemons.values():
@@ -135,9 +141,15 @@ class KilledCluster:
         }
 
     def manifests(self) -> list[Manifest]:
-        """Return the manifests of all files, with the nodes where their parts lie now."""
+        """Return the manifests of all files, and of the segments of those that have some, with the nodes where their
+        parts lie now.
+        """
         state = self.state()
-        return [state.moves.place(manifest) for manifest in state.tree.files()]
+        placed = []
+        for manifest in state.tree.files():
+            segments = [state.version(each.upload) for each in manifest.segments]
+            placed += [each for each in segments if each is not None] if segments else [state.moves.place(manifest)]
+        return placed
 
     def parts_stored(self) -> dict[tuple[str, str], int]:
         """Return the sizes of the parts that the nodes list, by node and part id."""

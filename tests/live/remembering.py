@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 
-from tests.live.clients import ask
+from tests.live.doors import Door, WebDAV
 from tests.live.killed_cluster import KilledCluster
 from tests.live.local_cluster import FRONT
 from tests.tally import TALLY
@@ -21,12 +21,13 @@ _PAUSE_S = 0.1
 class Client(threading.Thread):
     """A client with its own names, which knows the possible contents of each.
 
+    :param door: the front door that it uses.
     :ivar may: the possible contents, by path; None for no file.
     """
 
-    def __init__(self, cluster: KilledCluster, number: int) -> None:
+    def __init__(self, door: Door, number: int) -> None:
         super().__init__(name=f"client {number}", daemon=True)
-        self._cluster = cluster
+        self.door = door
         self._random = random.Random(number)
         self._over = threading.Event()
         self.may: dict[str, list[bytes | None]] = {f"/{number}-{name}": [None] for name in range(NAMES)}
@@ -46,7 +47,7 @@ class Client(threading.Thread):
     @property
     def stored(self) -> int:
         """How many PUTs succeeded."""
-        return self.done["PUT 201"] + self.done["PUT 204"]
+        return sum(self.done[f"PUT {status}"] for status in self.door.stored)
 
     def end(self) -> None:
         self._over.set()
@@ -61,16 +62,16 @@ class Client(threading.Thread):
 
     def put(self, path: str) -> None:
         data = self._content()
-        self._changed(path, data, ask(self._cluster.url + path, "PUT", data).status, {201, 204})
+        self._changed(path, data, self.door.put(path, data).status, self.door.stored)
 
     def delete(self, path: str) -> None:
-        status = ask(self._cluster.url + path, "DELETE").status
+        status = self.door.delete(path).status
         if status == 404:
             self._seen(path, None)
         else:
             self._changed(path, None, status, {204})
 
-    def _changed(self, path: str, result: bytes | None, status: int, good: set[int]) -> None:
+    def _changed(self, path: str, result: bytes | None, status: int, good: Set[int]) -> None:
         self.done[f"{'PUT' if result is not None else 'DELETE'} {status}"] += 1
         if status in good:
             self.may[path] = [result]
@@ -81,7 +82,7 @@ class Client(threading.Thread):
             self.wrong.append(f"{path}: answered {status}")
 
     def get(self, path: str) -> None:
-        answer = ask(self._cluster.url + path)
+        answer = self.door.get(path)
         self.done[f"GET {answer.status}"] += 1
         if answer.status == 200:
             TALLY["bytes compared"] += len(answer.body)
@@ -102,10 +103,15 @@ def _show(data: bytes | None) -> str:
 
 
 @contextmanager
-def remembering(cluster: KilledCluster, count: int) -> Iterator[list[Client]]:
-    """Start a cluster and clients; stop the cluster at the end, and check that no daemon met an unexpected error."""
+def remembering(cluster: KilledCluster, count: int, door: Door | None = None) -> Iterator[list[Client]]:
+    """Start a cluster and clients; stop the cluster at the end, and check that no daemon met an unexpected error.
+
+    :param door: the front door that the clients use; None for WebDAV's.
+    """
     cluster.start()
-    clients = [Client(cluster, number) for number in range(count)]
+    door = WebDAV(cluster.url) if door is None else door
+    door.prepare()
+    clients = [Client(door, number) for number in range(count)]
     try:
         for client in clients:
             client.start()
@@ -132,6 +138,7 @@ def end_well(cluster: KilledCluster, clients: list[Client], settle: Callable[[],
     for client in clients:
         client.end()
     assert [wrong for client in clients for wrong in client.wrong] == []
+    clients[0].door.tidy()
     settle()
     for client in clients:
         for path in client.may:

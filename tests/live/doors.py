@@ -1,0 +1,130 @@
+"""The front doors of a cluster, for clients that store, read and delete files without knowing by which door."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import quote
+
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from defusedxml.ElementTree import fromstring
+
+from tests.live.clients import Answer, ask
+from tests.live.processes import wait_until
+
+_NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
+_IN_PARTS = 1_000_000
+"""Files with at least so many bytes are sent as multipart uploads."""
+
+
+class Door(Protocol):
+    """A front door.
+
+    :cvar stored: the statuses of a PUT that has stored the file.
+    """
+
+    stored: frozenset[int]
+
+    def prepare(self) -> None:
+        """Make what the door needs before files can be stored."""
+
+    def put(self, path: str, data: bytes) -> Answer:
+        """Store a file."""
+
+    def get(self, path: str) -> Answer:
+        """Read a file."""
+
+    def delete(self, path: str) -> Answer:
+        """Delete a file: 204; or 404, if there is none and the door tells."""
+
+    def tidy(self) -> None:
+        """End what clients have begun and not ended."""
+
+
+class WebDAV:
+    """The front's own door."""
+
+    stored = frozenset({201, 204})
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def prepare(self) -> None:
+        """Do nothing."""
+
+    def put(self, path: str, data: bytes) -> Answer:
+        return ask(self._url + path, "PUT", data)
+
+    def get(self, path: str) -> Answer:
+        return ask(self._url + path)
+
+    def delete(self, path: str) -> Answer:
+        return ask(self._url + path, "DELETE")
+
+    def tidy(self) -> None:
+        """Do nothing: an upload ends with its request."""
+
+
+class S3:
+    """The door for S3, by which large files are stored as multipart uploads.
+
+    :param key: the file of the access key and the secret key.
+    """
+
+    stored = frozenset({200})
+
+    def __init__(self, url: str, key: Path) -> None:
+        self._url = f"{url}/bucket"
+        self._key = key
+
+    def _ask(self, method: str, path: str, data: bytes = b"") -> Answer:
+        url = self._url + path
+        request: Any = AWSRequest(method=method, url=url, data=data)
+        S3SigV4Auth(Credentials(*self._key.read_text().split()), "s3", "us-east-1").add_auth(request)
+        return ask(url, method, data, **dict(request.headers.items()))
+
+    def prepare(self) -> None:
+        """Make the bucket."""
+        assert self._ask("PUT", "").status == 200
+
+    def put(self, path: str, data: bytes) -> Answer:
+        return self._put_in_parts(path, data) if len(data) >= _IN_PARTS else self._ask("PUT", path, data)
+
+    def _put_in_parts(self, path: str, data: bytes) -> Answer:
+        begun = self._ask("POST", f"{path}?uploads")
+        if begun.status != 200:
+            return begun
+        upload = fromstring(begun.body).findtext(f"{_NAMESPACE}UploadId")
+        part = self._ask("PUT", f"{path}?partNumber=1&uploadId={upload}", data)
+        if part.status != 200:
+            return part
+        named = f"<Part><PartNumber>1</PartNumber><ETag>{part.etag}</ETag></Part>"
+        body = f"<CompleteMultipartUpload>{named}</CompleteMultipartUpload>".encode()
+
+        def complete() -> Answer | None:
+            done = self._ask("POST", f"{path}?uploadId={upload}", body)
+            return None if done.status in {0, 503} else done
+
+        # An answer may be lost, or the front may not be ready; asked again, it answers as if it was the first time.
+        return wait_until(complete, "the end of a multipart upload")  # type: ignore[return-value]
+
+    def get(self, path: str) -> Answer:
+        found = self._ask("GET", path)
+        etag = found.etag.strip('"')
+        if found.status == 200 and "-" not in etag:
+            assert etag == hashlib.md5(found.body).hexdigest(), f"{path}: the bytes are not those of its ETag"
+        return found
+
+    def delete(self, path: str) -> Answer:
+        return self._ask("DELETE", path)
+
+    def tidy(self) -> None:
+        """Abort the multipart uploads whose client has had no answer."""
+        listed = fromstring(self._ask("GET", "?uploads").body)
+        assert listed.findtext(f"{_NAMESPACE}IsTruncated") == "false"
+        for each in listed.findall(f"{_NAMESPACE}Upload"):
+            key, upload = each.findtext(f"{_NAMESPACE}Key"), each.findtext(f"{_NAMESPACE}UploadId")
+            assert self._ask("DELETE", f"/{quote(key or '')}?uploadId={upload}").status == 204
