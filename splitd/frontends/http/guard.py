@@ -50,11 +50,11 @@ class Guard:
         :raise Forbidden: the request changes something, and has the cookie of a session without its token.
         """
         logins = self._logins()
-        if not request.has_header(b"authorization"):
-            return self._by_session(request, logins) or logins.anonymous
         header = request.only_header(b"authorization")
         if header is None:
-            return None
+            if request.has_header(b"authorization"):
+                return None
+            return self._by_session(request, logins) or logins.anonymous
         before = request.known
         known = logins.known(header, before if isinstance(before, Known) else None)
         if known is None:

@@ -102,7 +102,12 @@ class WebdavResource(StreamingResource):
         if self._cors is not None and greet_page(request, self._cors):
             return
         try:
-            door = self._door if self._guard is None else await self._door_for(request)
+            if self._guard is None:
+                door = self._door
+            else:
+                # Almost every request has a login that is remembered, and needs no coroutine for that.
+                principal = self._guard.known(request) or await self._guard.find(request)
+                door = self._door_for(request, principal, self._guard.generation)
             waiting = None if self._limits is None else self._limits.enter(request)
             if waiting is not None:
                 await waiting
@@ -137,12 +142,10 @@ class WebdavResource(StreamingResource):
             )
         self._refuse(request, answer)
 
-    async def _door_for(self, request: IRequest) -> Door:
+    def _door_for(self, request: IRequest, principal: Principal, generation: object) -> Door:
         """Return the door for the user who sends a request."""
-        assert self._guard is not None
-        principal = self._guard.known(request) or await self._guard.find(request)
-        if self._doors_of is not self._guard.generation:
-            self._doors, self._doors_of = LRUCache(_MOST_DOORS), self._guard.generation
+        if self._doors_of is not generation:
+            self._doors, self._doors_of = LRUCache(_MOST_DOORS), generation
         request.user = principal.name or None
         door = self._doors.get(principal)
         if door is None:
