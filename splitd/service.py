@@ -156,7 +156,7 @@ class Front:
         self._capacity = capacity = self._make_capacity(layout, descriptors)
         more = self._in_thread, capacity.open_nodes, reactor, wall
         self.upkeep = Upkeep(config, self.catalog, self.registry, self.read_policy, *more)
-        who = users, s3_key, self._seal, self.catalog.quotas
+        who = users, s3_key, self._seal, self.catalog
         self.access = access = Access(
             config, *who, self._in_thread, reactor, wall, limit_addresses=self._limit_addresses
         )

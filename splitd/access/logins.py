@@ -143,9 +143,15 @@ class Logins:
         before.proven.until = min(now + REMEMBERED_S, before.proven.ends)
         return before
 
-    def of_user(self, name: str) -> Principal | None:
-        """Return who has a name, without proof; None if no user has it."""
-        return self._principals.get(name)
+    def of_user(self, name: str, stamp: str) -> Principal | None:
+        """Return who has a name and, as a proof from before, a stamp; None if no user has both."""
+        return self._principals.get(name) if self.stamp(name) == stamp else None
+
+    def stamp(self, name: str) -> str:
+        """Return what stands for the password of a user, as long as it is not changed."""
+        user = self._users.get(name)
+        hashed = "" if user is None else user.password or ""
+        return hashlib.sha256(f"{name} {hashed}".encode()).hexdigest()
 
     def find_key(self, key_id: str) -> tuple[Principal, str] | None:
         """Return whose a pair of keys is, and its secret, which is sealed; None if there is none."""

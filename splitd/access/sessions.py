@@ -8,15 +8,25 @@ import secrets
 import attrs
 from cachetools import LRUCache
 
+from splitd.interfaces.documents import IDocuments
+from splitd.model.documents import Document
 from storaged.system.clocks import WallClock
 
 LASTS_S = 24 * 3600
 """How long a session lasts at most."""
 
 IDLE_S = 4 * 3600
-"""How long a session lasts without a request."""
+"""How long a session lasts without a request; after a start of the front, since then."""
 
-_MOST = 10_000
+LOOKED_S = 10
+"""How long the catalog is not asked again whether a session has ended: another front may have ended it."""
+
+MOST = 100
+"""The most sessions of a user."""
+
+_KIND = "session"
+_REMEMBERED = 10_000
+_PAGE = 100
 
 
 @attrs.define(eq=False)
@@ -24,67 +34,102 @@ class Session:
     """What a cookie stands for.
 
     :param user: who has logged in.
+    :param stamp: stands for the user's password: a session ends with it.
     :param csrf: what a request that changes something must send along; a page of another site cannot know it.
-    :param began_ms: when they logged in, milliseconds since 1970.
-    :param used_ms: when the last request came.
+    :param used_ms: when the last request came; all times are those of `WallClock.steady_ms`.
+    :param looked_ms: when the catalog had it.
+    :param ends_ms: when it ends at the latest.
     """
 
     user: str
+    stamp: str
     csrf: str
-    began_ms: int
     used_ms: int
+    looked_ms: int
+    ends_ms: int
 
 
 class Sessions:
-    """The sessions that have begun and not ended.  They are held in memory, and end with the front.
+    """The sessions that have begun and not ended.  They survive restarts and takeovers.
 
-    Memory holds no cookie, only a hash of it.
+    The catalog keeps a hash of each cookie only.
 
-    :param wall: tells when sessions expire.
+    :param documents: where they are kept.
+    :param wall: tells when they expire.
     """
 
-    def __init__(self, wall: WallClock) -> None:
+    def __init__(self, documents: IDocuments, wall: WallClock) -> None:
+        self._documents = documents
         self._wall = wall
-        self._sessions: LRUCache[bytes, Session] = LRUCache(_MOST)
+        self._known: LRUCache[str, Session] = LRUCache(_REMEMBERED)
 
-    def begin(self, user: str) -> tuple[str, Session]:
+    async def begin(self, user: str, stamp: str) -> tuple[str, Session]:
         """Begin a session.
 
         :param user: has proven who they are.
         :return: the value of the cookie, and the session.
+        :raise TooManyDocuments: the user has `MOST` sessions.
+        :raise CatalogReadOnly: the catalog cannot be written.
         """
-        cookie, now_ms = secrets.token_urlsafe(32), self._wall.now_ms()
-        session = Session(user, secrets.token_urlsafe(24), now_ms, now_ms)
-        self._sessions[_digest(cookie)] = session
-        return cookie, session
+        cookie, now_ms = secrets.token_urlsafe(32), self._wall.steady_ms()
+        document = Document(_KIND, _digest(cookie), user, stamp, now_ms + LASTS_S * 1000)
+        await self._documents.put(document, expected=0, most=MOST)
+        return cookie, self._remember(cookie, document, now_ms)
 
-    def find(self, cookie: str) -> Session | None:
-        """Return the session of a cookie; None if it never began, or has ended."""
-        digest = _digest(cookie)
-        session = self._sessions.get(digest)
-        if session is None:
-            return None
-        now_ms = self._wall.now_ms()
-        if now_ms >= min(session.began_ms + LASTS_S * 1000, session.used_ms + IDLE_S * 1000):
-            del self._sessions[digest]
+    def known(self, cookie: str) -> Session | None:
+        """Return the session of a cookie, if the catalog need not be asked; else None."""
+        now_ms, session = self._wall.steady_ms(), self._known.get(_digest(cookie))
+        if session is None or self._has_ended(session, now_ms) or now_ms >= session.looked_ms + LOOKED_S * 1000:
             return None
         session.used_ms = now_ms
         return session
 
-    def end(self, cookie: str) -> None:
-        """End the session of a cookie, if there is one."""
-        self._sessions.pop(_digest(cookie), None)
+    async def find(self, cookie: str) -> Session | None:
+        """Return the session of a cookie; None if it never began, or has ended."""
+        known = self.known(cookie)
+        if known is not None:
+            return known
+        digest, now_ms = _digest(cookie), self._wall.steady_ms()
+        before = self._known.pop(digest, None)
+        if before is not None and self._has_ended(before, now_ms):
+            await self._documents.delete(_KIND, digest)
+            return None
+        document = await self._documents.find(_KIND, digest)
+        return None if document is None else self._remember(cookie, document, now_ms)
 
-    def end_all(self, user: str) -> int:
+    async def end(self, cookie: str) -> None:
+        """End the session of a cookie, if there is one."""
+        digest = _digest(cookie)
+        self._known.pop(digest, None)
+        await self._documents.delete(_KIND, digest)
+
+    async def end_all(self, user: str) -> int:
         """End all sessions of a user.
 
         :return: how many there were.
         """
-        digests = [digest for digest, session in self._sessions.items() if session.user == user]
-        for digest in digests:
-            del self._sessions[digest]
-        return len(digests)
+        ended, after = 0, ""
+        while page := await self._documents.page(_KIND, user, after, _PAGE):
+            for document in page:
+                self._known.pop(document.key, None)
+                ended += await self._documents.delete(_KIND, document.key)
+            after = page[-1].key
+        return ended
+
+    def _remember(self, cookie: str, document: Document, now_ms: int) -> Session:
+        session = Session(document.owner, document.body, _csrf(cookie), now_ms, now_ms, document.expires_ms)
+        self._known[document.key] = session
+        return session
+
+    @staticmethod
+    def _has_ended(session: Session, now_ms: int) -> bool:
+        return now_ms >= min(session.ends_ms, session.used_ms + IDLE_S * 1000)
 
 
-def _digest(cookie: str) -> bytes:
-    return hashlib.sha256(cookie.encode("utf-8", "surrogateescape")).digest()
+def _digest(cookie: str) -> str:
+    return hashlib.sha256(cookie.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _csrf(cookie: str) -> str:
+    """Return the token of a session: it follows from the cookie, which scripts cannot read, and does not tell it."""
+    return hashlib.sha256(b"csrf " + cookie.encode("utf-8", "surrogateescape")).hexdigest()[:40]

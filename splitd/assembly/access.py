@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -19,6 +19,7 @@ from splitd.access.sessions import Sessions
 from splitd.config import Config
 from splitd.frontends.http.guard import Guard
 from splitd.frontends.http.limits import RequestLimits
+from splitd.interfaces.documents import IDocuments
 from splitd.interfaces.quotas import IQuotas
 from splitd.model.limits import Limits
 from storaged.http import Fetcher
@@ -31,12 +32,25 @@ _ISSUER_S, _ISSUER_BYTES = 10.0, 256 * 1024
 """How long a document of the issuer of tokens may take, and how long it may be."""
 
 
+class Kept(Protocol):
+    """What the catalog keeps of this."""
+
+    @property
+    def quotas(self) -> IQuotas:
+        """How much may be stored where."""
+
+    @property
+    def documents(self) -> IDocuments:
+        """Small documents."""
+
+
 class Access:
     """The users and the limits that the settings name.
 
     :param users: what the file of the users says; None if the settings name none.
     :param s3_key: the id and the secret of the only key for S3 if there are no users; None for none.
     :param seal: seals the secrets of users.
+    :param catalog: judges quotas, and keeps the sessions of those who log in with a form.
     :param run: runs a call in a thread.
     :param wall: tells the times until which logins and tokens are good.
     :param limit_addresses: sets how many connections an address may have, as the limits say.
@@ -54,7 +68,7 @@ class Access:
         users: UsersEntries | None,
         s3_key: tuple[str, str] | None,
         seal: Seal,
-        quotas: IQuotas,
+        catalog: Kept,
         run: Callable[[Callable[[], Any]], Deferred[Any]],
         reactor: Any,
         wall: WallClock,
@@ -68,9 +82,9 @@ class Access:
         self._wall = wall
         self.logins = ThreadPool(0, _LOGINS, name="logins")
         self.requests = RequestLimits(reactor)
-        self.limiting = self._make_limiting(quotas, limit_addresses, reactor)
+        self.limiting = self._make_limiting(catalog.quotas, limit_addresses, reactor)
         self.users = None if users is None else self._make_users(users)
-        self.guard = None if self.users is None else _guard(self.users, wall)
+        self.guard = None if self.users is None else _guard(self.users, Sessions(catalog.documents, wall))
         self.s3_keys = self._keys(s3_key)
 
     def _make_limiting(
@@ -106,5 +120,5 @@ class Access:
         return self.requests if self._config.limits else None
 
 
-def _guard(file: UsersFile, wall: WallClock) -> Guard:
-    return Guard(lambda: file.logins, Sessions(wall))
+def _guard(file: UsersFile, sessions: Sessions) -> Guard:
+    return Guard(lambda: file.logins, sessions)

@@ -332,6 +332,23 @@ async def test_a_session_ends_here_or_everywhere(guarded: Cluster) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_session_survives_a_restart_of_the_front(guarded: Cluster) -> None:
+    anna = await session_of(guarded, "anna")
+    await guarded.restart_front()
+    assert (await guarded.put("/anna/x", b"x", **anna)).code == 201
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_session_ends_with_the_password_of_its_user(guarded: Cluster) -> None:
+    anna = await session_of(guarded, "anna")
+    assert guarded.users is not None
+    write_users(guarded.users)  # the same passwords, by other hashes
+    assert (await guarded.ask("POST", f"{guarded.admin_url}/reload", Authorization=ROOT)).code == 200
+    assert (await guarded.get("/f", **anna)).code == 401
+    assert (await guarded.get("/f", **await session_of(guarded, "anna"))).code == 200
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_session_ends_with_its_user(guarded: Cluster) -> None:
     anna = await session_of(guarded, "anna")
     assert guarded.users is not None

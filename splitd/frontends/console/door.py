@@ -82,9 +82,9 @@ class ConsoleDoor:
         request.user = principal.name or None
         return principal
 
-    def session(self, request: IRequest) -> Session | None:
+    async def session(self, request: IRequest) -> Session | None:
         """Return the session of a request; None if it has none."""
-        return None if self.guard is None else self.guard.session(request)
+        return None if self.guard is None else await self.guard.session(request)
 
 
 @attrs.frozen

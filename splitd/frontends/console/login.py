@@ -36,7 +36,7 @@ def whoami(asked: Asked, session: Session | None) -> dict[str, Any]:
 
 async def me(asked: Asked) -> None:
     """Answer `GET api/me`."""
-    answer_json(asked.request, whoami(asked, asked.door.session(asked.request)))
+    answer_json(asked.request, whoami(asked, await asked.door.session(asked.request)))
 
 
 async def login(asked: Asked) -> None:
@@ -53,7 +53,7 @@ async def login(asked: Asked) -> None:
     header = "Basic " + base64.b64encode(f"{form.name}:{form.password}".encode("utf-8", "replace")).decode()
     principal = await guard.prove(header, request)
     request.user = principal.name
-    cookie, session = sessions.begin(principal.name)
+    cookie, session = await sessions.begin(principal.name, guard.stamp(principal.name))
     _set_cookie(request, door, cookie, LASTS_S)
     answer_json(request, whoami(Asked(request, door, principal, "", asked.parameters), session))
 
@@ -61,7 +61,7 @@ async def login(asked: Asked) -> None:
 async def logout(asked: Asked) -> None:
     """Answer `POST api/logout`: ends the session of the one who asks."""
     request, door = asked.request, asked.door
-    _with_users(door)[1].end(cookie_of(request))
+    await _with_users(door)[1].end(cookie_of(request))
     _set_cookie(request, door, "", 0)
     answer_json(request, {"ended": 1})
 
@@ -74,7 +74,7 @@ async def logout_everywhere(asked: Asked) -> None:
     request, door, principal = asked.request, asked.door, asked.principal
     if principal is None or principal.is_anonymous:
         raise LoginRequired("log in to do this")
-    ended = _with_users(door)[1].end_all(principal.name)
+    ended = await _with_users(door)[1].end_all(principal.name)
     _set_cookie(request, door, "", 0)
     answer_json(request, {"ended": ended})
 
@@ -97,8 +97,7 @@ def refuse_cross_site(request: IRequest) -> None:
 
 
 def _set_cookie(request: IRequest, door: ConsoleDoor, value: str, age_s: int) -> None:
-    # A browser says by which scheme its page came; a proxy may have ended TLS.
-    secure = "; Secure" if (request.getHeader("Origin") or "").startswith("https:") else ""
+    secure = "; Secure" if request.origin.scheme == "https" else ""
     request.setHeader(
         "Set-Cookie", f"{COOKIE}={value}; Path={door.base or '/'}; Max-Age={age_s}; HttpOnly; SameSite=Lax{secure}"
     )

@@ -43,23 +43,25 @@ class ConsolePage:
         asked = Asked(request, self._door, principal, "", Parameters(b""))
         store, _ = asked.files()
         listed = await page_of(store, target.path, "", FIRST)
-        self._answer(asked, 200, path=target.shown, list={**listed, "rights": rights_at(asked, target.path)})
+        await self._answer(asked, 200, path=target.shown, list={**listed, "rights": rights_at(asked, target.path)})
 
     async def view(self, asked: Asked) -> None:
         """Answer with the page about something else, which the page finds out by its address."""
-        self._answer(asked, 200)
+        await self._answer(asked, 200)
 
-    def ask_for_login(self, request: IRequest, problem: SplitdError) -> None:
+    async def ask_for_login(self, request: IRequest, problem: SplitdError) -> None:
         """Answer with the page that asks who is there."""
         # A scheme that browsers do not know: they would ask with a dialog of their own.
         request.setHeader("WWW-Authenticate", 'Form realm="splitd"')
         anonymous: Principal | None = None
-        self._answer(Asked(request, self._door, anonymous, "", Parameters(b"")), 401, login=True, message=str(problem))
+        await self._answer(
+            Asked(request, self._door, anonymous, "", Parameters(b"")), 401, login=True, message=str(problem)
+        )
 
-    def _answer(self, asked: Asked, status: int, **more: Any) -> None:
+    async def _answer(self, asked: Asked, status: int, **more: Any) -> None:
         request, door = asked.request, self._door
         nonce = secrets.token_urlsafe(16)
-        start = {"base": door.base, "assets": self._assets, "me": whoami(asked, door.session(request)), **more}
+        start = {"base": door.base, "assets": self._assets, "me": whoami(asked, await door.session(request)), **more}
         request.setHeader("Content-Security-Policy", format_policy(nonce))
         request.setHeader("Cache-Control", "no-store")
         request.setHeader("Vary", "Accept, Cookie, Authorization")

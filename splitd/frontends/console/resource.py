@@ -112,7 +112,7 @@ class ConsoleResource(StreamingResource):
             await self._find(request, rest)(asked)
         elif kind in VIEWS and request.method in {b"GET", b"HEAD"}:
             if principal is not None and principal.is_anonymous:
-                self.page.ask_for_login(request, LoginRequired("log in to see this"))
+                await self.page.ask_for_login(request, LoginRequired("log in to see this"))
             else:
                 await self.page.view(asked)
         else:

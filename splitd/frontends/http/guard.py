@@ -54,7 +54,10 @@ class Guard:
         if header is None:
             if request.has_header(b"authorization"):
                 return None
-            return self._by_session(request, logins) or logins.anonymous
+            cookie = self._cookie(request)
+            if not cookie or self.sessions is None:
+                return logins.anonymous
+            return self._by_session(request, logins, self.sessions.known(cookie))
         before = request.known
         known = logins.known(header, before if isinstance(before, Known) else None)
         if known is None:
@@ -63,14 +66,17 @@ class Guard:
             request.know(known)
         return known.principal
 
-    def session(self, request: IRequest) -> Session | None:
-        """Return the session of a request; None if it has none that is good."""
-        cookie = cookie_of(request) if self.sessions is not None and request.has_header(b"cookie") else ""
-        return self.sessions.find(cookie) if cookie and self.sessions is not None else None
+    def _cookie(self, request: IRequest) -> str:
+        """Return the cookie of a session that a request has; empty if it has none."""
+        return cookie_of(request) if self.sessions is not None and request.has_header(b"cookie") else ""
 
-    def _by_session(self, request: IRequest, logins: Logins) -> Principal | None:
-        session = self.session(request)
-        principal = None if session is None else logins.of_user(session.user)
+    async def session(self, request: IRequest) -> Session | None:
+        """Return the session of a request; None if it has none that is good."""
+        cookie = self._cookie(request)
+        return await self.sessions.find(cookie) if cookie and self.sessions is not None else None
+
+    def _by_session(self, request: IRequest, logins: Logins, session: Session | None) -> Principal | None:
+        principal = None if session is None else logins.of_user(session.user, session.stamp)
         if session is None or principal is None:
             return None
         if request.method not in _SAFE:
@@ -90,9 +96,16 @@ class Guard:
         if known is not None:
             return known
         headers = request.header_values("Authorization")
+        if not headers:
+            session, logins = await self.session(request), self._logins()
+            return self._by_session(request, logins, session) or logins.anonymous
         if len(headers) > 1:  # a program before this one may have judged another one than we would
             raise BadCredentials("the Authorization header came more than once")
         return await self.prove(headers[0], request)
+
+    def stamp(self, user: str) -> str:
+        """Return what stands for the password of a user; see `Logins.stamp`."""
+        return self._logins().stamp(user)
 
     async def prove(self, header: str, request: IRequest) -> Principal:
         """Find out whose credentials a value of `Authorization` has; see `find` for the errors.

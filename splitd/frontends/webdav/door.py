@@ -31,7 +31,7 @@ class IPage(Protocol):
     async def collection(self, request: IRequest, target: Target) -> None:
         """Answer with the page about a collection, which exists and may be read."""
 
-    def ask_for_login(self, request: IRequest, problem: SplitdError) -> None:
+    async def ask_for_login(self, request: IRequest, problem: SplitdError) -> None:
         """Answer with the page that asks who is there."""
 
 

@@ -117,17 +117,17 @@ class WebdavResource(StreamingResource):
         except Refused as refused:
             self._refuse(request, refused)
         except SplitdError as problem:
-            self._failed_by(request, problem)
+            await self._failed_by(request, problem)
         except Exception:
             self._log.failure("{method} {uri}", method=request.method, uri=request.uri)
             self._refuse(request, Refused(500, "this is a fault of the server; its log says more"))
 
-    def _failed_by(self, request: IRequest, problem: SplitdError) -> None:
+    async def _failed_by(self, request: IRequest, problem: SplitdError) -> None:
         """Answer with an error of the store."""
         page = self._door.page
         asks = isinstance(problem, LoginRequired) and not request.has_header(b"authorization")
         if asks and page is not None and page.is_wanted(request):
-            page.ask_for_login(request, problem)
+            await page.ask_for_login(request, problem)
             return
         answer = refusal(problem, self._base)
         answer.headers.update(login_headers(request, problem))
