@@ -19,6 +19,7 @@ from splitd.access.entries import UsersEntries, read_users
 from splitd.access.key_file import parse_key_file
 from splitd.access.secrets import Seal
 from splitd.assembly.access import Access
+from splitd.assembly.catalogs import make_catalog
 from splitd.assembly.doors import make_s3_door, make_webdav
 from splitd.assembly.resumable import with_resumable
 from splitd.assembly.upkeep import Upkeep
@@ -26,7 +27,6 @@ from splitd.capacity import IDLE_SHARE, Capacity
 from splitd.catalog.backup import encode_backup
 from splitd.catalog.compactor import Compactor
 from splitd.catalog.journal.file import FileJournal
-from splitd.catalog.journalled import JournalledCatalog
 from splitd.config import Config, Options
 from splitd.downloads.cache import VersionCache
 from splitd.downloads.downloads import Downloads
@@ -141,7 +141,7 @@ class Front:
         self._takeover, self._journal = self._make_journal(filesystem)
         self._backups = Backups(partial(self._encode_backup, filesystem))
         journal = self._journal if tracing is None else tracing.journal(self._journal)
-        self.catalog = JournalledCatalog(journal, wall, reactor, front=os.urandom(8).hex())
+        self.catalog, self._shown_journal = make_catalog(config.catalog, self._journal, journal, wall, reactor)
         self.registry = NodeRegistry(entries, self._connect, reactor)
         self.read_policy = ReadPolicy(
             self.registry.is_usable,
@@ -156,6 +156,7 @@ class Front:
         self._capacity = capacity = self._make_capacity(layout, descriptors)
         more = self._in_thread, capacity.open_nodes, reactor, wall
         self.upkeep = Upkeep(config, self.catalog, self.registry, self.read_policy, *more)
+        self.catalog.watch_reads(self.upkeep.pins.uploads)
         who = users, s3_key, self._seal, self.catalog
         self.access = access = Access(
             config, *who, self._in_thread, reactor, wall, limit_addresses=self._limit_addresses
@@ -189,7 +190,9 @@ class Front:
     def _make_journal(self, filesystem: IFilesystem) -> tuple[Takeover, FileJournal]:
         config = self._config
         folder = os.path.join(config.data, "journal")  # noqa: PTH118 - text, as in the file system's seam
-        wanted = Wanted(config.journal_copies, config.journal_copies_required, config.lease_s)
+        wanted = Wanted(
+            config.journal_copies if config.keeps_journal else 0, config.journal_copies_required, config.lease_s
+        )
         takeover = Takeover(folder, filesystem, self._in_thread, self._registered, self._reactor, wanted)
         journal = FileJournal(
             folder,
@@ -256,7 +259,7 @@ class Front:
         config, upkeep = self._config, self.upkeep
         return Status(
             self.catalog,
-            self._journal,
+            self._shown_journal,
             self.registry,
             self._registry_file,
             self.access.users,
@@ -375,9 +378,10 @@ class Front:
         await enter(self._hashes_pool.start, self._hashes_pool.stop)
         await enter(self._serve_operators, self.endpoints.end_operators)
         # Closing the journal ends the reading of it.
-        await enter(self.catalog.start, self._close_catalog, interrupt=self._journal.close)
+        await enter(self.catalog.start, self.catalog.close, interrupt=self._journal.close)
         await enter(limiting.start, limiting.stop, interrupt=limiting.stop)
-        await enter(lambda: self._takeover.opened(self._journal.statistics.records))
+        if self._config.keeps_journal:
+            await enter(lambda: self._takeover.opened(self._journal.statistics.records))
         await enter(self._abort_abandoned)
         await enter(self._refuse_missing_nodes)
         await self._widen()
@@ -411,10 +415,6 @@ class Front:
         await self._connections.end_transfers()  # small parts on their way to a node that does not answer fail at once
         await aborted
 
-    async def _close_catalog(self) -> None:
-        self.catalog.stop()
-        await self._journal.close()
-
     async def _serve_operators(self) -> None:
         self._offered = offered = {
             "/reload": actions.reload(self._reload),
@@ -423,7 +423,7 @@ class Front:
             "/layout/apply": layouts.relayout(self.upkeep.relayout),
             "/loss": losses.loss(losses.Losses(self.catalog.heal_ledger, self.registry, self._reactor)),
             "/heal": actions.heal(self.upkeep.healer),
-            "/journal/backup": backup(self._backups.start, self._in_thread),
+            **({"/journal/backup": backup(self._backups.start, self._in_thread)} if self._config.keeps_journal else {}),
             "/check": check(self.upkeep.checks.start),
             "/rebalance": actions.rebalance(self.upkeep.rebalance, TARGET),
             "/sweep": actions.sweep(self._run_sweep),

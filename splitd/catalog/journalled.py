@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
 from twisted.internet.defer import Deferred, execute, succeed
@@ -167,6 +167,17 @@ class JournalledCatalog:
         if not await self._journal.replay(lambda record: apply(self._state, record), Restorer(self._state)):
             await self._changes.make(self._judge_opening, durable=True)
         self._reaped_before = self._state.doomed.ended
+
+    def close(self) -> Deferred[None]:
+        """Do no more of that work, and close the journal."""
+        self.stop()
+        return self._journal.close()
+
+    def watch_reads(self, reading: Callable[[], Iterable[str]]) -> None:
+        """Nobody but this front deletes parts: what it reads need not be known to others.
+
+        :param reading: returns the uploads whose versions downloads read now.
+        """
 
     def stop(self) -> None:
         """Do no more of the work that changes have left behind; a restart does it.  May be called more than once."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import attrs
 import click
 
 from splitd.cli.layout import LayoutType
@@ -42,9 +43,22 @@ from splitd.model.striping import Layout
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The file of the users.  [default: as before; none in a new folder: everybody may do everything]",
 )
+@click.option(
+    "--catalog",
+    metavar="URL",
+    help="Where names are kept: journal, or postgresql://…, a database.  [default: as before; journal in a new folder]",
+)
 @click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="The front's port.")
 @pass_session
-def up(session: Session, nodes: int | None, folder: Path, port: int, layout: Layout | None, users: Path | None) -> None:
+def up(
+    session: Session,
+    nodes: int | None,
+    folder: Path,
+    port: int,
+    layout: Layout | None,
+    users: Path | None,
+    catalog: str | None,
+) -> None:
     """Run a whole cluster on this machine.
 
     It runs until Ctrl-C or SIGTERM, which stops all of it.  If it is started again on the same folder, it serves the
@@ -64,7 +78,7 @@ def up(session: Session, nodes: int | None, folder: Path, port: int, layout: Lay
     # A process that reads our process id from the lock file may send a signal at once: signals are received first.
     with reported_in_one_line(), received_signals() as signals, locked(folder):
         ready_file(folder).unlink(missing_ok=True)
-        plan = plan_cluster(folder, port, nodes, layout, users)
+        plan = attrs.evolve(plan_cluster(folder, port, nodes, layout, users), catalog=catalog or "")
         refuse_taken_ports(plan.ports(), signals)
         prepare(plan)
         _run(session, plan, signals)

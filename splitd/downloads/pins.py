@@ -65,6 +65,10 @@ class Pins:
         del self._files[manifest.upload]
         return True
 
+    def uploads(self) -> list[str]:
+        """Return the uploads of all pinned versions.  It may be called in any thread."""
+        return [*list(self._places), *list(self._files)]
+
     def holds(self, upload: str, node: str) -> bool:
         """Whether a pin keeps a part of this version on this node."""
         if any(node in nodes for nodes in self._places.get(upload, ())):

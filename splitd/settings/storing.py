@@ -17,6 +17,14 @@ class Storing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data: Annotated[str, msgspec.Meta(description="The folder where the journal is kept.", min_length=1)]
     registry: Annotated[str, msgspec.Meta(description="The YAML file that lists the nodes.", min_length=1)]
     cluster_key_file: Annotated[str, msgspec.Meta(description="The file that holds the cluster key.", min_length=1)]
+    catalog: Annotated[
+        str,
+        msgspec.Meta(
+            description="Where names are kept: in the journal, or in a PostgreSQL database that several fronts may "
+            "share, as postgresql://USER:PASSWORD@HOST/DATABASE. [default: journal]",
+            pattern="^(journal|postgres(ql)?://.+)$",
+        ),
+    ] = "journal"
     node_ca: Annotated[
         str,
         msgspec.Meta(
@@ -197,3 +205,8 @@ class Storing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         self.spare_parts()
         if self.small_part > SMALL_PART:
             raise ValueError(f"small_part: {self.small_part} bytes, at most {SMALL_PART} can be")
+
+    @property
+    def keeps_journal(self) -> bool:
+        """Whether names are kept in the journal."""
+        return self.catalog == "journal"

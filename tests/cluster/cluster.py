@@ -141,6 +141,14 @@ class Cluster:
             s3_key=self.s3_key,
         )
 
+    def make_other_front(self) -> Front:
+        """Return a second front over the same catalog in a database, which the test starts."""
+        port, self.port = self.port, free_ports()
+        try:
+            return self.make_front()
+        finally:
+            self.port = port
+
     def make_front_config(self) -> Config:
         """Return the settings of the front.
 

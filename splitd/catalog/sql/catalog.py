@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, cast
 
@@ -16,7 +16,7 @@ from splitd.catalog.moving import JournalledPartMoves
 from splitd.catalog.sql.changes import StoredChanges
 from splitd.catalog.sql.counts import read_counts
 from splitd.catalog.sql.documents import StoredDocuments
-from splitd.catalog.sql.fronts import Registration
+from splitd.catalog.sql.fronts import LEASE_S, Registration
 from splitd.catalog.sql.lanes import Lane
 from splitd.catalog.sql.namespace import StoredKeys, StoredLocks, StoredNamespace
 from splitd.catalog.sql.quotas import CurrentMeters, StoredQuotas
@@ -31,6 +31,7 @@ from splitd.model.conditions import Condition
 from splitd.model.manifest import Manifest
 from splitd.model.tree import Collection, Member
 from storaged.system.clocks import WallClock
+from storaged.system.periodic import Periodic
 
 DURABLE, LIGHT, LOOKS = 2, 1, 1
 """How many connections make durable changes, make changes that need not be durable, and look."""
@@ -87,13 +88,26 @@ class StoredCatalog(JournalledCatalog):
         self.namespace = StoredNamespace(state, changes, meters)
         self.keys = StoredKeys(state, changes, clock, new_id, meters)
         self.locks = StoredLocks(state, changes, meters)
-        self.doomed_parts = StoredDoomedParts(state, changes)
-        self.heal_ledger = StoredHealLedger(state, changes)
+        self.doomed_parts = StoredDoomedParts(state, changes, self._registration.leads, front)
+        self.heal_ledger = StoredHealLedger(state, changes, self._registration.leads)
         self.disks = StoredDisks(state, changes)
         self.versions = StoredVersions(state, changes)
         self.layouts = JournalledLayouts(state, changes)
         self.documents = StoredDocuments(state, changes)
         self._ended_before = 0
+        self._abandoned = Periodic(self.ledger.abort_abandoned, LEASE_S / 2, clock, "aborting what fronts have left")
+
+    def watch_reads(self, reading: Callable[[], Iterable[str]]) -> None:
+        """Set how to find out what this front reads: no other one deletes the parts of it meanwhile.
+
+        :param reading: returns the uploads whose versions downloads read now; called in any thread.
+        """
+        self._registration.reading = reading
+
+    @property
+    def problem(self) -> str:
+        """Why nothing can be changed now; empty if nothing speaks against it."""
+        return self._durable.problem
 
     def start(self) -> Deferred[None]:
         """Connect to the database, make its tables if it is empty, and register the front.
@@ -110,6 +124,7 @@ class StoredCatalog(JournalledCatalog):
         counts = await self._changes.read(lambda: read_counts(self._changes.cursor))
         self._ended_before = counts.get("ended", 0)
         self._changes.settle()
+        self._abandoned.start()
 
     def close(self) -> Deferred[None]:
         """Do the changes that wait, and close the connections; the front is gone then."""
@@ -117,10 +132,15 @@ class StoredCatalog(JournalledCatalog):
 
     async def _close(self) -> None:
         self.stop()
+        await self._abandoned.stop(cancel=True)
         for lane in (self._durable, self._light):
             await lane.stop()
         await self._registration.end(self._reactor)
         await self._looks.stop()
+
+    def renew(self) -> Deferred[None]:
+        """Renew the lease of the front now; usually that is done in time by itself."""
+        return self._registration.renew_now(self._reactor)
 
     def leave(self) -> Deferred[None]:
         """Let the front count as gone, though it may still ask."""

@@ -89,6 +89,7 @@ class Chains:
             raise ChainBroken("there is no root")
         if locks:
             self._lock(steps)
+            self._refuse_made(steps)
         else:
             here = [number for number, step in enumerate(steps) if step.row is not None]
             self._take_folders(steps, self._fetch(steps, here, ""))
@@ -120,10 +121,21 @@ class Chains:
         return steps
 
     def _walk(self, steps: list[_Step]) -> None:
+        for number, row in self._found(steps):
+            steps[number].row = row
+
+    def _found(self, steps: list[_Step]) -> list[tuple[int, Sequence[Any]]]:
         numbers = range(1, len(steps))
         above, names = [steps[number].above for number in numbers], [steps[number].name for number in numbers]
-        for number, *row in self._cursor.execute(_WALK, (list(numbers), above, names)).fetchall():
-            steps[number].row = row
+        found = self._cursor.execute(_WALK, (list(numbers), above, names)).fetchall()
+        return [(number, row) for number, *row in found]
+
+    def _refuse_made(self, steps: list[_Step]) -> None:
+        """Refuse to go on if a collection that was missing was made before the lock was there: it is not locked."""
+        if any(step.row is None for step in steps) and any(
+            steps[number].row is None for number, _ in self._found(steps)
+        ):
+            raise ChainBroken("a collection was made meanwhile")
 
     def _lock(self, steps: list[_Step]) -> None:
         wanted: dict[int, str] = {}

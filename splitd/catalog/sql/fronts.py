@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import psycopg
@@ -14,11 +15,18 @@ from twisted.python.failure import Failure
 from splitd.catalog.sql.migrations import migrate, refuse_newer, refuse_older, version_of
 from splitd.errors import CatalogAway
 from storaged.http import reason_of
+from storaged.system.clocks import elapsed_s
 
 LEASE_S = 20
 """How long a lease lasts without being renewed."""
+MARGIN_S = 8
+"""A front relies on the lease of the upkeep only so long before its end, and others take it so long after its end: then
+nothing that was begun under it is on its way any more.
+"""
 RENEWAL_S = 5.0
 """How often it is renewed."""
+LOOKED_UP_S = 60
+"""How long before its download a version may have been looked up."""
 SLOTS = 8
 """The numbers of its connections that each front has."""
 
@@ -28,12 +36,20 @@ _REGISTER = """INSERT INTO front (id, slot, expires)
     ON CONFLICT (id) DO UPDATE SET expires = excluded.expires
     RETURNING slot"""
 
+_LEAD = """INSERT INTO lease (task, front, expires) VALUES ('upkeep', %s, now() + %s * interval '1 second')
+    ON CONFLICT (task) DO UPDATE SET front = excluded.front, expires = excluded.expires
+    WHERE lease.front = excluded.front OR lease.expires + %s * interval '1 second' < now()
+    RETURNING front"""
+
+_READS = "UPDATE front SET reads = now() - %s * interval '1 second' WHERE id = %s"
+
 
 class Registration:
     """The registration of one front.
 
     :param connect: opens a connection.
     :param front: the id of the front.
+    :ivar reading: returns the uploads whose versions downloads read now; called in any thread.
     """
 
     _log = Logger()
@@ -43,6 +59,9 @@ class Registration:
         self._front = front
         self._slot = 0
         self._ended = False
+        self._leads_until = -math.inf
+        self._reads: dict[str, float] = {}
+        self.reading: Callable[[], Iterable[str]] = tuple
 
     def slot(self, number: int) -> int:
         """Return the number of a connection, which no other connection of a front that runs has."""
@@ -77,6 +96,22 @@ class Registration:
 
         return self._in_thread(reactor, begin)
 
+    def renew_now(self, reactor: Any) -> Deferred[None]:
+        """Renew the lease on a connection of its own.
+
+        :raise CatalogAway: the database does not answer.
+        """
+
+        def renew() -> None:
+            connection = self._connect()
+            try:
+                self.renew(connection)
+                connection.commit()
+            finally:
+                connection.close()
+
+        return self._in_thread(reactor, renew)
+
     def renew(self, connection: Any) -> float:
         """Renew the lease.
 
@@ -85,16 +120,36 @@ class Registration:
         if self._ended:
             return RENEWAL_S
         self._slot = connection.execute(_REGISTER, (self._front, LEASE_S)).fetchone()[0]
+        self._tell_reads(connection)
+        asked_at = elapsed_s()
+        leads = connection.execute(_LEAD, (self._front, LEASE_S, MARGIN_S)).fetchone() is not None
+        self._leads_until = asked_at + LEASE_S - MARGIN_S if leads else -math.inf
         return RENEWAL_S
+
+    def _tell_reads(self, connection: Any) -> None:
+        """Tell since when this front may have been reading what it reads now.
+
+        A download that is seen for the first time began at most one renewal ago, and looked its version up before.
+        """
+        now_s = elapsed_s()
+        self._reads = {upload: self._reads.get(upload, now_s) for upload in self.reading()}
+        oldest_s = now_s - min(self._reads.values(), default=now_s)
+        connection.execute(_READS, (oldest_s + LEASE_S + LOOKED_UP_S, self._front))
+
+    def leads(self) -> bool:
+        """Whether this front, and no other one, does the upkeep now."""
+        return elapsed_s() < self._leads_until
 
     def end(self, reactor: Any) -> Deferred[None]:
         """Let the front count as gone; if the database is away, that is so when the lease has expired."""
 
         def end() -> None:
             self._ended = True
+            self._leads_until = -math.inf
             try:
                 connection = self._connect()
                 try:
+                    connection.execute("DELETE FROM lease WHERE front = %s", (self._front,))
                     connection.execute("DELETE FROM front WHERE id = %s", (self._front,))
                     connection.commit()
                 finally:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 
 from splitd.catalog.deletions import JournalledDoomedParts
 from splitd.catalog.disks import JournalledDisks
@@ -28,12 +28,22 @@ def _after(counts: Mapping[str, int], key: str) -> dict[str, int]:
 
 
 class StoredDoomedParts(JournalledDoomedParts):
-    """Doomed parts; see `IDoomedParts`."""
+    """Doomed parts; see `IDoomedParts`.  Only the front that does the upkeep is given any.
+
+    :param leads: whether this front does the upkeep.
+    """
 
     _changes: StoredChanges
 
+    def __init__(self, state: State, changes: StoredChanges, leads: Callable[[], bool], front: str) -> None:
+        super().__init__(state, changes)
+        self._leads = leads
+        self._front = front
+
     def doomed_nodes(self) -> Deferred[dict[str, int]]:
         """Count the doomed parts on each node; see `IDoomedParts.doomed_nodes`."""
+        if not self._leads():
+            return succeed({})
 
         def count() -> dict[str, int]:
             return dict(sorted(_after(read_counts(self._changes.cursor), "doomed on ").items()))
@@ -43,11 +53,15 @@ class StoredDoomedParts(JournalledDoomedParts):
     def doomed_on(self, node: str, after: str, limit: int) -> Deferred[DoomedPage]:
         """List doomed parts of one node; see `IDoomedParts.doomed_on`."""
         serial, part = map(int, after.split(".")) if after else (-1, 0)
+        if not self._leads():
+            return succeed(DoomedPage([], ""))
 
         def find() -> DoomedPage:
+            # What other fronts may still be reading comes later; what this one reads is pinned here.
             query = """SELECT serial, part, upload FROM doomed WHERE node = (SELECT number FROM node WHERE id = %s)
-                AND (serial, part) > (%s, %s) ORDER BY serial, part LIMIT %s"""
-            rows = self._changes.cursor.execute(query, (node, serial, part, limit + 1)).fetchall()
+                AND (serial, part) > (%s, %s) AND at < ALL (SELECT reads FROM front WHERE expires > now() AND id != %s)
+                ORDER BY serial, part LIMIT %s"""
+            rows = self._changes.cursor.execute(query, (node, serial, part, self._front, limit + 1)).fetchall()
             page = rows[:limit]
             cursor = f"{page[-1][0]}.{page[-1][1]}" if len(rows) > limit else ""
             return DoomedPage([PartId(upload.hex(), index) for _, index, upload in page], cursor)
@@ -61,9 +75,16 @@ class StoredDoomedParts(JournalledDoomedParts):
 
 
 class StoredHealLedger(JournalledHealLedger):
-    """Missing parts and lost nodes; see `IHealLedger`."""
+    """Missing parts and lost nodes; see `IHealLedger`.
+
+    :param leads: whether this front does the upkeep.
+    """
 
     _changes: StoredChanges
+
+    def __init__(self, state: State, changes: StoredChanges, leads: Callable[[], bool]) -> None:
+        super().__init__(state, changes)
+        self._leads = leads
 
     def lost_nodes(self) -> Deferred[Sequence[str]]:
         """List the lost nodes; see `IHealLedger.lost_nodes`."""
@@ -87,7 +108,9 @@ class StoredHealLedger(JournalledHealLedger):
         return manifest
 
     def hurt(self, after: str, limit: int) -> Deferred[VersionPage]:
-        """List versions that are hurt; see `IHealLedger.hurt`."""
+        """List versions that are hurt, for the front that does the upkeep; see `IHealLedger.hurt`."""
+        if not self._leads():
+            return succeed(VersionPage([], ""))
         return self._changes.read(partial(self._hurt, after, limit))
 
     def hurt_counts(self) -> Deferred[HurtCounts]:

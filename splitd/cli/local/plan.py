@@ -88,6 +88,7 @@ class ClusterPlan:
     :param numbers: X of each node nX.
     :param layout: how new files are cut, as "6+2"; empty to leave that as it is.
     :param users: the path of the file of the users; empty to leave that as it is.
+    :param catalog: where names are kept; empty to leave that as it is.
     """
 
     folder: Path
@@ -95,6 +96,7 @@ class ClusterPlan:
     numbers: tuple[int, ...]
     layout: str = ""
     users: str = ""
+    catalog: str = ""
 
     def __attrs_post_init__(self) -> None:
         highest = _node_port(self.port, max(self.numbers, default=0))
@@ -165,6 +167,7 @@ class ClusterPlan:
             "cluster_key_file": str(self.key),
             **({"layout": self.layout} if self.layout else {}),
             **({"users": self.users} if self.users else {}),
+            **({"catalog": self.catalog} if self.catalog else {}),
         }
 
     def ports(self) -> dict[int, str]:

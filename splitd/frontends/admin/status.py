@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from splitd import __version__
 from splitd.access.file import UsersFile
 from splitd.catalog.journal.file import FileJournal
+from splitd.catalog.sql.absent import NoJournal
 from splitd.downloads.cache import VersionCache
 from splitd.frontends.admin.certificates import measure_certificates, report_certificates, warn_of_certificates
 from splitd.frontends.admin.heal_metrics import measure_heal
@@ -77,7 +78,7 @@ class Status:
     """
 
     catalog: ICatalogStatistics
-    journal: FileJournal
+    journal: FileJournal | NoJournal
     registry: NodeRegistry
     registry_file: RegistryFile
     users_file: UsersFile | None

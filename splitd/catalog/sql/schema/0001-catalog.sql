@@ -1,4 +1,4 @@
--- The tables of a catalog.  docs/catalog-schema.md says what they hold; only migrations change them.
+-- The tables of a catalog.  Only migrations change them.
 
 CREATE TABLE catalog (
     one        smallint PRIMARY KEY CHECK (one = 1),
@@ -73,6 +73,7 @@ CREATE TABLE doomed (                      -- parts to delete; those of one uplo
     part    smallint NOT NULL,
     upload  bytea    NOT NULL,
     is_copy boolean  NOT NULL,
+    at      timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (node, serial, part)
 );
 CREATE INDEX doomed_upload ON doomed (upload);
@@ -159,5 +160,12 @@ CREATE TABLE front (
     id      text        PRIMARY KEY,
     slot    smallint    NOT NULL UNIQUE,
     expires timestamptz NOT NULL,
+    began   timestamptz NOT NULL DEFAULT now(),
+    reads   timestamptz NOT NULL DEFAULT '-infinity',  -- all its downloads began after this
     meters  bytea[]     NOT NULL DEFAULT '{}'
+);
+CREATE TABLE lease (
+    task    text        PRIMARY KEY,
+    front   text        NOT NULL,
+    expires timestamptz NOT NULL
 );

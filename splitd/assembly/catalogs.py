@@ -1,0 +1,30 @@
+"""Builds the catalog that the settings ask for."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from splitd.catalog.journalled import JournalledCatalog
+from splitd.catalog.sql.absent import NoJournal
+from splitd.catalog.sql.catalog import StoredCatalog
+from splitd.catalog.sql.connecting import connector
+from splitd.interfaces.journal import IJournal
+from storaged.system.clocks import WallClock
+
+
+def make_catalog(
+    url: str, journal: IJournal, traced: IJournal, wall: WallClock, reactor: Any
+) -> tuple[JournalledCatalog, Any]:
+    """Make the catalog.
+
+    :param url: the setting `catalog`.
+    :param journal: the journal, if the catalog is kept in one.
+    :param traced: the same journal, with what traces it.
+    :return: the catalog, and the journal for the status.
+    """
+    front = os.urandom(8).hex()
+    if url == "journal":
+        return JournalledCatalog(traced, wall, reactor, front=front), journal
+    catalog = StoredCatalog(connector(url), reactor, wall, reactor, front=front)
+    return catalog, NoJournal(lambda: catalog.problem)

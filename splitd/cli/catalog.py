@@ -1,0 +1,85 @@
+"""splitctl catalog: looks after a catalog in a database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+import psycopg
+
+from splitd.catalog.sql.connecting import connector
+from splitd.catalog.sql.migrations import migrate as apply_migrations
+from splitd.catalog.sql.migrations import migrations, version_of
+from splitd.cli.errors import ServerRefused
+from splitd.cli.session import Session, pass_session
+from splitd.errors import CatalogOutdated
+
+url_argument = click.argument("url", metavar="URL")
+
+
+@contextmanager
+def connected(url: str) -> Iterator[Any]:
+    """Return a connection to a database, which is closed at the end of the block.
+
+    :raise ServerRefused: the database does not answer, or says no.
+    """
+    try:
+        connection = connector(url)()
+        try:
+            yield connection
+        finally:
+            connection.close()
+    except (psycopg.Error, CatalogOutdated) as problem:
+        raise ServerRefused(str(problem).strip(), 503) from problem
+
+
+@click.group()
+def catalog() -> None:
+    """Look after a catalog that is kept in a PostgreSQL database.
+
+    URL is that of the setting `catalog`: postgresql://USER:PASSWORD@HOST/DATABASE.
+    """
+
+
+@catalog.command()
+@url_argument
+@pass_session
+def migrate(session: Session, url: str) -> None:
+    """Bring the tables of a catalog to the version that this program needs.
+
+    Run it with the new program after an upgrade, while no front of the old one runs.  A front makes the tables of an
+    empty database by itself.
+    """
+    with connected(url) as connection:
+        applied = apply_migrations(connection)
+    if session.as_json:
+        session.show({"version": migrations()[-1].version, "applied": [each.version for each in applied]})
+        return
+    for each in applied:
+        click.echo(f"applied {each.version}: {each.name}")
+    click.echo(f"the catalog has version {migrations()[-1].version}")
+
+
+@catalog.command()
+@url_argument
+@pass_session
+def fronts(session: Session, url: str) -> None:
+    """List the fronts that use a catalog, and which of them does the upkeep."""
+    with connected(url) as connection:
+        version = version_of(connection)
+        query = """SELECT f.id, extract(epoch FROM now() - f.began)::bigint,
+                extract(epoch FROM f.expires - now())::float, l.front IS NOT NULL
+            FROM front f LEFT JOIN lease l ON l.front = f.id AND l.expires > now()
+            WHERE f.expires > now() ORDER BY f.began"""
+        rows = connection.execute(query).fetchall() if version else []
+    found = [
+        {"front": front, "up_s": up_s, "lease_s": round(lease_s, 1), "upkeep": upkeep}
+        for front, up_s, lease_s, upkeep in rows
+    ]
+    if session.as_json:
+        session.show({"version": version, "fronts": found})
+        return
+    for each in found:
+        click.echo(f"{each['front']}  up for {each['up_s']} s{'  does the upkeep' if each['upkeep'] else ''}")

@@ -1,0 +1,111 @@
+"""Several fronts over one catalog in a database, and a database that is away."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from io import BytesIO
+
+import pytest
+import pytest_twisted
+from twisted.internet.defer import Deferred
+
+from splitd.service import Front
+from storaged.system.parallel import gather
+from tests.cluster.cluster import Answer, Cluster
+from tests.cluster.waiting import becomes
+from tests.postgres import Postgres, postgres
+
+FILES = 20
+
+
+class Fronts:
+    """A cluster with two fronts."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.urls: list[str] = []
+        self._more: list[Front] = []
+
+    async def start(self) -> None:
+        await self.cluster.start()
+        self.urls.append(f"http://127.0.0.1:{self.cluster.port}")
+        front = self.cluster.make_other_front()
+        self._more.append(front)
+        await front.start()
+        assert front.endpoints.port is not None
+        self.urls.append(f"http://127.0.0.1:{front.endpoints.port.getHost().port}")
+
+    async def stop(self) -> None:
+        for front in self._more:
+            await front.stop()
+
+    async def ask(self, number: int, method: str, path: str, data: bytes = b"", **headers: str) -> Answer:
+        body = BytesIO(data) if method == "PUT" else None
+        return await self.cluster.ask(method, self.urls[number % 2] + path, body, **headers)
+
+
+@pytest.fixture
+def fronts(make_cluster: Callable[..., Cluster]) -> Iterator[Fronts]:
+    both = Fronts(make_cluster(catalog=postgres().url(postgres().new_schema())))
+    pytest_twisted.blockon(Deferred.fromCoroutine(both.start()))
+    yield both
+    pytest_twisted.blockon(Deferred.fromCoroutine(both.stop()))
+
+
+@pytest_twisted.ensureDeferred
+async def test_each_front_serves_what_the_other_one_has_stored(fronts: Fronts) -> None:
+    data = {f"/c/{number}": os.urandom(5000 + number) for number in range(FILES)}
+    assert (await fronts.ask(0, "MKCOL", "/c")).code == 201
+    for number, (path, body) in enumerate(data.items()):
+        assert (await fronts.ask(number, "PUT", path, body)).code == 201
+    for number, (path, body) in enumerate(data.items()):
+        got = await fronts.ask(number + 1, "GET", path)
+        assert (got.code, got.body) == (200, body)
+    assert (await fronts.ask(1, "MOVE", "/c", Destination=f"{fronts.urls[1]}/d")).code == 201
+    assert (await fronts.ask(0, "GET", "/c/1")).code == 404
+    assert (await fronts.ask(0, "GET", "/d/1")).body == data["/c/1"]
+    assert (await fronts.ask(1, "DELETE", "/d")).code == 204
+    assert (await fronts.ask(0, "PROPFIND", "/", Depth="1")).text.count("<D:response>") <= 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_of_two_who_create_a_file_on_two_fronts_one_wins(fronts: Fronts) -> None:
+    for number in range(FILES):
+        racing = [fronts.ask(front, "PUT", f"/{number}", bytes([front]) * 9, If_None_Match="*") for front in (0, 1)]
+        codes = [answer.code for answer in await gather(racing)]
+        assert sorted(codes) == [201, 412]
+        for front in (0, 1):
+            assert (await fronts.ask(front, "GET", f"/{number}")).body == bytes([codes.index(201)]) * 9
+
+
+@pytest.fixture
+def server() -> Iterator[Postgres]:
+    """A server of its own, for a test that stops it."""
+    own = Postgres()
+    yield own
+    own.stop()
+
+
+@pytest_twisted.ensureDeferred
+async def test_while_the_database_is_away_all_is_told_to_come_later_and_then_all_is_there(
+    make_cluster: Callable[..., Cluster], server: Postgres
+) -> None:
+    cluster = make_cluster(catalog=server.url("public"))
+    await cluster.start()
+    assert (await cluster.put("/before", b"kept")).code == 201
+    server.kill()
+    for method, path in (("PUT", "/new"), ("GET", "/before"), ("DELETE", "/before"), ("MKCOL", "/c")):
+        answer = await cluster.ask(method, path, BytesIO(b"new") if method == "PUT" else None)
+        assert answer.code == 503, (method, answer.text)
+        assert answer.header("Retry-After")
+    server.start()
+
+    async def put() -> object:
+        return (await cluster.put("/after", b"new")).code in {201, 204}
+
+    await becomes(put)
+    assert (await cluster.get("/before")).body == b"kept"
+    assert (await cluster.get("/after")).body == b"new"
+    assert (await cluster.get("/c")).code == 404
+    assert (await cluster.status())["uploads"]["under_way"] == 0

@@ -1,0 +1,217 @@
+"""Several fronts use one catalog in a database at the same time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator
+from typing import Any
+
+import attrs
+import pytest
+import pytest_twisted
+from twisted.internet.defer import Deferred
+
+from splitd.catalog.sql.catalog import StoredCatalog
+from splitd.catalog.sql.connecting import connector
+from splitd.errors import Entangled, NameTaken, NotFound, ParentMissing, PreconditionFailed, SplitdError
+from splitd.interfaces.uploads import Commit, Start
+from splitd.model.conditions import ALWAYS
+from splitd.model.holdings import PartCopy
+from splitd.model.locks import EXCLUSIVE, Lock
+from splitd.model.manifest import Manifest
+from splitd.model.quotas import Quota
+from storaged.parts.format import PartId
+from storaged.system.clocks import WallClock
+from tests.catalogs import AS_KEY, NEW, NODES, A, B, manifest, walk
+from tests.ledger import begin, commit
+from tests.postgres import postgres
+
+RACES = 1000
+_BATCH = 50
+
+
+@attrs.define
+class Both:
+    """Two fronts, and a look at the rows."""
+
+    fronts: list[StoredCatalog]
+    schema: str
+
+    def rows(self, query: str) -> list[Any]:
+        """Run a query beside the fronts."""
+        with postgres().connect(self.schema) as connection:
+            cursor = connection.execute(query)
+            found = cursor.fetchall() if cursor.description else []
+        connection.close()
+        return found
+
+    async def put(self, number: int, path: str, upload: str) -> bool:
+        ledger = self.fronts[number].ledger
+        await begin(ledger, upload, path, NODES)
+        return await commit(ledger, path, manifest(upload))
+
+
+@pytest_twisted.async_yield_fixture
+async def both() -> AsyncIterator[Both]:
+    from twisted.internet import reactor
+
+    schema = postgres().new_schema()
+    connect = connector(postgres().url(schema))
+    fronts = [StoredCatalog(connect, reactor, WallClock(), reactor, front=f"front {number}") for number in (1, 2)]
+    for front in fronts:
+        await front.start()
+    yield Both(fronts, schema)
+    for front in fronts:
+        await front.close()
+
+
+def ended(change: Deferred[Any]) -> Deferred[Any]:
+    """Fires with the result, or with the kind of a refusal."""
+
+    def refused(failure: Any) -> Any:
+        failure.trap(SplitdError)
+        return failure.type
+
+    return change.addErrback(refused)
+
+
+@pytest_twisted.ensureDeferred
+async def test_each_of_a_thousand_names_is_created_by_one_front(both: Both) -> None:
+    ledgers = [front.ledger for front in both.fronts]
+    wins = [0, 0]
+    for first in range(0, RACES, _BATCH):
+        names = range(first, first + _BATCH)
+        uploads = [[f"{front:02x}{number:030x}" for number in names] for front in (0, 1)]
+        for ledger, of_front in zip(ledgers, uploads, strict=True):
+            await ledger.begin_all([Start(upload, "/f", NODES) for upload in of_front])
+        racing = [
+            [ended(each) for each in ledger.commit_all([Commit(f"/{each}", manifest(upload), NEW) for each, upload in
+                                                        zip(names, of_front, strict=True)])]
+            for ledger, of_front in zip(ledgers, uploads, strict=True)
+        ]  # fmt: skip
+        for number, one, two in zip(names, *racing, strict=True):
+            outcomes = [await one, await two]
+            assert sorted(map(str, outcomes)) == sorted(map(str, [True, PreconditionFailed]))
+            winner = outcomes.index(True)
+            wins[winner] += 1
+            found = await both.fronts[1 - winner].lookup(f"/{number}")
+            assert found == manifest(uploads[winner][number - first])
+    assert sum(wins) == RACES
+
+
+@pytest_twisted.ensureDeferred
+async def test_nothing_gets_lost_where_two_fronts_move_make_and_delete_trees(both: Both) -> None:
+    chance = random.Random(7)
+    names = [f"/x/{a}" for a in "ab"] + [f"/x/{a}/{b}" for a in "ab" for b in "cd"] + ["/x/a/c/e", "/x/b/d/e"]
+    put: dict[str, str] = {}
+
+    def change(front: StoredCatalog, number: int) -> Deferred[Any]:
+        path, other = chance.choice(names), chance.choice(names)
+        match chance.randrange(5):
+            case 0:
+                return front.make_collection(path)
+            case 1:
+                return front.namespace.move(path, other, ALWAYS, overwrite=False)
+            case 2:
+                return front.delete(path, ALWAYS)
+            case 3:
+                return front.namespace.copy(path, other, ALWAYS, deep=True, overwrite=True)
+            case _:
+                upload, target = f"{number:032x}", f"{path}/f"
+                put[upload] = target
+                front.ledger.begin_all([Start(upload, target, NODES)]).addErrback(lambda _: None)
+                [committed] = front.ledger.commit_all([Commit(target, manifest(upload), AS_KEY)])
+                return committed
+
+    await both.fronts[0].make_collection("/x")
+    changes = [ended(change(both.fronts[number % 2], number)) for number in range(400)]
+    refusals = {NotFound, NameTaken, ParentMissing, Entangled, PreconditionFailed}
+    outcomes = [await each for each in changes]
+    assert {each for each in outcomes if isinstance(each, type)} <= refusals
+    assert any(outcome is True for outcome in outcomes)
+    assert await walk(both.fronts[0]) == await walk(both.fronts[1])
+    below = "SELECT count(*) FROM entry e WHERE e.parent NOT IN (-1, 0) AND NOT EXISTS"
+    assert both.rows(f"{below} (SELECT FROM entry p WHERE p.id = e.parent)") == [(0,)]
+    listed = {each.entry.upload for each in (await both.fronts[0].keys.list_keys("/x", "", "", "", 1000)).keys
+              if isinstance(each.entry, Manifest)}  # fmt: skip
+    await both.fronts[0].doomed_parts.doomed_nodes()  # which waits until all is doomed
+    gone = {upload.hex() for (upload,) in both.rows("SELECT DISTINCT upload FROM doomed")}
+    assert listed | gone == set(put)
+    assert not listed & gone
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_lock_of_one_front_holds_for_the_other(both: Both) -> None:
+    one, two = both.fronts
+    await one.make_collection("/c")
+    requested = Lock("/c", "urn:1", EXCLUSIVE, True, "", 1000, 2**52)
+    empty = manifest(A, size=0, nodes=())
+    taking = [ended(one.locks.lock(requested, ALWAYS, empty)), ended(two.locks.lock(
+        attrs.evolve(requested, token="urn:2"), ALWAYS, empty))]  # fmt: skip
+    outcomes = [await each for each in taking]
+    assert outcomes.count(False) == 1
+    for front in both.fronts:
+        with pytest.raises(SplitdError, match="a lock on /c forbids it"):
+            await front.make_collection("/c/d")
+
+
+@pytest_twisted.ensureDeferred
+async def test_two_fronts_do_not_exceed_a_quota_together(both: Both) -> None:
+    await both.fronts[0].make_collection("/q")
+    for front in both.fronts:
+        await front.quotas.set_quotas([Quota("/q", ("/q",), files=10)])
+    racing = [
+        ended(Deferred.fromCoroutine(both.put(number % 2, f"/q/{number}", f"{number:032x}"))) for number in range(30)
+    ]
+    outcomes = [await each for each in racing]
+    assert outcomes.count(True) == 10
+    [use] = await both.fronts[1].quotas.usage()
+    assert use.files == 10
+
+
+@pytest_twisted.ensureDeferred
+async def test_one_front_does_the_upkeep_and_the_other_one_takes_it_over(both: Both) -> None:
+    one, two = both.fronts
+    await both.put(0, "/f", A)
+    await two.delete("/f", ALWAYS)
+    both.rows("UPDATE doomed SET at = '-infinity'")
+    assert await two.doomed_parts.doomed_nodes() == {}
+    assert (await two.doomed_parts.doomed_on("a", "", 9)).parts == []
+    assert await one.doomed_parts.doomed_nodes() == dict.fromkeys(NODES, 1)
+    assert (await one.doomed_parts.doomed_on("a", "", 9)).parts == [PartId(A, 0)]
+    await one.leave()
+    assert await one.doomed_parts.doomed_nodes() == {}
+    await two.renew()
+    assert (await two.doomed_parts.doomed_on("a", "", 9)).parts == [PartId(A, 0)]
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_another_front_may_be_reading_is_not_given_to_be_deleted(both: Both) -> None:
+    one, two = both.fronts
+    await both.put(0, "/f", A)
+    await both.put(0, "/g", B)
+    reading = [A]
+    two.watch_reads(lambda: reading)
+    await one.delete("/f", ALWAYS)
+    await two.renew()
+    assert (await one.doomed_parts.doomed_on("a", "", 9)).parts == []
+    # As long ago as no download can have looked it up:
+    both.rows("UPDATE doomed SET at = at - interval '1 hour'")
+    await two.renew()
+    assert (await one.doomed_parts.doomed_on("a", "", 9)).parts == [PartId(A, 0)]
+    await two.leave()
+    await one.delete("/g", ALWAYS)
+    assert len((await one.doomed_parts.doomed_on("a", "", 9)).parts) == 2
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_a_front_that_is_gone_had_under_way_is_aborted_when_its_lease_has_expired(both: Both) -> None:
+    one, two = both.fronts
+    await both.put(0, "/f", A)
+    await begin(one.ledger, B, "/g", NODES)
+    await one.part_moves.begin_move(PartCopy(A, 2, "g"))
+    assert await two.ledger.abort_abandoned() == 0
+    both.rows("UPDATE front SET expires = now() - interval '1 second' WHERE id = 'front 1'")
+    assert await two.ledger.abort_abandoned() == 2
+    with pytest.raises(SplitdError, match="is not under way"):
+        await commit(one.ledger, "/g", manifest(B))
