@@ -9,6 +9,7 @@
     ├── NotEmpty                something is in the collection, and an empty one is needed
     ├── BadName                 no file or collection can have this name
     ├── Forbidden               the user may see this, and may not do it
+    │   └── AclsDisabled        a bucket of S3 does not allow ACLs
     ├── LoginRequired           somebody who has not logged in may not do it
     │   └── BadCredentials      the credentials are not good
     ├── TooManyLogins           too many logins have failed, or are in progress; a later one may succeed
@@ -101,6 +102,10 @@ class BadName(SplitdError):
 
 class Forbidden(SplitdError):
     """The user may see this, and may not do it."""
+
+
+class AclsDisabled(Forbidden):
+    """A bucket of S3 does not allow ACLs, whoever asks."""
 
 
 class LoginRequired(SplitdError):

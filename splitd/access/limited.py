@@ -86,6 +86,8 @@ class LimitedStore:
 
     async def _open_published(self, path: str, span_of: Callable[[Manifest], Span]) -> Opened:
         refused = self._judge.refusal(path, READ)
+        if not (await self._publishing.notes(path)).takes_acls:
+            raise refused
 
         def published_span(manifest: Manifest) -> Span:
             if not is_published(manifest):
@@ -120,7 +122,7 @@ class LimitedStore:
             found = await look_up(path)
         except BadName:
             found = None
-        if is_published(found):
+        if await self._publishing.is_read(path, found):
             return found
         is_bucket = isinstance(found, Collection) and bucket_of(path) == join(path, "")
         if (found is None or is_bucket) and await self._publishing.is_listed(path):
@@ -299,7 +301,7 @@ class LimitedStore:
         media: Media | None,
     ) -> tuple[Manifest, bool]:
         unread, refused = judged
-        was_published = is_published(await self._keys.find_key(source))
+        was_published = await self._publishing.is_read(source, await self._keys.find_key(source))
         if unread and not was_published:
             raise unread
         if refused:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from splitd.access.grants import ADMIN
 from splitd.access.judge import Judge
-from splitd.errors import Forbidden, SplitdError
+from splitd.errors import AclsDisabled, Forbidden, SplitdError
 from splitd.interfaces.names import INamespace
 from splitd.model.buckets import PUBLIC_READ, BucketNotes, bucket_of, read_notes
 from splitd.model.manifest import Manifest
@@ -32,20 +32,28 @@ class Publishing:
 
     async def is_listed(self, path: str) -> bool:
         """Return whether everybody may list the keys of the bucket that a path is, or lies in."""
-        return (await self.notes(path)).acl == PUBLIC_READ
+        notes = await self.notes(path)
+        return notes.acl == PUBLIC_READ and notes.takes_acls
+
+    async def is_read(self, path: str, entry: Manifest | Collection | None) -> bool:
+        """Return whether everybody may read what has a path: the file, or the file that the collection itself is."""
+        return is_published(entry) and (await self.notes(path)).takes_acls
 
     async def refuse(self, path: str) -> SplitdError | None:
         """Refuse to publish a path, or what is to be stored there: that is for the owner of its bucket, and for those
         with `admin` there.
 
-        :return: (as a result) the error; None if the user may do it.
+        :return: (as a result) the error; None if the user may do it.  It is `AclsDisabled` for everybody where ACLs do
+            not count.
         """
-        principal = self._judge.principal
+        principal, notes = self._judge.principal, await self.notes(path)
+        if not notes.takes_acls:
+            return AclsDisabled(f"{path}: the bucket does not allow ACLs")
         if ADMIN in self._judge.grants.rights(path):
             return None
         if principal.is_anonymous:
             return self._judge.refusal(path, ADMIN)
-        if (await self.notes(path)).owner == principal.name:
+        if notes.owner == principal.name:
             return None
         return Forbidden(f"{path}: only the owner of its bucket, or somebody with an admin grant, may publish it")
 

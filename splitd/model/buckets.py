@@ -20,7 +20,12 @@ from splitd.model.properties import OWN
 PUBLIC_READ = "public-read"
 """The ACL by which everybody may read an object, or list the keys of a bucket.  The other one, private, is no text."""
 
-OWNER, ACL, CORS, TAGS, LIFECYCLE = (f"{{{OWN}}}s3-{name}" for name in ("owner", "acl", "cors", "tags", "lifecycle"))
+ENFORCED, PREFERRED = "BucketOwnerEnforced", "BucketOwnerPreferred"
+"""Whether ACLs do not count in a bucket, or do.  In both cases all that is in it is its owner's."""
+
+OWNER, OWNERSHIP, ACL, CORS, TAGS, LIFECYCLE = (
+    f"{{{OWN}}}s3-{name}" for name in ("owner", "ownership", "acl", "cors", "tags", "lifecycle")
+)
 """The names of the properties."""
 
 
@@ -73,6 +78,7 @@ class BucketNotes:
     :param owner: the name of the user who made it; empty if it came by another front door.
     :param acl: `PUBLIC_READ`, or empty for private.
     :param tags: (key, value) of each tag.
+    :param ownership: `ENFORCED`, `PREFERRED`, or empty if nobody has said.
     """
 
     owner: str = ""
@@ -80,6 +86,12 @@ class BucketNotes:
     cors: tuple[CorsRule, ...] = ()
     tags: tuple[tuple[str, str], ...] = ()
     lifecycle: tuple[LifecycleRule, ...] = ()
+    ownership: str = ""
+
+    @property
+    def takes_acls(self) -> bool:
+        """Whether ACLs count: those of the bucket, and of what is in it."""
+        return self.ownership != ENFORCED
 
 
 _KINDS: Mapping[str, Any] = {
@@ -106,11 +118,16 @@ def read_notes(properties: Mapping[str, str]) -> BucketNotes:
     texts = {
         name: unescape(element.partition(">")[2].rpartition("</")[0])
         for name, element in properties.items()
-        if name in _KINDS or name in {OWNER, ACL}
+        if name in _KINDS or name in {OWNER, OWNERSHIP, ACL}
     }
     notes = {name: msgspec.json.decode(texts[name], type=kind) for name, kind in _KINDS.items() if name in texts}
     return BucketNotes(
-        texts.get(OWNER, ""), texts.get(ACL, ""), notes.get(CORS, ()), notes.get(TAGS, ()), notes.get(LIFECYCLE, ())
+        texts.get(OWNER, ""),
+        texts.get(ACL, ""),
+        notes.get(CORS, ()),
+        notes.get(TAGS, ()),
+        notes.get(LIFECYCLE, ()),
+        texts.get(OWNERSHIP, ""),
     )
 
 

@@ -187,3 +187,53 @@ async def test_a_bucket_of_another_door_has_no_owner_that_may_publish(users: Ask
     assert made.code == 401
     assert (await users.anna.put("/annas/sub/x", b"1", **PUBLIC)).code == 200, "all that is in it is the owner's"
     assert (await users.nobody.get("/annas/sub/x")).body == b"1"
+
+
+def controls(ownership: str) -> bytes:
+    rule = f"<Rule><ObjectOwnership>{ownership}</ObjectOwnership></Rule>"
+    return f"<OwnershipControls>{rule}</OwnershipControls>".encode()
+
+
+@pytest_twisted.ensureDeferred
+async def test_acls_do_not_count_in_a_bucket_that_takes_none(users: Askers) -> None:
+    anna, carl, nobody = users.anna, users.carl, users.nobody
+    where = "/annas?ownershipControls"
+    assert code_of(await anna.get(where)) == (404, "OwnershipControlsNotFoundError")
+    assert (await anna.put(where, controls("BucketOwnerEnforced"))).code == 200
+    assert texts(await anna.get(where), "Rule/ObjectOwnership") == ["BucketOwnerEnforced"]
+    await users.cluster.restart_front()
+    assert code_of(await nobody.get("/annas/open")) == (403, "AccessDenied")
+    assert (await nobody.ask("HEAD", "/annas/open")).code == 403
+    assert (await users.cluster.get("/annas/open")).code == 401
+    assert (await users.nora.get("/annas/open")).code == 404
+    assert texts(await anna.get("/annas/open?acl"), "AccessControlList/Grant/Permission") == ["FULL_CONTROL"]
+    for answer in (
+        await anna.put("/annas/x", b"1", **PUBLIC),
+        await carl.put("/annas/closed?acl", b"", **PUBLIC),
+        await anna.put("/annas?acl", b"", **PUBLIC),
+        await anna.ask("POST", "/annas/x?uploads", x_amz_acl="public-read"),
+        await anna.put("/annas/x", b"", x_amz_copy_source="annas/open", **PUBLIC),
+    ):
+        assert code_of(answer) == (400, "AccessControlListNotSupported")
+    assert (await anna.put("/annas/x", b"1", x_amz_acl="bucket-owner-full-control")).code == 200
+    assert (await anna.ask("DELETE", where)).code == 204
+    assert (await nobody.get("/annas/open")).body == b"open", "it was published, and is again"
+    assert (await anna.put("/annas?acl", b"", **PUBLIC)).code == 200
+    refused = await anna.put(where, controls("BucketOwnerEnforced"))
+    assert code_of(refused) == (400, "InvalidBucketAclWithObjectOwnership")
+    assert (await anna.put(where, controls("BucketOwnerPreferred"))).code == 200
+    assert texts(await nobody.get("/annas"), "Contents/Key") == ["closed", "open", "x"]
+    assert code_of(await anna.put(where, controls("ObjectWriter"))) == (501, "NotImplemented")
+    assert code_of(await anna.put(where, controls("x"))) == (400, "MalformedXML")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_bucket_may_take_no_acls_from_the_beginning(users: Askers) -> None:
+    carl = users.carl
+    enforced = {"x_amz_object_ownership": "BucketOwnerEnforced"}
+    both = await carl.put("/new", b"", **enforced, **PUBLIC)
+    assert code_of(both) == (400, "InvalidBucketAclWithObjectOwnership")
+    assert (await carl.put("/new", b"", **enforced)).code == 200
+    assert code_of(await carl.put("/new/x", b"1", **PUBLIC)) == (400, "AccessControlListNotSupported")
+    writer = await carl.put("/other", b"", x_amz_object_ownership="ObjectWriter")
+    assert code_of(writer) == (501, "NotImplemented")

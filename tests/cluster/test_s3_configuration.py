@@ -215,7 +215,7 @@ async def test_what_there_is_not_is_told_and_refused_when_set(s3: S3) -> None:
         assert code_of(await s3.get(f"/bucket?{name}&id=1")) == (404, "NoSuchConfiguration")
         assert code_of(await s3.put(f"/bucket?{name}&id=1", b"<x/>")) == (501, "NotImplemented")
     for name in (
-        "abac", "accelerate", "encryption", "logging", "notification", "object-lock", "ownershipControls", "policy",
+        "abac", "accelerate", "encryption", "logging", "notification", "object-lock", "policy",
         "publicAccessBlock", "replication", "requestPayment", "versioning", "website",
     ):  # fmt: skip
         assert code_of(await s3.put(f"/bucket?{name}", b"<x/>")) == (501, "NotImplemented"), name

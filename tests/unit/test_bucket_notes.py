@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 from splitd.model.buckets import (
     ACL,
     CORS,
+    ENFORCED,
     LIFECYCLE,
     OWNER,
+    OWNERSHIP,
+    PREFERRED,
     PUBLIC_READ,
     TAGS,
     BucketNotes,
@@ -42,6 +45,7 @@ _names = st.text(st.characters(exclude_categories=["C"]), max_size=20)
         st.lists(_cors, max_size=3).map(tuple),
         _tags,
         st.lists(_lifecycle, max_size=3).map(tuple),
+        st.sampled_from(["", ENFORCED, PREFERRED]),
     )
 )
 def test_notes_come_back(notes: BucketNotes) -> None:
@@ -49,6 +53,7 @@ def test_notes_come_back(notes: BucketNotes) -> None:
         name: write_note(name, note)
         for name, note in (
             (OWNER, notes.owner),
+            (OWNERSHIP, notes.ownership),
             (ACL, notes.acl),
             (CORS, notes.cors),
             (TAGS, notes.tags),

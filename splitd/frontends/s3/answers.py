@@ -11,6 +11,7 @@ from splitd.frontends.s3.xml import TYPE, error_document, text
 from storaged.http import IRequest
 
 CODES: Mapping[type[errors.SplitdError], str] = {
+    errors.AclsDisabled: "AccessControlListNotSupported",
     errors.BadName: "InvalidArgument",
     errors.CatalogReadOnly: "ServiceUnavailable",
     errors.Entangled: "InvalidRequest",

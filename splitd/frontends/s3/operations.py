@@ -19,6 +19,11 @@ from splitd.frontends.s3.buckets.configuration import (
 from splitd.frontends.s3.buckets.cors import delete_bucket_cors, get_bucket_cors, put_bucket_cors
 from splitd.frontends.s3.buckets.lifecycle import delete_bucket_lifecycle, get_bucket_lifecycle, put_bucket_lifecycle
 from splitd.frontends.s3.buckets.listing import list_objects, list_objects_v2, list_versions
+from splitd.frontends.s3.buckets.ownership import (
+    delete_bucket_ownership,
+    get_bucket_ownership,
+    put_bucket_ownership,
+)
 from splitd.frontends.s3.buckets.service import create_bucket, delete_bucket, head_bucket, list_buckets
 from splitd.frontends.s3.buckets.tagging import delete_bucket_tagging, get_bucket_tagging, put_bucket_tagging
 from splitd.frontends.s3.door import S3Request
@@ -60,6 +65,9 @@ _BUCKET: Mapping[tuple[str, str], Operation] = {
     ("GET", "lifecycle"): get_bucket_lifecycle,
     ("PUT", "lifecycle"): put_bucket_lifecycle,
     ("DELETE", "lifecycle"): delete_bucket_lifecycle,
+    ("GET", "ownershipControls"): get_bucket_ownership,
+    ("PUT", "ownershipControls"): put_bucket_ownership,
+    ("DELETE", "ownershipControls"): delete_bucket_ownership,
     ("GET", "tagging"): get_bucket_tagging,
     ("PUT", "tagging"): put_bucket_tagging,
     ("DELETE", "tagging"): delete_bucket_tagging,

@@ -21,7 +21,7 @@ async def get_bucket_acl(request: S3Request) -> None:
     await request.keys.bucket(request.bucket)
     _refuse_anonymous(request)
     notes = await request.door.buckets.notes(request.bucket)
-    answer(request.http, 200, write_policy(await request.owner(), notes.acl))
+    answer(request.http, 200, write_policy(await request.owner(), notes.acl if notes.takes_acls else ""))
 
 
 async def put_bucket_acl(request: S3Request) -> None:
@@ -35,7 +35,8 @@ async def get_object_acl(request: S3Request) -> None:
     refuse_version(request)
     manifest = await request.keys.stat(request.bucket, request.key)
     _refuse_anonymous(request)
-    answer(request.http, 200, write_policy(await request.owner(), manifest.media.acl))
+    notes = await request.door.buckets.notes(request.bucket)
+    answer(request.http, 200, write_policy(await request.owner(), manifest.media.acl if notes.takes_acls else ""))
 
 
 async def put_object_acl(request: S3Request) -> None:

@@ -7,11 +7,12 @@ from splitd.frontends.s3.acls import read_acl
 from splitd.frontends.s3.answers import answer
 from splitd.frontends.s3.buckets.listing import owner_element
 from splitd.frontends.s3.buckets.notes import owner_of
+from splitd.frontends.s3.buckets.ownership import read_ownership, refuse_published
 from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.target import is_bucket_name
 from splitd.frontends.s3.xml import document, element, format_time, only_text, parse, text
-from splitd.model.buckets import ACL, OWNER
+from splitd.model.buckets import ACL, OWNER, OWNERSHIP
 
 DEFAULT_REGION = "us-east-1"
 
@@ -47,12 +48,12 @@ async def create_bucket(request: S3Request) -> None:
     name = request.bucket
     if not is_bucket_name(name):
         raise S3Error("InvalidBucketName", "The specified bucket is not valid.", BucketName=name[:100])
-    for header, harmless in (
-        ("x-amz-bucket-object-lock-enabled", {"", "false"}),
-        ("x-amz-object-ownership", {"", "BucketOwnerEnforced"}),
-    ):
-        if request.header(header) not in harmless:
-            raise S3Error("NotImplemented", f"{header}: {request.header(header)[:40]} is not supported", Header=header)
+    locked = "x-amz-bucket-object-lock-enabled"
+    if request.header(locked) not in {"", "false"}:
+        raise S3Error("NotImplemented", f"{locked}: {request.header(locked)[:40]} is not supported", Header=locked)
+    acl, stated = read_acl(request.http.getHeader("x-amz-acl")), request.http.getHeader("x-amz-object-ownership")
+    ownership = "" if stated is None else read_ownership(stated)
+    refuse_published(ownership, acl)
     region, body = request.door.settings.region, await request.read_xml()
     if body:
         asked = only_text(parse(body, "CreateBucketConfiguration"), "LocationConstraint", "")
@@ -61,7 +62,7 @@ async def create_bucket(request: S3Request) -> None:
                 "InvalidLocationConstraint", f"The specified location-constraint is not valid: this is {region}"
             )
     try:
-        notes = {OWNER: request.proof.principal.name, ACL: read_acl(request.http.getHeader("x-amz-acl"))}
+        notes = {OWNER: request.proof.principal.name, OWNERSHIP: ownership, ACL: acl}
         await request.keys.make_bucket(name, notes)
     except NameTaken:
         await _refuse_taken(request, name)

@@ -1,0 +1,67 @@
+"""Whether ACLs count in a bucket: GetBucketOwnershipControls, PutBucketOwnershipControls and
+DeleteBucketOwnershipControls.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html
+"""
+
+from __future__ import annotations
+
+from splitd.frontends.s3.answers import answer
+from splitd.frontends.s3.door import S3Request
+from splitd.frontends.s3.errors import S3Error
+from splitd.frontends.s3.xml import document, element, malformed, only_text, parse, text
+from splitd.model.buckets import ENFORCED, OWNERSHIP, PREFERRED
+
+
+async def get_bucket_ownership(request: S3Request) -> None:
+    """Tell what was said of it."""
+    await request.keys.bucket(request.bucket)
+    ownership = (await request.door.buckets.notes(request.bucket)).ownership
+    if not ownership:
+        raise S3Error(
+            "OwnershipControlsNotFoundError",
+            "The bucket ownership controls were not found",
+            BucketName=request.bucket,
+        )
+    answer(request.http, 200, document("OwnershipControls", element("Rule", text("ObjectOwnership", ownership))))
+
+
+async def put_bucket_ownership(request: S3Request) -> None:
+    """Let ACLs count, or not."""
+    rules = parse(await request.read_xml(), "OwnershipControls").findall("Rule")
+    if len(rules) != 1:
+        raise malformed()
+    ownership = read_ownership(only_text(rules[0], "ObjectOwnership").strip())
+    refuse_published(ownership, (await request.door.buckets.notes(request.bucket)).acl)
+    await request.keys.note(request.bucket, OWNERSHIP, ownership)
+    answer(request.http, 200)
+
+
+async def delete_bucket_ownership(request: S3Request) -> None:
+    """Let ACLs count, as in a bucket of which nobody has said it."""
+    await request.keys.note(request.bucket, OWNERSHIP, "")
+    answer(request.http, 204)
+
+
+def read_ownership(value: str) -> str:
+    """Read who owns what is in a bucket.
+
+    :raise S3Error: it is not known, or objects would belong to those who store them.
+    """
+    if value in {ENFORCED, PREFERRED}:
+        return value
+    if value == "ObjectWriter":
+        raise S3Error("NotImplemented", "ObjectWriter is not supported: all that is in a bucket is its owner's")
+    raise malformed()
+
+
+def refuse_published(ownership: str, acl: str) -> None:
+    """Refuse to let ACLs not count in a bucket whose own ACL publishes it.
+
+    :raise S3Error: it does.
+    """
+    if ownership == ENFORCED and acl:
+        raise S3Error(
+            "InvalidBucketAclWithObjectOwnership",
+            "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
+        )
