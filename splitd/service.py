@@ -22,6 +22,7 @@ from splitd.assembly.access import Access
 from splitd.assembly.catalogs import make_catalog
 from splitd.assembly.doors import make_s3_door, make_webdav
 from splitd.assembly.resumable import with_resumable
+from splitd.assembly.shares import with_shares
 from splitd.assembly.upkeep import Upkeep
 from splitd.capacity import IDLE_SHARE, Capacity
 from splitd.catalog.backup import encode_backup
@@ -173,7 +174,10 @@ class Front:
         webdav = make_webdav(config, store, self.catalog.locks, capacity, access, operating, reactor, wall)
         self.endpoints = Endpoints(
             config,
-            with_resumable(webdav, config, store, access, wall),
+            with_shares(
+                with_resumable(webdav, config, store, access, wall),
+                *(config, store, self.catalog.documents, access, self._keys.all, reactor, wall),
+            ),
             make_s3_door(config, store, access, self._compute, wall),
             capacity.clients(),
             self._observing,

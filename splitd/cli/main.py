@@ -33,6 +33,7 @@ from splitd.cli.reload import reload
 from splitd.cli.rm import rm
 from splitd.cli.server import Server
 from splitd.cli.session import Session, read_server
+from splitd.cli.share import share
 from splitd.cli.status import status
 from splitd.cli.sweep import sweep
 from splitd.cli.sync.command import sync
@@ -132,7 +133,7 @@ def main(
 
 _COMMANDS = (
     up, grow, demo, put, get, sync, ls, find, du, cp, mv, rm, mkdir, status, nodes, layout, reload, rebalance, heal,
-    sweep, check, journal, catalog, tls, user_command, quota, compose_node, completion,
+    sweep, check, journal, catalog, tls, user_command, share, quota, compose_node, completion,
 )  # fmt: skip
 for command in _COMMANDS:
     main.add_command(command)

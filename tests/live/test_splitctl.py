@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from splitd.model.path_faults import MAX_PATH
+from tests.live.clients import ask
 from tests.live.local_cluster import LocalCluster
 from tests.live.splitctl import Splitctl
 
@@ -163,3 +165,26 @@ def test_trees_are_synced_copied_moved_found_and_fetched(splitctl: Splitctl) -> 
     assert (splitctl.folder / "tree/sub/a").read_bytes() == b""
     assert splitctl.documents("sync", "down", "--delete", "/moved", "tree") == []
     splitctl.run("rm", "-r", "/moved", "/copy")
+
+
+def test_links_are_made_listed_used_and_taken_back(splitctl: Splitctl, cluster: LocalCluster) -> None:
+    splitctl.run("put", "-", "/shared file", data=DATA)
+    assert splitctl.lines("share", "list") == ["there are no links"]
+    [url] = splitctl.lines("share", "add", "/shared file", "--days", "1", "--downloads", "1")
+    assert ask(f"{url}/shared%20file").body == DATA
+    assert ask(f"{url}/shared%20file").status == 410
+    with_password = json.loads(
+        splitctl.run("--json", "share", "add", "/shared file", "--password-stdin", data=b"sesame\n")
+    )
+    assert with_password["password"] is True
+    assert DATA not in ask(f"{cluster.url}{with_password['url']}/shared%20file").body
+    splitctl.run("mkdir", "/in")
+    [into] = splitctl.lines("share", "add", "/in", "--upload")
+    assert ask(f"{into}/left", "PUT", b"x").status == 201
+    assert splitctl.lines("ls", "/in") == ["left"]
+    [shares] = splitctl.documents("share", "list", "--all")
+    assert sorted(each["mode"] for each in shares) == ["read", "read", "upload"]
+    splitctl.run("share", "rm", *(each["id"] for each in shares))
+    assert ask(url).status == 404
+    splitctl.run("share", "rm", shares[0]["id"], expected=1)
+    splitctl.run("rm", "-r", "/in", "/shared file")

@@ -79,8 +79,12 @@ def _status(request: StreamingRequest, *, whole: bool) -> int:
 
 def _target(uri: bytes) -> str:
     """Return the target of a request without the signature in it, which is good for others, too, until it expires."""
-    text = _text(uri)
+    text = _LINK.sub(r"\1-", _text(uri))
     return _SIGNATURE.sub(r"\1=-", text) if "ignature=" in text else text
+
+
+_LINK = re.compile(r"(/\.splitd/s/[A-Za-z0-9_-]{16}\.)[A-Za-z0-9_-]{22}")
+"""A link to share files: who has its signature has the link."""
 
 
 def _text(data: bytes) -> str:
