@@ -143,6 +143,10 @@ class Logins:
         before.proven.until = min(now + REMEMBERED_S, before.proven.ends)
         return before
 
+    def named(self, name: str) -> Principal | None:
+        """Return the user of a name, which proves nothing about who asks; None if there is none."""
+        return self._principals.get(name)
+
     def of_user(self, name: str, stamp: str) -> Principal | None:
         """Return who has a name and, as a proof from before, a stamp; None if no user has both."""
         return self._principals.get(name) if self.stamp(name) == stamp else None

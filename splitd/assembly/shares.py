@@ -47,7 +47,7 @@ def with_shares(
         return store if principal is None else store.as_user(principal)[0]
 
     def user_of(name: str) -> Principal | None:
-        return None if users is None else users.logins.of_user(name)
+        return None if users is None else users.logins.named(name)
 
     async def hashed(password: str) -> str:
         return str(await deferToThreadPool(reactor, access.logins, partial(hash_password, password)))

@@ -50,6 +50,7 @@ class ContinuedUploads:
         self._uploads: dict[str, Continued] = {}
         self._order: SortedKeyList = SortedKeyList(key=lambda each: place_of(each.path, each.upload))
         self._below: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
         self._expected: dict[tuple[str, int], tuple[str, int]] = {}
         self.size = 0
 
@@ -76,6 +77,7 @@ class ContinuedUploads:
             raise ValueError("it was begun already")
         begun = self._uploads[upload] = Continued(upload, path, said, time_ms, time_ms)
         self._order.add(begun)
+        _add(self._counts, path, 1)
 
     def put(self, upload: str, number: int, packed: Packed, time_ms: int) -> Packed | None:
         """Add a segment to an upload.
@@ -91,7 +93,7 @@ class ContinuedUploads:
         continued.touched_ms = max(continued.touched_ms, time_ms)
         growth = size_of(packed) - (0 if replaced is None else size_of(replaced))
         self._settle(upload, number)
-        self._grow(continued.path, growth)
+        _add(self._below, continued.path, growth)
         continued.size += growth
         self.size += growth
         return replaced
@@ -102,7 +104,8 @@ class ContinuedUploads:
         if continued is not None:
             self._order.remove(continued)
             self._settle(upload, 0)
-            self._grow(continued.path, -continued.size)
+            _add(self._counts, continued.path, -1)
+            _add(self._below, continued.path, -continued.size)
             self.size -= continued.size
         return continued
 
@@ -111,6 +114,10 @@ class ContinuedUploads:
         expected.
         """
         return self._below[path]
+
+    def count_below(self, path: str) -> int:
+        """Return how many uploads there are whose files should get this path, or lie below it."""
+        return self._counts[path]
 
     def expect(self, upload: str, number: int, growth: int) -> Callable[[], object]:
         """Count bytes that a change will add, from now on until `put` or `end` makes it.
@@ -124,20 +131,12 @@ class ContinuedUploads:
             return _nothing
         self._settle(upload, number)
         self._expected[upload, number] = continued.path, growth
-        self._grow(continued.path, growth)
+        _add(self._below, continued.path, growth)
         return lambda: self._settle(upload, number)
 
     def _settle(self, upload: str, number: int) -> None:
         path, growth = self._expected.pop((upload, number), ("", 0))
-        self._grow(path, -growth)
-
-    def _grow(self, path: str, growth: int) -> None:
-        if not growth:
-            return
-        for each in (*ancestors(path), plain_place_of(path) or "/"):
-            self._below[each] += growth
-            if not self._below[each]:
-                del self._below[each]
+        _add(self._below, path, -growth)
 
     def page(self, prefix: str, after: tuple[str, str], limit: int) -> list[Continued]:
         """List uploads whose paths begin with a prefix, in the order of `place_of`.
@@ -150,6 +149,16 @@ class ContinuedUploads:
                 break
             found.append(each)
         return found
+
+
+def _add(sums: Counter[str], path: str, growth: int) -> None:
+    """Add to the sum of a path and of all that it lies in."""
+    if not growth:
+        return
+    for each in (*ancestors(path), plain_place_of(path) or "/"):
+        sums[each] += growth
+        if not sums[each]:
+            del sums[each]
 
 
 def _nothing() -> None:

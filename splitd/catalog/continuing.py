@@ -47,6 +47,7 @@ class JournalledContinuedUploads:
             check_catalog_path(path)
             if upload in self._state.continued or self._state.versions.find(upload) is not None:
                 raise ValueError(f"upload {upload} was begun already")
+            self._meters.refuse_upload(path)
             return records.ContinuedUploadBegun(upload, path, self._changes.now_ms(), said), None
 
         return self._changes.make(judge, upload, durable=True)

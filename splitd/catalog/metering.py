@@ -134,6 +134,19 @@ class Meters:
         replaced = self.replaced(path)
         return self._take(above, size - (0 if replaced is None else size_of(replaced)), int(replaced is None))
 
+    def refuse_upload(self, path: str) -> None:
+        """Refuse one more unfinished upload for a path: a quota of files allows as many of them as files.
+
+        :raise QuotaExceeded: there are as many.
+        """
+        for quota in self.quotas:
+            if quota.files is not None and quota.covers(path):
+                count = sum(self._state.continued.count_below(each) for each in quota.paths)
+                if count >= max(quota.files, 1):
+                    raise QuotaExceeded(
+                        f"the quota of {quota.name} is {quota.files} files, {count} uploads are unfinished"
+                    )
+
     def claim_segment(self, upload: str, number: int, size: int) -> Callable[[], object]:
         """Count a segment that is put, in place of the one of its number; see `Claim.take`."""
         continued = self._state.continued.find(upload)

@@ -93,6 +93,7 @@ class IContinuedUploads(Interface):
             allow, or that no nodes have room for is refused now.
         :return: a Deferred that fires with the upload when it would survive a power cut.
         :raise SplitdError: what `IObjectStore.create` raises before it looks for nodes, for the same reasons.
+        :raise QuotaExceeded: a quota of files has as many unfinished uploads already.
         """
 
     def put_segment(
@@ -212,6 +213,7 @@ class IContinuedLedger(Interface):
         :param upload: its id, which no other upload has.
         :return: a Deferred that fires with None when the change is durable.
         :raise BadName: the text is not a path.
+        :raise QuotaExceeded: a quota of files has as many unfinished uploads already.
         """
 
     def find(upload: str) -> Deferred[ContinuedUpload | None]:

@@ -375,6 +375,20 @@ async def test_a_login_that_is_not_good_begins_nothing(guarded: Cluster) -> None
 
 
 @pytest_twisted.ensureDeferred
+async def test_the_cookie_of_who_has_come_by_tls_goes_nowhere_without(guarded: Cluster) -> None:
+    """Also if TLS ends in a proxy, and the program sends no Origin."""
+    for headers, is_secure in (
+        ({}, False),
+        ({"X_Forwarded_Proto": "https"}, True),
+        ({"Forwarded": "proto=https"}, True),
+        ({"X_Forwarded_Proto": "http"}, False),
+    ):
+        good = await log_in(guarded, "anna", "anna-pw", **headers)
+        assert good.code == 200
+        assert ("Secure" in (good.header("Set-Cookie") or "").split("; ")) == is_secure
+
+
+@pytest_twisted.ensureDeferred
 async def test_the_cluster_is_for_operators(guarded: Cluster) -> None:
     for headers, code in (({}, 401), ({"Authorization": ANNA}, 403), ({"Authorization": ROOT}, 200)):
         assert (await guarded.get("/.splitd/api/cluster", **headers)).code == code

@@ -144,6 +144,12 @@ class Tried:
             for quota in quotas
         ]
 
+    async def has_too_many_uploads(self, quotas: Sequence[Quota]) -> bool:
+        """Whether there are more unfinished uploads than a quota allows files."""
+        paths = [each.path for each in await self.catalog.continued.list_uploads("/", ("", ""), 1000)]
+        limits = [(quota, max(quota.files, 1)) for quota in quotas if quota.files is not None]
+        return any(sum(map(quota.covers, paths)) > most for quota, most in limits)
+
     async def told(self) -> list[tuple[str, int, int]]:
         """What the catalog tells."""
         return [(each.quota.name, each.bytes, each.files) for each in await self.catalog.quotas.usage()]
@@ -185,7 +191,7 @@ async def test_the_use_of_quotas_is_what_a_count_finds(steps: list[tuple[str, st
                 outcomes.append(None)
         after = await free.counted(quotas)
         assert await limited.told() == await limited.counted(quotas)
-        if exceeded(before, after, quotas):
+        if exceeded(before, after, quotas) or (kind == "begin" and await free.has_too_many_uploads(quotas)):
             assert outcomes == [None, QuotaExceeded]
             return
         assert outcomes[0] == outcomes[1]
@@ -287,6 +293,26 @@ async def test_of_segments_that_race_only_those_that_fit_are_committed() -> None
     made.front.journal.release()
     assert [await each for each in racing if each not in refused] == [True, True]
     assert await made.told() == [("/f", 80, 0)]
+
+
+@pytest_twisted.ensureDeferred
+async def test_unfinished_uploads_are_no_way_around_a_quota_of_files() -> None:
+    made = await tried(Quota("/a", ("/a",), None, 3), Quota("user anna", ("/a/x", "/b"), None, 2))
+    continued = made.catalog.continued
+    uploads = [f"{number:032x}" for number in range(6)]
+    for upload in uploads[:2]:
+        await continued.begin(upload, "/a/x/f", "")
+    with pytest.raises(QuotaExceeded, match="the quota of user anna is 2 files, 2 uploads are unfinished"):
+        await continued.begin(uploads[2], "/b", "")
+    await continued.begin(uploads[3], "/a/f", "")
+    with pytest.raises(QuotaExceeded, match="the quota of /a is 3 files, 3 uploads are unfinished"):
+        await continued.begin(uploads[4], "/a/g", "")
+    await continued.begin(uploads[4], "/c", "")
+    await continued.abort(uploads[0], "a test")
+    await continued.begin(uploads[5], "/b", "")
+    assert await made.told() == [("/a", 0, 0), ("user anna", 0, 0)]
+    full = await tried(Quota("/", ("/",), None, 0))
+    await full.catalog.continued.begin(uploads[0], "/f", "")  # one is possible, as for an empty place
 
 
 @pytest_twisted.ensureDeferred

@@ -97,7 +97,9 @@ def refuse_cross_site(request: IRequest) -> None:
 
 
 def _set_cookie(request: IRequest, door: ConsoleDoor, value: str, age_s: int) -> None:
-    secure = "; Secure" if request.origin.scheme == "https" else ""
+    # A proxy may have ended TLS, and not say so: then the browser says by which scheme its page came.
+    is_secure = request.origin.is_secure or (request.getHeader("Origin") or "").startswith("https:")
+    secure = "; Secure" if is_secure else ""
     request.setHeader(
         "Set-Cookie", f"{COOKIE}={value}; Path={door.base or '/'}; Max-Age={age_s}; HttpOnly; SameSite=Lax{secure}"
     )
