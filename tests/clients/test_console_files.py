@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from urllib.parse import quote, urlsplit
+from pathlib import Path
+from urllib.parse import parse_qs, quote, urlsplit
+from zipfile import ZipFile
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
-from tests.clients.browser import Faults, opened, running_browser
+from tests.clients.browser import TIMEOUT_MS, Faults, opened, running_browser
 from tests.clients.console import Console, png
 from tests.live.clients import ask, put
 
@@ -211,6 +213,82 @@ def test_a_copy_beside_its_file_has_a_name_of_its_own(console: Console, place: s
     console.shows("f (2).txt", "f.txt")
     console.page.keyboard.press("Control+v")
     console.shows("f (2).txt", "f (3).txt", "f.txt")
+
+
+def test_files_are_saved_as_they_are_and_several_as_an_archive(console: Console, place: str, tmp_path: Path) -> None:
+    make(place, "a b.txt", "c&d", "folder/", "folder/inside")
+    console.open()
+    for chosen, name, members in (
+        (["a b.txt"], "a b.txt", None),
+        (["folder"], "folder.zip", {"inside"}),
+        (["c&d", "folder"], None, {"c&d", "folder/", "folder/inside"}),
+    ):
+        console.choose(*chosen)
+        with console.page.expect_download() as saved:
+            console.act("Download")
+        saved.value.save_as(tmp_path / "saved")
+        if name is not None:
+            assert saved.value.suggested_filename == name
+        if members is None:
+            assert (tmp_path / "saved").read_bytes() == b"x"
+        else:
+            with ZipFile(tmp_path / "saved") as archive:
+                assert set(archive.namelist()) == members
+                assert archive.testzip() is None
+        console.page.get_by_role("button", name="Clear the selection").click()
+
+
+def test_a_folder_of_a_hundred_thousand_is_scrolled_and_filtered(console: Console, place: str) -> None:
+    """The folder is made up: what the page does with it is the same."""
+    total, step = 100_000, 10_000
+
+    def page_of(route: Route) -> None:
+        asked = parse_qs(urlsplit(route.request.url).query)
+        start = int(asked["after"][0][5:11]) + 1 if "after" in asked else 0
+        some = range(start, min(start + min(int(asked["limit"][0]), step), total))
+        members = [[f"file {number:06}.txt", number, 1_790_000_000_000 + number, ""] for number in some]
+        rest = {"path": urlsplit(place).path, "modified_ms": 1, "rights": ["read", "write"]}
+        route.fulfill(json={**rest, "members": members, "next": members[-1][0] if some.stop < total else None})
+
+    make(place, "many/")
+    console.page.route("**/.splitd/api/list?*", page_of)
+    console.open()
+    console.row("many").locator(".name").click()
+    expect(console.page.locator(".foot")).to_contain_text("100,000 files", timeout=TIMEOUT_MS)
+    expect(console.list).to_have_attribute("aria-rowcount", "100001")
+    console.list.press("End")
+    expect(console.row("file 099999.txt")).to_be_visible()
+    console.list.evaluate("(list) => { list.scrollTop = list.scrollHeight / 2; }")
+    expect(console.row("file 050000.txt")).to_be_visible()
+    assert console.rows.count() < 100
+    console.page.keyboard.type("77777")
+    console.shows("file 077777.txt")
+    console.page.keyboard.press("Escape")
+    console.list.press("Control+a")
+    expect(console.page.locator(".chosen strong")).to_have_text("100,000 selected")
+    console.page.keyboard.press("Escape")
+    console.page.get_by_role("button", name="Size").click()
+    expect(console.rows.locator(".name").first).to_have_text("file 099999.txt")
+
+
+def test_without_scripts_there_is_a_list(browser: Browser, faults: Faults, place: str) -> None:
+    make(place, "a", "b/")
+    with opened(browser, faults, f"{place}/", java_script_enabled=False) as page:
+        page.wait_for_url(f"{place}/?plain")
+        expect(page.locator("tbody a")).to_have_text(["..", "b/", "a"])
+
+
+def test_it_speaks_russian(browser: Browser, faults: Faults, place: str) -> None:
+    make(place, "один", "два", "papka/")
+    with opened(browser, faults, f"{place}/", locale="ru-RU") as page:
+        expect(page.locator(".foot")).to_contain_text("1 папка · 2 файла")
+        assert page.locator("html").get_attribute("lang") == "ru"
+        page.get_by_role("button", name="Новая папка").click()
+        expect(page.locator("dialog h2")).to_have_text("Новая папка")
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Настройки").click()
+        page.get_by_role("menuitem", name="In English").click()
+        expect(page.locator(".foot")).to_contain_text("1 folder · 2 files")
 
 
 def test_properties_tell_of_a_lock_and_a_locked_file_stays(console: Console, place: str) -> None:

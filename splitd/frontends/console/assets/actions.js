@@ -215,16 +215,25 @@ function factsOf(row, known) {
   return facts;
 }
 
-/** Have the browser save files, one after the other. */
+const LONGEST = 40000; // characters of an address with names
+
+/** Have the browser save files: one as it is, several and folders as one archive, which is made while it is sent. */
 export function download(chosen) {
-  chosen
-    .filter((row) => !row.isFolder)
-    .forEach((row, index) => setTimeout(() => {
-      const link = document.createElement("a");
-      link.href = urlOf(row.path);
-      link.download = row.name;
-      link.click();
-    }, index * 400));
+  const [first] = chosen;
+  if (chosen.length === 1) return save(first.isFolder ? `${urlOf(first.path, true)}?zip` : urlOf(first.path), first.isFolder ? "" : first.name);
+  const folders = new Set(chosen.map((row) => row.folder));
+  const names = new URLSearchParams(chosen.map((row) => ["name", row.name]));
+  const url = `${urlOf(first.folder, true)}?zip&${names}`;
+  if (folders.size > 1) return say(t("zipOneFolder"), { bad: true });
+  if (url.length > LONGEST) return say(t("zipTooMany"), { bad: true });
+  return save(url, "");
+}
+
+function save(url, name) {
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = name;
+  link.click();
 }
 
 export async function copyLink(row) {

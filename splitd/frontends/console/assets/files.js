@@ -178,10 +178,9 @@ export function Files({ path, query }) {
 
   function contextMenu(x, y, about) {
     const one = about.length === 1 ? about[0] : null;
-    const files = about.some((row) => !row.isFolder);
     openMenu(x, y, [
       one && { icon: one.isFolder ? "files" : "right", label: t("open"), keys: "Enter", run: () => openRow(one) },
-      files && { icon: "download", label: t("download"), run: () => actions.download(about) },
+      { icon: "download", label: t("download"), run: () => actions.download(about) },
       one && { icon: "link", label: t("copyLink"), run: () => actions.copyLink(one) },
       ...(mayWrite
         ? [
@@ -304,7 +303,7 @@ export function Files({ path, query }) {
       <strong>${t("chosen", picked.length)}</strong>${size > 0 && html`<span class="hint">${formatSize(size)}</span>`}
       <span class="spring"></span>
       ${[
-        picked.some((row) => !row.isFolder) && ["download", "download", act.download],
+        ["download", "download", act.download],
         picked.length === 1 && ["link", "copyLink", act.link],
         mayWrite && picked.length === 1 && ["rename", "rename", act.rename],
         mayWrite && ["move", "moveTo", act.move],

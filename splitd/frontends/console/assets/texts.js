@@ -213,6 +213,8 @@ const texts = {
   waits: ["waiting", "ждёт"],
   wasLeft: ["was left unfinished", "осталась незавершённой"],
   wrongPassword: ["The name or the password is wrong", "Имя или пароль неверны"],
+  zipOneFolder: ["These are in several folders: choose those of one folder", "Они в разных папках: выберите из одной папки"],
+  zipTooMany: ["These are too many names for one request: download the folder", "Слишком много имён для одного запроса: скачайте папку целиком"],
 };
 
 const languages = ["en", "ru"];
