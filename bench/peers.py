@@ -3,9 +3,13 @@
 
     bench/peers.py                                all that can be run here, three rounds
     bench/peers.py --peers splitd,nginx -n 5
+    bench/peers.py --only s3 --keys 0
 
 Peers: splitd; nginx (in front of nginx); seaweedfs; rclone.  Rows "not kept" are of a front of splitd that keeps no
 small files in memory; the peers' figures beside them are those of their usual GETs.
+
+By S3, splitd is measured beside seaweedfs: single and multipart objects, small ones, and once, in the first round,
+lists of buckets with 100,000 keys and a million.  Rows "without MD5" are of splitd with `s3_etag: version`.
 
 A round runs each peer once, in a new folder.  The figures are medians of the rounds.  If the rest of the machine used
 more than a fifth of its CPU during a row, the row is left out, unless all rounds are like that.
@@ -25,20 +29,24 @@ from peer_nginx import Nginx, missing_nginx
 from peer_rclone import Rclone, missing_rclone
 from peer_seaweedfs import SeaweedFS, missing_weed
 from report import Cell, end_well, say, table, write_json
+from s3 import S3Workload
 from service import Cluster, Service, running, scratch
 from workload import Row, Workload
 
 OURS = "splitd"
 NOT_KEPT = ", not kept"
+NO_MD5 = ", without MD5"
 NOISY = 0.2
 UNITS = {
     "mb_per_s": "MB/s",
     "mb_per_s_on_disk": "MB/s until on disk",
     "files_per_s": "files/s",
+    "keys_per_s": "keys/s",
     "p50_ms": "p50 ms",
     "p99_ms": "p99 ms",
     "cpu_s_per_gib": "CPU s/GiB",
     "cpu_ms_per_file": "CPU ms/file",
+    "cpu_ms_per_list": "CPU ms/list",
     "front_mib": "MiB of the front",
     "all_mib": "MiB of all daemons",
 }
@@ -64,10 +72,46 @@ PEERS = {
     "seaweedfs": Peer(SeaweedFS, 18580, missing_weed),
     "rclone": Peer(lambda folder, port, _: Rclone(folder, port), 18600, missing_rclone),
 }
+BY_S3 = (OURS, "seaweedfs")
 
 
 def one_round(name: str, body: Body, given: argparse.Namespace, *, verify: bool) -> list[Row]:
     """Measure all rows of a peer, once."""
+    rows: list[Row] = []
+    if given.only in {"", "files"}:
+        rows += files(name, body, given, verify=verify)
+    if given.only in {"", "s3"} and name in BY_S3:
+        rows += objects(name, body, given, verify=verify)
+    return rows
+
+
+def objects(name: str, body: Body, given: argparse.Namespace, *, verify: bool) -> list[Row]:
+    """Measure the door for S3 of a peer."""
+    peer = PEERS[name]
+    with scratch(Path(given.work)) as folder:
+        service = peer.make(folder, peer.port, _programs(given))
+        with running(service):
+            work = S3Workload(service.s3(), service.processes(), body, verify=verify)
+            work.large(given.large * MIB, 1)
+            work.multipart(given.large * MIB)
+            for clients in given.clients:
+                paths = work.small_put(given.small, clients, given.seconds)
+                work.small_get(paths, given.small, clients, given.seconds)
+            if given.keys and verify:
+                work.lists(max(1, given.keys // 10), given.keys)
+        if name == OURS:
+            service = Cluster(folder, peer.port, etag="version")
+            with running(service):
+                plain = S3Workload(service.s3(), service.processes(), body, verify=False, note=NO_MD5)
+                plain.large(given.large * MIB, 1)
+                plain.multipart(given.large * MIB)
+                plain.small_put(given.small, max(given.clients), given.seconds)
+            work.rows += [row for row in plain.rows if "PUT" in row["what"]]
+        return work.rows
+
+
+def files(name: str, body: Body, given: argparse.Namespace, *, verify: bool) -> list[Row]:
+    """Measure the PUT and GET of files of a peer."""
     peer = PEERS[name]
     with scratch(Path(given.work)) as folder:
         service = peer.make(folder, peer.port, _programs(given))
@@ -94,7 +138,8 @@ def _programs(given: argparse.Namespace) -> Path:
 
 def figures(row: Row) -> dict[str, float]:
     """Return the figures of a row that are shown, by the keys of `UNITS`; those of CPU are sums over all daemons."""
-    told = row | {key: sum(row[key].values()) for key in ("cpu_s_per_gib", "cpu_ms_per_file") if key in row}
+    by_daemon = ("cpu_s_per_gib", "cpu_ms_per_file", "cpu_ms_per_list")
+    told = row | {key: sum(row[key].values()) for key in by_daemon if key in row}
     return {key: told[key] for key in UNITS if key in told}
 
 
@@ -107,9 +152,11 @@ def is_noisy(row: Row) -> bool:
 def medians(rounds: Sequence[list[Row]]) -> dict[str, dict[str, float]]:
     """Return the figures of each row of a peer, as medians of the rounds."""
     told = {}
-    for rows in zip(*rounds, strict=True):
+    # The first round may have more rows than the others.
+    for what in dict.fromkeys(row["what"] for rows in rounds for row in rows):
+        rows = [row for each in rounds for row in each if row["what"] == what]
         kept = [figures(row) for row in rows if not is_noisy(row)] or [figures(row) for row in rows]
-        told[rows[0]["what"]] = {key: statistics.median(each[key] for each in kept) for key in kept[0]}
+        told[what] = {key: statistics.median(each[key] for each in kept) for key in kept[0]}
     peaks = [[list(row["peak_mib"].values()) for row in rows] for rows in rounds]
     told["most memory"] = {
         "front_mib": statistics.median(max(each[0] for each in rows) for rows in peaks),
@@ -126,10 +173,15 @@ def show(told: dict[str, dict[str, dict[str, float]]]) -> str:
     lines: list[list[Cell]] = []
     for what, keys in next(iter(told.values())).items():
         for key in keys:
-            values = [(rows.get(what) or rows[what.removesuffix(NOT_KEPT)])[key] for rows in told.values()]
+            values = [_value(rows, what, key) for rows in told.values()]
             ratios = [told[OURS][what][key] / value if value else None for value in values[len(values) - len(others) :]]
             lines.append([f"{what}: {UNITS[key]}", *values, *ratios])
     return table(["", *told, *(f"{OURS} / {name}" for name in others)], lines)
+
+
+def _value(rows: dict[str, dict[str, float]], what: str, key: str) -> float | None:
+    """Return a figure of a peer, of the usual row if it has none of this one; None if it has none of either."""
+    return (rows.get(what) or rows.get(what.removesuffix(NOT_KEPT).removesuffix(NO_MD5)) or {}).get(key)
 
 
 def main() -> None:
@@ -142,6 +194,10 @@ def main() -> None:
     parser.add_argument("--small", type=int, default=4096, help="bytes of a small file [%(default)s]")
     parser.add_argument("--clients", default="1,16,64", help="how many clients with small files [%(default)s]")
     parser.add_argument("--seconds", type=float, default=2.5, help="how long each of these goes on [%(default)s]")
+    parser.add_argument("--only", default="", choices=["files", "s3"], help="measure only the one or the other door")
+    parser.add_argument(
+        "--keys", type=int, default=1_000_000, help="keys of the bucket of which pages are listed [%(default)s]"
+    )
     parser.add_argument("--json", help="where to write the figures, with those of each round")
     given = parser.parse_args()
     given.clients = [int(clients) for clients in given.clients.split(",")]
@@ -154,9 +210,11 @@ def main() -> None:
             say(f"{name} is left out: {reason}")
             names.remove(name)
     body = Body()
-    rounds: dict[str, list[list[Row]]] = {name: [] for name in names}
+    rounds: dict[str, list[list[Row]]] = {name: [] for name in names if name in BY_S3 or given.only != "s3"}
     for number in range(given.rounds):
-        for name in names[:: -1 if number % 2 else 1]:  # the order changes, so that no peer always follows the same one
+        for name in list(rounds)[
+            :: -1 if number % 2 else 1
+        ]:  # the order changes, so that no peer always follows the same one
             say(f"round {number + 1}: {name} ...")
             rounds[name].append(one_round(name, body, given, verify=not number))
     told = {name: medians(rows) for name, rows in sorted(rounds.items(), key=lambda item: item[0] != OURS)}

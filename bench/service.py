@@ -13,12 +13,26 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
+import attrs
 from processes import Processes
 
 HOST = "127.0.0.1"
 _START_S = 60
 _STOP_S = 20
+
+
+@attrs.frozen
+class S3:
+    """A door for S3.
+
+    :param address: its address and port.
+    """
+
+    address: str
+    access_key: str
+    secret_key: str
 
 
 class Service(Protocol):
@@ -94,12 +108,15 @@ class Cluster:
     :param port: the front's port; the other daemons have the ports after it.
     :param cached: whether the front keeps small files in memory.
     :param users: the file of the users; None for none.
+    :param etag: what the ETags of objects of S3 are.
     """
 
-    def __init__(self, folder: Path, port: int, *, cached: bool = True, users: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, port: int, *, cached: bool = True, users: Path | None = None, etag: str = "md5"
+    ) -> None:
         self._folder = folder / "cluster"
         self._port = port
-        self._cached = cached
+        self._own = {"cache": "32MiB" if cached else "0", "s3_etag": etag}
         self._options = [] if users is None else ["--users", str(users)]
         self._children = Children(folder)
         self.url = f"http://{HOST}:{port}"
@@ -109,7 +126,8 @@ class Cluster:
         front = self._folder / "front" / "splitd.yaml"
         front.parent.mkdir(parents=True, exist_ok=True)
         kept = front.read_text().splitlines() if front.exists() else []
-        lines = [line for line in kept if not line.startswith("cache:")] + [f"cache: {'32MiB' if self._cached else 0}"]
+        lines = [line for line in kept if line.partition(":")[0] not in self._own]
+        lines += [f"{name}: {value}" for name, value in self._own.items()]
         front.write_text("\n".join(lines) + "\n")
         command = [str(Path(sys.executable).with_name("splitctl")), "up", "--dir", str(self._folder)]
         self._children.start("splitctl", [*command, *self._options, "--port", str(self._port)], self._port)
@@ -118,6 +136,11 @@ class Cluster:
             if time.monotonic() > end:
                 raise RuntimeError(f"the cluster in {self._folder} does not get ready")
             time.sleep(0.1)
+
+    def s3(self) -> S3:
+        """Return its door for S3."""
+        told = json.loads((self._folder / "cluster.json").read_text())
+        return S3(urlsplit(told["front"]["s3"]).netloc, told["s3_key"]["access_key"], told["s3_key"]["secret_key"])
 
     def processes(self) -> Processes:
         """Return its daemons; see `Service`."""

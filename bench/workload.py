@@ -1,9 +1,9 @@
 """Measures any server that accepts PUT and GET; each measurement is a row of figures.
 
 A row is a dict: its name `what`, `seconds`, and those of these figures that it has: `mb_per_s` (10^6 bytes),
-`mb_per_s_on_disk` (including a sync(2)), `files_per_s`, `p50_ms`, `p99_ms`, `slowest_to_fastest`; `cpu_s`,
-`cpu_s_per_gib`, `cpu_ms_per_file` and `peak_mib` by daemon; `client_cpu_s`; and `other_cpu_s`, which is what the rest
-of the machine used meanwhile.  If that is large, the row says little.
+`mb_per_s_on_disk` (including a sync(2)), `files_per_s`, `keys_per_s`, `p50_ms`, `p99_ms`, `slowest_to_fastest`;
+`cpu_s`, `cpu_s_per_gib`, `cpu_ms_per_file`, `cpu_ms_per_list` and `peak_mib` by daemon; `client_cpu_s`; and
+`other_cpu_s`, which is what the rest of the machine used meanwhile.  If that is large, the row says little.
 """
 
 from __future__ import annotations
@@ -29,11 +29,23 @@ class Workload:
 
     :param url: the URL below which files are stored.
     :param verify: whether to read stored files once more, untimed, and compare them.
+    :param sign: see `Client`.
+    :param name: a format that makes the name of a row.
     :ivar rows: the measurements, in order.
     """
 
-    def __init__(self, url: str, processes: Processes, body: Body, *, verify: bool) -> None:
-        self.client = Client(url, body)
+    def __init__(
+        self,
+        url: str,
+        processes: Processes,
+        body: Body,
+        *,
+        verify: bool,
+        sign: Callable[[str, str], str] = lambda *_: "",
+        name: str = "{}",
+    ) -> None:
+        self.client = Client(url, body, sign=sign)
+        self._name = name
         self._processes = processes
         self._verify = verify
         self._numbers = itertools.count()
@@ -93,7 +105,7 @@ class Workload:
     def _keep_small(self, row: Row, exchanges: Sequence[Exchange]) -> list[str]:
         row["files_per_s"] = len(exchanges) / row["seconds"]
         row["cpu_ms_per_file"] = {name: 1000 * cpu / len(exchanges) for name, cpu in row["cpu_s"].items()}
-        self.rows.append(row | _latencies([exchange.seconds for exchange in exchanges]))
+        self.rows.append(row | latencies([exchange.seconds for exchange in exchanges]))
         return [exchange.path for exchange in exchanges]
 
     def in_turn(self, kinds: dict[str, Callable[[], Exchange]], count: int, *, first_byte: bool) -> None:
@@ -108,7 +120,7 @@ class Workload:
         for index, what in enumerate(kinds):
             mine = exchanges[index :: len(kinds)]
             times = [(each.first if first_byte else each.ended) - each.began for each in mine]
-            self.rows.append({"what": what, "seconds": sum(times)} | _latencies(times))
+            self.rows.append({"what": what, "seconds": sum(times)} | latencies(times))
 
     def fill(self, size: int, count: int) -> list[str]:
         """Store some files, untimed.  Return their paths."""
@@ -134,7 +146,7 @@ class Workload:
         spent = {name: after[name] - before[name] for name in after}
         others = machine_after.busy - machine.busy - client_cpu_s - sum(spent.values())
         row: Row = {
-            "what": what,
+            "what": self._name.format(what),
             "seconds": seconds,
             "cpu_s": spent,
             "peak_mib": self._processes.peak_mib(),
@@ -159,7 +171,8 @@ def _gets(paths: Sequence[str], size: int, *, check: bool = False) -> list[Excha
     return [Exchange("GET", path, size, check=check) for path in paths]
 
 
-def _latencies(times: Sequence[float]) -> Row:
+def latencies(times: Sequence[float]) -> Row:
+    """Return the figures of some times in seconds."""
     ordered = sorted(times)
     return {f"p{percent}_ms": 1000 * ordered[percent * len(ordered) // 100] for percent in (50, 99)}
 
