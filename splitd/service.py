@@ -142,7 +142,9 @@ class Front:
         self._takeover, self._journal = self._make_journal(filesystem)
         self._backups = Backups(partial(self._encode_backup, filesystem))
         journal = self._journal if tracing is None else tracing.journal(self._journal)
-        self.catalog, self._shown_journal = make_catalog(config.catalog, self._journal, journal, wall, reactor)
+        made = make_catalog(config.catalog, self._journal, journal, wall, reactor)
+        self.catalog, self._shown_journal, epoch = made
+        self._epoch = epoch or self._takeover.epoch
         self.registry = NodeRegistry(entries, self._connect, reactor)
         self.read_policy = ReadPolicy(
             self.registry.is_usable,
@@ -324,7 +326,7 @@ class Front:
             self._connections,
             self._reactor,
             self._config.node_timeout_s,
-            self._takeover.epoch,
+            self._epoch,
         )
         return store if self._tracing is None else self._tracing.node(store, entry.id)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from splitd.catalog.journalled import JournalledCatalog
@@ -15,16 +16,16 @@ from storaged.system.clocks import WallClock
 
 def make_catalog(
     url: str, journal: IJournal, traced: IJournal, wall: WallClock, reactor: Any
-) -> tuple[JournalledCatalog, Any]:
+) -> tuple[JournalledCatalog, Any, Callable[[], int] | None]:
     """Make the catalog.
 
     :param url: the setting `catalog`.
     :param journal: the journal, if the catalog is kept in one.
     :param traced: the same journal, with what traces it.
-    :return: the catalog, and the journal for the status.
+    :return: the catalog, the journal for the status, and what returns the epoch; None for that of the journal.
     """
     front = os.urandom(8).hex()
     if url == "journal":
-        return JournalledCatalog(traced, wall, reactor, front=front), journal
+        return JournalledCatalog(traced, wall, reactor, front=front), journal, None
     catalog = StoredCatalog(connector(url), reactor, wall, reactor, front=front)
-    return catalog, NoJournal(lambda: catalog.problem)
+    return catalog, NoJournal(lambda: catalog.problem), lambda: catalog.epoch

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
 import psycopg
 
 from splitd.catalog.sql.connecting import connector
+from splitd.catalog.sql.copying import copy_journal, read_journal
 from splitd.catalog.sql.migrations import migrate as apply_migrations
 from splitd.catalog.sql.migrations import migrations, version_of
 from splitd.cli.errors import ServerRefused
+from splitd.cli.journal import JournalFolderType
 from splitd.cli.session import Session, pass_session
-from splitd.errors import CatalogOutdated
+from splitd.errors import CatalogOutdated, JournalDamaged
+from splitd.takeover.history import load_history
+from storaged.system.filesystem import OSFilesystem
+from storaged.system.sizes import format_size
 
 url_argument = click.argument("url", metavar="URL")
 
@@ -60,6 +66,35 @@ def migrate(session: Session, url: str) -> None:
     for each in applied:
         click.echo(f"applied {each.version}: {each.name}")
     click.echo(f"the catalog has version {migrations()[-1].version}")
+
+
+@catalog.command()
+@click.option("--from", "folder", type=JournalFolderType(), required=True, help="The data folder of the front.")
+@click.option("--to", "url", metavar="URL", required=True, help="An empty database: postgresql://…")
+@pass_session
+def copy(session: Session, folder: Path, url: str) -> None:
+    """Copy a catalog from a journal into an empty database.
+
+    The front must have been stopped.  The copy is made in one transaction, and checked against the journal before that
+    is committed: if it is interrupted or fails, the database is as empty as before.  The journal is not changed.  Start
+    the front with the setting `catalog` afterwards, and never again on the journal.
+
+    Its memory is that of the journal's front.
+    """
+    try:
+        state = read_journal(OSFilesystem(), str(folder))
+        history = load_history(OSFilesystem(), str(folder))
+    except JournalDamaged as problem:
+        raise ServerRefused(str(problem), 500) from problem
+    with connected(url) as connection:
+        try:
+            found = copy_journal(connection, state, 0 if history is None else history.claimed, lambda _: None)
+        except ValueError as problem:
+            raise ServerRefused(str(problem), 500) from problem
+    if session.as_json:
+        session.show({"files": found.files, "bytes": found.bytes})
+    else:
+        click.echo(f"{found.files:,} files with {format_size(found.bytes)} are in the database")
 
 
 @catalog.command()

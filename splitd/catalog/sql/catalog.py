@@ -34,7 +34,11 @@ from storaged.system.clocks import WallClock
 from storaged.system.periodic import Periodic
 
 DURABLE, LIGHT, LOOKS = 2, 1, 1
-"""How many connections make durable changes, make changes that need not be durable, and look."""
+"""How many connections make changes of names, begin and abort uploads and moves, and look.
+
+The second kind need not survive a power cut.  But the front goes on when the database crashes, and would not abort
+again what it has aborted: so all changes are durable.
+"""
 MOST = 64
 """How many changes or looks share a transaction at most."""
 
@@ -69,13 +73,13 @@ class StoredCatalog(JournalledCatalog):
         current, common = Current(), Common()
         self._registration = Registration(connect, front)
 
-        def writers(count: int, first: int, *, durable: bool) -> list[Writer]:
+        def writers(count: int, first: int) -> list[Writer]:
             renew = self._registration.renew
             slots = [partial(self._registration.slot, first + number) for number in range(count)]
-            return [Writer(connect, current, common, slot, durable=durable, renew=renew) for slot in slots]
+            return [Writer(connect, current, common, slot, renew) for slot in slots]
 
-        self._durable = Lane("catalog", reactor, writers(DURABLE, 0, durable=True), MOST)
-        self._light = Lane("catalog-light", reactor, writers(LIGHT, DURABLE, durable=False), MOST)
+        self._durable = Lane("catalog", reactor, writers(DURABLE, 0), MOST)
+        self._light = Lane("catalog-light", reactor, writers(LIGHT, DURABLE), MOST)
         readers = [Reader(connect, current, common, lambda: 0) for _ in range(LOOKS)]
         self._looks = Lane("catalog-looks", reactor, readers, MOST)
         state = self._state = cast("State", current)
@@ -103,6 +107,11 @@ class StoredCatalog(JournalledCatalog):
         :param reading: returns the uploads whose versions downloads read now; called in any thread.
         """
         self._registration.reading = reading
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that requests to nodes carry: that of the journal which the catalog was copied from, or 0."""
+        return self._registration.epoch
 
     @property
     def problem(self) -> str:

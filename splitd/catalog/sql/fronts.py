@@ -49,6 +49,7 @@ class Registration:
 
     :param connect: opens a connection.
     :param front: the id of the front.
+    :ivar epoch: that of the journal which the catalog was copied from; 0 if it was not.
     :ivar reading: returns the uploads whose versions downloads read now; called in any thread.
     """
 
@@ -59,6 +60,7 @@ class Registration:
         self._front = front
         self._slot = 0
         self._ended = False
+        self.epoch = 0
         self._leads_until = -math.inf
         self._reads: dict[str, float] = {}
         self.reading: Callable[[], Iterable[str]] = tuple
@@ -88,6 +90,7 @@ class Registration:
                     VALUES (0, '', 1, %s, %s) ON CONFLICT DO NOTHING"""
                 connection.execute(query, (now_ms, now_ms))
                 connection.execute("INSERT INTO node VALUES (0, '') ON CONFLICT DO NOTHING")
+                self.epoch = connection.execute("SELECT epoch FROM catalog").fetchone()[0]
                 connection.execute("DELETE FROM front WHERE expires < now()")
                 self.renew(connection)
                 connection.commit()

@@ -146,7 +146,6 @@ _MOST_SHAPES = 10_000
 class Writer(Connected):
     """Makes changes: each batch is one transaction.
 
-    :param durable: whether the changes must survive a power cut of the database before they are acknowledged.
     :param renew: renews the lease of the front, and returns after how many seconds to do so again.
     """
 
@@ -156,21 +155,15 @@ class Writer(Connected):
         current: Current,
         common: Common,
         slot: Callable[[], int],
-        *,
-        durable: bool,
         renew: Callable[[Any], float],
     ) -> None:
         super().__init__(connect, current, common, slot)
-        self._durable = durable
         self._renew = renew
 
     def open(self) -> None:
         """Connect, and write something; see `Worker.open`."""
         fresh = self._connection is None or self._connection.closed
         super().open()
-        if fresh and not self._durable:
-            self._connection.execute("SET synchronous_commit TO off")
-            self._connection.commit()
         if fresh:
             self.idle()
 

@@ -237,13 +237,13 @@ class InDatabase:
         self.clock = task.Clock()
         self._commits = _Commits()
         self._opened: list[StoredCatalog] = []
-        self._url = postgres().url(postgres().new_schema())
+        self.url = postgres().url(postgres().new_schema())
 
     async def open(self, front: str) -> Seams:
         from twisted.internet import reactor
 
         self._commits.fails = False
-        connect = connector(self._url, self._commits.connection())
+        connect = connector(self.url, self._commits.connection())
         catalog = StoredCatalog(connect, reactor, wall_of(self.clock), self.clock, lambda: "d" * 32, front=front)
         self._opened.append(catalog)
         return await _started(catalog, catalog.leave)

@@ -4,7 +4,8 @@ CREATE TABLE catalog (
     one        smallint PRIMARY KEY CHECK (one = 1),
     cluster    text     NOT NULL,
     widest     integer  NOT NULL DEFAULT 0,
-    revision   bigint   NOT NULL DEFAULT 0  -- the highest one of a document so far
+    revision   bigint   NOT NULL DEFAULT 0, -- the highest one of a document so far
+    epoch      bigint   NOT NULL DEFAULT 0  -- that of the journal which the catalog was copied from
 );
 
 -- Names.  A member of a collection has its entry name, in UTF-8: that of a collection ends with a slash.  The root is the
