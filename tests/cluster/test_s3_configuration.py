@@ -95,6 +95,16 @@ async def test_pages_of_the_origins_of_a_rule_may_use_a_bucket(s3: S3) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_what_no_bucket_can_be_called_has_no_rules(s3: S3) -> None:
+    nobody = S3(s3.cluster, None)
+    assert (await s3.cluster.ask("MKCOL", "/A_B")).code == 201
+    for path in ("/..", "/.", "/%01/x", "/%E2%90%A6/x", "/" + "a" * 300, "/A_B", "/A_B/c"):
+        assert code_of(await s3.get(path, Origin="https://a.example")) == (404, "NoSuchBucket"), path
+        assert code_of(await nobody.get(path)) == (404, "NoSuchBucket"), path
+        assert code_of(await preflight(s3, "https://a.example", "GET", path=path)) == (403, "AccessForbidden"), path
+
+
+@pytest_twisted.ensureDeferred
 async def test_rules_that_cannot_be_are_refused(s3: S3) -> None:
     good = rule("*", "GET")
     for body, code in (

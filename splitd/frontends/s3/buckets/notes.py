@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from splitd.access.grants import Principal
+from splitd.frontends.s3.target import is_bucket_name
 from splitd.interfaces.names import INamespace
 from splitd.interfaces.store import IObjectStore
 from splitd.model.buckets import BucketNotes, read_notes
@@ -27,12 +28,14 @@ class Buckets:
 
     async def notes(self, bucket: str) -> BucketNotes:
         """Return what is kept with a bucket; nothing if there is none of this name."""
+        if not is_bucket_name(bucket):
+            return BucketNotes()
         [found] = await self._namespace.details([f"/{bucket}/"])
         return read_notes(found.properties)
 
     async def exists(self, bucket: str) -> bool:
-        """Return whether there is a bucket of this name."""
-        return isinstance(await self._store.stat(f"/{bucket}/"), Collection)
+        """Return whether there is a bucket of this name; a collection with a name that no bucket can have is none."""
+        return is_bucket_name(bucket) and isinstance(await self._store.stat(f"/{bucket}/"), Collection)
 
 
 def owner_of(name: str) -> Owner:
