@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from urllib.parse import quote
 from xml.etree.ElementTree import Element, ParseError
 
@@ -57,7 +58,13 @@ def format_time(time_ms: int) -> str:
 
     :param time_ms: milliseconds since 1970.
     """
-    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{time_ms % 1000:03d}Z"
+    return f"{_format_second(time_ms // 1000)}.{time_ms % 1000:03d}Z"
+
+
+@lru_cache(1024)
+def _format_second(time_s: int) -> str:
+    # Of the objects in a list, many were made in the same second.
+    return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def parse(body: bytes, root: str, code: str = "MalformedXML") -> Element:

@@ -18,7 +18,7 @@ from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.headers import etag_of
 from splitd.frontends.s3.keys import as_object
 from splitd.frontends.s3.payload.checksums import parse_kept
-from splitd.frontends.s3.xml import document, element, encode_name, format_time, text
+from splitd.frontends.s3.xml import document, element, encode_name, escape, format_time, text
 from splitd.interfaces.keys import Listing
 from splitd.model.manifest import Manifest
 
@@ -140,19 +140,19 @@ def _shown_prefix(request: S3Request, encode: Callable[[str], str]) -> str:
 
 def _contents(name: str, key: str, manifest: Manifest | None, owner: str) -> str:
     assert manifest is not None  # it is a key
-    checksum = parse_kept(manifest.media.checksum)
-    kind = text("ChecksumAlgorithm", checksum.algorithm.name) + text("ChecksumType", checksum.type) if checksum else ""
-    return element(
-        name,
-        text("Key", key),
-        "<VersionId>null</VersionId><IsLatest>true</IsLatest>" if name == "Version" else "",
-        text("LastModified", format_time(manifest.created_ms)),
-        text("ETag", etag_of(manifest)),
-        kind,
-        text("Size", manifest.size),
-        owner,
-        text("StorageClass", "STANDARD"),
+    checksum = parse_kept(manifest.media.checksum) if manifest.media.checksum else None
+    kind = "" if checksum is None else _kind(checksum.algorithm.name, checksum.type)
+    version = "<VersionId>null</VersionId><IsLatest>true</IsLatest>" if name == "Version" else ""
+    # One piece, because it is most of what a page of a thousand keys costs.
+    return (
+        f"<{name}><Key>{escape(key)}</Key>{version}<LastModified>{format_time(manifest.created_ms)}</LastModified>"
+        f"<ETag>&quot;{escape(etag_of(manifest)[1:-1])}&quot;</ETag>{kind}<Size>{manifest.size}</Size>{owner}"
+        f"<StorageClass>STANDARD</StorageClass></{name}>"
     )
+
+
+def _kind(algorithm: str, kind: str) -> str:
+    return f"<ChecksumAlgorithm>{algorithm}</ChecksumAlgorithm><ChecksumType>{kind}</ChecksumType>"
 
 
 def owner_element(owner: Owner, name: str = "Owner") -> str:
