@@ -11,7 +11,7 @@ FROM python:3.12-slim-bookworm
 RUN groupadd --gid 10001 splitd \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin splitd \
  # A new volume takes its owner from the folder it is mounted on.
- && install --directory --owner splitd --group splitd --mode 0700 /data /key /users
+ && install --directory --owner splitd --group splitd --mode 0700 /data /key /users /tls
 COPY --from=build /opt/splitd /opt/splitd
 ENV PATH=/opt/splitd/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 # Twisted's list of plugins.  At run time nobody may write it, and each start would complain.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from splitd.cli.main import main
+from splitd.config import Config
 
 PROJECT = Path(__file__).parents[2]
 OVERRIDE = "docker-compose.override.yml"
@@ -200,3 +203,45 @@ def test_a_folder_without_a_compose_file_is_told_by_name(tmp_path: Path) -> None
     result = run(tmp_path, "n9")
     assert result.exit_code == 1
     assert str(tmp_path / "docker-compose.yml") in result.stderr
+
+
+class Loader(yaml.SafeLoader):
+    """Knows the tag by which a list of docker compose replaces another one."""
+
+
+Loader.add_constructor("!override", lambda loader, node: loader.construct_sequence(node))
+
+HARDENED = ("init", "read_only", "tmpfs", "cap_drop", "security_opt", "pull_policy", "image")
+
+
+def test_the_variant_with_tls_publishes_nothing_in_clear_and_is_as_hardened() -> None:
+    plain = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())
+    tls = yaml.load((PROJECT / "docker-compose.tls.yml").read_text(), Loader)
+    certificate, front = tls["services"]["certificate"], tls["services"]["front"]
+    assert {key: certificate[key] for key in HARDENED} == {key: plain["x-server"][key] for key in HARDENED}
+    assert certificate["network_mode"] == "none"
+    assert [port.rpartition(":")[2] for port in front["ports"]] == ["8443", "8444"]
+    options = dict(each.removeprefix("--").split("=", 1) for each in front["command"][1:])
+    before = plain["services"]["front"]["command"]
+    assert options["config"] == before[before.index("--config") + 1]
+    assert options["layout"] == before[before.index("--layout") + 1]
+    assert {name.replace("-", "_") for name in options if name != "config"} <= set(Config.__struct_fields__)
+    assert {options["listen-tls"], options["s3"]} == {"tls:/tls:8443", "tls:/tls:8444"}
+
+
+def test_the_first_certificate_is_made_once_and_its_key_is_not_given_away(tmp_path: Path) -> None:
+    tls = yaml.load((PROJECT / "docker-compose.tls.yml").read_text(), Loader)
+    [script] = tls["services"]["certificate"]["command"]
+    folder = tmp_path / "tls"
+    folder.mkdir()
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    command = [sys.executable, "-c", script.replace("/tls", str(folder))]
+    made = []
+    for _ in range(2):
+        subprocess.run(command, env={"SPLITD_NAME": "one.example,10.0.0.7", "PATH": path}, check=True)
+        made.append({each.name: each.read_text() for each in folder.iterdir()})
+    assert made[0] == made[1]
+    assert set(made[0]) == {"self-signed.pem", "for-clients"}
+    assert made[0]["for-clients"] in made[0]["self-signed.pem"]
+    assert "PRIVATE" not in made[0]["for-clients"]
+    assert (folder / "self-signed.pem").stat().st_mode & 0o777 == 0o600
