@@ -21,7 +21,7 @@ from twisted.web.iweb import IAgent, IAgentEndpointFactory, IBodyProducer
 from zope.interface import implementer
 
 from storaged.http.eager import write_eagerly
-from storaged.http.gets import Gets
+from storaged.http.gets import Gets, Reusing
 from storaged.http.greeting import GREETING_S, Greeting, GreetingEndpoint
 from storaged.http.reading import read_to_measure
 from storaged.http.site import BUFFER_SIZE
@@ -162,14 +162,15 @@ class _Endpoints:
 
 @implementer(IAgentEndpointFactory)
 class _GreetedEndpoints:
-    """The endpoints of one client."""
+    """The endpoints of one client's agent, which use the idle connections of its GET requests first."""
 
-    def __init__(self, endpoints: _Endpoints, greet: Greeting | None) -> None:
+    def __init__(self, endpoints: _Endpoints, greet: Greeting | None, gets: Gets) -> None:
         self._endpoints = endpoints
         self._greet = greet
+        self._gets = gets
 
-    def endpointForURI(self, uri: URI) -> _SizedEndpoint:
-        return self._endpoints.greeted(uri, self._greet)
+    def endpointForURI(self, uri: URI) -> Reusing:
+        return Reusing(self._gets, self._endpoints.greeted(uri, self._greet))
 
 
 class _Pool(HTTPConnectionPool):
@@ -283,16 +284,16 @@ class NodeConnections:
 
         :param greet: greets the node on each new connection; None to begin with requests.
         """
-        endpoints = _GreetedEndpoints(self._endpoints, greet)
         uri = URI.fromBytes(origin.url.encode("ascii"))
         gets = Gets(
-            lambda: endpoints.endpointForURI(uri),
+            lambda: self._endpoints.greeted(uri, greet),
             origin.authority,
             self._reactor,
             idle_timeout_s=self._pool.cachedConnectionTimeout,
             most_idle=lambda: self._pool.maxPersistentPerHost,
         )
         self._gets.add(gets)
+        endpoints = _GreetedEndpoints(self._endpoints, greet, gets)
         agent = Agent.usingEndpointFactory(self._reactor, endpoints, self._pool)
         client = NodeClient(agent, gets, origin)
         self._clients.add(client)

@@ -145,6 +145,7 @@ class GetConnection(Protocol):
         self._used = False
         self._is_reading = True
         self._is_over = False
+        self._successor: IProtocol | None = None
 
     def ask(self, request: bytes) -> Deferred[GetAnswer]:
         """Send a request.
@@ -163,9 +164,11 @@ class GetConnection(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Take the next bytes."""
-        if self._is_over:
+        if self._successor is not None:
+            self._successor.dataReceived(data)
+        elif self._is_over:
             return
-        if self._answer is not None:
+        elif self._answer is not None:
             self._read_body(data)
         elif self._asked is not None:
             self._read_head(data)
@@ -242,6 +245,11 @@ class GetConnection(Protocol):
         self.abort()
         self._report(Failure(ResponseFailed([Failure(problem)])))
 
+    def hand_over(self, protocol: IProtocol) -> None:
+        """Pass the connection, which is idle, on to another protocol."""
+        self._successor = protocol
+        protocol.makeConnection(self.transport)
+
     def abort(self) -> None:
         """End the connection at once."""
         if not self._is_over:
@@ -251,6 +259,9 @@ class GetConnection(Protocol):
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         """Report the end of the connection to whom it matters."""
+        if self._successor is not None:
+            self._successor.connectionLost(reason)
+            return
         self._is_over = True
         self._owner.forget(self)
         kind: Callable[[list[Failure]], Exception] = ResponseFailed

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.interfaces import IDelayedCall, IStreamClientEndpoint
+from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.interfaces import IDelayedCall, IProtocol, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
+from zope.interface import implementer
 
 from storaged.http.get_connection import GetAnswer, GetConnection, NothingAnswered
 
@@ -62,16 +63,22 @@ class Gets:
         :return: the answer, whose body is not read yet.
         """
         request = _encode(path, {"Host": self._host, **headers})
-        while self._idle:
-            connection, timer = self._idle.popitem()
-            timer.cancel()
+        while (kept := self.take()) is not None:
             try:
-                return await connection.ask(request)
+                return await kept.ask(request)
             except NothingAnswered:
                 continue
         connection = GetConnection(self, self._generation)
         await self._endpoint().connect(_Factory(connection))
         return await connection.ask(request)
+
+    def take(self) -> GetConnection | None:
+        """Return an idle connection, which is not kept any more; None if there is none."""
+        if not self._idle:
+            return None
+        connection, timer = self._idle.popitem()
+        timer.cancel()
+        return connection
 
     def keep(self, connection: GetConnection) -> None:
         """Keep a connection whose answer has ended, for a further request."""
@@ -104,6 +111,25 @@ class Gets:
         """
         self._closed = True
         return self.renew()
+
+
+@implementer(IStreamClientEndpoint)
+class Reusing:
+    """Connects another client: by a connection of these requests that is idle, or by an endpoint."""
+
+    def __init__(self, gets: Gets, endpoint: IStreamClientEndpoint) -> None:
+        self._gets = gets
+        self._endpoint = endpoint
+
+    def connect(self, factory: Any) -> Deferred[IProtocol]:
+        """Connect; see `IStreamClientEndpoint`."""
+        idle = self._gets.take()
+        if idle is None:
+            return self._endpoint.connect(factory)
+        factory.noisy = False
+        protocol = factory.buildProtocol(idle.transport.getPeer())
+        idle.hand_over(protocol)
+        return succeed(protocol)
 
 
 def _encode(path: str, headers: Mapping[Any, Any]) -> bytes:

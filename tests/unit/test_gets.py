@@ -16,7 +16,7 @@ from twisted.web.client import ResponseDone
 
 from storaged.http import reason_of
 from storaged.http.get_connection import GetAnswer
-from storaged.http.gets import Gets
+from storaged.http.gets import Gets, Reusing
 
 IDLE_S = 10
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"
@@ -395,3 +395,25 @@ def test_nothing_is_kept_after_the_end() -> None:
     setting.servers.all[1].say(OK)
     assert setting.servers.all[1].aborted
     assert not setting.clock.getDelayedCalls()
+
+
+@pytest.mark.parametrize("idle", [True, False])
+def test_another_client_gets_an_idle_connection_or_a_new_one(idle: bool) -> None:
+    setting = Setting()
+    setting.ask()
+    if idle:
+        setting.servers.all[0].say(OK)
+    other = Reader()
+    factory = Factory()
+    factory.protocol = lambda: other  # type: ignore[assignment]
+    connected: list[object] = []
+    Reusing(setting.gets, setting.servers).connect(factory).addCallback(connected.append)  # type: ignore[arg-type]
+    assert connected == [other]
+    server = setting.servers.all[0 if idle else 1]
+    assert other.transport is server
+    server.say(b"hello")
+    assert other.data == b"hello"
+    setting.ask()
+    assert setting.servers.all[-1] is not server
+    server.leave()
+    assert other.end is not None
