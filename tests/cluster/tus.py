@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from tests.cluster.cluster import Answer, Cluster
@@ -60,10 +61,11 @@ class Tus:
         """Append to an upload."""
         return await self.ask("PATCH", url, data, Upload_Offset=str(offset), Content_Type=BODY, **headers)
 
-    async def send(self, url: str, offset: int, size: int, *sent: bytes) -> RawClient:
-        """Begin to append to an upload, and send only some of the bytes."""
+    async def send(self, url: str, offset: int, size: int, *sent: bytes, more: Sequence[str] = ()) -> RawClient:
+        """Begin to append to an upload; when the front waits for the bytes, send only some of them."""
         client = await self.cluster.connect()
-        headers = (f"Upload-Offset: {offset}", f"Content-Type: {BODY}", f"Content-Length: {size}")
-        client.begin("PATCH", url, "Tus-Resumable: 1.0.0", *headers)
+        headers = (f"Upload-Offset: {offset}", f"Content-Type: {BODY}", f"Content-Length: {size}", *more)
+        client.begin("PATCH", url, "Tus-Resumable: 1.0.0", "Expect: 100-continue", *headers)
+        assert (await client.answer()).code == 100
         client.send(*sent)
         return client
