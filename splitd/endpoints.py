@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
@@ -27,6 +27,13 @@ _LINGER_S = 1.0
 
 _OPERATORS = 32
 """The most connections to the operators' port at the same time."""
+
+
+class IBalance(Protocol):
+    """Decides which of several processes accepts a connection."""
+
+    def guard(self, port: Any) -> None:
+        """Let connections at a port be accepted in turns."""
 
 
 class Endpoints:
@@ -114,6 +121,11 @@ class Endpoints:
         """How many connections of clients were refused, because their addresses had too many."""
         return sum(site.addresses.refused for site in self._client_sites())
 
+    @property
+    def connections(self) -> int:
+        """How many connections of clients there are."""
+        return sum(len(site.connections()) for site in self._client_sites())
+
     def _client_sites(self) -> list[StreamingSite]:
         return [site for site in (self.site, self._s3) if site is not None]
 
@@ -149,6 +161,12 @@ class Endpoints:
             self.s3_port = await self._listen(config.s3, self._s3)
         if config.redirect:
             self.redirect_port = await self._listen(config.redirect, self._redirects)
+
+    def accept_in_turns(self, balance: IBalance) -> None:
+        """Share the connections at all ports of clients with other processes that listen there."""
+        for port in (self.port, self.tls_port, self.s3_port, self.redirect_port):
+            if port is not None:
+                balance.guard(port)
 
     async def _listen(self, endpoint: str, site: StreamingSite) -> IListeningPort:
         return await listen(self._reactor, endpoint, site, self._certificates, self._handover)

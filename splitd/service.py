@@ -60,6 +60,11 @@ from splitd.store import ObjectStore
 from splitd.takeover.takeover import Takeover, Wanted
 from splitd.upkeep.rebalance import TARGET
 from splitd.uploads.uploads import Cutting, Uploads
+from splitd.workers.counters import Counters, no_counters
+from splitd.workers.front import WorkerFront
+from splitd.workers.head import Head
+from splitd.workers.keeping import Keeping
+from splitd.workers.post import Post, take_post
 from storaged.http import NodeConnections, NodeTrust
 from storaged.http.handover import Handover
 from storaged.http.tls import CertificateFolders
@@ -99,6 +104,7 @@ class Front:
     :param s3_key: the id and the secret of the only key for S3 if there are no users; None for none.
     :param tracing: traces what requests do; None for no traces.
     :param handover: passes the listening sockets on from program to program; None if nothing does.
+    :param post: what it shares with workers, which serve the clients in its place; None if it serves them.
     """
 
     _log = Logger()
@@ -117,6 +123,7 @@ class Front:
         s3_key: tuple[str, str] | None = None,
         handover: Handover | None = None,
         tracing: Tracing | None = None,
+        post: Post | None = None,
     ) -> None:
         self._handover = handover
         self._tracing = tracing
@@ -142,7 +149,8 @@ class Front:
         self._takeover, self._journal = self._make_journal(filesystem)
         self._backups = Backups(partial(self._encode_backup, filesystem))
         journal = self._journal if tracing is None else tracing.journal(self._journal)
-        made = make_catalog(config.catalog, self._journal, journal, wall, reactor)
+        changed = no_counters if post is None else Counters(post.counters).changed
+        made = make_catalog(config.catalog, self._journal, journal, wall, reactor, changed)
         self.catalog, self._shown_journal, epoch = made
         self._epoch = epoch or self._takeover.epoch
         self.registry = NodeRegistry(entries, self._connect, reactor)
@@ -190,6 +198,8 @@ class Front:
         )
         self._layouts = Layouts(self.catalog.namespace, layout, capacity.open_nodes, self._widen)
         self._status = self._make_status(traffic, cache, layout, descriptors)
+        kept = self.catalog, self.upkeep, self.registry, self._takeover, self._status
+        self._keeping = None if post is None else Keeping(post, *kept, reactor)
         self._stages = Stages()
         self._closed, self._offered = "the front has not started yet", dict[str, Action]()
 
@@ -338,7 +348,7 @@ class Front:
         return report_sweep(await self.upkeep.sweep.run(dry_run=dry_run, share=share))
 
     async def _report(self) -> StatusReport:
-        return await self._status.report()
+        return await (self._keeping or self._status).report()
 
     async def _reload(self) -> ReloadReport:
         problems = await self._own_files.load()
@@ -350,6 +360,8 @@ class Front:
                 await users.reload()
                 count = users.count
         await self.access.limiting.in_force()
+        if self._keeping is not None:
+            await self._keeping.reload()
         if problems:
             raise FilesRefused("; ".join(problems))
         return ReloadReport(len(self.registry.nodes()), change.added, change.moved, change.changed, count)
@@ -402,7 +414,10 @@ class Front:
         await self.upkeep.start(enter)
         await enter(_nothing, self._abort_uploads)
         await enter(self._history.start, self._history.stop)
-        await enter(self.endpoints.serve_clients, self.endpoints.end_clients)
+        if self._keeping is None:
+            await enter(self.endpoints.serve_clients, self.endpoints.end_clients)
+        else:
+            await enter(self._keeping.start, self._keeping.stop, interrupt=self._keeping.stop)
         self._closed, self._status.starting = "", False
         self._log.info(
             "cluster {cluster} is served at {endpoint}", cluster=self._status.cluster, endpoint=self._config.listen
@@ -434,7 +449,7 @@ class Front:
             "/rebalance": actions.rebalance(self.upkeep.rebalance, TARGET),
             "/sweep": actions.sweep(self._run_sweep),
         }
-        status = self._status
+        status = self._keeping or self._status
         resource = AdminResource(
             status.readiness, status.report, status.measure, offered, lambda: self._closed, self.access.guard
         )
@@ -498,18 +513,16 @@ def makeService(options: Options) -> Daemon:
     except (SettingsError, RegistryInvalid, UsersInvalid) as problem:
         raise SystemExit(f"splitd: {problem}") from problem
     measure_monotonically(reactor)
-    handover, tracing = Handover(os.environ), _trace() if config.traces else None
-    front = Front(
-        config,
-        entries,
-        keys,
-        OSFilesystem(),
-        reactor,
-        WallClock(),
-        raise_limit(),
-        users,
-        s3_key=s3_key,
-        handover=handover,
-        tracing=tracing,
-    )
+    handover, post = Handover(os.environ), take_post(os.environ)
+    if post is None and config.workers > 1:
+        head = Head(config, handover, reactor, with_s3=users is not None or s3_key is not None)
+        return Daemon(head, reactor, head.hang_up, (), handover)
+    tracing = _trace() if config.traces else None
+    more: dict[str, Any] = {"s3_key": s3_key, "handover": handover, "tracing": tracing, "post": post}
+    if post is not None and post.kind == "worker":
+        worker = WorkerFront(config, entries, keys, reactor, WallClock(), raise_limit(), users, **more)
+        return Daemon(worker, reactor, worker.hang_up)
+    front = Front(config, entries, keys, OSFilesystem(), reactor, WallClock(), raise_limit(), users, **more)
+    if post is not None:
+        return Daemon(front, reactor, front.hang_up, (RegistryInvalid,))
     return Daemon(front, reactor, front.hang_up, (RegistryInvalid,), handover)

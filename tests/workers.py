@@ -12,7 +12,14 @@ from twisted.internet.protocol import Factory, Protocol
 
 from splitd.workers.answering import Answering
 from splitd.workers.calls import Calls, CallsProtocol
-from splitd.workers.catalog import SocketCatalog, SocketContinuedUploads, SocketKeys, SocketLocks, SocketQuotas
+from splitd.workers.catalog import (
+    SocketCatalog,
+    SocketContinuedUploads,
+    SocketDocuments,
+    SocketKeys,
+    SocketLocks,
+    SocketQuotas,
+)
 from splitd.workers.counters import SIZE, Counters, make_shared
 from splitd.workers.ledger import OwnedLedger, SocketLedger
 from splitd.workers.look_ups import LookUps
@@ -38,7 +45,7 @@ def serving(catalog: Any, **more: object) -> dict[str, Any]:
 
     :param catalog: has the seams as attributes.
     """
-    names = "catalog", "namespace", "locks", "keys", "continued", "versions"
+    names = "catalog", "namespace", "locks", "keys", "continued", "versions", "documents"
     seams = {name: getattr(catalog, name) for name in names}
     return {**seams, "ledger": OwnedLedger(catalog.ledger), "session": _Session(), **more}
 
@@ -75,6 +82,7 @@ class SocketWorker:
             "locks": SocketLocks(calls),
             "keys": SocketKeys(calls, self.look_ups),
             "continued": SocketContinuedUploads(calls),
+            "documents": SocketDocuments(calls),
             "ledger": SocketLedger(calls),
         }
 
@@ -87,7 +95,7 @@ class SocketWorker:
 
     def die(self) -> None:
         """End the connection at once, as a worker that is killed does."""
-        self.calls._transport.abortConnection()
+        self.calls.abort()
 
     async def close(self) -> None:
         self.calls.stop()

@@ -54,6 +54,7 @@ class Access:
     :param run: runs a call in a thread.
     :param wall: tells the times until which logins and tokens are good.
     :param limit_addresses: sets how many connections an address may have, as the limits say.
+    :param share: returns the part of the limits that this process keeps.
     :ivar logins: the threads that prove passwords.
     :ivar users: the users; None if the settings name none.
     :ivar guard: finds out who sends a request; None if the settings name no users.
@@ -74,7 +75,9 @@ class Access:
         wall: WallClock,
         *,
         limit_addresses: Callable[[int | None], None],
+        share: Callable[[Limits], Limits] = lambda limits: limits,
     ) -> None:
+        self._share = share
         self._config = config
         self._seal = seal
         self._run = run
@@ -90,7 +93,8 @@ class Access:
     def _make_limiting(
         self, quotas: IQuotas, limit_addresses: Callable[[int | None], None], clock: IReactorTime
     ) -> Limiting:
-        def take(limits: Limits) -> None:
+        def take(all_of: Limits) -> None:
+            limits = self._share(all_of)
             self.requests.take(limits)
             limit_addresses(limits.connections.per_address)
 

@@ -17,6 +17,7 @@ from splitd.cli.local.running import locked, ready_file, write_ready
 from splitd.cli.local.supervisor import Signals, Supervisor, received_signals, stop_in_order
 from splitd.cli.session import Session, pass_session
 from splitd.model.striping import Layout
+from splitd.model.workers import MOST_WORKERS
 
 
 @click.command()
@@ -48,6 +49,11 @@ from splitd.model.striping import Layout
     metavar="URL",
     help="Where names are kept: journal, or postgresql://…, a database.  [default: as before; journal in a new folder]",
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(1, MOST_WORKERS),
+    help="How many processes of the front serve clients.  [default: as before; 1 in a new folder]",
+)
 @click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="The front's port.")
 @pass_session
 def up(
@@ -58,6 +64,7 @@ def up(
     layout: Layout | None,
     users: Path | None,
     catalog: str | None,
+    workers: int | None,
 ) -> None:
     """Run a whole cluster on this machine.
 
@@ -78,7 +85,8 @@ def up(
     # A process that reads our process id from the lock file may send a signal at once: signals are received first.
     with reported_in_one_line(), received_signals() as signals, locked(folder):
         ready_file(folder).unlink(missing_ok=True)
-        plan = attrs.evolve(plan_cluster(folder, port, nodes, layout, users), catalog=catalog or "")
+        planned = plan_cluster(folder, port, nodes, layout, users)
+        plan = attrs.evolve(planned, catalog=catalog or "", workers=workers)
         refuse_taken_ports(plan.ports(), signals)
         prepare(plan)
         _run(session, plan, signals)

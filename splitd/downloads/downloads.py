@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from splitd.downloads.cache import VersionCache
 from splitd.downloads.finding import Segmentation
-from splitd.downloads.pins import Pins
+from splitd.downloads.pins import IPins
 from splitd.downloads.segmented import SegmentedDownload
 from splitd.downloads.small import SmallDownload, read_small
 from splitd.downloads.sources import Sources
@@ -49,7 +49,7 @@ class Downloads:
         self,
         sources: Sources,
         segmentation: Segmentation,
-        pins: Pins,
+        pins: IPins,
         unpinned: Callable[[Manifest], object],
         cache: VersionCache,
         traffic: Traffic,
@@ -111,9 +111,9 @@ class Downloads:
         return Opened(manifest, small, lambda more: succeed(SmallDownload(data, more, traffic, lambda: None)))
 
     async def _stream_segments(self, manifest: Manifest, span: Span, traffic: Traffic) -> IDownload:
-        self._pins.pin(manifest)
-        inner = Traffic()
+        pinned, inner = self._pins.pin(manifest), Traffic()
         try:
+            await pinned
             # From the pin on, no part is deleted from where it lies, though the file may be deleted or its parts moved.
             places = await self._segmentation.find(manifest, span)
         except BaseException:
@@ -138,7 +138,12 @@ class Downloads:
             raise
 
     async def _stream(self, manifest: Manifest, span: Span, traffic: Traffic) -> IDownload:
-        self._pins.pin(manifest)
+        pinned = self._pins.pin(manifest)
+        try:
+            await pinned
+        except BaseException:
+            self._unpin(manifest)
+            raise
         stripe = min(manifest.layout.stripe, manifest.size)
         whole = self._stripes.take(stripe)
 
@@ -154,7 +159,8 @@ class Downloads:
     async def _read_small(self, manifest: Manifest, traffic: Traffic) -> bytes:
         data = self._cache.get(manifest.upload)
         if data is None:
-            self._pins.pin(manifest)
+            # Nobody waits for the pin: parts that are gone before it is known are not found, and looked up again.
+            self._pins.pin(manifest).addErrback(lambda _: None)
             try:
                 data = await self._read_whole(manifest, traffic)
             except SplitdError:

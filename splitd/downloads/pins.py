@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import attrs
+from twisted.internet.defer import Deferred, succeed
 
 from splitd.model.manifest import Manifest
 from splitd.model.packing import key_of
@@ -26,6 +29,16 @@ class _Pinned:
         return key in self.ids
 
 
+class IPins(Protocol):
+    """Keeps what is read in place."""
+
+    def pin(self, manifest: Manifest) -> Deferred[None]:
+        """Keep the parts of a version in place; see `Pins.pin`."""
+
+    def unpin(self, manifest: Manifest) -> bool:
+        """Release one `pin`; see `Pins.unpin`."""
+
+
 class Pins:
     """The versions that downloads read now, each with the nodes where its parts must stay.
 
@@ -36,13 +49,17 @@ class Pins:
         self._places: dict[str, list[tuple[str, ...]]] = {}
         self._files: dict[str, _Pinned] = {}
 
-    def pin(self, manifest: Manifest) -> None:
-        """Keep the parts of a version on the nodes of its manifest until `unpin`; one version may have several pins."""
+    def pin(self, manifest: Manifest) -> Deferred[None]:
+        """Keep the parts of a version on the nodes of its manifest until `unpin`; one version may have several pins.
+
+        :return: a Deferred that fires with None when nobody begins to delete them any more.
+        """
         if manifest.packed_segments:
             pinned = self._files.setdefault(manifest.upload, _Pinned(manifest.segments))
             pinned.count += 1
         else:
             self._places.setdefault(manifest.upload, []).append(manifest.nodes)
+        return succeed(None)
 
     def unpin(self, manifest: Manifest) -> bool:
         """Release one `pin`.

@@ -50,6 +50,8 @@ class NodeRegistry:
     :param connect: makes the part store of a node.
     :param clock: tells the time and calls later.
     :param chance: returns numbers in [0, 1).
+    :param asks: whether nodes are asked for their state; if not, somebody else tells it.
+    :param noted: called with the id of a node that has failed, the reason, and whether it only had no room for a part.
     """
 
     _log = Logger()
@@ -60,7 +62,12 @@ class NodeRegistry:
         connect: Callable[[NodeEntry], IRemoteStore],
         clock: Any,
         chance: Callable[[], float] = random.random,
+        *,
+        asks: bool = True,
+        noted: Callable[[str, str, bool], object] | None = None,
     ) -> None:
+        self._asks = asks
+        self._noted = noted
         self._connect = connect
         self._clock = clock
         self._nodes = {entry.id: self._new(entry) for entry in entries}
@@ -234,7 +241,7 @@ class NodeRegistry:
     def _ask_all(self, nodes: Iterable[NodeStatus]) -> Deferred[None]:
         """Ask nodes.  Each has one request at a time; further callers wait for the same answer."""
         waiting = []
-        for node in list(nodes):
+        for node in list(nodes) if self._asks else []:
             if node.asking is None:
                 asking = node.asking = Deferred.fromCoroutine(self._ask(node))
                 self._asking.add(asking)
@@ -376,13 +383,18 @@ class NodeRegistry:
                 reasons[node.entry.id] = f"{node.entry.id} has {node.room} bytes free"
         return reasons
 
-    def failed(self, node_id: str, reason: str) -> None:
-        """Note that a node failed when it was used; see `INodeRegistry.failed`."""
+    def failed(self, node_id: str, reason: str, *, full: bool = False) -> None:
+        """Note that a node failed when it was used; see `INodeRegistry.failed`.
+
+        :param full: whether it only had no room for a part.
+        """
         node = self._nodes.get(node_id)
         if node is not None:
-            self._note_failure(node, reason, full=False)
+            self._note_failure(node, reason, full=full)
 
     def _note_failure(self, node: NodeStatus, reason: str, *, full: bool) -> None:
         before = node.health.state, node.health.problem
         node.health.failed(self._clock.seconds(), reason, full=full)
+        if self._noted is not None:
+            self._noted(node.entry.id, reason, full)
         self._log_change(node, before)

@@ -8,6 +8,7 @@ import msgspec
 
 from splitd.access.exposure import is_local
 from splitd.model.cors import EXPOSED, HEADERS, METHODS, Cors, make_cors
+from splitd.model.workers import MOST_WORKERS
 from splitd.settings.storing import Storing
 from storaged.http import HEAD_TIMEOUT_S, IDLE_LIMIT, OwnNames, parse_authority, parse_networks
 from storaged.system.words import Words
@@ -233,6 +234,15 @@ class Serving(Storing, frozen=True, forbid_unknown_fields=True):
             ge=0,
         ),
     ] = IDLE_LIMIT
+    workers: Annotated[
+        int,
+        msgspec.Meta(
+            description="How many processes serve clients, each on a core of its own, beside one that keeps the "
+            "catalog. With 0 or 1, one process does all. [default: 1]",
+            ge=0,
+            le=MOST_WORKERS,
+        ),
+    ] = 1
     stop_timeout_s: Annotated[
         float,
         msgspec.Meta(
@@ -298,6 +308,8 @@ class Serving(Storing, frozen=True, forbid_unknown_fields=True):
         super().__post_init__()
         self.cors()
         self.refuse_exposed()
+        if self.workers > 1 and not self.keeps_journal:
+            raise ValueError("workers: with a database, start several fronts in place of workers")
         if self.listen_tls and not self.listen_tls.startswith(("tls:", "ssl:")):
             raise ValueError(f"listen_tls: {self.listen_tls} is not an endpoint with TLS, which begins with tls:")
         if self.redirect and not self.has_tls():

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from splitd.interfaces.uploads import Commit
 from splitd.workers.methods import COMMIT, METHODS, Method
-from splitd.workers.wire import CANCEL, DONE, FAILED, Entry, Frames, encode_error, encode_frame, fault
+from splitd.workers.wire import CANCEL, DONE, FAILED, NOTHING, Entry, Frames, encode_error, encode_frame, fault
 
 
 class Answering(Protocol):
@@ -93,13 +93,25 @@ class Answering(Protocol):
         if number:
             self._answer(number, FAILED, body)
 
+    def tell(self, number: int, what: int, body: msgspec.Raw = NOTHING) -> None:
+        """Tell or ask the worker something; see `splitd.workers.wire`."""
+        if self._open:
+            self._send((number, what, body))
+
+    def end(self) -> None:
+        """End the connection at once."""
+        cast(Any, self.transport).abortConnection()
+
     def _answer(self, number: int, what: int, body: msgspec.Raw) -> None:
         self._calls.pop(number, None)
         if not self._open:
             if not self._calls:
                 self._lost()
             return
-        self._answers.append((number, what, body))
+        self._send((number, what, body))
+
+    def _send(self, entry: Entry) -> None:
+        self._answers.append(entry)
         if self._flush is None:
             self._flush = self._clock.callLater(0, self._write)
 

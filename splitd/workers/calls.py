@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+import msgspec
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
@@ -11,8 +13,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from splitd.errors import BadName, CatalogAway
-from splitd.workers.methods import Method
-from splitd.workers.wire import CANCEL, DONE, NOTHING, Entry, Frames, decode_error, encode_frame
+from splitd.workers.methods import HELLO, Method
+from splitd.workers.wire import CANCEL, DONE, FAILED, NOTHING, Entry, Frames, decode_error, encode_frame
 
 _Result = TypeVar("_Result")
 
@@ -26,16 +28,19 @@ class Calls:
     changes among them may have been made or not.
 
     :param clock: calls later.
+    :ivar told: called with what the catalog's process tells or asks: a number, `VIEW`, `ASK` or `RELOAD`, and the body.
+    :ivar greeted: whether the catalog's process has answered `HELLO`; before that, all other calls fail at once.
     """
 
     def __init__(self, clock: IReactorTime) -> None:
+        self.told: Callable[[int, int, msgspec.Raw], object] = lambda *_: None
         self._clock = clock
         self._transport: Any = None
         self._waiting: dict[int, tuple[Deferred[Any], Method[Any]]] = {}
         self._number = 0
         self._entries: list[Entry] = []
         self._flush: IDelayedCall | None = None
-        self.is_silent = False
+        self.greeted = True
 
     @property
     def in_progress(self) -> int:
@@ -55,10 +60,6 @@ class Calls:
         """Let all calls fail, because the connection has ended."""
         self._transport = None
         self._entries.clear()
-        self.give_up()
-
-    def give_up(self) -> None:
-        """Let all calls in progress fail: nobody knows whether their changes are made."""
         waiting, self._waiting = self._waiting, {}
         for result, _ in waiting.values():
             result.errback(CatalogAway(_AWAY))
@@ -69,7 +70,7 @@ class Calls:
         :return: a Deferred that fires as that of the method does.  Cancelling it cancels the method's.
         :raise CatalogAway: there is no connection, or it has ended.
         """
-        if self._transport is None or self.is_silent:
+        if self._transport is None or not (self.greeted or method.number == HELLO.number):
             return fail(CatalogAway(_AWAY))
         self._number += 1
         number = self._number
@@ -84,7 +85,7 @@ class Calls:
 
     def tell(self, method: Method[None], *arguments: object) -> None:
         """Call a method whose end nobody waits for.  Without a connection this does nothing."""
-        if self._transport is not None:
+        if self._transport is not None and self.greeted:
             self._send(method.call(0, arguments))
 
     def _cancel(self, number: int) -> None:
@@ -106,6 +107,9 @@ class Calls:
         """Take answers."""
         waiting = self._waiting
         for number, what, body in entries:
+            if what < FAILED:
+                self.told(number, what, body)
+                continue
             found = waiting.pop(number, None)
             if found is None:
                 continue  # it was cancelled meanwhile
@@ -114,6 +118,11 @@ class Calls:
                 result.callback(method.decode_result(body))
             else:
                 result.errback(decode_error(body))
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        if self._transport is not None:
+            self._transport.abortConnection()
 
     def stop(self) -> None:
         """End the connection."""
@@ -125,12 +134,16 @@ class Calls:
 
 
 class CallsProtocol(Protocol):
-    """The connection of `Calls`."""
+    """The connection of `Calls`.
+
+    :param lost: called when it has ended.
+    """
 
     _log = Logger()
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: Calls, lost: Callable[[], object] = lambda: None) -> None:
         self._calls = calls
+        self._lost = lost
         self._frames = Frames()
 
     def connectionMade(self) -> None:
@@ -149,3 +162,4 @@ class CallsProtocol(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002 - Twisted passes it
         """Let all calls fail."""
         self._calls.disconnect()
+        self._lost()

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as SetOf
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
 from splitd.interfaces.catalog import Admitted, ICatalog
 from splitd.interfaces.continued import Completion, ContinuedUpload, IContinuedLedger, Segment
+from splitd.interfaces.documents import IDocuments
 from splitd.interfaces.keys import IKeys, Listing
 from splitd.interfaces.names import AskedLayout, Details, ILocks, INamespace
 from splitd.interfaces.quotas import IQuotas
@@ -17,6 +18,7 @@ from splitd.interfaces.statistics import CatalogStatistics, ICatalogStatistics
 from splitd.interfaces.versions import IVersions
 from splitd.model.branch import NO_PROPERTIES
 from splitd.model.conditions import ALWAYS, Condition
+from splitd.model.documents import Document, check_document
 from splitd.model.locks import Lock
 from splitd.model.manifest import Manifest
 from splitd.model.media import Media
@@ -188,6 +190,34 @@ class SocketContinuedUploads:
     def abort(self, upload: str, reason: str) -> Deferred[bool]:
         """End an upload without a file; see `IContinuedLedger`."""
         return self._call(methods.ABORT_CONTINUED, upload, reason)
+
+
+@implementer(IDocuments)
+class SocketDocuments:
+    """Small documents."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._call = calls.call
+
+    def put(self, document: Document, expected: int | None = None, most: int | None = None) -> Deferred[Document]:
+        """Keep a document; see `IDocuments`."""
+        try:
+            check_document(document)
+        except ValueError:
+            return fail()
+        return self._call(methods.PUT_DOCUMENT, document, expected, most)
+
+    def find(self, kind: str, key: str) -> Deferred[Document | None]:
+        """Look up a document; see `IDocuments`."""
+        return self._call(methods.FIND_DOCUMENT, kind, key)
+
+    def delete(self, kind: str, key: str, expected: int | None = None) -> Deferred[bool]:
+        """Delete a document; see `IDocuments`."""
+        return self._call(methods.DELETE_DOCUMENT, kind, key, expected)
+
+    def page(self, kind: str, owner: str | None, after: str, limit: int) -> Deferred[list[Document]]:
+        """List a page of the documents of a kind; see `IDocuments`."""
+        return self._call(methods.PAGE_OF_DOCUMENTS, kind, owner, after, limit)
 
 
 @implementer(IQuotas)

@@ -13,9 +13,10 @@ from zlib import crc32
 from splitd.model import records
 from splitd.model.paths import above, place_of
 from splitd.model.records import Record
+from splitd.model.workers import MOST_WORKERS
 
 _GROUPS = 4096
-SIZE = 8 * (1 + _GROUPS)
+SIZE = 8 * (1 + _GROUPS + MOST_WORKERS)
 """The bytes of shared memory that the counters take."""
 
 Stamp = tuple[int, int]
@@ -60,10 +61,12 @@ class Counters:
     """The counters.  They are read and written in units of 8 bytes, each of which changes at once.
 
     :param descriptor: of memory of `SIZE` bytes; the caller closes it.
+    :ivar connections: how many each worker has, by its number; each writes its own.
     """
 
     def __init__(self, descriptor: int) -> None:
         self._memory = memoryview(mmap.mmap(descriptor, SIZE)).cast("Q")
+        self.connections = self._memory[1 + _GROUPS :]
 
     def stamp(self, path: str) -> Stamp:
         """Return what the counters of a path say now.  As long as they do, a look-up of the path finds the same."""
@@ -90,3 +93,7 @@ class Counters:
 
 def _group(place: str) -> int:
     return 1 + crc32(place.encode("utf-8", "surrogatepass")) % _GROUPS
+
+
+def no_counters(_: Record) -> None:
+    """Raise none: there are no workers."""

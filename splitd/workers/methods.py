@@ -13,6 +13,7 @@ from zlib import crc32
 import msgspec
 
 from splitd import __version__
+from splitd.frontends.admin.reports import StatusReport
 from splitd.interfaces.catalog import Admitted
 from splitd.interfaces.continued import Completion, ContinuedUpload, Segment
 from splitd.interfaces.keys import Key, Listing
@@ -20,12 +21,15 @@ from splitd.interfaces.names import AskedLayout, Details
 from splitd.interfaces.statistics import CatalogStatistics
 from splitd.interfaces.uploads import Commit, Start
 from splitd.model.conditions import Condition
+from splitd.model.documents import Document
 from splitd.model.locks import Lock
 from splitd.model.manifest import Manifest
 from splitd.model.media import Media
 from splitd.model.properties import PropertyChanges
 from splitd.model.quotas import QuotaUse
 from splitd.model.tree import Collection, Member
+from splitd.workers.report import Report
+from splitd.workers.view import View
 from splitd.workers.wire import Entry, encode
 from storaged.parts.format import PartId
 
@@ -187,9 +191,34 @@ FIND_ALL: Method[list[Manifest | None]] = Method("versions", "find_all", [list[s
 
 USAGE: Method[Sequence[QuotaUse]] = Method("quotas", "usage", [str | None], list[QuotaUse])
 REFUSE: Method[int | None] = Method("quotas", "refuse", [str, int | None, int | None], int | None)
+PUT_DOCUMENT: Method[Document] = Method(
+    "documents", "put", [Document, int | None, int | None], Document, keywords=["expected", "most"]
+)
+FIND_DOCUMENT: Method[Document | None] = Method("documents", "find", [str, str], Document | None)
+DELETE_DOCUMENT: Method[bool] = Method("documents", "delete", [str, str, int | None], bool)
+PAGE_OF_DOCUMENTS: Method[list[Document]] = Method("documents", "page", [str, str | None, str, int], list[Document])
 
 PING: Method[None] = Method("session", "ping", [])
 """Answered after all that was called before has begun."""
+HELLO: Method[View] = Method("session", "hello", [int, int, int], View)
+"""The first call of a worker: its `fingerprint`, its number, the id of its process."""
+SERVING: Method[None] = Method("session", "serving", [])
+REPLY: Method[None] = Method("session", "reply", [int, Report])
+"""The answer to `Answering.ask`, with its number."""
+REPORT: Method[StatusReport] = Method("session", "report", [], StatusReport)
+PIN: Method[None] = Method("session", "pin", [Manifest])
+UNPIN: Method[None] = Method("session", "unpin", [Manifest])
+WAKE: Method[None] = Method("session", "wake", [])
+HURT: Method[None] = Method("session", "hurt", [])
+FOUND: Method[None] = Method("session", "found", [Manifest, int, str])
+NODE_FAILED: Method[None] = Method("session", "node_failed", [str, str, bool])
+SUSPECT: Method[None] = Method("session", "suspect", [str])
+RESERVE: Method[None] = Method("session", "reserve", [list[str], int, bool])
+RELEASE: Method[None] = Method("session", "release", [str, int])
+ASK_ROOM: Method[View] = Method("session", "ask_room", [], View)
+
+VIEW = msgspec.msgpack.Decoder(View)
+"""Reads what is pushed to workers as `wire.VIEW`."""
 
 
 def fingerprint() -> int:

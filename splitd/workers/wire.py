@@ -10,6 +10,8 @@ of a call       of its method       its arguments: a call
 of a call       `CANCEL`            nil: the caller does not wait any more
 of a call       `DONE`, `FAILED`    its result; its error: an answer
 0               of a method         its arguments: nobody waits for an end
+0               `VIEW`              what the catalog's process knows of the nodes
+of a question   `ASK`, `RELOAD`     nil: what the catalog's process asks of a worker
 ==============  ==================  =====================================
 """
 
@@ -23,7 +25,7 @@ import msgspec
 
 from splitd import errors
 
-CANCEL, DONE, FAILED = -1, -2, -3
+CANCEL, DONE, FAILED, VIEW, ASK, RELOAD = range(-1, -7, -1)
 """What an entry is that is no call; methods have numbers from 0."""
 
 MAX_FRAME = 256 * 1024 * 1024

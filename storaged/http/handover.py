@@ -55,6 +55,14 @@ class Handover:
             port._shouldShutdown = False
         self._inherited = {endpoint: os.dup(port.fileno()) for endpoint, port in self._ports.items()}
 
+    def lend(self, environment: Mapping[str, str]) -> tuple[dict[str, str], list[int]]:
+        """Return the environment of a process that accepts connections at the ports that are open here, too.
+
+        :return: the environment, and the descriptors that the process must inherit under the same numbers.
+        """
+        lent = {endpoint: port.fileno() for endpoint, port in self._ports.items()}
+        return {**environment, _VARIABLE: json.dumps(lent)}, list(lent.values())
+
     def environment(self, environment: Mapping[str, str]) -> dict[str, str]:
         """Return the environment of the next program, which names the sockets, and let it inherit them."""
         for descriptor in self._inherited.values():

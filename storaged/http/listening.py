@@ -10,6 +10,7 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.endpoints import TCP6ServerEndpoint, _parse, serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
+from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
 from storaged.http.handover import Handover, family_of
@@ -68,6 +69,40 @@ async def listen(
     # The endpoint's own default of 50 is soon full, and the kernel then refuses connections.
     port.socket.listen(_BACKLOG)
     site.admission.guard(port)
+    return cast(IListeningPort, port)
+
+
+async def bind(reactor: Any, endpoint: str, handover: Handover) -> IListeningPort:
+    """Listen at an endpoint without accepting anything: processes that inherit the socket do that.
+
+    :param handover: has the socket, if the program before this one has listened at the endpoint, and gets the port.
+    :return: the port.
+    :raise SettingsError: the endpoint is malformed, cannot be listened at, or its socket cannot be inherited.
+    """
+    if endpoint.startswith(("ssl:", "unix:")):
+        raise SettingsError(f"{endpoint}: with workers, an endpoint is one of tcp:, tcp6:, tls: or systemd:")
+    inherited = handover.take(endpoint)
+    nobody = Factory()
+    nobody.noisy = False
+    try:
+        if inherited is not None:
+            port: Any = reactor.adoptStreamPort(inherited, family_of(inherited), nobody)
+        elif endpoint.startswith("tls:"):
+            words, named = _parse(endpoint)
+            _, number, interface = _tls_arguments(*words[1:], **named)
+            port = await TCP6ServerEndpoint(reactor, int(number), _BACKLOG, interface).listen(nobody)
+        else:
+            port = await serverFromString(reactor, endpoint).listen(nobody)
+    except CannotListenError as problem:
+        raise SettingsError(f"{endpoint}: cannot be listened at: {reason_of(problem)}") from problem
+    except (ValueError, TypeError, AttributeError, LookupError) as problem:
+        raise SettingsError(f"{endpoint}: not an endpoint that can be listened at: {reason_of(problem)}") from problem
+    finally:
+        if inherited is not None:
+            os.close(inherited)
+    port.stopReading()
+    port.socket.listen(_BACKLOG)
+    handover.keep(endpoint, port)
     return cast(IListeningPort, port)
 
 

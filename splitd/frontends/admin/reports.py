@@ -275,11 +275,11 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     :param limits: null without a file of limits.
     :param rebalance: the one in progress, or the last one; null before the first.
     :param relayout: the present or the last walk that gave stored files another layout; null before the first.
-    :param lifecycle: the present or the last walk over the buckets of S3 that have lifecycle rules; null before the
-        first.
+    :param lifecycle: the present or the last walk over buckets with lifecycle rules; null before the first.
     :param files: files in the catalog.
     :param bytes: bytes of all files, as their clients count them.
     :param sweep: the last one; null before the first.
+    :param workers: the ids of the processes that serve clients; none if the front is one process.
     """
 
     version: str
@@ -313,6 +313,7 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     reaper: ReaperReport
     sweep: SweepReport | None
     journal: JournalStatistics
+    workers: list[int] = []
 
 
 class ReloadReport(msgspec.Struct, frozen=True, omit_defaults=True):

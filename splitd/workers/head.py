@@ -1,0 +1,242 @@
+"""The head of a front with workers: listens, starts the other processes, and starts those again that end."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import DatagramProtocol
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from splitd.config import Config
+from splitd.workers.child import Child
+from splitd.workers.counters import SIZE, make_shared
+from splitd.workers.post import Post
+from storaged.http.handover import Handover
+from storaged.http.listening import bind
+from storaged.system.daemon import IServer
+from storaged.system.parallel import settled
+from storaged.system.settings import SettingsError
+from storaged.system.sizes import Size
+from storaged.system.stages import Stages
+
+_RUN = "from twisted.scripts.twistd import run; run()"
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
+_CALM_S = 10.0
+"""A process that has run for so long is started again at once when it ends."""
+
+_READY = b"READY=1"
+
+
+@implementer(IServer)
+class Head:
+    """The process that users start.  It serves nobody itself, and keeps nothing that the end of another could harm.
+
+    :param handover: has the sockets of the program before this one, and passes them on to the next.
+    :param with_s3: whether anybody can have a key for S3.
+    """
+
+    _log = Logger()
+
+    def __init__(self, config: Config, handover: Handover, reactor: Any, *, with_s3: bool) -> None:
+        self._with_s3 = with_s3
+        self._config = config
+        self._handover = handover
+        self._reactor = reactor
+        self._stages = Stages()
+        self._ports: list[Any] = []
+        self._descriptors: dict[str, int] = {}
+        self._listener: socket.socket | None = None
+        self._address = ""
+        self._catalog: Child | None = None
+        self._workers: dict[int, Child] = {}
+        self._pauses: dict[str, float] = {}
+        self._stopping = False
+        self._ready: Deferred[None] = Deferred()
+
+    def start(self) -> Deferred[None]:
+        """Start to serve; see `IServer.start`.
+
+        :raise SettingsError: an endpoint of the settings cannot be listened on, or the catalog's process cannot start.
+        """
+        return self._stages.start(self._start)
+
+    async def _start(self) -> None:
+        enter = self._stages.enter
+        await enter(self._share, self._close_shared)
+        await enter(self._bind, self._unbind)
+        await enter(_nothing, self._stop_catalog)
+        await enter(_nothing, self._stop_workers)
+        await enter(self._run, interrupt=self._interrupted)
+
+    def _share(self) -> None:
+        """Make what the processes share: the counters, the settings, and the socket at which workers are let in."""
+        self._descriptors["counters"] = make_shared("splitd-counters", SIZE)
+        settings = self._descriptors["settings"] = os.memfd_create("splitd-settings")
+        os.write(settings, msgspec.json.encode(_plain(self._config)))
+        # The kernel chooses a name that no file has; who connects must be of the same user.
+        listener = self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        listener.bind("")
+        listener.listen(128)
+        self._address = listener.getsockname()[1:].decode()
+        self._notices = self._reactor.listenUNIXDatagram(f"\0{self._address}-ready", _Notices(self._told))
+
+    async def _close_shared(self) -> None:
+        for descriptor in self._descriptors.values():
+            os.close(descriptor)
+        if self._listener is not None:
+            self._listener.close()
+        await self._notices.stopListening()
+
+    async def _bind(self) -> None:
+        config = self._config
+        s3 = config.s3 if self._with_s3 else ""
+        for endpoint in (config.listen, config.listen_tls, s3, config.redirect):
+            if endpoint:
+                self._ports.append(await bind(self._reactor, endpoint, self._handover))
+
+    async def _unbind(self) -> None:
+        ports, self._ports = self._ports, []
+        await settled([port.stopListening() for port in ports])
+
+    def _run(self) -> Deferred[None]:
+        self._begin_catalog()
+        for number in range(self._config.workers):
+            self._begin_worker(number)
+        return self._ready
+
+    def _interrupted(self) -> None:
+        if not self._ready.called:
+            self._ready.callback(None)
+
+    def _told(self, message: bytes) -> None:
+        if _READY in message and not self._ready.called:
+            self._ready.callback(None)
+
+    # The processes
+
+    def _post(self, **more: Any) -> Post:
+        return Post(
+            head=os.getpid(),
+            counters=self._descriptors["counters"],
+            address=self._address,
+            workers=self._config.workers,
+            **more,
+        )
+
+    def _environment(self) -> dict[str, str]:
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(("NOTIFY_", "WATCHDOG_"))
+        }
+        return {**environment, "PYTHONUNBUFFERED": "1"}
+
+    def _command(self) -> list[str]:
+        settings = f"/proc/self/fd/{self._descriptors['settings']}"
+        return [sys.executable, "-P", "-c", _RUN, "-n", "--pidfile=", "splitd", "--config", settings]
+
+    def _begin_catalog(self) -> None:
+        assert self._listener is not None
+        post = self._post(kind="catalog", socket=self._listener.fileno())
+        environment = {**self._environment(), "NOTIFY_SOCKET": f"@{self._address}-ready"}
+        child = self._catalog = Child("catalog")
+        inherited = [*self._descriptors.values(), self._listener.fileno()]
+        child.start(self._reactor, self._command(), post.environment(environment), inherited)
+        self._watch(child, self._begin_catalog)
+
+    def _begin_worker(self, number: int) -> None:
+        environment, lent = self._handover.lend(self._environment())
+        child = self._workers[number] = Child(f"worker {number}")
+        post = self._post(kind="worker", number=number)
+        inherited = [*self._descriptors.values(), *lent]
+        child.start(self._reactor, self._command(), post.environment(environment), inherited)
+        self._watch(child, lambda: self._begin_worker(number))
+
+    def _watch(self, child: Child, again: Callable[[], None]) -> None:
+        began_s = self._reactor.seconds()
+
+        def ended(how: str) -> None:
+            if self._stopping:
+                return
+            if not self._ready.called:
+                self._ready.errback(
+                    SettingsError(f"the process {child.name} cannot start ({how}); see its lines above")
+                )
+                return
+            if self._reactor.seconds() - began_s > _CALM_S:
+                self._pauses.pop(child.name, None)
+            pause_s = self._pauses.get(child.name, _FIRST_PAUSE_S)
+            self._pauses[child.name] = min(2 * pause_s, _LONGEST_PAUSE_S)
+            self._log.error("the process {name} has ended: {how}; it is started again", name=child.name, how=how)
+            self._reactor.callLater(pause_s, self._begin_again, again)
+
+        child.ended.addCallback(ended)
+
+    def _begin_again(self, again: Callable[[], None]) -> None:
+        if not self._stopping:
+            again()
+
+    def pids(self) -> dict[str, int]:
+        """Return the ids of the processes, by name."""
+        children = [*([] if self._catalog is None else [self._catalog]), *self._workers.values()]
+        return {child.name: child.pid for child in children if not child.ended.called}
+
+    def hang_up(self) -> None:
+        """Have the registry, the users, the certificates, the limits and the cluster keys read again."""
+        if self._catalog is not None:
+            self._catalog.send("HUP")
+
+    def _stop_workers(self) -> Deferred[None]:
+        """Stop the workers, which finish what is in progress; the catalog goes on meanwhile."""
+        return self._end(list(self._workers.values()))
+
+    def _stop_catalog(self) -> Deferred[None]:
+        return self._end([] if self._catalog is None else [self._catalog])
+
+    def _end(self, children: list[Child]) -> Deferred[None]:
+        ends: list[Deferred[None]] = []
+        for child in children:
+            if child.ended.called:
+                continue
+            end: Deferred[None] = Deferred()
+            child.ended.addCallback(_then(end))
+            ends.append(end)
+            child.send("TERM")
+        return settled(ends)
+
+    def stop(self) -> Deferred[None]:
+        """Stop the workers, then the catalog's process; see `IServer.stop`."""
+        self._stopping = True
+        return self._stages.stop()
+
+
+def _then(end: Deferred[None]) -> Callable[[str], None]:
+    return lambda _: end.callback(None)
+
+
+class _Notices(DatagramProtocol):
+    def __init__(self, told: Callable[[bytes], None]) -> None:
+        self._told = told
+
+    def datagramReceived(self, datagram: bytes, _: object) -> None:
+        self._told(datagram)
+
+
+def _plain(config: Config) -> dict[str, Any]:
+    """Return the settings as the file of them would have them."""
+    return {name: _plain_value(getattr(config, name)) for name in config.__struct_fields__}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, Size):
+        return int(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _nothing() -> None:
+    """Start nothing: this stage only has something to stop."""

@@ -1,0 +1,196 @@
+"""The catalog's process: lets workers in, shows them the nodes, and sums up what they count."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as AskedTooLong
+from twisted.internet.protocol import Factory, Protocol
+from twisted.logger import Logger
+
+from splitd.downloads.pins import Pins
+from splitd.frontends.admin.reports import StatusReport
+from splitd.interfaces.uploads import IUploadLedger
+from splitd.nodes.registry import NodeRegistry
+from splitd.upkeep.reaper import Reaper
+from splitd.workers.answering import Answering
+from splitd.workers.ledger import OwnedLedger
+from splitd.workers.pins import OwnedPins
+from splitd.workers.report import NO_REPORT, Report, add_reports
+from splitd.workers.session import ITending, Session, encode_view
+from splitd.workers.view import NodeView, View
+from splitd.workers.wire import ASK, RELOAD, VIEW
+from storaged.system.parallel import gather, settled
+from storaged.system.periodic import Periodic
+
+_SHOW_S = 0.2
+"""How often the state of the nodes is shown to workers, if it has changed."""
+
+_ANSWER_S = 2.0
+"""How long a worker may take to report."""
+
+_PEER = struct.Struct("3i")
+
+
+class Hub(Factory):
+    """The workers, and what they share.
+
+    :param seams: of the catalog, by the names in `splitd.workers.methods`.
+    :param ledger: the catalog's, which repeats aborts.
+    :param epoch: returns the epoch that nodes take requests of.
+    :param statistics: returns the widest layout in use.
+    :param report: returns the report of the whole front.
+    :param wanted: how many workers there shall be.
+    """
+
+    noisy = False
+    _log = Logger()
+
+    def __init__(
+        self,
+        seams: Mapping[str, Any],
+        ledger: IUploadLedger,
+        pins: Pins,
+        reaper: Reaper,
+        registry: NodeRegistry,
+        *,
+        tending: ITending,
+        epoch: Callable[[], int],
+        report: Callable[[], Awaitable[StatusReport]],
+        wanted: int,
+        reactor: Any,
+    ) -> None:
+        self._seams = seams
+        self._ledger = ledger
+        self._pins = pins
+        self._reaper = reaper
+        self._registry = registry
+        self._tending = tending
+        self._epoch = epoch
+        self._report = report
+        self._wanted = wanted
+        self._reactor = reactor
+        self._sessions: dict[Session, Answering] = {}
+        self._ends: set[Deferred[None]] = set()
+        self._gone = NO_REPORT
+        self._cluster = ""
+        self._widest = 0
+        self._shown = b""
+        self._port: Any = None
+        self._all_serve: Deferred[None] = Deferred()
+        self._showing = Periodic(self._show, _SHOW_S, reactor, "showing the nodes to workers")
+
+    def start(self, cluster: str, descriptor: int) -> Deferred[None]:
+        """Let workers in.
+
+        :param descriptor: of the socket at which they connect, which listens.
+        :return: a Deferred that fires with None when all workers serve.
+        """
+        self._cluster = cluster
+        self._port = self._reactor.adoptStreamPort(descriptor, socket.AF_UNIX, self)
+        self._showing.start()
+        return self._all_serve
+
+    async def stop(self) -> None:
+        """Let no worker in any more, and end what they had."""
+        if not self._all_serve.called:
+            self._all_serve.callback(None)
+        if self._port is None:
+            return
+        # A private name: the socket is inherited by the next catalog's process, and must not be shut down.
+        self._port._shouldShutdown = False
+        port, self._port = self._port, None
+        await port.stopListening()
+        await self._showing.stop()
+        for answering in list(self._sessions.values()):
+            answering.end()
+        while self._sessions or self._ends:
+            await settled([*self._ends]) if self._ends else await self._turn()
+
+    def _turn(self) -> Deferred[None]:
+        waiting: Deferred[None] = Deferred()
+        self._reactor.callLater(0, waiting.callback, None)
+        return waiting
+
+    def buildProtocol(self, _: object) -> Protocol:
+        """Let a worker in."""
+        session = Session(
+            OwnedLedger(self._ledger),
+            OwnedPins(self._pins, self._reaper),
+            self._registry,
+            self._tending,
+            self.view,
+            self._report,
+            self._serves,
+        )
+        seams = {**self._seams, "ledger": session.ledger, "session": session}
+        answering = _OfThisUser(seams, self._reactor, lambda: self._lost(session))
+        self._sessions[session] = answering
+        return answering
+
+    def _serves(self) -> None:
+        if not self._all_serve.called and len(self._serving()) >= self._wanted:
+            self._all_serve.callback(None)
+
+    def _serving(self) -> list[Session]:
+        return [session for session in self._sessions if session.is_serving]
+
+    def _lost(self, session: Session) -> None:
+        self._sessions.pop(session, None)
+        self._gone = add_reports([self._gone, session.last.ended()])
+        ended = Deferred.fromCoroutine(session.end())
+        self._ends.add(ended)
+        ended.addErrback(lambda failure: self._log.failure("ending what a worker had", failure))
+        ended.addCallback(lambda _: self._ends.discard(ended))
+
+    def view(self) -> View:
+        """Return what workers have to know of the cluster now."""
+        return View(self._cluster, self._epoch(), self._widest, [NodeView.of(node) for node in self._registry.nodes()])
+
+    async def _show(self) -> None:
+        self._widest = (await self._seams["catalog"].statistics()).widest
+        shown = encode_view(self.view())
+        if bytes(shown) != self._shown:
+            self._shown = bytes(shown)
+            for answering in self._sessions.values():
+                answering.tell(0, VIEW, shown)
+
+    def reload(self) -> Deferred[None]:
+        """Have all workers read their files again.
+
+        :return: a Deferred that fires with None when they have, or do not answer.
+        """
+        return Deferred.fromCoroutine(self._ask_all(RELOAD)).addCallback(lambda _: None)
+
+    async def collect(self) -> Report:
+        """Return the sum of what all workers count, and those before them that have ended."""
+        return add_reports([self._gone, *await self._ask_all(ASK)])
+
+    async def _ask_all(self, what: int) -> list[Report]:
+        asked = [(session, self._sessions[session]) for session in self._serving()]
+        return await gather([self._ask(session, answering, what) for session, answering in asked])
+
+    async def _ask(self, session: Session, answering: Answering, what: int) -> Report:
+        with suppress(AskedTooLong):
+            return await session.ask(lambda number: answering.tell(number, what)).addTimeout(_ANSWER_S, self._reactor)
+        return session.last
+
+    def workers(self) -> list[tuple[int, int]]:
+        """Return the number and the process id of each worker that serves."""
+        return sorted((session.number, session.pid) for session in self._serving())
+
+
+class _OfThisUser(Answering):
+    """Refuses programs of other users: any may connect to the socket."""
+
+    def connectionMade(self) -> None:
+        transport: Any = self.transport
+        _, user, _ = _PEER.unpack(transport.socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+        if user != os.geteuid():
+            transport.abortConnection()

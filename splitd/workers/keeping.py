@@ -1,0 +1,148 @@
+"""What the catalog's process has besides a front without clients: its workers, and the numbers of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+import attrs
+import msgspec
+from prometheus_client.core import GaugeMetricFamily, Metric
+from twisted.internet.defer import Deferred
+
+from splitd.assembly.upkeep import Upkeep
+from splitd.catalog.journalled import JournalledCatalog
+from splitd.errors import FileDamaged
+from splitd.frontends.admin.readiness import Readiness
+from splitd.frontends.admin.reports import StatusReport
+from splitd.frontends.admin.status import Measured, Status
+from splitd.model.manifest import Manifest
+from splitd.nodes.registry import NodeRegistry
+from splitd.takeover.takeover import Takeover
+from splitd.workers.counters import Counters
+from splitd.workers.hub import Hub
+from splitd.workers.post import Post
+from splitd.workers.report import NO_REPORT, metrics_of, traffic_of
+
+
+@attrs.frozen
+class _Tending:
+    upkeep: Upkeep
+
+    def wake(self) -> None:
+        self.upkeep.reaper.wake()
+
+    def hurt(self) -> None:
+        self.upkeep.healer.wake()
+
+    def found(self, manifest: Manifest, index: int, problem: FileDamaged) -> None:
+        self.upkeep.found(manifest, index, problem)
+
+
+class _Summed:
+    """In the status, it takes the places of the caches, the connections and the observers: those of all workers."""
+
+    def __init__(self) -> None:
+        self.report = NO_REPORT
+        self.admission = self
+
+    size = property(lambda self: self.report.cache[0])
+    hits = property(lambda self: self.report.cache[1])
+    misses = property(lambda self: self.report.cache[2])
+    limit = property(lambda self: self.report.connections[1])
+    waiting = property(lambda self: self.report.waits)
+
+    def connections(self) -> range:
+        return range(self.report.connections[0])
+
+    def measure(self) -> Iterator[Metric]:
+        yield from metrics_of(self.report)
+
+
+class Keeping:
+    """The workers of this catalog.
+
+    :param status: the state of the front, from which this one is made.
+    """
+
+    def __init__(
+        self,
+        post: Post,
+        catalog: JournalledCatalog,
+        upkeep: Upkeep,
+        registry: NodeRegistry,
+        takeover: Takeover,
+        status: Status,
+        reactor: Any,
+    ) -> None:
+        self._post = post
+        self._status = status
+        seams = {
+            "catalog": catalog,
+            "namespace": catalog.namespace,
+            "locks": catalog.locks,
+            "keys": catalog.keys,
+            "continued": catalog.continued,
+            "versions": catalog.versions,
+            "quotas": catalog.quotas,
+            "documents": catalog.documents,
+        }
+        self._hub = Hub(
+            seams,
+            upkeep.aborts,
+            upkeep.pins,
+            upkeep.reaper,
+            registry,
+            tending=_Tending(upkeep),
+            epoch=takeover.epoch,
+            report=self.report,
+            wanted=post.workers,
+            reactor=reactor,
+        )
+        self._summed = _Summed()
+        status.cache = cast(Any, self._summed)
+        status.site = cast(Any, self._summed)
+        status.observing = cast(Any, self._summed)
+
+    def start(self) -> Deferred[None]:
+        """Let the workers in.
+
+        :return: a Deferred that fires with None when all of them serve.
+        """
+        Counters(self._post.counters).raise_all()  # what workers remember is of the catalog's process before this one
+        return self._hub.start(self._status.cluster, self._post.socket)
+
+    async def stop(self) -> None:
+        """Let no worker in any more, and end what they had."""
+        await self._hub.stop()
+
+    def reload(self) -> Deferred[None]:
+        """Have all workers read their files again."""
+        return self._hub.reload()
+
+    async def _sum(self) -> None:
+        report = self._summed.report = await self._hub.collect()
+        traffic_of(report, self._status.traffic)
+        limits = self._status.limits.requests
+        limits.refused.clear()
+        limits.refused.update(report.refused)
+
+    def readiness(self) -> Readiness:
+        """Return whether files can be read, and stored; see `Status.readiness`."""
+        readiness = self._status.readiness()
+        if self._hub.workers() or self._status.starting:
+            return readiness
+        problem = "no worker serves clients"
+        return Readiness([*readiness.reads, problem], [*readiness.writes, problem])
+
+    async def report(self) -> StatusReport:
+        """Return the state of the front now; see `Status.report`."""
+        await self._sum()
+        workers = [pid for _, pid in self._hub.workers()]
+        return msgspec.structs.replace(await self._status.report(), workers=workers)
+
+    async def measure(self) -> Measured:
+        """Return the same values for Prometheus; see `Status.measure`."""
+        await self._sum()
+        workers = GaugeMetricFamily("splitd_workers", "Workers that serve.", value=float(len(self._hub.workers())))
+        return Measured([*(await self._status.measure()).metrics, workers])

@@ -1,0 +1,157 @@
+"""Workers: several processes serve one store, and any of them may end at any instant."""
+
+from __future__ import annotations
+
+import os
+import signal
+from http.client import HTTPConnection
+from pathlib import Path
+
+from tests.live.clients import ask, numbered_pieces, piped_upload, put
+from tests.live.conftest import Starter
+from tests.live.local_cluster import FRONT, LocalCluster
+from tests.live.processes import is_running, wait_until
+
+FILE = os.urandom(3_000_001)
+SMALL = os.urandom(4096)
+
+
+def workers_of(cluster: LocalCluster) -> list[int]:
+    """The processes that serve clients."""
+    found: list[int] = cluster.status().get("workers", [])
+    return found
+
+
+def catalog_of(cluster: LocalCluster) -> int:
+    """The process that keeps the catalog: the child of the front that is no worker."""
+    head = cluster.pids()[FRONT]
+    children = Path(f"/proc/{head}/task/{head}/children").read_text().split()
+    [catalog] = {int(each) for each in children} - set(workers_of(cluster))
+    return catalog
+
+
+def connections_to(cluster: LocalCluster, count: int) -> list[HTTPConnection]:
+    """Connections that are open at the same time, so that each worker has some of them."""
+    made = [HTTPConnection("127.0.0.1", cluster.port, timeout=60) for _ in range(count)]
+    for each in made:
+        each.connect()
+    return made
+
+
+def request(connection: HTTPConnection, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+    connection.request(method, path, body)
+    answer = connection.getresponse()
+    return answer.status, answer.read()
+
+
+def test_what_one_connection_writes_all_others_read_at_once_and_all_is_counted(own_cluster: Starter) -> None:
+    cluster = own_cluster(workers=2)
+    assert len(workers_of(cluster)) == 2
+    connections = connections_to(cluster, 8)
+    for number, writer in enumerate(connections):
+        body = number.to_bytes(2, "big") + SMALL
+        assert request(writer, "PUT", "/f", body)[0] in {201, 204}
+        assert [request(reader, "GET", "/f") for reader in connections] == [(200, body)] * len(connections)
+    each_has = [int(line.split()[1]) for line in shares_of(cluster)]
+    assert sum(each_has) >= len(connections)
+    status = cluster.status()
+    assert (status["uploads"]["committed"], status["downloads"]["finished"]) == (8, 64)
+    assert status["connections"]["open"] >= len(connections)
+    metrics = ask(f"{cluster.admin}/metrics").body.decode()
+    assert 'splitd_requests_total{method="GET",status="200"} 64.0' in metrics
+    assert "splitd_workers 2.0" in metrics
+    for connection in connections:
+        connection.close()
+
+
+def shares_of(cluster: LocalCluster) -> list[str]:
+    """How many connections each worker has, by the system's table of open files."""
+    return [f"{pid} {sum(1 for _ in Path(f'/proc/{pid}/fd').iterdir())}" for pid in workers_of(cluster)]
+
+
+def test_a_worker_that_is_killed_leaves_nothing_of_its_uploads_and_is_started_again(own_cluster: Starter) -> None:
+    cluster = own_cluster(workers=2)
+    etag = put(f"{cluster.url}/kept", FILE)
+    before = workers_of(cluster)
+    with piped_upload(f"{cluster.url}/half") as upload:
+        upload.feed(numbered_pieces(20))
+        cluster.disks.wait_in_the_middle()
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        assert upload.finish()[0] != 0
+    wait_until(lambda: len(set(workers_of(cluster)) - set(before)) == 2, "other workers", cluster.status)
+    assert ask(f"{cluster.url}/half").status == 404
+    found = ask(f"{cluster.url}/kept")
+    assert (found.status, found.etag, found.body) == (200, etag, FILE)
+    cluster.disks.wait_for_parts_of_only(etag)
+
+
+def test_while_the_catalog_is_away_clients_are_told_to_try_again_and_nothing_is_lost(own_cluster: Starter) -> None:
+    cluster = own_cluster(workers=2)
+    etag = put(f"{cluster.url}/kept", FILE)
+    connections = connections_to(cluster, 4)
+    catalog = catalog_of(cluster)
+    os.kill(catalog, signal.SIGSTOP)
+    os.kill(catalog, signal.SIGKILL)
+    wait_until(lambda: not is_running(catalog), "the end of the catalog's process")
+    seen: set[int] = set()
+
+    def is_back() -> bool:
+        connection = connections[0]
+        connection.request("PUT", "/new", SMALL)
+        answer = connection.getresponse()
+        answer.read()
+        seen.add(answer.status)
+        if answer.status == 503:
+            assert int(answer.headers["Retry-After"]) > 0
+        if answer.will_close:
+            connection.close()
+        return answer.status in {201, 204}
+
+    wait_until(is_back, "a file stored")
+    assert seen <= {201, 204, 503}
+    assert 503 in seen
+    assert request(connections[1], "GET", "/new") == (200, SMALL)
+    found = ask(f"{cluster.url}/kept")
+    assert (found.status, found.etag, found.body) == (200, etag, FILE)
+    assert catalog_of(cluster) != catalog
+    for connection in connections:
+        connection.close()
+
+
+def test_a_catalog_that_hangs_does_not_make_clients_wait_for_ever(own_cluster: Starter) -> None:
+    cluster = own_cluster(workers=2)
+    [connection] = connections_to(cluster, 1)
+    assert request(connection, "PUT", "/kept", SMALL)[0] == 201
+    assert request(connection, "GET", "/kept") == (200, SMALL)
+    catalog = catalog_of(cluster)
+    os.kill(catalog, signal.SIGSTOP)
+    try:
+        assert request(connection, "GET", "/kept") == (200, SMALL)  # nothing can have changed
+        answer = ask(f"{cluster.url}/new", "PUT", SMALL)
+        assert answer.status == 503
+    finally:
+        os.kill(catalog, signal.SIGCONT)
+    wait_until(lambda: ask(f"{cluster.url}/new", "PUT", SMALL).status in {201, 204}, "a file stored")
+    connection.close()
+
+
+def test_a_stop_ends_all_processes_and_the_next_start_serves_the_same(own_cluster: Starter) -> None:
+    cluster = own_cluster(workers=2)
+    etag = put(f"{cluster.url}/kept", FILE)
+    head, catalog, workers = cluster.pids()[FRONT], catalog_of(cluster), workers_of(cluster)
+    assert cluster.stop() == 0
+    assert not [pid for pid in (head, catalog, *workers) if is_running(pid)]
+    cluster.start()
+    found = ask(f"{cluster.url}/kept")
+    assert (found.status, found.etag, found.body) == (200, etag, FILE)
+
+
+def test_all_processes_end_with_the_head_that_is_killed(own_cluster: Starter) -> None:
+    cluster = own_cluster(workers=2)
+    etag = put(f"{cluster.url}/kept", FILE)
+    others = [catalog_of(cluster), *workers_of(cluster)]
+    killed = cluster.kill(FRONT)
+    wait_until(lambda: not any(map(is_running, others)), "the end of the others")
+    cluster.wait_recovered(killed)
+    assert ask(f"{cluster.url}/kept").etag == etag

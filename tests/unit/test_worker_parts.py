@@ -1,0 +1,261 @@
+"""The parts of workers, each by itself: shares of limits, sums of counts, turns to accept, what ends with a session."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import attrs
+import msgspec
+import pytest
+import pytest_twisted
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from splitd.access.limits_file import read_limits
+from splitd.config import Config
+from splitd.downloads.pins import Pins
+from splitd.model.manifest import Manifest
+from splitd.model.nodes import NodeEntry
+from splitd.model.traffic import Traffic
+from splitd.nodes.registry import NodeRegistry
+from splitd.workers.balance import Balance
+from splitd.workers.head import _plain as plain_settings
+from splitd.workers.ledger import OwnedLedger
+from splitd.workers.limits import share_of
+from splitd.workers.methods import fingerprint
+from splitd.workers.pins import OwnedPins
+from splitd.workers.post import Post, take_post
+from splitd.workers.report import NO_REPORT, Family, Report, add_reports, metrics_of, traffic_of
+from splitd.workers.session import Session
+from splitd.workers.view import NodeView, View
+from storaged.system.settings import load_settings
+from tests.catalogs import NODES, A, manifest
+from tests.ledger import begin
+from tests.unit.catalogs import Front
+from tests.workers import shared_counters
+
+LIMITS = """\
+requests: {in_all: 11, per_client: 1}
+connections: {per_address: 8}
+work: {at_once: 32, waiting: 3}
+rates: {per_user: 1MiB, per_address: 20KiB}
+largest_file: 1GiB
+quotas: [{path: /a, bytes: 1GiB}]
+"""
+
+
+def test_the_shares_of_all_workers_are_no_more_than_the_limits() -> None:
+    limits = read_limits("limits.yaml", LIMITS)
+    assert share_of(limits, 1) is limits
+    share = share_of(limits, 2)
+    assert (share.requests.in_all, share.requests.per_client, share.uploads.in_all) == (5, 1, None)
+    assert share.connections.per_address == 4
+    assert share.work is not None
+    assert (share.work.at_once, share.work.waiting, share.work.wait_s) == (16, 1, 1.0)
+    assert (share.rates.per_user, share.rates.per_address) == (512 * 1024, 16 * 1024)
+    assert (share.largest_file, share.quotas) == (limits.largest_file, limits.quotas)
+
+
+def report_of(count: float) -> Report:
+    counter = CounterMetricFamily("splitd_x", "Things.", labels=["method"])
+    counter.add_metric(["GET"], count)
+    gauge = GaugeMetricFamily("splitd_y", "Things now.", value=count)
+    number = int(count)
+    traffic = {"bytes_in": number, "uploads_under_way": number}
+    return Report(
+        traffic, (number, number, number), (number, number), False, number, {"a": number}, number,
+        [Family.of(counter), Family.of(gauge)],
+    )  # fmt: skip
+
+
+def test_reports_are_summed_and_counts_do_not_go_back_when_a_worker_ends() -> None:
+    assert add_reports([report_of(1), report_of(2)]) == report_of(3)
+    left = add_reports([report_of(1), report_of(2).ended()])
+    values = {sample.name: sample.value for metric in metrics_of(left) for sample in metric.samples}
+    assert values == {"splitd_x_total": 3.0, "splitd_y": 1.0}
+    assert (left.cache, left.connections, left.refused) == ((1, 3, 3), (1, 1), {"a": 3})
+    traffic = Traffic(bytes_out=7)
+    traffic_of(left, traffic)
+    assert (traffic.bytes_in, traffic.uploads_under_way, traffic.bytes_out) == (3, 1, 0)
+    assert add_reports([]) == NO_REPORT
+
+
+class Port:
+    """A port at which connections wait."""
+
+    def __init__(self) -> None:
+        self.connected, self.disconnecting = True, False
+        self.reading, self.accepted, self.numberAccepts = True, 0, 100
+
+    def doRead(self) -> None:
+        self.accepted += self.numberAccepts
+
+    def stopReading(self) -> None:
+        self.reading = False
+
+    def startReading(self) -> None:
+        self.reading = True
+
+
+def test_a_worker_with_more_connections_leaves_the_next_one_to_others_for_a_moment() -> None:
+    counters, clock, port = shared_counters(), Clock(), Port()
+    Balance(counters, 1, 2, lambda: 0, clock)
+    Balance(counters, 0, 2, lambda: port.accepted, clock).guard(port)
+    port.doRead()
+    assert port.accepted == 1  # as many as the other: one at a time
+    port.doRead()
+    assert (port.accepted, port.reading) == (1, False)
+    clock.advance(0.002)
+    assert port.reading
+    port.doRead()  # nobody else has taken it
+    assert port.accepted == 2
+    counters.connections[1] = 2
+    port.doRead()
+    assert port.accepted == 3
+
+
+def test_one_that_stops_leaves_all_connections_to_others() -> None:
+    counters, clock, port = shared_counters(), Clock(), Port()
+    stopping = Balance(counters, 1, 2, lambda: 0, clock)
+    stopping.leave()
+    Balance(counters, 0, 2, lambda: port.accepted, clock).guard(port)
+    for _ in range(3):
+        port.doRead()
+    assert port.accepted == 3
+
+
+class NoReaper:
+    def __init__(self) -> None:
+        self.unpinned: list[Manifest] = []
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(name)
+
+
+def test_pins_of_a_worker_end_with_it() -> None:
+    pins, seen = Pins(), list[Manifest]()
+
+    @attrs.define
+    class Reaper:
+        unpinned: Any = seen.append
+
+    owned, others = OwnedPins(pins, Reaper()), OwnedPins(pins, Reaper())  # type: ignore[arg-type]
+    version = manifest(A)
+    owned.pin(version)
+    owned.pin(version)
+    others.pin(version)
+    others.unpin(version)
+    others.unpin(version)  # one that was set on a connection before
+    assert pins.holds(A, "a")
+    assert seen == []
+    owned.end()
+    assert not pins.holds(A, "a")
+    assert seen == [version]
+
+
+@attrs.define
+class Tending:
+    calls: list[str] = attrs.Factory(list)
+
+    def wake(self) -> None:
+        self.calls.append("wake")
+
+    def hurt(self) -> None:
+        self.calls.append("hurt")
+
+    def found(self, *_: object) -> None:
+        self.calls.append("found")
+
+
+def registry() -> NodeRegistry:
+    entries = [NodeEntry(node, f"http://{node}") for node in NODES]
+    return NodeRegistry(entries, lambda _: None, Clock(), asks=False)  # type: ignore[arg-type, return-value]
+
+
+def session_of(front: Front, nodes: NodeRegistry, tending: Tending) -> Session:
+    def view() -> View:
+        return View("c", 1, 6, [NodeView.of(node) for node in nodes.nodes()])
+
+    def no_report() -> Deferred[dict[str, Any]]:
+        raise AssertionError
+
+    pins = OwnedPins(Pins(), NoReaper())  # type: ignore[arg-type]
+    return Session(OwnedLedger(front.catalog.ledger), pins, nodes, tending, view, no_report, lambda: None)
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_a_worker_had_is_given_back_when_it_ends() -> None:
+    front, nodes, tending = await Front().start(), registry(), Tending()
+    session = session_of(front, nodes, tending)
+    session.reserve(["a", "b", "unknown"], 10, True)
+    session.reserve(["a"], 5, False)
+    session.release("b", 10)
+    session.release("b", 10)
+    assert [(node.held, node.reserved) for node in nodes.nodes()[:2]] == [(10, 5), (0, 0)]
+    await begin(session.ledger, A, "/a", NODES)
+    await session.end()
+    assert [(node.held, node.reserved) for node in nodes.nodes()[:2]] == [(0, 5), (0, 0)]
+    assert (await front.catalog.statistics()).uploads == 0
+    assert tending.calls == ["wake"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_worker_that_does_not_answer_any_more_is_not_waited_for() -> None:
+    session = session_of(await Front().start(), registry(), Tending())
+    session.reply(0, report_of(2))
+    asked = session.ask(lambda _: None)
+    await session.end()
+    assert await asked == report_of(2).ended()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_worker_of_another_version_is_refused() -> None:
+    session = session_of(await Front().start(), registry(), Tending())
+    assert session.hello(fingerprint(), 3, 77).widest == 6
+    assert (session.number, session.pid) == (3, 77)
+    with pytest.raises(ValueError, match="another version"):
+        session.hello(fingerprint() + 1, 3, 77)
+
+
+def test_a_view_gives_nodes_the_state_that_it_was_made_of() -> None:
+    shown, other = registry(), registry()
+    [node, *_] = shown.nodes()
+    node.capacity, node.free, node.reserved, node.held = 100, 50, 7, 8
+    node.health.failed(1.0, "no room", full=True)
+    view = msgspec.msgpack.decode(msgspec.msgpack.encode(NodeView.of(node)), type=NodeView)
+    view.apply(other.nodes()[0])
+    assert NodeView.of(other.nodes()[0]) == NodeView.of(node)
+    assert other.nodes()[0].room == 35
+
+
+def test_a_process_learns_its_post_once_and_others_have_none() -> None:
+    assert take_post({}) is None
+    post = Post("worker", os.getpid(), 3, "x", 2, 1)
+    environment = post.environment({"A": "b"})
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:  # it must not change this process
+        taken = take_post(environment)
+        os.write(write, repr((taken == post, environment)).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(write)
+    assert os.read(read, 1000) == repr((True, {"A": "b"})).encode()
+    os.close(read)
+
+
+def test_a_process_whose_head_has_ended_ends() -> None:
+    child = os.fork()
+    if not child:
+        take_post(Post("worker", 0, 3, "x", 2, 1).environment({}))
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+
+
+def test_settings_reach_the_processes_as_they_are(tmp_path: Any) -> None:
+    config = Config(data="d", registry="r", cluster_key_file="k", workers=2, cors_origins=("*",))  # type: ignore[arg-type]
+    path = tmp_path / "settings"
+    path.write_bytes(msgspec.json.encode(plain_settings(config)))
+    assert load_settings(Config, str(path), {}) == config
