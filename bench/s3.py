@@ -92,6 +92,12 @@ class S3Workload(Workload):
 
         :raise Failed: it was refused.
         """
+        try:
+            return self._ask(method, target, body)
+        except ConnectionError:  # it was idle for so long that the server has closed it
+            return self._ask(method, target, body)
+
+    def _ask(self, method: str, target: str, body: bytes) -> str:
         lines = self._sign(method, target).strip().split("\r\n")
         try:
             self._connection.request(method, target, body, dict(line.split(": ", 1) for line in lines))
