@@ -293,3 +293,22 @@ def test_a_file_has_fewer_segments_than_it_may_have() -> None:
                 assert segments_for(length, size, request) < MAX_SEGMENTS
     assert segments_for(2**20, 2**20, 1) == 4
     assert segments_for(10 * 2**30, 10 * 2**30, 2**50) == 160
+
+
+def test_a_request_that_was_ended_before_it_received_does_not_begin_to() -> None:
+    memory = Memory()
+    uploads = ResumableUploads(memory, memory, "", Shared(SIZES))  # type: ignore[arg-type]
+    run(uploads.begin("/f", NO_MEDIA, Note(500), ALWAYS))
+    for size in (10, 300):
+        holder = run(uploads.enter(UPLOAD))
+        coming = Deferred.fromCoroutine(uploads.enter(UPLOAD))
+        assert not coming.called
+        request: Any = Request(size)
+        results: list[Any] = []
+        found = run(uploads.find("/f", UPLOAD))
+        Deferred.fromCoroutine(uploads.append(request, found, holder)).addBoth(results.append)
+        [result] = results
+        assert result.check(Superseded)
+        uploads.leave(UPLOAD, holder)
+        uploads.leave(UPLOAD, fired(coming))
+    assert memory.data == b""

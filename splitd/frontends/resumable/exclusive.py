@@ -18,9 +18,11 @@ class Holder:
     """A request that uses an upload.
 
     :ivar stop: called to end it soon; it may be called more than once.
+    :ivar is_ended: whether another request has come; one that does not receive yet must not begin to.
     """
 
     stop: Callable[[], object] = lambda: None
+    is_ended: bool = False
     gone: Once[None] = attrs.field(factory=Once)
 
 
@@ -36,6 +38,7 @@ class Exclusive:
         :return: the place of the request; it must `leave`.
         """
         while (before := self._holders.get(upload)) is not None:
+            before.is_ended = True
             before.stop()
             await before.gone.wait()
         holder = self._holders[upload] = Holder()

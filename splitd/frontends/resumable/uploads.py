@@ -264,6 +264,8 @@ class ResumableUploads:
             early.
         """
         holder.stop = lambda: broken.fire(Superseded())
+        if holder.is_ended:
+            holder.stop()
         judge = _nothing
         if checks is not None:
             consumer, judge = checks(consumer)
