@@ -95,6 +95,37 @@ def test_logging_out_everywhere_ends_the_other_window_which_asks_and_goes_on(
         expect(there.locator(".row .name").get_by_text("made later")).to_be_visible()
 
 
+def test_links_are_made_listed_and_taken_back(browser: Browser, faults: Faults, guarded: LocalCluster) -> None:
+    assert ask(f"{guarded.url}/shared/", "MKCOL", Authorization=ROOT).status == 201
+    assert ask(f"{guarded.url}/shared/f", "PUT", b"content", Authorization=ROOT).status == 201
+    with opened(browser, faults, reduced_motion="reduce") as page:
+        page.goto(guarded.url)
+        log_in(page, "root", "root-pw")
+        console = Console(page, guarded.url)
+        console.row("shared").click(button="right")
+        page.get_by_role("menuitem", name="Share").click()
+        assert Axe().run(page).response["violations"] == []
+        console.dialog.get_by_label("Password").fill("secret")
+        console.dialog.get_by_label("At most so many downloads").fill("3")
+        console.dialog.get_by_role("button", name="Make a link").click()
+        url = console.dialog.get_by_label("Address").input_value()
+        page.keyboard.press("Escape")
+        with opened(browser, faults, url) as theirs:
+            theirs.get_by_label("Password").fill("secret")
+            theirs.get_by_role("button", name="Open").click()
+            with theirs.expect_download() as saved:
+                theirs.get_by_role("link", name="f", exact=True).click()
+            assert saved.value.path().read_bytes() == b"content"
+        page.get_by_role("link", name="Shared", exact=True).click()
+        expect(page.locator(".share-list li")).to_contain_text(["/shared"])
+        expect(page.locator(".share-list li")).to_contain_text(["1 of 3 downloads"])
+        assert Axe().run(page).response["violations"] == []
+        page.get_by_role("button", name="Take back: /shared").click()
+        console.dialog.get_by_role("button", name="Take back").click()
+        expect(page.locator(".share-list li")).to_have_count(0)
+        assert ask(url).status == 404
+
+
 def test_an_operator_sees_the_cluster_and_keeps_it_up(browser: Browser, faults: Faults, guarded: LocalCluster) -> None:
     with opened(browser, faults, reduced_motion="reduce") as page:
         page.goto(guarded.url)

@@ -11,7 +11,10 @@ import { language, setLanguage, t } from "./texts.js";
 import { Uploads } from "./uploads.js";
 import { finished } from "./upload.js";
 
-const lazy = { cluster: () => import("./cluster.js").then((module) => module.Cluster) };
+const lazy = {
+  cluster: () => import("./cluster.js").then((module) => module.Cluster),
+  shares: () => import("./shares.js").then((module) => module.Shares),
+};
 
 function App() {
   const { view, path, query } = useSignal(route);
@@ -24,6 +27,7 @@ function App() {
       <a class="brand" href=${urlOf("/", true)} onClick=${follow} aria-label="splitd"><${Mark} /><span>splitd</span></a>
       <nav class="views" aria-label=${t("views")}>
         <${ViewLink} name="files" href=${urlOf("/", true)} is=${view === "files"} />
+        ${(who.name || !who.users) && html`<${ViewLink} name="shares" href=${viewUrl("shares")} is=${view === "shares"} />`}
         ${who.operator && html`<${ViewLink} name="cluster" href=${viewUrl("cluster")} is=${view === "cluster"} />`}
       </nav>
       <span class="spring"></span>

@@ -206,7 +206,7 @@ function Journal({ report }) {
   const { journal } = report;
   const problem = journal.failure || journal.compaction_problem || (journal.copies && journal.copies.problem);
   return html`<section class="card"><h2>${t("journal")}</h2>
-    <p>${t("journalText", journal.records, formatSize(journal.size), journal.segments)}</p>
+    <p>${t("journalText", journal.records, formatSize(journal.size), t("segments", journal.segments))}</p>
     ${problem && html`<p class="problem">${problem}</p>`}
     ${journal.copies && html`<h3>${t("copies")}</h3><ul class="duties">${journal.copies.holders.map(
       (holder) => html`<li class=${holder.problem ? "bad" : holder.counts ? "" : "busy"}><i class="dot"></i><div><strong>${holder.node}</strong>

@@ -1,6 +1,6 @@
 // The files: one folder, or what a search found.
 import { html, useEffect, useMemo, useRef, useState, useSignal } from "./html.js";
-import { start, urlOf } from "./api.js";
+import { me, start, urlOf } from "./api.js";
 import * as actions from "./actions.js";
 import { dialog, menu, openMenu, wordsOf } from "./dialogs.js";
 import { formatNumber, formatSize } from "./format.js";
@@ -181,6 +181,7 @@ export function Files({ path, query }) {
     openMenu(x, y, [
       one && { icon: one.isFolder ? "files" : "right", label: t("open"), keys: "Enter", run: () => openRow(one) },
       { icon: "download", label: t("download"), run: () => actions.download(about) },
+      one && mayShare() && { icon: "shares", label: t("share"), run: () => share(one) },
       one && { icon: "link", label: t("copyLink"), run: () => actions.copyLink(one) },
       ...(mayWrite
         ? [
@@ -304,7 +305,7 @@ export function Files({ path, query }) {
       <span class="spring"></span>
       ${[
         ["download", "download", act.download],
-        picked.length === 1 && ["link", "copyLink", act.link],
+        picked.length === 1 && mayShare() && ["shares", "share", () => share(picked[0])],
         mayWrite && picked.length === 1 && ["rename", "rename", act.rename],
         mayWrite && ["move", "moveTo", act.move],
         mayWrite && ["copy", "copyTo", act.copy],
@@ -328,6 +329,10 @@ export function Files({ path, query }) {
       show=${(row) => go(`${location.pathname}?${new URLSearchParams({ ...(sought && { search: sought }), show: row.path })}`, true)} />`}
   </section>`;
 }
+
+const mayShare = () => !me.value.users || !!me.value.name;
+
+const share = async (row) => (await import("./shares.js")).askShare(row);
 
 const hasFiles = (event) => [...(event.dataTransfer?.types || [])].includes("Files");
 

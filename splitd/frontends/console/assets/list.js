@@ -118,7 +118,7 @@ function pointers({ row, index, on }) {
 }
 
 const Name = ({ row, on }) =>
-  html`<a class="name" href=${urlOf(row.path, row.isFolder)} tabindex="-1" draggable="false" onClick=${(event) => on.open(event, row)}>${row.name}</a>`;
+  html`<a class="name" href=${urlOf(row.path, row.isFolder)} tabindex="-1" draggable=${false} onClick=${(event) => on.open(event, row)}>${row.name}</a>`;
 
 const Pick = ({ row, index, on, isSelected, kind }) =>
   html`<button class="pick" tabindex="-1" aria-label=${t("select", row.name)} aria-pressed=${isSelected ? "true" : "false"}
@@ -163,7 +163,7 @@ function Thumb({ row, kind }) {
   const isShown = kind === "image" && row.size <= THUMB && row.size > 0 && !failed;
   return html`<div class="thumb">
     ${isShown
-      ? html`<img src=${urlOf(row.path)} alt="" loading="lazy" decoding="async" draggable="false" onError=${() => setFailed(true)} />`
+      ? html`<img src=${urlOf(row.path)} alt="" loading="lazy" decoding="async" draggable=${false} onError=${() => setFailed(true)} />`
       : html`<${KindIcon} kind=${kind} size=${44} />`}
   </div>`;
 }
