@@ -65,16 +65,19 @@ class AbandonedUploads:
         return Deferred.fromCoroutine(self._look())
 
     async def _look(self) -> None:
+        try:
+            await self._abort_old()
+        except CatalogReadOnly:
+            return  # nor could the others be aborted
+
+    async def _abort_old(self) -> None:
         before_ms = self._wall.now_ms() - self._days * _DAY_MS
         after = "", ""
         while page := await self._ledger.list_uploads("/", after, _PAGE):
             for each in page:
                 if each.touched_ms >= before_ms:
                     continue
-                try:
-                    await self._ledger.abort(each.upload, f"nobody has continued it for {self._days:g} days")
-                except CatalogReadOnly:
-                    return  # nor could the others be aborted
+                await self._ledger.abort(each.upload, f"nobody has continued it for {self._days:g} days")
                 self._log.info("upload {upload} of {path} aborted: nobody has continued it for {days:g} days",
                                upload=each.upload, path=each.path, days=self._days)  # fmt: skip
                 self._aborted()

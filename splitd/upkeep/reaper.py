@@ -10,6 +10,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from splitd.downloads.pins import Pins
+from splitd.errors import CatalogReadOnly
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.interfaces.parts import IDoomedParts
 from splitd.interfaces.upkeep import IReaper
@@ -87,7 +88,7 @@ class Reaper:
             self._nodes[node].wake()
 
     def _look_failed(self, failure: Failure) -> None:
-        if not failure.check(CancelledError):
+        if not failure.check(CancelledError, CatalogReadOnly):  # the next search may find the catalog again
             self._log.failure("looking for parts to delete", failure)
 
     def _looked(self, _: None) -> None:

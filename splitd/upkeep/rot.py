@@ -8,7 +8,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
-from splitd.errors import SplitdError
+from splitd.errors import CatalogReadOnly, SplitdError
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.interfaces.versions import IVersions
 from splitd.model.manifest import Manifest
@@ -71,7 +71,10 @@ class RotWatch:
         """Fetch the lists of the nodes that have rotten parts, all at the same time, and report what is new in them."""
         nodes = self._rotten()
         self._reported = {node: self._reported.get(node, {}) for node in nodes}
-        await gather([self._look_at(node) for node in nodes])
+        try:
+            await gather([self._look_at(node) for node in nodes])
+        except CatalogReadOnly as problem:
+            self._log.info("rotten parts are not looked at now: {problem}", problem=str(problem))
 
     async def _look_at(self, node: str) -> None:
         try:

@@ -144,5 +144,7 @@ def end_well(cluster: KilledCluster, clients: list[Client], settle: Callable[[],
         for path in client.may:
             client.get(path)
         assert client.wrong == []
-    assert cluster.parts_stored() == cluster.parts_needed()
+    stored, needed = cluster.parts_stored(), cluster.parts_needed()
+    assert stored.keys() - needed.keys() == set(), "nothing is left"
+    assert stored == needed
     return sum((client.done for client in clients), Counter[str]())

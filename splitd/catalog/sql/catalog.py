@@ -25,6 +25,7 @@ from splitd.catalog.sql.upkeep import StoredDisks, StoredDoomedParts, StoredHeal
 from splitd.catalog.sql.uploads import StoredContinuedUploads, StoredUploads
 from splitd.catalog.sql.workers import Connect, Current, Reader, Writer
 from splitd.catalog.state import State
+from splitd.errors import CatalogAway
 from splitd.interfaces.catalog import Admitted, ICatalog
 from splitd.interfaces.statistics import CatalogStatistics, ICatalogStatistics
 from splitd.model.conditions import Condition
@@ -99,7 +100,13 @@ class StoredCatalog(JournalledCatalog):
         self.layouts = JournalledLayouts(state, changes)
         self.documents = StoredDocuments(state, changes)
         self._ended_before = 0
-        self._abandoned = Periodic(self.ledger.abort_abandoned, LEASE_S / 2, clock, "aborting what fronts have left")
+        self._abandoned = Periodic(self._abort_abandoned, LEASE_S / 2, clock, "aborting what fronts have left")
+
+    async def _abort_abandoned(self) -> None:
+        try:
+            await self.ledger.abort_abandoned()
+        except CatalogAway as problem:  # the next round does it
+            self._log.debug("catalog: uploads of fronts that are gone are not aborted now: {why}", why=problem)
 
     def watch_reads(self, reading: Callable[[], Iterable[str]]) -> None:
         """Set how to find out what this front reads: no other one deletes the parts of it meanwhile.

@@ -112,7 +112,7 @@ def copy_journal(connection: Any, state: State, epoch: int, progress: Callable[[
     :raise ValueError: the copy is not like its original.
     """
     migrate(connection)
-    common, done = Common(), 0
+    common, done, expected = Common(), 0, contents_of(state)
     with connection.transaction(), connection.cursor(binary=True) as cursor:
         cursor.execute("LOCK TABLE catalog")
         if cursor.execute("SELECT EXISTS (SELECT FROM catalog)").fetchone()[0]:
@@ -128,7 +128,7 @@ def copy_journal(connection: Any, state: State, epoch: int, progress: Callable[[
             _apply(cursor, common, batch)
             done += len(batch)
             progress(done)
-        expected, found = contents_of(state), stored_contents(cursor)
+        found = stored_contents(cursor)
         if found != expected:
             raise ValueError(f"the copy differs: {found} in place of {expected}")
     return expected

@@ -14,7 +14,6 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from splitd.errors import CatalogAway
-from storaged.http import reason_of
 
 RETRY_S = 1.0
 """How long to wait before a database that is away is tried again."""
@@ -164,7 +163,7 @@ class Lane:
         elif not self.problem:
             self._log.error("catalog: the database is away ({lane}): {why}", lane=self._name, why=problem)
         if isinstance(problem, psycopg.Error):
-            self.problem = f"the catalog's database does not answer: {reason_of(problem)}"
+            self.problem = "the database of the catalog does not answer"  # where it is, is for the log only
         failure = Failure(CatalogAway(self.problem) if self.problem else problem)
         with self._condition:
             jobs = [*batch, *self._jobs] if self.problem else list(batch)

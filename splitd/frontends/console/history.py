@@ -9,6 +9,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
+from splitd.errors import CatalogReadOnly
 from storaged.system.clocks import WallClock
 from storaged.system.periodic import Periodic
 
@@ -70,4 +71,7 @@ class History:
         return Deferred.fromCoroutine(self._take_one())
 
     async def _take_one(self) -> None:
-        self._samples.append(self.now(await self._status()))
+        try:
+            self._samples.append(self.now(await self._status()))
+        except CatalogReadOnly:
+            return  # there is nothing to tell while the catalog is away

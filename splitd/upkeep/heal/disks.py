@@ -107,7 +107,10 @@ class DiskWatch:
 
     async def look(self) -> None:
         """Begin to check the nodes that have another disk than before; this waits for none of them."""
-        checked = await self._disks.checked_disks()
+        try:
+            checked = await self._disks.checked_disks()
+        except CatalogReadOnly:
+            return  # a catalog that is away is asked again in the next round
         for node in self._registry.nodes():
             name, disk = node.entry.id, node.disk
             if not disk or disk == checked.get(name) or not node.health.usable or self._stopped:

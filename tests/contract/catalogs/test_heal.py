@@ -7,6 +7,7 @@ import pytest_twisted
 
 from splitd.errors import CatalogReadOnly, MoveRefused
 from splitd.interfaces.heal import HurtCounts
+from splitd.interfaces.uploads import Commit, Start
 from splitd.model.conditions import ALWAYS
 from splitd.model.holdings import PartCopy
 from splitd.model.manifest import Manifest
@@ -190,8 +191,11 @@ async def test_the_versions_on_a_node_are_listed_in_the_order_of_their_uploads(f
 
 @pytest_twisted.ensureDeferred
 async def test_a_listing_of_a_node_looks_at_few_versions_at_a_time(front: Front) -> None:
-    for number in range(2500):
-        await front.put(f"/{number}", f"{number:032x}")
+    for first in range(0, 2500, 100):
+        uploads = [f"{number:032x}" for number in range(first, first + 100)]
+        await front.ledger.begin_all([Start(upload, f"/{upload}", NODES) for upload in uploads])
+        for committed in front.ledger.commit_all([Commit(f"/{each}", manifest(each), ALWAYS) for each in uploads]):
+            await committed
     await front.part_moves.begin_move(PartCopy(f"{2400:032x}", 0, "g"))
     await front.part_moves.commit_move(PartCopy(f"{2400:032x}", 0, "g"))
     page = await front.heal_ledger.placed_on("g", "", 10)

@@ -1,0 +1,68 @@
+"""`kill -9` of the database, the front and the storage servers, while clients store, replace, read and delete."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from splitd.catalog.sql.connecting import connector
+from splitd.catalog.sql.state import Common, StoredState
+from splitd.model.manifest import Manifest
+from splitd.model.packing import Packing
+from tests.live.killed_cluster import KilledCluster
+from tests.live.processes import wait_until
+from tests.live.remembering import end_well, kill_at_random, remembering
+from tests.postgres import Postgres
+from tests.tally import TALLY
+
+KILLS = int(os.environ.get("SPLITD_KILLS", "9"))
+CLIENTS = 4
+NODES = 7
+
+
+class DatabaseCluster(KilledCluster):
+    """A cluster whose catalog is a database."""
+
+    def __init__(self, folder: Path, nodes: int, server: Postgres) -> None:
+        super().__init__(folder, nodes, catalog=server.url("public"))
+        self.server = server
+
+    def manifests(self) -> list[Manifest]:
+        """Return the manifests of all files, with the nodes where their parts lie now."""
+        connection = connector(self.server.url("public"))()
+        with connection.cursor(binary=True) as cursor:
+            found = list(StoredState(cursor, Packing(), Common(), 0, locks=False).tree.files())
+        connection.close()
+        return found
+
+
+@pytest.fixture
+def server() -> Iterator[Postgres]:
+    own = Postgres()
+    yield own
+    own.stop()
+
+
+def test_nothing_is_lost_and_nothing_is_left_when_the_database_is_killed_too(tmp_path: Path, server: Postgres) -> None:
+    chance = random.Random(os.environ.get("SPLITD_SEED", "1"))
+    cluster = DatabaseCluster(tmp_path / "cluster", NODES, server)
+    with remembering(cluster, CLIENTS) as clients:
+        for number in range(KILLS):
+            if number % 3:
+                kill_at_random(cluster, chance, 1.2)
+            else:
+                server.kill()
+                server.start()
+            if number % 4 == 3:
+                cluster.wait_ready()
+                wait_until(
+                    lambda kills=number + 1: sum(client.stored for client in clients) > kills, "files stored meanwhile"
+                )
+        cluster.wait_ready()
+        done = end_well(cluster, clients, cluster.wait_reaped)
+    TALLY["kill -9 with a catalog in a database"] += KILLS
+    assert done["PUT 0"] + done["PUT 503"] > 0, "some were hit"
