@@ -11,6 +11,9 @@ from storaged.http.names import Authority, parse_authority
 
 _PROTO = re.compile(r'(?:\A|;)\s*proto\s*=\s*(?:"([A-Za-z]*)"|([A-Za-z]+))\s*(?=;|\Z)', re.IGNORECASE)
 _HOST = re.compile(r'(?:\A|;)\s*host\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s"]+))\s*(?=;|\Z)', re.IGNORECASE)
+_PLAIN = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+"""Hosts that need no quoting wherever a URL is written."""
+
 _SCHEMES = frozenset({"http", "https"})
 _MOST = 8 * 1024
 """The most characters of a header that are looked at."""
@@ -97,8 +100,8 @@ def _authority(text: str) -> str:
         read = parse_authority(text)
     except ValueError:
         return ""
-    shown = _shown(read) if read.host and read.host.isascii() and "%" not in read.host else ""
-    return shown if all(33 <= ord(char) < 127 and char not in '<>"\\^`{|}' for char in shown) else ""
+    shown = _shown(read)
+    return shown if _PLAIN.fullmatch(shown) else ""
 
 
 def _shown(authority: Authority) -> str:

@@ -30,6 +30,7 @@ from storaged.http.chunks import BrokenChunks, ChunkDecoder
 from storaged.http.forwarded import client_behind
 from storaged.http.get_connection import BadAnswer, begin_body, read_answer_head
 from storaged.http.heads import Refused, read_head
+from storaged.http.origins import origin_of
 from storaged.http.targets import split_target
 from storaged.packs.format import scan
 from storaged.parts import journals, messages, wire
@@ -98,6 +99,17 @@ def _ranges(text: str) -> None:
 
 _JSON = (StoragedError,)
 
+
+def _seen_origin(text: str) -> None:
+    host, proto, hosts, forwarded = [*text.split("\0", 3), "", "", ""][:4]
+    origin = origin_of(
+        host, is_secure=False, trusts=True, protocols=[proto], hosts=[hosts], forwarded=[forwarded, forwarded]
+    )
+    assert origin.scheme in {"http", "https"}
+    assert not set(origin.authority) & set(" \r\n\t<>\"'/?#@")
+    assert origin.host in origin.authority
+
+
 PARSERS: Mapping[str, Parser] = MappingProxyType(
     {
         "head": Parser(
@@ -139,6 +151,11 @@ PARSERS: Mapping[str, Parser] = MappingProxyType(
             of_text(lambda text: client_behind("127.0.0.1", [text], [text], lambda _: True)),
             (),
             (b"10.0.0.1, 127.0.0.1", b'for="[::1]:4711";proto=https, for=_x', b'for="\\"'),
+        ),
+        "seen origin": Parser(
+            of_text(_seen_origin),
+            (),
+            (b"h:1\0https\0a, b\0proto=http;host=c", b'\0\0"a,b"\0host="x;\\"y";proto="https"'),
         ),
         "origin": Parser(of_text(parse_origin), (ValueError,), (b"http://h:1", b"https://[::1]:2/", b"unix:/x")),
         "size": Parser(of_text(parse_size), (ValueError,), (b"10GiB", b" 5 kb ", b"1e9")),
