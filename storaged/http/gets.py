@@ -1,6 +1,6 @@
 """GET requests to one server, on connections that are kept for further ones.
 
-Parts are read by them.  A request takes a fifth of the time that Twisted's Agent needs, and a read of a body half.
+Parts are read by them: by Twisted's Agent, the six requests for a large file took the front nearly twice the CPU.
 """
 
 from __future__ import annotations
