@@ -83,7 +83,11 @@ def test_a_thousand_files_are_dropped_at_once(console: Console, place: str) -> N
 def test_the_queue_goes_on_while_one_looks_elsewhere(console: Console, place: str) -> None:
     assert ask(f"{place}/other/", "MKCOL").status == 201
     held: list[Route] = []
-    console.page.route("**/slow", held.append)
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    console.page.route("**/slow", hold)
     console.open()
     console.drop({"slow": b"slow"})
     console.becomes("slow", "running")
