@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import psycopg
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -142,6 +142,14 @@ class Registration:
     def leads(self) -> bool:
         """Whether this front, and no other one, does the upkeep now."""
         return elapsed_s() < self._leads_until
+
+    def lead(self, reactor: Any) -> Deferred[bool]:
+        """Ask whether this front does the upkeep; if its lease is about to expire, renew it before.
+
+        :return: a Deferred that fires with whether it does.
+        :raise CatalogAway: the database does not answer.
+        """
+        return succeed(True) if self.leads() else self.renew_now(reactor).addCallback(lambda _: self.leads())
 
     def end(self, reactor: Any) -> Deferred[None]:
         """Let the front count as gone; if the database is away, that is so when the lease has expired."""

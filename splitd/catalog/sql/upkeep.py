@@ -30,31 +30,30 @@ def _after(counts: Mapping[str, int], key: str) -> dict[str, int]:
 class StoredDoomedParts(JournalledDoomedParts):
     """Doomed parts; see `IDoomedParts`.  Only the front that does the upkeep is given any.
 
-    :param leads: whether this front does the upkeep.
+    :param lead: asks whether this front does the upkeep.
     """
 
     _changes: StoredChanges
 
-    def __init__(self, state: State, changes: StoredChanges, leads: Callable[[], bool], front: str) -> None:
+    def __init__(self, state: State, changes: StoredChanges, lead: Callable[[], Deferred[bool]], front: str) -> None:
         super().__init__(state, changes)
-        self._leads = leads
+        self._lead = lead
         self._front = front
 
     def doomed_nodes(self) -> Deferred[dict[str, int]]:
         """Count the doomed parts on each node; see `IDoomedParts.doomed_nodes`."""
-        if not self._leads():
-            return succeed({})
 
         def count() -> dict[str, int]:
             return dict(sorted(_after(read_counts(self._changes.cursor), "doomed on ").items()))
 
-        return self._changes.settled().addCallback(lambda _: self._changes.read(count))
+        def led(leads: bool) -> Deferred[dict[str, int]]:
+            return self._changes.settled().addCallback(lambda _: self._changes.read(count)) if leads else succeed({})
+
+        return self._lead().addCallback(led)
 
     def doomed_on(self, node: str, after: str, limit: int) -> Deferred[DoomedPage]:
         """List doomed parts of one node; see `IDoomedParts.doomed_on`."""
         serial, part = map(int, after.split(".")) if after else (-1, 0)
-        if not self._leads():
-            return succeed(DoomedPage([], ""))
 
         def find() -> DoomedPage:
             # What other fronts may still be reading comes later; what this one reads is pinned here.
@@ -66,7 +65,7 @@ class StoredDoomedParts(JournalledDoomedParts):
             cursor = f"{page[-1][0]}.{page[-1][1]}" if len(rows) > limit else ""
             return DoomedPage([PartId(upload.hex(), index) for _, index, upload in page], cursor)
 
-        return self._changes.read(find)
+        return self._lead().addCallback(lambda leads: self._changes.read(find) if leads else DoomedPage([], ""))
 
     async def _gone_page(self, node: str, parts: Sequence[PartId]) -> None:
         with self._changes.manner(about=tuple(part.upload for part in parts)):
@@ -77,14 +76,14 @@ class StoredDoomedParts(JournalledDoomedParts):
 class StoredHealLedger(JournalledHealLedger):
     """Missing parts and lost nodes; see `IHealLedger`.
 
-    :param leads: whether this front does the upkeep.
+    :param lead: asks whether this front does the upkeep.
     """
 
     _changes: StoredChanges
 
-    def __init__(self, state: State, changes: StoredChanges, leads: Callable[[], bool]) -> None:
+    def __init__(self, state: State, changes: StoredChanges, lead: Callable[[], Deferred[bool]]) -> None:
         super().__init__(state, changes)
-        self._leads = leads
+        self._lead = lead
 
     def lost_nodes(self) -> Deferred[Sequence[str]]:
         """List the lost nodes; see `IHealLedger.lost_nodes`."""
@@ -109,9 +108,12 @@ class StoredHealLedger(JournalledHealLedger):
 
     def hurt(self, after: str, limit: int) -> Deferred[VersionPage]:
         """List versions that are hurt, for the front that does the upkeep; see `IHealLedger.hurt`."""
-        if not self._leads():
-            return succeed(VersionPage([], ""))
-        return self._changes.read(partial(self._hurt, after, limit))
+
+        def led(leads: bool) -> Deferred[VersionPage]:
+            page = partial(self._hurt, after, limit)
+            return self._changes.read(page) if leads else succeed(VersionPage([], ""))
+
+        return self._lead().addCallback(led)
 
     def hurt_counts(self) -> Deferred[HurtCounts]:
         """Count what is missing; see `IHealLedger.hurt_counts`."""
