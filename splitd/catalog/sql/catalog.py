@@ -160,9 +160,11 @@ class StoredCatalog(JournalledCatalog):
         return self._registration.renew_now(self._reactor)
 
     def leave(self) -> Deferred[None]:
-        """Let the front count as gone, though it may still ask."""
+        """Let the front count as gone.  It may still ask, also what only the front with the upkeep is told; but it must
+        not act on that.
+        """
         self.stop()
-        return self._registration.end(self._reactor)
+        return self._registration.end(self._reactor, asks=True)
 
     def cluster(self) -> Deferred[str]:
         """Look up the id of the catalog's cluster; see `ICatalogStatistics`."""

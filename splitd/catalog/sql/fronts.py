@@ -151,12 +151,12 @@ class Registration:
         """
         return succeed(True) if self.leads() else self.renew_now(reactor).addCallback(lambda _: self.leads())
 
-    def end(self, reactor: Any) -> Deferred[None]:
+    def end(self, reactor: Any, *, asks: bool = False) -> Deferred[None]:
         """Let the front count as gone; if the database is away, that is so when the lease has expired."""
 
         def end() -> None:
             self._ended = True
-            self._leads_until = -math.inf
+            self._leads_until = math.inf if asks else -math.inf
             try:
                 connection = self._connect()
                 try:

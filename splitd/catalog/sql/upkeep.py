@@ -56,11 +56,16 @@ class StoredDoomedParts(JournalledDoomedParts):
         serial, part = map(int, after.split(".")) if after else (-1, 0)
 
         def find() -> DoomedPage:
-            # What other fronts may still be reading comes later; what this one reads is pinned here.
+            # What other fronts may still be reading comes later; what this one reads is pinned here.  A front that has
+            # left only looks.
             query = """SELECT serial, part, upload FROM doomed WHERE node = (SELECT number FROM node WHERE id = %s)
-                AND (serial, part) > (%s, %s) AND at < ALL (SELECT reads FROM front WHERE expires > now() AND id != %s)
+                AND (serial, part) > (%s, %s) AND (
+                    at < ALL (SELECT reads FROM front WHERE expires > now() AND id != %s)
+                    OR NOT EXISTS (SELECT FROM front WHERE id = %s))
                 ORDER BY serial, part LIMIT %s"""
-            rows = self._changes.cursor.execute(query, (node, serial, part, self._front, limit + 1)).fetchall()
+            rows = self._changes.cursor.execute(
+                query, (node, serial, part, self._front, self._front, limit + 1)
+            ).fetchall()
             page = rows[:limit]
             cursor = f"{page[-1][0]}.{page[-1][1]}" if len(rows) > limit else ""
             return DoomedPage([PartId(upload.hex(), index) for _, index, upload in page], cursor)
