@@ -12,6 +12,9 @@ MAX_SEGMENT = 255
 MAX_NAME = 1024
 """The most bytes of a name that there can be: a key of S3 has no more."""
 
+OWN = "/.splitd"
+"""What the server has for itself in URLs: nothing of this name is made, moved or copied there."""
+
 _PLAIN = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[ -.0-~]+)+\Z")
 """A path of printable ASCII characters, as nearly all are; it may be too long."""
 
@@ -40,6 +43,8 @@ def catalog_fault_of(path: str) -> str:
 @lru_cache(maxsize=256)
 def fault_of(path: str) -> str:
     """Say why WebDAV cannot give a path; empty if it can.  See `splitd.model.paths.check_path`."""
+    if path.startswith(OWN) and path[len(OWN) : len(OWN) + 1] in {"", "/"}:
+        return f"{OWN} is what the server needs for itself"
     if len(path) <= MAX_SEGMENT and _PLAIN.match(path):
         return ""
     return catalog_fault_of(path) or shape_fault_of(path) or _too_long(path, MAX_SEGMENT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from html import unescape
 from typing import Any
 
@@ -144,3 +145,19 @@ async def test_a_slash_behind_the_name_of_a_file_names_nothing(cluster: Cluster)
     assert (await cluster.ask("DELETE", "/file/")).code == 404
     assert (await cluster.get("/file/")).code == 404
     assert (await cluster.get("/file")).body == b"bytes"
+
+
+@pytest_twisted.ensureDeferred
+async def test_nobody_takes_the_name_that_the_server_has_for_itself(make_cluster: Callable[..., Cluster]) -> None:
+    cluster = make_cluster(console=False)
+    await cluster.start()
+    assert (await cluster.put("/f", b"x")).code == 201
+    for name in ("/.splitd", "/.splitd/x"):
+        assert (await cluster.put(name, b"x")).code == 400
+        for method in ("MOVE", "COPY"):
+            assert (await cluster.ask(method, "/f", Destination=name)).code == 400
+    assert (await cluster.ask("MKCOL", "/.splitd/")).code == 400
+    for name in ("/.splitd2", "/.splitdx"):
+        assert (await cluster.put(name, b"x")).code == 201
+    assert (await cluster.ask("MKCOL", "/c")).code == 201
+    assert (await cluster.put("/c/.splitd", b"x")).code == 201

@@ -289,6 +289,8 @@ async def test_names_say_where_the_file_goes(cluster: Cluster) -> None:
         ("", {"filename": ".."}, 400),
         ("", {"filename": "x" * 256}, 400),
         ("", {"path": "/photos/"}, 400),
+        ("", {"path": "/.splitd/f"}, 400),
+        ("", {"filename": ".splitd"}, 400),
         ("", {"path": "/photos"}, 405),
         ("", {"path": "/nowhere/f"}, 409),
         ("/nowhere", {"filename": "f"}, 409),
