@@ -16,7 +16,6 @@ RUNTIME = [
     "zope.interface>=8.7",
     "PyYAML>=6.0.3",
     "attrs>=26.1",
-    "multipart>=2.0",
     "msgspec>=0.23",
     "cachetools>=8.0",
     "argon2-cffi>=25.1",

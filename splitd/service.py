@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
@@ -19,18 +18,16 @@ from splitd.access.entries import UsersEntries, read_users
 from splitd.access.key_file import parse_key_file
 from splitd.access.secrets import Seal
 from splitd.assembly.access import Access
-from splitd.assembly.catalogs import make_catalog
+from splitd.assembly.catalogs import make_catalog, make_journal
 from splitd.assembly.doors import make_s3_door, make_webdav
 from splitd.assembly.resumable import with_resumable
 from splitd.assembly.shares import with_shares
+from splitd.assembly.stores import make_downloads, make_store, make_uploads
 from splitd.assembly.upkeep import Upkeep
 from splitd.capacity import IDLE_SHARE, Capacity
 from splitd.catalog.backup import encode_backup
-from splitd.catalog.compactor import Compactor
-from splitd.catalog.journal.file import FileJournal
 from splitd.config import Config, Options
 from splitd.downloads.cache import VersionCache
-from splitd.downloads.downloads import Downloads
 from splitd.downloads.sources import Sources
 from splitd.endpoints import Endpoints
 from splitd.errors import CatalogReadOnly, FilesRefused, RegistryRefused, UsersInvalid, UsersRefused
@@ -48,7 +45,6 @@ from splitd.frontends.observing.observers import Observing
 from splitd.model.nodes import NodeEntry, RegistryInvalid, refuse_found, refuse_missing
 from splitd.model.striping import Layout
 from splitd.model.traffic import Traffic
-from splitd.model.uploads import RANDOM_BYTES, upload_id
 from splitd.nodes.entries import read_registry
 from splitd.nodes.file import RegistryFile
 from splitd.nodes.probe import Found, probe
@@ -56,10 +52,7 @@ from splitd.nodes.reading import ReadPolicy
 from splitd.nodes.registry import NodeRegistry
 from splitd.nodes.state import NodeStatus
 from splitd.own_files import OwnFiles
-from splitd.store import ObjectStore
-from splitd.takeover.takeover import Takeover, Wanted
 from splitd.upkeep.rebalance import TARGET
-from splitd.uploads.uploads import Cutting, Uploads
 from splitd.workers.counters import Counters, no_counters
 from splitd.workers.front import WorkerFront
 from splitd.workers.head import Head
@@ -146,7 +139,9 @@ class Front:
         self._own_files = OwnFiles(
             config, self._keys, self._seal, trust, self._connections, self.certificates, self._in_thread, reactor
         )
-        self._takeover, self._journal = self._make_journal(filesystem)
+        self._takeover, self._journal = make_journal(
+            config, filesystem, self._in_thread, self._registered, self._pool, reactor
+        )
         self._backups = Backups(partial(self._encode_backup, filesystem))
         journal = self._journal if tracing is None else tracing.journal(self._journal)
         changed = no_counters if post is None else Counters(post.counters).changed
@@ -173,8 +168,12 @@ class Front:
             config, *who, self._in_thread, reactor, wall, limit_addresses=self._limit_addresses
         )
         self._own_files.more += [access.limiting.files] if config.limits else []
-        self._uploads = self._make_uploads(layout, traffic, cache)
-        store = self.store = self._make_store(cache, traffic)
+        sources = Sources(self.registry, self.read_policy, reactor, self._in_thread)
+        shared = self.registry, self.upkeep, cache, traffic
+        self._uploads = make_uploads(config, *shared, self._in_thread, reactor, wall)
+        downloads = make_downloads(config, sources, self.upkeep, cache, traffic)
+        largest = access.limiting.largest_file
+        store = self.store = make_store(self.catalog, self._uploads, downloads, self.upkeep, largest, tracing, wall)
         self._observing = Observing(
             config.access_log, config.access_log_format, config.audit_log, self._in_thread, reactor, wall
         )
@@ -202,67 +201,6 @@ class Front:
         self._keeping = None if post is None else Keeping(post, *kept, reactor)
         self._stages = Stages()
         self._closed, self._offered = "the front has not started yet", dict[str, Action]()
-
-    def _make_journal(self, filesystem: IFilesystem) -> tuple[Takeover, FileJournal]:
-        config = self._config
-        folder = os.path.join(config.data, "journal")  # noqa: PTH118 - text, as in the file system's seam
-        wanted = Wanted(
-            config.journal_copies if config.keeps_journal else 0, config.journal_copies_required, config.lease_s
-        )
-        takeover = Takeover(folder, filesystem, self._in_thread, self._registered, self._reactor, wanted)
-        journal = FileJournal(
-            folder,
-            filesystem,
-            self._pool,
-            self._reactor,
-            compactor=Compactor(self._reactor),
-            copies=takeover.copies,
-            segment_limit=int(config.journal_segment),
-        )
-        return takeover, journal
-
-    def _make_uploads(self, layout: Layout, traffic: Traffic, cache: VersionCache) -> Uploads:
-        config = self._config
-        spare = config.spare_parts(), config.slow_part_s
-        return Uploads(
-            self.upkeep.aborts,
-            self.registry,
-            self.upkeep.reaper,
-            traffic,
-            cache.keep,
-            self.upkeep.healer.wake,
-            cutting=Cutting(layout, int(config.small_part), self._new_upload_id, *spare),
-            clock=self._reactor,
-            wall=self._wall,
-            run=self._in_thread,
-        )
-
-    def _make_store(self, cache: VersionCache, traffic: Traffic) -> ObjectStore:
-        uploads, tracing, upkeep = self._uploads, self._tracing, self.upkeep
-        downloads = Downloads(
-            Sources(self.registry, self.read_policy, self._reactor, self._in_thread),
-            upkeep.segmentation,
-            upkeep.pins,
-            upkeep.reaper.unpinned,
-            cache,
-            traffic,
-            small_part=int(self._config.small_part),
-            found=upkeep.found,
-        )
-        return ObjectStore(
-            self.catalog,
-            self.catalog.namespace,
-            self.catalog.keys,
-            self.catalog.locks,
-            uploads if tracing is None else tracing.uploads(uploads),
-            self.catalog.continued,
-            downloads if tracing is None else tracing.downloads(downloads),
-            wake_reaper=upkeep.reaper.wake,
-            new_token=lambda: f"urn:uuid:{uuid4()}",
-            wall=self._wall,
-            quotas=self.catalog.quotas,
-            largest=self.access.limiting.largest_file,
-        )
 
     def _limit_addresses(self, connections: int | None) -> None:
         self.endpoints.limit_addresses(connections)
@@ -317,9 +255,6 @@ class Front:
     async def _widen(self) -> None:
         """Serve fewer clients at once if a file has more parts, or may get more, than files had before."""
         self.endpoints.limit_connections(await self._capacity.clients_now())
-
-    def _new_upload_id(self) -> str:
-        return upload_id(self._wall.now_ms(), os.urandom(RANDOM_BYTES))
 
     def _compute(self, call: Callable[[], Any]) -> Deferred[Any]:
         return deferToThreadPool(self._reactor, self._hashes_pool, call)

@@ -1,18 +1,54 @@
-"""Builds the catalog that the settings ask for."""
+"""Builds the catalog that the settings ask for, and its journal."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from twisted.internet.defer import Deferred
+from twisted.python.threadpool import ThreadPool
+
+from splitd.catalog.compactor import Compactor
+from splitd.catalog.journal.file import FileJournal
 from splitd.catalog.journalled import JournalledCatalog
-from splitd.catalog.sql.absent import NoJournal
-from splitd.catalog.sql.catalog import StoredCatalog
-from splitd.catalog.sql.connecting import connector
+from splitd.config import Config
 from splitd.interfaces.journal import IJournal
 from splitd.model.records import Record
+from splitd.nodes.state import NodeStatus
+from splitd.takeover.takeover import Takeover, Wanted
 from storaged.system.clocks import WallClock
+from storaged.system.interfaces import IFilesystem
+
+
+def make_journal(
+    config: Config,
+    filesystem: IFilesystem,
+    run: Callable[[Callable[[], Any]], Deferred[Any]],
+    registered: Callable[[], Sequence[NodeStatus]],
+    pool: ThreadPool,
+    reactor: Any,
+) -> tuple[Takeover, FileJournal]:
+    """Make the journal, and what keeps its copies on nodes.
+
+    :param run: runs a call in a thread.
+    :param registered: returns the registered nodes.
+    :param pool: writes the journal.
+    """
+    folder = os.path.join(config.data, "journal")  # noqa: PTH118 - text, as in the file system's seam
+    copies = config.journal_copies if config.keeps_journal else 0
+    wanted = Wanted(copies, config.journal_copies_required, config.lease_s)
+    takeover = Takeover(folder, filesystem, run, registered, reactor, wanted)
+    journal = FileJournal(
+        folder,
+        filesystem,
+        pool,
+        reactor,
+        compactor=Compactor(reactor),
+        copies=takeover.copies,
+        segment_limit=int(config.journal_segment),
+    )
+    return takeover, journal
 
 
 def make_catalog(
@@ -34,5 +70,10 @@ def make_catalog(
     front = os.urandom(8).hex()
     if url == "journal":
         return JournalledCatalog(traced, wall, reactor, front=front, changed=changed), journal, None
+    # What only a database needs takes 9 MiB, which others do without.
+    from splitd.catalog.sql.absent import NoJournal
+    from splitd.catalog.sql.catalog import StoredCatalog
+    from splitd.catalog.sql.connecting import connector
+
     catalog = StoredCatalog(connector(url), reactor, wall, reactor, front=front)
     return catalog, NoJournal(lambda: catalog.problem), lambda: catalog.epoch

@@ -2,43 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import click
-import psycopg
 
-from splitd.catalog.sql.connecting import connector
-from splitd.catalog.sql.copying import copy_journal, read_journal
-from splitd.catalog.sql.migrations import migrate as apply_migrations
-from splitd.catalog.sql.migrations import migrations, version_of
 from splitd.cli.errors import ServerRefused
 from splitd.cli.journal import JournalFolderType
 from splitd.cli.session import Session, pass_session
-from splitd.errors import CatalogOutdated, JournalDamaged
+from splitd.errors import JournalDamaged
 from splitd.takeover.history import load_history
 from storaged.system.filesystem import OSFilesystem
 from storaged.system.sizes import format_size
 
 url_argument = click.argument("url", metavar="URL")
-
-
-@contextmanager
-def connected(url: str) -> Iterator[Any]:
-    """Return a connection to a database, which is closed at the end of the block.
-
-    :raise ServerRefused: the database does not answer, or says no.
-    """
-    try:
-        connection = connector(url)()
-        try:
-            yield connection
-        finally:
-            connection.close()
-    except (psycopg.Error, CatalogOutdated) as problem:
-        raise ServerRefused(str(problem).strip(), 503) from problem
 
 
 @click.group()
@@ -58,14 +34,16 @@ def migrate(session: Session, url: str) -> None:
     Run it with the new program after an upgrade, while no front of the old one runs.  A front makes the tables of an
     empty database by itself.
     """
-    with connected(url) as connection:
-        applied = apply_migrations(connection)
+    from splitd.cli import database
+
+    with database.connected(url) as connection:
+        applied = database.migrate(connection)
     if session.as_json:
-        session.show({"version": migrations()[-1].version, "applied": [each.version for each in applied]})
+        session.show({"version": database.migrations()[-1].version, "applied": [each.version for each in applied]})
         return
     for each in applied:
         click.echo(f"applied {each.version}: {each.name}")
-    click.echo(f"the catalog has version {migrations()[-1].version}")
+    click.echo(f"the catalog has version {database.migrations()[-1].version}")
 
 
 @catalog.command()
@@ -81,14 +59,16 @@ def copy(session: Session, folder: Path, url: str) -> None:
 
     Its memory is that of the journal's front.
     """
+    from splitd.cli import database
+
     try:
-        state = read_journal(OSFilesystem(), str(folder))
+        state = database.read_journal(OSFilesystem(), str(folder))
         history = load_history(OSFilesystem(), str(folder))
     except JournalDamaged as problem:
         raise ServerRefused(str(problem), 500) from problem
-    with connected(url) as connection:
+    with database.connected(url) as connection:
         try:
-            found = copy_journal(connection, state, 0 if history is None else history.claimed, lambda _: None)
+            found = database.copy_journal(connection, state, 0 if history is None else history.claimed, lambda _: None)
         except ValueError as problem:
             raise ServerRefused(str(problem), 500) from problem
     if session.as_json:
@@ -102,8 +82,10 @@ def copy(session: Session, folder: Path, url: str) -> None:
 @pass_session
 def fronts(session: Session, url: str) -> None:
     """List the fronts that use a catalog, and which of them does the upkeep."""
-    with connected(url) as connection:
-        version = version_of(connection)
+    from splitd.cli import database
+
+    with database.connected(url) as connection:
+        version = database.version_of(connection)
         query = """SELECT f.id, extract(epoch FROM now() - f.began)::bigint,
                 extract(epoch FROM f.expires - now())::float, l.front IS NOT NULL
             FROM front f LEFT JOIN lease l ON l.front = f.id AND l.expires > now()
