@@ -113,6 +113,10 @@ class NodeClient:
             allow_redirects=False,
         )
 
+    def retire(self) -> None:
+        """Keep no connection for further requests; those in progress end on theirs."""
+        self._gets.close()
+
 
 @implementer(IAgentEndpointFactory)
 class _Endpoints:

@@ -86,8 +86,9 @@ class RemotePartStore:
             journal.cut(NodeUnavailable("the connection is made anew, because the cluster key has changed"))
 
     def retire(self) -> None:
-        """Close the connection when it is idle; see `IRemoteStore.retire`."""
+        """Close the connections when they are idle; see `IRemoteStore.retire`."""
         self._link.retire()
+        self._http.retire()
 
     def end_waits(self, since: float, problem: NodeUnavailable) -> None:
         """End pending waits; see `IRemoteStore.end_waits`."""

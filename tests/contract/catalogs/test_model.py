@@ -260,7 +260,8 @@ held_histories = st.lists(st.one_of(operations, st.sampled_from([("hold",), ("re
 many = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 quick = pytest.mark.parametrize("kind", ["memory"])
 slow = pytest.mark.parametrize("kind", ["disk"])
-slowest = pytest.mark.parametrize("kind", [kind for kind in PLACES if kind not in {"memory", "disk"}])
+far = pytest.mark.parametrize("kind", ["socket"])
+slowest = pytest.mark.parametrize("kind", ["postgresql"])
 
 
 @quick
@@ -307,6 +308,26 @@ def test_changes_of_parts_and_names_that_wait_together_are_found_by_a_restart(
     kind: str, pool: ThreadPool, history: list[tuple[Any, ...]]
 ) -> Any:
     yield Deferred.fromCoroutine(a_restart_finds_what_waited(kind, pool, history))
+
+
+@far
+@settings(many, max_examples=30)
+@given(history=histories)
+@pytest_twisted.inlineCallbacks
+def test_a_restart_finds_all_as_it_was_over_a_socket(
+    kind: str, pool: ThreadPool, history: list[tuple[Any, ...]]
+) -> Any:
+    yield Deferred.fromCoroutine(restart_finds_all(kind, pool, history))
+
+
+@far
+@settings(many, max_examples=30)
+@given(history=held_histories)
+@pytest_twisted.inlineCallbacks
+def test_changes_that_wait_to_be_durable_end_as_if_each_had_come_alone_over_a_socket(
+    kind: str, pool: ThreadPool, history: list[tuple[Any, ...]]
+) -> Any:
+    yield Deferred.fromCoroutine(ends_as_if_alone(kind, pool, history))
 
 
 @slowest

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import attrs
 
+from splitd.cli.credentials import basic
 from splitd.cli.demo.report import Report
 from splitd.cli.demo.scene import Scene, Step
 from splitd.cli.errors import ServerRefused, TransferBroken
@@ -20,7 +21,7 @@ from storaged.system.sizes import format_size
 
 _MIB = 2**20
 _SIZE, _HALF = 12 * _MIB + 3, 5 * _MIB
-_NAME = "resumed.bin"
+_NAME, _USER = "resumed.bin", "carla"
 _UPLOADS, _SHARES = "/.splitd/uploads", "/.splitd/api/shares"
 _TUS = {"Tus-Resumable": "1.0.0"}
 
@@ -57,8 +58,23 @@ def _offset(front: Server, url: str) -> int:
         return int(answer.headers["Upload-Offset"])
 
 
+def _log_in(scene: Scene, report: Report) -> Server:
+    """Return the front as somebody who may make links, which end with their user: in our own cluster, a new one."""
+    cluster, front = scene.own, scene.files.front
+    if cluster is None:
+        return front
+    grant = f"{scene.collection}:read"
+    add = ["user", "add", _USER, "--password-stdin", "--grant", grant, "--file", str(cluster.users)]
+    report.command(f"splitctl {' '.join(add)}")
+    added, said = cluster.operate(*add, said=f"{_USER}-secret\n")
+    report.check(f"{_USER} was added", added == 0, "exit code 0", said)
+    taken, said = cluster.operate("reload")
+    report.check("the front has taken over the users", taken == 0, "exit code 0", said)
+    return attrs.evolve(front, authorization=basic(_USER, f"{_USER}-secret"))
+
+
 def _share(scene: Scene, report: Report, data: bytes) -> None:
-    front, path = scene.files.front, scene.path(_NAME)
+    front, path = _log_in(scene, report), scene.path(_NAME)
     report.command(f"splitctl share add {path} --downloads 1")
     wanted = json.dumps({"path": path, "downloads": 1}).encode()
     with front.ask("POST", _SHARES, body=Body(BytesIO(wanted), len(wanted), "the link", lambda _: None)) as answer:
