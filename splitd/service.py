@@ -330,8 +330,7 @@ class Front:
         await enter(self.access.logins.start, self.access.logins.stop)
         await enter(self._hashes_pool.start, self._hashes_pool.stop)
         await enter(self._serve_operators, self.endpoints.end_operators)
-        # Closing the journal ends the reading of it.
-        await enter(self.catalog.start, self.catalog.close, interrupt=self._journal.close)
+        await enter(self.catalog.start, self.catalog.close, interrupt=self.catalog.interrupt)
         await enter(limiting.start, limiting.stop, interrupt=limiting.stop)
         if self._config.keeps_journal:
             await enter(lambda: self._takeover.opened(self._journal.statistics.records))

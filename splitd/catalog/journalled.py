@@ -168,6 +168,10 @@ class JournalledCatalog:
             await self._changes.make(self._judge_opening, durable=True)
         self._reaped_before = self._state.doomed.ended
 
+    def interrupt(self) -> Deferred[None]:
+        """End a start in progress: read no more of the journal."""
+        return self._journal.close()
+
     def close(self) -> Deferred[None]:
         """Do no more of that work, and close the journal."""
         self.stop()

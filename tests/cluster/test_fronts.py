@@ -8,7 +8,7 @@ from io import BytesIO
 
 import pytest
 import pytest_twisted
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 
 from splitd.service import Front
 from storaged.system.parallel import gather
@@ -109,3 +109,43 @@ async def test_while_the_database_is_away_all_is_told_to_come_later_and_then_all
     assert (await cluster.get("/after")).body == b"new"
     assert (await cluster.get("/c")).code == 404
     assert (await cluster.status())["uploads"]["under_way"] == 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_front_that_starts_before_its_database_waits_for_it(
+    make_cluster: Callable[..., Cluster], server: Postgres
+) -> None:
+    cluster = make_cluster(catalog=server.url("public"))
+    await cluster.start()
+    assert (await cluster.put("/before", b"kept")).code == 201
+    await cluster.stop_front()
+    server.kill()
+    starting = Deferred.fromCoroutine(cluster.start_front())
+
+    async def waits() -> object:
+        return cluster.front is not None and "does not answer" in cluster.front.catalog.problem
+
+    await becomes(waits)
+    assert not starting.called
+    server.start()
+    await starting
+    assert (await cluster.get("/before")).body == b"kept"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_front_that_waits_for_its_database_can_be_stopped(
+    make_cluster: Callable[..., Cluster], server: Postgres
+) -> None:
+    cluster = make_cluster(catalog=server.url("public"))
+    server.kill()
+    starting = Deferred.fromCoroutine(cluster.start())
+
+    async def waits() -> object:
+        return cluster.front is not None and "does not answer" in cluster.front.catalog.problem
+
+    await becomes(waits)
+    assert cluster.front is not None
+    await cluster.front.stop()
+    with pytest.raises(CancelledError):
+        await starting
+    server.start()

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, cast
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from zope.interface import implementer
 
 from splitd.catalog.journalled import JournalledCatalog, new_cluster_id
@@ -42,6 +43,8 @@ again what it has aborted: so all changes are durable.
 """
 MOST = 64
 """How many changes or looks share a transaction at most."""
+_AGAIN_S = 1.0
+"""After how many seconds a start asks the database again that did not answer."""
 
 
 @implementer(ICatalog, ICatalogStatistics)
@@ -101,6 +104,10 @@ class StoredCatalog(JournalledCatalog):
         self.layouts = JournalledLayouts(state, changes)
         self.documents = StoredDocuments(state, changes)
         self._ended_before = 0
+        self._clock = clock
+        self._away = ""
+        self._is_interrupted = False
+        self._waiting: Deferred[None] | None = None
         self._abandoned = Periodic(self._abort_abandoned, LEASE_S / 2, clock, "aborting what fronts have left")
 
     async def _abort_abandoned(self) -> None:
@@ -124,24 +131,49 @@ class StoredCatalog(JournalledCatalog):
     @property
     def problem(self) -> str:
         """Why nothing can be changed now; empty if nothing speaks against it."""
-        return self._durable.problem
+        return self._away or self._durable.problem
 
     def start(self) -> Deferred[None]:
         """Connect to the database, make its tables if it is empty, and register the front.
 
-        :raise CatalogAway: the database does not answer.
+        A database that does not answer is waited for: after a power cut, it may come later than the front.
+
+        :raise CancelledError: the start was interrupted.
         :raise CatalogOutdated: it has another schema than this program needs.
         """
         return Deferred.fromCoroutine(self._start())
 
     async def _start(self) -> None:
-        await self._registration.begin(self._reactor, self._new_id, self._wall.now_ms())
+        while not await self._is_registered():
+            self._waiting = deferLater(self._clock, _AGAIN_S)
+            await self._waiting
         for lane in (self._durable, self._light, self._looks):
             lane.start()
         counts = await self._changes.read(lambda: read_counts(self._changes.cursor))
         self._ended_before = counts.get("ended", 0)
         self._changes.settle()
         self._abandoned.start()
+
+    async def _is_registered(self) -> bool:
+        """Register the front; return whether the database has answered."""
+        if self._is_interrupted:
+            raise CancelledError("the start was interrupted")
+        try:
+            await self._registration.begin(self._reactor, self._new_id, self._wall.now_ms())
+        except CatalogAway as problem:
+            if str(problem) != self._away:
+                self._away = str(problem)
+                self._log.warn("catalog: the start waits: {why}", why=problem)
+            return False
+        self._away = ""
+        return True
+
+    def interrupt(self) -> Deferred[None]:
+        """End a start in progress: wait for the database no longer."""
+        self._is_interrupted = True
+        if self._waiting is not None:
+            self._waiting.cancel()
+        return succeed(None)
 
     def close(self) -> Deferred[None]:
         """Do the changes that wait, and close the connections; the front is gone then."""
