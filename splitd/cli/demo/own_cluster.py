@@ -110,8 +110,10 @@ class OwnCluster:
         """
         config = self.front / FRONT_CONFIG
         config.parent.mkdir(parents=True)
-        # By default only one part may be missing when a file is stored: the tour kills two servers at once.
-        config.write_text(f"min_parts: {self._layout.data}\nusers: {self.users}\n", encoding="utf-8")
+        # By default only one part may be missing when a file is stored: the tour kills two servers at once.  No part
+        # shall be given up because a busy machine was slow for some seconds.
+        settings = f"min_parts: {self._layout.data}\nslow_part_s: 60\nusers: {self.users}\n"
+        config.write_text(settings, encoding="utf-8")
         self.users.write_text(_USERS, encoding="ascii")
         for _ in range(_TRIES):
             self._port = self._asked_port or self._port or _free_ports(self.folder, nodes + _MOST_ADDED)

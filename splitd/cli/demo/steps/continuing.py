@@ -60,7 +60,7 @@ def _offset(front: Server, url: str) -> int:
 
 def _log_in(scene: Scene, report: Report) -> Server:
     """Return the front as somebody who may make links, which end with their user: in our own cluster, a new one."""
-    cluster, front = scene.own, scene.files.front
+    cluster, front = scene.cluster, scene.files.front
     if cluster is None:
         return front
     grant = f"{scene.collection}:read"
