@@ -16,7 +16,9 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Browser
 
+from tests.clients.browser import Faults, running_browser
 from tests.clients.s3 import Store
 from tests.live.clients import ask
 from tests.live.local_cluster import LocalCluster
@@ -78,3 +80,20 @@ def bucket(store: Store, request: pytest.FixtureRequest) -> str:
     name: str = request.node.name.replace("_", "-").removeprefix("test-")[:40].strip("-")
     store.client().create_bucket(Bucket=name)
     return name
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser for the console."""
+    if os.environ.get("SPLITD_CLIENTS_URL"):
+        pytest.skip("other servers have no console")
+    with running_browser() as running:
+        yield running
+
+
+@pytest.fixture
+def faults() -> Iterator[Faults]:
+    """The faults of all pages of a test, which must be none."""
+    noted = Faults()
+    yield noted
+    assert noted.found == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,27 +9,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from tests.clients.browser import Faults, opened, running_browser
+from tests.clients.browser import Faults, opened
 from tests.clients.console import Console
 from tests.live.clients import ask
 from tests.live.local_cluster import LocalCluster
 from tests.users import ROOT, write_users
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if os.environ.get("SPLITD_CLIENTS_URL"):
-        pytest.skip("other servers have no console")
-    with running_browser() as running:
-        yield running
-
-
-@pytest.fixture
-def faults() -> Iterator[Faults]:
-    """The faults of all pages of a test, which must be none."""
-    noted = Faults()
-    yield noted
-    assert noted.found == []
 
 
 @pytest.fixture(scope="module")

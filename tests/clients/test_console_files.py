@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,27 +11,11 @@ from zipfile import ZipFile
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
-from tests.clients.browser import TIMEOUT_MS, Faults, opened, running_browser
+from tests.clients.browser import TIMEOUT_MS, Faults, opened
 from tests.clients.console import Console, png
 from tests.live.clients import ask, put
 
 PHONE = {"viewport": {"width": 360, "height": 640}, "has_touch": True, "is_mobile": True}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if os.environ.get("SPLITD_CLIENTS_URL"):
-        pytest.skip("other servers have no console")
-    with running_browser() as running:
-        yield running
-
-
-@pytest.fixture
-def faults() -> Iterator[Faults]:
-    """The faults of all pages of a test, which must be none."""
-    noted = Faults()
-    yield noted
-    assert noted.found == []
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Error, Page, expect
 
-from tests.clients.browser import Faults, opened, running_browser
+from tests.clients.browser import Faults, opened
 from tests.clients.console import Console, png
 from tests.live.clients import ask, put
 
@@ -39,22 +38,6 @@ MARKDOWN = f"""# Title
 <form action="//elsewhere.example"><button>send</button></form>
 """
 PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R/OpenAction<</S/JavaScript/JS(app.alert('ran'))>>>>endobj\n%%EOF"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if os.environ.get("SPLITD_CLIENTS_URL"):
-        pytest.skip("other servers have no console")
-    with running_browser() as running:
-        yield running
-
-
-@pytest.fixture
-def faults() -> Iterator[Faults]:
-    """The faults of all pages of a test, which must be none."""
-    noted = Faults()
-    yield noted
-    assert noted.found == []
 
 
 @pytest.fixture

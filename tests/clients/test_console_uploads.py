@@ -12,27 +12,11 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
-from tests.clients.browser import Faults, opened, running_browser
+from tests.clients.browser import Faults, opened
 from tests.clients.console import Console
 from tests.clients.relay import Relay
 from tests.live.clients import ask, put
 from tests.live.local_cluster import FRONT, LocalCluster
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if os.environ.get("SPLITD_CLIENTS_URL"):
-        pytest.skip("other servers have no console")
-    with running_browser() as running:
-        yield running
-
-
-@pytest.fixture
-def faults() -> Iterator[Faults]:
-    """The faults of all pages of a test, which must be none."""
-    noted = Faults()
-    yield noted
-    assert noted.found == []
 
 
 @pytest.fixture
