@@ -116,3 +116,18 @@ class ChunkDecoder:
             if match is None:
                 raise BrokenChunks("a chunk should begin with its size")
             self._begin_chunk(match[1])
+
+
+def take_body(left: int | ChunkDecoder, data: bytes) -> tuple[int | ChunkDecoder, bytes, bytes]:
+    """Take the next bytes of a body of either kind.
+
+    :param left: how many bytes are still to come, or the decoder of the chunks.
+    :return: what is left afterwards, 0 when the body has ended; the bytes of the body; and what comes behind it.
+    :raise BrokenChunks: see `ChunkDecoder.feed`.
+    """
+    if isinstance(left, int):
+        if len(data) <= left:
+            return left - len(data), data, b""
+        return 0, data[:left], data[left:]
+    data, rest = left.feed(data)
+    return 0 if left.ended else left, data, rest

@@ -6,31 +6,24 @@ A refusal closes the connection, because it is then not known where the next req
 from __future__ import annotations
 
 from collections.abc import Sequence
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.error import ConnectionAborted
-from twisted.internet.interfaces import IDelayedCall, IHandshakeListener, IPushProducer
+from twisted.internet.interfaces import IDelayedCall, IHandshakeListener
 from twisted.internet.protocol import Protocol
 from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from storaged.http.ahead import Ahead
 from storaged.http.body import RequestBody
-from storaged.http.chunks import BrokenChunks, ChunkDecoder
+from storaged.http.chunks import BrokenChunks, ChunkDecoder, take_body
 from storaged.http.deadline import Deadline
 from storaged.http.eager import write_eagerly
-from storaged.http.heads import (
-    BARE_FEED,
-    MOST_HEADERS,
-    Head,
-    Refused,
-    has_bare_feed,
-    read_first_line,
-    read_head,
-    refuse_first_line,
-    refuse_size,
-)
+from storaged.http.flow import Flow
+from storaged.http.head_reader import HeadReader
+from storaged.http.heads import Head, Refused, format_refusal
+from storaged.http.linger import LINGER_S, UNUSED_LINGER_S, Linger
 from storaged.http.reading import read_to_measure
 from storaged.http.request import StreamingRequest
 from storaged.http.transports import is_tls, set_buffer_size
@@ -41,28 +34,8 @@ if TYPE_CHECKING:
     from storaged.http.site import StreamingSite
     from storaged.http.upgrade import IDrainingProtocol
 
-LINGER_S = 10.0
-"""Seconds for which a client may continue to send after its last answer, and keep the connection, so that it can read
-the answer.  A connection that is closed with unread bytes is reset, and the answer may be lost.
-"""
 
-_UNUSED_LINGER_S = 1.0
-"""The same for a connection that has never had a request: there is no answer to read."""
-
-_FIRST_BYTES = frozenset(b"\r\n!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
-"""The first bytes of methods, and of the empty line that may precede one (RFC 9112 section 2.2)."""
-
-_MOST_EMPTY_LINES = 16
-"""The most empty lines that are skipped before a request (RFC 9112 section 2.2)."""
-
-_MOST_AHEAD = 16 * 1024
-"""Bytes of memory for what a client sends ahead, before it got its answer, until reading from it is paused."""
-
-_PIECE_COST = 64
-"""Bytes that a piece takes in memory in addition to its own, approximately."""
-
-
-@implementer(IPushProducer, IHandshakeListener)
+@implementer(IHandshakeListener)
 class HttpConnection(Protocol):
     """One connection.  It has at most one request in progress; the bytes of the next ones wait.
 
@@ -71,6 +44,7 @@ class HttpConnection(Protocol):
     :ivar request: the request in progress, until it is answered and its body has ended; None between requests.
     :ivar begun: whether a request has begun on this connection.
     :ivar is_secure: whether the connection is encrypted.
+    :ivar flow: tells an answer when the client takes no more.
     :ivar known: what the resource knows of the client on this connection; None at first.
     """
 
@@ -86,21 +60,16 @@ class HttpConnection(Protocol):
         self.is_secure = False
         self.known: object = None
         self.host: Any = None
-        self._head = bytearray()  # of a head that is not whole
-        self._searched = 0  # no head ends before this
-        self._is_first_line_read = False
+        self._head = HeadReader(site.head_limit)
         self._is_head_timed = False
-        self._empty_lines = 0
         self._left: int | ChunkDecoder = 0  # of the body: its bytes, or the decoder of its chunks
-        self._ahead: list[bytes] = []  # what was sent behind the request in progress
-        self._ahead_size = 0
+        self._ahead = Ahead()
         self._stays = True
         self._ended = False  # nothing that arrives is read any more
         self._going_on: IDelayedCall | None = None
-        self._aborting: IDelayedCall | None = None
+        self._linger = Linger(site.reactor)
         self._is_reading = True
-        self._is_full = False  # the transport has enough bytes to write
-        self._producer: Any = None
+        self.flow = Flow(self._taken)
         self._upgraded: IDrainingProtocol | None = None
         self._deadline = Deadline(site.reactor, self._timed_out)
 
@@ -109,7 +78,7 @@ class HttpConnection(Protocol):
     def connectionMade(self) -> None:
         """Begin to wait for the first request."""
         transport, site = self.transport, self.site
-        transport.registerProducer(self, True)
+        transport.registerProducer(self.flow, True)
         set_buffer_size(transport, site.window.size)
         read_to_measure(transport)
         self.host = transport.getHost()
@@ -140,7 +109,7 @@ class HttpConnection(Protocol):
             self._upgraded.dataReceived(data)
         elif self._ended:
             return  # bytes still arrive while the client reads a refusal, or while TLS closes
-        elif self.request is None and not self._ahead and not self._is_full:
+        elif self.request is None and not self._ahead and not self.flow.is_full:
             self._read_head(data)
         elif self.request is not None and self._left:
             self._read_body(data)
@@ -149,81 +118,34 @@ class HttpConnection(Protocol):
 
     def _hold(self, data: bytes) -> None:
         """Keep bytes of the next requests until the one in progress is answered, and the client takes the answers."""
-        self._ahead.append(data)
-        self._ahead_size += len(data) + _PIECE_COST
-        if self.request is None or self._ahead_size > _MOST_AHEAD:
+        self._ahead.add(data)
+        if self.request is None or self._ahead.is_much:
             self._set_reading(False)
 
     def _read_head(self, data: bytes) -> None:
-        if not self._head:
-            whole: bytes | bytearray = data
-            if data[0] not in _FIRST_BYTES:
-                # For example, a client that speaks TLS to this port waits for an answer, and never ends a line.
-                self.refuse(400, "this is not HTTP")
-                return
-        else:
-            self._head += data
-            whole = self._head
-        start = 0
-        while whole.startswith(b"\r\n", start):
-            start += 2
-            self._empty_lines += 1
-            if self._empty_lines > _MOST_EMPTY_LINES:
-                self.refuse(400, f"more than {_MOST_EMPTY_LINES} empty lines came before a request")
-                return
-        end = whole.find(b"\r\n\r\n", max(start, self._searched))
         try:
-            if end < 0:
-                self._keep_head(whole, start)
-                return
-            head = read_head(bytes(whole[start:end]), self.site.head_limit)
+            found = self._head.feed(data)
         except Refused as problem:
             self.refuse(problem.status, problem.why)
             return
-        rest = bytes(whole[end + 4 :])
-        self._forget_head()
-        self._empty_lines = 0
-        self._begin(head, rest)
-
-    def _keep_head(self, whole: bytes | bytearray, start: int) -> None:
-        """Keep the beginning of a head, unless it can be refused already: its sender may wait for an answer."""
-        if start == len(whole):
-            if self._is_head_timed:  # it was the first half of an empty line
-                self._wait_on()
-            self._forget_head()
-            return
-        if whole is not self._head or start:
-            self._head, self._searched = bytearray(whole[start:]), 0
-        head, limit, before = self._head, self.site.head_limit, self._searched
-        self._searched = max(0, len(head) - 3)
-        if has_bare_feed(head, before):
-            raise Refused(400, BARE_FEED)
-        if not self._is_first_line_read:
-            end = head.find(b"\r\n", before)
-            if end >= 0:
-                read_first_line(bytes(head[:end]), limit)
-                self._is_first_line_read = True
-            elif len(head) > limit:
-                raise refuse_first_line(limit)
-        if len(head) > limit + 2 * MOST_HEADERS:
-            raise refuse_size(limit)
-        if not self._is_head_timed:
-            # One time limit for the whole head, from its first byte on; further bytes do not extend it.
-            self._is_head_timed = True
-            self._deadline.set(min(self.site.head_timeout_s, self.site.idle_timeout_s))
-        self.site.idle_connections.hold(self, len(head))
+        if found is not None:
+            self._is_head_timed = False
+            self._begin(*found)
+        elif self._head:
+            if not self._is_head_timed:
+                # One time limit for the whole head, from its first byte on; further bytes do not extend it.
+                self._is_head_timed = True
+                self._deadline.set(min(self.site.head_timeout_s, self.site.idle_timeout_s))
+            self.site.idle_connections.hold(self, len(self._head))
+        elif self._is_head_timed:  # it was the first half of an empty line
+            self._is_head_timed = False
+            self._wait_on()
 
     def _wait_on(self) -> None:
         self.site.idle_connections.hold(self, 0)
         self._deadline.set(self.site.idle_timeout_s)
         if self.site.draining:
             self.close()
-
-    def _forget_head(self) -> None:
-        if self._head:
-            self._head = bytearray()
-        self._searched = 0
-        self._is_first_line_read = self._is_head_timed = False
 
     def _begin(self, head: Head, rest: bytes) -> None:
         """Begin a request."""
@@ -245,20 +167,15 @@ class HttpConnection(Protocol):
             self.site.resource.render(request)
 
     def _read_body(self, data: bytes) -> None:
-        request, left = self.request, self._left
+        request = self.request
         assert request is not None
         self._deadline.extend()
-        if isinstance(left, int):
-            data, rest = (data, b"") if len(data) <= left else (data[:left], data[left:])
-            self._left = left = left - len(data)
-        else:
-            try:
-                data, rest = left.feed(data)
-            except BrokenChunks as problem:
-                self.refuse(400, str(problem))
-                return
-            if left.ended:
-                self._left = left = 0
+        try:
+            self._left, data, rest = take_body(self._left, data)
+        except BrokenChunks as problem:
+            self.refuse(400, str(problem))
+            return
+        left = self._left
         if not left:
             self._deadline.set(None)
             # Over TLS the last bytes may arrive after a pause; from now on only the end of the connection is awaited.
@@ -308,34 +225,12 @@ class HttpConnection(Protocol):
             self._stays = False
         return self._stays
 
-    def set_producer(self, producer: Any) -> None:
-        """Let a push producer of the answer know when the client takes no more; None for no producer."""
-        self._producer = producer
-        if producer is not None and self._is_full:
-            producer.pauseProducing()
-
-    def pauseProducing(self) -> None:
-        """Take note that the client does not take as much as is written."""
-        self._is_full = True
-        if self._producer is not None:
-            self._producer.pauseProducing()
-
-    def resumeProducing(self) -> None:
-        """Take note that the client has taken what was written."""
-        self._is_full = False
-        if self._producer is not None:
-            self._producer.resumeProducing()
-        if self._ahead and self.request is None:
-            self._go_on_soon()
-
-    def stopProducing(self) -> None:
-        """Take note that the connection has ended; `connectionLost` tells the request."""
-
     # The turn of the next request
 
     def answered(self) -> None:
         """Take note that the request in progress is answered, and its body has ended."""
-        self.request = self._producer = None
+        self.request = None
+        self.flow.set_producer(None)
         if self._ended:
             return
         if not self._stays or self.site.draining:
@@ -353,15 +248,19 @@ class HttpConnection(Protocol):
     def discard_body(self, request: StreamingRequest) -> None:
         """Discard the rest of the body of a request that is answered, for some seconds, and close the connection."""
         self._stays = False
-        self._abort_later()
+        self._linger.begin(self.transport, self._uptake)
 
         def ended(_: object) -> None:
             if not request.is_gone:
-                self._abort_no_more()
+                self._linger.cancel()
                 request.is_gone = True
                 self.answered()
 
         request.body.discard().addBoth(ended)
+
+    def _taken(self) -> None:
+        if self._ahead and self.request is None:
+            self._go_on_soon()
 
     def _go_on_soon(self) -> None:
         if self._going_on is None:
@@ -369,11 +268,10 @@ class HttpConnection(Protocol):
 
     def _go_on(self) -> None:
         self._going_on = None
-        if self._is_full or self._ended:
+        if self.flow.is_full or self._ended:
             return
-        ahead, self._ahead, self._ahead_size = b"".join(self._ahead), [], 0
         self._set_reading(True)
-        self.dataReceived(ahead)
+        self.dataReceived(self._ahead.take())
 
     # The end
 
@@ -394,12 +292,12 @@ class HttpConnection(Protocol):
         self._end()
         request, self.request = self.request, None
         if request is None or not request.startedWriting:
-            self.transport.write(_format_refusal(status, why))
+            self.transport.write(format_refusal(status, why))
         if request is not None and not request.startedWriting:
             request.setResponseCode(status)
         if request is None and self.site.observer is not None:
             self.site.observer.refused(status, getattr(self.peer, "host", ""))
-        self._abort_later()
+        self._linger.begin(self.transport, self._uptake)
         if isinstance(self.transport, Connection):
             self.transport.loseWriteConnection()
         else:
@@ -413,34 +311,20 @@ class HttpConnection(Protocol):
         """
         self._ended = True
         self._set_reading(True)
-        self._ahead, self._ahead_size, self._left = [], 0, 0
-        self._forget_head()
+        self._left = 0
+        self._ahead.take()
+        self._head.forget()
+        self._is_head_timed = False
         self._deadline.set(None)
         self.site.idle_connections.discard(self)
         self.transport.unregisterProducer()
-
-    def _abort_later(self, linger_s: float = LINGER_S) -> None:
-        if self._aborting is None:
-            self._aborting = self.site.reactor.callLater(linger_s, self._abort_now)
-
-    def _abort_no_more(self) -> None:
-        aborting, self._aborting = self._aborting, None
-        if aborting is not None:
-            aborting.cancel()
-
-    def _abort_now(self) -> None:
-        self._aborting = None
-        if self._uptake.goes_on():
-            self._abort_later()
-        else:
-            self.transport.abortConnection()
 
     def close(self) -> None:
         """Close the connection when the client has taken all that was written."""
         if not self._ended:
             self._end()
             # TLS would wait for ever for the other side to close, too.
-            self._abort_later(LINGER_S if self.begun else _UNUSED_LINGER_S)
+            self._linger.begin(self.transport, self._uptake, LINGER_S if self.begun else UNUSED_LINGER_S)
             self.transport.loseConnection()
 
     def evict(self) -> None:
@@ -482,7 +366,7 @@ class HttpConnection(Protocol):
         self.transport.unregisterProducer()
         self._deadline.stop()
         self._upgraded = protocol
-        ahead, self._ahead = b"".join(self._ahead), []
+        ahead = self._ahead.take()
         protocol.makeConnection(self.transport)
         self.transport.resumeProducing()
         if ahead:
@@ -493,14 +377,15 @@ class HttpConnection(Protocol):
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         """Handle the end of the connection."""
         self._ended = True
-        self._ahead = []
+        self._ahead.take()
         self._deadline.stop()
         self.site.idle_connections.discard(self)
-        self._abort_no_more()
+        self._linger.cancel()
         going_on, self._going_on = self._going_on, None
         if going_on is not None:
             going_on.cancel()
-        request, self.request, self._producer = self.request, None, None
+        request, self.request = self.request, None
+        self.flow.set_producer(None)
         try:
             if self._upgraded is not None:
                 self._upgraded.connectionLost(reason)
@@ -508,12 +393,3 @@ class HttpConnection(Protocol):
                 request.lost(reason)
         finally:
             self.site.forget(self)  # otherwise a stop would wait for it
-
-
-def _format_refusal(status: int, why: str) -> bytes:
-    body = f"{why}\n"
-    retry = "Retry-After: 1\r\n" if status in {429, 503} else ""
-    return (
-        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nConnection: close\r\n{retry}"
-        f"Content-Type: text/plain; charset=utf-8\r\nContent-Length: {len(body)}\r\n\r\n{body}"
-    ).encode("ascii")

@@ -14,7 +14,7 @@ from twisted.web._newclient import ResponseFailed, ResponseNeverReceived
 from twisted.web.client import ResponseDone
 from zope.interface import implementer
 
-from storaged.http.chunks import BrokenChunks, ChunkDecoder
+from storaged.http.chunks import BrokenChunks, ChunkDecoder, take_body
 from storaged.http.eager import write_eagerly
 
 if TYPE_CHECKING:
@@ -206,20 +206,14 @@ class GetConnection(Protocol):
             self.set_reading(False)
 
     def _read_body(self, data: bytes) -> None:
-        answer, left, rest = self._answer, self._left, b""
+        answer = self._answer
         assert answer is not None
-        if isinstance(left, int):
-            if len(data) > left:
-                data, rest = data[:left], data[left:]
-            self._left = left = left - len(data)
-        else:
-            try:
-                data, rest = left.feed(data)
-            except BrokenChunks as problem:
-                self._fail(BadAnswer(str(problem)))
-                return
-            if left.ended:
-                self._left = left = 0
+        try:
+            self._left, data, rest = take_body(self._left, data)
+        except BrokenChunks as problem:
+            self._fail(BadAnswer(str(problem)))
+            return
+        left = self._left
         if data:
             answer.received(data)
         if left == 0 and not self._is_over:

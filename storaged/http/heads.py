@@ -7,6 +7,7 @@ that it does not know, and gives no status for a refusal.
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 
 import attrs
 
@@ -50,6 +51,19 @@ class Refused(Exception):
         super().__init__(why)
         self.status = status
         self.why = why
+
+
+def format_refusal(status: int, why: str) -> bytes:
+    """Return the answer to a request that is refused; the connection is closed behind it.
+
+    :param status: its status.
+    """
+    body = f"{why}\n"
+    retry = "Retry-After: 1\r\n" if status in {429, 503} else ""
+    return (
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nConnection: close\r\n{retry}"
+        f"Content-Type: text/plain; charset=utf-8\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+    ).encode("ascii")
 
 
 @attrs.define

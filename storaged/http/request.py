@@ -278,13 +278,13 @@ class StreamingRequest:
         if self.is_gone:
             producer.stopProducing()
         else:
-            self.connection.set_producer(producer)
+            self.connection.flow.set_producer(producer)
 
     def unregisterProducer(self) -> None:
         """Take note that the producer has ended."""
         self._producer = None
         if not self.is_gone:
-            self.connection.set_producer(None)
+            self.connection.flow.set_producer(None)
 
     def finish(self) -> None:
         """End the answer.  If the client is still sending, its bytes are discarded for some seconds."""

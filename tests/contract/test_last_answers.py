@@ -18,7 +18,7 @@ from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from storaged.http import IRequest, StreamingResource, StreamingSite
-from storaged.http.connection import LINGER_S
+from storaged.http.linger import LINGER_S
 from storaged.http.uptake import count_unsent
 from tests.certificates import write_certificate
 from tests.cluster.raw import RawClient

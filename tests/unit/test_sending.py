@@ -122,11 +122,11 @@ def test_the_bytes_before_an_error_are_written() -> None:
 
 def test_nothing_is_read_for_a_client_that_takes_nothing_but_the_read_in_progress() -> None:
     setting = Setting(*[bytes(UNIT)] * 3, None, *[bytes(UNIT)] * 100)
-    setting.connection.pauseProducing()
+    setting.connection.flow.pauseProducing()
     assert setting.reads.pending is not None
     setting.reads.pending.callback([bytes(UNIT)])
     assert (setting.written(), setting.reads.asked) == ([3 * UNIT, UNIT], 4)
-    setting.connection.resumeProducing()
+    setting.connection.flow.resumeProducing()
     assert setting.reads.asked > 100
 
 
@@ -139,7 +139,7 @@ def test_a_client_that_leaves_ends_the_read_in_progress() -> None:
 
 def test_a_client_that_leaves_while_it_takes_nothing_ends_the_read_ahead() -> None:
     setting = Setting(*[bytes(UNIT)] * 3, None)
-    setting.connection.pauseProducing()
+    setting.connection.flow.pauseProducing()
     setting.connection.connectionLost(Failure(ConnectionDone()))
     assert setting.reads.cancelled
     assert isinstance(setting.problem(), BodyBroken)
