@@ -18,7 +18,8 @@ from splitd.frontends.http.targets import Target, href
 from splitd.frontends.resumable.door import PREFIX, Asked
 from splitd.frontends.resumable.exclusive import Holder
 from splitd.frontends.resumable.notes import Note
-from splitd.frontends.resumable.uploads import Checks, Current, TooMuch
+from splitd.frontends.resumable.pieces import TooMuch
+from splitd.frontends.resumable.uploads import Checks, Current
 from splitd.model.digests import Digests, parse_digests
 from splitd.model.manifest import Manifest
 from splitd.model.paths import check_path

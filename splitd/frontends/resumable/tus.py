@@ -18,7 +18,8 @@ from splitd.frontends.resumable.door import PREFIX, Asked, quoted
 from splitd.frontends.resumable.exclusive import Holder
 from splitd.frontends.resumable.listing import list_uploads
 from splitd.frontends.resumable.notes import Note
-from splitd.frontends.resumable.uploads import Checks, Current, TooMuch
+from splitd.frontends.resumable.pieces import TooMuch
+from splitd.frontends.resumable.uploads import Checks, Current
 from splitd.model.manifest import Manifest
 from splitd.model.media import Media
 from splitd.model.paths import check_path, join

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import attrs
 import msgspec
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IConsumer, IPushProducer
-from zope.interface import implementer
+from twisted.internet.interfaces import IConsumer
 
 from splitd.errors import UploadUnknown
 from splitd.frontends.http.entrance import Cut
 from splitd.frontends.resumable.exclusive import Exclusive, Holder
 from splitd.frontends.resumable.notes import Note, note_of, read_length, say_length, with_note, without_note
+from splitd.frontends.resumable.pieces import Bounded, Keeper, Ready, TooMuch
 from splitd.frontends.resumable.sizes import Sizes
 from splitd.frontends.resumable.writing import SegmentWriter
 from splitd.interfaces.continued import ContinuedUpload, IContinuedUploads, Segment
@@ -34,10 +33,6 @@ _PAGE = 1000
 
 class Superseded(Cut):
     """Another request for the same upload has come: the client has lost the connection of this one."""
-
-
-class TooMuch(Exception):
-    """More bytes have come than the file has."""
 
 
 @attrs.frozen
@@ -181,7 +176,7 @@ class ResumableUploads:
         return attrs.evolve(await self.find(current.path, current.upload), length=current.length)
 
     async def _append_small(self, request: IRequest, current: Current, holder: Holder, checks: Checks | None) -> None:
-        keeper = _Keeper()
+        keeper = Keeper()
         ended = await self._receive(request, keeper, Once(), holder, checks)
         data, last = bytes(keeper.data), current.last
         number, replaces = (last.number + 1 if last else 1), ""
@@ -233,7 +228,7 @@ class ResumableUploads:
                 await writer.copy(await self._uploads.read(current.path, current.upload, [joined]))
             broken: Once[Exception] = Once()
             writer.when_broken().addCallback(broken.fire)
-            bounded = writer if length is None else _Bounded(writer, length - current.size, broken)
+            bounded = writer if length is None else Bounded(writer, length - current.size, broken)
             ended = await self._receive(request, bounded, broken, holder, checks)
         except BaseException as problem:
             await writer.abort(reason_of(problem))
@@ -348,67 +343,8 @@ def _nothing() -> None:
     """Nothing is to be checked, or to be stopped."""
 
 
-@implementer(IConsumer)
-class _Keeper:
-    """Keeps the bytes of a small body."""
-
-    def __init__(self) -> None:
-        self.data = bytearray()
-
-    def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """Accept the producer.  It is never paused, because the body is small."""
-
-    def unregisterProducer(self) -> None:
-        """Do nothing: the producer was not kept."""
-
-    def write(self, data: bytes) -> None:
-        """Keep the next bytes."""
-        self.data += data
-
-
-@implementer(IConsumer)
-class _Bounded:
-    """Passes on so many bytes; with one more, `broken` fires."""
-
-    def __init__(self, consumer: IConsumer, most: int, broken: Once[Exception]) -> None:
-        self._consumer = consumer
-        self._left = most
-        self._most = most
-        self._broken = broken
-
-    def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """Pass the producer on to the consumer."""
-        self._consumer.registerProducer(producer, streaming)
-
-    def unregisterProducer(self) -> None:
-        """Unregister the producer from the consumer."""
-        self._consumer.unregisterProducer()
-
-    def write(self, data: bytes) -> None:
-        """Pass the next bytes on."""
-        self._left -= len(data)
-        if self._left < 0:
-            self._broken.fire(TooMuch(f"more than the {self._most} bytes that the file lacks have come"))
-        else:
-            self._consumer.write(data)
-
-
-@implementer(IPushProducer)
-class _Ready:
-    """What has produced all bytes already."""
-
-    def pauseProducing(self) -> None:
-        """Do nothing: the bytes are in memory, and few."""
-
-    def resumeProducing(self) -> None:
-        """Do nothing."""
-
-    def stopProducing(self) -> None:
-        """Do nothing."""
-
-
 async def _store(upload: IUpload, data: bytes, note: str) -> None:
-    upload.registerProducer(_Ready(), True)
+    upload.registerProducer(Ready(), True)
     upload.write(data)
     upload.unregisterProducer()
     await upload.finish(note)
