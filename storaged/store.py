@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from heapq import merge
 from itertools import islice
+from operator import attrgetter
 
 from twisted.internet.defer import Deferred, execute, gatherResults, maybeDeferred
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
@@ -324,7 +325,7 @@ class DiskPartStore:
     async def _list(self, after: str, limit: int) -> list[PartInfo]:
         check_limit(limit)
         packed = await self._packs.page(after, limit)
-        return list(islice(merge(packed, await self._list_files(after, limit), key=_by_id), limit))
+        return list(islice(merge(packed, await self._list_files(after, limit), key=attrgetter("part_id")), limit))
 
     async def _list_files(self, after: str, limit: int) -> list[PartInfo]:
         found: list[PartInfo] = []
@@ -383,10 +384,6 @@ class DiskPartStore:
         noted = self._room.begin_look()
         root = self._parts.root
         self._room.end_look(await self._calls.run(root, lambda: self._filesystem.volume(root)), noted)
-
-
-def _by_id(part: PartInfo) -> str:
-    return part.part_id
 
 
 def _info(part_id: str, place: Place | StoragedError) -> PartInfo | StoragedError:
