@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 from playwright.sync_api import Browser, Error, Page, expect
 
-from tests.clients.browser import Faults, opened, running_browser
+from tests.clients.browser import Faults, opened
 from tests.live.clients import ask, put
 
 EVIL = [
@@ -31,25 +31,9 @@ EVIL = [
 PHONE = {"viewport": {"width": 360, "height": 640}}
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_browser() as running:
-        yield running
-
-
-@pytest.fixture
-def faults() -> Iterator[Faults]:
-    """The faults of all pages of a test, which must be none."""
-    noted = Faults()
-    yield noted
-    assert noted.found == []
-
-
 @pytest.fixture
 def page(browser: Browser, faults: Faults, place: str) -> Iterator[Page]:
     """The page about the test's own collection."""
-    if os.environ.get("SPLITD_CLIENTS_URL"):
-        pytest.skip("other servers have no such page")
     with opened(browser, faults, f"{place}/?plain") as each:
         yield each
 

@@ -18,8 +18,9 @@ from twisted.python.failure import Failure
 
 from splitd.errors import SegmentsRefused, UploadFailed, UploadUnknown
 from splitd.frontends.resumable.notes import Note
+from splitd.frontends.resumable.pieces import TooMuch
 from splitd.frontends.resumable.sizes import Sizes
-from splitd.frontends.resumable.uploads import Current, ResumableUploads, Shared, Superseded, TooMuch
+from splitd.frontends.resumable.uploads import Current, ResumableUploads, Shared, Superseded
 from splitd.interfaces.continued import ContinuedUpload, Segment
 from splitd.model.conditions import ALWAYS
 from splitd.model.manifest import Manifest
