@@ -21,15 +21,19 @@ _SETTINGS = """SET jit TO off; SET max_parallel_workers_per_gather TO 0; SET sta
 
 
 def connector(url: str, connection_class: type[Any] = psycopg.Connection) -> Callable[[], Any]:
-    """Return a function that opens a connection.
+    """Return a function that opens a connection.  If that fails, nothing is left open.
 
     :param url: the address of the database, as libpq reads it: "postgresql://…".
     """
 
     def connect() -> Any:
         connection = connection_class.connect(url, **_OPTIONS)
-        connection.execute(_SETTINGS)
-        connection.commit()
+        try:
+            connection.execute(_SETTINGS)
+            connection.commit()
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     return connect

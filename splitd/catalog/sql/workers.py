@@ -122,13 +122,17 @@ class Connected:
 
     def open(self) -> None:
         """Connect, unless it is connected; see `Worker.open`."""
-        if self._connection is None or self._connection.closed:
+        if not self._is_open():
+            self.close()  # libpq holds the socket of a connection that was lost
             self._connection = self._connect()
 
     def close(self) -> None:
         """Close the connection."""
         if self._connection is not None:
             self._connection.close()
+
+    def _is_open(self) -> bool:
+        return self._connection is not None and not self._connection.closed
 
     def idle(self) -> float:
         """Nothing is due ever; see `Worker.idle`."""
@@ -162,36 +166,32 @@ class Writer(Connected):
 
     def open(self) -> None:
         """Connect, and write something; see `Worker.open`."""
-        fresh = self._connection is None or self._connection.closed
+        fresh = not self._is_open()
         super().open()
         if fresh:
             self.idle()
 
     def idle(self) -> float:
         """Renew the lease; see `Worker.idle`."""
-        if self._connection is None or self._connection.closed:
+        if not self._is_open():
             self.open()
             return RENEWAL_S
         try:
             wait_s = self._renew(self._connection)
             self._connection.commit()
         except Exception:
-            self._drop()
+            self.close()  # what its transaction has come to is not known
             raise
         return wait_s
 
-    def _drop(self) -> None:
-        """Close the connection: what its transaction has come to is not known."""
-        self._connection.close()
-
     def work(self, batch: Sequence[Job]) -> Sequence[Any]:
         """Make changes; see `Worker.work`."""
-        if self._connection is None or self._connection.closed:
+        if not self._is_open():
             self.open()
         try:
             return self._together([job for job in batch if isinstance(job, Change)])
         except _LOST:
-            self._drop()
+            self.close()  # what its transaction has come to is not known
             raise
         except Exception:
             self._connection.rollback()
@@ -244,7 +244,7 @@ class Reader(Connected):
 
     def open(self) -> None:
         """Connect; see `Worker.open`."""
-        fresh = self._connection is None or self._connection.closed
+        fresh = not self._is_open()
         super().open()
         if fresh:
             self._connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
@@ -257,8 +257,7 @@ class Reader(Connected):
             self.open()
             return self._look(looks)
         except _LOST:  # perhaps long ago: looks can be repeated
-            if self._connection is not None:
-                self._connection.close()
+            self.close()
             self.open()
             return self._look(looks)
         except Exception:

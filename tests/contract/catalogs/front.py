@@ -33,9 +33,11 @@ class Opened:
 
     async def close(self) -> None:
         self.release()
-        if self._last is not None:
-            await self._last.close()
-        await self.end()
+        try:
+            if self._last is not None:
+                await self._last.close()
+        finally:
+            await self.end()
 
     async def end(self) -> None:
         await self._place.end()

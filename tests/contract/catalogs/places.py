@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import attrs
 import psycopg
@@ -211,11 +211,16 @@ class _Commits:
         self.opened.set()
         self.waiting = False
         self.fails = False
+        self.connections: list[psycopg.Connection] = []  # which holds those that nobody else has any more, too
 
     def connection(self) -> type[psycopg.Connection]:
         commits = self
 
         class Gated(psycopg.Connection):
+            def __init__(self, *args: Any, **options: Any) -> None:
+                super().__init__(*args, **options)
+                commits.connections.append(self)
+
             def commit(self) -> None:
                 if self.info.transaction_status == TransactionStatus.INTRANS:
                     if not commits.opened.is_set():
@@ -267,6 +272,10 @@ class InDatabase:
     async def end(self) -> None:
         for catalog in self._opened:
             await catalog.close()
+        left = [each for each in self._commits.connections if not each.closed]
+        for each in left:
+            each.close()
+        assert not left, f"connections were left open: {left}"
 
 
 class OverSocket:

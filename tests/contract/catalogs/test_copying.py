@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -39,12 +40,11 @@ async def is_the_same(pool: ThreadPool, history: list[tuple[Any, ...]]) -> None:
             cluster = await front.looks.cluster()
             await disk.close()
             state = read_journal(OSFilesystem(), str(Path(folder) / "journal"))
-            connection = connector(place.url)()
-            copied = copy_journal(connection, state, 7, lambda _: None)
-            assert copied.files == state.files
-            with pytest.raises(CatalogOutdated, match="has a catalog already"):
-                copy_journal(connection, state, 7, lambda _: None)
-            connection.close()
+            with closing(connector(place.url)()) as connection:
+                copied = copy_journal(connection, state, 7, lambda _: None)
+                assert copied.files == state.files
+                with pytest.raises(CatalogOutdated, match="has a catalog already"):
+                    copy_journal(connection, state, 7, lambda _: None)
             again = await Front.start(database)
             assert comparable(await everything(again)) == before
             assert await again.looks.cluster() == cluster

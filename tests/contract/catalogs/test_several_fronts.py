@@ -39,11 +39,9 @@ class Both:
 
     def rows(self, query: str) -> list[Any]:
         """Run a query beside the fronts."""
-        with postgres().connect(self.schema) as connection:
+        with postgres().connect(self.schema) as connection:  # which is closed at the end
             cursor = connection.execute(query)
-            found = cursor.fetchall() if cursor.description else []
-        connection.close()
-        return found
+            return cursor.fetchall() if cursor.description else []
 
     async def put(self, number: int, path: str, upload: str) -> bool:
         ledger = self.fronts[number].ledger
@@ -58,11 +56,13 @@ async def both() -> AsyncIterator[Both]:
     schema = postgres().new_schema()
     connect = connector(postgres().url(schema))
     fronts = [StoredCatalog(connect, reactor, WallClock(), reactor, front=f"front {number}") for number in (1, 2)]
-    for front in fronts:
-        await front.start()
-    yield Both(fronts, schema)
-    for front in fronts:
-        await front.close()
+    try:
+        for front in fronts:
+            await front.start()
+        yield Both(fronts, schema)
+    finally:
+        for front in fronts:
+            await front.close()
 
 
 def ended(change: Deferred[Any]) -> Deferred[Any]:
