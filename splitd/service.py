@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from splitd.access.entries import UsersEntries, read_users
 from splitd.access.key_file import parse_key_file
 from splitd.access.secrets import Seal
 from splitd.assembly.access import Access
-from splitd.assembly.catalogs import make_catalog, make_journal
+from splitd.assembly.catalogs import address_of, make_catalog, make_journal
 from splitd.assembly.doors import make_s3_door, make_webdav
 from splitd.assembly.resumable import with_resumable
 from splitd.assembly.shares import with_shares
@@ -145,7 +146,8 @@ class Front:
         self._backups = Backups(partial(self._encode_backup, filesystem))
         journal = self._journal if tracing is None else tracing.journal(self._journal)
         changed = no_counters if post is None else Counters(post.counters).changed
-        made = make_catalog(config.catalog, self._journal, journal, wall, reactor, changed)
+        address = address_of(config.listen, socket.gethostname())
+        made = make_catalog(config.catalog, self._journal, journal, wall, reactor, changed, address)
         self.catalog, self._shown_journal, epoch = made
         self._epoch = epoch or self._takeover.epoch
         self.registry = NodeRegistry(entries, self._connect, reactor)
@@ -213,6 +215,7 @@ class Front:
         config, upkeep = self._config, self.upkeep
         return Status(
             self.catalog,
+            self.catalog.fronts,
             self._shown_journal,
             self.registry,
             self._registry_file,

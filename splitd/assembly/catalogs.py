@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -51,6 +52,15 @@ def make_journal(
     return takeover, journal
 
 
+def address_of(listen: str, host: str) -> str:
+    """Return the name of a machine, and the port of an endpoint on it.
+
+    :param listen: a Twisted endpoint, as "tcp:8080:interface=127.0.0.1".
+    """
+    port = re.search(r":(\d+)(?::|\Z)", listen)
+    return f"{host}:{port[1]}" if port else f"{host} {listen}"
+
+
 def make_catalog(
     url: str,
     journal: IJournal,
@@ -58,6 +68,7 @@ def make_catalog(
     wall: WallClock,
     reactor: Any,
     changed: Callable[[Record], object],
+    address: str,
 ) -> tuple[JournalledCatalog, Any, Callable[[], int] | None]:
     """Make the catalog.
 
@@ -65,6 +76,7 @@ def make_catalog(
     :param journal: the journal, if the catalog is kept in one.
     :param traced: the same journal, with what traces it.
     :param changed: see `JournalledCatalog`; of no use with a database, which has no workers.
+    :param address: where the front is, for the operators of several fronts.
     :return: the catalog, the journal for the status, and what returns the epoch; None for that of the journal.
     """
     front = os.urandom(8).hex()
@@ -75,5 +87,5 @@ def make_catalog(
     from splitd.catalog.sql.catalog import StoredCatalog
     from splitd.catalog.sql.connecting import connector
 
-    catalog = StoredCatalog(connector(url), reactor, wall, reactor, front=front)
+    catalog = StoredCatalog(connector(url), reactor, wall, reactor, front=front, address=address)
     return catalog, NoJournal(lambda: catalog.problem), lambda: catalog.epoch

@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from splitd.catalog.alone import Alone
 from splitd.catalog.changes import Changes
 from splitd.catalog.continuing import JournalledContinuedUploads
 from splitd.catalog.deletions import JournalledDoomedParts
@@ -38,6 +39,7 @@ from splitd.catalog.quotas import JournalledQuotas
 from splitd.catalog.state import State
 from splitd.errors import BadName, NotFound
 from splitd.interfaces.catalog import Admitted, ICatalog
+from splitd.interfaces.fronts import IFronts
 from splitd.interfaces.journal import IJournal
 from splitd.interfaces.statistics import CatalogStatistics, ICatalogStatistics
 from splitd.model import records
@@ -109,6 +111,7 @@ class JournalledCatalog:
         self.heal_ledger = JournalledHealLedger(self._state, self._changes)
         self.disks = JournalledDisks(self._state, self._changes)
         self.documents = JournalledDocuments(self._state, self._changes)
+        self.fronts: IFronts = Alone()
         self.versions = JournalledVersions(self._state)
         self.layouts = JournalledLayouts(self._state, self._changes)
         self._reaped_before = 0  # how many had been deleted before the start

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from typing import Any
 
 import click
+import msgspec
 
 from splitd.cli.errors import ServerRefused
+from splitd.cli.fronts import front_table
 from splitd.cli.journal import JournalFolderType
-from splitd.cli.session import Session, pass_session
+from splitd.cli.session import Session, output, pass_session
 from splitd.errors import JournalDamaged
 from splitd.takeover.history import load_history
 from storaged.system.filesystem import OSFilesystem
@@ -81,22 +85,19 @@ def copy(session: Session, folder: Path, url: str) -> None:
 @url_argument
 @pass_session
 def fronts(session: Session, url: str) -> None:
-    """List the fronts that use a catalog, and which of them does the upkeep."""
+    """List the fronts that use a catalog, those that have gone in the last ten minutes as well.
+
+    `splitctl status` shows them, too, and does not need the URL.
+    """
     from splitd.cli import database
 
     with database.connected(url) as connection:
         version = database.version_of(connection)
-        query = """SELECT f.id, extract(epoch FROM now() - f.began)::bigint,
-                extract(epoch FROM f.expires - now())::float, l.front IS NOT NULL
-            FROM front f LEFT JOIN lease l ON l.front = f.id AND l.expires > now()
-            WHERE f.expires > now() ORDER BY f.began"""
-        rows = connection.execute(query).fetchall() if version else []
-    found = [
-        {"front": front, "up_s": up_s, "lease_s": round(lease_s, 1), "upkeep": upkeep}
-        for front, up_s, lease_s, upkeep in rows
-    ]
+        if version:
+            database.refuse_older(version)
+        fronts = database.read_fronts(connection, "") if version else []
+    found: list[dict[str, Any]] = msgspec.to_builtins(fronts)
     if session.as_json:
         session.show({"version": version, "fronts": found})
         return
-    for each in found:
-        click.echo(f"{each['front']}  up for {each['up_s']} s{'  does the upkeep' if each['upkeep'] else ''}")
+    output().print(front_table(found, time.time_ns() // 1_000_000))

@@ -10,11 +10,21 @@ import psycopg
 
 from splitd.catalog.sql.connecting import connector
 from splitd.catalog.sql.copying import copy_journal, read_journal
-from splitd.catalog.sql.migrations import migrate, migrations, version_of
+from splitd.catalog.sql.front_rows import read_fronts
+from splitd.catalog.sql.migrations import migrate, migrations, refuse_older, version_of
 from splitd.cli.errors import ServerRefused
 from splitd.errors import CatalogOutdated
 
-__all__ = ["connected", "copy_journal", "migrate", "migrations", "read_journal", "version_of"]
+__all__ = [
+    "connected",
+    "copy_journal",
+    "migrate",
+    "migrations",
+    "read_fronts",
+    "read_journal",
+    "refuse_older",
+    "version_of",
+]
 
 
 @contextmanager

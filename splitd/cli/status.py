@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ import click
 from rich.table import Table
 
 from splitd.cli.fill import describe_disks, describe_spread, node_table
+from splitd.cli.fronts import front_table
 from splitd.cli.heal import summarize_heal
 from splitd.cli.rebalance import describe_rebalance
 from splitd.cli.session import Session, output, pass_session
@@ -29,6 +31,9 @@ def status(session: Session) -> None:
         console = output()
         console.print(_summary(found))
         console.print(node_table(console, found["nodes"]))
+        if found.get("fronts"):
+            console.print()
+            console.print(front_table(found["fronts"], time.time_ns() // 1_000_000))
         for problem in found["problems"]:
             console.print(f"problem: {problem}")
         for warning in found["warnings"]:

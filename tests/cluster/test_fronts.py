@@ -149,3 +149,13 @@ async def test_a_front_that_waits_for_its_database_can_be_stopped(
     with pytest.raises(CancelledError):
         await starting
     server.start()
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_status_of_each_front_shows_both(fronts: Fronts) -> None:
+    seen = (await fronts.cluster.status())["fronts"]
+    assert [(front["gone"], front["asked"], front["upkeep"]) for front in seen] == [
+        (False, True, ["upkeep"]),
+        (False, False, []),
+    ]
+    assert all(front["address"] and front["version"] for front in seen)

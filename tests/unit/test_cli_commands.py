@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 
 import pytest
 from click.testing import CliRunner, Result
@@ -85,6 +86,25 @@ def test_the_status_is_readable(front: FrontDouble) -> None:
     assert "7 to delete, 8 deleted; 9 parts stay on n2 for now" in output
     assert "warning: a warning" in output
     assert json.loads(good(run(front, "--json", "status")).stdout) == STATUS
+
+
+def test_the_status_shows_all_fronts_that_share_the_catalog(front: FrontDouble) -> None:
+    one = {
+        "id": "5ac0ffee", "address": "host1:8080", "version": "1.2", "since_ms": 1_700_000_000_000,
+        "heard_ms": time.time_ns() // 1_000_000 + 500, "gone": False, "upkeep": ["upkeep"], "asked": True,
+    }  # fmt: skip
+    two = {**one, "id": "0ddba11", "address": "host2:8080", "heard_ms": 0, "gone": True, "upkeep": [], "asked": False}
+    front.status = {**STATUS, "fronts": [one, two]}
+    output = good(run(front, "status")).stdout
+    first, second = (
+        next(line for line in output.splitlines() if each in line) for each in ("host1:8080", "host2:8080")
+    )
+    assert first.split()[:2] + first.split()[3:5] == ["5ac0ffee", "(asked)", "host1:8080", "1.2"]
+    assert "0:00:00" in first
+    assert first.split()[-1] == "upkeep"
+    assert second.split()[:3] == ["0ddba11", "gone", "host2:8080"]
+    front.status = STATUS
+    assert "last heard" not in good(run(front, "status")).stdout
 
 
 def test_the_status_tells_what_lifecycle_rules_have_done(front: FrontDouble) -> None:

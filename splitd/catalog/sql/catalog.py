@@ -11,16 +11,19 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from zope.interface import implementer
 
+from splitd import __version__
 from splitd.catalog.journalled import JournalledCatalog, new_cluster_id
 from splitd.catalog.layouts import JournalledLayouts
 from splitd.catalog.moving import JournalledPartMoves
 from splitd.catalog.sql.changes import StoredChanges
 from splitd.catalog.sql.counts import read_counts
 from splitd.catalog.sql.documents import StoredDocuments
-from splitd.catalog.sql.fronts import LEASE_S, Registration
+from splitd.catalog.sql.front_rows import LEASE_S
+from splitd.catalog.sql.fronts import Registration
 from splitd.catalog.sql.lanes import Lane
 from splitd.catalog.sql.namespace import StoredKeys, StoredLocks, StoredNamespace
 from splitd.catalog.sql.quotas import CurrentMeters, StoredQuotas
+from splitd.catalog.sql.seen import StoredFronts
 from splitd.catalog.sql.state import Common
 from splitd.catalog.sql.upkeep import StoredDisks, StoredDoomedParts, StoredHealLedger, StoredVersions
 from splitd.catalog.sql.uploads import StoredContinuedUploads, StoredUploads
@@ -57,6 +60,7 @@ class StoredCatalog(JournalledCatalog):
     :param clock: calls later.
     :param new_id: makes the id of a new cluster.
     :param front: the id of the front that uses the catalog; a front gets a new one at each start.
+    :param address: where the front is, for operators.
     """
 
     _changes: StoredChanges
@@ -70,12 +74,13 @@ class StoredCatalog(JournalledCatalog):
         new_id: Callable[[], str] = new_cluster_id,
         *,
         front: str,
+        address: str = "",
     ) -> None:
         self._wall = wall
         self._reactor = reactor
         self._new_id = new_id
         current, common = Current(), Common()
-        self._registration = Registration(connect, front)
+        self._registration = Registration(connect, front, address, __version__)
 
         def writers(count: int, first: int) -> list[Writer]:
             renew = self._registration.renew
@@ -103,6 +108,7 @@ class StoredCatalog(JournalledCatalog):
         self.versions = StoredVersions(state, changes)
         self.layouts = JournalledLayouts(state, changes)
         self.documents = StoredDocuments(state, changes)
+        self.fronts = StoredFronts(changes, front)
         self._ended_before = 0
         self._clock = clock
         self._away = ""

@@ -12,13 +12,12 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from splitd.catalog.sql.front_rows import LEASE_S
 from splitd.catalog.sql.migrations import migrate, refuse_newer, refuse_older, version_of
 from splitd.errors import CatalogAway
 from storaged.http import reason_of
 from storaged.system.clocks import elapsed_s
 
-LEASE_S = 20
-"""How long a lease lasts without being renewed."""
 MARGIN_S = 8
 """A front relies on the lease of the upkeep only so long before its end, and others take it so long after its end: then
 nothing that was begun under it is on its way any more.
@@ -30,8 +29,8 @@ LOOKED_UP_S = 60
 SLOTS = 8
 """The numbers of its connections that each front has."""
 
-_REGISTER = """INSERT INTO front (id, slot, expires)
-    SELECT %s, coalesce(min(free), 0), now() + %s * interval '1 second'
+_REGISTER = """INSERT INTO front (id, slot, expires, address, version)
+    SELECT %s, coalesce(min(free), 0), now() + %s * interval '1 second', %s, %s
     FROM generate_series(0, 4000) AS free WHERE free NOT IN (SELECT slot FROM front)
     ON CONFLICT (id) DO UPDATE SET expires = excluded.expires
     RETURNING slot"""
@@ -41,6 +40,9 @@ _LEAD = """INSERT INTO lease (task, front, expires) VALUES ('upkeep', %s, now() 
     WHERE lease.front = excluded.front OR lease.expires + %s * interval '1 second' < now()
     RETURNING front"""
 
+_FORGET = "DELETE FROM front WHERE expires < now() - interval '10 minutes'"
+"""Fronts that have gone are shown to operators for so long."""
+
 _READS = "UPDATE front SET reads = now() - %s * interval '1 second' WHERE id = %s"
 
 
@@ -49,15 +51,18 @@ class Registration:
 
     :param connect: opens a connection.
     :param front: the id of the front.
+    :param address: where the front is, for operators.
+    :param version: that of its program.
     :ivar epoch: that of the journal which the catalog was copied from; 0 if it was not.
     :ivar reading: returns the uploads whose versions downloads read now; called in any thread.
     """
 
     _log = Logger()
 
-    def __init__(self, connect: Callable[[], Any], front: str) -> None:
+    def __init__(self, connect: Callable[[], Any], front: str, address: str = "", version: str = "") -> None:
         self._connect = connect
         self._front = front
+        self._told = address, version
         self._slot = 0
         self._ended = False
         self.epoch = 0
@@ -91,7 +96,6 @@ class Registration:
                 connection.execute(query, (now_ms, now_ms))
                 connection.execute("INSERT INTO node VALUES (0, '') ON CONFLICT DO NOTHING")
                 self.epoch = connection.execute("SELECT epoch FROM catalog").fetchone()[0]
-                connection.execute("DELETE FROM front WHERE expires < now()")
                 self.renew(connection)
                 connection.commit()
             finally:
@@ -122,11 +126,13 @@ class Registration:
         """
         if self._ended:
             return RENEWAL_S
-        self._slot = connection.execute(_REGISTER, (self._front, LEASE_S)).fetchone()[0]
+        self._slot = connection.execute(_REGISTER, (self._front, LEASE_S, *self._told)).fetchone()[0]
         self._tell_reads(connection)
         asked_at = elapsed_s()
         leads = connection.execute(_LEAD, (self._front, LEASE_S, MARGIN_S)).fetchone() is not None
         self._leads_until = asked_at + LEASE_S - MARGIN_S if leads else -math.inf
+        if leads:
+            connection.execute(_FORGET)
         return RENEWAL_S
 
     def _tell_reads(self, connection: Any) -> None:

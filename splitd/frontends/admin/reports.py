@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from splitd.interfaces.journal import JournalStatistics
+from splitd.model.fronts import SeenFront
 from splitd.nodes.probe import Found
 from splitd.nodes.reading import ReadingReport
 from splitd.upkeep.check.events import CheckEnd, CheckFailed, CheckProgress, HurtFile
@@ -280,6 +281,7 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     :param bytes: bytes of all files, as their clients count them.
     :param sweep: the last one; null before the first.
     :param workers: the ids of the processes that serve clients; none if the front is one process.
+    :param fronts: all fronts that share the catalog; none if it is a journal, which belongs to one front.
     """
 
     version: str
@@ -314,6 +316,7 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     sweep: SweepReport | None
     journal: JournalStatistics
     workers: list[int] = []
+    fronts: list[SeenFront] = []
 
 
 class ReloadReport(msgspec.Struct, frozen=True, omit_defaults=True):

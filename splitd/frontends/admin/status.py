@@ -36,6 +36,7 @@ from splitd.frontends.admin.reports import (
     report_sweep,
 )
 from splitd.frontends.observing.observers import Observing
+from splitd.interfaces.fronts import IFronts
 from splitd.interfaces.quotas import IQuotas
 from splitd.interfaces.statistics import CatalogStatistics, ICatalogStatistics
 from splitd.model.striping import Layout
@@ -78,6 +79,7 @@ class Status:
     """
 
     catalog: ICatalogStatistics
+    fronts: IFronts
     journal: FileJournal | NoJournal
     registry: NodeRegistry
     registry_file: RegistryFile
@@ -212,6 +214,7 @@ class Status:
             reaper=ReaperReport(catalog.doomed, catalog.reaped, self.reaper.staying),
             sweep=None if last_sweep is None else report_sweep(last_sweep),
             journal=self.journal.statistics,
+            fronts=await self.fronts.seen(),
         )
 
     def _report_connections(self) -> ConnectionsReport:

@@ -11,6 +11,7 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred
 
+from splitd import __version__
 from splitd.catalog.sql.catalog import StoredCatalog
 from splitd.catalog.sql.connecting import connector
 from splitd.errors import Entangled, NameTaken, NotFound, ParentMissing, PreconditionFailed, SplitdError
@@ -55,7 +56,10 @@ async def both() -> AsyncIterator[Both]:
 
     schema = postgres().new_schema()
     connect = connector(postgres().url(schema))
-    fronts = [StoredCatalog(connect, reactor, WallClock(), reactor, front=f"front {number}") for number in (1, 2)]
+    fronts = [
+        StoredCatalog(connect, reactor, WallClock(), reactor, front=f"front {number}", address=f"host{number}:8080")
+        for number in (1, 2)
+    ]
     try:
         for front in fronts:
             await front.start()
@@ -215,3 +219,32 @@ async def test_what_a_front_that_is_gone_had_under_way_is_aborted_when_its_lease
     assert await two.ledger.abort_abandoned() == 2
     with pytest.raises(SplitdError, match="is not under way"):
         await commit(one.ledger, "/g", manifest(B))
+
+
+@pytest_twisted.ensureDeferred
+async def test_each_front_lists_all_and_says_which_one_does_the_upkeep(both: Both) -> None:
+    for number, front in enumerate(both.fronts):
+        seen = await front.fronts.seen()
+        assert [(each.id, each.address, each.version, each.gone, each.upkeep) for each in seen] == [
+            ("front 1", "host1:8080", __version__, False, ["upkeep"]),
+            ("front 2", "host2:8080", __version__, False, []),
+        ]
+        assert [each.asked for each in seen] == [number == 0, number == 1]
+        assert all(each.since_ms <= each.heard_ms for each in seen)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_front_that_was_killed_is_listed_as_gone_and_forgotten_later(both: Both) -> None:
+    both.rows("""INSERT INTO front (id, slot, expires, began, address)
+        VALUES ('killed', 77, now() - interval '1 second', now() - interval '1 day', 'host3:8080')""")
+    first = (await both.fronts[0].fronts.seen())[0]
+    assert (first.id, first.address, first.gone, first.upkeep) == ("killed", "host3:8080", True, [])
+    both.rows("UPDATE front SET expires = now() - interval '11 minutes' WHERE id = 'killed'")
+    await both.fronts[0].renew()
+    assert [each.id for each in await both.fronts[1].fronts.seen()] == ["front 1", "front 2"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_front_that_stops_is_listed_no_more(both: Both) -> None:
+    await both.fronts[0].close()
+    assert [each.id for each in await both.fronts[1].fronts.seen()] == ["front 2"]

@@ -49,6 +49,7 @@ export function Cluster() {
     <${Health} report=${report} />
     <${Facts} report=${report} />
     <${Nodes} report=${report} />
+    <${Fronts} fronts=${report.fronts} />
     <${Charts} samples=${samples} />
     <div class="columns"><${Upkeep} report=${report} /><${Journal} report=${report} /></div>
     <p class="hint fine">${t("clusterId", report.cluster)} · splitd ${report.version}</p>
@@ -129,6 +130,16 @@ function Node({ node }) {
     ${node.scrub.rotten > 0 && html`<div class="node-problem">${t("rotten", node.scrub.rotten)}</div>`}
     ${node.problem && html`<div class="node-problem">${node.problem}</div>`}
   </li>`;
+}
+
+/** The fronts that share the catalog, if it is one that can be shared. */
+function Fronts({ fronts }) {
+  if (!fronts.length) return null;
+  return html`<section class="card"><h2>${t("fronts")}</h2><ul class="duties">${fronts.map(
+    (front) => html`<li key=${front.id} class=${front.gone ? "bad" : ""}><i class="dot"></i><div><strong>${front.address || front.id}</strong>
+      <p>${[t(front.gone ? "frontGone" : "frontSince", formatTime(front.gone ? front.heard_ms : front.since_ms)), `splitd ${front.version}`,
+        front.asked && t("frontAsked"), front.upkeep.length > 0 && t("frontUpkeep")].filter(Boolean).join("; ")}</p></div></li>`,
+  )}</ul></section>`;
 }
 
 function Charts({ samples }) {
