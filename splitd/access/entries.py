@@ -89,6 +89,25 @@ class GroupEntry(_Entry, frozen=True):
     grants: tuple[GrantEntry, ...] = ()
 
 
+class SignInEntry(_Entry, frozen=True):
+    """How people log in to the console at the issuer.
+
+    :param client: the id by which the issuer knows the console.
+    :param secret_file: the file of its secret; empty for none.
+    :param secret_env: the environment variable that has its secret; empty for none.
+    :param scopes: what the issuer is asked for.
+    :param name: what the button says; empty for the issuer's host.
+    :param hours: how long a session lasts at most.
+    """
+
+    client: Word
+    secret_file: str = ""
+    secret_env: str = ""
+    scopes: tuple[Word, ...] = ("openid", "profile", "email")
+    name: Annotated[str, msgspec.Meta(max_length=40)] = ""
+    hours: Annotated[float, msgspec.Meta(gt=0, le=720)] = 8.0
+
+
 class OidcEntry(_Entry, frozen=True):
     """The issuer of OpenID Connect whose tokens are believed.
 
@@ -96,12 +115,16 @@ class OidcEntry(_Entry, frozen=True):
     :param audience: for whom the tokens must be.
     :param user_claim: the claim that names the user.
     :param groups_claim: the claim that names their groups; empty for none.
+    :param known_days: for how many days after a login links and keys go on of somebody whom only the issuer names.
+    :param sign_in: how people log in to the console; None if they cannot.
     """
 
     issuer: Word
     audience: Word
     user_claim: Word
     groups_claim: Word | Literal[""] = ""
+    known_days: Annotated[int, msgspec.Meta(ge=0, le=3650)] = 30
+    sign_in: SignInEntry | None = None
 
 
 class UsersEntries(_Entry, frozen=True):
@@ -243,7 +266,18 @@ class _Reader:
             check_issuer(entry.issuer)
         except ValueError as problem:
             raise UsersInvalid(f"line {line_at(node, '$.issuer')}: issuer: {problem}") from problem
+        if entry.sign_in is not None:
+            self._check_sign_in(entry.sign_in, line_at(node, "$.sign_in"))
         return entry
+
+    @staticmethod
+    def _check_sign_in(entry: SignInEntry, line: int) -> None:
+        if entry.secret_file and entry.secret_env:
+            raise UsersInvalid(f"line {line}: sign_in: the secret is in secret_file or in secret_env, not in both")
+        if "openid" not in entry.scopes:
+            raise UsersInvalid(f"line {line}: sign_in: the scopes lack openid, without which nobody is named")
+        if not entry.name.isprintable():
+            raise UsersInvalid(f"line {line}: sign_in: the name has a character that cannot be shown")
 
     def _convert(self, node: yaml.Node, kind: type[_Kind]) -> _Kind:
         return convert(self._loader, node, kind, UsersInvalid)  # `anna:` alone is a user without anything

@@ -12,10 +12,11 @@ from twisted.logger import Logger
 from splitd.access.entries import UsersEntries, read_users
 from splitd.access.logins import Logins
 from splitd.access.oidc.issuer import Fetch, Issuer
+from splitd.access.oidc.sign_in import MakeSignIn, SignIn
 from splitd.access.secrets import Seal
 from splitd.errors import UsersInvalid, UsersRefused
 from storaged.system.clocks import WallClock
-from storaged.system.parallel import InThread
+from storaged.system.parallel import InThread, settled
 from storaged.system.settings import SettingsError
 from storaged.system.watched import Refusal, WatchedFile
 
@@ -33,8 +34,10 @@ class UsersFile:
     :param fetch: fetches the documents of an issuer of tokens.
     :param clock: measures time.
     :param wall: tells the times that are shown, and when tokens expire.
+    :param make_sign_in: makes what logs people in at an issuer; None if nobody can.
     :param changed: called when there are other users.
     :ivar logins: the logins of the present users.
+    :ivar sign_in: logs people in at the issuer of tokens; None if they cannot.
     :ivar loaded_ms: when they were read, milliseconds since 1970.
     :ivar refused: the refusal of the last file; None if it was accepted.
     """
@@ -52,6 +55,7 @@ class UsersFile:
         clock: Any,
         wall: WallClock,
         *,
+        make_sign_in: MakeSignIn | None = None,
         changed: Callable[[], object] = lambda: None,
     ) -> None:
         self._changed = changed
@@ -60,12 +64,15 @@ class UsersFile:
         self._in_thread = in_thread
         self._prove_in_thread = prove_in_thread
         self._fetch = fetch
+        self._make_sign_in = make_sign_in
+        self._checking: Deferred[None] | None = None
         self._running = False
         self._clock = clock
         self._wall = wall
         self._lock = DeferredLock()
         self._entries = entries
         self._issuer = self._make_issuer(entries)
+        self.sign_in = self._sign_in_at(self._issuer)
         self.logins = self._make(entries)
         self.loaded_ms = wall.now_ms()
         self.refused: Refusal | None = None
@@ -75,6 +82,11 @@ class UsersFile:
 
     def _make_issuer(self, entries: UsersEntries) -> Issuer | None:
         return None if entries.oidc is None else Issuer(entries.oidc, self._fetch, self._clock, self._wall)
+
+    def _sign_in_at(self, issuer: Issuer | None) -> SignIn | None:
+        if issuer is None or issuer.entry.sign_in is None or self._make_sign_in is None:
+            return None
+        return self._make_sign_in(issuer, issuer.entry.sign_in)
 
     @property
     def path(self) -> str:
@@ -95,8 +107,13 @@ class UsersFile:
         """Begin to watch the file, and fetch the keys of the issuer of tokens, if there is one."""
         self._running = True
         self._watched.start()
+        self._start_issuer()
+
+    def _start_issuer(self) -> None:
         if self._issuer is not None:
             self._issuer.start()
+        if self.sign_in is not None:
+            self._checking = Deferred.fromCoroutine(self.sign_in.check())
 
     def stop(self) -> Deferred[None]:
         """Stop watching the file.
@@ -105,6 +122,8 @@ class UsersFile:
         """
         self._running = False
         ended = self._watched.stop()
+        if self._checking is not None:
+            ended.addCallback(lambda _, checking: settled([checking]), self._checking)
         return ended if self._issuer is None else ended.addCallback(lambda _, issuer: issuer.stop(), self._issuer)
 
     def reload(self) -> Deferred[None]:
@@ -138,8 +157,9 @@ class UsersFile:
         if entries.oidc == self._entries.oidc:
             return  # and keep its keys
         self._issuer = self._make_issuer(entries)
-        if self._issuer is not None and self._running:
-            self._issuer.start()
+        self.sign_in = self._sign_in_at(self._issuer)
+        if self._running:
+            self._start_issuer()
         if before is not None:
             await before.stop()
 
@@ -154,4 +174,6 @@ class UsersFile:
             )
         if self._issuer is not None and self._issuer.problem:
             return f"the keys of the issuer of tokens cannot be had: {self._issuer.problem}"
+        if self.sign_in is not None and self.sign_in.problem:
+            return f"nobody can log in at the issuer of tokens: {self.sign_in.problem}"
         return ""

@@ -84,16 +84,32 @@ def _inside(path: str) -> str:
     return place_of(path) + "/"
 
 
+@attrs.frozen
+class Claims:
+    """Who somebody is by the word of an issuer of OpenID Connect.
+
+    :param issuer: its URL.
+    :param user: the name.
+    :param groups: their groups, of those that the users' file knows.
+    """
+
+    issuer: str
+    user: str
+    groups: frozenset[str]
+
+
 @attrs.frozen(eq=False)
 class Principal:
     """The one who asks.  The same user is the same object until the users' file changes.
 
     :param name: the user's name; empty for somebody who has not logged in.
     :param grants: what they may do.
+    :param claims: what an issuer says of them, if they may do more by that; None if the users' file says all.
     """
 
     name: str
     grants: Grants
+    claims: Claims | None = None
 
     @property
     def is_anonymous(self) -> bool:

@@ -16,10 +16,11 @@ from twisted.internet.defer import Deferred
 
 from splitd.access.attempts import Attempts
 from splitd.access.entries import TokenEntry, UsersEntries
-from splitd.access.grants import Principal
+from splitd.access.grants import Claims, Principal
 from splitd.access.oidc.issuer import Issuer
 from splitd.access.oidc.tokens import Identity
 from splitd.access.secrets import MOST_PASSWORD, TOKEN_PREFIX, hash_token, proves_password
+from splitd.access.sessions import Session
 from splitd.errors import BadCredentials, TooManyLogins
 from storaged.system.clocks import WallClock
 from storaged.system.parallel import InThread
@@ -107,6 +108,7 @@ class Logins:
     ) -> None:
         self._proves = proves
         self._issuer = issuer
+        self._oidc = None if issuer is None else issuer.entry
         self._entries = entries
         self._users = entries.users
         self._in_thread = in_thread
@@ -150,6 +152,13 @@ class Logins:
     def of_user(self, name: str, stamp: str) -> Principal | None:
         """Return who has a name and, as a proof from before, a stamp; None if no user has both."""
         return self._principals.get(name) if self.stamp(name) == stamp else None
+
+    def of_session(self, session: Session) -> Principal | None:
+        """Return whose a session is; None if it has ended with what its user logged in with."""
+        if session.claims is None:
+            return self.of_user(session.user, session.stamp)
+        oidc = self._oidc
+        return None if oidc is None or oidc.sign_in is None else self.of_claims(session.claims)
 
     def stamp(self, name: str) -> str:
         """Return what stands for the password of a user, as long as it is not changed."""
@@ -230,16 +239,40 @@ class Logins:
         return await self._issuer.identify(token)
 
     def _principal_of(self, identity: Identity) -> Principal:
-        name, groups = identity.user, frozenset(identity.groups & self._entries.groups.keys())
+        found = self.of_claims(self.claims_of(identity))
+        if found is None:
+            raise BadCredentials("the token is good, but its user is not known here, and in no group that is")
+        return found
+
+    def claims_of(self, identity: Identity) -> Claims:
+        """Return what counts here of what the issuer says of somebody."""
+        oidc = self._oidc
+        known = frozenset(identity.groups & self._entries.groups.keys())
+        return Claims("" if oidc is None else oidc.issuer, identity.user, known)
+
+    def of_claims(self, claims: Claims) -> Principal | None:
+        """Return somebody of whom the issuer has said something, now or before; None if they may do nothing here, or if
+        another issuer is believed.
+        """
+        oidc, name = self._oidc, claims.user
+        if oidc is None or oidc.issuer != claims.issuer:
+            return None
+        groups = frozenset(claims.groups & self._entries.groups.keys())
         user = self._users.get(name)
         if user is None and not groups:
-            raise BadCredentials("the token is good, but its user is not known here, and in no group that is")
+            return None
         if user is not None and groups <= set(user.groups):
             return self._principals[name]
         found = self._issued.get((name, groups))
         if found is None:
-            found = self._issued[name, groups] = Principal(name, self._entries.grants_of(name, groups))
+            told = Claims(oidc.issuer, name, groups)
+            found = self._issued[name, groups] = Principal(name, self._entries.grants_of(name, groups), told)
         return found
+
+    @property
+    def have_passwords(self) -> bool:
+        """Whether a user can log in by a password."""
+        return any(user.password is not None for user in self._users.values())
 
     def _begin(self, address: str, user: str) -> None:
         if len(self._waiting) >= _MOST_AT_ONCE:

@@ -6,8 +6,10 @@ import hashlib
 import secrets
 
 import attrs
+import msgspec
 from cachetools import LRUCache
 
+from splitd.access.grants import Claims
 from splitd.interfaces.documents import IDocuments
 from splitd.model.documents import Document
 from storaged.system.clocks import WallClock
@@ -25,6 +27,7 @@ MOST = 100
 """The most sessions of a user."""
 
 _KIND = "session"
+_DONE = "login-done"
 _REMEMBERED = 10_000
 _PAGE = 100
 
@@ -39,6 +42,8 @@ class Session:
     :param used_ms: when the last request came; all times are those of `WallClock.steady_ms`.
     :param looked_ms: when the catalog had it.
     :param ends_ms: when it ends at the latest.
+    :param claims: what the issuer said of the user, if they logged in there; None if they did not.
+    :param hint: what ends their session at the issuer, sealed; empty if it is not known.
     """
 
     user: str
@@ -47,6 +52,16 @@ class Session:
     used_ms: int
     looked_ms: int
     ends_ms: int
+    claims: Claims | None = None
+    hint: str = ""
+
+
+class _Issued(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The body of the document of a session that began at the issuer."""
+
+    issuer: str
+    groups: list[str]
+    hint: str = ""
 
 
 class Sessions:
@@ -71,8 +86,31 @@ class Sessions:
         :raise TooManyDocuments: the user has `MOST` sessions.
         :raise CatalogReadOnly: the catalog cannot be written.
         """
+        return await self._begin(user, stamp, LASTS_S)
+
+    async def begin_issued(
+        self, claims: Claims, login: str, lasts_s: float, keeps_s: float, hint: str
+    ) -> tuple[str, Session]:
+        """Begin a session of somebody who has logged in at the issuer.
+
+        :param claims: what it says of them.
+        :param login: names the login, which begins one session only, whatever is sent again.
+        :param lasts_s: how long the session lasts at most.
+        :param keeps_s: how long somebody could send the login again.
+        :param hint: what ends their session at the issuer, sealed.
+        :return: the value of the cookie, and the session.
+        :raise DocumentChanged: the login has begun a session before.
+        :raise TooManyDocuments: the user has `MOST` sessions.
+        :raise CatalogReadOnly: the catalog cannot be written.
+        """
+        ends_ms = self._wall.steady_ms() + int(keeps_s * 1000)
+        await self._documents.put(Document(_DONE, _digest(login), claims.user, "", ends_ms), expected=0)
+        body = msgspec.json.encode(_Issued(claims.issuer, sorted(claims.groups), hint)).decode()
+        return await self._begin(claims.user, body, lasts_s)
+
+    async def _begin(self, user: str, body: str, lasts_s: float) -> tuple[str, Session]:
         cookie, now_ms = secrets.token_urlsafe(32), self._wall.steady_ms()
-        document = Document(_KIND, _digest(cookie), user, stamp, now_ms + LASTS_S * 1000)
+        document = Document(_KIND, _digest(cookie), user, body, now_ms + int(lasts_s * 1000))
         await self._documents.put(document, expected=0, most=MOST)
         return cookie, self._remember(cookie, document, now_ms)
 
@@ -117,7 +155,12 @@ class Sessions:
         return ended
 
     def _remember(self, cookie: str, document: Document, now_ms: int) -> Session:
-        session = Session(document.owner, document.body, _csrf(cookie), now_ms, now_ms, document.expires_ms)
+        user, body = document.owner, document.body
+        session = Session(user, body, _csrf(cookie), now_ms, now_ms, document.expires_ms)
+        if body.startswith("{"):
+            issued = msgspec.json.decode(body, type=_Issued)
+            session.stamp, session.hint = "", issued.hint
+            session.claims = Claims(issued.issuer, user, frozenset(issued.groups))
         self._known[document.key] = session
         return session
 

@@ -10,10 +10,12 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
-from splitd.access.entries import UsersEntries
+from splitd.access.entries import SignInEntry, UsersEntries
 from splitd.access.file import UsersFile
 from splitd.access.keys import OneKey, UserKeys
 from splitd.access.limiting import Limiting
+from splitd.access.oidc.issuer import Issuer
+from splitd.access.oidc.sign_in import SignIn
 from splitd.access.secrets import Seal
 from splitd.access.sessions import Sessions
 from splitd.config import Config
@@ -109,9 +111,13 @@ class Access:
         def prove(call: Callable[[], Any]) -> Deferred[Any]:
             return deferToThreadPool(reactor, pool, call)
 
-        path, fetch = self._config.users, Fetcher(reactor, timeout_s=_ISSUER_S, limit=_ISSUER_BYTES).fetch
-        more = self._run, prove, fetch, reactor, self._wall
-        return UsersFile(path, users, self._seal, *more, changed=self.limiting.set_quotas)
+        path, fetcher = self._config.users, Fetcher(reactor, timeout_s=_ISSUER_S, limit=_ISSUER_BYTES)
+
+        def sign_in(issuer: Issuer, entry: SignInEntry) -> SignIn:
+            return SignIn(issuer, entry, fetcher.ask, self._seal, self._run, self._wall)
+
+        more = self._run, prove, fetcher.fetch, reactor, self._wall
+        return UsersFile(path, users, self._seal, *more, make_sign_in=sign_in, changed=self.limiting.set_quotas)
 
     def _keys(self, only: tuple[str, str] | None) -> UserKeys | OneKey | None:
         file = self.users

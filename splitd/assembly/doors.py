@@ -8,6 +8,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from splitd.access.grants import Principal
+from splitd.access.oidc.sign_in import SignIn
 from splitd.assembly.access import Access
 from splitd.capacity import Capacity
 from splitd.config import Config
@@ -66,9 +67,13 @@ def _make_console(
         limited = store.as_user(principal)[0]
         return limited, limited
 
-    limits = access.limits_of_clients()
+    limits, users = access.limits_of_clients(), access.users
+
+    def sign_in() -> SignIn | None:
+        return None if users is None else users.sign_in
+
     return make_console(
-        ConsoleDoor(files_of, capacity.quota, access.guard, operating, reactor, config.base_path, limits)
+        ConsoleDoor(files_of, capacity.quota, access.guard, operating, reactor, config.base_path, limits, sign_in)
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from treq.client import HTTPClient
@@ -12,7 +13,7 @@ from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone
 
 from storaged.http.reasons import reason_of
 
-_HEADERS: dict[bytes | str, bytes | str] = {"Accept": "application/json"}
+_HEADERS = {"Accept": "application/json"}
 
 
 class NotFetched(Exception):
@@ -42,27 +43,47 @@ class Fetcher:
         :raise NotFetched: the server could not be reached in time, the status of its answer is not 200, or the document
             is longer than the limit.
         """
-        fetching = Deferred.fromCoroutine(self._fetch(url))
-        return fetching.addTimeout(self._timeout_s, self._reactor, lambda _, timeout_s: _late(url, timeout_s))
+        return self.ask(url).addCallback(_whole, url)
 
-    async def _fetch(self, url: str) -> bytes:
+    def ask(
+        self, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Deferred[tuple[int, bytes]]:
+        """Send a request.
+
+        :param body: the body of a POST; None for a GET.
+        :param headers: more headers.
+        :return: a Deferred that fires with the status and the body of the answer.  Cancelling it ends the connection.
+        :raise NotFetched: the server could not be reached in time, or the answer is longer than the limit.
+        """
+        asking = Deferred.fromCoroutine(self._ask(url, body, {**_HEADERS, **(headers or {})}))
+        return asking.addTimeout(self._timeout_s, self._reactor, lambda _, timeout_s: _late(url, timeout_s))
+
+    async def _ask(self, url: str, body: bytes | None, headers: dict[Any, Any]) -> tuple[int, bytes]:
+        method = "GET" if body is None else "POST"
         try:
-            answer = await self._http.get(url, headers=_HEADERS, allow_redirects=False, unbuffered=True)
+            answer = await self._http.request(
+                method, url, headers=headers, data=body, allow_redirects=False, unbuffered=True
+            )
             reader = _Reader(self._limit)
             answer.deliverBody(reader)
-            body = await reader.done
+            read = await reader.done
         except (CancelledError, NotFetched):
             raise
         except Exception as problem:  # each step of a connection has errors of its own
             raise NotFetched(f"{url}: {reason_of(problem)}") from problem
-        if answer.code != 200:
-            raise NotFetched(f"{url}: the answer has the status {answer.code}")
-        if len(body) > self._limit:
+        if len(read) > self._limit:
             raise NotFetched(f"{url}: the answer has more than {self._limit} bytes")
-        return body
+        return answer.code, read
 
 
-def _late(url: str, timeout_s: float) -> bytes:
+def _whole(answer: tuple[int, bytes], url: str) -> bytes:
+    status, body = answer
+    if status != 200:
+        raise NotFetched(f"{url}: the answer has the status {status}")
+    return body
+
+
+def _late(url: str, timeout_s: float) -> tuple[int, bytes]:
     raise NotFetched(f"{url}: no answer in {timeout_s:.0f} s")
 
 

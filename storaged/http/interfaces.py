@@ -27,6 +27,9 @@ class IAnswer(Interface):
     def setHeader(name: str | bytes, value: str | bytes) -> None:
         """Set a header's only value.  To be called before the first `write`."""
 
+    def add_header(name: str, value: str) -> None:
+        """Set a further value of a header, on a line of its own.  To be called before the first `write`."""
+
     def remove_header(name: str) -> None:
         """Remove a header of the answer, if it is set.  To be called before the first `write`."""
 

@@ -223,6 +223,13 @@ class StreamingRequest:
             data = b" ".join(line.strip() for line in data.splitlines())
         self._answer[key] = b"%b%b\r\n" % (begin, data)
 
+    def add_header(self, name: str, value: str) -> None:
+        """Set a further value of a header; a line end in it becomes a space."""
+        key, _ = _name(name)
+        before = self._answer.get(key, b"")
+        self.setHeader(name, value)
+        self._answer[key] = before + self._answer[key]
+
     def remove_header(self, name: str) -> None:
         """Remove a header of the answer, if it is set."""
         self._answer.pop(name.lower(), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -11,8 +12,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from splitd.access.entries import OidcEntry
-from splitd.access.oidc.keys import WELL_KNOWN, BadDocument, SigningKey, read_discovery, read_keys
-from splitd.access.oidc.tokens import Header, Identity, KeyMissing, prove, read_header
+from splitd.access.oidc.keys import WELL_KNOWN, BadDocument, Metadata, SigningKey, read_discovery, read_keys
+from splitd.access.oidc.tokens import Header, Identity, KeyMissing, identity_of, prove_claims, read_header
 from splitd.errors import LoginUnavailable
 from storaged.http import NotFetched
 from storaged.system.clocks import WallClock
@@ -52,6 +53,7 @@ class Issuer:
         self._clock = clock
         self._wall = wall
         self._keys: Sequence[SigningKey] = ()
+        self._metadata: Metadata | None = None
         self._fetched_s = -math.inf
         self._next_s = -math.inf
         self._fetching: Deferred[None] | None = None
@@ -79,22 +81,41 @@ class Issuer:
         :raise BadCredentials: it is not good; the message says why.
         :raise LoginUnavailable: its key is not known, and the issuer cannot be asked now.
         """
+        return identity_of(await self.claims(token, self.entry.audience), self.entry)
+
+    async def metadata(self) -> Metadata:
+        """Return what the issuer says of itself.
+
+        :raise LoginUnavailable: that is not known, and the issuer cannot be asked now.
+        """
+        if self._metadata is None or self._age_s() > LAST_S:
+            await self._refreshed()
+        if self._metadata is None or self._age_s() > LAST_S:
+            raise self._unavailable()
+        return self._metadata
+
+    async def claims(self, token: str, audience: str) -> dict[str, Any]:
+        """Prove a token, and return its claims; see `identify` for the errors.
+
+        :param audience: for whom it must be.
+        """
         header = read_header(token)
         if self._age_s() > LAST_S:
             await self._refreshed()
         elif self._age_s() > FRESH_S:
             self._refresh()
         try:
-            return self._prove(token, header)
+            return self._prove(token, header, audience)
         except KeyMissing:
             await self._refreshed()
-        return self._prove(token, header, last=True)
+        return self._prove(token, header, audience, last=True)
 
-    def _prove(self, token: str, header: Header, *, last: bool = False) -> Identity:
+    def _prove(self, token: str, header: Header, audience: str, *, last: bool = False) -> dict[str, Any]:
         if self._age_s() > LAST_S:
             raise self._unavailable()
         try:
-            return prove(token, header, self._keys, self.entry, self._wall.now_ms() // 1000)
+            now_s = self._wall.now_ms() // 1000
+            return prove_claims(token, header, self._keys, self.entry.issuer, audience, now_s)
         except KeyMissing as problem:
             if last and self.problem:
                 raise self._unavailable() from problem
@@ -125,8 +146,9 @@ class Issuer:
         issuer = self.entry.issuer
         url = issuer.rstrip("/") + WELL_KNOWN
         try:
-            url = read_discovery(issuer, await self._fetch(url))
-            self._keys = read_keys(await self._fetch(url))
+            metadata = read_discovery(issuer, await self._fetch(url))
+            url = metadata.keys
+            self._keys, self._metadata = read_keys(await self._fetch(url)), metadata
         except BadDocument as problem:
             raise NotFetched(f"{url}: {problem}") from problem
 

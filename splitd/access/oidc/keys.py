@@ -50,8 +50,30 @@ class SigningKey:
     key: RSAKey | ECKey | OKPKey
 
 
-def read_discovery(issuer: str, document: bytes) -> str:
-    """Return the URL of the issuer's keys (OpenID Connect Discovery 1.0, section 4.3).
+@attrs.frozen
+class Metadata:
+    """What an issuer says of itself.  A URL is empty if the issuer has none that can be used safely.
+
+    :param keys: where its keys are.
+    :param authorization: where browsers are sent to log in.
+    :param token: where codes are exchanged for tokens.
+    :param userinfo: where claims can be asked for.
+    :param end_session: where browsers are sent to log out.
+    :param posts_secret: whether a client tells its secret in the body only.
+    :param names_itself: whether its answers to browsers name it (RFC 9207).
+    """
+
+    keys: str
+    authorization: str = ""
+    token: str = ""
+    userinfo: str = ""
+    end_session: str = ""
+    posts_secret: bool = False
+    names_itself: bool = False
+
+
+def read_discovery(issuer: str, document: bytes) -> Metadata:
+    """Return what an issuer says of itself (OpenID Connect Discovery 1.0, section 4.3).
 
     :param issuer: the issuer that was asked.
     :param document: its answer.
@@ -67,7 +89,25 @@ def read_discovery(issuer: str, document: bytes) -> str:
         check_url(url)
     except ValueError as problem:
         raise BadDocument(f"jwks_uri: {problem}") from problem
-    return url
+    methods = found.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
+    return Metadata(
+        url,
+        _endpoint(found, "authorization_endpoint"),
+        _endpoint(found, "token_endpoint"),
+        _endpoint(found, "userinfo_endpoint"),
+        _endpoint(found, "end_session_endpoint"),
+        isinstance(methods, list) and "client_secret_basic" not in methods and "client_secret_post" in methods,
+        found.get("authorization_response_iss_parameter_supported") is True,
+    )
+
+
+def _endpoint(found: Mapping[str, Any], name: str) -> str:
+    url = found.get(name)
+    try:
+        check_url(url if isinstance(url, str) else "")
+    except ValueError:
+        return ""  # bearer tokens do without
+    return str(url)
 
 
 def read_keys(document: bytes) -> Sequence[SigningKey]:

@@ -93,17 +93,38 @@ def prove(token: str, header: Header, keys: Sequence[SigningKey], entry: OidcEnt
     :raise KeyMissing: none of the keys is that of the token.
     :raise BadCredentials: it is not good; the message says why.
     """
+    return identity_of(prove_claims(token, header, keys, entry.issuer, entry.audience, now_s), entry)
+
+
+def identity_of(claims: Mapping[str, Any], entry: OidcEntry) -> Identity:
+    """Return who the claims of a token are about.
+
+    :raise BadCredentials: they name nobody; the message says why.
+    """
+    try:
+        return Identity(_user(claims, entry), _groups(claims, entry), claims["exp"] + LEEWAY_S)
+    except OverflowError as problem:
+        raise BadCredentials("the token is not good: exp") from problem
+
+
+def prove_claims(
+    token: str, header: Header, keys: Sequence[SigningKey], issuer: str, audience: str, now_s: int
+) -> dict[str, Any]:
+    """Prove a token, and return its claims; see `prove` for the errors.
+
+    :param audience: for whom it must be.
+    """
     claims = _proven_claims(token, header, [key for key in keys if header.fits(key)])
     registry = JWTClaimsRegistry(
         now=now_s,
         leeway=LEEWAY_S,
-        iss={"essential": True, "value": entry.issuer},
-        aud={"essential": True, "value": entry.audience},
+        iss={"essential": True, "value": issuer},
+        aud={"essential": True, "value": audience},
         exp={"essential": True},
     )
     try:
         registry.validate(claims)
-        return Identity(_user(claims, entry), _groups(claims, entry), claims["exp"] + LEEWAY_S)
+        return claims
     except ExpiredTokenError as problem:
         raise BadCredentials("the token has expired") from problem
     except (JoseError, OverflowError) as problem:

@@ -9,6 +9,7 @@ import attrs
 import msgspec
 
 from splitd.access.grants import Principal
+from splitd.access.oidc.sign_in import SignIn
 from splitd.access.sessions import Session
 from splitd.errors import Forbidden, LoginRequired
 from splitd.frontends.console.history import History
@@ -59,6 +60,7 @@ class ConsoleDoor:
     :param clock: schedules calls.
     :param base: what all URLs begin with.
     :param limits: lets requests in; None for no limits.
+    :param sign_in: returns what logs people in at an issuer; None if nothing does.
     """
 
     files_of: Callable[[Principal | None], tuple[IObjectStore, INamespace]]
@@ -68,6 +70,7 @@ class ConsoleDoor:
     clock: Any
     base: str = ""
     limits: RequestLimits | None = None
+    sign_in: Callable[[], SignIn | None] = lambda: None
 
     @property
     def root(self) -> str:

@@ -24,14 +24,17 @@ class _Form(msgspec.Struct, forbid_unknown_fields=True):
 
 def whoami(asked: Asked, session: Session | None) -> dict[str, Any]:
     """Return what the page may know of the one who asks."""
-    principal = asked.principal
-    return {
+    principal, sign_in, guard = asked.principal, asked.door.sign_in(), asked.door.guard
+    known = {
         "users": principal is not None,
         "name": "" if principal is None else principal.name,
         "operator": principal is None or principal.is_operator,
         "session": session is not None,
         "csrf": "" if session is None else session.csrf,
     }
+    if sign_in is not None and guard is not None:
+        known["sign_in"] = {"name": sign_in.name, "passwords": guard.logins.have_passwords}
+    return known
 
 
 async def me(asked: Asked) -> None:
@@ -54,16 +57,17 @@ async def login(asked: Asked) -> None:
     principal = await guard.prove(header, request)
     request.user = principal.name
     cookie, session = await sessions.begin(principal.name, guard.stamp(principal.name))
-    _set_cookie(request, door, cookie, LASTS_S)
+    set_session(request, door, cookie, LASTS_S)
     answer_json(request, whoami(Asked(request, door, principal, "", asked.parameters), session))
 
 
 async def logout(asked: Asked) -> None:
     """Answer `POST api/logout`: ends the session of the one who asks."""
     request, door = asked.request, asked.door
+    session = await door.session(request)
     await _with_users(door)[1].end(cookie_of(request))
-    _set_cookie(request, door, "", 0)
-    answer_json(request, {"ended": 1})
+    set_session(request, door, "", 0)
+    answer_json(request, {"ended": 1, **await _logout_at_issuer(asked, session)})
 
 
 async def logout_everywhere(asked: Asked) -> None:
@@ -74,9 +78,22 @@ async def logout_everywhere(asked: Asked) -> None:
     request, door, principal = asked.request, asked.door, asked.principal
     if principal is None or principal.is_anonymous:
         raise LoginRequired("log in to do this")
+    session = await door.session(request)
     ended = await _with_users(door)[1].end_all(principal.name)
-    _set_cookie(request, door, "", 0)
-    answer_json(request, {"ended": ended})
+    set_session(request, door, "", 0)
+    answer_json(request, {"ended": ended, **await _logout_at_issuer(asked, session)})
+
+
+async def _logout_at_issuer(asked: Asked, session: Session | None) -> dict[str, str]:
+    """Return, as `next`, where the page sends the browser to end the session at the issuer, too; nothing if there is
+    none.
+    """
+    sign_in = asked.door.sign_in()
+    if session is None or session.claims is None or sign_in is None:
+        return {}
+    origin = asked.request.origin
+    url = await sign_in.logout_url(session.hint, f"{origin.scheme}://{origin.authority}{asked.door.base}/")
+    return {"next": url} if url else {}
 
 
 def _with_users(door: ConsoleDoor) -> tuple[Guard, Sessions]:
@@ -96,10 +113,18 @@ def refuse_cross_site(request: IRequest) -> None:
         raise Refused(403, "a page of another site asks for this")
 
 
-def _set_cookie(request: IRequest, door: ConsoleDoor, value: str, age_s: int) -> None:
+def set_session(request: IRequest, door: ConsoleDoor, value: str, age_s: float) -> None:
+    """Let the browser keep the cookie of a session, or forget it."""
+    request.setHeader("Set-Cookie", format_cookie(request, COOKIE, value, door.base or "/", age_s))
+
+
+def format_cookie(request: IRequest, name: str, value: str, path: str, age_s: float) -> str:
+    """Return the value of a `Set-Cookie` header (RFC 6265bis).
+
+    :param path: what the URLs begin with that it is sent to.
+    :param age_s: how long the browser keeps it; 0 to forget it.
+    """
     # A proxy may have ended TLS, and not say so: then the browser says by which scheme its page came.
     is_secure = request.origin.is_secure or (request.getHeader("Origin") or "").startswith("https:")
     secure = "; Secure" if is_secure else ""
-    request.setHeader(
-        "Set-Cookie", f"{COOKIE}={value}; Path={door.base or '/'}; Max-Age={age_s}; HttpOnly; SameSite=Lax{secure}"
-    )
+    return f"{name}={value}; Path={path}; Max-Age={int(age_s)}; HttpOnly; SameSite=Lax{secure}"

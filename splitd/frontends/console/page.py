@@ -58,6 +58,14 @@ class ConsolePage:
             Asked(request, self._door, anonymous, "", Parameters(b"")), 401, login=True, message=str(problem)
         )
 
+    async def login_failed(self, asked: Asked, status: int, message: str, then: str) -> None:
+        """Answer with the page that asks who is there, and says why a login at the issuer has failed.
+
+        :param message: why.
+        :param then: the URL that the browser goes on to after the next login.
+        """
+        await self._answer(asked, status, login=True, message=message, failed=True, next=then)
+
     async def _answer(self, asked: Asked, status: int, **more: Any) -> None:
         request, door = asked.request, self._door
         nonce = secrets.token_urlsafe(16)

@@ -17,7 +17,7 @@ from splitd.errors import (
     TooManyLogins,
     TooManyRequests,
 )
-from splitd.frontends.console import cluster, listing, login
+from splitd.frontends.console import cluster, listing, login, sign_in
 from splitd.frontends.console.assets import FOREVER, Assets
 from splitd.frontends.console.door import Asked, ConsoleDoor
 from splitd.frontends.console.page import ConsolePage
@@ -104,6 +104,10 @@ class ConsoleResource(StreamingResource):
         kind, _, rest = path.removeprefix(f"{self._door.root}/").partition("/")
         if kind == "assets":
             self._send_asset(request, rest)
+            return
+        if kind == "oidc":
+            await self._enter(request)
+            await sign_in.respond(Asked(request, self._door, None, rest, parameters), self.page)
             return
         principal = None if rest in _OPEN else await self._door.principal(request)
         await self._enter(request)

@@ -76,7 +76,7 @@ class Guard:
         return await self.sessions.find(cookie) if cookie and self.sessions is not None else None
 
     def _by_session(self, request: IRequest, logins: Logins, session: Session | None) -> Principal | None:
-        principal = None if session is None else logins.of_user(session.user, session.stamp)
+        principal = None if session is None else logins.of_session(session)
         if session is None or principal is None:
             return None
         if request.method not in _SAFE:
@@ -102,6 +102,11 @@ class Guard:
         if len(headers) > 1:  # a program before this one may have judged another one than we would
             raise BadCredentials("the Authorization header came more than once")
         return await self.prove(headers[0], request)
+
+    @property
+    def logins(self) -> Logins:
+        """The logins of the present users."""
+        return self._logins()
 
     def stamp(self, user: str) -> str:
         """Return what stands for the password of a user; see `Logins.stamp`."""

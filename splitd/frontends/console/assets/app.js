@@ -95,8 +95,8 @@ function accountMenu(event) {
   const other = language === "ru" ? "en" : "ru";
   const signOut = (name) => async () => {
     try {
-      await postJson(name);
-      location.assign(urlOf("/", true));
+      const { next } = await postJson(name);
+      location.assign(next || urlOf("/", true));
     } catch (problem) {
       sayFailure(t("logOut"), problem);
     }

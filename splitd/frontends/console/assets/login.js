@@ -1,6 +1,6 @@
 // Who is there?
-import { html, useLayoutEffect, useRef, useState, useSignal } from "./html.js";
-import { loginAsked, me, postJson, start } from "./api.js";
+import { Fragment, html, useLayoutEffect, useRef, useState, useSignal } from "./html.js";
+import { base, loginAsked, me, postJson, start } from "./api.js";
 import { wordsOf } from "./dialogs.js";
 import { Mark } from "./icons.js";
 import { t } from "./texts.js";
@@ -15,7 +15,7 @@ export function LoginAbove() {
 /** The form.  While a page is there already, it lies above it, and the page goes on afterwards. */
 export function Login() {
   const asked = useSignal(loginAsked);
-  const [problem, setProblem] = useState("");
+  const [problem, setProblem] = useState(start.failed ? t("signInFailed", start.message) : "");
   const [busy, setBusy] = useState(false);
   const submit = async (event) => {
     event.preventDefault();
@@ -24,7 +24,8 @@ export function Login() {
     setProblem("");
     try {
       me.set(await postJson("login", { name: form.get("name"), password: form.get("password") }));
-      if (start.login) location.reload();
+      if (start.next) location.assign(start.next);
+      else if (start.login) location.reload();
       else loginAsked.set(null);
     } catch (failure) {
       setProblem(failure.status === 401 ? t("wrongPassword") : wordsOf(failure));
@@ -32,16 +33,23 @@ export function Login() {
     }
   };
   if (asked === null) return null;
+  const issuer = me.value.sign_in;
+  const next = start.next || location.pathname + location.search;
   return html`<div class="login"><main>
     <form class="card" onSubmit=${submit}>
       <div class="brand"><${Mark} size=${36} /></div>
       <h1>${t("logIn")}</h1>
+      ${issuer && html`<a class="button primary" href=${`${base}/.splitd/oidc/login?${new URLSearchParams({ next })}`}>${t("signInWith", issuer.name)}</a>`}
+      ${issuer && !issuer.passwords ? html`<p class="problem" role="alert">${problem}</p>` : html`<${Password} problem=${problem} busy=${busy} second=${!!issuer} />`}
+    </form>
+  </main></div>`;
+}
+
+const Password = ({ problem, busy, second }) => html`<${Fragment}>
       <label class="field"><span>${t("userName")}</span>
         <input name="name" autocomplete="username" autocapitalize="off" spellcheck="false" autofocus required value=${me.value.name} /></label>
       <label class="field"><span>${t("password")}</span>
         <input name="password" type="password" autocomplete="current-password" required /></label>
       <p class="problem" role="alert">${problem}</p>
-      <button class="primary" disabled=${busy}>${busy ? t("loggingIn") : t("logIn")}</button>
-    </form>
-  </main></div>`;
-}
+      <button class=${second ? "" : "primary"} disabled=${busy}>${busy ? t("loggingIn") : t("logIn")}</button>
+    </${Fragment}>`;

@@ -199,6 +199,8 @@ const texts = {
   sharePassword: ["Password (optional)", "Пароль (необязательно)"],
   shares: ["Shared", "Доступ"],
   shareTitle: ["Share {0}", "Поделиться: {0}"],
+  signInFailed: ["Logging in did not work: {0}", "Войти не удалось: {0}"],
+  signInWith: ["Sign in with {0}", "Войти через {0}"],
   size: ["Size", "Размер"],
   skip: ["Skip", "Пропустить"],
   skipAll: ["Skip all", "Пропустить все"],
