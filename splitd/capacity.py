@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
 import attrs
 
 from splitd.errors import NotACollection, NotFound
@@ -10,7 +13,7 @@ from splitd.interfaces.quotas import IQuotas
 from splitd.interfaces.statistics import ICatalogStatistics
 from splitd.model.room import Room, divide_shared, room_for_files
 from splitd.model.striping import Layout, parse_layout
-from splitd.nodes.registry import NodeRegistry
+from splitd.nodes.state import NodeStatus
 from storaged.system.descriptors import Descriptors
 
 IDLE_SHARE = 8
@@ -20,6 +23,13 @@ _KEPT = 160
 """File descriptors that do not serve clients: 64 for the log, the journal and the threads, 32 for operators, and 64 for
 links to nodes and for the upkeep.
 """
+
+
+class Registered(Protocol):
+    """A registry, as far as it is counted here."""
+
+    def nodes(self) -> Sequence[NodeStatus]:
+        """Return the state of each node."""
 
 
 @attrs.frozen
@@ -33,7 +43,7 @@ class Capacity:
 
     statistics: ICatalogStatistics
     namespace: INamespace
-    registry: NodeRegistry
+    registry: Registered
     layout: Layout
     descriptors: Descriptors
     quotas: IQuotas

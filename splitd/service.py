@@ -4,33 +4,27 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
 from splitd.access.entries import UsersEntries, read_users
 from splitd.access.key_file import parse_key_file
 from splitd.access.secrets import Seal
-from splitd.assembly.access import Access
 from splitd.assembly.catalogs import address_of, make_catalog, make_journal
-from splitd.assembly.doors import make_s3_door, make_webdav
-from splitd.assembly.resumable import with_resumable
-from splitd.assembly.shares import with_shares
-from splitd.assembly.stores import make_downloads, make_store, make_uploads
+from splitd.assembly.clients import Clients, make_observing
+from splitd.assembly.process import FrontProcess, nothing
+from splitd.assembly.seams import Seams, Tending
+from splitd.assembly.stores import make_policy
 from splitd.assembly.upkeep import Upkeep
-from splitd.capacity import IDLE_SHARE, Capacity
+from splitd.capacity import Capacity
 from splitd.catalog.backup import encode_backup
 from splitd.config import Config, Options
-from splitd.downloads.cache import VersionCache
-from splitd.downloads.sources import Sources
-from splitd.endpoints import Endpoints
 from splitd.errors import CatalogReadOnly, FilesRefused, RegistryRefused, UsersInvalid, UsersRefused
 from splitd.frontends.admin import actions, layouts, losses
 from splitd.frontends.admin.actions import Action
@@ -42,29 +36,21 @@ from splitd.frontends.admin.reports import ReloadReport, StatusReport, SweepRepo
 from splitd.frontends.admin.resource import AdminResource
 from splitd.frontends.admin.status import Status
 from splitd.frontends.console.building import History, Operating
-from splitd.frontends.observing.observers import Observing
 from splitd.model.nodes import NodeEntry, RegistryInvalid, refuse_found, refuse_missing
 from splitd.model.striping import Layout
-from splitd.model.traffic import Traffic
 from splitd.nodes.entries import read_registry
 from splitd.nodes.file import RegistryFile
 from splitd.nodes.probe import Found, probe
-from splitd.nodes.reading import ReadPolicy
 from splitd.nodes.registry import NodeRegistry
 from splitd.nodes.state import NodeStatus
-from splitd.own_files import OwnFiles
 from splitd.upkeep.rebalance import TARGET
 from splitd.workers.counters import Counters, no_counters
 from splitd.workers.front import WorkerFront
 from splitd.workers.head import Head
 from splitd.workers.keeping import Keeping
 from splitd.workers.post import Post, take_post
-from storaged.http import NodeConnections, NodeTrust
 from storaged.http.handover import Handover
-from storaged.http.tls import CertificateFolders
-from storaged.parts.client import RemotePartStore, look_first
 from storaged.parts.proofs import ClusterKeys
-from storaged.parts.values import NodeInfo
 from storaged.system.allocator import keep_for_ever
 from storaged.system.clocks import WallClock, measure_monotonically
 from storaged.system.daemon import Daemon, IServer
@@ -76,12 +62,6 @@ from storaged.system.stages import Stages
 
 if TYPE_CHECKING:
     from splitd.tracing import Tracing
-
-_NODE_IDLE_S = 120
-"""How long an idle connection to a node is kept; the node keeps it longer."""
-
-_HASHES = 2
-"""How many threads compute the MD5 of objects."""
 
 
 @implementer(IServer)
@@ -119,30 +99,23 @@ class Front:
         tracing: Tracing | None = None,
         post: Post | None = None,
     ) -> None:
-        self._handover = handover
-        self._tracing = tracing
         self._config = config
-        self._keys = ClusterKeys([key]) if isinstance(key, str) else key
-        self._seal = Seal(*self._keys.all())
         self._reactor = reactor
         self._wall = wall
-        self._pool = ThreadPool(1, 4, name="journal")
-        self.certificates = CertificateFolders(self._in_thread, reactor, wall)
-        trust = NodeTrust()
-        self._connections = NodeConnections(
+        keys = ClusterKeys([key]) if isinstance(key, str) else key
+        process = self._process = FrontProcess(
+            config,
+            keys,
             reactor,
-            connect_timeout_s=config.connect_timeout_s,
-            idle_timeout_s=_NODE_IDLE_S,
-            idle_limit=descriptors.limit // IDLE_SHARE,
-            trust=trust,
-            wrap=None if tracing is None else tracing.client,
+            wall,
+            descriptors,
+            cluster=self._present_cluster,
+            epoch=self._present_epoch,
+            handover=handover,
+            tracing=tracing,
         )
-        self._own_files = OwnFiles(
-            config, self._keys, self._seal, trust, self._connections, self.certificates, self._in_thread, reactor
-        )
-        self._takeover, self._journal = make_journal(
-            config, filesystem, self._in_thread, self._registered, self._pool, reactor
-        )
+        run = process.in_thread
+        self._takeover, self._journal = make_journal(config, filesystem, run, self._registered, process.pool, reactor)
         self._backups = Backups(partial(self._encode_backup, filesystem))
         journal = self._journal if tracing is None else tracing.journal(self._journal)
         changed = no_counters if post is None else Counters(post.counters).changed
@@ -150,69 +123,33 @@ class Front:
         made = make_catalog(config.catalog, self._journal, journal, wall, reactor, changed, address)
         self.catalog, self._shown_journal, epoch = made
         self._epoch = epoch or self._takeover.epoch
-        self.registry = NodeRegistry(entries, self._connect, reactor)
-        self.read_policy = ReadPolicy(
-            self.registry.is_usable,
-            self.registry.suspect,
-            reactor,
-            silent_after_s=config.silent_after_s,
-            hedge_share=config.hedge_share,
-        )
-        self.registry.watch_recoveries(self.read_policy.recovered)
-        self._registry_file = RegistryFile(config.registry, self.registry, self._in_thread, reactor, wall)
-        layout, traffic, cache = config.cut(), Traffic(), VersionCache(int(config.cache))
-        self._capacity = capacity = self._make_capacity(layout, descriptors)
-        more = self._in_thread, capacity.open_nodes, reactor, wall
-        self.upkeep = Upkeep(config, self.catalog, self.registry, self.read_policy, *more)
+        registry = self.registry = NodeRegistry(entries, process.connect, reactor)
+        self.read_policy = make_policy(process, registry.is_usable, registry.suspect)
+        registry.watch_recoveries(self.read_policy.recovered)
+        self._registry_file = RegistryFile(config.registry, registry, run, reactor, wall)
+        seams, layout = Seams.of(self.catalog), config.cut()
+        named = self.catalog, self.catalog.namespace
+        self._capacity = capacity = Capacity(*named, registry, layout, descriptors, self.catalog.quotas)
+        more = run, capacity.open_nodes, reactor, wall
+        self.upkeep = Upkeep(config, self.catalog, registry, self.read_policy, *more)
         self.catalog.watch_reads(self.upkeep.pins.uploads)
-        who = users, s3_key, self._seal, self.catalog
-        self.access = access = Access(
-            config, *who, self._in_thread, reactor, wall, limit_addresses=self._limit_addresses
-        )
-        self._own_files.more += [access.limiting.files] if config.limits else []
-        sources = Sources(self.registry, self.read_policy, reactor, self._in_thread)
-        shared = self.registry, self.upkeep, cache, traffic
-        self._uploads = make_uploads(config, *shared, self._in_thread, reactor, wall)
-        downloads = make_downloads(config, sources, self.upkeep, cache, traffic)
-        largest = access.limiting.largest_file
-        store = self.store = make_store(self.catalog, self._uploads, downloads, self.upkeep, largest, tracing, wall)
-        self._observing = Observing(
-            config.access_log, config.access_log_format, config.audit_log, self._in_thread, reactor, wall
-        )
-        self._history = History(self._report, self._observing.totals, reactor, wall)
+        observing = make_observing(process)
+        self._history = History(self._report, observing.totals, reactor, wall)
+        self._closed, self._offered = "the front has not started yet", dict[str, Action]()
         operating = Operating(self._report, lambda: self._offered, lambda: self._closed, self._history)
-        self._hashes_pool = ThreadPool(0, _HASHES, name="hashes")
-        webdav = make_webdav(config, store, self.catalog.locks, capacity, access, operating, reactor, wall)
-        self.endpoints = Endpoints(
-            config,
-            with_shares(
-                with_resumable(webdav, config, store, access, wall),
-                *(config, store, self.catalog.documents, access, self._keys.all, reactor, wall),
-            ),
-            make_s3_door(config, store, access, self._compute, wall),
-            capacity.clients(),
-            self._observing,
-            self.certificates,
-            reactor,
-            handover=handover,
-            tracing=tracing,
+        shared = registry, self.read_policy, capacity
+        self.clients = Clients(
+            process, seams, Tending.of(self.upkeep), *shared, users, s3_key, observing=observing, operating=operating
         )
+        self.access, self.store, self.endpoints = self.clients.access, self.clients.store, self.clients.endpoints
         self._layouts = Layouts(self.catalog.namespace, layout, capacity.open_nodes, self._widen)
-        self._status = self._make_status(traffic, cache, layout, descriptors)
-        kept = self.catalog, self.upkeep, self.registry, self._takeover, self._status
+        self._status = self._make_status(layout)
+        kept = seams, self.upkeep, registry, self._takeover, self._status
         self._keeping = None if post is None else Keeping(post, *kept, reactor)
         self._stages = Stages()
-        self._closed, self._offered = "the front has not started yet", dict[str, Action]()
 
-    def _limit_addresses(self, connections: int | None) -> None:
-        self.endpoints.limit_addresses(connections)
-
-    def _make_capacity(self, layout: Layout, descriptors: Descriptors) -> Capacity:
-        catalog = self.catalog
-        return Capacity(catalog, catalog.namespace, self.registry, layout, descriptors, catalog.quotas)
-
-    def _make_status(self, traffic: Traffic, cache: VersionCache, layout: Layout, descriptors: Descriptors) -> Status:
-        config, upkeep = self._config, self.upkeep
+    def _make_status(self, layout: Layout) -> Status:
+        config, upkeep, clients, process = self._config, self.upkeep, self.clients, self._process
         return Status(
             self.catalog,
             self.catalog.fronts,
@@ -233,21 +170,27 @@ class Front:
             self.read_policy,
             upkeep.relayout,
             upkeep.lifecycle,
-            traffic,
+            clients.traffic,
             upkeep.reaper,
             upkeep.sweep,
             upkeep.held,
-            cache,
+            clients.cache,
             layout,
             layout.data + min(config.spare_parts(), layout.parity),
             self.endpoints.site,
-            self._observing,
-            descriptors,
-            self.certificates,
+            clients.observing,
+            process.descriptors,
+            process.certificates,
             self._reactor.seconds(),
             self._reactor,
             self._wall,
         )
+
+    def _present_cluster(self) -> str:
+        return self._status.cluster
+
+    def _present_epoch(self) -> int:
+        return self._epoch()
 
     def _registered(self) -> Sequence[NodeStatus]:
         return self.registry.nodes()
@@ -259,29 +202,6 @@ class Front:
         """Serve fewer clients at once if a file has more parts, or may get more, than files had before."""
         self.endpoints.limit_connections(await self._capacity.clients_now())
 
-    def _compute(self, call: Callable[[], Any]) -> Deferred[Any]:
-        return deferToThreadPool(self._reactor, self._hashes_pool, call)
-
-    def _in_thread(self, call: Callable[[], Any]) -> Deferred[Any]:
-        return deferToThreadPool(self._reactor, self._pool, call)
-
-    def _connect(self, entry: NodeEntry) -> RemotePartStore:
-        store = RemotePartStore(
-            entry.id,
-            entry.url,
-            self._keys,
-            lambda: self._status.cluster,
-            self._connections,
-            self._reactor,
-            self._config.node_timeout_s,
-            self._epoch,
-        )
-        return store if self._tracing is None else self._tracing.node(store, entry.id)
-
-    def _look_first(self, entry: NodeEntry) -> Deferred[tuple[NodeInfo, bool]]:
-        timeout_s = self._config.node_timeout_s
-        return look_first(entry.id, entry.url, self._keys, self._connections, self._reactor, timeout_s)
-
     async def _run_sweep(self, dry_run: bool, share: float | None) -> SweepReport:
         return report_sweep(await self.upkeep.sweep.run(dry_run=dry_run, share=share))
 
@@ -289,23 +209,21 @@ class Front:
         return await (self._keeping or self._status).report()
 
     async def _reload(self) -> ReloadReport:
-        problems = await self._own_files.load()
-        users, count = self.access.users, None
+        problems = await self._process.own_files.load()
         try:
             change = await self._registry_file.reload()
         finally:  # one file that cannot be used does not hold up the other
-            if users is not None:
-                await users.reload()
-                count = users.count
-        await self.access.limiting.in_force()
+            await self.clients.reload()
         if self._keeping is not None:
             await self._keeping.reload()
         if problems:
             raise FilesRefused("; ".join(problems))
+        users = self.access.users
+        count = None if users is None else users.count
         return ReloadReport(len(self.registry.nodes()), change.added, change.moved, change.changed, count)
 
     async def _probe(self, node_id: str, url: str) -> Found:
-        return await probe(node_id, url, self.registry, self._look_first, self._status.cluster)
+        return await probe(node_id, url, self.registry, self._process.look_first, self._status.cluster)
 
     def hang_up(self) -> Deferred[None]:
         """Read the registry, the users, the certificates and the cluster keys again; the daemon does this on SIGHUP."""
@@ -324,17 +242,12 @@ class Front:
         return self._stages.start(self._start)
 
     async def _start(self) -> None:
-        enter, users, limiting = self._stages.enter, self.access.users, self.access.limiting
-        await enter(self._pool.start, self._pool.stop)
-        await enter(self._observing.start, self._observing.stop)
-        await enter(_nothing, self.certificates.stop)
-        await enter(_nothing, self._own_files.stop_renewing)
-        await enter(self._own_files.start, self._own_files.stop)
-        await enter(self.access.logins.start, self.access.logins.stop)
-        await enter(self._hashes_pool.start, self._hashes_pool.stop)
+        enter, process = self._stages.enter, self._process
+        await process.start(enter)
+        await self.clients.prepare(enter)
         await enter(self._serve_operators, self.endpoints.end_operators)
         await enter(self.catalog.start, self.catalog.close, interrupt=self.catalog.interrupt)
-        await enter(limiting.start, limiting.stop, interrupt=limiting.stop)
+        await self.clients.limit(enter)
         if self._config.keeps_journal:
             await enter(lambda: self._takeover.opened(self._journal.statistics.records))
         await enter(self._abort_abandoned)
@@ -342,14 +255,12 @@ class Front:
         await self._widen()
         self._status.cluster = await self.catalog.cluster()
         keep_for_ever()  # the catalog has many objects, and none of them is garbage
-        await enter(_nothing, self._connections.close)
+        await enter(nothing, process.connections.close)
         await enter(self.registry.start, self.registry.stop, interrupt=self.registry.stop)
         await enter(self._takeover.start, self._takeover.stop)
         await enter(self._registry_file.start, self._registry_file.stop)
-        if users is not None:
-            await enter(users.start, users.stop)
         await self.upkeep.start(enter)
-        await enter(_nothing, self._abort_uploads)
+        await enter(nothing, self.clients.abort_uploads)
         await enter(self._history.start, self._history.stop)
         if self._keeping is None:
             await enter(self.endpoints.serve_clients, self.endpoints.end_clients)
@@ -368,11 +279,6 @@ class Front:
         else:
             self._log.info("{count} uploads and moves of before the restart aborted", count=count)
 
-    async def _abort_uploads(self) -> None:
-        aborted = Deferred.fromCoroutine(self._uploads.abort_all("the server stops"))
-        await self._connections.end_transfers()  # small parts on their way to a node that does not answer fail at once
-        await aborted
-
     async def _serve_operators(self) -> None:
         self._offered = offered = {
             "/reload": actions.reload(self._reload),
@@ -381,7 +287,11 @@ class Front:
             "/layout/apply": layouts.relayout(self.upkeep.relayout),
             "/loss": losses.loss(losses.Losses(self.catalog.heal_ledger, self.registry, self._reactor)),
             "/heal": actions.heal(self.upkeep.healer),
-            **({"/journal/backup": backup(self._backups.start, self._in_thread)} if self._config.keeps_journal else {}),
+            **(
+                {"/journal/backup": backup(self._backups.start, self._process.in_thread)}
+                if self._config.keeps_journal
+                else {}
+            ),
             "/check": check(self.upkeep.checks.start),
             "/rebalance": actions.rebalance(self.upkeep.rebalance, TARGET),
             "/sweep": actions.sweep(self._run_sweep),
@@ -391,6 +301,11 @@ class Front:
             status.readiness, status.report, status.measure, offered, lambda: self._closed, self.access.guard
         )
         await self.endpoints.serve_operators(resource)
+
+    def _backup_action(self) -> dict[str, Action]:
+        if not self._config.keeps_journal:
+            return {}
+        return {"/journal/backup": backup(self._backups.start, self._process.in_thread)}
 
     async def _refuse_missing_nodes(self) -> None:
         holding = await self.catalog.nodes()
@@ -416,10 +331,6 @@ def _read_s3_key(path: str) -> tuple[str, str]:
         return parse_key_file(read_text(path))
     except ValueError as problem:
         raise SettingsError(f"{path}: {problem}") from problem
-
-
-def _nothing() -> None:
-    """Start nothing: this stage only has something to stop."""
 
 
 def _trace() -> Tracing:

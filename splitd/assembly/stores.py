@@ -4,102 +4,108 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from twisted.internet.defer import Deferred
-
-from splitd.assembly.upkeep import Upkeep
-from splitd.catalog.journalled import JournalledCatalog
-from splitd.config import Config
+from splitd.assembly.process import FrontProcess
+from splitd.assembly.seams import Seams, Tending
 from splitd.downloads.cache import VersionCache
 from splitd.downloads.downloads import Downloads
 from splitd.downloads.sources import Sources
+from splitd.interfaces.nodes import INodeRegistry
 from splitd.model.traffic import Traffic
 from splitd.model.uploads import RANDOM_BYTES, upload_id
-from splitd.nodes.registry import NodeRegistry
+from splitd.nodes.reading import ReadPolicy
 from splitd.store import ObjectStore
 from splitd.uploads.uploads import Cutting, Uploads
-from storaged.system.clocks import WallClock
 
-if TYPE_CHECKING:
-    from splitd.tracing import Tracing
+
+def make_policy(
+    process: FrontProcess, is_usable: Callable[[str], bool], suspect: Callable[[str], object]
+) -> ReadPolicy:
+    """Make what decides which nodes are read first, and when an answer is late.
+
+    :param is_usable: returns whether a node seems to be well.
+    :param suspect: called with a node that may not answer any more.
+    """
+    config = process.config
+    return ReadPolicy(
+        is_usable,
+        suspect,
+        process.reactor,
+        silent_after_s=config.silent_after_s,
+        hedge_share=config.hedge_share,
+    )
 
 
 def make_uploads(
-    config: Config,
-    registry: NodeRegistry,
-    upkeep: Upkeep,
-    cache: VersionCache,
-    traffic: Traffic,
-    run: Callable[[Callable[[], Any]], Deferred[Any]],
-    reactor: Any,
-    wall: WallClock,
+    process: FrontProcess, registry: INodeRegistry, tending: Tending, cache: VersionCache, traffic: Traffic
 ) -> Uploads:
-    """Make what stores files.
-
-    :param run: runs a call in a thread.
-    """
+    """Make what stores files."""
+    config, wall = process.config, process.wall
 
     def new_id() -> str:
         return upload_id(wall.now_ms(), os.urandom(RANDOM_BYTES))
 
     spare = config.spare_parts(), config.slow_part_s
     return Uploads(
-        upkeep.aborts,
+        tending.ledger,
         registry,
-        upkeep.reaper,
+        tending.reaper,
         traffic,
         cache.keep,
-        upkeep.healer.wake,
+        tending.hurt,
         cutting=Cutting(config.cut(), int(config.small_part), new_id, *spare),
-        clock=reactor,
+        clock=process.reactor,
         wall=wall,
-        run=run,
+        run=process.in_thread,
     )
 
 
 def make_downloads(
-    config: Config, sources: Sources, upkeep: Upkeep, cache: VersionCache, traffic: Traffic
+    process: FrontProcess,
+    registry: INodeRegistry,
+    policy: ReadPolicy,
+    tending: Tending,
+    cache: VersionCache,
+    traffic: Traffic,
 ) -> Downloads:
     """Make what reads files for clients."""
     return Downloads(
-        sources,
-        upkeep.segmentation,
-        upkeep.pins,
-        upkeep.reaper.unpinned,
+        Sources(registry, policy, process.reactor, process.in_thread),
+        tending.segmentation,
+        tending.pins,
+        tending.unpinned,
         cache,
         traffic,
-        small_part=int(config.small_part),
-        found=upkeep.found,
+        small_part=int(process.config.small_part),
+        found=tending.found,
     )
 
 
 def make_store(
-    catalog: JournalledCatalog,
+    process: FrontProcess,
+    seams: Seams,
+    tending: Tending,
     uploads: Uploads,
     downloads: Downloads,
-    upkeep: Upkeep,
     largest: Callable[[], int | None],
-    tracing: Tracing | None,
-    wall: WallClock,
 ) -> ObjectStore:
     """Make the store.
 
     :param largest: returns the most bytes that a file may have; None for any number.
-    :param tracing: traces uploads and downloads; None for no traces.
     """
+    tracing = process.tracing
     return ObjectStore(
-        catalog,
-        catalog.namespace,
-        catalog.keys,
-        catalog.locks,
+        seams.catalog,
+        seams.namespace,
+        seams.keys,
+        seams.locks,
         uploads if tracing is None else tracing.uploads(uploads),
-        catalog.continued,
+        seams.continued,
         downloads if tracing is None else tracing.downloads(downloads),
-        wake_reaper=upkeep.reaper.wake,
+        wake_reaper=tending.reaper.wake,
         new_token=lambda: f"urn:uuid:{uuid4()}",
-        wall=wall,
-        quotas=catalog.quotas,
+        wall=process.wall,
+        quotas=seams.quotas,
         largest=largest,
     )

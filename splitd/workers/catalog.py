@@ -8,6 +8,7 @@ from collections.abc import Set as SetOf
 from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
+from splitd.assembly.seams import Seams
 from splitd.interfaces.catalog import Admitted, ICatalog
 from splitd.interfaces.continued import Completion, ContinuedUpload, IContinuedLedger, Segment
 from splitd.interfaces.documents import IDocuments
@@ -243,3 +244,19 @@ class SocketQuotas:
     def refuse(self, path: str, size: int | None, replaced: int | None = None) -> Deferred[int | None]:
         """Ask whether a file or a segment may be put at a path now; see `IQuotas`."""
         return self._call(methods.REFUSE, path, size, replaced) if self.quotas else succeed(None)
+
+
+def socket_seams(calls: Calls, look_ups: LookUps) -> Seams:
+    """Return all that clients need of the catalog, through the socket."""
+    catalog = SocketCatalog(calls, look_ups)
+    return Seams(
+        catalog,
+        catalog,
+        catalog,
+        SocketKeys(calls, look_ups),
+        SocketLocks(calls),
+        SocketContinuedUploads(calls),
+        catalog,
+        SocketDocuments(calls),
+        SocketQuotas(calls),
+    )

@@ -2,59 +2,34 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, cast
-from uuid import uuid4
+from typing import TYPE_CHECKING, Any
 
-import attrs
 import msgspec
 from twisted.internet.defer import Deferred
-from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
 from splitd.access.entries import UsersEntries
-from splitd.access.secrets import Seal
-from splitd.assembly.access import Access
-from splitd.assembly.doors import make_s3_door, make_webdav
-from splitd.assembly.resumable import with_resumable
-from splitd.assembly.shares import with_shares
-from splitd.capacity import IDLE_SHARE, Capacity
+from splitd.assembly.clients import Clients, make_observing
+from splitd.assembly.process import FrontProcess, nothing
+from splitd.assembly.seams import Tending
+from splitd.assembly.stores import make_policy
+from splitd.capacity import Capacity
 from splitd.config import Config
-from splitd.downloads.cache import VersionCache
-from splitd.downloads.downloads import Downloads
 from splitd.downloads.finding import Segmentation
-from splitd.downloads.sources import Sources
-from splitd.endpoints import Endpoints
 from splitd.errors import FileDamaged, UsersRefused
-from splitd.frontends.console.building import Operating
-from splitd.frontends.console.history import History
-from splitd.frontends.observing.observers import Observing
-from splitd.interfaces.documents import IDocuments
-from splitd.interfaces.quotas import IQuotas
+from splitd.frontends.console.building import History, Operating
+from splitd.interfaces.upkeep import IReaper
 from splitd.model.manifest import Manifest
 from splitd.model.nodes import NodeEntry
 from splitd.model.traffic import Traffic
-from splitd.model.uploads import RANDOM_BYTES, upload_id
-from splitd.nodes.reading import ReadPolicy
-from splitd.own_files import OwnFiles
-from splitd.store import ObjectStore
-from splitd.uploads.uploads import Cutting, Uploads
 from splitd.workers import methods
 from splitd.workers.balance import Balance
 from splitd.workers.calls import Calls
-from splitd.workers.catalog import (
-    SocketCatalog,
-    SocketContinuedUploads,
-    SocketDocuments,
-    SocketKeys,
-    SocketLocks,
-    SocketQuotas,
-)
+from splitd.workers.catalog import socket_seams
 from splitd.workers.counters import Counters
 from splitd.workers.ledger import SocketLedger
 from splitd.workers.limits import share_of
@@ -66,34 +41,40 @@ from splitd.workers.registry import SharedRegistry
 from splitd.workers.report import Family, Report
 from splitd.workers.view import View
 from splitd.workers.wire import ASK, RELOAD, VIEW
-from storaged.http import NodeConnections, NodeTrust
 from storaged.http.handover import Handover
-from storaged.http.tls import CertificateFolders
-from storaged.parts.client import RemotePartStore
 from storaged.parts.proofs import ClusterKeys
 from storaged.system.clocks import WallClock
 from storaged.system.daemon import IServer
 from storaged.system.descriptors import Descriptors
 from storaged.system.stages import Stages
 
-_NODE_IDLE_S = 120
-_HASHES = 2
+if TYPE_CHECKING:
+    from splitd.tracing import Tracing
+
 _ELSEWHERE = "with workers, this is asked for at the operators' port"
 
 
+@implementer(IReaper)
 class _Reaper:
-    """The reaper of the catalog's process, which is woken when parts may be doomed."""
+    """The reaper of the catalog's process."""
 
     def __init__(self, calls: Calls) -> None:
-        self.wake: Callable[[], None] = partial(calls.tell, methods.WAKE)
+        self._wake = partial(calls.tell, methods.WAKE)
+
+    def wake(self) -> None:
+        """Look for doomed parts soon; see `IReaper.wake`."""
+        self._wake()
 
 
-@attrs.frozen
-class _Kept:
-    """What the users and their limits need of the catalog."""
+def _tending(calls: Calls, pins: RemotePins, segmentation: Segmentation) -> Tending:
+    """Return the upkeep of the catalog's process, as a worker tells it."""
 
-    quotas: IQuotas
-    documents: IDocuments
+    def found(manifest: Manifest, index: int, problem: FileDamaged) -> None:
+        calls.tell(methods.FOUND, manifest, index, str(problem).encode("utf-8", "replace").decode())
+
+    hurt: Callable[[], None] = partial(calls.tell, methods.HURT)
+    # The catalog's process learns what is unpinned, and does what is to be done.
+    return Tending(SocketLedger(calls), _Reaper(calls), pins, lambda _: None, segmentation, hurt, found)
 
 
 @implementer(IServer)
@@ -123,162 +104,58 @@ class WorkerFront:
         post: Post,
         s3_key: tuple[str, str] | None,
         handover: Handover,
-        tracing: Any = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self._config = config
-        self._keys = keys
         self._reactor = reactor
-        self._wall = wall
-        self._descriptors = descriptors
         self._handover = handover
-        self._tracing = tracing
-        self._pool = ThreadPool(1, 4, name="files")
-        self._hashes_pool = ThreadPool(0, _HASHES, name="hashes")
         self._view = View("", 0, 0, [])
-        self._calls = calls = Calls(reactor)
-        calls.greeted, calls.told = False, self._told
-        self._link = Link(calls, post.address, post.number, self._greeted, self._refused, reactor)
-        seal, trust = Seal(*keys.all()), NodeTrust()
-        self._certificates = CertificateFolders(self._in_thread, reactor, wall)
-        self._connections = NodeConnections(
-            reactor,
-            connect_timeout_s=config.connect_timeout_s,
-            idle_timeout_s=_NODE_IDLE_S,
-            idle_limit=descriptors.limit // IDLE_SHARE,
-            trust=trust,
-            wrap=None if tracing is None else tracing.client,
-        )
-        self._own_files = OwnFiles(
-            config, keys, seal, trust, self._connections, self._certificates, self._in_thread, reactor
-        )
-        self._registry = SharedRegistry(entries, self._connect, calls, reactor)
-        self._policy = ReadPolicy(
-            self._registry.is_usable,
-            self._registry.suspect,
-            reactor,
-            silent_after_s=config.silent_after_s,
-            hedge_share=config.hedge_share,
-        )
-        self._registry.watch_recoveries(self._policy.recovered)
-        self._pins = RemotePins(calls)
-        self._traffic, self._cache = Traffic(), VersionCache(int(config.cache) // post.workers)
-        look_ups = LookUps(calls, Counters(post.counters))
-        self._catalog, self._quotas = SocketCatalog(calls, look_ups), SocketQuotas(calls)
-        documents = SocketDocuments(calls)
-        keys_seam, locks = SocketKeys(calls, look_ups), SocketLocks(calls)
-        self._capacity = Capacity(
-            self._catalog, self._catalog, cast(Any, self._registry), config.cut(), descriptors, self._quotas
-        )
-        self._access = access = Access(
+        self._process = process = FrontProcess(
             config,
-            users,
-            s3_key,
-            seal,
-            _Kept(self._quotas, documents),
-            self._in_thread,
+            keys,
             reactor,
             wall,
-            limit_addresses=self._limit_addresses,
-            share=lambda limits: share_of(limits, post.workers),
-        )
-        self._own_files.more += [access.limiting.files] if config.limits else []
-        self._uploads = self._make_uploads()
-        uploads, downloads = self._uploads, self._make_downloads()
-        store = ObjectStore(
-            self._catalog,
-            self._catalog,
-            keys_seam,
-            locks,
-            uploads if tracing is None else tracing.uploads(uploads),
-            SocketContinuedUploads(calls),
-            downloads if tracing is None else tracing.downloads(downloads),
-            wake_reaper=partial(calls.tell, methods.WAKE),
-            new_token=lambda: f"urn:uuid:{uuid4()}",
-            wall=wall,
-            quotas=self._quotas,
-            largest=access.limiting.largest_file,
-        )
-        self._observing = Observing(
-            config.access_log, config.access_log_format, config.audit_log, self._in_thread, reactor, wall
-        )
-        self._history = History(lambda: calls.call(methods.REPORT), self._observing.totals, reactor, wall)
-        operating = Operating(lambda: calls.call(methods.REPORT), dict, lambda: _ELSEWHERE, self._history)
-        webdav = make_webdav(config, store, locks, self._capacity, access, operating, reactor, wall)
-        self._endpoints = Endpoints(
-            config,
-            with_shares(
-                with_resumable(webdav, config, store, access, wall),
-                *(config, store, documents, access, keys.all, reactor, wall),
-            ),
-            make_s3_door(config, store, access, self._compute, wall),
-            self._capacity.clients(),
-            self._observing,
-            self._certificates,
-            reactor,
+            descriptors,
+            cluster=lambda: self._view.cluster,
+            epoch=lambda: self._view.epoch,
             handover=handover,
             tracing=tracing,
         )
-        self._balance = Balance(Counters(post.counters), post.number, post.workers, self._connected, reactor)
+        self._calls = calls = Calls(reactor)
+        calls.greeted, calls.told = False, self._told
+        self._link = Link(calls, post.address, post.number, self._greeted, self._refused, reactor)
+        self._registry = registry = SharedRegistry(entries, process.connect, calls, reactor)
+        policy = make_policy(process, registry.is_usable, registry.suspect)
+        registry.watch_recoveries(policy.recovered)
+        counters = Counters(post.counters)
+        seams = socket_seams(calls, LookUps(calls, counters))
+        named = seams.statistics, seams.namespace
+        self._capacity = Capacity(*named, registry, config.cut(), descriptors, seams.quotas)
+        self._pins = RemotePins(calls)
+        observing = make_observing(process)
+        self._history = History(self._whole, observing.totals, reactor, wall)
+        self._clients = Clients(
+            process,
+            seams,
+            _tending(calls, self._pins, Segmentation(seams.versions, reactor)),
+            registry,
+            policy,
+            self._capacity,
+            users,
+            s3_key,
+            observing=observing,
+            operating=Operating(self._whole, dict, lambda: _ELSEWHERE, self._history),
+            workers=post.workers,
+            share=lambda limits: share_of(limits, post.workers),
+        )
+        self._balance = Balance(counters, post.number, post.workers, self._connected, reactor)
         self._stages = Stages()
 
-    def _make_uploads(self) -> Uploads:
-        config, calls = self._config, self._calls
-        spare = config.spare_parts(), config.slow_part_s
-        return Uploads(
-            SocketLedger(calls),
-            self._registry,
-            cast(Any, _Reaper(calls)),
-            self._traffic,
-            self._cache.keep,
-            partial(calls.tell, methods.HURT),
-            cutting=Cutting(config.cut(), int(config.small_part), self._new_upload_id, *spare),
-            clock=self._reactor,
-            wall=self._wall,
-            run=self._in_thread,
-        )
-
-    def _make_downloads(self) -> Downloads:
-        return Downloads(
-            Sources(self._registry, self._policy, self._reactor, self._in_thread),
-            Segmentation(self._catalog, self._reactor),
-            self._pins,
-            lambda _: None,
-            self._cache,
-            self._traffic,
-            small_part=int(self._config.small_part),
-            found=self._found,
-        )
-
-    def _found(self, manifest: Manifest, index: int, problem: FileDamaged) -> None:
-        self._calls.tell(methods.FOUND, manifest, index, str(problem).encode("utf-8", "replace").decode())
-
-    def _new_upload_id(self) -> str:
-        return upload_id(self._wall.now_ms(), os.urandom(RANDOM_BYTES))
-
-    def _compute(self, call: Callable[[], Any]) -> Deferred[Any]:
-        return deferToThreadPool(self._reactor, self._hashes_pool, call)
-
-    def _in_thread(self, call: Callable[[], Any]) -> Deferred[Any]:
-        return deferToThreadPool(self._reactor, self._pool, call)
-
-    def _connect(self, entry: NodeEntry) -> RemotePartStore:
-        store = RemotePartStore(
-            entry.id,
-            entry.url,
-            self._keys,
-            lambda: self._view.cluster,
-            self._connections,
-            self._reactor,
-            self._config.node_timeout_s,
-            lambda: self._view.epoch,
-        )
-        return store if self._tracing is None else cast(RemotePartStore, self._tracing.node(store, entry.id))
-
-    def _limit_addresses(self, connections: int | None) -> None:
-        self._endpoints.limit_addresses(connections)
+    def _whole(self) -> Deferred[Any]:
+        return self._calls.call(methods.REPORT)
 
     def _connected(self) -> int:
-        return self._endpoints.connections
+        return self._clients.endpoints.connections
 
     # What the catalog's process tells and asks.
 
@@ -296,38 +173,38 @@ class WorkerFront:
         widened, self._view = view.widest > self._view.widest, view
         self._registry.show(view)
         if widened:
-            self._endpoints.limit_connections(self._capacity.clients(view.widest))
+            self._clients.endpoints.limit_connections(self._capacity.clients(view.widest))
 
     def _greeted(self, view: View) -> None:
         self._show(view)
         self._pins.again()
-        if self._endpoints.port is not None:
+        if self._clients.endpoints.port is not None:
             self._calls.tell(methods.SERVING)
 
     def _refused(self) -> None:
         self._reactor.stop()
 
     def _report(self) -> Report:
-        site, cache, users = self._endpoints.site, self._cache, self._access.users
-        limits = [] if not self._config.limits else list(self._access.requests.measure())
-        refused: Mapping[str, int] = self._access.requests.refused
-        traffic: dict[str, int] = {name: getattr(self._traffic, name) for name in Traffic.__slots__ if name[0] != "_"}
+        clients = self._clients
+        site, cache, access = clients.endpoints.site, clients.cache, clients.access
+        limits = [] if not self._config.limits else list(access.requests.measure())
+        refused: Mapping[str, int] = access.requests.refused
+        counts: dict[str, int] = {name: getattr(clients.traffic, name) for name in Traffic.__slots__ if name[0] != "_"}
         return Report(
-            traffic,
+            counts,
             (cache.size, cache.hits, cache.misses),
-            (self._endpoints.connections, site.admission.limit or 0),
+            (clients.endpoints.connections, site.admission.limit or 0),
             bool(site.admission.waiting),
-            self._descriptors.used(),
+            self._process.descriptors.used(),
             dict(refused),
-            0 if users is None else users.logins.refused,
-            [Family.of(each) for each in (*self._observing.measure(), *limits)],
+            0 if access.users is None else access.users.logins.refused,
+            [Family.of(each) for each in (*clients.observing.measure(), *limits)],
         )
 
     async def _reload(self) -> None:
-        await self._own_files.load()  # the catalog's process reads the same files, and says what is wrong with them
-        if self._access.users is not None:
-            await self._access.users.reload()
-        await self._access.limiting.in_force()
+        # The catalog's process reads the same files, and says what is wrong with them.
+        await self._process.own_files.load()
+        await self._clients.reload()
 
     def _not_reloaded(self, failure: Failure) -> None:
         if not failure.check(UsersRefused):
@@ -346,39 +223,23 @@ class WorkerFront:
         return self._stages.start(self._start)
 
     async def _start(self) -> None:
-        enter, access = self._stages.enter, self._access
-        await enter(self._pool.start, self._pool.stop)
-        await enter(self._observing.start, self._observing.stop)
-        await enter(_nothing, self._certificates.stop)
-        await enter(_nothing, self._own_files.stop_renewing)
-        await enter(self._own_files.start, self._own_files.stop)
-        await enter(access.logins.start, access.logins.stop)
-        await enter(self._hashes_pool.start, self._hashes_pool.stop)
+        enter, clients = self._stages.enter, self._clients
+        await self._process.start(enter)
+        await clients.prepare(enter)
         await enter(self._link.start, self._link.stop, interrupt=self._link.stop)
-        await enter(access.limiting.start, access.limiting.stop, interrupt=access.limiting.stop)
-        await enter(_nothing, self._connections.close)
-        if access.users is not None:
-            await enter(access.users.start, access.users.stop)
-        await enter(_nothing, self._abort_uploads)
+        await clients.limit(enter)
+        await enter(nothing, self._process.connections.close)
+        await enter(nothing, clients.abort_uploads)
         await enter(self._history.start, self._history.stop)
-        await enter(self._endpoints.serve_clients, self._end_clients)
-        self._endpoints.accept_in_turns(self._balance)
+        await enter(clients.endpoints.serve_clients, self._end_clients)
+        clients.endpoints.accept_in_turns(self._balance)
         self._calls.tell(methods.SERVING)
 
     async def _end_clients(self) -> None:
         self._handover.leave()  # the sockets are the head's, and other workers listen at them
         self._balance.leave()
-        await self._endpoints.end_clients()
-
-    async def _abort_uploads(self) -> None:
-        aborted = Deferred.fromCoroutine(self._uploads.abort_all("the server stops"))
-        await self._connections.end_transfers()
-        await aborted
+        await self._clients.endpoints.end_clients()
 
     def stop(self) -> Deferred[None]:
         """Accept no more requests, and finish those in progress; see `IServer.stop`."""
         return self._stages.stop()
-
-
-def _nothing() -> None:
-    """Start nothing: this stage only has something to stop."""

@@ -10,8 +10,8 @@ import msgspec
 from prometheus_client.core import GaugeMetricFamily, Metric
 from twisted.internet.defer import Deferred
 
+from splitd.assembly.seams import Seams
 from splitd.assembly.upkeep import Upkeep
-from splitd.catalog.journalled import JournalledCatalog
 from splitd.errors import FileDamaged
 from splitd.frontends.admin.readiness import Readiness
 from splitd.frontends.admin.reports import StatusReport
@@ -62,13 +62,14 @@ class _Summed:
 class Keeping:
     """The workers of this catalog.
 
+    :param seams: of the catalog, which workers call.
     :param status: the state of the front, from which this one is made.
     """
 
     def __init__(
         self,
         post: Post,
-        catalog: JournalledCatalog,
+        seams: Seams,
         upkeep: Upkeep,
         registry: NodeRegistry,
         takeover: Takeover,
@@ -77,18 +78,8 @@ class Keeping:
     ) -> None:
         self._post = post
         self._status = status
-        seams = {
-            "catalog": catalog,
-            "namespace": catalog.namespace,
-            "locks": catalog.locks,
-            "keys": catalog.keys,
-            "continued": catalog.continued,
-            "versions": catalog.versions,
-            "quotas": catalog.quotas,
-            "documents": catalog.documents,
-        }
         self._hub = Hub(
-            seams,
+            attrs.asdict(seams, recurse=False),
             upkeep.aborts,
             upkeep.pins,
             upkeep.reaper,
