@@ -175,7 +175,7 @@ class StorageServer:
         self._log.info("node {node} serves {data}", node=self._config.node, data=self._config.data)
 
     async def _listen(self) -> None:
-        self.port = await listen(self._reactor, self._config.listen, self._site, self.certificates)
+        self.port = await listen(self._reactor, self._config.listen, self._site, self.certificates, bounded=True)
 
     async def _end_requests(self) -> None:
         if self.port is not None:

@@ -25,7 +25,7 @@ from storaged.http.gets import Gets, Reusing
 from storaged.http.greeting import GREETING_S, Greeting, GreetingEndpoint
 from storaged.http.reading import read_to_measure
 from storaged.http.site import BUFFER_SIZE
-from storaged.http.transports import TLSClientEndpoint, set_buffer_size
+from storaged.http.transports import TLSClientEndpoint, bound_buffers, set_buffer_size
 from storaged.http.trust import NodeTrust
 from storaged.http.upgrade import UpgradingProtocol
 from storaged.http.window import SharedWindow
@@ -154,6 +154,7 @@ class _Endpoints:
         transport: Any = protocol.transport  # type: ignore[attr-defined]
         set_buffer_size(transport, self._buffer_size)
         read_to_measure(transport)
+        bound_buffers(transport)
         self._transports.add(transport)
         return protocol
 

@@ -17,7 +17,7 @@ from storaged.http.handover import Handover, family_of
 from storaged.http.reasons import reason_of
 from storaged.http.site import StreamingSite
 from storaged.http.tls import CertificateFolders
-from storaged.http.transports import TLSFactory
+from storaged.http.transports import TLSFactory, bound_buffers
 from storaged.system.settings import SettingsError
 
 _log = Logger()
@@ -32,6 +32,8 @@ async def listen(
     site: StreamingSite,
     folders: CertificateFolders | None = None,
     handover: Handover | None = None,
+    *,
+    bounded: bool = False,
 ) -> IListeningPort:
     """Listen at an endpoint.
 
@@ -40,6 +42,7 @@ async def listen(
     :param site: the site that gets the connections, as many at once as its `admission` accepts.
     :param folders: reads the certificates of `tls:` endpoints.
     :param handover: has the socket, if the program before this one has listened at the endpoint, and gets the port.
+    :param bounded: whether the clients are fronts, whose connections are bounded by `bound_buffers`.
     :return: the port, which listens already.
     :raise SettingsError: the endpoint is malformed, or cannot be listened at, or its certificates cannot be used; the
         message names it.
@@ -66,6 +69,8 @@ async def listen(
             os.close(inherited)  # the port has one of its own
     if handover is not None:
         handover.keep(endpoint, port)
+    if bounded:
+        bound_buffers(port)  # connections inherit it
     # The endpoint's own default of 50 is soon full, and the kernel then refuses connections.
     port.socket.listen(_BACKLOG)
     site.admission.guard(port)

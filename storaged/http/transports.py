@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
 from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from zope.interface import implementer
+
+RECEIVE_BUFFER = 512 * 1024
+SEND_BUFFER = 1024 * 1024
+"""`SO_RCVBUF` and `SO_SNDBUF` (socket(7)) of the connections between front and nodes, in bytes.
+
+The kernel keeps up to twice as much for a side that does not read, and for one that has sent.  Without these bounds it
+would be the maxima of `tcp_rmem` and `tcp_wmem` (tcp(7), often 6 and 4 MiB), six times for each client that stopped.
+"""
 
 
 class TLSTransport(BufferingTLSTransport):
@@ -56,3 +65,13 @@ def set_buffer_size(transport: Any, size: int) -> None:
     # An attribute that is set on the transport of TLS does not reach the one below it.
     below: Any = transport.transport if isinstance(transport, TLSMemoryBIOProtocol) else transport
     below.bufferSize = size
+
+
+def bound_buffers(transport: Any) -> None:
+    """Bound what the kernel keeps of a connection between front and node, or of each that a port will accept.
+
+    :param transport: of a stream socket, with or without TLS, or a port of one.
+    """
+    below: Any = transport.transport if isinstance(transport, TLSMemoryBIOProtocol) else transport
+    below.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+    below.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)

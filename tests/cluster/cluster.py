@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -311,6 +312,12 @@ class Cluster:
         client = await connect(self.port, receive_buffer)
         self._raw.append(client)
         return client
+
+    def bound_sending(self, size: int) -> None:
+        """Let the kernel keep about so many bytes for a client that does not read, on each new connection."""
+        assert self.front is not None
+        assert self.front.endpoints.port is not None
+        self.front.endpoints.port.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)  # type: ignore[attr-defined]
 
     async def status(self) -> Any:
         """Return the answer to `GET /status`."""

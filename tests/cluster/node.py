@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -111,12 +110,6 @@ class Node:
 
     def half_written(self) -> list[Path]:
         return list(self.folder.glob("tmp/*"))
-
-    def bound_receiving(self, size: int) -> None:
-        """Let the kernel hold about so many bytes that come to it, of each new connection."""
-        assert self._server is not None
-        assert self._server.port is not None
-        self._server.port.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)  # type: ignore[attr-defined]
 
     def connections(self) -> list[object]:
         """The connections that the front has to it."""

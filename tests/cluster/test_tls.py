@@ -18,7 +18,8 @@ from storaged.system.words import Words
 from tests.certificates import write_pair
 from tests.cluster.cluster import Cluster
 from tests.cluster.raw import RawClient, connect
-from tests.cluster.waiting import standstill
+from tests.cluster.test_back_pressure import SIZE, STOPPED_READER
+from tests.cluster.waiting import eventually, standstill
 
 MIB = 1024 * 1024
 FOLDER = "certificates"
@@ -274,18 +275,19 @@ async def test_clients_are_led_to_own_names_only(make_cluster: Callable[..., Clu
 async def test_a_client_that_reads_nothing_over_tls_stops_the_nodes(
     make_front: Callable[..., Awaitable[Cluster]],
 ) -> None:
-    size = 96 * MIB
     front = await make_front(unit=64 * 1024)
+    front.bound_sending(65_536)
     client = await connect_tls(front.port)
-    client.begin("PUT", "/file", f"Content-Length: {size}")
-    client.send(bytes(size))
+    client.begin("PUT", "/file", f"Content-Length: {SIZE}")
+    client.send(bytes(SIZE))
     assert (await client.answer()).code == 201
     client.stop_reading()
     client.begin("GET", "/file")
+    await eventually(lambda: all(node.filesystem.bytes_read for node in front.nodes))
     read = await standstill(lambda: sum(node.filesystem.bytes_read for node in front.nodes))
-    assert 0 < read < 64 * MIB
+    assert 0 < read < STOPPED_READER
     client.read_on()
-    assert len((await client.answer()).body) == size
+    assert len((await client.answer()).body) == SIZE
 
 
 @pytest_twisted.ensureDeferred
