@@ -162,11 +162,15 @@ class Hub(Factory):
                 answering.tell(0, VIEW, shown)
 
     def reload(self) -> Deferred[None]:
-        """Have all workers read their files again.
+        """Have all workers read their files again, and show them the nodes as they are now.
 
         :return: a Deferred that fires with None when they have, or do not answer.
         """
-        return Deferred.fromCoroutine(self._ask_all(RELOAD)).addCallback(lambda _: None)
+        return Deferred.fromCoroutine(self._reload())
+
+    async def _reload(self) -> None:
+        await self._show()
+        await self._ask_all(RELOAD)
 
     async def collect(self) -> Report:
         """Return the sum of what all workers count, and those before them that have ended."""

@@ -7,6 +7,10 @@ SPLITD_CLIENTS_URL names:
 
 This also tests the tests.  With Apache's mod_dav they pass, except for two warnings of litmus, the digests that it
 ignores, and a file that davfs2 appends to within the second in which it was written.
+
+SPLITD_CLIENTS_WORKERS is how many workers the clusters have; test_workers.py has a few of the tests with two of them:
+
+    make test-clients SPLITD_CLIENTS_WORKERS=2
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.clients.browser import Faults, running_browser
+from tests.clients.clusters import new_cluster
 from tests.clients.s3 import Store
 from tests.live.clients import ask
 from tests.live.local_cluster import LocalCluster
@@ -30,7 +35,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster |
     if os.environ.get("SPLITD_CLIENTS_URL"):
         yield None
         return
-    cluster = LocalCluster(tmp_path_factory.mktemp("clients") / "cluster")
+    cluster = new_cluster(tmp_path_factory.mktemp("clients") / "cluster")
     try:
         cluster.start()
         yield cluster
@@ -65,7 +70,7 @@ def place(server: str, request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """The S3 door of a cluster of real processes, with the key that `splitctl up` makes."""
-    cluster = LocalCluster(tmp_path_factory.mktemp("s3") / "cluster")
+    cluster = new_cluster(tmp_path_factory.mktemp("s3") / "cluster")
     try:
         cluster.start()
         told = json.loads(cluster.ready_file.read_text())

@@ -10,6 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from tests.clients.browser import Faults, opened
+from tests.clients.clusters import new_cluster
 from tests.clients.console import Console
 from tests.live.clients import ask
 from tests.live.local_cluster import LocalCluster
@@ -21,7 +22,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     """A cluster with the users of `write_users`."""
     folder: Path = tmp_path_factory.mktemp("guarded")
     write_users(folder / "users.yaml")
-    cluster = LocalCluster(folder / "cluster", users=str(folder / "users.yaml"))
+    cluster = new_cluster(folder / "cluster", users=str(folder / "users.yaml"))
     try:
         cluster.start()
         for path in ("/anna/", "/public/"):

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import pytest
 import yaml
 
+from tests.clients.clusters import new_cluster
 from tests.clients.programs import find, succeed
 from tests.live.clients import ask
 from tests.live.local_cluster import LocalCluster
@@ -25,7 +26,7 @@ METRIC = re.compile(r"\b(?:splitd|storaged)_[a-z0-9_]+")
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
-    made = LocalCluster(tmp_path_factory.mktemp("prometheus") / "cluster")
+    made = new_cluster(tmp_path_factory.mktemp("prometheus") / "cluster")
     try:
         made.start()
         ask(f"{made.url}/a", "PUT", b"x")

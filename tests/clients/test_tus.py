@@ -20,6 +20,7 @@ import pytest
 from tusclient.client import TusClient
 from tusclient.storage.filestorage import FileStorage
 
+from tests.clients.clusters import new_cluster
 from tests.clients.programs import find, succeed
 from tests.live.clients import ask
 from tests.live.local_cluster import FRONT, LocalCluster
@@ -35,7 +36,7 @@ PROJECT = Path(__file__).parent / "tus"
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     """A cluster whose front may be killed."""
-    made = LocalCluster(tmp_path_factory.mktemp("tus") / "cluster")
+    made = new_cluster(tmp_path_factory.mktemp("tus") / "cluster")
     try:
         made.start()
         yield made

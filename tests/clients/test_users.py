@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients.clusters import new_cluster
 from tests.clients.programs import run, succeed
 from tests.clients.trees import make_tree, read_tree
-from tests.live.local_cluster import LocalCluster
 from tests.users import TOKEN, write_users
 
 
@@ -18,7 +18,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a front with the users of `write_users`; wilma has made /anna and /public."""
     folder = tmp_path_factory.mktemp("users")
     write_users(folder / "users.yaml")
-    cluster = LocalCluster(folder / "cluster", users=str(folder / "users.yaml"))
+    cluster = new_cluster(folder / "cluster", users=str(folder / "users.yaml"))
     try:
         cluster.start()
         for name in ("anna", "public"):

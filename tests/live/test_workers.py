@@ -9,8 +9,12 @@ from pathlib import Path
 
 from tests.live.clients import ask, numbered_pieces, piped_upload, put
 from tests.live.conftest import Starter
+from tests.live.load import load
 from tests.live.local_cluster import FRONT, LocalCluster
 from tests.live.processes import is_running, wait_until
+from tests.live.test_upgrade import Kept, upgrade
+from tests.live.workers import catalog_of as the_catalog_of
+from tests.live.workers import connections_of_each, read_answer, workers_in
 
 FILE = os.urandom(3_000_001)
 SMALL = os.urandom(4096)
@@ -18,16 +22,12 @@ SMALL = os.urandom(4096)
 
 def workers_of(cluster: LocalCluster) -> list[int]:
     """The processes that serve clients."""
-    found: list[int] = cluster.status().get("workers", [])
-    return found
+    return workers_in(cluster.status())
 
 
 def catalog_of(cluster: LocalCluster) -> int:
-    """The process that keeps the catalog: the child of the front that is no worker."""
-    head = cluster.pids()[FRONT]
-    children = Path(f"/proc/{head}/task/{head}/children").read_text().split()
-    [catalog] = {int(each) for each in children} - set(workers_of(cluster))
-    return catalog
+    """The process that keeps the catalog."""
+    return the_catalog_of(cluster.pids()[FRONT], workers_of(cluster))
 
 
 def connections_to(cluster: LocalCluster, count: int) -> list[HTTPConnection]:
@@ -155,3 +155,49 @@ def test_all_processes_end_with_the_head_that_is_killed(own_cluster: Starter) ->
     wait_until(lambda: not any(map(is_running, others)), "the end of the others")
     cluster.wait_recovered(killed)
     assert ask(f"{cluster.url}/kept").etag == etag
+
+
+def test_no_request_fails_while_all_processes_are_upgraded(own_cluster: Starter) -> None:
+    # A busy machine may need long for each step.
+    cluster = own_cluster(workers=2, stop_timeout_s=120, client_timeout_s=300)
+    head, before = cluster.pids()[FRONT], workers_of(cluster)
+    kept = [Kept(cluster, number) for number in range(3)]
+    for each in kept:
+        each.start()
+    with load(cluster.url, clients=2, names=6) as clients:
+        for _ in range(2):
+            done = [each.done for each in [*kept, *clients]]
+            wait_until(
+                lambda done=done: all(  # type: ignore[misc]
+                    each.done > before or each.wrong for each, before in zip([*kept, *clients], done, strict=True)
+                ),
+                "every client at work",
+            )
+            upgrade(cluster)
+    for each in kept:
+        each.end()
+    assert [wrong for each in [*kept, *clients] for wrong in each.wrong] == []
+    assert cluster.pids()[FRONT] == head
+    assert not set(before) & set(workers_of(cluster))
+
+
+def test_all_workers_know_what_a_reload_has_read_when_it_is_answered(own_cluster: Starter) -> None:
+    cluster = own_cluster(workers=2)
+    registry = cluster.folder / "nodes.yaml"
+    text = registry.read_text()
+    connected = connections_of_each(cluster.port, workers_of(cluster), 1)
+    clients = [of_one[0] for of_one in connected.values()]
+
+    def store() -> list[bytes]:
+        for client in clients:
+            client.sendall(b"PUT /f HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx")
+        return [read_answer(client)[0].split()[1] for client in clients]
+
+    registry.write_text(text.replace("- id: n1\n", "- id: n1\n  state: readonly\n"))
+    assert ask(f"{cluster.admin}/reload", "POST").status == 200
+    assert store() == [b"507", b"507"]  # a file needs six nodes
+    registry.write_text(text)
+    assert ask(f"{cluster.admin}/reload", "POST").status == 200
+    assert set(store()) <= {b"201", b"204"}
+    for client in (each for some in connected.values() for each in some):
+        client.close()

@@ -1,0 +1,90 @@
+"""`kill -9` of the processes of a front with workers, in the middle of transfers."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+from pathlib import Path
+
+from tests.live.clients import ask, put
+from tests.live.conftest import Starter
+from tests.live.killed_cluster import KilledCluster
+from tests.live.local_cluster import FRONT
+from tests.live.processes import is_running, wait_until
+from tests.live.remembering import end_well, remembering
+from tests.live.workers import catalog_of, children_of, connections_of_each, read_answer, workers_in
+from tests.tally import TALLY
+
+KILLS = int(os.environ.get("SPLITD_KILLS", "60")) // 12
+CLIENTS = 4
+WORKERS = 2
+NODES = 7
+FILE = os.urandom(2_000_000)
+
+
+def test_a_worker_that_is_killed_ends_its_own_transfers_and_no_others(own_cluster: Starter) -> None:
+    cluster = own_cluster(workers=WORKERS)
+    kept = put(f"{cluster.url}/kept", os.urandom(30_000_000))
+    kept_bytes = ask(f"{cluster.url}/kept").body
+    killed, alive = workers_in(cluster.status())
+    clients = connections_of_each(cluster.port, [killed, alive], 2)
+    for pid, (uploading, downloading, *_) in clients.items():
+        uploading.sendall(b"PUT /of-%d HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % (pid, len(FILE)))
+        uploading.sendall(FILE[:1_500_000])
+        downloading.sendall(b"GET /kept HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    wait_until(lambda: cluster.status()["uploads"]["under_way"] == WORKERS, "the uploads", cluster.status)
+    wait_until(lambda: cluster.status()["downloads"]["under_way"] == WORKERS, "the downloads", cluster.status)
+    os.kill(killed, signal.SIGKILL)
+    wait_until(lambda: not is_running(killed), "the end of the worker")
+    clients[alive][0].sendall(FILE[1_500_000:])
+    assert read_answer(clients[alive][0])[0].startswith(b"HTTP/1.1 201 ")
+    head, body = read_answer(clients[alive][1])
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert body == kept_bytes
+    for each in (each for some in clients.values() for each in some):
+        each.close()
+    wait_until(lambda: len(workers_in(cluster.status())) == WORKERS, "another worker", cluster.status)
+    assert alive in workers_in(cluster.status())
+    assert killed not in workers_in(cluster.status())
+    assert ask(f"{cluster.url}/of-{killed}").status == 404
+    stored = ask(f"{cluster.url}/of-{alive}")
+    assert stored.body == FILE
+    cluster.disks.wait_for_parts_of_only(kept, stored.etag)
+
+
+def test_nothing_is_lost_and_nothing_is_left_whichever_process_is_killed(tmp_path: Path) -> None:
+    chance = random.Random(os.environ.get("SPLITD_SEED", "1"))
+    cluster = KilledCluster(tmp_path / "cluster", NODES, workers=WORKERS)
+
+    def all_serve() -> bool:
+        return len(workers_in(cluster.status())) == WORKERS
+
+    with remembering(cluster, CLIENTS) as clients:
+        for number in range(KILLS):
+            cluster.wait_ready()
+            wait_until(all_serve, "all workers", cluster.status)
+            # On a slow machine the daemons are hardly up between two kills.
+            wait_until(lambda least=number: sum(client.stored for client in clients) > least, "files stored")  # type: ignore[misc]
+            threading.Event().wait(chance.uniform(0, 1.0))
+            _kill_one(cluster, ["worker", "catalog", "worker", "head", "node"][number % 5], chance)
+        cluster.wait_ready()
+        done = end_well(cluster, clients, cluster.wait_reaped)
+    TALLY["kill -9 of the processes of a front with workers"] += KILLS
+    for what, count in done.items():
+        TALLY[f"{what.replace(' 0', ', no answer')}, with workers during kills"] += count
+
+
+def _kill_one(cluster: KilledCluster, which: str, chance: random.Random) -> None:
+    head = cluster.daemons[FRONT].pid
+    workers = workers_in(cluster.status())
+    if which == "node":
+        cluster.kill(f"n{chance.randrange(1, NODES + 1)}")
+    elif which == "head":
+        children = children_of(head)
+        cluster.take_down(FRONT)
+        wait_until(lambda: not any(map(is_running, children)), "the end of the others")
+        cluster.bring_up(FRONT)
+    else:
+        os.kill(chance.choice(workers) if which == "worker" else catalog_of(head, workers), signal.SIGKILL)

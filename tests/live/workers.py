@@ -1,0 +1,77 @@
+"""The processes of a front with workers, as the system shows them."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from tests.live.clients import TIMEOUT_S
+from tests.live.processes import wait_until
+
+
+def children_of(head: int) -> set[int]:
+    """The processes that a process has started."""
+    return {int(each) for each in Path(f"/proc/{head}/task/{head}/children").read_text().split()}
+
+
+def workers_in(status: Any) -> list[int]:
+    """The processes that serve clients, by the status of the front; none while it does not answer."""
+    found: list[int] = status.get("workers", [])
+    return found
+
+
+def catalog_of(head: int, workers: list[int]) -> int:
+    """The process that keeps the catalog: the child of the front that is no worker."""
+    [catalog] = children_of(head) - set(workers)
+    return catalog
+
+
+def owner_of(client: socket.socket, pids: list[int]) -> int:
+    """The process that has accepted a connection; 0 while none of them has."""
+    inode = _inode_of(client)
+    for pid in pids:
+        for each in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):  # it was closed meanwhile
+                if inode and str(each.readlink()) == f"socket:[{inode}]":
+                    return pid
+    return 0
+
+
+def _inode_of(client: socket.socket) -> str:
+    """The number of the other end of a connection in the system's tables; empty while nobody has accepted it."""
+    here, there = (f":{end[1]:04X}" for end in (client.getsockname(), client.getpeername()))
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, remote, _, _, _, _, _, _, inode, *_ = line.split()
+        if local.endswith(there) and remote.endswith(here):
+            return "" if inode == "0" else inode
+    return ""
+
+
+def connections_of_each(port: int, workers: list[int], count: int) -> dict[int, list[socket.socket]]:
+    """Connect until each worker has so many connections."""
+    found: dict[int, list[socket.socket]] = {pid: [] for pid in workers}
+    while min(map(len, found.values())) < count:
+        client = socket.create_connection(("127.0.0.1", port), TIMEOUT_S)
+        owner = wait_until(lambda client=client: owner_of(client, workers), "somebody accepts the connection")  # type: ignore[misc]
+        found[owner].append(client)
+    return found
+
+
+def read_answer(client: socket.socket) -> tuple[bytes, bytes]:
+    """Read an answer of known length; return its head and its body."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += _some(client)
+    head, _, body = data.partition(b"\r\n\r\n")
+    [length] = [int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")]
+    while len(body) < length:
+        body += _some(client)
+    return head, body
+
+
+def _some(client: socket.socket) -> bytes:
+    data = client.recv(1 << 20)
+    assert data, "the connection was closed"
+    return data
