@@ -13,6 +13,7 @@ from twisted.internet.protocol import Factory, Protocol
 from splitd.workers.answering import Answering
 from splitd.workers.calls import Calls, CallsProtocol
 from splitd.workers.catalog import (
+    SocketBin,
     SocketCatalog,
     SocketContinuedUploads,
     SocketDocuments,
@@ -45,7 +46,7 @@ def serving(catalog: Any, **more: object) -> dict[str, Any]:
 
     :param catalog: has the seams as attributes.
     """
-    names = "catalog", "namespace", "locks", "keys", "continued", "versions", "documents"
+    names = "catalog", "namespace", "locks", "keys", "continued", "versions", "documents", "bin"
     seams = {name: getattr(catalog, name) for name in names}
     return {**seams, "ledger": OwnedLedger(catalog.ledger), "session": _Session(), **more}
 
@@ -83,6 +84,7 @@ class SocketWorker:
             "keys": SocketKeys(calls, self.look_ups),
             "continued": SocketContinuedUploads(calls),
             "documents": SocketDocuments(calls),
+            "bin": SocketBin(calls),
             "ledger": SocketLedger(calls),
         }
 

@@ -11,6 +11,7 @@ from splitd.catalog.journalled import JournalledCatalog
 from splitd.downloads.finding import Segmentation
 from splitd.downloads.pins import IPins
 from splitd.downloads.survivors import Found
+from splitd.interfaces.bin import IBin
 from splitd.interfaces.catalog import ICatalog
 from splitd.interfaces.continued import IContinuedLedger
 from splitd.interfaces.documents import IDocuments
@@ -36,6 +37,7 @@ class Seams:
     continued: IContinuedLedger
     versions: IVersions
     documents: IDocuments
+    bin: IBin
     quotas: IQuotas
 
     @classmethod
@@ -50,6 +52,7 @@ class Seams:
             catalog.continued,
             catalog.versions,
             catalog.documents,
+            catalog.bin,
             catalog.quotas,
         )
 

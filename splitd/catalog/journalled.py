@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from splitd.catalog.alone import Alone
+from splitd.catalog.binning import JournalledBin
 from splitd.catalog.changes import Changes
 from splitd.catalog.continuing import JournalledContinuedUploads
 from splitd.catalog.deletions import JournalledDoomedParts
@@ -81,6 +82,7 @@ class JournalledCatalog:
     :ivar quotas: its quotas: an `IQuotas`.
     :ivar disks: the disks of its nodes: an `IDisks`.
     :ivar documents: its small documents: an `IDocuments`.
+    :ivar bin: its bin: an `IBin`.
     """
 
     _log = Logger()
@@ -112,6 +114,7 @@ class JournalledCatalog:
         self.disks = JournalledDisks(self._state, self._changes)
         self.documents = JournalledDocuments(self._state, self._changes)
         self.fronts: IFronts = Alone()
+        self.bin = JournalledBin(self._state, self._changes, meters)
         self.versions = JournalledVersions(self._state)
         self.layouts = JournalledLayouts(self._state, self._changes)
         self._reaped_before = 0  # how many had been deleted before the start

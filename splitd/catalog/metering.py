@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import attrs
 
 from splitd.catalog.state import State
 from splitd.errors import QuotaExceeded
+from splitd.model.binned import BIN, metered, metered_beside, was_at
 from splitd.model.branch import Branch
 from splitd.model.packing import Packed, size_of
+from splitd.model.path_faults import is_own
 from splitd.model.paths import ancestors, place_of
 from splitd.model.quotas import Quota, QuotaUse
 from splitd.model.subtrees import Weight, weigh
@@ -52,7 +54,7 @@ class Claim:
         :raise QuotaExceeded: a quota would be exceeded.
         """
         for quota in self._meters.quotas:
-            meters = [meter for path in quota.paths if (meter := self._meters.at(path)) in self._of]
+            meters = [meter for path in metered_paths([quota]) if (meter := self._meters.at(path)) in self._of]
             if meters:
                 more_bytes = sum(self._of[meter][0] for meter in meters)
                 more_files = sum(self._of[meter][1] for meter in meters)
@@ -72,6 +74,9 @@ def _nothing() -> None:
 
 class Meters:
     """The meters at all paths of the quotas.
+
+    What is in the bin counts for the quotas of the paths where it was.  So each of these paths has a second meter,
+    of what was there and below (see `metered_beside`); only that of the root counts all anyway.
 
     A meter counts a change from the instant at which its record is about to be written.  A change of a tree needs the
     bytes in it only where a meter counts one end of it and not the other; then the tree is weighed once, before the
@@ -99,8 +104,17 @@ class Meters:
     def begin(self, path: str) -> Iterator[None]:
         """Count all that is at a path and below it, step by step, and have a meter there at the end."""
         weight = Weight()
-        yield from self._weigh_place(path, weight)
+        yield from self._weigh_all(path, weight)
         self._at[path] = Meter(path, weight.bytes, weight.files)
+
+    def _weigh_all(self, path: str, weight: Weight) -> Iterator[None]:
+        """Add all that a meter at a path counts to a weight."""
+        if not is_own(path):
+            yield from self._weigh_place(path, weight)
+            return
+        found = self._state.tree.find(BIN + "/")
+        for name in list(found.members) if isinstance(found, Branch) else ():
+            yield from self._weigh_place(f"{BIN}/{name[:-1]}{path.removeprefix(BIN)}", weight)
 
     def keep_only(self, paths: set[str]) -> None:
         """Have no other meters than those at these paths."""
@@ -108,19 +122,20 @@ class Meters:
 
     def use(self, quota: Quota) -> QuotaUse:
         """Tell how much of a quota is used."""
-        meters = [self._at[path] for path in quota.paths if path in self._at]
+        meters = [self._at[path] for path in metered_paths([quota]) if path in self._at]
         of_segments = sum(self._state.continued.below(each.path) for each in meters)
         return QuotaUse(quota, sum(each.bytes for each in meters) + of_segments, sum(each.files for each in meters))
 
     def _above(self, path: str) -> list[Meter]:
         """Return the meters at a path and above it."""
+        path = metered(path)
         return [meter for each in (*ancestors(path), _place(path)) if (meter := self._at.get(each)) is not None]
 
     def _below(self, entry: Packed | Branch | None, path: str) -> list[Meter]:
         """Return the meters below an entry."""
         if not isinstance(entry, Branch):
             return []
-        inside = place_of(path) + "/"
+        inside = place_of(metered(path)) + "/"
         return [meter for each, meter in self._at.items() if each.startswith(inside) and each != inside]
 
     def claim_file(self, path: str, size: int, *, only_new: bool = False) -> Callable[[], object]:
@@ -215,8 +230,16 @@ class Meters:
             yield from self._weigh(entry, path, weight)
             for meter in above:
                 claim.add(meter, -weight.bytes, -weight.files)
+        yield from self._take_below(entry, path, claim)
+
+    def _take_below(self, entry: Packed | Branch | None, path: str, claim: Claim) -> Iterator[None]:
+        """Find out what the meters below an entry lose with it."""
         for meter in self._below(entry, path):
-            claim.add(meter, -meter.bytes, -meter.files)
+            weight = Weight(meter.bytes, meter.files)
+            if was_at(path) is not None:  # the meter counts other things in the bin, too
+                weight = Weight()
+                yield from self._weigh_place(_moved(meter.path, path, path), weight)
+            claim.add(meter, -weight.bytes, -weight.files)
 
     def transfer(self, source: str, target: str, claim: Claim, *, moves: bool, deep: bool) -> Iterator[None]:
         """Find out, step by step, what a move or copy adds and takes away.
@@ -237,11 +260,16 @@ class Meters:
         yield from self._take_away(target, claim, reached)
         for meter in self._below(entry, target) if is_whole else ():
             weight = Weight()
-            yield from self._weigh_place(place_of(source) + meter.path.removeprefix(place_of(target)), weight)
+            yield from self._weigh_place(_moved(meter.path, target, source), weight)
             claim.add(meter, weight.bytes, weight.files)
         if moves:
-            for meter in self._below(entry, source):
-                claim.add(meter, -meter.bytes, -meter.files)
+            yield from self._take_below(entry, source, claim)
+
+    def weigh_entry(self, path: str, weight: Weight) -> Iterator[None]:
+        """Add the files of what has a path to a weight, step by step."""
+        entry = self._state.tree.find(path)
+        if entry is not None:
+            yield from self._weigh_entry(entry, weight)
 
     def _weigh(self, entry: Packed | Branch | None, path: str, weight: Weight) -> Iterator[None]:
         """Add the files of what has a path to a weight."""
@@ -266,3 +294,14 @@ class Meters:
 def _place(path: str) -> str:
     """Return the path under which a meter counts something."""
     return place_of(path) or "/"
+
+
+def _moved(path: str, above: str, to: str) -> str:
+    """Return the path that leads below `to` as the path of a meter leads below `above`."""
+    return place_of(to) + path.removeprefix(place_of(metered(above)))
+
+
+def metered_paths(quotas: Iterable[Quota]) -> list[str]:
+    """Return the paths of all meters of some quotas."""
+    paths = [path for quota in quotas for path in quota.paths]
+    return [*paths, *(metered_beside(path) for path in paths if path != "/")]

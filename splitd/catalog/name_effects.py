@@ -7,17 +7,21 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from splitd.catalog.state import State
+from splitd.model.binned import BIN
 from splitd.model.branch import Branch
 from splitd.model.locks import Lock
 from splitd.model.manifest import Manifest
-from splitd.model.paths import place_of
+from splitd.model.path_faults import OWN
+from splitd.model.paths import ancestors, place_of
 from splitd.model.properties import LAYOUT, read_layout
 from splitd.model.records import (
     CollectionMade,
     CollectionTouched,
+    EntryBinned,
     EntryCopied,
     EntryDeleted,
     EntryMoved,
+    EntryRestored,
     KeyCopied,
     KeyDeleted,
     LockReleased,
@@ -69,6 +73,27 @@ def _entry_moved(state: State, record: EntryMoved) -> None:
     _drop_locks(state, record.source, is_collection=is_collection)
     if isinstance(replaced, Branch):
         state.locks.drop_below(record.target)
+    _prune(state, record.source, record.time_ms)
+
+
+def _entry_binned(state: State, record: EntryBinned) -> None:
+    for each in (OWN, BIN):
+        if state.tree.find(each + "/") is None:
+            state.tree.make_collection(each + "/", record.time_ms)
+    state.tree.make_folders(record.target, record.time_ms)
+    is_collection = state.tree.has_collection(record.source)
+    state.tree.move(record.source, record.target, record.time_ms)
+    key = record.target.removeprefix(BIN + "/").partition("/")[0]
+    state.tree.set_properties(f"{BIN}/{key}", record.properties)
+    _drop_locks(state, record.source, is_collection=is_collection)
+    _prune(state, record.source, record.time_ms)
+
+
+def _entry_restored(state: State, record: EntryRestored) -> None:
+    for place in ancestors(record.target):
+        if place != "/" and state.tree.find(place + "/") is None:
+            state.tree.make_collection(place + "/", record.time_ms)
+    state.tree.move(record.source, record.target, record.time_ms)
     _prune(state, record.source, record.time_ms)
 
 
@@ -148,6 +173,8 @@ NAME_EFFECTS: dict[type, Callable[[State, Any], None]] = {
     EntryDeleted: _entry_deleted,
     KeyDeleted: _key_deleted,
     EntryMoved: _entry_moved,
+    EntryBinned: _entry_binned,
+    EntryRestored: _entry_restored,
     EntryCopied: _entry_copied,
     KeyCopied: _key_copied,
     PropertiesChanged: _properties_changed,
@@ -163,6 +190,8 @@ NAME_SUBJECTS: dict[type, str] = {
     KeyDeleted: "{0.path}",
     KeyCopied: "{0.source} to {0.target}",
     EntryMoved: "{0.source} to {0.target}",
+    EntryBinned: "{0.source} to {0.target}",
+    EntryRestored: "{0.source} to {0.target}",
     EntryCopied: "{0.source} to {0.target}",
     PropertiesChanged: "{0.path}",
     LockTaken: "{0.path}",

@@ -12,10 +12,11 @@ from splitd.catalog.changes import Changes, Judge, Prepare
 from splitd.catalog.judging import refuse_failed, refuse_locked_content, refuse_locked_name, refuse_locked_removal
 from splitd.catalog.metering import Claim, Meters
 from splitd.catalog.state import State
-from splitd.errors import Entangled, NotFound, PreconditionFailed, QuotaExceeded, SplitdError
+from splitd.errors import BadName, Entangled, NotFound, PreconditionFailed, QuotaExceeded, SplitdError
 from splitd.interfaces.names import AskedLayout, Details, INamespace
 from splitd.model import properties, records
 from splitd.model.conditions import Condition
+from splitd.model.path_faults import catalog_fault_of, is_own
 from splitd.model.paths import check_catalog_path, check_path
 from splitd.model.records import Record
 from splitd.model.tree import Collection
@@ -129,6 +130,8 @@ class JournalledNamespace:
             keeps = isinstance(present, Collection) and present.implied
             return records.PropertiesChanged(path, dict(changes.set), tuple(changes.removed), keeps), None
 
+        if is_own(path):
+            return fail(BadName(f"{path[:200]!r}: {catalog_fault_of(path)}"))
         return self._changes.make(judge, path, *condition.paths(), durable=True)
 
     def details(self, paths: Sequence[str]) -> Deferred[list[Details]]:

@@ -9,10 +9,12 @@ from twisted.internet.defer import Deferred, DeferredLock, execute
 from zope.interface import implementer
 
 from splitd.catalog.changes import Changes
-from splitd.catalog.metering import Meters
+from splitd.catalog.metering import Meters, metered_paths
 from splitd.errors import QuotaExceeded
 from splitd.interfaces.quotas import IQuotas
+from splitd.model.binned import BIN
 from splitd.model.packing import size_of
+from splitd.model.path_faults import is_own
 from splitd.model.quotas import Quota, QuotaUse
 
 
@@ -30,10 +32,11 @@ class JournalledQuotas:
         return self._lock.run(lambda: Deferred.fromCoroutine(self._set(tuple(quotas))))
 
     async def _set(self, quotas: tuple[Quota, ...]) -> None:
-        wanted = {path for quota in quotas for path in quota.paths}
+        wanted = set(metered_paths(quotas))
         for path in sorted(wanted):
             if self._meters.at(path) is None:
-                await self._changes.look(path, partial(self._meters.begin, path))
+                place = BIN if is_own(path) else path  # what counts in the bin lies at paths of several keys
+                await self._changes.look(place, partial(self._meters.begin, path))
         self._meters.quotas = quotas
         self._meters.keep_only(wanted)
 

@@ -14,6 +14,7 @@ from splitd.catalog.hurt import HurtVersions
 from splitd.catalog.part_moves import PartMoves
 from splitd.catalog.snapshot_records import other_records_of, records_of
 from splitd.catalog.versions import Versions
+from splitd.model.binned import was_at
 from splitd.model.branch import Branch
 from splitd.model.documents import Documents
 from splitd.model.holdings import PartCopy
@@ -21,6 +22,7 @@ from splitd.model.locks import Locks
 from splitd.model.manifest import Manifest
 from splitd.model.media import Media
 from splitd.model.packing import KEY, Packed, Packing, size_of
+from splitd.model.path_faults import is_own
 from splitd.model.paths import folder_of, place_of
 from splitd.model.properties import LAYOUT, read_layout
 from splitd.model.records import (
@@ -135,6 +137,9 @@ class State:
         :param path: the path of a collection, or of a file that may not exist yet.
         """
         source, element = self.tree.nearest(path, LAYOUT)
+        before = was_at(path)
+        if before is not None and not is_own(source):
+            source, element = self.tree.nearest(before, LAYOUT)  # a file in the bin keeps the layout that it had
         layout = read_layout(element) if element else ""
         return (source, layout) if layout else ("", "")
 

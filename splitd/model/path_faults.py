@@ -13,7 +13,7 @@ MAX_NAME = 1024
 """The most bytes of a name that there can be: a key of S3 has no more."""
 
 OWN = "/.splitd"
-"""What the server has for itself in URLs: nothing of this name is made, moved or copied there."""
+"""What the server has for itself, in URLs and in the tree: no client makes, changes or sees anything there."""
 
 _PLAIN = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[ -.0-~]+)+\Z")
 """A path of printable ASCII characters, as nearly all are; it may be too long."""
@@ -21,12 +21,19 @@ _PLAIN = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[ -.0-~]+)+\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
+def is_own(path: str) -> bool:
+    """Whether a path leads to what the server has for itself."""
+    return path.startswith(OWN) and path[len(OWN) : len(OWN) + 1] in {"", "/"}
+
+
 @lru_cache(maxsize=256)  # a path is checked at each of the steps that a change of it takes
 def catalog_fault_of(path: str) -> str:
-    """Say why nothing in the catalog can have a path; empty if something can.
+    """Say why no client can give a path to anything in the catalog; empty if one can.
 
     See `splitd.model.paths.check_catalog_path`.
     """
+    if is_own(path):
+        return f"{OWN} is what the server needs for itself"
     if len(path) <= MAX_SEGMENT and _PLAIN.match(path):
         return ""
     try:
@@ -43,9 +50,7 @@ def catalog_fault_of(path: str) -> str:
 @lru_cache(maxsize=256)
 def fault_of(path: str) -> str:
     """Say why WebDAV cannot give a path; empty if it can.  See `splitd.model.paths.check_path`."""
-    if path.startswith(OWN) and path[len(OWN) : len(OWN) + 1] in {"", "/"}:
-        return f"{OWN} is what the server needs for itself"
-    if len(path) <= MAX_SEGMENT and _PLAIN.match(path):
+    if len(path) <= MAX_SEGMENT and not is_own(path) and _PLAIN.match(path):
         return ""
     return catalog_fault_of(path) or shape_fault_of(path) or _too_long(path, MAX_SEGMENT)
 

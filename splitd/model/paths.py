@@ -24,10 +24,10 @@ def check_path(path: str) -> None:
 
 
 def check_catalog_path(path: str) -> None:
-    """Refuse a text that nothing in the catalog can have as its path.
+    """Refuse a text that no client can give to anything in the catalog as its path.
 
-    :raise BadName: the text does not begin with a slash, has a lone surrogate, a name of more than MAX_NAME bytes in
-        UTF-8, or more than MAX_PATH bytes in all.
+    :raise BadName: the text leads to what the server has for itself, does not begin with a slash, has a lone surrogate,
+        a name of more than MAX_NAME bytes in UTF-8, or more than MAX_PATH bytes in all.
     """
     _refuse(path, catalog_fault_of(path))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from splitd.errors import BadName, Entangled, NameTaken, NotAFile, NotFound, ParentMissing, TooManyNames
+from splitd.model.binned import was_at
 from splitd.model.branch import Branch
 from splitd.model.entries import Collection, Member
 from splitd.model.finding import descend, find, folders_of
@@ -228,7 +229,7 @@ class Tree(LookUps):
         :raise BadName: something below `source` would have a path of more than MAX_PATH bytes.
         """
         entry, size = self.find(source), len(target.encode())
-        if size > len(place_of(source).encode()) and entry is not None:
+        if size > len(place_of(was_at(source) or source).encode()) and entry is not None:
             message = f"{source}: something in it would have a path of more than {MAX_PATH} bytes below {target}"
             yield from refuse_longer(entry, MAX_PATH - size, message)
 

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
 from splitd.assembly.seams import Seams
+from splitd.interfaces.bin import IBin
 from splitd.interfaces.catalog import Admitted, ICatalog
 from splitd.interfaces.continued import Completion, ContinuedUpload, IContinuedLedger, Segment
 from splitd.interfaces.documents import IDocuments
@@ -17,6 +18,7 @@ from splitd.interfaces.names import AskedLayout, Details, ILocks, INamespace
 from splitd.interfaces.quotas import IQuotas
 from splitd.interfaces.statistics import CatalogStatistics, ICatalogStatistics
 from splitd.interfaces.versions import IVersions
+from splitd.model.binned import Binned
 from splitd.model.branch import NO_PROPERTIES
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.documents import Document, check_document
@@ -221,6 +223,34 @@ class SocketDocuments:
         return self._call(methods.PAGE_OF_DOCUMENTS, kind, owner, after, limit)
 
 
+@implementer(IBin)
+class SocketBin:
+    """What was deleted, and can be restored."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._call = calls.call
+
+    def put(self, path: str, condition: Condition, user: str) -> Deferred[Binned]:
+        """Delete something so that it can be restored; see `IBin`."""
+        return self._call(methods.PUT_IN_BIN, path, condition, user)
+
+    def restore(self, binned: Binned, target: str) -> Deferred[None]:
+        """Put something from the bin back; see `IBin`."""
+        return self._call(methods.RESTORE, binned, target)
+
+    def purge(self, binned: Binned) -> Deferred[bool]:
+        """Delete something in the bin for good; see `IBin`."""
+        return self._call(methods.PURGE, binned)
+
+    def find(self, key: str) -> Deferred[Binned | None]:
+        """Look up something in the bin; see `IBin`."""
+        return self._call(methods.FIND_IN_BIN, key)
+
+    def page(self, after: str, limit: int) -> Deferred[list[Binned]]:
+        """List a page of what is in the bin; see `IBin`."""
+        return self._call(methods.PAGE_OF_BIN, after, limit)
+
+
 @implementer(IQuotas)
 class SocketQuotas:
     """Quotas, which the catalog's process takes from the same files as a worker.
@@ -258,5 +288,6 @@ def socket_seams(calls: Calls, look_ups: LookUps) -> Seams:
         SocketContinuedUploads(calls),
         catalog,
         SocketDocuments(calls),
+        SocketBin(calls),
         SocketQuotas(calls),
     )

@@ -20,6 +20,7 @@ from splitd.interfaces.keys import Key, Listing
 from splitd.interfaces.names import AskedLayout, Details
 from splitd.interfaces.statistics import CatalogStatistics
 from splitd.interfaces.uploads import Commit, Start
+from splitd.model.binned import Binned
 from splitd.model.conditions import Condition
 from splitd.model.documents import Document
 from splitd.model.locks import Lock
@@ -197,6 +198,12 @@ PUT_DOCUMENT: Method[Document] = Method(
 FIND_DOCUMENT: Method[Document | None] = Method("documents", "find", [str, str], Document | None)
 DELETE_DOCUMENT: Method[bool] = Method("documents", "delete", [str, str, int | None], bool)
 PAGE_OF_DOCUMENTS: Method[list[Document]] = Method("documents", "page", [str, str | None, str, int], list[Document])
+
+PUT_IN_BIN: Method[Binned] = Method("bin", "put", [str, Condition, str], Binned)
+RESTORE: Method[None] = Method("bin", "restore", [Binned, str])
+PURGE: Method[bool] = Method("bin", "purge", [Binned], bool)
+FIND_IN_BIN: Method[Binned | None] = Method("bin", "find", [str], Binned | None)
+PAGE_OF_BIN: Method[list[Binned]] = Method("bin", "page", [str, int], list[Binned])
 
 PING: Method[None] = Method("session", "ping", [])
 """Answered after all that was called before has begun."""

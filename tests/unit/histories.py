@@ -19,9 +19,11 @@ from splitd.model.records import (
     DiskChecked,
     DocumentDeleted,
     DocumentPut,
+    EntryBinned,
     EntryCopied,
     EntryDeleted,
     EntryMoved,
+    EntryRestored,
     FileCommitted,
     JournalOpened,
     KeyCopied,
@@ -99,6 +101,8 @@ class Completed:
         return FileCommitted(self.path, Manifest(self.upload, size, self.time_ms, 6, 0, 4, (), "", pack_segments(refs)))
 
 
+BINNED_AT = ["/.splitd/bin/1/a", "/.splitd/bin/2/a/a/b"]
+
 records = st.one_of(
     st.builds(CollectionMade, any_paths, times, st.just({}), booleans),
     st.builds(FileCommitted, paths, manifests),
@@ -120,6 +124,9 @@ records = st.one_of(
     st.builds(PartMoveStarted, uploads, indexes, st.sampled_from("gh"), times, st.sampled_from(["", "front"])),
     st.builds(PartMoved, uploads, indexes, st.sampled_from(["", *NODES]), st.sampled_from("gh")),
     st.builds(EntryMoved, any_paths, paths, times, booleans),
+    st.builds(EntryBinned, any_paths, st.sampled_from(BINNED_AT), times, st.just({"k": "<k/>"})),
+    st.builds(EntryRestored, st.sampled_from(BINNED_AT), any_paths, times),
+    st.builds(EntryDeleted, st.sampled_from(BINNED_AT), times),
     st.builds(EntryCopied, any_paths, paths, st.sampled_from(["0", "infinity"]), times, booleans),
     st.builds(
         PropertiesChanged,

@@ -225,7 +225,7 @@ def test_each_kind_of_record_is_taken_over_or_dropped() -> None:
     in_no_snapshot = {
         kinds.EntryDeleted, kinds.EntryMoved, kinds.KeyDeleted, kinds.LockReleased, kinds.PartsReaped, kinds.PartMoved,
         kinds.PartCopyReaped, kinds.PartsLost, kinds.LayoutChanged, kinds.SnapshotEnded, kinds.ContinuedUploadAborted,
-        kinds.DocumentDeleted,
+        kinds.DocumentDeleted, kinds.EntryBinned, kinds.EntryRestored,
     }  # fmt: skip
     assert set(get_args(Record)) == taken | in_no_snapshot | set(DROPPED)
 

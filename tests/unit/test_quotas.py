@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
 from splitd.errors import CatalogReadOnly, QuotaExceeded, SplitdError
+from splitd.model.binned import Binned, was_at
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.locks import Lock
 from splitd.model.manifest import Manifest
@@ -34,6 +35,7 @@ step = st.one_of(
     st.tuples(st.just("put"), st.sampled_from(PATHS), st.integers(0, 40)),
     st.tuples(st.just("mkcol"), st.sampled_from(PATHS)),
     st.tuples(st.just("delete"), st.sampled_from(PATHS)),
+    st.tuples(st.sampled_from(["bin", "bin", "restore", "purge"]), st.sampled_from(PATHS)),
     st.tuples(st.just("lock"), st.sampled_from(PATHS)),
     st.tuples(st.just("key"), st.sampled_from(KEYS), st.integers(0, 40)),
     st.tuples(st.just("delete key"), st.sampled_from(KEYS)),
@@ -56,10 +58,13 @@ class Tried:
         self.catalog = front.catalog
         self.uploads = 0
         self.continued: list[str] = []  # the last ones that were begun
+        self.binned: list[Binned] = []
 
     async def make(self, kind: str, path: str | int, more: object = None) -> None:
         if isinstance(path, int):
             await self.go_on(kind, path, more)
+        elif kind in {"bin", "restore", "purge"}:
+            await self.use_bin(kind, path)
         else:
             await self.change(kind, path, more)
 
@@ -109,6 +114,17 @@ class Tried:
             options = {} if kind == "move" else {"deep": kind == "copy"}
             await change(path, str(more), ALWAYS, overwrite=True, **options)  # type: ignore[operator]
 
+    async def use_bin(self, kind: str, path: str) -> None:
+        """Put something in the bin, or restore or purge what was put there last."""
+        if kind == "bin":
+            self.binned.append(await self.catalog.bin.put(path, ALWAYS, ""))
+            return
+        if self.binned and kind == "restore":
+            await self.catalog.bin.restore(self.binned[-1], path)
+        elif self.binned:
+            assert await self.catalog.bin.purge(self.binned[-1])
+        del self.binned[-1:]
+
     def begin(self, path: str) -> str:
         self.uploads += 1
         upload = f"{self.uploads:032x}"
@@ -126,20 +142,21 @@ class Tried:
         return manifest(f"{self.uploads:032x}", size=0, nodes=())
 
     async def counted(self, quotas: Sequence[Quota]) -> list[tuple[str, int, int]]:
-        """What a walk over all names finds."""
-        files = {}
-        for path, each in (await walk(self.catalog)).items():
+        """What a walk over all names finds; what is in the bin counts where it was."""
+        files = list[tuple[str, Manifest]]()
+        for lies_at, each in (await walk(self.catalog)).items():
+            path = was_at(lies_at) or lies_at
             if isinstance(each, Manifest):
-                files[path] = each
+                files.append((path, each))
             elif each is not None and each.own is not None:
-                files[path + "/"] = each.own
+                files.append((path + "/", each.own))
         under_way = await self.catalog.continued.list_uploads("/", ("", ""), 1000)
         return [
             (
                 quota.name,
-                sum(each.size for path, each in files.items() if quota.covers(path))
+                sum(each.size for path, each in files if quota.covers(path))
                 + sum(each.size for each in under_way if quota.covers(each.path)),
-                sum(quota.covers(path) for path in files),
+                sum(quota.covers(path) for path, _ in files),
             )
             for quota in quotas
         ]
@@ -195,7 +212,13 @@ async def test_the_use_of_quotas_is_what_a_count_finds(steps: list[tuple[str, st
             assert outcomes == [None, QuotaExceeded]
             return
         assert outcomes[0] == outcomes[1]
-        assert await walk(limited.catalog) == await walk(free.catalog)
+        assert await without_keys(limited) == await without_keys(free)
+
+
+async def without_keys(tried: Tried) -> list[tuple[str, object]]:
+    """All names and what has them; of things in the bin, the old ones."""
+    found = (await walk(tried.catalog)).items()
+    return sorted((was_at(path) or path, str(each)) for path, each in found)
 
 
 @pytest_twisted.ensureDeferred

@@ -15,6 +15,7 @@ from splitd import __version__
 from splitd.catalog.journalled import JournalledCatalog, new_cluster_id
 from splitd.catalog.layouts import JournalledLayouts
 from splitd.catalog.moving import JournalledPartMoves
+from splitd.catalog.sql.binning import StoredBin
 from splitd.catalog.sql.changes import StoredChanges
 from splitd.catalog.sql.counts import read_counts
 from splitd.catalog.sql.documents import StoredDocuments
@@ -109,6 +110,7 @@ class StoredCatalog(JournalledCatalog):
         self.layouts = JournalledLayouts(state, changes)
         self.documents = StoredDocuments(state, changes)
         self.fronts = StoredFronts(changes, front)
+        self.bin = StoredBin(state, changes, meters)
         self._ended_before = 0
         self._clock = clock
         self._away = ""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from splitd.catalog.metering import Meter, Meters
 from splitd.catalog.sql.trees import weigh_tree
+from splitd.model.binned import metered
 from splitd.model.branch import Branch
 from splitd.model.packing import Packed
 from splitd.model.paths import place_of
@@ -30,7 +31,7 @@ class StoredMeters(Meters):
         :param paths: of the changes; None for all meters.
         """
         query = "SELECT path, bytes, files FROM meter ORDER BY path"
-        places = None if paths is None else [place_of(path).encode() or b"/" for path in paths]
+        places = None if paths is None else [place_of(metered(path)).encode() or b"/" for path in paths]
         if places is not None:
             query = """SELECT path, bytes, files FROM meter WHERE EXISTS (
                     SELECT FROM unnest(%s::bytea[]) AS here(place) WHERE path = '/' OR path = here.place
@@ -56,7 +57,7 @@ class StoredMeters(Meters):
     def begin(self, path: str) -> Iterator[None]:
         """Have a meter at a path; see `Meters.begin`."""
         weight = Weight()
-        yield from self._weigh_place(path, weight)
+        yield from self._weigh_all(path, weight)
         self._at[path] = Meter(path, weight.bytes, weight.files)
 
     def _weigh_entry(self, entry: Packed | Branch, weight: Weight) -> Iterator[None]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from splitd.catalog.metering import Meters
+from splitd.catalog.metering import Meters, metered_paths
 from splitd.catalog.quotas import JournalledQuotas
 from splitd.catalog.sql.changes import StoredChanges
 from splitd.catalog.sql.workers import Current
@@ -54,7 +54,7 @@ class StoredQuotas(JournalledQuotas):
         self._front = front
 
     async def _set(self, quotas: tuple[Quota, ...]) -> None:
-        wanted = sorted({path for quota in quotas for path in quota.paths})
+        wanted = sorted(metered_paths(quotas))
         if wanted or self._meters.quotas:
             await self._changes.write(partial(self._meter, wanted), exclusive=True)
         self._meters.quotas = quotas

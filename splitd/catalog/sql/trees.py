@@ -8,6 +8,7 @@ from typing import Any
 from splitd.catalog.sql.branches import StoredBranch
 from splitd.catalog.sql.names import COLUMNS, JOINED, TRASH, Names
 from splitd.errors import BadName, TooManyNames
+from splitd.model.binned import was_at
 from splitd.model.branch import Branch
 from splitd.model.packing import Packed, Packing
 from splitd.model.path_faults import MAX_NAME, MAX_PATH
@@ -39,7 +40,7 @@ class StoredTree(Tree):
     def refuse_too_long(self, source: str, target: str) -> Iterator[None]:
         """Refuse to move or copy a tree to a place where paths in it would be too long; see `Tree`."""
         entry, size = self.find(source), len(target.encode())
-        if size <= len(place_of(source).encode()) or not isinstance(entry, StoredBranch):
+        if size <= len(place_of(was_at(source) or source).encode()) or not isinstance(entry, StoredBranch):
             return
         # Only collections whose own paths are long need a look at their members.
         query = f"""{_BELOW} SELECT EXISTS (

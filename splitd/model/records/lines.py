@@ -14,9 +14,11 @@ from splitd.model.records.names import (
     CollectionTouched,
     DocumentDeleted,
     DocumentPut,
+    EntryBinned,
     EntryCopied,
     EntryDeleted,
     EntryMoved,
+    EntryRestored,
     FileCommitted,
     KeyCopied,
     KeyDeleted,
@@ -56,6 +58,8 @@ Record = (
     | EntryDeleted
     | KeyDeleted
     | EntryMoved
+    | EntryBinned
+    | EntryRestored
     | EntryCopied
     | KeyCopied
     | PropertiesChanged

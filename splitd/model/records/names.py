@@ -74,6 +74,32 @@ class EntryMoved(RecordBase, frozen=True, tag="entry-moved"):
     implies: bool = False
 
 
+class EntryBinned(RecordBase, frozen=True, tag="entry-binned"):
+    """The file, or the collection with all in it, is deleted, and lies in the bin from here on: at `target`.
+
+    The collections that `target` lies in are made as implied ones, but for `BIN` itself and what it lies in.  The one
+    right below `BIN` gets the properties.
+
+    :param properties: what is noted of it; see `splitd.model.binned`.
+    """
+
+    source: str
+    target: str
+    time_ms: int
+    properties: dict[str, str]
+
+
+class EntryRestored(RecordBase, frozen=True, tag="entry-restored"):
+    """What lay in the bin, at `source`, is at `target` from here on, where there was nothing.
+
+    Missing collections that `target` lies in are made.
+    """
+
+    source: str
+    target: str
+    time_ms: int
+
+
 class EntryCopied(RecordBase, frozen=True, tag="entry-copied"):
     """Each file at `source` and below has one more name, at `target` and below; what was at `target` is deleted.
 

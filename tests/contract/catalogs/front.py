@@ -61,6 +61,7 @@ class Front:
         self.versions = seams.versions
         self.disks = seams.disks
         self.documents = seams.documents
+        self.bin = seams.bin
         self.looks = seams.statistics
         self.seams = seams
         self._number = number

@@ -22,6 +22,7 @@ from splitd.catalog.journal.memory import MemoryFolder, MemoryJournal
 from splitd.catalog.journalled import JournalledCatalog
 from splitd.catalog.sql.catalog import StoredCatalog
 from splitd.catalog.sql.connecting import connector
+from splitd.interfaces.bin import IBin
 from splitd.interfaces.catalog import ICatalog
 from splitd.interfaces.continued import IContinuedLedger
 from splitd.interfaces.disks import IDisks
@@ -63,6 +64,7 @@ class Seams:
     layouts: ILayouts
     disks: IDisks
     documents: IDocuments
+    bin: IBin
     close: Callable[[], Deferred[None]]
 
 
@@ -115,7 +117,7 @@ async def _started(catalog: JournalledCatalog, close: Callable[[], Deferred[None
     await catalog.start()
     parts = catalog.ledger, catalog.continued, catalog.doomed_parts, catalog.part_moves
     names = catalog.namespace, catalog.locks, catalog.keys
-    more = catalog.heal_ledger, catalog.versions, catalog.layouts, catalog.disks, catalog.documents
+    more = catalog.heal_ledger, catalog.versions, catalog.layouts, catalog.disks, catalog.documents, catalog.bin
     return Seams(catalog, catalog, *parts, *names, *more, close)
 
 

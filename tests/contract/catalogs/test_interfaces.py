@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from zope.interface.verify import verifyObject
 
+from splitd.interfaces.bin import IBin
 from splitd.interfaces.catalog import ICatalog
 from splitd.interfaces.continued import IContinuedLedger
 from splitd.interfaces.documents import IDocuments
@@ -32,3 +33,4 @@ def test_it_provides_what_it_says(front: Front) -> None:
     verifyObject(IVersions, front.versions)
     verifyObject(ILayouts, front.seams.layouts)
     verifyObject(IDocuments, front.documents)
+    verifyObject(IBin, front.bin)
