@@ -63,6 +63,7 @@ class SocketWorker:
 
         self.lost: Deferred[None] = Deferred()
         self.calls = Calls(reactor)
+        self.counters = counters
         self.look_ups = LookUps(self.calls, counters)
         self.served = seams
         self._answering = Answering(seams, reactor, lambda: self.lost.callback(None))
@@ -83,7 +84,7 @@ class SocketWorker:
             "locks": SocketLocks(calls),
             "keys": SocketKeys(calls, self.look_ups),
             "continued": SocketContinuedUploads(calls),
-            "documents": SocketDocuments(calls),
+            "documents": SocketDocuments(calls, self.counters),
             "bin": SocketBin(calls),
             "ledger": SocketLedger(calls),
         }

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from splitd.access.entries import UsersEntries, read_users
-from splitd.access.logins import Logins
+from splitd.access.logins import IOwnTokens, Logins
 from splitd.access.oidc.issuer import Fetch, Issuer
 from splitd.access.oidc.sign_in import MakeSignIn, SignIn
 from splitd.access.secrets import Seal
@@ -35,6 +36,7 @@ class UsersFile:
     :param clock: measures time.
     :param wall: tells the times that are shown, and when tokens expire.
     :param make_sign_in: makes what logs people in at an issuer; None if nobody can.
+    :param own: finds the tokens that people have made for themselves; None if there are none.
     :param changed: called when there are other users.
     :ivar logins: the logins of the present users.
     :ivar sign_in: logs people in at the issuer of tokens; None if they cannot.
@@ -56,9 +58,11 @@ class UsersFile:
         wall: WallClock,
         *,
         make_sign_in: MakeSignIn | None = None,
+        own: IOwnTokens | None = None,
         changed: Callable[[], object] = lambda: None,
     ) -> None:
         self._changed = changed
+        self._own = own
         self._watched = WatchedFile(path, self.reload, UsersRefused, in_thread, clock)
         self._seal = seal
         self._in_thread = in_thread
@@ -66,6 +70,7 @@ class UsersFile:
         self._fetch = fetch
         self._make_sign_in = make_sign_in
         self._checking: Deferred[None] | None = None
+        self._resealing: Deferred[None] | None = None
         self._running = False
         self._clock = clock
         self._wall = wall
@@ -78,7 +83,9 @@ class UsersFile:
         self.refused: Refusal | None = None
 
     def _make(self, entries: UsersEntries) -> Logins:
-        return Logins(entries, self._prove_in_thread, self._clock.seconds, self._wall, issuer=self._issuer)
+        return Logins(
+            entries, self._prove_in_thread, self._clock.seconds, self._wall, issuer=self._issuer, own=self._own
+        )
 
     def _make_issuer(self, entries: UsersEntries) -> Issuer | None:
         return None if entries.oidc is None else Issuer(entries.oidc, self._fetch, self._clock, self._wall)
@@ -107,6 +114,7 @@ class UsersFile:
         """Begin to watch the file, and fetch the keys of the issuer of tokens, if there is one."""
         self._running = True
         self._watched.start()
+        self.keys_changed()
         self._start_issuer()
 
     def _start_issuer(self) -> None:
@@ -122,6 +130,8 @@ class UsersFile:
         """
         self._running = False
         ended = self._watched.stop()
+        if self._resealing is not None:
+            self._resealing.cancel()
         if self._checking is not None:
             ended.addCallback(lambda _, checking: settled([checking]), self._checking)
         return ended if self._issuer is None else ended.addCallback(lambda _, issuer: issuer.stop(), self._issuer)
@@ -162,6 +172,15 @@ class UsersFile:
             self._start_issuer()
         if before is not None:
             await before.stop()
+
+    def keys_changed(self) -> None:
+        """Have the secrets of users that the catalog keeps sealed anew: there are other cluster keys."""
+        if self._own is not None and self._running:
+            self._resealing = Deferred.fromCoroutine(self._own.reseal()).addErrback(self._not_resealed)
+
+    def _not_resealed(self, failure: Failure) -> None:
+        if not failure.check(CancelledError):
+            self._log.failure("sealing the keys of users anew", failure)
 
     def warning(self) -> str:
         """Say what is wrong with the file, with its mount, or with the issuer of tokens; empty if nothing is."""

@@ -42,6 +42,16 @@ class Grants:
         """
         return Grants((path, self.rights(path) | others.rights(path)) for path in {*self._at, *others._at})
 
+    def narrowed(self, path: str, rights: SetOf[str]) -> Grants:
+        """Return those of the rights that are among others, at a path and below it, and nothing elsewhere."""
+        inside = _inside(path)
+        below = {other: found & rights for other, found in self._at.items() if other.startswith(inside)}
+        return Grants([*below.items(), (path, self.rights(path) & rights)])
+
+    def is_same(self, others: Grants) -> bool:
+        """Return whether the same grants are there."""
+        return self._at == others._at
+
     def __repr__(self) -> str:
         return f"Grants({dict(self._at)!r})"
 
@@ -105,11 +115,13 @@ class Principal:
     :param name: the user's name; empty for somebody who has not logged in.
     :param grants: what they may do.
     :param claims: what an issuer says of them, if they may do more by that; None if the users' file says all.
+    :param own: the id of the key or token by which they ask, if they have made it themselves; else empty.
     """
 
     name: str
     grants: Grants
     claims: Claims | None = None
+    own: str = ""
 
     @property
     def is_anonymous(self) -> bool:

@@ -9,6 +9,8 @@ import attrs
 
 from splitd.access.grants import RIGHTS, Grants, Principal
 from splitd.access.logins import Logins
+from splitd.access.own import KEY, OwnCredentials
+from splitd.access.secrets import OWN_KEY_PREFIX
 
 
 @attrs.frozen
@@ -35,7 +37,24 @@ class IAccessKeys(Protocol):
         """The one who sends a request without a signature."""
 
     def find(self, access_key: str) -> AccessKey | None:
-        """Return a pair of keys by its id; None if there is none."""
+        """Return a pair of keys by its id; None if there is none.
+
+        :raise NotLooked: the catalog must be asked.
+        """
+
+    async def look(self, access_key: str) -> None:
+        """Ask the catalog for a pair of keys, so that `find` knows it."""
+
+
+class NotLooked(Exception):
+    """The catalog must be asked for a pair of keys: `look`, and then find it again.
+
+    :ivar access_key: its id.
+    """
+
+    def __init__(self, access_key: str) -> None:
+        super().__init__(access_key)
+        self.access_key = access_key
 
 
 class UserKeys:
@@ -43,9 +62,13 @@ class UserKeys:
 
     :param logins: returns the logins of the present users.
     :param unseal: returns the secret of a key, given its id and the sealed secret, or raises `ValueError`.
+    :param own: finds the keys that users have made for themselves; None if there are none.
     """
 
-    def __init__(self, logins: Callable[[], Logins], unseal: Callable[[str, str], str]) -> None:
+    def __init__(
+        self, logins: Callable[[], Logins], unseal: Callable[[str, str], str], own: OwnCredentials | None = None
+    ) -> None:
+        self._own = own
         self._logins = logins
         self._unseal = unseal
         self._opened: dict[str, AccessKey] = {}
@@ -62,8 +85,16 @@ class UserKeys:
         return self._logins().anonymous
 
     def find(self, access_key: str) -> AccessKey | None:
-        """Return a pair of keys by its id; None if there is none, or if it was sealed under another cluster key."""
+        """Return a pair of keys by its id; None if there is none, or if it was sealed under another cluster key.
+
+        :raise NotLooked: the catalog must be asked.
+        """
         logins = self._logins()
+        if self._own is not None and access_key.startswith(OWN_KEY_PREFIX):
+            holder, is_known = self._own.known(logins, KEY, access_key)
+            if not is_known:
+                raise NotLooked(access_key)
+            return None if holder is None or not holder.secret else AccessKey(holder.secret, holder.principal)
         if self._opened_of is not logins:
             self._opened, self._opened_of = {}, logins
         found = self._opened.get(access_key)
@@ -74,6 +105,11 @@ class UserKeys:
             except ValueError:
                 return None
         return found
+
+    async def look(self, access_key: str) -> None:
+        """Ask the catalog for a pair of keys that its user has made."""
+        if self._own is not None:
+            await self._own.find(self._logins(), KEY, access_key)
 
 
 class OneKey:
@@ -91,3 +127,6 @@ class OneKey:
     def find(self, access_key: str) -> AccessKey | None:
         """Return the key if this is its id; else None."""
         return self._key if access_key == self._access_key else None
+
+    async def look(self, access_key: str) -> None:
+        """Do nothing: there is no other key."""

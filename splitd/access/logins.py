@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime, time
 from functools import partial
+from typing import Protocol
 
 import attrs
 from cachetools import LRUCache
@@ -19,7 +20,7 @@ from splitd.access.entries import TokenEntry, UsersEntries
 from splitd.access.grants import Claims, Principal
 from splitd.access.oidc.issuer import Issuer
 from splitd.access.oidc.tokens import Identity
-from splitd.access.secrets import MOST_PASSWORD, TOKEN_PREFIX, hash_token, proves_password
+from splitd.access.secrets import MOST_PASSWORD, OWN_TOKEN_PREFIX, TOKEN_PREFIX, hash_token, proves_password
 from splitd.access.sessions import Session
 from splitd.errors import BadCredentials, TooManyLogins
 from storaged.system.clocks import WallClock
@@ -50,12 +51,54 @@ class Credentials:
     secret: bytes = attrs.field(repr=False)
     is_jwt: bool = False
 
+    @property
+    def is_own(self) -> bool:
+        """Whether it has the form of a token that its user has made."""
+        return self.secret.startswith(OWN_TOKEN_PREFIX.encode())
+
+
+@attrs.frozen
+class OwnHolder:
+    """Whose a key or a token is that somebody has made for themselves.
+
+    :param principal: what they may do with it.
+    :param secret: that of a key; empty for a token, or if the cluster key under which it was sealed is gone.
+    :param ends_ms: when it ends, by `WallClock.steady_ms`; 0 for never.
+    :param by_issuer: whether they may do what they may by what an issuer said of them.
+    :param used_ms: when it was used last.
+    """
+
+    principal: Principal
+    secret: str = attrs.field(repr=False)
+    ends_ms: int
+    by_issuer: bool
+    used_ms: int
+
+
+class IOwnTokens(Protocol):
+    """The tokens that people have made for themselves."""
+
+    def known_token(self, logins: Logins, token: str) -> OwnHolder | None:
+        """Return whose a token is, by its digest, if that is known; else None."""
+
+    async def reseal(self) -> None:
+        """Seal the secrets of keys anew, under the first of the present cluster keys."""
+
+    async def find_token(self, logins: Logins, token: str) -> OwnHolder | None:
+        """Return whose a token is, by its digest; None if there is none."""
+
 
 @attrs.define
 class _Proven:
+    """Whose credentials were proven.
+
+    :param own: the digest of a token that its user has made, which may be taken back at any time; else empty.
+    """
+
     principal: Principal
     until: float
     ends: float
+    own: str = ""
 
 
 @attrs.frozen(eq=False)
@@ -94,6 +137,7 @@ class Logins:
     :param wall: tells when tokens expire.
     :param proves: the slow proof of a password, by its hash or None.
     :param issuer: proves the tokens of an issuer of OpenID Connect; None if there is none.
+    :param own: finds the tokens that people have made for themselves; None if there are none.
     :ivar refused: how many logins were refused.
     """
 
@@ -105,7 +149,9 @@ class Logins:
         wall: WallClock,
         proves: Callable[[bytes, str | None], bool] = proves_password,
         issuer: Issuer | None = None,
+        own: IOwnTokens | None = None,
     ) -> None:
+        self._own = own
         self._proves = proves
         self._issuer = issuer
         self._oidc = None if issuer is None else issuer.entry
@@ -142,8 +188,15 @@ class Logins:
             if proven is None or now >= proven.until:
                 return None
             before = Known(self, digest, proven)
+        if before.proven.own and not self._holds(before.proven):
+            return None
         before.proven.until = min(now + REMEMBERED_S, before.proven.ends)
         return before
+
+    def _holds(self, proven: _Proven) -> bool:
+        """Return whether a token is still there that its user has made."""
+        holder = None if self._own is None else self._own.known_token(self, proven.own)
+        return holder is not None and holder.principal is proven.principal
 
     def named(self, name: str) -> Principal | None:
         """Return the user of a name, which proves nothing about who asks; None if there is none."""
@@ -196,8 +249,10 @@ class Logins:
         if credentials is None:
             self.refused += 1
             raise BadCredentials("the Authorization header cannot be used: send Basic or Bearer credentials")
-        if credentials.is_jwt:
-            return await self._prove_issued(credentials, digest)
+        if credentials.is_jwt or credentials.is_own:
+            # Nobody guesses these, so nobody is slowed: many users behind one address come with tokens that expired.
+            prove = self._prove_issued if credentials.is_jwt else self._prove_own
+            return await prove(credentials, digest)
         self._begin(address, credentials.user)
         self._waiting[digest] = []
         try:
@@ -220,7 +275,6 @@ class Logins:
         return principal
 
     async def _prove_issued(self, credentials: Credentials, digest: bytes) -> Principal:
-        # Nobody guesses a signature, so nobody is slowed: many users behind one address come with tokens that expired.
         try:
             identity = await self._identify(credentials.secret.decode("ascii"))
             principal = self._principal_of(identity)
@@ -291,6 +345,17 @@ class Logins:
         if not await self._in_thread(partial(self._proves, credentials.secret, hashed)):
             raise BadCredentials("the name or the password is wrong")
         return self._principals[credentials.user], float("inf")
+
+    async def _prove_own(self, credentials: Credentials, digest: bytes) -> Principal:
+        token = hashlib.sha256(credentials.secret).hexdigest()
+        holder = None if self._own is None else await self._own.find_token(self, token)
+        if holder is None or credentials.user not in {"", holder.principal.name}:
+            self.refused += 1
+            raise BadCredentials("the token is wrong, has ended, or was taken back")
+        left_s = (holder.ends_ms - self._wall.steady_ms()) / 1000 if holder.ends_ms else float("inf")
+        now_s = self._seconds()
+        self._proven[digest] = _Proven(holder.principal, now_s + min(REMEMBERED_S, left_s), now_s + left_s, token)
+        return holder.principal
 
     def _prove_token(self, credentials: Credentials) -> tuple[Principal, float]:
         # The look-up takes another time for other hashes, which tells nothing about tokens.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
+from collections.abc import Callable, Sequence
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
@@ -14,6 +15,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 TOKEN_PREFIX = "splitd_"  # noqa: S105 - not a secret
+OWN_TOKEN_PREFIX = "splitd_own_"  # noqa: S105 - not a secret
+"""What a token begins with that its user has made; the catalog has it, and not the users' file."""
+OWN_KEY_PREFIX = "SPLOWN"
+"""What the id of a key begins with that its user has made."""
 MOST_PASSWORD = 1024
 """The most bytes of a password."""
 
@@ -69,11 +74,18 @@ class Seal:
     """
 
     def __init__(self, *cluster_keys: str) -> None:
+        self._watchers: list[Callable[[], object]] = []
         self.take(*cluster_keys)
+
+    def watch(self, changed: Callable[[], object]) -> None:
+        """Call something whenever there are other cluster keys."""
+        self._watchers.append(changed)
 
     def take(self, *cluster_keys: str) -> None:
         """Use other cluster keys from now on."""
         self._ciphers = [AESGCM(_derive(key)) for key in cluster_keys]
+        for each in self._watchers:
+            each()
 
     def seal(self, key_id: str, secret: str) -> str:
         """Return the sealed form of a key's secret."""
@@ -81,16 +93,27 @@ class Seal:
         sealed = nonce + self._ciphers[0].encrypt(nonce, secret.encode(), key_id.encode())
         return _SEALED + base64.urlsafe_b64encode(sealed).decode()
 
+    def is_newest(self, key_id: str, sealed: str) -> bool:
+        """Return whether the first of the cluster keys has sealed a secret."""
+        try:
+            return bool(self._open(key_id, sealed, self._ciphers[:1]))
+        except ValueError:
+            return False
+
     def open(self, key_id: str, sealed: str) -> str:
         """Return the secret of a key.
 
         :raise ValueError: it was sealed for another key, or under another cluster key, or is damaged.
         """
+        return self._open(key_id, sealed, self._ciphers)
+
+    @staticmethod
+    def _open(key_id: str, sealed: str, ciphers: Sequence[AESGCM]) -> str:
         try:
             data = base64.b64decode(sealed.removeprefix(_SEALED), b"-_", validate=True)
         except ValueError:
             data = b""
-        for cipher in self._ciphers if sealed.startswith(_SEALED) and len(data) > _NONCE else ():
+        for cipher in ciphers if sealed.startswith(_SEALED) and len(data) > _NONCE else ():
             try:
                 return cipher.decrypt(data[:_NONCE], data[_NONCE:], key_id.encode()).decode()
             except InvalidTag:

@@ -10,6 +10,7 @@ import msgspec
 from cachetools import LRUCache
 
 from splitd.access.grants import Claims
+from splitd.access.remembered import LOOKED_S, spreads_in_s
 from splitd.interfaces.documents import IDocuments
 from splitd.model.documents import Document
 from storaged.system.clocks import WallClock
@@ -19,9 +20,6 @@ LASTS_S = 24 * 3600
 
 IDLE_S = 4 * 3600
 """How long a session lasts without a request; after a start of the front, since then."""
-
-LOOKED_S = 10
-"""How long the catalog is not asked again whether a session has ended: another front may have ended it."""
 
 MOST = 100
 """The most sessions of a user."""
@@ -41,6 +39,7 @@ class Session:
     :param csrf: what a request that changes something must send along; a page of another site cannot know it.
     :param used_ms: when the last request came; all times are those of `WallClock.steady_ms`.
     :param looked_ms: when the catalog had it.
+    :param seen: what stood for it then; see `IDocuments.stamp`.
     :param ends_ms: when it ends at the latest.
     :param claims: what the issuer said of the user, if they logged in there; None if they did not.
     :param hint: what ends their session at the issuer, sealed; empty if it is not known.
@@ -51,6 +50,7 @@ class Session:
     csrf: str
     used_ms: int
     looked_ms: int
+    seen: object
     ends_ms: int
     claims: Claims | None = None
     hint: str = ""
@@ -112,15 +112,24 @@ class Sessions:
         cookie, now_ms = secrets.token_urlsafe(32), self._wall.steady_ms()
         document = Document(_KIND, _digest(cookie), user, body, now_ms + int(lasts_s * 1000))
         await self._documents.put(document, expected=0, most=MOST)
-        return cookie, self._remember(cookie, document, now_ms)
+        return cookie, self._remember(cookie, document, now_ms, self._documents.stamp(_KIND, document.key))
 
     def known(self, cookie: str) -> Session | None:
         """Return the session of a cookie, if the catalog need not be asked; else None."""
         now_ms, session = self._wall.steady_ms(), self._known.get(_digest(cookie))
-        if session is None or self._has_ended(session, now_ms) or now_ms >= session.looked_ms + LOOKED_S * 1000:
+        if session is None or self._has_ended(session, now_ms) or self._may_have_ended(session, cookie, now_ms):
             return None
         session.used_ms = now_ms
         return session
+
+    def _may_have_ended(self, session: Session, cookie: str, now_ms: int) -> bool:
+        stamp = self._documents.stamp(_KIND, _digest(cookie))
+        return now_ms >= session.looked_ms + LOOKED_S * 1000 if stamp is None else stamp != session.seen
+
+    @property
+    def spreads_in_s(self) -> float:
+        """After how many seconds every front knows that a session has ended."""
+        return spreads_in_s(self._documents)
 
     async def find(self, cookie: str) -> Session | None:
         """Return the session of a cookie; None if it never began, or has ended."""
@@ -132,8 +141,9 @@ class Sessions:
         if before is not None and self._has_ended(before, now_ms):
             await self._documents.delete(_KIND, digest)
             return None
+        seen = self._documents.stamp(_KIND, digest)
         document = await self._documents.find(_KIND, digest)
-        return None if document is None else self._remember(cookie, document, now_ms)
+        return None if document is None else self._remember(cookie, document, now_ms, seen)
 
     async def end(self, cookie: str) -> None:
         """End the session of a cookie, if there is one."""
@@ -154,9 +164,9 @@ class Sessions:
             after = page[-1].key
         return ended
 
-    def _remember(self, cookie: str, document: Document, now_ms: int) -> Session:
+    def _remember(self, cookie: str, document: Document, now_ms: int, seen: object) -> Session:
         user, body = document.owner, document.body
-        session = Session(user, body, _csrf(cookie), now_ms, now_ms, document.expires_ms)
+        session = Session(user, body, _csrf(cookie), now_ms, now_ms, seen, document.expires_ms)
         if body.startswith("{"):
             issued = msgspec.json.decode(body, type=_Issued)
             session.stamp, session.hint = "", issued.hint

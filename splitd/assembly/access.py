@@ -12,10 +12,13 @@ from twisted.python.threadpool import ThreadPool
 
 from splitd.access.entries import SignInEntry, UsersEntries
 from splitd.access.file import UsersFile
+from splitd.access.identities import Identities
 from splitd.access.keys import OneKey, UserKeys
 from splitd.access.limiting import Limiting
 from splitd.access.oidc.issuer import Issuer
 from splitd.access.oidc.sign_in import SignIn
+from splitd.access.own import OwnCredentials
+from splitd.access.remembered import Remembered
 from splitd.access.secrets import Seal
 from splitd.access.sessions import Sessions
 from splitd.config import Config
@@ -60,6 +63,8 @@ class Access:
     :ivar logins: the threads that prove passwords.
     :ivar users: the users; None if the settings name none.
     :ivar guard: finds out who sends a request; None if the settings name no users.
+    :ivar identities: what an issuer said last of people.
+    :ivar own: the keys and tokens that people have made for themselves.
     :ivar limiting: the limits in force.
     :ivar requests: how many requests there are, and how fast they may be.
     :ivar s3_keys: the keys for S3; None if nobody can have one.
@@ -88,7 +93,12 @@ class Access:
         self.logins = ThreadPool(0, _LOGINS, name="logins")
         self.requests = RequestLimits(reactor)
         self.limiting = self._make_limiting(catalog.quotas, limit_addresses, reactor)
+        remembered = Remembered(catalog.documents, wall)
+        self.identities = Identities(catalog.documents, remembered, wall)
+        self.own = OwnCredentials(catalog.documents, remembered, self.identities, seal, wall)
         self.users = None if users is None else self._make_users(users)
+        if self.users is not None:
+            seal.watch(self.users.keys_changed)
         self.guard = None if self.users is None else _guard(self.users, Sessions(catalog.documents, wall))
         self.s3_keys = self._keys(s3_key)
 
@@ -117,13 +127,20 @@ class Access:
             return SignIn(issuer, entry, fetcher.ask, self._seal, self._run, self._wall)
 
         more = self._run, prove, fetcher.fetch, reactor, self._wall
-        return UsersFile(path, users, self._seal, *more, make_sign_in=sign_in, changed=self.limiting.set_quotas)
+        return UsersFile(
+            path, users, self._seal, *more, make_sign_in=sign_in, own=self.own, changed=self.limiting.set_quotas
+        )
 
     def _keys(self, only: tuple[str, str] | None) -> UserKeys | OneKey | None:
         file = self.users
         if file is not None:
-            return UserKeys(lambda: file.logins, self._seal.open)
+            return UserKeys(lambda: file.logins, self._seal.open, self.own)
         return None if only is None else OneKey(*only)
+
+    def known_days(self) -> int:
+        """Return for how many days what an issuer says of somebody is believed after their login."""
+        oidc = None if self.users is None else self.users.entries.oidc
+        return 0 if oidc is None else oidc.known_days
 
     def limits_of_clients(self) -> RequestLimits | None:
         """Return the limits of clients; None if the settings name none, so that requests spend no time on them."""

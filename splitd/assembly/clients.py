@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from splitd.access.entries import UsersEntries
 from splitd.assembly.access import Access
 from splitd.assembly.doors import make_s3_door, make_webdav
+from splitd.assembly.own import with_own_keys
 from splitd.assembly.process import FrontProcess
 from splitd.assembly.resumable import with_resumable
 from splitd.assembly.seams import Seams, Tending
@@ -83,10 +84,11 @@ class Clients:
         store = self.store = make_store(process, seams, tending, self._uploads, downloads, largest)
         webdav = make_webdav(config, store, seams.locks, capacity, access, operating, reactor, wall)
         resumable = with_resumable(webdav, config, store, access, wall)
+        own = with_own_keys(resumable, config, access, reactor, wall)
         keys = process.keys.all
         self.endpoints = Endpoints(
             config,
-            with_shares(resumable, config, store, seams.documents, access, keys, reactor, wall),
+            with_shares(own, config, store, seams.documents, access, keys, reactor, wall),
             make_s3_door(config, store, access, process.compute, wall),
             capacity.clients(),
             observing,

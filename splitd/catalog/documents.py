@@ -61,6 +61,10 @@ class JournalledDocuments:
 
         return self._changes.make(judge, *_keys(kind, key), durable=True)
 
+    def stamp(self, kind: str, key: str) -> object | None:
+        """Return what stands for the present revision of a document; see `IDocuments.stamp`."""
+        return self._state.documents.revision(kind, key)
+
     def page(self, kind: str, owner: str | None, after: str, limit: int) -> Deferred[list[Document]]:
         """List documents; see `IDocuments.page`."""
         return execute(self._state.documents.page, kind, owner, after, limit, self._changes.lock_ms())

@@ -46,6 +46,13 @@ class IDocuments(Interface):
         :raise CatalogReadOnly: the catalog cannot be written.
         """
 
+    def stamp(kind: str, key: str) -> object | None:
+        """Return what stands for the present revision of a document, without a turn: as long as it is equal, `find`
+        finds the same, but for what has expired meanwhile.
+
+        :return: None if the catalog must be asked.
+        """
+
     def page(kind: str, owner: str | None, after: str, limit: int) -> Deferred[list[Document]]:
         """List a page of the documents of a kind, in the order of their keys by code point.
 

@@ -85,6 +85,11 @@ class Documents:
         """Return all documents, those that have expired and are not dropped yet as well."""
         return [self._documents[each] for each in self._order]
 
+    def revision(self, kind: str, key: str) -> int:
+        """Return the revision of a document, which may have expired; 0 if there is none."""
+        found = self._documents.get((kind, key))
+        return 0 if found is None else found.revision
+
     def find(self, kind: str, key: str, now_ms: int) -> Document | None:
         """Return a document; None if there is none, or if it has expired."""
         found = self._documents.get((kind, key))

@@ -30,6 +30,7 @@ from splitd.model.quotas import Quota, QuotaUse
 from splitd.model.tree import Collection, Member
 from splitd.workers import methods
 from splitd.workers.calls import Calls
+from splitd.workers.counters import Counters
 from splitd.workers.look_ups import LookUps
 
 
@@ -197,10 +198,14 @@ class SocketContinuedUploads:
 
 @implementer(IDocuments)
 class SocketDocuments:
-    """Small documents."""
+    """Small documents.
 
-    def __init__(self, calls: Calls) -> None:
+    :param counters: tell whether a document has changed.
+    """
+
+    def __init__(self, calls: Calls, counters: Counters) -> None:
         self._call = calls.call
+        self._counters = counters
 
     def put(self, document: Document, expected: int | None = None, most: int | None = None) -> Deferred[Document]:
         """Keep a document; see `IDocuments`."""
@@ -217,6 +222,10 @@ class SocketDocuments:
     def delete(self, kind: str, key: str, expected: int | None = None) -> Deferred[bool]:
         """Delete a document; see `IDocuments`."""
         return self._call(methods.DELETE_DOCUMENT, kind, key, expected)
+
+    def stamp(self, kind: str, key: str) -> object | None:
+        """Return what stands for the present revision of a document; see `IDocuments`."""
+        return self._counters.document_stamp(kind, key)
 
     def page(self, kind: str, owner: str | None, after: str, limit: int) -> Deferred[list[Document]]:
         """List a page of the documents of a kind; see `IDocuments`."""
@@ -276,7 +285,7 @@ class SocketQuotas:
         return self._call(methods.REFUSE, path, size, replaced) if self.quotas else succeed(None)
 
 
-def socket_seams(calls: Calls, look_ups: LookUps) -> Seams:
+def socket_seams(calls: Calls, look_ups: LookUps, counters: Counters) -> Seams:
     """Return all that clients need of the catalog, through the socket."""
     catalog = SocketCatalog(calls, look_ups)
     return Seams(
@@ -287,7 +296,7 @@ def socket_seams(calls: Calls, look_ups: LookUps) -> Seams:
         SocketLocks(calls),
         SocketContinuedUploads(calls),
         catalog,
-        SocketDocuments(calls),
+        SocketDocuments(calls, counters),
         SocketBin(calls),
         SocketQuotas(calls),
     )

@@ -1,7 +1,7 @@
 """Counters in memory that the workers share: they tell a worker whether a look-up that it remembers still holds.
 
-There is one counter for all paths, and one for each of 4,096 groups of paths.  Only the catalog's process writes them,
-in the step in which a change takes effect, and so before anybody is told of it.
+There is one counter for all paths, and one for each of 4,096 groups of paths and of small documents.  Only the
+catalog's process writes them, in the step in which a change takes effect, and so before anybody is told of it.
 """
 
 from __future__ import annotations
@@ -73,12 +73,19 @@ class Counters:
         memory = self._memory
         return memory[0], memory[_group(place_of(path))]
 
+    def document_stamp(self, kind: str, key: str) -> Stamp:
+        """Return what the counters of a small document say now.  As long as they do, it is the same."""
+        memory = self._memory
+        return memory[0], memory[_group_of_document(kind, key)]
+
     def changed(self, record: Record) -> None:
         """Raise the counters of what a record changes.  To be called when it takes effect."""
         if isinstance(record, _OF_ONE_NAME):
             self._raise(place_of(record.path))
         elif isinstance(record, records.KeyCopied):
             self._raise(place_of(record.target))
+        elif isinstance(record, records.DocumentPut | records.DocumentDeleted):
+            self._memory[_group_of_document(record.kind, record.key)] += 1
         elif not isinstance(record, _OF_NO_NAME):
             self.raise_all()
 
@@ -93,6 +100,10 @@ class Counters:
 
 def _group(place: str) -> int:
     return 1 + crc32(place.encode("utf-8", "surrogatepass")) % _GROUPS
+
+
+def _group_of_document(kind: str, key: str) -> int:
+    return _group(f"{kind}\0{key}")  # no path has a NUL
 
 
 def no_counters(_: Record) -> None:

@@ -128,7 +128,7 @@ class WorkerFront:
         policy = make_policy(process, registry.is_usable, registry.suspect)
         registry.watch_recoveries(policy.recovered)
         counters = Counters(post.counters)
-        seams = socket_seams(calls, LookUps(calls, counters))
+        seams = socket_seams(calls, LookUps(calls, counters), counters)
         named = seams.statistics, seams.namespace
         self._capacity = Capacity(*named, registry, config.cut(), descriptors, seams.quotas)
         self._pins = RemotePins(calls)

@@ -16,14 +16,18 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
+from splitd.access.remembered import Remembered
+from splitd.access.sessions import Sessions
 from splitd.errors import SplitdError
 from splitd.interfaces.uploads import Commit, Start
 from splitd.model.conditions import ALWAYS
+from splitd.model.documents import Document
 from splitd.model.manifest import Manifest
 from splitd.model.media import Media
 from splitd.model.properties import PropertyChanges
 from splitd.model.tree import Collection
 from splitd.workers.counters import Counters
+from storaged.system.clocks import WallClock
 from storaged.system.parallel import gather
 from tests.catalogs import AS_KEY, NODES, manifest
 from tests.unit.catalogs import Front
@@ -81,6 +85,35 @@ async def test_a_look_up_is_remembered_until_something_changes_there(crowd: Crow
     await put(there, "/x/a", 3)
     assert await here.look_ups.lookup("/x/a") == manifest(f"{3:032x}")
     assert here.look_ups.remembered == 3
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_small_document_is_remembered_until_another_worker_changes_it(crowd: Crowd) -> None:
+    here, there = (worker.seams()["documents"] for worker in crowd.workers)
+    remembered = Remembered(here, WallClock())
+    assert await remembered.find("own-key", "k") is None
+    assert remembered.known("own-key", "k") == (None, True)
+    made = await there.put(Document("own-key", "k", "anna", "1"))
+    assert remembered.known("own-key", "k") == (None, False)
+    assert await remembered.find("own-key", "k") == made
+    await there.put(Document("own-key", "other", "anna", "2"))
+    await put(crowd.workers[1], "/x/a", 1)
+    assert remembered.known("own-key", "k") == (made, True)
+    await there.delete("own-key", "k")
+    assert remembered.known("own-key", "k") == (None, False)
+    assert await remembered.find("own-key", "k") is None
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_session_that_another_worker_ends_has_ended_here(crowd: Crowd) -> None:
+    here, there = (Sessions(worker.seams()["documents"], WallClock()) for worker in crowd.workers)
+    cookie, _ = await here.begin("anna", "stamp")
+    assert await there.find(cookie) is not None
+    assert there.known(cookie) is not None
+    assert here.known(cookie) is not None
+    assert await there.end_all("anna") == 1
+    assert here.known(cookie) is None
+    assert await here.find(cookie) is None
 
 
 async def put(worker: SocketWorker, path: str, number: int) -> bool:

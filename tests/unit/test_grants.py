@@ -57,6 +57,17 @@ def test_a_place_hides_something_only_if_a_grant_below_it_does(
         assert Grants(grants).hides_below(path) == hidden
 
 
+@given(GRANTS, PATHS, RIGHTS, PATHS)
+def test_narrowed_rights_are_those_below_a_path_and_among_some(
+    grants: list[tuple[str, frozenset[str]]], narrow: str, rights: frozenset[str], path: str
+) -> None:
+    all_of = Grants(grants)
+    narrowed = all_of.narrowed(narrow, rights)
+    is_inside = narrow in {"/", path} or path.startswith(narrow + "/")
+    assert narrowed.rights(path) == (all_of.rights(path) & rights if is_inside else frozenset())
+    assert narrowed.everywhere(path, READ) == (READ in rights and is_inside and all_of.everywhere(path, READ))
+
+
 def test_an_operator_has_admin_on_the_root() -> None:
     assert Principal("a", Grants([("/", {ADMIN})])).is_operator
     assert not Principal("a", Grants([("/x", {ADMIN})])).is_operator

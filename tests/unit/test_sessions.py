@@ -37,6 +37,9 @@ class Kept:
         self.documents.remove(kind, key)
         return succeed(found)
 
+    def stamp(self, kind: str, key: str) -> None:
+        """Return None: other fronts change them, too."""
+
     def page(self, kind: str, owner: str | None, after: str, limit: int) -> Deferred[list[Document]]:
         return succeed(self.documents.page(kind, owner, after, limit, self._now_ms()))
 

@@ -28,6 +28,10 @@ class StoredDocuments(JournalledDocuments):
         """Look up a document; see `IDocuments.find`."""
         return self._changes.read(lambda: self._state.documents.find(kind, key, self._changes.lock_ms()))
 
+    def stamp(self, kind: str, key: str) -> object | None:  # noqa: ARG002 - as the interface says
+        """Return None: another front may have changed it; see `IDocuments.stamp`."""
+        return None
+
     def page(self, kind: str, owner: str | None, after: str, limit: int) -> Deferred[list[Document]]:
         """List documents; see `IDocuments.page`."""
 

@@ -6,6 +6,7 @@ import base64
 from typing import Any
 
 import msgspec
+from twisted.internet.task import deferLater
 
 from splitd.access.sessions import LASTS_S, Session, Sessions
 from splitd.errors import BadCredentials, LoginRequired
@@ -79,7 +80,10 @@ async def logout_everywhere(asked: Asked) -> None:
     if principal is None or principal.is_anonymous:
         raise LoginRequired("log in to do this")
     session = await door.session(request)
-    ended = await _with_users(door)[1].end_all(principal.name)
+    sessions = _with_users(door)[1]
+    ended = await sessions.end_all(principal.name)
+    if sessions.spreads_in_s:
+        await deferLater(door.clock, sessions.spreads_in_s)  # now they have ended at every front
     set_session(request, door, "", 0)
     answer_json(request, {"ended": ended, **await _logout_at_issuer(asked, session)})
 

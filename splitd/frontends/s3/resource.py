@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import attrs
+from cachetools import LRUCache
 
 from splitd.access.grants import Principal
+from splitd.access.keys import NotLooked
 from splitd.errors import Busy, LoginRequired, SplitdError
 from splitd.frontends.http.limits import RequestLimits
 from splitd.frontends.s3.answers import refusal, refuse
@@ -22,6 +24,8 @@ from splitd.frontends.s3.signing.authentication import Authenticator
 from splitd.frontends.s3.target import parse_target
 from storaged.http import BodyBroken, IRequest, StreamingResource
 from storaged.system.tracing import doing_for
+
+_MOST_DOORS = 4096
 
 
 class S3Resource(StreamingResource):
@@ -45,7 +49,7 @@ class S3Resource(StreamingResource):
         self._authenticator = authenticator
         self._limit = limit
         self._limits = limits
-        self._doors: dict[Principal, S3Door] = {}  # those of the present users
+        self._doors: LRUCache[Principal, S3Door] = LRUCache(_MOST_DOORS)  # those of the present users
         self._doors_of: object = None
 
     async def respond(self, request: IRequest) -> None:
@@ -86,9 +90,12 @@ class S3Resource(StreamingResource):
                 answer_preflight(request, rules)
                 return
             greet_page(request, rules)
-        proof = self._authenticator.prove(
-            request, target.raw_path, target.query, target.bucket if target.in_host else ""
-        )
+        bucket = target.bucket if target.in_host else ""
+        try:
+            proof = self._authenticator.prove(request, target.raw_path, target.query, bucket)
+        except NotLooked as unknown:
+            await self._authenticator.look(unknown.access_key)
+            proof = self._authenticator.prove(request, target.raw_path, target.query, bucket)
         request.user = proof.principal.name or None
         await self._let_in(request)
         asked = S3Request(request, target, proof, self._door_for(proof.principal), self._authenticator, self._door_for)
@@ -112,7 +119,7 @@ class S3Resource(StreamingResource):
 
     def _door_for(self, principal: Principal) -> S3Door:
         if self._doors_of is not self._authenticator.generation:
-            self._doors, self._doors_of = {}, self._authenticator.generation
+            self._doors, self._doors_of = LRUCache(_MOST_DOORS), self._authenticator.generation
         door = self._doors.get(principal)
         if door is None:
             door = self._doors[principal] = attrs.evolve(self._door, keys=self._limit(principal))

@@ -38,6 +38,8 @@ async def respond(request: IRequest, door: ShareDoor, principal: Principal | Non
     """Answer a request about links."""
     if principal is not None and principal.is_anonymous:
         raise LoginRequired("log in to share files")
+    if principal is not None and principal.own:
+        raise Forbidden("a key or a token that you have made makes, shows and takes back no links: log in")
     raw, _, query = origin_form(request.uri).partition(b"?")
     behind = raw[len(door.base + API) :].decode("ascii", "replace").strip("/")
     request.setHeader("Cache-Control", "no-store")

@@ -200,3 +200,22 @@ def test_documents_are_those_of_a_plain_dictionary(steps: list[tuple[object, ...
                 assert documents.page(kind, owner, "", 99, now_ms) == owned
             for key in "abc":
                 assert documents.find(kind, key, now_ms) == model.get((kind, key))
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_stamp_changes_with_its_document(front: Front) -> None:
+    def stamp(key: str) -> object:
+        return front.documents.stamp("link", key)
+
+    if stamp("k") is None:  # it is not known without asking
+        return
+    absent, other = stamp("k"), stamp("other")
+    await front.documents.put(LINK)
+    first = stamp("k")
+    assert stamp("k") == first != absent
+    await front.documents.put(attrs.evolve(LINK, body="2"))
+    second = stamp("k")
+    assert second not in {first, absent}
+    await front.documents.delete("link", "k")
+    assert stamp("k") not in {first, second}
+    assert stamp("other") == other

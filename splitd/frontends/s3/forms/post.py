@@ -12,6 +12,7 @@ from multipart import parse_options_header
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer
 
+from splitd.access.keys import NotLooked
 from splitd.frontends.s3.answers import answer
 from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.errors import S3Error
@@ -74,7 +75,7 @@ async def post_object(request: S3Request) -> None:
     try:
         form = await body.form()
         key = _key(form)
-        policy, asked = _authorize(request, form, key)
+        policy, asked = await _authorize(request, form, key)
         stored = await _store(asked, key, form, body, policy)
     finally:
         delivering.cancel()
@@ -114,14 +115,19 @@ def _missing(field: str) -> S3Error:
     )
 
 
-def _authorize(request: S3Request, form: Form, key: str) -> tuple[Policy, S3Request]:
+async def _authorize(request: S3Request, form: Form, key: str) -> tuple[Policy, S3Request]:
     """Return the policy of a form, and the request as that of its author; of everybody if it is not signed."""
     if "policy" not in form.fields:
         for field in _SIGNED:
             if field in form.fields:
                 raise _missing("policy")
         return _NO_POLICY, request
-    principal = request.authenticator.prove_policy(form.get("policy"), form.fields)
+    prover, text = request.authenticator, form.get("policy")
+    try:
+        principal = prover.prove_policy(text, form.fields)
+    except NotLooked as unknown:
+        await prover.look(unknown.access_key)
+        principal = prover.prove_policy(text, form.fields)
     request.http.user = principal.name or None
     policy = parse_policy(form.get("policy"))
     policy.check({**form.fields, "key": key, "bucket": request.bucket}, request.door.wall.now_ms())

@@ -87,12 +87,17 @@ class Authenticator:
         """Stands for the present keys: another object after each change."""
         return self._keys.generation
 
+    async def look(self, access_key: str) -> None:
+        """Ask the catalog for a pair of keys; see `NotLooked`."""
+        await self._keys.look(access_key)
+
     def prove(self, request: IRequest, raw_path: bytes, query: Query, bucket: str = "") -> Proof:
         """Return who sends a request.
 
         :param bucket: the bucket in the name of the host; empty if it stands in the path.
         :param raw_path: the path as it stands in the URL.
         :raise S3Error: the signature is not good, or not good any more; `code` says why.
+        :raise NotLooked: the catalog must be asked for the key.
         """
         headers = request.header_values("Authorization")
         if SIGNATURE in query or "X-Amz-Algorithm" in query:
@@ -169,6 +174,7 @@ class Authenticator:
         :param policy: as it stands in the form.
         :param fields: the form's fields, by their names in lower case.
         :raise S3Error: the signature is not good; `code` says why.
+        :raise NotLooked: the catalog must be asked for the key.
         """
         if version2.ACCESS_KEY.lower() in fields:
             access_key, signature = fields[version2.ACCESS_KEY.lower()], fields.get("signature", "")
