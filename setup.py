@@ -31,6 +31,7 @@ RUNTIME = [
     "defusedxml>=0.7.1",
     "click>=8.5",
     "rich>=15.0",
+    "pillow>=13.0",
     "sortedcontainers>=2.4",
     "psycopg[binary]>=3.3.9",
 ]

@@ -10,7 +10,7 @@ from splitd.access.entries import UsersEntries
 from splitd.assembly.access import Access
 from splitd.assembly.doors import make_s3_door, make_webdav
 from splitd.assembly.own import with_own_keys
-from splitd.assembly.process import FrontProcess
+from splitd.assembly.process import FrontProcess, nothing
 from splitd.assembly.resumable import with_resumable
 from splitd.assembly.seams import Seams, Tending
 from splitd.assembly.shares import with_shares
@@ -18,7 +18,7 @@ from splitd.assembly.stores import make_downloads, make_store, make_uploads
 from splitd.capacity import Capacity
 from splitd.downloads.cache import VersionCache
 from splitd.endpoints import Endpoints
-from splitd.frontends.console.building import Operating
+from splitd.frontends.console.building import Operating, Thumbnails
 from splitd.frontends.observing.observers import Observing
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.model.limits import Limits
@@ -82,7 +82,9 @@ class Clients:
         downloads = make_downloads(process, registry, policy, tending, self.cache, self.traffic)
         largest = access.limiting.largest_file
         store = self.store = make_store(process, seams, tending, self._uploads, downloads, largest)
-        webdav = make_webdav(config, store, seams.locks, capacity, access, operating, reactor, wall)
+        self._thumbnails = Thumbnails(reactor)
+        shown = config, store, seams.locks, capacity, access, operating
+        webdav = make_webdav(*shown, reactor, wall, thumbnails=self._thumbnails)
         resumable = with_resumable(webdav, config, store, access, wall)
         own = with_own_keys(resumable, config, access, reactor, wall)
         keys = process.keys.all
@@ -108,6 +110,7 @@ class Clients:
         """
         await enter(self.observing.start, self.observing.stop)
         await enter(self.access.logins.start, self.access.logins.stop)
+        await enter(nothing, self._thumbnails.stop)
 
     async def limit(self, enter: Callable[..., Awaitable[None]]) -> None:
         """Read the limits and the users, and watch their files.  The catalog must be there.

@@ -12,7 +12,7 @@ from splitd.access.oidc.sign_in import SignIn
 from splitd.assembly.access import Access
 from splitd.capacity import Capacity
 from splitd.config import Config
-from splitd.frontends.console.building import ConsoleDoor, ConsoleResource, Operating, make_console
+from splitd.frontends.console.building import ConsoleDoor, ConsoleResource, Operating, Thumbnails, make_console
 from splitd.frontends.http.routes import Routes
 from splitd.frontends.s3.building import Buckets, Files, S3Settings, make_s3
 from splitd.frontends.webdav.door import Door
@@ -33,13 +33,18 @@ def make_webdav(
     operating: Operating,
     reactor: Any,
     wall: WallClock,
+    *,
+    thumbnails: Thumbnails,
 ) -> StreamingResource:
     """Return the door for WebDAV and plain HTTP, with the console beside it if the settings want one.
 
     :param locks: the locks of the catalog.
     :param operating: what operators see and do in the console.
+    :param thumbnails: makes thumbnails for the console.
     """
-    console = _make_console(config, store, capacity, access, operating, reactor) if config.console else None
+    console = None
+    if config.console:
+        console = _make_console(config, store, capacity, access, operating, thumbnails, reactor)
 
     def limit(door: Door, principal: Principal) -> Door:
         limited, locks = store.as_user(principal)
@@ -59,7 +64,13 @@ def make_webdav(
 
 
 def _make_console(
-    config: Config, store: ObjectStore, capacity: Capacity, access: Access, operating: Operating, reactor: Any
+    config: Config,
+    store: ObjectStore,
+    capacity: Capacity,
+    access: Access,
+    operating: Operating,
+    thumbnails: Thumbnails,
+    reactor: Any,
 ) -> ConsoleResource:
     def files_of(principal: Principal | None) -> tuple[IObjectStore, INamespace]:
         if principal is None:
@@ -73,7 +84,9 @@ def _make_console(
         return None if users is None else users.sign_in
 
     return make_console(
-        ConsoleDoor(files_of, capacity.quota, access.guard, operating, reactor, config.base_path, limits, sign_in)
+        ConsoleDoor(
+            files_of, capacity.quota, access.guard, operating, thumbnails, reactor, config.base_path, limits, sign_in
+        )
     )
 
 

@@ -6,8 +6,9 @@ from splitd.frontends.console.assets import Assets
 from splitd.frontends.console.door import ConsoleDoor, Operating
 from splitd.frontends.console.history import History
 from splitd.frontends.console.resource import ConsoleResource
+from splitd.frontends.console.thumbnails.thumbnails import Thumbnails
 
-__all__ = ["ConsoleDoor", "ConsoleResource", "History", "Operating", "make_console"]
+__all__ = ["ConsoleDoor", "ConsoleResource", "History", "Operating", "Thumbnails", "make_console"]
 
 
 def make_console(door: ConsoleDoor) -> ConsoleResource:

@@ -13,6 +13,7 @@ from splitd.access.oidc.sign_in import SignIn
 from splitd.access.sessions import Session
 from splitd.errors import Forbidden, LoginRequired
 from splitd.frontends.console.history import History
+from splitd.frontends.console.thumbnails.thumbnails import Thumbnails
 from splitd.frontends.http.answers import Refused, answer
 from splitd.frontends.http.guard import Guard
 from splitd.frontends.http.limits import RequestLimits
@@ -57,6 +58,7 @@ class ConsoleDoor:
     :param quota: returns how full the store is, for files below a path.
     :param guard: finds out who asks; None if there are no users.
     :param operating: what operators see and do.
+    :param thumbnails: makes thumbnails of images.
     :param clock: schedules calls.
     :param base: what all URLs begin with.
     :param limits: lets requests in; None for no limits.
@@ -67,6 +69,7 @@ class ConsoleDoor:
     quota: Callable[[str], Awaitable[Room]]
     guard: Guard | None
     operating: Operating
+    thumbnails: Thumbnails
     clock: Any
     base: str = ""
     limits: RequestLimits | None = None

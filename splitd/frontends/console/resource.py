@@ -11,13 +11,14 @@ from splitd.errors import (
     LoginRequired,
     LoginUnavailable,
     NotACollection,
+    NotAFile,
     NotFound,
     Overloaded,
     SplitdError,
     TooManyLogins,
     TooManyRequests,
 )
-from splitd.frontends.console import cluster, listing, login, sign_in
+from splitd.frontends.console import cluster, listing, login, pictures, sign_in
 from splitd.frontends.console.assets import FOREVER, Assets
 from splitd.frontends.console.door import Asked, ConsoleDoor
 from splitd.frontends.console.page import ConsolePage
@@ -31,6 +32,7 @@ _STATUS: dict[type[SplitdError], int] = {
     Forbidden: 403,
     NotFound: 404,
     NotACollection: 409,
+    NotAFile: 409,
     TooManyLogins: 429,
     TooManyRequests: 429,
     LoginUnavailable: 503,
@@ -45,6 +47,7 @@ _OPERATIONS: dict[tuple[str, str], _Operation] = {
     ("GET", "details"): listing.describe,
     ("GET", "room"): listing.room,
     ("GET", "search"): listing.search,
+    ("GET", "thumbnail"): pictures.thumbnail,
     ("GET", "me"): login.me,
     ("POST", "login"): login.login,
     ("POST", "logout"): login.logout,

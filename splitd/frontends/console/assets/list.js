@@ -1,12 +1,12 @@
 // Rows in a list or a grid.  Only those in sight are in the document, however many there are.
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./html.js";
-import { urlOf } from "./api.js";
+import { api, urlOf } from "./api.js";
 import { formatMoment, formatSize, formatTime, kindOf } from "./format.js";
 import { Icon, KindIcon } from "./icons.js";
 import { t } from "./texts.js";
 
 const TILE = { width: 148, height: 156, gap: 12 };
-const THUMB = 4 * 1024 * 1024;
+const THUMB = 1024 * 1024; // bytes of a picture that is shown in a grid as it is
 const END = 72; // room below the last row, for what lies above the list there
 const SPARE = 8; // rows beyond the edges of the window
 
@@ -158,12 +158,19 @@ function Tile({ row, index, on, isSelected, isCursor, place: style }) {
   </div>`;
 }
 
+/** The address of a small picture of a row; the server makes those of the usual formats. */
+function thumbOf(row, kind) {
+  if (kind !== "image" || row.size <= 0) return null;
+  if (!/\.(bmp|ico|svg)$/i.test(row.name)) return `${api}/thumbnail?${new URLSearchParams({ path: row.path, v: row.ms })}`;
+  return row.size <= THUMB ? urlOf(row.path) : null;
+}
+
 function Thumb({ row, kind }) {
-  const [failed, setFailed] = useState(false);
-  const isShown = kind === "image" && row.size <= THUMB && row.size > 0 && !failed;
+  const url = thumbOf(row, kind);
+  const [failed, setFailed] = useState(null);
   return html`<div class="thumb">
-    ${isShown
-      ? html`<img src=${urlOf(row.path)} alt="" loading="lazy" decoding="async" draggable=${false} onError=${() => setFailed(true)} />`
+    ${url && failed !== url
+      ? html`<img src=${url} alt="" loading="lazy" decoding="async" draggable=${false} onError=${() => setFailed(url)} />`
       : html`<${KindIcon} kind=${kind} size=${44} />`}
   </div>`;
 }
