@@ -214,6 +214,7 @@ class _Writer:
         self._moved: list[tuple[int, int, bytes]] = []
         self._labelled: list[tuple[int, bytes | None]] = []
         self._updated: list[tuple[Any, ...]] = []
+        self._made: list[tuple[Any, ...]] = []
         self._put: list[tuple[Any, ...]] = []
 
     def put(self, parent: int, name: str, entry: Packed | Branch | None, properties: Mapping[str, str]) -> None:
@@ -223,16 +224,25 @@ class _Writer:
             self._removed.append((parent, column))
         elif isinstance(entry, StoredBranch):
             if entry.where != (parent, name):
+                self._removed.append((parent, column))
                 self._moved.append((entry.id, parent, column))
             self._labelled.append((entry.id, labels))
         elif isinstance(entry, Branch):
-            id_ = self._ids.take(self._cursor)
-            head = (id_, entry.created_ms, entry.modified_ms, entry.implied)
-            self._put.append((parent, column, *head, labels, *self._columns_of(entry.own)))
-            for member, below in entry.members.items():
-                self.put(id_, member, below, entry.properties_of(member))
+            # One that was removed may have left its row here: it became empty, and another change made it again.
+            self._removed.append((parent, column))
+            self._make(parent, column, entry, labels)
         else:
-            self._put.append((parent, column, None, None, None, False, labels, *self._columns_of(entry)))
+            self._put.append((parent, column, labels, *self._columns_of(entry)))
+
+    def _make(self, parent: int, column: bytes, entry: Branch, labels: bytes | None) -> None:
+        id_ = self._ids.take(self._cursor)
+        head = (id_, entry.created_ms, entry.modified_ms, entry.implied)
+        self._made.append((parent, column, *head, labels, *self._columns_of(entry.own)))
+        for member, below in entry.members.items():
+            if isinstance(below, Branch) and not isinstance(below, StoredBranch):
+                self._make(id_, member.encode(), below, encode_properties(entry.properties_of(member)))
+            else:
+                self.put(id_, member, below, entry.properties_of(member))
 
     def update(self, branch: StoredBranch) -> None:
         """Write what has changed of a collection that has a row."""
@@ -262,8 +272,10 @@ class _Writer:
             execute(query, _transposed(self._labelled, 2))
         if self._updated:
             execute(_UPDATE, _transposed(self._updated, 7))
+        if self._made:
+            execute(_MAKE, _transposed(self._made, 10))
         if self._put:
-            execute(_PUT, _transposed(self._put, 10))
+            execute(_PUT, _transposed(self._put, 6))
 
 
 _UPDATE = """UPDATE entry e SET modified_ms = changed.modified_ms, implied = changed.implied,
@@ -274,10 +286,14 @@ _UPDATE = """UPDATE entry e SET modified_ms = changed.modified_ms, implied = cha
         AS changed(id, modified_ms, implied, own, upload, size, manifest)
     WHERE e.id = changed.id"""
 
-_PUT = """INSERT INTO entry
+# A row that is there already would be another collection, with members: the transaction is tried again then.
+_MAKE = """INSERT INTO entry
         (parent, name, id, created_ms, modified_ms, implied, properties, upload, size, manifest)
     SELECT * FROM unnest(%s::bigint[], %s::bytea[], %s::bigint[], %s::bigint[], %s::bigint[], %s::boolean[],
-        %s::bytea[], %s::bytea[], %s::bigint[], %s::bytea[])
+        %s::bytea[], %s::bytea[], %s::bigint[], %s::bytea[])"""
+
+_PUT = """INSERT INTO entry (parent, name, properties, upload, size, manifest)
+    SELECT * FROM unnest(%s::bigint[], %s::bytea[], %s::bytea[], %s::bytea[], %s::bigint[], %s::bytea[])
     ON CONFLICT (parent, name) DO UPDATE SET properties = excluded.properties,
         upload = excluded.upload, size = excluded.size, manifest = excluded.manifest"""
 

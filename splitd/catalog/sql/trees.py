@@ -134,18 +134,22 @@ Row = Sequence[Any]
 def take_apart(cursor: Any, ids: list[int], forget: Callable[[list[Row]], None]) -> None:
     """Take trees apart that have gone to the trash in this transaction, unless they are large.
 
+    The transaction has the rows of the trees for itself, and each change below them holds a lock on these, too: see
+    `Chains`.  So nothing is put into them between two statements.  Only what was deleted is forgotten, all the same.
+
     :param forget: takes the rows of files, and of collections that are files themselves.
     """
-    query = f"""{_BELOW} SELECT {COLUMNS} FROM below JOIN entry e ON e.parent = below.id
-        LEFT JOIN version v ON v.upload = e.upload LIMIT %s"""
-    rows = cursor.execute(query, (ids, AT_ONCE + 1)).fetchall()
-    if len(rows) > AT_ONCE:
+    query = f"{_BELOW} SELECT count(*) FROM (SELECT FROM below JOIN entry e ON e.parent = below.id LIMIT %s) AS counted"
+    if cursor.execute(query, (ids, AT_ONCE + 1)).fetchone()[0] > AT_ONCE:
         return
-    rows += cursor.execute(f"SELECT {COLUMNS} FROM {JOINED} WHERE e.id = ANY(%s)", (ids,)).fetchall()
-    forget([row for row in rows if row[7] is not None])
-    parents = [*ids, *(row[2] for row in rows if row[2] is not None)]
-    cursor.execute("DELETE FROM entry WHERE parent = ANY(%s)", (parents,))
-    cursor.execute("DELETE FROM entry WHERE parent = %s AND id = ANY(%s)", (TRASH, ids))
+    query = f"""{_BELOW}, members AS (
+            DELETE FROM entry e USING below WHERE e.parent = below.id RETURNING e.*
+        ), tops AS (
+            DELETE FROM entry e WHERE e.parent = %s AND e.id = ANY(%s) RETURNING e.*
+        )
+        SELECT {COLUMNS} FROM (SELECT * FROM members UNION ALL SELECT * FROM tops) AS e
+        LEFT JOIN version v ON v.upload = e.upload WHERE e.upload IS NOT NULL"""
+    forget(cursor.execute(query, (ids, TRASH, ids)).fetchall())
 
 
 def take_slice(cursor: Any, forget: Callable[[list[Row]], None]) -> bool:

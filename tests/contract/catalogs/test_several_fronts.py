@@ -16,7 +16,7 @@ from splitd.catalog.sql.catalog import StoredCatalog
 from splitd.catalog.sql.connecting import connector
 from splitd.errors import Entangled, NameTaken, NotFound, ParentMissing, PreconditionFailed, SplitdError
 from splitd.interfaces.uploads import Commit, Start
-from splitd.model.conditions import ALWAYS
+from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.holdings import PartCopy
 from splitd.model.locks import EXCLUSIVE, Lock
 from splitd.model.manifest import Manifest
@@ -29,6 +29,8 @@ from tests.postgres import postgres
 
 RACES = 1000
 _BATCH = 50
+WITHOUT_PARENT = """SELECT count(*) FROM entry e
+    WHERE e.parent NOT IN (-1, 0) AND NOT EXISTS (SELECT FROM entry p WHERE p.id = e.parent)"""
 
 
 @attrs.define
@@ -38,34 +40,36 @@ class Both:
     fronts: list[StoredCatalog]
     schema: str
 
+    def new_front(self, number: int) -> StoredCatalog:
+        from twisted.internet import reactor
+
+        connect = connector(postgres().url(self.schema))
+        return StoredCatalog(
+            connect, reactor, WallClock(), reactor, front=f"front {number}", address=f"host{number}:8080"
+        )
+
     def rows(self, query: str) -> list[Any]:
         """Run a query beside the fronts."""
         with postgres().connect(self.schema) as connection:  # which is closed at the end
             cursor = connection.execute(query)
             return cursor.fetchall() if cursor.description else []
 
-    async def put(self, number: int, path: str, upload: str) -> bool:
+    async def put(self, number: int, path: str, upload: str, condition: Condition = ALWAYS) -> bool:
         ledger = self.fronts[number].ledger
         await begin(ledger, upload, path, NODES)
-        return await commit(ledger, path, manifest(upload))
+        return await commit(ledger, path, manifest(upload), condition)
 
 
 @pytest_twisted.async_yield_fixture
 async def both() -> AsyncIterator[Both]:
-    from twisted.internet import reactor
-
-    schema = postgres().new_schema()
-    connect = connector(postgres().url(schema))
-    fronts = [
-        StoredCatalog(connect, reactor, WallClock(), reactor, front=f"front {number}", address=f"host{number}:8080")
-        for number in (1, 2)
-    ]
+    both = Both([], postgres().new_schema())
+    both.fronts = [both.new_front(number) for number in (1, 2)]
     try:
-        for front in fronts:
+        for front in both.fronts:
             await front.start()
-        yield Both(fronts, schema)
+        yield both
     finally:
-        for front in fronts:
+        for front in both.fronts:
             await front.close()
 
 
@@ -111,15 +115,17 @@ async def test_nothing_gets_lost_where_two_fronts_move_make_and_delete_trees(bot
 
     def change(front: StoredCatalog, number: int) -> Deferred[Any]:
         path, other = chance.choice(names), chance.choice(names)
-        match chance.randrange(5):
+        match chance.randrange(6):
             case 0:
                 return front.make_collection(path)
             case 1:
-                return front.namespace.move(path, other, ALWAYS, overwrite=False)
+                return front.namespace.move(path, other, ALWAYS, overwrite=chance.random() < 0.5)
             case 2:
                 return front.delete(path, ALWAYS)
             case 3:
                 return front.namespace.copy(path, other, ALWAYS, deep=True, overwrite=True)
+            case 4:
+                return front.keys.delete_key(f"{path}/f", ALWAYS)
             case _:
                 upload, target = f"{number:032x}", f"{path}/f"
                 put[upload] = target
@@ -137,12 +143,30 @@ async def test_nothing_gets_lost_where_two_fronts_move_make_and_delete_trees(bot
     listed = {each.entry.upload for each in (await both.fronts[0].keys.list_keys("/x", "", "", "", 1000)).keys
               if isinstance(each.entry, Manifest)}  # fmt: skip
     await both.fronts[0].doomed_parts.doomed_nodes()  # which waits until all is doomed
-    # What is deleted may be taken apart only now.
-    below = "SELECT count(*) FROM entry e WHERE e.parent NOT IN (-1, 0) AND NOT EXISTS"
-    assert both.rows(f"{below} (SELECT FROM entry p WHERE p.id = e.parent)") == [(0,)]
+    assert both.rows(WITHOUT_PARENT) == [(0,)]
     gone = {upload.hex() for (upload,) in both.rows("SELECT DISTINCT upload FROM doomed")}
     assert listed | gone == set(put)
     assert not listed & gone
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_put_into_a_collection_that_has_just_become_empty_is_kept(both: Both) -> None:
+    await both.fronts[0].make_collection("/x")
+    await both.put(0, "/x/a/b/f", A, AS_KEY)
+    await begin(both.fronts[0].ledger, B, "/x/a/g", NODES)
+    while both.fronts:
+        await both.fronts.pop().close()
+    again = both.new_front(1)
+    both.fronts.append(again)
+    # What waits when the front starts is made in one transaction.
+    deleted = again.keys.delete_key("/x/a/b/f", ALWAYS)
+    stored = commit(again.ledger, "/x/a/g", manifest(B), AS_KEY)
+    await again.start()
+    assert await deleted
+    assert await stored
+    assert both.rows(WITHOUT_PARENT) == [(0,)]
+    assert await again.keys.find_key("/x/a/g") == manifest(B)
+    assert await again.keys.find_key("/x/a/b/f") is None
 
 
 @pytest_twisted.ensureDeferred
