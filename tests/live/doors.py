@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import cycle
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -45,24 +46,30 @@ class Door(Protocol):
 
 
 class WebDAV:
-    """The front's own door."""
+    """The front's own door.
+
+    :param urls: those of the fronts, which get the requests by turns.
+    """
 
     stored = frozenset({201, 204})
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, *urls: str) -> None:
+        self._urls = cycle(urls)
+
+    def _at(self, path: str) -> str:
+        return next(self._urls) + path
 
     def prepare(self) -> None:
         """Do nothing."""
 
     def put(self, path: str, data: bytes) -> Answer:
-        return ask(self._url + path, "PUT", data)
+        return ask(self._at(path), "PUT", data)
 
     def get(self, path: str) -> Answer:
-        return ask(self._url + path)
+        return ask(self._at(path))
 
     def delete(self, path: str) -> Answer:
-        return ask(self._url + path, "DELETE")
+        return ask(self._at(path), "DELETE")
 
     def tidy(self) -> None:
         """Do nothing: an upload ends with its request."""
@@ -72,16 +79,17 @@ class S3:
     """The door for S3, by which large files are stored as multipart uploads.
 
     :param key: the file of the access key and the secret key.
+    :param urls: those of the fronts, which get the requests by turns.
     """
 
     stored = frozenset({200})
 
-    def __init__(self, url: str, key: Path) -> None:
-        self._url = f"{url}/bucket"
+    def __init__(self, key: Path, *urls: str) -> None:
+        self._urls = cycle(urls)
         self._key = key
 
     def _ask(self, method: str, path: str, data: bytes = b"") -> Answer:
-        url = self._url + path
+        url = f"{next(self._urls)}/bucket{path}"
         request: Any = AWSRequest(method=method, url=url, data=data)
         S3SigV4Auth(Credentials(*self._key.read_text().split()), "s3", "us-east-1").add_auth(request)
         return ask(url, method, data, **dict(request.headers.items()))

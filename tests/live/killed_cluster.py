@@ -31,10 +31,12 @@ class KilledCluster:
     :param folder: a folder as `splitctl up` makes it.
     :param nodes: how many storage servers.
     :param settings: more keys of the front's configuration file.
+    :ivar nodes: the names of the storage servers.
     """
 
     def __init__(self, folder: Path, nodes: int, **settings: object) -> None:
         self.folder = folder
+        self.nodes = [f"n{number}" for number in range(1, nodes + 1)]
         self.port = free_ports(BLOCK)
         (folder / "front").mkdir(parents=True)
         if settings:
@@ -44,11 +46,9 @@ class KilledCluster:
         self.daemons = {
             FRONT: DaemonProcess(FRONT, ["splitd", "--config", str(folder / "front/splitd.yaml")], log / "front.log"),
         }
-        for number in range(1, nodes + 1):
-            config = folder / f"nodes/n{number}/storaged.yaml"
-            self.daemons[f"n{number}"] = DaemonProcess(
-                f"n{number}", ["storaged", "--config", str(config)], log / f"n{number}.log"
-            )
+        for node in self.nodes:
+            config = folder / f"nodes/{node}/storaged.yaml"
+            self.daemons[node] = DaemonProcess(node, ["storaged", "--config", str(config)], log / f"{node}.log")
 
     def _make(self, nodes: int) -> None:
         """Make `splitctl up` write the configuration files."""
@@ -65,7 +65,7 @@ class KilledCluster:
     @property
     def s3(self) -> S3:
         """Its door for S3."""
-        return S3(f"http://127.0.0.1:{self.port + 2}", self.folder / "s3.key")
+        return S3(self.folder / "s3.key", f"http://127.0.0.1:{self.port + 2}")
 
     def start(self) -> None:
         for daemon in self.daemons.values():
@@ -104,8 +104,7 @@ class KilledCluster:
 
     def status(self) -> Any:
         """Return the status; empty while the front does not answer."""
-        answer = ask(f"http://127.0.0.1:{self.port + 1}/status")
-        return json.loads(answer.body) if answer.status == 200 else {}
+        return status_at(self.port)
 
     def wait_healed(self) -> None:
         """Wait until no file lacks a part, and no part has to leave a node."""
@@ -155,7 +154,7 @@ class KilledCluster:
         """Return the sizes of the parts that the nodes list, by node and part id."""
         key = (self.folder / "cluster.key").read_text().strip()
         found = {}
-        for number in range(1, len(self.daemons)):
+        for number in range(1, len(self.nodes) + 1):
             url = f"http://127.0.0.1:{self.port + 10 + number}/v1/parts?limit=10000"
             listed = ask(url, Authorization=f"Bearer {key}")
             assert listed.status == 200, listed
@@ -163,3 +162,9 @@ class KilledCluster:
                 found[f"n{number}", part["id"]] = part["stored"]
         assert not list(self.folder.glob("nodes/*/data/tmp/*"))
         return found
+
+
+def status_at(port: int) -> Any:
+    """Return the status of the front whose clients connect at a port; empty while it does not answer."""
+    answer = ask(f"http://127.0.0.1:{port + 1}/status")
+    return json.loads(answer.body) if answer.status == 200 else {}

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 
 from tests.live.doors import Door, WebDAV
 from tests.live.killed_cluster import KilledCluster
-from tests.live.local_cluster import FRONT
 from tests.tally import TALLY
 
 NAMES = 4
@@ -103,15 +102,16 @@ def _show(data: bytes | None) -> str:
 
 
 @contextmanager
-def remembering(cluster: KilledCluster, count: int, door: Door | None = None) -> Iterator[list[Client]]:
+def remembering(cluster: KilledCluster, count: int, *doors: Door) -> Iterator[list[Client]]:
     """Start a cluster and clients; stop the cluster at the end, and check that no daemon met an unexpected error.
 
-    :param door: the front door that the clients use; None for WebDAV's.
+    :param doors: the front doors that the clients use, each the next one; none for WebDAV's.
     """
     cluster.start()
-    door = WebDAV(cluster.url) if door is None else door
-    door.prepare()
-    clients = [Client(door, number) for number in range(count)]
+    doors = doors or (WebDAV(cluster.url),)
+    for door in doors:
+        door.prepare()
+    clients = [Client(doors[number % len(doors)], number) for number in range(count)]
     try:
         for client in clients:
             client.start()
@@ -123,10 +123,11 @@ def remembering(cluster: KilledCluster, count: int, door: Door | None = None) ->
 
 
 def kill_at_random(cluster: KilledCluster, chance: random.Random, longest_s: float) -> None:
-    """Kill and restart the front or a storage server after a pause of up to `longest_s` seconds."""
+    """Kill and restart a front or a storage server after a pause of up to `longest_s` seconds."""
     threading.Event().wait(chance.uniform(0, longest_s))
-    node = f"n{chance.randrange(1, len(cluster.daemons))}"
-    cluster.kill(FRONT if chance.random() < 0.4 else node)
+    node = chance.choice(cluster.nodes)
+    front = chance.choice([name for name in cluster.daemons if name not in cluster.nodes])
+    cluster.kill(front if chance.random() < 0.4 else node)
 
 
 def end_well(cluster: KilledCluster, clients: list[Client], settle: Callable[[], None]) -> Counter[str]:
@@ -138,7 +139,8 @@ def end_well(cluster: KilledCluster, clients: list[Client], settle: Callable[[],
     for client in clients:
         client.end()
     assert [wrong for client in clients for wrong in client.wrong] == []
-    clients[0].door.tidy()
+    for client in clients:
+        client.door.tidy()
     settle()
     for client in clients:
         for path in client.may:

@@ -9,11 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from splitd.catalog.sql.connecting import connector
-from splitd.catalog.sql.state import Common, StoredState
-from splitd.model.manifest import Manifest
-from splitd.model.packing import Packing
-from tests.live.killed_cluster import KilledCluster
+from tests.live.database_cluster import DatabaseCluster
 from tests.live.processes import wait_until
 from tests.live.remembering import end_well, kill_at_random, remembering
 from tests.postgres import Postgres
@@ -22,22 +18,6 @@ from tests.tally import TALLY
 KILLS = int(os.environ.get("SPLITD_KILLS", "9"))
 CLIENTS = 4
 NODES = 7
-
-
-class DatabaseCluster(KilledCluster):
-    """A cluster whose catalog is a database."""
-
-    def __init__(self, folder: Path, nodes: int, server: Postgres) -> None:
-        super().__init__(folder, nodes, catalog=server.url("public"))
-        self.server = server
-
-    def manifests(self) -> list[Manifest]:
-        """Return the manifests of all files, with the nodes where their parts lie now."""
-        connection = connector(self.server.url("public"))()
-        with connection.cursor(binary=True) as cursor:
-            found = list(StoredState(cursor, Packing(), Common(), 0, locks=False).tree.files())
-        connection.close()
-        return found
 
 
 @pytest.fixture
@@ -49,7 +29,7 @@ def server() -> Iterator[Postgres]:
 
 def test_nothing_is_lost_and_nothing_is_left_when_the_database_is_killed_too(tmp_path: Path, server: Postgres) -> None:
     chance = random.Random(os.environ.get("SPLITD_SEED", "1"))
-    cluster = DatabaseCluster(tmp_path / "cluster", NODES, server)
+    cluster = DatabaseCluster(tmp_path / "cluster", NODES, server.url("public"))
     with remembering(cluster, CLIENTS) as clients:
         for number in range(KILLS):
             if number % 3:

@@ -1,0 +1,98 @@
+"""Several fronts share a catalog in a database: clients go to each by turns, and fronts are killed meanwhile."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.live.clients import ask, put
+from tests.live.database_cluster import DatabaseCluster
+from tests.live.processes import wait_until
+from tests.live.remembering import end_well, kill_at_random, remembering
+from tests.postgres import Postgres
+from tests.tally import TALLY
+
+KILLS = int(os.environ.get("SPLITD_KILLS", "9"))
+CLIENTS = 4
+NODES = 7
+RACES = 1000
+_TOGETHER = 8
+
+
+@pytest.fixture
+def server() -> Iterator[Postgres]:
+    own = Postgres()
+    yield own
+    own.stop()
+
+
+def test_nothing_is_lost_and_nothing_is_left_when_fronts_are_killed(tmp_path: Path, server: Postgres) -> None:
+    chance = random.Random(os.environ.get("SPLITD_SEED", "1"))
+    cluster = DatabaseCluster(tmp_path / "cluster", NODES, server.url("public"), fronts=3)
+    with remembering(cluster, CLIENTS, cluster.webdav_by_turns(), cluster.s3_by_turns()) as clients:
+        for number in range(KILLS):
+            if number % 3:
+                kill_at_random(cluster, chance, 1.2)
+            else:
+                cluster.kill(chance.choice(list(cluster.ports)))
+            if number % 3 == 2:
+                stored = [client.stored for client in clients]
+                wait_until(
+                    lambda before=stored: all(now.stored > old for now, old in zip(clients, before, strict=True)),
+                    "files stored meanwhile",
+                )
+        cluster.wait_ready()
+        done = end_well(cluster, clients, cluster.wait_reaped)
+    TALLY["kill -9 of one of three fronts, or of a node"] += KILLS
+    assert min(done["PUT 201"], done["PUT 200"]) > 0, "both doors were used"
+
+
+def test_of_two_fronts_one_creates_a_name_and_one_takes_over_the_upkeep(tmp_path: Path, server: Postgres) -> None:
+    cluster = DatabaseCluster(tmp_path / "cluster", NODES, server.url("public"), fronts=2)
+    cluster.start()
+    try:
+        each_name_is_created_once(cluster)
+        the_upkeep_is_taken_over(cluster)
+    finally:
+        cluster.stop()
+
+
+def each_name_is_created_once(cluster: DatabaseCluster) -> None:
+    def create(front: int, number: int) -> int:
+        return ask(f"{cluster.urls[front]}/{number}", "PUT", b"%d" % front, **{"If-None-Match": "*"}).status
+
+    with ThreadPoolExecutor(2 * _TOGETHER) as pool:
+        for first in range(0, RACES, _TOGETHER):
+            names = range(first, first + _TOGETHER)
+            racing = [[pool.submit(create, front, number) for front in (0, 1)] for number in names]
+            for number, both in zip(names, racing, strict=True):
+                codes = [each.result() for each in both]
+                assert sorted(codes) == [201, 412], number
+            winner = codes.index(201)  # of the last one
+            assert ask(f"{cluster.urls[1 - winner]}/{names[-1]}").body == b"%d" % winner
+    TALLY["races for a name on two fronts"] += RACES
+
+
+def the_upkeep_is_taken_over(cluster: DatabaseCluster) -> None:
+    wait_until(cluster.upkeep, "a front that does the upkeep")
+    leader = cluster.upkeep()
+    [other] = cluster.ports.keys() - {leader}
+    url = f"http://127.0.0.1:{cluster.ports[other]}/large"
+    put(url, os.urandom(3_000_000))
+    assert ask(url, "DELETE").status == 204
+    cluster.take_down(leader)
+    assert not any(front["upkeep"] for front in cluster.status_of(other)["fronts"] if front["asked"])
+    cluster.forget_the_dead()
+    wait_until(lambda: cluster.upkeep() == other, "the upkeep taken over")
+    gone = [front["address"] for front in cluster.status_of(other)["fronts"] if front["gone"]]
+    assert [address.rpartition(":")[2] for address in gone] == [str(cluster.ports[leader])]
+    cluster.bring_up(leader)
+    cluster.wait_ready()
+    cluster.wait_reaped()
+    assert cluster.upkeep() == other
+    assert cluster.parts_stored() == cluster.parts_needed()
