@@ -27,10 +27,9 @@ from load import Client, Exchange
 from processes import Processes
 from report import Cell, end_well, say, table, write_json
 from service import Cluster, processes_of, running, scratch
-from workload import Row, Workload
+from workload import KIB, Row, Workload
 
 SECTIONS = ("limits", "large", "parallel", "streams", "small", "first-byte", "range", "cold")
-KIB = 1024
 
 
 class Sections:
@@ -74,14 +73,7 @@ class Sections:
 
     def first_byte(self) -> None:
         """The time to the first byte of a large file, and of a small one."""
-        size = min(256, self._given.large) * MIB
-        (large,) = self.work.fill(size, 1)
-        small = itertools.cycle(self.work.fill(4 * KIB, 20))
-        kinds = {
-            f"first byte of 4 KiB{self._note}": lambda: Exchange("GET", next(small), 4 * KIB),
-            f"first byte of {size // MIB} MiB{self._note}": lambda: Exchange("GET", large, size),
-        }
-        self.work.in_turn(kinds, 20, first_byte=True)
+        self.work.first_bytes(min(256, self._given.large) * MIB, self._note)
 
     def range(self) -> None:
         """A piece from the middle of a large file, compared with a whole file of that size."""

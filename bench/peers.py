@@ -4,6 +4,7 @@
     bench/peers.py                                all that can be run here, three rounds
     bench/peers.py --peers splitd,nginx -n 5
     bench/peers.py --only s3 --keys 0
+    bench/peers.py --only files --peers splitd,nginx,seaweedfs --json peers.json
 
 Peers: splitd; nginx (in front of nginx); seaweedfs; rclone.  Rows "not kept" are of a front of splitd that keeps no
 small files in memory; the peers' figures beside them are those of their usual GETs.
@@ -12,7 +13,8 @@ By S3, splitd is measured beside seaweedfs: single and multipart objects, small 
 lists of buckets with 100,000 keys and a million.  Rows "without MD5" are of splitd with `s3_etag: version`.
 
 A round runs each peer once, in a new folder.  The figures are medians of the rounds.  If the rest of the machine used
-more than a fifth of its CPU during a row, the row is left out, unless all rounds are like that.
+more than a fifth of its CPU during a row, the row is left out, unless all rounds are like that.  A second table tells
+which goals of speed are reached; see `goals.py`.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import attrs
+import goals
 from body import MIB, Body
 from peer_nginx import Nginx, missing_nginx
 from peer_rclone import Rclone, missing_rclone
@@ -128,6 +131,7 @@ def files(name: str, body: Body, given: argparse.Namespace, *, verify: bool) -> 
                 cold = Workload(service.url, service.processes(), body, verify=verify)
                 for clients in given.clients:
                     cold.small_get(paths, given.small, clients, given.seconds, NOT_KEPT)
+                cold.first_bytes(min(256, given.large) * MIB, NOT_KEPT)
             work.rows += cold.rows
         return work.rows
 
@@ -144,7 +148,9 @@ def figures(row: Row) -> dict[str, float]:
 
 
 def is_noisy(row: Row) -> bool:
-    """Return whether other programs used much of the machine during a row."""
+    """Return whether other programs used much of the machine during a row; False if the row does not tell."""
+    if "other_cpu_s" not in row:
+        return False
     allowed: float = NOISY * (os.cpu_count() or 1) * row["seconds"]
     return bool(allowed < row["other_cpu_s"] + row["stolen_s"])
 
@@ -157,7 +163,7 @@ def medians(rounds: Sequence[list[Row]]) -> dict[str, dict[str, float]]:
         rows = [row for each in rounds for row in each if row["what"] == what]
         kept = [figures(row) for row in rows if not is_noisy(row)] or [figures(row) for row in rows]
         told[what] = {key: statistics.median(each[key] for each in kept) for key in kept[0]}
-    peaks = [[list(row["peak_mib"].values()) for row in rows] for rows in rounds]
+    peaks = [[list(row["peak_mib"].values()) for row in rows if "peak_mib" in row] for rows in rounds]
     told["most memory"] = {
         "front_mib": statistics.median(max(each[0] for each in rows) for rows in peaks),
         "all_mib": statistics.median(max(map(sum, rows)) for rows in peaks),
@@ -220,6 +226,8 @@ def main() -> None:
     told = {name: medians(rows) for name, rows in sorted(rounds.items(), key=lambda item: item[0] != OURS)}
     noisy = sum(is_noisy(row) for rows in rounds.values() for each in rows for row in each)
     print(show(told))
+    if reached := goals.show(told):
+        print(f"\n{reached}\n")
     print(f"Medians of {given.rounds} rounds.  Others used much of the machine during {noisy} rows.")
     if given.json:
         write_json(given.json, medians=told, rounds=rounds)

@@ -20,6 +20,8 @@ from processes import Processes, machine_time
 
 Row = dict[str, Any]
 
+KIB = 1024
+
 HOT_FILES = 1000
 HOT_BYTES = 8 * MIB
 
@@ -121,6 +123,16 @@ class Workload:
             mine = exchanges[index :: len(kinds)]
             times = [(each.first if first_byte else each.ended) - each.began for each in mine]
             self.rows.append({"what": what, "seconds": sum(times)} | latencies(times))
+
+    def first_bytes(self, size: int, note: str = "", count: int = 20) -> None:
+        """Measure the time to the first byte of a file of `size` bytes, and of a small one, in turn."""
+        (large,) = self.fill(size, 1)
+        small = itertools.cycle(self.fill(4 * KIB, count))
+        kinds = {
+            f"first byte of 4 KiB{note}": lambda: Exchange("GET", next(small), 4 * KIB),
+            f"first byte of {size // MIB} MiB{note}": lambda: Exchange("GET", large, size),
+        }
+        self.in_turn(kinds, count, first_byte=True)
 
     def fill(self, size: int, count: int) -> list[str]:
         """Store some files, untimed.  Return their paths."""
