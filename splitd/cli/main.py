@@ -21,6 +21,7 @@ from splitd.cli.get import get
 from splitd.cli.grow import grow
 from splitd.cli.heal import heal
 from splitd.cli.journal import journal
+from splitd.cli.key import key
 from splitd.cli.layout import layout
 from splitd.cli.ls import ls
 from splitd.cli.mkdir import mkdir
@@ -133,7 +134,7 @@ def main(
 
 _COMMANDS = (
     up, grow, demo, put, get, sync, ls, find, du, cp, mv, rm, mkdir, status, nodes, layout, reload, rebalance, heal,
-    sweep, check, journal, catalog, tls, user_command, share, quota, compose_node, completion,
+    sweep, check, journal, catalog, tls, user_command, key, share, quota, compose_node, completion,
 )  # fmt: skip
 for command in _COMMANDS:
     main.add_command(command)

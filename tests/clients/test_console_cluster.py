@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -130,3 +131,43 @@ def test_an_operator_sees_the_cluster_and_keeps_it_up(browser: Browser, faults: 
         expect(page.locator("dialog[open]")).to_contain_text("It would move 0 parts")
         page.locator("dialog[open]").get_by_role("button", name="Start").click()
         expect(page.locator(".duties")).to_contain_text(["0 parts moved"])
+
+
+def test_keys_and_tokens_are_made_used_and_taken_back(browser: Browser, faults: Faults, guarded: LocalCluster) -> None:
+    with opened(browser, faults, reduced_motion="reduce") as page:
+        page.goto(f"{guarded.url}/anna/")
+        log_in(page, "anna", "anna-pw")
+        page.get_by_role("button", name="Account of anna").click()
+        page.get_by_role("menuitem", name="Keys and tokens").click()
+        expect(page.get_by_text("You have made no keys and no tokens.")).to_be_visible()
+        dialog = page.locator("dialog[open]")
+        page.get_by_role("button", name="Make a key or token").click()
+        assert Axe().run(page).response["violations"] == []
+        dialog.get_by_label("What it is for").fill("laptop <b>")
+        dialog.get_by_text("A password for a program").click()
+        dialog.get_by_label("What it may do").select_option("Read only")
+        dialog.get_by_label("Only in this folder").fill("anna")
+        dialog.get_by_role("button", name="Make", exact=True).click()
+        expect(dialog.get_by_role("alert")).to_contain_text("path")
+        dialog.get_by_label("Only in this folder").fill("/anna")
+        dialog.get_by_role("button", name="Make", exact=True).click()
+        token = f"Bearer {dialog.get_by_label('Token', exact=True).input_value()}"
+        assert Axe().run(page).response["violations"] == []
+        dialog.get_by_role("button", name="Done").click()
+        line = page.locator(".share-list li")
+        expect(line).to_contain_text(["laptop <b>"])
+        expect(line).to_contain_text(["Read only · /anna · "])
+        assert ask(f"{guarded.url}/anna/", Authorization=token).status == 200
+        assert ask(f"{guarded.url}/anna/x", "PUT", b"x", Authorization=token).status == 403
+        assert ask(f"{guarded.url}/public/", Authorization=token).status == 404
+        page.get_by_role("button", name="Make a key or token").click()
+        dialog.get_by_role("button", name="Make", exact=True).click()
+        expect(dialog.get_by_label("Access key")).to_have_value(re.compile("SPLOWN.{16}"))
+        expect(dialog.get_by_label("Secret key")).to_have_value(re.compile(".{40}"))
+        page.keyboard.press("Escape")
+        expect(line).to_have_count(2)
+        assert Axe().run(page).response["violations"] == []
+        page.get_by_role("button", name="Take back: laptop <b>").click()
+        dialog.get_by_role("button", name="Take back").click()
+        expect(line).to_have_count(1)
+        assert ask(f"{guarded.url}/anna/", Authorization=token).status == 401

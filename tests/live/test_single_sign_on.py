@@ -119,6 +119,25 @@ def _use(cluster: LocalCluster, provider: Provider, folder: Path) -> None:
     (folder / "token").write_text(anna)
     splitctl = Splitctl(cluster, folder)
     assert splitctl.run("--token-file", "token", "ls", "/staff") == b"a\n"
+    login = "--token-file", "token"
+    assert splitctl.lines(*login, "key", "list") == ["there are no keys and no tokens"]
+    [own] = splitctl.lines(*login, "key", "add", "--token", "--label", "laptop", "--days", "1", "--read-only")
+    assert (status("GET", "/staff/a", own), status("PUT", "/staff/a", own)) == (200, 403)
+    access, secret = splitctl.lines(*login, "key", "add", "--path", "/staff")
+    assert (access.startswith("access key: SPLOWN"), secret.startswith("secret key: ")) == (True, True)
+    [keys] = splitctl.documents(*login, "key", "list", "--all")
+    assert [(each["kind"], each["label"], each["owner"]) for each in keys] == [
+        ("key", "", ANNA),
+        ("token", "laptop", ANNA),
+    ]
+    assert len(splitctl.lines(*login, "key", "list")) == 3
+    splitctl.run(*login, "key", "rm", keys[1]["id"])
+    assert status("GET", "/staff/a", own) == 401
+    # Somebody who is in no file has what the issuer said last.
+    wanted = json.dumps({"kind": "token"}).encode()
+    answer = ask(f"{cluster.url}/.splitd/api/keys", "POST", wanted, Authorization=f"Bearer {bert}")
+    own = json.loads(answer.body)["secret"]
+    assert (status("PUT", "/staff/a", own), status("PUT", "/b", own)) == (204, 404)
 
 
 @pytest_twisted.ensureDeferred

@@ -59,7 +59,7 @@ _OPERATIONS: dict[tuple[str, str], _Operation] = {
 _OPEN = frozenset({"login"})
 """What is asked for by those who have not logged in, and whose cookie may have ended."""
 
-VIEWS = frozenset({"cluster", "shares"})
+VIEWS = frozenset({"cluster", "keys", "shares"})
 """The addresses of the page that are no collections."""
 
 

@@ -32,8 +32,15 @@ export function split(path) {
 /** The headers by which a request of ours shows that it is one. */
 export const ownHeaders = () => ({ "X-Splitd-Csrf": me.value.csrf || "none" });
 
-/** The sentence in the body of a refusal: plain text, or WebDAV's XML. */
+/** The sentence in the body of a refusal: plain text, JSON, or WebDAV's XML. */
 export function sentence(text, type) {
+  if (/json/.test(type || "")) {
+    try {
+      return JSON.parse(text).error || "";
+    } catch {
+      return "";
+    }
+  }
   if (!/xml/.test(type || "")) return text.trim();
   const found = new DOMParser().parseFromString(text, "application/xml").getElementsByTagNameNS("*", "message")[0];
   return found ? found.textContent : "";

@@ -6,7 +6,7 @@ import { Files } from "./files.js";
 import { formatSize } from "./format.js";
 import { Icon, Mark } from "./icons.js";
 import { Login, LoginAbove } from "./login.js";
-import { follow, route, viewUrl } from "./router.js";
+import { follow, go, route, viewUrl } from "./router.js";
 import { language, setLanguage, t } from "./texts.js";
 import { Uploads } from "./uploads.js";
 import { finished } from "./upload.js";
@@ -14,6 +14,7 @@ import { finished } from "./upload.js";
 const lazy = {
   cluster: () => import("./cluster.js").then((module) => module.Cluster),
   shares: () => import("./shares.js").then((module) => module.Shares),
+  keys: () => import("./keys.js").then((module) => module.Keys),
 };
 
 function App() {
@@ -104,6 +105,7 @@ function accountMenu(event) {
   openMenu(right - 220, bottom + 6, [
     { icon: "grid", label: t(`theme-${nextTheme}`), run: () => setTheme(nextTheme) },
     { icon: "info", label: other === "ru" ? "По-русски" : "In English", run: () => setLanguage(other) },
+    ...(me.value.name ? [{ icon: "key", label: t("keys"), run: () => go(viewUrl("keys")) }] : []),
     ...(me.value.session
       ? [null, { icon: "out", label: t("logOut"), run: signOut("logout") }, { icon: "out", label: t("logOutEverywhere"), run: signOut("logout-everywhere") }]
       : me.value.users && !me.value.name

@@ -1,0 +1,96 @@
+"""splitctl key: keys for S3, and tokens, that users make for themselves."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from io import BytesIO
+from typing import Any
+
+import click
+from rich.table import Table
+
+from splitd.cli.completion import REMOTE_PATH
+from splitd.cli.paths import clean_path
+from splitd.cli.server import Body
+from splitd.cli.session import Session, output, pass_session
+
+_API = "/.splitd/api/keys"
+
+
+@click.group()
+def key() -> None:
+    """Make keys for S3, or tokens, for oneself; the operator's are those of `splitctl user`."""
+
+
+@key.command()
+@click.option("--token", is_flag=True, help="A token, and not a key for S3.")
+@click.option("--label", default="", help="What it is for.")
+@click.option("--days", type=click.FloatRange(0, 3650, min_open=True), help="How long it is good.  [default: ever]")
+@click.option("--read-only", is_flag=True, help="It changes nothing.")
+@click.option("--path", type=REMOTE_PATH, default="/", help="It is good for this path and what is below it.")
+@pass_session
+def add(session: Session, token: bool, label: str, days: float | None, read_only: bool, path: str) -> None:
+    """Make a key or a token, and print it.  Nothing shows its secret again."""
+    wanted: dict[str, Any] = {"kind": "token" if token else "key", "label": label, "path": clean_path(path)}
+    if days is not None:
+        wanted["days"] = days
+    if read_only:
+        wanted["allow"] = ["read"]
+    data = json.dumps(wanted).encode()
+    with session.front.ask("POST", _API, body=Body(BytesIO(data), len(data), "the key", lambda _: None)) as answer:
+        made = json.loads(answer.read())
+    if session.as_json:
+        session.show(made)
+    elif token:
+        click.echo(made["secret"])
+    else:
+        click.echo(f"access key: {made['id']}\nsecret key: {made['secret']}")
+
+
+@key.command("list")
+@click.option("--all", "of_all", is_flag=True, help="Those of all users; for operators.")
+@pass_session
+def list_keys(session: Session, of_all: bool) -> None:
+    """List keys and tokens."""
+    found: list[dict[str, Any]] = []
+    after: str | None = ""
+    while after is not None:
+        query = {**({"after": after} if after else {}), **({"all": "1"} if of_all else {})}
+        with session.front.ask("GET", _API, query=query) as answer:
+            page = json.loads(answer.read())
+        found += page["keys"]
+        after = page["next"]
+    if session.as_json:
+        session.show(found)
+    elif not found:
+        output().print("there are no keys and no tokens")
+    else:
+        output().print(_table(found))
+
+
+def _table(keys: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in ("kind", "owner", "label", "may", "path", "until", "used", "id"):
+        table.add_column(column, overflow="fold")
+    for each in keys:
+        until, used = (_day(each[name]) for name in ("ends_ms", "used_ms"))
+        allow = ", ".join(each["allow"])
+        table.add_row(each["kind"], each["owner"], each["label"] or "-", allow, each["path"], until, used, each["id"])
+    return table
+
+
+def _day(moment_ms: int | None) -> str:
+    return "-" if moment_ms is None else f"{datetime.fromtimestamp(moment_ms / 1000, UTC):%Y-%m-%d}"
+
+
+@key.command()
+@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+@pass_session
+def rm(session: Session, ids: tuple[str, ...]) -> None:
+    """Take keys or tokens back: they are good for nothing any more."""
+    for each in ids:
+        with session.front.ask("DELETE", f"{_API}/{each}"):
+            pass
+        if session.as_json:
+            session.show({"id": each, "deleted": True})
