@@ -44,6 +44,16 @@ class Identities:
             ends_ms = self._wall.steady_ms() + days * _DAY_MS
             await self._documents.put(Document(_KIND, claims.user, claims.user, body, ends_ms))
 
+    async def seen(self, claims: Claims, principal: Principal | None, days: int) -> None:
+        """Note what the issuer says of somebody who has just logged in there; what they have made is judged by it.
+
+        :param principal: what they may do here by it; None for nothing.
+        """
+        if principal is not None and principal.claims is not None:
+            await self.note(principal.claims, days)
+        else:
+            await self._documents.delete(_KIND, claims.user)
+
     async def keep(self, principal: Principal, days: int) -> bool:
         """Note by what somebody may do what they make here.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from splitd.access.grants import Principal
+from splitd.access.grants import Claims, Principal
 from splitd.access.oidc.sign_in import SignIn
 from splitd.assembly.access import Access
 from splitd.capacity import Capacity
@@ -83,11 +83,11 @@ def _make_console(
     def sign_in() -> SignIn | None:
         return None if users is None else users.sign_in
 
-    return make_console(
-        ConsoleDoor(
-            files_of, capacity.quota, access.guard, operating, thumbnails, reactor, config.base_path, limits, sign_in
-        )
-    )
+    async def seen(claims: Claims, principal: Principal | None) -> None:
+        await access.identities.seen(claims, principal, access.known_days())
+
+    more = config.base_path, limits, sign_in, seen
+    return make_console(ConsoleDoor(files_of, capacity.quota, access.guard, operating, thumbnails, reactor, *more))
 
 
 def make_s3_door(

@@ -46,8 +46,11 @@ def with_shares(
     def files_of(principal: Principal | None) -> IObjectStore:
         return store if principal is None else store.as_user(principal)[0]
 
-    def user_of(name: str) -> Principal | None:
-        return None if users is None else users.logins.named(name)
+    async def user_of(name: str, by_issuer: bool) -> Principal | None:
+        return None if users is None else await access.identities.find(users.logins, name, by_issuer=by_issuer)
+
+    async def keep(principal: Principal) -> bool:
+        return await access.identities.keep(principal, access.known_days())
 
     async def hashed(password: str) -> str:
         return str(await deferToThreadPool(reactor, access.logins, partial(hash_password, password)))
@@ -60,6 +63,7 @@ def with_shares(
         LinkSigner(keys),
         files_of,
         user_of,
+        keep,
         users is not None,
         hashed,
         proves,

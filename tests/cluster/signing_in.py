@@ -143,10 +143,10 @@ class Browser:
         """Open a page of the front."""
         return await self.ask("GET", path, Accept="text/html", **headers)
 
-    async def ask(self, method: str, path: str, **headers: str) -> Answer:
+    async def ask(self, method: str, path: str, data: bytes | None = None, **headers: str) -> Answer:
         """Send a request, with the cookies that belong to its path."""
         sent = "; ".join(f"{name}={each.split(';')[0]}" for name, each in self.cookies.items() if _fits(each, path))
-        answer = await self.cluster.ask(method, path, **{**self.headers, "Cookie": sent or "none=1", **headers})
+        answer = await self.cluster.ask(method, path, data, **{**self.headers, "Cookie": sent or "none=1", **headers})
         for cookie in answer.headers.getRawHeaders("Set-Cookie") or []:
             name, _, rest = cookie.partition("=")
             if "Max-Age=0" in rest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,10 @@ import pytest_twisted
 
 from splitd.frontends.http.guard import COOKIE
 from storaged.system.clocks import WallClock
-from tests.cluster.cluster import Cluster
+from tests.cluster.cluster import Answer, Cluster
 from tests.cluster.signing_in import Browser, Issuer, write_sign_in
 from tests.issuer import KEY, OTHER, signed
-from tests.users import basic
+from tests.users import basic, bearer
 
 ANNA = basic("anna", "anna-pw")
 
@@ -298,3 +299,56 @@ async def test_a_browser_may_begin_many_logins(front: Cluster, issuer: Issuer) -
     assert len(browser.cookies) == 8
     assert (await browser.come_back(urls[5], issuer.log_in(urls[5]))).code == 303
     assert (await browser.come_back(urls[0], issuer.log_in(urls[0]))).code == 403  # its place was taken
+
+
+async def make_link(browser: Browser, csrf: str, path: str = "/staff") -> Answer:
+    body = json.dumps({"path": path}).encode()
+    return await browser.ask("POST", "/.splitd/api/shares", body, X_Splitd_Csrf=csrf)
+
+
+@pytest_twisted.ensureDeferred
+async def test_links_keys_and_tokens_have_what_the_issuer_said_last_of_their_maker(
+    front: Cluster, issuer: Issuer
+) -> None:
+    assert (await front.put("/staff/f", b"content", Authorization=ANNA)).code == 201
+    browser = Browser(front)
+    await browser.log_in(issuer)
+    csrf = (await browser.me())["csrf"]
+    assert (await make_link(browser, csrf, "/")).code == 404
+    url = json.loads((await make_link(browser, csrf)).body)["url"]
+    made = await browser.ask("POST", "/.splitd/api/keys", b'{"kind":"token"}', X_Splitd_Csrf=csrf)
+    token = bearer(json.loads(made.body)["secret"])
+
+    async def found() -> tuple[int, int]:
+        return (await front.get(f"{url}/f")).code, (await front.get("/staff/f", Authorization=token)).code
+
+    assert await found() == (200, 200)
+    await browser.ask("POST", "/.splitd/api/logout", X_Splitd_Csrf=csrf)
+    assert await found() == (200, 200)
+    issuer.claims["groups"] = ["else"]  # the issuer takes the group away: the next login tells
+    assert await found() == (200, 200)
+    assert (await browser.log_in(issuer)).code == 403
+    assert await found() == (404, 401)
+    issuer.claims["groups"] = ["staff"]
+    assert (await browser.log_in(issuer)).code == 303
+    assert await found() == (200, 200)
+    assert front.users is not None
+    known = front.users.read_text()
+    front.users.write_text(known.replace("  staff: {", "  others: {"))  # the operator does: at once
+    await reload(front)
+    assert await found() == (404, 401)
+    front.users.write_text(known.replace("oidc:\n", "oidc:\n  known_days: 0\n"))
+    await reload(front)
+    refused = await make_link(browser, (await browser.me())["csrf"])
+    assert (refused.code, "lasts" in refused.text) == (403, True)
+
+
+@pytest_twisted.ensureDeferred
+async def test_one_who_does_not_log_in_any_more_has_links_for_some_days(front: Cluster, issuer: Issuer) -> None:
+    browser = Browser(front)
+    await browser.log_in(issuer)
+    await make_link(browser, (await browser.me())["csrf"])
+    assert front.front is not None
+    [identity] = await front.front.catalog.documents.page("identity", "bert", "", 10)
+    days = (identity.expires_ms - WallClock().steady_ms()) / (24 * 3600 * 1000)
+    assert 29 < days <= 30

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import attrs
 import msgspec
 
-from splitd.access.grants import Principal
+from splitd.access.grants import Claims, Principal
 from splitd.access.oidc.sign_in import SignIn
 from splitd.access.sessions import Session
 from splitd.errors import Forbidden, LoginRequired
@@ -63,6 +63,7 @@ class ConsoleDoor:
     :param base: what all URLs begin with.
     :param limits: lets requests in; None for no limits.
     :param sign_in: returns what logs people in at an issuer; None if nothing does.
+    :param seen: notes what an issuer says of somebody who has just logged in there, and what they may do by it.
     """
 
     files_of: Callable[[Principal | None], tuple[IObjectStore, INamespace]]
@@ -74,6 +75,7 @@ class ConsoleDoor:
     base: str = ""
     limits: RequestLimits | None = None
     sign_in: Callable[[], SignIn | None] = lambda: None
+    seen: Callable[[Claims, Principal | None], Awaitable[None]] | None = None
 
     @property
     def root(self) -> str:

@@ -96,7 +96,10 @@ async def _session(asked: Asked, sign_in: SignIn, proven: Proven, state: str) ->
     assert door.guard.sessions is not None
     logins = door.guard.logins
     claims = logins.claims_of(proven.identity)
-    if logins.of_claims(claims) is None:
+    principal = logins.of_claims(claims)
+    if door.seen is not None:
+        await door.seen(claims, principal)
+    if principal is None:
         raise BadCredentials(f"{claims.user} has no account here, and is in no group that has")
     request.user = claims.user
     lasts_s, hint = sign_in.entry.hours * 3600, sign_in.seal_token(proven.token)

@@ -62,8 +62,6 @@ async def _make(request: IRequest, door: ShareDoor, principal: Principal | None)
     if fault:
         raise Refused(400, f"path: {fault}")
     owner = "" if principal is None else principal.name
-    if principal is not None and door.user_of(owner) is not principal:
-        raise Refused(409, f"{owner} is no user of the users' file: a link ends with the user who made it")
     store = door.files_of(principal)
     entry = await store.stat(path)
     may_write = principal is None or WRITE in principal.grants.rights(path)
@@ -72,9 +70,10 @@ async def _make(request: IRequest, door: ShareDoor, principal: Principal | None)
         raise NotFound(f"{wanted.path[:200]} does not exist")
     if is_upload and (not may_write or not isinstance(entry, Collection)):
         raise Forbidden(f"{wanted.path}: files can be left in a collection where one may write")
+    by_issuer = principal is not None and await door.keep(principal)
     password = await door.hash_password(wanted.password) if wanted.password else ""
     now_ms = door.wall.now_ms()
-    share = Share(path, now_ms, is_upload, password, wanted.downloads)
+    share = Share(path, now_ms, is_upload, password, wanted.downloads, by_issuer=by_issuer)
     lasts_ms = 0 if wanted.days is None else int(wanted.days * _DAY_MS)
     ends_ms = door.wall.steady_ms() + lasts_ms if lasts_ms else 0
     made = await door.documents.put(

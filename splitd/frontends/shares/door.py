@@ -29,7 +29,8 @@ class ShareDoor:
     :param documents: keeps the links.
     :param signer: signs them.
     :param files_of: returns the files as somebody sees them; None for everybody where there are no users.
-    :param user_of: returns who has a name; None if nobody has.
+    :param user_of: returns who has a name, given whether what an issuer said of them counts; None if nobody has.
+    :param keep: notes by what somebody may do what they make here; see `Identities.keep`.
     :param has_users: whether there are users.
     :param hash_password: hashes a password.
     :param proves: proves a password by its hash.
@@ -43,7 +44,8 @@ class ShareDoor:
     documents: IDocuments
     signer: LinkSigner
     files_of: Callable[[Principal | None], IObjectStore]
-    user_of: Callable[[str], Principal | None]
+    user_of: Callable[[str, bool], Awaitable[Principal | None]]
+    keep: Callable[[Principal], Awaitable[bool]]
     has_users: bool
     hash_password: Callable[[str], Awaitable[str]]
     proves: Callable[[bytes, str], Awaitable[bool]]

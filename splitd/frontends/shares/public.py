@@ -118,12 +118,12 @@ async def _open(request: IRequest, door: ShareDoor) -> _Opened | None:
     if document is None:
         raise Refused(404, _NONE)
     principal: Principal | None = None
+    share, url = read_share(document), f"{door.base}{LINKS}/{token}"
     if door.has_users:
-        principal = door.user_of(document.owner) if document.owner else None
+        principal = await door.user_of(document.owner, share.by_issuer) if document.owner else None
         if principal is None:
             raise Refused(404, _NONE)
         request.user = f"{principal.name} by the link {document.key}"
-    share, url = read_share(document), f"{door.base}{LINKS}/{token}"
     target = parse_target(b"/" + inner.encode() + (b"?" + query if query else b""))
     opened = _Opened(request, door, document, share, url, target, door.files_of(principal))
     return opened if not share.password or await _is_unlocked(opened) else None

@@ -27,6 +27,7 @@ class Share(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     :param password: the hash of its password; empty for none.
     :param most: how many downloads it allows; None for any number.
     :param used: how many downloads there were, if their number is limited.
+    :param by_issuer: whether its maker may do what they may by what an issuer of OpenID Connect said of them.
     """
 
     path: str
@@ -35,6 +36,7 @@ class Share(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     password: str = ""
     most: int | None = None
     used: int = 0
+    by_issuer: bool = False
 
 
 _decoder = msgspec.json.Decoder(Share)
