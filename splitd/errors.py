@@ -47,6 +47,7 @@
     ├── CatalogOutdated         the database of the catalog has another schema than this program needs
     ├── MoveRefused             a part cannot be moved to this node now
     │   └── RecentlyRemoved     the part was removed from the node so recently that the node does not take it yet
+    ├── SweepInterrupted        an operator has ended the sweep
     ├── SweepUnderWay           another sweep has not ended yet
     ├── RebalanceUnderWay       another rebalance has not ended yet
     ├── ChecksUnderWay          as many checks as may run at once have not ended yet
@@ -340,6 +341,10 @@ class RebalanceUnderWay(SplitdError):
 
 class ChecksUnderWay(SplitdError):
     """As many checks as may run at once have not ended yet."""
+
+
+class SweepInterrupted(SplitdError):
+    """An operator has ended the sweep.  What it has moved to the trash stays there."""
 
 
 class SweepUnderWay(SplitdError):

@@ -294,7 +294,7 @@ class Front:
             ),
             "/check": check(self.upkeep.checks.start),
             "/rebalance": actions.rebalance(self.upkeep.rebalance, TARGET),
-            "/sweep": actions.sweep(self._run_sweep),
+            "/sweep": actions.sweep(self._run_sweep, self.upkeep.sweep.interrupt),
         }
         status = self._keeping or self._status
         resource = AdminResource(

@@ -29,8 +29,10 @@ _WHY = {"lost": "is lost", "away": "is away", "draining": "is being drained"}
     metavar="MB/s",
     help="The most to rebuild per second, until the front is restarted; 0 for no limit.",
 )
+@click.option("--pause", "change", flag_value="DELETE", help="Heal nothing until --resume, or a restart of the front.")
+@click.option("--resume", "change", flag_value="POST", help="Go on after --pause.")
 @pass_session
-def heal(session: Session, watch: bool, limit: float | None) -> None:
+def heal(session: Session, watch: bool, limit: float | None, change: str | None) -> None:
     """Show what is degraded, and how far the heal is.
 
     The front rebuilds missing and damaged parts by itself, the most endangered files first.  It also rebuilds the parts
@@ -40,6 +42,8 @@ def heal(session: Session, watch: bool, limit: float | None) -> None:
     """
     if limit is not None:
         session.admin.document("/heal", {"limit": round(limit * _MB)}, method="POST")
+    if change is not None:
+        session.admin.document("/heal", method=change)
     found = session.admin.document("/status")["heal"]
     if watch:
         found = _follow(session, found)
@@ -62,6 +66,8 @@ def describe_heal(found: Mapping[str, Any]) -> list[str]:
     if found["parts"]:
         lines.append(f"{_count(found['parts'], 'part')} missing, {format_size(found['bytes'])}")
     lines.append(_progress(found))
+    if found["state"] == "paused":
+        lines.append("paused by an operator; splitctl heal --resume goes on")
     if found["problem"]:
         lines.append(f"blocked: {found['problem']}")
     return lines

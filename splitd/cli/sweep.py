@@ -21,13 +21,17 @@ _PATIENCE_S = 3600.0
     type=click.FloatRange(0, 100),
     help="Leave a node alone if more than this percentage of its parts belongs to no file.  [default: the front's]",
 )
+@click.option("--stop", is_flag=True, help="End the sweep that is under way; what it has moved stays in the trash.")
 @pass_session
-def sweep(session: Session, dry_run: bool, share: float | None) -> None:
+def sweep(session: Session, dry_run: bool, share: float | None, stop: bool) -> None:
     """Find parts that belong to no file, and move them to the trash.
 
     Such parts stay in the folder trash of their storage server for a day.  The front does this by itself every week.
     The exit code is 1 if there were too many of them to move any, or if a storage server could not be checked.
     """
+    if stop:
+        session.admin.document("/sweep", method="DELETE")
+        return
     query: dict[str, str | int] = {"dry_run": int(dry_run)}
     if share is not None:
         query["share"] = str(share / 100)

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import attrs
-from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from splitd.errors import SplitdError, SweepUnderWay
+from splitd.errors import SplitdError, SweepInterrupted, SweepUnderWay
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.interfaces.uploads import IUploadLedger
 from splitd.model.uploads import upload_time_ms
@@ -118,6 +118,7 @@ class Sweep:
         self._grace_s = grace_s
         self._share = share
         self._under_way: Deferred[Findings] | None = None
+        self._interrupted = False
         self._rounds = Periodic(self._go, interval_s, clock, "the sweep")
         self.last: Findings | None = None
 
@@ -139,11 +140,29 @@ class Sweep:
         self._under_way.cancel()
         return ended
 
+    @property
+    def under_way(self) -> bool:
+        """Whether a sweep is in progress."""
+        return self._under_way is not None
+
+    def interrupt(self) -> Deferred[bool]:
+        """End the sweep in progress; what it has moved to the trash stays there.
+
+        :return: a Deferred that fires with whether there was one, when it has ended.
+        """
+        under_way = self._under_way
+        if under_way is None:
+            return succeed(False)
+        ended = settled([under_way])
+        self._interrupted = True
+        under_way.cancel()
+        return ended.addCallback(lambda _: True)
+
     def _go(self) -> Deferred[None]:
         return self.run().addCallbacks(_nothing, self._broke_off)
 
     def _broke_off(self, failure: Failure) -> None:
-        if not failure.check(CancelledError, SweepUnderWay):
+        if not failure.check(CancelledError, SweepInterrupted, SweepUnderWay):
             self._log.failure("a sweep", failure)
 
     def run(self, *, dry_run: bool = False, share: float | None = None) -> Deferred[Findings]:
@@ -153,6 +172,7 @@ class Sweep:
         :param share: used in place of the configured one.
         :return: a Deferred that fires with the findings.  Cancelling it ends the sweep.
         :raise SweepUnderWay: another sweep has not ended yet.
+        :raise SweepInterrupted: `interrupt` has ended it.
         """
         if self._under_way is not None:
             return fail(SweepUnderWay("another sweep has not ended yet"))
@@ -160,7 +180,10 @@ class Sweep:
         return self._under_way.addBoth(self._ended)
 
     def _ended(self, result: Any) -> Any:
-        self._under_way = None
+        self._under_way, interrupted = None, self._interrupted
+        self._interrupted = False
+        if interrupted and isinstance(result, Failure) and result.check(CancelledError):
+            return Failure(SweepInterrupted("an operator has ended the sweep"))
         if isinstance(result, Findings):
             self.last = result
         return result

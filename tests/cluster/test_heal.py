@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -291,7 +292,7 @@ async def test_the_limit_can_be_changed_while_it_heals(make_cluster: Callable[..
         assert (await cluster.put(path, data)).code == 201
     answer = await cluster.ask("POST", f"{cluster.admin_url}/heal?limit=0")
     assert (answer.code, b'"limit":null' in answer.body) == (200, True)
-    for query, told in (("", "limit is missing"), ("?limit=-1", "limit"), ("?limit=fast", "limit")):
+    for query, told in (("?limit=-1", "limit"), ("?limit=fast", "limit")):
         answer = await cluster.ask("POST", f"{cluster.admin_url}/heal{query}")
         assert (answer.code, told in answer.text) == (400, True)
     await cluster.nodes[3].start()
@@ -358,3 +359,22 @@ async def test_a_node_is_read_from_last_while_it_is_filled(make_cluster: Callabl
         node.filesystem.release()
     await cluster.status_becomes(lambda status: status["heal"]["healed_parts"] == 1)
     await eventually(lambda: policy.rank(target.node_id) == WELL)
+
+
+@pytest_twisted.ensureDeferred
+async def test_it_can_be_paused_and_goes_on_when_it_is_resumed(make_cluster: Callable[..., Cluster]) -> None:
+    cluster = await started(make_cluster)
+    paused = await cluster.ask("DELETE", f"{cluster.admin_url}/heal")
+    assert (paused.code, json.loads(paused.body)["state"]) == (200, "paused")
+    await cluster.break_node(3)
+    for path, data in FILES.items():
+        assert (await cluster.put(path, data)).code == 201
+    await cluster.nodes[3].start()
+    await cluster.look_at_nodes()
+    status = await cluster.status()
+    assert (status["heal"]["state"], status["heal"]["parts"] > 0) == ("paused", True)
+    assert any("paused by an operator" in warning for warning in status["warnings"])
+    assert (await cluster.ask("POST", f"{cluster.admin_url}/heal")).code == 200
+    await healed(cluster)
+    status = await cluster.status()
+    assert (status["heal"]["state"], status["warnings"]) == ("idle", [])

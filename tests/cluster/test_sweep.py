@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from twisted.internet.defer import ensureDeferred
 
 from storaged.system.sizes import Size
 from tests.cluster.cluster import Answer, Cluster
@@ -71,4 +72,20 @@ async def test_what_is_asked_must_mean_something(cluster: Cluster) -> None:
     for query in ("?share=2", "?share=-0.1", "?share=x", "?share=nan", "?dry_run=yes"):
         assert (await ask(cluster, query)).code == 400
     refused = await ask(cluster, method="GET")
-    assert (refused.code, refused.header("Allow")) == (405, "POST")
+    assert (refused.code, refused.header("Allow")) == (405, "DELETE, POST")
+
+
+@pytest_twisted.ensureDeferred
+async def test_one_that_waits_for_a_node_can_be_ended(cluster: Cluster) -> None:
+    assert (await ask(cluster, method="DELETE")).code == 404
+    await cluster.put("/file", b"content")
+    cluster.hang_node(1)
+    under_way = ensureDeferred(ask(cluster))
+    await cluster.status_becomes(lambda status: status["sweeping"])
+    ended = await ask(cluster, method="DELETE")
+    assert (ended.code, json.loads(ended.body)) == (200, {"ended": True})
+    answer = await under_way
+    assert (answer.code, "an operator has ended the sweep" in answer.text) == (409, True)
+    status = await cluster.status()
+    assert (status["sweep"], status["sweeping"]) == (None, False)
+    await cluster.mend_node(1)

@@ -94,6 +94,7 @@ class Operators:
             "POST /probe": self._probe,
             "POST /reload": self.reload,
             "POST /heal": self._heal,
+            "DELETE /heal": self._pause,
             "POST /rebalance": self._rebalance,
             "DELETE /rebalance": self._stop,
             "GET /loss": self._lose,
@@ -150,6 +151,13 @@ class Operators:
 
     def _heal(self, query: Query) -> tuple[int, Any]:
         self.asked.append(query)
+        if not query:
+            self.status["heal"] = {**self.status["heal"], "state": "idle"}
+        return 200, self.status["heal"]
+
+    def _pause(self, query: Query) -> tuple[int, Any]:
+        self.asked.append(query)
+        self.status["heal"] = {**self.status["heal"], "state": "paused"}
         return 200, self.status["heal"]
 
     def _apply(self, query: Query) -> tuple[int, Any]:

@@ -79,3 +79,12 @@ def test_the_list_of_servers_says_how_long_one_will_take_to_leave(front: FrontDo
     assert "7 parts (1.0 GiB) on n3, which is away, about 0:02:10 left" in run(front, "nodes").stdout
     front.status["heal"] = {**HURT, "leaving": [{**HURT["leaving"][0], "bytes": None, "seconds_left": None}]}
     assert "7 parts on n3, which is away\n" in run(front, "nodes").stdout
+
+
+def test_it_is_paused_and_resumed(front: FrontDouble) -> None:
+    result = run(front, "heal", "--pause")
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (
+        0, "paused by an operator; splitctl heal --resume goes on"
+    )  # fmt: skip
+    assert run(front, "heal", "--resume").stdout.splitlines()[0] == "all files have all their parts"
+    assert front.operators.asked == [{}, {}]

@@ -113,3 +113,17 @@ async def test_many_that_cannot_be_healed_do_not_keep_the_others_waiting_for_eve
     assert bench.crew.healed == [others[0].upload]
     assert bench.crew.tried.count(endangered[0].upload) > bench.crew.tried.count(endangered[4000].upload)
     await bench.healer.stop()
+
+
+@pytest_twisted.ensureDeferred
+async def test_it_does_nothing_while_it_is_paused() -> None:
+    bench = Bench([version(1, 0)], set())
+    await bench.healer.pause()
+    bench.healer.start()
+    bench.pass_by(3)
+    bench.healer.wake()
+    assert (bench.healer.paused, bench.crew.tried) == (True, [])
+    bench.healer.resume()
+    bench.pass_by(0.1)
+    assert (bench.healer.paused, bench.crew.healed) == (False, [version(1, 0).upload])
+    await bench.healer.stop()

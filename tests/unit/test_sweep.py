@@ -12,7 +12,7 @@ from twisted.logger import capturedLogs
 
 from splitd.catalog.journal.memory import MemoryFolder, MemoryJournal
 from splitd.catalog.journalled import JournalledCatalog
-from splitd.errors import SweepUnderWay
+from splitd.errors import SweepInterrupted, SweepUnderWay
 from splitd.model.conditions import Condition
 from splitd.model.holdings import PartCopy
 from splitd.model.manifest import Manifest
@@ -284,6 +284,25 @@ async def test_two_at_once_are_refused_and_the_end_gives_one_up() -> None:
     first.addErrback(ended.append)
     at.sweep.stop()
     assert len(given_up) == len(ended) == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_operator_ends_one_and_another_may_begin() -> None:
+    at = await place()
+    assert await at.sweep.interrupt() is False
+    waiting: Deferred[list[PartInfo]] = Deferred()
+    usual = at.stores["n1"].list_parts
+    at.stores["n1"].list_parts = lambda *_: waiting  # type: ignore[method-assign]
+    first = at.sweep.run()
+    assert at.sweep.under_way
+    ended = at.sweep.interrupt()
+    with pytest.raises(SweepInterrupted, match="an operator"):
+        await first
+    assert await ended is True
+    assert (at.sweep.under_way, at.sweep.last) == (False, None)
+    at.stores["n1"].list_parts = usual  # type: ignore[method-assign]
+    await at.sweep.run()
+    assert at.sweep.last is not None
 
 
 @pytest_twisted.ensureDeferred

@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from twisted.internet.defer import Deferred
+
 from splitd.frontends.admin.answers import Query, answer_json
 from splitd.frontends.admin.reports import ReloadReport, SweepReport
 from splitd.frontends.http.answers import Refused
@@ -21,18 +23,24 @@ Action = dict[str, Callable[[IRequest], Awaitable[None]]]
 _MOST = 1e15
 
 
-def sweep(run: Callable[[bool, float | None], Awaitable[SweepReport]]) -> Action:
-    """Provide `POST /sweep[?dry_run=1][&share=S]`.
+def sweep(run: Callable[[bool, float | None], Awaitable[SweepReport]], end: Callable[[], Deferred[bool]]) -> Action:
+    """Provide `POST /sweep[?dry_run=1][&share=S]` and `DELETE /sweep`.
 
     :param run: sweeps.  Its arguments are whether only to report, and the share of a node's parts that may be orphans;
         None means the share in the settings.
+    :param end: ends the sweep that is under way, and returns whether there was one.
     """
 
     async def post(request: IRequest) -> None:
         query = Query(request)
         answer_json(request, 200, await run(query.flag("dry_run"), query.number("share", 0, 1)))
 
-    return {"POST": post}
+    async def delete(request: IRequest) -> None:
+        if not await end():
+            raise Refused(404, "no sweep is under way")
+        answer_json(request, 200, {"ended": True})
+
+    return {"POST": post, "DELETE": delete}
 
 
 def reload(run: Callable[[], Awaitable[ReloadReport]]) -> Action:
@@ -66,27 +74,40 @@ def probe(run: Callable[[str, str], Awaitable[Found]]) -> Action:
     return {"POST": post}
 
 
-class Limited(Protocol):
+class Healing(Protocol):
     """The calls of `splitd.upkeep.heal.healer.Healer` that the action needs."""
 
     def set_limit(self, limit: float | None) -> None:
         """Set the most bytes per second; None for no limit."""
 
+    def pause(self) -> Awaitable[None]:
+        """End all work, and begin none until `resume`."""
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+
     async def report(self) -> HealReport:
         """Return the state of the heal."""
 
 
-def heal(healer: Limited) -> Action:
-    """Provide `POST /heal?limit=BYTES_PER_S`; 0 stands for no limit."""
+def heal(healer: Healing) -> Action:
+    """Provide `DELETE /heal`, which pauses the heal, `POST /heal`, which resumes it, and
+    `POST /heal?limit=BYTES_PER_S`, which only limits it; 0 stands for no limit.
+    """
 
     async def post(request: IRequest) -> None:
         limit = Query(request).number("limit", 0, _MOST)
         if limit is None:
-            raise Refused(400, "limit is missing")
-        healer.set_limit(limit or None)
+            healer.resume()
+        else:
+            healer.set_limit(limit or None)
         answer_json(request, 200, await healer.report())
 
-    return {"POST": post}
+    async def delete(request: IRequest) -> None:
+        await healer.pause()
+        answer_json(request, 200, await healer.report())
+
+    return {"POST": post, "DELETE": delete}
 
 
 class Rebalancer(Protocol):

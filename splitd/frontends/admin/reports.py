@@ -280,6 +280,7 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     :param files: files in the catalog.
     :param bytes: bytes of all files, as their clients count them.
     :param sweep: the last one; null before the first.
+    :param sweeping: whether one is under way.
     :param workers: the ids of the processes that serve clients; none if the front is one process.
     :param fronts: all fronts that share the catalog; none if it is a journal, which belongs to one front.
     """
@@ -317,6 +318,7 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     journal: JournalStatistics
     workers: list[int] = []
     fronts: list[SeenFront] = []
+    sweeping: bool = False
 
 
 class ReloadReport(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -379,6 +381,7 @@ ANSWERS: dict[str, Any] = {
     "DELETE /layout/apply": RelayoutProgress,
     "POST /sweep": SweepReport,
     "POST /heal": HealReport,
+    "DELETE /heal": HealReport,
     "POST /rebalance?dry_run=1": Plan,
     "POST /rebalance": Progress,
     "DELETE /rebalance": Progress,

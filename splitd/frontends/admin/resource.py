@@ -24,6 +24,7 @@ from splitd.errors import (
     RegistryRefused,
     RelayoutUnderWay,
     SplitdError,
+    SweepInterrupted,
     SweepUnderWay,
     TooManyLogins,
     UsersRefused,
@@ -37,6 +38,7 @@ from splitd.frontends.http.guard import Guard, login_headers
 from storaged.http import BodyBroken, IRequest, StreamingResource, reason_of, split_target
 
 _STATUS: dict[type[SplitdError], int] = {
+    SweepInterrupted: 409,
     SweepUnderWay: 409,
     BackupUnderWay: 409,
     RebalanceUnderWay: 409,

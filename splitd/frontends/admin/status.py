@@ -143,6 +143,8 @@ class Status:
             warnings.append(f"new connections wait: as many are open as {limit} file descriptors allow")
         if self.held():
             warnings.append(self.held())
+        if self.healer.paused:
+            warnings.append("the heal is paused by an operator: missing parts are not rebuilt")
         sweep, compaction_problem = self.sweep.last, self.journal.statistics.compaction_problem
         if sweep is not None and sweep.stopped:
             warnings.append(f"the sweep put nothing aside: {sweep.stopped}")
@@ -215,6 +217,7 @@ class Status:
             sweep=None if last_sweep is None else report_sweep(last_sweep),
             journal=self.journal.statistics,
             fronts=await self.fronts.seen(),
+            sweeping=self.sweep.under_way,
         )
 
     def _report_connections(self) -> ConnectionsReport:

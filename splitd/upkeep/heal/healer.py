@@ -74,7 +74,7 @@ class Healer:
         self._clock = clock
         self._pass: Deferred[None] | None = None
         self._again = False
-        self._stopped = False
+        self._stopped = self._paused = False
         self._blocked = ""
         self._reached = ""
         self._emptied: dict[tuple[str, int], str] = {}
@@ -97,9 +97,30 @@ class Healer:
             self._pass.cancel()
         return ended.addCallback(lambda _: self._crew.stop())
 
+    @property
+    def paused(self) -> bool:
+        """Whether an operator has paused it."""
+        return self._paused
+
+    def pause(self) -> Deferred[None]:
+        """Discard what is half done, and begin nothing until `resume` or a restart of the front.
+
+        :return: a Deferred that fires with None when nothing is rebuilt or moved any more.
+        """
+        self._paused = True
+        ended = settled([] if self._pass is None else [self._pass])
+        if self._pass is not None:
+            self._pass.cancel()
+        return ended.addCallback(lambda _: self._crew.stop())
+
+    def resume(self) -> None:
+        """Go on after `pause`.  This does nothing if it was not paused."""
+        self._paused = False
+        self.wake()
+
     def wake(self) -> None:
         """Look soon for what is to be healed.  This returns at once."""
-        if self._stopped:
+        if self._stopped or self._paused:
             return
         if self._pass is not None:
             self._again = True
@@ -286,7 +307,7 @@ class Healer:
         ]
         unreadable = sum(count for spare, count in counts.versions.items() if spare < 0)
         pending = bool(leaving) or len(counts.versions) > sum(spare < 0 for spare in counts.versions)
-        state = "healing" if crew.busy else "blocked" if pending and self._blocked else "healing" if pending else "idle"
+        state = "paused" if self._paused else _state(pending and self._blocked, is_busy=crew.busy, is_pending=pending)
         sizes = [node.bytes for node in leaving]
         left = None if None in sizes else counts.bytes + sum(size or 0 for size in sizes)
         return HealReport(
@@ -318,6 +339,12 @@ class _Counted:
     at: float
     parts: int
     size: int
+
+
+def _state(blocked: str | bool, *, is_busy: bool, is_pending: bool) -> str:
+    if is_busy:
+        return "healing"
+    return "blocked" if blocked else "healing" if is_pending else "idle"
 
 
 def _spare_without(version: Manifest, away: set[str]) -> int:

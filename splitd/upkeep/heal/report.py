@@ -11,8 +11,8 @@ from splitd.upkeep.heal.leaving import LeavingNode
 class HealReport:
     """The state of the heal.  Sizes are those of stored parts.
 
-    :param state: "healing" while parts are rebuilt or moved, "blocked" if some should be and none can, "idle" if
-        nothing is to be done.
+    :param state: "healing" while parts are rebuilt or moved, "blocked" if some should be and none can, "paused"
+        if an operator has stopped the heal, "idle" if nothing is to be done.
     :param versions: how many versions of files lack parts, by how many more parts each may lose and still be read.  One
         with less than 0 cannot be read.
     :param parts: how many parts are missing.

@@ -182,6 +182,12 @@ const startRebalance = () => tried(t("rebalance"), async () => {
   });
 });
 
+const change = (name, method) => () => tried(t(name), () => ask(method, name));
+
+const pauseHeal = () => open(Confirm, {
+  title: t("heal"), text: t("healPauseText"), action: t("pause"), run: () => ask("DELETE", "heal"),
+});
+
 const sweep = (query) => () => tried(t("sweep"), async () => {
   const done = await ask("POST", "sweep", query);
   say(t("sweepText", done.orphans, done.trashed, done.stopped || t("allWell")));
@@ -195,16 +201,18 @@ function Upkeep({ report }) {
   const rotten = nodes.reduce((sum, node) => sum + node.scrub.rotten, 0);
   const rows = [
     ["heal", heal.state === "idle" ? t("healIdle") : heal.state === "blocked" ? t("healBlocked", heal.problem)
+      : heal.state === "paused" ? t("healPaused")
       : t("healRunning", heal.parts, formatSize(heal.bytes), formatSize(heal.rate), heal.seconds_left === null ? "…" : formatSpan(heal.seconds_left)),
-      heal.state === "idle" ? "" : heal.state === "blocked" ? "bad" : "busy"],
+      heal.state === "idle" ? "" : heal.state === "blocked" || heal.state === "paused" ? "bad" : "busy",
+      [heal.state === "paused" ? [t("goOn"), change("heal", "POST")] : [t("pause"), pauseHeal]]],
     ["reaper", t("reaperText", reaper.doomed, reaper.reaped), reaper.doomed ? "busy" : ""],
     ["scrub", [t("scrubText", share(scrubbed)), rotten > 0 && t("rotten", rotten)].filter(Boolean).join("; "), rotten ? "bad" : ""],
     ["rebalance", !rebalance ? t("never") : running ? t("rebalanceRunning", rebalance.moved, formatSize(rebalance.bytes), share(rebalance.spread), share(rebalance.target))
       : [t("rebalanceDone", rebalance.moved, formatSize(rebalance.bytes), share(rebalance.spread)), rebalance.failed > 0 && t("failedMoves", rebalance.failed), rebalance.problem].filter(Boolean).join("; "),
       running ? "busy" : rebalance && rebalance.state === "failed" ? "bad" : "",
       running ? [[t("abortRebalance"), () => tried(t("rebalance"), () => ask("DELETE", "rebalance"))]] : [[t("start"), startRebalance]]],
-    ["sweep", swept ? t("sweepText", swept.orphans, swept.trashed, swept.stopped || formatTime(swept.began_ms)) : t("never"), swept && swept.stopped ? "bad" : "",
-      [[t("dryRun"), sweep("?dry_run=1")], [t("start"), sweep("")]]],
+    ["sweep", report.sweeping ? t("sweeping") : swept ? t("sweepText", swept.orphans, swept.trashed, swept.stopped || formatTime(swept.began_ms)) : t("never"), report.sweeping ? "busy" : swept && swept.stopped ? "bad" : "",
+      report.sweeping ? [[t("stop"), change("sweep", "DELETE")]] : [[t("dryRun"), sweep("?dry_run=1")], [t("start"), sweep("")]]],
     ...(relayout ? [["relayout", relayout.state, relayout.state === "running" ? "busy" : ""]] : []),
   ];
   return html`<section class="card"><h2>${t("upkeep")}</h2><ul class="duties">${rows.map(
