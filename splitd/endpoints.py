@@ -13,7 +13,7 @@ from splitd.frontends.http.targets import HEAD_LIMIT
 from splitd.frontends.observing.observers import Observing
 from storaged.http import Observer, StreamingResource, StreamingSite
 from storaged.http.handover import Handover
-from storaged.http.listening import drain, listen
+from storaged.http.listening import drain, listen, open_certificates
 from storaged.http.tls import CertificateFolders
 
 if TYPE_CHECKING:
@@ -161,6 +161,14 @@ class Endpoints:
             self.s3_port = await self._listen(config.s3, self._s3)
         if config.redirect:
             self.redirect_port = await self._listen(config.redirect, self._redirects)
+
+    async def watch_certificates(self) -> None:
+        """Read the certificates at whose endpoints other processes listen, and watch them.
+
+        :raise SettingsError: they cannot be used.
+        """
+        for endpoint in (self._config.listen, self._config.listen_tls):
+            await open_certificates(endpoint, self._certificates)
 
     def accept_in_turns(self, balance: IBalance) -> None:
         """Share the connections at all ports of clients with other processes that listen there."""

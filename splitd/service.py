@@ -134,18 +134,27 @@ class Front:
         self.upkeep = Upkeep(config, self.catalog, registry, self.read_policy, *more)
         self.catalog.watch_reads(self.upkeep.pins.uploads)
         observing = make_observing(process)
-        self._history = History(self._report, observing.totals, reactor, wall)
+        self._history = History(self._report, self._totals, reactor, wall)
         self._closed, self._offered = "the front has not started yet", dict[str, Action]()
         operating = Operating(self._report, lambda: self._offered, lambda: self._closed, self._history)
         shared = registry, self.read_policy, capacity
         self.clients = Clients(
-            process, seams, Tending.of(self.upkeep), *shared, users, s3_key, observing=observing, operating=operating
+            process,
+            seams,
+            Tending.of(self.upkeep),
+            *shared,
+            users,
+            s3_key,
+            observing=observing,
+            operating=operating,
+            tell_attempt=self._tell_attempt,
         )
         self.access, self.store, self.endpoints = self.clients.access, self.clients.store, self.clients.endpoints
         self._layouts = Layouts(self.catalog.namespace, layout, capacity.open_nodes, self._widen)
         self._status = self._make_status(layout)
-        kept = seams, self.upkeep, registry, self._takeover, self._status
-        self._keeping = None if post is None else Keeping(post, *kept, reactor)
+        kept = seams, self.upkeep, registry, self._takeover, self._status, operating
+        note = self.access.note_attempt
+        self._keeping = None if post is None else Keeping(post, *kept, note_attempt=note, reactor=reactor)
         self._stages = Stages()
 
     def _make_status(self, layout: Layout) -> Status:
@@ -208,6 +217,13 @@ class Front:
     async def _report(self) -> StatusReport:
         return await (self._keeping or self._status).report()
 
+    def _tell_attempt(self, *happened: str | int) -> None:
+        if self._keeping is not None:
+            self._keeping.tell_attempt(*happened)
+
+    def _totals(self) -> tuple[int, int]:
+        return (self._keeping or self.clients.observing).totals()
+
     async def _reload(self) -> ReloadReport:
         problems = await self._process.own_files.load()
         try:
@@ -265,6 +281,7 @@ class Front:
         if self._keeping is None:
             await enter(self.endpoints.serve_clients, self.endpoints.end_clients)
         else:
+            await self.endpoints.watch_certificates()  # for the status, and to refuse them at a reload
             await enter(self._keeping.start, self._keeping.stop, interrupt=self._keeping.stop)
         self._closed, self._status.starting = "", False
         self._log.info(
@@ -287,11 +304,7 @@ class Front:
             "/layout/apply": layouts.relayout(self.upkeep.relayout),
             "/loss": losses.loss(losses.Losses(self.catalog.heal_ledger, self.registry, self._reactor)),
             "/heal": actions.heal(self.upkeep.healer),
-            **(
-                {"/journal/backup": backup(self._backups.start, self._process.in_thread)}
-                if self._config.keeps_journal
-                else {}
-            ),
+            **self._backup_action(),
             "/check": check(self.upkeep.checks.start),
             "/rebalance": actions.rebalance(self.upkeep.rebalance, TARGET),
             "/sweep": actions.sweep(self._run_sweep, self.upkeep.sweep.interrupt),

@@ -19,6 +19,16 @@ MOST_REMEMBERED = 4096
 """The most addresses, and the most names, that are remembered."""
 
 
+BEGUN, SUCCEEDED, CALLED_OFF = range(3)
+
+Tell = Callable[[int, str, str], object]
+"""Tells other processes of an attempt: what has happened, the address and the user."""
+
+
+def tell_nobody(*_: object) -> None:
+    """Tell nobody: there is one process."""
+
+
 class _Levels:
     """How many failures each key has left behind; they drain, one in `EVERY_S`.
 
@@ -55,9 +65,11 @@ class Attempts:
 
     :param seconds: returns the time, in seconds, by a clock that nobody sets.
     :param users: the names of all users.
+    :param tell: called with what happens here, for those who judge attempts in other processes; see `note`.
     """
 
-    def __init__(self, seconds: Callable[[], float], users: Iterable[str]) -> None:
+    def __init__(self, seconds: Callable[[], float], users: Iterable[str], tell: Tell = tell_nobody) -> None:
+        self._tell = tell
         self._addresses = _Levels(BY_ADDRESS, seconds)
         self._users = _Levels(BY_USER, seconds, users)
         self._known: LRUCache[tuple[str, str], None] = LRUCache(MOST_REMEMBERED)
@@ -77,17 +89,28 @@ class Attempts:
             wait_s = max(wait_s, self._users.wait_s(user))
         if wait_s > 0:
             return math.ceil(wait_s)
-        self._addresses.add(place, 1)
-        self._users.add(user, 1)
+        self._happened(BEGUN, address, user)
         return 0
 
     def succeeded(self, address: str, user: str) -> None:
         """Note that an attempt that was begun was a good one."""
-        place = network_of(address)
-        self._known[place, user] = None
-        self.called_off(address, user)
+        self._happened(SUCCEEDED, address, user)
 
     def called_off(self, address: str, user: str) -> None:
         """Note that an attempt that was begun was not made."""
-        self._addresses.add(network_of(address), -1)
-        self._users.add(user, -1)
+        self._happened(CALLED_OFF, address, user)
+
+    def _happened(self, what: int, address: str, user: str) -> None:
+        self.note(what, address, user)
+        self._tell(what, address, user)
+
+    def note(self, what: int, address: str, user: str) -> None:
+        """Count an attempt that is judged in another process.
+
+        :param what: `BEGUN`, `SUCCEEDED` or `CALLED_OFF`.
+        """
+        place, by = network_of(address), 1 if what == BEGUN else -1
+        if what == SUCCEEDED:
+            self._known[place, user] = None
+        self._addresses.add(place, by)
+        self._users.add(user, by)

@@ -10,6 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredLock
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from splitd.access.attempts import Tell, tell_nobody
 from splitd.access.entries import UsersEntries, read_users
 from splitd.access.logins import IOwnTokens, Logins
 from splitd.access.oidc.issuer import Fetch, Issuer
@@ -37,6 +38,7 @@ class UsersFile:
     :param wall: tells the times that are shown, and when tokens expire.
     :param make_sign_in: makes what logs people in at an issuer; None if nobody can.
     :param own: finds the tokens that people have made for themselves; None if there are none.
+    :param tell_attempt: tells other processes of logins; see `Attempts`.
     :param changed: called when there are other users.
     :ivar logins: the logins of the present users.
     :ivar sign_in: logs people in at the issuer of tokens; None if they cannot.
@@ -59,10 +61,12 @@ class UsersFile:
         *,
         make_sign_in: MakeSignIn | None = None,
         own: IOwnTokens | None = None,
+        tell_attempt: Tell = tell_nobody,
         changed: Callable[[], object] = lambda: None,
     ) -> None:
         self._changed = changed
         self._own = own
+        self._tell_attempt = tell_attempt
         self._watched = WatchedFile(path, self.reload, UsersRefused, in_thread, clock)
         self._seal = seal
         self._in_thread = in_thread
@@ -84,7 +88,13 @@ class UsersFile:
 
     def _make(self, entries: UsersEntries) -> Logins:
         return Logins(
-            entries, self._prove_in_thread, self._clock.seconds, self._wall, issuer=self._issuer, own=self._own
+            entries,
+            self._prove_in_thread,
+            self._clock.seconds,
+            self._wall,
+            issuer=self._issuer,
+            own=self._own,
+            tell_attempt=self._tell_attempt,
         )
 
     def _make_issuer(self, entries: UsersEntries) -> Issuer | None:

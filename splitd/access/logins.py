@@ -15,7 +15,7 @@ import attrs
 from cachetools import LRUCache
 from twisted.internet.defer import Deferred
 
-from splitd.access.attempts import Attempts
+from splitd.access.attempts import Attempts, Tell, tell_nobody
 from splitd.access.entries import TokenEntry, UsersEntries
 from splitd.access.grants import Claims, Principal
 from splitd.access.oidc.issuer import Issuer
@@ -138,6 +138,7 @@ class Logins:
     :param proves: the slow proof of a password, by its hash or None.
     :param issuer: proves the tokens of an issuer of OpenID Connect; None if there is none.
     :param own: finds the tokens that people have made for themselves; None if there are none.
+    :param tell_attempt: tells other processes of logins; see `Attempts`.
     :ivar refused: how many logins were refused.
     """
 
@@ -150,6 +151,7 @@ class Logins:
         proves: Callable[[bytes, str | None], bool] = proves_password,
         issuer: Issuer | None = None,
         own: IOwnTokens | None = None,
+        tell_attempt: Tell = tell_nobody,
     ) -> None:
         self._own = own
         self._proves = proves
@@ -167,7 +169,7 @@ class Logins:
         }
         self._keys = {key.id: (name, key.secret) for name, user in entries.users.items() for key in user.keys}
         self.anonymous = Principal("", entries.grants_of(""))
-        self.attempts = Attempts(seconds, entries.users)
+        self.attempts = Attempts(seconds, entries.users, tell_attempt)
         self.refused = 0
         self._keyed = hashlib.blake2s(
             key=secrets.token_bytes(32)

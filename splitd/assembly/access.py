@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -10,6 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
+from splitd.access.attempts import Attempts, tell_nobody
 from splitd.access.entries import SignInEntry, UsersEntries
 from splitd.access.file import UsersFile
 from splitd.access.identities import Identities
@@ -37,6 +39,10 @@ _ISSUER_S, _ISSUER_BYTES = 10.0, 256 * 1024
 """How long a document of the issuer of tokens may take, and how long it may be."""
 
 
+LOGINS, LINKS = "logins", "links"
+"""Which passwords are guessed: those of users, or those of links."""
+
+
 class Kept(Protocol):
     """What the catalog keeps of this."""
 
@@ -60,6 +66,8 @@ class Access:
     :param wall: tells the times until which logins and tokens are good.
     :param limit_addresses: sets how many connections an address may have, as the limits say.
     :param share: returns the part of the limits that this process keeps.
+    :param tell_attempt: tells other processes of a login; see `note_attempt`.
+    :ivar link_attempts: slows those who guess passwords of links.
     :ivar logins: the threads that prove passwords.
     :ivar users: the users; None if the settings name none.
     :ivar guard: finds out who sends a request; None if the settings name no users.
@@ -83,7 +91,11 @@ class Access:
         *,
         limit_addresses: Callable[[int | None], None],
         share: Callable[[Limits], Limits] = lambda limits: limits,
+        tell_attempt: Callable[[str, int, str, str], object] = tell_nobody,
     ) -> None:
+        self._tell_attempt = tell_attempt
+        # The passwords of links; those of users are counted by their file.
+        self.link_attempts = Attempts(reactor.seconds, (), partial(tell_attempt, LINKS))
         self._share = share
         self._config = config
         self._seal = seal
@@ -126,9 +138,17 @@ class Access:
         def sign_in(issuer: Issuer, entry: SignInEntry) -> SignIn:
             return SignIn(issuer, entry, fetcher.ask, self._seal, self._run, self._wall)
 
-        more = self._run, prove, fetcher.fetch, reactor, self._wall
+        more, tell = (self._run, prove, fetcher.fetch, reactor, self._wall), partial(self._tell_attempt, LOGINS)
+        changed = self.limiting.set_quotas
         return UsersFile(
-            path, users, self._seal, *more, make_sign_in=sign_in, own=self.own, changed=self.limiting.set_quotas
+            path,
+            users,
+            self._seal,
+            *more,
+            make_sign_in=sign_in,
+            own=self.own,
+            tell_attempt=tell,
+            changed=changed,
         )
 
     def _keys(self, only: tuple[str, str] | None) -> UserKeys | OneKey | None:
@@ -141,6 +161,16 @@ class Access:
         """Return for how many days what an issuer says of somebody is believed after their login."""
         oidc = None if self.users is None else self.users.entries.oidc
         return 0 if oidc is None else oidc.known_days
+
+    def note_attempt(self, kind: str, what: int, address: str, user: str) -> None:
+        """Count a login that another process judges; see `Attempts.note`.
+
+        :param kind: `LOGINS`, or `LINKS` for the password of a link.
+        """
+        if kind == LINKS:
+            self.link_attempts.note(what, address, user)
+        elif self.users is not None:
+            self.users.logins.attempts.note(what, address, user)
 
     def limits_of_clients(self) -> RequestLimits | None:
         """Return the limits of clients; None if the settings name none, so that requests spend no time on them."""

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from twisted.internet.defer import Deferred
 
+from splitd.access.attempts import tell_nobody
 from splitd.access.entries import UsersEntries
 from splitd.assembly.access import Access
 from splitd.assembly.doors import make_s3_door, make_webdav
@@ -20,6 +21,7 @@ from splitd.downloads.cache import VersionCache
 from splitd.endpoints import Endpoints
 from splitd.frontends.console.building import Operating, Thumbnails
 from splitd.frontends.observing.observers import Observing
+from splitd.frontends.resumable.exclusive import Exclusive
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.model.limits import Limits
 from splitd.model.traffic import Traffic
@@ -43,6 +45,8 @@ class Clients:
     :param operating: what operators see and do in the console.
     :param workers: how many processes serve clients; each keeps its share of the cache.
     :param share: returns the part of the limits that this process keeps.
+    :param tell_attempt: tells other processes of a login; see `Access.note_attempt`.
+    :param exclusive: lets one request at a time use a resumable upload; None if there is one process.
     """
 
     def __init__(
@@ -60,6 +64,8 @@ class Clients:
         operating: Operating,
         workers: int = 1,
         share: Callable[[Limits], Limits] = lambda limits: limits,
+        tell_attempt: Callable[[str, int, str, str], object] = tell_nobody,
+        exclusive: Exclusive | None = None,
     ) -> None:
         self._process = process
         config, reactor, wall = process.config, process.reactor, process.wall
@@ -76,6 +82,7 @@ class Clients:
             wall,
             limit_addresses=self._limit_addresses,
             share=share,
+            tell_attempt=tell_attempt,
         )
         process.own_files.more += [access.limiting.files] if config.limits else []
         self._uploads = make_uploads(process, registry, tending, self.cache, self.traffic)
@@ -85,7 +92,7 @@ class Clients:
         self._thumbnails = Thumbnails(reactor)
         shown = config, store, seams.locks, capacity, access, operating
         webdav = make_webdav(*shown, reactor, wall, thumbnails=self._thumbnails)
-        resumable = with_resumable(webdav, config, store, access, wall)
+        resumable = with_resumable(webdav, config, store, access, exclusive or Exclusive(), wall)
         own = with_own_keys(resumable, config, access, reactor, wall)
         keys = process.keys.all
         self.endpoints = Endpoints(

@@ -6,6 +6,7 @@ from splitd.access.grants import Principal
 from splitd.assembly.access import Access
 from splitd.config import Config
 from splitd.frontends.resumable.door import ResumableSettings
+from splitd.frontends.resumable.exclusive import Exclusive
 from splitd.frontends.resumable.resource import ResumableResource, ResumableRoute
 from splitd.interfaces.continued import IContinuedUploads
 from splitd.interfaces.store import IObjectStore
@@ -15,11 +16,17 @@ from storaged.system.clocks import WallClock
 
 
 def with_resumable(
-    otherwise: StreamingResource, config: Config, store: ObjectStore, access: Access, wall: WallClock
+    otherwise: StreamingResource,
+    config: Config,
+    store: ObjectStore,
+    access: Access,
+    exclusive: Exclusive,
+    wall: WallClock,
 ) -> StreamingResource:
     """Return a door that takes resumable uploads, and leads everything else on.
 
     :param otherwise: answers everything else.
+    :param exclusive: lets one request at a time use an upload.
     """
 
     def files_of(principal: Principal | None) -> tuple[IObjectStore, IContinuedUploads]:
@@ -37,5 +44,6 @@ def with_resumable(
         config.cors(),
         checks_names=bool(config.names),
         tells_nodes=config.node_request_ids,
+        exclusive=exclusive,
     )
     return ResumableRoute(otherwise, resumable, config.base_path)

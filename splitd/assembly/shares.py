@@ -8,7 +8,6 @@ from typing import Any
 
 from twisted.internet.threads import deferToThreadPool
 
-from splitd.access.attempts import Attempts
 from splitd.access.grants import Principal
 from splitd.access.links import LinkSigner
 from splitd.access.secrets import hash_password, proves_password
@@ -67,7 +66,7 @@ def with_shares(
         users is not None,
         hashed,
         proves,
-        Attempts(reactor.seconds, ()),
+        access.link_attempts,
         Archives(reactor),
         reactor,
         wall,

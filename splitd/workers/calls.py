@@ -28,7 +28,8 @@ class Calls:
     changes among them may have been made or not.
 
     :param clock: calls later.
-    :ivar told: called with what the catalog's process tells or asks: a number, `VIEW`, `ASK` or `RELOAD`, and the body.
+    :ivar told: called with what the catalog's process tells or asks: a number, what of `splitd.workers.wire` it is, and
+        the body.
     :ivar greeted: whether the catalog's process has answered `HELLO`; before that, all other calls fail at once.
     """
 

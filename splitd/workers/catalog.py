@@ -285,8 +285,9 @@ class SocketQuotas:
         return self._call(methods.REFUSE, path, size, replaced) if self.quotas else succeed(None)
 
 
-def socket_seams(calls: Calls, look_ups: LookUps, counters: Counters) -> Seams:
+def socket_seams(calls: Calls, counters: Counters) -> Seams:
     """Return all that clients need of the catalog, through the socket."""
+    look_ups = LookUps(calls, counters)
     catalog = SocketCatalog(calls, look_ups)
     return Seams(
         catalog,

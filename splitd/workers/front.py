@@ -21,7 +21,6 @@ from splitd.capacity import Capacity
 from splitd.config import Config
 from splitd.downloads.finding import Segmentation
 from splitd.errors import FileDamaged, UsersRefused
-from splitd.frontends.console.building import History, Operating
 from splitd.interfaces.upkeep import IReaper
 from splitd.model.manifest import Manifest
 from splitd.model.nodes import NodeEntry
@@ -31,16 +30,17 @@ from splitd.workers.balance import Balance
 from splitd.workers.calls import Calls
 from splitd.workers.catalog import socket_seams
 from splitd.workers.counters import Counters
+from splitd.workers.exclusive import exclusive_of
 from splitd.workers.ledger import SocketLedger
 from splitd.workers.limits import share_of
 from splitd.workers.link import Link
-from splitd.workers.look_ups import LookUps
+from splitd.workers.operating import SharedOperating
 from splitd.workers.pins import RemotePins
 from splitd.workers.post import Post
 from splitd.workers.registry import SharedRegistry
 from splitd.workers.report import Family, Report
 from splitd.workers.view import View
-from splitd.workers.wire import ASK, RELOAD, VIEW
+from splitd.workers.wire import ASK, ATTEMPT, END, RELOAD, VIEW
 from storaged.http.handover import Handover
 from storaged.parts.proofs import ClusterKeys
 from storaged.system.clocks import WallClock
@@ -50,8 +50,6 @@ from storaged.system.stages import Stages
 
 if TYPE_CHECKING:
     from splitd.tracing import Tracing
-
-_ELSEWHERE = "with workers, this is asked for at the operators' port"
 
 
 @implementer(IReaper)
@@ -106,7 +104,9 @@ class WorkerFront:
         handover: Handover,
         tracing: Tracing | None = None,
     ) -> None:
-        self._config = config
+        # Each keeps its share of the idle connections of an address; 0 is no limit.
+        idle = -(-config.idle_connections // post.workers)
+        self._config = config = msgspec.structs.replace(config, idle_connections=idle)
         self._reactor = reactor
         self._handover = handover
         self._view = View("", 0, 0, [])
@@ -128,12 +128,12 @@ class WorkerFront:
         policy = make_policy(process, registry.is_usable, registry.suspect)
         registry.watch_recoveries(policy.recovered)
         counters = Counters(post.counters)
-        seams = socket_seams(calls, LookUps(calls, counters), counters)
+        seams = socket_seams(calls, counters)
         named = seams.statistics, seams.namespace
         self._capacity = Capacity(*named, registry, config.cut(), descriptors, seams.quotas)
         self._pins = RemotePins(calls)
         observing = make_observing(process)
-        self._history = History(self._whole, observing.totals, reactor, wall)
+        self._operating, self._exclusive = SharedOperating(calls, wall), exclusive_of(calls)
         self._clients = Clients(
             process,
             seams,
@@ -144,15 +144,14 @@ class WorkerFront:
             users,
             s3_key,
             observing=observing,
-            operating=Operating(self._whole, dict, lambda: _ELSEWHERE, self._history),
+            operating=self._operating.operating(),
             workers=post.workers,
             share=lambda limits: share_of(limits, post.workers),
+            tell_attempt=partial(calls.tell, methods.ATTEMPT),
+            exclusive=self._exclusive,
         )
         self._balance = Balance(counters, post.number, post.workers, self._connected, reactor)
         self._stages = Stages()
-
-    def _whole(self) -> Deferred[Any]:
-        return self._calls.call(methods.REPORT)
 
     def _connected(self) -> int:
         return self._clients.endpoints.connections
@@ -162,6 +161,10 @@ class WorkerFront:
     def _told(self, number: int, what: int, body: msgspec.Raw) -> None:
         if what == VIEW:
             self._show(methods.VIEW.decode(body))
+        elif what == ATTEMPT:
+            self._clients.access.note_attempt(*methods.ATTEMPTED.decode(body))
+        elif what == END:
+            self._exclusive.end(methods.WANTED.decode(body))
         elif what == ASK:
             self._calls.tell(methods.REPLY, number, self._report())
         elif what == RELOAD:
@@ -178,6 +181,8 @@ class WorkerFront:
     def _greeted(self, view: View) -> None:
         self._show(view)
         self._pins.again()
+        self._exclusive.end_all()  # others may have acquired what this one did on the connection before
+        self._operating.greeted()
         if self._clients.endpoints.port is not None:
             self._calls.tell(methods.SERVING)
 
@@ -192,6 +197,7 @@ class WorkerFront:
         counts: dict[str, int] = {name: getattr(clients.traffic, name) for name in Traffic.__slots__ if name[0] != "_"}
         return Report(
             counts,
+            clients.observing.totals(),
             (cache.size, cache.hits, cache.misses),
             (clients.endpoints.connections, site.admission.limit or 0),
             bool(site.admission.waiting),
@@ -230,7 +236,6 @@ class WorkerFront:
         await clients.limit(enter)
         await enter(nothing, self._process.connections.close)
         await enter(nothing, clients.abort_uploads)
-        await enter(self._history.start, self._history.stop)
         await enter(clients.endpoints.serve_clients, self._end_clients)
         clients.endpoints.accept_in_turns(self._balance)
         self._calls.tell(methods.SERVING)
@@ -242,4 +247,5 @@ class WorkerFront:
 
     def stop(self) -> Deferred[None]:
         """Accept no more requests, and finish those in progress; see `IServer.stop`."""
+        self._operating.closed = "the front stops"
         return self._stages.stop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -15,17 +15,18 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import Logger
 
 from splitd.downloads.pins import Pins
-from splitd.frontends.admin.reports import StatusReport
+from splitd.frontends.resumable.exclusive import Exclusive
 from splitd.interfaces.uploads import IUploadLedger
 from splitd.nodes.registry import NodeRegistry
 from splitd.upkeep.reaper import Reaper
 from splitd.workers.answering import Answering
+from splitd.workers.exclusive import Acquired
 from splitd.workers.ledger import OwnedLedger
 from splitd.workers.pins import OwnedPins
 from splitd.workers.report import NO_REPORT, Report, add_reports
-from splitd.workers.session import ITending, Session, encode_view
+from splitd.workers.session import IOperating, ITending, Session, encode_view
 from splitd.workers.view import NodeView, View
-from splitd.workers.wire import ASK, RELOAD, VIEW
+from splitd.workers.wire import ASK, ATTEMPT, END, RELOAD, VIEW, encode
 from storaged.system.parallel import gather, settled
 from storaged.system.periodic import Periodic
 
@@ -45,7 +46,8 @@ class Hub(Factory):
     :param ledger: the catalog's, which repeats aborts.
     :param epoch: returns the epoch that nodes take requests of.
     :param statistics: returns the widest layout in use.
-    :param report: returns the report of the whole front.
+    :param operating: what operators see and do.
+    :param note_attempt: called with each login that a worker judges; see `Access.note_attempt`.
     :param wanted: how many workers there shall be.
     """
 
@@ -62,7 +64,8 @@ class Hub(Factory):
         *,
         tending: ITending,
         epoch: Callable[[], int],
-        report: Callable[[], Awaitable[StatusReport]],
+        operating: IOperating,
+        note_attempt: Callable[..., object],
         wanted: int,
         reactor: Any,
     ) -> None:
@@ -73,8 +76,10 @@ class Hub(Factory):
         self._registry = registry
         self._tending = tending
         self._epoch = epoch
-        self._report = report
+        self._operating = operating
+        self._note_attempt = note_attempt
         self._wanted = wanted
+        self._exclusive = Exclusive()
         self._reactor = reactor
         self._sessions: dict[Session, Answering] = {}
         self._ends: set[Deferred[None]] = set()
@@ -120,14 +125,24 @@ class Hub(Factory):
 
     def buildProtocol(self, _: object) -> Protocol:
         """Let a worker in."""
+
+        def tell(what: int, body: object) -> None:
+            answering.tell(0, what, encode(body))
+
+        def attempt(*happened: str | int) -> None:
+            self.tell_attempt(*happened, besides=session)
+            self._note_attempt(*happened)
+
         session = Session(
             OwnedLedger(self._ledger),
             OwnedPins(self._pins, self._reaper),
             self._registry,
             self._tending,
             self.view,
-            self._report,
+            self._operating,
             self._serves,
+            attempt=attempt,
+            acquired=Acquired(self._exclusive, lambda upload: tell(END, upload)),
         )
         seams = {**self._seams, "ledger": session.ledger, "session": session}
         answering = _OfThisUser(seams, self._reactor, lambda: self._lost(session))
@@ -160,6 +175,16 @@ class Hub(Factory):
             self._shown = bytes(shown)
             for answering in self._sessions.values():
                 answering.tell(0, VIEW, shown)
+
+    def tell_attempt(self, *happened: str | int, besides: Session | None = None) -> None:
+        """Tell workers of a login; see `Access.note_attempt`.
+
+        :param besides: the one that knows it.
+        """
+        body = encode(happened)
+        for session, answering in self._sessions.items():
+            if session is not besides:
+                answering.tell(0, ATTEMPT, body)
 
     def reload(self) -> Deferred[None]:
         """Have all workers read their files again, and show them the nodes as they are now.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import attrs
@@ -16,6 +16,7 @@ from splitd.errors import FileDamaged
 from splitd.frontends.admin.readiness import Readiness
 from splitd.frontends.admin.reports import StatusReport
 from splitd.frontends.admin.status import Measured, Status
+from splitd.frontends.console.building import Operating
 from splitd.model.manifest import Manifest
 from splitd.nodes.registry import NodeRegistry
 from splitd.takeover.takeover import Takeover
@@ -64,6 +65,8 @@ class Keeping:
 
     :param seams: of the catalog, which workers call.
     :param status: the state of the front, from which this one is made.
+    :param operating: what operators see and do.
+    :param note_attempt: called with each login that a worker judges; see `Access.note_attempt`.
     """
 
     def __init__(
@@ -74,10 +77,14 @@ class Keeping:
         registry: NodeRegistry,
         takeover: Takeover,
         status: Status,
+        operating: Operating,
+        *,
+        note_attempt: Callable[..., object],
         reactor: Any,
     ) -> None:
         self._post = post
         self._status = status
+        self.actions, self.closed, self.samples = operating.actions, operating.closed, operating.history.samples
         self._hub = Hub(
             attrs.asdict(seams, recurse=False),
             upkeep.aborts,
@@ -86,10 +93,12 @@ class Keeping:
             registry,
             tending=_Tending(upkeep),
             epoch=takeover.epoch,
-            report=self.report,
+            operating=self,
+            note_attempt=note_attempt,
             wanted=post.workers,
             reactor=reactor,
         )
+        self.tell_attempt = self._hub.tell_attempt
         self._summed = _Summed()
         status.cache = cast(Any, self._summed)
         status.site = cast(Any, self._summed)
@@ -117,6 +126,10 @@ class Keeping:
         limits = self._status.limits.requests
         limits.refused.clear()
         limits.refused.update(report.refused)
+
+    def totals(self) -> tuple[int, int]:
+        """Return how many requests all workers have answered, and how many of them by a fault."""
+        return self._summed.report.requests
 
     def readiness(self) -> Readiness:
         """Return whether files can be read, and stored; see `Status.readiness`."""

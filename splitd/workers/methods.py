@@ -14,6 +14,7 @@ import msgspec
 
 from splitd import __version__
 from splitd.frontends.admin.reports import StatusReport
+from splitd.frontends.console.history import Sample
 from splitd.interfaces.catalog import Admitted
 from splitd.interfaces.continued import Completion, ContinuedUpload, Segment
 from splitd.interfaces.keys import Key, Listing
@@ -212,7 +213,14 @@ HELLO: Method[View] = Method("session", "hello", [int, int, int], View)
 SERVING: Method[None] = Method("session", "serving", [])
 REPLY: Method[None] = Method("session", "reply", [int, Report])
 """The answer to `Answering.ask`, with its number."""
-REPORT: Method[StatusReport] = Method("session", "report", [], StatusReport)
+REPORT: Method[tuple[StatusReport, tuple[int, int]]] = Method(
+    "session", "report", [], tuple[StatusReport, tuple[int, int]]
+)
+"""The report of the whole front; how many requests it has answered, and how many of them by a fault."""
+SAMPLES: Method[Sequence[Sample]] = Method("session", "samples", [], list[Sample])
+OFFERED: Method[dict[str, list[str]]] = Method("session", "offered", [], dict[str, list[str]])
+ACT: Method[tuple[int, str, bytes]] = Method("session", "act", [str, str, str], tuple[int, str, bytes])
+"""Do what an operator asks for: the name of the action, the method, and the URI of the request."""
 PIN: Method[None] = Method("session", "pin", [Manifest])
 UNPIN: Method[None] = Method("session", "unpin", [Manifest])
 WAKE: Method[None] = Method("session", "wake", [])
@@ -224,6 +232,16 @@ RESERVE: Method[None] = Method("session", "reserve", [list[str], int, bool])
 RELEASE: Method[None] = Method("session", "release", [str, int])
 ASK_ROOM: Method[View] = Method("session", "ask_room", [], View)
 
+ATTEMPT: Method[None] = Method("session", "attempt", [str, int, str, str])
+"""A login that a worker judges; see `Access.note_attempt`."""
+ACQUIRE: Method[None] = Method("session", "acquire", [str])
+"""Use a resumable upload, which no other worker does any more when this is answered."""
+GIVE_BACK: Method[None] = Method("session", "give_back", [str])
+
+ATTEMPTED: msgspec.msgpack.Decoder[tuple[str, int, str, str]] = msgspec.msgpack.Decoder(tuple[str, int, str, str])
+"""Reads what is pushed to workers as `wire.ATTEMPT`."""
+WANTED = msgspec.msgpack.Decoder(str)
+"""Reads what is pushed to workers as `wire.END`."""
 VIEW = msgspec.msgpack.Decoder(View)
 """Reads what is pushed to workers as `wire.VIEW`."""
 

@@ -32,6 +32,7 @@ class Report(msgspec.Struct, array_like=True):
     """What a worker has counted since its start, and what it has now.
 
     :param traffic: the fields of `Traffic`.
+    :param requests: how many were answered, and how many of them by a fault.
     :param cache: bytes kept, hits, misses.
     :param connections: how many there are now, and how many there may be.
     :param waits: whether new connections wait for room.
@@ -40,6 +41,7 @@ class Report(msgspec.Struct, array_like=True):
     """
 
     traffic: dict[str, int]
+    requests: tuple[int, int]
     cache: tuple[int, int, int]
     connections: tuple[int, int]
     waits: bool
@@ -53,16 +55,19 @@ class Report(msgspec.Struct, array_like=True):
         traffic = {**self.traffic, "uploads_under_way": 0, "downloads_under_way": 0}
         _, hits, misses = self.cache
         metrics = [each for each in self.metrics if each.kind != "gauge"]
-        return Report(traffic, (0, hits, misses), (0, 0), False, 0, self.refused, self.logins_refused, metrics)
+        return Report(
+            traffic, self.requests, (0, hits, misses), (0, 0), False, 0, self.refused, self.logins_refused, metrics
+        )
 
 
-NO_REPORT = Report({}, (0, 0, 0), (0, 0), False, 0, {}, 0, [])
+NO_REPORT = Report({}, (0, 0), (0, 0, 0), (0, 0), False, 0, {}, 0, [])
 
 
 def add_reports(reports: Sequence[Report]) -> Report:
     """Return the sum of reports."""
     return Report(
         _sum(report.traffic for report in reports),
+        (sum(report.requests[0] for report in reports), sum(report.requests[1] for report in reports)),
         (
             sum(report.cache[0] for report in reports),
             sum(report.cache[1] for report in reports),

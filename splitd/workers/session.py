@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -11,8 +11,12 @@ from twisted.internet.defer import Deferred, succeed
 
 from splitd.errors import FileDamaged
 from splitd.frontends.admin.reports import StatusReport
+from splitd.frontends.console.door import Action
+from splitd.frontends.console.history import Sample
 from splitd.model.manifest import Manifest
 from splitd.nodes.registry import NodeRegistry
+from splitd.workers.acting import Acted, act, offered
+from splitd.workers.exclusive import Acquired
 from splitd.workers.ledger import OwnedLedger
 from splitd.workers.methods import fingerprint
 from splitd.workers.pins import OwnedPins
@@ -33,13 +37,34 @@ class ITending(Protocol):
         """Have a part checked that was found missing or damaged."""
 
 
+class IOperating(Protocol):
+    """What operators see and do."""
+
+    async def report(self) -> StatusReport:
+        """Return the report of the whole front."""
+
+    def totals(self) -> tuple[int, int]:
+        """Return how many requests all workers have answered, and how many of them by a fault."""
+
+    def samples(self) -> Deferred[Sequence[Sample]]:
+        """Return the samples for charts."""
+
+    def actions(self) -> Mapping[str, Action]:
+        """Return what operators may ask for, by path."""
+
+    def closed(self) -> str:
+        """Return why no action is possible now; empty if actions are possible."""
+
+
 class Session:
     """What belongs to the connection of one worker: the seam `session` of its calls, and what ends with it.
 
     :param registry: the nodes.
     :param view: returns what is shown of them.
-    :param report: returns the report of the whole front.
+    :param operating: what operators see and do.
     :param serves: called when the worker serves clients.
+    :param attempt: tells the other processes of a login that the worker judges.
+    :param acquired: the resumable uploads that the worker uses.
     :ivar number: that of the worker; -1 before it has said it.
     :ivar last: what it has reported last.
     """
@@ -51,8 +76,11 @@ class Session:
         registry: NodeRegistry,
         tending: ITending,
         view: Callable[[], View],
-        report: Callable[[], Awaitable[StatusReport]],
+        operating: IOperating,
         serves: Callable[[], object],
+        *,
+        attempt: Callable[[str, int, str, str], None],
+        acquired: Acquired,
     ) -> None:
         self.ledger = ledger
         self.pin, self.unpin, self._pins = pins.pin, pins.unpin, pins
@@ -61,8 +89,10 @@ class Session:
         self._tending = tending
         self._registry = registry
         self._view = view
-        self._report = report
+        self._operating = operating
+        self.samples = operating.samples
         self._serves = serves
+        self.attempt, self.give_back, self._acquired = attempt, acquired.give_back, acquired
         self._held: Counter[tuple[str, int]] = Counter()
         self._asked: dict[int, Deferred[Report]] = {}
         self._number = 0
@@ -90,9 +120,21 @@ class Session:
         self.is_serving = True
         self._serves()
 
-    async def report(self) -> StatusReport:
-        """Return the report of the whole front."""
-        return await self._report()
+    async def report(self) -> tuple[StatusReport, tuple[int, int]]:
+        """Return the report of the whole front, and how many requests it has answered."""
+        return await self._operating.report(), self._operating.totals()
+
+    def offered(self) -> dict[str, list[str]]:
+        """Return the methods of the actions that operators may ask for, by their names."""
+        return offered(self._operating.actions())
+
+    def act(self, name: str, method: str, uri: str) -> Deferred[Acted]:
+        """Do what an operator asks the worker for."""
+        return Deferred.fromCoroutine(act(self._operating.actions(), self._operating.closed, name, method, uri))
+
+    def acquire(self, upload: str) -> Deferred[None]:
+        """Wait until no other worker uses a resumable upload."""
+        return Deferred.fromCoroutine(self._acquired.acquire(upload))
 
     def found(self, manifest: Manifest, index: int, problem: str) -> None:
         """Have a part checked that the worker has found missing or damaged."""
@@ -156,6 +198,7 @@ class Session:
         for each in asked.values():
             each.callback(self.last.ended())
         self._pins.end()
+        self._acquired.end()
         for (node, size), count in self._held.items():
             for _ in range(count):
                 self._registry.release(node, size)

@@ -11,6 +11,8 @@ of a call       `CANCEL`            nil: the caller does not wait any more
 of a call       `DONE`, `FAILED`    its result; its error: an answer
 0               of a method         its arguments: nobody waits for an end
 0               `VIEW`              what the catalog's process knows of the nodes
+0               `ATTEMPT`           a login that another process judges
+0               `END`               the id of a resumable upload that another worker wants to use
 of a question   `ASK`, `RELOAD`     nil: what the catalog's process asks of a worker
 ==============  ==================  =====================================
 """
@@ -25,7 +27,7 @@ import msgspec
 
 from splitd import errors
 
-CANCEL, DONE, FAILED, VIEW, ASK, RELOAD = range(-1, -7, -1)
+CANCEL, DONE, FAILED, VIEW, ASK, RELOAD, ATTEMPT, END = range(-1, -9, -1)
 """What an entry is that is no call; methods have numbers from 0."""
 
 MAX_FRAME = 256 * 1024 * 1024

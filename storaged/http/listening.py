@@ -111,6 +111,16 @@ async def bind(reactor: Any, endpoint: str, handover: Handover) -> IListeningPor
     return cast(IListeningPort, port)
 
 
+async def open_certificates(endpoint: str, folders: CertificateFolders) -> None:
+    """Read the certificates of an endpoint, if it is one with a folder of them, and begin to watch them.
+
+    :raise CertificatesRefused: they cannot be used.
+    """
+    if endpoint.startswith("tls:"):
+        words, named = _parse(endpoint)
+        await folders.open(_tls_arguments(*words[1:], **named)[0])
+
+
 async def _listen_with_tls(
     reactor: Any, endpoint: str, site: StreamingSite, folders: CertificateFolders, inherited: int | None
 ) -> Any:

@@ -29,22 +29,21 @@ def test_a_worker_that_is_killed_ends_its_own_transfers_and_no_others(own_cluste
     kept = put(f"{cluster.url}/kept", os.urandom(30_000_000))
     kept_bytes = ask(f"{cluster.url}/kept").body
     killed, alive = workers_in(cluster.status())
-    clients = connections_of_each(cluster.port, [killed, alive], 2)
-    for pid, (uploading, downloading, *_) in clients.items():
-        uploading.sendall(b"PUT /of-%d HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % (pid, len(FILE)))
-        uploading.sendall(FILE[:1_500_000])
-        downloading.sendall(b"GET /kept HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    wait_until(lambda: cluster.status()["uploads"]["under_way"] == WORKERS, "the uploads", cluster.status)
-    wait_until(lambda: cluster.status()["downloads"]["under_way"] == WORKERS, "the downloads", cluster.status)
-    os.kill(killed, signal.SIGKILL)
-    wait_until(lambda: not is_running(killed), "the end of the worker")
-    clients[alive][0].sendall(FILE[1_500_000:])
-    assert read_answer(clients[alive][0])[0].startswith(b"HTTP/1.1 201 ")
-    head, body = read_answer(clients[alive][1])
-    assert head.startswith(b"HTTP/1.1 200 ")
-    assert body == kept_bytes
-    for each in (each for some in clients.values() for each in some):
-        each.close()
+    with connections_of_each(cluster.port, [killed, alive], 2) as clients:
+        for pid, (uploading, downloading, *_) in clients.items():
+            length = b"Content-Length: %d\r\n" % len(FILE)
+            uploading.sendall(b"PUT /of-%d HTTP/1.1\r\nHost: localhost\r\n%b\r\n" % (pid, length))
+            uploading.sendall(FILE[:1_500_000])
+            downloading.sendall(b"GET /kept HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        wait_until(lambda: cluster.status()["uploads"]["under_way"] == WORKERS, "the uploads", cluster.status)
+        wait_until(lambda: cluster.status()["downloads"]["under_way"] == WORKERS, "the downloads", cluster.status)
+        os.kill(killed, signal.SIGKILL)
+        wait_until(lambda: not is_running(killed), "the end of the worker")
+        clients[alive][0].sendall(FILE[1_500_000:])
+        assert read_answer(clients[alive][0])[0].startswith(b"HTTP/1.1 201 ")
+        head, body = read_answer(clients[alive][1])
+        assert head.startswith(b"HTTP/1.1 200 ")
+        assert body == kept_bytes
     wait_until(lambda: len(workers_in(cluster.status())) == WORKERS, "another worker", cluster.status)
     assert alive in workers_in(cluster.status())
     assert killed not in workers_in(cluster.status())

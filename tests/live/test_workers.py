@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tests.live.clients import ask, numbered_pieces, piped_upload, put
 from tests.live.conftest import Starter
 from tests.live.load import load
-from tests.live.local_cluster import FRONT, LocalCluster
+from tests.live.local_cluster import FRONT, SPLITCTL, LocalCluster
 from tests.live.processes import is_running, wait_until
 from tests.live.test_upgrade import Kept, upgrade
 from tests.live.workers import catalog_of as the_catalog_of
-from tests.live.workers import connections_of_each, read_answer, workers_in
+from tests.live.workers import connections_of_each, read_answer, read_head, value_of, workers_in
+from tests.ports import free_ports
 
 FILE = os.urandom(3_000_001)
 SMALL = os.urandom(4096)
@@ -30,12 +37,16 @@ def catalog_of(cluster: LocalCluster) -> int:
     return the_catalog_of(cluster.pids()[FRONT], workers_of(cluster))
 
 
-def connections_to(cluster: LocalCluster, count: int) -> list[HTTPConnection]:
+@contextmanager
+def connections_to(cluster: LocalCluster, count: int) -> Iterator[list[HTTPConnection]]:
     """Connections that are open at the same time, so that each worker has some of them."""
-    made = [HTTPConnection("127.0.0.1", cluster.port, timeout=60) for _ in range(count)]
-    for each in made:
-        each.connect()
-    return made
+    with ExitStack() as stack:
+        made = [
+            stack.enter_context(closing(HTTPConnection("127.0.0.1", cluster.port, timeout=60))) for _ in range(count)
+        ]
+        for each in made:
+            each.connect()
+        yield made
 
 
 def request(connection: HTTPConnection, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
@@ -44,24 +55,39 @@ def request(connection: HTTPConnection, method: str, path: str, body: bytes | No
     return answer.status, answer.read()
 
 
-def test_what_one_connection_writes_all_others_read_at_once_and_all_is_counted(own_cluster: Starter) -> None:
-    cluster = own_cluster(workers=2)
+def test_what_one_connection_writes_all_others_read_at_once_and_all_is_counted(
+    own_cluster: Starter, tmp_path: Path
+) -> None:
+    log = tmp_path / "access.log"
+    cluster = own_cluster(workers=2, access_log=str(log), access_log_format="json")
     assert len(workers_of(cluster)) == 2
-    connections = connections_to(cluster, 8)
-    for number, writer in enumerate(connections):
-        body = number.to_bytes(2, "big") + SMALL
-        assert request(writer, "PUT", "/f", body)[0] in {201, 204}
-        assert [request(reader, "GET", "/f") for reader in connections] == [(200, body)] * len(connections)
-    each_has = [int(line.split()[1]) for line in shares_of(cluster)]
-    assert sum(each_has) >= len(connections)
-    status = cluster.status()
-    assert (status["uploads"]["committed"], status["downloads"]["finished"]) == (8, 64)
-    assert status["connections"]["open"] >= len(connections)
-    metrics = ask(f"{cluster.admin}/metrics").body.decode()
-    assert 'splitd_requests_total{method="GET",status="200"} 64.0' in metrics
-    assert "splitd_workers 2.0" in metrics
-    for connection in connections:
+    with connections_to(cluster, 8) as connections:
+        for number, writer in enumerate(connections):
+            body = number.to_bytes(2, "big") + SMALL
+            assert request(writer, "PUT", "/f", body)[0] in {201, 204}
+            assert [request(reader, "GET", "/f") for reader in connections] == [(200, body)] * len(connections)
+        each_has = [int(line.split()[1]) for line in shares_of(cluster)]
+        assert sum(each_has) >= len(connections)
+        status = cluster.status()
+        assert (status["uploads"]["committed"], status["downloads"]["finished"]) == (8, 64)
+        assert status["connections"]["open"] >= len(connections)
+        metrics = ask(f"{cluster.admin}/metrics").body.decode()
+        assert 'splitd_requests_total{method="GET",status="200"} 64.0' in metrics
+        assert "splitd_workers 2.0" in metrics
+        wait_until(lambda: log.read_bytes().count(b'"GET"') == 64, "the lines of both workers")
+        logged = [json.loads(line) for line in log.read_bytes().splitlines()]
+        assert len({line["id"] for line in logged}) == len(logged)
+
+
+def put_again(connection: HTTPConnection) -> int:
+    """Store a small file; return the status, which says no more than that the catalog is away."""
+    connection.request("PUT", "/new", SMALL)
+    answer = connection.getresponse()
+    answer.read()
+    if answer.will_close:
         connection.close()
+    assert answer.status in {201, 204, 503}
+    return answer.status
 
 
 def shares_of(cluster: LocalCluster) -> list[str]:
@@ -89,51 +115,37 @@ def test_a_worker_that_is_killed_leaves_nothing_of_its_uploads_and_is_started_ag
 def test_while_the_catalog_is_away_clients_are_told_to_try_again_and_nothing_is_lost(own_cluster: Starter) -> None:
     cluster = own_cluster(workers=2)
     etag = put(f"{cluster.url}/kept", FILE)
-    connections = connections_to(cluster, 4)
-    catalog = catalog_of(cluster)
-    os.kill(catalog, signal.SIGSTOP)
-    os.kill(catalog, signal.SIGKILL)
-    wait_until(lambda: not is_running(catalog), "the end of the catalog's process")
-    seen: set[int] = set()
-
-    def is_back() -> bool:
-        connection = connections[0]
-        connection.request("PUT", "/new", SMALL)
-        answer = connection.getresponse()
+    with connections_to(cluster, 4) as connections:
+        catalog = catalog_of(cluster)
+        os.kill(catalog, signal.SIGSTOP)
+        connections[0].request("PUT", "/new", SMALL)
+        answer = connections[0].getresponse()
         answer.read()
-        seen.add(answer.status)
-        if answer.status == 503:
-            assert int(answer.headers["Retry-After"]) > 0
-        if answer.will_close:
-            connection.close()
-        return answer.status in {201, 204}
-
-    wait_until(is_back, "a file stored")
-    assert seen <= {201, 204, 503}
-    assert 503 in seen
-    assert request(connections[1], "GET", "/new") == (200, SMALL)
-    found = ask(f"{cluster.url}/kept")
-    assert (found.status, found.etag, found.body) == (200, etag, FILE)
-    assert catalog_of(cluster) != catalog
-    for connection in connections:
-        connection.close()
+        assert answer.status == 503
+        assert int(answer.headers["Retry-After"]) > 0
+        os.kill(catalog, signal.SIGKILL)
+        wait_until(lambda: not is_running(catalog), "the end of the catalog's process")
+        wait_until(lambda: put_again(connections[0]) in {201, 204}, "a file stored")
+        assert request(connections[1], "GET", "/new") == (200, SMALL)
+        found = ask(f"{cluster.url}/kept")
+        assert (found.status, found.etag, found.body) == (200, etag, FILE)
+        assert catalog_of(cluster) != catalog
 
 
 def test_a_catalog_that_hangs_does_not_make_clients_wait_for_ever(own_cluster: Starter) -> None:
     cluster = own_cluster(workers=2)
-    [connection] = connections_to(cluster, 1)
-    assert request(connection, "PUT", "/kept", SMALL)[0] == 201
-    assert request(connection, "GET", "/kept") == (200, SMALL)
-    catalog = catalog_of(cluster)
-    os.kill(catalog, signal.SIGSTOP)
-    try:
-        assert request(connection, "GET", "/kept") == (200, SMALL)  # nothing can have changed
-        answer = ask(f"{cluster.url}/new", "PUT", SMALL)
-        assert answer.status == 503
-    finally:
-        os.kill(catalog, signal.SIGCONT)
-    wait_until(lambda: ask(f"{cluster.url}/new", "PUT", SMALL).status in {201, 204}, "a file stored")
-    connection.close()
+    with connections_to(cluster, 1) as [connection]:
+        assert request(connection, "PUT", "/kept", SMALL)[0] == 201
+        assert request(connection, "GET", "/kept") == (200, SMALL)
+        catalog = catalog_of(cluster)
+        os.kill(catalog, signal.SIGSTOP)
+        try:
+            assert request(connection, "GET", "/kept") == (200, SMALL)  # nothing can have changed
+            answer = ask(f"{cluster.url}/new", "PUT", SMALL)
+            assert answer.status == 503
+        finally:
+            os.kill(catalog, signal.SIGCONT)
+        wait_until(lambda: ask(f"{cluster.url}/new", "PUT", SMALL).status in {201, 204}, "a file stored")
 
 
 def test_a_stop_ends_all_processes_and_the_next_start_serves_the_same(own_cluster: Starter) -> None:
@@ -181,23 +193,57 @@ def test_no_request_fails_while_all_processes_are_upgraded(own_cluster: Starter)
     assert not set(before) & set(workers_of(cluster))
 
 
+def test_certificates_of_workers_are_in_the_status_and_refused_by_a_reload(
+    own_cluster: Starter, tmp_path: Path
+) -> None:
+    folder, port = tmp_path / "tls", free_ports()
+    assert subprocess.run([SPLITCTL, "tls", "self-signed", "--dir", folder], check=False).returncode == 0
+    cluster = own_cluster(workers=2, listen_tls=f"tls:{folder}:{port}:interface=127.0.0.1")
+    [certificate] = cluster.status()["certificates"]
+    assert "localhost" in certificate["names"]
+    (folder / "self-signed.pem").write_text("nonsense")
+    answer = ask(f"{cluster.admin}/reload", "POST")
+    assert answer.status == 422
+    assert "self-signed.pem" in answer.body.decode()
+
+
 def test_all_workers_know_what_a_reload_has_read_when_it_is_answered(own_cluster: Starter) -> None:
     cluster = own_cluster(workers=2)
     registry = cluster.folder / "nodes.yaml"
     text = registry.read_text()
-    connected = connections_of_each(cluster.port, workers_of(cluster), 1)
-    clients = [of_one[0] for of_one in connected.values()]
 
-    def store() -> list[bytes]:
+    def store(clients: list[socket.socket]) -> list[bytes]:
         for client in clients:
             client.sendall(b"PUT /f HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx")
         return [read_answer(client)[0].split()[1] for client in clients]
 
-    registry.write_text(text.replace("- id: n1\n", "- id: n1\n  state: readonly\n"))
-    assert ask(f"{cluster.admin}/reload", "POST").status == 200
-    assert store() == [b"507", b"507"]  # a file needs six nodes
-    registry.write_text(text)
-    assert ask(f"{cluster.admin}/reload", "POST").status == 200
-    assert set(store()) <= {b"201", b"204"}
-    for client in (each for some in connected.values() for each in some):
-        client.close()
+    with connections_of_each(cluster.port, workers_of(cluster), 1) as connected:
+        clients = [of_one[0] for of_one in connected.values()]
+        registry.write_text(text.replace("- id: n1\n", "- id: n1\n  state: readonly\n"))
+        assert ask(f"{cluster.admin}/reload", "POST").status == 200
+        assert store(clients) == [b"507", b"507"]  # a file needs six nodes
+        registry.write_text(text)
+        assert ask(f"{cluster.admin}/reload", "POST").status == 200
+        assert set(store(clients)) <= {b"201", b"204"}
+
+
+def test_a_client_that_comes_back_to_another_worker_goes_on_where_it_was(own_cluster: Starter) -> None:
+    cluster = own_cluster(workers=2)
+    with connections_of_each(cluster.port, workers_of(cluster), 1) as connected:
+        before, after = [of_one[0] for of_one in connected.values()]
+        common = b"HTTP/1.1\r\nHost: localhost\r\nTus-Resumable: 1.0.0\r\n"
+        before.sendall(b"POST /.splitd/uploads %bUpload-Length: 10\r\n" % common)
+        before.sendall(b"Upload-Metadata: filename Zg==\r\nContent-Length: 0\r\n\r\n")
+        upload = urlsplit(value_of(b"location", read_head(before))).path.encode()
+        body = b"Content-Type: application/offset+octet-stream\r\n"
+        before.sendall(b"PATCH %b %b%bUpload-Offset: 0\r\n" % (upload, common, body))
+        before.sendall(b"Content-Length: 10\r\nExpect: 100-continue\r\n\r\n")
+        assert read_head(before).startswith(b"HTTP/1.1 100 ")  # the worker waits for the body
+        before.sendall(b"0123")
+        after.sendall(b"HEAD %b %b\r\n" % (upload, common))
+        offset = int(value_of(b"upload-offset", read_head(after)))
+        assert before.recv(1) == b""  # it was ended, with what had come
+        after.sendall(b"PATCH %b %b%bUpload-Offset: %d\r\n" % (upload, common, body, offset))
+        after.sendall(b"Content-Length: %d\r\n\r\n%b" % (10 - offset, b"0123456789"[offset:]))
+        assert read_head(after).startswith(b"HTTP/1.1 204 ")
+    assert ask(f"{cluster.url}/f").body == b"0123456789"

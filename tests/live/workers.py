@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,14 +50,33 @@ def _inode_of(client: socket.socket) -> str:
     return ""
 
 
-def connections_of_each(port: int, workers: list[int], count: int) -> dict[int, list[socket.socket]]:
-    """Connect until each worker has so many connections."""
-    found: dict[int, list[socket.socket]] = {pid: [] for pid in workers}
-    while min(map(len, found.values())) < count:
-        client = socket.create_connection(("127.0.0.1", port), TIMEOUT_S)
-        owner = wait_until(lambda client=client: owner_of(client, workers), "somebody accepts the connection")  # type: ignore[misc]
-        found[owner].append(client)
-    return found
+@contextmanager
+def connections_of_each(port: int, workers: list[int], count: int) -> Iterator[dict[int, list[socket.socket]]]:
+    """Connect until each worker has so many connections; close all in the end."""
+    with ExitStack() as stack:
+        found: dict[int, list[socket.socket]] = {pid: [] for pid in workers}
+        while min(map(len, found.values())) < count:
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", port), TIMEOUT_S))
+            owner = wait_until(lambda client=client: owner_of(client, workers), "somebody accepts it")  # type: ignore[misc]
+            found[owner].append(client)
+        yield found
+
+
+def read_head(client: socket.socket) -> bytes:
+    """Read the head of an answer without a body."""
+    data = b""
+    while not data.endswith(b"\r\n\r\n"):
+        data += _some(client)
+    return data
+
+
+def value_of(name: bytes, head: bytes) -> str:
+    """Return the value of a header.
+
+    :param name: in lower case.
+    """
+    [value] = [value for line in head.split(b"\r\n") for got, _, value in [line.partition(b":")] if got.lower() == name]
+    return value.strip().decode()
 
 
 def read_answer(client: socket.socket) -> tuple[bytes, bytes]:
@@ -65,7 +85,7 @@ def read_answer(client: socket.socket) -> tuple[bytes, bytes]:
     while b"\r\n\r\n" not in data:
         data += _some(client)
     head, _, body = data.partition(b"\r\n\r\n")
-    [length] = [int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")]
+    length = int(value_of(b"content-length", head))
     while len(body) < length:
         body += _some(client)
     return head, body

@@ -9,6 +9,7 @@ from twisted.internet.task import Clock
 
 from splitd.frontends.console.history import EVERY_S, KEPT, History
 from tests.clocks import wall_of
+from tests.fired import fired
 
 
 class Front:
@@ -29,10 +30,10 @@ def test_samples_are_taken_at_the_start_and_then_at_equal_times() -> None:
     history.start()
     clock.pump([EVERY_S] * 2)
     step = int(EVERY_S * 1000)
-    assert list(history.samples()) == [(number * step, 100 + 100 * number, 7, 5, 1, 2, 1) for number in range(3)]
+    assert list(fired(history.samples())) == [(number * step, 100 + 100 * number, 7, 5, 1, 2, 1) for number in range(3)]
     history.stop()
     clock.pump([EVERY_S] * 2)
-    assert len(history.samples()) == 3
+    assert len(fired(history.samples())) == 3
     assert not clock.getDelayedCalls()
 
 
@@ -41,6 +42,6 @@ def test_an_hour_is_kept() -> None:
     history = History(Front().status, lambda: (0, 0), clock, wall_of(clock))
     history.start()
     clock.pump([EVERY_S] * (KEPT + 5))
-    samples = history.samples()
+    samples = fired(history.samples())
     assert len(samples) == KEPT
     assert samples[-1][0] - samples[0][0] == (KEPT - 1) * EVERY_S * 1000

@@ -190,6 +190,22 @@ async def test_a_login_that_is_remembered_is_not_slowed() -> None:
     assert await desk.login(basic("anna", "pw")) == "anna"
 
 
+def test_attempts_count_in_all_processes_that_are_told_of_them() -> None:
+    clock = Clock()
+    there = Attempts(clock.seconds, ["anna"])
+    here = Attempts(clock.seconds, ["anna"], there.note)
+    for _ in range(BY_ADDRESS):
+        assert here.begin("192.0.2.1", "anna") == 0
+    assert there.begin("192.0.2.1", "anna") > 0
+    here.called_off("192.0.2.1", "anna")
+    assert there.begin("192.0.2.1", "anna") == 0
+    for number in range(BY_USER):
+        here.begin(f"192.0.2.{number + 2}", "anna")
+    here.succeeded("192.0.2.99", "anna")
+    assert there.begin("192.0.2.98", "anna") > 0
+    assert there.begin("192.0.2.99", "anna") == 0  # where she is known
+
+
 def test_the_tables_of_attempts_are_bounded() -> None:
     attempts = Attempts(Clock().seconds, ["anna"])
     for number in range(BY_USER):

@@ -17,6 +17,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 
 from splitd.errors import SegmentsRefused, UploadFailed, UploadUnknown
+from splitd.frontends.resumable.exclusive import Exclusive
 from splitd.frontends.resumable.notes import Note
 from splitd.frontends.resumable.pieces import TooMuch
 from splitd.frontends.resumable.sizes import Sizes
@@ -215,7 +216,7 @@ appends = st.builds(
 def test_what_is_stored_is_the_beginning_of_what_was_sent(steps: list[Append], length: int | None) -> None:
     memory = Memory()
     told = [0]
-    uploads = ResumableUploads(memory, memory, "", Shared(SIZES))  # type: ignore[arg-type]
+    uploads = ResumableUploads(memory, memory, "", Shared(SIZES, Exclusive()))  # type: ignore[arg-type]
     run(uploads.begin("/f", NO_MEDIA, Note(length), ALWAYS))
     for step in steps:
         memory.breaks_at, memory.waits = step.breaks_at, step.waits
@@ -238,7 +239,7 @@ def test_what_is_stored_is_the_beginning_of_what_was_sent(steps: list[Append], l
         assert numbers == list(range(1, len(numbers) + 1))
         small = [number for number in numbers[:-1] if memory.segments[number][0].size < SIZES.least]
         assert not small
-        uploads = ResumableUploads(memory, memory, "", Shared(SIZES))  # type: ignore[arg-type]  # a restart
+        uploads = ResumableUploads(memory, memory, "", Shared(SIZES, Exclusive()))  # type: ignore[arg-type]  # a restart
     found = run(uploads.find("/f", UPLOAD))
     if memory.segments or not length:
         run(uploads.complete(found, ALWAYS))
@@ -298,7 +299,7 @@ def test_a_file_has_fewer_segments_than_it_may_have() -> None:
 
 def test_a_request_that_was_ended_before_it_received_does_not_begin_to() -> None:
     memory = Memory()
-    uploads = ResumableUploads(memory, memory, "", Shared(SIZES))  # type: ignore[arg-type]
+    uploads = ResumableUploads(memory, memory, "", Shared(SIZES, Exclusive()))  # type: ignore[arg-type]
     run(uploads.begin("/f", NO_MEDIA, Note(500), ALWAYS))
     for size in (10, 300):
         holder = run(uploads.enter(UPLOAD))

@@ -16,11 +16,16 @@ from twisted.internet.task import Clock
 from splitd.access.limits_file import read_limits
 from splitd.config import Config
 from splitd.downloads.pins import Pins
+from splitd.frontends.admin.actions import probe
+from splitd.frontends.resumable.exclusive import Exclusive, Holder
 from splitd.model.manifest import Manifest
 from splitd.model.nodes import NodeEntry
 from splitd.model.traffic import Traffic
+from splitd.nodes.probe import Found
 from splitd.nodes.registry import NodeRegistry
+from splitd.workers.acting import REFUSED, act, offered
 from splitd.workers.balance import Balance
+from splitd.workers.exclusive import Acquired
 from splitd.workers.head import _plain as plain_settings
 from splitd.workers.ledger import OwnedLedger
 from splitd.workers.limits import share_of
@@ -32,6 +37,7 @@ from splitd.workers.session import Session
 from splitd.workers.view import NodeView, View
 from storaged.system.settings import load_settings
 from tests.catalogs import NODES, A, manifest
+from tests.fired import fired
 from tests.ledger import begin
 from tests.unit.catalogs import Front
 from tests.workers import shared_counters
@@ -65,7 +71,7 @@ def report_of(count: float) -> Report:
     number = int(count)
     traffic = {"bytes_in": number, "uploads_under_way": number}
     return Report(
-        traffic, (number, number, number), (number, number), False, number, {"a": number}, number,
+        traffic, (number, number), (number, number, number), (number, number), False, number, {"a": number}, number,
         [Family.of(counter), Family.of(gauge)],
     )  # fmt: skip
 
@@ -126,6 +132,60 @@ def test_one_that_stops_leaves_all_connections_to_others() -> None:
     assert port.accepted == 3
 
 
+def test_one_request_of_all_workers_uses_an_upload() -> None:
+    shared, told = Exclusive(), list[str]()
+    one, other = (Acquired(shared, lambda upload, name=name: told.append(f"{name} {upload}")) for name in "ab")  # type: ignore[misc]
+    fired(Deferred.fromCoroutine(one.acquire("u")))
+    fired(Deferred.fromCoroutine(other.acquire("v")))
+    waiting = Deferred.fromCoroutine(other.acquire("u"))
+    assert told == ["a u"]
+    assert not waiting.called
+    one.give_back("u")
+    one.give_back("u")
+    fired(waiting)
+    again = Deferred.fromCoroutine(one.acquire("u"))
+    assert told == ["a u", "b u"]
+    other.end()
+    fired(again)
+
+
+class Worker:
+    """One worker's lock, over that of the catalog's process."""
+
+    def __init__(self, shared: Exclusive) -> None:
+        self.acquired = Acquired(shared, self._end)
+        self.exclusive = Exclusive(self._acquire, self.acquired.give_back)
+
+    def _end(self, upload: str) -> None:
+        self.exclusive.end(upload)
+
+    def _acquire(self, upload: str) -> Deferred[None]:
+        return Deferred.fromCoroutine(self.acquired.acquire(upload))
+
+
+def test_a_request_ends_the_one_before_it_in_another_worker_and_in_its_own() -> None:
+    shared = Exclusive()
+    here, there = Worker(shared), Worker(shared)
+
+    def enter(worker: Worker) -> Deferred[Holder]:
+        return Deferred.fromCoroutine(worker.exclusive.enter("u"))
+
+    first = fired(enter(here))
+    second = enter(there)
+    third = enter(there)
+    assert first.is_ended
+    assert not second.called
+    here.exclusive.leave("u", first)
+    holder = fired(second)
+    assert holder.is_ended
+    assert not third.called
+    there.exclusive.leave("u", holder)
+    holder = fired(third)
+    assert not holder.is_ended
+    there.exclusive.end_all()
+    assert holder.is_ended
+
+
 class NoReaper:
     def __init__(self) -> None:
         self.unpinned: list[Manifest] = []
@@ -155,6 +215,47 @@ def test_pins_of_a_worker_end_with_it() -> None:
     assert seen == [version]
 
 
+class Operators:
+    """What operators see and do: one action, and reports that no test asks for."""
+
+    def __init__(self) -> None:
+        self.why_closed = ""
+
+    async def report(self) -> Any:
+        raise AssertionError
+
+    def totals(self) -> tuple[int, int]:
+        raise AssertionError
+
+    def samples(self) -> Any:
+        raise AssertionError
+
+    def actions(self) -> dict[str, Any]:
+        return {"/probe": probe(self._probe), "/check": {"POST": None}}
+
+    def closed(self) -> str:
+        return self.why_closed
+
+    async def _probe(self, node: str, url: str) -> Found:
+        raise ValueError(f"{node} at {url} is no node")
+
+
+def test_actions_of_operators_are_made_for_workers() -> None:
+    async def to_act() -> None:
+        operators = Operators()
+        assert offered(operators.actions()) == {"/probe": ["POST"]}  # a check has no end that could be waited for
+        uri = "/.splitd/api/cluster/act/probe?id=n%201&url=u"
+
+        async def ask(uri: str) -> tuple[int, str, bytes]:
+            return await act(operators.actions(), operators.closed, "/probe", "POST", uri)
+
+        assert await ask(uri) == (400, REFUSED, b"n 1 at u is no node")
+        operators.why_closed = "the front stops"
+        assert await ask(uri) == (503, REFUSED, b"the front stops")
+
+    fired(Deferred.fromCoroutine(to_act()))
+
+
 @attrs.define
 class Tending:
     calls: list[str] = attrs.Factory(list)
@@ -178,11 +279,22 @@ def session_of(front: Front, nodes: NodeRegistry, tending: Tending) -> Session:
     def view() -> View:
         return View("c", 1, 6, [NodeView.of(node) for node in nodes.nodes()])
 
-    def no_report() -> Deferred[dict[str, Any]]:
+    def no_attempt(*_: object) -> None:
         raise AssertionError
 
     pins = OwnedPins(Pins(), NoReaper())  # type: ignore[arg-type]
-    return Session(OwnedLedger(front.catalog.ledger), pins, nodes, tending, view, no_report, lambda: None)
+    acquired = Acquired(Exclusive(), no_attempt)
+    return Session(
+        OwnedLedger(front.catalog.ledger),
+        pins,
+        nodes,
+        tending,
+        view,
+        Operators(),
+        lambda: None,
+        attempt=no_attempt,
+        acquired=acquired,
+    )
 
 
 @pytest_twisted.ensureDeferred

@@ -51,7 +51,7 @@ async def events(asked: Asked) -> None:
         data = b'{"report":%b,"sample":%b}' % (msgspec.json.encode(report), sample)
         lines = [b"data: " + data + b"\n\n"]
         if begins:
-            lines.insert(0, b"event: history\ndata: " + msgspec.json.encode(history.samples()) + b"\n\n")
+            lines.insert(0, b"event: history\ndata: " + msgspec.json.encode(await history.samples()) + b"\n\n")
         return lines
 
     await send_body(request, lambda: Deferred.fromCoroutine(read()))

@@ -12,7 +12,7 @@ from splitd.access.grants import Claims, Principal
 from splitd.access.oidc.sign_in import SignIn
 from splitd.access.sessions import Session
 from splitd.errors import Forbidden, LoginRequired
-from splitd.frontends.console.history import History
+from splitd.frontends.console.history import IHistory
 from splitd.frontends.console.thumbnails.thumbnails import Thumbnails
 from splitd.frontends.http.answers import Refused, answer
 from splitd.frontends.http.guard import Guard
@@ -47,7 +47,7 @@ class Operating:
     status: Callable[[], Awaitable[Any]]
     actions: Callable[[], Mapping[str, Action]]
     closed: Callable[[], str]
-    history: History
+    history: IHistory
 
 
 @attrs.frozen

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from splitd.errors import CatalogReadOnly
@@ -23,6 +23,32 @@ Sample = tuple[int, int, int, int, int, int, int]
 """The time in milliseconds since 1970; since the start: bytes stored, bytes sent, requests, and how many of these a
 fault of the server ended; now: uploads and downloads under way.
 """
+
+
+class IHistory(Protocol):
+    """What was measured in the last hour."""
+
+    def samples(self) -> Deferred[Sequence[Sample]]:
+        """Return a Deferred that fires with the samples, the oldest first.
+
+        :raise CatalogAway: another process has them, and does not answer.
+        """
+
+    def now(self, report: Any) -> Sample:
+        """Return a sample of this moment.
+
+        :param report: the report of this moment.
+        """
+
+
+def sample_of(now_ms: int, report: Any, totals: tuple[int, int]) -> Sample:
+    """Return a sample.
+
+    :param report: the report of the operators' port.
+    :param totals: how many requests were answered since the start, and how many of them by a fault.
+    """
+    uploads, downloads = report.uploads, report.downloads
+    return now_ms, uploads.bytes, downloads.bytes, *totals, uploads.under_way, downloads.under_way
 
 
 class History:
@@ -53,19 +79,13 @@ class History:
         """Stop; see `Periodic.stop`."""
         return self._periodic.stop()
 
-    def samples(self) -> Sequence[Sample]:
-        """Return the samples, the oldest first."""
-        return list(self._samples)
+    def samples(self) -> Deferred[Sequence[Sample]]:
+        """Return the samples, the oldest first; see `IHistory`."""
+        return succeed(list(self._samples))
 
     def now(self, report: Any) -> Sample:
-        """Return a sample of this moment.
-
-        :param report: the report of this moment.
-        """
-        requests, failed = self._totals()
-        uploads, downloads = report.uploads, report.downloads
-        under_way = uploads.under_way, downloads.under_way
-        return self._wall.now_ms(), uploads.bytes, downloads.bytes, requests, failed, *under_way
+        """Return a sample of this moment; see `IHistory`."""
+        return sample_of(self._wall.now_ms(), report, self._totals())
 
     def _take(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self._take_one())

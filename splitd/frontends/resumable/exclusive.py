@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import attrs
+from twisted.internet.defer import Deferred, succeed
 
 from storaged.system.once import Once
 
@@ -27,9 +28,19 @@ class Holder:
 
 
 class Exclusive:
-    """The requests that use uploads now, one for each."""
+    """The requests that use uploads now, one for each.
 
-    def __init__(self) -> None:
+    :param acquire: acquires an upload from other processes, which end their requests for it; fires when they have.
+    :param release: gives it back to them.
+    """
+
+    def __init__(
+        self,
+        acquire: Callable[[str], Deferred[None]] = lambda _: succeed(None),
+        release: Callable[[str], object] = lambda _: None,
+    ) -> None:
+        self._acquire = acquire
+        self._release = release
         self._holders: dict[str, Holder] = {}
 
     async def enter(self, upload: str) -> Holder:
@@ -42,10 +53,28 @@ class Exclusive:
             before.stop()
             await before.gone.wait()
         holder = self._holders[upload] = Holder()
+        try:
+            await self._acquire(upload)
+        except BaseException:
+            self.leave(upload, holder)
+            raise
         return holder
+
+    def end(self, upload: str) -> None:
+        """End the request that uses an upload now, if there is one: one of another process waits for it."""
+        holder = self._holders.get(upload)
+        if holder is not None:
+            holder.is_ended = True
+            holder.stop()
+
+    def end_all(self) -> None:
+        """End all requests: other processes may use their uploads by now."""
+        for upload in list(self._holders):
+            self.end(upload)
 
     def leave(self, upload: str, holder: Holder) -> None:
         """Use it no more."""
         if self._holders.get(upload) is holder:
             del self._holders[upload]
+            self._release(upload)
         holder.gone.fire(None)

@@ -10,6 +10,7 @@ from splitd.frontends.http.guard import Guard
 from splitd.frontends.http.limits import RequestLimits
 from splitd.frontends.resumable import draft, tus
 from splitd.frontends.resumable.door import PREFIX, Asked, ResumableSettings
+from splitd.frontends.resumable.exclusive import Exclusive
 from splitd.frontends.resumable.sizes import Sizes
 from splitd.frontends.resumable.uploads import ResumableUploads, Shared
 from splitd.interfaces.continued import IContinuedUploads
@@ -43,12 +44,13 @@ class ResumableResource(StreamingResource):
         *,
         checks_names: bool,
         tells_nodes: bool,
+        exclusive: Exclusive,
     ) -> None:
         super().__init__()
         self._files_of = files_of
         self._settings = settings
         self._wall = wall
-        self._shared = Shared(Sizes())
+        self._shared = Shared(Sizes(), exclusive)
         self._entrance = Entrance(guard, limits, cors, checks_names=checks_names, tells_nodes=tells_nodes)
 
     async def respond(self, request: IRequest) -> None:

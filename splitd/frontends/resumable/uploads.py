@@ -66,13 +66,13 @@ class Shared:
     """What all requests of all users share.
 
     :param sizes: how large segments become.
-    :ivar exclusive: lets one request at a time use an upload.
+    :param exclusive: lets one request at a time use an upload.
     :ivar small: limits the bytes that are held of small requests.
     """
 
-    def __init__(self, sizes: Sizes) -> None:
+    def __init__(self, sizes: Sizes, exclusive: Exclusive) -> None:
         self.sizes = sizes
-        self.exclusive = Exclusive()
+        self.exclusive = exclusive
         self.small = Budget(_ALL_SMALL)
 
 
