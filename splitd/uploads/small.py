@@ -80,7 +80,7 @@ class SmallUpload:
     def finish(self, said: str | Media | None = None) -> Deferred[tuple[Manifest, bool]]:
         """End the file and commit it; see `IUpload.finish`."""
         assert self._finishing is None, "an upload ends once"
-        if said is not None:
+        if said is not None and said != self._intent.said:
             self._intent = attrs.evolve(self._intent, said=said)
         try:
             data = self._take_file()

@@ -63,6 +63,13 @@ ALIASES = {
 }  # fmt: skip
 
 
+def test_the_order_of_parameters_does_not_matter() -> None:
+    for what in ("bucket", "key"):
+        for method in ("GET", "PUT", "DELETE"):
+            assert find(method, what, "acl&tagging&x=1") is find(method, what, "tagging=&x=1&acl=")
+    assert find("GET", "key", "tagging&acl") is find("GET", "key", "acl")
+
+
 def test_what_is_not_known_is_refused_where_it_may_change_something() -> None:
     for what in ("", "bucket", "key"):
         for method in ("PUT", "POST", "DELETE"):

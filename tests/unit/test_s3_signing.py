@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from calendar import timegm
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from time import strptime
 from typing import Any
 from urllib.parse import quote
@@ -18,6 +19,8 @@ from hypothesis import strategies as st
 
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.signing.authentication import SKEW_S, UNSIGNED, Authenticator, Proof
+from splitd.frontends.s3.signing.canonical import Scope
+from splitd.frontends.s3.signing.claims import parse_authorization
 from splitd.frontends.s3.target import parse_target
 from storaged.system.clocks import WallClock
 from tests.s3 import ACCESS_KEY, REGION, SECRET_KEY, FakeRequest, OneUser, presign, sign
@@ -184,6 +187,30 @@ def test_an_authorization_that_cannot_be_read_is_refused(authorization: str, cod
     request = a_request()
     request.headers["authorization"] = [authorization]
     assert refused(request) == code
+
+
+def test_an_authorization_is_read_whole_also_where_it_begins_like_another_one() -> None:
+    credential, names = "Credential=a/20260101/r/s3/aws4_request", "SignedHeaders=host"
+    one, two = "1" * 64, "2" * 64
+    for signature in (one, two):
+        for fields in permutations([credential, names, f"Signature={signature}"]):
+            for between in (",", ", "):
+                claim = parse_authorization(f"AWS4-HMAC-SHA256 {between.join(fields)}")
+                scope = Scope("20260101", "r", "s3")
+                assert (claim.access_key, claim.scope, claim.signed) == ("a", scope, "host")
+                assert claim.signature == signature
+    start = f"AWS4-HMAC-SHA256 {credential}, {names}, "
+    for value in (
+        f"{start}Signature={one[1:]}g",
+        f"{start}Signature={one[1:]}A",
+        f"{start}XSignature={one}",
+        f"{start}Signature={one}, Signature={two}",
+        f"{start}X=Signature={two}",
+        f"{start}Signature=Signature={two}",
+    ):
+        for _ in range(2):
+            with pytest.raises(S3Error):
+                parse_authorization(value)
 
 
 def test_a_request_is_signed_in_one_way_only() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from functools import lru_cache
 
 import attrs
 
@@ -22,12 +23,20 @@ def read_condition(request: IRequest, prefix: str = "") -> Condition:
 
     :param prefix: what the names of the headers begin with.
     """
+    if not any(map(request.has_header, _names(prefix))):
+        return ALWAYS
     return Condition(
         _tags(request, f"{prefix}If-Match"),
         _tags(request, f"{prefix}If-None-Match"),
         parse_time(request.getHeader(f"{prefix}If-Unmodified-Since")),
         parse_time(request.getHeader(f"{prefix}If-Modified-Since")),
     )
+
+
+@lru_cache
+def _names(prefix: str) -> tuple[bytes, ...]:
+    names = ("If-Match", "If-None-Match", "If-Unmodified-Since", "If-Modified-Since")
+    return tuple(f"{prefix}{name}".lower().encode() for name in names)
 
 
 def write_condition(request: IRequest) -> Condition:
@@ -38,7 +47,7 @@ def write_condition(request: IRequest) -> Condition:
     match, none_match = _tags(request, "If-Match"), _tags(request, "If-None-Match")
     if match is not None and none_match is not None:
         raise S3Error("InvalidRequest", "If-Match and If-None-Match cannot both be true")
-    return Condition(match, none_match)
+    return ALWAYS if match is None and none_match is None else Condition(match, none_match)
 
 
 @attrs.frozen
@@ -87,6 +96,8 @@ def check_read(condition: Condition, manifest: Manifest) -> None:
 
     :raise S3Error: one does not hold.
     """
+    if condition is ALWAYS:
+        return
     failed = condition.failed(manifest.etag, manifest.created_ms)
     if failed == "If-None-Match" or not (failed or condition.is_modified(manifest.created_ms)):
         raise S3Error("NotModified", "Not Modified")

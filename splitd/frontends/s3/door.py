@@ -23,6 +23,9 @@ from storaged.system.parallel import InThread
 _XML_LIMIT = 1024 * 1024
 """The most bytes that a request's XML may have: a list of a thousand keys of a thousand bytes, in XML."""
 
+OWNER = b"x-amz-expected-bucket-owner"
+"""The header that says whose the bucket should be."""
+
 _LONG_XML_LIMIT = 4 * 1024 * 1024
 """The most bytes of a list of ten thousand parts with their checksums."""
 
@@ -129,6 +132,6 @@ async def refuse_other_owner(request: S3Request) -> None:
 
     :raise S3Error: it does.
     """
-    expected = request.header("x-amz-expected-bucket-owner")
+    expected = request.header(OWNER.decode())
     if expected and expected != (await request.owner())[0]:
         raise S3Error("AccessDenied", "Access Denied")

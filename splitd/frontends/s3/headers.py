@@ -12,7 +12,7 @@ from splitd.frontends.s3.acls import read_acl
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.payload.checksums import PREFIX, parse_kept
 from splitd.model.manifest import Manifest
-from splitd.model.media import Media
+from splitd.model.media import NO_MEDIA, Media
 from storaged.http import IRequest
 
 META = "x-amz-meta-"
@@ -59,6 +59,20 @@ _READ = frozenset(
 )
 """Headers that an operation reads, or that change nothing here."""
 
+_SAID = frozenset(
+    {
+        "cache-control",
+        "content-disposition",
+        "content-encoding",
+        "content-language",
+        "content-type",
+        "expires",
+        "x-amz-acl",
+        "x-amz-tagging",
+    }
+)
+"""Headers that say something of an object, beside those that begin with `META`."""
+
 
 def refuse_unsupported(request: IRequest) -> None:
     """Refuse a request with a header that would change what is stored, and that is not understood here.
@@ -84,6 +98,8 @@ def read_media(request: IRequest) -> Media:
 
     :raise S3Error: a value cannot be kept, or the metadata are too many bytes.
     """
+    if not any(name in _SAID or name.startswith(META) for name in request.header_names()):
+        return NO_MEDIA
     try:
         return Media(
             parse_opaque(request, "Content-Type"),

@@ -238,9 +238,12 @@ def path_of(bucket: str, key: str) -> str:
     return f"/{bucket}/{key}"
 
 
+_ALWAYS_AS_KEY = Condition(is_key=True)
+
+
 def as_key(condition: Condition) -> Condition:
     """Return the condition for a file that is put at a key."""
-    return attrs.evolve(condition, is_key=True)
+    return _ALWAYS_AS_KEY if condition is ALWAYS else attrs.evolve(condition, is_key=True)
 
 
 def as_object(entry: Manifest | Collection | None) -> Manifest | None:

@@ -148,6 +148,8 @@ _SUBRESOURCES = (
 something, nearly any other one without a value does, too: it may be of an operation that is not known here.
 """
 
+_ORDER = {name: number for number, name in enumerate(_SUBRESOURCES)}
+
 
 def _is_harmless(name: str) -> bool:
     """Return whether a parameter without a value means nothing.  Those that begin with x- are the clients' own."""
@@ -161,7 +163,8 @@ def find_operation(method: str, target: Target, *, copies: bool) -> Operation:
     :raise S3Error: there is no such operation here.
     """
     table = _OBJECT if target.key else _BUCKET if target.bucket else _SERVICE
-    part = next((name for name in _SUBRESOURCES if name in target.query), "")
+    # Where there are several, the first in the list counts, whatever their order in the URL.
+    part = min((name for name in target.query if name in _ORDER), key=_ORDER.__getitem__, default="")
     if copies and method == "PUT" and target.key:
         part = {"": _COPY, "uploadId": _PART_COPY}.get(part, part)
     if method not in {"GET", "HEAD"}:

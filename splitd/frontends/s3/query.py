@@ -27,10 +27,15 @@ class Query:
 
         :param without: the name of a parameter that is left out.
         """
+        if not self._pairs:
+            return ""
         return "&".join(
             f"{name}={value}"
             for name, value in sorted((quote(n, safe=""), quote(v, safe="")) for n, v in self._pairs if n != without)
         )
+
+    def __bool__(self) -> bool:
+        return bool(self._pairs)
 
     def __contains__(self, name: str) -> bool:
         return name in self._values()

@@ -15,7 +15,7 @@ from splitd.frontends.s3.answers import refusal, refuse
 from splitd.frontends.s3.buckets.cors import answer_preflight
 from splitd.frontends.s3.buckets.service import create_bucket
 from splitd.frontends.s3.cors import greet_page
-from splitd.frontends.s3.door import S3Door, S3Request, refuse_other_owner
+from splitd.frontends.s3.door import OWNER, S3Door, S3Request, refuse_other_owner
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.headers import refuse_unsupported
 from splitd.frontends.s3.keys import Keys, no_such_bucket
@@ -58,13 +58,12 @@ class S3Resource(StreamingResource):
         if self._door.settings.tells_nodes:
             doing_for([request.id])
         request.body.greet_empty()
-        path = request.uri.partition(b"?")[0].decode("ascii")
         try:
             await self._dispatch(request)
         except BodyBroken:
             raise
         except S3Error as problem:
-            self._refuse(request, problem, path)
+            self._refuse(request, problem)
         except SplitdError as problem:
             refused = refusal(problem)
             # Under overload, the log would only add to it; the metrics count what is refused.
@@ -72,14 +71,14 @@ class S3Resource(StreamingResource):
                 self._log.warn(
                     "{method} {uri}: {outcome} {problem}",
                     method=request.method.decode("ascii", "replace"),
-                    uri=path,
+                    uri=_path_of(request),
                     outcome="cut:" if request.startedWriting else refused.status,
                     problem=str(problem),
                 )
-            self._refuse(request, refused, path)
+            self._refuse(request, refused)
         except Exception:
-            self._log.failure("{method} {uri}", method=request.method, uri=path)
-            self._refuse(request, S3Error("InternalError", "this is a fault of the server; its log says more"), path)
+            self._log.failure("{method} {uri}", method=request.method, uri=_path_of(request))
+            self._refuse(request, S3Error("InternalError", "this is a fault of the server; its log says more"))
 
     async def _dispatch(self, request: IRequest) -> None:
         target = parse_target(request.uri, request.getHeader("Host") or "", self._door.settings.domains)
@@ -103,7 +102,8 @@ class S3Resource(StreamingResource):
             request.method.decode("ascii", "replace"), target, copies=request.has_header(b"x-amz-copy-source")
         )
         refuse_unsupported(request)
-        await refuse_other_owner(asked)
+        if request.has_header(OWNER):
+            await refuse_other_owner(asked)
         try:
             await operation(asked)
         except LoginRequired:
@@ -126,9 +126,14 @@ class S3Resource(StreamingResource):
         return door
 
     @staticmethod
-    def _refuse(request: IRequest, problem: S3Error, path: str) -> None:
+    def _refuse(request: IRequest, problem: S3Error) -> None:
         if request.startedWriting:
             # The status has been sent; only a cut connection tells the client that the answer is not whole.
             request.abort()
         else:
-            refuse(request, problem, path)
+            refuse(request, problem, _path_of(request))
+
+
+def _path_of(request: IRequest) -> str:
+    """Return the path of a request's URL, as it came: a query may hold a signature."""
+    return request.uri.partition(b"?")[0].decode("ascii")

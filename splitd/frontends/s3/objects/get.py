@@ -153,7 +153,7 @@ def _describe(request: S3Request, manifest: Manifest, span: Span | None) -> None
         _describe_part(request, manifest)
     elif request.header("x-amz-checksum-mode").upper() == "ENABLED" and (span is None or len(span) == manifest.size):
         describe_checksum(http, manifest)
-    for parameter, name in _OVERRIDES.items():
+    for parameter, name in _OVERRIDES.items() if request.query else ():
         if parameter in request.query:
             if request.proof.is_anonymous:
                 raise S3Error("InvalidRequest", "Request specific response headers cannot be used for anonymous GET")

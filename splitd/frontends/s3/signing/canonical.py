@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from urllib.parse import quote, unquote_to_bytes
@@ -17,8 +18,10 @@ import attrs
 ALGORITHM = "AWS4-HMAC-SHA256"
 EMPTY_SHA256 = hashlib.sha256().hexdigest()
 
+_CANONICAL = re.compile(rb"[A-Za-z0-9/_.~-]+")
 
-@attrs.frozen
+
+@attrs.frozen(cache_hash=True)
 class Scope:
     """Where and on which day a signature is good.
 
@@ -38,6 +41,8 @@ def canonical_path(raw: bytes) -> str:
 
     :param raw: the path as it stands in the URL.
     """
+    if _CANONICAL.fullmatch(raw):  # nearly always
+        return raw.decode("ascii")
     return quote(unquote_to_bytes(raw), safe="/") if raw else "/"
 
 
