@@ -131,7 +131,7 @@ class Front:
         named = self.catalog, self.catalog.namespace
         self._capacity = capacity = Capacity(*named, registry, layout, descriptors, self.catalog.quotas)
         more = run, capacity.open_nodes, reactor, wall
-        self.upkeep = Upkeep(config, self.catalog, registry, self.read_policy, *more)
+        self.upkeep = Upkeep(config, self.catalog, registry, self.read_policy, *more, room=partial(capacity.quota, "/"))
         self.catalog.watch_reads(self.upkeep.pins.uploads)
         observing = make_observing(process)
         self._history = History(self._report, self._totals, reactor, wall)
@@ -179,6 +179,7 @@ class Front:
             self.read_policy,
             upkeep.relayout,
             upkeep.lifecycle,
+            upkeep.bin,
             clients.traffic,
             upkeep.reaper,
             upkeep.sweep,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as SetOf
 from typing import TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
 from splitd.access.grants import Principal
@@ -14,17 +14,20 @@ from splitd.access.limited import LimitedLocks, LimitedStore
 from splitd.downloads.downloads import Downloads
 from splitd.downloads.streams import PartLost
 from splitd.errors import TOO_LARGE, FileLost, FileTooLarge, NotAFile, NotFound, QuotaExceeded
+from splitd.interfaces.bin import IBin
 from splitd.interfaces.catalog import ICatalog
 from splitd.interfaces.continued import IContinuedLedger
 from splitd.interfaces.keys import IKeys, Listing
 from splitd.interfaces.names import AskedLayout, Details, ILocks, INamespace
 from splitd.interfaces.quotas import IQuotas
 from splitd.interfaces.store import IDownload, IObjectStore, IUpload, Opened
+from splitd.model.binned import Binned
 from splitd.model.branch import NO_PROPERTIES
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.locks import Lock
 from splitd.model.manifest import Manifest
 from splitd.model.media import Media
+from splitd.model.path_faults import OWN, is_own
 from splitd.model.properties import PropertyChanges
 from splitd.model.tree import Collection, Member
 from splitd.uploads.bounded import limit_size
@@ -46,10 +49,12 @@ class ObjectStore:
 
     :param keys: the catalog's keys.
     :param continued: the catalog's uploads that can be continued.
+    :param bin_: the catalog's bin.
     :param wake_reaper: called when parts may be doomed.
     :param new_token: makes tokens of locks: URIs, never the same twice.
     :param wall: tells when a lock was taken.
     :ivar continued: uploads that can be continued: an `IContinuedUploads`.
+    :ivar bin: what was deleted, and can be restored: an `IBin`.
     :param quotas: judge files before their bytes are taken; None for none.
     :param largest: returns the most bytes of a file; None for any number.
     """
@@ -63,6 +68,7 @@ class ObjectStore:
         uploads: Uploads,
         continued: IContinuedLedger,
         downloads: Downloads,
+        bin_: IBin,
         *,
         wake_reaper: Callable[[], object],
         new_token: Callable[[], str],
@@ -80,12 +86,13 @@ class ObjectStore:
         self._downloads = downloads
         self._wake = wake_reaper
         self.continued = ContinuedUploads(catalog, continued, uploads, wake_reaper, largest, quotas, self._open_version)
+        self.bin = ReapedBin(bin_, wake_reaper)
         self._new_token = new_token
         self._wall = wall
 
     def as_user(self, principal: Principal) -> tuple[LimitedStore, LimitedLocks]:
         """Return the store, and the locks, limited to what a user may see and do."""
-        limited = LimitedStore(self, self, self, self.continued, principal)
+        limited = LimitedStore(self, self, self, self.continued, principal, self.bin)
         return limited, LimitedLocks(self._locks, self, principal)
 
     def create(self, path: str, size: int | None, media: Media, condition: Condition) -> Deferred[IUpload]:
@@ -126,7 +133,7 @@ class ObjectStore:
         return (await self._downloads.open(manifest, Span(0, manifest.size))).download
 
     async def _find(self, path: str) -> Manifest:
-        found = await self._catalog.lookup(path)
+        found = await self.stat(path)
         if found is None:
             raise NotFound(f"{path} does not exist")
         if isinstance(found, Collection):
@@ -137,11 +144,25 @@ class ObjectStore:
 
     def stat(self, path: str) -> Deferred[Manifest | Collection | None]:
         """Look up a path; see `IObjectStore.stat`."""
-        return self._catalog.lookup(path)
+        return succeed(None) if is_own(path) else self._catalog.lookup(path)
 
     def list_members(self, path: str, after: str, limit: int) -> Deferred[list[Member]]:
         """List a page of a collection's members; see `IObjectStore.list_members`."""
-        return self._catalog.list_members(path, after, limit)
+        if is_own(path):
+            return fail(NotFound(f"there is no {path}"))
+        if path != "/":
+            return self._catalog.list_members(path, after, limit)
+        return Deferred.fromCoroutine(self._list_root(after, limit))
+
+    async def _list_root(self, after: str, limit: int) -> list[Member]:
+        """List a page of the root's members, without what the server has for itself."""
+        page = await self._catalog.list_members("/", after, limit)
+        seen = [member for member in page if not is_own("/" + member.name)]
+        if len(seen) == len(page) or len(page) < limit:
+            return seen
+        # A page that is not full is the last one for callers.
+        more = await self._catalog.list_members("/", page[-1].name, len(page) - len(seen))
+        return seen + [member for member in more if not is_own("/" + member.name)]
 
     def make_collection(
         self, path: str, condition: Condition = ALWAYS, properties: Mapping[str, str] = NO_PROPERTIES
@@ -167,11 +188,13 @@ class ObjectStore:
         self, collection: str, prefix: str, after: str, delimiter: str, limit: int, hidden: SetOf[str] = frozenset()
     ) -> Deferred[Listing]:
         """List a page of keys; see `IKeys.list_keys`."""
+        if is_own(collection):
+            return fail(NotFound(f"there is no {collection}"))
         return self._keys.list_keys(collection, prefix, after, delimiter, limit, hidden)
 
     def find_key(self, path: str) -> Deferred[Manifest | Collection | None]:
         """Look up a key; see `IKeys.find_key`."""
-        return self._keys.find_key(path)
+        return succeed(None) if is_own(path) else self._keys.find_key(path)
 
     def delete_key(self, path: str, condition: Condition) -> Deferred[bool]:
         """Delete one key; see `IKeys.delete_key`."""
@@ -197,10 +220,12 @@ class ObjectStore:
 
     def details(self, paths: Sequence[str]) -> Deferred[list[Details]]:
         """Look up the properties and locks of some files and collections; see `INamespace.details`."""
-        return self._namespace.details(paths)
+        return self._namespace.details([OWN if is_own(path) else path for path in paths])  # that has no properties
 
     def asked_layout(self, path: str) -> Deferred[AskedLayout]:
         """Look up the layout that a collection asks for; see `INamespace.asked_layout`."""
+        if is_own(path):
+            return fail(NotFound(f"there is no {path}"))
         return self._namespace.asked_layout(path)
 
     def lock(
@@ -212,3 +237,40 @@ class ObjectStore:
         return self._locks.lock(requested, condition, self._uploads.empty_file()).addCallback(
             lambda is_new: (requested, is_new)
         )
+
+
+@implementer(IBin)
+class ReapedBin:
+    """The bin of a catalog, whose reaper is woken when something is purged.
+
+    :param wake: called when parts may be doomed.
+    """
+
+    def __init__(self, bin_: IBin, wake: Callable[[], object]) -> None:
+        self._bin = bin_
+        self._wake = wake
+
+    def put(self, path: str, condition: Condition, user: str) -> Deferred[Binned]:
+        """Delete something so that it can be restored; see `IBin.put`."""
+        return self._bin.put(path, condition, user)
+
+    def restore(self, binned: Binned, target: str) -> Deferred[None]:
+        """Put something from the bin back; see `IBin.restore`."""
+        return self._bin.restore(binned, target)
+
+    def purge(self, binned: Binned) -> Deferred[bool]:
+        """Delete something in the bin for good; see `IBin.purge`."""
+
+        def woken(was_there: bool) -> bool:
+            self._wake()
+            return was_there
+
+        return self._bin.purge(binned).addCallback(woken)
+
+    def find(self, key: str) -> Deferred[Binned | None]:
+        """Look up something in the bin; see `IBin.find`."""
+        return self._bin.find(key)
+
+    def page(self, after: str, limit: int) -> Deferred[list[Binned]]:
+        """List a page of what is in the bin; see `IBin.page`."""
+        return self._bin.page(after, limit)

@@ -15,9 +15,11 @@ from zope.interface import implementer
 
 from splitd.access.grants import ADMIN, READ, WRITE, Principal
 from splitd.access.judge import Judge
+from splitd.access.limited_bin import LimitedBin
 from splitd.access.limited_continued import LimitedContinuedUploads
 from splitd.access.publishing import Publishing, is_published
 from splitd.errors import BadName, Forbidden, LoginRequired, NotAFile, NotFound, SplitdError
+from splitd.interfaces.bin import IBin
 from splitd.interfaces.continued import IContinuedUploads
 from splitd.interfaces.keys import IKeys, Listing
 from splitd.interfaces.names import AskedLayout, Details, ILocks, INamespace
@@ -53,6 +55,7 @@ class LimitedStore:
         keys: IKeys,
         continued: IContinuedUploads,
         principal: Principal,
+        bin_: IBin | None = None,
     ) -> None:
         self._store = store
         self._namespace = namespace
@@ -61,7 +64,14 @@ class LimitedStore:
         self._publishing = Publishing(namespace, self._judge)
         self._grants = principal.grants
         self.principal = principal
+        self._bin = bin_
         self.continued = LimitedContinuedUploads(continued, self._judge, self._publishing)
+
+    @property
+    def bin(self) -> LimitedBin:
+        """What was deleted, and can be restored, limited in the same way."""
+        assert self._bin is not None
+        return LimitedBin(self._bin, self._judge)
 
     def create(self, path: str, size: int | None, media: Media, condition: Condition) -> Deferred[IUpload]:
         """Begin to store a file; needs `write`."""

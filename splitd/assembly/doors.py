@@ -17,6 +17,7 @@ from splitd.frontends.http.routes import Routes
 from splitd.frontends.s3.building import Buckets, Files, S3Settings, make_s3
 from splitd.frontends.webdav.door import Door
 from splitd.frontends.webdav.resource import WebdavResource
+from splitd.interfaces.bin import IBin
 from splitd.interfaces.names import ILocks, INamespace
 from splitd.interfaces.store import IObjectStore
 from splitd.store import ObjectStore
@@ -86,8 +87,12 @@ def _make_console(
     async def seen(claims: Claims, principal: Principal | None) -> None:
         await access.identities.seen(claims, principal, access.known_days())
 
+    def bin_of(principal: Principal | None) -> IBin:
+        return store.bin if principal is None else store.as_user(principal)[0].bin
+
     more = config.base_path, limits, sign_in, seen
-    return make_console(ConsoleDoor(files_of, capacity.quota, access.guard, operating, thumbnails, reactor, *more))
+    shown = capacity.quota, access.guard, operating, thumbnails, reactor, *more
+    return make_console(ConsoleDoor(files_of, *shown, bin_of=bin_of, keep_days=config.bin.keep_days))
 
 
 def make_s3_door(

@@ -103,6 +103,7 @@ def make_store(
         uploads if tracing is None else tracing.uploads(uploads),
         seams.continued,
         downloads if tracing is None else tracing.downloads(downloads),
+        seams.bin,
         wake_reaper=tending.reaper.wake,
         new_token=lambda: f"urn:uuid:{uuid4()}",
         wall=process.wall,

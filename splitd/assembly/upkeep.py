@@ -16,10 +16,12 @@ from splitd.downloads.pins import Pins
 from splitd.downloads.sources import Sources
 from splitd.errors import FileDamaged
 from splitd.model.manifest import Manifest
+from splitd.model.room import Room
 from splitd.model.traffic import Traffic
 from splitd.nodes.reading import ReadPolicy
 from splitd.nodes.registry import NodeRegistry
 from splitd.upkeep.abandoned import AbandonedUploads
+from splitd.upkeep.bin import BinUpkeep
 from splitd.upkeep.check.check import Checks
 from splitd.upkeep.heal.crew import Crew
 from splitd.upkeep.heal.disks import DiskWatch
@@ -44,6 +46,7 @@ class Upkeep:
     :param read_policy: which nodes are read first.
     :param run: runs a call in a thread.
     :param open_nodes: see `Relayout`.
+    :param room: returns how full the store is.
     :param wall: tells the times that are stored.
     :ivar pins: the versions that are being read.
     :ivar segmentation: finds the segments of files.
@@ -60,6 +63,8 @@ class Upkeep:
         open_nodes: Callable[[], int],
         reactor: Any,
         wall: WallClock,
+        *,
+        room: Callable[[], Awaitable[Room]],
     ) -> None:
         self._config = config
         self._catalog = catalog
@@ -80,6 +85,7 @@ class Upkeep:
         )
         names = catalog, catalog.keys, catalog.namespace, catalog.continued
         self.lifecycle = Lifecycle(*names, self.reaper.wake, reactor, wall)
+        self.bin = BinUpkeep(catalog.bin, self.reaper.wake, config.bin.keep_days, room, reactor, wall)
         self.healer = self._make_healer()
         registry.watch_recoveries(self.healer.recovered)
         self.disks = DiskWatch(catalog.disks, catalog.heal_ledger, registry, self.healer.wake, reactor)
@@ -154,6 +160,7 @@ class Upkeep:
         await enter(self.rot.start, self.rot.stop)
         await enter(self.abandoned.start, self.abandoned.stop)
         await enter(self.lifecycle.start, self.lifecycle.stop)
+        await enter(self.bin.start, self.bin.stop)
         await enter(_nothing, self.rebalance.stop)
         await enter(_nothing, self.checks.stop)
         await enter(_nothing, self.relayout.stop)

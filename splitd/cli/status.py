@@ -58,6 +58,7 @@ def _summary(found: dict[str, Any]) -> Table:
         "nodes": f"{describe_disks(found['nodes']) or len(found['nodes'])}, {describe_spread(found['fill'])}",
         "registry": _registry(found["registry"]),
         **({"rebalance": describe_rebalance(found["rebalance"])} if found["rebalance"] else {}),
+        **({"bin": _bin(found["bin"])} if found.get("bin", {}).get("things") else {}),
         **({"lifecycle": _lifecycle(found["lifecycle"])} if found.get("lifecycle") else {}),
         "heal": summarize_heal(found["heal"]),
         "reading": _reading(found["reading"]),
@@ -74,6 +75,12 @@ def _summary(found: dict[str, Any]) -> Table:
 def _continued(uploads: dict[str, Any]) -> str:
     count = uploads.get("continued", 0)
     return f", {count} to be continued with {format_size(uploads['continued_bytes'])}" if count else ""
+
+
+def _bin(found: dict[str, Any]) -> str:
+    keeps = f", kept for {found['keep_days']:g} days" if found["keep_days"] else ""
+    purged = f", {found['purged_full']} purged because the nodes were full" if found["purged_full"] else ""
+    return f"{found['things']} deletions, {found['files']} files, {format_size(found['bytes'])}{keeps}{purged}"
 
 
 def _lifecycle(found: dict[str, Any]) -> str:

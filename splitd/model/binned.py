@@ -8,6 +8,8 @@ them.
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 import msgspec
 
@@ -64,7 +66,7 @@ def read_note(key: str, note: str) -> Binned:
 
     :raise msgspec.DecodeError: it is no such value.
     """
-    return msgspec.convert({"key": key, **msgspec.json.decode(note)}, Binned)
+    return msgspec.convert({"key": key, **msgspec.json.decode(note, type=dict[str, Any])}, Binned)
 
 
 def make_key(deleted_ms: int, unique: str) -> str:

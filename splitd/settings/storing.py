@@ -11,6 +11,18 @@ from storaged.parts.format import SMALL_PART
 from storaged.system.sizes import Size
 
 
+class Bin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The bin: where what is deleted in the console lies until it is restored or purged."""
+
+    keep_days: Annotated[
+        float,
+        msgspec.Meta(
+            description="After how many days it is purged; 0 for no bin: deletions cannot be undone. [default: 0]",
+            ge=0,
+        ),
+    ] = 0.0
+
+
 class Storing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where files are stored, and how what is stored is kept."""
 
@@ -176,6 +188,9 @@ class Storing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ge=0,
         ),
     ] = 7.0
+    bin: Annotated[
+        Bin, msgspec.Meta(description="Whether deletions in the console can be undone, and for how long.")
+    ] = Bin()
 
     def cut(self) -> Layout:
         """Return how new files are cut.

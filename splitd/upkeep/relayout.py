@@ -18,6 +18,7 @@ from splitd.interfaces.catalog import ICatalog
 from splitd.interfaces.layouts import ILayouts
 from splitd.interfaces.names import INamespace
 from splitd.model.manifest import Manifest
+from splitd.model.path_faults import is_own
 from splitd.model.paths import folder_of, join
 from splitd.model.striping import Layout, parse_layout
 from splitd.upkeep.members import sort_out
@@ -102,7 +103,7 @@ class Relayout:
         :raise LayoutRefused: the layout for this path has more parts than there are nodes that may take parts.
         :raise RelayoutUnderWay: another walk has not ended yet.
         """
-        found = await self._catalog.lookup(path)
+        found = None if is_own(path) else await self._catalog.lookup(path)
         if found is None:
             raise NotFound(f"there is no {path}")
         await self._layout_of(folder_of(path) if isinstance(found, Manifest) else path)

@@ -186,7 +186,7 @@ async def test_details_say_what_is_known_of_a_file(cluster: Cluster) -> None:
 @pytest_twisted.ensureDeferred
 async def test_without_users_nobody_logs_in(cluster: Cluster) -> None:
     me = json.loads((await api(cluster, "me")).body)
-    assert me == {"users": False, "name": "", "operator": True, "session": False, "csrf": ""}
+    assert me == {"users": False, "name": "", "operator": True, "session": False, "csrf": "", "bin": 0}
     body = json.dumps({"name": "a", "password": "b"}).encode()
     assert (await cluster.ask("POST", "/.splitd/api/login", body, Content_Type="application/json")).code == 404
 

@@ -15,6 +15,7 @@ from splitd.interfaces.journal import JournalStatistics
 from splitd.model.fronts import SeenFront
 from splitd.nodes.probe import Found
 from splitd.nodes.reading import ReadingReport
+from splitd.upkeep.bin import BinProgress
 from splitd.upkeep.check.events import CheckEnd, CheckFailed, CheckProgress, HurtFile
 from splitd.upkeep.heal.report import HealReport
 from splitd.upkeep.lifecycle import LifecycleProgress
@@ -277,7 +278,8 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     :param rebalance: the one in progress, or the last one; null before the first.
     :param relayout: the present or the last walk that gave stored files another layout; null before the first.
     :param lifecycle: the present or the last walk over buckets with lifecycle rules; null before the first.
-    :param files: files in the catalog.
+    :param bin: what was deleted and can be restored.
+    :param files: files in the catalog, those in the bin included.
     :param bytes: bytes of all files, as their clients count them.
     :param sweep: the last one; null before the first.
     :param sweeping: whether one is under way.
@@ -306,6 +308,7 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     reading: ReadingReport
     relayout: RelayoutProgress | None
     lifecycle: LifecycleProgress | None
+    bin: BinProgress
     files: int
     bytes: int
     uploads: UploadsReport

@@ -45,6 +45,7 @@ from splitd.nodes.file import RegistryFile
 from splitd.nodes.reading import ReadPolicy
 from splitd.nodes.registry import NodeRegistry
 from splitd.nodes.state import NodeStatus
+from splitd.upkeep.bin import BinUpkeep
 from splitd.upkeep.heal.disks import DiskWatch
 from splitd.upkeep.heal.healer import Healer
 from splitd.upkeep.lifecycle import Lifecycle
@@ -92,6 +93,7 @@ class Status:
     policy: ReadPolicy
     relayout: Relayout
     lifecycle: Lifecycle
+    bin: BinUpkeep
     traffic: Traffic
     reaper: Reaper
     sweep: Sweep
@@ -192,6 +194,7 @@ class Status:
             reading=self.policy.report(),
             relayout=self.relayout.progress,
             lifecycle=self.lifecycle.progress,
+            bin=self.bin.progress,
             files=catalog.files,
             bytes=catalog.bytes_stored,
             uploads=UploadsReport(
@@ -271,6 +274,8 @@ class Status:
                 "How many connections of clients there may be.",
                 self.site.admission.limit or 0,
             ),
+            "splitd_bin_files": ("Files that were deleted and can be restored.", self.bin.progress.files),
+            "splitd_bin_bytes": ("Bytes of the files that were deleted and can be restored.", self.bin.progress.bytes),
             "splitd_open_descriptors": ("File descriptors that are open.", self.descriptors.used()),
             "splitd_descriptor_limit": ("How many file descriptors may be open.", self.descriptors.limit),
             "splitd_journal_bytes": ("Size of the journal.", journal.size),
@@ -310,6 +315,10 @@ class Status:
             "splitd_cache_hits": ("Small files that were found in memory.", self.cache.hits),
             "splitd_cache_misses": ("Small files that were not found in memory.", self.cache.misses),
             "splitd_lifecycle_expired": ("Objects that rules of buckets have deleted.", self.lifecycle.expired),
+            "splitd_bin_purged": (
+                "Things in the bin that were purged, because of their age or for want of room.",
+                self.bin.progress.purged + self.bin.progress.purged_full,
+            ),
             "splitd_lifecycle_aborted": ("Uploads that rules of buckets have aborted.", self.lifecycle.aborted),
             "splitd_reaped_uploads": ("Uploads and versions whose parts were deleted.", catalog.reaped),
             "splitd_moved_parts": ("Parts moved to another node.", self.rebalance.moved_parts),

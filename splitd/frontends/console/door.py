@@ -18,6 +18,7 @@ from splitd.frontends.http.answers import Refused, answer
 from splitd.frontends.http.guard import Guard
 from splitd.frontends.http.limits import RequestLimits
 from splitd.frontends.http.names import read_path
+from splitd.interfaces.bin import IBin
 from splitd.interfaces.names import INamespace
 from splitd.interfaces.store import IObjectStore
 from splitd.model.paths import check_catalog_path, check_shape
@@ -62,6 +63,8 @@ class ConsoleDoor:
     :param clock: schedules calls.
     :param base: what all URLs begin with.
     :param limits: lets requests in; None for no limits.
+    :param bin_of: returns the bin as somebody sees it.
+    :param keep_days: how long the bin keeps what is deleted; 0 if there is no bin.
     :param sign_in: returns what logs people in at an issuer; None if nothing does.
     :param seen: notes what an issuer says of somebody who has just logged in there, and what they may do by it.
     """
@@ -76,6 +79,8 @@ class ConsoleDoor:
     limits: RequestLimits | None = None
     sign_in: Callable[[], SignIn | None] = lambda: None
     seen: Callable[[Claims, Principal | None], Awaitable[None]] | None = None
+    bin_of: Callable[[Principal | None], IBin] = attrs.field(kw_only=True)
+    keep_days: float = attrs.field(default=0.0, kw_only=True)
 
     @property
     def root(self) -> str:

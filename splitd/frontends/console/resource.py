@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from splitd.errors import (
     BadName,
     Busy,
+    CatalogReadOnly,
     Forbidden,
     LoginRequired,
     LoginUnavailable,
@@ -14,10 +15,14 @@ from splitd.errors import (
     NotAFile,
     NotFound,
     Overloaded,
+    PreconditionFailed,
+    Protected,
+    QuotaExceeded,
     SplitdError,
     TooManyLogins,
     TooManyRequests,
 )
+from splitd.frontends.console import bin as deleted
 from splitd.frontends.console import cluster, listing, login, pictures, sign_in
 from splitd.frontends.console.assets import FOREVER, Assets
 from splitd.frontends.console.door import Asked, ConsoleDoor
@@ -33,6 +38,10 @@ _STATUS: dict[type[SplitdError], int] = {
     NotFound: 404,
     NotACollection: 409,
     NotAFile: 409,
+    PreconditionFailed: 412,
+    Protected: 423,
+    CatalogReadOnly: 503,
+    QuotaExceeded: 507,
     TooManyLogins: 429,
     TooManyRequests: 429,
     LoginUnavailable: 503,
@@ -52,6 +61,10 @@ _OPERATIONS: dict[tuple[str, str], _Operation] = {
     ("POST", "login"): login.login,
     ("POST", "logout"): login.logout,
     ("POST", "logout-everywhere"): login.logout_everywhere,
+    ("GET", "bin"): deleted.list_bin,
+    ("POST", "bin"): deleted.put,
+    ("DELETE", "bin"): deleted.purge,
+    ("POST", "bin/restore"): deleted.restore,
     ("GET", "cluster"): cluster.report,
     ("GET", "cluster/events"): cluster.events,
 }
@@ -59,7 +72,7 @@ _OPERATIONS: dict[tuple[str, str], _Operation] = {
 _OPEN = frozenset({"login"})
 """What is asked for by those who have not logged in, and whose cookie may have ended."""
 
-VIEWS = frozenset({"cluster", "keys", "shares"})
+VIEWS = frozenset({"bin", "cluster", "keys", "shares"})
 """The addresses of the page that are no collections."""
 
 

@@ -1,0 +1,98 @@
+"""The bin as one user sees it.  Here grants for it are judged: those of today, for the path where something was."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred, fail
+from zope.interface import implementer
+
+from splitd.access.grants import ADMIN, READ, WRITE
+from splitd.access.judge import Judge
+from splitd.errors import Forbidden, NotFound
+from splitd.interfaces.bin import IBin
+from splitd.model.binned import Binned
+from splitd.model.conditions import Condition
+
+
+@implementer(IBin)
+class LimitedBin:
+    """The bin, limited to what one user may see and do.
+
+    They see what they have deleted, and what was where they may write, if they may read there.  `admin` there suffices,
+    too.
+
+    Besides the errors of the interface, each call raises `NotFound`, `Forbidden` or `LoginRequired` if the user may not
+    do it.
+    """
+
+    def __init__(self, bin_: IBin, judge: Judge) -> None:
+        self._bin = bin_
+        self._judge = judge
+
+    def sees(self, binned: Binned) -> bool:
+        """Whether the user sees it."""
+        rights = self._judge.grants.rights(binned.path)
+        is_own = bool(binned.user) and binned.user == self._judge.principal.name
+        return ADMIN in rights or (READ in rights and (is_own or WRITE in rights))
+
+    def may_purge(self, binned: Binned) -> bool:
+        """Whether the user may delete it for good: needs `write` for all of it, or `admin`."""
+        grants = self._judge.grants
+        return ADMIN in grants.rights(binned.path) or grants.everywhere(binned.path, WRITE)
+
+    def put(self, path: str, condition: Condition, user: str) -> Deferred[Binned]:
+        """Delete something so that it can be restored; needs `write` for all that is in it."""
+        assert not user
+        refused = self._judge.refuse_change(path, condition, everywhere=True)
+        if refused:
+            return fail(refused)
+        return self._bin.put(path, self._judge.own(path, condition), self._judge.principal.name)
+
+    def restore(self, binned: Binned, target: str) -> Deferred[None]:
+        """Put something back; needs `write` for all of the target, and `read` for all of what it was, or `admin`."""
+        return Deferred.fromCoroutine(self._restore(binned.key, target))
+
+    async def _restore(self, key: str, target: str) -> None:
+        binned = await self._known(key)
+        refused = self._judge.refuse(target, WRITE, everywhere=True)
+        if not refused and ADMIN not in self._judge.grants.rights(binned.path):
+            refused = self._judge.refuse(binned.path, READ, everywhere=True)
+        if refused:
+            raise refused
+        await self._bin.restore(binned, target)
+
+    def purge(self, binned: Binned) -> Deferred[bool]:
+        """Delete something for good; needs `write` for all of what it was, or `admin`."""
+        return Deferred.fromCoroutine(self._purge(binned.key))
+
+    async def _purge(self, key: str) -> bool:
+        binned = await self._known(key)
+        if not self.may_purge(binned):
+            raise Forbidden(f"{binned.path}: {self._judge.principal.name} has no write grant for it and all in it")
+        return await self._bin.purge(binned)
+
+    async def _known(self, key: str) -> Binned:
+        """Return something as the catalog knows it.
+
+        :raise NotFound: the user sees no such thing.
+        """
+        found = await self._bin.find(key)
+        if found is None or not self.sees(found):
+            raise NotFound(f"{key[:60]} is not in the bin")
+        return found
+
+    def find(self, key: str) -> Deferred[Binned | None]:
+        """Look up something that the user sees; see `IBin.find`."""
+        return self._bin.find(key).addCallback(lambda found: found if found is not None and self.sees(found) else None)
+
+    def page(self, after: str, limit: int) -> Deferred[list[Binned]]:
+        """List a page of what the user sees; see `IBin.page`."""
+        return Deferred.fromCoroutine(self._page(after, limit))
+
+    async def _page(self, after: str, limit: int) -> list[Binned]:
+        found = list[Binned]()
+        while True:
+            page = await self._bin.page(after, limit)
+            found += filter(self.sees, page)
+            if len(page) < limit or len(found) >= limit:
+                return found[:limit]
+            after = page[-1].key
