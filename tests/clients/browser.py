@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.clients.programs import find
 
@@ -20,6 +20,8 @@ _FLAGS = [
     "--no-sandbox",  # it may run as root
 ]
 TIMEOUT_MS = 30_000
+
+expect.set_options(timeout=TIMEOUT_MS)  # by default five seconds, which a busy machine may take for a page
 
 
 @contextmanager
