@@ -10,6 +10,7 @@ from rich.console import Console
 from splitd.cli.demo.report import Report
 from splitd.cli.demo.results import PASSED, StepResult
 from splitd.cli.demo.scene import Scene, Step
+from splitd.cli.demo.steps.browsing import BROWSE
 from splitd.cli.demo.steps.continuing import GO_ON
 from splitd.cli.demo.steps.encryption import TLS
 from splitd.cli.demo.steps.failures import KILL_FRONT, KILL_NODE, KILL_READ, LEAVE
@@ -28,7 +29,7 @@ from splitd.cli.errors import CommandFailed
 
 STEPS = (
     START, PUT_KNOWN, PUT_PIPED, READ_BACK, LOOK_AT_PARTS, OVERWRITE, KEEP_HEADERS, BEHIND_A_PROXY, LEAVE, KILL_NODE,
-    KILL_READ, KILL_FRONT, GO_ON, AT_ONCE, USERS, S3, GROW, PARITY, FLIPPED, KILL_TWO_READING, KILL_TWO_WRITING,
+    KILL_READ, KILL_FRONT, GO_ON, BROWSE, AT_ONCE, USERS, S3, GROW, PARITY, FLIPPED, KILL_TWO_READING, KILL_TWO_WRITING,
     UPGRADE, TLS, LOSE_FRONT, REPLACE_DISK, LOSE,
 )  # fmt: skip
 
