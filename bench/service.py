@@ -109,15 +109,24 @@ class Cluster:
     :param cached: whether the front keeps small files in memory.
     :param users: the file of the users; None for none.
     :param etag: what the ETags of objects of S3 are.
+    :param catalog: the address of the database that has its names; empty for a journal.
     """
 
     def __init__(
-        self, folder: Path, port: int, *, cached: bool = True, users: Path | None = None, etag: str = "md5"
+        self,
+        folder: Path,
+        port: int,
+        *,
+        cached: bool = True,
+        users: Path | None = None,
+        etag: str = "md5",
+        catalog: str = "",
     ) -> None:
         self._folder = folder / "cluster"
         self._port = port
         self._own = {"cache": "32MiB" if cached else "0", "s3_etag": etag}
         self._options = [] if users is None else ["--users", str(users)]
+        self._options += ["--catalog", catalog] if catalog else []
         self._children = Children(folder)
         self.url = f"http://{HOST}:{port}"
 

@@ -44,9 +44,11 @@ class Side:
 
     :param client: makes them.
     :param prefix: begins the names of its files.
+    :param clients: how many requests it makes at a time.
     """
 
-    def __init__(self, cluster: Cluster, client: Client, prefix: str) -> None:
+    def __init__(self, cluster: Cluster, client: Client, prefix: str, clients: int = _CLIENTS) -> None:
+        self._clients = clients
         self._cluster = cluster
         self._prefix = prefix
         self._client = client
@@ -58,7 +60,7 @@ class Side:
 
     def warm_up(self) -> None:
         """Store what is read later."""
-        self._client.run(_CLIENTS, (Exchange("PUT", path, _SIZE) for path in self._hot))
+        self._client.run(self._clients, (Exchange("PUT", path, _SIZE) for path in self._hot))
 
     def put(self, count: int) -> float:
         """Store files; return the front's CPU microseconds for each."""
@@ -72,7 +74,7 @@ class Side:
     def _measure(self, count: int, exchanges: Iterator[Exchange]) -> float:
         processes = self._cluster.processes()
         before = processes.cpu_s()["front"]
-        self._client.run(_CLIENTS, exchanges)
+        self._client.run(self._clients, exchanges)
         return (processes.cpu_s()["front"] - before) / count * 1e6
 
 

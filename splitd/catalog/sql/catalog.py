@@ -255,7 +255,7 @@ class StoredCatalog(JournalledCatalog):
 
     def lookup(self, path: str) -> Deferred[Manifest | Collection | None]:
         """Look up a path; see `ICatalog`."""
-        return self._changes.read(lambda: self._state.find(path), path)
+        return self._changes.read(lambda: self._state.find(path), path, plain=True)
 
     def list_members(self, path: str, after: str, limit: int) -> Deferred[list[Member]]:
         """List a page of a collection's members; see `ICatalog`."""

@@ -8,10 +8,12 @@ moves or deletes a collection holds its row for itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
 from typing import Any
 
 import attrs
 
+from splitd.catalog.sql.rows import array
 from splitd.model.paths import place_of
 
 
@@ -44,6 +46,16 @@ _WALK = """WITH RECURSIVE step(number, above, name) AS MATERIALIZED (
 _FOLDERS = """SELECT e.parent, e.name, e.id, e.created_ms, e.modified_ms, e.implied, e.properties
     FROM unnest(%s::bigint[], %s::bytea[]) AS step(parent, name)
     JOIN entry e ON e.parent = step.parent AND e.name = step.name ORDER BY e.id"""
+
+_LOOK = """WITH RECURSIVE step(number, above, name) AS MATERIALIZED (
+        SELECT * FROM unnest(%s::int[], %s::int[], %s::bytea[])
+    ), chain AS (
+        SELECT 0 AS number, e.* FROM entry e WHERE e.parent = 0 AND e.name = ''
+        UNION ALL
+        SELECT step.number, e.*
+        FROM chain JOIN step ON step.above = chain.number JOIN entry e ON e.parent = chain.id AND e.name = step.name
+    )
+    SELECT e.number, {columns} FROM chain e LEFT JOIN version v ON v.upload = e.upload"""
 
 _LEAVES = """SELECT {columns} FROM unnest(%s::bigint[], %s::bytea[]) AS leaf(parent, name)
     JOIN entry e ON e.parent = leaf.parent AND e.name = leaf.name LEFT JOIN version v ON v.upload = e.upload
@@ -84,23 +96,39 @@ class Chains:
         :raise ChainBroken: other changes came between.
         """
         steps = self._plan(paths)
+        if not locks:
+            self._look(steps, columns, absent)
+            return
         self._walk(steps)
         if steps[0].row is None:
             raise ChainBroken("there is no root")
-        if locks:
-            self._lock(steps)
-            self._refuse_made(steps)
-        else:
-            here = [number for number, step in enumerate(steps) if step.row is not None]
-            self._take_folders(steps, self._fetch(steps, here, ""))
+        self._lock(steps)
+        self._refuse_made(steps)
         leaves = [(step.row[2], name) for step in steps if step.row is not None for name in sorted(step.leaves)]
         if leaves:
-            query = _LEAVES.format(columns=columns) + (" FOR UPDATE OF e" if locks else "")
-            ends = [parent for parent, _ in leaves], [name.encode() for _, name in leaves]
+            query = _LEAVES.format(columns=columns) + " FOR UPDATE OF e"
+            ends = array([parent for parent, _ in leaves]), array([name.encode() for _, name in leaves])
             for row in self._cursor.execute(query, ends).fetchall():
                 self._take(row)
         for parent, name in leaves:
             absent(parent, name)
+
+    def _look(self, steps: list[_Step], columns: str, absent: Callable[[int, str], object]) -> None:
+        """Load all of it by one statement, without locks."""
+        above, names = [step.above for step in steps[1:]], [step.name for step in steps[1:]]
+        for number, step in enumerate(steps):
+            above += [number] * len(step.leaves)
+            names += [name.encode() for name in step.leaves]
+        values = array(range(1, len(names) + 1)), array(above), array(names)
+        found = self._cursor.execute(_LOOK.format(columns=columns), values).fetchall()
+        ids: dict[int, int] = {}
+        for number, *row in sorted(found, key=itemgetter(0)):  # each collection before what is in it
+            self._take(row)
+            ids[number] = row[2]
+        for number, step in enumerate(steps):
+            if number in ids:
+                for name in step.leaves:
+                    absent(ids[number], name)
 
     @staticmethod
     def _plan(paths: Iterable[tuple[str, bool]]) -> list[_Step]:
@@ -127,7 +155,7 @@ class Chains:
     def _found(self, steps: list[_Step]) -> list[tuple[int, Sequence[Any]]]:
         numbers = range(1, len(steps))
         above, names = [steps[number].above for number in numbers], [steps[number].name for number in numbers]
-        found = self._cursor.execute(_WALK, (list(numbers), above, names)).fetchall()
+        found = self._cursor.execute(_WALK, (array(numbers), array(above), array(names))).fetchall()
         return [(number, row) for number, *row in found]
 
     def _refuse_made(self, steps: list[_Step]) -> None:
@@ -167,7 +195,8 @@ class Chains:
         rows = [row for number in numbers if (row := steps[number].row) is not None]
         if not rows:
             return {}
-        found = self._cursor.execute(_FOLDERS + locking, ([row[0] for row in rows], [row[1] for row in rows]))
+        ends = array([row[0] for row in rows]), array([row[1] for row in rows])
+        found = self._cursor.execute(_FOLDERS + locking, ends)
         fetched = {row[2]: row for row in found.fetchall()}
         if locking and fetched.keys() != {row[2] for row in rows}:
             raise ChainBroken("a collection was moved or deleted meanwhile")

@@ -148,11 +148,12 @@ class StoredChanges(Changes):
         with self.manner(exclusive=True):
             return self._queue(judge, [path], None, None, durable=True)
 
-    def read(self, call: Callable[[], _Result], *keys: str) -> Deferred[_Result]:
+    def read(self, call: Callable[[], _Result], *keys: str, plain: bool = False) -> Deferred[_Result]:
         """Look at the catalog, as it is at one instant after this call.
 
         :param call: looks, in a thread; the state is that of the transaction.
         :param keys: the paths and uploads that it looks at, as far as they are known.
+        :param plain: whether it looks at nothing but the names at these paths.
         :return: a Deferred that fires with the result.
         :raise CatalogAway: the database does not answer.
         """
@@ -162,7 +163,7 @@ class StoredChanges(Changes):
             if not answered.called:
                 answered.callback(outcome)
 
-        self._looks.submit([Look(call, keys, done)])
+        self._looks.submit([Look(call, keys, done, plain=plain)])
         return answered
 
     def write(self, call: Callable[[], _Result], **manner: Any) -> Deferred[_Result]:

@@ -8,6 +8,7 @@ from typing import Any
 from splitd.catalog.doomed import DoomedEntry, DoomedParts
 from splitd.catalog.sql.counts import Counts
 from splitd.catalog.sql.ids import Ids
+from splitd.catalog.sql.rows import array
 from splitd.model.holdings import PartCopy
 from storaged.parts.format import PartId
 
@@ -96,15 +97,15 @@ class StoredDoomed(DoomedParts):
                 WHERE d.node = gone.node AND d.serial = gone.serial AND d.part = gone.part"""
             places = sorted(gone)
             columns = [each[1] for each in places], [each[2] for each in places]
-            cursor.execute(query, (numbers_of(node for node, _, _ in places), *columns))
+            cursor.execute(query, (array(numbers_of(node for node, _, _ in places)), *map(array, columns)))
         if new:
             query = """INSERT INTO doomed (node, serial, part, upload, is_copy)
                 SELECT * FROM unnest(%s::smallint[], %s::bigint[], %s::smallint[], %s::bytea[], %s::boolean[])"""
             places = sorted(new, key=lambda each: (each[1], each[2]))
             columns = [each[1] for each in places], [each[2] for each in places]
-            uploads = [bytes.fromhex(rows[each][0]) for each in places]
-            parts = numbers_of(node for node, _, _ in places), *columns, uploads, [rows[each][1] for each in places]
-            cursor.execute(query, parts)
+            uploads, copies = [bytes.fromhex(rows[each][0]) for each in places], [rows[each][1] for each in places]
+            parts = numbers_of(node for node, _, _ in places), *columns, uploads, copies
+            cursor.execute(query, [array(column) for column in parts])
         for sign, some in ((1, new), (-1, gone)):
             for node, _, _ in some:
                 counts.add(f"doomed on {node}", sign)

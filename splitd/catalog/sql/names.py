@@ -10,6 +10,7 @@ from splitd.catalog.sql.chains import Chains
 from splitd.catalog.sql.ids import Ids
 from splitd.catalog.sql.parts import PartRows
 from splitd.catalog.sql.rows import (
+    array,
     decode_manifest,
     decode_properties,
     decode_said,
@@ -298,5 +299,5 @@ _PUT = """INSERT INTO entry (parent, name, properties, upload, size, manifest)
         upload = excluded.upload, size = excluded.size, manifest = excluded.manifest"""
 
 
-def _transposed(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
-    return [[row[column] for row in rows] for column in range(width)]
+def _transposed(rows: Sequence[Sequence[Any]], width: int) -> list[str]:
+    return [array([row[column] for row in rows]) for column in range(width)]

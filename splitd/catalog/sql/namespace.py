@@ -136,7 +136,7 @@ class StoredKeys(JournalledKeys):
             check_key_path(path)
             return self._state.find_key(path)
 
-        return self._changes.read(find, path)
+        return self._changes.read(find, path, plain=True)
 
     def delete_key(self, path: str, condition: Condition) -> Deferred[bool]:
         """Delete one key; see `IKeys.delete_key`."""

@@ -12,7 +12,7 @@ from splitd.catalog.part_moves import PartMoves
 from splitd.catalog.sql.counts import Counts
 from splitd.catalog.sql.doomed import StoredDoomed
 from splitd.catalog.sql.ids import Ids, NodeNumbers
-from splitd.catalog.sql.rows import array_of, decode_said, encode_said
+from splitd.catalog.sql.rows import array, array_of, decode_said, encode_said
 from splitd.catalog.state import UnderWay
 from splitd.model.holdings import PartCopy
 from splitd.model.manifest import Manifest
@@ -75,12 +75,40 @@ class PartRows:
         if keys:
             self._load(sorted(keys))
 
-    def _load(self, keys: list[bytes]) -> None:
+    def _load(self, sorted_keys: list[bytes]) -> None:
+        execute, locking, keys = self._cursor.execute, self._locking, array(sorted_keys)
+        # Of most uploads most tables have nothing.
+        uploads, versions, names, moves, doomed = execute(_WHERE, {"keys": keys}).fetchone()
+        if uploads:
+            self._load_uploads(keys)
+        if versions:
+            self._load_versions(keys)
+        if names:
+            query = "SELECT upload, names FROM shared WHERE upload = ANY(%s) ORDER BY upload"
+            for upload, count in execute(query + locking, (keys,)).fetchall():
+                self._names[upload.hex()] = self._names_before[upload.hex()] = count
+        if moves:
+            query = "SELECT upload, part, node, time_ms, front FROM move WHERE upload = ANY(%s)"
+            for upload, part, number, time_ms, front in execute(query + locking, (keys,)).fetchall():
+                record = PartMoveStarted(upload.hex(), part, self.node_ids([number])[0], time_ms, front)
+                self._copies[PartCopy(record.upload, part, record.target)] = record
+                self.moves.know(record)
+        if doomed:
+            query = (
+                "SELECT node, serial, part, upload, is_copy FROM doomed WHERE upload = ANY(%s) ORDER BY serial, part"
+            )
+            rows = execute(query + locking, (keys,)).fetchall()
+            self.doomed.know([(self.node_ids([row[0]])[0], *row[1:3], row[3].hex(), row[4]) for row in rows])
+
+    def _load_uploads(self, keys: str) -> None:
         execute, locking = self._cursor.execute, self._locking
         query = "SELECT upload, path, nodes, time_ms, front FROM upload WHERE upload = ANY(%s) ORDER BY upload"
         for upload, path, numbers, time_ms, front in execute(query + locking, (keys,)).fetchall():
             under_way = UnderWay(path.decode(), self.node_ids(numbers), time_ms, front)
             self._uploads[upload.hex()] = self._began[upload.hex()] = under_way
+
+    def _load_versions(self, keys: str) -> None:
+        execute, locking = self._cursor.execute, self._locking
         query = f"SELECT {VERSION} FROM version WHERE upload = ANY(%s) ORDER BY upload"
         for row in execute(query + locking, (keys,)).fetchall():
             manifest = self.manifest_of(row)
@@ -88,17 +116,6 @@ class PartRows:
             if "" in manifest.nodes:
                 self.hurt.weigh(manifest)
                 self._wants[manifest.upload] = _want_of(manifest)
-        query = "SELECT upload, names FROM shared WHERE upload = ANY(%s) ORDER BY upload"
-        for upload, names in execute(query + locking, (keys,)).fetchall():
-            self._names[upload.hex()] = self._names_before[upload.hex()] = names
-        query = "SELECT upload, part, node, time_ms, front FROM move WHERE upload = ANY(%s)"
-        for upload, part, number, time_ms, front in execute(query + locking, (keys,)).fetchall():
-            record = PartMoveStarted(upload.hex(), part, self.node_ids([number])[0], time_ms, front)
-            self._copies[PartCopy(record.upload, part, record.target)] = record
-            self.moves.know(record)
-        query = "SELECT node, serial, part, upload, is_copy FROM doomed WHERE upload = ANY(%s) ORDER BY serial, part"
-        rows = execute(query + locking, (keys,)).fetchall()
-        self.doomed.know([(self.node_ids([row[0]])[0], *row[1:3], row[3].hex(), row[4]) for row in rows])
 
     def manifest_of(self, row: Sequence[Any]) -> Manifest:
         """Return the version that a row of the columns `VERSION` describes."""
@@ -149,22 +166,22 @@ class PartRows:
     def _want(self, upload: str) -> tuple[int, int, int] | None:
         return self.hurt.want(upload)
 
-    def _rows_of(self, manifests: Iterable[Manifest]) -> list[list[Any]]:
+    def _rows_of(self, manifests: Iterable[Manifest]) -> list[Any]:
         placed = [self.moves.place(each) for each in manifests]
         return [
-            *([getattr(each, name) for each in placed] for name in ("size", "created_ms", "data", "unit")),
-            [encode_said(each.said) for each in placed],
-            [bytes.fromhex(each.segment_of) if each.segment_of else None for each in placed],
+            *(array([getattr(each, name) for each in placed]) for name in ("size", "created_ms", "data", "unit")),
+            array([encode_said(each.said) for each in placed]),
+            array([bytes.fromhex(each.segment_of) if each.segment_of else None for each in placed]),
             *self._changes_of(placed),
         ]
 
-    def _changes_of(self, manifests: Sequence[Manifest]) -> list[list[Any]]:
+    def _changes_of(self, manifests: Sequence[Manifest]) -> list[Any]:
         wants = [self._want(each.upload) or (None, None, None) for each in manifests]
         return [
-            [bytes.fromhex(each.upload) for each in manifests],
+            array([bytes.fromhex(each.upload) for each in manifests]),
             [array_of(self.numbers_of(each.nodes)) for each in manifests],
-            [each.parity for each in manifests],
-            *([want[column] for want in wants] for column in range(3)),
+            array([each.parity for each in manifests]),
+            *(array([want[column] for want in wants]) for column in range(3)),
         ]
 
     def _flush_uploads(self) -> None:
@@ -174,10 +191,10 @@ class PartRows:
         begun = [(each, way) for each, way in self._uploads.items() if self._began.get(each) is not way]
         if begun:
             columns = [
-                [bytes.fromhex(each) for each, _ in begun],
-                [way.path.encode() for _, way in begun],
+                array([bytes.fromhex(each) for each, _ in begun]),
+                array([way.path.encode() for _, way in begun]),
                 [array_of(self.numbers_of(way.nodes)) for _, way in begun],
-                [way.time_ms for _, way in begun],
+                array([way.time_ms for _, way in begun]),
                 [way.front for _, way in begun],
             ]
             self._cursor.execute(_BEGIN, columns)
@@ -227,12 +244,17 @@ def _key(upload: str) -> bytes | None:
         return None
 
 
-def _keys(uploads: Iterable[str]) -> list[bytes]:
-    return sorted(map(bytes.fromhex, uploads))
+def _keys(uploads: Iterable[str]) -> str:
+    return array(sorted(map(bytes.fromhex, uploads)))
 
 
 VERSION = "upload, size, created_ms, data, parity, unit, nodes, said, segment_of"
 """The columns of a version."""
+
+_WHERE = "SELECT " + ", ".join(
+    f"EXISTS (SELECT FROM {table} WHERE upload = ANY(%(keys)s::bytea[]))"
+    for table in ("upload", "version", "shared", "move", "doomed")
+)
 
 _ADD = """INSERT INTO version
         (size, created_ms, data, unit, said, segment_of, upload, nodes, parity, spare, missing, lacking)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 
 from splitd.catalog.metering import Meters, metered_paths
 from splitd.catalog.quotas import JournalledQuotas
@@ -85,10 +85,10 @@ class StoredQuotas(JournalledQuotas):
 
     def refuse(self, path: str, size: int | None, replaced: int | None = None) -> Deferred[int | None]:
         """Ask whether a file or a segment may be put at a path now; see `IQuotas.refuse`."""
+        if not self._meters.quotas:
+            return succeed(None)
 
         def refuse() -> int | None:
-            if not self._meters.quotas:
-                return None
             self._current.meters.load(None, locks=False)
             return self._refuse(path, size, replaced)
 

@@ -50,6 +50,15 @@ def array_of(numbers: Sequence[int]) -> str:
     return "{" + ",".join(map(str, numbers)) + "}"
 
 
+def array(values: Sequence[bytes | int | None]) -> str:
+    """Return bytes or numbers as the text of an array, for which the driver takes ten times as long."""
+    return "{" + ",".join([_item(value) for value in values]) + "}"
+
+
+def _item(value: bytes | int | None) -> str:
+    return f'"\\\\x{value.hex()}"' if isinstance(value, bytes) else "NULL" if value is None else str(value)
+
+
 def name_of(column: bytes) -> str:
     """Return the text in a column of bytes."""
     return column.decode()

@@ -110,16 +110,18 @@ class StoredState(State):
             self._nodes, self._nodes_before = (lost, disks), (dict(lost), dict(disks))
         return self._nodes
 
-    def load(self, keys: Iterable[tuple[str, bool]]) -> None:
+    def load(self, keys: Iterable[tuple[str, bool]], *, names_only: bool = False) -> None:
         """Load what changes touch.
 
         :param keys: the keys of the changes (see `Changes.make`), and whether something may be removed there.
+        :param names_only: whether no lock of WebDAV is looked at.
         """
         keys = list(keys)
         paths = [(key, removes) for key, removes in keys if key.startswith("/") and is_text(key)]
         if paths:
             self.stored_names.chains.load(paths, COLUMNS, self.stored_names.absent, locks=self._locks)
-            self._stored_locks.load([path for path, _ in paths])
+            if not names_only:
+                self._stored_locks.load([path for path, _ in paths])
             if self._locks:
                 self.meters.load([path for path, _ in paths])
         self.parts.load(*(key.partition("/")[0] for key, _ in keys if not key.startswith(("/", "node "))))

@@ -98,12 +98,16 @@ class Look(Job):
 
     :param call: looks, and returns the result.
     :param keys: what it looks at, for what is known.
+    :param plain: whether it looks at nothing but the names at its keys.
     """
 
-    def __init__(self, call: Callable[[], Any], keys: Sequence[str], done: Callable[[Any], object]) -> None:
+    def __init__(
+        self, call: Callable[[], Any], keys: Sequence[str], done: Callable[[Any], object], *, plain: bool = False
+    ) -> None:
         super().__init__(done)
         self.call = call
         self.keys = [(key, False) for key in keys]
+        self.plain = plain
 
 
 class Connected:
@@ -268,10 +272,14 @@ class Reader(Connected):
 
     def _look(self, looks: Sequence[Look]) -> list[Any]:
         outcomes: list[Any] = []
+        # Names are looked at by one statement, which sees one snapshot by itself: no transaction is begun for it.
+        plain = all(look.plain for look in looks)
+        if self._connection.autocommit != plain:
+            self._connection.autocommit = plain
         with self._connection.cursor(binary=True) as cursor:
             state = self._state(cursor, locks=False)
             with self._current.be(state):
-                state.load(key for look in looks for key in look.keys)
+                state.load((key for look in looks for key in look.keys), names_only=plain)
                 for look in looks:
                     try:
                         outcomes.append(look.call())
@@ -279,5 +287,6 @@ class Reader(Connected):
                         raise
                     except Exception:
                         outcomes.append(Failure())
-        self._connection.rollback()
+        if not plain:
+            self._connection.rollback()
         return outcomes

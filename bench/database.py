@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+"""Measures a catalog in PostgreSQL with few files and with many: look-ups, changes, pages and moves.
+
+    bench/database.py --catalog postgresql://splitd@localhost/bench --files 10000000
+
+The files are made by the database itself, as splitd would have made them: 1,000 in each collection, 1,000 collections
+in a tree.  They have no parts on any node.  The database must be empty; it is left as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import resource
+from collections.abc import Awaitable, Callable
+from time import monotonic
+from typing import Any
+
+import psycopg
+from report import say, table, write_json
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.task import react
+
+from splitd.catalog.sql.catalog import StoredCatalog
+from splitd.catalog.sql.connecting import connector
+from splitd.interfaces.uploads import Commit, Start
+from splitd.model.conditions import ALWAYS
+from splitd.model.manifest import Manifest
+from storaged.system.clocks import WallClock
+
+_NODES = tuple(f"n{number}" for number in range(1, 7))
+_IN_ONE, _FOLDERS = 1000, 1000
+_FIRST = 10**12
+"""The id of the first collection; the sequence does not get so far."""
+
+_LOAD = """
+    INSERT INTO node SELECT n, 'n' || n FROM generate_series(1, 6) AS n ON CONFLICT DO NOTHING;
+    INSERT INTO entry (parent, name, id, created_ms, modified_ms)
+        VALUES (1, convert_to('t{tree}/', 'UTF8'), {first}, 1, 1);
+    INSERT INTO entry (parent, name, id, created_ms, modified_ms)
+        SELECT {first}, convert_to('d' || d || '/', 'UTF8'), {first} + 1 + d, 1, 1
+        FROM generate_series(0, {folders} - 1) AS d;
+    INSERT INTO version (upload, size, created_ms, data, parity, unit, nodes)
+        SELECT decode(md5('{tree}.' || n), 'hex'), 4096, 1, 4, 2, 65536, '{{1,2,3,4,5,6}}'
+        FROM generate_series(0, {files} - 1) AS n ORDER BY 1;
+    INSERT INTO entry (parent, name, upload, size)
+        SELECT {first} + 1 + n / {in_one}, convert_to('f' || n % {in_one}, 'UTF8'),
+            decode(md5('{tree}.' || n), 'hex'), 4096
+        FROM generate_series(0, {files} - 1) AS n;
+    INSERT INTO tally SELECT key, 4000, {files}::bigint * factor FROM (VALUES ('files', 1), ('bytes', 4096), {parts})
+        AS counted(key, factor) ON CONFLICT (key, slot) DO UPDATE SET value = tally.value + excluded.value"""
+
+
+def load(url: str, tree: int, files: int) -> None:
+    """Make a tree of files."""
+    parts = ", ".join(f"('parts on {node}', 1)" for node in _NODES)
+    first = _FIRST + tree * 10_000
+    numbers = {"tree": tree, "first": first, "files": files, "folders": -(-files // _IN_ONE), "in_one": _IN_ONE}
+    with psycopg.connect(url) as connection:
+        connection.execute("SET synchronous_commit TO off")
+        connection.execute(_LOAD.format(parts=parts, **numbers))
+
+
+def cpu_s() -> float:
+    """Return the CPU seconds of this process."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+class Measured:
+    """Measures a catalog.
+
+    :param trees: how many trees of how many files it has.
+    """
+
+    def __init__(self, catalog: StoredCatalog, trees: int, files: int) -> None:
+        self._catalog = catalog
+        self._trees, self._files = trees, files
+        self._chance = random.Random(1)
+
+    def _path(self) -> str:
+        number = self._chance.randrange(self._files)
+        return f"/t{self._chance.randrange(self._trees)}/d{number // _IN_ONE}/f{number % _IN_ONE}"
+
+    async def get(self) -> None:
+        """Look up a file."""
+        assert await self._catalog.lookup(self._path()) is not None
+
+    async def put(self) -> None:
+        """Store a file in place of another one, as far as the catalog has to do with it."""
+        path, upload = self._path(), os.urandom(16).hex()
+        await self._catalog.admit(path, ALWAYS)
+        await self._catalog.ledger.begin_all([Start(upload, path, _NODES)])
+        version = Manifest(upload, 4096, 1, 4, 2, 65536, _NODES, "")
+        [committed] = self._catalog.ledger.commit_all([Commit(path, version, ALWAYS)])
+        await committed
+
+    async def page(self) -> None:
+        """List 1,000 members."""
+        number = self._chance.randrange(-(-self._files // _IN_ONE))
+        page = await self._catalog.list_members(f"/t{self._chance.randrange(self._trees)}/d{number}", "", 1000)
+        assert page
+
+    async def move(self) -> None:
+        """Move a tree to another name, and back."""
+        for source, target in (("/t0", "/moved"), ("/moved", "/t0")):
+            await self._catalog.namespace.move(source, target, ALWAYS, overwrite=False)
+
+
+async def many(call: Callable[[], Awaitable[None]], count: int, width: int) -> tuple[float, float]:
+    """Make calls.
+
+    :param width: how many at a time.
+    :return: the CPU microseconds of this process for each, and the milliseconds of the quickest one.
+    """
+    left, took = iter(range(count)), list[float]()
+
+    async def some() -> None:
+        for _ in left:
+            began = monotonic()
+            await call()
+            took.append(monotonic() - began)
+
+    before = cpu_s()
+    await gatherResults([Deferred.fromCoroutine(some()) for _ in range(width)])
+    return (cpu_s() - before) / count * 1e6, min(took) * 1e3
+
+
+def memory_mib() -> float:
+    """Return the most memory that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+async def measure(catalog: StoredCatalog, trees: int, files: int) -> list[float]:
+    """Measure a catalog of trees."""
+    measured = Measured(catalog, trees, files)
+    await many(measured.get, 2000, 64)
+    await many(measured.put, 500, 64)
+    figures = [(await many(measured.get, 6400, 64))[0], (await many(measured.put, 1920, 64))[0]]
+    figures += [(await many(measured.page, 31, 1))[1], (await many(measured.move, 31, 1))[1] / 2]
+    return [*figures, memory_mib()]
+
+
+async def main(reactor: Any) -> None:
+    """Measure with few files and with many, and print both."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--catalog", required=True, help="the address of an empty database or schema")
+    parser.add_argument("--files", type=int, default=10_000_000, help="how many files there are at last [%(default)s]")
+    parser.add_argument("--few", type=int, default=10_000, help="how many files there are at first [%(default)s]")
+    parser.add_argument("--json", help="where to write the figures")
+    given = parser.parse_args()
+    catalog = StoredCatalog(connector(given.catalog), reactor, WallClock(), reactor, front="bench")
+    await catalog.start()
+    load(given.catalog, 0, given.few)
+    with psycopg.connect(given.catalog, autocommit=True) as connection:
+        connection.execute("ANALYZE")
+        few = await measure(catalog, 1, given.few)
+        await catalog.delete("/t0", ALWAYS)
+        await catalog.doomed_parts.doomed_nodes()
+        in_one = _IN_ONE * _FOLDERS
+        trees, began = -(-given.files // in_one), monotonic()
+        for tree in range(trees):
+            load(given.catalog, tree, in_one)
+            say(f"{(tree + 1) * in_one:,} files after {monotonic() - began:.0f} s")
+        connection.execute("VACUUM (ANALYZE)")
+        size = "SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relname IN ('entry', 'version')"
+        bytes_each = float(connection.execute(size).fetchone()[0]) / (trees * in_one)  # type: ignore[index]
+    large = await measure(catalog, trees, in_one)
+    await catalog.close()
+    names = ["look-up, CPU us", "put, CPU us", "page of 1,000, ms", "MOVE of a tree, ms", "peak memory, MiB"]
+    rows = [[name, one, two, two / one] for name, one, two in zip(names, few, large, strict=True)]
+    print(table(["", f"{given.few:,} files", f"{trees * in_one:,} files", "ratio"], rows))
+    print(f"{bytes_each:.0f} bytes a file on the database's disk")
+    if given.json:
+        write_json(given.json, few=dict(zip(names, few, strict=True)), large=dict(zip(names, large, strict=True)))
+
+
+if __name__ == "__main__":
+    react(lambda reactor: Deferred.fromCoroutine(main(reactor)))
