@@ -43,7 +43,7 @@ def status(session: Session) -> None:
 
 
 def _summary(found: dict[str, Any]) -> Table:
-    uploads, downloads, journal = found["uploads"], found["downloads"], found["journal"]
+    uploads, downloads = found["uploads"], found["downloads"]
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, text in {
         "ready": _readiness(found),
@@ -63,9 +63,7 @@ def _summary(found: dict[str, Any]) -> Table:
         "heal": summarize_heal(found["heal"]),
         "reading": _reading(found["reading"]),
         "reaper": _reaper(found["reaper"]),
-        "journal": f"{journal['records']} records, {format_size(journal['size'])}, "
-        f"{journal['segments']} segment{'s' * (journal['segments'] != 1)}"
-        + (f", failed: {journal['failure']}" if journal["failure"] else ""),
+        **({} if found.get("fronts") else {"journal": _journal(found["journal"])}),
     }.items():
         table.add_row(name, text)
     table.add_row()
@@ -87,6 +85,14 @@ def _lifecycle(found: dict[str, Any]) -> str:
     counts = f"{found['expired']} objects deleted, {found['aborted']} uploads aborted, {found['kept']} kept"
     problem = f"; ended early: {found['problem']}" if found["problem"] else ""
     return f"{found['buckets']} buckets with rules, {counts}{problem}"
+
+
+def _journal(journal: dict[str, Any]) -> str:
+    return (
+        f"{journal['records']} records, {format_size(journal['size'])}, "
+        f"{journal['segments']} segment{'s' * (journal['segments'] != 1)}"
+        + (f", failed: {journal['failure']}" if journal["failure"] else "")
+    )
 
 
 def _readiness(found: dict[str, Any]) -> str:

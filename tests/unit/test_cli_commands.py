@@ -103,6 +103,7 @@ def test_the_status_shows_all_fronts_that_share_the_catalog(front: FrontDouble) 
     assert "0:00:00" in first
     assert first.split()[-1] == "upkeep"
     assert second.split()[:3] == ["0ddba11", "gone", "host2:8080"]
+    assert "\njournal" not in output, "there is none"
     front.status = STATUS
     assert "last heard" not in good(run(front, "status")).stdout
 
