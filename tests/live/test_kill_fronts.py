@@ -17,7 +17,7 @@ from tests.live.remembering import end_well, kill_at_random, remembering
 from tests.postgres import Postgres
 from tests.tally import TALLY
 
-KILLS = int(os.environ.get("SPLITD_KILLS", "9"))
+KILLS = int(os.environ.get("SPLITD_KILLS", "6"))
 CLIENTS = 4
 NODES = 7
 RACES = 1000

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -56,10 +57,12 @@ class OwnCluster:
     :param folder: the `--dir` of `splitctl up`.
     :param port: the front's port; None for any that is free.
     :param layout: how files are cut.
+    :ivar catalog: where names are kept; empty for the journal.  To be set before the start.
     """
 
     def __init__(self, folder: Path, port: int | None, layout: Layout) -> None:
         self.folder = folder
+        self.catalog = ""
         self._layout = layout
         self._asked_port = port
         self._port = 0
@@ -131,6 +134,7 @@ class OwnCluster:
         """Start `splitctl up`, and wait until it is ready or has ended."""
         command = ["up", "--dir", str(self.folder), "--nodes", str(nodes), "--port", str(self._port)]
         command += ["--layout", str(self._layout)]
+        command += ["--catalog", self.catalog] if self.catalog else []
         with self._output.open("wb") as output:
             # It has its own process group: Ctrl-C in the terminal reaches only the tour, which then stops it in good
             # order.
@@ -267,11 +271,19 @@ class OwnCluster:
 
 def _free_ports(folder: Path, nodes: int) -> int:
     numbers = choose_numbers(nodes, set(), set())
+    return free_ports(lambda first: ClusterPlan(folder, first, numbers).ports())
+
+
+def free_ports(block: Callable[[int], Iterable[int]]) -> int:
+    """Return a first port from which on all ports of a block are free.
+
+    :param block: returns the ports of the block that begins with a port.
+    """
     while True:
         first = random.choice(_PORTS)  # noqa: S311 - no secret
         with ExitStack() as stack:
             try:
-                for port in ClusterPlan(folder, first, numbers).ports():
+                for port in block(first):
                     stack.enter_context(socket.create_server((HOST, port)))
             except OSError:
                 continue

@@ -14,6 +14,7 @@ from splitd.cli.demo.steps.browsing import BROWSE
 from splitd.cli.demo.steps.continuing import GO_ON
 from splitd.cli.demo.steps.encryption import TLS
 from splitd.cli.demo.steps.failures import KILL_FRONT, KILL_NODE, KILL_READ, LEAVE
+from splitd.cli.demo.steps.fronts import KILL_ONE_FRONT
 from splitd.cli.demo.steps.growth import GROW
 from splitd.cli.demo.steps.many import AT_ONCE
 from splitd.cli.demo.steps.names import BEHIND_A_PROXY, KEEP_HEADERS
@@ -31,6 +32,7 @@ STEPS = (
     START, PUT_KNOWN, PUT_PIPED, READ_BACK, LOOK_AT_PARTS, OVERWRITE, KEEP_HEADERS, BEHIND_A_PROXY, LEAVE, KILL_NODE,
     KILL_READ, KILL_FRONT, GO_ON, BROWSE, AT_ONCE, USERS, S3, GROW, PARITY, FLIPPED, KILL_TWO_READING, KILL_TWO_WRITING,
     UPGRADE, TLS, LOSE_FRONT, REPLACE_DISK, LOSE,
+    KILL_ONE_FRONT,
 )  # fmt: skip
 
 
