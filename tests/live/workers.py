@@ -71,12 +71,23 @@ def read_head(client: socket.socket) -> bytes:
 
 
 def value_of(name: bytes, head: bytes) -> str:
-    """Return the value of a header.
+    """Return the value of a header; empty if there is none.
 
     :param name: in lower case.
     """
-    [value] = [value for line in head.split(b"\r\n") for got, _, value in [line.partition(b":")] if got.lower() == name]
-    return value.strip().decode()
+    for line in head.split(b"\r\n"):
+        got, _, value = line.partition(b":")
+        if got.lower() == name:
+            return value.strip().decode()
+    return ""
+
+
+def wait_for_end(client: socket.socket) -> None:
+    """Wait until the other side ends a connection, by whatever sign; it must send nothing more."""
+    try:
+        assert client.recv(1) == b""
+    except ConnectionResetError:
+        return
 
 
 def read_answer(client: socket.socket) -> tuple[bytes, bytes]:
@@ -85,7 +96,7 @@ def read_answer(client: socket.socket) -> tuple[bytes, bytes]:
     while b"\r\n\r\n" not in data:
         data += _some(client)
     head, _, body = data.partition(b"\r\n\r\n")
-    length = int(value_of(b"content-length", head))
+    length = int(value_of(b"content-length", head) or 0)
     while len(body) < length:
         body += _some(client)
     return head, body
