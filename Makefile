@@ -23,7 +23,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-clients test-disks lint check crash fuzz bench soak bench-peers bench-against bench-history bench-scale bench-parity bench-users bench-overload man vendor clean
+.PHONY: help run demo test test-clients test-disks lint check crash fuzz bench soak bench-peers bench-against bench-history bench-scale bench-parity bench-users bench-doors bench-overload man vendor clean
 
 help:  ## Show this.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,6 +81,9 @@ fuzz: $(VENV)/.installed-fuzz  ## Give every parser of what comes from outside r
 
 bench-overload: $(VENV)/.installed  ## Measure what clients see of a front with twice as much to do as it can do, with limits and without.
 	$(BIN)/python bench/overload.py $(ARGS)
+
+bench-doors: $(VENV)/.installed  ## Measure what S3 costs beside WebDAV, by turns at one cluster.
+	$(BIN)/python bench/doors.py $(ARGS)
 
 bench-users: $(VENV)/.installed  ## Measure what users cost, by turns with a cluster without them.
 	$(BIN)/python bench/users.py $(ARGS)

@@ -135,7 +135,7 @@ class _Lane:
             raise Failed(f"{exchange.method} {exchange.path}: {status} {content[:300]!r}")
         if length is None and status != 204:
             raise Failed(f"{exchange.method} {exchange.path}: an answer without Content-Length: {head!r}")
-        self._left = self._length = int(length[1]) if length and status != 204 else 0
+        self._left = self._length = int(length[1]) if length and status != 204 and exchange.method != "HEAD" else 0
         if exchange.method == "GET" and exchange.size not in (None, self._left):
             raise Failed(f"GET {exchange.path}: {self._left} bytes, expected {exchange.size}")
         return self._body(memoryview(content)) if content or not self._left else False

@@ -10,7 +10,8 @@ Peers: splitd; nginx (in front of nginx); seaweedfs; rclone.  Rows "not kept" ar
 small files in memory; the peers' figures beside them are those of their usual GETs.
 
 By S3, splitd is measured beside seaweedfs: single and multipart objects, small ones, and once, in the first round,
-lists of buckets with 100,000 keys and a million.  Rows "without MD5" are of splitd with `s3_etag: version`.
+lists of a bucket with 100,000 keys (a million with `--keys 1000000`, which takes ten minutes more).  Rows "without MD5"
+are of splitd with `s3_etag: version`, and those "by WebDAV" of the other door of the same front, with the same user.
 
 A round runs each peer once, in a new folder.  The figures are medians of the rounds.  If the rest of the machine used
 more than a fifth of its CPU during a row, the row is left out, unless all rounds are like that.  A second table tells
@@ -22,8 +23,10 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import attrs
 import goals
@@ -33,12 +36,15 @@ from peer_rclone import Rclone, missing_rclone
 from peer_seaweedfs import SeaweedFS, missing_weed
 from report import Cell, end_well, say, table, write_json
 from s3 import S3Workload
-from service import Cluster, Service, running, scratch
+from service import S3, Cluster, Service, running, scratch
+from soak import SEEN_S, make_key
+from users import USER, basic_login, make_users
 from workload import Row, Workload
 
 OURS = "splitd"
 NOT_KEPT = ", not kept"
 NO_MD5 = ", without MD5"
+WEBDAV = ", by WebDAV"
 NOISY = 0.2
 UNITS = {
     "mb_per_s": "MB/s",
@@ -101,16 +107,34 @@ def objects(name: str, body: Body, given: argparse.Namespace, *, verify: bool) -
                 paths = work.small_put(given.small, clients, given.seconds)
                 work.small_get(paths, given.small, clients, given.seconds)
             if given.keys and verify:
-                work.lists(max(1, given.keys // 10), given.keys)
-        if name == OURS:
-            service = Cluster(folder, peer.port, etag="version")
-            with running(service):
-                plain = S3Workload(service.s3(), service.processes(), body, verify=False, note=NO_MD5)
-                plain.large(given.large * MIB, 1)
-                plain.multipart(given.large * MIB)
-                plain.small_put(given.small, max(given.clients), given.seconds)
-            work.rows += [row for row in plain.rows if "PUT" in row["what"]]
-        return work.rows
+                work.lists(given.keys)
+    return work.rows + (doors(body, given) if name == OURS else [])
+
+
+def doors(body: Body, given: argparse.Namespace) -> list[Row]:
+    """Measure the door for S3 without MD5, and that for WebDAV beside it, by turns; a user logs in at both.
+
+    The cluster is a new one: where files are replaced, the deletion of those before would be measured, too.
+    """
+    with scratch(Path(given.work)) as folder:
+        users = folder / "users.yaml"
+        make_users(users)
+        service = Cluster(folder, PEERS[OURS].port, users=users, etag="version")
+        with running(service):
+            told, login = service.told(), basic_login()
+            key = make_key(users, told, USER)
+            time.sleep(SEEN_S)
+            processes, door = service.processes(), S3(urlsplit(told["front"]["s3"]).netloc, key.access_key, key.secret)
+            plain = S3Workload(door, processes, body, verify=False, note=NO_MD5)
+            dav = Workload(service.url, processes, body, verify=False, sign=lambda *_: login, name=f"S3 {{}}{WEBDAV}")
+            for work in (plain, dav):
+                work.large(given.large * MIB, 1)
+            plain.multipart(given.large * MIB)
+            for clients in given.clients[-2:]:
+                for work in (plain, dav):
+                    paths = work.small_put(given.small, clients, given.seconds)
+                    work.small_get(paths, given.small, clients, given.seconds)
+    return plain.rows + dav.rows
 
 
 def files(name: str, body: Body, given: argparse.Namespace, *, verify: bool) -> list[Row]:
@@ -202,7 +226,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.5, help="how long each of these goes on [%(default)s]")
     parser.add_argument("--only", default="", choices=["files", "s3"], help="measure only the one or the other door")
     parser.add_argument(
-        "--keys", type=int, default=1_000_000, help="keys of the bucket of which pages are listed [%(default)s]"
+        "--keys", type=int, default=100_000, help="keys of the bucket of which pages are listed [%(default)s]"
     )
     parser.add_argument("--json", help="where to write the figures, with those of each round")
     given = parser.parse_args()

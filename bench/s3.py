@@ -25,12 +25,18 @@ AT_ONCE = 4
 PAGE = 1000
 _EMPTY_CLIENTS = 64
 _PAGES = 40
+_LISTED = 100_000
+"""Keys that are listed page by page, at most."""
+
 _UNSIGNED = "UNSIGNED-PAYLOAD"
 _SIGNED = "host;x-amz-content-sha256;x-amz-date"
 
 
 class Signer:
     """Signs requests with version 4, in headers; their bodies are not signed.
+
+    A GET that is made again within a minute has the same signature, so that a client which asks for the same files
+    again and again spends nothing on it.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
     """
@@ -39,6 +45,8 @@ class Signer:
         self._door = door
         self._day = ""
         self._key = b""
+        self._minute = ""
+        self._signed: dict[tuple[str, str], str] = {}
 
     def __call__(self, method: str, target: str) -> str:
         """Return the headers of a request.
@@ -46,6 +54,16 @@ class Signer:
         :param target: its path and query, encoded.
         """
         date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        if method != "GET":
+            return self._sign(method, target, date)
+        if self._minute != date[:13]:
+            self._minute, self._signed = date[:13], {}
+        signed = self._signed.get((method, target))
+        if signed is None:
+            signed = self._signed[method, target] = self._sign(method, target, date)
+        return signed
+
+    def _sign(self, method: str, target: str, date: str) -> str:
         scope = f"{date[:8]}/us-east-1/s3/aws4_request"
         if self._day != date[:8]:
             self._day, self._key = date[:8], f"AWS4{self._door.secret_key}".encode()
@@ -71,10 +89,14 @@ class S3Workload(Workload):
     """
 
     def __init__(self, door: S3, processes: Processes, body: Body, *, verify: bool, note: str = "") -> None:
-        self._door = door
         self._sign = Signer(door)
         super().__init__(
-            f"http://{door.address}/bench", processes, body, verify=verify, sign=self._sign, name=f"S3 {{}}{note}"
+            f"http://{door.address}/bench",
+            processes,
+            body,
+            verify=verify,
+            sign=self._sign,
+            name=f"S3 {{}}{note}",
         )
         self._connection = HTTPConnection(door.address, timeout=300)
         for attempt in itertools.count():  # a service that has just been started may not be ready yet
@@ -144,30 +166,28 @@ class S3Workload(Workload):
         end.ended = time.perf_counter()
         yield end
 
-    def lists(self, some: int, many: int) -> None:
-        """List a bucket of some keys completely, and pages of a bucket with many keys; both are filled first."""
-        row, done = self._measure_lists(f"list of {some:,}", "some", some, [""] * -(-some // PAGE))
+    def lists(self, many: int) -> None:
+        """List a bucket of many keys, or its first 100,000, page by page, and pages from all over it; fill it first."""
+        self.ask("PUT", "/many")
+        keys = (Exchange("PUT", f"/{_key(number)}", 0) for number in range(many))
+        self.client.to("many").run(_EMPTY_CLIENTS, keys)
+        some = min(many, _LISTED)
+        row, done = self._measure_lists(f"list of {some:,}", [""] * -(-some // PAGE))
         self.rows.append(row | {"keys_per_s": some / row["seconds"]})
         step = max(1, many // _PAGES)
-        row, done = self._measure_lists(
-            f"list of {PAGE:,} in {many:,}", "many", many, list(map(_key, range(0, many, step)))
-        )
+        row, done = self._measure_lists(f"list of {PAGE:,} in {many:,}", list(map(_key, range(0, many, step))))
         cpu = {name: 1000 * spent / len(done) for name, spent in row["cpu_s"].items()}
         self.rows.append(row | latencies([each.seconds for each in done]) | {"cpu_ms_per_list": cpu})
 
-    def _measure_lists(
-        self, what: str, bucket: str, count: int, after: Sequence[str]
-    ) -> tuple[dict[str, object], list[Exchange]]:
-        self.ask("PUT", f"/{bucket}")
-        self.client.to(bucket).run(_EMPTY_CLIENTS, (Exchange("PUT", f"/{_key(number)}", 0) for number in range(count)))
-        return self._measure(what, lambda: list(self._pages(bucket, after)))
+    def _measure_lists(self, what: str, after: Sequence[str]) -> tuple[dict[str, object], list[Exchange]]:
+        return self._measure(what, lambda: list(self._pages(after)))
 
-    def _pages(self, bucket: str, after: Sequence[str]) -> Iterator[Exchange]:
+    def _pages(self, after: Sequence[str]) -> Iterator[Exchange]:
         """List a page after each of some keys; after the page before for those that are empty."""
         token = ""
         for key in after:
             query = f"start-after={key}" if key else f"continuation-token={quote(token, safe='')}" if token else ""
-            page = Exchange("GET", f"/{bucket}?list-type=2{query and '&'}{query}", began=time.perf_counter())
+            page = Exchange("GET", f"/many?list-type=2{query and '&'}{query}", began=time.perf_counter())
             text = self.ask("GET", page.path)
             page.ended = time.perf_counter()
             found = re.findall("<NextContinuationToken>(.*?)</NextContinuationToken>", text)

@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import attrs
@@ -146,9 +146,14 @@ class Cluster:
                 raise RuntimeError(f"the cluster in {self._folder} does not get ready")
             time.sleep(0.1)
 
+    def told(self) -> dict[str, Any]:
+        """Return what `splitctl up` tells of it, in cluster.json."""
+        told: dict[str, Any] = json.loads((self._folder / "cluster.json").read_text())
+        return told
+
     def s3(self) -> S3:
-        """Return its door for S3."""
-        told = json.loads((self._folder / "cluster.json").read_text())
+        """Return its door for S3, with the key of a cluster without users."""
+        told = self.told()
         return S3(urlsplit(told["front"]["s3"]).netloc, told["s3_key"]["access_key"], told["s3_key"]["secret_key"])
 
     def processes(self) -> Processes:

@@ -35,7 +35,7 @@ from signing import S3Key
 from visitors import KIB, Mix, S3Visitor, Tally, TreeVisitor, Visitor
 
 _USER, _PASSWORD = "anna", "a password"
-_SEEN_S = 3.0
+SEEN_S = 3.0
 
 
 @attrs.frozen
@@ -175,10 +175,10 @@ def make_user(file: Path) -> list[str]:
     return [f"Basic {basic}", f"Bearer {token}"]
 
 
-def make_key(file: Path, told: dict[str, str]) -> S3Key:
-    """Make a key of S3 for the user."""
+def make_key(file: Path, told: dict[str, str], user: str = _USER) -> S3Key:
+    """Make a key of S3 for a user."""
     sealed = ["--cluster-key-file", told["cluster_key_file"]]
-    made = json.loads(splitctl("--json", "user", "key", "add", _USER, "--file", str(file), *sealed))
+    made = json.loads(splitctl("--json", "user", "key", "add", user, "--file", str(file), *sealed))
     return S3Key(made["access_key"], made["secret_key"])
 
 
@@ -192,7 +192,7 @@ def own_cluster(given: argparse.Namespace) -> Iterator[tuple[Doors, Processes]]:
         with running(cluster):
             told = json.loads((folder / "cluster" / "cluster.json").read_text())
             key = make_key(users, told)
-            time.sleep(_SEEN_S)  # the front looks at the file once a second
+            time.sleep(SEEN_S)  # the front looks at the file once a second
             yield Doors(cluster.url, logins, (told["front"]["s3"], key)), cluster.processes()
 
 

@@ -29,14 +29,19 @@ _CLIENTS = 16
 _HOT = 500
 _SIDES = ("open", "ignored", "users")
 """Without users; without users, but with the header, which is read and ignored; with users."""
-_USER, _PASSWORD = "anna", "a password"
+USER, PASSWORD = "anna", "a password"
 
 
 def make_users(path: Path) -> None:
     """Make a file of users: one who may read and write everything, but for one place below."""
     grants = ["--grant", "/:read,write", "--grant", "/secret:"]
-    command = [str(Path(sys.executable).with_name("splitctl")), "user", "add", _USER, *grants, "--file", str(path)]
-    subprocess.run([*command, "--password-stdin"], input=f"{_PASSWORD}\n".encode(), check=True, capture_output=True)
+    command = [str(Path(sys.executable).with_name("splitctl")), "user", "add", USER, *grants, "--file", str(path)]
+    subprocess.run([*command, "--password-stdin"], input=f"{PASSWORD}\n".encode(), check=True, capture_output=True)
+
+
+def basic_login() -> str:
+    """Return the header by which the user logs in, as a line of a request."""
+    return f"Authorization: Basic {base64.b64encode(f'{USER}:{PASSWORD}'.encode()).decode()}\r\n"
 
 
 class Side:
@@ -88,7 +93,7 @@ def main() -> None:
     parser.add_argument("--json", help="where to write the figures")
     given = parser.parse_args()
     end_well()
-    login = "Basic " + base64.b64encode(f"{_USER}:{_PASSWORD}".encode()).decode()
+    login = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
     body, figures = Body(), []
     with scratch(Path(given.work)) as folder, ExitStack() as stack:
         make_users(folder / "users.yaml")
