@@ -8,6 +8,7 @@ import attrs
 import click
 
 from splitd import __version__
+from splitd.cli.bin import bin_
 from splitd.cli.catalog import catalog
 from splitd.cli.certificates.command import tls
 from splitd.cli.check import check
@@ -134,7 +135,7 @@ def main(
 
 _COMMANDS = (
     up, grow, demo, put, get, sync, ls, find, du, cp, mv, rm, mkdir, status, nodes, layout, reload, rebalance, heal,
-    sweep, check, journal, catalog, tls, user_command, key, share, quota, compose_node, completion,
+    sweep, check, journal, catalog, tls, user_command, key, share, bin_, quota, compose_node, completion,
 )  # fmt: skip
 for command in _COMMANDS:
     main.add_command(command)

@@ -11,7 +11,16 @@ from typing import Any
 import msgspec
 
 _FIRST = ("app.js", "vendor/preact.js", "vendor/hooks.js", "vendor/htm.js")
-_LAZY = ("vendor/marked.js", "vendor/tus.js", "resuming.js", "shares.js", "keys.js", "cluster.js", "charts.js")
+_LAZY = (
+    "vendor/marked.js",
+    "vendor/tus.js",
+    "resuming.js",
+    "shares.js",
+    "keys.js",
+    "deleted.js",
+    "cluster.js",
+    "charts.js",
+)
 
 
 def format_shell(start: dict[str, Any], assets: str, modules: list[str], nonce: str) -> bytes:

@@ -1,6 +1,6 @@
 // What can be done with files and folders.
 import { html, Signal, useEffect, useState } from "./html.js";
-import { getJson, join, makeFolder, remove, transfer, urlOf } from "./api.js";
+import { bin, getJson, join, makeFolder, me, remove, restore, transfer, urlOf } from "./api.js";
 import { Ask, Confirm, Modal, open, say, sayFailure, wordsOf } from "./dialogs.js";
 import { formatMoment, formatNumber, formatSize } from "./format.js";
 import { Icon, KindIcon } from "./icons.js";
@@ -70,7 +70,33 @@ export function askRename(rows, row) {
   });
 }
 
+/** Delete rows: at once, where that can be undone; else after a question. */
 export function askRemove(rows, chosen) {
+  return me.value.bin ? removeUndoably(rows, chosen) : askRemoveForGood(rows, chosen);
+}
+
+async function removeUndoably(rows, chosen) {
+  const things = [];
+  const failed = await each(chosen, async (row) => things.push([row, await bin(row)]));
+  const gone = things.map(([row]) => row);
+  rows.drop(gone.map((row) => row.path));
+  report(failed, "notDeleted");
+  if (!gone.length) return undefined;
+  say(t("deleted", gone.length), { action: { label: t("undo"), run: () => undo(rows, things) } });
+  return true;
+}
+
+async function undo(rows, things) {
+  const failed = await each(things.map(([row, thing]) => Object.assign(row, { thing })), (row) => restore(row.thing));
+  const kept = new Set(failed.map(([row]) => row));
+  const back = things.map(([row]) => row).filter((row) => !kept.has(row));
+  for (const row of back) if (row.folder === rows.path) rows.put(row);
+  rows.arrange();
+  report(failed, "notRestored");
+  if (back.length) say(t("restored", back.length));
+}
+
+function askRemoveForGood(rows, chosen) {
   const title = chosen.length === 1 ? t("deleteOne", chosen[0].name) : t("deleteMany", chosen.length);
   return open(Confirm, {
     title,

@@ -90,6 +90,12 @@ export const makeFolder = (path) => call("MKCOL", urlOf(path, true));
 
 export const remove = (row) => call("DELETE", urlOf(row.path, row.isFolder));
 
+/** Delete something so that it can be restored; the answer says what it is in the bin. */
+export const bin = (row) => postJson("bin", { path: row.path });
+
+/** Put something back that was deleted; the answer is the path that it has then. */
+export const restore = async (thing, to) => (await postJson("bin/restore", { id: thing.id, ...(to && { to }) })).path;
+
 export const transfer = (method, row, to, overwrite = false) =>
   call(method, urlOf(row.path, row.isFolder), {
     headers: { Destination: location.origin + urlOf(to, row.isFolder), Overwrite: overwrite ? "T" : "F" },

@@ -15,6 +15,7 @@ const lazy = {
   cluster: () => import("./cluster.js").then((module) => module.Cluster),
   shares: () => import("./shares.js").then((module) => module.Shares),
   keys: () => import("./keys.js").then((module) => module.Keys),
+  bin: () => import("./deleted.js").then((module) => module.Deleted),
 };
 
 function App() {
@@ -29,6 +30,7 @@ function App() {
       <nav class="views" aria-label=${t("views")}>
         <${ViewLink} name="files" href=${urlOf("/", true)} is=${view === "files"} />
         ${(who.name || !who.users) && html`<${ViewLink} name="shares" href=${viewUrl("shares")} is=${view === "shares"} />`}
+        ${who.bin > 0 && (who.name || !who.users) && html`<${ViewLink} name="bin" href=${viewUrl("bin")} is=${view === "bin"} />`}
         ${who.operator && html`<${ViewLink} name="cluster" href=${viewUrl("cluster")} is=${view === "cluster"} />`}
       </nav>
       <span class="spring"></span>
@@ -44,7 +46,7 @@ function App() {
 }
 
 const ViewLink = ({ name, href, is }) =>
-  html`<a href=${href} onClick=${follow} aria-current=${is ? "page" : undefined}><${Icon} name=${name} size=${18} /><span>${t(name)}</span></a>`;
+  html`<a href=${href} onClick=${follow} aria-label=${t(name)} aria-current=${is ? "page" : undefined}><${Icon} name=${name} size=${18} /><span>${t(name)}</span></a>`;
 
 function Lazy({ name }) {
   const [View, setView] = useState(null);

@@ -295,8 +295,8 @@ export function Files({ path, query }) {
       <div class="tools">
         <button class="quiet icon-only" aria-label=${isGrid ? t("asList") : t("asGrid")} title=${isGrid ? t("asList") : t("asGrid")} onClick=${changeView}>
           <${Icon} name=${isGrid ? "list" : "grid"} /></button>
-        ${mayWrite && !sought && html`<button class="quiet with-text" onClick=${act.make}><${Icon} name="newFolder" /><span>${t("newFolder")}</span></button>
-          <button class="primary with-text" onClick=${(event) => uploadMenu(event, path)}><${Icon} name="upload" /><span>${t("upload")}</span></button>`}
+        ${mayWrite && !sought && html`<button class="quiet with-text" aria-label=${t("newFolder")} onClick=${act.make}><${Icon} name="newFolder" /><span>${t("newFolder")}</span></button>
+          <button class="primary with-text" aria-label=${t("upload")} onClick=${(event) => uploadMenu(event, path)}><${Icon} name="upload" /><span>${t("upload")}</span></button>`}
       </div>
     </div>
     ${picked.length > 0 && html`<div class="chosen" role="toolbar" aria-label=${t("chosenActions")}>

@@ -1,0 +1,110 @@
+"""splitctl bin: what was deleted in the console, and can be restored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from io import BytesIO
+from typing import Any
+
+import click
+from rich.table import Table
+
+from splitd.cli.paths import clean_path
+from splitd.cli.server import Body
+from splitd.cli.session import Session, output, pass_session
+from storaged.system.sizes import format_size
+
+_API = "/.splitd/api/bin"
+
+
+@click.group("bin")
+def bin_() -> None:
+    """Restore what was deleted in the console, or delete it for good."""
+
+
+@bin_.command("ls")
+@pass_session
+def list_bin(session: Session) -> None:
+    """List what was deleted and can be restored, the last deletion first."""
+    found = _all(session)
+    if session.as_json:
+        session.show(found)
+        return
+    table = Table("id", "path", "deleted", "by", "files", "size", "kept until", box=None, pad_edge=False)
+    if not found:
+        output().print("nothing is in the bin")
+        return
+    for each in found:
+        ends = each["ends_ms"]
+        table.add_row(
+            each["id"],
+            each["path"],
+            _time(each["deleted_ms"]),
+            each["user"],
+            str(each["files"]),
+            format_size(each["bytes"]),
+            _time(ends) if ends else "",
+        )
+    output().print(table)
+
+
+def _all(session: Session) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    after = ""
+    while True:
+        with session.front.ask("GET", _API, query={"after": after, "limit": 1000}) as answer:
+            page = json.loads(answer.read())
+        found += page["things"]
+        if page["next"] is None:
+            return found
+        after = page["next"]
+
+
+def _time(ms: int) -> str:
+    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M}"
+
+
+@bin_.command()
+@click.argument("thing", metavar="ID")
+@click.option("--to", default="", help="Another path than the one where it was.")
+@pass_session
+def restore(session: Session, thing: str, to: str) -> None:
+    """Put something back where it was, by the id that `ls` shows."""
+    wanted = {"id": thing, **({"to": clean_path(to)} if to else {})}
+    data = json.dumps(wanted).encode()
+    body = Body(BytesIO(data), len(data), "what is wanted", lambda _: None)
+    headers = {"Content-Type": "application/json"}
+    with session.front.ask("POST", f"{_API}/restore", headers=headers, body=body) as answer:
+        made = json.loads(answer.read())
+    if session.as_json:
+        session.show(made)
+    else:
+        click.echo(made["path"])
+
+
+@bin_.command()
+@click.argument("things", metavar="[ID]...", nargs=-1)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@pass_session
+def empty(session: Session, things: tuple[str, ...], yes: bool) -> None:
+    """Delete things in the bin for good; without ids, all that you may."""
+    if not yes:
+        what = f"{len(things)} things" if things else "all that is in the bin"
+        click.confirm(f"Delete {what} for good?", abort=True, err=True)
+    purged = sum(_purge(session, {"id": each}) for each in things) if things else _purge(session, {})
+    if session.as_json:
+        session.show({"purged": purged})
+    else:
+        click.echo(f"{purged} deleted for good")
+
+
+def _purge(session: Session, query: Mapping[str, str]) -> int:
+    purged = 0
+    while True:
+        with session.front.ask("DELETE", _API, query=query) as answer:
+            done = json.loads(answer.read())
+        purged += int(done["purged"])
+        if not done["more"]:
+            return purged
