@@ -115,7 +115,7 @@ class OwnCluster:
         config.parent.mkdir(parents=True)
         # By default only one part may be missing when a file is stored: the tour kills two servers at once.  No part
         # shall be given up because a busy machine was slow for some seconds.
-        settings = f"min_parts: {self._layout.data}\nslow_part_s: 60\nusers: {self.users}\n"
+        settings = f"min_parts: {self._layout.data}\nslow_part_s: 60\nusers: {self.users}\nbin: {{keep_days: 30}}\n"
         config.write_text(settings, encoding="utf-8")
         self.users.write_text(_USERS, encoding="ascii")
         for _ in range(_TRIES):
