@@ -251,7 +251,8 @@ async def test_behind_a_proxy_and_below_a_path_the_issuer_sends_the_browser_back
     issuer: Issuer, make_cluster: Callable[..., Cluster], tmp_path: Path
 ) -> None:
     issuer.claims["groups"] = ["staff"]
-    cluster = make_cluster(base_path="/files")
+    log = tmp_path / "access"
+    cluster = make_cluster(base_path="/files", access_log=str(log))
     cluster.users = tmp_path / "users.yaml"
     write_sign_in(cluster.users, issuer, sign_in=", hours: 0.5, scopes: [openid]")
     await cluster.start()
@@ -266,6 +267,9 @@ async def test_behind_a_proxy_and_below_a_path_the_issuer_sends_the_browser_back
     done = await browser.come_back(url, issuer.log_in(url))
     assert (done.code, done.header("Location")) == (303, "/files/staff/")
     assert all(word in browser.cookies[COOKIE] for word in ("Secure", "Path=/files;", "Max-Age=1800"))
+    await cluster.stop_front()
+    assert "GET /files/.splitd/oidc/back?- " in log.read_text()
+    assert "code-0" not in log.read_text()
 
 
 @pytest_twisted.ensureDeferred

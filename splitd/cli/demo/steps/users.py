@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from io import BytesIO
+
 import attrs
 
 from splitd.cli.credentials import basic
@@ -9,10 +12,11 @@ from splitd.cli.demo.own_cluster import PRIVATE
 from splitd.cli.demo.report import Report
 from splitd.cli.demo.scene import Scene, Step
 from splitd.cli.errors import ServerRefused
-from splitd.cli.server import Server
+from splitd.cli.server import Body, Server
 
 _GRANTS = {"anna": f"{PRIVATE}:read,write", "bert": "/elsewhere:read,write"}
 _FILE = f"{PRIVATE}/for-anna.txt"
+_KEYS = "/.splitd/api/keys"
 
 
 def _log_in(scene: Scene, report: Report) -> None:
@@ -37,6 +41,22 @@ def _log_in(scene: Scene, report: Report) -> None:
     ):
         front = attrs.evolve(scene.files.front, authorization=login)
         report.equal(f"{what}: {expected}", expected, _status(front, method, path))
+    _use_own_token(attrs.evolve(scene.files.front, authorization=anna), report)
+
+
+def _use_own_token(anna: Server, report: Report) -> None:
+    report.command("splitctl --user anna key add --token --read-only   # for a program that only reads")
+    wanted = b'{"kind": "token", "label": "a program", "allow": ["read"]}'
+    with anna.ask("POST", _KEYS, body=Body(BytesIO(wanted), len(wanted), "the token", lambda _: None)) as answer:
+        made = json.loads(answer.read())
+    program = attrs.evolve(anna, authorization=f"Bearer {made['secret']}")
+    for what, server, method, path, expected in (
+        ("anna has made a token, which reads her file", program, "GET", _FILE, 200),
+        ("and deletes nothing", program, "DELETE", _FILE, 403),
+        ("she takes it back", anna, "DELETE", f"{_KEYS}/{made['id']}", 204),
+        ("from then on it is good for nothing", program, "GET", _FILE, 401),
+    ):
+        report.equal(f"{what}: {expected}", expected, _status(server, method, path))
 
 
 def _status(server: Server, method: str, path: str) -> int:
@@ -50,7 +70,8 @@ def _status(server: Server, method: str, path: str) -> int:
 USERS = Step(
     "Users may do what they are granted",
     f"Everybody may do everything in this tour, but for one place, {PRIVATE}. Users are added while all goes on; each "
-    "request is judged by the grants of who sends it, and what somebody may not read does not exist for them.",
+    "request is judged by the grants of who sends it, and what somebody may not read does not exist for them. They "
+    "make tokens for their programs themselves, and take them back.",
     _log_in,
     "the processes",
 )
