@@ -30,6 +30,7 @@ MOST = 100
 
 _DAY_MS = 24 * 3600 * 1000
 _PAGE = 1000
+_REMEMBERED = 10_000
 
 
 class Own(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -95,8 +96,8 @@ class OwnCredentials:
         self._identities = identities
         self._seal = seal
         self._wall = wall
-        self._holders: LRUCache[tuple[str, str], tuple[Document, Principal, OwnHolder]] = LRUCache(_PAGE)
-        self._noted: LRUCache[tuple[str, str], int] = LRUCache(_PAGE)
+        self._holders: LRUCache[tuple[str, str], tuple[Document, Principal, OwnHolder]] = LRUCache(_REMEMBERED)
+        self._noted: LRUCache[tuple[str, str], int] = LRUCache(_REMEMBERED)
 
     @property
     def spreads_in_s(self) -> float:

@@ -116,14 +116,15 @@ class Sessions:
 
     def known(self, cookie: str) -> Session | None:
         """Return the session of a cookie, if the catalog need not be asked; else None."""
-        now_ms, session = self._wall.steady_ms(), self._known.get(_digest(cookie))
-        if session is None or self._has_ended(session, now_ms) or self._may_have_ended(session, cookie, now_ms):
+        now_ms, digest = self._wall.steady_ms(), _digest(cookie)
+        session = self._known.get(digest)
+        if session is None or self._has_ended(session, now_ms) or self._may_have_ended(session, digest, now_ms):
             return None
         session.used_ms = now_ms
         return session
 
-    def _may_have_ended(self, session: Session, cookie: str, now_ms: int) -> bool:
-        stamp = self._documents.stamp(_KIND, _digest(cookie))
+    def _may_have_ended(self, session: Session, digest: str, now_ms: int) -> bool:
+        stamp = self._documents.stamp(_KIND, digest)
         return now_ms >= session.looked_ms + LOOKED_S * 1000 if stamp is None else stamp != session.seen
 
     @property
