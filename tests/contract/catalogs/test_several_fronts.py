@@ -272,3 +272,20 @@ async def test_a_front_that_was_killed_is_listed_as_gone_and_forgotten_later(bot
 async def test_a_front_that_stops_is_listed_no_more(both: Both) -> None:
     await both.fronts[0].close()
     assert [each.id for each in await both.fronts[1].fronts.seen()] == ["front 2"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_upkeep_of_a_front_that_was_killed_is_taken_over_eight_seconds_after_its_lease(both: Both) -> None:
+    one, two = both.fronts
+    await both.put(0, "/f", A)
+    await two.delete("/f", ALWAYS)
+    both.rows("UPDATE doomed SET at = '-infinity'")
+    await one.leave()
+    both.rows("""INSERT INTO lease VALUES ('upkeep', 'killed', now() + interval '1 hour')
+        ON CONFLICT (task) DO UPDATE SET front = excluded.front, expires = excluded.expires""")
+    await two.renew()
+    assert await two.doomed_parts.doomed_nodes() == {}
+    both.rows("UPDATE lease SET expires = now() - interval '8 seconds'")
+    await two.renew()
+    assert await two.doomed_parts.doomed_nodes() == dict.fromkeys(NODES, 1)
+    assert [(each.id, each.upkeep) for each in await two.fronts.seen()] == [("front 2", ["upkeep"])]
