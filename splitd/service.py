@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Generator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -53,6 +54,7 @@ from storaged.http.handover import Handover
 from storaged.parts.proofs import ClusterKeys
 from storaged.system.allocator import keep_for_ever
 from storaged.system.clocks import WallClock, measure_monotonically
+from storaged.system.cores import usable_cores
 from storaged.system.daemon import Daemon, IServer
 from storaged.system.descriptors import Descriptors, raise_limit
 from storaged.system.filesystem import OSFilesystem
@@ -372,12 +374,13 @@ def makeService(options: Options) -> Daemon:
         keys = ClusterKeys(read_cluster_keys(config.cluster_key_file))
         users = read_users(config.users, read_text(config.users), Seal(*keys.all()).open) if config.users else None
         s3_key = _read_s3_key(config.s3_key_file) if config.s3_key_file else None
-    except (SettingsError, RegistryInvalid, UsersInvalid) as problem:
+        workers = config.count_workers(usable_cores(), sys.platform)
+    except (SettingsError, RegistryInvalid, UsersInvalid, ValueError) as problem:
         raise SystemExit(f"splitd: {problem}") from problem
     measure_monotonically(reactor)
     handover, post = Handover(os.environ), take_post(os.environ)
-    if post is None and config.workers > 1:
-        head = Head(config, handover, reactor, with_s3=users is not None or s3_key is not None)
+    if post is None and workers > 1:
+        head = Head(config, workers, handover, reactor, with_s3=users is not None or s3_key is not None)
         return Daemon(head, reactor, head.hang_up, (), handover)
     tracing = _trace() if config.traces else None
     more: dict[str, Any] = {"s3_key": s3_key, "handover": handover, "tracing": tracing, "post": post}

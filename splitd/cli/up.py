@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import attrs
 import click
@@ -17,7 +18,19 @@ from splitd.cli.local.running import locked, ready_file, write_ready
 from splitd.cli.local.supervisor import Signals, Supervisor, received_signals, stop_in_order
 from splitd.cli.session import Session, pass_session
 from splitd.model.striping import Layout
-from splitd.model.workers import MOST_WORKERS
+from splitd.model.workers import AUTO, MOST_WORKERS
+
+
+class WorkersType(click.ParamType[str]):
+    """A number of workers, or `auto`."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Check the number."""
+        if value == AUTO:
+            return AUTO
+        return str(click.IntRange(1, MOST_WORKERS).convert(value, param, ctx))
 
 
 @click.command()
@@ -51,8 +64,9 @@ from splitd.model.workers import MOST_WORKERS
 )
 @click.option(
     "--workers",
-    type=click.IntRange(1, MOST_WORKERS),
-    help="How many processes of the front serve clients.  [default: as before; 1 in a new folder]",
+    type=WorkersType(),
+    help="How many processes of the front serve clients, or auto: as many as fit the machine.  [default: as before; "
+    "auto in a new folder]",
 )
 @click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="The front's port.")
 @pass_session
@@ -64,7 +78,7 @@ def up(
     layout: Layout | None,
     users: Path | None,
     catalog: str | None,
-    workers: int | None,
+    workers: str | None,
 ) -> None:
     """Run a whole cluster on this machine.
 
@@ -86,7 +100,7 @@ def up(
     with reported_in_one_line(), received_signals() as signals, locked(folder):
         ready_file(folder).unlink(missing_ok=True)
         planned = plan_cluster(folder, port, nodes, layout, users)
-        plan = attrs.evolve(planned, catalog=catalog or "", workers=workers)
+        plan = attrs.evolve(planned, catalog=catalog or "", workers=workers or "")
         refuse_taken_ports(plan.ports(), signals)
         prepare(plan)
         _run(session, plan, signals)

@@ -8,7 +8,7 @@ import msgspec
 
 from splitd.access.exposure import is_local
 from splitd.model.cors import EXPOSED, HEADERS, METHODS, Cors, make_cors
-from splitd.model.workers import MOST_WORKERS
+from splitd.model.workers import AUTO, MOST_WORKERS, choose_workers
 from splitd.settings.storing import Storing
 from storaged.http import HEAD_TIMEOUT_S, IDLE_LIMIT, OwnNames, parse_authority, parse_networks
 from storaged.system.words import Words
@@ -235,14 +235,13 @@ class Serving(Storing, frozen=True, forbid_unknown_fields=True):
         ),
     ] = IDLE_LIMIT
     workers: Annotated[
-        int,
+        Annotated[int, msgspec.Meta(ge=0, le=MOST_WORKERS)] | Literal["auto"],
         msgspec.Meta(
             description="How many processes serve clients, each on a core of its own, beside one that keeps the "
-            "catalog. With 0 or 1, one process does all. [default: 1]",
-            ge=0,
-            le=MOST_WORKERS,
+            "catalog. With 0 or 1, one process does all. [default: auto: 1 with one or two cores, else half as many as "
+            "there are cores, at most 8]"
         ),
-    ] = 1
+    ] = AUTO
     stop_timeout_s: Annotated[
         float,
         msgspec.Meta(
@@ -283,6 +282,21 @@ class Serving(Storing, frozen=True, forbid_unknown_fields=True):
         """Return whether clients can connect with TLS."""
         return bool(self.listen_tls) or self.listen.startswith(("tls:", "ssl:"))
 
+    def count_workers(self, cores: int, platform: str) -> int:
+        """Return how many processes serve clients; 1 for one process that does all.
+
+        :param cores: how many there are.
+        :param platform: the system, as `sys.platform` names it.
+        :raise ValueError: there shall be workers, and this system does not have what they need.
+        """
+        if isinstance(self.workers, str):
+            endpoints = self.listen, self.listen_tls, self.s3, self.redirect
+            is_shared = not any(each.startswith(("ssl:", "unix:")) for each in endpoints)
+            return choose_workers(cores) if platform == "linux" and self.keeps_journal and is_shared else 1
+        if self.workers > 1 and platform != "linux":
+            raise ValueError(f"workers: more than one needs Linux, and this is {platform}")
+        return max(1, self.workers)
+
     def refuse_exposed(self) -> None:
         """Refuse settings with which everybody on the network could read and delete all files, unless they say so.
 
@@ -308,7 +322,7 @@ class Serving(Storing, frozen=True, forbid_unknown_fields=True):
         super().__post_init__()
         self.cors()
         self.refuse_exposed()
-        if self.workers > 1 and not self.keeps_journal:
+        if not isinstance(self.workers, str) and self.workers > 1 and not self.keeps_journal:
             raise ValueError("workers: with a database, start several fronts in place of workers")
         if self.listen_tls and not self.listen_tls.startswith(("tls:", "ssl:")):
             raise ValueError(f"listen_tls: {self.listen_tls} is not an endpoint with TLS, which begins with tls:")

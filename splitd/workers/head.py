@@ -38,13 +38,15 @@ _READY = b"READY=1"
 class Head:
     """The process that users start.  It serves nobody itself, and keeps nothing that the end of another could harm.
 
+    :param count: how many workers there shall be.
     :param handover: has the sockets of the program before this one, and passes them on to the next.
     :param with_s3: whether anybody can have a key for S3.
     """
 
     _log = Logger()
 
-    def __init__(self, config: Config, handover: Handover, reactor: Any, *, with_s3: bool) -> None:
+    def __init__(self, config: Config, count: int, handover: Handover, reactor: Any, *, with_s3: bool) -> None:
+        self._count = count
         self._with_s3 = with_s3
         self._config = config
         self._handover = handover
@@ -107,7 +109,7 @@ class Head:
 
     def _run(self) -> Deferred[None]:
         self._begin_catalog()
-        for number in range(self._config.workers):
+        for number in range(self._count):
             self._begin_worker(number)
         return self._ready
 
@@ -126,7 +128,7 @@ class Head:
             head=os.getpid(),
             counters=self._descriptors["counters"],
             address=self._address,
-            workers=self._config.workers,
+            workers=self._count,
             **more,
         )
 

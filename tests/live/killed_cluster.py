@@ -39,8 +39,8 @@ class KilledCluster:
         self.nodes = [f"n{number}" for number in range(1, nodes + 1)]
         self.port = free_ports(BLOCK)
         (folder / "front").mkdir(parents=True)
-        if settings:
-            (folder / "front" / "splitd.yaml").write_text(yaml.safe_dump(settings))
+        # One process, on machines of any size, where no test wants more.
+        (folder / "front" / "splitd.yaml").write_text(yaml.safe_dump({"workers": 1, **settings}))
         self._make(nodes)
         log = folder / "log"
         self.daemons = {

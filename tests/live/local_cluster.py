@@ -53,8 +53,8 @@ class LocalCluster:
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
         (folder / "front").mkdir(parents=True)
-        if settings:
-            (folder / "front" / "splitd.yaml").write_text(yaml.safe_dump(settings))
+        # One process, on machines of any size, where no test wants more.
+        (folder / "front" / "splitd.yaml").write_text(yaml.safe_dump({"workers": 1, **settings}))
 
     # Life
 

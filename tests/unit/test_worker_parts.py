@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -21,6 +22,7 @@ from splitd.frontends.resumable.exclusive import Exclusive, Holder
 from splitd.model.manifest import Manifest
 from splitd.model.nodes import NodeEntry
 from splitd.model.traffic import Traffic
+from splitd.model.workers import choose_workers
 from splitd.nodes.probe import Found
 from splitd.nodes.registry import NodeRegistry
 from splitd.workers.acting import REFUSED, act, offered
@@ -35,6 +37,7 @@ from splitd.workers.post import Post, take_post
 from splitd.workers.report import NO_REPORT, Family, Report, add_reports, metrics_of, traffic_of
 from splitd.workers.session import Session
 from splitd.workers.view import NodeView, View
+from storaged.system.cores import usable_cores
 from storaged.system.settings import load_settings
 from tests.catalogs import NODES, A, manifest
 from tests.fired import fired
@@ -371,3 +374,35 @@ def test_settings_reach_the_processes_as_they_are(tmp_path: Any) -> None:
     path = tmp_path / "settings"
     path.write_bytes(msgspec.json.encode(plain_settings(config)))
     assert load_settings(Config, str(path), {}) == config
+
+
+def test_there_are_as_many_workers_as_fit_the_machine() -> None:
+    found = {cores: choose_workers(cores) for cores in (1, 2, 3, 4, 8, 16, 64)}
+    assert found == {1: 1, 2: 1, 3: 1, 4: 2, 8: 4, 16: 8, 64: 8}
+
+
+def config(**more: Any) -> Config:
+    return Config(data="d", registry="r", cluster_key_file="k", **more)
+
+
+def test_one_process_does_all_where_workers_cannot_be() -> None:
+    assert config().count_workers(8, "linux") == 4
+    assert config(listen_tls="ssl:8443:interface=127.0.0.1").count_workers(8, "linux") == 1
+    assert config(listen="unix:/run/s").count_workers(8, "linux") == 1
+    assert config(catalog="postgresql://h/d").count_workers(8, "linux") == 1
+    assert config().count_workers(8, "darwin") == 1
+    assert config(workers=0).count_workers(8, "darwin") == 1
+    assert config(workers=3).count_workers(1, "linux") == 3
+    with pytest.raises(ValueError, match="needs Linux"):
+        config(workers=2).count_workers(8, "darwin")
+    with pytest.raises(ValueError, match="several fronts"):
+        config(workers=2, catalog="postgresql://h/d")
+
+
+def test_the_limit_of_a_container_counts(tmp_path: Path) -> None:
+    limit = tmp_path / "cpu.max"
+    cores = usable_cores(str(limit))
+    assert cores >= 1
+    for text, expected in (("max 100000", cores), ("50000 100000", 1), ("150000 100000", min(2, cores)), ("", cores)):
+        limit.write_text(text + "\n")
+        assert usable_cores(str(limit)) == expected

@@ -89,7 +89,7 @@ class ClusterPlan:
     :param layout: how new files are cut, as "6+2"; empty to leave that as it is.
     :param users: the path of the file of the users; empty to leave that as it is.
     :param catalog: where names are kept; empty to leave that as it is.
-    :param workers: how many processes of the front serve clients; None to leave that as it is.
+    :param workers: how many processes of the front serve clients; empty to leave that as it is.
     """
 
     folder: Path
@@ -98,7 +98,7 @@ class ClusterPlan:
     layout: str = ""
     users: str = ""
     catalog: str = ""
-    workers: int | None = None
+    workers: str = ""
 
     def __attrs_post_init__(self) -> None:
         highest = _node_port(self.port, max(self.numbers, default=0))
@@ -170,7 +170,7 @@ class ClusterPlan:
             **({"layout": self.layout} if self.layout else {}),
             **({"users": self.users} if self.users else {}),
             **({"catalog": self.catalog} if self.catalog else {}),
-            **({} if self.workers is None else {"workers": str(self.workers)}),
+            **({"workers": self.workers} if self.workers else {}),
         }
 
     def ports(self) -> dict[int, str]:
