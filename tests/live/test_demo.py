@@ -16,7 +16,7 @@ from tests.live.local_cluster import SPLITCTL, LocalCluster
 from tests.live.processes import is_running, wait_until
 
 DATA = os.urandom(100_001)
-NEED_A_CLUSTER_OF_THEIR_OWN = [5, 8, 10, 11, 12, 15, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29]
+NEED_A_CLUSTER_OF_THEIR_OWN = [5, 8, 10, 11, 12, 15, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30]
 
 
 def surroundings(folder: Path) -> dict[str, str]:

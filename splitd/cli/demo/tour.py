@@ -27,12 +27,13 @@ from splitd.cli.demo.steps.takeover import LOSE_FRONT
 from splitd.cli.demo.steps.transfer import OVERWRITE, PUT_KNOWN, PUT_PIPED, READ_BACK
 from splitd.cli.demo.steps.undoing import UNDO
 from splitd.cli.demo.steps.users import USERS
+from splitd.cli.demo.steps.workers import WORKERS
 from splitd.cli.errors import CommandFailed
 
 STEPS = (
     START, PUT_KNOWN, PUT_PIPED, READ_BACK, LOOK_AT_PARTS, OVERWRITE, KEEP_HEADERS, BEHIND_A_PROXY, LEAVE, KILL_NODE,
     KILL_READ, KILL_FRONT, GO_ON, BROWSE, UNDO, AT_ONCE, USERS, S3, GROW, PARITY, FLIPPED, KILL_TWO_READING,
-    KILL_TWO_WRITING, UPGRADE, TLS, LOSE_FRONT, REPLACE_DISK, LOSE,
+    KILL_TWO_WRITING, UPGRADE, WORKERS, TLS, LOSE_FRONT, REPLACE_DISK, LOSE,
     KILL_ONE_FRONT,
 )  # fmt: skip
 
