@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from stat import S_IMODE
 
+import attrs
 import pytest
 import yaml
 
@@ -39,6 +40,14 @@ def test_the_daemons_can_read_what_is_written_for_them(tmp_path: Path) -> None:
         assert settings.node == node.node_id
         assert Path(settings.data).is_dir()
         assert read_cluster_key(settings.cluster_key_file) == read_cluster_key(front.cluster_key_file)
+
+
+@pytest.mark.parametrize(("asked", "read"), [("2", 2), ("auto", "auto"), ("", 3)])
+def test_the_front_gets_the_workers_that_are_asked_for(tmp_path: Path, asked: str, read: int | str) -> None:
+    prepare(attrs.evolve(prepared(tmp_path), workers="3"))
+    plan = attrs.evolve(prepared(tmp_path), workers=asked)
+    prepare(plan)
+    assert load_settings(FrontConfig, str(plan.config), {}).workers == read
 
 
 def test_the_key_is_long_and_nobody_else_s_to_read(tmp_path: Path) -> None:

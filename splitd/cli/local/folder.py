@@ -149,7 +149,7 @@ def _make_key(path: Path) -> None:
         write_file(path, secrets.token_hex(32) + "\n", 0o600)
 
 
-def _settle(path: Path, head: str, settings: Mapping[str, str]) -> None:
+def _settle(path: Path, head: str, settings: Mapping[str, str | int]) -> None:
     old = _read(path)
     try:
         new = write_settings(head if old is None else old, settings)

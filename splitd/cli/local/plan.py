@@ -157,7 +157,7 @@ class ClusterPlan:
         """Return the file that has the output of a daemon."""
         return self.folder / "log" / f"{name}.log"
 
-    def settings(self) -> dict[str, str]:
+    def settings(self) -> dict[str, str | int]:
         """Return the settings in the front's configuration file."""
         return {
             "data": str(self.data),
@@ -170,8 +170,11 @@ class ClusterPlan:
             **({"layout": self.layout} if self.layout else {}),
             **({"users": self.users} if self.users else {}),
             **({"catalog": self.catalog} if self.catalog else {}),
-            **({"workers": self.workers} if self.workers else {}),
+            **({"workers": self._workers()} if self.workers else {}),
         }
+
+    def _workers(self) -> str | int:
+        return int(self.workers) if self.workers.isdigit() else self.workers
 
     def ports(self) -> dict[int, str]:
         """Return the name of the daemon that needs each port."""

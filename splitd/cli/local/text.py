@@ -11,7 +11,7 @@ import yaml
 _INDENT = 2
 
 
-def write_settings(text: str, settings: Mapping[str, str]) -> str:
+def write_settings(text: str, settings: Mapping[str, str | int]) -> str:
     """Set keys of a configuration file to these values; missing keys are added at the end.
 
     :raise ValueError: the text does not consist of keys and values.
@@ -178,8 +178,8 @@ def _compose(text: str) -> yaml.Node | None:
         raise ValueError(str(problem)) from problem
 
 
-def _replace(text: str, old: yaml.Node, new: str) -> str:
-    if old.value == new:
+def _replace(text: str, old: yaml.Node, new: str | int) -> str:
+    if old.value == new:  # a text, however it is quoted
         return text
     return text[: old.start_mark.index] + _scalar(new) + text[old.end_mark.index :]
 
