@@ -23,7 +23,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-clients test-disks lint check crash fuzz bench soak bench-peers bench-against bench-history bench-scale bench-parity bench-users bench-doors bench-overload man vendor clean
+.PHONY: help run demo test test-clients test-disks lint check crash fuzz bench soak bench-peers bench-against bench-history bench-scale bench-parity bench-users bench-doors bench-overload bench-workers man vendor clean
 
 help:  ## Show this.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ bench-parity: $(VENV)/.installed  ## Measure what parity costs, and slow or miss
 
 fuzz: $(VENV)/.installed-fuzz  ## Give every parser of what comes from outside random bytes, with atheris; ARGS='--seconds 300 xml'.
 	$(BIN)/python -m tests.fuzz.run $(ARGS)
+
+bench-workers: $(VENV)/.installed  ## Measure a front of one process and one with workers, by turns.
+	$(BIN)/python bench/workers.py $(ARGS)
 
 bench-overload: $(VENV)/.installed  ## Measure what clients see of a front with twice as much to do as it can do, with limits and without.
 	$(BIN)/python bench/overload.py $(ARGS)

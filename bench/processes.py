@@ -41,6 +41,11 @@ class Processes:
         self._pids = pids
 
     @property
+    def pids(self) -> dict[str, int]:
+        """Their process ids, by their names."""
+        return dict(self._pids)
+
+    @property
     def front(self) -> str:
         """The name of the daemon that clients connect to."""
         return next(iter(self._pids))

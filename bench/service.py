@@ -110,6 +110,7 @@ class Cluster:
     :param users: the file of the users; None for none.
     :param etag: what the ETags of objects of S3 are.
     :param catalog: the address of the database that has its names; empty for a journal.
+    :param workers: how many processes serve clients; None for as many as the machine gets by itself.
     """
 
     def __init__(
@@ -121,12 +122,14 @@ class Cluster:
         users: Path | None = None,
         etag: str = "md5",
         catalog: str = "",
+        workers: int | None = None,
     ) -> None:
         self._folder = folder / "cluster"
         self._port = port
         self._own = {"cache": "32MiB" if cached else "0", "s3_etag": etag}
         self._options = [] if users is None else ["--users", str(users)]
         self._options += ["--catalog", catalog] if catalog else []
+        self._options += [] if workers is None else ["--workers", str(workers)]
         self._children = Children(folder)
         self.url = f"http://{HOST}:{port}"
 
