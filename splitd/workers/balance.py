@@ -7,8 +7,11 @@ from typing import Any
 
 from splitd.workers.counters import Counters
 
-_LEFT_S = 0.002
-"""For how long a new connection is left to the others; one that is busy, or hangs, does not take it in that time."""
+_LOOK_S = 0.002
+"""How often one that has left a new connection to the others looks whether they have taken some."""
+
+_LOOKS = 8
+"""How often it looks at most: one that serves others, or waits for a core, takes the connection in that time."""
 
 
 class Balance:
@@ -32,26 +35,37 @@ class Balance:
         :param port: a listening port, as of `twisted.internet.tcp`.
         """
         accept: Callable[[], object] = port.doRead
-        waited = False
+        patience = _LOOKS
 
-        def again() -> None:
-            if port.connected and not port.disconnecting:
-                port.startReading()
+        def take() -> int:
+            before, port.numberAccepts = self._count(), 1
+            accept()
+            self._counts[self._number] = after = self._count()
+            return after - before
+
+        def again(looks: int) -> None:
+            nonlocal patience
+            if not port.connected or port.disconnecting:
+                return
+            if looks and self._others_have_fewer():
+                self._reactor.callLater(_LOOK_S, again, looks - 1)
+                return
+            port.startReading()
+            # One that nobody else has taken shows that they are busy, or hang: the next ones wait less.
+            patience = 1 if take() else _LOOKS
 
         def in_turn() -> None:
-            nonlocal waited
-            mine = self._counts[self._number] = self._count()
-            if not waited and mine > min(self._counts[: self._workers]):
-                waited = True
+            if self._others_have_fewer():
                 port.stopReading()
-                self._reactor.callLater(_LEFT_S, again)
-                return
-            waited = False
-            port.numberAccepts = 1
-            accept()
-            self._counts[self._number] = self._count()
+                self._reactor.callLater(_LOOK_S, again, patience - 1)
+            else:
+                take()
 
         port.doRead = in_turn
+
+    def _others_have_fewer(self) -> bool:
+        mine = self._counts[self._number] = self._count()
+        return mine > min(self._counts[: self._workers])
 
     def leave(self) -> None:
         """Leave all new connections to the others."""

@@ -182,7 +182,7 @@ class WorkerFront:
         self._show(view)
         self._pins.again()
         self._exclusive.end_all()  # others may have acquired what this one did on the connection before
-        self._operating.greeted()
+        self._operating.learn()
         if self._clients.endpoints.port is not None:
             self._calls.tell(methods.SERVING)
 
@@ -233,6 +233,7 @@ class WorkerFront:
         await self._process.start(enter)
         await clients.prepare(enter)
         await enter(self._link.start, self._link.stop, interrupt=self._link.stop)
+        await self._operating.learn()
         await clients.limit(enter)
         await enter(nothing, self._process.connections.close)
         await enter(nothing, clients.abort_uploads)

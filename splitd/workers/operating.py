@@ -40,9 +40,12 @@ class SharedOperating:
             return self.closed
         return "the process that keeps the catalog does not answer"
 
-    def greeted(self) -> None:
-        """Learn which actions there are."""
-        self._calls.call(methods.OFFERED).addCallbacks(self._offered, lambda _: None)
+    def learn(self) -> Deferred[None]:
+        """Learn which actions there are.
+
+        :return: a Deferred that fires with None when they are known, or the catalog's process does not answer.
+        """
+        return self._calls.call(methods.OFFERED).addCallbacks(self._offered, lambda _: None)
 
     def _offered(self, named: dict[str, list[str]]) -> None:
         self._actions = {name: {method: self._action(name, method) for method in of} for name, of in named.items()}

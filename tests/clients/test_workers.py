@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.clients.s3 import Store
-from tests.clients.test_console_uploads import console
+from tests.clients.test_console_uploads import console, test_files_are_uploaded_and_show_up
 from tests.clients.test_litmus import test_litmus_passes_without_a_warning
 from tests.clients.test_rclone import rclone, source, test_rclone_syncs_what_has_changed
 from tests.clients.test_s3 import large, test_boto3_stores_and_lists
@@ -20,6 +20,7 @@ __all__ = [
     "rclone",
     "source",
     "test_boto3_stores_and_lists",
+    "test_files_are_uploaded_and_show_up",
     "test_litmus_passes_without_a_warning",
     "test_rclone_syncs_what_has_changed",
 ]

@@ -75,6 +75,19 @@ def test_what_one_connection_writes_all_others_read_at_once_and_all_is_counted(
         assert 'splitd_requests_total{method="GET",status="200"} 64.0' in metrics
         assert "splitd_workers 2.0" in metrics
         wait_until(lambda: log.read_bytes().count(b'"GET"') == 64, "the lines of both workers")
+        for connection in connections:  # whichever worker it has
+            swept = request(connection, "POST", "/.splitd/api/cluster/act/sweep?dry_run=1")
+            assert swept[0] == 200
+            assert json.loads(swept[1])["dry_run"] is True
+            with closing(HTTPConnection("127.0.0.1", cluster.port, timeout=60)) as watching:
+                watching.request("GET", "/.splitd/api/cluster/events")
+                events = watching.getresponse()
+                assert events.readline() == b"event: history\n"
+                assert all(len(sample) == 7 for sample in json.loads(events.readline().removeprefix(b"data: ")))
+                assert events.readline() == b"\n"
+                shown = json.loads(events.readline().removeprefix(b"data: "))
+                assert shown["sample"][3] >= 72
+                assert len(shown["report"]["workers"]) == 2
         logged = [json.loads(line) for line in log.read_bytes().splitlines()]
         assert len({line["id"] for line in logged}) == len(logged)
 
