@@ -13,6 +13,7 @@ import pytest
 import pytest_twisted
 
 from splitd.frontends.console.assets import Assets
+from splitd.frontends.console.resource import OPERATIONS
 from splitd.frontends.console.shell import needed_at_once
 from tests.cluster.cluster import Answer, Cluster
 from tests.cluster.test_long_collections import fill
@@ -386,6 +387,23 @@ async def test_the_cookie_of_who_has_come_by_tls_goes_nowhere_without(guarded: C
         good = await log_in(guarded, "anna", "anna-pw", **headers)
         assert good.code == 200
         assert ("Secure" in (good.header("Set-Cookie") or "").split("; ")) == is_secure
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_page_of_another_site_changes_nothing(cluster: Cluster) -> None:
+    await cluster.put("/f", b"content")
+    foreign: dict[str, str]
+    for foreign in ({"Origin": "http://elsewhere.example"}, {"Origin": "null"}, {"Sec_Fetch_Site": "cross-site"}):
+        for method, name in (
+            *((method, name) for method, name in OPERATIONS if method != "GET"),
+            ("POST", "cluster/act/sweep"),
+            ("POST", "shares"),
+        ):
+            answer = await cluster.ask(
+                method, f"/.splitd/api/{name}", b'{"path":"/f"}', Content_Type="application/json", **foreign
+            )
+            assert answer.code == 403, (method, name, foreign)
+    assert (await cluster.get("/f")).body == b"content"
 
 
 @pytest_twisted.ensureDeferred

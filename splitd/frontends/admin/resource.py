@@ -35,6 +35,7 @@ from splitd.frontends.admin.readiness import READS, WRITES, Readiness
 from splitd.frontends.admin.reports import StatusReport
 from splitd.frontends.http.answers import Refused
 from splitd.frontends.http.guard import Guard, login_headers
+from splitd.frontends.http.sites import refuse_cross_site
 from storaged.http import BodyBroken, IRequest, StreamingResource, reason_of, split_target
 
 _STATUS: dict[type[SplitdError], int] = {
@@ -125,7 +126,7 @@ class AdminResource(StreamingResource):
             await look(request)
         elif action is not None:
             _require(request, set(action))
-            _refuse_cross_site(request)
+            refuse_cross_site(request)
             if self._closed():
                 raise Refused(503, self._closed())
             await action[request.method.decode("ascii")](request)
@@ -182,11 +183,3 @@ def _refuse_strange_name(request: IRequest) -> None:
         raise Refused(
             421, f"{request.call.host!r} is not a name for operators; add it to the setting names, or use an address"
         )
-
-
-def _refuse_cross_site(request: IRequest) -> None:
-    """Refuse a request that a page of another site made a browser send: the operator did not intend it."""
-    site, origin = request.getHeader("Sec-Fetch-Site"), request.getHeader("Origin")
-    is_foreign = origin is not None and not request.is_called(origin.partition("://")[2])
-    if is_foreign or site not in {None, "none", "same-origin"}:
-        raise Refused(403, "a page of another site asks for this")

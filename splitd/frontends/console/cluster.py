@@ -10,7 +10,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from splitd.frontends.console.door import Asked, answer_json
-from splitd.frontends.console.login import refuse_cross_site
 from splitd.frontends.http.answers import Refused
 from storaged.http import send_body
 
@@ -61,7 +60,6 @@ async def events(asked: Asked) -> None:
 async def act(asked: Asked) -> None:
     """Answer `POST` and `DELETE api/cluster/act/ACTION`: what the operators' port answers to `/ACTION`."""
     asked.need_operator()
-    refuse_cross_site(asked.request)
     name, method = asked.rest.removeprefix("cluster/act"), asked.request.method.decode("ascii", "replace")
     action: Any = asked.door.operating.actions().get(name)
     if action is None or method not in action:

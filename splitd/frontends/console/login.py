@@ -51,7 +51,6 @@ async def login(asked: Asked) -> None:
     """
     door, request = asked.door, asked.request
     guard, sessions = _with_users(door)
-    refuse_cross_site(request)
     form = await asked.document(_Form)
     if ":" in form.name or not 1 <= len(form.name) <= _MOST_NAME:
         raise BadCredentials("the name or the password is wrong")
@@ -105,17 +104,6 @@ def _with_users(door: ConsoleDoor) -> tuple[Guard, Sessions]:
     if door.guard is None or door.guard.sessions is None:
         raise Refused(404, "there are no users here: nobody needs to log in")
     return door.guard, door.guard.sessions
-
-
-def refuse_cross_site(request: IRequest) -> None:
-    """Refuse a request that a page of another site made a browser send.
-
-    :raise Refused: its origin is another one.
-    """
-    site, origin = request.getHeader("Sec-Fetch-Site"), request.getHeader("Origin")
-    is_foreign = origin is not None and not request.is_called(origin.partition("://")[2])
-    if is_foreign or site not in {None, "none", "same-origin"}:
-        raise Refused(403, "a page of another site asks for this")
 
 
 def set_session(request: IRequest, door: ConsoleDoor, value: str, age_s: float) -> None:

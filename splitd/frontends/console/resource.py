@@ -29,6 +29,7 @@ from splitd.frontends.console.door import Asked, ConsoleDoor
 from splitd.frontends.console.page import ConsolePage
 from splitd.frontends.http.answers import Refused, answer
 from splitd.frontends.http.guard import login_headers
+from splitd.frontends.http.sites import refuse_cross_site
 from storaged.http import BodyBroken, IRequest, StreamingResource, split_target
 
 _STATUS: dict[type[SplitdError], int] = {
@@ -51,7 +52,7 @@ _STATUS: dict[type[SplitdError], int] = {
 
 _Operation = Callable[[Asked], Awaitable[None]]
 
-_OPERATIONS: dict[tuple[str, str], _Operation] = {
+OPERATIONS: dict[tuple[str, str], _Operation] = {
     ("GET", "list"): listing.list_members,
     ("GET", "details"): listing.describe,
     ("GET", "room"): listing.room,
@@ -125,6 +126,8 @@ class ConsoleResource(StreamingResource):
             await self._enter(request)
             await sign_in.respond(Asked(request, self._door, None, rest, parameters), self.page)
             return
+        if request.method not in {b"GET", b"HEAD"}:
+            refuse_cross_site(request)
         principal = None if rest in _OPEN else await self._door.principal(request)
         await self._enter(request)
         asked = Asked(request, self._door, principal, rest, parameters)
@@ -147,12 +150,12 @@ class ConsoleResource(StreamingResource):
     @staticmethod
     def _find(request: IRequest, rest: str) -> _Operation:
         method = request.method.decode("ascii", "replace")
-        operation = _OPERATIONS.get(("GET" if method == "HEAD" else method, rest))
+        operation = OPERATIONS.get(("GET" if method == "HEAD" else method, rest))
         if operation is not None:
             return operation
         if rest.startswith("cluster/act/"):
             return cluster.act
-        others = sorted(each for each, name in _OPERATIONS if name == rest)
+        others = sorted(each for each, name in OPERATIONS if name == rest)
         if others:
             raise Refused(405, f"{method}: only {', '.join(others)} can be asked of this", Allow=", ".join(others))
         raise Refused(404, f"api/{rest[:200]} is not here")

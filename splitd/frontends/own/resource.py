@@ -14,6 +14,7 @@ from splitd.frontends.http.answers import Refused, answer
 from splitd.frontends.http.bodies import read_body
 from splitd.frontends.http.entrance import Entrance
 from splitd.frontends.http.names import read_path, show_path
+from splitd.frontends.http.sites import refuse_cross_site
 from splitd.frontends.own.door import API, OwnDoor
 from splitd.model.documents import Document
 from splitd.model.path_faults import shape_fault_of
@@ -60,8 +61,8 @@ async def _respond(request: IRequest, door: OwnDoor, principal: Principal | None
         raise LoginRequired("log in to see your keys")
     if principal.own:
         raise Forbidden("a key or a token that you have made makes, shows and takes back no others: log in")
-    if request.has_header(b"origin") and not request.is_called((request.getHeader("Origin") or "").partition("://")[2]):
-        raise Refused(403, "a page of another site asks for this")
+    if request.method != b"GET":
+        refuse_cross_site(request)
     raw, _, query = origin_form(request.uri).partition(b"?")
     name = raw[len(door.base + API) :].decode("ascii", "replace").strip("/")
     request.setHeader("Cache-Control", "no-store")

@@ -11,6 +11,7 @@ from splitd.errors import Forbidden, LoginRequired, NotFound
 from splitd.frontends.http.answers import Refused, answer
 from splitd.frontends.http.bodies import read_body
 from splitd.frontends.http.names import read_path, show_path
+from splitd.frontends.http.sites import refuse_cross_site
 from splitd.frontends.shares.door import API, LINKS, ShareDoor
 from splitd.frontends.shares.share import KIND, MOST, Share, new_id, read_share, token_of, with_share
 from splitd.model.documents import Document
@@ -54,8 +55,7 @@ async def respond(request: IRequest, door: ShareDoor, principal: Principal | Non
 
 
 async def _make(request: IRequest, door: ShareDoor, principal: Principal | None) -> None:
-    if request.has_header(b"origin") and not request.is_called(_authority(request)):
-        raise Refused(403, "a page of another site cannot make links")
+    refuse_cross_site(request)
     wanted = _read(await read_body(request))
     path = read_path(wanted.path.rstrip("/") or "/")
     fault = shape_fault_of(wanted.path.rstrip("/") or "/")
@@ -82,10 +82,6 @@ async def _make(request: IRequest, door: ShareDoor, principal: Principal | None)
     shown = _describe(door, made)
     request.setHeader("Location", shown["url"])
     answer(request, 201, msgspec.json.encode(shown) + b"\n", "application/json")
-
-
-def _authority(request: IRequest) -> str:
-    return (request.getHeader("Origin") or "").partition("://")[2]
 
 
 def _read(body: bytes) -> _Wanted:
