@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from types import MappingProxyType
@@ -33,16 +35,25 @@ _REGION = "us-east-1"
 _KEY, _BELOW = f"{PRIVATE}/by-s3", f"{PRIVATE}/by-s3/below"
 """Two keys that no folder tree can hold together."""
 
+_PARTS = (b"part one " * (5 * 1024 * 1024 // 9 + 1), b"part two")
+"""Those of an object that is sent in parts: all but the last one have at least 5 MiB."""
+
 _FORM_LIMIT = 1000
 _BOUNDARY = "the-tour"
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
-def _sign(method: str, server: Server, path: str, access_key: str, secret_key: str) -> dict[str, str]:
-    """Return the query that signs a request for a minute."""
+def _sign(
+    method: str, server: Server, path: str, access_key: str, secret_key: str, more: Mapping[str, str] = _NOTHING
+) -> dict[str, str]:
+    """Return the query that signs a request for a minute.
+
+    :param more: the rest of the query.
+    """
     time = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     scope = Scope(time[:8], _REGION, "s3")
     query = {
+        **more,
         "X-Amz-Algorithm": ALGORITHM,
         "X-Amz-Credential": f"{access_key}/{scope}",
         "X-Amz-Date": time,
@@ -76,8 +87,8 @@ def _by_s3(scene: Scene, report: Report) -> None:
     s3 = Server(cluster.s3)
     access_key, secret_key = keys["access key"], keys["secret key"]
 
-    def signed(method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
-        return _ask(s3, method, path, _sign(method, s3, path, access_key, secret_key), body)
+    def signed(method: str, path: str, body: bytes | None = None, **query: str) -> tuple[int, bytes]:
+        return _ask(s3, method, path, _sign(method, s3, path, access_key, secret_key, query), body)
 
     content = b"an object of S3"
     report.equal("an object is stored by a signed URL: 200", 200, signed("PUT", _KEY, content)[0])
@@ -94,8 +105,28 @@ def _by_s3(scene: Scene, report: Report) -> None:
         headers, form = _form(access_key, secret_key, "from-a-form", sent)
         report.equal(what, status, _ask(s3, "POST", PRIVATE, body=form, headers=headers)[0])
     report.equal("the key has the one that was allowed", (200, content), signed("GET", f"{PRIVATE}/from-a-form"))
+    _in_parts(report, signed)
     report.equal("a key below that of an object is stored: 200", 200, signed("PUT", _BELOW, content)[0])
     report.equal("and both are there", [200, 200], [signed("GET", key)[0] for key in (_KEY, _BELOW)])
+
+
+def _in_parts(report: Report, signed: Callable[..., tuple[int, bytes]]) -> None:
+    path = f"{PRIVATE}/in-parts"
+    _, said = signed("POST", path, b"", uploads="")
+    found = re.search(rb"<UploadId>(.+?)</UploadId>", said)
+    upload = found[1].decode() if found else ""
+    statuses = [
+        signed("PUT", path, part, partNumber=str(number), uploadId=upload)[0]
+        for number, part in reversed(list(enumerate(_PARTS, 1)))
+    ]
+    report.equal("an object is sent in two parts, the second one first: 200", [200, 200], statuses)
+    report.equal("it is not there before it is complete: 404", 404, signed("GET", path)[0])
+    tags = [hashlib.md5(part, usedforsecurity=False).hexdigest() for part in _PARTS]
+    named = "".join(f"<Part><PartNumber>{n}</PartNumber><ETag>{tag}</ETag></Part>" for n, tag in enumerate(tags, 1))
+    whole = f"<CompleteMultipartUpload>{named}</CompleteMultipartUpload>".encode()
+    report.equal("the parts are named by their MD5: 200", 200, signed("POST", path, whole, uploadId=upload)[0])
+    status, content = signed("GET", path)
+    report.check("and are one object", (status, content) == (200, b"".join(_PARTS)), "the bytes of both", f"{status}")
 
 
 def _form(access_key: str, secret_key: str, key: str, content: bytes) -> tuple[dict[str, str], bytes]:
