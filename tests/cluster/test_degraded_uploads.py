@@ -19,7 +19,13 @@ from tests.cluster.waiting import eventually
 LARGE = os.urandom(6 * (WRITE_SIZE + 2**16) + 1234)
 SMALL = LARGE[:50_000]
 NEVER_S = 3600.0
-SETTINGS: dict[str, Any] = {"layout": "6+2", "min_parts": 6, "cache": Size(0), "node_timeout_s": NEVER_S}
+SETTINGS: dict[str, Any] = {
+    "layout": "6+2",
+    "min_parts": 6,
+    "cache": Size(0),
+    "node_timeout_s": NEVER_S,
+    "slow_part_s": NEVER_S,
+}
 
 
 async def started(make_cluster: Callable[..., Cluster], **settings: Any) -> Cluster:
