@@ -127,6 +127,22 @@ async def test_members_are_listed_page_by_page(cluster: Cluster) -> None:
     assert page["members"][0][:2] == ["more", 5]
 
 
+@pytest_twisted.ensureDeferred
+async def test_a_long_list_is_compressed_for_those_who_take_it(cluster: Cluster) -> None:
+    fill(cluster, "/many", 5000)
+    url = "/.splitd/api/list?path=/many&limit=10000"
+    plain = await cluster.get(url, Accept_Encoding="identity")
+    assert (plain.header("Content-Encoding"), "Accept-Encoding" in (plain.header("Vary") or "")) == (None, True)
+    for asked, is_packed in ((url, True), (url.replace("10000", "10"), False)):
+        client = await cluster.connect()
+        client.send(f"GET {asked} HTTP/1.0\r\nAccept-Encoding: gzip, br\r\n\r\n".encode())
+        head, _, body = (await client.until_ended()).partition(b"\r\n\r\n")
+        assert (b"content-encoding: gzip" in head.lower()) == is_packed
+        if is_packed:
+            assert gzip.decompress(body) == plain.body
+            assert len(body) < len(plain.body) / 5
+
+
 @pytest.mark.parametrize(
     ("name", "parameters", "code"),
     [

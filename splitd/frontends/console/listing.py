@@ -12,6 +12,7 @@ from twisted.internet.task import deferLater
 from splitd.access.grants import RIGHTS
 from splitd.errors import NotACollection, NotFound
 from splitd.frontends.console.door import Asked, answer_json
+from splitd.frontends.console.packing import answer_packed
 from splitd.frontends.http.answers import Refused
 from splitd.frontends.http.names import read_name, show_name, show_path
 from splitd.frontends.http.opaque import readable
@@ -72,7 +73,7 @@ async def list_members(asked: Asked) -> None:
     store, _ = asked.files()
     page = await page_of(store, path, after, asked.number("limit", _PAGE, _MOST_PAGE))
     page["rights"] = rights_at(asked, path)
-    answer_json(asked.request, page)
+    await answer_packed(asked, page)
 
 
 async def describe(asked: Asked) -> None:
