@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -13,10 +14,13 @@ from splitd.cli.errors import ServerRefused
 from splitd.cli.fronts import front_table
 from splitd.cli.journal import JournalFolderType
 from splitd.cli.session import Session, output, pass_session
-from splitd.errors import JournalDamaged
+from splitd.errors import JournalDamaged, RecoveryRefused
 from splitd.takeover.history import load_history
 from storaged.system.filesystem import OSFilesystem
 from storaged.system.sizes import format_size
+
+if TYPE_CHECKING:
+    from splitd.catalog.sql.copying import Contents
 
 url_argument = click.argument("url", metavar="URL")
 
@@ -51,20 +55,49 @@ def migrate(session: Session, url: str) -> None:
 
 
 @catalog.command()
-@click.option("--from", "folder", type=JournalFolderType(), required=True, help="The data folder of the front.")
-@click.option("--to", "url", metavar="URL", required=True, help="An empty database: postgresql://…")
+@click.option("--from", "source", metavar="FOLDER|URL", required=True, help="The data folder, or the database.")
+@click.option("--to", "target", metavar="URL|FOLDER", required=True, help="An empty database, or a new data folder.")
 @pass_session
-def copy(session: Session, folder: Path, url: str) -> None:
-    """Copy a catalog from a journal into an empty database.
+def copy(session: Session, source: str, target: str) -> None:
+    """Copy a catalog from a journal into an empty database, or from a database into a new journal.
 
-    The front must have been stopped.  The copy is made in one transaction, and checked against the journal before that
-    is committed: if it is interrupted or fails, the database is as empty as before.  The journal is not changed.  Start
-    the front with the setting `catalog` afterwards, and never again on the journal.
+    The fronts must have been stopped.  The copy is compared with what it was made of before it counts: if it is
+    interrupted or fails, the database is as empty as before, or no journal is there, and it can be repeated.  The
+    original is not changed.  Start the front with the setting `catalog` for the copy afterwards, and never again on the
+    original.
 
     Its memory is that of the journal's front.
     """
+    if _is_url(source) == _is_url(target):
+        raise click.UsageError("one of --from and --to is a folder, the other one a database: postgresql://…")
+    found = _copy_back(source, Path(target)) if _is_url(source) else _copy_to_database(source, target)
+    if session.as_json:
+        session.show({"files": found.files, "bytes": found.bytes})
+    else:
+        place = target if _is_url(source) else "the database"
+        click.echo(f"{found.files:,} files with {format_size(found.bytes)} are in {place}")
+
+
+def _is_url(place: str) -> bool:
+    return place.startswith(("postgresql://", "postgres://"))
+
+
+def _copy_back(url: str, data: Path) -> Contents:
     from splitd.cli import database
 
+    with database.connected(url) as connection:
+        try:
+            return database.copy_back(connection, data, OSFilesystem(), lambda: os.urandom(8).hex())
+        except RecoveryRefused as problem:
+            raise ServerRefused(str(problem), 409) from problem
+        except ValueError as problem:
+            raise ServerRefused(str(problem), 500) from problem
+
+
+def _copy_to_database(source: str, url: str) -> Contents:
+    from splitd.cli import database
+
+    folder = JournalFolderType().convert(source, None, None)
     try:
         state = database.read_journal(OSFilesystem(), str(folder))
         history = load_history(OSFilesystem(), str(folder))
@@ -72,13 +105,10 @@ def copy(session: Session, folder: Path, url: str) -> None:
         raise ServerRefused(str(problem), 500) from problem
     with database.connected(url) as connection:
         try:
-            found = database.copy_journal(connection, state, 0 if history is None else history.claimed, lambda _: None)
+            epoch, front = (0, "") if history is None else (history.claimed, history.front)
+            return database.copy_journal(connection, state, epoch, lambda _: None, front)
         except ValueError as problem:
             raise ServerRefused(str(problem), 500) from problem
-    if session.as_json:
-        session.show({"files": found.files, "bytes": found.bytes})
-    else:
-        click.echo(f"{found.files:,} files with {format_size(found.bytes)} are in the database")
 
 
 @catalog.command()

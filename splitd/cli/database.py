@@ -14,9 +14,11 @@ from splitd.catalog.sql.front_rows import read_fronts
 from splitd.catalog.sql.migrations import migrate, migrations, refuse_older, version_of
 from splitd.cli.errors import ServerRefused
 from splitd.errors import CatalogOutdated
+from splitd.takeover.copying_back import copy_back
 
 __all__ = [
     "connected",
+    "copy_back",
     "copy_journal",
     "migrate",
     "migrations",

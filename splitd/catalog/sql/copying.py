@@ -101,12 +101,15 @@ def read_journal(filesystem: IFilesystem, folder: str) -> State:
     return fold(JournalReader(filesystem, folder))
 
 
-def copy_journal(connection: Any, state: State, epoch: int, progress: Callable[[int], object]) -> Contents:
+def copy_journal(
+    connection: Any, state: State, epoch: int, progress: Callable[[int], object], front: str = ""
+) -> Contents:
     """Copy a catalog into an empty database.  If it is interrupted, nothing is there, and it can be repeated.
 
     :param state: what the journal's records result in.
     :param epoch: the journal's epoch.
     :param progress: called with the number of records that were copied.
+    :param front: the id of the journal's folder; empty if it has none.
     :return: what was copied, which the database has been checked for.
     :raise CatalogOutdated: the database has a catalog already, or one that a front uses.
     :raise ValueError: the copy is not like its original.
@@ -120,7 +123,8 @@ def copy_journal(connection: Any, state: State, epoch: int, progress: Callable[[
         records = iter(state.records())
         opened = next(records)
         assert isinstance(opened, JournalOpened)
-        cursor.execute("INSERT INTO catalog (one, cluster, epoch) VALUES (1, %s, %s)", (opened.cluster, epoch))
+        query = "INSERT INTO catalog (one, cluster, epoch, front) VALUES (1, %s, %s, %s)"
+        cursor.execute(query, (opened.cluster, epoch, front))
         query = "INSERT INTO entry (parent, name, id, created_ms, modified_ms) VALUES (0, '', 1, %s, %s)"
         cursor.execute(query, (opened.time_ms, opened.time_ms))
         cursor.execute("INSERT INTO node VALUES (0, '') ON CONFLICT DO NOTHING")

@@ -48,6 +48,10 @@ class DocumentRows(Documents):
         self._take(where, kind, _name(after), *values, now_ms, limit)
         return super().page(kind, owner, after, limit, now_ms)
 
+    def load_all(self) -> None:
+        """Load all documents."""
+        self._take("TRUE ORDER BY revision")
+
     def _take(self, where: str, *values: Any) -> None:
         for row in self._cursor.execute(f"SELECT {_COLUMNS} FROM document WHERE {where}", values).fetchall():
             kind, key, owner, body, expires_ms, revision = row

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from splitd.catalog.doomed import DoomedEntry, DoomedParts
@@ -48,6 +48,14 @@ class StoredDoomed(DoomedParts):
             entry = DoomedEntry(serial, upload, first, tuple(nodes), is_copy, pending)
             self._entries[PartCopy(upload, first, nodes[0]) if is_copy else upload] = entry
         self._before += len(entries)
+
+    def __iter__(self) -> Iterator[DoomedEntry]:
+        """Iterate over the entries that are loaded; see `DoomedParts`."""
+        return iter(self._entries.values())
+
+    def sort(self) -> None:
+        """Bring the entries into the order in which their parts became doomed."""
+        self._entries = dict(sorted(self._entries.items(), key=lambda each: each[1].serial))
 
     def __contains__(self, key: str | PartCopy) -> bool:
         """Whether an upload as a whole, or a copy, has parts to delete."""

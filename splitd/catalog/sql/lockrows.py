@@ -44,6 +44,11 @@ class StoredLocks(Locks):
         self.taken = self._taken_before = taken
         self._forgotten = first - 1 if marks >= _MOST_MARKS else 0
 
+    def load_all(self) -> None:
+        """Load all locks."""
+        for path, *rest in self._cursor.execute(f"SELECT {_COLUMNS} FROM lock ORDER BY serial").fetchall():
+            self.take(Lock(path.decode(), *rest))
+
     def _load_locks(self, wanted: list[bytes], places: list[bytes]) -> None:
         query = f"""SELECT {_COLUMNS} FROM lock WHERE place = ANY(%s) OR EXISTS (
                 SELECT FROM unnest(%s::bytea[]) AS here(place)

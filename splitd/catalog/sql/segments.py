@@ -100,6 +100,11 @@ class StoredContinued(ContinuedUploads):
             found = self.take(row)
             self._before[upload] = found.touched_ms, found.size
 
+    def load_all(self) -> None:
+        """Load all uploads."""
+        for row in self._cursor.execute(f"SELECT {COLUMNS} FROM continued ORDER BY began_ms, upload").fetchall():
+            self.take(row)
+
     def take(self, row: Any) -> Continued:
         """Return the upload that a row of `COLUMNS` describes."""
         key, path, said, began_ms, touched_ms, size = row

@@ -11,6 +11,7 @@ import attrs
 from splitd.catalog.sql.branches import StoredBranch
 from splitd.catalog.sql.counts import Counts
 from splitd.catalog.sql.docrows import DocumentRows
+from splitd.catalog.sql.doomed import StoredDoomed
 from splitd.catalog.sql.ids import Ids, NodeNumbers
 from splitd.catalog.sql.lockrows import StoredLocks
 from splitd.catalog.sql.meters import StoredMeters
@@ -64,7 +65,7 @@ class StoredState(State):
         self.cluster = "loaded"
         self.uploads: Any = parts.uploads
         self.continued = self.stored_continued = StoredContinued(cursor, parts, locks=locks)
-        self.doomed = parts.doomed
+        self.doomed: StoredDoomed = parts.doomed
         self.moves = parts.moves
         self.hurt = parts.hurt
         self.restored = None
@@ -125,6 +126,13 @@ class StoredState(State):
             if self._locks:
                 self.meters.load([path for path, _ in paths])
         self.parts.load(*(key.partition("/")[0] for key, _ in keys if not key.startswith(("/", "node "))))
+
+    def load_all(self, cluster: str) -> None:
+        """Load all that is about no path and no upload, to look at the whole catalog."""
+        self.cluster = cluster
+        self._stored_locks.load_all()
+        self._document_rows.load_all()
+        self.stored_continued.load_all()
 
     def copy(self, source: str, target: str, time_ms: int, *, deep: bool) -> Iterator[None]:
         """Make the copy that `entry-copied` puts at its target; see `State.copy`."""

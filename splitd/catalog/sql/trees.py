@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from splitd.catalog.sql.branches import StoredBranch
@@ -36,6 +36,20 @@ class StoredTree(Tree):
         super().__init__(0, packing, names.root)
         self._above = names.above
         self._cursor = cursor
+
+    def all_properties(self) -> Iterator[tuple[str, Mapping[str, str]]]:
+        """Iterate over all paths that have properties, with them; see `Tree`."""
+        root = self._root
+        if properties := self._above.properties_of(""):
+            yield "/", properties
+        waiting = [("/", root)]
+        while waiting:
+            folder, node = waiting.pop()
+            for name, entry in node.members.items():
+                if properties := node.properties_of(name):
+                    yield folder + node.shown(name), properties
+                if isinstance(entry, Branch):
+                    waiting.append((folder + name, entry))
 
     def refuse_too_long(self, source: str, target: str) -> Iterator[None]:
         """Refuse to move or copy a tree to a place where paths in it would be too long; see `Tree`."""
