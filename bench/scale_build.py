@@ -76,11 +76,12 @@ class JournalFolder:
         writer = SegmentWriter(OSFilesystem(), str(self.folder), SEGMENT_LIMIT)
         left = records(files) if files else iter(())
         sequence = 1
-        while some := list(islice(left, _AT_ONCE)):
+        some = list(islice(left, _AT_ONCE))
+        while some:
             lines = [encode_line(number, sequence - 1, record) for number, record in enumerate(some, sequence)]
-            writer.write(sequence, lines, durable=False)
+            some = list(islice(left, _AT_ONCE))
+            writer.write(sequence, lines, durable=not some)
             sequence += len(lines)
-        writer.sync()
         writer.close()
         self._sizes = {path: path.stat().st_size for path in self.folder.iterdir()}
 

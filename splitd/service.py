@@ -28,12 +28,13 @@ from splitd.catalog.backup import encode_backup
 from splitd.config import Config, Options
 from splitd.errors import CatalogReadOnly, FilesRefused, RegistryRefused, UsersInvalid, UsersRefused
 from splitd.frontends.admin import actions, layouts, losses
+from splitd.frontends.admin.action_reports import ReloadReport
 from splitd.frontends.admin.actions import Action
 from splitd.frontends.admin.backups import Backups, backup
 from splitd.frontends.admin.checking import check
 from splitd.frontends.admin.layouts import Layouts
 from splitd.frontends.admin.quotas import LimitsStatus
-from splitd.frontends.admin.reports import ReloadReport, StatusReport, SweepReport, report_sweep
+from splitd.frontends.admin.reports import StatusReport, SweepReport, report_sweep
 from splitd.frontends.admin.resource import AdminResource
 from splitd.frontends.admin.status import Status
 from splitd.frontends.console.building import History, Operating

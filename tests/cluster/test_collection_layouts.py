@@ -10,7 +10,7 @@ from urllib.parse import quote
 import msgspec
 import pytest_twisted
 
-from splitd.frontends.admin.reports import LayoutReport
+from splitd.frontends.admin.action_reports import LayoutReport
 from splitd.model.manifest import Manifest
 from splitd.model.properties import LAYOUT
 from storaged.system.sizes import Size

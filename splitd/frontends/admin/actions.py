@@ -9,8 +9,9 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
+from splitd.frontends.admin.action_reports import ReloadReport
 from splitd.frontends.admin.answers import Query, answer_json
-from splitd.frontends.admin.reports import ReloadReport, SweepReport
+from splitd.frontends.admin.reports import SweepReport
 from splitd.frontends.http.answers import Refused
 from splitd.nodes.probe import Found
 from splitd.upkeep.heal.report import HealReport

@@ -8,9 +8,9 @@ from typing import Protocol
 import attrs
 
 from splitd.errors import LayoutRefused
+from splitd.frontends.admin.action_reports import LayoutReport
 from splitd.frontends.admin.actions import Action
 from splitd.frontends.admin.answers import Query, answer_json
-from splitd.frontends.admin.reports import LayoutReport
 from splitd.frontends.http.answers import Refused
 from splitd.interfaces.names import INamespace
 from splitd.model.conditions import Condition

@@ -7,9 +7,9 @@ from typing import Any
 import attrs
 from twisted.internet.task import deferLater
 
+from splitd.frontends.admin.action_reports import LossReport
 from splitd.frontends.admin.actions import Action
 from splitd.frontends.admin.answers import Query, answer_json
-from splitd.frontends.admin.reports import LossReport
 from splitd.frontends.http.answers import Refused
 from splitd.interfaces.heal import IHealLedger
 from splitd.model.manifest import Manifest
