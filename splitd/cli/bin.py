@@ -68,7 +68,7 @@ def _time(ms: int) -> str:
 
 @bin_.command()
 @click.argument("thing", metavar="ID")
-@click.option("--to", default="", help="Another path than the one where it was.")
+@click.option("--to", default="", help="Restore it to this path.  [default: where it was]")
 @pass_session
 def restore(session: Session, thing: str, to: str) -> None:
     """Put something back where it was, by the id that `ls` shows."""

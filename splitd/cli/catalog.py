@@ -66,7 +66,7 @@ def copy(session: Session, source: str, target: str) -> None:
     original is not changed.  Start the front with the setting `catalog` for the copy afterwards, and never again on the
     original.
 
-    Its memory is that of the journal's front.
+    It needs as much memory as a front with that journal.
     """
     if _is_url(source) == _is_url(target):
         raise click.UsageError("one of --from and --to is a folder, the other one a database: postgresql://…")
@@ -115,9 +115,9 @@ def _copy_to_database(source: str, url: str) -> Contents:
 @url_argument
 @pass_session
 def fronts(session: Session, url: str) -> None:
-    """List the fronts that use a catalog, those that have gone in the last ten minutes as well.
+    """List the fronts that use a catalog, and those that have gone in the last ten minutes.
 
-    `splitctl status` shows them, too, and does not need the URL.
+    `splitctl status` shows them, too, without the URL.
     """
     from splitd.cli import database
 

@@ -20,18 +20,21 @@ _API = "/.splitd/api/keys"
 
 @click.group()
 def key() -> None:
-    """Make keys for S3, or tokens, for oneself; the operator's are those of `splitctl user`."""
+    """Make, list and take back your own keys for S3 and tokens.
+
+    Operators make those in the file of the users with `splitctl user key` and `splitctl user token`.
+    """
 
 
 @key.command()
-@click.option("--token", is_flag=True, help="A token, and not a key for S3.")
+@click.option("--token", is_flag=True, help="Make a token instead of a key for S3.")
 @click.option("--label", default="", help="What it is for.")
-@click.option("--days", type=click.FloatRange(0, 3650, min_open=True), help="How long it is good.  [default: ever]")
-@click.option("--read-only", is_flag=True, help="It changes nothing.")
-@click.option("--path", type=REMOTE_PATH, default="/", help="It is good for this path and what is below it.")
+@click.option("--days", type=click.FloatRange(0, 3650, min_open=True), help="Days until its end.  [default: no end]")
+@click.option("--read-only", is_flag=True, help="Let it read, and change nothing.")
+@click.option("--path", type=REMOTE_PATH, default="/", help="Let it work at this path and below it only.")
 @pass_session
 def add(session: Session, token: bool, label: str, days: float | None, read_only: bool, path: str) -> None:
-    """Make a key or a token, and print it.  Nothing shows its secret again."""
+    """Make a key or a token, and print it.  Its secret is never shown again."""
     wanted: dict[str, Any] = {"kind": "token" if token else "key", "label": label, "path": clean_path(path)}
     if days is not None:
         wanted["days"] = days
@@ -49,10 +52,10 @@ def add(session: Session, token: bool, label: str, days: float | None, read_only
 
 
 @key.command("list")
-@click.option("--all", "of_all", is_flag=True, help="Those of all users; for operators.")
+@click.option("--all", "of_all", is_flag=True, help="List those of all users; for operators.")
 @pass_session
 def list_keys(session: Session, of_all: bool) -> None:
-    """List keys and tokens."""
+    """List your keys and tokens."""
     found: list[dict[str, Any]] = []
     after: str | None = ""
     while after is not None:
@@ -88,7 +91,7 @@ def _day(moment_ms: int | None) -> str:
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
 @pass_session
 def rm(session: Session, ids: tuple[str, ...]) -> None:
-    """Take keys or tokens back: they are good for nothing any more."""
+    """Take back keys or tokens.  They are refused from then on."""
     for each in ids:
         with session.front.ask("DELETE", f"{_API}/{each}"):
             pass

@@ -1,4 +1,4 @@
-"""splitctl reload: makes the front read its registry again."""
+"""splitctl reload: makes the front read its files again."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from splitd.cli.session import Session, pass_session
 @click.command()
 @pass_session
 def reload(session: Session) -> None:
-    """Make the front read its registry again.
+    """Make the front read its registry, users, limits, certificates and cluster keys again.
 
-    Transfers in progress are not disturbed.  A registry that cannot be used, or that has lost a node, is refused
-    completely: the front keeps the old one, and the exit code is 1.  The front also does this by itself when the file
+    Transfers in progress are not disturbed.  A file that cannot be used, or a registry that has lost a node, is refused
+    completely: the front keeps the old one, and the exit code is 1.  The front also does this by itself when a file
     changes, and on SIGHUP.
     """
     found = session.admin.document("/reload", method="POST")

@@ -27,7 +27,7 @@ def share() -> None:
 @share.command()
 @click.argument("path", type=REMOTE_PATH)
 @click.option("--upload", is_flag=True, help="Only let files be left in the collection; nothing of it is shown.")
-@click.option("--days", type=click.FloatRange(0, 3650, min_open=True), help="How long it is good.  [default: ever]")
+@click.option("--days", type=click.FloatRange(0, 3650, min_open=True), help="Days until its end.  [default: no end]")
 @click.option("--downloads", type=click.IntRange(1), help="How often files may be read.  [default: any number]")
 @click.option("--password-stdin", is_flag=True, help="Read a password for the link from the standard input.")
 @pass_session
@@ -53,7 +53,7 @@ def add(
 
 
 @share.command("list")
-@click.option("--all", "of_all", is_flag=True, help="Those of all users; for operators.")
+@click.option("--all", "of_all", is_flag=True, help="List those of all users; for operators.")
 @pass_session
 def list_shares(session: Session, of_all: bool) -> None:
     """List links."""
@@ -92,7 +92,7 @@ def _table(shares: list[dict[str, Any]]) -> Table:
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
 @pass_session
 def rm(session: Session, ids: tuple[str, ...]) -> None:
-    """Take links back: they are good for nothing any more."""
+    """Take back links.  They are refused from then on."""
     for each in ids:
         with session.front.ask("DELETE", f"{_API}/{each}"):
             pass

@@ -108,7 +108,7 @@ class Serving(Storing, frozen=True, forbid_unknown_fields=True):
         str,
         msgspec.Meta(
             description="The YAML file of the limits: requests at once, rates, the largest file, quotas. "
-            "[default: none: nothing is limited]"
+            "[default: none: only the connections of an address are limited]"
         ),
     ] = ""
     open_to_all: Annotated[
