@@ -33,7 +33,7 @@ _WHY = {"lost": "is lost", "away": "is away", "draining": "is being drained"}
 @click.option("--resume", "change", flag_value="POST", help="Go on after --pause.")
 @pass_session
 def heal(session: Session, watch: bool, limit: float | None, change: str | None) -> None:
-    """Show what is degraded, and how far the heal is.
+    """Show what is degraded, and how far the heal is; limit, pause or resume it.
 
     The front rebuilds missing and damaged parts by itself, the most endangered files first.  It also rebuilds the parts
     of storage servers that are lost or away for long, and moves parts away from those that are draining.

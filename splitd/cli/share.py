@@ -21,7 +21,7 @@ _API = "/.splitd/api/shares"
 
 @click.group()
 def share() -> None:
-    """Make links by which people without a login read files, or leave some."""
+    """Make, list and take back links by which people without a login read files, or leave some."""
 
 
 @share.command()
@@ -56,7 +56,7 @@ def add(
 @click.option("--all", "of_all", is_flag=True, help="List those of all users; for operators.")
 @pass_session
 def list_shares(session: Session, of_all: bool) -> None:
-    """List links."""
+    """List your links."""
     found: list[dict[str, Any]] = []
     after = ""
     while True:

@@ -237,7 +237,7 @@ def add_token(session: Session, name: str, file: Path, token_id: str | None, day
 @file_option
 @pass_session
 def remove_token(session: Session, name: str, token_id: str, file: Path) -> None:
-    """Remove a token by its id: it is good no more."""
+    """Remove a token by its id.  It is refused from then on."""
 
     def change(document: CommentedMap) -> None:
         if not remove_item(user_in(document, name), "tokens", "id", token_id):

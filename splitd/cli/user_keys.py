@@ -100,7 +100,7 @@ def _secret(seal: Seal, name: str, item: CommentedMap) -> str:
 @file_option
 @pass_session
 def remove_key(session: Session, name: str, key_id: str, file: Path) -> None:
-    """Remove a pair of keys by its access key: it is good no more."""
+    """Remove a pair of keys by its access key.  It is refused from then on."""
 
     def change(document: CommentedMap) -> None:
         if not remove_item(user_in(document, name), "keys", "id", key_id):
