@@ -75,10 +75,28 @@ def load_settings(kind: type[Config], path: str | None, options: dict[str, str])
         raise SettingsError(f"{path}: should hold keys and values, holds a {type(keys).__name__}")
     try:
         # Values on the command line are text, converted to each key's type ("8" to a number); text in YAML stays text.
-        typed = msgspec.convert(options, _partial(kind), strict=False, dec_hook=_decode)
+        texts = {key: _of_several(key, text) if key in _groups(kind) else text for key, text in options.items()}
+        typed = msgspec.convert(texts, _partial(kind), strict=False, dec_hook=_decode)
         return msgspec.convert({**keys, **{key: getattr(typed, key) for key in options}}, kind, dec_hook=_decode)
     except msgspec.ValidationError as problem:
         raise SettingsError(f"{path or 'command line'}: {problem}") from problem
+
+
+def _groups(kind: type[msgspec.Struct]) -> set[str]:
+    """Return the keys that hold keys of their own."""
+    return {
+        name
+        for name, hint in get_type_hints(kind).items()
+        if isinstance(hint, type) and issubclass(hint, msgspec.Struct)
+    }
+
+
+def _of_several(key: str, text: str) -> Any:
+    """Read the value of a key that holds keys of its own: YAML, such as {keep_days: 30}."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as problem:
+        raise SettingsError(f"command line: {key}: {problem}") from problem
 
 
 def _partial(kind: type[Config]) -> type[msgspec.Struct]:
@@ -89,13 +107,19 @@ def _partial(kind: type[Config]) -> type[msgspec.Struct]:
 
 
 def option_flags(kind: type[msgspec.Struct]) -> list[list[str | None]]:
-    """Return the `optFlags` of `twisted.python.usage` for a daemon's settings: those that are either on or off."""
-    hints = get_type_hints(kind, include_extras=True)
-    return [
-        [name.replace("_", "-"), None, get_args(hint)[1].description]
-        for name, hint in hints.items()
-        if get_origin(hint) is Annotated and get_args(hint)[0] is bool
-    ]
+    """Return the `optFlags` of `twisted.python.usage` for a daemon's settings: those that are either on or off.
+
+    The flag of a setting that is on by default switches it off, and begins with "no-".
+    """
+    flags: list[list[str | None]] = []
+    on = {field.name for field in msgspec.structs.fields(kind) if field.default is True}
+    for name, hint in get_type_hints(kind, include_extras=True).items():
+        if get_origin(hint) is Annotated and get_args(hint)[0] is bool:
+            flag, described = name.replace("_", "-"), get_args(hint)[1].description
+            flags.append(
+                [f"no-{flag}", None, f"Set {name} to false. {described}"] if name in on else [flag, None, described]
+            )
+    return flags
 
 
 def option_parameters(kind: type[msgspec.Struct]) -> list[list[str | None]]:
@@ -128,10 +152,15 @@ class SettingsOptions(usage.Options, Generic[Config]):
 
     def postOptions(self) -> None:
         """Load the settings; an error in them is reported like that of a wrong option."""
-        given = {name: self[name.replace("_", "-")] for name in self.kind.__struct_fields__}
-        flags = {str(flag).replace("-", "_") for flag, *_ in self.optFlags}
-        # A flag that is not there says nothing: the file may have it.
-        given = {name: "true" if name in flags else value for name, value in given.items() if value not in {None, 0}}
+        flags = {str(flag) for flag, *_ in self.optFlags}
+        given: dict[str, str] = {}
+        for name in self.kind.__struct_fields__:
+            option = name.replace("_", "-")
+            flag, word = (option, "true") if option in flags else (f"no-{option}", "false")
+            if flag not in flags and self[option] is not None:
+                given[name] = self[option]
+            elif flag in flags and self[flag]:  # one that is not there says nothing: the file may have it
+                given[name] = word
         try:
             self.settings = load_settings(self.kind, self["config"], given)  # type: ignore[assignment]
         except SettingsError as problem:

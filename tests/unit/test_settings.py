@@ -17,10 +17,17 @@ from storaged.system.settings import (
 from storaged.system.sizes import Size, parse_size
 
 
+class Pace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    rest_s: float = 1.0
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: Annotated[str, msgspec.Meta(description="A name.")]
     reserve: Annotated[Size, msgspec.Meta(description="Bytes.")] = Size(5)
     wait_s: Annotated[float, msgspec.Meta(description="Seconds.", gt=0)] = 3.0
+    quick: Annotated[bool, msgspec.Meta(description="Whether it is quick.")] = True
+    loud: Annotated[bool, msgspec.Meta(description="Whether it is loud.")] = False
+    pace: Annotated[Pace, msgspec.Meta(description="Its pace.")] = Pace()
 
 
 class Options(SettingsOptions[Config]):
@@ -89,6 +96,23 @@ def test_every_key_is_an_option_of_the_command_line() -> None:
     options.parseOptions(["--name", "n1", "--reserve", "1KiB", "--wait-s", "2.5"])
     assert options.settings == Config("n1", Size(1024), 2.5)
     assert "--wait-s" in options.getUsage()
+
+
+def test_what_is_on_by_default_has_an_option_that_switches_it_off(tmp_path: Path) -> None:
+    path = write(tmp_path, "name: n\nloud: true\n")
+    for words, is_quick, is_loud in (([], True, True), (["--no-quick"], False, True), (["--loud"], True, True)):
+        options = Options()
+        options.parseOptions(["--config", path, *words])
+        assert (options.settings.quick, options.settings.loud) == (is_quick, is_loud)
+
+
+def test_keys_that_belong_together_are_yaml_on_the_command_line(tmp_path: Path) -> None:
+    options = Options()
+    options.parseOptions(["--name", "n", "--pace", "{rest_s: 3}"])
+    assert options.settings.pace == Pace(rest_s=3)
+    for text, told in (("{rest_s: [}", "pace"), ("{rest: 3}", "rest"), ("3", "pace")):
+        with pytest.raises(UsageError, match=told):
+            Options().parseOptions(["--name", "n", "--pace", text])
 
 
 def test_a_wrong_option_is_told_as_one() -> None:
