@@ -135,6 +135,14 @@ async def test_a_token_makes_no_others_and_no_links(guarded: Cluster) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_token_begins_no_session_that_may_do_more(guarded: Cluster) -> None:
+    made = await make(guarded, allow=["read"], path="/anna/d")
+    body = json.dumps({"name": "anna", "password": made["secret"]}).encode()
+    answer = await guarded.ask("POST", "/.splitd/api/login", body, Content_Type="application/json")
+    assert (answer.code, answer.header("Set-Cookie")) == (403, None)
+
+
+@pytest_twisted.ensureDeferred
 async def test_with_its_user_it_ends_at_once(guarded: Cluster) -> None:
     token, key = await make(guarded), await make(guarded, kind="key")
     login, anna = bearer(token["secret"]), S3(guarded, (key["id"], key["secret"]))

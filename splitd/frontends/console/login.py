@@ -9,7 +9,7 @@ import msgspec
 from twisted.internet.task import deferLater
 
 from splitd.access.sessions import LASTS_S, Session, Sessions
-from splitd.errors import BadCredentials, LoginRequired
+from splitd.errors import BadCredentials, Forbidden, LoginRequired
 from splitd.frontends.console.door import Asked, ConsoleDoor, answer_json
 from splitd.frontends.http.answers import Refused
 from splitd.frontends.http.guard import COOKIE, Guard, cookie_of
@@ -48,6 +48,7 @@ async def login(asked: Asked) -> None:
     """Answer `POST api/login`: proves a name and a password, and begins a session.
 
     :raise BadCredentials: they are wrong.
+    :raise Forbidden: it is no password, but a token that its user has made.
     """
     door, request = asked.door, asked.request
     guard, sessions = _with_users(door)
@@ -56,6 +57,8 @@ async def login(asked: Asked) -> None:
         raise BadCredentials("the name or the password is wrong")
     header = "Basic " + base64.b64encode(f"{form.name}:{form.password}".encode("utf-8", "replace")).decode()
     principal = await guard.prove(header, request)
+    if principal.own:  # the session would do all that the user may, and outlive the token
+        raise Forbidden("a token that you have made begins no session: log in with your password")
     request.user = principal.name
     cookie, session = await sessions.begin(principal.name, guard.stamp(principal.name))
     set_session(request, door, cookie, LASTS_S)
