@@ -56,6 +56,15 @@ class Capacity:
         uses = await self.quotas.usage()
         return Room(statistics.bytes_stored, room_for_files(free, await self._layout_of(path)), uses)
 
+    async def known_room(self) -> Room | None:
+        """Return how full the store is; None if that is not known: a node has not said its size since the start, or
+        too few nodes take parts for a file, however much is free on them.
+        """
+        active = [node for node in self.registry.nodes() if node.entry.state == "active"]
+        if not all(node.capacity for node in active) or len(active) < (await self._layout_of("/")).width:
+            return None
+        return await self.quota("/")
+
     async def _layout_of(self, path: str) -> Layout:
         try:
             asked = (await self.namespace.asked_layout(path)).layout

@@ -134,7 +134,7 @@ class Front:
         named = self.catalog, self.catalog.namespace
         self._capacity = capacity = Capacity(*named, registry, layout, descriptors, self.catalog.quotas)
         more = run, capacity.open_nodes, reactor, wall
-        self.upkeep = Upkeep(config, self.catalog, registry, self.read_policy, *more, room=partial(capacity.quota, "/"))
+        self.upkeep = Upkeep(config, self.catalog, registry, self.read_policy, *more, room=capacity.known_room)
         self.catalog.watch_reads(self.upkeep.pins.uploads)
         observing = make_observing(process)
         self._history = History(self._report, self._totals, reactor, wall)

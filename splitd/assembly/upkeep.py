@@ -46,7 +46,7 @@ class Upkeep:
     :param read_policy: which nodes are read first.
     :param run: runs a call in a thread.
     :param open_nodes: see `Relayout`.
-    :param room: returns how full the store is.
+    :param room: returns how full the store is; None if that is not known.
     :param wall: tells the times that are stored.
     :ivar pins: the versions that are being read.
     :ivar segmentation: finds the segments of files.
@@ -64,7 +64,7 @@ class Upkeep:
         reactor: Any,
         wall: WallClock,
         *,
-        room: Callable[[], Awaitable[Room]],
+        room: Callable[[], Awaitable[Room | None]],
     ) -> None:
         self._config = config
         self._catalog = catalog

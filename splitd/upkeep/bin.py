@@ -62,7 +62,7 @@ class BinUpkeep:
 
     :param doomed: called when parts are doomed.
     :param days: how long things are kept; 0 if nothing new is put in the bin.
-    :param room: returns how full the store is.
+    :param room: returns how full the store is; None if that is not known.
     :param clock: calls later.
     :param wall: tells the time that deletions are compared with.
     :ivar progress: what is in the bin.
@@ -75,7 +75,7 @@ class BinUpkeep:
         bin_: IBin,
         doomed: Callable[[], object],
         days: float,
-        room: Callable[[], Awaitable[Room]],
+        room: Callable[[], Awaitable[Room | None]],
         clock: IReactorTime,
         wall: WallClock,
     ) -> None:
@@ -142,6 +142,8 @@ class BinUpkeep:
 
     async def _make_room(self, oldest: deque[Binned]) -> None:
         room = await self._room()
+        if room is None:
+            return  # nodes that are away have no less room than before
         total = room.used + room.available
         if room.available >= total * _FULL:
             return

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 import msgspec
 import pytest
 import pytest_twisted
 
+from splitd.capacity import Capacity
 from splitd.model.binned import Binned, first_key, make_key, read_note
 from splitd.model.conditions import ALWAYS
+from splitd.model.nodes import NodeEntry
 from splitd.model.room import Room
+from splitd.model.striping import Layout
+from splitd.nodes.state import NodeStatus
 from splitd.upkeep.bin import BinUpkeep
+from storaged.system.descriptors import Descriptors
 from tests.clocks import wall_of
 from tests.unit.catalogs import Front, started
 
@@ -23,7 +30,7 @@ class Kept:
 
     front: Front
     upkeep: BinUpkeep
-    room: Room
+    room: Room | None
     woken: list[None]
 
     async def put(self, *paths: str) -> None:
@@ -43,7 +50,7 @@ async def kept(days: float) -> Kept:
     front = await started()
     woken: list[None] = []
 
-    async def room() -> Room:
+    async def room() -> Room | None:
         return made.room
 
     upkeep = BinUpkeep(front.catalog.bin, lambda: woken.append(None), days, room, front.clock, wall_of(front.clock))
@@ -90,6 +97,45 @@ async def test_the_oldest_things_make_room_when_the_nodes_are_full() -> None:
     made.room = Room(995, 5)  # two things are 2 in 100
     assert await made.look() == ["/3"]
     assert (made.upkeep.progress.purged, made.upkeep.progress.purged_full, made.upkeep.progress.things) == (0, 2, 1)
+
+
+@pytest_twisted.ensureDeferred
+async def test_nothing_makes_room_while_nobody_knows_how_full_the_nodes_are() -> None:
+    made = await kept(30.0)
+    await made.put("/1")
+    made.room = None
+    assert await made.look() == ["/1"]
+
+
+@attrs.define
+class Registry:
+    """The nodes of a registry, by their states and sizes."""
+
+    sizes: list[tuple[Any, int]]
+
+    def nodes(self) -> list[NodeStatus]:
+        made: list[NodeStatus] = []
+        for number, (state, size) in enumerate(self.sizes):
+            nothing: Any = None
+            entry = NodeEntry(f"n{number}", f"http://n{number}:1", state=state)
+            made.append(NodeStatus(entry, nothing, nothing, nothing, capacity=size, free=size // 2))
+        return made
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_room_is_known_when_enough_nodes_have_said_their_sizes() -> None:
+    front = await started()
+    catalog, descriptors = front.catalog, Descriptors(1000)
+
+    async def known(*sizes: tuple[str, int]) -> Room | None:
+        registry = Registry(list(sizes))
+        made = Capacity(catalog, catalog.namespace, registry, Layout(2, 1, 1024), descriptors, catalog.quotas)
+        return await made.known_room()
+
+    assert await known(*[("active", 1000)] * 3) == Room(0, 1000, [])
+    assert await known(*[("active", 1000)] * 3, ("draining", 0)) == Room(0, 1000, [])
+    assert await known(*[("active", 1000)] * 3, ("active", 0)) is None  # down since the start
+    assert await known(*[("active", 1000)] * 2, ("draining", 1000)) is None
 
 
 @pytest_twisted.ensureDeferred
