@@ -118,6 +118,7 @@ async def test_what_is_purged_takes_no_space(cluster: Cluster) -> None:
         await delete(cluster, f"/{name}")
     assert (await api(cluster, "DELETE", f"bin?id={first['id']}")).code == 200
     assert (await api(cluster, "DELETE", f"bin?id={first['id']}")).code == 404
+    assert (await api(cluster, "DELETE", "bin?id=")).code == 400
     assert sorted(await listed(cluster)) == ["/b", "/c"]
     assert json.loads((await api(cluster, "DELETE", "bin")).body) == {"purged": 2, "more": False}
     assert await listed(cluster) == []

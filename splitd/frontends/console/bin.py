@@ -21,6 +21,8 @@ _PAGE, _MOST_PAGE = 200, 1_000
 _MOST_PURGED = 2_000
 """Things that one request deletes for good; the page asks again until none are left."""
 _AT_ONCE = 50
+_ALL = "*"
+"""Stands for all that is in the bin; no id is like that."""
 _DAY_MS = 24 * 3600 * 1000
 
 
@@ -99,8 +101,10 @@ async def restore(asked: Asked) -> None:
 
 async def purge(asked: Asked) -> None:
     """Answer `DELETE api/bin[?id=ID]`: deletes one thing for good, or all that the one who asks may delete."""
-    bin_, key = _bin(asked), asked.parameter("id")
-    if not key:
+    bin_, key = _bin(asked), asked.parameter("id", _ALL)
+    if not key:  # of a script whose variable is empty
+        raise Refused(400, "id: it is empty; only without it, all is deleted for good")
+    if key == _ALL:
         answer_json(asked.request, await _empty(bin_))
         return
     binned = await bin_.find(key)
