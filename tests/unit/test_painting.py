@@ -125,6 +125,7 @@ def test_a_process_answers_one_after_the_other_and_ends_with_its_pipe() -> None:
 def test_a_process_can_open_nothing() -> None:
     code = (
         f"import {painting.__name__} as it, socket; it._prepare()\n"
+        "it.os.close(0)\n"  # which makes no place for another one
         "for attempt in (lambda: open('/etc/passwd'), socket.socket):\n"
         "    try: attempt()\n"
         "    except OSError as problem: print(problem.errno)\n"

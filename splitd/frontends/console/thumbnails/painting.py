@@ -110,7 +110,7 @@ def _prepare() -> None:
         (resource.RLIMIT_AS, _MEMORY),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_NOFILE, 3),  # those that are open: nothing can be opened any more
+        (resource.RLIMIT_NOFILE, 0),  # what is open stays so; not even one that is closed makes place for another
     ):
         resource.setrlimit(what, (limit, limit))
 
