@@ -27,6 +27,7 @@ class Issuer(Resource):
 
     :ivar claims: what its ID tokens say besides, or instead; None leaves a claim out.
     :ivar told: what its endpoint for claims says; None if it has none.
+    :ivar told_status: the status with which it says that.
     :ivar sign: makes an ID token of claims.
     :ivar more: what its discovery document says besides.
     :ivar asked: the forms of the requests for tokens.
@@ -40,6 +41,7 @@ class Issuer(Resource):
         self.user = "bert"
         self.claims: dict[str, Any] = {}
         self.told: dict[str, Any] | None = None
+        self.told_status = 200
         self.sign: Any = signed
         self.more: dict[str, Any] = {}
         self.asked: list[dict[str, str]] = []
@@ -76,6 +78,7 @@ class Issuer(Resource):
         if path == "/token":
             return self._token(request)
         if path == "/userinfo" and request.getHeader("Authorization") == "Bearer access":
+            request.setResponseCode(self.told_status)
             return self._json(self.told)
         request.setResponseCode(404)
         return b""

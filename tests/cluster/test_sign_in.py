@@ -241,6 +241,9 @@ async def test_claims_that_are_told_elsewhere_count_if_they_are_of_the_same_pers
     browser = Browser(front)
     assert (await browser.log_in(issuer)).code == 303
     assert (await browser.me())["name"] == "berta"
+    issuer.told_status = 503
+    assert (await Browser(front).log_in(issuer)).code == 503  # nobody is without groups because it is away
+    issuer.told_status = 200
     issuer.told["sub"] = "carl"
     refused = await Browser(front).log_in(issuer)
     assert (refused.code, "somebody else" in refused.text) == (403, True)

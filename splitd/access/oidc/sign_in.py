@@ -221,6 +221,9 @@ class SignIn:
         if wanted <= claims.keys() or not metadata.userinfo or not tokens.access_token:
             return {}
         status, body = await self._asked(metadata.userinfo, None, {"Authorization": f"Bearer {tokens.access_token}"})
+        if status >= 500:  # without their groups, somebody would lose for now what they have made
+            self._log.error("the issuer does not tell the claims of a user: the status is {status}", status=status)
+            raise LoginUnavailable("the issuer cannot tell now who this is", _RETRY_S)
         return read_userinfo(body, claims["sub"]) if status == 200 else {}
 
     async def _asked(self, url: str, body: bytes | None, headers: Mapping[str, str]) -> tuple[int, bytes]:
