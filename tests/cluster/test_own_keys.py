@@ -182,6 +182,8 @@ async def test_what_cannot_be_made_is_refused_in_words(guarded: Cluster) -> None
     assert (await guarded.get(API)).code == 401
     assert (await guarded.ask("PUT", API, b"", Authorization=ANNA)).code == 405
     assert (await guarded.get(f"{API}?all=1", Authorization=ANNA)).code == 403
+    for api in (API, "/.splitd/api/shares"):
+        assert (await guarded.get(f"{api}?after=%ff", Authorization=ANNA)).code == 400
     foreign = {"Authorization": ANNA, "Origin": "https://evil.example"}
     assert (await guarded.ask("POST", API, b'{"kind":"token"}', **foreign)).code == 403
     for _ in range(MOST):

@@ -57,10 +57,18 @@ class Target:
 
         :raise Refused: the value is not UTF-8.
         """
-        try:
-            return next(iter(self._parameters.values(name)), default)
-        except ValueError as problem:
-            raise Refused(400, str(problem)) from problem
+        return read_parameter(self._parameters, name, default)
+
+
+def read_parameter(query: Parameters, name: str, default: str = "") -> str:
+    """Return the first value of a parameter; `default` if the query does not have it.
+
+    :raise Refused: the value is not UTF-8.
+    """
+    try:
+        return next(iter(query.values(name)), default)
+    except ValueError as problem:
+        raise Refused(400, str(problem)) from problem
 
 
 def parse_target(uri: bytes, base: str = "") -> Target:

@@ -15,6 +15,7 @@ from splitd.frontends.http.bodies import read_body
 from splitd.frontends.http.entrance import Entrance
 from splitd.frontends.http.names import read_path, show_path
 from splitd.frontends.http.sites import refuse_cross_site
+from splitd.frontends.http.targets import read_parameter
 from splitd.frontends.own.door import API, OwnDoor
 from splitd.model.documents import Document
 from splitd.model.path_faults import shape_fault_of
@@ -119,7 +120,7 @@ async def _list(request: IRequest, door: OwnDoor, principal: Principal, query: P
         if not principal.is_operator:
             raise Forbidden("only those with admin on the root see the keys of all users")
         owner = None
-    kind, _, after = next(iter(query.values("after")), f"{KEY}/").partition("/")
+    kind, _, after = read_parameter(query, "after", f"{KEY}/").partition("/")
     kinds = KINDS[KINDS.index(kind) :] if kind in KINDS else ()
     found: list[Document] = []
     for each in kinds:

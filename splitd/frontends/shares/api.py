@@ -12,6 +12,7 @@ from splitd.frontends.http.answers import Refused, answer
 from splitd.frontends.http.bodies import read_body
 from splitd.frontends.http.names import read_path, show_path
 from splitd.frontends.http.sites import refuse_cross_site
+from splitd.frontends.http.targets import read_parameter
 from splitd.frontends.shares.door import API, LINKS, ShareDoor
 from splitd.frontends.shares.share import KIND, MOST, Share, new_id, read_share, token_of, with_share
 from splitd.model.documents import Document
@@ -120,7 +121,7 @@ async def _list(request: IRequest, door: ShareDoor, principal: Principal | None,
         if principal is not None and not principal.is_operator:
             raise Forbidden("only those with admin on the root see the links of all users")
         owner = None
-    after = next(iter(query.values("after")), "")
+    after = read_parameter(query, "after")
     found = await door.documents.page(KIND, owner, after, _PAGE)
     document = {
         "shares": [_describe(door, each) for each in found],
