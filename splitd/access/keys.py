@@ -8,7 +8,7 @@ from typing import Protocol
 import attrs
 
 from splitd.access.grants import RIGHTS, Grants, Principal
-from splitd.access.logins import Logins
+from splitd.access.logins import Logins, OwnHolder
 from splitd.access.own import KEY, OwnCredentials
 from splitd.access.secrets import OWN_KEY_PREFIX
 
@@ -42,8 +42,8 @@ class IAccessKeys(Protocol):
         :raise NotLooked: the catalog must be asked.
         """
 
-    async def look(self, access_key: str) -> None:
-        """Ask the catalog for a pair of keys, so that `find` knows it."""
+    async def look(self, access_key: str) -> IAccessKeys:
+        """Ask the catalog for a pair of keys; return the keys, of which `find` knows this pair for sure."""
 
 
 class NotLooked(Exception):
@@ -94,7 +94,7 @@ class UserKeys:
             holder, is_known = self._own.known(logins, KEY, access_key)
             if not is_known:
                 raise NotLooked(access_key)
-            return None if holder is None or not holder.secret else AccessKey(holder.secret, holder.principal)
+            return _pair_of(holder)
         if self._opened_of is not logins:
             self._opened, self._opened_of = {}, logins
         found = self._opened.get(access_key)
@@ -106,10 +106,37 @@ class UserKeys:
                 return None
         return found
 
-    async def look(self, access_key: str) -> None:
+    async def look(self, access_key: str) -> IAccessKeys:
         """Ask the catalog for a pair of keys that its user has made."""
-        if self._own is not None:
-            await self._own.find(self._logins(), KEY, access_key)
+        holder = None if self._own is None else await self._own.find(self._logins(), KEY, access_key)
+        return _Looked(self, access_key, _pair_of(holder))
+
+
+def _pair_of(holder: OwnHolder | None) -> AccessKey | None:
+    return None if holder is None or not holder.secret else AccessKey(holder.secret, holder.principal)
+
+
+@attrs.frozen
+class _Looked:
+    """Keys of which one was looked up just now: the catalog need not be asked again, whatever it changes meanwhile."""
+
+    _keys: IAccessKeys
+    _access_key: str
+    _found: AccessKey | None
+
+    @property
+    def generation(self) -> object:
+        return self._keys.generation
+
+    @property
+    def anonymous(self) -> Principal:
+        return self._keys.anonymous
+
+    def find(self, access_key: str) -> AccessKey | None:
+        return self._found if access_key == self._access_key else self._keys.find(access_key)
+
+    async def look(self, access_key: str) -> IAccessKeys:
+        return await self._keys.look(access_key)
 
 
 class OneKey:
@@ -128,5 +155,6 @@ class OneKey:
         """Return the key if this is its id; else None."""
         return self._key if access_key == self._access_key else None
 
-    async def look(self, access_key: str) -> None:
-        """Do nothing: there is no other key."""
+    async def look(self, access_key: str) -> IAccessKeys:  # noqa: ARG002 - there is no other key
+        """Return the same: there is no other key."""
+        return self

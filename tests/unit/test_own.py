@@ -30,6 +30,7 @@ class Kept:
 
     :param is_shared: whether other fronts change them, too.
     :ivar asked: how often they were looked up.
+    :ivar is_busy: whether something that may be one of them is changed all the time.
     """
 
     def __init__(self, wall: WallClock, *, is_shared: bool) -> None:
@@ -37,6 +38,7 @@ class Kept:
         self._is_shared = is_shared
         self.documents = Documents()
         self.asked = 0
+        self.is_busy = False
 
     def put(self, document: Document, expected: int | None = None, most: int | None = None) -> Deferred[Document]:  # noqa: ARG002
         made = attrs.evolve(document, revision=self.documents.last + 1)
@@ -55,7 +57,7 @@ class Kept:
         return succeed(self.documents.page(kind, owner, after, limit, self._wall.steady_ms()))
 
     def stamp(self, kind: str, key: str) -> object | None:
-        return None if self._is_shared else self.documents.revision(kind, key)
+        return object() if self.is_busy else None if self._is_shared else self.documents.revision(kind, key)
 
 
 class Desk:
@@ -95,8 +97,7 @@ class Desk:
         try:
             found = self.keys.find(name)
         except NotLooked:
-            await self.keys.look(name)
-            found = self.keys.find(name)
+            found = (await self.keys.look(name)).find(name)
         return None if found is None else found.secret
 
 
@@ -117,6 +118,16 @@ async def test_a_known_key_is_not_looked_up_again() -> None:
         assert principal is not None
         assert again is not None
         assert again.principal is principal.principal  # it has the same door
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_key_is_found_while_the_catalog_changes_all_the_time() -> None:
+    desk = Desk()
+    name, secret = await desk.make(KEY)
+    desk.kept.is_busy = True
+    for _ in range(2):
+        assert await desk.secret(name) == secret
+    assert await desk.secret("SPLOWN" + "A" * 16) is None
 
 
 @pytest_twisted.ensureDeferred

@@ -93,8 +93,8 @@ class S3Resource(StreamingResource):
         try:
             proof = self._authenticator.prove(request, target.raw_path, target.query, bucket)
         except NotLooked as unknown:
-            await self._authenticator.look(unknown.access_key)
-            proof = self._authenticator.prove(request, target.raw_path, target.query, bucket)
+            prover = await self._authenticator.look(unknown.access_key)
+            proof = prover.prove(request, target.raw_path, target.query, bucket)
         request.user = proof.principal.name or None
         await self._let_in(request)
         asked = S3Request(request, target, proof, self._door_for(proof.principal), self._authenticator, self._door_for)

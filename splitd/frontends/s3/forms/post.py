@@ -126,7 +126,7 @@ async def _authorize(request: S3Request, form: Form, key: str) -> tuple[Policy, 
     try:
         principal = prover.prove_policy(text, form.fields)
     except NotLooked as unknown:
-        await prover.look(unknown.access_key)
+        prover = await prover.look(unknown.access_key)
         principal = prover.prove_policy(text, form.fields)
     request.http.user = principal.name or None
     policy = parse_policy(form.get("policy"))

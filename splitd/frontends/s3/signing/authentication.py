@@ -87,9 +87,9 @@ class Authenticator:
         """Stands for the present keys: another object after each change."""
         return self._keys.generation
 
-    async def look(self, access_key: str) -> None:
-        """Ask the catalog for a pair of keys; see `NotLooked`."""
-        await self._keys.look(access_key)
+    async def look(self, access_key: str) -> Authenticator:
+        """Ask the catalog for a pair of keys, after `NotLooked`; return what knows it for sure."""
+        return Authenticator(await self._keys.look(access_key), self._region, self._wall)
 
     def prove(self, request: IRequest, raw_path: bytes, query: Query, bucket: str = "") -> Proof:
         """Return who sends a request.
