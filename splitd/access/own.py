@@ -210,14 +210,19 @@ class OwnCredentials:
         if count:
             self._log.info("{count} keys of users are sealed anew, under the first cluster key", count=count)
 
-    async def _reseal(self, document: Document) -> bool:
-        own = read_own(document)
-        if self._seal.is_newest(document.key, own.secret):
-            return False
-        try:
-            secret = self._seal.seal(document.key, self._seal.open(document.key, own.secret))
-            body = msgspec.json.encode(msgspec.structs.replace(own, secret=secret)).decode()
-            await self._documents.put(attrs.evolve(document, body=body), expected=document.revision)
-        except (ValueError, DocumentChanged):
-            return False
-        return True
+    async def _reseal(self, document: Document | None) -> bool:
+        while document is not None:
+            own, name = read_own(document), document.key
+            if self._seal.is_newest(name, own.secret):
+                return False
+            try:
+                secret = self._seal.seal(name, self._seal.open(name, own.secret))
+                body = msgspec.json.encode(msgspec.structs.replace(own, secret=secret)).decode()
+                await self._documents.put(attrs.evolve(document, body=body), expected=document.revision)
+            except ValueError:
+                return False
+            except DocumentChanged:  # its use was noted meanwhile; the old cluster key may be gone soon
+                document = await self._documents.find(KEY, name)
+            else:
+                return True
+        return False

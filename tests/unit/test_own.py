@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import pytest
 import pytest_twisted
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
 from splitd.access.entries import read_users
@@ -15,7 +15,7 @@ from splitd.access.logins import Logins
 from splitd.access.own import KEY, TOKEN, Own, OwnCredentials, read_own
 from splitd.access.remembered import LOOKED_S, Remembered
 from splitd.access.secrets import Seal
-from splitd.errors import BadCredentials
+from splitd.errors import BadCredentials, DocumentChanged
 from splitd.model.documents import Document, Documents
 from storaged.system.clocks import WallClock
 from storaged.system.parallel import compute_at_once
@@ -30,6 +30,7 @@ class Kept:
 
     :param is_shared: whether other fronts change them, too.
     :ivar asked: how often they were looked up.
+    :ivar used: the keys of those whose use is noted just before their next change.
     :ivar is_busy: whether something that may be one of them is changed all the time.
     """
 
@@ -38,11 +39,19 @@ class Kept:
         self._is_shared = is_shared
         self.documents = Documents()
         self.asked = 0
+        self.used: set[str] = set()
         self.is_busy = False
 
     def put(self, document: Document, expected: int | None = None, most: int | None = None) -> Deferred[Document]:  # noqa: ARG002
+        place, now_ms = (document.kind, document.key), self._wall.steady_ms()
+        present = self.documents.find(*place, now_ms)
+        if present is not None and document.key in self.used:
+            self.used.remove(document.key)
+            self.documents.put(attrs.evolve(present, revision=self.documents.last + 1), now_ms)
+        if expected is not None and self.documents.revision(*place) != expected:
+            return fail(DocumentChanged("another revision is there"))
         made = attrs.evolve(document, revision=self.documents.last + 1)
-        self.documents.put(made, self._wall.steady_ms())
+        self.documents.put(made, now_ms)
         return succeed(made)
 
     def find(self, kind: str, key: str) -> Deferred[Document | None]:
@@ -198,6 +207,7 @@ async def test_secrets_are_sealed_anew_when_the_cluster_key_changes() -> None:
     token, _ = await desk.make(TOKEN)
     assert not any(secret in each.body for each in desk.kept.documents.all())
     desk.seal.take(NEW, OLD)
+    desk.kept.used.add(name)
     await desk.own.reseal()
     desk.seal.take(NEW)
     await desk.own.reseal()
