@@ -11,6 +11,7 @@ from collections.abc import Set as SetOf
 
 import attrs
 from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from splitd.access.grants import ADMIN, READ, WRITE, Principal
@@ -67,11 +68,13 @@ class LimitedStore:
         self._bin = bin_
         self.continued = LimitedContinuedUploads(continued, self._judge, self._publishing)
 
-    @property
-    def bin(self) -> LimitedBin:
-        """What was deleted, and can be restored, limited in the same way."""
+    def bin(self, clock: IReactorTime) -> LimitedBin:
+        """Return what was deleted, and can be restored, limited in the same way.
+
+        :param clock: see `LimitedBin`.
+        """
         assert self._bin is not None
-        return LimitedBin(self._bin, self._judge)
+        return LimitedBin(self._bin, self._judge, clock)
 
     def create(self, path: str, size: int | None, media: Media, condition: Condition) -> Deferred[IUpload]:
         """Begin to store a file; needs `write`."""

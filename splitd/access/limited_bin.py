@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from zope.interface import implementer
 
 from splitd.access.grants import ADMIN, READ, WRITE
@@ -11,6 +13,9 @@ from splitd.errors import Forbidden, NotFound
 from splitd.interfaces.bin import IBin
 from splitd.model.binned import Binned
 from splitd.model.conditions import Condition
+
+_STEP = 200
+"""Things that are looked at in one turn."""
 
 
 @implementer(IBin)
@@ -22,11 +27,14 @@ class LimitedBin:
 
     Besides the errors of the interface, each call raises `NotFound`, `Forbidden` or `LoginRequired` if the user may not
     do it.
+
+    :param clock: gives others a turn while the user's own things are sought among many.
     """
 
-    def __init__(self, bin_: IBin, judge: Judge) -> None:
+    def __init__(self, bin_: IBin, judge: Judge, clock: IReactorTime) -> None:
         self._bin = bin_
         self._judge = judge
+        self._clock = clock
 
     def sees(self, binned: Binned) -> bool:
         """Whether the user sees it."""
@@ -89,10 +97,11 @@ class LimitedBin:
         return Deferred.fromCoroutine(self._page(after, limit))
 
     async def _page(self, after: str, limit: int) -> list[Binned]:
-        found = list[Binned]()
+        found, step = list[Binned](), max(limit, _STEP)
         while True:
-            page = await self._bin.page(after, limit)
+            page = await self._bin.page(after, step)
             found += filter(self.sees, page)
-            if len(page) < limit or len(found) >= limit:
+            if len(page) < step or len(found) >= limit:
                 return found[:limit]
             after = page[-1].key
+            await deferLater(self._clock, 0)  # a bin of others may be large

@@ -88,7 +88,7 @@ def _make_console(
         await access.identities.seen(claims, principal, access.known_days())
 
     def bin_of(principal: Principal | None) -> IBin:
-        return store.bin if principal is None else store.as_user(principal)[0].bin
+        return store.bin if principal is None else store.as_user(principal)[0].bin(reactor)
 
     more = config.base_path, limits, sign_in, seen
     shown = capacity.quota, access.guard, operating, thumbnails, reactor, *more
