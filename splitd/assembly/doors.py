@@ -92,7 +92,8 @@ def _make_console(
 
     more = config.base_path, limits, sign_in, seen
     shown = capacity.quota, access.guard, operating, thumbnails, reactor, *more
-    return make_console(ConsoleDoor(files_of, *shown, bin_of=bin_of, keep_days=config.bin.keep_days))
+    own: dict[str, Any] = {"keep_days": config.bin.keep_days, "checks_names": bool(config.names)}
+    return make_console(ConsoleDoor(files_of, *shown, bin_of=bin_of, **own))
 
 
 def make_s3_door(

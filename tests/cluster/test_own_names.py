@@ -63,6 +63,9 @@ async def test_a_tagged_if_speaks_of_the_server_by_any_of_its_names(cluster: Clu
         assert await request(cluster, "DELETE /a", *headers) == code
 
 
+CONSOLE = ["GET /.splitd/api/list?path=/", "GET /.splitd/api/thumbnail?path=/a", "DELETE /.splitd/api/bin"]
+
+
 @pytest_twisted.ensureDeferred
 async def test_with_names_clients_are_not_answered_by_the_name_of_another_site(
     make_cluster: Callable[..., Cluster],
@@ -71,7 +74,7 @@ async def test_with_names_clients_are_not_answered_by_the_name_of_another_site(
     await cluster.start()
     await cluster.put("/a", b"x")
     for strange in (["Host: evil.example"], ["Host: localhost", "X-Forwarded-Host: evil.example"]):
-        for first in ("GET /a", "PUT /b", "PROPFIND /", "OPTIONS /", "DELETE /a"):
+        for first in ("GET /a", "PUT /b", "PROPFIND /", "OPTIONS /", "DELETE /a", *CONSOLE):
             assert await request(cluster, first, "Content-Length: 0", *strange) == 421
     for own in ("files.example:8443", "FILES.example", "localhost:1", f"127.0.0.1:{cluster.port}"):
         assert await request(cluster, "GET /a", f"Host: {own}") == 200

@@ -66,6 +66,7 @@ class ConsoleDoor:
     :param bin_of: returns the bin as somebody sees it.
     :param keep_days: how long the bin keeps what is deleted; 0 if there is no bin.
     :param sign_in: returns what logs people in at an issuer; None if nothing does.
+    :param checks_names: whether requests are refused that call the server by a name that is not its own.
     :param seen: notes what an issuer says of somebody who has just logged in there, and what they may do by it.
     """
 
@@ -81,6 +82,7 @@ class ConsoleDoor:
     seen: Callable[[Claims, Principal | None], Awaitable[None]] | None = None
     bin_of: Callable[[Principal | None], IBin] = attrs.field(kw_only=True)
     keep_days: float = attrs.field(default=0.0, kw_only=True)
+    checks_names: bool = attrs.field(default=False, kw_only=True)
 
     @property
     def root(self) -> str:

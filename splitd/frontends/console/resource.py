@@ -117,6 +117,9 @@ class ConsoleResource(StreamingResource):
         return headers
 
     async def _dispatch(self, request: IRequest) -> None:
+        if self._door.checks_names and not request.comes_by_safe_names():
+            # The page of another site may have given its own name the address of this server (DNS rebinding).
+            raise Refused(421, f"{request.call.host!r} is not a name of this server; see its setting names")
         path, parameters = split_target(request.uri)
         kind, _, rest = path.removeprefix(f"{self._door.root}/").partition("/")
         if kind == "assets":
