@@ -165,6 +165,7 @@ async def test_one_sees_and_restores_what_one_may(make_cluster: Callable[..., Cl
     assert (await api(cluster, "POST", "bin", {"path": "/anna"}, **anna)).code == 403  # a part of it is hidden from her
     assert (await api(cluster, "POST", "bin", {"path": "/f"})).code == 401
     assert (await api(cluster, "GET", "bin")).code == 401
+    assert json.loads((await api(cluster, "GET", "me")).body)["bin"] == 0  # the page deletes for good, after a question
     by_root = await delete(cluster, "/anna/own/f", **root)
     own = await delete(cluster, "/anna/own", **anna)
     hidden, other = await delete(cluster, "/anna/secret/f", **root), await delete(cluster, "/f", **wilma)

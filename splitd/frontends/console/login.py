@@ -32,7 +32,7 @@ def whoami(asked: Asked, session: Session | None) -> dict[str, Any]:
         "operator": principal is None or principal.is_operator,
         "session": session is not None,
         "csrf": "" if session is None else session.csrf,
-        "bin": asked.door.keep_days,
+        "bin": 0 if principal is not None and principal.is_anonymous else asked.door.keep_days,
     }
     if sign_in is not None and guard is not None:
         known["sign_in"] = {"name": sign_in.name, "passwords": guard.logins.have_passwords}
