@@ -135,11 +135,13 @@ async def test_a_token_makes_no_others_and_no_links(guarded: Cluster) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_token_begins_no_session_that_may_do_more(guarded: Cluster) -> None:
+async def test_a_token_begins_no_session_that_may_do_more_and_ends_none(guarded: Cluster) -> None:
     made = await make(guarded, allow=["read"], path="/anna/d")
     body = json.dumps({"name": "anna", "password": made["secret"]}).encode()
     answer = await guarded.ask("POST", "/.splitd/api/login", body, Content_Type="application/json")
     assert (answer.code, answer.header("Set-Cookie")) == (403, None)
+    everywhere = await guarded.ask("POST", "/.splitd/api/logout-everywhere", Authorization=bearer(made["secret"]))
+    assert everywhere.code == 403
 
 
 @pytest_twisted.ensureDeferred

@@ -78,10 +78,13 @@ async def logout_everywhere(asked: Asked) -> None:
     """Answer `POST api/logout-everywhere`: ends all sessions of the one who asks.
 
     :raise LoginRequired: nobody has logged in.
+    :raise Forbidden: a key or a token asks, which may do less than a session.
     """
     request, door, principal = asked.request, asked.door, asked.principal
     if principal is None or principal.is_anonymous:
         raise LoginRequired("log in to do this")
+    if principal.own:
+        raise Forbidden("a token that you have made ends no sessions: log in")
     session = await door.session(request)
     sessions = _with_users(door)[1]
     ended = await sessions.end_all(principal.name)
