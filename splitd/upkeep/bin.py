@@ -64,7 +64,7 @@ class BinUpkeep:
     :param days: how long things are kept; 0 if nothing new is put in the bin.
     :param room: returns how full the store is; None if that is not known.
     :param clock: calls later.
-    :param wall: tells the time that deletions are compared with.
+    :param wall: tells the time that deletions are compared with, as if it had not been set since the start.
     :ivar progress: what is in the bin.
     """
 
@@ -116,7 +116,8 @@ class BinUpkeep:
             return  # the next round does it
 
     async def _purge_old(self) -> None:
-        before = first_key(self._wall.now_ms() - int(self._days * _DAY_MS))
+        # A clock that is set to a wrong year for a moment must not end what people may still want back.
+        before = first_key(self._wall.steady_ms() - int(self._days * _DAY_MS))
         while page := await self._bin.page(before, _PAGE):
             self.progress.purged += await self._purge(page)
             self._log.info("bin: {count} things purged after {days:g} days", count=len(page), days=self._days)

@@ -17,8 +17,8 @@ from splitd.model.room import Room
 from splitd.model.striping import Layout
 from splitd.nodes.state import NodeStatus
 from splitd.upkeep.bin import BinUpkeep
+from storaged.system.clocks import WallClock
 from storaged.system.descriptors import Descriptors
-from tests.clocks import wall_of
 from tests.unit.catalogs import Front, started
 
 DAY_S = 24 * 3600.0
@@ -26,12 +26,16 @@ DAY_S = 24 * 3600.0
 
 @attrs.define
 class Kept:
-    """A bin with its upkeep, and how much room there is."""
+    """A bin with its upkeep, and how much room there is.
+
+    :ivar ahead_s: by how many seconds somebody has set the wall clock forward.
+    """
 
     front: Front
     upkeep: BinUpkeep
     room: Room | None
     woken: list[None]
+    ahead_s: list[float]
 
     async def put(self, *paths: str) -> None:
         for path in paths:
@@ -49,12 +53,14 @@ class Kept:
 async def kept(days: float) -> Kept:
     front = await started()
     woken: list[None] = []
+    ahead_s = [0.0]
 
     async def room() -> Room | None:
         return made.room
 
-    upkeep = BinUpkeep(front.catalog.bin, lambda: woken.append(None), days, room, front.clock, wall_of(front.clock))
-    made = Kept(front, upkeep, Room(1000, 1000), woken)
+    wall = WallClock(lambda: front.clock.seconds() + ahead_s[0], front.clock.seconds)
+    upkeep = BinUpkeep(front.catalog.bin, lambda: woken.append(None), days, room, front.clock, wall)
+    made = Kept(front, upkeep, Room(1000, 1000), woken, ahead_s)
     return made
 
 
@@ -74,6 +80,14 @@ async def test_what_is_old_is_purged_and_the_rest_is_counted() -> None:
     made.front.clock.advance(DAY_S)
     assert await made.look() == []
     assert made.upkeep.progress.oldest_ms is None
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_clock_that_is_set_forward_ends_nothing() -> None:
+    made = await kept(2.0)
+    await made.put("/1")
+    made.ahead_s[0] = 1000 * DAY_S
+    assert await made.look() == ["/1"]
 
 
 @pytest_twisted.ensureDeferred
