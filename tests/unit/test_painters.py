@@ -85,6 +85,10 @@ def test_one_process_makes_one_thumbnail_after_the_other() -> None:
     process.say(b"it is odd", is_made=False)
     with pytest.raises(NotPainted, match="it is odd"):
         result(second)
+    long = paint(painters, b"long")
+    process.say(b"x" * MOST_ANSWER, is_made=False)
+    with pytest.raises(NotPainted, match=r"\Ax{500}\Z"):
+        result(long)
     third = paint(painters, b"third")
     process.say(b"again")
     assert result(third) == b"again"

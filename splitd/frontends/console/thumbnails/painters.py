@@ -178,7 +178,8 @@ class _Painter(ProcessProtocol):
             self.kill()
         elif len(self._received) >= painting.HEAD.size + length:
             body, self._received = self._received[painting.HEAD.size :], b""
-            self._answer.fire(body if is_made else Failure(NotPainted(body.decode("utf-8", "replace"))))
+            why = body[:_MOST_SAID].decode("utf-8", "replace")  # which is kept for as long as the image is unfit
+            self._answer.fire(body if is_made else Failure(NotPainted(why)))
 
     def errReceived(self, data: bytes) -> None:
         """Keep the end of what it says."""
