@@ -19,6 +19,7 @@ class Bin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         msgspec.Meta(
             description="After how many days it is purged; 0 for no bin: deletions cannot be undone. [default: 0]",
             ge=0,
+            le=36_500,
         ),
     ] = 0.0
 

@@ -174,3 +174,10 @@ def test_names_and_networks_that_cannot_be_used_are_refused_with_file_and_key(
     path = write(tmp_path, text + "\n")
     with pytest.raises(SettingsError, match=f"{path}: .*{told}"):
         load_settings(FrontConfig, path, FRONT)
+
+
+@pytest.mark.parametrize("days", [".inf", ".nan", "-1", "1e12"])
+def test_a_bin_that_keeps_things_for_no_number_of_days_is_refused(tmp_path: Path, days: str) -> None:
+    path = write(tmp_path, f"bin: {{keep_days: {days}}}\n")
+    with pytest.raises(SettingsError, match=f"{path}: .*keep_days"):
+        load_settings(FrontConfig, path, FRONT)
