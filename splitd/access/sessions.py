@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Callable
 
 import attrs
 import msgspec
@@ -157,9 +158,19 @@ class Sessions:
 
         :return: how many there were.
         """
+        return await self._end_where(user, lambda _: True)
+
+    async def end_others(self, claims: Claims) -> int:
+        """End the sessions of somebody for which the issuer has said something else of them than now.
+
+        :return: how many there were.
+        """
+        return await self._end_where(claims.user, lambda document: _claims_of(document) not in {None, claims})
+
+    async def _end_where(self, user: str, is_over: Callable[[Document], bool]) -> int:
         ended, after = 0, ""
         while page := await self._documents.page(_KIND, user, after, _PAGE):
-            for document in page:
+            for document in filter(is_over, page):
                 self._known.pop(document.key, None)
                 ended += await self._documents.delete(_KIND, document.key)
             after = page[-1].key
@@ -168,16 +179,23 @@ class Sessions:
     def _remember(self, cookie: str, document: Document, now_ms: int, seen: object) -> Session:
         user, body = document.owner, document.body
         session = Session(user, body, _csrf(cookie), now_ms, now_ms, seen, document.expires_ms)
-        if body.startswith("{"):
-            issued = msgspec.json.decode(body, type=_Issued)
-            session.stamp, session.hint = "", issued.hint
-            session.claims = Claims(issued.issuer, user, frozenset(issued.groups))
+        session.claims = _claims_of(document)
+        if session.claims is not None:
+            session.stamp, session.hint = "", msgspec.json.decode(body, type=_Issued).hint
         self._known[document.key] = session
         return session
 
     @staticmethod
     def _has_ended(session: Session, now_ms: int) -> bool:
         return now_ms >= min(session.ends_ms, session.used_ms + IDLE_S * 1000)
+
+
+def _claims_of(document: Document) -> Claims | None:
+    """Return what the issuer said when a session began; None if it began with a password."""
+    if not document.body.startswith("{"):
+        return None
+    issued = msgspec.json.decode(document.body, type=_Issued)
+    return Claims(issued.issuer, document.owner, frozenset(issued.groups))
 
 
 def _digest(cookie: str) -> str:

@@ -313,6 +313,10 @@ async def make_link(browser: Browser, csrf: str, path: str = "/staff") -> Answer
     return await browser.ask("POST", "/.splitd/api/shares", body, X_Splitd_Csrf=csrf)
 
 
+async def make_token(browser: Browser, csrf: str) -> Answer:
+    return await browser.ask("POST", "/.splitd/api/keys", b'{"kind":"token"}', X_Splitd_Csrf=csrf)
+
+
 @pytest_twisted.ensureDeferred
 async def test_links_keys_and_tokens_have_what_the_issuer_said_last_of_their_maker(
     front: Cluster, issuer: Issuer
@@ -323,7 +327,7 @@ async def test_links_keys_and_tokens_have_what_the_issuer_said_last_of_their_mak
     csrf = (await browser.me())["csrf"]
     assert (await make_link(browser, csrf, "/")).code == 404
     url = json.loads((await make_link(browser, csrf)).body)["url"]
-    made = await browser.ask("POST", "/.splitd/api/keys", b'{"kind":"token"}', X_Splitd_Csrf=csrf)
+    made = await make_token(browser, csrf)
     token = bearer(json.loads(made.body)["secret"])
 
     async def found() -> tuple[int, int]:
@@ -348,6 +352,22 @@ async def test_links_keys_and_tokens_have_what_the_issuer_said_last_of_their_mak
     await reload(front)
     refused = await make_link(browser, (await browser.me())["csrf"])
     assert (refused.code, "lasts" in refused.text) == (403, True)
+
+
+@pytest_twisted.ensureDeferred
+async def test_no_older_session_brings_back_what_the_issuer_has_taken_away(front: Cluster, issuer: Issuer) -> None:
+    older, same = Browser(front), Browser(front)
+    await older.log_in(issuer)
+    csrf = (await older.me())["csrf"]
+    token = bearer(json.loads((await make_token(older, csrf)).body)["secret"])
+    await same.log_in(issuer)
+    assert (await older.get("/staff/")).code == 200
+    issuer.claims["groups"] = ["else"]
+    assert (await Browser(front).log_in(issuer)).code == 403
+    for browser in (older, same):
+        assert (await browser.get("/staff/")).code == 401
+    assert (await make_token(older, csrf)).code == 401
+    assert (await front.get("/staff/", Authorization=token)).code == 401
 
 
 @pytest_twisted.ensureDeferred

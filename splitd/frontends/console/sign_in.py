@@ -99,6 +99,8 @@ async def _session(asked: Asked, sign_in: SignIn, proven: Proven, state: str) ->
     principal = logins.of_claims(claims)
     if door.seen is not None:
         await door.seen(claims, principal)
+    # Else what somebody made in one of them would bring back what the issuer said before.
+    await door.guard.sessions.end_others(claims)
     if principal is None:
         raise BadCredentials(f"{claims.user} has no account here, and is in no group that has")
     request.user = claims.user
