@@ -64,6 +64,9 @@ class IRequest(IAnswer):
     body: RequestBody = Attribute("The body.  Until it is delivered, only what came with the head is read of it.")
     client: str = Attribute("The address of the client, as trusted proxies report it; empty on a local socket: a str.")
     user: str | None = Attribute("Who asks, for logs: the name of a user, or None. Set by those who judge that.")
+    what: str | None = Attribute(
+        "What a change is about, for logs, where the URL does not say it.  Set by who makes it."
+    )
     id: str = Attribute("What names this request in logs and in the answer; empty if nobody observes the site.")
     call: Call = Attribute("The names by which the request calls the server: a `Call`.")
     origin: Origin = Attribute("The scheme and the name by which the client sees the server: an `Origin`.")

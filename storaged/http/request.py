@@ -58,6 +58,7 @@ class StreamingRequest:
         self._producer: Any = None
         self.sent = 0
         self.user: str | None = None
+        self.what: str | None = None
         self.id = ""
         self.began_s = 0.0
         observer = self._observer = connection.site.observer

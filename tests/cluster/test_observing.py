@@ -15,6 +15,7 @@ from twisted.internet.task import Clock
 
 from splitd.frontends.observing.distribution import Distribution
 from splitd.frontends.observing.metrics import Lag
+from splitd.settings.storing import Bin
 from storaged.system.log_file import LogFile
 from storaged.system.settings import SettingsError
 from tests.cluster.cluster import Cluster
@@ -164,6 +165,27 @@ async def test_the_audit_log_has_each_change_and_nothing_else(
     assert (found[0]["client"], found[0]["user"]) == ("127.0.0.1", None)
     assert found[1]["destination"] == cluster.url("/b")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", found[0]["time"])
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_audit_log_says_what_goes_into_the_bin_and_out_of_it(
+    make_cluster: Callable[..., Cluster], tmp_path: Path
+) -> None:
+    log = tmp_path / "audit"
+    cluster = make_cluster(audit_log=str(log), bin=Bin(30))
+    await cluster.start()
+    await cluster.put("/a", b"12345")
+
+    async def ask(method: str, name: str, body: bytes | None = None) -> str:
+        answer = await cluster.ask(method, f"/.splitd/api/{name}", body, Content_Type="application/json")
+        return str(json.loads(answer.body).get("id"))
+
+    thing = await ask("POST", "bin", b'{"path":"/a"}')
+    await ask("POST", "bin/restore", json.dumps({"id": thing, "to": "/b"}).encode())
+    thing = await ask("POST", "bin", b'{"path":"/b"}')
+    await ask("DELETE", f"bin?id={thing}")
+    await eventually(lambda: len(lines(log)) == 5)
+    assert [json.loads(line).get("what") for line in lines(log)] == [None, "/a", "/b", "/b", "/b"]
 
 
 @pytest_twisted.ensureDeferred

@@ -83,6 +83,7 @@ async def put(asked: Asked) -> None:
     bin_, path = _bin(asked), _path((await asked.document(_Deleted)).path)
     if not asked.door.keep_days:
         raise Refused(409, "there is no bin: bin.keep_days in the settings would say how long it keeps things")
+    asked.request.what = show_path(path)
     binned = await bin_.put(path, ALWAYS, "")
     answer_json(asked.request, _describe(asked, bin_, binned), 201)
 
@@ -95,6 +96,7 @@ async def restore(asked: Asked) -> None:
     if binned is None:
         raise NotFound(f"{wanted.id[:60]} is not in the bin any more")
     target = target or binned.path
+    asked.request.what = show_path(target)
     await bin_.restore(binned, target)
     answer_json(asked.request, {"path": show_path(target)})
 
@@ -110,6 +112,7 @@ async def purge(asked: Asked) -> None:
     binned = await bin_.find(key)
     if binned is None or not await bin_.purge(binned):
         raise NotFound(f"{key[:60]} is not in the bin any more")
+    asked.request.what = show_path(binned.path)
     answer_json(asked.request, {"purged": 1, "more": False})
 
 

@@ -58,6 +58,8 @@ def audit_line(request: StreamingRequest, now_ms: int) -> bytes:
     destination = request.getHeader("Destination")
     if destination is not None:
         document["destination"] = _readable(destination)
+    if request.what is not None:
+        document["what"] = request.what
     return encode_line(document)
 
 
