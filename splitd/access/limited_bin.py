@@ -43,9 +43,9 @@ class LimitedBin:
         return ADMIN in rights or (READ in rights and (is_own or WRITE in rights))
 
     def may_purge(self, binned: Binned) -> bool:
-        """Whether the user may delete it for good: needs `write` for all of it, or `admin`."""
+        """Whether the user may delete it for good: needs `write` or `admin` for all of it."""
         grants = self._judge.grants
-        return ADMIN in grants.rights(binned.path) or grants.everywhere(binned.path, WRITE)
+        return any(grants.everywhere(binned.path, right) for right in (ADMIN, WRITE))
 
     def put(self, path: str, condition: Condition, user: str) -> Deferred[Binned]:
         """Delete something so that it can be restored; needs `write` for all that is in it."""
@@ -56,20 +56,21 @@ class LimitedBin:
         return self._bin.put(path, self._judge.own(path, condition), self._judge.principal.name)
 
     def restore(self, binned: Binned, target: str) -> Deferred[None]:
-        """Put something back; needs `write` for all of the target, and `read` for all of what it was, or `admin`."""
+        """Put something back; needs `write` for all of the target, and `read` or `admin` for all of what it was."""
         return Deferred.fromCoroutine(self._restore(binned.key, target))
 
     async def _restore(self, key: str, target: str) -> None:
         binned = await self._known(key)
         refused = self._judge.refuse(target, WRITE, everywhere=True)
-        if not refused and ADMIN not in self._judge.grants.rights(binned.path):
+        # Elsewhere, what is hidden from the user where it was might not be.
+        if not refused and not self._judge.grants.everywhere(binned.path, ADMIN):
             refused = self._judge.refuse(binned.path, READ, everywhere=True)
         if refused:
             raise refused
         await self._bin.restore(binned, target)
 
     def purge(self, binned: Binned) -> Deferred[bool]:
-        """Delete something for good; needs `write` for all of what it was, or `admin`."""
+        """Delete something for good; needs `write` or `admin` for all of what it was."""
         return Deferred.fromCoroutine(self._purge(binned.key))
 
     async def _purge(self, key: str) -> bool:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.python.failure import Failure
 
-from splitd.access.grants import READ, WRITE, Grants, Principal
+from splitd.access.grants import READ, RIGHTS, WRITE, Grants, Principal
 from splitd.access.judge import Judge
 from splitd.access.limited_bin import LimitedBin
+from splitd.errors import Forbidden
 from splitd.model.binned import Binned, make_key
 from tests.unit.catalogs import TurningClock
 
@@ -25,6 +27,12 @@ class Bin:
         paths = [f"/{'anna' if number % OWN_EVERY == 0 else 'other'}/{number}" for number in range(5000)]
         self.things = [Binned(make_key(10_000 - number, "u"), path) for number, path in enumerate(paths)]
         self.looked_at = 0
+
+    def find(self, key: str) -> Deferred[Binned | None]:
+        return succeed(next((each for each in self.things if each.key == key), None))
+
+    def restore(self, binned: Binned, target: str) -> Deferred[None]:  # noqa: ARG002 - it is not looked at
+        return succeed(None)
 
     def page(self, after: str, limit: int) -> Deferred[list[Binned]]:
         found = [each for each in self.things if each.key > after][:limit]
@@ -44,3 +52,17 @@ def test_others_have_a_turn_while_one_s_own_things_are_sought() -> None:
         assert 0 < kept.looked_at - before <= 200
         before = kept.looked_at
     assert [[each.path for each in page] for page in found] == [["/anna/0", "/anna/1000", "/anna/2000"]]
+
+
+def test_an_admin_restores_and_purges_nothing_that_is_hidden_from_them() -> None:
+    kept = Bin()
+    as_bin: Any = kept
+    thing = kept.things[0]
+    every = frozenset(RIGHTS)
+    for rules, code in (({f"{thing.path}/secret": frozenset[str]()}, Forbidden), ({}, None)):
+        grants = Grants([("/", every), *rules.items()])
+        limited = LimitedBin(as_bin, Judge(Principal("anna", grants)), TurningClock())
+        refused: list[Failure] = []
+        limited.restore(thing, "/elsewhere").addErrback(refused.append)
+        assert [each.type for each in refused] == ([code] if code else [])
+        assert limited.may_purge(thing) is (code is None)
