@@ -287,5 +287,9 @@ async def test_the_logs_do_not_have_the_secret_of_a_link(make_cluster: Callable[
     assert (await cluster.put("/f", b"x")).code == 201
     url = (await share(cluster, "/f", ""))["url"]
     assert (await cluster.get(f"{url}/f")).code == 200
-    await eventually(lambda: log.exists() and "/.splitd/s/" in log.read_text(), "the line of the link")
+    for page in (cluster.url(url), cluster.url("/.splitd/oidc/back?code=secret")):  # that leads to something else
+        assert (await cluster.get("/f", Referer=page)).code == 200
+    await eventually(lambda: log.exists() and "oidc/back?-" in log.read_text(), "the lines")
+    assert log.read_text().count("/.splitd/s/") == 2
     assert url.rpartition(".")[2] not in log.read_text()
+    assert "secret" not in log.read_text()

@@ -27,7 +27,7 @@ def combined_line(request: StreamingRequest, seconds: float, now_ms: int, *, who
     """Return a line in the combined format of Apache and nginx."""
     moment = datetime.fromtimestamp(now_ms / 1000, UTC)
     asked = f"{request.method.decode('ascii', 'replace')} {_target(request.uri)} {_text(request.version)}"
-    referer, agent = request.getHeader("Referer"), request.getHeader("User-Agent")
+    referer, agent = _referer(request), request.getHeader("User-Agent")
     return (
         f"{request.client or '-'} - {_escape(request.user or '-')} [{moment:%d/%b/%Y:%H:%M:%S +0000}] "
         f'"{_escape(asked)}" {_status(request, whole=whole)} {request.sent} '
@@ -46,7 +46,7 @@ def json_line(request: StreamingRequest, seconds: float, now_ms: int, *, whole: 
             "received": request.body.size,
             "sent": request.sent,
             "seconds": round(seconds, 6),
-            "referer": _readable(request.getHeader("Referer")),
+            "referer": _readable(_referer(request)),
             "agent": _readable(request.getHeader("User-Agent")),
         }
     )
@@ -80,8 +80,18 @@ def _status(request: StreamingRequest, *, whole: bool) -> int:
 
 
 def _target(uri: bytes) -> str:
-    """Return the target of a request without the signature in it, which is good for others, too, until it expires."""
-    text = _LINK.sub(r"\1-", _text(uri))
+    return _without_secrets(_text(uri))
+
+
+def _referer(request: StreamingRequest) -> str | None:
+    """Return the page that led to a request, by a URL of ours perhaps."""
+    text = request.getHeader("Referer")
+    return None if text is None else _without_secrets(text)
+
+
+def _without_secrets(text: str) -> str:
+    """Return a URL without the signature in it, which is good for others, too, until it expires."""
+    text = _LINK.sub(r"\1-", text)
     if "/.splitd/oidc/back?" in text:
         text = text.partition("?")[0] + "?-"  # the code of a login
     return _SIGNATURE.sub(r"\1=-", text) if "ignature=" in text else text
