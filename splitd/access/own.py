@@ -187,7 +187,8 @@ class OwnCredentials:
         except ValueError:
             secret = ""
         holder = OwnHolder(principal, secret, document.expires_ms, own.by_issuer, own.used_ms)
-        self._holders[place] = document, owner, holder
+        if secret or not own.secret:  # the cluster key that opens it may come back
+            self._holders[place] = document, owner, holder
         self._use(document, own.used_ms)
         return holder
 

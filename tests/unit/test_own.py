@@ -220,6 +220,16 @@ async def test_secrets_are_sealed_anew_when_the_cluster_key_changes() -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_key_is_good_again_when_its_cluster_key_is_back() -> None:
+    desk = Desk()
+    name, secret = await desk.make(KEY)
+    desk.seal.take(NEW)
+    assert await desk.secret(name) is None
+    desk.seal.take(NEW, OLD)
+    assert await desk.secret(name) == secret
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_user_who_is_gone_has_none() -> None:
     desk = Desk()
     name, secret = await desk.make(KEY)
