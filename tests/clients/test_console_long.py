@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from splitd.catalog.journal.file import SEGMENT_LIMIT
 from splitd.catalog.journal.writer import SegmentWriter
@@ -49,6 +49,15 @@ def long(tmp_path: Path) -> Iterator[LocalCluster]:
         cluster.remove()
 
 
+def heap_of(page: Page) -> int:
+    """Return the bytes that the page's scripts hold, without garbage that waits to be collected."""
+    session = page.context.new_cdp_session(page)
+    session.send("HeapProfiler.collectGarbage")
+    used = int(session.send("Runtime.getHeapUsage")["usedSize"])
+    session.detach()
+    return used
+
+
 def test_a_folder_of_a_hundred_thousand_is_opened_scrolled_and_kept_up_to_date(
     browser: Browser, faults: Faults, long: LocalCluster
 ) -> None:
@@ -66,7 +75,7 @@ def test_a_folder_of_a_hundred_thousand_is_opened_scrolled_and_kept_up_to_date(
             )
             expect(console.row(f"photo {min(COUNT - 1, COUNT * at // 100):06}.jpg")).to_be_visible()
             assert console.rows.count() < 100
-        assert page.evaluate("performance.memory.usedJSHeapSize") < MOST_HEAP
+        assert heap_of(page) < MOST_HEAP
         put(f"{long.url}/many/photo 050000 b.jpg".replace(" ", "%20"), b"new")
         page.evaluate("dispatchEvent(new Event('focus'))")
         expect(page.locator(".foot")).to_contain_text("100,001 files", timeout=TIMEOUT_MS)
