@@ -21,11 +21,12 @@ class Client(threading.Thread):
     """A client with its own names, which knows the possible contents of each.
 
     :param door: the front door that it uses.
-    :ivar doubts: whether a change that is answered 503 may have been made: its catalog was lost meanwhile.
+    :param doubts: whether a change that is answered 503 may have been made, or be made a moment later: its catalog, or
+        the database of that, was lost meanwhile.
     :ivar may: the possible contents, by path; None for no file.
     """
 
-    def __init__(self, door: Door, number: int) -> None:
+    def __init__(self, door: Door, number: int, *, doubts: bool) -> None:
         super().__init__(name=f"client {number}", daemon=True)
         self.door = door
         self._random = random.Random(number)
@@ -33,7 +34,7 @@ class Client(threading.Thread):
         self.may: dict[str, list[bytes | None]] = {f"/{number}-{name}": [None] for name in range(NAMES)}
         self.done: Counter[str] = Counter()
         self.wrong: list[str] = []
-        self.doubts = False
+        self._doubts = doubts
 
     def run(self) -> None:
         while not self._over.is_set():
@@ -76,7 +77,7 @@ class Client(threading.Thread):
         self.done[f"{'PUT' if result is not None else 'DELETE'} {status}"] += 1
         if status in good:
             self.may[path] = [result]
-        elif not status or (self.doubts and status == 503):  # made or not
+        elif not status or (self._doubts and status == 503):  # made or not
             self.may[path].append(result)
             self._over.wait(_PAUSE_S)
         elif status not in {503, 507}:
@@ -96,7 +97,7 @@ class Client(threading.Thread):
     def _seen(self, path: str, found: bytes | None) -> None:
         if found not in self.may[path]:
             self.wrong.append(f"{path}: found {_show(found)}, not {[_show(each) for each in self.may[path]]}")
-        elif self.doubts:  # a later change without an answer may be made yet, when its catalog is back
+        elif self._doubts:  # a later change without an answer may be made yet, when its catalog is back
             self.may[path] = self.may[path][self.may[path].index(found) :]
             return
         self.may[path] = [found]
@@ -107,16 +108,17 @@ def _show(data: bytes | None) -> str:
 
 
 @contextmanager
-def remembering(cluster: KilledCluster, count: int, *doors: Door) -> Iterator[list[Client]]:
+def remembering(cluster: KilledCluster, count: int, *doors: Door, doubts: bool = False) -> Iterator[list[Client]]:
     """Start a cluster and clients; stop the cluster at the end, and check that no daemon met an unexpected error.
 
     :param doors: the front doors that the clients use, each the next one; none for WebDAV's.
+    :param doubts: see `Client`.
     """
     cluster.start()
     doors = doors or (WebDAV(cluster.url),)
     for door in doors:
         door.prepare()
-    clients = [Client(doors[number % len(doors)], number) for number in range(count)]
+    clients = [Client(doors[number % len(doors)], number, doubts=doubts) for number in range(count)]
     try:
         for client in clients:
             client.start()

@@ -41,7 +41,8 @@ def wait_stored(clients: list[Client]) -> None:
 
 def test_nothing_acknowledged_is_lost_when_the_leader_of_the_database_dies(tmp_path: Path, database: Patroni) -> None:
     cluster = DatabaseCluster(tmp_path / "cluster", NODES, database.url, fronts=2)
-    with remembering(cluster, CLIENTS, cluster.webdav_by_turns(), cluster.s3_by_turns()) as clients:
+    doors = cluster.webdav_by_turns(), cluster.s3_by_turns()
+    with remembering(cluster, CLIENTS, *doors, doubts=True) as clients:
         wait_stored(clients)
         with database.nobody_leads() as killed:
             killed_at = time.monotonic()

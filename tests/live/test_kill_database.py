@@ -30,7 +30,7 @@ def server() -> Iterator[Postgres]:
 def test_nothing_is_lost_and_nothing_is_left_when_the_database_is_killed_too(tmp_path: Path, server: Postgres) -> None:
     chance = random.Random(os.environ.get("SPLITD_SEED", "1"))
     cluster = DatabaseCluster(tmp_path / "cluster", NODES, server.url("public"))
-    with remembering(cluster, CLIENTS) as clients:
+    with remembering(cluster, CLIENTS, doubts=True) as clients:
         for number in range(KILLS):
             if number % 3:
                 kill_at_random(cluster, chance, 1.2)

@@ -60,9 +60,7 @@ def test_nothing_is_lost_and_nothing_is_left_whichever_process_is_killed(tmp_pat
     def all_serve() -> bool:
         return len(workers_in(cluster.status())) == WORKERS
 
-    with remembering(cluster, CLIENTS) as clients:
-        for client in clients:
-            client.doubts = True
+    with remembering(cluster, CLIENTS, doubts=True) as clients:
         for number in range(KILLS):
             cluster.wait_ready()
             wait_until(all_serve, "all workers", cluster.status)
