@@ -57,7 +57,9 @@ class Turns:
             _CONFIGURATION.format(
                 folder=folder,
                 doors="".join(
-                    _DOOR.format(port=port, servers="".join(f"server 127.0.0.1:{front};\n" for front in fronts))
+                    _DOOR.format(
+                        port=port, servers="".join(f"server 127.0.0.1:{front} max_fails=0;\n" for front in fronts)
+                    )
                     for port, fronts in zip(self.ports, doors, strict=True)
                 ),
             )
