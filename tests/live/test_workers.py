@@ -139,6 +139,7 @@ def test_while_the_catalog_is_away_clients_are_told_to_try_again_and_nothing_is_
         os.kill(catalog, signal.SIGKILL)
         wait_until(lambda: not is_running(catalog), "the end of the catalog's process")
         wait_until(lambda: put_again(connections[0]) in {201, 204}, "a file stored")
+        wait_until(lambda: len(workers_of(cluster)) == 2, "the other worker connected again", cluster.status)
         assert request(connections[1], "GET", "/new") == (200, SMALL)
         found = ask(f"{cluster.url}/kept")
         assert (found.status, found.etag, found.body) == (200, etag, FILE)
