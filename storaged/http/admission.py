@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -26,6 +27,13 @@ _QUIET_S = 60.0
 """The least seconds between two lines in the log."""
 
 
+def connection_waits(port: Any) -> bool:
+    """Return whether a connection waits at a listening port now."""
+    poll = select.poll()
+    poll.register(port.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
+
+
 class Admission:
     """Accepts connections at a port as long as there is room for them.
 
@@ -36,15 +44,24 @@ class Admission:
     :param count: returns the number of open connections.
     :param idle: the connections that may be closed.
     :param clock: schedules calls.
+    :param waits: returns whether a connection waits at a port now.
     """
 
     _log = Logger()
 
-    def __init__(self, limit: int | None, count: Callable[[], int], idle: IdleConnections, clock: IReactorTime) -> None:
+    def __init__(
+        self,
+        limit: int | None,
+        count: Callable[[], int],
+        idle: IdleConnections,
+        clock: IReactorTime,
+        waits: Callable[[Any], bool] = connection_waits,
+    ) -> None:
         self.limit = limit
         self._count = count
         self._idle = idle
         self._clock = clock
+        self._waits = waits
         self._ports: list[Any] = []
         self._look: IDelayedCall | None = None
         self._told_at: float | None = None
@@ -79,9 +96,9 @@ class Admission:
         # The number that the port accepts in one turn of the reactor (tcp.Port.doRead).
         port.numberAccepts = min(port.numberAccepts, room)
         type(port).doRead(port)
-        if self._count() == before:
-            # Either no connection waits any more, or the kernel lacks a resource.  Then the reactor would call this
-            # again at once, for ever.
+        if self._count() == before and self._waits(port):
+            # The kernel lacks a resource: the reactor would call this again at once, for ever.  If no connection waits,
+            # another process that listens at the same socket has taken it, and the next one may be for this process.
             self._pause()
 
     def _pause(self) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import attrs
 import pytest
 from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 
-from storaged.http.admission import IDLE_S, Admission
+from storaged.http.admission import IDLE_S, Admission, connection_waits
 from storaged.http.idle import IdleConnections
 
 LIMIT = 20
@@ -35,11 +37,12 @@ class Port:
     def __init__(self) -> None:
         self.numberAccepts = 100
         self.waiting = 0
+        self.fails = False
         self.reading = True
         self.desk: Desk
 
     def doRead(self) -> None:
-        taken = min(self.waiting, self.numberAccepts)
+        taken = 0 if self.fails else min(self.waiting, self.numberAccepts)
         self.waiting -= taken
         for _ in range(taken):
             self.desk.take()
@@ -51,14 +54,18 @@ class Port:
         self.reading = True
 
 
+def _waits(port: Port) -> bool:
+    return port.waiting > 0
+
+
 class Desk:
     """A port, its connections, and the reactor that calls while something waits."""
 
-    def __init__(self, limit: int | None = LIMIT) -> None:
+    def __init__(self, limit: int | None = LIMIT, waits: Callable[[Any], bool] = _waits) -> None:
         self.clock = Clock()
         self.connections: dict[Connection, None] = {}
         self.idle = IdleConnections(0, self.clock)
-        self.admission = Admission(limit, lambda: len(self.connections), self.idle, self.clock)
+        self.admission = Admission(limit, lambda: len(self.connections), self.idle, self.clock, waits)
         self.port = Port()
         self.port.desk = self
         self.admission.guard(self.port)
@@ -159,10 +166,31 @@ def test_a_port_that_has_stopped_is_left_alone(desk: Desk) -> None:
 
 
 def test_an_accept_that_fails_is_not_repeated_at_once(desk: Desk) -> None:
-    desk.port.doRead()  # nothing comes of it
+    desk.port.fails = True
+    desk.arrive(1)
     assert not desk.port.reading
+    desk.port.fails = False
     desk.pass_time(1)
     assert desk.port.reading
+    assert len(desk.connections) == 1
+
+
+def test_one_that_another_process_has_taken_does_not_keep_the_next_one_waiting(desk: Desk) -> None:
+    desk.port.doRead()  # nothing comes of it
+    assert desk.port.reading
+    desk.arrive(1)
+    assert len(desk.connections) == 1
+
+
+def test_the_kernel_tells_whether_a_connection_waits() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        desk = Desk(waits=lambda _: connection_waits(listening))
+        desk.port.doRead()
+        assert desk.port.reading
+        with socket.create_connection(listening.getsockname()):
+            desk.port.doRead()
+            assert not desk.port.reading
+    desk.admission.stop()
 
 
 def test_without_a_limit_all_are_taken() -> None:
