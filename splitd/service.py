@@ -133,8 +133,9 @@ class Front:
         seams, layout = Seams.of(self.catalog), config.cut()
         named = self.catalog, self.catalog.namespace
         self._capacity = capacity = Capacity(*named, registry, layout, descriptors, self.catalog.quotas)
-        more = run, capacity.open_nodes, reactor, wall
-        self.upkeep = Upkeep(config, self.catalog, registry, self.read_policy, *more, room=capacity.known_room)
+        more = registry, self.read_policy, run, capacity.open_nodes, reactor, wall
+        room, has_workers = capacity.known_room, post is not None
+        self.upkeep = Upkeep(config, self.catalog, *more, room=room, has_workers=has_workers)
         self.catalog.watch_reads(self.upkeep.pins.uploads)
         observing = make_observing(process)
         self._history = History(self._report, self._totals, reactor, wall)
@@ -287,6 +288,7 @@ class Front:
         else:
             await self.endpoints.watch_certificates()  # for the status, and to refuse them at a reload
             await enter(self._keeping.start, self._keeping.stop, interrupt=self._keeping.stop)
+        await enter(self.upkeep.reaper.start)  # what the workers read is pinned now
         self._closed, self._status.starting = "", False
         self._log.info(
             "cluster {cluster} is served at {endpoint}", cluster=self._status.cluster, endpoint=self._config.listen

@@ -47,6 +47,8 @@ class Upkeep:
     :param run: runs a call in a thread.
     :param open_nodes: see `Relayout`.
     :param room: returns how full the store is; None if that is not known.
+    :param has_workers: whether other processes serve the clients.  They may be reading what was deleted before this one
+        was started, and pin it when they are let in.
     :param wall: tells the times that are stored.
     :ivar pins: the versions that are being read.
     :ivar segmentation: finds the segments of files.
@@ -65,6 +67,7 @@ class Upkeep:
         wall: WallClock,
         *,
         room: Callable[[], Awaitable[Room | None]],
+        has_workers: bool = False,
     ) -> None:
         self._config = config
         self._catalog = catalog
@@ -74,7 +77,8 @@ class Upkeep:
         self._reactor = reactor
         self._wall = wall
         self.pins = Pins()
-        self.reaper = Reaper(catalog.doomed_parts, registry, self.pins, reactor, config.reap_interval_s)
+        reaped = catalog.doomed_parts, registry, self.pins, reactor, config.reap_interval_s
+        self.reaper = Reaper(*reaped, waits=has_workers)
         registry.watch_recoveries(self.reaper.recovered)
         self.sweep = self._make_sweep()
         self.mover = PartMover(catalog.part_moves, registry, self.reaper)
@@ -149,11 +153,11 @@ class Upkeep:
         return self._catalog.held(self._wall.now_ms())
 
     async def start(self, enter: Callable[..., Awaitable[None]]) -> None:
-        """Start what runs by itself, and have everything stopped in the reverse order.
+        """Start what runs by itself but the reaper, and have everything stopped in the reverse order.
 
         :param enter: starts a stage; see `Stages.enter`.
         """
-        await enter(self.reaper.start, self.reaper.stop)
+        await enter(_nothing, self.reaper.stop)
         await enter(self.healer.start, self.healer.stop)
         await enter(self.disks.start, self.disks.stop)
         await enter(self.sweep.start, self.sweep.stop)

@@ -29,12 +29,20 @@ class Reaper:
     :param pins: versions that are being read; their parts are not deleted yet.
     :param clock: measures time, and calls later.
     :param interval_s: seconds between two searches; also the longest pause after a node's failure.
+    :param waits: whether nothing is deleted before `start`, because what is being read is not known before.
     """
 
     _log = Logger()
 
     def __init__(
-        self, doomed: IDoomedParts, registry: INodeRegistry, pins: Pins, clock: Any, interval_s: float
+        self,
+        doomed: IDoomedParts,
+        registry: INodeRegistry,
+        pins: Pins,
+        clock: Any,
+        interval_s: float,
+        *,
+        waits: bool = False,
     ) -> None:
         self._doomed = doomed
         self._registry = registry
@@ -45,6 +53,7 @@ class Reaper:
         self._looking: Deferred[None] | None = None
         self._again = False
         self._stopped = False
+        self._waits = waits
         self._looks = Periodic(self.wake, interval_s, clock, "looking for parts to delete")
 
     @property
@@ -54,6 +63,7 @@ class Reaper:
 
     def start(self) -> None:
         """Look for doomed parts now, and then periodically."""
+        self._waits = False
         self._looks.start(0)
 
     def stop(self) -> Deferred[None]:
@@ -69,7 +79,7 @@ class Reaper:
 
     def wake(self) -> None:
         """Look for doomed parts now, or after the search in progress; see `IReaper.wake`."""
-        if self._stopped:
+        if self._stopped or self._waits:
             return
         if self._looking is not None:
             self._again = True

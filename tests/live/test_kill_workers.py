@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
 import threading
+from contextlib import closing
 from pathlib import Path
 
-from tests.live.clients import ask, put
+from tests.live.clients import TIMEOUT_S, ask, put
 from tests.live.conftest import Starter
 from tests.live.killed_cluster import KilledCluster
 from tests.live.local_cluster import FRONT
@@ -51,6 +53,26 @@ def test_a_worker_that_is_killed_ends_its_own_transfers_and_no_others(own_cluste
     stored = ask(f"{cluster.url}/of-{alive}")
     assert stored.body == FILE
     cluster.disks.wait_for_parts_of_only(kept, stored.etag)
+
+
+def test_what_a_worker_reads_is_kept_when_the_catalogs_process_is_started_again(own_cluster: Starter) -> None:
+    cluster = own_cluster(workers=WORKERS)
+    read = put(f"{cluster.url}/read", content := os.urandom(30_000_000))
+    put(f"{cluster.url}/other", FILE)
+    parts = cluster.disks.parts(read)
+    with closing(socket.create_connection(("127.0.0.1", cluster.port), TIMEOUT_S)) as client:
+        client.sendall(b"GET /read HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        wait_until(lambda: cluster.status()["downloads"]["under_way"] == 1, "the download", cluster.status)
+        assert ask(f"{cluster.url}/read", "DELETE").status == 204
+        catalog = catalog_of(cluster.pids()[FRONT], workers_in(cluster.status()))
+        os.kill(catalog, signal.SIGKILL)
+        wait_until(lambda: not is_running(catalog), "the end of the catalog's process")
+        wait_until(lambda: len(workers_in(cluster.status())) == WORKERS, "all workers", cluster.status)
+        assert ask(f"{cluster.url}/other", "DELETE").status == 204
+        cluster.disks.wait_for_parts_of_only(read)
+        assert cluster.disks.parts(read) == parts
+        assert read_answer(client)[1] == content
+    cluster.disks.wait_for_parts_of_only()
 
 
 def test_nothing_is_lost_and_nothing_is_left_whichever_process_is_killed(tmp_path: Path) -> None:

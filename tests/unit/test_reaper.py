@@ -122,6 +122,21 @@ async def test_a_silent_node_holds_up_no_deletion_on_the_others() -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_nothing_is_deleted_before_it_is_known_what_is_being_read() -> None:
+    at = await place()
+    reaper = Reaper(at.catalog.doomed_parts, at, at.pins, at.clock, INTERVAL_S, waits=True)  # type: ignore[arg-type]
+    await at.doom(1, "n1")
+    read = await at.doom(2, "n1")
+    reaper.wake()
+    at.clock.advance(INTERVAL_S)
+    assert at.nodes["n1"].asked == []
+    at.pins.pin(Manifest(read, 1, 1, 1, 0, 1024, ("n1",)))
+    reaper.start()
+    assert at.nodes["n1"].removed == [f"{1:032x}.0"]
+    await reaper.stop()
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_node_that_is_down_holds_up_no_deletion_on_the_others_and_status_tells_what_stays() -> None:
     at = await place()
     for number in range(1500):
