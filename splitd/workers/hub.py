@@ -11,6 +11,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as AskedTooLong
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import Logger
 
@@ -37,6 +38,9 @@ _ANSWER_S = 2.0
 """How long a worker may take to report."""
 
 _PEER = struct.Struct("3i")
+
+_PINNED_S = 5.0
+"""How long what a worker reads is kept after its connection has ended: one that lives connects again, and pins it."""
 
 
 class Hub(Factory):
@@ -83,6 +87,7 @@ class Hub(Factory):
         self._reactor = reactor
         self._sessions: dict[Session, Answering] = {}
         self._ends: set[Deferred[None]] = set()
+        self._unpins: dict[Session, IDelayedCall] = {}
         self._gone = NO_REPORT
         self._cluster = ""
         self._widest = 0
@@ -117,6 +122,9 @@ class Hub(Factory):
             answering.end()
         while self._sessions or self._ends:
             await settled([*self._ends]) if self._ends else await self._turn()
+        for unpin in self._unpins.values():
+            unpin.cancel()
+        self._unpins.clear()
 
     def _turn(self) -> Deferred[None]:
         waiting: Deferred[None] = Deferred()
@@ -159,10 +167,15 @@ class Hub(Factory):
     def _lost(self, session: Session) -> None:
         self._sessions.pop(session, None)
         self._gone = add_reports([self._gone, session.last.ended()])
+        self._unpins[session] = self._reactor.callLater(_PINNED_S, self._unpin, session)
         ended = Deferred.fromCoroutine(session.end())
         self._ends.add(ended)
         ended.addErrback(lambda failure: self._log.failure("ending what a worker had", failure))
         ended.addCallback(lambda _: self._ends.discard(ended))
+
+    def _unpin(self, session: Session) -> None:
+        del self._unpins[session]
+        session.unpin_all()
 
     def view(self) -> View:
         """Return what workers have to know of the cluster now."""

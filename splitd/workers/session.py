@@ -83,7 +83,7 @@ class Session:
         acquired: Acquired,
     ) -> None:
         self.ledger = ledger
-        self.pin, self.unpin, self._pins = pins.pin, pins.unpin, pins
+        self.pin, self.unpin, self.unpin_all = pins.pin, pins.unpin, pins.end
         self.wake, self.hurt = tending.wake, tending.hurt
         self.suspect = registry.suspect
         self._tending = tending
@@ -192,12 +192,11 @@ class Session:
             answered.callback(report)
 
     async def end(self) -> None:
-        """Give back all that the worker had, because it is gone."""
+        """Give back all that the worker had but its pins, because it is gone, or connects again."""
         self.is_serving = False
         asked, self._asked = self._asked, {}
         for each in asked.values():
             each.callback(self.last.ended())
-        self._pins.end()
         self._acquired.end()
         for (node, size), count in self._held.items():
             for _ in range(count):

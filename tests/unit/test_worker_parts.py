@@ -25,11 +25,13 @@ from splitd.model.traffic import Traffic
 from splitd.model.workers import choose_workers
 from splitd.nodes.probe import Found
 from splitd.nodes.registry import NodeRegistry
+from splitd.workers import methods
 from splitd.workers.acting import REFUSED, act, offered
 from splitd.workers.balance import Balance
 from splitd.workers.counters import Counters
 from splitd.workers.exclusive import Acquired
 from splitd.workers.head import _plain as plain_settings
+from splitd.workers.hub import Hub
 from splitd.workers.ledger import OwnedLedger
 from splitd.workers.limits import share_of
 from splitd.workers.methods import fingerprint
@@ -38,6 +40,7 @@ from splitd.workers.post import Post, take_post
 from splitd.workers.report import NO_REPORT, Family, Report, add_reports, metrics_of, traffic_of
 from splitd.workers.session import Session
 from splitd.workers.view import NodeView, View
+from splitd.workers.wire import encode_frame
 from storaged.system.cores import usable_cores
 from storaged.system.settings import load_settings
 from tests.catalogs import NODES, A, manifest
@@ -252,6 +255,33 @@ def test_pins_of_a_worker_end_with_it() -> None:
     assert pins.holds(A, "a")
     assert seen == []
     owned.end()
+    assert not pins.holds(A, "a")
+    assert seen == [version]
+
+
+def test_what_a_worker_reads_is_kept_while_it_connects_again() -> None:
+    clock, pins, version, seen = Clock(), Pins(), manifest(A), list[Manifest]()
+
+    @attrs.define
+    class Reaper:
+        unpinned: Any = seen.append
+
+    nodes = NodeRegistry((), lambda _: None, clock)  # type: ignore[arg-type, return-value]
+    hub = Hub(
+        {}, Front().catalog.ledger, pins, Reaper(), nodes, tending=Tending(), epoch=lambda: 1,  # type: ignore[arg-type]
+        operating=Operators(), note_attempt=lambda *_: None, wanted=1, reactor=clock,
+    )  # fmt: skip
+    pin = encode_frame([methods.PIN.call(0, [version])])
+    lost, again = hub.buildProtocol(None), hub.buildProtocol(None)
+    lost.dataReceived(pin)
+    lost.connectionLost()
+    assert pins.holds(A, "a")
+    again.dataReceived(pin)
+    clock.advance(10)
+    assert pins.holds(A, "a")
+    assert seen == []
+    again.connectionLost()
+    clock.advance(10)
     assert not pins.holds(A, "a")
     assert seen == [version]
 
