@@ -43,8 +43,10 @@ _decoder = msgspec.json.Decoder(Share)
 
 
 def new_id() -> str:
-    """Return the id of a new link: 96 random bits."""
-    return token_urlsafe(12)
+    """Return the id of a new link: 96 random bits.  It does not begin as an option of a command does."""
+    while (made := token_urlsafe(12)).startswith("-"):
+        pass
+    return made
 
 
 def read_share(document: Document) -> Share:
