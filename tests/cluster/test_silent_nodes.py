@@ -17,7 +17,6 @@ from storaged.system.sizes import Size
 from tests.cluster.cluster import Cluster
 from tests.cluster.node import Node
 from tests.cluster.proxy import Fault, FaultyNetwork
-from tests.cluster.test_round_trip import ChunkedBody
 from tests.cluster.waiting import becomes, eventually
 
 DATA = os.urandom(6 * (WRITE_SIZE + 2**16))
@@ -58,8 +57,13 @@ async def test_a_refused_upload_is_answered_while_a_node_is_silent(patient: Clus
     filesystem = patient.nodes[2].filesystem
     filesystem.hold("write")
     wrong = b64encode(hashlib.sha256(b"other bytes").digest()).decode()
-    body = DATA if known else ChunkedBody(DATA)
-    answer = await soon(patient.ask("PUT", "/file", body, Content_Digest=f"sha-256=:{wrong}:"))
+    client = await patient.connect()
+    length = f"Content-Length: {len(DATA)}" if known else "Transfer-Encoding: chunked"
+    client.begin("PUT", "/file", length, f"Content-Digest: sha-256=:{wrong}:")
+    client.send(DATA[:-1] if known else b"%x\r\n%b\r\n" % (len(DATA) - 1, DATA[:-1]))
+    await eventually(lambda: filesystem.waiting)
+    client.send(DATA[-1:] if known else b"1\r\n%b\r\n0\r\n\r\n" % DATA[-1:])
+    answer = await soon(client.answer())
     assert (answer.code, filesystem.waiting) == (400, 1)
     assert (await patient.get("/file")).code == 404
     filesystem.release()
