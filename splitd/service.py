@@ -233,10 +233,12 @@ class Front:
         problems = await self._process.own_files.load()
         try:
             change = await self._registry_file.reload()
-        finally:  # one file that cannot be used does not hold up the other
-            await self.clients.reload()
-        if self._keeping is not None:
-            await self._keeping.reload()
+        finally:  # one file that cannot be used does not hold up the others
+            try:
+                await self.clients.reload()
+            finally:
+                if self._keeping is not None:
+                    await self._keeping.reload()
         if problems:
             raise FilesRefused("; ".join(problems))
         users = self.access.users
