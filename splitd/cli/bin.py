@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from io import BytesIO
-from typing import Any
 
 import click
 from rich.table import Table
 
+from splitd.cli.documents import post_document, read_pages
 from splitd.cli.paths import clean_path
-from splitd.cli.server import Body
 from splitd.cli.session import Session, output, pass_session
 from storaged.system.sizes import format_size
 
@@ -28,7 +26,7 @@ def bin_() -> None:
 @pass_session
 def list_bin(session: Session) -> None:
     """List what was deleted and can be restored, the last deletion first."""
-    found = _all(session)
+    found = read_pages(session.front, _API, "things", {"limit": 1000})
     if session.as_json:
         session.show(found)
         return
@@ -50,18 +48,6 @@ def list_bin(session: Session) -> None:
     output().print(table)
 
 
-def _all(session: Session) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    after = ""
-    while True:
-        with session.front.ask("GET", _API, query={"after": after, "limit": 1000}) as answer:
-            page = json.loads(answer.read())
-        found += page["things"]
-        if page["next"] is None:
-            return found
-        after = page["next"]
-
-
 def _time(ms: int) -> str:
     return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M}"
 
@@ -73,11 +59,7 @@ def _time(ms: int) -> str:
 def restore(session: Session, thing: str, to: str) -> None:
     """Put something back where it was, by the id that `ls` shows."""
     wanted = {"id": thing, **({"to": clean_path(to)} if to else {})}
-    data = json.dumps(wanted).encode()
-    body = Body(BytesIO(data), len(data), "what is wanted", lambda _: None)
-    headers = {"Content-Type": "application/json"}
-    with session.front.ask("POST", f"{_API}/restore", headers=headers, body=body) as answer:
-        made = json.loads(answer.read())
+    made = post_document(session.front, f"{_API}/restore", wanted, "what is wanted")
     if session.as_json:
         session.show(made)
     else:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
-from io import BytesIO
 from typing import Any
 
 import click
 from rich.table import Table
 
 from splitd.cli.completion import REMOTE_PATH
+from splitd.cli.documents import post_document, read_pages
 from splitd.cli.paths import clean_path
-from splitd.cli.server import Body
 from splitd.cli.session import Session, output, pass_session
 
 _API = "/.splitd/api/keys"
@@ -40,9 +38,7 @@ def add(session: Session, token: bool, label: str, days: float | None, read_only
         wanted["days"] = days
     if read_only:
         wanted["allow"] = ["read"]
-    data = json.dumps(wanted).encode()
-    with session.front.ask("POST", _API, body=Body(BytesIO(data), len(data), "the key", lambda _: None)) as answer:
-        made = json.loads(answer.read())
+    made = post_document(session.front, _API, wanted, "the key")
     if session.as_json:
         session.show(made)
     elif token:
@@ -56,14 +52,7 @@ def add(session: Session, token: bool, label: str, days: float | None, read_only
 @pass_session
 def list_keys(session: Session, of_all: bool) -> None:
     """List your keys and tokens."""
-    found: list[dict[str, Any]] = []
-    after: str | None = ""
-    while after is not None:
-        query = {**({"after": after} if after else {}), **({"all": "1"} if of_all else {})}
-        with session.front.ask("GET", _API, query=query) as answer:
-            page = json.loads(answer.read())
-        found += page["keys"]
-        after = page["next"]
+    found = read_pages(session.front, _API, "keys", {"all": "1"} if of_all else {})
     if session.as_json:
         session.show(found)
     elif not found:

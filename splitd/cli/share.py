@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from datetime import UTC, datetime
-from io import BytesIO
 from typing import Any
 
 import click
 from rich.table import Table
 
 from splitd.cli.completion import REMOTE_PATH
+from splitd.cli.documents import post_document, read_pages
 from splitd.cli.paths import clean_path
-from splitd.cli.server import Body
 from splitd.cli.session import Session, output, pass_session
 
 _API = "/.splitd/api/shares"
@@ -42,10 +40,7 @@ def add(
         wanted["downloads"] = downloads
     if password_stdin:
         wanted["password"] = sys.stdin.readline().rstrip("\n")
-    data = json.dumps(wanted).encode()
-    body = Body(BytesIO(data), len(data), "the link", lambda _: None)
-    with session.front.ask("POST", _API, body=body) as answer:
-        made = json.loads(answer.read())
+    made = post_document(session.front, _API, wanted, "the link")
     if session.as_json:
         session.show(made)
     else:
@@ -57,16 +52,7 @@ def add(
 @pass_session
 def list_shares(session: Session, of_all: bool) -> None:
     """List your links."""
-    found: list[dict[str, Any]] = []
-    after = ""
-    while True:
-        query = {"after": after, **({"all": "1"} if of_all else {})}
-        with session.front.ask("GET", _API, query=query) as answer:
-            page = json.loads(answer.read())
-        found += page["shares"]
-        if page["next"] is None:
-            break
-        after = page["next"]
+    found = read_pages(session.front, _API, "shares", {"all": "1"} if of_all else {})
     if session.as_json:
         session.show(found)
     elif not found:
