@@ -10,6 +10,7 @@ import pytest
 
 from tests.live.clients import PIECE
 from tests.live.local_cluster import LocalCluster
+from tests.postgres import Postgres
 
 Starter = Callable[..., LocalCluster]
 
@@ -68,3 +69,11 @@ def own_cluster(tmp_path: Path) -> Iterator[Starter]:
     yield start
     for each in made:
         each.remove()
+
+
+@pytest.fixture
+def server() -> Iterator[Postgres]:
+    """A PostgreSQL server of the test's own, which it may kill."""
+    own = Postgres()
+    yield own
+    own.stop()

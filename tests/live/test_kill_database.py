@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from tests.live.database_cluster import DatabaseCluster
 from tests.live.processes import wait_until
@@ -18,13 +15,6 @@ from tests.tally import TALLY
 KILLS = int(os.environ.get("SPLITD_KILLS", "9"))
 CLIENTS = 4
 NODES = 7
-
-
-@pytest.fixture
-def server() -> Iterator[Postgres]:
-    own = Postgres()
-    yield own
-    own.stop()
 
 
 def test_nothing_is_lost_and_nothing_is_left_when_the_database_is_killed_too(tmp_path: Path, server: Postgres) -> None:

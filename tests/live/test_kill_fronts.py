@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-
-import pytest
 
 from tests.live.clients import ask, put
 from tests.live.database_cluster import DatabaseCluster
@@ -22,13 +19,6 @@ CLIENTS = 4
 NODES = 7
 RACES = 1000
 _TOGETHER = 8
-
-
-@pytest.fixture
-def server() -> Iterator[Postgres]:
-    own = Postgres()
-    yield own
-    own.stop()
 
 
 def test_nothing_is_lost_and_nothing_is_left_when_fronts_are_killed(tmp_path: Path, server: Postgres) -> None:
