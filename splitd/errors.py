@@ -44,7 +44,7 @@
     ├── CatalogReadOnly         the journal failed; nothing can be changed until a restart
     │   └── CatalogSuspended    too few nodes confirm this front, or have a copy of its journal; that may pass
     │       └── CatalogAway     the database or the process that keeps the catalog does not answer; that may pass
-    ├── CatalogOutdated         the database of the catalog has another schema than this program needs
+    ├── CatalogOutdated         the database has another schema than this program needs, or is being copied
     ├── MoveRefused             a part cannot be moved to this node now
     │   └── RecentlyRemoved     the part was removed from the node so recently that the node does not take it yet
     ├── SweepInterrupted        an operator has ended the sweep
@@ -62,6 +62,7 @@
     ├── RecoveryRefused         a journal cannot be made anew from its copies
     ├── JournalDamaged          the journal is damaged; splitd does not start
     │   └── BackupDamaged       a backup of a journal is damaged, or not whole
+    ├── JournalUnfinished       the front's journal is being made, or that was interrupted; splitd does not start
     ├── BackupUnderWay          another backup of the journal has not ended yet
     └── ConfigError             a configuration file or registry cannot be used
 
@@ -361,6 +362,10 @@ class JournalDamaged(SplitdError):
 
 class BackupDamaged(JournalDamaged):
     """A backup of a journal is damaged, or not whole.  The message names file and line."""
+
+
+class JournalUnfinished(SplitdError):
+    """Another process makes a journal in the front's folder, or was interrupted.  The message names the command."""
 
 
 class BackupUnderWay(SplitdError):

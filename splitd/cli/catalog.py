@@ -16,7 +16,7 @@ from splitd.cli.journal import JournalFolderType
 from splitd.cli.session import Session, output, pass_session
 from splitd.errors import JournalDamaged, RecoveryRefused
 from splitd.takeover.history import load_history
-from storaged.system.filesystem import OSFilesystem
+from storaged.system.filesystem import FolderLock, FolderTaken, OSFilesystem
 from storaged.system.sizes import format_size
 
 if TYPE_CHECKING:
@@ -61,10 +61,10 @@ def migrate(session: Session, url: str) -> None:
 def copy(session: Session, source: str, target: str) -> None:
     """Copy a catalog from a journal into an empty database, or from a database into a new journal.
 
-    The fronts must have been stopped.  The copy is compared with what it was made of before it counts: if it is
-    interrupted or fails, the database is as empty as before, or no journal is there, and it can be repeated.  The
-    original is not changed.  Start the front with the setting `catalog` for the copy afterwards, and never again on the
-    original.
+    The fronts must have been stopped, and cannot start meanwhile.  The copy is compared with what it was made of before
+    it counts: if it is interrupted or fails, the database is as empty as before, or no journal is there, and it can be
+    repeated.  The original is not changed.  Start the front with the setting `catalog` for the copy afterwards, and
+    never again on the original.
 
     It needs as much memory as a front with that journal.
     """
@@ -98,17 +98,20 @@ def _copy_to_database(source: str, url: str) -> Contents:
     from splitd.cli import database
 
     folder = JournalFolderType().convert(source, None, None)
+    lock = FolderLock(str(folder), "splitctl catalog copy")
     try:
+        lock.acquire()  # no front changes the journal, or starts on it, before the end
         state = database.read_journal(OSFilesystem(), str(folder))
         history = load_history(OSFilesystem(), str(folder))
-    except JournalDamaged as problem:
-        raise ServerRefused(str(problem), 500) from problem
-    with database.connected(url) as connection:
-        try:
-            epoch, front = (0, "") if history is None else (history.claimed, history.front)
+        epoch, front = (0, "") if history is None else (history.claimed, history.front)
+        with database.connected(url) as connection:
             return database.copy_journal(connection, state, epoch, lambda _: None, front)
-        except ValueError as problem:
-            raise ServerRefused(str(problem), 500) from problem
+    except FolderTaken as problem:
+        raise ServerRefused(f"{problem}: stop the front first", 409) from problem
+    except (JournalDamaged, ValueError) as problem:
+        raise ServerRefused(str(problem), 500) from problem
+    finally:
+        lock.release()
 
 
 @catalog.command()

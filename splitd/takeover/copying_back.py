@@ -11,6 +11,7 @@ from splitd.catalog.compaction import fold
 from splitd.catalog.journal.reader import JournalReader
 from splitd.catalog.journal.writer import write_snapshot
 from splitd.catalog.sql.copying import Contents, contents_of, stored_contents
+from splitd.catalog.sql.exclusion import no_front
 from splitd.catalog.sql.migrations import refuse_newer, refuse_older, version_of
 from splitd.catalog.sql.state import Common, StoredState
 from splitd.catalog.sql.trees import is_trash_empty, take_slice
@@ -34,17 +35,23 @@ _UPLOADS = """SELECT upload FROM version UNION SELECT upload FROM entry WHERE up
 def copy_back(connection: Any, data: Path, filesystem: IFilesystem, new_id: Callable[[], str]) -> Contents:
     """Copy a catalog into a new journal.  If it is interrupted, no journal is there, and it can be repeated.
 
-    The database is not changed, but for names that were deleted and are not taken apart yet.
+    The database is not changed, but for names that were deleted and are not taken apart yet.  A front that is started
+    on it or on the folder meanwhile is refused, and so are changes of one that had stood still.
 
     :param data: the data folder of the front that is to use the journal; it must be empty.
     :param new_id: makes the id of the journal's folder, if the catalog never was in one: 16 hexadecimal digits.
     :return: what was copied, which the journal has been checked for.
-    :raise RecoveryRefused: the folder is not empty.
-    :raise CatalogOutdated: the database has no catalog, or another schema, or a front uses it.
+    :raise RecoveryRefused: the folder is not empty, or another process makes a journal in it.
+    :raise CatalogOutdated: the database has no catalog, or another schema, or a front or another copy uses it.
     :raise ValueError: the copy is not like its original.
     """
     refuse_used_folder(data, _UNFINISHED)
     _refuse_used(connection)
+    with no_front(connection):
+        return _copy_alone(connection, data, filesystem, new_id)
+
+
+def _copy_alone(connection: Any, data: Path, filesystem: IFilesystem, new_id: Callable[[], str]) -> Contents:
     while not _is_settled(connection):
         pass
     with connection.transaction(), connection.cursor(binary=True) as cursor:

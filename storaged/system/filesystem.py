@@ -260,10 +260,12 @@ class FolderLock:
     The system releases the lock when the process ends, however it ends; so the file may stay.
 
     :param folder: the folder's path; the folder must exist when the lock is acquired.
+    :param holder: what this process is, for those that are refused meanwhile; empty for nothing but its number.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, holder: str = "") -> None:
         self._folder = folder
+        self._holder = f" ({holder})" if holder else ""
         self._descriptor = -1
 
     def acquire(self) -> None:
@@ -275,9 +277,9 @@ class FolderLock:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+            os.pwrite(descriptor, f"{os.getpid()}{self._holder}\n".encode(), 0)
         except BlockingIOError as problem:
-            holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
+            holder = os.pread(descriptor, 1000, 0).decode(errors="replace").strip()
             os.close(descriptor)
             raise FolderTaken(f"{self._folder} is in use by process {holder or '(unknown)'}") from problem
         except BaseException:

@@ -19,6 +19,7 @@ from zope.interface import implementer
 
 from splitd.catalog.journal.image import ImageReader
 from splitd.catalog.journal.reader import JournalReader
+from splitd.catalog.journal.unfinished import refuse_unfinished
 from splitd.catalog.journal.writer import SegmentWriter
 from splitd.errors import CatalogReadOnly
 from splitd.interfaces.journal import IJournal, IJournalCopies, JournalStatistics
@@ -153,12 +154,14 @@ class FileJournal:
         """Read all records; see `IJournal`.
 
         :param apply: may raise `ValueError` for a record that contradicts those before it, which counts as damage.
+        :raise JournalUnfinished: another process is making this journal, or was interrupted.
         :raise OSError: another process has the journal open, or it cannot be read.
         """
         return self._turn.run(lambda: Deferred.fromCoroutine(self._replay(apply, restorer)))
 
     async def _replay(self, apply: Callable[[Record], None], restorer: IRestorer | None) -> int:
         self._refuse_closed()
+        await self._in_pool(refuse_unfinished, self._filesystem, self._folder)
         await self._in_pool(self._filesystem.make_folder, self._folder)
         await self._in_pool(self._lock.acquire)
         if restorer is not None:

@@ -14,6 +14,7 @@ from splitd.catalog.compaction import fold
 from splitd.catalog.effects import enact
 from splitd.catalog.journal.reader import JournalReader
 from splitd.catalog.sql.counts import read_counts
+from splitd.catalog.sql.exclusion import no_front
 from splitd.catalog.sql.migrations import migrate
 from splitd.catalog.sql.names import COLUMNS, JOINED
 from splitd.catalog.sql.state import Common, StoredState
@@ -106,17 +107,19 @@ def copy_journal(
 ) -> Contents:
     """Copy a catalog into an empty database.  If it is interrupted, nothing is there, and it can be repeated.
 
+    A front that is started on the database meanwhile is refused.
+
     :param state: what the journal's records result in.
     :param epoch: the journal's epoch.
     :param progress: called with the number of records that were copied.
     :param front: the id of the journal's folder; empty if it has none.
     :return: what was copied, which the database has been checked for.
-    :raise CatalogOutdated: the database has a catalog already, or one that a front uses.
+    :raise CatalogOutdated: the database has a catalog already, or another copy into it is under way.
     :raise ValueError: the copy is not like its original.
     """
     migrate(connection)
     common, done, expected = Common(), 0, contents_of(state)
-    with connection.transaction(), connection.cursor(binary=True) as cursor:
+    with no_front(connection), connection.transaction(), connection.cursor(binary=True) as cursor:
         cursor.execute("LOCK TABLE catalog")
         if cursor.execute("SELECT EXISTS (SELECT FROM catalog)").fetchone()[0]:
             raise CatalogOutdated("the database has a catalog already; copy into an empty database or schema")

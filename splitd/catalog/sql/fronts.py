@@ -12,9 +12,10 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from splitd.catalog.sql.exclusion import Excluded, hold_off_copies
 from splitd.catalog.sql.front_rows import LEASE_S
 from splitd.catalog.sql.migrations import migrate, refuse_newer, refuse_older, version_of
-from splitd.errors import CatalogAway
+from splitd.errors import CatalogAway, CatalogOutdated
 from storaged.http import reason_of
 from storaged.system.clocks import elapsed_s
 
@@ -78,7 +79,7 @@ class Registration:
         """Make the catalog if there is none, and register the front.
 
         :raise CatalogAway: the database does not answer.
-        :raise CatalogOutdated: it has another schema than this program needs.
+        :raise CatalogOutdated: it has another schema than this program needs, or is being copied.
         """
 
         def begin() -> None:
@@ -89,6 +90,10 @@ class Registration:
                     migrate(connection)
                 refuse_newer(version_of(connection))
                 refuse_older(version_of(connection))
+                try:
+                    hold_off_copies(connection)
+                except Excluded as problem:
+                    raise CatalogOutdated(str(problem)) from problem
                 query = "INSERT INTO catalog (one, cluster) VALUES (1, %s) ON CONFLICT DO NOTHING"
                 connection.execute(query, (new_id(),))
                 query = """INSERT INTO entry (parent, name, id, created_ms, modified_ms)
@@ -123,9 +128,11 @@ class Registration:
         """Renew the lease.
 
         :return: after how many seconds to do so again.
+        :raise Excluded: the catalog is being copied.
         """
         if self._ended:
             return RENEWAL_S
+        hold_off_copies(connection)
         self._slot = connection.execute(_REGISTER, (self._front, LEASE_S, *self._told)).fetchone()[0]
         self._tell_reads(connection)
         asked_at = elapsed_s()
@@ -184,6 +191,8 @@ class Registration:
             outcome: Failure | None = None
             try:
                 call()
+            except Excluded as problem:
+                outcome = Failure(CatalogAway(str(problem)))
             except psycopg.Error as problem:
                 outcome = Failure(CatalogAway(f"the catalog's database does not answer: {reason_of(problem)}"))
             except Exception:

@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from splitd.catalog.sql.exclusion import Excluded
 from splitd.errors import CatalogAway
 
 RETRY_S = 1.0
@@ -162,7 +163,9 @@ class Lane:
             self._log.failure("catalog: a batch of jobs")
         elif not self.problem:
             self._log.error("catalog: the database is away ({lane}): {why}", lane=self._name, why=problem)
-        if isinstance(problem, psycopg.Error):
+        if isinstance(problem, Excluded):
+            self.problem = str(problem)
+        elif isinstance(problem, psycopg.Error):
             self.problem = "the database of the catalog does not answer"  # where it is, is for the log only
         failure = Failure(CatalogAway(self.problem) if self.problem else problem)
         with self._condition:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,11 +15,14 @@ from twisted.python.failure import Failure
 from splitd.catalog.changes import Claim, Prepare
 from splitd.catalog.effects import enact
 from splitd.catalog.sql.chains import ChainBroken
+from splitd.catalog.sql.exclusion import COPIED, SHARE, Excluded
+from splitd.catalog.sql.front_rows import LEASE_S
 from splitd.catalog.sql.fronts import RENEWAL_S
 from splitd.catalog.sql.lanes import Job
 from splitd.catalog.sql.state import GATE, Common, StoredState
 from splitd.model.packing import Packing
 from splitd.model.records import Record
+from storaged.system.clocks import elapsed_s
 
 TRIES = 50
 """How often a transaction is tried that conflicts with others."""
@@ -167,6 +171,7 @@ class Writer(Connected):
     ) -> None:
         super().__init__(connect, current, common, slot)
         self._renew = renew
+        self._renewed_s = -math.inf
 
     def open(self) -> None:
         """Connect, and write something; see `Worker.open`."""
@@ -180,18 +185,22 @@ class Writer(Connected):
         if not self._is_open():
             self.open()
             return RENEWAL_S
+        asked_s = elapsed_s()
         try:
             wait_s = self._renew(self._connection)
             self._connection.commit()
         except Exception:
             self.close()  # what its transaction has come to is not known
             raise
+        self._renewed_s = asked_s
         return wait_s
 
     def work(self, batch: Sequence[Job]) -> Sequence[Any]:
         """Make changes; see `Worker.work`."""
         if not self._is_open():
             self.open()
+        elif elapsed_s() > self._renewed_s + LEASE_S:  # the process stood still: much may have happened meanwhile
+            self.idle()
         try:
             return self._together([job for job in batch if isinstance(job, Change)])
         except _LOST:
@@ -220,7 +229,8 @@ class Writer(Connected):
             exclusive = any(change.exclusive for change in changes)
             if exclusive or any(key.startswith("/") for change in changes for key, _ in change.keys):
                 gate = "pg_advisory_xact_lock" if exclusive else "pg_advisory_xact_lock_shared"
-                cursor.execute(f"SELECT {gate}({GATE})")
+                if not cursor.execute(f"SELECT {gate}({GATE}), {SHARE}").fetchone()[1]:
+                    raise Excluded(COPIED)
             outcomes: list[Any] = []
             with self._current.be(state):
                 state.load(key for change in changes for key in change.keys)
