@@ -45,6 +45,16 @@ async def gather(work: Sequence[Coroutine[Deferred[Any], Any, Any]]) -> list[Any
         raise
 
 
+def lasting(work: Deferred[_Result]) -> Deferred[_Result]:
+    """Wait for work that goes on when nobody waits any more.
+
+    :return: a Deferred that fires as `work` does.  Cancelling it only ends the wait; a later failure is dropped then.
+    """
+    waiting: Deferred[Any] = Deferred()
+    work.addBoth(waiting.callback)
+    return waiting
+
+
 def settled(work: Iterable[Deferred[Any]]) -> Deferred[None]:
     """Wait until all Deferreds have fired; they keep their results and failures.
 

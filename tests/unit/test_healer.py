@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import attrs
+import pytest
 import pytest_twisted
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.task import Clock
 
 from splitd.catalog.hurt import HurtVersions
@@ -26,11 +27,19 @@ class Node:
 
 
 class Crew:
-    """Heals at once what it can."""
+    """Heals at once what it can.
+
+    :ivar hangs: what it waits for before; None for nothing.
+    :ivar ends: what it waits for when that is cancelled.
+    :ivar stopped: how often its work was cancelled.
+    """
 
     def __init__(self, ledger: Ledger, cannot: set[str]) -> None:
         self._ledger = ledger
         self._cannot = cannot
+        self.hangs: Deferred[None] | None = None
+        self.ends: Deferred[None] = Deferred()
+        self.stopped = 0
         self.healed: list[str] = []
         self.tried: list[str] = []
 
@@ -43,12 +52,18 @@ class Crew:
     async def rebuild(self, version: Manifest, indexes: Sequence[int], unread: set[str]) -> None:
         assert (indexes, unread) == (version.missing, set())
         self.tried.append(version.upload)
+        if self.hangs is not None:
+            try:
+                await self.hangs
+            finally:
+                await self.ends
         if version.upload in self._cannot:
             raise NotEnoughNodes("no zone has room")
         self.healed.append(version.upload)
         self._ledger.hurt_versions.forget(version.upload)
 
     def stop(self) -> Deferred[None]:
+        self.stopped += 1
         return succeed(None)
 
 
@@ -126,4 +141,22 @@ async def test_it_does_nothing_while_it_is_paused() -> None:
     bench.healer.resume()
     bench.pass_by(0.1)
     assert (bench.healer.paused, bench.crew.healed) == (False, [version(1, 0).upload])
+    await bench.healer.stop()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_pause_ends_what_is_under_way_though_nobody_waits_for_it_any_more() -> None:
+    bench = Bench([version(1, 0)], set())
+    bench.crew.hangs = Deferred()
+    bench.healer.start()
+    bench.pass_by(0.1)
+    bench.crew.hangs = None
+    paused = bench.healer.pause()
+    assert not paused.called, "the pass has not ended yet"
+    paused.cancel()
+    with pytest.raises(CancelledError):
+        await paused
+    assert bench.crew.stopped == 0
+    bench.crew.ends.callback(None)
+    assert (bench.healer.paused, bench.crew.stopped) == (True, 1)
     await bench.healer.stop()

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 import pytest_twisted
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 
-from storaged.system.parallel import gather
+from storaged.system.parallel import gather, lasting
 
 
 async def value(deferred: Deferred[int]) -> int:
@@ -52,3 +52,17 @@ async def test_cancelling_cancels_all() -> None:
     with pytest.raises(CancelledError):
         await gathered
     assert all(each.called for each in work)
+
+
+@pytest_twisted.ensureDeferred
+async def test_work_goes_on_when_nobody_waits_for_it_any_more() -> None:
+    work: Deferred[int] = Deferred()
+    waiting = lasting(work)
+    waiting.cancel()
+    with pytest.raises(CancelledError):
+        await waiting
+    assert not work.called
+    work.callback(1)
+    assert await lasting(succeed(2)) == 2
+    with pytest.raises(KeyError):
+        await lasting(fail(KeyError("k")))

@@ -22,7 +22,7 @@ from splitd.upkeep.heal.leaving import AWAY, LOST, LeavingNode, LeavingNodes
 from splitd.upkeep.heal.report import HealReport
 from splitd.upkeep.heal.suspects import Suspects
 from storaged.parts.format import PartId, stored_size
-from storaged.system.parallel import settled
+from storaged.system.parallel import lasting, settled
 from storaged.system.periodic import Periodic
 
 _LOOK_S = 1.0
@@ -105,13 +105,14 @@ class Healer:
     def pause(self) -> Deferred[None]:
         """Discard what is half done, and begin nothing until `resume` or a restart of the front.
 
-        :return: a Deferred that fires with None when nothing is rebuilt or moved any more.
+        :return: a Deferred that fires with None when nothing is rebuilt or moved any more.  Cancelling it only ends the
+            wait: the heal is paused in any case.
         """
         self._paused = True
         ended = settled([] if self._pass is None else [self._pass])
         if self._pass is not None:
             self._pass.cancel()
-        return ended.addCallback(lambda _: self._crew.stop())
+        return lasting(ended.addCallback(lambda _: self._crew.stop()))
 
     def resume(self) -> None:
         """Go on after `pause`.  This does nothing if it was not paused."""
