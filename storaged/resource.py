@@ -191,6 +191,13 @@ class PartResource(StreamingResource):
             except BodyTooLong as problem:
                 raise BadRequest(f"a look at parts: {problem}") from problem
             return wire.encode_looks(await self._store.look_all(asked))
+        if (method, path) == ("POST", wire.SCRUB_PATH):
+            self._check_epoch(request)
+            try:
+                paused = wire.decode_pause(await read_whole(request, wire.SCRUB_BODY_LIMIT))
+            except BodyTooLong as problem:
+                raise BadRequest(f"a pause of the scrub: {problem}") from problem
+            return wire.encode_scrub(await self._store.pause_scrub(paused=paused))
         return None
 
     async def _part(self, request: IRequest, method: str, part_id: str) -> None:

@@ -32,7 +32,7 @@ from storaged.parts.findings import Findings
 from storaged.parts.format import PartId
 from storaged.parts.interfaces import INodeStore, IPartReader, IPartWriter
 from storaged.parts.removals import Removals
-from storaged.parts.values import LOOK_EVERY_S, NodeIdentity, NodeInfo, PartInfo, PartLook, RottenPart
+from storaged.parts.values import LOOK_EVERY_S, NodeIdentity, NodeInfo, PartInfo, PartLook, RottenPart, Scrub
 from storaged.parts.wire import check_look
 from storaged.removal import PartRemover
 from storaged.scrub.looks import look_all
@@ -363,11 +363,11 @@ class DiskPartStore:
 
     def rotten(self, after: str, limit: int) -> Deferred[list[RottenPart]]:
         """List the parts that are known to be rotten; see `IPartChecks.rotten`."""
-        return execute(self._rotten, after, limit)
+        return execute(self.findings.page, after, limit)
 
-    def _rotten(self, after: str, limit: int) -> list[RottenPart]:
-        check_limit(limit)
-        return self.findings.page(after, limit)
+    def pause_scrub(self, *, paused: bool) -> Deferred[Scrub]:
+        """Pause the scrub, or resume it; see `IPartChecks.pause_scrub`."""
+        return execute(self.scrubber.pause if paused else self.scrubber.resume)
 
     def _refuse_while_stopping(self) -> None:
         if self._stopping:

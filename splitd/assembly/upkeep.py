@@ -34,6 +34,7 @@ from splitd.upkeep.reaper import Reaper
 from splitd.upkeep.rebalance import Rebalance
 from splitd.upkeep.relayout import Relayout
 from splitd.upkeep.rot import RotWatch
+from splitd.upkeep.scrubs import Scrubs
 from splitd.upkeep.sweep import Sweep
 from splitd.uploads.aborts import LaterAborts
 from storaged.system.clocks import WallClock
@@ -96,6 +97,7 @@ class Upkeep:
         self.aborts = LaterAborts(catalog.ledger, self.reaper.wake, reactor)
         self.checks = self._make_checks()
         self.rot = RotWatch(registry.rotten, registry, catalog.versions, self.healer.suspects.found, reactor)
+        self.scrubs = Scrubs(registry, reactor)
         files = catalog, catalog.namespace, catalog.layouts, self.segmentation
         self.relayout = Relayout(*files, config.cut(), open_nodes, self.reaper.wake, clock=reactor, wall=wall)
 

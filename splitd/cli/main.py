@@ -33,6 +33,7 @@ from splitd.cli.quota import quota
 from splitd.cli.rebalance import rebalance
 from splitd.cli.reload import reload
 from splitd.cli.rm import rm
+from splitd.cli.scrub import scrub
 from splitd.cli.server import Server
 from splitd.cli.session import Session, read_server
 from splitd.cli.share import share
@@ -135,7 +136,7 @@ def main(
 
 _COMMANDS = (
     up, grow, demo, put, get, sync, ls, find, du, cp, mv, rm, mkdir, status, nodes, layout, reload, rebalance, heal,
-    sweep, check, journal, catalog, tls, user_command, key, share, bin_, quota, compose_node, completion,
+    scrub, sweep, check, journal, catalog, tls, user_command, key, share, bin_, quota, compose_node, completion,
 )  # fmt: skip
 for command in _COMMANDS:
     main.add_command(command)

@@ -12,7 +12,7 @@ from storaged.parts.client.journal import JournalLink
 from storaged.parts.errors import NodeUnavailable
 from storaged.parts.interfaces import IJournalHolder, IPartReader, IPartWriter, IRemoteStore
 from storaged.parts.journals import Claim, Standing
-from storaged.parts.values import NodeInfo, PartInfo, RottenPart
+from storaged.parts.values import NodeInfo, PartInfo, RottenPart, Scrub
 from storaged.system.ranges import Span
 
 
@@ -80,6 +80,10 @@ class LostStore:
         return succeed([self._problem() for _ in part_ids])
 
     def rotten(self, after: str, limit: int) -> Deferred[list[RottenPart]]:  # noqa: ARG002
+        """Fail."""
+        return self._fail()
+
+    def pause_scrub(self, *, paused: bool) -> Deferred[Scrub]:  # noqa: ARG002
         """Fail."""
         return self._fail()
 

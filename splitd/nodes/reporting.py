@@ -11,7 +11,7 @@ from zope.interface import implementer
 
 from storaged.parts.errors import AccessDenied, NodeUnavailable, NoSpace, StoragedError, WrongNode
 from storaged.parts.interfaces import INodeStore, IPartReader, IPartWriter
-from storaged.parts.values import NodeInfo, PartInfo, PartLook, RottenPart
+from storaged.parts.values import NodeInfo, PartInfo, PartLook, RottenPart, Scrub
 from storaged.system.buffers import Piece
 from storaged.system.ranges import Span
 
@@ -98,6 +98,11 @@ class ReportingStore:
     def rotten(self, after: str, limit: int) -> Deferred[list[RottenPart]]:
         """List the rotten parts; see `IPartChecks.rotten`."""
         return _reporting(self._store.rotten(after, limit), self._report)
+
+    def pause_scrub(self, *, paused: bool) -> Deferred[Scrub]:
+        """Pause the scrub, or resume it; see `IPartChecks.pause_scrub`.  One that is too old has not failed."""
+        paused_scrub: Deferred[Scrub] = self._store.pause_scrub(paused=paused)
+        return paused_scrub
 
     def put_all(self, parts: Sequence[tuple[str, bytes]]) -> Deferred[list[PartInfo | StoragedError]]:
         """Store small parts; see `ISmallPartStore.put_all`."""

@@ -7,6 +7,7 @@ from itertools import islice
 
 from sortedcontainers import SortedDict
 
+from storaged.parts.checks import check_limit
 from storaged.parts.values import RottenPart
 
 _LIMIT = 10_000
@@ -39,7 +40,11 @@ class Findings:
         return list(self._parts.values())
 
     def page(self, after: str, limit: int) -> list[RottenPart]:
-        """Return at most `limit` of them whose ids are greater than `after`, in ascending order of their ids."""
+        """Return at most `limit` of them whose ids are greater than `after`, in ascending order of their ids.
+
+        :raise BadRequest: `limit` is not in 1 to 10,000.
+        """
+        check_limit(limit)
         ids = self._parts.irange(minimum=after, inclusive=(False, True))
         return [self._parts[part_id] for part_id in islice(ids, limit)]
 

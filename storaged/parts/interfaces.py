@@ -20,7 +20,7 @@ from zope.interface import Attribute, Interface
 
 from storaged.parts.errors import NodeUnavailable, StoragedError
 from storaged.parts.journals import Claim, Standing
-from storaged.parts.values import NodeInfo, PartInfo, PartLook, RottenPart
+from storaged.parts.values import NodeInfo, PartInfo, PartLook, RottenPart, Scrub
 from storaged.system.buffers import Piece
 from storaged.system.ranges import Span
 
@@ -215,6 +215,14 @@ class IPartChecks(Interface):
 
         :param after: list only ids greater than this text; empty for the first page.
         :param limit: how many at most, 1 to 10,000.
+        """
+
+    def pause_scrub(*, paused: bool) -> Deferred[Scrub]:
+        """Pause the scrub, or resume it.  A pause ends with a restart of the node, too.
+
+        :return: a Deferred that fires with the state of the scrub when the pause has begun or ended: only what is being
+            read at that moment is still read.  Cancelling it ends the wait: the scrub may be paused or not.
+        :raise NodeUnavailable: a remote node cannot be reached, or is too old to pause its scrub.
         """
 
 

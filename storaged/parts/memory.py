@@ -49,6 +49,7 @@ class MemoryPartStore:
         self._removals = Removals(clock.seconds)
         self.trashed: dict[str, bytes] = {}
         self.findings = Findings()
+        self._paused = False
 
     @property
     def free(self) -> int:
@@ -150,14 +151,13 @@ class MemoryPartStore:
     def info(self) -> Deferred[NodeInfo]:
         """Describe the node and its room; see `IPartStore.info`."""
         identity = self._identity
-        scrub = Scrub(len(self.findings))
         return succeed(
             NodeInfo(
                 identity.node_id,
                 identity.cluster,
                 self._capacity,
                 max(0, self.free),
-                scrub=scrub,
+                scrub=self._scrub(),
                 disk=identity.disk,
             )
         )
@@ -176,11 +176,15 @@ class MemoryPartStore:
 
     def rotten(self, after: str, limit: int) -> Deferred[list[RottenPart]]:
         """List the rotten parts; see `IPartChecks.rotten`."""
-        return maybeDeferred(self._rotten, after, limit)
+        return maybeDeferred(self.findings.page, after, limit)
 
-    def _rotten(self, after: str, limit: int) -> list[RottenPart]:
-        check_limit(limit)
-        return self.findings.page(after, limit)
+    def pause_scrub(self, *, paused: bool) -> Deferred[Scrub]:
+        """Pause the scrub, which reads nothing; see `IPartChecks.pause_scrub`."""
+        self._paused = paused
+        return succeed(self._scrub())
+
+    def _scrub(self) -> Scrub:
+        return Scrub(len(self.findings), paused=self._paused)
 
     def spoil(self, part_id: str, offset: int) -> None:
         """Flip a bit of a stored byte."""

@@ -60,12 +60,14 @@ class Scrub:
     :param scrubbed_bytes: the bytes that were read for it since the node's start.
     :param share: the share of the present pass that is done, 0 to 1.
     :param ended_ms: when the last whole pass ended, milliseconds since 1970; 0 if none has.
+    :param paused: whether nothing is read for it until it is resumed, or the node is restarted.
     """
 
     rotten: int = 0
     scrubbed_bytes: int = 0
     share: float = 0.0
     ended_ms: int = 0
+    paused: bool = False
 
 
 @attrs.frozen

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, TypeVar
 
+import attrs
 import msgspec
 
 from storaged.parts import errors
@@ -20,6 +21,7 @@ TRASH_PATH = "/v1/trash"
 NODE_PATH = "/v1/node"
 LOOK_PATH = "/v1/look"
 ROTTEN_PATH = "/v1/rotten"
+SCRUB_PATH = "/v1/scrub"
 LINK_PATH = "/v1/link"
 PROOF_PATH = "/v1/proof"
 SESSION_PATH = "/v1/session"
@@ -63,6 +65,9 @@ LOOK_LIMIT = 250
 
 LOOK_BODY_LIMIT = 64 * 1024
 """The most bytes of the body of such a request."""
+
+SCRUB_BODY_LIMIT = 1024
+"""The most bytes of the body of a request that pauses the scrub."""
 
 _MESSAGE_LIMIT = 500
 _EPOCH = re.compile(r"[0-9]{1,18}")
@@ -181,6 +186,11 @@ class _Scrub(msgspec.Struct, omit_defaults=True, frozen=True):
     scrubbed_bytes: int = 0
     share: float = 0.0
     ended_ms: int = 0
+    paused: bool = False
+
+
+class _Pause(msgspec.Struct, forbid_unknown_fields=True):
+    paused: bool
 
 
 class _Node(msgspec.Struct):
@@ -254,7 +264,7 @@ def decode_parts(body: bytes) -> list[PartInfo]:
 
 def encode_node(node: NodeInfo) -> bytes:
     """Encode the description of a node as JSON."""
-    scrub = _Scrub(node.scrub.rotten, node.scrub.scrubbed_bytes, node.scrub.share, node.scrub.ended_ms)
+    scrub = _Scrub(*attrs.astuple(node.scrub))
     return msgspec.json.encode(
         _Node(node.node_id, node.cluster, node.capacity, node.free, node.reserve, node.volume, scrub, node.disk)
     )
@@ -266,8 +276,37 @@ def decode_node(body: bytes) -> NodeInfo:
     :raise NodeUnavailable: the body is not the description of a node.
     """
     node = _decode(body, _Node)
-    scrub = Scrub(node.scrub.rotten, node.scrub.scrubbed_bytes, node.scrub.share, node.scrub.ended_ms)
+    scrub = Scrub(*msgspec.structs.astuple(node.scrub))
     return NodeInfo(node.id, node.cluster, node.capacity, node.free, node.reserve, node.volume, scrub, node.disk)
+
+
+def encode_pause(*, paused: bool) -> bytes:
+    """Encode the body of a request that pauses the scrub, or resumes it."""
+    return msgspec.json.encode(_Pause(paused))
+
+
+def decode_pause(body: bytes) -> bool:
+    """Decode the body of a request that pauses the scrub, or resumes it; return whether to pause it.
+
+    :raise BadRequest: the body is no such request.
+    """
+    try:
+        return msgspec.json.decode(body, type=_Pause).paused
+    except PROTOCOL_FAULTS as problem:
+        raise errors.BadRequest(f"a pause of the scrub: {problem}") from problem
+
+
+def encode_scrub(scrub: Scrub) -> bytes:
+    """Encode the state of the scrub as JSON."""
+    return msgspec.json.encode(_Scrub(*attrs.astuple(scrub)))
+
+
+def decode_scrub(body: bytes) -> Scrub:
+    """Decode the state of the scrub.
+
+    :raise NodeUnavailable: the body is no such state.
+    """
+    return Scrub(*msgspec.structs.astuple(_decode(body, _Scrub)))
 
 
 def encode_asked(part_ids: Sequence[str]) -> bytes:

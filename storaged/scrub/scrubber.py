@@ -92,7 +92,9 @@ class Scrubber:
         self._scrubbed_bytes = 0
         self._saved_at = 0.0
         self._next_due = 0.0
-        self._pause: Deferred[None] | None = None
+        self._waiting: Deferred[None] | None = None
+        self._began = 0.0
+        self._paused_at: float | None = None
         self._stopping = False
         self._ended: Once[None] = Once()
 
@@ -100,7 +102,8 @@ class Scrubber:
         """Return how far the scrub is."""
         position = self._position or Position()
         share = (position.step + self._share) / STEPS
-        return Scrub(len(self._findings), self._scrubbed_bytes, round(share, 4), position.ended_ms)
+        paused = self._paused_at is not None
+        return Scrub(len(self._findings), self._scrubbed_bytes, round(share, 4), position.ended_ms, paused)
 
     def start(self) -> None:
         """Begin in the background; returns at once.  To be called once, when the store is started."""
@@ -115,36 +118,75 @@ class Scrubber:
         :return: a Deferred that fires with None when nothing is read any more, and the progress is saved.
         """
         self._stopping = True
-        if self._pause is not None:
-            self._pause.cancel()
+        if self._waiting is not None:
+            self._waiting.cancel()
         return self._ended.wait()
+
+    def pause(self) -> Scrub:
+        """Read nothing more until `resume` or a restart, but to the end of the read in progress.
+
+        :return: the state of the scrub.
+        """
+        if self._paused_at is None:
+            self._paused_at = self._clock.seconds()
+        return self.report()
+
+    def resume(self) -> Scrub:
+        """Go on after `pause`, at the same rate: the pause is no part of the time that a pass may take.
+
+        :return: the state of the scrub.
+        """
+        if self._paused_at is not None:
+            paused_s = self._clock.seconds() - self._paused_at
+            self._paused_at = None
+            self._began += paused_s
+            self._next_due += paused_s
+            if self._waiting is not None:
+                self._waiting.cancel()  # whoever waits looks again for how long
+        return self.report()
 
     async def _live(self) -> None:
         while not self._stopping:
             try:
+                await self._wait_until(0.0)
+                if self._stopping:
+                    break
                 if self._position is None:
                     await self._load()
                 else:
                     await self._step(self._position)
             except StoragedError as problem:
                 self._log.error("the scrub waits: {problem}", problem=str(problem))
-                await self._wait(_RETRY_S)
+                await self._wait_for_retry()
             except Exception:
                 self._log.failure("the scrub waits")
-                await self._wait(_RETRY_S)
+                await self._wait_for_retry()
         await self._save()
 
-    async def _wait(self, pause_s: float) -> None:
-        """Wait; a stop ends it."""
-        if pause_s <= 0 or self._stopping:
-            return
-        self._pause = deferLater(self._clock, pause_s)
+    async def _wait(self, waiting: Deferred[None]) -> None:
+        """Wait for something; the end of a pause and a stop end it."""
+        self._waiting = waiting
         try:
-            await self._pause
+            await waiting
         except CancelledError:
             return
         finally:
-            self._pause = None
+            self._waiting = None
+
+    async def _wait_until(self, share: float) -> None:
+        """Wait until so much of the present step is due, and while the scrub is paused; a stop ends it."""
+        while not self._stopping:
+            left_s = self._began + self._step_s * share - self._clock.seconds()
+            if self._paused_at is not None:
+                await self._wait(Deferred())
+            elif left_s > 0:
+                await self._wait(deferLater(self._clock, left_s))
+            else:
+                return
+
+    async def _wait_for_retry(self) -> None:
+        if not self._stopping:
+            await self._wait(deferLater(self._clock, _RETRY_S))
 
     async def _load(self) -> None:
         position = await self._calls.run(_SUBJECT, self._progress.load)
@@ -164,7 +206,7 @@ class Scrubber:
                 self._findings.forget(finding.part_id)
 
     async def _step(self, position: Position) -> None:
-        began = self._begin_step()
+        self._begin_step()
         items = [item for item in await self._items(position.step) if item.key > position.after]
         total, done = sum(item.size for item in items), 0
         for item in items:
@@ -173,22 +215,21 @@ class Scrubber:
                 done += portion.size
                 self._scrubbed_bytes += portion.size
                 self._share = min(1.0, done / total) if total else 1.0
-                await self._wait(began + self._step_s * self._share - self._clock.seconds())
-                if self._stopping:
-                    return
+            if self._stopping:
+                return  # perhaps in the middle of the item
             position.after = item.key
             if self._clock.seconds() - self._saved_at >= _SAVE_S:
                 await self._save()
-        await self._wait(began + self._step_s - self._clock.seconds())
+        await self._wait_until(1.0)
         if not self._stopping:
             await self._end_step(position)
 
-    def _begin_step(self) -> float:
-        """Return when the present step was due to begin; that is now, if the scrub is late by more than a step."""
+    def _begin_step(self) -> None:
+        """Note when the present step was due to begin; that is now, if the scrub is late by more than a step."""
         now = self._clock.seconds()
-        began = self._next_due if 0 <= now - self._next_due < self._step_s else now
-        self._next_due = began + self._step_s
-        return began
+        self._began = self._next_due if 0 <= now - self._next_due < self._step_s else now
+        self._next_due = self._began + self._step_s
+        self._share = 0.0
 
     async def _end_step(self, position: Position) -> None:
         position.step, position.after, self._share = position.step + 1, "", 0.0
@@ -219,8 +260,12 @@ class Scrubber:
     async def _check(self, item: _Item, portions: Iterator[Portion]) -> Portion | None:
         """Check the next portion of an item.
 
-        :return: the portion; None at the end, and if the item cannot be read now, which says nothing about its bytes.
+        :return: the portion; None at the end, at a stop, and if the item cannot be read now.  That says nothing about
+            its bytes.
         """
+        await self._wait_until(self._share)
+        if self._stopping:
+            return None
         self._findings.begin_check()
         try:
             portion: Portion | None = await self._calls.run(_SUBJECT, lambda: next(portions, None))

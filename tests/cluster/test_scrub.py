@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import pytest_twisted
+from twisted.internet.defer import CancelledError
 from twisted.logger import capturedLogs
 
 from storaged.parts.format import FOOTER_SIZE, HEADER_SIZE
 from storaged.system.sizes import Size
 from tests.cluster.cluster import Cluster
+from tests.cluster.node import KEY
 from tests.cluster.waiting import eventually
 
 UNIT = 1024
@@ -111,3 +115,67 @@ async def test_a_part_that_the_disk_cannot_read_is_found_by_its_reader_and_rebui
     await eventually(lambda: not node.store.scrubber.report().rotten and len(cluster.part_files()) == 8)
     await cluster.status_becomes(lambda status: not status["heal"]["versions"])
     assert (await cluster.get("/a")).body == DATA * 3
+
+
+async def change_scrub(cluster: Cluster, method: str) -> list[dict[str, Any]]:
+    answer = await cluster.ask(method, f"{cluster.admin_url}/scrub")
+    assert answer.code == 200
+    nodes: list[dict[str, Any]] = json.loads(answer.body)["nodes"]
+    return nodes
+
+
+@pytest_twisted.ensureDeferred
+async def test_it_is_paused_and_resumed_on_all_nodes_and_a_node_that_is_down_is_told(
+    make_cluster: Callable[..., Cluster],
+) -> None:
+    cluster = make_cluster(unit=UNIT)
+    await cluster.start()
+    await cluster.break_node(2)
+    down = cluster.nodes[2].node_id
+    await cluster.look_at_nodes()
+    nodes = await change_scrub(cluster, "DELETE")
+    assert {node["id"]: node["paused"] for node in nodes} == {
+        node.node_id: node.node_id != down for node in cluster.nodes
+    }
+    assert [node["id"] for node in nodes if "it is down" in node["problem"]] == [down]
+    status = await cluster.status()
+    assert {node["id"] for node in status["nodes"] if node["scrub"]["paused"]} == {
+        node.node_id for node in cluster.nodes if node.node_id != down
+    }
+    assert [text for text in status["warnings"] if "the scrub is paused by an operator on n" in text]
+    metrics = (await cluster.ask("GET", f"{cluster.admin_url}/metrics")).text
+    assert f'splitd_node_scrub_paused{{node="{cluster.nodes[0].node_id}"}} 1.0' in metrics
+    await cluster.nodes[2].start()
+    await cluster.nodes[0].stop()
+    await cluster.nodes[0].start()
+    await cluster.look_at_nodes()
+    free = {node["id"] for node in (await cluster.status())["nodes"] if not node["scrub"]["paused"]}
+    assert free == {down, cluster.nodes[0].node_id}, "a pause ends with its node"
+    assert all(not node["paused"] and not node["problem"] for node in await change_scrub(cluster, "POST"))
+    assert (await cluster.status())["warnings"] == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_all_nodes_are_paused_though_the_operator_who_asked_leaves(make_cluster: Callable[..., Cluster]) -> None:
+    cluster = make_cluster(unit=UNIT)
+    await cluster.start()
+    assert cluster.front is not None
+    asked = cluster.front.upkeep.scrubs.pause()
+    asked.cancel()
+    with pytest.raises(CancelledError):
+        await asked
+    await eventually(lambda: all(node.store.scrubber.report().paused for node in cluster.nodes))
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_no_pause_is_refused(make_cluster: Callable[..., Cluster]) -> None:
+    cluster = make_cluster(unit=UNIT)
+    await cluster.start()
+    assert cluster.front is not None
+    store = cluster.nodes[0].store
+    headers = {"Authorization": f"Bearer {KEY}", "Splitd_Node": cluster.nodes[0].node_id}
+    url = f"http://127.0.0.1:{cluster.nodes[0].port}/v1/scrub"
+    for body in (b"", b"{}", b'{"paused": 1}', b'{"paused": true, "more": 1}', b"x" * 2000):
+        answer = await cluster.ask("POST", url, body, **headers, Splitd_Cluster=(await cluster.status())["cluster"])
+        assert answer.code == 400, body
+    assert not store.scrubber.report().paused

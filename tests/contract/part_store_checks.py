@@ -109,3 +109,15 @@ async def test_a_part_that_is_gone_is_not_rotten_any_more(provider: Provider) ->
     assert await remove_small(store, THIRD)
     assert await store.rotten("", 10) == []
     assert (await store.info()).scrub.rotten == 0
+
+
+# The pause of the scrub
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_scrub_is_paused_and_resumed_and_the_node_tells_it(provider: Provider) -> None:
+    store = provider.store
+    assert not (await store.info()).scrub.paused
+    for paused in (True, True, False, False):
+        assert (await store.pause_scrub(paused=paused)).paused is paused
+        assert (await store.info()).scrub.paused is paused

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from twisted.python.threadpool import ThreadPool
 from twisted.web.client import ResponseDone
 
 from storaged.http import NodeConnections
+from storaged.parts import wire
 from storaged.parts.client import RemotePartStore
 from storaged.parts.client.answers import read_all
 from storaged.parts.errors import NodeUnavailable
@@ -122,7 +124,7 @@ class Answers(Protocol):
     def dataReceived(self, data: bytes) -> None:
         assert self.transport is not None
         self._got += self._greeted.read(data)
-        if self._got.endswith(DATA) or self._got.endswith(b"0\r\n\r\n"):
+        if self._got.endswith((DATA, b"0\r\n\r\n", wire.encode_pause(paused=True))):
             self.transport.write(self._answer)
 
 
@@ -132,23 +134,37 @@ def answering(answer: bytes) -> Factory:
     return factory
 
 
+@asynccontextmanager
+async def remote(answer: bytes) -> AsyncIterator[RemotePartStore]:
+    """A node that gives this answer to each request."""
+    from twisted.internet import reactor
+
+    port = reactor.listenTCP(0, answering(answer), interface="127.0.0.1")  # type: ignore[attr-defined]
+    connections = NodeConnections(reactor, connect_timeout_s=60, idle_timeout_s=60)
+    url = f"http://127.0.0.1:{port.getHost().port}"
+    try:
+        yield RemotePartStore(NODE_ID, url, KEY, lambda: CLUSTER, connections, reactor, 5)  # type: ignore[arg-type]
+    finally:
+        await connections.close()
+        await port.stopListening()
+
+
 @pytest.mark.parametrize("announced", [True, False], ids=["of a known length", "of an unknown length"])
 @pytest.mark.parametrize("size", ["1", str(len(DATA) + 1), f"-{len(DATA)}", f"+{len(DATA)}", f" {len(DATA)}0", "", "x"])
 @pytest_twisted.ensureDeferred
 async def test_a_part_is_not_stored_when_the_node_says_another_size(announced: bool, size: str) -> None:
-    from twisted.internet import reactor
-
     answer = f"HTTP/1.1 201 Created\r\nContent-Length: 0\r\nSplitd-Stored: {size}\r\nSplitd-Modified-Ms: 1\r\n\r\n"
-    port = reactor.listenTCP(0, answering(answer.encode()), interface="127.0.0.1")  # type: ignore[attr-defined]
-    connections = NodeConnections(reactor, connect_timeout_s=60, idle_timeout_s=60)
-    url = f"http://127.0.0.1:{port.getHost().port}"
-    store = RemotePartStore(NODE_ID, url, KEY, lambda: CLUSTER, connections, reactor, 5)  # type: ignore[arg-type]
-    try:
+    async with remote(answer.encode()) as store:
         with pytest.raises(NodeUnavailable, match=r"bytes, \d+ were sent|without its size"):
             await put(store, PART, [DATA], len(DATA) if announced else None)
-    finally:
-        await connections.close()
-        await port.stopListening()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_node_that_is_too_old_to_pause_its_scrub_is_told_of_in_words() -> None:
+    said = "Splitd-Error: BadRequest: POST /v1/scrub: not in the part protocol"
+    async with remote(f"HTTP/1.1 400 Bad Request\r\n{said}\r\nContent-Length: 0\r\n\r\n".encode()) as store:
+        with pytest.raises(NodeUnavailable, match="node n1: its version of storaged cannot pause the scrub"):
+            await store.pause_scrub(paused=True)
 
 
 class Body:

@@ -409,3 +409,45 @@ async def test_a_large_part_that_is_deleted_while_it_is_read_is_no_finding(tmp_p
         assert await store.remove(part_id)
         await whole_pass(store, clock)
         assert await rotten(store) == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_nothing_is_read_during_a_pause_and_the_rest_of_the_pass_has_its_usual_rate(
+    tmp_path: Path, pool: ThreadPool
+) -> None:
+    clock = Clock()
+    async with scrubbed(tmp_path, pool, clock) as store:
+        await fill(store)
+        await whole_pass(store, clock)
+        began_s, before = clock.seconds(), store.scrubber.report()
+        # It waits for its time, and reads nothing at this moment.
+        await pass_time(clock, lambda: store.scrubber.report().share > 0.4 and clock.getDelayedCalls())
+        paused = await store.pause_scrub(paused=True)
+        for _ in range(100):
+            clock.advance(PERIOD_S / 10)
+        assert clock.getDelayedCalls() == [], "it waits for the end of the pause, and for no time"
+        assert store.scrubber.report() == paused
+        assert paused.paused
+        assert paused.share < 0.5
+        resumed = await store.pause_scrub(paused=False)
+        assert (resumed.paused, resumed.share) == (False, paused.share)
+        await pass_time(clock, lambda: store.scrubber.report().ended_ms != before.ended_ms)
+        assert PERIOD_S * 0.85 <= clock.seconds() - began_s - 10 * PERIOD_S <= PERIOD_S
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_scrub_that_is_paused_can_be_stopped_and_a_restart_ends_the_pause(
+    tmp_path: Path, pool: ThreadPool
+) -> None:
+    clock = Clock()
+    async with started_disk(tmp_path, OSFilesystem(), pool, clock, scrub_s=PERIOD_S) as store:
+        await store.pause_scrub(paused=True)  # before it begins
+        store.scrubber.start()
+        await fill(store)
+        clock.advance(PERIOD_S)
+        assert store.scrubber.report().scrubbed_bytes == 0
+        await store.scrubber.stop()
+    async with scrubbed(tmp_path, pool, clock) as store:
+        assert not store.scrubber.report().paused
+        await whole_pass(store, clock)
+        assert store.scrubber.report().scrubbed_bytes > 0

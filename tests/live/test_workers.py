@@ -79,6 +79,9 @@ def test_what_one_connection_writes_all_others_read_at_once_and_all_is_counted(
             swept = request(connection, "POST", "/.splitd/api/cluster/act/sweep?dry_run=1")
             assert swept[0] == 200
             assert json.loads(swept[1])["dry_run"] is True
+            for method, paused in (("DELETE", True), ("POST", False)):
+                scrubs = request(connection, method, "/.splitd/api/cluster/act/scrub")
+                assert [node["paused"] for node in json.loads(scrubs[1])["nodes"]] == [paused] * 6
             with closing(HTTPConnection("127.0.0.1", cluster.port, timeout=60)) as watching:
                 watching.request("GET", "/.splitd/api/cluster/events")
                 events = watching.getresponse()

@@ -15,15 +15,21 @@ HEAL: dict[str, Any] = {
     "healed_bytes": 0, "failed": 0, "confirmed": 0, "rate": 0.0, "limit": None, "seconds_left": None, "problem": "",
 }  # fmt: skip
 
+SCRUB: dict[str, Any] = {
+    "rotten": 0, "scrubbed_bytes": 2**20, "share": 0.25, "ended_ms": None, "paused": False,
+}  # fmt: skip
+
 STATUS: dict[str, Any] = {
     "version": "1", "cluster": "c", "uptime_s": 61.5, "ready": True, "problems": [], "warnings": ["a warning"],
     "reads": {"ready": True, "problems": []}, "writes": {"ready": True, "problems": []},
     "layout": "6+0", "unit": 262144,
     "nodes": [
         {"id": "n1", "url": "http://h:1", "zone": "", "state": "up", "mode": "active", "capacity": 2**40,
-         "free": 2**39, "reserve": 0, "volume": "", "reserved": 0, "fill": 0.5, "problem": ""},
+         "free": 2**39, "reserve": 0, "volume": "", "reserved": 0, "fill": 0.5, "problem": "",
+         "scrub": SCRUB},
         {"id": "n2", "url": "http://h:2", "zone": "z", "state": "down", "mode": "readonly", "capacity": 0,
-         "free": 0, "reserve": 0, "volume": "", "reserved": 0, "fill": None, "problem": "connection [refused]"},
+         "free": 0, "reserve": 0, "volume": "", "reserved": 0, "fill": None,
+         "problem": "connection [refused]", "scrub": SCRUB},
     ],
     "fill": {"lowest": 0.41, "highest": 0.44, "spread": 0.03},
     "registry": {"path": "/nowhere/nodes.yaml", "loaded_ms": 1_700_000_000_000, "refused": None},
@@ -95,6 +101,8 @@ class Operators:
             "POST /reload": self.reload,
             "POST /heal": self._heal,
             "DELETE /heal": self._pause,
+            "POST /scrub": lambda query: self._scrub(query, paused=False),
+            "DELETE /scrub": lambda query: self._scrub(query, paused=True),
             "POST /rebalance": self._rebalance,
             "DELETE /rebalance": self._stop,
             "GET /loss": self._lose,
@@ -159,6 +167,16 @@ class Operators:
         self.asked.append(query)
         self.status["heal"] = {**self.status["heal"], "state": "paused"}
         return 200, self.status["heal"]
+
+    def _scrub(self, query: Query, *, paused: bool) -> tuple[int, Any]:
+        self.asked.append(query)
+        asked = []
+        for node in self.status["nodes"]:
+            problem = "" if node["state"] == "up" else f"it is {node['state']}: {node['problem']}"
+            if not problem:
+                node["scrub"] = {**node["scrub"], "paused": paused}
+            asked.append({"id": node["id"], "paused": node["scrub"]["paused"], "problem": problem})
+        return 200, {"nodes": asked}
 
     def _apply(self, query: Query) -> tuple[int, Any]:
         self.asked.append(query)

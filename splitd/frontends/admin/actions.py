@@ -16,6 +16,7 @@ from splitd.frontends.http.answers import Refused
 from splitd.nodes.probe import Found
 from splitd.upkeep.heal.report import HealReport
 from splitd.upkeep.rebalance import Plan, Progress
+from splitd.upkeep.scrubs import ScrubsReport
 from storaged.http import IRequest
 
 Action = dict[str, Callable[[IRequest], Awaitable[None]]]
@@ -107,6 +108,22 @@ def heal(healer: Healing) -> Action:
     async def delete(request: IRequest) -> None:
         await healer.pause()
         answer_json(request, 200, await healer.report())
+
+    return {"POST": post, "DELETE": delete}
+
+
+def scrub(pause: Callable[[], Awaitable[ScrubsReport]], resume: Callable[[], Awaitable[ScrubsReport]]) -> Action:
+    """Provide `DELETE /scrub`, which pauses the scrubs of all nodes, and `POST /scrub`, which resumes them.
+
+    :param pause: pauses them, and returns what became of each.
+    :param resume: resumes them, and returns the same.
+    """
+
+    async def post(request: IRequest) -> None:
+        answer_json(request, 200, await resume())
+
+    async def delete(request: IRequest) -> None:
+        answer_json(request, 200, await pause())
 
     return {"POST": post, "DELETE": delete}
 

@@ -44,6 +44,10 @@ def measure_nodes(registry: NodeRegistry, staying: Mapping[str, int]) -> Iterato
             "The share of the present pass that a node's scrub has done.",
             lambda node: node.scrub.share,
         ),
+        "splitd_node_scrub_paused": (
+            "Whether an operator has paused a node's scrub.",
+            lambda node: node.scrub.paused,
+        ),
         "splitd_node_scrub_ended_seconds": (
             "When the last whole pass of a node's scrub ended, seconds since 1970; 0 if none has.",
             lambda node: node.scrub.ended_ms / 1000,

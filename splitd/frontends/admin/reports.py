@@ -22,6 +22,7 @@ from splitd.upkeep.heal.report import HealReport
 from splitd.upkeep.lifecycle import LifecycleProgress
 from splitd.upkeep.rebalance import Plan, Progress
 from splitd.upkeep.relayout import RelayoutProgress
+from splitd.upkeep.scrubs import ScrubsReport
 from splitd.upkeep.sweep import Findings, NodeFindings
 from storaged.system.watched import Refusal
 
@@ -33,12 +34,14 @@ class ScrubReport(msgspec.Struct, frozen=True):
     :param scrubbed_bytes: the bytes that it has read for this since its start.
     :param share: the share of the present pass that is done.
     :param ended_ms: when its last whole pass ended; null if none has.
+    :param paused: whether an operator has paused it.
     """
 
     rotten: int
     scrubbed_bytes: int
     share: float
     ended_ms: int | None
+    paused: bool
 
 
 class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -342,6 +345,8 @@ ANSWERS: dict[str, Any] = {
     "POST /sweep": SweepReport,
     "POST /heal": HealReport,
     "DELETE /heal": HealReport,
+    "POST /scrub": ScrubsReport,
+    "DELETE /scrub": ScrubsReport,
     "POST /rebalance?dry_run=1": Plan,
     "POST /rebalance": Progress,
     "DELETE /rebalance": Progress,

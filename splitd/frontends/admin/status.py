@@ -52,9 +52,11 @@ from splitd.upkeep.lifecycle import Lifecycle
 from splitd.upkeep.reaper import Reaper
 from splitd.upkeep.rebalance import Rebalance
 from splitd.upkeep.relayout import Relayout
+from splitd.upkeep.scrubs import Scrubs
 from splitd.upkeep.sweep import Sweep
 from storaged.http import StreamingSite
 from storaged.http.tls import CertificateFolders
+from storaged.parts.values import Scrub
 from storaged.system.clocks import WallClock
 from storaged.system.descriptors import Descriptors
 
@@ -90,6 +92,7 @@ class Status:
     rebalance: Rebalance
     healer: Healer
     disks: DiskWatch
+    scrubs: Scrubs
     policy: ReadPolicy
     relayout: Relayout
     lifecycle: Lifecycle
@@ -154,7 +157,7 @@ class Status:
             f"node {node} has {count} rotten parts; splitctl check tells which files are hurt"
             for node, count in self.registry.rotten().items()
         ]
-        warnings += self.disks.warnings()
+        warnings += [*self.scrubs.warnings(), *self.disks.warnings()]
         if self._copies_missing():
             warnings.append(self._copies_missing())
         if compaction_problem:
@@ -373,5 +376,9 @@ def _report_node(node: NodeStatus) -> NodeReport:
         reserved=node.reserved + node.held,
         fill=node.fill,
         problem=node.health.problem,
-        scrub=ScrubReport(node.scrub.rotten, node.scrub.scrubbed_bytes, node.scrub.share, node.scrub.ended_ms or None),
+        scrub=_report_scrub(node.scrub),
     )
+
+
+def _report_scrub(scrub: Scrub) -> ScrubReport:
+    return ScrubReport(scrub.rotten, scrub.scrubbed_bytes, scrub.share, scrub.ended_ms or None, scrub.paused)

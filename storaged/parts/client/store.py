@@ -23,11 +23,11 @@ from storaged.parts.client.link import Link, LinkClient
 from storaged.parts.client.patience import Patience
 from storaged.parts.client.reader import RemotePartReader
 from storaged.parts.client.writer import RemotePartWriter
-from storaged.parts.errors import BadSpan, NodeUnavailable, StoragedError
+from storaged.parts.errors import BadRequest, BadSpan, NodeUnavailable, StoragedError
 from storaged.parts.interfaces import IJournalHolder, IPartReader, IPartWriter, IRemoteStore
 from storaged.parts.journals import Claim, Standing, decode_standing, encode_json
 from storaged.parts.proofs import ClusterKeys
-from storaged.parts.values import NodeInfo, PartInfo, PartLook, RottenPart
+from storaged.parts.values import NodeInfo, PartInfo, PartLook, RottenPart, Scrub
 from storaged.system.origin import parse_origin
 from storaged.system.ranges import Span, format_range, parse_content_range
 from storaged.system.tracing import present_requests
@@ -250,12 +250,7 @@ class RemotePartStore:
 
     async def _look_all(self, part_ids: Sequence[str]) -> list[PartLook | StoragedError]:
         wire.check_look(len(part_ids))
-        headers = self._headers(**{"Content-Type": "application/json"})
-        response = await self._ask("POST", wire.LOOK_PATH, headers, WholeBody(wire.encode_asked(part_ids)))
-        body = await read_all(response)
-        if response.code != 200:
-            raise error_of(response)
-        return wire.decode_looks(body, part_ids)
+        return wire.decode_looks(await self._post_json(wire.LOOK_PATH, wire.encode_asked(part_ids)), part_ids)
 
     def rotten(self, after: str, limit: int) -> Deferred[list[RottenPart]]:
         """List the rotten parts; see `IPartChecks.rotten`."""
@@ -263,6 +258,16 @@ class RemotePartStore:
 
     async def _rotten(self, after: str, limit: int) -> list[RottenPart]:
         return wire.decode_rotten(await self._get_json(wire.rotten_path(quote(after, safe=""), limit)))
+
+    def pause_scrub(self, *, paused: bool) -> Deferred[Scrub]:
+        """Pause the scrub, or resume it; see `IPartChecks.pause_scrub`."""
+        return self._in_time(self._pause_scrub(paused))
+
+    async def _pause_scrub(self, paused: bool) -> Scrub:
+        try:
+            return wire.decode_scrub(await self._post_json(wire.SCRUB_PATH, wire.encode_pause(paused=paused)))
+        except BadRequest as problem:
+            raise NodeUnavailable("its version of storaged cannot pause the scrub") from problem
 
     def info(self) -> Deferred[NodeInfo]:
         """Describe the node and its room; see `IPartStore.info`."""
@@ -272,7 +277,14 @@ class RemotePartStore:
         return wire.decode_node(await self._get_json(wire.NODE_PATH))
 
     async def _get_json(self, path: str) -> bytes:
-        response = await self._ask("GET", path, self._headers())
+        return await self._read_json(await self._ask("GET", path, self._headers()))
+
+    async def _post_json(self, path: str, document: bytes) -> bytes:
+        headers = self._headers(**{"Content-Type": "application/json"})
+        return await self._read_json(await self._ask("POST", path, headers, WholeBody(document)))
+
+    @staticmethod
+    async def _read_json(response: Any) -> bytes:
         body = await read_all(response)
         if response.code != 200:
             raise error_of(response)

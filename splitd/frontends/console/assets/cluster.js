@@ -188,6 +188,19 @@ const pauseHeal = () => open(Confirm, {
   title: t("heal"), text: t("healPauseText"), action: t("pause"), run: () => ask("DELETE", "heal"),
 });
 
+/** Pause or resume the scrubs of all nodes, and tell which nodes were not reached. */
+async function askScrubs(method) {
+  const { nodes } = await ask(method, "scrub");
+  const failed = nodes.filter((node) => node.problem);
+  if (failed.length) say(failed.map((node) => `${node.id}: ${node.problem}`).join("; "));
+}
+
+const resumeScrub = () => tried(t("scrub"), () => askScrubs("POST"));
+
+const pauseScrub = () => open(Confirm, {
+  title: t("scrub"), text: t("scrubPauseText"), action: t("pause"), run: () => askScrubs("DELETE"),
+});
+
 const sweep = (query) => () => tried(t("sweep"), async () => {
   const done = await ask("POST", "sweep", query);
   say(t("sweepText", done.orphans, done.trashed, done.stopped || t("allWell")));
@@ -198,6 +211,7 @@ function Upkeep({ report }) {
   const scrubbing = nodes.filter((node) => node.state === "up");
   const scrubbed = scrubbing.length ? scrubbing.reduce((sum, node) => sum + node.scrub.share, 0) / scrubbing.length : 0;
   const running = rebalance && rebalance.state === "running";
+  const held = scrubbing.filter((node) => node.scrub.paused).map((node) => node.id);
   const rotten = nodes.reduce((sum, node) => sum + node.scrub.rotten, 0);
   const rows = [
     ["heal", heal.state === "idle" ? t("healIdle") : heal.state === "blocked" ? t("healBlocked", heal.problem)
@@ -206,7 +220,9 @@ function Upkeep({ report }) {
       heal.state === "idle" ? "" : heal.state === "blocked" || heal.state === "paused" ? "bad" : "busy",
       [heal.state === "paused" ? [t("goOn"), change("heal", "POST")] : [t("pause"), pauseHeal]]],
     ["reaper", t("reaperText", reaper.doomed, reaper.reaped), reaper.doomed ? "busy" : ""],
-    ["scrub", [t("scrubText", share(scrubbed)), rotten > 0 && t("rotten", rotten)].filter(Boolean).join("; "), rotten ? "bad" : ""],
+    ["scrub", [held.length ? t("scrubPaused", held.join(", ")) : t("scrubText", share(scrubbed)), rotten > 0 && t("rotten", rotten)].filter(Boolean).join("; "),
+      rotten || held.length ? "bad" : "",
+      held.length ? [[t("goOn"), resumeScrub]] : [[t("pause"), pauseScrub]]],
     ["rebalance", !rebalance ? t("never") : running ? t("rebalanceRunning", rebalance.moved, formatSize(rebalance.bytes), share(rebalance.spread), share(rebalance.target))
       : [t("rebalanceDone", rebalance.moved, formatSize(rebalance.bytes), share(rebalance.spread)), rebalance.failed > 0 && t("failedMoves", rebalance.failed), rebalance.problem].filter(Boolean).join("; "),
       running ? "busy" : rebalance && rebalance.state === "failed" ? "bad" : "",

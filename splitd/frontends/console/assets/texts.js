@@ -220,6 +220,8 @@ const texts = {
   roomLeft: ["{0} stored, {1} free", "Занято {0}, свободно {1}"],
   rotten: ["{0} rotten parts", "испорченных частей: {0}"],
   scrub: ["Scrub", "Проверка"],
+  scrubPaused: ["Paused by an operator on {0}: rot that nobody reads is not found there", "Остановлена оператором на {0}: повреждения, которых никто не читает, там не ищутся"],
+  scrubPauseText: ["Storage servers will not look for rot until it is resumed, or they are restarted.", "Серверы хранения не будут искать повреждения, пока не продолжить или не перезапустить их."],
   scrubText: ["All parts are read now and then; {0} of this pass is done", "Все части время от времени перечитываются; пройдено {0}"],
   searchBelow: ["Search in the folders below", "Искать во вложенных папках"],
   searchFor: ["Search: {0}", "Поиск: {0}"],
