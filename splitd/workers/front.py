@@ -164,7 +164,7 @@ class WorkerFront:
         elif what == ATTEMPT:
             self._clients.access.note_attempt(*methods.ATTEMPTED.decode(body))
         elif what == END:
-            self._exclusive.end(methods.WANTED.decode(body))
+            self._exclusive.end(*methods.WANTED.decode(body))
         elif what == ASK:
             self._calls.tell(methods.REPLY, number, self._report())
         elif what == RELOAD:

@@ -150,7 +150,7 @@ class Hub(Factory):
             self._operating,
             self._serves,
             attempt=attempt,
-            acquired=Acquired(self._exclusive, lambda upload: tell(END, upload)),
+            acquired=Acquired(self._exclusive, lambda *wanted: tell(END, wanted)),
         )
         seams = {**self._seams, "ledger": session.ledger, "session": session}
         answering = _OfThisUser(seams, self._reactor, lambda: self._lost(session))

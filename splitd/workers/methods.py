@@ -234,13 +234,13 @@ ASK_ROOM: Method[View] = Method("session", "ask_room", [], View)
 
 ATTEMPT: Method[None] = Method("session", "attempt", [str, int, str, str])
 """A login that a worker judges; see `Access.note_attempt`."""
-ACQUIRE: Method[None] = Method("session", "acquire", [str])
-"""Use a resumable upload, which no other worker does any more when this is answered."""
-GIVE_BACK: Method[None] = Method("session", "give_back", [str])
+ACQUIRE: Method[None] = Method("session", "acquire", [str, int])
+"""Use a resumable upload, for the request of a number; when this is answered, no other worker uses it any more."""
+GIVE_BACK: Method[None] = Method("session", "give_back", [str, int])
 
 ATTEMPTED: msgspec.msgpack.Decoder[tuple[str, int, str, str]] = msgspec.msgpack.Decoder(tuple[str, int, str, str])
 """Reads what is pushed to workers as `wire.ATTEMPT`."""
-WANTED = msgspec.msgpack.Decoder(str)
+WANTED: msgspec.msgpack.Decoder[tuple[str, int]] = msgspec.msgpack.Decoder(tuple[str, int])
 """Reads what is pushed to workers as `wire.END`."""
 VIEW = msgspec.msgpack.Decoder(View)
 """Reads what is pushed to workers as `wire.VIEW`."""

@@ -132,9 +132,9 @@ class Session:
         """Do what an operator asks the worker for."""
         return Deferred.fromCoroutine(act(self._operating.actions(), self._operating.closed, name, method, uri))
 
-    def acquire(self, upload: str) -> Deferred[None]:
-        """Wait until no other worker uses a resumable upload."""
-        return Deferred.fromCoroutine(self._acquired.acquire(upload))
+    def acquire(self, upload: str, number: int) -> Deferred[None]:
+        """Wait until no other worker uses a resumable upload; see `Acquired.acquire`."""
+        return Deferred.fromCoroutine(self._acquired.acquire(upload, number))
 
     def found(self, manifest: Manifest, index: int, problem: str) -> None:
         """Have a part checked that the worker has found missing or damaged."""

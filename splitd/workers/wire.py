@@ -12,7 +12,8 @@ of a call       `DONE`, `FAILED`    its result; its error: an answer
 0               of a method         its arguments: nobody waits for an end
 0               `VIEW`              what the catalog's process knows of the nodes
 0               `ATTEMPT`           a login that another process judges
-0               `END`               the id of a resumable upload that another worker wants to use
+0               `END`               a resumable upload that another worker wants to use: its id, and the number of the
+                                    request that has it
 of a question   `ASK`, `RELOAD`     nil: what the catalog's process asks of a worker
 ==============  ==================  =====================================
 """
