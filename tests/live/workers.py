@@ -11,6 +11,9 @@ from typing import Any
 from tests.live.clients import TIMEOUT_S
 from tests.live.processes import wait_until
 
+_MOST_CONNECTIONS = 500
+"""So many connections, one after the other, reach each worker, or one of them does not accept any."""
+
 
 def children_of(head: int) -> set[int]:
     """The processes that a process has started."""
@@ -55,10 +58,15 @@ def connections_of_each(port: int, workers: list[int], count: int) -> Iterator[d
     """Connect until each worker has so many connections; close all in the end."""
     with ExitStack() as stack:
         found: dict[int, list[socket.socket]] = {pid: [] for pid in workers}
-        while min(map(len, found.values())) < count:
+        for _ in range(_MOST_CONNECTIONS):
+            if min(map(len, found.values())) >= count:
+                break
             client = stack.enter_context(socket.create_connection(("127.0.0.1", port), TIMEOUT_S))
             owner = wait_until(lambda client=client: owner_of(client, workers), "somebody accepts it")  # type: ignore[misc]
             found[owner].append(client)
+        else:
+            shares = {pid: len(of_one) for pid, of_one in found.items()}
+            raise AssertionError(f"{_MOST_CONNECTIONS} connections are spread as {shares}, each should have {count}")
         yield found
 
 
