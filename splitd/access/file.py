@@ -6,15 +6,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredLock
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from splitd.access.attempts import Tell, tell_nobody
 from splitd.access.entries import UsersEntries, read_users
 from splitd.access.logins import IOwnTokens, Logins
 from splitd.access.oidc.issuer import Fetch, Issuer
 from splitd.access.oidc.sign_in import MakeSignIn, SignIn
+from splitd.access.resealing import Resealing
 from splitd.access.secrets import Seal
 from splitd.errors import UsersInvalid, UsersRefused
 from storaged.system.clocks import WallClock
@@ -74,7 +74,7 @@ class UsersFile:
         self._fetch = fetch
         self._make_sign_in = make_sign_in
         self._checking: Deferred[None] | None = None
-        self._resealing: Deferred[None] | None = None
+        self._resealing = None if own is None else Resealing(own.reseal, clock)
         self._running = False
         self._clock = clock
         self._wall = wall
@@ -124,7 +124,8 @@ class UsersFile:
         """Begin to watch the file, and fetch the keys of the issuer of tokens, if there is one."""
         self._running = True
         self._watched.start()
-        self.keys_changed()
+        if self._resealing is not None:
+            self._resealing.start()
         self._start_issuer()
 
     def _start_issuer(self) -> None:
@@ -141,7 +142,7 @@ class UsersFile:
         self._running = False
         ended = self._watched.stop()
         if self._resealing is not None:
-            self._resealing.cancel()
+            ended.addCallback(lambda _, resealing: resealing.stop(), self._resealing)
         if self._checking is not None:
             ended.addCallback(lambda _, checking: settled([checking]), self._checking)
         return ended if self._issuer is None else ended.addCallback(lambda _, issuer: issuer.stop(), self._issuer)
@@ -185,15 +186,11 @@ class UsersFile:
 
     def keys_changed(self) -> None:
         """Have the secrets of users that the catalog keeps sealed anew: there are other cluster keys."""
-        if self._own is not None and self._running:
-            self._resealing = Deferred.fromCoroutine(self._own.reseal()).addErrback(self._not_resealed)
-
-    def _not_resealed(self, failure: Failure) -> None:
-        if not failure.check(CancelledError):
-            self._log.failure("sealing the keys of users anew", failure)
+        if self._resealing is not None:
+            self._resealing.begin()
 
     def warning(self) -> str:
-        """Say what is wrong with the file, with its mount, or with the issuer of tokens; empty if nothing is."""
+        """Say what is wrong with the file, its mount, the issuer of tokens, or secrets of keys; empty if nothing is."""
         if self.refused is not None:
             return f"the users are not taken: {self.refused.reason}"
         if self._watched.is_detached:
@@ -205,4 +202,4 @@ class UsersFile:
             return f"the keys of the issuer of tokens cannot be had: {self._issuer.problem}"
         if self.sign_in is not None and self.sign_in.problem:
             return f"nobody can log in at the issuer of tokens: {self.sign_in.problem}"
-        return ""
+        return "" if self._resealing is None else self._resealing.problem

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, time
 from functools import partial
 from typing import Protocol
@@ -81,8 +81,11 @@ class IOwnTokens(Protocol):
     def known_token(self, logins: Logins, token: str) -> OwnHolder | None:
         """Return whose a token is, by its digest, if that is known; else None."""
 
-    async def reseal(self) -> None:
-        """Seal the secrets of keys anew, under the first of the present cluster keys."""
+    def reseal(self) -> Deferred[Sequence[str]]:
+        """Seal the secrets of keys anew, under the first of the present cluster keys.
+
+        :return: a Deferred that fires with the ids of those that no present cluster key opens.
+        """
 
     async def find_token(self, logins: Logins, token: str) -> OwnHolder | None:
         """Return whose a token is, by its digest; None if there is none."""

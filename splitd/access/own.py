@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import attrs
 import msgspec
 from cachetools import LRUCache
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from splitd.access.grants import Principal
@@ -201,29 +202,41 @@ class OwnCredentials:
             # It may fail: another front notes it, the key was taken back, nothing can be written.
             self._documents.put(changed, expected=document.revision).addErrback(lambda _: None)
 
-    async def reseal(self) -> None:
-        """Seal the secrets of all keys anew that were not sealed under the first cluster key."""
-        after, count = "", 0
+    def reseal(self) -> Deferred[Sequence[str]]:
+        """Seal the secrets of all keys anew that were not sealed under the first cluster key.
+
+        :return: a Deferred that fires with the ids of those that no present cluster key opens; they stay as they are,
+            since their cluster key may come back.
+        """
+        return Deferred.fromCoroutine(self._reseal_all())
+
+    async def _reseal_all(self) -> Sequence[str]:
+        after, count, lost = "", 0, list[str]()
         while page := await self._documents.page(KEY, None, after, _PAGE):
             for document in page:
-                count += await self._reseal(document)
+                try:
+                    count += await self._reseal(document)
+                except ValueError:
+                    lost.append(document.key)
             after = page[-1].key
         if count:
             self._log.info("{count} keys of users are sealed anew, under the first cluster key", count=count)
+        return lost
 
     async def _reseal(self, document: Document | None) -> bool:
+        """Seal the secret of one key anew, if that is needed; return whether it was.
+
+        :raise ValueError: no present cluster key opens it.
+        """
         while document is not None:
             own, name = read_own(document), document.key
             if self._seal.is_newest(name, own.secret):
                 return False
+            secret = self._seal.seal(name, self._seal.open(name, own.secret))
+            body = msgspec.json.encode(msgspec.structs.replace(own, secret=secret)).decode()
             try:
-                secret = self._seal.seal(name, self._seal.open(name, own.secret))
-                body = msgspec.json.encode(msgspec.structs.replace(own, secret=secret)).decode()
                 await self._documents.put(attrs.evolve(document, body=body), expected=document.revision)
-            except ValueError:
-                return False
+                return True
             except DocumentChanged:  # its use was noted meanwhile; the old cluster key may be gone soon
                 document = await self._documents.find(KEY, name)
-            else:
-                return True
         return False

@@ -208,14 +208,14 @@ async def test_secrets_are_sealed_anew_when_the_cluster_key_changes() -> None:
     assert not any(secret in each.body for each in desk.kept.documents.all())
     desk.seal.take(NEW, OLD)
     desk.kept.used.add(name)
-    await desk.own.reseal()
+    assert await desk.own.reseal() == []
     desk.seal.take(NEW)
-    await desk.own.reseal()
+    assert await desk.own.reseal() == []
     assert await desk.secret(name) == secret
     assert desk.kept.documents.find(TOKEN, token, 0) is not None
     desk.seal.take("a third cluster key")
     revision = desk.kept.documents.revision(KEY, name)
-    await desk.own.reseal()  # it cannot be opened any more
+    assert await desk.own.reseal() == [name]  # it cannot be opened any more, and waits for its cluster key
     assert desk.kept.documents.revision(KEY, name) == revision
 
 
