@@ -49,8 +49,9 @@ class Identities:
 
         :param principal: what they may do here by it; None for nothing.
         """
-        if principal is not None and principal.claims is not None:
-            await self.note(principal.claims, days)
+        # Also of those of whom the users' file says all by now: what they made before was made by the issuer's word.
+        if principal is not None and days:
+            await self.note(claims, days)
         else:
             await self._documents.delete(_KIND, claims.user)
 

@@ -355,6 +355,35 @@ async def test_links_keys_and_tokens_have_what_the_issuer_said_last_of_their_mak
 
 
 @pytest_twisted.ensureDeferred
+async def test_one_who_gets_into_the_users_file_later_keeps_links_keys_and_tokens(
+    front: Cluster, issuer: Issuer
+) -> None:
+    assert (await front.put("/staff/f", b"content", Authorization=ANNA)).code == 201
+    browser = Browser(front)
+    await browser.log_in(issuer)
+    csrf = (await browser.me())["csrf"]
+    url = json.loads((await make_link(browser, csrf)).body)["url"]
+    token = bearer(json.loads((await make_token(browser, csrf)).body)["secret"])
+
+    async def found() -> tuple[int, int]:
+        return (await front.get(f"{url}/f")).code, (await front.get("/staff/f", Authorization=token)).code
+
+    assert front.users is not None
+    known = front.users.read_text()
+    front.users.write_text(known.replace("users:\n", "users:\n  bert: {groups: [staff]}\n"))
+    await reload(front)
+    assert await found() == (200, 200)
+    assert (await browser.log_in(issuer)).code == 303
+    assert await found() == (200, 200)
+    issuer.claims["groups"] = []  # the file alone says what they may do
+    assert (await browser.log_in(issuer)).code == 303
+    assert await found() == (200, 200)
+    front.users.write_text(known)
+    await reload(front)
+    assert await found() == (404, 401)
+
+
+@pytest_twisted.ensureDeferred
 async def test_no_older_session_brings_back_what_the_issuer_has_taken_away(front: Cluster, issuer: Issuer) -> None:
     older, same = Browser(front), Browser(front)
     await older.log_in(issuer)
