@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
@@ -23,7 +24,7 @@ class LimitedBin:
     """The bin, limited to what one user may see and do.
 
     They see what they have deleted, and what was where they may write, if they may read there.  `admin` there suffices,
-    too.
+    too.  How much is in a collection is told only to those who may see all of it.
 
     Besides the errors of the interface, each call raises `NotFound`, `Forbidden` or `LoginRequired` if the user may not
     do it.
@@ -42,6 +43,14 @@ class LimitedBin:
         is_own = bool(binned.user) and binned.user == self._judge.principal.name
         return ADMIN in rights or (READ in rights and (is_own or WRITE in rights))
 
+    def _sees_all(self, binned: Binned) -> bool:
+        grants = self._judge.grants
+        return any(grants.everywhere(binned.path, right) for right in (ADMIN, READ))
+
+    def _shown(self, binned: Binned) -> Binned:
+        """Return something as the user sees it."""
+        return binned if self._sees_all(binned) else attrs.evolve(binned, bytes=0, files=0, is_size_hidden=True)
+
     def may_purge(self, binned: Binned) -> bool:
         """Whether the user may delete it for good: needs `write` or `admin` for all of it."""
         grants = self._judge.grants
@@ -53,7 +62,8 @@ class LimitedBin:
         refused = self._judge.refuse_change(path, condition, everywhere=True)
         if refused:
             return fail(refused)
-        return self._bin.put(path, self._judge.own(path, condition), self._judge.principal.name)
+        put = self._bin.put(path, self._judge.own(path, condition), self._judge.principal.name)
+        return put.addCallback(self._shown)
 
     def restore(self, binned: Binned, target: str) -> Deferred[None]:
         """Put something back; needs `write` for all of the target, and `read` or `admin` for all of what it was."""
@@ -63,8 +73,8 @@ class LimitedBin:
         binned = await self._known(key)
         refused = self._judge.refuse(target, WRITE, everywhere=True)
         # Elsewhere, what is hidden from the user where it was might not be.
-        if not refused and not self._judge.grants.everywhere(binned.path, ADMIN):
-            refused = self._judge.refuse(binned.path, READ, everywhere=True)
+        if not refused and not self._sees_all(binned):
+            refused = self._judge.refusal(binned.path, READ, everywhere=True)
         if refused:
             raise refused
         await self._bin.restore(binned, target)
@@ -91,7 +101,11 @@ class LimitedBin:
 
     def find(self, key: str) -> Deferred[Binned | None]:
         """Look up something that the user sees; see `IBin.find`."""
-        return self._bin.find(key).addCallback(lambda found: found if found is not None and self.sees(found) else None)
+
+        def limited(found: Binned | None) -> Binned | None:
+            return None if found is None or not self.sees(found) else self._shown(found)
+
+        return self._bin.find(key).addCallback(limited)
 
     def page(self, after: str, limit: int) -> Deferred[list[Binned]]:
         """List a page of what the user sees; see `IBin.page`."""
@@ -101,7 +115,7 @@ class LimitedBin:
         found, step = list[Binned](), max(limit, _STEP)
         while True:
             page = await self._bin.page(after, step)
-            found += filter(self.sees, page)
+            found += map(self._shown, filter(self.sees, page))
             if len(page) < step or len(found) >= limit:
                 return found[:limit]
             after = page[-1].key

@@ -41,8 +41,8 @@ def list_bin(session: Session) -> None:
             each["path"],
             _time(each["deleted_ms"]),
             each["user"],
-            str(each["files"]),
-            format_size(each["bytes"]),
+            "-" if each["files"] is None else str(each["files"]),
+            "-" if each["bytes"] is None else format_size(each["bytes"]),
             _time(ends) if ends else "",
         )
     output().print(table)

@@ -35,6 +35,7 @@ class Binned:
     :param is_collection: whether it is a collection.
     :param bytes: the bytes of all files in it, as clients count them.
     :param files: how many files these are.
+    :param is_size_hidden: whether the one who asks may not know how much it is; `bytes` and `files` are 0 then.
     """
 
     key: str
@@ -43,6 +44,7 @@ class Binned:
     is_collection: bool = False
     bytes: int = 0
     files: int = 0
+    is_size_hidden: bool = False
 
     @property
     def deleted_ms(self) -> int:
@@ -57,7 +59,7 @@ class Binned:
     def note(self) -> str:
         """Return the value of the property `BINNED`, from which `read_note` makes it again."""
         noted = attrs.asdict(self)
-        del noted["key"]
+        del noted["key"], noted["is_size_hidden"]
         return msgspec.json.encode(noted).decode()
 
 

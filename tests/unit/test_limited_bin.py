@@ -12,6 +12,7 @@ from splitd.access.judge import Judge
 from splitd.access.limited_bin import LimitedBin
 from splitd.errors import Forbidden
 from splitd.model.binned import Binned, make_key
+from splitd.model.conditions import ALWAYS, Condition
 from tests.unit.catalogs import TurningClock
 
 OWN_EVERY = 1000
@@ -27,6 +28,9 @@ class Bin:
         paths = [f"/{'anna' if number % OWN_EVERY == 0 else 'other'}/{number}" for number in range(5000)]
         self.things = [Binned(make_key(10_000 - number, "u"), path) for number, path in enumerate(paths)]
         self.looked_at = 0
+
+    def put(self, path: str, condition: Condition, user: str) -> Deferred[Binned]:  # noqa: ARG002 - it always holds
+        return succeed(Binned(make_key(1, "u"), path, user, True, 7, 2))
 
     def find(self, key: str) -> Deferred[Binned | None]:
         return succeed(next((each for each in self.things if each.key == key), None))
@@ -66,3 +70,26 @@ def test_an_admin_restores_and_purges_nothing_that_is_hidden_from_them() -> None
         limited.restore(thing, "/elsewhere").addErrback(refused.append)
         assert [each.type for each in refused] == ([code] if code else [])
         assert limited.may_purge(thing) is (code is None)
+
+
+def test_the_size_of_a_tree_is_told_only_to_those_who_see_all_of_it() -> None:
+    kept = Bin()
+    kept.things = [Binned(make_key(1, "u"), "/tree", "anna", True, 7, 2)]
+    as_bin: Any = kept
+    for rights, hidden, told in (
+        ({READ, WRITE}, {"/tree/secret": frozenset[str]()}, (0, 0, True)),
+        ({READ, WRITE}, {"/tree/secret": frozenset({WRITE})}, (0, 0, True)),
+        ({READ, WRITE}, {"/tree/other": frozenset({READ})}, (7, 2, False)),
+        (set(RIGHTS), {}, (7, 2, False)),
+        ({READ, WRITE}, {"/treehouse": frozenset[str]()}, (7, 2, False)),
+    ):
+        grants = Grants([("/tree", frozenset(rights)), *hidden.items()])
+        limited = LimitedBin(as_bin, Judge(Principal("anna", grants)), TurningClock())
+        seen: list[Any] = []
+        limited.find(kept.things[0].key).addCallback(seen.append)
+        limited.page("", 5).addCallback(seen.extend)
+        if grants.everywhere("/tree", WRITE):
+            limited.put("/tree", ALWAYS, "").addCallback(seen.append)
+            assert len(seen) == 3
+        assert {(each.bytes, each.files, each.is_size_hidden) for each in seen} == {told}
+        assert len(seen) >= 2

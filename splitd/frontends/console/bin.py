@@ -58,8 +58,8 @@ def _describe(asked: Asked, bin_: IBin, binned: Binned) -> dict[str, Any]:
         "user": binned.user,
         "deleted_ms": binned.deleted_ms,
         "ends_ms": binned.deleted_ms + int(days * _DAY_MS) if days else None,
-        "bytes": binned.bytes,
-        "files": binned.files,
+        "bytes": None if binned.is_size_hidden else binned.bytes,
+        "files": None if binned.is_size_hidden else binned.files,
         "purge": not isinstance(bin_, LimitedBin) or bin_.may_purge(binned),
     }
 

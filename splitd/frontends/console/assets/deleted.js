@@ -14,8 +14,8 @@ const daysLeft = (thing) => Math.max(Math.ceil((thing.ends_ms - Date.now()) / DA
 const about = (thing) => [
   t("deletedAt", formatTime(thing.deleted_ms)),
   thing.user && t("deletedBy", thing.user),
-  thing.type === "collection" && t("filesIn", thing.files, formatNumber(thing.files)),
-  formatSize(thing.bytes),
+  thing.type === "collection" && thing.files !== null && t("filesIn", thing.files, formatNumber(thing.files)),
+  thing.bytes !== null && formatSize(thing.bytes),
   thing.ends_ms && t("daysLeft", daysLeft(thing)),
 ].filter(Boolean).join(" · ");
 
