@@ -45,8 +45,11 @@ _IDLE_LIMIT = 8192
 RENEW_PAUSE_S = 1.0
 """Seconds between two nodes whose connections are replaced: enough for a copy of the journal to be connected again."""
 
-_ALL_TRANSFERS = 16 * 1024 * 1024
-"""Bytes that all bodies to and from the nodes together may hold in memory."""
+_ALL_TRANSFERS = 32 * 1024 * 1024
+"""Bytes that all bodies to and from the nodes together may hold in memory.
+
+Five downloads of six parts may so read 1 MiB at a time: a read of half the size costs nearly as much as a whole one.
+"""
 
 
 class _NameEndpoint(HostnameEndpoint):

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from storaged.http import SharedWindow
+from twisted.internet.task import Clock
+
+from storaged.http import BUFFER_SIZE, NodeConnections, SharedWindow
 
 KIB = 1024
 
@@ -25,3 +27,13 @@ def test_each_user_gets_something_however_many_there_are() -> None:
     for _ in range(1000):
         window.enter()
     assert window.size == 32 * KIB
+
+
+def test_five_downloads_of_six_parts_read_as_much_at_a_time_as_one() -> None:
+    window = NodeConnections(Clock(), connect_timeout_s=1, idle_timeout_s=1).window
+    for _ in range(5 * 6):
+        window.enter()
+    assert window.size == BUFFER_SIZE
+    for _ in range(1000 - 5 * 6):
+        window.enter()
+    assert window.size * 1000 <= 32 * 1024 * KIB
