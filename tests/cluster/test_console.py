@@ -12,9 +12,8 @@ from urllib.parse import quote, urlencode
 import pytest
 import pytest_twisted
 
-from splitd.frontends.console.assets import Assets
+from splitd.frontends.console.assets import ENTRY, Assets
 from splitd.frontends.console.resource import OPERATIONS
-from splitd.frontends.console.shell import needed_at_once
 from tests.cluster.cluster import Answer, Cluster
 from tests.cluster.test_long_collections import fill
 from tests.users import ANNA, RITA, ROOT, write_users
@@ -69,8 +68,8 @@ async def test_the_page_runs_nothing_but_what_has_its_nonce(cluster: Cluster) ->
         assert "unsafe" not in policy
         assert policy.startswith("default-src 'none'")
         scripts = re.findall("<script[^>]*>", page.text)
-        assert len(scripts) == 2  # the data, which do not run, and the page's own
-        assert f'nonce="{nonce[1]}"' in scripts[1]
+        assert len(scripts) == 2  # the page's own, and the data, which do not run
+        assert f'nonce="{nonce[1]}"' in scripts[0]
         nonces.add(nonce[1])
         assert page.header("Cache-Control") == "no-store"
         listed = started(page)["list"]
@@ -83,7 +82,7 @@ async def test_the_page_runs_nothing_but_what_has_its_nonce(cluster: Cluster) ->
 async def test_assets_are_kept_for_ever_under_names_that_change_with_them(cluster: Cluster) -> None:
     page = await cluster.get("/", **HTML)
     urls = re.findall(r'(?:href|src)="(/\.splitd/assets/[^"]+)"', page.text)
-    assert len(urls) > 10
+    assert len(urls) == 3  # a script, a sheet of styles, an icon
     for url in set(urls):
         packed = await cluster.get(url, Accept_Encoding="gzip")
         assert packed.code == 200
@@ -100,7 +99,7 @@ async def test_assets_are_kept_for_ever_under_names_that_change_with_them(cluste
 
 def test_the_page_is_small_before_its_first_list_even_without_compression() -> None:
     assets = Assets()
-    found = [assets.find(name) for name in [*needed_at_once(assets.names()), "style.css"]]
+    found = [assets.find(name) for name in [ENTRY, "style.css", "icon.svg"]]
     assert all(found)
     assert sum(len(each.body) for each in found if each is not None) < BUDGET
     for each in filter(None, found):

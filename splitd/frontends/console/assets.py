@@ -1,4 +1,4 @@
-"""The files of the page: read once, compressed once, under names that change with their bytes."""
+"""The files of the page: read, linked and compressed once, under names that change with their bytes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from importlib.resources.abc import Traversable
 
 import attrs
 
+from splitd.frontends.console.linking import link
+
 FOREVER = "public, max-age=31536000, immutable"
+
+ENTRY = "app.js"
+"""The module that the page begins with."""
 
 _TYPES = {
     "css": "text/css; charset=utf-8",
@@ -37,14 +42,16 @@ class Asset:
 class Assets:
     """All files of the page.
 
-    Modules import each other by relative names, so all of them lie in one folder, whose name is a hash of them all.
-    A page and its modules are always of one version.
+    The modules that it needs at once are one file.  The others import that one by a relative name, so all of them lie
+    in one folder, whose name is a hash of them all.  A page and its modules are always of one version.
 
     :ivar version: the name of the folder.
     """
 
     def __init__(self) -> None:
         found = dict(sorted(_walk(files(__package__) / "assets", "")))
+        modules = {name: found.pop(name).decode() for name in list(found) if name.endswith(".js")}
+        found |= {name: source.encode() for name, source in link(modules, ENTRY).items()}
         digest = hashlib.sha256()
         for name, body in found.items():
             digest.update(f"{name}\0{len(body)}\0".encode() + body)
@@ -57,10 +64,6 @@ class Assets:
     def find(self, name: str) -> Asset | None:
         """Return a file by its path in the folder; None if there is none."""
         return self._files.get(name)
-
-    def names(self) -> list[str]:
-        """Return the paths of all files."""
-        return list(self._files)
 
 
 def _walk(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:

@@ -7,11 +7,11 @@ from typing import Any
 
 from splitd.access.grants import Principal
 from splitd.errors import SplitdError
-from splitd.frontends.console.assets import Assets
+from splitd.frontends.console.assets import ENTRY, Assets
 from splitd.frontends.console.door import Asked, ConsoleDoor
 from splitd.frontends.console.listing import FIRST, page_of, rights_at
 from splitd.frontends.console.login import whoami
-from splitd.frontends.console.shell import format_policy, format_shell, needed_at_once
+from splitd.frontends.console.shell import format_policy, format_shell
 from splitd.frontends.http.answers import answer
 from splitd.frontends.http.targets import Target
 from storaged.http import IRequest, Parameters
@@ -26,7 +26,6 @@ class ConsolePage:
     def __init__(self, door: ConsoleDoor, assets: Assets) -> None:
         self._door = door
         self._assets = f"{door.root}/assets/{assets.version}"
-        self._modules = needed_at_once(assets.names())
 
     @staticmethod
     def is_wanted(request: IRequest) -> bool:
@@ -75,5 +74,5 @@ class ConsolePage:
         request.setHeader("Vary", "Accept, Cookie, Authorization")
         request.setHeader("X-Content-Type-Options", "nosniff")
         request.setHeader("Cross-Origin-Opener-Policy", "same-origin")
-        html = format_shell(start, self._assets, self._modules, nonce)
+        html = format_shell(start, self._assets, ENTRY, nonce)
         answer(request, status, html, "text/html; charset=utf-8")

@@ -10,38 +10,25 @@ from typing import Any
 
 import msgspec
 
-_FIRST = ("app.js", "vendor/preact.js", "vendor/hooks.js", "vendor/htm.js")
-_LAZY = (
-    "vendor/marked.js",
-    "vendor/tus.js",
-    "resuming.js",
-    "shares.js",
-    "keys.js",
-    "deleted.js",
-    "cluster.js",
-    "charts.js",
-)
 
-
-def format_shell(start: dict[str, Any], assets: str, modules: list[str], nonce: str) -> bytes:
+def format_shell(start: dict[str, Any], assets: str, module: str, nonce: str) -> bytes:
     """Return the HTML.
 
     :param start: what the page shows first.
     :param assets: the URL of the folder of the assets, without a slash at its end.
-    :param modules: the modules that the page needs at once.
+    :param module: the module that the page begins with.
     :param nonce: allows the scripts and styles here, and nothing else.
     """
     data = msgspec.json.encode(start).decode().replace("<", "\\u003c")
-    preloads = "".join(f'<link rel="modulepreload" nonce="{nonce}" href="{assets}/{name}">\n' for name in modules)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>splitd</title>\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1, viewport-fit=cover">\n'
         '<meta name="color-scheme" content="light dark">\n<meta name="referrer" content="same-origin">\n'
         '<noscript><meta http-equiv="refresh" content="0; url=?plain"></noscript>\n'
         f'<link rel="icon" type="image/svg+xml" href="{assets}/icon.svg">\n'
-        f'<link rel="stylesheet" nonce="{nonce}" href="{assets}/style.css">\n{preloads}'
-        f'<script type="application/json" id="start">{data}</script>\n'
-        f'<script type="module" nonce="{nonce}" src="{assets}/app.js"></script>\n</head>\n<body>\n'
+        f'<link rel="stylesheet" nonce="{nonce}" href="{assets}/style.css">\n'
+        f'<script type="module" nonce="{nonce}" src="{assets}/{module}"></script>\n'
+        f'<script type="application/json" id="start">{data}</script>\n</head>\n<body>\n'
         '<noscript><p>This page needs scripts. <a href="?plain">The same as a plain list</a></p></noscript>\n'
         '<div id="app"></div>\n</body>\n</html>\n'
     ).encode()
@@ -67,9 +54,3 @@ def format_policy(nonce: str) -> str:
             "frame-ancestors 'none'",
         ]
     )
-
-
-def needed_at_once(names: list[str]) -> list[str]:
-    """Return the modules that the page needs at once, of all assets."""
-    scripts = [name for name in names if name.endswith(".js") and name not in _LAZY and name not in _FIRST]
-    return [*_FIRST, *scripts]

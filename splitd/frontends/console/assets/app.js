@@ -5,9 +5,10 @@ import { Dialogs, Menus, openMenu, sayFailure, Toasts } from "./dialogs.js";
 import { Files } from "./files.js";
 import { formatSize } from "./format.js";
 import { Icon, Mark } from "./icons.js";
+import { language, setLanguage } from "./languages.js";
 import { Login, LoginAbove } from "./login.js";
 import { follow, go, route, viewUrl } from "./router.js";
-import { language, setLanguage, t } from "./texts.js";
+import { t } from "./texts.js";
 import { Uploads } from "./uploads.js";
 import { finished } from "./upload.js";
 

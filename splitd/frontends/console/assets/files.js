@@ -20,7 +20,7 @@ let embedded = start.list || null; // the first page came with the page itself
 function useRows(path, sought) {
   const [, draw] = useState(0);
   const rows = useMemo(() => {
-    let asked = 0;
+    let asked = -1; // what is there at once is drawn with the view
     const changed = () => {
       asked ||= requestAnimationFrame(() => {
         asked = 0;
@@ -37,6 +37,7 @@ function useRows(path, sought) {
     embedded = null;
     if (first) made.load(first);
     else made.load();
+    asked = 0;
     return made;
   }, [path, sought]);
   useEffect(() => {

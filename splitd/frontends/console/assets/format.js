@@ -1,5 +1,8 @@
 // Sizes, times and kinds of files, in the words of the reader.
-import { language, t } from "./texts.js";
+import { formatMoment, formatNumber, formatTime } from "./languages.js";
+import { t } from "./texts.js";
+
+export { formatMoment, formatNumber, formatTime };
 
 const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 
@@ -14,30 +17,6 @@ export function formatSize(bytes) {
   const digits = unit && value < 100 ? 1 : 0;
   return `${formatNumber(value, digits)} ${units[unit]}`;
 }
-
-const numbers = new Map();
-
-export function formatNumber(value, digits = 0) {
-  if (!numbers.has(digits)) {
-    numbers.set(digits, new Intl.NumberFormat(language, { minimumFractionDigits: digits, maximumFractionDigits: digits }));
-  }
-  return numbers.get(digits).format(value);
-}
-
-const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" });
-const day = new Intl.DateTimeFormat(language, { day: "numeric", month: "short" });
-const date = new Intl.DateTimeFormat(language, { day: "numeric", month: "short", year: "numeric" });
-const whole = new Intl.DateTimeFormat(language, { dateStyle: "full", timeStyle: "medium" });
-
-/** A moment, as short as it can be told from others near it. */
-export function formatTime(ms, now = Date.now()) {
-  const moment = new Date(ms);
-  const today = new Date(now);
-  if (moment.toDateString() === today.toDateString()) return clock.format(moment);
-  return (moment.getFullYear() === today.getFullYear() ? day : date).format(moment);
-}
-
-export const formatMoment = (ms) => whole.format(new Date(ms));
 
 /** A span of time, as short as it can be said. */
 export function formatSpan(seconds) {

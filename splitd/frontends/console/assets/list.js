@@ -12,14 +12,24 @@ const SPARE = 8; // rows beyond the edges of the window
 
 const narrow = matchMedia("(max-width: 640px)");
 
-function useSize(ref) {
-  const [size, setSize] = useState({ width: 0, height: 0, narrow: narrow.matches });
+function useSize(ref, isGrid) {
+  // Until it has been drawn, a list takes the size of the window: to ask for its own would have all be laid out twice.
+  const [size, setSize] = useState({ width: innerWidth, height: innerHeight, narrow: narrow.matches });
   useLayoutEffect(() => {
+    let waiting = 0;
     const read = () => setSize({ width: ref.current.clientWidth, height: ref.current.clientHeight, narrow: narrow.matches });
-    const observer = new ResizeObserver(read);
+    const observer = new ResizeObserver(() => {
+      waiting ||= requestAnimationFrame(() => {
+        waiting = 0;
+        read();
+      });
+    });
     observer.observe(ref.current);
-    read();
-    return () => observer.disconnect();
+    if (isGrid) read(); // the size of a tile depends on it
+    return () => {
+      observer.disconnect();
+      cancelAnimationFrame(waiting);
+    };
   }, []);
   return size;
 }
@@ -42,7 +52,7 @@ function layOut(isGrid, size, count, top) {
  */
 export function List({ rows, isGrid, sort, onSort, selected, cursor, label, withFolder, total, on }) {
   const ref = useRef();
-  const size = useSize(ref);
+  const size = useSize(ref, isGrid);
   const [top, setTop] = useState(0);
   const waiting = useRef(0);
   const { columns, height, lines, first, last, width } = layOut(isGrid, size, rows.length, top);
@@ -139,7 +149,7 @@ function Line({ row, index, on, isSelected, isCursor, place: style, withFolder }
       ${withFolder && html`<span class="where">${row.folder}</span>`}
     </div>
     <div class="cell-size" role="gridcell">${row.isFolder ? html`<span class="dash">–</span>` : formatSize(row.size)}</div>
-    <div class="cell-ms" role="gridcell" title=${formatMoment(row.ms)}>${formatTime(row.ms)}<${More} ...${about} /></div>
+    <div class="cell-ms" role="gridcell" onMouseEnter=${(event) => (event.currentTarget.title = formatMoment(row.ms))}>${formatTime(row.ms)}<${More} ...${about} /></div>
   </div>`;
 }
 

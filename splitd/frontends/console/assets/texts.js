@@ -1,5 +1,7 @@
 // All words of the page, in English and in Russian.  A text is a string with {0}, {1}, or forms by number: the first
 // value chooses among them.
+import { formatNumber, language, plural } from "./languages.js";
+
 const texts = {
   abortRebalance: ["Stop", "Остановить"],
   accessKey: ["Access key", "Ключ доступа (access key)"],
@@ -300,38 +302,14 @@ const texts = {
   zipTooMany: ["These are too many names for one request: download the folder", "Слишком много имён для одного запроса: скачайте папку целиком"],
 };
 
-const languages = ["en", "ru"];
-
-function find() {
-  try {
-    const kept = localStorage.getItem("splitd.language");
-    if (languages.includes(kept)) return kept;
-  } catch {
-    // Storage is switched off.
-  }
-  return (navigator.language || "").toLowerCase().startsWith("ru") ? "ru" : "en";
-}
-
-export const language = find();
-const at = languages.indexOf(language);
-const plural = new Intl.PluralRules(language);
-const number = new Intl.NumberFormat(language);
-
-export function setLanguage(name) {
-  try {
-    localStorage.setItem("splitd.language", name);
-  } catch {
-    return;
-  }
-  location.reload();
-}
+const at = language === "ru" ? 1 : 0;
 
 /** A text with values. */
 export function t(name, ...values) {
   let text = texts[name] ? texts[name][at] : name;
-  if (typeof text === "object") text = text[plural.select(values[0])] || text.other;
+  if (typeof text === "object") text = text[plural(values[0])] || text.other;
   return text.replace(/\{(\d)\}/g, (_, index) => {
     const value = values[index];
-    return typeof value === "number" ? number.format(value) : value;
+    return typeof value === "number" ? formatNumber(value) : value;
   });
 }
