@@ -99,6 +99,7 @@ def test_evil_types_and_properties_are_only_text(console: Console, place: str) -
         ("data.json", "text/html", SCRIPT.encode()),
         ("paper.pdf", "application/pdf", PDF),
         ("paper.pdf", "text/html", SCRIPT.encode()),
+        ("paper.pdf", "application/pdf;,text/html", SCRIPT.encode()),
         ("movie.mp4", "text/html", SCRIPT.encode()),
     ],
 )
@@ -120,7 +121,18 @@ def test_a_preview_runs_nothing(browser: Browser, place: str, name: str, kind: s
                 assert frame.evaluate("self.origin") != urlsplit(place)._replace(path="").geturl()
 
 
-@pytest.mark.parametrize("kind", ["text/html", "image/svg+xml", "text/xml", "application/xhtml+xml", "text/plain", ""])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "text/html",
+        "image/svg+xml",
+        "text/xml",
+        "application/xhtml+xml",
+        "application/pdf;, text/html",  # two types, of which the browser takes the last
+        "text/plain",
+        "",
+    ],
+)
 def test_a_stored_file_that_is_opened_has_no_origin(browser: Browser, place: str, kind: str) -> None:
     data = SVG if "svg" in kind else SCRIPT
     assert ask(f"{place}/f", "PUT", data.encode(), **{"Content-Type": kind}).status == 201

@@ -16,9 +16,10 @@ from storaged.http import IRequest, send_body
 from storaged.system.buffers import Piece
 from storaged.system.ranges import Span, format_content_range
 
-_PDF = re.compile(r"\A\s*application/pdf\s*(?:;|\Z)", re.IGNORECASE)
+_PDF = re.compile(r"\A\s*application/pdf\s*(?:;[^,]*)?\Z", re.IGNORECASE)
 """The type that is shown without a sandbox: browsers show it in a viewer of their own, which has another origin, and
-refuse to show it in a sandbox.
+refuse to show it in a sandbox.  A value with a comma is two types to them, of which the last one counts (Fetch
+standard, "extract a MIME type").
 """
 
 
