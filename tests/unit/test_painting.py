@@ -122,18 +122,6 @@ def test_a_process_answers_one_after_the_other_and_ends_with_its_pipe() -> None:
     assert answers[1][1] == b"it is no image of a known format"
 
 
-def test_a_process_can_open_nothing() -> None:
-    code = (
-        f"import {painting.__name__} as it, socket; it._prepare()\n"
-        "it.os.close(0)\n"  # which makes no place for another one
-        "for attempt in (lambda: open('/etc/passwd'), socket.socket):\n"
-        "    try: attempt()\n"
-        "    except OSError as problem: print(problem.errno)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["24", "24"]  # EMFILE
-
-
 def test_damaged_images_get_an_answer_each() -> None:
     chance = random.Random(1)
     images = []

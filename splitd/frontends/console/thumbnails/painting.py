@@ -1,16 +1,23 @@
 """The program that makes thumbnails.  It reads images, each after its length, and writes a thumbnail for each.
 
-Stored images are made by strangers, and decoders have faults.  So this runs as a process apart from the front, with
-bounded memory and time, no secrets, and, once it has begun, no means to open a file or a connection.
+Stored images are made by strangers, and decoders have faults.  So this runs as a process apart from the front, and each
+image is decoded by a child of it, which knows this one image, ends with it, and has bounded memory and time, no
+secrets, and no means to open a file or a connection, or to start a process.  This process itself decodes nothing.
 """
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import os
 import resource
+import select
+import signal
 import struct
 import sys
+import time
 import warnings
+from collections.abc import Callable
 from io import BytesIO
 from typing import BinaryIO
 
@@ -33,6 +40,12 @@ _MOST_PIXELS = 40_000_000
 _MOST_PIXELS_OF_JPEG = 200_000_000  # it is decoded at a fraction of its size
 _MEMORY = 768 << 20
 _CPU_S = 10
+_LONGEST_S = 30.0
+"""How long a child may take, by the clock: it may sleep, too."""
+
+_BROKEN = "it takes too much to decode, or breaks the decoder"
+_MOST_DESCRIPTORS = 256
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 _QUALITY = 75
 _MOST_PROFILE = 4096
 
@@ -82,21 +95,82 @@ def _check_size(width: int, height: int, *, is_jpeg: bool) -> None:
         raise Unfit(f"it has {width} by {height} pixels; at most {most:,} are decoded")
 
 
-def serve(source: BinaryIO, sink: BinaryIO) -> None:
-    """Answer images until there are no more."""
+def serve(source: BinaryIO, sink: BinaryIO, decode: Callable[[bytes], bytes] = paint) -> None:
+    """Answer images until there are no more.
+
+    :param decode: makes a thumbnail, in a child of this process.
+    """
     while len(length := source.read(LENGTH.size)) == LENGTH.size:
         data = source.read(LENGTH.unpack(length)[0])
-        _allow_cpu()
-        try:
-            is_made, answer = True, paint(data)
-        except Unfit as problem:
-            is_made, answer = False, str(problem).encode()
-        sink.write(HEAD.pack(is_made, len(answer)) + answer)
+        sink.write(_paint_apart(data, decode))
         sink.flush()
 
 
-def _prepare() -> None:
-    """Load all decoders, and then give up what they do not need."""
+def _answer(*, is_made: bool, body: bytes) -> bytes:
+    return HEAD.pack(is_made, len(body)) + body
+
+
+def _paint_apart(data: bytes, decode: Callable[[bytes], bytes]) -> bytes:
+    """Return the answer for an image, from a child that has ended by then."""
+    inlet, outlet = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            # By the others it could read further images, answer for them, and write to the log of the front.
+            os.closerange(0, outlet)
+            os.closerange(outlet + 1, _MOST_DESCRIPTORS)
+            _paint_once(data, decode, outlet)
+        finally:
+            os._exit(0)
+    os.close(outlet)
+    try:
+        answer = _read_answer(inlet)
+    finally:
+        os.close(inlet)
+        os.kill(child, signal.SIGKILL)  # it is not reaped yet, so the number is its own
+        os.waitpid(child, 0)
+    return answer or _answer(is_made=False, body=_BROKEN.encode())
+
+
+def _read_answer(inlet: int) -> bytes:
+    """Return the answer of a child; empty if it gives none that is whole, in time, and not too long."""
+    until, received = time.monotonic() + _LONGEST_S, b""
+    while True:
+        ready, _, _ = select.select([inlet], [], [], max(until - time.monotonic(), 0))
+        data = os.read(inlet, 65536) if ready else b""
+        received += data
+        if not data or len(received) > HEAD.size + MOST_ANSWER:
+            break
+    is_whole = len(received) >= HEAD.size and len(received) == HEAD.size + HEAD.unpack_from(received)[1]
+    return received if is_whole else b""
+
+
+def _paint_once(data: bytes, decode: Callable[[bytes], bytes], outlet: int) -> None:
+    """Answer one image, after giving up what its decoder does not need."""
+    _call_system(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    for what, limit in (
+        (resource.RLIMIT_AS, _MEMORY),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_NPROC, 0),
+        (resource.RLIMIT_NOFILE, 0),  # what is open stays so; not even one that is closed makes place for another
+        (resource.RLIMIT_CPU, _CPU_S),
+    ):
+        resource.setrlimit(what, (limit, limit))
+    try:
+        answer = _answer(is_made=True, body=decode(data))
+    except Unfit as problem:
+        answer = _answer(is_made=False, body=str(problem).encode())
+    while answer:
+        answer = answer[os.write(outlet, answer) :]
+
+
+def _call_system(option: int, value: int) -> None:
+    ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+
+
+def prepare() -> None:
+    """Load all decoders, so that children need not, and let no child trace this process or another child."""
     from PIL import AvifImagePlugin, Image
 
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
@@ -105,26 +179,14 @@ def _prepare() -> None:
         tiny = BytesIO()
         Image.new("RGB", (1, 1)).save(tiny, name)
         paint(tiny.getvalue())
+    gc.freeze()  # a collection in a child would copy all pages that hold objects
     os.nice(10)
-    for what, limit in (
-        (resource.RLIMIT_AS, _MEMORY),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_NOFILE, 0),  # what is open stays so; not even one that is closed makes place for another
-    ):
-        resource.setrlimit(what, (limit, limit))
-
-
-def _allow_cpu() -> None:
-    """Let the next image take a few seconds of the processor; one that takes more ends the process."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    allowed = int(used.ru_utime + used.ru_stime) + _CPU_S
-    resource.setrlimit(resource.RLIMIT_CPU, (allowed, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+    _call_system(_PR_SET_DUMPABLE, 0)
 
 
 def main() -> None:
     """Serve the process that started this one, until it closes the pipe."""
-    _prepare()
+    prepare()
     serve(sys.stdin.buffer, sys.stdout.buffer)
 
 

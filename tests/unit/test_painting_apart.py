@@ -1,0 +1,73 @@
+"""The program that makes thumbnails, with decoders that an image has taken over."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from splitd.frontends.console.thumbnails.painting import HEAD, LENGTH
+
+PROGRAM = """
+import ctypes, json, os, resource, signal, socket, sys
+from splitd.frontends.console.thumbnails.painting import prepare, serve
+seen = []
+
+def tries(what):
+    try:
+        what()
+    except OSError:
+        return False
+    return True
+
+def decode(data):
+    seen.append(data.decode())
+    if data == b"dies":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if data == b"lies":
+        os.write(OUT, b"x" * 10)
+        os._exit(0)
+    if data == b"floods":
+        while True:
+            os.write(OUT, bytes(65536))
+    can = {
+        "read what others send": tries(lambda: os.read(0, 1)),
+        "answer for others": tries(lambda: os.write(1, b"x")),
+        "write to the log": tries(lambda: os.write(2, b"x")),
+        "open a file": tries(lambda: os.open("/dev/null", os.O_RDONLY)),
+        "open a connection": tries(lambda: socket.socket()),
+        "be traced": bool(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)),
+        "start processes": resource.getrlimit(resource.RLIMIT_NPROC) != (0, 0),
+    }
+    return json.dumps([seen, [name for name, may in can.items() if may]]).encode()
+
+OUT = 4  # what a child has left: its parent made a pipe of the descriptors 3 and 4
+prepare()
+serve(sys.stdin.buffer, sys.stdout.buffer, decode)
+"""
+
+
+def answers(images: Sequence[bytes]) -> list[tuple[bool, bytes]]:
+    """Return the answers of the program for images."""
+    sent = b"".join(LENGTH.pack(len(each)) + each for each in images)
+    done = subprocess.run([sys.executable, "-c", PROGRAM], input=sent, capture_output=True, check=True)
+    found, said = [], done.stdout
+    while said:
+        is_made, length = HEAD.unpack_from(said)
+        found.append((is_made, said[HEAD.size : HEAD.size + length]))
+        said = said[HEAD.size + length :]
+    return found
+
+
+def test_a_decoder_knows_no_other_image_and_can_do_nothing_but_answer_its_own() -> None:
+    found: list[Any] = [json.loads(body) for _, body in answers([b"one", b"two", b"three"])]
+    assert found == [[["one"], []], [["two"], []], [["three"], []]]
+
+
+def test_a_decoder_that_breaks_or_gives_no_answer_harms_no_other_image() -> None:
+    dead, lie, flood, good = answers([b"dies", b"lies", b"floods", b"good"])
+    for is_made, why in (dead, lie, flood):
+        assert (is_made, b"breaks the decoder" in why) == (False, True)
+    assert json.loads(good[1])[0] == ["good"]
