@@ -16,12 +16,14 @@ from twisted.internet.utils import getProcessOutputAndValue
 
 from storaged.system.words import Words
 from tests.certificates import write_pair
+from tests.clocks import StillReactor
 from tests.cluster.cluster import Cluster
 from tests.cluster.raw import RawClient, connect
 from tests.cluster.test_back_pressure import SIZE, STOPPED_READER
 from tests.cluster.waiting import eventually, standstill
 
 MIB = 1024 * 1024
+PATIENCE_S = 2.0
 FOLDER = "certificates"
 
 
@@ -190,7 +192,10 @@ async def test_strict_transport_is_asked_for_on_tls_only(make_front: Callable[..
 async def test_plaintext_and_a_handshake_that_is_cut_or_slow_end_and_harm_nobody(
     make_front: Callable[..., Awaitable[Cluster]],
 ) -> None:
-    front = await make_front(head_timeout_s=2.0)
+    from twisted.internet import reactor
+
+    still = StillReactor(reactor)
+    front = await make_front(head_timeout_s=PATIENCE_S, front_reactor=still)
     plain = await connect(front.port)
     plain.begin("GET", "/")
     assert b"HTTP" not in await plain.until_ended()
@@ -200,6 +205,10 @@ async def test_plaintext_and_a_handshake_that_is_cut_or_slow_end_and_harm_nobody
     silent, slow = await connect(front.port), await connect(front.port)
     slow.send(b"\x16\x03\x01\x02\x00\x01")
     client = await connect_tls(front.port)
+    client.begin("OPTIONS", "/")
+    assert (await client.answer()).code == 200
+    await front.status_becomes(lambda status: status["connections"]["open"] == 3)
+    still.advance(PATIENCE_S)
     await silent.until_ended()
     await slow.until_ended()
     client.begin("OPTIONS", "/")
