@@ -28,5 +28,5 @@ def with_own_keys(
 
     door = OwnDoor(access.own, keep, bool(config.s3) and access.s3_keys is not None, reactor, wall, config.base_path)
     names = {"checks_names": bool(config.names), "tells_nodes": config.node_request_ids}
-    entrance = Entrance(access.guard, access.limits_of_clients(), None, **names)
+    entrance = Entrance(access.guard, access.limits_of_clients(), None, refuses_other_sites=True, **names)
     return Routes(otherwise, {config.base_path + API: OwnResource(door, entrance)})

@@ -73,6 +73,6 @@ def with_shares(
         config.base_path,
     )
     names = {"checks_names": bool(config.names), "tells_nodes": config.node_request_ids}
-    entrance = Entrance(access.guard, access.limits_of_clients(), None, **names)
+    entrance = Entrance(access.guard, access.limits_of_clients(), None, refuses_other_sites=True, **names)
     routes = {API: SharesApi(door, entrance), f"{LINKS}/": Links(door, entrance)}
     return Routes(otherwise, {config.base_path + prefix: resource for prefix, resource in routes.items()})

@@ -17,7 +17,7 @@ from tests.cluster.test_fronts import Fronts
 from tests.postgres import postgres
 from tests.users import ANNA, RITA, ROOT, TOKEN, basic, bearer, write_users
 
-API = "/.splitd/api/keys"
+API, SHARES = "/.splitd/api/keys", "/.splitd/api/shares"
 
 
 @pytest_twisted.async_yield_fixture
@@ -184,10 +184,8 @@ async def test_what_cannot_be_made_is_refused_in_words(guarded: Cluster) -> None
     assert (await guarded.get(API)).code == 401
     assert (await guarded.ask("PUT", API, b"", Authorization=ANNA)).code == 405
     assert (await guarded.get(f"{API}?all=1", Authorization=ANNA)).code == 403
-    for api in (API, "/.splitd/api/shares"):
+    for api in (API, SHARES):
         assert (await guarded.get(f"{api}?after=%ff", Authorization=ANNA)).code == 400
-    foreign = {"Authorization": ANNA, "Origin": "https://evil.example"}
-    assert (await guarded.ask("POST", API, b'{"kind":"token"}', **foreign)).code == 403
     for _ in range(MOST):
         await make(guarded)
     refused = await ask_to_make(guarded)
@@ -238,3 +236,31 @@ async def log_in(fronts: Fronts) -> tuple[str, str]:
 
 async def me(fronts: Fronts, number: int, cookie: str) -> str:
     return str(json.loads((await fronts.ask(number, "GET", "/.splitd/api/me", Cookie=cookie)).body)["name"])
+
+
+@pytest_twisted.ensureDeferred
+async def test_pages_of_other_sites_make_and_take_back_no_keys_and_links(guarded: Cluster) -> None:
+    made = await make(guarded)
+    link = await guarded.ask("POST", SHARES, b'{"path":"/anna"}', Authorization=ANNA)
+    assert link.code == 201
+    changes = (
+        ("POST", API, b'{"kind":"token"}'),
+        ("DELETE", f"{API}/{made['id']}", None),
+        ("POST", SHARES, b'{"path":"/anna"}'),
+        ("DELETE", f"{SHARES}/{json.loads(link.body)['id']}", None),
+    )
+    for foreign in ({"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec_Fetch_Site": "cross-site"}):
+        for method, path, body in changes:
+            refused = await guarded.ask(method, path, body, Authorization=ANNA, **foreign)
+            assert (refused.code, "another site" in refused.text) == (403, True), (method, path, refused.text)
+    own = {"Origin": guarded.url(""), "Sec_Fetch_Site": "same-origin"}
+    assert [(await guarded.ask(*change, Authorization=ANNA, **own)).code for change in changes] == [201, 204] * 2
+
+
+@pytest_twisted.ensureDeferred
+async def test_pages_of_other_sites_take_back_no_links_of_a_store_without_users(cluster: Cluster) -> None:
+    await cluster.put("/f", b"content")
+    link = json.loads((await cluster.ask("POST", SHARES, b'{"path":"/f"}')).body)
+    place = f"{SHARES}/{link['id']}"
+    assert (await cluster.ask("DELETE", place, Origin="https://evil.example")).code == 403
+    assert (await cluster.ask("DELETE", place)).code == 204

@@ -10,10 +10,13 @@ from splitd.frontends.http.answers import Refused, answer
 from splitd.frontends.http.cors import greet_page
 from splitd.frontends.http.guard import Guard, login_headers
 from splitd.frontends.http.limits import RequestLimits
+from splitd.frontends.http.sites import refuse_cross_site
 from splitd.frontends.http.statuses import refusal_of
 from splitd.model.cors import Cors
 from storaged.http import BodyBroken, IRequest, StreamingResource
 from storaged.system.tracing import doing_for
+
+_SAFE = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 
 
 class Cut(Exception):
@@ -28,6 +31,9 @@ class Entrance(StreamingResource):
     :param cors: which pages of other origins may use the store; None for no page.
     :param checks_names: whether requests are refused that call the server by a name that is not its own.
     :param tells_nodes: whether requests to nodes name the client's request.
+    :param refuses_other_sites: whether a change is refused that a page of another site has a browser ask for.  Where
+        a change needs a header or a method of its own, browsers ask for permission before they send it; JSON by POST
+        may come as the form of any page.
     """
 
     def __init__(
@@ -38,8 +44,10 @@ class Entrance(StreamingResource):
         *,
         checks_names: bool,
         tells_nodes: bool,
+        refuses_other_sites: bool = False,
     ) -> None:
         super().__init__()
+        self._refuses_other_sites = refuses_other_sites
         self._guard = guard
         self._limits = limits
         self._cors = cors
@@ -58,7 +66,7 @@ class Entrance(StreamingResource):
 
         :param respond: answers it, given who asks; None if there are no users.
         :param refuse: answers with a refusal.
-        :param is_open: whether nobody needs to log in for it.
+        :param is_open: whether nobody needs to log in for it, and so it does not matter who had it sent.
         """
         if self._tells_nodes:
             doing_for([request.id])
@@ -96,6 +104,8 @@ class Entrance(StreamingResource):
             _refuse(request, Refused(500, "this is a fault of the server; its log says more"), refuse)
 
     async def _find(self, request: IRequest) -> Principal | None:
+        if self._refuses_other_sites and request.method not in _SAFE:
+            refuse_cross_site(request)
         if self._guard is None:
             return None
         principal = self._guard.known(request) or await self._guard.find(request)
