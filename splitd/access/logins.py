@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import re
 import secrets
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, time
@@ -16,11 +14,12 @@ from cachetools import LRUCache
 from twisted.internet.defer import Deferred
 
 from splitd.access.attempts import Attempts, Tell, tell_nobody
+from splitd.access.credentials import Credentials, parse_credentials
 from splitd.access.entries import TokenEntry, UsersEntries
 from splitd.access.grants import Claims, Principal
 from splitd.access.oidc.issuer import Issuer
 from splitd.access.oidc.tokens import Identity
-from splitd.access.secrets import MOST_PASSWORD, OWN_TOKEN_PREFIX, TOKEN_PREFIX, hash_token, proves_password
+from splitd.access.secrets import TOKEN_PREFIX, hash_token, proves_password
 from splitd.access.sessions import Session
 from splitd.errors import BadCredentials, TooManyLogins
 from storaged.system.clocks import WallClock
@@ -32,29 +31,6 @@ REMEMBERED_S = 300.0
 _MOST_REMEMBERED = 4096
 _MOST_AT_ONCE = 32
 """Passwords that may wait to be proven: each takes about a tenth of a second of a core."""
-
-_MOST_HEADER = 4 * 1024
-_MOST_TOKEN = 16 * 1024
-_JWT = re.compile(r"(?:[A-Za-z0-9_-]+\.){2}[A-Za-z0-9_-]+")
-
-
-@attrs.frozen
-class Credentials:
-    """The credentials in an `Authorization` header.
-
-    :param user: the name; empty for a token that is sent alone.
-    :param secret: the password or the token.
-    :param is_jwt: whether it has the form of a token of an issuer (JWT), and not of one of ours.
-    """
-
-    user: str
-    secret: bytes = attrs.field(repr=False)
-    is_jwt: bool = False
-
-    @property
-    def is_own(self) -> bool:
-        """Whether it has the form of a token that its user has made."""
-        return self.secret.startswith(OWN_TOKEN_PREFIX.encode())
 
 
 @attrs.frozen
@@ -376,29 +352,3 @@ class Logins:
         if token.expires is None:
             return float("inf")
         return datetime.combine(token.expires, time(), UTC).timestamp() - self._wall.now_ms() / 1000
-
-
-def parse_credentials(header: str) -> Credentials | None:
-    """Read the value of an `Authorization` header: `Basic` (RFC 7617, with UTF-8) or `Bearer` (RFC 6750).
-
-    :param header: bytes that are not UTF-8 are lone surrogates.
-    :return: None if it is neither, or is not well formed.
-    """
-    scheme, _, value = header.strip().partition(" ")
-    value = value.strip()
-    if scheme.lower() == "bearer" and len(value) <= _MOST_TOKEN and _JWT.fullmatch(value):
-        return Credentials("", value.encode(), is_jwt=True)
-    if len(header) > _MOST_HEADER or not value.isascii():
-        return None
-    if scheme.lower() == "bearer":
-        return Credentials("", value.encode()) if value.startswith(TOKEN_PREFIX) else None
-    if scheme.lower() != "basic":
-        return None
-    try:
-        name, colon, secret = base64.b64decode(value, validate=True).partition(b":")
-        user = name.decode()
-    except ValueError:
-        return None
-    if not colon or not user or not secret or len(secret) > MOST_PASSWORD or b"\0" in secret:
-        return None
-    return Credentials(user, secret)

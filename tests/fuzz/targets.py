@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+from splitd.access.credentials import parse_credentials
 from splitd.access.entries import read_users
 from splitd.access.limits_file import read_limits
-from splitd.access.logins import parse_credentials
 from splitd.errors import BadName, LimitsInvalid, NotFound, UsersInvalid
 from splitd.frontends.http.answers import Refused as Refusal
 from splitd.frontends.http.names import read_path, show_path

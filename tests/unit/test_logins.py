@@ -13,8 +13,9 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 
 from splitd.access.attempts import BY_ADDRESS, BY_USER, EVERY_S, MOST_REMEMBERED, Attempts
+from splitd.access.credentials import parse_credentials
 from splitd.access.entries import UsersEntries, read_users
-from splitd.access.logins import REMEMBERED_S, Logins, parse_credentials
+from splitd.access.logins import REMEMBERED_S, Logins
 from splitd.access.secrets import hash_token, proves_password
 from splitd.errors import BadCredentials, TooManyLogins
 from storaged.http import network_of

@@ -10,8 +10,8 @@ import msgspec
 from twisted.internet.interfaces import IConsumer
 from twisted.logger import Logger
 
+from splitd.access.credentials import parse_credentials
 from splitd.access.grants import Principal
-from splitd.access.logins import parse_credentials
 from splitd.errors import DocumentChanged, NotFound, Overloaded, SplitdError, TooManyLogins
 from splitd.frontends.http.answers import Refused, answer
 from splitd.frontends.http.bodies import read_body
