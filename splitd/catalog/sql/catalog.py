@@ -62,6 +62,7 @@ class StoredCatalog(JournalledCatalog):
     :param new_id: makes the id of a new cluster.
     :param front: the id of the front that uses the catalog; a front gets a new one at each start.
     :param address: where the front is, for operators.
+    :param knows: the version of the schema that its program knows; None for that of this program.
     """
 
     _changes: StoredChanges
@@ -76,12 +77,13 @@ class StoredCatalog(JournalledCatalog):
         *,
         front: str,
         address: str = "",
+        knows: int | None = None,
     ) -> None:
         self._wall = wall
         self._reactor = reactor
         self._new_id = new_id
         current, common = Current(), Common()
-        self._registration = Registration(connect, front, address, __version__)
+        self._registration = Registration(connect, front, address, __version__, knows)
 
         def writers(count: int, first: int) -> list[Writer]:
             renew = self._registration.renew

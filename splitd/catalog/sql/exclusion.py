@@ -1,7 +1,8 @@
-"""Keeps fronts from using a catalog while it is copied, and a copy from beginning while one changes it.
+"""Keeps fronts from using a catalog while it is copied, or migrated in a way that they cannot live with.
 
-A copy holds an advisory lock of its session; each change and each renewal of a lease shares it until its transaction
-ends, or is refused.  PostgreSQL releases such a lock when the session ends, so a copy that is killed leaves none.
+The command holds an advisory lock of its session; each change and each renewal of a lease shares it until its
+transaction ends, or is refused.  PostgreSQL releases such a lock when the session ends, so a command that is killed
+leaves none.
 """
 
 from __future__ import annotations
@@ -16,23 +17,23 @@ from splitd.errors import CatalogOutdated
 
 _KEY = f"{0x73706C63}, hashtext(current_schema())"
 SHARE = f"pg_try_advisory_xact_lock_shared({_KEY})"
-"""An expression that is true if no copy is under way; none begins before the end of the transaction then."""
-COPIED = "the catalog is being copied by `splitctl catalog copy`: no front may use it meanwhile"
+"""An expression that is true if no such command runs; none begins before the end of the transaction then."""
+EXCLUDED = "`splitctl catalog copy` or `migrate` is using the catalog: no front may use it meanwhile"
 _WAIT = "3s"
-"""How long a copy waits for changes that are under way, and for another copy that was killed."""
+"""How long to wait for changes that are under way, and for another command that was killed."""
 
 
 class Excluded(psycopg.OperationalError):
     """No front may use the catalog now; the message says why."""
 
 
-def hold_off_copies(connection: Any) -> None:
-    """Keep copies from beginning before the end of the transaction.
+def hold_off(connection: Any) -> None:
+    """Keep such commands from beginning before the end of the transaction.
 
-    :raise Excluded: a copy is under way.
+    :raise Excluded: one runs.
     """
     if not connection.execute(f"SELECT {SHARE}").fetchone()[0]:
-        raise Excluded(COPIED)
+        raise Excluded(EXCLUDED)
 
 
 @contextmanager
@@ -42,7 +43,7 @@ def no_front(connection: Any) -> Iterator[None]:
     Changes that are under way are waited for.
 
     :param connection: one in which no transaction is open.
-    :raise CatalogOutdated: another copy is under way.
+    :raise CatalogOutdated: another such command runs.
     """
     try:
         with connection.transaction():
@@ -50,7 +51,7 @@ def no_front(connection: Any) -> Iterator[None]:
             connection.execute(f"SELECT pg_advisory_lock({_KEY})")
     except psycopg.errors.LockNotAvailable as problem:
         raise CatalogOutdated(
-            "the catalog is being copied already, or a copy that was killed has not ended yet"
+            "another `splitctl catalog copy` or `migrate` is using the catalog, or was killed and has not ended yet"
         ) from problem
     try:
         yield

@@ -12,9 +12,9 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from splitd.catalog.sql.exclusion import Excluded, hold_off_copies
+from splitd.catalog.sql.exclusion import Excluded, hold_off
 from splitd.catalog.sql.front_rows import LEASE_S
-from splitd.catalog.sql.migrations import migrate, refuse_newer, refuse_older, version_of
+from splitd.catalog.sql.migrations import migrate, newest, refuse_unknown, version_of, why_unknown
 from splitd.errors import CatalogAway, CatalogOutdated
 from storaged.http import reason_of
 from storaged.system.clocks import elapsed_s
@@ -54,16 +54,25 @@ class Registration:
     :param front: the id of the front.
     :param address: where the front is, for operators.
     :param version: that of its program.
+    :param knows: the version of the schema that it knows; None for that of this program.
     :ivar epoch: that of the journal which the catalog was copied from; 0 if it was not.
     :ivar reading: returns the uploads whose versions downloads read now; called in any thread.
     """
 
     _log = Logger()
 
-    def __init__(self, connect: Callable[[], Any], front: str, address: str = "", version: str = "") -> None:
+    def __init__(
+        self,
+        connect: Callable[[], Any],
+        front: str,
+        address: str = "",
+        version: str = "",
+        knows: int | None = None,
+    ) -> None:
         self._connect = connect
         self._front = front
         self._told = address, version
+        self._knows = newest() if knows is None else knows
         self._slot = 0
         self._ended = False
         self.epoch = 0
@@ -88,10 +97,9 @@ class Registration:
                 if version_of(connection) == 0:
                     connection.rollback()
                     migrate(connection)
-                refuse_newer(version_of(connection))
-                refuse_older(version_of(connection))
+                refuse_unknown(connection, self._knows)
                 try:
-                    hold_off_copies(connection)
+                    hold_off(connection)
                 except Excluded as problem:
                     raise CatalogOutdated(str(problem)) from problem
                 query = "INSERT INTO catalog (one, cluster) VALUES (1, %s) ON CONFLICT DO NOTHING"
@@ -128,11 +136,14 @@ class Registration:
         """Renew the lease.
 
         :return: after how many seconds to do so again.
-        :raise Excluded: the catalog is being copied.
+        :raise Excluded: the catalog is being copied, or has tables by now that this program does not know.
         """
         if self._ended:
             return RENEWAL_S
-        hold_off_copies(connection)
+        hold_off(connection)
+        unknown = why_unknown(connection, self._knows)
+        if unknown:
+            raise Excluded(unknown)
         self._slot = connection.execute(_REGISTER, (self._front, LEASE_S, *self._told)).fetchone()[0]
         self._tell_reads(connection)
         asked_at = elapsed_s()

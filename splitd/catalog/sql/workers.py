@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from splitd.catalog.changes import Claim, Prepare
 from splitd.catalog.effects import enact
 from splitd.catalog.sql.chains import ChainBroken
-from splitd.catalog.sql.exclusion import COPIED, SHARE, Excluded
+from splitd.catalog.sql.exclusion import EXCLUDED, SHARE, Excluded
 from splitd.catalog.sql.front_rows import LEASE_S
 from splitd.catalog.sql.fronts import RENEWAL_S
 from splitd.catalog.sql.lanes import Job
@@ -230,7 +230,7 @@ class Writer(Connected):
             if exclusive or any(key.startswith("/") for change in changes for key, _ in change.keys):
                 gate = "pg_advisory_xact_lock" if exclusive else "pg_advisory_xact_lock_shared"
                 if not cursor.execute(f"SELECT {gate}({GATE}), {SHARE}").fetchone()[1]:
-                    raise Excluded(COPIED)
+                    raise Excluded(EXCLUDED)
             outcomes: list[Any] = []
             with self._current.be(state):
                 state.load(key for change in changes for key in change.keys)

@@ -17,7 +17,7 @@ from splitd.catalog.journal.file import FileJournal
 from splitd.catalog.sql.catalog import StoredCatalog
 from splitd.catalog.sql.connecting import connector
 from splitd.catalog.sql.copying import contents_of, read_journal, stored_contents
-from splitd.catalog.sql.exclusion import Excluded, hold_off_copies, no_front
+from splitd.catalog.sql.exclusion import Excluded, hold_off, no_front
 from splitd.catalog.sql.migrations import migrate
 from splitd.errors import CatalogAway, CatalogOutdated, JournalUnfinished, RecoveryRefused
 from splitd.takeover.folders import make_journal_folder
@@ -25,6 +25,7 @@ from storaged.system.clocks import WallClock
 from storaged.system.filesystem import FolderTaken, OSFilesystem
 from tests.catalogs import walk
 from tests.cluster.waiting import becomes
+from tests.contract.catalogs.standing import standing_front
 from tests.contract.catalogs.test_copy_command import copy, make_journal
 from tests.postgres import postgres
 
@@ -67,8 +68,8 @@ async def schema() -> str:
 
 
 @pytest_twisted.async_yield_fixture
-async def front(schema: str) -> AsyncIterator[StoredCatalog]:
-    front = new_front(postgres().url(schema))
+async def standing(schema: str) -> AsyncIterator[StoredCatalog]:
+    front = standing_front(postgres().url(schema))
     await front.start()
     yield front
     await front.close()
@@ -97,7 +98,7 @@ async def test_no_front_starts_on_a_journal_or_database_while_one_is_copied_into
     with closing(postgres().connect(schema)) as connection:
         migrate(connection)
     with copying(tmp_path / "data", url, schema, "INSERT INTO tally VALUES ('files', 0, 1)"):
-        with pytest.raises(CatalogOutdated, match="is being copied by `splitctl catalog copy`"):
+        with pytest.raises(CatalogOutdated, match="`splitctl catalog copy` or `migrate` is using the catalog"):
             await new_front(url).start()
         journal = FileJournal(str(tmp_path / "data/journal"), OSFilesystem(), pool, reactor)  # type: ignore[arg-type]
         with pytest.raises(FolderTaken, match=r"is in use by process \d+ \(splitctl catalog copy\)"):
@@ -116,10 +117,10 @@ async def test_no_front_starts_on_a_database_or_in_a_folder_while_one_is_copied_
     url = postgres().url(schema)
     await starts(url)
     with copying(url, tmp_path / "new", schema, "LOCK TABLE document"):
-        with pytest.raises(CatalogOutdated, match="is being copied by `splitctl catalog copy`"):
+        with pytest.raises(CatalogOutdated, match="`splitctl catalog copy` or `migrate` is using the catalog"):
             await new_front(url).start()
         other = copy(url, tmp_path / "other")
-        assert (other.exit_code, "is being copied already" in other.output) == (1, True)
+        assert (other.exit_code, "is using the catalog" in other.output) == (1, True)
         same = copy(url, tmp_path / "new")
         assert (same.exit_code, "in use by process" in same.output) == (1, True)
     journal = FileJournal(str(tmp_path / "new/journal"), OSFilesystem(), pool, reactor)  # type: ignore[arg-type]
@@ -134,26 +135,23 @@ async def test_no_front_starts_on_a_database_or_in_a_folder_while_one_is_copied_
 
 @pytest_twisted.ensureDeferred
 async def test_a_front_that_had_stood_still_changes_nothing_while_its_catalog_is_copied(
-    tmp_path: Path, schema: str, front: StoredCatalog
+    tmp_path: Path, schema: str, standing: StoredCatalog
 ) -> None:
     url = postgres().url(schema)
-    with closing(postgres().connect(schema)) as connection:
-        connection.execute("UPDATE front SET expires = now() - interval '1 second'")
-        connection.commit()
     with copying(url, tmp_path / "new", schema, "LOCK TABLE document"):
-        with pytest.raises(CatalogAway, match="is being copied by `splitctl catalog copy`"):
-            await front.make_collection("/c")
+        with pytest.raises(CatalogAway, match="`splitctl catalog copy` or `migrate` is using the catalog"):
+            await standing.make_collection("/c")
         with pytest.raises(CatalogAway):
-            await front.renew()
+            await standing.renew()
 
     async def goes_on() -> bool:
         with suppress(CatalogAway):
-            await front.make_collection("/c")
+            await standing.make_collection("/c")
             return True
         return False
 
     await becomes(goes_on)
-    assert set(await walk(front)) == {"/", "/c"}
+    assert set(await walk(standing)) == {"/", "/c"}
 
 
 @pytest.mark.parametrize("table", ["front", "entry", "document"])
@@ -223,7 +221,7 @@ def test_the_lock_of_a_copy_is_that_of_its_schema(schema: str) -> None:
     other = postgres().new_schema()
     with closing(postgres().connect(schema)) as one, closing(postgres().connect(other)) as two:
         with no_front(one), closing(postgres().connect(schema)) as third:
-            hold_off_copies(two)
+            hold_off(two)
             with pytest.raises(Excluded), third:
-                hold_off_copies(third)
-        hold_off_copies(one)
+                hold_off(third)
+        hold_off(one)
