@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IPushProducer, IWriteDescriptor
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IWriteDescriptor
 from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -21,6 +21,20 @@ from storaged.system.read_ahead import WINDOW, ReadAhead
 
 _AT_ONCE = 512 * 1024
 """The most bytes that are sent before other connections get their turn."""
+
+_FIRST = 256 * 1024 + 64
+"""The bytes that a large answer begins with: a unit of the usual size, and its checksum."""
+
+_LARGE = 4 * 1024 * 1024
+"""An answer of so many bytes is large."""
+
+_REST_S = 0.002
+"""How long a large answer rests after its first bytes.
+
+The front sends nothing to its client before it has the first unit of the first part, and the heads of the answers of
+all others.  Where nodes share processors with each other or with the front, those that are quick would fill the buffers
+of the kernel, 3 MiB each, before the others get to their first byte.
+"""
 
 
 class FileShort(Exception):
@@ -88,6 +102,8 @@ class _FileSender:
         self._file, self._socket = _duplicate(file, request.connection.transport.fileno())
         self._position = span.start
         self._stop = span.stop
+        self._rest_at = span.start + _FIRST if len(span) >= _LARGE else span.stop
+        self._resting: IDelayedCall | None = None
 
     def begin(self) -> None:
         self._request.registerProducer(self, True)
@@ -104,7 +120,7 @@ class _FileSender:
 
     def doWrite(self) -> None:
         """Send some bytes: the socket has room."""
-        stop = min(self._position + _AT_ONCE, self._stop)
+        stop = min(self._position + _AT_ONCE, self._stop if self._position >= self._rest_at else self._rest_at)
         if stop > self._fetched and not self._read_ahead.is_cached(self._file, self._position, stop):
             self._fetch()
             return
@@ -123,6 +139,16 @@ class _FileSender:
             self._end(None)
         elif not sent:
             self._end(Failure(FileShort(f"{self._stop - self._position} bytes are missing at {self._position}")))
+        elif self._position == self._rest_at:
+            self._rest()
+
+    def _rest(self) -> None:
+        self._reactor.removeWriter(self)
+        self._resting = self._reactor.callLater(_REST_S, self._rested)
+
+    def _rested(self) -> None:
+        self._resting = None
+        self._reactor.addWriter(self)
 
     def _fetch(self) -> None:
         self._reactor.removeWriter(self)
@@ -153,6 +179,8 @@ class _FileSender:
         if self._socket < 0:
             return
         self._reactor.removeWriter(self)
+        if self._resting is not None:
+            self._resting.cancel()
         # The socket stays open until this descriptor of it is closed, too.
         os.close(self._socket)
         os.close(self._file)

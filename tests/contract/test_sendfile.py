@@ -191,6 +191,29 @@ async def test_a_file_that_cannot_be_read_in_is_a_failure(tmp_path: Path, pool: 
             await read_on(await node.open(str(PART), None))
 
 
+class ToldFiles(ReadAhead):
+    """Files of which all is cached; it tells which spans were about to be sent."""
+
+    def __init__(self) -> None:
+        self.spans: list[Span] = []
+
+    def is_cached(self, _file: int, start: int, stop: int) -> bool:
+        self.spans.append(Span(start, stop))
+        return True
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_large_answer_begins_with_a_unit_and_a_smaller_one_does_not(tmp_path: Path, pool: ThreadPool) -> None:
+    told = ToldFiles()
+    async with started_node(tmp_path, OSFilesystem(), pool, Clock(), read_ahead=told) as node:
+        stored = await stored_part(node)
+        large, smaller = Span(7, len(stored)), Span(7, 7 + 4 * 1024 * 1024 - 1)
+        for span, first in ((large, 256 * 1024 + 64), (smaller, 512 * 1024)):
+            told.spans.clear()
+            assert await read_on(await node.open(str(PART), span)) == stored[span.start : span.stop]
+            assert told.spans[0] == Span(7, 7 + first)
+
+
 class Sending(StreamingResource):
     """Sends a file; a test can cancel the sending."""
 

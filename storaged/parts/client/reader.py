@@ -15,6 +15,13 @@ from storaged.parts.client.patience import Patience, Wait
 from storaged.parts.errors import NodeUnavailable
 from storaged.parts.interfaces import IPartReader
 
+_EARLY = 128 * 1024
+"""The bytes that are kept before anybody reads: the first unit, or the beginning of it.
+
+A download sends its first byte when all parts have answered, and reads no part before.  Until then, each further byte
+of the parts that were quick only takes time from the others.
+"""
+
 
 @implementer(IPartReader)
 class RemotePartReader(Protocol):
@@ -48,6 +55,7 @@ class RemotePartReader(Protocol):
         self._paused = False
         self._wait = Wait(patience, self._expired)
         self._window = window
+        self._most = min(_EARLY, window.size)
 
     def dataReceived(self, data: bytes) -> None:
         """Take the next bytes."""
@@ -59,7 +67,7 @@ class RemotePartReader(Protocol):
             return
         self._pieces.append(data)
         self._kept += len(data)
-        if self._kept >= self._window.size and not self._paused:
+        if self._kept >= self._most and not self._paused:
             self._paused = True
             self.transport.pauseProducing()
 
@@ -87,6 +95,7 @@ class RemotePartReader(Protocol):
     def read(self) -> Deferred[bytes]:
         """Read the next bytes; see `IPartReader.read`."""
         result: Deferred[bytes] = Deferred(lambda _: self._forget())
+        self._most = self._window.size
         if self._pieces:
             data = self._pieces.popleft()
             self._kept -= len(data)
@@ -96,7 +105,7 @@ class RemotePartReader(Protocol):
         else:
             self._waiting = result
             self._wait.begin()
-        if self._paused and self._kept < self._window.size and self._ended is None:
+        if self._paused and self._kept < self._most and self._ended is None:
             self._paused = False
             self.transport.resumeProducing()
         return result
