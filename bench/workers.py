@@ -3,6 +3,7 @@
 
     bench/workers.py                       about three minutes
     bench/workers.py --rounds 9 --json workers.json
+    bench/workers.py --catalog postgresql://splitd@localhost/one postgresql://splitd@localhost/two
 
 The rates of a machine whose cores the load, the nodes and the front share say little about workers: with two cores, the
 client alone takes one.  The CPU time of each process for a request tells what they would do with a core for each: the
@@ -144,6 +145,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7, help="[%(default)s]")
     parser.add_argument("--requests", type=int, default=8000, help="in each round [%(default)s]")
     parser.add_argument("--workers", type=int, default=2, help="of the second side [%(default)s]")
+    parser.add_argument("--catalog", nargs=2, default=["", ""], help="two empty databases, one of each side [journals]")
     parser.add_argument("--port", type=int, default=26900, help="the first port [%(default)s]")
     parser.add_argument("--work", default="var/bench", help="the folder for the data [%(default)s]")
     parser.add_argument("--json", help="where to write the figures")
@@ -153,9 +155,10 @@ def main() -> None:
     figures: dict[tuple[str, int], list[Measured]] = {}
     with scratch(Path(given.work)) as folder, ExitStack() as stack:
         sides: dict[int, Side] = {}
-        for count, port in ((1, given.port), (given.workers, given.port + 50)):
+        counts = (1, given.port), (given.workers, given.port + 50)
+        for (count, port), catalog in zip(counts, given.catalog, strict=True):
             (folder / str(count)).mkdir()
-            cluster = Cluster(folder / str(count), port, workers=count)
+            cluster = Cluster(folder / str(count), port, workers=count, catalog=catalog)
             stack.enter_context(running(cluster))
             sides[count] = side = Side(cluster, body, port)
             side.fill([f"/hot{number}" for number in range(_HOT)], _SIZE, 16)

@@ -156,7 +156,7 @@ class Front:
         self.access, self.store, self.endpoints = self.clients.access, self.clients.store, self.clients.endpoints
         self._layouts = Layouts(self.catalog.namespace, layout, capacity.open_nodes, self._widen)
         self._status = self._make_status(layout)
-        kept = seams, self.upkeep, registry, self._takeover, self._status, operating
+        kept = seams, self.upkeep, registry, self._epoch, self._status, operating
         note = self.access.note_attempt
         self._keeping = None if post is None else Keeping(post, *kept, note_attempt=note, reactor=reactor)
         self._stages = Stages()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 from twisted.python.threadpool import ThreadPool
@@ -20,6 +20,9 @@ from splitd.nodes.state import NodeStatus
 from splitd.takeover.takeover import Takeover, Wanted
 from storaged.system.clocks import WallClock
 from storaged.system.interfaces import IFilesystem
+
+if TYPE_CHECKING:
+    from splitd.catalog.sql.catalog import StoredCatalog
 
 
 def make_journal(
@@ -75,17 +78,33 @@ def make_catalog(
     :param url: the setting `catalog`.
     :param journal: the journal, if the catalog is kept in one.
     :param traced: the same journal, with what traces it.
-    :param changed: see `JournalledCatalog`; of no use with a database, which has no workers.
+    :param changed: see `JournalledCatalog`; of no use with a database, which workers ask themselves.
     :param address: where the front is, for the operators of several fronts.
     :return: the catalog, the journal for the status, and what returns the epoch; None for that of the journal.
     """
     front = os.urandom(8).hex()
     if url == "journal":
         return JournalledCatalog(traced, wall, reactor, front=front, changed=changed), journal, None
-    # What only a database needs takes 9 MiB, which others do without.
     from splitd.catalog.sql.absent import NoJournal
+
+    catalog = make_stored(url, wall, reactor, front, address)
+    return catalog, NoJournal(lambda: catalog.problem), lambda: catalog.epoch
+
+
+def make_stored(
+    url: str, wall: WallClock, reactor: Any, front: str, address: str, *, upkeep: bool = True, before: str = ""
+) -> StoredCatalog:
+    """Make a catalog in a database.
+
+    :param url: the setting `catalog`.
+    :param front: the id of the front, or of the worker, that uses it.
+    :param address: where that is, for operators.
+    :param upkeep: whether it may do the upkeep.
+    :param before: the id of the worker that has ended, and whose place this one takes; empty for none.
+    """
+    # What only a database needs takes 9 MiB, which others do without.
     from splitd.catalog.sql.catalog import StoredCatalog
     from splitd.catalog.sql.connecting import connector
 
-    catalog = StoredCatalog(connector(url), reactor, wall, reactor, front=front, address=address)
-    return catalog, NoJournal(lambda: catalog.problem), lambda: catalog.epoch
+    more: dict[str, Any] = {"address": address, "upkeep": upkeep, "before": before}
+    return StoredCatalog(connector(url), reactor, wall, reactor, front=front, **more)

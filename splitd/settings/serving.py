@@ -292,7 +292,7 @@ class Serving(Storing, frozen=True, forbid_unknown_fields=True):
         if isinstance(self.workers, str):
             endpoints = self.listen, self.listen_tls, self.s3, self.redirect
             is_shared = not any(each.startswith(("ssl:", "unix:")) for each in endpoints)
-            return choose_workers(cores) if platform == "linux" and self.keeps_journal and is_shared else 1
+            return choose_workers(cores) if platform == "linux" and is_shared else 1
         if self.workers > 1 and platform != "linux":
             raise ValueError(f"workers: more than one needs Linux, and this is {platform}")
         return max(1, self.workers)
@@ -322,8 +322,6 @@ class Serving(Storing, frozen=True, forbid_unknown_fields=True):
         super().__post_init__()
         self.cors()
         self.refuse_exposed()
-        if not isinstance(self.workers, str) and self.workers > 1 and not self.keeps_journal:
-            raise ValueError("workers: with a database, start several fronts in place of workers")
         if self.listen_tls and not self.listen_tls.startswith(("tls:", "ssl:")):
             raise ValueError(f"listen_tls: {self.listen_tls} is not an endpoint with TLS, which begins with tls:")
         if self.redirect and not self.has_tls():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,28 +15,22 @@ from zope.interface import implementer
 from splitd.access.entries import UsersEntries
 from splitd.assembly.clients import Clients, make_observing
 from splitd.assembly.process import FrontProcess, nothing
-from splitd.assembly.seams import Tending
 from splitd.assembly.stores import make_policy
 from splitd.capacity import Capacity
 from splitd.config import Config
-from splitd.downloads.finding import Segmentation
-from splitd.errors import FileDamaged, UsersRefused
-from splitd.interfaces.upkeep import IReaper
-from splitd.model.manifest import Manifest
+from splitd.errors import UsersRefused
 from splitd.model.nodes import NodeEntry
 from splitd.model.traffic import Traffic
 from splitd.workers import methods
 from splitd.workers.balance import Balance
 from splitd.workers.calls import Calls
-from splitd.workers.catalog import socket_seams
 from splitd.workers.counters import Counters
 from splitd.workers.exclusive import exclusive_of
-from splitd.workers.ledger import SocketLedger
 from splitd.workers.limits import share_of
 from splitd.workers.link import Link
 from splitd.workers.operating import SharedOperating
-from splitd.workers.pins import RemotePins
 from splitd.workers.post import Post
+from splitd.workers.reaching import reach
 from splitd.workers.registry import SharedRegistry
 from splitd.workers.report import Family, Report
 from splitd.workers.view import View
@@ -50,29 +44,6 @@ from storaged.system.stages import Stages
 
 if TYPE_CHECKING:
     from splitd.tracing import Tracing
-
-
-@implementer(IReaper)
-class _Reaper:
-    """The reaper of the catalog's process."""
-
-    def __init__(self, calls: Calls) -> None:
-        self._wake = partial(calls.tell, methods.WAKE)
-
-    def wake(self) -> None:
-        """Look for doomed parts soon; see `IReaper.wake`."""
-        self._wake()
-
-
-def _tending(calls: Calls, pins: RemotePins, segmentation: Segmentation) -> Tending:
-    """Return the upkeep of the catalog's process, as a worker tells it."""
-
-    def found(manifest: Manifest, index: int, problem: FileDamaged) -> None:
-        calls.tell(methods.FOUND, manifest, index, str(problem).encode("utf-8", "replace").decode())
-
-    hurt: Callable[[], None] = partial(calls.tell, methods.HURT)
-    # The catalog's process learns what is unpinned, and does what is to be done.
-    return Tending(SocketLedger(calls), _Reaper(calls), pins, lambda _: None, segmentation, hurt, found)
 
 
 @implementer(IServer)
@@ -128,16 +99,16 @@ class WorkerFront:
         policy = make_policy(process, registry.is_usable, registry.suspect)
         registry.watch_recoveries(policy.recovered)
         counters = Counters(post.counters)
-        seams = socket_seams(calls, counters)
+        reached = self._reached = reach(config, calls, counters, post, reactor, wall)
+        seams = reached.seams
         named = seams.statistics, seams.namespace
         self._capacity = Capacity(*named, registry, config.cut(), descriptors, seams.quotas)
-        self._pins = RemotePins(calls)
         observing = make_observing(process)
         self._operating, self._exclusive = SharedOperating(calls, wall), exclusive_of(calls)
         self._clients = Clients(
             process,
             seams,
-            _tending(calls, self._pins, Segmentation(seams.versions, reactor)),
+            reached.tending,
             registry,
             policy,
             self._capacity,
@@ -180,7 +151,7 @@ class WorkerFront:
 
     def _greeted(self, view: View) -> None:
         self._show(view)
-        self._pins.again()
+        self._reached.again()
         self._exclusive.end_all()  # others may have acquired what this one did on the connection before
         self._operating.learn()
         if self._clients.endpoints.port is not None:
@@ -232,6 +203,7 @@ class WorkerFront:
         enter, clients = self._stages.enter, self._clients
         await self._process.start(enter)
         await clients.prepare(enter)
+        await self._reached.start(enter)
         await enter(self._link.start, self._link.stop, interrupt=self._link.stop)
         await self._operating.learn()
         await clients.limit(enter)

@@ -58,6 +58,7 @@ class Head:
         self._address = ""
         self._catalog: Child | None = None
         self._workers: dict[int, Child] = {}
+        self._fronts: dict[int, str] = {}
         self._pauses: dict[str, float] = {}
         self._stopping = False
         self._ready: Deferred[None] = Deferred()
@@ -154,7 +155,9 @@ class Head:
     def _begin_worker(self, number: int) -> None:
         environment, lent = self._handover.lend(self._environment())
         child = self._workers[number] = Child(f"worker {number}")
-        post = self._post(kind="worker", number=number)
+        before, front = self._fronts.get(number, ""), os.urandom(8).hex()
+        self._fronts[number] = front
+        post = self._post(kind="worker", number=number, front=front, before=before)
         inherited = [*self._descriptors.values(), *lent]
         child.start(self._reactor, self._command(), post.environment(environment), inherited)
         self._watch(child, lambda: self._begin_worker(number))

@@ -16,6 +16,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import Logger
 
 from splitd.downloads.pins import Pins
+from splitd.errors import CatalogAway
 from splitd.frontends.resumable.exclusive import Exclusive
 from splitd.interfaces.uploads import IUploadLedger
 from splitd.nodes.registry import NodeRegistry
@@ -182,7 +183,8 @@ class Hub(Factory):
         return View(self._cluster, self._epoch(), self._widest, [NodeView.of(node) for node in self._registry.nodes()])
 
     async def _show(self) -> None:
-        self._widest = (await self._seams["catalog"].statistics()).widest
+        with suppress(CatalogAway):  # a database; the nodes are shown all the same
+            self._widest = (await self._seams["catalog"].statistics()).widest
         shown = encode_view(self.view())
         if bytes(shown) != self._shown:
             self._shown = bytes(shown)

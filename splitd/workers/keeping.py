@@ -19,7 +19,6 @@ from splitd.frontends.admin.status import Measured, Status
 from splitd.frontends.console.building import Operating
 from splitd.model.manifest import Manifest
 from splitd.nodes.registry import NodeRegistry
-from splitd.takeover.takeover import Takeover
 from splitd.workers.counters import Counters
 from splitd.workers.hub import Hub
 from splitd.workers.post import Post
@@ -64,6 +63,7 @@ class Keeping:
     """The workers of this catalog.
 
     :param seams: of the catalog, which workers call.
+    :param epoch: returns the epoch of which nodes take requests.
     :param status: the state of the front, from which this one is made.
     :param operating: what operators see and do.
     :param note_attempt: called with each login that a worker judges; see `Access.note_attempt`.
@@ -75,7 +75,7 @@ class Keeping:
         seams: Seams,
         upkeep: Upkeep,
         registry: NodeRegistry,
-        takeover: Takeover,
+        epoch: Callable[[], int],
         status: Status,
         operating: Operating,
         *,
@@ -92,7 +92,7 @@ class Keeping:
             upkeep.reaper,
             registry,
             tending=_Tending(upkeep),
-            epoch=takeover.epoch,
+            epoch=epoch,
             operating=self,
             note_attempt=note_attempt,
             wanted=post.workers,

@@ -25,6 +25,8 @@ class Post(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     :param workers: how many workers there are.
     :param number: of the worker, from 0.
     :param socket: the descriptor of the socket with this address; -1 in a worker.
+    :param front: the id by which a catalog in a database knows the worker.
+    :param before: that of the worker which had this number and has ended; empty for none.
     """
 
     kind: Literal["catalog", "worker"]
@@ -34,6 +36,8 @@ class Post(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     workers: int
     number: int = 0
     socket: int = -1
+    front: str = ""
+    before: str = ""
 
     def environment(self, environment: Mapping[str, str]) -> dict[str, str]:
         """Return the environment of the process."""

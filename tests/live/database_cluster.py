@@ -77,7 +77,7 @@ class DatabaseCluster(KilledCluster):
 
     def forget_the_dead(self) -> None:
         """Make it for the database as if the fronts that do not run now had been killed a minute ago, and as if nobody
-        read what was deleted.
+        read what was deleted.  Workers count as killed, too, until they renew their leases.
         """
         fronts = [front for name in self.ports for front in self.status_of(name).get("fronts", [])]
         living = [front["id"] for front in fronts if front["asked"]]
@@ -90,14 +90,24 @@ class DatabaseCluster(KilledCluster):
             waiting = "SELECT ctid FROM doomed WHERE at > '-infinity' FOR UPDATE SKIP LOCKED"
             connection.execute(f"UPDATE doomed SET at = '-infinity' WHERE ctid = ANY(ARRAY({waiting}))")
 
+    def uploads_begun(self) -> int:
+        """Count the uploads, and the moves of parts, that are under way for the database, also those of the dead."""
+        with connector(self._database)() as connection:  # which is closed at the end
+            query = "SELECT (SELECT count(*) FROM upload) + (SELECT count(*) FROM move)"
+            count: int = connection.execute(query).fetchone()[0]
+            return count
+
     def wait_reaped(self) -> None:
         """Wait until no upload is under way and nothing is left to delete; nobody reads anything meanwhile."""
 
         def is_done() -> bool:
             self.forget_the_dead()
             statuses = [self.status_of(name) for name in self.ports]
-            return all(statuses) and not any(
-                status["uploads"]["under_way"] or status["reaper"]["doomed"] for status in statuses
+            # Those of a front that was killed are under way until another one has aborted them.
+            return (
+                all(statuses)
+                and not self.uploads_begun()
+                and not any(status["uploads"]["under_way"] or status["reaper"]["doomed"] for status in statuses)
             )
 
         wait_until(is_done, "the end of the reaper's work", lambda: list(map(self.status_of, self.ports)))

@@ -482,7 +482,7 @@ def test_one_process_does_all_where_workers_cannot_be() -> None:
     assert config().count_workers(8, "linux") == 4
     assert config(listen_tls="ssl:8443:interface=127.0.0.1").count_workers(8, "linux") == 1
     assert config(listen="unix:/run/s").count_workers(8, "linux") == 1
-    assert config(catalog="postgresql://h/d").count_workers(8, "linux") == 1
+    assert config(catalog="postgresql://h/d").count_workers(8, "linux") == 4
     assert config().count_workers(8, "darwin") == 1
     assert config(workers=0).count_workers(8, "darwin") == 1
     assert config(workers=3).count_workers(1, "linux") == 3

@@ -63,6 +63,8 @@ class StoredCatalog(JournalledCatalog):
     :param front: the id of the front that uses the catalog; a front gets a new one at each start.
     :param address: where the front is, for operators.
     :param knows: the version of the schema that its program knows; None for that of this program.
+    :param upkeep: whether it may do the upkeep; see `Registration`.
+    :param before: the id of a front that has ended, and whose place this one takes; see `Registration`.
     """
 
     _changes: StoredChanges
@@ -78,12 +80,15 @@ class StoredCatalog(JournalledCatalog):
         front: str,
         address: str = "",
         knows: int | None = None,
+        upkeep: bool = True,
+        before: str = "",
     ) -> None:
         self._wall = wall
         self._reactor = reactor
         self._new_id = new_id
         current, common = Current(), Common()
-        self._registration = Registration(connect, front, address, __version__, knows)
+        about = front, address, __version__, knows
+        self._registration = Registration(connect, *about, upkeep=upkeep, before=before)
 
         def writers(count: int, first: int) -> list[Writer]:
             renew = self._registration.renew

@@ -27,6 +27,8 @@ RENEWAL_S = 5.0
 """How often it is renewed."""
 LOOKED_UP_S = 60
 """How long before its download a version may have been looked up."""
+_BEGINNING = 0x73706C66
+"""The key of the advisory lock that fronts hold while they are registered for the first time."""
 SLOTS = 8
 """The numbers of its connections that each front has."""
 
@@ -55,6 +57,9 @@ class Registration:
     :param address: where the front is, for operators.
     :param version: that of its program.
     :param knows: the version of the schema that it knows; None for that of this program.
+    :param upkeep: whether it may have the lease of the upkeep.
+    :param before: the id of a front whose process has ended; it counts as gone when this one is registered, and need
+        not expire.  Empty for none.
     :ivar epoch: that of the journal which the catalog was copied from; 0 if it was not.
     :ivar reading: returns the uploads whose versions downloads read now; called in any thread.
     """
@@ -68,9 +73,14 @@ class Registration:
         address: str = "",
         version: str = "",
         knows: int | None = None,
+        *,
+        upkeep: bool = True,
+        before: str = "",
     ) -> None:
         self._connect = connect
         self._front = front
+        self._upkeep = upkeep
+        self._before = before
         self._told = address, version
         self._knows = newest() if knows is None else knows
         self._slot = 0
@@ -108,6 +118,9 @@ class Registration:
                     VALUES (0, '', 1, %s, %s) ON CONFLICT DO NOTHING"""
                 connection.execute(query, (now_ms, now_ms))
                 connection.execute("INSERT INTO node VALUES (0, '') ON CONFLICT DO NOTHING")
+                # Several that begin at the same moment would choose the same slot.
+                connection.execute("SELECT pg_advisory_xact_lock(%s)", (_BEGINNING,))
+                connection.execute("DELETE FROM front WHERE id = %s", (self._before,))
                 self.epoch = connection.execute("SELECT epoch FROM catalog").fetchone()[0]
                 self.renew(connection)
                 connection.commit()
@@ -146,6 +159,8 @@ class Registration:
             raise Excluded(unknown)
         self._slot = connection.execute(_REGISTER, (self._front, LEASE_S, *self._told)).fetchone()[0]
         self._tell_reads(connection)
+        if not self._upkeep:
+            return RENEWAL_S
         asked_at = elapsed_s()
         leads = connection.execute(_LEAD, (self._front, LEASE_S, MARGIN_S)).fetchone() is not None
         self._leads_until = asked_at + LEASE_S - MARGIN_S if leads else -math.inf

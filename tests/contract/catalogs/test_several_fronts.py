@@ -10,6 +10,7 @@ import attrs
 import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 
 from splitd import __version__
 from splitd.catalog.sql.catalog import StoredCatalog
@@ -40,13 +41,12 @@ class Both:
     fronts: list[StoredCatalog]
     schema: str
 
-    def new_front(self, number: int) -> StoredCatalog:
+    def new_front(self, number: int, clock: Any = None, **more: Any) -> StoredCatalog:
         from twisted.internet import reactor
 
+        named = {"front": f"front {number}", "address": f"host{number}:8080"}
         connect = connector(postgres().url(self.schema))
-        return StoredCatalog(
-            connect, reactor, WallClock(), reactor, front=f"front {number}", address=f"host{number}:8080"
-        )
+        return StoredCatalog(connect, reactor, WallClock(), clock or reactor, **named, **more)
 
     def rows(self, query: str) -> list[Any]:
         """Run a query beside the fronts."""
@@ -289,3 +289,45 @@ async def test_the_upkeep_of_a_front_that_was_killed_is_taken_over_eight_seconds
     await two.renew()
     assert await two.doomed_parts.doomed_nodes() == dict.fromkeys(NODES, 1)
     assert [(each.id, each.upkeep) for each in await two.fronts.seen()] == [("front 2", ["upkeep"])]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_front_that_does_no_upkeep_never_takes_it_over(both: Both) -> None:
+    worker = both.new_front(3, upkeep=False)
+    both.fronts.append(worker)
+    await worker.start()
+    await both.put(2, "/f", A)
+    await worker.delete("/f", ALWAYS)
+    both.rows("UPDATE doomed SET at = '-infinity'")
+    for front in both.fronts[:2]:
+        await front.leave()
+    await worker.renew()
+    assert await worker.doomed_parts.doomed_nodes() == {}
+    assert (await worker.doomed_parts.doomed_on("a", "", 9)).parts == []
+    assert [(each.id, each.upkeep) for each in await worker.fronts.seen()] == [("front 3", [])]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_front_takes_the_place_of_one_whose_process_has_ended(both: Both) -> None:
+    one, two = both.fronts
+    await begin(one.ledger, A, "/f", NODES)
+    await begin(two.ledger, B, "/g", NODES)
+    again = both.new_front(3, before="front 1")
+    both.fronts.append(again)
+    await again.start()
+    assert await again.ledger.abort_abandoned() == 1
+    assert [each.id for each in await again.fronts.seen()] == ["front 2", "front 3"]
+    with pytest.raises(SplitdError, match="is not under way"):
+        await commit(one.ledger, "/f", manifest(A))
+    assert await commit(two.ledger, "/g", manifest(B))
+
+
+@pytest_twisted.ensureDeferred
+async def test_fronts_that_start_at_the_same_moment_are_all_registered_at_once(both: Both) -> None:
+    # One that had to try again would wait for this clock, which stands still.
+    together = [both.new_front(number, Clock()) for number in range(3, 11)]
+    both.fronts += together
+    for started in [front.start() for front in together]:
+        await started
+    assert len(await both.fronts[0].fronts.seen()) == 10
+    assert both.rows("SELECT count(DISTINCT slot) FROM front") == [(10,)]
