@@ -15,7 +15,7 @@ from tests.clients.clusters import new_cluster
 from tests.clients.console import Console
 from tests.live.clients import ask
 from tests.live.local_cluster import LocalCluster
-from tests.users import ROOT, write_users
+from tests.users import ANNA, ROOT, write_users
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +78,51 @@ def test_logging_out_everywhere_ends_the_other_window_which_asks_and_goes_on(
         log_in(there, "anna", "anna-pw")
         there.locator("dialog[open]").get_by_role("button", name="Create").click()
         expect(there.locator(".row .name").get_by_text("made later")).to_be_visible()
+
+
+def test_uploads_go_on_after_a_login_when_their_session_has_ended(
+    browser: Browser, faults: Faults, guarded: LocalCluster
+) -> None:
+    with opened(browser, faults) as page:
+        page.goto(f"{guarded.url}/anna/")
+        log_in(page, "anna", "anna-pw")
+        console = Console(page, f"{guarded.url}/anna")
+        console.network(2**20)
+        console.upload(("large", bytes(9 * 2**20)))
+        expect(page.get_by_role("button", name="Pause: large")).to_be_visible()
+        page.get_by_role("button", name="Pause: large").click()
+        console.becomes("large", "paused")
+        page.context.clear_cookies()
+        console.network()
+        console.upload(("small", b"x"))
+        page.get_by_role("button", name="Resume: large").dispatch_event("click")
+        console.becomes("large", "failed")
+        console.becomes("small", "failed")
+        log_in(page, "anna", "anna-pw")
+        console.becomes("large", "done")
+        console.becomes("small", "done")
+    assert ask(f"{guarded.url}/anna/small", Authorization=ANNA).body == b"x"
+
+
+def test_a_window_works_on_after_a_new_login_in_another_one(
+    browser: Browser, faults: Faults, guarded: LocalCluster
+) -> None:
+    with opened(browser, faults) as here:
+        here.goto(f"{guarded.url}/anna/")
+        log_in(here, "anna", "anna-pw")
+        expect(here.get_by_role("button", name="New folder")).to_be_visible()
+        there = here.context.new_page()
+        there.goto(f"{guarded.url}/anna/")
+        there.get_by_role("button", name="Account of anna").click()
+        there.get_by_role("menuitem", name="Log out", exact=True).click()
+        log_in(there, "anna", "anna-pw")
+        expect(there.get_by_role("button", name="Account of anna")).to_be_visible()
+        here.get_by_role("button", name="New folder").click()
+        here.locator("dialog[open]").get_by_role("textbox").fill("by the new login")
+        here.locator("dialog[open]").get_by_role("button", name="Create").click()
+        expect(here.locator(".row .name").get_by_text("by the new login")).to_be_visible()
+        Console(here, f"{guarded.url}/anna").upload(("sent by it", b"x"))
+        Console(here, f"{guarded.url}/anna").becomes("sent by it", "done")
 
 
 def test_links_are_made_listed_and_taken_back(browser: Browser, faults: Faults, guarded: LocalCluster) -> None:

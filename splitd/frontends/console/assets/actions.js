@@ -1,6 +1,6 @@
 // What can be done with files and folders.
 import { html, Signal, useEffect, useState } from "./html.js";
-import { bin, getJson, join, makeFolder, me, remove, restore, transfer, urlOf } from "./api.js";
+import { bin, Failure, getJson, join, makeFolder, me, remove, restore, transfer, urlOf } from "./api.js";
 import { Ask, Confirm, Modal, open, say, sayFailure, wordsOf } from "./dialogs.js";
 import { formatMoment, formatNumber, formatSize } from "./format.js";
 import { Icon, KindIcon } from "./icons.js";
@@ -61,7 +61,9 @@ export function askRename(rows, row) {
     check: wrongName,
     run: async (name) => {
       if (name === row.name) return row.path;
-      await transfer("MOVE", row, join(row.folder, name));
+      await transfer("MOVE", row, join(row.folder, name)).catch((problem) => {
+        throw problem.status === 412 ? taken(problem, name) : problem;
+      });
       rows.rows = rows.rows.filter((other) => other.path !== row.path);
       rows.put(new Row(row.folder, [name, row.size, row.ms, row.type]));
       rows.arrange();
@@ -82,15 +84,25 @@ async function removeUndoably(rows, chosen) {
   rows.drop(gone.map((row) => row.path));
   report(failed, "notDeleted");
   if (!gone.length) return undefined;
-  say(t("deleted", gone.length), { action: { label: t("undo"), run: () => undo(rows, things) } });
+  undoing = () => undo(rows, things);
+  say(t("deleted", gone.length), { action: { label: t("undo"), run: undoLast } });
   return true;
+}
+
+let undoing = null; // what takes the last deletion back
+
+/** Take the last deletion back. */
+export function undoLast() {
+  const run = undoing;
+  undoing = null;
+  if (run) run();
 }
 
 async function undo(rows, things) {
   const failed = await each(things.map(([row, thing]) => Object.assign(row, { thing })), (row) => restore(row.thing));
   const kept = new Set(failed.map(([row]) => row));
   const back = things.map(([row]) => row).filter((row) => !kept.has(row));
-  for (const row of back) if (row.folder === rows.path) rows.put(row);
+  for (const row of back) if (row.folder === rows.path || rows.text) rows.put(row);
   rows.arrange();
   report(failed, "notRestored");
   if (back.length) say(t("restored", back.length));
@@ -126,10 +138,12 @@ export function freeName(name, isTaken) {
 }
 
 /** Move or copy rows into a folder.  Where a name is taken, a copy gets another one, and a move is refused. */
-export async function put(rows, method, chosen, folder) {
+export async function put(rows, method, all, folder) {
+  const chosen = all.filter((row) => method === "COPY" || row.folder !== folder); // the others are there
   const done = [];
   const failed = await each(chosen, async (row) => {
     let name = row.name;
+    if (row.isFolder && `${folder}/`.startsWith(`${row.path}/`)) throw new Failure(409, t("intoItself"));
     for (let tries = 1; ; tries += 1) {
       try {
         if (method === "COPY" && folder === row.folder && tries === 1) name = freeName(row.name, () => false);

@@ -53,8 +53,17 @@ export function failureOf(status, text, type) {
   return failure;
 }
 
+/** Whether there is another session by now, of a login in another window; requests have its token from now on. */
+export async function renewed() {
+  if (!me.value.session) return false;
+  const now = await getJson("me").catch(() => me.value);
+  if (now.csrf === me.value.csrf) return false;
+  me.set(now);
+  return true;
+}
+
 /** Send a request; the answer is one of success. */
-export async function call(method, url, { headers, body, signal, accept = "*/*" } = {}) {
+export async function call(method, url, { headers, body, signal, accept = "*/*", again = false } = {}) {
   let answer;
   try {
     answer = await fetch(url, {
@@ -69,6 +78,9 @@ export async function call(method, url, { headers, body, signal, accept = "*/*" 
     throw new Failure(0, "");
   }
   if (answer.ok) return answer;
+  if (answer.status === 403 && !again && method !== "GET" && (await renewed())) {
+    return call(method, url, { headers, body, signal, accept, again: true });
+  }
   throw failureOf(answer.status, await answer.text().catch(() => ""), answer.headers.get("Content-Type"));
 }
 

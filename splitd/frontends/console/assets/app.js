@@ -117,6 +117,11 @@ function accountMenu(event) {
   ]);
 }
 
+// Files that are dropped beside the list would take the place of the page.
+for (const name of ["dragover", "drop"]) {
+  addEventListener(name, (event) => [...(event.dataTransfer?.types || [])].includes("Files") && event.preventDefault());
+}
+
 try {
   setTheme(localStorage.getItem("splitd.theme") || "auto");
 } catch {

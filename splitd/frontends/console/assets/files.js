@@ -1,16 +1,16 @@
 // The files: one folder, or what a search found.
 import { html, useEffect, useMemo, useRef, useState, useSignal } from "./html.js";
-import { me, start, urlOf } from "./api.js";
+import { join, loginAsked, me, split, start, urlOf } from "./api.js";
 import * as actions from "./actions.js";
-import { dialog, menu, openMenu, wordsOf } from "./dialogs.js";
+import { menu, openMenu, wordsOf } from "./dialogs.js";
 import { formatNumber, formatSize } from "./format.js";
 import { Icon } from "./icons.js";
 import { List } from "./list.js";
 import { Found, Listing } from "./listing.js";
 import { Path } from "./path.js";
-import { go, openFolder } from "./router.js";
+import { go, leave, openFolder } from "./router.js";
 import { t } from "./texts.js";
-import { choose, dropped, finished } from "./upload.js";
+import { add, choose, dropped, finished } from "./upload.js";
 import { Preview } from "./preview.js";
 
 const LOOK_MS = 15000; // how often a folder in sight is asked for changes
@@ -49,10 +49,12 @@ function useRows(path, sought) {
       rows.put(row);
       rows.arrange();
     });
+    const unwatchLogin = loginAsked.watch((why) => why === null && look());
     return () => {
       clearInterval(timer);
       removeEventListener("focus", look);
       unwatch();
+      unwatchLogin();
       rows.close();
     };
   }, [rows]);
@@ -88,7 +90,17 @@ export function Files({ path, query }) {
   const shown = rows.shown;
   const mayWrite = rows.rights.includes("write");
 
+  // Above a folder that one leaves upwards, it is the one that keys act on.
+  const before = useRef(path);
+  const left = useRef(null);
   useEffect(() => {
+    const at = left.current === null ? -1 : shown.findIndex((row) => row.path === left.current);
+    if (at >= 0 && cursor < 0) setCursor(at);
+    if (at >= 0 || rows.complete) left.current = null;
+  });
+  useEffect(() => {
+    left.current = split(before.current)[0] === path && before.current !== path ? before.current : null;
+    before.current = path;
     setSelected(new Set());
     setCursor(-1);
     if (filterRef.current) filterRef.current.value = "";
@@ -134,7 +146,7 @@ export function Files({ path, query }) {
     download: () => actions.download(acted()),
     clip: (method) => acted().length && actions.clipboard.set({ method, rows: acted() }),
     paste: async () => {
-      if (!clip || sought) return;
+      if (sought) return;
       actions.clipboard.set(clip.method === "MOVE" ? null : clip);
       await actions.put(rows, clip.method, clip.rows, path);
     },
@@ -198,6 +210,19 @@ export function Files({ path, query }) {
     ].filter((item, at, all) => item || (item === null && at && all[at - 1] !== null)));
   }
 
+  function clearFilter() {
+    filterRef.current.value = "";
+    rows.setFilter("");
+  }
+
+  function menuAtCursor() {
+    const row = shown[cursor];
+    const shape = document.getElementById(`row-${cursor}`);
+    if (!row || !shape) return;
+    const { left: x, bottom } = shape.getBoundingClientRect();
+    contextMenu(x + 40, bottom, selected.has(row.path) ? chosen() : [row]);
+  }
+
   function listKey(event, columns, page) {
     const { key } = event;
     if (event.target.closest(".head, .pick, .more") && (key === "Enter" || key === " ")) return;
@@ -221,12 +246,14 @@ export function Files({ path, query }) {
     else if (key === " ") cursor >= 0 && on.pick(event, shown[cursor], cursor);
     else if (key === "F2" && mayWrite) act.rename();
     else if (key === "Delete" && mayWrite) act.remove();
-    else if (key === "Escape") select([]);
+    else if (key === "Escape") selected.size ? select([]) : clearFilter();
+    else if (key === "ContextMenu" || (key === "F10" && event.shiftKey)) menuAtCursor();
     else if (key === "Backspace" || (key === "ArrowUp" && event.altKey)) path !== "/" && openFolder(path.slice(0, path.lastIndexOf("/")) || "/");
     else if (command && key.toLowerCase() === "a") select(shown.map((row) => row.path));
     else if (command && key.toLowerCase() === "c") act.clip("COPY");
     else if (command && key.toLowerCase() === "x" && mayWrite) act.clip("MOVE");
-    else if (command && key.toLowerCase() === "v" && mayWrite) act.paste();
+    else if (command && key.toLowerCase() === "v" && mayWrite && clip) act.paste();
+    else if (command && key.toLowerCase() === "z" && !event.shiftKey) actions.undoLast();
     else if (key === "/" && !command) document.querySelector("[data-type-path]")?.click();
     else if (key.length === 1 && !command && !event.altKey) {
       filterRef.current.focus();
@@ -240,24 +267,35 @@ export function Files({ path, query }) {
   useEffect(() => {
     const early = (event) => {
       const free = document.activeElement === document.body || document.activeElement === null;
-      if (free && !dialog.value && !menu.value) {
+      if (free && !menu.value && !document.querySelector("dialog[open]")) {
         focusList();
         listKey(event, 1, 10);
       }
     };
+    // Files that were copied elsewhere, or a picture of the screen.
+    const pasted = (event) => {
+      const files = [...event.clipboardData.files];
+      if (!files.length || !mayWrite || sought || document.querySelector("dialog[open]")) return;
+      event.preventDefault();
+      add(files.map((file) => [file, join(path, file.name)]));
+    };
     addEventListener("keydown", early);
-    return () => removeEventListener("keydown", early);
+    addEventListener("paste", pasted);
+    return () => {
+      removeEventListener("keydown", early);
+      removeEventListener("paste", pasted);
+    };
   });
 
+  const mayDrop = mayWrite && !sought;
   const drag = {
     onDragEnter: (event) => hasFiles(event) && (event.preventDefault(), setOver((depth) => depth + 1)),
-    onDragOver: (event) => hasFiles(event) && event.preventDefault(),
     onDragLeave: () => setOver((depth) => Math.max(0, depth - 1)),
     onDrop: (event) => {
       if (!hasFiles(event)) return;
       event.preventDefault();
       setOver(0);
-      if (mayWrite && !sought) dropped(event.dataTransfer, path);
+      if (mayDrop) dropped(event.dataTransfer, path);
     },
   };
   const picked = chosen();
@@ -268,7 +306,7 @@ export function Files({ path, query }) {
   };
   const preview = query.get("show");
 
-  return html`<section class=${over && mayWrite ? "files dropping" : "files"} ...${drag}>
+  return html`<section class=${over && mayDrop ? "files dropping" : "files"} ...${drag}>
     <h1 class="unseen">${sought ? t("searchFor", sought) : path === "/" ? t("files") : path}</h1>
     <div class="bar">
       ${sought
@@ -286,8 +324,7 @@ export function Files({ path, query }) {
               if (shown.length) (setCursor(0), setAnchor(0), select([shown[0].path]));
               event.preventDefault();
             } else if (event.key === "Escape") {
-              event.target.value = "";
-              rows.setFilter("");
+              clearFilter();
               focusList();
             }
             event.stopPropagation();
@@ -325,8 +362,8 @@ export function Files({ path, query }) {
           onSort=${(by) => (rows.setSort(by), keep("splitd.sort", JSON.stringify(rows.sort)))} />`}
     ${!rows.failure && !shown.length && html`<${Empty} rows=${rows} path=${path} sought=${sought} mayWrite=${mayWrite} />`}
     <${Foot} rows=${rows} />
-    ${over > 0 && mayWrite && html`<div class="drop-hint" aria-hidden="true"><${Icon} name="upload" size=${32} />${t("dropHere", path === "/" ? t("files") : path)}</div>`}
-    ${preview && html`<${Preview} key="preview" path=${preview} rows=${shown} close=${() => go(location.pathname + (sought ? `?${new URLSearchParams({ search: sought })}` : ""))}
+    ${over > 0 && mayDrop && html`<div class="drop-hint" aria-hidden="true"><${Icon} name="upload" size=${32} />${t("dropHere", path === "/" ? t("files") : path)}</div>`}
+    ${preview && html`<${Preview} key="preview" path=${preview} rows=${shown} close=${() => leave(location.pathname + (sought ? `?${new URLSearchParams({ search: sought })}` : ""))}
       show=${(row) => go(`${location.pathname}?${new URLSearchParams({ ...(sought && { search: sought }), show: row.path })}`, true)} />`}
   </section>`;
 }

@@ -135,6 +135,7 @@ export class Listing extends Rows {
   /** Load it again if somebody has changed it since. */
   async refresh() {
     if (!this.complete) return;
+    if (this.failure) return this.load();
     try {
       const page = await getJson("list", { path: this.path, limit: 1 }, this.ending.signal);
       if (page.modified_ms !== this.modified) await this.load();

@@ -23,9 +23,10 @@ export function Login() {
     setBusy(true);
     setProblem("");
     try {
+      const before = me.value.name;
       me.set(await postJson("login", { name: form.get("name"), password: form.get("password") }));
       if (start.next) location.assign(start.next);
-      else if (start.login) location.reload();
+      else if (start.login || (before && before !== me.value.name)) location.reload(); // others see other files
       else loginAsked.set(null);
     } catch (failure) {
       setProblem(failure.status === 401 ? t("wrongPassword") : wordsOf(failure));

@@ -23,7 +23,7 @@ export function Path({ path }) {
         const to = `/${names.slice(0, at + 1).join("/")}`;
         const isLast = at === names.length - 1;
         return html`<li key=${to}><span class="sep" aria-hidden="true">/</span>
-          <a href=${urlOf(to, true)} onClick=${follow} aria-current=${isLast ? "page" : undefined}>${name}</a></li>`;
+          <a href=${urlOf(to, true)} onClick=${follow} dir="auto" aria-current=${isLast ? "page" : undefined}>${name}</a></li>`;
       })}
     </ol>
     <button class="quiet icon-only" aria-label=${t("typePath")} title=${`${t("typePath")} (/)`} data-type-path onClick=${() => setTyping(true)}>

@@ -3,10 +3,11 @@
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./html.js";
 import { call, getJson, split, start, urlOf } from "./api.js";
 import { download, askProperties } from "./actions.js";
-import { wordsOf } from "./dialogs.js";
+import { dialog, wordsOf } from "./dialogs.js";
 import { formatSize, kindOf } from "./format.js";
 import { Icon } from "./icons.js";
 import { Row } from "./listing.js";
+import { go } from "./router.js";
 import { t } from "./texts.js";
 
 const TEXT = 512 * 1024; // bytes of a text that are shown
@@ -20,7 +21,9 @@ export function Preview({ path, rows, close, show }) {
     if (at >= 0) return;
     const [folder, name] = split(path);
     getJson("details", { path }).then(
-      (known) => setAlone(new Row(folder, [name, known.size, known.modified_ms, known.content_type])),
+      (known) => known.type === "collection"
+        ? go(urlOf(path, true), true)
+        : setAlone(new Row(folder, [name, known.size, known.modified_ms, known.content_type])),
       (problem) => setAlone(Object.assign(new Row(folder, [name, 0, 0, ""]), { problem })),
     );
   }, [path]);
@@ -34,16 +37,21 @@ export function Preview({ path, rows, close, show }) {
     return undefined;
   };
   const key = (event) => {
-    if (event.target.closest("video, audio, pre")) return;
+    if (dialog.value || event.target.closest?.("video, audio, pre")) return;
     if (event.key === "ArrowLeft") step(-1);
     else if (event.key === "ArrowRight") step(1);
     else return;
     event.preventDefault();
   };
-  return html`<dialog class="preview" ref=${ref} aria-label=${row ? row.name : path} onKeyDown=${key}
+  // A click on a picture takes the focus from the dialog, and keys go past it.
+  useEffect(() => {
+    addEventListener("keydown", key);
+    return () => removeEventListener("keydown", key);
+  });
+  return html`<dialog class="preview" ref=${ref} aria-label=${row ? row.name : path}
     onCancel=${(event) => (event.preventDefault(), close())}>
     <header>
-      <div class="title" tabindex="-1" autofocus><strong>${row ? row.name : split(path)[1]}</strong>${row && html`<span class="hint">${formatSize(Math.max(0, row.size))}</span>`}</div>
+      <div class="title" tabindex="-1" autofocus><strong dir="auto">${row ? row.name : split(path)[1]}</strong>${row && html`<span class="hint">${formatSize(Math.max(0, row.size))}</span>`}</div>
       ${row && html`<button class="quiet icon-only" aria-label=${t("properties")} title=${t("properties")} onClick=${() => askProperties(row)}><${Icon} name="info" /></button>
       <button class="quiet icon-only" aria-label=${t("download")} title=${t("download")} onClick=${() => download([row])}><${Icon} name="download" /></button>`}
       <button class="quiet icon-only" aria-label=${t("close")} title=${t("close")} onClick=${close}><${Icon} name="close" /></button>

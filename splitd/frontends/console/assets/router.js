@@ -25,8 +25,15 @@ addEventListener("popstate", () => route.set(read()));
 /** Show another address. */
 export function go(url, replace = false) {
   if (url === location.pathname + location.search) return;
-  history[replace ? "replaceState" : "pushState"](null, "", url);
+  if (replace) history.replaceState(history.state, "", url);
+  else history.pushState({ within: true }, "", url);
   route.set(read());
+}
+
+/** Leave what lies above a page: one step back, so that the button for that does not lead there again. */
+export function leave(url) {
+  if (history.state?.within) history.back();
+  else go(url, true);
 }
 
 export const viewUrl = (name, query = "") => `${views}${name}${query}`;

@@ -106,6 +106,7 @@ const texts = {
   healUnreadable: ["{0} files cannot be read", "Нечитаемых файлов: {0}"],
   hourAgo: ["an hour ago", "час назад"],
   hours: [{ one: "{0} hour", other: "{0} hours" }, { one: "{0} час", few: "{0} часа", many: "{0} часов", other: "{0} часа" }],
+  intoItself: ["a folder cannot be put into itself", "папку нельзя поместить в неё саму"],
   isPaused: ["paused at {0} of {1}", "пауза: {0} из {1}"],
   isTaken: ["There is a file of this name", "Файл с таким именем уже есть"],
   journal: ["Journal", "Журнал"],

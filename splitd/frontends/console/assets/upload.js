@@ -1,7 +1,7 @@
 // The queue of uploads.  It belongs to the page, not to a view: it goes on while one looks at other folders.
 import { Signal } from "./html.js";
-import { call, failureOf, Failure, getJson, join, makeFolder, ownHeaders, split, urlOf } from "./api.js";
-import { say, wordsOf } from "./dialogs.js";
+import { call, failureOf, Failure, getJson, join, loginAsked, makeFolder, ownHeaders, renewed, split, urlOf } from "./api.js";
+import { say, sayFailure, wordsOf } from "./dialogs.js";
 import { freeName } from "./actions.js";
 import * as unfinished from "./unfinished.js";
 import { formatSize } from "./format.js";
@@ -37,6 +37,7 @@ export class Upload {
     this.etag = null; // of the version that is to be replaced
     this.overwrite = false;
     this.request = null;
+    this.wantsLogin = false; // it failed for want of a login
   }
 
   get isResumable() {
@@ -104,7 +105,7 @@ export async function dropped(transfer, path) {
     return;
   }
   const found = [];
-  for (const entry of entries) await walk(entry, path, found);
+  for (const entry of entries) await walk(entry, path, found).catch((problem) => sayFailure(entry.name, problem));
   add(found);
 }
 
@@ -122,7 +123,7 @@ async function walk(entry, folder, found) {
     isEmpty = false;
     for (const each of some) await walk(each, path, found);
   }
-  if (isEmpty) await ensureFolder(path).catch((problem) => say(`${entry.name}: ${wordsOf(problem)}`, { bad: true }));
+  if (isEmpty) await ensureFolder(path);
 }
 
 /** Put files in the queue, if there is room for them. */
@@ -203,6 +204,7 @@ async function run(upload) {
     finished.set(new Row(folder, [name, upload.size, Date.now(), upload.file.type]));
   } catch (problem) {
     if (problem.status === 412) await ask(upload);
+    else if (problem.status === 403 && (await renewed())) upload.state = "waiting";
     else if (!["stopped", "paused"].includes(upload.state)) fail(upload, problem);
   }
 }
@@ -210,7 +212,13 @@ async function run(upload) {
 function fail(upload, problem) {
   upload.state = "failed";
   upload.message = wordsOf(problem);
+  upload.wantsLogin = problem.status === 401;
 }
+
+// Those that a session's end has stopped go on after the next login.
+loginAsked.watch((why) => {
+  if (why === null) for (const upload of uploads.value) if (upload.state === "failed" && upload.wantsLogin) retry(upload);
+});
 
 /** Ask before the first byte of a large file whether its name is free. */
 async function mayBegin(upload) {
