@@ -79,6 +79,21 @@ def test_a_deletion_is_undone_at_once(console: Console, place: str) -> None:
     assert ask(f"{place}/folder/inside").body == b"inside"
 
 
+def test_control_z_takes_a_deletion_back_once(console: Console, place: str) -> None:
+    make(place)
+    console.open()
+    console.shows("folder", "a", "b")
+    for key in ("End", "Delete"):
+        console.page.keyboard.press(key)
+    console.shows("folder", "a")
+    console.page.keyboard.press("Control+z")
+    console.shows("folder", "a", "b")
+    console.page.keyboard.press("Control+z")
+    console.page.keyboard.press("End")
+    expect(console.list.locator("[aria-selected=true] .name")).to_have_text("b")
+    assert ask(f"{place}/b").body == b"b"
+
+
 def test_what_was_deleted_is_restored_from_the_bin_and_a_taken_name_asks(console: Console, place: str) -> None:
     make(place)
     page = console.page

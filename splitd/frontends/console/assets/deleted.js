@@ -3,7 +3,7 @@ import { html, useEffect, useRef, useState } from "./html.js";
 import { api, call, getJson, restore, split } from "./api.js";
 import { freeName } from "./actions.js";
 import { Ask, Confirm, open, say, sayFailure, wordsOf } from "./dialogs.js";
-import { formatNumber, formatSize, formatTime } from "./format.js";
+import { formatNumber, formatSize, formatTime, kindOf } from "./format.js";
 import { KindIcon, Icon } from "./icons.js";
 import { t } from "./texts.js";
 
@@ -99,7 +99,7 @@ export function Deleted() {
     ${!things && !problem && html`<p class="hint">${t("loading")}</p>`}
     ${things && !things.length && html`<p class="hint">${t("binIsEmpty")}</p>`}
     ${things && html`<ul class="share-list" ref=${list}>${things.map((thing) => html`<li key=${thing.id}>
-      <${KindIcon} kind=${thing.type === "collection" ? "folder" : "file"} />
+      <${KindIcon} kind=${kindOf({ isFolder: thing.type === "collection", name: split(thing.path)[1], type: "" })} />
       <div><strong>${thing.path}</strong><p class="hint">${about(thing)}</p></div>
       <button onClick=${() => bring(thing)} aria-label=${t("actionOn", t("restore"), thing.path)}>${t("restore")}</button>
       ${thing.purge && html`<button class="quiet icon-only" onClick=${() => purge(thing)} aria-label=${t("actionOn", t("purge"), thing.path)} title=${t("purge")}>
