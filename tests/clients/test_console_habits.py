@@ -83,6 +83,19 @@ def test_a_folder_is_not_put_into_itself_and_a_name_that_is_taken_is_said(consol
     console.shows("folder", "two", "zwölf 12%")
 
 
+def test_a_file_that_somebody_else_has_deleted_goes_with_a_message(console: Console, place: str) -> None:
+    make(place, "a", "gone")
+    console.open()
+    console.shows("a", "gone")
+    assert ask(f"{place}/gone", "DELETE").status == 204
+    console.page.keyboard.press("End")
+    console.page.keyboard.press("Delete")
+    console.answer(None, "Delete")
+    expect(console.dialog.get_by_role("alert")).to_contain_text("gone")
+    console.page.keyboard.press("Escape")
+    console.shows("a")
+
+
 def test_keys_open_the_menu_of_a_row_and_escape_ends_the_filter(console: Console, place: str) -> None:
     make(place, "a", "b")
     console.open()

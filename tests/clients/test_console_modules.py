@@ -1,10 +1,13 @@
-"""The modules of the console's page run linked as they run apart, in a real engine."""
+"""Modules of the console's page, in a real engine without a page."""
 
 from __future__ import annotations
 
 import json
 import subprocess
+from importlib.resources import files
 from pathlib import Path
+
+import pytest
 
 from splitd.frontends.console.linking import link
 from tests.clients.programs import find
@@ -44,3 +47,12 @@ def test_linked_modules_do_what_they_did_apart(tmp_path: Path) -> None:
         done = subprocess.run([find("node"), folder / "app.js"], capture_output=True, check=True)
         said.append(json.loads(done.stdout))
     assert said == [[42, "hello", "base", [1, "made"], True, 7]] * 2
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_numbers_days_and_plurals_are_those_of_the_language(tmp_path: Path, language: str) -> None:
+    module = tmp_path / "languages.mjs"
+    module.write_bytes((files("splitd.frontends.console") / "assets" / "languages.js").read_bytes())
+    script = Path(__file__).with_name("languages.mjs")
+    done = subprocess.run([find("node"), script, module, language], capture_output=True, check=True)
+    assert json.loads(done.stdout) == []

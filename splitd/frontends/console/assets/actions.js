@@ -35,6 +35,9 @@ function report(failed, what) {
   else if (failed.length) say(`${t(what, failed.length)}: ${wordsOf(failed[0][1])}`, { bad: true });
 }
 
+/** The rows that somebody else has deleted or moved meanwhile. */
+const missing = (failed) => failed.filter(([, problem]) => problem.status === 404).map(([row]) => row);
+
 const wrongName = (name) => (name.includes("/") ? t("noSlash") : name === "." || name === ".." ? t("noDots") : "");
 
 export function askNewFolder(rows, path) {
@@ -81,7 +84,7 @@ async function removeUndoably(rows, chosen) {
   const things = [];
   const failed = await each(chosen, async (row) => things.push([row, await bin(row)]));
   const gone = things.map(([row]) => row);
-  rows.drop(gone.map((row) => row.path));
+  rows.drop([...gone, ...missing(failed)].map((row) => row.path));
   report(failed, "notDeleted");
   if (!gone.length) return undefined;
   undoing = () => undo(rows, things);
@@ -119,7 +122,7 @@ function askRemoveForGood(rows, chosen) {
       const failed = await each(chosen, remove);
       const kept = new Set(failed.map(([row]) => row));
       const gone = chosen.filter((row) => !kept.has(row));
-      rows.drop(gone.map((row) => row.path));
+      rows.drop([...gone, ...missing(failed)].map((row) => row.path));
       if (chosen.length === 1 && failed.length) throw failed[0][1];
       report(failed, "notDeleted");
       if (gone.length) say(t("deleted", gone.length));

@@ -1,81 +1,17 @@
 // The files: one folder, or what a search found.
-import { html, useEffect, useMemo, useRef, useState, useSignal } from "./html.js";
-import { join, loginAsked, me, split, start, urlOf } from "./api.js";
+import { html, useEffect, useLayoutEffect, useRef, useState, useSignal } from "./html.js";
+import { join, me, split, urlOf } from "./api.js";
 import * as actions from "./actions.js";
 import { menu, openMenu, wordsOf } from "./dialogs.js";
 import { formatNumber, formatSize } from "./format.js";
 import { Icon } from "./icons.js";
 import { List } from "./list.js";
-import { Found, Listing } from "./listing.js";
 import { Path } from "./path.js";
 import { go, leave, openFolder } from "./router.js";
+import { keep, kept, useRows } from "./rows.js";
 import { t } from "./texts.js";
-import { add, choose, dropped, finished } from "./upload.js";
+import { add, choose, dropped } from "./upload.js";
 import { Preview } from "./preview.js";
-
-const LOOK_MS = 15000; // how often a folder in sight is asked for changes
-
-let embedded = start.list || null; // the first page came with the page itself
-
-function useRows(path, sought) {
-  const [, draw] = useState(0);
-  const rows = useMemo(() => {
-    let asked = -1; // what is there at once is drawn with the view
-    const changed = () => {
-      asked ||= requestAnimationFrame(() => {
-        asked = 0;
-        draw((count) => count + 1);
-      });
-    };
-    const made = sought ? new Found(path, sought, changed) : new Listing(path, changed);
-    try {
-      made.sort = { ...made.sort, ...JSON.parse(localStorage.getItem("splitd.sort") || "{}") };
-    } catch {
-      // Storage is switched off: the usual order.
-    }
-    const first = embedded && !sought && embedded.path === path ? embedded : null;
-    embedded = null;
-    if (first) made.load(first);
-    else made.load();
-    asked = 0;
-    return made;
-  }, [path, sought]);
-  useEffect(() => {
-    const look = () => document.visibilityState === "visible" && rows.refresh();
-    const timer = setInterval(look, LOOK_MS);
-    addEventListener("focus", look);
-    const unwatch = finished.watch((row) => {
-      if (!row || row.folder !== rows.path || sought) return;
-      rows.put(row);
-      rows.arrange();
-    });
-    const unwatchLogin = loginAsked.watch((why) => why === null && look());
-    return () => {
-      clearInterval(timer);
-      removeEventListener("focus", look);
-      unwatch();
-      unwatchLogin();
-      rows.close();
-    };
-  }, [rows]);
-  return rows;
-}
-
-const kept = (name, usual) => {
-  try {
-    return localStorage.getItem(name) || usual;
-  } catch {
-    return usual;
-  }
-};
-
-function keep(name, value) {
-  try {
-    localStorage.setItem(name, value);
-  } catch {
-    // It is kept for as long as the page is.
-  }
-}
 
 export function Files({ path, query }) {
   const sought = query.get("search") || "";
@@ -93,15 +29,16 @@ export function Files({ path, query }) {
   // Above a folder that one leaves upwards, it is the one that keys act on.
   const before = useRef(path);
   const left = useRef(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const at = left.current === null ? -1 : shown.findIndex((row) => row.path === left.current);
-    if (at >= 0 && cursor < 0) setCursor(at);
+    if (at >= 0) setCursor((now) => (now < 0 ? at : now));
     if (at >= 0 || rows.complete) left.current = null;
   });
-  useEffect(() => {
+  // At once: a key that is pressed next acts on what is in sight.
+  useLayoutEffect(() => {
     left.current = split(before.current)[0] === path && before.current !== path ? before.current : null;
     before.current = path;
-    setSelected(new Set());
+    setSelected((now) => (now.size ? new Set() : now));
     setCursor(-1);
     if (filterRef.current) filterRef.current.value = "";
     document.title = `${sought ? t("searchFor", sought) : path === "/" ? t("files") : path.slice(path.lastIndexOf("/") + 1)} – splitd`;

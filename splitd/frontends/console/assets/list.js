@@ -128,7 +128,7 @@ function pointers({ row, index, on }) {
 }
 
 const Name = ({ row, on }) =>
-  html`<a class="name" href=${urlOf(row.path, row.isFolder)} tabindex="-1" dir="auto" draggable=${false} onClick=${(event) => on.open(event, row)}>${row.name}</a>`;
+  html`<a class="name" href=${urlOf(row.path, row.isFolder)} tabindex="-1" dir="auto" title=${row.name} draggable=${false} onClick=${(event) => on.open(event, row)}>${row.name}</a>`;
 
 const Pick = ({ row, index, on, isSelected, kind }) =>
   html`<button class="pick" tabindex="-1" aria-label=${t("select", row.name)} aria-pressed=${isSelected ? "true" : "false"}
