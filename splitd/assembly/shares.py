@@ -15,9 +15,11 @@ from splitd.assembly.access import Access
 from splitd.config import Config
 from splitd.frontends.http.archives import Archives
 from splitd.frontends.http.entrance import Entrance
+from splitd.frontends.http.made import MadeResource
 from splitd.frontends.http.routes import Routes
+from splitd.frontends.shares.api import links_of
 from splitd.frontends.shares.door import API, LINKS, ShareDoor
-from splitd.frontends.shares.resource import Links, SharesApi
+from splitd.frontends.shares.resource import Links
 from splitd.interfaces.documents import IDocuments
 from splitd.interfaces.store import IObjectStore
 from splitd.store import ObjectStore
@@ -74,5 +76,5 @@ def with_shares(
     )
     names = {"checks_names": bool(config.names), "tells_nodes": config.node_request_ids}
     entrance = Entrance(access.guard, access.limits_of_clients(), None, refuses_other_sites=True, **names)
-    routes = {API: SharesApi(door, entrance), f"{LINKS}/": Links(door, entrance)}
+    routes = {API: MadeResource(links_of(door), entrance), f"{LINKS}/": Links(door, entrance)}
     return Routes(otherwise, {config.base_path + prefix: resource for prefix, resource in routes.items()})

@@ -185,6 +185,8 @@ async def test_what_cannot_be_made_is_refused_in_words(guarded: Cluster) -> None
     assert (await guarded.ask("PUT", API, b"", Authorization=ANNA)).code == 405
     assert (await guarded.get(f"{API}?all=1", Authorization=ANNA)).code == 403
     for api in (API, SHARES):
+        for method in ("GET", "DELETE"):
+            assert (await guarded.ask(method, f"{api}ring", Authorization=ANNA)).code == 404
         assert (await guarded.get(f"{api}?after=%ff", Authorization=ANNA)).code == 400
     for _ in range(MOST):
         await make(guarded)

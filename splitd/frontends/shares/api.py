@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from splitd.access.grants import WRITE, Principal
-from splitd.errors import Forbidden, LoginRequired, NotFound
+from splitd.errors import Forbidden, NotFound
 from splitd.frontends.http.answers import Refused, answer
 from splitd.frontends.http.bodies import read_body
+from splitd.frontends.http.made import DAY_MS, MOST_LISTED, Made, answer_document, may_remove, owner_of
 from splitd.frontends.http.names import read_path, show_path
-from splitd.frontends.http.sites import refuse_cross_site
 from splitd.frontends.http.targets import read_parameter
 from splitd.frontends.shares.door import API, LINKS, ShareDoor
 from splitd.frontends.shares.share import KIND, MOST, Share, new_id, read_share, token_of, with_share
 from splitd.model.documents import Document
 from splitd.model.path_faults import shape_fault_of
 from splitd.model.tree import Collection
-from storaged.http import IRequest, Parameters, origin_form
+from storaged.http import IRequest, Parameters
 
-_PAGE = 1000
-_DAY_MS = 24 * 3600 * 1000
 _MOST_DAYS = 3650
 
 
@@ -36,27 +35,19 @@ class _Wanted(msgspec.Struct, forbid_unknown_fields=True):
 _decoder = msgspec.json.Decoder(_Wanted)
 
 
-async def respond(request: IRequest, door: ShareDoor, principal: Principal | None) -> None:
-    """Answer a request about links."""
-    if principal is not None and principal.is_anonymous:
-        raise LoginRequired("log in to share files")
-    if principal is not None and principal.own:
-        raise Forbidden("a key or a token that you have made makes, shows and takes back no links: log in")
-    raw, _, query = origin_form(request.uri).partition(b"?")
-    behind = raw[len(door.base + API) :].decode("ascii", "replace").strip("/")
-    request.setHeader("Cache-Control", "no-store")
-    if not behind and request.method == b"GET":
-        await _list(request, door, principal, Parameters(query))
-    elif not behind and request.method == b"POST":
-        await _make(request, door, principal)
-    elif behind and request.method == b"DELETE":
-        await _delete(request, door, principal, behind)
-    else:
-        raise Refused(405, "links are made by POST, listed by GET, and deleted by DELETE", Allow="GET, POST, DELETE")
+def links_of(door: ShareDoor) -> Made:
+    """Return what is done with links."""
+    return Made(
+        f"{door.base}{API}",
+        "links",
+        needs_users=False,
+        make=partial(_make, door),
+        show=partial(_list, door),
+        remove=partial(_delete, door),
+    )
 
 
-async def _make(request: IRequest, door: ShareDoor, principal: Principal | None) -> None:
-    refuse_cross_site(request)
+async def _make(door: ShareDoor, request: IRequest, principal: Principal | None) -> None:
     wanted = _read(await read_body(request))
     path = read_path(wanted.path.rstrip("/") or "/")
     fault = shape_fault_of(wanted.path.rstrip("/") or "/")
@@ -75,14 +66,14 @@ async def _make(request: IRequest, door: ShareDoor, principal: Principal | None)
     password = await door.hash_password(wanted.password) if wanted.password else ""
     now_ms = door.wall.now_ms()
     share = Share(path, now_ms, is_upload, password, wanted.downloads, by_issuer=by_issuer)
-    lasts_ms = 0 if wanted.days is None else int(wanted.days * _DAY_MS)
+    lasts_ms = 0 if wanted.days is None else int(wanted.days * DAY_MS)
     ends_ms = door.wall.steady_ms() + lasts_ms if lasts_ms else 0
     made = await door.documents.put(
         with_share(Document(KIND, new_id(), owner, "", ends_ms), share), expected=0, most=MOST
     )
     shown = _describe(door, made)
     request.setHeader("Location", shown["url"])
-    answer(request, 201, msgspec.json.encode(shown) + b"\n", "application/json")
+    answer_document(request, shown, 201)
 
 
 def _read(body: bytes) -> _Wanted:
@@ -115,25 +106,20 @@ def _describe(door: ShareDoor, document: Document) -> dict[str, Any]:
     }
 
 
-async def _list(request: IRequest, door: ShareDoor, principal: Principal | None, query: Parameters) -> None:
-    owner: str | None = "" if principal is None else principal.name
-    if query.values("all"):
-        if principal is not None and not principal.is_operator:
-            raise Forbidden("only those with admin on the root see the links of all users")
-        owner = None
+async def _list(door: ShareDoor, request: IRequest, principal: Principal | None, query: Parameters) -> None:
+    owner = owner_of(principal, query, "links")
     after = read_parameter(query, "after")
-    found = await door.documents.page(KIND, owner, after, _PAGE)
+    found = await door.documents.page(KIND, owner, after, MOST_LISTED)
     document = {
         "shares": [_describe(door, each) for each in found],
-        "next": found[-1].key if len(found) == _PAGE else None,
+        "next": found[-1].key if len(found) == MOST_LISTED else None,
     }
-    answer(request, 200, msgspec.json.encode(document) + b"\n", "application/json")
+    answer_document(request, document)
 
 
-async def _delete(request: IRequest, door: ShareDoor, principal: Principal | None, share_id: str) -> None:
+async def _delete(door: ShareDoor, request: IRequest, principal: Principal | None, share_id: str) -> None:
     found = await door.documents.find(KIND, share_id)
-    is_own = principal is None or principal.is_operator or (found is not None and found.owner == principal.name)
-    if found is None or not is_own:
+    if found is None or not may_remove(principal, found.owner):
         raise NotFound(f"there is no link {share_id[:40]}")
     await door.documents.delete(KIND, share_id)
     answer(request, 204)
