@@ -82,6 +82,13 @@ async def test_a_collection_is_shown_without_a_login(guarded: Cluster) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_link_for_less_than_a_moment_has_an_end(guarded: Cluster) -> None:
+    made = await share(guarded, "/anna/a.txt", days=1e-9)
+    assert made["ends_ms"] is not None
+    assert (await guarded.get(made["url"])).code == 404
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_file_is_shared_alone(guarded: Cluster) -> None:
     url = (await share(guarded, "/anna/a.txt"))["url"]
     page = await guarded.get(url)

@@ -66,8 +66,7 @@ async def _make(door: ShareDoor, request: IRequest, principal: Principal | None)
     password = await door.hash_password(wanted.password) if wanted.password else ""
     now_ms = door.wall.now_ms()
     share = Share(path, now_ms, is_upload, password, wanted.downloads, by_issuer=by_issuer)
-    lasts_ms = 0 if wanted.days is None else int(wanted.days * DAY_MS)
-    ends_ms = door.wall.steady_ms() + lasts_ms if lasts_ms else 0
+    ends_ms = 0 if wanted.days is None else door.wall.steady_ms() + int(wanted.days * DAY_MS)
     made = await door.documents.put(
         with_share(Document(KIND, new_id(), owner, "", ends_ms), share), expected=0, most=MOST
     )
