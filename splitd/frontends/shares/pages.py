@@ -43,7 +43,7 @@ def listing(url: str, members: Iterable[tuple[str, int | None]], *, following: s
     :param members: the names as they are shown, and the bytes of files; None for a collection.
     :param following: the name after which the next page begins; None for the last one.
     """
-    rows = []
+    url, rows = escape(url), []
     for name, size in members:
         slash = "/" if size is None else ""
         shown = "" if size is None else format_size(size)
@@ -55,7 +55,7 @@ def listing(url: str, members: Iterable[tuple[str, int | None]], *, following: s
 
 def single(url: str, name: str, size: int) -> str:
     """Return the page of one file."""
-    return f'<p><a href="{url}/{quote(name)}" download>Download</a> ({format_size(size)})</p>'
+    return f'<p><a href="{escape(url)}/{quote(name)}" download>Download</a> ({format_size(size)})</p>'
 
 
 def upload_form(url: str, stored: int | None) -> str:
@@ -66,7 +66,7 @@ def upload_form(url: str, stored: int | None) -> str:
     what = "file was" if stored == 1 else "files were"
     done = "" if stored is None else f"<p><strong>{stored} {what} stored.</strong></p>"
     return (
-        f'{done}<form method="post" enctype="multipart/form-data" action="{url}">\n'
+        f'{done}<form method="post" enctype="multipart/form-data" action="{escape(url)}">\n'
         '<p><label>Files <input type="file" name="files" multiple required></label></p>\n'
         "<p><button>Send</button></p>\n</form>\n<p>What is there already is not shown, nor is what you send.</p>"
     )
@@ -76,7 +76,7 @@ def password_form(url: str, *, wrong: bool) -> str:
     """Return the form that asks for the password of a link."""
     again = "<p><strong>The password is wrong.</strong></p>" if wrong else ""
     return (
-        f'{again}<form method="post" action="{url}">\n'
+        f'{again}<form method="post" action="{escape(url)}">\n'
         '<p><label>Password <input type="password" name="password" autocomplete="off" required autofocus></label></p>\n'
         "<p><button>Open</button></p>\n</form>"
     )
