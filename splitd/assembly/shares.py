@@ -9,8 +9,8 @@ from typing import Any
 from twisted.internet.threads import deferToThreadPool
 
 from splitd.access.grants import Principal
+from splitd.access.link_passwords import LinkPasswords
 from splitd.access.links import LinkSigner
-from splitd.access.secrets import hash_password, proves_password
 from splitd.assembly.access import Access
 from splitd.config import Config
 from splitd.frontends.http.archives import Archives
@@ -53,12 +53,7 @@ def with_shares(
     async def keep(principal: Principal) -> bool:
         return await access.identities.keep(principal, access.known_days())
 
-    async def hashed(password: str) -> str:
-        return str(await deferToThreadPool(reactor, access.logins, partial(hash_password, password)))
-
-    async def proves(password: bytes, known: str) -> bool:
-        return bool(await deferToThreadPool(reactor, access.logins, partial(proves_password, password, known)))
-
+    passwords = LinkPasswords(partial(deferToThreadPool, reactor, access.logins))
     door = ShareDoor(
         documents,
         LinkSigner(keys),
@@ -66,8 +61,8 @@ def with_shares(
         user_of,
         keep,
         users is not None,
-        hashed,
-        proves,
+        passwords.hash,
+        passwords.proves,
         access.link_attempts,
         Archives(reactor),
         reactor,

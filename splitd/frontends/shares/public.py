@@ -149,7 +149,12 @@ async def _is_unlocked(opened: _Opened) -> bool:
         wait_s = door.attempts.begin(address, opened.document.key)
         if wait_s:
             raise TooManyLogins("too many passwords were wrong", wait_s)
-        if await door.proves(password, share.password):
+        try:
+            is_proven = await door.proves(password, share.password)
+        except BaseException:
+            door.attempts.called_off(address, opened.document.key)
+            raise
+        if is_proven:
             door.attempts.succeeded(address, opened.document.key)
             if not is_form:
                 return True
