@@ -5,6 +5,7 @@ import { Confirm, Modal, open, say, wordsOf } from "./dialogs.js";
 import { formatMoment, formatTime } from "./format.js";
 import { Icon } from "./icons.js";
 import { t } from "./texts.js";
+import { useSubmit } from "./forms.js";
 
 const DAYS = [7, 30, 90, 365, 0];
 const RIGHTS = { read: ["read"], write: ["read", "write"], admin: ["read", "write", "admin"] };
@@ -13,22 +14,10 @@ const nameOf = (key) => key.label || (key.kind === "key" ? key.id : t("token"));
 
 function Make({ s3, close }) {
   const [kind, setKind] = useState(s3 ? "key" : "token");
-  const [made, setMade] = useState(null);
-  const [problem, setProblem] = useState("");
-  const [busy, setBusy] = useState(false);
-  const submit = async (event) => {
-    event.preventDefault();
-    const form = new FormData(event.target);
+  const { made, problem, busy, submit } = useSubmit((form) => {
     const days = Number(form.get("days"));
-    setBusy(true);
-    setProblem("");
-    try {
-      setMade(await postJson("keys", { kind, label: form.get("label"), allow: RIGHTS[form.get("rights")], path: form.get("path") || "/", ...(days && { days }) }));
-    } catch (failure) {
-      setProblem(wordsOf(failure));
-    }
-    setBusy(false);
-  };
+    return postJson("keys", { kind, label: form.get("label"), allow: RIGHTS[form.get("rights")], path: form.get("path") || "/", ...(days && { days }) });
+  });
   if (made) return html`<${Shown} made=${made} close=${() => close(made)} />`;
   return html`<${Modal} title=${t("makeKey")} close=${() => close()}>
     <form onSubmit=${submit}>

@@ -5,6 +5,7 @@ import { Confirm, Modal, open, say, wordsOf } from "./dialogs.js";
 import { formatMoment, formatTime } from "./format.js";
 import { Icon } from "./icons.js";
 import { t } from "./texts.js";
+import { useSubmit } from "./forms.js";
 
 const DAYS = [1, 7, 30, 0];
 
@@ -24,28 +25,16 @@ async function copy(url) {
 function Share({ row, close }) {
   const [mode, setMode] = useState("read");
   const [days, setDays] = useState(7);
-  const [made, setMade] = useState(null);
-  const [problem, setProblem] = useState("");
-  const [busy, setBusy] = useState(false);
-  const submit = async (event) => {
-    event.preventDefault();
-    const form = new FormData(event.target);
+  const { made, problem, busy, submit } = useSubmit((form) => {
     const downloads = Number(form.get("downloads"));
-    setBusy(true);
-    setProblem("");
-    try {
-      setMade(await postJson("shares", {
-        path: row.path,
-        mode,
-        ...(days && { days }),
-        ...(form.get("password") && { password: form.get("password") }),
-        ...(mode === "read" && downloads && { downloads }),
-      }));
-    } catch (failure) {
-      setProblem(wordsOf(failure));
-    }
-    setBusy(false);
-  };
+    return postJson("shares", {
+      path: row.path,
+      mode,
+      ...(days && { days }),
+      ...(form.get("password") && { password: form.get("password") }),
+      ...(mode === "read" && downloads && { downloads }),
+    });
+  });
   if (made) return html`<${Shown} url=${made.url} close=${close} />`;
   return html`<${Modal} title=${t("shareTitle", row.name)} close=${close}>
     <form onSubmit=${submit}>
