@@ -15,10 +15,9 @@ from urllib.parse import urlsplit
 
 from tests.live.clients import ask, numbered_pieces, piped_upload, put
 from tests.live.conftest import Starter
-from tests.live.load import load
 from tests.live.local_cluster import FRONT, SPLITCTL, LocalCluster
 from tests.live.processes import is_running, wait_until
-from tests.live.test_upgrade import Kept, upgrade
+from tests.live.upgrading import upgrade_under_load
 from tests.live.workers import catalog_of as the_catalog_of
 from tests.live.workers import connections_of_each, read_answer, read_head, value_of, wait_for_end, workers_in
 from tests.ports import free_ports
@@ -190,22 +189,7 @@ def test_no_request_fails_while_all_processes_are_upgraded(own_cluster: Starter)
     # A busy machine may need long for each step.
     cluster = own_cluster(workers=2, stop_timeout_s=120, client_timeout_s=300)
     head, before = cluster.pids()[FRONT], workers_of(cluster)
-    kept = [Kept(cluster, number) for number in range(3)]
-    for each in kept:
-        each.start()
-    with load(cluster.url, clients=2, names=6) as clients:
-        for _ in range(2):
-            done = [each.done for each in [*kept, *clients]]
-            wait_until(
-                lambda done=done: all(  # type: ignore[misc]
-                    each.done > before or each.wrong for each, before in zip([*kept, *clients], done, strict=True)
-                ),
-                "every client at work",
-            )
-            upgrade(cluster)
-    for each in kept:
-        each.end()
-    assert [wrong for each in [*kept, *clients] for wrong in each.wrong] == []
+    upgrade_under_load(cluster, 2)
     assert cluster.pids()[FRONT] == head
     assert not set(before) & set(workers_of(cluster))
 
