@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest_twisted
 from twisted.internet.defer import Deferred
 
 from tests.cluster.cluster import Cluster
+from tests.users import ROOT, write_users
 
 
 @pytest.fixture
@@ -43,3 +44,21 @@ async def seven_nodes(make_cluster: Callable[..., Cluster]) -> AsyncIterator[Clu
     made = make_cluster(count=7)
     await made.start()
     yield made
+
+
+@pytest.fixture
+def make_guarded(make_cluster: Callable[..., Cluster], tmp_path: Path) -> Callable[..., Awaitable[Cluster]]:
+    """A function that starts a cluster with the users of `write_users`, and with collections and files."""
+
+    async def make(*collections: str, files: Sequence[str] = (), **settings: Any) -> Cluster:
+        cluster = make_cluster(**settings)
+        cluster.users = tmp_path / "users.yaml"
+        write_users(cluster.users)
+        await cluster.start()
+        for path in collections:
+            assert (await cluster.ask("MKCOL", path, Authorization=ROOT)).code == 201
+        for path in files:
+            assert (await cluster.put(path, b"content", Authorization=ROOT)).code == 201
+        return cluster
+
+    return make

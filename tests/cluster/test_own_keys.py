@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +21,9 @@ API, SHARES = "/.splitd/api/keys", "/.splitd/api/shares"
 
 
 @pytest_twisted.async_yield_fixture
-async def guarded(make_cluster: Callable[..., Cluster], tmp_path: Path) -> AsyncIterator[Cluster]:
+async def guarded(make_guarded: Callable[..., Awaitable[Cluster]]) -> AsyncIterator[Cluster]:
     """A started cluster with the users of `write_users`, and files in /anna."""
-    cluster = make_cluster()
-    cluster.users = tmp_path / "users.yaml"
-    write_users(cluster.users)
-    await cluster.start()
-    for path in ("/anna", "/anna/d", "/anna/secret"):
-        assert (await cluster.ask("MKCOL", path, Authorization=ROOT)).code == 201
-    for path in ("/anna/f", "/anna/d/x", "/anna/secret/s", "/f"):
-        assert (await cluster.put(path, b"content", Authorization=ROOT)).code == 201
-    yield cluster
+    yield await make_guarded("/anna", "/anna/d", "/anna/secret", files=["/anna/f", "/anna/d/x", "/anna/secret/s", "/f"])
 
 
 async def ask_to_make(cluster: Cluster, caller: str = ANNA, **wanted: Any) -> Answer:

@@ -6,7 +6,7 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +14,15 @@ import pytest_twisted
 
 from tests.cluster.cluster import Answer, Cluster
 from tests.cluster.waiting import becomes, eventually
-from tests.users import ANNA, NORA, RITA, ROOT, WILMA, basic, write_users
+from tests.users import ANNA, NORA, RITA, ROOT, WILMA, basic
 
 API = "/.splitd/api/shares"
 
 
 @pytest_twisted.async_yield_fixture
-async def guarded(make_cluster: Callable[..., Cluster], tmp_path: Path) -> AsyncIterator[Cluster]:
-    """A started cluster with the users of `write_users`, and files in /anna."""
-    cluster = make_cluster()
-    cluster.users = tmp_path / "users.yaml"
-    write_users(cluster.users)
-    await cluster.start()
-    for path in ("/anna", "/anna/secret", "/anna/d", "/anna/d/deep", "/in"):
-        assert (await cluster.ask("MKCOL", path, authorization=ROOT)).code == 201
+async def guarded(make_guarded: Callable[..., Awaitable[Cluster]]) -> AsyncIterator[Cluster]:
+    """A started cluster with the users of `write_users`, and files in /anna, each with its path in it."""
+    cluster = await make_guarded("/anna", "/anna/secret", "/anna/d", "/anna/d/deep", "/in")
     for path in ("/anna/a.txt", "/anna/secret/s", "/anna/d/<b>.txt", "/anna/d/deep/x", "/in/old.txt", "/f"):
         assert (await cluster.put(path.replace("<b>", "%3Cb%3E"), path.encode(), authorization=ROOT)).code == 201
     yield cluster

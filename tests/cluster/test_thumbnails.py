@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import termios
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -22,7 +22,7 @@ from splitd.frontends.console.thumbnails.thumbnails import MOST_BYTES
 from storaged.system.sizes import Size
 from tests.cluster.cluster import Answer, Cluster
 from tests.cluster.waiting import eventually
-from tests.users import ANNA, RITA, ROOT, write_users
+from tests.users import ANNA, RITA, ROOT
 
 
 def image(colour: str = "red", kind: str = "PNG") -> bytes:
@@ -154,19 +154,13 @@ async def test_one_who_leaves_takes_nobody_elses_turn(cluster: Cluster) -> None:
 
 
 @pytest_twisted.async_yield_fixture
-async def guarded(make_cluster: Callable[..., Cluster], tmp_path: Path) -> AsyncIterator[Cluster]:
+async def guarded(make_guarded: Callable[..., Awaitable[Cluster]]) -> AsyncIterator[Cluster]:
     """A started cluster with the users of `write_users`."""
-    cluster = make_cluster()
-    cluster.users = tmp_path / "users.yaml"
-    write_users(cluster.users)
-    await cluster.start()
-    yield cluster
+    yield await make_guarded("/anna", "/anna/secret")
 
 
 @pytest_twisted.ensureDeferred
 async def test_only_those_who_may_read_a_file_see_its_thumbnail(guarded: Cluster) -> None:
-    for path in ("/anna", "/anna/secret"):
-        assert (await guarded.ask("MKCOL", path, Authorization=ROOT)).code == 201
     assert (await guarded.put("/anna/secret/a.png", image(), Authorization=ROOT)).code == 201
     made = await guarded.get(url("/anna/secret/a.png"), Authorization=ROOT)
     assert (made.code, made.header("Vary")) == (200, "Cookie, Authorization")

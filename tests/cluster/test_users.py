@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -46,17 +46,12 @@ OPEN = {"/health", "/ready"}
 
 
 @pytest_twisted.async_yield_fixture
-async def guarded(make_cluster: Callable[..., Cluster], tmp_path: Path) -> AsyncIterator[Cluster]:
+async def guarded(make_guarded: Callable[..., Awaitable[Cluster]]) -> AsyncIterator[Cluster]:
     """A started cluster with the users of `write_users`, the files /f and /public/p, and the collection /c."""
-    cluster = make_cluster()
-    cluster.users = tmp_path / "users.yaml"
-    write_users(cluster.users)
-    await cluster.start()
-    for path in ("/c", "/public", "/anna", "/anna/fixed", "/anna/secret"):
-        assert (await ask(cluster, ROOT, "MKCOL", path)).code == 201
-    for path in ("/f", "/public/p", "/anna/a", "/anna/fixed/x", "/anna/secret/s"):
-        assert (await ask(cluster, ROOT, "PUT", path, b"content")).code == 201
-    yield cluster
+    yield await make_guarded(
+        *("/c", "/public", "/anna", "/anna/fixed", "/anna/secret"),
+        files=["/f", "/public/p", "/anna/a", "/anna/fixed/x", "/anna/secret/s"],
+    )
 
 
 async def ask(cluster: Cluster, caller: str, method: str, path: str, data: bytes | None = None, **more: str) -> Answer:
