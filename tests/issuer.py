@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import json
 from typing import Any
 
@@ -15,6 +17,8 @@ from splitd.access.oidc.keys import ALGORITHMS
 ISSUER = "https://login.example/realm"
 KEYS_URL = "https://login.example/keys"
 ENTRY = OidcEntry(ISSUER, "splitd", "email", "groups")
+
+_NONE, _HMAC = b'{"alg":"none"}', b'{"alg":"HS256","kid":"first"}'
 
 KEY = RSAKey.generate_key(2048, {"kid": "first"})
 OTHER = RSAKey.generate_key(2048, {"kid": "second"})
@@ -33,6 +37,21 @@ def signed(said: dict[str, Any], key: Any = KEY, alg: str = "RS256", **header: A
     registry = JWSRegistry(algorithms=[*ALGORITHMS, "HS256", "none"], strict_check_header=False)
     named = {name: value for name, value in {"alg": alg, "kid": key.kid, **header}.items() if value is not None}
     return jwt.encode(named, said, key, registry=registry)
+
+
+def unsigned(said: dict[str, Any]) -> str:
+    """Return a token that says that it needs no signature."""
+    return f"{_encoded(_NONE)}.{signed(said).split('.')[1]}."
+
+
+def signed_by_the_public_key(said: dict[str, Any]) -> str:
+    """Return a token whose signature takes the public key for a shared secret."""
+    text = f"{_encoded(_HMAC)}.{signed(said).split('.')[1]}"
+    return f"{text}.{_encoded(hmac.digest(KEY.as_pem(private=False), text.encode(), 'sha256'))}"
+
+
+def _encoded(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def discovery(**more: Any) -> bytes:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hmac
 import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -16,7 +14,7 @@ from splitd.frontends.http.guard import COOKIE
 from storaged.system.clocks import WallClock
 from tests.cluster.cluster import Answer, Cluster
 from tests.cluster.signing_in import Browser, Issuer, write_sign_in
-from tests.issuer import KEY, OTHER, signed
+from tests.issuer import OTHER, signed, signed_by_the_public_key, unsigned
 from tests.users import basic, bearer
 
 ANNA = basic("anna", "anna-pw")
@@ -125,8 +123,8 @@ async def test_a_token_that_is_not_right_logs_nobody_in(front: Cluster, issuer: 
         ({"email_verified": False}, None, "not verified"),
         ({"groups": ["else"]}, None, "no account here"),
         ({}, lambda said: signed(said, OTHER), "issuer's"),
-        ({}, _unsigned, "not believed"),
-        ({}, _shared, "not believed"),
+        ({}, unsigned, "not believed"),
+        ({}, signed_by_the_public_key, "not believed"),
         ({}, lambda said: signed(said)[:-4] + "AAAA", "signature"),
         ({}, lambda said: signed(said, typ="logout+jwt"), "kind"),
         ({}, lambda _: "nonsense", "cannot be read"),
@@ -142,23 +140,6 @@ async def test_a_token_that_is_not_right_logs_nobody_in(front: Cluster, issuer: 
     for claims in ({"exp": now_s - 10}, {"iat": now_s + 10}, {"aud": ["console"]}, {"azp": "console"}):  # clocks differ
         issuer.claims = {**good, **claims}
         assert (await Browser(front).log_in(issuer)).code == 303
-
-
-_NONE, _HMAC = b'{"alg":"none"}', b'{"alg":"HS256","kid":"first"}'
-
-
-def _encoded(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def _unsigned(said: dict[str, Any]) -> str:
-    return f"{_encoded(_NONE)}.{signed(said).split('.')[1]}."
-
-
-def _shared(said: dict[str, Any]) -> str:
-    """Return a token whose signature takes the public key for a shared secret."""
-    text = f"{_encoded(_HMAC)}.{signed(said).split('.')[1]}"
-    return f"{text}.{_encoded(hmac.digest(KEY.as_pem(private=False), text.encode(), 'sha256'))}"
 
 
 @pytest_twisted.ensureDeferred
