@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -154,6 +156,28 @@ def test_links_are_made_listed_and_taken_back(browser: Browser, faults: Faults, 
         console.dialog.get_by_role("button", name="Take back").click()
         expect(page.locator(".share-list li")).to_have_count(0)
         assert ask(url).status == 404
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_wrong_on_the_pages_of_links(
+    browser: Browser, faults: Faults, guarded: LocalCluster, scheme: Any
+) -> None:
+    ask(f"{guarded.url}/anna/some%20files/", "MKCOL", Authorization=ANNA)
+    ask(f"{guarded.url}/anna/some%20files/a%20%25.txt", "PUT", b"text", Authorization=ANNA)
+    with opened(browser, faults, color_scheme=scheme, viewport={"width": 360, "height": 640}) as page:
+        for path, more, shown in (
+            ("/anna/some files", {"mode": "read"}, page.get_by_role("link", name="a %.txt")),
+            ("/anna/some files/a %.txt", {"mode": "read"}, page.get_by_role("link", name="Download")),
+            ("/anna/some files", {"mode": "upload"}, page.get_by_role("button", name="Send")),
+            ("/anna/some files", {"mode": "read", "password": "x"}, page.get_by_label("Password")),
+        ):
+            document = json.dumps({"path": path, **more}).encode()
+            headers = {"Authorization": ANNA, "Content-Type": "application/json"}
+            made = ask(f"{guarded.url}/.splitd/api/shares", "POST", document, **headers)
+            page.goto(guarded.url + json.loads(made.body)["url"])
+            expect(shown).to_be_visible()
+            assert Axe().run(page).response["violations"] == []
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_an_operator_sees_the_cluster_and_keeps_it_up(browser: Browser, faults: Faults, guarded: LocalCluster) -> None:

@@ -8,13 +8,29 @@ from urllib.parse import quote
 
 from storaged.system.sizes import format_size
 
-_STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:44rem;margin:2rem auto;padding:0 1rem;color:#1c1e21;"
-    "background:#fff}h1{font-size:1.3rem;overflow-wrap:anywhere}table{width:100%;border-collapse:collapse}"
-    "td{padding:.4rem 0;border-bottom:1px solid #ddd;overflow-wrap:anywhere}td+td{text-align:right;white-space:nowrap;"
-    "padding-left:1rem}button,input{font:inherit;padding:.4rem .8rem;margin:.2rem 0}a{color:#0a58ca}"
-    "@media(prefers-color-scheme:dark){body{color:#e6e6e6;background:#16181b}td{border-color:#333}a{color:#7db1ff}}"
-)
+_STYLE = """
+:root{color-scheme:light dark;--canvas:#f4f6f5;--surface:#fff;--ink:#17201e;--soft:#57635f;--line:#e2e8e5;
+--accent:#0d6b5b;--on-accent:#fff}
+@media(prefers-color-scheme:dark){:root{--canvas:#0f1413;--surface:#151b1a;--ink:#e5ebe9;--soft:#9cabaa;--line:#26302e;
+--accent:#62cbb5;--on-accent:#05231d}}
+body{background:var(--canvas);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;
+margin:0;padding:clamp(.75rem,5vh,4rem) .75rem}
+main{background:var(--surface);border:1px solid var(--line);border-radius:12px;box-sizing:border-box;margin:auto;
+max-width:42rem;padding:1.25rem 1.5rem}
+h1{font-size:1.25rem;line-height:1.4;margin:0 0 .75rem;overflow-wrap:anywhere}
+table{border-collapse:collapse;width:100%}
+td{border-top:1px solid var(--line);overflow-wrap:anywhere;padding:.55rem 0}
+td+td{color:var(--soft);padding-left:1rem;text-align:right;white-space:nowrap}
+a{color:var(--accent);text-decoration:none}a:hover{text-decoration:underline}
+label{color:var(--soft);display:grid;gap:.35rem;grid-template-columns:minmax(0,1fr)}
+input{box-sizing:border-box;color:var(--ink);font:inherit;min-width:0;width:100%}
+input[type=password]{background:var(--surface);border:1px solid var(--line);border-radius:7px;padding:.45rem .65rem}
+button,.button{background:var(--accent);border:0;border-radius:7px;color:var(--on-accent);cursor:pointer;
+display:inline-block;font:inherit;font-weight:550;padding:.5rem 1.1rem}
+.button:hover,button:hover{filter:brightness(.93);text-decoration:none}
+:focus-visible{outline:2px solid var(--accent);outline-offset:2px}
+.hint{color:var(--soft)}p:last-child{margin-bottom:0}
+"""
 
 
 def policy(nonce: str) -> str:
@@ -31,8 +47,8 @@ def page(title: str, body: str, nonce: str) -> bytes:
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n<meta name="robots" content="noindex">\n'
         f"<title>{escape(title)}</title>\n"
-        f'<style nonce="{nonce}">{_STYLE}</style>\n</head>\n<body>\n<h1>{escape(title)}</h1>\n'
-        f"{body}\n</body>\n</html>\n"
+        f'<style nonce="{nonce}">{_STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{escape(title)}</h1>\n'
+        f"{body}\n</main>\n</body>\n</html>\n"
     ).encode("utf-8", "replace")
 
 
@@ -50,12 +66,16 @@ def listing(url: str, members: Iterable[tuple[str, int | None]], *, following: s
         rows.append(f'<tr><td><a href="{url}/{quote(name)}{slash}">{escape(name)}{slash}</a></td><td>{shown}</td></tr>')
     table = f"<table>\n{chr(10).join(rows)}\n</table>" if rows else "<p>Nothing is here.</p>"
     more = f'<p><a href="{url}/?after={quote(following)}">More</a></p>' if following is not None else ""
-    return table + more + (f'<p><a href="{url}/?zip">All of it as a ZIP archive</a></p>' if can_zip and rows else "")
+    zip_all = f'<p><a class="button" href="{url}/?zip">Download all as a ZIP archive</a></p>'
+    return table + more + (zip_all if can_zip and rows else "")
 
 
 def single(url: str, name: str, size: int) -> str:
     """Return the page of one file."""
-    return f'<p><a href="{escape(url)}/{quote(name)}" download>Download</a> ({format_size(size)})</p>'
+    return (
+        f'<p><a class="button" href="{escape(url)}/{quote(name)}" download>Download</a> '
+        f'<span class="hint">{format_size(size)}</span></p>'
+    )
 
 
 def upload_form(url: str, stored: int | None) -> str:
@@ -68,7 +88,8 @@ def upload_form(url: str, stored: int | None) -> str:
     return (
         f'{done}<form method="post" enctype="multipart/form-data" action="{escape(url)}">\n'
         '<p><label>Files <input type="file" name="files" multiple required></label></p>\n'
-        "<p><button>Send</button></p>\n</form>\n<p>What is there already is not shown, nor is what you send.</p>"
+        "<p><button>Send</button></p>\n</form>\n"
+        '<p class="hint">What is there already is not shown, nor is what you send.</p>'
     )
 
 

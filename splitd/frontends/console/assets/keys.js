@@ -2,7 +2,7 @@
 import { html, useEffect, useState } from "./html.js";
 import { api, call, getJson, me, postJson } from "./api.js";
 import { Confirm, Modal, open, say, wordsOf } from "./dialogs.js";
-import { formatMoment, formatTime } from "./format.js";
+import { formatTime } from "./format.js";
 import { Icon } from "./icons.js";
 import { t } from "./texts.js";
 import { useSubmit } from "./forms.js";
@@ -79,7 +79,7 @@ export function Keys() {
     });
     if (done) setKeys((all) => all.filter((each) => each.id !== key.id));
   };
-  return html`<div class="panel shares"><header class="section-head"><h1>${t("keys")}</h1>
+  return html`<div class="panel shares"><header class="section-head"><h1>${t("keys")}</h1><span class="spring"></span>
       ${keys && html`<button class="primary" onClick=${make}>${t("makeKey")}</button>`}</header>
     ${problem && html`<p class="problem" role="alert">${problem}</p>`}
     ${!keys && !problem && html`<p class="hint">${t("loading")}</p>`}
@@ -96,7 +96,7 @@ const about = (key) => [
   key.kind === "key" ? t("keyOfId", key.id) : t("token"),
   t(`rights-${key.allow.includes("admin") ? "admin" : key.allow.includes("write") ? "write" : "read"}`),
   key.path !== "/" && key.path,
-  key.ends_ms ? t("endsAt", formatMoment(key.ends_ms)) : t("neverEnds"),
+  key.ends_ms ? t("endsAt", formatTime(key.ends_ms)) : t("neverEnds"),
   key.used_ms ? t("usedAt", formatTime(key.used_ms)) : t("neverUsed"),
   t("madeAt", formatTime(key.made_ms)),
 ].filter(Boolean).join(" · ");

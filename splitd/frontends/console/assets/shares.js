@@ -2,7 +2,7 @@
 import { html, useEffect, useState } from "./html.js";
 import { api, call, getJson, postJson } from "./api.js";
 import { Confirm, Modal, open, say, wordsOf } from "./dialogs.js";
-import { formatMoment, formatTime } from "./format.js";
+import { formatTime } from "./format.js";
 import { Icon } from "./icons.js";
 import { t } from "./texts.js";
 import { useSubmit } from "./forms.js";
@@ -109,7 +109,7 @@ export function Shares() {
 
 const aboutShare = (share) => [
   t(`share-${share.mode}`),
-  share.ends_ms ? t("endsAt", formatMoment(share.ends_ms)) : t("neverEnds"),
+  share.ends_ms ? t("endsAt", formatTime(share.ends_ms)) : t("neverEnds"),
   share.downloads ? t("downloadsOf", share.downloads_used, share.downloads) : share.mode === "read" && t("downloadsSoFar", share.downloads_used),
   share.password && t("hasPassword"),
   t("madeAt", formatTime(share.made_ms)),
