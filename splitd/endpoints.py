@@ -11,7 +11,7 @@ from splitd.config import Config
 from splitd.frontends.http.redirect import Redirect
 from splitd.frontends.http.targets import HEAD_LIMIT
 from splitd.frontends.observing.observers import Observing
-from storaged.http import Observer, StreamingResource, StreamingSite
+from storaged.http import Background, Observer, StreamingResource, StreamingSite
 from storaged.http.handover import Handover
 from storaged.http.listening import drain, listen, open_certificates
 from storaged.http.tls import CertificateFolders
@@ -43,6 +43,7 @@ class Endpoints:
     :param s3: answers the requests of S3; None if nobody has a key for it.
     :param connections: how many connections of clients there may be at the same time, on each of their ports.
     :param certificates: keeps the certificates of the endpoints with TLS.
+    :param background: sends large answers.
     :param tracing: traces the requests of clients; None for no traces.
     :param handover: passes the listening sockets on from program to program; None if nothing does.
     :ivar site: serves the clients.
@@ -63,6 +64,7 @@ class Endpoints:
         certificates: CertificateFolders,
         reactor: Any,
         *,
+        background: Background,
         handover: Handover | None = None,
         tracing: Tracing | None = None,
     ) -> None:
@@ -72,6 +74,7 @@ class Endpoints:
         self._per_address: int | None = None
         self._config = config
         self._reactor = reactor
+        self._background = background
         self._certificates = certificates
         self._observing = observing
         self.site = self._make_site(clients, connections, observing.clients)
@@ -102,6 +105,7 @@ class Endpoints:
             address_limit=_share(connections),
             observer=observer,
             hsts_s=config.hsts_s,
+            background=self._background,
         )
 
     def limit_connections(self, connections: int) -> None:

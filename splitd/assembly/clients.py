@@ -103,6 +103,7 @@ class Clients:
             observing,
             process.certificates,
             reactor,
+            background=process.background,
             handover=process.handover,
             tracing=process.tracing,
         )

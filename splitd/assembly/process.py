@@ -14,7 +14,7 @@ from splitd.capacity import IDLE_SHARE
 from splitd.config import Config
 from splitd.model.nodes import NodeEntry
 from splitd.own_files import OwnFiles
-from storaged.http import NodeConnections, NodeTrust
+from storaged.http import Background, NodeConnections, NodeTrust
 from storaged.http.handover import Handover
 from storaged.http.tls import CertificateFolders
 from storaged.parts.client import RemotePartStore, look_first
@@ -45,6 +45,7 @@ class FrontProcess:
     :param handover: passes the listening sockets on from program to program; None if nothing does.
     :param tracing: traces what requests do; None for no traces.
     :ivar pool: the threads that read and write files.
+    :ivar background: sends large answers to clients.
     :ivar seal: seals the secrets of users.
     """
 
@@ -72,6 +73,8 @@ class FrontProcess:
         self._epoch = epoch
         self.pool = ThreadPool(1, 4, name="files")
         self._hashes = ThreadPool(0, _HASHES, name="hashes")
+        self._sends = ThreadPool(1, 1, name="sends")
+        self.background = Background(reactor, self._sends)
         self.seal = Seal(*keys.all())
         self.certificates = CertificateFolders(self.in_thread, reactor, wall)
         trust = NodeTrust()
@@ -121,6 +124,7 @@ class FrontProcess:
         """
         await enter(self.pool.start, self.pool.stop)
         await enter(self._hashes.start, self._hashes.stop)
+        await enter(self._sends.start, self._sends.stop)
         await enter(nothing, self.certificates.stop)
         await enter(nothing, self.own_files.stop_renewing)
         await enter(self.own_files.start, self.own_files.stop)

@@ -16,6 +16,7 @@ Each use of a private name says what it relies on, as found in Twisted 26.10.
 from twisted.web.client import ResponseDone
 from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
 
+from storaged.http.background import Background
 from storaged.http.body import BodyBroken, RequestBody, Work
 from storaged.http.client import NodeConnections, abort_body, write_body
 from storaged.http.eager import write_eagerly
@@ -44,6 +45,7 @@ __all__ = [
     "IDLE_LIMIT",
     "UNKNOWN_LENGTH",
     "Authority",
+    "Background",
     "BodyBroken",
     "BodyTooLong",
     "Bucket",

@@ -16,10 +16,10 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from storaged.http.ahead import Ahead
+from storaged.http.background import Output
 from storaged.http.body import RequestBody
 from storaged.http.chunks import BrokenChunks, ChunkDecoder, take_body
 from storaged.http.deadline import Deadline
-from storaged.http.eager import write_eagerly
 from storaged.http.flow import Flow
 from storaged.http.head_reader import HeadReader
 from storaged.http.heads import Head, Refused, format_refusal
@@ -70,6 +70,7 @@ class HttpConnection(Protocol):
         self._linger = Linger(site.reactor)
         self._is_reading = True
         self.flow = Flow(self._taken)
+        self._output = Output(site.background, site.window, self.flow)
         self._upgraded: IDrainingProtocol | None = None
         self._deadline = Deadline(site.reactor, self._timed_out)
 
@@ -84,6 +85,7 @@ class HttpConnection(Protocol):
         self.host = transport.getHost()
         if hasattr(self.peer, "port"):
             transport.setTcpNoDelay(True)
+        self._output.open(transport)
         self._uptake = Uptake(transport, site.take_timeout_s)
         site.idle_connections.add(self)
         self.is_secure = is_tls(transport)
@@ -217,7 +219,7 @@ class HttpConnection(Protocol):
 
     def write(self, pieces: Sequence[Piece]) -> None:
         """Write bytes of an answer."""
-        write_eagerly(self.transport, pieces)
+        self._output.write(pieces)
 
     def may_stay(self, *, body_ended: bool) -> bool:
         """Return whether the connection may be used again after the answer that begins now."""
@@ -377,6 +379,7 @@ class HttpConnection(Protocol):
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         """Handle the end of the connection."""
         self._ended = True
+        self._output.close()
         self._ahead.take()
         self._deadline.stop()
         self.site.idle_connections.discard(self)

@@ -9,7 +9,7 @@ from twisted.internet.tcp import Connection
 
 from storaged.system.buffers import Piece
 
-_MOST_PIECES = 512
+MOST_PIECES = 512
 """Fewer than the kernel takes in one call (IOV_MAX, 1024)."""
 
 
@@ -43,10 +43,15 @@ def takes_at_once(transport: Any) -> bool:
 def send_at_once(socket: Any, pieces: Sequence[Piece]) -> Sequence[Piece]:
     """Send pieces, and return those that the kernel did not take."""
     try:
-        sent = socket.sendmsg(pieces[:_MOST_PIECES])
+        sent = socket.sendmsg(pieces[:MOST_PIECES])
     except OSError:
         # The socket is full or broken; the transport finds out which, and reports it.
         return pieces
+    return without(pieces, sent)
+
+
+def without(pieces: Sequence[Piece], sent: int) -> Sequence[Piece]:
+    """Return pieces without their first `sent` bytes."""
     for number, piece in enumerate(pieces):
         if sent < len(piece):
             return [memoryview(piece)[sent:], *pieces[number + 1 :]] if sent else pieces[number:]

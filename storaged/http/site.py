@@ -12,6 +12,7 @@ from twisted.internet.protocol import Factory
 
 from storaged.http.addresses import AddressLimit, Unserved, Verdict
 from storaged.http.admission import Admission
+from storaged.http.background import Background
 from storaged.http.connection import HttpConnection
 from storaged.http.idle import IdleConnections
 from storaged.http.interfaces import IRequest
@@ -62,6 +63,7 @@ class StreamingSite(Factory):
     :param address_limit: how many of them an address may have, unless it is that of a trusted proxy; None for no limit.
     :param observer: gets each request at its end; None for nobody.
     :param hsts_s: seconds for which browsers that came by TLS use nothing else (RFC 6797); 0 to say nothing.
+    :param background: sends large answers in a thread; None to send them in the reactor's.
     :ivar admission: decides which connections are accepted; see `storaged.http.listening.listen`.
     :ivar addresses: decides how many connections an address has.
     :ivar draining: whether no more requests are taken.
@@ -85,10 +87,12 @@ class StreamingSite(Factory):
         address_limit: int | None = None,
         observer: Observer | None = None,
         hsts_s: int = 0,
+        background: Background | None = None,
     ) -> None:
         self.resource = resource
         self.observer = observer
         self.reactor = reactor
+        self.background = background
         self.idle_timeout_s = idle_timeout_s
         self.body_timeout_s = body_timeout_s
         self.names = names
