@@ -47,6 +47,7 @@
     ├── CatalogOutdated         the database has another schema than this program needs, or is being copied
     ├── MoveRefused             a part cannot be moved to this node now
     │   └── RecentlyRemoved     the part was removed from the node so recently that the node does not take it yet
+    ├── DoneElsewhere           another front that shares the catalog has the lease of this work
     ├── SweepInterrupted        an operator has ended the sweep
     ├── SweepUnderWay           another sweep has not ended yet
     ├── RebalanceUnderWay       another rebalance has not ended yet
@@ -334,6 +335,10 @@ class UsersRefused(SplitdError):
 
 class RegistryRefused(SplitdError):
     """The registry cannot be used; the running one stays.  The message names file and line."""
+
+
+class DoneElsewhere(SplitdError):
+    """Another front that shares the catalog has the lease of this work."""
 
 
 class RebalanceUnderWay(SplitdError):

@@ -36,6 +36,7 @@ from splitd.upkeep.relayout import Relayout
 from splitd.upkeep.rot import RotWatch
 from splitd.upkeep.scrubs import Scrubs
 from splitd.upkeep.sweep import Sweep
+from splitd.upkeep.walks import Walks
 from splitd.uploads.aborts import LaterAborts
 from storaged.system.clocks import WallClock
 
@@ -51,6 +52,7 @@ class Upkeep:
     :param has_workers: whether other processes serve the clients.  They may be reading what was deleted before this one
         was started, and pin it when they are let in.
     :param wall: tells the times that are stored.
+    :ivar walks: the states of the work that goes through the store in rounds.
     :ivar pins: the versions that are being read.
     :ivar segmentation: finds the segments of files.
     :ivar aborts: repeats aborts that the catalog has refused.
@@ -78,35 +80,38 @@ class Upkeep:
         self._reactor = reactor
         self._wall = wall
         self.pins = Pins()
+        walks = self.walks = Walks(catalog.leases, reactor)
         reaped = catalog.doomed_parts, registry, self.pins, reactor, config.reap_interval_s
         self.reaper = Reaper(*reaped, waits=has_workers)
         registry.watch_recoveries(self.reaper.recovered)
         self.sweep = self._make_sweep()
         self.mover = PartMover(catalog.part_moves, registry, self.reaper)
         self.segmentation = Segmentation(catalog.versions, reactor)
-        self.rebalance = Rebalance(catalog, self.segmentation, self.mover, registry, self.reaper, reactor, wall)
+        self.rebalance = Rebalance(catalog, self.segmentation, self.mover, registry, self.reaper, reactor, wall, walks)
         self.abandoned = AbandonedUploads(
-            catalog.continued, self.reaper.wake, config.continued_uploads_days, reactor, wall
+            catalog.continued, self.reaper.wake, config.continued_uploads_days, walks, wall
         )
         names = catalog, catalog.keys, catalog.namespace, catalog.continued
-        self.lifecycle = Lifecycle(*names, self.reaper.wake, reactor, wall)
-        self.bin = BinUpkeep(catalog.bin, self.reaper.wake, config.bin.keep_days, room, reactor, wall)
+        self.lifecycle = Lifecycle(*names, self.reaper.wake, walks, wall)
+        self.bin = BinUpkeep(catalog.bin, self.reaper.wake, config.bin.keep_days, room, walks, wall)
         self.healer = self._make_healer()
         registry.watch_recoveries(self.healer.recovered)
-        self.disks = DiskWatch(catalog.disks, catalog.heal_ledger, registry, self.healer.wake, reactor)
+        self.disks = DiskWatch(catalog.disks, catalog.heal_ledger, registry, self.healer.wake, reactor, walks)
         self.aborts = LaterAborts(catalog.ledger, self.reaper.wake, reactor)
         self.checks = self._make_checks()
-        self.rot = RotWatch(registry.rotten, registry, catalog.versions, self.healer.suspects.found, reactor)
+        self.rot = RotWatch(registry.rotten, registry, catalog.versions, self.healer.suspects.found, reactor, walks)
         self.scrubs = Scrubs(registry, reactor)
         files = catalog, catalog.namespace, catalog.layouts, self.segmentation
-        self.relayout = Relayout(*files, config.cut(), open_nodes, self.reaper.wake, clock=reactor, wall=wall)
+        self.relayout = Relayout(
+            *files, config.cut(), open_nodes, self.reaper.wake, clock=reactor, wall=wall, walks=walks
+        )
 
     def _make_sweep(self) -> Sweep:
         config = self._config
         return Sweep(
             self._catalog.ledger,
             self._registry,
-            self._reactor,
+            self.walks,
             self._wall,
             interval_s=config.sweep_interval_s,
             grace_s=config.sweep_grace_s,
@@ -131,7 +136,7 @@ class Upkeep:
         crew = Crew(self.mover, Rebuilder(reads.open, registry, run), registry, self._read_policy, reactor, limit)
         leaving = LeavingNodes(registry, reactor, config.heal_after_s)
         ledger, doomed = self._catalog.heal_ledger, self._catalog.doomed_parts
-        return Healer(ledger, doomed, crew, leaving, registry, self.reaper, reactor)
+        return Healer(ledger, doomed, crew, leaving, registry, self.reaper, reactor, self.walks)
 
     def _make_checks(self) -> Checks:
         return Checks(

@@ -42,6 +42,7 @@ from splitd.errors import BadName, NotFound
 from splitd.interfaces.catalog import Admitted, ICatalog
 from splitd.interfaces.fronts import IFronts
 from splitd.interfaces.journal import IJournal
+from splitd.interfaces.leases import ILeases
 from splitd.interfaces.statistics import CatalogStatistics, ICatalogStatistics
 from splitd.model import records
 from splitd.model.branch import NO_PROPERTIES, Branch
@@ -83,6 +84,8 @@ class JournalledCatalog:
     :ivar disks: the disks of its nodes: an `IDisks`.
     :ivar documents: its small documents: an `IDocuments`.
     :ivar bin: its bin: an `IBin`.
+    :ivar fronts: the fronts that share it: an `IFronts`.
+    :ivar leases: their leases: an `ILeases`.
     """
 
     _log = Logger()
@@ -113,7 +116,9 @@ class JournalledCatalog:
         self.heal_ledger = JournalledHealLedger(self._state, self._changes)
         self.disks = JournalledDisks(self._state, self._changes)
         self.documents = JournalledDocuments(self._state, self._changes)
-        self.fronts: IFronts = Alone()
+        alone = Alone()
+        self.fronts: IFronts = alone
+        self.leases: ILeases = alone
         self.bin = JournalledBin(self._state, self._changes, meters)
         self.versions = JournalledVersions(self._state)
         self.layouts = JournalledLayouts(self._state, self._changes)

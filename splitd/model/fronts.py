@@ -14,7 +14,8 @@ class SeenFront(msgspec.Struct, frozen=True, kw_only=True):
     :param since_ms: when it started.
     :param heard_ms: when it last renewed its lease.
     :param gone: whether its lease has expired: it was killed, or does not reach the database.
-    :param upkeep: what it alone does at present, for all fronts: "upkeep" is the deletion of parts, and the heal.
+    :param upkeep: what it alone does at present, for all fronts: "upkeep" is the deletion of parts, the heal, and all
+        else that begins by itself; "sweep", "rebalance" and "relayout" are in progress.
     :param asked: whether it is the front that answers.
     """
 

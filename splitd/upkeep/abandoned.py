@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from splitd.errors import CatalogReadOnly
 from splitd.interfaces.continued import IContinuedLedger
+from splitd.upkeep.walks import Walks
 from storaged.system.clocks import WallClock
-from storaged.system.periodic import Periodic
 
 _INTERVAL_S = 3600.0
 _PAGE = 500
@@ -24,7 +21,6 @@ class AbandonedUploads:
 
     :param aborted: called when parts are doomed.
     :param days: how many days after its last segment an upload is abandoned; 0 for never.
-    :param clock: calls later.
     :param wall: tells the time that the journal's times are compared with.
     """
 
@@ -35,40 +31,33 @@ class AbandonedUploads:
         ledger: IContinuedLedger,
         aborted: Callable[[], object],
         days: float,
-        clock: IReactorTime,
+        walks: Walks,
         wall: WallClock,
     ) -> None:
         self._ledger = ledger
         self._aborted = aborted
         self._days = days
-        self._clock = clock
         self._wall = wall
-        self._rounds = Periodic(self.look, _INTERVAL_S, clock, "ending abandoned uploads")
+        self._walk = walks.walk("ending abandoned uploads", self._abort_old, _INTERVAL_S)
 
     def start(self) -> None:
         """Begin to look."""
         if self._days:
-            self._rounds.start(60.0)
+            self._walk.start(60.0)
 
     def stop(self) -> Deferred[None]:
         """Look no more.
 
         :return: a Deferred that fires with None when no look is in progress.
         """
-        return self._rounds.stop(cancel=True)
+        return self._walk.stop()
 
     def look(self) -> Deferred[None]:
         """Abort the uploads that are abandoned now.
 
         :return: a Deferred that fires with None when that is done, or cannot be done now.
         """
-        return Deferred.fromCoroutine(self._look())
-
-    async def _look(self) -> None:
-        try:
-            await self._abort_old()
-        except CatalogReadOnly:
-            return  # nor could the others be aborted
+        return self._walk.look()
 
     async def _abort_old(self) -> None:
         before_ms = self._wall.now_ms() - self._days * _DAY_MS
@@ -77,9 +66,10 @@ class AbandonedUploads:
             for each in page:
                 if each.touched_ms >= before_ms:
                     continue
+                await self._walk.confirm()
                 await self._ledger.abort(each.upload, f"nobody has continued it for {self._days:g} days")
                 self._log.info("upload {upload} of {path} aborted: nobody has continued it for {days:g} days",
                                upload=each.upload, path=each.path, days=self._days)  # fmt: skip
                 self._aborted()
             after = page[-1].path, page[-1].upload
-            await deferLater(self._clock, 0)
+            await self._walk.step()

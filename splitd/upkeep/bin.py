@@ -7,17 +7,14 @@ from collections.abc import Awaitable, Callable, Iterable
 
 import attrs
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from splitd.errors import CatalogReadOnly
 from splitd.interfaces.bin import IBin
 from splitd.model.binned import Binned, first_key
 from splitd.model.room import Room
+from splitd.upkeep.walks import Walks
 from storaged.system.clocks import WallClock
 from storaged.system.parallel import gather
-from storaged.system.periodic import Periodic
 
 LEFT_DAYS = 30.0
 """How long what is in the bin is kept after the bin was switched off."""
@@ -58,12 +55,9 @@ class BinProgress:
 class BinUpkeep:
     """Looks at the bin every five minutes.
 
-    Several fronts that share a catalog may do so at the same time: a thing is purged once.
-
     :param doomed: called when parts are doomed.
     :param days: how long things are kept; 0 if nothing new is put in the bin.
     :param room: returns how full the store is; None if that is not known.
-    :param clock: calls later.
     :param wall: tells the time that deletions are compared with, as if it had not been set since the start.
     :ivar progress: what is in the bin.
     """
@@ -76,44 +70,40 @@ class BinUpkeep:
         doomed: Callable[[], object],
         days: float,
         room: Callable[[], Awaitable[Room | None]],
-        clock: IReactorTime,
+        walks: Walks,
         wall: WallClock,
     ) -> None:
         self._bin = bin_
         self._doomed = doomed
         self._days = days or LEFT_DAYS
         self._room = room
-        self._clock = clock
         self._wall = wall
-        self._rounds = Periodic(self.look, _INTERVAL_S, clock, "looking at the bin")
+        self._walk = walks.walk("looking at the bin", self._look, _INTERVAL_S)
         self.progress = BinProgress(days)
 
     def start(self) -> None:
         """Begin to look."""
-        self._rounds.start(_FIRST_S)
+        self._walk.start(_FIRST_S)
 
     def stop(self) -> Deferred[None]:
         """Look no more.
 
         :return: a Deferred that fires with None when no look is in progress.
         """
-        return self._rounds.stop(cancel=True)
+        return self._walk.stop()
 
     def look(self) -> Deferred[None]:
         """Look at the bin now.
 
         :return: a Deferred that fires with None when that is done, or cannot be done now.  Cancelling it ends the look.
         """
-        return Deferred.fromCoroutine(self._look())
+        return self._walk.look()
 
     async def _look(self) -> None:
-        try:
-            await self._purge_old()
-            oldest = await self._count()
-            if oldest:
-                await self._make_room(oldest)
-        except CatalogReadOnly:
-            return  # the next round does it
+        await self._purge_old()
+        oldest = await self._count()
+        if oldest:
+            await self._make_room(oldest)
 
     async def _purge_old(self) -> None:
         # A clock that is set to a wrong year for a moment must not end what people may still want back.
@@ -122,7 +112,7 @@ class BinUpkeep:
             self.progress.purged += await self._purge(page)
             self._log.info("bin: {count} things purged after {days:g} days", count=len(page), days=self._days)
             before = page[-1].key
-            await deferLater(self._clock, 0)  # let other work run
+            await self._walk.step()
 
     async def _count(self) -> deque[Binned]:
         """Count what is in the bin, and return the oldest things, the very oldest last."""
@@ -135,7 +125,7 @@ class BinUpkeep:
             files += sum(each.files for each in page)
             size += sum(each.bytes for each in page)
             after = page[-1].key
-            await deferLater(self._clock, 0)
+            await self._walk.step()
         now = self.progress
         now.things, now.files, now.bytes = things, files, size
         now.oldest_ms = oldest[-1].deleted_ms if oldest else None
@@ -154,11 +144,12 @@ class BinUpkeep:
             size += chosen[-1].bytes
         for start in range(0, len(chosen), _PAGE):
             self.progress.purged_full += await self._purge(chosen[start : start + _PAGE])
-            await deferLater(self._clock, 0)
+            await self._walk.step()
         self._log.warn("bin: the nodes are full; the {count} oldest things were purged", count=len(chosen))
         await self._count()
 
     async def _purge(self, things: Iterable[Binned]) -> int:
+        await self._walk.confirm()
         purged: int = sum(await gather([self._purge_one(each) for each in things]))
         if purged:
             self._doomed()

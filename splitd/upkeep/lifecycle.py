@@ -6,8 +6,6 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import attrs
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from splitd.errors import CatalogReadOnly, NotACollection, NotFound, SplitdError
@@ -18,10 +16,10 @@ from splitd.interfaces.names import INamespace
 from splitd.model.buckets import LifecycleRule, expires_ms, fits, read_notes
 from splitd.model.conditions import Condition
 from splitd.model.entries import Collection
+from splitd.upkeep.walks import Walks
 from storaged.http import reason_of
 from storaged.system.clocks import WallClock
 from storaged.system.parallel import gather
-from storaged.system.periodic import Periodic
 
 _INTERVAL_S = 3600.0
 _FIRST_S = 60.0
@@ -58,7 +56,6 @@ class Lifecycle:
     :param namespace: has the rules, with the collections.
     :param ledger: has the uploads in parts.
     :param doomed: called when parts are doomed.
-    :param clock: calls later.
     :param wall: tells the time that rules are about.
     :ivar progress: the present or the last walk; None before the first.
     :ivar expired: objects that were deleted since the start.
@@ -74,7 +71,7 @@ class Lifecycle:
         namespace: INamespace,
         ledger: IContinuedLedger,
         doomed: Callable[[], object],
-        clock: IReactorTime,
+        walks: Walks,
         wall: WallClock,
     ) -> None:
         self._catalog = catalog
@@ -82,9 +79,8 @@ class Lifecycle:
         self._namespace = namespace
         self._ledger = ledger
         self._doomed = doomed
-        self._clock = clock
         self._wall = wall
-        self._rounds = Periodic(self.look, _INTERVAL_S, clock, "carrying out lifecycle rules")
+        self._rounds = walks.walk("carrying out lifecycle rules", self._look, _INTERVAL_S)
         self.progress: LifecycleProgress | None = None
         self.expired = 0
         self.aborted = 0
@@ -98,21 +94,19 @@ class Lifecycle:
 
         :return: a Deferred that fires with None when no look is in progress.
         """
-        return self._rounds.stop(cancel=True)
+        return self._rounds.stop()
 
     def look(self) -> Deferred[None]:
         """Walk over the buckets now.
 
         :return: a Deferred that fires with None when that is done, or cannot be done now.  Cancelling it ends the walk.
         """
-        return Deferred.fromCoroutine(self._look())
+        return self._rounds.look()
 
     async def _look(self) -> None:
         progress = self.progress = LifecycleProgress(self._wall.now_ms())
         try:
             await self._walk(progress)
-        except CatalogReadOnly as problem:
-            progress.problem = reason_of(problem)
         except BaseException as problem:
             progress.problem = reason_of(problem)
             raise
@@ -140,7 +134,7 @@ class Lifecycle:
             if len(page) < _PAGE:
                 return
             after = page[-1].name
-            await deferLater(self._clock, 0)
+            await self._rounds.step()
 
     async def _look_into(self, bucket: str, rules: Sequence[LifecycleRule], progress: LifecycleProgress) -> None:
         expiring = [rule for rule in rules if rule.days is not None or rule.date_ms is not None]
@@ -164,7 +158,7 @@ class Lifecycle:
             old = [each for each in listing.keys if any(fits(rule, each.entry, now_ms) for rule in rules)]
             progress.expired += await self._end(progress, [self._delete(bucket, each) for each in old])
             after = listing.next
-            await deferLater(self._clock, 0)  # let other work run
+            await self._rounds.step()
 
     def _delete(self, bucket: str, key: Key) -> Callable[[], Awaitable[object]]:
         # A version that was put there since is not old.
@@ -181,7 +175,7 @@ class Lifecycle:
             if len(page) < _PAGE:
                 return
             after = page[-1].path, page[-1].upload
-            await deferLater(self._clock, 0)
+            await self._rounds.step()
 
     def _abort_one(self, upload: ContinuedUpload, days: int) -> Callable[[], Awaitable[object]]:
         reason = f"a rule of its bucket aborts uploads after {days} days"
@@ -203,6 +197,7 @@ class Lifecycle:
                 return False
             return True
 
+        await self._rounds.confirm()
         ended = sum([1 for done in await gather([end(call) for call in calls]) if done])
         if ended:
             self._doomed()

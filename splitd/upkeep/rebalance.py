@@ -28,12 +28,16 @@ from splitd.upkeep.pace import Pace
 from splitd.upkeep.part_mover import PartMover
 from splitd.upkeep.reaper import Reaper
 from splitd.upkeep.stored_files import StoredFiles
+from splitd.upkeep.walks import Walks
 from storaged.http import reason_of
 from storaged.parts.errors import StoragedError
 from storaged.parts.format import stored_size
 from storaged.parts.values import LOOK_EVERY_S
 from storaged.system.clocks import WallClock
 from storaged.system.parallel import settled
+
+REBALANCE = "rebalance"
+"""The task of the front that rebalances."""
 
 TARGET = 0.01
 """The spread to reach if the operator names no other."""
@@ -130,7 +134,9 @@ class Rebalance:
         reaper: Reaper,
         clock: Any,
         wall: WallClock,
+        walks: Walks,
     ) -> None:
+        self._lease = walks.lease(REBALANCE)
         self._catalog = catalog
         self._segmentation = segmentation
         self._mover = mover
@@ -175,22 +181,28 @@ class Rebalance:
         nodes = [PlannedNode(level.node_id, before[level.node_id], level.fill) for level in balance.levels]
         return Plan(spread, target, balance.spread, parts, size, nodes)
 
-    def start(self, target: float = TARGET, limit: float | None = None) -> None:
+    async def start(self, target: float = TARGET, limit: float | None = None) -> None:
         """Begin a rebalance.
 
         :param target: the spread to reach, as a share of a node.
         :param limit: bytes per second; None for no limit.
         :raise RebalanceUnderWay: another rebalance has not ended yet.
+        :raise DoneElsewhere: another front rebalances.
         :raise NotEnoughNodes: fewer than two nodes take parts.
         """
-        if self._running is not None:
-            raise RebalanceUnderWay("another rebalance has not ended yet")
+        self._refuse_second()
         spread = self._balance_of_some(target).spread
+        await self._lease.acquire()
+        self._refuse_second()
         progress = Progress(self._wall.now_ms(), target, limit, spread, spread)
         self._progress, self._pace, self._failed_in_a_row = progress, Pace(limit, self._clock), 0
         self._log.info("a rebalance begins, the spread is {spread:.2%}", spread=spread)
         running = self._running = Deferred.fromCoroutine(self._run(progress))
         running.addBoth(self._ended, progress)
+
+    def _refuse_second(self) -> None:
+        if self._running is not None:
+            raise RebalanceUnderWay("another rebalance has not ended yet")
 
     def _ended(self, result: Failure | None, progress: Progress) -> None:
         self._running, self._stopping, self._refused = None, False, {}
@@ -221,6 +233,12 @@ class Rebalance:
             await over
 
     async def _run(self, progress: Progress) -> None:
+        try:
+            await self._even_out(progress)
+        finally:
+            await self._lease.release()
+
+    async def _even_out(self, progress: Progress) -> None:
         chained, stuck_at = False, math.inf
         while True:
             balance = self._balance(progress.target, chained=chained)
@@ -274,6 +292,7 @@ class Rebalance:
         under_way: dict[Deferred[None], str] = {}
 
         async def begin(path: str, manifest: Manifest, move: PartMove) -> None:
+            await self._lease.confirm()
             slots = few if move.size >= _LARGE else many
             await slots.acquire()
             if manifest.upload in under_way.values() or not self._is_possible(move, balance):

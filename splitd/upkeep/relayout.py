@@ -22,12 +22,16 @@ from splitd.model.path_faults import is_own
 from splitd.model.paths import folder_of, join
 from splitd.model.striping import Layout, parse_layout
 from splitd.upkeep.members import sort_out
+from splitd.upkeep.walks import Walks
 from storaged.http import reason_of
 from storaged.system.clocks import WallClock
 from storaged.system.parallel import gather, settled
 
 _PAGE = 200
 """Files that are looked at in one step; their records share a sync of the journal."""
+
+RELAYOUT = "relayout"
+"""The task of the front that gives files another layout."""
 
 
 @attrs.define
@@ -81,7 +85,9 @@ class Relayout:
         *,
         clock: Any,
         wall: WallClock,
+        walks: Walks,
     ) -> None:
+        self._lease = walks.lease(RELAYOUT)
         self._catalog = catalog
         self._namespace = namespace
         self._layouts = layouts
@@ -102,17 +108,23 @@ class Relayout:
         :raise NotFound: nothing has this path.
         :raise LayoutRefused: the layout for this path has more parts than there are nodes that may take parts.
         :raise RelayoutUnderWay: another walk has not ended yet.
+        :raise DoneElsewhere: another front gives files their layout.
         """
         found = None if is_own(path) else await self._catalog.lookup(path)
         if found is None:
             raise NotFound(f"there is no {path}")
         await self._layout_of(folder_of(path) if isinstance(found, Manifest) else path)
-        if self._running is not None:
-            raise RelayoutUnderWay(f"files in {self._path} are being given their layout already")
+        self._refuse_second()
+        await self._lease.acquire()
+        self._refuse_second()
         progress = self.progress = RelayoutProgress(path, self._wall.now_ms())
         running = self._running = Deferred.fromCoroutine(self._run(found, progress))
         running.addBoth(self._ended, progress)
         return progress
+
+    def _refuse_second(self) -> None:
+        if self._running is not None:
+            raise RelayoutUnderWay(f"files in {self._path} are being given their layout already")
 
     @property
     def _path(self) -> str:
@@ -147,6 +159,12 @@ class Relayout:
         )
 
     async def _run(self, found: Any, progress: RelayoutProgress) -> None:
+        try:
+            await self._walk(found, progress)
+        finally:
+            await self._lease.release()
+
+    async def _walk(self, found: Any, progress: RelayoutProgress) -> None:
         if isinstance(found, Manifest):
             await self._change([found], await self._layout_of(folder_of(progress.path)), progress)
             return
@@ -192,6 +210,7 @@ class Relayout:
         wanting = {file.upload for file in fitting if file.parity != layout.parity}
         progress.files += len(stored)
         progress.other += len(stored) - len(fitting)
+        await self._lease.confirm()
         await gather([self._change_one(upload, layout.parity, progress) for upload in wanting])
         if wanting:
             self._changed()

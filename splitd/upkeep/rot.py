@@ -8,15 +8,15 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
-from splitd.errors import CatalogReadOnly, SplitdError
+from splitd.errors import CatalogReadOnly, DoneElsewhere, SplitdError
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.interfaces.versions import IVersions
 from splitd.model.manifest import Manifest
+from splitd.upkeep.walks import Walks
 from storaged.parts.errors import StoragedError
 from storaged.parts.format import is_part_id, parse_part_id
 from storaged.parts.values import RottenPart
 from storaged.system.parallel import gather
-from storaged.system.periodic import Periodic
 
 _LOOK_S = 20.0
 """Seconds between two looks at what the nodes report; they are asked about as often."""
@@ -47,6 +47,7 @@ class RotWatch:
         versions: IVersions,
         found: Callable[[Manifest, int, str], object],
         clock: Any,
+        walks: Walks,
     ) -> None:
         self._rotten = rotten
         self._registry = registry
@@ -54,32 +55,39 @@ class RotWatch:
         self._found = found
         self._clock = clock
         self._reported: dict[str, dict[str, float]] = {}  # for each node, when each part was reported
-        self._rounds = Periodic(self.look, _LOOK_S, clock, "fetching the rotten parts of nodes")
+        self._walk = walks.walk("fetching the rotten parts of nodes", self._look, _LOOK_S)
 
     def start(self) -> None:
         """Look periodically from now on."""
-        self._rounds.start()
+        self._walk.start()
 
     def stop(self) -> Deferred[None]:
         """Stop looking.
 
         :return: a Deferred that fires with None when nothing is fetched any more.
         """
-        return self._rounds.stop(cancel=True)
+        return self._walk.stop()
 
-    async def look(self) -> None:
-        """Fetch the lists of the nodes that have rotten parts, all at the same time, and report what is new in them."""
+    def look(self) -> Deferred[None]:
+        """Fetch the lists of the nodes that have rotten parts, all at the same time, and report what is new in them.
+
+        :return: a Deferred that fires with None when that is done, or cannot be done now.
+        """
+        return self._walk.look()
+
+    async def _look(self) -> None:
         nodes = self._rotten()
         self._reported = {node: self._reported.get(node, {}) for node in nodes}
         try:
             await gather([self._look_at(node) for node in nodes])
         except CatalogReadOnly as problem:
             self._log.info("rotten parts are not looked at now: {problem}", problem=str(problem))
+            raise
 
     async def _look_at(self, node: str) -> None:
         try:
             parts = await self._fetch(node)
-        except CancelledError:
+        except (CancelledError, DoneElsewhere):
             raise
         except (StoragedError, SplitdError) as problem:
             self._log.warn("the rotten parts of node {node} are not known: {problem}",
@@ -88,6 +96,7 @@ class RotWatch:
         now = self._clock.seconds()
         before, reported = self._reported[node], {}
         for start in range(0, len(parts), _PAGE):
+            await self._walk.confirm()
             for manifest, part in await self._needed(node, parts[start : start + _PAGE]):
                 at = reported[part.part_id] = before.get(part.part_id, now)
                 is_news = part.part_id not in before

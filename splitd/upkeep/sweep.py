@@ -16,22 +16,26 @@ from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from splitd.errors import SplitdError, SweepInterrupted, SweepUnderWay
+from splitd.errors import DoneElsewhere, SplitdError, SweepInterrupted, SweepUnderWay
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.interfaces.uploads import IUploadLedger
 from splitd.model.uploads import upload_time_ms
+from splitd.upkeep.walks import Walks
 from storaged.http import reason_of
 from storaged.parts.errors import NodeUnavailable, StoragedError
 from storaged.parts.format import PartId, is_part_id, parse_part_id
 from storaged.parts.values import PartInfo
 from storaged.system.clocks import WallClock
 from storaged.system.parallel import gather, settled
-from storaged.system.periodic import Periodic
 
 _PAGE = 2_000
 _ASKED = 1000
 _EXAMPLES = 10
 _FIRST_S = 3600.0
+_NEVER_S = 1e9
+
+SWEEP = "sweep"
+"""The task of the front that sweeps, because it is time or an operator has asked for it."""
 
 
 @attrs.define
@@ -87,7 +91,6 @@ class Findings:
 class Sweep:
     """Compares the parts on the nodes with the catalog, periodically and on request.
 
-    :param clock: measures the interval.
     :param wall: tells how old a part is.
     :param interval_s: seconds between two sweeps, 0 for none; the first comes an hour after the start at the latest.
     :param grace_s: parts younger than this many seconds are left alone.
@@ -102,7 +105,7 @@ class Sweep:
         self,
         ledger: IUploadLedger,
         registry: INodeRegistry,
-        clock: Any,
+        walks: Walks,
         wall: WallClock,
         *,
         interval_s: float,
@@ -118,26 +121,27 @@ class Sweep:
         self._grace_s = grace_s
         self._share = share
         self._under_way: Deferred[Findings] | None = None
-        self._interrupted = False
-        self._rounds = Periodic(self._go, interval_s, clock, "the sweep")
+        self._interrupted = self._stopped = False
+        self._walk = walks.walk("the sweep", self._go, interval_s or _NEVER_S)
+        self._lease = walks.lease(SWEEP)
         self.last: Findings | None = None
 
     def start(self) -> None:
         """Begin to sweep periodically."""
         if self._interval_s:
             # The first sweep does not wait a whole interval: a front that is often restarted would never sweep.
-            self._rounds.start(min(_FIRST_S, self._interval_s))
+            self._walk.start(min(_FIRST_S, self._interval_s))
 
     def stop(self) -> Deferred[None]:
         """Cancel the sweep in progress, and begin no more.
 
         :return: a Deferred that fires with None when the sweep in progress has ended.
         """
-        self._rounds.stop()
-        if self._under_way is None:
-            return settled([])
-        ended = settled([self._under_way])
-        self._under_way.cancel()
+        self._stopped, under_way = True, self._under_way
+        if under_way is None:
+            return self._walk.stop()
+        ended = settled([under_way, self._walk.stop(cancel=False)])
+        under_way.cancel()
         return ended
 
     @property
@@ -158,12 +162,13 @@ class Sweep:
         under_way.cancel()
         return ended.addCallback(lambda _: True)
 
-    def _go(self) -> Deferred[None]:
-        return self.run().addCallbacks(_nothing, self._broke_off)
-
-    def _broke_off(self, failure: Failure) -> None:
-        if not failure.check(CancelledError, SweepInterrupted, SweepUnderWay):
-            self._log.failure("a sweep", failure)
+    async def _go(self) -> None:
+        if self._stopped:
+            return
+        try:
+            await self.run()
+        except (SweepInterrupted, SweepUnderWay):
+            return
 
     def run(self, *, dry_run: bool = False, share: float | None = None) -> Deferred[Findings]:
         """Sweep now.
@@ -173,6 +178,7 @@ class Sweep:
         :return: a Deferred that fires with the findings.  Cancelling it ends the sweep.
         :raise SweepUnderWay: another sweep has not ended yet.
         :raise SweepInterrupted: `interrupt` has ended it.
+        :raise DoneElsewhere: another front sweeps.
         """
         if self._under_way is not None:
             return fail(SweepUnderWay("another sweep has not ended yet"))
@@ -189,6 +195,13 @@ class Sweep:
         return result
 
     async def _sweep(self, dry_run: bool, share: float) -> Findings:
+        try:
+            await self._lease.confirm()
+            return await self._compare(dry_run, share)
+        finally:
+            await self._lease.release()
+
+    async def _compare(self, dry_run: bool, share: float) -> Findings:
         began_ms = self._wall.now_ms()
         findings = Findings(began_ms, dry_run, [NodeFindings(node) for node in self._registry.node_ids()])
         # All nodes at once: a node that does not answer takes no slot from the others.
@@ -228,7 +241,7 @@ class Sweep:
         """Note the failure of a node instead of raising it, so that the other nodes are swept all the same."""
         try:
             yield
-        except CancelledError:
+        except (CancelledError, DoneElsewhere):
             raise
         except StoragedError as problem:
             node.problem = problem.reason
@@ -271,6 +284,7 @@ class Sweep:
         with self._noting(node):
             store = self._registry.store(node.node)
             while waiting:
+                await self._lease.confirm()
                 node.trashed += await store.trash(waiting[0])
                 waiting.popleft()
         if waiting:
@@ -301,7 +315,3 @@ def _objection(nodes: Sequence[NodeFindings], share: float) -> str:
                 f"more than {100 * share:.3g} % of them: was the journal lost, or an old one brought back?"
             )
     return ""
-
-
-def _nothing(_: Any) -> None:
-    """Drop the findings of a periodic sweep: they are in `Sweep.last`."""

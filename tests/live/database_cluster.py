@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +98,22 @@ class DatabaseCluster(KilledCluster):
             query = "SELECT (SELECT count(*) FROM upload) + (SELECT count(*) FROM move)"
             count: int = connection.execute(query).fetchone()[0]
             return count
+
+    def tasks(self) -> set[str]:
+        """What some front does alone at present."""
+        fronts = [front for name in self.ports for front in self.status_of(name).get("fronts", [])]
+        return {task for front in fronts for task in front["upkeep"]}
+
+    @contextmanager
+    def task_of_another_front(self, task: str) -> Iterator[None]:
+        """Make it for the database as if a further front did a task until the end of the block."""
+        with connector(self._database)() as connection:
+            connection.autocommit = True
+            connection.execute("INSERT INTO lease VALUES (%s, 'another', now() + interval '1 hour')", (task,))
+            try:
+                yield
+            finally:
+                connection.execute("DELETE FROM lease WHERE front = 'another'")
 
     def wait_reaped(self) -> None:
         """Wait until no upload is under way and nothing is left to delete; nobody reads anything meanwhile."""

@@ -19,6 +19,8 @@ CLIENTS = 4
 NODES = 7
 RACES = 1000
 _TOGETHER = 8
+_WALK = "comparing the disks of nodes"
+"""The walk whose rounds come most often."""
 
 
 def test_nothing_is_lost_and_nothing_is_left_when_fronts_are_killed(tmp_path: Path, server: Postgres) -> None:
@@ -70,10 +72,29 @@ def each_name_is_created_once(cluster: DatabaseCluster) -> None:
     TALLY["races for a name on two fronts"] += RACES
 
 
+def walk_of(cluster: DatabaseCluster, name: str) -> str:
+    """The state of a walk of the upkeep, as a front says it; empty while it does not answer."""
+    return next((walk["state"] for walk in cluster.status_of(name).get("walks", []) if walk["name"] == _WALK), "")
+
+
+def one_front_at_a_time_does_what_an_operator_asks_for(cluster: DatabaseCluster, leader: str, other: str) -> None:
+    for name in (leader, other):
+        for action in ("sweep", "rebalance"):
+            admin = f"http://127.0.0.1:{cluster.ports[name] + 1}"
+            with cluster.task_of_another_front(action):
+                refused = ask(f"{admin}/{action}", "POST")
+                assert (refused.status, b"another front" in refused.body) == (409, True), action
+            assert ask(f"{admin}/{action}", "POST").status in {200, 202}
+            wait_until(lambda: not cluster.tasks() - {"upkeep"}, "the leases given back")
+
+
 def the_upkeep_is_taken_over(cluster: DatabaseCluster) -> None:
     wait_until(cluster.upkeep, "a front that does the upkeep")
     leader = cluster.upkeep()
     [other] = cluster.ports.keys() - {leader}
+    wait_until(lambda: walk_of(cluster, leader) == "idle", "the walks of the one front")
+    wait_until(lambda: walk_of(cluster, other) == "elsewhere", "no walk of the other one")
+    one_front_at_a_time_does_what_an_operator_asks_for(cluster, leader, other)
     url = f"http://127.0.0.1:{cluster.ports[other]}/large"
     put(url, os.urandom(3_000_000))
     assert ask(url, "DELETE").status == 204
@@ -81,10 +102,12 @@ def the_upkeep_is_taken_over(cluster: DatabaseCluster) -> None:
     assert not any(front["upkeep"] for front in cluster.status_of(other)["fronts"] if front["asked"])
     cluster.forget_the_dead()
     wait_until(lambda: cluster.upkeep() == other, "the upkeep taken over")
+    wait_until(lambda: walk_of(cluster, other) == "idle", "the walks taken over")
     gone = [front["address"] for front in cluster.status_of(other)["fronts"] if front["gone"]]
     assert [address.rpartition(":")[2] for address in gone] == [str(cluster.ports[leader])]
     cluster.bring_up(leader)
     cluster.wait_ready()
     cluster.wait_reaped()
     assert cluster.upkeep() == other
+    wait_until(lambda: walk_of(cluster, leader) == "elsewhere", "no walk of the one that is back")
     assert cluster.parts_stored() == cluster.parts_needed()

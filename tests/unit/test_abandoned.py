@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest_twisted
 
 from splitd.upkeep.abandoned import AbandonedUploads
+from splitd.upkeep.walks import Walks
 from tests.catalogs import A, doomed
 from tests.clocks import wall_of
 from tests.segments import put_segment
@@ -17,7 +18,8 @@ U, V = "0" * 32, "1" * 32
 def watch(front: Front, days: float) -> tuple[AbandonedUploads, list[None]]:
     woken: list[None] = []
     catalog = front.catalog
-    looks = AbandonedUploads(catalog.continued, lambda: woken.append(None), days, front.clock, wall_of(front.clock))
+    walks = Walks(catalog.leases, front.clock)
+    looks = AbandonedUploads(catalog.continued, lambda: woken.append(None), days, walks, wall_of(front.clock))
     return looks, woken
 
 

@@ -17,6 +17,7 @@ from splitd.model.room import Room
 from splitd.model.striping import Layout
 from splitd.nodes.state import NodeStatus
 from splitd.upkeep.bin import BinUpkeep
+from splitd.upkeep.walks import Walks
 from storaged.system.clocks import WallClock
 from storaged.system.descriptors import Descriptors
 from tests.unit.catalogs import Front, started
@@ -59,7 +60,8 @@ async def kept(days: float) -> Kept:
         return made.room
 
     wall = WallClock(lambda: front.clock.seconds() + ahead_s[0], front.clock.seconds)
-    upkeep = BinUpkeep(front.catalog.bin, lambda: woken.append(None), days, room, front.clock, wall)
+    walks = Walks(front.catalog.leases, front.clock)
+    upkeep = BinUpkeep(front.catalog.bin, lambda: woken.append(None), days, room, walks, wall)
     made = Kept(front, upkeep, Room(1000, 1000), woken, ahead_s)
     return made
 

@@ -16,6 +16,7 @@ from splitd.model.conditions import ALWAYS
 from splitd.model.manifest import Manifest
 from splitd.model.nodes import NodeEntry
 from splitd.upkeep.heal.disks import DiskCheck, DiskWatch
+from splitd.upkeep.walks import Walks
 from storaged.parts.errors import NodeUnavailable, PartMissing, StoragedError
 from storaged.parts.values import PartLook
 from tests.catalogs import NODES, A, B, C, manifest
@@ -96,7 +97,8 @@ class Place:
         self.ledger = Ledger(self.front.catalog.heal_ledger)
         ledger: Any = self.ledger
         registry: Any = self
-        return DiskWatch(self.front.catalog.disks, ledger, registry, self._wake, self.clock)
+        walks = Walks(self.front.catalog.leases, self.clock)
+        return DiskWatch(self.front.catalog.disks, ledger, registry, self._wake, self.clock, walks)
 
     def _wake(self) -> None:
         self.woken += 1

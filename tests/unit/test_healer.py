@@ -10,12 +10,14 @@ import pytest_twisted
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.task import Clock
 
+from splitd.catalog.alone import Alone
 from splitd.catalog.hurt import HurtVersions
 from splitd.errors import NotEnoughNodes
 from splitd.interfaces.heal import VersionPage
 from splitd.model.manifest import Manifest
 from splitd.model.nodes import NodeEntry
 from splitd.upkeep.heal.healer import Healer
+from splitd.upkeep.walks import Walks
 
 NODES = tuple("abcdefgh")
 
@@ -90,7 +92,8 @@ class Bench:
     def __init__(self, versions: Sequence[Manifest], cannot: set[str]) -> None:
         self.clock = Clock()
         self.crew = Crew(ledger := Ledger(versions), cannot)
-        self.healer = Healer(ledger, self, self.crew, self, self, self, self.clock)  # type: ignore[arg-type]
+        walks = Walks(Alone(), self.clock)
+        self.healer = Healer(ledger, self, self.crew, self, self, self, self.clock, walks)  # type: ignore[arg-type]
 
     def nodes(self) -> list[Node]:
         return [Node(NodeEntry(name, f"http://{name}")) for name in (*NODES, "i")]

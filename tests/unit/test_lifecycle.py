@@ -18,6 +18,7 @@ from splitd.model.locks import EXCLUSIVE, Lock
 from splitd.model.media import Media
 from splitd.model.properties import PropertyChanges
 from splitd.upkeep.lifecycle import Lifecycle, LifecycleProgress
+from splitd.upkeep.walks import Walks
 from tests.catalogs import A, B, C, doomed, manifest
 from tests.clocks import wall_of
 from tests.segments import put_segment
@@ -90,7 +91,8 @@ def carry_out(front: Front) -> Walked:
     woken: list[None] = []
     catalog = front.catalog
     names = catalog, catalog.keys, catalog.namespace, catalog.continued
-    return Walked(front, Lifecycle(*names, lambda: woken.append(None), front.clock, wall_of(front.clock)), woken)
+    walks = Walks(front.catalog.leases, front.clock)
+    return Walked(front, Lifecycle(*names, lambda: woken.append(None), walks, wall_of(front.clock)), woken)
 
 
 async def rule(front: Front, bucket: str, rules: Sequence[LifecycleRule]) -> None:

@@ -11,9 +11,11 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
+from splitd.catalog.alone import Alone
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.model.manifest import Manifest
 from splitd.upkeep.rot import RotWatch
+from splitd.upkeep.walks import Walks
 from storaged.parts.errors import NodeUnavailable, StoragedError
 from storaged.parts.findings import Findings
 from storaged.parts.values import RottenPart
@@ -63,7 +65,7 @@ class World:
             self.found.append((version.upload, index, problem))
 
         registry: INodeRegistry = self  # type: ignore[assignment]
-        return RotWatch(self.rotten, registry, self, found, self.clock)
+        return RotWatch(self.rotten, registry, self, found, self.clock, Walks(Alone(), self.clock))
 
 
 @pytest.fixture

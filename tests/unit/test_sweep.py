@@ -19,6 +19,7 @@ from splitd.model.manifest import Manifest
 from splitd.model.records import JournalRestored
 from splitd.model.uploads import RANDOM_BYTES, upload_id
 from splitd.upkeep.sweep import Sweep
+from splitd.upkeep.walks import Walks
 from storaged.parts.errors import NodeUnavailable
 from storaged.parts.format import PartId
 from storaged.parts.memory import MemoryPartStore
@@ -55,7 +56,8 @@ class Place:
         self._numbers: Iterator[int] = iter(range(10_000))
         given = {"interval_s": 7 * DAY_S, "grace_s": GRACE_S, "share": 1.0, **options}
         self.held = ""
-        self.sweep = Sweep(self.catalog.ledger, self, self.clock, wall_of(self.clock), held=lambda: self.held, **given)
+        walks = Walks(self.catalog.leases, self.clock)
+        self.sweep = Sweep(self.catalog.ledger, self, walks, wall_of(self.clock), held=lambda: self.held, **given)
 
     def node_ids(self) -> list[str]:
         return self.ids

@@ -20,7 +20,7 @@ from splitd.catalog.sql.changes import StoredChanges
 from splitd.catalog.sql.counts import read_counts
 from splitd.catalog.sql.documents import StoredDocuments
 from splitd.catalog.sql.front_rows import LEASE_S
-from splitd.catalog.sql.fronts import Registration
+from splitd.catalog.sql.fronts import Registration, StoredLeases
 from splitd.catalog.sql.lanes import Lane
 from splitd.catalog.sql.namespace import StoredKeys, StoredLocks, StoredNamespace
 from splitd.catalog.sql.quotas import CurrentMeters, StoredQuotas
@@ -117,6 +117,7 @@ class StoredCatalog(JournalledCatalog):
         self.layouts = JournalledLayouts(state, changes)
         self.documents = StoredDocuments(state, changes)
         self.fronts = StoredFronts(changes, front)
+        self.leases = StoredLeases(self._registration, reactor)
         self.bin = StoredBin(state, changes, meters)
         self._ended_before = 0
         self._clock = clock

@@ -8,21 +8,21 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import psycopg
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, DeferredLock, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from splitd.catalog.sql.exclusion import Excluded, hold_off
 from splitd.catalog.sql.front_rows import LEASE_S
+from splitd.catalog.sql.leases import HeldLeases
 from splitd.catalog.sql.migrations import migrate, newest, refuse_unknown, version_of, why_unknown
 from splitd.errors import CatalogAway, CatalogOutdated
+from splitd.interfaces.leases import UPKEEP, ILeases
 from storaged.http import reason_of
 from storaged.system.clocks import elapsed_s
+from storaged.system.parallel import lasting
 
-MARGIN_S = 8
-"""A front relies on the lease of the upkeep only so long before its end, and others take it so long after its end: then
-nothing that was begun under it is on its way any more.
-"""
 RENEWAL_S = 5.0
 """How often it is renewed."""
 LOOKED_UP_S = 60
@@ -37,11 +37,6 @@ _REGISTER = """INSERT INTO front (id, slot, expires, address, version)
     FROM generate_series(0, 4000) AS free WHERE free NOT IN (SELECT slot FROM front)
     ON CONFLICT (id) DO UPDATE SET expires = excluded.expires
     RETURNING slot"""
-
-_LEAD = """INSERT INTO lease (task, front, expires) VALUES ('upkeep', %s, now() + %s * interval '1 second')
-    ON CONFLICT (task) DO UPDATE SET front = excluded.front, expires = excluded.expires
-    WHERE lease.front = excluded.front OR lease.expires + %s * interval '1 second' < now()
-    RETURNING front"""
 
 _FORGET = "DELETE FROM front WHERE expires < now() - interval '10 minutes'"
 """Fronts that have gone are shown to operators for so long."""
@@ -61,6 +56,7 @@ class Registration:
     :param before: the id of a front whose process has ended; it counts as gone when this one is registered, and need
         not expire.  Empty for none.
     :ivar epoch: that of the journal which the catalog was copied from; 0 if it was not.
+    :ivar held: the leases of tasks that it has.
     :ivar reading: returns the uploads whose versions downloads read now; called in any thread.
     """
 
@@ -86,8 +82,10 @@ class Registration:
         self._slot = 0
         self._ended = False
         self.epoch = 0
-        self._leads_until = -math.inf
+        self._leads_always = False
+        self._asked_at = -math.inf
         self._reads: dict[str, float] = {}
+        self.held = HeldLeases(front)
         self.reading: Callable[[], Iterable[str]] = tuple
 
     def slot(self, number: int) -> int:
@@ -134,16 +132,24 @@ class Registration:
 
         :raise CatalogAway: the database does not answer.
         """
+        return self.change(reactor, self.renew)
 
-        def renew() -> None:
+    def change(self, reactor: Any, make: Callable[[Any], object]) -> Deferred[None]:
+        """Make a change on a connection of its own, which `make` is called with in a thread.
+
+        :return: a Deferred that fires with None when it is committed.  Cancelling it only ends the wait.
+        :raise CatalogAway: the database does not answer.
+        """
+
+        def change() -> None:
             connection = self._connect()
             try:
-                self.renew(connection)
+                make(connection)
                 connection.commit()
             finally:
                 connection.close()
 
-        return self._in_thread(reactor, renew)
+        return self._in_thread(reactor, change)
 
     def renew(self, connection: Any) -> float:
         """Renew the lease.
@@ -161,10 +167,10 @@ class Registration:
         self._tell_reads(connection)
         if not self._upkeep:
             return RENEWAL_S
-        asked_at = elapsed_s()
-        leads = connection.execute(_LEAD, (self._front, LEASE_S, MARGIN_S)).fetchone() is not None
-        self._leads_until = asked_at + LEASE_S - MARGIN_S if leads else -math.inf
-        if leads:
+        self._asked_at = elapsed_s()
+        self.held.acquire(connection, UPKEEP)
+        self.held.renew(connection, UPKEEP)
+        if self.leads():
             connection.execute(_FORGET)
         return RENEWAL_S
 
@@ -180,7 +186,7 @@ class Registration:
 
     def leads(self) -> bool:
         """Whether this front, and no other one, does the upkeep now."""
-        return elapsed_s() < self._leads_until
+        return self._leads_always or self.held.has(UPKEEP)
 
     def lead(self, reactor: Any) -> Deferred[bool]:
         """Ask whether this front does the upkeep; if its lease is about to expire, renew it before.
@@ -188,14 +194,19 @@ class Registration:
         :return: a Deferred that fires with whether it does.
         :raise CatalogAway: the database does not answer.
         """
-        return succeed(True) if self.leads() else self.renew_now(reactor).addCallback(lambda _: self.leads())
+        if self.leads():
+            return succeed(True)
+        if elapsed_s() - self._asked_at < RENEWAL_S:
+            return succeed(False)  # another one did when it was asked, and it is asked again soon
+        return self.renew_now(reactor).addCallback(lambda _: self.leads())
 
     def end(self, reactor: Any, *, asks: bool = False) -> Deferred[None]:
         """Let the front count as gone; if the database is away, that is so when the lease has expired."""
 
         def end() -> None:
             self._ended = True
-            self._leads_until = math.inf if asks else -math.inf
+            self._leads_always = asks
+            self.held.forget(UPKEEP)
             try:
                 connection = self._connect()
                 try:
@@ -227,3 +238,48 @@ class Registration:
 
         threading.Thread(target=run, name="catalog-registration", daemon=True).start()
         return done
+
+
+@implementer(ILeases)
+class StoredLeases:
+    """The leases of one front; its registration renews them.
+
+    :param reactor: calls back from threads.
+    """
+
+    _log = Logger()
+
+    def __init__(self, registration: Registration, reactor: Any) -> None:
+        self._registration = registration
+        self._held = registration.held
+        self._reactor = reactor
+        self._order = DeferredLock()  # a release must not come after a later acquisition
+
+    def hold(self, task: str) -> Deferred[bool]:
+        """Acquire a lease, or make sure that this front still has it; see `ILeases.hold`."""
+        if task == UPKEEP:
+            return self._registration.lead(self._reactor)
+        if self._held.has(task) and not self._order.locked:  # else it may be about to be released
+            return succeed(True)
+        return lasting(self._order.run(self._acquire, task))
+
+    def _acquire(self, task: str) -> Deferred[bool]:
+        done = self._registration.change(self._reactor, lambda connection: self._held.acquire(connection, task))
+        return done.addCallback(lambda _: self._held.has(task))
+
+    def release(self, task: str) -> Deferred[None]:
+        """Release a lease; see `ILeases.release`."""
+        if task == UPKEEP:
+            return succeed(None)
+        self._held.forget(task)
+        return lasting(self._order.run(self._release, task))
+
+    def _release(self, task: str) -> Deferred[None]:
+        self._held.forget(task)  # an acquisition that was in progress has ended by now
+
+        def failed(failure: Failure) -> None:
+            failure.trap(CatalogAway)
+            self._log.info("catalog: the lease of {task} will expire by itself: {why}", task=task, why=failure.value)
+
+        done = self._registration.change(self._reactor, lambda connection: self._held.release(connection, task))
+        return done.addErrback(failed)

@@ -145,7 +145,7 @@ class Rebalancer(Protocol):
         :param target: the spread to reach, as a share of a node.
         """
 
-    def start(self, target: float, limit: float | None) -> None:
+    async def start(self, target: float, limit: float | None) -> None:
         """Start a rebalance.
 
         :param target: the spread to reach, as a share of a node.
@@ -170,7 +170,7 @@ def rebalance(rebalancer: Rebalancer, usual_target: float) -> Action:
         if query.flag("dry_run"):
             answer_json(request, 200, await rebalancer.plan(target))
         else:
-            rebalancer.start(target, limit)
+            await rebalancer.start(target, limit)
             answer_json(request, 202, rebalancer.progress)
 
     async def delete(request: IRequest) -> None:

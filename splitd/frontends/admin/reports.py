@@ -24,6 +24,7 @@ from splitd.upkeep.rebalance import Plan, Progress
 from splitd.upkeep.relayout import RelayoutProgress
 from splitd.upkeep.scrubs import ScrubsReport
 from splitd.upkeep.sweep import Findings, NodeFindings
+from splitd.upkeep.walks import WalkReport
 from storaged.system.watched import Refusal
 
 
@@ -288,6 +289,7 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     :param sweep: the last one; null before the first.
     :param sweeping: whether one is under way.
     :param workers: the ids of the processes that serve clients; none if the front is one process.
+    :param walks: the work that goes through the store in rounds, by itself.
     :param fronts: all fronts that share the catalog; none if it is a journal, which belongs to one front.
     """
 
@@ -326,6 +328,7 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     workers: list[int] = []
     fronts: list[SeenFront] = []
     sweeping: bool = False
+    walks: list[WalkReport] = []
 
 
 CHECK_LINE = HurtFile | CheckProgress | CheckEnd | CheckFailed

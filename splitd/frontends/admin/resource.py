@@ -12,6 +12,7 @@ from splitd.errors import (
     BackupUnderWay,
     BadName,
     ChecksUnderWay,
+    DoneElsewhere,
     FilesRefused,
     Forbidden,
     LayoutRefused,
@@ -39,6 +40,7 @@ from splitd.frontends.http.sites import refuse_cross_site
 from storaged.http import BodyBroken, IRequest, StreamingResource, reason_of, split_target
 
 _STATUS: dict[type[SplitdError], int] = {
+    DoneElsewhere: 409,
     SweepInterrupted: 409,
     SweepUnderWay: 409,
     BackupUnderWay: 409,

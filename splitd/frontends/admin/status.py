@@ -54,6 +54,7 @@ from splitd.upkeep.rebalance import Rebalance
 from splitd.upkeep.relayout import Relayout
 from splitd.upkeep.scrubs import Scrubs
 from splitd.upkeep.sweep import Sweep
+from splitd.upkeep.walks import Walks
 from storaged.http import StreamingSite
 from storaged.http.tls import CertificateFolders
 from storaged.parts.values import Scrub
@@ -93,6 +94,7 @@ class Status:
     healer: Healer
     disks: DiskWatch
     scrubs: Scrubs
+    walks: Walks
     policy: ReadPolicy
     relayout: Relayout
     lifecycle: Lifecycle
@@ -224,6 +226,7 @@ class Status:
             journal=self.journal.statistics,
             fronts=await self.fronts.seen(),
             sweeping=self.sweep.under_way,
+            walks=self.walks.reports(),
         )
 
     def _report_connections(self) -> ConnectionsReport:

@@ -7,19 +7,18 @@ from typing import Any
 
 import attrs
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from splitd.errors import CatalogReadOnly, SplitdError
+from splitd.errors import CatalogReadOnly, DoneElsewhere, SplitdError
 from splitd.interfaces.disks import IDisks
 from splitd.interfaces.heal import IHealLedger
 from splitd.nodes.registry import NodeRegistry
 from splitd.upkeep.heal.pauses import Pauses
+from splitd.upkeep.walks import Walks
 from storaged.parts.errors import NodeUnavailable, PartMissing, StoragedError
 from storaged.parts.format import PartId
 from storaged.system.parallel import settled
-from storaged.system.periodic import Periodic
 
 _LOOK_S = 1.0
 _FIRST_PAUSE_S = 1.0
@@ -65,30 +64,35 @@ class DiskWatch:
     All follows from the catalog and what the nodes say.  So a check may be cut off at any moment, and begins anew.
 
     :param lost: called after parts were recorded as lost.
-    :param clock: calls later.
+    :param clock: measures the pauses after checks that failed.
     :ivar checks: the checks in progress, and those that found missing parts, by the nodes' ids.
     """
 
     _log = Logger()
 
     def __init__(
-        self, disks: IDisks, ledger: IHealLedger, registry: NodeRegistry, lost: Callable[[], object], clock: Any
+        self,
+        disks: IDisks,
+        ledger: IHealLedger,
+        registry: NodeRegistry,
+        lost: Callable[[], object],
+        clock: Any,
+        walks: Walks,
     ) -> None:
         self._disks = disks
         self._ledger = ledger
         self._registry = registry
         self._lost = lost
-        self._clock = clock
         self._pauses = Pauses(clock)
         self._running: dict[str, Deferred[None]] = {}
         self._stopped = False
-        self._looks = Periodic(self.look, _LOOK_S, clock, "comparing the disks of nodes")
+        self._walk = walks.walk("comparing the disks of nodes", self._look, _LOOK_S)
         self.checks: dict[str, DiskCheck] = {}
 
     def start(self) -> None:
         """Compare periodically from now on, and at once again when a node recovers after a check that failed."""
         self._registry.watch_recoveries(self._pauses.ended)
-        self._looks.start(0)
+        self._walk.start(0)
 
     def stop(self) -> Deferred[None]:
         """End the checks.
@@ -96,7 +100,7 @@ class DiskWatch:
         :return: a Deferred that fires with None when none is in progress.
         """
         self._stopped = True
-        ended = settled([self._looks.stop(), *self._running.values()])
+        ended = settled([self._walk.stop(), *self._running.values()])
         for running in list(self._running.values()):
             running.cancel()
         return ended
@@ -105,12 +109,15 @@ class DiskWatch:
         """Tell of the nodes with another disk than before, or without parts that should be there."""
         return [check.tell(node) for node, check in self.checks.items() if check.known or check.missing]
 
-    async def look(self) -> None:
-        """Begin to check the nodes that have another disk than before; this waits for none of them."""
-        try:
-            checked = await self._disks.checked_disks()
-        except CatalogReadOnly:
-            return  # a catalog that is away is asked again in the next round
+    def look(self) -> Deferred[None]:
+        """Begin to check the nodes that have another disk than before.
+
+        :return: a Deferred that fires with None when the checks have begun; it waits for none of them.
+        """
+        return self._walk.look()
+
+    async def _look(self) -> None:
+        checked = await self._disks.checked_disks()
         for node in self._registry.nodes():
             name, disk = node.entry.id, node.disk
             if not disk or disk == checked.get(name) or not node.health.usable or self._stopped:
@@ -131,7 +138,9 @@ class DiskWatch:
         running.addCallback(ended)
 
     def _failed(self, failure: Failure, node: str) -> None:
-        if failure.check(CancelledError):
+        if failure.check(DoneElsewhere):
+            del self.checks[node]  # the front that does it now tells of it
+        if failure.check(CancelledError, DoneElsewhere):
             return
         self._pauses.failed(node, _FIRST_PAUSE_S)
         if failure.check(StoragedError, SplitdError):
@@ -149,7 +158,7 @@ class DiskWatch:
             if parts:
                 await self._look_for(node, parts, check)
             cursor, more = page.cursor, bool(page.cursor)
-            await deferLater(self._clock, 0, lambda: None)  # let other work run
+            await self._walk.step()
         if all(each.disk == check.disk for each in self._registry.nodes() if each.entry.id == node):
             await self._disks.disk_checked(node, check.disk)
             self._pauses.ended(node)
@@ -170,6 +179,7 @@ class DiskWatch:
         if gone:
             reason = "it is not on the disk that the node has now"
             # Without a part to spare the file would be unreadable for good, even if the old disk came back.
+            await self._walk.confirm()
             lost = await self._ledger.lose(node, gone, reason, remains=False, if_spare=True)
             check.missing += len(gone)
             check.kept += len(gone) - lost

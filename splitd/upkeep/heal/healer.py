@@ -11,8 +11,9 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from splitd.errors import CatalogReadOnly, NotEnoughNodes
+from splitd.errors import CatalogReadOnly, DoneElsewhere, NotEnoughNodes
 from splitd.interfaces.heal import IHealLedger
+from splitd.interfaces.leases import UPKEEP
 from splitd.interfaces.parts import IDoomedParts
 from splitd.interfaces.upkeep import IReaper
 from splitd.model.manifest import Manifest
@@ -21,6 +22,7 @@ from splitd.upkeep.heal.crew import Crew
 from splitd.upkeep.heal.leaving import AWAY, LOST, LeavingNode, LeavingNodes
 from splitd.upkeep.heal.report import HealReport
 from splitd.upkeep.heal.suspects import Suspects
+from splitd.upkeep.walks import Walks
 from storaged.parts.format import PartId, stored_size
 from storaged.system.parallel import lasting, settled
 from storaged.system.periodic import Periodic
@@ -63,7 +65,9 @@ class Healer:
         registry: NodeRegistry,
         reaper: IReaper,
         clock: Any,
+        walks: Walks,
     ) -> None:
+        self._lease = walks.lease(UPKEEP)
         self._reaper = reaper
         self._ledger = ledger
         self._doomed = doomed
@@ -141,7 +145,9 @@ class Healer:
         self.wake()
 
     def _failed(self, failure: Failure) -> None:
-        if not failure.check(CancelledError, CatalogReadOnly):
+        if failure.check(DoneElsewhere):
+            self._crew.stop()  # another front heals
+        elif not failure.check(CancelledError, CatalogReadOnly):
             self._log.failure("healing", failure)
 
     def _ended(self, _: None) -> None:
@@ -150,8 +156,12 @@ class Healer:
             self.wake()
 
     async def _heal(self) -> None:
-        """Do one pass over all that is to be healed: begin what can be begun."""
+        """Do one pass over all that is to be healed: begin what can be begun.
+
+        :raise DoneElsewhere: another front heals.
+        """
         await self._crew.end_unended()
+        await self._lease.confirm()
         leaving = self._leaving.look()
         for node in [node for node, why in leaving.items() if why == LOST]:
             await self._lose(node)
@@ -188,6 +198,7 @@ class Healer:
             while more:
                 page = await self._ledger.placed_on(node, cursor, _LOST_PAGE)
                 parts = [PartId(each.upload, each.nodes.index(node)) for each in page.versions]
+                await self._lease.confirm()
                 await self._ledger.lose(node, parts, "the node is lost", remains=False)
                 cursor, more = page.cursor, bool(page.cursor)
         if node in await self._doomed.doomed_nodes():
@@ -261,9 +272,10 @@ class Healer:
             if more:
                 self._emptied[node, spare] = cursor
 
-    def _breathe(self) -> Deferred[None]:
-        """Let other work of the reactor run."""
-        return deferLater(self._clock, 0, lambda: None)
+    async def _breathe(self) -> None:
+        """Let other work of the reactor run, and make sure that this front still heals."""
+        await deferLater(self._clock, 0, lambda: None)
+        await self._lease.confirm()
 
     def _spares(self) -> list[int]:
         """Return the numbers of spare parts up to which versions are handled, pass by pass."""

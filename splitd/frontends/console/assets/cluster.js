@@ -138,7 +138,7 @@ function Fronts({ fronts }) {
   return html`<section class="card"><h2>${t("fronts")}</h2><ul class="duties">${fronts.map(
     (front) => html`<li key=${front.id} class=${front.gone ? "bad" : ""}><i class="dot"></i><div><strong>${front.address || front.id}</strong>
       <p>${[t(front.gone ? "frontGone" : "frontSince", formatTime(front.gone ? front.heard_ms : front.since_ms)), `splitd ${front.version}`,
-        front.asked && t("frontAsked"), front.upkeep.length > 0 && t("frontUpkeep")].filter(Boolean).join("; ")}</p></div></li>`,
+        front.asked && t("frontAsked"), ...front.upkeep.map((task) => t(`frontDoes-${task}`))].filter(Boolean).join("; ")}</p></div></li>`,
   )}</ul></section>`;
 }
 
