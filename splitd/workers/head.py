@@ -6,11 +6,11 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
 from twisted.internet.defer import Deferred
-from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -18,6 +18,7 @@ from splitd.config import Config
 from splitd.workers.child import Child
 from splitd.workers.counters import SIZE, make_shared
 from splitd.workers.post import Post
+from splitd.workers.watchdog import Notices, Watchdog, patience_of
 from storaged.http.handover import Handover
 from storaged.http.listening import bind
 from storaged.system.daemon import IServer
@@ -32,6 +33,8 @@ _CALM_S = 10.0
 """A process that has run for so long is started again at once when it ends."""
 
 _READY = b"READY=1"
+
+_CATALOG = "catalog"
 
 
 @implementer(IServer)
@@ -56,10 +59,12 @@ class Head:
         self._descriptors: dict[str, int] = {}
         self._listener: socket.socket | None = None
         self._address = ""
-        self._catalog: Child | None = None
-        self._workers: dict[int, Child] = {}
+        self._children: dict[str, Child] = {}
         self._fronts: dict[int, str] = {}
         self._pauses: dict[str, float] = {}
+        self._patience_s = patience_of(os.environ)
+        self._watchdogs: dict[str, Watchdog] = {}
+        self._notices: list[Any] = []
         self._stopping = False
         self._ready: Deferred[None] = Deferred()
 
@@ -88,14 +93,22 @@ class Head:
         listener.bind("")
         listener.listen(128)
         self._address = listener.getsockname()[1:].decode()
-        self._notices = self._reactor.listenUNIXDatagram(f"\0{self._address}-ready", _Notices(self._told))
+        for name in (_CATALOG, *map(_name_of, range(self._count))):
+            self._watchdogs[name] = Watchdog(self._patience_s, partial(self._silent, name), self._reactor)
+            told = Notices(partial(self._told, name))
+            self._notices.append(self._reactor.listenUNIXDatagram(f"\0{self._told_at(name)}", told))
+
+    def _told_at(self, name: str) -> str:
+        return f"{self._address}-{name.replace(' ', '-')}"
 
     async def _close_shared(self) -> None:
         for descriptor in self._descriptors.values():
             os.close(descriptor)
         if self._listener is not None:
             self._listener.close()
-        await self._notices.stopListening()
+        for watchdog in self._watchdogs.values():
+            watchdog.end()
+        await settled([port.stopListening() for port in self._notices])
 
     async def _bind(self) -> None:
         config = self._config
@@ -118,9 +131,17 @@ class Head:
         if not self._ready.called:
             self._ready.callback(None)
 
-    def _told(self, message: bytes) -> None:
-        if _READY in message and not self._ready.called:
+    def _told(self, name: str, message: bytes) -> None:
+        self._watchdogs[name].heard(message)
+        if name == _CATALOG and _READY in message and not self._ready.called:
             self._ready.callback(None)
+
+    def _silent(self, name: str) -> None:
+        self._log.error("the process {name} has been silent for {seconds:g} s; it is killed",
+                        name=name, seconds=self._patience_s)  # fmt: skip
+        child = self._children[name]
+        if not child.ended.called:
+            child.send("KILL")
 
     # The processes
 
@@ -133,11 +154,14 @@ class Head:
             **more,
         )
 
-    def _environment(self) -> dict[str, str]:
+    def _environment(self, name: str) -> dict[str, str]:
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith(("NOTIFY_", "WATCHDOG_"))
         }
-        return {**environment, "PYTHONUNBUFFERED": "1"}
+        own = {"PYTHONUNBUFFERED": "1", "NOTIFY_SOCKET": f"@{self._told_at(name)}"}
+        if self._patience_s:
+            own["WATCHDOG_USEC"] = str(round(self._patience_s * 1e6))
+        return {**environment, **own}
 
     def _command(self) -> list[str]:
         settings = f"/proc/self/fd/{self._descriptors['settings']}"
@@ -146,15 +170,14 @@ class Head:
     def _begin_catalog(self) -> None:
         assert self._listener is not None
         post = self._post(kind="catalog", socket=self._listener.fileno())
-        environment = {**self._environment(), "NOTIFY_SOCKET": f"@{self._address}-ready"}
-        child = self._catalog = Child("catalog")
+        child = self._children[_CATALOG] = Child(_CATALOG)
         inherited = [*self._descriptors.values(), self._listener.fileno()]
-        child.start(self._reactor, self._command(), post.environment(environment), inherited)
+        child.start(self._reactor, self._command(), post.environment(self._environment(_CATALOG)), inherited)
         self._watch(child, self._begin_catalog)
 
     def _begin_worker(self, number: int) -> None:
-        environment, lent = self._handover.lend(self._environment())
-        child = self._workers[number] = Child(f"worker {number}")
+        environment, lent = self._handover.lend(self._environment(_name_of(number)))
+        child = self._children[_name_of(number)] = Child(_name_of(number))
         before, front = self._fronts.get(number, ""), os.urandom(8).hex()
         self._fronts[number] = front
         post = self._post(kind="worker", number=number, front=front, before=before)
@@ -166,6 +189,7 @@ class Head:
         began_s = self._reactor.seconds()
 
         def ended(how: str) -> None:
+            self._watchdogs[child.name].end()
             if self._stopping:
                 return
             if not self._ready.called:
@@ -188,20 +212,19 @@ class Head:
 
     def pids(self) -> dict[str, int]:
         """Return the ids of the processes, by name."""
-        children = [*([] if self._catalog is None else [self._catalog]), *self._workers.values()]
-        return {child.name: child.pid for child in children if not child.ended.called}
+        return {name: child.pid for name, child in self._children.items() if not child.ended.called}
 
     def hang_up(self) -> None:
         """Have the registry, the users, the certificates, the limits and the cluster keys read again."""
-        if self._catalog is not None:
-            self._catalog.send("HUP")
+        if _CATALOG in self._children:
+            self._children[_CATALOG].send("HUP")
 
     def _stop_workers(self) -> Deferred[None]:
         """Stop the workers, which finish what is in progress; the catalog goes on meanwhile."""
-        return self._end(list(self._workers.values()))
+        return self._end([child for name, child in self._children.items() if name != _CATALOG])
 
     def _stop_catalog(self) -> Deferred[None]:
-        return self._end([] if self._catalog is None else [self._catalog])
+        return self._end([child for name, child in self._children.items() if name == _CATALOG])
 
     def _end(self, children: list[Child]) -> Deferred[None]:
         ends: list[Deferred[None]] = []
@@ -224,12 +247,8 @@ def _then(end: Deferred[None]) -> Callable[[str], None]:
     return lambda _: end.callback(None)
 
 
-class _Notices(DatagramProtocol):
-    def __init__(self, told: Callable[[bytes], None]) -> None:
-        self._told = told
-
-    def datagramReceived(self, datagram: bytes, _: object) -> None:
-        self._told(datagram)
+def _name_of(number: int) -> str:
+    return f"worker {number}"
 
 
 def _plain(config: Config) -> dict[str, Any]:

@@ -248,3 +248,15 @@ def test_a_client_that_comes_back_to_another_worker_goes_on_where_it_was(own_clu
         after.sendall(b"Content-Length: %d\r\n\r\n%b" % (10 - offset, b"0123456789"[offset:]))
         assert read_head(after).startswith(b"HTTP/1.1 204 ")
     assert ask(f"{cluster.url}/f").body == b"0123456789"
+
+
+def test_a_worker_or_a_catalogs_process_that_hangs_is_killed_where_a_service_manager_watches(
+    own_cluster: Starter,
+) -> None:
+    cluster = own_cluster({"WATCHDOG_USEC": "10000000"}, workers=2)
+    workers, catalog = workers_of(cluster), catalog_of(cluster)
+    for pid in (workers[0], catalog):
+        os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: not is_running(workers[0]) and not is_running(catalog), "the end of both")
+    wait_until(lambda: len({*workers_of(cluster)} - {workers[0]}) == 2, "both workers", cluster.status)
+    assert ask(f"{cluster.url}/f", "PUT", SMALL).status == 201

@@ -40,6 +40,7 @@ from splitd.workers.post import Post, take_post
 from splitd.workers.report import NO_REPORT, Family, Report, add_reports, metrics_of, traffic_of
 from splitd.workers.session import Session
 from splitd.workers.view import NodeView, View
+from splitd.workers.watchdog import Watchdog, patience_of
 from splitd.workers.wire import encode_frame
 from storaged.system.cores import usable_cores
 from storaged.system.settings import load_settings
@@ -488,8 +489,7 @@ def test_one_process_does_all_where_workers_cannot_be() -> None:
     assert config(workers=3).count_workers(1, "linux") == 3
     with pytest.raises(ValueError, match="needs Linux"):
         config(workers=2).count_workers(8, "darwin")
-    with pytest.raises(ValueError, match="several fronts"):
-        config(workers=2, catalog="postgresql://h/d")
+    assert config(workers=2, catalog="postgresql://h/d").count_workers(8, "linux") == 2
 
 
 def test_the_limit_of_a_container_counts(tmp_path: Path) -> None:
@@ -499,3 +499,40 @@ def test_the_limit_of_a_container_counts(tmp_path: Path) -> None:
     for text, expected in (("max 100000", cores), ("50000 100000", 1), ("150000 100000", min(2, cores)), ("", cores)):
         limit.write_text(text + "\n")
         assert usable_cores(str(limit)) == expected
+
+
+def test_a_process_that_serves_and_falls_silent_is_noticed_once() -> None:
+    clock, silent = Clock(), list[float]()
+    watchdog = Watchdog(60, lambda: silent.append(clock.seconds()), clock)
+    watchdog.heard(b"WATCHDOG=1")  # it has not said that it serves
+    clock.advance(1000)
+    watchdog.heard(b"READY=1")
+    clock.advance(50)
+    watchdog.heard(b"WATCHDOG=1")
+    clock.advance(59)
+    assert silent == []
+    clock.advance(1)
+    clock.advance(1000)
+    assert silent == [1110]
+
+
+def test_a_process_that_stops_or_has_ended_may_be_silent() -> None:
+    clock, silent = Clock(), list[float]()
+    watchdog = Watchdog(60, lambda: silent.append(clock.seconds()), clock)
+    watchdog.heard(b"READY=1")
+    watchdog.heard(b"STOPPING=1")
+    clock.advance(1000)
+    watchdog.heard(b"READY=1")
+    watchdog.end()
+    watchdog.end()
+    Watchdog(0, lambda: silent.append(0), clock).heard(b"READY=1")
+    clock.advance(1000)
+    assert silent == []
+
+
+def test_the_patience_is_that_of_the_service_manager_for_this_process() -> None:
+    assert patience_of({}) == 0
+    assert patience_of({"WATCHDOG_USEC": "60000000"}) == 60
+    assert patience_of({"WATCHDOG_USEC": "500000", "WATCHDOG_PID": str(os.getpid())}) == 0.5
+    assert patience_of({"WATCHDOG_USEC": "500000", "WATCHDOG_PID": "1"}) == 0
+    assert patience_of({"WATCHDOG_USEC": "soon"}) == 0
