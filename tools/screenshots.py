@@ -7,6 +7,7 @@ It needs Chromium, Pillow, and the test requirements.
 
 from __future__ import annotations
 
+import json
 import math
 import struct
 import sys
@@ -27,7 +28,7 @@ sys.path.insert(0, str(HERE))
 from tests.clients.browser import running_browser  # noqa: E402 - the tests are no installed package
 from tests.live.clients import ask  # noqa: E402
 from tests.live.local_cluster import LocalCluster  # noqa: E402
-from tests.users import ROOT, write_users  # noqa: E402
+from tests.users import ROOT, WILMA, write_users  # noqa: E402
 
 TARGET = HERE / "docs/console"
 DESK = {"viewport": {"width": 1180, "height": 720}}
@@ -101,6 +102,55 @@ def fill(url: str) -> None:
         store(f"/Projects/{name}", bytes(size))
 
 
+def call(url: str, name: str, document: dict[str, object], user: str = ROOT) -> dict[str, str]:
+    """Post a document to the console's JSON."""
+    headers = {"Authorization": user, "Content-Type": "application/json"}
+    answered = ask(f"{url}/.splitd/api/{name}", "POST", json.dumps(document).encode(), **headers)
+    assert answered.status == 201, answered.body
+    made: dict[str, str] = json.loads(answered.body)
+    return made
+
+
+def prepare(url: str) -> dict[str, str]:
+    """Delete some things, and make keys and links.
+
+    :return: the URLs of two links, by what they are for.
+    """
+    for path, user, size in (
+        ("/Projects/draft of the offer.docx", WILMA, 61_440),
+        ("/Photos/blurred.jpg", ROOT, 2_400_000),
+        ("/Projects/old plans/east.dwg", WILMA, 5_100_000),
+    ):
+        if path.count("/") > 2:
+            ask(url + quote(path.rpartition("/")[0]) + "/", "MKCOL", Authorization=ROOT)
+        assert ask(url + quote(path), "PUT", bytes(size), Authorization=ROOT).status == 201
+        call(url, "bin", {"path": path if path.count("/") == 2 else path.rpartition("/")[0]}, user)
+    for document in (
+        {"kind": "key", "label": "backup of the laptop", "allow": ["read", "write"], "path": "/Backups", "days": 90},
+        {"kind": "token", "label": "dashboard", "allow": ["read"]},
+        {"kind": "token", "label": "camera upload", "allow": ["read", "write"], "path": "/Photos", "days": 365},
+    ):
+        call(url, "keys", document)
+    call(url, "shares", {"path": "/Projects/contract.pdf", "mode": "read", "days": 7, "password": "x", "downloads": 3})
+    return {
+        "read": call(url, "shares", {"path": "/Photos/Coast", "mode": "read", "days": 30})["url"],
+        "upload": call(url, "shares", {"path": "/Projects/notes", "mode": "upload"})["url"],
+    }
+
+
+def offer_sign_in(running: LocalCluster, users: Path) -> None:
+    """Let users log in at an issuer, too."""
+    (users.parent / "secret").write_text("secret")
+    oidc = {
+        "issuer": "http://127.0.0.1:9",
+        "audience": "splitd",
+        "user_claim": "email",
+        "sign_in": {"client": "splitd", "secret_file": str(users.parent / "secret"), "name": "Example Inc."},
+    }
+    users.write_text(users.read_text() + yaml.safe_dump({"oidc": oidc}))
+    assert ask(f"{running.admin}/reload", "POST", Authorization=ROOT).status == 200
+
+
 def put_in_zones(running: LocalCluster) -> None:
     """Spread the storage servers over three zones."""
     path = running.folder / "nodes.yaml"
@@ -171,18 +221,55 @@ def share(page: Page, url: str) -> None:
     expect(page.get_by_role("radio", name="Leave files")).to_be_visible()
 
 
+def shared(page: Page, url: str) -> None:
+    """One's own links."""
+    page.goto(f"{url}/.splitd/shares")
+    expect(page.locator(".share-list li")).to_have_count(3)
+
+
+def keys(page: Page, url: str) -> None:
+    """One's own keys and tokens."""
+    page.goto(f"{url}/.splitd/keys")
+    expect(page.locator(".share-list li")).to_have_count(3)
+
+
+def deleted(page: Page, url: str) -> None:
+    """What was deleted."""
+    page.goto(f"{url}/.splitd/bin")
+    expect(page.locator(".share-list li")).to_have_count(3)
+
+
+def sign_in(page: Page, url: str) -> None:
+    """The form, with an issuer."""
+    page.goto(f"{url}/Photos/")
+    expect(page.get_by_role("link", name="Sign in with Example Inc.")).to_be_visible()
+
+
 def login(page: Page, url: str) -> None:
     """The form."""
     page.goto(f"{url}/Photos/")
     expect(page.get_by_label("Password")).to_be_visible()
 
 
-VIEWS: list[Callable[[Page, str], None]] = [login, files, grid, preview, uploads, share, cluster]
+VIEWS: list[Callable[[Page, str], None]] = [
+    login,
+    files,
+    grid,
+    preview,
+    uploads,
+    share,
+    shared,
+    keys,
+    deleted,
+    cluster,
+]
 
 
-def save(shot: bytes, path: Path) -> None:
+def save(shot: bytes, path: Path, *, has_photographs: bool = False) -> None:
     """Write a picture with a palette: it takes a third of the room."""
-    Image.open(BytesIO(shot)).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+    # One way keeps the colour of each icon, the other one the shades of a sky.
+    how = Image.Quantize.MEDIANCUT if has_photographs else Image.Quantize.MAXCOVERAGE
+    Image.open(BytesIO(shot)).convert("RGB").quantize(256, how, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def take(browser: Browser, url: str, mode: str) -> None:
@@ -192,7 +279,7 @@ def take(browser: Browser, url: str, mode: str) -> None:
     for view in VIEWS:
         view(page, url)
         page.mouse.move(2, 2)
-        save(page.screenshot(), TARGET / f"{view.__name__}-{mode}.png")
+        save(page.screenshot(), TARGET / f"{view.__name__}-{mode}.png", has_photographs=view is grid)
         if view is login:
             page.get_by_label("User name").fill("root")
             page.get_by_label("Password").fill("root-pw")
@@ -203,19 +290,39 @@ def take(browser: Browser, url: str, mode: str) -> None:
     context.close()
 
 
+def take_alone(browser: Browser, mode: str, views: dict[str, Callable[[Page], object]]) -> None:
+    """Take pictures of what those see who have not logged in, by their names."""
+    context = browser.new_context(**MODES[mode], reduced_motion="reduce")  # type: ignore[arg-type]
+    page = context.new_page()
+    for name, view in views.items():
+        view(page)
+        save(page.screenshot(), TARGET / f"{name}-{mode}.png")
+    context.close()
+
+
 def main() -> None:
     """Start a cluster, fill it, and take all pictures."""
     TARGET.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        write_users(Path(folder) / "users.yaml")
-        running = LocalCluster(Path(folder) / "cluster", users=str(Path(folder) / "users.yaml"), layout="4+2")
+        users = Path(folder) / "users.yaml"
+        write_users(users)
+        running = LocalCluster(Path(folder) / "cluster", users=str(users), layout="4+2", bin={"keep_days": 30})
         try:
             running.start()
             put_in_zones(running)
             fill(running.url)
+            links = prepare(running.url)
             with running_browser() as browser:
                 for mode in MODES:
                     take(browser, running.url, mode)
+                offer_sign_in(running, users)
+                for mode in MODES:
+                    views: dict[str, Callable[[Page], object]] = {
+                        "sign_in": lambda page: sign_in(page, running.url),
+                        "link": lambda page: page.goto(running.url + links["read"] + "/"),
+                        "request": lambda page: page.goto(running.url + links["upload"]),
+                    }
+                    take_alone(browser, mode, views)
         finally:
             running.remove()
 
