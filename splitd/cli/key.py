@@ -9,9 +9,10 @@ import click
 from rich.table import Table
 
 from splitd.cli.completion import REMOTE_PATH
-from splitd.cli.documents import post_document, read_pages
+from splitd.cli.documents import post_document
+from splitd.cli.made import all_option, days_option, show_made, take_back
 from splitd.cli.paths import clean_path
-from splitd.cli.session import Session, output, pass_session
+from splitd.cli.session import Session, pass_session
 
 _API = "/.splitd/api/keys"
 
@@ -27,7 +28,7 @@ def key() -> None:
 @key.command()
 @click.option("--token", is_flag=True, help="Make a token instead of a key for S3.")
 @click.option("--label", default="", help="What it is for.")
-@click.option("--days", type=click.FloatRange(0, 3650, min_open=True), help="Days until its end.  [default: no end]")
+@days_option
 @click.option("--read-only", is_flag=True, help="Let it read, and change nothing.")
 @click.option("--path", type=REMOTE_PATH, default="/", help="Let it work at this path and below it only.")
 @pass_session
@@ -48,17 +49,11 @@ def add(session: Session, token: bool, label: str, days: float | None, read_only
 
 
 @key.command("list")
-@click.option("--all", "of_all", is_flag=True, help="List those of all users; for operators.")
+@all_option
 @pass_session
 def list_keys(session: Session, of_all: bool) -> None:
     """List your keys and tokens."""
-    found = read_pages(session.front, _API, "keys", {"all": "1"} if of_all else {})
-    if session.as_json:
-        session.show(found)
-    elif not found:
-        output().print("there are no keys and no tokens")
-    else:
-        output().print(_table(found))
+    show_made(session, _API, "keys", of_all, "there are no keys and no tokens", _table)
 
 
 def _table(keys: list[dict[str, Any]]) -> Table:
@@ -81,8 +76,4 @@ def _day(moment_ms: int | None) -> str:
 @pass_session
 def rm(session: Session, ids: tuple[str, ...]) -> None:
     """Take back keys or tokens.  They are refused from then on."""
-    for each in ids:
-        with session.front.ask("DELETE", f"{_API}/{each}"):
-            pass
-        if session.as_json:
-            session.show({"id": each, "deleted": True})
+    take_back(session, _API, ids)

@@ -10,9 +10,10 @@ import click
 from rich.table import Table
 
 from splitd.cli.completion import REMOTE_PATH
-from splitd.cli.documents import post_document, read_pages
+from splitd.cli.documents import post_document
+from splitd.cli.made import all_option, days_option, show_made, take_back
 from splitd.cli.paths import clean_path
-from splitd.cli.session import Session, output, pass_session
+from splitd.cli.session import Session, pass_session
 
 _API = "/.splitd/api/shares"
 
@@ -25,7 +26,7 @@ def share() -> None:
 @share.command()
 @click.argument("path", type=REMOTE_PATH)
 @click.option("--upload", is_flag=True, help="Only let files be left in the collection; nothing of it is shown.")
-@click.option("--days", type=click.FloatRange(0, 3650, min_open=True), help="Days until its end.  [default: no end]")
+@days_option
 @click.option("--downloads", type=click.IntRange(1), help="How often files may be read.  [default: any number]")
 @click.option("--password-stdin", is_flag=True, help="Read a password for the link from the standard input.")
 @pass_session
@@ -48,17 +49,11 @@ def add(
 
 
 @share.command("list")
-@click.option("--all", "of_all", is_flag=True, help="List those of all users; for operators.")
+@all_option
 @pass_session
 def list_shares(session: Session, of_all: bool) -> None:
     """List your links."""
-    found = read_pages(session.front, _API, "shares", {"all": "1"} if of_all else {})
-    if session.as_json:
-        session.show(found)
-    elif not found:
-        output().print("there are no links")
-    else:
-        output().print(_table(found))
+    show_made(session, _API, "shares", of_all, "there are no links", _table)
 
 
 def _table(shares: list[dict[str, Any]]) -> Table:
@@ -79,8 +74,4 @@ def _table(shares: list[dict[str, Any]]) -> Table:
 @pass_session
 def rm(session: Session, ids: tuple[str, ...]) -> None:
     """Take back links.  They are refused from then on."""
-    for each in ids:
-        with session.front.ask("DELETE", f"{_API}/{each}"):
-            pass
-        if session.as_json:
-            session.show({"id": each, "deleted": True})
+    take_back(session, _API, ids)
