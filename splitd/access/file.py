@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
@@ -23,6 +23,16 @@ from storaged.system.settings import SettingsError
 from storaged.system.watched import Refusal, WatchedFile
 
 
+class IOwnCredentials(IOwnTokens, Protocol):
+    """The keys and tokens that people have made for themselves."""
+
+    def reseal(self) -> Deferred[Sequence[str]]:
+        """Seal the secrets of keys anew, under the first of the present cluster keys.
+
+        :return: a Deferred that fires with the ids of those that no present cluster key opens.
+        """
+
+
 class UsersFile:
     """Keeps the users equal to their file.
 
@@ -37,7 +47,7 @@ class UsersFile:
     :param clock: measures time.
     :param wall: tells the times that are shown, and when tokens expire.
     :param make_sign_in: makes what logs people in at an issuer; None if nobody can.
-    :param own: finds the tokens that people have made for themselves; None if there are none.
+    :param own: the keys and tokens that people have made for themselves; None if there are none.
     :param tell_attempt: tells other processes of logins; see `Attempts`.
     :param changed: called when there are other users.
     :ivar logins: the logins of the present users.
@@ -60,7 +70,7 @@ class UsersFile:
         wall: WallClock,
         *,
         make_sign_in: MakeSignIn | None = None,
-        own: IOwnTokens | None = None,
+        own: IOwnCredentials | None = None,
         tell_attempt: Tell = tell_nobody,
         changed: Callable[[], object] = lambda: None,
     ) -> None:

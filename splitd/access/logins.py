@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime, time
 from functools import partial
 from typing import Protocol
@@ -56,12 +56,6 @@ class IOwnTokens(Protocol):
 
     def known_token(self, logins: Logins, token: str) -> OwnHolder | None:
         """Return whose a token is, by its digest, if that is known; else None."""
-
-    def reseal(self) -> Deferred[Sequence[str]]:
-        """Seal the secrets of keys anew, under the first of the present cluster keys.
-
-        :return: a Deferred that fires with the ids of those that no present cluster key opens.
-        """
 
     async def find_token(self, logins: Logins, token: str) -> OwnHolder | None:
         """Return whose a token is, by its digest; None if there is none."""
