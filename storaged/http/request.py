@@ -110,7 +110,7 @@ class StreamingRequest:
 
     def header_names(self) -> Iterable[str]:
         """Return the names of all headers, in lower case."""
-        return list(map(bytes.decode, self._headers))  # they are ASCII
+        return _decode_names(tuple(self._headers))
 
     def has_header(self, name: bytes) -> bool:
         """Return whether the request has a header."""
@@ -335,6 +335,12 @@ class StreamingRequest:
         if producer is not None:
             producer.stopProducing()
         self.body.broke(reason)
+
+
+@lru_cache(128)  # the headers of a client's requests have the same names
+def _decode_names(names: tuple[bytes, ...]) -> tuple[str, ...]:
+    """Return names of headers, which are ASCII, as text."""
+    return tuple(map(bytes.decode, names))
 
 
 @lru_cache(256)

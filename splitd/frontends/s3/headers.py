@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import parse_qsl
 
 from splitd.frontends.http.answers import Refused
@@ -79,9 +80,8 @@ def refuse_unsupported(request: IRequest) -> None:
 
     :raise S3Error: it has one.
     """
-    for name in request.header_names():
-        if not name.startswith("x-amz-") or name in _READ or name.startswith((META, PREFIX)):
-            continue
+    name = _find_unsupported(tuple(request.header_names()))
+    if name:
         if name == "x-amz-security-token":
             raise S3Error("InvalidToken", "there are no session tokens here: remove AWS_SESSION_TOKEN")
         if name.startswith("x-amz-server-side-encryption"):
@@ -91,6 +91,15 @@ def refuse_unsupported(request: IRequest) -> None:
     storage_class = request.getHeader("x-amz-storage-class")
     if storage_class not in {None, "STANDARD"}:
         raise S3Error("InvalidStorageClass", "The storage class you specified is not valid; there is only STANDARD")
+
+
+@lru_cache(128)  # the headers of a client's requests have the same names
+def _find_unsupported(names: tuple[str, ...]) -> str:
+    """Return the first name of a header that would change what is stored, and is not understood; empty for none."""
+    for name in names:
+        if name.startswith("x-amz-") and name not in _READ and not name.startswith((META, PREFIX)):
+            return name
+    return ""
 
 
 def read_media(request: IRequest) -> Media:

@@ -164,13 +164,15 @@ def find_operation(method: str, target: Target, *, copies: bool) -> Operation:
     """
     table = _OBJECT if target.key else _BUCKET if target.bucket else _SERVICE
     # Where there are several, the first in the list counts, whatever their order in the URL.
-    part = min((name for name in target.query if name in _ORDER), key=_ORDER.__getitem__, default="")
+    part = (
+        min((name for name in target.query if name in _ORDER), key=_ORDER.__getitem__, default="")
+        if target.query
+        else ""
+    )
     if copies and method == "PUT" and target.key:
         part = {"": _COPY, "uploadId": _PART_COPY}.get(part, part)
-    if method not in {"GET", "HEAD"}:
-        part = part or next(
-            (name for name in target.query if not target.query.get(name) and not _is_harmless(name)), ""
-        )
+    if not part and target.query and method not in {"GET", "HEAD"}:
+        part = next((name for name in target.query if not target.query.get(name) and not _is_harmless(name)), "")
     found = table.get((method, part))
     if found is not None:
         return found

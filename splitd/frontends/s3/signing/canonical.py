@@ -11,6 +11,7 @@ import hmac
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
 import attrs
@@ -19,6 +20,8 @@ ALGORITHM = "AWS4-HMAC-SHA256"
 EMPTY_SHA256 = hashlib.sha256().hexdigest()
 
 _CANONICAL = re.compile(rb"[A-Za-z0-9/_.~-]+")
+_BLOCK = hashlib.sha256().block_size
+_INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
 
 
 @attrs.frozen(cache_hash=True)
@@ -93,8 +96,21 @@ def signing_key(secret: str, scope: Scope) -> bytes:
 
 
 def sign(key: bytes, text: str) -> str:
-    """Return the signature of a text, in hexadecimal digits."""
-    return hmac.digest(key, text.encode("utf-8", "surrogateescape"), "sha256").hex()
+    """Return the signature of a text, its HMAC-SHA256, in hexadecimal digits."""
+    inner, outer = (begun.copy() for begun in _begin_hmac(key))
+    inner.update(text.encode("utf-8", "surrogateescape"))
+    outer.update(inner.digest())
+    digits: str = outer.hexdigest()
+    return digits
+
+
+@lru_cache(4096)
+def _begin_hmac(key: bytes) -> tuple[Any, Any]:
+    """Return the inner and the outer hash of an HMAC (RFC 2104), each with the key read: that is more than half of the
+    time that `hmac.digest` takes for a text as short as those that are signed.
+    """
+    block = (hashlib.sha256(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")
+    return hashlib.sha256(block.translate(_INNER)), hashlib.sha256(block.translate(_OUTER))
 
 
 def is_same(ours: str, theirs: str) -> bool:
