@@ -50,15 +50,17 @@ class SeaweedFS:
         ]
         config = self._folder / "s3.json"
         config.write_text(json.dumps({"identities": identities}))
-        s3 = ["-s3", f"-s3.port={self._port + _S3}", f"-s3.config={config}"]
+        # Otherwise it also listens on ports of its own choice, and ends if others have them.
+        s3 = ["-s3", f"-s3.port={self._port + _S3}", f"-s3.config={config}", "-s3.port.iceberg=0", "-s3.port.lance=0"]
         self._weed("filer", self._port, f"-master={HOST}:{master}", *s3, mdir="-defaultStoreDir")
         client = Client(self.url, Body())
         for attempt in range(100):
             try:
                 client.once(Exchange("PUT", "/ready", 1))
-            except Failed:
+            except (Failed, OSError) as problem:
                 if attempt == 99:
-                    raise
+                    output = (self._folder / f"filer-{self._port}.out").read_text()[-2000:]
+                    raise RuntimeError(f"the filer does not get ready: {problem}; it says: {output}") from problem
                 time.sleep(0.3)
             else:
                 return
