@@ -63,6 +63,7 @@ def _summary(found: dict[str, Any]) -> Table:
         "heal": summarize_heal(found["heal"]),
         "reading": _reading(found["reading"]),
         "reaper": _reaper(found["reaper"]),
+        **({"walks": _walks(found["walks"])} if found.get("walks") else {}),
         **({} if found.get("fronts") else {"journal": _journal(found["journal"])}),
     }.items():
         table.add_row(name, text)
@@ -111,6 +112,16 @@ def _reading(found: dict[str, Any]) -> str:
 def _reaper(found: dict[str, Any]) -> str:
     staying = ", ".join(f"{count} parts stay on {node}" for node, count in found["staying"].items())
     return f"{found['doomed']} to delete, {found['reaped']} deleted" + (f"; {staying} for now" if staying else "")
+
+
+def _walks(walks: list[dict[str, Any]]) -> str:
+    """Say which of the work in rounds is in progress, or cannot be done now."""
+    told = [
+        f"{walk['name']}: {walk['state']}{', ' if walk['problem'] else ''}{walk['problem']}"
+        for walk in walks
+        if walk["problem"] or walk["state"] in {"running", "waiting"}
+    ]
+    return "; ".join(told) or "none in progress"
 
 
 def _registry(found: dict[str, Any]) -> str:
