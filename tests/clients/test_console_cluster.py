@@ -89,7 +89,7 @@ def test_uploads_go_on_after_a_login_when_their_session_has_ended(
         page.goto(f"{guarded.url}/anna/")
         log_in(page, "anna", "anna-pw")
         console = Console(page, f"{guarded.url}/anna")
-        console.network(2**20)
+        console.network(2**16)
         console.upload(("large", bytes(9 * 2**20)))
         expect(page.get_by_role("button", name="Pause: large")).to_be_visible()
         page.get_by_role("button", name="Pause: large").click()

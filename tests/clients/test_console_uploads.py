@@ -152,6 +152,29 @@ def test_an_upload_that_is_cancelled_stores_nothing(console: Console, place: str
     console.becomes("f", "done")
 
 
+@pytest.mark.parametrize("is_there", [False, True])
+def test_an_upload_that_is_cancelled_before_its_first_byte_sends_none(
+    console: Console, place: str, is_there: bool
+) -> None:
+    if is_there:
+        put(f"{place}/f", b"old")
+    asked: list[Route] = []
+    sent: list[str] = []
+    page = console.page
+    page.route("**/f", lambda route: asked.append(route) if route.request.method == "HEAD" else route.continue_())
+    page.on("request", lambda request: sent.append(request.url) if request.method == "PUT" else None)
+    with page.expect_request(lambda request: request.method == "HEAD" and request.url.endswith("/f")):
+        console.drop({"f": bytes(2**20)})
+    page.get_by_role("button", name="Cancel: f").click()
+    with page.expect_response(lambda response: response.request.method == "HEAD"):
+        asked[0].continue_()
+    console.drop({"g": b"after it"})
+    console.becomes("g", "done")
+    console.becomes("f", "stopped")
+    assert [url for url in sent if url.endswith("/f")] == []
+    assert ask(f"{place}/f").status == (200 if is_there else 404)
+
+
 def test_what_does_not_fit_is_refused_before_its_first_byte(console: Console, place: str) -> None:
     console.page.route("**/api/room?*", lambda route: route.fulfill(json={"used": 10, "available": 3}))
     console.drop({"f": b"data"})

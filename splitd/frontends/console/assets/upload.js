@@ -37,6 +37,7 @@ export class Upload {
     this.etag = null; // of the version that is to be replaced
     this.overwrite = false;
     this.request = null;
+    this.attempt = 0;
     this.wantsLogin = false; // it failed for want of a login
   }
 
@@ -188,14 +189,18 @@ function ensureFolder(path) {
 }
 
 async function run(upload) {
+  const attempt = (upload.attempt += 1);
+  // It may be stopped, or paused and resumed, while this waits for an answer.
+  const goesOn = () => upload.attempt === attempt && !["stopped", "paused"].includes(upload.state);
   try {
-    if (!(await mayBegin(upload))) return;
+    if (!(await mayBegin(upload, goesOn)) || !goesOn()) return;
     try {
-      await send(upload);
+      await send(upload, goesOn);
     } catch (problem) {
       if (problem.status !== 409) throw problem;
       await ensureFolder(split(upload.path)[0]);
-      await send(upload);
+      if (!goesOn()) return;
+      await send(upload, goesOn);
     }
     upload.state = "done";
     upload.sent = upload.size;
@@ -203,6 +208,7 @@ async function run(upload) {
     const [folder, name] = split(upload.path);
     finished.set(new Row(folder, [name, upload.size, Date.now(), upload.file.type]));
   } catch (problem) {
+    if (upload.attempt !== attempt) return;
     if (problem.status === 412) await ask(upload);
     else if (problem.status === 403 && (await renewed())) upload.state = "waiting";
     else if (!["stopped", "paused"].includes(upload.state)) fail(upload, problem);
@@ -221,7 +227,7 @@ loginAsked.watch((why) => {
 });
 
 /** Ask before the first byte of a large file whether its name is free. */
-async function mayBegin(upload) {
+async function mayBegin(upload, goesOn) {
   if (upload.size < LARGE || upload.overwrite || upload.url) return true;
   try {
     await call("HEAD", urlOf(upload.path));
@@ -229,7 +235,7 @@ async function mayBegin(upload) {
     if (problem.status === 404) return true;
     throw problem;
   }
-  await ask(upload);
+  if (goesOn()) await ask(upload);
   return false;
 }
 
@@ -282,9 +288,10 @@ function conditions(upload) {
 }
 
 /** Send a file; the promise fails with the words of the server. */
-async function send(upload) {
+async function send(upload, goesOn) {
   if (!upload.isResumable) return put(upload);
   const { resume } = await import("./resuming.js");
+  if (!goesOn()) throw new Failure(-1, "");
   return resume(upload, conditions(upload), {
     progress: (sent) => {
       count(Math.max(0, sent - upload.sent));
