@@ -153,6 +153,7 @@ async def test_a_long_list_is_compressed_for_those_who_take_it(cluster: Cluster)
         ("room", {"path": "/nothing"}, 404),
         ("search", {"text": ""}, 400),
         ("search", {"text": "x", "path": "/f"}, 409),
+        ("search", {"text": "x", "path": "/nothing"}, 404),
         ("nothing", {}, 404),
         ("login", {}, 405),
     ],

@@ -82,7 +82,7 @@ async def describe(asked: Asked) -> None:
     store, namespace = asked.files()
     entry = await store.stat(path)
     if entry is None:
-        raise NotFound(f"{path} does not exist")
+        raise NotFound(f"{show_path(path)} does not exist")
     details = (await namespace.details([path]))[0]
     known: dict[str, Any] = {
         "path": show_path(path),
@@ -119,7 +119,7 @@ async def room(asked: Asked) -> None:
     path = asked.path()
     store, _ = asked.files()
     if await store.stat(path) is None:
-        raise NotFound(f"{path} does not exist")
+        raise NotFound(f"{show_path(path)} does not exist")
     left = (await asked.door.quota(path)).at(path)
     answer_json(asked.request, {"used": left.used, "available": left.available})
 
@@ -133,8 +133,11 @@ async def search(asked: Asked) -> None:
     if not 1 <= len(text) <= _MOST_SOUGHT:
         raise Refused(400, f"text: should have 1 to {_MOST_SOUGHT} characters")
     store, _ = asked.files()
-    if not isinstance(await store.stat(path), Collection):
-        raise NotACollection(f"{path} is not a collection")
+    found = await store.stat(path)
+    if found is None:
+        raise NotFound(f"{show_path(path)} does not exist")
+    if not isinstance(found, Collection):
+        raise NotACollection(f"{show_path(path)} is not a collection")
     request = asked.request
     request.setHeader("Content-Type", "application/x-ndjson")
     request.setHeader("Cache-Control", "no-store")
