@@ -78,3 +78,11 @@ def test_what_is_not_known_is_refused_where_it_may_change_something() -> None:
     assert find("GET", "key", "new") is find("GET", "key", "")
     for harmless in ("x-id=PutObject", "x-of-a-client", "versionId=", "X-Amz-Expires="):
         assert find("PUT", "key", harmless) is find("PUT", "key", ""), harmless
+
+
+def test_a_part_without_its_upload_does_not_replace_the_object() -> None:
+    for query in ("partNumber=1", "partNumber", "x-id=UploadPart&partNumber=1"):
+        for copies in (False, True):
+            assert find("PUT", "key", query, copies=copies) == "InvalidArgument"
+    assert find("GET", "key", "partNumber=1") is find("GET", "key", "")
+    assert find("PUT", "key", "partNumber=1&uploadId=u") is find("PUT", "key", "uploadId=u")

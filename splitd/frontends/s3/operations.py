@@ -169,6 +169,9 @@ def find_operation(method: str, target: Target, *, copies: bool) -> Operation:
         if target.query
         else ""
     )
+    if method == "PUT" and not part and "partNumber" in target.query:
+        # A part whose upload is not named would replace the whole object.
+        raise S3Error("InvalidArgument", "partNumber is of an upload, which uploadId names", ArgumentName="partNumber")
     if copies and method == "PUT" and target.key:
         part = {"": _COPY, "uploadId": _PART_COPY}.get(part, part)
     if not part and target.query and method not in {"GET", "HEAD"}:
