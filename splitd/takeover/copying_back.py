@@ -10,6 +10,7 @@ from typing import Any
 from splitd.catalog.compaction import fold
 from splitd.catalog.journal.reader import JournalReader
 from splitd.catalog.journal.writer import write_snapshot
+from splitd.catalog.sql.connecting import Statements
 from splitd.catalog.sql.copying import Contents, contents_of, stored_contents
 from splitd.catalog.sql.exclusion import no_front
 from splitd.catalog.sql.migrations import refuse_newer, refuse_older, version_of
@@ -54,7 +55,8 @@ def copy_back(connection: Any, data: Path, filesystem: IFilesystem, new_id: Call
 def _copy_alone(connection: Any, data: Path, filesystem: IFilesystem, new_id: Callable[[], str]) -> Contents:
     while not _is_settled(connection):
         pass
-    with connection.transaction(), connection.cursor(binary=True) as cursor:
+    cursor = Statements(connection)
+    with connection.transaction():
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         _refuse_fronts(cursor)
         expected = stored_contents(cursor)
@@ -93,7 +95,8 @@ def _refuse_fronts(cursor: Any) -> None:
 
 def _is_settled(connection: Any) -> bool:
     """Take some of what was deleted apart, which a journal does not know; return whether nothing is left."""
-    with connection.transaction(), connection.cursor(binary=True) as cursor:
+    cursor = Statements(connection)
+    with connection.transaction():
         state = StoredState(cursor, Packing(), Common(), 0, locks=True)
         more = take_slice(cursor, state.forget_rows) | state.drop_some()
         state.flush()

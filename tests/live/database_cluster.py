@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from splitd.catalog.sql.connecting import connector
+from splitd.catalog.sql.connecting import Statements, connector
 from splitd.catalog.sql.state import Common, StoredState
 from splitd.cli.local.daemon import DaemonProcess
 from splitd.model.manifest import Manifest
@@ -135,8 +135,8 @@ class DatabaseCluster(KilledCluster):
         parts lie now.
         """
         connection = connector(self._database)()
-        with connection, connection.cursor(binary=True) as cursor:
-            state = StoredState(cursor, Packing(), Common(), 0, locks=False)
+        with connection:
+            state = StoredState(Statements(connection), Packing(), Common(), 0, locks=False)
             placed = []
             for manifest in list(state.tree.files()):
                 segments = [state.version(each.upload) for each in manifest.segments]

@@ -123,10 +123,10 @@ class StoredBranch(Branch):
 
     def names_from(self, first: str) -> Iterator[str]:
         """Iterate over entry names; see `Branch.names_from`.  What the transaction has changed is not looked at."""
-        limit = FIRST_PAGE
+        limit = self._stored.first_page
         while True:
             names = self._stored.load_page(self, first, limit)
             yield from names
             if len(names) < limit:
                 return
-            first, limit = names[-1] + "\0", min(limit * 4, LARGEST_PAGE)
+            first, limit = names[-1] + "\0", max(limit, min(limit * 4, LARGEST_PAGE))

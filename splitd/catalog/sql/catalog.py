@@ -39,12 +39,6 @@ from splitd.model.tree import Collection, Member
 from storaged.system.clocks import WallClock
 from storaged.system.periodic import Periodic
 
-DURABLE, LIGHT, LOOKS = 2, 1, 1
-"""How many connections make changes of names, begin and abort uploads and moves, and look.
-
-The second kind need not survive a power cut.  But the front goes on when the database crashes, and would not abort
-again what it has aborted: so all changes are durable.
-"""
 MOST = 64
 """How many changes or looks share a transaction at most."""
 _AGAIN_S = 1.0
@@ -90,17 +84,20 @@ class StoredCatalog(JournalledCatalog):
         about = front, address, __version__, knows
         self._registration = Registration(connect, *about, upkeep=upkeep, before=before)
 
-        def writers(count: int, first: int) -> list[Writer]:
-            renew = self._registration.renew
-            slots = [partial(self._registration.slot, first + number) for number in range(count)]
-            return [Writer(connect, current, common, slot, renew) for slot in slots]
+        def writer(number: int) -> Writer:
+            slot = partial(self._registration.slot, number)
+            return Writer(connect, current, common, slot, self._registration.renew)
 
-        self._durable = Lane("catalog", reactor, writers(DURABLE, 0), MOST)
-        self._light = Lane("catalog-light", reactor, writers(LIGHT, DURABLE), MOST)
-        readers = [Reader(connect, current, common, lambda: 0) for _ in range(LOOKS)]
-        self._looks = Lane("catalog-looks", reactor, readers, MOST)
+        # A second lane for batches of changes would wait for the locks of the first one, with half of the changes each.
+        # Those that are alone in their transactions, as copies of trees are, may take long, and have one.
+        # Beginnings and aborts of uploads need not survive a power cut.  But the front goes on when the database
+        # crashes, and would not abort again what it has aborted: so all changes are durable.
+        self._durable = Lane("catalog", reactor, writer(0), MOST)
+        self._alone = Lane("catalog-alone", reactor, writer(1), 1)
+        self._light = Lane("catalog-light", reactor, writer(2), MOST)
+        self._looks = Lane("catalog-looks", reactor, Reader(connect, current, common, lambda: 0), MOST)
         state = self._state = cast("State", current)
-        changes = self._changes = StoredChanges(self._durable, self._light, self._looks, current, wall)
+        changes = self._changes = StoredChanges(self._durable, self._alone, self._light, self._looks, current, wall)
         self.part_moves = JournalledPartMoves(state, changes, front)
         meters = self._meters = CurrentMeters(state, current)
         self.quotas = StoredQuotas(changes, meters, current, front)
@@ -163,7 +160,7 @@ class StoredCatalog(JournalledCatalog):
         while not await self._is_registered():
             self._waiting = deferLater(self._clock, _AGAIN_S)
             await self._waiting
-        for lane in (self._durable, self._light, self._looks):
+        for lane in (self._durable, self._alone, self._light, self._looks):
             lane.start()
         counts = await self._changes.read(lambda: read_counts(self._changes.cursor))
         self._ended_before = counts.get("ended", 0)
@@ -198,7 +195,7 @@ class StoredCatalog(JournalledCatalog):
     async def _close(self) -> None:
         self.stop()
         await self._abandoned.stop(cancel=True)
-        for lane in (self._durable, self._light):
+        for lane in (self._durable, self._alone, self._light):
             await lane.stop()
         await self._registration.end(self._reactor)
         await self._looks.stop()
@@ -267,7 +264,13 @@ class StoredCatalog(JournalledCatalog):
 
     def list_members(self, path: str, after: str, limit: int) -> Deferred[list[Member]]:
         """List a page of a collection's members; see `ICatalog`."""
-        return self._changes.read(partial(self._list_members, path, after, limit), path)
+
+        def page() -> list[Member]:
+            current: Any = self._state
+            current.stored_names.first_page = limit + 1  # by one statement; one more, as a collection may come earlier
+            return self._list_members(path, after, limit)
+
+        return self._changes.read(page, path)
 
     def admit(self, path: str, condition: Condition) -> Deferred[Admitted]:
         """Ask whether a file may be put at a path now; see `ICatalog`."""

@@ -79,56 +79,64 @@ class Chains:
         self._take_folder = take_folder
         self._take = take
 
-    def load(
+    def ask(
         self,
         paths: Iterable[tuple[str, bool]],
         columns: str,
         absent: Callable[[int, str], object],
         *,
         locks: bool,
-    ) -> None:
-        """Load what paths lead through.
+    ) -> Callable[[], None]:
+        """Load what paths lead through, and ask for what is at their ends.
 
         :param paths: each path, and whether something may be removed there, which may leave implied collections empty.
         :param columns: what to select of the ends.
         :param absent: called with the id of a collection, and a name that it does not have.
         :param locks: whether to hold all of it until the end of the transaction.
+        :return: takes what was asked for.
         :raise ChainBroken: other changes came between.
         """
         steps = self._plan(paths)
         if not locks:
-            self._look(steps, columns, absent)
-            return
+            return self._ask_all(steps, columns, absent)
         self._walk(steps)
         if steps[0].row is None:
             raise ChainBroken("there is no root")
         self._lock(steps)
         self._refuse_made(steps)
         leaves = [(step.row[2], name) for step in steps if step.row is not None for name in sorted(step.leaves)]
-        if leaves:
-            query = _LEAVES.format(columns=columns) + " FOR UPDATE OF e"
-            ends = array([parent for parent, _ in leaves]), array([name.encode() for _, name in leaves])
-            for row in self._cursor.execute(query, ends).fetchall():
-                self._take(row)
-        for parent, name in leaves:
-            absent(parent, name)
+        query = _LEAVES.format(columns=columns) + " FOR UPDATE OF e"
+        ends = array([parent for parent, _ in leaves]), array([name.encode() for _, name in leaves])
+        found = self._cursor.execute(query, ends) if leaves else None
 
-    def _look(self, steps: list[_Step], columns: str, absent: Callable[[int, str], object]) -> None:
-        """Load all of it by one statement, without locks."""
+        def take() -> None:
+            for row in () if found is None else found.fetchall():
+                self._take(row)
+            for parent, name in leaves:
+                absent(parent, name)
+
+        return take
+
+    def _ask_all(self, steps: list[_Step], columns: str, absent: Callable[[int, str], object]) -> Callable[[], None]:
+        """Ask for all of it by one statement, without locks."""
         above, names = [step.above for step in steps[1:]], [step.name for step in steps[1:]]
         for number, step in enumerate(steps):
             above += [number] * len(step.leaves)
             names += [name.encode() for name in step.leaves]
         values = array(range(1, len(names) + 1)), array(above), array(names)
-        found = self._cursor.execute(_LOOK.format(columns=columns), values).fetchall()
-        ids: dict[int, int] = {}
-        for number, *row in sorted(found, key=itemgetter(0)):  # each collection before what is in it
-            self._take(row)
-            ids[number] = row[2]
-        for number, step in enumerate(steps):
-            if number in ids:
-                for name in step.leaves:
-                    absent(ids[number], name)
+        found = self._cursor.execute(_LOOK.format(columns=columns), values)
+
+        def take() -> None:
+            ids: dict[int, int] = {}
+            for number, *row in sorted(found.fetchall(), key=itemgetter(0)):  # each collection before what is in it
+                self._take(row)
+                ids[number] = row[2]
+            for number, step in enumerate(steps):
+                if number in ids:
+                    for name in step.leaves:
+                        absent(ids[number], name)
+
+        return take
 
     @staticmethod
     def _plan(paths: Iterable[tuple[str, bool]]) -> list[_Step]:
@@ -185,22 +193,31 @@ class Chains:
             while last := max(steps[last].above, 0):
                 want(last, SHARE)
         rest = [number for number, step in enumerate(steps) if step.row is not None and number not in wanted]
-        fetched = self._fetch(steps, rest, "")
+        asked = [self._ask_folders(steps, rest, "")]
         for strength in (SHARE, CHANGE, OWN):
             locked = [number for number, each in wanted.items() if each == strength]
-            fetched |= self._fetch(steps, locked, f" FOR {strength} OF e")
+            asked.append(self._ask_folders(steps, locked, f" FOR {strength} OF e"))
+        fetched: dict[int, Sequence[Any]] = {}
+        for fetch in asked:
+            fetched |= fetch()
         self._take_folders(steps, fetched)
 
-    def _fetch(self, steps: list[_Step], numbers: Sequence[int], locking: str) -> dict[int, Sequence[Any]]:
+    def _ask_folders(
+        self, steps: list[_Step], numbers: Sequence[int], locking: str
+    ) -> Callable[[], dict[int, Sequence[Any]]]:
         rows = [row for number in numbers if (row := steps[number].row) is not None]
         if not rows:
-            return {}
+            return dict
         ends = array([row[0] for row in rows]), array([row[1] for row in rows])
         found = self._cursor.execute(_FOLDERS + locking, ends)
-        fetched = {row[2]: row for row in found.fetchall()}
-        if locking and fetched.keys() != {row[2] for row in rows}:
-            raise ChainBroken("a collection was moved or deleted meanwhile")
-        return fetched
+
+        def fetch() -> dict[int, Sequence[Any]]:
+            fetched = {row[2]: row for row in found.fetchall()}
+            if locking and fetched.keys() != {row[2] for row in rows}:
+                raise ChainBroken("a collection was moved or deleted meanwhile")
+            return fetched
+
+        return fetch
 
     def _take_folders(self, steps: list[_Step], fetched: dict[int, Sequence[Any]]) -> None:
         """Take the rows of collections, each after that of the one it lies in."""

@@ -45,16 +45,17 @@ class StoredChanges(Changes):
     In one front, changes that touch each other take turns in the order of the calls, as in a journalled catalog.  Those
     of several fronts are kept apart by the locks of the database.
 
-    :param durable: makes changes that must survive a power cut of the database, and those that need not: `light`.
+    :param durable: makes changes that must survive a power cut of the database; `alone` makes those of them that have a
+        transaction of their own, and `light` those that need not survive it.
     :param looks: looks at the catalog.
     """
 
     _log = Logger()
 
-    def __init__(self, durable: Lane, light: Lane, looks: Lane, current: Current, wall: WallClock) -> None:
+    def __init__(self, durable: Lane, alone: Lane, light: Lane, looks: Lane, current: Current, wall: WallClock) -> None:
         self._turns = Turns()
         self._wall = wall
-        self._durable, self._light, self._looks = durable, light, looks
+        self._durable, self._alone, self._light, self._looks = durable, alone, light, looks
         self._current = current
         self._manner = Manner()
         self._held: dict[Lane, list[Job]] | None = None
@@ -113,6 +114,8 @@ class StoredChanges(Changes):
     ) -> Deferred[_Result]:
         turn = self._turns.queue(*dict.fromkeys(keys))
         manner, lane = self._manner, self._durable if durable else self._light
+        if durable and (manner.alone or manner.exclusive):
+            lane = self._alone
 
         def begin(_: None) -> Deferred[_Result]:
             answered: Deferred[_Result] = Deferred()  # cancelling it does not take the change back

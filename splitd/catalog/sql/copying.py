@@ -13,6 +13,7 @@ import msgspec
 from splitd.catalog.compaction import fold
 from splitd.catalog.effects import enact
 from splitd.catalog.journal.reader import JournalReader
+from splitd.catalog.sql.connecting import Statements
 from splitd.catalog.sql.counts import read_counts
 from splitd.catalog.sql.exclusion import no_front
 from splitd.catalog.sql.migrations import migrate
@@ -119,7 +120,8 @@ def copy_journal(
     """
     migrate(connection)
     common, done, expected = Common(), 0, contents_of(state)
-    with no_front(connection), connection.transaction(), connection.cursor(binary=True) as cursor:
+    cursor = Statements(connection)
+    with no_front(connection), connection.transaction():
         cursor.execute("LOCK TABLE catalog")
         if cursor.execute("SELECT EXISTS (SELECT FROM catalog)").fetchone()[0]:
             raise CatalogOutdated("the database has a catalog already; copy into an empty database or schema")

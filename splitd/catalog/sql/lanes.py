@@ -49,6 +49,9 @@ class Worker(Protocol):
         :raise psycopg.Error: the database does not work.
         """
 
+    def settle(self) -> None:
+        """End what the last batch has left behind, once its results are on their way.  It raises nothing."""
+
     def idle(self) -> float:
         """Do what is due without a job.
 
@@ -60,43 +63,41 @@ class Worker(Protocol):
 
 
 class Lane:
-    """A queue of jobs, and the threads that do them.
+    """A queue of jobs, and the thread that does them.
 
-    While the database is away, jobs fail at once; a thread tries it again every second.
+    While the database is away, jobs fail at once; the thread tries it again every second.
 
     :param reactor: calls back.
-    :param workers: one for each thread.
+    :param worker: does the jobs in the thread.
     :param most: how many jobs a batch has at most.
     :ivar problem: why the database is away; empty if it is not, as far as this lane knows.
     """
 
     _log = Logger()
 
-    def __init__(self, name: str, reactor: Any, workers: Sequence[Worker], most: int) -> None:
+    def __init__(self, name: str, reactor: Any, worker: Worker, most: int) -> None:
         self._name = name
         self._reactor = reactor
-        self._workers = workers
+        self._worker = worker
         self._most = most
         self._jobs: deque[Job] = deque()
         self._condition = threading.Condition()
-        self._stopped = False
-        self._threads: list[threading.Thread] = []
+        self._started = self._stopped = False
+        self._thread = threading.Thread(target=self._run, args=(worker,), name=name, daemon=True)
         self.problem = ""
 
     def __len__(self) -> int:
         return len(self._jobs)
 
     def start(self) -> None:
-        """Start the threads."""
-        for number, worker in enumerate(self._workers):
-            thread = threading.Thread(target=self._run, args=(worker,), name=f"{self._name}-{number}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+        """Start the thread."""
+        self._thread.start()
+        self._started = True
 
     def stop(self) -> Deferred[None]:
-        """Do the jobs that wait, and end the threads.
+        """Do the jobs that wait, and end the thread.
 
-        :return: a Deferred that fires with None when they have ended.
+        :return: a Deferred that fires with None when it has ended.
         """
         stopped: Deferred[None] = Deferred()
         with self._condition:
@@ -104,8 +105,8 @@ class Lane:
             self._condition.notify_all()
 
         def wait() -> None:
-            for thread in self._threads:
-                thread.join()
+            if self._started:
+                self._thread.join()
             self._reactor.callFromThread(stopped.callback, None)
 
         threading.Thread(target=wait, name=f"{self._name}-stop", daemon=True).start()
@@ -152,6 +153,7 @@ class Lane:
             else:
                 if batch:
                     self._reactor.callFromThread(_deliver, batch, outcomes)
+                    worker.settle()
         worker.close()
 
     def _back(self) -> None:

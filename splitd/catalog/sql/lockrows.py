@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from splitd.model.locks import Lock, Locks
@@ -27,11 +27,14 @@ class StoredLocks(Locks):
         self._marks_before: dict[tuple[str, bool], int] = {}
         self._taken_before = 0
 
-    def load(self, paths: Iterable[str]) -> None:
-        """Load all that is about some paths."""
+    def ask(self, paths: Iterable[str]) -> Callable[[], None]:
+        """Ask for all that is about some paths; return what takes it."""
         query = """SELECT (SELECT coalesce(max(taken), 0) FROM lock_mark), EXISTS (SELECT FROM lock),
             (SELECT coalesce(min(taken), 0) FROM lock_mark), (SELECT count(*) FROM lock_mark)"""
-        taken, is_any, first, marks = self._cursor.execute(query).fetchone()
+        found = self._cursor.execute(query)
+        return lambda: self._load(paths, *found.fetchone())
+
+    def _load(self, paths: Iterable[str], taken: int, is_any: bool, first: int, marks: int) -> None:
         if taken:
             places = {place_of(path) for path in paths}
             wanted = sorted(place.encode() for place in places.union(*map(above, places)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from splitd.catalog.metering import Meter, Meters
@@ -30,6 +30,10 @@ class StoredMeters(Meters):
 
         :param paths: of the changes; None for all meters.
         """
+        self.ask(paths, locks=locks)()
+
+    def ask(self, paths: Iterable[str] | None, *, locks: bool = True) -> Callable[[], None]:
+        """Ask for what `load` loads; return what takes it."""
         query = "SELECT path, bytes, files FROM meter ORDER BY path"
         places = None if paths is None else [place_of(metered(path)).encode() or b"/" for path in paths]
         if places is not None:
@@ -39,7 +43,10 @@ class StoredMeters(Meters):
                     OR substr(path, 1, octet_length(here.place) + 1) = here.place || '/')
                 ORDER BY path"""
         found = self._cursor.execute(query + " FOR UPDATE" * locks, None if places is None else (places,))
-        for column, size, files in found.fetchall():
+        return lambda: self._know(found.fetchall())
+
+    def _know(self, rows: Iterable[tuple[bytes, int, int]]) -> None:
+        for column, size, files in rows:
             path = column.decode()
             if path in self._at:  # it was loaded before, and may have counted since
                 continue

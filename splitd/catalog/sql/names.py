@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from splitd.catalog.sql.branches import StoredBranch, StoredMembers
+from splitd.catalog.sql.branches import FIRST_PAGE, StoredBranch, StoredMembers
 from splitd.catalog.sql.chains import Chains
 from splitd.catalog.sql.ids import Ids
 from splitd.catalog.sql.parts import PartRows
@@ -37,6 +37,8 @@ class Names:
     :param cursor: of the transaction.
     :param parts: its versions.
     :param ids: gives ids to collections.
+    :ivar uploads: those of the files that were loaded.
+    :ivar first_page: how many members of a collection are loaded at first.
     """
 
     def __init__(self, cursor: Any, packing: Packing, parts: PartRows, ids: Ids) -> None:
@@ -48,6 +50,8 @@ class Names:
         self._changed: dict[tuple[int, str], StoredBranch] = {}
         self._columns: dict[Packed, bytes | None] = {}  # what `entry.manifest` says of a file
         self._trashed: list[StoredBranch] = []
+        self.uploads: set[str] = set()
+        self.first_page = FIRST_PAGE
         self.above = StoredBranch(self, ABOVE, (ABOVE, ""), 0, 0, implied=False)
         self.chains = Chains(cursor, self._take_folder, self._take)
 
@@ -107,6 +111,7 @@ class Names:
         if manifest is not None:
             packed = self._packing.pack(manifest)
             self._columns[packed] = file[2]
+            self.uploads.add(manifest.upload)
         if id_ is None:
             assert packed is not None
             self._place(parent, name, packed, properties)

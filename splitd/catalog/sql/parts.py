@@ -4,7 +4,7 @@ changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from typing import Any
 
 from splitd.catalog.hurt import HurtVersions
@@ -20,6 +20,8 @@ from splitd.model.packing import Packed, Packing, key_of
 from splitd.model.records import PartMoveStarted
 from storaged.parts.format import stored_size
 
+_Rows = Sequence[Sequence[Any]]
+
 
 class PartRows:
     """The versions, uploads and moves that one transaction looks at or changes, by their uploads.
@@ -29,6 +31,7 @@ class PartRows:
     :ivar moves: moves in progress, and the nodes of versions that the transaction has changed.
     :ivar doomed: the doomed parts of these uploads.
     :ivar hurt: those versions of which parts are missing.
+    :ivar not_continued: the uploads of which it is known that they cannot be continued.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class PartRows:
         self._names_before: dict[str, int] = {}
         self._copies: dict[PartCopy, PartMoveStarted] = {}
         self._wants: dict[str, tuple[int, int, int]] = {}
+        self.not_continued: set[str] = set()
         self.doomed = StoredDoomed(self.load, serials, cursor)
         self.moves = StoredMoves(self.doomed, self.load)
         self.hurt = HurtVersions()
@@ -67,55 +71,58 @@ class PartRows:
 
     def load(self, *uploads: str) -> None:
         """Load what there is of some uploads, unless it was loaded before.  Texts that are no ids are skipped."""
+        self.ask(*uploads)()
+
+    def ask(self, *uploads: str) -> Callable[[], None]:
+        """Ask for what `load` loads; return what takes it."""
         wanted = [each for each in uploads if each not in self._loaded]
-        if not wanted:
-            return
         self._loaded.update(wanted)
-        keys = [key for each in wanted if (key := _key(each)) is not None]
-        if keys:
-            self._load(sorted(keys))
+        keys = sorted(key for each in wanted if (key := _key(each)) is not None)
+        if not keys:
+            return _nothing
+        found = self._cursor.execute(_WHERE, {"keys": array(keys)})
+        return lambda: self._load(keys, found.fetchone())
 
-    def _load(self, sorted_keys: list[bytes]) -> None:
-        execute, locking, keys = self._cursor.execute, self._locking, array(sorted_keys)
+    def _load(self, keys: list[bytes], found: Sequence[bool]) -> None:
         # Of most uploads most tables have nothing.
-        uploads, versions, names, moves, doomed = execute(_WHERE, {"keys": keys}).fetchone()
-        if uploads:
-            self._load_uploads(keys)
-        if versions:
-            self._load_versions(keys)
-        if names:
-            query = "SELECT upload, names FROM shared WHERE upload = ANY(%s) ORDER BY upload"
-            for upload, count in execute(query + locking, (keys,)).fetchall():
-                self._names[upload.hex()] = self._names_before[upload.hex()] = count
-        if moves:
-            query = "SELECT upload, part, node, time_ms, front FROM move WHERE upload = ANY(%s)"
-            for upload, part, number, time_ms, front in execute(query + locking, (keys,)).fetchall():
-                record = PartMoveStarted(upload.hex(), part, self.node_ids([number])[0], time_ms, front)
-                self._copies[PartCopy(record.upload, part, record.target)] = record
-                self.moves.know(record)
-        if doomed:
-            query = (
-                "SELECT node, serial, part, upload, is_copy FROM doomed WHERE upload = ANY(%s) ORDER BY serial, part"
-            )
-            rows = execute(query + locking, (keys,)).fetchall()
-            self.doomed.know([(self.node_ids([row[0]])[0], *row[1:3], row[3].hex(), row[4]) for row in rows])
+        *there, is_continued = found
+        if not is_continued:
+            self.not_continued.update(key.hex() for key in keys)
+        takes = self._take_uploads, self._take_versions, self._take_names, self._take_moves, self._take_doomed
+        values = (array(keys),)
+        asked = [
+            (take, self._cursor.execute(query + self._locking, values))
+            for is_there, take, query in zip(there, takes, _FIND, strict=True)
+            if is_there
+        ]
+        for take, rows in asked:
+            take(rows.fetchall())
 
-    def _load_uploads(self, keys: str) -> None:
-        execute, locking = self._cursor.execute, self._locking
-        query = "SELECT upload, path, nodes, time_ms, front FROM upload WHERE upload = ANY(%s) ORDER BY upload"
-        for upload, path, numbers, time_ms, front in execute(query + locking, (keys,)).fetchall():
+    def _take_uploads(self, rows: _Rows) -> None:
+        for upload, path, numbers, time_ms, front in rows:
             under_way = UnderWay(path.decode(), self.node_ids(numbers), time_ms, front)
             self._uploads[upload.hex()] = self._began[upload.hex()] = under_way
 
-    def _load_versions(self, keys: str) -> None:
-        execute, locking = self._cursor.execute, self._locking
-        query = f"SELECT {VERSION} FROM version WHERE upload = ANY(%s) ORDER BY upload"
-        for row in execute(query + locking, (keys,)).fetchall():
+    def _take_versions(self, rows: _Rows) -> None:
+        for row in rows:
             manifest = self.manifest_of(row)
             self._versions[manifest.upload] = manifest
             if "" in manifest.nodes:
                 self.hurt.weigh(manifest)
                 self._wants[manifest.upload] = _want_of(manifest)
+
+    def _take_names(self, rows: _Rows) -> None:
+        for upload, count in rows:
+            self._names[upload.hex()] = self._names_before[upload.hex()] = count
+
+    def _take_moves(self, rows: _Rows) -> None:
+        for upload, part, number, time_ms, front in rows:
+            record = PartMoveStarted(upload.hex(), part, self.node_ids([number])[0], time_ms, front)
+            self._copies[PartCopy(record.upload, part, record.target)] = record
+            self.moves.know(record)
+
+    def _take_doomed(self, rows: _Rows) -> None:
+        self.doomed.know([(self.node_ids([row[0]])[0], *row[1:3], row[3].hex(), row[4]) for row in rows])
 
     def manifest_of(self, row: Sequence[Any]) -> Manifest:
         """Return the version that a row of the columns `VERSION` describes."""
@@ -248,12 +255,24 @@ def _keys(uploads: Iterable[str]) -> str:
     return array(sorted(map(bytes.fromhex, uploads)))
 
 
+def _nothing() -> None:
+    """Nothing was asked for."""
+
+
 VERSION = "upload, size, created_ms, data, parity, unit, nodes, said, segment_of"
 """The columns of a version."""
 
+_FIND = (
+    "SELECT upload, path, nodes, time_ms, front FROM upload WHERE upload = ANY(%s) ORDER BY upload",
+    f"SELECT {VERSION} FROM version WHERE upload = ANY(%s) ORDER BY upload",
+    "SELECT upload, names FROM shared WHERE upload = ANY(%s) ORDER BY upload",
+    "SELECT upload, part, node, time_ms, front FROM move WHERE upload = ANY(%s)",
+    "SELECT node, serial, part, upload, is_copy FROM doomed WHERE upload = ANY(%s) ORDER BY serial, part",
+)
+
 _WHERE = "SELECT " + ", ".join(
     f"EXISTS (SELECT FROM {table} WHERE upload = ANY(%(keys)s::bytea[]))"
-    for table in ("upload", "version", "shared", "move", "doomed")
+    for table in ("upload", "version", "shared", "move", "doomed", "continued")
 )
 
 _ADD = """INSERT INTO version

@@ -87,7 +87,7 @@ class StoredContinued(ContinuedUploads):
         self._gone: set[str] = set()
 
     def _load(self, upload: str) -> None:
-        if upload in self._looked:
+        if upload in self._looked or upload in self._parts.not_continued:
             return
         self._looked.add(upload)
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import attrs
@@ -111,21 +111,41 @@ class StoredState(State):
             self._nodes, self._nodes_before = (lost, disks), (dict(lost), dict(disks))
         return self._nodes
 
-    def load(self, keys: Iterable[tuple[str, bool]], *, names_only: bool = False) -> None:
+    def execute(self, query: str) -> Any:
+        """Send a statement; return what its rows can be fetched of."""
+        return self._cursor.execute(query)
+
+    def load(self, keys: Iterable[tuple[str, bool]]) -> None:
         """Load what changes touch.
 
         :param keys: the keys of the changes (see `Changes.make`), and whether something may be removed there.
+        """
+        self.ask(keys)()
+        self.parts.load(*self.stored_names.uploads)  # a change of a file that is there replaces or removes it
+
+    def ask(self, keys: Iterable[tuple[str, bool]], *, names_only: bool = False) -> Callable[[], None]:
+        """Ask for what changes or looks touch, without waiting for the last answers.
+
+        :param keys: as for `load`.
         :param names_only: whether no lock of WebDAV is looked at.
+        :return: takes what was asked for.
         """
         keys = list(keys)
         paths = [(key, removes) for key, removes in keys if key.startswith("/") and is_text(key)]
+        takes: list[Callable[[], None]] = []
         if paths:
-            self.stored_names.chains.load(paths, COLUMNS, self.stored_names.absent, locks=self._locks)
+            takes.append(self.stored_names.chains.ask(paths, COLUMNS, self.stored_names.absent, locks=self._locks))
             if not names_only:
-                self._stored_locks.load([path for path, _ in paths])
+                takes.append(self._stored_locks.ask([path for path, _ in paths]))
             if self._locks:
-                self.meters.load([path for path, _ in paths])
-        self.parts.load(*(key.partition("/")[0] for key, _ in keys if not key.startswith(("/", "node "))))
+                takes.append(self.meters.ask([path for path, _ in paths]))
+        takes.append(self.parts.ask(*(key.partition("/")[0] for key, _ in keys if not key.startswith(("/", "node ")))))
+
+        def take() -> None:
+            for each in takes:
+                each()
+
+        return take
 
     def load_all(self, cluster: str) -> None:
         """Load all that is about no path and no upload, to look at the whole catalog."""

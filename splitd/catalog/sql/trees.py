@@ -98,8 +98,8 @@ def copy_tree(names: Names, cursor: Any, entry: StoredBranch, id_: int, time_ms:
     )
     numbers = {"top": entry.id, "id": id_, "time_ms": time_ms}
     files, size = cursor.execute(_COPY, numbers).fetchone()
-    cursor.execute(f"SELECT {COLUMNS} FROM {JOINED} WHERE e.id = %s", (id_,))
-    copy = names.take_copy(cursor.fetchone())
+    row = cursor.execute(f"SELECT {COLUMNS} FROM {JOINED} WHERE e.id = %s", (id_,)).fetchone()
+    copy = names.take_copy(row)
     return StoredCopy(entry, time_ms, copy, files, size)
 
 

@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from splitd.catalog.changes import Claim, Prepare
 from splitd.catalog.effects import enact
 from splitd.catalog.sql.chains import ChainBroken
+from splitd.catalog.sql.connecting import Statements
 from splitd.catalog.sql.exclusion import EXCLUDED, SHARE, Excluded
 from splitd.catalog.sql.front_rows import LEASE_S
 from splitd.catalog.sql.fronts import RENEWAL_S
@@ -133,6 +134,7 @@ class Connected:
         if not self._is_open():
             self.close()  # libpq holds the socket of a connection that was lost
             self._connection = self._connect()
+            self._connection.pipelined()
 
     def close(self) -> None:
         """Close the connection."""
@@ -146,10 +148,13 @@ class Connected:
         """Nothing is due ever; see `Worker.idle`."""
         return 3600.0
 
-    def _state(self, cursor: Any, *, locks: bool) -> StoredState:
+    def settle(self) -> None:
+        """Nothing is left to do; see `Worker.settle`."""
+
+    def _state(self, *, locks: bool) -> StoredState:
         if len(self._packing.shapes) > _MOST_SHAPES:
             self._packing = Packing()
-        return StoredState(cursor, self._packing, self._common, self._slot(), locks=locks)
+        return StoredState(Statements(self._connection), self._packing, self._common, self._slot(), locks=locks)
 
 
 _MOST_SHAPES = 10_000
@@ -187,6 +192,7 @@ class Writer(Connected):
             return RENEWAL_S
         asked_s = elapsed_s()
         try:
+            self._connection.begin()
             wait_s = self._renew(self._connection)
             self._connection.commit()
         except Exception:
@@ -224,30 +230,32 @@ class Writer(Connected):
         raise AssertionError
 
     def _try(self, changes: Sequence[Change]) -> list[Any]:
-        with self._connection.cursor(binary=True) as cursor:
-            state = self._state(cursor, locks=True)
-            exclusive = any(change.exclusive for change in changes)
-            if exclusive or any(key.startswith("/") for change in changes for key, _ in change.keys):
-                gate = "pg_advisory_xact_lock" if exclusive else "pg_advisory_xact_lock_shared"
-                if not cursor.execute(f"SELECT {gate}({GATE}), {SHARE}").fetchone()[1]:
-                    raise Excluded(EXCLUDED)
-            outcomes: list[Any] = []
-            with self._current.be(state):
-                state.load(key for change in changes for key in change.keys)
-                for change in changes:
-                    try:
-                        records, result = change.judge()
-                    except (psycopg.Error, ChainBroken):
+        self._connection.begin()
+        state = self._state(locks=True)
+        gate: Any = None
+        exclusive = any(change.exclusive for change in changes)
+        if exclusive or any(key.startswith("/") for change in changes for key, _ in change.keys):
+            lock = "pg_advisory_xact_lock" if exclusive else "pg_advisory_xact_lock_shared"
+            gate = state.execute(f"SELECT {lock}({GATE}), {SHARE}")
+        outcomes: list[Any] = []
+        with self._current.be(state):
+            state.load(key for change in changes for key in change.keys)
+            if gate is not None and not gate.fetchone()[1]:
+                raise Excluded(EXCLUDED)
+            for change in changes:
+                try:
+                    records, result = change.judge()
+                except (psycopg.Error, ChainBroken):
+                    raise
+                except Exception:
+                    if change.alone:
                         raise
-                    except Exception:
-                        if change.alone:
-                            raise
-                        outcomes.append(Failure())
-                        continue
-                    for record in records:
-                        enact(state, record)
-                    outcomes.append(result)
-                state.flush()
+                    outcomes.append(Failure())
+                    continue
+                for record in records:
+                    enact(state, record)
+                outcomes.append(result)
+            state.flush()
         self._connection.commit()
         self._common.widest = max(self._common.widest, state.widest)
         return outcomes
@@ -255,14 +263,6 @@ class Writer(Connected):
 
 class Reader(Connected):
     """Looks at the catalog: each batch sees one snapshot."""
-
-    def open(self) -> None:
-        """Connect; see `Worker.open`."""
-        fresh = not self._is_open()
-        super().open()
-        if fresh:
-            self._connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-            self._connection.read_only = True
 
     def work(self, batch: Sequence[Job]) -> Sequence[Any]:
         """Look; see `Worker.work`."""
@@ -275,7 +275,7 @@ class Reader(Connected):
             self.open()
             return self._look(looks)
         except Exception:
-            self._connection.rollback()
+            self.close()
             if len(batch) == 1:
                 return [Failure()]
             return [outcome for each in batch for outcome in self.work([each])]
@@ -284,19 +284,28 @@ class Reader(Connected):
         outcomes: list[Any] = []
         # Names are looked at by one statement, which sees one snapshot by itself: no transaction is begun for it.
         plain = all(look.plain for look in looks)
-        if self._connection.autocommit != plain:
-            self._connection.autocommit = plain
-        with self._connection.cursor(binary=True) as cursor:
-            state = self._state(cursor, locks=False)
-            with self._current.be(state):
-                state.load((key for look in looks for key in look.keys), names_only=plain)
-                for look in looks:
-                    try:
-                        outcomes.append(look.call())
-                    except psycopg.Error:
-                        raise
-                    except Exception:
-                        outcomes.append(Failure())
         if not plain:
-            self._connection.rollback()
+            self._connection.begin("ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        state = self._state(locks=False)
+        with self._current.be(state):
+            take = state.ask((key for look in looks for key in look.keys), names_only=plain)
+            if plain:
+                self._connection.sync()
+            take()
+            for look in looks:
+                try:
+                    outcomes.append(look.call())
+                except psycopg.Error:
+                    raise
+                except Exception:
+                    outcomes.append(Failure())
         return outcomes
+
+    def settle(self) -> None:
+        """End the snapshot of the last batch, for which nobody has to wait; see `Worker.settle`."""
+        if not self._is_open():
+            return
+        try:
+            self._connection.leave()
+        except psycopg.Error:
+            self.close()  # the next look connects again

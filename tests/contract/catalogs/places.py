@@ -12,7 +12,6 @@ from typing import Any, Protocol
 
 import attrs
 import psycopg
-from psycopg.pq import TransactionStatus
 from twisted.internet import task
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.threadpool import ThreadPool
@@ -21,7 +20,7 @@ from splitd.catalog.journal.file import FileJournal
 from splitd.catalog.journal.memory import MemoryFolder, MemoryJournal
 from splitd.catalog.journalled import JournalledCatalog
 from splitd.catalog.sql.catalog import StoredCatalog
-from splitd.catalog.sql.connecting import connector
+from splitd.catalog.sql.connecting import Connection, connector
 from splitd.interfaces.bin import IBin
 from splitd.interfaces.catalog import ICatalog
 from splitd.interfaces.continued import IContinuedLedger
@@ -218,13 +217,13 @@ class _Commits:
     def connection(self) -> type[psycopg.Connection]:
         commits = self
 
-        class Gated(psycopg.Connection):
+        class Gated(Connection):
             def __init__(self, *args: Any, **options: Any) -> None:
                 super().__init__(*args, **options)
                 commits.connections.append(self)
 
             def commit(self) -> None:
-                if self.info.transaction_status == TransactionStatus.INTRANS:
+                if self.in_transaction:
                     if not commits.opened.is_set():
                         commits.waiting = True
                         commits.opened.wait()

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import psycopg
 from psycopg.pq import TransactionStatus
 from twisted.internet import reactor
 
 from splitd.catalog.sql.catalog import StoredCatalog
-from splitd.catalog.sql.connecting import connector
+from splitd.catalog.sql.connecting import Connection, connector
 from storaged.system.clocks import WallClock
 
 
-class _Late(psycopg.Connection):
+class _Late(Connection):
     """A connection whose renewals of leases take effect when they have expired."""
 
     def commit(self) -> None:
-        if self.info.transaction_status == TransactionStatus.INTRANS and not self.read_only:
+        if self.in_transaction or self.info.transaction_status == TransactionStatus.INTRANS:
             found = self.execute("SELECT to_regclass('front') IS NOT NULL").fetchone()
             if found == (True,):
                 self.execute("UPDATE front SET expires = now() - interval '1 second' WHERE id = 'standing'")

@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psycopg
 import pytest
 from psycopg.pq import TransactionStatus
 
-from splitd.catalog.sql.connecting import connector
+from splitd.catalog.sql.connecting import Connection, Statements, connector
 from splitd.catalog.sql.state import Common
 from splitd.catalog.sql.workers import Connect, Current, Look, Reader, Writer
 from tests.postgres import postgres
 
 
-class Breaking(psycopg.Connection):
-    """Fails when it commits, or as if it were lost, when it rolls back."""
+class Breaking(Connection):
+    """Fails when it commits, or as if it were lost, when it waits for what was sent."""
 
     commits = True
-    rolls_back = True
+    syncs = True
 
     def commit(self) -> None:
         if not self.commits and self.info.transaction_status == TransactionStatus.INTRANS:
             raise psycopg.OperationalError("no space left")
         super().commit()
 
-    def rollback(self) -> None:
-        if not self.rolls_back:
+    def sync(self) -> None:
+        if not self.syncs:
             raise psycopg.OperationalError("the connection is lost")
-        super().rollback()
+        super().sync()
 
 
 @contextmanager
@@ -82,9 +82,69 @@ def test_a_connection_that_is_lost_at_a_look_is_closed_and_replaced() -> None:
     with counted() as (connect, kind, opened):
         reader = Reader(connect, Current(), Common(), lambda: 0)
         reader.open()
-        kind.rolls_back = False
+        kind.syncs = False
         with pytest.raises(psycopg.OperationalError):
-            reader.work([Look(lambda: None, [], lambda _: None)])
+            reader.work([Look(lambda: None, [], lambda _: None, plain=True)])
         assert [each.closed for each in opened] == [True, False]
-        kind.rolls_back = True
+        kind.syncs = True
         reader.close()
+
+
+@contextmanager
+def pipelined() -> Iterator[Connection]:
+    with counted() as (connect, _, _):
+        connection = connect()
+        try:
+            connection.execute("CREATE TEMPORARY TABLE note (number integer)")
+            connection.commit()
+            connection.pipelined()
+            yield connection
+        finally:
+            connection.close()
+
+
+def send(connection: Connection, *queries: str) -> None:
+    """Send statements, and wait for all of them; the failure of one is raised there, or at one of those after it."""
+    for query in queries:
+        connection.execute(query)
+    connection.sync()
+
+
+def test_a_transaction_of_which_a_statement_failed_unseen_is_not_committed() -> None:
+    with pipelined() as connection:
+        connection.begin()
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            send(connection, "INSERT INTO note VALUES (1)", "SELECT 1 / 0", "INSERT INTO note VALUES (2)", "SELECT 1")
+        connection.rollback()
+        assert connection.execute("SELECT number FROM note").fetchall() == []
+
+
+def test_a_commit_that_the_server_turns_into_a_rollback_fails() -> None:
+    with pipelined() as connection:
+        connection.begin()
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            send(connection, "INSERT INTO note VALUES (1)", "SELECT 1 / 0")
+        with suppress(psycopg.errors.PipelineAborted):
+            connection.sync()
+        with pytest.raises(psycopg.OperationalError, match="ROLLBACK"):
+            connection.commit()
+
+
+def test_what_should_have_been_prepared_after_a_failure_is_prepared_later() -> None:
+    with pipelined() as connection:
+        query = "SELECT 7"
+        for _ in range(connection.prepare_threshold or 0):
+            assert connection.execute(query).fetchone() == (7,)
+        connection.begin()
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            send(connection, "SELECT 1 / 0", query)
+        connection.rollback()
+        for _ in range(2 * (connection.prepare_threshold or 0)):
+            assert connection.execute(query).fetchone() == (7,)
+
+
+def test_each_statement_of_a_pipeline_gets_its_own_rows() -> None:
+    with pipelined() as connection:
+        statements = Statements(connection)
+        asked = [statements.execute("SELECT %s::integer", (number,)) for number in range(100)]
+        assert [cursor.fetchall() for cursor in asked] == [[(number,)] for number in range(100)]
