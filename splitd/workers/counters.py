@@ -8,43 +8,17 @@ from __future__ import annotations
 
 import mmap
 import os
-from zlib import crc32
 
+from splitd.catalog.touched import GROUPS, group_of, touched
 from splitd.model import records
-from splitd.model.paths import above, place_of
+from splitd.model.paths import place_of
 from splitd.model.records import Record
 from splitd.model.workers import MOST_WORKERS
 
-_GROUPS = 4096
-SIZE = 8 * (1 + _GROUPS + MOST_WORKERS)
+SIZE = 8 * (1 + GROUPS + MOST_WORKERS)
 """The bytes of shared memory that the counters take."""
 
 Stamp = tuple[int, int]
-
-_OF_NO_NAME = (
-    records.UploadStarted,
-    records.UploadAborted,
-    records.SegmentCommitted,
-    records.ContinuedUploadBegun,
-    records.ContinuedUploadAborted,
-    records.LockReleased,
-    records.PartsReaped,
-    records.PartsGone,
-    records.PartMoveStarted,
-    records.PartMoveAborted,
-    records.PartCopyReaped,
-    records.DiskChecked,
-)
-"""What these records change is in no look-up."""
-
-_OF_ONE_NAME = (
-    records.FileCommitted,
-    records.CollectionMade,
-    records.KeyDeleted,
-    records.LockTaken,
-    records.PropertiesChanged,
-)
-"""These change what is found at their path, and at the collections that it lies in: nothing below it."""
 
 
 def make_shared(name: str, size: int) -> int:
@@ -66,7 +40,7 @@ class Counters:
 
     def __init__(self, descriptor: int) -> None:
         self._memory = memoryview(mmap.mmap(descriptor, SIZE)).cast("Q")
-        self.connections = self._memory[1 + _GROUPS :]
+        self.connections = self._memory[1 + GROUPS :]
 
     def stamp(self, path: str) -> Stamp:
         """Return what the counters of a path say now.  As long as they do, a look-up of the path finds the same."""
@@ -80,26 +54,23 @@ class Counters:
 
     def changed(self, record: Record) -> None:
         """Raise the counters of what a record changes.  To be called when it takes effect."""
-        if isinstance(record, _OF_ONE_NAME):
-            self._raise(place_of(record.path))
-        elif isinstance(record, records.KeyCopied):
-            self._raise(place_of(record.target))
-        elif isinstance(record, records.DocumentPut | records.DocumentDeleted):
+        if isinstance(record, records.DocumentPut | records.DocumentDeleted):
             self._memory[_group_of_document(record.kind, record.key)] += 1
-        elif not isinstance(record, _OF_NO_NAME):
+            return
+        places = touched(record)
+        if places is None:
             self.raise_all()
+            return
+        for place in places:
+            self._memory[_group(place)] += 1
 
     def raise_all(self) -> None:
         """Let no look-up hold any more that was made before."""
         self._memory[0] += 1
 
-    def _raise(self, place: str) -> None:
-        for each in (place, *above(place)):
-            self._memory[_group(each)] += 1
-
 
 def _group(place: str) -> int:
-    return 1 + crc32(place.encode("utf-8", "surrogatepass")) % _GROUPS
+    return 1 + group_of(place)
 
 
 def _group_of_document(kind: str, key: str) -> int:

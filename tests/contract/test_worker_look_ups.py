@@ -30,6 +30,7 @@ from splitd.workers.counters import Counters
 from storaged.system.clocks import WallClock
 from storaged.system.parallel import gather
 from tests.catalogs import AS_KEY, NODES, manifest
+from tests.histories import Event, explain_stale
 from tests.unit.catalogs import Front
 from tests.workers import SocketWorker, serving, shared_counters
 
@@ -189,42 +190,6 @@ def test_what_is_remembered_is_what_the_catalog_has(history: list[tuple[str, str
 
 
 # A history of clients that race on both workers is linearizable: each file is a register.
-
-
-@attrs.frozen
-class Event:
-    """One operation of a client: it began and ended at these steps, and wrote or read this value."""
-
-    began: int
-    ended: int
-    path: str
-    value: int
-    writes: bool
-
-
-def explain_stale(history: list[Event]) -> str:
-    """Say which read is wrong; empty if each can be placed in time.
-
-    Values of one file only grow, because one client writes a file.  So a read is right if it finds no value older than
-    the last one whose write had ended when it began, or that another read had ended with, and none whose write had not
-    begun when it ended.
-    """
-    for read in (event for event in history if not event.writes):
-        same = [event for event in history if event.path == read.path]
-        least = max((event.value for event in same if event.ended < read.began), default=0)
-        most = max((event.value for event in same if event.writes and event.began < read.ended), default=0)
-        if not least <= read.value <= most:
-            return f"{read} should find {least} to {most}"
-    return ""
-
-
-def test_the_checker_finds_stale_reads_and_reads_that_go_back() -> None:
-    written = [Event(1, 2, "/a", 1, writes=True), Event(3, 6, "/a", 2, writes=True)]
-    assert explain_stale([*written, Event(4, 5, "/a", 1, writes=False)]) == ""
-    assert explain_stale([*written, Event(7, 8, "/a", 1, writes=False)])
-    assert explain_stale([Event(4, 5, "/a", 2, writes=False), *written, Event(5, 7, "/a", 2, writes=False)]) == ""
-    assert explain_stale([Event(3, 4, "/a", 2, writes=False), *written, Event(5, 7, "/a", 1, writes=False)])
-    assert explain_stale([Event(8, 9, "/a", 3, writes=False), *written])
 
 
 @pytest.mark.parametrize("seed", range(3))

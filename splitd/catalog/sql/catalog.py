@@ -21,6 +21,7 @@ from splitd.catalog.sql.counts import read_counts
 from splitd.catalog.sql.documents import StoredDocuments
 from splitd.catalog.sql.front_rows import LEASE_S
 from splitd.catalog.sql.fronts import Registration, StoredLeases
+from splitd.catalog.sql.kept import KeptLooks
 from splitd.catalog.sql.lanes import Lane
 from splitd.catalog.sql.namespace import StoredKeys, StoredLocks, StoredNamespace
 from splitd.catalog.sql.quotas import CurrentMeters, StoredQuotas
@@ -98,13 +99,14 @@ class StoredCatalog(JournalledCatalog):
         self._looks = Lane("catalog-looks", reactor, Reader(connect, current, common, lambda: 0), MOST)
         state = self._state = cast("State", current)
         changes = self._changes = StoredChanges(self._durable, self._alone, self._light, self._looks, current, wall)
+        self.kept = KeptLooks(lambda: changes.check(self.kept.tell))
         self.part_moves = JournalledPartMoves(state, changes, front)
         meters = self._meters = CurrentMeters(state, current)
         self.quotas = StoredQuotas(changes, meters, current, front)
         self.ledger = StoredUploads(state, changes, self.part_moves, front, meters)
         self.continued = StoredContinuedUploads(state, changes, self.ledger, meters)
         self.namespace = StoredNamespace(state, changes, meters)
-        self.keys = StoredKeys(state, changes, clock, new_id, meters)
+        self.keys = StoredKeys(state, changes, clock, new_id, meters, self.kept)
         self.locks = StoredLocks(state, changes, meters)
         lead = partial(self._registration.lead, reactor)
         self.doomed_parts = StoredDoomedParts(state, changes, lead, front)
@@ -260,7 +262,11 @@ class StoredCatalog(JournalledCatalog):
 
     def lookup(self, path: str) -> Deferred[Manifest | Collection | None]:
         """Look up a path; see `ICatalog`."""
-        return self._changes.read(lambda: self._state.find(path), path, plain=True)
+
+        def look() -> Deferred[Manifest | Collection | None]:
+            return self._changes.read(lambda: self._state.find(path), path, plain=True)
+
+        return self.kept.find(path, look, is_key=False)
 
     def list_members(self, path: str, after: str, limit: int) -> Deferred[list[Member]]:
         """List a page of a collection's members; see `ICatalog`."""

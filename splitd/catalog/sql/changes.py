@@ -13,8 +13,9 @@ from twisted.python.failure import Failure
 
 from splitd.catalog.changes import Changes, Claim, Judge, Prepare
 from splitd.catalog.sql.lanes import Job, Lane
+from splitd.catalog.sql.stamps import News
 from splitd.catalog.sql.trees import is_trash_empty, take_slice
-from splitd.catalog.sql.workers import Change, Current, Look
+from splitd.catalog.sql.workers import Change, Check, Current, Look
 from splitd.catalog.turns import Turn, Turns
 from splitd.errors import CatalogAway
 from splitd.model.records import Record
@@ -167,6 +168,24 @@ class StoredChanges(Changes):
                 answered.callback(outcome)
 
         self._looks.submit([Look(call, keys, done, plain=plain)])
+        return answered
+
+    def check(self, tell: Callable[[News], object]) -> Deferred[News]:
+        """Ask what was touched since the last time that anybody asked.
+
+        :param tell: takes the news, also if nobody waits for them any more.
+        :return: a Deferred that fires with the news when they are told.
+        :raise CatalogAway: the database does not answer.
+        """
+        answered: Deferred[News] = Deferred()
+
+        def done(outcome: Any) -> None:
+            if isinstance(outcome, News):
+                tell(outcome)
+            if not answered.called:
+                answered.callback(outcome)
+
+        self._looks.submit([Check(done)])
         return answered
 
     def write(self, call: Callable[[], _Result], **manner: Any) -> Deferred[_Result]:

@@ -18,6 +18,7 @@ from splitd.catalog.locks import JournalledLocks
 from splitd.catalog.metering import Meters
 from splitd.catalog.namespace import JournalledNamespace
 from splitd.catalog.sql.changes import StoredChanges
+from splitd.catalog.sql.kept import KeptLooks
 from splitd.catalog.state import State
 from splitd.interfaces.keys import MOST_LISTED, Key, Listing
 from splitd.interfaces.names import AskedLayout, Details
@@ -77,8 +78,17 @@ class StoredKeys(JournalledKeys):
 
     _changes: StoredChanges
 
-    def __init__(self, state: State, changes: StoredChanges, clock: IReactorTime, new_id: Any, meters: Meters) -> None:
+    def __init__(
+        self,
+        state: State,
+        changes: StoredChanges,
+        clock: IReactorTime,
+        new_id: Any,
+        meters: Meters,
+        kept: KeptLooks,
+    ) -> None:
         super().__init__(state, changes, clock, new_id, meters)
+        self._kept = kept
         self._clock = clock
         self._listing: set[Deferred[Listing]] = set()
 
@@ -136,7 +146,10 @@ class StoredKeys(JournalledKeys):
             check_key_path(path)
             return self._state.find_key(path)
 
-        return self._changes.read(find, path, plain=True)
+        def look() -> Deferred[Manifest | Collection | None]:
+            return self._changes.read(find, path, plain=True)
+
+        return self._kept.find(path, look, is_key=True)
 
     def delete_key(self, path: str, condition: Condition) -> Deferred[bool]:
         """Delete one key; see `IKeys.delete_key`."""

@@ -19,6 +19,7 @@ from splitd.catalog.sql.names import COLUMNS, Names
 from splitd.catalog.sql.parts import PartRows
 from splitd.catalog.sql.rows import is_text
 from splitd.catalog.sql.segments import StoredContinued
+from splitd.catalog.sql.stamps import Touches
 from splitd.catalog.sql.trees import StoredTree, copy_tree, take_apart
 from splitd.catalog.state import State
 from splitd.model.branch import Branch
@@ -81,6 +82,7 @@ class StoredState(State):
         self.released = self.forgotten = 0
         self.documents = self._document_rows = DocumentRows(cursor)
         self.meters = StoredMeters(self, cursor)
+        self.touches = Touches(cursor, slot)
         self._dropped: list[bytes] = []
         self._nodes: tuple[dict[str, None], dict[str, str]] | None = None
         self._nodes_before: tuple[dict[str, None], dict[str, str]] = {}, {}
@@ -222,6 +224,7 @@ class StoredState(State):
         self._document_rows.flush(self.counts)
         self.meters.flush()
         self._flush_others()
+        self.touches.flush()
         counts = self.counts
         counts.add("files", self.files)
         counts.add("bytes", self.bytes_stored)

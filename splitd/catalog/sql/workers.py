@@ -20,6 +20,7 @@ from splitd.catalog.sql.exclusion import EXCLUDED, SHARE, Excluded
 from splitd.catalog.sql.front_rows import LEASE_S
 from splitd.catalog.sql.fronts import RENEWAL_S
 from splitd.catalog.sql.lanes import Job
+from splitd.catalog.sql.stamps import News, Stamps
 from splitd.catalog.sql.state import GATE, Common, StoredState
 from splitd.model.packing import Packing
 from splitd.model.records import Record
@@ -113,6 +114,13 @@ class Look(Job):
         self.call = call
         self.keys = [(key, False) for key in keys]
         self.plain = plain
+
+
+class Check(Look):
+    """Asks what has been touched; see `Stamps`."""
+
+    def __init__(self, done: Callable[[Any], object]) -> None:
+        super().__init__(News, (), done, plain=True)
 
 
 class Connected:
@@ -254,6 +262,7 @@ class Writer(Connected):
                     continue
                 for record in records:
                     enact(state, record)
+                    state.touches.note(record)
                 outcomes.append(result)
             state.flush()
         self._connection.commit()
@@ -262,7 +271,19 @@ class Writer(Connected):
 
 
 class Reader(Connected):
-    """Looks at the catalog: each batch sees one snapshot."""
+    """Looks at the catalog: each batch sees one snapshot.
+
+    :param slot: of no use.
+    """
+
+    def __init__(self, connect: Connect, current: Current, common: Common, slot: Callable[[], int]) -> None:
+        super().__init__(connect, current, common, slot)
+        self._stamps = Stamps()
+
+    def close(self) -> None:
+        """Close the connection; see `Worker.close`."""
+        self._stamps.forget()
+        super().close()
 
     def work(self, batch: Sequence[Job]) -> Sequence[Any]:
         """Look; see `Worker.work`."""
@@ -289,12 +310,15 @@ class Reader(Connected):
         state = self._state(locks=False)
         with self._current.be(state):
             take = state.ask((key for look in looks for key in look.keys), names_only=plain)
+            statements = Statements(self._connection)
+            numbers = self._stamps.ask(statements) if any(isinstance(look, Check) for look in looks) else None
             if plain:
                 self._connection.sync()
             take()
+            news = News() if numbers is None else self._stamps.news(statements, numbers)
             for look in looks:
                 try:
-                    outcomes.append(look.call())
+                    outcomes.append(news if isinstance(look, Check) else look.call())
                 except psycopg.Error:
                     raise
                 except Exception:
