@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -168,7 +169,7 @@ class Registration:
         if not self._upkeep:
             return RENEWAL_S
         self._asked_at = elapsed_s()
-        self.held.acquire(connection, UPKEEP)
+        self.held.note(UPKEEP, self.held.acquire(connection, UPKEEP))
         self.held.renew(connection, UPKEEP)
         if self.leads():
             connection.execute(_FORGET)
@@ -264,8 +265,15 @@ class StoredLeases:
         return lasting(self._order.run(self._acquire, task))
 
     def _acquire(self, task: str) -> Deferred[bool]:
-        done = self._registration.change(self._reactor, lambda connection: self._held.acquire(connection, task))
-        return done.addCallback(lambda _: self._held.has(task))
+        until: list[float] = []
+
+        def acquired(_: None) -> bool:
+            self._held.note(task, until[0])
+            return self._held.has(task)
+
+        acquire = partial(self._held.acquire, task=task)
+        done = self._registration.change(self._reactor, lambda connection: until.append(acquire(connection)))
+        return done.addCallback(acquired)
 
     def release(self, task: str) -> Deferred[None]:
         """Release a lease; see `ILeases.release`."""

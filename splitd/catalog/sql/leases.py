@@ -43,15 +43,24 @@ class HeldLeases:
         with self._lock:
             return elapsed_s() < self._until.get(task, -math.inf)
 
-    def acquire(self, connection: Any, task: str) -> None:
-        """Acquire a lease, if no other front has it; `has` says whether that was so.  It blocks."""
+    def acquire(self, connection: Any, task: str) -> float:
+        """Acquire a lease, if no other front has it.  It blocks.
+
+        :return: what to `note` when that is committed: before, a renewal would not see it, and take it for lost.
+        """
         asked_at = elapsed_s()
         row = connection.execute(ACQUIRE, (task, self._front, TASK_LEASE_S, MARGIN_S)).fetchone()
+        return -math.inf if row is None else asked_at + TASK_LEASE_S - MARGIN_S
+
+    def note(self, task: str, until: float) -> None:
+        """Rely on a lease.
+
+        :param until: what `acquire` has returned.
+        """
         with self._lock:
-            if row is None:
-                self._until.pop(task, None)
-            else:
-                self._until[task] = asked_at + TASK_LEASE_S - MARGIN_S
+            self._until[task] = until
+            if until == -math.inf:
+                del self._until[task]
 
     def renew(self, connection: Any, *but: str) -> None:
         """Renew all leases that this front has.  It blocks.

@@ -11,6 +11,7 @@ from zope.interface.verify import verifyObject
 
 from splitd.catalog.alone import Alone
 from splitd.catalog.sql.catalog import StoredCatalog
+from splitd.catalog.sql.leases import HeldLeases
 from splitd.interfaces.leases import ILeases
 from splitd.model.conditions import ALWAYS
 from splitd.upkeep.bin import BinUpkeep
@@ -18,6 +19,7 @@ from splitd.upkeep.walks import Walks
 from storaged.system.clocks import WallClock
 from tests.catalogs import A, B
 from tests.contract.catalogs.test_several_fronts import Both, both
+from tests.postgres import postgres
 
 __all__ = ["both"]
 
@@ -84,6 +86,18 @@ async def test_no_renewal_brings_a_released_lease_back_and_a_release_ends_no_lat
         await released
         assert len(both.rows("SELECT task FROM lease WHERE task = 'sweep'")) == 1
         await one.leases.release("sweep")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_renewal_that_does_not_see_a_new_lease_yet_does_not_end_it(both: Both) -> None:
+    held = HeldLeases("front 9")
+    with postgres().connect(both.schema) as one, postgres().connect(both.schema) as two:
+        until = held.acquire(one, "sweep")
+        held.renew(two)
+        one.commit()
+        held.note("sweep", until)
+        held.renew(two)
+        assert held.has("sweep")
 
 
 @pytest_twisted.ensureDeferred
