@@ -59,6 +59,10 @@ class DatabaseCluster(KilledCluster):
         """The fronts' doors for S3: each request goes to the next front."""
         return S3(self.folder / "s3.key", *(f"http://127.0.0.1:{port + 2}" for port in self.ports.values()))
 
+    def s3_of_each(self) -> list[S3]:
+        """The door of each front for S3."""
+        return [S3(self.folder / "s3.key", f"http://127.0.0.1:{port + 2}") for port in self.ports.values()]
+
     def _all_up(self) -> bool:
         return all(
             status.get("ready") and all(node["state"] == "up" for node in status["nodes"])

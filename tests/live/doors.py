@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
 from typing import Any, Protocol
@@ -75,6 +76,10 @@ class WebDAV:
         """Do nothing: an upload ends with its request."""
 
 
+def _upload_of(begun: Answer) -> str:
+    return fromstring(begun.body).findtext(f"{_NAMESPACE}UploadId") or ""
+
+
 class S3:
     """The door for S3, by which large files are stored as multipart uploads.
 
@@ -88,51 +93,69 @@ class S3:
         self._urls = cycle(urls)
         self._key = key
 
-    def _ask(self, method: str, path: str, data: bytes = b"") -> Answer:
+    def ask(self, method: str, path: str, data: bytes = b"", **headers: str) -> Answer:
+        """Send a signed request about the bucket."""
         url = f"{next(self._urls)}/bucket{path}"
-        request: Any = AWSRequest(method=method, url=url, data=data)
+        request: Any = AWSRequest(method=method, url=url, headers=headers, data=data)
         S3SigV4Auth(Credentials(*self._key.read_text().split()), "s3", "us-east-1").add_auth(request)
         return ask(url, method, data, **dict(request.headers.items()))
 
     def prepare(self) -> None:
         """Make the bucket."""
-        assert self._ask("PUT", "").status == 200
+        assert self.ask("PUT", "").status == 200
 
     def put(self, path: str, data: bytes) -> Answer:
-        return self._put_in_parts(path, data) if len(data) >= _IN_PARTS else self._ask("PUT", path, data)
+        return self._put_in_parts(path, data) if len(data) >= _IN_PARTS else self.ask("PUT", path, data)
 
     def _put_in_parts(self, path: str, data: bytes) -> Answer:
-        begun = self._ask("POST", f"{path}?uploads")
+        begun = self.ask("POST", f"{path}?uploads")
         if begun.status != 200:
             return begun
-        upload = fromstring(begun.body).findtext(f"{_NAMESPACE}UploadId")
-        part = self._ask("PUT", f"{path}?partNumber=1&uploadId={upload}", data)
+        upload = _upload_of(begun)
+        part = self._put_part(path, upload, 1, data)
         if part.status != 200:
             return part
-        named = f"<Part><PartNumber>1</PartNumber><ETag>{part.etag}</ETag></Part>"
-        body = f"<CompleteMultipartUpload>{named}</CompleteMultipartUpload>".encode()
 
         def complete() -> Answer | None:
-            done = self._ask("POST", f"{path}?uploadId={upload}", body)
+            done = self.complete(path, upload, [part.etag])
             return None if done.status in {0, 503} else done
 
         # An answer may be lost, or the front may not be ready; asked again, it answers as if it was the first time.
         return wait_until(complete, "the end of a multipart upload")  # type: ignore[return-value]
 
+    def _put_part(self, path: str, upload: str, number: int, data: bytes) -> Answer:
+        return self.ask("PUT", f"{path}?partNumber={number}&uploadId={upload}", data)
+
+    def begin_parts(self, path: str, parts: Sequence[bytes]) -> tuple[str, list[str]]:
+        """Begin a multipart upload and send its parts; none of that may fail.
+
+        :return: its id, and the entity tags of its parts.
+        """
+        upload = _upload_of(self.ask("POST", f"{path}?uploads"))
+        return upload, [self._put_part(path, upload, number, data).etag for number, data in enumerate(parts, 1)]
+
+    def complete(self, path: str, upload: str, etags: Sequence[str], **headers: str) -> Answer:
+        """Complete a multipart upload."""
+        named = "".join(
+            f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>" for number, etag in enumerate(etags, 1)
+        )
+        body = f"<CompleteMultipartUpload>{named}</CompleteMultipartUpload>".encode()
+        return self.ask("POST", f"{path}?uploadId={upload}", body, **headers)
+
     def get(self, path: str) -> Answer:
-        found = self._ask("GET", path)
+        found = self.ask("GET", path)
         etag = found.etag.strip('"')
         if found.status == 200 and "-" not in etag:
             assert etag == hashlib.md5(found.body).hexdigest(), f"{path}: the bytes are not those of its ETag"
         return found
 
     def delete(self, path: str) -> Answer:
-        return self._ask("DELETE", path)
+        return self.ask("DELETE", path)
 
     def tidy(self) -> None:
         """Abort the multipart uploads whose client has had no answer."""
-        listed = fromstring(self._ask("GET", "?uploads").body)
+        listed = fromstring(self.ask("GET", "?uploads").body)
         assert listed.findtext(f"{_NAMESPACE}IsTruncated") == "false"
         for each in listed.findall(f"{_NAMESPACE}Upload"):
             key, upload = each.findtext(f"{_NAMESPACE}Key"), each.findtext(f"{_NAMESPACE}UploadId")
-            assert self._ask("DELETE", f"/{quote(key or '')}?uploadId={upload}").status == 204
+            assert self.ask("DELETE", f"/{quote(key or '')}?uploadId={upload}").status == 204

@@ -11,6 +11,7 @@ from tests.live.clients import ask, put
 from tests.live.database_cluster import DatabaseCluster
 from tests.live.processes import wait_until
 from tests.live.remembering import end_well, kill_at_random, remembering
+from tests.live.s3_races import race_to_complete, race_to_create, race_to_replace
 from tests.postgres import Postgres
 from tests.tally import TALLY
 
@@ -18,6 +19,7 @@ KILLS = int(os.environ.get("SPLITD_KILLS", "6"))
 CLIENTS = 4
 NODES = 7
 RACES = 1000
+CREATED, REPLACED, COMPLETED = 120, 60, 40
 _TOGETHER = 8
 _WALK = "comparing the disks of nodes"
 """The walk whose rounds come most often."""
@@ -51,6 +53,7 @@ def test_of_two_fronts_one_creates_a_name_and_one_takes_over_the_upkeep(tmp_path
     cluster.start()
     try:
         each_name_is_created_once(cluster)
+        each_key_is_changed_once(cluster)
         the_upkeep_is_taken_over(cluster)
     finally:
         cluster.stop()
@@ -86,6 +89,15 @@ def one_front_at_a_time_does_what_an_operator_asks_for(cluster: DatabaseCluster,
                 assert (refused.status, b"another front" in refused.body) == (409, True), action
             assert ask(f"{admin}/{action}", "POST").status in {200, 202}
             wait_until(lambda: not cluster.tasks() - {"upkeep"}, "the leases given back")
+
+
+def each_key_is_changed_once(cluster: DatabaseCluster) -> None:
+    doors = cluster.s3_of_each()
+    doors[0].prepare()
+    race_to_create(doors, cluster.urls, CREATED)
+    race_to_replace(doors, REPLACED)
+    race_to_complete(doors, COMPLETED)
+    TALLY["races for a key through S3 on two fronts"] += CREATED + REPLACED + COMPLETED
 
 
 def the_upkeep_is_taken_over(cluster: DatabaseCluster) -> None:

@@ -109,7 +109,7 @@ class StoredCatalog(JournalledCatalog):
         self.keys = StoredKeys(state, changes, clock, new_id, meters, self.kept)
         self.locks = StoredLocks(state, changes, meters)
         lead = partial(self._registration.lead, reactor)
-        self.doomed_parts = StoredDoomedParts(state, changes, lead, front)
+        self.doomed_parts = StoredDoomedParts(state, changes, lead, self._registration.term, front)
         self.heal_ledger = StoredHealLedger(state, changes, lead)
         self.disks = StoredDisks(state, changes)
         self.versions = StoredVersions(state, changes)

@@ -107,8 +107,10 @@ class StoredDoomed(DoomedParts):
             columns = [each[1] for each in places], [each[2] for each in places]
             cursor.execute(query, (array(numbers_of(node for node, _, _ in places)), *map(array, columns)))
         if new:
-            query = """INSERT INTO doomed (node, serial, part, upload, is_copy)
-                SELECT * FROM unnest(%s::smallint[], %s::bigint[], %s::smallint[], %s::bytea[], %s::boolean[])"""
+            # Not when the transaction began: it may have waited for a long time, and others looked meanwhile.
+            query = """INSERT INTO doomed (node, serial, part, upload, is_copy, at)
+                SELECT *, clock_timestamp()
+                FROM unnest(%s::smallint[], %s::bigint[], %s::smallint[], %s::bytea[], %s::boolean[])"""
             places = sorted(new, key=lambda each: (each[1], each[2]))
             columns = [each[1] for each in places], [each[2] for each in places]
             uploads, copies = [bytes.fromhex(rows[each][0]) for each in places], [rows[each][1] for each in places]

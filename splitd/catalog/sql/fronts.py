@@ -30,17 +30,19 @@ LOOKED_UP_S = 60
 """How long before its download a version may have been looked up."""
 _BEGINNING = 0x73706C66
 """The key of the advisory lock that fronts hold while they are registered for the first time."""
+_KEPT = "10 minutes"
+"""How long a front whose lease has expired is shown to operators, and what it may be reading is not deleted."""
 SLOTS = 8
 """The numbers of its connections that each front has."""
 
+# Not now(), which is when the transaction began: this process may have stood still since.
 _REGISTER = """INSERT INTO front (id, slot, expires, address, version)
-    SELECT %s, coalesce(min(free), 0), now() + %s * interval '1 second', %s, %s
+    SELECT %s, coalesce(min(free), 0), clock_timestamp() + %s * interval '1 second', %s, %s
     FROM generate_series(0, 4000) AS free WHERE free NOT IN (SELECT slot FROM front)
     ON CONFLICT (id) DO UPDATE SET expires = excluded.expires
     RETURNING slot"""
 
-_FORGET = "DELETE FROM front WHERE expires < now() - interval '10 minutes'"
-"""Fronts that have gone are shown to operators for so long."""
+_FORGET = f"DELETE FROM front WHERE expires < now() - interval '{_KEPT}'"
 
 _READS = "UPDATE front SET reads = now() - %s * interval '1 second' WHERE id = %s"
 
@@ -87,6 +89,8 @@ class Registration:
         self._asked_at = -math.inf
         self._reads: dict[str, float] = {}
         self.held = HeldLeases(front)
+        self._term = 0
+        self._looked_s = elapsed_s()
         self.reading: Callable[[], Iterable[str]] = tuple
 
     def slot(self, number: int) -> int:
@@ -122,7 +126,6 @@ class Registration:
                 connection.execute("DELETE FROM front WHERE id = %s", (self._before,))
                 self.epoch = connection.execute("SELECT epoch FROM catalog").fetchone()[0]
                 self.renew(connection)
-                connection.commit()
             finally:
                 connection.close()
 
@@ -153,8 +156,9 @@ class Registration:
         return self._in_thread(reactor, change)
 
     def renew(self, connection: Any) -> float:
-        """Renew the lease.
+        """Renew the lease, and commit that.
 
+        :param connection: one in which no transaction is open, or one that is committed as well.
         :return: after how many seconds to do so again.
         :raise Excluded: the catalog is being copied, or has tables by now that this program does not know.
         """
@@ -166,28 +170,38 @@ class Registration:
             raise Excluded(unknown)
         self._slot = connection.execute(_REGISTER, (self._front, LEASE_S, *self._told)).fetchone()[0]
         self._tell_reads(connection)
-        if not self._upkeep:
-            return RENEWAL_S
-        self._asked_at = elapsed_s()
-        self.held.note(UPKEEP, self.held.acquire(connection, UPKEEP))
-        self.held.renew(connection, UPKEEP)
-        if self.leads():
-            connection.execute(_FORGET)
+        until, renewed = -math.inf, dict[str, float]()
+        if self._upkeep:
+            self._asked_at = elapsed_s()
+            until = self.held.acquire(connection, UPKEEP)
+            renewed = self.held.renew(connection, UPKEEP)
+            if until > self._asked_at:
+                connection.execute(_FORGET)
+        connection.commit()  # before that, no lease is sure
+        self._term += not self.leads()
+        self.held.note(UPKEEP, until)
+        self.held.note_renewed(renewed)
         return RENEWAL_S
 
     def _tell_reads(self, connection: Any) -> None:
         """Tell since when this front may have been reading what it reads now.
 
-        A download that is seen for the first time began at most one renewal ago, and looked its version up before.
+        A download that is seen for the first time may have begun just after the look before, however long ago that
+        was, and looked its version up before.
         """
         now_s = elapsed_s()
-        self._reads = {upload: self._reads.get(upload, now_s) for upload in self.reading()}
+        self._reads = {upload: self._reads.get(upload, self._looked_s) for upload in self.reading()}
+        self._looked_s = now_s
         oldest_s = now_s - min(self._reads.values(), default=now_s)
         connection.execute(_READS, (oldest_s + LEASE_S + LOOKED_UP_S, self._front))
 
     def leads(self) -> bool:
         """Whether this front, and no other one, does the upkeep now."""
         return self._leads_always or self.held.has(UPKEEP)
+
+    def term(self) -> int:
+        """Return the number of the term for which this front does the upkeep without a break; 0 if it does not."""
+        return max(1, self._term) if self.leads() else 0
 
     def lead(self, reactor: Any) -> Deferred[bool]:
         """Ask whether this front does the upkeep; if its lease is about to expire, renew it before.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 from splitd.catalog.sql.front_rows import LEASE_S as FRONT_LEASE_S
@@ -17,12 +18,13 @@ nothing that was begun under it is on its way any more.
 """
 assert TASK_LEASE_S < FRONT_LEASE_S
 
-ACQUIRE = """INSERT INTO lease (task, front, expires) VALUES (%s, %s, now() + %s * interval '1 second')
+# Not now(), which is when the transaction began: this process may have stood still since.
+ACQUIRE = """INSERT INTO lease (task, front, expires) VALUES (%s, %s, clock_timestamp() + %s * interval '1 second')
     ON CONFLICT (task) DO UPDATE SET front = excluded.front, expires = excluded.expires
-    WHERE lease.front = excluded.front OR lease.expires + %s * interval '1 second' < now()
+    WHERE lease.front = excluded.front OR lease.expires + %s * interval '1 second' < clock_timestamp()
     RETURNING front"""
 
-_RENEW = """UPDATE lease SET expires = now() + %s * interval '1 second' WHERE task IN (
+_RENEW = """UPDATE lease SET expires = clock_timestamp() + %s * interval '1 second' WHERE task IN (
         SELECT task FROM lease WHERE front = %s AND task = ANY(%s) ORDER BY task FOR UPDATE)
     RETURNING task"""
 
@@ -62,21 +64,29 @@ class HeldLeases:
             if until == -math.inf:
                 del self._until[task]
 
-    def renew(self, connection: Any, *but: str) -> None:
+    def renew(self, connection: Any, *but: str) -> dict[str, float]:
         """Renew all leases that this front has.  It blocks.
 
         :param but: tasks whose leases are renewed otherwise.
+        :return: what to `note_renewed` when that is committed: before, it is not sure.
         """
         with self._lock:
             tasks = sorted(self._until.keys() - set(but))
         if not tasks:
-            return
+            return {}
         asked_at = elapsed_s()
         # A lease that was released meanwhile has no row any more, and gets none.
         renewed = {task for (task,) in connection.execute(_RENEW, (TASK_LEASE_S, self._front, tasks)).fetchall()}
+        return {task: asked_at + TASK_LEASE_S - MARGIN_S if task in renewed else -math.inf for task in tasks}
+
+    def note_renewed(self, until: Mapping[str, float]) -> None:
+        """Rely on leases, but for those that were forgotten meanwhile.
+
+        :param until: what `renew` has returned.
+        """
         with self._lock:
-            for task in self._until.keys() & set(tasks):
-                self._until[task] = asked_at + TASK_LEASE_S - MARGIN_S if task in renewed else -math.inf
+            for task in self._until.keys() & until.keys():
+                self._until[task] = until[task]
 
     def forget(self, task: str) -> None:
         """Rely on a lease no more."""

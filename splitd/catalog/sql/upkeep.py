@@ -21,6 +21,8 @@ from splitd.interfaces.parts import DoomedPage
 from splitd.model.manifest import Manifest
 from storaged.parts.format import PartId
 
+_NO_PAGE = DoomedPage([], "")
+
 
 def _after(counts: Mapping[str, int], key: str) -> dict[str, int]:
     """Return the numbers whose keys begin with a text, by the rest of their keys."""
@@ -31,13 +33,22 @@ class StoredDoomedParts(JournalledDoomedParts):
     """Doomed parts; see `IDoomedParts`.  Only the front that does the upkeep is given any.
 
     :param lead: asks whether this front does the upkeep.
+    :param term: returns the number of the term for which it does so without a break; 0 if it does not.
     """
 
     _changes: StoredChanges
 
-    def __init__(self, state: State, changes: StoredChanges, lead: Callable[[], Deferred[bool]], front: str) -> None:
+    def __init__(
+        self,
+        state: State,
+        changes: StoredChanges,
+        lead: Callable[[], Deferred[bool]],
+        term: Callable[[], int],
+        front: str,
+    ) -> None:
         super().__init__(state, changes)
         self._lead = lead
+        self._term = term
         self._front = front
 
     def doomed_nodes(self) -> Deferred[dict[str, int]]:
@@ -56,11 +67,12 @@ class StoredDoomedParts(JournalledDoomedParts):
         serial, part = map(int, after.split(".")) if after else (-1, 0)
 
         def find() -> DoomedPage:
-            # What other fronts may still be reading comes later; what this one reads is pinned here.  A front that has
-            # left only looks.
+            # What other fronts may still be reading comes later; what this one reads is pinned here.  A front whose
+            # lease has expired may be cut off from the database alone: it counts for as long as its row is kept.  A
+            # front that has left only looks.
             query = """SELECT serial, part, upload FROM doomed WHERE node = (SELECT number FROM node WHERE id = %s)
                 AND (serial, part) > (%s, %s) AND (
-                    at < ALL (SELECT reads FROM front WHERE expires > now() AND id != %s)
+                    at < ALL (SELECT reads FROM front WHERE id != %s)
                     OR NOT EXISTS (SELECT FROM front WHERE id = %s))
                 ORDER BY serial, part LIMIT %s"""
             rows = self._changes.cursor.execute(
@@ -70,7 +82,13 @@ class StoredDoomedParts(JournalledDoomedParts):
             cursor = f"{page[-1][0]}.{page[-1][1]}" if len(rows) > limit else ""
             return DoomedPage([PartId(upload.hex(), index) for _, index, upload in page], cursor)
 
-        return self._lead().addCallback(lambda leads: self._changes.read(find) if leads else DoomedPage([], ""))
+        def led(leads: bool) -> Deferred[DoomedPage]:
+            term = self._term()
+            page = self._changes.read(find) if leads else succeed(_NO_PAGE)
+            # If this process stood still meanwhile, another front may have deleted these parts, and put others there.
+            return page.addCallback(lambda found: found if term and self._term() == term else _NO_PAGE)
+
+        return self._lead().addCallback(led)
 
     async def _gone_page(self, node: str, parts: Sequence[PartId]) -> None:
         with self._changes.manner(about=tuple(part.upload for part in parts)):

@@ -171,7 +171,7 @@ _MOST_SHAPES = 10_000
 class Writer(Connected):
     """Makes changes: each batch is one transaction.
 
-    :param renew: renews the lease of the front, and returns after how many seconds to do so again.
+    :param renew: renews the lease of the front, commits that, and returns after how many seconds to do so again.
     """
 
     def __init__(
@@ -202,7 +202,6 @@ class Writer(Connected):
         try:
             self._connection.begin()
             wait_s = self._renew(self._connection)
-            self._connection.commit()
         except Exception:
             self.close()  # what its transaction has come to is not known
             raise

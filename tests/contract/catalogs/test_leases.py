@@ -93,10 +93,10 @@ async def test_a_renewal_that_does_not_see_a_new_lease_yet_does_not_end_it(both:
     held = HeldLeases("front 9")
     with postgres().connect(both.schema) as one, postgres().connect(both.schema) as two:
         until = held.acquire(one, "sweep")
-        held.renew(two)
+        held.note_renewed(held.renew(two))
         one.commit()
         held.note("sweep", until)
-        held.renew(two)
+        held.note_renewed(held.renew(two))
         assert held.has("sweep")
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator
+from contextlib import closing
+from datetime import timedelta
 from typing import Any
 
 import attrs
@@ -15,6 +17,9 @@ from twisted.internet.task import Clock
 from splitd import __version__
 from splitd.catalog.sql.catalog import StoredCatalog
 from splitd.catalog.sql.connecting import connector
+from splitd.catalog.sql.front_rows import LEASE_S
+from splitd.catalog.sql.fronts import LOOKED_UP_S
+from splitd.catalog.sql.state import GATE
 from splitd.errors import Entangled, NameTaken, NotFound, ParentMissing, PreconditionFailed, SplitdError
 from splitd.interfaces.uploads import Commit, Start
 from splitd.model.conditions import ALWAYS, Condition
@@ -25,6 +30,7 @@ from splitd.model.quotas import Quota
 from storaged.parts.format import PartId
 from storaged.system.clocks import WallClock
 from tests.catalogs import AS_KEY, NEW, NODES, A, B, manifest, walk
+from tests.cluster.waiting import becomes
 from tests.ledger import begin, commit
 from tests.postgres import postgres
 
@@ -71,6 +77,12 @@ async def both() -> AsyncIterator[Both]:
     finally:
         for front in both.fronts:
             await front.close()
+
+
+async def is_blocked(both: Both, pid: int) -> bool:
+    """Whether a connection waits for what another one has locked."""
+    query = f"SELECT EXISTS (SELECT FROM pg_stat_activity WHERE {pid} = ANY(pg_blocking_pids(pid)))"
+    return bool(both.rows(query)[0][0])
 
 
 def ended(change: Deferred[Any]) -> Deferred[Any]:
@@ -331,3 +343,65 @@ async def test_fronts_that_start_at_the_same_moment_are_all_registered_at_once(b
         await started
     assert len(await both.fronts[0].fronts.seen()) == 10
     assert both.rows("SELECT count(DISTINCT slot) FROM front") == [(10,)]
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_a_front_may_be_reading_is_kept_while_it_is_cut_off_from_the_database(both: Both) -> None:
+    one, two = both.fronts
+    await both.put(0, "/f", A)
+    await one.delete("/f", ALWAYS)
+    await two.leave()
+    both.rows("""INSERT INTO front (id, slot, expires, reads)
+        VALUES ('cut off', 77, now() - interval '9 minutes', now() - interval '10 minutes')""")
+    await one.renew()
+    assert (await one.doomed_parts.doomed_on("a", "", 9)).parts == []
+    both.rows("UPDATE front SET expires = now() - interval '11 minutes' WHERE id = 'cut off'")
+    await one.renew()
+    assert (await one.doomed_parts.doomed_on("a", "", 9)).parts == [PartId(A, 0)]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_download_counts_from_the_last_moment_at_which_it_was_not_under_way(both: Both) -> None:
+    reading: list[str] = []
+    two = both.fronts[1]
+    two.watch_reads(lambda: reading)
+    await two.renew()
+    reading.append(A)
+    [(began,)] = both.rows("SELECT clock_timestamp()")
+    await two.renew()
+    [(reads,)] = both.rows("SELECT reads FROM front WHERE id = 'front 2'")
+    assert reads <= began - timedelta(seconds=LEASE_S + LOOKED_UP_S)
+
+
+@pytest_twisted.ensureDeferred
+async def test_parts_become_doomed_when_that_is_written_and_not_when_the_change_began_to_wait(both: Both) -> None:
+    await both.put(0, "/f", A)
+    with closing(postgres().connect(both.schema)) as waited_for:
+        waited_for.execute("SELECT pg_advisory_xact_lock(%s)", (GATE,))
+        deleting = both.fronts[0].delete("/f", ALWAYS)
+        await becomes(lambda: is_blocked(both, waited_for.info.backend_pid))
+        [(meanwhile,)] = both.rows("SELECT clock_timestamp()")
+        waited_for.rollback()
+    await deleting
+    assert all(at > meanwhile for (at,) in both.rows("SELECT at FROM doomed"))
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_page_of_doomed_parts_is_dropped_if_the_upkeep_was_lost_while_it_was_read(both: Both) -> None:
+    one, two = both.fronts
+    await both.put(0, "/f", A)
+    await one.delete("/f", ALWAYS)
+    both.rows("UPDATE doomed SET at = '-infinity'")
+    await two.leave()
+    with closing(postgres().connect(both.schema)) as blocking:
+        blocking.execute("LOCK TABLE doomed")
+        page = one.doomed_parts.doomed_on("a", "", 9)
+        await becomes(lambda: is_blocked(both, blocking.info.backend_pid))
+        # As if this front had stood still, and another one had done the upkeep.
+        both.rows("UPDATE lease SET front = 'another', expires = now() + interval '1 hour'")
+        await one.renew()
+        both.rows("UPDATE lease SET expires = now() - interval '1 hour'")
+        await one.renew()
+        blocking.rollback()
+    assert (await page).parts == []
+    assert (await one.doomed_parts.doomed_on("a", "", 9)).parts == [PartId(A, 0)]
