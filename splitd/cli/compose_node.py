@@ -15,6 +15,8 @@ from splitd.cli.session import Session, pass_session
 from splitd.cli.writing import read_text, replace_file
 
 _BASE = "docker-compose.yml"
+_OTHERS = ("docker-compose.ha.yml", "docker-compose.tls.yml")
+"""Files of the project that may be used together with the two others, now or later."""
 _OVERRIDE = "docker-compose.override.yml"
 _REGISTRY = "config/nodes.yaml"
 _EXAMPLE = "config/nodes.example.yaml"
@@ -72,16 +74,12 @@ def compose_node(session: Session, name: str | None, disk: str | None, project: 
         raise click.UsageError("give a NAME, or --registry-only")
     base, override = project / _BASE, project / _OVERRIDE
     text = _text(base)
-    known = members(text, "services")
     _make_registry(project)
     registry = RegistryEditor(project / _REGISTRY)
     if name is None:
         registry.add([_entry(each) for each in _servers(text) if each not in registry.urls()])
         return
-    if _MODEL not in known:
-        raise CommandFailed(f"{base}: there is no service {_MODEL} that could be the model")
-    if name in known:
-        raise CommandFailed(f"{base}: {name} is there already")
+    _refuse_taken(project, members(text, "services"), name)
     url = str(_entry(name)["url"])
     if registry.urls().get(name, url) != url:
         raise CommandFailed(f"{registry.path}: {name} is there already, elsewhere: {registry.urls()[name]}")
@@ -101,6 +99,28 @@ def compose_node(session: Session, name: str | None, disk: str | None, project: 
 
 def _entry(name: str) -> dict[str, str]:
     return {"id": name, "url": f"http://{name}:{_PORT}"}
+
+
+def _refuse_taken(project: Path, known: set[str], name: str) -> None:
+    """Refuse a name that something else has.
+
+    :param known: the services of docker-compose.yml.
+    :raise CommandFailed: a file of the project has it, or the service is missing that is the model.
+    """
+    base = project / _BASE
+    if _MODEL not in known:
+        raise CommandFailed(f"{base}: there is no service {_MODEL} that could be the model")
+    if name in known:
+        raise CommandFailed(f"{base}: {name} is there already")
+    for other in (project / each for each in _OTHERS):
+        if other.exists() and name in _named(other):
+            raise CommandFailed(f"{other}: {name} is there already, and means something else")
+
+
+def _named(path: Path) -> set[str]:
+    """Return the names of the services and volumes in a compose file."""
+    text = _text(path)
+    return {each for section in ("services", "volumes") for each in members(text, section)}
 
 
 def _servers(text: str) -> list[str]:

@@ -166,6 +166,19 @@ def test_programs_get_a_document(project: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [("pg1", "docker-compose.ha.yml"), ("passwords", "docker-compose.ha.yml"), ("tls", "docker-compose.tls.yml")],
+)
+def test_a_name_is_refused_that_a_file_has_which_may_be_used_as_well(project: Path, name: str, file: str) -> None:
+    (project / file).write_bytes((PROJECT / file).read_bytes())
+    before = texts(project)
+    result = run(project, name)
+    assert (result.exit_code, f"{file}: {name} is there already" in result.stderr) == (1, True)
+    assert texts(project) == before
+    good(run(project, "n9"))
+
+
 @pytest.mark.parametrize("name", ["n1", "front", "key"])
 def test_a_name_that_the_compose_file_has_is_refused(project: Path, name: str) -> None:
     before = texts(project)
