@@ -178,6 +178,10 @@ class StoredState(State):
         """Take segments that no file and no upload has any more."""
         self._drop_keys([packed[:KEY] for packed in segments])
 
+    def _drop(self, packed: Packed) -> None:
+        # A part may have moved between the look at the name and the lock of the version.
+        super()._drop(self.versions.find_key(packed[:KEY]) or packed)
+
     def _drop_all(self, segments: Segments) -> Iterator[None]:
         self._drop_keys(segments.ids())
         return iter(())

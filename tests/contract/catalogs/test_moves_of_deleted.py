@@ -1,0 +1,45 @@
+"""A part that moves while its file is deleted by another front is deleted from where it lies then."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import pytest_twisted
+
+from splitd.model.conditions import ALWAYS
+from splitd.model.holdings import PartCopy
+from tests.catalogs import A
+from tests.cluster.waiting import eventually
+from tests.contract.catalogs.test_several_fronts import Both, both
+from tests.postgres import postgres
+
+__all__ = ["both"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_part_that_moves_while_its_file_is_deleted_is_doomed_where_it_lies(both: Both) -> None:
+    await both.put(0, "/a", A)
+    moving, deleting = both.fronts
+    await moving.part_moves.begin_move(PartCopy(A, 0, "g"))
+    with closing(postgres().connect(both.schema)) as blocking:
+        blocking.execute("LOCK TABLE stamp IN SHARE MODE")
+        moved = moving.part_moves.commit_move(PartCopy(A, 0, "g"))
+        pid = blocking.info.backend_pid
+        await eventually(lambda: both.rows(f"{WAITING} WHERE {pid} = ANY(pg_blocking_pids(one.pid))"))
+        deleted = deleting.delete("/a", ALWAYS)
+        await eventually(
+            lambda: both.rows(
+                f"{WAITING} JOIN pg_stat_activity two ON one.pid = ANY(pg_blocking_pids(two.pid))"
+                f" WHERE {pid} = ANY(pg_blocking_pids(one.pid))"
+            )
+        )
+        blocking.rollback()
+    await moved
+    await deleted
+    doomed = both.rows("SELECT n.id, d.part, d.is_copy FROM doomed d JOIN node n ON n.number = d.node ORDER BY 1, 2")
+    others = [(node, index, False) for index, node in enumerate("bcdef", 1)]
+    assert doomed == [("a", 0, True), *others, ("g", 0, False)]
+    assert await deleting.heal_ledger.parts_on() == {}
+
+
+WAITING = "SELECT one.pid FROM pg_stat_activity one"
