@@ -10,7 +10,6 @@ from contextlib import ExitStack, suppress
 from typing import Any
 
 import psycopg
-from psycopg.errors import PipelineAborted
 
 _OPTIONS = {
     "connect_timeout": 3,  # seconds
@@ -83,12 +82,27 @@ class Connection(psycopg.Connection[Any]):
         self.in_transaction = False
 
     def rollback(self) -> None:
-        """Roll the transaction back, whatever has failed in it."""
+        """Roll the transaction back, whatever has failed in it, also in statements that nobody has waited for.
+
+        :raise psycopg.Error: the connection is lost.
+        """
         if self.in_transaction:
-            with suppress(PipelineAborted):
-                self.sync()
+            while not self._is_drained():
+                if self.closed:
+                    break
             self.in_transaction = False
         super().rollback()  # which forgets what was prepared: in a pipeline that failed, some of it was not
+
+    def _is_drained(self) -> bool:
+        """Wait for all statements that were sent; return whether it is done.
+
+        If one has failed, the driver may have taken only some of the results.
+        """
+        try:
+            self.sync()
+        except psycopg.Error:
+            return False
+        return True
 
     def close(self) -> None:
         """Close the connection.  Nothing is waited for; an open transaction is rolled back by the server."""

@@ -119,6 +119,28 @@ def test_a_transaction_of_which_a_statement_failed_unseen_is_not_committed() -> 
         assert connection.execute("SELECT number FROM note").fetchall() == []
 
 
+def test_a_transaction_is_rolled_back_of_which_a_statement_failed_that_nobody_waited_for() -> None:
+    with pipelined() as connection:
+        connection.begin()
+        connection.execute("INSERT INTO note VALUES (1)")
+        connection.execute("SELECT 1 / 0")
+        connection.rollback()
+        connection.begin()
+        connection.execute("INSERT INTO note VALUES (2)")
+        connection.commit()
+        assert connection.execute("SELECT number FROM note").fetchall() == [(2,)]
+
+
+def test_a_rollback_on_a_lost_connection_fails() -> None:
+    with pipelined() as connection:
+        connection.begin()
+        with postgres().connect("public") as other:
+            other.execute("SELECT pg_terminate_backend(%s, 60000)", (connection.info.backend_pid,))
+        with pytest.raises(psycopg.OperationalError):
+            connection.rollback()
+        assert connection.closed
+
+
 def test_a_commit_that_the_server_turns_into_a_rollback_fails() -> None:
     with pipelined() as connection:
         connection.begin()
