@@ -144,16 +144,16 @@ class Lane:
                 if self.problem:
                     worker.open()
                     self._back()
-                outcomes = worker.work(batch) if batch else []
+                if batch:
+                    outcomes = worker.work(batch)
+                    self._reactor.callFromThread(_deliver, batch, outcomes)
+                    batch = []  # done, whatever fails from here on
+                    worker.settle()
                 if time.monotonic() >= due:
                     due = time.monotonic() + worker.idle()
             except Exception as problem:
                 self._away(problem, batch)
                 due = time.monotonic() + RETRY_S
-            else:
-                if batch:
-                    self._reactor.callFromThread(_deliver, batch, outcomes)
-                    worker.settle()
         worker.close()
 
     def _back(self) -> None:
