@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from twisted.internet.defer import Deferred, succeed
 
-from splitd.model.manifest import Manifest
-from splitd.model.tree import Collection
+from splitd.catalog.stamped import Found, StampedLooks
 from splitd.workers.calls import Calls
 from splitd.workers.counters import Counters, Stamp
 from splitd.workers.methods import FIND_KEY, LOOKUP, Method
-
-Found = Manifest | Collection | None
-
-_MOST = 8192
 
 
 class LookUps:
@@ -27,7 +22,7 @@ class LookUps:
     def __init__(self, calls: Calls, counters: Counters) -> None:
         self._call = calls.call
         self._stamp = counters.stamp
-        self._of: dict[int, dict[str, tuple[Stamp, Found]]] = {LOOKUP.number: {}, FIND_KEY.number: {}}
+        self._known: StampedLooks[tuple[int, str], Stamp] = StampedLooks()
         self.remembered = 0
 
     def lookup(self, path: str) -> Deferred[Found]:
@@ -39,17 +34,15 @@ class LookUps:
         return self._find(FIND_KEY, path)
 
     def _find(self, method: Method[Found], path: str) -> Deferred[Found]:
-        known = self._of[method.number]
-        now, before = self._stamp(path), known.get(path)
+        key = method.number, path
+        now, before = self._stamp(path), self._known.find(key)
         if before is not None and before[0] == now:
             self.remembered += 1
             return succeed(before[1])
 
         def found(entry: Found) -> Found:
             # What changes while the call is on its way raises the counters above `now`.
-            if len(known) >= _MOST and path not in known:
-                del known[next(iter(known))]
-            known[path] = now, entry
+            self._known.keep(key, now, entry)
             return entry
 
         return self._call(method, path).addCallback(found)

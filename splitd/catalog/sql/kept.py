@@ -7,15 +7,11 @@ from collections.abc import Callable
 from twisted.internet.defer import Deferred
 
 from splitd.catalog.sql.stamps import News
+from splitd.catalog.stamped import Found, StampedLooks
 from splitd.catalog.touched import GROUPS, group_of
-from splitd.model.manifest import Manifest
 from splitd.model.paths import place_of
-from splitd.model.tree import Collection
 
-Found = Manifest | Collection | None
 _Look = Callable[[], Deferred[Found]]
-
-_MOST = 8192
 
 
 class KeptLooks:
@@ -33,7 +29,7 @@ class KeptLooks:
         self._check = check
         self._all = 0
         self._groups = [0] * GROUPS
-        self._kept: dict[tuple[bool, str], tuple[tuple[int, int], Found]] = {}
+        self._kept: StampedLooks[tuple[bool, str], tuple[int, int]] = StampedLooks()
         self.answered = 0
 
     def tell(self, news: News) -> None:
@@ -56,7 +52,7 @@ class KeptLooks:
         :raise CatalogAway: the database does not answer.
         """
         key, group = (is_key, path), group_of(place_of(path))
-        kept = self._kept.get(key)
+        kept = self._kept.find(key)
         if kept is None or kept[0] != (self._all, self._groups[group]):
             return self._look(key, group, look)
         stamp, entry = kept
@@ -74,9 +70,7 @@ class KeptLooks:
 
         def found(entry: Found) -> Found:
             # What was changed after the stamp is told later, and the entry does not hold any more then.
-            if len(self._kept) >= _MOST and key not in self._kept:
-                del self._kept[next(iter(self._kept))]
-            self._kept[key] = stamp, entry
+            self._kept.keep(key, stamp, entry)
             return entry
 
         return look().addCallback(found)
