@@ -30,14 +30,21 @@ _ALL = 16 * 1024 * 1024
 """So many bytes may wait for the thread; if there are more, connections that have none there write by themselves, and
 the others have one window each."""
 
+_MOST = 32
+"""So many connections may have bytes with the thread: each has a second descriptor, which no limit of clients
+counts.
+"""
+
 
 class Background:
     """The thread that sends for all connections of a site.
 
     :param reactor: the reactor whose thread owns the connections.
     :param pool: the thread; it is started and stopped by its owner.
-    :ivar lock: guards `held`, and all that the thread shares with the reactor's.
+    :ivar lock: guards what follows, and all that the thread shares with the reactor's.
     :ivar held: the bytes of all connections that were not sent yet.
+    :ivar users: the connections that have bytes with the thread, or have ended while it sends.
+    :ivar waiting: the connections that wait for their turn in the thread.
     """
 
     def __init__(self, reactor: Any, pool: ThreadPool) -> None:
@@ -45,6 +52,8 @@ class Background:
         self.pool = pool
         self.lock = Lock()
         self.held = 0
+        self.users = 0
+        self.waiting = 0
 
 
 class _State(Enum):
@@ -86,6 +95,11 @@ class Output:
         # It has its own descriptor: the reactor may close its one, and the number be that of another connection.
         self._socket: Any = None
 
+    @property
+    def held(self) -> int:
+        """The bytes that the thread has not sent yet."""
+        return self._held
+
     def open(self, transport: Any) -> None:
         """Begin to write to a transport."""
         self._transport = transport
@@ -119,20 +133,27 @@ class Output:
             is_full = self._is_full = self._held >= self._most
         if state is _State.IDLE:
             self._transport.doWrite = self._do_write
-            background.pool.callInThread(self._run, background)
+            self._ask_thread(background)
         if is_full:
             self._flow.pauseProducing()
         return True
 
     def _begin(self, background: Background, size: int) -> bool:
-        if size < _LEAST or background.held >= _ALL:
+        if size < _LEAST or background.held >= _ALL or background.users >= _MOST:
             return False
         try:
             self._socket = self._transport.socket.dup()
         except OSError:  # there are no more descriptors
             return False
+        background.users += 1
         self._state = _State.SENDING
         return True
+
+    def _ask_thread(self, background: Background) -> None:
+        """Have the thread send when it has done what it was asked for before."""
+        with background.lock:
+            background.waiting += 1
+        background.pool.callInThread(self._run, background)
 
     def close(self) -> None:
         """Write nothing any more: the connection has ended."""
@@ -145,22 +166,25 @@ class Output:
             self._closed = True
             self._drop(background)
             if self._state is not _State.SENDING:
-                self._close_socket()
+                self._close_socket(background)
 
     def _drop(self, background: Background) -> None:
         background.held -= self._held
         self._held = 0
         self._queue.clear()
 
-    def _close_socket(self) -> None:
+    def _close_socket(self, background: Background) -> None:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+            background.users -= 1
 
     # In the thread
 
     def _run(self, background: Background) -> None:
-        """Send until nothing is left, or the kernel takes no more."""
+        """Send until nothing is left, the kernel takes no more, or others wait for their turn."""
+        with background.lock:
+            background.waiting -= 1
         pieces: Sequence[Piece] | None = ()
         while pieces is not None:
             sent, state = _send(self._socket, pieces)
@@ -172,6 +196,7 @@ class Output:
         """Take note of what was sent; return the next pieces, or None if there is nothing to do."""
         left = without(pieces, sent)
         following: Sequence[Piece] | None = None
+        gives_way = False
         with background.lock:
             if not self._closed:
                 self._held -= sent
@@ -184,13 +209,20 @@ class Output:
                 self._state = _State.BLOCKED
             elif left or self._queue:
                 following = left or self._queue.popleft()
+                # A client that takes as fast as is sent would keep the thread for its whole file.
+                gives_way = bool(sent and background.waiting)
+                if gives_way:
+                    self._queue.appendleft(following)
             else:
                 self._state = _State.IDLE
             if self._state in _ENDS:
-                self._close_socket()
+                self._close_socket(background)
             is_told = self._has_news()
         if is_told:
             background.reactor.callFromThread(self._told, background)
+        if gives_way:
+            self._ask_thread(background)
+            return None
         return following
 
     def _has_news(self) -> bool:
@@ -233,7 +265,7 @@ class Output:
             return transport.doWrite()
         transport.stopWriting()
         if state is _State.BLOCKED:
-            background.pool.callInThread(self._run, background)
+            self._ask_thread(background)
         return None
 
     def _give_back(self) -> None:

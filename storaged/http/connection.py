@@ -86,7 +86,7 @@ class HttpConnection(Protocol):
         if hasattr(self.peer, "port"):
             transport.setTcpNoDelay(True)
         self._output.open(transport)
-        self._uptake = Uptake(transport, site.take_timeout_s)
+        self._uptake = Uptake(transport, site.take_timeout_s, lambda: self._output.held)
         site.idle_connections.add(self)
         self.is_secure = is_tls(transport)
         # TLS connects before its handshake, which must not take longer than the head of a request.

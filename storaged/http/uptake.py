@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import termios
 from array import array
+from collections.abc import Callable
 from fcntl import ioctl
 from typing import Any
 
@@ -25,10 +26,12 @@ class Uptake:
     """Tells of a connection whether its client still takes what was written.
 
     :param limit_s: seconds after which the kernel ends the connection if the client takes nothing; None for no limit.
+    :param held: returns how many bytes wait that the transport does not have yet.
     """
 
-    def __init__(self, transport: Any, limit_s: float | None) -> None:
+    def __init__(self, transport: Any, limit_s: float | None, held: Callable[[], int]) -> None:
         self._transport = transport
+        self._held = held
         self._is_limited = limit_s is not None and hasattr(transport.getPeer(), "port")
         self._last = 0
         if limit_s is not None and self._is_limited:
@@ -38,5 +41,5 @@ class Uptake:
         """Return whether some bytes were not taken yet, and either some were since the last call, or the kernel limits
         how long the client may take none.
         """
-        last, self._last = self._last, count_unsent(self._transport)
+        last, self._last = self._last, self._held() + count_unsent(self._transport)
         return self._last > 0 and (self._is_limited or self._last != last)

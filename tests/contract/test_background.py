@@ -14,6 +14,7 @@ import pytest_twisted
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.protocol import Protocol
+from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
@@ -26,6 +27,7 @@ from storaged.http import (
     StreamingSite,
     send_body,
 )
+from storaged.http.linger import LINGER_S
 from tests.cluster.waiting import eventually
 
 MIB = 1024 * 1024
@@ -48,6 +50,11 @@ class HeldPool:
         """Keep a call."""
         self.made += 1
         self.calls.append((call, arguments))
+
+    def run_first(self) -> None:
+        """Make the call that was kept first."""
+        call, arguments = self.calls.pop(0)
+        call(*arguments)
 
     def run(self) -> None:
         """Make the calls that are kept."""
@@ -136,10 +143,11 @@ class Refusals:
 class Serving:
     """A site, and what its thread does.
 
+    :param clock: tells the site how time passes; None for the reactor.
     :ivar client: a connected client.
     """
 
-    def __init__(self, pool: Any) -> None:
+    def __init__(self, pool: Any, clock: Clock | None = None) -> None:
         from twisted.internet import reactor
 
         self.reactor: Any = reactor
@@ -148,13 +156,14 @@ class Serving:
         self.refusals = Refusals()
         self.site = StreamingSite(
             self.answers,
-            reactor,
+            clock or reactor,
             idle_timeout_s=60,
             body_timeout_s=60,
             observer=self.refusals,
             background=self.background,
         )
         self.client = Client()
+        self.port = 0
 
     async def connect(self, port: int) -> None:
         """Connect the client."""
@@ -184,10 +193,11 @@ class Serving:
 
 
 @asynccontextmanager
-async def serving(pool: Any) -> AsyncIterator[Serving]:
-    served = Serving(pool)
+async def serving(pool: Any, clock: Clock | None = None) -> AsyncIterator[Serving]:
+    served = Serving(pool, clock)
     port = served.reactor.listenTCP(0, served.site, interface="127.0.0.1")
-    await served.connect(port.getHost().port)
+    served.port = port.getHost().port
+    await served.connect(served.port)
     try:
         yield served
     finally:
@@ -196,6 +206,9 @@ async def serving(pool: Any) -> AsyncIterator[Serving]:
         await eventually(lambda: served.client.ended)
         await eventually(lambda: not served.site.connections())
     assert served.background.held == 0
+    if isinstance(pool, HeldPool):
+        pool.run()
+        assert (served.background.users, served.background.waiting) == (0, 0)
 
 
 @pytest_twisted.ensureDeferred
@@ -289,6 +302,53 @@ async def test_while_much_waits_for_the_thread_others_send_by_themselves() -> No
         await served.has(24)
         assert held.made == 0
         served.background.held -= 16 * MIB
+
+
+@pytest_twisted.ensureDeferred
+async def test_connections_send_by_themselves_while_many_have_descriptors_with_the_thread() -> None:
+    held = HeldPool()
+    async with serving(held) as served:
+        served.background.users = 32
+        served.client.ask("24")
+        await served.has(24)
+        assert held.made == 0
+        served.background.users -= 32
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_thread_serves_connections_by_turns() -> None:
+    held, other = HeldPool(), Client()
+    async with serving(held) as served:
+        await connectProtocol(TCP4ClientEndpoint(served.reactor, "127.0.0.1", served.port), other)
+        try:
+            served.client.ask("24")
+            await eventually(lambda: held.made == 1)
+            other.ask("24")
+            await eventually(lambda: held.made == 2)
+            held.run_first()
+            # It has sent a little, and continues after the other connection.
+            await eventually(lambda: served.client.got)
+            assert (held.made, len(held.calls)) == (3, 2)
+            assert not other.got
+            held.run_first()
+            await eventually(lambda: other.got)
+        finally:
+            other.transport.abortConnection()
+            await eventually(lambda: other.ended)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_last_answer_that_waits_for_the_thread_is_not_cut() -> None:
+    held, clock = HeldPool(), Clock()
+    async with serving(held, clock) as served:
+        served.client.ask("1", "Connection: close\r\n")
+        await eventually(lambda: served.answers.outcomes == ["whole"])
+        assert held.made == 1
+        clock.advance(LINGER_S)
+        while not served.client.ended:
+            held.run()
+            await eventually(lambda: held.calls or served.client.ended)
+        assert served.bodies() == [BODY[:MIB]]
 
 
 def _sockets() -> int:
