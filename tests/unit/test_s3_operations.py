@@ -80,6 +80,23 @@ def test_what_is_not_known_is_refused_where_it_may_change_something() -> None:
         assert find("PUT", "key", harmless) is find("PUT", "key", ""), harmless
 
 
+def test_what_stores_something_takes_no_version() -> None:
+    """An upload makes the only version: a client that names another one would replace what it did not mean."""
+    for method, query in (
+        ("PUT", ""),
+        ("POST", "uploads"),
+        ("PUT", "partNumber=1&uploadId=u"),
+        ("GET", "uploadId=u"),
+        ("POST", "uploadId=u"),
+        ("DELETE", "uploadId=u"),
+    ):
+        assert find(method, "key", f"{query}&versionId=1") == "InvalidArgument", (method, query)
+        assert find(method, "key", f"{query}&versionId=") is find(method, "key", query), (method, query)
+    assert find("PUT", "key", "versionId=1", copies=True) == "InvalidArgument"
+    assert find("PUT", "key", "uploadId=u&partNumber=1&versionId=1", copies=True) == "InvalidArgument"
+    assert find("GET", "key", "versionId=1") is find("GET", "key", "")
+
+
 def test_a_part_without_its_upload_does_not_replace_the_object() -> None:
     for query in ("partNumber=1", "partNumber", "x-id=UploadPart&partNumber=1"):
         for copies in (False, True):

@@ -151,6 +151,12 @@ something, nearly any other one without a value does, too: it may be of an opera
 _ORDER = {name: number for number, name in enumerate(_SUBRESOURCES)}
 
 
+_WITHOUT_VERSION = frozenset(
+    {abort_upload, complete_upload, copy_object, create_upload, list_parts, put_object, upload_part, upload_part_copy}
+)
+"""Operations on objects that are of no version."""
+
+
 def _is_harmless(name: str) -> bool:
     """Return whether a parameter without a value means nothing.  Those that begin with x- are the clients' own."""
     return name == "versionId" or name.lower().startswith("x-")
@@ -177,6 +183,8 @@ def find_operation(method: str, target: Target, *, copies: bool) -> Operation:
     if not part and target.query and method not in {"GET", "HEAD"}:
         part = next((name for name in target.query if not target.query.get(name) and not _is_harmless(name)), "")
     found = table.get((method, part))
+    if found in _WITHOUT_VERSION and target.query and target.query.get("versionId"):
+        raise S3Error("InvalidArgument", "This operation does not accept a version-id.", ArgumentName="versionId")
     if found is not None:
         return found
     if part:
