@@ -102,6 +102,17 @@ async def test_copies_that_cannot_be(s3: S3) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_copy_may_say_whose_its_source_is(s3: S3) -> None:
+    await s3.put("/bucket/x", DATA)
+    owner = texts(await s3.get("/bucket?acl"), "Owner/ID")[0]
+    upload = texts(await s3.ask("POST", "/bucket/big?uploads"), "UploadId")[0]
+    for target in ("/bucket/y", f"/bucket/big?partNumber=1&uploadId={upload}"):
+        for stated, code in (("0" * 64, 403), (owner, 200)):
+            answer = await s3.put(target, b"", x_amz_copy_source="bucket/x", x_amz_source_expected_bucket_owner=stated)
+            assert answer.code == code, (target, stated)
+
+
+@pytest_twisted.ensureDeferred
 async def test_tags(s3: S3) -> None:
     await s3.put("/bucket/x", DATA, x_amz_tagging="a=1&b%20=%2F")
     assert texts(await s3.get("/bucket/x?tagging"), "TagSet/Tag/Key") == ["a", "b "]

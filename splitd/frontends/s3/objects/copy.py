@@ -9,6 +9,7 @@ import attrs
 import msgspec
 
 from splitd.frontends.s3.answers import answer
+from splitd.frontends.s3.buckets.notes import owner_of_bucket
 from splitd.frontends.s3.conditions import check_source, read_condition, write_condition
 from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.errors import S3Error
@@ -53,8 +54,13 @@ def read_source(request: S3Request) -> Source:
 async def find_source(request: S3Request, source: Source) -> Manifest:
     """Return the object that is copied.
 
-    :raise S3Error: there is none, or a condition for it does not hold.
+    :raise S3Error: there is none, a condition for it does not hold, or its bucket is not whose the request says.
     """
+    expected = request.header("x-amz-source-expected-bucket-owner")
+    if expected:
+        notes = await request.door.buckets.notes(source.bucket)
+        if owner_of_bucket(notes, request.proof.principal)[0] != expected:
+            raise S3Error("AccessDenied", "Access Denied")
     manifest = await request.keys.stat(source.bucket, source.key)
     check_source(source.condition, manifest)
     return manifest
