@@ -53,6 +53,23 @@ async def test_a_bucket_is_a_collection_whose_name_a_bucket_can_have(s3: S3) -> 
         assert code_of(await s3.put(f"/{name}", b"")) == (400, "InvalidBucketName"), name
         assert code_of(await s3.get(f"/{name}")) == (404, "NoSuchBucket"), name
     assert code_of(await s3.put("/file", b"")) == (409, "BucketAlreadyExists")
+    await cluster.put("/Bad/x", b"1")
+    await s3.put("/good/y", b"2")
+    for method in ("GET", "HEAD", "DELETE"):
+        answer = await s3.ask(method, "/Bad/x")
+        assert (answer.code, method == "HEAD" or code_of(answer)[1]) == (404, method == "HEAD" or "NoSuchBucket"), (
+            method
+        )
+    assert code_of(await s3.put("/good/x", b"", x_amz_copy_source="/Bad/x")) == (404, "NoSuchBucket")
+    assert (await cluster.ask("GET", "/Bad/x")).body == b"1"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_list_of_buckets_has_a_limit_that_is_a_number(s3: S3) -> None:
+    await s3.put("/bucket", b"")
+    for wrong in ("0", "x", "10001", "1" * 5000):
+        assert code_of(await s3.get(f"/?max-buckets={wrong}")) == (400, "InvalidArgument"), wrong[:9]
+    assert texts(await s3.get("/?max-buckets=1"), "Buckets/Bucket/Name") == ["bucket"]
 
 
 @pytest_twisted.ensureDeferred

@@ -113,6 +113,7 @@ class Keys:
 
         :raise S3Error: there is no such bucket.
         """
+        self._refuse_bucket(bucket)
         try:
             found = await self._keys.find_key(path_of(bucket, key))
         except BadName:
@@ -137,6 +138,7 @@ class Keys:
         :return: the manifest instead if it is a key of no bytes without a file.
         :raise S3Error: there is none of this key.
         """
+        self._refuse_bucket(bucket)
         path = path_of(bucket, key)
         try:
             return await self._store.open(path, span_of)
@@ -187,6 +189,7 @@ class Keys:
         :raise S3Error: there is no such bucket.
         :raise PreconditionFailed: the condition does not hold.
         """
+        self._refuse_bucket(bucket)
         if fits is None:
             # Who may write and not read deletes by name, without a look.
             try:

@@ -21,7 +21,7 @@ async def list_buckets(request: S3Request) -> None:
     """Answer with all buckets that the user may read, a page of them if that is asked for."""
     query = request.query
     limit = query.get("max-buckets")
-    if limit and not (limit.isascii() and limit.isdigit() and 1 <= int(limit) <= 10_000):
+    if limit and not (limit.isascii() and limit.isdigit() and len(limit) < 10 and 1 <= int(limit) <= 10_000):
         raise S3Error("InvalidArgument", "max-buckets should be from 1 to 10000", ArgumentName="max-buckets")
     prefix, after = query.get("prefix"), query.get("continuation-token")
     found = [each for each in await request.keys.buckets() if each[0].startswith(prefix) and each[0] > after]
