@@ -82,6 +82,20 @@ async def test_a_bucket_may_stand_in_the_name_of_the_host(s3: S3) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_the_url_of_a_new_object_has_the_bucket_once(s3: S3) -> None:
+    await s3.put("/bucket", b"")
+    host = s3.cluster.s3_url.partition("//")[2]
+    for at, prefix, name in ((host, "/bucket", host), ("bucket.s3.example", "", "bucket.s3.example")):
+        path = f"{prefix}/a%20b"
+        upload = texts(await s3.ask("POST", f"{path}?uploads", Host=at), "UploadId")[0]
+        part = await s3.put(f"{path}?partNumber=1&uploadId={upload}", b"1", Host=at)
+        named = f"<Part><PartNumber>1</PartNumber><ETag>{part.header('ETag')}</ETag></Part>"
+        body = f"<CompleteMultipartUpload>{named}</CompleteMultipartUpload>".encode()
+        made = await s3.ask("POST", f"{path}?uploadId={upload}", body, Host=at)
+        assert texts(made, "Location") == [f"http://{name}{path}"]
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_bucket_tells_what_it_has_none_of(s3: S3) -> None:
     await s3.put("/bucket", b"")
     for name, code in {

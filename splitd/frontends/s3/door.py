@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from urllib.parse import quote
 
 import attrs
 
 from splitd.access.grants import Principal
 from splitd.frontends.s3.buckets.notes import Buckets, Owner, owner_of_bucket
 from splitd.frontends.s3.errors import S3Error
-from splitd.frontends.s3.keys import Keys
+from splitd.frontends.s3.keys import Keys, path_of
 from splitd.frontends.s3.payload.expected import Expected, read_expected
 from splitd.frontends.s3.payload.hashing import ThreadedMD5
 from splitd.frontends.s3.payload.receiving import collect
@@ -102,6 +103,11 @@ class S3Request:
     def header(self, name: str) -> str:
         """Return the value of a header; empty if it did not come."""
         return self.http.getHeader(name) or ""
+
+    def location(self, key: str) -> str:
+        """Return the URL of a key of the bucket, as the client reaches it."""
+        origin, path = self.http.origin, f"/{key}" if self.target.in_host else path_of(self.bucket, key)
+        return f"{origin.scheme}://{origin.authority}{quote(path)}"
 
     async def owner(self) -> Owner:
         """Return the owner of the bucket, who owns all that is in it."""

@@ -19,7 +19,6 @@ from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.forms.body import Form, FormBody
 from splitd.frontends.s3.forms.policy import Policy, parse_policy
 from splitd.frontends.s3.headers import MOST_TAGS, etag_of, read_media, refuse_unsupported
-from splitd.frontends.s3.keys import path_of
 from splitd.frontends.s3.objects.put import found_media
 from splitd.frontends.s3.objects.tagging import read_tags
 from splitd.frontends.s3.payload.expected import read_form
@@ -160,9 +159,7 @@ async def _store(request: S3Request, key: str, form: Form, body: FormBody, polic
 
 
 def _answer(request: S3Request, key: str, form: Form, stored: Manifest) -> None:
-    http, etag = request.http, etag_of(stored)
-    origin = http.origin
-    location = f"{origin.scheme}://{origin.authority}{quote(path_of(request.bucket, key))}"
+    http, etag, location = request.http, etag_of(stored), request.location(key)
     http.setHeader("ETag", etag)
     redirect = form.get("success_action_redirect") or form.get("redirect")
     if _URL.match(redirect):

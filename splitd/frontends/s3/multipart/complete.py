@@ -63,10 +63,9 @@ async def complete_upload(request: S3Request) -> None:
         if checksum is None
         else [text(checksum.algorithm.element, checksum.value), text("ChecksumType", checksum.type)]
     )
-    origin = request.http.origin
     body = document(
         "CompleteMultipartUploadResult",
-        text("Location", f"{origin.scheme}://{origin.authority}{path_of(request.bucket, request.key)}"),
+        text("Location", request.location(request.key)),
         text("Bucket", request.bucket),
         text("Key", request.key),
         text("ETag", etag_of(manifest)),
