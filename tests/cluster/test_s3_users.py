@@ -60,6 +60,12 @@ async def test_each_may_do_what_they_are_granted(guarded: Cluster) -> None:
     assert texts(await root.get("/own"), "Contents/Key") == ["hidden/z", "x", "y"]
     assert (await nobody.get("/public/x")).body == b"content"
     assert texts(await nobody.get("/public"), "Contents/Key") == ["x"]
+    await root.put("/public/z", b"1", Content_Encoding="gzip", Cache_Control="max-age=99")
+    refused = await nobody.get("/public/z?response-content-type=text/html")
+    assert code_of(refused) == (400, "InvalidRequest")
+    assert not refused.header("Content-Encoding")
+    assert not refused.header("Cache-Control")
+    await root.ask("DELETE", "/public/z")
     for method, path in (("PUT", "/public/y"), ("GET", "/own/x"), ("DELETE", "/public/x"), ("PUT", "/new")):
         assert code_of(await nobody.ask(method, path)) == (403, "AccessDenied"), (method, path)
 

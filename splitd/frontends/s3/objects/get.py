@@ -29,6 +29,7 @@ _OVERRIDES = {
 async def head_object(request: S3Request) -> None:
     """Tell all of an object but its bytes."""
     refuse_version(request)
+    _refuse_overrides(request)
     manifest = await request.keys.stat(request.bucket, request.key)
     _check(request, manifest)
     _describe(request, manifest, _span(request, manifest))
@@ -38,6 +39,7 @@ async def head_object(request: S3Request) -> None:
 async def get_object(request: S3Request) -> None:
     """Send an object, or a range of it."""
     refuse_version(request)
+    _refuse_overrides(request)
     asked: list[Span | None] = []
 
     def span_of(manifest: Manifest) -> Span:
@@ -75,6 +77,12 @@ def refuse_version(request: S3Request) -> None:
     version = request.query.get("versionId", "null")
     if version not in {"null", ""}:
         raise S3Error("NoSuchVersion", "The specified version does not exist.", VersionId=version[:100])
+
+
+def _refuse_overrides(request: S3Request) -> None:
+    """Refuse to say of an object what nobody with a key has signed."""
+    if request.proof.is_anonymous and request.query and any(name in request.query for name in _OVERRIDES):
+        raise S3Error("InvalidRequest", "Request specific response headers cannot be used for anonymous GET")
 
 
 def _check(request: S3Request, manifest: Manifest) -> None:
@@ -155,8 +163,6 @@ def _describe(request: S3Request, manifest: Manifest, span: Span | None) -> None
         describe_checksum(http, manifest)
     for parameter, name in _OVERRIDES.items() if request.query else ():
         if parameter in request.query:
-            if request.proof.is_anonymous:
-                raise S3Error("InvalidRequest", "Request specific response headers cannot be used for anonymous GET")
             http.setHeader(name, request.query.get(parameter))
 
 
