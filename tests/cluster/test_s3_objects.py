@@ -90,6 +90,19 @@ async def test_ranges(s3: S3) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_range_is_given_only_of_the_version_that_if_range_names(s3: S3) -> None:
+    etag = str((await s3.put("/bucket/x", DATA)).header("ETag"))
+    await s3.cluster.put("/bucket/dav", DATA)
+    of_dav = str((await s3.ask("HEAD", "/bucket/dav")).header("ETag"))
+    for path, tag in (("/bucket/x", etag), ("/bucket/dav", of_dav)):
+        same = await s3.get(path, Range="bytes=3-9", If_Range=tag)
+        assert (same.code, same.body) == (206, DATA[3:10]), path
+        for other in ('"00"', f"W/{tag}", "Sun, 22 Nov 2026 00:00:00 GMT"):
+            answer = await s3.get(path, Range="bytes=3-9", If_Range=other)
+            assert (answer.code, answer.body) == (200, DATA), (path, other)
+
+
+@pytest_twisted.ensureDeferred
 async def test_conditions_of_reads(s3: S3) -> None:
     etag = (await s3.put("/bucket/x", b"1")).header("ETag") or ""
     modified = (await s3.get("/bucket/x")).header("Last-Modified") or ""

@@ -9,7 +9,7 @@ from splitd.errors import SplitdError
 from splitd.frontends.s3.conditions import check_read, read_condition
 from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.errors import S3Error
-from splitd.frontends.s3.headers import describe_checksum, describe_object, describe_version
+from splitd.frontends.s3.headers import describe_checksum, describe_object, describe_version, etag_of
 from splitd.frontends.s3.payload.checksums import parse_kept, parse_parts
 from splitd.model.manifest import Manifest
 from splitd.model.segments import MAX_SEGMENTS
@@ -101,7 +101,9 @@ def _span(request: S3Request, manifest: Manifest) -> Span | None:
         if asked is not None:
             raise S3Error("InvalidRequest", "Cannot specify both Range header and partNumber query parameter")
         return _part_span(request, manifest)
-    if asked is None:
+    only_of = request.http.getHeader("If-Range")
+    # A time never matches: two versions may be of the same second, and a browser would put their bytes together.
+    if asked is None or (only_of is not None and only_of != etag_of(manifest)):
         return None
     try:
         spans = parse_ranges(asked, manifest.size, 1)
