@@ -12,6 +12,7 @@ from cachetools import LRUCache
 
 from splitd.access.grants import Claims
 from splitd.access.remembered import LOOKED_S, spreads_in_s
+from splitd.errors import TooManyDocuments
 from splitd.interfaces.documents import IDocuments
 from splitd.model.documents import Document
 from storaged.system.clocks import WallClock
@@ -23,7 +24,7 @@ IDLE_S = 4 * 3600
 """How long a session lasts without a request; after a start of the front, since then."""
 
 MOST = 100
-"""The most sessions of a user."""
+"""The most sessions of a user; one more ends the one that began first."""
 
 _KIND = "session"
 _DONE = "login-done"
@@ -84,7 +85,6 @@ class Sessions:
 
         :param user: has proven who they are.
         :return: the value of the cookie, and the session.
-        :raise TooManyDocuments: the user has `MOST` sessions.
         :raise CatalogReadOnly: the catalog cannot be written.
         """
         return await self._begin(user, stamp, LASTS_S)
@@ -101,7 +101,6 @@ class Sessions:
         :param hint: what ends their session at the issuer, sealed.
         :return: the value of the cookie, and the session.
         :raise DocumentChanged: the login has begun a session before.
-        :raise TooManyDocuments: the user has `MOST` sessions.
         :raise CatalogReadOnly: the catalog cannot be written.
         """
         ends_ms = self._wall.steady_ms() + int(keeps_s * 1000)
@@ -112,8 +111,16 @@ class Sessions:
     async def _begin(self, user: str, body: str, lasts_s: float) -> tuple[str, Session]:
         cookie, now_ms = secrets.token_urlsafe(32), self._wall.steady_ms()
         document = Document(_KIND, _digest(cookie), user, body, now_ms + int(lasts_s * 1000))
-        await self._documents.put(document, expected=0, most=MOST)
+        await self._put(document)
         return cookie, self._remember(cookie, document, now_ms, self._documents.stamp(_KIND, document.key))
+
+    async def _put(self, document: Document) -> None:
+        while True:
+            try:
+                await self._documents.put(document, expected=0, most=MOST)
+                return
+            except TooManyDocuments:  # again, if somebody else has begun one meanwhile
+                await self._end_oldest(document.owner)
 
     def known(self, cookie: str) -> Session | None:
         """Return the session of a cookie, if the catalog need not be asked; else None."""
@@ -149,9 +156,7 @@ class Sessions:
 
     async def end(self, cookie: str) -> None:
         """End the session of a cookie, if there is one."""
-        digest = _digest(cookie)
-        self._known.pop(digest, None)
-        await self._documents.delete(_KIND, digest)
+        await self._end(_digest(cookie))
 
     async def end_all(self, user: str) -> int:
         """End all sessions of a user.
@@ -167,14 +172,25 @@ class Sessions:
         """
         return await self._end_where(claims.user, lambda document: _claims_of(document) not in {None, claims})
 
+    async def _end_oldest(self, user: str) -> None:
+        present = await self._of(user)
+        if present:
+            # Nothing changes a session, so revisions are in the order in which they began.
+            await self._end(min(present, key=lambda document: document.revision).key)
+
     async def _end_where(self, user: str, is_over: Callable[[Document], bool]) -> int:
-        ended, after = 0, ""
+        return sum([await self._end(document.key) for document in await self._of(user) if is_over(document)])
+
+    async def _of(self, user: str) -> list[Document]:
+        found, after = list[Document](), ""
         while page := await self._documents.page(_KIND, user, after, _PAGE):
-            for document in filter(is_over, page):
-                self._known.pop(document.key, None)
-                ended += await self._documents.delete(_KIND, document.key)
+            found += page
             after = page[-1].key
-        return ended
+        return found
+
+    async def _end(self, digest: str) -> bool:
+        self._known.pop(digest, None)
+        return await self._documents.delete(_KIND, digest)
 
     def _remember(self, cookie: str, document: Document, now_ms: int, seen: object) -> Session:
         user, body = document.owner, document.body

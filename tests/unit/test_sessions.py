@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
-from splitd.access.sessions import IDLE_S, LASTS_S, LOOKED_S, Session, Sessions
+from splitd.access.grants import Claims
+from splitd.access.sessions import IDLE_S, LASTS_S, LOOKED_S, MOST, Session, Sessions
+from splitd.errors import TooManyDocuments
 from splitd.model.documents import Document, Documents
 from tests.clocks import wall_of
 from tests.fired import fired
@@ -24,9 +27,13 @@ class Kept:
 
     def put(self, document: Document, expected: int | None = None, most: int | None = None) -> Deferred[Document]:
         assert expected == 0
-        assert most is not None
-        self.documents.put(document, self._now_ms())
-        return succeed(document)
+        assert (most is None) == (document.kind != "session")
+        present = self.documents.page(document.kind, document.owner, "", MOST, self._now_ms())
+        if most is not None and len(present) >= most:
+            return fail(TooManyDocuments("there are too many"))
+        made = attrs.evolve(document, revision=self.documents.last + 1)
+        self.documents.put(made, self._now_ms())
+        return succeed(made)
 
     def find(self, kind: str, key: str) -> Deferred[Document | None]:
         return succeed(self.documents.find(kind, key, self._now_ms()))
@@ -126,3 +133,33 @@ def test_another_front_learns_of_an_end_within_some_seconds(sessions: Sessions, 
     clock.advance(LOOKED_S)
     assert other.known(cookie) is None
     assert find(other, cookie) is None
+
+
+def test_one_more_session_than_a_user_may_have_ends_the_one_that_began_first(sessions: Sessions) -> None:
+    other = begin(sessions, "rita")
+    cookies = [begin(sessions, "anna") for _ in range(MOST)]
+    assert find(sessions, cookies[0]) is not None, "it is used, and began first all the same"
+    cookies.append(begin(sessions, "anna"))
+    issued = sessions.begin_issued(Claims("https://issuer", "anna", frozenset()), "login", LASTS_S, LASTS_S, "")
+    cookies.append(fired(Deferred.fromCoroutine(issued))[0])
+    assert [at for at, each in enumerate(cookies) if find(sessions, each) is None] == [0, 1]
+    assert find(sessions, other) is not None
+
+
+def test_logins_at_the_same_time_may_end_sessions_that_others_have_ended(sessions: Sessions, kept: Kept) -> None:
+    first, second = begin(sessions, "anna"), begin(sessions, "anna")
+    for _ in range(MOST - 2):
+        begin(sessions, "anna")
+    page, others = kept.page, list[str]()
+
+    def overtaken(kind: str, owner: str | None, after: str, limit: int) -> Deferred[list[Document]]:
+        """Let another login go first, between the refusal of this one and its look at the sessions."""
+        found = page(kind, owner, after, limit)
+        if not others:
+            others.append("")
+            others[0] = begin(sessions, "anna")
+        return found
+
+    kept.page = overtaken  # type: ignore[method-assign]
+    last = begin(sessions, "anna")
+    assert [find(sessions, each) is None for each in (first, second, others[0], last)] == [True, True, False, False]
