@@ -257,15 +257,22 @@ def _early(answer: HTTPResponse) -> HTTPResponse:
 def _refuse_no(what: str, answer: HTTPResponse) -> None:
     if 200 <= answer.status < 300:
         return
-    try:
-        sentence = answer.read(_SENTENCE_LIMIT).decode("utf-8", "replace").strip()
-    except (OSError, HTTPException):
-        sentence = ""  # then the status alone must say why
-    is_text = answer.headers.get_content_type() == "text/plain"
-    sentence = printable(" ".join(sentence.split())) if is_text and sentence else answer.reason
+    sentence = _sentence(answer) or answer.reason
     if answer.status == 401:
         sentence += "; see --user and --token-file"
     raise ServerRefused(f"{what}: {sentence} ({answer.status})", answer.status)
+
+
+def _sentence(answer: HTTPResponse) -> str:
+    """Return why a server refuses, in one line; empty if it does not say: then the status alone must."""
+    kind = answer.headers.get_content_type()
+    try:
+        said = answer.read(_SENTENCE_LIMIT)
+        text = json.loads(said)["error"] if kind == "application/json" else said.decode("utf-8", "replace")
+    except (OSError, HTTPException, ValueError, LookupError, TypeError):
+        return ""
+    is_known = kind in {"application/json", "text/plain"} and isinstance(text, str)
+    return printable(" ".join(text.split())) if is_known else ""
 
 
 def _reason(problem: OSError | HTTPException) -> str:

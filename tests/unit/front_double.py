@@ -82,9 +82,9 @@ class _Handler(BaseHTTPRequestHandler):
         return unquote(urlsplit(self.path).path)
 
     def say(self, status: int, text: str) -> None:
-        self._answer(status, text.encode() + b"\n", "text/plain; charset=utf-8")
+        self.answer(status, text.encode() + b"\n", "text/plain; charset=utf-8")
 
-    def _answer(self, status: int, body: bytes, content_type: str, etag: str | None = None) -> None:
+    def answer(self, status: int, body: bytes, content_type: str, etag: str | None = None) -> None:
         start = self._asked_start(etag)
         total, body = len(body), body[start:]
         self.send_response(206 if start else status)
@@ -111,7 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
             status, document = do(query)
         except No as refusal:
             return self.say(refusal.status, str(refusal))
-        return self._answer(status, json.dumps(document).encode(), "application/json")
+        return self.answer(status, json.dumps(document).encode(), "application/json")
 
     def _get(self) -> None:
         path = self._path
@@ -119,8 +119,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self.say(404, f"{path} does not exist")
         entry = self.server.entries[path]
         if entry is not None:
-            return self._answer(200, entry, "application/x-thing", etag(path))
-        return self._answer(200, json.dumps(self._page(path)).encode(), "application/json")
+            return self.answer(200, entry, "application/x-thing", etag(path))
+        return self.answer(200, json.dumps(self._page(path)).encode(), "application/json")
 
     _head = _get
 
@@ -144,7 +144,7 @@ class _Handler(BaseHTTPRequestHandler):
         status = 204 if path in entries else 201
         entries[path] = self._read_body()
         self.server.types[path] = self.headers["Content-Type"]
-        return self._answer(status, b"", "text/plain", etag(path))
+        return self.answer(status, b"", "text/plain", etag(path))
 
     def _read_body(self) -> bytes:
         if self.headers["Transfer-Encoding"] != "chunked":
@@ -163,7 +163,7 @@ class _Handler(BaseHTTPRequestHandler):
         if entries.get(path.rpartition("/")[0] or "/", b"") is not None:
             return self.say(409, f"{path} lies in nothing")
         entries[path] = None
-        return self._answer(201, b"", "text/plain")
+        return self.answer(201, b"", "text/plain")
 
     def _copy(self) -> None:
         path, entries = self._path, self.server.entries
@@ -181,7 +181,7 @@ class _Handler(BaseHTTPRequestHandler):
             entries[target + each.removeprefix(path)] = entries[each]
             if self.command == "MOVE":
                 del entries[each]
-        return self._answer(204 if taken else 201, b"", "text/plain")
+        return self.answer(204 if taken else 201, b"", "text/plain")
 
     _move = _copy
 
@@ -191,7 +191,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self.say(404, f"{path} does not exist")
         for each in _below(path, entries):
             del entries[each]
-        return self._answer(200, b"", "text/plain")
+        return self.answer(200, b"", "text/plain")
 
 
 def _below(path: str, entries: dict[str, bytes | None]) -> list[str]:

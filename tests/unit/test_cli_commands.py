@@ -180,5 +180,24 @@ def test_the_server_s_sentence_cannot_steer_the_terminal(front: FrontDouble) -> 
     assert run(front, "rm", "/x").stderr == "Error: DELETE /x: no?[31m way (503)\n"
 
 
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (
+            b'{"error": "only those with admin on the root see the\\u001b keys"}',
+            "only those with admin on the root see the? keys",
+        ),
+        (b'{"error": 1}', "Forbidden"),
+        (b"[]", "Forbidden"),
+        (b'{"error": "cut', "Forbidden"),
+        (b"\xff", "Forbidden"),
+    ],
+)
+def test_the_sentence_may_be_in_json(front: FrontDouble, body: bytes, told: str) -> None:
+    front.faults["GET"] = lambda handler: handler.answer(403, body, "application/json")
+    result = run(front, "key", "list", "--all")
+    assert (result.exit_code, result.stderr) == (1, f"Error: GET /.splitd/api/keys: {told} (403)\n")
+
+
 def test_exit_codes_are_told_in_the_help() -> None:
     assert "Exit codes:" in CliRunner().invoke(main, ["--help"]).stdout
