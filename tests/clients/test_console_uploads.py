@@ -175,6 +175,22 @@ def test_an_upload_that_is_cancelled_before_its_first_byte_sends_none(
     assert ask(f"{place}/f").status == (200 if is_there else 404)
 
 
+def test_an_upload_that_is_cancelled_before_its_question_stays_so(console: Console, place: str) -> None:
+    put(f"{place}/f", b"old")
+    asked: list[Route] = []
+    page = console.page
+    page.route("**/f", lambda route: asked.append(route) if route.request.method == "HEAD" else route.continue_())
+    with page.expect_request(lambda request: request.method == "HEAD" and request.url.endswith("/f")):
+        console.drop({"f": b"new"})
+    page.get_by_role("button", name="Cancel: f").click()
+    with page.expect_response(lambda response: response.request.method == "HEAD"):
+        asked[0].continue_()
+    console.drop({"g": b"after it"})
+    console.becomes("g", "done")
+    console.becomes("f", "stopped")
+    assert ask(f"{place}/f").body == b"old"
+
+
 def test_what_does_not_fit_is_refused_before_its_first_byte(console: Console, place: str) -> None:
     console.page.route("**/api/room?*", lambda route: route.fulfill(json={"used": 10, "available": 3}))
     console.drop({"f": b"data"})

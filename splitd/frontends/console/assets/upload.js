@@ -208,10 +208,11 @@ async function run(upload) {
     const [folder, name] = split(upload.path);
     finished.set(new Row(folder, [name, upload.size, Date.now(), upload.file.type]));
   } catch (problem) {
-    if (upload.attempt !== attempt) return;
-    if (problem.status === 412) await ask(upload);
-    else if (problem.status === 403 && (await renewed())) upload.state = "waiting";
-    else if (!["stopped", "paused"].includes(upload.state)) fail(upload, problem);
+    if (problem.status === 412) return ask(upload, goesOn);
+    const again = problem.status === 403 && (await renewed());
+    if (!goesOn()) return;
+    if (again) upload.state = "waiting";
+    else fail(upload, problem);
   }
 }
 
@@ -235,12 +236,13 @@ async function mayBegin(upload, goesOn) {
     if (problem.status === 404) return true;
     throw problem;
   }
-  if (goesOn()) await ask(upload);
+  if (goesOn()) await ask(upload, goesOn);
   return false;
 }
 
-async function ask(upload) {
+async function ask(upload, goesOn) {
   const head = await call("HEAD", urlOf(upload.path)).catch(() => null);
+  if (!goesOn()) return;
   upload.etag = head && head.headers.get("ETag");
   upload.sent = 0;
   if (head && !upload.etag) fail(upload, new Failure(405, t("folderHasName")));
