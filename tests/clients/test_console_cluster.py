@@ -127,6 +127,28 @@ def test_a_window_works_on_after_a_new_login_in_another_one(
         Console(here, f"{guarded.url}/anna").becomes("sent by it", "done")
 
 
+def test_a_window_changes_nothing_in_the_name_of_who_has_logged_in_in_another_one(
+    browser: Browser, faults: Faults, guarded: LocalCluster
+) -> None:
+    with opened(browser, faults) as here:
+        here.goto(f"{guarded.url}/anna/")
+        log_in(here, "anna", "anna-pw")
+        here.get_by_role("button", name="New folder").click()
+        there = here.context.new_page()
+        there.goto(f"{guarded.url}/anna/")
+        there.get_by_role("button", name="Account of anna").click()
+        there.get_by_role("menuitem", name="Log out", exact=True).click()
+        log_in(there, "wilma", "wilma-pw")
+        expect(there.get_by_role("button", name="Account of wilma")).to_be_visible()
+        here.locator("dialog[open]").get_by_role("textbox").fill("hers")
+        here.locator("dialog[open]").get_by_role("button", name="Create").click()
+        expect(here.get_by_label("User name")).to_have_value("anna")
+        assert ask(f"{guarded.url}/anna/hers/", "HEAD", Authorization=ANNA).status == 404
+        log_in(here, "anna", "anna-pw")
+        here.locator("dialog[open]").get_by_role("button", name="Create").click()
+        expect(here.locator(".row .name").get_by_text("hers")).to_be_visible()
+
+
 def test_links_are_made_listed_and_taken_back(browser: Browser, faults: Faults, guarded: LocalCluster) -> None:
     assert ask(f"{guarded.url}/shared/", "MKCOL", Authorization=ROOT).status == 201
     assert ask(f"{guarded.url}/shared/f", "PUT", b"content", Authorization=ROOT).status == 201

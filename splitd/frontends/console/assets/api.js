@@ -53,11 +53,18 @@ export function failureOf(status, text, type) {
   return failure;
 }
 
-/** Whether there is another session by now, of a login in another window; requests have its token from now on. */
+/** Whether the same user has logged in again in another window; requests have the token of that session from now on.
+ *
+ *  If it was somebody else, a login is asked for: nothing that was asked here is done in another one's name.
+ */
 export async function renewed() {
   if (!me.value.session) return false;
   const now = await getJson("me").catch(() => me.value);
   if (now.csrf === me.value.csrf) return false;
+  if (now.name !== me.value.name) {
+    loginAsked.set("");
+    return false;
+  }
   me.set(now);
   return true;
 }

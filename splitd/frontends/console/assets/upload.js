@@ -219,7 +219,7 @@ async function run(upload) {
 function fail(upload, problem) {
   upload.state = "failed";
   upload.message = wordsOf(problem);
-  upload.wantsLogin = problem.status === 401;
+  upload.wantsLogin = problem.status === 401 || (problem.status === 403 && loginAsked.value !== null);
 }
 
 // Those that a session's end has stopped go on after the next login.
