@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,3 +58,53 @@ def test_numbers_days_and_plurals_are_those_of_the_language(tmp_path: Path, lang
     script = Path(__file__).with_name("languages.mjs")
     done = subprocess.run([find("node"), script, module, language], capture_output=True, check=True)
     assert json.loads(done.stdout) == []
+
+
+FORMS = ({"one", "other"}, {"one", "few", "many", "other"})
+"""The forms by number of English and Russian."""
+
+ASSETS = files("splitd.frontends.console") / "assets"
+
+
+@pytest.fixture
+def texts(tmp_path: Path) -> dict[str, list[Any]]:
+    """The words of the page: by name, those of each language."""
+    for name, more in (("languages.js", ""), ("texts.js", "\nexport { texts };\n")):
+        (tmp_path / name).write_text((ASSETS / name).read_text() + more)
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    (tmp_path / "print.js").write_text(
+        'globalThis.localStorage = { getItem: () => "ru" };\n'
+        'import("./texts.js").then(({ texts }) => console.log(JSON.stringify(texts)));\n'
+    )
+    done = subprocess.run([find("node"), tmp_path / "print.js"], capture_output=True, check=True)
+    found: dict[str, list[Any]] = json.loads(done.stdout)
+    return found
+
+
+def values(text: str) -> set[str]:
+    """The values that a text has a place for."""
+    return set(re.findall(r"\{\d\}", text))
+
+
+def test_each_text_says_the_same_in_both_languages(texts: dict[str, list[Any]]) -> None:
+    for name, languages in texts.items():
+        assert len(languages) == len(FORMS), name
+        for text, forms in zip(languages, FORMS, strict=True):
+            assert isinstance(text, str) or text.keys() == forms, name
+        said = [set() if isinstance(each, str) else set(each.values()) for each in languages]
+        places = [values(each) if isinstance(each, str) else values("".join(each.values())) for each in languages]
+        assert places[0] == places[1], name
+        # The form for one thing may name it instead of its number; all others tell the number.
+        assert all(places[0] - values(each) <= {"{0}", "{1}"} for forms in said for each in forms), name
+
+
+def test_the_page_has_all_texts_that_it_uses_and_no_others(texts: dict[str, list[Any]]) -> None:
+    source = "".join(
+        each.read_text() for each in ASSETS.iterdir() if each.name.endswith(".js") and each.name != "texts.js"
+    )
+    named = set(re.findall(r'\bt\("([^"]+)"', source))
+    assert named - texts.keys() == set()
+    begun = tuple(re.findall(r"\bt\(`([^$`]+)\$", source))
+    assert len(begun) > 3
+    quoted = set(re.findall(r'"([\w-]+)"', source))
+    assert {name for name in texts if name not in quoted and not name.startswith(begun)} == set()

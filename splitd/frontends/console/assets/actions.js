@@ -244,7 +244,7 @@ function factsOf(row, known) {
   facts.push([t("modified"), formatMoment(known.modified_ms)]);
   if (known.created_ms) facts.push([t("created"), formatMoment(known.created_ms)]);
   if (known.type === "file") {
-    facts.push([t("storedAs"), known.segments ? t("segments", known.segments) : t("layoutText", ...known.layout.split("+"))]);
+    facts.push([t("storedAs"), known.segments ? t("segments", known.segments) : t("layoutText", ...known.layout.split("+").map(Number))]);
     if (known.missing_parts) facts.push([t("missingParts"), known.missing_parts]);
     facts.push(["ETag", known.etag]);
   }

@@ -146,7 +146,7 @@ function Charts({ samples }) {
   const now = samples.length ? samples.at(-1)[0] : Date.now();
   // The samples of every two seconds are drawn as coarse as the others.
   const even = samples.filter((sample, index) => index === samples.length - 1 || index % 5 === 0 || sample[0] - (samples[index - 1] || sample)[0] > 5000);
-  const speed = (value) => `${formatSize(value)}/s`;
+  const speed = (value) => t("perSecond", formatSize(value));
   const number = (value) => formatNumber(value, value > 0 && value < 10 ? 1 : 0);
   return html`<section><header class="section-head"><h2>${t("lastHour")}</h2></header><div class="charts">
     <${Chart} title=${t("chartTraffic")} now=${now} base=${1024} format=${speed} series=${[

@@ -1,10 +1,8 @@
 // Sizes, times and kinds of files, in the words of the reader.
-import { formatMoment, formatNumber, formatTime } from "./languages.js";
+import { formatMoment, formatNumber, formatTime, units } from "./languages.js";
 import { t } from "./texts.js";
 
 export { formatMoment, formatNumber, formatTime };
-
-const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 
 /** A number of bytes, with three digits. */
 export function formatSize(bytes) {

@@ -98,5 +98,5 @@ const about = (key) => [
   key.path !== "/" && key.path,
   key.ends_ms ? t("endsAt", formatTime(key.ends_ms)) : t("neverEnds"),
   key.used_ms ? t("usedAt", formatTime(key.used_ms)) : t("neverUsed"),
-  t("madeAt", formatTime(key.made_ms)),
+  t("keyMadeAt", formatTime(key.made_ms)),
 ].filter(Boolean).join(" · ");

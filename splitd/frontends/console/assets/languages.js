@@ -4,6 +4,7 @@
 const languages = {
   en: {
     comma: ".",
+    units: ["B", "KiB", "MiB", "GiB", "TiB", "PiB"],
     thousands: ",",
     months: "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" "),
     day: (day, month) => `${month} ${day}`,
@@ -13,6 +14,7 @@ const languages = {
   },
   ru: {
     comma: ",",
+    units: ["Б", "КиБ", "МиБ", "ГиБ", "ТиБ", "ПиБ"],
     thousands: "\u00a0",
     months: "янв. февр. мар. апр. мая июн. июл. авг. сент. окт. нояб. дек.".split(" "),
     day: (day, month) => `${day} ${month}`,
@@ -32,7 +34,7 @@ const twoDigits = (number) => String(number).padStart(2, "0");
 function find() {
   try {
     const kept = localStorage.getItem("splitd.language");
-    if (languages[kept]) return kept;
+    if (Object.hasOwn(languages, kept)) return kept;
   } catch {
     // Storage is switched off.
   }
@@ -40,9 +42,9 @@ function find() {
 }
 
 export const language = find();
-const { comma, thousands, months, day, date, clock, plural } = languages[language];
+const { comma, thousands, months, day, date, clock, plural, units } = languages[language];
 
-export { plural };
+export { plural, units };
 
 export function setLanguage(name) {
   try {

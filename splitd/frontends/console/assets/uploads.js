@@ -33,7 +33,7 @@ export function Uploads() {
     <header>
       <button class="quiet title" aria-expanded=${isOpen ? "true" : "false"} onClick=${() => setOpen(!isOpen)}>
         <${Icon} name=${isOpen ? "down" : "up"} size=${16} /><strong>${title}</strong>
-        ${isBusy && html`<span class="hint">${formatSize(rate)}/s${rate > 0 && size > sent ? ` · ${t("left", formatSpan((size - sent) / rate))}` : ""}</span>`}
+        ${isBusy && html`<span class="hint">${t("perSecond", formatSize(rate))}${rate > 0 && size > sent ? ` · ${t("left", formatSpan((size - sent) / rate))}` : ""}</span>`}
       </button>
       ${isBusy
         ? html`<button class="quiet" onClick=${stopAll}>${t("cancelAll")}</button>`
