@@ -261,6 +261,21 @@ def test_without_scripts_there_is_a_list(browser: Browser, faults: Faults, place
         expect(page.locator("tbody a")).to_have_text(["..", "b/", "a"])
 
 
+@pytest.mark.parametrize(("module", "name"), [("shares", "f"), ("vendor/marked", "f.md")])
+def test_a_part_of_the_page_that_is_not_there_any_more_is_told(
+    console: Console, place: str, module: str, name: str
+) -> None:
+    make(place, name)
+    console.page.route(f"**/{module}.js", lambda route: route.fulfill(status=404))
+    console.open()
+    if module == "shares":
+        console.row(name).click(button="right")
+        console.page.get_by_role("menuitem", name="Share").click()
+    else:
+        console.row(name).locator(".name").click()
+    expect(console.page.get_by_text("This part of the page could not be loaded: load the page again.")).to_be_visible()
+
+
 def test_it_speaks_russian(browser: Browser, faults: Faults, place: str) -> None:
     make(place, "один", "два", "papka/")
     with opened(browser, faults, f"{place}/", locale="ru-RU") as page:

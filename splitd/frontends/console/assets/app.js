@@ -53,7 +53,7 @@ function Lazy({ name }) {
   const [View, setView] = useState(null);
   const [problem, setProblem] = useState(null);
   useEffect(() => {
-    if (!lazy[name]) setProblem(t("noView"));
+    if (!Object.hasOwn(lazy, name)) setProblem(t("noView"));
     else lazy[name]().then((loaded) => setView(() => loaded), () => setProblem(t("loadAgain")));
   }, [name]);
   if (problem) return html`<div class="empty"><p>${problem}</p></div>`;

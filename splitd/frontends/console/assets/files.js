@@ -2,7 +2,7 @@
 import { html, useEffect, useLayoutEffect, useRef, useState, useSignal } from "./html.js";
 import { join, me, split, urlOf } from "./api.js";
 import * as actions from "./actions.js";
-import { menu, openMenu, wordsOf } from "./dialogs.js";
+import { menu, openMenu, say, wordsOf } from "./dialogs.js";
 import { formatNumber, formatSize } from "./format.js";
 import { Icon } from "./icons.js";
 import { List } from "./list.js";
@@ -307,7 +307,7 @@ export function Files({ path, query }) {
 
 const mayShare = () => !me.value.users || !!me.value.name;
 
-const share = async (row) => (await import("./shares.js")).askShare(row);
+const share = (row) => import("./shares.js").then(({ askShare }) => askShare(row), () => say(t("loadAgain"), { bad: true }));
 
 const hasFiles = (event) => [...(event.dataTransfer?.types || [])].includes("Files");
 

@@ -125,13 +125,15 @@ function Source({ text }) {
 /** Markdown, in a frame in which nothing runs and which has no origin. */
 function Markdown({ text, name }) {
   const [page, setPage] = useState(null);
+  const [failed, setFailed] = useState(false);
   useEffect(() => {
     import("./vendor/marked.js").then(({ marked }) => {
       const nonce = document.querySelector("link[rel=stylesheet]").nonce;
       const scheme = document.documentElement.dataset.theme || "light dark";
       setPage(`<!doctype html><meta charset="utf-8"><meta name="color-scheme" content="${scheme}"><base target="_blank">` +
         `<link rel="stylesheet" nonce="${nonce}" href="${location.origin}${start.assets}/markdown.css"><body>${marked.parse(text)}`);
-    });
+    }, () => setFailed(true));
   }, [text]);
+  if (failed) return html`<p class="problem" role="alert">${t("loadAgain")}</p>`;
   return page === null ? html`<p class="hint">${t("loading")}</p>` : html`<iframe class="markdown" sandbox="allow-popups" srcdoc=${page} title=${name}></iframe>`;
 }

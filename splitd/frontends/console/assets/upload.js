@@ -292,7 +292,9 @@ function conditions(upload) {
 /** Send a file; the promise fails with the words of the server. */
 async function send(upload, goesOn) {
   if (!upload.isResumable) return put(upload);
-  const { resume } = await import("./resuming.js");
+  const { resume } = await import("./resuming.js").catch(() => {
+    throw new Failure(-1, t("loadAgain"));
+  });
   if (!goesOn()) throw new Failure(-1, "");
   return resume(upload, conditions(upload), {
     progress: (sent) => {
