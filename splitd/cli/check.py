@@ -57,7 +57,7 @@ class _CheckCommand(click.Command):
 @click.argument("path", type=REMOTE_PATH, default="/")
 @pass_session
 def check(session: Session, deep: bool, limit: float | None, path: str) -> None:
-    r"""Check files: a file, or all that are in a collection.
+    """Check files: a file, or all that are in a collection.
 
     Without --deep, the front asks the storage servers whether all parts are there, whether their sizes and headers are
     right, and which parts they have found rotten when they last read them.  That takes a fraction of a millisecond for
@@ -75,7 +75,7 @@ def check(session: Session, deep: bool, limit: float | None, path: str) -> None:
       4    the check did not come to its end: the front refused it, or broke off
       64   the command was used in a wrong way
       130  Ctrl-C
-    """
+    """  # noqa: D301 - click takes the character itself
     if limit is not None and not deep:
         raise _WrongUsage("--limit goes with --deep only")
     query: dict[str, str | int] = {"path": clean_path(path), "deep": int(deep)}

@@ -42,7 +42,7 @@ class LayoutType(click.ParamType[Layout]):
 @click.option("--stop", is_flag=True, help="Stop giving stored files their layout.")
 @pass_session
 def layout(session: Session, path: str, wanted: str | None, unset: bool, applied: bool, stop: bool) -> None:
-    r"""Say or change how the new files of a collection are cut into parts.
+    """Say or change how the new files of a collection are cut into parts.
 
     LAYOUT is DATA+PARITY: 6+2 cuts files into six parts and adds two of parity, so that any two of the eight may be
     lost.  The layout holds for what is stored in PATH and below from now on, unless a collection nearer to it asks for
@@ -59,7 +59,7 @@ def layout(session: Session, path: str, wanted: str | None, unset: bool, applied
     all files are marked; the parts are made in the background.  If it is interrupted, another one goes on where it was.
 
     Exit codes: 0 good, 1 refused: it is no collection, no layout, or there are too few storage servers.
-    """
+    """  # noqa: D301 - click takes the character itself
     if stop:
         if wanted is not None or unset or applied:
             raise click.UsageError("--stop goes alone")
