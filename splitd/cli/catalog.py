@@ -39,9 +39,9 @@ def catalog() -> None:
 def migrate(session: Session, url: str) -> None:
     """Bring the tables of a catalog to the version that this program needs.
 
-    Run it with the new program before the first front is upgraded.  Fronts of the version before may go on meanwhile;
-    if they could not, it refuses, and says so: stop them then.  A front makes the tables of an empty database by
-    itself.
+    Run it with the new program before the first front is upgraded.  Fronts of the old version go on meanwhile.  If they
+    could not work with the new tables, it refuses: then stop all of them, and run it again.  A front makes the tables
+    of an empty database by itself.
     """
     from splitd.cli import database
 
