@@ -1,7 +1,8 @@
-"""The step that shows where the parts are, and what happens when one is damaged."""
+"""The step that shows where the parts are, what happens when one is damaged, and a pause of the scrub."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from splitd.cli.check import check_events
@@ -34,6 +35,7 @@ def _look_at_parts(scene: Scene, report: Report) -> None:
     difference = max(payloads) - min(payloads)
     report.check("they differ by at most one byte", difference <= 1, "0 or 1", difference)
     _damage(scene, report, *next((disk, part) for disk, part in found if index_of(part) == 0))
+    _pause_the_scrub(scene, report)
 
 
 def _damage(scene: Scene, report: Report, disk: NodeDisk, part: Path) -> None:
@@ -90,10 +92,27 @@ def _whole(scene: Scene) -> int:
     return count_whole(scene.own.disks(), scene.versions[SAMPLE])
 
 
+def _pause_the_scrub(scene: Scene, report: Report) -> None:
+    report.say(
+        "Each storage server also reads all its parts by itself, to find such bytes. An operator can pause that."
+    )
+    for option, method, wanted in (("--pause", "DELETE", True), ("--resume", "POST", False)):
+        report.command(f"splitctl scrub {option}")
+        wait_until(partial(_all_scrubs_are, scene, method, wanted), f"an answer to {option} of all storage servers")
+        paused = sum(node["scrub"]["paused"] for node in scene.own.operators.document("/status")["nodes"])
+        report.equal("all scrubs are paused" if wanted else "none is any more", scene.nodes if wanted else 0, paused)
+
+
+def _all_scrubs_are(scene: Scene, method: str, paused: bool) -> bool:
+    asked = scene.own.operators.document("/scrub", method=method)["nodes"]
+    shown = scene.own.operators.document("/status")["nodes"]
+    return not any(node["problem"] for node in asked) and all(node["scrub"]["paused"] == paused for node in shown)
+
+
 LOOK_AT_PARTS = Step(
     "Where the parts lie",
     "Each storage server has an equal part of the file, in a file of its own, with checksums. A disk that gives back "
-    "wrong bytes must not go unnoticed.",
+    "wrong bytes must not go unnoticed; storage servers look for them by themselves.",
     _look_at_parts,
     "the folders of the storage servers",
 )
