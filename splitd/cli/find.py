@@ -53,7 +53,7 @@ class Wanted:
 
 
 @click.command()
-@click.option("--name", metavar="PATTERN", help="Only names that fit to a pattern, such as '*.jpg'.")
+@click.option("--name", metavar="PATTERN", help="Only names that match a pattern, such as '*.jpg'.")
 @click.option("--type", "kind", type=click.Choice(list(_KINDS)), help="Only files (f), or only collections (d).")
 @click.option("--larger", metavar="SIZE", callback=read_size, help="Only files of more bytes, such as 10MiB.")
 @click.option("--smaller", metavar="SIZE", callback=read_size, help="Only files of fewer bytes.")
@@ -74,7 +74,7 @@ def find(
     nul: bool,
     path: str,
 ) -> None:
-    """List all files and collections below PATH, or those that fit to all options.
+    """List all files and collections below PATH, or those that all options match.
 
     Paths of collections end in a slash.  With --json, each is one JSON document on one line.
     """
