@@ -44,6 +44,10 @@ _REGISTER = """INSERT INTO front (id, slot, expires, address, version)
 
 _FORGET = f"DELETE FROM front WHERE expires < now() - interval '{_KEPT}'"
 
+_WHOLE = """SELECT v.upload FROM version v WHERE v.upload = ANY(%s)
+    AND NOT EXISTS (SELECT FROM doomed d WHERE d.upload = v.upload)"""
+"""The versions of which no part is to be deleted."""
+
 _READS = "UPDATE front SET reads = now() - %s * interval '1 second' WHERE id = %s"
 
 
@@ -187,12 +191,17 @@ class Registration:
         """Tell since when this front may have been reading what it reads now.
 
         A download that is seen for the first time may have begun just after the look before, however long ago that
-        was, and looked its version up before.
+        was, and looked its version up before.  As long as no part of a version is to be deleted, it counts as if its
+        download had just begun: else a file that somebody reads at any time would keep all that is to be deleted.
         """
         now_s = elapsed_s()
-        self._reads = {upload: self._reads.get(upload, self._looked_s) for upload in self.reading()}
+        reads = {upload: self._reads.get(upload, self._looked_s) for upload in self.reading()}
+        if reads:
+            keys = [bytes.fromhex(upload) for upload in reads]
+            reads |= {upload.hex(): now_s for (upload,) in connection.execute(_WHOLE, (keys,)).fetchall()}
+        self._reads = reads
         self._looked_s = now_s
-        oldest_s = now_s - min(self._reads.values(), default=now_s)
+        oldest_s = now_s - min(reads.values(), default=now_s)
         connection.execute(_READS, (oldest_s + LEASE_S + LOOKED_UP_S, self._front))
 
     def leads(self) -> bool:

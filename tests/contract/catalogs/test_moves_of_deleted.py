@@ -1,15 +1,18 @@
-"""A part that moves while its file is deleted by another front is deleted from where it lies then."""
+"""Parts of files that one front deletes while another one moves or reads them."""
 
 from __future__ import annotations
 
 from contextlib import closing
+from datetime import timedelta
 
 import pytest_twisted
 
+from splitd.catalog.sql.front_rows import LEASE_S
+from splitd.catalog.sql.fronts import LOOKED_UP_S
 from splitd.model.conditions import ALWAYS
 from splitd.model.holdings import PartCopy
 from tests.catalogs import A
-from tests.cluster.waiting import eventually
+from tests.cluster.waiting import becomes, eventually
 from tests.contract.catalogs.test_several_fronts import Both, both
 from tests.postgres import postgres
 
@@ -43,3 +46,24 @@ async def test_a_part_that_moves_while_its_file_is_deleted_is_doomed_where_it_li
 
 
 WAITING = "SELECT one.pid FROM pg_stat_activity one"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_file_that_is_read_without_a_break_keeps_only_its_own_parts(both: Both) -> None:
+    one, two = both.fronts
+    slack = timedelta(seconds=LEASE_S + LOOKED_UP_S)
+
+    async def told(after: str) -> bool:
+        await two.renew()
+        return bool(both.rows(f"SELECT reads > '{after}' FROM front WHERE id = 'front 2'")[0][0])
+
+    await both.put(0, "/f", A)
+    two.watch_reads(lambda: [A])
+    await two.renew()
+    [(began,)] = both.rows("SELECT clock_timestamp()")
+    await becomes(lambda: told(f"{began - slack}"))
+    await one.delete("/f", ALWAYS)
+    [(deleted,)] = both.rows("SELECT clock_timestamp()")
+    for _ in range(2):
+        assert not await told(f"{deleted - slack}")
+    assert (await one.doomed_parts.doomed_on("a", "", 9)).parts == []
