@@ -74,6 +74,20 @@ async def test_the_url_of_the_object_is_the_one_that_clients_of_a_proxy_know(s3:
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_long_list_is_read_and_refused_as_a_short_one(s3: S3) -> None:
+    upload, filling = await begin(s3), f"<!--{'x' * 20_000}-->"
+    tag = await put_part(s3, upload, 1, b"abc")
+    wrong = await complete(s3, upload, [(1, tag)], more=f"{filling}<ETag>x</ETag>")
+    assert code_of(wrong) == (400, "MalformedXML")
+    assert (await complete(s3, upload, [(1, tag)], more=filling)).code == 200
+    assert (await s3.get("/bucket/k")).body == b"abc"
+    wrong = await s3.ask("POST", "/bucket?delete", f"<Delete>{filling}</Delete>".encode())
+    assert code_of(wrong) == (400, "MalformedXML")
+    doomed = f"<Delete>{filling}<Object><Key>k</Key></Object></Delete>".encode()
+    assert texts(await s3.ask("POST", "/bucket?delete", doomed), "Deleted/Key") == ["k"]
+
+
+@pytest_twisted.ensureDeferred
 async def test_an_object_is_made_of_its_parts(s3: S3) -> None:
     upload = await begin(s3, Content_Type="text/x", x_amz_meta_a="1")
     tags = await gatherResults(

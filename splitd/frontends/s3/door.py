@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 from urllib.parse import quote
 
 import attrs
@@ -26,6 +27,11 @@ _XML_LIMIT = 1024 * 1024
 
 OWNER = b"x-amz-expected-bucket-owner"
 """The header that says whose the bucket should be."""
+
+_AT_ONCE = 16 * 1024
+"""Bytes of XML that are read in a millisecond or two; longer ones would keep the reactor from everything else."""
+
+_Read = TypeVar("_Read")
 
 _LONG_XML_LIMIT = 4 * 1024 * 1024
 """The most bytes of a list of ten thousand parts with their checksums."""
@@ -131,6 +137,16 @@ class S3Request:
         :raise S3Error: it is too long, or is not what the request said.
         """
         return await collect(self.http, self.expected(), _XML_LIMIT)
+
+    async def understand(self, body: bytes, read: Callable[[bytes], _Read]) -> _Read:
+        """Return what a document says; a long one is read in a thread.
+
+        :param read: reads it; may raise S3Error.
+        """
+        if len(body) <= _AT_ONCE:
+            return read(body)
+        understood: _Read = await self.door.in_thread(lambda: read(body))
+        return understood
 
 
 async def refuse_other_owner(request: S3Request) -> None:

@@ -5,6 +5,8 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketAcl.html
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 
 from splitd.frontends.s3.acls import read_acl, read_policy, write_policy
@@ -59,7 +61,7 @@ async def _asked(request: S3Request) -> str:
         return read_acl(canned)
     if not body:
         raise S3Error("MissingSecurityHeader", "Your request was missing a required header: x-amz-acl")
-    return read_policy(body, await request.owner())
+    return await request.understand(body, partial(read_policy, owner=await request.owner()))
 
 
 def _refuse_anonymous(request: S3Request) -> None:

@@ -43,7 +43,8 @@ async def get_bucket_cors(request: S3Request) -> None:
 
 async def put_bucket_cors(request: S3Request) -> None:
     """Give a bucket other rules."""
-    await request.keys.note(request.bucket, CORS, read_cors(await request.read_xml()))
+    rules = await request.understand(await request.read_xml(), read_cors)
+    await request.keys.note(request.bucket, CORS, rules)
     answer(request.http, 200)
 
 

@@ -38,7 +38,8 @@ async def get_bucket_lifecycle(request: S3Request) -> None:
 
 async def put_bucket_lifecycle(request: S3Request) -> None:
     """Give a bucket other rules."""
-    await request.keys.note(request.bucket, LIFECYCLE, read_lifecycle(await request.read_xml()))
+    rules = await request.understand(await request.read_xml(), read_lifecycle)
+    await request.keys.note(request.bucket, LIFECYCLE, rules)
     answer(request.http, 200)
 
 

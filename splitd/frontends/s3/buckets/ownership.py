@@ -6,6 +6,8 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.htm
 
 from __future__ import annotations
 
+from functools import partial
+
 from splitd.frontends.s3.answers import answer
 from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.errors import S3Error
@@ -28,7 +30,8 @@ async def get_bucket_ownership(request: S3Request) -> None:
 
 async def put_bucket_ownership(request: S3Request) -> None:
     """Let ACLs count, or not."""
-    rules = parse(await request.read_xml(), "OwnershipControls").findall("Rule")
+    controls = await request.understand(await request.read_xml(), partial(parse, root="OwnershipControls"))
+    rules = controls.findall("Rule")
     if len(rules) != 1:
         raise malformed()
     ownership = read_ownership(only_text(rules[0], "ObjectOwnership").strip())

@@ -56,7 +56,7 @@ async def create_bucket(request: S3Request) -> None:
     refuse_published(ownership, acl)
     region, body = request.door.settings.region, await request.read_xml()
     if body:
-        asked = only_text(parse(body, "CreateBucketConfiguration"), "LocationConstraint", "")
+        asked = await request.understand(body, _read_region)
         if asked not in {"", region, "EU" if region == "eu-west-1" else region}:
             raise S3Error(
                 "InvalidLocationConstraint", f"The specified location-constraint is not valid: this is {region}"
@@ -68,6 +68,10 @@ async def create_bucket(request: S3Request) -> None:
         await _refuse_taken(request, name)
     request.http.setHeader("Location", f"/{name}")
     answer(request.http, 200)
+
+
+def _read_region(body: bytes) -> str:
+    return only_text(parse(body, "CreateBucketConfiguration"), "LocationConstraint", "")
 
 
 async def _refuse_taken(request: S3Request, name: str) -> None:

@@ -5,6 +5,8 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketTagging.html
 
 from __future__ import annotations
 
+from functools import partial
+
 from splitd.frontends.s3.answers import answer
 from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.errors import S3Error
@@ -25,7 +27,7 @@ async def get_bucket_tagging(request: S3Request) -> None:
 
 async def put_bucket_tagging(request: S3Request) -> None:
     """Give a bucket other tags."""
-    tags = read_tags(await request.read_xml(), _MOST_TAGS)
+    tags = await request.understand(await request.read_xml(), partial(read_tags, most=_MOST_TAGS))
     await request.keys.note(request.bucket, TAGS, tags)
     answer(request.http, 204)
 

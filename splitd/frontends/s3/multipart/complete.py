@@ -44,7 +44,7 @@ class _Named:
 
 async def complete_upload(request: S3Request) -> None:
     """Make the object.  It may be asked again, if the answer was lost."""
-    named = [_read(each) for each in parse(await request.read_body(), "CompleteMultipartUpload").findall("Part")]
+    named = await request.understand(await request.read_body(), _read_list)
     if not named or len(named) > MAX_SEGMENTS:
         raise malformed()
     numbers = [each.number for each in named]
@@ -72,6 +72,10 @@ async def complete_upload(request: S3Request) -> None:
         *told,
     )
     answer(request.http, 200, body)
+
+
+def _read_list(body: bytes) -> list[_Named]:
+    return [_read(each) for each in parse(body, "CompleteMultipartUpload").findall("Part")]
 
 
 def _read(part: Element) -> _Named:

@@ -46,19 +46,23 @@ async def delete_object(request: S3Request) -> None:
 
 async def delete_objects(request: S3Request) -> None:
     """Delete up to a thousand objects, each for itself."""
-    root = parse(await request.read_xml(), "Delete")
-    quiet = only_text(root, "Quiet", "false").strip().lower() == "true"
+    doomed, quiet = await request.understand(await request.read_xml(), _read)
+    await request.keys.bucket(request.bucket)
+    told: Sequence[str] = await gatherResults(
+        [Deferred.fromCoroutine(_delete(request, each, quiet=quiet)) for each in doomed], consumeErrors=True
+    )
+    answer(request.http, 200, document("DeleteResult", *told))
+
+
+def _read(body: bytes) -> tuple[list[_Doomed], bool]:
+    root = parse(body, "Delete")
     objects = root.findall("Object")
     if not objects or len(objects) > _MOST:
         raise malformed()
     doomed = [
         _Doomed(check_key(only_text(each, "Key")), only_text(each, "VersionId", "null"), _fit(each)) for each in objects
     ]
-    await request.keys.bucket(request.bucket)
-    told: Sequence[str] = await gatherResults(
-        [Deferred.fromCoroutine(_delete(request, each, quiet=quiet)) for each in doomed], consumeErrors=True
-    )
-    answer(request.http, 200, document("DeleteResult", *told))
+    return doomed, only_text(root, "Quiet", "false").strip().lower() == "true"
 
 
 def _fit(each: Element) -> Fit:

@@ -5,6 +5,8 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectTagging.html
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 
 from splitd.frontends.s3.answers import answer
@@ -27,7 +29,7 @@ async def get_object_tagging(request: S3Request) -> None:
 async def put_object_tagging(request: S3Request) -> None:
     """Give an object other tags."""
     refuse_version(request)
-    await _retag(request, read_tags(await request.read_xml(), MOST_TAGS))
+    await _retag(request, await request.understand(await request.read_xml(), partial(read_tags, most=MOST_TAGS)))
     answer(request.http, 200)
 
 
