@@ -117,9 +117,9 @@ def test_what_is_unfit_is_refused_before_it_is_decoded(data: bytes, why: str) ->
 
 
 def test_a_process_answers_one_after_the_other_and_ends_with_its_pipe() -> None:
-    answers = run([image("PNG"), b"no image", image("GIF")])
-    assert [is_made for is_made, _ in answers] == [True, False, True]
-    assert answers[1][1] == b"it is no image of a known format"
+    answers = run([image("PNG"), b"no image", b"", image("GIF")])
+    assert [is_made for is_made, _ in answers] == [True, False, False, True]
+    assert {why for _, why in answers[1:3]} == {b"it is no image of a known format"}
 
 
 def test_damaged_images_get_an_answer_each() -> None:

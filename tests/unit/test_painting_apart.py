@@ -11,7 +11,7 @@ from typing import Any
 from splitd.frontends.console.thumbnails.painting import HEAD, LENGTH
 
 PROGRAM = """
-import ctypes, json, os, resource, signal, socket, sys
+import ctypes, json, os, resource, signal, socket
 from splitd.frontends.console.thumbnails.painting import prepare, serve
 seen = []
 
@@ -45,14 +45,19 @@ def decode(data):
 
 OUT = 4  # what a child has left: its parent made a pipe of the descriptors 3 and 4
 prepare()
-serve(sys.stdin.buffer, sys.stdout.buffer, decode)
+serve(0, 1, decode)
 """
 
 
 def answers(images: Sequence[bytes]) -> list[tuple[bool, bytes]]:
     """Return the answers of the program for images."""
+    return answers_of(PROGRAM, images)
+
+
+def answers_of(program: str, images: Sequence[bytes]) -> list[tuple[bool, bytes]]:
+    """Return the answers of a program for images."""
     sent = b"".join(LENGTH.pack(len(each)) + each for each in images)
-    done = subprocess.run([sys.executable, "-c", PROGRAM], input=sent, capture_output=True, check=True)
+    done = subprocess.run([sys.executable, "-c", program], input=sent, capture_output=True, check=True)
     found, said = [], done.stdout
     while said:
         is_made, length = HEAD.unpack_from(said)
@@ -71,3 +76,42 @@ def test_a_decoder_that_breaks_or_gives_no_answer_harms_no_other_image() -> None
     for is_made, why in (dead, lie, flood):
         assert (is_made, b"breaks the decoder" in why) == (False, True)
     assert json.loads(good[1])[0] == ["good"]
+
+
+SPY = """
+import ctypes, os, re
+from splitd.frontends.console.thumbnails.painting import prepare, serve
+
+class Vector(ctypes.Structure):
+    _fields_ = [("base", ctypes.c_void_p), ("size", ctypes.c_size_t)]
+
+def looked(start, stop):
+    # By a call that fails where nothing is any more, in place of the process.
+    size = stop - start
+    here, there = ctypes.create_string_buffer(size), Vector(start, size)
+    own = Vector(ctypes.addressof(here), size)
+    count = ctypes.CDLL(None).process_vm_readv(os.getpid(), ctypes.byref(own), 1, ctypes.byref(there), 1, 0)
+    return here.raw[:max(count, 0)]
+
+def memory():
+    with open("/proc/self/maps") as maps:
+        lines = [line.split() for line in maps if " rw-p " in line]
+    return [[int(each, 16) for each in line[0].split("-")] for line in lines]
+
+def decode(data):
+    if data == b"spies":
+        found = {name for place in places for name in re.findall(rb"of ([a-z ]+)>", looked(*place))}
+        return b" ".join(sorted(found))
+    return data  # as the thumbnail of it would stay
+
+prepare()
+own = b"".join([b"<image", b" of the program>"])  # which it finds
+places = memory()
+serve(0, 1, decode)
+"""
+
+
+def test_a_decoder_finds_nothing_of_images_before_in_its_memory() -> None:
+    sizes = {"tiny": 1, "small": 200, "middle": 3_000, "large": 20_000}
+    images = [f"<image of {name}>".encode() * count for name, count in sizes.items()]
+    assert answers_of(SPY, [*images, b"spies"])[-1] == (True, b"the program")

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import math
+import mmap
 import os
 import resource
 import select
@@ -19,7 +21,6 @@ import time
 import warnings
 from collections.abc import Callable
 from io import BytesIO
-from typing import BinaryIO
 
 LENGTH = struct.Struct(">I")
 """Before an image: its bytes."""
@@ -44,6 +45,7 @@ _LONGEST_S = 30.0
 """How long a child may take, by the clock: it may sleep, too."""
 
 _BROKEN = "it takes too much to decode, or breaks the decoder"
+_MOST_READ = HEAD.size + MOST_ANSWER + 1  # one more than an answer may have
 _MOST_DESCRIPTORS = 256
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 _QUALITY = 75
@@ -95,23 +97,66 @@ def _check_size(width: int, height: int, *, is_jpeg: bool) -> None:
         raise Unfit(f"it has {width} by {height} pixels; at most {most:,} are decoded")
 
 
-def serve(source: BinaryIO, sink: BinaryIO, decode: Callable[[bytes], bytes] = paint) -> None:
+def serve(source: int, sink: int, decode: Callable[[bytes], bytes] = paint) -> None:
     """Answer images until there are no more.
+
+    An image and its answer lie in memory that is given back before the next image is read: a later child finds nothing
+    of them.  So there are no buffers, and `source` and `sink` are descriptors.
 
     :param decode: makes a thumbnail, in a child of this process.
     """
-    while len(length := source.read(LENGTH.size)) == LENGTH.size:
-        data = source.read(LENGTH.unpack(length)[0])
-        sink.write(_paint_apart(data, decode))
-        sink.flush()
+    length = bytearray(LENGTH.size)
+    while _fill(source, length, LENGTH.size) == LENGTH.size:
+        size = LENGTH.unpack(length)[0]
+        with _memory(size) as image, _memory(_MOST_READ) as answer:
+            size = _fill(source, image, size)
+            _write(sink, answer, _paint_apart(image, size, decode, answer))
+
+
+def _memory(size: int) -> mmap.mmap:
+    """Return memory that is given back to the system when it is closed."""
+    return mmap.mmap(-1, max(size, 1), mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+
+
+def _fill(source: int, memory: bytearray | mmap.mmap, size: int, until: float = math.inf) -> int:
+    """Read so many bytes into memory; return how many there were, fewer if they end or take too long.
+
+    :param until: when to give up, by the monotonic clock.
+    """
+    filled = 0
+    with memoryview(memory) as view:
+        while filled < size and (until == math.inf or _is_ready(source, until)):
+            with view[filled:size] as rest:
+                count = os.readv(source, [rest])
+            if not count:
+                break
+            filled += count
+    return filled
+
+
+def _is_ready(source: int, until: float) -> bool:
+    return bool(select.select([source], [], [], max(until - time.monotonic(), 0))[0])
+
+
+def _write(sink: int, memory: mmap.mmap, size: int) -> None:
+    written = 0
+    with memoryview(memory) as view:
+        while written < size:
+            with view[written:size] as rest:
+                written += os.write(sink, rest)
 
 
 def _answer(*, is_made: bool, body: bytes) -> bytes:
     return HEAD.pack(is_made, len(body)) + body
 
 
-def _paint_apart(data: bytes, decode: Callable[[bytes], bytes]) -> bytes:
-    """Return the answer for an image, from a child that has ended by then."""
+def _paint_apart(image: mmap.mmap, size: int, decode: Callable[[bytes], bytes], answer: mmap.mmap) -> int:
+    """Have a child answer an image; it has ended when this returns.
+
+    :param size: the bytes of the image, at the beginning of its memory.
+    :param answer: gets the answer.
+    :return: the bytes of the answer.
+    """
     inlet, outlet = os.pipe()
     child = os.fork()
     if child == 0:
@@ -119,30 +164,22 @@ def _paint_apart(data: bytes, decode: Callable[[bytes], bytes]) -> bytes:
             # By the others it could read further images, answer for them, and write to the log of the front.
             os.closerange(0, outlet)
             os.closerange(outlet + 1, _MOST_DESCRIPTORS)
-            _paint_once(data, decode, outlet)
+            _paint_once(image[:size], decode, outlet)
         finally:
             os._exit(0)
     os.close(outlet)
     try:
-        answer = _read_answer(inlet)
+        filled = _fill(inlet, answer, _MOST_READ, time.monotonic() + _LONGEST_S)
     finally:
         os.close(inlet)
         os.kill(child, signal.SIGKILL)  # it is not reaped yet, so the number is its own
         os.waitpid(child, 0)
-    return answer or _answer(is_made=False, body=_BROKEN.encode())
-
-
-def _read_answer(inlet: int) -> bytes:
-    """Return the answer of a child; empty if it gives none that is whole, in time, and not too long."""
-    until, received = time.monotonic() + _LONGEST_S, b""
-    while True:
-        ready, _, _ = select.select([inlet], [], [], max(until - time.monotonic(), 0))
-        data = os.read(inlet, 65536) if ready else b""
-        received += data
-        if not data or len(received) > HEAD.size + MOST_ANSWER:
-            break
-    is_whole = len(received) >= HEAD.size and len(received) == HEAD.size + HEAD.unpack_from(received)[1]
-    return received if is_whole else b""
+    is_whole = HEAD.size <= filled < _MOST_READ and filled == HEAD.size + HEAD.unpack_from(answer)[1]
+    if not is_whole:
+        broken = _answer(is_made=False, body=_BROKEN.encode())
+        filled = len(broken)
+        answer[:filled] = broken
+    return filled
 
 
 def _paint_once(data: bytes, decode: Callable[[bytes], bytes], outlet: int) -> None:
@@ -187,7 +224,7 @@ def prepare() -> None:
 def main() -> None:
     """Serve the process that started this one, until it closes the pipe."""
     prepare()
-    serve(sys.stdin.buffer, sys.stdout.buffer)
+    serve(sys.stdin.fileno(), sys.stdout.fileno())
 
 
 if __name__ == "__main__":
