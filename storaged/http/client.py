@@ -45,11 +45,11 @@ _IDLE_LIMIT = 8192
 RENEW_PAUSE_S = 1.0
 """Seconds between two nodes whose connections are replaced: enough for a copy of the journal to be connected again."""
 
-_ALL_TRANSFERS = 32 * 1024 * 1024
-"""Bytes that all bodies to and from the nodes together may hold in memory.
+_ALL_TRANSFERS = 12 * 1024 * 1024
+"""Bytes that all bodies to and from the nodes together may hold in memory, if they are more than `_FEW`."""
 
-Five downloads of six parts may so read 1 MiB at a time: a read of half the size costs nearly as much as a whole one.
-"""
+_FEW = 24
+"""So many bodies hold 1 MiB each: four downloads of six parts.  A read of half the size costs nearly as much."""
 
 
 class _NameEndpoint(HostnameEndpoint):
@@ -284,7 +284,7 @@ class NodeConnections:
         self._closed = False
         self._reactor = reactor
         self._renewable: WeakSet[IRenewable] = WeakSet()
-        self.window = SharedWindow(_ALL_TRANSFERS, BUFFER_SIZE, self._endpoints.limit_buffers)
+        self.window = SharedWindow(_ALL_TRANSFERS, BUFFER_SIZE, self._endpoints.limit_buffers, few=_FEW)
         """The bytes of a body that may wait in memory; each body enters the window, and leaves it at its end."""
 
     def client(self, origin: Origin, greet: Greeting | None = None) -> NodeClient:
