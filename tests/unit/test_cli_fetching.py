@@ -94,7 +94,7 @@ def test_a_first_try_that_brings_nothing_is_the_last(front: FrontDouble, tmp_pat
 
 def test_a_file_that_is_replaced_meanwhile_is_fetched_from_its_start(front: FrontDouble, tmp_path: Path) -> None:
     def replace(handler: Any) -> None:
-        handler._answer(200, b"new", "text/plain", '"other"')
+        handler.answer(200, b"new", "text/plain", '"other"')
 
     front.faults["GET"] = breaks_after(1000, lambda _: front.faults.update(GET=replace))
     assert fetch(front, tmp_path / "a", 1, []) == 3
@@ -112,7 +112,7 @@ def test_a_file_that_is_replaced_meanwhile_is_an_error_on_standard_output(front:
             self.got += data
 
     def replace(handler: Any) -> None:
-        handler._answer(200, b"new", "text/plain", '"other"')
+        handler.answer(200, b"new", "text/plain", '"other"')
 
     front.faults["GET"] = breaks_after(1000, lambda _: front.faults.update(GET=replace))
     pipe: Any = Pipe()

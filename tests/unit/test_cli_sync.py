@@ -153,7 +153,7 @@ def test_down_fetches_what_is_missing_and_then_has_nothing_to_do(front: FrontDou
 def test_a_name_that_leads_out_of_the_folder_is_refused(front: FrontDouble, tmp_path: Path) -> None:
     def lie(handler: Any) -> None:
         member = {"name": "../evil", "type": "file", "size": 1, "modified_ms": 0}
-        handler._answer(200, json.dumps({"members": [member], "next": None}).encode(), "application/json")
+        handler.answer(200, json.dumps({"members": [member], "next": None}).encode(), "application/json")
 
     front.entries["/t"] = None
     front.faults["GET"] = lie
