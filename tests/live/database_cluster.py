@@ -124,12 +124,13 @@ class DatabaseCluster(KilledCluster):
 
         def is_done() -> bool:
             self.forget_the_dead()
+            # Those of a front that was killed are under way until another one has aborted them, which dooms their
+            # parts: so what is doomed is asked afterwards.
+            if self.uploads_begun():
+                return False
             statuses = [self.status_of(name) for name in self.ports]
-            # Those of a front that was killed are under way until another one has aborted them.
-            return (
-                all(statuses)
-                and not self.uploads_begun()
-                and not any(status["uploads"]["under_way"] or status["reaper"]["doomed"] for status in statuses)
+            return all(statuses) and not any(
+                status["uploads"]["under_way"] or status["reaper"]["doomed"] for status in statuses
             )
 
         wait_until(is_done, "the end of the reaper's work", lambda: list(map(self.status_of, self.ports)))
