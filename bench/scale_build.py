@@ -12,7 +12,7 @@ from pathlib import Path
 
 from splitd.catalog import compaction
 from splitd.catalog.journal.file import SEGMENT_LIMIT
-from splitd.catalog.journal.names import list_folder
+from splitd.catalog.journal.names import list_folder, segment_name
 from splitd.catalog.journal.writer import SegmentWriter
 from splitd.model.manifest import Manifest
 from splitd.model.records import (
@@ -60,6 +60,7 @@ class JournalFolder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._sizes: dict[Path, int] = {}
+        self._last = b""
 
     @property
     def size(self) -> int:
@@ -83,7 +84,7 @@ class JournalFolder:
             writer.write(sequence, lines, durable=not some)
             sequence += len(lines)
         writer.close()
-        self._sizes = {path: path.stat().st_size for path in self.folder.iterdir()}
+        self._keep()
 
     def compact(self) -> float:
         """Make a snapshot of all full segments in place of them, and return the CPU seconds of the process."""
@@ -92,15 +93,22 @@ class JournalFolder:
         subprocess.run([sys.executable, "-m", compaction.__name__, str(self.folder), str(upcoming)], check=True)
         for name in list_folder(OSFilesystem(), str(self.folder)).obsolete:
             (self.folder / name).unlink()
-        self._sizes = {path: path.stat().st_size for path in self.folder.iterdir()}
+        self._keep()
         after = os.times()
         return after.children_user + after.children_system - before.children_user - before.children_system
 
     def restore(self) -> None:
         """Remove what was appended since."""
-        for path in self.folder.iterdir():
-            if path not in self._sizes:
-                path.unlink()
-            elif path.stat().st_size > self._sizes[path]:
-                with path.open("ab") as file:
-                    file.truncate(self._sizes[path])
+        for path in set(self.folder.iterdir()) - self._sizes.keys():
+            path.unlink()
+        if self._sizes:
+            self._newest().write_bytes(self._last)
+
+    def _keep(self) -> None:
+        """Remember the journal as it is now.  Its newest segment ends with zeros, over which records are appended."""
+        self._sizes = {path: path.stat().st_size for path in self.folder.iterdir()}
+        if self._sizes:
+            self._last = self._newest().read_bytes()
+
+    def _newest(self) -> Path:
+        return self.folder / segment_name(list_folder(OSFilesystem(), str(self.folder)).segments[-1])
