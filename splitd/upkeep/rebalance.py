@@ -51,8 +51,11 @@ _LARGE = 4 * 1024 * 1024
 _COARSE = 2000
 """The first pass skips parts smaller than the surplus divided by this: a few large parts do for many small ones."""
 
-_CHAIN_GAIN = 0.05
-"""A further chained round needs the spread to have shrunk by this share of the target since the last chained round."""
+_GAIN = 0.05
+"""A round has helped if the spread has shrunk by this share of the target."""
+
+_MOST_IN_VAIN = 3
+"""A rebalance ends after this many rounds of moves in a row that have not helped."""
 
 _MOST_FAILED = 100
 """A rebalance ends after this many failed moves in a row."""
@@ -240,6 +243,7 @@ class Rebalance:
 
     async def _even_out(self, progress: Progress) -> None:
         chained, stuck_at = False, math.inf
+        best, in_vain = progress.spread, 0
         while True:
             balance = self._balance(progress.target, chained=chained)
             moved, refused = progress.moved, self._count_refused()
@@ -253,10 +257,20 @@ class Rebalance:
             if progress.spread <= progress.target:
                 progress.problem = ""
                 return
+            if progress.moved > moved:
+                in_vain = in_vain + 1 if progress.spread > best - progress.target * _GAIN else 0
+            best = min(best, progress.spread)
+            if in_vain == _MOST_IN_VAIN:
+                # What clients store and delete meanwhile, or packs that wait for their compaction, would have it move
+                # parts for ever.
+                progress.problem = (
+                    progress.problem or f"the last {in_vain} rounds of moves have not made the spread less"
+                )
+                return
             is_stuck = (progress.moved, self._count_refused()) == (moved, refused)
             # Chained rounds are for parts that were refused, and only as long as they help: the spread that the nodes
             # report may never reach the target, for example if their volumes share one disk.
-            may_chain = refused > 0 and progress.spread <= stuck_at - progress.target * _CHAIN_GAIN
+            may_chain = refused > 0 and progress.spread <= stuck_at - progress.target * _GAIN
             if is_stuck and (chained or not may_chain):
                 progress.problem = progress.problem or "no part can be moved that helps"
                 if refused and not progress.failed:
