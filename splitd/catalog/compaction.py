@@ -16,6 +16,7 @@ from splitd.catalog.imaging import frames
 from splitd.catalog.journal.image import write_image
 from splitd.catalog.journal.reader import JournalReader
 from splitd.catalog.journal.writer import write_snapshot
+from splitd.catalog.snapshot_records import records_of
 from splitd.catalog.state import State
 from splitd.errors import JournalDamaged
 from storaged.system.filesystem import OSFilesystem
@@ -44,7 +45,7 @@ def compact(filesystem: IFilesystem, folder: str, upcoming: int) -> str:
     """
     # The old image is not read for this: a snapshot follows from records alone.
     state = fold(JournalReader(filesystem, folder, stop=upcoming))
-    digest = write_snapshot(filesystem, folder, upcoming, state.records())
+    digest = write_snapshot(filesystem, folder, upcoming, records_of(state))
     try:
         write_image(filesystem, folder, upcoming, digest, frames(state))
     except Exception as problem:  # the snapshot is durable, and as good without an image

@@ -16,6 +16,7 @@ import msgspec
 from zope.interface import implementer
 
 from splitd.catalog.effects import apply
+from splitd.catalog.snapshot_records import other_records_of
 from splitd.catalog.state import State
 from splitd.interfaces.restoring import IRestorer
 from splitd.model.branch import Branch
@@ -163,7 +164,7 @@ def frames(state: State) -> Iterator[bytes]:
         yield _encode(_Hurt([version(packed[:KEY])[0] for packed in some]))
     parts_on = {node: count for node, count in state.parts_on.items() if count}
     yield _encode(_Sums(len(state.tree), state.files, state.bytes_stored, widest, parts_on))
-    for some_records in _pages(state.other_records(), _RECORDS_AT_ONCE):
+    for some_records in _pages(other_records_of(state), _RECORDS_AT_ONCE):
         yield _encode(_Records(some_records))
 
 

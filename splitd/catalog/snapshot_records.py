@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import attrs
 
 from splitd.catalog.lock_records import lock_taken
+from splitd.catalog.state import State
 from splitd.model.branch import Branch
 from splitd.model.packing import KEY, Packed
 from splitd.model.records import (
@@ -29,9 +29,6 @@ from splitd.model.records import (
     VersionKept,
 )
 from splitd.model.tree import Collection
-
-if TYPE_CHECKING:
-    from splitd.catalog.state import State
 
 
 def records_of(state: State) -> Iterator[Record]:

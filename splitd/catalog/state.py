@@ -12,7 +12,6 @@ from splitd.catalog.continued import ContinuedUploads
 from splitd.catalog.doomed import DoomedParts
 from splitd.catalog.hurt import HurtVersions
 from splitd.catalog.part_moves import PartMoves
-from splitd.catalog.snapshot_records import other_records_of, records_of
 from splitd.catalog.versions import Versions
 from splitd.model.binned import was_at
 from splitd.model.branch import Branch
@@ -25,10 +24,7 @@ from splitd.model.packing import KEY, Packed, Packing, size_of
 from splitd.model.path_faults import is_own
 from splitd.model.paths import folder_of, place_of
 from splitd.model.properties import LAYOUT, read_layout
-from splitd.model.records import (
-    JournalRestored,
-    Record,
-)
+from splitd.model.records import JournalRestored
 from splitd.model.segments import Segments
 from splitd.model.sharded import ShardedDict
 from splitd.model.sharing import Shared
@@ -376,14 +372,3 @@ class State:
             *(copy.node for copy in self.moves.under_way),
         }
         return named - {""}
-
-    def records(self) -> Iterator[Record]:
-        """Iterate over records that result in this state, in an order in which they can be applied.
-
-        The state must not be changed until the iteration has ended.
-        """
-        return records_of(self)
-
-    def other_records(self) -> Iterator[Record]:
-        """Iterate over the last of `records`, which result in all but the names of collections and files."""
-        return other_records_of(self)

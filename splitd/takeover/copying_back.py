@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from splitd.catalog import snapshot_records
 from splitd.catalog.compaction import fold
 from splitd.catalog.journal.reader import JournalReader
 from splitd.catalog.journal.writer import write_snapshot
@@ -111,4 +112,4 @@ def records_of(cursor: Any) -> Iterator[Record]:
     while some := list(islice(uploads, _AT_ONCE)):
         state.parts.load(*some)
     state.doomed.sort()
-    yield from state.records()
+    yield from snapshot_records.records_of(state)

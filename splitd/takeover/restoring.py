@@ -16,6 +16,7 @@ import attrs
 from splitd.catalog.backup import BackupReader, End, Head
 from splitd.catalog.effects import apply
 from splitd.catalog.journal.writer import write_snapshot
+from splitd.catalog.snapshot_records import records_of
 from splitd.catalog.state import State
 from splitd.errors import BackupDamaged, RecoveryRefused
 from splitd.model.records import (
@@ -180,5 +181,5 @@ class Restoring:
 
 def _kept(state: State, restored: JournalRestored) -> Iterator[Record]:
     """Iterate over the records of a state from which nothing is deleted."""
-    yield from (record for record in state.records() if not isinstance(record, DROPPED))
+    yield from (record for record in records_of(state) if not isinstance(record, DROPPED))
     yield restored

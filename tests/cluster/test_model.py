@@ -18,6 +18,7 @@ from twisted.web.client import ResponseFailed
 
 from splitd.catalog.compaction import fold
 from splitd.catalog.journal.reader import JournalReader
+from splitd.catalog.snapshot_records import records_of
 from splitd.errors import MoveRefused
 from splitd.model.manifest import Manifest
 from splitd.upkeep.pace import Pace
@@ -122,7 +123,7 @@ class Model(RuleBasedStateMachine):
         live = self.cluster.front.catalog._state
         await self.cluster.stop_front()
         read = fold(JournalReader(OSFilesystem(), str(self.folder / "front/journal")))
-        assert list(read.records()) == list(live.records())
+        assert list(records_of(read)) == list(records_of(live))
         assert read.shared == live.shared
         await self.cluster.start_front()
 

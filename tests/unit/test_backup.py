@@ -11,6 +11,7 @@ from splitd.catalog.compaction import compact, fold
 from splitd.catalog.effects import apply
 from splitd.catalog.journal.reader import JournalReader
 from splitd.catalog.journal.writer import SegmentWriter
+from splitd.catalog.snapshot_records import records_of
 from splitd.catalog.state import State
 from splitd.errors import BackupDamaged, JournalDamaged
 from splitd.model import records as kinds
@@ -82,7 +83,7 @@ def test_a_backup_of_a_compacted_journal_results_in_the_same_state(folder: Path)
     for record in found:
         apply(state, record)
     assert reader.finish().next == len(RECORDS) + 1
-    assert list(state.records()) == list(fold(JournalReader(OSFilesystem(), str(folder))).records())
+    assert list(records_of(state)) == list(records_of(fold(JournalReader(OSFilesystem(), str(folder)))))
 
 
 def test_torn_lines_at_the_end_are_not_in_it_and_other_damage_refuses_it(folder: Path) -> None:

@@ -24,6 +24,7 @@ from splitd.catalog.compactor import CompactionFailed, Compactor
 from splitd.catalog.effects import apply
 from splitd.catalog.journal.file import FileJournal
 from splitd.catalog.journal.reader import JournalReader
+from splitd.catalog.snapshot_records import records_of
 from splitd.catalog.state import State
 from splitd.errors import JournalDamaged
 from splitd.model.manifest import Manifest
@@ -45,7 +46,7 @@ Make = Callable[..., FileJournal]
 def test_the_records_of_a_state_come_to_that_state(some: list[Record | Completed]) -> None:
     state = fold(some)
     again = State()
-    for record in state.records():
+    for record in records_of(state):
         apply(again, record)
     assert told(again) == told(state)
 

@@ -21,6 +21,7 @@ from splitd.catalog.journal.image import Digest, ImageReader, ImageUnusable, wri
 from splitd.catalog.journal.names import list_folder
 from splitd.catalog.journal.reader import JournalReader
 from splitd.catalog.journal.writer import SegmentWriter
+from splitd.catalog.snapshot_records import records_of
 from splitd.catalog.state import State
 from splitd.errors import JournalDamaged
 from splitd.model.manifest import Manifest
@@ -186,7 +187,7 @@ class Place:
         with capturedLogs() as events:
             async with self.opened(state):
                 assert told(state) == told(self.wanted)
-                assert list(state.records()) == list(self.wanted.records())
+                assert list(records_of(state)) == list(records_of(self.wanted))
         return [event["reason"] for event in events if "its image" in (event["log_format"] or "")]
 
     def name(self, kind: str) -> Path:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from splitd.catalog.effects import apply
 from splitd.catalog.imaging import Restorer, frames
+from splitd.catalog.snapshot_records import records_of
 from splitd.catalog.state import State
 from splitd.model.branch import LARGE
 from splitd.model.manifest import Manifest
@@ -49,10 +50,10 @@ def replayed(some: Iterable[Record]) -> State:
 @given(st.lists(steps, max_size=40), st.lists(records, max_size=10))
 def test_an_image_comes_to_what_its_snapshot_comes_to(some: list[Record | Completed], later: list[Record]) -> None:
     state = fold(some)
-    image, snapshot = restored(frames(state)), replayed(state.records())
+    image, snapshot = restored(frames(state)), replayed(records_of(state))
     assert told(image) == told(snapshot) == told(state)
     assert (image.widest, dict(image.parts_on)) == (snapshot.widest, dict(snapshot.parts_on))
-    assert list(image.records()) == list(snapshot.records())
+    assert list(records_of(image)) == list(records_of(snapshot))
     for record in later:  # and so it does after any further record
         outcomes = []
         for each in (image, snapshot):
@@ -64,7 +65,7 @@ def test_an_image_comes_to_what_its_snapshot_comes_to(some: list[Record | Comple
                 outcomes.append("")
         assert outcomes[0] == outcomes[1]
     assert told(image) == told(snapshot)
-    assert list(image.records()) == list(snapshot.records())
+    assert list(records_of(image)) == list(records_of(snapshot))
 
 
 def large() -> State:
@@ -101,7 +102,7 @@ def test_a_large_state_is_put_together_from_its_frames() -> None:
     state = large()
     found = list(frames(state))
     assert len(found) > 15
-    image, snapshot = restored(found), replayed(state.records())
+    image, snapshot = restored(found), replayed(records_of(state))
     for each in (image, snapshot):
         seen, wanted = told(each), told(state)
         assert seen == wanted

@@ -13,6 +13,7 @@ from splitd.catalog.compaction import fold
 from splitd.catalog.effects import apply
 from splitd.catalog.imaging import Restorer, frames
 from splitd.catalog.journal.reader import JournalReader
+from splitd.catalog.snapshot_records import records_of
 from splitd.catalog.state import State
 from splitd.errors import BackupDamaged, RecoveryRefused
 from splitd.model import records as kinds
@@ -138,7 +139,7 @@ def test_a_restoration_is_remembered_by_snapshots_and_images(folder: Path, nodes
     restore(tmp_path / "new", backed_up(folder), nodes)
     state = fold(JournalReader(OSFilesystem(), str(tmp_path / "new" / "journal")))
     copied, imaged = State(), State()
-    for record in state.records():
+    for record in records_of(state):
         apply(copied, record)
     restorer = Restorer(imaged)
     for frame in frames(state):

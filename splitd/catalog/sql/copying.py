@@ -13,6 +13,7 @@ import msgspec
 from splitd.catalog.compaction import fold
 from splitd.catalog.effects import enact
 from splitd.catalog.journal.reader import JournalReader
+from splitd.catalog.snapshot_records import records_of
 from splitd.catalog.sql.connecting import Statements
 from splitd.catalog.sql.counts import read_counts
 from splitd.catalog.sql.exclusion import no_front
@@ -125,7 +126,7 @@ def copy_journal(
         cursor.execute("LOCK TABLE catalog")
         if cursor.execute("SELECT EXISTS (SELECT FROM catalog)").fetchone()[0]:
             raise CatalogOutdated("the database has a catalog already; copy into an empty database or schema")
-        records = iter(state.records())
+        records = iter(records_of(state))
         opened = next(records)
         assert isinstance(opened, JournalOpened)
         query = "INSERT INTO catalog (one, cluster, epoch, front) VALUES (1, %s, %s, %s)"
