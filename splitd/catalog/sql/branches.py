@@ -3,22 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, MutableMapping
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from splitd.model.branch import NO_PROPERTIES, Branch
 from splitd.model.packing import Packed
-
-if TYPE_CHECKING:
-    from splitd.catalog.sql.names import Names
 
 FIRST_PAGE, LARGEST_PAGE = 64, 1024
 """How many members are loaded at once, at first and at most."""
 
 
+class MemberRows(Protocol):
+    """The rows of one transaction from which the members of collections are loaded."""
+
+    first_page: int
+    """How many members `names_from` loads at first."""
+
+    def load(self, branch: StoredBranch, name: str) -> None:
+        """Load a member of a collection; it is known afterwards, also if nothing has its name."""
+
+    def load_some(self, branch: StoredBranch, limit: int) -> None:
+        """Load the first members of a collection, at most `limit`."""
+
+    def load_page(self, branch: StoredBranch, first: str, limit: int) -> list[str]:
+        """Load members of a collection in the order of their names, and return the names.
+
+        :param first: the name to begin with.
+        :param limit: the most members to load; fewer come only at the collection's end.
+        """
+
+    def changed(self, branch: StoredBranch, name: str) -> None:
+        """Take note that the transaction has put, changed or removed a member."""
+
+
 class StoredMembers(MutableMapping[str, Packed | Branch]):
     """The members of a collection, as far as they were asked for; and those that the transaction has put or removed."""
 
-    def __init__(self, names: Names, branch: StoredBranch) -> None:
+    def __init__(self, names: MemberRows, branch: StoredBranch) -> None:
         self._names = names
         self._branch = branch
         self._known: dict[str, Packed | Branch | None] = {}
@@ -85,7 +105,7 @@ class StoredBranch(Branch):
     __slots__ = ("_stored", "id", "labels", "row", "where")
 
     def __init__(
-        self, names: Names, id_: int, where: tuple[int, str], created_ms: int, modified_ms: int, *, implied: bool
+        self, names: MemberRows, id_: int, where: tuple[int, str], created_ms: int, modified_ms: int, *, implied: bool
     ) -> None:
         super().__init__(created_ms, implied=implied)
         self.modified_ms = modified_ms

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from splitd.catalog.metering import Meter, Meters
 from splitd.catalog.sql.trees import weigh_tree
+from splitd.catalog.state import State
 from splitd.model.binned import metered
 from splitd.model.branch import Branch
 from splitd.model.packing import Packed
 from splitd.model.paths import place_of
 from splitd.model.subtrees import Weight
 
-if TYPE_CHECKING:
-    from splitd.catalog.sql.state import StoredState
-
 
 class StoredMeters(Meters):
     """The meters that the changes of one transaction may count in."""
 
-    def __init__(self, state: StoredState, cursor: Any) -> None:
+    def __init__(self, state: State, cursor: Any) -> None:
         super().__init__(state)
         self._cursor = cursor
         self._before: dict[str, tuple[int, int]] = {}
