@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import typing
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol, IPushProducer
@@ -16,9 +17,6 @@ from zope.interface import implementer
 
 from storaged.http.chunks import BrokenChunks, ChunkDecoder, take_body
 from storaged.http.eager import write_eagerly
-
-if TYPE_CHECKING:
-    from storaged.http.gets import Gets
 
 _MOST_HEAD = 32 * 1024
 _FIRST_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [\t -~\x80-\xff]*)?")
@@ -124,6 +122,16 @@ class GetAnswer:
             self._reader.connectionLost(reason)
 
 
+class Keeper(typing.Protocol):
+    """The owner of connections, which keeps those that are idle."""
+
+    def keep(self, connection: GetConnection) -> None:
+        """Keep a connection whose answer has ended for a further request, or abort it."""
+
+    def forget(self, connection: GetConnection) -> None:
+        """Take note that a connection has ended."""
+
+
 class GetConnection(Protocol):
     """One connection.
 
@@ -133,7 +141,7 @@ class GetConnection(Protocol):
 
     transport: Any
 
-    def __init__(self, owner: Gets, generation: int) -> None:
+    def __init__(self, owner: Keeper, generation: int) -> None:
         self.generation = generation
         self.lost: Deferred[None] = Deferred()
         self._owner = owner
