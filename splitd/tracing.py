@@ -16,7 +16,7 @@ from zope.interface import directlyProvides, providedBy
 
 from splitd import __version__
 from splitd.model.records import Record
-from storaged.http import IRequest, StreamingRequest, StreamingResource, reason_of
+from storaged.http import IObservedRequest, IRequest, StreamingResource, reason_of
 
 _Kind = TypeVar("_Kind")
 
@@ -152,7 +152,7 @@ class _TracedResource(StreamingResource):
             span.set_status(StatusCode.ERROR, reason_of(problem))
             raise
         finally:
-            status = cast("StreamingRequest", request).status
+            status = cast("IObservedRequest", request).status
             span.set_attribute("http.response.status_code", status)
             if status >= 500:
                 span.set_status(StatusCode.ERROR)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from storaged.http import StreamingRequest
+from storaged.http import IObservedRequest
 from storaged.parts import messages, wire
 from storaged.system.clocks import WallClock
 from storaged.system.log_file import LogFile, encode_line
@@ -45,10 +45,10 @@ class AccessLog:
         """Write what waits, and close the file."""
         await self._file.stop()
 
-    def began(self, request: StreamingRequest) -> None:
+    def began(self, request: IObservedRequest) -> None:
         """Take note of a request; see `Observer`."""
 
-    def ended(self, request: StreamingRequest, *, whole: bool) -> None:
+    def ended(self, request: IObservedRequest, *, whole: bool) -> None:
         """Write a line about a request."""
         requests = request.getHeader(wire.REQUESTS_HEADER)
         self._write(

@@ -22,7 +22,7 @@ from storaged.http.client import NodeConnections, abort_body, write_body
 from storaged.http.eager import write_eagerly
 from storaged.http.fetching import Fetcher, NotFetched
 from storaged.http.greeting import Exchange, Greeting, Said
-from storaged.http.interfaces import IAnswer, IRequest
+from storaged.http.interfaces import IAnswer, IDrainingProtocol, IObservedRequest, IRequest
 from storaged.http.names import Authority, OwnNames, network_of, parse_authority, parse_networks
 from storaged.http.observing import Observer
 from storaged.http.pace import Bucket, Buckets, Pace
@@ -35,7 +35,7 @@ from storaged.http.site import BUFFER_SIZE, HEAD_TIMEOUT_S, IDLE_LIMIT, Streamin
 from storaged.http.targets import Parameters, origin_form, parse_absolute, split_target
 from storaged.http.thread_sender import ThreadSender
 from storaged.http.trust import NodeTrust
-from storaged.http.upgrade import IDrainingProtocol, NotUpgraded, upgrade
+from storaged.http.upgrade import NotUpgraded, upgrade
 from storaged.http.whole import BodyTooLong, WholeBody, read_whole
 from storaged.http.window import SharedWindow
 
@@ -56,6 +56,7 @@ __all__ = [
     "IAnswer",
     "IBodyProducer",
     "IDrainingProtocol",
+    "IObservedRequest",
     "IRequest",
     "NodeConnections",
     "NodeTrust",

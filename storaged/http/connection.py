@@ -6,7 +6,7 @@ A refusal closes the connection, because it is then not known where the next req
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.internet.error import ConnectionAborted
 from twisted.internet.interfaces import IDelayedCall, IHandshakeListener
@@ -23,16 +23,14 @@ from storaged.http.deadline import Deadline
 from storaged.http.flow import Flow
 from storaged.http.head_reader import HeadReader
 from storaged.http.heads import Head, Refused, format_refusal
+from storaged.http.interfaces import IDrainingProtocol
 from storaged.http.linger import LINGER_S, UNUSED_LINGER_S, Linger
 from storaged.http.reading import read_to_measure
 from storaged.http.request import StreamingRequest
+from storaged.http.seams import AnsweredRequest, Site
 from storaged.http.transports import is_tls, set_buffer_size
 from storaged.http.uptake import Uptake
 from storaged.system.buffers import Piece
-
-if TYPE_CHECKING:
-    from storaged.http.site import StreamingSite
-    from storaged.http.upgrade import IDrainingProtocol
 
 
 @implementer(IHandshakeListener)
@@ -51,7 +49,7 @@ class HttpConnection(Protocol):
     transport: Any
     _uptake: Uptake
 
-    def __init__(self, site: StreamingSite, peer: Any, *, is_surplus: bool = False) -> None:
+    def __init__(self, site: Site, peer: Any, *, is_surplus: bool = False) -> None:
         self.site = site
         self.peer = peer
         self._is_surplus = is_surplus
@@ -247,7 +245,7 @@ class HttpConnection(Protocol):
         else:
             self._set_reading(True)
 
-    def discard_body(self, request: StreamingRequest) -> None:
+    def discard_body(self, request: AnsweredRequest) -> None:
         """Discard the rest of the body of a request that is answered, for some seconds, and close the connection."""
         self._stays = False
         self._linger.begin(self.transport, self._uptake)

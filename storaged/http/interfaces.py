@@ -1,4 +1,5 @@
-"""The interfaces that this package offers to resources: a request and its answer.
+"""The interfaces that this package offers to resources and observers: a request and its answer; and protocols that
+take the place of HTTP on a connection.
 
 Resources use nothing else of a request, so that a different HTTP layer can take the place of this one.
 """
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from twisted.internet.interfaces import IProtocol
 from zope.interface import Attribute, Interface
 
 from storaged.http.body import RequestBody, Work
@@ -122,3 +124,19 @@ class IRequest(IAnswer):
 
     def comes_by_safe_names() -> bool:
         """Return whether the request calls the server by safe names only; see `CalledNames.allows_operators`."""
+
+
+class IObservedRequest(IRequest):
+    """A request as those see it who write logs and metrics of it."""
+
+    version: bytes = Attribute("The version of HTTP, as it was sent: bytes.")
+    status: int = Attribute("The status of the answer, so far as it is decided: an int.")
+    began_s: float = Attribute("When its head was complete, by the reactor: seconds, a float.")
+    sent: int = Attribute("Bytes of the answer's body that were written: an int.")
+
+
+class IDrainingProtocol(IProtocol):
+    """A protocol that can be asked to finish."""
+
+    def drain() -> None:
+        """Take no more requests, and end the connection when the pending ones are answered."""

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from storaged.http.request import StreamingRequest
+from storaged.http.interfaces import IObservedRequest
 
 
 class Observer(Protocol):
     """Gets each request of a site at its end.  It must not raise, and must be quick."""
 
-    def began(self, request: StreamingRequest) -> None:
+    def began(self, request: IObservedRequest) -> None:
         """Take note of a request whose head is complete."""
 
-    def ended(self, request: StreamingRequest, *, whole: bool) -> None:
+    def ended(self, request: IObservedRequest, *, whole: bool) -> None:
         """Take note of the end of a request.
 
         :param whole: whether all of the answer was written; false if the client left, or the answer was cut.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -13,25 +13,23 @@ from zope.interface import implementer
 from storaged.http.body import RequestBody, Work
 from storaged.http.forwarded import client_behind
 from storaged.http.heads import Head
-from storaged.http.interfaces import IRequest
+from storaged.http.interfaces import IObservedRequest, IRequest
 from storaged.http.names import Call, CalledNames, OwnNames
 from storaged.http.origins import Origin, origin_of
 from storaged.http.pace import Pace
+from storaged.http.seams import ServedConnection
 from storaged.http.targets import parse_absolute
 from storaged.http.transports import set_buffer_size
 from storaged.system.buffers import Piece
-
-if TYPE_CHECKING:
-    from storaged.http.connection import HttpConnection
 
 _LINES = {status.value: b" %d %b\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
 _WITHOUT_BODY = frozenset({204, 304})
 _LEAST_READ = 16 * 1024
 
 
-@implementer(IRequest)
+@implementer(IObservedRequest)
 class StreamingRequest:
-    """A request, and its answer; see `IRequest`.
+    """A request, and its answer; see `IObservedRequest`.
 
     :ivar is_gone: whether the client has left, or the answer has ended.
     :ivar began_s: when its head was complete, by the reactor; 0.0 if nobody observes the site.
@@ -42,7 +40,7 @@ class StreamingRequest:
     _work: Work | None = None
     _ends: Sequence[Callable[[], object]] = ()
 
-    def __init__(self, connection: HttpConnection, head: Head, body: RequestBody) -> None:
+    def __init__(self, connection: ServedConnection, head: Head, body: RequestBody) -> None:
         self.connection = connection
         self.method = head.method
         self.uri = head.uri

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from email.utils import formatdate
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory
@@ -15,9 +15,9 @@ from storaged.http.admission import Admission
 from storaged.http.background import Background
 from storaged.http.connection import HttpConnection
 from storaged.http.idle import IdleConnections
-from storaged.http.interfaces import IRequest
 from storaged.http.names import OwnNames
 from storaged.http.observing import Observer
+from storaged.http.seams import Renders
 from storaged.http.transports import set_buffer_size
 from storaged.http.window import SharedWindow
 from storaged.system.once import Once
@@ -39,13 +39,6 @@ HEAD_LIMIT = 16 * 1024
 
 IDLE_LIMIT = 1024
 """Connections that one address may keep without a request in progress, unless a site has a different limit."""
-
-
-class Renders(Protocol):
-    """What answers the requests of a site."""
-
-    def render(self, request: IRequest) -> None:
-        """Answer a request, whose body may still be arriving."""
 
 
 class StreamingSite(Factory):

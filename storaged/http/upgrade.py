@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IProtocol
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 
-from storaged.http.interfaces import IRequest
+from storaged.http.interfaces import IDrainingProtocol, IRequest
 from storaged.http.request import own_request
 from storaged.http.transports import set_buffer_size
 from storaged.system.once import Once
@@ -31,13 +31,6 @@ class NotUpgraded(Exception):
         super().__init__(f"answered {status}")
         self.status = status
         self.headers = headers
-
-
-class IDrainingProtocol(IProtocol):
-    """A protocol that can be asked to finish."""
-
-    def drain() -> None:
-        """Take no more requests, and end the connection when the pending ones are answered."""
 
 
 def upgrade(request: IRequest, name: str, protocol: IDrainingProtocol) -> None:

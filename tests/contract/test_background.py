@@ -21,8 +21,8 @@ from twisted.python.threadpool import ThreadPool
 from storaged.http import (
     Background,
     BodyBroken,
+    IObservedRequest,
     IRequest,
-    StreamingRequest,
     StreamingResource,
     StreamingSite,
     send_body,
@@ -129,10 +129,10 @@ class Refusals:
     def __init__(self) -> None:
         self.statuses: list[int] = []
 
-    def began(self, request: StreamingRequest) -> None:
+    def began(self, request: IObservedRequest) -> None:
         """Do nothing."""
 
-    def ended(self, request: StreamingRequest, *, whole: bool) -> None:
+    def ended(self, request: IObservedRequest, *, whole: bool) -> None:
         """Do nothing."""
 
     def refused(self, status: int, peer: str) -> None:  # noqa: ARG002

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from storaged.http import StreamingRequest
+from storaged.http import IObservedRequest
 from storaged.system.log_file import encode_line
 
 COMBINED = "combined"
@@ -23,7 +23,7 @@ _CUT = 499
 """The status of an answer whose client left before it began, as nginx writes it."""
 
 
-def combined_line(request: StreamingRequest, seconds: float, now_ms: int, *, whole: bool) -> bytes:  # noqa: ARG001 - as json_line
+def combined_line(request: IObservedRequest, seconds: float, now_ms: int, *, whole: bool) -> bytes:  # noqa: ARG001 - as json_line
     """Return a line in the combined format of Apache and nginx."""
     moment = datetime.fromtimestamp(now_ms / 1000, UTC)
     asked = f"{request.method.decode('ascii', 'replace')} {_target(request.uri)} {_text(request.version)}"
@@ -35,7 +35,7 @@ def combined_line(request: StreamingRequest, seconds: float, now_ms: int, *, who
     ).encode("ascii")
 
 
-def json_line(request: StreamingRequest, seconds: float, now_ms: int, *, whole: bool) -> bytes:
+def json_line(request: IObservedRequest, seconds: float, now_ms: int, *, whole: bool) -> bytes:
     """Return a line as one JSON document."""
     return encode_line(
         {
@@ -52,7 +52,7 @@ def json_line(request: StreamingRequest, seconds: float, now_ms: int, *, whole: 
     )
 
 
-def audit_line(request: StreamingRequest, now_ms: int) -> bytes:
+def audit_line(request: IObservedRequest, now_ms: int) -> bytes:
     """Return a line about a change that was made."""
     document = {**_who(request, now_ms), "status": request.status}
     destination = request.getHeader("Destination")
@@ -63,7 +63,7 @@ def audit_line(request: StreamingRequest, now_ms: int) -> bytes:
     return encode_line(document)
 
 
-def _who(request: StreamingRequest, now_ms: int) -> dict[str, Any]:
+def _who(request: IObservedRequest, now_ms: int) -> dict[str, Any]:
     moment = datetime.fromtimestamp(now_ms / 1000, UTC)
     return {
         "time": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -75,7 +75,7 @@ def _who(request: StreamingRequest, now_ms: int) -> dict[str, Any]:
     }
 
 
-def _status(request: StreamingRequest, *, whole: bool) -> int:
+def _status(request: IObservedRequest, *, whole: bool) -> int:
     return request.status if whole or request.startedWriting or request.status >= 400 else _CUT
 
 
@@ -83,7 +83,7 @@ def _target(uri: bytes) -> str:
     return _without_secrets(_text(uri))
 
 
-def _referer(request: StreamingRequest) -> str | None:
+def _referer(request: IObservedRequest) -> str | None:
     """Return the page that led to a request, by a URL of ours perhaps."""
     text = request.getHeader("Referer")
     return None if text is None else _without_secrets(text)

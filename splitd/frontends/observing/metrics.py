@@ -9,7 +9,7 @@ from typing import Any
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from splitd.frontends.observing.distribution import Distribution
-from storaged.http import StreamingRequest
+from storaged.http import IObservedRequest
 from storaged.system.periodic import Periodic
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -49,11 +49,11 @@ class RequestMetrics:
         self._sizes = {"PUT": Distribution(_BYTES), "GET": Distribution(_BYTES)}
         self._received = self._sent = 0
 
-    def began(self, request: StreamingRequest) -> None:  # noqa: ARG002 - the seam's
+    def began(self, request: IObservedRequest) -> None:  # noqa: ARG002 - the seam's
         """Count a request as under way."""
         self._under_way += 1
 
-    def ended(self, request: StreamingRequest, *, whole: bool) -> None:
+    def ended(self, request: IObservedRequest, *, whole: bool) -> None:
         """Count a request."""
         self._under_way -= 1
         method = request.method.decode("ascii", "replace")

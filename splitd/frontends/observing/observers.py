@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 
 from splitd.frontends.observing.lines import CHANGES, COMBINED, audit_line, combined_line, json_line
 from splitd.frontends.observing.metrics import Lag, RequestMetrics
-from storaged.http import StreamingRequest
+from storaged.http import IObservedRequest
 from storaged.system.clocks import WallClock
 from storaged.system.log_file import LogFile
 from storaged.system.os_errors import os_reason
@@ -113,14 +113,14 @@ class _Observer:
         self._clock = clock
         self._wall = wall
 
-    def began(self, request: StreamingRequest) -> None:
+    def began(self, request: IObservedRequest) -> None:
         """Name a request, in the logs and in its answer."""
         if self._metrics is not None:
             self._metrics.began(request)
         name = request.id = self._names.next()
         request.setHeader("X-Request-Id", name)
 
-    def ended(self, request: StreamingRequest, *, whole: bool) -> None:
+    def ended(self, request: IObservedRequest, *, whole: bool) -> None:
         """Take note of the end of a request."""
         if self._metrics is not None:
             self._metrics.ended(request, whole=whole)
