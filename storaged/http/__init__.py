@@ -18,12 +18,13 @@ from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
 
 from storaged.http.background import Background
 from storaged.http.body import BodyBroken, RequestBody, Work
-from storaged.http.client import NodeConnections, abort_body, write_body
+from storaged.http.client import abort_body, write_body
 from storaged.http.eager import write_eagerly
 from storaged.http.fetching import Fetcher, NotFetched
 from storaged.http.greeting import Exchange, Greeting, Said
 from storaged.http.interfaces import IAnswer, IDrainingProtocol, IObservedRequest, IRequest
 from storaged.http.names import Authority, OwnNames, network_of, parse_authority, parse_networks
+from storaged.http.node_connections import NodeConnections
 from storaged.http.observing import Observer
 from storaged.http.pace import Bucket, Buckets, Pace
 from storaged.http.reasons import reason_of, why_client_left, why_unanswered
