@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import GaugeMetricFamily, Metric
 
+from splitd.frontends.admin.families import counters, gauges
 from splitd.upkeep.heal.report import HealReport
 
 
@@ -20,27 +21,27 @@ def measure_heal(report: HealReport) -> Iterator[Metric]:
         degraded.add_metric([str(spare)], report.versions.get(spare, 0))
     degraded.add_metric(["-1"], report.unreadable)
     yield degraded
-    gauges = {
-        "splitd_missing_parts": ("Parts of files that are missing.", report.parts),
-        "splitd_missing_bytes": ("Size of the parts that are missing.", report.bytes),
-        "splitd_leaving_parts": (
-            "Parts on nodes that are lost, away for long, or draining.",
-            sum(node.parts for node in report.leaving),
-        ),
-        "splitd_heal_blocked": ("Whether parts should be healed and none can be.", report.state == "blocked"),
-        "splitd_heal_bytes_per_second": ("Bytes of parts healed per second in the last five minutes.", report.rate),
-        "splitd_heal_seconds_left": (
-            "How long the heal will take at this rate, about; 0 if nothing is healed.",
-            report.seconds_left or 0,
-        ),
-    }
-    for name, (text, value) in gauges.items():
-        yield GaugeMetricFamily(name, text, value=float(value))
-    counters = {
-        "splitd_healed_parts": ("Parts rebuilt, or moved away from nodes.", report.healed_parts),
-        "splitd_healed_bytes": ("Size of these parts.", report.healed_bytes),
-        "splitd_heal_failures": ("Attempts to heal a version that failed.", report.failed),
-        "splitd_lost_parts": ("Parts that were found missing or damaged.", report.confirmed),
-    }
-    for name, (text, count) in counters.items():
-        yield CounterMetricFamily(name, text, value=float(count))
+    yield from gauges(
+        {
+            "splitd_missing_parts": ("Parts of files that are missing.", report.parts),
+            "splitd_missing_bytes": ("Size of the parts that are missing.", report.bytes),
+            "splitd_leaving_parts": (
+                "Parts on nodes that are lost, away for long, or draining.",
+                sum(node.parts for node in report.leaving),
+            ),
+            "splitd_heal_blocked": ("Whether parts should be healed and none can be.", report.state == "blocked"),
+            "splitd_heal_bytes_per_second": ("Bytes of parts healed per second in the last five minutes.", report.rate),
+            "splitd_heal_seconds_left": (
+                "How long the heal will take at this rate, about; 0 if nothing is healed.",
+                report.seconds_left or 0,
+            ),
+        }
+    )
+    yield from counters(
+        {
+            "splitd_healed_parts": ("Parts rebuilt, or moved away from nodes.", report.healed_parts),
+            "splitd_healed_bytes": ("Size of these parts.", report.healed_bytes),
+            "splitd_heal_failures": ("Attempts to heal a version that failed.", report.failed),
+            "splitd_lost_parts": ("Parts that were found missing or damaged.", report.confirmed),
+        }
+    )

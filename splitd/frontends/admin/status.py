@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import attrs
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from splitd import __version__
@@ -15,6 +15,15 @@ from splitd.catalog.journal.file import FileJournal
 from splitd.catalog.sql.absent import NoJournal
 from splitd.downloads.cache import VersionCache
 from splitd.frontends.admin.certificates import measure_certificates, report_certificates, warn_of_certificates
+from splitd.frontends.admin.front_metrics import (
+    measure_catalog,
+    measure_files,
+    measure_journal,
+    measure_readiness,
+    measure_serving,
+    measure_traffic,
+    measure_upkeep,
+)
 from splitd.frontends.admin.heal_metrics import measure_heal
 from splitd.frontends.admin.node_metrics import measure_nodes
 from splitd.frontends.admin.quotas import LimitsStatus, measure_quotas, report_quotas
@@ -247,104 +256,15 @@ class Status:
         return Measured([*self._measure(catalog), *measure_heal(heal), *reading, *limits, *self.observing.measure()])
 
     def _measure(self, catalog: CatalogStatistics) -> Iterator[Metric]:
-        traffic, journal = self.traffic, self.journal.statistics
-        readiness, copies, users = self.readiness(), journal.copies, self.users_file
-        gauges = {
-            "splitd_ready": ("Whether files can be read and stored.", not readiness.problems),
-            "splitd_reads_ready": ("Whether files can be read.", not readiness.reads),
-            "splitd_writes_ready": ("Whether files can be stored.", not readiness.writes),
-            "splitd_files": ("Files in the catalog.", catalog.files),
-            "splitd_file_bytes": ("Size of all files together, without their parts' overhead.", catalog.bytes_stored),
-            "splitd_uploads_under_way": ("Uploads under way.", traffic.uploads_under_way),
-            "splitd_continued_uploads": ("Uploads that can be continued.", catalog.continued),
-            "splitd_continued_upload_bytes": ("Size of the segments of these.", catalog.continued_bytes),
-            "splitd_downloads_under_way": ("Downloads under way.", traffic.downloads_under_way),
-            "splitd_doomed_uploads": ("Uploads and versions whose parts are to be deleted.", catalog.doomed),
-            "splitd_sweep_stopped": (
-                "Whether the last sweep found so many orphans on a node that it left them there.",
-                self._sweep_stopped(),
-            ),
-            "splitd_sweep_orphans": ("Orphans that the last sweep found.", self._sweep_orphans()),
-            "splitd_registry_refused": (
-                "Whether the registry's file cannot be used as it is.",
-                self.registry_file.refused is not None,
-            ),
-            "splitd_users_refused": (
-                "Whether the users' file cannot be used as it is.",
-                users is not None and users.refused is not None,
-            ),
-            "splitd_rebalancing": ("Whether parts are being moved.", self.rebalance.under_way),
-            "splitd_cache_bytes": ("Small files kept in memory.", self.cache.size),
-            "splitd_connections": ("Connections of clients.", len(self.site.connections())),
-            "splitd_connection_limit": (
-                "How many connections of clients there may be.",
-                self.site.admission.limit or 0,
-            ),
-            "splitd_bin_files": ("Files that were deleted and can be restored.", self.bin.progress.files),
-            "splitd_bin_bytes": ("Bytes of the files that were deleted and can be restored.", self.bin.progress.bytes),
-            "splitd_open_descriptors": ("File descriptors that are open.", self.descriptors.used()),
-            "splitd_descriptor_limit": ("How many file descriptors may be open.", self.descriptors.limit),
-            "splitd_journal_bytes": ("Size of the journal.", journal.size),
-            "splitd_journal_copies": (
-                "Copies of the journal on nodes that count and take records.",
-                0 if copies is None else copies.present,
-            ),
-            "splitd_journal_copies_missing": (
-                "Copies of the journal that are wanted and not there.",
-                0 if copies is None else max(0, copies.wanted - copies.present),
-            ),
-            "splitd_journal_failed": ("Whether the journal has failed.", bool(self.journal.failure)),
-            "splitd_journal_compaction_failed": (
-                "Whether the last compaction of the journal failed.",
-                bool(journal.compaction_problem),
-            ),
-        }
-        counters = {
-            "splitd_logins_refused": ("Logins that were refused.", 0 if users is None else users.logins.refused),
-            "splitd_uploads_committed": ("Uploads that were committed.", traffic.uploads_committed),
-            "splitd_uploads_degraded": (
-                "Uploads that were committed, but some of whose parts could not be stored.",
-                traffic.uploads_degraded,
-            ),
-            "splitd_uploads_aborted": ("Uploads that were aborted.", traffic.uploads_aborted),
-            "splitd_upload_bytes": ("Bytes taken from clients.", traffic.bytes_in),
-            "splitd_downloads_finished": (
-                "Downloads that were completed, or cancelled by their client.",
-                traffic.downloads_finished,
-            ),
-            "splitd_downloads_failed": ("Downloads that failed.", traffic.downloads_failed),
-            "splitd_downloads_degraded": (
-                "Downloads that read parity in place of parts that could not be read.",
-                traffic.downloads_degraded,
-            ),
-            "splitd_download_bytes": ("Bytes read for clients.", traffic.bytes_out),
-            "splitd_cache_hits": ("Small files that were found in memory.", self.cache.hits),
-            "splitd_cache_misses": ("Small files that were not found in memory.", self.cache.misses),
-            "splitd_lifecycle_expired": ("Objects that rules of buckets have deleted.", self.lifecycle.expired),
-            "splitd_bin_purged": (
-                "Things in the bin that were purged, because of their age or for want of room.",
-                self.bin.progress.purged + self.bin.progress.purged_full,
-            ),
-            "splitd_lifecycle_aborted": ("Uploads that rules of buckets have aborted.", self.lifecycle.aborted),
-            "splitd_reaped_uploads": ("Uploads and versions whose parts were deleted.", catalog.reaped),
-            "splitd_moved_parts": ("Parts moved to another node.", self.rebalance.moved_parts),
-            "splitd_moved_bytes": ("Bytes of the parts that were moved.", self.rebalance.moved_bytes),
-            "splitd_journal_records": ("Records written to the journal.", journal.appended),
-            "splitd_journal_syncs": ("Syncs of the journal.", journal.syncs),
-            "splitd_journal_compactions": ("Compactions of the journal.", journal.compactions),
-        }
-        for name, (text, value) in gauges.items():
-            yield GaugeMetricFamily(name, text, value=float(value))
-        for name, (text, count) in counters.items():
-            yield CounterMetricFamily(name, text, value=float(count))
+        yield from measure_readiness(self.readiness())
+        yield from measure_catalog(catalog)
+        yield from measure_traffic(self.traffic)
+        yield from measure_serving(self.site, self.descriptors, self.cache)
+        yield from measure_files(self.registry_file, self.users_file)
+        yield from measure_journal(self.journal.statistics, failed=bool(self.journal.failure))
+        yield from measure_upkeep(self.sweep, self.rebalance, self.lifecycle, self.bin)
         yield from measure_certificates(self.certificates)
         yield from measure_nodes(self.registry, self.reaper.staying)
-
-    def _sweep_stopped(self) -> bool:
-        return self.sweep.last is not None and bool(self.sweep.last.stopped)
-
-    def _sweep_orphans(self) -> int:
-        return 0 if self.sweep.last is None else self.sweep.last.orphans
 
 
 def _report_readiness(reasons: Sequence[str]) -> ReadinessReport:
