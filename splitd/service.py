@@ -103,8 +103,7 @@ class Front:
         post: Post | None = None,
     ) -> None:
         self._config = config
-        self._reactor = reactor
-        self._wall = wall
+        self._reactor, self._wall = reactor, wall
         keys = ClusterKeys([key]) if isinstance(key, str) else key
         process = self._process = FrontProcess(
             config,
@@ -112,7 +111,7 @@ class Front:
             reactor,
             wall,
             descriptors,
-            cluster=self._present_cluster,
+            cluster=lambda: self._status.cluster,
             epoch=self._present_epoch,
             handover=handover,
             tracing=tracing,
@@ -134,25 +133,12 @@ class Front:
         named = self.catalog, self.catalog.namespace
         self._capacity = capacity = Capacity(*named, registry, layout, descriptors, self.catalog.quotas)
         more = registry, self.read_policy, run, capacity.open_nodes, reactor, wall
-        room, has_workers = capacity.known_room, post is not None
-        self.upkeep = Upkeep(config, self.catalog, *more, room=room, has_workers=has_workers)
+        self.upkeep = Upkeep(config, self.catalog, *more, room=capacity.known_room, has_workers=post is not None)
         self.catalog.watch_reads(self.upkeep.pins.uploads)
-        observing = make_observing(process)
         self._history = History(self._report, self._totals, reactor, wall)
         self._closed, self._offered = "the front has not started yet", dict[str, Action]()
         operating = Operating(self._report, lambda: self._offered, lambda: self._closed, self._history)
-        shared = registry, self.read_policy, capacity
-        self.clients = Clients(
-            process,
-            seams,
-            Tending.of(self.upkeep),
-            *shared,
-            users,
-            s3_key,
-            observing=observing,
-            operating=operating,
-            tell_attempt=self._tell_attempt,
-        )
+        self.clients = self._make_clients(seams, users, s3_key, operating)
         self.access, self.store, self.endpoints = self.clients.access, self.clients.store, self.clients.endpoints
         self._layouts = Layouts(self.catalog.namespace, layout, capacity.open_nodes, self._widen)
         self._status = self._make_status(layout)
@@ -160,6 +146,22 @@ class Front:
         note = self.access.note_attempt
         self._keeping = None if post is None else Keeping(post, *kept, note_attempt=note, reactor=reactor)
         self._stages = Stages()
+
+    def _make_clients(
+        self, seams: Seams, users: UsersEntries | None, s3_key: tuple[str, str] | None, operating: Operating
+    ) -> Clients:
+        shared = self.registry, self.read_policy, self._capacity
+        return Clients(
+            self._process,
+            seams,
+            Tending.of(self.upkeep),
+            *shared,
+            users,
+            s3_key,
+            observing=make_observing(self._process),
+            operating=operating,
+            tell_attempt=self._tell_attempt,
+        )
 
     def _make_status(self, layout: Layout) -> Status:
         config, upkeep, clients, process = self._config, self.upkeep, self.clients, self._process
@@ -199,9 +201,6 @@ class Front:
             self._reactor,
             self._wall,
         )
-
-    def _present_cluster(self) -> str:
-        return self._status.cluster
 
     def _present_epoch(self) -> int:
         return self._epoch()
