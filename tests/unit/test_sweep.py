@@ -1,12 +1,12 @@
+"""The sweep puts aside what no catalog knows, once it is old enough, and nothing else."""
+
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
 
-import attrs
 import pytest
 import pytest_twisted
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
@@ -17,83 +17,13 @@ from splitd.model.conditions import Condition
 from splitd.model.holdings import PartCopy
 from splitd.model.manifest import Manifest
 from splitd.model.records import JournalRestored
-from splitd.model.uploads import RANDOM_BYTES, upload_id
-from splitd.upkeep.sweep import Sweep
-from splitd.upkeep.walks import Walks
-from storaged.parts.errors import NodeUnavailable
 from storaged.parts.format import PartId
 from storaged.parts.memory import MemoryPartStore
 from storaged.parts.values import PartInfo
 from tests.clocks import wall_of
 from tests.contract.parts import encode, put
 from tests.ledger import begin, commit
-
-DAY_S = 86_400.0
-GRACE_S = DAY_S
-IDS = ["n1", "n2", "n3"]
-
-
-@attrs.frozen
-class Identity:
-    node_id: str
-    cluster: str = "c"
-    disk: str = "d"
-
-
-class Place:
-    """A catalog, nodes that keep parts in memory, and the time."""
-
-    def __init__(self, **options: float) -> None:
-        self.clock = Clock()
-        self.clock.advance(1000 * DAY_S)
-        self.catalog = JournalledCatalog(MemoryJournal(), wall_of(self.clock), self.clock, front="front")
-        self.stores = {
-            node: MemoryPartStore(capacity=2**20, identity=Identity(node), clock=self.clock, wall=wall_of(self.clock))
-            for node in IDS
-        }
-        self.down: set[str] = set()
-        self.ids = IDS
-        self._numbers: Iterator[int] = iter(range(10_000))
-        given = {"interval_s": 7 * DAY_S, "grace_s": GRACE_S, "share": 1.0, **options}
-        self.held = ""
-        walks = Walks(self.catalog.leases, self.clock)
-        self.sweep = Sweep(self.catalog.ledger, self, walks, wall_of(self.clock), held=lambda: self.held, **given)
-
-    def node_ids(self) -> list[str]:
-        return self.ids
-
-    def store(self, node_id: str) -> MemoryPartStore | Down:
-        return Down() if node_id in self.down else self.stores[node_id]
-
-    def new_id(self) -> str:
-        random = next(self._numbers).to_bytes(RANDOM_BYTES, "big")
-        return upload_id(int(self.clock.seconds() * 1000), random)
-
-    async def put_parts(self, upload: str, nodes: list[str] = IDS) -> None:
-        for index, node in enumerate(nodes):
-            part = f"{upload}.{index}"
-            await put(self.stores[node], part, [encode(part, b"x")])
-
-    async def file(self, path: str) -> str:
-        upload = self.new_id()
-        await begin(self.catalog.ledger, upload, path, IDS)
-        await self.put_parts(upload)
-        await commit(self.catalog.ledger, path, Manifest(upload, 3, 1, 3, 0, 4, tuple(IDS)), Condition())
-        return upload
-
-    def trashed(self) -> list[str]:
-        return sorted(part for store in self.stores.values() for part in store.trashed)
-
-
-class Down:
-    def list_parts(self, _: str, __: int) -> Deferred[list[PartInfo]]:
-        return fail(NodeUnavailable("connection refused"))
-
-
-async def place(**options: float) -> Place:
-    made = Place(**options)
-    await made.catalog.start()
-    return made
+from tests.unit.sweeping import DAY_S, GRACE_S, IDS, Identity, place
 
 
 @pytest_twisted.ensureDeferred
@@ -201,20 +131,6 @@ async def test_one_bad_node_stops_the_sweep_of_all() -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_node_that_cannot_be_asked_is_left_for_the_next_time() -> None:
-    at = await place()
-    await at.put_parts(at.new_id())
-    at.clock.advance(GRACE_S + 1)
-    at.down = {"n2"}
-    findings = await at.sweep.run()
-    assert [node.problem for node in findings.nodes] == ["", "connection refused", ""]
-    assert len(at.trashed()) == 2
-    at.down = set()
-    await at.sweep.run()
-    assert len(at.trashed()) == 3
-
-
-@pytest_twisted.ensureDeferred
 async def test_a_part_that_is_moved_meanwhile_is_nobodys_orphan_whatever_its_nodes_clock_says() -> None:
     at = await place()
     upload = await at.file("/file")
@@ -319,62 +235,6 @@ async def test_a_stop_leaves_no_failure_that_nobody_handles() -> None:
         gc.collect()  # a failure that nobody handled is logged when it is forgotten
     assert told == []
     assert at.sweep.last is None
-
-
-@pytest_twisted.ensureDeferred
-async def test_silent_nodes_keep_no_others_waiting() -> None:
-    at = await place()
-    await at.put_parts(at.new_id())
-    at.clock.advance(GRACE_S + 1)
-    silent = [f"silent-{number}" for number in range(20)]
-    at.ids = [*silent, *IDS]
-    held: list[Deferred[list[PartInfo]]] = []
-    for node in silent:
-        at.stores[node] = MemoryPartStore(capacity=1, identity=Identity(node), clock=at.clock, wall=wall_of(at.clock))
-        at.stores[node].list_parts = lambda *_: held.append(Deferred()) or held[-1]  # type: ignore[method-assign,func-returns-value]
-    asked: list[str] = []
-    for node in IDS:
-        lists = at.stores[node].list_parts
-        at.stores[node].list_parts = (  # type: ignore[method-assign]
-            lambda after, limit, node=node, lists=lists: asked.append(node) or lists(after, limit)
-        )
-    sweeping = at.sweep.run()
-    assert (sorted(asked), len(held)) == (sorted(IDS * 2), 20)  # each to its end, while the others are silent
-    for each in held:
-        each.errback(NodeUnavailable("no answer"))
-    findings = await sweeping
-    assert [node.problem for node in findings.nodes] == ["no answer"] * 20 + [""] * 3
-    assert len(at.trashed()) == 3
-
-
-@pytest.mark.parametrize("listed", [["x"], [f"{1:032x}.0"], [f"{2:032x}.0", f"{1:032x}.0"]])
-@pytest_twisted.ensureDeferred
-async def test_a_node_whose_list_makes_no_sense_spoils_no_other_nodes_sweep(listed: list[str]) -> None:
-    at = await place()
-    await at.put_parts(at.new_id())
-    at.clock.advance(GRACE_S + 1)
-    page = [PartInfo(part_id, 100, 1) for part_id in listed]
-    at.stores["n2"].list_parts = lambda *_: succeed(page)  # type: ignore[method-assign]
-    findings = await at.sweep.run()
-    assert [bool(node.problem) for node in findings.nodes] == [False, True, False]
-    assert "listed" in findings.nodes[1].problem
-    assert [node.trashed for node in findings.nodes] == [1, 0, 1]
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_node_that_fails_while_orphans_are_put_aside_is_swept_again_next_time() -> None:
-    at = await place()
-    for _ in range(3):
-        await at.put_parts(at.new_id())
-    at.clock.advance(GRACE_S + 1)
-    puts_aside = at.stores["n2"].trash
-    answers = iter([True, False])
-    at.stores["n2"].trash = (  # type: ignore[method-assign]
-        lambda part: puts_aside(part) if next(answers) else fail(NodeUnavailable("its disk fails"))
-    )
-    findings = await at.sweep.run()
-    assert [node.trashed for node in findings.nodes] == [3, 1, 3]
-    assert findings.nodes[1].problem == "its disk fails; 2 orphans are left for the next sweep"
 
 
 @pytest_twisted.ensureDeferred
