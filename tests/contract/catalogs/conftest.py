@@ -10,8 +10,10 @@ import pytest_twisted
 from twisted.python.threadpool import ThreadPool
 
 from tests.catalogs import A, B
+from tests.contract.catalogs.both_fronts import Both
 from tests.contract.catalogs.front import Front, Opened, furnish
 from tests.contract.catalogs.places import PLACES, Place
+from tests.postgres import postgres
 
 
 @pytest_twisted.async_yield_fixture(params=PLACES)
@@ -34,3 +36,17 @@ async def furnished(front: Front) -> Front:
     """A front with some names: see `furnish`."""
     await furnish(front, A, B)
     return front
+
+
+@pytest_twisted.async_yield_fixture
+async def both() -> AsyncIterator[Both]:
+    """Two fronts on one catalog in a database."""
+    both = Both([], postgres().new_schema())
+    both.fronts = [both.new_front(number) for number in (1, 2)]
+    try:
+        for front in both.fronts:
+            await front.start()
+        yield both
+    finally:
+        for front in both.fronts:
+            await front.close()

@@ -18,10 +18,8 @@ from splitd.upkeep.bin import BinUpkeep
 from splitd.upkeep.walks import Walks
 from storaged.system.clocks import WallClock
 from tests.catalogs import A, B
-from tests.contract.catalogs.test_several_fronts import Both, both
+from tests.contract.catalogs.both_fronts import Both
 from tests.postgres import postgres
-
-__all__ = ["both"]
 
 TWO_DAYS_S = 2 * 24 * 3600.0
 

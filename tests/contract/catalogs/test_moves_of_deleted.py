@@ -13,10 +13,8 @@ from splitd.model.conditions import ALWAYS
 from splitd.model.holdings import PartCopy
 from tests.catalogs import A
 from tests.cluster.waiting import becomes, eventually
-from tests.contract.catalogs.test_several_fronts import Both, both
+from tests.contract.catalogs.both_fronts import Both
 from tests.postgres import postgres
-
-__all__ = ["both"]
 
 
 @pytest_twisted.ensureDeferred
