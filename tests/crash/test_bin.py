@@ -13,7 +13,8 @@ from splitd.catalog.binning import JournalledBin
 from splitd.model.binned import Binned
 from splitd.model.conditions import ALWAYS
 from splitd.model.properties import PropertyChanges
-from tests.crash.power import Image, PowerDisk
+from tests.crash.operations import Image
+from tests.crash.power import PowerDisk
 from tests.crash.recovery import WRITTEN_ON, recover_journal
 from tests.crash.test_namespace import Life
 from tests.crash.test_namespace import judge as judge_names

@@ -28,8 +28,10 @@ from storaged.system.sizes import Size
 from tests.cluster.cluster import Answer, Cluster
 from tests.cluster.s3 import KEY
 from tests.cluster.segments import continued, feed, put_segment
+from tests.crash.cuts import Cuts
+from tests.crash.operations import Image
 from tests.crash.oracle import Begun, Ended, allowed
-from tests.crash.power import Cuts, Image, PowerDisk
+from tests.crash.power import PowerDisk
 from tests.crash.recovery import WRITTEN_ON, recover_journal, recovered_parts
 from tests.tally import EFFORT, TALLY
 

@@ -20,8 +20,10 @@ from splitd.model.conditions import Condition
 from splitd.model.manifest import Manifest
 from splitd.model.tree import Collection
 from tests.clocks import wall_of
+from tests.crash.cuts import Cuts
+from tests.crash.operations import Image
 from tests.crash.oracle import Begun, Ended, allowed
-from tests.crash.power import Cuts, Image, PowerDisk, visible
+from tests.crash.power import PowerDisk, visible
 from tests.crash.recovery import FROM_IMAGES, WRITTEN_ON, journal_on, recover_journal
 from tests.doomed import confirm_all
 from tests.ledger import begin, commit

@@ -14,7 +14,9 @@ import pytest
 from storaged.journals.copy import JournalCopy
 from storaged.parts.blocks import decode_header
 from storaged.parts.journals import Append, Piece
-from tests.crash.power import Cuts, Image, PowerDisk, visible
+from tests.crash.cuts import Cuts
+from tests.crash.operations import Image
+from tests.crash.power import PowerDisk, visible
 from tests.tally import TALLY
 
 EMPTY: Image = {"/": {}, "/journals": {}}

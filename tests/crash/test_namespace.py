@@ -20,7 +20,8 @@ from splitd.model.locks import EXCLUSIVE, SHARED, Lock
 from splitd.model.manifest import Manifest
 from splitd.model.properties import PropertyChanges
 from tests.clocks import wall_of
-from tests.crash.power import Image, PowerDisk
+from tests.crash.operations import Image
+from tests.crash.power import PowerDisk
 from tests.crash.recovery import WRITTEN_ON, journal_on, recover_journal
 from tests.crash.trials import cut_at_every_moment, fail_every_call
 from tests.doomed import confirm_all

@@ -21,8 +21,10 @@ from storaged.parts.format import encode_part, parse_part_id
 from storaged.store import DiskPartStore
 from tests.clocks import wall_of
 from tests.contract.disks import Identity
+from tests.crash.cuts import Cuts
+from tests.crash.operations import Event, Image, Named
 from tests.crash.oracle import Begun, Ended, allowed
-from tests.crash.power import Cuts, Event, Image, Named, PowerDisk, visible
+from tests.crash.power import PowerDisk, visible
 from tests.crash.recovery import recovered_parts
 from tests.tally import TALLY
 

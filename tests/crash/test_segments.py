@@ -11,7 +11,8 @@ from twisted.python.threadpool import ThreadPool
 
 from splitd.catalog.state import State
 from splitd.model.conditions import ALWAYS
-from tests.crash.power import Image, PowerDisk
+from tests.crash.operations import Image
+from tests.crash.power import PowerDisk
 from tests.crash.recovery import recover_journal
 from tests.crash.test_namespace import BEGUN, ENDED, NODES, Life, seen
 from tests.crash.trials import cut_at_every_moment, fail_every_call

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from random import Random
 from typing import Any, Protocol
 
-from tests.crash.power import Cuts, Image, PowerDisk, visible
+from tests.crash.cuts import Cuts
+from tests.crash.operations import Image
+from tests.crash.power import PowerDisk, visible
 from tests.tally import TALLY
 
 EMPTY: Image = {"/": {}, "/journal": {}}
