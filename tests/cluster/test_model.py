@@ -8,7 +8,6 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-import attrs
 import pytest_twisted
 from hypothesis import HealthCheck, note, settings
 from hypothesis import strategies as st
@@ -27,6 +26,7 @@ from storaged.system.filesystem import OSFilesystem
 from storaged.system.sizes import Size
 from tests.cluster.cluster import Answer, Cluster
 from tests.cluster.multistatus import dav, lock, noted, propfind, proppatch, token_of
+from tests.cluster.plain_store import PlainLock, PlainStore, is_in
 from tests.cluster.test_round_trip import ChunkedBody
 from tests.cluster.waiting import eventually
 from tests.tally import EFFORT, TALLY
@@ -49,33 +49,18 @@ def content(size: int, seed: int) -> bytes:
     return (bytes([seed]) + bytes(range(251)) * (size // 251 + 1))[:size]
 
 
-def is_in(path: str, collection: str) -> bool:
-    return path.startswith(collection + "/")
-
-
-@attrs.frozen
-class PlainLock:
-    path: str
-    token: str
-    shared: bool
-    deep: bool
-
-
 def run(coroutine: Any) -> Any:
     TALLY["steps beside a model"] += 1
     return pytest_twisted.blockon(Deferred.fromCoroutine(coroutine))
 
 
 class Model(RuleBasedStateMachine):
-    """The expected state: files by their paths, and collections."""
+    """Does the same to a cluster and to a plain store, and compares the answers."""
 
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(mkdtemp())
-        self.files: dict[str, bytes] = {}
-        self.collections: set[str] = set()
-        self.notes: dict[str, str] = {}
-        self.locks: dict[str, PlainLock] = {}
+        self.plain = PlainStore()
         self.down: set[int] = set()
         TALLY["lives of a cluster beside a model"] += 1
 
@@ -101,17 +86,18 @@ class Model(RuleBasedStateMachine):
         await self.cluster.status_becomes(
             lambda status: status["ready"] and status["uploads"]["under_way"] == status["reaper"]["doomed"] == 0
         )
-        for path, data in self.files.items():
+        for path, data in self.plain.files.items():
             answer = await self.cluster.get(path)
             assert (answer.code, answer.body) == (200, data)
         told = await propfind(self.cluster, "/", "getetag", "lockdiscovery", depth="infinity")
-        assert {path.rstrip("/") for path in told} == {"", *self.files, *self.collections}
+        assert {path.rstrip("/") for path in told} == {"", *self.plain.files, *self.plain.collections}
         for path, each in told.items():
-            assert await noted(self.cluster, path) == self.notes.get(path.rstrip("/"))
+            assert await noted(self.cluster, path) == self.plain.notes.get(path.rstrip("/"))
             tokens = {token.text for token in each.found[dav("lockdiscovery")].iterfind(".//" + dav("locktoken/*"))}
-            assert tokens == {lock.token for lock in self.covering(path.rstrip("/"))}
+            assert tokens == {lock.token for lock in self.plain.covering(path.rstrip("/"))}
         await self.journal_agrees()
-        etags = {(await self.cluster.ask("HEAD", path)).header("ETag") for path, data in self.files.items() if data}
+        stored = [path for path, data in self.plain.files.items() if data]
+        etags = {(await self.cluster.ask("HEAD", path)).header("ETag") for path in stored}
         listed = [info.part_id.partition(".")[0] for node in self.cluster.nodes for info in await node.listed()]
         assert {f'"{upload}"' for upload in listed} == etags
         assert len(listed) == NEEDED * len(etags)
@@ -132,7 +118,7 @@ class Model(RuleBasedStateMachine):
     @rule(path=paths, size=sizes, seed=seeds, known=st.booleans(), submits=submits)
     def put(self, path: str, size: int, seed: int, known: bool, submits: bool) -> None:
         data = content(size, seed)
-        headers = self.tokens_for(submits)
+        headers = self.plain.tokens_for(submits)
         self.stored(
             path, data, run(self.cluster.ask("PUT", path, data if known else ChunkedBody(data), **headers)), submits
         )
@@ -141,25 +127,25 @@ class Model(RuleBasedStateMachine):
     def create(self, path: str, size: int, seed: int) -> None:
         data = content(size, seed)
         answer = run(self.cluster.put(path, data, If_None_Match="*"))
-        if path in self.files or path in self.collections:
+        if path in self.plain.files or path in self.plain.collections:
             assert answer.code == 412
         else:
             self.stored(path, data, answer)
 
     def stored(self, path: str, data: bytes, answer: Answer, submits: bool = False) -> None:
-        if self.is_barred(path, submits, is_new=not self.is_there(path)):
+        if self.plain.is_barred(path, submits, is_new=not self.plain.is_there(path)):
             assert answer.code == 423
-        elif path in self.collections:
+        elif path in self.plain.collections:
             assert answer.code == 405
-        elif not self.has_parent(path):
+        elif not self.plain.has_parent(path):
             assert answer.code == 409
         elif NODES - len(self.down) < NEEDED:
             # An empty file needs no node, if the front learns in time that it is empty.
             assert answer.code in ({503, 507} if data else {201, 204, 503, 507})
         else:
-            assert answer.code == (204 if path in self.files else 201), answer
+            assert answer.code == (204 if path in self.plain.files else 201), answer
         if answer.code in {201, 204}:
-            self.files[path] = data
+            self.plain.files[path] = data
 
     @rule(path=paths, span=st.none() | st.tuples(st.integers(0, 50_000), st.integers(1, 50_000)))
     def get(self, path: str, span: tuple[int, int] | None) -> None:
@@ -169,10 +155,10 @@ class Model(RuleBasedStateMachine):
         except ResponseFailed:
             assert self.down
             return
-        if path not in self.files:
-            assert answer.code == (200 if path in self.collections else 404)
+        if path not in self.plain.files:
+            assert answer.code == (200 if path in self.plain.collections else 404)
             return
-        data = self.files[path]
+        data = self.plain.files[path]
         if answer.code == 503:
             assert self.down
         elif span is None:
@@ -184,161 +170,115 @@ class Model(RuleBasedStateMachine):
 
     @rule(path=names, submits=submits)
     def delete(self, path: str, submits: bool) -> None:
-        answer = run(self.cluster.ask("DELETE", path, **self.tokens_for(submits)))
-        if not self.is_there(path):
+        answer = run(self.cluster.ask("DELETE", path, **self.plain.tokens_for(submits)))
+        if not self.plain.is_there(path):
             assert answer.code == 404
-        elif self.is_barred(path, submits, is_new=True):
+        elif self.plain.is_barred(path, submits, is_new=True):
             assert answer.code in {423, 207}
         else:
             assert answer.code == 204
-            self.forget(path)
-            self.unlock_below(path, itself=True)
+            self.plain.forget(path)
+            self.plain.unlock_below(path, itself=True)
 
     @rule(path=st.sampled_from(COLLECTIONS), submits=submits)
     def make_collection(self, path: str, submits: bool) -> None:
-        answer = run(self.cluster.ask("MKCOL", path, **self.tokens_for(submits)))
-        if self.is_there(path):
+        answer = run(self.cluster.ask("MKCOL", path, **self.plain.tokens_for(submits)))
+        if self.plain.is_there(path):
             assert answer.code == 405
-        elif not self.has_parent(path):
+        elif not self.plain.has_parent(path):
             assert answer.code == 409
-        elif self.is_barred(path, submits, is_new=True):
+        elif self.plain.is_barred(path, submits, is_new=True):
             assert answer.code == 423
         else:
             assert answer.code == 201
-            self.collections.add(path)
+            self.plain.collections.add(path)
 
     @rule(source=names, destination=names, overwrite=st.booleans(), submits=submits)
     def move(self, source: str, destination: str, overwrite: bool, submits: bool) -> None:
-        headers = self.tokens_for(submits)
+        headers = self.plain.tokens_for(submits)
         answer = run(self.cluster.ask("MOVE", source, Destination=destination, Overwrite="FT"[overwrite], **headers))
         inside = is_in(destination, source) or is_in(source, destination) or source == destination
-        barred = self.is_barred(source, submits, is_new=True) or self.is_barred(destination, submits, is_new=True)
+        barred = any(self.plain.is_barred(path, submits, is_new=True) for path in (source, destination))
         if self.transferred(answer, source, destination, inside, barred, overwrite):
-            was = self.below(source)
-            self.take_place(destination, was, source)
+            was = self.plain.below(source)
+            self.plain.take_place(destination, was, source)
             for path in was:
-                self.forget(path)
-            self.unlock_below(source, itself=True)
+                self.plain.forget(path)
+            self.plain.unlock_below(source, itself=True)
 
     @rule(source=names, destination=names, overwrite=st.booleans(), deep=st.booleans(), submits=submits)
     def copy(self, source: str, destination: str, overwrite: bool, deep: bool, submits: bool) -> None:
-        headers = {"Overwrite": "FT"[overwrite], "Depth": "infinity" if deep else "0", **self.tokens_for(submits)}
+        headers = {"Overwrite": "FT"[overwrite], "Depth": "infinity" if deep else "0", **self.plain.tokens_for(submits)}
         answer = run(self.cluster.ask("COPY", source, Destination=destination, **headers))
-        deep |= source in self.files  # of a file, the header is not read
+        deep |= source in self.plain.files  # of a file, the header is not read
         inside = (deep and is_in(destination, source)) or is_in(source, destination) or source == destination
         if self.transferred(
-            answer, source, destination, inside, self.is_barred(destination, submits, is_new=True), overwrite
+            answer, source, destination, inside, self.plain.is_barred(destination, submits, is_new=True), overwrite
         ):
-            self.take_place(destination, self.below(source) if deep else [source], source)
+            self.plain.take_place(destination, self.plain.below(source) if deep else [source], source)
 
     def transferred(
         self, answer: Answer, source: str, target: str, inside: bool, barred: bool, overwrite: bool
     ) -> bool:
-        if not self.is_there(source):
+        if not self.plain.is_there(source):
             expected = {404}
         elif inside:
             expected = {403}
-        elif not self.has_parent(target):
+        elif not self.plain.has_parent(target):
             expected = {409}
-        elif (self.is_there(target) and not overwrite) or barred:
+        elif (self.plain.is_there(target) and not overwrite) or barred:
             expected = {412, 423}
         else:
-            expected = {204 if self.is_there(target) else 201}
+            expected = {204 if self.plain.is_there(target) else 201}
         assert answer.code in expected, answer
         return answer.code in {201, 204}
-
-    def take_place(self, target: str, paths: list[str], source: str) -> None:
-        """Put the files and collections at and below `source` at `target`, too."""
-        files = {path: self.files[path] for path in paths if path in self.files}
-        collections = [path for path in paths if path in self.collections]
-        notes = {path: self.notes[path] for path in paths if path in self.notes}
-        self.forget(target)
-        self.unlock_below(target, itself=False)
-        self.files.update((target + path.removeprefix(source), data) for path, data in files.items())
-        self.collections.update(target + path.removeprefix(source) for path in collections)
-        self.notes.update((target + path.removeprefix(source), text) for path, text in notes.items())
 
     @rule(path=names, text=st.sampled_from(["one", "two"]), sets=st.booleans(), submits=submits)
     def note_property(self, path: str, text: str, sets: bool, submits: bool) -> None:
         inner = f"<t:note>{text}</t:note>" if sets else "<t:note/>"
         kind = "set" if sets else "remove"
-        headers = self.tokens_for(submits)
+        headers = self.plain.tokens_for(submits)
         answer = run(proppatch(self.cluster, path, f"<D:{kind}><D:prop>{inner}</D:prop></D:{kind}>", **headers))
-        if not self.is_there(path):
+        if not self.plain.is_there(path):
             assert answer.code == 404
-        elif self.is_barred(path, submits, is_new=False):
+        elif self.plain.is_barred(path, submits, is_new=False):
             assert answer.code == 423
         else:
             assert answer.code == 207
             if sets:
-                self.notes[path] = text
+                self.plain.notes[path] = text
             else:
-                self.notes.pop(path, None)
+                self.plain.notes.pop(path, None)
 
     @rule(path=names, shared=st.booleans(), deep=st.booleans(), submits=submits)
     def take_lock(self, path: str, shared: bool, deep: bool, submits: bool) -> None:
-        headers = {"Depth": "infinity" if deep else "0", **self.tokens_for(submits)}
+        headers = {"Depth": "infinity" if deep else "0", **self.plain.tokens_for(submits)}
         answer = run(lock(self.cluster, path, scope="shared" if shared else "exclusive", **headers))
-        others = self.covering(path)
+        others = self.plain.covering(path)
         if deep:
-            others = others + [each for each in self.locks.values() if is_in(each.path, path)]
+            others = others + [each for each in self.plain.locks.values() if is_in(each.path, path)]
         if any(not (shared and other.shared) for other in others):
             assert answer.code in {423, 207}
-        elif not self.is_there(path) and not self.has_parent(path):
+        elif not self.plain.is_there(path) and not self.plain.has_parent(path):
             assert answer.code == 409
-        elif not self.is_there(path) and self.is_barred(path, submits, is_new=True):
+        elif not self.plain.is_there(path) and self.plain.is_barred(path, submits, is_new=True):
             assert answer.code == 423
         else:
-            assert answer.code == (200 if self.is_there(path) else 201)
+            assert answer.code == (200 if self.plain.is_there(path) else 201)
             token = token_of(answer)
-            self.locks[token] = PlainLock(path, token, shared, deep)
-            if not self.is_there(path):
-                self.files[path] = b""
+            self.plain.locks[token] = PlainLock(path, token, shared, deep)
+            if not self.plain.is_there(path):
+                self.plain.files[path] = b""
 
-    @precondition(lambda self: self.locks)
+    @precondition(lambda self: self.plain.locks)
     @rule(number=st.integers(0, 9), releases=st.booleans())
     def release_or_refresh_lock(self, number: int, releases: bool) -> None:
-        found = list(self.locks.values())[number % len(self.locks)]
+        found = list(self.plain.locks.values())[number % len(self.plain.locks)]
         if releases:
             assert run(self.cluster.ask("UNLOCK", found.path, Lock_Token=f"<{found.token}>")).code == 204
-            del self.locks[found.token]
+            del self.plain.locks[found.token]
         else:
             assert run(self.cluster.ask("LOCK", found.path, If=f"(<{found.token}>)")).code == 200
-
-    def tokens_for(self, submits: bool) -> dict[str, str]:
-        """Return a header that always holds and has all tokens; or no header."""
-        if not (submits and self.locks):
-            return {}
-        return {"If": "</> (Not <urn:none>) (Not <urn:none> " + " ".join(f"<{token}>" for token in self.locks) + ")"}
-
-    def covering(self, path: str) -> list[PlainLock]:
-        return [each for each in self.locks.values() if each.path == path or (each.deep and is_in(path, each.path))]
-
-    def is_barred(self, path: str, submits: bool, *, is_new: bool) -> bool:
-        """Return whether locks forbid a change; `is_new` if the name itself is created or removed."""
-        barring = self.covering(path)
-        if is_new:
-            barring = barring + [each for each in self.locks.values() if is_in(each.path, path)]
-            barring += self.covering(path.rpartition("/")[0])
-        return bool(barring) and not submits
-
-    def is_there(self, path: str) -> bool:
-        return path in self.files or path in self.collections
-
-    def below(self, path: str) -> list[str]:
-        """Return a path, and the paths below it."""
-        return [each for each in (*self.files, *self.collections) if each == path or is_in(each, path)]
-
-    def forget(self, path: str) -> None:
-        for each in self.below(path):
-            self.files.pop(each, None)
-            self.collections.discard(each)
-            self.notes.pop(each, None)
-
-    def unlock_below(self, path: str, *, itself: bool) -> None:
-        for each in list(self.locks.values()):
-            if is_in(each.path, path) or (itself and each.path == path):
-                del self.locks[each.token]
 
     @rule(path=paths, size=st.sampled_from([900, 40_000]), sent=st.integers(0, 39_999))
     def break_off(self, path: str, size: int, sent: int) -> None:
@@ -354,9 +294,9 @@ class Model(RuleBasedStateMachine):
 
     @rule(path=paths, size=sizes, first=seeds, second=seeds)
     def put_two_at_once(self, path: str, size: int, first: int, second: int) -> None:
-        if self.down or not self.has_parent(path) or path in self.collections:
+        if self.down or not self.plain.has_parent(path) or path in self.plain.collections:
             return
-        if self.is_barred(path, False, is_new=path not in self.files):
+        if self.plain.is_barred(path, False, is_new=path not in self.plain.files):
             return
         datas = [content(size, first), content(size + 1, second)]
         puts = [Deferred.fromCoroutine(self.cluster.put(path, data)) for data in datas]
@@ -364,11 +304,7 @@ class Model(RuleBasedStateMachine):
         assert sorted(codes) in ([204, 204], [201, 204])
         answer = run(self.cluster.get(path))
         assert answer.body in datas
-        self.files[path] = answer.body
-
-    def has_parent(self, path: str) -> bool:
-        parent = path.rpartition("/")[0]
-        return not parent or parent in self.collections
+        self.plain.files[path] = answer.body
 
     # Failures
 
@@ -388,14 +324,14 @@ class Model(RuleBasedStateMachine):
         await self.cluster.crash_front()
         await self.cluster.start_front()
 
-    @precondition(lambda self: self.files)
+    @precondition(lambda self: self.plain.files)
     @rule(pick=st.integers(0, 100), index=st.integers(0, NEEDED - 1), number=numbers)
     def move_part(self, pick: int, index: int, number: int) -> None:
-        path = sorted(self.files)[pick % len(self.files)]
+        path = sorted(self.plain.files)[pick % len(self.plain.files)]
         run(self.move_part_to(path, index, f"n{number + 1}"))
         if not self.down:
             answer = run(self.cluster.get(path))
-            assert (answer.code, answer.body) == (200, self.files[path])
+            assert (answer.code, answer.body) == (200, self.plain.files[path])
 
     async def move_part_to(self, path: str, index: int, node: str) -> None:
         front = self.cluster.front
