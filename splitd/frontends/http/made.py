@@ -12,12 +12,15 @@ from splitd.access.grants import Principal
 from splitd.errors import Forbidden, LoginRequired
 from splitd.frontends.http.answers import Refused, answer
 from splitd.frontends.http.entrance import Entrance
+from splitd.frontends.http.names import read_path
+from splitd.model.path_faults import shape_fault_of
 from storaged.http import IRequest, Parameters, StreamingResource, origin_form
+from storaged.system.clocks import WallClock
 
 MOST_LISTED = 1000
 """Things in one page of a list."""
 
-DAY_MS = 24 * 3600 * 1000
+_DAY_MS = 24 * 3600 * 1000
 
 
 @attrs.frozen
@@ -108,6 +111,29 @@ def owner_of(principal: Principal | None, query: Parameters, called: str) -> str
     if principal is not None and not principal.is_operator:
         raise Forbidden(f"only those with admin on the root see the {called} of all users")
     return None
+
+
+def read_place(shown: str) -> str:
+    """Return the path that a thing is made for.
+
+    :param shown: the path as it is shown, with or without a slash at its end.
+    :raise Refused: it is no path.
+    :raise BadName: nothing is shown so.
+    """
+    place = shown.rstrip("/") or "/"
+    fault = shape_fault_of(place)
+    if fault:
+        raise Refused(400, f"path: {fault}")
+    return read_path(place)
+
+
+def end_after(days: float | None, wall: WallClock) -> int:
+    """Return when a thing that is made now ends.
+
+    :param days: how long it lasts; None for ever.
+    :return: milliseconds since 1970; 0 for never.
+    """
+    return 0 if days is None else wall.steady_ms() + int(days * _DAY_MS)
 
 
 def may_remove(principal: Principal | None, owner: str) -> bool:

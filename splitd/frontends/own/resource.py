@@ -13,12 +13,11 @@ from splitd.access.own import KEY, KINDS, MOST, TOKEN, Own, read_own
 from splitd.errors import NotFound
 from splitd.frontends.http.answers import Refused, answer
 from splitd.frontends.http.bodies import read_body
-from splitd.frontends.http.made import DAY_MS, MOST_LISTED, Made, answer_document, may_remove, owner_of
-from splitd.frontends.http.names import read_path, show_path
+from splitd.frontends.http.made import MOST_LISTED, Made, answer_document, end_after, may_remove, owner_of, read_place
+from splitd.frontends.http.names import show_path
 from splitd.frontends.http.targets import read_parameter
 from splitd.frontends.own.door import API, OwnDoor
 from splitd.model.documents import Document
-from splitd.model.path_faults import shape_fault_of
 from storaged.http import IRequest, Parameters
 
 _MOST_LABEL = 100
@@ -54,17 +53,14 @@ async def _make(door: OwnDoor, request: IRequest, principal: Principal | None) -
         wanted = _decoder.decode(await read_body(request))
     except msgspec.MsgspecError as problem:
         raise Refused(400, f"this is no key and no token: {problem}") from problem
-    shown = wanted.path.rstrip("/") or "/"
-    fault = shape_fault_of(shown)
-    if fault:
-        raise Refused(400, f"path: {fault}")
+    path = read_place(wanted.path)
     if not wanted.label.isprintable():
         raise Refused(400, "label: it has a character that cannot be shown")
     if wanted.kind == "key" and not door.has_s3:
         raise Refused(409, "S3 is not served here, and nothing else takes keys: make a token")
     by_issuer = await door.keep(principal)
-    own = Own(wanted.label, door.wall.now_ms(), sorted(set(wanted.allow)), read_path(shown), by_issuer=by_issuer)
-    ends_ms = 0 if wanted.days is None else door.wall.steady_ms() + int(wanted.days * DAY_MS)
+    own = Own(wanted.label, door.wall.now_ms(), sorted(set(wanted.allow)), path, by_issuer=by_issuer)
+    ends_ms = end_after(wanted.days, door.wall)
     made = await door.own.make(KEY if wanted.kind == "key" else TOKEN, principal.name, own, ends_ms)
     document = {**_describe(made.document), "secret": made.secret}
     request.setHeader("Location", f"{door.base}{API}/{made.document.key}")

@@ -11,13 +11,12 @@ from splitd.access.grants import WRITE, Principal
 from splitd.errors import Forbidden, NotFound
 from splitd.frontends.http.answers import Refused, answer
 from splitd.frontends.http.bodies import read_body
-from splitd.frontends.http.made import DAY_MS, MOST_LISTED, Made, answer_document, may_remove, owner_of
-from splitd.frontends.http.names import read_path, show_path
+from splitd.frontends.http.made import MOST_LISTED, Made, answer_document, end_after, may_remove, owner_of, read_place
+from splitd.frontends.http.names import show_path
 from splitd.frontends.http.targets import read_parameter
 from splitd.frontends.shares.door import API, LINKS, ShareDoor
 from splitd.frontends.shares.share import KIND, MOST, Share, new_id, read_share, token_of, with_share
 from splitd.model.documents import Document
-from splitd.model.path_faults import shape_fault_of
 from splitd.model.tree import Collection
 from storaged.http import IRequest, Parameters
 
@@ -49,10 +48,7 @@ def links_of(door: ShareDoor) -> Made:
 
 async def _make(door: ShareDoor, request: IRequest, principal: Principal | None) -> None:
     wanted = _read(await read_body(request))
-    path = read_path(wanted.path.rstrip("/") or "/")
-    fault = shape_fault_of(wanted.path.rstrip("/") or "/")
-    if fault:
-        raise Refused(400, f"path: {fault}")
+    path = read_place(wanted.path)
     owner = "" if principal is None else principal.name
     store = door.files_of(principal)
     entry = await store.stat(path)
@@ -66,7 +62,7 @@ async def _make(door: ShareDoor, request: IRequest, principal: Principal | None)
     password = await door.hash_password(wanted.password) if wanted.password else ""
     now_ms = door.wall.now_ms()
     share = Share(path, now_ms, is_upload, password, wanted.downloads, by_issuer=by_issuer)
-    ends_ms = 0 if wanted.days is None else door.wall.steady_ms() + int(wanted.days * DAY_MS)
+    ends_ms = end_after(wanted.days, door.wall)
     made = await door.documents.put(
         with_share(Document(KIND, new_id(), owner, "", ends_ms), share), expected=0, most=MOST
     )
