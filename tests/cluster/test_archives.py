@@ -5,13 +5,12 @@ from __future__ import annotations
 import io
 import os
 import zipfile
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 
 import pytest_twisted
 
 from tests.cluster.cluster import Answer, Cluster
-from tests.users import ANNA, ROOT, write_users
+from tests.users import ANNA
 
 LARGE = os.urandom(400_000)
 FILES = {"a.txt": b"a", "empty": b"", "large.bin": LARGE, "folder/ä b.txt": b"umlaut", "folder/deep/x": b"deep"}
@@ -63,17 +62,9 @@ async def test_some_members_are_an_archive(cluster: Cluster) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_an_archive_has_only_what_its_reader_may_see(
-    make_cluster: Callable[..., Cluster], tmp_path: Path
-) -> None:
-    cluster = make_cluster()
-    cluster.users = tmp_path / "users.yaml"
-    write_users(cluster.users)
-    await cluster.start()
-    for folder in ("/anna", "/anna/secret", "/anna/fixed"):
-        assert (await cluster.ask("MKCOL", folder, authorization=ROOT)).code == 201
-    for path in ("/anna/a", "/anna/secret/s", "/anna/fixed/x"):
-        assert (await cluster.put(path, b"content", authorization=ROOT)).code == 201
+async def test_an_archive_has_only_what_its_reader_may_see(make_guarded: Callable[..., Awaitable[Cluster]]) -> None:
+    files = ["/anna/a", "/anna/secret/s", "/anna/fixed/x"]
+    cluster = await make_guarded("/anna", "/anna/secret", "/anna/fixed", files=files)
     got = unpacked(await cluster.get("/anna?zip", authorization=ANNA))
     assert got == {"a": b"content", "fixed/": b"", "fixed/x": b"content"}
     assert (await cluster.get("/anna?zip&name=secret", authorization=ANNA)).code == 404

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -13,7 +12,7 @@ import pytest_twisted
 from splitd.settings.storing import Bin
 from tests.cluster.cluster import Answer, Cluster
 from tests.cluster.waiting import eventually
-from tests.users import ANNA, RITA, ROOT, WILMA, write_users
+from tests.users import ANNA, RITA, ROOT, WILMA
 
 JSON = {"Content-Type": "application/json"}
 
@@ -151,14 +150,9 @@ async def test_without_the_setting_nothing_goes_there(make_cluster: Callable[...
 
 
 @pytest_twisted.ensureDeferred
-async def test_one_sees_and_restores_what_one_may(make_cluster: Callable[..., Cluster], tmp_path: Path) -> None:
-    cluster = make_cluster(bin=Bin(30))
-    cluster.users = tmp_path / "users.yaml"
-    write_users(cluster.users)
-    await cluster.start()
+async def test_one_sees_and_restores_what_one_may(make_guarded: Callable[..., Awaitable[Cluster]]) -> None:
+    cluster = await make_guarded("/anna", "/anna/fixed", "/anna/secret", "/anna/own", bin=Bin(30))
     root, anna, rita, wilma = ({"Authorization": each} for each in (ROOT, ANNA, RITA, WILMA))
-    for path in ("/anna", "/anna/fixed", "/anna/secret", "/anna/own"):
-        assert (await cluster.ask("MKCOL", path, **root)).code == 201
     for path in ("/anna/own/f", "/anna/secret/f", "/f"):
         assert (await cluster.put(path, b"x", **root)).code == 201
     assert (await api(cluster, "POST", "bin", {"path": "/f"}, **anna)).code == 403

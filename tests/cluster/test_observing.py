@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from storaged.system.log_file import LogFile
 from storaged.system.settings import SettingsError
 from tests.cluster.cluster import Cluster
 from tests.cluster.waiting import eventually
-from tests.users import ROOT, WILMA, basic, write_users
+from tests.users import ROOT, WILMA, basic
 
 COMBINED = re.compile(
     r'127\.0\.0\.1 - - \[\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d \+0000\] "(?P<asked>.*)" (?P<status>\d+) (?P<sent>\d+) '
@@ -289,12 +289,9 @@ def test_the_lag_is_how_late_a_call_is() -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_logs_name_the_user_who_asked(make_cluster: Callable[..., Cluster], tmp_path: Path) -> None:
+async def test_logs_name_the_user_who_asked(make_guarded: Callable[..., Awaitable[Cluster]], tmp_path: Path) -> None:
     log, audit = tmp_path / "access", tmp_path / "audit"
-    cluster = make_cluster(access_log=str(log), access_log_format="json", audit_log=str(audit))
-    cluster.users = tmp_path / "users.yaml"
-    write_users(cluster.users)
-    await cluster.start()
+    cluster = await make_guarded(access_log=str(log), access_log_format="json", audit_log=str(audit))
     await cluster.put("/a", b"x", Authorization=WILMA)
     await cluster.get("/a", Authorization=WILMA)  # known by now
     await cluster.get("/public/p")

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest_twisted
 
 from tests.cluster.cluster import Cluster
 from tests.cluster.tus import BODY, ROOT, Tus, located, metadata
-from tests.users import ANNA, NORA, RITA, WILMA, basic, write_users
-from tests.users import ROOT as ROOT_LOGIN
+from tests.users import ANNA, NORA, RITA, WILMA, basic
 
 
 @pytest_twisted.ensureDeferred
 async def test_an_upload_is_for_those_who_may_write_and_for_the_one_who_began_it(
-    make_cluster: Callable[..., Cluster], tmp_path: Path
+    make_guarded: Callable[..., Awaitable[Cluster]],
 ) -> None:
-    cluster = make_cluster()
-    cluster.users = tmp_path / "users.yaml"
-    write_users(cluster.users)
-    await cluster.start()
-    assert (await cluster.ask("MKCOL", "/anna", authorization=ROOT_LOGIN)).code == 201
+    cluster = await make_guarded("/anna")
     anna, wilma = Tus(cluster, Authorization=ANNA), Tus(cluster, Authorization=WILMA)
     place = {"Upload_Length": "3", "Upload_Metadata": metadata(path="/anna/f")}
     for caller, code in (("", 401), (NORA, 404), (RITA, 403), (basic("anna", "wrong"), 401)):

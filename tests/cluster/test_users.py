@@ -310,12 +310,11 @@ async def test_a_changed_file_and_a_hangup_are_noticed(guarded: Cluster) -> None
 
 
 @pytest_twisted.ensureDeferred
-async def test_the_logs_name_the_user_and_no_secret(make_cluster: Callable[..., Cluster], tmp_path: Path) -> None:
+async def test_the_logs_name_the_user_and_no_secret(
+    make_guarded: Callable[..., Awaitable[Cluster]], tmp_path: Path
+) -> None:
     access, audit = tmp_path / "access", tmp_path / "audit"
-    cluster = make_cluster(access_log=str(access), access_log_format="json", audit_log=str(audit))
-    cluster.users = tmp_path / "users.yaml"
-    write_users(cluster.users)
-    await cluster.start()
+    cluster = await make_guarded(access_log=str(access), access_log_format="json", audit_log=str(audit))
     for caller in (ROOT, WRONG, "", bearer()):
         await ask(cluster, caller, "PUT", "/f", b"x")
     await eventually(lambda: access.exists() and len(access.read_text().splitlines()) == 4)
