@@ -22,8 +22,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from tests.clients.browser import Faults, running_browser
+from tests.clients.browser import Faults, opened, running_browser
 from tests.clients.clusters import new_cluster
+from tests.clients.console import Console
 from tests.clients.s3 import Store
 from tests.live.clients import ask
 from tests.live.local_cluster import LocalCluster
@@ -102,3 +103,10 @@ def faults() -> Iterator[Faults]:
     noted = Faults()
     yield noted
     assert noted.found == []
+
+
+@pytest.fixture
+def console(browser: Browser, faults: Faults, place: str) -> Iterator[Console]:
+    """The console, not opened yet."""
+    with opened(browser, faults) as page:
+        yield Console(page, place)

@@ -7,10 +7,12 @@ import struct
 import zlib
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from playwright.sync_api import CDPSession, Locator, Page, expect
 
 from tests.clients.browser import TIMEOUT_MS
+from tests.live.clients import ask, put
 
 
 class Console:
@@ -123,6 +125,18 @@ class Console:
         )
         self.page.dispatch_event(".files", "dragenter", {"dataTransfer": transfer})
         self.page.dispatch_event(".files", "drop", {"dataTransfer": transfer})
+
+
+def make(place: str, *names: str, data: bytes = b"x") -> None:
+    """Make files, and folders where a name ends in a slash.
+
+    :param place: the URL of the folder that they are made in, without a slash at its end.
+    """
+    for name in names:
+        if name.endswith("/"):
+            assert ask(f"{place}/{quote(name)}", "MKCOL").status == 201
+        else:
+            put(f"{place}/{quote(name)}", data)
 
 
 def png(width: int, height: int) -> bytes:

@@ -40,13 +40,6 @@ def place(binning: LocalCluster) -> Iterator[str]:
     assert ask(f"{binning.url}/.splitd/api/bin", "DELETE").status == 200
 
 
-@pytest.fixture
-def console(browser: Browser, faults: Faults, place: str) -> Iterator[Console]:
-    """The console, not opened yet."""
-    with opened(browser, faults) as page:
-        yield Console(page, place)
-
-
 def make(place: str) -> None:
     for name in ("a", "b"):
         put(f"{place}/{name}", name.encode())

@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 from zipfile import ZipFile
 
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
 from tests.clients.browser import TIMEOUT_MS, Faults, opened
-from tests.clients.console import Console, png
+from tests.clients.console import Console, make, png
 from tests.live.clients import ask, put
 
 PHONE = {"viewport": {"width": 360, "height": 640}, "has_touch": True, "is_mobile": True}
-
-
-@pytest.fixture
-def console(browser: Browser, faults: Faults, place: str) -> Iterator[Console]:
-    """The console, not opened yet."""
-    with opened(browser, faults) as page:
-        yield Console(page, place)
-
-
-def make(place: str, *names: str, data: bytes = b"x") -> None:
-    """Make files, and folders where a name ends in a slash."""
-    for name in names:
-        if name.endswith("/"):
-            assert ask(f"{place}/{quote(name)}", "MKCOL").status == 201
-        else:
-            put(f"{place}/{quote(name)}", data)
 
 
 def test_folders_come_first_and_file2_before_file10(console: Console, place: str) -> None:

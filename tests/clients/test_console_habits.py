@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from urllib.parse import quote, urlsplit
 
-import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
-from tests.clients.browser import Faults, opened
-from tests.clients.console import Console, png
-from tests.live.clients import ask, put
+from tests.clients.console import Console, make, png
+from tests.live.clients import ask
 
 _PASTE = """(names) => {
     const clipboardData = new DataTransfer();
@@ -25,21 +22,6 @@ _DROPPED = """(selector) => {
     document.querySelector(selector).dispatchEvent(drop);
     return drop.defaultPrevented;
 }"""
-
-
-@pytest.fixture
-def console(browser: Browser, faults: Faults, place: str) -> Iterator[Console]:
-    """The console, not opened yet."""
-    with opened(browser, faults) as page:
-        yield Console(page, place)
-
-
-def make(place: str, *names: str, data: bytes = b"x") -> None:
-    for name in names:
-        if name.endswith("/"):
-            assert ask(f"{place}/{quote(name)}", "MKCOL").status == 201
-        else:
-            put(f"{place}/{quote(name)}", data)
 
 
 def test_files_that_another_program_has_copied_are_pasted(console: Console, place: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 from urllib.parse import quote, quote_plus, urlsplit
@@ -38,13 +37,6 @@ MARKDOWN = f"""# Title
 <form action="//elsewhere.example"><button>send</button></form>
 """
 PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R/OpenAction<</S/JavaScript/JS(app.alert('ran'))>>>>endobj\n%%EOF"
-
-
-@pytest.fixture
-def console(browser: Browser, faults: Faults, place: str) -> Iterator[Console]:
-    """The console, not opened yet."""
-    with opened(browser, faults) as page:
-        yield Console(page, place)
 
 
 def test_names_are_shown_as_they_are_whatever_is_done_with_them(console: Console, place: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote
@@ -20,12 +19,10 @@ from tests.live.local_cluster import FRONT, LocalCluster
 
 
 @pytest.fixture
-def console(browser: Browser, faults: Faults, place: str) -> Iterator[Console]:
+def console(console: Console) -> Console:
     """The console, open at the test's own folder."""
-    with opened(browser, faults) as page:
-        made = Console(page, place)
-        made.open()
-        yield made
+    console.open()
+    return console
 
 
 def test_files_are_uploaded_and_show_up(console: Console, place: str, tmp_path: Path) -> None:
