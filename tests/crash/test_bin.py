@@ -13,11 +13,11 @@ from splitd.catalog.binning import JournalledBin
 from splitd.model.binned import Binned
 from splitd.model.conditions import ALWAYS
 from splitd.model.properties import PropertyChanges
+from tests.crash.lives import Life
+from tests.crash.lives import judge as judge_names
 from tests.crash.operations import Image
 from tests.crash.power import PowerDisk
 from tests.crash.recovery import WRITTEN_ON, recover_journal
-from tests.crash.test_namespace import Life
-from tests.crash.test_namespace import judge as judge_names
 from tests.crash.trials import cut_at_every_moment, fail_every_call
 
 

@@ -11,18 +11,20 @@ from twisted.python.threadpool import ThreadPool
 
 from splitd.catalog.state import State
 from splitd.model.documents import Document
+from tests.crash.lives import Life, recovered
 from tests.crash.operations import Image
-from tests.crash.power import PowerDisk
-from tests.crash.recovery import recover_journal
-from tests.crash.test_namespace import BEGUN, ENDED, Life
 from tests.crash.trials import cut_at_every_moment, fail_every_call
+
+
+def documents_of(state: State) -> Any:
+    return state.documents.all()
 
 
 class DocumentLife(Life):
     """Puts, replaces and deletes documents, some of which expire."""
 
     def look(self, state: State) -> Any:
-        return state.documents.all()
+        return documents_of(state)
 
     async def live(self) -> None:
         documents = self.catalog.documents
@@ -37,13 +39,7 @@ class DocumentLife(Life):
 
 
 def judge(image: Image, notes: list[Any], seen_states: list[Any]) -> None:
-    """Check that a start after the cut finds the last acknowledged state, or the one after the change in progress."""
-    state = recover_journal(PowerDisk(image), "/journal")
-    ended, begun = notes.count(ENDED), notes.count(BEGUN)
-    if not state.cluster:
-        assert not begun
-        return
-    assert state.documents.all() in seen_states[ended : begun + 1], f"after {ended} changes, {begun} begun"
+    recovered(image, notes, seen_states, documents_of)
 
 
 @pytest_twisted.ensureDeferred

@@ -8,7 +8,7 @@ from twisted.python.threadpool import ThreadPool
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.media import Media
 from splitd.model.properties import PropertyChanges
-from tests.crash.test_namespace import NODES, Life, judge
+from tests.crash.lives import NODES, Life, judge
 from tests.crash.trials import cut_at_every_moment
 from tests.ledger import begin, commit
 

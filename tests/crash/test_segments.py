@@ -11,10 +11,8 @@ from twisted.python.threadpool import ThreadPool
 
 from splitd.catalog.state import State
 from splitd.model.conditions import ALWAYS
+from tests.crash.lives import NODES, Life, recovered, seen
 from tests.crash.operations import Image
-from tests.crash.power import PowerDisk
-from tests.crash.recovery import recover_journal
-from tests.crash.test_namespace import BEGUN, ENDED, NODES, Life, seen
 from tests.crash.trials import cut_at_every_moment, fail_every_call
 from tests.ledger import begin
 from tests.segments import commit_segment, complete, segment
@@ -73,13 +71,8 @@ class SegmentLife(Life):
 
 
 def judge(image: Image, notes: list[Any], seen_states: list[Any]) -> None:
-    """Check that a start after the cut finds the last acknowledged state, or the one after the change in progress."""
-    state = recover_journal(PowerDisk(image), "/journal")
-    ended, begun = notes.count(ENDED), notes.count(BEGUN)
-    if not state.cluster:
-        assert not begun
-        return
-    assert seen_too(state) in seen_states[ended : begun + 1], f"after {ended} changes, {begun} begun"
+    """Check what a start after the cut finds, and that no version's parts are doomed."""
+    state = recovered(image, notes, seen_states, seen_too)
     for packed in state.versions.after(""):
         manifest = state.packing.unpack(packed)
         assert not manifest.nodes or manifest.upload not in state.doomed
