@@ -58,6 +58,20 @@ async def seen(front: Front) -> Any:
     return names, await front.namespace.details(list(names)), orphans, await front.doomed(), await front.statistics()
 
 
+async def cancel_in_its_turn(front: Front, first: Callable[[], Deferred[Any]], change: Callable[[], Any]) -> None:
+    """Cancel a change that waits for its turn behind the first one, which is made."""
+    front.place.hold()
+    made = first()
+    await front.place.held()
+    waits = change()
+    assert not waits.called
+    waits.cancel()
+    with pytest.raises(CancelledError):
+        await waits
+    front.place.release()
+    await made
+
+
 @pytest.mark.parametrize("change", CHANGES)
 @pytest_twisted.ensureDeferred
 async def test_a_change_that_is_cancelled_while_it_waits_for_its_turn_is_not_made(
@@ -65,16 +79,11 @@ async def test_a_change_that_is_cancelled_while_it_waits_for_its_turn_is_not_mad
 ) -> None:
     await prepared(furnished)
     before = await seen(furnished)
-    furnished.place.hold()
-    first = furnished.namespace.change_properties("/", PropertyChanges({}, ("none",)), ALWAYS)
-    await furnished.place.held()
-    waits = CHANGES[change](furnished)
-    assert not waits.called
-    waits.cancel()
-    with pytest.raises(CancelledError):
-        await waits
-    furnished.place.release()
-    await first
+    await cancel_in_its_turn(
+        furnished,
+        lambda: furnished.namespace.change_properties("/", PropertyChanges({}, ("none",)), ALWAYS),
+        lambda: CHANGES[change](furnished),
+    )
     assert await seen(furnished) == before
     await CHANGES[change](furnished)  # nobody waits for the cancelled one
     assert await seen(furnished) != before
@@ -86,16 +95,11 @@ async def test_a_change_of_a_part_that_is_cancelled_while_it_waits_for_its_turn_
     furnished: Front, change: str
 ) -> None:
     await prepared(furnished)
-    furnished.place.hold()
-    first = furnished.heal_ledger.lose("a", [PartId(A, 0)], "the disk is gone")
-    await furnished.place.held()
-    waits = PART_CHANGES[change](furnished)
-    assert not waits.called
-    waits.cancel()
-    with pytest.raises(CancelledError):
-        await waits
-    furnished.place.release()
-    await first
+    await cancel_in_its_turn(
+        furnished,
+        lambda: furnished.heal_ledger.lose("a", [PartId(A, 0)], "the disk is gone"),
+        lambda: PART_CHANGES[change](furnished),
+    )
     found = await furnished.catalog.lookup("/c/f")
     assert isinstance(found, Manifest)
     assert found.nodes == ("", *NODES[1:])
