@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, execute, fail
 from zope.interface import implementer
 
 from splitd.catalog.changes import Changes
-from splitd.catalog.judging import refuse_failed, refuse_locked_name, refuse_locked_removal
+from splitd.catalog.judging import refuse_locked_name, refuse_removal
 from splitd.catalog.metering import Claim, Meters
 from splitd.catalog.state import State
 from splitd.errors import BadName, NameTaken, NotFound, SplitdError
@@ -57,12 +57,7 @@ class JournalledBin:
         target, weight, claim = Binned(key, path).lies_at, Weight(), Claim(self._meters)
 
         def judge() -> tuple[Record, tuple[Binned, Weight]]:
-            present = self._state.tree.lookup(path)
-            if present is None:
-                raise NotFound(f"there is no {path}")
-            lock_ms = self._changes.lock_ms()
-            refuse_failed(self._state, condition, path, present, lock_ms)
-            refuse_locked_removal(self._state, condition, path, lock_ms)
+            refuse_removal(self._state, condition, path, self._changes.lock_ms())
             binned = Binned(key, path, user, self._state.tree.has_collection(path))
             return records.EntryBinned(path, target, self._changes.now_ms(), {BINNED: binned.note()}), (binned, weight)
 

@@ -27,7 +27,7 @@ from splitd.catalog.judging import (
     refuse_failed,
     refuse_locked_file,
     refuse_locked_name,
-    refuse_locked_removal,
+    refuse_removal,
 )
 from splitd.catalog.keys import JournalledKeys
 from splitd.catalog.layouts import JournalledLayouts
@@ -38,7 +38,7 @@ from splitd.catalog.moving import JournalledPartMoves
 from splitd.catalog.namespace import JournalledNamespace
 from splitd.catalog.quotas import JournalledQuotas
 from splitd.catalog.state import State
-from splitd.errors import BadName, NotFound
+from splitd.errors import BadName
 from splitd.interfaces.catalog import Admitted, ICatalog
 from splitd.interfaces.fronts import IFronts
 from splitd.interfaces.journal import IJournal
@@ -252,12 +252,7 @@ class JournalledCatalog:
         def judge() -> tuple[Record, None]:
             if path == "/":
                 raise BadName("the root cannot be deleted")
-            present = self._state.tree.lookup(path)
-            if present is None:
-                raise NotFound(f"there is no {path}")
-            lock_ms = self._changes.lock_ms()
-            refuse_failed(self._state, condition, path, present, lock_ms)
-            refuse_locked_removal(self._state, condition, path, lock_ms)
+            refuse_removal(self._state, condition, path, self._changes.lock_ms())
             return records.EntryDeleted(path, self._changes.now_ms()), None
 
         claim = Claim(self._meters)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from splitd.catalog.state import State
-from splitd.errors import Locked, NotACollection, PreconditionFailed
+from splitd.errors import Locked, NotACollection, NotFound, PreconditionFailed
 from splitd.model.conditions import Condition, Held
 from splitd.model.if_header import Standing
 from splitd.model.locks import Lock
@@ -126,6 +126,20 @@ def refuse_locked_removal(state: State, condition: Condition, path: str, now_ms:
     pruned = state.tree.first_pruned(path)
     if pruned is not None:
         refuse_locked_name(state, condition, pruned, now_ms)
+
+
+def refuse_removal(state: State, condition: Condition, path: str, now_ms: int) -> None:
+    """Refuse to remove a name if there is none, or if a condition or a lock forbids it.
+
+    :raise NotFound: nothing has this path.
+    :raise NotACollection, PreconditionFailed: as `refuse_failed` does.
+    :raise Locked: as `refuse_locked_removal` does.
+    """
+    present = state.tree.lookup(path)
+    if present is None:
+        raise NotFound(f"there is no {path}")
+    refuse_failed(state, condition, path, present, now_ms)
+    refuse_locked_removal(state, condition, path, now_ms)
 
 
 def refuse_locked_file(
