@@ -14,7 +14,17 @@ import click
 
 from splitd.catalog.backup import BackupReader, encode_backup
 from splitd.cli.errors import CommandFailed, TransferBroken
-from splitd.cli.recover import Node, NotRecovered, read_entries, read_keys, read_trust
+from splitd.cli.recover import (
+    Node,
+    NotRecovered,
+    ca_option,
+    data_option,
+    key_option,
+    read_entries,
+    read_keys,
+    read_trust,
+    registry_option,
+)
 from splitd.cli.server import read_pieces
 from splitd.cli.session import Session, pass_session
 from splitd.cli.writing import resolved, whole_file
@@ -115,20 +125,10 @@ def _now_ms() -> int:
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
-@click.option(
-    "--data", type=click.Path(path_type=Path, file_okay=False), required=True, help="The data folder to make; empty."
-)
-@click.option(
-    "--registry", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The front's registry."
-)
-@click.option(
-    "--key", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The file with the cluster key."
-)
-@click.option(
-    "--ca",
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="The front's setting node_ca, if the nodes have TLS.",
-)
+@data_option
+@registry_option
+@key_option
+@ca_option
 @click.option(
     "--hold-days",
     type=click.FloatRange(min=0, max=3650),

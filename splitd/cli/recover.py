@@ -32,6 +32,21 @@ from storaged.system.os_errors import os_reason
 
 _TIMEOUT_S = 10.0
 
+registry_option = click.option(
+    "--registry", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The front's registry."
+)
+key_option = click.option(
+    "--key", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The file with the cluster key."
+)
+ca_option = click.option(
+    "--ca",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="The front's setting node_ca, if the nodes have TLS.",
+)
+data_option = click.option(
+    "--data", type=click.Path(path_type=Path, file_okay=False), required=True, help="The data folder to make; empty."
+)
+
 
 class NotRecovered(CommandFailed):
     """The journal was not made; the message says why."""
@@ -130,20 +145,10 @@ class Node:
 
 
 @click.command()
-@click.option(
-    "--registry", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The front's registry."
-)
-@click.option(
-    "--key", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The file with the cluster key."
-)
-@click.option(
-    "--ca",
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="The front's setting node_ca, if the nodes have TLS.",
-)
-@click.option(
-    "--data", type=click.Path(path_type=Path, file_okay=False), required=True, help="The data folder to make; empty."
-)
+@registry_option
+@key_option
+@ca_option
+@data_option
 @click.option(
     "--accept-loss", is_flag=True, help="Take the best copy there is, though acknowledged changes may be missing."
 )
