@@ -8,9 +8,10 @@ from botocore.loaders import Loader
 
 from splitd.frontends.s3.buckets.configuration import delete_none, get_no_lock
 from splitd.frontends.s3.errors import S3Error
-from splitd.frontends.s3.operations import find_operation
+from splitd.frontends.s3.operations import find_operation, refuse_deciding
 from splitd.frontends.s3.query import Query
 from splitd.frontends.s3.target import Target
+from tests.s3 import FakeRequest
 
 MODEL: dict[str, Any] = Loader().load_service_model("s3", "service-2")["operations"]
 OTHER_HOSTS = frozenset({"WriteGetObjectResponse"})
@@ -103,3 +104,44 @@ def test_a_part_without_its_upload_does_not_replace_the_object() -> None:
             assert find("PUT", "key", query, copies=copies) == "InvalidArgument"
     assert find("GET", "key", "partNumber=1") is find("GET", "key", "")
     assert find("PUT", "key", "partNumber=1&uploadId=u") is find("PUT", "key", "uploadId=u")
+
+
+WRITES = [
+    *(("PUT", query) for query in ("", "partNumber=1&uploadId=u", "tagging", "acl")),
+    *(("POST", query) for query in ("uploads", "uploadId=u")),
+    *(("DELETE", query) for query in ("", "uploadId=u", "tagging")),
+]
+JUDGED = {
+    ("PUT", ""): {"If-Match", "If-None-Match"},
+    ("POST", "uploadId=u"): {"If-Match", "If-None-Match"},
+    ("DELETE", ""): {"If-Match", "x-amz-if-match-size", "x-amz-if-match-last-modified-time"},
+}
+CONDITIONS = [
+    "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "x-amz-if-match-size",
+    "x-amz-if-match-last-modified-time", "Content-Range", "x-amz-copy-source-range", "x-amz-copy-source-if-match",
+]  # fmt: skip
+
+
+def is_refused(method: str, query: str, header: str, *, copies: bool = False) -> bool:
+    source = [("x-amz-copy-source", "b/k")] if copies else []
+    request: Any = FakeRequest(method, f"/bucket/k?{query}", [("Host", "h"), (header, "1"), *source])
+    try:
+        refuse_deciding(find(method, "key", query, copies=copies), request)
+    except S3Error as problem:
+        return (problem.code, problem.details["Header"]) == ("NotImplemented", header.lower())
+    return False
+
+
+def test_no_change_is_made_whose_condition_is_not_judged() -> None:
+    for method, query in WRITES:
+        for header in CONDITIONS:
+            is_judged = header in JUDGED.get((method, query), ())
+            assert is_refused(method, query, header) is not is_judged, (method, query, header)
+    for header in CONDITIONS:
+        of_object, of_part = {"If-Match", "If-None-Match"}, {"x-amz-copy-source-range"}
+        of_source = {"x-amz-copy-source-if-match"}
+        assert is_refused("PUT", "", header, copies=True) is (header not in of_object | of_source), header
+        part = is_refused("PUT", "partNumber=1&uploadId=u", header, copies=True)
+        assert part is (header not in of_part | of_source), header
+        assert not is_refused("GET", "", header)
+    assert is_refused("PUT", "tagging", "x-amz-copy-source"), "it copies nothing"

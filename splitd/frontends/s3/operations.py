@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
 
 from splitd.frontends.s3.buckets.acl import get_bucket_acl, get_object_acl, put_bucket_acl, put_object_acl
 from splitd.frontends.s3.buckets.configuration import (
@@ -39,6 +40,7 @@ from splitd.frontends.s3.objects.get import get_object, head_object
 from splitd.frontends.s3.objects.put import put_object
 from splitd.frontends.s3.objects.tagging import delete_object_tagging, get_object_tagging, put_object_tagging
 from splitd.frontends.s3.target import Target
+from storaged.http import IRequest
 
 Operation = Callable[[S3Request], Awaitable[None]]
 
@@ -156,6 +158,26 @@ _WITHOUT_VERSION = frozenset(
 )
 """Operations on objects that are of no version."""
 
+_WRITES = frozenset({"if-match", "if-none-match"})
+_SOURCE = frozenset(
+    {
+        "x-amz-copy-source",
+        "x-amz-copy-source-if-match",
+        "x-amz-copy-source-if-modified-since",
+        "x-amz-copy-source-if-none-match",
+        "x-amz-copy-source-if-unmodified-since",
+    }
+)
+_READ_BY: Mapping[Operation, frozenset[str]] = {
+    put_object: _WRITES,
+    complete_upload: _WRITES,
+    copy_object: _WRITES | _SOURCE,
+    upload_part_copy: _SOURCE | {"x-amz-copy-source-range"},
+    delete_object: frozenset({"if-match", "x-amz-if-match-size", "x-amz-if-match-last-modified-time"}),
+}
+_DECIDING = frozenset({"content-range", "if-modified-since", "if-unmodified-since"}).union(*_READ_BY.values())
+"""Headers that decide whether something is changed, and into what: each operation has to know those that come."""
+
 
 def _is_harmless(name: str) -> bool:
     """Return whether a parameter without a value means nothing.  Those that begin with x- are the clients' own."""
@@ -192,3 +214,26 @@ def find_operation(method: str, target: Target, *, copies: bool) -> Operation:
             "NotImplemented", f"A header or query you provided implies functionality that is not implemented: {part}"
         )
     raise S3Error("MethodNotAllowed", "The specified method is not allowed against this resource.", Method=method[:20])
+
+
+def refuse_deciding(operation: Operation, request: IRequest) -> None:
+    """Refuse a request that changes something, if a header should decide about that and the operation does not read it.
+
+    :raise S3Error: there is such a header.
+    """
+    if request.method in {b"GET", b"HEAD"}:
+        return
+    name = _find_deciding(operation, tuple(request.header_names()))
+    if name:
+        raise S3Error(
+            "NotImplemented",
+            f"A header you provided implies functionality that is not implemented: {name}",
+            Header=name,
+        )
+
+
+@lru_cache(128)  # the headers of a client's requests have the same names
+def _find_deciding(operation: Operation, names: tuple[str, ...]) -> str:
+    """Return the first name of a header that would decide, and that the operation does not read; empty for none."""
+    read = _READ_BY.get(operation, frozenset())
+    return next((name for name in names if name in _DECIDING and name not in read), "")

@@ -19,7 +19,7 @@ from splitd.frontends.s3.door import OWNER, S3Door, S3Request, refuse_other_owne
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.headers import refuse_unsupported
 from splitd.frontends.s3.keys import Keys, no_such_bucket
-from splitd.frontends.s3.operations import find_operation
+from splitd.frontends.s3.operations import find_operation, refuse_deciding
 from splitd.frontends.s3.signing.authentication import Authenticator
 from splitd.frontends.s3.target import parse_target
 from storaged.http import BodyBroken, IRequest, StreamingResource
@@ -102,6 +102,7 @@ class S3Resource(StreamingResource):
             request.method.decode("ascii", "replace"), target, copies=request.has_header(b"x-amz-copy-source")
         )
         refuse_unsupported(request)
+        refuse_deciding(operation, request)
         if request.has_header(OWNER):
             await refuse_other_owner(asked)
         try:
