@@ -196,6 +196,7 @@ async def test_a_form_without_a_policy_is_for_those_who_may(
         request: Any = AWSRequest(method="POST", url="http://h/bucket")
         request.context["s3-presign-post-fields"] = {"key": key}
         request.context["s3-presign-post-policy"] = {"expiration": LATER, "conditions": [["starts-with", "$key", ""]]}
+        request.context["s3-presign-post-policy"]["conditions"].append({"bucket": "bucket"})
         S3SigV4PostAuth(Credentials("ANNA", SECRET), "s3", "us-east-1").add_auth(request)
         answer = await post(root, dict(request.context["s3-presign-post-fields"]))
         assert answer.code == code, "what the policy allows, its author must be allowed"

@@ -43,9 +43,11 @@ def test_each_condition_must_hold() -> None:
 
 
 def test_a_field_without_a_condition_is_refused() -> None:
-    found = policy({"key": "k"})
+    found = policy({"key": "k"}, {"bucket": "b"})
     fields = {"bucket": "b", "key": "k", "policy": "p", "x-amz-signature": "s", "x-ignore-me": "1", "signature": "s"}
     assert verdict(found, fields) == ""
+    for conditions in ([{"key": "k"}], [{"bucket": "b"}], []):
+        assert verdict(policy(*conditions), fields) == "AccessDenied", "it would be good for any bucket, or any key"
     for other in ("acl", "x-amz-meta-a", "x-amz-date", "content-type"):
         assert verdict(found, {**fields, other: "1"}) == "AccessDenied", other
 

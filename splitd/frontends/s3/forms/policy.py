@@ -54,7 +54,7 @@ class Policy:
             if not (found == value if kind == "eq" else found.startswith(value)):
                 raise _refused(f'Policy Condition failed: ["{kind}", "${field}", "{value}"]')
         for field in fields:
-            if field not in named and field not in _UNCHECKED and not field.startswith(_IGNORED) and field != "bucket":
+            if field not in named and field not in _UNCHECKED and not field.startswith(_IGNORED):
                 raise _refused(f"Extra input fields: {field[:100]}")
 
     def check_least(self, size: int) -> None:
