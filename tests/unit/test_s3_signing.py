@@ -249,14 +249,25 @@ def test_what_is_said_of_the_payload_must_be_known() -> None:
     assert refused(request) == "InvalidRequest"
 
 
-def version2(method: str, path: str, expires: str | None = None) -> FakeRequest:
+def test_what_a_signed_url_leaves_open_of_the_payload_is_taken_as_it_is_said() -> None:
+    """The framing of a body must not become a part of the object because nobody has signed that there is one."""
+    for word in ("STREAMING-UNSIGNED-PAYLOAD-TRAILER", "0" * 64):
+        request = a_url()
+        assert prove(request).payload == UNSIGNED
+        request.headers["x-amz-content-sha256"] = [word]
+        assert prove(request).payload == word
+        older = version2("PUT", "/bucket/key", {"x-amz-content-sha256": word})
+        assert prove_now(older).payload == word
+
+
+def version2(method: str, path: str, headers: dict[str, str] | None = None, expires: str | None = None) -> FakeRequest:
     """Return a request whose URL botocore has signed by version 2."""
-    request: Any = AWSRequest(method=method, url=HOST + path)
+    request: Any = AWSRequest(method=method, url=HOST + path, headers=headers)
     HmacV1QueryAuth(Credentials(ACCESS_KEY, SECRET_KEY), 60).add_auth(request)
     uri = request.url.removeprefix(HOST)
     if expires is not None:
         uri = re.sub(r"Expires=[0-9]+", f"Expires={expires}", uri)
-    return FakeRequest(method, uri, [("Host", "s3.example")])
+    return FakeRequest(method, uri, [("Host", "s3.example"), *(headers or {}).items()])
 
 
 def prove_now(request: FakeRequest) -> Proof:
@@ -279,7 +290,7 @@ def test_nothing_of_a_signed_url_of_version_2_can_be_changed() -> None:
             prove_now(request)
     for expires in ("1", "9999999999", "x", ""):
         with pytest.raises(S3Error):
-            prove_now(version2("GET", "/bucket/key", expires))
+            prove_now(version2("GET", "/bucket/key", expires=expires))
 
 
 @given(st.binary(max_size=200), st.text(st.characters(exclude_categories=["Cs"]), max_size=200))

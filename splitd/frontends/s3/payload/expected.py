@@ -82,9 +82,15 @@ def read_form(fields: IRequest) -> Expected:
 
 
 def _length(request: IRequest, *, is_chunked: bool) -> int | None:
-    if not is_chunked:
-        return request.body.length
     stated = request.getHeader("x-amz-decoded-content-length")
+    if not is_chunked:
+        if stated is not None and stated != str(request.body.length):
+            # The framing would be stored as the object's own bytes.
+            raise S3Error(
+                "InvalidRequest",
+                "x-amz-decoded-content-length is of a body in aws-chunked, and x-amz-content-sha256 announces none",
+            )
+        return request.body.length
     if stated is None:
         raise S3Error("MissingContentLength", "a body in aws-chunked needs x-amz-decoded-content-length")
     if not _NUMBER.match(stated):

@@ -125,7 +125,7 @@ class Authenticator:
         if not payload:
             raise S3Error("InvalidRequest", f"a signed request needs the header {_CONTENT_SHA256}")
         self._check_scope(claim, time, "AuthorizationHeaderMalformed")
-        return self._compare(request, raw_path, query.canonical(), claim, time, payload)
+        return self._compare(request, raw_path, query.canonical(), claim, time, payload, payload)
 
     def _prove_presigned(self, request: IRequest, raw_path: bytes, query: Query) -> Proof:
         claim = parse_presigned(query)
@@ -136,8 +136,10 @@ class Authenticator:
         if now_s >= signed_s + claim.expires_s:
             raise expired(str(claim.expires_s))
         self._check_scope(claim, claim.time, "AuthorizationQueryParametersError")
-        payload = _stated_payload(request, UNSIGNED) if _CONTENT_SHA256 in claim.signed.split(";") else UNSIGNED
-        return self._compare(request, raw_path, query.canonical(without=SIGNATURE.encode()), claim, claim.time, payload)
+        payload = _stated_payload(request, UNSIGNED)
+        signed = payload if _CONTENT_SHA256 in claim.signed.split(";") else UNSIGNED
+        canonical = query.canonical(without=SIGNATURE.encode())
+        return self._compare(request, raw_path, canonical, claim, claim.time, payload, signed)
 
     def _prove_version2(self, request: IRequest, bucket: str, raw_path: bytes, query: Query) -> Proof:
         expires = query.get(version2.EXPIRES)
@@ -164,7 +166,7 @@ class Authenticator:
         signature = query.get(version2.SIGNATURE)
         if not is_same(version2.sign(key.secret, text), signature):
             raise _wrong_signature(access_key, text, signature)
-        return Proof(key.principal)
+        return Proof(key.principal, _stated_payload(request, UNSIGNED))
 
     def prove_policy(self, policy: str, fields: Mapping[str, str]) -> Principal:
         """Return who has signed the policy of a form.
@@ -209,7 +211,14 @@ class Authenticator:
         if scope.date != time[:8]:
             raise S3Error(code, f"the day of the credential, {scope.date}, is not that of the request, {time[:8]}")
 
-    def _compare(self, request: IRequest, raw_path: bytes, query: str, claim: Claim, time: str, payload: str) -> Proof:
+    def _compare(
+        self, request: IRequest, raw_path: bytes, query: str, claim: Claim, time: str, payload: str, signed_payload: str
+    ) -> Proof:
+        """Compare the signature.
+
+        :param payload: what the request says of its body's hash.
+        :param signed_payload: what is signed in its place.
+        """
         key = self._find(claim.access_key)
         _refuse_unsigned(request, claim.signed, is_presigned=claim.expires_s is not None)
         signed = claim.signed.split(";")
@@ -218,7 +227,7 @@ class Authenticator:
         text = ""
         for host in _hosts(request):
             headers = [(name, host if name == "host" else _signed_value(request, name)) for name in signed]
-            canonical = canonical_request(method, path, query, headers, claim.signed, payload)
+            canonical = canonical_request(method, path, query, headers, claim.signed, signed_payload)
             text = string_to_sign(time, claim.scope, canonical)
             if is_same(sign(secret, text), claim.signature):
                 return Proof(key.principal, payload, _chunk_signer(payload, secret, time, claim))
@@ -294,7 +303,7 @@ def _find_loose(names: tuple[str, ...], signed: str, is_presigned: bool) -> froz
     """
     wanted = {"host", *(name for name in names if name.startswith("x-amz-"))}
     if is_presigned:
-        wanted.discard(_CONTENT_SHA256)  # it is not looked at then
+        wanted.discard(_CONTENT_SHA256)  # what it says of the body is checked all the same
     return frozenset(wanted.difference(signed.split(";")))
 
 
