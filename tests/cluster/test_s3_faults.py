@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import zlib
 from collections.abc import AsyncIterator, Callable
 from urllib.parse import urlsplit
 
@@ -21,6 +23,7 @@ SIZE = 100_000
 DATA = os.urandom(SIZE)
 FIRST = os.urandom(50_000)
 FRAME = b"%x\r\n%s\r\n"
+CRC32 = b"0\r\nx-amz-checksum-crc32:%s\r\n" % base64.b64encode(zlib.crc32(DATA).to_bytes(4, "big"))
 TRAILER = b"0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n"
 
 
@@ -116,8 +119,17 @@ async def test_a_client_that_leaves_in_the_middle_of_a_part_leaves_the_parts_bef
         FRAME % (SIZE - 1, DATA[1:]) + TRAILER,
         b"%x\r\n%s" % (SIZE, DATA),
         FRAME % (SIZE, DATA) + b"0\r\nx-amz-checksum-crc32",
+        FRAME % (SIZE, DATA) + CRC32 + b"x-amz-checksum-sha256:AAAA\r\n\r\n",
     ],
-    ids=["a wrong checksum", "no last chunk", "no trailer", "too few bytes", "half a chunk", "half a trailer"],
+    ids=[
+        "a wrong checksum",
+        "no last chunk",
+        "no trailer",
+        "too few bytes",
+        "half a chunk",
+        "half a trailer",
+        "a checksum that was not announced",
+    ],
 )
 @pytest.mark.parametrize("part", [False, True], ids=["an object", "a part"])
 @pytest_twisted.ensureDeferred

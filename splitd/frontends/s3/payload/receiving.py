@@ -146,13 +146,16 @@ class Receiver:
 
     def _check_checksum(self) -> Checksum | None:
         expected, algorithm = self._expected, self._expected.algorithm
+        trailer = {} if expected.decoder is None else expected.decoder.trailer
+        for name in trailer:
+            if algorithm is None or name != algorithm.field:
+                raise S3Error("MalformedTrailerError", f"{name[:80]} is in the trailer, and x-amz-trailer lacks it")
         if self._hash is None:
             return None
         if algorithm is None:
             return None if expected.computed is None else Checksum(expected.computed, encode(self._hash.digest()))
         stated = expected.checksum
         if not stated:
-            trailer = {} if expected.decoder is None else expected.decoder.trailer
             if algorithm.field not in trailer:
                 raise S3Error("MalformedTrailerError", f"the trailer lacks {algorithm.field}, which was announced")
             stated = algorithm.check(trailer[algorithm.field])
