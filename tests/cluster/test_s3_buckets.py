@@ -70,6 +70,9 @@ async def test_a_list_of_buckets_has_a_limit_that_is_a_number(s3: S3) -> None:
     for wrong in ("0", "x", "10001", "1" * 5000):
         assert code_of(await s3.get(f"/?max-buckets={wrong}")) == (400, "InvalidArgument"), wrong[:9]
     assert texts(await s3.get("/?max-buckets=1"), "Buckets/Bucket/Name") == ["bucket"]
+    for region, names in (("us-east-1", ["bucket"]), ("eu-west-1", [])):
+        told = await s3.get(f"/?bucket-region={region}&prefix=b")
+        assert (texts(told, "Buckets/Bucket/Name"), texts(told, "Prefix")) == (names, ["b"])
 
 
 @pytest_twisted.ensureDeferred

@@ -97,6 +97,8 @@ async def test_an_object_is_made_of_its_parts(s3: S3) -> None:
     assert code_of(await s3.get("/bucket/k")) == (404, "NoSuchKey"), "nothing is there before the end"
     listed = await s3.get(f"/bucket/k?uploadId={upload}&max-parts=2")
     assert (texts(listed, "Part/PartNumber"), texts(listed, "IsTruncated")) == (["1", "2"], ["true"])
+    nothing = await s3.get(f"/bucket/k?uploadId={upload}&max-parts=0")
+    assert (texts(nothing, "Part"), texts(nothing, "IsTruncated")) == ([], ["false"]), "a client would ask for ever"
     listed = await s3.get(f"/bucket/k?uploadId={upload}&part-number-marker=2")
     assert (texts(listed, "Part/ETag"), texts(listed, "Part/Size")) == ([tags[2]], ["17"])
     parts = list(enumerate(tags, 1))
@@ -114,6 +116,13 @@ async def test_an_object_is_made_of_its_parts(s3: S3) -> None:
     assert (await s3.cluster.get("/bucket/k")).body == WHOLE
     told = await s3.get("/bucket/k?attributes", x_amz_object_attributes="ObjectParts")
     assert (texts(told, "ObjectParts/PartsCount"), texts(told, "ObjectParts/Part/Size")[2]) == (["3"], "17")
+    for most, marker, numbers, truncated in (
+        ("2", "0", ["1", "2"], "true"), ("2", "2", ["3"], "false"), ("0", "0", [], "false")
+    ):  # fmt: skip
+        page = {"x_amz_object_attributes": "ObjectParts", "x_amz_max_parts": most, "x_amz_part_number_marker": marker}
+        told = await s3.get("/bucket/k?attributes", **page)
+        assert texts(told, "ObjectParts/Part/PartNumber") == numbers
+        assert texts(told, "ObjectParts/IsTruncated") == [truncated]
 
 
 @pytest_twisted.ensureDeferred

@@ -104,7 +104,8 @@ async def test_a_range_is_given_only_of_the_version_that_if_range_names(s3: S3) 
 
 @pytest_twisted.ensureDeferred
 async def test_conditions_of_reads(s3: S3) -> None:
-    etag = (await s3.put("/bucket/x", b"1")).header("ETag") or ""
+    kept = {"Cache_Control": "max-age=60", "Expires": "Thu, 01 Jan 2037 00:00:00 GMT"}
+    etag = (await s3.put("/bucket/x", b"1", **kept)).header("ETag") or ""
     modified = (await s3.get("/bucket/x")).header("Last-Modified") or ""
     long_ago = "Sat, 01 Jan 2000 00:00:00 GMT"
     for headers, code in (
@@ -122,6 +123,7 @@ async def test_conditions_of_reads(s3: S3) -> None:
         assert (await s3.get("/bucket/x", **headers)).code == code, headers
     told = await s3.get("/bucket/x", If_None_Match=etag)
     assert (told.header("ETag"), told.body) == (etag, b"")
+    assert [told.header(name.replace("_", "-")) for name in kept] == list(kept.values()), "a cache keeps it for longer"
 
 
 @pytest_twisted.ensureDeferred
@@ -243,3 +245,14 @@ async def test_headers_that_change_nothing_are_taken(s3: S3) -> None:
     for headers in ({"x_amz_api_version": "2006-03-01"}, {"x_amz_te": "append-md5"}):  # SDKs for C++ and for Java
         assert (await s3.put("/bucket/x", b"1", **headers)).code == 200, headers
         assert (await s3.get("/bucket/x", **headers)).body == b"1", headers
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_request_may_choose_headers_of_its_answer(s3: S3) -> None:
+    await s3.put("/bucket/x", b"1", Content_Type="text/x")
+    got = await s3.get("/bucket/x?response-content-type=text%2Fy&response-cache-control=no-store")
+    assert (got.body, got.header("Content-Type"), got.header("Cache-Control")) == (b"1", "text/y", "no-store")
+    for wrong in ("a%0D%0AX-New%3A1", "a%00", "%7F"):
+        for method in ("GET", "HEAD"):
+            answer = await s3.ask(method, f"/bucket/x?response-content-type={wrong}")
+            assert answer.code == 400, wrong

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 
 import attrs
@@ -80,7 +80,8 @@ class Fit:
 
 def _seconds(value: str) -> int | None:
     try:
-        return int(datetime.fromisoformat(value).timestamp())
+        found = datetime.fromisoformat(value)
+        return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp())
     except ValueError:
         return parse_time(value)
 

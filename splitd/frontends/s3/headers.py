@@ -146,9 +146,14 @@ def _metadata(request: IRequest) -> tuple[tuple[str, str], ...]:
             Size=str(size),
             MaxSizeAllowed=str(MOST_METADATA),
         )
-    if any(_CONTROL.search(value) for _, value in found):
+    if any(has_control(value) for _, value in found):
         raise S3Error("InvalidArgument", "a value of x-amz-meta- has control characters")
     return tuple(found)
+
+
+def has_control(value: str) -> bool:
+    """Return whether a value has control characters, which no header can hold."""
+    return _CONTROL.search(value) is not None
 
 
 def parse_tagging(value: str) -> tuple[tuple[str, str], ...]:
@@ -181,7 +186,7 @@ def check_tags(tags: list[tuple[str, str]], most: int = MOST_TAGS) -> tuple[tupl
             raise S3Error("InvalidTag", "The TagKey you have provided is invalid")
         if len(value) > _LONGEST_TAG_VALUE:
             raise S3Error("InvalidTag", "The TagValue you have provided is invalid")
-        if _CONTROL.search(key + value):
+        if has_control(key + value):
             raise S3Error("InvalidTag", "a tag has control characters")
     if len({key for key, _ in tags}) != len(tags):
         raise S3Error("InvalidTag", "Cannot provide multiple Tags with the same key")
@@ -206,6 +211,17 @@ def describe_version(request: IRequest, manifest: Manifest) -> None:
     request.setHeader("Last-Modified", format_time(manifest.created_ms))
 
 
+def describe_freshness(request: IRequest, media: Media) -> None:
+    """Set the headers that say how long a cache may keep an object; also in the answer that it has not changed.
+
+    RFC 9110 section 15.4.5.
+    """
+    if media.cache_control:
+        request.setHeader("Cache-Control", encode_opaque(media.cache_control))
+    if media.expires:
+        request.setHeader("Expires", encode_opaque(media.expires))
+
+
 def describe_object(request: IRequest, manifest: Manifest) -> None:
     """Set the headers that came with an object."""
     media = manifest.media
@@ -214,11 +230,10 @@ def describe_object(request: IRequest, manifest: Manifest) -> None:
         ("Content-Encoding", media.encoding),
         ("Content-Language", media.language),
         ("Content-Disposition", media.disposition),
-        ("Cache-Control", media.cache_control),
-        ("Expires", media.expires),
     ):
         if value:
             request.setHeader(name, encode_opaque(value))
+    describe_freshness(request, media)
     for name, value in media.metadata:
         request.setHeader(META + name, encode_opaque(value))
     if media.tags:

@@ -41,6 +41,8 @@ async def list_objects(request: S3Request) -> None:
 async def list_objects_v2(request: S3Request) -> None:
     """Answer with a page of keys, after a token or `start-after`."""
     query = request.query
+    if query.get("list-type") != "2":
+        raise S3Error("InvalidArgument", "Invalid List Type specified in Request", ArgumentName="list-type")
     token, start = query.get("continuation-token"), query.get("start-after")
     encode = encoder_of(request)
     listing = await _list(request, _read_token(token) if token else start)

@@ -24,9 +24,12 @@ async def list_buckets(request: S3Request) -> None:
     if limit and not (limit.isascii() and limit.isdigit() and len(limit) < 10 and 1 <= int(limit) <= 10_000):
         raise S3Error("InvalidArgument", "max-buckets should be from 1 to 10000", ArgumentName="max-buckets")
     prefix, after = query.get("prefix"), query.get("continuation-token")
-    found = [each for each in await request.keys.buckets() if each[0].startswith(prefix) and each[0] > after]
+    region = request.door.settings.region
+    is_here = query.get("bucket-region", region) == region
+    buckets = await request.keys.buckets() if is_here else []
+    found = [each for each in buckets if each[0].startswith(prefix) and each[0] > after]
     shown = found[: int(limit)] if limit else found
-    buckets = [
+    told = [
         element("Bucket", text("Name", name), text("CreationDate", format_time(bucket.created_ms)))
         for name, bucket in shown
     ]
@@ -37,8 +40,9 @@ async def list_buckets(request: S3Request) -> None:
         document(
             "ListAllMyBucketsResult",
             owner_element(owner_of(request.proof.principal.name)),
-            element("Buckets", *buckets),
+            element("Buckets", *told),
             *more,
+            text("Prefix", prefix) if prefix else "",
         ),
     )
 

@@ -134,7 +134,7 @@ async def list_parts(request: S3Request) -> None:
         text("PartNumberMarker", marker),
         text("NextPartNumberMarker", parts[-1].segment.number if parts else 0),
         text("MaxParts", limit),
-        text("IsTruncated", "true" if len(found) > limit else "false"),
+        text("IsTruncated", "true" if 0 < limit < len(found) else "false"),
         *checksum,
         *map(_part, parts),
     )

@@ -65,7 +65,7 @@ def _parts(request: S3Request, manifest: Manifest) -> str:
         text("PartNumberMarker", marker),
         text("NextPartNumberMarker", shown[-1][0].number if shown else 0),
         text("MaxParts", limit),
-        text("IsTruncated", "true" if len(behind) > limit else "false"),
+        text("IsTruncated", "true" if 0 < limit < len(behind) else "false"),
         *(
             element(
                 "Part",

@@ -9,7 +9,14 @@ from splitd.errors import SplitdError
 from splitd.frontends.s3.conditions import check_read, read_condition
 from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.errors import S3Error
-from splitd.frontends.s3.headers import describe_checksum, describe_object, describe_version, etag_of
+from splitd.frontends.s3.headers import (
+    describe_checksum,
+    describe_freshness,
+    describe_object,
+    describe_version,
+    etag_of,
+    has_control,
+)
 from splitd.frontends.s3.payload.checksums import parse_kept, parse_parts
 from splitd.model.manifest import Manifest
 from splitd.model.segments import MAX_SEGMENTS
@@ -80,9 +87,15 @@ def refuse_version(request: S3Request) -> None:
 
 
 def _refuse_overrides(request: S3Request) -> None:
-    """Refuse to say of an object what nobody with a key has signed."""
-    if request.proof.is_anonymous and request.query and any(name in request.query for name in _OVERRIDES):
-        raise S3Error("InvalidRequest", "Request specific response headers cannot be used for anonymous GET")
+    """Refuse to say of an object what nobody with a key has signed, or what no header can hold."""
+    if not request.query:
+        return
+    for name in _OVERRIDES:
+        if name in request.query:
+            if request.proof.is_anonymous:
+                raise S3Error("InvalidRequest", "Request specific response headers cannot be used for anonymous GET")
+            if has_control(request.query.get(name)):
+                raise S3Error("InvalidArgument", f"{name} has control characters", ArgumentName=name)
 
 
 def _check(request: S3Request, manifest: Manifest) -> None:
@@ -91,6 +104,7 @@ def _check(request: S3Request, manifest: Manifest) -> None:
     except S3Error as problem:
         if problem.status == 304:
             describe_version(request.http, manifest)
+            describe_freshness(request.http, manifest.media)
         raise
 
 
