@@ -127,6 +127,7 @@ async def test_keys_are_listed_in_pages(s3: S3) -> None:
     for key in keys:
         await s3.put(f"/bucket/{key}", b"1")
     assert texts(await s3.get("/bucket"), "Contents/Key") == keys
+    assert code_of(await s3.get("/bucket?list-type=3")) == (400, "InvalidArgument")
     answer = await s3.get("/bucket?list-type=2&delimiter=%2F")
     assert texts(answer, "Contents/Key") == ["b", "z"]
     assert texts(answer, "CommonPrefixes/Prefix") == ["a/", "c/"]

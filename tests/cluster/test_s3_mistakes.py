@@ -78,6 +78,21 @@ async def test_no_framing_is_stored_and_none_is_told(s3: S3) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_no_framing_is_stored_because_the_url_is_what_is_signed(s3: S3) -> None:
+    framed = b"5\r\nsmall\r\n0\r\n\r\n"
+    signed = s3.presigned("PUT", "/bucket/x").removeprefix(s3.cluster.s3_url)
+    nobody = S3(s3.cluster, None)
+    sent = {"Content_Encoding": "aws-chunked", "x_amz_content_sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER"}
+    assert code_of(await nobody.put(signed, framed, **sent)) == (411, "MissingContentLength")
+    assert code_of(await s3.put("/bucket/x", framed, x_amz_decoded_content_length="5")) == (400, "InvalidRequest")
+    assert code_of(await nobody.put(signed, framed, x_amz_content_sha256="0" * 64)) == (
+        400,
+        "XAmzContentSHA256Mismatch",
+    )
+    assert code_of(await s3.get("/bucket/x")) == (404, "NoSuchKey")
+
+
+@pytest_twisted.ensureDeferred
 async def test_each_part_may_have_a_checksum_in_its_trailer(s3: S3) -> None:
     for kind in ({}, {"x_amz_checksum_algorithm": "CRC64NVME", "x_amz_checksum_type": "FULL_OBJECT"}):
         upload = texts(await s3.ask("POST", "/bucket/k?uploads", **kind), "UploadId")[0]
