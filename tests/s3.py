@@ -53,6 +53,10 @@ class FakeRequest:
     def getHeader(self, name: str) -> str | None:
         return self.headers[name.lower()][-1] if name.lower() in self.headers else None
 
+    def only_header(self, name: bytes) -> bytes | None:
+        values = self.headers.get(name.decode(), [])
+        return values[0].encode("utf-8", "surrogateescape") if len(values) == 1 else None
+
     def has_header(self, name: bytes) -> bool:
         return name.decode().lower() in self.headers
 

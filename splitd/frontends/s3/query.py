@@ -55,6 +55,10 @@ class Query:
         return self._by_name
 
 
+NO_QUERY = Query(b"")
+"""That of a URL without parameters."""
+
+
 def _decode(piece: bytes) -> bytes:
     return unquote_to_bytes(piece.replace(b"+", b" ")) if b"%" in piece or b"+" in piece else piece
 

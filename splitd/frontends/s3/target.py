@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from urllib.parse import unquote_to_bytes
 
 import attrs
 
 from splitd.frontends.s3.errors import S3Error
-from splitd.frontends.s3.query import Query
+from splitd.frontends.s3.query import NO_QUERY, Query
 from storaged.http import origin_form
 
 MAX_KEY = 1024
@@ -51,7 +51,7 @@ def is_bucket_name(name: str) -> bool:
     return bool(_BUCKET.match(name)) and not _APART.search(name) and not _ADDRESS.match(name)
 
 
-def parse_target(uri: bytes, host: str, domains: Iterable[str]) -> Target:
+def parse_target(uri: bytes, host: str, domains: Sequence[str]) -> Target:
     """Read what a request names, in its path or, below one of the domains, in the name of the host.
 
     :param host: the value of `Host`.
@@ -61,11 +61,12 @@ def parse_target(uri: bytes, host: str, domains: Iterable[str]) -> Target:
     path = decode_key(raw)
     if not path.startswith("/"):
         raise S3Error("InvalidURI", "Couldn't parse the specified URI.")
-    bucket = _bucket_of(host, domains)
+    parsed = Query(query) if query else NO_QUERY
+    bucket = _bucket_of(host, domains) if domains else ""
     if bucket:
-        return Target(raw, Query(query), bucket, check_key(path[1:]), True)
+        return Target(raw, parsed, bucket, check_key(path[1:]), True)
     bucket, _, key = path[1:].partition("/")
-    return Target(raw, Query(query), bucket, check_key(key))
+    return Target(raw, parsed, bucket, check_key(key))
 
 
 def decode_key(raw: bytes) -> str:
@@ -74,7 +75,7 @@ def decode_key(raw: bytes) -> str:
     :raise S3Error: it is not UTF-8.
     """
     try:
-        return unquote_to_bytes(raw).decode()
+        return (unquote_to_bytes(raw) if b"%" in raw else raw).decode()
     except UnicodeDecodeError:
         raise S3Error("InvalidURI", "Couldn't parse the specified URI.") from None
 
@@ -84,6 +85,8 @@ def check_key(key: str) -> str:
 
     :raise S3Error: it is too long.
     """
+    if len(key) <= MAX_KEY // 4:  # a character has four bytes at most
+        return key
     size = len(key.encode("utf-8", "surrogatepass"))
     if size > MAX_KEY:
         raise S3Error("KeyTooLongError", "Your key is too long", Size=str(size), MaxSizeAllowed=str(MAX_KEY))

@@ -308,6 +308,9 @@ def _find_loose(names: tuple[str, ...], signed: str, is_presigned: bool) -> froz
 
 
 def _signed_value(request: IRequest, name: str) -> str:
+    value = request.only_header(name.encode("ascii"))
+    if value is not None and value.isascii():  # nearly always
+        return canonical_value(value.decode("ascii"))
     values = request.header_values(name)
     if not values:
         raise S3Error("SignatureDoesNotMatch", f"the header {name[:80]} is signed, and did not come")

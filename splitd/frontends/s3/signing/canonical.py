@@ -97,7 +97,8 @@ def signing_key(secret: str, scope: Scope) -> bytes:
 
 def sign(key: bytes, text: str) -> str:
     """Return the signature of a text, its HMAC-SHA256, in hexadecimal digits."""
-    inner, outer = (begun.copy() for begun in _begin_hmac(key))
+    begun = _begin_hmac(key)
+    inner, outer = begun[0].copy(), begun[1].copy()
     inner.update(text.encode("utf-8", "surrogateescape"))
     outer.update(inner.digest())
     digits: str = outer.hexdigest()
