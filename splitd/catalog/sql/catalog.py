@@ -280,7 +280,8 @@ class StoredCatalog(JournalledCatalog):
 
     def admit(self, path: str, condition: Condition) -> Deferred[Admitted]:
         """Ask whether a file may be put at a path now; see `ICatalog`."""
-        return self._changes.read(partial(self._admit, path, condition), path, *condition.paths())
+        admit = partial(self._admit, path, condition)
+        return self._changes.read(admit, path, *condition.paths(), plain=True, locks=True)
 
     def delete(self, path: str, condition: Condition) -> Deferred[None]:
         """Delete a file, or a collection with all that is in it; see `ICatalog`."""

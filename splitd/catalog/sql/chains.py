@@ -13,6 +13,7 @@ from typing import Any
 
 import attrs
 
+from splitd.catalog.sql.about import About
 from splitd.catalog.sql.rows import array
 from splitd.model.paths import place_of
 
@@ -27,6 +28,7 @@ class _Step:
 
     above: int
     name: bytes
+    place: str = ""
     row: Sequence[Any] | None = None  # parent, name, id, implied
     steps: dict[str, int] = attrs.Factory(dict)
     leaves: set[str] = attrs.Factory(set)
@@ -55,11 +57,14 @@ _LOOK = """WITH RECURSIVE step(number, above, name) AS MATERIALIZED (
         SELECT step.number, e.*
         FROM chain JOIN step ON step.above = chain.number JOIN entry e ON e.parent = chain.id AND e.name = step.name
     )
-    SELECT e.number, {columns} FROM chain e LEFT JOIN version v ON v.upload = e.upload"""
+    SELECT e.number, {columns}{more} FROM chain e LEFT JOIN version v ON v.upload = e.upload"""
 
 _LEAVES = """SELECT {columns} FROM unnest(%s::bigint[], %s::bytea[]) AS leaf(parent, name)
     JOIN entry e ON e.parent = leaf.parent AND e.name = leaf.name LEFT JOIN version v ON v.upload = e.upload
     ORDER BY e.parent, e.name"""
+
+MOST_KNOWN = 10_000
+"""How many collections a front knows by their places."""
 
 SHARE, CHANGE, OWN = "KEY SHARE", "NO KEY UPDATE", "UPDATE"
 _STRENGTH = {SHARE: 0, CHANGE: 1, OWN: 2}
@@ -68,14 +73,21 @@ _STRENGTH = {SHARE: 0, CHANGE: 1, OWN: 2}
 class Chains:
     """Loads what the paths of a batch of changes lead through.
 
+    :param known: rows of collections by their places, as earlier transactions have found them: some may be there no
+        more.  Those that are found are added.
     :param take_folder: takes the row of a collection.
     :param take: takes the row of what is at the end of a path.
     """
 
     def __init__(
-        self, cursor: Any, take_folder: Callable[[Sequence[Any]], object], take: Callable[[Sequence[Any]], object]
+        self,
+        cursor: Any,
+        known: dict[str, Sequence[Any]],
+        take_folder: Callable[[Sequence[Any]], object],
+        take: Callable[[Sequence[Any]], object],
     ) -> None:
         self._cursor = cursor
+        self._known = known
         self._take_folder = take_folder
         self._take = take
 
@@ -86,30 +98,38 @@ class Chains:
         absent: Callable[[int, str], object],
         *,
         locks: bool,
+        about: About | None = None,
     ) -> Callable[[], None]:
-        """Load what paths lead through, and ask for what is at their ends.
+        """Ask for what paths lead through, and for what is at their ends.
 
         :param paths: each path, and whether something may be removed there, which may leave implied collections empty.
         :param columns: what to select of the ends.
         :param absent: called with the id of a collection, and a name that it does not have.
         :param locks: whether to hold all of it until the end of the transaction.
-        :return: takes what was asked for.
+        :param about: what to ask for by the same statement, without locks.
+        :return: takes what was asked for; raises `ChainBroken` if a collection is not where it was.
         :raise ChainBroken: other changes came between.
         """
         steps = self._plan(paths)
         if not locks:
-            return self._ask_all(steps, columns, absent)
-        self._walk(steps)
-        if steps[0].row is None:
-            raise ChainBroken("there is no root")
-        self._lock(steps)
-        self._refuse_made(steps)
+            return self._ask_all(steps, columns, absent, about)
+        # A collection that is found where it was, with the id that it had, is the same one: see `_ask_folders`.
+        if not self._recall(steps):
+            self._walk(steps)
+            if steps[0].row is None:
+                raise ChainBroken("there is no root")
+        take_folders = self._lock(steps)
+        if any(step.row is None for step in steps):
+            take_folders()
+            take_folders = _nothing
+            self._refuse_made(steps)
         leaves = [(step.row[2], name) for step in steps if step.row is not None for name in sorted(step.leaves)]
         query = _LEAVES.format(columns=columns) + " FOR UPDATE OF e"
         ends = array([parent for parent, _ in leaves]), array([name.encode() for _, name in leaves])
         found = self._cursor.execute(query, ends) if leaves else None
 
         def take() -> None:
+            take_folders()
             for row in () if found is None else found.fetchall():
                 self._take(row)
             for parent, name in leaves:
@@ -117,19 +137,25 @@ class Chains:
 
         return take
 
-    def _ask_all(self, steps: list[_Step], columns: str, absent: Callable[[int, str], object]) -> Callable[[], None]:
+    def _ask_all(
+        self, steps: list[_Step], columns: str, absent: Callable[[int, str], object], about: About | None
+    ) -> Callable[[], None]:
         """Ask for all of it by one statement, without locks."""
         above, names = [step.above for step in steps[1:]], [step.name for step in steps[1:]]
         for number, step in enumerate(steps):
             above += [number] * len(step.leaves)
             names += [name.encode() for name in step.leaves]
         values = array(range(1, len(names) + 1)), array(above), array(names)
-        found = self._cursor.execute(_LOOK.format(columns=columns), values)
+        more = "" if about is None else f", {about.columns}"
+        found = self._cursor.execute(_LOOK.format(columns=columns, more=more), values)
 
         def take() -> None:
             ids: dict[int, int] = {}
-            for number, *row in sorted(found.fetchall(), key=itemgetter(0)):  # each collection before what is in it
-                self._take(row)
+            rows = sorted(found.fetchall(), key=itemgetter(0))  # each collection before what is in it
+            if about is not None and rows:
+                about.take_from(rows[0])
+            for number, *row in rows:
+                self._take(row if about is None else row[: -about.width])
                 ids[number] = row[2]
             for number, step in enumerate(steps):
                 if number in ids:
@@ -150,11 +176,20 @@ class Chains:
                 folder = name + "/"
                 if folder not in steps[number].steps:
                     steps[number].steps[folder] = len(steps)
-                    steps.append(_Step(number, folder.encode()))
+                    steps.append(_Step(number, folder.encode(), steps[number].place + folder))
                 number = steps[number].steps[folder]
             steps[number].leaves |= {names[-1], names[-1] + "/"} - {""}
             steps[number].removes |= removes
         return steps
+
+    def _recall(self, steps: list[_Step]) -> bool:
+        """Take it that collections are where they were; return whether that is enough to begin with."""
+        rows = [self._known.get(step.place) for step in steps]
+        if any(row is None for row in rows) or any(step.removes for step in steps):
+            return False  # what is removed may take implied collections along: these must be known as they are
+        for step, row in zip(steps, rows, strict=True):
+            step.row = row
+        return True
 
     def _walk(self, steps: list[_Step]) -> None:
         for number, row in self._found(steps):
@@ -168,39 +203,30 @@ class Chains:
 
     def _refuse_made(self, steps: list[_Step]) -> None:
         """Refuse to go on if a collection that was missing was made before the lock was there: it is not locked."""
-        if any(step.row is None for step in steps) and any(
-            steps[number].row is None for number, _ in self._found(steps)
-        ):
+        if any(steps[number].row is None for number, _ in self._found(steps)):
             raise ChainBroken("a collection was made meanwhile")
 
-    def _lock(self, steps: list[_Step]) -> None:
-        wanted: dict[int, str] = {}
-
-        def want(number: int, strength: str) -> None:
-            if _STRENGTH[strength] > _STRENGTH.get(wanted.get(number, ""), -1):
-                wanted[number] = strength
-
-        for number, step in enumerate(steps):
-            if not step.leaves:
-                continue
-            last = number
-            while steps[last].row is None:
-                last = steps[last].above
-            while step.removes and last and steps[last].row[3]:  # type: ignore[index]
-                want(last, OWN)
-                last = steps[last].above
-            want(last, CHANGE)
-            while last := max(steps[last].above, 0):
-                want(last, SHARE)
+    def _lock(self, steps: list[_Step]) -> Callable[[], None]:
+        """Ask for the locks of all collections; return what takes their rows."""
+        wanted = _strengths(steps)
         rest = [number for number, step in enumerate(steps) if step.row is not None and number not in wanted]
         asked = [self._ask_folders(steps, rest, "")]
         for strength in (SHARE, CHANGE, OWN):
             locked = [number for number, each in wanted.items() if each == strength]
             asked.append(self._ask_folders(steps, locked, f" FOR {strength} OF e"))
-        fetched: dict[int, Sequence[Any]] = {}
-        for fetch in asked:
-            fetched |= fetch()
-        self._take_folders(steps, fetched)
+
+        def take() -> None:
+            fetched: dict[int, Sequence[Any]] = {}
+            try:
+                for fetch in asked:
+                    fetched |= fetch()
+            except ChainBroken:
+                for step in steps:
+                    self._known.pop(step.place, None)
+                raise
+            self._take_folders(steps, fetched)
+
+        return take
 
     def _ask_folders(
         self, steps: list[_Step], numbers: Sequence[int], locking: str
@@ -227,3 +253,37 @@ class Chains:
                 step.row = None
             else:
                 self._take_folder(row)
+                self._know(step.place, row)
+
+    def _know(self, place: str, row: Sequence[Any]) -> None:
+        if len(self._known) >= MOST_KNOWN and place not in self._known:
+            self._known.clear()
+        parent, name, id_, _, _, implied, _ = row
+        self._known[place] = parent, name, id_, implied
+
+
+def _strengths(steps: list[_Step]) -> dict[int, str]:
+    """Return how to lock the collections that steps lead to, by the numbers of the steps."""
+    wanted: dict[int, str] = {}
+
+    def want(number: int, strength: str) -> None:
+        if _STRENGTH[strength] > _STRENGTH.get(wanted.get(number, ""), -1):
+            wanted[number] = strength
+
+    for number, step in enumerate(steps):
+        if not step.leaves:
+            continue
+        last = number
+        while steps[last].row is None:
+            last = steps[last].above
+        while step.removes and last and steps[last].row[3]:  # type: ignore[index]
+            want(last, OWN)
+            last = steps[last].above
+        want(last, CHANGE)
+        while last := max(steps[last].above, 0):
+            want(last, SHARE)
+    return wanted
+
+
+def _nothing() -> None:
+    """Nothing is left to take."""

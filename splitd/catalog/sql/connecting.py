@@ -5,14 +5,21 @@ Lanes send the statements of a transaction one after the other without waiting f
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+import math
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from socket import SHUT_RDWR, socket
 from typing import Any
 
 import psycopg
+from psycopg.pq import TransactionStatus
+
+from splitd.catalog.sql.pipeline import Pipeline
+from storaged.system.clocks import elapsed_s
 
 _OPTIONS = {
-    "connect_timeout": 3,  # seconds
     "tcp_user_timeout": 5000,  # milliseconds: a machine that is gone is noticed by then
     "keepalives_idle": 5,
     "keepalives_interval": 2,
@@ -21,29 +28,69 @@ _OPTIONS = {
 }
 
 _SETTINGS = """SET jit TO off; SET max_parallel_workers_per_gather TO 0; SET standard_conforming_strings TO on;
-    SET idle_in_transaction_session_timeout TO '60s'; SET plan_cache_mode TO force_generic_plan"""
+    SET idle_in_transaction_session_timeout TO '60s'; SET plan_cache_mode TO force_generic_plan;
+    SET default_transaction_isolation TO 'read committed'"""
+"""What statements rely on, whatever the server's defaults are."""
+TIMEOUT_S = 3
+"""How long a server may take to let a front in, and again to take the settings."""
 
 
 class Connection(psycopg.Connection[Any]):
     """A connection that can send several statements before it waits for the first one.
 
     :ivar in_transaction: whether a transaction is open that `begin` has begun.
+    :ivar waits_since_s: since when somebody waits for the server, by `elapsed_s`; infinite if nobody does.
+    :ivar is_broken_off: whether `break_off` was called.
     """
 
-    in_transaction = False
+    in_transaction = is_broken_off = _is_of_one = False
+    waits_since_s = math.inf
 
     def __init__(self, pgconn: Any) -> None:
         super().__init__(pgconn)
-        self._stack = ExitStack()
+        self._ahead: Pipeline | None = None
+        # A number of its own for the socket: that of libpq may stand for something else after the connection is lost.
+        self._socket = socket(fileno=os.dup(pgconn.socket))
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Say for the length of the block that somebody waits for the server; see `Watch`."""
+        self.waits_since_s = elapsed_s()
+        try:
+            yield
+        finally:
+            self.waits_since_s = math.inf
+
+    def break_off(self) -> None:
+        """Let who waits for the server wait no longer: the connection is lost.  Any thread may call this."""
+        self.is_broken_off = True
+        with suppress(OSError):  # it is closed already
+            self._socket.shutdown(SHUT_RDWR)
 
     def pipelined(self) -> None:
-        """Send statements without waiting for their results from now on.
+        """Send statements without waiting for their results from now on; see `Pipeline`.
 
-        A statement that fails makes the next one fail whose rows are fetched, or the commit.  Each must have a cursor
-        of its own: a cursor of several statements may return the rows of an earlier one.
+        A statement that fails makes the next one fail whose rows are fetched, or the commit.
         """
         self.autocommit = True
-        self._sent = self._stack.enter_context(self.pipeline())
+        self._ahead = Pipeline(self, self._wait)
+
+    @property
+    def is_pipelined(self) -> bool:
+        """Whether statements are sent without waiting for their results."""
+        return self._ahead is not None
+
+    def _wait(self, wait: Callable[[], object]) -> None:
+        self.waits_since_s = elapsed_s()
+        wait()
+        self.waits_since_s = math.inf
+
+    def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
+        """Execute a statement, or let it be sent, if the connection is `pipelined`.
+
+        :return: what its rows can be fetched of.
+        """
+        return super().execute(query, params, **options) if self._ahead is None else self._ahead.send(query, params)
 
     def begin(self, how: str = "") -> None:
         """Begin a transaction, without waiting for it.
@@ -53,20 +100,29 @@ class Connection(psycopg.Connection[Any]):
         self.execute(f"BEGIN {how}")
         self.in_transaction = True
 
+    def begin_one(self) -> None:
+        """Begin a transaction of one statement, which is committed with it: nothing is sent for that."""
+        self.in_transaction = self._is_of_one = True
+
     def sync(self) -> None:
         """Wait for all statements that were sent.  What was executed outside of a transaction is committed.
 
         :raise psycopg.Error: one of them has failed.
         """
-        self._sent.sync()
+        assert self._ahead is not None
+        self._ahead.sync()
 
     def commit(self) -> None:
         """Commit the transaction.
 
         :raise psycopg.Error: a statement of it has failed, or it is not known whether it was committed.
         """
-        if not self.in_transaction:  # libpq does not know of one that was begun in a pipeline
+        if self._ahead is None:
             super().commit()
+            return
+        if self._is_of_one:
+            self.in_transaction = self._is_of_one = False
+            self.sync()
             return
         committed = self.execute("COMMIT")
         self.sync()
@@ -86,56 +142,65 @@ class Connection(psycopg.Connection[Any]):
 
         :raise psycopg.Error: the connection is lost.
         """
-        if self.in_transaction:
-            while not self._is_drained():
-                if self.closed:
-                    break
-            self.in_transaction = False
-        super().rollback()  # which forgets what was prepared: in a pipeline that failed, some of it was not
-
-    def _is_drained(self) -> bool:
-        """Wait for all statements that were sent; return whether it is done.
-
-        If one has failed, the driver may have taken only some of the results.
-        """
+        if self._ahead is None:
+            super().rollback()
+            return
         try:
             self.sync()
         except psycopg.Error:
-            return False
-        return True
+            if self.closed:
+                raise
+        self.in_transaction = self._is_of_one = False
+        if self.pgconn.transaction_status != TransactionStatus.IDLE:
+            self.execute("ROLLBACK")
+            self.sync()
 
     def close(self) -> None:
         """Close the connection.  Nothing is waited for; an open transaction is rolled back by the server."""
         super().close()
-        with suppress(psycopg.Error):
-            self._stack.close()
+        self._socket.close()
 
 
 class Statements:
     """Executes statements on a connection, each with a cursor of its own."""
 
     def __init__(self, connection: Any) -> None:
-        self._cursor = connection.cursor
+        self._connection = connection
+        self._is_pipelined = isinstance(connection, Connection) and connection.is_pipelined
 
     def execute(self, query: str, values: Any = None) -> Any:
-        """Send a statement; the cursor waits for its rows when they are fetched."""
-        return self._cursor(binary=True).execute(query, values)
+        """Send a statement; return what waits for its rows when they are fetched."""
+        if self._is_pipelined:
+            return self._connection.execute(query, values)
+        return self._connection.cursor(binary=True).execute(query, values)
 
 
-def connector(url: str, connection_class: type[Any] = Connection) -> Callable[[], Any]:
+def connector(
+    url: str, connection_class: type[Connection] = Connection, timeout_s: int = TIMEOUT_S
+) -> Callable[[], Connection]:
     """Return a function that opens a connection.  If that fails, nothing is left open.
 
+    It raises `psycopg.errors.ConnectionTimeout` if the server is there and does not answer.
+
     :param url: the address of the database, as libpq reads it: "postgresql://…".
+    :param timeout_s: how long a server may take to answer, seconds.
     """
 
-    def connect() -> Any:
-        connection = connection_class.connect(url, **_OPTIONS)
+    def connect() -> Connection:
+        connection = connection_class.connect(url, connect_timeout=timeout_s, **_OPTIONS)  # type: ignore[arg-type]
+        late = threading.Timer(timeout_s, connection.break_off)
+        late.daemon = True
+        late.start()
         try:
             connection.execute(_SETTINGS)
             connection.commit()
-        except BaseException:
+        except BaseException as problem:
             connection.close()
+            if connection.is_broken_off:
+                raise psycopg.errors.ConnectionTimeout("the server does not answer") from problem
             raise
+        finally:
+            late.cancel()
         return connection
 
     return connect

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from splitd.catalog.sql.rows import array, array_of_texts
+
 
 class Counts:
     """What one transaction counts.
@@ -27,7 +29,8 @@ class Counts:
             query = """INSERT INTO tally (key, slot, value) SELECT key, %s, value
                 FROM unnest(%s::text[], %s::bigint[]) AS more(key, value)
                 ON CONFLICT (key, slot) DO UPDATE SET value = tally.value + excluded.value"""
-            cursor.execute(query, (self._slot, [key for key, _ in counted], [number for _, number in counted]))
+            keys, numbers = zip(*counted, strict=True)
+            cursor.execute(query, (self._slot, array_of_texts(keys), array(numbers)))
 
 
 def read_counts(cursor: Any) -> dict[str, int]:

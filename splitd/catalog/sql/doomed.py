@@ -21,8 +21,10 @@ class StoredDoomed(DoomedParts):
     """
 
     def __init__(self, load: Callable[[str], None], serials: Ids, cursor: Any) -> None:
-        super().__init__()
+        # Not what `DoomedParts` has, whose mapping for millions takes longer to make than all else of a transaction.
         self._entries = {}
+        self._blocks, self._queues, self._counts = {}, {}, {}
+        self._serial = self._parts = self._copies = self.ended = 0
         self._load = load
         self._serials = serials
         self._cursor = cursor

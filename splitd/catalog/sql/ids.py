@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 BLOCK = 1000
@@ -51,6 +52,13 @@ class NodeNumbers:
                     self._keep(number, node)
             both = known | {number: node for node, number in fresh.items()}
             return tuple([both[number] for number in numbers])
+
+    def known(self, nodes: Sequence[str]) -> list[int] | None:
+        """Return the numbers of nodes, if this front knows them all."""
+        try:
+            return [self._numbers[node] for node in nodes]
+        except KeyError:
+            return None
 
     def number(self, cursor: Any, node: str, fresh: dict[str, int]) -> int:
         """Return the number of a node, which gets one in this transaction if it has none.

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from splitd.catalog.sql.about import About
 from splitd.model.locks import Lock, Locks
 from splitd.model.paths import above, place_of
 
 _MOST_MARKS = 4096
 """How many of the places where a lock was taken are remembered."""
 
+_SUMMARY = """(SELECT coalesce(max(taken), 0) FROM lock_mark), EXISTS (SELECT FROM lock),
+    (SELECT coalesce(min(taken), 0) FROM lock_mark), (SELECT count(*) FROM lock_mark)"""
+_WIDTH = 4
 _COLUMNS = "path, token, scope, deep, owner, taken_ms, expires_ms, holder"
+
+
+class LocksTaken(Exception):
+    """Locks were taken, so their rows must be looked at, too."""
 
 
 class StoredLocks(Locks):
@@ -27,12 +35,21 @@ class StoredLocks(Locks):
         self._marks_before: dict[tuple[str, bool], int] = {}
         self._taken_before = 0
 
-    def ask(self, paths: Iterable[str]) -> Callable[[], None]:
-        """Ask for all that is about some paths; return what takes it."""
-        query = """SELECT (SELECT coalesce(max(taken), 0) FROM lock_mark), EXISTS (SELECT FROM lock),
-            (SELECT coalesce(min(taken), 0) FROM lock_mark), (SELECT count(*) FROM lock_mark)"""
-        found = self._cursor.execute(query)
-        return lambda: self._load(paths, *found.fetchone())
+    def about(self, paths: Iterable[str]) -> About:
+        """Return what loads all that is about some paths."""
+        return About(_SUMMARY, _WIDTH, lambda summary: self._load(paths, *summary))
+
+    def none(self) -> About:
+        """Return what makes sure, by the statement that looks at the paths, that no lock was taken anywhere.
+
+        It raises `LocksTaken` if one was.
+        """
+
+        def take(summary: Sequence[Any]) -> None:
+            if summary[0]:
+                raise LocksTaken
+
+        return About(_SUMMARY, _WIDTH, take)
 
     def _load(self, paths: Iterable[str], taken: int, is_any: bool, first: int, marks: int) -> None:
         if taken:

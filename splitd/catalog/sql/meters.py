@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from splitd.catalog.metering import Meter, Meters
+from splitd.catalog.sql.about import About
+from splitd.catalog.sql.rows import array
 from splitd.catalog.sql.trees import weigh_tree
 from splitd.catalog.state import State
 from splitd.model.binned import metered
@@ -23,15 +25,15 @@ class StoredMeters(Meters):
         self._cursor = cursor
         self._before: dict[str, tuple[int, int]] = {}
 
+    def about(self, paths: Iterable[str]) -> About:
+        """Return what loads and holds the meters of paths, if there are meters at all."""
+        return About("EXISTS (SELECT FROM meter)", 1, lambda found: self.load(paths) if found[0] else None)
+
     def load(self, paths: Iterable[str] | None, *, locks: bool = True) -> None:
         """Load meters, and hold them until the end of the transaction.
 
         :param paths: of the changes; None for all meters.
         """
-        self.ask(paths, locks=locks)()
-
-    def ask(self, paths: Iterable[str] | None, *, locks: bool = True) -> Callable[[], None]:
-        """Ask for what `load` loads; return what takes it."""
         query = "SELECT path, bytes, files FROM meter ORDER BY path"
         places = None if paths is None else [place_of(metered(path)).encode() or b"/" for path in paths]
         if places is not None:
@@ -40,8 +42,8 @@ class StoredMeters(Meters):
                     OR substr(here.place, 1, octet_length(path) + 1) = path || '/'
                     OR substr(path, 1, octet_length(here.place) + 1) = here.place || '/')
                 ORDER BY path"""
-        found = self._cursor.execute(query + " FOR UPDATE" * locks, None if places is None else (places,))
-        return lambda: self._know(found.fetchall())
+        found = self._cursor.execute(query + " FOR UPDATE" * locks, None if places is None else (array(places),))
+        self._know(found.fetchall())
 
     def _know(self, rows: Iterable[tuple[bytes, int, int]]) -> None:
         for column, size, files in rows:

@@ -62,13 +62,10 @@ def newest() -> int:
 
 def version_of(connection: Any) -> int:
     """Return the version of a database's schema; 0 if it is empty."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT to_regclass('migration') IS NOT NULL")
-        if not cursor.fetchone()[0]:
-            return 0
-        cursor.execute("SELECT coalesce(max(version), 0) FROM migration")
-        version: int = cursor.fetchone()[0]
-        return version
+    if not connection.execute("SELECT to_regclass('migration') IS NOT NULL").fetchone()[0]:
+        return 0
+    version: int = connection.execute("SELECT coalesce(max(version), 0) FROM migration").fetchone()[0]
+    return version
 
 
 def migrate(connection: Any, known: Sequence[Migration] | None = None) -> list[Migration]:

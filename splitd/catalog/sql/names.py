@@ -37,23 +37,26 @@ class Names:
     :param cursor: of the transaction.
     :param parts: its versions.
     :param ids: gives ids to collections.
+    :param known: see `Chains`.
     :ivar uploads: those of the files that were loaded.
     :ivar first_page: how many members of a collection are loaded at first.
     """
 
-    def __init__(self, cursor: Any, packing: Packing, parts: PartRows, ids: Ids) -> None:
+    def __init__(
+        self, cursor: Any, packing: Packing, parts: PartRows, ids: Ids, known: dict[str, Sequence[Any]]
+    ) -> None:
         self._cursor = cursor
         self._packing = packing
         self._parts = parts
         self._ids = ids
         self._branches: dict[int, StoredBranch] = {}
         self._changed: dict[tuple[int, str], StoredBranch] = {}
-        self._columns: dict[Packed, bytes | None] = {}  # what `entry.manifest` says of a file
+        self._files: dict[Packed, tuple[Manifest, bytes | None]] = {}  # with what `entry.manifest` says
         self._trashed: list[StoredBranch] = []
         self.uploads: set[str] = set()
         self.first_page = FIRST_PAGE
         self.above = StoredBranch(self, ABOVE, (ABOVE, ""), 0, 0, implied=False)
-        self.chains = Chains(cursor, self._take_folder, self._take)
+        self.chains = Chains(cursor, known, self._take_folder, self._take)
 
     @property
     def root(self) -> StoredBranch:
@@ -110,7 +113,7 @@ class Names:
         packed = None
         if manifest is not None:
             packed = self._packing.pack(manifest)
-            self._columns[packed] = file[2]
+            self._files[packed] = manifest, file[2]
             self.uploads.add(manifest.upload)
         if id_ is None:
             assert packed is not None
@@ -137,6 +140,11 @@ class Names:
             return manifest
         more = manifest.created_ms, data, parity, unit, nodes, manifest.said
         return Manifest(manifest.upload, manifest.size, *more)
+
+    def loaded(self, packed: Packed) -> Manifest | None:
+        """Return the manifest of a file that was loaded."""
+        found = self._files.get(packed)
+        return None if found is None else found[0]
 
     def _branch(
         self, id_: int, where: tuple[int, str], created_ms: int, modified_ms: int, implied: bool
@@ -193,8 +201,8 @@ class Names:
         if packed is None:
             return None, None, None
         manifest = self._packing.unpack(packed)
-        column = self._columns.get(packed)
-        if packed not in self._columns:
+        _, column = self._files.get(packed, (None, None))
+        if packed not in self._files:
             version = self._parts.known(manifest.upload)
             column = None if version is not None and _is_said_by(version, manifest) else encode_manifest(manifest)
         return bytes.fromhex(manifest.upload), manifest.size, column

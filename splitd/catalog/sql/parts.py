@@ -4,15 +4,16 @@ changed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from splitd.catalog.hurt import HurtVersions
-from splitd.catalog.part_moves import PartMoves
+from splitd.catalog.sql.about import About
 from splitd.catalog.sql.counts import Counts
 from splitd.catalog.sql.doomed import StoredDoomed
 from splitd.catalog.sql.ids import Ids, NodeNumbers
-from splitd.catalog.sql.rows import array, array_of, decode_said, encode_said
+from splitd.catalog.sql.part_views import StoredMoves, StoredNames, StoredUploads, StoredVersions
+from splitd.catalog.sql.rows import array, array_of, array_of_texts, decode_said, encode_said
 from splitd.catalog.state import UnderWay
 from splitd.model.holdings import PartCopy
 from splitd.model.manifest import Manifest
@@ -73,22 +74,35 @@ class PartRows:
         """Load what there is of some uploads, unless it was loaded before.  Texts that are no ids are skipped."""
         self.ask(*uploads)()
 
-    def ask(self, *uploads: str) -> Callable[[], None]:
-        """Ask for what `load` loads; return what takes it."""
+    def ask(self, *uploads: str, about: About | None = None) -> Callable[[], None]:
+        """Ask for what `load` loads; return what takes it.
+
+        :param about: what to ask for by the same statement.
+        """
         wanted = [each for each in uploads if each not in self._loaded]
         self._loaded.update(wanted)
         keys = sorted(key for each in wanted if (key := _key(each)) is not None)
         if not keys:
-            return _nothing
-        found = self._cursor.execute(_WHERE, {"keys": array(keys)})
-        return lambda: self._load(keys, found.fetchone())
+            return _nothing if about is None else about.ask(self._cursor)
+        more = "" if about is None else f", {about.columns}"
+        asked = self._cursor.execute(_WHERE.format(locking=self._locking, more=more), {"keys": array(keys)})
 
-    def _load(self, keys: list[bytes], found: Sequence[bool]) -> None:
+        def take() -> None:
+            found = asked.fetchall()
+            if about is not None:
+                about.take_from(found[0])
+                found = [row[: -about.width] for row in found]
+            self._load(keys, found)
+
+        return take
+
+    def _load(self, keys: list[bytes], found: _Rows) -> None:
         # Of most uploads most tables have nothing.
-        *there, is_continued = found
+        *there, is_continued = found[0][:_TABLES]
         if not is_continued:
             self.not_continued.update(key.hex() for key in keys)
-        takes = self._take_uploads, self._take_versions, self._take_names, self._take_moves, self._take_doomed
+        self._take_uploads([row[_TABLES:] for row in found if row[_TABLES] is not None])
+        takes = self._take_versions, self._take_names, self._take_moves, self._take_doomed
         values = (array(keys),)
         asked = [
             (take, self._cursor.execute(query + self._locking, values))
@@ -186,7 +200,7 @@ class PartRows:
         wants = [self._want(each.upload) or (None, None, None) for each in manifests]
         return [
             array([bytes.fromhex(each.upload) for each in manifests]),
-            [array_of(self.numbers_of(each.nodes)) for each in manifests],
+            array_of_texts([array_of(self.numbers_of(each.nodes)) for each in manifests]),
             array([each.parity for each in manifests]),
             *(array([want[column] for want in wants]) for column in range(3)),
         ]
@@ -200,9 +214,9 @@ class PartRows:
             columns = [
                 array([bytes.fromhex(each) for each, _ in begun]),
                 array([way.path.encode() for _, way in begun]),
-                [array_of(self.numbers_of(way.nodes)) for _, way in begun],
+                array_of_texts([array_of(self.numbers_of(way.nodes)) for _, way in begun]),
                 array([way.time_ms for _, way in begun]),
-                [way.front for _, way in begun],
+                array_of_texts([way.front for _, way in begun]),
             ]
             self._cursor.execute(_BEGIN, columns)
         self._counts.add("uploads", len(self._uploads) - len(self._began))
@@ -215,7 +229,9 @@ class PartRows:
         if changed:
             query = """INSERT INTO shared SELECT * FROM unnest(%s::bytea[], %s::int[])
                 ON CONFLICT (upload) DO UPDATE SET names = excluded.names"""
-            self._cursor.execute(query, ([bytes.fromhex(each) for each in changed], list(changed.values())))
+            self._cursor.execute(
+                query, (array([bytes.fromhex(each) for each in changed]), array(list(changed.values())))
+            )
 
     def _flush_moves(self) -> None:
         for copy in self._copies.keys() - self.moves.under_way.keys():
@@ -263,17 +279,25 @@ VERSION = "upload, size, created_ms, data, parity, unit, nodes, said, segment_of
 """The columns of a version."""
 
 _FIND = (
-    "SELECT upload, path, nodes, time_ms, front FROM upload WHERE upload = ANY(%s) ORDER BY upload",
     f"SELECT {VERSION} FROM version WHERE upload = ANY(%s) ORDER BY upload",
     "SELECT upload, names FROM shared WHERE upload = ANY(%s) ORDER BY upload",
     "SELECT upload, part, node, time_ms, front FROM move WHERE upload = ANY(%s)",
     "SELECT node, serial, part, upload, is_copy FROM doomed WHERE upload = ANY(%s) ORDER BY serial, part",
 )
 
-_WHERE = "SELECT " + ", ".join(
-    f"EXISTS (SELECT FROM {table} WHERE upload = ANY(%(keys)s::bytea[]))"
-    for table in ("upload", "version", "shared", "move", "doomed", "continued")
+_WHERE = (
+    """WITH held AS MATERIALIZED (
+        SELECT upload, path, nodes, time_ms, front FROM upload
+        WHERE upload = ANY(%(keys)s::bytea[]) ORDER BY upload{locking})
+    SELECT """
+    + ", ".join(
+        f"EXISTS (SELECT FROM {table} WHERE upload = ANY(%(keys)s::bytea[]))"
+        for table in ("version", "shared", "move", "doomed", "continued")
+    )
+    + ", held.*{more} FROM (VALUES (1)) AS one(one) LEFT JOIN held ON true"
 )
+_TABLES = 5
+"""The uploads under way, and whether other tables have anything, of which so many columns tell."""
 
 _ADD = """INSERT INTO version
         (size, created_ms, data, unit, said, segment_of, upload, nodes, parity, spare, missing, lacking)
@@ -293,99 +317,3 @@ _BEGIN = """INSERT INTO upload (upload, path, nodes, time_ms, front)
     SELECT upload, path, nodes::smallint[], time_ms, front
     FROM unnest(%s::bytea[], %s::bytea[], %s::text[], %s::bigint[], %s::text[])
         AS new(upload, path, nodes, time_ms, front)"""
-
-
-class StoredUploads(MutableMapping[str, UnderWay]):
-    """Uploads under way, which are loaded when they are asked for."""
-
-    def __init__(self, loaded: dict[str, UnderWay], load: Any) -> None:
-        self._loaded = loaded
-        self._load = load
-
-    def __getitem__(self, upload: str) -> UnderWay:
-        self._load(upload)
-        return self._loaded[upload]
-
-    def __setitem__(self, upload: str, under_way: UnderWay) -> None:
-        self._load(upload)
-        self._loaded[upload] = under_way
-
-    def __delitem__(self, upload: str) -> None:
-        self._load(upload)
-        del self._loaded[upload]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._loaded)
-
-    def __len__(self) -> int:
-        return len(self._loaded)
-
-
-class StoredNames(MutableMapping[bytes, int]):
-    """How many names versions with several names have, by their keys."""
-
-    def __init__(self, loaded: dict[str, int], load: Any) -> None:
-        self._loaded = loaded
-        self._load = load
-
-    def __getitem__(self, key: bytes) -> int:
-        self._load(key.hex())
-        return self._loaded[key.hex()]
-
-    def __setitem__(self, key: bytes, names: int) -> None:
-        self._load(key.hex())
-        self._loaded[key.hex()] = names
-
-    def __delitem__(self, key: bytes) -> None:
-        self._load(key.hex())
-        del self._loaded[key.hex()]
-
-    def __iter__(self) -> Iterator[bytes]:
-        return (bytes.fromhex(upload) for upload in self._loaded)
-
-    def __len__(self) -> int:
-        return len(self._loaded)
-
-
-class StoredVersions:
-    """Versions by their uploads; see `splitd.catalog.versions.Versions`."""
-
-    def __init__(self, parts: PartRows) -> None:
-        self._parts = parts
-
-    def add(self, packed: Packed) -> None:
-        """Add a version, once its file has a name."""
-        self._parts.add(packed)
-
-    def find(self, upload: str) -> Packed | None:
-        """Return the packed manifest of an upload; None if there is none."""
-        found = self._parts.known(upload)
-        return None if found is None else self._parts.pack(found)
-
-    def find_key(self, key: bytes) -> Packed | None:
-        """Return what `find` does, by the 16 bytes of the upload's id."""
-        return self.find(key.hex())
-
-    def remove(self, upload: str) -> None:
-        """Remove the version of an upload; do nothing if there is none."""
-        self._parts.remove(upload)
-
-
-class StoredMoves(PartMoves):
-    """Moves of parts; those of an upload are loaded when they are asked for."""
-
-    def __init__(self, doomed: StoredDoomed, load: Any) -> None:
-        super().__init__(doomed)
-        self._nodes = {}
-        self._load = load
-
-    def know(self, record: PartMoveStarted) -> None:
-        """Take note of a move that is under way."""
-        copy = PartCopy(record.upload, record.index, record.target)
-        self.under_way[copy] = record
-        self._of_upload.setdefault(copy.upload, set()).add(copy)
-
-    def refuse_start(self, copy: PartCopy) -> None:
-        """Refuse a move that must not begin; see `PartMoves.refuse_start`."""
-        self._load(copy.upload)
-        super().refuse_start(copy)

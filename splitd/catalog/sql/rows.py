@@ -55,6 +55,16 @@ def array(values: Sequence[bytes | int | None]) -> str:
     return "{" + ",".join([_item(value) for value in values]) + "}"
 
 
+def array_of_texts(values: Sequence[str]) -> str:
+    """Return texts, arrays among them, as the text of an array."""
+    return "{" + ",".join([_quoted(value) for value in values]) + "}"
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
 def _item(value: bytes | int | None) -> str:
     return f'"\\\\x{value.hex()}"' if isinstance(value, bytes) else "NULL" if value is None else str(value)
 

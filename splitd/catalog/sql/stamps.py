@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 
+from splitd.catalog.sql.rows import array
 from splitd.catalog.touched import group_of, touched
 from splitd.model.records import Record
 
@@ -57,7 +58,7 @@ class Touches:
         if self._groups is None or len(self._groups) > _MOST:
             self._cursor.execute(_COUNT, (self._slot, self._slot, None))
         elif self._groups:
-            self._cursor.execute(_COUNT, (self._slot, self._slot, sorted(self._groups)))
+            self._cursor.execute(_COUNT, (self._slot, self._slot, array(sorted(self._groups))))
 
 
 @attrs.define
@@ -95,7 +96,7 @@ class Stamps:
         if known is None or any(known[slot] > now.get(slot, -1) for slot in known):
             return News(None)
         grown = [(slot, known.get(slot, 0), number) for slot, number in now.items() if number > known.get(slot, 0)]
-        rows = cursor.execute(_SINCE, tuple(map(list, zip(*grown, strict=True)))).fetchall()
+        rows = cursor.execute(_SINCE, tuple(map(array, zip(*grown, strict=True)))).fetchall()
         return News(_groups_of(rows, sum(number - before for _, before, number in grown)))
 
 

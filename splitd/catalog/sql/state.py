@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from splitd.catalog.sql.about import About
 from splitd.catalog.sql.branches import StoredBranch
 from splitd.catalog.sql.counts import Counts
 from splitd.catalog.sql.docrows import DocumentRows
@@ -23,6 +24,7 @@ from splitd.catalog.sql.stamps import Touches
 from splitd.catalog.sql.trees import StoredTree, copy_tree, take_apart
 from splitd.catalog.state import State
 from splitd.model.branch import Branch
+from splitd.model.manifest import Manifest
 from splitd.model.packing import KEY, Packed, Packing
 from splitd.model.segments import Segments
 from splitd.model.sharing import Shared
@@ -31,21 +33,27 @@ from splitd.model.subtrees import Copying
 DROPPED_AT_ONCE = 200
 """So many segments are dropped in the transaction that ends them; more are dropped later."""
 
-GATE = 0x73706C74
+NAMES_GATE = 0x73706C74
 """The key of the advisory lock that all changes of names share, and that who takes or releases a lock has alone."""
+DOCUMENTS_GATE = 0x73706C75
+"""The key of the one that each change of documents has alone."""
 
 
 @attrs.define
 class Common:
     """What all transactions of a front have in common; several threads share it.
 
+    :ivar folders: rows of collections by their places; see `Chains`.
     :ivar widest: the most parts that a file has had, as far as this front knows.
+    :ivar has_locks: whether a lock of WebDAV was taken ever, as far as this front knows.
     """
 
     numbers: NodeNumbers = attrs.Factory(NodeNumbers)
     ids: Ids = attrs.Factory(lambda: Ids("entry_ids"))
     serials: Ids = attrs.Factory(lambda: Ids("doomed_serials"))
+    folders: dict[str, Sequence[Any]] = attrs.Factory(dict)
     widest: int = 0
+    has_locks: bool = False
 
 
 class StoredState(State):
@@ -62,7 +70,7 @@ class StoredState(State):
         self.packing = packing
         numbers, serials = common.numbers, common.serials
         self.parts = parts = PartRows(cursor, packing, numbers, serials, self.counts, locks=locks)
-        self.stored_names = Names(cursor, packing, parts, common.ids)
+        self.stored_names = Names(cursor, packing, parts, common.ids, common.folders)
         self.cluster = "loaded"
         self.uploads: Any = parts.uploads
         self.continued = self.stored_continued = StoredContinued(cursor, parts, locks=locks)
@@ -125,23 +133,30 @@ class StoredState(State):
         self.ask(keys)()
         self.parts.load(*self.stored_names.uploads)  # a change of a file that is there replaces or removes it
 
-    def ask(self, keys: Iterable[tuple[str, bool]], *, names_only: bool = False) -> Callable[[], None]:
+    def ask(
+        self, keys: Iterable[tuple[str, bool]], *, names_only: bool = False, unlocked: bool = False
+    ) -> Callable[[], None]:
         """Ask for what changes or looks touch, without waiting for the last answers.
 
         :param keys: as for `load`.
         :param names_only: whether no lock of WebDAV is looked at.
-        :return: takes what was asked for.
+        :param unlocked: whether it is enough to find out by the same statement that there are no such locks.
+        :return: takes what was asked for; raises `LocksTaken` if they had to be `unlocked`, and may not be.
         """
         keys = list(keys)
         paths = [(key, removes) for key, removes in keys if key.startswith("/") and is_text(key)]
+        uploads = [key.partition("/")[0] for key, _ in keys if not key.startswith(("/", "node "))]
         takes: list[Callable[[], None]] = []
+        about: About | None = None
         if paths:
-            takes.append(self.stored_names.chains.ask(paths, COLUMNS, self.stored_names.absent, locks=self._locks))
-            if not names_only:
-                takes.append(self._stored_locks.ask([path for path, _ in paths]))
-            if self._locks:
-                takes.append(self.meters.ask([path for path, _ in paths]))
-        takes.append(self.parts.ask(*(key.partition("/")[0] for key, _ in keys if not key.startswith(("/", "node ")))))
+            names, touched = self.stored_names, [path for path, _ in paths]
+            beside = self._stored_locks.none() if unlocked else None
+            takes.append(names.chains.ask(paths, COLUMNS, names.absent, locks=self._locks, about=beside))
+            if not (names_only or unlocked):
+                about = self._stored_locks.about(touched)
+                if self._locks:
+                    about = about.and_also(self.meters.about(touched))
+        takes.append(self.parts.ask(*uploads, about=about))
 
         def take() -> None:
             for each in takes:
@@ -165,6 +180,10 @@ class StoredState(State):
         id_ = self._common.ids.take(self._cursor)
         self.copies[target] = copy_tree(self.stored_names, self._cursor, entry, id_, time_ms)
         yield
+
+    def shown(self, packed: Packed) -> Manifest:
+        """Unpack a manifest, unless it was just packed; see `State.shown`."""
+        return self.moves.place(self.stored_names.loaded(packed) or self.packing.unpack(packed))
 
     def release(self, entry: Packed | Branch | None) -> None:
         """Take an entry that has no name any more; a file is forgotten at once."""

@@ -10,10 +10,12 @@ from twisted.internet.defer import Deferred
 from splitd.catalog.continued import Continued, place_of
 from splitd.catalog.continuing import JournalledContinuedUploads
 from splitd.catalog.ledger import JournalledUploads, all_of
+from splitd.catalog.sql.beginning import Beginning
 from splitd.catalog.sql.changes import StoredChanges
 from splitd.catalog.sql.rows import name_of
 from splitd.catalog.sql.segments import COLUMNS
 from splitd.interfaces.continued import ContinuedUpload, Segment
+from splitd.interfaces.uploads import Start
 from splitd.model.holdings import PartCopy
 from storaged.parts.format import PartId
 
@@ -22,6 +24,11 @@ class StoredUploads(JournalledUploads):
     """Uploads; see `IUploadLedger`."""
 
     _changes: StoredChanges
+
+    def begin_all(self, starts: Sequence[Start]) -> Deferred[None]:
+        """Record that parts of some uploads may lie on their nodes; see `IUploadLedger.begin_all`."""
+        with self._changes.manner(beginning=Beginning(starts, self._front, self._changes.now_ms)):
+            return super().begin_all(starts)
 
     def abort_abandoned(self) -> Deferred[int]:
         """Abort the uploads and moves of fronts whose leases have expired; see `IUploadLedger.abort_abandoned`."""

@@ -6,6 +6,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from enum import Enum, auto
 from typing import Any
 
 import psycopg
@@ -14,14 +15,16 @@ from twisted.python.failure import Failure
 
 from splitd.catalog.changes import Claim, Prepare
 from splitd.catalog.effects import enact
+from splitd.catalog.sql.beginning import Beginning, begin_at_once
 from splitd.catalog.sql.chains import ChainBroken
 from splitd.catalog.sql.connecting import Statements
 from splitd.catalog.sql.exclusion import EXCLUDED, SHARE, Excluded
 from splitd.catalog.sql.front_rows import LEASE_S
 from splitd.catalog.sql.fronts import RENEWAL_S
 from splitd.catalog.sql.lanes import Job
+from splitd.catalog.sql.lockrows import LocksTaken
 from splitd.catalog.sql.stamps import News, Stamps
-from splitd.catalog.sql.state import GATE, Common, StoredState
+from splitd.catalog.sql.state import DOCUMENTS_GATE, NAMES_GATE, Common, StoredState
 from splitd.model.packing import Packing
 from splitd.model.records import Record
 from storaged.system.clocks import elapsed_s
@@ -55,13 +58,22 @@ class Current:
             del self._local.state
 
 
+class Gate(Enum):
+    """What a change excludes while it is made, on all fronts: nothing, all changes of names, or those of documents."""
+
+    NOTHING = auto()
+    NAMES = auto()
+    DOCUMENTS = auto()
+
+
 class Change(Job):
     """A change whose turn has come.
 
     :param judge: returns the records to write, and the result; or raises to refuse the change.
     :param keys: what it touches.
     :param removes: whether it may leave implied collections empty.
-    :param exclusive: whether no change of names may be made by anybody at the same time.
+    :param gate: what it excludes; one that excludes anything is alone in its transaction.
+    :param beginning: what it begins, if it does nothing else.
     """
 
     def __init__(
@@ -73,13 +85,15 @@ class Change(Job):
         claim: Claim | None = None,
         *,
         removes: bool = False,
-        exclusive: bool = False,
+        gate: Gate = Gate.NOTHING,
         alone: bool = False,
+        beginning: Beginning | None = None,
     ) -> None:
         super().__init__(done)
+        self.beginning = beginning
         self.keys = [(key, removes) for key in keys]
-        self.exclusive = exclusive
-        self.alone = alone or exclusive
+        self.gate = gate
+        self.alone = alone or gate != Gate.NOTHING
         self._judge = judge
         self._prepare = prepare
         self._claim = claim
@@ -104,16 +118,23 @@ class Look(Job):
 
     :param call: looks, and returns the result.
     :param keys: what it looks at, for what is known.
-    :param plain: whether it looks at nothing but the names at its keys.
+    :param plain: whether it looks at nothing but the names at its keys, and, if `locks`, the locks of WebDAV there.
     """
 
     def __init__(
-        self, call: Callable[[], Any], keys: Sequence[str], done: Callable[[Any], object], *, plain: bool = False
+        self,
+        call: Callable[[], Any],
+        keys: Sequence[str],
+        done: Callable[[Any], object],
+        *,
+        plain: bool = False,
+        locks: bool = False,
     ) -> None:
         super().__init__(done)
         self.call = call
         self.keys = [(key, False) for key in keys]
         self.plain = plain
+        self.locks = locks
 
 
 class Check(Look):
@@ -166,6 +187,18 @@ class Connected:
 
 
 _MOST_SHAPES = 10_000
+
+
+def _gate_of(changes: Sequence[Change]) -> str:
+    """Return the expression that keeps out what changes exclude, or that is kept out by those; empty if none is."""
+    gates = {change.gate for change in changes}
+    if Gate.NAMES in gates:
+        return f"pg_advisory_xact_lock({NAMES_GATE})"
+    if Gate.DOCUMENTS in gates:
+        return f"pg_advisory_xact_lock({DOCUMENTS_GATE})"
+    if any(key.startswith("/") for change in changes for key, _ in change.keys):
+        return f"pg_advisory_xact_lock_shared({NAMES_GATE})"
+    return ""
 
 
 class Writer(Connected):
@@ -227,6 +260,9 @@ class Writer(Connected):
             return [outcome for each in batch for outcome in self.work([each])]
 
     def _together(self, changes: Sequence[Change]) -> list[Any]:
+        beginnings = [change.beginning for change in changes if change.beginning is not None]
+        if len(beginnings) == len(changes) and self._begin(beginnings):
+            return [None] * len(changes)
         for left in reversed(range(TRIES)):
             try:
                 return self._try(changes)
@@ -236,14 +272,22 @@ class Writer(Connected):
                     raise
         raise AssertionError
 
+    def _begin(self, beginnings: Sequence[Beginning]) -> bool:
+        """Begin uploads; return whether that was possible without judging the changes."""
+        self._connection.begin_one()
+        try:
+            asked = begin_at_once(Statements(self._connection), beginnings, self._common.numbers, self._slot())
+            self._connection.commit()
+        except _CONFLICTS:
+            self._connection.rollback()
+            return False
+        return bool(asked is not None and asked.fetchone()[0])
+
     def _try(self, changes: Sequence[Change]) -> list[Any]:
         self._connection.begin()
         state = self._state(locks=True)
-        gate: Any = None
-        exclusive = any(change.exclusive for change in changes)
-        if exclusive or any(key.startswith("/") for change in changes for key, _ in change.keys):
-            lock = "pg_advisory_xact_lock" if exclusive else "pg_advisory_xact_lock_shared"
-            gate = state.execute(f"SELECT {lock}({GATE}), {SHARE}")
+        lock = _gate_of(changes)
+        gate = state.execute(f"SELECT {lock}, {SHARE}") if lock else None
         outcomes: list[Any] = []
         with self._current.be(state):
             state.load(key for change in changes for key in change.keys)
@@ -301,14 +345,22 @@ class Reader(Connected):
             return [outcome for each in batch for outcome in self.work([each])]
 
     def _look(self, looks: Sequence[Look]) -> list[Any]:
+        try:
+            return self._look_at(looks)
+        except LocksTaken:
+            self._common.has_locks = True
+            return self._look_at(looks)
+
+    def _look_at(self, looks: Sequence[Look]) -> list[Any]:
         outcomes: list[Any] = []
         # Names are looked at by one statement, which sees one snapshot by itself: no transaction is begun for it.
-        plain = all(look.plain for look in looks)
+        locks = any(look.locks for look in looks)
+        plain = all(look.plain for look in looks) and not (locks and self._common.has_locks)
         if not plain:
             self._connection.begin("ISOLATION LEVEL REPEATABLE READ READ ONLY")
         state = self._state(locks=False)
         with self._current.be(state):
-            take = state.ask((key for look in looks for key in look.keys), names_only=plain)
+            take = state.ask((key for look in looks for key in look.keys), names_only=plain, unlocked=plain and locks)
             statements = Statements(self._connection)
             numbers = self._stamps.ask(statements) if any(isinstance(look, Check) for look in looks) else None
             if plain:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 
 import psycopg
 import pytest
@@ -170,3 +170,27 @@ def test_each_statement_of_a_pipeline_gets_its_own_rows() -> None:
         statements = Statements(connection)
         asked = [statements.execute("SELECT %s::integer", (number,)) for number in range(100)]
         assert [cursor.fetchall() for cursor in asked] == [[(number,)] for number in range(100)]
+
+
+def test_each_transaction_sees_what_was_committed_before_its_statements_whatever_the_server_prefers() -> None:
+    strict = "%20-cdefault_transaction_isolation%3Dserializable"
+    with closing(connector(postgres().url("public") + strict)()) as connection:
+        connection.pipelined()
+        connection.begin()
+        assert connection.execute("SHOW transaction_isolation").fetchone() == ("read committed",)
+
+
+def test_a_failure_that_nobody_has_waited_for_is_told_to_who_waits_next() -> None:
+    with pipelined() as connection:
+        connection.begin()
+        connection.execute("SELECT 1 / 0")
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            connection.execute("SELECT 1").fetchone()
+        connection.rollback()
+
+
+def test_more_is_sent_ahead_than_the_server_and_the_sockets_hold() -> None:
+    with pipelined() as connection:
+        large = "x" * 1_000_000
+        asked = [connection.execute("SELECT %s::text", (large,)) for _ in range(20)]
+        assert all(each.fetchone() == (large,) for each in asked)

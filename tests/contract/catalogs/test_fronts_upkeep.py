@@ -9,7 +9,7 @@ import pytest_twisted
 
 from splitd.catalog.sql.front_rows import LEASE_S
 from splitd.catalog.sql.fronts import LOOKED_UP_S
-from splitd.catalog.sql.state import GATE
+from splitd.catalog.sql.state import NAMES_GATE
 from splitd.model.conditions import ALWAYS
 from storaged.parts.format import PartId
 from tests.catalogs import NODES, A, B
@@ -117,7 +117,7 @@ async def test_a_download_counts_from_the_last_moment_at_which_it_was_not_under_
 async def test_parts_become_doomed_when_that_is_written_and_not_when_the_change_began_to_wait(both: Both) -> None:
     await both.put(0, "/f", A)
     with closing(postgres().connect(both.schema)) as waited_for:
-        waited_for.execute("SELECT pg_advisory_xact_lock(%s)", (GATE,))
+        waited_for.execute("SELECT pg_advisory_xact_lock(%s)", (NAMES_GATE,))
         deleting = both.fronts[0].delete("/f", ALWAYS)
         await becomes(lambda: is_blocked(both, waited_for.info.backend_pid))
         [(meanwhile,)] = both.rows("SELECT clock_timestamp()")
