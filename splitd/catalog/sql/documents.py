@@ -16,12 +16,12 @@ class StoredDocuments(JournalledDocuments):
 
     def put(self, document: Document, expected: int | None = None, most: int | None = None) -> Deferred[Document]:
         """Keep a document; see `IDocuments.put`."""
-        with self._changes.manner(exclusive=True):
+        with self._changes.manner(documents=True):
             return super().put(document, expected, most)
 
     def delete(self, kind: str, key: str, expected: int | None = None) -> Deferred[bool]:
         """Delete a document; see `IDocuments.delete`."""
-        with self._changes.manner(exclusive=True):
+        with self._changes.manner(documents=True):
             return super().delete(kind, key, expected)
 
     def find(self, kind: str, key: str) -> Deferred[Document | None]:
