@@ -8,6 +8,8 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -68,12 +70,24 @@ class Postgres:
 
     def kill(self) -> None:
         """Kill it and all its processes at once, as a power cut does."""
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let it and all its processes stand still for the length of the block; it still takes connections."""
+        self._signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
         children = subprocess.run(
             ["pgrep", "-P", str(self._process.pid)], check=False, capture_output=True, text=True
         ).stdout.split()
         for pid in (self._process.pid, *map(int, children)):
-            os.kill(pid, signal.SIGKILL)
-        self._process.wait()
+            os.kill(pid, number)
 
     def stop(self) -> None:
         """Stop it, and remove its folder."""

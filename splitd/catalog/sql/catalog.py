@@ -29,6 +29,7 @@ from splitd.catalog.sql.seen import StoredFronts
 from splitd.catalog.sql.state import Common
 from splitd.catalog.sql.upkeep import StoredDisks, StoredDoomedParts, StoredHealLedger, StoredVersions
 from splitd.catalog.sql.uploads import StoredContinuedUploads, StoredUploads
+from splitd.catalog.sql.watch import PATIENCE_S, Watch
 from splitd.catalog.sql.workers import Connect, Current, Reader, Writer
 from splitd.catalog.state import State
 from splitd.errors import CatalogAway
@@ -60,6 +61,7 @@ class StoredCatalog(JournalledCatalog):
     :param knows: the version of the schema that its program knows; None for that of this program.
     :param upkeep: whether it may do the upkeep; see `Registration`.
     :param before: the id of a front that has ended, and whose place this one takes; see `Registration`.
+    :param patience_s: see `Watch`.
     """
 
     _changes: StoredChanges
@@ -77,7 +79,10 @@ class StoredCatalog(JournalledCatalog):
         knows: int | None = None,
         upkeep: bool = True,
         before: str = "",
+        patience_s: float = PATIENCE_S,
     ) -> None:
+        self._watch = Watch(connect, patience_s)
+        connect = self._watch.connect
         self._wall = wall
         self._reactor = reactor
         self._new_id = new_id
@@ -159,6 +164,14 @@ class StoredCatalog(JournalledCatalog):
         return Deferred.fromCoroutine(self._start())
 
     async def _start(self) -> None:
+        self._watch.start()
+        try:
+            await self._open()
+        except BaseException:
+            self._watch.stop()
+            raise
+
+    async def _open(self) -> None:
         while not await self._is_registered():
             self._waiting = deferLater(self._clock, _AGAIN_S)
             await self._waiting
@@ -195,12 +208,14 @@ class StoredCatalog(JournalledCatalog):
         return Deferred.fromCoroutine(self._close())
 
     async def _close(self) -> None:
+        self._watch.hasten()
         self.stop()
         await self._abandoned.stop(cancel=True)
         for lane in (self._durable, self._alone, self._light):
             await lane.stop()
         await self._registration.end(self._reactor)
         await self._looks.stop()
+        self._watch.stop()
 
     def renew(self) -> Deferred[None]:
         """Renew the lease of the front now; usually that is done in time by itself."""

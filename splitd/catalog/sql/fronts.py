@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -42,7 +43,9 @@ _REGISTER = """INSERT INTO front (id, slot, expires, address, version)
     ON CONFLICT (id) DO UPDATE SET expires = excluded.expires
     RETURNING slot"""
 
-_FORGET = f"DELETE FROM front WHERE expires < now() - interval '{_KEPT}'"
+# Another front may hold such a row: one that has stood still, and renews its lease after all.
+_FORGET = f"""DELETE FROM front WHERE id IN (
+    SELECT id FROM front WHERE expires < now() - interval '{_KEPT}' FOR UPDATE SKIP LOCKED)"""
 
 _WHOLE = """SELECT v.upload FROM version v WHERE v.upload = ANY(%s)
     AND NOT EXISTS (SELECT FROM doomed d WHERE d.upload = v.upload)"""
@@ -109,8 +112,7 @@ class Registration:
         """
 
         def begin() -> None:
-            connection = self._connect()
-            try:
+            with self._connected() as connection:
                 if version_of(connection) == 0:
                     connection.rollback()
                     migrate(connection)
@@ -130,10 +132,18 @@ class Registration:
                 connection.execute("DELETE FROM front WHERE id = %s", (self._before,))
                 self.epoch = connection.execute("SELECT epoch FROM catalog").fetchone()[0]
                 self.renew(connection)
-            finally:
-                connection.close()
 
         return self._in_thread(reactor, begin)
+
+    @contextmanager
+    def _connected(self) -> Iterator[Any]:
+        """Return a connection for the length of the block, which waits for the database all the time."""
+        connection = self._connect()
+        try:
+            with connection.waiting():
+                yield connection
+        finally:
+            connection.close()
 
     def renew_now(self, reactor: Any) -> Deferred[None]:
         """Renew the lease on a connection of its own.
@@ -150,12 +160,9 @@ class Registration:
         """
 
         def change() -> None:
-            connection = self._connect()
-            try:
+            with self._connected() as connection:
                 make(connection)
                 connection.commit()
-            finally:
-                connection.close()
 
         return self._in_thread(reactor, change)
 
@@ -232,13 +239,10 @@ class Registration:
             self._leads_always = asks
             self.held.forget(UPKEEP)
             try:
-                connection = self._connect()
-                try:
+                with self._connected() as connection:
                     connection.execute("DELETE FROM lease WHERE front = %s", (self._front,))
                     connection.execute("DELETE FROM front WHERE id = %s", (self._front,))
                     connection.commit()
-                finally:
-                    connection.close()
             except psycopg.Error as problem:
                 self._log.info("catalog: the lease of this front will expire by itself: {why}", why=problem)
 

@@ -1,0 +1,142 @@
+"""What holds up one change, or the server itself, does not hold up what has nothing to do with it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import closing
+from typing import Any
+
+import psycopg
+import pytest
+import pytest_twisted
+from twisted.internet.defer import Deferred
+
+from splitd.catalog.sql.catalog import StoredCatalog
+from splitd.catalog.sql.connecting import Connection, connector
+from splitd.catalog.sql.state import NAMES_GATE
+from splitd.errors import CatalogAway
+from splitd.model.conditions import ALWAYS
+from splitd.model.documents import Document
+from storaged.system.clocks import WallClock, elapsed_s
+from tests.cluster.waiting import eventually
+from tests.postgres import postgres
+
+ENOUGH_S = 30
+
+
+class Alone:
+    """A front, and a look at the rows."""
+
+    def __init__(self) -> None:
+        self.schema = postgres().new_schema()
+        self.opened = opened = list[float]()
+
+        class Counted(Connection):
+            def __init__(self, pgconn: Any) -> None:
+                super().__init__(pgconn)
+                opened.append(elapsed_s())
+
+        self._kind = Counted
+
+    def new_front(self, **more: Any) -> StoredCatalog:
+        from twisted.internet import reactor
+
+        connect = connector(postgres().url(self.schema), self._kind, timeout_s=2)
+        return StoredCatalog(connect, reactor, WallClock(), reactor, front="front", **more)
+
+    def beside(self) -> psycopg.Connection:
+        return postgres().connect(self.schema)
+
+    async def waits_for(self, holding: psycopg.Connection) -> None:
+        """Wait until something waits for a connection."""
+        query = "SELECT count(*) FROM pg_stat_activity WHERE %s = ANY(pg_blocking_pids(pid))"
+
+        def is_blocked() -> bool:
+            with closing(self.beside()) as looking:
+                return bool(looking.execute(query, (holding.info.backend_pid,)).fetchone()[0])  # type: ignore[index]
+
+        await eventually(is_blocked)
+
+
+@pytest_twisted.async_yield_fixture
+async def alone() -> AsyncIterator[Alone]:
+    yield Alone()
+
+
+@pytest_twisted.async_yield_fixture
+async def front(alone: Alone) -> AsyncIterator[StoredCatalog]:
+    front = alone.new_front()
+    await front.start()
+    yield front
+    await front.close()
+
+
+def in_time(change: Deferred[Any]) -> Deferred[Any]:
+    """Let a change fail that is held up."""
+    from twisted.internet import reactor
+
+    return change.addTimeout(ENOUGH_S, reactor)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_document_does_not_wait_for_changes_of_names_on_other_fronts(
+    alone: Alone, front: StoredCatalog
+) -> None:
+    with closing(alone.beside()) as copying:
+        copying.execute("SELECT pg_advisory_xact_lock_shared(%s)", (NAMES_GATE,))
+        kept = await in_time(front.documents.put(Document("kind", "key", "owner", "body", 0)))
+        assert await in_time(front.documents.find("kind", "key")) == kept
+        assert await in_time(front.documents.delete("kind", "key"))
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_document_does_not_wait_for_a_copy_on_its_front(alone: Alone, front: StoredCatalog) -> None:
+    await front.make_collection("/a")
+    with closing(alone.beside()) as holding:
+        holding.execute("SELECT FROM entry WHERE parent = 0 FOR UPDATE")
+        copying = front.namespace.copy("/a", "/b", ALWAYS, deep=True, overwrite=False)
+        await alone.waits_for(holding)
+        await in_time(front.documents.put(Document("kind", "key", "owner", "body", 0)))
+        holding.rollback()
+    assert await copying
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_front_that_renews_its_lease_does_not_wait_for_the_row_of_one_that_is_gone(
+    alone: Alone, front: StoredCatalog
+) -> None:
+    with closing(alone.beside()) as other:
+        other.execute("INSERT INTO front (id, slot, expires) VALUES ('gone', 9, now() - interval '1 hour')")
+        other.commit()
+        other.execute("SELECT FROM front WHERE id = 'gone' FOR UPDATE")
+        await in_time(front.renew())
+        other.rollback()
+        await front.renew()
+        assert other.execute("SELECT id FROM front").fetchall() == [("front",)]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_server_that_stands_still_is_away_and_does_not_keep_a_front_from_stopping(alone: Alone) -> None:
+    front = alone.new_front(patience_s=0.1)
+    await front.start()
+    with postgres().paused():
+        with pytest.raises(CatalogAway):
+            await in_time(front.lookup("/f"))
+        await in_time(front.close())
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_change_that_waits_for_long_is_not_broken_off_while_the_server_answers(alone: Alone) -> None:
+    front = alone.new_front(patience_s=0.01)
+    await front.start()
+    try:
+        with closing(alone.beside()) as holding:
+            holding.execute("SELECT FROM entry WHERE parent = 0 FOR UPDATE")
+            making = front.make_collection("/a")
+            await alone.waits_for(holding)
+            before = len(alone.opened)
+            await eventually(lambda: len(alone.opened) > before + 2, "the server is tried")
+            holding.rollback()
+        await in_time(making)
+    finally:
+        await front.close()
