@@ -4,7 +4,9 @@
     bench/database.py --catalog postgresql://splitd@localhost/bench --files 10000000
 
 The files are made by the database itself, as splitd would have made them: 1,000 in each collection, 1,000 collections
-in a tree.  They have no parts on any node.  The database must be empty; it is left as it is.
+in a tree, one file a millisecond, with ids of uploads that say so (`splitd.model.uploads`).  They have no parts on any
+node.  Look-ups are of files that nobody has looked up before: in as many collections as there are at first, because
+those that come together share the way to one collection, and in any.  The database must be empty; it is left as it is.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import os
 import random
 import resource
 from collections.abc import Awaitable, Callable
-from time import monotonic
+from time import monotonic, time_ns
 from typing import Any
 
 import psycopg
@@ -24,32 +26,41 @@ from twisted.internet.task import react
 
 from splitd.catalog.sql.catalog import StoredCatalog
 from splitd.catalog.sql.connecting import connector
+from splitd.catalog.sql.stamps import News
 from splitd.interfaces.uploads import Commit, Start
 from splitd.model.conditions import ALWAYS
 from splitd.model.manifest import Manifest
+from splitd.model.uploads import RANDOM_BYTES, upload_id
 from storaged.system.clocks import WallClock
 
 _NODES = tuple(f"n{number}" for number in range(1, 7))
 _IN_ONE, _FOLDERS = 1000, 1000
 _FIRST = 10**12
 """The id of the first collection; the sequence does not get so far."""
+_BEGAN_MS = 1_700_000_000_000
+"""When the first file was stored, milliseconds since 1970."""
 
-_LOAD = """
+_STORED_MS = f"({_BEGAN_MS} + {{tree}}::bigint * {_IN_ONE * _FOLDERS} + n)"
+_UPLOAD = f"""decode(substr(md5('{{tree}}.' || n), 1, 2) || lpad(to_hex({_STORED_MS}), 12, '0')
+            || substr(md5('{{tree}}.' || n), 3, 18), 'hex')"""
+
+_LOAD = f"""
     INSERT INTO node SELECT n, 'n' || n FROM generate_series(1, 6) AS n ON CONFLICT DO NOTHING;
     INSERT INTO entry (parent, name, id, created_ms, modified_ms)
-        VALUES (1, convert_to('t{tree}/', 'UTF8'), {first}, 1, 1);
+        VALUES (1, convert_to('t{{tree}}/', 'UTF8'), {{first}}, 1, 1);
     INSERT INTO entry (parent, name, id, created_ms, modified_ms)
-        SELECT {first}, convert_to('d' || d || '/', 'UTF8'), {first} + 1 + d, 1, 1
-        FROM generate_series(0, {folders} - 1) AS d;
+        SELECT {{first}}, convert_to('d' || d || '/', 'UTF8'), {{first}} + 1 + d, 1, 1
+        FROM generate_series(0, {{folders}} - 1) AS d;
     INSERT INTO version (upload, size, created_ms, data, parity, unit, nodes)
-        SELECT decode(md5('{tree}.' || n), 'hex'), 4096, 1, 4, 2, 65536, '{{1,2,3,4,5,6}}'
-        FROM generate_series(0, {files} - 1) AS n ORDER BY 1;
+        SELECT {_UPLOAD}, 4096, {_STORED_MS}, 4, 2, 65536, '{{{{1,2,3,4,5,6}}}}'
+        FROM generate_series(0, {{files}} - 1) AS n;
     INSERT INTO entry (parent, name, upload, size)
-        SELECT {first} + 1 + n / {in_one}, convert_to('f' || n % {in_one}, 'UTF8'),
-            decode(md5('{tree}.' || n), 'hex'), 4096
-        FROM generate_series(0, {files} - 1) AS n;
-    INSERT INTO tally SELECT key, 4000, {files}::bigint * factor FROM (VALUES ('files', 1), ('bytes', 4096), {parts})
-        AS counted(key, factor) ON CONFLICT (key, slot) DO UPDATE SET value = tally.value + excluded.value"""
+        SELECT {{first}} + 1 + n / {{in_one}}, convert_to('f' || n % {{in_one}}, 'UTF8'),
+            {_UPLOAD}, 4096
+        FROM generate_series(0, {{files}} - 1) AS n;
+    INSERT INTO tally SELECT key, 4000, {{files}}::bigint * factor
+        FROM (VALUES ('files', 1), ('bytes', 4096), {{parts}}) AS counted(key, factor)
+        ON CONFLICT (key, slot) DO UPDATE SET value = tally.value + excluded.value"""
 
 
 def load(url: str, tree: int, files: int) -> None:
@@ -72,24 +83,34 @@ class Measured:
     """Measures a catalog.
 
     :param trees: how many trees of how many files it has.
+    :param few: how many files the collections have in which files are looked up.
     """
 
-    def __init__(self, catalog: StoredCatalog, trees: int, files: int) -> None:
+    def __init__(self, catalog: StoredCatalog, trees: int, files: int, few: int) -> None:
         self._catalog = catalog
         self._trees, self._files = trees, files
         self._chance = random.Random(1)
+        shuffled = self._chance.sample
+        folders = shuffled(range(-(-trees * files // _IN_ONE)), few // _IN_ONE)
+        self._near = iter(shuffled([each * _IN_ONE + number for each in folders for number in range(_IN_ONE)], few))
+        self._far = iter(shuffled(range(trees * files), few))
 
-    def _path(self) -> str:
-        number = self._chance.randrange(self._files)
-        return f"/t{self._chance.randrange(self._trees)}/d{number // _IN_ONE}/f{number % _IN_ONE}"
+    def _path(self, number: int) -> str:
+        tree, number = divmod(number, self._files)
+        return f"/t{tree}/d{number // _IN_ONE}/f{number % _IN_ONE}"
 
-    async def get(self) -> None:
-        """Look up a file."""
-        assert await self._catalog.lookup(self._path()) is not None
+    async def get_near(self) -> None:
+        """Look up a file, in one of some collections, that was not looked up before."""
+        assert await self._catalog.lookup(self._path(next(self._near))) is not None
+
+    async def get_far(self) -> None:
+        """Look up any file that was not looked up in this way before."""
+        assert await self._catalog.lookup(self._path(next(self._far))) is not None
 
     async def put(self) -> None:
         """Store a file in place of another one, as far as the catalog has to do with it."""
-        path, upload = self._path(), os.urandom(16).hex()
+        path = self._path(self._chance.randrange(self._trees * self._files))
+        upload = upload_id(time_ns() // 1_000_000, os.urandom(RANDOM_BYTES))
         await self._catalog.admit(path, ALWAYS)
         await self._catalog.ledger.begin_all([Start(upload, path, _NODES)])
         version = Manifest(upload, 4096, 1, 4, 2, 65536, _NODES, "")
@@ -132,12 +153,16 @@ def memory_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-async def measure(catalog: StoredCatalog, trees: int, files: int) -> list[float]:
+async def measure(catalog: StoredCatalog, trees: int, files: int, few: int) -> list[float]:
     """Measure a catalog of trees."""
-    measured = Measured(catalog, trees, files)
-    await many(measured.get, 2000, 64)
+    measured = Measured(catalog, trees, files, few)
+    figures = []
+    for look in (measured.get_near, measured.get_far):
+        catalog.kept.tell(News(None))  # what was looked up before is looked up again
+        await many(look, few // 5, 64)
+        figures.append((await many(look, few // 5 * 3, 64))[0])
     await many(measured.put, 500, 64)
-    figures = [(await many(measured.get, 6400, 64))[0], (await many(measured.put, 1920, 64))[0]]
+    figures.append((await many(measured.put, 1920, 64))[0])
     figures += [(await many(measured.page, 31, 1))[1], (await many(measured.move, 31, 1))[1] / 2]
     return [*figures, memory_mib()]
 
@@ -155,7 +180,7 @@ async def main(reactor: Any) -> None:
     load(given.catalog, 0, given.few)
     with psycopg.connect(given.catalog, autocommit=True) as connection:
         connection.execute("ANALYZE")
-        few = await measure(catalog, 1, given.few)
+        few = await measure(catalog, 1, given.few, given.few)
         await catalog.delete("/t0", ALWAYS)
         await catalog.doomed_parts.doomed_nodes()
         in_one = _IN_ONE * _FOLDERS
@@ -166,9 +191,16 @@ async def main(reactor: Any) -> None:
         connection.execute("VACUUM (ANALYZE)")
         size = "SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relname IN ('entry', 'version')"
         bytes_each = float(connection.execute(size).fetchone()[0]) / (trees * in_one)  # type: ignore[index]
-    large = await measure(catalog, trees, in_one)
+    large = await measure(catalog, trees, in_one, given.few)
     await catalog.close()
-    names = ["look-up, CPU us", "put, CPU us", "page of 1,000, ms", "MOVE of a tree, ms", "peak memory, MiB"]
+    names = [
+        "look-up near others, CPU us",
+        "look-up, CPU us",
+        "put, CPU us",
+        "page of 1,000, ms",
+        "MOVE of a tree, ms",
+        "peak memory, MiB",
+    ]
     rows = [[name, one, two, two / one] for name, one, two in zip(names, few, large, strict=True)]
     print(table(["", f"{given.few:,} files", f"{trees * in_one:,} files", "ratio"], rows))
     print(f"{bytes_each:.0f} bytes a file on the database's disk")
