@@ -7,7 +7,7 @@ and a result for each of the request's items, in their order.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import msgspec
 
@@ -143,6 +143,8 @@ def read_results(
     results, problems = answer.results, answer.problems
     if len(results) != len(asked):
         raise NodeUnavailable(f"answered {len(results)} results to the {len(asked)} items of request {answer.number}")
+    if not problems and all(map(fits, asked, results)):  # as nearly always
+        return cast(list[tuple[int, int] | bytes | bool | StoragedError], results)
     outcomes: list[tuple[int, int] | bytes | bool | StoragedError] = []
     failed = 0
     for index, (item, result) in enumerate(zip(asked, results, strict=True)):

@@ -275,6 +275,8 @@ def _fault_of_id(part_id: str) -> BadRequest | None:
 
 def _fault_of_part(part: tuple[str, bytes]) -> BadRequest | None:
     part_id, data = part
+    if len(data) <= SMALL_PART and is_part_id(part_id):
+        return None
     if len(data) > SMALL_PART:
         return BadRequest(f"part {part_id!r}: {len(data)} bytes, a small part has at most {SMALL_PART}")
     return _fault_of_id(part_id)
