@@ -23,6 +23,7 @@ from storaged.http.deadline import Deadline
 from storaged.http.flow import Flow
 from storaged.http.head_reader import HeadReader
 from storaged.http.heads import Head, Refused, format_refusal
+from storaged.http.idle import address_of
 from storaged.http.interfaces import IDrainingProtocol
 from storaged.http.linger import LINGER_S, UNUSED_LINGER_S, Linger
 from storaged.http.reading import read_to_measure
@@ -39,6 +40,7 @@ class HttpConnection(Protocol):
 
     :param peer: the other side.
     :param is_surplus: whether it is only told that its address has too many.
+    :ivar address: what stands for the client; see `address_of`.
     :ivar request: the request in progress, until it is answered and its body has ended; None between requests.
     :ivar begun: whether a request has begun on this connection.
     :ivar is_secure: whether the connection is encrypted.
@@ -52,6 +54,7 @@ class HttpConnection(Protocol):
     def __init__(self, site: Site, peer: Any, *, is_surplus: bool = False) -> None:
         self.site = site
         self.peer = peer
+        self.address = address_of(peer)
         self._is_surplus = is_surplus
         self.request: StreamingRequest | None = None
         self.begun = False
@@ -208,10 +211,7 @@ class HttpConnection(Protocol):
     def _set_reading(self, wanted: bool) -> None:
         if wanted != self._is_reading:
             self._is_reading = wanted
-            if wanted:
-                self.transport.resumeProducing()
-            else:
-                self.transport.pauseProducing()
+            (self.transport.resumeProducing if wanted else self.transport.pauseProducing)()
 
     # Output
 

@@ -21,13 +21,20 @@ _MOST_EMPTY_LINES = 16
 """The most empty lines that are skipped before a request (RFC 9112 section 2.2)."""
 
 
+_MOST_KEPT = 1024
+"""Bytes of a head up to which it is kept, so that headers that come again need not be read again."""
+
+_SECRETS = (b"authorization", b"cookie")
+"""Headers that are not kept longer than their request."""
+
+
 class HeadReader:
     """Finds the heads in what a client sends, and refuses one as soon as it can be: its sender may wait for an answer.
 
     :param limit: the most bytes of a head.
     """
 
-    __slots__ = ("_empty_lines", "_is_first_line_read", "_kept", "_limit", "_searched")
+    __slots__ = ("_before", "_empty_lines", "_is_first_line_read", "_kept", "_limit", "_searched")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -35,6 +42,7 @@ class HeadReader:
         self._searched = 0  # no head ends before this
         self._is_first_line_read = False
         self._empty_lines = 0
+        self._before: Head | None = None  # the one before, if it is kept
 
     def __len__(self) -> int:
         """Return how many bytes of a head that is not whole are kept."""
@@ -65,7 +73,8 @@ class HeadReader:
         if end < 0:
             self._keep(whole, start)
             return None
-        head = read_head(bytes(whole[start:end]), self._limit)
+        head = read_head(bytes(whole[start:end]), self._limit, self._before)
+        self._before = head if end - start <= _MOST_KEPT and not any(map(head.headers.get, _SECRETS)) else None
         rest = bytes(whole[end + 4 :])
         self.forget()
         self._empty_lines = 0

@@ -74,6 +74,7 @@ class Head:
     :param version: b"HTTP/1.1" or b"HTTP/1.0".
     :param headers: the values of each header, in order, by the header's name in lower case.
     :param length: the bytes of the body; None for a body in chunks.
+    :param block: the lines of the headers, as they were sent.
     """
 
     method: bytes
@@ -81,6 +82,7 @@ class Head:
     version: bytes
     headers: dict[bytes, list[bytes]]
     length: int | None
+    block: bytes
 
     @property
     def stays(self) -> bool:
@@ -93,11 +95,13 @@ class Head:
         )
 
 
-def read_head(data: bytes, limit: int) -> Head:
+def read_head(data: bytes, limit: int, before: Head | None = None) -> Head:
     """Read a whole head.
 
     :param data: its bytes, without the empty line and the CRLF before that.
     :param limit: the most bytes that it may have, line ends not counted.
+    :param before: the head of another request.  If its headers are the same, as most clients send them again and
+        again, they are not read again.
     :raise Refused: it is malformed or too large.
     """
     first, _, block = data.partition(b"\r\n")
@@ -108,6 +112,9 @@ def read_head(data: bytes, limit: int) -> Head:
     grown = len(method) + len(uri) + len("  HTTP/1.1") - len(first)  # by encoding the target
     if len(data) + grown - 2 * count > limit:
         raise refuse_size(limit)
+    # In HTTP/1.0 it depends on the method, too, which headers are good.
+    if before is not None and block == before.block and version == before.version == b"HTTP/1.1":
+        return Head(method, uri, version, before.headers, before.length, block)
     if count > MOST_HEADERS:
         raise Refused(431, f"a request should have at most {MOST_HEADERS} headers")
     if not _HEADERS.fullmatch(block):
@@ -120,7 +127,7 @@ def read_head(data: bytes, limit: int) -> Head:
             headers[name].append(value.strip(b" \t"))
         else:
             headers[name] = [value.strip(b" \t")]
-    head = Head(method, uri, version, headers, _length(headers, version))
+    head = Head(method, uri, version, headers, _length(headers, version), block)
     _refuse_bad_headers(head)
     return head
 

@@ -15,8 +15,8 @@ _HEAD_BYTES = 32 * 1024 * 1024
 class IdleConnection(Protocol):
     """A connection that waits for a request, or for the rest of a request's head."""
 
-    peer: Any
-    """The address of the other side (`IAddress`)."""
+    address: str | None
+    """What stands for the client; see `address_of`."""
 
     def evict(self) -> None:
         """End the connection."""
@@ -47,7 +47,7 @@ class IdleConnections:
     def add(self, connection: IdleConnection) -> None:
         """Note that a connection waits for its next request."""
         self._since[connection] = self._clock.seconds()
-        address = address_of(connection.peer)
+        address = connection.address
         if address is None:
             return
         idle = self._by_address.setdefault(address, {})
@@ -61,7 +61,7 @@ class IdleConnections:
         """Note that a connection has a request in progress, or has ended."""
         self._since.pop(connection, None)
         self._held -= self._heads.pop(connection, 0)
-        address = address_of(connection.peer)
+        address = connection.address
         idle = None if address is None else self._by_address.get(address)
         if address is not None and idle is not None:
             idle.pop(connection, None)

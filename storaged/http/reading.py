@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import termios
 from array import array
-from collections.abc import Callable
 from errno import EWOULDBLOCK
 from fcntl import ioctl
-from functools import partial
 from typing import Any
 from weakref import ref
 
 from twisted.internet.main import CONNECTION_LOST
 from twisted.internet.tcp import Connection
 
-_LEAST = 1024
+_SMALL = 16 * 1024
+"""A read of fewer bytes than this, as most requests have, is made into memory that all connections share."""
+
+_shared = memoryview(bytearray(_SMALL))  # of the reactor's thread, which copies the bytes out before it reads again
 
 
 def read_to_measure(transport: Any) -> None:
-    """Make a plain TCP connection ask the kernel, before each read, how many bytes have arrived.
+    """Make a plain TCP connection read into blocks of the right size.
 
     Twisted reads into a new block of `bufferSize` bytes, and then shrinks it to the bytes that have arrived.  If those
     are kept, as the bytes of a small file are, the gap that is left is too small for a block of 256 KiB, and the next
@@ -26,20 +27,35 @@ def read_to_measure(transport: Any) -> None:
     """
     if isinstance(transport, Connection) and type(transport).doRead is Connection.doRead and not transport.TLS:
         # The reactor calls it by this name (interfaces.IReadDescriptor).
-        transport.doRead = partial(_read, ref(transport))  # type: ignore[method-assign]
+        transport.doRead = _Reader(transport).read  # type: ignore[method-assign]
 
 
-def _read(connection: Callable[[], Any]) -> Any:
-    """Read like `tcp.Connection.doRead`, into a block of the right size.
+class _Reader:
+    """Reads from one connection.
 
-    :param connection: returns the transport, which otherwise would be in a reference cycle with its own method.
+    A small read is copied.  After one that was not small, the kernel is asked before each read how many bytes have
+    arrived, which costs a call more, and no copy.
     """
-    transport = connection()
-    count = array("i", [0])
-    try:
-        ioctl(transport.socket, termios.FIONREAD, count)
-        data = transport.socket.recv(min(max(count[0], _LEAST), transport.bufferSize))
-    except OSError as problem:
-        return None if problem.errno == EWOULDBLOCK else CONNECTION_LOST
-    receive: Callable[[bytes], Any] = transport._dataReceived
-    return receive(data)
+
+    __slots__ = ("_is_small", "_transport")
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = ref(transport)  # otherwise it would be in a reference cycle with its own method
+        self._is_small = True
+
+    def read(self) -> Any:
+        """Read once, in place of `Connection.doRead`."""
+        transport: Any = self._transport()
+        most = transport.bufferSize
+        try:
+            if self._is_small:
+                size = transport.socket.recv_into(_shared, min(_SMALL, most))
+                data = bytes(_shared[:size])
+            else:
+                count = array("i", [0])
+                ioctl(transport.socket, termios.FIONREAD, count)
+                data = transport.socket.recv(min(max(count[0], _SMALL), most))
+        except OSError as problem:
+            return None if problem.errno == EWOULDBLOCK else CONNECTION_LOST
+        self._is_small = len(data) < _SMALL
+        return transport._dataReceived(data)

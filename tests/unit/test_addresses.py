@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 
 from storaged.http.addresses import AddressLimit, Verdict
 from storaged.http.admission import IDLE_S
-from storaged.http.idle import IdleConnections
+from storaged.http.idle import IdleConnections, address_of
 from storaged.http.names import OwnNames, parse_networks
 
 LIMIT = 3
@@ -26,6 +26,10 @@ class Connection:
 
     desk: Desk
     peer: Any
+
+    @property
+    def address(self) -> str | None:
+        return address_of(self.peer)
 
     def evict(self) -> None:
         self.desk.leave(self)

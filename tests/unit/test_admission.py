@@ -8,7 +8,6 @@ from typing import Any
 
 import attrs
 import pytest
-from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 
 from storaged.http.admission import IDLE_S, Admission, connection_waits
@@ -22,7 +21,7 @@ class Connection:
     """A connection to the port."""
 
     desk: Desk
-    peer: IPv4Address = attrs.Factory(lambda: IPv4Address("TCP", "10.0.0.7", 1))
+    address: str = "10.0.0.7"
 
     def evict(self) -> None:
         self.desk.leave(self)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from storaged.http.heads import MOST_HEADERS, Refused, read_head
+from storaged.http.heads import MOST_HEADERS, Head, Refused, read_head
 
 LIMIT = 1000
 
@@ -61,3 +61,37 @@ def test_the_number_of_headers_is_limited() -> None:
     with pytest.raises(Refused) as refused:
         read_head(b"\r\n".join([*lines, b"a:"]), 10_000)
     assert refused.value.status == 431
+
+
+REPEATED = [
+    b"Host: h",
+    b"Host: h\r\nX: y",
+    b"Host: h\r\nContent-Length: 7",
+    b"Host: h\r\nTransfer-Encoding: chunked",
+    b"Host: h\r\nExpect: something",
+    b"Host: h\r\nExpect: 100-continue",
+    b"Host: h\r\nHost: h",
+    b"X: y",
+    b"Host: h\r\n folded",
+    b"Host: h\r\nX: " + b"y" * 900,
+    b"",
+]
+
+
+@pytest.mark.parametrize("first", [b"GET /a HTTP/1.1", b"PUT /b HTTP/1.0", b"GET /" + b"c" * 400 + b" HTTP/1.1"])
+@pytest.mark.parametrize("lines", REPEATED)
+def test_a_head_says_the_same_whatever_head_came_before(first: bytes, lines: bytes) -> None:
+    def read(before: Head | None) -> Head | tuple[int, str]:
+        try:
+            return read_head(b"\r\n".join([first, *filter(None, [lines])]), LIMIT, before)
+        except Refused as refused:
+            return refused.status, refused.why
+
+    expected = read(None)
+    for method in (b"GET / HTTP/1.1", b"PUT / HTTP/1.0"):
+        for other in REPEATED:
+            try:
+                before = read_head(b"\r\n".join([method, *filter(None, [other])]), LIMIT)
+            except Refused:
+                continue
+            assert read(before) == expected

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import attrs
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.task import Clock
 
-from storaged.http.idle import IdleConnections
+from storaged.http.idle import IdleConnections, address_of
 
 
 @attrs.define(eq=False)
@@ -17,10 +15,10 @@ class Connection:
 
     host: str | None = "10.0.0.7"
     evicted: bool = False
-    peer: Any = attrs.field(init=False)
+    address: str | None = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.peer = UNIXAddress(None) if self.host is None else IPv4Address("TCP", self.host, 1)
+        self.address = address_of(UNIXAddress(None) if self.host is None else IPv4Address("TCP", self.host, 1))
 
     def evict(self) -> None:
         self.evicted = True

@@ -18,20 +18,20 @@ _LAGS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _LAG_EVERY_S = 0.25
 _METHODS = frozenset(
     {
-        "GET",
-        "HEAD",
-        "PUT",
-        "DELETE",
-        "OPTIONS",
-        "MKCOL",
-        "COPY",
-        "MOVE",
-        "PROPFIND",
-        "PROPPATCH",
-        "LOCK",
-        "UNLOCK",
-        "POST",
-        "PATCH",
+        b"GET",
+        b"HEAD",
+        b"PUT",
+        b"DELETE",
+        b"OPTIONS",
+        b"MKCOL",
+        b"COPY",
+        b"MOVE",
+        b"PROPFIND",
+        b"PROPPATCH",
+        b"LOCK",
+        b"UNLOCK",
+        b"POST",
+        b"PATCH",
     }
 )
 _CUT = "cut"
@@ -43,10 +43,10 @@ class RequestMetrics:
 
     def __init__(self, clock: Any) -> None:
         self._clock = clock
-        self._requests: Counter[tuple[str, str]] = Counter()
+        self._requests: Counter[tuple[bytes, int]] = Counter()  # by method and status; 0 for answers that were cut
         self._under_way = 0
-        self._seconds: dict[str, Distribution] = {}
-        self._sizes = {"PUT": Distribution(_BYTES), "GET": Distribution(_BYTES)}
+        self._seconds: dict[bytes, Distribution] = {}
+        self._sizes = {b"PUT": Distribution(_BYTES), b"GET": Distribution(_BYTES)}
         self._received = self._sent = 0
 
     def began(self, request: IObservedRequest) -> None:  # noqa: ARG002 - the seam's
@@ -56,11 +56,11 @@ class RequestMetrics:
     def ended(self, request: IObservedRequest, *, whole: bool) -> None:
         """Count a request."""
         self._under_way -= 1
-        method = request.method.decode("ascii", "replace")
+        method = request.method
         if method not in _METHODS:
-            method = "other"
+            method = b"other"
         status = request.status
-        self._requests[method, str(status) if whole else _CUT] += 1
+        self._requests[method, status if whole else 0] += 1
         seconds = self._seconds.get(method)
         if seconds is None:
             seconds = self._seconds[method] = Distribution(_SECONDS)
@@ -69,15 +69,15 @@ class RequestMetrics:
         self._received += received
         self._sent += sent
         if whole and status < 300 and method in self._sizes:
-            self._sizes[method].add(received if method == "PUT" else sent)
+            self._sizes[method].add(received if method == b"PUT" else sent)
 
     def refused(self, status: int, peer: str) -> None:  # noqa: ARG002 - the seam's
         """Count a connection that was refused before its first whole head."""
-        self._requests["none", str(status)] += 1
+        self._requests[b"none", status] += 1
 
     def totals(self) -> tuple[int, int]:
         """Return how many requests were answered since the start, and how many of them by a fault of the server."""
-        failed = sum(count for (_, status), count in self._requests.items() if status.startswith("5"))
+        failed = sum(count for (_, status), count in self._requests.items() if status // 100 == 5)
         return sum(self._requests.values()), failed
 
     def measure(self) -> Iterator[Metric]:
@@ -85,7 +85,11 @@ class RequestMetrics:
         requests = CounterMetricFamily(
             "splitd_requests", "Requests that were answered, by method and status.", labels=["method", "status"]
         )
-        for labels, count in sorted(self._requests.items()):
+        counts = {
+            (method.decode(), str(status) if status else _CUT): count
+            for (method, status), count in self._requests.items()
+        }
+        for labels, count in sorted(counts.items()):
             requests.add_metric(labels, float(count))
         yield requests
         yield GaugeMetricFamily(
@@ -98,10 +102,16 @@ class RequestMetrics:
             "splitd_answer_sent_bytes", "Bytes of the bodies of answers.", value=float(self._sent)
         )
         yield _histogram(
-            "splitd_request_seconds", "From the head of a request to the end of its answer.", "method", self._seconds
+            "splitd_request_seconds",
+            "From the head of a request to the end of its answer.",
+            "method",
+            _by_name(self._seconds),
         )
         yield _histogram(
-            "splitd_transfer_bytes", "Sizes of what was stored (PUT) and answered (GET).", "method", self._sizes
+            "splitd_transfer_bytes",
+            "Sizes of what was stored (PUT) and answered (GET).",
+            "method",
+            _by_name(self._sizes),
         )
 
 
@@ -135,6 +145,10 @@ class Lag:
         yield _histogram(
             "splitd_reactor_lag_seconds", "How late the event loop runs what is due.", None, {"": self._lags}
         )
+
+
+def _by_name(distributions: dict[bytes, Distribution]) -> dict[str, Distribution]:
+    return {method.decode(): each for method, each in distributions.items()}
 
 
 def _histogram(
