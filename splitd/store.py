@@ -129,6 +129,14 @@ class ObjectStore:
                     raise
                 manifest = now
 
+    def read_kept(self, path: str) -> tuple[Manifest, bytes] | None:
+        """Read a small file, if all of it and its name are in memory; see `IObjectStore.read_kept`."""
+        manifest = None if is_own(path) else self._catalog.known_file(path)
+        if manifest is None:
+            return None
+        data = self._downloads.read_kept(manifest)
+        return None if data is None else (manifest, data)
+
     async def _open_version(self, manifest: Manifest) -> IDownload:
         return (await self._downloads.open(manifest, Span(0, manifest.size))).download
 

@@ -203,6 +203,11 @@ class JournalledCatalog:
         """Look up a path; see `ICatalog`."""
         return execute(self._state.find, path)
 
+    def known_file(self, path: str) -> Manifest | None:
+        """Look up a file, if that needs no waiting; see `ICatalog`."""
+        found = self._state.find(path)
+        return found if isinstance(found, Manifest) else None
+
     def list_members(self, path: str, after: str, limit: int) -> Deferred[list[Member]]:
         """List a page of a collection's members; see `ICatalog`."""
         return execute(self._list_members, path, after, limit)

@@ -48,6 +48,13 @@ class VersionCache:
             self.hits += 1
         return data
 
+    def find(self, upload: str) -> bytes | None:
+        """Return the bytes of a version, or None if they are not kept; then the caller asks for them by `get`."""
+        data: bytes | None = self._files.get(upload)
+        if data is not None:
+            self.hits += 1
+        return data
+
     def keep(self, upload: str, data: bytes) -> None:
         """Keep the bytes of a version, and evict others to make room.
 

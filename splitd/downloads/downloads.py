@@ -10,7 +10,7 @@ from splitd.downloads.cache import VersionCache
 from splitd.downloads.finding import Segmentation
 from splitd.downloads.pins import IPins
 from splitd.downloads.segmented import SegmentedDownload
-from splitd.downloads.small import SmallDownload, read_small
+from splitd.downloads.small import MOST_AT_ONCE, SmallDownload, read_small
 from splitd.downloads.sources import Sources
 from splitd.downloads.streamed import Download
 from splitd.downloads.survivors import Found, ignore_finding, refuse_lost
@@ -82,6 +82,19 @@ class Downloads:
         except (FileUnavailable, FileDamaged):
             refuse_lost(manifest, self._sources.registry.node_ids())
             raise
+
+    def read_kept(self, manifest: Manifest) -> bytes | None:
+        """Read all bytes of a version at once, if they are in memory; None if not, or if they are none or many.
+
+        It counts as a download.
+        """
+        if not 0 < manifest.size <= MOST_AT_ONCE:
+            return None
+        data = self._cache.find(manifest.upload)
+        if data is not None:
+            self._traffic.downloads_finished += 1
+            self._traffic.bytes_out += len(data)
+        return data
 
     async def _open(self, manifest: Manifest, span: Span) -> Opened:
         traffic = self._traffic

@@ -24,7 +24,7 @@ from storaged.system.buffers import Piece
 from storaged.system.parallel import InThread
 from storaged.system.ranges import Span
 
-_PIECE = 256 * 1024
+MOST_AT_ONCE = 256 * 1024
 """The most bytes that one `read` returns: after them the client can pause the download."""
 
 
@@ -106,7 +106,7 @@ class SmallDownload:
 
     def read(self) -> Deferred[Sequence[Piece]]:
         """Read on; see `IDownload.read`."""
-        start, stop = self._position, min(self._position + _PIECE, self._stop)
+        start, stop = self._position, min(self._position + MOST_AT_ONCE, self._stop)
         if start == stop:
             return succeed([])
         self._position = stop

@@ -53,6 +53,12 @@ class ICatalog(Interface):
         :return: a Deferred that fires with the file or collection, or with None if nothing has this path.
         """
 
+    def known_file(path: str) -> Manifest | None:
+        """Look up a file, if that needs no waiting.
+
+        :return: the file; None if nothing has this path, if it is a collection, or if only `lookup` can tell.
+        """
+
     def list_members(path: str, after: str, limit: int) -> Deferred[list[Member]]:
         """List a page of a collection's members, in ascending order of their names (by code point).
 

@@ -112,6 +112,13 @@ class IObjectStore(Interface):
         :raise FileDamaged: stored bytes are wrong, or a node has lost its part.
         """
 
+    def read_kept(path: str) -> tuple[Manifest, bytes] | None:
+        """Read a small file, if all of it and its name are in memory.  Nothing is waited for.
+
+        :return: the file, and all its bytes; None if only `open` can tell.
+        :raise SplitdError: see `open`, which fails with the same error.
+        """
+
     def stat(path: str) -> Deferred[Manifest | Collection | None]:
         """Look up a path.
 

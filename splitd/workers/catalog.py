@@ -49,6 +49,10 @@ class SocketCatalog:
         """Look up a path; see `ICatalog`."""
         return self._look_ups.lookup(path)
 
+    def known_file(self, path: str) -> Manifest | None:
+        """Look up a file, if that needs no waiting; see `ICatalog`."""
+        return self._look_ups.known_file(path)
+
     def list_members(self, path: str, after: str, limit: int) -> Deferred[list[Member]]:
         """List a page of a collection's members; see `ICatalog`."""
         return self._call(methods.LIST_MEMBERS, path, after, limit)

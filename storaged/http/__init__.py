@@ -22,6 +22,7 @@ from storaged.http.client import abort_body, write_body
 from storaged.http.eager import write_eagerly
 from storaged.http.fetching import Fetcher, NotFetched
 from storaged.http.greeting import Exchange, Greeting, Said
+from storaged.http.header_lines import encode_header
 from storaged.http.interfaces import IAnswer, IDrainingProtocol, IObservedRequest, IRequest
 from storaged.http.names import Authority, OwnNames, network_of, parse_authority, parse_networks
 from storaged.http.node_connections import NodeConnections
@@ -79,6 +80,7 @@ __all__ = [
     "Work",
     "abort_body",
     "can_send_file",
+    "encode_header",
     "network_of",
     "origin_form",
     "parse_absolute",

@@ -32,6 +32,13 @@ class IAnswer(Interface):
     def add_header(name: str, value: str) -> None:
         """Set a further value of a header, on a line of its own.  To be called before the first `write`."""
 
+    def describe(lines: bytes) -> None:
+        """Set headers that are encoded already, each with its line end, beside those that are set by `setHeader`.
+
+        They should have `Content-Length`, and nothing that `setHeader` sets, too.  To be called before the first
+        `write`.
+        """
+
     def remove_header(name: str) -> None:
         """Remove a header of the answer, if it is set.  To be called before the first `write`."""
 
@@ -115,6 +122,12 @@ class IRequest(IAnswer):
 
     def has_header(name: bytes) -> bool:
         """Return whether the request has a header.  Cheaper than to get its value."""
+
+    def has_any_header(names: frozenset[bytes]) -> bool:
+        """Return whether the request has one of some headers.
+
+        :param names: in lower case.
+        """
 
     def is_for(authority: str) -> bool:
         """Return whether an authority, a host with or without a port, names the server that this request has called."""

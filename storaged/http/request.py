@@ -12,6 +12,7 @@ from zope.interface import implementer
 
 from storaged.http.body import RequestBody, Work
 from storaged.http.forwarded import client_behind
+from storaged.http.header_lines import header_line, header_name
 from storaged.http.heads import Head
 from storaged.http.interfaces import IObservedRequest, IRequest
 from storaged.http.names import Call, CalledNames, OwnNames
@@ -39,6 +40,7 @@ class StreamingRequest:
     _pace: Pace | None = None
     _work: Work | None = None
     _ends: Sequence[Callable[[], object]] = ()
+    _lines = b""
 
     def __init__(self, connection: ServedConnection, head: Head, body: RequestBody) -> None:
         self.connection = connection
@@ -113,6 +115,10 @@ class StreamingRequest:
     def has_header(self, name: bytes) -> bool:
         """Return whether the request has a header."""
         return name.lower() in self._headers
+
+    def has_any_header(self, names: frozenset[bytes]) -> bool:
+        """Return whether the request has one of some headers, whose names are in lower case."""
+        return not names.isdisjoint(self._headers)
 
     @property
     def call(self) -> Call:
@@ -216,18 +222,19 @@ class StreamingRequest:
 
     def setHeader(self, name: str | bytes, value: str | bytes) -> None:
         """Set a header's only value; a line end in it becomes a space."""
-        key, begin = _name(name)
-        data = value if isinstance(value, bytes) else value.encode()
-        if b"\n" in data or b"\r" in data:
-            data = b" ".join(line.strip() for line in data.splitlines())
-        self._answer[key] = b"%b%b\r\n" % (begin, data)
+        key, begin = header_name(name)
+        self._answer[key] = header_line(begin, value)
 
     def add_header(self, name: str, value: str) -> None:
         """Set a further value of a header; a line end in it becomes a space."""
-        key, _ = _name(name)
+        key, _ = header_name(name)
         before = self._answer.get(key, b"")
         self.setHeader(name, value)
         self._answer[key] = before + self._answer[key]
+
+    def describe(self, lines: bytes) -> None:
+        """Set headers that are encoded already, with `Content-Length`; see `IAnswer.describe`."""
+        self._lines = lines
 
     def remove_header(self, name: str) -> None:
         """Remove a header of the answer, if it is set."""
@@ -260,7 +267,8 @@ class StreamingRequest:
             self._work.end()
         connection, answer, status = self.connection, self._answer, self._status
         self._has_body = self.method != b"HEAD" and status not in _WITHOUT_BODY
-        if self._has_body and self._version == b"HTTP/1.1" and "content-length" not in answer:
+        lines = self._lines
+        if self._has_body and not lines and self._version == b"HTTP/1.1" and "content-length" not in answer:
             self._is_chunked = True
             answer["transfer-encoding"] = b"Transfer-Encoding: chunked\r\n"
         # If the body has not ended, the rest of it would be read as the next request.
@@ -273,6 +281,7 @@ class StreamingRequest:
                 line,
                 connection.site.common_headers(secure=connection.is_secure),
                 *answer.values(),
+                lines,
                 b"\r\n",
             ]
         )
@@ -339,13 +348,6 @@ class StreamingRequest:
 def _decode_names(names: tuple[bytes, ...]) -> tuple[str, ...]:
     """Return names of headers, which are ASCII, as text."""
     return tuple(map(bytes.decode, names))
-
-
-@lru_cache(256)
-def _name(name: str | bytes) -> tuple[str, bytes]:
-    """Return the name of a header in lower case, and the beginning of its line."""
-    text = name if isinstance(name, str) else name.decode("ascii")
-    return text.lower(), text.encode("ascii") + b": "
 
 
 def own_request(request: IRequest) -> StreamingRequest:

@@ -14,13 +14,26 @@ from storaged.http.interfaces import IRequest
 
 
 class StreamingResource:
-    """Answers requests by a coroutine, `respond`."""
+    """Answers requests by a coroutine, `respond`, and those that need no waiting by `respond_at_once`."""
 
     _log = Logger()
 
     def render(self, request: IRequest) -> None:
         """Answer a request."""
+        try:
+            if request.method == b"GET" and self.respond_at_once(request):
+                return
+        except Exception:
+            self._failed(Failure(), request)
+            return
         Deferred.fromCoroutine(self._answer(request)).addErrback(self._failed, request)
+
+    def respond_at_once(self, request: IRequest) -> bool:  # noqa: ARG002 - for subclasses
+        """Answer a GET if nothing has to be waited for, which saves it a coroutine and its Deferreds.
+
+        :return: whether it is answered; if not, nothing was done, and `respond` gets it.
+        """
+        return False
 
     async def _answer(self, request: IRequest) -> None:
         try:

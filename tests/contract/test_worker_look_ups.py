@@ -89,6 +89,21 @@ async def test_a_look_up_is_remembered_until_something_changes_there(crowd: Crow
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_file_is_known_without_a_call_until_something_changes_there(crowd: Crowd) -> None:
+    here, there = crowd.workers
+    known = here.look_ups.known_file
+    await put(here, "/x/a", 1)
+    assert known("/x/a") is None
+    await here.look_ups.lookup("/x/a")
+    await here.look_ups.lookup("/x")
+    assert (known("/x/a"), known("/x"), known("/x/b")) == (manifest(f"{1:032x}"), None, None)
+    await put(there, "/x/a", 2)
+    assert known("/x/a") is None
+    assert await here.look_ups.lookup("/x/a") == manifest(f"{2:032x}")
+    assert known("/x/a") == manifest(f"{2:032x}")
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_small_document_is_remembered_until_another_worker_changes_it(crowd: Crowd) -> None:
     here, there = (worker.seams()["documents"] for worker in crowd.workers)
     remembered = Remembered(here, WallClock())

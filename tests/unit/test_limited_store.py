@@ -151,8 +151,17 @@ def test_no_call_is_forgotten() -> None:
     offered = {name for kind in (LimitedStore, LimitedLocks) for name in vars(kind) if not name.startswith("_")}
     uploads = {name for name in vars(LimitedContinuedUploads) if not name.startswith("_")}
     assert uploads == {*(name.partition(" ")[0] for name in CONTINUED), "list_uploads"}
-    own = {"stat", "find_key", "list_members", "details", "unlock"}  # which have tests of their own
+    own = {"stat", "find_key", "read_kept", "list_members", "details", "unlock"}  # which have tests of their own
     assert offered - own == {name.partition(" ")[0] for name in CALLS.keys() - CONTINUED} - {"requested"} | {"bin"}
+
+
+@given(GRANTS, PATHS)
+def test_what_is_in_memory_is_given_to_those_who_may_read_it(grants: Rights, path: str) -> None:
+    recorder = Recorder()
+    store = LimitedStore(recorder, recorder, recorder, recorder, Principal("anna", Grants(grants)))
+    kept = store.read_kept(path)
+    may_read = READ in naive(grants, path)
+    assert (kept is not None, recorder.calls) == (may_read, int(may_read))
 
 
 @given(GRANTS, PATHS, st.booleans())

@@ -6,9 +6,11 @@ from splitd.errors import BadName, NotFound
 from splitd.frontends.http.answers import Refused
 from splitd.frontends.http.targets import Target, is_here, parse_target
 from splitd.frontends.http.times import parse_time
-from splitd.model.conditions import Condition, parse_entity_tags, parse_none_match
+from splitd.model.conditions import ALWAYS, Condition, parse_entity_tags, parse_none_match
 from splitd.model.if_header import IfHeader, parse_if
 from storaged.http import IRequest
+
+_NAMES = frozenset({b"if-match", b"if-none-match", b"if-unmodified-since", b"if-modified-since", b"if"})
 
 
 def parse_condition(request: IRequest, target: Target) -> Condition:
@@ -20,6 +22,8 @@ def parse_condition(request: IRequest, target: Target) -> Condition:
 
     :raise Refused: `If-Match` or `If` is not well formed.
     """
+    if not request.has_any_header(_NAMES):  # as nearly always
+        return Condition(collections=(target.path,)) if target.slash else ALWAYS
     none_match = request.header_values("If-None-Match")
     return Condition(
         _match(request),

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from twisted.internet.defer import Deferred
 
 from splitd.errors import SplitdError
 from splitd.frontends.http.answers import describe
-from splitd.frontends.http.media import describe_media, part_headers
+from splitd.frontends.http.media import media_headers, part_headers
+from splitd.frontends.http.times import format_time
 from splitd.interfaces.store import IDownload, Opened
 from splitd.model.manifest import Manifest
-from storaged.http import IRequest, send_body
+from splitd.model.media import Media
+from storaged.http import IRequest, encode_header, send_body
 from storaged.system.buffers import Piece
 from storaged.system.ranges import Span, format_content_range
 
@@ -29,13 +32,8 @@ def describe_content(request: IRequest, manifest: Manifest, spans: Sequence[Span
     :param spans: the ranges that are sent; none for the whole file.
     """
     describe(request, manifest)
-    # A browser that guesses types must not run stored files as part of this site.
-    request.setHeader("X-Content-Type-Options", "nosniff")
-    request.setHeader("Accept-Ranges", "bytes")
-    describe_media(request, manifest)
-    # Run as part of this site, a stored script could change and delete whatever its reader may.
-    if _PDF.match(manifest.content_type) is None:
-        request.setHeader("Content-Security-Policy", "sandbox")
+    for name, value in _headers_of(manifest.said):
+        request.setHeader(name, value)
     if not spans:
         request.setHeader("Content-Length", str(manifest.size))
         return
@@ -51,6 +49,28 @@ def describe_content(request: IRequest, manifest: Manifest, spans: Sequence[Span
         request.remove_header("Content-Encoding")
 
 
+def _lines_of_whole(manifest: Manifest) -> bytes:
+    """Return the headers of an answer with all bytes of a file, those that `describe_content` sets, encoded."""
+    modified = format_time(manifest.created_ms).encode("ascii")
+    own = encode_header("ETag", manifest.etag), modified, manifest.size, _lines_of(manifest.said)
+    return b"%bLast-Modified: %b\r\nContent-Length: %d\r\n%b" % own
+
+
+@lru_cache(256)
+def _headers_of(said: str | Media) -> tuple[tuple[bytes, bytes], ...]:
+    """Return (name, value) of the headers that come with the bytes of all files of which clients said the same."""
+    content_type = said if isinstance(said, str) else said.type
+    # Run as part of this site, a stored script could change and delete whatever its reader may.
+    safe = () if _PDF.match(content_type) else ((b"Content-Security-Policy", b"sandbox"),)
+    # A browser that guesses types must not run stored files as part of this site.
+    return (b"X-Content-Type-Options", b"nosniff"), (b"Accept-Ranges", b"bytes"), *media_headers(said), *safe
+
+
+@lru_cache(256)
+def _lines_of(said: str | Media) -> bytes:
+    return b"".join(encode_header(name, value) for name, value in _headers_of(said))
+
+
 def _head(manifest: Manifest, span: Span) -> bytes:
     # The boundary cannot occur in the bytes: the client did not know the upload's random id when it sent them.
     content_range = format_content_range(span, manifest.size).encode()
@@ -63,6 +83,13 @@ def _head(manifest: Manifest, span: Span) -> bytes:
 
 def _end(manifest: Manifest) -> bytes:
     return f"\r\n--{manifest.upload}--\r\n".encode()
+
+
+def send_whole(request: IRequest, manifest: Manifest, data: bytes) -> None:
+    """Answer with all bytes of a file, which are not so many that its client should have to pause them."""
+    request.describe(_lines_of_whole(manifest))
+    request.write(data)
+    request.finish()
 
 
 async def send_content(request: IRequest, opened: Opened, spans: Sequence[Span]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from splitd.frontends.http.opaque import encode_opaque, parse_opaque
 from splitd.model.manifest import Manifest
-from splitd.model.media import NO_MEDIA, Media
+from splitd.model.media import Media
 from storaged.http import IRequest
 
 DEFAULT_TYPE = "application/octet-stream"
@@ -36,22 +38,30 @@ def parse_media(request: IRequest) -> Media:
 
 def describe_caching(request: IRequest, manifest: Manifest) -> None:
     """Set `Cache-Control`, which says what caches may do with a file."""
-    cache_control = manifest.media.cache_control
-    request.setHeader(b"Cache-Control", encode_opaque(cache_control or REVALIDATE))
+    request.setHeader(b"Cache-Control", _caching(manifest.media))
 
 
-def describe_media(request: IRequest, manifest: Manifest) -> None:
-    """Set the headers that came with a file."""
-    describe_caching(request, manifest)
-    media = NO_MEDIA if isinstance(manifest.said, str) else manifest.said
-    request.setHeader(b"Content-Type", encode_opaque(manifest.content_type or DEFAULT_TYPE))
-    for name, value in (
+def _caching(media: Media) -> bytes:
+    return encode_opaque(media.cache_control or REVALIDATE)
+
+
+@lru_cache(256)
+def media_headers(said: str | Media) -> tuple[tuple[bytes, bytes], ...]:
+    """Return (name, value) of the headers that came with a file.
+
+    :param said: as `Manifest.said`.
+    """
+    media = Media(said) if isinstance(said, str) else said
+    optional = (
         (b"Content-Encoding", media.encoding),
         (b"Content-Language", media.language),
         (b"Content-Disposition", media.disposition),
-    ):
-        if value:
-            request.setHeader(name, encode_opaque(value))
+    )
+    return (
+        (b"Cache-Control", _caching(media)),
+        (b"Content-Type", encode_opaque(media.type or DEFAULT_TYPE)),
+        *((name, encode_opaque(value)) for name, value in optional if value),
+    )
 
 
 def part_headers(manifest: Manifest) -> bytes:

@@ -21,6 +21,10 @@ class Routes(StreamingResource):
         self._prefixes = [(prefix.encode(), resource) for prefix, resource in prefixes.items()]
         self._all = tuple(prefix for prefix, _ in self._prefixes)
 
+    def respond_at_once(self, request: IRequest) -> bool:
+        """Answer a request if nothing has to be waited for; see `StreamingResource.respond_at_once`."""
+        return self._find(request).respond_at_once(request)
+
     async def respond(self, request: IRequest) -> None:
         """Answer a request."""
         await self._find(request).respond(request)

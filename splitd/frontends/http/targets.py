@@ -10,7 +10,7 @@ import attrs
 from splitd.errors import BadName, NotFound
 from splitd.frontends.http.answers import Refused
 from splitd.frontends.http.names import MARK, read_path, show_path
-from splitd.model.path_faults import MAX_PATH, fault_of
+from splitd.model.path_faults import MAX_PATH, MAX_SEGMENT, fault_of, is_own
 from splitd.model.paths import check_catalog_path, check_shape
 from storaged.http import IRequest, Parameters, origin_form, parse_absolute
 
@@ -20,6 +20,10 @@ percent-encoded, and all else.
 """
 
 _SCHEMES = {b"http", b"https"}
+_PLAIN = re.compile(rb"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9_.~!$&'()*+,;=:@-]+)+\Z")
+"""A target that is its path, without a query, as nearly all are that no base stands before."""
+
+_NO_QUERY = Parameters(b"")
 _ENCODED_SLASH = re.compile(rb"%2f", re.IGNORECASE)
 
 
@@ -78,6 +82,12 @@ def parse_target(uri: bytes, base: str = "") -> Target:
     :raise BadName: no file or collection can have this name.
     :raise NotFound: the URL does not begin with `base`.
     """
+    if not base and len(uri) <= MAX_SEGMENT and _PLAIN.match(uri) and not is_own(path := uri.decode("ascii")):
+        return Target(path, False, path, _NO_QUERY)
+    return _parse_any(uri, base)
+
+
+def _parse_any(uri: bytes, base: str) -> Target:
     raw, _, query = origin_form(uri).partition(b"?")
     if b"#" in raw:
         raise BadName("a fragment (#) has no place in a request; in a name it is written %23")

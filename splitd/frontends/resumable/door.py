@@ -148,6 +148,10 @@ class _Reminded:
         values = self.header_values(name)
         return values[-1] if values else None
 
+    def has_any_header(self, names: frozenset[bytes]) -> bool:
+        noted = {name.lower().encode() for name in self._note.conditions}
+        return self._request.has_any_header(names) or not names.isdisjoint(noted)
+
     def is_for(self, authority: str) -> bool:
         return self._request.is_for(authority)
 

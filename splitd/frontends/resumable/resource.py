@@ -85,6 +85,10 @@ class ResumableRoute(StreamingResource):
         self._prefix = (base + PREFIX).encode()
         self._inside = self._prefix + b"/"
 
+    def respond_at_once(self, request: IRequest) -> bool:
+        """Answer a request if nothing has to be waited for; see `StreamingResource.respond_at_once`."""
+        return not self._is_resumable(request) and self._otherwise.respond_at_once(request)
+
     async def respond(self, request: IRequest) -> None:
         """Answer a request."""
         await (self._resumable if self._is_resumable(request) else self._otherwise).respond(request)

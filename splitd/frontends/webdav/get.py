@@ -20,6 +20,12 @@ _MOST_RANGES = 32
 """A request for more ranges gets the whole file (RFC 9110 section 14.2)."""
 
 
+DECIDING = frozenset(
+    {b"if", b"if-match", b"if-modified-since", b"if-none-match", b"if-range", b"if-unmodified-since", b"range"}
+)
+"""The headers that decide what the answer to a GET is, in lower case.  Without them it is the whole file."""
+
+
 async def get(request: IRequest, door: Door, target: Target) -> None:
     """Send a file, or list the members of a collection."""
     condition = parse_condition(request, target)

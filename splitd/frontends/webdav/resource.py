@@ -9,6 +9,7 @@ from cachetools import LRUCache
 from splitd.access.grants import Principal
 from splitd.errors import Busy, LoginRequired, SplitdError
 from splitd.frontends.http.answers import Refused
+from splitd.frontends.http.content import send_whole
 from splitd.frontends.http.cors import greet_page
 from splitd.frontends.http.guard import Guard, login_headers
 from splitd.frontends.http.limits import RequestLimits
@@ -17,7 +18,7 @@ from splitd.frontends.webdav.answers import ALLOWED, refusal, refuse
 from splitd.frontends.webdav.copy import copy
 from splitd.frontends.webdav.delete import delete
 from splitd.frontends.webdav.door import Door
-from splitd.frontends.webdav.get import get
+from splitd.frontends.webdav.get import DECIDING, get
 from splitd.frontends.webdav.lock import lock
 from splitd.frontends.webdav.mkcol import mkcol
 from splitd.frontends.webdav.move import move
@@ -88,6 +89,30 @@ class WebdavResource(StreamingResource):
         self._checks_names = checks_names
         self._doors: LRUCache[Principal, Door] = LRUCache(_MOST_DOORS)  # those of the present users
         self._doors_of: object = None
+
+    def respond_at_once(self, request: IRequest) -> bool:
+        """Answer with a small file that is in memory.  All else is left to `respond`, errors too."""
+        if self._limits is not None or request.has_any_header(DECIDING):
+            return False
+        if self._checks_names and not request.comes_by_safe_names():
+            return False
+        try:
+            door = self._door
+            if self._guard is not None:
+                principal = self._guard.known(request)
+                if principal is None:
+                    return False
+                door = self._door_for(request, principal, self._guard.generation)
+            target = parse_target(request.uri, self._base)
+            kept = None if target.slash or target.has_parameter("zip") else door.store.read_kept(target.path)
+        except (Refused, SplitdError):
+            return False
+        if kept is None:
+            return False
+        if self._cors is not None:
+            greet_page(request, self._cors)
+        send_whole(request, *kept)
+        return True
 
     async def respond(self, request: IRequest) -> None:
         """Answer a request."""

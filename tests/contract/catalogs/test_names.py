@@ -31,6 +31,8 @@ async def test_a_file_is_seen_once_it_is_committed(front: Front) -> None:
     assert await front.put("/f", A) is True
     assert await front.catalog.lookup("/f") == manifest(A)
     assert await front.put("/f", B) is False
+    assert front.catalog.known_file("/f") in {None, manifest(B)}
+    assert front.catalog.known_file("/") is None
     assert await front.catalog.lookup("/f") == manifest(B)
     assert await (await front.restart()).catalog.lookup("/f") == manifest(B)
 
