@@ -8,11 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from threading import Lock
 
-from storaged.packs.format import encode_file_header
+from storaged.packs.format import HEADER_SIZE, Gap, encode_file_header, is_room
+from storaged.system.allocated import AllocatedFile
 from storaged.system.interfaces import IFile, IFilesystem
 
 _NAME = re.compile(r"\A([0-9]{10})\.pack\Z")
 _HANDLES = 32
+_SMALL_SHARE = 8
+_SMALL = 1024
+"""A write is small, and may take zeros along, if it has so few bytes, or so small a share of their number."""
 
 
 class PackFiles:
@@ -41,9 +45,10 @@ class PackFiles:
         found = ((_NAME.match(name), size) for name, size, _ in self._filesystem.scan(self.folder))
         return {int(match[1]): size for match, size in found if match is not None}
 
-    def create(self, number: int) -> IFile:
+    def create(self, number: int, ahead: int) -> AllocatedFile:
         """Create a pack durably.
 
+        :param ahead: how many zeros are written at a time behind its entries, if these come in small writes.
         :return: its file, open for appending.
         :raise OSError: the pack could not be created.  If removing its file failed too, the file is left, so the
             number must not be used again.
@@ -58,12 +63,28 @@ class PackFiles:
                 with suppress(OSError):  # the first error is raised; the next start finds an empty pack
                     undo()
             raise
-        return file
+        return AllocatedFile(file, HEADER_SIZE, ahead, max(_SMALL, ahead // _SMALL_SHARE))
 
     def sync(self, number: int) -> None:
         """Make the contents of a pack durable."""
         with self.reading(number) as file:
             file.sync()
+
+    def cut_room(self, number: int, gap: Gap) -> bool:
+        """Cut off, durably, the zeros with which a pack ends because its node was killed while it was written to.
+
+        :param gap: the bytes from the end of its last entry on.
+        :return: whether they were zeros; if not, nothing is cut off.
+        """
+        file = self._filesystem.open(self.path(number), "update")
+        try:
+            if not is_room(file.read_at, gap):
+                return False
+            file.truncate(gap.start)
+            file.sync()
+            return True
+        finally:
+            file.close()
 
     @contextmanager
     def reading(self, number: int) -> Iterator[IFile]:

@@ -18,7 +18,8 @@ Pure.  All numbers are little endian, all checksums CRC32C.
             n   the part, in the part format, which carries its own checksums
                 zeros up to a multiple of 16
 
-Entries are only ever appended.  The last entry of an id is the one that counts.
+Entries are only ever appended.  The last entry of an id is the one that counts.  While a pack is written to, it ends
+with zeros, in whose place the next entries come.
 """
 
 from __future__ import annotations
@@ -134,6 +135,15 @@ def scan(read: Callable[[int, int], bytes], start: int, size: int) -> Iterator[E
         position = entry.stop
     if bad is not None:
         yield Gap(bad, size)
+
+
+def is_room(read: Callable[[int, int], bytes], gap: Gap) -> bool:
+    """Return whether the bytes of a gap are all zeros, as behind the last entry of a pack that is written to.
+
+    :param read: as in `scan`.
+    """
+    places = range(gap.start, gap.stop, _READ_SIZE)
+    return not any(read(at, min(_READ_SIZE, gap.stop - at)).strip(b"\0") for at in places)
 
 
 def _decode(window: _Window, position: int) -> Entry | None:

@@ -24,6 +24,7 @@ from storaged.parts.errors import BadPart, PartDamaged, PartError, PartExists, P
 from storaged.parts.format import HEADER_SIZE as PART_HEADER_SIZE
 from storaged.parts.format import PartId, parse_part_id
 from storaged.parts.values import PartLook
+from storaged.system.allocated import AHEAD, AllocatedFile
 from storaged.system.interfaces import IFile
 
 SEAL_SIZE = 64 * 1024 * 1024
@@ -94,7 +95,7 @@ class Packs:
         self._elsewhere = elsewhere
         self._seal_size = seal_size
         self._sizes: dict[int, int] = {}
-        self._active: IFile | None = None
+        self._active: AllocatedFile | None = None
         self._number = 0
         self._left_alone: set[int] = set()
 
@@ -122,6 +123,9 @@ class Packs:
         with self._files.reading(number) as file:
             for entry in scan(file.read_at, start, size):
                 if isinstance(entry, Gap):
+                    if entry.stop == size and self._files.cut_room(number, entry):
+                        size = self._sizes[number] = entry.start
+                        break
                     self._log.warn("{path}: bytes {start} to {stop} are no part",
                                    path=self._files.path(number), start=entry.start, stop=entry.stop)  # fmt: skip
                     continue
@@ -152,7 +156,7 @@ class Packs:
         """
         # Never append to a pack of an earlier start: nobody knows how its last bytes were written.
         number = self._number if self._active is not None else self._number + 1
-        begin = offset = self._sizes.get(number, HEADER_SIZE)
+        offset = self._sizes.get(number, HEADER_SIZE)
         places: dict[str, Place | None] = {}
         pieces: list[bytes] = []
         removals: list[int] = []
@@ -177,7 +181,7 @@ class Packs:
                     places[part_id] = None
             outcomes.append(outcome)
         if pieces:
-            self._append(self._active or self._begin(number), pieces, begin)
+            self._append(self._active or self._begin(number), pieces)
             self._sizes[number] = offset
             self._index.change(places, removals, Mark(number, offset))
             if offset >= self._seal_size:
@@ -206,30 +210,32 @@ class Packs:
             return False, []
         return True, encode_removal(change.part, present.pack, now_ms)
 
-    def _begin(self, number: int) -> IFile:
+    def _begin(self, number: int) -> AllocatedFile:
         self._number = number  # set first: if the pack cannot be created, a file of this number may be left
-        self._active = self._files.create(number)
+        self._active = self._files.create(number, min(AHEAD, self._seal_size // 4))
         self._sizes[number] = HEADER_SIZE
         return self._active
 
-    def _append(self, file: IFile, pieces: list[bytes], size: int) -> None:
+    def _append(self, file: AllocatedFile, pieces: list[bytes]) -> None:
+        size = file.size
         try:
-            file.write(pieces)
+            file.append(pieces)
             file.sync()
         except OSError:
             # After a sync has failed, one that succeeds proves nothing, so this pack is not written to any more.  But
             # its end must be durable; otherwise a power cut could bring back parts that were refused.
-            with suppress(OSError):
-                file.truncate(size)
-                file.sync()
-            self._seal()
+            self._seal(size)
             raise
 
-    def _seal(self) -> None:
+    def _seal(self, size: int | None = None) -> None:
+        """End the pack that is written to, at `size` bytes, or behind its last entry."""
         active, self._active = self._active, None
-        if active is not None:
-            with suppress(OSError):  # everything that was confirmed is synced
-                active.close()
+        if active is None:
+            return
+        with suppress(OSError):  # everything that was confirmed is synced
+            active.finish(size)
+        with suppress(OSError):
+            active.close()
 
     def read(self, part_ids: Sequence[str]) -> list[bytes | StoragedError]:
         """Read parts.

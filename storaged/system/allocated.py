@@ -23,12 +23,15 @@ class AllocatedFile:
     :param file: the file, open for "create" or "update".
     :param size: the bytes in it, but for zeros at its end; appends follow these.
     :param ahead: how many zeros are written at a time; 0 for none.
+    :param small: no zeros are written along with an append of more bytes, which takes its time anyhow: each byte of a
+        file that grows by large appends would be written twice.  None for no limit.
     :ivar size: the bytes in it, without the zeros.
     """
 
-    def __init__(self, file: IFile, size: int, ahead: int = AHEAD) -> None:
+    def __init__(self, file: IFile, size: int, ahead: int = AHEAD, small: int | None = None) -> None:
         self._file = file
         self._ahead = ahead
+        self._small = small
         self._room = size
         self.size = size
 
@@ -38,12 +41,14 @@ class AllocatedFile:
         :raise OSError: the write failed; any part of the pieces may be in the file.
         """
         self._file.write_at(self.size, pieces)
-        self.size += sum(map(len, pieces))
+        size = sum(map(len, pieces))
+        self.size += size
         if self.size > self._room:
-            self._room = self.size + self._ahead
-            if self._ahead:
+            ahead = self._ahead if self._small is None or size <= self._small else 0
+            self._room = self.size + ahead
+            if ahead:
                 with suppress(OSError):  # on a full disk the file grows with each append, as long as it can
-                    self._file.write_at(self.size, [bytes(self._ahead)])
+                    self._file.write_at(self.size, [bytes(ahead)])
 
     def sync(self) -> None:
         """Make the appended bytes durable.
@@ -52,11 +57,15 @@ class AllocatedFile:
         """
         self._file.sync()
 
-    def finish(self) -> None:
+    def finish(self, size: int | None = None) -> None:
         """Cut off the zeros, and make that and all appended bytes durable.
 
+        :param size: how many bytes to keep; None for all that were appended.  With it, it may be called after an
+            `OSError`, too, so that nothing of an append that failed is left.
         :raise OSError: this failed; the file may still end with zeros.
         """
+        if size is not None:
+            self.size = size
         if self._file.size > self.size:
             self._room = self.size
             self._file.truncate(self.size)

@@ -111,6 +111,51 @@ def test_a_start_after_a_kill_reads_what_the_index_does_not_have(tmp_path: Path)
         assert present(packs) == IDS[:5] + IDS[15:20]
 
 
+@pytest.mark.parametrize("then", [keep_index, lose_index])
+def test_zeros_that_a_kill_has_left_are_cut_off_in_silence(tmp_path: Path, then: object) -> None:
+    assert callable(then)
+    with packs_in(tmp_path / "node") as packs:
+        for part_id in IDS[:4]:
+            put(packs, [part_id])
+        shutil.copytree(tmp_path / "node", tmp_path / "killed")
+    [whole] = pack_sizes(tmp_path / "node")
+    [left] = pack_sizes(tmp_path / "killed")
+    assert left > whole  # the zeros
+    then(tmp_path / "killed")
+    with capturedLogs() as events, packs_in(tmp_path / "killed") as packs:
+        assert pack_sizes(tmp_path / "killed") == [whole]
+        assert present(packs) == IDS[:4]
+        put(packs, IDS[4:5])
+    assert not [event for event in events if "path" in event]
+    assert pack_sizes(tmp_path / "killed") == [whole, 16 + (whole - 16) // 4]
+    with packs_in(tmp_path / "killed") as packs:
+        assert present(packs) == IDS[:5]
+
+
+def test_a_torn_write_before_zeros_stays_as_it_is(tmp_path: Path) -> None:
+    with packs_in(tmp_path / "node") as packs:
+        put(packs, IDS[:1])
+        shutil.copytree(tmp_path / "node", tmp_path / "killed")
+    [whole] = pack_sizes(tmp_path / "node")
+    [path] = (tmp_path / "killed/packs").iterdir()
+    torn = bytearray(path.read_bytes())
+    torn[whole : whole + 4] = b"ENTR"
+    path.write_bytes(torn)
+    with capturedLogs() as events, packs_in(tmp_path / "killed") as packs:
+        assert present(packs) == IDS[:1]
+    assert [event["start"] for event in events if "path" in event] == [whole]
+    assert path.read_bytes() == torn
+
+
+def test_large_writes_take_no_zeros_along(tmp_path: Path) -> None:
+    with packs_in(tmp_path) as packs:
+        put(packs, IDS[:8])
+        [size] = pack_sizes(tmp_path)
+        put(packs, IDS[8:9])
+        assert pack_sizes(tmp_path)[0] > size + SEAL // 4
+    assert pack_sizes(tmp_path) == [16 + 9 * (size - 16) // 8]
+
+
 def test_an_index_that_is_behind_catches_up(tmp_path: Path) -> None:
     with packs_in(tmp_path) as packs:
         put(packs, IDS[:100])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -145,6 +145,14 @@ class _BreakingFile(PassingFile):
     def write(self, pieces: Iterable[bytes]) -> None:
         self._filesystem.count()
         super().write(pieces)
+
+    def write_at(self, offset: int, pieces: Sequence[bytes]) -> None:
+        self._filesystem.count()
+        super().write_at(offset, pieces)
+
+    def truncate(self, size: int) -> None:
+        self._filesystem.count()
+        super().truncate(size)
 
     def sync(self) -> None:
         self._filesystem.count()
