@@ -7,6 +7,7 @@ import socket
 from collections.abc import Mapping
 from typing import Any
 
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.protocol import Factory, Protocol
 
@@ -25,6 +26,7 @@ from splitd.workers.counters import SIZE, Counters, make_shared
 from splitd.workers.ledger import OwnedLedger, SocketLedger
 from splitd.workers.look_ups import LookUps
 from splitd.workers.methods import PING
+from splitd.workers.report import Family, Report
 
 
 def shared_counters() -> Counters:
@@ -34,6 +36,19 @@ def shared_counters() -> Counters:
         return Counters(descriptor)
     finally:
         os.close(descriptor)
+
+
+def report_of(count: float) -> Report:
+    """What a worker reports that has counted so many of everything."""
+    counter = CounterMetricFamily("splitd_x", "Things.", labels=["method"])
+    counter.add_metric(["GET"], count)
+    gauge = GaugeMetricFamily("splitd_y", "Things now.", value=count)
+    number = int(count)
+    traffic = {"bytes_in": number, "uploads_under_way": number}
+    return Report(
+        traffic, (number, number), (number, number, number), (number, number), False, number, {"a": number}, number,
+        number, number, (number, number, {"n1": "slow"}), [Family.of(counter), Family.of(gauge)],
+    )  # fmt: skip
 
 
 class _Session:

@@ -78,6 +78,7 @@ class WorkerFront:
         # Each keeps its share of the idle connections of an address; 0 is no limit.
         idle = -(-config.idle_connections // post.workers)
         self._config = config = msgspec.structs.replace(config, idle_connections=idle)
+        self._post = post
         self._reactor = reactor
         self._handover = handover
         self._view = View("", 0, 0, [])
@@ -96,33 +97,36 @@ class WorkerFront:
         calls.greeted, calls.told = False, self._told
         self._link = Link(calls, post.address, post.number, self._greeted, self._refused, reactor)
         self._registry = registry = SharedRegistry(entries, process.connect, calls, reactor)
-        policy = make_policy(process, registry.is_usable, registry.suspect)
+        self._policy = policy = make_policy(process, registry.is_usable, registry.suspect)
         registry.watch_recoveries(policy.recovered)
         counters = Counters(post.counters)
         reached = self._reached = reach(config, calls, counters, post, reactor, wall)
         seams = reached.seams
         named = seams.statistics, seams.namespace
         self._capacity = Capacity(*named, registry, config.cut(), descriptors, seams.quotas)
-        observing = make_observing(process)
         self._operating, self._exclusive = SharedOperating(calls, wall), exclusive_of(calls)
-        self._clients = Clients(
+        self._clients = self._make_clients(users, s3_key)
+        self._balance = Balance(counters, post.number, post.workers, self._connected, reactor)
+        self._stages = Stages()
+
+    def _make_clients(self, users: UsersEntries | None, s3_key: tuple[str, str] | None) -> Clients:
+        process, reached, workers = self._process, self._reached, self._post.workers
+        return Clients(
             process,
-            seams,
+            reached.seams,
             reached.tending,
-            registry,
-            policy,
+            self._registry,
+            self._policy,
             self._capacity,
             users,
             s3_key,
-            observing=observing,
+            observing=make_observing(process),
             operating=self._operating.operating(),
-            workers=post.workers,
-            share=lambda limits: share_of(limits, post.workers),
-            tell_attempt=partial(calls.tell, methods.ATTEMPT),
+            workers=workers,
+            share=lambda limits: share_of(limits, workers),
+            tell_attempt=partial(self._calls.tell, methods.ATTEMPT),
             exclusive=self._exclusive,
         )
-        self._balance = Balance(counters, post.number, post.workers, self._connected, reactor)
-        self._stages = Stages()
 
     def _connected(self) -> int:
         return self._clients.endpoints.connections
@@ -165,6 +169,7 @@ class WorkerFront:
         site, cache, access = clients.endpoints.site, clients.cache, clients.access
         limits = [] if not self._config.limits else list(access.requests.measure())
         refused: Mapping[str, int] = access.requests.refused
+        reading = self._policy.report()
         counts: dict[str, int] = {name: getattr(clients.traffic, name) for name in Traffic.__slots__ if name[0] != "_"}
         return Report(
             counts,
@@ -175,6 +180,9 @@ class WorkerFront:
             self._process.descriptors.used(),
             dict(refused),
             0 if access.users is None else access.users.logins.refused,
+            clients.endpoints.refused_connections,
+            access.requests.waiting,
+            (reading.hedges, reading.silences, reading.last),
             [Family.of(each) for each in (*clients.observing.measure(), *limits)],
         )
 

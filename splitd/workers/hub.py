@@ -38,6 +38,9 @@ _SHOW_S = 0.2
 _ANSWER_S = 2.0
 """How long a worker may take to report."""
 
+_RELOADED_S = 30.0
+"""How long it may take to read its files again: a file of thousands of users takes a second, on a busy machine more."""
+
 _PEER = struct.Struct("3i")
 
 _PINNED_S = 5.0
@@ -89,7 +92,8 @@ class Hub(Factory):
         self._sessions: dict[Session, Answering] = {}
         self._ends: set[Deferred[None]] = set()
         self._unpins: dict[Session, IDelayedCall] = {}
-        self._gone = NO_REPORT
+        self._ended = NO_REPORT
+        self._left: dict[int, tuple[int, Report]] = {}
         self._cluster = ""
         self._widest = 0
         self._shown = b""
@@ -150,6 +154,7 @@ class Hub(Factory):
             self.view,
             self._operating,
             self._serves,
+            greeted=lambda: self._greeted(session),
             attempt=attempt,
             acquired=Acquired(self._exclusive, lambda *wanted: tell(END, wanted)),
         )
@@ -165,9 +170,28 @@ class Hub(Factory):
     def _serving(self) -> list[Session]:
         return [session for session in self._sessions if session.is_serving]
 
+    def _greeted(self, session: Session) -> None:
+        """Take over what a worker has reported on the connection before; what another one of its number has is final.
+
+        A worker counts from its start.  So what it has reported must not count beside what it will report.
+        """
+        for other in self._sessions:
+            if other is not session and other.number == session.number:
+                self._leave(other)  # its connection has ended, but not yet all of its calls
+        pid, left = self._left.pop(session.number, (0, NO_REPORT))
+        if pid == session.pid:
+            session.last = left
+        else:
+            self._ended = add_reports([self._ended, left])
+
+    def _leave(self, session: Session) -> None:
+        if session.number >= 0:
+            self._left[session.number] = session.pid, session.last.ended()
+            session.number, session.is_serving = -1, False
+
     def _lost(self, session: Session) -> None:
         self._sessions.pop(session, None)
-        self._gone = add_reports([self._gone, session.last.ended()])
+        self._leave(session)
         self._unpins[session] = self._reactor.callLater(_PINNED_S, self._unpin, session)
         ended = Deferred.fromCoroutine(session.end())
         self._ends.add(ended)
@@ -204,7 +228,7 @@ class Hub(Factory):
     def reload(self) -> Deferred[None]:
         """Have all workers read their files again, and show them the nodes as they are now.
 
-        :return: a Deferred that fires with None when they have, or do not answer.
+        :return: a Deferred that fires with None when they have; one that does not answer is waited for 30 s.
         """
         return Deferred.fromCoroutine(self._reload())
 
@@ -214,16 +238,22 @@ class Hub(Factory):
 
     async def collect(self) -> Report:
         """Return the sum of what all workers count, and those before them that have ended."""
-        return add_reports([self._gone, *await self._ask_all(ASK)])
+        left = [report for _, report in self._left.values()]
+        return add_reports([self._ended, *left, *await self._ask_all(ASK)])
 
     async def _ask_all(self, what: int) -> list[Report]:
         asked = [(session, self._sessions[session]) for session in self._serving()]
         return await gather([self._ask(session, answering, what) for session, answering in asked])
 
     async def _ask(self, session: Session, answering: Answering, what: int) -> Report:
-        with suppress(AskedTooLong):
-            return await session.ask(lambda number: answering.tell(number, what)).addTimeout(_ANSWER_S, self._reactor)
-        return session.last
+        number, patience_s = session.number, _RELOADED_S if what == RELOAD else _ANSWER_S
+        try:
+            return await session.ask(lambda asked: answering.tell(asked, what)).addTimeout(patience_s, self._reactor)
+        except AskedTooLong:
+            if what == RELOAD:
+                self._log.error("worker {number} has not read its files again within {seconds:g} s",
+                                number=number, seconds=patience_s)  # fmt: skip
+            return session.last
 
     def workers(self) -> list[tuple[int, int]]:
         """Return the number and the process id of each worker that serves."""

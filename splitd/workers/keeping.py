@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any
 
 import attrs
 import msgspec
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import GaugeMetricFamily
 from twisted.internet.defer import Deferred
 
 from splitd.assembly.seams import Seams
@@ -22,7 +22,7 @@ from splitd.nodes.registry import NodeRegistry
 from splitd.workers.counters import Counters
 from splitd.workers.hub import Hub
 from splitd.workers.post import Post
-from splitd.workers.report import NO_REPORT, metrics_of, traffic_of
+from splitd.workers.summed import Summed
 
 
 @attrs.frozen
@@ -37,26 +37,6 @@ class _Tending:
 
     def found(self, manifest: Manifest, index: int, problem: FileDamaged) -> None:
         self.upkeep.found(manifest, index, problem)
-
-
-class _Summed:
-    """In the status, it takes the places of the caches, the connections and the observers: those of all workers."""
-
-    def __init__(self) -> None:
-        self.report = NO_REPORT
-        self.admission = self
-
-    size = property(lambda self: self.report.cache[0])
-    hits = property(lambda self: self.report.cache[1])
-    misses = property(lambda self: self.report.cache[2])
-    limit = property(lambda self: self.report.connections[1])
-    waiting = property(lambda self: self.report.waits)
-
-    def connections(self) -> range:
-        return range(self.report.connections[0])
-
-    def measure(self) -> Iterator[Metric]:
-        yield from metrics_of(self.report)
 
 
 class Keeping:
@@ -99,10 +79,7 @@ class Keeping:
             reactor=reactor,
         )
         self.tell_attempt = self._hub.tell_attempt
-        self._summed = _Summed()
-        status.cache = cast(Any, self._summed)
-        status.site = cast(Any, self._summed)
-        status.observing = cast(Any, self._summed)
+        self._summed = Summed(status, post.workers)
 
     def start(self) -> Deferred[None]:
         """Let the workers in.
@@ -121,11 +98,7 @@ class Keeping:
         return self._hub.reload()
 
     async def _sum(self) -> None:
-        report = self._summed.report = await self._hub.collect()
-        traffic_of(report, self._status.traffic)
-        limits = self._status.limits.requests
-        limits.refused.clear()
-        limits.refused.update(report.refused)
+        self._summed.show(await self._hub.collect())
 
     def totals(self) -> tuple[int, int]:
         """Return how many requests all workers have answered, and how many of them by a fault."""

@@ -38,6 +38,9 @@ class Report(msgspec.Struct, array_like=True):
     :param waits: whether new connections wait for room.
     :param refused: requests that limits refused, by the limit.
     :param logins_refused: how many logins were.
+    :param refused_connections: how many connections were, because their addresses had too many.
+    :param waiting: how many requests wait for their turn.
+    :param reading: the hedges, how often a node was silent, and which nodes are read last and why; see `ReadingReport`.
     """
 
     traffic: dict[str, int]
@@ -48,19 +51,30 @@ class Report(msgspec.Struct, array_like=True):
     descriptors: int
     refused: dict[str, int]
     logins_refused: int
+    refused_connections: int
+    waiting: int
+    reading: tuple[int, int, dict[str, str]]
     metrics: list[Family]
 
     def ended(self) -> Report:
         """Return what is left of it when its worker has ended: the counts, and nothing that there was then."""
         traffic = {**self.traffic, "uploads_under_way": 0, "downloads_under_way": 0}
         _, hits, misses = self.cache
-        metrics = [each for each in self.metrics if each.kind != "gauge"]
-        return Report(
-            traffic, self.requests, (0, hits, misses), (0, 0), False, 0, self.refused, self.logins_refused, metrics
+        hedges, silences, _ = self.reading
+        return msgspec.structs.replace(
+            self,
+            traffic=traffic,
+            cache=(0, hits, misses),
+            connections=(0, 0),
+            waits=False,
+            descriptors=0,
+            waiting=0,
+            reading=(hedges, silences, {}),
+            metrics=[each for each in self.metrics if each.kind != "gauge"],
         )
 
 
-NO_REPORT = Report({}, (0, 0), (0, 0, 0), (0, 0), False, 0, {}, 0, [])
+NO_REPORT = Report({}, (0, 0), (0, 0, 0), (0, 0), False, 0, {}, 0, 0, 0, (0, 0, {}), [])
 
 
 def add_reports(reports: Sequence[Report]) -> Report:
@@ -78,7 +92,14 @@ def add_reports(reports: Sequence[Report]) -> Report:
         sum(report.descriptors for report in reports),
         _sum(report.refused for report in reports),
         sum(report.logins_refused for report in reports),
-        list(_add_metrics(report.metrics for report in reports)),
+        sum(report.refused_connections for report in reports),
+        sum(report.waiting for report in reports),
+        (
+            sum(report.reading[0] for report in reports),
+            sum(report.reading[1] for report in reports),
+            {node: why for report in reports for node, why in report.reading[2].items()},
+        ),
+        add_families(report.metrics for report in reports),
     )
 
 
@@ -90,7 +111,8 @@ def _sum(counts: Iterable[dict[str, int]]) -> dict[str, int]:
     return dict(total)
 
 
-def _add_metrics(all_of: Iterable[Sequence[Family]]) -> Iterator[Family]:
+def add_families(all_of: Iterable[Sequence[Family]]) -> list[Family]:
+    """Return the sums of metrics: one of each name."""
     families: dict[str, Family] = {}
     values: dict[str, dict[tuple[str, tuple[tuple[str, str], ...]], float]] = {}
     for some in all_of:
@@ -100,14 +122,16 @@ def _add_metrics(all_of: Iterable[Sequence[Family]]) -> Iterator[Family]:
             for name, labels, value in family.samples:
                 key = name, tuple(labels.items())
                 sums[key] = sums.get(key, 0.0) + value
+    summed = []
     for name, family in families.items():
         samples = [(series, dict(labels), value) for (series, labels), value in values[name].items()]
-        yield Family(name, family.text, family.kind, samples)
+        summed.append(Family(name, family.text, family.kind, samples))
+    return summed
 
 
-def metrics_of(report: Report) -> Iterator[Metric]:
-    """Yield the metrics of a report, for Prometheus."""
-    for family in report.metrics:
+def metrics_of(families: Iterable[Family]) -> Iterator[Metric]:
+    """Yield metrics for Prometheus."""
+    for family in families:
         metric = Metric(family.name, family.text, family.kind)
         metric.samples = [Sample(name, labels, value) for name, labels, value in family.samples]
         yield metric

@@ -63,6 +63,7 @@ class Session:
     :param view: returns what is shown of them.
     :param operating: what operators see and do.
     :param serves: called when the worker serves clients.
+    :param greeted: called when it has said which worker it is.
     :param attempt: tells the other processes of a login that the worker judges.
     :param acquired: the resumable uploads that the worker uses.
     :ivar number: that of the worker; -1 before it has said it.
@@ -79,6 +80,7 @@ class Session:
         operating: IOperating,
         serves: Callable[[], object],
         *,
+        greeted: Callable[[], object],
         attempt: Callable[[str, int, str, str], None],
         acquired: Acquired,
     ) -> None:
@@ -91,7 +93,7 @@ class Session:
         self._view = view
         self._operating = operating
         self.samples = operating.samples
-        self._serves = serves
+        self._serves, self._greeted = serves, greeted
         self.attempt, self.give_back, self._acquired = attempt, acquired.give_back, acquired
         self._held: Counter[tuple[str, int]] = Counter()
         self._asked: dict[int, Deferred[Report]] = {}
@@ -113,6 +115,7 @@ class Session:
         if version != fingerprint():
             raise ValueError("the worker is of another version of splitd")
         self.number, self.pid = number, pid
+        self._greeted()
         return self._view()
 
     def serving(self) -> None:

@@ -10,6 +10,7 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
 
 from splitd.downloads.pins import Pins
 from splitd.frontends.admin.actions import probe
@@ -25,14 +26,15 @@ from splitd.workers.hub import Hub
 from splitd.workers.ledger import OwnedLedger
 from splitd.workers.methods import fingerprint
 from splitd.workers.pins import OwnedPins
+from splitd.workers.report import NO_REPORT, Report, add_reports
 from splitd.workers.session import Session
 from splitd.workers.view import NodeView, View
-from splitd.workers.wire import encode_frame
+from splitd.workers.wire import Entry, encode_frame
 from tests.catalogs import NODES, A, manifest
 from tests.fired import fired
 from tests.ledger import begin
 from tests.unit.catalogs import Front
-from tests.unit.worker_reports import report_of
+from tests.workers import report_of
 
 
 class NoReaper:
@@ -103,6 +105,72 @@ def test_pins_of_a_worker_end_with_it() -> None:
     assert seen == [version]
 
 
+def hub_with(pins: Pins, reaper: Any, clock: Clock) -> Hub:
+    nodes = NodeRegistry((), lambda _: None, clock)  # type: ignore[arg-type, return-value]
+    catalog = Front().catalog
+    return Hub(
+        {"catalog": catalog}, catalog.ledger, pins, reaper, nodes, tending=Tending(), epoch=lambda: 1,
+        operating=Operators(), note_attempt=lambda *_: None, wanted=1, reactor=clock,
+    )  # fmt: skip
+
+
+class Connection:
+    """The connection of a worker that serves."""
+
+    def __init__(self, hub: Hub, number: int, pid: int) -> None:
+        self._protocol: Any = hub.buildProtocol(None)
+        self._protocol.transport = StringTransport()
+        self._asked = 0
+        self._say(methods.HELLO.call(1, [fingerprint(), number, pid]), methods.SERVING.call(0, []))
+
+    def _say(self, *entries: Entry) -> None:
+        self._protocol.dataReceived(encode_frame(entries))
+
+    def reply(self, report: Report) -> None:
+        self._asked += 1
+        self._say(methods.REPLY.call(0, [self._asked, report]))
+
+    def end(self) -> None:
+        self._protocol.connectionLost()
+
+
+def collected(hub: Hub, *replies: tuple[Connection, Report]) -> Report:
+    collecting = Deferred.fromCoroutine(hub.collect())
+    for connection, report in replies:
+        connection.reply(report)
+    return fired(collecting)
+
+
+def test_a_worker_that_connects_again_is_counted_once_and_another_one_besides() -> None:
+    hub = hub_with(Pins(), NoReaper(), Clock())
+    before = Connection(hub, 0, 77)
+    assert collected(hub, (before, report_of(3))) == report_of(3)
+    before.end()
+    assert collected(hub) == report_of(3).ended()
+    for _ in range(2):  # the second one comes before the end of the first is noticed
+        after = Connection(hub, 0, 77)
+        assert collected(hub, (after, report_of(5))) == report_of(5)
+    assert collected(hub, (after, report_of(6))) == report_of(6)
+    after.end()
+    Connection(hub, 0, 77).end()  # before it has reported
+    another = Connection(hub, 0, 78)
+    assert collected(hub, (another, report_of(1))) == add_reports([report_of(6).ended(), report_of(1)])
+
+
+def test_a_reload_is_answered_when_all_workers_have_read_their_files_or_one_does_not_answer() -> None:
+    clock = Clock()
+    hub = hub_with(Pins(), NoReaper(), clock)
+    worker = Connection(hub, 0, 77)
+    reloading = hub.reload()
+    clock.advance(20)
+    assert not reloading.called
+    worker.reply(NO_REPORT)
+    fired(reloading)
+    reloading = hub.reload()
+    clock.advance(30)
+    fired(reloading)
+
+
 def test_what_a_worker_reads_is_kept_while_it_connects_again() -> None:
     clock, pins, version, seen = Clock(), Pins(), manifest(A), list[Manifest]()
 
@@ -110,11 +178,7 @@ def test_what_a_worker_reads_is_kept_while_it_connects_again() -> None:
     class Reaper:
         unpinned: Any = seen.append
 
-    nodes = NodeRegistry((), lambda _: None, clock)  # type: ignore[arg-type, return-value]
-    hub = Hub(
-        {}, Front().catalog.ledger, pins, Reaper(), nodes, tending=Tending(), epoch=lambda: 1,  # type: ignore[arg-type]
-        operating=Operators(), note_attempt=lambda *_: None, wanted=1, reactor=clock,
-    )  # fmt: skip
+    hub = hub_with(pins, Reaper(), clock)
     pin = encode_frame([methods.PIN.call(0, [version])])
     lost, again = hub.buildProtocol(None), hub.buildProtocol(None)
     lost.dataReceived(pin)
@@ -168,6 +232,7 @@ def session_of(front: Front, nodes: NodeRegistry, tending: Tending) -> Session:
         view,
         Operators(),
         lambda: None,
+        greeted=lambda: None,
         attempt=no_attempt,
         acquired=acquired,
     )

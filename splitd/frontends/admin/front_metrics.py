@@ -98,10 +98,11 @@ def measure_serving(site: StreamingSite, descriptors: Descriptors, cache: Versio
     )
 
 
-def measure_files(registry: RegistryFile, users: UsersFile | None) -> Iterator[Metric]:
+def measure_files(registry: RegistryFile, users: UsersFile | None, logins_refused: int) -> Iterator[Metric]:
     """Yield whether the files that an operator edits can be used.
 
     :param users: the file of the users; None if there is none.
+    :param logins_refused: how many logins other processes of the front have refused.
     """
     yield from gauges(
         {
@@ -115,7 +116,7 @@ def measure_files(registry: RegistryFile, users: UsersFile | None) -> Iterator[M
             ),
         }
     )
-    refused = 0 if users is None else users.logins.refused
+    refused = 0 if users is None else users.logins.refused + logins_refused
     yield from counters({"splitd_logins_refused": ("Logins that were refused.", refused)})
 
 

@@ -89,6 +89,7 @@ class Status:
     :ivar cluster: the cluster's id; empty while the catalog is being read.
     :ivar starting: whether the front does not take requests yet.
     :ivar stopping: whether the front is stopping and takes no more requests.
+    :ivar logins_refused: how many logins other processes of the front have refused.
     """
 
     catalog: ICatalogStatistics
@@ -125,6 +126,7 @@ class Status:
     cluster: str = ""
     starting: bool = True
     stopping: bool = False
+    logins_refused: int = 0
 
     def readiness(self) -> Readiness:
         """Return whether files can be read, and stored, and if not, why."""
@@ -200,7 +202,7 @@ class Status:
             nodes=[_report_node(node) for node in self.registry.nodes()],
             fill=_report_fill(self.registry),
             registry=RegistryReport(registry_file.path, registry_file.loaded_ms, registry_file.refused),
-            users=_report_users(self.users_file),
+            users=_report_users(self.users_file, self.logins_refused),
             limits=self.limits.report(),
             quotas=report_quotas(await self.quotas.usage()),
             rebalance=self.rebalance.progress,
@@ -260,7 +262,7 @@ class Status:
         yield from measure_catalog(catalog)
         yield from measure_traffic(self.traffic)
         yield from measure_serving(self.site, self.descriptors, self.cache)
-        yield from measure_files(self.registry_file, self.users_file)
+        yield from measure_files(self.registry_file, self.users_file, self.logins_refused)
         yield from measure_journal(self.journal.statistics, failed=bool(self.journal.failure))
         yield from measure_upkeep(self.sweep, self.rebalance, self.lifecycle, self.bin)
         yield from measure_certificates(self.certificates)
@@ -271,10 +273,10 @@ def _report_readiness(reasons: Sequence[str]) -> ReadinessReport:
     return ReadinessReport(not reasons, list(reasons))
 
 
-def _report_users(file: UsersFile | None) -> UsersReport | None:
+def _report_users(file: UsersFile | None, elsewhere: int) -> UsersReport | None:
     if file is None:
         return None
-    return UsersReport(file.path, file.loaded_ms, file.count, file.logins.refused, file.refused)
+    return UsersReport(file.path, file.loaded_ms, file.count, file.logins.refused + elsewhere, file.refused)
 
 
 def _report_fill(registry: NodeRegistry) -> FillReport | None:
