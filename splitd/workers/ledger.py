@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from splitd.errors import CatalogReadOnly
+from splitd.errors import CatalogReadOnly, CatalogSuspended
 from splitd.interfaces.uploads import Commit, IUploadLedger, Start
 from splitd.workers import methods
 from splitd.workers.calls import Calls
@@ -78,8 +78,14 @@ class OwnedLedger:
 
     def abort(self, upload: str, reason: str) -> Deferred[None]:
         """End an upload; see `IUploadLedger`."""
-        self._under_way.discard(upload)  # if the catalog refuses it just now, its own ledger repeats it
-        return self._ledger.abort(upload, reason)
+
+        def failed(failure: Failure) -> Failure:
+            if failure.check(CatalogSuspended):
+                self._under_way.discard(upload)  # the catalog's own ledger repeats it
+            return failure
+
+        # One that is cancelled while it waits for its turn, because the worker has ended, is made by `end`.
+        return self._ledger.abort(upload, reason).addCallbacks(self._ended, failed, callbackArgs=(upload,))
 
     def abort_abandoned(self) -> Deferred[int]:
         """Abort the uploads and moves of fronts that are gone; see `IUploadLedger`."""

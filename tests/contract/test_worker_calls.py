@@ -80,6 +80,24 @@ async def test_a_commit_that_was_judged_when_its_worker_dies_is_made(pair: Pair)
 
 
 @pytest_twisted.ensureDeferred
+async def test_an_abort_that_waits_for_its_turn_when_its_worker_dies_is_made(pair: Pair) -> None:
+    ledger = pair.worker.seams()["ledger"]
+    pair.front.journal.hold()
+    made = pair.front.catalog.make_collection("/c")  # what is recorded after it waits, too
+    begun, aborted = ledger.begin_all([Start(A, "/a", NODES)]), ledger.abort(A, "its client has left")
+    await pair.worker.ping()
+    pair.worker.die()
+    for each in (begun, aborted):
+        with pytest.raises(CatalogAway):
+            await each
+    await pair.worker.lost
+    pair.front.journal.release()
+    await made
+    await pair.worker.served["ledger"].end()
+    assert await pair.under_way() == 0
+
+
+@pytest_twisted.ensureDeferred
 async def test_commits_of_one_turn_are_written_together(pair: Pair) -> None:
     ledger = pair.worker.seams()["ledger"]
     uploads = [f"{number:032x}" for number in range(20)]
