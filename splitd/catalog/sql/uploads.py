@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from splitd.catalog.continued import Continued, place_of
 from splitd.catalog.continuing import JournalledContinuedUploads
@@ -19,37 +21,63 @@ from splitd.interfaces.uploads import Start
 from splitd.model.holdings import PartCopy
 from storaged.parts.format import PartId
 
+_MOST_DOUBTFUL = 10_000
+"""How many uploads are remembered whose beginning failed."""
+
 
 class StoredUploads(JournalledUploads):
     """Uploads; see `IUploadLedger`."""
 
     _changes: StoredChanges
 
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self._doubtful: dict[str, None] = {}  # the oldest first
+
     def begin_all(self, starts: Sequence[Start]) -> Deferred[None]:
         """Record that parts of some uploads may lie on their nodes; see `IUploadLedger.begin_all`."""
+
+        def failed(failure: Failure) -> Failure:
+            self._doubtful.update(dict.fromkeys(start.upload for start in starts))
+            while len(self._doubtful) > _MOST_DOUBTFUL:
+                del self._doubtful[next(iter(self._doubtful))]
+            return failure
+
         with self._changes.manner(beginning=Beginning(starts, self._front, self._changes.now_ms)):
-            return super().begin_all(starts)
+            begun = super().begin_all(starts)
+        return begun.addErrback(failed)
 
     def abort_abandoned(self) -> Deferred[int]:
-        """Abort the uploads and moves of fronts whose leases have expired; see `IUploadLedger.abort_abandoned`."""
+        """Abort the uploads and moves of fronts whose leases have expired; see `IUploadLedger.abort_abandoned`.
+
+        So are uploads of this front whose beginning failed.  If the connection was lost while that was on its way, the
+        database may record it later, when their abort has found nothing.
+        """
         return Deferred.fromCoroutine(self._abort_abandoned())
 
     async def _abort_abandoned(self) -> int:
-        uploads, copies = await self._changes.read(self._abandoned)
+        doubtful = list(self._doubtful)
+        begun, gone, copies = await self._changes.read(partial(self._abandoned, doubtful))
         self._changes.refuse_read_only()
         reason = "its front is gone"
-        aborted: list[Deferred[Any]] = [self.abort(upload, reason) for upload in uploads]
+        aborted: list[Deferred[Any]] = [self.abort(upload, "its beginning failed") for upload in begun]
+        aborted += [self.abort(upload, reason) for upload in gone]
         aborted += [self._part_moves.abort_move(copy, reason) for copy in copies]
-        return await all_of(aborted)
+        count = await all_of(aborted)
+        for upload in begun:
+            self._doubtful.pop(upload, None)
+        return count
 
-    def _abandoned(self) -> tuple[list[str], list[PartCopy]]:
+    def _abandoned(self, doubtful: Sequence[str]) -> tuple[list[str], list[str], list[PartCopy]]:
         state: Any = self._state
         gone = "front != %s AND front NOT IN (SELECT id FROM front WHERE expires > now())"
         execute = self._changes.cursor.execute
         uploads = execute(f"SELECT upload FROM upload WHERE {gone}", (self._front,)).fetchall()
         moves = execute(f"SELECT upload, part, node FROM move WHERE {gone}", (self._front,)).fetchall()
         copies = [PartCopy(key.hex(), part, state.parts.node_ids([node])[0]) for key, part, node in moves]
-        return [key.hex() for (key,) in uploads], copies
+        keys = [bytes.fromhex(each) for each in doubtful]
+        begun = execute("SELECT upload FROM upload WHERE upload = ANY(%s)", (keys,)).fetchall() if keys else []
+        return [key.hex() for (key,) in begun], [key.hex() for (key,) in uploads], copies
 
     def orphans(self, node: str, parts: Sequence[PartId]) -> Deferred[list[PartId]]:
         """Choose the parts that have no reason to lie on a node; see `IUploadLedger.orphans`."""

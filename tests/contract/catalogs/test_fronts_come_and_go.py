@@ -8,6 +8,7 @@ from twisted.internet.task import Clock
 
 from splitd import __version__
 from splitd.errors import SplitdError
+from splitd.interfaces.uploads import Start
 from splitd.model.holdings import PartCopy
 from tests.catalogs import NODES, A, B, manifest
 from tests.contract.catalogs.both_fronts import Both
@@ -25,6 +26,25 @@ async def test_what_a_front_that_is_gone_had_under_way_is_aborted_when_its_lease
     assert await two.ledger.abort_abandoned() == 2
     with pytest.raises(SplitdError, match="is not under way"):
         await commit(one.ledger, "/g", manifest(B))
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_upload_that_the_database_records_after_its_abort_is_aborted_and_no_other_of_its_front(
+    both: Both,
+) -> None:
+    one, two = both.fronts
+    await begin(one.ledger, B, "/g", NODES)
+    # A connection is lost on which A begins, so that fails (here for another reason), and A is aborted.  The database
+    # makes the change when it goes on.
+    beginning = one.ledger.begin_all([Start(A, "/f", NODES), Start(A, "/f", NODES)])
+    with pytest.raises(ValueError, match="twice"):
+        await beginning
+    await one.ledger.abort(A, "the database does not answer")
+    both.rows(f"INSERT INTO upload SELECT decode('{A}', 'hex'), path, nodes, time_ms, front FROM upload")
+    assert await two.ledger.abort_abandoned() == 0
+    assert await one.ledger.abort_abandoned() == 1
+    assert await one.ledger.abort_abandoned() == 0
+    assert await commit(one.ledger, "/g", manifest(B))
 
 
 @pytest_twisted.ensureDeferred
