@@ -8,8 +8,9 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 _PR_SET_PDEATHSIG = 1
 
@@ -23,12 +24,16 @@ class DaemonProcess:
     :param name: its name in messages.
     :param arguments: the arguments after `twistd -n`.
     :param output: the file that its output is appended to.
+    :param variables: those that its environment has besides the ones of this process.
     """
 
-    def __init__(self, name: str, arguments: Sequence[str], output: Path) -> None:
+    def __init__(
+        self, name: str, arguments: Sequence[str], output: Path, variables: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self.name = name
         self.output = output
         self._arguments = arguments
+        self._variables = variables
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -46,6 +51,7 @@ class DaemonProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
+                env={**os.environ, **self._variables},
                 process_group=0,
                 preexec_fn=_Bond(os.getpid()),  # noqa: PLW1509 - there are no threads here
             )

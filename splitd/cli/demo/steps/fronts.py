@@ -29,10 +29,13 @@ _FILES = 5
 _SIZE = 300_000
 _STARTED_S = 60.0
 _STOPPED_S = 60.0
+_WORKERS = 2
+_SILENT_S = 6
+_AGAIN_S = 60.0
 
 
 class _TwoFronts:
-    """A cluster whose names are in a database of its own, and a second front on it.
+    """A cluster whose names are in a database of its own, and a second front on it, with workers.
 
     :param folder: a temporary folder.
     """
@@ -57,9 +60,12 @@ class _TwoFronts:
         for key, port in zip(("listen", "admin", "s3"), range(self._port, self._port + 3), strict=True):
             settings[key] = f"tcp:{port}:interface={HOST}"
         config = self._folder / "front2.yaml"
-        config.write_text(yaml.safe_dump({**settings, "data": str(self._folder / "front2")}), encoding="utf-8")
+        settings |= {"data": str(self._folder / "front2"), "workers": _WORKERS}
+        config.write_text(yaml.safe_dump(settings), encoding="utf-8")
         config.chmod(0o600)  # the database's password is in it
-        self._second = DaemonProcess("front2", ["splitd", "--config", str(config)], self._folder / "front2.log")
+        watched = {"WATCHDOG_USEC": str(_SILENT_S * 1_000_000)}  # as from systemd
+        command = ["splitd", "--config", str(config)]
+        self._second = DaemonProcess("front2", command, self._folder / "front2.log", watched)
         self._second.start()
         wait_until(self._is_ready, "the second front ready", _STARTED_S)
 
@@ -73,6 +79,13 @@ class _TwoFronts:
     def operators(self) -> Server:
         """The operators' HTTP of the second front."""
         return Server(f"http://{HOST}:{self._port + 1}", 5.0, 5.0)
+
+    def workers(self) -> list[int]:
+        """Return the processes of the second front that serve clients; none while it does not answer."""
+        try:
+            return list(self.operators.document("/status")["workers"])
+        except CommandFailed:
+            return []
 
     def files(self) -> tuple[Files, Files]:
         """Return the files as the first and as the second front have them."""
@@ -108,10 +121,17 @@ def _kill_one(_scene: Scene, report: Report) -> None:
         return
     with _two_fronts(programs) as fronts:
         first, second = fronts.files()
-        report.command("splitctl up --catalog postgresql://…   # and a second front with the same settings")
+        report.command(
+            "splitctl up --catalog postgresql://…   # and a second front with the same settings, and workers"
+        )
         data = os.urandom(_SIZE)
         first.put("/one", data)
         report.equal("what one front stored, the other one reads", sha256(data).hexdigest(), second.digest("/one"))
+        workers = fronts.workers()
+        report.equal("processes of the second one serve clients", _WORKERS, len(workers))
+        hung = workers[0]
+        report.command(f"kill -STOP {hung}   # one of them hangs; for systemd, WatchdogSec={_SILENT_S}")
+        os.kill(hung, signal.SIGSTOP)
         pid = fronts.cluster.kill(FRONT)
         report.command(f"kill -9 {pid}   # the first front")
         same = 0
@@ -122,15 +142,21 @@ def _kill_one(_scene: Scene, report: Report) -> None:
         report.equal("files stored and read by the second one meanwhile", _FILES, same)
         fronts.cluster.wait_recovered(FRONT, pid)
         report.equal("the first one is back, and has them", sha256(more).hexdigest(), first.digest(f"/more-{number}"))
+        wait_until(
+            lambda: len({*fronts.workers()} - {hung}) == _WORKERS, "another one for the one that hangs", _AGAIN_S
+        )
+        report.check("the process that hangs was killed, and another one serves", hung not in fronts.workers())
         found = fronts.operators.document("/status")["fronts"]
         report.command("splitctl status   # asked of either front")
-        report.check("both are in the status of either", len({each["address"] for each in found}) == 2)
+        addresses = {each["address"].partition(" ")[0] for each in found}
+        report.check("both are in the status of either", len(addresses) == 2)
 
 
 KILL_ONE_FRONT = Step(
     "Two fronts on PostgreSQL: one is killed",
     "Names may live in PostgreSQL instead of the front's journal. Then any number of fronts serve the same files, on "
-    "any number of machines, and any of them may die. This step starts a database and a cluster of its own.",
+    "any number of machines, and any of them may die. The second one has workers, each of which asks the database "
+    "itself, and one of them hangs. This step starts a database and a cluster of its own.",
     _kill_one,
     needs="a cluster of its own",
 )
