@@ -6,14 +6,16 @@ import os
 import random
 import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.live.clients import ask
 from tests.live.database_cluster import DatabaseCluster
 from tests.live.local_cluster import FRONT
-from tests.live.processes import is_running, wait_until
+from tests.live.processes import wait_until
 from tests.live.remembering import end_well, remembering
-from tests.live.workers import catalog_of, children_of, connections_of_each, read_answer, value_of, workers_in
+from tests.live.workers import catalog_of, connections_of_each, kill_in_turn, read_answer, value_of, workers_in
 from tests.postgres import Postgres
 from tests.tally import TALLY
 
@@ -33,6 +35,22 @@ def send(client: socket.socket, method: bytes, path: bytes, body: bytes = b"") -
     return int(answered.split()[1]), got
 
 
+def make_cluster(folder: Path, server: Postgres) -> DatabaseCluster:
+    url = server.url("public")
+    return DatabaseCluster(folder / "cluster", NODES, url, workers=WORKERS, reap_interval_s=1)
+
+
+@contextmanager
+def running(folder: Path, server: Postgres) -> Iterator[DatabaseCluster]:
+    """Start a cluster, and stop it at the end."""
+    cluster = make_cluster(folder, server)
+    cluster.start()
+    try:
+        yield cluster
+    finally:
+        cluster.stop()
+
+
 def catalogs_process(cluster: DatabaseCluster) -> int:
     return catalog_of(cluster.daemons[FRONT].pid, workers_in(cluster.status()))
 
@@ -40,9 +58,7 @@ def catalogs_process(cluster: DatabaseCluster) -> int:
 def test_each_worker_is_a_front_to_the_database_and_serves_while_the_other_processes_hang(
     tmp_path: Path, server: Postgres
 ) -> None:
-    cluster = DatabaseCluster(tmp_path / "cluster", NODES, server.url("public"), workers=WORKERS, reap_interval_s=1)
-    cluster.start()
-    try:
+    with running(tmp_path, server) as cluster:
         wait_until(cluster.upkeep, "the upkeep")
         status = cluster.status()
         addresses = {front["address"].rpartition(":")[2]: front["upkeep"] for front in status["fronts"]}
@@ -68,8 +84,6 @@ def test_each_worker_is_a_front_to_the_database_and_serves_while_the_other_proce
                     assert send(client, b"GET", b"/while-it-hangs-%d" % number) == (200, SMALL)
             finally:
                 os.kill(catalog, signal.SIGCONT)
-    finally:
-        cluster.stop()
     with server.connect("public") as connection:
         left = connection.execute("SELECT id FROM front UNION SELECT front FROM lease").fetchall()
     connection.close()
@@ -79,9 +93,7 @@ def test_each_worker_is_a_front_to_the_database_and_serves_while_the_other_proce
 def test_the_uploads_of_a_worker_that_is_killed_are_aborted_before_its_lease_ends(
     tmp_path: Path, server: Postgres
 ) -> None:
-    cluster = DatabaseCluster(tmp_path / "cluster", NODES, server.url("public"), workers=WORKERS, reap_interval_s=1)
-    cluster.start()
-    try:
+    with running(tmp_path, server) as cluster:
         killed, alive = workers_in(cluster.status())
         with connections_of_each(cluster.port, [killed, alive], 1) as clients:
             for pid, [uploading] in clients.items():
@@ -100,16 +112,12 @@ def test_the_uploads_of_a_worker_that_is_killed_are_aborted_before_its_lease_end
         assert ask(f"{cluster.url}/of-{alive}").body == FILE
         cluster.wait_reaped()
         assert cluster.parts_stored() == cluster.parts_needed()
-    finally:
-        cluster.stop()
 
 
 def test_while_the_database_is_away_each_worker_says_so_and_serves_when_it_is_back(
     tmp_path: Path, server: Postgres
 ) -> None:
-    cluster = DatabaseCluster(tmp_path / "cluster", NODES, server.url("public"), workers=WORKERS, reap_interval_s=1)
-    cluster.start()
-    try:
+    with running(tmp_path, server) as cluster:
         assert ask(f"{cluster.url}/kept", "PUT", SMALL).status == 201
         serving = workers_in(cluster.status())
         server.kill()
@@ -133,47 +141,19 @@ def test_while_the_database_is_away_each_worker_says_so_and_serves_when_it_is_ba
 
         wait_until(serve_again, "both workers store again")
         assert ask(f"{cluster.url}/kept").body == SMALL
-    finally:
-        cluster.stop()
 
 
 def test_nothing_is_lost_and_nothing_is_left_whichever_process_is_killed(tmp_path: Path, server: Postgres) -> None:
     chance = random.Random(os.environ.get("SPLITD_SEED", "1"))
-    cluster = DatabaseCluster(tmp_path / "cluster", NODES, server.url("public"), workers=WORKERS, reap_interval_s=1)
-    killed: set[int] = set()
+    cluster = make_cluster(tmp_path, server)
+    order = [["worker", "catalog", "database", "head", "node"][number % 5] for number in range(KILLS)]
 
-    def all_serve() -> bool:
-        return len({*workers_in(cluster.status())} - killed) == WORKERS
+    def kill_database() -> None:
+        server.kill()
+        server.start()
 
     with remembering(cluster, CLIENTS, doubts=True) as clients:
-        for number in range(KILLS):
-            cluster.wait_ready()
-            wait_until(all_serve, "all workers", cluster.status)
-            wait_until(lambda least=number: sum(client.stored for client in clients) > least, "files stored")  # type: ignore[misc]
-            killed |= _kill_one(cluster, server, ["worker", "catalog", "database", "head", "node"][number % 5], chance)
-        cluster.wait_ready()
+        kill_in_turn(cluster, clients, order, chance, workers=WORKERS, others={"database": kill_database})
         done = end_well(cluster, clients, cluster.wait_reaped)
     TALLY["kill -9 of the processes of a front with workers and a database"] += KILLS
     assert done["PUT 0"] + done["PUT 503"] > 0, "some were hit"
-
-
-def _kill_one(cluster: DatabaseCluster, server: Postgres, which: str, chance: random.Random) -> set[int]:
-    """Kill a process; return the worker or the catalog's process that was killed, nothing for another one."""
-    head = cluster.daemons[FRONT].pid
-    if which == "node":
-        cluster.kill(chance.choice(cluster.nodes))
-    elif which == "database":
-        server.kill()
-        server.start()
-    elif which == "head":
-        children = children_of(head)
-        cluster.take_down(FRONT)
-        wait_until(lambda: not any(map(is_running, children)), "the end of the others")
-        cluster.bring_up(FRONT)
-    else:
-        workers = workers_in(cluster.status())
-        pid = chance.choice(workers) if which == "worker" else catalog_of(head, workers)
-        os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not is_running(pid), "the end of the process")
-        return {pid}
-    return set()

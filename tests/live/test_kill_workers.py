@@ -6,7 +6,6 @@ import os
 import random
 import signal
 import socket
-import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from tests.live.killed_cluster import KilledCluster
 from tests.live.local_cluster import FRONT
 from tests.live.processes import is_running, wait_until
 from tests.live.remembering import end_well, remembering
-from tests.live.workers import catalog_of, children_of, connections_of_each, read_answer, workers_in
+from tests.live.workers import catalog_of, connections_of_each, kill_in_turn, read_answer, workers_in
 from tests.tally import TALLY
 
 KILLS = int(os.environ.get("SPLITD_KILLS", "60")) // 12
@@ -78,41 +77,10 @@ def test_what_a_worker_reads_is_kept_when_the_catalogs_process_is_started_again(
 def test_nothing_is_lost_and_nothing_is_left_whichever_process_is_killed(tmp_path: Path) -> None:
     chance = random.Random(os.environ.get("SPLITD_SEED", "1"))
     cluster = KilledCluster(tmp_path / "cluster", NODES, workers=WORKERS)
-    killed: set[int] = set()
-
-    def all_serve() -> bool:
-        # One that was just killed is among them until the catalog's process has noticed it.
-        return len({*workers_in(cluster.status())} - killed) == WORKERS
-
+    order = [["worker", "catalog", "worker", "head", "node"][number % 5] for number in range(KILLS)]
     with remembering(cluster, CLIENTS, doubts=True) as clients:
-        for number in range(KILLS):
-            cluster.wait_ready()
-            wait_until(all_serve, "all workers", cluster.status)
-            # On a slow machine the daemons are hardly up between two kills.
-            wait_until(lambda least=number: sum(client.stored for client in clients) > least, "files stored")  # type: ignore[misc]
-            threading.Event().wait(chance.uniform(0, 1.0))
-            killed.add(_kill_one(cluster, ["worker", "catalog", "worker", "head", "node"][number % 5], chance))
-        cluster.wait_ready()
+        kill_in_turn(cluster, clients, order, chance, workers=WORKERS, longest_s=1.0)
         done = end_well(cluster, clients, cluster.wait_reaped)
     TALLY["kill -9 of the processes of a front with workers"] += KILLS
     for what, count in done.items():
         TALLY[f"{what.replace(' 0', ', no answer')}, with workers during kills"] += count
-
-
-def _kill_one(cluster: KilledCluster, which: str, chance: random.Random) -> int:
-    """Kill a process; return the worker or the catalog's process that was killed, 0 for another one."""
-    head = cluster.daemons[FRONT].pid
-    workers = workers_in(cluster.status())
-    if which == "node":
-        cluster.kill(f"n{chance.randrange(1, NODES + 1)}")
-    elif which == "head":
-        children = children_of(head)
-        cluster.take_down(FRONT)
-        wait_until(lambda: not any(map(is_running, children)), "the end of the others")
-        cluster.bring_up(FRONT)
-    else:
-        pid = chance.choice(workers) if which == "worker" else catalog_of(head, workers)
-        os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not is_running(pid), "the end of the process")
-        return pid
-    return 0

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import random
+import signal
 import socket
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from tests.live.clients import TIMEOUT_S
-from tests.live.processes import wait_until
+from tests.live.killed_cluster import KilledCluster
+from tests.live.local_cluster import FRONT
+from tests.live.processes import is_running, wait_until
+from tests.live.remembering import Client
 
 _MOST_CONNECTIONS = 500
 """So many connections, one after the other, reach each worker, or one of them does not accept any."""
@@ -30,6 +37,61 @@ def catalog_of(head: int, workers: list[int]) -> int:
     """The process that keeps the catalog: the child of the front that is no worker."""
     [catalog] = children_of(head) - set(workers)
     return catalog
+
+
+def kill_in_turn(
+    cluster: KilledCluster,
+    clients: Sequence[Client],
+    order: Sequence[str],
+    chance: random.Random,
+    *,
+    workers: int,
+    longest_s: float = 0.0,
+    others: Mapping[str, Callable[[], object]] | None = None,
+) -> None:
+    """Kill processes of a front with workers, or other daemons, one after the other.
+
+    Before each, all workers serve, all nodes are up, and clients have stored more files than there were kills.
+
+    :param order: what to kill: "worker", "catalog" (the process that keeps it), "head", "node", or one of `others`.
+    :param workers: how many workers the front has.
+    :param longest_s: the longest pause before each, in seconds; how long it is, is left to chance.
+    :param others: what kills something else, by its name.
+    """
+    kill: dict[str, Callable[[], object]] = {
+        "head": lambda: _kill_head(cluster),
+        "node": lambda: cluster.kill(chance.choice(cluster.nodes)),
+        **(others or {}),
+    }
+    killed: set[int] = set()
+
+    def all_serve() -> bool:
+        # One that was just killed is among them until the catalog's process has noticed it.
+        return len({*workers_in(cluster.status())} - killed) == workers
+
+    for number, which in enumerate(order):
+        cluster.wait_ready()
+        wait_until(all_serve, "all workers", cluster.status)
+        # On a slow machine the daemons are hardly up between two kills.
+        wait_until(lambda least=number: sum(client.stored for client in clients) > least, "files stored")  # type: ignore[misc]
+        threading.Event().wait(chance.uniform(0, longest_s))
+        if which in kill:
+            kill[which]()
+            continue
+        serving = workers_in(cluster.status())
+        pid = chance.choice(serving) if which == "worker" else catalog_of(cluster.daemons[FRONT].pid, serving)
+        killed.add(pid)
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda gone=pid: not is_running(gone), "the end of the process")  # type: ignore[misc]
+    cluster.wait_ready()
+
+
+def _kill_head(cluster: KilledCluster) -> None:
+    """Kill the front's process that starts the others, which end with it, and start it again."""
+    children = children_of(cluster.daemons[FRONT].pid)
+    cluster.take_down(FRONT)
+    wait_until(lambda: not any(map(is_running, children)), "the end of the others")
+    cluster.bring_up(FRONT)
 
 
 def owner_of(client: socket.socket, pids: list[int]) -> int:
