@@ -223,6 +223,7 @@ class WorkerFront:
 
     async def _end_clients(self) -> None:
         self._handover.leave()  # the sockets are the head's, and other workers listen at them
+        self._handover.drop_rest()  # it passes them on by itself, and else a stop would leave clients in their queues
         self._balance.leave()
         await self._clients.endpoints.end_clients()
 

@@ -78,9 +78,9 @@ class Head:
     async def _start(self) -> None:
         enter = self._stages.enter
         await enter(self._share, self._close_shared)
-        await enter(self._bind, self._unbind)
         await enter(_nothing, self._stop_catalog)
         await enter(_nothing, self._stop_workers)
+        await enter(self._bind, self._unbind)
         await enter(self._run, interrupt=self._interrupted)
 
     def _share(self) -> None:
@@ -119,6 +119,9 @@ class Head:
 
     async def _unbind(self) -> None:
         ports, self._ports = self._ports, []
+        for port in ports:
+            # A private name: workers that have not been stopped yet accept connections at the same socket.
+            port._shouldShutdown = False
         await settled([port.stopListening() for port in ports])
 
     def _run(self) -> Deferred[None]:

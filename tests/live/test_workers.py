@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -164,10 +165,23 @@ def test_a_catalog_that_hangs_does_not_make_clients_wait_for_ever(own_cluster: S
         wait_until(lambda: ask(f"{cluster.url}/new", "PUT", SMALL).status in {201, 204}, "a file stored")
 
 
+def refuses(port: int) -> bool:
+    """Whether nobody listens at a port."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == errno.ECONNREFUSED
+
+
 def test_a_stop_ends_all_processes_and_the_next_start_serves_the_same(own_cluster: Starter) -> None:
     cluster = own_cluster(workers=2)
     etag = put(f"{cluster.url}/kept", FILE)
     head, catalog, workers = cluster.pids()[FRONT], catalog_of(cluster), workers_of(cluster)
+    with piped_upload(f"{cluster.url}/half") as upload:
+        upload.feed(numbered_pieces(20))
+        cluster.disks.wait_in_the_middle()
+        cluster.send(signal.SIGTERM)
+        wait_until(lambda: refuses(cluster.port), "new connections are refused")
+        assert is_running(head)  # the upload goes on
+        assert upload.finish()[0] == 0
     assert cluster.stop() == 0
     assert not [pid for pid in (head, catalog, *workers) if is_running(pid)]
     cluster.start()
