@@ -13,12 +13,15 @@ from typing import Any
 
 from twisted.internet.main import CONNECTION_LOST
 from twisted.internet.tcp import Connection
+from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 
 from storaged.http.eager import MOST_PIECES, takes_at_once, without, write_eagerly
 from storaged.http.flow import Flow
 from storaged.http.window import SharedWindow
 from storaged.system.buffers import Piece
+
+_log = Logger()
 
 _LEAST = 512 * 1024
 """The fewest bytes of a write for which it pays to wake the thread."""
@@ -283,4 +286,7 @@ def _send(socket: Any, pieces: Sequence[Piece]) -> tuple[int, _State]:
     except BlockingIOError:
         return 0, _State.BLOCKED
     except OSError:
+        return 0, _State.BROKEN
+    except Exception:  # as MemoryError: nobody else would end the connection before its client leaves
+        _log.failure("sending to a client")
         return 0, _State.BROKEN

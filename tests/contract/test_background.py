@@ -28,6 +28,7 @@ from storaged.http import (
     send_body,
 )
 from storaged.http.linger import LINGER_S
+from storaged.system.buffers import Piece
 from tests.cluster.waiting import eventually
 
 MIB = 1024 * 1024
@@ -93,21 +94,23 @@ class Answers(StreamingResource):
     """Answers with as many MiB of `BODY` as the path says.
 
     :ivar outcomes: how the answers have ended.
+    :ivar cut: makes the pieces.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.outcomes: list[str] = []
+        self.cut: Callable[[int], Piece] = lambda start: BODY[start : start + MIB]
 
     async def respond(self, request: IRequest) -> None:
         """Answer a request."""
         size = int(request.uri[1:]) * MIB
         request.setHeader("Content-Length", str(size))
-        pieces = iter([BODY[start : start + MIB] for start in range(0, size, MIB)])
+        pieces = iter([self.cut(start) for start in range(0, size, MIB)])
 
-        def read() -> Deferred[Sequence[bytes]]:
+        def read() -> Deferred[Sequence[Piece]]:
             piece = next(pieces, None)
-            done: Deferred[Sequence[bytes]] = Deferred()
+            done: Deferred[Sequence[Piece]] = Deferred()
             done.callback([] if piece is None else [piece])
             return done
 
@@ -282,6 +285,18 @@ async def test_the_thread_finds_a_connection_broken() -> None:
         connection.transport.socket.shutdown(socket.SHUT_WR)
         held.run()
         await eventually(lambda: served.answers.outcomes == ["broken"])
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_connection_ends_if_the_thread_cannot_send_for_another_reason() -> None:
+    held = HeldPool()
+    async with serving(held) as served:
+        served.answers.cut = lambda start: memoryview(BODY)[start : start + 2 * MIB : 2]  # no buffer for the kernel
+        served.client.ask("2")
+        await eventually(lambda: held.made == 1)
+        held.run()
+        await eventually(lambda: served.client.ended)
+        assert served.background.users == 0
 
 
 @pytest_twisted.ensureDeferred
