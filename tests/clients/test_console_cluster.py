@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
@@ -223,11 +224,16 @@ def test_an_operator_sees_the_cluster_and_keeps_it_up(browser: Browser, faults: 
         expect(page.locator(".health")).to_contain_text("the heal is paused by an operator")
         page.get_by_role("button", name="Resume: Heal").click()
         expect(page.locator(".health")).to_contain_text("All is well")
+        registry = guarded.folder / "nodes.yaml"
+        nodes = yaml.safe_load(registry.read_text())
+        registry.write_text(yaml.safe_dump([*nodes[:5], {**nodes[5], "state": "readonly"}]))
+        expect(page.locator(".node").filter(has_text="n6").locator(".state")).to_have_text("read only")
         page.get_by_role("button", name="Pause: Scrub").click()
         page.locator("dialog[open]").get_by_role("button", name="Pause").click()
         expect(page.locator(".duties")).to_contain_text(["Paused by an operator on n1, n2, n3, n4, n5, n6"])
         expect(page.locator(".health")).to_contain_text("the scrub is paused by an operator")
         page.get_by_role("button", name="Resume: Scrub").click()
+        registry.write_text(yaml.safe_dump(nodes))
         expect(page.locator(".health")).to_contain_text("All is well")
         page.get_by_role("button", name="Start: Rebalance").click()
         expect(page.locator("dialog[open]")).to_contain_text("It would move 0 parts")
@@ -269,6 +275,12 @@ def test_keys_and_tokens_are_made_used_and_taken_back(browser: Browser, faults: 
         page.keyboard.press("Escape")
         expect(line).to_have_count(2)
         assert Axe().run(page).response["violations"] == []
+        page.set_viewport_size({"width": 360, "height": 640})
+        text, revoke = line.first.locator("div").bounding_box(), line.first.get_by_role("button").bounding_box()
+        assert text is not None
+        assert revoke is not None
+        assert text["y"] <= revoke["y"] < revoke["y"] + revoke["height"] <= text["y"] + text["height"] + 1
+        assert revoke["x"] + revoke["width"] <= 360
         page.get_by_role("button", name="Take back: laptop <b>").click()
         dialog.get_by_role("button", name="Take back").click()
         expect(line).to_have_count(1)

@@ -100,6 +100,7 @@ function distinctFree(nodes, otherwise) {
 }
 
 const bad = new Set(["down", "stranger", "lost"]);
+const answers = (node) => !bad.has(node.state) && node.state !== "unknown";
 const tone = (node) => (bad.has(node.state) ? "bad" : node.state === "up" ? (node.scrub.rotten ? "warn" : "good") : "warn");
 
 function Nodes({ report }) {
@@ -208,7 +209,7 @@ const sweep = (query) => () => tried(t("sweep"), async () => {
 
 function Upkeep({ report }) {
   const { heal, reaper, rebalance, sweep: swept, nodes, relayout } = report;
-  const scrubbing = nodes.filter((node) => node.state === "up");
+  const scrubbing = nodes.filter(answers); // those that are full or readonly as well
   const scrubbed = scrubbing.length ? scrubbing.reduce((sum, node) => sum + node.scrub.share, 0) / scrubbing.length : 0;
   const running = rebalance && rebalance.state === "running";
   const held = scrubbing.filter((node) => node.scrub.paused).map((node) => node.id);
