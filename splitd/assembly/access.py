@@ -111,7 +111,8 @@ class Access:
         self.users = None if users is None else self._make_users(users)
         if self.users is not None:
             seal.watch(self.users.keys_changed)
-        self.guard = None if self.users is None else _guard(self.users, Sessions(catalog.documents, wall))
+        sessions = Sessions(catalog.documents, wall)
+        self.guard = None if self.users is None else _guard(self.users, sessions, config.base_path)
         self.s3_keys = self._keys(s3_key)
 
     def _make_limiting(
@@ -177,5 +178,5 @@ class Access:
         return self.requests if self._config.limits else None
 
 
-def _guard(file: UsersFile, sessions: Sessions) -> Guard:
-    return Guard(lambda: file.logins, sessions)
+def _guard(file: UsersFile, sessions: Sessions, base: str) -> Guard:
+    return Guard(lambda: file.logins, sessions, base)

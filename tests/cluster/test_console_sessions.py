@@ -146,6 +146,28 @@ async def test_the_cookie_of_who_has_come_by_tls_goes_nowhere_without(guarded: C
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_host_of_the_same_domain_logs_nobody_in_where_tls_is_used(guarded: Cluster) -> None:
+    """It can plant cookies, but none whose name begins with __Host-."""
+    tls, planted = {"X_Forwarded_Proto": "https"}, (await session_of(guarded, "rita"))["Cookie"]
+    good = await log_in(guarded, "anna", "anna-pw", **tls)
+    own, *attributes = (good.header("Set-Cookie") or "").split("; ")
+    assert own.startswith("__Host-splitd_session=")
+    assert {"Secure", "Path=/"} <= set(attributes)
+
+    async def name(cookie: str) -> str:
+        return str(json.loads((await guarded.get("/.splitd/api/me", Cookie=cookie, **tls)).body)["name"])
+
+    assert [await name(cookie) for cookie in (planted, own, f"{planted}; {own}", f"{own}; {planted}")] == [
+        "",
+        *["anna"] * 3,
+    ]
+    csrf = json.loads(good.body)["csrf"]
+    out = await guarded.ask("POST", "/.splitd/api/logout", Cookie=f"{planted}; {own}", X_Splitd_Csrf=csrf, **tls)
+    assert (out.header("Set-Cookie") or "").startswith("__Host-splitd_session=; Path=/; Max-Age=0;")
+    assert await name(own) == ""
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_page_of_another_site_changes_nothing(cluster: Cluster) -> None:
     await cluster.put("/f", b"content")
     foreign: dict[str, str]

@@ -12,7 +12,8 @@ from splitd.access.sessions import LASTS_S, Session, Sessions
 from splitd.errors import BadCredentials, Forbidden, LoginRequired
 from splitd.frontends.console.door import Asked, ConsoleDoor, answer_json
 from splitd.frontends.http.answers import Refused
-from splitd.frontends.http.guard import COOKIE, Guard, cookie_of
+from splitd.frontends.http.cookies import format_cookie
+from splitd.frontends.http.guard import COOKIE, Guard
 from storaged.http import IRequest
 
 _MOST_NAME = 64
@@ -69,7 +70,8 @@ async def logout(asked: Asked) -> None:
     """Answer `POST api/logout`: ends the session of the one who asks."""
     request, door = asked.request, asked.door
     session = await door.session(request)
-    await _with_users(door)[1].end(cookie_of(request))
+    guard, sessions = _with_users(door)
+    await sessions.end(guard.cookie(request))
     set_session(request, door, "", 0)
     answer_json(request, {"ended": 1, **await _logout_at_issuer(asked, session)})
 
@@ -114,16 +116,4 @@ def _with_users(door: ConsoleDoor) -> tuple[Guard, Sessions]:
 
 def set_session(request: IRequest, door: ConsoleDoor, value: str, age_s: float) -> None:
     """Let the browser keep the cookie of a session, or forget it."""
-    request.setHeader("Set-Cookie", format_cookie(request, COOKIE, value, door.base or "/", age_s))
-
-
-def format_cookie(request: IRequest, name: str, value: str, path: str, age_s: float) -> str:
-    """Return the value of a `Set-Cookie` header (RFC 6265bis).
-
-    :param path: what the URLs begin with that it is sent to.
-    :param age_s: how long the browser keeps it; 0 to forget it.
-    """
-    # A proxy may have ended TLS, and not say so: then the browser says by which scheme its page came.
-    is_secure = request.origin.is_secure or (request.getHeader("Origin") or "").startswith("https:")
-    secure = "; Secure" if is_secure else ""
-    return f"{name}={value}; Path={path}; Max-Age={int(age_s)}; HttpOnly; SameSite=Lax{secure}"
+    request.setHeader("Set-Cookie", format_cookie(request, COOKIE, value, age_s, base=door.base))

@@ -12,9 +12,9 @@ from splitd.access.oidc.sign_in import Proven, SignIn
 from splitd.access.oidc.tokens import LEEWAY_S
 from splitd.errors import BadCredentials, DocumentChanged, LoginUnavailable
 from splitd.frontends.console.door import Asked, ConsoleDoor
-from splitd.frontends.console.login import format_cookie
 from splitd.frontends.console.page import ConsolePage
 from splitd.frontends.http.answers import Refused, answer
+from splitd.frontends.http.cookies import format_cookie, read_cookies
 from splitd.frontends.http.guard import COOKIE
 from storaged.http import IRequest, origin_form
 
@@ -52,7 +52,7 @@ async def _begin(asked: Asked, page: ConsolePage, sign_in: SignIn) -> None:
     if not origin.authority:
         raise Refused(400, "the request does not name the server")
     then = asked.parameter("next")
-    slot = next((each for each in _SLOTS if not _cookies(request, each)), _SLOTS[0])
+    slot = next((each for each in _SLOTS if not _cookies(request, door, each)), _SLOTS[0])
     back = f"{origin.scheme}://{origin.authority}{_place(door)}/back"
     try:
         begun = await sign_in.begin(back, then, door.base, slot)
@@ -60,7 +60,7 @@ async def _begin(asked: Asked, page: ConsolePage, sign_in: SignIn) -> None:
         request.setHeader("Retry-After", str(problem.retry_after_s))
         await page.login_failed(asked, 503, str(problem), safe_next(then, door.base))
         return
-    request.setHeader("Set-Cookie", format_cookie(request, _COOKIE + slot, begun.sealed, _place(door), LASTS_S))
+    request.setHeader("Set-Cookie", _format_cookie(request, door, slot, begun.sealed, LASTS_S))
     request.setHeader("Location", begun.url)
     answer(request, 303)
 
@@ -70,7 +70,7 @@ async def _complete(asked: Asked, page: ConsolePage, sign_in: SignIn) -> None:
     query = _read_query(request)
     state = (query.get("state") or [""])[0]
     slot = state[:1] if state[:1] in _SLOTS else ""
-    cookies = _cookies(request, slot) if slot else []
+    cookies = _cookies(request, door, slot) if slot else []
     try:
         proven = await sign_in.complete(cookies[0] if len(cookies) == 1 else "", query)
         session = await _session(asked, sign_in, proven, state)
@@ -79,7 +79,7 @@ async def _complete(asked: Asked, page: ConsolePage, sign_in: SignIn) -> None:
         _log.warn("a login at the issuer from {address} fails: {reason}", address=request.client, reason=str(problem))
         await page.login_failed(asked, status, str(problem), f"{door.base}/")
         return
-    request.add_header("Set-Cookie", format_cookie(request, _COOKIE + slot, "", _place(door), 0))
+    request.add_header("Set-Cookie", _format_cookie(request, door, slot, "", 0))
     request.add_header("Set-Cookie", session)
     request.setHeader("Location", proven.next)
     answer(request, 303)
@@ -109,21 +109,21 @@ async def _session(asked: Asked, sign_in: SignIn, proven: Proven, state: str) ->
         cookie, _ = await door.guard.sessions.begin_issued(claims, state, lasts_s, LASTS_S + LEEWAY_S, hint)
     except DocumentChanged:
         raise BadCredentials("this login is over: begin again") from None
-    return format_cookie(request, COOKIE, cookie, door.base or "/", lasts_s)
+    return format_cookie(request, COOKIE, cookie, lasts_s, base=door.base)
 
 
 def _place(door: ConsoleDoor) -> str:
     return f"{door.root}/oidc"
 
 
-def _cookies(request: IRequest, slot: str) -> list[str]:
-    found = []
-    for header in request.header_values("Cookie"):
-        for each in header.split(";"):
-            name, _, value = each.strip().partition("=")
-            if name == _COOKIE + slot and value:
-                found.append(value)
-    return found
+def _format_cookie(request: IRequest, door: ConsoleDoor, slot: str, value: str, age_s: float) -> str:
+    return format_cookie(
+        request, _COOKIE + slot, value, age_s, base=door.base, below=_place(door).removeprefix(door.base)
+    )
+
+
+def _cookies(request: IRequest, door: ConsoleDoor, slot: str) -> list[str]:
+    return read_cookies(request, _COOKIE + slot, base=door.base)
 
 
 def _read_query(request: IRequest) -> Mapping[str, Sequence[str]]:

@@ -11,13 +11,14 @@ from splitd.access.grants import Principal
 from splitd.access.logins import Known, Logins
 from splitd.access.sessions import Session, Sessions
 from splitd.errors import BadCredentials, Forbidden, LoginRequired, LoginUnavailable, SplitdError, TooManyLogins
+from splitd.frontends.http.cookies import read_cookies
 from storaged.http import IRequest
 
 BASIC = 'Basic realm="splitd", charset="UTF-8"'
 BEARER = 'Bearer realm="splitd", error="invalid_token"'
 
 COOKIE = "splitd_session"
-"""The cookie of a session."""
+"""The cookie of a session; see `splitd.frontends.http.cookies`."""
 
 CSRF = b"x-splitd-csrf"
 """The header by which a page of ours shows that a change is its own."""
@@ -30,13 +31,15 @@ class Guard:
     """Asks for logins.
 
     :param logins: returns the logins of the present users.
+    :param base: what all URLs begin with.
     :ivar sessions: the sessions of those who logged in with a form; None if nobody can.
     """
 
     _log = Logger()
 
-    def __init__(self, logins: Callable[[], Logins], sessions: Sessions | None = None) -> None:
+    def __init__(self, logins: Callable[[], Logins], sessions: Sessions | None = None, base: str = "") -> None:
         self._logins = logins
+        self._base = base
         self.sessions = sessions
 
     @property
@@ -54,7 +57,7 @@ class Guard:
         if header is None:
             if request.has_header(b"authorization"):
                 return None
-            cookie = self._cookie(request)
+            cookie = self.cookie(request)
             if not cookie or self.sessions is None:
                 return logins.anonymous
             return self._by_session(request, logins, self.sessions.known(cookie))
@@ -66,13 +69,15 @@ class Guard:
             request.know(known)
         return known.principal
 
-    def _cookie(self, request: IRequest) -> str:
-        """Return the cookie of a session that a request has; empty if it has none."""
-        return cookie_of(request) if self.sessions is not None and request.has_header(b"cookie") else ""
+    def cookie(self, request: IRequest) -> str:
+        """Return the value of the session's cookie in a request; empty if it has none."""
+        if self.sessions is None or not request.has_header(b"cookie"):
+            return ""
+        return next(iter(read_cookies(request, COOKIE, base=self._base)), "")
 
     async def session(self, request: IRequest) -> Session | None:
         """Return the session of a request; None if it has none that is good."""
-        cookie = self._cookie(request)
+        cookie = self.cookie(request)
         return await self.sessions.find(cookie) if cookie and self.sessions is not None else None
 
     def _by_session(self, request: IRequest, logins: Logins, session: Session | None) -> Principal | None:
@@ -125,21 +130,11 @@ class Guard:
             raise
 
 
-def cookie_of(request: IRequest) -> str:
-    """Return the value of the session's cookie in a request; empty if there is none."""
-    for header in request.header_values("Cookie"):
-        for each in header.split(";"):
-            name, _, value = each.strip().partition("=")
-            if name == COOKIE:
-                return value
-    return ""
-
-
 def login_headers(request: IRequest, problem: SplitdError) -> dict[str, str]:
     """Return the headers of an answer that asks for a login, or for patience; none for other errors."""
     if isinstance(problem, LoginRequired):
         # A page with a form of its own asks; a browser would ask with a dialog of its own for Basic.
-        has_form = request.has_header(CSRF) or (request.has_header(b"cookie") and bool(cookie_of(request)))
+        has_form = request.has_header(CSRF) or COOKIE in (request.getHeader("Cookie") or "")
         sent = request.getHeader("Authorization") or ""
         return {"WWW-Authenticate": BEARER if has_form or sent[:7].lower() == "bearer " else BASIC}
     if isinstance(problem, TooManyLogins | LoginUnavailable):
