@@ -8,12 +8,26 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from splitd.frontends.console.thumbnails.painting import HEAD, LENGTH
+from splitd.frontends.console.thumbnails.painting import HEAD, LENGTH, SIGNALS_SINCE, landlock_version
 
 PROGRAM = """
-import ctypes, json, os, resource, signal, socket
+import ctypes, json, os, resource, signal, socket, tempfile
 from splitd.frontends.console.thumbnails.painting import prepare, serve
 seen = []
+FRONT = os.getppid()
+NAME = tempfile.mkdtemp()
+
+class Vector(ctypes.Structure):
+    _fields_ = [("base", ctypes.c_void_p), ("size", ctypes.c_size_t)]
+
+def read_memory():
+    # Where nothing is at this address, the call fails in another way than if it is forbidden.
+    here = ctypes.create_string_buffer(1)
+    own, there = Vector(ctypes.addressof(here), 1), Vector(1, 1)
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.process_vm_readv(FRONT, ctypes.byref(own), 1, ctypes.byref(there), 1, 0)
+    if ctypes.get_errno() == 1:
+        raise PermissionError
 
 def tries(what):
     try:
@@ -21,6 +35,10 @@ def tries(what):
     except OSError:
         return False
     return True
+
+def rename():
+    os.rename(NAME, NAME + "2")
+    os.rename(NAME + "2", NAME)
 
 def decode(data):
     seen.append(data.decode())
@@ -39,6 +57,10 @@ def decode(data):
         "open a file": tries(lambda: os.open("/dev/null", os.O_RDONLY)),
         "open a connection": tries(lambda: socket.socket()),
         "be traced": bool(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)),
+        "signal the front": tries(lambda: os.kill(FRONT, 0)),
+        "signal the parent": tries(lambda: os.kill(os.getppid(), 0)),
+        "read the memory of the front": tries(read_memory),
+        "rename what is stored": tries(rename),
         "start processes": resource.getrlimit(resource.RLIMIT_NPROC) != (0, 0),
     }
     return json.dumps([seen, [name for name, may in can.items() if may]]).encode()
@@ -46,6 +68,7 @@ def decode(data):
 OUT = 4  # what a child has left: its parent made a pipe of the descriptors 3 and 4
 prepare()
 serve(0, 1, decode)
+os.rmdir(NAME)
 """
 
 
@@ -66,9 +89,16 @@ def answers_of(program: str, images: Sequence[bytes]) -> list[tuple[bool, bytes]
     return found
 
 
+def unbound() -> list[str]:
+    """Return what this kernel cannot forbid to a decoder."""
+    version = landlock_version()
+    signals = ["signal the front", "signal the parent"] if version < SIGNALS_SINCE else []
+    return signals + ([] if version >= 1 else ["read the memory of the front", "rename what is stored"])
+
+
 def test_a_decoder_knows_no_other_image_and_can_do_nothing_but_answer_its_own() -> None:
     found: list[Any] = [json.loads(body) for _, body in answers([b"one", b"two", b"three"])]
-    assert found == [[["one"], []], [["two"], []], [["three"], []]]
+    assert found == [[["one"], unbound()], [["two"], unbound()], [["three"], unbound()]]
 
 
 def test_a_decoder_that_breaks_or_gives_no_answer_harms_no_other_image() -> None:

@@ -2,7 +2,8 @@
 
 Stored images are made by strangers, and decoders have faults.  So this runs as a process apart from the front, and each
 image is decoded by a child of it, which knows this one image, ends with it, and has bounded memory and time, no
-secrets, and no means to open a file or a connection, or to start a process.  This process itself decodes nothing.
+secrets, and no means to open a file or a connection, or to start a process.  Where the kernel has Landlock, it cannot
+touch other processes or the names of files either.  This process itself decodes nothing.
 """
 
 from __future__ import annotations
@@ -47,7 +48,15 @@ _LONGEST_S = 30.0
 _BROKEN = "it takes too much to decode, or breaks the decoder"
 _MOST_READ = HEAD.size + MOST_ANSWER + 1  # one more than an answer may have
 _MOST_DESCRIPTORS = 256
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
+
+# Of Landlock, the same on all machines (linux/landlock.h).
+_CREATE_RULESET, _RESTRICT_SELF = 444, 446
+_ASK_VERSION = 1
+_RIGHTS_TO_FILES = ((1, (1 << 13) - 1), (2, 1 << 13), (3, 1 << 14))  # since which version: all that names a file
+_SCOPE_SIGNAL = 2
+SIGNALS_SINCE = 6
+"""The version of Landlock that bounds signals, too (Linux 6.12); the first one bounds tracing and files (5.13)."""
 _QUALITY = 75
 _MOST_PROFILE = 4096
 
@@ -185,6 +194,7 @@ def _paint_apart(image: mmap.mmap, size: int, decode: Callable[[bytes], bytes], 
 def _paint_once(data: bytes, decode: Callable[[bytes], bytes], outlet: int) -> None:
     """Answer one image, after giving up what its decoder does not need."""
     _call_system(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _confine()
     for what, limit in (
         (resource.RLIMIT_AS, _MEMORY),
         (resource.RLIMIT_CORE, 0),
@@ -204,6 +214,37 @@ def _paint_once(data: bytes, decode: Callable[[bytes], bytes], outlet: int) -> N
 
 def _call_system(option: int, value: int) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+
+
+def landlock_version() -> int:
+    """Return the version of Landlock that the kernel has; less than 1 if it has none, or it is switched off."""
+    return _syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _ASK_VERSION)
+
+
+def _confine() -> None:
+    """Let this process change no names of files, and trace and signal no other process, for as long as it lives.
+
+    The limits of resources do not bound what needs no descriptor: `unlink`, `rename`, `kill`, `process_vm_readv`.
+
+    :raise OSError: the kernel has Landlock, and refuses to use it.
+    """
+    version = landlock_version()
+    if version < 1:
+        return
+    rights = sum(bits for since, bits in _RIGHTS_TO_FILES if version >= since)
+    asked = struct.pack("=QQQ", rights, 0, _SCOPE_SIGNAL if version >= SIGNALS_SINCE else 0)
+    ruleset = _syscall(_CREATE_RULESET, asked, ctypes.c_size_t(len(asked)), 0)
+    _call_system(_PR_SET_NO_NEW_PRIVS, 1)
+    if ruleset < 0 or _syscall(_RESTRICT_SELF, ruleset, 0) < 0:
+        raise OSError(ctypes.get_errno(), "Landlock cannot be used")
+    os.close(ruleset)
+
+
+def _syscall(number: int, *arguments: object) -> int:
+    call = ctypes.CDLL(None, use_errno=True).syscall
+    call.restype = ctypes.c_long
+    result: int = call(ctypes.c_long(number), *arguments)
+    return result
 
 
 def prepare() -> None:
