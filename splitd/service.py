@@ -181,7 +181,7 @@ class Front:
             self.catalog.quotas,
             upkeep.rebalance,
             upkeep.healer,
-            *(upkeep.disks, upkeep.scrubs, upkeep.walks),
+            *(upkeep.disks, upkeep.scrubs, upkeep.walks, upkeep.tasks),
             self.read_policy,
             upkeep.relayout,
             upkeep.lifecycle,
@@ -308,14 +308,14 @@ class Front:
             "/reload": actions.reload(self._reload),
             "/probe": actions.probe(self._probe),
             "/layout": layouts.layout(self._layouts),
-            "/layout/apply": layouts.relayout(self.upkeep.relayout),
+            "/layout/apply": layouts.relayout(self.upkeep.relayout, self.upkeep.tasks.settle),
             "/loss": losses.loss(losses.Losses(self.catalog.heal_ledger, self.registry, self._reactor)),
             "/heal": actions.heal(self.upkeep.healer),
             "/scrub": actions.scrub(self.upkeep.scrubs.pause, self.upkeep.scrubs.resume),
             **self._backup_action(),
             "/check": check(self.upkeep.checks.start),
-            "/rebalance": actions.rebalance(self.upkeep.rebalance, TARGET),
-            "/sweep": actions.sweep(self._run_sweep, self.upkeep.sweep.interrupt),
+            "/rebalance": actions.rebalance(self.upkeep.rebalance, TARGET, self.upkeep.tasks.settle),
+            "/sweep": actions.sweep(self._run_sweep, self.upkeep.sweep.interrupt, self.upkeep.tasks.settle),
         }
         status = self._keeping or self._status
         resource = AdminResource(

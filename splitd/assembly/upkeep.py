@@ -27,6 +27,7 @@ from splitd.upkeep.heal.crew import Crew
 from splitd.upkeep.heal.disks import DiskWatch
 from splitd.upkeep.heal.healer import Healer
 from splitd.upkeep.heal.leaving import LeavingNodes
+from splitd.upkeep.heal.orders import StandingOrders
 from splitd.upkeep.heal.rebuild import Rebuilder
 from splitd.upkeep.lifecycle import Lifecycle
 from splitd.upkeep.part_mover import PartMover
@@ -36,6 +37,7 @@ from splitd.upkeep.relayout import Relayout
 from splitd.upkeep.rot import RotWatch
 from splitd.upkeep.scrubs import Scrubs
 from splitd.upkeep.sweep import Sweep
+from splitd.upkeep.tasks import TaskNotes
 from splitd.upkeep.walks import Walks
 from splitd.uploads.aborts import LaterAborts
 from storaged.system.clocks import WallClock
@@ -52,6 +54,7 @@ class Upkeep:
     :param has_workers: whether other processes serve the clients.  They may be reading what was deleted before this one
         was started, and pin it when they are let in.
     :param wall: tells the times that are stored.
+    :ivar tasks: tells of the tasks of operators that ended with their front.
     :ivar walks: the states of the work that goes through the store in rounds.
     :ivar pins: the versions that are being read.
     :ivar segmentation: finds the segments of files.
@@ -80,7 +83,8 @@ class Upkeep:
         self._reactor = reactor
         self._wall = wall
         self.pins = Pins()
-        walks = self.walks = Walks(catalog.leases, reactor)
+        self.tasks = TaskNotes(catalog.documents, catalog.fronts, wall)
+        walks = self.walks = Walks(catalog.leases, reactor, self.tasks)
         reaped = catalog.doomed_parts, registry, self.pins, reactor, config.reap_interval_s
         self.reaper = Reaper(*reaped, waits=has_workers)
         registry.watch_recoveries(self.reaper.recovered)
@@ -136,7 +140,8 @@ class Upkeep:
         crew = Crew(self.mover, Rebuilder(reads.open, registry, run), registry, self._read_policy, reactor, limit)
         leaving = LeavingNodes(registry, reactor, config.heal_after_s)
         ledger, doomed = self._catalog.heal_ledger, self._catalog.doomed_parts
-        return Healer(ledger, doomed, crew, leaving, registry, self.reaper, reactor, self.walks)
+        orders = StandingOrders(self._catalog.documents)
+        return Healer(ledger, doomed, crew, leaving, registry, self.reaper, reactor, self.walks, orders=orders)
 
     def _make_checks(self) -> Checks:
         return Checks(
@@ -176,6 +181,7 @@ class Upkeep:
         await enter(_nothing, self.checks.stop)
         await enter(_nothing, self.relayout.stop)
         await enter(_nothing, self.aborts.stop)
+        await enter(_nothing, self.tasks.close)
 
 
 def _nothing() -> None:

@@ -18,30 +18,45 @@ from storaged.system.sizes import format_size
 
 _MB = 10**6
 _LOOK_S = 0.5
+_USUAL = "usual"
 _WHY = {"lost": "is lost", "away": "is away", "draining": "is being drained"}
+
+
+class _Limit(click.FloatRange):
+    """MB per second, or the word for the limit in the settings."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number, or the word."""
+        return value if value == _USUAL else super().convert(value, param, ctx)
 
 
 @click.command()
 @click.option("--watch", is_flag=True, help="Show the progress until all is healed, or Ctrl-C.")
 @click.option(
     "--limit",
-    type=click.FloatRange(0),
-    metavar="MB/s",
-    help="The most to rebuild per second, until the front is restarted; 0 for no limit.",
+    type=_Limit(),
+    metavar="MB/s|usual",
+    help="The most to rebuild per second; 0 for no limit, `usual` for the setting `heal_limit`.",
 )
-@click.option("--pause", "change", flag_value="DELETE", help="Heal nothing until --resume, or a restart of the front.")
+@click.option("--pause", "change", flag_value="DELETE", help="Heal nothing until --resume.")
 @click.option("--resume", "change", flag_value="POST", help="Go on after --pause.")
 @pass_session
-def heal(session: Session, watch: bool, limit: float | None, change: str | None) -> None:
+def heal(session: Session, watch: bool, limit: float | str | None, change: str | None) -> None:
     """Show what is degraded, and how far the heal is; limit, pause or resume it.
 
     The front rebuilds missing and damaged parts by itself, the most endangered files first.  It also rebuilds the parts
     of storage servers that are lost or away for long, and moves parts away from those that are draining.
 
+    A limit and a pause hold for all fronts that share the catalog, also after they are restarted.
+
     Exit codes: 0 all files have all their parts; 1 some have not.
     """
     if limit is not None:
-        session.admin.document("/heal", {"limit": round(limit * _MB)}, method="POST")
+        bound = limit if isinstance(limit, str) else round(limit * _MB)
+        session.admin.document("/heal", {"limit": bound}, method="POST")
     if change is not None:
         session.admin.document("/heal", method=change)
     found = session.admin.document("/status")["heal"]

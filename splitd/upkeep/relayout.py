@@ -115,7 +115,7 @@ class Relayout:
             raise NotFound(f"there is no {path}")
         await self._layout_of(folder_of(path) if isinstance(found, Manifest) else path)
         self._refuse_second()
-        await self._lease.acquire()
+        await self._lease.acquire(path)
         self._refuse_second()
         progress = self.progress = RelayoutProgress(path, self._wall.now_ms())
         running = self._running = Deferred.fromCoroutine(self._run(found, progress))

@@ -8,9 +8,11 @@ import attrs
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
+from twisted.logger import Logger
 
 from splitd.errors import CatalogReadOnly, DoneElsewhere
 from splitd.interfaces.leases import UPKEEP, ILeases
+from splitd.upkeep.tasks import TaskNotes
 from storaged.http import reason_of
 from storaged.system.periodic import Periodic
 
@@ -19,20 +21,28 @@ class Lease:
     """The lease of one task, as the work under it sees it.
 
     :param task: what one front at a time does; see `ILeases`.
+    :param notes: keeps notes of what operators have started; None for none.
     """
 
-    def __init__(self, leases: ILeases, task: str) -> None:
+    _log = Logger()
+
+    def __init__(self, leases: ILeases, task: str, notes: TaskNotes | None = None) -> None:
         self._leases = leases
         self._task = task
+        self._notes = notes
 
-    async def acquire(self) -> None:
-        """Acquire the lease; `release` must follow unless this fails or is cancelled.
+    async def acquire(self, about: str = "") -> None:
+        """Acquire the lease, for what an operator has started; `release` must follow unless this fails or is cancelled.
 
+        :param about: the path that it is about; empty for none.
         :raise DoneElsewhere: another front has it.
         :raise CatalogAway: the catalog does not answer.
+        :raise CatalogReadOnly: the catalog cannot be written.
         """
         try:
             await self.confirm()
+            if self._notes is not None:
+                await self._notes.begin(self._task, about)
         except BaseException:
             self._leases.release(self._task)  # whoever has cancelled this may have been too late
             raise
@@ -48,6 +58,11 @@ class Lease:
 
     async def release(self) -> None:
         """Release the lease: others can acquire it at once."""
+        try:
+            if self._notes is not None:
+                await self._notes.end(self._task)
+        except CatalogReadOnly as problem:
+            self._log.info("{task}: its note is left: {why}", task=self._task, why=reason_of(problem))
         await self._leases.release(self._task)
 
 
@@ -147,10 +162,12 @@ class Walks:
 
     :param leases: those of the catalog.
     :param clock: measures the intervals.
+    :param notes: keeps notes of what operators have started; None for none.
     """
 
-    def __init__(self, leases: ILeases, clock: IReactorTime) -> None:
+    def __init__(self, leases: ILeases, clock: IReactorTime, notes: TaskNotes | None = None) -> None:
         self._leases = leases
+        self._notes = notes
         self._clock = clock
         self._made: list[Walk] = []
 
@@ -162,7 +179,7 @@ class Walks:
 
     def lease(self, task: str) -> Lease:
         """Return the lease of a task, for work that does not come in rounds."""
-        return Lease(self._leases, task)
+        return Lease(self._leases, task, self._notes)
 
     def reports(self) -> list[WalkReport]:
         """Return the states of all walks."""

@@ -45,7 +45,8 @@ def test_it_says_what_blocks(front: FrontDouble) -> None:
 def test_the_limit_is_changed_in_megabytes(front: FrontDouble) -> None:
     assert run(front, "heal", "--limit", "2.5").exit_code == 0
     assert run(front, "heal", "--limit", "0").exit_code == 0
-    assert front.operators.asked == [{"limit": "2500000"}, {"limit": "0"}]
+    assert run(front, "heal", "--limit", "usual").exit_code == 0
+    assert front.operators.asked == [{"limit": "2500000"}, {"limit": "0"}, {"limit": "usual"}]
     assert run(front, "heal", "--limit", "-1").exit_code == 2
 
 

@@ -14,9 +14,11 @@ from splitd.catalog.alone import Alone
 from splitd.catalog.hurt import HurtVersions
 from splitd.errors import NotEnoughNodes
 from splitd.interfaces.heal import VersionPage
+from splitd.model.documents import Document
 from splitd.model.manifest import Manifest
 from splitd.model.nodes import NodeEntry
 from splitd.upkeep.heal.healer import Healer
+from splitd.upkeep.heal.orders import StandingOrders
 from splitd.upkeep.walks import Walks
 
 NODES = tuple("abcdefgh")
@@ -34,7 +36,10 @@ class Crew:
     :ivar hangs: what it waits for before; None for nothing.
     :ivar ends: what it waits for when that is cancelled.
     :ivar stopped: how often its work was cancelled.
+    :ivar limit: its limit.
     """
+
+    busy = False
 
     def __init__(self, ledger: Ledger, cannot: set[str]) -> None:
         self._ledger = ledger
@@ -42,6 +47,7 @@ class Crew:
         self.hangs: Deferred[None] | None = None
         self.ends: Deferred[None] = Deferred()
         self.stopped = 0
+        self.limit: float | None = 1000.0
         self.healed: list[str] = []
         self.tried: list[str] = []
 
@@ -63,6 +69,9 @@ class Crew:
             raise NotEnoughNodes("no zone has room")
         self.healed.append(version.upload)
         self._ledger.hurt_versions.forget(version.upload)
+
+    def set_limit(self, limit: float | None) -> None:
+        self.limit = limit
 
     def stop(self) -> Deferred[None]:
         self.stopped += 1
@@ -86,14 +95,38 @@ class Ledger:
         return succeed({})
 
 
+class Documents:
+    """Small documents, of which there is one."""
+
+    def __init__(self) -> None:
+        self._document: Document | None = None
+
+    def find(self, _kind: str, _key: str) -> Deferred[Document | None]:
+        return succeed(self._document)
+
+    def put(self, document: Document, expected: int) -> Deferred[Document]:
+        assert expected == (0 if self._document is None else self._document.revision)
+        self._document = attrs.evolve(document, revision=expected + 1)
+        return succeed(self._document)
+
+
 class Bench:
-    """A healer whose crew cannot heal some versions."""
+    """A healer whose crew cannot heal some versions.
+
+    :ivar orders: what another front sees and changes.
+    """
 
     def __init__(self, versions: Sequence[Manifest], cannot: set[str]) -> None:
         self.clock = Clock()
         self.crew = Crew(ledger := Ledger(versions), cannot)
         walks = Walks(Alone(), self.clock)
-        self.healer = Healer(ledger, self, self.crew, self, self, self, self.clock, walks)  # type: ignore[arg-type]
+        self.orders = StandingOrders(Documents())  # type: ignore[arg-type]
+        self.healer = Healer(
+            *(ledger, self, self.crew, self, self, self),  # type: ignore[arg-type]
+            self.clock,
+            walks,
+            orders=self.orders,
+        )
 
     def nodes(self) -> list[Node]:
         return [Node(NodeEntry(name, f"http://{name}")) for name in (*NODES, "i")]
@@ -141,7 +174,7 @@ async def test_it_does_nothing_while_it_is_paused() -> None:
     bench.pass_by(3)
     bench.healer.wake()
     assert (bench.healer.paused, bench.crew.tried) == (True, [])
-    bench.healer.resume()
+    await bench.healer.resume()
     bench.pass_by(0.1)
     assert (bench.healer.paused, bench.crew.healed) == (False, [version(1, 0).upload])
     await bench.healer.stop()
@@ -162,4 +195,34 @@ async def test_a_pause_ends_what_is_under_way_though_nobody_waits_for_it_any_mor
     assert bench.crew.stopped == 0
     bench.crew.ends.callback(None)
     assert (bench.healer.paused, bench.crew.stopped) == (True, 1)
+    await bench.healer.stop()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_pause_at_another_front_ends_what_is_under_way_here() -> None:
+    bench = Bench([version(1, 0)], set())
+    bench.crew.hangs = Deferred()
+    bench.healer.start()
+    bench.pass_by(0.1)
+    bench.crew.hangs = None
+    bench.crew.ends.callback(None)
+    await bench.orders.pause(paused=True)
+    bench.pass_by(1.5)
+    assert (bench.healer.paused, bench.crew.stopped, bench.crew.healed) == (True, 1, [])
+    bench.pass_by(2)
+    assert len(bench.crew.tried) == 1
+    await bench.orders.pause(paused=False)
+    bench.pass_by(1.5)
+    assert (bench.healer.paused, bench.crew.healed) == (False, [version(1, 0).upload])
+    await bench.healer.stop()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_limit_of_another_front_holds_here_until_the_usual_one_is_wanted() -> None:
+    bench = Bench([version(1, 0)], {version(1, 0).upload})
+    bench.healer.start()
+    for ordered, holds in ((5.0, 5.0), (0.0, None), (None, 1000.0)):
+        await bench.orders.limit(ordered)
+        bench.pass_by(1.5)
+        assert bench.crew.limit == holds
     await bench.healer.stop()

@@ -15,8 +15,9 @@ from splitd.frontends.admin.reports import SweepReport
 from splitd.frontends.http.answers import Refused
 from splitd.nodes.probe import Found
 from splitd.upkeep.heal.report import HealReport
-from splitd.upkeep.rebalance import Plan, Progress
+from splitd.upkeep.rebalance import REBALANCE, Plan, Progress
 from splitd.upkeep.scrubs import ScrubsReport
+from splitd.upkeep.sweep import SWEEP
 from storaged.http import IRequest
 
 Action = dict[str, Callable[[IRequest], Awaitable[None]]]
@@ -25,7 +26,15 @@ Action = dict[str, Callable[[IRequest], Awaitable[None]]]
 _MOST = 1e15
 
 
-def sweep(run: Callable[[bool, float | None], Awaitable[SweepReport]], end: Callable[[], Deferred[bool]]) -> Action:
+Settle = Callable[[str], Awaitable[str]]
+"""Forgets a task that ended with its front, given its name, and returns what there is to say of it; empty if there is
+none.  It raises `DoneElsewhere` if another front does it.
+"""
+
+
+def sweep(
+    run: Callable[[bool, float | None], Awaitable[SweepReport]], end: Callable[[], Deferred[bool]], settle: Settle
+) -> Action:
     """Provide `POST /sweep[?dry_run=1][&share=S]` and `DELETE /sweep`.
 
     :param run: sweeps.  Its arguments are whether only to report, and the share of a node's parts that may be orphans;
@@ -39,7 +48,7 @@ def sweep(run: Callable[[bool, float | None], Awaitable[SweepReport]], end: Call
 
     async def delete(request: IRequest) -> None:
         if not await end():
-            raise Refused(404, "no sweep is under way")
+            raise Refused(404, await settle(SWEEP) or "no sweep is under way")
         answer_json(request, 200, {"ended": True})
 
     return {"POST": post, "DELETE": delete}
@@ -79,13 +88,13 @@ def probe(run: Callable[[str, str], Awaitable[Found]]) -> Action:
 class Healing(Protocol):
     """The calls of `splitd.upkeep.heal.healer.Healer` that the action needs."""
 
-    def set_limit(self, limit: float | None) -> None:
-        """Set the most bytes per second; None for no limit."""
+    async def set_limit(self, limit: float | None) -> None:
+        """Set the most bytes per second; 0 for no limit, None for the one in the settings."""
 
     def pause(self) -> Awaitable[None]:
-        """End all work, and begin none until `resume`."""
+        """End all work, and let no front begin any until `resume`."""
 
-    def resume(self) -> None:
+    async def resume(self) -> None:
         """Go on after `pause`."""
 
     async def report(self) -> HealReport:
@@ -94,15 +103,17 @@ class Healing(Protocol):
 
 def heal(healer: Healing) -> Action:
     """Provide `DELETE /heal`, which pauses the heal, `POST /heal`, which resumes it, and
-    `POST /heal?limit=BYTES_PER_S`, which only limits it; 0 stands for no limit.
+    `POST /heal?limit=BYTES_PER_S`, which only limits it; 0 stands for no limit, `usual` for the setting.
     """
 
     async def post(request: IRequest) -> None:
-        limit = Query(request).number("limit", 0, _MOST)
-        if limit is None:
-            healer.resume()
+        query = Query(request)
+        if query.is_one("limit", "usual"):
+            await healer.set_limit(None)
+        elif (limit := query.number("limit", 0, _MOST)) is not None:
+            await healer.set_limit(limit)
         else:
-            healer.set_limit(limit or None)
+            await healer.resume()
         answer_json(request, 200, await healer.report())
 
     async def delete(request: IRequest) -> None:
@@ -156,7 +167,7 @@ class Rebalancer(Protocol):
         """Stop the rebalance in progress."""
 
 
-def rebalance(rebalancer: Rebalancer, usual_target: float) -> Action:
+def rebalance(rebalancer: Rebalancer, usual_target: float, settle: Settle) -> Action:
     """Provide `POST /rebalance[?dry_run=1][&target=T][&limit=BYTES_PER_S]` and `DELETE /rebalance`.
 
     :param usual_target: the target if the request names none.
@@ -175,7 +186,7 @@ def rebalance(rebalancer: Rebalancer, usual_target: float) -> Action:
 
     async def delete(request: IRequest) -> None:
         if not rebalancer.under_way:
-            raise Refused(404, "no rebalance is under way")
+            raise Refused(404, await settle(REBALANCE) or "no rebalance is under way")
         await rebalancer.stop()
         answer_json(request, 200, rebalancer.progress)
 

@@ -49,6 +49,10 @@ class Query:
             raise Refused(400, f"{name}={value!r}: should be 0 or 1")
         return value == "1"
 
+    def is_one(self, name: str, value: str) -> bool:
+        """Return whether a parameter has this value."""
+        return self._last(name) == value
+
     def choice(self, name: str, values: Sequence[str]) -> str:
         """Return a parameter that must be one of `values`; empty if it is missing."""
         value = self._last(name)

@@ -29,6 +29,7 @@ def measure_heal(report: HealReport) -> Iterator[Metric]:
                 "Parts on nodes that are lost, away for long, or draining.",
                 sum(node.parts for node in report.leaving),
             ),
+            "splitd_heal_paused": ("Whether an operator has paused the heal, of all fronts.", report.state == "paused"),
             "splitd_heal_blocked": ("Whether parts should be healed and none can be.", report.state == "blocked"),
             "splitd_heal_bytes_per_second": ("Bytes of parts healed per second in the last five minutes.", report.rate),
             "splitd_heal_seconds_left": (

@@ -9,14 +9,14 @@ import attrs
 
 from splitd.errors import LayoutRefused
 from splitd.frontends.admin.action_reports import LayoutReport
-from splitd.frontends.admin.actions import Action
+from splitd.frontends.admin.actions import Action, Settle
 from splitd.frontends.admin.answers import Query, answer_json
 from splitd.frontends.http.answers import Refused
 from splitd.interfaces.names import INamespace
 from splitd.model.conditions import Condition
 from splitd.model.properties import LAYOUT, PropertyChanges, write_layout
 from splitd.model.striping import Layout, parse_layout
-from splitd.upkeep.relayout import RelayoutProgress
+from splitd.upkeep.relayout import RELAYOUT, RelayoutProgress
 from storaged.http import IRequest
 
 
@@ -116,15 +116,18 @@ class Relayouter(Protocol):
         """Stop the running walk."""
 
 
-def relayout(relayouter: Relayouter) -> Action:
-    """Provide `POST /layout/apply?path=PATH` and `DELETE /layout/apply`."""
+def relayout(relayouter: Relayouter, settle: Settle) -> Action:
+    """Provide `POST /layout/apply?path=PATH` and `DELETE /layout/apply`.
+
+    :param settle: forgets a walk that ended with its front.
+    """
 
     async def post(request: IRequest) -> None:
         answer_json(request, 202, await relayouter.start(_path(Query(request))))
 
     async def delete(request: IRequest) -> None:
         if not relayouter.under_way:
-            raise Refused(404, "no files are being given another layout")
+            raise Refused(404, await settle(RELAYOUT) or "no files are being given another layout")
         await relayouter.stop()
         answer_json(request, 200, relayouter.progress)
 

@@ -63,6 +63,7 @@ from splitd.upkeep.rebalance import Rebalance
 from splitd.upkeep.relayout import Relayout
 from splitd.upkeep.scrubs import Scrubs
 from splitd.upkeep.sweep import Sweep
+from splitd.upkeep.tasks import TaskNotes
 from splitd.upkeep.walks import Walks
 from storaged.http import StreamingSite
 from storaged.http.tls import CertificateFolders
@@ -105,6 +106,7 @@ class Status:
     disks: DiskWatch
     scrubs: Scrubs
     walks: Walks
+    tasks: TaskNotes
     policy: ReadPolicy
     relayout: Relayout
     lifecycle: Lifecycle
@@ -187,6 +189,7 @@ class Status:
     async def report(self) -> StatusReport:
         """Return the state of the front now."""
         catalog, traffic = await self.catalog.statistics(), self.traffic
+        heal, fronts = await self.healer.report(), await self.fronts.seen()
         readiness, last_sweep, registry_file = self.readiness(), self.sweep.last, self.registry_file
         return StatusReport(
             version=__version__,
@@ -196,7 +199,7 @@ class Status:
             problems=readiness.problems,
             reads=_report_readiness(readiness.reads),
             writes=_report_readiness(readiness.writes),
-            warnings=self.warnings(),
+            warnings=[*self.warnings(), *await self.tasks.warnings(fronts)],
             layout=str(self.layout),
             unit=self.layout.unit,
             nodes=[_report_node(node) for node in self.registry.nodes()],
@@ -206,7 +209,7 @@ class Status:
             limits=self.limits.report(),
             quotas=report_quotas(await self.quotas.usage()),
             rebalance=self.rebalance.progress,
-            heal=await self.healer.report(),
+            heal=heal,
             reading=self.policy.report(),
             relayout=self.relayout.progress,
             lifecycle=self.lifecycle.progress,
@@ -235,7 +238,7 @@ class Status:
             reaper=ReaperReport(catalog.doomed, catalog.reaped, self.reaper.staying),
             sweep=None if last_sweep is None else report_sweep(last_sweep),
             journal=self.journal.statistics,
-            fronts=await self.fronts.seen(),
+            fronts=fronts,
             sweeping=self.sweep.under_way,
             walks=self.walks.reports(),
         )

@@ -68,7 +68,8 @@ class Crew:
 
     def set_limit(self, limit: float | None) -> None:
         """Change the limit of bytes per second; parts in progress keep theirs."""
-        self.limit, self._pace = limit, Pace(limit, self._clock)
+        if limit != self.limit:
+            self.limit, self._pace = limit, Pace(limit, self._clock)
 
     @property
     def busy(self) -> bool:

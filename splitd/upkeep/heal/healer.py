@@ -20,7 +20,8 @@ from splitd.model.manifest import Manifest
 from splitd.nodes.registry import NodeRegistry
 from splitd.upkeep.heal.crew import Crew
 from splitd.upkeep.heal.leaving import AWAY, LOST, LeavingNode, LeavingNodes
-from splitd.upkeep.heal.report import HealReport
+from splitd.upkeep.heal.orders import Orders, StandingOrders
+from splitd.upkeep.heal.report import HealReport, name_state
 from splitd.upkeep.heal.suspects import Suspects
 from splitd.upkeep.walks import Walks
 from storaged.parts.format import PartId, stored_size
@@ -28,7 +29,7 @@ from storaged.system.parallel import lasting, settled
 from storaged.system.periodic import Periodic
 
 _LOOK_S = 1.0
-"""How often the healer looks at the nodes, and tries again what could not be healed."""
+"""How often the healer looks at the nodes and at its orders, and tries again what could not be healed."""
 
 _PAGE = 50
 _LOST_PAGE = 200
@@ -51,6 +52,7 @@ class Healer:
     :param crew: does the work on single versions.
     :param reaper: deletes what remains of damaged parts.
     :param clock: calls later.
+    :param orders: those of operators, which all fronts keep to.
     :ivar suspects: takes reports of parts that are missing or damaged: an `IFindings`.
     """
 
@@ -66,7 +68,12 @@ class Healer:
         reaper: IReaper,
         clock: Any,
         walks: Walks,
+        *,
+        orders: StandingOrders,
     ) -> None:
+        self._standing = orders
+        self._orders = Orders()
+        self._usual_limit = crew.limit
         self._lease = walks.lease(UPKEEP)
         self._reaper = reaper
         self._ledger = ledger
@@ -78,12 +85,12 @@ class Healer:
         self._clock = clock
         self._pass: Deferred[None] | None = None
         self._again = False
-        self._stopped = self._paused = False
+        self._stopped = False
         self._blocked = ""
         self._reached = ""
         self._emptied: dict[tuple[str, int], str] = {}
         self._counted: dict[str, _Counted] = {}
-        self._looks = Periodic(self.wake, _LOOK_S, clock, "looking for what is to be healed")
+        self._looks = Periodic(self._look, _LOOK_S, clock, "looking for what is to be healed")
 
     def start(self) -> None:
         """Begin."""
@@ -95,37 +102,65 @@ class Healer:
         :return: a Deferred that fires with None when all has ended.
         """
         self._stopped = True
-        self._looks.stop()
-        ended = settled([self.suspects.stop(), *([] if self._pass is None else [self._pass])])
+        ended = settled([self._looks.stop(), self.suspects.stop(), *([] if self._pass is None else [self._pass])])
         if self._pass is not None:
             self._pass.cancel()
         return ended.addCallback(lambda _: self._crew.stop())
 
     @property
     def paused(self) -> bool:
-        """Whether an operator has paused it."""
-        return self._paused
+        """Whether an operator has paused it, as far as this front has seen."""
+        return self._orders.paused
 
     def pause(self) -> Deferred[None]:
-        """Discard what is half done, and begin nothing until `resume` or a restart of the front.
+        """Let no front rebuild or move anything until `resume`, also after a restart.
 
-        :return: a Deferred that fires with None when nothing is rebuilt or moved any more.  Cancelling it only ends the
-            wait: the heal is paused in any case.
+        :return: a Deferred that fires with None when that is durable, and this front rebuilds and moves nothing any
+            more.  Another front ends what it does within seconds.  Cancelling it only ends the wait: the heal is paused
+            in any case.
+        :raise CatalogReadOnly: the catalog cannot be written.
         """
-        self._paused = True
-        ended = settled([] if self._pass is None else [self._pass])
-        if self._pass is not None:
-            self._pass.cancel()
-        return lasting(ended.addCallback(lambda _: self._crew.stop()))
+        return lasting(Deferred.fromCoroutine(self._pause()))
 
-    def resume(self) -> None:
-        """Go on after `pause`.  This does nothing if it was not paused."""
-        self._paused = False
+    async def _pause(self) -> None:
+        self._keep_to(await self._standing.pause(paused=True))
+        await self._halt()
+
+    def _halt(self) -> Deferred[None]:
+        """Discard what is half done."""
+        if self._pass is None:
+            return self._crew.stop()
+        ended = settled([self._pass])
+        self._pass.cancel()
+        return ended.addCallback(lambda _: self._crew.stop())
+
+    async def resume(self) -> None:
+        """Let fronts go on after `pause`.  This changes nothing if the heal was not paused.
+
+        :raise CatalogReadOnly: the catalog cannot be written.
+        """
+        self._keep_to(await self._standing.pause(paused=False))
+        self.wake()
+
+    def _keep_to(self, orders: Orders) -> None:
+        self._crew.set_limit(orders.limit_or(self._usual_limit))
+        self._orders = orders
+
+    async def _look(self) -> None:
+        """Begin a pass, or look whether the one in progress may go on: another front may have got new orders."""
+        if self._pass is not None or self._crew.busy:
+            try:
+                self._keep_to(await self._standing.find())
+            except CatalogReadOnly:
+                return  # what is in progress fails for the same reason, or needs nothing of the catalog now
+            if self.paused:
+                await self._halt()
+                return
         self.wake()
 
     def wake(self) -> None:
         """Look soon for what is to be healed.  This returns at once."""
-        if self._stopped or self._paused:
+        if self._stopped:
             return
         if self._pass is not None:
             self._again = True
@@ -162,6 +197,9 @@ class Healer:
         """
         await self._crew.end_unended()
         await self._lease.confirm()
+        self._keep_to(await self._standing.find())
+        if self.paused:
+            return
         leaving = self._leaving.look()
         for node in [node for node, why in leaving.items() if why == LOST]:
             await self._lose(node)
@@ -294,12 +332,13 @@ class Healer:
             return True
         return await self._is_possible(version, self._crew.rebuild(version, [index], away))
 
-    def set_limit(self, limit: float | None) -> None:
-        """Change the limit.
+    async def set_limit(self, limit: float | None) -> None:
+        """Change the limit of all fronts, also after a restart.
 
-        :param limit: bytes of stored parts per second; None for no limit.
+        :param limit: bytes of stored parts per second; 0 for no limit, None for the one in the settings.
+        :raise CatalogReadOnly: the catalog cannot be written.
         """
-        self._crew.set_limit(limit)
+        self._keep_to(await self._standing.limit(limit))
 
     def _describe(self, node: str, why: str, parts: int, rate: float) -> LeavingNode:
         counted = self._counted.get(node)
@@ -311,6 +350,7 @@ class Healer:
 
     async def report(self) -> HealReport:
         """Return the state of the heal."""
+        self._keep_to(await self._standing.find())
         crew, counts, placed = self._crew, await self._ledger.hurt_counts(), await self._ledger.parts_on()
         rate = crew.rate.now()
         leaving = [
@@ -320,7 +360,9 @@ class Healer:
         ]
         unreadable = sum(count for spare, count in counts.versions.items() if spare < 0)
         pending = bool(leaving) or len(counts.versions) > sum(spare < 0 for spare in counts.versions)
-        state = "paused" if self._paused else _state(pending and self._blocked, is_busy=crew.busy, is_pending=pending)
+        state = (
+            "paused" if self.paused else name_state(pending and self._blocked, is_busy=crew.busy, is_pending=pending)
+        )
         sizes = [node.bytes for node in leaving]
         left = None if None in sizes else counts.bytes + sum(size or 0 for size in sizes)
         return HealReport(
@@ -352,12 +394,6 @@ class _Counted:
     at: float
     parts: int
     size: int
-
-
-def _state(blocked: str | bool, *, is_busy: bool, is_pending: bool) -> str:
-    if is_busy:
-        return "healing"
-    return "blocked" if blocked else "healing" if is_pending else "idle"
 
 
 def _spare_without(version: Manifest, away: set[str]) -> int:

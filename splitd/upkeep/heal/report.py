@@ -44,3 +44,10 @@ class HealReport:
     limit: float | None
     seconds_left: float | None
     problem: str
+
+
+def name_state(blocked: str | bool, *, is_busy: bool, is_pending: bool) -> str:
+    """Return the state of a heal that is not paused."""
+    if is_busy:
+        return "healing"
+    return "blocked" if blocked else "healing" if is_pending else "idle"

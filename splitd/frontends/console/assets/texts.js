@@ -103,7 +103,7 @@ const texts = {
   healBlocked: ["Parts are missing and cannot be rebuilt now: {0}", "Части утеряны, восстановить их пока нельзя: {0}"],
   healIdle: ["No part is missing", "Все части на месте"],
   healPaused: ["Paused by an operator: missing parts are not rebuilt", "Приостановлено оператором: утерянные части не восстанавливаются"],
-  healPauseText: ["Missing parts will not be rebuilt until it is resumed, or the front is restarted.", "Утерянные части не будут восстанавливаться, пока восстановление не возобновят или сервер не перезапустят."],
+  healPauseText: ["No front will rebuild missing parts until it is resumed, not even after a restart.", "Ни один сервер не будет восстанавливать утерянные части, пока восстановление не возобновят, даже после перезапуска."],
   healRunning: [{ one: "{0} part to rebuild, {1}, {2}/s, {3} left", other: "{0} parts to rebuild, {1}, {2}/s, {3} left" }, { one: "Восстановить {0} часть, {1}, {2}/с, осталось {3}", few: "Восстановить {0} части, {1}, {2}/с, осталось {3}", many: "Восстановить {0} частей, {1}, {2}/с, осталось {3}", other: "Восстановить {0} части, {1}, {2}/с, осталось {3}" }],
   healUnreadable: [{ one: "{0} file cannot be read", other: "{0} files cannot be read" }, "Нечитаемых файлов: {0}"],
   hourAgo: ["an hour ago", "час назад"],
