@@ -154,6 +154,25 @@ async def test_what_cannot_be_completed(s3: S3) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_condition_may_come_with_the_beginning_too(s3: S3) -> None:
+    """minio-go sends it with both requests."""
+    upload = await begin(s3, If_None_Match="*")
+    tag = await put_part(s3, upload, 1, b"abc")
+    assert (await complete(s3, upload, [(1, tag)], If_None_Match="*")).code == 200
+    for headers, expected in (
+        ({"If_None_Match": "*"}, (412, "PreconditionFailed")),
+        ({"If_Match": '"other"'}, (412, "PreconditionFailed")),
+        ({"If_Match": "*", "If_None_Match": "*"}, (400, "InvalidRequest")),
+        ({"If_Modified_Since": "Sat, 01 Jan 2000 00:00:00 GMT"}, (501, "NotImplemented")),
+    ):
+        assert code_of(await s3.ask("POST", "/bucket/k?uploads", **headers)) == expected, headers
+    assert code_of(await s3.ask("POST", "/bucket/none?uploads", If_Match="*")) == (404, "NoSuchKey")
+    assert texts(await s3.get("/bucket?uploads"), "Upload/Key") == []
+    etag = (await s3.get("/bucket/k")).header("ETag") or ""
+    assert await begin(s3, If_Match=etag)
+
+
+@pytest_twisted.ensureDeferred
 async def test_uploads_are_listed_and_aborted(s3: S3) -> None:
     keys = ["a/1", "a/2", "b", "b", "c/1"]
     uploads = [await begin(s3, key) for key in keys]

@@ -113,6 +113,7 @@ WRITES = [
 ]
 JUDGED = {
     ("PUT", ""): {"If-Match", "If-None-Match"},
+    ("POST", "uploads"): {"If-Match", "If-None-Match"},
     ("POST", "uploadId=u"): {"If-Match", "If-None-Match"},
     ("DELETE", ""): {"If-Match", "x-amz-if-match-size", "x-amz-if-match-last-modified-time"},
 }

@@ -171,16 +171,19 @@ class Keys:
         if condition.match is not None and await self.find(bucket, key) is None:
             raise no_such_key(key)
 
-    async def begin_parts(self, bucket: str, key: str, media: Media) -> ContinuedUpload:
+    async def begin_parts(self, bucket: str, key: str, media: Media, condition: Condition) -> ContinuedUpload:
         """Begin an upload in parts; see `IContinuedUploads.begin`.
 
         :raise S3Error: there is no such bucket.
         """
         self._refuse_bucket(bucket)
         try:
-            return await self.parts.begin(path_of(bucket, key), media, as_key(ALWAYS))
+            return await self.parts.begin(path_of(bucket, key), media, as_key(condition))
         except ParentMissing:
             raise no_such_bucket(bucket) from None
+        except PreconditionFailed:
+            await self.refuse_missing(bucket, key, condition)
+            raise
 
     async def delete(self, bucket: str, key: str, fits: Callable[[Manifest], Condition] | None) -> None:
         """Delete an object; does nothing if there is none of this key.

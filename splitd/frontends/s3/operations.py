@@ -170,6 +170,7 @@ _SOURCE = frozenset(
 )
 _READ_BY: Mapping[Operation, frozenset[str]] = {
     put_object: _WRITES,
+    create_upload: _WRITES,
     complete_upload: _WRITES,
     copy_object: _WRITES | _SOURCE,
     upload_part_copy: _SOURCE | {"x-amz-copy-source-range"},

@@ -10,6 +10,7 @@ import msgspec
 from splitd.frontends.s3.answers import answer
 from splitd.frontends.s3.buckets.listing import encoder_of, owner_element, read_limit
 from splitd.frontends.s3.buckets.notes import owner_of
+from splitd.frontends.s3.conditions import write_condition
 from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.headers import read_media
 from splitd.frontends.s3.keys import path_of
@@ -23,11 +24,14 @@ _LAST = "\U0010ffff"
 
 
 async def create_upload(request: S3Request) -> None:
-    """Begin an upload in parts."""
+    """Begin an upload in parts.
+
+    A condition must hold now.  It is not kept: clients send it again when they complete the upload, as minio-go does.
+    """
     stated = request.header("x-amz-checksum-algorithm")
     kind = make_kind(find_algorithm(stated) if stated else None, request.header("x-amz-checksum-type"))
     media = msgspec.structs.replace(read_media(request.http), checksum=kind.kept())
-    begun = await request.keys.begin_parts(request.bucket, request.key, media)
+    begun = await request.keys.begin_parts(request.bucket, request.key, media, write_condition(request.http))
     if kind.algorithm is not None:
         request.http.setHeader("x-amz-checksum-algorithm", kind.algorithm.name)
         request.http.setHeader("x-amz-checksum-type", kind.type)
