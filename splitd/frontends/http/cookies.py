@@ -31,7 +31,9 @@ def format_cookie(request: IRequest, name: str, value: str, age_s: float, *, bas
 
 def read_cookies(request: IRequest, name: str, *, base: str) -> list[str]:
     """Return the values of a cookie that `format_cookie` has made; usually there is one at most."""
-    pairs = [each.strip().partition("=") for header in request.header_values("Cookie") for each in header.split(";")]
+    # Only blanks and tabs, as browsers do: to them, what begins with another space does not begin with the prefix.
+    texts = [each.strip(" \t") for header in request.header_values("Cookie") for each in header.split(";")]
+    pairs = [each.partition("=") for each in texts]
     own = [value for key, _, value in pairs if key == _HOST + name and value]
     if not base and (own or request.origin.is_secure):
         return own
