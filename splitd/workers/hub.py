@@ -239,6 +239,7 @@ class Hub(Factory):
     async def collect(self) -> Report:
         """Return the sum of what all workers count, and those before them that have ended."""
         left = [report for _, report in self._left.values()]
+        left += [each.last for each in self._sessions if each.number >= 0 and not each.is_serving]  # it connects again
         return add_reports([self._ended, *left, *await self._ask_all(ASK)])
 
     async def _ask_all(self, what: int) -> list[Report]:

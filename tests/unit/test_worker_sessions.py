@@ -115,13 +115,18 @@ def hub_with(pins: Pins, reaper: Any, clock: Clock) -> Hub:
 
 
 class Connection:
-    """The connection of a worker that serves."""
+    """The connection of a worker, which serves unless that is to be said later."""
 
-    def __init__(self, hub: Hub, number: int, pid: int) -> None:
+    def __init__(self, hub: Hub, number: int, pid: int, *, serves: bool = True) -> None:
         self._protocol: Any = hub.buildProtocol(None)
         self._protocol.transport = StringTransport()
         self._asked = 0
-        self._say(methods.HELLO.call(1, [fingerprint(), number, pid]), methods.SERVING.call(0, []))
+        self._say(methods.HELLO.call(1, [fingerprint(), number, pid]))
+        if serves:
+            self.serve()
+
+    def serve(self) -> None:
+        self._say(methods.SERVING.call(0, []))
 
     def _say(self, *entries: Entry) -> None:
         self._protocol.dataReceived(encode_frame(entries))
@@ -155,6 +160,17 @@ def test_a_worker_that_connects_again_is_counted_once_and_another_one_besides() 
     Connection(hub, 0, 77).end()  # before it has reported
     another = Connection(hub, 0, 78)
     assert collected(hub, (another, report_of(1))) == add_reports([report_of(6).ended(), report_of(1)])
+
+
+def test_what_a_worker_has_counted_stays_while_it_connects_again() -> None:
+    hub = hub_with(Pins(), NoReaper(), Clock())
+    before = Connection(hub, 0, 77)
+    collected(hub, (before, report_of(3)))
+    before.end()
+    after = Connection(hub, 0, 77, serves=False)
+    assert collected(hub) == report_of(3).ended()
+    after.serve()
+    assert collected(hub, (after, report_of(5))) == report_of(5)
 
 
 def test_a_reload_is_answered_when_all_workers_have_read_their_files_or_one_does_not_answer() -> None:
