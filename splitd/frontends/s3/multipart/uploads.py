@@ -26,7 +26,7 @@ _LAST = "\U0010ffff"
 async def create_upload(request: S3Request) -> None:
     """Begin an upload in parts.
 
-    A condition must hold now.  It is not kept: clients send it again when they complete the upload, as minio-go does.
+    A condition must hold now.  It is not kept for the completion, which has one of its own.
     """
     stated = request.header("x-amz-checksum-algorithm")
     kind = make_kind(find_algorithm(stated) if stated else None, request.header("x-amz-checksum-type"))
