@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import msgspec
 
-from splitd.errors import DoneElsewhere
+from splitd.errors import DocumentChanged, DoneElsewhere
 from splitd.interfaces.documents import IDocuments
 from splitd.interfaces.fronts import IFronts
 from splitd.model.documents import Document
@@ -19,7 +20,10 @@ _MOST = 10
 
 _WORDS: dict[str, Callable[[str], tuple[str, str]]] = {
     "rebalance": lambda _: ("the rebalance", "splitctl rebalance"),
-    "relayout": lambda path: (f"the walk that gives files in {path} their layout", f"splitctl layout {path} --apply"),
+    "relayout": lambda path: (
+        f"the walk that gives files in {path} their layout",
+        f"splitctl layout {shlex.quote(path)} --apply",
+    ),
 }
 """By task: what it is called, and the command that begins it again, given what it is about."""
 
@@ -48,7 +52,7 @@ class TaskNotes:
         self._documents = documents
         self._fronts = fronts
         self._wall = wall
-        self._own: set[str] = set()
+        self._own: dict[str, int] = {}  # the revisions of the notes of this front, by task
         self._closed = False
 
     async def begin(self, task: str, about: str = "") -> None:
@@ -59,18 +63,21 @@ class TaskNotes:
         """
         front = next((each.address for each in await self._fronts.seen() if each.asked), "")
         note = _Note(front, about, self._wall.now_ms())
-        await self._documents.put(Document(_KIND, task, "", msgspec.json.encode(note).decode()))
-        self._own.add(task)
+        made = await self._documents.put(Document(_KIND, task, "", msgspec.json.encode(note).decode()))
+        self._own[task] = made.revision
 
     async def end(self, task: str) -> None:
         """Note that a task of this front has ended, unless the front stops.
 
         :raise CatalogReadOnly: the catalog cannot be written; the task counts as one that ended with its front.
         """
-        if task in self._own:
-            self._own.discard(task)
-            if not self._closed:
-                await self._documents.delete(_KIND, task)
+        revision = self._own.pop(task, None)
+        if revision is None or self._closed:
+            return
+        try:
+            await self._documents.delete(_KIND, task, revision)
+        except DocumentChanged:
+            return  # this front has lost the lease, and the note is of another one that does the task now
 
     def close(self) -> None:
         """Keep the notes of the tasks that end from now on: the front stops."""
@@ -82,7 +89,7 @@ class TaskNotes:
         :param fronts: those that share the catalog.
         """
         found = await self._documents.page(_KIND, "", "", _MOST)
-        doing = self._own.union(*(front.upkeep for front in fronts))
+        doing = {*self._own}.union(*(front.upkeep for front in fronts))
         return [_describe(each) for each in found if each.key not in doing]
 
     async def settle(self, task: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import attrs
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -14,6 +14,7 @@ from splitd.errors import CatalogReadOnly, DoneElsewhere
 from splitd.interfaces.leases import UPKEEP, ILeases
 from splitd.upkeep.tasks import TaskNotes
 from storaged.http import reason_of
+from storaged.system.parallel import lasting
 from storaged.system.periodic import Periodic
 
 
@@ -39,12 +40,16 @@ class Lease:
         :raise CatalogAway: the catalog does not answer.
         :raise CatalogReadOnly: the catalog cannot be written.
         """
+        noted: Deferred[None] = succeed(None)
         try:
             await self.confirm()
             if self._notes is not None:
-                await self._notes.begin(self._task, about)
+                noted = Deferred.fromCoroutine(self._notes.begin(self._task, about))
+                await lasting(noted)
         except BaseException:
-            self._leases.release(self._task)  # whoever has cancelled this may have been too late
+            # Whoever has cancelled this may have been too late: there may be a lease by now, and a note soon.
+            noted.addCallback(lambda _: Deferred.fromCoroutine(self.release()))
+            noted.addErrback(lambda failure: self._log.failure("releasing a lease", failure))
             raise
 
     async def confirm(self) -> None:
@@ -57,13 +62,14 @@ class Lease:
             raise DoneElsewhere(f"another front that shares the catalog does this now ({self._task})")
 
     async def release(self) -> None:
-        """Release the lease: others can acquire it at once."""
+        """Release the lease: others can acquire it at once.  Cancelling this only ends the wait."""
         try:
             if self._notes is not None:
-                await self._notes.end(self._task)
+                await lasting(Deferred.fromCoroutine(self._notes.end(self._task)))
         except CatalogReadOnly as problem:
             self._log.info("{task}: its note is left: {why}", task=self._task, why=reason_of(problem))
-        await self._leases.release(self._task)
+        finally:
+            await self._leases.release(self._task)
 
 
 @attrs.define
