@@ -149,6 +149,10 @@ class Keys:
         span_of(found)
         return found
 
+    def read_kept(self, bucket: str, key: str) -> tuple[Manifest, bytes] | None:
+        """Read a small object, if all of it and its name are in memory; see `IObjectStore.read_kept`."""
+        return self._store.read_kept(path_of(bucket, key)) if is_bucket_name(bucket) else None
+
     async def create(self, bucket: str, key: str, size: int | None, media: Media, condition: Condition) -> IUpload:
         """Begin to store an object; see `IObjectStore.create`.
 

@@ -19,9 +19,10 @@ from splitd.frontends.s3.door import OWNER, S3Door, S3Request, refuse_other_owne
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.headers import refuse_unsupported
 from splitd.frontends.s3.keys import Keys, no_such_bucket
+from splitd.frontends.s3.objects.get import DECIDING, send_kept
 from splitd.frontends.s3.operations import find_operation, refuse_deciding
 from splitd.frontends.s3.signing.authentication import Authenticator
-from splitd.frontends.s3.target import parse_target
+from splitd.frontends.s3.target import Target, parse_target
 from storaged.http import BodyBroken, IRequest, StreamingResource
 from storaged.system.tracing import doing_for
 
@@ -51,6 +52,29 @@ class S3Resource(StreamingResource):
         self._limits = limits
         self._doors: LRUCache[Principal, S3Door] = LRUCache(_MOST_DOORS)  # those of the present users
         self._doors_of: object = None
+        # The request that `respond_at_once` has just left to `respond`, if its signature is good.
+        self._proven: S3Request | None = None
+
+    def respond_at_once(self, request: IRequest) -> bool:
+        """Answer with a small object that is in memory.  All else is left to `respond`, errors too."""
+        self._proven = None
+        if self._limits is not None or request.has_any_header(DECIDING):
+            return False
+        try:
+            target = self._read_target(request)
+            if target.query or not target.key:
+                return False
+            refuse_unsupported(request)
+            asked = self._proven = self._prove(request, target)
+            kept = asked.keys.read_kept(target.bucket, target.key)
+        except (NotLooked, S3Error, SplitdError):
+            return False
+        if kept is None:
+            return False
+        self._proven = None
+        request.setHeader("x-amz-request-id", request.id)
+        send_kept(asked, *kept)
+        return True
 
     async def respond(self, request: IRequest) -> None:
         """Answer a request."""
@@ -81,7 +105,12 @@ class S3Resource(StreamingResource):
             self._refuse(request, S3Error("InternalError", "this is a fault of the server; its log says more"))
 
     async def _dispatch(self, request: IRequest) -> None:
-        target = parse_target(request.uri, request.getHeader("Host") or "", self._door.settings.domains)
+        proven, self._proven = self._proven, None
+        if proven is not None and proven.http is request:
+            await self._let_in(request)
+            await self._operate(proven)
+            return
+        target = self._read_target(request)
         if request.has_header(b"origin") or request.method == b"OPTIONS":
             rules = (await self._door.buckets.notes(target.bucket)).cors if target.bucket else ()
             if request.method == b"OPTIONS":
@@ -89,15 +118,24 @@ class S3Resource(StreamingResource):
                 answer_preflight(request, rules)
                 return
             greet_page(request, rules)
-        bucket = target.bucket if target.in_host else ""
         try:
-            proof = self._authenticator.prove(request, target.raw_path, target.query, bucket)
+            asked = self._prove(request, target)
         except NotLooked as unknown:
-            prover = await self._authenticator.look(unknown.access_key)
-            proof = prover.prove(request, target.raw_path, target.query, bucket)
-        request.user = proof.principal.name or None
+            asked = self._prove(request, target, await self._authenticator.look(unknown.access_key))
         await self._let_in(request)
-        asked = S3Request(request, target, proof, self._door_for(proof.principal), self._authenticator, self._door_for)
+        await self._operate(asked)
+
+    def _read_target(self, request: IRequest) -> Target:
+        return parse_target(request.uri, request.getHeader("Host") or "", self._door.settings.domains)
+
+    def _prove(self, request: IRequest, target: Target, prover: Authenticator | None = None) -> S3Request:
+        bucket = target.bucket if target.in_host else ""
+        proof = (prover or self._authenticator).prove(request, target.raw_path, target.query, bucket)
+        request.user = proof.principal.name or None
+        return S3Request(request, target, proof, self._door_for(proof.principal), self._authenticator, self._door_for)
+
+    async def _operate(self, asked: S3Request) -> None:
+        request, target = asked.http, asked.target
         operation = find_operation(
             request.method.decode("ascii", "replace"), target, copies=request.has_header(b"x-amz-copy-source")
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from splitd.errors import SplitdError
 from splitd.frontends.s3.conditions import check_read, read_condition
-from splitd.frontends.s3.door import S3Request
+from splitd.frontends.s3.door import OWNER, S3Request
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.headers import (
     describe_checksum,
@@ -31,6 +31,23 @@ _OVERRIDES = {
     "response-content-type": "Content-Type",
     "response-expires": "Expires",
 }
+
+
+DECIDING = frozenset(
+    {
+        b"expect",
+        b"if-match",
+        b"if-modified-since",
+        b"if-none-match",
+        b"if-range",
+        b"if-unmodified-since",
+        b"origin",
+        b"range",
+        b"x-amz-checksum-mode",
+        OWNER,
+    }
+)
+"""The headers that decide what the answer to a GET without a query is, in lower case; without them it is the object."""
 
 
 async def head_object(request: S3Request) -> None:
@@ -74,6 +91,13 @@ async def get_object(request: S3Request) -> None:
         http.finish()
     finally:
         opened.download.close()
+
+
+def send_kept(request: S3Request, manifest: Manifest, data: bytes) -> None:
+    """Send a small object that is in memory, if nothing in the request decides about the answer; see `DECIDING`."""
+    _describe(request, manifest, None)
+    request.http.write(data)
+    request.http.finish()
 
 
 def refuse_version(request: S3Request) -> None:
